@@ -1,0 +1,42 @@
+# Each target sets up what it needs by itself and is quick the second time.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OPENCODE := node_modules/.railmend-ready
+
+.PHONY: setup demo test lint bench clean
+.DEFAULT_GOAL := test
+
+setup: $(VENV)/.ready $(OPENCODE)
+
+$(VENV)/.ready: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Railmend needs Python 3.11 or newer: set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+$(OPENCODE): package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+demo: setup
+	$(BIN)/python starter.py demo $(DEMO_ARGS)
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m bench
+
+# Regenerates the lock file from pyproject.toml; needs `uv`.
+lock:
+	uv pip compile pyproject.toml --group dev --group railyard --generate-hashes --no-header --no-emit-index-url --python-version 3.11 -o requirements.lock
+
+clean:
+	rm -rf $(VENV) node_modules .railmend

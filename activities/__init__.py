@@ -1,0 +1,1 @@
+"""The border to the outside world: one class per outside system, clients injected, thin."""

@@ -1,0 +1,36 @@
+"""Pull requests by PyGithub; blocking, so in threads."""
+
+import asyncio
+
+from temporalio import activity
+
+from activities.errors import translated
+from railmend.contracts.repair import PullRequest, PullRequestRequest
+from railmend.contracts.scan import Autonomy
+from railmend.publishing.github import GitHubClient
+from railmend.publishing.text import body, title
+
+LABEL = "railmend"
+
+
+class PullRequestActivities:
+    def __init__(self, github: GitHubClient) -> None:
+        self._github = github
+
+    @activity.defn
+    async def open_pull_request(self, request: PullRequestRequest) -> PullRequest:
+        """Found or created: an earlier attempt's pull request is returned, never a second one."""
+        publish = request.publish
+        repair = publish.repair
+        with translated():
+            return await asyncio.to_thread(
+                self._github.open_pull_request,
+                repair.repository,
+                branch=request.commit.branch,
+                base=repair.base_branch
+                or await asyncio.to_thread(self._github.default_branch, repair.repository),
+                title=title(repair),
+                body=body(publish),
+                draft=repair.autonomy is Autonomy.DRAFT,
+                label=LABEL,
+            )

@@ -1,0 +1,133 @@
+"""From a plan to a pull request."""
+
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+
+from railmend.contracts.base import Contract
+from railmend.contracts.incident import IncidentReport
+from railmend.contracts.scan import Autonomy
+
+
+def repair_key(repository: str, fingerprints: list[str], deployment_id: str | None) -> str:
+    """Names branch, marker and coding session: the same trouble always gives the same key (12 hex digits)."""
+    text = "\n".join([repository, *sorted(fingerprints), deployment_id or ""])
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+class RepairRequest(Contract):
+    """One repair of one repository for one or more incidents of its services."""
+
+    repository: str  # "owner/name"
+    key: str
+    base_branch: str
+    commit: str | None  # of the running deployment; None: head of the base branch
+    root_directories: tuple[str, ...]
+    incidents: tuple[IncidentReport, ...]
+    autonomy: Autonomy
+    requested_at: datetime
+    project_id: str
+
+    @property
+    def branch(self) -> str:
+        return f"railmend/{self.key}"
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        return tuple(f.fingerprint for i in self.incidents for f in i.request.findings)
+
+
+class Workspace(Contract):
+    """A prepared work tree. `task_queue` reaches the machine that has it; `base` is its commit."""
+
+    key: str
+    repository: str
+    task_queue: str
+    work_tree: str
+    base: str
+
+
+class WorkspaceRequest(Contract):
+    key: str
+    repository: str
+    base_branch: str
+    commit: str | None
+
+
+class CodingRequest(Contract):
+    """The session is found again by `workspace.key`; the prompt is built where it runs."""
+
+    workspace: Workspace
+    repair: RepairRequest
+
+
+class CodingState(StrEnum):
+    DONE = "done"
+    FAILED = "failed"
+    ABORTED = "aborted"
+
+
+class CodingResult(Contract):
+    """How a session ended; `text` is the agent's last word (bounded), `reason` why it failed or was ended."""
+
+    state: CodingState
+    session_id: str
+    text: str
+    reason: str | None = None
+    model_calls: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+
+class FileChange(Contract):
+    path: str
+    status: str  # added, modified, deleted
+    additions: int
+    deletions: int
+
+
+class Change(Contract):
+    """What the agent left in its work tree. `refused`: the guard's sentences; empty: it may be published."""
+
+    files: tuple[FileChange, ...]
+    refused: tuple[str, ...] = ()
+
+
+class PublishRequest(Contract):
+    workspace: Workspace
+    repair: RepairRequest
+    coding: CodingResult
+    change: Change
+
+
+class Commit(Contract):
+    sha: str
+    branch: str
+
+
+class PullRequestRequest(Contract):
+    publish: PublishRequest
+    commit: Commit
+
+
+class PullRequest(Contract):
+    number: int
+    url: str
+    head: str
+    draft: bool = False
+    existed: bool = False
+
+
+class RepairOutcome(StrEnum):
+    PULL_REQUEST = "pull_request"
+    NO_CHANGE = "no_change"
+    REFUSED = "refused"
+    FAILED = "failed"
+    NOT_ALLOWED = "not_allowed"
+
+
+class RepairResult(Contract):
+    outcome: RepairOutcome
+    reason: str
+    pull_request: PullRequest | None = None
+    coding: CodingResult | None = None

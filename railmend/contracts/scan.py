@@ -1,0 +1,143 @@
+"""What a health scan is asked, sees and reports."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from railmend.contracts.base import Contract
+
+
+class Autonomy(StrEnum):
+    """How far Railmend may go alone, from reporting to an open pull request."""
+
+    REPORT = "report"
+    PLAN = "plan"
+    DRAFT = "draft"
+    PULL_REQUEST = "pull_request"
+
+
+class Severity(StrEnum):
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class FindingKind(StrEnum):
+    """Kinds of trouble, in the words of the assessment benchmark plus the platform's own."""
+
+    MEMORY_LEAK = "memory_leak"
+    MEMORY_SATURATION = "memory_saturation"
+    CPU_SATURATION = "cpu_saturation"
+    ERROR_RATE = "error_rate"
+    LATENCY = "latency"
+    CRASH_LOOP = "crash_loop"
+    DEPLOYMENT_FAILED = "deployment_failed"
+
+
+class ServiceKind(StrEnum):
+    WEB = "web"
+    WORKER = "worker"
+    CRON = "cron"
+    DATABASE = "database"
+    FUNCTION = "function"
+
+
+class Service(Contract):
+    """One service in one environment; `commit` is the commit of the deployment that serves now."""
+
+    service_id: str
+    name: str
+    kind: ServiceKind
+    repository: str | None = None  # "owner/name"
+    branch: str | None = None
+    root_directory: str = ""
+    image: str | None = None
+    active_deployment_id: str | None = None
+    latest_deployment_id: str | None = None
+    latest_status: str | None = None
+    commit: str | None = None
+    asleep: bool = False
+
+
+class Architecture(Contract):
+    project_id: str
+    project_name: str
+    environment_id: str
+    environment_name: str
+    services: tuple[Service, ...]
+    platform_incident: str | None = None  # Railway's own open incident, in its words
+
+
+class Window(Contract):
+    """The stretch of time one scan looks at; the end lies a little in the past, samples arrive late."""
+
+    start: datetime
+    end: datetime
+    step_seconds: int
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.start
+
+
+class Finding(Contract):
+    """One measured symptom of one service, in plain numbers."""
+
+    environment_id: str
+    service_id: str
+    service_name: str
+    kind: FindingKind
+    severity: Severity
+    value: float
+    threshold: float
+    unit: str
+    onset: datetime
+    confidence: float  # 0..1
+    rule: str
+    sentence: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Two findings with one fingerprint are the same trouble."""
+        return f"{self.environment_id}/{self.service_id}/{self.kind.value}"
+
+
+class ScanRequest(Contract):
+    """`window_seconds` and `step_seconds` bound what is read; the end lies `settle_seconds` back."""
+
+    project_id: str
+    environment_id: str
+    window_seconds: int = 180 * 60
+    step_seconds: int = 60
+    settle_seconds: int = 60
+    autonomy: Autonomy = Autonomy.PULL_REQUEST
+
+
+class AssessRequest(Contract):
+    architecture: Architecture
+    window: Window
+
+
+class Assessment(Contract):
+    """Findings of the window. `unseen` says, one sentence each, what could not be measured."""
+
+    findings: tuple[Finding, ...]
+    unseen: tuple[str, ...] = ()
+
+
+class ServiceRow(Contract):
+    """One line of the report."""
+
+    service_id: str
+    name: str
+    findings: tuple[Finding, ...] = ()
+    verdict: str = "healthy"
+    action: str = "none"
+    detail: str = ""
+    repair_workflow_id: str | None = None
+
+
+class HealthReport(Contract):
+    project_name: str
+    environment_name: str
+    window: Window
+    rows: tuple[ServiceRow, ...]
+    unseen: tuple[str, ...] = ()

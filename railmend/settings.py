@@ -1,0 +1,57 @@
+"""Every setting, from the environment, checked at start. Read by the entry points only."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# OpenAI-compatible addresses of providers by litellm prefix, for the coding agent; others set MODEL_BASE_URL.
+KNOWN_BASE_URLS = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com/v1",
+    "openrouter": "https://openrouter.ai/api/v1",
+    "groq": "https://api.groq.com/openai/v1",
+    "mistral": "https://api.mistral.ai/v1",
+    "deepseek": "https://api.deepseek.com/v1",
+}
+
+
+class Settings(BaseSettings):
+    """Names in the environment are the field names in upper case."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    railway_api_url: str = "https://backboard.railway.com/graphql/v2"
+    railway_token: SecretStr | None = None
+    railway_token_kind: Literal["project", "bearer"] = "project"
+    railway_project_id: str | None = None
+    railway_environment_id: str | None = None
+    github_api_url: str = "https://api.github.com"
+    github_token: SecretStr | None = None
+    model: str | None = None
+    model_base_url: str | None = None
+    model_api_key: SecretStr | None = None
+    opencode_bin: Path | None = None
+    railmend_state_dir: Path = Path(".railmend")
+    railmend_window_seconds: int = Field(180 * 60, ge=10, le=30 * 24 * 3600)
+    railmend_step_seconds: int = Field(60, ge=1, le=3600)
+    railmend_settle_seconds: int = Field(60, ge=0, le=3600)
+    railmend_session_seconds: int = Field(1800, ge=10, le=6 * 3600)
+    railmend_session_calls: int = Field(80, ge=1, le=1000)
+    railmend_session_usd: float = Field(5.0, ge=0)
+
+    def missing(self, *names: str) -> list[str]:
+        """The environment names of those settings that are not set."""
+        return [name.upper() for name in names if not getattr(self, name)]
+
+    def coding_base_url(self) -> str | None:
+        """Where the coding agent reaches the model: an OpenAI-compatible address."""
+        if self.model_base_url:
+            return self.model_base_url
+        return KNOWN_BASE_URLS.get((self.model or "").partition("/")[0])
+
+    def state_dir(self) -> Path:
+        return self.railmend_state_dir.absolute()

@@ -1,0 +1,235 @@
+"""Look at one environment, investigate what is in trouble, start the repairs, report."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.workflow import ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.ledger import LedgerActivities
+    from activities.railway import RailwayActivities
+    from railmend.contracts.incident import CODING_VERDICTS, IncidentReport, IncidentRequest
+    from railmend.contracts.ledger import ClaimAnswer, ClaimRequest, ClaimState, SettleRequest
+    from railmend.contracts.repair import RepairRequest, repair_key
+    from railmend.contracts.scan import (
+        Architecture,
+        AssessRequest,
+        Autonomy,
+        Finding,
+        HealthReport,
+        ScanRequest,
+        Service,
+        ServiceRow,
+        Window,
+    )
+    from workflows import policies
+    from workflows.incident_investigation import IncidentInvestigation
+    from workflows.repository_repair import RepositoryRepair
+
+
+@workflow.defn
+class HealthScan:
+    def __init__(self) -> None:
+        self._rows: dict[str, ServiceRow] = {}
+
+    @workflow.run
+    async def run(self, request: ScanRequest) -> HealthReport:
+        self._request = request
+        architecture = await workflow.execute_activity_method(
+            RailwayActivities.read_architecture, request, **policies.READ
+        )
+        window = self._window()
+        assessment = await workflow.execute_activity_method(
+            RailwayActivities.assess_window,
+            AssessRequest(architecture=architecture, window=window),
+            **policies.READ,
+        )
+        affected = self._affected(architecture, assessment.findings)
+        incidents = [
+            IncidentRequest(
+                project_id=request.project_id,
+                environment_id=request.environment_id,
+                service=service,
+                findings=findings,
+                window=window,
+                platform_incident=architecture.platform_incident,
+            )
+            for service, findings in affected
+        ]
+        reports = await self._investigate_all(incidents)
+        await self._act(reports)
+        return HealthReport(
+            project_name=architecture.project_name,
+            environment_name=architecture.environment_name,
+            window=window,
+            rows=tuple(self._rows.values()),
+            unseen=assessment.unseen,
+        )
+
+    @workflow.query(description="What is known so far, one row per service")
+    def rows(self) -> list[ServiceRow]:
+        return list(self._rows.values())
+
+    def _window(self) -> Window:
+        end = workflow.now().replace(microsecond=0) - timedelta(seconds=self._request.settle_seconds)
+        start = end - timedelta(seconds=self._request.window_seconds)
+        return Window(start=start, end=end, step_seconds=self._request.step_seconds)
+
+    def _affected(
+        self, architecture: Architecture, findings: Iterable[Finding]
+    ) -> list[tuple[Service, tuple[Finding, ...]]]:
+        by_service: dict[str, list[Finding]] = defaultdict(list)
+        for finding in findings:
+            by_service[finding.service_id].append(finding)
+        for service in architecture.services:
+            found = tuple(by_service.get(service.service_id, ()))
+            self._rows[service.service_id] = ServiceRow(
+                service_id=service.service_id,
+                name=service.name,
+                findings=found,
+                verdict="asleep" if service.asleep else "affected" if found else "healthy",
+            )
+        return [
+            (service, tuple(by_service[service.service_id]))
+            for service in architecture.services
+            if service.service_id in by_service
+        ]
+
+    async def _investigate_all(self, incidents: list[IncidentRequest]) -> list[IncidentReport]:
+        if self._request.autonomy is Autonomy.REPORT:
+            return []
+        reports: list[IncidentReport] = []
+        for start in range(0, len(incidents), policies.CHILDREN_AT_ONCE):
+            batch = incidents[start : start + policies.CHILDREN_AT_ONCE]
+            done = await asyncio.gather(*(self._investigate(incident) for incident in batch))
+            reports.extend(report for report in done if report is not None)
+        return reports
+
+    async def _investigate(self, incident: IncidentRequest) -> IncidentReport | None:
+        service = incident.service
+        workflow_id = f"incident/{incident.environment_id}/{service.service_id}"
+        fingerprints = tuple(finding.fingerprint for finding in incident.findings)
+        claim = await self._claim(fingerprints, workflow_id, policies.INCIDENT_LEASE)
+        if claim.state is not ClaimState.GRANTED:
+            self._row(service, action=claim.state.value, detail=f"{claim.holder} {claim.detail}".strip())
+            return None
+        try:
+            report = await workflow.execute_child_workflow(
+                IncidentInvestigation.run,
+                incident,
+                id=workflow_id,
+                execution_timeout=policies.INVESTIGATION_TIMEOUT,
+                static_summary=f"{service.name}: {', '.join(f.kind.value for f in incident.findings)}",
+            )
+        except WorkflowAlreadyStartedError:
+            self._row(service, action="running", detail=workflow_id)
+            return None
+        except ChildWorkflowError as error:
+            cause = error.cause.cause if error.cause and error.cause.__cause__ else error.cause
+            reason = getattr(cause, "message", str(cause))
+            self._row(service, verdict="unclear", action="failed", detail=f"Investigation failed: {reason}")
+            await self._settle(fingerprints, workflow_id, "failed", reason)
+            return None
+        self._row(service, verdict=report.diagnosis.verdict.value, detail=report.diagnosis.summary)
+        return report
+
+    async def _act(self, reports: list[IncidentReport]) -> None:
+        """Several services of one repository make one repair; every other verdict is told and settled."""
+        by_repository: dict[str, list[IncidentReport]] = defaultdict(list)
+        for report in reports:
+            repository = report.request.service.repository
+            if report.diagnosis.verdict in CODING_VERDICTS and repository and self._may_repair():
+                by_repository[repository].append(report)
+                continue
+            await self._settle(
+                tuple(finding.fingerprint for finding in report.request.findings),
+                f"incident/{report.request.environment_id}/{report.request.service.service_id}",
+                report.diagnosis.verdict.value,
+                report.diagnosis.summary,
+            )
+        for repository, group in by_repository.items():
+            await self._start_repair(repository, group)
+
+    def _may_repair(self) -> bool:
+        return self._request.autonomy in (Autonomy.DRAFT, Autonomy.PULL_REQUEST)
+
+    async def _start_repair(self, repository: str, group: list[IncidentReport]) -> None:
+        services = [report.request.service for report in group]
+        fingerprints = [f.fingerprint for report in group for f in report.request.findings]
+        repair = RepairRequest(
+            repository=repository,
+            key=repair_key(repository, fingerprints, services[0].active_deployment_id),
+            base_branch=services[0].branch or "",
+            commit=services[0].commit,
+            root_directories=tuple(sorted({s.root_directory for s in services if s.root_directory})),
+            incidents=tuple(group),
+            autonomy=self._request.autonomy,
+            requested_at=workflow.now(),
+            project_id=self._request.project_id,
+        )
+        workflow_id = f"repair/{repository}/{repair.key}"
+        for report in group:
+            service = report.request.service
+            await self._claim(
+                tuple(f.fingerprint for f in report.request.findings),
+                workflow_id,
+                policies.REPAIR_LEASE,
+                takes_over_from=f"incident/{report.request.environment_id}/{service.service_id}",
+            )
+        # Already started: another scan was first with this very repair, which is as good.
+        try:
+            await workflow.start_child_workflow(
+                RepositoryRepair.run,
+                repair,
+                id=workflow_id,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                static_summary=f"{repository}: {group[0].diagnosis.summary[:150]}",
+            )
+        except WorkflowAlreadyStartedError:
+            workflow.logger.info("repair %s already runs", workflow_id)
+        for service in services:
+            self._row(service, action="repair", repair_workflow_id=workflow_id)
+
+    async def _claim(
+        self,
+        fingerprints: tuple[str, ...],
+        holder: str,
+        lease: timedelta,
+        takes_over_from: str | None = None,
+    ) -> ClaimAnswer:
+        return await workflow.execute_activity_method(
+            LedgerActivities.claim,
+            ClaimRequest(
+                project_id=self._request.project_id,
+                claim_id=f"claim/{workflow.info().run_id}/{holder}/{takes_over_from or ''}",
+                fingerprints=fingerprints,
+                holder=holder,
+                at=workflow.now(),
+                lease_seconds=int(lease.total_seconds()),
+                takes_over_from=takes_over_from,
+            ),
+            **policies.LEDGER,
+        )
+
+    async def _settle(self, fingerprints: tuple[str, ...], holder: str, outcome: str, detail: str) -> None:
+        await workflow.execute_activity_method(
+            LedgerActivities.settle,
+            SettleRequest(
+                project_id=self._request.project_id,
+                settle_id=f"settle/{workflow.info().run_id}/{holder}",
+                fingerprints=fingerprints,
+                holder=holder,
+                outcome=outcome,
+                detail=detail[:500],
+                silent_seconds=int(policies.SILENCE.total_seconds()),
+                at=workflow.now(),
+            ),
+            **policies.LEDGER,
+        )
+
+    def _row(self, service: Service, **changes: str) -> None:
+        self._rows[service.service_id] = self._rows[service.service_id].model_copy(update=changes)

@@ -1,0 +1,101 @@
+"""Every timeout and retry policy, named, with its reason. Nested: client < start-to-close < schedule-to-close."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+
+# Raised by the SDK when a result is too large: sending it again cannot help.
+TOO_LARGE = "PayloadsTooLarge"
+
+
+class Call(TypedDict):
+    """The keyword arguments of one kind of activity call."""
+
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+class LongCall(TypedDict):
+    """As `Call`, for an activity that heartbeats and is tied to one machine."""
+
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    schedule_to_start_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+def _retry(attempts: int, first: float, most: float) -> RetryPolicy:
+    return RetryPolicy(
+        initial_interval=timedelta(seconds=first),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(seconds=most),
+        maximum_attempts=attempts,
+        non_retryable_error_types=[TOO_LARGE],
+    )
+
+
+# Reads over the network: the client's own limit is 30 s a request, and a scan makes a handful.
+READ = Call(
+    start_to_close_timeout=timedelta(minutes=3),
+    schedule_to_close_timeout=timedelta(minutes=10),
+    retry_policy=_retry(5, 2, 60),
+)
+# One evidence source may fail alone; an investigation does not wait long for it.
+EVIDENCE = Call(
+    start_to_close_timeout=timedelta(minutes=1),
+    schedule_to_close_timeout=timedelta(minutes=3),
+    retry_policy=_retry(3, 1, 20),
+)
+# A model call lasts at most 2 minutes (client) and may ask once more.
+MODEL = Call(
+    start_to_close_timeout=timedelta(minutes=5),
+    schedule_to_close_timeout=timedelta(minutes=20),
+    retry_policy=_retry(4, 5, 120),
+)
+# An update of the ledger: quick, idempotent by its update id, and needed.
+LEDGER = Call(
+    start_to_close_timeout=timedelta(seconds=20),
+    schedule_to_close_timeout=timedelta(minutes=10),
+    retry_policy=_retry(0, 1, 30),
+)
+# Pure text made by an activity: only a dead worker can make it fail.
+TEXT = Call(
+    start_to_close_timeout=timedelta(seconds=30),
+    schedule_to_close_timeout=timedelta(minutes=10),
+    retry_policy=_retry(3, 1, 10),
+)
+# Clone or fetch of a repository.
+WORKSPACE = Call(
+    start_to_close_timeout=timedelta(minutes=10),
+    schedule_to_close_timeout=timedelta(minutes=40),
+    retry_policy=_retry(5, 2, 60),
+)
+# The coding session: its own limits end it after 30 minutes; a dead worker is noticed by the missing
+# heartbeat after 20 s; a machine that stays away for 10 minutes is given up and the repair starts over.
+SESSION = LongCall(
+    start_to_close_timeout=timedelta(minutes=40),
+    schedule_to_close_timeout=timedelta(hours=2),
+    schedule_to_start_timeout=timedelta(minutes=10),
+    heartbeat_timeout=timedelta(seconds=20),
+    retry_policy=_retry(6, 1, 30),
+)
+# Push and pull request: GitHub's secondary limits may ask for minutes of patience.
+PUBLISH = Call(
+    start_to_close_timeout=timedelta(minutes=3),
+    schedule_to_close_timeout=timedelta(hours=1),
+    retry_policy=_retry(8, 2, 300),
+)
+
+# Children are started this many at a time: one workflow task must stay far below 4 MB of commands.
+CHILDREN_AT_ONCE = 10
+INVESTIGATION_TIMEOUT = timedelta(hours=1)
+# A scan settles or hands on its claims within this time, or they run out.
+INCIDENT_LEASE = timedelta(hours=2)
+REPAIR_LEASE = timedelta(days=30)
+# What was diagnosed and needs no code is not diagnosed again for this long.
+SILENCE = timedelta(hours=6)
+# How often a repair starts over when the machine with its workspace is gone.
+WORKSPACE_ROUNDS = 2

@@ -29,8 +29,6 @@ class RailwayActivities:
         findings = [
             finding
             for one in slices
-            for finding in assess(
-                one, services[one.service_id], environment_id=architecture.environment_id
-            )
+            for finding in assess(one, services[one.service_id], environment_id=architecture.environment_id)
         ]
         return Assessment(findings=tuple(findings), unseen=tuple(unseen))

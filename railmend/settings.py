@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     temporal_namespace: str = "default"
     railway_api_url: str = "https://backboard.railway.com/graphql/v2"
     railway_token: SecretStr | None = None
-    railway_token_kind: Literal["project", "bearer"] = "project"
+    railway_token_kind: Literal["project", "bearer"] = "project"  # noqa: S105 - a kind, not a token
     railway_project_id: str | None = None
     railway_environment_id: str | None = None
     github_api_url: str = "https://api.github.com"

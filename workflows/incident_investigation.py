@@ -1,6 +1,7 @@
 """One service in trouble: collect the evidence in parallel, then a verdict. Never waits for a person."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -16,6 +17,9 @@ with workflow.unsafe.imports_passed_through():
         PacketRequest,
     )
     from workflows import policies
+
+
+Source = Callable[[EvidenceActivities, IncidentRequest], Awaitable[Facts]]
 
 
 @workflow.defn
@@ -49,13 +53,10 @@ class IncidentInvestigation:
         )
         return report
 
-    async def _facts(self, source, name: str, request: IncidentRequest) -> Facts:  # type: ignore[no-untyped-def]
+    async def _facts(self, source: Source, name: str, request: IncidentRequest) -> Facts:
         """One source may fail alone: what it could not say is said."""
         try:
-            result: Facts = await workflow.execute_activity_method(
-                source, request, summary=name, **policies.EVIDENCE
-            )
+            return await workflow.execute_activity_method(source, request, summary=name, **policies.EVIDENCE)
         except ActivityError as error:
             reason = getattr(error.cause, "message", None) or str(error.cause or error)
             return Facts(items=(), unseen=(f"The {name} could not be read: {reason}",))
-        return result

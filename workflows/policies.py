@@ -1,4 +1,7 @@
-"""Every timeout and retry policy, named, with its reason. Nested: client < start-to-close < schedule-to-close."""
+"""Every timeout and retry policy, named, with its reason.
+
+Nested: client < start-to-close < schedule-to-close.
+"""
 
 from datetime import timedelta
 from typing import TypedDict

@@ -1,0 +1,194 @@
+"""`starter.py demo`: the whole loop on this machine, with real parts and no account."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle, WorkflowHandle
+
+from commands.report import Ending
+from commands.scan import follow, scan_request
+from commands.schedule import create_or_update, interval
+from hosting import clients
+from hosting.dev_server import Running
+from railmend.contracts.scan import Autonomy, HealthReport
+from railmend.settings import Settings
+from workflows.health_scan import HealthScan
+
+ROOT = Path(__file__).resolve().parent.parent
+BROKEN = ("checkout", "catalog", "reports")
+HEALTHY = ("storefront",)
+START_SECONDS = 90
+# Long enough for a leak to be told from a start-up, short enough to watch.
+SYMPTOM_SECONDS = 60
+WINDOW_SECONDS = 55
+STOP_SECONDS = 15
+
+
+@dataclass
+class Demo:
+    """The processes of one demo, and what they told about themselves."""
+
+    state: Path
+    console: Console
+    processes: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
+    logs: list[IO[bytes]] = field(default_factory=list)
+
+    def start(self, name: str, arguments: list[str], environment: dict[str, str]) -> None:
+        log = (self.state / f"{name}.log").open("ab")
+        self.logs.append(log)
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.state), **environment},
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.processes.append((name, process))
+
+    async def wait_for(self, file: Path) -> dict[str, object]:
+        """The JSON a process writes when it is ready."""
+        for _ in range(START_SECONDS * 5):
+            for name, process in self.processes:
+                if process.poll() is not None:
+                    raise clients.ConfigurationError(f"{name} ended early: see {self.state / name}.log")
+            if file.exists():
+                content: dict[str, object] = json.loads(file.read_text())
+                return content
+            await asyncio.sleep(0.2)
+        raise clients.ConfigurationError(f"{file.name} did not appear: see the logs in {self.state}")
+
+    def stop(self) -> None:
+        """Worker first, so that nothing starts anew; then the Temporal server it brought; then railyard."""
+        for _, process in reversed(self.processes):
+            _end(process)
+        lock = self.state / "worker" / "temporal.json"
+        if lock.exists():
+            with _ignoring_the_dead():
+                os.killpg(Running.model_validate_json(lock.read_text()).pid, signal.SIGTERM)
+        for log in self.logs:
+            log.close()
+
+
+@contextmanager
+def _ignoring_the_dead() -> Iterator[None]:
+    try:
+        yield
+    except ProcessLookupError:
+        return
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with _ignoring_the_dead():
+        os.kill(process.pid, signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        with _ignoring_the_dead():
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _environment(railyard: dict[str, object], state: Path) -> dict[str, str]:
+    """The same settings as production; MODEL from the caller's environment replaces the rehearsal."""
+    values = {key: str(value) for key, value in railyard.items()}
+    own = {key: os.environ[key] for key in ("MODEL", "MODEL_BASE_URL", "MODEL_API_KEY") if key in os.environ}
+    rehearsal = {
+        "MODEL": "openai/rehearsal",
+        "MODEL_BASE_URL": values.pop("REHEARSAL_URL"),
+        "MODEL_API_KEY": "rehearsal",
+    }
+    return {
+        **values,
+        **(own if "MODEL" in own else rehearsal),
+        "RAILMEND_STATE_DIR": str(state / "worker"),
+        "RAILMEND_WINDOW_SECONDS": str(WINDOW_SECONDS),
+        "RAILMEND_STEP_SECONDS": "1",
+        "RAILMEND_SETTLE_SECONDS": "2",
+    }
+
+
+async def demo(keep: bool, state: Path | None, console: Console) -> int:
+    """Exit code 0 when each broken service has its pull request and the healthy one has none."""
+    folder = state or Path(tempfile.mkdtemp(prefix="railmend-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Demo(folder, console)
+    try:
+        code = await _run(run)
+        if keep:
+            await _until_interrupted(run)
+        return code
+    finally:
+        run.stop()
+        if state is None and not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _run(run: Demo) -> int:
+    console = run.console
+    console.print("[bold]1[/] A miniature Railway starts four real services; three of them have a bug.")
+    run.start("railyard", ["-m", "railyard", "--state", str(run.state / "railyard")], {})
+    environment = _environment(await run.wait_for(run.state / "railyard" / "railyard.json"), run.state)
+    console.print("[bold]2[/] A worker starts, and brings its own Temporal server.")
+    run.start("worker", ["worker.py", "--dev"], environment)
+    temporal = Running.model_validate(await run.wait_for(run.state / "worker" / "temporal.json"))
+    console.print(f"  Temporal Web UI: {temporal.ui}\n  Repositories:    {environment['FORGE_URL']}")
+    console.print(f"[bold]3[/] Traffic flows for {SYMPTOM_SECONDS} s, until there are symptoms to measure.")
+    await asyncio.sleep(SYMPTOM_SECONDS)
+    os.environ.update(environment)  # from here on this process is an ordinary starter.py
+    settings = Settings(temporal_address=temporal.address)
+    client = await clients.temporal(settings)
+    console.print("[bold]4[/] The schedule starts the health scan.")
+    schedule = await create_or_update(client, scan_request(settings, Autonomy.PULL_REQUEST), interval("10m"))
+    ending = await follow(client, await _triggered(client, schedule), console)
+    return _verdict(ending, temporal, console)
+
+
+async def _triggered(client: Client, schedule: ScheduleHandle) -> WorkflowHandle[HealthScan, HealthReport]:
+    """Trigger the schedule and return the handle of the scan that it started."""
+    await schedule.trigger()
+    for _ in range(100):
+        actions = (await schedule.describe()).info.recent_actions
+        if actions:
+            action = actions[-1].action
+            if isinstance(action, ScheduleActionExecutionStartWorkflow):
+                return client.get_workflow_handle_for(HealthScan.run, action.workflow_id)
+        await asyncio.sleep(0.1)
+    raise clients.ConfigurationError("The schedule was triggered but started no scan.")
+
+
+def _verdict(ending: Ending, temporal: Running, console: Console) -> int:
+    pulls = ending.pull_requests()
+    for name, url in sorted(pulls.items()):
+        console.print(f"Pull request for {name}: {url}", soft_wrap=True)
+    console.print(f"Temporal Web UI: {temporal.ui}")
+    missing = [name for name in BROKEN if name not in pulls]
+    wrong = [name for name in HEALTHY if name in pulls]
+    if missing or wrong:
+        console.print(
+            f"[red]Not as it should be.[/] Missing: {missing or '-'}; wrongly repaired: {wrong or '-'}"
+        )
+        return 1
+    console.print("[green]Each broken service has its pull request; the healthy one was left alone.[/]")
+    return 0
+
+
+async def _until_interrupted(run: Demo) -> None:
+    run.console.print(f"Left running; logs in {run.state}. Stop with Ctrl-C.")
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()

@@ -1,0 +1,51 @@
+"""How a scan's end is shown on a terminal."""
+
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from railmend.contracts.repair import RepairOutcome, RepairResult
+from railmend.contracts.scan import HealthReport, ServiceRow
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A finished scan and the repairs it started, by workflow ID."""
+
+    report: HealthReport
+    repairs: dict[str, RepairResult] = field(default_factory=dict)
+
+    def pull_requests(self) -> dict[str, str]:
+        """Pull-request address by service name."""
+        found = {}
+        for row in self.report.rows:
+            result = self.repairs.get(row.repair_workflow_id or "")
+            if result and result.pull_request:
+                found[row.name] = result.pull_request.url
+        return found
+
+
+def render(ending: Ending, console: Console) -> None:
+    report = ending.report
+    table = Table(
+        title=f"{report.project_name} / {report.environment_name}", title_justify="left", expand=True
+    )
+    for name in ("service", "found", "verdict", "what was done"):
+        table.add_column(name, overflow="fold")
+    for row in report.rows:
+        found = "\n".join(escape(finding.sentence) for finding in row.findings) or "-"
+        table.add_row(escape(row.name), found, escape(row.verdict), escape(_done(row, ending)))
+    console.print(table)
+    for sentence in report.unseen:
+        console.print(f"Could not be seen: {escape(sentence)}")
+
+
+def _done(row: ServiceRow, ending: Ending) -> str:
+    result = ending.repairs.get(row.repair_workflow_id or "")
+    if result is None:
+        return row.detail if row.findings else "nothing to do"
+    if result.outcome is RepairOutcome.PULL_REQUEST and result.pull_request:
+        return result.pull_request.url
+    return f"{result.outcome.value}: {result.reason}"

@@ -1,0 +1,112 @@
+"""`starter.py scan`: one scan now, followed to its report."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from rich.console import Console
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.service import RPCError
+
+from commands.report import Ending, render
+from hosting import clients
+from hosting.workers import ORCHESTRATION_QUEUE
+from railmend.contracts.repair import RepairOutcome, RepairResult
+from railmend.contracts.scan import Autonomy, HealthReport, ScanRequest, ServiceRow
+from railmend.settings import Settings
+from workflows.health_scan import HealthScan
+from workflows.repository_repair import RepositoryRepair
+
+POLL_SECONDS = 1.0
+
+
+def scan_request(settings: Settings, autonomy: Autonomy, window_seconds: int | None = None) -> ScanRequest:
+    clients.require(settings, "railway_project_id", "railway_environment_id")
+    return ScanRequest(
+        project_id=settings.railway_project_id or "",
+        environment_id=settings.railway_environment_id or "",
+        window_seconds=window_seconds or settings.railmend_window_seconds,
+        step_seconds=settings.railmend_step_seconds,
+        settle_seconds=settings.railmend_settle_seconds,
+        autonomy=autonomy,
+    )
+
+
+async def scan(autonomy: Autonomy, window_seconds: int | None, console: Console) -> Ending:
+    """Start a scan, follow it and its repairs, print the report."""
+    settings = Settings()
+    client = await clients.temporal(settings)
+    request = scan_request(settings, autonomy, window_seconds)
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    handle = await client.start_workflow(
+        HealthScan.run,
+        request,
+        id=f"scan/{request.environment_id}/manual-{stamp}",
+        task_queue=ORCHESTRATION_QUEUE,
+        static_summary="Scan on request",
+    )
+    return await follow(client, handle, console)
+
+
+async def follow(
+    client: Client, handle: WorkflowHandle[HealthScan, HealthReport], console: Console
+) -> Ending:
+    """Show each step once as it happens, until the scan and the repairs it started have ended."""
+    console.print(f"[dim]scan[/] {handle.id}")
+    report = await _watch_scan(handle, console)
+    repairs = sorted({row.repair_workflow_id for row in report.rows if row.repair_workflow_id})
+    results = await asyncio.gather(*(_watch_repair(client, one, console) for one in repairs))
+    ending = Ending(report=report, repairs=dict(zip(repairs, results, strict=True)))
+    render(ending, console)
+    return ending
+
+
+async def _watch_scan(handle: WorkflowHandle[HealthScan, HealthReport], console: Console) -> HealthReport:
+    seen: set[str] = set()
+
+    def tell(row: ServiceRow) -> None:
+        for finding in row.findings:
+            _once(seen, f"{row.name}: {finding.sentence}", "found", console.print)
+        if row.findings and row.verdict not in ("affected", "healthy"):
+            _once(seen, f"{row.name}: {row.verdict} ({row.detail})", "verdict", console.print)
+
+    result = asyncio.ensure_future(handle.result())
+    while not result.done():
+        await asyncio.wait([result], timeout=POLL_SECONDS)
+        if not result.done():
+            for row in await _rows(handle):
+                tell(row)
+    try:
+        report = result.result()
+    except WorkflowFailureError as error:
+        cause = getattr(error.cause, "cause", None) or error.cause
+        raise clients.ConfigurationError(f"The scan failed: {getattr(cause, 'message', cause)}") from error
+    for row in report.rows:
+        tell(row)
+    return report
+
+
+async def _rows(handle: WorkflowHandle[HealthScan, HealthReport]) -> list[ServiceRow]:
+    """Progress is a nicety: while no worker answers, there is nothing to show."""
+    try:
+        return await handle.query(HealthScan.rows)
+    except RPCError:
+        return []
+
+
+async def _watch_repair(client: Client, workflow_id: str, console: Console) -> RepairResult:
+    console.print(f"[dim]repair[/] {workflow_id}")
+    handle = client.get_workflow_handle_for(RepositoryRepair.run, workflow_id)
+    try:
+        result = await handle.result()
+    except WorkflowFailureError as error:
+        result = RepairResult(outcome=RepairOutcome.FAILED, reason=str(error.cause or error))
+    where = result.pull_request.url if result.pull_request else result.reason[:200]
+    console.print(f"[dim]ended[/]  {workflow_id}: {result.outcome.value} {where}", soft_wrap=True)
+    return result
+
+
+def _once(seen: set[str], text: str, stage: str, say: Callable[..., None]) -> None:
+    if text not in seen:
+        seen.add(text)
+        say(f"[dim]{stage}[/] {text}", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""What a worker process needs around it: dev server, clients, logging, workers."""

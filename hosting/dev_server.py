@@ -1,0 +1,154 @@
+"""A Temporal server of one's own for `worker.py --dev`: SQLite in WAL mode, Web UI, 45 days of history."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import structlog
+from pydantic import BaseModel
+
+from hosting.clients import ConfigurationError
+
+log = structlog.get_logger(__name__)
+
+# The dev server polls its queues 20 times a second by default, which makes a child workflow take 200 ms.
+DYNAMIC_CONFIG = (
+    "history.transferProcessorMaxPollRPS=1000",
+    "history.timerProcessorMaxPollRPS=1000",
+    "system.enableCancelActivityWorkerCommand=true",
+    "frontend.WorkerCommandsEnabled=true",
+)
+RETENTION = "45d"
+START_SECONDS = 30
+
+
+class Running(BaseModel):
+    """The lock file: which server runs on this state directory."""
+
+    pid: int
+    port: int
+    ui_port: int
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def ui(self) -> str:
+        return f"http://127.0.0.1:{self.ui_port}"
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _alive(running: Running) -> bool:
+    """The recorded process is still a Temporal server, and answers."""
+    try:
+        command = Path(f"/proc/{running.pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        if Path("/proc").is_dir():
+            return False
+        command = b"temporal"  # no /proc on this system: the port alone has to do
+    return b"temporal" in command and _accepts(running.port)
+
+
+def _read(lock: Path) -> Running | None:
+    try:
+        return Running.model_validate_json(lock.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(s.getsockname()[1]) for s in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def binary() -> Path:
+    path = Path(sys.executable).absolute().with_name("temporal")
+    if not path.is_file():
+        raise ConfigurationError("The Temporal server is not installed: run `make setup`.")
+    return path
+
+
+def _command(state_dir: Path, port: int, ui_port: int) -> list[str]:
+    command = [
+        *(str(binary()), "server", "start-dev", "--ip", "127.0.0.1"),
+        *("--port", str(port), "--ui-port", str(ui_port), "--log-level", "error"),
+        *("--db-filename", str(state_dir / "temporal.db")),
+        *("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"),
+    ]
+    for value in DYNAMIC_CONFIG:
+        command += ["--dynamic-config-value", value]
+    return command
+
+
+def _spawn(state_dir: Path, running: Running) -> subprocess.Popen[bytes]:
+    """In a session of its own, so that it survives the worker."""
+    with (state_dir / "temporal.log").open("ab") as output:
+        return subprocess.Popen(
+            _command(state_dir, running.port, running.ui_port),
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env={"PATH": os.environ.get("PATH", ""), "HOME": str(state_dir)},
+        )
+
+
+async def start_or_adopt(state_dir: Path, port: int | None = None) -> Running:
+    """Adopt the server that an earlier worker left running, else start one.
+
+    Raises `ConfigurationError` when it does not come up within 30 s.
+    """
+    state_dir.mkdir(parents=True, exist_ok=True)
+    lock = state_dir / "temporal.json"
+    known = _read(lock)
+    if known and _alive(known):
+        log.info("adopted the Temporal server", address=known.address, ui=known.ui)
+        return known
+    free = _free_ports(2)
+    running = Running(pid=0, port=port or (known.port if known else free[0]), ui_port=free[1])
+    process = _spawn(state_dir, running)
+    running = running.model_copy(update={"pid": process.pid})
+    for _ in range(START_SECONDS * 10):
+        if _accepts(running.port):
+            break
+        if process.poll() is not None:
+            raise ConfigurationError(f"The Temporal server ended at once: see {state_dir / 'temporal.log'}.")
+        await asyncio.sleep(0.1)
+    else:
+        raise ConfigurationError(f"The Temporal server did not come up: see {state_dir / 'temporal.log'}.")
+    partial = lock.with_suffix(".tmp")
+    partial.write_text(json.dumps(running.model_dump()))
+    partial.replace(lock)
+    await _keep_history(running)
+    log.info("started a Temporal server", address=running.address, ui=running.ui)
+    return running
+
+
+async def _keep_history(running: Running) -> None:
+    """Closed runs are the archive; the default of one day is too short to look back."""
+    arguments = ("operator", "namespace", "update", "--retention", RETENTION, "default")
+    for _ in range(20):
+        process = await asyncio.create_subprocess_exec(
+            *(str(binary()), *arguments, "--address", running.address),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        if await process.wait() == 0:
+            return
+        await asyncio.sleep(0.5)
+    raise ConfigurationError(
+        f"The Temporal server at {running.address} refused the retention of {RETENTION}."
+    )

@@ -1,0 +1,53 @@
+"""The command line of Railmend."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.connect import run
+from railmend.contracts.scan import Autonomy
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
+AUTONOMY = typer.Option(help="How far Railmend may go alone.")
+
+
+@app.command()
+def scan(
+    autonomy: Annotated[Autonomy, AUTONOMY] = Autonomy.PULL_REQUEST,
+    window: Annotated[int | None, typer.Option(help="Seconds to look back; default: the setting.")] = None,
+) -> None:
+    """Look at the environment once, now, and follow the scan to its report."""
+    from rich.console import Console
+
+    from commands.scan import scan as command
+
+    run(command(autonomy, window, Console()))
+
+
+@app.command()
+def schedule(
+    every: Annotated[str, typer.Option(help="How often to look: 90s, 10m, 1h, 1d.")] = "10m",
+    autonomy: Annotated[Autonomy, AUTONOMY] = Autonomy.PULL_REQUEST,
+) -> None:
+    """Create or update the schedule that scans the environment; a scan never overlaps the one before."""
+    from commands.schedule import schedule as command
+
+    typer.echo(f"Schedule {run(command(every, autonomy))}: every {every}.")
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option(help="Leave everything running to look at, until Ctrl-C.")] = False,
+    state: Annotated[Path | None, typer.Option(help="Keep repositories, logs and history here.")] = None,
+) -> None:
+    """Show the whole loop on this machine: real services, real Temporal, real OpenCode, no account."""
+    from rich.console import Console
+
+    from commands.demo import demo as command
+
+    raise typer.Exit(run(command(keep, state, Console())))
+
+
+if __name__ == "__main__":
+    app()

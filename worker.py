@@ -1,0 +1,36 @@
+"""Hosts the workers. `--dev` brings a Temporal server along: one process is a complete installation."""
+
+import argparse
+import asyncio
+import sys
+
+from pydantic import ValidationError
+
+from hosting import clients, dev_server, logging, workers
+from railmend.settings import Settings
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="worker.py", description=__doc__)
+    parser.add_argument("--dev", action="store_true", help="start or adopt a Temporal server on this machine")
+    parser.add_argument("--dev-port", type=int, help="the Temporal server's port with --dev (default: free)")
+    parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    return parser.parse_args()
+
+
+async def main(options: argparse.Namespace) -> None:
+    settings = Settings()
+    if options.dev:
+        server = await dev_server.start_or_adopt(settings.state_dir(), options.dev_port)
+        settings = settings.model_copy(update={"temporal_address": server.address})
+    client = await clients.temporal(settings)
+    await workers.run_until_stopped(client, settings)
+
+
+if __name__ == "__main__":
+    chosen = arguments()
+    logging.configure(chosen.log_level)
+    try:
+        asyncio.run(main(chosen))
+    except (clients.ConfigurationError, ValidationError) as error:
+        sys.exit(f"worker.py: {error}")

@@ -1,0 +1,6 @@
+"""Slices in, findings out. Pure."""
+
+from railmend.assessment.rules import assess
+from railmend.assessment.settings import AssessmentSettings
+
+__all__ = ["AssessmentSettings", "assess"]

@@ -1,0 +1,279 @@
+"""Drives one coding session: find or create, prompt once, follow to an end, with limits of our own."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from railmend.coding.server import AGENT, PROVIDER
+from railmend.contracts.repair import CodingResult, CodingState
+
+MAX_TEXT = 4000
+MAX_RESUMES = 3
+LOST_SECONDS = 20.0
+# Accepted, never busy and without an answer for this long: the server dropped the prompt.
+NEVER_STARTED_SECONDS = 20.0
+REFUSAL = "Nobody is there to answer: not allowed. Go on without it."
+
+
+class SessionLost(Exception):
+    """The server does not answer; a new attempt starts it again on the same state."""
+
+    retryable = True
+
+
+class Limits(BaseModel):
+    """Ours, because OpenCode has no hard ones. `stall_seconds`: no visible progress for that long."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seconds: float = 1800
+    model_calls: int = 80
+    cost_usd: float = 5.0
+    stall_seconds: float = 240
+
+
+class Progress(BaseModel):
+    session_id: str
+    model_calls: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    tool: str = ""
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Time(_Lenient):
+    completed: float | None = None
+
+
+class _Tokens(_Lenient):
+    input: float = 0
+    output: float = 0
+
+
+class _Error(_Lenient):
+    name: str = ""
+    data: dict[str, Any] = {}
+
+
+class _Info(_Lenient):
+    id: str
+    time: _Time = _Time()
+    parentID: str | None = None  # noqa: N815 - the server's name
+    finish: str | None = None
+    error: _Error | None = None
+    cost: float = 0
+    tokens: _Tokens = _Tokens()
+
+
+class _Message(_Lenient):
+    info: _Info
+    parts: list[dict[str, Any]] = []
+
+
+def ids(key: str) -> tuple[str, str]:
+    """Message and part id of the prompt: sent again, they continue the run instead of repeating it."""
+    digest = hashlib.sha256(key.encode()).hexdigest()[:26]
+    return f"msg_{digest}", f"prt_{digest}"
+
+
+class _Session:
+    """One session on one server; every call may raise `httpx.HTTPError`."""
+
+    def __init__(self, client: httpx.AsyncClient, work_tree: str, key: str) -> None:
+        self._client = client
+        self._query = {"directory": work_tree}
+        self._key = key
+        self.id = ""
+        self.message_id, self._part_id = ids(key)
+
+    async def _get(self, path: str, **query: str) -> Any:
+        response = await self._client.get(path, params={**self._query, **query})
+        return response.raise_for_status().json()
+
+    async def find_or_create(self, title: str) -> None:
+        for known in await self._get("/session", roots="true", limit="1000"):
+            if (known.get("metadata") or {}).get("key") == self._key:
+                self.id = known["id"]
+                return
+        body = {"title": title, "metadata": {"key": self._key}}
+        response = await self._client.post("/session", params=self._query, json=body)
+        self.id = response.raise_for_status().json()["id"]
+
+    async def model_id(self) -> str:
+        providers = (await self._get("/config/providers"))["providers"]
+        return str(next(iter(next(p for p in providers if p["id"] == PROVIDER)["models"])))
+
+    async def prompt(self, text: str, model_id: str) -> None:
+        body = {
+            "messageID": self.message_id,
+            "agent": AGENT,
+            "model": {"providerID": PROVIDER, "modelID": model_id},
+            "parts": [{"id": self._part_id, "type": "text", "text": text}],
+        }
+        path = f"/session/{self.id}/prompt_async"
+        (await self._client.post(path, params=self._query, json=body)).raise_for_status()
+
+    async def answers(self) -> list[_Message]:
+        rows = await self._get(f"/session/{self.id}/message")
+        messages = [_Message.model_validate(row) for row in rows]
+        return [message for message in messages if message.info.parentID == self.message_id]
+
+    async def busy(self) -> bool:
+        return self.id in await self._get("/session/status")
+
+    async def refuse_questions(self) -> None:
+        for kind, suffix in (("permission", "reply"), ("question", "reject")):
+            for asked in await self._get(f"/{kind}"):
+                if asked["sessionID"] == self.id:
+                    body = {"reply": "reject", "message": REFUSAL} if kind == "permission" else None
+                    path = f"/{kind}/{asked['id']}/{suffix}"
+                    (await self._client.post(path, params=self._query, json=body)).raise_for_status()
+
+    async def abort(self) -> None:
+        await self._client.post(f"/session/{self.id}/abort", params=self._query)
+
+
+async def follow(
+    client: httpx.AsyncClient,
+    work_tree: str,
+    key: str,
+    title: str,
+    prompt: str,
+    limits: Limits,
+    on_progress: Callable[[Progress], None],
+    poll_seconds: float = 0.5,
+) -> CodingResult:
+    """Run the prompt to its end. Called again with the same key it finds the session and goes on.
+
+    Raises `SessionLost` when the server stops answering. Cancelling aborts the session.
+    """
+    session = _Session(client, work_tree, key)
+    follower = _Follower(session, prompt, limits, on_progress, poll_seconds)
+    try:
+        await session.find_or_create(title)
+        return await follower.run()
+    except asyncio.CancelledError:
+        if session.id:
+            await asyncio.shield(session.abort())
+        raise
+    except httpx.HTTPStatusError as error:
+        raise SessionLost(
+            f"OpenCode answered {error.response.status_code}: {error.response.text[:300]}"
+        ) from error
+    except httpx.TransportError as error:
+        raise SessionLost(f"OpenCode stopped answering ({type(error).__name__}).") from error
+
+
+class _Follower:
+    def __init__(
+        self,
+        session: _Session,
+        prompt: str,
+        limits: Limits,
+        on_progress: Callable[[Progress], None],
+        poll_seconds: float,
+    ) -> None:
+        self._session = session
+        self._prompt = prompt
+        self._limits = limits
+        self._on_progress = on_progress
+        self._poll = poll_seconds
+        self._began = self._changed = time.monotonic()
+        self._signature: tuple[Any, ...] = ()
+        self._posts = 0
+        self._posted_at = 0.0
+
+    async def run(self) -> CodingResult:
+        model_id = await self._session.model_id()
+        while True:
+            answers = await self._session.answers()
+            busy = await self._session.busy()
+            progress = self._note(answers)
+            ended = None if busy else self._ended(answers, progress)
+            if ended is not None:
+                return ended
+            if (reason := self._exceeded(progress)) is not None:
+                await self._session.abort()
+                return self._result(CodingState.ABORTED, progress, answers, reason)
+            if busy:
+                await self._session.refuse_questions()
+            elif self._may_post(answers):
+                await self._session.prompt(self._prompt, model_id)
+                self._posts += 1
+                self._posted_at = time.monotonic()
+            await asyncio.sleep(self._poll)
+
+    def _may_post(self, answers: list[_Message]) -> bool:
+        """First time, or when an interrupted run lies still; not while a fresh prompt is starting."""
+        if self._posts == 0:
+            return True
+        return self._posts <= MAX_RESUMES and time.monotonic() - self._posted_at > NEVER_STARTED_SECONDS
+
+    def _note(self, answers: list[_Message]) -> Progress:
+        infos = [message.info for message in answers]
+        tools = [p for message in answers for p in message.parts if p.get("type") == "tool"]
+        progress = Progress(
+            session_id=self._session.id,
+            model_calls=len(infos),
+            tokens=int(sum(info.tokens.input + info.tokens.output for info in infos)),
+            cost_usd=sum(info.cost for info in infos),
+            tool=str(tools[-1].get("tool", "")) if tools else "",
+        )
+        size = sum(len(str(part)) for message in answers for part in message.parts)
+        signature = (len(infos), len(tools), size)
+        if signature != self._signature:
+            self._signature, self._changed = signature, time.monotonic()
+        self._on_progress(progress)
+        return progress
+
+    def _ended(self, answers: list[_Message], progress: Progress) -> CodingResult | None:
+        """Read from the messages: the status is as empty before the start and after a crash."""
+        last = answers[-1].info if answers else None
+        if last is None or last.time.completed is None:
+            if self._posts > MAX_RESUMES:
+                reason = "The session was interrupted too often."
+                return self._result(CodingState.FAILED, progress, answers, reason)
+            return None
+        if last.error is None and last.finish == "stop":
+            return self._result(CodingState.DONE, progress, answers, None)
+        if self._posts == 0:
+            return None  # an earlier attempt's failure: the prompt is sent once more, and continues
+        if last.error is not None:
+            reason = f"{last.error.name}: {last.error.data.get('message', '')}"
+        else:
+            reason = f"The model ended with finish={last.finish}."
+        return self._result(CodingState.FAILED, progress, answers, reason[:500])
+
+    def _exceeded(self, progress: Progress) -> str | None:
+        now, limits = time.monotonic(), self._limits
+        if now - self._began > limits.seconds:
+            return f"time: longer than {limits.seconds:.0f} s"
+        if progress.model_calls > limits.model_calls:
+            return f"calls: more than {limits.model_calls} model calls"
+        if progress.cost_usd > limits.cost_usd:
+            return f"cost: more than {limits.cost_usd} USD"
+        if now - self._changed > limits.stall_seconds:
+            return f"stall: no progress for {limits.stall_seconds:.0f} s"
+        return None
+
+    def _result(
+        self, state: CodingState, progress: Progress, answers: list[_Message], reason: str | None
+    ) -> CodingResult:
+        texts = [p.get("text", "") for p in answers[-1].parts if p.get("type") == "text"] if answers else []
+        return CodingResult(
+            state=state,
+            session_id=progress.session_id,
+            text="".join(texts).strip()[:MAX_TEXT],
+            reason=reason,
+            model_calls=progress.model_calls,
+            tokens=progress.tokens,
+            cost_usd=progress.cost_usd,
+        )

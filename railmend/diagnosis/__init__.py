@@ -1,0 +1,1 @@
+"""From an evidence packet to a verdict: rules first, model second."""

@@ -1,0 +1,1 @@
+"""Logs and facts become a small, numbered, redacted packet. Pure."""

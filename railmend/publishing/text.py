@@ -1,0 +1,133 @@
+"""The words of a pull request, a report and an incident. Pure."""
+
+import json
+from collections.abc import Iterable
+
+from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentReport
+from railmend.contracts.repair import PublishRequest, RepairRequest
+from railmend.evidence.packet import fenced, visible
+
+BOT = ("Railmend", "railmend@users.noreply.github.com")
+MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
+MAX_TITLE = 72
+REHEARSAL = "rehearsal"
+
+
+def marker(key: str, head: str) -> str:
+    """Hidden in the body: finds this repair's pull request again."""
+    return f"<!-- railmend {json.dumps({'key': key, 'head': head})} -->"
+
+
+def is_rehearsal(repair: RepairRequest) -> bool:
+    return any(REHEARSAL in incident.diagnosis.model for incident in repair.incidents)
+
+
+def title(repair: RepairRequest) -> str:
+    first = repair.incidents[0]
+    text = first.diagnosis.summary.removeprefix(f"[{REHEARSAL}]").strip().split("\n")[0]
+    text = f"{first.request.service.name}: {text}"
+    return text if len(text) <= MAX_TITLE else text[: MAX_TITLE - 1].rstrip() + "…"
+
+
+def commit_message(repair: RepairRequest) -> str:
+    """The same words each time, so that a repeated try makes the same commit."""
+    causes = [f"- {cause.text}" for incident in repair.incidents for cause in incident.diagnosis.causes]
+    name, mail = BOT
+    return "\n".join([title(repair), "", *causes, "", f"Signed-off-by: {name} <{mail}>"])
+
+
+def body(publish: PublishRequest) -> str:
+    """What a reviewer needs, in this order: what was wrong, why, what changed, checks, risk, limits, cost."""
+    repair = publish.repair
+    parts: list[str] = []
+    if is_rehearsal(repair):
+        parts.append(
+            "> **Rehearsal.** The diagnosis and the edit were made by the demo's stand-in model, not by a "
+            "real one."
+        )
+    for incident in repair.incidents:
+        parts += [_wrong(incident), _why(incident)]
+    parts += [_changed(publish), _checked(repair), _risk(repair), _unseen(repair), _cost(publish)]
+    text = "\n\n".join(part for part in parts if part)
+    end = "\n\n" + marker(repair.key, "")
+    return text[: MAX_BODY - len(end)] + end
+
+
+def _wrong(incident: IncidentReport) -> str:
+    rows = [
+        f"- **{finding.kind.value}** ({finding.severity.value}) since {finding.onset:%Y-%m-%d %H:%M:%S} UTC: "
+        f"{finding.sentence}"
+        for finding in incident.request.findings
+    ]
+    return "\n".join([f"## What was wrong: {incident.request.service.name}", *rows])
+
+
+def _why(incident: IncidentReport) -> str:
+    return "\n\n".join(["## Why", incident.diagnosis.summary, *_causes(incident.diagnosis, incident.packet)])
+
+
+def _causes(diagnosis: Diagnosis, packet: EvidencePacket) -> Iterable[str]:
+    """Each cause with the evidence it cites, verbatim."""
+    items = {item.id: item for item in packet.items}
+    for cause in diagnosis.causes:
+        yield f"**{cause.text}** ({', '.join(cause.evidence)})"
+        for item in (items[i] for i in cause.evidence if i in items):
+            yield f"<details><summary>{item.id}: {item.source}</summary>\n\n{fenced(item.text)}\n\n</details>"
+
+
+def _changed(publish: PublishRequest) -> str:
+    rows = [
+        f"| `{change.path}` | {change.status} | +{change.additions} −{change.deletions} |"
+        for change in publish.change.files
+    ]
+    told = fenced(visible(publish.coding.text))
+    return "\n".join(
+        [
+            "## What changed",
+            "| file | | lines |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+            "The agent's own words:",
+            told,
+        ]
+    )
+
+
+def _checked(repair: RepairRequest) -> str:
+    how = [f"- {i.diagnosis.verify}" for i in repair.incidents if i.diagnosis.verify]
+    return "\n".join(
+        [
+            "## How it was checked",
+            "**Not verified by Railmend**: the agent was asked to run the repository's tests; Railmend did not "
+            "run them itself. How to tell that it worked:",
+            *how,
+        ]
+    )
+
+
+def _risk(repair: RepairRequest) -> str:
+    rows = [f"- {i.diagnosis.risk}" for i in repair.incidents if i.diagnosis.risk]
+    back = "To roll back: revert this commit, or roll the service back to its previous deployment in Railway."
+    return "\n".join(["## Risk and roll back", *rows, back])
+
+
+def _unseen(repair: RepairRequest) -> str:
+    rows = [f"- {sentence}" for i in repair.incidents for sentence in i.packet.unseen]
+    return "\n".join(["## What Railmend could not see", *rows]) if rows else ""
+
+
+def _cost(publish: PublishRequest) -> str:
+    diagnoses = [incident.diagnosis for incident in publish.repair.incidents]
+    cost = publish.coding.cost_usd + sum(diagnosis.cost_usd or 0.0 for diagnosis in diagnoses)
+    tokens = publish.coding.tokens + sum(diagnosis.tokens for diagnosis in diagnoses)
+    return f"---\n{tokens} tokens, {cost:.2f} USD as far as the providers told; {publish.coding.model_calls} calls."
+
+
+def incident_markdown(report: IncidentReport) -> str:
+    """The diagnosis with its citations resolved, for the Web UI."""
+    diagnosis = report.diagnosis
+    head = f"**{report.request.service.name}**: `{diagnosis.verdict.value}` ({diagnosis.confidence:.0%})"
+    plan = [f"{number}. {step}" for number, step in enumerate(diagnosis.plan, start=1)]
+    text = "\n\n".join([head, _wrong(report), _why(report), *(["## Plan", "\n".join(plan)] if plan else [])])
+    return text[:18_000]

@@ -1,0 +1,1 @@
+"""Railway's public GraphQL API: typed client, documents, errors."""

@@ -1,0 +1,50 @@
+"""What the client hands out beside the contracts; stays inside an activity."""
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+Series = list[float | None]
+
+
+class Slice(BaseModel):
+    """One service's series over a window, one value per step; None: no sample in that step.
+
+    CPU in vCPU, memory in GB, `http` requests per step by class ("2xx" to "5xx"), `latency` in
+    milliseconds by percentile ("p50" to "p99"). Empty `http`: no HTTP traffic is measured.
+    """
+
+    service_id: str
+    start: datetime
+    step_seconds: int
+    cpu: Series = []
+    cpu_limit: Series = []
+    memory_gb: Series = []
+    memory_limit_gb: Series = []
+    http: dict[str, Series] = {}
+    latency: dict[str, Series] = {}
+
+
+class LogLine(BaseModel):
+    timestamp: datetime
+    severity: str
+    message: str
+
+
+class HttpLogLine(BaseModel):
+    timestamp: datetime
+    method: str
+    path: str
+    status: int
+    duration_ms: float
+
+
+class DeploymentRecord(BaseModel):
+    id: str
+    status: str
+    created_at: datetime
+    commit: str | None = None
+    commit_message: str | None = None
+    commit_author: str | None = None
+    branch: str | None = None
+    reason: str | None = None

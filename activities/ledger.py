@@ -14,13 +14,14 @@ class LedgerActivities:
 
     @activity.defn
     async def claim(self, request: ClaimRequest) -> ClaimAnswer:
-        return await self._client.execute_update_with_start_workflow(
+        answer: ClaimAnswer = await self._client.execute_update_with_start_workflow(
             "claim",
             request,
             id=request.claim_id,
             result_type=ClaimAnswer,
             start_workflow_operation=self._open(request.project_id),
         )
+        return answer
 
     @activity.defn
     async def settle(self, request: SettleRequest) -> None:

@@ -129,8 +129,8 @@ class HealthScan:
             self._row(service, action="running", detail=workflow_id)
             return None
         except ChildWorkflowError as error:
-            cause = error.cause.cause if error.cause and error.cause.__cause__ else error.cause
-            reason = getattr(cause, "message", str(cause))
+            cause = getattr(error.cause, "cause", None) or error.cause
+            reason = str(getattr(cause, "message", cause))
             self._row(service, verdict="unclear", action="failed", detail=f"Investigation failed: {reason}")
             await self._settle(fingerprints, workflow_id, "failed", reason)
             return None

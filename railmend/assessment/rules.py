@@ -123,7 +123,10 @@ def memory_leak(look: Look) -> Finding | None:
     if hours is not None and hours > s.leak_horizon_hours:
         return None
     until = f"; the limit of {limit:.2f} GB is reached in {_span(hours)}" if limit and hours else ""
-    sentence = f"Memory of {look.service.name} rose from {y[0]:.3f} to {y[-1]:.3f} GB, {slope:.2f} GB an hour{until}."
+    sentence = (
+        f"Memory of {look.service.name} rose from {y[0]:.3f} to {y[-1]:.3f} GB, "
+        f"{slope:.2f} GB an hour{until}."
+    )
     severity = Severity.CRITICAL if hours is not None and hours < 1 else Severity.WARNING
     return look.finding(
         FindingKind.MEMORY_LEAK, severity, (slope, 0.0, "GB/h"), look.at(int(index[0])), share, sentence
@@ -174,7 +177,7 @@ def _requests(look: Look) -> tuple[Numbers, Numbers]:
 
 
 def error_rate(look: Look) -> Finding | None:
-    """Share of 5xx among the recent requests; judged by the lower bound, so that few requests decide nothing."""
+    """Share of 5xx among the recent requests, by its lower bound: few requests decide nothing."""
     s = look.settings
     total, failed = _requests(look)
     recent_total, recent_failed = float(look.recent(total).sum()), float(look.recent(failed).sum())

@@ -196,8 +196,10 @@ class OpenCodeServer:
 
     def _environment(self, password: str) -> dict[str, str]:
         home = self._state
-        flags = ("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD", "SHARE", "PROJECT_CONFIG", "CLAUDE_CODE")
-        flags += ("DEFAULT_PLUGINS", "EXTERNAL_SKILLS")
+        flags = (
+            *("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD", "SHARE", "PROJECT_CONFIG", "CLAUDE_CODE"),
+            *("DEFAULT_PLUGINS", "EXTERNAL_SKILLS"),
+        )
         return {
             "PATH": f"{self._tools_path}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(home),

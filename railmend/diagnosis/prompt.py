@@ -34,7 +34,7 @@ def messages(rendered_packet: str) -> list[dict[str, str]]:
 def repair_prompt(
     repair: RepairRequest, rendered_packets: Sequence[str], rules: str | None, work_tree: str
 ) -> str:
-    """The coding agent's whole task: rules, plans with their causes, evidence and repository rules as data."""
+    """The coding agent's whole task: rules, plans with their causes, then evidence and rules as data."""
     parts = [TASK.format(work_tree=work_tree)]
     for incident in repair.incidents:
         service, diagnosis = incident.request.service, incident.diagnosis

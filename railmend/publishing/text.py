@@ -80,18 +80,9 @@ def _changed(publish: PublishRequest) -> str:
         f"| `{change.path}` | {change.status} | +{change.additions} −{change.deletions} |"
         for change in publish.change.files
     ]
+    table = ["| file | | lines |", "| --- | --- | --- |", *rows]
     told = fenced(visible(publish.coding.text))
-    return "\n".join(
-        [
-            "## What changed",
-            "| file | | lines |",
-            "| --- | --- | --- |",
-            *rows,
-            "",
-            "The agent's own words:",
-            told,
-        ]
-    )
+    return "\n".join(["## What changed", "", *table, "", "The agent's own words:", "", told])
 
 
 def _checked(repair: RepairRequest) -> str:
@@ -99,8 +90,8 @@ def _checked(repair: RepairRequest) -> str:
     return "\n".join(
         [
             "## How it was checked",
-            "**Not verified by Railmend**: the agent was asked to run the repository's tests; Railmend did not "
-            "run them itself. How to tell that it worked:",
+            "**Not verified by Railmend**: the agent was asked to run the repository's tests; Railmend "
+            "did not run them itself. How to tell that it worked:",
             *how,
         ]
     )
@@ -121,7 +112,8 @@ def _cost(publish: PublishRequest) -> str:
     diagnoses = [incident.diagnosis for incident in publish.repair.incidents]
     cost = publish.coding.cost_usd + sum(diagnosis.cost_usd or 0.0 for diagnosis in diagnoses)
     tokens = publish.coding.tokens + sum(diagnosis.tokens for diagnosis in diagnoses)
-    return f"---\n{tokens} tokens, {cost:.2f} USD as far as the providers told; {publish.coding.model_calls} calls."
+    calls = publish.coding.model_calls
+    return f"---\n{calls} model calls, {tokens} tokens, {cost:.2f} USD as far as the providers told."
 
 
 def incident_markdown(report: IncidentReport) -> str:

@@ -1,0 +1,131 @@
+"""The real OpenCode server with a scripted model."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from hosting.clients import opencode_binary, tools_path
+from railmend.coding.server import ModelEndpoint, OpenCodeServer, Record, stop_leftovers
+from railmend.coding.session import Limits, Progress, follow
+from railmend.contracts.repair import CodingResult, CodingState
+from railmend.settings import Settings
+from tests.integration.scripted_model import ScriptedModel, Step
+
+pytestmark = pytest.mark.integration
+
+
+class Room:
+    """A work tree and a server for it."""
+
+    def __init__(self, folder: Path, model: ScriptedModel) -> None:
+        self.tree = folder / "key" / "tree"
+        self.tree.mkdir(parents=True)
+        (self.tree / "app.py").write_text("value = 1\n")
+        self.state = folder / "key" / "opencode"
+        self._endpoint = ModelEndpoint(base_url=model.url, model_id="scripted", api_key=SecretStr("k"))
+        self.progress: list[Progress] = []
+
+    def server(self) -> OpenCodeServer:
+        binary = opencode_binary(Settings())
+        return OpenCodeServer(self.state, self.tree, binary, tools_path(), self._endpoint)
+
+    def record(self) -> Record:
+        return Record.model_validate_json((self.state / "server.json").read_text())
+
+    async def follow(self, server: OpenCodeServer, limits: Limits | None = None) -> CodingResult:
+        async with httpx.AsyncClient(
+            base_url=server.base_url, auth=("opencode", server.password), timeout=30
+        ) as client:
+            return await follow(
+                client,
+                str(self.tree),
+                "key",
+                "Repair",
+                "Set value to 2.",
+                limits or Limits(seconds=90),
+                self.progress.append,
+                poll_seconds=0.2,
+            )
+
+
+@contextmanager
+def room(folder: Path, steps: list[Step], *, endless: bool = False) -> Iterator[tuple[Room, ScriptedModel]]:
+    with ScriptedModel(steps, endless=endless).serve() as model:
+        try:
+            yield Room(folder, model), model
+        finally:
+            stop_leftovers(folder)
+
+
+def edit(tree: Path) -> Step:
+    arguments = {"filePath": str(tree / "app.py"), "oldString": "value = 1", "newString": "value = 2"}
+    return {"tool": "edit", "args": arguments}
+
+
+async def test_a_session_edits_the_tree_and_knows_when_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "ghp_must_not_be_seen")
+    with room(tmp_path, []) as (place, model):
+        read = {"tool": "read", "args": {"filePath": str(place.tree / "app.py")}}
+        model._steps = [read, edit(place.tree), {"text": "Set value to 2."}]
+        server = place.server()
+        await server.start_or_adopt()
+        environment = Path(f"/proc/{place.record().pid}/environ").read_text()
+        result = await place.follow(server)
+        assert (result.state, result.text) == (CodingState.DONE, "Set value to 2.")
+        assert (place.tree / "app.py").read_text() == "value = 2\n"
+        assert (result.model_calls, result.tokens) == (3, 330)
+        assert "ghp_must_not_be_seen" not in environment
+        assert "GITHUB" not in environment
+        again = await place.follow(server)
+        assert (again.session_id, again.state) == (result.session_id, CodingState.DONE)
+        assert model.calls == 3, "a finished session is not asked again"
+        await server.stop()
+        assert not (place.state / "server.json").exists()
+
+
+async def test_a_killed_server_continues_where_it_was(tmp_path: Path) -> None:
+    with room(tmp_path, []) as (place, model):
+        slow = {"tool": "bash", "args": {"command": "sleep 3", "description": "wait"}}
+        read = {"tool": "read", "args": {"filePath": str(place.tree / "app.py")}}
+        model._steps = [read, slow, edit(place.tree), {"text": "Done."}]
+        server = place.server()
+        await server.start_or_adopt()
+        first = asyncio.create_task(place.follow(server))
+        while not any(progress.tool == "bash" for progress in place.progress):  # noqa: ASYNC110 - polled state
+            await asyncio.sleep(0.1)
+        os.killpg(place.record().pid, signal.SIGKILL)
+        with pytest.raises(Exception, match="OpenCode"):
+            await first
+        second = place.server()
+        await second.start_or_adopt()
+        result = await place.follow(second)
+        assert result.state is CodingState.DONE
+        assert (place.tree / "app.py").read_text() == "value = 2\n"
+        assert {progress.session_id for progress in place.progress} == {result.session_id}
+
+
+async def test_a_living_server_is_adopted(tmp_path: Path) -> None:
+    with room(tmp_path, [{"text": "Hello."}]) as (place, _):
+        await place.server().start_or_adopt()
+        before = place.record()
+        await place.server().start_or_adopt()
+        assert place.record() == before
+
+
+async def test_an_endless_session_is_ended_with_a_reason(tmp_path: Path) -> None:
+    step = {"tool": "bash", "args": {"command": "true", "description": "loop"}}
+    with room(tmp_path, [step], endless=True) as (place, _):
+        server = place.server()
+        await server.start_or_adopt()
+        result = await place.follow(server, Limits(seconds=90, model_calls=5))
+        assert result.state is CodingState.ABORTED
+        assert result.reason == "calls: more than 5 model calls"

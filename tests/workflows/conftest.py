@@ -1,0 +1,29 @@
+"""A time-skipping Temporal server, and workers with the production plugin and stand-in activities."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from temporalio.testing import WorkflowEnvironment
+
+from workflows.plugin import railmend_plugin
+
+SETTINGS = (
+    "frontend.WorkflowTimeSkippingEnabled=true",
+    "history.transferProcessorMaxPollRPS=1000",
+    "history.timerProcessorMaxPollRPS=1000",
+    'history.timerProcessorMaxTimeShift="10ms"',
+)
+
+
+@pytest.fixture(scope="session")
+async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+    arguments = [part for value in SETTINGS for part in ("--dynamic-config-value", value)]
+    environment = await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
+        dev_server_extra_args=arguments,
+        plugins=[railmend_plugin()],
+    )
+    async with environment:
+        yield environment

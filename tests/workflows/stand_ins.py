@@ -1,0 +1,162 @@
+"""Activities by name that answer from memory and count what they were asked."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+
+from activities.ledger import LedgerActivities
+from railmend.contracts.incident import (
+    Diagnosis,
+    DiagnosisRequest,
+    EvidencePacket,
+    Facts,
+    IncidentReport,
+    IncidentRequest,
+    PacketRequest,
+    Verdict,
+)
+from railmend.contracts.repair import (
+    Change,
+    CodingRequest,
+    CodingResult,
+    CodingState,
+    Commit,
+    FileChange,
+    PublishRequest,
+    PullRequest,
+    PullRequestRequest,
+    Workspace,
+    WorkspaceRequest,
+)
+from railmend.contracts.scan import Architecture, Assessment, AssessRequest, Finding, ScanRequest
+from tests import samples
+
+DONE = CodingResult(state=CodingState.DONE, session_id="ses_1", text="Bounded the cache.")
+
+CHANGE = Change(files=(FileChange(path="app.py", status="modified", additions=2, deletions=1),))
+
+
+@dataclass
+class World:
+    """What the outside answers; `calls` counts activities by name."""
+
+    queue: str
+    architecture: Architecture
+    findings: tuple[Finding, ...]
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    coding: CodingResult = DONE
+    change: Change = CHANGE
+    broken: frozenset[str] = frozenset()
+    calls: Counter[str] = field(default_factory=Counter)
+    removed: list[str] = field(default_factory=list)
+
+    def _count(self) -> None:
+        name = activity.info().activity_type
+        self.calls[name] += 1
+        if name in self.broken:
+            raise ApplicationError(f"{name} is broken on purpose", non_retryable=True)
+
+    @activity.defn
+    async def read_architecture(self, request: ScanRequest) -> Architecture:
+        self._count()
+        return self.architecture
+
+    @activity.defn
+    async def assess_window(self, request: AssessRequest) -> Assessment:
+        self._count()
+        return Assessment(findings=self.findings, unseen=("Nothing of the moon.",))
+
+    @activity.defn
+    async def finding_facts(self, request: IncidentRequest) -> Facts:
+        self._count()
+        return Facts(items=(("finding", "rule", "memory rises"),))
+
+    @activity.defn
+    async def deployment_facts(self, request: IncidentRequest) -> Facts:
+        self._count()
+        return Facts(items=())
+
+    @activity.defn
+    async def deploy_log_facts(self, request: IncidentRequest) -> Facts:
+        self._count()
+        return Facts(items=())
+
+    @activity.defn
+    async def http_log_facts(self, request: IncidentRequest) -> Facts:
+        self._count()
+        return Facts(items=())
+
+    @activity.defn
+    async def build_packet(self, request: PacketRequest) -> EvidencePacket:
+        self._count()
+        unseen = tuple(sentence for facts in request.facts for sentence in facts.unseen)
+        return samples.packet(request.incident.service.name).model_copy(update={"unseen": unseen})
+
+    @activity.defn
+    async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
+        self._count()
+        return samples.diagnosis(self.verdicts.get(request.incident.service.name, Verdict.CODE))
+
+    @activity.defn
+    async def describe_incident(self, report: IncidentReport) -> str:
+        return report.diagnosis.summary
+
+    @activity.defn
+    async def prepare_workspace(self, request: WorkspaceRequest) -> Workspace:
+        self._count()
+        return Workspace(
+            key=request.key,
+            repository=request.repository,
+            task_queue=self.queue,
+            work_tree="/nowhere",
+            base="b" * 40,
+        )
+
+    @activity.defn
+    async def run_session(self, request: CodingRequest) -> CodingResult:
+        self._count()
+        return self.coding
+
+    @activity.defn
+    async def review_change(self, request: CodingRequest) -> Change:
+        self._count()
+        return self.change
+
+    @activity.defn
+    async def commit_and_push(self, request: PublishRequest) -> Commit:
+        self._count()
+        return Commit(sha="a" * 40, branch=request.repair.branch)
+
+    @activity.defn
+    async def open_pull_request(self, request: PullRequestRequest) -> PullRequest:
+        self._count()
+        return PullRequest(number=1, url="http://forge/acme/checkout/pull/1", head=request.commit.sha)
+
+    @activity.defn
+    async def remove_workspace(self, workspace: Workspace) -> None:
+        self._count()
+        self.removed.append(workspace.key)
+
+    def orchestration(self, client: Client) -> list[object]:
+        ledger = LedgerActivities(client, self.queue)
+        return [
+            self.read_architecture,
+            self.assess_window,
+            self.finding_facts,
+            self.deployment_facts,
+            self.deploy_log_facts,
+            self.http_log_facts,
+            self.build_packet,
+            self.diagnose,
+            self.describe_incident,
+            self.run_session,
+            self.review_change,
+            self.commit_and_push,
+            self.open_pull_request,
+            self.remove_workspace,
+            ledger.claim,
+            ledger.settle,
+        ]

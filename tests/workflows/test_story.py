@@ -1,0 +1,213 @@
+"""The story from scan to pull request, with the real worker, sandbox, plugin and ledger."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from hosting.workers import WORKFLOWS
+from railmend.contracts.incident import Verdict
+from railmend.contracts.ledger import LedgerState
+from railmend.contracts.repair import Change, CodingState, RepairOutcome, RepairResult
+from railmend.contracts.scan import Autonomy, FindingKind, HealthReport, ScanRequest, Service
+from tests import samples
+from tests.workflows.stand_ins import CHANGE, DONE, World
+from workflows.health_scan import HealthScan
+from workflows.ledger import Ledger
+from workflows.repository_repair import CODING_QUEUE, RepositoryRepair
+
+
+class Stage:
+    """One environment of its own per test: ids never meet those of another test."""
+
+    def __init__(self, client: Client, world: World, environment_id: str) -> None:
+        self.client = client
+        self.world = world
+        self.environment_id = environment_id
+
+    async def scan(self, autonomy: Autonomy = Autonomy.PULL_REQUEST) -> HealthReport:
+        request = ScanRequest(
+            project_id=self.environment_id, environment_id=self.environment_id, autonomy=autonomy
+        )
+        return await self.client.execute_workflow(
+            HealthScan.run, request, id=f"scan/{uuid.uuid4()}", task_queue=self.world.queue
+        )
+
+    async def repair(self, workflow_id: str) -> RepairResult:
+        return await self.client.get_workflow_handle_for(RepositoryRepair.run, workflow_id).result()
+
+    async def ledger(self) -> LedgerState:
+        handle = self.client.get_workflow_handle_for(Ledger.run, f"ledger/{self.environment_id}")
+        return await handle.query(Ledger.state)
+
+
+Make = Callable[..., "asyncio.Future[Stage]"]
+
+
+@asynccontextmanager
+async def stage(temporal: WorkflowEnvironment, *services: Service, **world: object) -> AsyncIterator[Stage]:
+    environment_id = f"env-{uuid.uuid4().hex[:8]}"
+    queue = f"railmend-{environment_id}"
+    mine = tuple(s.model_copy(update={"repository": f"{environment_id}/{s.name}"}) for s in services)
+    findings = tuple(
+        samples.finding(s.name).model_copy(update={"environment_id": environment_id})
+        for s in services
+        if s.name != "healthy"
+    )
+    built = World(
+        queue=queue,
+        architecture=samples.architecture(*mine).model_copy(update={"environment_id": environment_id}),
+        findings=findings,
+        **world,  # type: ignore[arg-type]
+    )
+    client = temporal.client
+    async with AsyncExitStack() as stack:
+        work = built.orchestration(client)
+        await stack.enter_async_context(
+            Worker(client, task_queue=queue, workflows=WORKFLOWS, activities=work)  # type: ignore[arg-type]
+        )
+        await stack.enter_async_context(
+            Worker(client, task_queue=CODING_QUEUE, activities=[built.prepare_workspace])
+        )
+        yield Stage(client, built, environment_id)
+
+
+def row_of(report: HealthReport, name: str):  # type: ignore[no-untyped-def]
+    return next(row for row in report.rows if row.name == name)
+
+
+async def test_a_service_in_trouble_ends_in_one_pull_request(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), samples.service("healthy")) as on:
+        report = await on.scan()
+        checkout, healthy = row_of(report, "checkout"), row_of(report, "healthy")
+        assert checkout.verdict == "code"
+        assert checkout.repair_workflow_id is not None
+        assert healthy.verdict == "healthy"
+        assert healthy.repair_workflow_id is None
+        assert report.unseen == ("Nothing of the moon.",)
+        result = await on.repair(checkout.repair_workflow_id)
+        assert result.outcome is RepairOutcome.PULL_REQUEST
+        assert result.pull_request is not None
+        assert on.world.removed == [checkout.repair_workflow_id.rpartition("/")[2]]
+
+
+async def test_the_same_trouble_is_not_taken_up_twice(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        first = await on.scan()
+        workflow_id = row_of(first, "checkout").repair_workflow_id
+        await on.repair(workflow_id)
+        second = row_of(await on.scan(), "checkout")
+        assert second.action == "silent"
+        assert workflow_id in second.detail
+        assert on.world.calls["diagnose"] == 1
+        assert on.world.calls["open_pull_request"] == 1
+
+
+async def test_two_services_of_one_repository_make_one_repair(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("api"), samples.service("jobs")) as on:
+        shared = f"{on.environment_id}/mono"
+        on.world.architecture = on.world.architecture.model_copy(
+            update={
+                "services": tuple(
+                    s.model_copy(update={"repository": shared, "root_directory": s.name})
+                    for s in on.world.architecture.services
+                )
+            }
+        )
+        report = await on.scan()
+        repairs = {row.repair_workflow_id for row in report.rows}
+        assert len(repairs) == 1
+        await on.repair(repairs.pop())
+        assert on.world.calls["open_pull_request"] == 1
+
+
+@pytest.mark.parametrize(
+    "verdict", [v for v in Verdict if v not in (Verdict.CODE, Verdict.CONFIGURATION)], ids=lambda v: v.value
+)
+async def test_every_other_verdict_starts_no_coding(temporal: WorkflowEnvironment, verdict: Verdict) -> None:
+    async with stage(temporal, samples.service("checkout"), verdicts={"checkout": verdict}) as on:
+        row = row_of(await on.scan(), "checkout")
+        assert row.verdict == verdict.value
+        assert row.repair_workflow_id is None
+        assert on.world.calls["prepare_workspace"] == 0
+        assert [entry.outcome for entry in (await on.ledger()).entries] == [verdict.value]
+
+
+async def test_report_only_asks_no_model(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        row = row_of(await on.scan(Autonomy.REPORT), "checkout")
+        assert [f.kind for f in row.findings] == [FindingKind.MEMORY_LEAK]
+        assert on.world.calls["diagnose"] == 0
+
+
+async def test_a_source_that_fails_alone_is_said_and_costs_nothing_else(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with stage(temporal, samples.service("checkout"), broken=frozenset({"http_log_facts"})) as on:
+        report = await on.scan()
+        repair_id = row_of(report, "checkout").repair_workflow_id
+        assert (await on.repair(repair_id)).outcome is RepairOutcome.PULL_REQUEST
+        handle = on.client.get_workflow_handle(f"incident/{on.environment_id}/id-checkout")
+        said = str(await handle.result())
+        assert "The HTTP logs could not be read: http_log_facts is broken on purpose" in said
+
+
+async def test_a_failed_investigation_is_told_and_does_not_fail_the_scan(
+    temporal: WorkflowEnvironment,
+) -> None:
+    services = (samples.service("checkout"), samples.service("healthy"))
+    async with stage(temporal, *services, broken=frozenset({"diagnose"})) as on:
+        row = row_of(await on.scan(), "checkout")
+        assert (row.verdict, row.action) == ("unclear", "failed")
+        assert "diagnose is broken on purpose" in row.detail
+
+
+@pytest.mark.parametrize(
+    ("world", "outcome", "reason"),
+    [
+        ({"change": Change(files=())}, RepairOutcome.NO_CHANGE, "Bounded the cache."),
+        (
+            {"change": CHANGE.model_copy(update={"refused": ("app.py may not be touched.",)})},
+            RepairOutcome.REFUSED,
+            "app.py may not be touched.",
+        ),
+        (
+            {"coding": DONE.model_copy(update={"state": CodingState.ABORTED, "reason": "time: too long"})},
+            RepairOutcome.FAILED,
+            "time: too long",
+        ),
+        ({"broken": frozenset({"run_session"})}, RepairOutcome.FAILED, "run_session is broken on purpose"),
+    ],
+    ids=["no change", "refused", "aborted", "failed"],
+)
+async def test_a_repair_that_cannot_be_published_says_why_and_cleans_up(
+    temporal: WorkflowEnvironment, world: dict[str, object], outcome: RepairOutcome, reason: str
+) -> None:
+    async with stage(temporal, samples.service("checkout"), **world) as on:
+        row = row_of(await on.scan(), "checkout")
+        result = await on.repair(row.repair_workflow_id)
+        assert result.outcome is outcome
+        assert reason in result.reason
+        assert on.world.calls["open_pull_request"] == 0
+        assert on.world.calls["remove_workspace"] == 1
+        assert [entry.state for entry in (await on.ledger()).entries] == ["silent"]
+
+
+async def test_twenty_affected_of_two_hundred_keep_the_history_small(temporal: WorkflowEnvironment) -> None:
+    names = [f"s{number}" for number in range(20)]
+    services = [samples.service(name) for name in names]
+    services += [samples.service("healthy", service_id=f"h{number}") for number in range(180)]
+    async with stage(temporal, *services, verdicts=dict.fromkeys(names, Verdict.UNCLEAR)) as on:
+        request = ScanRequest(project_id=on.environment_id, environment_id=on.environment_id)
+        handle = await on.client.start_workflow(
+            HealthScan.run, request, id=f"scan/{uuid.uuid4()}", task_queue=on.world.queue
+        )
+        await handle.result()
+        history = await handle.fetch_history()
+        assert len(history.events) < 500
+        assert max(event.ByteSize() for event in history.events) < 128 * 1024

@@ -15,8 +15,9 @@ $(VENV)/.ready: requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	touch $@
 
+# Not `npm ci`: it refuses a lock file that leaves out the binaries of other platforms.
 $(OPENCODE): package.json package-lock.json
-	npm ci --no-audit --no-fund --loglevel=error
+	npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
 demo: setup

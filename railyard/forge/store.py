@@ -1,0 +1,153 @@
+"""Git is the truth for branches, commits, diffs and merges; `state.json` holds the rest."""
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+DOCUMENTATION = "https://docs.github.com/rest"
+MAX_BODY = 65_536
+
+
+class ApiError(Exception):
+    """A refusal with GitHub's body."""
+
+    def __init__(self, status: int, message: str, errors: list[Json] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body: Json = {"message": message, "documentation_url": DOCUMENTATION, "status": str(status)}
+        if errors is not None:
+            self.body["errors"] = errors
+
+
+def not_found(message: str = "Not Found") -> ApiError:
+    return ApiError(404, message)
+
+
+def invalid(
+    resource: str, field: str | None = None, code: str = "invalid", message: str | None = None
+) -> ApiError:
+    error = {"resource": resource, "code": code, "field": field, "message": message}
+    return ApiError(422, "Validation Failed", [{k: v for k, v in error.items() if v is not None}])
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def git(
+    path: Path,
+    *arguments: str,
+    data: bytes | None = None,
+    check: bool = True,
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """What git prints; with `check=False` an empty text where it fails."""
+    done = subprocess.run(
+        ["git", "--git-dir", str(path), *arguments],
+        input=data,
+        capture_output=True,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+    if done.returncode == 0:
+        return done.stdout.decode("utf-8", "replace").rstrip("\n")
+    if check:
+        raise RuntimeError(done.stderr.decode(errors="replace"))
+    return ""
+
+
+class Forge:
+    """The store. Callers hold `lock` around every use."""
+
+    def __init__(self, root: Path, tokens: Mapping[str, str]) -> None:
+        """`tokens`: login by token. A login that ends with `(read)` may not push."""
+        root.mkdir(parents=True, exist_ok=True)
+        self.root = root
+        self.lock = threading.RLock()
+        self.tokens = dict(tokens)
+        self.faults: list[Json] = []
+        self._file = root / "state.json"
+        self.state: Json = (
+            json.loads(self._file.read_text()) if self._file.exists() else {"sequence": 1000, "repos": {}}
+        )
+
+    def save(self) -> None:
+        partial = self._file.with_suffix(".tmp")
+        partial.write_text(json.dumps(self.state, indent=1))
+        partial.replace(self._file)
+
+    def next_id(self) -> int:
+        self.state["sequence"] += 1
+        return int(self.state["sequence"])
+
+    def add_repo(self, full_name: str, default_branch: str = "main") -> Path:
+        """The bare repository's directory, made if it is not there."""
+        path = self.git_dir(full_name)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["git", "init", "-q", "--bare", "-b", default_branch, str(path)], check=True)
+            for key in ("http.receivepack", "uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
+                git(path, "config", key, "true")
+        tables: Json = {name: {} for name in ("issues", "labels", "comments", "review_comments", "checks")}
+        self.state["repos"].setdefault(
+            full_name,
+            {
+                "id": self.next_id(),
+                "default_branch": default_branch,
+                "created_at": now(),
+                "number": 0,
+                **tables,
+            },
+        )
+        self.save()
+        return path
+
+    def git_dir(self, full_name: str) -> Path:
+        return self.root / f"{full_name}.git"
+
+    def repo(self, full_name: str) -> Json:
+        if full_name not in self.state["repos"]:
+            raise not_found()
+        found: Json = self.state["repos"][full_name]
+        return found
+
+    def sha(self, full_name: str, revision: str) -> str | None:
+        found = git(
+            self.git_dir(full_name), "rev-parse", "-q", "--verify", f"{revision}^{{commit}}", check=False
+        )
+        return found or None
+
+    def branch(self, full_name: str, name: str) -> str | None:
+        return self.sha(full_name, f"refs/heads/{name}") if name else None
+
+    def issue(self, full_name: str, number: int, *, pull: bool = False) -> Json:
+        found = self.repo(full_name)["issues"].get(str(number))
+        if found is None or (pull and "head" not in found):
+            raise not_found()
+        return self.sync(full_name, found)
+
+    def sync(self, full_name: str, pull: Json) -> Json:
+        """Bring an open pull request up to what git says now: pushed to, branch gone, merged by hand."""
+        if "head" not in pull or pull["state"] != "open":
+            return pull
+        head, base = self.branch(full_name, pull["head"]), self.branch(full_name, pull["base"])
+        if head is None:
+            pull.update(state="closed", closed_at=now(), updated_at=now())
+            return pull
+        if head != pull["head_sha"]:
+            pull.update(head_sha=head, updated_at=now())
+        moved = base and base != pull["base_sha"]
+        if moved and not git(self.git_dir(full_name), "rev-list", "-1", f"{base}..{head}"):
+            pull.update(state="closed", merged=True, merged_at=now(), closed_at=now(), merge_commit_sha=head)
+        return pull
+
+    def merge_tree(self, full_name: str, base: str, head: str) -> str | None:
+        """The merged tree, or None where there is a conflict."""
+        out = git(self.git_dir(full_name), "merge-tree", "--write-tree", base, head, check=False)
+        return out.split()[0] if out else None

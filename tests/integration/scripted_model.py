@@ -1,26 +1,24 @@
 """A scripted OpenAI-compatible model: each call takes the next step of a script, then ends."""
 
 import json
-import socket
-import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from tests.integration.serving import serving
+
 Step = dict[str, Any]
 
 
 class ScriptedModel:
-    """`script(n)` gives the n-th step: {"tool": name, "args": {...}} or {"text": ...}.
+    """Steps are {"tool": name, "args": {...}} or {"text": ...}; `endless` repeats the first for ever.
 
-    n is the number of assistant messages so far, so that a repeated call gets the same step.
+    The step of a call is told by the number of assistant messages so far: a repeated call gets the same.
     """
 
     def __init__(self, steps: list[Step], *, endless: bool = False) -> None:
@@ -60,15 +58,6 @@ class ScriptedModel:
     @contextmanager
     def serve(self) -> Iterator["ScriptedModel"]:
         app = Starlette(routes=[Route("/v1/chat/completions", self.answer, methods=["POST"])])
-        listening = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-        try:
+        with serving(app) as address:
+            self.url = f"{address}/v1"
             yield self
-        finally:
-            server.should_exit = server.force_exit = True
-            thread.join(10)

@@ -211,6 +211,7 @@ class OpenCodeServer:
             "GIT_EDITOR": "true",
             "GIT_TERMINAL_PROMPT": "0",
             "LANG": "C.UTF-8",
+            "PYTHONDONTWRITEBYTECODE": "1",  # tests that the agent runs leave nothing behind
         }
 
     def _config(self) -> dict[str, Any]:

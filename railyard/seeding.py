@@ -1,0 +1,78 @@
+"""Makes a demo service's repository: its history, told by the manifest, as real commits."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.db")
+
+
+def seed(git_dir: Path, entry: dict[str, Any], services_dir: Path) -> str:
+    """Commit the service's history to `main` of the bare repository; its head. Nothing if it is there.
+
+    An entry of `history` may hold `before`: what the commit after it (the last) changes, so that the
+    earlier state is the tree with `find` replaced by `put`. Raises ValueError when `find` is missing.
+    """
+    known = _git(git_dir, "rev-parse", "-q", "--verify", "refs/heads/main", check=False)
+    if known:
+        return known
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        history = entry["history"]
+        for number, commit in enumerate(history):
+            shutil.rmtree(tree, ignore_errors=True)
+            shutil.copytree(services_dir / entry["name"], tree, ignore=LEFT_OUT)
+            for later in reversed(history[number + 1 :]):
+                _take_back(tree, later.get("before", []))
+            _commit(git_dir, tree, commit)
+    return _git(git_dir, "rev-parse", "refs/heads/main")
+
+
+def _take_back(tree: Path, changes: list[dict[str, str]]) -> None:
+    for change in changes:
+        file = tree / change["file"]
+        text = file.read_text()
+        if change["find"] not in text:
+            raise ValueError(f"{change['file']} does not hold {change['find'][:60]!r}: mend the manifest.")
+        file.write_text(text.replace(change["find"], change["put"]))
+
+
+def _commit(git_dir: Path, tree: Path, commit: dict[str, Any]) -> None:
+    name, _, mail = commit["author"].partition(" <")
+    when = (datetime.now(UTC) - timedelta(days=commit["days_ago"], minutes=5)).isoformat()
+    who = {
+        f"GIT_{role}_{key}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for key, value in (("NAME", name), ("EMAIL", mail.rstrip(">")), ("DATE", when))
+    }
+    index = {"GIT_INDEX_FILE": str(tree.parent / "index")}
+    _git(git_dir, f"--work-tree={tree}", "add", "-A", "-f", ".", cwd=tree, env=index)
+    written = _git(git_dir, "write-tree", env=index)
+    parent = _git(git_dir, "rev-parse", "-q", "--verify", "refs/heads/main", check=False)
+    parents = ["-p", parent] if parent else []
+    sha = _git(git_dir, "commit-tree", written, *parents, "-m", commit["message"], env=who)
+    _git(git_dir, "update-ref", "refs/heads/main", sha)
+
+
+def _git(
+    git_dir: Path,
+    *arguments: str,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    check: bool = True,
+) -> str:
+    done = subprocess.run(
+        ["git", f"--git-dir={git_dir}", *arguments],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if check and done.returncode:
+        raise RuntimeError(f"git {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,6 @@
+CREATE TABLE IF NOT EXISTS orders (
+    id INTEGER PRIMARY KEY,
+    customer_id INTEGER NOT NULL,
+    month INTEGER NOT NULL,
+    cents INTEGER NOT NULL
+);

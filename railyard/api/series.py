@@ -1,0 +1,78 @@
+"""Samples and request rows as the series that the metrics queries answer."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from railyard.platform.model import HttpRow, Sample
+from railyard.platform.service import ServiceRunner
+
+Json = dict[str, Any]
+PERCENTILES = (50, 90, 95, 99)
+
+
+def moment(value: str | datetime | None) -> datetime:
+    """A DateTime argument; None is now."""
+    if value is None:
+        return datetime.now(UTC)
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def _bucket(at: float, start: float, step: int) -> int:
+    return int(start + (at - start) // step * step)
+
+
+def resource(
+    runner: ServiceRunner, measurement: str, start: datetime, end: datetime, step: int
+) -> list[Json]:
+    """One value per step that has samples: the mean for usage, the constant for limits."""
+    values: dict[str, Callable[[Sample], float]] = {
+        "CPU_USAGE": lambda sample: sample.cpu,
+        "MEMORY_USAGE_GB": lambda sample: sample.memory,
+        "CPU_LIMIT": lambda _: runner.spec.cpu_limit,
+        "MEMORY_LIMIT_GB": lambda _: runner.spec.memory_limit_gb,
+    }
+    if measurement not in values:
+        return []
+    first, last = start.timestamp(), end.timestamp()
+    steps: dict[int, list[float]] = defaultdict(list)
+    for sample in list(runner.samples):
+        if first <= sample.at < last:
+            steps[_bucket(sample.at, first, step)].append(values[measurement](sample))
+    return [{"ts": ts, "value": sum(found) / len(found)} for ts, found in sorted(steps.items())]
+
+
+def requests(runner: ServiceRunner, start: datetime, end: datetime) -> list[HttpRow]:
+    return [row for row in list(runner.edge.rows) if start <= row.at < end]
+
+
+def by_status(rows: Iterable[HttpRow], start: datetime, step: int | None) -> list[Json]:
+    first = start.timestamp()
+    counts: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for row in rows:
+        ts = _bucket(row.at.timestamp(), first, step) if step else int(first)
+        counts[row.status][ts] += 1
+    return [
+        {
+            "statusCode": status,
+            "samples": [{"ts": ts, "value": float(count)} for ts, count in sorted(found.items())],
+        }
+        for status, found in sorted(counts.items())
+    ]
+
+
+def durations(rows: Iterable[HttpRow], start: datetime, step: int | None) -> list[Json]:
+    """Without a step one sample with the percentiles of the whole window."""
+    first = start.timestamp()
+    steps: dict[int, list[float]] = defaultdict(list)
+    for row in rows:
+        steps[_bucket(row.at.timestamp(), first, step) if step else int(first)].append(row.total_ms)
+    return [
+        {"ts": ts, **{f"p{q}": _percentile(sorted(found), q) for q in PERCENTILES}}
+        for ts, found in sorted(steps.items())
+    ]
+
+
+def _percentile(ordered: Sequence[float], q: int) -> float:
+    return ordered[min(int(len(ordered) * q / 100), len(ordered) - 1)]

@@ -1,0 +1,98 @@
+"""POST /graphql/v2 with Railway's auth headers and error shapes."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from graphql import GraphQLError, build_schema, graphql, parse, validate
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from railyard.api.resolvers import RequestError, Resolvers
+from railyard.platform import Platform
+
+SCHEMA = build_schema((Path(__file__).parent / "schema.graphql").read_text())
+# The only header of its kind that Railway was seen to send.
+LIMIT_HEADER = {"RateLimit-Policy": '"default";q=1000;w=3600'}
+
+
+def build_api(
+    platform: Platform, *, project_id: str, project_name: str, environment_id: str, token: str
+) -> Starlette:
+    """`token`: the project token of the one environment."""
+    resolvers = Resolvers(
+        platform, project_id=project_id, project_name=project_name, environment_id=environment_id
+    )
+
+    async def endpoint(request: Request) -> Response:
+        refusal = _refusal(request, token)
+        if refusal is not None:
+            return _answer({"errors": [_error(refusal)], "data": None})
+        body = await request.json()
+        return await _execute(body, resolvers.root())
+
+    def state(_: Request) -> Response:
+        """For people: what runs, and how it does."""
+        return JSONResponse([_state(runner) for runner in platform.services.values()])
+
+    return Starlette(
+        routes=[Route("/graphql/v2", endpoint, methods=["POST"]), Route("/_railyard/state", state)]
+    )
+
+
+def _refusal(request: Request, token: str) -> str | None:
+    if request.headers.get("project-access-token") == token:
+        return None
+    if "project-access-token" in request.headers or request.headers.get("authorization") == f"Bearer {token}":
+        return "Project Token not found"
+    return "Not Authorized"
+
+
+def _error(message: str, code: str = "INTERNAL_SERVER_ERROR", path: list[str | int] | None = None) -> Any:
+    """The trace id sits beside the message, not in the extensions."""
+    trace = str(int(hashlib.sha256(message.encode()).hexdigest()[:15], 16))
+    error: dict[str, Any] = {"message": message, "extensions": {"code": code}, "traceId": trace}
+    return error | ({"path": path} if path else {})
+
+
+def _answer(content: Any, status: int = 200) -> Response:
+    return Response(json.dumps(content), status, LIMIT_HEADER, media_type="application/json")
+
+
+async def _execute(body: dict[str, Any], root: dict[str, Any]) -> Response:
+    try:
+        document = parse(body["query"])
+    except GraphQLError as error:
+        return _answer({"errors": [_error(error.message, "GRAPHQL_PARSE_FAILED")]}, 400)
+    if wrong := validate(SCHEMA, document):
+        return _answer(
+            {"errors": [_error(error.message, "GRAPHQL_VALIDATION_FAILED") for error in wrong]}, 400
+        )
+    result = await graphql(
+        SCHEMA,
+        body["query"],
+        root_value=root,
+        variable_values=body.get("variables"),
+        operation_name=body.get("operationName"),
+    )
+    content: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        known = isinstance(result.errors[0].original_error, RequestError)
+        message = result.errors[0].message if known else "Problem processing request"
+        content = {"errors": [_error(message, path=result.errors[0].path)], **content}
+    return _answer(content)
+
+
+def _state(runner: Any) -> dict[str, Any]:
+    last = runner.samples[-1] if runner.samples else None
+    return {
+        "service": runner.spec.name,
+        "url": runner.address.url,
+        "deployments": [{"id": d.id, "status": d.status, "restarts": d.restarts} for d in runner.deployments],
+        "memory_gb": last.memory if last else None,
+        "cpu": last.cpu if last else None,
+        "requests": len(runner.edge.rows),
+    }

@@ -1,0 +1,141 @@
+"""Services, deployments and logs in the shapes of the schema."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from railyard.platform.model import Deployment, HttpRow, LogRow
+from railyard.platform.service import ServiceRunner
+
+Json = dict[str, Any]
+
+
+def iso(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def connection(nodes: Sequence[Json], first: int | None = None, after: str | None = None) -> Json:
+    """A Relay connection; cursors are positions."""
+    start = int(after) + 1 if after else 0
+    page = list(nodes)[start:][: first if first is not None else 100]
+    last = start + len(page) - 1
+    return {
+        "edges": [{"cursor": str(start + number), "node": node} for number, node in enumerate(page)],
+        "pageInfo": {
+            "hasNextPage": start + len(page) < len(nodes),
+            "hasPreviousPage": start > 0,
+            "startCursor": str(start) if page else None,
+            "endCursor": str(last) if page else None,
+        },
+    }
+
+
+def deployment(one: Deployment, project_id: str, environment_id: str) -> Json:
+    return {
+        "id": one.id,
+        "status": one.status,
+        "createdAt": iso(one.created_at),
+        "updatedAt": iso(one.status_at),
+        "statusUpdatedAt": iso(one.status_at),
+        "deploymentStopped": one.status not in ("SUCCESS", "SLEEPING"),
+        "canRedeploy": True,
+        "canRollback": one.status == "REMOVED",
+        # While it is being built the description is only partly filled.
+        "meta": {"reason": "deploy"} if one.status == "BUILDING" else one.meta,
+        "instances": [{"id": one.instance_id, "status": one.instance_status}],
+        "environmentId": environment_id,
+        "projectId": project_id,
+        "serviceId": one.service_id,
+        "url": None,
+    }
+
+
+def service_instance(runner: ServiceRunner, project_id: str, environment_id: str) -> Json:
+    spec, deployments = runner.spec, runner.deployments
+    shown = [deployment(one, project_id, environment_id) for one in deployments]
+    active = [row for row, one in zip(shown, deployments, strict=True) if one is runner.serving]
+    created = iso(deployments[0].created_at) if deployments else "1970-01-01T00:00:00Z"
+    domain = {
+        "id": f"domain-{spec.service_id}",
+        "domain": f"127.0.0.1:{runner.address.port}",
+        "environmentId": environment_id,
+        "serviceId": spec.service_id,
+        "targetPort": None,
+        "syncStatus": "ACTIVE",
+    }
+    return {
+        "id": f"instance-{spec.service_id}",
+        "serviceId": spec.service_id,
+        "serviceName": spec.name,
+        "environmentId": environment_id,
+        "createdAt": created,
+        "updatedAt": created,
+        "deletedAt": None,
+        "builder": "RAILPACK",
+        "isUpdatable": True,
+        "source": {"repo": spec.repo, "image": None},
+        "rootDirectory": spec.root_directory or None,
+        "startCommand": " ".join(spec.start_command),
+        "numReplicas": 1,
+        "region": "us-west2",
+        "restartPolicyType": "ON_FAILURE",
+        "restartPolicyMaxRetries": 10,
+        "sleepApplication": False,
+        "watchPatterns": [],
+        "domains": {"serviceDomains": [domain], "customDomains": []},
+        "latestDeployment": shown[-1] if shown else None,
+        "activeDeployments": active,
+    }
+
+
+def trigger(runner: ServiceRunner, project_id: str, environment_id: str) -> Json:
+    spec = runner.spec
+    return {
+        "id": f"trigger-{spec.service_id}",
+        "serviceId": spec.service_id,
+        "environmentId": environment_id,
+        "projectId": project_id,
+        "provider": "github",
+        "repository": spec.repo,
+        "branch": spec.branch,
+        "checkSuites": False,
+        "validCheckSuites": 0,
+        "baseEnvironmentOverrideId": None,
+    }
+
+
+def log(row: LogRow, tags: Json) -> Json:
+    # Attribute values are JSON text, so strings carry quotes.
+    level = {"key": "level", "value": f'"{row.severity}"'}
+    return {
+        "timestamp": iso(row.at),
+        "message": row.message,
+        "severity": row.severity,
+        "attributes": [level],
+        "tags": tags,
+    }
+
+
+def http_log(row: HttpRow) -> Json:
+    return {
+        "timestamp": iso(row.at),
+        "deploymentId": row.deployment_id,
+        "deploymentInstanceId": "",
+        "method": row.method,
+        "path": row.path,
+        "httpStatus": row.status,
+        "totalDuration": round(row.total_ms),
+        "upstreamRqDuration": round(row.upstream_ms),
+        "requestId": row.request_id,
+        "responseDetails": row.details,
+        "clientUa": "",
+        "downstreamProto": "HTTP/1.1",
+        "edgeRegion": "us-west2",
+        "host": "127.0.0.1",
+        "rxBytes": 0,
+        "srcIp": "192.0.2.1",
+        "txBytes": 0,
+        "upstreamAddress": "",
+        "upstreamErrors": "",
+        "upstreamProto": "HTTP/1.1",
+    }

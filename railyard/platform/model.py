@@ -1,0 +1,105 @@
+"""What the platform is told of a service, and what it remembers of one."""
+
+import uuid
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+LOG_ROWS = 20_000
+
+
+class RequestProfile(BaseModel):
+    """`{n}` in the path becomes a number from 1 to `n_max`."""
+
+    method: str = "GET"
+    path: str
+    weight: float = 1
+    n_max: int = 1
+    body: str = ""
+
+
+class Spikes(BaseModel):
+    """Every `every_seconds` the rate is `factor` times as high, for `seconds`."""
+
+    every_seconds: float
+    factor: float
+    seconds: float
+
+
+class TrafficProfile(BaseModel):
+    rate_per_second: float
+    requests: list[RequestProfile]
+    spikes: Spikes | None = None
+
+
+class ServiceSpec(BaseModel):
+    service_id: str
+    name: str
+    repo: str  # "owner/name"
+    git_dir: Path
+    branch: str = "main"
+    start_command: list[str]
+    memory_limit_gb: float
+    cpu_limit: float
+    root_directory: str = ""
+    traffic: TrafficProfile | None = None
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class LogRow:
+    at: datetime
+    severity: str  # stdout is "info", everything on stderr "error", as on Railway
+    message: str
+
+
+@dataclass(frozen=True)
+class HttpRow:
+    """`details` is filled when the application did not answer."""
+
+    at: datetime
+    deployment_id: str
+    method: str
+    path: str
+    status: int
+    total_ms: float
+    upstream_ms: float
+    request_id: str
+    details: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`cpu` in vCPU, `memory` in GB (10^9 bytes), of the whole process tree."""
+
+    at: float
+    cpu: float
+    memory: float
+
+
+@dataclass
+class Deployment:
+    service_id: str
+    meta: dict[str, Any]
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    instance_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    status: str = "INITIALIZING"
+    instance_status: str = "INITIALIZING"
+    created_at: datetime = field(default_factory=utc_now)
+    status_at: datetime = field(default_factory=utc_now)
+    build_logs: deque[LogRow] = field(default_factory=lambda: deque(maxlen=LOG_ROWS))
+    logs: deque[LogRow] = field(default_factory=lambda: deque(maxlen=LOG_ROWS))
+    restarts: int = 0
+
+    def become(self, status: str, instance_status: str) -> None:
+        self.status, self.instance_status, self.status_at = status, instance_status, utc_now()
+
+    def say(self, message: str, severity: str = "info") -> None:
+        self.logs.append(LogRow(utc_now(), severity, message))

@@ -1,0 +1,42 @@
+"""All services of the miniature, started and stopped together, sampled on one clock."""
+
+import asyncio
+from pathlib import Path
+
+from railyard.platform.model import Deployment, ServiceSpec
+from railyard.platform.service import ServiceRunner
+
+
+class Platform:
+    """`sample_seconds`: distance of two measurements."""
+
+    def __init__(self, state_dir: Path, specs: list[ServiceSpec], sample_seconds: float = 1.0) -> None:
+        self.services = {
+            spec.service_id: ServiceRunner(spec, state_dir / "deploys" / spec.name) for spec in specs
+        }
+        self.sample_seconds = sample_seconds
+        self._clock: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns when every service serves or has failed."""
+        await asyncio.gather(*(service.start() for service in self.services.values()))
+        self._clock = asyncio.create_task(self._measure())
+
+    async def stop(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            await asyncio.gather(self._clock, return_exceptions=True)
+        await asyncio.gather(*(service.stop() for service in self.services.values()))
+
+    def find(self, deployment_id: str) -> tuple[ServiceRunner, Deployment] | None:
+        for service in self.services.values():
+            for deployment in service.deployments:
+                if deployment.id == deployment_id:
+                    return service, deployment
+        return None
+
+    async def _measure(self) -> None:
+        while True:
+            await asyncio.sleep(self.sample_seconds)
+            for service in self.services.values():
+                service.measure()

@@ -1,0 +1,174 @@
+"""One service: deploys each new commit of its branch, restarts what dies, measures what runs."""
+
+import asyncio
+import io
+import shutil
+import subprocess
+import tarfile
+from collections import deque
+from pathlib import Path
+
+from railyard.platform.edge import Edge
+from railyard.platform.model import LOG_ROWS, Deployment, LogRow, Sample, ServiceSpec, utc_now
+from railyard.platform.process import Application
+from railyard.platform.traffic import Traffic
+from railyard.serving import Serving
+
+MAX_RESTARTS = 10  # as on Railway
+POLL_SECONDS = 1.0
+START_SECONDS = 60.0
+RESTART_SECONDS = 1.0
+
+
+class ServiceRunner:
+    """`deployments` is oldest first; `serving` is the one whose process gets the requests."""
+
+    def __init__(self, spec: ServiceSpec, folder: Path) -> None:
+        self.spec = spec
+        self.deployments: list[Deployment] = []
+        self.serving: Deployment | None = None
+        self.samples: deque[Sample] = deque(maxlen=LOG_ROWS)
+        self.edge = Edge(self._target)
+        self.address = Serving(self.edge.app)
+        self._folder = folder
+        self._application: Application | None = None
+        self._commit: str | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._keeper: asyncio.Task[None] | None = None
+
+    def _target(self) -> tuple[str, int] | None:
+        if self.serving is None or self._application is None or not self._application.alive():
+            return None
+        return self.serving.id, self._application.port
+
+    async def start(self) -> None:
+        """Returns when the first deployment serves or has failed."""
+        self.address.start()
+        await self._follow_branch_once()
+        self._tasks.append(asyncio.create_task(self._follow_branch()))
+        if self.spec.traffic is not None:
+            traffic = Traffic(self.spec.traffic, self.address.url, self.spec.name)
+            self._tasks.append(asyncio.create_task(traffic.run()))
+
+    async def stop(self) -> None:
+        tasks = [*self._tasks, *([self._keeper] if self._keeper else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._application is not None:
+            await self._application.stop()
+        await self.address.stop()
+        await self.edge.aclose()
+
+    def measure(self) -> None:
+        """One sample; kills the process above its memory limit, as the platform's kernel would."""
+        sample = self._application.sample() if self._application else None
+        if sample is None or self._application is None:
+            return
+        self.samples.append(sample)
+        if sample.memory > self.spec.memory_limit_gb and self.serving is not None:
+            limit = self.spec.memory_limit_gb
+            self.serving.say(f"Container killed: out of memory (limit {limit:.2f} GB)")
+            self._application.kill()
+
+    async def _follow_branch(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            await self._follow_branch_once()
+
+    async def _follow_branch_once(self) -> None:
+        head = await asyncio.to_thread(self._git, "rev-parse", f"refs/heads/{self.spec.branch}")
+        if head != self._commit:
+            self._commit = head
+            await self._deploy(head)
+
+    async def _deploy(self, commit: str) -> None:
+        deployment = Deployment(self.spec.service_id, await asyncio.to_thread(self._meta, commit))
+        self.deployments.append(deployment)
+        deployment.become("BUILDING", "INITIALIZING")
+        folder = self._folder / deployment.id
+        try:
+            await asyncio.to_thread(self._check_out, commit, folder)
+        except (OSError, subprocess.CalledProcessError, tarfile.TarError) as error:
+            deployment.build_logs.append(LogRow(utc_now(), "error", f"Build failed: {error}"))
+            deployment.become("FAILED", "REMOVED")
+            return
+        deployment.build_logs.append(LogRow(utc_now(), "info", f"Built {commit}"))
+        deployment.become("DEPLOYING", "CREATED")
+        application = Application(folder / self.spec.root_directory, self.spec.start_command, deployment)
+        if await self._comes_up(application, deployment):
+            await self._switch(application, deployment)
+        else:
+            await application.stop()
+            deployment.become("CRASHED", "CRASHED")
+
+    async def _comes_up(self, application: Application, deployment: Deployment) -> bool:
+        for _ in range(MAX_RESTARTS + 1):
+            await application.start()
+            if await application.listens(START_SECONDS):
+                return True
+            if application.alive():
+                deployment.say(f"Not listening on PORT after {START_SECONDS:.0f} s")
+                return False
+            deployment.restarts += 1
+            await asyncio.sleep(RESTART_SECONDS / 4)
+        return False
+
+    async def _switch(self, application: Application, deployment: Deployment) -> None:
+        """Requests go to the new deployment; the one before is stopped."""
+        before, before_application, keeper = self.serving, self._application, self._keeper
+        self.serving, self._application = deployment, application
+        deployment.become("SUCCESS", "RUNNING")
+        self._keeper = asyncio.create_task(self._keep_alive(application, deployment))
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+        if before is not None and before_application is not None:
+            await before_application.stop()
+            before.become("REMOVED", "REMOVED")
+
+    async def _keep_alive(self, application: Application, deployment: Deployment) -> None:
+        while True:
+            code = await application.wait()
+            deployment.restarts += 1
+            if deployment.restarts > MAX_RESTARTS:
+                deployment.say(f"Exited with code {code}; no restarts left")
+                deployment.become("CRASHED", "CRASHED")
+                return
+            deployment.say(f"Exited with code {code}; restart {deployment.restarts} of {MAX_RESTARTS}")
+            deployment.instance_status = "RESTARTING"
+            await asyncio.sleep(RESTART_SECONDS)
+            await application.start()
+            if await application.listens(START_SECONDS):
+                deployment.instance_status = "RUNNING"
+
+    def _check_out(self, commit: str, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        archive = subprocess.run(
+            ["git", f"--git-dir={self.spec.git_dir}", "archive", "--format=tar", commit],
+            check=True,
+            capture_output=True,
+        )
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+            tar.extractall(folder, filter="data")
+
+    def _meta(self, commit: str) -> dict[str, object]:
+        message, author = self._git("show", "-s", "--format=%B%x00%an", commit).split("\0")
+        return {
+            "reason": "deploy",
+            "repo": self.spec.repo,
+            "branch": self.spec.branch,
+            "commitHash": commit,
+            "commitMessage": message.strip(),
+            "commitAuthor": author.strip(),
+            "rootDirectory": self.spec.root_directory or None,
+            "serviceManifest": {
+                "build": {"builder": "RAILPACK"},
+                "deploy": {"startCommand": " ".join(self.spec.start_command), "numReplicas": 1},
+            },
+        }
+
+    def _git(self, *arguments: str) -> str:
+        command = ["git", f"--git-dir={self.spec.git_dir}", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

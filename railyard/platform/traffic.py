@@ -1,0 +1,55 @@
+"""Sends a service the traffic of its profile, from outside, like its users."""
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+
+import httpx
+
+from railyard.platform.model import TrafficProfile
+
+# Requests that are under way at once; beyond it users wait, as real ones would.
+AT_ONCE = 64
+
+
+class Traffic:
+    """Seeded, so that two runs ask the same."""
+
+    def __init__(self, profile: TrafficProfile, url: str, seed: str) -> None:
+        self._profile = profile
+        self._url = url
+        self._random = random.Random(seed)  # noqa: S311 - traffic, not secrets
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        began = time.monotonic()
+        async with httpx.AsyncClient(base_url=self._url, timeout=60) as client:
+            try:
+                while True:
+                    await asyncio.sleep(self._random.expovariate(self._rate(time.monotonic() - began)))
+                    await self._gate.acquire()
+                    task = asyncio.create_task(self._ask(client))
+                    self._under_way.add(task)
+                    task.add_done_callback(self._under_way.discard)
+            finally:
+                for task in list(self._under_way):
+                    task.cancel()
+                await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _rate(self, seconds: float) -> float:
+        spikes = self._profile.spikes
+        in_spike = spikes is not None and seconds % spikes.every_seconds < spikes.seconds
+        return self._profile.rate_per_second * (spikes.factor if spikes and in_spike else 1.0)
+
+    async def _ask(self, client: httpx.AsyncClient) -> None:
+        requests = self._profile.requests
+        one = self._random.choices(requests, [request.weight for request in requests])[0]
+        path = one.path.replace("{n}", str(self._random.randint(1, one.n_max)))
+        try:
+            with suppress(httpx.HTTPError):
+                await client.request(one.method, path, content=one.body or None)
+        finally:
+            self._gate.release()

@@ -104,7 +104,7 @@ class RepositoryRepair:
             task_queue=workspace.task_queue,
             **policies.WORKSPACE,
         )
-        if not change.files:
+        if coding.declined or not change.files:
             return RepairResult(outcome=RepairOutcome.NO_CHANGE, reason=coding.text, coding=coding)
         if change.refused:
             reason = "The guard refused the change: " + " ".join(change.refused)

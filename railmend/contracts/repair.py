@@ -61,6 +61,10 @@ class CodingRequest(Contract):
     repair: RepairRequest
 
 
+# How the agent is asked to start a line when the plan is wrong.
+NO_CHANGE = "NO CHANGE:"
+
+
 class CodingState(StrEnum):
     DONE = "done"
     FAILED = "failed"
@@ -77,6 +81,11 @@ class CodingResult(Contract):
     model_calls: int = 0
     tokens: int = 0
     cost_usd: float = 0.0
+
+    @property
+    def declined(self) -> bool:
+        """The agent says that nothing should change; what it left in the tree is not published."""
+        return any(line.startswith(NO_CHANGE) for line in self.text.splitlines())
 
 
 class FileChange(Contract):

@@ -1,0 +1,116 @@
+"""`python -m railyard`: platform, API, forge and rehearsal model on loopback, in one process.
+
+When everything answers, `railyard.json` in the state directory tells the addresses, ids and tokens.
+"""
+
+import argparse
+import asyncio
+import json
+import secrets
+import signal
+from pathlib import Path
+from typing import Any
+
+from railyard.api import build_api
+from railyard.forge import Forge, build
+from railyard.platform import Platform, ServiceSpec
+from railyard.rehearsal import build_rehearsal
+from railyard.seeding import seed
+from railyard.serving import Serving
+
+OWNER = "acme"
+PROJECT_ID = "7b1d0c1e-2f4a-4a53-9c1e-0d5a3f6f7a01"
+ENVIRONMENT_ID = "c0a4f6b2-8f1d-4f0e-a4f7-51f2d8e1b902"
+SERVICES = Path(__file__).parent / "services"
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_suffix(".tmp")
+    partial.write_text(json.dumps(content, indent=1))
+    partial.chmod(0o600)
+    partial.replace(path)
+
+
+def specs(forge: Forge, names: list[str] | None) -> list[ServiceSpec]:
+    found = []
+    for number, entry in enumerate(json.loads((SERVICES / "manifest.json").read_text())):
+        if names and entry["name"] not in names:
+            continue
+        repository = f"{OWNER}/{entry['name']}"
+        git_dir = forge.add_repo(repository)
+        seed(git_dir, entry, SERVICES)
+        found.append(
+            ServiceSpec(
+                service_id=f"5e21{number:04d}-0000-4000-8000-{number:012d}",
+                name=entry["name"],
+                repo=repository,
+                git_dir=git_dir,
+                branch="main",
+                start_command=entry["start_command"],
+                memory_limit_gb=entry["memory_limit_gb"],
+                cpu_limit=entry["cpu_limit"],
+                traffic=entry["traffic"],
+            )
+        )
+    return found
+
+
+async def main(options: argparse.Namespace) -> None:
+    state: Path = options.state.absolute()
+    state.mkdir(parents=True, exist_ok=True)
+    railway_token, github_token = secrets.token_hex(18), f"ghp_{secrets.token_hex(18)}"
+    forge = Forge(state / "forge", {github_token: "railmend[bot]"})
+    platform = Platform(state / "platform", specs(forge, options.service), sample_seconds=options.sample)
+    api = build_api(
+        platform,
+        project_id=PROJECT_ID,
+        project_name="acme",
+        environment_id=ENVIRONMENT_ID,
+        token=railway_token,
+    )
+    apps = {
+        "forge": build(forge, read_only=not options.merge_buttons),
+        "railway": api,
+        "model": build_rehearsal(delay_seconds=options.model_delay),
+    }
+    running = {name: Serving(app) for name, app in apps.items()}
+    for one in running.values():
+        one.start()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await platform.start()
+    address = {name: one.url for name, one in running.items()}
+    write(
+        state / "railyard.json",
+        {
+            "RAILWAY_API_URL": address["railway"] + "/graphql/v2",
+            "RAILWAY_TOKEN": railway_token,
+            "RAILWAY_PROJECT_ID": PROJECT_ID,
+            "RAILWAY_ENVIRONMENT_ID": ENVIRONMENT_ID,
+            "GITHUB_API_URL": address["forge"] + "/api/v3",
+            "GITHUB_TOKEN": github_token,
+            "REHEARSAL_URL": address["model"] + "/v1",
+            "FORGE_URL": address["forge"],
+        },
+    )
+    await stop.wait()
+    await platform.stop()
+    for one in running.values():
+        await one.stop()
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m railyard", description=__doc__)
+    parser.add_argument(
+        "--state", type=Path, required=True, help="directory for repositories and deployments"
+    )
+    parser.add_argument("--sample", type=float, default=1.0, help="seconds between two samples")
+    parser.add_argument("--service", action="append", help="run only this service (repeatable)")
+    parser.add_argument("--model-delay", type=float, default=0.0, help="seconds the rehearsal model thinks")
+    parser.add_argument("--merge-buttons", action="store_true", help="let the forge's pages merge and close")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(arguments()))

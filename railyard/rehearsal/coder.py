@@ -1,0 +1,90 @@
+"""The coding agent's next step, derived from the talk so far: look, read, edit, test, tell."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from railyard.rehearsal.diagnosis import LABEL
+from railyard.rehearsal.knowledge import repair
+
+MAX_FILES = 12
+PATTERNS = ("**/*.py", "**/*.sql")
+TESTS = "python3 -m unittest discover -s tests -t . && echo TESTS-PASSED || echo TESTS-FAILED"
+NUMBERED = re.compile(r"^\d+: ?(.*)$")
+TEST_PATH = re.compile(r"/tests?/|/test_")
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Done:
+    call: ToolCall
+    result: str
+
+
+def next_step(messages: list[dict[str, Any]]) -> ToolCall | str:
+    """A tool to call, or the last word."""
+    start = max(number for number, message in enumerate(messages) if message["role"] == "user")
+    task, done = _text(messages[start]), _done(messages[start + 1 :])
+    for pattern in PATTERNS:
+        if not any(one.call.arguments.get("pattern") == pattern for one in done):
+            return ToolCall("glob", {"pattern": pattern})
+    files = {one.call.arguments["filePath"]: _content(one.result) for one in done if one.call.name == "read"}
+    for path in _paths(done):
+        if path not in files:
+            return ToolCall("read", {"filePath": path})
+    return _edit_and_test(task, files, done)
+
+
+def _edit_and_test(task: str, files: dict[str, str], done: list[Done]) -> ToolCall | str:
+    wanted = repair(task, files)
+    if not wanted.edits:
+        return f"NO CHANGE: {LABEL} {wanted.said}"
+    edits = [one for one in done if one.call.name == "edit"]
+    if any("applied" not in one.result for one in edits):
+        return f"NO CHANGE: {LABEL} an edit did not apply; the tree may be half-changed."
+    if len(edits) < len(wanted.edits):
+        edit = wanted.edits[len(edits)]
+        arguments = {"filePath": edit.path, "oldString": edit.old, "newString": edit.new}
+        return ToolCall("edit", arguments)
+    tests = [one.result for one in done if one.call.name == "bash"]
+    if not tests:
+        return ToolCall("bash", {"command": TESTS, "description": "Run the tests"})
+    outcome = "The repository's tests pass." if "TESTS-PASSED" in tests[-1] else "The tests do NOT pass."
+    return f"{LABEL} {wanted.said} {outcome}"
+
+
+def _text(message: dict[str, Any]) -> str:
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.get("text", "") for part in content)
+
+
+def _done(messages: list[dict[str, Any]]) -> list[Done]:
+    results = {m["tool_call_id"]: _text(m) for m in messages if m["role"] == "tool"}
+    found = []
+    for message in messages:
+        for call in message.get("tool_calls") or []:
+            arguments = json.loads(call["function"]["arguments"] or "{}")
+            tool = ToolCall(call["function"]["name"], arguments)
+            found.append(Done(tool, results.get(call["id"], "")))
+    return found
+
+
+def _paths(done: list[Done]) -> list[str]:
+    lines = [line for one in done if one.call.name == "glob" for line in one.result.splitlines()]
+    paths = sorted(line for line in lines if line.startswith("/") and not TEST_PATH.search(line))
+    return paths[:MAX_FILES]
+
+
+def _content(result: str) -> str:
+    """A file as the read tool shows it, without the line numbers."""
+    body = result.partition("<content>\n")[2].rpartition("\n</content>")[0]
+    lines = [match[1] for line in body.splitlines() if (match := NUMBERED.match(line))]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,118 @@
+"""The rehearsal's verdict over a packet, in the fields that the asker's schema names."""
+
+import re
+from typing import Any
+
+from railyard.rehearsal.evidence import Item, items, missing_key, symptom
+
+LABEL = "[rehearsal]"
+SLOW_ROUTE = re.compile(r"^(\w+ \S+) -> 2\d\d: .*p95 (\d+) ms", re.M)
+KEPT = re.compile(r"kept in memory")
+
+
+def diagnose(packet: str) -> dict[str, Any]:
+    """`unclear` unless the packet shows one of the known kinds with the evidence that goes with it."""
+    found = items(packet)
+    finding = symptom(found)
+    if finding is None:
+        return _unclear("The evidence shows no trouble that this rehearsal knows.")
+    judge = {"memory_leak": _leak, "error_rate": _missing_key, "latency": _slow_query}[finding.source]
+    return judge(finding, found) or _unclear(f"The evidence for {finding.source} does not name a cause.")
+
+
+def _unclear(why: str) -> dict[str, Any]:
+    return _answer("unclear", why, [], [], [], "", "") | {"confidence": 0.2}
+
+
+def _answer(
+    verdict: str,
+    summary: str,
+    causes: list[tuple[str, list[str]]],
+    files: list[str],
+    plan: list[str],
+    reproduce: str,
+    verify: str,
+) -> dict[str, Any]:
+    return {
+        "summary": f"{LABEL} {summary}",
+        "verdict": verdict,
+        "confidence": 0.8,
+        "causes": [{"text": text, "evidence": ids, "against": []} for text, ids in causes],
+        "suspected_files": files,
+        "plan": plan,
+        "reproduce": reproduce,
+        "verify": verify,
+        "risk": "Small: one place changes, and the service's own tests cover it." if plan else "",
+        "if_not_fixed": "Roll back to the deployment before, and let a person look.",
+    }
+
+
+def _leak(finding: Item, found: list[Item]) -> dict[str, Any] | None:
+    logs = [item for item in found if item.kind == "deploy_log" and KEPT.search(item.text)]
+    if not logs:
+        return None
+    return _answer(
+        "code",
+        "Memory grows with traffic: something kept per request is never dropped",
+        [
+            ("Memory rises steadily while traffic is even.", [finding.id]),
+            ("The service logs that what it keeps in memory only grows.", [item.id for item in logs]),
+        ],
+        [],
+        [
+            "Find the container at module level that each request adds to and nothing takes from.",
+            "Bound it: drop the oldest entries beyond a fixed number.",
+            "Run the tests.",
+        ],
+        "Send the service requests with ever new ids and watch its memory.",
+        "Memory stays level under the same traffic for 30 minutes after the deployment.",
+    )
+
+
+def _missing_key(finding: Item, found: list[Item]) -> dict[str, Any] | None:
+    for item in found:
+        missing = missing_key(item.text) if item.kind == "deploy_log" else None
+        if missing is None:
+            continue
+        return _answer(
+            "code",
+            f"{missing.function}() fails where `{missing.key}` is missing",
+            [
+                (
+                    f"`{missing.key}` is looked up in {missing.file} although not every record has it.",
+                    [finding.id, item.id],
+                )
+            ],
+            [missing.file],
+            [
+                f"In {missing.file}, {missing.function}(): read `{missing.key}` so that a record without it "
+                "works as it did before the field was shown.",
+                "Run the tests.",
+            ],
+            f"Ask for a record without `{missing.key}`.",
+            "The share of 5xx falls below 1 % within 15 minutes of the deployment.",
+        )
+    return None
+
+
+def _slow_query(finding: Item, found: list[Item]) -> dict[str, Any] | None:
+    for item in found:
+        routes = SLOW_ROUTE.findall(item.text) if item.kind == "http_log" else []
+        slow = [(route, int(p95)) for route, p95 in routes if int(p95) >= 500]
+        if not slow:
+            continue
+        route, p95 = max(slow, key=lambda pair: pair[1])
+        return _answer(
+            "code",
+            f"{route} takes {p95} ms: its query likely scans a whole table",
+            [(f"{route} is slow at low traffic, request after request.", [finding.id, item.id])],
+            [],
+            [
+                "Find the queries behind the route and the columns they select by.",
+                "Add an index over these columns where the schema is made, safe to run again.",
+                "Run the tests.",
+            ],
+            f"Time {route}.",
+            "The p95 falls below 300 ms within 15 minutes of the deployment.",
+        )
+    return None

@@ -1,0 +1,114 @@
+"""Edits that derive from what the code says. No match, no edit."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from railyard.rehearsal.evidence import items, missing_key, symptom
+
+MAX_ENTRIES = 100
+CONTAINER = re.compile(r"^([A-Z_]+)(?:: dict(\[.+\]))? = \{\}$", re.M)
+TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\);", re.S)
+FILTER = re.compile(r"FROM (\w+) WHERE ((?:\w+ = \?(?: AND )?)+)")
+
+
+@dataclass(frozen=True)
+class Edit:
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Repair:
+    """`said`: what was wrong and what changes, or why nothing does."""
+
+    edits: tuple[Edit, ...]
+    said: str
+
+
+def repair(task: str, files: Mapping[str, str]) -> Repair:
+    """`task`: the prompt with its evidence. `files`: text by absolute path."""
+    found = items(task)
+    finding = symptom(found)
+    if finding is None:
+        return Repair((), "the task holds no finding that this rehearsal knows.")
+    if finding.source == "memory_leak":
+        return _bound(files)
+    if finding.source == "latency":
+        return _index(files)
+    return _tolerate(task, files)
+
+
+def _bound(files: Mapping[str, str]) -> Repair:
+    """A module-level dictionary that is written and never taken from."""
+    for path, text in files.items():
+        for declaration in CONTAINER.finditer(text):
+            name, types = declaration[1], declaration[2] or ""
+            write = re.search(rf"^( +){name}\[[^\]]+\] = .+$", text, re.M)
+            taken = re.search(rf"{name}\.(?:pop|popitem|clear)\(|del {name}\[|len\({name}\) >", text)
+            if write is None or taken:
+                continue
+            limit, indent = f"MAX_{name}", write[1]
+            bounded = (
+                f"{name}: OrderedDict{types} = OrderedDict()\n"
+                f"# The oldest goes first, so that memory stays bounded whatever the traffic.\n"
+                f"{limit} = {MAX_ENTRIES}"
+            )
+            drop = f"{indent}while len({name}) > {limit}:\n{indent}    {name}.popitem(last=False)"
+            edits = (
+                _import(path, text, "from collections import OrderedDict"),
+                Edit(path, declaration[0], bounded),
+                Edit(path, write[0], f"{write[0]}\n{drop}"),
+            )
+            said = f"`{name}` got an entry for each request and never lost one; it now keeps {MAX_ENTRIES}."
+            return Repair(edits, said)
+    return Repair((), "no container at module level is written to without ever being emptied.")
+
+
+def _import(path: str, text: str, line: str) -> Edit:
+    first = re.search(r"^(?:import|from) .+$", text, re.M)
+    if first:
+        return Edit(path, first[0], f"{line}\n{first[0]}")
+    docstring = text.split("\n", 1)[0]
+    return Edit(path, docstring, f"{docstring}\n\n{line}")
+
+
+def _tolerate(task: str, files: Mapping[str, str]) -> Repair:
+    """A lookup of an optional key, in the file that the stack trace names."""
+    missing = missing_key(task)
+    if missing is None:
+        return Repair((), "the evidence holds no stack trace with a missing key.")
+    for path, text in files.items():
+        if path.rsplit("/", 1)[-1] != missing.file:
+            continue
+        match = re.search(rf'^.*?(\w+)\["{missing.key}"\](?:\["(\w+)"\])?.*$', text, re.M)
+        if match is None:
+            break
+        nested = match[2]
+        old = f'{match[1]}["{missing.key}"]' + (f'["{nested}"]' if nested else "")
+        new = (
+            f'{match[1]}.get("{missing.key}", {{}}).get("{nested}", 0)'
+            if nested
+            else (f'{match[1]}.get("{missing.key}")')
+        )
+        said = f"`{missing.key}` is optional, but `{missing.function}` demanded it; it now works without."
+        return Repair((Edit(path, match[0], match[0].replace(old, new)),), said)
+    return Repair((), f"{missing.file} holds no direct lookup of `{missing.key}`.")
+
+
+def _index(files: Mapping[str, str]) -> Repair:
+    """A table that is selected by columns which no index covers."""
+    schemas = {path: text for path, text in files.items() if path.endswith(".sql")}
+    for query in FILTER.finditer("\n".join(files.values())):
+        table, columns = query[1], re.findall(r"(\w+) = \?", query[2])
+        for path, text in schemas.items():
+            match = next((m for m in TABLE.finditer(text) if m[1] == table), None)
+            if match is None or re.search(rf"CREATE INDEX .+ ON {table}\b", text):
+                continue
+            name = "_".join([table, *columns])
+            index = f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({', '.join(columns)});"
+            last = match[0].rsplit("\n", 2)[-2] + "\n);"
+            said = f"`{table}` was searched by {' and '.join(columns)} without an index; it has one now."
+            return Repair((Edit(path, last, f"{last}\n\n{index}"),), said)
+    return Repair((), "no table is selected by columns that lack an index.")

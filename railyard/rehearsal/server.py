@@ -1,0 +1,88 @@
+"""POST /v1/chat/completions, streamed or not, as litellm and OpenCode ask it."""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from railyard.rehearsal.coder import ToolCall, next_step
+from railyard.rehearsal.diagnosis import diagnose
+
+Json = dict[str, Any]
+MODEL = "rehearsal"
+CHARS_PER_TOKEN = 4
+
+
+def build_rehearsal(delay_seconds: float = 0.0) -> Starlette:
+    """`delay_seconds`: how long it thinks before each answer."""
+
+    async def complete(request: Request) -> Response:
+        body = await request.json()
+        await asyncio.sleep(delay_seconds)
+        step = _step(body)
+        if body.get("stream"):
+            return StreamingResponse(_stream(step, body), media_type="text/event-stream")
+        return JSONResponse(_whole(step, body))
+
+    async def models(_: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", complete, methods=["POST"]),
+            Route("/v1/models", models),
+        ]
+    )
+
+
+def _step(body: Json) -> ToolCall | str:
+    """With tools it is the coding agent; without, it is asked for a diagnosis."""
+    if body.get("tools"):
+        return next_step(body["messages"])
+    packet = "\n".join(str(m["content"]) for m in body["messages"] if m["role"] == "user")
+    return json.dumps(diagnose(packet))
+
+
+def _usage(body: Json, step: ToolCall | str) -> Json:
+    asked = len(json.dumps(body["messages"])) // CHARS_PER_TOKEN
+    answered = max(len(str(step)) // CHARS_PER_TOKEN, 1)
+    return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
+
+
+def _base(kind: str) -> Json:
+    return {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": MODEL}
+
+
+def _message(step: ToolCall | str) -> tuple[Json, str]:
+    if isinstance(step, str):
+        return {"role": "assistant", "content": step}, "stop"
+    function = {"name": step.name, "arguments": json.dumps(step.arguments)}
+    call = {"index": 0, "id": f"call_{uuid.uuid4().hex[:12]}", "type": "function", "function": function}
+    return {"role": "assistant", "tool_calls": [call]}, "tool_calls"
+
+
+def _whole(step: ToolCall | str, body: Json) -> Json:
+    message, finish = _message(step)
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    return {**_base("chat.completion"), "choices": [choice], "usage": _usage(body, step)}
+
+
+async def _stream(step: ToolCall | str, body: Json) -> AsyncIterator[bytes]:
+    base = _base("chat.completion.chunk")
+    message, finish = _message(step)
+
+    def chunk(delta: Json, finish_reason: str | None = None, **more: Any) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return b"data: " + json.dumps({**base, "choices": [choice], **more}).encode() + b"\n\n"
+
+    yield chunk(message)
+    yield chunk({}, finish)
+    yield chunk({}, None, usage=_usage(body, step))
+    yield b"data: [DONE]\n\n"

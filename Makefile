@@ -20,6 +20,10 @@ $(OPENCODE): package.json package-lock.json
 	npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
+# MODEL=... MODEL_API_KEY=... use a real model instead of the rehearsal.
+demo: export MODEL := $(MODEL)
+demo: export MODEL_BASE_URL := $(MODEL_BASE_URL)
+demo: export MODEL_API_KEY := $(MODEL_API_KEY)
 demo: setup
 	$(BIN)/python starter.py demo $(DEMO_ARGS)
 

@@ -1,6 +1,7 @@
 """Workspace, coding session, guard, commit and push: all on the machine that has the workspace."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -10,7 +11,7 @@ from activities.errors import translated
 from activities.heartbeat import heartbeating
 from railmend.coding.git import TrustedRepository
 from railmend.coding.guard import review
-from railmend.coding.server import ModelEndpoint, OpenCodeServer
+from railmend.coding.server import CodingServer
 from railmend.coding.session import Limits, Progress, follow
 from railmend.contracts.repair import (
     Change,
@@ -31,6 +32,10 @@ MAX_DIFF = 400_000
 MAX_RULES = 16_000
 
 
+# A server for a state directory and a work tree.
+ServerFor = Callable[[Path, Path], CodingServer]
+
+
 class CodingActivities:
     """`state_dir` holds one folder per repair; `task_queue` is this machine's own."""
 
@@ -41,18 +46,14 @@ class CodingActivities:
         github_token: str,
         state_dir: Path,
         task_queue: str,
-        opencode: Path,
-        tools_path: str,
-        model: ModelEndpoint,
+        server_for: ServerFor,
         limits: Limits,
     ) -> None:
         self._github = github
         self._token = github_token
         self._state_dir = state_dir
         self._task_queue = task_queue
-        self._opencode = opencode
-        self._tools_path = tools_path
-        self._model = model
+        self._server_for = server_for
         self._limits = limits
 
     @activity.defn
@@ -77,9 +78,7 @@ class CodingActivities:
         """Idempotent: a new attempt adopts the server and the session that an earlier one left."""
         workspace = request.workspace
         tree = Path(workspace.work_tree)
-        server = OpenCodeServer(
-            self._folder(workspace.key) / "opencode", tree, self._opencode, self._tools_path, self._model
-        )
+        server = self._server_for(self._folder(workspace.key) / "opencode", tree)
         with translated():
             async with heartbeating() as beat:
 

@@ -21,7 +21,7 @@ from commands.report import Ending
 from commands.scan import follow, scan_request
 from commands.schedule import create_or_update, interval
 from hosting import clients
-from hosting.dev_server import Running
+from hosting.dev_server import Running, stop_server
 from railmend.contracts.scan import Autonomy, HealthReport
 from railmend.settings import Settings
 from workflows.health_scan import HealthScan
@@ -72,13 +72,10 @@ class Demo:
         raise clients.ConfigurationError(f"{file.name} did not appear: see the logs in {self.state}")
 
     def stop(self) -> None:
-        """Worker first, so that nothing starts anew; then the Temporal server it brought; then railyard."""
+        """Worker first, so that nothing starts anew; the Temporal server it brought last."""
         for _, process in reversed(self.processes):
             _end(process)
-        lock = self.state / "worker" / "temporal.json"
-        if lock.exists():
-            with _ignoring_the_dead():
-                os.killpg(Running.model_validate_json(lock.read_text()).pid, signal.SIGTERM)
+        stop_server(self.state / "worker")
         for log in self.logs:
             log.close()
 
@@ -105,7 +102,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _environment(railyard: dict[str, object], state: Path) -> dict[str, str]:
     """The same settings as production; MODEL from the caller's environment replaces the rehearsal."""
     values = {key: str(value) for key, value in railyard.items()}
-    own = {key: os.environ[key] for key in ("MODEL", "MODEL_BASE_URL", "MODEL_API_KEY") if key in os.environ}
+    own = {
+        key: os.environ[key] for key in ("MODEL", "MODEL_BASE_URL", "MODEL_API_KEY") if os.environ.get(key)
+    }
     rehearsal = {
         "MODEL": "openai/rehearsal",
         "MODEL_BASE_URL": values.pop("REHEARSAL_URL"),

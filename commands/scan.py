@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from rich.console import Console
+from rich.markup import escape
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
@@ -102,11 +103,11 @@ async def _watch_repair(client: Client, workflow_id: str, console: Console) -> R
     except WorkflowFailureError as error:
         result = RepairResult(outcome=RepairOutcome.FAILED, reason=str(error.cause or error))
     where = result.pull_request.url if result.pull_request else result.reason[:200]
-    console.print(f"[dim]ended[/]  {workflow_id}: {result.outcome.value} {where}", soft_wrap=True)
+    console.print(f"[dim]ended[/] {workflow_id}: {result.outcome.value} {escape(where)}", soft_wrap=True)
     return result
 
 
 def _once(seen: set[str], text: str, stage: str, say: Callable[..., None]) -> None:
     if text not in seen:
         seen.add(text)
-        say(f"[dim]{stage}[/] {text}", soft_wrap=True)
+        say(f"[dim]{stage}[/] {escape(text)}", soft_wrap=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -9,7 +10,7 @@ from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from railmend.coding.server import ModelEndpoint
+from railmend.coding.server import CodingServer, ModelEndpoint, OpenCodeServer, RunningServer
 from railmend.coding.session import Limits
 from railmend.diagnosis.model import ModelSettings
 from railmend.publishing.github import GitHubClient
@@ -117,6 +118,15 @@ def opencode_binary(settings: Settings) -> Path:
         if binary.is_file():
             return binary
     raise ConfigurationError("OpenCode is not installed: run `make setup`, or set OPENCODE_BIN.")
+
+
+def coding_servers(settings: Settings) -> Callable[[Path, Path], CodingServer]:
+    """One server per repair, or with OPENCODE_URL the one that already runs."""
+    url = settings.opencode_url
+    if url:
+        return lambda _state, _tree: RunningServer(url, settings.opencode_password)
+    binary, tools, endpoint = opencode_binary(settings), tools_path(), coding_model(settings)
+    return lambda state, tree: OpenCodeServer(state, tree, binary, tools, endpoint)
 
 
 def tools_path() -> str:

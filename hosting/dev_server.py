@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import structlog
@@ -24,6 +26,7 @@ DYNAMIC_CONFIG = (
 )
 RETENTION = "45d"
 START_SECONDS = 30
+STOP_SECONDS = 10
 
 
 class Running(BaseModel):
@@ -48,15 +51,18 @@ def _accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _alive(running: Running) -> bool:
-    """The recorded process is still a Temporal server, and answers."""
-    try:
-        command = Path(f"/proc/{running.pid}/cmdline").read_bytes()
-    except FileNotFoundError:
-        if Path("/proc").is_dir():
+def _runs(pid: int) -> bool:
+    """The recorded process is still there, and still a Temporal server: ids are used again."""
+    if not Path("/proc").is_dir():  # not Linux
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
             return False
-        command = b"temporal"  # no /proc on this system: the port alone has to do
-    return b"temporal" in command and _accepts(running.port)
+        return True
+    try:
+        return b"temporal" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def _read(lock: Path) -> Running | None:
@@ -114,27 +120,44 @@ async def start_or_adopt(state_dir: Path, port: int | None = None) -> Running:
     state_dir.mkdir(parents=True, exist_ok=True)
     lock = state_dir / "temporal.json"
     known = _read(lock)
-    if known and _alive(known):
+    if known and _runs(known.pid):
+        await _wait_until_up(known, state_dir)
         log.info("adopted the Temporal server", address=known.address, ui=known.ui)
         return known
     free = _free_ports(2)
     running = Running(pid=0, port=port or (known.port if known else free[0]), ui_port=free[1])
-    process = _spawn(state_dir, running)
-    running = running.model_copy(update={"pid": process.pid})
-    for _ in range(START_SECONDS * 10):
-        if _accepts(running.port):
-            break
-        if process.poll() is not None:
-            raise ConfigurationError(f"The Temporal server ended at once: see {state_dir / 'temporal.log'}.")
-        await asyncio.sleep(0.1)
-    else:
-        raise ConfigurationError(f"The Temporal server did not come up: see {state_dir / 'temporal.log'}.")
+    running = running.model_copy(update={"pid": _spawn(state_dir, running).pid})
+    # Written before the server is up: a worker killed now must find it again.
     partial = lock.with_suffix(".tmp")
     partial.write_text(json.dumps(running.model_dump()))
     partial.replace(lock)
+    await _wait_until_up(running, state_dir)
     await _keep_history(running)
     log.info("started a Temporal server", address=running.address, ui=running.ui)
     return running
+
+
+async def _wait_until_up(running: Running, state_dir: Path) -> None:
+    for _ in range(START_SECONDS * 10):
+        if _accepts(running.port):
+            return
+        if not _runs(running.pid):
+            break
+        await asyncio.sleep(0.1)
+    raise ConfigurationError(f"The Temporal server did not come up: see {state_dir / 'temporal.log'}.")
+
+
+def stop_server(state_dir: Path) -> None:
+    """End the server of this state directory, if one runs; its history stays on disk."""
+    running = _read(state_dir / "temporal.json")
+    if running is None or not _runs(running.pid):
+        return
+    os.killpg(running.pid, signal.SIGTERM)
+    for _ in range(STOP_SECONDS * 10):
+        if not _runs(running.pid):
+            return
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGKILL)
 
 
 async def _keep_history(running: Running) -> None:

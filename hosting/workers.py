@@ -86,9 +86,7 @@ def coding(client: Client, settings: Settings) -> list[Worker]:
         github_token=settings.github_token.get_secret_value() if settings.github_token else "",
         state_dir=state_dir / "repairs",
         task_queue=queue,
-        opencode=clients.opencode_binary(settings),
-        tools_path=clients.tools_path(),
-        model=clients.coding_model(settings),
+        server_for=clients.coding_servers(settings),
         limits=clients.limits(settings),
     )
     shared = Worker(

@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     model_base_url: str | None = None
     model_api_key: SecretStr | None = None
     opencode_bin: Path | None = None
+    opencode_url: str | None = None
+    opencode_password: SecretStr | None = None
     railmend_state_dir: Path = Path(".railmend")
     railmend_window_seconds: int = Field(180 * 60, ge=10, le=30 * 24 * 3600)
     railmend_step_seconds: int = Field(60, ge=1, le=3600)

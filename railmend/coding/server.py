@@ -66,6 +66,47 @@ class Record(BaseModel):
     started: int
 
 
+class CodingServer(Protocol):
+    """What a session needs of a server, wherever it runs."""
+
+    @property
+    def base_url(self) -> str: ...
+
+    @property
+    def password(self) -> str: ...
+
+    async def start_or_adopt(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class RunningServer:
+    """A server that somebody else runs, on the same files: OPENCODE_URL. It is never stopped from here."""
+
+    def __init__(self, base_url: str, password: SecretStr | None) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.password = password.get_secret_value() if password else ""
+
+    async def start_or_adopt(self) -> None:
+        if not await _healthy(self.base_url, self.password):
+            raise ServerError(
+                f"No OpenCode server answers at {self.base_url}: start it, or unset OPENCODE_URL."
+            )
+
+    async def stop(self) -> None:
+        """Its owner's business."""
+
+
+async def _healthy(base_url: str, password: str) -> bool:
+    """A new connection each time: one made the moment the port opens is never answered."""
+    try:
+        async with httpx.AsyncClient(auth=("opencode", password), timeout=1.0) as client:
+            response = await client.get(f"{base_url}/global/health")
+    except httpx.HTTPError:
+        return False
+    return response.status_code == httpx.codes.OK
+
+
 class Launcher(Protocol):
     """Decides how the server's command is run; a sandbox wraps it here."""
 
@@ -148,12 +189,12 @@ class OpenCodeServer:
         self._state.mkdir(parents=True, exist_ok=True)
         if record := _read(self._file):
             self._record = record
-            if await self._healthy():
+            if await _healthy(self.base_url, self.password):
                 return
             _kill(record)
         self._record = await asyncio.to_thread(self._start)
         for _ in range(READY_SECONDS * 5):
-            if await self._healthy():
+            if await _healthy(self.base_url, self.password):
                 return
             if _started(self._record.pid) is None:
                 raise ServerError(f"OpenCode ended at once: see {self._state.name}/server.log.")
@@ -249,15 +290,6 @@ class OpenCodeServer:
             "agent": {AGENT: {"mode": "primary", "description": "mends code", "prompt": AGENT_PROMPT}},
             "permission": PERMISSIONS,
         }
-
-    async def _healthy(self) -> bool:
-        """A new connection each time: one made the moment the port opens is never answered."""
-        try:
-            async with httpx.AsyncClient(auth=("opencode", self.password), timeout=1.0) as client:
-                response = await client.get(f"{self.base_url}/global/health")
-        except httpx.HTTPError:
-            return False
-        return response.status_code == httpx.codes.OK
 
     async def stop(self) -> None:
         """The whole process group; the state stays for the next attempt."""

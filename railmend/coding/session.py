@@ -26,6 +26,12 @@ class SessionLost(Exception):
     retryable = True
 
 
+class SessionRefused(Exception):
+    """The server cannot run the session, and trying again cannot help."""
+
+    retryable = False
+
+
 class Limits(BaseModel):
     """Ours, because OpenCode has no hard ones. `stall_seconds`: no visible progress for that long."""
 
@@ -108,8 +114,13 @@ class _Session:
         self.id = response.raise_for_status().json()["id"]
 
     async def model_id(self) -> str:
+        """Asked first: a prompt for an unknown model is accepted and then never answered."""
         providers = (await self._get("/config/providers"))["providers"]
-        return str(next(iter(next(p for p in providers if p["id"] == PROVIDER)["models"])))
+        models = [model for p in providers if p["id"] == PROVIDER for model in p["models"]]
+        agents = [agent["name"] for agent in await self._get("/agent")]
+        if not models or AGENT not in agents:
+            raise SessionRefused(f"The OpenCode server has no provider and agent named `{PROVIDER}`.")
+        return str(models[0])
 
     async def prompt(self, text: str, model_id: str) -> None:
         body = {

@@ -68,6 +68,7 @@ def orchestration(client: Client, settings: Settings, stack: AsyncExitStack) -> 
             evidence.build_packet,
             planning.diagnose,
             planning.describe_incident,
+            planning.describe_report,
             ledger.claim,
             ledger.settle,
             pulls.open_pull_request,

@@ -11,6 +11,7 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.ledger import LedgerActivities
+    from activities.planning import PlanningActivities
     from activities.railway import RailwayActivities
     from railmend.contracts.incident import CODING_VERDICTS, IncidentReport, IncidentRequest
     from railmend.contracts.ledger import ClaimAnswer, ClaimRequest, ClaimState, SettleRequest
@@ -62,13 +63,19 @@ class HealthScan:
         ]
         reports = await self._investigate_all(incidents)
         await self._act(reports)
-        return HealthReport(
+        report = HealthReport(
             project_name=architecture.project_name,
             environment_name=architecture.environment_name,
             window=window,
             rows=tuple(self._rows.values()),
             unseen=assessment.unseen,
         )
+        workflow.set_current_details(
+            await workflow.execute_activity_method(
+                PlanningActivities.describe_report, report, **policies.TEXT
+            )
+        )
+        return report
 
     @workflow.query(description="What is known so far, one row per service")
     def rows(self) -> list[ServiceRow]:

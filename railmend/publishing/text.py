@@ -5,11 +5,14 @@ from collections.abc import Iterable
 
 from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentReport
 from railmend.contracts.repair import PublishRequest, RepairRequest
+from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.evidence.packet import fenced, visible
 
 BOT = ("Railmend", "railmend@users.noreply.github.com")
 MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
 MAX_TITLE = 72
+# Temporal keeps at most 20,000 bytes of current details.
+MAX_DETAILS = 18_000
 REHEARSAL = "rehearsal"
 
 
@@ -100,7 +103,7 @@ def _checked(repair: RepairRequest) -> str:
 def _risk(repair: RepairRequest) -> str:
     rows = [f"- {i.diagnosis.risk}" for i in repair.incidents if i.diagnosis.risk]
     back = "To roll back: revert this commit, or roll the service back to its previous deployment in Railway."
-    return "\n".join(["## Risk and roll back", *rows, back])
+    return "\n".join(["## Risk and roll back", *rows, "", back])
 
 
 def _unseen(repair: RepairRequest) -> str:
@@ -116,10 +119,31 @@ def _cost(publish: PublishRequest) -> str:
     return f"---\n{calls} model calls, {tokens} tokens, {cost:.2f} USD as far as the providers told."
 
 
+def report_markdown(report: HealthReport) -> str:
+    """One row per service that is in trouble, and how many are well; for the Web UI."""
+    troubled = [row for row in report.rows if row.findings]
+    rows = [
+        f"| {row.name} | {' '.join(finding.sentence for finding in row.findings)} | `{row.verdict}` "
+        f"| {_link(row)} |"
+        for row in troubled
+    ]
+    head = f"**{report.project_name} / {report.environment_name}**: {len(report.rows)} services"
+    table = (
+        ["| service | found | verdict | what is done |", "| --- | --- | --- | --- |", *rows] if rows else []
+    )
+    unseen = [f"- Could not be seen: {sentence}" for sentence in report.unseen]
+    parts = [f"{head}, {len(troubled)} in trouble.", "\n".join(table), "\n".join(unseen)]
+    return visible("\n\n".join(part for part in parts if part))[:MAX_DETAILS]
+
+
+def _link(row: ServiceRow) -> str:
+    return f"`{row.repair_workflow_id}`" if row.repair_workflow_id else row.action
+
+
 def incident_markdown(report: IncidentReport) -> str:
     """The diagnosis with its citations resolved, for the Web UI."""
     diagnosis = report.diagnosis
     head = f"**{report.request.service.name}**: `{diagnosis.verdict.value}` ({diagnosis.confidence:.0%})"
     plan = [f"{number}. {step}" for number, step in enumerate(diagnosis.plan, start=1)]
     text = "\n\n".join([head, _wrong(report), _why(report), *(["## Plan", "\n".join(plan)] if plan else [])])
-    return text[:18_000]
+    return text[:MAX_DETAILS]

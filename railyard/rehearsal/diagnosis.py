@@ -53,7 +53,7 @@ def _leak(finding: Item, found: list[Item]) -> dict[str, Any] | None:
         return None
     return _answer(
         "code",
-        "Memory grows with traffic: something kept per request is never dropped",
+        "what is kept per request is never dropped",
         [
             ("Memory rises steadily while traffic is even.", [finding.id]),
             ("The service logs that what it keeps in memory only grows.", [item.id for item in logs]),
@@ -104,7 +104,7 @@ def _slow_query(finding: Item, found: list[Item]) -> dict[str, Any] | None:
         route, p95 = max(slow, key=lambda pair: pair[1])
         return _answer(
             "code",
-            f"{route} takes {p95} ms: its query likely scans a whole table",
+            f"{route} scans a whole table ({p95} ms)",
             [(f"{route} is slow at low traffic, request after request.", [finding.id, item.id])],
             [],
             [

@@ -31,7 +31,14 @@ from railmend.contracts.repair import (
     Workspace,
     WorkspaceRequest,
 )
-from railmend.contracts.scan import Architecture, Assessment, AssessRequest, Finding, ScanRequest
+from railmend.contracts.scan import (
+    Architecture,
+    Assessment,
+    AssessRequest,
+    Finding,
+    HealthReport,
+    ScanRequest,
+)
 from tests import samples
 
 DONE = CodingResult(state=CodingState.DONE, session_id="ses_1", text="Bounded the cache.")
@@ -105,6 +112,10 @@ class World:
         return report.diagnosis.summary
 
     @activity.defn
+    async def describe_report(self, report: HealthReport) -> str:
+        return f"{len(report.rows)} services"
+
+    @activity.defn
     async def prepare_workspace(self, request: WorkspaceRequest) -> Workspace:
         self._count()
         return Workspace(
@@ -152,6 +163,7 @@ class World:
             self.build_packet,
             self.diagnose,
             self.describe_incident,
+            self.describe_report,
             self.run_session,
             self.review_change,
             self.commit_and_push,

@@ -99,7 +99,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _environment(railyard: dict[str, object], state: Path) -> dict[str, str]:
+def environment(railyard: dict[str, object], state: Path) -> dict[str, str]:
     """The same settings as production; MODEL from the caller's environment replaces the rehearsal."""
     values = {key: str(value) for key, value in railyard.items()}
     own = {
@@ -140,23 +140,23 @@ async def _run(run: Demo) -> int:
     console = run.console
     console.print("[bold]1[/] A miniature Railway starts four real services; three of them have a bug.")
     run.start("railyard", ["-m", "railyard", "--state", str(run.state / "railyard")], {})
-    environment = _environment(await run.wait_for(run.state / "railyard" / "railyard.json"), run.state)
+    variables = environment(await run.wait_for(run.state / "railyard" / "railyard.json"), run.state)
     console.print("[bold]2[/] A worker starts, and brings its own Temporal server.")
-    run.start("worker", ["worker.py", "--dev"], environment)
+    run.start("worker", ["worker.py", "--dev"], variables)
     temporal = Running.model_validate(await run.wait_for(run.state / "worker" / "temporal.json"))
-    console.print(f"  Temporal Web UI: {temporal.ui}\n  Repositories:    {environment['FORGE_URL']}")
+    console.print(f"  Temporal Web UI: {temporal.ui}\n  Repositories:    {variables['FORGE_URL']}")
     console.print(f"[bold]3[/] Traffic flows for {SYMPTOM_SECONDS} s, until there are symptoms to measure.")
     await asyncio.sleep(SYMPTOM_SECONDS)
-    os.environ.update(environment)  # from here on this process is an ordinary starter.py
+    os.environ.update(variables)  # from here on this process is an ordinary starter.py
     settings = Settings(temporal_address=temporal.address)
     client = await clients.temporal(settings)
     console.print("[bold]4[/] The schedule starts the health scan.")
     schedule = await create_or_update(client, scan_request(settings, Autonomy.PULL_REQUEST), interval("10m"))
-    ending = await follow(client, await _triggered(client, schedule), console)
+    ending = await follow(client, await triggered(client, schedule), console)
     return _verdict(ending, temporal, console)
 
 
-async def _triggered(client: Client, schedule: ScheduleHandle) -> WorkflowHandle[HealthScan, HealthReport]:
+async def triggered(client: Client, schedule: ScheduleHandle) -> WorkflowHandle[HealthScan, HealthReport]:
     """Trigger the schedule and return the handle of the scan that it started."""
     await schedule.trigger()
     for _ in range(100):

@@ -14,6 +14,7 @@ import structlog
 from pydantic import BaseModel
 
 from hosting.clients import ConfigurationError
+from railmend.processes import started
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +31,10 @@ STOP_SECONDS = 10
 
 
 class Running(BaseModel):
-    """The lock file: which server runs on this state directory."""
+    """The lock file: which server runs on this state directory. `started`: see `railmend.processes`."""
 
     pid: int
+    started: int
     port: int
     ui_port: int
 
@@ -51,18 +53,8 @@ def _accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _runs(pid: int) -> bool:
-    """The recorded process is still there, and still a Temporal server: ids are used again."""
-    if not Path("/proc").is_dir():  # not Linux
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
-    try:
-        return b"temporal" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except FileNotFoundError:
-        return False
+def _runs(running: Running) -> bool:
+    return started(running.pid) == running.started
 
 
 def _read(lock: Path) -> Running | None:
@@ -99,11 +91,11 @@ def _command(state_dir: Path, port: int, ui_port: int) -> list[str]:
     return command
 
 
-def _spawn(state_dir: Path, running: Running) -> subprocess.Popen[bytes]:
+def _spawn(state_dir: Path, port: int, ui_port: int) -> subprocess.Popen[bytes]:
     """In a session of its own, so that it survives the worker."""
     with (state_dir / "temporal.log").open("ab") as output:
         return subprocess.Popen(
-            _command(state_dir, running.port, running.ui_port),
+            _command(state_dir, port, ui_port),
             stdout=output,
             stderr=output,
             stdin=subprocess.DEVNULL,
@@ -120,13 +112,14 @@ async def start_or_adopt(state_dir: Path, port: int | None = None) -> Running:
     state_dir.mkdir(parents=True, exist_ok=True)
     lock = state_dir / "temporal.json"
     known = _read(lock)
-    if known and _runs(known.pid):
+    if known and _runs(known):
         await _wait_until_up(known, state_dir)
         log.info("adopted the Temporal server", address=known.address, ui=known.ui)
         return known
     free = _free_ports(2)
-    running = Running(pid=0, port=port or (known.port if known else free[0]), ui_port=free[1])
-    running = running.model_copy(update={"pid": _spawn(state_dir, running).pid})
+    chosen = port or (known.port if known else free[0])
+    pid = _spawn(state_dir, chosen, free[1]).pid
+    running = Running(pid=pid, started=started(pid) or 0, port=chosen, ui_port=free[1])
     # Written before the server is up: a worker killed now must find it again.
     partial = lock.with_suffix(".tmp")
     partial.write_text(json.dumps(running.model_dump()))
@@ -141,7 +134,7 @@ async def _wait_until_up(running: Running, state_dir: Path) -> None:
     for _ in range(START_SECONDS * 10):
         if _accepts(running.port):
             return
-        if not _runs(running.pid):
+        if not _runs(running):
             break
         await asyncio.sleep(0.1)
     raise ConfigurationError(f"The Temporal server did not come up: see {state_dir / 'temporal.log'}.")
@@ -150,11 +143,11 @@ async def _wait_until_up(running: Running, state_dir: Path) -> None:
 def stop_server(state_dir: Path) -> None:
     """End the server of this state directory, if one runs; its history stays on disk."""
     running = _read(state_dir / "temporal.json")
-    if running is None or not _runs(running.pid):
+    if running is None or not _runs(running):
         return
     os.killpg(running.pid, signal.SIGTERM)
     for _ in range(STOP_SECONDS * 10):
-        if not _runs(running.pid):
+        if not _runs(running):
             return
         time.sleep(0.1)
     os.killpg(running.pid, signal.SIGKILL)

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from railmend.processes import started
+
 VERSION = "1.18.33"
 READY_SECONDS = 60
 AGENT = "railmend"
@@ -120,21 +122,12 @@ class DirectLauncher:
         return arguments
 
 
-def _started(pid: int) -> int | None:
-    """Start time of a process: with the id it names one process for good, ids alone are used again."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(stat.rpartition(")")[2].split()[19])
-
-
 def _read(file: Path) -> Record | None:
     try:
         record = Record.model_validate_json(file.read_text())
     except (FileNotFoundError, ValueError):
         return None
-    return record if _started(record.pid) == record.started else None
+    return record if started(record.pid) == record.started else None
 
 
 def _kill(record: Record) -> None:
@@ -196,7 +189,7 @@ class OpenCodeServer:
         for _ in range(READY_SECONDS * 5):
             if await _healthy(self.base_url, self.password):
                 return
-            if _started(self._record.pid) is None:
+            if started(self._record.pid) is None:
                 raise ServerError(f"OpenCode ended at once: see {self._state.name}/server.log.")
             await asyncio.sleep(0.2)
         await self.stop()
@@ -219,7 +212,7 @@ class OpenCodeServer:
                 stderr=log,
                 start_new_session=True,
             )
-        record = Record(pid=process.pid, port=port, password=password, started=_started(process.pid) or 0)
+        record = Record(pid=process.pid, port=port, password=password, started=started(process.pid) or 0)
         partial = self._file.with_suffix(".tmp")
         partial.touch(mode=0o600)
         partial.write_text(record.model_dump_json())

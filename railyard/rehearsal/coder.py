@@ -12,7 +12,6 @@ MAX_FILES = 12
 PATTERNS = ("**/*.py", "**/*.sql")
 TESTS = "python3 -m unittest discover -s tests -t . && echo TESTS-PASSED || echo TESTS-FAILED"
 NUMBERED = re.compile(r"^\d+: ?(.*)$")
-TEST_PATH = re.compile(r"/tests?/|/test_")
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,9 @@ def _edit_and_test(task: str, files: dict[str, str], done: list[Done]) -> ToolCa
     tests = [one.result for one in done if one.call.name == "bash"]
     if not tests:
         return ToolCall("bash", {"command": TESTS, "description": "Run the tests"})
-    outcome = "The repository's tests pass." if "TESTS-PASSED" in tests[-1] else "The tests do NOT pass."
-    return f"{LABEL} {wanted.said} {outcome}"
+    if "TESTS-PASSED" not in tests[-1]:
+        return f"NO CHANGE: {LABEL} the repository's tests do not pass with the edit."
+    return f"{LABEL} {wanted.said} The repository's tests pass."
 
 
 def _text(message: dict[str, Any]) -> str:
@@ -79,8 +79,14 @@ def _done(messages: list[dict[str, Any]]) -> list[Done]:
 
 def _paths(done: list[Done]) -> list[str]:
     lines = [line for one in done if one.call.name == "glob" for line in one.result.splitlines()]
-    paths = sorted(line for line in lines if line.startswith("/") and not TEST_PATH.search(line))
+    paths = sorted(line for line in lines if line.startswith("/") and not _is_test(line))
     return paths[:MAX_FILES]
+
+
+def _is_test(path: str) -> bool:
+    """By the last two names alone: where the work tree lies says nothing."""
+    *_, folder, name = ["", *path.split("/")]
+    return folder in ("test", "tests") or name.startswith("test_")
 
 
 def _content(result: str) -> str:

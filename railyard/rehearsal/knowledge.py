@@ -82,7 +82,8 @@ def _tolerate(task: str, files: Mapping[str, str]) -> Repair:
     for path, text in files.items():
         if path.rsplit("/", 1)[-1] != missing.file:
             continue
-        match = re.search(rf'^.*?(\w+)\["{missing.key}"\](?:\["(\w+)"\])?.*$', text, re.M)
+        lookup = rf'^.*?(\w+)\["{missing.key}"\](?:\["(\w+)"\])?(?! *=[^=]).*$'
+        match = re.search(lookup, _function(text, missing.function), re.M)
         if match is None:
             break
         nested = match[2]
@@ -95,6 +96,12 @@ def _tolerate(task: str, files: Mapping[str, str]) -> Repair:
         said = f"`{missing.key}` is optional, but `{missing.function}` demanded it; it now works without."
         return Repair((Edit(path, match[0], match[0].replace(old, new)),), said)
     return Repair((), f"{missing.file} holds no direct lookup of `{missing.key}`.")
+
+
+def _function(text: str, name: str) -> str:
+    """The text of one function, up to the next line that is not indented deeper."""
+    match = re.search(rf"^( *)def {name}\(.*\n(?:(?:\1 +.*)?\n)*", text, re.M)
+    return match[0] if match else ""
 
 
 def _index(files: Mapping[str, str]) -> Repair:

@@ -1,0 +1,208 @@
+"""The whole loop with real processes: railyard, worker, Temporal, OpenCode, git."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from rich.console import Console
+from temporalio.client import Client
+
+from commands.demo import BROKEN, Demo, environment, triggered
+from commands.report import Ending
+from commands.scan import follow, scan_request
+from commands.schedule import create_or_update
+from hosting import clients
+from hosting.dev_server import Running
+from railmend.assessment import assess
+from railmend.contracts.repair import RepairOutcome
+from railmend.contracts.scan import Autonomy, Finding, Window
+from railmend.railway.client import RailwayClient
+from railmend.settings import Settings
+from railyard.platform.model import utc_now
+from tests.unit.test_workspace import run
+
+pytestmark = pytest.mark.integration
+QUIET = Console(quiet=True)
+
+
+class Run:
+    """One demo, driven step by step."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.demo = Demo(folder, QUIET)
+        self.variables: dict[str, str] = {}
+
+    async def start_railyard(self, *arguments: str) -> None:
+        yard = self.folder / "railyard"
+        self.demo.start("railyard", ["-m", "railyard", "--state", str(yard), *arguments], {})
+        self.variables = environment(await self.demo.wait_for(yard / "railyard.json"), self.folder)
+
+    async def start_worker(self) -> Running:
+        self.demo.start("worker", ["worker.py", "--dev"], self.variables)
+        return Running.model_validate(await self.demo.wait_for(self.folder / "worker" / "temporal.json"))
+
+    def kill_worker(self) -> None:
+        _, worker = self.demo.processes.pop()
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+    async def client(self, temporal: Running, monkeypatch: pytest.MonkeyPatch) -> tuple[Client, Settings]:
+        for name, value in self.variables.items():
+            monkeypatch.setenv(name, value)
+        settings = Settings(temporal_address=temporal.address)
+        return await clients.temporal(settings), settings
+
+    def pull_requests(self, repository: str) -> list[dict[str, object]]:
+        state = json.loads((self.folder / "railyard" / "forge" / "state.json").read_text())
+        return list(state["repos"][repository]["issues"].values())
+
+    def git_dir(self, repository: str) -> Path:
+        return self.folder / "railyard" / "forge" / f"{repository}.git"
+
+    def open_code_servers(self) -> list[Path]:
+        return list((self.folder / "worker" / "repairs").glob("*/opencode/server.json"))
+
+    async def findings(self, seconds: int) -> list[Finding]:
+        """What the newest stretch of time looks like."""
+        railway = RailwayClient(self.variables["RAILWAY_API_URL"], SecretStr(self.variables["RAILWAY_TOKEN"]))
+        ids = (self.variables["RAILWAY_PROJECT_ID"], self.variables["RAILWAY_ENVIRONMENT_ID"])
+        try:
+            services = (await railway.architecture(*ids)).services
+            end = utc_now() - timedelta(seconds=2)
+            window = Window(start=end - timedelta(seconds=seconds), end=end, step_seconds=1)
+            slices, _ = await railway.slices(ids[1], services, window)
+        finally:
+            await railway.aclose()
+        by_id = {service.service_id: service for service in services}
+        return [f for one in slices for f in assess(one, by_id[one.service_id], environment_id=ids[1])]
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Run]:
+    one = Run(folder)
+    try:
+        yield one
+    finally:
+        await asyncio.to_thread(one.demo.stop)
+
+
+async def scan(client: Client, settings: Settings) -> Ending:
+    request = scan_request(settings, Autonomy.PULL_REQUEST)
+    schedule = await create_or_update(client, request, timedelta(hours=1))
+    return await follow(client, await triggered(client, schedule), QUIET)
+
+
+def holders_of(secret: str, folder: Path) -> list[str]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return [str(file) for file in files if secret.encode() in file.read_bytes()]
+
+
+async def test_a_killed_worker_still_ends_in_one_fix_each_that_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with asyncio.timeout(240), running(tmp_path) as on:
+        await on.start_railyard("--model-delay", "1")
+        temporal = await on.start_worker()
+        client, settings = await on.client(temporal, monkeypatch)
+        await asyncio.sleep(60)
+        scanning = asyncio.create_task(scan(client, settings))
+        while not on.open_code_servers() and not scanning.done():  # noqa: ASYNC110 - made elsewhere
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(4)  # a few steps into the sessions
+        environments = [
+            Path(f"/proc/{json.loads(file.read_text())['pid']}/environ").read_bytes()
+            for file in on.open_code_servers()
+        ]
+        on.kill_worker()
+        mid_session = holders_of(settings.github_token.get_secret_value(), tmp_path / "worker")  # type: ignore[union-attr]
+        again = await on.start_worker()
+        assert again == temporal, "the restarted worker adopts the Temporal server"
+        ending = await scanning
+
+        assert set(ending.pull_requests()) == set(BROKEN)
+        for name in BROKEN:
+            assert len(on.pull_requests(f"acme/{name}")) == 1
+            branches = run(on.git_dir(f"acme/{name}"), "branch", "--list", "railmend/*").split()
+            assert len(branches) == 1
+        assert on.pull_requests("acme/storefront") == []
+
+        token = on.variables["GITHUB_TOKEN"]
+        assert environments
+        assert not any(token.encode() in each for each in environments)
+        assert mid_session == []
+        assert holders_of(token, tmp_path / "worker") == []
+        assert holders_of(token, tmp_path / "worker.log") == []
+        assert not list((tmp_path / "worker" / "repairs").iterdir()), "workspaces are removed"
+
+        for name in BROKEN:
+            check_tests_of(on, name, tmp_path / "checkouts" / name)
+            merge(on, name)
+        await asyncio.sleep(50)
+        assert await on.findings(40) == []
+
+
+def check_tests_of(on: Run, name: str, folder: Path) -> None:
+    branch = str(on.pull_requests(f"acme/{name}")[0]["head"])
+    folder.parent.mkdir(exist_ok=True)
+    run(folder.parent, "clone", "-q", "-b", branch, str(on.git_dir(f"acme/{name}")), str(folder))
+    command = [sys.executable, "-m", "unittest", "discover", "-s", "tests", "-t", "."]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def merge(on: Run, name: str) -> None:
+    url = f"{on.variables['GITHUB_API_URL']}/repos/acme/{name}/pulls/1/merge"
+    headers = {"Authorization": f"Bearer {on.variables['GITHUB_TOKEN']}"}
+    httpx.put(url, json={"merge_method": "squash"}, headers=headers).raise_for_status()
+
+
+async def test_a_bug_the_model_does_not_recognise_gets_no_pull_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with asyncio.timeout(240), running(tmp_path) as on:
+        await on.start_railyard("--service", "checkout")
+        alter(on, tmp_path / "altered")
+        on.variables["RAILMEND_WINDOW_SECONDS"] = "30"
+        client, settings = await on.client(await on.start_worker(), monkeypatch)
+        await asyncio.sleep(40)
+        ending = await scan(client, settings)
+        (row,) = ending.report.rows
+        assert row.verdict == "code"
+        (result,) = ending.repairs.values()
+        assert result.outcome is RepairOutcome.NO_CHANGE
+        assert "NO CHANGE: [rehearsal] no container at module level" in result.reason
+        assert on.pull_requests("acme/checkout") == []
+        assert run(on.git_dir("acme/checkout"), "branch", "--list", "railmend/*") == ""
+
+
+def alter(on: Run, folder: Path) -> None:
+    """The same leak in another shape: a list, which the rehearsal does not know."""
+    bare = on.git_dir("acme/checkout")
+    run(folder.parent, "clone", "-q", str(bare), str(folder))
+    file = folder / "quotes.py"
+    text = file.read_text()
+    for old, new in (
+        ("RENDERED: dict[str, bytes] = {}", "RENDERED: list[bytes] = []"),
+        ("    if quote_id not in RENDERED:\n", ""),
+        (
+            "        RENDERED[quote_id] = render(quote_id, items)\n",
+            "    RENDERED.append(render(quote_id, items))\n",
+        ),
+        ("    return RENDERED[quote_id]\n", "    return RENDERED[-1]\n"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    file.write_text(text)
+    run(folder, "commit", "-qam", "Keep quotes in a list")
+    run(folder, "push", "-q", "origin", "main")

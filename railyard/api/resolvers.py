@@ -1,18 +1,14 @@
 """The root fields. Arguments keep the schema's names, hence the keyword dictionaries."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from railyard.api import series, views
+from railyard.api import logs, series, views
+from railyard.api.filters import compile_filter
 from railyard.api.views import Json
 from railyard.platform import Deployment, Platform
 from railyard.platform.model import HttpRow, LogRow
 from railyard.platform.service import ServiceRunner
-
-DEFAULT_LIMIT, MAX_LIMIT = 100, 5000
-EPOCH = "1970-01-01T00:00:00Z"
-COMPARISON = re.compile(r"^@(\w+):(>=|<=|>|<)?(.+)$")
 
 
 class RequestError(Exception):
@@ -20,6 +16,8 @@ class RequestError(Exception):
 
 
 class Resolvers:
+    """`root()` is the root value: one method per root field."""
+
     def __init__(
         self, platform: Platform, *, project_id: str, project_name: str, environment_id: str
     ) -> None:
@@ -65,8 +63,9 @@ class Resolvers:
         }
 
     def _environment(self, _: Any, **arguments: Any) -> Json:
-        if arguments["id"] != self._environment_id:
-            raise RequestError("Not Authorized")  # what Railway says of one that does not exist
+        self._own(arguments["id"])
+        if arguments.get("projectId") not in (None, self._project_id):
+            raise RequestError("Not Authorized")
         runners, ids = list(self._platform.services.values()), (self._project_id, self._environment_id)
         services = [views.service_instance(runner, *ids) for runner in runners]
         triggers = [views.trigger(runner, *ids) for runner in runners]
@@ -92,6 +91,18 @@ class Resolvers:
             "volumeInstances": _connected([]),
         }
 
+    def _own(self, environment_id: str | None) -> None:
+        """Refuses an environment other than the token's; None stands for the token's."""
+        if environment_id not in (None, self._environment_id):
+            raise RequestError("Not Authorized")  # what Railway says of one that does not exist
+
+    def _runner(self, arguments: Json) -> ServiceRunner:
+        self._own(arguments["environmentId"])
+        runner = self._platform.services.get(arguments["serviceId"])
+        if runner is None:
+            raise RequestError("Not Authorized")
+        return runner
+
     # -- deployments and their logs
 
     def _find(self, deployment_id: str) -> tuple[ServiceRunner, Deployment]:
@@ -105,6 +116,7 @@ class Resolvers:
 
     def _deployments(self, _: Any, **arguments: Any) -> Json:
         wanted = arguments["input"]
+        self._own(wanted.get("environmentId"))
         runners = self._platform.services.values()
         rows = [
             views.deployment(one, self._project_id, self._environment_id)
@@ -115,6 +127,8 @@ class Resolvers:
         status = wanted.get("status") or {}
         if status.get("in"):
             rows = [row for row in rows if row["status"] in status["in"]]
+        if status.get("notIn"):
+            rows = [row for row in rows if row["status"] not in status["notIn"]]
         rows.sort(key=lambda row: str(row["createdAt"]), reverse=True)
         return views.connection(rows, arguments.get("first"), arguments.get("after"))
 
@@ -129,66 +143,75 @@ class Resolvers:
 
     def _buildLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         deployment = self._find(arguments["deploymentId"])[1]
-        return [views.log(row, self._tags(deployment)) for row in _log_rows(deployment.build_logs, arguments)]
+        return self._logs(deployment, deployment.build_logs, arguments)
 
     def _deploymentLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         deployment = self._find(arguments["deploymentId"])[1]
-        return [views.log(row, self._tags(deployment)) for row in _log_rows(deployment.logs, arguments)]
+        return self._logs(deployment, deployment.logs, arguments)
+
+    def _logs(self, deployment: Deployment, rows: Iterable[LogRow], arguments: Json) -> list[Json]:
+        test = compile_filter(arguments.get("filter"))
+        passed = [row for row in rows if test(logs.log_view(row, deployment.service_id))]
+        return [views.log(row, self._tags(deployment)) for row in logs.between(passed, arguments)]
 
     def _environmentLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
-        bounds = {"startDate": arguments.get("beforeDate"), "endDate": arguments.get("anchorDate")}
-        bounds |= {"filter": arguments.get("filter"), "limit": arguments.get("beforeLimit")}
+        self._own(arguments["environmentId"])
+        test = compile_filter(arguments.get("filter"))
         rows = [
-            views.log(row, self._tags(one))
+            (row, one)
             for runner in self._platform.services.values()
             for one in runner.deployments
-            for row in _log_rows(one.logs, bounds)
+            for row in one.logs
+            if test(logs.log_view(row, one.service_id))
         ]
-        rows.sort(key=lambda row: str(row["timestamp"]))
-        return rows[-_limit(arguments.get("beforeLimit")) - 1 :]
+        found = logs.anchored(rows, lambda pair: pair[0].at, arguments)
+        return [views.log(row, self._tags(one)) for row, one in found]
 
     def _httpLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         runner, deployment = self._find(arguments["deploymentId"])
-        start, end = (
-            series.moment(arguments.get("beforeDate") or EPOCH),
-            series.moment(arguments.get("anchorDate")),
-        )
+        test = compile_filter(arguments.get("filter"))
         rows = [
             row
-            for row in series.requests(runner, start, end)
-            if row.deployment_id == deployment.id and _http_matches(row, arguments.get("filter") or "")
+            for row in runner.edge.rows
+            if row.deployment_id == deployment.id and test(logs.http_view(row))
         ]
-        # Railway may answer one row more than asked; the newest are the ones wanted.
-        limit = _limit(arguments.get("beforeLimit") or arguments.get("limit"))
-        return [views.http_log(row) for row in rows[-limit - 1 :]]
+        found = logs.anchored(rows, lambda row: row.at, arguments)
+        return [views.http_log(row, deployment.instance_id) for row in found]
 
     # -- metrics
 
     def _metrics(self, _: Any, **arguments: Any) -> list[Json]:
+        self._own(arguments.get("environmentId"))
         start, end = series.moment(arguments["startDate"]), series.moment(arguments.get("endDate"))
         step = max(arguments.get("sampleRateSeconds") or 60, 1)
-        wanted = arguments.get("serviceId")
+        chosen = [
+            runner
+            for runner in self._platform.services.values()
+            if arguments.get("serviceId") in (None, runner.spec.service_id)
+        ]
+        grouped = "SERVICE_ID" in (arguments.get("groupBy") or [])
+        # Without grouping the whole selection is one series, of sums.
+        groups = (
+            [([one], {"serviceId": one.spec.service_id}) for one in chosen] if grouped else [(chosen, {})]
+        )
         found = []
-        for runner in self._platform.services.values():
-            if wanted not in (None, runner.spec.service_id):
-                continue
+        for runners, tags in groups:
             for measurement in arguments["measurements"]:
-                values = series.resource(runner, measurement, start, end, step)
-                if values:  # a service without samples is simply absent
-                    tags = {"serviceId": runner.spec.service_id}
+                parts = [series.resource(one, measurement, start, end, step) for one in runners]
+                if values := series.added(parts):  # a service without samples is simply absent
                     found.append({"measurement": measurement, "tags": tags, "values": values})
         return found
 
     def _http_rows(self, arguments: Json) -> list[HttpRow]:
-        runner = self._platform.services.get(arguments["serviceId"])
-        if runner is None:
-            raise RequestError("Not Authorized")
+        runner = self._runner(arguments)
         start, end = series.moment(arguments["startDate"]), series.moment(arguments["endDate"])
+        wanted = {
+            field: arguments[name]
+            for name, field in (("method", "method"), ("path", "path"), ("statusCode", "status"))
+            if arguments.get(name) is not None
+        }
         rows = series.requests(runner, start, end)
-        for key in ("method", "path"):
-            if arguments.get(key):
-                rows = [row for row in rows if getattr(row, key) == arguments[key]]
-        return rows
+        return [row for row in rows if all(getattr(row, key) == value for key, value in wanted.items())]
 
     def _httpMetricsGroupedByStatus(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         start = series.moment(arguments["startDate"])
@@ -199,10 +222,7 @@ class Resolvers:
         return {"samples": series.durations(rows, start, arguments.get("stepSeconds"))}
 
     def _serviceInstanceLimits(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
-        runner = self._platform.services.get(arguments["serviceId"])
-        if runner is None:
-            raise RequestError("Not Authorized")
-        spec = runner.spec
+        spec = self._runner(arguments).spec
         return {"containers": {"cpu": spec.cpu_limit, "memoryBytes": int(spec.memory_limit_gb * 1e9)}}
 
 
@@ -213,46 +233,3 @@ def _connected(nodes: Sequence[Json]) -> Any:
         return views.connection(nodes, arguments.get("first"), arguments.get("after"))
 
     return resolve
-
-
-def _limit(wanted: int | None) -> int:
-    return min(wanted if wanted is not None else DEFAULT_LIMIT, MAX_LIMIT)
-
-
-def _log_rows(rows: Sequence[LogRow] | Any, arguments: Json) -> list[LogRow]:
-    """Oldest first; the newest `limit`, and one more, as Railway does."""
-    start, end = arguments.get("startDate"), series.moment(arguments.get("endDate"))
-    after = series.moment(start) if start else None
-    found = [
-        row
-        for row in list(rows)
-        if (after is None or row.at >= after)
-        and row.at <= end
-        and _log_matches(row, arguments.get("filter") or "")
-    ]
-    return found[-_limit(arguments.get("limit")) - 1 :]
-
-
-def _log_matches(row: LogRow, wanted: str) -> bool:
-    return all(
-        term == f"@level:{row.severity}" if term.startswith("@level:") else term.strip('"') in row.message
-        for term in re.findall(r'"[^"]*"|\S+', wanted)
-    )
-
-
-def _http_matches(row: HttpRow, wanted: str) -> bool:
-    return all(_http_term(row, term) for term in wanted.split())
-
-
-def _http_term(row: HttpRow, term: str) -> bool:
-    match = COMPARISON.match(term)
-    if match is None:
-        return term in row.path
-    name, operator, value = match.groups()
-    numbers = {"httpStatus": row.status, "totalDuration": row.total_ms, "upstreamRqDuration": row.upstream_ms}
-    if name not in numbers:
-        return value in str({"method": row.method, "path": row.path}.get(name, ""))
-    have, want = float(numbers[name]), float(value)
-    return {">=": have >= want, "<=": have <= want, ">": have > want, "<": have < want}.get(
-        operator or "", have == want
-    )

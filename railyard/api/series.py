@@ -10,13 +10,15 @@ from railyard.platform.service import ServiceRunner
 
 Json = dict[str, Any]
 PERCENTILES = (50, 90, 95, 99)
+EPOCH = "1970-01-01T00:00:00Z"
 
 
 def moment(value: str | datetime | None) -> datetime:
-    """A DateTime argument; None is now."""
+    """A DateTime argument, UTC where it names no zone; None is now. Raises ValueError."""
     if value is None:
         return datetime.now(UTC)
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _bucket(at: float, start: float, step: int) -> int:
@@ -41,6 +43,15 @@ def resource(
         if first <= sample.at < last:
             steps[_bucket(sample.at, first, step)].append(values[measurement](sample))
     return [{"ts": ts, "value": sum(found) / len(found)} for ts, found in sorted(steps.items())]
+
+
+def added(parts: Iterable[list[Json]]) -> list[Json]:
+    """Several series as one, its values the sums per step."""
+    sums: dict[int, float] = defaultdict(float)
+    for part in parts:
+        for point in part:
+            sums[point["ts"]] += point["value"]
+    return [{"ts": ts, "value": value} for ts, value in sorted(sums.items())]
 
 
 def requests(runner: ServiceRunner, start: datetime, end: datetime) -> list[HttpRow]:

@@ -31,10 +31,15 @@ def build_api(
         refusal = _refusal(request, token)
         if refusal is not None:
             return _answer({"errors": [_error(refusal)], "data": None})
-        body = await request.json()
+        try:
+            body = await request.json()
+        except ValueError:  # not JSON, or not text
+            body = None
+        if not isinstance(body, dict) or not isinstance(body.get("query"), str):
+            return _answer({"errors": [_error("Problem processing request", "BAD_USER_INPUT")]}, 400)
         return await _execute(body, resolvers.root())
 
-    def state(_: Request) -> Response:
+    async def state(_: Request) -> Response:
         """For people: what runs, and how it does."""
         return JSONResponse([_state(runner) for runner in platform.services.values()])
 
@@ -80,10 +85,17 @@ async def _execute(body: dict[str, Any], root: dict[str, Any]) -> Response:
     )
     content: dict[str, Any] = {"data": result.data}
     if result.errors:
-        known = isinstance(result.errors[0].original_error, RequestError)
-        message = result.errors[0].message if known else "Problem processing request"
-        content = {"errors": [_error(message, path=result.errors[0].path)], **content}
+        content = {"errors": [_told(error) for error in result.errors], **content}
     return _answer(content)
+
+
+def _told(error: GraphQLError) -> Any:
+    """Refusals in their own words, wrong variables too; a fault of the server tells nothing of itself."""
+    if isinstance(error.original_error, RequestError):
+        return _error(error.message, path=error.path)
+    if error.path is None:  # not a field's: the variables do not fit the document
+        return _error(error.message, "BAD_USER_INPUT")
+    return _error("Problem processing request", path=error.path)
 
 
 def _state(runner: Any) -> dict[str, Any]:

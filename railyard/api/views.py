@@ -116,11 +116,11 @@ def log(row: LogRow, tags: Json) -> Json:
     }
 
 
-def http_log(row: HttpRow) -> Json:
+def http_log(row: HttpRow, instance_id: str) -> Json:
     return {
         "timestamp": iso(row.at),
         "deploymentId": row.deployment_id,
-        "deploymentInstanceId": "",
+        "deploymentInstanceId": instance_id,
         "method": row.method,
         "path": row.path,
         "httpStatus": row.status,

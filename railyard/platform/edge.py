@@ -4,6 +4,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 from starlette.applications import Starlette
@@ -11,12 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from railyard.platform.model import LOG_ROWS, HttpRow, utc_now
+from railyard.platform.model import HTTP_ROWS, HttpRow, utc_now
 
 UPSTREAM_SECONDS = 30.0
-HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host"})
-# Where requests go: deployment id and port; None while nothing serves.
-Target = Callable[[], tuple[str, int] | None]
+# Said anew for each hop; the client has already undone the content's encoding.
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "host"}
+)
+# Whose requests they are, and where they go: deployment id ("" before the first), port (None: it is down).
+Target = Callable[[], tuple[str, int | None]]
 
 
 class Edge:
@@ -24,8 +28,14 @@ class Edge:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._client = httpx.AsyncClient(timeout=UPSTREAM_SECONDS, limits=httpx.Limits(max_connections=200))
-        self.rows: deque[HttpRow] = deque(maxlen=LOG_ROWS)
+        self._client = httpx.AsyncClient(
+            timeout=UPSTREAM_SECONDS,
+            limits=httpx.Limits(max_connections=200),
+            trust_env=False,
+            # One user's cookies must not be sent with the next one's request.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+        self.rows: deque[HttpRow] = deque(maxlen=HTTP_ROWS)
         methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
         self.app = Starlette(routes=[Route("/{path:path}", self._handle, methods=methods)])
 
@@ -33,16 +43,16 @@ class Edge:
         await self._client.aclose()
 
     async def _handle(self, request: Request) -> Response:
-        began, target = time.monotonic(), self._target()
-        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        deployment_id, details = target[0] if target else "", ""
+        began, (deployment_id, port), details = time.monotonic(), self._target(), ""
+        raw_path: bytes = request.scope["raw_path"]  # as it was asked, not unquoted
+        path = raw_path.decode("latin-1") + (f"?{request.url.query}" if request.url.query else "")
         asked = time.monotonic()
-        if target is None:
+        if port is None:
             response, details = Response("Application failed to respond", 502), "no running instance"
         else:
             try:
-                response = await self._forward(request, f"http://127.0.0.1:{target[1]}{path}")
-            except httpx.HTTPError as error:
+                response = await self._forward(request, f"http://127.0.0.1:{port}{path}")
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
                 response = Response("Application failed to respond", 502)
                 details = f"upstream {type(error).__name__}"
         now = time.monotonic()
@@ -66,5 +76,8 @@ class Edge:
         answer = await self._client.request(
             request.method, url, content=await request.body(), headers=headers
         )
-        kept = {k: v for k, v in answer.headers.items() if k not in HOP_BY_HOP}
-        return Response(answer.content, answer.status_code, kept)
+        response = Response(answer.content, answer.status_code)
+        for name, value in answer.headers.multi_items():  # there may be several Set-Cookie
+            if name not in HOP_BY_HOP:
+                response.headers.append(name, value)
+        return response

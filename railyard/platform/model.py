@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
 
 LOG_ROWS = 20_000
+# Metrics are counted from these rows, so they must outlast a window: 30 minutes at 50 requests a second.
+HTTP_ROWS = 100_000
 
 
 class RequestProfile(BaseModel):
@@ -17,26 +19,31 @@ class RequestProfile(BaseModel):
 
     method: str = "GET"
     path: str
-    weight: float = 1
-    n_max: int = 1
+    weight: float = Field(1, gt=0)
+    n_max: int = Field(1, ge=1)
     body: str = ""
 
 
 class Spikes(BaseModel):
     """Every `every_seconds` the rate is `factor` times as high, for `seconds`."""
 
-    every_seconds: float
-    factor: float
-    seconds: float
+    every_seconds: float = Field(gt=0)
+    factor: float = Field(gt=0)
+    seconds: float = Field(ge=0)
 
 
 class TrafficProfile(BaseModel):
-    rate_per_second: float
-    requests: list[RequestProfile]
+    """No request is sent before `starts_at`; None is at once."""
+
+    rate_per_second: float = Field(gt=0)
+    requests: list[RequestProfile] = Field(min_length=1)
     spikes: Spikes | None = None
+    starts_at: AwareDatetime | None = None
 
 
 class ServiceSpec(BaseModel):
+    """`memory_limit_gb` in GB (10^9 bytes), `cpu_limit` in vCPU; `root_directory` is "/web" or "web"."""
+
     service_id: str
     name: str
     repo: str  # "owner/name"
@@ -60,7 +67,7 @@ class LogRow:
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HttpRow:
     """`details` is filled when the application did not answer."""
 
@@ -86,6 +93,8 @@ class Sample:
 
 @dataclass
 class Deployment:
+    """`status` and `instance_status` hold the names of the API's enums; logs are oldest first."""
+
     service_id: str
     meta: dict[str, Any]
     id: str = field(default_factory=lambda: str(uuid.uuid4()))

@@ -19,16 +19,26 @@ class Platform:
 
     async def start(self) -> None:
         """Returns when every service serves or has failed."""
-        await asyncio.gather(*(service.start() for service in self.services.values()))
+        starts = [asyncio.create_task(service.start()) for service in self.services.values()]
+        try:
+            await asyncio.gather(*starts)
+        except BaseException:  # also when cancelled: what has started must not stay behind
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
+            await self.stop()
+            raise
         self._clock = asyncio.create_task(self._measure())
 
     async def stop(self) -> None:
+        """No process it started is left when it returns."""
         if self._clock is not None:
             self._clock.cancel()
             await asyncio.gather(self._clock, return_exceptions=True)
         await asyncio.gather(*(service.stop() for service in self.services.values()))
 
     def find(self, deployment_id: str) -> tuple[ServiceRunner, Deployment] | None:
+        """A deployment of any service, also a removed one."""
         for service in self.services.values():
             for deployment in service.deployments:
                 if deployment.id == deployment_id:

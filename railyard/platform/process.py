@@ -16,6 +16,7 @@ from railyard.platform.model import Deployment, Sample
 LINE_LIMIT = 64 * 1024
 GIGABYTE = 1e9
 STOP_SECONDS = 3.0
+EXIT_POLL_SECONDS = 0.05
 
 
 def free_port() -> int:
@@ -38,6 +39,7 @@ class Application:
         self.port = 0
 
     async def start(self) -> None:
+        """Raises OSError when the command or the folder does not exist."""
         self.port = free_port()
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
@@ -86,12 +88,23 @@ class Application:
     def alive(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    async def _exited(self, process: Process) -> int:
+        # Process.wait() also waits for the output to be closed, which a child may hold open.
+        while process.returncode is None:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(EXIT_POLL_SECONDS)
+        return process.returncode
+
     async def wait(self) -> int:
-        """Its exit code, once all its output is read."""
+        """Its exit code, once it and its children are gone and their output is read."""
         if self._process is None:
             return 0
-        code = await self._process.wait()
-        await asyncio.gather(*self._pumps)
+        code = await self._exited(self._process)
+        self.kill()  # children that outlive it would keep its output open and the port taken
+        if self._pumps:
+            # A child that left the group may still hold the output: do not wait for it for ever.
+            _, open_ones = await asyncio.wait(self._pumps, timeout=STOP_SECONDS)
+            for pump in open_ones:
+                pump.cancel()
         return code
 
     def kill(self) -> None:
@@ -106,7 +119,7 @@ class Application:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+            await asyncio.wait_for(self._exited(self._process), STOP_SECONDS)
         self.kill()
         await self.wait()
 

@@ -32,14 +32,16 @@ class ServiceRunner:
         self.address = Serving(self.edge.app)
         self._folder = folder
         self._application: Application | None = None
+        # Everything started and not yet stopped: during a deploy that is more than what serves.
+        self._applications: set[Application] = set()
         self._commit: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._keeper: asyncio.Task[None] | None = None
 
-    def _target(self) -> tuple[str, int] | None:
-        if self.serving is None or self._application is None or not self._application.alive():
-            return None
-        return self.serving.id, self._application.port
+    def _target(self) -> tuple[str, int | None]:
+        if self.serving is None or self._application is None:
+            return "", None
+        return self.serving.id, self._application.port if self._application.alive() else None
 
     async def start(self) -> None:
         """Returns when the first deployment serves or has failed."""
@@ -55,8 +57,7 @@ class ServiceRunner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._application is not None:
-            await self._application.stop()
+        await asyncio.gather(*(application.stop() for application in self._applications))
         await self.address.stop()
         await self.edge.aclose()
 
@@ -77,13 +78,18 @@ class ServiceRunner:
             await self._follow_branch_once()
 
     async def _follow_branch_once(self) -> None:
-        head = await asyncio.to_thread(self._git, "rev-parse", f"refs/heads/{self.spec.branch}")
-        if head != self._commit:
-            self._commit = head
-            await self._deploy(head)
+        try:
+            head = await asyncio.to_thread(self._git, "rev-parse", f"refs/heads/{self.spec.branch}")
+            if head == self._commit:
+                return
+            meta = await asyncio.to_thread(self._meta, head)
+        except subprocess.CalledProcessError:  # no such branch yet, or a push under way: ask again
+            return
+        self._commit = head
+        await self._deploy(head, meta)
 
-    async def _deploy(self, commit: str) -> None:
-        deployment = Deployment(self.spec.service_id, await asyncio.to_thread(self._meta, commit))
+    async def _deploy(self, commit: str, meta: dict[str, object]) -> None:
+        deployment = Deployment(self.spec.service_id, meta)
         self.deployments.append(deployment)
         deployment.become("BUILDING", "INITIALIZING")
         folder = self._folder / deployment.id
@@ -95,24 +101,41 @@ class ServiceRunner:
             return
         deployment.build_logs.append(LogRow(utc_now(), "info", f"Built {commit}"))
         deployment.become("DEPLOYING", "CREATED")
-        application = Application(folder / self.spec.root_directory, self.spec.start_command, deployment)
-        if await self._comes_up(application, deployment):
+        folder = folder / self.spec.root_directory.lstrip("/")
+        application = Application(folder, self.spec.start_command, deployment)
+        self._applications.add(application)
+        outcome = await self._bring_up(application, deployment)
+        if outcome == "SUCCESS":
             await self._switch(application, deployment)
         else:
-            await application.stop()
-            deployment.become("CRASHED", "CRASHED")
+            await self._retire(application)
+            deployment.become(outcome, "CRASHED")
 
-    async def _comes_up(self, application: Application, deployment: Deployment) -> bool:
-        for _ in range(MAX_RESTARTS + 1):
-            await application.start()
+    async def _bring_up(self, application: Application, deployment: Deployment) -> str:
+        """SUCCESS once it listens; FAILED when it cannot or does not; CRASHED when it keeps dying."""
+        while True:
+            try:
+                await application.start()
+            except OSError as error:
+                deployment.say(f"Cannot start: {error.strerror}: {error.filename}", "error")
+                return "FAILED"
             if await application.listens(START_SECONDS):
-                return True
+                return "SUCCESS"
             if application.alive():
                 deployment.say(f"Not listening on PORT after {START_SECONDS:.0f} s")
-                return False
+                return "FAILED"
+            code = await application.wait()
+            if deployment.restarts == MAX_RESTARTS:
+                deployment.say(f"Exited with code {code}; no restarts left")
+                return "CRASHED"
             deployment.restarts += 1
+            deployment.instance_status = "RESTARTING"
+            deployment.say(f"Exited with code {code}; restart {deployment.restarts} of {MAX_RESTARTS}")
             await asyncio.sleep(RESTART_SECONDS / 4)
-        return False
+
+    async def _retire(self, application: Application) -> None:
+        await application.stop()
+        self._applications.discard(application)
 
     async def _switch(self, application: Application, deployment: Deployment) -> None:
         """Requests go to the new deployment; the one before is stopped."""
@@ -124,21 +147,26 @@ class ServiceRunner:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
         if before is not None and before_application is not None:
-            await before_application.stop()
+            await self._retire(before_application)
             before.become("REMOVED", "REMOVED")
 
     async def _keep_alive(self, application: Application, deployment: Deployment) -> None:
         while True:
             code = await application.wait()
-            deployment.restarts += 1
-            if deployment.restarts > MAX_RESTARTS:
+            if deployment.restarts == MAX_RESTARTS:
                 deployment.say(f"Exited with code {code}; no restarts left")
                 deployment.become("CRASHED", "CRASHED")
                 return
-            deployment.say(f"Exited with code {code}; restart {deployment.restarts} of {MAX_RESTARTS}")
+            deployment.restarts += 1
             deployment.instance_status = "RESTARTING"
+            deployment.say(f"Exited with code {code}; restart {deployment.restarts} of {MAX_RESTARTS}")
             await asyncio.sleep(RESTART_SECONDS)
-            await application.start()
+            try:
+                await application.start()
+            except OSError as error:  # it has deleted its own folder, for one
+                deployment.say(f"Cannot start: {error.strerror}: {error.filename}", "error")
+                deployment.become("CRASHED", "CRASHED")
+                return
             if await application.listens(START_SECONDS):
                 deployment.instance_status = "RUNNING"
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import httpx
 
-from railyard.platform.model import TrafficProfile
+from railyard.platform.model import TrafficProfile, utc_now
 
 # Requests that are under way at once; beyond it users wait, as real ones would.
 AT_ONCE = 64
@@ -25,8 +25,11 @@ class Traffic:
 
     async def run(self) -> None:
         """Until cancelled."""
+        if self._profile.starts_at is not None:
+            await asyncio.sleep(max((self._profile.starts_at - utc_now()).total_seconds(), 0))
         began = time.monotonic()
-        async with httpx.AsyncClient(base_url=self._url, timeout=60) as client:
+        # trust_env: a proxy of the machine must not get in between.
+        async with httpx.AsyncClient(base_url=self._url, timeout=60, trust_env=False) as client:
             try:
                 while True:
                     await asyncio.sleep(self._random.expovariate(self._rate(time.monotonic() - began)))

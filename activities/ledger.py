@@ -4,7 +4,7 @@ from temporalio import activity
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 
-from railmend.contracts.ledger import ClaimAnswer, ClaimRequest, LedgerState, SettleRequest
+from railmend.contracts.ledger import ClaimAnswer, ClaimAnswers, Claims, LedgerState, Settlements
 
 
 class LedgerActivities:
@@ -13,24 +13,29 @@ class LedgerActivities:
         self._task_queue = task_queue
 
     @activity.defn
-    async def claim(self, request: ClaimRequest) -> ClaimAnswer:
-        answer: ClaimAnswer = await self._client.execute_update_with_start_workflow(
-            "claim",
-            request,
-            id=request.claim_id,
-            result_type=ClaimAnswer,
-            start_workflow_operation=self._open(request.project_id),
-        )
-        return answer
+    async def claim(self, request: Claims) -> ClaimAnswers:
+        """Each claim stands for itself: one that is refused does not touch the others."""
+        answers = []
+        for claim in request.claims:
+            answer: ClaimAnswer = await self._client.execute_update_with_start_workflow(
+                "claim",
+                claim,
+                id=claim.claim_id,
+                result_type=ClaimAnswer,
+                start_workflow_operation=self._open(request.project_id),
+            )
+            answers.append(answer)
+        return ClaimAnswers(answers=tuple(answers))
 
     @activity.defn
-    async def settle(self, request: SettleRequest) -> None:
-        await self._client.execute_update_with_start_workflow(
-            "settle",
-            request,
-            id=request.settle_id,
-            start_workflow_operation=self._open(request.project_id),
-        )
+    async def settle(self, request: Settlements) -> None:
+        for settlement in request.settlements:
+            await self._client.execute_update_with_start_workflow(
+                "settle",
+                settlement,
+                id=settlement.settle_id,
+                start_workflow_operation=self._open(request.project_id),
+            )
 
     def _open(self, project_id: str) -> WithStartWorkflowOperation[None, None]:
         return WithStartWorkflowOperation(

@@ -14,7 +14,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.planning import PlanningActivities
     from activities.railway import RailwayActivities
     from railmend.contracts.incident import CODING_VERDICTS, IncidentReport, IncidentRequest
-    from railmend.contracts.ledger import ClaimAnswer, ClaimRequest, ClaimState, SettleRequest
+    from railmend.contracts.ledger import (
+        ClaimAnswer,
+        ClaimRequest,
+        Claims,
+        ClaimState,
+        Settlements,
+        SettleRequest,
+    )
     from railmend.contracts.repair import RepairRequest, repair_key
     from railmend.contracts.scan import (
         Architecture,
@@ -36,6 +43,7 @@ with workflow.unsafe.imports_passed_through():
 class HealthScan:
     def __init__(self) -> None:
         self._rows: dict[str, ServiceRow] = {}
+        self._settlements: list[SettleRequest] = []
 
     @workflow.run
     async def run(self, request: ScanRequest) -> HealthReport:
@@ -107,39 +115,47 @@ class HealthScan:
         ]
 
     async def _investigate_all(self, incidents: list[IncidentRequest]) -> list[IncidentReport]:
-        if self._request.autonomy is Autonomy.REPORT:
+        if self._request.autonomy is Autonomy.REPORT or not incidents:
             return []
+        granted = await self._claim_incidents(incidents)
         reports: list[IncidentReport] = []
-        for start in range(0, len(incidents), policies.CHILDREN_AT_ONCE):
-            batch = incidents[start : start + policies.CHILDREN_AT_ONCE]
+        for start in range(0, len(granted), policies.CHILDREN_AT_ONCE):
+            batch = granted[start : start + policies.CHILDREN_AT_ONCE]
             done = await asyncio.gather(*(self._investigate(incident) for incident in batch))
             reports.extend(report for report in done if report is not None)
         return reports
 
+    async def _claim_incidents(self, incidents: list[IncidentRequest]) -> list[IncidentRequest]:
+        """Those that nobody else has open and that were not settled a short while ago."""
+        claims = [
+            self._claim(incident, _incident_id(incident), policies.INCIDENT_LEASE) for incident in incidents
+        ]
+        answers = await self._send_claims(claims)
+        for incident, answer in zip(incidents, answers, strict=True):
+            if answer.state is not ClaimState.GRANTED:
+                detail = f"{answer.holder} {answer.detail}".strip()
+                self._row(incident.service, action=answer.state.value, detail=detail)
+        pairs = zip(incidents, answers, strict=True)
+        return [incident for incident, answer in pairs if answer.state is ClaimState.GRANTED]
+
     async def _investigate(self, incident: IncidentRequest) -> IncidentReport | None:
         service = incident.service
-        workflow_id = f"incident/{incident.environment_id}/{service.service_id}"
-        fingerprints = tuple(finding.fingerprint for finding in incident.findings)
-        claim = await self._claim(fingerprints, workflow_id, policies.INCIDENT_LEASE)
-        if claim.state is not ClaimState.GRANTED:
-            self._row(service, action=claim.state.value, detail=f"{claim.holder} {claim.detail}".strip())
-            return None
         try:
             report = await workflow.execute_child_workflow(
                 IncidentInvestigation.run,
                 incident,
-                id=workflow_id,
+                id=_incident_id(incident),
                 execution_timeout=policies.INVESTIGATION_TIMEOUT,
                 static_summary=f"{service.name}: {', '.join(f.kind.value for f in incident.findings)}",
             )
         except WorkflowAlreadyStartedError:
-            self._row(service, action="running", detail=workflow_id)
+            self._row(service, action="running", detail=_incident_id(incident))
             return None
         except ChildWorkflowError as error:
             cause = getattr(error.cause, "cause", None) or error.cause
             reason = str(getattr(cause, "message", cause))
             self._row(service, verdict="unclear", action="failed", detail=f"Investigation failed: {reason}")
-            await self._settle(fingerprints, workflow_id, "failed", reason)
+            self._settlements.append(self._settlement(incident, "failed", reason))
             return None
         self._row(service, verdict=report.diagnosis.verdict.value, detail=report.diagnosis.summary)
         return report
@@ -152,14 +168,16 @@ class HealthScan:
             if report.diagnosis.verdict in CODING_VERDICTS and repository and self._may_repair():
                 by_repository[repository].append(report)
                 continue
-            await self._settle(
-                tuple(finding.fingerprint for finding in report.request.findings),
-                f"incident/{report.request.environment_id}/{report.request.service.service_id}",
-                report.diagnosis.verdict.value,
-                report.diagnosis.summary,
-            )
+            outcome, detail = report.diagnosis.verdict.value, report.diagnosis.summary
+            self._settlements.append(self._settlement(report.request, outcome, detail))
         for repository, group in by_repository.items():
             await self._start_repair(repository, group)
+        if self._settlements:
+            await workflow.execute_activity_method(
+                LedgerActivities.settle,
+                Settlements(project_id=self._request.project_id, settlements=tuple(self._settlements)),
+                **policies.LEDGER,
+            )
 
     def _may_repair(self) -> bool:
         return self._request.autonomy in (Autonomy.DRAFT, Autonomy.PULL_REQUEST)
@@ -179,14 +197,12 @@ class HealthScan:
             project_id=self._request.project_id,
         )
         workflow_id = f"repair/{repository}/{repair.key}"
-        for report in group:
-            service = report.request.service
-            await self._claim(
-                tuple(f.fingerprint for f in report.request.findings),
-                workflow_id,
-                policies.REPAIR_LEASE,
-                takes_over_from=f"incident/{report.request.environment_id}/{service.service_id}",
-            )
+        await self._send_claims(
+            [
+                self._claim(report.request, workflow_id, policies.REPAIR_LEASE, _incident_id(report.request))
+                for report in group
+            ]
+        )
         # Already started: another scan was first with this very repair, which is as good.
         try:
             await workflow.start_child_workflow(
@@ -201,42 +217,44 @@ class HealthScan:
         for service in services:
             self._row(service, action="repair", repair_workflow_id=workflow_id)
 
-    async def _claim(
-        self,
-        fingerprints: tuple[str, ...],
-        holder: str,
-        lease: timedelta,
-        takes_over_from: str | None = None,
-    ) -> ClaimAnswer:
-        return await workflow.execute_activity_method(
-            LedgerActivities.claim,
-            ClaimRequest(
-                project_id=self._request.project_id,
-                claim_id=f"claim/{workflow.info().run_id}/{holder}/{takes_over_from or ''}",
-                fingerprints=fingerprints,
-                holder=holder,
-                at=workflow.now(),
-                lease_seconds=int(lease.total_seconds()),
-                takes_over_from=takes_over_from,
-            ),
-            **policies.LEDGER,
+    def _claim(
+        self, incident: IncidentRequest, holder: str, lease: timedelta, takes_over_from: str | None = None
+    ) -> ClaimRequest:
+        return ClaimRequest(
+            claim_id=f"claim/{workflow.info().run_id}/{_incident_id(incident)}/{holder}",
+            fingerprints=_fingerprints(incident),
+            holder=holder,
+            at=workflow.now(),
+            lease_seconds=int(lease.total_seconds()),
+            takes_over_from=takes_over_from,
         )
 
-    async def _settle(self, fingerprints: tuple[str, ...], holder: str, outcome: str, detail: str) -> None:
-        await workflow.execute_activity_method(
-            LedgerActivities.settle,
-            SettleRequest(
-                project_id=self._request.project_id,
-                settle_id=f"settle/{workflow.info().run_id}/{holder}",
-                fingerprints=fingerprints,
-                holder=holder,
-                outcome=outcome,
-                detail=detail[:500],
-                silent_seconds=int(policies.SILENCE.total_seconds()),
-                at=workflow.now(),
-            ),
+    async def _send_claims(self, claims: list[ClaimRequest]) -> tuple[ClaimAnswer, ...]:
+        sent = await workflow.execute_activity_method(
+            LedgerActivities.claim,
+            Claims(project_id=self._request.project_id, claims=tuple(claims)),
             **policies.LEDGER,
+        )
+        return sent.answers
+
+    def _settlement(self, incident: IncidentRequest, outcome: str, detail: str) -> SettleRequest:
+        return SettleRequest(
+            settle_id=f"settle/{workflow.info().run_id}/{_incident_id(incident)}",
+            fingerprints=_fingerprints(incident),
+            holder=_incident_id(incident),
+            outcome=outcome,
+            detail=detail[:500],
+            silent_seconds=int(policies.SILENCE.total_seconds()),
+            at=workflow.now(),
         )
 
     def _row(self, service: Service, **changes: str) -> None:
         self._rows[service.service_id] = self._rows[service.service_id].model_copy(update=changes)
+
+
+def _incident_id(incident: IncidentRequest) -> str:
+    return f"incident/{incident.environment_id}/{incident.service.service_id}"
+
+
+def _fingerprints(incident: IncidentRequest) -> tuple[str, ...]:
+    return tuple(finding.fingerprint for finding in incident.findings)

@@ -7,7 +7,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.coding import CodingActivities
     from activities.ledger import LedgerActivities
     from activities.pull_requests import PullRequestActivities
-    from railmend.contracts.ledger import SettleRequest
+    from railmend.contracts.ledger import Settlements, SettleRequest
     from railmend.contracts.repair import (
         Change,
         CodingRequest,
@@ -38,15 +38,19 @@ class RepositoryRepair:
         result = await self._repair(repair)
         await workflow.execute_activity_method(
             LedgerActivities.settle,
-            SettleRequest(
+            Settlements(
                 project_id=repair.project_id,
-                settle_id=f"settle/{workflow.info().workflow_id}/{workflow.info().run_id}",
-                fingerprints=repair.fingerprints,
-                holder=workflow.info().workflow_id,
-                outcome=result.outcome.value,
-                detail=result.pull_request.url if result.pull_request else result.reason,
-                silent_seconds=int(policies.SILENCE.total_seconds()),
-                at=workflow.now(),
+                settlements=(
+                    SettleRequest(
+                        settle_id=f"settle/{workflow.info().workflow_id}/{workflow.info().run_id}",
+                        fingerprints=repair.fingerprints,
+                        holder=workflow.info().workflow_id,
+                        outcome=result.outcome.value,
+                        detail=result.pull_request.url if result.pull_request else result.reason,
+                        silent_seconds=int(policies.SILENCE.total_seconds()),
+                        at=workflow.now(),
+                    ),
+                ),
             ),
             **policies.LEDGER,
         )

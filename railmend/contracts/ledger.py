@@ -19,7 +19,6 @@ class ClaimRequest(Contract):
     silence a fault for ever. `takes_over_from`: the holder that hands its claim on.
     """
 
-    project_id: str
     claim_id: str
     fingerprints: tuple[str, ...]
     holder: str  # workflow ID
@@ -37,7 +36,6 @@ class ClaimAnswer(Contract):
 class SettleRequest(Contract):
     """Ends a claim; `silent_seconds` keeps the fingerprints quiet for that long after `at`."""
 
-    project_id: str
     settle_id: str
     fingerprints: tuple[str, ...]
     holder: str
@@ -45,6 +43,24 @@ class SettleRequest(Contract):
     detail: str
     silent_seconds: int
     at: datetime
+
+
+class Claims(Contract):
+    """Many claims of one project in one call: a wide scan keeps a short history."""
+
+    project_id: str
+    claims: tuple[ClaimRequest, ...]
+
+
+class ClaimAnswers(Contract):
+    """In the order of the claims."""
+
+    answers: tuple[ClaimAnswer, ...]
+
+
+class Settlements(Contract):
+    project_id: str
+    settlements: tuple[SettleRequest, ...]
 
 
 class LedgerEntry(Contract):

@@ -17,13 +17,16 @@ SETTINGS = (
 )
 
 
-@pytest.fixture(scope="session")
-async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+async def environment() -> WorkflowEnvironment:
     arguments = [part for value in SETTINGS for part in ("--dynamic-config-value", value)]
-    environment = await WorkflowEnvironment.start_time_skipping_v2(
+    return await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
         dev_server_extra_args=arguments,
         plugins=[railmend_plugin()],
     )
-    async with environment:
-        yield environment
+
+
+@pytest.fixture(scope="session")
+async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+    async with await environment() as started:
+        yield started

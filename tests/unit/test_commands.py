@@ -1,0 +1,122 @@
+"""What a person gets from the command line when something is missing or wrong."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from commands.demo import _verdict
+from commands.report import Ending, render
+from commands.schedule import interval
+from hosting.clients import ConfigurationError
+from hosting.dev_server import Running
+from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
+from railmend.contracts.scan import HealthReport, ServiceRow
+from tests import samples
+
+ROOT = Path(__file__).parents[2]
+TEMPORAL = Running(pid=1, started=1, port=1, ui_port=1)
+
+
+def starter(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "starter.py"), *arguments],
+        env={"PATH": os.environ["PATH"], **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90s", timedelta(seconds=90)), ("10m", timedelta(minutes=10)), ("1d", timedelta(days=1))],
+)
+def test_intervals(text: str, expected: timedelta) -> None:
+    assert interval(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "10", "0m", "-1m", "ten", "1w"])
+def test_what_is_no_interval_is_named(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no interval: write 90s, 10m, 1h or 1d"):
+        interval(text)
+
+
+def test_a_missing_setting_ends_with_its_name_and_no_traceback() -> None:
+    worker = subprocess.run(
+        [sys.executable, str(ROOT / "worker.py")],
+        env={"PATH": os.environ["PATH"], "TEMPORAL_ADDRESS": "127.0.0.1:1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert worker.returncode == 1
+    assert "No Temporal server answers at 127.0.0.1:1" in worker.stderr
+    assert "Traceback" not in worker.stderr
+
+
+def test_a_bad_setting_is_refused_at_start() -> None:
+    done = starter("scan", RAILMEND_STEP_SECONDS="0")
+    assert done.returncode == 2
+    assert "railmend_step_seconds" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_names_the_commands() -> None:
+    assert all(name in starter("--help").stdout for name in ("scan", "schedule", "demo"))
+
+
+def ending(*repaired: str, reason: str = "") -> Ending:
+    """Four services; those named have a pull request, the other broken ones ended with the reason."""
+    rows, repairs = [], {}
+    for name in ("checkout", "catalog", "reports", "storefront"):
+        healthy = name == "storefront" and name not in repaired
+        rows.append(
+            ServiceRow(
+                service_id=name,
+                name=name,
+                findings=() if healthy else (samples.finding(name),),
+                repair_workflow_id=None if healthy else f"repair/{name}",
+            )
+        )
+        if name in repaired:
+            pull = PullRequest(number=1, url=f"http://forge/{name}/pull/1", head="a")
+            outcome = RepairOutcome.PULL_REQUEST
+            repairs[f"repair/{name}"] = RepairResult(outcome=outcome, reason="", pull_request=pull)
+        elif not healthy:
+            repairs[f"repair/{name}"] = RepairResult(outcome=RepairOutcome.NO_CHANGE, reason=reason)
+    report = HealthReport(
+        project_name="acme", environment_name="production", window=samples.WINDOW, rows=tuple(rows)
+    )
+    return Ending(report=report, repairs=repairs)
+
+
+@pytest.mark.parametrize(
+    ("repaired", "code"),
+    [
+        (("checkout", "catalog", "reports"), 0),
+        (("checkout", "catalog"), 1),
+        (("checkout", "catalog", "reports", "storefront"), 1),
+        ((), 1),
+    ],
+)
+def test_the_demo_fails_when_a_pull_request_is_missing_or_wrong(repaired: tuple[str, ...], code: int) -> None:
+    assert _verdict(ending(*repaired), TEMPORAL, Console(file=StringIO())) == code
+
+
+def test_the_report_says_why_nothing_was_changed() -> None:
+    out = StringIO()
+    render(ending("catalog", reason="NO CHANGE: [rehearsal] no container"), Console(file=out, width=200))
+    text = out.getvalue()
+    assert "no_change: NO CHANGE: [rehearsal] no container" in text
+    assert "http://forge/catalog/pull/1" in text
+    assert "nothing to do" in text

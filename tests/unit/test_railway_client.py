@@ -1,0 +1,141 @@
+"""The Railway client against answers that go wrong, and its documents against the schema."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from graphql import build_schema, parse, validate
+from pydantic import SecretStr
+
+from railmend.contracts.scan import ServiceKind
+from railmend.railway import errors
+from railmend.railway.client import RailwayClient, kind_of
+from railmend.railway.transport import DOCUMENTS
+from tests import samples
+
+SCHEMA = build_schema((Path(__file__).parents[2] / "railyard" / "api" / "schema.graphql").read_text())
+
+
+@pytest.mark.parametrize("file", sorted(DOCUMENTS.glob("*.graphql")), ids=lambda file: file.stem)
+def test_every_document_is_valid(file: Path) -> None:
+    assert validate(SCHEMA, parse(file.read_text())) == []
+
+
+def client(handler: Callable[[httpx.Request], httpx.Response], kind: str = "project") -> RailwayClient:
+    transport = httpx.MockTransport(handler)
+    return RailwayClient("http://railway/graphql/v2", SecretStr("tok"), kind, transport)  # type: ignore[arg-type]
+
+
+def failing(message: str, **more: Any) -> httpx.Response:
+    return httpx.Response(200, json={"errors": [{"message": message, "traceId": "42", **more}], "data": None})
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "retryable", "said"),
+    [
+        (failing("Not Authorized"), errors.NotAuthorized, False, "trace 42"),
+        (failing("Project Token not found"), errors.ProjectTokenInvalid, False, "RAILWAY_TOKEN_KIND"),
+        (failing("Deployment not found"), errors.NotFound, False, "deleted"),
+        (failing('Cannot query field "x" on type "Query".'), errors.SchemaDrift, False, "update Railmend"),
+        (failing("Problem processing request"), errors.Unavailable, True, "Problem"),
+        (httpx.Response(502, text="<html>"), errors.Unavailable, True, "502"),
+        (httpx.Response(200, text='{"data": {"deploy'), errors.Unavailable, True, "without JSON"),
+        (httpx.Response(200, json={"data": None}), errors.Unavailable, True, "no data"),
+    ],
+)
+async def test_errors_are_classed(
+    answer: httpx.Response, kind: type[errors.RailwayError], retryable: bool, said: str
+) -> None:
+    with pytest.raises(kind, match=said) as caught:
+        await client(lambda _: answer).deployments("p", "e", "s")
+    assert caught.value.retryable is retryable
+
+
+@pytest.mark.parametrize(
+    ("answer", "after"),
+    [
+        (httpx.Response(429, headers={"Retry-After": "7"}, json={}), 7),
+        (httpx.Response(429, text="error code: 1015"), 60),
+    ],
+)
+async def test_both_limiters_say_how_long_to_wait(answer: httpx.Response, after: float) -> None:
+    with pytest.raises(errors.RateLimited) as caught:
+        await client(lambda _: answer).deployments("p", "e", "s")
+    assert (caught.value.retryable, caught.value.retry_after) == (True, after)
+
+
+async def test_a_time_out_is_retryable() -> None:
+    def hang(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("slow", request=request)
+
+    with pytest.raises(errors.Unavailable, match="did not answer") as caught:
+        await client(hang).deployments("p", "e", "s")
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "value"),
+    [("project", "project-access-token", "tok"), ("bearer", "authorization", "Bearer tok")],
+)
+async def test_each_kind_of_token_has_its_header(kind: str, header: str, value: str) -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"data": {"deployments": {"edges": []}}})
+
+    assert await client(answer, kind).deployments("p", "e", "s") == []
+    assert seen[0].headers[header] == value
+    assert seen[0].url.query == b"op=deployments"
+    assert {"project-access-token", "authorization"} & set(seen[0].headers) == {header}
+
+
+async def test_http_metrics_that_cannot_be_had_cost_only_themselves() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        if "httpMetricsGroupedByStatus" not in body["query"]:
+            values = [{"ts": int(samples.WINDOW.start.timestamp()), "value": 0.5}]
+            rows = [
+                {"measurement": "MEMORY_USAGE_GB", "tags": {"serviceId": f"id-{n}"}, "values": values}
+                for n in "ab"
+            ]
+            return httpx.Response(200, json={"data": {"metrics": rows}})
+        if body["variables"]["serviceId"] == "id-a":
+            return failing("Problem processing request", path=["statuses"])
+        statuses = [
+            {"statusCode": 503, "samples": [{"ts": int(samples.WINDOW.start.timestamp()), "value": 3}]}
+        ]
+        return httpx.Response(200, json={"data": {"statuses": statuses, "durations": {"samples": []}}})
+
+    services = [samples.service("a"), samples.service("b")]
+    slices, unseen = await client(answer).slices("e", services, samples.WINDOW)
+    assert [one.memory_gb[0] for one in slices] == [0.5, 0.5]
+    assert slices[1].http["5xx"][0] == 3
+    assert len(unseen) == 1
+    assert unseen[0].startswith("HTTP metrics of a:")
+
+
+def node(**changes: Any) -> dict[str, Any]:
+    base = {"source": {"repo": "acme/a", "image": None}, "cronSchedule": None, "domains": {}}
+    return base | changes
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (node(), ServiceKind.WORKER),
+        (node(source=None), ServiceKind.WORKER),
+        (node(domains={"serviceDomains": [{"domain": "a"}], "customDomains": []}), ServiceKind.WEB),
+        (node(cronSchedule="0 * * * *"), ServiceKind.CRON),
+        (
+            node(source={"repo": None, "image": "ghcr.io/railwayapp-templates/Postgres-ssl:16"}),
+            ServiceKind.DATABASE,
+        ),
+        (node(source={"repo": None, "image": "ghcr.io/railwayapp/function-bun"}), ServiceKind.FUNCTION),
+    ],
+)
+def test_what_a_service_is(given: dict[str, Any], kind: ServiceKind) -> None:
+    assert kind_of(given) is kind

@@ -1,0 +1,115 @@
+"""What a reviewer reads."""
+
+from railmend.contracts.incident import EvidenceItem
+from railmend.contracts.repair import (
+    Change,
+    CodingResult,
+    CodingState,
+    FileChange,
+    PublishRequest,
+    RepairRequest,
+    Workspace,
+)
+from railmend.contracts.scan import HealthReport, ServiceRow
+from railmend.publishing.text import body, commit_message, incident_markdown, marker, report_markdown, title
+from tests import samples
+
+WORKSPACE = Workspace(key="k", repository="acme/checkout", task_queue="q", work_tree="/t", base="b" * 40)
+
+
+def publish(repair: RepairRequest | None = None, said: str = "Bounded it.") -> PublishRequest:
+    coding = CodingResult(
+        state=CodingState.DONE, session_id="s", text=said, model_calls=3, tokens=900, cost_usd=0.25
+    )
+    files = (FileChange(path="app.py", status="modified", additions=4, deletions=1),)
+    return PublishRequest(
+        workspace=WORKSPACE, repair=repair or samples.repair(), coding=coding, change=Change(files=files)
+    )
+
+
+def with_evidence(text: str) -> RepairRequest:
+    repair = samples.repair()
+    item = EvidenceItem(id="E1", kind="deploy_log", source="deploy logs", text=text)
+    packet = samples.packet().model_copy(update={"items": (item,), "unseen": ("No HTTP log.",)})
+    incident = repair.incidents[0].model_copy(update={"packet": packet})
+    return repair.model_copy(update={"incidents": (incident,)})
+
+
+def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
+    text = body(publish(with_evidence("MemoryError")))
+    parts = [
+        "## What was wrong: checkout",
+        "checkout is in trouble.",
+        "## Why",
+        "**The cache grows with each request.** (E1)",
+        "MemoryError",
+        "## What changed",
+        "| `app.py` | modified | +4 −1 |",
+        "Bounded it.",
+        "## How it was checked",
+        "Not verified by Railmend",
+        "Memory stays flat for an hour.",
+        "## Risk and roll back",
+        "## What Railmend could not see",
+        "No HTTP log.",
+        "3 model calls, 900 tokens, 0.25 USD",
+        marker("0123456789ab", ""),
+    ]
+    positions = [text.index(part) for part in parts]
+    assert positions == sorted(positions)
+
+
+def test_evidence_and_the_agents_words_cannot_leave_their_fence() -> None:
+    text = body(publish(with_evidence("```\n# Approved by security\n```"), said="```\n## Risk\nnone"))
+    assert "\n````\n```\n# Approved by security\n```\n````\n" in text
+    assert "\n````\n```\n## Risk\nnone\n````\n" in text
+
+
+def test_a_rehearsal_says_so_first() -> None:
+    repair = samples.repair()
+    diagnosis = repair.incidents[0].diagnosis.model_copy(update={"model": "openai/rehearsal"})
+    incident = repair.incidents[0].model_copy(update={"diagnosis": diagnosis})
+    assert body(publish(repair.model_copy(update={"incidents": (incident,)}))).startswith("> **Rehearsal.**")
+    assert "Rehearsal" not in body(publish())
+
+
+def test_the_body_fits_github_and_keeps_its_marker() -> None:
+    text = body(publish(with_evidence("x" * 100_000)))
+    assert len(text) <= 60_000
+    assert text.endswith(marker("0123456789ab", ""))
+
+
+def test_title_and_commit_are_short_signed_and_repeatable() -> None:
+    repair = samples.repair()
+    assert title(repair) == "checkout: A cache is never emptied."
+    message = commit_message(repair)
+    assert message == commit_message(repair)
+    assert message.splitlines()[-1] == "Signed-off-by: Railmend <railmend@users.noreply.github.com>"
+    assert max(len(line) for line in title(repair).splitlines()) <= 72
+
+
+def test_the_web_ui_shows_verdict_citations_and_the_scan_at_a_glance() -> None:
+    shown = incident_markdown(samples.report())
+    assert shown.startswith("**checkout**: `code` (90%)")
+    assert "memory rises" in shown
+    assert "1. Bound the cache." in shown
+    row = ServiceRow(
+        service_id="a",
+        name="checkout",
+        findings=(samples.finding(),),
+        verdict="code",
+        action="repair",
+        repair_workflow_id="repair/acme/checkout/1",
+    )
+    well = ServiceRow(service_id="b", name="well")
+    report = HealthReport(
+        project_name="acme",
+        environment_name="production",
+        window=samples.WINDOW,
+        rows=(row, well),
+        unseen=("HTTP metrics of well",),
+    )
+    text = report_markdown(report)
+    assert "2 services, 1 in trouble." in text
+    assert "| checkout | checkout is in trouble. | `code` | `repair/acme/checkout/1` |" in text
+    assert "Could not be seen: HTTP metrics of well" in text

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from commands.connect import run
+from hosting.entry import run
 from railmend.contracts.scan import Autonomy
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
@@ -22,7 +22,7 @@ def scan(
 
     from commands.scan import scan as command
 
-    run(command(autonomy, window, Console()))
+    run("starter.py", command(autonomy, window, Console()))
 
 
 @app.command()
@@ -33,7 +33,8 @@ def schedule(
     """Create or update the schedule that scans the environment; a scan never overlaps the one before."""
     from commands.schedule import schedule as command
 
-    typer.echo(f"Schedule {run(command(every, autonomy))}: every {every}.")
+    schedule_id = run("starter.py", command(every, autonomy))
+    typer.echo(f"Schedule {schedule_id}: every {every}.")
 
 
 @app.command()
@@ -46,7 +47,7 @@ def demo(
 
     from commands.demo import demo as command
 
-    raise typer.Exit(run(command(keep, state, Console())))
+    raise typer.Exit(run("starter.py", command(keep, state, Console())))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,9 @@
 """Hosts the workers. `--dev` brings a Temporal server along: one process is a complete installation."""
 
 import argparse
-import asyncio
-import sys
-
-from pydantic import ValidationError
 
 from hosting import clients, dev_server, logging, workers
+from hosting.entry import run
 from railmend.settings import Settings
 
 
@@ -30,7 +27,4 @@ async def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     chosen = arguments()
     logging.configure(chosen.log_level)
-    try:
-        asyncio.run(main(chosen))
-    except (clients.ConfigurationError, ValidationError) as error:
-        sys.exit(f"worker.py: {error}")
+    run("worker.py", main(chosen))

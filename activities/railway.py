@@ -1,11 +1,23 @@
-"""Architecture and measurements over Railway's API."""
+"""Architecture and measurements over Railway's API, condensed to findings where they are read."""
 
 from temporalio import activity
 
 from activities.errors import translated
-from railmend.assessment import assess
-from railmend.contracts.scan import Architecture, Assessment, AssessRequest, ScanRequest
+from railmend.assessment import assess, suspect
+from railmend.contracts.scan import (
+    Assessment,
+    Finding,
+    Screening,
+    ScreenRequest,
+    Service,
+    ServiceBrief,
+    SuspectsRequest,
+)
 from railmend.railway.client import RailwayClient
+from railmend.railway.model import Slice
+
+# More suspects than these would not fit a payload, and no team could read them.
+MAX_SUSPECTS = 60
 
 
 class RailwayActivities:
@@ -13,22 +25,55 @@ class RailwayActivities:
         self._client = client
 
     @activity.defn
-    async def read_architecture(self, request: ScanRequest) -> Architecture:
+    async def screen(self, request: ScreenRequest) -> Screening:
+        """Everything at a coarse step; a small project is read finely at once, and decided."""
+        scan = request.scan
         with translated():
-            return await self._client.architecture(request.project_id, request.environment_id)
+            survey = await self._client.survey(scan.project_id, scan.environment_id, request.window)
+        slices = {one.service_id: one for one in survey.slices}
+        findings: tuple[Finding, ...] = ()
+        if survey.fine:
+            findings = _assess(survey.services, slices, scan.environment_id)
+            troubled = {finding.service_id for finding in findings}
+            suspects = [service for service in survey.services if service.service_id in troubled]
+        else:
+            suspects = [
+                service for service in survey.services if suspect(slices[service.service_id], service)
+            ]
+        unseen = list(survey.unseen)
+        if len(suspects) > MAX_SUSPECTS:
+            unseen.append(f"{len(suspects)} services look troubled; only {MAX_SUSPECTS} are examined now.")
+        kept = {service.service_id for service in suspects[:MAX_SUSPECTS]}
+        return Screening(
+            project_name=survey.project_name,
+            environment_name=survey.environment_name,
+            services=tuple(
+                ServiceBrief(service_id=s.service_id, name=s.name, asleep=s.asleep) for s in survey.services
+            ),
+            suspects=tuple(suspects[:MAX_SUSPECTS]),
+            decided=survey.fine,
+            findings=tuple(finding for finding in findings if finding.service_id in kept),
+            platform_incident=survey.platform_incident,
+            unseen=tuple(unseen),
+        )
 
     @activity.defn
-    async def assess_window(self, request: AssessRequest) -> Assessment:
-        """Series are condensed to findings here: they never cross the border."""
-        architecture = request.architecture
-        services = {service.service_id: service for service in architecture.services}
+    async def assess_suspects(self, request: SuspectsRequest) -> Assessment:
+        """The suspects at the window's own step; this decides."""
         with translated():
-            slices, unseen = await self._client.slices(
-                architecture.environment_id, architecture.services, request.window
+            close, unseen = await self._client.look_closely(
+                request.environment_id, request.services, request.window
             )
-        findings = [
-            finding
-            for one in slices
-            for finding in assess(one, services[one.service_id], environment_id=architecture.environment_id)
-        ]
-        return Assessment(findings=tuple(findings), unseen=tuple(unseen))
+        slices = {one.slice.service_id: one.slice for one in close}
+        findings = _assess(request.services, slices, request.environment_id)
+        return Assessment(findings=findings, unseen=tuple(unseen))
+
+
+def _assess(
+    services: tuple[Service, ...] | list[Service], slices: dict[str, Slice], environment_id: str
+) -> tuple[Finding, ...]:
+    return tuple(
+        finding
+        for service in services
+        for finding in assess(slices[service.service_id], service, environment_id=environment_id)
+    )

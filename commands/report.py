@@ -9,6 +9,9 @@ from rich.table import Table
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow
 
+# Of services that are well, so many are named.
+NAMES = 20
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -37,15 +40,22 @@ def render(ending: Ending, console: Console) -> None:
     for row in report.rows:
         found = "\n".join(escape(finding.sentence) for finding in row.findings) or "-"
         table.add_row(escape(row.name), found, escape(row.verdict), escape(_done(row, ending)))
-    console.print(table)
+    console.print(table if report.rows else f"Nothing is wrong in {report.project_name}.")
+    for state, names in (("Well", report.healthy), ("Asleep", report.asleep)):
+        if names:
+            console.print(f"{state}: {escape(', '.join(names[:NAMES]))}{_more(names)}")
     for sentence in report.unseen:
         console.print(f"Could not be seen: {escape(sentence)}")
+
+
+def _more(names: tuple[str, ...]) -> str:
+    return f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
 
 
 def _done(row: ServiceRow, ending: Ending) -> str:
     result = ending.repairs.get(row.repair_workflow_id or "")
     if result is None:
-        return row.detail if row.findings else "nothing to do"
+        return row.detail or row.action
     if result.outcome is RepairOutcome.PULL_REQUEST and result.pull_request:
         return result.pull_request.url
     return f"{result.outcome.value}: {result.reason}"

@@ -59,8 +59,8 @@ def orchestration(client: Client, settings: Settings, stack: AsyncExitStack) -> 
         task_queue=ORCHESTRATION_QUEUE,
         workflows=WORKFLOWS,
         activities=[
-            reading.read_architecture,
-            reading.assess_window,
+            reading.screen,
+            reading.assess_suspects,
             evidence.finding_facts,
             evidence.deployment_facts,
             evidence.deploy_log_facts,

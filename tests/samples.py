@@ -13,7 +13,6 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.repair import RepairRequest
 from railmend.contracts.scan import (
-    Architecture,
     Autonomy,
     Finding,
     FindingKind,
@@ -102,14 +101,4 @@ def repair(name: str = "checkout") -> RepairRequest:
         autonomy=Autonomy.PULL_REQUEST,
         requested_at=NOW,
         project_id="project",
-    )
-
-
-def architecture(*services: Service) -> Architecture:
-    return Architecture(
-        project_id="project",
-        project_name="acme",
-        environment_id="env",
-        environment_name="production",
-        services=services,
     )

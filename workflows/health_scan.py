@@ -24,14 +24,16 @@ with workflow.unsafe.imports_passed_through():
     )
     from railmend.contracts.repair import RepairRequest, repair_key
     from railmend.contracts.scan import (
-        Architecture,
-        AssessRequest,
+        Assessment,
         Autonomy,
         Finding,
         HealthReport,
         ScanRequest,
+        Screening,
+        ScreenRequest,
         Service,
         ServiceRow,
+        SuspectsRequest,
         Window,
     )
     from workflows import policies
@@ -48,16 +50,12 @@ class HealthScan:
     @workflow.run
     async def run(self, request: ScanRequest) -> HealthReport:
         self._request = request
-        architecture = await workflow.execute_activity_method(
-            RailwayActivities.read_architecture, request, **policies.READ
-        )
         window = self._window()
-        assessment = await workflow.execute_activity_method(
-            RailwayActivities.assess_window,
-            AssessRequest(architecture=architecture, window=window),
-            **policies.READ,
+        screening = await workflow.execute_activity_method(
+            RailwayActivities.screen, ScreenRequest(scan=request, window=window), **policies.READ
         )
-        affected = self._affected(architecture, assessment.findings)
+        assessment = await self._assess(screening, window)
+        affected = self._affected(screening.suspects, assessment.findings)
         incidents = [
             IncidentRequest(
                 project_id=request.project_id,
@@ -65,18 +63,22 @@ class HealthScan:
                 service=service,
                 findings=findings,
                 window=window,
-                platform_incident=architecture.platform_incident,
+                platform_incident=screening.platform_incident,
             )
             for service, findings in affected
         ]
         reports = await self._investigate_all(incidents)
         await self._act(reports)
         report = HealthReport(
-            project_name=architecture.project_name,
-            environment_name=architecture.environment_name,
+            project_name=screening.project_name,
+            environment_name=screening.environment_name,
             window=window,
             rows=tuple(self._rows.values()),
-            unseen=assessment.unseen,
+            healthy=tuple(
+                s.name for s in screening.services if s.service_id not in self._rows and not s.asleep
+            ),
+            asleep=tuple(s.name for s in screening.services if s.asleep),
+            unseen=(*screening.unseen, *assessment.unseen),
         )
         workflow.set_current_details(
             await workflow.execute_activity_method(
@@ -94,25 +96,30 @@ class HealthScan:
         start = end - timedelta(seconds=self._request.window_seconds)
         return Window(start=start, end=end, step_seconds=self._request.step_seconds)
 
+    async def _assess(self, screening: Screening, window: Window) -> Assessment:
+        """A small project is decided at the first look."""
+        if screening.decided or not screening.suspects:
+            return Assessment(findings=screening.findings)
+        return await workflow.execute_activity_method(
+            RailwayActivities.assess_suspects,
+            SuspectsRequest(
+                environment_id=self._request.environment_id, services=screening.suspects, window=window
+            ),
+            **policies.READ,
+        )
+
     def _affected(
-        self, architecture: Architecture, findings: Iterable[Finding]
+        self, suspects: Iterable[Service], findings: Iterable[Finding]
     ) -> list[tuple[Service, tuple[Finding, ...]]]:
         by_service: dict[str, list[Finding]] = defaultdict(list)
         for finding in findings:
             by_service[finding.service_id].append(finding)
-        for service in architecture.services:
-            found = tuple(by_service.get(service.service_id, ()))
+        affected = [(s, tuple(by_service[s.service_id])) for s in suspects if s.service_id in by_service]
+        for service, found in affected:
             self._rows[service.service_id] = ServiceRow(
-                service_id=service.service_id,
-                name=service.name,
-                findings=found,
-                verdict="asleep" if service.asleep else "affected" if found else "healthy",
+                service_id=service.service_id, name=service.name, findings=found
             )
-        return [
-            (service, tuple(by_service[service.service_id]))
-            for service in architecture.services
-            if service.service_id in by_service
-        ]
+        return affected
 
     async def _investigate_all(self, incidents: list[IncidentRequest]) -> list[IncidentReport]:
         if self._request.autonomy is Autonomy.REPORT or not incidents:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TypedDict
 
 from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
 
 # Raised by the SDK when a result is too large: sending it again cannot help.
 TOO_LARGE = "PayloadsTooLarge"
@@ -27,6 +28,7 @@ class LongCall(TypedDict):
     schedule_to_close_timeout: timedelta
     schedule_to_start_timeout: timedelta
     heartbeat_timeout: timedelta
+    cancellation_type: ActivityCancellationType
     retry_policy: RetryPolicy
 
 
@@ -78,11 +80,13 @@ WORKSPACE = Call(
 )
 # The coding session: its own limits end it after 30 minutes; a dead worker is noticed by the missing
 # heartbeat after 20 s; a machine that stays away for 10 minutes is given up and the repair starts over.
+# A cancel waits until the session is aborted, so that the workspace is not removed under it.
 SESSION = LongCall(
     start_to_close_timeout=timedelta(minutes=40),
     schedule_to_close_timeout=timedelta(hours=2),
     schedule_to_start_timeout=timedelta(minutes=10),
     heartbeat_timeout=timedelta(seconds=20),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=_retry(6, 1, 30),
 )
 # Push and pull request: GitHub's secondary limits may ask for minutes of patience.

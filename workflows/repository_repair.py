@@ -1,7 +1,9 @@
 """From a plan to a pull request, in one repository. Outlives the scan that started it."""
 
+import asyncio
+
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, TimeoutError, TimeoutType
+from temporalio.exceptions import ActivityError, TimeoutError, TimeoutType, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.coding import CodingActivities
@@ -26,35 +28,41 @@ with workflow.unsafe.imports_passed_through():
 CODING_QUEUE = "railmend-coding"
 
 
-def _machine_is_gone(error: ActivityError) -> bool:
+def _machine_is_gone(error: BaseException) -> bool:
     """Nobody took the task from the workspace's own queue: its machine no longer answers."""
-    return isinstance(error.cause, TimeoutError) and error.cause.type == TimeoutType.SCHEDULE_TO_START
+    cause = error.__cause__
+    return isinstance(cause, TimeoutError) and cause.type == TimeoutType.SCHEDULE_TO_START
 
 
 @workflow.defn
 class RepositoryRepair:
     @workflow.run
     async def run(self, repair: RepairRequest) -> RepairResult:
-        result = await self._repair(repair)
+        try:
+            result = await self._repair(repair)
+        except (ActivityError, asyncio.CancelledError) as error:
+            if is_cancelled_exception(error):
+                await self._settle(repair, "cancelled", "A person cancelled the repair.")
+            raise
+        detail = result.pull_request.url if result.pull_request else result.reason
+        await self._settle(repair, result.outcome.value, detail)
+        return result
+
+    async def _settle(self, repair: RepairRequest, outcome: str, detail: str) -> None:
+        settlement = SettleRequest(
+            settle_id=f"settle/{workflow.info().workflow_id}/{workflow.info().run_id}",
+            fingerprints=repair.fingerprints,
+            holder=workflow.info().workflow_id,
+            outcome=outcome,
+            detail=detail[:500],
+            silent_seconds=int(policies.SILENCE.total_seconds()),
+            at=workflow.now(),
+        )
         await workflow.execute_activity_method(
             LedgerActivities.settle,
-            Settlements(
-                project_id=repair.project_id,
-                settlements=(
-                    SettleRequest(
-                        settle_id=f"settle/{workflow.info().workflow_id}/{workflow.info().run_id}",
-                        fingerprints=repair.fingerprints,
-                        holder=workflow.info().workflow_id,
-                        outcome=result.outcome.value,
-                        detail=result.pull_request.url if result.pull_request else result.reason,
-                        silent_seconds=int(policies.SILENCE.total_seconds()),
-                        at=workflow.now(),
-                    ),
-                ),
-            ),
+            Settlements(project_id=repair.project_id, settlements=(settlement,)),
             **policies.LEDGER,
         )
-        return result
 
     async def _repair(self, repair: RepairRequest) -> RepairResult:
         for _ in range(policies.WORKSPACE_ROUNDS):
@@ -62,15 +70,19 @@ class RepositoryRepair:
             try:
                 workflow.set_current_details("Preparing the workspace.")
                 workspace = await self._prepare(repair)
-                return await self._work(repair, workspace)
-            except ActivityError as error:
-                if not _machine_is_gone(error):
-                    reason = getattr(error.cause, "message", None) or str(error.cause or error)
-                    return RepairResult(outcome=RepairOutcome.FAILED, reason=reason)
-                workspace = None  # its machine sweeps it when it comes back
-            finally:
-                if workspace is not None:
-                    await self._remove(workspace)
+                result = await self._work(repair, workspace)
+            except (ActivityError, asyncio.CancelledError) as error:
+                if _machine_is_gone(error):
+                    continue  # its machine sweeps the workspace when it comes back
+                if is_cancelled_exception(error):
+                    if workspace is not None:
+                        await self._remove(workspace)
+                    raise
+                reason = getattr(error.__cause__, "message", None) or str(error.__cause__ or error)
+                result = RepairResult(outcome=RepairOutcome.FAILED, reason=reason)
+            if workspace is not None:
+                await self._remove(workspace)
+            return result
         return RepairResult(
             outcome=RepairOutcome.FAILED,
             reason="The machine that held the workspace went away twice; see that a coding worker runs.",

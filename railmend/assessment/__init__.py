@@ -1,6 +1,7 @@
 """Slices in, findings out. Pure."""
 
 from railmend.assessment.rules import assess
+from railmend.assessment.screening import suspect
 from railmend.assessment.settings import AssessmentSettings
 
-__all__ = ["AssessmentSettings", "assess"]
+__all__ = ["AssessmentSettings", "assess", "suspect"]

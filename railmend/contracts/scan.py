@@ -55,15 +55,11 @@ class Service(Contract):
     latest_status: str | None = None
     commit: str | None = None
     asleep: bool = False
-
-
-class Architecture(Contract):
-    project_id: str
-    project_name: str
-    environment_id: str
-    environment_name: str
-    services: tuple[Service, ...]
-    platform_incident: str | None = None  # Railway's own open incident, in its words
+    replicas: int = 1
+    region: str | None = None
+    health_check: str | None = None
+    depends_on: tuple[str, ...] = ()  # service ids, from variable references
+    volume_fill: float | None = None  # share, 0..1
 
 
 class Window(Contract):
@@ -111,8 +107,38 @@ class ScanRequest(Contract):
     autonomy: Autonomy = Autonomy.PULL_REQUEST
 
 
-class AssessRequest(Contract):
-    architecture: Architecture
+class ScreenRequest(Contract):
+    scan: ScanRequest
+    window: Window
+
+
+class ServiceBrief(Contract):
+    """All that a wide scan keeps of a service that is well."""
+
+    service_id: str
+    name: str
+    asleep: bool = False
+
+
+class Screening(Contract):
+    """The first look at everything. `decided`: the project is small enough that the findings are final.
+
+    Else the `suspects` are to be looked at closely. Bounded: `unseen` says when suspects were left out.
+    """
+
+    project_name: str
+    environment_name: str
+    services: tuple[ServiceBrief, ...]
+    suspects: tuple[Service, ...]
+    decided: bool
+    findings: tuple[Finding, ...] = ()
+    platform_incident: str | None = None
+    unseen: tuple[str, ...] = ()
+
+
+class SuspectsRequest(Contract):
+    environment_id: str
+    services: tuple[Service, ...]
     window: Window
 
 
@@ -129,15 +155,19 @@ class ServiceRow(Contract):
     service_id: str
     name: str
     findings: tuple[Finding, ...] = ()
-    verdict: str = "healthy"
+    verdict: str = "affected"
     action: str = "none"
     detail: str = ""
     repair_workflow_id: str | None = None
 
 
 class HealthReport(Contract):
+    """`rows` are the services in trouble; of the others only the names are kept."""
+
     project_name: str
     environment_name: str
     window: Window
     rows: tuple[ServiceRow, ...]
+    healthy: tuple[str, ...] = ()
+    asleep: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()

@@ -127,7 +127,8 @@ def report_markdown(report: HealthReport) -> str:
         f"| {_link(row)} |"
         for row in troubled
     ]
-    head = f"**{report.project_name} / {report.environment_name}**: {len(report.rows)} services"
+    count = len(report.rows) + len(report.healthy) + len(report.asleep)
+    head = f"**{report.project_name} / {report.environment_name}**: {count} services"
     table = (
         ["| service | found | verdict | what is done |", "| --- | --- | --- | --- |", *rows] if rows else []
     )

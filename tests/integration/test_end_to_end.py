@@ -78,14 +78,13 @@ class Run:
         railway = RailwayClient(self.variables["RAILWAY_API_URL"], SecretStr(self.variables["RAILWAY_TOKEN"]))
         ids = (self.variables["RAILWAY_PROJECT_ID"], self.variables["RAILWAY_ENVIRONMENT_ID"])
         try:
-            services = (await railway.architecture(*ids)).services
             end = utc_now() - timedelta(seconds=2)
             window = Window(start=end - timedelta(seconds=seconds), end=end, step_seconds=1)
-            slices, _ = await railway.slices(ids[1], services, window)
+            survey = await railway.survey(*ids, window)
         finally:
             await railway.aclose()
-        by_id = {service.service_id: service for service in services}
-        return [f for one in slices for f in assess(one, by_id[one.service_id], environment_id=ids[1])]
+        by_id = {service.service_id: service for service in survey.services}
+        return [f for one in survey.slices for f in assess(one, by_id[one.service_id], environment_id=ids[1])]
 
 
 @asynccontextmanager

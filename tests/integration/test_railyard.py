@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from railmend.contracts.scan import ServiceKind, Window
 from railmend.railway.client import RailwayClient
-from railmend.railway.errors import NotAuthorized, NotFound, ProjectTokenInvalid
+from railmend.railway.errors import NotAuthorized, ProjectTokenInvalid
 from railyard.api import build_api
 from railyard.platform import Platform, ServiceSpec, TrafficProfile
 from railyard.platform.model import RequestProfile, utc_now
@@ -116,14 +116,14 @@ async def test_architecture_series_and_logs_tell_what_happened(tmp_path: Path) -
             assert (await on.get("/fail")).status_code == 500
         await until(lambda: len(on.runner.samples) >= 3)
         client = on.client()
-        architecture = await client.architecture("p", "e")
-        (service,) = architecture.services
+        window = last_minute()
+        survey = await client.survey("p", "e", window)
+        (service,), (one,) = survey.services, survey.slices
         assert (service.name, service.kind, service.repository) == ("shop", ServiceKind.WEB, "acme/shop")
         assert service.commit == run(on.work, "rev-parse", "HEAD")
         assert service.branch == "main"
-        window = last_minute()
-        (one,), unseen = await client.slices("e", [service], window)
-        assert unseen == []
+        assert survey.unseen == []
+        assert survey.fine
         assert sum(filter(None, one.http["2xx"])) == 8
         assert sum(filter(None, one.http["5xx"])) == 2
         assert any(value and value > 0.005 for value in one.memory_gb)
@@ -157,7 +157,7 @@ async def test_a_commit_that_does_not_start_leaves_the_old_one_serving(tmp_path:
         on.push("raise SystemExit('no')")
         await until(lambda: on.runner.deployments[-1].status == "CRASHED")
         assert (await on.get("/")).text == "one"
-        (service,) = (await on.client().architecture("p", "e")).services
+        (service,) = (await on.client().survey("p", "e", last_minute())).services
         assert service.latest_status == "CRASHED"
         assert service.active_deployment_id != service.latest_deployment_id
 
@@ -191,7 +191,7 @@ async def test_traffic_flows_by_itself_and_nothing_is_left_behind(tmp_path: Path
         ("good", "bearer", "p", "e", ProjectTokenInvalid),
         ("bad", "bearer", "p", "e", NotAuthorized),
         ("good", "project", "p", "other", NotAuthorized),
-        ("good", "project", "other", "e", NotFound),
+        ("good", "project", "other", "e", NotAuthorized),
     ],
 )
 async def test_refusals_are_told_apart(
@@ -199,5 +199,7 @@ async def test_refusals_are_told_apart(
 ) -> None:
     platform = Platform(tmp_path, [])
     with pytest.raises(error, match="trace") as caught:
-        await Yard(platform, tmp_path, tmp_path).client(token, kind).architecture(project, environment)
+        await (
+            Yard(platform, tmp_path, tmp_path).client(token, kind).survey(project, environment, last_minute())
+        )
     assert not caught.value.retryable  # type: ignore[attr-defined]

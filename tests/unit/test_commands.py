@@ -59,7 +59,7 @@ def test_a_missing_setting_ends_with_its_name_and_no_traceback() -> None:
         check=False,
         timeout=60,
     )
-    assert worker.returncode == 1
+    assert worker.returncode == 2
     assert "No Temporal server answers at 127.0.0.1:1" in worker.stderr
     assert "Traceback" not in worker.stderr
 
@@ -80,14 +80,9 @@ def ending(*repaired: str, reason: str = "") -> Ending:
     rows, repairs = [], {}
     for name in ("checkout", "catalog", "reports", "storefront"):
         healthy = name == "storefront" and name not in repaired
-        rows.append(
-            ServiceRow(
-                service_id=name,
-                name=name,
-                findings=() if healthy else (samples.finding(name),),
-                repair_workflow_id=None if healthy else f"repair/{name}",
-            )
-        )
+        if not healthy:
+            row = ServiceRow(service_id=name, name=name, findings=(samples.finding(name),))
+            rows.append(row.model_copy(update={"repair_workflow_id": f"repair/{name}"}))
         if name in repaired:
             pull = PullRequest(number=1, url=f"http://forge/{name}/pull/1", head="a")
             outcome = RepairOutcome.PULL_REQUEST
@@ -95,7 +90,11 @@ def ending(*repaired: str, reason: str = "") -> Ending:
         elif not healthy:
             repairs[f"repair/{name}"] = RepairResult(outcome=RepairOutcome.NO_CHANGE, reason=reason)
     report = HealthReport(
-        project_name="acme", environment_name="production", window=samples.WINDOW, rows=tuple(rows)
+        project_name="acme",
+        environment_name="production",
+        window=samples.WINDOW,
+        rows=tuple(rows),
+        healthy=("storefront",),
     )
     return Ending(report=report, repairs=repairs)
 
@@ -119,4 +118,4 @@ def test_the_report_says_why_nothing_was_changed() -> None:
     text = out.getvalue()
     assert "no_change: NO CHANGE: [rehearsal] no container" in text
     assert "http://forge/catalog/pull/1" in text
-    assert "nothing to do" in text
+    assert "Well: storefront" in text

@@ -101,12 +101,12 @@ def test_the_web_ui_shows_verdict_citations_and_the_scan_at_a_glance() -> None:
         action="repair",
         repair_workflow_id="repair/acme/checkout/1",
     )
-    well = ServiceRow(service_id="b", name="well")
     report = HealthReport(
         project_name="acme",
         environment_name="production",
         window=samples.WINDOW,
-        rows=(row, well),
+        rows=(row,),
+        healthy=("well",),
         unseen=("HTTP metrics of well",),
     )
     text = report_markdown(report)

@@ -1,6 +1,5 @@
 """The Railway client against answers that go wrong, and its documents against the schema."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from pydantic import SecretStr
 
 from railmend.contracts.scan import ServiceKind
 from railmend.railway import errors
-from railmend.railway.client import RailwayClient, kind_of
-from railmend.railway.transport import DOCUMENTS
-from tests import samples
+from railmend.railway.client import RailwayClient
+from railmend.railway.compose import DOCUMENTS
+from railmend.railway.parse import kind_of
 
 SCHEMA = build_schema((Path(__file__).parents[2] / "railyard" / "api" / "schema.graphql").read_text())
 
@@ -91,31 +90,6 @@ async def test_each_kind_of_token_has_its_header(kind: str, header: str, value: 
     assert seen[0].headers[header] == value
     assert seen[0].url.query == b"op=deployments"
     assert {"project-access-token", "authorization"} & set(seen[0].headers) == {header}
-
-
-async def test_http_metrics_that_cannot_be_had_cost_only_themselves() -> None:
-    def answer(request: httpx.Request) -> httpx.Response:
-        body = json.loads(request.content)
-        if "httpMetricsGroupedByStatus" not in body["query"]:
-            values = [{"ts": int(samples.WINDOW.start.timestamp()), "value": 0.5}]
-            rows = [
-                {"measurement": "MEMORY_USAGE_GB", "tags": {"serviceId": f"id-{n}"}, "values": values}
-                for n in "ab"
-            ]
-            return httpx.Response(200, json={"data": {"metrics": rows}})
-        if body["variables"]["serviceId"] == "id-a":
-            return failing("Problem processing request", path=["statuses"])
-        statuses = [
-            {"statusCode": 503, "samples": [{"ts": int(samples.WINDOW.start.timestamp()), "value": 3}]}
-        ]
-        return httpx.Response(200, json={"data": {"statuses": statuses, "durations": {"samples": []}}})
-
-    services = [samples.service("a"), samples.service("b")]
-    slices, unseen = await client(answer).slices("e", services, samples.WINDOW)
-    assert [one.memory_gb[0] for one in slices] == [0.5, 0.5]
-    assert slices[1].http["5xx"][0] == 3
-    assert len(unseen) == 1
-    assert unseen[0].startswith("HTTP metrics of a:")
 
 
 def node(**changes: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Activities by name that answer from memory and count what they were asked."""
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -32,12 +33,14 @@ from railmend.contracts.repair import (
     WorkspaceRequest,
 )
 from railmend.contracts.scan import (
-    Architecture,
     Assessment,
-    AssessRequest,
     Finding,
     HealthReport,
-    ScanRequest,
+    Screening,
+    ScreenRequest,
+    Service,
+    ServiceBrief,
+    SuspectsRequest,
 )
 from tests import samples
 
@@ -51,11 +54,13 @@ class World:
     """What the outside answers; `calls` counts activities by name."""
 
     queue: str
-    architecture: Architecture
+    services: tuple[Service, ...]
     findings: tuple[Finding, ...]
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     coding: CodingResult = DONE
     change: Change = CHANGE
+    decided: bool = False
+    hang: bool = False
     broken: frozenset[str] = frozenset()
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
@@ -67,14 +72,23 @@ class World:
             raise ApplicationError(f"{name} is broken on purpose", non_retryable=True)
 
     @activity.defn
-    async def read_architecture(self, request: ScanRequest) -> Architecture:
+    async def screen(self, request: ScreenRequest) -> Screening:
         self._count()
-        return self.architecture
+        troubled = {finding.service_id for finding in self.findings}
+        return Screening(
+            project_name="acme",
+            environment_name="production",
+            services=tuple(ServiceBrief(service_id=s.service_id, name=s.name) for s in self.services),
+            suspects=tuple(s for s in self.services if s.service_id in troubled),
+            decided=self.decided,
+            findings=self.findings if self.decided else (),
+            unseen=("Nothing of the moon.",),
+        )
 
     @activity.defn
-    async def assess_window(self, request: AssessRequest) -> Assessment:
+    async def assess_suspects(self, request: SuspectsRequest) -> Assessment:
         self._count()
-        return Assessment(findings=self.findings, unseen=("Nothing of the moon.",))
+        return Assessment(findings=self.findings)
 
     @activity.defn
     async def finding_facts(self, request: IncidentRequest) -> Facts:
@@ -129,6 +143,9 @@ class World:
     @activity.defn
     async def run_session(self, request: CodingRequest) -> CodingResult:
         self._count()
+        while self.hang:
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
         return self.coding
 
     @activity.defn
@@ -154,8 +171,8 @@ class World:
     def orchestration(self, client: Client) -> list[object]:
         ledger = LedgerActivities(client, self.queue)
         return [
-            self.read_architecture,
-            self.assess_window,
+            self.screen,
+            self.assess_suspects,
             self.finding_facts,
             self.deployment_facts,
             self.deploy_log_facts,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -63,7 +63,7 @@ async def stage(temporal: WorkflowEnvironment, *services: Service, **world: obje
     )
     built = World(
         queue=queue,
-        architecture=samples.architecture(*mine).model_copy(update={"environment_id": environment_id}),
+        services=mine,
         findings=findings,
         **world,  # type: ignore[arg-type]
     )
@@ -86,11 +86,11 @@ def row_of(report: HealthReport, name: str):  # type: ignore[no-untyped-def]
 async def test_a_service_in_trouble_ends_in_one_pull_request(temporal: WorkflowEnvironment) -> None:
     async with stage(temporal, samples.service("checkout"), samples.service("healthy")) as on:
         report = await on.scan()
-        checkout, healthy = row_of(report, "checkout"), row_of(report, "healthy")
+        checkout = row_of(report, "checkout")
         assert checkout.verdict == "code"
         assert checkout.repair_workflow_id is not None
-        assert healthy.verdict == "healthy"
-        assert healthy.repair_workflow_id is None
+        assert [row.name for row in report.rows] == ["checkout"]
+        assert report.healthy == ("healthy",)
         assert report.unseen == ("Nothing of the moon.",)
         result = await on.repair(checkout.repair_workflow_id)
         assert result.outcome is RepairOutcome.PULL_REQUEST
@@ -113,13 +113,8 @@ async def test_the_same_trouble_is_not_taken_up_twice(temporal: WorkflowEnvironm
 async def test_two_services_of_one_repository_make_one_repair(temporal: WorkflowEnvironment) -> None:
     async with stage(temporal, samples.service("api"), samples.service("jobs")) as on:
         shared = f"{on.environment_id}/mono"
-        on.world.architecture = on.world.architecture.model_copy(
-            update={
-                "services": tuple(
-                    s.model_copy(update={"repository": shared, "root_directory": s.name})
-                    for s in on.world.architecture.services
-                )
-            }
+        on.world.services = tuple(
+            s.model_copy(update={"repository": shared, "root_directory": s.name}) for s in on.world.services
         )
         report = await on.scan()
         repairs = {row.repair_workflow_id for row in report.rows}
@@ -138,6 +133,12 @@ async def test_every_other_verdict_starts_no_coding(temporal: WorkflowEnvironmen
         assert row.repair_workflow_id is None
         assert on.world.calls["prepare_workspace"] == 0
         assert [entry.outcome for entry in (await on.ledger()).entries] == [verdict.value]
+
+
+async def test_a_small_project_is_decided_at_the_first_look(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), decided=True) as on:
+        assert row_of(await on.scan(), "checkout").verdict == "code"
+        assert on.world.calls["assess_suspects"] == 0
 
 
 async def test_report_only_asks_no_model(temporal: WorkflowEnvironment) -> None:
@@ -198,6 +199,19 @@ async def test_a_repair_that_cannot_be_published_says_why_and_cleans_up(
         assert on.world.calls["open_pull_request"] == 0
         assert on.world.calls["remove_workspace"] == 1
         assert [entry.state for entry in (await on.ledger()).entries] == ["silent"]
+
+
+async def test_a_cancelled_repair_leaves_no_workspace(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), hang=True) as on:
+        row = row_of(await on.scan(), "checkout")
+        while not on.world.calls["run_session"]:  # noqa: ASYNC110 - counted by the activity
+            await asyncio.sleep(0.05)
+        handle = on.client.get_workflow_handle(row.repair_workflow_id)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        assert on.world.calls["remove_workspace"] == 1
+        assert [(e.state, e.outcome) for e in (await on.ledger()).entries] == [("silent", "cancelled")]
 
 
 async def test_twenty_affected_of_two_hundred_keep_the_history_small(temporal: WorkflowEnvironment) -> None:

@@ -1,4 +1,4 @@
-"""What every command needs: settings, a Temporal client, a clear end for errors the user can mend."""
+"""Runs an entry point's coroutine; errors that the user can mend end it with one sentence."""
 
 import asyncio
 import sys
@@ -10,8 +10,11 @@ T = TypeVar("T")
 LAST_BREATH_SECONDS = 0.05
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine; configuration errors end the process with code 2 and one sentence."""
+def run(program: str, work: Coroutine[Any, Any, T]) -> T:
+    """Configuration errors end the process with code 2, Ctrl-C with 130.
+
+    Imports are late, so that --help is quick.
+    """
     from pydantic import ValidationError
 
     from hosting.clients import ConfigurationError
@@ -25,7 +28,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(with_breath())
     except (ConfigurationError, ValidationError) as error:
-        sys.stderr.write(f"starter.py: {error}\n")
+        sys.stderr.write(f"{program}: {error}\n")
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None

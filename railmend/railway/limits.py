@@ -1,0 +1,109 @@
+"""What one request may hold, and how many may be sent: Railway's limits, with room to spare."""
+
+import asyncio
+import re
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from railmend.railway.compose import Ask, breadth
+from railmend.railway.errors import RateLimited
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+POLICY = re.compile(r"q=(\d+);w=(\d+)")
+
+
+class Limits(BaseModel):
+    """Defaults: the official client's own sizes and what a public collector found (20 aliases, 500 wide)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    aliases: int = 20
+    breadth: int = 250
+    points: int = 30_000
+    in_flight: int = 2
+    per_second: float = 8.0  # the smallest plan that names a rate allows 10
+    reserve: float = 0.1  # share of the hourly budget kept for approved actions
+    page: int = 500
+
+
+def batches(asks: Sequence[Ask], limits: Limits) -> Iterator[list[Ask]]:
+    """In order, as full as the limits allow. An ask that is too large alone still goes alone."""
+    batch: list[Ask] = []
+    wide = points = 0
+    for ask in asks:
+        more_wide, more_points = breadth(ask.document), ask.points
+        full = len(batch) == limits.aliases or wide + more_wide > limits.breadth
+        if batch and (full or points + more_points > limits.points):
+            yield batch
+            batch, wide, points = [], 0, 0
+        batch.append(ask)
+        wide, points = wide + more_wide, points + more_points
+    if batch:
+        yield batch
+
+
+class Gate:
+    """One per token: bounds requests in flight, per second, and in the plan's window.
+
+    The plan's budget is learnt from `RateLimit-Policy` ("default";q=1000;w=3600): Railway sends no
+    remaining count, so requests are counted here. Several workers that share a token also share the
+    activity queue's rate limit, which the server enforces.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._free = asyncio.Semaphore(limits.in_flight)
+        self._turn = asyncio.Lock()
+        self._next = 0.0
+        self._quota: int | None = None
+        self._window = 3600.0
+        self._sent: deque[float] = deque()
+        self._blocked_until = 0.0
+
+    @asynccontextmanager
+    async def slot(self) -> "AsyncIterator[None]":
+        """Raises `RateLimited` at once where waiting would take longer than a scan should."""
+        async with self._free:
+            self._check(time.monotonic())
+            async with self._turn:
+                wait = self._next - time.monotonic()
+                if wait > 0:
+                    await asyncio.sleep(wait)
+                self._next = time.monotonic() + 1 / self._limits.per_second
+            self._sent.append(time.monotonic())
+            yield
+
+    def _check(self, now: float) -> None:
+        if now < self._blocked_until:
+            after = self._blocked_until - now
+            raise RateLimited("Railway asked to wait; nothing is sent until then.", retry_after=after)
+        while self._sent and self._sent[0] < now - self._window:
+            self._sent.popleft()
+        if self._quota is not None and len(self._sent) >= self._quota * (1 - self._limits.reserve):
+            after = self._sent[0] + self._window - now
+            raise RateLimited(
+                f"The plan's {self._quota} requests in {self._window:.0f} s are used up but for the reserve; "
+                "scan less often.",
+                retry_after=after,
+            )
+
+    def learn(self, policy: str | None) -> None:
+        """From the header `RateLimit-Policy`."""
+        if policy and (match := POLICY.search(policy)):
+            self._quota, self._window = int(match[1]), float(match[2])
+
+    def block(self, seconds: float) -> None:
+        """After a 429: everybody who shares the token waits."""
+        self._blocked_until = max(self._blocked_until, time.monotonic() + seconds)
+
+    @property
+    def left(self) -> int | None:
+        """Requests left in the window, as far as this process knows; None before the first answer."""
+        return None if self._quota is None else max(self._quota - len(self._sent), 0)

@@ -4,15 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from railyard.api import logs, series, views
+from railyard.api.behaviour import RequestError
 from railyard.api.filters import compile_filter
 from railyard.api.views import Json
 from railyard.platform import Deployment, Platform
 from railyard.platform.model import HttpRow, LogRow
 from railyard.platform.service import ServiceRunner
-
-
-class RequestError(Exception):
-    """A refusal in Railway's words; its code is as little telling as Railway's."""
 
 
 class Resolvers:

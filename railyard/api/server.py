@@ -1,7 +1,7 @@
 """POST /graphql/v2 with Railway's auth headers and error shapes."""
 
 import hashlib
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +11,77 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from railyard.api.resolvers import RequestError, Resolvers
+from railyard.api.behaviour import Behaviour, Gatekeeper, RequestError, UnnamedError
+from railyard.api.resolvers import Resolvers
 from railyard.platform import Platform
 
 SCHEMA = build_schema((Path(__file__).parent / "schema.graphql").read_text())
-# The only header of its kind that Railway was seen to send.
-LIMIT_HEADER = {"RateLimit-Policy": '"default";q=1000;w=3600'}
 
 
 def build_api(
-    platform: Platform, *, project_id: str, project_name: str, environment_id: str, token: str
+    platform: Platform,
+    *,
+    project_id: str,
+    project_name: str,
+    environment_id: str,
+    token: str,
+    gatekeeper: Gatekeeper | None = None,
 ) -> Starlette:
     """`token`: the project token of the one environment."""
     resolvers = Resolvers(
         platform, project_id=project_id, project_name=project_name, environment_id=environment_id
     )
 
-    async def endpoint(request: Request) -> Response:
-        refusal = _refusal(request, token)
-        if refusal is not None:
-            return _answer({"errors": [_error(refusal)], "data": None})
-        try:
-            body = await request.json()
-        except ValueError:  # not JSON, or not text
-            body = None
-        if not isinstance(body, dict) or not isinstance(body.get("query"), str):
-            return _answer({"errors": [_error("Problem processing request", "BAD_USER_INPUT")]}, 400)
-        return await _execute(body, resolvers.root())
-
     async def state(_: Request) -> Response:
         """For people: what runs, and how it does."""
         return JSONResponse([_state(runner) for runner in platform.services.values()])
 
+    app = graphql_app(resolvers.root, token=token, gatekeeper=gatekeeper or Gatekeeper())
+    app.routes.append(Route("/_railyard/state", state))
+    return app
+
+
+def graphql_app(root: Callable[[], dict[str, Any]], *, token: str, gatekeeper: Gatekeeper) -> Starlette:
+    """`root` gives the resolvers by field; `gatekeeper` counts, delays and fails on demand.
+
+    PUT /_railyard/behaviour switches it, GET /_railyard/stats tells what was asked.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        if (refused := await gatekeeper.before(hinted=bool(request.url.query))) is not None:
+            return refused
+        content, status = await _respond(request, gatekeeper.root(root()), token)
+        aliases = len(content.get("data") or {})
+        text = gatekeeper.after(content, aliases)
+        return Response(text, status, gatekeeper.headers, media_type="application/json")
+
+    async def behave(request: Request) -> Response:
+        gatekeeper.behaviour = Behaviour.model_validate(await request.json())
+        return JSONResponse({"ok": True})
+
+    async def stats(_: Request) -> Response:
+        return JSONResponse(gatekeeper.stats.model_dump())
+
     return Starlette(
-        routes=[Route("/graphql/v2", endpoint, methods=["POST"]), Route("/_railyard/state", state)]
+        routes=[
+            Route("/graphql/v2", endpoint, methods=["POST"]),
+            Route("/_railyard/behaviour", behave, methods=["PUT"]),
+            Route("/_railyard/stats", stats),
+        ]
     )
+
+
+async def _respond(request: Request, root: dict[str, Any], token: str) -> tuple[dict[str, Any], int]:
+    refusal = _refusal(request, token)
+    if refusal is not None:
+        return {"errors": [_error(refusal)], "data": None}, 200
+    try:
+        body = await request.json()
+    except ValueError:  # not JSON, or not text
+        body = None
+    if not isinstance(body, dict) or not isinstance(body.get("query"), str):
+        return {"errors": [_error("Problem processing request", "BAD_USER_INPUT")]}, 400
+    return await _execute(body, root)
 
 
 def _refusal(request: Request, token: str) -> str | None:
@@ -63,19 +99,13 @@ def _error(message: str, code: str = "INTERNAL_SERVER_ERROR", path: list[str | i
     return error | ({"path": path} if path else {})
 
 
-def _answer(content: Any, status: int = 200) -> Response:
-    return Response(json.dumps(content), status, LIMIT_HEADER, media_type="application/json")
-
-
-async def _execute(body: dict[str, Any], root: dict[str, Any]) -> Response:
+async def _execute(body: dict[str, Any], root: dict[str, Any]) -> tuple[dict[str, Any], int]:
     try:
         document = parse(body["query"])
     except GraphQLError as error:
-        return _answer({"errors": [_error(error.message, "GRAPHQL_PARSE_FAILED")]}, 400)
+        return {"errors": [_error(error.message, "GRAPHQL_PARSE_FAILED")]}, 400
     if wrong := validate(SCHEMA, document):
-        return _answer(
-            {"errors": [_error(error.message, "GRAPHQL_VALIDATION_FAILED") for error in wrong]}, 400
-        )
+        return {"errors": [_error(error.message, "GRAPHQL_VALIDATION_FAILED") for error in wrong]}, 400
     result = await graphql(
         SCHEMA,
         body["query"],
@@ -86,11 +116,13 @@ async def _execute(body: dict[str, Any], root: dict[str, Any]) -> Response:
     content: dict[str, Any] = {"data": result.data}
     if result.errors:
         content = {"errors": [_told(error) for error in result.errors], **content}
-    return _answer(content)
+    return content, 200
 
 
 def _told(error: GraphQLError) -> Any:
     """Refusals in their own words, wrong variables too; a fault of the server tells nothing of itself."""
+    if isinstance(error.original_error, UnnamedError):
+        return _error(error.message)
     if isinstance(error.original_error, RequestError):
         return _error(error.message, path=error.path)
     if error.path is None:  # not a field's: the variables do not fit the document

@@ -1,0 +1,135 @@
+"""A scan of N services: our plan beside the reference plan, against one server with 150 ms latency.
+
+The reference plan is how such tools are usually written: 1 + 2N + S requests, none batched: the project,
+then for each service its limits and its metrics, and for each deployed one up to 5,000 HTTP log rows,
+from which rates and percentiles would be counted. For each service in trouble three more.
+"""
+
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import httpx
+from pydantic import SecretStr
+
+from railmend.contracts.scan import Window
+from railmend.railway.client import RailwayClient
+
+LATENCY_SECONDS = 0.15
+SIZES = ((5, 3), (20, 10), (50, 25), (200, 100))  # services, of these with HTTP traffic
+SUSPECTS = 10
+TOKEN, PROJECT, ENVIRONMENT = "synthetic-token", "synthetic-project", "synthetic-environment"
+REFERENCE_ROWS = 5000
+SERVER = "bench.railway_server"
+
+
+def window() -> Window:
+    end = datetime(2026, 1, 2, tzinfo=UTC)
+    return Window(start=end - timedelta(minutes=180), end=end, step_seconds=60)
+
+
+async def ours(url: str, suspects: int) -> dict[str, float]:
+    client = RailwayClient(url, SecretStr(TOKEN))
+    began = time.perf_counter()
+    survey = await client.survey(PROJECT, ENVIRONMENT, window())
+    await client.look_closely(ENVIRONMENT, survey.services[:suspects], window())
+    cold, cold_seconds = client.requests, time.perf_counter() - began
+    began = time.perf_counter()
+    await client.survey(PROJECT, ENVIRONMENT, window())
+    warm, warm_seconds = client.requests - cold, time.perf_counter() - began
+    await client.aclose()
+    return {"requests": cold, "seconds": cold_seconds, "warm": warm, "warm_seconds": warm_seconds}
+
+
+async def reference(url: str, services: int, suspects: int) -> dict[str, float]:
+    """Plain, one field a request; the per-service requests all at once, as the original sends them."""
+    sent = 0
+    headers = {"Project-Access-Token": TOKEN}
+    limits = httpx.Limits(max_connections=10)
+    span = 'startDate: "2026-01-01T23:30:00Z", endDate: "2026-01-02T00:00:00Z"'
+    async with httpx.AsyncClient(headers=headers, timeout=60, limits=limits) as client:
+
+        async def ask(query: str) -> None:
+            nonlocal sent
+            sent += 1
+            response = await client.post(url, params={"op": "reference"}, json={"query": query})
+            response.json()
+
+        began = time.perf_counter()
+        await ask(f'{{ project(id: "{PROJECT}") {{ id name }} }}')
+        ids = [f"service-{number:04d}" for number in range(services)]
+        for one in ids:
+            await ask(f'{{ serviceInstanceLimits(environmentId: "{ENVIRONMENT}", serviceId: "{one}") }}')
+        metrics = [
+            f'{{ metrics(environmentId: "{ENVIRONMENT}", serviceId: "{one}", {span}, sampleRateSeconds: 60, '
+            "measurements: [CPU_USAGE, MEMORY_USAGE_GB]) { measurement values { ts value } } }"
+            for one in ids
+        ]
+        rows = [
+            f'{{ httpLogs(deploymentId: "deployment-{one}", limit: {REFERENCE_ROWS}) '
+            "{ timestamp method path httpStatus totalDuration } }"
+            for one in ids
+        ]
+        logs = [
+            f'{{ deploymentLogs(deploymentId: "deployment-{one}", limit: 1000) {{ timestamp message }} }}'
+            for one in ids[:suspects]
+        ]
+        await asyncio.gather(*(ask(query) for query in [*metrics, *rows, *logs * 3]))
+        return {"requests": sent, "seconds": time.perf_counter() - began}
+
+
+def start(services: int, web: int) -> tuple[subprocess.Popen[str], str]:
+    """The server runs as a process of its own, so that memory and time are the client's."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", SERVER, str(services), str(web), str(SUSPECTS), str(LATENCY_SECONDS)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if process.stdout is None:
+        raise RuntimeError("the server has no output")
+    return process, process.stdout.readline().strip()
+
+
+def stats(url: str) -> dict[str, int]:
+    found: dict[str, int] = httpx.get(url.replace("/graphql/v2", "/_railyard/stats")).json()
+    return found
+
+
+def one(plan: str, services: int, web: int) -> None:
+    """Runs in a process of its own, so that its peak memory is its own; prints one line of JSON."""
+    process, url = start(services, web)
+    suspects = min(SUSPECTS, web)
+    try:
+        work = ours(url, suspects) if plan == "ours" else reference(url, services, suspects)
+        figures = asyncio.run(work)
+        figures |= {"bytes": stats(url)["bytes_out"], "rows": stats(url)["rows"]}
+    finally:
+        process.kill()
+        process.wait()
+    figures["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(figures))
+
+
+def main() -> None:
+    head = ("services", "plan", "requests", "warm", "rows", "MB read", "seconds", "warm s", "resident MB")
+    print(("{:>12}" * len(head)).format(*head))
+    for services, web in SIZES:
+        for plan in ("ours", "reference"):
+            command = [sys.executable, "-m", "bench.railway", plan, str(services), str(web)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            figures = json.loads(done.stdout.splitlines()[-1])
+            row = [services, plan, f"{figures['requests']:.0f}", f"{figures.get('warm', 0):.0f}"]
+            row += [f"{figures['rows']:.0f}", f"{figures['bytes'] / 1e6:.2f}", f"{figures['seconds']:.2f}"]
+            row += [f"{figures.get('warm_seconds', 0):.2f}", f"{figures['megabytes']:.0f}"]
+            print(("{:>12}" * len(row)).format(*row), flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        one(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        main()

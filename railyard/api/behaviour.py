@@ -1,0 +1,130 @@
+"""How the API misbehaves, switchable while it runs, and what it was asked."""
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+POLICY = '"default";q={quota};w=3600'
+# Without a query string on the URL a limiter before the API holds requests to this rate.
+UNHINTED_PER_SECOND = 10
+
+
+class RequestError(Exception):
+    """A refusal in Railway's words; its code is as little telling as Railway's."""
+
+
+class FieldFault(BaseModel):
+    """One root field fails. `service_id`: only for this service. `named`: the error tells the field."""
+
+    field: str
+    message: str
+    service_id: str | None = None
+    named: bool = True
+    times: int = 1_000_000
+
+
+class WholeFault(BaseModel):
+    """A whole answer fails: a status, a broken body, or no answer for `seconds`."""
+
+    kind: str  # "429", "1015", "502", "truncated", "hang"
+    retry_after: int | None = None
+    seconds: float = 60.0
+    times: int = 1
+
+
+class Behaviour(BaseModel):
+    """`latency_seconds` is added to each answer; `quota` requests an hour, `per_second` at most."""
+
+    latency_seconds: float = 0.0
+    quota: int = 1000
+    per_second: int | None = None
+    fields: list[FieldFault] = Field(default_factory=list)
+    wholes: list[WholeFault] = Field(default_factory=list)
+
+
+class Stats(BaseModel):
+    requests: int = 0
+    bytes_out: int = 0
+    most_aliases: int = 0
+    refused: int = 0
+    rows: int = 0
+
+
+class Gatekeeper:
+    """Applies a behaviour to each request, and counts."""
+
+    def __init__(self, behaviour: Behaviour | None = None) -> None:
+        self.behaviour = behaviour or Behaviour()
+        self.stats = Stats()
+        self._recent: deque[float] = deque(maxlen=1000)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The only header of its kind that Railway was seen to send."""
+        return {"RateLimit-Policy": POLICY.format(quota=self.behaviour.quota)}
+
+    async def before(self, *, hinted: bool) -> Response | None:
+        """A refusal in place of an answer, or None."""
+        self.stats.requests += 1
+        await asyncio.sleep(self.behaviour.latency_seconds)
+        now = time.monotonic()
+        lately = sum(at > now - 1 for at in self._recent)
+        self._recent.append(now)
+        if not hinted and lately >= UNHINTED_PER_SECOND:
+            return self._refuse(Response("error code: 1015", 429))
+        over_rate = self.behaviour.per_second is not None and lately >= self.behaviour.per_second
+        if over_rate or self.stats.requests > self.behaviour.quota:
+            return self._refuse(JSONResponse({"errors": []}, 429, {"Retry-After": "1"}))
+        for fault in self.behaviour.wholes:
+            if fault.times > 0:
+                fault.times -= 1
+                return await self._fail(fault)
+        return None
+
+    def _refuse(self, response: Response) -> Response:
+        self.stats.refused += 1
+        return response
+
+    async def _fail(self, fault: WholeFault) -> Response:
+        if fault.kind == "hang":
+            await asyncio.sleep(fault.seconds)
+        bodies: dict[str, Response] = {
+            "429": JSONResponse({}, 429, {"Retry-After": str(fault.retry_after or 1)}),
+            "1015": Response("error code: 1015", 429),
+            "502": Response("<html>bad gateway</html>", 502),
+            "truncated": Response('{"data": {"environm', 200),
+            "hang": Response("", 504),
+        }
+        return bodies[fault.kind]
+
+    def after(self, content: Any, aliases: int) -> str:
+        """The body as text, counted."""
+        text = json.dumps(content)
+        self.stats.bytes_out += len(text)
+        self.stats.most_aliases = max(self.stats.most_aliases, aliases)
+        return text
+
+    def root(self, root: dict[str, Any]) -> dict[str, Any]:
+        """The resolvers, each behind its faults."""
+        return {name: self._guarded(name, resolver) for name, resolver in root.items()}
+
+    def _guarded(self, name: str, resolver: Callable[..., Any]) -> Callable[..., Any]:
+        def resolve(info: Any, **arguments: Any) -> Any:
+            for fault in self.behaviour.fields:
+                same = fault.field == name and fault.service_id in (None, arguments.get("serviceId"))
+                if same and fault.times > 0:
+                    fault.times -= 1
+                    raise RequestError(fault.message) if fault.named else UnnamedError(fault.message)
+            return resolver(info, **arguments)
+
+        return resolve
+
+
+class UnnamedError(RequestError):
+    """A refusal that does not tell which field it concerns."""

@@ -1,0 +1,243 @@
+"""A made-up project of any size, answered from formulas: for counting requests and for `bench/`."""
+
+import math
+from typing import Any
+
+from starlette.applications import Starlette
+
+from railyard.api import series, views
+from railyard.api.behaviour import Gatekeeper, RequestError
+from railyard.api.server import graphql_app
+from railyard.api.views import Json
+
+PROJECT, ENVIRONMENT, TOKEN = "synthetic-project", "synthetic-environment", "synthetic-token"
+STAMP = "2026-01-01T00:00:00Z"
+REQUESTS_PER_MINUTE = 120.0
+
+
+class Synthetic:
+    """`services` in all: the first `web` have a domain, `troubled` of these fail; the rest are workers.
+
+    `asleep`: all of them sleep. `undeployed`: the last one has no deployment.
+    """
+
+    def __init__(
+        self, services: int, web: int, troubled: int = 0, *, asleep: bool = False, undeployed: bool = False
+    ) -> None:
+        self.ids = [f"service-{number:04d}" for number in range(services)]
+        self._web = set(self.ids[:web])
+        self._troubled = set(self.ids[:troubled])
+        self._asleep = asleep
+        self._undeployed = self.ids[-1] if undeployed and self.ids else None
+        self.rows = 0
+
+    def root(self) -> Json:
+        names = (
+            *("projectToken", "platformStatus", "project", "environment", "metrics", "serviceInstanceLimits"),
+            *("httpMetricsGroupedByStatus", "httpDurationMetrics", "httpLogs", "deployments"),
+            *("deploymentLogs", "buildLogs", "environmentLogs"),
+        )
+        return {name: getattr(self, f"_{name}") for name in names}
+
+    def _projectToken(self, _: Any) -> Json:  # noqa: N802 - the schema's name
+        ids = {"projectId": PROJECT, "environmentId": ENVIRONMENT}
+        return {"id": "token", "name": "bench", "displayToken": "****", "createdAt": STAMP, **ids}
+
+    def _platformStatus(self, _: Any) -> Json:  # noqa: N802
+        return {"isStable": True, "incident": None, "maintenance": None}
+
+    def _project(self, _: Any, **arguments: Any) -> Json:
+        if arguments["id"] != PROJECT:
+            raise RequestError("Project not found")
+        return {"id": PROJECT, "name": "synthetic", "isPublic": False, "createdAt": STAMP, "updatedAt": STAMP}
+
+    def _environment(self, _: Any, **arguments: Any) -> Json:
+        if arguments["id"] != ENVIRONMENT:
+            raise RequestError("Not Authorized")
+        return {
+            "id": ENVIRONMENT,
+            "name": "production",
+            "projectId": PROJECT,
+            "canAccess": True,
+            "isEphemeral": False,
+            "unmergedChangesCount": 0,
+            "createdAt": STAMP,
+            "updatedAt": STAMP,
+            "serviceInstances": _connected([self._instance(one) for one in self.ids]),
+            "deploymentTriggers": _connected([self._trigger(one) for one in self.ids]),
+            "deployments": _connected([self._deployment(one) for one in self.ids]),
+            "variables": _connected([self._variable(one) for one in self.ids[1:]]),
+            "volumeInstances": _connected([]),
+        }
+
+    def _instance(self, one: str) -> Json:
+        deployment = None if one == self._undeployed else self._deployment(one)
+        domain: Json = {"id": one, "domain": f"{one}.example", "environmentId": ENVIRONMENT, "serviceId": one}
+        domain |= {"syncStatus": "ACTIVE", "targetPort": None}
+        return {
+            "id": f"instance-{one}",
+            "serviceId": one,
+            "serviceName": one,
+            "environmentId": ENVIRONMENT,
+            "createdAt": STAMP,
+            "updatedAt": STAMP,
+            "builder": "RAILPACK",
+            "isUpdatable": True,
+            "source": {"repo": f"acme/{one}", "image": None},
+            "numReplicas": 1,
+            "restartPolicyType": "ON_FAILURE",
+            "restartPolicyMaxRetries": 10,
+            "watchPatterns": [],
+            "domains": {"serviceDomains": [domain] if one in self._web else [], "customDomains": []},
+            "latestDeployment": deployment,
+            "activeDeployments": [deployment] if deployment else [],
+        }
+
+    def _deployment(self, one: str) -> Json:
+        return {
+            "id": f"deployment-{one}",
+            "status": "SLEEPING" if self._asleep else "SUCCESS",
+            "createdAt": STAMP,
+            "updatedAt": STAMP,
+            "deploymentStopped": False,
+            "canRedeploy": True,
+            "canRollback": False,
+            "environmentId": ENVIRONMENT,
+            "projectId": PROJECT,
+            "serviceId": one,
+            "instances": [],
+            "meta": {"commitHash": "c" * 40, "branch": "main"},
+        }
+
+    def _trigger(self, one: str) -> Json:
+        return {
+            "id": f"trigger-{one}",
+            "serviceId": one,
+            "environmentId": ENVIRONMENT,
+            "projectId": PROJECT,
+            "provider": "github",
+            "repository": f"acme/{one}",
+            "branch": "main",
+            "checkSuites": False,
+            "validCheckSuites": 0,
+        }
+
+    def _variable(self, one: str) -> Json:
+        """Each service needs the first."""
+        name = f"variable-{one}"
+        reference = f"${{{{{self.ids[0]}.URL}}}}"
+        return {
+            "id": name,
+            "name": "UPSTREAM_URL",
+            "serviceId": one,
+            "environmentId": ENVIRONMENT,
+            "isSealed": False,
+            "references": [reference],
+            "createdAt": STAMP,
+            "updatedAt": STAMP,
+        }
+
+    # -- series
+
+    def _steps(self, arguments: Json, step: int | None) -> range:
+        start = int(series.moment(arguments["startDate"]).timestamp())
+        end = int(series.moment(arguments.get("endDate")).timestamp())
+        return range(start, end, step or max(end - start, 1))
+
+    def _metrics(self, _: Any, **arguments: Any) -> list[Json]:
+        wanted = arguments.get("serviceId")
+        ids = [
+            one for one in self.ids if wanted in (None, one) and not self._asleep and one != self._undeployed
+        ]
+        steps = self._steps(arguments, arguments.get("sampleRateSeconds") or 60)
+        value = {"CPU_USAGE": 0.2, "CPU_LIMIT": 8.0, "MEMORY_USAGE_GB": 0.3, "MEMORY_LIMIT_GB": 8.0}
+        found = []
+        for one in ids:
+            for measurement in arguments["measurements"]:
+                values = [{"ts": ts, "value": value[measurement] * (1 + 0.02 * math.sin(ts))} for ts in steps]
+                self.rows += len(values)
+                found.append({"measurement": measurement, "tags": {"serviceId": one}, "values": values})
+        return found
+
+    def _httpMetricsGroupedByStatus(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
+        if self._asleep or arguments["serviceId"] not in self._web:
+            return []
+        steps = self._steps(arguments, arguments.get("stepSeconds"))
+        width = steps.step / 60
+        failing = 0.2 if arguments["serviceId"] in self._troubled else 0.0
+        shares = {200: 1 - failing, 500: failing} if failing else {200: 1.0}
+        self.rows += len(steps) * len(shares)
+        return [
+            {
+                "statusCode": code,
+                "samples": [{"ts": ts, "value": round(REQUESTS_PER_MINUTE * width * share)} for ts in steps],
+            }
+            for code, share in shares.items()
+        ]
+
+    def _httpDurationMetrics(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
+        if self._asleep or arguments["serviceId"] not in self._web:
+            return {"samples": []}
+        steps = self._steps(arguments, arguments.get("stepSeconds"))
+        self.rows += len(steps)
+        return {"samples": [{"ts": ts, "p50": 40.0, "p90": 80.0, "p95": 90.0, "p99": 150.0} for ts in steps]}
+
+    # -- rows, for the plan that reads them
+
+    def _httpLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
+        limit = arguments.get("beforeLimit") or arguments.get("limit") or 100
+        self.rows += limit
+        row = {"timestamp": STAMP, "deploymentId": arguments["deploymentId"], "deploymentInstanceId": ""}
+        row |= dict.fromkeys(
+            (
+                *("clientUa", "downstreamProto", "edgeRegion", "host", "requestId", "responseDetails"),
+                *("srcIp", "upstreamAddress", "upstreamErrors", "upstreamProto"),
+            ),
+            "",
+        )
+        numbers = {
+            "httpStatus": 200,
+            "totalDuration": 40,
+            "upstreamRqDuration": 39,
+            "rxBytes": 1,
+            "txBytes": 1,
+        }
+        return [row | numbers | {"method": "GET", "path": f"/items/{number}"} for number in range(limit)]
+
+    def _serviceInstanceLimits(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
+        self.rows += 1
+        return {"containers": {"cpu": 8, "memoryBytes": 8_000_000_000}}
+
+    def _deployments(self, _: Any, **arguments: Any) -> Json:
+        one = arguments["input"].get("serviceId") or self.ids[0]
+        return views.connection([self._deployment(one)], arguments.get("first"), arguments.get("after"))
+
+    def _logs(self, arguments: Json) -> list[Json]:
+        limit = arguments.get("limit") or arguments.get("beforeLimit") or 100
+        self.rows += limit
+        rows = ({"timestamp": STAMP, "message": f"line {n}", "severity": "info"} for n in range(limit))
+        return [{**row, "attributes": [], "tags": None} for row in rows]
+
+    def _deploymentLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
+        return self._logs(arguments)
+
+    def _buildLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
+        return self._logs(arguments)
+
+    def _environmentLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
+        return self._logs(arguments)
+
+
+def _connected(nodes: list[Json]) -> Any:
+    def resolve(_: Any, **arguments: Any) -> Json:
+        return views.connection(nodes, arguments.get("first"), arguments.get("after"))
+
+    return resolve
+
+
+def build_synthetic(project: Synthetic, gatekeeper: Gatekeeper) -> Starlette:
+    def root() -> Json:
+        gatekeeper.stats.rows = project.rows
+        return project.root()
+
+    return graphql_app(root, token=TOKEN, gatekeeper=gatekeeper)

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from railmend.contracts.scan import Service, ServiceKind, Window
 from railmend.railway import parse
+from railmend.railway.actions import Actions
 from railmend.railway.compose import Ask
 from railmend.railway.limits import Gate, Limits
 from railmend.railway.model import DeploymentRecord, HttpLogLine, LogLine, Slice
@@ -80,6 +81,7 @@ class RailwayClient:
         self.gate = Gate(self._limits)
         self._transport = Transport(url, token, token_kind, transport, timeout, self.gate)
         self._reader = Reader(self._transport, self._limits, pause_seconds)
+        self.actions = Actions(self._transport)
         self._known: dict[str, _Known] = {}
 
     async def aclose(self) -> None:

@@ -28,6 +28,7 @@ class Resolvers:
             *("projectToken", "platformStatus", "project", "environment", "metrics", "deployments"),
             *("httpMetricsGroupedByStatus", "httpDurationMetrics", "deployment", "buildLogs"),
             *("deploymentLogs", "environmentLogs", "httpLogs", "serviceInstanceLimits"),
+            *("deploymentRedeploy", "deploymentRestart", "deploymentRollback"),
         )
         return {name: getattr(self, f"_{name}") for name in names}
 
@@ -221,6 +222,27 @@ class Resolvers:
     def _serviceInstanceLimits(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
         spec = self._runner(arguments).spec
         return {"containers": {"cpu": spec.cpu_limit, "memoryBytes": int(spec.memory_limit_gb * 1e9)}}
+
+    # -- actions
+
+    async def _deploymentRedeploy(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
+        runner, deployment = self._find(arguments["id"])
+        new = await runner.deploy_again(deployment)
+        return views.deployment(new, self._project_id, self._environment_id)
+
+    async def _deploymentRollback(self, _: Any, **arguments: Any) -> bool:  # noqa: N802
+        runner, deployment = self._find(arguments["id"])
+        if deployment.status != "REMOVED":
+            raise RequestError("Problem processing request")
+        await runner.deploy_again(deployment)
+        return True
+
+    async def _deploymentRestart(self, _: Any, **arguments: Any) -> bool:  # noqa: N802
+        runner, deployment = self._find(arguments["id"])
+        if deployment is not runner.serving:
+            raise RequestError("Deployment is not restartable")
+        await runner.restart()
+        return True
 
 
 def _connected(nodes: Sequence[Json]) -> Any:

@@ -37,6 +37,7 @@ class ServiceRunner:
         self._commit: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._keeper: asyncio.Task[None] | None = None
+        self._deploying = asyncio.Lock()
 
     def _target(self) -> tuple[str, int | None]:
         if self.serving is None or self._application is None:
@@ -86,12 +87,33 @@ class ServiceRunner:
         except subprocess.CalledProcessError:  # no such branch yet, or a push under way: ask again
             return
         self._commit = head
-        await self._deploy(head, meta)
+        await self._carry_out(self._announce(meta))
 
-    async def _deploy(self, commit: str, meta: dict[str, object]) -> None:
+    async def deploy_again(self, earlier: Deployment) -> Deployment:
+        """The commit of an earlier deployment as a new one; returned at once, carried out behind."""
+        deployment = self._announce(dict(earlier.meta))
+        self._tasks.append(asyncio.create_task(self._carry_out(deployment)))
+        return deployment
+
+    async def restart(self) -> None:
+        """Same deployment, new process: the keeper starts it again."""
+        if self.serving is not None and self._application is not None:
+            self.serving.say("Restarted on request")
+            self.serving.become(self.serving.status, "RESTARTING")
+            self._application.kill()
+
+    def _announce(self, meta: dict[str, object]) -> Deployment:
         deployment = Deployment(self.spec.service_id, meta)
         self.deployments.append(deployment)
         deployment.become("BUILDING", "INITIALIZING")
+        return deployment
+
+    async def _carry_out(self, deployment: Deployment) -> None:
+        async with self._deploying:
+            await self._deploy(deployment)
+
+    async def _deploy(self, deployment: Deployment) -> None:
+        commit = str(deployment.meta["commitHash"])
         folder = self._folder / deployment.id
         try:
             await asyncio.to_thread(self._check_out, commit, folder)

@@ -1,0 +1,68 @@
+"""Actions on a service that really runs: done once, however often they are tried."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from railmend.railway.actions import ActionRefused
+from railmend.railway.errors import NotFound
+from railyard.platform.model import utc_now
+from tests.integration.test_railyard import APP, Yard, until, yard
+
+
+async def second_version(on: Yard) -> tuple[str, str]:
+    """Deploys a second commit; the ids of the first and the second deployment."""
+    on.push(APP.replace("VERSION", "two"))
+    await until(lambda: len(on.runner.deployments) == 2 and on.runner.deployments[0].status == "REMOVED")
+    first, second = on.runner.deployments
+    return first.id, second.id
+
+
+async def test_a_rollback_brings_the_old_version_back_once(tmp_path: Path) -> None:
+    async with yard(tmp_path) as on:
+        first, _ = await second_version(on)
+        approved = utc_now()
+        actions = on.client().actions
+        done = await actions.rollback(first, approved)
+        again = await actions.rollback(first, approved)
+        assert done is not None
+        assert again is not None
+        assert done.id == again.id
+        await until(lambda: on.runner.serving.id == done.id)
+        assert (await on.get("/")).text == "one"
+        assert len(on.runner.deployments) == 3
+
+
+async def test_a_redeploy_makes_one_new_deployment(tmp_path: Path) -> None:
+    async with yard(tmp_path) as on:
+        (first,) = on.runner.deployments
+        approved = utc_now()
+        actions = on.client().actions
+        done = [await actions.redeploy(first.id, approved) for _ in range(3)]
+        assert len({record.id for record in done if record}) == 1
+        await until(lambda: on.runner.deployments[-1].status == "SUCCESS")
+        assert len(on.runner.deployments) == 2
+
+
+async def test_a_restart_is_not_repeated_for_one_approval(tmp_path: Path) -> None:
+    async with yard(tmp_path) as on:
+        (deployment,) = on.runner.deployments
+        actions = on.client().actions
+        approved = utc_now()
+        assert await actions.restart(deployment.id, approved) is True
+        await until(lambda: deployment.instance_status == "RUNNING")
+        assert await actions.restart(deployment.id, approved) is False
+        assert deployment.restarts == 1
+        assert await actions.restart(deployment.id, utc_now() + timedelta(seconds=1)) is True
+
+
+async def test_what_cannot_be_done_is_refused_with_the_next_step(tmp_path: Path) -> None:
+    async with yard(tmp_path) as on:
+        (deployment,) = on.runner.deployments
+        actions = on.client().actions
+        with pytest.raises(ActionRefused, match="Redeploy the commit instead"):
+            await actions.rollback(deployment.id, utc_now())
+        with pytest.raises(NotFound):
+            await actions.redeploy("nothing", utc_now())
+        assert len(on.runner.deployments) == 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import print_ast
 from pydantic import SecretStr
 
 from railmend.contracts.scan import Service, Window
@@ -97,7 +98,8 @@ def test_ids_travel_as_variables() -> None:
         Ask("statuses", {"serviceId": name, "environmentId": "e", "start": "a", "end": "b"}, name)
         for name in ('x") { id } #', "y")
     ]
-    document, variables = compose(asks)
+    composed, variables = compose(asks)
+    document = print_ast(composed)
     assert 'x")' not in document
     assert set(variables.values()) == {'x") { id } #', "y", "e", "a", "b", None}
     assert document.count("$environmentId_") == 3, "equal values are sent once: one definition, two uses"
@@ -184,8 +186,9 @@ class Slow(httpx.AsyncBaseTransport):
 @pytest.mark.parametrize(("times", "lost"), [(1, 0), (2, 20)])
 async def test_a_time_out_is_tried_once_more_and_then_named(times: int, lost: int) -> None:
     world = World(50, 25)
-    inner = world.client._transport._http._transport
-    world.client._transport._http._transport = Slow(inner, "service-0012", times)
+    await world.client._transport._gql.connect()
+    inner = world.client._transport._gql.client._transport
+    world.client._transport._gql.client._transport = Slow(inner, "service-0012", times)
     survey = await world.survey()
     assert len(survey.unseen) == lost
     assert all("did not answer (ReadTimeout" in sentence for sentence in survey.unseen)
@@ -272,7 +275,7 @@ async def test_a_service_gone_since_the_last_scan_is_no_trouble() -> None:
     survey = await world.survey()
     assert isinstance(survey.services[0], Service)
     smaller = build_synthetic(Synthetic(10, 5), world.gatekeeper)
-    world.client._transport._http = httpx.AsyncClient(
+    world.client._transport._gql.client = httpx.AsyncClient(
         transport=httpx.ASGITransport(app=smaller), headers={"Project-Access-Token": TOKEN}
     )
     again = await world.survey()

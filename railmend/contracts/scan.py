@@ -61,6 +61,11 @@ class Service(Contract):
     depends_on: tuple[str, ...] = ()  # service ids, from variable references
     volume_fill: float | None = None  # share, 0..1
 
+    @property
+    def serves_http(self) -> bool:
+        """Only a service with a domain has HTTP series."""
+        return self.kind is ServiceKind.WEB
+
 
 class Window(Contract):
     """The stretch of time one scan looks at; the end lies a little in the past, samples arrive late."""

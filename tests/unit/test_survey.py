@@ -11,9 +11,10 @@ from pydantic import SecretStr
 
 from railmend.contracts.scan import Service, Window
 from railmend.railway import errors
-from railmend.railway.client import RailwayClient, Survey, coarse
+from railmend.railway.client import RailwayClient, Survey
 from railmend.railway.compose import Ask, breadth, compose, depth
 from railmend.railway.limits import Limits
+from railmend.railway.plan import coarse
 from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
 from tests import samples
@@ -76,7 +77,10 @@ async def test_a_small_project_is_read_finely_at_once_and_a_large_one_coarsely()
     small, large = await World(5, 3).survey(), await World(50, 25).survey()
     assert small.fine
     assert len(small.slices[0].latency["p95"]) == len(small.slices[0].memory_gb) == 180
+    assert len(small.history) == len(small.services) == 5
+    assert len(small.history[0].http["2xx"]) == len(small.history[4].memory_gb) == 48
     assert not large.fine
+    assert large.history == []
     one = large.slices[0]
     assert len(one.memory_gb) == len(one.http["2xx"]) == 30
     assert one.window_latency["p95"] == 90
@@ -236,7 +240,7 @@ async def test_a_query_the_api_no_longer_knows_is_dropped_for_all_and_asked_no_m
 
 async def test_pages_are_followed_to_the_end() -> None:
     world = World(50, 25)
-    world.client._limits = Limits(page=20, per_second=10_000)
+    world.client._surveyor._limits = Limits(page=20, per_second=10_000)
     survey = await world.survey()
     assert len(survey.services) == 50
     assert survey.services[30].depends_on == ("service-0000",)

@@ -13,23 +13,27 @@ from railmend.contracts.scan import (
     ServiceBrief,
     SuspectsRequest,
 )
-from railmend.railway.client import RailwayClient
 from railmend.railway.model import Slice
+from railmend.railway.pool import RailwayPool
+from railmend.railway.survey import Survey
 
 # More suspects than these would not fit a payload, and no team could read them.
 MAX_SUSPECTS = 60
 
 
 class RailwayActivities:
-    def __init__(self, client: RailwayClient) -> None:
-        self._client = client
+    def __init__(self, railway: RailwayPool) -> None:
+        self._railway = railway
 
     @activity.defn
     async def screen(self, request: ScreenRequest) -> Screening:
         """Everything at a coarse step; a small project is read finely at once, and decided."""
         scan = request.scan
         with translated():
-            survey = await self._client.survey(scan.project_id, scan.environment_id, request.window)
+            client = await self._railway.of(scan.environment_id)
+            survey = await client.survey(scan.project_id, scan.environment_id, request.window)
+        if survey.ephemeral and not scan.pull_request_environment:
+            return _left_alone(survey)
         slices = {one.service_id: one for one in survey.slices}
         findings: tuple[Finding, ...] = ()
         if survey.fine:
@@ -61,12 +65,29 @@ class RailwayActivities:
     async def assess_suspects(self, request: SuspectsRequest) -> Assessment:
         """The suspects at the window's own step; this decides."""
         with translated():
-            close, unseen = await self._client.look_closely(
+            client = await self._railway.of(request.environment_id)
+            close, unseen = await client.look_closely(
                 request.environment_id, request.services, request.window
             )
         slices = {one.slice.service_id: one.slice for one in close}
         findings = _assess(request.services, slices, request.environment_id)
         return Assessment(findings=findings, unseen=tuple(unseen))
+
+
+def _left_alone(survey: Survey) -> Screening:
+    """Railway made the environment for a pull request: what fails there is its author's to see."""
+    reason = (
+        f"{survey.environment_name} is the environment of a pull request and is not looked at; "
+        "set pull_request_environment = true for it to be."
+    )
+    return Screening(
+        project_name=survey.project_name,
+        environment_name=survey.environment_name,
+        services=(),
+        suspects=(),
+        decided=True,
+        unseen=(reason,),
+    )
 
 
 def _assess(

@@ -55,6 +55,7 @@ class Service(Contract):
     latest_status: str | None = None
     commit: str | None = None
     asleep: bool = False
+    sleeps_when_idle: bool = False  # the first request after a while may fail or be slow
     replicas: int = 1
     region: str | None = None
     health_check: str | None = None
@@ -110,6 +111,7 @@ class ScanRequest(Contract):
     step_seconds: int = 60
     settle_seconds: int = 60
     autonomy: Autonomy = Autonomy.PULL_REQUEST
+    pull_request_environment: bool = False
 
 
 class ScreenRequest(Contract):

@@ -66,21 +66,23 @@ class Transport:
     async def aclose(self) -> None:
         await self._gql.close()
 
-    async def execute(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """The `data` of a single document's answer; its first error is raised."""
-        reply = await self.send(single(name), variables, name)
+    async def execute(self, name: str, variables: dict[str, Any], *, urgent: bool = False) -> dict[str, Any]:
+        """The `data` of a single document's answer; its first error is raised. `urgent`: see `Gate.slot`."""
+        reply = await self.send(single(name), variables, name, urgent=urgent)
         if reply.failures:
             raise reply.failures[0].error()
         if reply.data is None:
             raise Unavailable("Railway answered without data.")
         return reply.data
 
-    async def send(self, document: DocumentNode, variables: dict[str, Any], op: str) -> Reply:
+    async def send(
+        self, document: DocumentNode, variables: dict[str, Any], op: str, *, urgent: bool = False
+    ) -> Reply:
         """`op` is put on the query string: a request without one falls under a much tighter limiter."""
         if self._gql.client is None:
             await self._gql.connect()
         request = GraphQLRequest(document, variable_values=variables)
-        async with self._gate.slot():
+        async with self._gate.slot(urgent=urgent):
             self.requests += 1
             try:
                 result = await self._gql.execute(request, extra_args={"params": {"op": op}})

@@ -117,6 +117,9 @@ def test_ids_travel_as_variables() -> None:
         ("Deployment not found", True),
         ("Deployment not found", False),
         ("Not Authorized", True),  # without a field it concerns the token: see below
+        ("Two Factor Authentication Required", True),
+        ("Project not found", True),
+        ("Something nobody has seen yet", False),
     ],
 )
 @pytest.mark.parametrize("field", HTTP_FIELDS)

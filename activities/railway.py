@@ -10,7 +10,6 @@ from railmend.contracts.scan import (
     Screening,
     ScreenRequest,
     Service,
-    ServiceBrief,
     SuspectsRequest,
 )
 from railmend.railway.model import Slice
@@ -19,6 +18,8 @@ from railmend.railway.survey import Survey
 
 # More suspects than these would not fit a payload, and no team could read them.
 MAX_SUSPECTS = 60
+# Sentences about what could not be seen; the rest is counted.
+MAX_UNSEEN = 40
 
 
 class RailwayActivities:
@@ -38,12 +39,13 @@ class RailwayActivities:
         findings: tuple[Finding, ...] = ()
         if survey.fine:
             findings = _assess(survey.services, slices, scan.environment_id)
-            troubled = {finding.service_id for finding in findings}
-            suspects = [service for service in survey.services if service.service_id in troubled]
+            found = {finding.service_id for finding in findings}
+            suspects = [service for service in survey.services if service.service_id in found]
         else:
             suspects = [
                 service for service in survey.services if suspect(slices[service.service_id], service)
             ]
+        troubled = {service.service_id for service in suspects}
         unseen = list(survey.unseen)
         if len(suspects) > MAX_SUSPECTS:
             unseen.append(f"{len(suspects)} services look troubled; only {MAX_SUSPECTS} are examined now.")
@@ -51,14 +53,13 @@ class RailwayActivities:
         return Screening(
             project_name=survey.project_name,
             environment_name=survey.environment_name,
-            services=tuple(
-                ServiceBrief(service_id=s.service_id, name=s.name, asleep=s.asleep) for s in survey.services
-            ),
+            well=tuple(s.name for s in survey.services if not s.asleep and s.service_id not in troubled),
+            asleep=tuple(s.name for s in survey.services if s.asleep and s.service_id not in troubled),
             suspects=tuple(suspects[:MAX_SUSPECTS]),
             decided=survey.fine,
             findings=tuple(finding for finding in findings if finding.service_id in kept),
             platform_incident=survey.platform_incident,
-            unseen=tuple(unseen),
+            unseen=_bounded(unseen),
         )
 
     @activity.defn
@@ -71,7 +72,12 @@ class RailwayActivities:
             )
         slices = {one.slice.service_id: one.slice for one in close}
         findings = _assess(request.services, slices, request.environment_id)
-        return Assessment(findings=findings, unseen=tuple(unseen))
+        return Assessment(findings=findings, unseen=_bounded(unseen))
+
+
+def _bounded(unseen: list[str]) -> tuple[str, ...]:
+    more = len(unseen) - MAX_UNSEEN
+    return (*unseen[:MAX_UNSEEN], *((f"{more} more values could not be had.",) if more > 0 else ()))
 
 
 def _left_alone(survey: Survey) -> Screening:
@@ -83,7 +89,6 @@ def _left_alone(survey: Survey) -> Screening:
     return Screening(
         project_name=survey.project_name,
         environment_name=survey.environment_name,
-        services=(),
         suspects=(),
         decided=True,
         unseen=(reason,),

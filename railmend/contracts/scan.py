@@ -119,25 +119,19 @@ class ScreenRequest(Contract):
     window: Window
 
 
-class ServiceBrief(Contract):
-    """All that a wide scan keeps of a service that is well."""
-
-    service_id: str
-    name: str
-    asleep: bool = False
-
-
 class Screening(Contract):
     """The first look at everything. `decided`: the project is small enough that the findings are final.
 
-    Else the `suspects` are to be looked at closely. Bounded: `unseen` says when suspects were left out.
+    Else the `suspects` are to be looked at closely. Of the others only the names are kept: `well`, `asleep`.
+    Bounded: `unseen` says when suspects were left out.
     """
 
     project_name: str
     environment_name: str
-    services: tuple[ServiceBrief, ...]
     suspects: tuple[Service, ...]
     decided: bool
+    well: tuple[str, ...] = ()
+    asleep: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     platform_incident: str | None = None
     unseen: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from railmend.railway.errors import RateLimited
 from railmend.railway.limits import Gate, Limits
 from railmend.railway.pool import NotWatched, RailwayPool, Watched
 from railmend.settings import ConfigurationError
-from railyard.api.behaviour import Behaviour, Gatekeeper, WholeFault
+from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
 from tests import samples
 
@@ -24,9 +24,11 @@ def watched(environment_id: str = ENVIRONMENT, token: str = TOKEN) -> Watched:
     )
 
 
-def pool(*environments: Watched, **shape: bool) -> tuple[RailwayPool, Gatekeeper]:
+def pool(
+    *environments: Watched, size: tuple[int, int, int] = (5, 3, 0), **shape: bool
+) -> tuple[RailwayPool, Gatekeeper]:
     gatekeeper = Gatekeeper()
-    app = build_synthetic(Synthetic(5, 3, **shape), gatekeeper)
+    app = build_synthetic(Synthetic(*size, **shape), gatekeeper)
     limits = Limits(per_second=10_000)
     return RailwayPool(URL, environments, limits, httpx.ASGITransport(app=app)), gatekeeper
 
@@ -79,8 +81,42 @@ async def test_the_environment_of_a_pull_request_is_left_alone_unless_wanted() -
     scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
     activities = RailwayActivities(railway)
     left = await activities.screen(ScreenRequest(scan=scan, window=samples.WINDOW))
-    assert (left.services, left.findings) == ((), ())
+    assert (left.well, left.suspects, left.findings) == ((), (), ())
     assert "environment of a pull request" in left.unseen[0]
     wanted = scan.model_copy(update={"pull_request_environment": True})
     looked = await activities.screen(ScreenRequest(scan=wanted, window=samples.WINDOW))
-    assert len(looked.services) == 5
+    assert len(looked.well) == 5
+
+
+@pytest.mark.parametrize(
+    ("services", "web", "troubled", "shape", "well", "asleep"),
+    [
+        (0, 0, 0, {}, 0, 0),
+        (1, 1, 0, {"undeployed": True}, 1, 0),
+        (500, 100, 80, {}, 420, 0),
+        (20, 10, 0, {"asleep": True}, 0, 20),
+    ],
+    ids=["empty", "never deployed", "five hundred", "all asleep"],
+)
+async def test_projects_of_every_shape_are_screened_within_a_payload(
+    services: int, web: int, troubled: int, shape: dict[str, bool], well: int, asleep: int
+) -> None:
+    railway, _ = pool(watched(), size=(services, web, troubled), **shape)
+    scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
+    screening = await RailwayActivities(railway).screen(ScreenRequest(scan=scan, window=samples.WINDOW))
+    assert (len(screening.well), len(screening.asleep)) == (well, asleep)
+    assert len(screening.suspects) == min(troubled, 60)
+    assert bool(screening.unseen) == (troubled > 60)
+    assert len(screening.model_dump_json()) < 64 * 1024
+
+
+async def test_a_flood_of_failures_is_counted_not_listed() -> None:
+    railway, gatekeeper = pool(watched(), size=(200, 100, 0))
+    await railway.of(ENVIRONMENT)
+    gatekeeper.behaviour = Behaviour(
+        fields=[FieldFault(field="httpDurationMetrics", message="Deployment not found")]
+    )
+    scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
+    screening = await RailwayActivities(railway).screen(ScreenRequest(scan=scan, window=samples.WINDOW))
+    assert len(screening.unseen) == 41
+    assert screening.unseen[-1] == "60 more values could not be had."

@@ -12,6 +12,7 @@ from railmend.contracts.scan import (
     Service,
     SuspectsRequest,
 )
+from railmend.diagnosis.culprits import explain
 from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
 from railmend.railway.survey import Survey
@@ -58,6 +59,7 @@ class RailwayActivities:
             suspects=tuple(suspects[:MAX_SUSPECTS]),
             decided=survey.fine,
             findings=tuple(finding for finding in findings if finding.service_id in kept),
+            explained=explain(suspects, findings),
             platform_incident=survey.platform_incident,
             unseen=_bounded(unseen),
         )
@@ -72,7 +74,9 @@ class RailwayActivities:
             )
         slices = {one.slice.service_id: one.slice for one in close}
         findings = _assess(request.services, slices, request.environment_id)
-        return Assessment(findings=findings, unseen=_bounded(unseen))
+        return Assessment(
+            findings=findings, explained=explain(request.services, findings), unseen=_bounded(unseen)
+        )
 
 
 def _bounded(unseen: list[str]) -> tuple[str, ...]:

@@ -27,9 +27,17 @@ NPM_URL = re.compile(r"^(?:npm:|https://(?:esm\.sh|cdn\.skypack\.dev|esm\.run|cd
 
 VARIABLE = re.compile(
     r"(?:process\.env|import\.meta\.env|Bun\.env)(?:\??\.|\[\s*[\"'`])([A-Z][A-Z0-9_]{2,})"
-    r"|\b(?:getenv|Getenv|LookupEnv|GetEnvironmentVariable|environ(?:\.get)?|env(?:\.get|\.str|::var)?"
+    r"|\b(?:getenv|Getenv|LookupEnv|GetEnvironmentVariable|environ(?:\.get)?|env(?:\.get|\.str|::var|::var_os)?|dotenvy::var"
     r"|ENV(?:\.fetch)?|_ENV|config)\s*[\[(]\s*[\"']([A-Z][A-Z0-9_]{2,})[\"']"
     r"|\$\{([A-Z][A-Z0-9_]{2,})(?=[:}])"
+)
+DESTRUCTURED = re.compile(r"\{([^{}]{1,1000})\}\s*=\s*(?:process|import\.meta|Bun)\.env\b")
+NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
+# A client that is told another address than its library's own.
+READDRESSED = re.compile(
+    r"\b(?:endpoint_url|endpointUrl|endpoint|base_url|baseURL|baseUrl|BaseURL|BaseEndpoint|ServiceURL|uri_base)\b"
+    r"[\"']?\s*(?:[:=]|=>)\s*(?!None\b|null\b|undefined\b|[\"'`]/)"
+    r"|\b(?:WithBaseURL|endpointOverride|with_api_base|endpoint_url)\("
 )
 # Namespaces too general to be sure of: there the package must be declared as well.
 NEEDS_PACKAGE = frozenset({"rust", "csharp", "php"})
@@ -56,9 +64,21 @@ def read(path: str, text: str, names: Names) -> Iterator[Found]:
     for position, name, provider in names.hosts_in(clean):
         yield Found("host", name, _line(clean, position), provider)
     for match in VARIABLE.finditer(clean):
-        variable = match[1] or match[2] or match[3]
-        if owner := names.variable(variable):
-            yield Found("variable", variable, _line(clean, match.start()), owner)
+        yield from _variable(match[1] or match[2] or match[3], match.start(), clean, names)
+    for match in DESTRUCTURED.finditer(clean):
+        for word in NAME.finditer(match[1]):
+            yield from _variable(word[0], match.start(1) + word.start(), clean, names)
+
+
+def readdresses(path: str, text: str) -> bool:
+    """Whether a client in this file is pointed at an address other than its library's own."""
+    language = language_of(path)
+    return language is not None and READDRESSED.search(without_comments(text, language)) is not None
+
+
+def _variable(name: str, position: int, text: str, names: Names) -> Iterator[Found]:
+    if owner := names.variable(name):
+        yield Found("variable", name, _line(text, position), owner)
 
 
 def _line(text: str, position: int) -> int:

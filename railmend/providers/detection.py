@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from railmend.contracts.providers import Strength, Trace, UsedProvider
 from railmend.providers.calls import Failing, failing_calls
-from railmend.providers.code import NEEDS_PACKAGE, Found, read
+from railmend.providers.code import NEEDS_PACKAGE, Found, read, readdresses
 from railmend.providers.manifests import BESIDE, dependencies
 from railmend.providers.names import Names, known_names
 from railmend.providers.registry import Provider
@@ -48,6 +48,7 @@ class _Case:
     provider: Provider
     traces: dict[tuple[str, str], str] = field(default_factory=dict)
     failing: Failing = field(default_factory=Failing)
+    readdressed: bool = False  # its library is told another address
 
     def add(self, kind: str, name: str, where: str) -> None:
         self.traces.setdefault((kind, name), where)
@@ -108,7 +109,10 @@ def _from_code(
     for path, text in paths.items():
         for found in read(path, text, names):
             if _believable(found, path, own, cases, variables):
-                _case(cases, found.provider).add(found.kind, found.name, f"{path}:{found.line}")
+                case = _case(cases, found.provider)
+                case.add(found.kind, found.name, f"{path}:{found.line}")
+                if found.kind == "import" and case.provider.portable and not case.readdressed:
+                    case.readdressed = readdresses(path, text)
 
 
 def _own_modules(paths: Mapping[str, str]) -> set[str]:
@@ -165,10 +169,10 @@ def _from_runtime(runtime: RunTime, names: Names, cases: dict[str, _Case]) -> No
 
 
 def _speaks_to_another(case: _Case, cases: Mapping[str, _Case]) -> bool:
-    """Only its library is there, and the address or key of another without one that understands its protocol.
+    """Only its library is there, and it is told to speak to somebody else who understands its protocol.
 
-    So `boto3` with an address of Cloudflare R2 is no use of AWS, and the `openai` package pointed at Groq
-    none of OpenAI.
+    So `boto3` with an address of Cloudflare R2 is no use of AWS, and the `openai` package pointed at Groq, or
+    at an address that only a variable's value tells, none of OpenAI.
     """
     for protocol, portable in case.provider.portable.items():
         others = [
@@ -176,7 +180,7 @@ def _speaks_to_another(case: _Case, cases: Mapping[str, _Case]) -> bool:
             for other in cases.values()
             if protocol in other.provider.speaks and not other.kinds() & {"package", "import"}
         ]
-        if others and all(_matches(name, portable) for _, name in case.traces):
+        if (others or case.readdressed) and all(_matches(name, portable) for _, name in case.traces):
             return True
     return False
 

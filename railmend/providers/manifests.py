@@ -45,6 +45,8 @@ REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 GEM = re.compile(r"^\s*gem[\s(]+[\"']([^\"']+)[\"'](.*)$")
 GEM_GROUP = re.compile(r"^\s*group[\s(]+(.+?)\)?\s+do\b")
 GO_REQUIRE = re.compile(r"^\s*(?:require\s+)?([a-z0-9.-]+\.[a-z]+/\S+|[a-z0-9.-]+\.[a-z]+)\s+v\d\S*(.*)$")
+HEX = re.compile(r"\{\s*:(\w+)\s*,([^{}]*)\}")
+SBT = re.compile(r"\"([\w.-]+)\"\s*%%?\s*\"([\w.-]+)\"\s*%\s*[^,\n)]+?(%\s*(?:\"test\"|Test))?\s*[,)\n]")
 GRADLE = re.compile(
     r"\b(?:implementation|api|compile|runtimeOnly|runtime)\b[\s(]*(?:platform[\s(]*)?"
     r"(?:group:\s*)?[\"']([\w.-]+)(?::|[\"'],\s*name:\s*[\"'])([\w.-]+)"
@@ -176,6 +178,24 @@ def _gradle(text: str) -> Iterator[str]:
     yield from (f"{group}:{name}" for group, name in GRADLE.findall(without_comments(text, "java")))
 
 
+def _sbt(text: str) -> Iterator[str]:
+    found = SBT.findall(without_comments(text, "java") + "\n")
+    yield from (f"{group}:{name}" for group, name, test in found if not test)
+
+
+def _mix(text: str) -> Iterator[str]:
+    for name, options in HEX.findall(without_comments(text, "ruby")):
+        only = re.search(r"\bonly:\s*(\[[^\]]*\]|:\w+)", options)
+        if only is None or not set(re.findall(r"\w+", only[1])) <= DEV_GROUPS:
+            yield name
+
+
+def _deno(text: str) -> Iterator[str]:
+    for specifier in (json.loads(text).get("imports") or {}).values():
+        if match := re.match(r"npm:/?((?:@[^/@]+/)?[^/@]+)", specifier):
+            yield match[1]
+
+
 def _csproj(text: str) -> Iterator[str]:
     for element in parse_xml(without_markup_comments(text)).iter():
         if _tag(element) == "PackageReference" and "Include" in element.attrib:
@@ -218,6 +238,9 @@ BY_NAME: dict[str, tuple[Ecosystem, Reader]] = {
     "Gemfile.lock": ("rubygems", _gemfile_lock),
     "Cargo.toml": ("cargo", _cargo),
     "composer.json": ("packagist", _composer),
+    "mix.exs": ("hex", _mix),
+    "deno.json": ("npm", _deno),
+    "build.sbt": ("maven", _sbt),
     "pom.xml": ("maven", _pom),
     "build.gradle": ("maven", _gradle),
     "build.gradle.kts": ("maven", _gradle),

@@ -57,7 +57,8 @@ class Names:
         self._variables.sort(key=lambda pair: -len(pair[0]))
         endings = sorted({host.rpartition(".")[2] for host in self._all_hosts})
         self._host = re.compile(
-            r"(?:(?<![\w.@-])|(?<=://)[^\s/\"'@]{1,256}@)"
+            # At a name's start, behind a user's name, or behind what is filled in: `${account}.host.com`.
+            r"(?:(?<![\w.@-])|(?<=[}>)\"'`]\.)|(?<=://)[^\s/\"'@]{1,256}@)"
             rf"((?:[a-z0-9-]{{1,63}}\.){{1,8}}(?:{'|'.join(endings)}))(?![\w-]|\.\w)",
             re.I,
         )

@@ -45,6 +45,85 @@ def test_a_lock_file_alone_names_what_was_asked_for_directly() -> None:
     assert set(by_id(detect([("package-lock.json", lock)]))) == {"stripe"}
 
 
+MANIFESTS = {
+    "mix.exs": (
+        'defp deps do\n[{:stripity_stripe, "~> 3"},\n# {:sentry, "1"}\n{:rollbax, "1", only: [:test]}]',
+        "stripe",
+    ),
+    "deno.json": (
+        '{"imports": {"stripe": "npm:stripe@^16", "db": "npm:@supabase/supabase-js@2"}}',
+        "stripe supabase",
+    ),
+    "build.sbt": (
+        'libraryDependencies ++= Seq("com.twilio.sdk" % "twilio" % "10.1",\n'
+        '  "com.stripe" % "stripe-java" % "1" % Test)',
+        "twilio",
+    ),
+    "build.gradle.kts": (
+        'implementation("com.stripe:stripe-java:1")\ntestImplementation("io.sentry:sentry:7")\n'
+        "api group: 'com.twilio.sdk', name: 'twilio'",
+        "stripe twilio",
+    ),
+    "Pipfile": ('[packages]\nboto3 = "*"\n[dev-packages]\nstripe = "*"', "aws"),
+    "requirements/prod.txt": ("anthropic[bedrock]==0.40 ; python_version > '3'", "anthropic"),
+    "requirements/test.txt": ("stripe", ""),
+    "uv.lock": (
+        '[[package]]\nname = "app"\nsource = { virtual = "." }\ndependencies = [{ name = "stripe" }]\n'
+        '[[package]]\nname = "twilio"\nsource = { registry = "x" }',
+        "stripe",
+    ),
+    "packages.config": ('<packages><package id="Stripe.net" version="1"/></packages>', "stripe"),
+}
+
+
+@pytest.mark.parametrize(("path", "found"), MANIFESTS.items(), ids=MANIFESTS)
+def test_each_manifest_names_what_runs(path: str, found: tuple[str, str]) -> None:
+    text, expected = found
+    assert set(by_id(detect([(path, text)]))) == set(expected.split())
+
+
+S3 = 'import { S3Client } from "@aws-sdk/client-s3";\n'
+AI = 'import OpenAI from "openai";\n'
+ADDRESSES = {
+    "R2, filled in": (
+        S3 + "const endpoint = `https://${id}.r2.cloudflarestorage.com`;",
+        "cloudflare",
+    ),
+    "S3 of anybody": (
+        S3 + "new S3Client({ endpoint: process.env.S3_URL });",
+        "",
+    ),
+    "S3 of AWS": (
+        S3 + 'new S3Client({ region: "eu-west-1" });',
+        "aws",
+    ),
+    "S3 of AWS, addressed": (
+        S3 + "new S3Client({ endpoint: `https://s3.${r}.amazonaws.com` });",
+        "aws",
+    ),
+    "a model at home": (
+        AI + 'new OpenAI({ baseURL: "http://llm.internal/v1" });',
+        "",
+    ),
+    "OpenAI": (AI + "new OpenAI();", "openai"),
+    "OpenAI, with its key": (
+        AI + "const { OPENAI_API_KEY: key, PORT } = process.env;\nnew OpenAI({ baseURL: url });",
+        "openai",
+    ),
+    "both": (
+        AI + 'import Groq from "groq-sdk";\nnew OpenAI(); new Groq();',
+        "openai groq",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), ADDRESSES.values(), ids=ADDRESSES)
+def test_the_address_tells_whom_a_library_speaks_to(text: str, expected: str) -> None:
+    library = "openai" if "openai" in text else "@aws-sdk/client-s3"
+    manifest = f'{{"dependencies": {{"{library}": "1"}}}}'
+    assert set(by_id(detect([("package.json", manifest), ("a.ts", text)]))) == set(expected.split())
+
+
 def test_variables_of_the_service_decide_about_those_that_code_reads() -> None:
     files = [("app.py", 'a = os.environ["SLACK_TOKEN"]\nb = os.getenv("STRIPE_KEY")\n')]
     assert set(by_id(detect(files))) == {"slack", "stripe"}

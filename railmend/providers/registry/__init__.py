@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 FOLDER = Path(__file__).parent
 
-Ecosystem = Literal["npm", "pypi", "go", "rubygems", "cargo", "packagist", "maven", "nuget"]
+Ecosystem = Literal["npm", "pypi", "go", "rubygems", "cargo", "packagist", "maven", "nuget", "hex"]
 Language = Literal["python", "java", "csharp", "php"]
 StatusFormat = Literal[
     "statuspage", "instatus", "statusio", "betterstack", "google", "aws", "slack", "heroku", "feed"

@@ -159,6 +159,7 @@ def _dotted(pattern: re.Pattern[str], language: Language) -> Callable[[str, Name
 FINDERS: dict[str, Callable[[str, Names], Hits]] = {
     "python": _python,
     "javascript": _javascript,
+    "component": _javascript,
     "go": _packages(GO_IMPORT, "go"),
     "ruby": _ruby,
     "rust": _rust,

@@ -65,7 +65,7 @@ def dependencies(path: str, text: str) -> list[Dependency]:
     ecosystem, reader = found
     try:
         return [Dependency(ecosystem, name) for name in reader(text)]
-    except (ValueError, ParseError, KeyError, TypeError, AttributeError):
+    except (ValueError, ParseError, KeyError, TypeError, AttributeError, RecursionError):
         # Half-written or exotic: the errors of tomllib and json are ValueErrors, the others mean odd shapes.
         return []
 

@@ -35,9 +35,8 @@ def test_a_dependency_that_nothing_imports_is_only_declared() -> None:
 
 
 def test_a_broken_manifest_says_nothing() -> None:
-    assert (
-        detect([("package.json", '{"dependencies": {"stripe"'), ("pom.xml", "<!DOCTYPE x><project/>")]) == ()
-    )
+    broken, deep, entity = '{"dependencies": {"stripe"', "[" * 100_000, "<!DOCTYPE x><project/>"
+    assert detect([("package.json", broken), ("a/package.json", deep), ("pom.xml", entity)]) == ()
 
 
 def test_a_lock_file_alone_names_what_was_asked_for_directly() -> None:
@@ -243,6 +242,40 @@ def test_hostile_text_is_read_to_its_end(hostile: str) -> None:
         == ()
     )
     assert failing_calls([text], known_names()) == {}
+
+
+COMMENTS = {
+    "a.vue": "<template><!-- https://api.stripe.com --></template>\n<script>// https://api.stripe.com\n</script>",
+    "a.rb": "=begin\nhttps://api.stripe.com\n=end\n# https://api.stripe.com",
+    "a.py": 'def f():\n    r"""https://api.stripe.com"""\n',
+    "a.ex": '@moduledoc """\nhttps://api.stripe.com\n"""\n@doc """\nhttps://api.stripe.com\n"""',
+    "a.kt": "/** https://api.stripe.com\n * https://api.stripe.com */",
+    "a.php": "<?php\n# https://api.stripe.com\n/* https://api.stripe.com */",
+    "a.yml": "url: x # https://api.stripe.com",
+    "a.ts": "const a = 'it\\'s'; // https://api.stripe.com",
+    "docs/a.py": 'url = "https://api.stripe.com"',
+    "openapi.yaml": "url: https://api.stripe.com",
+}
+
+
+@pytest.mark.parametrize(("path", "text"), COMMENTS.items(), ids=COMMENTS)
+def test_a_host_in_a_comment_or_a_document_is_no_use(path: str, text: str) -> None:
+    assert detect([(path, text)]) == ()
+
+
+SHIPPED = {
+    "src/main/java/com/example/demo/Pay.java": 'String url = "https://api.stripe.com";',
+    "shop/tasks.py": 'url = f"https://api.stripe.com/{v}"',
+    "src/bin/server.rs": 'let url = "https://api.stripe.com";',
+    "lib/pay.ex": '@url "https://api.stripe.com"',
+    "src/App.vue": "<script>const a = '// no comment', url = 'https://api.stripe.com'</script>",
+    "config/prod.yml": "url: https://key@api.stripe.com/v1",
+}
+
+
+@pytest.mark.parametrize(("path", "text"), SHIPPED.items(), ids=SHIPPED)
+def test_a_host_in_shipped_code_is_use(path: str, text: str) -> None:
+    assert set(by_id(detect([(path, text)]))) == {"stripe"}
 
 
 def test_comments_go_and_lines_stay() -> None:

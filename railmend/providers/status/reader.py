@@ -126,7 +126,7 @@ class StatusReader:
             return _Cached(problem=f"no answer, {type(error).__name__}")
         except _Unseen as error:
             return _Cached(problem=str(error))
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             # Not the format: errors of JSON and pydantic, another shape, a moment out of range.
             return _Cached(problem=f"its answer is not understood ({_first_line(error)})")
         return _Cached(incidents=found)

@@ -38,7 +38,6 @@ class Failing:
 
     events: int = 0
     hosts: dict[str, int] = field(default_factory=dict)
-    example: str = ""
 
 
 def events(lines: Iterable[str]) -> Iterator[list[str]]:
@@ -74,7 +73,7 @@ def failing_calls(lines: Iterable[str], names: Names) -> dict[str, Failing]:
         if not hosts:
             hosts = {provider.id: set() for provider in islice(_libraries(text, names), 1)}
         for provider_id, seen in hosts.items():
-            failing = found.setdefault(provider_id, Failing(example=event[0][:200]))
+            failing = found.setdefault(provider_id, Failing())
             failing.events += 1
             for host in seen:
                 failing.hosts[host] = failing.hosts.get(host, 0) + 1

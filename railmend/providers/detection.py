@@ -162,7 +162,8 @@ def _from_runtime(runtime: RunTime, names: Names, cases: dict[str, _Case]) -> No
                     case.failing.hosts[host] = case.failing.hosts.get(host, 0) + 1
     for provider_id, failing in failing_calls(runtime.log_lines, names).items():
         case = _case(cases, names.provider(provider_id))
-        case.add("log", next(iter(failing.hosts), "its library"), failing.example)
+        # The line itself stays here: what is printed may hold anything.
+        case.add("log", next(iter(failing.hosts), "its library"), "deploy logs")
         case.failing.events += failing.events
         for host, count in failing.hosts.items():
             case.failing.hosts[host] = case.failing.hosts.get(host, 0) + count

@@ -31,7 +31,11 @@ from tests.integration.serving import serving
 from tests.unit.test_workspace import run
 
 STARTED = (samples.NOW - timedelta(minutes=50)).isoformat()
-LOGS = ["listening on 3000", "Error: connect ETIMEDOUT", "    at request (https://api.stripe.com/v1/charges)"]
+LOGS = [
+    "listening on 3000",
+    "Error: connect ETIMEDOUT, key sk_live_0123456789abcdef",
+    "    at request (https://api.stripe.com/v1/charges)",
+]
 
 
 def status_server(*, down: bool) -> Starlette:
@@ -122,6 +126,8 @@ async def test_a_major_outage_is_the_first_item_of_the_packet(tmp_path: Path, or
     folder.mkdir()
     with serving(status_server(down=True)) as down, serving(status_server(down=False)) as well:
         found = await facts(origin, {"stripe": down, "sentry": well}, folder, incident())
+    assert "sk_live" not in found.model_dump_json()
+    assert "tok_secret" not in found.model_dump_json()
     packet = number("checkout", [found])
     first = packet.items[0]
     assert (first.kind, first.source) == ("provider_incident", "status page of Stripe")

@@ -15,7 +15,7 @@ from railmend.contracts.incident import Facts, IncidentRequest
 from railmend.contracts.providers import ProviderFacts
 from railmend.providers.detection import RunTime, detect
 from railmend.providers.matching import collected, match
-from railmend.providers.registry import Registry, load
+from railmend.providers.registry import load
 from railmend.providers.repository import CommitReader, SourceFiles
 from railmend.providers.status.reader import StatusReader
 from railmend.providers.text import as_facts
@@ -48,7 +48,6 @@ class ProviderActivities:
         github_token: str,
         status: StatusReader,
         folder: Path | None = None,
-        registry: Registry | None = None,
     ) -> None:
         self._railway = railway
         self._network_of = network_of
@@ -56,7 +55,6 @@ class ProviderActivities:
         self._token = github_token
         self._status = status
         self._folder = folder
-        self._registry = registry or load()
 
     @activity.defn
     async def provider_facts(self, request: IncidentRequest) -> Facts:
@@ -88,7 +86,7 @@ class ProviderActivities:
         used = await asyncio.to_thread(
             detect, source.files if source else (), runtime=runtime, variables=seen.variables
         )
-        by_id = self._registry.by_id()
+        by_id = load().by_id()
         asked = [by_id[one.provider] for one in used[:MAX_PAGES]]
         view = await self._status.incidents(asked, request.window)
         return collected(used, match(used, view.incidents, asked), [*unseen, *seen.unseen, *view.unseen])

@@ -33,12 +33,17 @@ VARIABLE = re.compile(
 )
 DESTRUCTURED = re.compile(r"\{([^{}]{1,1000})\}\s*=\s*(?:process|import\.meta|Bun)\.env\b")
 NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
-# A client that is told another address than its library's own.
-READDRESSED = re.compile(
-    r"\b(?:endpoint_url|endpointUrl|endpoint|base_url|baseURL|baseUrl|BaseURL|BaseEndpoint|ServiceURL|uri_base)\b"
-    r"[\"']?\s*(?:[:=]|=>)\s*(?!None\b|null\b|undefined\b|[\"'`]/)"
-    r"|\b(?:WithBaseURL|endpointOverride|with_api_base|endpoint_url)\("
-)
+# A client that is told another address than its library's own, by protocol. A path is no address.
+_GIVEN = r"[\"']?\s*(?:=>|[:=])\s*(?!None\b|null\b|undefined\b|[\"'`]/)"
+READDRESSED = {
+    "s3": re.compile(
+        rf"\b(?:endpoint_url|endpointUrl|endpoint|BaseEndpoint|ServiceURL){_GIVEN}"
+        r"|\b(?:endpointOverride|endpoint_url)\("
+    ),
+    "openai": re.compile(
+        rf"\b(?:base_url|baseURL|baseUrl|BaseURL|uri_base){_GIVEN}|\b(?:WithBaseURL|with_api_base)\("
+    ),
+}
 # Namespaces too general to be sure of: there the package must be declared as well.
 NEEDS_PACKAGE = frozenset({"rust", "csharp", "php"})
 
@@ -70,10 +75,13 @@ def read(path: str, text: str, names: Names) -> Iterator[Found]:
             yield from _variable(word[0], match.start(1) + word.start(), clean, names)
 
 
-def readdresses(path: str, text: str) -> bool:
-    """Whether a client in this file is pointed at an address other than its library's own."""
+def readdresses(path: str, text: str, protocols: Iterable[str]) -> bool:
+    """Whether a client of one of the protocols is pointed at an address other than its library's own."""
     language = language_of(path)
-    return language is not None and READDRESSED.search(without_comments(text, language)) is not None
+    if language is None:
+        return False
+    clean = without_comments(text, language)
+    return any(READDRESSED[protocol].search(clean) for protocol in protocols)
 
 
 def _variable(name: str, position: int, text: str, names: Names) -> Iterator[Found]:

@@ -112,7 +112,7 @@ def _from_code(
                 case = _case(cases, found.provider)
                 case.add(found.kind, found.name, f"{path}:{found.line}")
                 if found.kind == "import" and case.provider.portable and not case.readdressed:
-                    case.readdressed = readdresses(path, text)
+                    case.readdressed = readdresses(path, text, case.provider.portable)
 
 
 def _own_modules(paths: Mapping[str, str]) -> set[str]:

@@ -214,6 +214,16 @@ async def test_the_past_and_the_present_are_joined_without_repeats() -> None:
     assert view.unseen == []
 
 
+async def test_a_page_that_hides_its_past_is_seen_in_part() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        past = request.url.path.endswith("/incidents.json")
+        return httpx.Response(404) if past else httpx.Response(200, json=STATUSPAGE)
+
+    view = await reader(handler).incidents([PROVIDERS["stripe"]], samples.WINDOW)
+    assert view.incidents[0].title == "Elevated API errors"
+    assert "could be seen only in part: it answered HTTP 404" in view.unseen[0]
+
+
 async def test_pages_are_asked_at_the_registrys_addresses_and_once_while_fresh() -> None:
     asked: list[str] = []
 

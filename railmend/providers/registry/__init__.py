@@ -16,6 +16,8 @@ FOLDER = Path(__file__).parent
 
 Ecosystem = Literal["npm", "pypi", "go", "rubygems", "cargo", "packagist", "maven", "nuget", "hex"]
 Language = Literal["python", "java", "csharp", "php"]
+# What libraries of one provider also speak with others.
+Protocol = Literal["s3", "openai"]
 StatusFormat = Literal[
     "statuspage", "instatus", "statusio", "betterstack", "google", "aws", "slack", "heroku", "feed"
 ]
@@ -78,8 +80,8 @@ class Provider(Entry):
     hosts: tuple[HostSuffix, ...] = ()
     runtime_hosts: tuple[HostSuffix, ...] = ()
     variables: tuple[Prefix, ...] = ()
-    speaks: tuple[Name, ...] = ()
-    portable: dict[Name, tuple[Name, ...]] = {}
+    speaks: tuple[Protocol, ...] = ()
+    portable: dict[Protocol, tuple[Name, ...]] = {}
     status: StatusPage | None = None
 
     @model_validator(mode="after")

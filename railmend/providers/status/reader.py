@@ -97,10 +97,13 @@ class StatusReader:
                 if overlaps(one, window) and (one.title, one.started) not in seen:
                     seen.add((one.title, one.started))
                     view.incidents.append(one)
-        problems = list(dict.fromkeys(answer.problem for answer in answers if answer.problem))
+        problems = [answer.problem for answer in answers if answer.problem]
         if problems:
+            seen_in_part = (
+                "could be seen only in part" if len(problems) < len(answers) else "could not be seen"
+            )
             view.unseen.append(
-                f"The status page of {provider.name} ({page.page}) could not be seen: {problems[0]}."
+                f"The status page of {provider.name} ({page.page}) {seen_in_part}: {problems[0]}."
             )
         return view
 

@@ -30,6 +30,8 @@ LIBRARY = re.compile(
     r"node_modules/((?:@[\w.-]+/)?[\w.-]+)/|(?:site|dist)-packages/([\w]+)|(?:^|[\s(])(\w+)(?:\.\w+){0,4}"
     r"\.\w*(?:Error|Exception|Timeout)\b|/gems/([\w-]+?)-\d[\w.]*/"
 )
+# Their frames stand in every trace, around the calls of others.
+WRAPPERS = frozenset({"observability", "analytics", "flags"})
 
 
 @dataclass
@@ -88,5 +90,5 @@ def _libraries(text: str, names: Names) -> Iterator[Provider]:
             or (names.imported("python", site or error) if site or error else None)
             or (names.package("rubygems", gem) if gem else None)
         )
-        if provider:
+        if provider and provider.category not in WRAPPERS:
             yield provider

@@ -213,6 +213,15 @@ def test_a_call_that_went_well_and_a_failure_of_others_are_no_failing_call(line:
     assert failing_calls([line], known_names()) == {}
 
 
+def test_a_library_that_only_wraps_the_call_is_not_blamed() -> None:
+    trace = [
+        "Traceback (most recent call last):",
+        '  File "/app/lib/python3.12/site-packages/sentry_sdk/integrations/asyncpg.py", line 48, in _inner',
+        "ConnectionError: connection refused",
+    ]
+    assert failing_calls(trace, known_names()) == {}
+
+
 def test_a_log_line_that_only_mentions_a_host_is_not_use() -> None:
     assert detect((), runtime=RunTime(log_lines=["see https://api.stripe.com for details"])) == ()
 

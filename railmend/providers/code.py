@@ -27,7 +27,7 @@ NPM_URL = re.compile(r"^(?:npm:|https://(?:esm\.sh|cdn\.skypack\.dev|esm\.run|cd
 
 VARIABLE = re.compile(
     r"(?:process\.env|import\.meta\.env|Bun\.env)(?:\??\.|\[\s*[\"'`])([A-Z][A-Z0-9_]{2,})"
-    r"|\b(?:getenv|Getenv|LookupEnv|GetEnvironmentVariable|environ(?:\.get)?|env(?:\.get|\.str|::var|::var_os)?|dotenvy::var"
+    r"|\b(?:getenv|Getenv|LookupEnv|GetEnvironmentVariable|get_env|fetch_env!?|environ(?:\.get)?|env(?:\.get|\.str|::var|::var_os)?|dotenvy::var"
     r"|ENV(?:\.fetch)?|_ENV|config)\s*[\[(]\s*[\"']([A-Z][A-Z0-9_]{2,})[\"']"
     r"|\$\{([A-Z][A-Z0-9_]{2,})(?=[:}])"
 )

@@ -282,6 +282,27 @@ SHIPPED = {
 }
 
 
+READS = {
+    "a.ts": "const { STRIPE_KEY: key } = process.env;",
+    "b.ts": 'process.env["STRIPE_KEY"]; import.meta.env.STRIPE_KEY',
+    "c.ts": 'Deno.env.get("STRIPE_KEY")',
+    "a.py": 'os.environ.get("STRIPE_KEY")',
+    "a.go": 'os.LookupEnv("STRIPE_KEY")',
+    "a.rb": "ENV['STRIPE_KEY']",
+    "a.rs": 'std::env::var("STRIPE_KEY")',
+    "a.php": "$_ENV['STRIPE_KEY']",
+    "a.java": 'System.getenv("STRIPE_KEY")',
+    "a.cs": 'Environment.GetEnvironmentVariable("STRIPE_KEY")',
+    "a.ex": 'System.fetch_env!("STRIPE_KEY")',
+    "a.yml": "key: ${STRIPE_KEY:-none}",
+}
+
+
+@pytest.mark.parametrize(("path", "text"), READS.items(), ids=READS)
+def test_a_variable_that_code_reads_is_use(path: str, text: str) -> None:
+    assert [trace.name for trace in by_id(detect([(path, text)]))["stripe"].traces] == ["STRIPE_KEY"]
+
+
 @pytest.mark.parametrize(("path", "text"), SHIPPED.items(), ids=SHIPPED)
 def test_a_host_in_shipped_code_is_use(path: str, text: str) -> None:
     assert set(by_id(detect([(path, text)]))) == {"stripe"}

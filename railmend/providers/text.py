@@ -3,8 +3,14 @@
 from railmend.contracts.incident import Facts
 from railmend.contracts.providers import Impact, MatchedIncident, ProviderFacts, Rank, UsedProvider
 
-# The kind of an incident that may explain the trouble, and of one that only happened at the time.
-INCIDENT, STATUS, PROVIDERS = "provider_incident", "provider_status", "providers"
+PROVIDERS = "providers"
+# A grave, open incident of a provider whose calls fail explains the trouble by itself: no model is asked.
+KINDS = {
+    Rank.EXPLAINS: "provider_outage",
+    Rank.LIKELY: "provider_incident",
+    Rank.POSSIBLE: "provider_incident",
+    Rank.BACKGROUND: "provider_status",
+}
 WORDS = {
     Impact.NONE: "notice",
     Impact.MAINTENANCE: "maintenance",
@@ -15,11 +21,11 @@ WORDS = {
 
 
 def as_facts(facts: ProviderFacts) -> Facts:
-    """An item of kind `provider_incident` belongs before all other evidence."""
+    """Outages and incidents come first, and belong before all other evidence."""
     names = {one.provider: one.name for one in facts.used}
     items = [
         (
-            STATUS if one.rank is Rank.BACKGROUND else INCIDENT,
+            KINDS[one.rank],
             f"status page of {names.get(one.incident.provider, one.incident.provider)}",
             _incident(names.get(one.incident.provider, one.incident.provider), one),
         )

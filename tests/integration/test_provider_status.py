@@ -130,11 +130,11 @@ async def test_a_major_outage_is_the_first_item_of_the_packet(tmp_path: Path, or
     assert "tok_secret" not in found.model_dump_json()
     packet = number("checkout", [found])
     first = packet.items[0]
-    assert (first.kind, first.source) == ("provider_incident", "status page of Stripe")
+    assert (first.kind, first.source) == ("provider_outage", "status page of Stripe")
     assert first.text.startswith("Stripe: major outage, open since 2026-11-24T08:10+00:00 (identified)")
     assert "Rank 1 of 4: 1 failing call to it was seen in the window (api.stripe.com)." in first.text
     assert "A database failed over." in first.text
-    assert [item.kind for item in packet.items] == ["provider_incident", "providers"]
+    assert [item.kind for item in packet.items] == ["provider_outage", "providers"]
     assert "package stripe (package.json)" in packet.items[1].text
     assert "Sentry (observability, declared)" in packet.items[1].text
     assert [sentence.split(":")[0] for sentence in packet.unseen] == [
@@ -155,7 +155,7 @@ async def test_pages_that_cannot_be_seen_are_said_and_nothing_is_claimed(
 async def test_without_its_repository_the_logs_still_tell(tmp_path: Path) -> None:
     with serving(status_server(down=True)) as down:
         found = await facts(tmp_path / "gone", {"stripe": down}, tmp_path, incident(repository=None))
-    assert found.items[0][0] == "provider_incident"
+    assert found.items[0][0] == "provider_outage"
     assert "The service has no repository, so its code was not searched for providers." in found.unseen
 
 
@@ -165,5 +165,5 @@ async def test_a_passing_fault_is_retried_and_in_the_end_said(tmp_path: Path) ->
             await facts(tmp_path / "gone", {"stripe": down}, tmp_path, incident())
         assert not caught.value.non_retryable
         found = await facts(tmp_path / "gone", {"stripe": down}, tmp_path, incident(), attempt=2)
-    assert found.items[0][0] == "provider_incident"
+    assert found.items[0][0] == "provider_outage"
     assert any("code could not be read: Repository acme/checkout" in sentence for sentence in found.unseen)

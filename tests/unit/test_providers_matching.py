@@ -92,13 +92,14 @@ def test_the_open_major_outage_that_matches_failing_calls_comes_first() -> None:
     ]
     facts = as_facts(collected(services, match(services, incidents, PROVIDERS), ["Nothing else."]))
     kind, source, text = facts.items[0]
-    assert (kind, source) == ("provider_incident", "status page of Stripe")
+    assert (kind, source) == ("provider_outage", "status page of Stripe")
     assert text.startswith(
         "Stripe: major outage, open since 2026-11-24T08:00+00:00 (investigating): API errors"
     )
     assert "Rank 1 of 4: 4 failing calls to it were seen in the window (api.stripe.com)." in text
     assert "We are looking into it." in text
-    assert [item[0] for item in facts.items[1:]] == ["provider_incident"] * 3 + ["providers"]
+    kinds = [item[0] for item in facts.items[1:]]
+    assert kinds == ["provider_outage", "provider_incident", "provider_incident", "providers"]
     assert "Stripe (test, called; failing calls: 4): import stripe (app.py:1)" in facts.items[-1][2]
     assert facts.unseen == ("Nothing else.",)
 

@@ -10,7 +10,7 @@ class Policy(Contract):
     """`diagnosis_usd`, `session_usd`: most that one diagnosis, one coding session may cost; reserved before.
 
     `sceptic`: a second pass tries to refute a `code` verdict. `approval_days`: how long a plan waits for a
-    person.
+    person. `notify`: somebody wants to be told of state changes.
     """
 
     budget: Budget = Budget()
@@ -18,3 +18,4 @@ class Policy(Contract):
     session_usd: float = Field(5.0, ge=0)
     sceptic: bool = True
     approval_days: int = Field(7, ge=1, le=30)
+    notify: bool = False

@@ -2,21 +2,24 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 from pydantic import SecretStr
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 
+from hosting import connection
+from hosting.codec import codec
 from railmend.coding.server import CodingServer, ModelEndpoint, OpenCodeServer, RunningServer
 from railmend.coding.session import Limits
 from railmend.diagnosis.model import ModelSettings
 from railmend.publishing.github import GitHubClient
 from railmend.railway.pool import RailwayPool, Watched
 from railmend.settings import ConfigurationError, Settings
-from workflows.plugin import railmend_plugin
+from workflows.plugin import Interceptor, railmend_plugin
 
 log = structlog.get_logger(__name__)
 
@@ -39,18 +42,20 @@ def _secret(settings: Settings, name: str) -> SecretStr:
     return value
 
 
-async def temporal(settings: Settings) -> Client:
+async def temporal(
+    settings: Settings, *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
+) -> Client:
     """Connect; a worker may boot before the server does, so the first tries may fail."""
+    plugin, options = railmend_plugin(codec(settings), interceptors), connection.options(settings)
     for attempt in range(1, CONNECT_TRIES + 1):
         try:
-            return await Client.connect(
-                settings.temporal_address, namespace=settings.temporal_namespace, plugins=[railmend_plugin()]
-            )
+            return await Client.connect(**options, plugins=[plugin], runtime=runtime)
         except (RuntimeError, RPCError) as error:
             if attempt == CONNECT_TRIES:
                 raise ConfigurationError(
                     f"No Temporal server answers at {settings.temporal_address} ({error}). Start one, set "
-                    "TEMPORAL_ADDRESS, or run `python worker.py --dev`, which brings its own."
+                    "TEMPORAL_ADDRESS (for Temporal Cloud also TEMPORAL_NAMESPACE and TEMPORAL_API_KEY), or "
+                    "run `python worker.py --dev`, which brings its own."
                 ) from error
             await asyncio.sleep(min(0.5 * attempt, 3))
     raise AssertionError("unreachable")

@@ -21,7 +21,9 @@ from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
-from hosting import clients
+from hosting import clients, health, tuning
+from hosting.metrics import api_budget
+from hosting.web import serving
 from railmend.coding.server import stop_leftovers
 from railmend.providers.status.reader import StatusReader
 from railmend.railway.pool import RailwayPool
@@ -36,12 +38,8 @@ log = structlog.get_logger(__name__)
 
 ORCHESTRATION_QUEUE = "railmend"
 WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, Ledger)
-# Each session runs a server of about half a gigabyte.
-SESSIONS_AT_ONCE = 2
-DIAGNOSES_AT_ONCE = 4
 # A killed session resumes from details at most this old, and a cancel arrives within it.
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
-GRACE = timedelta(seconds=5)
 
 
 class Role(StrEnum):
@@ -62,18 +60,19 @@ def machine_queue(state_dir: Path) -> str:
 
 
 def orchestration(client: Client, settings: Settings, railway: RailwayPool, status: StatusReader) -> Worker:
+    github = clients.github(settings)
     reading = RailwayActivities(railway)
     evidence = EvidenceActivities(railway)
     providers = ProviderActivities(
         railway=railway,
         network_of=lambda of: of.network,
-        github=clients.github(settings),
+        github=github,
         github_token=settings.github_token.get_secret_value() if settings.github_token else "",
         status=status,
     )
     text = TextActivities()
     ledger = LedgerActivities(client, ORCHESTRATION_QUEUE)
-    pulls = PullRequestActivities(clients.github(settings))
+    pulls = PullRequestActivities(github)
     return Worker(
         client,
         task_queue=ORCHESTRATION_QUEUE,
@@ -97,7 +96,13 @@ def orchestration(client: Client, settings: Settings, railway: RailwayPool, stat
             pulls.open_pull_request,
         ],
         activity_executor=ThreadPoolExecutor(8),
-        graceful_shutdown_timeout=GRACE,
+        max_concurrent_workflow_tasks=settings.slots.workflow_tasks,
+        max_concurrent_activities=settings.slots.activities,
+        **tuning.shared(
+            settings,
+            api_budget("railway", lambda: railway.left),
+            api_budget("github", lambda: github.left),
+        ),
     )
 
 
@@ -108,8 +113,8 @@ def planning(client: Client, settings: Settings) -> Worker:
         client,
         task_queue=PLANNING_QUEUE,
         activities=[work.diagnose, work.refute],
-        max_concurrent_activities=DIAGNOSES_AT_ONCE,
-        graceful_shutdown_timeout=GRACE,
+        max_concurrent_activities=settings.slots.diagnoses,
+        **tuning.shared(settings),
     )
 
 
@@ -129,17 +134,17 @@ def coding(client: Client, settings: Settings) -> list[Worker]:
         client,
         task_queue=CODING_QUEUE,
         activities=[work.prepare_workspace],
-        max_concurrent_activities=SESSIONS_AT_ONCE,
-        graceful_shutdown_timeout=GRACE,
+        max_concurrent_activities=settings.slots.sessions,
+        **tuning.shared(settings),
     )
     local = Worker(
         client,
         task_queue=queue,
         activities=[work.run_session, work.review_change, work.commit_and_push, work.remove_workspace],
-        max_concurrent_activities=SESSIONS_AT_ONCE,
+        max_concurrent_activities=settings.slots.sessions,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-        graceful_shutdown_timeout=GRACE,
+        **tuning.shared(settings),
     )
     return [shared, local]
 
@@ -167,9 +172,14 @@ async def run_until_stopped(
             workers += coding(client, settings)
         for worker in workers:
             await stack.enter_async_context(worker)
+        if address := settings.railmend_health_address:
+            app = health.application(client, workers, stop)
+            await stack.enter_async_context(serving(app, address, "RAILMEND_HEALTH_ADDRESS"))
         log.info("workers ready", queues=[worker.task_queue for worker in workers])
         await stop.wait()
         log.info("stopping")
+        # Together: one after another they would need the grace of each.
+        await asyncio.gather(*(worker.shutdown() for worker in workers))
     if Role.CODING in roles:
         # Servers whose session was given up while nobody could stop them.
         await asyncio.to_thread(stop_leftovers, settings.state_dir() / "repairs")

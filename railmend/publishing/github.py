@@ -74,6 +74,12 @@ class GitHubClient:
             seconds_between_writes=1.0 if pace else 0,
         )
 
+    @property
+    def left(self) -> int | None:
+        """Requests left in GitHub's window, as its last answer said; None: it was not asked yet."""
+        left = self._github.requester.rate_limiting[0]
+        return left if left >= 0 else None
+
     def _repository(self, full_name: str) -> Repository:
         with _classified(f"Repository {full_name}"):
             return self._github.get_repo(full_name)

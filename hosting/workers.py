@@ -3,13 +3,14 @@
 import asyncio
 import signal
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+import httpx
 import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -17,14 +18,17 @@ from temporalio.worker import Worker
 from activities.coding import CodingActivities
 from activities.ledger import LedgerActivities
 from activities.logs import EvidenceActivities
+from activities.notifications import Channel, NotificationActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
 from hosting import clients, health, tuning
+from hosting.channels import channels
 from hosting.metrics import api_budget
 from hosting.web import serving
 from railmend.coding.server import stop_leftovers
+from railmend.notifying.webhooks import TIMEOUT_SECONDS
 from railmend.providers.status.reader import StatusReader
 from railmend.railway.pool import RailwayPool
 from railmend.settings import Settings
@@ -38,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 ORCHESTRATION_QUEUE = "railmend"
 WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, Ledger)
-# A killed session resumes from details at most this old, and a cancel arrives within it.
+# A killed activity resumes from details at most this old, and a cancel arrives within it.
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
 
 
@@ -59,7 +63,13 @@ def machine_queue(state_dir: Path) -> str:
     return f"{CODING_QUEUE}-{file.read_text().strip()}"
 
 
-def orchestration(client: Client, settings: Settings, railway: RailwayPool, status: StatusReader) -> Worker:
+def orchestration(
+    client: Client,
+    settings: Settings,
+    railway: RailwayPool,
+    status: StatusReader,
+    told: Sequence[Channel] = (),
+) -> Worker:
     github = clients.github(settings)
     reading = RailwayActivities(railway)
     evidence = EvidenceActivities(railway)
@@ -94,10 +104,12 @@ def orchestration(client: Client, settings: Settings, railway: RailwayPool, stat
             ledger.reserve,
             ledger.spend,
             pulls.open_pull_request,
+            NotificationActivities(told).notify,
         ],
         activity_executor=ThreadPoolExecutor(8),
         max_concurrent_workflow_tasks=settings.slots.workflow_tasks,
         max_concurrent_activities=settings.slots.activities,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         **tuning.shared(
             settings,
             api_budget("railway", lambda: railway.left),
@@ -165,7 +177,9 @@ async def run_until_stopped(
             await clients.check_railway(railway)
             status = StatusReader(settings.provider_status_urls)
             stack.push_async_callback(status.aclose)
-            workers.append(orchestration(client, settings, railway, status))
+            web = await stack.enter_async_context(httpx.AsyncClient(timeout=TIMEOUT_SECONDS))
+            told = channels(settings, web)
+            workers.append(orchestration(client, settings, railway, status, told))
         if Role.PLANNING in roles:
             workers.append(planning(client, settings))
         if Role.CODING in roles:

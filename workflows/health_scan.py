@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.railway import RailwayActivities
     from railmend.contracts.incident import CODING_VERDICTS, IncidentReport, IncidentRequest
     from railmend.contracts.ledger import ClaimState
+    from railmend.contracts.notice import incident_notice
     from railmend.contracts.repair import RepairRequest, repair_key
     from railmend.contracts.scan import (
         Assessment,
@@ -32,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.claims import ClaimDesk, incident_id
     from workflows.incident_investigation import IncidentInvestigation
     from workflows.repository_repair import RepositoryRepair
+    from workflows.telling import tell
 
 # From the least to the most that Railmend may do alone.
 LADDER = (Autonomy.REPORT, Autonomy.PLAN, Autonomy.DRAFT, Autonomy.PULL_REQUEST)
@@ -143,7 +145,19 @@ class HealthScan:
             batch = granted[start : start + policies.CHILDREN_AT_ONCE]
             done = await asyncio.gather(*(self._investigate(incident) for incident in batch))
             reports.extend(report for report in done if report is not None)
+        await self._tell(granted)
         return reports
+
+    async def _tell(self, incidents: list[IncidentRequest]) -> None:
+        """Of those that this scan investigated; what another run has in hand it has told."""
+        rows = [(incident, self._rows[incident.service.service_id]) for incident in incidents]
+        run_id = workflow.info().run_id
+        notices = [
+            incident_notice(incident, row, incident_id(incident), run_id)
+            for incident, row in rows
+            if row.action != "running"
+        ]
+        await tell(self._request.policy, notices)
 
     async def _investigate(self, incident: IncidentRequest) -> IncidentReport | None:
         service = incident.service

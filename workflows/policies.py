@@ -23,6 +23,12 @@ class Call(TypedDict):
     retry_policy: RetryPolicy
 
 
+class BeatingCall(Call):
+    """As `Call`, for an activity that heartbeats."""
+
+    heartbeat_timeout: timedelta
+
+
 class LongCall(TypedDict):
     """As `Call`, for an activity that heartbeats and is tied to one machine."""
 
@@ -74,6 +80,14 @@ TEXT = Call(
     start_to_close_timeout=timedelta(seconds=30),
     schedule_to_close_timeout=timedelta(minutes=10),
     retry_policy=_retry(3, 1, 10),
+)
+# Some HTTP calls of at most 10 s each; a channel that is away for longer is not waited for. The heartbeat
+# keeps what was sent, so that a new attempt does not say it twice.
+NOTIFY = BeatingCall(
+    start_to_close_timeout=timedelta(minutes=3),
+    schedule_to_close_timeout=timedelta(minutes=6),
+    heartbeat_timeout=timedelta(seconds=40),
+    retry_policy=_retry(4, 2, 60),
 )
 # Clone or fetch of a repository.
 WORKSPACE = Call(

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.ledger import LedgerActivities
     from activities.pull_requests import PullRequestActivities
     from railmend.contracts.ledger import Settlements, SettleRequest, Spending
+    from railmend.contracts.notice import approval_notice, outcome_notice
     from railmend.contracts.repair import (
         Approval,
         Change,
@@ -35,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from railmend.contracts.scan import Autonomy
     from workflows import policies
     from workflows.spending import Purse
+    from workflows.telling import tell
 
 CODING_QUEUE = "railmend-coding"
 
@@ -97,6 +99,8 @@ class RepositoryRepair:
             f"`starter.py approve {workflow.info().workflow_id}`"
         )
         self._waits_for_approval = True
+        info = workflow.info()
+        await tell(repair.policy, [approval_notice(repair, info.workflow_id, info.run_id)])
         try:
             await workflow.wait_condition(
                 lambda: self._decision is not None, timeout=timedelta(days=days), timeout_summary="approval"
@@ -135,6 +139,8 @@ class RepositoryRepair:
             Settlements(project_id=repair.project_id, settlements=(settlement,)),
             **policies.LEDGER,
         )
+        info = workflow.info()
+        await tell(repair.policy, [outcome_notice(repair, outcome, detail, info.workflow_id, info.run_id)])
 
     async def _repair(self, repair: RepairRequest) -> RepairResult:
         for _ in range(policies.WORKSPACE_ROUNDS):

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Literal
 
 import requests
 from github import Auth, Github, GithubException, RateLimitExceededException
+from github.Issue import Issue
 from github.PullRequest import PullRequest as GithubPull
 from github.Repository import Repository
 from pydantic import BaseModel, SecretStr
@@ -90,6 +92,13 @@ class GitHubClient:
     def clone_url(self, repository: str) -> str:
         return self._repository(repository).clone_url
 
+    @contextmanager
+    def issues(self, full_name: str) -> Iterator["Issues"]:
+        """The issues of a repository; what goes wrong with them is raised as `GitHubError`."""
+        repository = self._repository(full_name)
+        with _classified(f"Issues of {full_name}"):
+            yield Issues(repository)
+
     def missing_files(
         self, repository: str, reference: str, root_directory: str, paths: list[str]
     ) -> list[str]:
@@ -130,6 +139,21 @@ class GitHubClient:
         with _classified(f"Label of pull request {pull.number}"):
             pull.add_to_labels(label)
         return PullRequest(number=pull.number, url=pull.html_url, head=pull.head.sha, draft=draft)
+
+
+class Issues:
+    """Of one repository; see `GitHubClient.issues`."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def find(self, label: str, mark: str, most: int) -> Issue | None:
+        """The newest of the `most` newest with this label whose text holds `mark`, in any state."""
+        newest = self._repository.get_issues(state="all", labels=[label], sort="created", direction="desc")
+        return next((issue for issue in islice(newest, most) if mark in (issue.body or "")), None)
+
+    def create(self, title: str, body: str, label: str) -> Issue:
+        return self._repository.create_issue(title=title, body=body, labels=[label])
 
 
 def _plain(path: str) -> str:

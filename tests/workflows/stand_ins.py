@@ -21,6 +21,7 @@ from railmend.contracts.incident import (
     PacketRequest,
     Verdict,
 )
+from railmend.contracts.notice import Notice, Notices
 from railmend.contracts.repair import (
     Change,
     CodingRequest,
@@ -68,6 +69,7 @@ class World:
     explained: tuple[Explained, ...] = ()
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
+    told: list[Notice] = field(default_factory=list)
 
     def _count(self) -> None:
         name = activity.info().activity_type
@@ -189,6 +191,11 @@ class World:
         self._count()
         self.removed.append(workspace.key)
 
+    @activity.defn
+    async def notify(self, request: Notices) -> None:
+        self._count()
+        self.told.extend(request.notices)
+
     def orchestration(self, client: Client) -> list[object]:
         ledger = LedgerActivities(client, self.queue)
         return [
@@ -208,6 +215,7 @@ class World:
             self.open_pull_request,
             self.remove_workspace,
             self.decide,
+            self.notify,
             ledger.claim,
             ledger.settle,
             ledger.reserve,

@@ -6,24 +6,31 @@ from typing import Any
 
 import structlog
 from temporalio import activity
+from temporalio.common import MetricMeter
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from hosting.metrics import Gauge, record
 
 
 class Observing(Interceptor):
-    """Changes nothing: what an activity returns or raises passes. `gauges` are read after each activity."""
+    """Changes nothing: what an activity returns or raises passes.
 
-    def __init__(self, gauges: Sequence[Gauge] = ()) -> None:
+    `gauges` are read after each activity, with the process's `meter`: an activity's own would make one series
+    of each activity, all but one of them stale.
+    """
+
+    def __init__(self, meter: MetricMeter, gauges: Sequence[Gauge] = ()) -> None:
+        self._meter = meter
         self._gauges = gauges
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Activity(super().intercept_activity(next), self._gauges)
+        return _Activity(super().intercept_activity(next), self._meter, self._gauges)
 
 
 class _Activity(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, gauges: Sequence[Gauge]) -> None:
+    def __init__(self, next: ActivityInboundInterceptor, meter: MetricMeter, gauges: Sequence[Gauge]) -> None:
         super().__init__(next)
+        self._meter = meter
         self._gauges = gauges
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
@@ -40,5 +47,5 @@ class _Activity(ActivityInboundInterceptor):
             result = await super().execute_activity(input)
             record(activity.metric_meter(), info.activity_type, input.args, result, monotonic() - began)
             for gauge in self._gauges:
-                gauge.record(activity.metric_meter())
+                gauge.record(self._meter)
             return result

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TypedDict
 
+from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.runtime import Runtime
 from temporalio.worker import Interceptor, WorkerDeploymentConfig
 
 from hosting.interceptors import Observing
@@ -20,7 +22,7 @@ class Tuning(TypedDict, total=False):
     deployment_config: WorkerDeploymentConfig
 
 
-def shared(settings: Settings, *gauges: Gauge) -> Tuning:
+def shared(settings: Settings, client: Client, *gauges: Gauge) -> Tuning:
     """`gauges` are read after each activity.
 
     With RAILMEND_BUILD_ID the workers are a version of a deployment, which a person makes the current one.
@@ -28,9 +30,10 @@ def shared(settings: Settings, *gauges: Gauge) -> Tuning:
     Runs move on to the current version by themselves: a ledger never ends and repairs last for weeks, so a
     pinned run would keep old workers alive; patches and replayed histories keep an upgrade safe.
     """
+    runtime = client.service_client.config.runtime or Runtime.default()
     tuning = Tuning(
         graceful_shutdown_timeout=timedelta(seconds=settings.railmend_grace_seconds),
-        interceptors=[Observing(gauges)],
+        interceptors=[Observing(runtime.metric_meter, gauges)],
     )
     if settings.railmend_build_id:
         version = WorkerDeploymentVersion(settings.railmend_deployment, settings.railmend_build_id)

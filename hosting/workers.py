@@ -112,6 +112,7 @@ def orchestration(
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         **tuning.shared(
             settings,
+            client,
             api_budget("railway", lambda: railway.left),
             api_budget("github", lambda: github.left),
         ),
@@ -126,7 +127,7 @@ def planning(client: Client, settings: Settings) -> Worker:
         task_queue=PLANNING_QUEUE,
         activities=[work.diagnose, work.refute],
         max_concurrent_activities=settings.slots.diagnoses,
-        **tuning.shared(settings),
+        **tuning.shared(settings, client),
     )
 
 
@@ -147,7 +148,7 @@ def coding(client: Client, settings: Settings) -> list[Worker]:
         task_queue=CODING_QUEUE,
         activities=[work.prepare_workspace],
         max_concurrent_activities=settings.slots.sessions,
-        **tuning.shared(settings),
+        **tuning.shared(settings, client),
     )
     local = Worker(
         client,
@@ -156,7 +157,7 @@ def coding(client: Client, settings: Settings) -> list[Worker]:
         max_concurrent_activities=settings.slots.sessions,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-        **tuning.shared(settings),
+        **tuning.shared(settings, client),
     )
     return [shared, local]
 

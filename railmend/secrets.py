@@ -15,11 +15,11 @@ class SecretRefused(ValueError):
 def secret(name: str) -> str | None:
     """The value of NAME, or the content of the file that NAME_FILE names, without the line end.
 
-    Raises `SecretRefused` where both are set and where the file cannot be read or is empty.
+    An empty variable of the environment counts as not set, and hides the one in `.env`. Raises
+    `SecretRefused` where both are set and where the file cannot be read or is empty.
     """
-    beside = dotenv_values(ENV_FILE)
-    value = os.environ.get(name) or beside.get(name)
-    file = os.environ.get(f"{name}_FILE") or beside.get(f"{name}_FILE")
+    given = {**dotenv_values(ENV_FILE), **os.environ}
+    value, file = given.get(name), given.get(f"{name}_FILE")
     if value and file:
         raise SecretRefused(f"{name} and {name}_FILE are both set: keep one of them.")
     return _content(name, Path(file)) if file else value or None

@@ -78,7 +78,10 @@ def config_file() -> Path:
 class Settings(HostingSettings):
     """Names in the environment are the field names in upper case; in the file they stand in lower case."""
 
-    model_config = SettingsConfigDict(env_file=ENV_FILE, extra="ignore", frozen=True)
+    # Inputs stay out of errors: where one setting is wrong, pydantic would show all of them, secrets too.
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     railway_api_url: str = "https://backboard.railway.com/graphql/v2"
     railway_token: SecretStr | None = None
@@ -125,6 +128,12 @@ class Settings(HostingSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = _File(settings_cls, config_file())
         return init_settings, _Secrets(settings_cls), env_settings, dotenv_settings, file
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_secrets_are_not_set(cls, values: dict[str, Any]) -> dict[str, Any]:
+        names = {name for name, field in cls.model_fields.items() if _is_secret(field)}
+        return {name: value for name, value in values.items() if not (name in names and value == "")}
 
     @model_validator(mode="after")
     def _each_once(self) -> "Settings":
@@ -182,6 +191,12 @@ def _secret(name: str) -> str | None:
         return secret(name)
     except SecretRefused as error:
         raise ConfigurationError(str(error)) from error
+
+
+def secret_variables() -> tuple[str, ...]:
+    """Every environment variable that holds a secret of the settings, or names its file."""
+    names = [name.upper() for name, field in Settings.model_fields.items() if _is_secret(field)]
+    return tuple(variable for name in names for variable in (name, f"{name}_FILE"))
 
 
 def _is_secret(field: FieldInfo) -> bool:

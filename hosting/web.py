@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
 
 from railmend.settings import ConfigurationError
-
-START_SECONDS = 5
 
 
 class _Server(uvicorn.Server):
@@ -26,27 +25,26 @@ def split(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def listening(address: str, setting: str) -> socket.socket:
+    """`[::]` means IPv4 too, which asyncio's own sockets would leave out. Raises `ConfigurationError`."""
+    host, port = split(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, dualstack_ipv6=host == "::")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{setting}={address}: nothing can listen there ({error.strerror}); choose a free port."
+        ) from error
+
+
 @contextlib.asynccontextmanager
 async def serving(app: Starlette, address: str, setting: str) -> AsyncIterator[int]:
     """Serve `app` while the context lasts; gives the port. `setting` names the address in errors."""
-    host, port = split(address)
-    server = _Server(
-        uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="off")
-    )
-    task = asyncio.create_task(_serve(server, f"{setting}={address}"))
-    try:
-        while not server.started:
-            if task.done():
-                await task
-            await asyncio.sleep(0.02)
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _serve(server: uvicorn.Server, what: str) -> None:
-    try:
-        await server.serve()
-    except (SystemExit, OSError) as error:  # uvicorn ends the process where it cannot bind
-        raise ConfigurationError(f"{what}: nothing can listen there; is the port taken?") from error
+    with listening(address, setting) as port:
+        server = _Server(uvicorn.Config(app, log_config=None, log_level="warning", lifespan="off"))
+        task = asyncio.create_task(server.serve(sockets=[port]))
+        try:
+            yield port.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await task

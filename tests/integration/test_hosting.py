@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import logging as stdlib_logging
+import re
 import socket
 import sys
 import uuid
@@ -163,6 +164,11 @@ async def test_one_endpoint_serves_temporals_metrics_and_ours(server: WorkflowEn
     assert value("railmend_cost_usd_count", 'kind="session"') == 1
     assert value("railmend_api_budget_left", 'api="railway"') == 42
     assert value("temporal_workflow_completed_total") >= 2
+    dashboard = Path(__file__).parents[2].joinpath("deploy/grafana/railmend.json").read_text()
+    shown = set(re.findall(r"temporal_\w+", dashboard))
+    # Nothing failed here, so that counter has no series.
+    shown.discard("temporal_activity_execution_failed_total")
+    assert {name for name in shown if f"\n{name}{{" not in text} == set()
 
 
 async def test_every_measured_activity_exists(server: WorkflowEnvironment) -> None:
@@ -193,7 +199,7 @@ async def test_health_follows_the_workers_and_the_server(server: WorkflowEnviron
                 draining = await web.get(f"{base}/readyz")
                 assert (draining.status_code, draining.json()["reason"]) == (503, "stopping")
         app = health.application(client, workers, asyncio.Event())
-        async with serving(app, "127.0.0.1:0", "RAILMEND_HEALTH_ADDRESS") as port:
+        async with serving(app, "[::]:0", "RAILMEND_HEALTH_ADDRESS") as port:
             idle = await web.get(f"http://127.0.0.1:{port}/readyz")
         assert idle.json()["reason"].startswith("not polling")
 

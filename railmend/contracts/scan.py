@@ -27,9 +27,14 @@ class FindingKind(StrEnum):
     MEMORY_SATURATION = "memory_saturation"
     CPU_SATURATION = "cpu_saturation"
     ERROR_RATE = "error_rate"
+    CLIENT_ERRORS = "client_errors"
     LATENCY = "latency"
     CRASH_LOOP = "crash_loop"
+    OUTAGE = "outage"
+    TRAFFIC_DROP = "traffic_drop"
+    DISK_FILLING = "disk_filling"
     DEPLOYMENT_FAILED = "deployment_failed"
+    RESTART = "restart"
 
 
 class ServiceKind(StrEnum):

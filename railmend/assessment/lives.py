@@ -1,0 +1,72 @@
+"""The lives of a process as its memory tells them: collections of garbage, restarts, kills."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from railmend.assessment.look import Look
+from railmend.assessment.statistics import Numbers
+
+# A fall may be spread over this many samples.
+FALL_SAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Fall:
+    """`at`: position of the first low sample; `depth`: share of the peak that was lost."""
+
+    at: int
+    peak: float
+    depth: float
+
+
+def falls(values: Numbers, least: float) -> list[Fall]:
+    """Every loss of at least this share of the level from one sample to the next; finite values only."""
+    found: list[Fall] = []
+    for index in np.flatnonzero(values[1:] < values[:-1] * (1 - least)) + 1:
+        at = int(index)
+        peak = float(values[max(at - FALL_SAMPLES, 0) : at].max())
+        if found and at - found[-1].at <= 1:  # the same fall goes on
+            peak = max(peak, found[-1].peak)
+            found.pop()
+        if peak > 0:
+            found.append(Fall(at, peak, 1 - float(values[at]) / peak))
+    return found
+
+
+def kills(look: Look, found: list[Fall]) -> list[Fall]:
+    """Falls from the limit: the kernel's out-of-memory killer."""
+    limit, s = look.memory_limit, look.settings
+    if limit is None:
+        return []
+    return [one for one in found if one.peak >= s.memory_near_limit * limit and one.depth >= s.restart_fall]
+
+
+def deaths(look: Look, window: int) -> list[int]:
+    """Steps of the newest `window` at which the process was gone: no sample after one, or a deep fall."""
+    memory = look.memory[-window:]
+    alive = np.isfinite(memory) & (memory > 0)
+    gone = np.flatnonzero(alive[:-1] & ~alive[1:]) + 1
+    pairs = alive[:-1] & alive[1:]
+    fell = np.flatnonzero(pairs & (memory[1:] <= memory[:-1] * (1 - look.settings.restart_fall))) + 1
+    first = look.points - window
+    return sorted({first + int(one) for one in (*gone, *fell)})
+
+
+def reborn_low(look: Look, dead: list[int]) -> list[int]:
+    """Those deaths after which the process began anew, below what it usually holds.
+
+    A lost sample is followed by the same level; work that ends falls back to the usual level.
+    """
+    memory = look.memory
+    before = memory[: dead[0]] if dead else memory
+    before = before[np.isfinite(before) & (before > 0)]
+    usual = float(np.sort(before)[len(before) // 10]) if len(before) else np.inf
+    low = []
+    for at in dead:
+        later = memory[at:]
+        later = later[np.isfinite(later)]
+        last = float(memory[at - 1])
+        if len(later) and (later[0] < 0.7 * usual or (not np.isfinite(memory[at]) and later[0] < 0.6 * last)):
+            low.append(at)
+    return low

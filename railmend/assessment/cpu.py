@@ -32,7 +32,7 @@ class Effect:
 
 def _felt(look: Look, share: Numbers) -> Finding | None:
     s = look.settings
-    bad = np.nan_to_num(share) >= s.cpu_share
+    bad = share >= s.cpu_share
     if np.count_nonzero(bad[-look.recent :]) < look.steps(s.burst_minutes):
         return None
     start, last = onset(bad, np.isfinite(share)), int(np.flatnonzero(bad)[-1])
@@ -82,7 +82,7 @@ def _rank_z(before: Numbers, now: Numbers) -> float:
 def _alone(look: Look, share: Numbers) -> Finding | None:
     s = look.settings
     known = np.isfinite(share)
-    bad = np.nan_to_num(share) >= s.cpu_alone_share
+    bad = share >= s.cpu_alone_share
     lasting = min(look.steps(s.cpu_alone_minutes), look.points)
     if np.count_nonzero(bad[-lasting:]) < 0.8 * np.count_nonzero(known[-lasting:]) or not bad.any():
         return None

@@ -11,6 +11,8 @@ from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # The level a service starts from: low, so that an incident as long as half of the slice does not hide itself.
 BASE_QUANTILE = 0.25
+# Of the past minutes so many are quicker than what is rare.
+RARE = 0.97
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,13 @@ def _level(look: Look) -> Finding | None:
     rise = risen(look, look.p95, "p95", s.latency_floor_ms, s.latency_ratio)
     name = "p95"
     if rise is None:
-        rise = risen(look, look.percentile("p99"), "p99", s.tail_floor_ms, s.tail_ratio)
+        rise = risen(look, look.p99, "p99", s.tail_floor_ms, s.tail_ratio)
         name = "p99"
     if rise is None:
         return None
     ratio = rise.level / rise.base
     critical = name == "p95" and (ratio >= s.latency_critical_ratio or rise.level >= s.latency_critical_ms)
-    p50 = look.percentile("p50")[-look.recent :]
+    p50 = look.p50[-look.recent :]
     typical = median(p50[np.isfinite(p50)])
     sentence = (
         f"The {name} of {look.service.name} rose from {rise.base:.0f} to {rise.level:.0f} ms since "
@@ -66,12 +68,14 @@ def _level(look: Look) -> Finding | None:
 def risen(look: Look, values: Numbers, name: str, floor: float, ratio: float) -> Rise | None:
     """Whether most of the newest steps lie above `floor` and `ratio` times the level before the onset."""
     s = look.settings
+    if np.count_nonzero(values[-look.recent :] >= floor) < look.steps(s.lasting_minutes):
+        return None
     known = np.isfinite(values)
     base = baseline(look, values, known)
     if base is None:
         return None
     line = max(floor, ratio * base)
-    bad = known & (np.nan_to_num(values) >= line)
+    bad = known & (values >= line)
     if np.count_nonzero(bad[-look.recent :]) < look.steps(s.lasting_minutes):
         return None
     start, last = onset(bad, known), int(np.flatnonzero(bad)[-1])
@@ -111,43 +115,50 @@ def _burst(look: Look) -> Finding | None:
     """A few minutes in a row in which even the median request is far slower than anything usual.
 
     A service that has single such minutes now and then must have more of them than chance would bring: their
-    number is taken for Poisson's, at the rate of the single ones before.
+    number is taken for Poisson's, at the rate of the single ones before. Where there are many, only minutes
+    slower than nearly all of them count.
     """
     s = look.settings
-    known = np.isfinite(look.p95)
+    p50, p95 = look.p50, look.p95
+    if np.count_nonzero(p95[-look.recent :] >= s.burst_floor_ms) < look.steps(s.burst_minutes):
+        return None
+    known = np.isfinite(p50) & np.isfinite(p95)
     past = known[: -look.recent]
     if past.sum() < look.steps(s.past_minutes):
         return None
-    p50 = look.percentile("p50")
-    usual = [median(values[: -look.recent][past & np.isfinite(values[: -look.recent])]) for values in (p50, look.p95)]
-    line = max(s.burst_floor_ms, s.burst_ratio * usual[1])
-    bad = (np.nan_to_num(look.p95) >= line) & (np.nan_to_num(p50) >= s.burst_ratio * usual[0])
+    before = [np.sort(values[: -look.recent][past]) for values in (p50, p95)]
+    typical = [float(values[(len(values) - 1) // 2]) for values in before]
+    rare = [float(values[int(RARE * (len(values) - 1))]) for values in before]
+    lines = [[s.burst_ratio * one for one in typical], [max(5 * t, 1.5 * r) for t, r in zip(typical, rare, strict=True)]]
+    for line50, line95 in lines:
+        line95 = max(line95, s.burst_floor_ms)
+        now = _unusual(look, known & (p95 >= line95) & (p50 >= line50), past)
+        if now is None or _requests(look, now) < s.latency_min_requests or _known_of_old(look, "p95", line95):
+            continue
+        value = median(p95[now])
+        sentence = (
+            f"For {look.minutes(int(now.sum())):.0f} of the last {look.minutes(look.recent):.0f} min the p95 of "
+            f"{look.service.name} was {value:.0f} ms or more; {typical[1]:.0f} ms are usual."
+        )
+        measured = (value, line95, "ms p95")
+        start, confidence = int(np.flatnonzero(now)[0]), margin(value, line95)
+        return look.finding(FindingKind.LATENCY, Severity.CRITICAL, measured, start, confidence, "burst", sentence)
+    return None
+
+
+def _unusual(look: Look, bad: Flags, past: Flags) -> Flags | None:
+    """The newest bad steps, if enough of them are together and they are more than chance would bring."""
+    s = look.settings
     least = look.steps(s.burst_minutes)
-    together = _together(bad, least)
     now = bad.copy()
     now[: -look.recent] = False
-    if not (together & now).any() or now.sum() < least:
+    if now.sum() < least:
         return None
+    together = _together(bad, least)
     single, usually = (float(flags[: -look.recent].sum()) / float(past.sum()) for flags in (bad & ~together, bad))
     expected = look.recent * single
-    if usually > s.latency_usual_share or now.sum() < expected + s.burst_sigmas * np.sqrt(expected):
-        return None
-    if _requests(look, now) < s.latency_min_requests or _known_of_old(look, "p95", line):
-        return None
-    value = median(look.p95[now])
-    sentence = (
-        f"For {look.minutes(int(now.sum())):.0f} of the last {look.minutes(look.recent):.0f} min the p95 of "
-        f"{look.service.name} was {value:.0f} ms or more; {usual[1]:.0f} ms are usual."
-    )
-    return look.finding(
-        FindingKind.LATENCY,
-        Severity.CRITICAL,
-        (value, line, "ms p95"),
-        int(np.flatnonzero(now)[0]),
-        margin(value, line),
-        "burst",
-        sentence,
-    )
+    enough = now.sum() >= expected + s.burst_sigmas * np.sqrt(expected) and usually <= s.latency_usual_share
+    return now if enough and (together & now).any() else None
 
 
 def _together(bad: Flags, least: int) -> Flags:
@@ -171,7 +182,7 @@ def _absolute(look: Look) -> Finding | None:
     if value < s.latency_ms:
         return None
     sentence = f"The slowest 5 % of the requests to {look.service.name} take {value:.0f} ms or longer."
-    bad = np.nan_to_num(look.p95) >= s.latency_ms
+    bad = look.p95 >= s.latency_ms
     return look.finding(
         FindingKind.LATENCY,
         Severity.CRITICAL if value >= s.latency_critical_ms else Severity.WARNING,

@@ -56,11 +56,13 @@ def crash_loop(look: Look) -> Finding | None:
 
 def restart(look: Look) -> Finding | None:
     """Killed at the memory limit just now, without the rise of a leak before."""
+    if look.memory_limit is None or not (look.memory >= look.settings.memory_near_limit * look.memory_limit).any():
+        return None
     index = np.flatnonzero(np.isfinite(look.memory))
     killed = kills(look, falls(look.memory[index], look.settings.collected_fall))
     if not killed or index[killed[-1].at] < look.points - look.recent:
         return None
-    last, limit = killed[-1], look.memory_limit or 0.0
+    last, limit = killed[-1], look.memory_limit
     start = int(index[last.at])
     sentence = (
         f"{look.service.name} was restarted at {look.at(start):%H:%M} with {last.peak:.2f} GB of its "

@@ -7,10 +7,6 @@ import numpy as np
 from railmend.assessment.look import Look
 from railmend.assessment.statistics import Numbers
 
-# A fall may be spread over this many samples.
-FALL_SAMPLES = 3
-
-
 @dataclass(frozen=True)
 class Fall:
     """`at`: position of the first low sample; `depth`: share of the peak that was lost."""
@@ -21,17 +17,18 @@ class Fall:
 
 
 def falls(values: Numbers, least: float) -> list[Fall]:
-    """Every loss of at least this share of the level from one sample to the next; finite values only."""
-    found: list[Fall] = []
-    for index in np.flatnonzero(values[1:] < values[:-1] * (1 - least)) + 1:
-        at = int(index)
-        peak = float(values[max(at - FALL_SAMPLES, 0) : at].max())
-        if found and at - found[-1].at <= 1:  # the same fall goes on
-            peak = max(peak, found[-1].peak)
-            found.pop()
-        if peak > 0:
-            found.append(Fall(at, peak, 1 - float(values[at]) / peak))
-    return found
+    """Every loss of at least this share of the level from one sample to the next; finite values only.
+
+    A fall that goes on over several samples is one.
+    """
+    index = np.flatnonzero(values[1:] < values[:-1] * (1 - least)) + 1
+    if not len(index):
+        return []
+    new = np.diff(index) > 1
+    first, last = index[np.concatenate([[True], new])], index[np.concatenate([new, [True]])]
+    peaks = values[first - 1]
+    depths = 1 - values[last] / peaks
+    return [Fall(*one) for one in zip(last.tolist(), peaks.tolist(), depths.tolist(), strict=True)]
 
 
 def kills(look: Look, found: list[Fall]) -> list[Fall]:
@@ -45,7 +42,9 @@ def kills(look: Look, found: list[Fall]) -> list[Fall]:
 def deaths(look: Look, window: int) -> list[int]:
     """Steps of the newest `window` at which the process was gone: no sample after one, or a deep fall."""
     memory = look.memory[-window:]
-    alive = np.isfinite(memory) & (memory > 0)
+    alive = memory > 0
+    if alive.all() and memory.min() > memory.max() * (1 - look.settings.restart_fall):
+        return []
     gone = np.flatnonzero(alive[:-1] & ~alive[1:]) + 1
     pairs = alive[:-1] & alive[1:]
     fell = np.flatnonzero(pairs & (memory[1:] <= memory[:-1] * (1 - look.settings.restart_fall))) + 1

@@ -1,6 +1,6 @@
 """One slice as the rules see it: arrays of one length, durations in steps, and how a finding is worded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 
 from railmend.assessment.settings import AssessmentSettings
-from railmend.assessment.statistics import Flags, Numbers, finite, median, numbers
+from railmend.assessment.statistics import Flags, Numbers, finite, median, numbers, zeroed
 from railmend.contracts.scan import Finding, FindingKind, Service, Severity
 from railmend.railway.model import Slice
 
-SUCCESSES = ("2xx", "3xx")
+NEWEST_LIMITS = 9
 # Missing steps in a row that are taken for lost samples, not for silence.
 LOST_STEPS = 3
 
@@ -28,32 +28,43 @@ class Look:
     history: Slice | None = None
 
     @cached_property
+    def series(self) -> dict[str, Numbers]:
+        """All series by name, of one length: the shorter ones end in NaN."""
+        one = self.slice
+        named = {"cpu": one.cpu, "memory": one.memory_gb, **one.http, **one.latency}
+        points = max(map(len, named.values()))
+        rows = [row if len(row) == points else [*row, *[None] * (points - len(row))] for row in named.values()]
+        return dict(zip(named, numbers(rows), strict=True))
+
+    @cached_property
     def points(self) -> int:
-        s = self.slice
-        series = (s.cpu, s.memory_gb, *s.http.values(), *s.latency.values())
-        return max(map(len, series))
+        return len(self.series["cpu"])
 
     @cached_property
     def has_past(self) -> bool:
         """Whether the slice is long enough to be compared with itself."""
         return self.points * self.slice.step_seconds >= self.settings.shortest_minutes * 60
 
+    @cached_property
+    def _pace(self) -> float:
+        """Steps that the rules take for a minute."""
+        return 60 / self.slice.step_seconds if self.has_past else 1.0
+
     def steps(self, minutes: float) -> int:
-        seconds = 60 if self.has_past else self.slice.step_seconds
-        return max(round(minutes * seconds / self.slice.step_seconds), 1)
+        return max(round(minutes * self._pace), 1)
 
     @cached_property
     def recent(self) -> int:
         """The steps of the newest stretch, which decides."""
         return min(self.steps(self.settings.recent_minutes), self.points)
 
-    @cached_property
+    @property
     def cpu(self) -> Numbers:
-        return numbers(self.slice.cpu, self.points)
+        return self.series["cpu"]
 
-    @cached_property
+    @property
     def memory(self) -> Numbers:
-        return numbers(self.slice.memory_gb, self.points)
+        return self.series["memory"]
 
     @cached_property
     def cpu_limit(self) -> float | None:
@@ -70,26 +81,33 @@ class Look:
     @cached_property
     def total(self) -> Numbers:
         """Requests per step."""
-        return sum_of(self.slice.http, tuple(self.slice.http), self.points)
+        return self._requests(*self.slice.http)
 
     @cached_property
     def failed(self) -> Numbers:
-        return sum_of(self.slice.http, ("5xx",), self.points)
+        return self._requests("5xx")
 
     @cached_property
     def refused(self) -> Numbers:
-        return sum_of(self.slice.http, ("4xx",), self.points)
+        return self._requests("4xx")
 
     @cached_property
     def served(self) -> Numbers:
-        return sum_of(self.slice.http, SUCCESSES, self.points)
+        return self._requests("2xx", "3xx")
+
+    def _requests(self, *names: str) -> Numbers:
+        total = np.zeros(self.points)
+        for name in names:
+            if name in self.series:
+                total += zeroed(self.series[name])
+        return total
 
     @cached_property
     def sampled(self) -> Flags:
         """Steps whose requests are known: a few missing ones are lost samples, many are silence."""
         known = np.zeros(self.points, dtype=np.bool_)
-        for series in self.slice.http.values():
-            known |= np.isfinite(numbers(series, self.points))
+        for name in self.slice.http:
+            known |= np.isfinite(self.series[name])
         if known.all():
             return known
         edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]])))
@@ -98,13 +116,22 @@ class Look:
                 known[start:end] = True
         return known
 
-    def percentile(self, name: str) -> Numbers:
-        """Latency in milliseconds, NaN where nothing was requested."""
-        return numbers(self.slice.latency.get(name, ()), self.points)
+    @property
+    def p50(self) -> Numbers:
+        """Latency in milliseconds, NaN where nothing was requested or measured."""
+        return self._percentile("p50")
 
-    @cached_property
+    @property
     def p95(self) -> Numbers:
-        return self.percentile("p95")
+        return self._percentile("p95")
+
+    @property
+    def p99(self) -> Numbers:
+        return self._percentile("p99")
+
+    def _percentile(self, name: str) -> Numbers:
+        known = self.series.get(name)
+        return np.full(self.points, np.nan) if known is None else known
 
     def at(self, index: int) -> datetime:
         return self.slice.start + timedelta(seconds=int(index) * self.slice.step_seconds)
@@ -145,17 +172,8 @@ def margin(value: float, threshold: float) -> float:
     return 1 - 0.5 * threshold / value if value > 0 else 0.5
 
 
-def sum_of(http: Mapping[str, Sequence[float | None]], names: tuple[str, ...], points: int) -> Numbers:
-    total = np.zeros(points)
-    for name in names:
-        series = http.get(name)
-        if series:
-            total += np.maximum(np.nan_to_num(numbers(series, points)), 0)
-    return total
-
-
 def _limit(series: Sequence[float | None]) -> float | None:
     """The limit in force: the newest; None where none is known."""
-    limits = finite(numbers(series[-9:]))
+    limits = finite(numbers(series[-NEWEST_LIMITS:]))
     limits = limits[limits > 0]
     return median(limits) if len(limits) else None

@@ -7,12 +7,24 @@ import numpy as np
 from railmend.assessment.lives import Fall, falls, kills
 from railmend.assessment.look import Look
 from railmend.assessment.past import history_of
-from railmend.assessment.statistics import Numbers, blocks, correlation, finite, median, onset, spread, trend
+from railmend.assessment.statistics import (
+    Numbers,
+    Steps,
+    blocks,
+    correlation,
+    detrended,
+    finite,
+    median,
+    onset,
+    spread,
+    trend,
+)
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # A leak may begin within the slice: the longest of these newest parts that rises throughout tells since when.
 PARTS = (1.0, 2 / 3, 1 / 2, 1 / 3)
 MIN_BLOCKS = 8
+LAG = 4
 
 
 @dataclass(frozen=True)
@@ -40,9 +52,16 @@ def memory_leak(look: Look) -> Finding | None:
     if start is None:
         return None
     rise = _rise(look, index[start:], values[start:])
-    if rise is None or _by_traffic(look, rise) or _seen_before(look, rise.last):
+    if rise is None or _seen_before(look, rise.last):
         return None
-    return _leak(look, rise)
+    hours = _hours_left(look, rise)
+    if hours is not None and hours > look.settings.leak_horizon_hours:
+        return None
+    soon = hours is not None and hours <= look.settings.leak_urgent_minutes / 60
+    short = look.points - rise.start < look.steps(look.settings.leak_sure_minutes)
+    if not soon and (short or _by_traffic(look, index[start:], values[start:], rise)):
+        return None
+    return _leak(look, rise, hours)
 
 
 def _life(look: Look, values: Numbers, found: list[Fall]) -> int | None:
@@ -57,7 +76,7 @@ def _life(look: Look, values: Numbers, found: list[Fall]) -> int | None:
     return found[-1].at
 
 
-def _rise(look: Look, index: "np.typing.NDArray[np.intp]", values: Numbers) -> Rise | None:
+def _rise(look: Look, index: Steps, values: Numbers) -> Rise | None:
     s = look.settings
     least = look.steps(s.leak_min_minutes)
     total = len(values)
@@ -86,7 +105,7 @@ def _rise(look: Look, index: "np.typing.NDArray[np.intp]", values: Numbers) -> R
     return None
 
 
-def _still(look: Look, index: "np.typing.NDArray[np.intp]", values: Numbers, slope: float) -> bool:
+def _still(look: Look, index: Steps, values: Numbers, slope: float) -> bool:
     """Whether it rises in the newest stretch as well."""
     few = min(look.recent, len(values))
     newest, _ = trend(*(blocks(series[-few:]) for series in (index.astype(np.float64), values)))
@@ -100,20 +119,20 @@ def _least_rise(look: Look, y: Numbers) -> float:
     return s.leak_min_rise * look.memory_limit
 
 
-def _by_traffic(look: Look, rise: Rise) -> bool:
-    """Memory that follows the requests: it rises at most twice as much as they do, and bends where they bend."""
+def _by_traffic(look: Look, index: Steps, values: Numbers, rise: Rise) -> bool:
+    """Memory that follows the requests: it rises no more than they do, and bends where they bend."""
     if not look.has_http:
         return False
-    memory = look.memory[rise.start :]
-    have = np.isfinite(memory)
-    y, traffic = blocks(memory[have]), blocks(look.total[rise.start :][have])
-    fifth = max(len(y) // 5, 1)
-    grown = median(traffic[-fifth:]) / max(median(traffic[:fifth]), 1e-9) - 1
-    if grown < 0.5 * (rise.last / max(rise.first, 1e-9) - 1):
+    memory, traffic = blocks(values), blocks(look.total[index])
+    # Sessions and pools outlive the request that made them: memory lags a little.
+    traffic = np.convolve(np.concatenate([np.repeat(traffic[:1], LAG - 1), traffic]), np.full(LAG, 1 / LAG), "valid")
+    end = max(len(memory) // 5, 1)
+    grown = median(traffic[-end:]) / max(median(traffic[:end]), 1e-9)
+    if grown < rise.last / max(median(memory[:end]), 1e-9):
         return False
-    x = np.arange(len(y), dtype=np.float64)
-    left = [series - trend(x, series)[0] * x for series in (y, traffic)]
-    return correlation(left[0], left[1]) >= look.settings.leak_traffic_correlation
+    bends = correlation(detrended(memory), detrended(traffic))
+    least = look.settings.leak_traffic_correlation
+    return correlation(memory, traffic) >= least and bends >= 2 / 3 * least
 
 
 def _seen_before(look: Look, level: float) -> bool:
@@ -127,25 +146,25 @@ def _seen_before(look: Look, level: float) -> bool:
     return bool(old[top] >= level and old[top:].min() < level * (1 - look.settings.collected_fall))
 
 
-def _leak(look: Look, rise: Rise) -> Finding | None:
-    s = look.settings
-    hour = 3600 / look.slice.step_seconds
-    hours = None
-    if look.memory_limit is not None:
-        hours = max(look.memory_limit - rise.last, 0.0) / rise.slope / hour
-        short = look.points - rise.start < look.steps(s.leak_sure_minutes)
-        if hours > s.leak_horizon_hours or (short and hours > s.leak_urgent_minutes / 60):
-            return None
+def _hours_left(look: Look, rise: Rise) -> float | None:
+    """Hours until the limit at the present slope; None: no limit is known."""
+    if look.memory_limit is None:
+        return None
+    return max(look.memory_limit - rise.last, 0.0) / rise.slope * look.slice.step_seconds / 3600
+
+
+def _leak(look: Look, rise: Rise, hours: float | None) -> Finding:
+    rate = rise.slope * 3600 / look.slice.step_seconds
     until = f"; its limit of {look.memory_limit:.2f} GB is reached in {_span(hours)}" if hours is not None else ""
     sentence = (
         f"Memory of {look.service.name} rose from {rise.first:.3f} to {rise.last:.3f} GB since "
-        f"{look.at(rise.start):%H:%M}, {rise.slope * hour:.2f} GB an hour{until}."
+        f"{look.at(rise.start):%H:%M}, {rate:.2f} GB an hour{until}."
     )
-    critical = hours is not None and hours * 60 <= s.leak_critical_minutes
+    critical = hours is not None and hours * 60 <= look.settings.leak_critical_minutes
     return look.finding(
         FindingKind.MEMORY_LEAK,
         Severity.CRITICAL if critical else Severity.WARNING,
-        (rise.slope * hour, _least_rise(look, np.array([rise.first])), "GB/h"),
+        (rate, 0.0, "GB/h"),
         rise.start,
         rise.share,
         "slope",
@@ -154,7 +173,7 @@ def _leak(look: Look, rise: Rise) -> Finding | None:
 
 
 def _killed(
-    look: Look, index: "np.typing.NDArray[np.intp]", values: Numbers, found: list[Fall], killed: list[Fall]
+    look: Look, index: Steps, values: Numbers, found: list[Fall], killed: list[Fall]
 ) -> Finding | None:
     """A leak that was ended by the limit, and begins again."""
     last = killed[-1]
@@ -174,9 +193,8 @@ def _killed(
         f"{_times(len(killed))} since {look.at(start):%H:%M}, and rises again."
     )
     rate = slope * 3600 / look.slice.step_seconds
-    threshold = _least_rise(look, life)
     return look.finding(
-        FindingKind.MEMORY_LEAK, Severity.CRITICAL, (rate, threshold, "GB/h"), start, share, "sawtooth", sentence
+        FindingKind.MEMORY_LEAK, Severity.CRITICAL, (rate, 0.0, "GB/h"), start, share, "sawtooth", sentence
     )
 
 
@@ -191,9 +209,10 @@ def _span(hours: float) -> str:
 
 def memory_saturation(look: Look) -> Finding | None:
     """Memory at its limit: it reached it and stays, lies so near that nothing is left, or is about to reach it."""
-    if look.memory_limit is None or not np.isfinite(look.memory[-look.recent :]).any():
+    least = min(look.settings.surge_share, look.settings.memory_share)
+    if look.memory_limit is None or not (look.memory[-look.recent :] >= least * look.memory_limit).any():
         return None
-    share = np.nan_to_num(look.memory / look.memory_limit)
+    share = look.memory / look.memory_limit
     return _at_limit(look, share) or _surge(look)
 
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from railmend.assessment.look import Look, sum_of
-from railmend.assessment.statistics import Numbers, finite, numbers, quantile
+from railmend.assessment.look import Look
+from railmend.assessment.statistics import Numbers, finite, numbers, quantile, zeroed
 from railmend.railway.model import Slice
 
 DAY = timedelta(days=1)
@@ -41,7 +41,11 @@ def usual_rate(look: Look, step: int) -> float:
 def history_counts(history: Slice, status: str | None = None) -> Numbers:
     """Requests per step of the history, of one class of status or of all."""
     points = max(map(len, history.http.values()), default=0)
-    return sum_of(history.http, (status,) if status else tuple(history.http), points)
+    total = np.zeros(points)
+    for name, series in history.http.items():
+        if status in (None, name):
+            total[: len(series)] += zeroed(numbers(series))
+    return total
 
 
 def history_of(series: list[float | None]) -> Numbers:

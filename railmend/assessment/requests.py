@@ -255,7 +255,7 @@ def _process_gone(look: Look) -> Finding | None:
     cpu = np.where(np.isfinite(look.cpu), look.cpu, -1.0)
     before = cpu[: -look.recent]
     before = before[before >= 0]
-    if len(before) < look.steps(s.traffic_past_minutes) * 2:
+    if len(before) < look.steps(s.steady_minutes):
         return None
     missing = cpu < 0
     if np.all(missing[-look.steps(s.silent_minutes) :]):
@@ -270,7 +270,7 @@ def _process_gone(look: Look) -> Finding | None:
     start = onset(bad)
     worked = cpu[:start]
     worked = worked[worked >= 0]
-    if len(worked) < look.steps(s.traffic_past_minutes) or quantile(worked, 0.05) < 0.4 * quantile(worked, 0.75):
+    if len(worked) < look.steps(s.steady_minutes) or quantile(worked, 0.05) < 0.4 * quantile(worked, 0.75):
         return None
     typical = quantile(worked, 0.5)
     sentence = (

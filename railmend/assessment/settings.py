@@ -37,8 +37,8 @@ class AssessmentSettings(BaseModel):
     leak_levelled_share: float = Field(0.6, gt=0)
     leak_horizon_hours: float = Field(24, gt=0)
     leak_critical_minutes: float = Field(90, gt=0)
-    # Rise explained by traffic when what is left of both after their trends moves together. (field)
-    leak_traffic_correlation: float = Field(0.4, ge=0, le=1)
+    # Correlation with traffic that explains a rise; what is left of both after their trends must agree too. (field)
+    leak_traffic_correlation: float = Field(0.9, ge=0, le=1)
     # From here on the kernel kills (USE; cgroup memory.max), and below it a fall is the garbage collector's.
     memory_near_limit: float = Field(0.9, gt=0, le=1)
     memory_share: float = Field(0.95, gt=0, le=1)
@@ -92,12 +92,14 @@ class AssessmentSettings(BaseModel):
     idle_requests: float = Field(4, gt=0)
     traffic_past_minutes: float = Field(20, gt=0)
     silent_minutes: float = Field(15, gt=0)
+    # A worker must have worked without a pause for so long before its silence is an outage. (field)
+    steady_minutes: float = Field(60, gt=0)
 
     # -- latency, milliseconds. Nielsen 1993: 100 ms feels instant, 1 s breaks the flow.
     latency_floor_ms: float = Field(100, gt=0)
     latency_ratio: float = Field(2.5, gt=1)
     latency_critical_ratio: float = Field(3.2, gt=1)
-    latency_usual_share: float = Field(0.25, gt=0, le=1)
+    latency_usual_share: float = Field(0.4, gt=0, le=1)
     latency_min_requests: int = Field(20, ge=1)
     # A slow share below 5 % shows in the p99 alone. (field)
     tail_floor_ms: float = Field(1000, gt=0)

@@ -1,25 +1,30 @@
 """A few robust estimators; each is a handful of lines and costs some microseconds a series."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Steps = NDArray[np.intp]
 # Pairs grow with the square: longer series are first condensed to this many block medians.
 MAX_BLOCKS = 40
 # Nothing measured is larger; beyond it sums would overflow.
 LARGEST = 1e15
 
 
-def numbers(series: Sequence[float | None], length: int | None = None) -> Numbers:
-    """The series with NaN for None and for what is not a plausible number; padded with NaN to `length`."""
+def numbers(series: Sequence[float | None] | Sequence[Sequence[float | None]]) -> Numbers:
+    """One series, or several of one length, with NaN for None and for what is not a plausible number."""
     array = np.array(series, dtype=np.float64)
-    if length is not None and len(array) < length:
-        array = np.concatenate([array, np.full(length - len(array), np.nan)])
     array[~(np.abs(array) < LARGEST)] = np.nan
     return array
+
+
+def zeroed(values: Numbers) -> Numbers:
+    """Counts, with 0 where none is known; counts are never negative."""
+    return np.where(values > 0, values, 0.0)
 
 
 def finite(values: Numbers) -> Numbers:
@@ -56,9 +61,10 @@ def blocks(values: Numbers, count: int = MAX_BLOCKS) -> Numbers:
     return rows[np.arange(len(rows)), np.maximum(have - 1, 0) // 2]
 
 
-def _pairs(x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
-    first, second = np.triu_indices(len(x), 1)
-    return x[second] - x[first], y[second] - y[first]
+@cache
+def _pairs(count: int) -> tuple[Steps, Steps]:
+    first, second = np.triu_indices(count, 1)
+    return first, second
 
 
 def trend(x: Numbers, y: Numbers) -> tuple[float, float]:
@@ -66,7 +72,8 @@ def trend(x: Numbers, y: Numbers) -> tuple[float, float]:
 
     The share is Mann-Kendall's statistic rescaled: 0.5 is no trend, 1 is monotone. At most `MAX_BLOCKS` points.
     """
-    dx, dy = _pairs(x, y)
+    first, second = _pairs(len(x))
+    dx, dy = x[second] - x[first], y[second] - y[first]
     if not len(dx):
         return 0.0, 0.5
     return median(dy / dx), float(np.count_nonzero(dy > 0)) / len(dy)
@@ -101,3 +108,11 @@ def correlation(x: Numbers, y: Numbers) -> float:
     dx, dy = x - x.mean(), y - y.mean()
     norm = float(np.sqrt((dx * dx).sum() * (dy * dy).sum()))
     return float((dx * dy).sum()) / norm if norm > 0 else 0.0
+
+
+def detrended(values: Numbers) -> Numbers:
+    """What is left of a series after its straight line (least squares)."""
+    x = np.arange(len(values), dtype=np.float64)
+    x -= x.mean()
+    slope = float((x * values).sum()) / max(float((x * x).sum()), 1e-9)
+    return values - values.mean() - slope * x

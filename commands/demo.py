@@ -23,7 +23,7 @@ from commands.schedule import create_or_update, interval
 from hosting import clients
 from hosting.dev_server import Running, stop_server
 from railmend.contracts.scan import Autonomy, HealthReport
-from railmend.settings import Settings
+from railmend.settings import ConfigurationError, Settings
 from workflows.health_scan import HealthScan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,12 +64,12 @@ class Demo:
         for _ in range(START_SECONDS * 5):
             for name, process in self.processes:
                 if process.poll() is not None:
-                    raise clients.ConfigurationError(f"{name} ended early: see {self.state / name}.log")
+                    raise ConfigurationError(f"{name} ended early: see {self.state / name}.log")
             if file.exists():
                 content: dict[str, object] = json.loads(file.read_text())
                 return content
             await asyncio.sleep(0.2)
-        raise clients.ConfigurationError(f"{file.name} did not appear: see the logs in {self.state}")
+        raise ConfigurationError(f"{file.name} did not appear: see the logs in {self.state}")
 
     def stop(self) -> None:
         """Worker first, so that nothing starts anew; the Temporal server it brought last."""
@@ -166,7 +166,7 @@ async def triggered(client: Client, schedule: ScheduleHandle) -> WorkflowHandle[
             if isinstance(action, ScheduleActionExecutionStartWorkflow):
                 return client.get_workflow_handle_for(HealthScan.run, action.workflow_id)
         await asyncio.sleep(0.1)
-    raise clients.ConfigurationError("The schedule was triggered but started no scan.")
+    raise ConfigurationError("The schedule was triggered but started no scan.")
 
 
 def _verdict(ending: Ending, temporal: Running, console: Console) -> int:

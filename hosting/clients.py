@@ -14,18 +14,14 @@ from railmend.coding.server import CodingServer, ModelEndpoint, OpenCodeServer, 
 from railmend.coding.session import Limits
 from railmend.diagnosis.model import ModelSettings
 from railmend.publishing.github import GitHubClient
-from railmend.railway.client import RailwayClient
-from railmend.settings import Settings
+from railmend.railway.pool import RailwayPool, Watched
+from railmend.settings import ConfigurationError, Settings
 from workflows.plugin import railmend_plugin
 
 log = structlog.get_logger(__name__)
 
 CONNECT_TRIES = 10
 LOOPBACK = ("http://127.0.0.1", "http://localhost")
-
-
-class ConfigurationError(Exception):
-    """A setting is missing or wrong; the message names it and the next step."""
 
 
 def require(settings: Settings, *names: str) -> None:
@@ -60,9 +56,34 @@ async def temporal(settings: Settings) -> Client:
     raise AssertionError("unreachable")
 
 
-def railway(settings: Settings) -> RailwayClient:
-    token = _secret(settings, "railway_token")
-    return RailwayClient(settings.railway_api_url, token, settings.railway_token_kind)
+def railway(settings: Settings) -> RailwayPool:
+    """Raises `ConfigurationError` that names every project without a token at once."""
+    projects = settings.watched()
+    if not projects:
+        require(settings, "railway_project_id", "railway_environment_id")
+    tokens = {project.name: settings.token_of(project) for project in projects}
+    missing = [f"{p.token_env} (project {p.name})" for p in projects if tokens[p.name] is None]
+    if missing:
+        raise ConfigurationError(
+            f"Not set: {', '.join(missing)}. Make a project token in Railway's project settings and set it "
+            "in the environment or in .env."
+        )
+    watched = [
+        Watched(token=token, **project.model_dump(include=set(Watched.model_fields) - {"token"}))
+        for project in projects
+        if (token := tokens[project.name])
+    ]
+    return RailwayPool(settings.railway_api_url, watched, settings.railway_limits)
+
+
+async def check_railway(pool: RailwayPool) -> None:
+    """At start: a token that is wrong ends the process; a Railway that does not answer only costs a line."""
+    failed = await pool.check()
+    wrong = [f"{one.name}: {error}" for one, error in failed if not error.retryable]
+    if wrong:
+        raise ConfigurationError("\n".join(wrong))
+    for one, error in failed:
+        log.warning("railway is not reached yet", project=one.name, reason=str(error))
 
 
 def github(settings: Settings) -> GitHubClient:

@@ -20,6 +20,7 @@ from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
 from hosting import clients
 from railmend.coding.server import stop_leftovers
+from railmend.railway.pool import RailwayPool
 from railmend.settings import Settings
 from workflows.health_scan import HealthScan
 from workflows.incident_investigation import IncidentInvestigation
@@ -46,9 +47,7 @@ def machine_queue(state_dir: Path) -> str:
     return f"{CODING_QUEUE}-{file.read_text().strip()}"
 
 
-def orchestration(client: Client, settings: Settings, stack: AsyncExitStack) -> Worker:
-    railway = clients.railway(settings)
-    stack.push_async_callback(railway.aclose)
+def orchestration(client: Client, settings: Settings, railway: RailwayPool) -> Worker:
     reading = RailwayActivities(railway)
     evidence = EvidenceActivities(railway)
     planning = PlanningActivities(clients.model(settings))
@@ -116,7 +115,10 @@ async def run_until_stopped(client: Client, settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        workers = [orchestration(client, settings, stack), *coding(client, settings)]
+        railway = clients.railway(settings)
+        stack.push_async_callback(railway.aclose)
+        await clients.check_railway(railway)
+        workers = [orchestration(client, settings, railway), *coding(client, settings)]
         for worker in workers:
             await stack.enter_async_context(worker)
         log.info("workers ready", queues=[worker.task_queue for worker in workers])

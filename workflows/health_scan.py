@@ -74,10 +74,11 @@ class HealthScan:
             environment_name=screening.environment_name,
             window=window,
             rows=tuple(self._rows.values()),
-            healthy=tuple(
-                s.name for s in screening.services if s.service_id not in self._rows and not s.asleep
+            healthy=(
+                *screening.well,
+                *(s.name for s in screening.suspects if s.service_id not in self._rows),
             ),
-            asleep=tuple(s.name for s in screening.services if s.asleep),
+            asleep=screening.asleep,
             unseen=(*screening.unseen, *assessment.unseen),
         )
         workflow.set_current_details(

@@ -60,11 +60,17 @@ class Service(Contract):
     latest_status: str | None = None
     commit: str | None = None
     asleep: bool = False
+    sleeps_when_idle: bool = False  # the first request after a while may fail or be slow
     replicas: int = 1
     region: str | None = None
     health_check: str | None = None
     depends_on: tuple[str, ...] = ()  # service ids, from variable references
     volume_fill: float | None = None  # share, 0..1
+
+    @property
+    def serves_http(self) -> bool:
+        """Only a service with a domain has HTTP series."""
+        return self.kind is ServiceKind.WEB
 
 
 class Window(Contract):
@@ -110,6 +116,7 @@ class ScanRequest(Contract):
     step_seconds: int = 60
     settle_seconds: int = 60
     autonomy: Autonomy = Autonomy.PULL_REQUEST
+    pull_request_environment: bool = False
 
 
 class ScreenRequest(Contract):
@@ -117,25 +124,19 @@ class ScreenRequest(Contract):
     window: Window
 
 
-class ServiceBrief(Contract):
-    """All that a wide scan keeps of a service that is well."""
-
-    service_id: str
-    name: str
-    asleep: bool = False
-
-
 class Screening(Contract):
     """The first look at everything. `decided`: the project is small enough that the findings are final.
 
-    Else the `suspects` are to be looked at closely. Bounded: `unseen` says when suspects were left out.
+    Else the `suspects` are to be looked at closely. Of the others only the names are kept: `well`, `asleep`.
+    Bounded: `unseen` says when suspects were left out.
     """
 
     project_name: str
     environment_name: str
-    services: tuple[ServiceBrief, ...]
     suspects: tuple[Service, ...]
     decided: bool
+    well: tuple[str, ...] = ()
+    asleep: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     platform_incident: str | None = None
     unseen: tuple[str, ...] = ()

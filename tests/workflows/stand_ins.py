@@ -39,7 +39,6 @@ from railmend.contracts.scan import (
     Screening,
     ScreenRequest,
     Service,
-    ServiceBrief,
     SuspectsRequest,
 )
 from tests import samples
@@ -78,7 +77,7 @@ class World:
         return Screening(
             project_name="acme",
             environment_name="production",
-            services=tuple(ServiceBrief(service_id=s.service_id, name=s.name) for s in self.services),
+            well=tuple(s.name for s in self.services if s.service_id not in troubled),
             suspects=tuple(s for s in self.services if s.service_id in troubled),
             decided=self.decided,
             findings=self.findings if self.decided else (),

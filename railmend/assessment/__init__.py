@@ -2,6 +2,7 @@
 
 from railmend.assessment.rules import assess
 from railmend.assessment.screening import suspect
+from railmend.assessment.overrides import AssessmentRules, Ignore
 from railmend.assessment.settings import AssessmentSettings
 
-__all__ = ["AssessmentSettings", "assess", "suspect"]
+__all__ = ["AssessmentRules", "AssessmentSettings", "Ignore", "assess", "suspect"]

@@ -11,6 +11,7 @@ from railmend.assessment.lifecycle import crash_loop, deployment_failed, disk_fi
 from railmend.assessment.look import Look
 from railmend.assessment.memory import memory_leak, memory_saturation
 from railmend.assessment.requests import client_errors, error_rate, outage, traffic_drop
+from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.settings import AssessmentSettings
 from railmend.contracts.scan import Finding, FindingKind, Service
 from railmend.railway.model import Slice
@@ -54,12 +55,15 @@ def assess(
 ) -> list[Finding]:
     """All findings of one slice, the root first. Asleep: nothing is wrong.
 
-    `history`: the longer, coarser past of the same service, for what is usual there. Never raises for gaps,
-    NaN, infinite or empty series.
+    `history`: the longer, coarser past of the same service, for what is usual there. `settings` may be
+    `AssessmentRules`, with thresholds of single services and findings to ignore. Never raises for gaps, NaN,
+    infinite or empty series.
     """
     if service.asleep:
         return []
-    look = Look(slice, service, environment_id, settings or AssessmentSettings(), history)
+    rules = settings if isinstance(settings, AssessmentRules) else None
+    thresholds = rules.of(service) if rules else settings or AssessmentSettings()
+    look = Look(slice, service, environment_id, thresholds, _known(history))
     findings: list[Finding] = []
     hidden: set[FindingKind] = set()
     with np.errstate(all="ignore"):
@@ -68,14 +72,22 @@ def assess(
             if found is not None and found.kind not in hidden:
                 findings.append(found)
                 hidden |= FOLLOWS.get(found.kind, set())
-    return _root_first(findings, timedelta(seconds=look.steps(look.settings.lasting_minutes) * slice.step_seconds))
+    if rules:
+        findings = [found for found in findings if not rules.ignores(found, look.at(look.points))]
+    return _root_first(findings, look)
 
 
-def _root_first(findings: list[Finding], lasting: timedelta) -> list[Finding]:
+def _known(history: Slice | None) -> Slice | None:
+    """None as well where nothing of the past could be read."""
+    return history if history and (history.http or any(history.cpu) or any(history.memory_gb)) else None
+
+
+def _root_first(findings: list[Finding], look: Look) -> list[Finding]:
     """Work that piles up for want of CPU takes memory at once; memory at its limit costs CPU only later."""
     kinds = [found.kind for found in findings]
     if FindingKind.MEMORY_SATURATION in kinds and FindingKind.CPU_SATURATION in kinds:
         memory, cpu = kinds.index(FindingKind.MEMORY_SATURATION), kinds.index(FindingKind.CPU_SATURATION)
+        lasting = timedelta(seconds=look.steps(look.settings.lasting_minutes) * look.slice.step_seconds)
         if findings[cpu].onset < findings[memory].onset + lasting:
             findings[memory], findings[cpu] = findings[cpu], findings[memory]
     return findings

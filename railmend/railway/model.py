@@ -11,8 +11,7 @@ class Slice(BaseModel):
     """One service's series over a window, one value per step; None: no sample in that step.
 
     CPU in vCPU, memory and disk (all volumes together) in GB, `http` requests per step by class ("2xx" to "5xx"), `latency` in
-    milliseconds by percentile ("p50" to "p99"); `window_latency` the percentiles of the whole window, where
-    they were asked instead. Empty `http`: no HTTP traffic is measured.
+    milliseconds by percentile ("p50" to "p99"). Empty `http`: no HTTP traffic is measured.
     """
 
     service_id: str
@@ -26,7 +25,6 @@ class Slice(BaseModel):
     disk_limit_gb: Series = []
     http: dict[str, Series] = {}
     latency: dict[str, Series] = {}
-    window_latency: dict[str, float] = {}
 
 
 class LogLine(BaseModel):

@@ -77,8 +77,12 @@ def life(random: np.random.Generator, minutes: int, *, web: bool | None = None) 
         cpu=cpu,
         memory=level * (1 + 0.003 * random.standard_normal(minutes)),
         requests=np.maximum(np.round(requests), 0),
-        refused=random.poisson(np.maximum(requests, 0) * float(random.choice([0.001, 0.01, 0.04]))).astype(float),
-        failed=random.poisson(np.maximum(requests, 0) * float(random.choice([0, 0.0003, 0.001]))).astype(float),
+        refused=random.poisson(np.maximum(requests, 0) * float(random.choice([0.001, 0.01, 0.04]))).astype(
+            float
+        ),
+        failed=random.poisson(np.maximum(requests, 0) * float(random.choice([0, 0.0003, 0.001]))).astype(
+            float
+        ),
         p50=p50,
         tail=tail,
         gone=np.zeros(minutes, dtype=np.bool_),
@@ -91,7 +95,9 @@ def life(random: np.random.Generator, minutes: int, *, web: bool | None = None) 
 def leak(one: Life) -> None:
     start = one.since(60, 300)
     to = float(one.random.uniform(0.75, 0.98)) * one.memory_limit
-    one.memory[start:] += np.linspace(0, max(to - one.memory[start], 0.2 * one.memory_limit), one.minutes - start)
+    one.memory[start:] += np.linspace(
+        0, max(to - one.memory[start], 0.2 * one.memory_limit), one.minutes - start
+    )
     np.minimum(one.memory, 0.99 * one.memory_limit, out=one.memory)
 
 
@@ -142,7 +148,9 @@ def creeping(one: Life) -> None:
 def slow_share(one: Life) -> None:
     start = one.since(10, 60)
     one.slow["p95"] = np.full(one.minutes, np.nan)
-    one.slow["p95"][start:] = one.random.uniform(4000, 12000) * one.random.lognormal(0, 0.1, one.minutes - start)
+    one.slow["p95"][start:] = one.random.uniform(4000, 12000) * one.random.lognormal(
+        0, 0.1, one.minutes - start
+    )
 
 
 def stalls(one: Life) -> None:
@@ -214,7 +222,9 @@ def high_and_flat(one: Life) -> None:
 
 def growth(one: Life) -> None:
     """More users, more memory, served well."""
-    factor = 1 + float(one.random.uniform(0.4, 1.0)) / (1 + np.exp(-(one.t - 0.6 * one.minutes) / (0.08 * one.minutes)))
+    factor = 1 + float(one.random.uniform(0.4, 1.0)) / (
+        1 + np.exp(-(one.t - 0.6 * one.minutes) / (0.08 * one.minutes))
+    )
     one.requests[:] = np.round(one.requests * factor)
     one.memory[:] = 0.5 * one.memory_limit * (1 + 0.6 * (factor - 1))
     one.memory *= 1 + 0.003 * one.random.standard_normal(one.minutes)
@@ -230,7 +240,9 @@ def deploy(one: Life) -> None:
 
 def scan(one: Life) -> None:
     start, length = one.since(5, 40), int(one.random.integers(5, 25))
-    added = one.random.poisson(float(one.random.uniform(0.5, 3)) * np.median(one.requests), length).astype(float)
+    added = one.random.poisson(float(one.random.uniform(0.5, 3)) * np.median(one.requests), length).astype(
+        float
+    )
     added = added[: one.minutes - start]
     one.refused[start : start + length] += added
     one.requests[start : start + length] += added

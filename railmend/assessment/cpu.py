@@ -93,7 +93,9 @@ def _alone(look: Look, share: Numbers) -> Finding | None:
         return None
     during = bad.copy()
     during[:start] = False
-    return _finding(look, share, during, start, critical=True, felt="it was never so busy before", rule="alone")
+    return _finding(
+        look, share, during, start, critical=True, felt="it was never so busy before", rule="alone"
+    )
 
 
 def _usual(look: Look) -> bool:

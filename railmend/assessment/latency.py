@@ -129,7 +129,10 @@ def _burst(look: Look) -> Finding | None:
     before = [np.sort(values[: -look.recent][past]) for values in (p50, p95)]
     typical = [float(values[(len(values) - 1) // 2]) for values in before]
     rare = [float(values[int(RARE * (len(values) - 1))]) for values in before]
-    lines = [[s.burst_ratio * one for one in typical], [max(5 * t, 1.5 * r) for t, r in zip(typical, rare, strict=True)]]
+    lines = [
+        [s.burst_ratio * one for one in typical],
+        [max(5 * t, 1.5 * r) for t, r in zip(typical, rare, strict=True)],
+    ]
     for line50, line95 in lines:
         line95 = max(line95, s.burst_floor_ms)
         now = _unusual(look, known & (p95 >= line95) & (p50 >= line50), past)
@@ -137,12 +140,14 @@ def _burst(look: Look) -> Finding | None:
             continue
         value = median(p95[now])
         sentence = (
-            f"For {look.minutes(int(now.sum())):.0f} of the last {look.minutes(look.recent):.0f} min the p95 of "
-            f"{look.service.name} was {value:.0f} ms or more; {typical[1]:.0f} ms are usual."
+            f"For {look.minutes(int(now.sum())):.0f} of the last {look.minutes(look.recent):.0f} min the p95 "
+            f"of {look.service.name} was {value:.0f} ms or more; {typical[1]:.0f} ms are usual."
         )
         measured = (value, line95, "ms p95")
         start, confidence = int(np.flatnonzero(now)[0]), margin(value, line95)
-        return look.finding(FindingKind.LATENCY, Severity.CRITICAL, measured, start, confidence, "burst", sentence)
+        return look.finding(
+            FindingKind.LATENCY, Severity.CRITICAL, measured, start, confidence, "burst", sentence
+        )
     return None
 
 
@@ -155,7 +160,9 @@ def _unusual(look: Look, bad: Flags, past: Flags) -> Flags | None:
     if now.sum() < least:
         return None
     together = _together(bad, least)
-    single, usually = (float(flags[: -look.recent].sum()) / float(past.sum()) for flags in (bad & ~together, bad))
+    single, usually = (
+        float(flags[: -look.recent].sum()) / float(past.sum()) for flags in (bad & ~together, bad)
+    )
     expected = look.recent * single
     enough = now.sum() >= expected + s.burst_sigmas * np.sqrt(expected) and usually <= s.latency_usual_share
     return now if enough and (together & now).any() else None

@@ -23,7 +23,7 @@ def deployment_failed(look: Look) -> Finding | None:
 
 
 def crash_loop(look: Look) -> Finding | None:
-    """The process dies again and again: gaps and falls of memory, and failing requests where there are any."""
+    """The process dies again and again: gaps and falls of memory, and failing requests, if any."""
     s = look.settings
     if look.service.kind is ServiceKind.CRON or look.service.latest_status == "CRASHED":
         return None
@@ -56,7 +56,10 @@ def crash_loop(look: Look) -> Finding | None:
 
 def restart(look: Look) -> Finding | None:
     """Killed at the memory limit just now, without the rise of a leak before."""
-    if look.memory_limit is None or not (look.memory >= look.settings.memory_near_limit * look.memory_limit).any():
+    if (
+        look.memory_limit is None
+        or not (look.memory >= look.settings.memory_near_limit * look.memory_limit).any()
+    ):
         return None
     index = np.flatnonzero(np.isfinite(look.memory))
     killed = kills(look, falls(look.memory[index], look.settings.collected_fall))

@@ -7,6 +7,7 @@ import numpy as np
 from railmend.assessment.look import Look
 from railmend.assessment.statistics import Numbers
 
+
 @dataclass(frozen=True)
 class Fall:
     """`at`: position of the first low sample; `depth`: share of the peak that was lost."""

@@ -33,7 +33,9 @@ class Look:
         one = self.slice
         named = {"cpu": one.cpu, "memory": one.memory_gb, **one.http, **one.latency}
         points = max(map(len, named.values()))
-        rows = [row if len(row) == points else [*row, *[None] * (points - len(row))] for row in named.values()]
+        rows = [
+            row if len(row) == points else [*row, *[None] * (points - len(row))] for row in named.values()
+        ]
         return dict(zip(named, numbers(rows), strict=True))
 
     @cached_property

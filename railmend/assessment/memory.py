@@ -125,7 +125,9 @@ def _by_traffic(look: Look, index: Steps, values: Numbers, rise: Rise) -> bool:
         return False
     memory, traffic = blocks(values), blocks(look.total[index])
     # Sessions and pools outlive the request that made them: memory lags a little.
-    traffic = np.convolve(np.concatenate([np.repeat(traffic[:1], LAG - 1), traffic]), np.full(LAG, 1 / LAG), "valid")
+    traffic = np.convolve(
+        np.concatenate([np.repeat(traffic[:1], LAG - 1), traffic]), np.full(LAG, 1 / LAG), "valid"
+    )
     end = max(len(memory) // 5, 1)
     grown = median(traffic[-end:]) / max(median(traffic[:end]), 1e-9)
     if grown < rise.last / max(median(memory[:end]), 1e-9):
@@ -155,7 +157,9 @@ def _hours_left(look: Look, rise: Rise) -> float | None:
 
 def _leak(look: Look, rise: Rise, hours: float | None) -> Finding:
     rate = rise.slope * 3600 / look.slice.step_seconds
-    until = f"; its limit of {look.memory_limit:.2f} GB is reached in {_span(hours)}" if hours is not None else ""
+    until = (
+        f"; its limit of {look.memory_limit:.2f} GB is reached in {_span(hours)}" if hours is not None else ""
+    )
     sentence = (
         f"Memory of {look.service.name} rose from {rise.first:.3f} to {rise.last:.3f} GB since "
         f"{look.at(rise.start):%H:%M}, {rate:.2f} GB an hour{until}."
@@ -183,7 +187,10 @@ def _killed(
     if len(life) < MIN_BLOCKS or life[0] > 0.8 * last.peak:
         return None
     slope, share = trend(blocks(index[begins : last.at].astype(np.float64)), blocks(life))
-    again = len(now) >= look.steps(look.settings.lasting_minutes) and trend(blocks(x), blocks(now))[0] > 0.3 * slope
+    again = (
+        len(now) >= look.steps(look.settings.lasting_minutes)
+        and trend(blocks(x), blocks(now))[0] > 0.3 * slope
+    )
     fresh = look.points - int(index[last.at]) <= look.recent
     if share < look.settings.leak_rising_share or not (again or fresh) or values[-1] > 1.05 * last.peak:
         return None
@@ -208,7 +215,7 @@ def _span(hours: float) -> str:
 
 
 def memory_saturation(look: Look) -> Finding | None:
-    """Memory at its limit: it reached it and stays, lies so near that nothing is left, or is about to reach it."""
+    """Memory at its limit: it stays there after a rise, leaves nothing to spare, or is about to get there."""
     least = min(look.settings.surge_share, look.settings.memory_share)
     if look.memory_limit is None or not (look.memory[-look.recent :] >= least * look.memory_limit).any():
         return None
@@ -252,12 +259,16 @@ def _surge(look: Look) -> Finding | None:
     minutes = look.minutes(1) * max(limit - float(newest[-1]), 0.0) / pace if pace > 0 else float("inf")
     if newest[-1] - past.max() < s.surge_rise * limit or minutes > s.surge_minutes:
         return None
-    start = look.points - look.recent + onset(look.memory[-look.recent :] > past.max() + 0.25 * s.surge_rise * limit)
+    start = (
+        look.points
+        - look.recent
+        + onset(look.memory[-look.recent :] > past.max() + 0.25 * s.surge_rise * limit)
+    )
     sentence = (
-        f"Memory of {look.service.name} rose to {newest[-1] / limit:.0%} of its limit of {limit:.2f} GB since "
-        f"{look.at(start):%H:%M}, higher than ever, and meets it in {minutes:.0f} min."
+        f"Memory of {look.service.name} rose to {newest[-1] / limit:.0%} of its limit of {limit:.2f} GB "
+        f"since {look.at(start):%H:%M}, higher than ever, and meets it in {minutes:.0f} min."
     )
     measured = (float(newest[-1]) / limit, s.surge_share, "share of limit")
-    return look.finding(FindingKind.MEMORY_SATURATION, Severity.CRITICAL, measured, start, 0.85, "surge", sentence)
-
-
+    return look.finding(
+        FindingKind.MEMORY_SATURATION, Severity.CRITICAL, measured, start, 0.85, "surge", sentence
+    )

@@ -37,7 +37,7 @@ class AssessmentRules(AssessmentSettings):
             unknown = sorted(set(thresholds) - set(AssessmentSettings.model_fields))
             if unknown:
                 raise ValueError(f"services.{name}: no such threshold: {', '.join(unknown)}")
-            AssessmentSettings(**thresholds)  # type: ignore[arg-type]
+            AssessmentSettings(**thresholds)
         return self
 
     def of(self, service: Service) -> AssessmentSettings:

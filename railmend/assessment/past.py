@@ -1,4 +1,4 @@
-"""What is usual for a service: from its slice before an onset, and from its longer history where there is one."""
+"""What is usual for a service: from its slice before an onset, and from its history if there is one."""
 
 from datetime import timedelta
 

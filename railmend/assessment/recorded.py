@@ -37,6 +37,10 @@ class Recorded(BaseModel):
     latency_ms: dict[str, Series] | None = None
     history: "Recorded | None" = None
 
+    @property
+    def points(self) -> int:
+        return max(len(self.cpu), len(self.memory_gb), *map(len, (self.http or {}).values()), 0)
+
     @classmethod
     def of(cls, id: str, service: Service, one: Slice, history: Slice | None = None) -> Self:
         points = max(len(one.cpu), len(one.memory_gb), *map(len, one.http.values()), 0)

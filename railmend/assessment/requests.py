@@ -115,7 +115,9 @@ def client_errors(look: Look) -> Finding | None:
     expected = float(served.mean()) * steps
     lost = expected - float(look.served[start : last + 1].sum())
     variance = max(float(served.var()), float(served.mean())) * steps * (1 + steps / past)
-    if jump < s.client_jump or lost < max(s.client_lost_share * jump * expected, s.client_sigmas * np.sqrt(variance)):
+    if jump < s.client_jump or lost < max(
+        s.client_lost_share * jump * expected, s.client_sigmas * np.sqrt(variance)
+    ):
         return None
     sentence = (
         f"{refused / total:.0%} of the requests to {look.service.name} were refused with 4xx since "
@@ -165,7 +167,7 @@ def _all_fail(look: Look) -> Finding | None:
 
 
 def _gone(look: Look) -> Finding | None:
-    """Requests and process stopped together; a service that is put to sleep had stopped being asked before."""
+    """Requests and process stopped together; before a service is put to sleep, requests stop."""
     s = look.settings
     steps = np.arange(look.points)
     alive = np.isfinite(look.memory) & (look.memory > 0)
@@ -182,8 +184,8 @@ def _gone(look: Look) -> Finding | None:
     if rate * silent < s.traffic_min_requests or rate * idle > s.idle_requests:
         return None
     sentence = (
-        f"{look.service.name} is down since {look.at(start):%H:%M}: its process stopped, and no requests come "
-        f"where {rate:.1f} a step were usual."
+        f"{look.service.name} is down since {look.at(start):%H:%M}: its process stopped, and no requests "
+        f"come where {rate:.1f} a step were usual."
     )
     measured = (0.0, s.traffic_gone * rate, "requests a step")
     return look.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.95, "gone", sentence)
@@ -243,7 +245,9 @@ def _fallen_to(look: Look, now: int) -> tuple[float, int, Usual | None]:
     lasting = look.points - start >= now and not np.any(newest > usual.least)
     steep = quantile(before[-now:], 0.5) > level + 0.5 * (usual.typical - level)
     enough = usual.least * (look.points - start) >= s.traffic_min_requests
-    if not (lasting and steep and enough) or level > s.traffic_left * min(usual.least, usual_rate(look, start)):
+    if not (lasting and steep and enough) or level > s.traffic_left * min(
+        usual.least, usual_rate(look, start)
+    ):
         return level, 0, None
     return level, start, usual
 
@@ -260,7 +264,7 @@ def _process_gone(look: Look) -> Finding | None:
     missing = cpu < 0
     if np.all(missing[-look.steps(s.silent_minutes) :]):
         bad = missing
-    elif 0 <= float(np.median(cpu[-now:])) and look.cpu_limit:
+    elif float(np.median(cpu[-now:])) >= 0 and look.cpu_limit:
         typical = quantile(before, 0.75)
         bad = (cpu >= 0) & (cpu <= 0.1 * typical)
         if typical < 0.05 * look.cpu_limit or not np.all(bad[-now:] | missing[-now:]):

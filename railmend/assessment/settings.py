@@ -18,7 +18,7 @@ class AssessmentSettings(BaseModel):
     # What decides is the newest stretch; an incident may have ended a little before the end. (field)
     recent_minutes: float = Field(15, gt=0)
     ended_minutes: float = Field(9, gt=0)
-    # A symptom must last this long; shorter ones count only where users are hit hard. (field; SRE: short window)
+    # A symptom must last this long; shorter ones count where users are hit hard. (field; SRE: short window)
     lasting_minutes: float = Field(5, gt=0)
     # Least past of a service that anything can be compared with. (field)
     past_minutes: float = Field(10, gt=0)
@@ -37,7 +37,7 @@ class AssessmentSettings(BaseModel):
     leak_levelled_share: float = Field(0.6, gt=0)
     leak_horizon_hours: float = Field(24, gt=0)
     leak_critical_minutes: float = Field(90, gt=0)
-    # Correlation with traffic that explains a rise; what is left of both after their trends must agree too. (field)
+    # Correlation with traffic that explains a rise; two thirds of it after both trends are taken off. (field)
     leak_traffic_correlation: float = Field(0.9, ge=0, le=1)
     # From here on the kernel kills (USE; cgroup memory.max), and below it a fall is the garbage collector's.
     memory_near_limit: float = Field(0.9, gt=0, le=1)

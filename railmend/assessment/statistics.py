@@ -58,7 +58,8 @@ def blocks(values: Numbers, count: int = MAX_BLOCKS) -> Numbers:
         return values
     rows = np.sort(values[len(values) - kept :].reshape(-1, size), axis=1)  # NaN sorts last
     have = np.isfinite(rows).sum(axis=1)
-    return rows[np.arange(len(rows)), np.maximum(have - 1, 0) // 2]
+    medians: Numbers = rows[np.arange(len(rows)), np.maximum(have - 1, 0) // 2]
+    return medians
 
 
 @cache
@@ -70,7 +71,7 @@ def _pairs(count: int) -> tuple[Steps, Steps]:
 def trend(x: Numbers, y: Numbers) -> tuple[float, float]:
     """Slope (Theil 1950, Sen 1968: the median over all pairs) and the share of pairs that rise.
 
-    The share is Mann-Kendall's statistic rescaled: 0.5 is no trend, 1 is monotone. At most `MAX_BLOCKS` points.
+    The share is Mann-Kendall's statistic rescaled: 0.5 is no trend, 1 monotone. For few points, see `blocks`.
     """
     first, second = _pairs(len(x))
     dx, dy = x[second] - x[first], y[second] - y[first]
@@ -115,4 +116,5 @@ def detrended(values: Numbers) -> Numbers:
     x = np.arange(len(values), dtype=np.float64)
     x -= x.mean()
     slope = float((x * values).sum()) / max(float((x * x).sum()), 1e-9)
-    return values - values.mean() - slope * x
+    left: Numbers = values - values.mean() - slope * x
+    return left

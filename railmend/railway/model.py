@@ -10,8 +10,9 @@ Series = list[float | None]
 class Slice(BaseModel):
     """One service's series over a window, one value per step; None: no sample in that step.
 
-    CPU in vCPU, memory and disk (all volumes together) in GB, `http` requests per step by class ("2xx" to "5xx"), `latency` in
-    milliseconds by percentile ("p50" to "p99"). Empty `http`: no HTTP traffic is measured.
+    CPU in vCPU, memory and disk (all volumes together) in GB, `http` requests per step by class
+    ("2xx" to "5xx"), `latency` in milliseconds by percentile ("p50" to "p99"). Empty `http`: no HTTP traffic
+    is measured.
     """
 
     service_id: str

@@ -71,6 +71,29 @@ def backtest(
 
 
 @app.command()
+def approve(
+    repair: Annotated[str, typer.Argument(help="The repair's workflow ID, from the report or the Web UI.")],
+) -> None:
+    """Let Railmend carry out a plan that waits for a person."""
+    _decide(repair, approved=True, reason="")
+
+
+@app.command()
+def reject(
+    repair: Annotated[str, typer.Argument(help="The repair's workflow ID, from the report or the Web UI.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the repair.")] = "",
+) -> None:
+    """Drop a plan that waits for a person."""
+    _decide(repair, approved=False, reason=reason)
+
+
+def _decide(repair: str, *, approved: bool, reason: str) -> None:
+    from commands.approval import decide
+
+    typer.echo(run("starter.py", decide(repair, approved=approved, reason=reason)))
+
+
+@app.command()
 def demo(
     keep: Annotated[bool, typer.Option(help="Leave everything running to look at, until Ctrl-C.")] = False,
     state: Annotated[Path | None, typer.Option(help="Keep repositories, logs and history here.")] = None,

@@ -14,6 +14,7 @@ from railmend.contracts.scan import (
     Service,
     SuspectsRequest,
 )
+from railmend.diagnosis.culprits import explain
 from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
 from railmend.railway.survey import Survey
@@ -67,6 +68,7 @@ class RailwayActivities:
             suspects=tuple(suspects[:MAX_SUSPECTS]),
             decided=survey.fine,
             findings=tuple(finding for finding in findings if finding.service_id in kept),
+            explained=explain(suspects, findings),
             platform_incident=survey.platform_incident,
             unseen=_bounded(unseen),
         )
@@ -83,7 +85,9 @@ class RailwayActivities:
         history = {one.history.service_id: one.history for one in close}
         rules = self._rules.get(request.environment_id, DEFAULTS)
         findings = _assess(request.services, slices, history, request.environment_id, rules)
-        return Assessment(findings=findings, unseen=_bounded(unseen))
+        return Assessment(
+            findings=findings, explained=explain(request.services, findings), unseen=_bounded(unseen)
+        )
 
 
 def _bounded(unseen: list[str]) -> tuple[str, ...]:

@@ -46,6 +46,10 @@ def scan_request(
         project_id=watched.project_id,
         environment_id=watched.environment_id,
         pull_request_environment=watched.pull_request_environment,
+        service_autonomy={
+            name: one.autonomy for name, one in watched.services.items() if one.autonomy is not None
+        },
+        policy=settings.policy(),
         window_seconds=window_seconds or settings.railmend_window_seconds,
         step_seconds=settings.railmend_step_seconds,
         settle_seconds=settings.railmend_settle_seconds,

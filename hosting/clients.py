@@ -93,9 +93,27 @@ def github(settings: Settings) -> GitHubClient:
 
 
 def model(settings: Settings) -> ModelSettings:
+    """MODEL with its fallbacks."""
     require(settings, "model", "model_api_key")
+    fallbacks = tuple(_model(settings, name) for name in settings.model_fallbacks)
+    return _model(settings, settings.model or "").model_copy(update={"fallbacks": fallbacks})
+
+
+def sceptic(settings: Settings) -> ModelSettings:
+    """SCEPTIC_MODEL, or the same model as diagnoses."""
+    return _model(settings, settings.sceptic_model) if settings.sceptic_model else model(settings)
+
+
+def _model(settings: Settings, name: str) -> ModelSettings:
+    """Address, key and prices belong to MODEL's provider; another one's key is in its own variable."""
+    if name.partition("/")[0] != (settings.model or "").partition("/")[0]:
+        return ModelSettings(model=name)
     return ModelSettings(
-        model=settings.model or "", base_url=settings.model_base_url, api_key=settings.model_api_key
+        model=name,
+        base_url=settings.model_base_url,
+        api_key=settings.model_api_key,
+        input_usd=settings.model_input_usd,
+        output_usd=settings.model_output_usd,
     )
 
 

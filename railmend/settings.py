@@ -21,6 +21,8 @@ from pydantic_settings import (
 )
 
 from railmend.assessment.overrides import AssessmentRules
+from railmend.contracts.ledger import Budget
+from railmend.contracts.policy import Policy
 from railmend.contracts.scan import Autonomy
 from railmend.railway.limits import Limits
 
@@ -42,6 +44,14 @@ class ConfigurationError(Exception):
     """A setting is missing or wrong; the message names it and the next step."""
 
 
+class ServiceSettings(BaseModel):
+    """Where one service differs from its project: a table `[projects.services.NAME]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    autonomy: Autonomy | None = None
+
+
 class ProjectSettings(BaseModel):
     """One environment of one Railway project that Railmend watches: a table `[[projects]]`."""
 
@@ -57,6 +67,9 @@ class ProjectSettings(BaseModel):
         False, description="look at it although Railway made it for a pull request"
     )
     assessment: AssessmentRules = Field(AssessmentRules(), description="laid over the general table")
+    services: dict[str, ServiceSettings] = Field(
+        default_factory=dict, description="by service name, where a service differs"
+    )
 
 
 def config_file() -> Path:
@@ -83,6 +96,12 @@ class Settings(BaseSettings):
     model: str | None = None
     model_base_url: str | None = None
     model_api_key: SecretStr | None = None
+    model_input_usd: float | None = Field(None, ge=0)
+    model_output_usd: float | None = Field(None, ge=0)
+    model_fallbacks: tuple[str, ...] = ()
+    sceptic: bool = True
+    sceptic_model: str | None = None
+    budget: Budget = Budget()
     opencode_bin: Path | None = None
     opencode_url: str | None = None
     opencode_password: SecretStr | None = None
@@ -93,6 +112,8 @@ class Settings(BaseSettings):
     railmend_session_seconds: int = Field(1800, ge=10, le=6 * 3600)
     railmend_session_calls: int = Field(80, ge=1, le=1000)
     railmend_session_usd: float = Field(5.0, ge=0)
+    railmend_diagnosis_usd: float = Field(0.5, ge=0)
+    railmend_approval_days: int = Field(7, ge=1, le=30)
 
     @classmethod
     def settings_customise_sources(
@@ -132,6 +153,15 @@ class Settings(BaseSettings):
         """From the variable that the project names, in the environment or in `.env`."""
         text = os.environ.get(project.token_env) or dotenv_values(ENV_FILE).get(project.token_env)
         return SecretStr(text) if text else None
+
+    def policy(self) -> Policy:
+        return Policy(
+            budget=self.budget,
+            diagnosis_usd=self.railmend_diagnosis_usd,
+            session_usd=self.railmend_session_usd,
+            sceptic=self.sceptic,
+            approval_days=self.railmend_approval_days,
+        )
 
     def missing(self, *names: str) -> list[str]:
         """The environment names of those settings that are not set."""

@@ -3,7 +3,10 @@
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from pydantic import Field
+
 from railmend.contracts.base import Contract
+from railmend.contracts.policy import Policy
 
 
 class Autonomy(StrEnum):
@@ -116,7 +119,12 @@ class ScanRequest(Contract):
     step_seconds: int = 60
     settle_seconds: int = 60
     autonomy: Autonomy = Autonomy.PULL_REQUEST
+    service_autonomy: dict[str, Autonomy] = Field(default_factory=dict)  # by service name, where it differs
     pull_request_environment: bool = False
+    policy: Policy = Policy()
+
+    def autonomy_of(self, service: Service) -> Autonomy:
+        return self.service_autonomy.get(service.name, self.autonomy)
 
 
 class ScreenRequest(Contract):
@@ -138,8 +146,17 @@ class Screening(Contract):
     well: tuple[str, ...] = ()
     asleep: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    explained: tuple["Explained", ...] = ()
     platform_incident: str | None = None
     unseen: tuple[str, ...] = ()
+
+
+class Explained(Contract):
+    """A victim: its trouble comes from a service that it depends on and that is in trouble itself."""
+
+    service_id: str
+    culprit_id: str
+    sentence: str
 
 
 class SuspectsRequest(Contract):
@@ -152,6 +169,7 @@ class Assessment(Contract):
     """Findings of the window. `unseen` says, one sentence each, what could not be measured."""
 
     findings: tuple[Finding, ...]
+    explained: tuple[Explained, ...] = ()
     unseen: tuple[str, ...] = ()
 
 

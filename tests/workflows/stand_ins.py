@@ -10,6 +10,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.ledger import LedgerActivities
 from railmend.contracts.incident import (
+    ChallengeRequest,
+    Decision,
     Diagnosis,
     DiagnosisRequest,
     EvidencePacket,
@@ -34,6 +36,7 @@ from railmend.contracts.repair import (
 )
 from railmend.contracts.scan import (
     Assessment,
+    Explained,
     Finding,
     HealthReport,
     Screening,
@@ -61,6 +64,8 @@ class World:
     decided: bool = False
     hang: bool = False
     broken: frozenset[str] = frozenset()
+    survives: bool = True
+    explained: tuple[Explained, ...] = ()
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
 
@@ -87,7 +92,7 @@ class World:
     @activity.defn
     async def assess_suspects(self, request: SuspectsRequest) -> Assessment:
         self._count()
-        return Assessment(findings=self.findings)
+        return Assessment(findings=self.findings, explained=self.explained)
 
     @activity.defn
     async def finding_facts(self, request: IncidentRequest) -> Facts:
@@ -114,6 +119,18 @@ class World:
         self._count()
         unseen = tuple(sentence for facts in request.facts for sentence in facts.unseen)
         return samples.packet(request.incident.service.name).model_copy(update={"unseen": unseen})
+
+    @activity.defn
+    async def decide(self, request: DiagnosisRequest) -> Decision:
+        self._count()
+        return Decision()
+
+    @activity.defn
+    async def refute(self, request: ChallengeRequest) -> Diagnosis:
+        self._count()
+        if not self.survives:
+            return request.diagnosis.model_copy(update={"verdict": Verdict.UNCLEAR})
+        return request.diagnosis
 
     @activity.defn
     async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
@@ -177,7 +194,6 @@ class World:
             self.deploy_log_facts,
             self.http_log_facts,
             self.build_packet,
-            self.diagnose,
             self.describe_incident,
             self.describe_report,
             self.run_session,
@@ -185,6 +201,9 @@ class World:
             self.commit_and_push,
             self.open_pull_request,
             self.remove_workspace,
+            self.decide,
             ledger.claim,
             ledger.settle,
+            ledger.reserve,
+            ledger.spend,
         ]

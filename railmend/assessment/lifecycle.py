@@ -29,6 +29,9 @@ def crash_loop(look: Look) -> Finding | None:
         return None
     window = min(look.steps(s.loop_minutes), look.points)
     dead = deaths(look, window)
+    if len(dead) < s.loop_restarts:
+        return None
+    dead = reborn_low(look, dead)
     if len(dead) < s.loop_restarts or dead[-1] < look.points - look.recent:
         return None
     if look.has_http:
@@ -37,9 +40,6 @@ def crash_loop(look: Look) -> Finding | None:
             return None
         felt = f" and {failed / total:.0%} of the requests failed"
     else:
-        dead = reborn_low(look, dead)
-        if len(dead) < s.loop_restarts:
-            return None
         felt = ""
     minutes = look.minutes(look.points - dead[0])
     sentence = f"{look.service.name} died {len(dead)} times in the last {minutes:.0f} min{felt}."

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from railmend.assessment.look import Look
-from railmend.assessment.statistics import Numbers
+from railmend.assessment.statistics import Numbers, median
+
+# Noise makes no such fall.
+DEEP = 0.4
+# Samples on both sides of a fall that are compared.
+FEW = 3
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class Fall:
 def falls(values: Numbers, least: float) -> list[Fall]:
     """Every loss of at least this share of the level from one sample to the next; finite values only.
 
-    A fall that goes on over several samples is one.
+    A fall that goes on over several samples is one. One that noise makes is none: the samples after it are lower
+    than those before it.
     """
     index = np.flatnonzero(values[1:] < values[:-1] * (1 - least)) + 1
     if not len(index):
@@ -29,7 +35,18 @@ def falls(values: Numbers, least: float) -> list[Fall]:
     first, last = index[np.concatenate([[True], new])], index[np.concatenate([new, [True]])]
     peaks = values[first - 1]
     depths = 1 - values[last] / peaks
-    return [Fall(*one) for one in zip(last.tolist(), peaks.tolist(), depths.tolist(), strict=True)]
+    return [
+        Fall(at, peak, depth)
+        for start, at, peak, depth in zip(
+            first.tolist(), last.tolist(), peaks.tolist(), depths.tolist(), strict=True
+        )
+        if depth >= DEEP or _lasts(values, start, at, least)
+    ]
+
+
+def _lasts(values: Numbers, first: int, last: int, least: float) -> bool:
+    before, after = values[max(first - FEW, 0) : first], values[last : last + FEW]
+    return median(after) <= median(before) * (1 - 0.7 * least)
 
 
 def kills(look: Look, found: list[Fall]) -> list[Fall]:
@@ -65,8 +82,10 @@ def reborn_low(look: Look, dead: list[int]) -> list[int]:
     low = []
     for at in dead:
         later = memory[at:]
-        later = later[np.isfinite(later)]
+        later = later[later > 0]
         last = float(memory[at - 1])
-        if len(later) and (later[0] < 0.7 * usual or (not np.isfinite(memory[at]) and later[0] < 0.6 * last)):
+        if not len(later):
+            low.append(at)  # not yet back
+        elif later[0] < 0.7 * usual or (not np.isfinite(memory[at]) and later[0] < 0.6 * last):
             low.append(at)
     return low

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from railmend.assessment.look import Look
-from railmend.assessment.statistics import Numbers, median
+from railmend.assessment.statistics import Numbers, median, spread
 
 # Noise makes no such fall.
 DEEP = 0.4
+# Standard deviations of the differences between two samples.
+NOISY = 5
 # Samples on both sides of a fall that are compared.
 FEW = 3
 
@@ -25,9 +27,12 @@ class Fall:
 def falls(values: Numbers, least: float) -> list[Fall]:
     """Every loss of at least this share of the level from one sample to the next; finite values only.
 
-    A fall that goes on over several samples is one. One that noise makes is none: the samples after it are lower
-    than those before it.
+    A fall that goes on over several samples is one. One that noise makes is none: it is no deeper than what
+    lies between any two samples, or the samples after it are not lower than those before it.
     """
+    if len(values) < 2:
+        return []
+    least = max(least, NOISY * spread(np.diff(values)) / max(median(values), 1e-9))
     index = np.flatnonzero(values[1:] < values[:-1] * (1 - least)) + 1
     if not len(index):
         return []

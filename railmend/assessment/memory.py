@@ -24,6 +24,8 @@ from railmend.contracts.scan import Finding, FindingKind, Severity
 # A leak may begin within the slice: the longest of these newest parts that rises throughout tells since when.
 PARTS = (1.0, 2 / 3, 1 / 2, 1 / 3)
 MIN_BLOCKS = 8
+# Share of its slope at which a rise has not ended.
+STILL = 0.3
 LAG = 4
 
 
@@ -100,16 +102,18 @@ def _rise(look: Look, index: Steps, values: Numbers) -> Rise | None:
         noise = spread(y - slope * x)
         if late < s.leak_levelled_share * early or late <= 0 or rise < s.leak_rise_over_noise * noise:
             continue
-        if rise >= _least_rise(look, y) and _still(look, index, values, late):
+        if rise >= _least_rise(look, y) and _still(look, index.astype(np.float64), values, late):
             return Rise(int(index[-kept]), late, share, float(y[0]), float(values[-1]))
     return None
 
 
-def _still(look: Look, index: Steps, values: Numbers, slope: float) -> bool:
-    """Whether it rises in the newest stretch as well."""
-    few = min(look.recent, len(values))
-    newest, _ = trend(*(blocks(series[-few:]) for series in (index.astype(np.float64), values)))
-    return newest >= 0.3 * slope
+def _still(look: Look, x: Numbers, values: Numbers, slope: float) -> bool:
+    """Whether it rises in the newest stretch as well; a longer one where noise would hide it."""
+    few, noise = look.recent, spread(np.diff(values))
+    while few < len(values) // 2 and slope * few < 2 * noise:
+        few *= 2
+    newest, _ = trend(blocks(x[-few:]), blocks(values[-few:]))
+    return newest >= STILL * slope
 
 
 def _least_rise(look: Look, y: Numbers) -> float:

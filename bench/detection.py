@@ -312,12 +312,12 @@ CASES = {
 }
 
 
-def generate(each: int, seed: int = 7) -> Iterator[tuple[Json, Json]]:
-    """Slices and their labels: so many of every case."""
+def generate(each: int, seed: int = 7, lengths: tuple[int, ...] = LENGTHS) -> Iterator[tuple[Json, Json]]:
+    """Slices and their labels: so many of every case, of these lengths in minutes."""
     for place, (name, case) in enumerate(CASES.items()):
         for number in range(each):
             random = np.random.default_rng([seed, place, number])
-            length = int(random.choice([one for one in LENGTHS if one >= case.least]))
+            length = int(random.choice([one for one in lengths if one >= case.least]))
             one = life(random, length, web=case.web)
             while case.dense and float(np.median(one.requests)) < 40:
                 one = life(random, length, web=case.web)

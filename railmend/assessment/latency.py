@@ -13,6 +13,7 @@ from railmend.contracts.scan import Finding, FindingKind, Severity
 BASE_QUANTILE = 0.25
 # Of the past minutes so many are quicker than what is rare.
 RARE = 0.97
+BEYOND_RARE = 1.5
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,9 @@ def _burst(look: Look) -> Finding | None:
     before = [np.sort(values[: -look.recent][past]) for values in (p50, p95)]
     typical = [float(values[(len(values) - 1) // 2]) for values in before]
     rare = [float(values[int(RARE * (len(values) - 1))]) for values in before]
-    lines = [
-        [s.burst_ratio * one for one in typical],
-        [max(5 * t, 1.5 * r) for t, r in zip(typical, rare, strict=True)],
-    ]
-    for line50, line95 in lines:
+    usual = [s.burst_ratio * one for one in typical]
+    extreme = [max(one, BEYOND_RARE * other) for one, other in zip(usual, rare, strict=True)]
+    for line50, line95 in (usual, extreme):
         line95 = max(line95, s.burst_floor_ms)
         now = _unusual(look, known & (p95 >= line95) & (p50 >= line50), past)
         if now is None or _requests(look, now) < s.latency_min_requests or _known_of_old(look, "p95", line95):

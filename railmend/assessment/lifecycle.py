@@ -4,7 +4,7 @@ import numpy as np
 
 from railmend.assessment.lives import deaths, falls, kills, reborn_low
 from railmend.assessment.look import Look, margin
-from railmend.assessment.statistics import blocks, finite, median, trend, wilson
+from railmend.assessment.statistics import blocks, finite, median, numbers, trend, wilson
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 
 FAILED = frozenset({"FAILED", "CRASHED"})
@@ -86,7 +86,7 @@ def restart(look: Look) -> Finding | None:
 def disk_filling(look: Look) -> Finding | None:
     """A volume that is nearly full, or will be within the horizon at its present pace."""
     s = look.settings
-    used, limits = finite(np.array(look.slice.disk_gb, dtype=np.float64)), _positive(look)
+    used, limits = finite(numbers(look.slice.disk_gb)), _positive(look)
     fill, hours, rate = look.service.volume_fill, None, 0.0
     if len(used) and limits is not None:
         fill = float(used[-1]) / limits
@@ -115,6 +115,6 @@ def disk_filling(look: Look) -> Finding | None:
 
 
 def _positive(look: Look) -> float | None:
-    limits = finite(np.array(look.slice.disk_limit_gb, dtype=np.float64))
+    limits = finite(numbers(look.slice.disk_limit_gb))
     limits = limits[limits > 0]
     return median(limits) if len(limits) else None

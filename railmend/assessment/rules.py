@@ -16,6 +16,7 @@ from railmend.assessment.settings import AssessmentSettings
 from railmend.contracts.scan import Finding, FindingKind, Service
 from railmend.railway.model import Slice
 
+DEFAULTS = AssessmentSettings()
 RULES: tuple[Callable[[Look], Finding | None], ...] = (
     crash_loop,
     outage,
@@ -30,6 +31,8 @@ RULES: tuple[Callable[[Look], Finding | None], ...] = (
     disk_filling,
     restart,
 )
+# What can be told of a service of which nothing is measured.
+WITHOUT_SERIES = (deployment_failed, disk_filling)
 FOLLOWS = {
     FindingKind.CRASH_LOOP: {
         FindingKind.OUTAGE,
@@ -62,12 +65,12 @@ def assess(
     if service.asleep:
         return []
     rules = settings if isinstance(settings, AssessmentRules) else None
-    thresholds = rules.of(service) if rules else settings or AssessmentSettings()
+    thresholds = rules.of(service) if rules else settings or DEFAULTS
     look = Look(slice, service, environment_id, thresholds, _known(history))
     findings: list[Finding] = []
     hidden: set[FindingKind] = set()
     with np.errstate(all="ignore"):
-        for rule in RULES:
+        for rule in RULES if look.points else WITHOUT_SERIES:
             found = rule(look)
             if found is not None and found.kind not in hidden:
                 findings.append(found)

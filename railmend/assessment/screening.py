@@ -12,6 +12,7 @@ from railmend.assessment.statistics import finite, median, quantile
 from railmend.contracts.scan import Service
 from railmend.railway.model import Slice
 
+DEFAULTS = AssessmentSettings()
 FAILED = frozenset({"FAILED", "CRASHED"})
 # Share of a deciding threshold at which a service is worth the second look.
 GENEROUS = 0.5
@@ -22,14 +23,16 @@ NEWEST = 4
 
 def suspect(slice: Slice, service: Service, settings: AssessmentSettings | None = None) -> bool:
     """Whether anything about this coarse slice calls for a close look. Never raises for gaps."""
-    s = settings or AssessmentSettings()
+    s = settings or DEFAULTS
     if service.asleep:
         return False
     if service.latest_status in FAILED or (service.volume_fill or 0) >= s.disk_share:
         return True
     look = Look(slice, service, "", s)
     with np.errstate(all="ignore"):
-        return any(sign(look) for sign in (_errors, _refusals, _traffic, _slow, _memory, _cpu))
+        return look.points > 0 and any(
+            sign(look) for sign in (_errors, _refusals, _traffic, _slow, _memory, _cpu)
+        )
 
 
 def _newest(look: Look) -> int:

@@ -163,6 +163,7 @@ def test_a_finding_explains_itself() -> None:
     assert leak.rule == "memory_leak.slope"
     assert "to 0.950 GB" in leak.sentence
     assert "limit of 1.00 GB is reached in 12 min" in leak.sentence
+    assert leak.sentence.endswith("The day before was not there to compare with.")
 
 
 def test_the_onset_is_when_it_began() -> None:

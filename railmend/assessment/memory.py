@@ -26,14 +26,17 @@ PARTS = (1.0, 2 / 3, 1 / 2, 1 / 3)
 MIN_BLOCKS = 8
 # Share of its slope at which a rise has not ended.
 STILL = 0.3
+# Share of the whole rise that the onset may have behind it.
+BEGUN = 0.05
 LAG = 4
 
 
 @dataclass(frozen=True)
 class Rise:
-    """`slope`: GB a step; `share`: of rising pairs; `start`: step at which the rise begins."""
+    """`slope`: GB a step; `share`: of rising pairs; `start`: first step looked at; `onset`: of the rise."""
 
     start: int
+    onset: int
     slope: float
     share: float
     first: float
@@ -103,7 +106,8 @@ def _rise(look: Look, index: Steps, values: Numbers) -> Rise | None:
         if late < s.leak_levelled_share * early or late <= 0 or rise < s.leak_rise_over_noise * noise:
             continue
         if rise >= _least_rise(look, y) and _still(look, index.astype(np.float64), values, late):
-            return Rise(int(index[-kept]), late, share, float(y[0]), float(values[-1]))
+            begun = int(np.flatnonzero(y <= y.min() + BEGUN * (y[-1] - y.min()))[-1])
+            return Rise(int(index[-kept]), int(x[begun]), late, share, float(y[begun]), float(values[-1]))
     return None
 
 
@@ -166,14 +170,14 @@ def _leak(look: Look, rise: Rise, hours: float | None) -> Finding:
     )
     sentence = (
         f"Memory of {look.service.name} rose from {rise.first:.3f} to {rise.last:.3f} GB since "
-        f"{look.at(rise.start):%H:%M}, {rate:.2f} GB an hour{until}."
+        f"{look.at(rise.onset):%H:%M}, {rate:.2f} GB an hour{until}."
     )
     critical = hours is not None and hours * 60 <= look.settings.leak_critical_minutes
     return look.finding(
         FindingKind.MEMORY_LEAK,
         Severity.CRITICAL if critical else Severity.WARNING,
         (rate, 0.0, "GB/h"),
-        rise.start,
+        rise.onset,
         rise.share,
         "slope",
         sentence,

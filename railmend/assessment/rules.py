@@ -41,6 +41,11 @@ COMPARED = frozenset(
         FindingKind.CPU_SATURATION,
     }
 )
+# Memory that may be the effect, and what then is the cause.
+PILES_UP = (
+    (FindingKind.MEMORY_SATURATION, FindingKind.CPU_SATURATION),
+    (FindingKind.MEMORY_LEAK, FindingKind.LATENCY),
+)
 FIRST_DAY = " The day before was not there to compare with."
 # What can be told of a service of which nothing is measured.
 WITHOUT_SERIES = (deployment_failed, disk_filling)
@@ -105,11 +110,16 @@ def _known(history: Slice | None) -> Slice | None:
 
 
 def _root_first(findings: list[Finding], look: Look) -> list[Finding]:
-    """Work that piles up for want of CPU takes memory at once; memory at its limit costs CPU only later."""
-    kinds = [found.kind for found in findings]
-    if FindingKind.MEMORY_SATURATION in kinds and FindingKind.CPU_SATURATION in kinds:
-        memory, cpu = kinds.index(FindingKind.MEMORY_SATURATION), kinds.index(FindingKind.CPU_SATURATION)
-        lasting = timedelta(seconds=look.steps(look.settings.lasting_minutes) * look.slice.step_seconds)
-        if findings[cpu].onset < findings[memory].onset + lasting:
-            findings[memory], findings[cpu] = findings[cpu], findings[memory]
+    """Work that piles up, for want of CPU or behind something slow, takes memory at once.
+
+    Memory at its limit costs CPU and time only later: where it was clearly first, it stays first.
+    """
+    lasting = timedelta(seconds=look.steps(look.settings.lasting_minutes) * look.slice.step_seconds)
+    for memory, cause in PILES_UP:
+        kinds = [found.kind for found in findings]
+        if memory not in kinds or cause not in kinds:
+            continue
+        first, then = kinds.index(memory), kinds.index(cause)
+        if findings[then].onset < findings[first].onset + lasting:
+            findings.insert(first, findings.pop(then))
     return findings

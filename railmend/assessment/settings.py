@@ -61,7 +61,7 @@ class AssessmentSettings(BaseModel):
     cpu_alone_minutes: float = Field(20, gt=0)
     cpu_usual_share: float = Field(0.05, ge=0, le=1)
 
-    # -- requests. Six times the burn of an error budget of 0.1 % asks for someone (SRE, table 5-2).
+    # -- requests. An error budget of 0.1 % that burns six times too fast (SRE: pages).
     error_share: float = Field(0.006, gt=0, le=1)
     # Shares up to this one must also be well above the service's own past. (field)
     error_usual_share: float = Field(0.02, gt=0, le=1)

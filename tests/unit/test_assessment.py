@@ -167,6 +167,9 @@ def test_a_finding_explains_itself() -> None:
 
 
 def test_the_onset_is_when_it_began() -> None:
+    rising = np.concatenate([np.full(100, 0.3), np.linspace(0.3, 0.8, 80)])
+    (leak,) = found(slice_of(memory_gb=noisy(rising, 0.003), memory_limit_gb=LIMIT))
+    assert abs(leak.onset - (samples.NOW - timedelta(minutes=80))) <= timedelta(minutes=10)
     (slow,) = found(slice_of(http=http(flat(500)), latency=latency(since(25, 100, 600))))
     assert slow.onset == samples.NOW - timedelta(minutes=25)
     assert (slow.threshold, slow.unit) == (pytest.approx(250, rel=0.05), "ms p95")
@@ -195,6 +198,14 @@ def test_the_onset_is_when_it_began() -> None:
 )
 def test_severity_follows_what_users_feel(series: dict[str, Any], severity: Severity) -> None:
     assert [finding.severity for finding in found(slice_of(**series))] == [severity]
+
+
+def test_what_piles_up_behind_something_slow_follows_from_it() -> None:
+    slow = {"http": http(flat(500)), "latency": latency(since(60, 100, 3000)), "memory_limit_gb": LIMIT}
+    piled_up = noisy([*[0.2] * 120, *np.linspace(0.2, 0.5, 60)], 0.003)
+    leaked = noisy(np.linspace(0.2, 0.9, POINTS), 0.003)
+    assert kinds(memory_gb=piled_up, **slow) == [M.LATENCY, M.MEMORY_LEAK]
+    assert kinds(memory_gb=leaked, **slow) == [M.MEMORY_LEAK, M.LATENCY]
 
 
 def test_a_warning_must_last_and_a_critical_burst_need_not() -> None:

@@ -134,63 +134,6 @@ def client_errors(look: Look) -> Finding | None:
     )
 
 
-def outage(look: Look) -> Finding | None:
-    """Nothing is served any more: every request fails, or requests and the process are gone together."""
-    if look.has_http:
-        return _all_fail(look) or _gone(look)
-    return _process_gone(look)
-
-
-def _all_fail(look: Look) -> Finding | None:
-    s = look.settings
-    bad = (look.failed >= s.outage_share * look.total) & (look.failed > 0)
-    if np.count_nonzero(bad[-look.recent :]) < look.steps(s.error_min_minutes):
-        return None
-    start, last = onset(bad, look.total > 0), int(np.flatnonzero(bad)[-1])
-    failed, total = float(look.failed[start : last + 1].sum()), float(look.total[start : last + 1].sum())
-    ended = last < look.points - look.steps(s.ended_minutes)
-    if ended or failed < s.outage_requests or failed / total < s.outage_share:
-        return None
-    sentence = (
-        f"{look.service.name} serves nothing: {failed:.0f} of {total:.0f} requests failed with 5xx "
-        f"since {look.at(start):%H:%M}."
-    )
-    return look.finding(
-        FindingKind.OUTAGE,
-        Severity.CRITICAL,
-        (failed / total, s.outage_share, "share of requests"),
-        start,
-        wilson(failed, total)[0],
-        "all_fail",
-        sentence,
-    )
-
-
-def _gone(look: Look) -> Finding | None:
-    """Requests and process stopped together; before a service is put to sleep, requests stop."""
-    s = look.settings
-    steps = np.arange(look.points)
-    alive = np.isfinite(look.memory) & (look.memory > 0)
-    if not alive.any() or not look.total.any():
-        return None
-    stopped, last_request = int(steps[alive][-1]) + 1, int(steps[look.total > 0][-1])
-    start = max(stopped, last_request + 1)
-    silent = look.points - start
-    before = look.total[:stopped][look.sampled[:stopped]]
-    if silent < look.steps(s.lasting_minutes) or len(before) < look.steps(s.traffic_past_minutes):
-        return None
-    rate = float(before.mean())
-    idle = max(stopped - last_request - 1, 0)
-    if rate * silent < s.traffic_min_requests or rate * idle > s.idle_requests:
-        return None
-    sentence = (
-        f"{look.service.name} is down since {look.at(start):%H:%M}: its process stopped, and no requests "
-        f"come where {rate:.1f} a step were usual."
-    )
-    measured = (0.0, s.traffic_gone * rate, "requests a step")
-    return look.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.95, "gone", sentence)
-
-
 def traffic_drop(look: Look) -> Finding | None:
     """Traffic far below the least that was usual."""
     if not look.has_http:
@@ -250,43 +193,3 @@ def _fallen_to(look: Look, now: int) -> tuple[float, int, Usual | None]:
     ):
         return level, 0, None
     return level, start, usual
-
-
-def _process_gone(look: Look) -> Finding | None:
-    """Without HTTP: a process that always worked does nothing any more, or is no longer sampled."""
-    s = look.settings
-    now = min(look.steps(s.lasting_minutes), look.points)
-    cpu = np.where(np.isfinite(look.cpu), look.cpu, -1.0)
-    before = cpu[: -look.recent]
-    before = before[before >= 0]
-    if len(before) < look.steps(s.steady_minutes):
-        return None
-    missing = cpu < 0
-    if np.all(missing[-look.steps(s.silent_minutes) :]):
-        bad = missing
-    elif float(np.median(cpu[-now:])) >= 0 and look.cpu_limit:
-        typical = quantile(before, 0.75)
-        bad = (cpu >= 0) & (cpu <= 0.1 * typical)
-        if typical < 0.05 * look.cpu_limit or not np.all(bad[-now:] | missing[-now:]):
-            return None
-    else:
-        return None
-    start = onset(bad)
-    worked = cpu[:start]
-    worked = worked[worked >= 0]
-    if len(worked) < look.steps(s.steady_minutes) or quantile(worked, 0.05) < 0.4 * quantile(worked, 0.75):
-        return None
-    typical = quantile(worked, 0.5)
-    sentence = (
-        f"{look.service.name} stopped working at {look.at(start):%H:%M}: it used {typical:.2f} vCPU before, "
-        "and none since."
-    )
-    return look.finding(
-        FindingKind.OUTAGE,
-        Severity.CRITICAL,
-        (max(float(np.median(cpu[-now:])), 0.0), 0.1 * typical, "vCPU"),
-        start,
-        0.9,
-        "process_gone",
-        sentence,
-    )

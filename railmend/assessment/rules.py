@@ -10,8 +10,9 @@ from railmend.assessment.latency import latency
 from railmend.assessment.lifecycle import crash_loop, deployment_failed, disk_filling, restart
 from railmend.assessment.look import Look
 from railmend.assessment.memory import memory_leak, memory_saturation
+from railmend.assessment.outage import outage
 from railmend.assessment.overrides import AssessmentRules
-from railmend.assessment.requests import client_errors, error_rate, outage, traffic_drop
+from railmend.assessment.requests import client_errors, error_rate, traffic_drop
 from railmend.assessment.settings import AssessmentSettings
 from railmend.contracts.scan import Finding, FindingKind, Service
 from railmend.railway.model import Slice

@@ -91,9 +91,11 @@ class AssessmentSettings(BaseModel):
     # A process that stops after this many requests failed to come was put to sleep, not lost. (field)
     idle_requests: float = Field(4, gt=0)
     traffic_past_minutes: float = Field(20, gt=0)
-    silent_minutes: float = Field(15, gt=0)
+    # Samples get lost for less than this. (field)
+    silent_minutes: float = Field(10, gt=0)
     # A worker must have worked without a pause for so long before its silence is an outage. (field)
-    steady_minutes: float = Field(60, gt=0)
+    steady_minutes: float = Field(45, gt=0)
+    worker_share: float = Field(0.02, gt=0, le=1)
 
     # -- latency, milliseconds. Nielsen 1993: 100 ms feels instant, 1 s breaks the flow.
     latency_floor_ms: float = Field(100, gt=0)

@@ -18,10 +18,12 @@ from activities.coding import CodingActivities
 from activities.ledger import LedgerActivities
 from activities.logs import EvidenceActivities
 from activities.planning import PlanningActivities, TextActivities
+from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
 from hosting import clients
 from railmend.coding.server import stop_leftovers
+from railmend.providers.status.reader import StatusReader
 from railmend.railway.pool import RailwayPool
 from railmend.settings import Settings
 from workflows.health_scan import HealthScan
@@ -59,10 +61,17 @@ def machine_queue(state_dir: Path) -> str:
     return f"{CODING_QUEUE}-{file.read_text().strip()}"
 
 
-def orchestration(client: Client, settings: Settings, railway: RailwayPool) -> Worker:
+def orchestration(client: Client, settings: Settings, railway: RailwayPool, status: StatusReader) -> Worker:
     rules = {one.environment_id: settings.assessment.over(one.assessment) for one in settings.watched()}
     reading = RailwayActivities(railway, rules)
     evidence = EvidenceActivities(railway)
+    providers = ProviderActivities(
+        railway=railway,
+        network_of=lambda of: of.network,
+        github=clients.github(settings),
+        github_token=settings.github_token.get_secret_value() if settings.github_token else "",
+        status=status,
+    )
     text = TextActivities()
     ledger = LedgerActivities(client, ORCHESTRATION_QUEUE)
     pulls = PullRequestActivities(clients.github(settings))
@@ -78,6 +87,7 @@ def orchestration(client: Client, settings: Settings, railway: RailwayPool) -> W
             evidence.deploy_log_facts,
             evidence.http_log_facts,
             evidence.build_packet,
+            providers.provider_facts,
             text.decide,
             text.describe_incident,
             text.describe_report,
@@ -149,7 +159,9 @@ async def run_until_stopped(
             railway = clients.railway(settings)
             stack.push_async_callback(railway.aclose)
             await clients.check_railway(railway)
-            workers.append(orchestration(client, settings, railway))
+            status = StatusReader(settings.provider_status_urls)
+            stack.push_async_callback(status.aclose)
+            workers.append(orchestration(client, settings, railway, status))
         if Role.PLANNING in roles:
             workers.append(planning(client, settings))
         if Role.CODING in roles:

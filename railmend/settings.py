@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     opencode_bin: Path | None = None
     opencode_url: str | None = None
     opencode_password: SecretStr | None = None
+    provider_status_urls: dict[str, str] = Field(
+        default_factory=dict, description="other addresses of status pages, by provider id"
+    )
     railmend_state_dir: Path = Path(".railmend")
     railmend_window_seconds: int = Field(180 * 60, ge=10, le=30 * 24 * 3600)
     railmend_step_seconds: int = Field(60, ge=1, le=3600)

@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.logs import EvidenceActivities
     from activities.planning import PlanningActivities, TextActivities
+    from activities.providers import ProviderActivities
     from railmend.contracts.incident import (
         CODING_VERDICTS,
         ChallengeRequest,
@@ -39,7 +40,9 @@ class IncidentInvestigation:
             (EvidenceActivities.deploy_log_facts, "deploy logs"),
             (EvidenceActivities.http_log_facts, "HTTP logs"),
         )
-        facts = await asyncio.gather(*(self._facts(source, name, request) for source, name in sources))
+        facts = await asyncio.gather(
+            self._providers(request), *(self._facts(source, name, request) for source, name in sources)
+        )
         packet = await workflow.execute_activity_method(
             EvidenceActivities.build_packet,
             PacketRequest(incident=request, facts=tuple(facts)),
@@ -89,10 +92,24 @@ class IncidentInvestigation:
             **policies.MODEL,
         )
 
+    async def _providers(self, request: IncidentRequest) -> Facts:
+        """Reads the repository, so it may take longer than the other sources; an incident comes first."""
+        return await self._attempt(
+            workflow.execute_activity_method(
+                ProviderActivities.provider_facts, request, summary="providers", **policies.READ
+            ),
+            "providers",
+        )
+
     async def _facts(self, source: Source, name: str, request: IncidentRequest) -> Facts:
         """One source may fail alone: what it could not say is said."""
+        return await self._attempt(
+            workflow.execute_activity_method(source, request, summary=name, **policies.EVIDENCE), name
+        )
+
+    async def _attempt(self, work: Awaitable[Facts], name: str) -> Facts:
         try:
-            return await workflow.execute_activity_method(source, request, summary=name, **policies.EVIDENCE)
+            return await work
         except ActivityError as error:
             reason = getattr(error.cause, "message", None) or str(error.cause or error)
             return Facts(items=(), unseen=(f"The {name} could not be read: {reason}",))

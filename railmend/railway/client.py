@@ -12,6 +12,7 @@ from railmend.railway import parse
 from railmend.railway.actions import Actions
 from railmend.railway.limits import Gate, Limits
 from railmend.railway.model import DeploymentRecord, HttpLogLine, LogLine
+from railmend.railway.network import NetworkReader
 from railmend.railway.reader import PAUSE_SECONDS, Reader
 from railmend.railway.survey import Close, Survey, Surveyor
 from railmend.railway.transport import TokenKind, Transport
@@ -35,7 +36,9 @@ class RailwayClient:
         limits = limits or Limits()
         self.gate = Gate(limits)
         self._transport = Transport(url, token, token_kind, transport, timeout, self.gate)
-        self._surveyor = Surveyor(Reader(self._transport, limits, pause_seconds), limits)
+        reader = Reader(self._transport, limits, pause_seconds)
+        self._surveyor = Surveyor(reader, limits)
+        self.network = NetworkReader(reader)
         self.actions = Actions(self._transport)
 
     async def aclose(self) -> None:

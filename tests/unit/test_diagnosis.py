@@ -69,6 +69,19 @@ async def missing(paths: Sequence[str]) -> list[str]:
     return [path for path in paths if path != "app.py"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "verdict"), [("provider_outage", Verdict.PROVIDER_INCIDENT), ("provider_incident", None)]
+)
+def test_a_provider_that_is_down_explains_its_failing_calls(kind: str, verdict: Verdict | None) -> None:
+    item = EvidenceItem(id="E1", kind=kind, source="status page of Stripe", text="Stripe: major outage")
+    packet = EvidencePacket(service_name="s", items=(item,))
+    decided = decide_by_rule(samples.incident(), packet)
+    assert (decided.verdict if decided else None) == verdict
+    if decided:
+        assert decided.causes[0].evidence == ("E1",)
+        assert "Stripe: major outage" in decided.summary
+
+
 class Model:
     """Answers in turn; the last answer repeats. An int is a status, a dict the JSON of an answer."""
 

@@ -100,6 +100,11 @@ class World:
         return Facts(items=(("finding", "rule", "memory rises"),))
 
     @activity.defn
+    async def provider_facts(self, request: IncidentRequest) -> Facts:
+        self._count()
+        return Facts(items=())
+
+    @activity.defn
     async def deployment_facts(self, request: IncidentRequest) -> Facts:
         self._count()
         return Facts(items=())
@@ -191,6 +196,7 @@ class World:
             self.assess_suspects,
             self.finding_facts,
             self.deployment_facts,
+            self.provider_facts,
             self.deploy_log_facts,
             self.http_log_facts,
             self.build_packet,

@@ -93,7 +93,8 @@ def risen(look: Look, values: Numbers, name: str, floor: float, ratio: float) ->
     if _known_of_old(look, name, line):
         return None
     newest = values[start : last + 1][during]
-    return Rise(start, base, line, median(newest[-look.steps(s.lasting_minutes) :]))
+    level = median(newest[-look.steps(s.lasting_minutes) :])
+    return Rise(start, base, line, level) if level >= line else None
 
 
 def baseline(look: Look, values: Numbers, known: Flags) -> float | None:
@@ -182,10 +183,12 @@ def _absolute(look: Look) -> Finding | None:
     half = look.points // 2
     recent = look.p95[half:]
     recent = recent[np.isfinite(recent)]
-    if len(recent) < s.burst_minutes or float(look.total[half:].sum()) < s.latency_min_requests / 2:
+    if len(recent) < s.burst_minutes:
         return None
     value = median(recent)
-    if value < s.latency_ms:
+    few = float(look.total[half:].sum()) < s.latency_min_requests / 2
+    # Where each request takes that long, there cannot be many.
+    if value < (s.latency_critical_ms if few else s.latency_ms):
         return None
     sentence = f"The slowest 5 % of the requests to {look.service.name} take {value:.0f} ms or longer."
     bad = look.p95 >= s.latency_ms

@@ -102,7 +102,7 @@ def client_errors(look: Look) -> Finding | None:
     start, last = onset(bad, look.total > 0), int(np.flatnonzero(bad)[-1])
     reference = slice(max(start - 2 * recent, 0), start)
     steps, past = last + 1 - start, start - reference.start
-    if last < look.points - look.steps(s.ended_minutes) or past < look.steps(s.past_minutes):
+    if last < look.points - look.steps(s.client_ended_minutes) or past < look.steps(s.past_minutes):
         return None
     refused, total = float(look.refused[start : last + 1].sum()), float(look.total[start : last + 1].sum())
     usual = usual_share(look, "4xx", start)

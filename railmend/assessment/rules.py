@@ -42,10 +42,11 @@ COMPARED = frozenset(
         FindingKind.CPU_SATURATION,
     }
 )
-# Memory that may be the effect, and what then is the cause.
+# What may be the effect (memory of waiting requests, time-outs), and what then is the cause.
 PILES_UP = (
     (FindingKind.MEMORY_SATURATION, FindingKind.CPU_SATURATION),
     (FindingKind.MEMORY_LEAK, FindingKind.LATENCY),
+    (FindingKind.ERROR_RATE, FindingKind.LATENCY),
 )
 FIRST_DAY = " The day before was not there to compare with."
 # What can be told of a service of which nothing is measured.
@@ -111,16 +112,16 @@ def _known(history: Slice | None) -> Slice | None:
 
 
 def _root_first(findings: list[Finding], look: Look) -> list[Finding]:
-    """Work that piles up, for want of CPU or behind something slow, takes memory at once.
+    """Work that piles up, for want of CPU or behind something slow, takes memory at once, and times out.
 
     Memory at its limit costs CPU and time only later: where it was clearly first, it stays first.
     """
     lasting = timedelta(seconds=look.steps(look.settings.lasting_minutes) * look.slice.step_seconds)
-    for memory, cause in PILES_UP:
+    for effect, cause in PILES_UP:
         kinds = [found.kind for found in findings]
-        if memory not in kinds or cause not in kinds:
+        if effect not in kinds or cause not in kinds:
             continue
-        first, then = kinds.index(memory), kinds.index(cause)
+        first, then = kinds.index(effect), kinds.index(cause)
         if findings[then].onset < findings[first].onset + lasting:
             findings.insert(first, findings.pop(then))
     return findings

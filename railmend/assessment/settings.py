@@ -78,8 +78,11 @@ class AssessmentSettings(BaseModel):
     # 4xx: a jump of the share, and successes that are missing. (field)
     client_jump: float = Field(0.1, gt=0, le=1)
     client_min_errors: int = Field(20, ge=1)
-    client_lost_share: float = Field(0.5, gt=0)
-    client_sigmas: float = Field(2.5, gt=0)
+    # Of as many as were refused, so many successes must be missing, beyond their own variation. (field)
+    client_lost_share: float = Field(0.65, gt=0)
+    client_sigmas: float = Field(1.5, gt=0)
+    # Scans end; a client that is refused tries on. (field)
+    client_ended_minutes: float = Field(3, gt=0)
     # Nearly nothing but 5xx is an outage.
     outage_share: float = Field(0.9, gt=0, le=1)
     outage_requests: int = Field(20, ge=1)

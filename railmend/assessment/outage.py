@@ -4,7 +4,10 @@ import numpy as np
 
 from railmend.assessment.look import Look
 from railmend.assessment.statistics import finite, median, onset, quantile, wilson
-from railmend.contracts.scan import Finding, FindingKind, Severity
+from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
+
+# What ends by itself.
+ENDING = frozenset({ServiceKind.CRON, ServiceKind.FUNCTION})
 
 # Shares of the CPU that a worker used: doing nothing, and the least of one that works steadily.
 IDLE, STEADY = 0.1, 0.4
@@ -69,6 +72,8 @@ def _gone(look: Look) -> Finding | None:
 
 def _process_gone(look: Look) -> Finding | None:
     """Without HTTP: a process that was always there is gone, or does nothing any more."""
+    if look.service.kind in ENDING:
+        return None
     return _vanished(look) or _idle(look)
 
 

@@ -32,6 +32,10 @@ def usual_rate(look: Look, step: int) -> float:
     if history is None:
         return float("inf")
     rates = history_counts(history) * look.slice.step_seconds / history.step_seconds
+    # Where the process was not there, as before the first deployment, nothing was usual.
+    memory = numbers(history.memory_gb)[: len(rates)]
+    if np.isfinite(memory).any():
+        rates[: len(memory)][~np.isfinite(memory)] = np.inf
     first = (look.at(step) - DAY - history.start) / timedelta(seconds=history.step_seconds)
     last = (look.at(look.points) - DAY - history.start) / timedelta(seconds=history.step_seconds)
     around = rates[max(int(first) - 1, 0) : max(int(last) + 2, 0)]

@@ -108,7 +108,10 @@ def _first_day(found: Finding) -> Finding:
 
 def _known(history: Slice | None) -> Slice | None:
     """None as well where nothing of the past could be read."""
-    return history if history and (history.http or any(history.cpu) or any(history.memory_gb)) else None
+    if history is None:
+        return None
+    series = (history.cpu, history.memory_gb, *history.http.values())
+    return history if any(value is not None for values in series for value in values) else None
 
 
 def _root_first(findings: list[Finding], look: Look) -> list[Finding]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from railmend.assessment import AssessmentRules, AssessmentSettings, Ignore, assess, suspect
-from railmend.contracts.scan import Finding, FindingKind, Severity
+from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 from railmend.railway.model import Series, Slice
 from tests import samples
 
@@ -242,6 +242,10 @@ def test_what_the_day_before_shows_is_usual() -> None:
     assert found(full_of_memory, history=wave) == []
     assert found(fewer, history=day_before(http={"2xx": [15000.0] * 48}))
     assert found(fewer, history=day_before())
+    young = day_before(memory_gb=[None] * 48, http={"2xx": [None] * 48})
+    assert found(fewer, history=young)
+    half_a_day = {"memory_gb": [None] * 24 + [0.5] * 24, "http": {"2xx": [None] * 24 + [15000.0] * 24}}
+    assert found(fewer, history=day_before(**half_a_day))
 
 
 def test_a_sleeping_service_is_left_in_peace() -> None:
@@ -283,6 +287,11 @@ def test_a_volume_that_fills_up(fill: float | None, disk: Any, severity: Severit
     one = slice_of(disk_gb=[float(v) for v in disk], disk_limit_gb=[10.0])
     findings = assess(one, samples.service(volume_fill=fill), environment_id="env")
     assert [finding.severity for finding in findings] == ([severity] if severity else [])
+
+
+def test_a_cron_job_that_ended_is_no_outage() -> None:
+    ended = slice_of(memory_gb=[0.5] * 165 + [None] * 15)
+    assert assess(ended, samples.service(kind=ServiceKind.CRON), environment_id="env") == []
 
 
 def test_thresholds_of_ones_own() -> None:

@@ -30,7 +30,7 @@ def falls(values: Numbers, least: float) -> list[Fall]:
     A fall that goes on over several samples is one. One that noise makes is none: it is no deeper than what
     lies between any two samples, or the samples after it are not lower than those before it.
     """
-    if len(values) < 2:
+    if not (values[1:] < values[:-1] * (1 - least)).any():
         return []
     least = max(least, NOISY * spread(np.diff(values)) / max(median(values), 1e-9))
     index = np.flatnonzero(values[1:] < values[:-1] * (1 - least)) + 1

@@ -8,11 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from railmend.assessment.settings import AssessmentSettings
-from railmend.assessment.statistics import Flags, Numbers, finite, median, numbers, zeroed
+from railmend.assessment.statistics import LARGEST, Flags, Numbers, numbers, zeroed
 from railmend.contracts.scan import Finding, FindingKind, Service, Severity
 from railmend.railway.model import Slice
 
-NEWEST_LIMITS = 9
 # Missing steps in a row that are taken for lost samples, not for silence.
 LOST_STEPS = 3
 
@@ -175,7 +174,5 @@ def margin(value: float, threshold: float) -> float:
 
 
 def _limit(series: Sequence[float | None]) -> float | None:
-    """The limit in force: the newest; None where none is known."""
-    limits = finite(numbers(series[-NEWEST_LIMITS:]))
-    limits = limits[limits > 0]
-    return median(limits) if len(limits) else None
+    """The limit in force: the newest that is known."""
+    return next((limit for limit in reversed(series) if limit and 0 < limit < LARGEST), None)

@@ -22,6 +22,8 @@ def outage(look: Look) -> Finding | None:
 
 def _all_fail(look: Look) -> Finding | None:
     s = look.settings
+    if look.failed.sum() < s.outage_requests:
+        return None
     bad = (look.failed >= s.outage_share * look.total) & (look.failed > 0)
     if np.count_nonzero(bad[-look.recent :]) < look.steps(s.error_min_minutes):
         return None

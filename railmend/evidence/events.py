@@ -1,0 +1,232 @@
+"""Rows joined into events: a stack trace arrives line by line, and other lines may stand between them.
+
+One open event for standard output and one for standard error, so that the two do not tear each other's
+traces apart. Works on a stream, holds a few events at a time.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from railmend.evidence import attributes
+from railmend.evidence.severity import Gravity, gravity, level
+
+MAX_LINES = 240
+MAX_WIDTH = 1000
+# Lines of others that may stand inside a trace.
+FOREIGN = 8
+# Of the severities only these are a logger's own word: `error` may be no more than standard error.
+MARKED = {"warn": Gravity.WARNING, "warning": Gravity.WARNING, "fatal": Gravity.FATAL}
+ANSI = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
+
+STARTS = re.compile(
+    r"Traceback \(most recent call last\):|panic: |fatal error: |goroutine \d+ \[|thread '[^']{0,80}' (?:\(\d+\) )?panicked"
+    r"|Unhandled exception|Uncaught |(?:PHP )?Fatal error: |Exception in thread |(?:file://)?/\S+\.[cm]?[jt]sx?:\d+$"
+    r"|\*\* \(|terminate called"
+)
+# What goes on under an open event although it is not indented.
+GOES_ON = re.compile(
+    r"Caused by|Suppressed: |Wrapped by: |During handling of the above|The above exception was the direct"
+    r"|at (?:async )?[\w$.<>\[\]/ @]+\(|Stack trace:|\[stacktrace\]|stack backtrace:|note: |#\d+ |\{main\}|thrown in "
+    r"|created by |goroutine \d+ \[|\[signal |exit status \d|Node\.js v\d|--- End of|\d+ more|\.{3} \d+ "
+    r"|\[SQL: |\[parameters: |\(Background on this error|[}\])]{1,3};?,?$|[\^~]+$"
+)
+# A frame for certain: it belongs to the trace that was open last, whatever came between.
+FRAME = re.compile(
+    r'\s+(?:File "|at |from \S+:\d|\.{3} \d+ |\d+: |\()|\t\S+\.(?:go|s):\d+|#\d+ |Caused by: |\s*\|\s'
+)
+EXCEPTION = re.compile(
+    r"(?:[A-Za-z_$][\w$]*(?:\.|::))*[A-Za-z_$][\w$]*(?:Error|Exception|Throwable|Failure|Fault|Timeout|Interrupt|Exit)\b(?:[:\s(\[]|$)"
+    r"|(?:[a-z_$][\w$]*\.){2,}[A-Z][\w$]*(?:: |$)"
+)
+OPENS = re.compile("|".join((STARTS.pattern, GOES_ON.pattern, EXCEPTION.pattern)))
+PYTHON_END = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
+GO_CALL = re.compile(r"[\w./*()$·\[\]{}-]+\(.*\)$")
+RUBY_FRAME = re.compile(r"\S+\.(?:rb|erb|ru):\d+:in ")
+# Code under a compiler's message: `12 | let x`, `> 3 │ foo`, `  --> src/main.rs`.
+EXCERPT = re.compile(r"[>\s]*\d*\s*[|│]|\s*-->|\s*= (?:note|help)")
+BUILD_BLOCK = re.compile(r"npm (?:error|ERR!|warn)|yarn error|error (?=[A-Z])|\[ERROR\]|\s*│|➤ YN\d+:|E\s{2,}")
+NEXT_JOINS = re.compile(
+    r"thread '[^']{0,80}' (?:\(\d+\) )?panicked at |ERROR in |\* What went wrong:|Failed to compile\.?$"
+    r"|(?:\./)?[\w@./\[\]()-]+\.[cm]?[jt]sx?:\d+:\d+$|Error: Process completed|FAILED |[✘×✖] |.{0,60} failed:$"
+)
+
+
+class LogRow(Protocol):
+    """A line as Railway gives it."""
+
+    @property
+    def timestamp(self) -> datetime: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def attributes(self) -> tuple[tuple[str, str], ...]: ...
+
+
+@dataclass(slots=True)
+class Event:
+    """One thing that happened: its first row's time and place in the stream, and all of its lines."""
+
+    at: datetime
+    position: int
+    lines: list[str]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    marked: Gravity = Gravity.ORDINARY  # by a logger's own severity, not by the stream
+    trace: bool = False
+    complete: bool = False
+    dropped: int = 0
+
+
+def join(rows: Iterable[LogRow], *, build: bool = False) -> Iterator[Event]:
+    """Events in the order in which they end. `build`: blocks of one tool's error lines are one event."""
+    pipes: dict[str, _Pipe] = {}
+    for position, row in enumerate(rows):
+        pipe = pipes.get(row.severity)
+        if pipe is None:
+            pipe = pipes[row.severity] = _Pipe(build, MARKED.get(row.severity, Gravity.ORDINARY))
+        pipe.take(row, position)
+        if pipe.done:
+            yield from pipe.done
+            pipe.done.clear()
+    for pipe in pipes.values():
+        yield from pipe.rest()
+
+
+class _Pipe:
+    """What is open on one output. `torn`: a trace that a line of another event stands in."""
+
+    __slots__ = ("build", "done", "foreign", "marked", "open", "torn")
+
+    def __init__(self, build: bool, marked: Gravity) -> None:
+        self.build = build
+        self.marked = marked
+        self.open: Event | None = None
+        self.torn: Event | None = None
+        self.foreign = 0
+        self.done: list[Event] = []
+
+    def take(self, row: LogRow, position: int) -> None:
+        text = row.message
+        if "\x1b" in text:
+            text = ANSI.sub("", text)
+        if row.attributes or text[:1] == "{":
+            found = attributes.read(text, row.attributes)
+            if found is not None:
+                self._close()
+                self.open = Event(row.timestamp, position, found.lines, found.rest, found.gravity)
+                return
+        for line in text.split("\n") if "\n" in text else (text,):
+            line = line.rstrip()
+            if not line:
+                continue
+            line = line if len(line) <= MAX_WIDTH else f"{line[:MAX_WIDTH]}…"
+            target = _target(self.open, self.torn, line, self.build)
+            if target is not None:
+                _append(target, line)
+                continue
+            self._close()
+            self.open = Event(row.timestamp, position, [line], marked=self.marked)
+            self.open.trace = STARTS.match(line) is not None
+
+    def _close(self) -> None:
+        """The open event ends; a trace is kept a little longer, for lines of others may stand inside it."""
+        event = self.open
+        self.open = None
+        if self.torn is not None:
+            self.foreign += 1
+            if self.foreign > FOREIGN or (event is not None and event.trace):
+                self.done.append(self.torn)
+                self.torn = None
+        if event is None:
+            return
+        if event.trace and not event.complete:
+            self.torn, self.foreign = event, 0
+        else:
+            self.done.append(event)
+
+    def rest(self) -> Iterator[Event]:
+        """What is still open at the end of the stream."""
+        yield from (event for event in (self.torn, self.open) if event is not None)
+
+
+def _target(event: Event | None, torn: Event | None, line: str, build: bool) -> Event | None:
+    """The event that this line goes on with; None: it begins one."""
+    if event is None:
+        return torn if torn is not None and FRAME.match(line) else None
+    indented = line[0] in " \t"
+    if torn is not None and not event.trace and FRAME.match(line):
+        return torn
+    if indented or EXCERPT.match(line):
+        return event
+    if event.trace:
+        return _goes_on(event, line)
+    return event if _heads(event, line, build) else None
+
+
+def _goes_on(event: Event, line: str) -> Event | None:
+    """Under an open trace, for a line that is not indented."""
+    last = event.lines[-1]
+    if GOES_ON.match(line):
+        return event
+    if event.complete:
+        return event if line.startswith("Traceback (") and _chained(last) else None
+    if last[0] in " \t" and _python(event):
+        return event if PYTHON_END.match(line) and level(line) is None else None
+    if line.startswith("Traceback (") and (_chained(last) or len(event.lines) == 1):
+        return event
+    if _go(event) and GO_CALL.match(line):
+        return event
+    if RUBY_FRAME.match(line):
+        return event
+    if NEXT_JOINS.match(last) or (len(event.lines) < 6 and STARTS.match(event.lines[0]) and EXCEPTION.match(line)):
+        return event
+    return None
+
+
+def _heads(event: Event, line: str, build: bool) -> bool:
+    """Whether an event that is no trace yet is what this line continues, or the header of the trace it opens."""
+    head = event.lines[0]
+    last = event.lines[-1]
+    if NEXT_JOINS.match(last):
+        return True
+    if not build and not OPENS.match(line):  # nearly all lines end here
+        return False
+    if build:
+        block = BUILD_BLOCK.match(line)
+        if block and head.startswith(block[0].strip()):
+            return True
+    if STARTS.match(line):
+        # A line that calls itself ordinary is not the header of a trace.
+        return (level(head) or Gravity.ORDINARY) >= Gravity.WARNING or gravity(head) >= Gravity.ERROR
+    if EXCEPTION.match(line) and level(line) is None:
+        return len(event.lines) == 1 and gravity(head) >= Gravity.WARNING and not EXCEPTION.match(head)
+    return bool(GOES_ON.match(line)) and gravity(head) >= Gravity.ERROR
+
+
+def _append(event: Event, line: str) -> None:
+    if not event.trace:
+        event.trace = bool(STARTS.match(line) or FRAME.match(line))
+    elif line[0] not in " \t" and _python(event) and event.lines[-1][0] in " \t" and PYTHON_END.match(line):
+        event.complete = True
+    elif event.complete and GOES_ON.match(line):
+        event.complete = False
+    event.lines.append(line)
+    if len(event.lines) > MAX_LINES:  # the head says what, the end of a chain says why
+        del event.lines[MAX_LINES // 2]
+        event.dropped += 1
+
+
+def _chained(line: str) -> bool:
+    return line.startswith(("During handling of the above", "The above exception was the direct"))
+
+
+def _python(event: Event) -> bool:
+    return any(line.startswith("Traceback (") for line in event.lines[:8]) or '  File "' in event.lines[-1]
+
+
+def _go(event: Event) -> bool:
+    return any(line.startswith(("goroutine ", "panic: ")) for line in event.lines[:6])

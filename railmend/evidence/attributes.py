@@ -8,7 +8,7 @@ from typing import Any
 from railmend.evidence.severity import RANKS, Gravity
 
 MESSAGE = ("msg", "message", "event", "log", "text")
-LEVELS = ("level", "lvl", "severity", "levelname", "log.level", "loglevel")
+LEVELS = ("level", "s", "lvl", "severity", "levelname", "log.level", "loglevel")
 STACKS = ("stack", "stacktrace", "stack_trace", "exc_info", "traceback", "backtrace", "errorverbose")
 ERRORS = ("err.message", "error.message", "exception.message", "exc.message", "error", "err", "exception", "reason", "cause")
 TYPES = ("err.type", "error.type", "exception.type", "err.name", "error.name", "error.kind", "exc.type", "exception.class")

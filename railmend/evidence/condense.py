@@ -155,6 +155,8 @@ class Condenser:
         folded = fold(event.lines)
         grave = _gravity(event, access, folded)
         kind = f"{int(grave)}{access['method'] + access['status'] if access else ''}"
+        if folded.frames:  # the same exception after another header is the same trouble
+            masked = mask(_head(event.lines))
         under = mask(event.lines[1])[:80] if len(event.lines) > 1 and not folded.frames else ""
         template = self._tree.place(masked, f"{kind}{under}", strict=grave >= Gravity.WARNING)
         key = (template.number, folded.own or "")

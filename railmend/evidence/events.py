@@ -23,9 +23,11 @@ ANSI = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 
 STARTS = re.compile(
     r"Traceback \(most recent call last\):|panic: |fatal error: |goroutine \d+ \[|thread '[^']{0,80}' (?:\(\d+\) )?panicked"
-    r"|Unhandled exception|Uncaught |(?:PHP )?Fatal error: |Exception in thread |(?:file://)?/\S+\.[cm]?[jt]sx?:\d+$"
+    r"|Unhandled exception|Uncaught |(?:PHP )?Fatal error: |Exception in thread |(?:(?:file://)?/\S+\.[cm]?[jt]sx?|node:\S+):\d+$"
     r"|\*\* \(|terminate called"
 )
+# Of these the ones that do not say themselves what failed.
+NEEDS_HEAD = re.compile(r"Traceback \(|goroutine \d+ \[|\*\* \(")
 # What goes on under an open event although it is not indented.
 GOES_ON = re.compile(
     r"Caused by|Suppressed: |Wrapped by: |During handling of the above|The above exception was the direct"
@@ -41,10 +43,14 @@ EXCEPTION = re.compile(
     r"(?:[A-Za-z_$][\w$]*(?:\.|::))*[A-Za-z_$][\w$]*(?:Error|Exception|Throwable|Failure|Fault|Timeout|Interrupt|Exit)\b(?:[:\s(\[]|$)"
     r"|(?:[a-z_$][\w$]*\.){2,}[A-Z][\w$]*(?:: |$)"
 )
-OPENS = re.compile("|".join((STARTS.pattern, GOES_ON.pattern, EXCEPTION.pattern)))
 PYTHON_END = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
 GO_CALL = re.compile(r"[\w./*()$·\[\]{}-]+\(.*\)$")
 RUBY_FRAME = re.compile(r"\S+\.(?:rb|erb|ru):\d+:in ")
+OPENS = re.compile("|".join(p.pattern for p in (STARTS, GOES_ON, EXCEPTION, RUBY_FRAME)))
+# Rails puts the id of its request before every line of a trace.
+REQUEST_TAG = re.compile(r"\[[0-9a-f]{8}-[0-9a-f-]{27}\] ?")
+# `info: Category[0]`, whose message stands indented on the next line.
+DOTNET_HEAD = re.compile(r"[a-z]{4}: \S+\[\d+\]$")
 # Code under a compiler's message: `12 | let x`, `> 3 │ foo`, `  --> src/main.rs`.
 EXCERPT = re.compile(r"[>\s]*\d*\s*[|│]|\s*-->|\s*= (?:note|help)")
 BUILD_BLOCK = re.compile(r"npm (?:error|ERR!|warn)|yarn error|error (?=[A-Z])|\[ERROR\]|\s*│|➤ YN\d+:|E\s{2,}")
@@ -121,6 +127,8 @@ class _Pipe:
                 return
         for line in text.split("\n") if "\n" in text else (text,):
             line = line.rstrip()
+            if line[:1] == "[":
+                line = REQUEST_TAG.sub("", line, count=1)
             if not line:
                 continue
             line = line if len(line) <= MAX_WIDTH else f"{line[:MAX_WIDTH]}…"
@@ -158,7 +166,7 @@ def _target(event: Event | None, torn: Event | None, line: str, build: bool) -> 
     if event is None:
         return torn if torn is not None and FRAME.match(line) else None
     indented = line[0] in " \t"
-    if torn is not None and not event.trace and FRAME.match(line):
+    if torn is not None and not event.trace and (FRAME.match(line) or (indented and not DOTNET_HEAD.match(event.lines[0]))):
         return torn
     if indented or EXCERPT.match(line):
         return event
@@ -199,9 +207,11 @@ def _heads(event: Event, line: str, build: bool) -> bool:
         block = BUILD_BLOCK.match(line)
         if block and head.startswith(block[0].strip()):
             return True
-    if STARTS.match(line):
+    if NEEDS_HEAD.match(line) or RUBY_FRAME.match(line):
         # A line that calls itself ordinary is not the header of a trace.
         return (level(head) or Gravity.ORDINARY) >= Gravity.WARNING or gravity(head) >= Gravity.ERROR
+    if STARTS.match(line):
+        return False
     if EXCEPTION.match(line) and level(line) is None:
         return len(event.lines) == 1 and gravity(head) >= Gravity.WARNING and not EXCEPTION.match(head)
     return bool(GOES_ON.match(line)) and gravity(head) >= Gravity.ERROR
@@ -209,7 +219,7 @@ def _heads(event: Event, line: str, build: bool) -> bool:
 
 def _append(event: Event, line: str) -> None:
     if not event.trace:
-        event.trace = bool(STARTS.match(line) or FRAME.match(line))
+        event.trace = bool(STARTS.match(line) or FRAME.match(line) or RUBY_FRAME.match(line))
     elif line[0] not in " \t" and _python(event) and event.lines[-1][0] in " \t" and PYTHON_END.match(line):
         event.complete = True
     elif event.complete and GOES_ON.match(line):

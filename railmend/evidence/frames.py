@@ -139,7 +139,8 @@ def _show(section: Section) -> Iterator[str]:
     frames = _collapsed(section.frames)
     own = [frame for frame in frames if frame.part is Part.APPLICATION]
     if not own:  # the innermost two say at least where it happened
-        own = frames[-2:] if section.innermost_last else frames[:2]
+        single = [frame for frame in frames if frame.many == 1]
+        own = single[-2:] if section.innermost_last else single[:2]
     wanted = own[-MAX_FRAMES:] if section.innermost_last else own[:MAX_FRAMES]
     keep = {id(frame) for frame in wanted}
     skipped = 0

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from railmend.evidence.condense import Group
 
 # Up to here anything that tells something is shown; beyond, only what is grave.
-ENOUGH = 560
+ENOUGH = 800
 TELLING = 14.0
 GRAVE = 58.0
 # No single event takes more than this share of the budget.

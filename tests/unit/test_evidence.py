@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from railmend.contracts.incident import Facts
-from railmend.evidence.condense import condense_http, condense_logs
+from railmend.evidence.condense import condense_logs
+from railmend.evidence.http import condense_http
 from railmend.evidence.packet import number, render
 from railmend.evidence.redact import Redactor, redact
 from railmend.railway.model import HttpLogLine, LogLine

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from railmend.evidence.events import Event, LogRow, join
+from railmend.evidence.events import Event, Joiner, LogRow
 from railmend.evidence.frames import Folded, fold
 from railmend.evidence.ranking import Span, rank
 from railmend.evidence.report import render
@@ -30,7 +30,9 @@ EXCEPTION_LINE = re.compile(r"^\s*(?:Caused by: )?[\w.$:]*(?:Error|Exception)\b|
 
 @dataclass
 class Group:
-    """Events of one template. `before`: how many came before the onset; `variants`: other heads than the example's."""
+    """Events of one template. `before`: how many came before the onset; `latest`: the last one's first line;
+    `variants`: other heads than the example's.
+    """
 
     template: list[str]
     gravity: Gravity
@@ -39,6 +41,7 @@ class Group:
     first: datetime
     last: datetime
     last_position: int
+    latest: str
     count: int = 0
     before: int = 0
     access: bool = False
@@ -48,7 +51,9 @@ class Group:
         """Take over another group's events; the example stays."""
         self.count += other.count
         self.before += other.before
-        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
+        self.first = min(self.first, other.first)
+        if other.last > self.last:
+            self.last, self.latest = other.last, other.latest
         self.last_position = max(self.last_position, other.last_position)
 
 
@@ -65,17 +70,44 @@ class Condensed:
 
 
 class Condenser:
-    """Takes events one by one. `onset`: when the trouble began, where it was measured (else it is estimated)."""
+    """Takes rows page by page, each oldest first.
 
-    def __init__(self, *, onset: datetime | None = None, build: bool = False) -> None:
-        self.span = Span(onset=onset, build=build)
+    `onset`: when the trouble began, where it was measured (else it is estimated). `build`: a build's log, whose
+    end matters most. `hints`: words that make an ordinary line worth showing, such as "heap" where memory grows.
+    """
+
+    def __init__(
+        self, *, onset: datetime | None = None, build: bool = False, hints: tuple[str, ...] = ()
+    ) -> None:
+        self.span = Span(onset=onset, build=build, hints=hints)
+        self._joiner = Joiner(build=build)
         self.forgotten = 0
         self._tree = Tree()
         self._groups: dict[tuple[int, str], Group] = {}
         self._shapes: dict[str, tuple[int, str] | None] = {}
         self._masked: dict[str, tuple[int, str]] = {}
 
-    def add(self, event: Event) -> None:
+    def read(self, rows: Iterable[LogRow]) -> None:
+        for event in self._joiner.feed(rows):
+            self._add(event)
+
+    def result(self, budget_tokens: int) -> Condensed:
+        """The end: what was read within the budget."""
+        for event in self._joiner.rest():
+            self._add(event)
+        rows = self._joiner.rows
+        groups = rank(self._whole(), self.span, rows)
+        text, left_out = render(groups, self.span, rows=rows, forgotten=self.forgotten, budget=budget_tokens)
+        return Condensed(
+            text,
+            rows,
+            len(groups) + self.forgotten,
+            left_out + self.forgotten,
+            self.span.start,
+            self.span.end,
+        )
+
+    def _add(self, event: Event) -> None:
         self.span.see(event.at)
         key = self._key(event)
         group = self._groups.get(key)
@@ -85,18 +117,10 @@ class Condenser:
         group.last_position = max(group.last_position, event.position)
         if event.at < group.first:
             group.first = event.at
-        if event.at > group.last:
-            group.last = event.at
+        if event.at >= group.last:
+            group.last, group.latest = event.at, event.lines[0]
         if self.span.onset is not None and event.at < self.span.onset:
             group.before += 1
-
-    def result(self, budget_tokens: int, rows: int) -> Condensed:
-        groups = rank(self._whole(), self.span, rows)
-        text, left_out = render(groups, self.span, rows=rows, forgotten=self.forgotten, budget=budget_tokens)
-        left_out += self.forgotten
-        return Condensed(
-            text, rows, len(groups) + self.forgotten, left_out, self.span.start, self.span.end
-        )
 
     def _whole(self) -> list[Group]:
         """Events that lost their trace to lines of others are counted with those of their kind that have it."""
@@ -194,6 +218,7 @@ def _group(event: Event, tokens: list[str], folded: Folded | None = None, grave:
         first=event.at,
         last=event.at,
         last_position=event.position,
+        latest=event.lines[0],
     )
 
 
@@ -219,30 +244,9 @@ def condense_logs(
     budget_tokens: int = 1200,
     onset: datetime | None = None,
     build: bool = False,
+    hints: tuple[str, ...] = (),
 ) -> Condensed:
-    """Groups of like events, the telling ones first, one verbatim example each with its trace folded.
-
-    `rows` in the order of time, page by page; `build`: a build's log, whose end matters most.
-    """
-    condenser = Condenser(onset=onset, build=build)
-    counter = _Counter(rows)
-    for event in join(counter, build=build):
-        condenser.add(event)
-    return condenser.result(budget_tokens, counter.count)
-
-
-class _Counter:
-    """Counts what passes."""
-
-    def __init__(self, rows: Iterable[LogRow]) -> None:
-        self._rows = rows
-        self.count = 0
-
-    def __iter__(self) -> "_Counter":
-        self._iterator = iter(self._rows)
-        return self
-
-    def __next__(self) -> LogRow:
-        row = next(self._iterator)
-        self.count += 1
-        return row
+    """Groups of like events, the telling ones first, one verbatim example each with its trace folded."""
+    condenser = Condenser(onset=onset, build=build, hints=hints)
+    condenser.read(rows)
+    return condenser.result(budget_tokens)

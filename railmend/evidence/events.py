@@ -87,19 +87,32 @@ class Event:
     dropped: int = 0
 
 
-def join(rows: Iterable[LogRow], *, build: bool = False) -> Iterator[Event]:
-    """Events in the order in which they end. `build`: blocks of one tool's error lines are one event."""
-    pipes: dict[str, _Pipe] = {}
-    for position, row in enumerate(rows):
-        pipe = pipes.get(row.severity)
-        if pipe is None:
-            pipe = pipes[row.severity] = _Pipe(build, MARKED.get(row.severity, Gravity.ORDINARY))
-        pipe.take(row, position)
-        if pipe.done:
-            yield from pipe.done
-            pipe.done.clear()
-    for pipe in pipes.values():
-        yield from pipe.rest()
+class Joiner:
+    """Takes rows page by page. `build`: blocks of one tool's error lines are one event."""
+
+    def __init__(self, *, build: bool = False) -> None:
+        self.rows = 0
+        self._build = build
+        self._pipes: dict[str, _Pipe] = {}
+
+    def feed(self, rows: Iterable[LogRow]) -> Iterator[Event]:
+        """The events that have ended, in that order; call `rest` after the last page."""
+        pipes = self._pipes
+        for row in rows:
+            pipe = pipes.get(row.severity)
+            if pipe is None:
+                pipe = pipes[row.severity] = _Pipe(self._build, MARKED.get(row.severity, Gravity.ORDINARY))
+            pipe.take(row, self.rows)
+            self.rows += 1
+            if pipe.done:
+                yield from pipe.done
+                pipe.done.clear()
+
+    def rest(self) -> Iterator[Event]:
+        """What is still open."""
+        for pipe in self._pipes.values():
+            yield from (event for event in (pipe.torn, pipe.open) if event is not None)
+            pipe.torn = pipe.open = None
 
 
 class _Pipe:
@@ -155,10 +168,6 @@ class _Pipe:
             self.torn, self.foreign = event, 0
         else:
             self.done.append(event)
-
-    def rest(self) -> Iterator[Event]:
-        """What is still open at the end of the stream."""
-        yield from (event for event in (self.torn, self.open) if event is not None)
 
 
 def _target(event: Event | None, torn: Event | None, line: str, build: bool) -> Event | None:

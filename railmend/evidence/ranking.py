@@ -21,6 +21,7 @@ BASE = {
 OWN_TRACE, ANY_TRACE = 28.0, 14.0
 NEW, OLD = 12.0, -15.0
 CONTEXT = 26.0  # rare, and close to the onset
+HINTED = 24.0
 TAIL = 18.0  # among a build's last rows
 MOST_FOR_COUNT = 8.0
 # A group is new when its first event lies past this share of the time that was read.
@@ -35,10 +36,11 @@ NAGGING = ("deprecat", "experimental", "update available", "npm notice", "fund")
 
 @dataclass
 class Span:
-    """The stretch of time that was read. `onset`: as measured, or estimated by `rank`."""
+    """The stretch of time that was read, and what is known of the trouble: its onset, words that hint at it."""
 
     onset: datetime | None = None
     build: bool = False
+    hints: tuple[str, ...] = ()
     start: datetime | None = None
     end: datetime | None = None
 
@@ -68,6 +70,7 @@ def rank(groups: Sequence["Group"], span: Span, rows: int) -> list[Ranked]:
     new = {id(group): _new(group, span) for group in groups}
     for group in groups:
         scores[id(group)] += _novelty(group, span, new=new[id(group)])
+        scores[id(group)] += HINTED if hinted(group, span) else 0.0
         if span.build and rows - group.last_position <= TAIL_ROWS and group.count <= RARE:
             scores[id(group)] += TAIL
     onset = span.onset or _estimate(groups, scores, span)
@@ -75,6 +78,12 @@ def rank(groups: Sequence["Group"], span: Span, rows: int) -> list[Ranked]:
         scores[id(group)] += CONTEXT
     order = sorted(groups, key=lambda group: (-scores[id(group)], -group.count, group.first))
     return [Ranked(group, scores[id(group)], new[id(group)]) for group in order]
+
+
+def hinted(group: "Group", span: Span) -> bool:
+    """Whether the line speaks of what the finding is about."""
+    words = " ".join(group.template).lower()
+    return any(hint in words for hint in span.hints)
 
 
 def _said(group: "Group") -> float:

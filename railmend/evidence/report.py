@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from railmend.evidence.ranking import Ranked, Span
+from railmend.evidence.ranking import Ranked, Span, hinted
 from railmend.evidence.severity import Gravity
 from railmend.evidence.tokens import cut, estimate
 
@@ -79,6 +79,8 @@ def _block(ranked: Ranked, span: Span, most: int) -> str:
         when = f"{when} to {_clock(group.last, span)}"
     new = ", new" if ranked.new and group.count > 1 else ""
     lines = [f"{group.count}x {when}{new}", *group.example.lines]
+    if hinted(group, span) and group.count > 1 and group.latest != group.example.lines[0]:
+        lines.append(f"  the last one: {group.latest[:240]}")  # what grows is seen by both ends
     if group.attributes:
         pairs = " ".join(f"{key}={value}" for key, value in group.attributes.items())
         lines.append(f"  {pairs[:MAX_ATTRIBUTES]}")

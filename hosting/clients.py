@@ -15,12 +15,15 @@ from railmend.coding.session import Limits
 from railmend.diagnosis.model import ModelSettings
 from railmend.publishing.github import GitHubClient
 from railmend.railway.client import RailwayClient
+from railmend.railway.limits import Gate
+from railmend.railway.transport import Transport
 from railmend.settings import Settings
 from workflows.plugin import railmend_plugin
 
 log = structlog.get_logger(__name__)
 
 CONNECT_TRIES = 10
+RAILWAY_TIMEOUT = 30.0
 LOOPBACK = ("http://127.0.0.1", "http://localhost")
 
 
@@ -63,6 +66,19 @@ async def temporal(settings: Settings) -> Client:
 def railway(settings: Settings) -> RailwayClient:
     token = _secret(settings, "railway_token")
     return RailwayClient(settings.railway_api_url, token, settings.railway_token_kind)
+
+
+def railway_transport(settings: Settings, gate: Gate) -> Transport:
+    """For what an investigation asks beside the client, within one limit: `gate` is the client's."""
+    token = _secret(settings, "railway_token")
+    url, kind = settings.railway_api_url, settings.railway_token_kind
+    return Transport(url, token, kind, None, RAILWAY_TIMEOUT, gate)
+
+
+def secrets(settings: Settings) -> tuple[str, ...]:
+    """The values that this process holds: evidence never shows them."""
+    values = (getattr(settings, name) for name in type(settings).model_fields)
+    return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
 
 
 def github(settings: Settings) -> GitHubClient:

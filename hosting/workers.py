@@ -13,13 +13,17 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.coding import CodingActivities
+from activities.deployments import DeploymentActivities
+from activities.evidence import EvidenceActivities
 from activities.ledger import LedgerActivities
-from activities.logs import EvidenceActivities
+from activities.logs import LogActivities
 from activities.planning import PlanningActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
+from activities.repository import RepositoryActivities
 from hosting import clients
 from railmend.coding.server import stop_leftovers
+from railmend.railway.context import Context
 from railmend.settings import Settings
 from workflows.health_scan import HealthScan
 from workflows.incident_investigation import IncidentInvestigation
@@ -50,10 +54,16 @@ def orchestration(client: Client, settings: Settings, stack: AsyncExitStack) -> 
     railway = clients.railway(settings)
     stack.push_async_callback(railway.aclose)
     reading = RailwayActivities(railway)
-    evidence = EvidenceActivities(railway)
+    transport = clients.railway_transport(settings, railway.gate)
+    stack.push_async_callback(transport.aclose)
+    context, github, secrets = Context(transport), clients.github(settings), clients.secrets(settings)
+    evidence = EvidenceActivities()
+    deployments = DeploymentActivities(railway, context, secrets)
+    logs = LogActivities(railway, secrets)
+    repository = RepositoryActivities(github, context, secrets)
     planning = PlanningActivities(clients.model(settings))
     ledger = LedgerActivities(client, ORCHESTRATION_QUEUE)
-    pulls = PullRequestActivities(clients.github(settings))
+    pulls = PullRequestActivities(github)
     return Worker(
         client,
         task_queue=ORCHESTRATION_QUEUE,
@@ -62,10 +72,15 @@ def orchestration(client: Client, settings: Settings, stack: AsyncExitStack) -> 
             reading.screen,
             reading.assess_suspects,
             evidence.finding_facts,
-            evidence.deployment_facts,
-            evidence.deploy_log_facts,
-            evidence.http_log_facts,
             evidence.build_packet,
+            deployments.chart_facts,
+            deployments.deployment_facts,
+            deployments.drift_facts,
+            deployments.state_facts,
+            logs.build_log_facts,
+            logs.deploy_log_facts,
+            logs.http_log_facts,
+            repository.change_facts,
             planning.diagnose,
             planning.describe_incident,
             planning.describe_report,

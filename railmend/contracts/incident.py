@@ -84,7 +84,7 @@ class EvidencePacket(Contract):
 
 
 class Fact(Contract):
-    """One thing that a source found, not numbered yet; `start` and `end`: what stretch of time it speaks of."""
+    """One thing that a source found, not numbered yet. `start`, `end`: the stretch of time it speaks of."""
 
     kind: str
     source: str

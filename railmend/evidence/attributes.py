@@ -10,18 +10,52 @@ from railmend.evidence.severity import RANKS, Gravity
 MESSAGE = ("msg", "message", "event", "log", "text")
 LEVELS = ("level", "s", "lvl", "severity", "levelname", "log.level", "loglevel")
 STACKS = ("stack", "stacktrace", "stack_trace", "exc_info", "traceback", "backtrace", "errorverbose")
-ERRORS = ("err.message", "error.message", "exception.message", "exc.message", "error", "err", "exception", "reason", "cause")
-TYPES = ("err.type", "error.type", "exception.type", "err.name", "error.name", "error.kind", "exc.type", "exception.class")
+ERRORS = (
+    "err.message",
+    "error.message",
+    "exception.message",
+    "exc.message",
+    "error",
+    "err",
+    "exception",
+    "reason",
+    "cause",
+)
+TYPES = (
+    "err.type",
+    "error.type",
+    "exception.type",
+    "err.name",
+    "error.name",
+    "error.kind",
+    "exc.type",
+    "exception.class",
+)
 METHODS = ("req.method", "request.method", "http.method", "http.request.method", "method", "verb")
-PATHS = ("req.url", "request.url", "request.path", "http.url", "http.target", "http.path", "url.path", "url", "path", "uri")
+PATHS = (
+    "req.url",
+    "request.url",
+    "request.path",
+    "http.url",
+    "http.target",
+    "http.path",
+    "url.path",
+    "url",
+    "path",
+    "uri",
+)
 STATUSES = (
     *("res.statuscode", "response.status", "response.statuscode", "http.status_code"),
     *("http.response.status_code", "statuscode", "status_code", "status"),
 )
 # Said elsewhere, or of no use to a diagnosis.
 NOISE = frozenset(
-    "time timestamp ts @timestamp pid hostname host logger v name err.stack reqid requestid request_id traceid trace_id "
-    "spanid span_id req.id caller thread threadname process dd.trace_id dd.span_id responsetime".split()
+    (
+        *("time", "timestamp", "ts", "@timestamp", "pid", "hostname", "host", "logger", "v", "name"),
+        *("err.stack", "reqid", "requestid", "request_id", "traceid", "trace_id", "spanid", "span_id"),
+        *("req.id", "caller", "thread", "threadname", "process", "dd.trace_id", "dd.span_id"),
+        *("responsetime",),
+    )
 )
 MAX_STACK = 120
 MAX_VALUE = 200

@@ -72,8 +72,9 @@ class Condensed:
 class Condenser:
     """Takes rows page by page, each oldest first.
 
-    `onset`: when the trouble began, where it was measured (else it is estimated). `build`: a build's log, whose
-    end matters most. `hints`: words that make an ordinary line worth showing, such as "heap" where memory grows.
+    `onset`: when the trouble began, where it was measured (else it is estimated). `build`: a build's log,
+    whose end matters most. `hints`: words that make an ordinary line worth showing, such as "heap" where
+    memory grows.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class Condenser:
             group.before += 1
 
     def _whole(self) -> list[Group]:
-        """Events that lost their trace to lines of others are counted with those of their kind that have it."""
+        """Events that lost their trace to others' lines are counted with those of their kind that have it."""
         with_trace: dict[int, Group] = {}
         for (number, own), group in self._groups.items():
             known = with_trace.get(number)
@@ -208,7 +209,9 @@ class Condenser:
         self._tree = self._tree.only(frozenset(number for number, _ in self._groups))
 
 
-def _group(event: Event, tokens: list[str], folded: Folded | None = None, grave: Gravity | None = None) -> Group:
+def _group(
+    event: Event, tokens: list[str], folded: Folded | None = None, grave: Gravity | None = None
+) -> Group:
     folded = folded or fold(event.lines)
     return Group(
         template=tokens,

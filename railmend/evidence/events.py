@@ -22,8 +22,10 @@ MARKED = {"warn": Gravity.WARNING, "warning": Gravity.WARNING, "fatal": Gravity.
 ANSI = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 
 STARTS = re.compile(
-    r"Traceback \(most recent call last\):|panic: |fatal error: |goroutine \d+ \[|thread '[^']{0,80}' (?:\(\d+\) )?panicked"
-    r"|Unhandled exception|Uncaught |(?:PHP )?Fatal error: |Exception in thread |(?:(?:file://)?/\S+\.[cm]?[jt]sx?|node:\S+):\d+$"
+    r"Traceback \(most recent call last\):|panic: |fatal error: |goroutine \d+ \["
+    r"|thread '[^']{0,80}' (?:\(\d+\) )?panicked"
+    r"|Unhandled exception|Uncaught |(?:PHP )?Fatal error: |Exception in thread "
+    r"|(?:(?:file://)?/\S+\.[cm]?[jt]sx?|node:\S+):\d+$"
     r"|\*\* \(|terminate called"
 )
 # Of these the ones that do not say themselves what failed.
@@ -31,7 +33,8 @@ NEEDS_HEAD = re.compile(r"Traceback \(|goroutine \d+ \[|\*\* \(")
 # What goes on under an open event although it is not indented.
 GOES_ON = re.compile(
     r"Caused by|Suppressed: |Wrapped by: |During handling of the above|The above exception was the direct"
-    r"|at (?:async )?[\w$.<>\[\]/ @]+\(|Stack trace:|\[stacktrace\]|stack backtrace:|note: |#\d+ |\{main\}|thrown in "
+    r"|at (?:async )?[\w$.<>\[\]/ @]+\(|Stack trace:|\[stacktrace\]|stack backtrace:|note: |#\d+ "
+    r"|\{main\}|thrown in "
     r"|created by |goroutine \d+ \[|\[signal |exit status \d|Node\.js v\d|--- End of|\d+ more|\.{3} \d+ "
     r"|\[SQL: |\[parameters: |\(Background on this error|[}\])]{1,3};?,?$|[\^~]+$"
 )
@@ -53,10 +56,13 @@ REQUEST_TAG = re.compile(r"\[[0-9a-f]{8}-[0-9a-f-]{27}\] ?")
 DOTNET_HEAD = re.compile(r"[a-z]{4}: \S+\[\d+\]$")
 # Code under a compiler's message: `12 | let x`, `> 3 │ foo`, `  --> src/main.rs`.
 EXCERPT = re.compile(r"[>\s]*\d*\s*[|│]|\s*-->|\s*= (?:note|help)")
-BUILD_BLOCK = re.compile(r"npm (?:error|ERR!|warn)|yarn error|error (?=[A-Z])|\[ERROR\]|\s*│|➤ YN\d+:|E\s{2,}")
+BUILD_BLOCK = re.compile(
+    r"npm (?:error|ERR!|warn)|yarn error|error (?=[A-Z])|\[ERROR\]|\s*│|➤ YN\d+:|E\s{2,}"
+)
 NEXT_JOINS = re.compile(
     r"thread '[^']{0,80}' (?:\(\d+\) )?panicked at |ERROR in |\* What went wrong:|Failed to compile\.?$"
-    r"|(?:\./)?[\w@./\[\]()-]+\.[cm]?[jt]sx?:\d+:\d+$|Error: Process completed|FAILED |[✘×✖] |.{0,60} failed:$"
+    r"|(?:\./)?[\w@./\[\]()-]+\.[cm]?[jt]sx?:\d+:\d+$"
+    r"|Error: Process completed|FAILED |[✘×✖] |.{0,60} failed:$"
 )
 
 
@@ -175,7 +181,11 @@ def _target(event: Event | None, torn: Event | None, line: str, build: bool) -> 
     if event is None:
         return torn if torn is not None and FRAME.match(line) else None
     indented = line[0] in " \t"
-    if torn is not None and not event.trace and (FRAME.match(line) or (indented and not DOTNET_HEAD.match(event.lines[0]))):
+    if (
+        torn is not None
+        and not event.trace
+        and (FRAME.match(line) or (indented and not DOTNET_HEAD.match(event.lines[0])))
+    ):
         return torn
     if indented or EXCERPT.match(line):
         return event
@@ -199,13 +209,15 @@ def _goes_on(event: Event, line: str) -> Event | None:
         return event
     if RUBY_FRAME.match(line):
         return event
-    if NEXT_JOINS.match(last) or (len(event.lines) < 6 and STARTS.match(event.lines[0]) and EXCEPTION.match(line)):
+    if NEXT_JOINS.match(last) or (
+        len(event.lines) < 6 and STARTS.match(event.lines[0]) and EXCEPTION.match(line)
+    ):
         return event
     return None
 
 
 def _heads(event: Event, line: str, build: bool) -> bool:
-    """Whether an event that is no trace yet is what this line continues, or the header of the trace it opens."""
+    """Whether this line continues an event that is no trace yet, or opens the trace whose header it is."""
     head = event.lines[0]
     last = event.lines[-1]
     if NEXT_JOINS.match(last):

@@ -11,7 +11,9 @@ MAX_TEXT_LINES = 24  # of what is no frame: messages, compiler output
 MAX_WIDTH = 400
 
 PYTHON = re.compile(r'^[\s|+]*File "(?P<path>[^"]+)", line \d+')
-JVM = re.compile(r"^\s*at (?:[\w.@-]+/(?:[\w.@-]*/)?)?(?P<name>[\w$.<>/-]+)\((?:[^()]*|Native Method)\)(?: ~?\[.*)?$")
+JVM = re.compile(
+    r"^\s*at (?:[\w.@-]+/(?:[\w.@-]*/)?)?(?P<name>[\w$.<>/-]+)\((?:[^()]*|Native Method)\)(?: ~?\[.*)?$"
+)
 NODE = re.compile(
     r"^\s*at (?:async )?(?:[^()]{0,200}\()?(?:file://)?(?P<path>/|node:|[A-Za-z]:\\|\.{1,2}/|webpack|internal/)"
     r"(?P<rest>[^():]{0,300}):\d+"
@@ -54,9 +56,12 @@ LIBRARY_NAME = re.compile(
     r"|^(?:__?rust|rust_|_start|__libc|clone|start_thread|main$|_main$|<unknown>)"
 )
 ELIXIR_LIBRARY = frozenset(
-    "elixir stdlib kernel erts phoenix plug plug_cowboy plug_crypto ecto ecto_sql db_connection postgrex cowboy bandit "
-    "thousand_island telemetry mix ex_unit logger iex gen_stage broadway oban absinthe finch mint tesla jason "
-    "phoenix_live_view phoenix_ecto".split()
+    (
+        *("elixir", "stdlib", "kernel", "erts", "phoenix", "plug", "plug_cowboy", "plug_crypto"),
+        *("ecto", "ecto_sql", "db_connection", "postgrex", "cowboy", "bandit", "thousand_island"),
+        *("telemetry", "mix", "ex_unit", "logger", "iex", "gen_stage", "broadway", "oban", "absinthe"),
+        *("finch", "mint", "tesla", "jason", "phoenix_live_view", "phoenix_ecto"),
+    )
 )
 
 

@@ -72,24 +72,40 @@ class Group:
         return self.count - self.before
 
 
+class HttpCondenser:
+    """Takes rows page by page. `onset`: when the trouble began, to compare the traffic with before."""
+
+    def __init__(self, *, onset: datetime | None = None) -> None:
+        self._onset = onset
+        self._rows = 0
+        self._groups: dict[tuple[str, str, int], Group] = {}
+
+    def read(self, rows: Iterable[HttpRow]) -> None:
+        for row in rows:
+            self._rows += 1
+            key = (row.method, route(row.path), row.status)
+            group = self._groups.get(key)
+            if group is None:
+                if len(self._groups) >= MAX_GROUPS:
+                    key = (row.method, "(other routes)", row.status)
+                new = Group(*key, row.timestamp, row.timestamp, row.path[:MAX_PATH])
+                group = self._groups.setdefault(key, new)
+            group.add(row, before=self._onset is not None and row.timestamp < self._onset)
+
+    def result(self, budget_tokens: int) -> Condensed:
+        """Failing routes first, then slow ones, then those that are refused, then the busiest."""
+        if not self._groups:
+            return Condensed("No request in this stretch of time.", 0, 0, 0)
+        return _render(list(self._groups.values()), self._rows, budget_tokens, self._onset)
+
+
 def condense_http(
     rows: Iterable[HttpRow], *, budget_tokens: int = 600, onset: datetime | None = None
 ) -> Condensed:
-    """Failing routes first, then slow ones, then those that are refused, then the busiest."""
-    groups: dict[tuple[str, str, int], Group] = {}
-    count = 0
-    for row in rows:
-        count += 1
-        key = (row.method, route(row.path), row.status)
-        group = groups.get(key)
-        if group is None:
-            if len(groups) >= MAX_GROUPS:
-                key = (row.method, "(other routes)", row.status)
-            group = groups.setdefault(key, Group(*key, row.timestamp, row.timestamp, row.path[:MAX_PATH]))
-        group.add(row, before=onset is not None and row.timestamp < onset)
-    if not groups:
-        return Condensed("No request in this stretch of time.", 0, 0, 0)
-    return _render(list(groups.values()), count, budget_tokens, onset)
+    """All rows at once."""
+    condenser = HttpCondenser(onset=onset)
+    condenser.read(rows)
+    return condenser.result(budget_tokens)
 
 
 def _chosen(groups: list[Group]) -> list[Group]:
@@ -141,6 +157,6 @@ def _against_before(groups: list[Group], onset: datetime, start: datetime, end: 
     failed_before = sum(g.before for g in groups if g.status >= 500) / minutes[0]
     failed_since = sum(g.since for g in groups if g.status >= 500) / minutes[1]
     return (
-        f"Before the onset at {onset:%H:%M:%S}: {before:.1f} requests a minute, {failed_before:.1f} of them 5xx; "
-        f"since: {since:.1f}, {failed_since:.1f} of them 5xx."
+        f"Before the onset at {onset:%H:%M:%S}: {before:.1f} requests a minute, {failed_before:.1f} of them "
+        f"5xx; since: {since:.1f}, {failed_since:.1f} of them 5xx."
     )

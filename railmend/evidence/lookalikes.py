@@ -5,12 +5,19 @@ import re
 
 # Values that say that there is no secret, or name a type or a state.
 WORDS = frozenset(
-    "none null nil undefined true false yes no empty unset missing required invalid expired redacted hidden masked "
-    "string str bytes int number object text boolean any optional not is was must cannot unknown default ok failed "
-    "error found changeme authentication authenticated verification reset change mismatch incorrect wrong".split()
+    (
+        *("none", "null", "nil", "undefined", "true", "false", "yes", "no", "empty", "unset"),
+        *("missing", "required", "invalid", "expired", "redacted", "hidden", "masked", "string", "str"),
+        *("bytes", "int", "number", "object", "text", "boolean", "any", "optional", "not", "is", "was"),
+        *("must", "cannot", "unknown", "default", "ok", "failed", "error", "found", "changeme"),
+        *("authentication", "authenticated", "verification", "reset", "change", "mismatch"),
+        *("incorrect", "wrong"),
+    )
 )
 # `${TOKEN}`, `$TOKEN`, `%s`, `{token}`, `***`, a placeholder of ours, a call, a subscript, an attribute.
-REFERENCE = re.compile(r"^(?:[$%{<*]|\*{2}|x{4,}$|os\.|env\.|process\.|config\.|self\.|settings\.|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$)")
+REFERENCE = re.compile(
+    r"^(?:[$%{<*]|\*{2}|x{4,}$|os\.|env\.|process\.|config\.|self\.|settings\.|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$)"
+)
 ATTRIBUTE = re.compile(r"^[a-z_][\w]{0,60}(?:\.[a-z_][\w]{0,60}){1,6}$")
 PATH = re.compile(r"^\.{0,2}/[\w./-]*$")
 MEASURE = re.compile(r"^[\d.,]{1,15}(?:ms|s|m|h|d|%|kb|mb|gb|k)?$", re.I)
@@ -18,8 +25,12 @@ UUID = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$", re.I)
 LONG = 16
 # Endings of files and of machines' own names, not of mail domains.
 NO_MAIL = frozenset(
-    "png jpg jpeg gif svg webp ico js ts jsx tsx mjs cjs css scss json html map py go rb java php rs so dll md txt yml "
-    "yaml lock vue toml xml service socket timer target mount internal local localhost localdomain svc".split()
+    (
+        *("png", "jpg", "jpeg", "gif", "svg", "webp", "ico", "js", "ts", "jsx", "tsx", "mjs", "cjs"),
+        *("css", "scss", "json", "html", "map", "py", "go", "rb", "java", "php", "rs", "so", "dll"),
+        *("md", "txt", "yml", "yaml", "lock", "vue", "toml", "xml", "service", "socket", "timer"),
+        *("target", "mount", "internal", "local", "localhost", "localdomain", "svc"),
+    )
 )
 VERSION_BEFORE = re.compile(r"(?:version|release|build|\bv|ver|assembly)[\"']?[ :=]{0,3}$", re.I)
 RESOLVERS = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9"})
@@ -39,7 +50,12 @@ def matched(match: re.Match[str]) -> str:
 def value(match: re.Match[str]) -> bool:
     """Of an assignment to a password: anything that is a literal."""
     text = matched(match)
-    if text.lower().rstrip(".,!") in WORDS or REFERENCE.match(text) or ATTRIBUTE.match(text) or PATH.match(text):
+    if (
+        text.lower().rstrip(".,!") in WORDS
+        or REFERENCE.match(text)
+        or ATTRIBUTE.match(text)
+        or PATH.match(text)
+    ):
         return False
     return len(text) >= 3
 
@@ -73,7 +89,7 @@ def mail(match: re.Match[str]) -> bool:
 
 
 def public_v4(match: re.Match[str]) -> bool:
-    """Private networks and the machine itself tell where a service points; a public address may be a person's."""
+    """A public address may be a person's; private ones and the machine itself tell where a service points."""
     text = match[0]
     if VERSION_BEFORE.search(match.string[max(match.start() - 20, 0) : match.start()]):
         return False

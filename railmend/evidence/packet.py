@@ -32,7 +32,16 @@ OTHER = 600
 TOTAL = 8000
 MAX_UNSEEN = 20
 # Cut first to last when all items together are too much; never below this many tokens each.
-CUT_FIRST = ("past_repair", "architecture", "chart", "deployment", "build_log", "http_log", "change", "deploy_log")
+CUT_FIRST = (
+    "past_repair",
+    "architecture",
+    "chart",
+    "deployment",
+    "build_log",
+    "http_log",
+    "change",
+    "deploy_log",
+)
 LEAST = 250
 PROVIDER_FIRST = "provider_incident"
 
@@ -93,7 +102,9 @@ def _cut(text: str, budget: int) -> str:
 def render(packet: EvidencePacket) -> str:
     """Markdown for the model, the Web UI and the pull request alike."""
     parts = [f"# Evidence for service {inline(packet.service_name)}"]
-    parts += [f"[{item.id}] ({item.kind}) {item.source}{_span(item)}\n{fenced(item.text)}" for item in packet.items]
+    parts += [
+        f"[{item.id}] ({item.kind}) {item.source}{_span(item)}\n{fenced(item.text)}" for item in packet.items
+    ]
     if packet.unseen:
         parts.append("Could not be seen:\n" + "\n".join(f"- {sentence}" for sentence in packet.unseen))
     return "\n\n".join(parts)
@@ -107,7 +118,9 @@ def _span(item: EvidenceItem) -> str:
 
 def canonical(packet: EvidencePacket) -> str:
     """The one JSON form of a packet: keys sorted, no blanks, times in UTC."""
-    return json.dumps(packet.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(
+        packet.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
 
 
 def digest(packet: EvidencePacket) -> str:

@@ -1,8 +1,9 @@
+# ruff: noqa: E501 - one rule a line, to be read as a table
 """The table of what is taken out of text: vendors' tokens, credentials in context, personal data.
 
 Every repeat is bounded, so that a line which was made to be slow is not. A rule is tried only where one of
-its needles (lower case) stands in the text. Sources of the shapes: the vendors' documentation and the rules of
-gitleaks and GitHub's secret scanning.
+its needles (lower case) stands in the text. Sources of the shapes: the vendors' documentation, the rules of
+gitleaks and of GitHub's secret scanning.
 """
 
 import re
@@ -108,7 +109,9 @@ CONTEXT = (
     Rule(
         "cookie",
         ("cookie",),
-        re.compile(r"(?i)\b(?:set-)?cookies?[\"']?\s{0,3}[:=]\s{0,3}[\"']?([^\s\"'=;]{1,100}=[^\r\n\"']{1,4000})"),
+        re.compile(
+            r"(?i)\b(?:set-)?cookies?[\"']?\s{0,3}[:=]\s{0,3}[\"']?([^\s\"'=;]{1,100}=[^\r\n\"']{1,4000})"
+        ),
         1,
     ),
     Rule(
@@ -145,7 +148,9 @@ PERSONAL = (
     Rule(
         "email",
         ("@",),
-        re.compile(r"(?<![\w.%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,5}(?![\w-])"),
+        re.compile(
+            r"(?<![\w.%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,5}(?![\w-])"
+        ),
         0,
         lookalikes.mail,
     ),
@@ -166,14 +171,18 @@ PERSONAL = (
     Rule(
         "card",
         (),
-        re.compile(r"(?<![\w.:-])(?:\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{3,4}|\d{4}[ -]\d{6}[ -]\d{5}|\d{15,16})(?![\w-]|\.\d)"),
+        re.compile(
+            r"(?<![\w.:-])(?:\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{3,4}|\d{4}[ -]\d{6}[ -]\d{5}|\d{15,16})(?![\w-]|\.\d)"
+        ),
         0,
         lookalikes.card,
     ),
     Rule(
         "phone",
         ("+",),
-        re.compile(r"(?<![\w.+/-])\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){1,4}(?![\w-]|\.\d)"),
+        re.compile(
+            r"(?<![\w.+/-])\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){1,4}(?![\w-]|\.\d)"
+        ),
         0,
         lookalikes.phone,
     ),
@@ -181,7 +190,9 @@ PERSONAL = (
     Rule(
         "phone",
         ("phone", "mobile", "msisdn"),
-        re.compile(r"(?i)(?:phone(?:[_-]?number)?|mobile|msisdn)[\"']?\s{0,3}[:=]\s{0,3}[\"']?(\d[\d ().-]{6,20}\d)"),
+        re.compile(
+            r"(?i)(?:phone(?:[_-]?number)?|mobile|msisdn)[\"']?\s{0,3}[:=]\s{0,3}[\"']?(\d[\d ().-]{6,20}\d)"
+        ),
         1,
     ),
 )

@@ -36,7 +36,7 @@ NAGGING = ("deprecat", "experimental", "update available", "npm notice", "fund")
 
 @dataclass
 class Span:
-    """The stretch of time that was read, and what is known of the trouble: its onset, words that hint at it."""
+    """The stretch of time that was read; the onset of the trouble and words that hint at it, where known."""
 
     onset: datetime | None = None
     build: bool = False
@@ -49,6 +49,12 @@ class Span:
             self.start = at
         if self.end is None or at > self.end:
             self.end = at
+
+    def bounds(self) -> tuple[datetime, datetime]:
+        """Raises `ValueError` before the first event was seen."""
+        if self.start is None or self.end is None:
+            raise ValueError("no event was seen")
+        return self.start, self.end
 
     def share(self, at: datetime) -> float:
         """How far into the stretch of time, 0 to 1."""

@@ -18,8 +18,8 @@ MIN_KNOWN = 6
 class Redactor:
     """One secret has one placeholder, such as `<aws-key-1>`, in everything that one redactor sees.
 
-    `known`: values that must not pass whatever they look like. `seal`: a key that several redactors share; they
-    then write `<aws-key:3f2a91c4>`, and `Numbering` makes one numbering of it.
+    `known`: values that must not pass whatever they look like. `seal`: a key that several redactors share;
+    they then write `<aws-key:3f2a91c4>`, and `Numbering` makes one numbering of it.
     """
 
     def __init__(self, known: Sequence[str] = (), seal: str | None = None) -> None:

@@ -29,7 +29,7 @@ def render(
     groups: Sequence[Ranked], span: Span, *, rows: int, forgotten: int, budget: int
 ) -> tuple[str, int]:
     """The text, and how many of the groups are not in it."""
-    if span.start is None or span.end is None:
+    if not groups:
         return "No line in this stretch of time.", 0
     room = max(budget - FRAME_TOKENS, budget // 2)
     blocks: list[str] = []
@@ -58,13 +58,10 @@ def _wanted(ranked: Ranked, used: int, shown: int) -> bool:
 
 
 def _head(span: Span, rows: int, groups: int) -> str:
-    assert span.start is not None and span.end is not None  # noqa: S101 - for the type checker
+    start, end = span.bounds()
     onset = f"; onset {_clock(span.onset, span)}" if span.onset else ""
     many = "1 line" if rows == 1 else f"{rows} lines"
-    return (
-        f"{many}, {groups} kinds of event, {span.start:%Y-%m-%d %H:%M:%S} to "
-        f"{_clock(span.end, span)} UTC{onset}."
-    )
+    return f"{many}, {groups} kinds of event, {start:%Y-%m-%d %H:%M:%S} to {_clock(end, span)} UTC{onset}."
 
 
 def _clock(at: datetime, span: Span) -> str:
@@ -114,7 +111,8 @@ def _tail(rest: Sequence["Group"], forgotten: int, room: int) -> list[str]:
     )[:ORDINARY]
     loud = sum(group.gravity >= Gravity.WARNING for group in rest)
     events = sum(group.count for group in rest)
-    said = f"Left out: {len(rest) + forgotten} kinds of event ({events} events, {loud} of the kinds warnings or errors)."
+    kinds = len(rest) + forgotten
+    said = f"Left out: {kinds} kinds of event, {loud} of them warnings or errors ({events} events)."
     lines = [said]
     if calm:
         lines[0] += " The most frequent:"

@@ -38,9 +38,11 @@ RANKS = {
     **dict.fromkeys(("CRITICAL", "CRIT", "FATAL", "PANIC", "ALERT", "EMERG", "EMERGENCY", "F"), 4),
 }
 FATAL = re.compile(
-    r"(?i)\bpanic(?:ked)?\b|\bfatal\b|out of memory|\boom[- _]?kill|outofmemory|heap limit|cannot allocate memory"
+    r"(?i)\bpanic(?:ked)?\b|\bfatal\b|out of memory|\boom[- _]?kill|outofmemory|heap limit"
+    r"|cannot allocate memory"
     r"|segmentation fault|\bsegfault|\bSIG(?:SEGV|KILL|ABRT|BUS|ILL)\b|core dumped|stack overflow"
-    r"|\buncaught\b|\bunhandled\b|exited with code [1-9]|exit(?:ed)?(?: with)?(?: status| code)?:? [1-9]\d{0,2}\b"
+    r"|\buncaught\b|\bunhandled\b|exited with code [1-9]"
+    r"|exit(?:ed)?(?: with)?(?: status| code)?:? [1-9]\d{0,2}\b"
     r"|crash(?:ed|ing|loop)|terminated unexpectedly|killed\b|address already in use|EADDRINUSE"
     r"|failed to (?:build|compile|solve|start)|build failed|compilation failed|did not complete successfully"
     r"|out of disk|no space left|ENOSPC|deadlock"
@@ -52,26 +54,78 @@ ERROR = re.compile(
     r"|\babort(?:ed|ing)?\b|connection (?:reset|lost|closed)|broken pipe|\btimed?[- ]?out\b|timeout"
     r"|\bexceeded\b|\bunavailable\b|\bconflict\b|\bcorrupt(?:ed|ion)?\b|\bexpired\b|no instances"
     r"|\bsaturated\b|\bexhausted\b|\bunresolved\b|\bunexpected\b|too many\b|does not exist|nil pointer"
-    r"|\bviolat|\bmismatch|\bdisconnected\b|\bunhealthy\b|\blost\b|is not\b.{0,40}\b(?:defined|assignable)|leak)"
+    r"|\bviolat|\bmismatch|\bdisconnected\b|\bunhealthy\b|\blost\b"
+    r"|is not\b.{0,40}\b(?:defined|assignable)|leak)"
 )
 # The word stands there because all is well.
 HARMLESS = re.compile(
-    r"(?i)\b(?:0|no|without|zero) (?:errors?|failures?|failed|warnings?|vulnerabilities|timeouts?|conflicts?)\b"
-    r"|\b(?:errors?|failed|failures|err)[\"']?[=:] ?(?:0|null|nil|none|false|\"\")(?![\w.])|error[_-]?(?:page|handler|log)\b"
+    r"(?i)\b(?:0|no|without|zero) "
+    r"(?:errors?|failures?|failed|warnings?|vulnerabilities|timeouts?|conflicts?)\b"
+    r"|\b(?:errors?|failed|failures|err)[\"']?[=:] ?(?:0|null|nil|none|false|\"\")(?![\w.])"
+    r"|error[_-]?(?:page|handler|log)\b"
 )
 WARNING = re.compile(
     r"(?i)\bwarn(?:ing)?\b|\bretry|\bretrie|\bslow\b|deprecat|\bdegraded\b|\bbackoff\b|\breconnect|\bfallback\b"
-    r"|falling back|\bdropped\b|\bthrottl|rate limit|\bskipp(?:ed|ing)\b|\bstale\b|\bexhaust|high (?:memory|cpu|load)"
+    r"|falling back|\bdropped\b|\bthrottl|rate limit|\bskipp(?:ed|ing)\b|\bstale\b|\bexhaust"
+    r"|high (?:memory|cpu|load)"
 )
 # A line without any of these has no word of the three above; asking for them is ten times as quick.
 STEMS = (
-    *("err", "fail", "exce", "fatal", "panic", "oom", "memory", "segf", "sig", "core", "overflow", "uncaught"),
-    *("unhandled", "exit", "crash", "terminat", "kill", "address", "addrinuse", "successfully", "space", "enospc"),
+    *(
+        "err",
+        "fail",
+        "exce",
+        "fatal",
+        "panic",
+        "oom",
+        "memory",
+        "segf",
+        "sig",
+        "core",
+        "overflow",
+        "uncaught",
+    ),
+    *(
+        "unhandled",
+        "exit",
+        "crash",
+        "terminat",
+        "kill",
+        "address",
+        "addrinuse",
+        "successfully",
+        "space",
+        "enospc",
+    ),
     *("deadlock", "refus", "denied", "unable", "cannot", "can't", "could", "invalid", "undefined", "unreach"),
-    *("not", "no ", "missing", "unauth", "forbid", "reject", "abort", "connection", "pipe", "time", "unavail"),
+    *(
+        "not",
+        "no ",
+        "missing",
+        "unauth",
+        "forbid",
+        "reject",
+        "abort",
+        "connection",
+        "pipe",
+        "time",
+        "unavail",
+    ),
     *("conflict", "corrupt", "expired", "satur", "exhaust", "unresolved", "unexpected", "too many", "nil"),
     *("violat", "mismatch", "disconn", "unhealthy", "lost", "leak", "warn", "retr", "slow", "deprec", "degr"),
-    *("backoff", "fall", "drop", "throttl", "rate limit", "skipp", "stale", "high ", "heap", "disk", "reconn"),
+    *(
+        "backoff",
+        "fall",
+        "drop",
+        "throttl",
+        "rate limit",
+        "skipp",
+        "stale",
+        "high ",
+        "heap",
+        "disk",
+        "reconn",
+    ),
 )
 # An access line that ends in a status: method, path, then the code.
 ACCESS = re.compile(

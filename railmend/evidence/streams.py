@@ -58,9 +58,7 @@ def condense_streams(
         if name == "http":
             text = condense_http(streams[name], budget_tokens=most, onset=onset).text
         else:
-            text = condense_logs(
-                streams[name], budget_tokens=most, onset=onset, build=name == "build"
-            ).text
+            text = condense_logs(streams[name], budget_tokens=most, onset=onset, build=name == "build").text
         part = f"{title}:\n{text}" if title else text
         left -= estimate(part) + 2
         parts.append(part)

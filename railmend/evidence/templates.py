@@ -69,7 +69,7 @@ class Tree:
 
 
 def _alike(known: list[str], tokens: list[str]) -> float:
-    equal = sum(map(eq, known, tokens))
+    equal: int = sum(map(eq, known, tokens))
     return (equal + (known.count(WILDCARD) if WILDCARD in known else 0)) / len(tokens)
 
 

@@ -11,6 +11,7 @@ from github.Repository import Repository
 from pydantic import BaseModel, SecretStr
 
 from railmend.contracts.repair import PullRequest
+from railmend.publishing.compare import Comparison, comparison
 
 TIMEOUT_SECONDS = 15
 SECONDARY_LIMIT_SECONDS = 60.0  # what GitHub asks for where it sends no Retry-After
@@ -83,6 +84,12 @@ class GitHubClient:
 
     def clone_url(self, repository: str) -> str:
         return self._repository(repository).clone_url
+
+    def compare(self, repository: str, base: str, head: str) -> Comparison:
+        """Commits, files and hunks from one commit to another."""
+        repo = self._repository(repository)
+        with _classified(f"Comparison of {base[:12]} with {head[:12]} in {repository}"):
+            return comparison(repo, base, head)
 
     def find_pull_request(self, repository: str, branch: str, base: str) -> Found | None:
         """The newest pull request of this branch, in any state."""

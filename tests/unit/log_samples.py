@@ -1,3 +1,4 @@
+# ruff: noqa: E501, W291 - lines as they are printed
 """Failures as the runtimes and build tools of many languages print them, for the condenser's tests.
 
 Each: a name, the stream, the lines as they arrive, and what must survive in the condensed text.
@@ -17,7 +18,7 @@ SAMPLES = (
     Sample(
         "python-chained",
         "deploy",
-        '''ERROR:app.jobs:job 8812 failed
+        """ERROR:app.jobs:job 8812 failed
 Traceback (most recent call last):
   File "/app/jobs/runner.py", line 41, in run
     result = self.handle(job)
@@ -34,7 +35,7 @@ Traceback (most recent call last):
     rv = job.perform()
   File "/app/jobs/runner.py", line 45, in run
     raise JobFailed(job["id"]) from None
-app.errors.JobFailed: 8812''',
+app.errors.JobFailed: 8812""",
         (r"mail\.py\W{1,4}line 17", r"KeyError: 'welcome-v3'", r"JobFailed: 8812"),
     ),
     Sample(
@@ -150,7 +151,11 @@ Caused by: org.flywaydb.core.internal.command.DbMigrate$FlywayMigrateException: 
 Caused by: org.postgresql.util.PSQLException: ERROR: column "plan" of relation "accounts" already exists
 \tat org.postgresql.core.v3.QueryExecutorImpl.receiveErrorResponse(QueryExecutorImpl.java:2713) ~[postgresql-42.6.0.jar!/:42.6.0]
 \t... 24 common frames omitted""",
-        (r"V12__add_plan\.sql", 'column "plan" of relation "accounts" already exists', r"BillingApplication\.java:14"),
+        (
+            r"V12__add_plan\.sql",
+            'column "plan" of relation "accounts" already exists',
+            r"BillingApplication\.java:14",
+        ),
     ),
     Sample(
         "java-oom",

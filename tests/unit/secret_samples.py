@@ -1,4 +1,4 @@
-"""Made-up secrets by kind, and what looks like one and must stay. Joined at run time, for the scanners' sake."""
+"""Made-up secrets by kind, and what looks like one and must stay. Made at run time: scanners read this."""
 
 import base64
 import random
@@ -37,7 +37,12 @@ SHAPES: dict[str, str] = {
     "groq": "gsk_" + some(ALNUM, 52),
     "hugging face": "hf_" + some(ALNUM, 34),
     "slack bot": "xoxb-" + "123456789012-1234567890123-" + some(ALNUM, 24),
-    "slack webhook": "hooks.slack.com/services/T" + some(UPPER, 8) + "/B" + some(UPPER, 8) + "/" + some(ALNUM, 24),
+    "slack webhook": "hooks.slack.com/services/T"
+    + some(UPPER, 8)
+    + "/B"
+    + some(UPPER, 8)
+    + "/"
+    + some(ALNUM, 24),
     "discord": "MTA" + some(ALNUM, 21) + "." + some(ALNUM, 6) + "." + some(ALNUM, 38),
     "telegram": "110201543:AA" + some(ALNUM, 33),
     "google api": "AIza" + some(ALNUM, 35),
@@ -96,7 +101,10 @@ IN_CONTEXT: dict[str, tuple[str, str]] = {
     "cookie": ("cookie: theme=dark; session={}", some(ALNUM, 40)),
     "set-cookie": ("Set-Cookie: sid={}; Path=/; HttpOnly", some(ALNUM, 40)),
     "one-time code": ("otp={} sent", "482913"),
-    "private key": ("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----", "MIIEpAIBAAKCAQEA" + b64(60)),
+    "private key": (
+        "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----",
+        "MIIEpAIBAAKCAQEA" + b64(60),
+    ),
     "private key in one line": (
         '"private_key": "-----BEGIN PRIVATE KEY-----\\n{}\\n-----END PRIVATE KEY-----\\n"',
         "MIIEvQIBADANBgkq" + b64(60),
@@ -156,7 +164,7 @@ LOOKALIKES = (
     "main.quote({0x95b330, 0x199a0a154f00}, 0x0?)",
     "core::panicking::panic_fmt",
     "std::sync::mpsc::dead::beef",
-    'KeyError: \'STRIPE_SECRET_KEY\'',
+    "KeyError: 'STRIPE_SECRET_KEY'",
     'key = os.environ["STRIPE_SECRET_KEY"]',
     "api_key=os.environ.get('API_KEY')",
     "STRIPE_KEY is not set",
@@ -177,7 +185,7 @@ LOOKALIKES = (
     "error[E0308]: mismatched types",
     "ORA-00942: table or view does not exist",
     "exit code 137",
-    "HTTP/1.1\" 500 Internal Server Error",
+    'HTTP/1.1" 500 Internal Server Error',
     "GET /api/v1/orders/37808/pay 502",
     "CPU 3.71 vCPU of 8, memory 0.512 GB",
     "00:1b:44:11:3a:b7",
@@ -211,6 +219,6 @@ LOOKALIKES = (
     "AKIA is a prefix",
     "eyJ is how a JWT begins",
     "user_id=48151623 plan_id=42",
-    "ETag: W/\"5d-1b8b7530\"",
+    'ETag: W/"5d-1b8b7530"',
     "webpack 5.97.1 compiled with 1 error in 4102 ms",
 )

@@ -165,15 +165,16 @@ class Condenser:
         if access:
             head = f"{head[: access.start('path')]}{route(access['path'])}{access['rest']} {access['status']}"
         masked = mask(head)
+        short = f"{masked}{TELLING.findall(head)}"
         if alone and not access:
-            known = self._masked.get(masked)
+            known = self._masked.get(short)
             if known is not None:
                 return known
         key = self._place(event, masked, access)
         if alone and not access:
             if len(self._masked) >= MAX_SHAPES:
                 self._masked.clear()
-            self._masked[masked] = key
+            self._masked[short] = key
         return key
 
     def _place(self, event: Event, masked: str, access: re.Match[str] | None) -> tuple[int, str]:

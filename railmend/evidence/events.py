@@ -59,10 +59,11 @@ EXCERPT = re.compile(r"[>\s]*\d*\s*[|│]|\s*-->|\s*= (?:note|help)")
 BUILD_BLOCK = re.compile(
     r"npm (?:error|ERR!|warn)|yarn error|error (?=[A-Z])|\[ERROR\]|\s*│|➤ YN\d+:|E\s{2,}"
 )
-NEXT_JOINS = re.compile(
-    r"thread '[^']{0,80}' (?:\(\d+\) )?panicked at |ERROR in |\* What went wrong:|Failed to compile\.?$"
-    r"|(?:\./)?[\w@./\[\]()-]+\.[cm]?[jt]sx?:\d+:\d+$"
-    r"|Error: Process completed|FAILED |[✘×✖] |.{0,60} failed:$"
+NEXT_JOINS = re.compile(r"thread '[^']{0,80}' (?:\(\d+\) )?panicked at ")
+# The same for what build tools print.
+NEXT_JOINS_BUILD = re.compile(
+    r"ERROR in |\* What went wrong:|Failed to compile\.?$|(?:\./)?[\w@./\[\]()-]+\.[cm]?[jt]sx?:\d+:\d+$"
+    r"|FAILED |[✘×✖] |.{0,60} failed:$"
 )
 
 
@@ -220,7 +221,7 @@ def _heads(event: Event, line: str, build: bool) -> bool:
     """Whether this line continues an event that is no trace yet, or opens the trace whose header it is."""
     head = event.lines[0]
     last = event.lines[-1]
-    if NEXT_JOINS.match(last):
+    if NEXT_JOINS.match(last) or (build and NEXT_JOINS_BUILD.match(last)):
         return True
     if not build and not OPENS.match(line):  # nearly all lines end here
         return False

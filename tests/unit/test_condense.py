@@ -191,7 +191,7 @@ def test_pages_read_from_the_newest_back_give_the_same_groups() -> None:
 
 
 def test_memory_is_bounded_by_kinds_not_by_rows() -> None:
-    """Ten thousand lines of ten thousand kinds: no more than the bound is held, and the error is still there."""
+    """Ten thousand lines of as many kinds: only a bounded number is held, and the error is there."""
     words = random.Random(3)  # noqa: S311 - noise
     made: Iterable[Row] = (
         row(n, "ERROR the one that matters" if n == 4000 else "".join(words.choices("abcdefgh ", k=50)))

@@ -1,15 +1,14 @@
-"""How long the pure rooms take: slices assessed and log lines condensed per second."""
+"""How long the pure rooms take: slices assessed per second. Logs stand in `bench.evidence`."""
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 
 from railmend.assessment import assess
 from railmend.contracts.scan import Service, ServiceKind
-from railmend.evidence.condense import condense_logs
-from railmend.railway.model import LogLine, Slice
+from railmend.railway.model import Slice
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SERVICE = Service(service_id="s", name="bench", kind=ServiceKind.WEB)
@@ -39,17 +38,6 @@ def slices(count: int, points: int) -> list[Slice]:
     ]
 
 
-def lines(count: int) -> list[LogLine]:
-    return [
-        LogLine(
-            timestamp=NOW + timedelta(milliseconds=number),
-            severity="info",
-            message=f"request {number} of user {number % 977} took {number % 83} ms",
-        )
-        for number in range(count)
-    ]
-
-
 def best(work: Callable[[], object]) -> float:
     """Seconds of the quickest of a few runs."""
     times = []
@@ -66,7 +54,3 @@ def main() -> None:
         some = slices(200, points)
         seconds = best(lambda some=some: [assess(one, SERVICE, environment_id="e") for one in some])  # type: ignore[misc]
         print(f"{f'assess 200 slices of {points} points':<40}{seconds:>10.3f}{200 / seconds:>14.0f}")
-    for count in (10_000, 100_000):
-        rows = lines(count)
-        seconds = best(lambda rows=rows: condense_logs(rows))  # type: ignore[misc]
-        print(f"{f'condense {count:,} log lines':<40}{seconds:>10.3f}{count / seconds:>14.0f}")

@@ -14,7 +14,9 @@ GENERATED = re.compile(
     r"(?:^|/)(?:package-lock\.json|yarn\.lock|pnpm-lock\.yaml|poetry\.lock|uv\.lock|Cargo\.lock|go\.sum|Gemfile\.lock"
     r"|composer\.lock)$|\.min\.(?:js|css)$|\.(?:map|snap|svg|png|jpe?g|ico|pdf|csv)$|(?:^|/)(?:dist|vendor|node_modules)/"
 )
-ASIDE = re.compile(r"(?:^|/)(?:tests?|spec|__tests__|docs?|\.github)/|[._]test\.|\.spec\.|\.md$|LICENSE$")
+ASIDE = re.compile(
+    r"(?:^|/)(?:tests?|spec|__tests__|docs?|\.github)/|(?:^|/)test_[^/]*$|[._]test\.|\.spec\.|\.md$|LICENSE$"
+)
 CONFIGURATION = re.compile(
     r"(?:^|/)(?:Dockerfile|Procfile|railway\.(?:json|toml)|nixpacks\.toml|\.env[\w.]*)$|\.(?:toml|ya?ml|json)$"
 )

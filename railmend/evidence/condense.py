@@ -22,9 +22,11 @@ MAX_SHAPES = 10_000
 MAX_VARIANTS = 3
 NO_DIGITS = str.maketrans("", "", "0123456789")
 # Numbers that tell two lines of one shape apart: a status, an exit code, a compiler's error number.
+# Each alternative begins with a set of characters, for which the search is quick.
 TELLING = re.compile(
-    r"(?i:exit\w*|code|status|errno)\D{0,12}\d{1,3}\b|\b[A-Z]{1,4}\d{3,5}\b|[\s\"'=:][1-5]\d\d(?![\d.:/])"
+    r"[eEcCs](?:xit\w*|ode|tatus|rrno)\D{0,12}\d{1,3}\b|[A-Z]{1,4}\d{3,5}\b|[\s\"'=:][1-5]\d\d(?![\d.:/])"
 )
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 EXCEPTION_LINE = re.compile(r"^\s*(?:Caused by: )?[\w.$:]*(?:Error|Exception)\b|^panic: |panicked at")
 
 
@@ -85,7 +87,7 @@ class Condenser:
         self.forgotten = 0
         self._tree = Tree()
         self._groups: dict[tuple[int, str], Group] = {}
-        self._shapes: dict[str, tuple[int, str] | None] = {}
+        self._shapes: dict[str, tuple[int, str]] = {}
         self._masked: dict[str, tuple[int, str]] = {}
 
     def read(self, rows: Iterable[LogRow]) -> None:
@@ -140,38 +142,37 @@ class Condenser:
 
     def _key(self, event: Event) -> tuple[int, str]:
         """Which group; two caches spare most lines the tree: by shape, and by the masked line."""
-        alone = len(event.lines) == 1
         line = event.lines[0]
         shape = line.translate(NO_DIGITS)
-        if not alone:
+        if len(event.lines) > 1:
             shape = f"{shape}{hash(''.join(event.lines[1:]).translate(NO_DIGITS))}"
         key = self._shapes.get(shape)
-        if key is None and shape in self._shapes:  # one whose numbers tell
-            shape = f"{shape}{TELLING.findall(line)}"
-            key = self._shapes.get(shape)
-        if key is None:
-            key = self._learn(event, alone=alone)
-            if len(self._shapes) >= MAX_SHAPES:
-                self._shapes.clear()
-            if TELLING.search(line) and shape not in self._shapes:
-                self._shapes[shape] = None
-                shape = f"{shape}{TELLING.findall(line)}"
-            self._shapes[shape] = key
+        if key is not None:
+            return key
+        told = TELLING.findall(line)
+        if told:  # lines of one shape whose numbers tell are known by these too
+            shape = f"{shape}{told}"
+        known = self._shapes.get(shape)
+        if known is not None:
+            return known
+        key = self._learn(event, told)
+        if len(self._shapes) >= MAX_SHAPES:
+            self._shapes.clear()
+        self._shapes[shape] = key
         return key
 
-    def _learn(self, event: Event, *, alone: bool) -> tuple[int, str]:
+    def _learn(self, event: Event, told: list[str]) -> tuple[int, str]:
         head = event.lines[0]
-        access = ACCESS.search(head)
+        access = ACCESS.search(head) if any(method in head for method in METHODS) else None
         if access:
             head = f"{head[: access.start('path')]}{route(access['path'])}{access['rest']} {access['status']}"
         masked = mask(head)
-        short = f"{masked}{TELLING.findall(head)}"
-        if alone and not access:
-            known = self._masked.get(short)
-            if known is not None:
-                return known
-        key = self._place(event, masked, access)
-        if alone and not access:
+        if len(event.lines) > 1:
+            return self._place(event, masked, access)
+        short = f"{masked}{access['status'] if access else told}"
+        key = self._masked.get(short)
+        if key is None:
+            key = self._place(event, masked, access)
             if len(self._masked) >= MAX_SHAPES:
                 self._masked.clear()
             self._masked[short] = key

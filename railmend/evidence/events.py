@@ -49,13 +49,13 @@ EXCEPTION = re.compile(
 PYTHON_END = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
 GO_CALL = re.compile(r"[\w./*()$·\[\]{}-]+\(.*\)$")
 RUBY_FRAME = re.compile(r"\S+\.(?:rb|erb|ru):\d+:in ")
-OPENS = re.compile("|".join(p.pattern for p in (STARTS, GOES_ON, EXCEPTION, RUBY_FRAME)))
+# Code under a compiler's message: `12 | let x`, `> 3 │ foo`, `  --> src/main.rs`.
+EXCERPT = re.compile(r"[>\s]*\d*\s*[|│]|\s*-->|\s*= (?:note|help)")
+OPENS = re.compile("|".join(p.pattern for p in (STARTS, GOES_ON, EXCEPTION, RUBY_FRAME, EXCERPT)))
 # Rails puts the id of its request before every line of a trace.
 REQUEST_TAG = re.compile(r"\[[0-9a-f]{8}-[0-9a-f-]{27}\] ?")
 # `info: Category[0]`, whose message stands indented on the next line.
 DOTNET_HEAD = re.compile(r"[a-z]{4}: \S+\[\d+\]$")
-# Code under a compiler's message: `12 | let x`, `> 3 │ foo`, `  --> src/main.rs`.
-EXCERPT = re.compile(r"[>\s]*\d*\s*[|│]|\s*-->|\s*= (?:note|help)")
 BUILD_BLOCK = re.compile(
     r"npm (?:error|ERR!|warn)|yarn error|error (?=[A-Z])|\[ERROR\]|\s*│|➤ YN\d+:|E\s{2,}"
 )
@@ -152,13 +152,21 @@ class _Pipe:
             if not line:
                 continue
             line = line if len(line) <= MAX_WIDTH else f"{line[:MAX_WIDTH]}…"
-            target = _target(self.open, self.torn, line, self.build)
+            target = None
+            if self._may_continue(line):
+                target = _target(self.open, self.torn, line, self.build)
             if target is not None:
                 _append(target, line)
                 continue
             self._close()
             self.open = Event(row.timestamp, position, [line], marked=self.marked)
             self.open.trace = STARTS.match(line) is not None
+
+    def _may_continue(self, line: str) -> bool:
+        """A quick no for nearly all lines: not indented, not the beginning of a trace, and none is open."""
+        if self.build or line[0] in " \t" or self.torn is not None:
+            return True
+        return (self.open is not None and self.open.trace) or OPENS.match(line) is not None
 
     def _close(self) -> None:
         """The open event ends; a trace is kept a little longer, for lines of others may stand inside it."""
@@ -223,8 +231,6 @@ def _heads(event: Event, line: str, build: bool) -> bool:
     last = event.lines[-1]
     if NEXT_JOINS.match(last) or (build and NEXT_JOINS_BUILD.match(last)):
         return True
-    if not build and not OPENS.match(line):  # nearly all lines end here
-        return False
     if build:
         block = BUILD_BLOCK.match(line)
         if block and head.startswith(block[0].strip()):

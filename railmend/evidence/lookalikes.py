@@ -42,9 +42,21 @@ PUBLIC_V6 = ipaddress.ip_network("2000::/3")
 CARDS = re.compile(r"^(?:4\d{15}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|6(?:011|4[4-9]\d|5\d\d)\d{12})$")
 
 
+def span(match: re.Match[str]) -> tuple[int, int]:
+    """Where the secret stands: the one group that took part, or the whole match."""
+    groups = (number for number in range(1, (match.lastindex or 0) + 1) if match[number] is not None)
+    return match.span(next(groups, 0))
+
+
 def matched(match: re.Match[str]) -> str:
-    """The value of a rule whose value may stand in one of several groups."""
-    return next((group for group in match.groups() if group is not None), match[0])
+    start, end = span(match)
+    return match.string[start:end]
+
+
+def apart(match: re.Match[str]) -> bool:
+    """Of a token with a prefix: it does not begin inside a word."""
+    before = match.string[match.start() - 1 : match.start()]
+    return not (before.isalnum() or before == "_")
 
 
 def value(match: re.Match[str]) -> bool:

@@ -15,18 +15,18 @@ from railmend.evidence import lookalikes
 
 @dataclass(frozen=True)
 class Rule:
-    """`group`: the part that is replaced. `secret`: tells a hit from a look-alike, given the whole match."""
+    """`secret`: tells a hit from a look-alike. `in_context`: only the one group that matched is replaced."""
 
     kind: str
     needles: tuple[str, ...]
     pattern: re.Pattern[str]
-    group: int = 0
+    in_context: bool = False
     secret: Callable[[re.Match[str]], bool] | None = None
 
 
 def _token(kind: str, needles: str, pattern: str) -> Rule:
-    """A token that its own prefix betrays."""
-    return Rule(kind, tuple(needles.split()), re.compile(rf"(?<![A-Za-z0-9_]){pattern}"))
+    """A token that its own prefix betrays. The pattern begins with it, for that makes the search quick."""
+    return Rule(kind, tuple(needles.split()), re.compile(pattern), False, lookalikes.apart)
 
 
 TOKENS = (
@@ -85,7 +85,8 @@ WEAK = (
     r"|x-api-key|signature|sig|jwt|auth|csrf[_-]?token|nonce_secret|webhook[_-]?secret|license[_-]?key"
 )
 SUFFIX = r"(?:[_-](?:prod|production|staging|test|dev|live|old|new|v?\d{1,2})|\d{1,2})?"
-NAME = r"(?<![A-Za-z0-9])[A-Za-z0-9_.-]{0,40}?"
+# Where a short name may begin: not within a word, save in camel case.
+WORD_START = r"(?:(?<![A-Za-z])|(?-i:(?<=[a-z])(?=[A-Z])))"
 SEPARATOR = r"[\"']?\]?\s{0,3}(?:=>|:=|=|:)\s{0,3}"
 VALUE = r"(?:\"([^\"\r\n]{1,500})\"|'([^'\r\n]{1,500})'|([^\s\"',;&<>(){}\[\]|]{3,500}))"
 
@@ -97,13 +98,13 @@ CONTEXT = (
             r"(?i)authorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?"
             r"((?:(?:bearer|basic|token|digest|apikey|ssws|negotiate|aws4-hmac-sha256) {1,4})?[^\s\"',}]{6,4000})"
         ),
-        1,
+        True,
     ),
     Rule(
         "credential",
         ("bearer", "basic"),
         re.compile(r"(?i)\b(?:bearer|basic) {1,4}([A-Za-z0-9._~+/=-]{12,4000})"),
-        1,
+        True,
         lookalikes.mixed,
     ),
     Rule(
@@ -112,34 +113,34 @@ CONTEXT = (
         re.compile(
             r"(?i)\b(?:set-)?cookies?[\"']?\s{0,3}[:=]\s{0,3}[\"']?([^\s\"'=;]{1,100}=[^\r\n\"']{1,4000})"
         ),
-        1,
+        True,
     ),
     Rule(
         "password",
         ("://",),
         re.compile(r"(?<=://)[^\s/:@\"'<>]{0,100}:([^\s/@\"'<>]{1,200})(?=@)"),
-        1,
+        True,
     ),
-    Rule("credential", ("://",), re.compile(r"(?<=://)([^\s/:@\"'<>]{12,200})(?=@)"), 1),
+    Rule("credential", ("://",), re.compile(r"(?<=://)([^\s/:@\"'<>]{12,200})(?=@)"), True),
     Rule(
         "password",
         ("pass", "pwd", "secret", "key", "otp", "cvv", "cvc"),
-        re.compile(rf"(?i){NAME}(?:{STRONG}){SUFFIX}{SEPARATOR}{VALUE}"),
-        -1,
+        re.compile(rf"(?i)(?:{STRONG}){SUFFIX}{SEPARATOR}{VALUE}"),
+        True,
         lookalikes.value,
     ),
     Rule(
         "password",
         ("--pass", "--pwd", "--token", "--secret", "--api"),
         re.compile(r"(?i)--(?:password|passwd|pwd|token|secret|api-key)[ =]([^\s\"'-][^\s\"']{3,300})"),
-        1,
+        True,
         lookalikes.value,
     ),
     Rule(
         "secret",
         ("secret", "token", "key", "session", "sid", "credential", "sig", "jwt", "auth"),
-        re.compile(rf"(?i){NAME}(?<![A-Za-z])(?:{WEAK}){SUFFIX}{SEPARATOR}{VALUE}"),
-        -1,
+        re.compile(rf"(?i){WORD_START}(?:{WEAK}){SUFFIX}{SEPARATOR}{VALUE}"),
+        True,
         lookalikes.random_value,
     ),
 )
@@ -151,21 +152,21 @@ PERSONAL = (
         re.compile(
             r"(?<![\w.%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,5}(?![\w-])"
         ),
-        0,
+        False,
         lookalikes.mail,
     ),
     Rule(
         "ip",
         (".",),
         re.compile(r"(?<![\w.-])(?<![A-Za-z]/)\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)"),
-        0,
+        False,
         lookalikes.public_v4,
     ),
     Rule(
         "ip",
         (":",),
         re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])"),
-        0,
+        False,
         lookalikes.public_v6,
     ),
     Rule(
@@ -174,7 +175,7 @@ PERSONAL = (
         re.compile(
             r"(?<![\w.:-])(?:\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{3,4}|\d{4}[ -]\d{6}[ -]\d{5}|\d{15,16})(?![\w-]|\.\d)"
         ),
-        0,
+        False,
         lookalikes.card,
     ),
     Rule(
@@ -183,7 +184,7 @@ PERSONAL = (
         re.compile(
             r"(?<![\w.+/-])\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){1,4}(?![\w-]|\.\d)"
         ),
-        0,
+        False,
         lookalikes.phone,
     ),
     Rule("phone", ("-",), re.compile(r"(?<![\w.:/+-])(?:\(\d{3}\) ?|\d{3}-)\d{3}-\d{4}(?![\w-])")),
@@ -193,7 +194,7 @@ PERSONAL = (
         re.compile(
             r"(?i)(?:phone(?:[_-]?number)?|mobile|msisdn)[\"']?\s{0,3}[:=]\s{0,3}[\"']?(\d[\d ().-]{6,20}\d)"
         ),
-        1,
+        True,
     ),
 )
 

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from railmend.evidence.lookalikes import matched
+from railmend.evidence.lookalikes import span
 from railmend.evidence.patterns import RULES, Rule
 
 # A placeholder that is not numbered yet: sources redact apart, one packet numbers all of them.
@@ -32,8 +32,10 @@ class Redactor:
         for secret in self._known:
             if secret in text:
                 text = text.replace(secret, self._placeholder(KNOWN, secret))
+        low, of = text.lower(), text
         for rule in RULES:
-            low = text.lower()
+            if of is not text:
+                low, of = text.lower(), text
             if not rule.needles or any(needle in low for needle in rule.needles):
                 text = rule.pattern.sub(lambda match, rule=rule: self._replaced(rule, match), text)  # type: ignore[misc]
         return text
@@ -41,11 +43,12 @@ class Redactor:
     def _replaced(self, rule: Rule, match: re.Match[str]) -> str:
         if rule.secret is not None and not rule.secret(match):
             return match[0]
-        secret = match[0] if rule.group == 0 else matched(match)
+        start, end = span(match) if rule.in_context else match.span()
+        secret = match.string[start:end]
         if secret.startswith("<") and secret.endswith(">"):
             return match[0]
-        at = match[0].rfind(secret)
-        return match[0][:at] + self._placeholder(rule.kind, secret) + match[0][at + len(secret) :]
+        before, after = match.string[match.start() : start], match.string[end : match.end()]
+        return before + self._placeholder(rule.kind, secret) + after
 
     def _placeholder(self, kind: str, secret: str) -> str:
         place = self._places.get(secret)

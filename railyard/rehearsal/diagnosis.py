@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from railyard.rehearsal.evidence import Item, items, missing_key, symptom
+from railyard.rehearsal.evidence import Item, items, missing_key, symptoms
 
 LABEL = "[rehearsal]"
 SLOW_ROUTE = re.compile(r"^(\w+ \S+) -> 2\d\d: .*p95 (\d+) ms", re.M)
@@ -13,11 +13,15 @@ KEPT = re.compile(r"kept in memory")
 def diagnose(packet: str) -> dict[str, Any]:
     """`unclear` unless the packet shows one of the known kinds with the evidence that goes with it."""
     found = items(packet)
-    finding = symptom(found)
-    if finding is None:
+    known = symptoms(found)
+    if not known:
         return _unclear("The evidence shows no trouble that this rehearsal knows.")
-    judge = {"memory_leak": _leak, "error_rate": _missing_key, "latency": _slow_query}[finding.source]
-    return judge(finding, found) or _unclear(f"The evidence for {finding.source} does not name a cause.")
+    judges = {"memory_leak": _leak, "error_rate": _missing_key, "latency": _slow_query}
+    for finding in known:
+        answer = judges[finding.source](finding, found)
+        if answer is not None:
+            return answer
+    return _unclear(f"The evidence for {known[0].source} does not name a cause.")
 
 
 def _unclear(why: str) -> dict[str, Any]:

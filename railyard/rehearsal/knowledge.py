@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from railyard.rehearsal.evidence import items, missing_key, symptom
+from railyard.rehearsal.evidence import items, missing_key, symptoms
 
 MAX_ENTRIES = 100
 CONTAINER = re.compile(r"^([A-Z_]+)(?:: dict(\[.+\]))? = \{\}$", re.M)
@@ -29,13 +29,17 @@ class Repair:
 
 def repair(task: str, files: Mapping[str, str]) -> Repair:
     """`task`: the prompt with its evidence. `files`: text by absolute path."""
-    found = items(task)
-    finding = symptom(found)
-    if finding is None:
+    known = symptoms(items(task))
+    tried = [_repair(finding.source, task, files) for finding in known]
+    if not tried:
         return Repair((), "the task holds no finding that this rehearsal knows.")
-    if finding.source == "memory_leak":
+    return next((one for one in tried if one.edits), tried[0])
+
+
+def _repair(finding: str, task: str, files: Mapping[str, str]) -> Repair:
+    if finding == "memory_leak":
         return _bound(files)
-    if finding.source == "latency":
+    if finding == "latency":
         return _index(files)
     return _tolerate(task, files)
 

@@ -96,6 +96,8 @@ IN_CONTEXT: dict[str, tuple[str, str]] = {
     "header in json": ('"authorization":"Token {}"', some(ALNUM, 30)),
     "bare bearer": ("sent Bearer {} to the API", some(ALNUM, 40)),
     "api key header": ("x-api-key: {}", some(ALNUM, 32)),
+    "camel case": ('{{"accessToken":"{}"}}', some(ALNUM, 30)),
+    "suffix": ("API_TOKEN_PROD={}", some(ALNUM, 30)),
     "query": ("GET /callback?state=1&access_token={}&x=2", some(ALNUM, 30)),
     "signed url": ("GET https://b.s3.amazonaws.com/k?X-Amz-Signature={}", some(HEX, 64)),
     "cookie": ("cookie: theme=dark; session={}", some(ALNUM, 40)),

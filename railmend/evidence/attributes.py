@@ -1,6 +1,7 @@
 """Structured log rows: where a logger puts the error, its stack, the request, and its own level."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,7 @@ NOISE = frozenset(
         *("responsetime",),
     )
 )
+TRACE = re.compile(r"Traceback \(|\n\s+at |\n\t\S+\.go:\d|\n\s+from \S+\.rb:|\n#\d+ ")
 MAX_STACK = 120
 MAX_VALUE = 200
 MAX_SHOWN = 12
@@ -128,9 +130,9 @@ def _head(message: str, fields: Mapping[str, str]) -> str:
 
 def _error(fields: Mapping[str, str], said: Sequence[str]) -> list[str]:
     """`Type: message` and the stack, unless the message says it already."""
-    stack = next((value for key, value in fields.items() if key.rsplit(".", 1)[-1] in STACKS), "")
+    stack = next((value for key, value in fields.items() if _holds_stack(key, value)), "")
     kind, message = _first(fields, TYPES), _first(fields, ERRORS)
-    if message.startswith("{"):
+    if message.startswith("{") or message == stack:
         message = ""
     lines = stack.split("\n")[:MAX_STACK] if stack else []
     known = "\n".join([*said, *lines[:1], *lines[-1:]])
@@ -139,9 +141,16 @@ def _error(fields: Mapping[str, str], said: Sequence[str]) -> list[str]:
     return [line for line in lines if line.strip()]
 
 
+def _holds_stack(key: str, value: str) -> bool:
+    """By its name, or because it is written over lines as a trace is."""
+    return bool(value) and (key.rsplit(".", 1)[-1] in STACKS or ("\n" in value and bool(TRACE.search(value))))
+
+
 def _tells(key: str, value: str, lines: Sequence[str]) -> bool:
     last = key.rsplit(".", 1)[-1]
-    if key in NOISE or last in NOISE or last in STACKS or key in LEVELS or key in MESSAGE or not value:
+    if key in NOISE or last in NOISE or key in LEVELS or key in MESSAGE or not value:
+        return False
+    if _holds_stack(key, value):
         return False
     return not any(value in line for line in lines)
 

@@ -14,7 +14,7 @@ from railmend.evidence.frames import Folded, fold
 from railmend.evidence.ranking import Span, rank
 from railmend.evidence.report import render
 from railmend.evidence.routes import route
-from railmend.evidence.severity import ACCESS, Gravity, by_status, gravity
+from railmend.evidence.severity import Gravity, access_line, by_status, gravity
 from railmend.evidence.templates import Tree, mask
 
 MAX_GROUPS = 2000
@@ -163,9 +163,10 @@ class Condenser:
 
     def _learn(self, event: Event, told: list[str]) -> tuple[int, str]:
         head = event.lines[0]
-        access = ACCESS.search(head) if any(method in head for method in METHODS) else None
+        access = access_line(head) if any(method in head for method in METHODS) else None
         if access:
-            head = f"{head[: access.start('path')]}{route(access['path'])}{access['rest']} {access['status']}"
+            before, after = head[: access.start("path")], head[access.end("path") :]
+            head = f"{before}{route(access['path'])}{after}"
         masked = mask(head)
         if len(event.lines) > 1:
             return self._place(event, masked, access)

@@ -14,7 +14,7 @@ from railmend.evidence import attributes
 from railmend.evidence.severity import Gravity, gravity, level
 
 MAX_LINES = 240
-MAX_WIDTH = 1000
+MAX_WIDTH = 4000
 # Lines of others that may stand inside a trace.
 FOREIGN = 8
 # Of the severities only these are a logger's own word: `error` may be no more than standard error.
@@ -49,9 +49,14 @@ EXCEPTION = re.compile(
 PYTHON_END = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
 GO_CALL = re.compile(r"[\w./*()$·\[\]{}-]+\(.*\)$")
 RUBY_FRAME = re.compile(r"\S+\.(?:rb|erb|ru):\d+:in ")
+# PostgreSQL tells the rest of an error in lines of their own.
+POSTGRES = re.compile(r".{0,60}?\b(?:STATEMENT|DETAIL|HINT|CONTEXT|QUERY): ")
+POSTGRES_ERROR = re.compile(r".{0,60}?\b(?:ERROR|FATAL|PANIC): ")
 # Code under a compiler's message: `12 | let x`, `> 3 │ foo`, `  --> src/main.rs`.
 EXCERPT = re.compile(r"[>\s]*\d*\s*[|│]|\s*-->|\s*= (?:note|help)")
-OPENS = re.compile("|".join(p.pattern for p in (STARTS, GOES_ON, EXCEPTION, RUBY_FRAME, EXCERPT)))
+OPENS = re.compile("|".join(p.pattern for p in (STARTS, GOES_ON, EXCEPTION, RUBY_FRAME, EXCERPT, POSTGRES)))
+# BuildKit puts the number of its step and the seconds before every line.
+BUILDKIT = re.compile(r"#\d+ (?:\d+\.\d+ )?")
 # Rails puts the id of its request before every line of a trace.
 REQUEST_TAG = re.compile(r"\[[0-9a-f]{8}-[0-9a-f-]{27}\] ?")
 # `info: Category[0]`, whose message stands indented on the next line.
@@ -149,6 +154,8 @@ class _Pipe:
             line = line.rstrip()
             if line[:1] == "[":
                 line = REQUEST_TAG.sub("", line, count=1)
+            elif self.build and line[:1] == "#":
+                line = BUILDKIT.sub("", line, count=1)
             if not line:
                 continue
             line = line if len(line) <= MAX_WIDTH else f"{line[:MAX_WIDTH]}…"
@@ -235,6 +242,8 @@ def _heads(event: Event, line: str, build: bool) -> bool:
         block = BUILD_BLOCK.match(line)
         if block and head.startswith(block[0].strip()):
             return True
+    if POSTGRES.match(line):
+        return POSTGRES_ERROR.match(head) is not None
     if NEEDS_HEAD.match(line) or RUBY_FRAME.match(line):
         # A line that calls itself ordinary is not the header of a trace.
         return (level(head) or Gravity.ORDINARY) >= Gravity.WARNING or gravity(head) >= Gravity.ERROR

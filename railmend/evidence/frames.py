@@ -9,6 +9,8 @@ MAX_FRAMES = 8  # of one section of a trace
 MAX_SECTIONS = 6  # of a chain of causes: the first and the last ones
 MAX_TEXT_LINES = 24  # of what is no frame: messages, compiler output
 MAX_WIDTH = 400
+# An event of one line says all that it says there.
+MAX_ALONE = 900
 
 PYTHON = re.compile(r'^[\s|+]*File "(?P<path>[^"]+)", line \d+')
 JVM = re.compile(
@@ -21,7 +23,7 @@ NODE = re.compile(
 NATIVE = re.compile(r"^\s*at (?:.*\()?(?:<anonymous>|native)\)?$|^\s*at (?:async )?(?:new )?[\w.<>\[\] ]+$")
 DOTNET = re.compile(r"^\s*at (?P<name>[\w.`<>\[\]+|,&]+)\(.*\)(?: in (?P<path>.+):line \d+)?$")
 GO_PATH = re.compile(r"^\s+(?P<path>\S+\.(?:go|s)):\d+(?: \+0x[0-9a-f]+)?$")
-GO_CALL = re.compile(r"^(?:created by )?[\w./*()$·\[\]{}-]+(?:\(.*\)| in goroutine \d+)$|^created by \S+$")
+GO_CALL = re.compile(r"^(?:created by )?[\w./*()$·\[\]{}-]+(?:\(.*\)| in goroutine \d+)?$")
 RUBY = re.compile(
     r"^\s*(?:from )?(?P<path>[^\s:\"']+\.(?:rb|erb|ru|rake|slim|haml)|<internal:[^>]+>|[^\s:]*bin/[\w-]+)"
     r":\d+(?::in .*)?$"
@@ -102,7 +104,7 @@ class Folded:
 def fold(lines: Sequence[str]) -> Folded:
     """An event's lines; those without a single frame come back as they are, bounded."""
     if len(lines) == 1:
-        return Folded(tuple(_bounded(lines)), None, 0)
+        return Folded((_narrow(lines[0], MAX_ALONE),), None, 0)
     sections = list(_sections(lines))
     frames = sum(frame.many for section in sections for frame in section.frames)
     if not frames:
@@ -132,20 +134,27 @@ def _own(sections: list[Section]) -> str | None:
 
 
 def _bounded(lines: Sequence[str]) -> list[str]:
-    cut = [line if len(line) <= MAX_WIDTH else f"{line[:MAX_WIDTH]}…" for line in lines]
+    cut = [_narrow(line, MAX_WIDTH) for line in lines]
     if len(cut) <= MAX_TEXT_LINES:
         return cut
     half = MAX_TEXT_LINES // 2
     return [*cut[:half], f"  ({len(cut) - MAX_TEXT_LINES} lines left out)", *cut[-half:]]
 
 
+def _narrow(line: str, width: int) -> str:
+    """Too long a line keeps its beginning and its end: nested causes stand last."""
+    if len(line) <= width:
+        return line
+    return f"{line[: width * 2 // 3]} … {line[-width // 3 :]}"
+
+
 def _show(section: Section) -> Iterator[str]:
     """The application's frames in their order, the library's between them as a count."""
     frames = _collapsed(section.frames)
     own = [frame for frame in frames if frame.part is Part.APPLICATION]
-    if not own:  # the innermost two say at least where it happened
+    if not own:  # the innermost three say at least where it happened
         single = [frame for frame in frames if frame.many == 1]
-        own = single[-2:] if section.innermost_last else single[:2]
+        own = single[-3:] if section.innermost_last else single[:3]
     wanted = own[-MAX_FRAMES:] if section.innermost_last else own[:MAX_FRAMES]
     keep = {id(frame) for frame in wanted}
     skipped = 0

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 ENOUGH = 800
 TELLING = 14.0
 GRAVE = 58.0
-# No single event takes more than this share of the budget.
-LARGEST = 0.45
+# No single event takes more than this share of the budget, nor more than so many tokens.
+LARGEST = 0.6
+MAX_EVENT = 600
 MAX_GRAVE = 12
 ORDINARY = 3
 MAX_ORDINARY = 110
@@ -38,7 +39,7 @@ def render(
     for ranked in groups:
         if not _wanted(ranked, used, len(blocks)):
             continue
-        block = _block(ranked, span, int(room * LARGEST))
+        block = _block(ranked, span, min(int(room * LARGEST), MAX_EVENT))
         size = estimate(block) + 2
         if used + size > room:
             continue

@@ -130,9 +130,21 @@ STEMS = (
 # An access line that ends in a status: method, path, then the code.
 ACCESS = re.compile(
     r"\b(?P<method>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b[\"']?[\s:=\"']{1,3}(?:path=|url=|uri=)?[\"']?"
-    r"(?P<path>(?:https?://[^\s/\"']{1,100})?/[^\s\"']{0,500})(?P<rest>.{0,80}?)"
+    r"(?P<path>(?:https?://[^\s/\"']{1,100})?/[^\s\"']{0,500})(?P<rest>.{0,160}?)"
     r"(?<![\w.:/-])(?:status[=: ]{1,2})?(?P<status>[1-5]\d\d)\b(?! ?(?:ms|bytes|s\b)|[.:/]\d)"
 )
+
+
+# The status first, then method and path: gin, some JSON and logfmt loggers.
+STATUS_FIRST = re.compile(
+    r"(?:\| {1,2}|status(?:_code)?[\"']?[=:] ?)(?P<status>[1-5]\d\d)\b(?P<rest>.{0,120}?)"
+    r"\b(?P<method>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b.{0,20}?(?P<path>/[^\s\"']{0,500})"
+)
+
+
+def access_line(text: str) -> re.Match[str] | None:
+    """Method, path and status of a line that tells of one request; groups by these names."""
+    return ACCESS.search(text) or STATUS_FIRST.search(text)
 
 
 def level(text: str) -> int | None:

@@ -453,4 +453,71 @@ Healthcheck failed!""",
 Error: No start command could be found""",
         ("No start command could be found",),
     ),
+    Sample(
+        "gin-access",
+        "deploy",
+        '[GIN] 2026/02/03 - 10:12:00 | 500 |    1.203ms |      10.0.0.7 | POST     "/api/quotes/8812/accept"',
+        (r"POST +./api/quotes/\S+/accept", r"\| 500 \|"),
+    ),
+    Sample(
+        "lograge",
+        "deploy",
+        "method=GET path=/carts/77 format=html controller=CartsController action=show status=500 error='NoMethodError: undefined method price'",
+        ("CartsController", "status=500", "undefined method price"),
+    ),
+    Sample(
+        "postgres-statement",
+        "deploy",
+        """2026-02-03 10:12:00.000 UTC [31] ERROR:  column "plan" does not exist at character 8
+2026-02-03 10:12:00.000 UTC [31] HINT:  Perhaps you meant to reference the column "accounts.plans".
+2026-02-03 10:12:00.000 UTC [31] STATEMENT:  SELECT plan FROM accounts WHERE id = $1""",
+        ('column "plan" does not exist', "SELECT plan FROM accounts", "accounts.plans"),
+    ),
+    Sample(
+        "buildkit-prefix",
+        "build",
+        """#12 4.210 npm error code E404
+#12 4.211 npm error 404 Not Found - GET https://registry.npmjs.org/@acme%2fui - Not found
+#12 4.212 npm error 404  '@acme/ui@^2.0.0' is not in this registry.
+#12 ERROR: process "/bin/sh -c npm ci" did not complete successfully: exit code: 1""",
+        ("E404", r"'@acme/ui@\^2\.0\.0' is not in this registry", "exit code: 1"),
+    ),
+    Sample(
+        "eslint",
+        "build",
+        """/app/src/cart.js
+  12:7  error  'totl' is not defined  no-undef
+
+✖ 1 problem (1 error, 0 warnings)""",
+        (r"src/cart\.js", "'totl' is not defined", r"12:7"),
+    ),
+    Sample(
+        "pytest-in-build",
+        "build",
+        """=================================== FAILURES ===================================
+______________________________ test_total_of_cart ______________________________
+    def test_total_of_cart():
+>       assert total([2, 3]) == 5
+E       assert 6 == 5
+tests/test_cart.py:14: AssertionError
+FAILED tests/test_cart.py::test_total_of_cart - assert 6 == 5""",
+        (r"tests/test_cart\.py:14", "test_total_of_cart", "assert 6 == 5"),
+    ),
+    Sample(
+        "long-line-with-its-cause-at-the-end",
+        "deploy",
+        "ERROR o.a.c.c.C.[dispatcherServlet] Servlet.service() threw exception [Request processing failed; "
+        + "nested exception is com.acme.Wrapped: wrapped; " * 30
+        + "nested exception is java.net.UnknownHostException: billing.internal]",
+        ("UnknownHostException: billing.internal", "dispatcherServlet"),
+    ),
+    Sample(
+        "zookeeper",
+        "deploy",
+        """2026-02-03 10:12:00,733 - WARN  [WorkerSender[myid=1]:QuorumCnxManager@368] - Cannot open channel to 2 at election address /10.10.34.12:3888
+java.net.ConnectException: Connection refused
+\tat java.net.PlainSocketImpl.socketConnect(Native Method)
+\tat org.apache.zookeeper.server.quorum.QuorumCnxManager.connectOne(QuorumCnxManager.java:354)""",
+        ("Cannot open channel to 2", "Connection refused", "QuorumCnxManager"),
+    ),
 )

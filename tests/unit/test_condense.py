@@ -137,6 +137,19 @@ def test_the_error_and_its_stack_are_found_in_a_loggers_attributes() -> None:
     assert "GET /v1/items/3" in text
 
 
+def test_a_go_stack_in_an_attribute_is_folded() -> None:
+    own, library = (
+        "main.accept\\n\\t/src/main.go:44",
+        "net/http.F.ServeHTTP\\n\\t/usr/local/go/src/net/http/s.go:2",
+    )
+    stack = f"{own}\\n{library}"
+    one = Row(START, "error", "accept failed", (("error", '"no such quote"'), ("trace", f'"{stack}"')))
+    text = condense_logs([one]).text
+    assert "no such quote" in text
+    assert "main.accept /src/main.go:44" in text
+    assert "(1 library frames)" in text
+
+
 def test_a_level_that_railway_gives_to_plain_text_is_not_a_logger() -> None:
     plain = [Row(START, "error", "LOG:  checkpoint complete", (("level", '"error"'),)) for _ in range(20)]
     assert "0 of them warnings or errors" in condense_logs(plain).text

@@ -16,21 +16,25 @@ from pydantic import SecretStr
 from activities.deployments import DeploymentActivities
 from activities.evidence import EvidenceActivities
 from activities.logs import MAX_HTTP_ROWS, LogActivities
-from railmend.contracts.incident import Facts, IncidentRequest, PacketRequest
+from railmend.contracts.incident import Fact, Facts, IncidentRequest, PacketRequest
 from railmend.contracts.scan import FindingKind
 from railmend.evidence.change import describe
+from railmend.evidence.condense import condense_logs
 from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
-from railmend.evidence.packet import render
+from railmend.evidence.http import condense_http
+from railmend.evidence.packet import number, render
+from railmend.evidence.surroundings import finding_facts, hints, onset
 from railmend.evidence.tokens import estimate
 from railmend.publishing.compare import ComparedCommit, ComparedFile, Comparison
 from railmend.railway.client import RailwayClient
 from railmend.railway.context import Change, Context, Deployed, State, Step, Variable, deployed
 from railmend.railway.limits import Gate, Limits
-from railmend.railway.model import DeploymentRecord
+from railmend.railway.model import DeploymentRecord, HttpLogLine, LogLine
 from railmend.railway.parse import iso
 from railmend.railway.transport import Transport
 from railyard.api.behaviour import Gatekeeper
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
+from railyard.rehearsal.diagnosis import diagnose as rehearse
 from tests import samples
 
 NOW = samples.NOW
@@ -312,6 +316,49 @@ async def test_a_packet_of_all_sources_is_small_and_complete() -> None:
     packet = await activities.build_packet(PacketRequest(incident=incident(), facts=(known, logs)))
     assert [item.kind for item in packet.items] == ["finding", "architecture", "deploy_log"]
     assert "KeyError: 'x'" in render(packet)
+
+
+def log_line(second: int, message: str, severity: str = "error") -> LogLine:
+    at = samples.WINDOW.start + timedelta(seconds=second)
+    return LogLine(timestamp=at, severity=severity, message=message)
+
+
+TRACE = (
+    "Traceback (most recent call last):",
+    '  File "/app/app.py", line 40, in do_GET',
+    "    self.show(product)",
+    '  File "/app/catalog.py", line 12, in detail',
+    "    return product['discount']",
+    "KeyError: 'discount'",
+)
+
+
+@pytest.mark.parametrize("kind", [FindingKind.MEMORY_LEAK, FindingKind.ERROR_RATE, FindingKind.LATENCY])
+def test_a_reader_of_the_rendering_finds_the_cause(kind: FindingKind) -> None:
+    """The demo's stand-in model reads the packet as any model has to: as text."""
+    finding = samples.finding(kind=kind).model_copy(update={"onset": samples.WINDOW.start})
+    request = samples.incident(findings=(finding,))
+    kept = [log_line(n, f"quotes: {n} rendered pages kept in memory", "info") for n in range(0, 2000, 5)]
+    traces = [log_line(n * 60 + m, line) for n in range(20) for m, line in enumerate(TRACE)]
+    slow = [
+        HttpLogLine(
+            timestamp=samples.WINDOW.start + timedelta(seconds=n),
+            method="GET",
+            path=f"/orders/{n}",
+            status=200,
+            duration_ms=900,
+        )
+        for n in range(200)
+    ]
+    rows = sorted([*kept, *traces], key=lambda line: line.timestamp)
+    logs = condense_logs(rows, onset=onset(request), hints=hints(request)).text
+    facts = (
+        Facts(items=finding_facts(request)),
+        Facts(items=(Fact(kind="deploy_log", source="deploy logs", text=logs),)),
+        Facts(items=(Fact(kind="http_log", source="HTTP logs", text=condense_http(slow).text),)),
+    )
+    answer = rehearse(render(number("checkout", facts)))
+    assert answer["verdict"] == "code", answer["summary"]
 
 
 # -- the command line

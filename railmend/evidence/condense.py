@@ -27,7 +27,7 @@ TELLING = re.compile(
     r"[eEcCs](?:xit\w*|ode|tatus|rrno)\D{0,12}\d{1,3}\b|[A-Z]{1,4}\d{3,5}\b|[\s\"'=:][1-5]\d\d(?![\d.:/])"
 )
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-EXCEPTION_LINE = re.compile(r"^\s*(?:Caused by: )?[\w.$:]*(?:Error|Exception)\b|^panic: |panicked at")
+EXCEPTION_LINE = re.compile(r"^[\s|+]*(?:Caused by: )?[\w.$:]*(?:Error|Exception)\b|^panic: |panicked at")
 
 
 @dataclass

@@ -29,7 +29,7 @@ STARTS = re.compile(
     r"|\*\* \(|terminate called"
 )
 # Of these the ones that do not say themselves what failed.
-NEEDS_HEAD = re.compile(r"Traceback \(|goroutine \d+ \[|\*\* \(")
+NEEDS_HEAD = re.compile(r"(?:Exception Group )?Traceback \(|goroutine \d+ \[|\*\* \(")
 # What goes on under an open event although it is not indented.
 GOES_ON = re.compile(
     r"Caused by|Suppressed: |Wrapped by: |During handling of the above|The above exception was the direct"
@@ -38,6 +38,8 @@ GOES_ON = re.compile(
     r"|created by |goroutine \d+ \[|\[signal |exit status \d|Node\.js v\d|--- End of|\d+ more|\.{3} \d+ "
     r"|\[SQL: |\[parameters: |\(Background on this error|[}\])]{1,3};?,?$|[\^~]+$"
 )
+# Python's groups of exceptions are indented from their first line on.
+GROUP = re.compile(r"\s*\+ Exception Group Traceback")
 # A frame for certain: it belongs to the trace that was open last, whatever came between.
 FRAME = re.compile(
     r'\s+(?:File "|at |from \S+:\d|\.{3} \d+ |\d+: |\()|\t\S+\.(?:go|s):\d+|#\d+ |Caused by: |\s*\|\s'
@@ -167,7 +169,7 @@ class _Pipe:
                 continue
             self._close()
             self.open = Event(row.timestamp, position, [line], marked=self.marked)
-            self.open.trace = STARTS.match(line) is not None
+            self.open.trace = (STARTS.match(line) or GROUP.match(line)) is not None
 
     def _may_continue(self, line: str) -> bool:
         """A quick no for nearly all lines: not indented, not the beginning of a trace, and none is open."""
@@ -203,6 +205,8 @@ def _target(event: Event | None, torn: Event | None, line: str, build: bool) -> 
         and (FRAME.match(line) or (indented and not DOTNET_HEAD.match(event.lines[0])))
     ):
         return torn
+    if GROUP.match(line):
+        return event if _heads(event, line.lstrip(" +"), build) else None
     if indented or EXCERPT.match(line):
         return event
     if event.trace:

@@ -20,7 +20,9 @@ NODE = re.compile(
     r"^\s*at (?:async )?(?:[^()]{0,200}\()?(?:file://)?(?P<path>/|node:|[A-Za-z]:\\|\.{1,2}/|webpack|internal/)"
     r"(?P<rest>[^():]{0,300}):\d+"
 )
-NATIVE = re.compile(r"^\s*at (?:.*\()?(?:<anonymous>|native)\)?$|^\s*at (?:async )?(?:new )?[\w.<>\[\] ]+$")
+NATIVE = re.compile(
+    r"^\s*at (?:.*\()?(?:<anonymous>|native|index \d+)\)?,?$|^\s*at (?:async )?(?:new )?[\w.<>\[\] ]+$"
+)
 DOTNET = re.compile(r"^\s*at (?P<name>[\w.`<>\[\]+|,&]+)\(.*\)(?: in (?P<path>.+):line \d+)?$")
 GO_PATH = re.compile(r"^\s+(?P<path>\S+\.(?:go|s)):\d+(?: \+0x[0-9a-f]+)?$")
 GO_CALL = re.compile(r"^(?:created by )?[\w./*()$·\[\]{}-]+(?:\(.*\)| in goroutine \d+)?$")

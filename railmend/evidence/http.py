@@ -15,8 +15,10 @@ MAX_GROUPS = 2000
 CLASS_WIDTH = math.log(1.05)
 MAX_FAILING, MAX_SLOW, MAX_REFUSED, MAX_BUSY = 8, 6, 3, 3
 MAX_PATH = 160
-# A route is slow when a twentieth of its answers takes at least this long.
+# A route is slow when a twentieth of its answers takes at least this long, or at least a fifth of it and many
+# times what the service's answers usually take.
 SLOW_MS = 500.0
+TIMES_USUAL = 5
 
 
 class HttpRow(Protocol):
@@ -110,12 +112,28 @@ def condense_http(
 
 def _chosen(groups: list[Group]) -> list[Group]:
     failing = sorted((g for g in groups if g.status >= 500), key=lambda g: -g.since)[:MAX_FAILING]
-    slow = sorted(
-        (g for g in groups if g.status < 500 and g.percentile(0.95) >= SLOW_MS), key=lambda g: -g.total_ms
-    )[:MAX_SLOW]
+    usual = _usual(groups)
+    slow = sorted((g for g in groups if g.status < 500 and _slow(g, usual)), key=lambda g: -g.total_ms)
+    slow = slow[:MAX_SLOW]
     refused = sorted((g for g in groups if 400 <= g.status < 500), key=lambda g: -g.since)[:MAX_REFUSED]
     busy = sorted(groups, key=lambda g: -g.count)[:MAX_BUSY]
     return list({id(g): g for g in (*failing, *slow, *refused, *busy)}.values())
+
+
+def _slow(group: Group, usual: float) -> bool:
+    p95 = group.percentile(0.95)
+    return p95 >= SLOW_MS or p95 >= max(SLOW_MS / 5, TIMES_USUAL * usual)
+
+
+def _usual(groups: list[Group]) -> float:
+    """The median answer of all routes together, in milliseconds."""
+    medians = sorted((g.percentile(0.5), g.count) for g in groups)
+    wanted, seen = sum(count for _, count in medians) / 2, 0
+    for median, count in medians:
+        seen += count
+        if seen >= wanted:
+            return median
+    return 0.0
 
 
 def _render(groups: list[Group], count: int, budget: int, onset: datetime | None) -> Condensed:

@@ -520,4 +520,47 @@ java.net.ConnectException: Connection refused
 \tat org.apache.zookeeper.server.quorum.QuorumCnxManager.connectOne(QuorumCnxManager.java:354)""",
         ("Cannot open channel to 2", "Connection refused", "QuorumCnxManager"),
     ),
+    Sample(
+        "python-exception-group",
+        "deploy",
+        """  + Exception Group Traceback (most recent call last):
+  |   File "/app/worker.py", line 8, in <module>
+  |     asyncio.run(main())
+  |   File "/usr/local/lib/python3.12/asyncio/runners.py", line 190, in run
+  |     return runner.run(main)
+  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "/app/worker.py", line 4, in fetch
+    |     return JOBS[name]
+    | KeyError: 'nightly'
+    +------------------------------------""",
+        (r"worker\.py\W{1,4}line 4", "KeyError: 'nightly'", "unhandled errors in a TaskGroup"),
+    ),
+    Sample(
+        "node-cause",
+        "deploy",
+        """file:///app/load.mjs:2
+async function load() { throw new Error('cannot load config', {cause: e}) }
+                                ^
+
+Error: cannot load config
+    at load (file:///app/load.mjs:2:89)
+    at async Promise.all (index 1)
+    at async file:///app/load.mjs:5:1 {
+  [cause]: Error: ENOENT: no such file or directory, open '/app/config.json'
+      at async open (node:internal/fs/promises:637:25)
+      at async load (file:///app/load.mjs:2:30) {
+    errno: -2,
+    code: 'ENOENT'
+  }
+}
+
+Node.js v20.20.2""",
+        (
+            "cannot load config",
+            r"load\.mjs:2\b",
+            r"ENOENT: no such file or directory, open '/app/config\.json'",
+        ),
+    ),
 )

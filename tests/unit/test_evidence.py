@@ -201,6 +201,16 @@ def test_slow_routes_are_shown_although_they_answer_200() -> None:
     assert found.text.index("/report/") < found.text.index("/fast")
 
 
+def test_a_route_many_times_slower_than_the_rest_is_shown() -> None:
+    rows = [
+        *http(4000, "/fast", ms=12),
+        *http(900, "/b", ms=9),
+        *http(900, "/c", ms=9),
+        *http(9, "/odd", ms=240),
+    ]
+    assert "GET /odd -> 200: 9x" in condense_http(rows).text
+
+
 def test_traffic_is_compared_with_before_the_onset() -> None:
     onset = samples.NOW + timedelta(seconds=600)
     rows = [*http(600, "/a"), *http(300, "/a", at=600), *http(300, "/a", 502, at=600)]

@@ -7,7 +7,7 @@ from temporalio import activity
 
 from activities.errors import translated
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
-from railmend.evidence.charts import charts
+from railmend.evidence.charts import charts, past
 from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
 from railmend.evidence.redact import Redactor
 from railmend.evidence.surroundings import onset, seal
@@ -36,11 +36,10 @@ class DeploymentActivities:
             )
         items = []
         for close in pairs:
-            for one, source in (
-                (close.slice, "series of the window"),
-                (close.history, "series of the day before"),
+            for text, source in (
+                (charts(close.slice, onset(request)), "series of the window"),
+                (past(close.history), "series of the day before"),
             ):
-                text = charts(one, onset(request))
                 if text:
                     items.append(Fact(kind="chart", source=source, text=text))
         return Facts(items=tuple(items), unseen=tuple(unseen))

@@ -64,7 +64,7 @@ class LogActivities:
         )
         with translated():
             async for rows in pages:
-                condenser.read(rows)
+                condenser.read_older(rows)
         found = condenser.result(DEPLOY_TOKENS)
         if not found.rows:
             return Facts(items=(), unseen=(f"The deploy logs {which} are empty in the window.",))

@@ -11,6 +11,16 @@ COLUMNS = 30
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 
 
+# Of a longer past at least this share of the steps must have a sample, or it tells nothing.
+ENOUGH_PAST = 0.25
+
+
+def past(one: Slice, onset: datetime | None = None) -> str:
+    """As `charts`; empty where the service is too young."""
+    sampled = sum(value is not None for value in one.cpu or one.memory_gb)
+    return charts(one, onset) if sampled >= ENOUGH_PAST * max(len(one.cpu or one.memory_gb), 1) else ""
+
+
 def charts(one: Slice, onset: datetime | None = None) -> str:
     """One line per series that has samples; empty without any."""
     rows = [
@@ -27,7 +37,7 @@ def charts(one: Slice, onset: datetime | None = None) -> str:
         return ""
     steps = max(len(one.cpu), len(one.memory_gb), *(len(series) for series in one.http.values()), 1)
     end = one.start + timedelta(seconds=steps * one.step_seconds)
-    head = f"{one.start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC, left to right; {GAP} no sample"
+    head = f"{one.start:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC, left to right; {GAP} no sample"
     return "\n".join([head, *_marker(one, onset, end), *shown])
 
 
@@ -63,7 +73,7 @@ def _marker(one: Slice, onset: datetime | None, end: datetime) -> list[str]:
     if onset is None or not one.start <= onset <= end or end == one.start:
         return []
     column = min(int((onset - one.start) / (end - one.start) * COLUMNS), COLUMNS - 1)
-    return [f"{'onset':<13} {' ' * column}v {onset:%H:%M}"]
+    return [f"{'onset':<13} {' ' * column}v {onset:%H:%M:%S}"]
 
 
 def _last(series: Series) -> float | None:

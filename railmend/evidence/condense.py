@@ -5,11 +5,11 @@ new, and by closeness to the onset. Memory is bounded by the number of groups, n
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from railmend.evidence.events import Event, Joiner, LogRow
+from railmend.evidence.events import Event, Joiner, LogRow, first_start
 from railmend.evidence.frames import Folded, fold
 from railmend.evidence.ranking import Span, rank
 from railmend.evidence.report import render
@@ -72,7 +72,7 @@ class Condensed:
 
 
 class Condenser:
-    """Takes rows page by page, each oldest first.
+    """Takes rows oldest first by `read`, or pages from the newest back by `read_older`; not both.
 
     `onset`: when the trouble began, where it was measured (else it is estimated). `build`: a build's log,
     whose end matters most. `hints`: words that make an ordinary line worth showing, such as "heap" where
@@ -84,6 +84,7 @@ class Condenser:
     ) -> None:
         self.span = Span(onset=onset, build=build, hints=hints)
         self._joiner = Joiner(build=build)
+        self._held: list[LogRow] = []
         self.forgotten = 0
         self._tree = Tree()
         self._groups: dict[tuple[int, str], Group] = {}
@@ -94,8 +95,22 @@ class Condenser:
         for event in self._joiner.feed(rows):
             self._add(event)
 
+    def read_older(self, page: Sequence[LogRow]) -> None:
+        """A page, oldest first, whose rows lie before all that were read.
+
+        Its first rows may go on with an event of the page before it, so they are held until that is read.
+        """
+        rows = [*page, *self._held]
+        start = first_start(rows)
+        self._held = rows[:start]
+        self.read(rows[start:])
+        for event in self._joiner.rest():
+            self._add(event)
+
     def result(self, budget_tokens: int) -> Condensed:
         """The end: what was read within the budget."""
+        self.read(self._held)
+        self._held = []
         for event in self._joiner.rest():
             self._add(event)
         rows = self._joiner.rows

@@ -5,7 +5,7 @@ traces apart. Works on a stream, holds a few events at a time.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -127,6 +127,15 @@ class Joiner:
         for pipe in self._pipes.values():
             yield from (event for event in (pipe.torn, pipe.open) if event is not None)
             pipe.torn = pipe.open = None
+
+
+def first_start(rows: Sequence[LogRow]) -> int:
+    """The place of the first row that goes on with nothing before it; 0 where none is found in reach."""
+    for number, row in enumerate(rows[:MAX_LINES]):
+        line = row.message
+        if line[:1] not in ("", " ", "\t") and not OPENS.match(line):
+            return number
+    return 0
 
 
 class _Pipe:

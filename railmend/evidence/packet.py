@@ -102,18 +102,10 @@ def _cut(text: str, budget: int) -> str:
 def render(packet: EvidencePacket) -> str:
     """Markdown for the model, the Web UI and the pull request alike."""
     parts = [f"# Evidence for service {inline(packet.service_name)}"]
-    parts += [
-        f"[{item.id}] ({item.kind}) {item.source}{_span(item)}\n{fenced(item.text)}" for item in packet.items
-    ]
+    parts += [f"[{item.id}] ({item.kind}) {item.source}\n{fenced(item.text)}" for item in packet.items]
     if packet.unseen:
         parts.append("Could not be seen:\n" + "\n".join(f"- {sentence}" for sentence in packet.unseen))
     return "\n\n".join(parts)
-
-
-def _span(item: EvidenceItem) -> str:
-    if item.start is None or item.end is None:
-        return ""
-    return f", {item.start:%Y-%m-%d %H:%M} to {item.end:%Y-%m-%d %H:%M} UTC"
 
 
 def canonical(packet: EvidencePacket) -> str:

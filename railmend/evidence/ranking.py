@@ -75,8 +75,7 @@ def rank(groups: Sequence["Group"], span: Span, rows: int) -> list[Ranked]:
     scores = {id(group): _said(group) for group in groups}
     new = {id(group): _new(group, span) for group in groups}
     for group in groups:
-        scores[id(group)] += _novelty(group, span, new=new[id(group)])
-        scores[id(group)] += HINTED if hinted(group, span) else 0.0
+        scores[id(group)] += HINTED if hinted(group, span) else _novelty(group, span, new=new[id(group)])
         if span.build and rows - group.last_position <= TAIL_ROWS and group.count <= RARE:
             scores[id(group)] += TAIL
     onset = span.onset or _estimate(groups, scores, span)
@@ -114,6 +113,8 @@ def _novelty(group: "Group", span: Span, *, new: bool) -> float:
     """What was there before at the same pace is the service's ordinary noise, however loud."""
     if new:
         return NEW
+    if span.onset is not None and span.start is not None and span.start >= span.onset:
+        return 0.0  # nothing is known of the time before
     if span.onset is not None and group.before:
         return OLD if group.before * 2 > group.count - group.before else 0.0
     return OLD if group.count >= 5 and not group.example.own and span.share(group.last) > 0.5 else 0.0

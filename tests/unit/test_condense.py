@@ -198,9 +198,26 @@ def test_pages_read_from_the_newest_back_give_the_same_groups() -> None:
     made = [row(second, "ERROR boom" if second % 7 == 0 else f"ok {second}") for second in range(300)]
     backwards = Condenser()
     for page in (made[200:], made[100:200], made[:100]):
-        backwards.read(page)
+        backwards.read_older(page)
     assert "43x 10:00:00 to 10:04:54" in condense_logs(made).text
     assert "43x 10:00:00 to 10:04:54" in backwards.result(1200).text
+
+
+def test_a_trace_over_the_border_of_two_pages_is_one_event() -> None:
+    trace = [
+        "Traceback (most recent call last):",
+        '  File "/app/a.py", line 3, in f',
+        "    g()",
+        "KeyError: 'x'",
+    ]
+    made = [row(n, line, "error") for n, line in enumerate(["ok 1", *trace, "ok 2", *trace, "ok 3"])]
+    for border in range(1, len(made)):
+        backwards = Condenser()
+        backwards.read_older(made[border:])
+        backwards.read_older(made[:border])
+        text = backwards.result(1200).text
+        assert "2x 10:00:01 to 10:00:06" in text, border
+        assert text.count("Traceback") == 1
 
 
 def test_memory_is_bounded_by_kinds_not_by_rows() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from railmend.contracts.incident import EvidencePacket, Fact, Facts, Neighbour, PastRepair
 from railmend.contracts.scan import FindingKind
-from railmend.evidence.charts import charts
+from railmend.evidence.charts import charts, past
 from railmend.evidence.http import condense_http
 from railmend.evidence.inert import inline, visible
 from railmend.evidence.packet import TOTAL, PacketError, canonical, digest, export, load, number, render
@@ -262,7 +262,7 @@ def test_charts_show_extremes_limits_and_gaps() -> None:
     assert "memory" in text
     assert "min 0.1, max 0.37, last 0.37, limit 0.5 GB" in text
     assert "·" in text
-    assert "v 10:32" in text
+    assert "v 10:32:00" in text
     assert "5xx a minute" in text
     assert "p95" not in text
 
@@ -274,6 +274,13 @@ def test_a_single_spike_is_not_lost_between_columns() -> None:
 
 def test_a_slice_without_samples_gives_no_chart() -> None:
     assert charts(Slice(service_id="s", start=samples.NOW, step_seconds=60, cpu=[None, None])) == ""
+
+
+def test_the_past_of_a_young_service_is_left_out() -> None:
+    young = Slice(service_id="s", start=samples.NOW, step_seconds=1800, cpu=[*[None] * 40, 0.1, 0.1])
+    grown = Slice(service_id="s", start=samples.NOW, step_seconds=1800, cpu=[0.1] * 42)
+    assert past(young) == ""
+    assert "CPU" in past(grown)
 
 
 def test_neighbours_and_past_repairs_are_facts() -> None:

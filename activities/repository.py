@@ -36,15 +36,23 @@ class RepositoryActivities:
         found = suspects(history, onset(request))
         if found is None or found.bad.record.commit is None:
             return Facts(items=(), unseen=("The suspected deployment names no commit.",))
-        if found.good is None or found.good.record.commit is None:
-            return Facts(items=(), unseen=("No earlier deployment served, so no change can be compared.",))
-        base, head = found.good.record.commit, found.bad.record.commit
-        if base == head:
-            text = f"The suspected deployment runs the same commit as the last good one ({head[:12]})."
-        else:
-            with translated():
-                compared = await asyncio.to_thread(self._github.compare, service.repository, base, head)
-            text = describe(compared, service.root_directory)
+        good = found.good.record.commit if found.good else None
+        source, text = await self._change(request, good, found.bad.record.commit)
         redactor = Redactor(self._secrets, seal(request))
-        source = f"{service.repository}, {base[:12]} to {head[:12]}"
         return Facts(items=(Fact(kind="change", source=source, text=redactor(text)),))
+
+    async def _change(self, request: IncidentRequest, good: str | None, bad: str) -> tuple[str, str]:
+        """Source and text. Without an earlier deployment that served: what the suspected commit changed."""
+        repository = request.service.repository or ""
+        if good == bad:
+            return repository, f"The suspected deployment runs the commit of the last good one ({bad[:12]})."
+        with translated():
+            if good is None:
+                found = await asyncio.to_thread(self._github.own_change, repository, bad)
+                source = (
+                    f"{repository}, the suspected commit alone: no earlier deployment is known to be good"
+                )
+            else:
+                found = await asyncio.to_thread(self._github.compare, repository, good, bad)
+                source = f"{repository}, last good deployment to the suspected one"
+        return source, describe(found, request.service.root_directory)

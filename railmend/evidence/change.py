@@ -24,9 +24,10 @@ CONFIGURATION = re.compile(
 
 def describe(found: Comparison, root_directory: str) -> str:
     """At most about 2,000 tokens. Files inside the service's root directory come first."""
+    direction = "" if found.status == "ahead" else f" ({found.status})"
     head = (
-        f"{found.total} commits from {found.base[:12]} (last good) to {found.head[:12]}"
-        f"{'' if found.status == 'ahead' else f' ({found.status})'}, {len(found.files)} files:"
+        f"{found.total} commits from {found.base[:12] or 'nothing'} to {found.head[:12]}{direction}, "
+        f"{len(found.files)} files:"
     )
     commits = [_commit(one) for one in reversed(found.commits[-MAX_COMMITS:])]
     if found.total > len(commits):

@@ -1,7 +1,11 @@
 """What changed between two commits, as GitHub tells it."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 
+from github.Commit import Commit
+from github.File import File
 from github.Repository import Repository
 from pydantic import BaseModel
 
@@ -39,23 +43,41 @@ class Comparison(BaseModel):
     files: tuple[ComparedFile, ...]
 
 
+def own_change(repository: Repository, sha: str) -> Comparison:
+    """What one commit changed against its first parent; `base` is empty for the first commit of all."""
+    one = repository.get_commit(sha)
+    parent = one.parents[0].sha if one.parents else ""
+    return Comparison(
+        base=parent, head=sha, status="ahead", total=1, commits=(_commit(one),), files=_files(one.files)
+    )
+
+
 def comparison(repository: Repository, base: str, head: str) -> Comparison:
     """One request, and one more for every 250 commits or so. Raises PyGithub's errors."""
     found = repository.compare(base, head)
-    commits = []
-    for number, one in enumerate(found.commits):
-        if number >= MAX_COMMITS:
-            break
-        author = one.commit.author
-        commits.append(
-            ComparedCommit(
-                sha=one.sha,
-                author=author.name or "-" if author else "-",
-                at=author.date if author else None,
-                message=(one.commit.message or "").strip()[:MAX_MESSAGE],
-            )
-        )
-    files = tuple(
+    commits = tuple(_commit(one) for one in islice(found.commits, MAX_COMMITS))
+    return Comparison(
+        base=base,
+        head=head,
+        status=found.status,
+        total=found.total_commits,
+        commits=commits,
+        files=_files(found.files),
+    )
+
+
+def _commit(one: Commit) -> ComparedCommit:
+    author = one.commit.author
+    return ComparedCommit(
+        sha=one.sha,
+        author=author.name or "-" if author else "-",
+        at=author.date if author else None,
+        message=(one.commit.message or "").strip()[:MAX_MESSAGE],
+    )
+
+
+def _files(files: Iterable[File]) -> tuple[ComparedFile, ...]:
+    return tuple(
         ComparedFile(
             path=one.filename,
             status=one.status,
@@ -63,13 +85,5 @@ def comparison(repository: Repository, base: str, head: str) -> Comparison:
             deletions=one.deletions,
             patch=(one.patch or "")[:MAX_PATCH] or None,
         )
-        for one in list(found.files)[:MAX_FILES]
-    )
-    return Comparison(
-        base=base,
-        head=head,
-        status=found.status,
-        total=found.total_commits,
-        commits=tuple(commits),
-        files=files,
+        for one in islice(files, MAX_FILES)
     )

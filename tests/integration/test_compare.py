@@ -48,7 +48,7 @@ class History:
     """Stands in for Railway: two deployments, newest first."""
 
     def __init__(self, base: str, head: str) -> None:
-        self.shas = (head, base)
+        self.shas: tuple[str, ...] = (head, base)
 
     async def history(self, *_: str) -> list[Deployed]:
         states = ("SUCCESS", "REMOVED")
@@ -57,7 +57,7 @@ class History:
                 record=DeploymentRecord(id=sha, status=status, created_at=samples.WINDOW.start, commit=sha),
                 settings={},
             )
-            for sha, status in zip(self.shas, states, strict=True)
+            for sha, status in zip(self.shas, states, strict=False)
         ]
 
 
@@ -82,7 +82,19 @@ async def test_the_activity_compares_the_suspect_with_the_last_good_one(
     assert "jane@example.com" not in facts.model_dump_json()
     same = RepositoryActivities(github(url), History(head, head))  # type: ignore[arg-type]
     again = await same.change_facts(samples.incident(service=service))
-    assert "the same commit as the last good one" in again.items[0].text
+    assert "runs the commit of the last good one" in again.items[0].text
+
+
+async def test_without_an_earlier_deployment_the_commit_speaks_for_itself(
+    commits: tuple[str, str, str],
+) -> None:
+    url, base, head = commits
+    history = History(base, head)
+    history.shas = (head,)
+    activities = RepositoryActivities(github(url), history)  # type: ignore[arg-type]
+    facts = await activities.change_facts(samples.incident(service=samples.service(repository=REPOSITORY)))
+    assert "no earlier deployment is known to be good" in facts.items[0].source
+    assert "+value = 2" in facts.items[0].text
 
 
 def test_an_unknown_commit_is_an_error_that_names_it(commits: tuple[str, str, str]) -> None:

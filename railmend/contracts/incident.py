@@ -1,5 +1,6 @@
 """What an investigation is handed, collects and concludes."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -32,6 +33,25 @@ class Neighbour(Contract):
     name: str
     relation: str
     findings: tuple[str, ...] = ()  # their sentences
+
+
+MAX_NEIGHBOURS = 12
+
+
+def neighbours_of(
+    service: Service, services: Sequence[Service], findings: Sequence[Finding]
+) -> tuple[Neighbour, ...]:
+    """Of the services that are known: those it needs, then those that need it; the troubled ones first."""
+    said: dict[str, tuple[str, ...]] = {}
+    for finding in findings:
+        said[finding.service_id] = (*said.get(finding.service_id, ()), finding.sentence)
+    pairs = [("needs", one) for one in services if one.service_id in service.depends_on]
+    pairs += [("needed by", one) for one in services if service.service_id in one.depends_on]
+    pairs.sort(key=lambda pair: pair[1].service_id not in said)
+    return tuple(
+        Neighbour(name=one.name, relation=relation, findings=said.get(one.service_id, ()))
+        for relation, one in pairs[:MAX_NEIGHBOURS]
+    )
 
 
 class PastRepair(Contract):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from railmend.contracts.incident import EvidencePacket, Fact, Facts, Neighbour, PastRepair
+from railmend.contracts.incident import EvidencePacket, Fact, Facts, Neighbour, PastRepair, neighbours_of
 from railmend.contracts.scan import FindingKind
 from railmend.evidence.charts import charts, past
 from railmend.evidence.http import condense_http
@@ -298,6 +298,21 @@ def test_neighbours_and_past_repairs_are_facts() -> None:
     assert "volume filled to 97%: close to full" in facts[1].text
     assert facts[2].text == "needs db: Memory of db is full."
     assert "merged: Bounded the cache. http://x/1" in facts[3].text
+
+
+def test_neighbours_are_those_of_the_dependency_graph() -> None:
+    web = samples.service("web", depends_on=("id-db", "id-cache"))
+    others = [
+        samples.service("db"),
+        samples.service("cache"),
+        samples.service("admin", depends_on=("id-web",)),
+    ]
+    found = neighbours_of(web, [web, *others, samples.service("apart")], [samples.finding("cache")])
+    assert [(one.relation, one.name, bool(one.findings)) for one in found] == [
+        ("needs", "cache", True),
+        ("needs", "db", False),
+        ("needed by", "admin", False),
+    ]
 
 
 def test_hints_follow_the_findings() -> None:

@@ -14,15 +14,15 @@ from railmend.evidence.surroundings import hints, onset, seal
 from railmend.railway.client import RailwayClient
 from railmend.railway.model import HttpLogLine
 
-# Rows read per source; more is said to be cut.
-MAX_ROWS = 20_000
-MAX_HTTP_ROWS = 10_000
-MAX_BUILD_ROWS = 5_000  # the most that Railway answers at once
+# Rows read per source, a request for every thousand; more is cut, and then asked for by level or status.
+MAX_ROWS = 6_000
+MAX_HTTP_ROWS = 4_000
+MAX_AT_ONCE = 5_000  # the most that Railway answers in one request
 # A log line may be written a moment after the last sample of the window.
 AFTER = timedelta(minutes=5)
 # How far back the newest build may lie: what every plan keeps.
 BUILD_AGE = timedelta(days=7)
-DEPLOY_TOKENS, BUILD_TOKENS, HTTP_TOKENS = 1800, 1200, 900
+DEPLOY_TOKENS, ERROR_TOKENS, BUILD_TOKENS, HTTP_TOKENS = 1800, 900, 1200, 900
 FAILED = ("FAILED", "CRASHED")
 
 
@@ -68,11 +68,28 @@ class LogActivities:
         found = condenser.result(DEPLOY_TOKENS)
         if not found.rows:
             return Facts(items=(), unseen=(f"The deploy logs {which} are empty in the window.",))
-        unseen = (_cut(f"deploy logs {which}", found.rows),) if found.rows >= MAX_ROWS else ()
-        return Facts(
-            items=(self._fact(request, "deploy_log", f"deploy logs {which}, condensed", found),),
-            unseen=unseen,
-        )
+        items = [self._fact(request, "deploy_log", f"deploy logs {which}, condensed", found)]
+        if found.rows < MAX_ROWS:
+            return Facts(items=tuple(items))
+        if serves:
+            items.append(await self._errors(request))
+        return Facts(items=tuple(items), unseen=(_cut(f"deploy logs {which}", found.rows),))
+
+    async def _errors(self, request: IncidentRequest) -> Fact:
+        """Where a service says too much to read it all: what it wrote as errors over the whole window."""
+        window = request.window
+        condenser = Condenser(onset=onset(request))
+        with translated():
+            rows = await self._client.environment_logs(
+                request.environment_id,
+                window.start,
+                window.end,
+                f"@service:{request.service.service_id} AND @level:error",
+                MAX_AT_ONCE,
+            )
+        condenser.read(rows)
+        source = "deploy logs of level error over the window, condensed"
+        return self._fact(request, "deploy_log", source, condenser.result(ERROR_TOKENS))
 
     @activity.defn
     async def build_log_facts(self, request: IncidentRequest) -> Facts:
@@ -83,14 +100,14 @@ class LogActivities:
         end = request.window.end + AFTER
         with translated():
             rows = await self._client.build_logs(
-                service.latest_deployment_id, end - BUILD_AGE, end, limit=MAX_BUILD_ROWS
+                service.latest_deployment_id, end - BUILD_AGE, end, limit=MAX_AT_ONCE
             )
         if not rows:
             return Facts(items=(), unseen=("The build logs of the newest deployment are empty.",))
         condenser = Condenser(build=True)
         condenser.read(rows)
         found = condenser.result(BUILD_TOKENS)
-        unseen = (_cut("build logs", len(rows)),) if len(rows) >= MAX_BUILD_ROWS else ()
+        unseen = (_cut("build logs", len(rows)),) if len(rows) >= MAX_AT_ONCE else ()
         return Facts(
             items=(
                 self._fact(request, "build_log", "build logs of the newest deployment, condensed", found),

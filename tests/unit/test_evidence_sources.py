@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from activities.deployments import DeploymentActivities
 from activities.evidence import EvidenceActivities
-from activities.logs import MAX_HTTP_ROWS, LogActivities
+from activities.logs import MAX_HTTP_ROWS, MAX_ROWS, LogActivities
 from railmend.contracts.incident import Fact, Facts, IncidentRequest, PacketRequest
 from railmend.contracts.scan import FindingKind
 from railmend.evidence.change import describe
@@ -245,8 +245,9 @@ def log_server(rows: list[dict[str, Any]], asked: list[str]) -> Callable[[httpx.
         variables = json.loads(request.content)["variables"]
         asked.append(variables.get("filter") or variables.get("deploymentId", ""))
         root = {"deployment_logs": "deploymentLogs", "build_logs": "buildLogs", "http_logs": "httpLogs"}
+        root["environment_logs"] = "environmentLogs"
         chosen = [row for row in rows if row["timestamp"] <= variables["end"]]
-        if variables.get("filter"):
+        if "http" in str(variables.get("filter")).lower():
             chosen = [row for row in chosen if row["httpStatus"] >= 500]
         return httpx.Response(
             200, json={"data": {root[request.url.params["op"]]: chosen[-variables["limit"] :]}}
@@ -285,6 +286,18 @@ async def test_the_newest_deployment_is_read_too_where_it_failed() -> None:
     assert "which failed" in deploy.items[1].source
 
 
+async def test_where_a_service_says_too_much_its_errors_are_asked_for_over_the_window() -> None:
+    asked: list[str] = []
+    activities = LogActivities(client(log_server(log_rows(MAX_ROWS + 1500, "tick {}"), asked)))
+    facts = await activities.deploy_log_facts(incident())
+    assert asked[-1] == "@service:service-0001 AND @level:error"
+    assert [item.source.split(",")[0] for item in facts.items] == [
+        "deploy logs of the deployment that serves",
+        "deploy logs of level error over the window",
+    ]
+    assert "Of the deploy logs" in facts.unseen[0]
+
+
 async def test_too_many_requests_to_read_are_asked_for_by_error_and_duration() -> None:
     start = samples.WINDOW.start
     rows = [
@@ -306,7 +319,7 @@ async def test_too_many_requests_to_read_are_asked_for_by_error_and_duration() -
     assert set(asked) == {"deployment-service-0001", "@httpStatus:>=500", "@totalDuration:>=300"}
     assert "-> 500" not in facts.items[0].text
     assert "-> 500: 10x" in facts.items[1].text
-    assert re.search(r"Of the requests only the newest 1\d{4} rows were read", facts.unseen[0])
+    assert re.search(r"Of the requests only the newest \d{4} rows were read", facts.unseen[0])
 
 
 async def test_a_packet_of_all_sources_is_small_and_complete() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from railmend.evidence.condense import Condensed, Condenser, condense_logs
 from railmend.evidence.streams import Row
 from railmend.evidence.tokens import cut, estimate
-from tests.unit.log_samples import SAMPLES, Sample
+from tests.unit.build_log_samples import BUILD_SAMPLES
+from tests.unit.log_samples import RUNTIME_SAMPLES, Sample
 
 START = datetime(2026, 2, 3, 10, tzinfo=UTC)
 NOISE_ROWS = 900
@@ -64,13 +65,14 @@ def case(sample: Sample, *, times: int, torn: bool) -> list[Row]:
     return made
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
-@pytest.mark.parametrize(("times", "torn"), [(1, False), (12, False), (12, True)])
+CASES = [(sample, 1, False) for sample in (*RUNTIME_SAMPLES, *BUILD_SAMPLES)]
+CASES += [(sample, 12, torn) for sample in RUNTIME_SAMPLES for torn in (False, True)]
+
+
+@pytest.mark.parametrize(("sample", "times", "torn"), CASES)
 def test_a_failure_of_any_language_survives(sample: Sample, times: int, torn: bool) -> None:
-    build = sample.stream == "build"
-    found = condense_logs(
-        case(sample, times=1 if build else times, torn=torn and not build), budget_tokens=1000, build=build
-    )
+    made = case(sample, times=times, torn=torn)
+    found = condense_logs(made, budget_tokens=1000, build=sample.stream == "build")
     text = re.sub(r"\s+", " ", found.text)
     assert [wanted for wanted in sample.wanted if not re.search(wanted, text, re.I)] == []
     assert estimate(found.text) <= 1000

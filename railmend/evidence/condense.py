@@ -24,7 +24,7 @@ NO_DIGITS = str.maketrans("", "", "0123456789")
 # Numbers that tell two lines of one shape apart: a status, an exit code, a compiler's error number.
 # Each alternative begins with a set of characters, for which the search is quick.
 TELLING = re.compile(
-    r"[eEcCs](?:xit\w*|ode|tatus|rrno)\D{0,12}\d{1,3}\b|[A-Z]{1,4}\d{3,5}\b|[\s\"'=:][1-5]\d\d(?![\d.:/])"
+    r"[eEcCs](?:xit\w{0,8}|ode|tatus|rrno)\D{0,12}\d{1,3}\b|[A-Z]{1,4}\d{3,5}\b|[\s\"'=:][1-5]\d\d(?![\d.:/])"
 )
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 EXCEPTION_LINE = re.compile(r"^[\s|+]*(?:Caused by: )?[\w.$:]*(?:Error|Exception)\b|^panic: |panicked at")

@@ -49,13 +49,13 @@ EXCEPTION = re.compile(
     r"|(?:[a-z_$][\w$]*\.){2,}[A-Z][\w$]*(?:: |$)"
 )
 PYTHON_END = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
-GO_CALL = re.compile(r"[\w./*()$·\[\]{}-]+\(.*\)$")
+GO_CALL = re.compile(r"[\w./*()$·\[\]{}-]{1,300}\(.*\)$")
 RUBY_FRAME = re.compile(r"\S+\.(?:rb|erb|ru):\d+:in ")
 # PostgreSQL tells the rest of an error in lines of their own.
 POSTGRES = re.compile(r".{0,60}?\b(?:STATEMENT|DETAIL|HINT|CONTEXT|QUERY): ")
 POSTGRES_ERROR = re.compile(r".{0,60}?\b(?:ERROR|FATAL|PANIC): ")
 # Code under a compiler's message: `12 | let x`, `> 3 │ foo`, `  --> src/main.rs`.
-EXCERPT = re.compile(r"[>\s]*\d*\s*[|│]|\s*-->|\s*= (?:note|help)")
+EXCERPT = re.compile(r"[>\s]{0,12}\d{0,6}\s{0,12}[|│]|\s{0,12}-->|\s{0,12}= (?:note|help)")
 OPENS = re.compile("|".join(p.pattern for p in (STARTS, GOES_ON, EXCEPTION, RUBY_FRAME, EXCERPT, POSTGRES)))
 # BuildKit puts the number of its step and the seconds before every line.
 BUILDKIT = re.compile(r"#\d+ (?:\d+\.\d+ )?")

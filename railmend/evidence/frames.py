@@ -25,9 +25,11 @@ NODE = re.compile(
 NATIVE = re.compile(
     r"^\s*at (?:.*\()?(?:<anonymous>|native|index \d+)\)?,?$|^\s*at (?:async )?(?:new )?[\w.<>\[\] ]+$"
 )
-DOTNET = re.compile(r"^\s*at (?P<name>[\w.`<>\[\]+|,&]+)\(.*\)(?: in (?P<path>.+):line \d+)?$")
+DOTNET = re.compile(
+    r"^\s*at (?P<name>[\w.`<>\[\]+|,&]{1,300})\(.{0,600}\)(?: in (?P<path>.{1,300}):line \d+)?$"
+)
 GO_PATH = re.compile(r"^\s+(?P<path>\S+\.(?:go|s)):\d+(?: \+0x[0-9a-f]+)?$")
-GO_CALL = re.compile(r"^(?:created by )?[\w./*()$·\[\]{}-]+(?:\(.*\)| in goroutine \d+)?$")
+GO_CALL = re.compile(r"^(?:created by )?[\w./*()$·\[\]{}-]{1,300}(?:\(.*\)| in goroutine \d+)?$")
 RUBY = re.compile(
     r"^\s*(?:from )?(?P<path>[^\s:\"']+\.(?:rb|erb|ru|rake|slim|haml)|<internal:[^>]+>|[^\s:]*bin/[\w-]+)"
     r":\d+(?::in .*)?$"
@@ -37,7 +39,7 @@ RUST_PATH = re.compile(r"^\s+at (?P<path>[^\s()]+\.rs):\d+(?::\d+)?$")
 PHP = re.compile(r"^#\d+ (?:(?P<path>\S+)\(\d+\): |\{main\}|\[internal function\])")
 ELIXIR = re.compile(r"^\s+(?:\((?P<app>\w+)(?: [^)]+)?\) )?(?P<path>[\w/.-]+\.exs?):\d+: ")
 OMITTED = re.compile(r"^\s*\.{3} (\d+) (?:more|common frames omitted|frames? .*)$")
-MARKS = re.compile(r"^[\s|>]*[\^~]{1,300}(?:\s?[\^~-]{1,300})*\s*$")
+MARKS = re.compile(r"^[\s|>]*[\^~][\s\^~-]*$")
 GOROUTINE = re.compile(r"^goroutine \d+")
 
 

@@ -10,6 +10,7 @@ ID = re.compile(
 VERSION = re.compile(r"^v\d{1,3}$")
 HEX_WORD = re.compile(r"^[a-fA-F-]+$")
 MAX_DEPTH = 10
+MAX_PART = 200
 
 
 def route(path: str) -> str:
@@ -20,6 +21,8 @@ def route(path: str) -> str:
 
 
 def _part(part: str) -> str:
+    if len(part) > MAX_PART:
+        return "{id}"
     if VERSION.match(part) or not ID.match(part) or HEX_WORD.match(part):
         return part
     return "{id}"

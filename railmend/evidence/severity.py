@@ -30,6 +30,8 @@ LEVEL = re.compile(
     """
 )
 HEAD = 140
+# An access line tells its request within so many characters.
+MAX_ACCESS = 1000
 RANKS = {
     **dict.fromkeys(("TRACE", "DEBUG", "DBUG", "VERBOSE", "INFO", "LOG", "FINE", "CONFIG", "I"), 0),
     **dict.fromkeys(("NOTICE", "HINT", "STATEMENT", "DETAIL"), 1),
@@ -144,7 +146,8 @@ STATUS_FIRST = re.compile(
 
 def access_line(text: str) -> re.Match[str] | None:
     """Method, path and status of a line that tells of one request; groups by these names."""
-    return ACCESS.search(text) or STATUS_FIRST.search(text)
+    head = text[:MAX_ACCESS]
+    return ACCESS.search(head) or STATUS_FIRST.search(head)
 
 
 def level(text: str) -> int | None:

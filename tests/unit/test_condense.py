@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from railmend.evidence.condense import Condensed, Condenser, condense_logs
+from railmend.evidence.routes import route
 from railmend.evidence.streams import Row
 from railmend.evidence.tokens import cut, estimate
 from tests.unit.build_log_samples import BUILD_SAMPLES
@@ -220,6 +221,28 @@ def test_a_trace_over_the_border_of_two_pages_is_one_event() -> None:
         text = backwards.result(1200).text
         assert "2x 10:00:01 to 10:00:06" in text, border
         assert text.count("Traceback") == 1
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("^", "~^", "(", "a.", "exit", "GET /", "at (", "| 500 ", 'File "', "Caused by: "),
+        " ",
+        "1,",
+        "é",
+        "[[",
+        "::",
+    ],
+)
+@pytest.mark.parametrize("before", ["ok", "panic: boom", "Traceback (most recent call last):"])
+def test_work_grows_with_the_line_alone(piece: str, before: str) -> None:
+    """Each was quadratic or worse with an expression that was not bounded: it is done at all."""
+    long = piece * (4000 // len(piece))
+    made = rows(
+        before, "goroutine 1 [running]:", long, f"{long}x", f"    {long}", f"    at {long}x", f"{long} 7x"
+    )
+    assert condense_logs(made * 20).rows == 140
+    assert route(f"/{long}x").count("/") <= 11
 
 
 def test_memory_is_bounded_by_kinds_not_by_rows() -> None:

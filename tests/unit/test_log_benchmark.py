@@ -1,4 +1,4 @@
-"""The log benchmark, where its data lies beside the checkout: the culprits survive, and few tokens are used."""
+"""The log benchmark, where its data lies beside the checkout: culprits survive in few tokens."""
 
 import json
 import subprocess
@@ -18,8 +18,10 @@ def score(budget: int, folder: Path) -> dict[str, float]:
     with predicted.open("w") as out:
         subprocess.run([sys.executable, "starter.py", *arguments], cwd=ROOT, stdout=out, check=True)
     scored = subprocess.run(
-        [sys.executable, str(DATA / "score.py"), "logs", "--labels", str(labels), "--pred", str(predicted)]
-        + ["--budget", str(budget), "--json"],
+        [
+            *(sys.executable, str(DATA / "score.py"), "logs", "--labels", str(labels)),
+            *("--pred", str(predicted), "--budget", str(budget), "--json"),
+        ],
         capture_output=True,
         text=True,
         check=True,

@@ -15,12 +15,15 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.coding import CodingActivities
+from activities.deployments import DeploymentActivities
+from activities.evidence import EvidenceActivities
 from activities.ledger import LedgerActivities
-from activities.logs import EvidenceActivities
+from activities.logs import LogActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
+from activities.repository import RepositoryActivities
 from hosting import clients
 from railmend.coding.server import stop_leftovers
 from railmend.providers.status.reader import StatusReader
@@ -64,17 +67,21 @@ def machine_queue(state_dir: Path) -> str:
 def orchestration(client: Client, settings: Settings, railway: RailwayPool, status: StatusReader) -> Worker:
     rules = {one.environment_id: settings.assessment.over(one.assessment) for one in settings.watched()}
     reading = RailwayActivities(railway, rules)
-    evidence = EvidenceActivities(railway)
+    github, secrets = clients.github(settings), clients.secrets(settings)
+    evidence = EvidenceActivities()
+    deployments = DeploymentActivities(railway, secrets)
+    logs = LogActivities(railway, secrets)
+    repository = RepositoryActivities(github, railway, secrets)
     providers = ProviderActivities(
         railway=railway,
         network_of=lambda of: of.network,
-        github=clients.github(settings),
+        github=github,
         github_token=settings.github_token.get_secret_value() if settings.github_token else "",
         status=status,
     )
     text = TextActivities()
     ledger = LedgerActivities(client, ORCHESTRATION_QUEUE)
-    pulls = PullRequestActivities(clients.github(settings))
+    pulls = PullRequestActivities(github)
     return Worker(
         client,
         task_queue=ORCHESTRATION_QUEUE,
@@ -83,11 +90,16 @@ def orchestration(client: Client, settings: Settings, railway: RailwayPool, stat
             reading.screen,
             reading.assess_suspects,
             evidence.finding_facts,
-            evidence.deployment_facts,
-            evidence.deploy_log_facts,
-            evidence.http_log_facts,
             evidence.build_packet,
             providers.provider_facts,
+            deployments.chart_facts,
+            deployments.deployment_facts,
+            deployments.drift_facts,
+            deployments.state_facts,
+            logs.build_log_facts,
+            logs.deploy_log_facts,
+            logs.http_log_facts,
+            repository.change_facts,
             text.decide,
             text.describe_incident,
             text.describe_report,

@@ -12,13 +12,16 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.checks import CheckActivities
 from activities.coding import CodingActivities
 from activities.ledger import LedgerActivities
 from activities.logs import EvidenceActivities
 from activities.planning import PlanningActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
+from activities.workbench import Workbench
 from hosting import clients
+from hosting.sweep import sweep
 from railmend.coding.server import stop_leftovers
 from railmend.settings import Settings
 from workflows.health_scan import HealthScan
@@ -78,18 +81,28 @@ def orchestration(client: Client, settings: Settings, stack: AsyncExitStack) -> 
     )
 
 
-def coding(client: Client, settings: Settings) -> list[Worker]:
-    """Two queues: one any coding worker serves, one that only this machine serves."""
-    state_dir = settings.state_dir()
-    queue = machine_queue(state_dir)
-    work = CodingActivities(
+def workbench(settings: Settings) -> Workbench:
+    """Blocking: the sandbox is tried out."""
+    return Workbench(
         github=clients.github(settings),
         github_token=settings.github_token.get_secret_value() if settings.github_token else "",
-        state_dir=state_dir / "repairs",
-        task_queue=queue,
-        server_for=clients.coding_servers(settings),
-        limits=clients.limits(settings),
+        state_dir=settings.state_dir() / "repairs",
+        fence=clients.fence(settings),
+        quota=clients.quota(settings),
     )
+
+
+def coding(client: Client, settings: Settings, bench: Workbench) -> list[Worker]:
+    """Two queues: one any coding worker serves, one that only this machine serves."""
+    queue = machine_queue(settings.state_dir())
+    work = CodingActivities(
+        bench,
+        task_queue=queue,
+        server_for=clients.coding_servers(settings, bench.fence),
+        limits=clients.limits(settings),
+        guard=settings.railmend_guard,
+    )
+    checks = CheckActivities(bench, settings.railmend_checks, clients.way_out(settings))
     shared = Worker(
         client,
         task_queue=CODING_QUEUE,
@@ -100,7 +113,14 @@ def coding(client: Client, settings: Settings) -> list[Worker]:
     local = Worker(
         client,
         task_queue=queue,
-        activities=[work.run_session, work.review_change, work.commit_and_push, work.remove_workspace],
+        activities=[
+            work.run_session,
+            work.review_change,
+            work.commit_and_push,
+            work.remove_workspace,
+            checks.prepare_checks,
+            checks.run_checks,
+        ],
         max_concurrent_activities=SESSIONS_AT_ONCE,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
@@ -115,12 +135,15 @@ async def run_until_stopped(client: Client, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    bench = await asyncio.to_thread(workbench, settings)
+    await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)
+    await sweep(client, bench)
     async with AsyncExitStack() as stack:
-        workers = [orchestration(client, settings, stack), *coding(client, settings)]
+        workers = [orchestration(client, settings, stack), *coding(client, settings, bench)]
         for worker in workers:
             await stack.enter_async_context(worker)
         log.info("workers ready", queues=[worker.task_queue for worker in workers])
         await stop.wait()
         log.info("stopping")
     # Servers whose session was given up while nobody could stop them.
-    await asyncio.to_thread(stop_leftovers, settings.state_dir() / "repairs")
+    await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)

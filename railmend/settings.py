@@ -6,6 +6,9 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from railmend.coding.checks import CheckSettings
+from railmend.coding.guard import GuardSettings
+
 # OpenAI-compatible addresses of providers by litellm prefix, for the coding agent; others set MODEL_BASE_URL.
 KNOWN_BASE_URLS = {
     "openai": "https://api.openai.com/v1",
@@ -34,6 +37,9 @@ class Settings(BaseSettings):
     model: str | None = None
     model_base_url: str | None = None
     model_api_key: SecretStr | None = None
+    # USD per million tokens, where litellm's table does not know the model.
+    model_input_usd: float | None = Field(None, ge=0)
+    model_output_usd: float | None = Field(None, ge=0)
     opencode_bin: Path | None = None
     opencode_url: str | None = None
     opencode_password: SecretStr | None = None
@@ -43,7 +49,18 @@ class Settings(BaseSettings):
     railmend_settle_seconds: int = Field(60, ge=0, le=3600)
     railmend_session_seconds: int = Field(1800, ge=10, le=6 * 3600)
     railmend_session_calls: int = Field(80, ge=1, le=1000)
+    railmend_session_tokens: int = Field(3_000_000, ge=1000)
     railmend_session_usd: float = Field(5.0, ge=0)
+    railmend_sandbox: Literal["bwrap", "user", "none"] = "bwrap"
+    railmend_unsafe_agent: bool = False
+    # Colon-separated, as PATH is: folders the sandbox shows read-only, whose `bin` goes on its PATH.
+    railmend_toolchains: str = ""
+    railmend_disk_mib: int = Field(2048, ge=16)
+    railmend_memory_mib: int = Field(4096, ge=256)
+    railmend_guard: GuardSettings = GuardSettings()
+    railmend_checks: dict[str, CheckSettings] = {}
+    # Comma-separated; empty: the public package registries.
+    railmend_prepare_hosts: str = ""
 
     def missing(self, *names: str) -> list[str]:
         """The environment names of those settings that are not set."""
@@ -54,6 +71,12 @@ class Settings(BaseSettings):
         if self.model_base_url:
             return self.model_base_url
         return KNOWN_BASE_URLS.get((self.model or "").partition("/")[0])
+
+    def toolchains(self) -> tuple[Path, ...]:
+        return tuple(Path(each).absolute() for each in self.railmend_toolchains.split(":") if each)
+
+    def prepare_hosts(self) -> tuple[str, ...]:
+        return tuple(host.strip() for host in self.railmend_prepare_hosts.split(",") if host.strip())
 
     def state_dir(self) -> Path:
         return self.railmend_state_dir.absolute()

@@ -33,7 +33,8 @@ def allowed(host: str, hosts: Collection[str]) -> bool:
 
 
 def public(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_global
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_global
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from hosting.sandbox_bwrap import BubblewrapFence, bubblewrap
-from hosting.sandbox_parts import INSIDE, Caps, Toolbox, give, inside_command, kill_group, spawn, user_of
+from hosting.sandbox_parts import INSIDE, Caps, Toolbox, give, inside, kill_group, spawn, user_of
 from railmend.coding.fence import Fence, FenceError, Launch, Place
 
 PROBE_SECONDS = 30
@@ -39,7 +39,7 @@ class UserFence:
             folder.chmod(0o700)
 
     def start(self, launch: Launch, output: int) -> subprocess.Popen[bytes]:
-        inside = inside_command(
+        inner = inside(
             launch,
             self._toolbox,
             self._caps,
@@ -48,7 +48,7 @@ class UserFence:
             die_with_parent=True,
             sockets=str(launch.place.sockets),
         )
-        return spawn(inside, launch, output, launch.place.run)
+        return spawn((), inner, launch, output)
 
     def end(self, place: Place, pid: int) -> None:
         """Everything of the repair's user: an orphan has left the process group."""
@@ -75,7 +75,7 @@ class NoFence:
         """It is the worker's own user."""
 
     def start(self, launch: Launch, output: int) -> subprocess.Popen[bytes]:
-        inside = inside_command(
+        inner = inside(
             launch,
             self._toolbox,
             self._caps,
@@ -84,7 +84,7 @@ class NoFence:
             die_with_parent=True,
             sockets=str(launch.place.sockets),
         )
-        return spawn(inside, launch, output, launch.place.run)
+        return spawn((), inner, launch, output)
 
     def end(self, place: Place, pid: int) -> None:
         kill_group(pid)

@@ -3,9 +3,11 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from hosting.sandbox_parts import INSIDE, Caps, Toolbox, give, inside_command, kill_group, spawn, user_of
+from hosting.sandbox_parts import INSIDE, Caps, Toolbox, give, inside, kill_group, spawn, user_of
 from railmend.coding.fence import FenceError, Launch, Place
 
 TOOLS = Path("/opt/railmend")
@@ -57,7 +59,7 @@ class BubblewrapFence:
         hosts = place.run / "hosts"
         hosts.write_text("127.0.0.1 localhost\n::1 localhost\n")
         files = {"/etc/passwd": users, "/etc/group": groups, "/etc/hosts": hosts}
-        inside = inside_command(
+        inner = inside(
             launch,
             self._toolbox,
             self._caps,
@@ -66,8 +68,10 @@ class BubblewrapFence:
             die_with_parent=False,  # bwrap sees to it
             sockets=str(SOCKETS),
         )
-        command = [str(self._bwrap), *self._namespaces(), *self._view(place, files), *inside]
-        return spawn(command, launch, output, place.run)
+        # Out of the process list, where the agent would read how this machine is laid out.
+        with _in_memory([*self._namespaces(), *self._view(place, files)]) as arguments:
+            prefix = [str(self._bwrap), "--args", str(arguments)]
+            return spawn(prefix, inner, launch, output, (arguments,))
 
     def _namespaces(self) -> list[str]:
         flags = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
@@ -110,6 +114,18 @@ class BubblewrapFence:
 
     def tools_path(self) -> str:
         return self._toolbox.path(TOOLS / "bin")
+
+
+@contextmanager
+def _in_memory(arguments: list[str]) -> Iterator[int]:
+    """A descriptor from which they are read, each ended by a zero byte as bwrap(1) wants it."""
+    descriptor = os.memfd_create("arguments")
+    try:
+        os.write(descriptor, b"".join(os.fsencode(argument) + b"\0" for argument in arguments))
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 class _View:

@@ -34,12 +34,13 @@ CALLS: dict[str, tuple[int, int, int, int, tuple[int, ...]]] = {
 
 
 class Config(TypedDict):
-    """`uid`: the user to become, if this starts as root. Sizes in bytes."""
+    """`uid`: the user to become, if this starts as root. Sizes in bytes. `lifeline`: ends with the worker."""
 
     uid: int | None
     die_with_parent: bool
     limits: dict[str, int]
     listen: int | None
+    lifeline: int
     serve: int | None
     outward: dict[str, str]
     sockets: str
@@ -173,7 +174,15 @@ async def relay(config: Config) -> list[asyncio.Server]:
     return servers
 
 
+def end_all(uid: int | None) -> None:
+    """The worker is gone: nobody counts, watches or stops any more. In a PID namespace all end with this."""
+    os.killpg(0, signal.SIGKILL) if uid is None else os.kill(-1, signal.SIGKILL)
+    os._exit(1)
+
+
 async def work(config: Config) -> int:
+    os.set_inheritable(config["lifeline"], False)
+    asyncio.get_running_loop().add_reader(config["lifeline"], end_all, config["uid"])
     servers = await relay(config)
     process = await asyncio.create_subprocess_exec(
         *config["command"], cwd=config["directory"], stdin=asyncio.subprocess.DEVNULL

@@ -23,6 +23,7 @@ FIRST_UID, LAST_UID = 61184, 65519
 MIB = 1024 * 1024
 END_SECONDS = 5.0
 _choosing = threading.Lock()
+_lifelines: dict[int, int] = {}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,20 @@ def give(folder: Path, uid: int) -> None:
             os.chown(os.path.join(parent, name), uid, uid, follow_symlinks=False)
 
 
-def inside_command(launch: Launch, toolbox: Toolbox, caps: Caps, script: Path, **config: object) -> list[str]:
+@dataclass(frozen=True)
+class Inside:
+    """How `sandbox_inside.py` is run: by which Python, from where, with which configuration."""
+
+    python: Path
+    script: Path
+    config: dict[str, object]
+
+    def command(self, lifeline: int) -> list[str]:
+        config = json.dumps({**self.config, "lifeline": lifeline})
+        return [str(self.python), "-I", "-S", str(self.script), config]
+
+
+def inside(launch: Launch, toolbox: Toolbox, caps: Caps, script: Path, **config: object) -> Inside:
     given = {
         "limits": caps.limits(),
         "listen": launch.listen.fileno() if launch.listen else None,
@@ -90,28 +104,46 @@ def inside_command(launch: Launch, toolbox: Toolbox, caps: Caps, script: Path, *
         "command": list(launch.command),
         **config,
     }
-    return [str(toolbox.interpreter()), "-I", "-S", str(script), json.dumps(given)]
+    return Inside(toolbox.interpreter(), script, given)
 
 
-def spawn(command: Sequence[str], launch: Launch, output: int, cwd: Path) -> subprocess.Popen[bytes]:
+def spawn(
+    prefix: Sequence[str],
+    inner: Inside,
+    launch: Launch,
+    output: int,
+    descriptors: tuple[int, ...] = (),
+) -> subprocess.Popen[bytes]:
+    """Start `inner`, by way of `prefix`. The lifeline is a pipe whose other end this process
+    alone holds, so that everything ends with it.
+    """
+    reading, writing = os.pipe()
+    command = [*prefix, *inner.command(reading)]
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
-            cwd=cwd,
+            cwd=launch.place.run,
             env=dict(launch.environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
-            pass_fds=[launch.listen.fileno()] if launch.listen else (),
+            pass_fds=(reading, *descriptors, *([launch.listen.fileno()] if launch.listen else ())),
         )
     except OSError as error:
+        os.close(writing)
         raise FenceError(f"{command[0]} cannot be started: {error.strerror}.") from error
+    finally:
+        os.close(reading)
+    _lifelines[process.pid] = writing
+    return process
 
 
 def kill_group(pid: int) -> None:
     """Kill it, and wait until it and its children have ended, so that nothing writes any more."""
     children: list[int] = []
+    if (lifeline := _lifelines.pop(pid, None)) is not None:
+        os.close(lifeline)
     with suppress(psutil.Error):
         children = [child.pid for child in psutil.Process(pid).children(recursive=True)]
     with suppress(ProcessLookupError):

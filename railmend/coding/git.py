@@ -75,7 +75,11 @@ class TrustedRepository:
 
     def _give_the_agent_a_git(self) -> None:
         """A history of its own, without remotes: the agent may look at its diff, nothing more."""
-        for arguments in (("init", "--quiet", "-b", "work"), ("add", "-A"), ("commit", "-qm", "Start", "--allow-empty")):
+        for arguments in (
+            ("init", "--quiet", "-b", "work"),
+            ("add", "-A"),
+            ("commit", "-qm", "Start", "--allow-empty"),
+        ):
             self._git(
                 *("-C", str(self.tree), "-c", "user.name=agent", "-c", "user.email=agent@localhost"),
                 *arguments,

@@ -257,5 +257,14 @@ def test_which_hosts_and_addresses_are_meant() -> None:
     assert not allowed("pypi.org.evil.example", REGISTRIES)
     assert allowed("anything.example", ["*"])
     assert public("1.1.1.1")
-    for address in ("127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1", "fd00::1", "fe80::1%eth0", "0.0.0.0"):
+    for address in (
+        "127.0.0.1",
+        "10.0.0.1",
+        "169.254.169.254",
+        "::1",
+        "::ffff:10.0.0.1",
+        "fd00::1",
+        "fe80::1%eth0",
+        "0.0.0.0",
+    ):
         assert not public(address), address

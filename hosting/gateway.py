@@ -44,10 +44,9 @@ class _Server(uvicorn.Server):
 class ModelGateway:
     """For one repair. `open` and `close` go with the coding server; figures survive both."""
 
-    def __init__(self, model: ModelEndpoint, limits: Limits, client: httpx.AsyncClient | None = None) -> None:
+    def __init__(self, model: ModelEndpoint, limits: Limits) -> None:
         self._model = model
         self._limits = limits
-        self._given = client
         self._meter: Meter | None = None
         self._stack = contextlib.AsyncExitStack()
 
@@ -59,11 +58,11 @@ class ModelGateway:
         """Listen on the repair's gateway socket, for requests with the bearer `key`."""
         await self.close()
         self._meter = Meter(place.run / "usage.json", self._limits, self._model)
-        client: httpx.AsyncClient = self._given or await self._stack.enter_async_context(
-            httpx.AsyncClient(timeout=TIMEOUT)
-        )
+        client = await self._stack.enter_async_context(httpx.AsyncClient(timeout=TIMEOUT))
         proxy = _Proxy(self._model, key, self._meter, client)
-        config = uvicorn.Config(proxy.app(), log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            proxy.app(), log_config=None, log_level="warning", access_log=False, lifespan="off"
+        )
         server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=[listening(place.sockets, GATEWAY_SOCKET)]))
 

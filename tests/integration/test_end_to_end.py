@@ -71,7 +71,7 @@ class Run:
         return self.folder / "railyard" / "forge" / f"{repository}.git"
 
     def open_code_servers(self) -> list[Path]:
-        return list((self.folder / "worker" / "repairs").glob("*/opencode/server.json"))
+        return list((self.folder / "worker" / "repairs").glob("*/run/server.json"))
 
     async def findings(self, seconds: int) -> list[Finding]:
         """What the newest stretch of time looks like."""

@@ -65,7 +65,6 @@ def limit(limits: dict[str, int]) -> None:
         hard = resource.getrlimit(which)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(which, (value, value))
-    os.nice(5)
 
 
 def instruction(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:

@@ -1,10 +1,11 @@
 """One attempt at a coding session: its server, its quota, its way to an end."""
 
 from collections.abc import Callable
+from functools import partial
 
 from railmend.coding.fence import Fence, Place
-from railmend.coding.metering import Limits
-from railmend.coding.quota import Quota, watching
+from railmend.coding.metering import Limits, Usage
+from railmend.coding.quota import Quota, Watch, watching
 from railmend.coding.server import CodingServer
 from railmend.coding.session import Progress, SessionLost, Task, follow
 from railmend.contracts.repair import CodingResult, CodingState
@@ -39,7 +40,8 @@ async def attempt(
         async with watching((place.tree, place.home), pid, quota, end) as watch:
             try:
                 async with server.connect() as client:
-                    return await follow(client, task, limits, note, server.usage)
+                    counted = partial(_usage, server, watch)
+                    return await follow(client, task, limits, note, counted)
             except SessionLost:
                 if watch.reason is None:
                     raise
@@ -54,3 +56,11 @@ async def attempt(
                 )
     finally:
         await server.stop()
+
+
+def _usage(server: CodingServer, watch: Watch) -> Usage | None:
+    """A quota that was exceeded ends the session too where the server cannot be killed from here."""
+    usage = server.usage()
+    if watch.reason is None:
+        return usage
+    return (usage or Usage()).model_copy(update={"refused": watch.reason})

@@ -159,7 +159,7 @@ class OpenCodeServer:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[httpx.AsyncClient]:
         with short_path(self._place.sockets, SERVER_SOCKET) as path:
-            transport = httpx.AsyncHTTPTransport(uds=path)
+            transport = httpx.AsyncHTTPTransport(uds=path, verify=False)
             auth = ("opencode", self._known().password)
             async with httpx.AsyncClient(
                 base_url="http://opencode", auth=auth, timeout=REQUEST_SECONDS, transport=transport

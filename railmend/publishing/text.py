@@ -8,6 +8,7 @@ from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentRepor
 from railmend.contracts.repair import CheckRun, PublishRequest, RepairRequest, Verification
 from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.evidence.packet import fenced, visible
+from railmend.evidence.redact import redact
 
 BOT = ("Railmend", "railmend@users.noreply.github.com")
 MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
@@ -86,7 +87,7 @@ def _changed(publish: PublishRequest) -> str:
         for change in publish.change.files
     ]
     table = ["| file | | lines |", "| --- | --- | --- |", *rows]
-    told = fenced(visible(publish.coding.text))
+    told = fenced(visible(redact(publish.coding.text)))
     return "\n".join(["## What changed", "", *table, "", "The agent's own words:", "", told])
 
 

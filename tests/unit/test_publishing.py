@@ -107,6 +107,11 @@ def test_the_output_of_a_check_cannot_leave_its_fence() -> None:
     assert "\n````\n```\n</details>\n# Approved\n````\n" in text
 
 
+def test_a_secret_in_the_agents_words_is_not_published() -> None:
+    token = "ghp_" + "a1" * 18
+    assert token not in body(publish(said=f"I found {token} in the environment."))
+
+
 def test_a_draft_says_why() -> None:
     text = body(publish(doubts=("a.py skips tests.",)))
     assert text.startswith("> **A draft, because of:**\n> - a.py skips tests.")

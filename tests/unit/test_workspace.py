@@ -149,7 +149,9 @@ def test_a_submodules_own_configuration_never_runs(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     run(work, "init", "-q", "-b", "main")
-    run(work, "commit", "-qm", "first", "--allow-empty")
+    (work / "lib.c").write_text("1")
+    run(work, "add", "-A")
+    run(work, "commit", "-qm", "first")
     sha = run(work, "rev-parse", "HEAD")
     run(work, "update-index", "--add", "--cacheinfo", f"160000,{sha},vendor")
     run(work, "commit", "-qm", "second")
@@ -160,9 +162,12 @@ def test_a_submodules_own_configuration_never_runs(tmp_path: Path) -> None:
     trap.chmod(0o755)
     vendor.mkdir(exist_ok=True)
     run(vendor, "init", "-q")
-    run(vendor, "commit", "-qm", "theirs", "--allow-empty")
-    (vendor / "file").write_text("x")
-    run(vendor, "config", "core.fsmonitor", str(trap))
+    run(vendor, "fetch", "-q", str(work), sha)
+    run(vendor, "reset", "-q", "--hard", sha)  # as the parent has it: git then asks for its status
+    run(vendor, "config", "filter.x.clean", str(trap))
+    (vendor / ".git" / "info").mkdir(exist_ok=True)
+    (vendor / ".git" / "info" / "attributes").write_text("* filter=x\n")
+    (vendor / "lib.c").write_text("2")
     assert touched(repository, base) == []
     assert not (tmp_path / "sprung").exists()
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from hosting.sandbox_bwrap import BubblewrapFence, bubblewrap
@@ -146,14 +147,15 @@ def probe(fence: Fence, folder: Path) -> None:
         log = place.run / "log"
         with log.open("wb") as output:
             process = fence.start(launch, output.fileno())
-        try:
+        code: int | None = None
+        with suppress(subprocess.TimeoutExpired):
             code = process.wait(PROBE_SECONDS)
-        finally:
-            fence.end(place, process.pid)
-        if code:
+        fence.end(place, process.pid)
+        if code != 0:
             said = log.read_text(errors="replace").strip()[-500:]
+            ending = f"no end after {PROBE_SECONDS} s" if code is None else f"exit code {code}"
             raise FenceError(
-                f"The sandbox `{fence.name}` does not work here ({said or f'exit code {code}'}). Many "
+                f"The sandbox `{fence.name}` does not work here ({said or ending}). Many "
                 "container engines forbid namespaces: allow them (CAP_SYS_ADMIN, or unprivileged user "
                 "namespaces), or run the worker as root with RAILMEND_SANDBOX=user; docs/security.md says "
                 "what each keeps from the agent."

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from hosting.egress import REGISTRIES, allowed, egress, public
@@ -118,6 +118,15 @@ async def test_nothing_else_is_offered(bench: Bench) -> None:
     assert (await bench.ask("/embeddings")).status_code == 404
     assert (await bench.ask("/chat/completions", method="GET")).status_code == 405
     assert bench.provider.asked == []
+
+
+async def test_an_answer_in_one_piece_is_counted_too(bench: Bench) -> None:
+    whole = {"choices": [{"message": {"role": "assistant", "content": "Hello"}}], "usage": USAGE}
+    bench.provider.answer = lambda: JSONResponse(whole)
+    response = await bench.ask(stream=False)
+    assert response.json() == whole
+    assert bench.gateway.usage.tokens == 1050
+    assert "stream_options" not in bench.provider.asked[0]
 
 
 async def test_a_stream_arrives_as_it_is_made(bench: Bench) -> None:

@@ -2,29 +2,12 @@
 
 import socket
 import textwrap
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import cast
 
 import pytest
-from temporalio.testing import ActivityEnvironment
 
-from activities.checks import CheckActivities
-from activities.coding import CodingActivities
-from activities.workbench import Workbench
-from hosting.egress import egress
-from hosting.sandbox import build
-from hosting.sandbox_parts import Toolbox
 from railmend.coding.checks import CheckSettings
-from railmend.coding.fence import Place
-from railmend.coding.guard import GuardSettings
-from railmend.coding.metering import Limits
-from railmend.coding.quota import Quota
-from railmend.coding.server import RunningServer
-from railmend.contracts.repair import CheckReport, CodingRequest, Workspace, WorkspaceRequest
-from railmend.publishing.github import GitHubClient
-from tests import samples
-from tests.unit.test_workspace import run
+from tests.integration.coding_room import CodingRoom
 
 pytestmark = pytest.mark.integration
 
@@ -42,79 +25,12 @@ class Value(unittest.TestCase):
 """
 
 
-class LocalGitHub:
-    """Repositories in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def clone_url(self, full_name: str) -> str:
-        return f"file://{self._folder / full_name}"
-
-    def default_branch(self, full_name: str) -> str:
-        return "main"
-
-
-class Room:
-    def __init__(self, folder: Path, files: dict[str, str], settings: CheckSettings | None = None) -> None:
-        work = folder / "acme" / "checkout"
-        for name, text in files.items():
-            (work / name).parent.mkdir(parents=True, exist_ok=True)
-            (work / name).write_text(text)
-        run(work, "init", "-q", "-b", "main")
-        run(work, "add", "-A")
-        run(work, "commit", "-qm", "first")
-        self.bench = Workbench(
-            github=cast(GitHubClient, LocalGitHub(folder)),
-            github_token="ghp_secret",
-            state_dir=folder / "repairs",
-            fence=build("bwrap", Toolbox({}), unsafe=False),
-            quota=Quota(),
-        )
-        by_name = {"acme/checkout": settings} if settings else {}
-        self.hosts: list[str] = []
-        self.checks = CheckActivities(self.bench, by_name, self._egress)
-        self.coding = CodingActivities(
-            self.bench,
-            task_queue="q",
-            server_for=lambda _: RunningServer("http://127.0.0.1:9", None),
-            limits=Limits(),
-            guard=GuardSettings(),
-        )
-        self.environment = ActivityEnvironment()
-        self.request: CodingRequest | None = None
-
-    def _egress(self, place: Place) -> AbstractAsyncContextManager[None]:
-        return egress(place, self.hosts)
-
-    async def prepare(self) -> CheckReport:
-        request = WorkspaceRequest(
-            key="0123456789ab", repository="acme/checkout", base_branch="main", commit=None
-        )
-        workspace: Workspace = await self.environment.run(self.coding.prepare_workspace, request)
-        self.request = CodingRequest(workspace=workspace, repair=samples.repair())
-        return await self.environment.run(self.checks.prepare_checks, self.request)
-
-    async def after(self) -> CheckReport:
-        assert self.request is not None
-        return await self.environment.run(self.checks.run_checks, self.request)
-
-    async def changed(self) -> list[str]:
-        assert self.request is not None
-        change = await self.environment.run(self.coding.review_change, self.request)
-        return [file.path for file in change.files]
-
-    @property
-    def tree(self) -> Path:
-        return self.bench.place("0123456789ab").tree
-
-
 async def test_checks_run_before_and_after_and_leave_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", "ghp_secret")
-    room = Room(tmp_path, {"app.py": "VALUE = 1\n", "tests/__init__.py": "", "tests/test_app.py": TEST})
-    (before,) = (await room.prepare()).runs
+    room = CodingRoom(tmp_path, {"app.py": "VALUE = 1\n", "tests/__init__.py": "", "tests/test_app.py": TEST})
+    (before,) = (await room.before()).runs
     assert (before.command, before.passed) == ("python3 -m unittest discover -s tests -t .", True)
     assert "Ran 2 tests" in before.output
     assert await room.changed() == []
@@ -128,16 +44,16 @@ async def test_checks_run_before_and_after_and_leave_no_trace(
 
 
 async def test_a_change_does_not_choose_how_it_is_checked(tmp_path: Path) -> None:
-    room = Room(tmp_path, {"app.py": "VALUE = 1\n", "tests/__init__.py": "", "tests/test_app.py": TEST})
-    await room.prepare()
+    room = CodingRoom(tmp_path, {"app.py": "VALUE = 1\n", "tests/__init__.py": "", "tests/test_app.py": TEST})
+    await room.before()
     (room.tree / "pytest.ini").write_text("[pytest]\n")
     (after,) = (await room.after()).runs
     assert after.command == "python3 -m unittest discover -s tests -t ."
 
 
 async def test_without_checks_there_is_a_sentence(tmp_path: Path) -> None:
-    room = Room(tmp_path, {"app.py": "VALUE = 1\n"})
-    assert (await room.prepare()).unverified == "No checks were found in the repository's files."
+    room = CodingRoom(tmp_path, {"app.py": "VALUE = 1\n"})
+    assert (await room.before()).unverified == "No checks were found in the repository's files."
 
 
 async def test_installing_reaches_what_is_listed_and_not_this_machine(tmp_path: Path) -> None:
@@ -161,9 +77,9 @@ async def test_installing_reaches_what_is_listed_and_not_this_machine(tmp_path: 
         raise SystemExit(3)
     """)
     settings = CheckSettings(prepare=("python3 install.py",), checks=("true",))
-    room = Room(tmp_path, {"install.py": script}, settings)
+    room = CodingRoom(tmp_path, {"install.py": script}, settings=settings)
     room.hosts = [f"localhost:{port}"]
-    said = (await room.prepare()).unverified or ""
+    said = (await room.before()).unverified or ""
     temporal.close()
     assert said.startswith("What the checks need could not be installed: `python3 install.py` (exit code 3).")
     assert said.splitlines()[1:] == ["refused", f"localhost:{port} 200", f"127.0.0.1:{port} 403"]
@@ -175,8 +91,8 @@ async def test_a_check_has_no_network_and_ends_in_time(tmp_path: Path) -> None:
         "env | grep -i proxy; python3 -c \"import socket; socket.create_connection(('1.1.1.1', 443), 2)\""
     )
     settings = CheckSettings(checks=(command, "no-such-tool --version", "sleep 60"), seconds=3)
-    room = Room(tmp_path, {"app.py": ""}, settings)
-    network, missing, slow = (await room.prepare()).runs
+    room = CodingRoom(tmp_path, {"app.py": ""}, settings=settings)
+    network, missing, slow = (await room.before()).runs
     assert network.passed is False
     assert "Network is unreachable" in network.output
     assert "PROXY" not in network.output.upper().replace("GREP -I PROXY", "")

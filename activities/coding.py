@@ -11,7 +11,7 @@ from activities.workbench import Workbench
 from railmend.coding.attempt import attempt
 from railmend.coding.fence import Place
 from railmend.coding.git import TrustedRepository
-from railmend.coding.guard import GuardSettings, Plan, review
+from railmend.coding.guard import GuardSettings, Plan, never_published, review
 from railmend.coding.metering import Limits
 from railmend.coding.server import CodingServer
 from railmend.coding.session import Progress, Task
@@ -104,11 +104,13 @@ class CodingActivities:
             tree = await asyncio.to_thread(repository.snapshot, workspace.base)
             files = await asyncio.to_thread(repository.touched, tree, workspace.base)
             refused = await asyncio.to_thread(review, files, plan_of(request.repair), self._guard)
+            drafts = self._guard.second_refusal == "draft"
+            draft_allowed = drafts and not await asyncio.to_thread(never_published, files)
         return Change(
             files=tuple(file.change() for file in files[:MAX_FILES]),
             refused=refused[:MAX_FILES],
             tree=tree,
-            draft_allowed=self._guard.second_refusal == "draft",
+            draft_allowed=draft_allowed,
         )
 
     @activity.defn

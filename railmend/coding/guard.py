@@ -18,7 +18,8 @@ REWRITTEN_LINES, REWRITTEN_SHARE = 40, 0.8
 
 
 class GuardSettings(BaseModel):
-    """RAILMEND_GUARD, as JSON. `second_refusal`: how a repair ends whose change is refused twice.
+    """RAILMEND_GUARD, as JSON. `second_refusal`: how a repair ends whose change is refused twice; what
+    `never_published` names does not become a draft either.
 
     `also_forbidden`: further paths, as patterns of `PurePath.match`, that no change may touch.
     """
@@ -59,6 +60,13 @@ def review(files: Sequence[Touched], plan: Plan, settings: GuardSettings) -> tup
     refused += _size(files, settings)
     refused += secrets_in(files)
     return tuple(refused)
+
+
+def never_published(files: Sequence[Touched]) -> bool:
+    """Whether a push alone would do harm: a secret would be out, a workflow would run with CI's secrets."""
+    return bool(secrets_in(files)) or any(
+        file.mode in FORBIDDEN_MODES or forbidden(file.path) is not None for file in files
+    )
 
 
 def _mode(file: Touched, _: Plan, __: GuardSettings) -> str | None:

@@ -4,7 +4,7 @@ import difflib
 
 import pytest
 
-from railmend.coding.guard import GuardSettings, Plan, review
+from railmend.coding.guard import GuardSettings, Plan, never_published, review
 from railmend.coding.touched import Touched
 
 LINES = "".join(f"line {number}\n" for number in range(60))
@@ -182,6 +182,22 @@ def test_a_good_change_passes(name: str) -> None:
 def test_a_bad_change_is_refused_with_its_sentence(name: str) -> None:
     files, said = BAD[name]
     assert said in " ".join(review(files, Plan(), GuardSettings()))
+
+
+@pytest.mark.parametrize(
+    ("name", "harmful"),
+    [
+        ("a workflow", True),
+        ("a token", True),
+        ("a link", True),
+        ("an environment", True),
+        ("a skipped test", False),
+        ("a migration", False),
+        ("too many files", False),
+    ],
+)
+def test_what_a_push_alone_would_spoil_becomes_no_draft(name: str, harmful: bool) -> None:
+    assert never_published(BAD[name][0]) is harmful
 
 
 def test_a_secret_is_not_repeated_in_the_refusal() -> None:

@@ -110,7 +110,7 @@ def holders_of(secret: str, folder: Path) -> list[str]:
 async def test_a_killed_worker_still_ends_in_one_fix_each_that_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with asyncio.timeout(240), running(tmp_path) as on:
+    async with asyncio.timeout(360), running(tmp_path) as on:
         await on.start_railyard("--model-delay", "1")
         temporal = await on.start_worker()
         client, settings = await on.client(temporal, monkeypatch)
@@ -169,7 +169,7 @@ def merge(on: Run, name: str) -> None:
 async def test_a_bug_the_model_does_not_recognise_gets_no_pull_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with asyncio.timeout(240), running(tmp_path) as on:
+    async with asyncio.timeout(360), running(tmp_path) as on:
         await on.start_railyard("--service", "checkout")
         alter(on, tmp_path / "altered")
         on.variables["RAILMEND_WINDOW_SECONDS"] = "30"

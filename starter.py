@@ -9,12 +9,14 @@ from hosting.entry import run
 from railmend.contracts.scan import Autonomy
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
-AUTONOMY = typer.Option(help="How far Railmend may go alone.")
+AUTONOMY = typer.Option(help="How far Railmend may go alone; default: the project's setting.")
+PROJECT = typer.Option(help="A project of railmend.toml; not needed where there is only one.")
 
 
 @app.command()
 def scan(
-    autonomy: Annotated[Autonomy, AUTONOMY] = Autonomy.PULL_REQUEST,
+    project: Annotated[str | None, PROJECT] = None,
+    autonomy: Annotated[Autonomy | None, AUTONOMY] = None,
     window: Annotated[int | None, typer.Option(help="Seconds to look back; default: the setting.")] = None,
 ) -> None:
     """Look at the environment once, now, and follow the scan to its report."""
@@ -22,19 +24,43 @@ def scan(
 
     from commands.scan import scan as command
 
-    run("starter.py", command(autonomy, window, Console()))
+    run("starter.py", command(autonomy, window, project, Console()))
 
 
 @app.command()
 def schedule(
     every: Annotated[str, typer.Option(help="How often to look: 90s, 10m, 1h, 1d.")] = "10m",
-    autonomy: Annotated[Autonomy, AUTONOMY] = Autonomy.PULL_REQUEST,
+    project: Annotated[str | None, PROJECT] = None,
+    autonomy: Annotated[Autonomy | None, AUTONOMY] = None,
 ) -> None:
     """Create or update the schedule that scans the environment; a scan never overlaps the one before."""
     from commands.schedule import schedule as command
 
-    schedule_id = run("starter.py", command(every, autonomy))
+    schedule_id = run("starter.py", command(every, autonomy, project))
     typer.echo(f"Schedule {schedule_id}: every {every}.")
+
+
+@app.command()
+def approve(
+    repair: Annotated[str, typer.Argument(help="The repair's workflow ID, from the report or the Web UI.")],
+) -> None:
+    """Let Railmend carry out a plan that waits for a person."""
+    _decide(repair, approved=True, reason="")
+
+
+@app.command()
+def reject(
+    repair: Annotated[str, typer.Argument(help="The repair's workflow ID, from the report or the Web UI.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the repair.")] = "",
+) -> None:
+    """Drop a plan that waits for a person."""
+    _decide(repair, approved=False, reason=reason)
+
+
+def _decide(repair: str, *, approved: bool, reason: str) -> None:
+    from commands.approval import decide
+
+    typer.echo(run("starter.py", decide(repair, approved=approved, reason=reason)))
 
 
 @app.command()

@@ -16,6 +16,12 @@ def arguments() -> argparse.Namespace:
         action="store_true",
         help="let the coding agent run without a sandbox where none works (see docs/security.md)",
     )
+    parser.add_argument(
+        "--role",
+        action="append",
+        choices=[role.value for role in workers.Role],
+        help="do only this (may be repeated; default: all)",
+    )
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     return parser.parse_args()
 
@@ -28,7 +34,8 @@ async def main(options: argparse.Namespace) -> None:
         server = await dev_server.start_or_adopt(settings.state_dir(), options.dev_port)
         settings = settings.model_copy(update={"temporal_address": server.address})
     client = await clients.temporal(settings)
-    await workers.run_until_stopped(client, settings)
+    roles = [workers.Role(name) for name in options.role or workers.Role]
+    await workers.run_until_stopped(client, settings, roles)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from activities.workbench import Workbench
 from railmend.coding.attempt import attempt
 from railmend.coding.fence import Place
 from railmend.coding.git import TrustedRepository
-from railmend.coding.guard import GuardSettings, Plan, never_published, review
+from railmend.coding.guard import Plan, never_published, review
+from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.metering import Limits
 from railmend.coding.server import CodingServer
 from railmend.coding.session import Progress, Task

@@ -8,7 +8,7 @@ from activities.errors import translated
 from railmend.contracts.incident import EvidencePacket, Facts, IncidentRequest, PacketRequest
 from railmend.evidence.condense import condense_http, condense_logs
 from railmend.evidence.packet import number
-from railmend.railway.client import RailwayClient
+from railmend.railway.pool import RailwayPool
 
 # Rows read per source; more is said to be cut. The evidence room streams later.
 MAX_LOG_ROWS = 1000
@@ -16,8 +16,8 @@ MAX_HTTP_ROWS = 1000
 
 
 class EvidenceActivities:
-    def __init__(self, client: RailwayClient) -> None:
-        self._client = client
+    def __init__(self, railway: RailwayPool) -> None:
+        self._railway = railway
 
     @activity.defn
     async def finding_facts(self, request: IncidentRequest) -> Facts:
@@ -42,7 +42,8 @@ class EvidenceActivities:
     @activity.defn
     async def deployment_facts(self, request: IncidentRequest) -> Facts:
         with translated():
-            rows = await self._client.deployments(
+            client = await self._railway.of(request.environment_id)
+            rows = await client.deployments(
                 request.project_id, request.environment_id, request.service.service_id
             )
         lines = [
@@ -61,7 +62,8 @@ class EvidenceActivities:
             return Facts(items=(), unseen=("No deployment is active, so there are no deploy logs.",))
         window = request.window
         with translated():
-            lines = await self._client.deploy_logs(
+            client = await self._railway.of(request.environment_id)
+            lines = await client.deploy_logs(
                 deployment, window.start, window.end + timedelta(minutes=5), limit=MAX_LOG_ROWS
             )
         if not lines:
@@ -81,7 +83,8 @@ class EvidenceActivities:
             return Facts(items=(), unseen=("No deployment is active, so there are no HTTP logs.",))
         window = request.window
         with translated():
-            lines = await self._client.http_logs(
+            client = await self._railway.of(request.environment_id)
+            lines = await client.http_logs(
                 deployment, window.start, window.end, filter="", limit=MAX_HTTP_ROWS
             )
         if not lines:

@@ -1,27 +1,33 @@
-"""Verdicts: rules first, model second."""
+"""Verdicts: rules first, model second, and a sceptic before any code."""
+
+import asyncio
+from collections.abc import Sequence
 
 from temporalio import activity
 
 from activities.errors import translated
-from railmend.contracts.incident import Diagnosis, DiagnosisRequest, IncidentReport
+from railmend.contracts.incident import (
+    ChallengeRequest,
+    Decision,
+    Diagnosis,
+    DiagnosisRequest,
+    IncidentReport,
+)
 from railmend.contracts.scan import HealthReport
-from railmend.diagnosis.model import ModelSettings, diagnose
+from railmend.diagnosis.diagnose import challenge, diagnose
+from railmend.diagnosis.model import ModelSettings
 from railmend.diagnosis.router import decide_by_rule
-from railmend.evidence.packet import render
+from railmend.publishing.github import GitHubClient
 from railmend.publishing.text import incident_markdown, report_markdown
 
 
-class PlanningActivities:
-    def __init__(self, model: ModelSettings) -> None:
-        self._model = model
+class TextActivities:
+    """Quick and without any outside system."""
 
     @activity.defn
-    async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
-        decided = decide_by_rule(request.incident, request.packet)
-        if decided is not None:
-            return decided
-        with translated():
-            return await diagnose(request.packet, render(request.packet), self._model)
+    async def decide(self, request: DiagnosisRequest) -> Decision:
+        """What rules can tell needs no model."""
+        return Decision(diagnosis=decide_by_rule(request.incident, request.packet))
 
     @activity.defn
     async def describe_report(self, report: HealthReport) -> str:
@@ -32,3 +38,33 @@ class PlanningActivities:
     async def describe_incident(self, report: IncidentReport) -> str:
         """The diagnosis as Markdown for the Web UI."""
         return incident_markdown(report)
+
+
+class PlanningActivities:
+    """Asks models. `sceptic` may be a cheaper one than `model`."""
+
+    def __init__(self, model: ModelSettings, sceptic: ModelSettings, github: GitHubClient) -> None:
+        self._model = model
+        self._sceptic = sceptic
+        self._github = github
+
+    @activity.defn
+    async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
+        service = request.incident.service
+        repository, reference = service.repository, service.commit or service.branch
+
+        async def missing(paths: Sequence[str]) -> list[str]:
+            if repository is None or reference is None:
+                return list(paths)
+            return await asyncio.to_thread(
+                self._github.missing_files, repository, reference, service.root_directory, list(paths)
+            )
+
+        with translated():
+            return await diagnose(request.packet, self._model, missing)
+
+    @activity.defn
+    async def refute(self, request: ChallengeRequest) -> Diagnosis:
+        """The diagnosis after a second look: as it was, or `unclear`."""
+        with translated():
+            return await challenge(request.packet, request.diagnosis, self._sceptic)

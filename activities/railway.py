@@ -10,36 +10,43 @@ from railmend.contracts.scan import (
     Screening,
     ScreenRequest,
     Service,
-    ServiceBrief,
     SuspectsRequest,
 )
-from railmend.railway.client import RailwayClient
+from railmend.diagnosis.culprits import explain
 from railmend.railway.model import Slice
+from railmend.railway.pool import RailwayPool
+from railmend.railway.survey import Survey
 
 # More suspects than these would not fit a payload, and no team could read them.
 MAX_SUSPECTS = 60
+# Sentences about what could not be seen; the rest is counted.
+MAX_UNSEEN = 40
 
 
 class RailwayActivities:
-    def __init__(self, client: RailwayClient) -> None:
-        self._client = client
+    def __init__(self, railway: RailwayPool) -> None:
+        self._railway = railway
 
     @activity.defn
     async def screen(self, request: ScreenRequest) -> Screening:
         """Everything at a coarse step; a small project is read finely at once, and decided."""
         scan = request.scan
         with translated():
-            survey = await self._client.survey(scan.project_id, scan.environment_id, request.window)
+            client = await self._railway.of(scan.environment_id)
+            survey = await client.survey(scan.project_id, scan.environment_id, request.window)
+        if survey.ephemeral and not scan.pull_request_environment:
+            return _left_alone(survey)
         slices = {one.service_id: one for one in survey.slices}
         findings: tuple[Finding, ...] = ()
         if survey.fine:
             findings = _assess(survey.services, slices, scan.environment_id)
-            troubled = {finding.service_id for finding in findings}
-            suspects = [service for service in survey.services if service.service_id in troubled]
+            found = {finding.service_id for finding in findings}
+            suspects = [service for service in survey.services if service.service_id in found]
         else:
             suspects = [
                 service for service in survey.services if suspect(slices[service.service_id], service)
             ]
+        troubled = {service.service_id for service in suspects}
         unseen = list(survey.unseen)
         if len(suspects) > MAX_SUSPECTS:
             unseen.append(f"{len(suspects)} services look troubled; only {MAX_SUSPECTS} are examined now.")
@@ -47,26 +54,49 @@ class RailwayActivities:
         return Screening(
             project_name=survey.project_name,
             environment_name=survey.environment_name,
-            services=tuple(
-                ServiceBrief(service_id=s.service_id, name=s.name, asleep=s.asleep) for s in survey.services
-            ),
+            well=tuple(s.name for s in survey.services if not s.asleep and s.service_id not in troubled),
+            asleep=tuple(s.name for s in survey.services if s.asleep and s.service_id not in troubled),
             suspects=tuple(suspects[:MAX_SUSPECTS]),
             decided=survey.fine,
             findings=tuple(finding for finding in findings if finding.service_id in kept),
+            explained=explain(suspects, findings),
             platform_incident=survey.platform_incident,
-            unseen=tuple(unseen),
+            unseen=_bounded(unseen),
         )
 
     @activity.defn
     async def assess_suspects(self, request: SuspectsRequest) -> Assessment:
         """The suspects at the window's own step; this decides."""
         with translated():
-            close, unseen = await self._client.look_closely(
+            client = await self._railway.of(request.environment_id)
+            close, unseen = await client.look_closely(
                 request.environment_id, request.services, request.window
             )
         slices = {one.slice.service_id: one.slice for one in close}
         findings = _assess(request.services, slices, request.environment_id)
-        return Assessment(findings=findings, unseen=tuple(unseen))
+        return Assessment(
+            findings=findings, explained=explain(request.services, findings), unseen=_bounded(unseen)
+        )
+
+
+def _bounded(unseen: list[str]) -> tuple[str, ...]:
+    more = len(unseen) - MAX_UNSEEN
+    return (*unseen[:MAX_UNSEEN], *((f"{more} more values could not be had.",) if more > 0 else ()))
+
+
+def _left_alone(survey: Survey) -> Screening:
+    """Railway made the environment for a pull request: what fails there is its author's to see."""
+    reason = (
+        f"{survey.environment_name} is the environment of a pull request and is not looked at; "
+        "set pull_request_environment = true for it to be."
+    )
+    return Screening(
+        project_name=survey.project_name,
+        environment_name=survey.environment_name,
+        suspects=(),
+        decided=True,
+        unseen=(reason,),
+    )
 
 
 def _assess(

@@ -8,22 +8,25 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
 from rich.console import Console
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle, WorkflowHandle
 
+from activities.railway import RailwayActivities
 from commands.report import Ending
 from commands.scan import follow, scan_request
 from commands.schedule import create_or_update, interval
 from hosting import clients
 from hosting.dev_server import Running, stop_server
-from railmend.contracts.scan import Autonomy, HealthReport
-from railmend.settings import Settings
+from railmend.contracts.scan import Autonomy, HealthReport, ScreenRequest, Window
+from railmend.settings import ConfigurationError, Settings
 from workflows.health_scan import HealthScan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,8 +34,10 @@ BROKEN = ("checkout", "catalog", "reports")
 HEALTHY = ("storefront",)
 START_SECONDS = 90
 # Long enough for a leak to be told from a start-up, short enough to watch.
-SYMPTOM_SECONDS = 60
 WINDOW_SECONDS = 55
+# How often the services are looked at until all of them show their trouble, and how long at most.
+LOOK_SECONDS = 5
+SYMPTOM_SECONDS = 120
 STOP_SECONDS = 15
 
 
@@ -64,12 +69,12 @@ class Demo:
         for _ in range(START_SECONDS * 5):
             for name, process in self.processes:
                 if process.poll() is not None:
-                    raise clients.ConfigurationError(f"{name} ended early: see {self.state / name}.log")
+                    raise ConfigurationError(f"{name} ended early: see {self.state / name}.log")
             if file.exists():
                 content: dict[str, object] = json.loads(file.read_text())
                 return content
             await asyncio.sleep(0.2)
-        raise clients.ConfigurationError(f"{file.name} did not appear: see the logs in {self.state}")
+        raise ConfigurationError(f"{file.name} did not appear: see the logs in {self.state}")
 
     def stop(self) -> None:
         """Worker first, so that nothing starts anew; the Temporal server it brought last."""
@@ -147,15 +152,37 @@ async def _run(run: Demo) -> int:
     run.start("worker", ["worker.py", "--dev"], variables)
     temporal = Running.model_validate(await run.wait_for(run.state / "worker" / "temporal.json"))
     console.print(f"  Temporal Web UI: {temporal.ui}\n  Repositories:    {variables['FORGE_URL']}")
-    console.print(f"[bold]3[/] Traffic flows for {SYMPTOM_SECONDS} s, until there are symptoms to measure.")
-    await asyncio.sleep(SYMPTOM_SECONDS)
+    console.print("[bold]3[/] Traffic flows until there are symptoms to measure, in about a minute.")
     os.environ.update(variables)  # from here on this process is an ordinary starter.py
     settings = Settings(temporal_address=temporal.address)
+    await until_symptoms(settings, console)
     client = await clients.temporal(settings)
     console.print("[bold]4[/] The schedule starts the health scan.")
     schedule = await create_or_update(client, scan_request(settings, Autonomy.PULL_REQUEST), interval("10m"))
     ending = await follow(client, await triggered(client, schedule), console)
     return _verdict(ending, temporal, console)
+
+
+async def until_symptoms(settings: Settings, console: Console, names: Collection[str] = BROKEN) -> None:
+    """Looks as a scan does until all of `names` are in trouble; gives up quietly, the scan will tell."""
+    railway = clients.railway(settings)
+    reading, request = RailwayActivities(railway), scan_request(settings)
+    seen: set[str] = set()
+    began = time.monotonic()
+    await asyncio.sleep(request.window_seconds)
+    try:
+        while not set(names) <= seen and time.monotonic() - began < SYMPTOM_SECONDS:
+            end = datetime.now(UTC) - timedelta(seconds=request.settle_seconds)
+            start = end - timedelta(seconds=request.window_seconds)
+            window = Window(start=start, end=end, step_seconds=request.step_seconds)
+            screening = await reading.screen(ScreenRequest(scan=request, window=window))
+            shown = {finding.service_name for finding in screening.findings}
+            for name in sorted(shown - seen):
+                console.print(f"  {name} shows trouble")
+            seen |= shown
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await railway.aclose()
 
 
 async def triggered(client: Client, schedule: ScheduleHandle) -> WorkflowHandle[HealthScan, HealthReport]:
@@ -168,7 +195,7 @@ async def triggered(client: Client, schedule: ScheduleHandle) -> WorkflowHandle[
             if isinstance(action, ScheduleActionExecutionStartWorkflow):
                 return client.get_workflow_handle_for(HealthScan.run, action.workflow_id)
         await asyncio.sleep(0.1)
-    raise clients.ConfigurationError("The schedule was triggered but started no scan.")
+    raise ConfigurationError("The schedule was triggered but started no scan.")
 
 
 def _verdict(ending: Ending, temporal: Running, console: Console) -> int:

@@ -14,30 +14,56 @@ from hosting import clients
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import Autonomy, HealthReport, ScanRequest, ServiceRow
-from railmend.settings import Settings
+from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from workflows.health_scan import HealthScan
 from workflows.repository_repair import RepositoryRepair
 
 POLL_SECONDS = 1.0
 
 
-def scan_request(settings: Settings, autonomy: Autonomy, window_seconds: int | None = None) -> ScanRequest:
-    clients.require(settings, "railway_project_id", "railway_environment_id")
+def chosen(settings: Settings, name: str | None) -> ProjectSettings:
+    """The project of that name, or the only one. Raises `ConfigurationError` that lists the names."""
+    projects = settings.watched()
+    if not projects:
+        clients.require(settings, "railway_project_id", "railway_environment_id")
+    found = [project for project in projects if name in (None, project.name)]
+    if len(found) != 1:
+        names = ", ".join(project.name for project in projects)
+        what = f"--project {name} is not among" if name else "Choose with --project one of"
+        raise ConfigurationError(f"{what} the projects of railmend.toml: {names}.")
+    return found[0]
+
+
+def scan_request(
+    settings: Settings,
+    autonomy: Autonomy | None = None,
+    window_seconds: int | None = None,
+    project: str | None = None,
+) -> ScanRequest:
+    """`autonomy` and `window_seconds` default to the project's and the general setting."""
+    watched = chosen(settings, project)
     return ScanRequest(
-        project_id=settings.railway_project_id or "",
-        environment_id=settings.railway_environment_id or "",
+        project_id=watched.project_id,
+        environment_id=watched.environment_id,
+        pull_request_environment=watched.pull_request_environment,
+        service_autonomy={
+            name: one.autonomy for name, one in watched.services.items() if one.autonomy is not None
+        },
+        policy=settings.policy(),
         window_seconds=window_seconds or settings.railmend_window_seconds,
         step_seconds=settings.railmend_step_seconds,
         settle_seconds=settings.railmend_settle_seconds,
-        autonomy=autonomy,
+        autonomy=autonomy or watched.autonomy,
     )
 
 
-async def scan(autonomy: Autonomy, window_seconds: int | None, console: Console) -> Ending:
+async def scan(
+    autonomy: Autonomy | None, window_seconds: int | None, project: str | None, console: Console
+) -> Ending:
     """Start a scan, follow it and its repairs, print the report."""
     settings = Settings()
     client = await clients.temporal(settings)
-    request = scan_request(settings, autonomy, window_seconds)
+    request = scan_request(settings, autonomy, window_seconds, project)
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     handle = await client.start_workflow(
         HealthScan.run,
@@ -81,7 +107,7 @@ async def _watch_scan(handle: WorkflowHandle[HealthScan, HealthReport], console:
         report = result.result()
     except WorkflowFailureError as error:
         cause = getattr(error.cause, "cause", None) or error.cause
-        raise clients.ConfigurationError(f"The scan failed: {getattr(cause, 'message', cause)}") from error
+        raise ConfigurationError(f"The scan failed: {getattr(cause, 'message', cause)}") from error
     for row in report.rows:
         tell(row)
     return report

@@ -22,7 +22,7 @@ from commands.scan import scan_request
 from hosting import clients
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.contracts.scan import Autonomy, ScanRequest
-from railmend.settings import Settings
+from railmend.settings import ConfigurationError, Settings
 from workflows.health_scan import HealthScan
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -34,7 +34,7 @@ def interval(text: str) -> timedelta:
     """ "10m" -> ten minutes. Raises `ConfigurationError` for anything else."""
     match = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if match is None or int(match[1]) == 0:
-        raise clients.ConfigurationError(f"--every {text!r} is no interval: write 90s, 10m, 1h or 1d.")
+        raise ConfigurationError(f"--every {text!r} is no interval: write 90s, 10m, 1h or 1d.")
     return timedelta(seconds=int(match[1]) * UNITS[match[2]])
 
 
@@ -69,10 +69,10 @@ async def create_or_update(client: Client, request: ScanRequest, every: timedelt
         return handle
 
 
-async def schedule(every: str, autonomy: Autonomy) -> str:
+async def schedule(every: str, autonomy: Autonomy | None, project: str | None) -> str:
     """Returns the schedule's ID."""
     period = interval(every)
     settings = Settings()
     client = await clients.temporal(settings)
-    handle = await create_or_update(client, scan_request(settings, autonomy), period)
+    handle = await create_or_update(client, scan_request(settings, autonomy, project=project), period)
     return handle.id

@@ -24,18 +24,14 @@ from railmend.coding.quota import Quota
 from railmend.coding.server import OpenCodeServer, RunningServer
 from railmend.diagnosis.model import ModelSettings
 from railmend.publishing.github import GitHubClient
-from railmend.railway.client import RailwayClient
-from railmend.settings import Settings
+from railmend.railway.pool import RailwayPool, Watched
+from railmend.settings import ConfigurationError, Settings
 from workflows.plugin import railmend_plugin
 
 log = structlog.get_logger(__name__)
 
 CONNECT_TRIES = 10
 LOOPBACK = ("http://127.0.0.1", "http://localhost")
-
-
-class ConfigurationError(Exception):
-    """A setting is missing or wrong; the message names it and the next step."""
 
 
 def require(settings: Settings, *names: str) -> None:
@@ -70,9 +66,34 @@ async def temporal(settings: Settings) -> Client:
     raise AssertionError("unreachable")
 
 
-def railway(settings: Settings) -> RailwayClient:
-    token = _secret(settings, "railway_token")
-    return RailwayClient(settings.railway_api_url, token, settings.railway_token_kind)
+def railway(settings: Settings) -> RailwayPool:
+    """Raises `ConfigurationError` that names every project without a token at once."""
+    projects = settings.watched()
+    if not projects:
+        require(settings, "railway_project_id", "railway_environment_id")
+    tokens = {project.name: settings.token_of(project) for project in projects}
+    missing = [f"{p.token_env} (project {p.name})" for p in projects if tokens[p.name] is None]
+    if missing:
+        raise ConfigurationError(
+            f"Not set: {', '.join(missing)}. Make a project token in Railway's project settings and set it "
+            "in the environment or in .env."
+        )
+    watched = [
+        Watched(token=token, **project.model_dump(include=set(Watched.model_fields) - {"token"}))
+        for project in projects
+        if (token := tokens[project.name])
+    ]
+    return RailwayPool(settings.railway_api_url, watched, settings.railway_limits)
+
+
+async def check_railway(pool: RailwayPool) -> None:
+    """At start: a token that is wrong ends the process; a Railway that does not answer only costs a line."""
+    failed = await pool.check()
+    wrong = [f"{one.name}: {error}" for one, error in failed if not error.retryable]
+    if wrong:
+        raise ConfigurationError("\n".join(wrong))
+    for one, error in failed:
+        log.warning("railway is not reached yet", project=one.name, reason=str(error))
 
 
 def github(settings: Settings) -> GitHubClient:
@@ -82,9 +103,27 @@ def github(settings: Settings) -> GitHubClient:
 
 
 def model(settings: Settings) -> ModelSettings:
+    """MODEL with its fallbacks."""
     require(settings, "model", "model_api_key")
+    fallbacks = tuple(_model(settings, name) for name in settings.model_fallbacks)
+    return _model(settings, settings.model or "").model_copy(update={"fallbacks": fallbacks})
+
+
+def sceptic(settings: Settings) -> ModelSettings:
+    """SCEPTIC_MODEL, or the same model as diagnoses."""
+    return _model(settings, settings.sceptic_model) if settings.sceptic_model else model(settings)
+
+
+def _model(settings: Settings, name: str) -> ModelSettings:
+    """Address, key and prices belong to MODEL's provider; another one's key is in its own variable."""
+    if name.partition("/")[0] != (settings.model or "").partition("/")[0]:
+        return ModelSettings(model=name)
     return ModelSettings(
-        model=settings.model or "", base_url=settings.model_base_url, api_key=settings.model_api_key
+        model=name,
+        base_url=settings.model_base_url,
+        api_key=settings.model_api_key,
+        input_usd=settings.model_input_usd,
+        output_usd=settings.model_output_usd,
     )
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel
 
-from hosting.clients import ConfigurationError
 from railmend.processes import started
+from railmend.settings import ConfigurationError
 
 log = structlog.get_logger(__name__)
 

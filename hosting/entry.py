@@ -17,7 +17,7 @@ def run(program: str, work: Coroutine[Any, Any, T]) -> T:
     """
     from pydantic import ValidationError
 
-    from hosting.clients import ConfigurationError
+    from railmend.settings import ConfigurationError
 
     async def with_breath() -> T:
         try:

@@ -3,9 +3,11 @@
 import asyncio
 import signal
 import uuid
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 
 import structlog
@@ -16,17 +18,21 @@ from activities.checks import CheckActivities
 from activities.coding import CodingActivities
 from activities.ledger import LedgerActivities
 from activities.logs import EvidenceActivities
-from activities.planning import PlanningActivities
+from activities.planning import PlanningActivities, TextActivities
+from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
 from activities.workbench import Workbench
 from hosting import clients
 from hosting.sweep import sweep
 from railmend.coding.server import stop_leftovers
+from railmend.providers.status.reader import StatusReader
+from railmend.railway.pool import RailwayPool
 from railmend.settings import Settings
 from workflows.health_scan import HealthScan
 from workflows.incident_investigation import IncidentInvestigation
 from workflows.ledger import Ledger
+from workflows.policies import PLANNING_QUEUE
 from workflows.repository_repair import CODING_QUEUE, RepositoryRepair
 
 log = structlog.get_logger(__name__)
@@ -35,9 +41,18 @@ ORCHESTRATION_QUEUE = "railmend"
 WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, Ledger)
 # Each session runs a server of about half a gigabyte.
 SESSIONS_AT_ONCE = 2
+DIAGNOSES_AT_ONCE = 4
 # A killed session resumes from details at most this old, and a cancel arrives within it.
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
 GRACE = timedelta(seconds=5)
+
+
+class Role(StrEnum):
+    """What one worker process does; one machine may do all."""
+
+    ORCHESTRATION = "orchestration"  # workflows, Railway, GitHub
+    PLANNING = "planning"  # asks models
+    CODING = "coding"  # workspaces and coding sessions
 
 
 def machine_queue(state_dir: Path) -> str:
@@ -49,12 +64,17 @@ def machine_queue(state_dir: Path) -> str:
     return f"{CODING_QUEUE}-{file.read_text().strip()}"
 
 
-def orchestration(client: Client, settings: Settings, stack: AsyncExitStack) -> Worker:
-    railway = clients.railway(settings)
-    stack.push_async_callback(railway.aclose)
+def orchestration(client: Client, settings: Settings, railway: RailwayPool, status: StatusReader) -> Worker:
     reading = RailwayActivities(railway)
     evidence = EvidenceActivities(railway)
-    planning = PlanningActivities(clients.model(settings))
+    providers = ProviderActivities(
+        railway=railway,
+        network_of=lambda of: of.network,
+        github=clients.github(settings),
+        github_token=settings.github_token.get_secret_value() if settings.github_token else "",
+        status=status,
+    )
+    text = TextActivities()
     ledger = LedgerActivities(client, ORCHESTRATION_QUEUE)
     pulls = PullRequestActivities(clients.github(settings))
     return Worker(
@@ -69,14 +89,29 @@ def orchestration(client: Client, settings: Settings, stack: AsyncExitStack) -> 
             evidence.deploy_log_facts,
             evidence.http_log_facts,
             evidence.build_packet,
-            planning.diagnose,
-            planning.describe_incident,
-            planning.describe_report,
+            providers.provider_facts,
+            text.decide,
+            text.describe_incident,
+            text.describe_report,
             ledger.claim,
             ledger.settle,
+            ledger.reserve,
+            ledger.spend,
             pulls.open_pull_request,
         ],
         activity_executor=ThreadPoolExecutor(8),
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def planning(client: Client, settings: Settings) -> Worker:
+    """A queue of its own: only the process that serves it imports a model library, and only when asked."""
+    work = PlanningActivities(clients.model(settings), clients.sceptic(settings), clients.github(settings))
+    return Worker(
+        client,
+        task_queue=PLANNING_QUEUE,
+        activities=[work.diagnose, work.refute],
+        max_concurrent_activities=DIAGNOSES_AT_ONCE,
         graceful_shutdown_timeout=GRACE,
     )
 
@@ -129,21 +164,36 @@ def coding(client: Client, settings: Settings, bench: Workbench) -> list[Worker]
     return [shared, local]
 
 
-async def run_until_stopped(client: Client, settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, then drain."""
+async def run_until_stopped(
+    client: Client, settings: Settings, roles: Collection[Role] = tuple(Role)
+) -> None:
+    """Serve the queues of `roles` until SIGINT or SIGTERM, then drain."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    bench = await asyncio.to_thread(workbench, settings)
-    await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)
-    await sweep(client, bench)
+    bench: Workbench | None = None
     async with AsyncExitStack() as stack:
-        workers = [orchestration(client, settings, stack), *coding(client, settings, bench)]
+        workers = []
+        if Role.ORCHESTRATION in roles:
+            railway = clients.railway(settings)
+            stack.push_async_callback(railway.aclose)
+            await clients.check_railway(railway)
+            status = StatusReader(settings.provider_status_urls)
+            stack.push_async_callback(status.aclose)
+            workers.append(orchestration(client, settings, railway, status))
+        if Role.PLANNING in roles:
+            workers.append(planning(client, settings))
+        if Role.CODING in roles:
+            bench = await asyncio.to_thread(workbench, settings)
+            await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)
+            await sweep(client, bench)
+            workers += coding(client, settings, bench)
         for worker in workers:
             await stack.enter_async_context(worker)
         log.info("workers ready", queues=[worker.task_queue for worker in workers])
         await stop.wait()
         log.info("stopping")
-    # Servers whose session was given up while nobody could stop them.
-    await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)
+    if bench is not None:
+        # Servers whose session was given up while nobody could stop them.
+        await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)

@@ -1,13 +1,31 @@
-"""Every setting, from the environment, checked at start. Read by the entry points only."""
+"""Every setting, from the environment, `.env` and railmend.toml, checked at start; read by the entry points.
 
+The environment wins over `.env`, and both over the file. Secrets come from the environment alone: the file
+names the variable that holds a token.
+"""
+
+import os
+import tomllib
+from collections import Counter
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from railmend.coding.checks import CheckSettings
-from railmend.coding.guard import GuardSettings
+from railmend.coding.guard_settings import GuardSettings
+from railmend.contracts.ledger import Budget
+from railmend.contracts.policy import Policy
+from railmend.contracts.scan import Autonomy
+from railmend.railway.limits import Limits
 
 # OpenAI-compatible addresses of providers by litellm prefix, for the coding agent; others set MODEL_BASE_URL.
 KNOWN_BASE_URLS = {
@@ -18,31 +36,77 @@ KNOWN_BASE_URLS = {
     "mistral": "https://api.mistral.ai/v1",
     "deepseek": "https://api.deepseek.com/v1",
 }
+ENV_FILE = ".env"
+CONFIG_VARIABLE, CONFIG_FILE = "RAILMEND_CONFIG", "railmend.toml"
+TokenKindSetting = Literal["auto", "project", "bearer"]
+
+
+class ConfigurationError(Exception):
+    """A setting is missing or wrong; the message names it and the next step."""
+
+
+class ServiceSettings(BaseModel):
+    """Where one service differs from its project: a table `[projects.services.NAME]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    autonomy: Autonomy | None = None
+
+
+class ProjectSettings(BaseModel):
+    """One environment of one Railway project that Railmend watches: a table `[[projects]]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, description="what the command line calls it; each name once")
+    project_id: str = Field(min_length=1)
+    environment_id: str = Field(min_length=1)
+    token_env: str = Field("RAILWAY_TOKEN", description="the environment variable that holds its token")
+    token_kind: TokenKindSetting = "auto"  # noqa: S105 - a kind, not a token
+    autonomy: Autonomy = Autonomy.PULL_REQUEST
+    pull_request_environment: bool = Field(
+        False, description="look at it although Railway made it for a pull request"
+    )
+    services: dict[str, ServiceSettings] = Field(
+        default_factory=dict, description="by service name, where a service differs"
+    )
+
+
+def config_file() -> Path:
+    return Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_FILE)
 
 
 class Settings(BaseSettings):
-    """Names in the environment are the field names in upper case."""
+    """Names in the environment are the field names in upper case; in the file they stand in lower case."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=ENV_FILE, extra="ignore", frozen=True)
 
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     railway_api_url: str = "https://backboard.railway.com/graphql/v2"
     railway_token: SecretStr | None = None
-    railway_token_kind: Literal["project", "bearer"] = "project"  # noqa: S105 - a kind, not a token
+    railway_token_kind: TokenKindSetting = "auto"  # noqa: S105 - a kind, not a token
     railway_project_id: str | None = None
     railway_environment_id: str | None = None
+    railway_limits: Limits = Limits()
+    projects: tuple[ProjectSettings, ...] = ()
     github_api_url: str = "https://api.github.com"
     github_token: SecretStr | None = None
     model: str | None = None
     model_base_url: str | None = None
     model_api_key: SecretStr | None = None
-    # USD per million tokens, where litellm's table does not know the model.
     model_input_usd: float | None = Field(None, ge=0)
     model_output_usd: float | None = Field(None, ge=0)
+    model_fallbacks: tuple[str, ...] = ()
+    sceptic: bool = True
+    sceptic_model: str | None = None
+    budget: Budget = Budget()
     opencode_bin: Path | None = None
     opencode_url: str | None = None
     opencode_password: SecretStr | None = None
+    provider_status_urls: dict[str, str] = Field(
+        default_factory=dict, description="other addresses of status pages, by provider id"
+    )
     railmend_state_dir: Path = Path(".railmend")
     railmend_window_seconds: int = Field(180 * 60, ge=10, le=30 * 24 * 3600)
     railmend_step_seconds: int = Field(60, ge=1, le=3600)
@@ -61,6 +125,56 @@ class Settings(BaseSettings):
     railmend_checks: dict[str, CheckSettings] = {}
     # Comma-separated; empty: the public package registries.
     railmend_prepare_hosts: str = ""
+    railmend_diagnosis_usd: float = Field(0.5, ge=0)
+    railmend_approval_days: int = Field(7, ge=1, le=30)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = _File(settings_cls, config_file())
+        return init_settings, env_settings, dotenv_settings, file
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "Settings":
+        for what in ("name", "environment_id"):
+            counted = Counter(getattr(project, what) for project in self.projects)
+            twice = [value for value, count in counted.items() if count > 1]
+            if twice:
+                raise ValueError(f"projects: {what} {', '.join(twice)} stands there more than once")
+        return self
+
+    def watched(self) -> tuple[ProjectSettings, ...]:
+        """The file's projects; without any, the one that the environment names."""
+        if self.projects or not (self.railway_project_id and self.railway_environment_id):
+            return self.projects
+        return (
+            ProjectSettings(
+                name="default",
+                project_id=self.railway_project_id,
+                environment_id=self.railway_environment_id,
+                token_kind=self.railway_token_kind,
+            ),
+        )
+
+    def token_of(self, project: ProjectSettings) -> SecretStr | None:
+        """From the variable that the project names, in the environment or in `.env`."""
+        text = os.environ.get(project.token_env) or dotenv_values(ENV_FILE).get(project.token_env)
+        return SecretStr(text) if text else None
+
+    def policy(self) -> Policy:
+        return Policy(
+            budget=self.budget,
+            diagnosis_usd=self.railmend_diagnosis_usd,
+            session_usd=self.railmend_session_usd,
+            sceptic=self.sceptic,
+            approval_days=self.railmend_approval_days,
+        )
 
     def missing(self, *names: str) -> list[str]:
         """The environment names of those settings that are not set."""
@@ -80,3 +194,36 @@ class Settings(BaseSettings):
 
     def state_dir(self) -> Path:
         return self.railmend_state_dir.absolute()
+
+
+class _File(TomlConfigSettingsSource):
+    """railmend.toml: unknown names and secrets are refused, and one that is named but missing, too."""
+
+    def __init__(self, settings_cls: type[BaseSettings], path: Path) -> None:
+        if CONFIG_VARIABLE in os.environ and not path.is_file():
+            raise ConfigurationError(f"{CONFIG_VARIABLE}={path} is not a file.")
+        super().__init__(settings_cls, path)
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        text = file_path.read_text()
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(f"{file_path}: {error}") from error
+        wrong = [_refusal(file_path, text, name) for name in content]
+        if any(wrong):
+            raise ConfigurationError("\n".join(filter(None, wrong)))
+        return content
+
+
+def _refusal(file: Path | Traversable, text: str, name: str) -> str:
+    """What is wrong with a top-level name of the file; empty where nothing is."""
+    lines = text.splitlines()
+    at = next((n for n, line in enumerate(lines, 1) if line.strip().strip("[] ").startswith(name)), 1)
+    field = Settings.model_fields.get(name)
+    if field is None:
+        known = ", ".join(sorted(Settings.model_fields))
+        return f"{file}:{at}: {name!r} is no setting. Known are: {known}."
+    if "SecretStr" in str(field.annotation):
+        return f"{file}:{at}: {name!r} is a secret: set {name.upper()} in the environment instead."
+    return ""

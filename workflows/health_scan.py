@@ -10,63 +10,49 @@ from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedErro
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.ledger import LedgerActivities
-    from activities.planning import PlanningActivities
+    from activities.planning import TextActivities
     from activities.railway import RailwayActivities
     from railmend.contracts.incident import CODING_VERDICTS, IncidentReport, IncidentRequest
-    from railmend.contracts.ledger import (
-        ClaimAnswer,
-        ClaimRequest,
-        Claims,
-        ClaimState,
-        Settlements,
-        SettleRequest,
-    )
+    from railmend.contracts.ledger import ClaimState
     from railmend.contracts.repair import RepairRequest, repair_key
     from railmend.contracts.scan import (
         Assessment,
         Autonomy,
+        Explained,
         Finding,
         HealthReport,
         ScanRequest,
         Screening,
         ScreenRequest,
-        Service,
         ServiceRow,
         SuspectsRequest,
         Window,
     )
     from workflows import policies
+    from workflows.claims import ClaimDesk, incident_id
     from workflows.incident_investigation import IncidentInvestigation
     from workflows.repository_repair import RepositoryRepair
+
+# From the least to the most that Railmend may do alone.
+LADDER = (Autonomy.REPORT, Autonomy.PLAN, Autonomy.DRAFT, Autonomy.PULL_REQUEST)
 
 
 @workflow.defn
 class HealthScan:
-    def __init__(self) -> None:
+    @workflow.init
+    def __init__(self, request: ScanRequest) -> None:
+        self._request = request
         self._rows: dict[str, ServiceRow] = {}
-        self._settlements: list[SettleRequest] = []
+        self._desk = ClaimDesk(request.project_id)
 
     @workflow.run
     async def run(self, request: ScanRequest) -> HealthReport:
-        self._request = request
         window = self._window()
         screening = await workflow.execute_activity_method(
             RailwayActivities.screen, ScreenRequest(scan=request, window=window), **policies.READ
         )
         assessment = await self._assess(screening, window)
-        affected = self._affected(screening.suspects, assessment.findings)
-        incidents = [
-            IncidentRequest(
-                project_id=request.project_id,
-                environment_id=request.environment_id,
-                service=service,
-                findings=findings,
-                window=window,
-                platform_incident=screening.platform_incident,
-            )
-            for service, findings in affected
-        ]
+        incidents = self._incidents(screening, assessment, window)
         reports = await self._investigate_all(incidents)
         await self._act(reports)
         report = HealthReport(
@@ -74,16 +60,15 @@ class HealthScan:
             environment_name=screening.environment_name,
             window=window,
             rows=tuple(self._rows.values()),
-            healthy=tuple(
-                s.name for s in screening.services if s.service_id not in self._rows and not s.asleep
+            healthy=(
+                *screening.well,
+                *(s.name for s in screening.suspects if s.service_id not in self._rows),
             ),
-            asleep=tuple(s.name for s in screening.services if s.asleep),
+            asleep=screening.asleep,
             unseen=(*screening.unseen, *assessment.unseen),
         )
         workflow.set_current_details(
-            await workflow.execute_activity_method(
-                PlanningActivities.describe_report, report, **policies.TEXT
-            )
+            await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.TEXT)
         )
         return report
 
@@ -99,7 +84,7 @@ class HealthScan:
     async def _assess(self, screening: Screening, window: Window) -> Assessment:
         """A small project is decided at the first look."""
         if screening.decided or not screening.suspects:
-            return Assessment(findings=screening.findings)
+            return Assessment(findings=screening.findings, explained=screening.explained)
         return await workflow.execute_activity_method(
             RailwayActivities.assess_suspects,
             SuspectsRequest(
@@ -108,23 +93,51 @@ class HealthScan:
             **policies.READ,
         )
 
-    def _affected(
-        self, suspects: Iterable[Service], findings: Iterable[Finding]
-    ) -> list[tuple[Service, tuple[Finding, ...]]]:
+    def _incidents(
+        self, screening: Screening, assessment: Assessment, window: Window
+    ) -> list[IncidentRequest]:
+        """A row for each service in trouble, and an incident for each whose trouble is its own."""
         by_service: dict[str, list[Finding]] = defaultdict(list)
-        for finding in findings:
+        for finding in assessment.findings:
             by_service[finding.service_id].append(finding)
-        affected = [(s, tuple(by_service[s.service_id])) for s in suspects if s.service_id in by_service]
-        for service, found in affected:
+        affected = [s for s in screening.suspects if s.service_id in by_service]
+        for service in affected:
             self._rows[service.service_id] = ServiceRow(
-                service_id=service.service_id, name=service.name, findings=found
+                service_id=service.service_id,
+                name=service.name,
+                findings=tuple(by_service[service.service_id]),
             )
-        return affected
+        victims = self._tell_victims(assessment.explained)
+        return [
+            IncidentRequest(
+                project_id=self._request.project_id,
+                environment_id=self._request.environment_id,
+                service=service,
+                findings=tuple(by_service[service.service_id]),
+                window=window,
+                platform_incident=screening.platform_incident,
+                policy=self._request.policy,
+            )
+            for service in affected
+            if service.service_id not in victims and self._request.autonomy_of(service) is not Autonomy.REPORT
+        ]
+
+    def _tell_victims(self, explained: Iterable[Explained]) -> set[str]:
+        victims = {one.service_id: one for one in explained if one.service_id in self._rows}
+        for service_id, one in victims.items():
+            self._row(service_id, verdict="explained", action="linked", detail=one.sentence)
+        return set(victims)
 
     async def _investigate_all(self, incidents: list[IncidentRequest]) -> list[IncidentReport]:
-        if self._request.autonomy is Autonomy.REPORT or not incidents:
-            return []
-        granted = await self._claim_incidents(incidents)
+        """Those that nobody else has open and that were not settled a short while ago."""
+        answers = await self._desk.claim(incidents)
+        granted = []
+        for incident, answer in zip(incidents, answers, strict=True):
+            if answer.state is ClaimState.GRANTED:
+                granted.append(incident)
+                continue
+            detail = f"{answer.holder} {answer.detail}".strip()
+            self._row(incident.service.service_id, action=answer.state.value, detail=detail)
         reports: list[IncidentReport] = []
         for start in range(0, len(granted), policies.CHILDREN_AT_ONCE):
             batch = granted[start : start + policies.CHILDREN_AT_ONCE]
@@ -132,39 +145,28 @@ class HealthScan:
             reports.extend(report for report in done if report is not None)
         return reports
 
-    async def _claim_incidents(self, incidents: list[IncidentRequest]) -> list[IncidentRequest]:
-        """Those that nobody else has open and that were not settled a short while ago."""
-        claims = [
-            self._claim(incident, _incident_id(incident), policies.INCIDENT_LEASE) for incident in incidents
-        ]
-        answers = await self._send_claims(claims)
-        for incident, answer in zip(incidents, answers, strict=True):
-            if answer.state is not ClaimState.GRANTED:
-                detail = f"{answer.holder} {answer.detail}".strip()
-                self._row(incident.service, action=answer.state.value, detail=detail)
-        pairs = zip(incidents, answers, strict=True)
-        return [incident for incident, answer in pairs if answer.state is ClaimState.GRANTED]
-
     async def _investigate(self, incident: IncidentRequest) -> IncidentReport | None:
         service = incident.service
         try:
             report = await workflow.execute_child_workflow(
                 IncidentInvestigation.run,
                 incident,
-                id=_incident_id(incident),
+                id=incident_id(incident),
                 execution_timeout=policies.INVESTIGATION_TIMEOUT,
                 static_summary=f"{service.name}: {', '.join(f.kind.value for f in incident.findings)}",
             )
         except WorkflowAlreadyStartedError:
-            self._row(service, action="running", detail=_incident_id(incident))
+            self._row(service.service_id, action="running", detail=incident_id(incident))
             return None
         except ChildWorkflowError as error:
             cause = getattr(error.cause, "cause", None) or error.cause
             reason = str(getattr(cause, "message", cause))
-            self._row(service, verdict="unclear", action="failed", detail=f"Investigation failed: {reason}")
-            self._settlements.append(self._settlement(incident, "failed", reason))
+            told = f"Investigation failed: {reason}"
+            self._row(service.service_id, verdict="unclear", action="failed", detail=told)
+            self._desk.settle(incident, "failed", reason)
             return None
-        self._row(service, verdict=report.diagnosis.verdict.value, detail=report.diagnosis.summary)
+        verdict = "waiting" if report.waiting else report.diagnosis.verdict.value
+        self._row(service.service_id, verdict=verdict, detail=report.diagnosis.summary)
         return report
 
     async def _act(self, reports: list[IncidentReport]) -> None:
@@ -172,22 +174,17 @@ class HealthScan:
         by_repository: dict[str, list[IncidentReport]] = defaultdict(list)
         for report in reports:
             repository = report.request.service.repository
-            if report.diagnosis.verdict in CODING_VERDICTS and repository and self._may_repair():
+            if report.waiting:
+                self._row(report.request.service.service_id, action="waiting_for_budget")
+                until = report.waiting.again_at
+                self._desk.settle(report.request, "waiting_for_budget", report.diagnosis.summary, until)
+            elif report.diagnosis.verdict in CODING_VERDICTS and repository:
                 by_repository[repository].append(report)
-                continue
-            outcome, detail = report.diagnosis.verdict.value, report.diagnosis.summary
-            self._settlements.append(self._settlement(report.request, outcome, detail))
+            else:
+                self._desk.settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary)
         for repository, group in by_repository.items():
             await self._start_repair(repository, group)
-        if self._settlements:
-            await workflow.execute_activity_method(
-                LedgerActivities.settle,
-                Settlements(project_id=self._request.project_id, settlements=tuple(self._settlements)),
-                **policies.LEDGER,
-            )
-
-    def _may_repair(self) -> bool:
-        return self._request.autonomy in (Autonomy.DRAFT, Autonomy.PULL_REQUEST)
+        await self._desk.send_settlements()
 
     async def _start_repair(self, repository: str, group: list[IncidentReport]) -> None:
         services = [report.request.service for report in group]
@@ -199,17 +196,13 @@ class HealthScan:
             commit=services[0].commit,
             root_directories=tuple(sorted({s.root_directory for s in services if s.root_directory})),
             incidents=tuple(group),
-            autonomy=self._request.autonomy,
+            autonomy=min((self._request.autonomy_of(s) for s in services), key=LADDER.index),
             requested_at=workflow.now(),
             project_id=self._request.project_id,
+            policy=self._request.policy,
         )
         workflow_id = f"repair/{repository}/{repair.key}"
-        await self._send_claims(
-            [
-                self._claim(report.request, workflow_id, policies.REPAIR_LEASE, _incident_id(report.request))
-                for report in group
-            ]
-        )
+        await self._desk.hand_on([report.request for report in group], workflow_id)
         # Already started: another scan was first with this very repair, which is as good.
         try:
             await workflow.start_child_workflow(
@@ -222,46 +215,7 @@ class HealthScan:
         except WorkflowAlreadyStartedError:
             workflow.logger.info("repair %s already runs", workflow_id)
         for service in services:
-            self._row(service, action="repair", repair_workflow_id=workflow_id)
+            self._row(service.service_id, action="repair", repair_workflow_id=workflow_id)
 
-    def _claim(
-        self, incident: IncidentRequest, holder: str, lease: timedelta, takes_over_from: str | None = None
-    ) -> ClaimRequest:
-        return ClaimRequest(
-            claim_id=f"claim/{workflow.info().run_id}/{_incident_id(incident)}/{holder}",
-            fingerprints=_fingerprints(incident),
-            holder=holder,
-            at=workflow.now(),
-            lease_seconds=int(lease.total_seconds()),
-            takes_over_from=takes_over_from,
-        )
-
-    async def _send_claims(self, claims: list[ClaimRequest]) -> tuple[ClaimAnswer, ...]:
-        sent = await workflow.execute_activity_method(
-            LedgerActivities.claim,
-            Claims(project_id=self._request.project_id, claims=tuple(claims)),
-            **policies.LEDGER,
-        )
-        return sent.answers
-
-    def _settlement(self, incident: IncidentRequest, outcome: str, detail: str) -> SettleRequest:
-        return SettleRequest(
-            settle_id=f"settle/{workflow.info().run_id}/{_incident_id(incident)}",
-            fingerprints=_fingerprints(incident),
-            holder=_incident_id(incident),
-            outcome=outcome,
-            detail=detail[:500],
-            silent_seconds=int(policies.SILENCE.total_seconds()),
-            at=workflow.now(),
-        )
-
-    def _row(self, service: Service, **changes: str) -> None:
-        self._rows[service.service_id] = self._rows[service.service_id].model_copy(update=changes)
-
-
-def _incident_id(incident: IncidentRequest) -> str:
-    return f"incident/{incident.environment_id}/{incident.service.service_id}"
-
-
-def _fingerprints(incident: IncidentRequest) -> tuple[str, ...]:
-    return tuple(finding.fingerprint for finding in incident.findings)
+    def _row(self, service_id: str, **changes: str) -> None:
+        self._rows[service_id] = self._rows[service_id].model_copy(update=changes)

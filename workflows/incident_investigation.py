@@ -8,15 +8,23 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.logs import EvidenceActivities
-    from activities.planning import PlanningActivities
+    from activities.planning import PlanningActivities, TextActivities
+    from activities.providers import ProviderActivities
     from railmend.contracts.incident import (
+        CODING_VERDICTS,
+        ChallengeRequest,
+        Diagnosis,
         DiagnosisRequest,
+        EvidencePacket,
         Facts,
         IncidentReport,
         IncidentRequest,
         PacketRequest,
+        Waiting,
     )
+    from railmend.contracts.ledger import Spending
     from workflows import policies
+    from workflows.spending import Purse
 
 
 Source = Callable[[EvidenceActivities, IncidentRequest], Awaitable[Facts]]
@@ -32,31 +40,76 @@ class IncidentInvestigation:
             (EvidenceActivities.deploy_log_facts, "deploy logs"),
             (EvidenceActivities.http_log_facts, "HTTP logs"),
         )
-        facts = await asyncio.gather(*(self._facts(source, name, request) for source, name in sources))
+        facts = await asyncio.gather(
+            self._providers(request), *(self._facts(source, name, request) for source, name in sources)
+        )
         packet = await workflow.execute_activity_method(
             EvidenceActivities.build_packet,
             PacketRequest(incident=request, facts=tuple(facts)),
             **policies.TEXT,
         )
         workflow.set_current_details("Evidence collected; diagnosing.")
-        diagnosis = await workflow.execute_activity_method(
-            PlanningActivities.diagnose,
-            DiagnosisRequest(incident=request, packet=packet),
-            summary=request.service.name,
-            **policies.MODEL,
-        )
-        report = IncidentReport(request=request, packet=packet, diagnosis=diagnosis)
+        report = await self._conclude(request, packet)
         workflow.set_current_details(
-            await workflow.execute_activity_method(
-                PlanningActivities.describe_incident, report, **policies.TEXT
-            )
+            await workflow.execute_activity_method(TextActivities.describe_incident, report, **policies.TEXT)
         )
         return report
 
+    async def _conclude(self, request: IncidentRequest, packet: EvidencePacket) -> IncidentReport:
+        """Rules first; a model only when they cannot tell and the budget allows it."""
+        question = DiagnosisRequest(incident=request, packet=packet)
+        decision = await workflow.execute_activity_method(TextActivities.decide, question, **policies.TEXT)
+        if decision.diagnosis is not None:
+            return IncidentReport(request=request, packet=packet, diagnosis=decision.diagnosis)
+        fingerprints = tuple(finding.fingerprint for finding in request.findings)
+        purse = Purse(request.project_id, request.policy, fingerprints)
+        answer = await purse.reserve(Spending.DIAGNOSIS)
+        if not answer.granted:
+            waiting = Waiting(limit=answer.limit, again_at=answer.again_at or workflow.now())
+            return IncidentReport(
+                request=request, packet=packet, diagnosis=waiting.as_diagnosis(), waiting=waiting
+            )
+        diagnosis = await self._ask(question)
+        await purse.spend(diagnosis.cost_usd or 0.0)
+        return IncidentReport(request=request, packet=packet, diagnosis=diagnosis)
+
+    async def _ask(self, question: DiagnosisRequest) -> Diagnosis:
+        diagnosis = await workflow.execute_activity_method(
+            PlanningActivities.diagnose,
+            question,
+            task_queue=policies.PLANNING_QUEUE,
+            summary=question.incident.service.name,
+            **policies.MODEL,
+        )
+        if diagnosis.verdict not in CODING_VERDICTS or not question.incident.policy.sceptic:
+            return diagnosis
+        workflow.set_current_details("Diagnosed; a second look tries to refute it.")
+        return await workflow.execute_activity_method(
+            PlanningActivities.refute,
+            ChallengeRequest(packet=question.packet, diagnosis=diagnosis),
+            task_queue=policies.PLANNING_QUEUE,
+            summary=question.incident.service.name,
+            **policies.MODEL,
+        )
+
+    async def _providers(self, request: IncidentRequest) -> Facts:
+        """Reads the repository, so it may take longer than the other sources; an incident comes first."""
+        return await self._attempt(
+            workflow.execute_activity_method(
+                ProviderActivities.provider_facts, request, summary="providers", **policies.READ
+            ),
+            "providers",
+        )
+
     async def _facts(self, source: Source, name: str, request: IncidentRequest) -> Facts:
         """One source may fail alone: what it could not say is said."""
+        return await self._attempt(
+            workflow.execute_activity_method(source, request, summary=name, **policies.EVIDENCE), name
+        )
+
+    async def _attempt(self, work: Awaitable[Facts], name: str) -> Facts:
         try:
-            return await workflow.execute_activity_method(source, request, summary=name, **policies.EVIDENCE)
+            return await work
         except ActivityError as error:
             reason = getattr(error.cause, "message", None) or str(error.cause or error)
             return Facts(items=(), unseen=(f"The {name} could not be read: {reason}",))

@@ -1,6 +1,4 @@
-"""The ledger of one project: which fingerprints are open or silent, and who holds them."""
-
-from datetime import datetime, timedelta
+"""The ledger of one project: which fingerprints are open or silent, who holds them, what has been spent."""
 
 from temporalio import workflow
 
@@ -8,14 +6,17 @@ with workflow.unsafe.imports_passed_through():
     from railmend.contracts.ledger import (
         ClaimAnswer,
         ClaimRequest,
-        ClaimState,
-        LedgerEntry,
         LedgerState,
+        ReserveAnswer,
+        ReserveRequest,
         SettleRequest,
+        SpendRequest,
     )
+    from workflows.ledger_budget import Spendings
+    from workflows.ledger_claims import Claims
 
-# Entries that say nothing any more are dropped at continue-as-new; a project has at most this many kept.
-MAX_ENTRIES = 500
+# About 600 bytes each at most: with the totals of the spending the state stays below 64 KiB.
+MAX_ENTRIES = 60
 
 
 @workflow.defn
@@ -25,7 +26,8 @@ class Ledger:
     @workflow.init
     def __init__(self, state: LedgerState) -> None:
         self._project_id = state.project_id
-        self._entries = {entry.fingerprint: entry for entry in state.entries}
+        self._claims = Claims(state.entries)
+        self._spendings = Spendings(state.days, state.incidents, state.reservations)
 
     @workflow.run
     async def run(self, state: LedgerState) -> None:
@@ -35,44 +37,30 @@ class Ledger:
 
     @workflow.update(description="Claim fingerprints for an investigation or a repair")
     def claim(self, request: ClaimRequest) -> ClaimAnswer:
-        """All or nothing: one fingerprint that is held or silent refuses the whole claim."""
-        for fingerprint in request.fingerprints:
-            entry = self._entries.get(fingerprint)
-            if entry is None or entry.until <= request.at:
-                continue
-            if entry.holder in (request.holder, request.takes_over_from) and entry.state == "open":
-                continue
-            state = ClaimState.HELD if entry.state == "open" else ClaimState.SILENT
-            return ClaimAnswer(state=state, holder=entry.holder, detail=entry.detail)
-        until = request.at + timedelta(seconds=request.lease_seconds)
-        for fingerprint in request.fingerprints:
-            self._entries[fingerprint] = LedgerEntry(
-                fingerprint=fingerprint, holder=request.holder, state="open", since=request.at, until=until
-            )
-        return ClaimAnswer(state=ClaimState.GRANTED, holder=request.holder)
+        return self._claims.claim(request)
 
     @workflow.update(description="End a claim and keep its fingerprints quiet for a while")
     def settle(self, request: SettleRequest) -> None:
-        """Only the holder settles; a claim that another has taken over is left alone."""
-        until = request.at + timedelta(seconds=request.silent_seconds)
-        for fingerprint in request.fingerprints:
-            entry = self._entries.get(fingerprint)
-            if entry is not None and entry.holder == request.holder:
-                self._entries[fingerprint] = entry.model_copy(
-                    update={
-                        "state": "silent",
-                        "until": until,
-                        "outcome": request.outcome,
-                        "detail": request.detail,
-                    }
-                )
+        self._claims.settle(request)
 
-    @workflow.query(description="Everything that is open or silent")
+    @workflow.update(description="Reserve money and a run before a model is asked")
+    def reserve(self, request: ReserveRequest) -> ReserveAnswer:
+        return self._spendings.reserve(request)
+
+    @workflow.update(description="Say what a reservation came to")
+    def spend(self, request: SpendRequest) -> None:
+        self._spendings.spend(request)
+
+    @workflow.query(description="Everything that is open, silent or remembered, and what was spent")
     def state(self) -> LedgerState:
         return self._state()
 
     def _state(self) -> LedgerState:
-        now: datetime = workflow.now()
-        alive = [entry for entry in self._entries.values() if entry.until > now]
-        alive.sort(key=lambda entry: entry.since, reverse=True)
-        return LedgerState(project_id=self._project_id, entries=tuple(alive[:MAX_ENTRIES]))
+        now = workflow.now()
+        return LedgerState(
+            project_id=self._project_id,
+            entries=self._claims.entries(now, MAX_ENTRIES),
+            days=self._spendings.days(now),
+            incidents=self._spendings.incidents(now),
+            reservations=self._spendings.reservations(now),
+        )

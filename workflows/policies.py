@@ -9,6 +9,8 @@ from typing import TypedDict
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
+# Served by the processes that may import a model library; the others stay small.
+PLANNING_QUEUE = "railmend-planning"
 # Raised by the SDK when a result is too large: sending it again cannot help.
 TOO_LARGE = "PayloadsTooLarge"
 
@@ -54,11 +56,12 @@ EVIDENCE = Call(
     schedule_to_close_timeout=timedelta(minutes=3),
     retry_policy=_retry(3, 1, 20),
 )
-# A model call lasts at most 2 minutes (client) and may ask once more.
+# A model call lasts at most 2 minutes (client), may ask once more, and go to a fallback; a provider that is
+# overloaded for minutes is waited for.
 MODEL = Call(
-    start_to_close_timeout=timedelta(minutes=5),
-    schedule_to_close_timeout=timedelta(minutes=20),
-    retry_policy=_retry(4, 5, 120),
+    start_to_close_timeout=timedelta(minutes=10),
+    schedule_to_close_timeout=timedelta(minutes=25),
+    retry_policy=_retry(6, 5, 120),
 )
 # An update of the ledger: quick, idempotent by its update id, and needed.
 LEDGER = Call(
@@ -112,8 +115,12 @@ INVESTIGATION_TIMEOUT = timedelta(hours=1)
 # A scan settles or hands on its claims within this time, or they run out.
 INCIDENT_LEASE = timedelta(hours=2)
 REPAIR_LEASE = timedelta(days=30)
-# What was diagnosed and needs no code is not diagnosed again for this long.
+# What was settled is not raised again for this long, whatever is deployed ...
 SILENCE = timedelta(hours=6)
+# ... and for this long while the same deployment serves: nothing has changed that could change the verdict.
+SILENCE_UNCHANGED = timedelta(days=7)
+# A repair whose budget is used up asks again at most this often.
+BUDGET_PAUSE = timedelta(minutes=10)
 # A change that is refused, or breaks a check, goes back to the agent this many times.
 FOLLOW_UPS = 1
 # How often a repair starts over when the machine with its workspace is gone.

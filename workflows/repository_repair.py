@@ -1,18 +1,27 @@
 """From a plan to a pull request, in one repository. Outlives the scan that started it."""
 
 import asyncio
+import builtins
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, TimeoutError, TimeoutType, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    TimeoutError,
+    TimeoutType,
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     from activities.checks import CheckActivities
     from activities.coding import CodingActivities
     from activities.ledger import LedgerActivities
     from activities.pull_requests import PullRequestActivities
-    from railmend.contracts.ledger import Settlements, SettleRequest
+    from railmend.contracts.ledger import Settlements, SettleRequest, Spending
     from railmend.contracts.repair import (
+        Approval,
         Change,
         CheckReport,
         CheckRun,
@@ -28,7 +37,9 @@ with workflow.unsafe.imports_passed_through():
         Workspace,
         WorkspaceRequest,
     )
+    from railmend.contracts.scan import Autonomy
     from workflows import policies
+    from workflows.spending import Purse
 
 CODING_QUEUE = "railmend-coding"
 CheckMethod = Callable[[CheckActivities, CodingRequest], Awaitable[CheckReport]]
@@ -50,16 +61,75 @@ def complaint(run: CheckRun) -> str:
 
 @workflow.defn
 class RepositoryRepair:
+    def __init__(self) -> None:
+        self._decision: Approval | None = None
+        self._waits_for_approval = False
+
     @workflow.run
     async def run(self, repair: RepairRequest) -> RepairResult:
         try:
-            result = await self._repair(repair)
+            result = await self._allowed(repair) or await self._within_budget(repair)
         except (ActivityError, asyncio.CancelledError) as error:
             if is_cancelled_exception(error):
                 await self._settle(repair, "cancelled", "A person cancelled the repair.")
             raise
         detail = result.pull_request.url if result.pull_request else result.reason
         await self._settle(repair, result.outcome.value, detail)
+        return result
+
+    @workflow.update(description="Let Railmend carry the plan out")
+    def approve(self, approval: Approval) -> None:
+        self._decision = approval.model_copy(update={"approved": True})
+
+    @approve.validator
+    def _may_approve(self, approval: Approval) -> None:
+        self._refuse_unless_waiting()
+
+    @workflow.update(description="Do not carry the plan out")
+    def reject(self, approval: Approval) -> None:
+        self._decision = approval.model_copy(update={"approved": False})
+
+    @reject.validator
+    def _may_reject(self, approval: Approval) -> None:
+        self._refuse_unless_waiting()
+
+    @workflow.query(description="Whether the plan waits for a person")
+    def waits_for_approval(self) -> bool:
+        return self._waits_for_approval
+
+    def _refuse_unless_waiting(self) -> None:
+        if not self._waits_for_approval:
+            raise ApplicationError("This repair does not wait for an approval.", type="NotWaiting")
+
+    async def _allowed(self, repair: RepairRequest) -> RepairResult | None:
+        """With autonomy `plan` a person decides; None: go on."""
+        if repair.autonomy is not Autonomy.PLAN:
+            return None
+        days = repair.policy.approval_days
+        workflow.set_current_details(
+            f"The plan waits for a person, at most {days} days:\n\n"
+            f"`starter.py approve {workflow.info().workflow_id}`"
+        )
+        self._waits_for_approval = True
+        try:
+            await workflow.wait_condition(
+                lambda: self._decision is not None, timeout=timedelta(days=days), timeout_summary="approval"
+            )
+        except builtins.TimeoutError:
+            reason = f"Nobody approved the plan within {days} days."
+            return RepairResult(outcome=RepairOutcome.NOT_ALLOWED, reason=reason)
+        finally:
+            self._waits_for_approval = False
+        if self._decision is None or self._decision.approved:
+            return None
+        reason = f"{self._decision.by} rejected the plan. {self._decision.reason}".strip()
+        return RepairResult(outcome=RepairOutcome.NOT_ALLOWED, reason=reason)
+
+    async def _within_budget(self, repair: RepairRequest) -> RepairResult:
+        purse = Purse(repair.project_id, repair.policy, repair.fingerprints)
+        await purse.wait_and_reserve(Spending.SESSION)
+        result = await self._repair(repair)
+        await purse.spend(result.coding.cost_usd if result.coding else None)
         return result
 
     async def _settle(self, repair: RepairRequest, outcome: str, detail: str) -> None:
@@ -70,6 +140,8 @@ class RepositoryRepair:
             outcome=outcome,
             detail=detail[:500],
             silent_seconds=int(policies.SILENCE.total_seconds()),
+            unchanged_seconds=int(policies.SILENCE_UNCHANGED.total_seconds()),
+            pull_request=detail if outcome == RepairOutcome.PULL_REQUEST.value else "",
             at=workflow.now(),
         )
         await workflow.execute_activity_method(

@@ -2,35 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from railmend.coding.guard_dependencies import lacks_manifest, new_dependencies
 from railmend.coding.guard_paths import forbidden, is_migration, outside
 from railmend.coding.guard_secrets import secrets_in
+from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.guard_tests import weakened
 from railmend.coding.touched import Touched
 
 FORBIDDEN_MODES = {"120000": "a symbolic link", "160000": "a submodule"}
 # A file is called rewritten from this size on, when so much of it is gone.
 REWRITTEN_LINES, REWRITTEN_SHARE = 40, 0.8
-
-
-class GuardSettings(BaseModel):
-    """RAILMEND_GUARD, as JSON. `second_refusal`: how a repair ends whose change is refused twice; what
-    `never_published` names does not become a draft either.
-
-    `also_forbidden`: further paths, as patterns of `PurePath.match`, that no change may touch.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_files: int = 20
-    max_lines: int = 800
-    allow_migrations: bool = False
-    also_forbidden: tuple[str, ...] = ()
-    second_refusal: Literal["refuse", "draft"] = "refuse"
 
 
 class Plan(BaseModel):

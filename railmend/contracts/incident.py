@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from railmend.contracts.base import Contract
+from railmend.contracts.policy import Policy
 from railmend.contracts.scan import Finding, Service, Window
 
 
@@ -34,6 +35,7 @@ class IncidentRequest(Contract):
     findings: tuple[Finding, ...]
     window: Window
     platform_incident: str | None = None
+    policy: Policy = Policy()
 
 
 class EvidenceItem(Contract):
@@ -76,17 +78,45 @@ class Cause(Contract):
     against: tuple[str, ...] = ()
 
 
+class MeasuredSeries(StrEnum):
+    """Series that a fix can be measured by."""
+
+    MEMORY_GB = "memory_gb"
+    MEMORY_SLOPE_GB_PER_HOUR = "memory_slope_gb_per_hour"
+    CPU_CORES = "cpu_cores"
+    ERROR_SHARE = "error_share"  # 5xx of all requests, 0..1
+    P95_MS = "p95_ms"
+    REQUESTS_PER_MINUTE = "requests_per_minute"
+
+
+class Criterion(Contract):
+    """The fix holds when `series` is below (or above) `threshold` within so many minutes of deployment."""
+
+    series: MeasuredSeries
+    below: bool
+    threshold: float
+    within_minutes: int = Field(ge=1, le=7 * 24 * 60)
+
+
 class Diagnosis(Contract):
-    """The model's answer after validation; `model` names who said it, `rehearsal` that it was a stand-in."""
+    """The model's answer after validation; `model` names who said it, `rehearsal` that it was a stand-in.
+
+    `assumes`: what would have to be true for the verdict to be right. `sceptic`: what a second pass that
+    tried to refute it said; empty where none was asked.
+    """
 
     summary: str
     verdict: Verdict
     confidence: float = Field(ge=0, le=1)
+    assumes: str = ""
     causes: tuple[Cause, ...] = ()
     suspected_files: tuple[str, ...] = ()
+    suspected_commits: tuple[str, ...] = ()
     plan: tuple[str, ...] = ()
     reproduce: str = ""
     verify: str = ""
+    criteria: tuple[Criterion, ...] = ()
+    sceptic: str = ""
     risk: str = ""
     if_not_fixed: str = ""
     model: str = ""
@@ -99,9 +129,41 @@ class DiagnosisRequest(Contract):
     packet: EvidencePacket
 
 
+class Decision(Contract):
+    """What rules could decide without a model; None: only a model can tell."""
+
+    diagnosis: Diagnosis | None = None
+
+
+class ChallengeRequest(Contract):
+    """A diagnosis that a second pass shall try to refute from the same packet."""
+
+    packet: EvidencePacket
+    diagnosis: Diagnosis
+
+
+class Waiting(Contract):
+    """Nothing was asked of a model: which limit of the budget is reached, and when it is asked again."""
+
+    limit: str
+    again_at: datetime
+
+    def as_diagnosis(self) -> Diagnosis:
+        return Diagnosis(
+            summary=f"Not diagnosed yet: the limit of {self.limit} is reached. It is taken up again after "
+            f"{self.again_at:%Y-%m-%d %H:%M} UTC.",
+            verdict=Verdict.UNCLEAR,
+            confidence=0.0,
+        )
+
+
 class IncidentReport(Contract):
-    """How an investigation ended. `packet` travels with it so that a repair needs no earlier stage."""
+    """How an investigation ended. `packet` travels with it so that a repair needs no earlier stage.
+
+    `waiting`: it could not be diagnosed for want of budget.
+    """
 
     request: IncidentRequest
     packet: EvidencePacket
     diagnosis: Diagnosis
+    waiting: Waiting | None = None

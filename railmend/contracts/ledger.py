@@ -1,7 +1,9 @@
-"""What is open, silent or done in one project."""
+"""What is open, silent or done in one project, and what has been spent."""
 
 from datetime import datetime
 from enum import StrEnum
+
+from pydantic import Field
 
 from railmend.contracts.base import Contract
 
@@ -16,7 +18,8 @@ class ClaimRequest(Contract):
     """`claim_id` is deterministic: asked again it gives the same answer.
 
     A claim nobody settles runs out after `lease_seconds`, so that a scan that was terminated does not
-    silence a fault for ever. `takes_over_from`: the holder that hands its claim on.
+    silence a fault for ever. `takes_over_from`: the holder that hands its claim on. `deployment`: the one
+    that serves now; another than at the settlement may end a silence early.
     """
 
     claim_id: str
@@ -25,6 +28,7 @@ class ClaimRequest(Contract):
     at: datetime
     lease_seconds: int
     takes_over_from: str | None = None
+    deployment: str | None = None
 
 
 class ClaimAnswer(Contract):
@@ -34,15 +38,18 @@ class ClaimAnswer(Contract):
 
 
 class SettleRequest(Contract):
-    """Ends a claim; `silent_seconds` keeps the fingerprints quiet for that long after `at`."""
+    """Ends a claim. The fingerprints stay quiet for `silent_seconds` after `at` whatever happens, and for
+    `unchanged_seconds` as long as the same deployment serves."""
 
     settle_id: str
     fingerprints: tuple[str, ...]
     holder: str
     outcome: str
-    detail: str
+    detail: str = Field(max_length=500)
     silent_seconds: int
+    unchanged_seconds: int = 0
     at: datetime
+    pull_request: str = ""
 
 
 class Claims(Contract):
@@ -63,16 +70,103 @@ class Settlements(Contract):
     settlements: tuple[SettleRequest, ...]
 
 
+class Spending(StrEnum):
+    DIAGNOSIS = "diagnosis"
+    SESSION = "session"
+
+
+class Limit(Contract):
+    """Most that may be spent in one period; None: no limit. `usd` counts both kinds of spending."""
+
+    usd: float | None = Field(None, ge=0)
+    diagnoses: int | None = Field(None, ge=0)
+    sessions: int | None = Field(None, ge=0)
+
+
+class Budget(Contract):
+    """Per incident (one fingerprint, over a month), per day and per month (UTC)."""
+
+    incident: Limit = Limit(usd=10.0, diagnoses=5, sessions=3)
+    day: Limit = Limit(usd=25.0, diagnoses=40, sessions=10)
+    month: Limit = Limit(usd=250.0, diagnoses=400, sessions=100)
+
+
+class ReserveRequest(Contract):
+    """Asked before money is spent: `usd` is the most it may become. The same `reserve_id` counts once."""
+
+    reserve_id: str
+    fingerprints: tuple[str, ...]
+    kind: Spending
+    usd: float = Field(ge=0)
+    budget: Budget
+    at: datetime
+
+
+class ReserveAnswer(Contract):
+    """Refused: `limit` says which one is reached, `again_at` when it may be asked again."""
+
+    granted: bool
+    limit: str = ""
+    again_at: datetime | None = None
+
+
+class SpendRequest(Contract):
+    """What a reservation came to; it replaces the reserved sum."""
+
+    reserve_id: str
+    usd: float = Field(ge=0)
+
+
+class Reserve(Contract):
+    project_id: str
+    reservation: ReserveRequest
+
+
+class Spend(Contract):
+    project_id: str
+    spending: SpendRequest
+
+
 class LedgerEntry(Contract):
+    """One fingerprint. `until`: end of the lease or of the silence while the deployment stays the same."""
+
     fingerprint: str
     holder: str
-    state: str  # open, silent
+    state: str  # open, silent; silent entries that have run out are kept as memory
     since: datetime
-    until: datetime  # end of the lease or of the silence
+    until: datetime
+    silent_until: datetime | None = None  # whatever is deployed
+    deployment: str | None = None
     outcome: str = ""
     detail: str = ""
+    pull_request: str = ""
+    times: int = 1
+
+
+class Spent(Contract):
+    """Totals of one day, or of one fingerprint."""
+
+    key: str  # "2026-11-25", or the fingerprint
+    usd: float = 0.0
+    diagnoses: int = 0
+    sessions: int = 0
+    last: datetime | None = None
+
+
+class Reservation(Contract):
+    """`settled`: its real cost is known; kept a while so that a repeated call counts once."""
+
+    reserve_id: str
+    fingerprints: tuple[str, ...]
+    kind: Spending
+    usd: float
+    day: str
+    settled: bool = False
 
 
 class LedgerState(Contract):
     project_id: str
     entries: tuple[LedgerEntry, ...] = ()
+    days: tuple[Spent, ...] = ()
+    incidents: tuple[Spent, ...] = ()
+    reservations: tuple[Reservation, ...] = ()

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from railmend.contracts.base import Contract
 from railmend.contracts.incident import IncidentReport
+from railmend.contracts.policy import Policy
 from railmend.contracts.scan import Autonomy
 
 
@@ -27,6 +28,7 @@ class RepairRequest(Contract):
     autonomy: Autonomy
     requested_at: datetime
     project_id: str
+    policy: Policy = Policy()
 
     @property
     def branch(self) -> str:
@@ -181,6 +183,14 @@ class PullRequest(Contract):
     head: str
     draft: bool = False
     existed: bool = False
+
+
+class Approval(Contract):
+    """What a person says to a plan; `by` names them, and is kept."""
+
+    by: str
+    reason: str = ""
+    approved: bool = True
 
 
 class RepairOutcome(StrEnum):

@@ -3,7 +3,10 @@
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from pydantic import Field
+
 from railmend.contracts.base import Contract
+from railmend.contracts.policy import Policy
 
 
 class Autonomy(StrEnum):
@@ -27,9 +30,14 @@ class FindingKind(StrEnum):
     MEMORY_SATURATION = "memory_saturation"
     CPU_SATURATION = "cpu_saturation"
     ERROR_RATE = "error_rate"
+    CLIENT_ERRORS = "client_errors"
     LATENCY = "latency"
     CRASH_LOOP = "crash_loop"
+    OUTAGE = "outage"
+    TRAFFIC_DROP = "traffic_drop"
+    DISK_FILLING = "disk_filling"
     DEPLOYMENT_FAILED = "deployment_failed"
+    RESTART = "restart"
 
 
 class ServiceKind(StrEnum):
@@ -55,11 +63,17 @@ class Service(Contract):
     latest_status: str | None = None
     commit: str | None = None
     asleep: bool = False
+    sleeps_when_idle: bool = False  # the first request after a while may fail or be slow
     replicas: int = 1
     region: str | None = None
     health_check: str | None = None
     depends_on: tuple[str, ...] = ()  # service ids, from variable references
     volume_fill: float | None = None  # share, 0..1
+
+    @property
+    def serves_http(self) -> bool:
+        """Only a service with a domain has HTTP series."""
+        return self.kind is ServiceKind.WEB
 
 
 class Window(Contract):
@@ -105,6 +119,12 @@ class ScanRequest(Contract):
     step_seconds: int = 60
     settle_seconds: int = 60
     autonomy: Autonomy = Autonomy.PULL_REQUEST
+    service_autonomy: dict[str, Autonomy] = Field(default_factory=dict)  # by service name, where it differs
+    pull_request_environment: bool = False
+    policy: Policy = Policy()
+
+    def autonomy_of(self, service: Service) -> Autonomy:
+        return self.service_autonomy.get(service.name, self.autonomy)
 
 
 class ScreenRequest(Contract):
@@ -112,28 +132,31 @@ class ScreenRequest(Contract):
     window: Window
 
 
-class ServiceBrief(Contract):
-    """All that a wide scan keeps of a service that is well."""
-
-    service_id: str
-    name: str
-    asleep: bool = False
-
-
 class Screening(Contract):
     """The first look at everything. `decided`: the project is small enough that the findings are final.
 
-    Else the `suspects` are to be looked at closely. Bounded: `unseen` says when suspects were left out.
+    Else the `suspects` are to be looked at closely. Of the others only the names are kept: `well`, `asleep`.
+    Bounded: `unseen` says when suspects were left out.
     """
 
     project_name: str
     environment_name: str
-    services: tuple[ServiceBrief, ...]
     suspects: tuple[Service, ...]
     decided: bool
+    well: tuple[str, ...] = ()
+    asleep: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    explained: tuple["Explained", ...] = ()
     platform_incident: str | None = None
     unseen: tuple[str, ...] = ()
+
+
+class Explained(Contract):
+    """A victim: its trouble comes from a service that it depends on and that is in trouble itself."""
+
+    service_id: str
+    culprit_id: str
+    sentence: str
 
 
 class SuspectsRequest(Contract):
@@ -146,6 +169,7 @@ class Assessment(Contract):
     """Findings of the window. `unseen` says, one sentence each, what could not be measured."""
 
     findings: tuple[Finding, ...]
+    explained: tuple[Explained, ...] = ()
     unseen: tuple[str, ...] = ()
 
 

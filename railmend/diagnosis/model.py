@@ -1,23 +1,25 @@
 """Asks a model by litellm. Its retries are off; what may be retried is decided here, by its status."""
 
+import json
 import logging
 import os
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from railmend.contracts.incident import Cause, Diagnosis, EvidencePacket, Verdict
-from railmend.diagnosis.answer import Answer, check, parse
-from railmend.diagnosis.prompt import messages
-
-# One question and one more chance with the errors; then a person must look.
-TRIES = 2
 MAX_TOKENS = 4096
 RETRYABLE_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+# Retry-After is honoured up to this; a longer wait is the schedule's business, not an activity's.
+MAX_WAIT_SECONDS = 300.0
+Talk = list[dict[str, str]]
 
 
 class ModelSettings(BaseModel):
-    """`model`: provider/name as litellm writes it; `base_url` overrides the provider's address."""
+    """`model`: provider/name as litellm writes it; `base_url` overrides the provider's address.
+
+    Without a key litellm looks for the provider's own variable (`ANTHROPIC_API_KEY` and the like), which
+    only fallbacks rely on. Prices are USD for a million tokens, for models litellm has none of.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,6 +27,9 @@ class ModelSettings(BaseModel):
     base_url: str | None = None
     api_key: SecretStr | None = None
     timeout_seconds: float = 120.0
+    input_usd: float | None = None
+    output_usd: float | None = None
+    fallbacks: tuple["ModelSettings", ...] = ()
 
 
 class ModelError(Exception):
@@ -36,60 +41,45 @@ class ModelError(Exception):
         self.retry_after = retry_after
 
 
+class TooLong(ModelError):
+    """The packet does not fit the model's context window; a smaller one may."""
+
+
+class _NoSchema(ModelError):
+    """The provider does not know structured output."""
+
+
 class Reply(BaseModel):
     text: str
     finish: str
+    model: str
     tokens: int = 0
     cost_usd: float | None = None
 
 
-async def diagnose(packet: EvidencePacket, rendered: str, settings: ModelSettings) -> Diagnosis:
-    """A checked answer; a second answer that does not hold ends as `unclear`, never as a guess."""
-    talk = messages(rendered)
-    tokens, cost, errors = 0, 0.0, [""]
-    for _ in range(TRIES):
-        reply = await _ask(talk, settings)
-        tokens, cost = tokens + reply.tokens, cost + (reply.cost_usd or 0.0)
-        answer, wrong = parse(reply.text)
-        if reply.finish in ("length", "content_filter"):
-            answer, wrong = None, f"The answer was cut short ({reply.finish})."
-        errors = [wrong] if answer is None else check(answer, packet)
-        if answer is not None and not errors:
-            return _diagnosis(answer, settings.model, tokens, cost)
-        talk = [
-            *talk,
-            {"role": "assistant", "content": reply.text[:20_000]},
-            {"role": "user", "content": "That answer is refused. " + " ".join(errors) + " Answer again."},
-        ]
-    return Diagnosis(
-        summary=f"The model's answers did not hold: {' '.join(errors)[:600]}",
-        verdict=Verdict.UNCLEAR,
-        confidence=0.0,
-        model=settings.model,
-        tokens=tokens,
-        cost_usd=cost,
-    )
+async def ask(talk: Talk, schema: type[BaseModel], settings: ModelSettings) -> Reply:
+    """The first model that answers: the chosen one, else its fallbacks in turn.
+
+    Structured output where the model has it, else the schema in words. Raises `ModelError` of the chosen
+    model when none answers, `TooLong` when the talk is too long for it.
+    """
+    failed: ModelError | None = None
+    for one in (settings, *settings.fallbacks):
+        try:
+            return await _ask_with_or_without_schema(talk, schema, one)
+        except TooLong:
+            raise
+        except ModelError as error:
+            failed = failed or error
+    raise failed or ModelError("No model is set: set MODEL.", retryable=False)
 
 
-def _diagnosis(answer: Answer, model: str, tokens: int, cost: float) -> Diagnosis:
-    return Diagnosis(
-        summary=answer.summary[:2000],
-        verdict=answer.verdict,
-        confidence=answer.confidence,
-        causes=tuple(
-            Cause(text=cause.text[:2000], evidence=tuple(cause.evidence), against=tuple(cause.against))
-            for cause in answer.causes[:10]
-        ),
-        suspected_files=tuple(answer.suspected_files[:50]),
-        plan=tuple(step[:2000] for step in answer.plan[:30]),
-        reproduce=answer.reproduce[:2000],
-        verify=answer.verify[:2000],
-        risk=answer.risk[:2000],
-        if_not_fixed=answer.if_not_fixed[:2000],
-        model=model,
-        tokens=tokens,
-        cost_usd=cost,
-    )
+async def _ask_with_or_without_schema(talk: Talk, schema: type[BaseModel], settings: ModelSettings) -> Reply:
+    try:
+        return await _ask(talk, settings, response_format=schema)
+    except _NoSchema:
+        words = f"Answer with one JSON object of this schema:\n{json.dumps(schema.model_json_schema())}"
+        return await _ask([*talk, {"role": "user", "content": words}], settings)
 
 
 def _litellm() -> Any:
@@ -103,42 +93,69 @@ def _litellm() -> Any:
     return litellm
 
 
-async def _ask(talk: list[dict[str, str]], settings: ModelSettings) -> Reply:
-    if settings.api_key is None or not settings.api_key.get_secret_value():
-        # litellm reports a missing key as a server error, which would be retried.
-        raise ModelError("No key for the model: set MODEL_API_KEY.", retryable=False)
+async def _ask(talk: Talk, settings: ModelSettings, **more: Any) -> Reply:
     litellm = _litellm()
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    if not key and not litellm.validate_environment(settings.model)["keys_in_environment"]:
+        # litellm reports a missing key as a server error, which would be retried.
+        raise ModelError(f"No key for {settings.model}: set MODEL_API_KEY.", retryable=False)
     try:
         response = await litellm.acompletion(
             model=settings.model,
             api_base=settings.base_url,
-            api_key=settings.api_key.get_secret_value(),
+            api_key=key,
             messages=talk,
-            response_format=Answer,
             max_tokens=MAX_TOKENS,
             timeout=settings.timeout_seconds,
             max_retries=0,
+            **_prices(settings),
+            **more,
         )
-    except litellm.exceptions.APIError as error:
-        raise _classified(error, settings) from error
-    except litellm.openai.OpenAIError as error:
-        raise _classified(error, settings) from error
+    except litellm.exceptions.ContextWindowExceededError as error:
+        text = f"The packet is too long for {settings.model}: choose a model with a larger context."
+        raise TooLong(text, retryable=False) from error
+    except (litellm.exceptions.APIError, litellm.openai.OpenAIError) as error:
+        raise _classified(error, settings, key) from error
     choice = response.choices[0]
     return Reply(
         text=choice.message.content or "",
         finish=choice.finish_reason or "",
+        model=settings.model,
         tokens=response.usage.total_tokens if response.get("usage") else 0,
         cost_usd=response._hidden_params.get("response_cost"),
     )
 
 
-def _classified(error: Exception, settings: ModelSettings) -> ModelError:
+def _prices(settings: ModelSettings) -> dict[str, float]:
+    if settings.input_usd is None or settings.output_usd is None:
+        return {}
+    million = 1_000_000
+    return {
+        "input_cost_per_token": settings.input_usd / million,
+        "output_cost_per_token": settings.output_usd / million,
+    }
+
+
+def _classified(error: Exception, settings: ModelSettings, key: str | None) -> ModelError:
     status = getattr(error, "status_code", None) or 500
-    text = str(error)[:500].replace(settings.api_key.get_secret_value() if settings.api_key else "\0", "***")
+    text = str(error)[:500].replace(key or "\0", "***")
     if "insufficient_quota" in text:
         return ModelError(f"The account of {settings.model} has no quota left: top it up.", retryable=False)
     if status in (401, 403):
         return ModelError(f"{settings.model} refused the key: check MODEL_API_KEY.", retryable=False)
+    if status in (400, 422) and any(word in text.lower() for word in ("response_format", "json_schema")):
+        return _NoSchema(f"{settings.model} has no structured output.", retryable=False)
     retryable = status in RETRYABLE_STATUS
     step = "It is tried again." if retryable else "Check MODEL and MODEL_BASE_URL."
-    return ModelError(f"{settings.model} answered {status}: {text} {step}", retryable=retryable)
+    return ModelError(
+        f"{settings.model} answered {status}: {text} {step}",
+        retryable=retryable,
+        retry_after=_retry_after(error) if retryable else None,
+    )
+
+
+def _retry_after(error: Exception) -> float | None:
+    """Seconds that the provider asks to wait, bounded."""
+    headers = getattr(error, "litellm_response_headers", None) or {}
+    text = str(headers.get("retry-after", ""))
+    return min(float(text), MAX_WAIT_SECONDS) if text.isdigit() else None

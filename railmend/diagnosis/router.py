@@ -1,8 +1,10 @@
 """What can be decided by rule is decided by rule, with its reason and without a model."""
 
-from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentRequest, Verdict
+from railmend.contracts.incident import Cause, Diagnosis, EvidencePacket, IncidentRequest, Verdict
 
 BY_RULE = "rule"
+# An item of this kind names a provider that is down while the calls to it fail.
+PROVIDER_OUTAGE = "provider_outage"
 
 
 def decide_by_rule(incident: IncidentRequest, packet: EvidencePacket) -> Diagnosis | None:
@@ -12,6 +14,14 @@ def decide_by_rule(incident: IncidentRequest, packet: EvidencePacket) -> Diagnos
         return _decided(
             Verdict.PLATFORM_INCIDENT,
             f"Railway reports an incident of its own ({incident.platform_incident}): wait it out.",
+        )
+    provider = next((item for item in packet.items if item.kind == PROVIDER_OUTAGE), None)
+    if provider is not None:
+        return _decided(
+            Verdict.PROVIDER_INCIDENT,
+            f"A provider that {service.name} uses is down and its calls fail ({provider.id}): wait it out. "
+            f"{provider.text.splitlines()[0][:300]}",
+            (provider.id,),
         )
     if service.asleep:
         return _decided(Verdict.ASLEEP, f"{service.name} is asleep: nothing is wrong with it.")
@@ -33,5 +43,6 @@ def decide_by_rule(incident: IncidentRequest, packet: EvidencePacket) -> Diagnos
     return None
 
 
-def _decided(verdict: Verdict, reason: str) -> Diagnosis:
-    return Diagnosis(summary=reason, verdict=verdict, confidence=1.0, model=BY_RULE)
+def _decided(verdict: Verdict, reason: str, evidence: tuple[str, ...] = ()) -> Diagnosis:
+    causes = (Cause(text=reason, evidence=evidence),) if evidence else ()
+    return Diagnosis(summary=reason, verdict=verdict, confidence=1.0, causes=causes, model=BY_RULE)

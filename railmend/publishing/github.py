@@ -84,6 +84,17 @@ class GitHubClient:
     def clone_url(self, repository: str) -> str:
         return self._repository(repository).clone_url
 
+    def missing_files(
+        self, repository: str, reference: str, root_directory: str, paths: list[str]
+    ) -> list[str]:
+        """Those of `paths` that the tree of `reference` has neither at its root nor in `root_directory`."""
+        repo = self._repository(repository)
+        with _classified(f"Files of {repository}"):
+            tree = repo.get_git_tree(reference, recursive=True)
+            known = {entry.path for entry in tree.tree}
+        below = f"{root_directory.strip('/')}/" if root_directory.strip("/") else ""
+        return [path for path in paths if not {_plain(path), below + _plain(path)} & known]
+
     def find_pull_request(self, repository: str, branch: str, base: str) -> Found | None:
         """The newest pull request of this branch, in any state."""
         repo = self._repository(repository)
@@ -113,6 +124,10 @@ class GitHubClient:
         with _classified(f"Label of pull request {pull.number}"):
             pull.add_to_labels(label)
         return PullRequest(number=pull.number, url=pull.html_url, head=pull.head.sha, draft=draft)
+
+
+def _plain(path: str) -> str:
+    return path.removeprefix("./").strip("/")
 
 
 def _found(pull: GithubPull) -> Found:

@@ -37,7 +37,7 @@ class Actions:
         if done is None:
             if not target["canRollback"]:
                 raise ActionRefused("Its image is no longer kept. Redeploy the commit instead.")
-            await self._transport.execute("rollback", {"id": deployment_id})
+            await self._run("rollback", {"id": deployment_id})
             done = await self._since(target, approved_at)
         return done
 
@@ -48,7 +48,7 @@ class Actions:
         if done is None:
             if not target["canRedeploy"]:
                 raise ActionRefused("Railway cannot redeploy it. Push a commit, or redeploy a newer one.")
-            await self._transport.execute("redeploy", {"id": deployment_id})
+            await self._run("redeploy", {"id": deployment_id})
             done = await self._since(target, approved_at)
         return done
 
@@ -60,19 +60,20 @@ class Actions:
         changed = target["statusUpdatedAt"]
         if changed and datetime.fromisoformat(changed) > approved_at:
             return False
-        await self._transport.execute("restart", {"id": deployment_id})
+        await self._run("restart", {"id": deployment_id})
         return True
 
+    async def _run(self, document: str, variables: dict[str, Any]) -> dict[str, Any]:
+        return await self._transport.execute(document, variables, urgent=True)
+
     async def _deployment(self, deployment_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = (await self._transport.execute("deployment", {"id": deployment_id}))[
-            "deployment"
-        ]
+        found: dict[str, Any] = (await self._run("deployment", {"id": deployment_id}))["deployment"]
         return found
 
     async def _since(self, target: dict[str, Any], approved_at: datetime) -> DeploymentRecord | None:
         """A deployment of the same commit, made after the approval, that lives or comes up."""
         wanted = {key: target[key] for key in ("projectId", "environmentId", "serviceId")}
-        data = await self._transport.execute("deployments", {"input": wanted, "first": HISTORY})
+        data = await self._run("deployments", {"input": wanted, "first": HISTORY})
         records = (parse.deployment(node) for node in parse.nodes(data["deployments"]))
         commit = (target["meta"] or {}).get("commitHash")
         for record in records:

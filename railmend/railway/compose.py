@@ -88,7 +88,12 @@ class _Rename(Visitor):
         return VariableNode(name=NameNode(value=self._names[node.name.value]))
 
 
-def compose(asks: Sequence[Ask]) -> tuple[str, dict[str, Any]]:
+def single(name: str) -> DocumentNode:
+    """A document that holds one operation of the folder, as it stands there."""
+    return DocumentNode(definitions=(operation(name),))
+
+
+def compose(asks: Sequence[Ask]) -> tuple[DocumentNode, dict[str, Any]]:
     """One document whose alias `a0` is the first ask, and its variables. Equal variables are shared."""
     definitions: dict[str, VariableDefinitionNode] = {}
     values: dict[str, Any] = {}
@@ -120,4 +125,4 @@ def compose(asks: Sequence[Ask]) -> tuple[str, dict[str, Any]]:
         variable_definitions=tuple(definitions.values()),
         selection_set=SelectionSetNode(selections=tuple(fields)),
     )
-    return print_ast(DocumentNode(definitions=(node,))), values
+    return DocumentNode(definitions=(node,)), values

@@ -6,6 +6,7 @@ RailwayError
 ├── NotFound            the project, environment or deployment is gone
 ├── RateLimited         either limiter; `retry_after` in seconds
 ├── SchemaDrift         the API no longer knows a field or argument
+├── NotWatched          an environment that this worker was not told of, or a token of another one
 └── Unavailable         the catch-all, a server error, a time-out, a broken answer
 """
 
@@ -58,7 +59,7 @@ _BY_MESSAGE: tuple[tuple[str, type[RailwayError], str], ...] = (
     (
         "project token not found",
         ProjectTokenInvalid,
-        "Check RAILWAY_TOKEN; a project token needs RAILWAY_TOKEN_KIND=project, other tokens `bearer`.",
+        "Check the token; a project token needs RAILWAY_TOKEN_KIND=project (or auto), other tokens `bearer`.",
     ),
     (
         "not authorized",
@@ -71,6 +72,12 @@ _BY_MESSAGE: tuple[tuple[str, type[RailwayError], str], ...] = (
     ("unknown argument", SchemaDrift, "Railway changed its API; update Railmend."),
     ("is not defined by type", SchemaDrift, "Railway changed its API; update Railmend."),
     ("too quickly", RateLimited, "Railway asks to slow down."),
+    (
+        "problem processing request",
+        Unavailable,
+        "It is asked again in smaller parts; logs older than the plan keeps (7 days on Hobby, 30 on Pro) "
+        "read the same.",
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from railmend.railway.compose import Ask, breadth
 from railmend.railway.errors import RateLimited
@@ -20,9 +20,13 @@ POLICY = re.compile(r"q=(\d+);w=(\d+)")
 
 
 class Limits(BaseModel):
-    """Defaults: the official client's own sizes and what a public collector found (20 aliases, 500 wide)."""
+    """Defaults: the official client's own sizes and what a public collector found (20 aliases, 500 wide).
 
-    model_config = ConfigDict(frozen=True)
+    Railway's limits are per account. `sharers` worker processes that use one account's tokens each keep to
+    their equal part of the rate and of the budget, so that together they stay below it without talking.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     aliases: int = 20
     breadth: int = 250
@@ -31,6 +35,7 @@ class Limits(BaseModel):
     per_second: float = 8.0  # the smallest plan that names a rate allows 10
     reserve: float = 0.1  # share of the hourly budget kept for approved actions
     page: int = 500
+    sharers: int = Field(1, ge=1)
 
 
 def batches(asks: Sequence[Ask], limits: Limits) -> Iterator[list[Ask]]:
@@ -53,8 +58,7 @@ class Gate:
     """One per token: bounds requests in flight, per second, and in the plan's window.
 
     The plan's budget is learnt from `RateLimit-Policy` ("default";q=1000;w=3600): Railway sends no
-    remaining count, so requests are counted here. Several workers that share a token also share the
-    activity queue's rate limit, which the server enforces.
+    remaining count, so requests are counted here.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -68,28 +72,32 @@ class Gate:
         self._blocked_until = 0.0
 
     @asynccontextmanager
-    async def slot(self) -> "AsyncIterator[None]":
-        """Raises `RateLimited` at once where waiting would take longer than a scan should."""
+    async def slot(self, *, urgent: bool = False) -> "AsyncIterator[None]":
+        """Raises `RateLimited` at once where waiting would take longer than a scan should.
+
+        `urgent`: an approved action, which may use the reserve.
+        """
         async with self._free:
-            self._check(time.monotonic())
+            self._check(time.monotonic(), urgent=urgent)
             async with self._turn:
                 wait = self._next - time.monotonic()
                 if wait > 0:
                     await asyncio.sleep(wait)
-                self._next = time.monotonic() + 1 / self._limits.per_second
+                self._next = time.monotonic() + self._limits.sharers / self._limits.per_second
             self._sent.append(time.monotonic())
             yield
 
-    def _check(self, now: float) -> None:
+    def _check(self, now: float, *, urgent: bool) -> None:
         if now < self._blocked_until:
             after = self._blocked_until - now
             raise RateLimited("Railway asked to wait; nothing is sent until then.", retry_after=after)
         while self._sent and self._sent[0] < now - self._window:
             self._sent.popleft()
-        if self._quota is not None and len(self._sent) >= self._quota * (1 - self._limits.reserve):
+        share = 1.0 if urgent else 1 - self._limits.reserve
+        if self._quota is not None and len(self._sent) >= self._quota * share:
             after = self._sent[0] + self._window - now
             raise RateLimited(
-                f"The plan's {self._quota} requests in {self._window:.0f} s are used up but for the reserve; "
+                f"The {self._quota} requests in {self._window:.0f} s are used up but for the reserve; "
                 "scan less often.",
                 retry_after=after,
             )
@@ -97,7 +105,7 @@ class Gate:
     def learn(self, policy: str | None) -> None:
         """From the header `RateLimit-Policy`."""
         if policy and (match := POLICY.search(policy)):
-            self._quota, self._window = int(match[1]), float(match[2])
+            self._quota, self._window = int(match[1]) // self._limits.sharers, float(match[2])
 
     def block(self, seconds: float) -> None:
         """After a 429: everybody who shares the token waits."""
@@ -105,5 +113,5 @@ class Gate:
 
     @property
     def left(self) -> int | None:
-        """Requests left in the window, as far as this process knows; None before the first answer."""
+        """Requests left of this process's part of the window; None before the first answer."""
         return None if self._quota is None else max(self._quota - len(self._sent), 0)

@@ -93,6 +93,7 @@ def _service(
         latest_status=latest["status"] if latest else None,
         commit=meta.get("commitHash"),
         asleep=bool(latest and latest["status"] == "SLEEPING"),
+        sleeps_when_idle=bool(node["sleepApplication"]),
         replicas=_replicas(node, meta),
         region=node["region"],
         health_check=node["healthcheckPath"],

@@ -32,6 +32,10 @@ class Answers:
     data: dict[int, Any] = field(default_factory=dict)
     errors: dict[int, RailwayError] = field(default_factory=dict)
 
+    def add(self, more: "Answers") -> None:
+        self.data |= more.data
+        self.errors |= more.errors
+
     def get(self, ask: Ask) -> Any:
         """The answer, or None where it could not be had."""
         return self.data.get(id(ask))

@@ -1,12 +1,15 @@
 """One HTTP exchange with the GraphQL endpoint; retries are Temporal's business."""
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import httpx
-from graphql import print_ast
+from gql import GraphQLRequest
+from gql.transport.exceptions import TransportConnectionFailed, TransportError, TransportServerError
+from gql.transport.httpx import HTTPXAsyncTransport
+from graphql import DocumentNode, ExecutionResult
 from pydantic import BaseModel, SecretStr
 
-from railmend.railway.compose import operation
+from railmend.railway.compose import single
 from railmend.railway.errors import RailwayError, RateLimited, Unavailable, classify
 from railmend.railway.limits import Gate
 
@@ -49,52 +52,73 @@ class Transport:
         header = (
             {"Project-Access-Token": secret} if kind == "project" else {"Authorization": f"Bearer {secret}"}
         )
-        self._url = url
         self._gate = gate
-        self._http = httpx.AsyncClient(
-            headers={"User-Agent": USER_AGENT, **header}, transport=transport, timeout=timeout, http2=True
+        self._gql = HTTPXAsyncTransport(
+            url,
+            headers={"User-Agent": USER_AGENT, **header},
+            transport=transport,
+            timeout=timeout,
+            http2=True,
+            event_hooks={"response": [self._notice]},
         )
         self.requests = 0
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._gql.close()
 
-    async def execute(self, name: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """The `data` of a single document's answer; its first error is raised."""
-        reply = await self.send(print_ast(operation(name)), variables, name)
+    async def execute(self, name: str, variables: dict[str, Any], *, urgent: bool = False) -> dict[str, Any]:
+        """The `data` of a single document's answer; its first error is raised. `urgent`: see `Gate.slot`."""
+        reply = await self.send(single(name), variables, name, urgent=urgent)
         if reply.failures:
             raise reply.failures[0].error()
         if reply.data is None:
             raise Unavailable("Railway answered without data.")
         return reply.data
 
-    async def send(self, document: str, variables: dict[str, Any], op: str) -> Reply:
+    async def send(
+        self, document: DocumentNode, variables: dict[str, Any], op: str, *, urgent: bool = False
+    ) -> Reply:
         """`op` is put on the query string: a request without one falls under a much tighter limiter."""
-        body = {"query": document, "variables": variables}
-        async with self._gate.slot():
+        if self._gql.client is None:
+            await self._gql.connect()
+        request = GraphQLRequest(document, variable_values=variables)
+        async with self._gate.slot(urgent=urgent):
             self.requests += 1
             try:
-                response = await self._http.post(self._url, params={"op": op}, json=body)
-            except httpx.TransportError as error:
-                raise Unavailable(f"Railway did not answer ({type(error).__name__}: {error}).") from error
-        self._gate.learn(response.headers.get("ratelimit-policy"))
-        return self._reply(response)
+                result = await self._gql.execute(request, extra_args={"params": {"op": op}})
+            except TransportError as error:
+                raise _unavailable(error) from error
+        if not (result.errors or isinstance(result.data, dict)):
+            raise Unavailable("Railway answered with no data and no error.")
+        return Reply(data=result.data, failures=[_failure(error) for error in _raw(result)])
 
-    def _reply(self, response: httpx.Response) -> Reply:
-        after = _seconds(response.headers.get("retry-after"))
+    async def _notice(self, response: httpx.Response) -> None:
+        """Before the answer is read: both limiters speak by status and headers."""
+        self._gate.learn(response.headers.get("ratelimit-policy"))
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            self._gate.block(after or DEFAULT_RETRY_AFTER)
+            after = _seconds(response.headers.get("retry-after")) or DEFAULT_RETRY_AFTER
+            self._gate.block(after)
             raise RateLimited(
                 "Railway's rate limit is reached; scan less often or use a token of a larger plan.",
-                retry_after=after or DEFAULT_RETRY_AFTER,
+                retry_after=after,
             )
-        try:
-            answer = response.json()
-        except ValueError as error:
-            raise Unavailable(f"Railway answered HTTP {response.status_code} without JSON.") from error
-        if not isinstance(answer, dict) or not (answer.get("errors") or isinstance(answer.get("data"), dict)):
-            raise Unavailable(f"Railway answered HTTP {response.status_code}, no data.", retry_after=after)
-        return Reply(data=answer.get("data"), failures=[_failure(e) for e in answer.get("errors") or ()])
+
+
+def _raw(result: ExecutionResult) -> list[dict[str, Any]]:
+    """gql hands the entries of `errors` on as they came, whatever the type says."""
+    return cast("list[dict[str, Any]]", result.errors or [])
+
+
+def _unavailable(error: TransportError) -> RailwayError:
+    """gql wraps what its HTTP client raised, our own error from the response hook included."""
+    cause = error.__cause__
+    if isinstance(cause, RailwayError):
+        return cause
+    if isinstance(error, TransportConnectionFailed):
+        return Unavailable(f"Railway did not answer ({type(cause).__name__}: {cause}).")
+    if isinstance(error, TransportServerError):
+        return Unavailable(f"Railway answered HTTP {error.code} without JSON.")
+    return Unavailable("Railway answered without JSON, or with JSON that is no GraphQL result.")
 
 
 def _seconds(text: str | None) -> float | None:

@@ -63,6 +63,7 @@ class Gatekeeper:
         self.behaviour = behaviour or Behaviour()
         self.stats = Stats()
         self._recent: deque[float] = deque(maxlen=1000)
+        self._unhinted: deque[float] = deque(maxlen=UNHINTED_PER_SECOND)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -76,7 +77,7 @@ class Gatekeeper:
         now = time.monotonic()
         lately = sum(at > now - 1 for at in self._recent)
         self._recent.append(now)
-        if not hinted and lately >= UNHINTED_PER_SECOND:
+        if not hinted and self._too_many_unhinted(now):
             return self._refuse(Response("error code: 1015", 429))
         over_rate = self.behaviour.per_second is not None and lately >= self.behaviour.per_second
         if over_rate or self.stats.requests > self.behaviour.quota:
@@ -86,6 +87,11 @@ class Gatekeeper:
                 fault.times -= 1
                 return await self._fail(fault)
         return None
+
+    def _too_many_unhinted(self, now: float) -> bool:
+        full = len(self._unhinted) == UNHINTED_PER_SECOND and self._unhinted[0] > now - 1
+        self._unhinted.append(now)
+        return full
 
     def _refuse(self, response: Response) -> Response:
         self.stats.refused += 1

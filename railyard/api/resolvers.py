@@ -29,6 +29,7 @@ class Resolvers:
             *("httpMetricsGroupedByStatus", "httpDurationMetrics", "deployment", "buildLogs"),
             *("deploymentLogs", "environmentLogs", "httpLogs", "serviceInstanceLimits"),
             *("deploymentRedeploy", "deploymentRestart", "deploymentRollback"),
+            *("dnsQueryLogs", "networkFlowLogs"),
         )
         return {name: getattr(self, f"_{name}") for name in names}
 
@@ -151,6 +152,13 @@ class Resolvers:
         test = compile_filter(arguments.get("filter"))
         passed = [row for row in rows if test(logs.log_view(row, deployment.service_id))]
         return [views.log(row, self._tags(deployment)) for row in logs.between(passed, arguments)]
+
+    def _dnsQueryLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
+        """The miniature's services share the machine's network, which keeps no log of them."""
+        return []
+
+    def _networkFlowLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
+        return []
 
     def _environmentLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         self._own(arguments["environmentId"])

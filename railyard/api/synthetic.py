@@ -18,16 +18,25 @@ REQUESTS_PER_MINUTE = 120.0
 class Synthetic:
     """`services` in all: the first `web` have a domain, `troubled` of these fail; the rest are workers.
 
-    `asleep`: all of them sleep. `undeployed`: the last one has no deployment.
+    `asleep`: all of them sleep. `undeployed`: the last one has no deployment. `ephemeral`: the environment
+    was made for a pull request.
     """
 
     def __init__(
-        self, services: int, web: int, troubled: int = 0, *, asleep: bool = False, undeployed: bool = False
+        self,
+        services: int,
+        web: int,
+        troubled: int = 0,
+        *,
+        asleep: bool = False,
+        undeployed: bool = False,
+        ephemeral: bool = False,
     ) -> None:
         self.ids = [f"service-{number:04d}" for number in range(services)]
         self._web = set(self.ids[:web])
         self._troubled = set(self.ids[:troubled])
         self._asleep = asleep
+        self._ephemeral = ephemeral
         self._undeployed = self.ids[-1] if undeployed and self.ids else None
         self.rows = 0
 
@@ -59,7 +68,7 @@ class Synthetic:
             "name": "production",
             "projectId": PROJECT,
             "canAccess": True,
-            "isEphemeral": False,
+            "isEphemeral": self._ephemeral,
             "unmergedChangesCount": 0,
             "createdAt": STAMP,
             "updatedAt": STAMP,

@@ -67,6 +67,14 @@ def repository(call: Call) -> Answer:
     return call.view.repository()
 
 
+@on("GET", REPO + "/git/trees/{ref:path}")
+def git_tree(call: Call) -> Answer:
+    sha = call.revision(call.path["ref"])
+    arguments = ["-r", "-t"] if call.query.get("recursive") else []
+    rows = git(call.git_dir, "ls-tree", *arguments, "--full-tree", sha).splitlines()
+    return {"sha": sha, "tree": [call.view.tree_entry(row) for row in rows], "truncated": False}
+
+
 @on("GET", REPO + "/branches")
 def branches(call: Call) -> Answer:
     rows = git(call.git_dir, "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads").splitlines()

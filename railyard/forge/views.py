@@ -252,5 +252,12 @@ class View:
             "html_url": f"{self.web}/issues/{number}#issuecomment-{comment['id']}",
         }
 
+    def tree_entry(self, row: str) -> Json:
+        """A line of `git ls-tree`: mode, type, object, path."""
+        about, _, path = row.partition("\t")
+        mode, kind, sha = about.split()
+        url = f"{self.api}/git/{kind}s/{sha}"
+        return {"path": path, "mode": mode, "type": kind, "sha": sha, "url": url}
+
     def branch(self, name: str, sha: str) -> dict[str, Any]:
         return {"name": name, "commit": self.commit(sha), "protected": False}

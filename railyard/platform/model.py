@@ -33,9 +33,13 @@ class Spikes(BaseModel):
 
 
 class TrafficProfile(BaseModel):
-    """No request is sent before `starts_at`; None is at once."""
+    """No request is sent before `starts_at`; None is at once.
+
+    `at_once`: requests under way together; beyond it users wait, as real ones would.
+    """
 
     rate_per_second: float = Field(gt=0)
+    at_once: int = Field(64, ge=1)
     requests: list[RequestProfile] = Field(min_length=1)
     spikes: Spikes | None = None
     starts_at: AwareDatetime | None = None

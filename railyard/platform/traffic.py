@@ -9,9 +9,6 @@ import httpx
 
 from railyard.platform.model import TrafficProfile, utc_now
 
-# Requests that are under way at once; beyond it users wait, as real ones would.
-AT_ONCE = 64
-
 
 class Traffic:
     """Seeded, so that two runs ask the same."""
@@ -20,7 +17,7 @@ class Traffic:
         self._profile = profile
         self._url = url
         self._random = random.Random(seed)  # noqa: S311 - traffic, not secrets
-        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._gate = asyncio.Semaphore(profile.at_once)
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from railyard.rehearsal.evidence import Item, items, missing_key, symptom
+from railyard.rehearsal.evidence import Item, items, missing_key, symptoms
 
 LABEL = "[rehearsal]"
 SLOW_ROUTE = re.compile(r"^(\w+ \S+) -> 2\d\d: .*p95 (\d+) ms", re.M)
@@ -13,11 +13,29 @@ KEPT = re.compile(r"kept in memory")
 def diagnose(packet: str) -> dict[str, Any]:
     """`unclear` unless the packet shows one of the known kinds with the evidence that goes with it."""
     found = items(packet)
-    finding = symptom(found)
-    if finding is None:
+    shown = symptoms(found)
+    if not shown:
         return _unclear("The evidence shows no trouble that this rehearsal knows.")
-    judge = {"memory_leak": _leak, "error_rate": _missing_key, "latency": _slow_query}[finding.source]
-    return judge(finding, found) or _unclear(f"The evidence for {finding.source} does not name a cause.")
+    judges = {"memory_leak": _leak, "error_rate": _missing_key, "latency": _slow_query}
+    for finding in shown:
+        answer = judges[finding.source](finding, found)
+        if answer is not None:
+            return answer
+    kinds = ", ".join(finding.source for finding in shown)
+    return _unclear(f"The evidence for {kinds} does not name a cause.")
+
+
+def refute(packet: str) -> dict[str, Any]:
+    """The sceptic's part: what the evidence shows is looked at once more, from the start."""
+    again = diagnose(packet)
+    survives = again["verdict"] == "code"
+    ids = sorted({one for cause in again["causes"] for one in cause["evidence"]})
+    reason = f"{LABEL} The same evidence leads to the same cause." if survives else again["summary"]
+    return {"survives": survives, "reason": reason, "evidence": ids}
+
+
+def _below(series: str, threshold: float, minutes: int) -> dict[str, Any]:
+    return {"series": series, "below": True, "threshold": threshold, "within_minutes": minutes}
 
 
 def _unclear(why: str) -> dict[str, Any]:
@@ -32,16 +50,20 @@ def _answer(
     plan: list[str],
     reproduce: str,
     verify: str,
+    criteria: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     return {
         "summary": f"{LABEL} {summary}",
         "verdict": verdict,
         "confidence": 0.8,
+        "assumes": "That the logs and series of the window are those of the running deployment.",
         "causes": [{"text": text, "evidence": ids, "against": []} for text, ids in causes],
         "suspected_files": files,
+        "suspected_commits": [],
         "plan": plan,
         "reproduce": reproduce,
         "verify": verify,
+        "criteria": criteria or [],
         "risk": "Small: one place changes, and the service's own tests cover it." if plan else "",
         "if_not_fixed": "Roll back to the deployment before, and let a person look.",
     }
@@ -66,6 +88,7 @@ def _leak(finding: Item, found: list[Item]) -> dict[str, Any] | None:
         ],
         "Send the service requests with ever new ids and watch its memory.",
         "Memory stays level under the same traffic for 30 minutes after the deployment.",
+        [_below("memory_slope_gb_per_hour", 0.05, 30)],
     )
 
 
@@ -91,6 +114,7 @@ def _missing_key(finding: Item, found: list[Item]) -> dict[str, Any] | None:
             ],
             f"Ask for a record without `{missing.key}`.",
             "The share of 5xx falls below 1 % within 15 minutes of the deployment.",
+            [_below("error_share", 0.01, 15)],
         )
     return None
 
@@ -114,5 +138,6 @@ def _slow_query(finding: Item, found: list[Item]) -> dict[str, Any] | None:
             ],
             f"Time {route}.",
             "The p95 falls below 300 ms within 15 minutes of the deployment.",
+            [_below("p95_ms", 300.0, 15)],
         )
     return None

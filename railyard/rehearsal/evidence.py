@@ -37,10 +37,10 @@ def items(text: str) -> list[Item]:
     return found
 
 
-def symptom(found: list[Item]) -> Item | None:
-    """The first finding of a kind that the rehearsal knows."""
+def symptoms(found: list[Item]) -> list[Item]:
+    """The findings of kinds that the rehearsal knows."""
     known = ("memory_leak", "error_rate", "latency")
-    return next((item for item in found if item.kind == "finding" and item.source in known), None)
+    return [item for item in found if item.kind == "finding" and item.source in known]
 
 
 def missing_key(text: str) -> MissingKey | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from railyard.rehearsal.evidence import items, missing_key, symptom
+from railyard.rehearsal.evidence import items, missing_key, symptoms
 
 MAX_ENTRIES = 100
 CONTAINER = re.compile(r"^([A-Z_]+)(?:: dict(\[.+\]))? = \{\}$", re.M)
@@ -30,14 +30,17 @@ class Repair:
 def repair(task: str, files: Mapping[str, str]) -> Repair:
     """`task`: the prompt with its evidence. `files`: text by absolute path."""
     found = items(task)
-    finding = symptom(found)
-    if finding is None:
-        return Repair((), "the task holds no finding that this rehearsal knows.")
-    if finding.source == "memory_leak":
-        return _bound(files)
-    if finding.source == "latency":
-        return _index(files)
-    return _tolerate(task, files)
+    tried = Repair((), "the task holds no finding that this rehearsal knows.")
+    for finding in symptoms(found):
+        if finding.source == "memory_leak":
+            tried = _bound(files)
+        elif finding.source == "latency":
+            tried = _index(files)
+        else:
+            tried = _tolerate(task, files)
+        if tried.edits:
+            break
+    return tried
 
 
 def _bound(files: Mapping[str, str]) -> Repair:

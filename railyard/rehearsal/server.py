@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from railyard.rehearsal.coder import ToolCall, next_step
-from railyard.rehearsal.diagnosis import diagnose
+from railyard.rehearsal.diagnosis import diagnose, refute
 
 Json = dict[str, Any]
 MODEL = "rehearsal"
@@ -43,11 +43,12 @@ def build_rehearsal(delay_seconds: float = 0.0) -> Starlette:
 
 
 def _step(body: Json) -> ToolCall | str:
-    """With tools it is the coding agent; without, it is asked for a diagnosis."""
+    """With tools it is the coding agent; without, it is asked for a diagnosis, or to refute one."""
     if body.get("tools"):
         return next_step(body["messages"])
     packet = "\n".join(str(m["content"]) for m in body["messages"] if m["role"] == "user")
-    return json.dumps(diagnose(packet))
+    doubted = any("sceptic" in str(m["content"]) for m in body["messages"] if m["role"] == "system")
+    return json.dumps(refute(packet) if doubted else diagnose(packet))
 
 
 def _usage(body: Json, step: ToolCall | str) -> Json:

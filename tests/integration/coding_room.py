@@ -16,7 +16,7 @@ from hosting.gateway import ModelGateway
 from hosting.sandbox import build
 from railmend.coding.checks import CheckSettings
 from railmend.coding.fence import Place
-from railmend.coding.guard import GuardSettings
+from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.metering import Limits, ModelEndpoint
 from railmend.coding.quota import Quota
 from railmend.coding.server import OpenCodeServer

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from temporalio.client import Client
 
-from commands.demo import BROKEN, Demo, environment, triggered
+from commands.demo import BROKEN, Demo, environment, triggered, until_symptoms
 from commands.report import Ending
 from commands.scan import follow, scan_request
 from commands.schedule import create_or_update
@@ -114,7 +114,7 @@ async def test_a_killed_worker_still_ends_in_one_fix_each_that_holds(
         await on.start_railyard("--model-delay", "1")
         temporal = await on.start_worker()
         client, settings = await on.client(temporal, monkeypatch)
-        await asyncio.sleep(60)
+        await until_symptoms(settings, QUIET)
         scanning = asyncio.create_task(scan(client, settings))
         while not on.open_code_servers() and not scanning.done():  # noqa: ASYNC110 - made elsewhere
             await asyncio.sleep(0.2)
@@ -174,7 +174,8 @@ async def test_a_bug_the_model_does_not_recognise_gets_no_pull_request(
         alter(on, tmp_path / "altered")
         on.variables["RAILMEND_WINDOW_SECONDS"] = "30"
         client, settings = await on.client(await on.start_worker(), monkeypatch)
-        await asyncio.sleep(40)
+        await asyncio.sleep(10)  # nothing of the old deployment is left in the window
+        await until_symptoms(settings, QUIET, ["checkout"])
         ending = await scan(client, settings)
         (row,) = ending.report.rows
         assert row.verdict == "code"

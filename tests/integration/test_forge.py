@@ -157,3 +157,20 @@ def test_state_survives_a_restart(github: GitHubClient, forge: Forge, tmp_path: 
     with serving(build(again)) as url:
         client = GitHubClient(f"{url}/api/v3", SecretStr(TOKEN), pace=False)
         assert client.find_pull_request(REPOSITORY, BRANCH, "main") is not None
+
+
+@pytest.mark.parametrize("reference", ["main", "HEAD"])
+def test_files_the_repository_does_not_have_are_told(
+    github: GitHubClient, forge: Forge, tmp_path: Path, reference: str
+) -> None:
+    work = tmp_path / "seed"
+    (work / "api").mkdir()
+    (work / "api" / "views.py").write_text("x = 1\n")
+    run(work, "add", "-A")
+    run(work, "commit", "-qm", "second")
+    run(work, "push", "-q", str(forge.git_dir(REPOSITORY)), "main")
+    if reference == "HEAD":
+        reference = run(work, "rev-parse", "HEAD")
+    asked = ["app.py", "./app.py", "views.py", "api/views.py", "made_up.py"]
+    assert github.missing_files(REPOSITORY, reference, "/api", asked) == ["made_up.py"]
+    assert github.missing_files(REPOSITORY, reference, "", asked) == ["views.py", "made_up.py"]

@@ -39,7 +39,7 @@ async def main() -> None:
             await save(on.client, f"incident/{on.environment_id}/id-checkout", "incident_investigation")
             await save(on.client, repair_id, "repository_repair")
             await save(on.client, f"ledger/{on.environment_id}", "ledger")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)  # the SDK's threads may abort a process that ends at once
 
 
 if __name__ == "__main__":

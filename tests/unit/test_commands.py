@@ -13,10 +13,10 @@ from rich.console import Console
 from commands.demo import _verdict
 from commands.report import Ending, render
 from commands.schedule import interval
-from hosting.clients import ConfigurationError
 from hosting.dev_server import Running
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow
+from railmend.settings import ConfigurationError
 from tests import samples
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,8 @@ import difflib
 
 import pytest
 
-from railmend.coding.guard import GuardSettings, Plan, never_published, review
+from railmend.coding.guard import Plan, never_published, review
+from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.touched import Touched
 
 LINES = "".join(f"line {number}\n" for number in range(60))

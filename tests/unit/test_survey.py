@@ -6,13 +6,15 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import print_ast
 from pydantic import SecretStr
 
 from railmend.contracts.scan import Service, Window
 from railmend.railway import errors
-from railmend.railway.client import RailwayClient, Survey, coarse
+from railmend.railway.client import RailwayClient, Survey
 from railmend.railway.compose import Ask, breadth, compose, depth
 from railmend.railway.limits import Limits
+from railmend.railway.plan import coarse
 from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
 from tests import samples
@@ -75,7 +77,10 @@ async def test_a_small_project_is_read_finely_at_once_and_a_large_one_coarsely()
     small, large = await World(5, 3).survey(), await World(50, 25).survey()
     assert small.fine
     assert len(small.slices[0].latency["p95"]) == len(small.slices[0].memory_gb) == 180
+    assert len(small.history) == len(small.services) == 5
+    assert len(small.history[0].http["2xx"]) == len(small.history[4].memory_gb) == 48
     assert not large.fine
+    assert large.history == []
     one = large.slices[0]
     assert len(one.memory_gb) == len(one.http["2xx"]) == 30
     assert one.window_latency["p95"] == 90
@@ -97,7 +102,8 @@ def test_ids_travel_as_variables() -> None:
         Ask("statuses", {"serviceId": name, "environmentId": "e", "start": "a", "end": "b"}, name)
         for name in ('x") { id } #', "y")
     ]
-    document, variables = compose(asks)
+    composed, variables = compose(asks)
+    document = print_ast(composed)
     assert 'x")' not in document
     assert set(variables.values()) == {'x") { id } #', "y", "e", "a", "b", None}
     assert document.count("$environmentId_") == 3, "equal values are sent once: one definition, two uses"
@@ -111,6 +117,9 @@ def test_ids_travel_as_variables() -> None:
         ("Deployment not found", True),
         ("Deployment not found", False),
         ("Not Authorized", True),  # without a field it concerns the token: see below
+        ("Two Factor Authentication Required", True),
+        ("Project not found", True),
+        ("Something nobody has seen yet", False),
     ],
 )
 @pytest.mark.parametrize("field", HTTP_FIELDS)
@@ -184,8 +193,9 @@ class Slow(httpx.AsyncBaseTransport):
 @pytest.mark.parametrize(("times", "lost"), [(1, 0), (2, 20)])
 async def test_a_time_out_is_tried_once_more_and_then_named(times: int, lost: int) -> None:
     world = World(50, 25)
-    inner = world.client._transport._http._transport
-    world.client._transport._http._transport = Slow(inner, "service-0012", times)
+    await world.client._transport._gql.connect()
+    inner = world.client._transport._gql.client._transport
+    world.client._transport._gql.client._transport = Slow(inner, "service-0012", times)
     survey = await world.survey()
     assert len(survey.unseen) == lost
     assert all("did not answer (ReadTimeout" in sentence for sentence in survey.unseen)
@@ -233,7 +243,7 @@ async def test_a_query_the_api_no_longer_knows_is_dropped_for_all_and_asked_no_m
 
 async def test_pages_are_followed_to_the_end() -> None:
     world = World(50, 25)
-    world.client._limits = Limits(page=20, per_second=10_000)
+    world.client._surveyor._limits = Limits(page=20, per_second=10_000)
     survey = await world.survey()
     assert len(survey.services) == 50
     assert survey.services[30].depends_on == ("service-0000",)
@@ -272,7 +282,7 @@ async def test_a_service_gone_since_the_last_scan_is_no_trouble() -> None:
     survey = await world.survey()
     assert isinstance(survey.services[0], Service)
     smaller = build_synthetic(Synthetic(10, 5), world.gatekeeper)
-    world.client._transport._http = httpx.AsyncClient(
+    world.client._transport._gql.client = httpx.AsyncClient(
         transport=httpx.ASGITransport(app=smaller), headers={"Project-Access-Token": TOKEN}
     )
     again = await world.survey()

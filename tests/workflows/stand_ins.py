@@ -10,6 +10,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.ledger import LedgerActivities
 from railmend.contracts.incident import (
+    ChallengeRequest,
+    Decision,
     Diagnosis,
     DiagnosisRequest,
     EvidencePacket,
@@ -36,12 +38,12 @@ from railmend.contracts.repair import (
 )
 from railmend.contracts.scan import (
     Assessment,
+    Explained,
     Finding,
     HealthReport,
     Screening,
     ScreenRequest,
     Service,
-    ServiceBrief,
     SuspectsRequest,
 )
 from tests import samples
@@ -74,6 +76,8 @@ class World:
     decided: bool = False
     hang: bool = False
     broken: frozenset[str] = frozenset()
+    survives: bool = True
+    explained: tuple[Explained, ...] = ()
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
 
@@ -90,7 +94,7 @@ class World:
         return Screening(
             project_name="acme",
             environment_name="production",
-            services=tuple(ServiceBrief(service_id=s.service_id, name=s.name) for s in self.services),
+            well=tuple(s.name for s in self.services if s.service_id not in troubled),
             suspects=tuple(s for s in self.services if s.service_id in troubled),
             decided=self.decided,
             findings=self.findings if self.decided else (),
@@ -100,12 +104,17 @@ class World:
     @activity.defn
     async def assess_suspects(self, request: SuspectsRequest) -> Assessment:
         self._count()
-        return Assessment(findings=self.findings)
+        return Assessment(findings=self.findings, explained=self.explained)
 
     @activity.defn
     async def finding_facts(self, request: IncidentRequest) -> Facts:
         self._count()
         return Facts(items=(("finding", "rule", "memory rises"),))
+
+    @activity.defn
+    async def provider_facts(self, request: IncidentRequest) -> Facts:
+        self._count()
+        return Facts(items=())
 
     @activity.defn
     async def deployment_facts(self, request: IncidentRequest) -> Facts:
@@ -127,6 +136,18 @@ class World:
         self._count()
         unseen = tuple(sentence for facts in request.facts for sentence in facts.unseen)
         return samples.packet(request.incident.service.name).model_copy(update={"unseen": unseen})
+
+    @activity.defn
+    async def decide(self, request: DiagnosisRequest) -> Decision:
+        self._count()
+        return Decision()
+
+    @activity.defn
+    async def refute(self, request: ChallengeRequest) -> Diagnosis:
+        self._count()
+        if not self.survives:
+            return request.diagnosis.model_copy(update={"verdict": Verdict.UNCLEAR})
+        return request.diagnosis
 
     @activity.defn
     async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
@@ -199,10 +220,10 @@ class World:
             self.assess_suspects,
             self.finding_facts,
             self.deployment_facts,
+            self.provider_facts,
             self.deploy_log_facts,
             self.http_log_facts,
             self.build_packet,
-            self.diagnose,
             self.describe_incident,
             self.describe_report,
             self.run_session,
@@ -212,6 +233,9 @@ class World:
             self.commit_and_push,
             self.open_pull_request,
             self.remove_workspace,
+            self.decide,
             ledger.claim,
             ledger.settle,
+            ledger.reserve,
+            ledger.spend,
         ]

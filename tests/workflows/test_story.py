@@ -3,22 +3,26 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from datetime import timedelta
+from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from hosting.workers import WORKFLOWS
 from railmend.contracts.incident import Verdict
-from railmend.contracts.ledger import LedgerState
-from railmend.contracts.repair import Change, CodingState, RepairOutcome, RepairResult
-from railmend.contracts.scan import Autonomy, FindingKind, HealthReport, ScanRequest, Service
+from railmend.contracts.ledger import Budget, LedgerState, Limit
+from railmend.contracts.policy import Policy
+from railmend.contracts.repair import Approval, Change, CodingState, RepairOutcome, RepairResult
+from railmend.contracts.scan import Autonomy, Explained, FindingKind, HealthReport, ScanRequest, Service
 from tests import samples
 from tests.workflows.stand_ins import CHANGE, CHECKED, DONE, FAILING, World
 from workflows.health_scan import HealthScan
 from workflows.ledger import Ledger
+from workflows.policies import PLANNING_QUEUE
 from workflows.repository_repair import CODING_QUEUE, RepositoryRepair
 
 
@@ -30,14 +34,23 @@ class Stage:
         self.world = world
         self.environment_id = environment_id
         self.scans: list[str] = []
+        self._delay = timedelta(0)
 
-    async def scan(self, autonomy: Autonomy = Autonomy.PULL_REQUEST) -> HealthReport:
+    def later(self, time: timedelta) -> None:
+        """The next scans look so much later; the server skips the time."""
+        self._delay += time
+
+    async def scan(self, autonomy: Autonomy = Autonomy.PULL_REQUEST, **more: Any) -> HealthReport:
         request = ScanRequest(
-            project_id=self.environment_id, environment_id=self.environment_id, autonomy=autonomy
+            project_id=self.environment_id, environment_id=self.environment_id, autonomy=autonomy, **more
         )
         self.scans.append(f"scan/{self.environment_id}/{uuid.uuid4()}")
         return await self.client.execute_workflow(
-            HealthScan.run, request, id=self.scans[-1], task_queue=self.world.queue
+            HealthScan.run,
+            request,
+            id=self.scans[-1],
+            task_queue=self.world.queue,
+            start_delay=self._delay or None,
         )
 
     async def repair(self, workflow_id: str) -> RepairResult:
@@ -75,6 +88,9 @@ async def stage(temporal: WorkflowEnvironment, *services: Service, **world: obje
         )
         await stack.enter_async_context(
             Worker(client, task_queue=CODING_QUEUE, activities=[built.prepare_workspace])
+        )
+        await stack.enter_async_context(
+            Worker(client, task_queue=PLANNING_QUEUE, activities=[built.diagnose, built.refute])
         )
         yield Stage(client, built, environment_id)
 
@@ -274,6 +290,134 @@ async def test_a_cancelled_repair_leaves_no_workspace(temporal: WorkflowEnvironm
             await handle.result()
         assert on.world.calls["remove_workspace"] == 1
         assert [(e.state, e.outcome) for e in (await on.ledger()).entries] == [("silent", "cancelled")]
+
+
+async def test_a_victim_is_linked_to_its_culprit_and_gets_no_repair(temporal: WorkflowEnvironment) -> None:
+    why = "api suffers from db."
+    link = Explained(service_id="id-api", culprit_id="id-db", sentence=why)
+    async with stage(temporal, samples.service("api"), samples.service("db"), explained=(link,)) as on:
+        report = await on.scan()
+        row = row_of(report, "api")
+        assert (row.verdict, row.action, row.detail) == ("explained", "linked", why)
+        assert row.repair_workflow_id is None
+        assert on.world.calls["diagnose"] == 1
+        await on.repair(row_of(report, "db").repair_workflow_id)
+
+
+async def test_a_verdict_the_sceptic_refutes_starts_no_repair(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), survives=False) as on:
+        row = row_of(await on.scan(), "checkout")
+        assert (row.verdict, row.repair_workflow_id) == ("unclear", None)
+        assert on.world.calls["refute"] == 1
+
+
+async def test_the_sceptic_can_be_switched_off(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), survives=False) as on:
+        row = row_of(await on.scan(policy=Policy(sceptic=False)), "checkout")
+        assert row.verdict == "code"
+        assert on.world.calls["refute"] == 0
+        await on.repair(row.repair_workflow_id)
+
+
+TWO_A_DAY = Budget(incident=Limit(), day=Limit(diagnoses=2), month=Limit())
+
+
+async def test_a_used_up_budget_delays_diagnoses_to_the_next_day(temporal: WorkflowEnvironment) -> None:
+    names = [f"s{number}" for number in range(5)]
+    services = [samples.service(name) for name in names]
+    async with stage(temporal, *services, verdicts=dict.fromkeys(names, Verdict.UNCLEAR)) as on:
+        report = await on.scan(policy=Policy(budget=TWO_A_DAY))
+        verdicts = sorted(row.verdict for row in report.rows)
+        assert verdicts == ["unclear", "unclear", "waiting", "waiting", "waiting"]
+        waiting = next(row for row in report.rows if row.verdict == "waiting")
+        assert waiting.action == "waiting_for_budget"
+        assert "the limit of 2 diagnoses a day is reached" in waiting.detail
+        assert on.world.calls["diagnose"] == 2
+        again = await on.scan(policy=Policy(budget=TWO_A_DAY))
+        assert on.world.calls["diagnose"] == 2, "not even evidence is collected until then"
+        assert {row.action for row in again.rows} == {"silent"}
+        on.later(timedelta(days=1))
+        await on.scan(policy=Policy(budget=TWO_A_DAY))
+        assert on.world.calls["diagnose"] == 4
+
+
+async def test_a_hundred_scans_over_one_unchanged_fault_cost_one_diagnosis(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        first = row_of(await on.scan(), "checkout")
+        await on.repair(first.repair_workflow_id)
+        for _ in range(100):
+            on.later(timedelta(minutes=10))
+            row = row_of(await on.scan(), "checkout")
+            assert row.action == "silent"
+        calls = on.world.calls
+        assert (calls["diagnose"], calls["run_session"], calls["open_pull_request"]) == (1, 1, 1)
+        (spent,) = (await on.ledger()).incidents
+        assert (spent.diagnoses, spent.sessions) == (1, 1)
+
+
+async def test_a_second_fault_while_the_first_waits_gets_a_repair_of_its_own(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        first = row_of(await on.scan(), "checkout").repair_workflow_id
+        await on.repair(first)
+        on.world.findings = tuple(
+            finding.model_copy(update={"kind": FindingKind.LATENCY}) for finding in on.world.findings
+        )
+        second = row_of(await on.scan(), "checkout").repair_workflow_id
+        assert second not in (None, first)
+        await on.repair(second)
+
+
+async def test_a_plan_waits_for_a_person_and_no_scan_does(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        with temporal.with_time_skipping_disabled():
+            row = row_of(await on.scan(Autonomy.PLAN), "checkout")
+        handle = on.client.get_workflow_handle_for(RepositoryRepair.run, row.repair_workflow_id)
+        assert await handle.query(RepositoryRepair.waits_for_approval)
+        assert on.world.calls["prepare_workspace"] == 0
+        await handle.execute_update(RepositoryRepair.approve, Approval(by="ada"))
+        assert (await handle.result()).outcome is RepairOutcome.PULL_REQUEST
+
+
+@pytest.mark.parametrize("rejected", [True, False], ids=["rejected", "nobody answered"])
+async def test_a_plan_that_is_not_approved_changes_nothing(
+    temporal: WorkflowEnvironment, rejected: bool
+) -> None:
+    skipping = temporal.with_time_skipping_disabled() if rejected else nullcontext()
+    async with stage(temporal, samples.service("checkout")) as on:
+        with skipping:
+            row = row_of(await on.scan(Autonomy.PLAN), "checkout")
+        handle = on.client.get_workflow_handle_for(RepositoryRepair.run, row.repair_workflow_id)
+        if rejected:
+            await handle.execute_update(RepositoryRepair.reject, Approval(by="ada", reason="Not today."))
+        result = await handle.result()
+        assert result.outcome is RepairOutcome.NOT_ALLOWED
+        assert ("ada rejected the plan. Not today." in result.reason) is rejected
+        assert on.world.calls["prepare_workspace"] == 0
+        (entry,) = (await on.ledger()).entries
+        assert (entry.state, entry.outcome) == ("silent", "not_allowed")
+
+
+async def test_an_approval_nobody_waits_for_is_refused(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), hang=True) as on:
+        row = row_of(await on.scan(), "checkout")
+        handle = on.client.get_workflow_handle_for(RepositoryRepair.run, row.repair_workflow_id)
+        with pytest.raises(WorkflowUpdateFailedError) as caught:
+            await handle.execute_update(RepositoryRepair.approve, Approval(by="ada"))
+        assert "does not wait for an approval" in str(caught.value.cause)
+        on.world.hang = False
+        await handle.result()
+
+
+async def test_autonomy_may_differ_by_service(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), samples.service("jobs")) as on:
+        report = await on.scan(service_autonomy={"jobs": Autonomy.REPORT})
+        assert row_of(report, "jobs").verdict == "affected"
+        assert on.world.calls["diagnose"] == 1
+        await on.repair(row_of(report, "checkout").repair_workflow_id)
 
 
 async def test_twenty_affected_of_two_hundred_keep_the_history_small(temporal: WorkflowEnvironment) -> None:

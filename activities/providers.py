@@ -1,0 +1,136 @@
+"""Upstream providers: which the service uses, and whether one of them is down."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from temporalio import activity
+
+from activities.errors import Classified, translated
+from railmend.contracts.incident import Facts, IncidentRequest
+from railmend.contracts.providers import ProviderFacts
+from railmend.providers.detection import RunTime, detect
+from railmend.providers.matching import collected, match
+from railmend.providers.registry import load
+from railmend.providers.repository import CommitReader, SourceFiles
+from railmend.providers.status.reader import StatusReader
+from railmend.providers.text import as_facts
+from railmend.publishing.github import GitHubClient
+from railmend.railway.client import RailwayClient
+from railmend.railway.network import NetworkReader, NetworkSeen
+from railmend.railway.pool import RailwayPool
+
+MAX_LOG_ROWS = 2000
+LATE = timedelta(minutes=5)
+# The surest are looked up first; nobody reads the status of more.
+MAX_PAGES = 25
+# From this attempt on, a part that failed is said to be unseen instead of asked for again.
+LAST_TRY = 2
+Got = TypeVar("Got")
+
+# The reader of network logs that shares a client's token and limits.
+NetworkOf = Callable[[RailwayClient], NetworkReader]
+
+
+class ProviderActivities:
+    """`folder`: where commits are fetched to for a moment; None: where the system keeps temporary files."""
+
+    def __init__(
+        self,
+        *,
+        railway: RailwayPool,
+        network_of: NetworkOf,
+        github: GitHubClient,
+        github_token: str,
+        status: StatusReader,
+        folder: Path | None = None,
+    ) -> None:
+        self._railway = railway
+        self._network_of = network_of
+        self._github = github
+        self._token = github_token
+        self._status = status
+        self._folder = folder
+
+    @activity.defn
+    async def provider_facts(self, request: IncidentRequest) -> Facts:
+        """Items of kind `provider_incident` come first, and belong before all other evidence."""
+        with translated():
+            return as_facts(await self._collect(request))
+
+    async def _collect(self, request: IncidentRequest) -> ProviderFacts:
+        unseen: list[str] = []
+        source, lines, network = await asyncio.gather(
+            self._part("The service's code", self._source(request), unseen),
+            self._part("The deploy logs, for failing calls", self._log_lines(request), unseen),
+            self._part("DNS queries and network flows", self._peers(request), unseen),
+        )
+        seen = network or NetworkSeen()
+        if source is None and not request.service.repository:
+            unseen.append("The service has no repository, so its code was not searched for providers.")
+        if source is not None and source.cut:
+            unseen.append(
+                f"{source.cut} files of the code, too large or too many, were not searched for providers."
+            )
+        runtime = RunTime(
+            log_lines=lines or (),
+            resolved=seen.resolved,
+            unresolved=seen.unresolved,
+            connected=seen.connected,
+            dropped=seen.dropped,
+        )
+        used = await asyncio.to_thread(
+            detect, source.files if source else (), runtime=runtime, variables=seen.variables
+        )
+        by_id = load().by_id()
+        asked = [by_id[one.provider] for one in used[:MAX_PAGES]]
+        view = await self._status.incidents(asked, request.window)
+        return collected(used, match(used, view.incidents, asked), [*unseen, *seen.unseen, *view.unseen])
+
+    async def _part(self, what: str, work: Awaitable[Got], unseen: list[str]) -> Got | None:
+        """One part may fail alone; a passing fault is worth one more try of the whole."""
+        try:
+            return await work
+        except Exception as error:
+            if not isinstance(error, Classified):
+                raise
+            if error.retryable and activity.info().attempt < LAST_TRY:
+                raise
+            unseen.append(f"{what} could not be read: {error}")
+            return None
+
+    async def _source(self, request: IncidentRequest) -> SourceFiles | None:
+        service = request.service
+        if not service.repository:
+            return None
+        url = await asyncio.to_thread(self._github.clone_url, service.repository)
+        return await asyncio.to_thread(
+            self._read, url, service.branch, service.commit, service.root_directory
+        )
+
+    def _read(self, url: str, branch: str | None, commit: str | None, root_directory: str) -> SourceFiles:
+        folder = Path(tempfile.mkdtemp(prefix="railmend-code-", dir=self._folder))
+        try:
+            return CommitReader(folder, url, self._token or None).read(branch, commit, root_directory)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    async def _log_lines(self, request: IncidentRequest) -> list[str]:
+        deployment = request.service.active_deployment_id
+        if deployment is None:
+            return []
+        window = request.window
+        client = await self._railway.of(request.environment_id)
+        rows = await client.deploy_logs(deployment, window.start, window.end + LATE, limit=MAX_LOG_ROWS)
+        return [row.message for row in rows]
+
+    async def _peers(self, request: IncidentRequest) -> NetworkSeen:
+        window = request.window
+        client = await self._railway.of(request.environment_id)
+        return await self._network_of(client).seen(
+            request.project_id, request.environment_id, request.service.service_id, window.start, window.end
+        )

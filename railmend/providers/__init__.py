@@ -1,0 +1,1 @@
+"""Which upstream services code depends on, and what their status pages say."""

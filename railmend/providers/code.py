@@ -1,0 +1,177 @@
+"""What one source file reaches for: imports, host names, environment variables, each with its line."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from railmend.providers.manifests import is_manifest
+from railmend.providers.names import Names
+from railmend.providers.registry import Ecosystem, Language, Provider
+from railmend.providers.source import language_of, ships, without_comments
+
+PY_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+(\w[\w.]*)[ \t]+import[ \t]*([^\n]*)|import[ \t]+(\w[^\n;]*))", re.M
+)
+JS_IMPORT = re.compile(r"(?:\bfrom|\brequire\(|\bimport\(|\bimport)\s*[\"'`]([^\"'`\n]{1,200})[\"'`]")
+GO_IMPORT = re.compile(
+    r"^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?\"([a-z0-9.-]+\.[a-z]+/[^\"\s]+)\"[ \t]*$", re.M
+)
+RUBY_REQUIRE = re.compile(r"^[ \t]*require[ \t(]*[\"']([^\"'\n]+)[\"']", re.M)
+RUST_USE = re.compile(r"^[ \t]*(?:pub[ \t]+)?(?:use|extern[ \t]+crate)[ \t]+(?:::)?([a-z_]\w*)", re.M)
+JAVA_IMPORT = re.compile(r"^[ \t]*import[ \t]+(?:static[ \t]+)?([\w.]+)", re.M)
+CS_USING = re.compile(
+    r"^[ \t]*(?:global[ \t]+)?using[ \t]+(?:static[ \t]+)?(?:\w+[ \t]*=[ \t]*)?([\w.]+)[ \t]*;", re.M
+)
+PHP_USE = re.compile(r"^[ \t]*use[ \t]+\\?([\w\\]+)", re.M)
+NPM_URL = re.compile(r"^(?:npm:|https://(?:esm\.sh|cdn\.skypack\.dev|esm\.run|cdn\.jsdelivr\.net/npm)/)(.+)$")
+
+VARIABLE = re.compile(
+    r"(?:process\.env|import\.meta\.env|Bun\.env)(?:\??\.|\[\s*[\"'`])([A-Z][A-Z0-9_]{2,})"
+    r"|\b(?:getenv|Getenv|LookupEnv|GetEnvironmentVariable|get_env|fetch_env!?|environ(?:\.get)?|env(?:\.get|\.str|::var|::var_os)?|dotenvy::var"
+    r"|ENV(?:\.fetch)?|_ENV|config)\s*[\[(]\s*[\"']([A-Z][A-Z0-9_]{2,})[\"']"
+    r"|\$\{([A-Z][A-Z0-9_]{2,})(?=[:}])"
+)
+DESTRUCTURED = re.compile(r"\{([^{}]{1,1000})\}\s*=\s*(?:process|import\.meta|Bun)\.env\b")
+NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
+# A client that is told another address than its library's own, by protocol. A path is no address.
+_GIVEN = r"[\"']?\s*(?:=>|[:=])\s*(?!None\b|null\b|undefined\b|[\"'`]/)"
+READDRESSED = {
+    "s3": re.compile(
+        rf"\b(?:endpoint_url|endpointUrl|endpoint|BaseEndpoint|ServiceURL){_GIVEN}"
+        r"|\b(?:endpointOverride|endpoint_url)\("
+    ),
+    "openai": re.compile(
+        rf"\b(?:base_url|baseURL|baseUrl|BaseURL|uri_base){_GIVEN}|\b(?:WithBaseURL|with_api_base)\("
+    ),
+}
+# Namespaces too general to be sure of: there the package must be declared as well.
+NEEDS_PACKAGE = frozenset({"rust", "csharp", "php"})
+
+
+class Found(NamedTuple):
+    kind: str
+    name: str
+    line: int
+    provider: Provider
+
+
+def read(path: str, text: str, names: Names) -> Iterator[Found]:
+    """Everything known in a shipped file; nothing from a file that does not ship or is not code.
+
+    A manifest's addresses are its own home and where its packages lie.
+    """
+    language = language_of(path)
+    if language is None or not ships(path) or is_manifest(path):
+        return
+    clean = without_comments(text, language)
+    for position, name, provider in _imports(language, clean, names):
+        yield Found("import", name, _line(clean, position), provider)
+    for position, name, provider in names.hosts_in(clean):
+        yield Found("host", name, _line(clean, position), provider)
+    for match in VARIABLE.finditer(clean):
+        yield from _variable(match[1] or match[2] or match[3], match.start(), clean, names)
+    for match in DESTRUCTURED.finditer(clean):
+        for word in NAME.finditer(match[1]):
+            yield from _variable(word[0], match.start(1) + word.start(), clean, names)
+
+
+def readdresses(path: str, text: str, protocols: Iterable[str]) -> bool:
+    """Whether a client of one of the protocols is pointed at an address other than its library's own."""
+    language = language_of(path)
+    if language is None:
+        return False
+    clean = without_comments(text, language)
+    return any(READDRESSED[protocol].search(clean) for protocol in protocols)
+
+
+def _variable(name: str, position: int, text: str, names: Names) -> Iterator[Found]:
+    if owner := names.variable(name):
+        yield Found("variable", name, _line(text, position), owner)
+
+
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _imports(language: str, text: str, names: Names) -> Iterable[tuple[int, str, Provider]]:
+    find = FINDERS.get(language)
+    if find is None:
+        return
+    for position, name, provider in find(text, names):
+        if provider is not None:
+            yield position, name, provider
+
+
+Hits = Iterator[tuple[int, str, Provider | None]]
+
+
+def _python(text: str, names: Names) -> Hits:
+    for match in PY_IMPORT.finditer(text):
+        source, taken, plain = match.groups()
+        if source:
+            parts = re.findall(r"\w+", re.sub(r"\bas\s+\w+", "", taken))
+            modules = [f"{source}.{part}" for part in parts] or [source]
+        else:
+            modules = [one.split()[0] for one in plain.split(",") if one.split()]
+        for module in modules:
+            yield match.start(), module, names.imported("python", module)
+
+
+def npm_package(specifier: str) -> str | None:
+    """The package of an import specifier; None for a path within the repository."""
+    if match := NPM_URL.match(specifier):
+        specifier = match[1]
+    elif specifier.startswith((".", "/", "~", "#", "@/")) or ":" in specifier:
+        return None
+    parts = specifier.split("/")
+    name = "/".join(parts[:2]) if specifier.startswith("@") else parts[0]
+    return re.sub(r"(?<=.)@.*$", "", name)
+
+
+def _javascript(text: str, names: Names) -> Hits:
+    for match in JS_IMPORT.finditer(text):
+        if package := npm_package(match[1]):
+            yield match.start(), package, names.package("npm", package)
+
+
+def _ruby(text: str, names: Names) -> Hits:
+    for match in RUBY_REQUIRE.finditer(text):
+        for name in dict.fromkeys((match[1].replace("/", "-"), match[1].partition("/")[0])):
+            yield match.start(), name, names.package("rubygems", name)
+
+
+def _rust(text: str, names: Names) -> Hits:
+    for match in RUST_USE.finditer(text):
+        name = match[1]
+        provider = names.package("cargo", name) or names.package("cargo", name.replace("_", "-"))
+        yield match.start(), name, provider
+
+
+def _packages(pattern: re.Pattern[str], ecosystem: Ecosystem) -> Callable[[str, Names], Hits]:
+    def find(text: str, names: Names) -> Hits:
+        for match in pattern.finditer(text):
+            yield match.start(), match[1], names.package(ecosystem, match[1])
+
+    return find
+
+
+def _dotted(pattern: re.Pattern[str], language: Language) -> Callable[[str, Names], Hits]:
+    def find(text: str, names: Names) -> Hits:
+        for match in pattern.finditer(text):
+            name = match[1].replace("\\", ".")
+            yield match.start(), name, names.imported(language, name)
+
+    return find
+
+
+FINDERS: dict[str, Callable[[str, Names], Hits]] = {
+    "python": _python,
+    "javascript": _javascript,
+    "component": _javascript,
+    "go": _packages(GO_IMPORT, "go"),
+    "ruby": _ruby,
+    "rust": _rust,
+    "java": _dotted(JAVA_IMPORT, "java"),
+    "csharp": _dotted(CS_USING, "csharp"),
+    "php": _dotted(PHP_USE, "php"),
+}

@@ -1,0 +1,122 @@
+"""Looks names up in the registry: packages, imports, hosts, variables."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from railmend.providers.registry import Ecosystem, Language, Provider, Registry, load
+
+# Build tools put these before names that reach the browser.
+PUBLIC_PREFIX = re.compile(r"^(?:NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|NUXT|PUBLIC|GATSBY)_")
+SEPARATORS = {"go": "/", "imports": "."}
+
+
+@dataclass
+class Prefixes:
+    """Longest match of whole parts; `separator` parts a name, "" asks for the whole. `*` ends open names."""
+
+    separator: str = ""
+    exact: dict[str, Provider] = field(default_factory=dict)
+    open: list[tuple[str, Provider]] = field(default_factory=list)
+
+    def add(self, name: str, provider: Provider) -> None:
+        if name.endswith("*"):
+            self.open.append((name[:-1], provider))
+        else:
+            self.exact[name] = provider
+
+    def find(self, name: str) -> Provider | None:
+        rest = name
+        while rest:
+            if rest in self.exact:
+                return self.exact[rest]
+            rest = rest.rpartition(self.separator)[0] if self.separator else ""
+        return next((provider for prefix, provider in self.open if name.startswith(prefix)), None)
+
+
+def normalized(ecosystem: Ecosystem, name: str) -> str:
+    """As the ecosystem compares names: PEP 503 for Python, case only for the others but Go and Maven."""
+    if ecosystem == "pypi":
+        return re.sub(r"[-_.]+", "-", name).lower()
+    return name if ecosystem in ("go", "maven") else name.lower()
+
+
+class Names:
+    """The registry, turned round."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._by_id = registry.by_id()
+        self._packages: dict[str, Prefixes] = {}
+        self._imports: dict[str, Prefixes] = {}
+        self._hosts: dict[str, Provider] = {}
+        self._all_hosts: dict[str, Provider] = {}
+        self._variables: list[tuple[str, Provider]] = []
+        for provider in registry.providers:
+            self._add(provider)
+        self._variables.sort(key=lambda pair: -len(pair[0]))
+        endings = sorted({host.rpartition(".")[2] for host in self._all_hosts})
+        self._host = re.compile(
+            # At a name's start, behind a user's name, or behind what is filled in: `${account}.host.com`.
+            r"(?:(?<![\w.@-])|(?<=[}>)\"'`]\.)|(?<=://)[^\s/\"'@]{1,256}@)"
+            rf"((?:[a-z0-9-]{{1,63}}\.){{1,8}}(?:{'|'.join(endings)}))(?![\w-]|\.\w)",
+            re.I,
+        )
+
+    def _add(self, provider: Provider) -> None:
+        for ecosystem, names in provider.packages.items():
+            index = self._packages.setdefault(ecosystem, Prefixes(SEPARATORS.get(ecosystem, "")))
+            for name in names:
+                index.add(normalized(ecosystem, name), provider)
+        for language, prefixes in provider.imports.items():
+            index = self._imports.setdefault(language, Prefixes(SEPARATORS["imports"]))
+            for name in prefixes:
+                index.add(name, provider)
+        self._hosts.update(dict.fromkeys(provider.hosts, provider))
+        self._all_hosts.update(dict.fromkeys((*provider.hosts, *provider.runtime_hosts), provider))
+        self._variables += [(prefix, provider) for prefix in provider.variables]
+
+    def provider(self, provider_id: str) -> Provider:
+        return self._by_id[provider_id]
+
+    def package(self, ecosystem: Ecosystem, name: str) -> Provider | None:
+        index = self._packages.get(ecosystem)
+        return index.find(normalized(ecosystem, name)) if index else None
+
+    def imported(self, language: Language, name: str) -> Provider | None:
+        """`name` with dots between its parts."""
+        index = self._imports.get(language)
+        return index.find(name) if index else None
+
+    def host(self, name: str) -> Provider | None:
+        """Of a name that the running service reached for: one of the suffixes is all of it, or its end."""
+        return _by_suffix(self._all_hosts, name)
+
+    def hosts_in(self, text: str, *, runtime: bool = False) -> Iterable[tuple[int, str, Provider]]:
+        """Position, name and provider of each known host; the domain of a mail address is none.
+
+        `runtime`: the text was printed by the running service, it is not code.
+        """
+        hosts = self._all_hosts if runtime else self._hosts
+        for match in self._host.finditer(text):
+            if provider := _by_suffix(hosts, match[1]):
+                yield match.start(1), match[1].lower(), provider
+
+    def variable(self, name: str) -> Provider | None:
+        bare = PUBLIC_PREFIX.sub("", name)
+        return next((provider for prefix, provider in self._variables if bare.startswith(prefix)), None)
+
+
+def _by_suffix(hosts: Mapping[str, Provider], name: str) -> Provider | None:
+    rest = name.lower().rstrip(".")
+    while rest:
+        if rest in hosts:
+            return hosts[rest]
+        rest = rest.partition(".")[2]
+    return None
+
+
+@cache
+def known_names() -> Names:
+    """Of the installed registry, turned round once."""
+    return Names(load())

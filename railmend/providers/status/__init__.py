@@ -1,0 +1,1 @@
+"""Reads the status pages of providers."""

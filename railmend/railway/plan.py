@@ -1,0 +1,143 @@
+"""Which series a scan asks for, and how their answers become slices. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from railmend.contracts.scan import Service, Window
+from railmend.railway import parse
+from railmend.railway.compose import Ask
+from railmend.railway.model import Slice
+from railmend.railway.reader import Answers
+
+# About thirty points a series tell a suspect from a service that is well.
+COARSE_POINTS = 30
+# The past beside the window that services are compared with: a day, so that each hour is in it once.
+HISTORY = timedelta(hours=24)
+HISTORY_STEP = timedelta(minutes=30)
+# Codes that one service answers with at once, and the series of the other answers.
+STATUS_SERIES, LATENCY_SERIES, RESOURCE_SERIES = 5, 4, 4
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Series over one window. `stepped`: percentiles per step, else one value for the whole window."""
+
+    window: Window
+    stepped: bool = True
+    latency: bool = True
+
+    @property
+    def points(self) -> int:
+        """Values of one series."""
+        return max(int(self.window.length.total_seconds()) // self.window.step_seconds, 1)
+
+    def span(self) -> dict[str, Any]:
+        return {"start": parse.iso(self.window.start), "end": parse.iso(self.window.end)}
+
+
+# Which answer an ask is for: the reading, the service (None: all of the environment), the document.
+Key = tuple[Reading, str | None, str]
+Asks = Mapping[Key, Ask]
+
+
+def coarse(window: Window) -> Window:
+    """The same stretch of time at about thirty points, in whole multiples of the window's step."""
+    wanted = window.length.total_seconds() / COARSE_POINTS
+    step = max(round(wanted / window.step_seconds), 1) * window.step_seconds
+    return window.model_copy(update={"step_seconds": step})
+
+
+def past_of(window: Window) -> Window:
+    """The day that ends where the window starts, at a step of half an hour."""
+    step = int(HISTORY_STEP.total_seconds())
+    return Window(start=window.start - HISTORY, end=window.start, step_seconds=step)
+
+
+def screening(window: Window) -> tuple[Reading, ...]:
+    """The cheap look at everything."""
+    return (Reading(coarse(window), stepped=False),)
+
+
+def deciding(window: Window) -> tuple[Reading, ...]:
+    """The close look: the window at its own step, and its past."""
+    return Reading(window), Reading(past_of(window), latency=False)
+
+
+def for_all(
+    environment_id: str, readings: Sequence[Reading], services: int, web: Mapping[str, str]
+) -> dict[Key, Ask]:
+    """CPU and memory of every service in one field, and the HTTP series of each of `web` (name by id)."""
+    asks: dict[Key, Ask] = {
+        (reading, None, "resources"): _resources(environment_id, None, "CPU and memory", reading, services)
+        for reading in readings
+    }
+    for service_id, name in web.items():
+        for reading in readings:
+            asks |= dict(_http(environment_id, service_id, name, reading))
+    return asks
+
+
+def for_each(environment_id: str, readings: Sequence[Reading], services: Sequence[Service]) -> dict[Key, Ask]:
+    """Everything of each service in fields of its own, one service after the other."""
+    asks: dict[Key, Ask] = {}
+    for service in services:
+        label = f"CPU and memory of {service.name}"
+        for reading in readings:
+            key = (reading, service.service_id, "resources")
+            asks[key] = _resources(environment_id, service.service_id, label, reading, 1)
+            if service.serves_http:
+                asks |= dict(_http(environment_id, service.service_id, service.name, reading))
+    return asks
+
+
+def points(asks: Asks) -> int:
+    """Values that the answers may hold in all."""
+    return sum(ask.points for ask in asks.values())
+
+
+def _resources(
+    environment_id: str, service_id: str | None, label: str, reading: Reading, services: int
+) -> Ask:
+    variables = {
+        "environmentId": environment_id,
+        "serviceId": service_id,
+        "step": reading.window.step_seconds,
+        **reading.span(),
+    }
+    return Ask("resources", variables, label, reading.points * RESOURCE_SERIES * max(services, 1))
+
+
+def _http(environment_id: str, service_id: str, name: str, reading: Reading) -> Iterator[tuple[Key, Ask]]:
+    base = {"environmentId": environment_id, "serviceId": service_id, **reading.span()}
+    step = reading.window.step_seconds
+    label = f"HTTP status counts of {name}"
+    counts = Ask("statuses", {**base, "step": step}, label, reading.points * STATUS_SERIES)
+    yield (reading, service_id, "statuses"), counts
+    if reading.latency:
+        values = LATENCY_SERIES * (reading.points if reading.stepped else 1)
+        asked = {**base, "step": step if reading.stepped else None}
+        yield (reading, service_id, "durations"), Ask("durations", asked, f"Latency of {name}", values)
+
+
+def slices(services: Sequence[Service], answers: Answers, asks: Asks, reading: Reading) -> list[Slice]:
+    """One slice per service, with whatever could be had of this reading."""
+    window = reading.window
+    found = {
+        service.service_id: Slice(
+            service_id=service.service_id, start=window.start, step_seconds=window.step_seconds
+        )
+        for service in services
+    }
+    for (of, service_id, document), ask in asks.items():
+        answer = answers.get(ask)
+        if answer is None or of != reading:
+            continue
+        if document == "resources":
+            parse.fill_resources(found, answer, window)
+        elif service_id in found and document == "statuses":
+            parse.fill_statuses(found[service_id], answer, window)
+        elif service_id in found:  # else it is gone since the last survey
+            parse.fill_durations(found[service_id], answer, window, stepped=reading.stepped)
+    return list(found.values())

@@ -1,0 +1,122 @@
+"""Several environments and tokens in one worker, and workers that share an account."""
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from activities.railway import RailwayActivities
+from hosting.clients import check_railway
+from railmend.contracts.scan import ScanRequest, ScreenRequest
+from railmend.railway.errors import RateLimited
+from railmend.railway.limits import Gate, Limits
+from railmend.railway.pool import NotWatched, RailwayPool, Watched
+from railmend.settings import ConfigurationError
+from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
+from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
+from tests import samples
+
+URL = "http://railway/graphql/v2"
+
+
+def watched(environment_id: str = ENVIRONMENT, token: str = TOKEN) -> Watched:
+    return Watched(
+        name=f"of-{environment_id}", project_id=PROJECT, environment_id=environment_id, token=SecretStr(token)
+    )
+
+
+def pool(
+    *environments: Watched, size: tuple[int, int, int] = (5, 3, 0), **shape: bool
+) -> tuple[RailwayPool, Gatekeeper]:
+    gatekeeper = Gatekeeper()
+    app = build_synthetic(Synthetic(*size, **shape), gatekeeper)
+    limits = Limits(per_second=10_000)
+    return RailwayPool(URL, environments, limits, httpx.ASGITransport(app=app)), gatekeeper
+
+
+async def test_environments_of_one_token_share_a_client_and_so_its_limiter() -> None:
+    bearer = (watched(ENVIRONMENT, "account"), watched("second", "account"), watched("third", "other"))
+    railway, _ = pool(*bearer)
+    first, second, third = [await railway.of(one.environment_id) for one in bearer]
+    assert first is second
+    assert third is not first
+
+
+async def test_an_environment_nobody_told_of_is_refused_with_the_next_step() -> None:
+    railway, _ = pool(watched())
+    with pytest.raises(NotWatched, match=r"elsewhere is not watched here .* add it to railmend.toml"):
+        await railway.of("elsewhere")
+
+
+async def test_a_project_token_of_another_environment_is_refused_at_start() -> None:
+    railway, _ = pool(watched("staging"))
+    with pytest.raises(ConfigurationError, match=f"project token of environment {ENVIRONMENT}"):
+        await check_railway(railway)
+
+
+async def test_a_railway_that_does_not_answer_does_not_keep_the_worker_from_starting() -> None:
+    railway, gatekeeper = pool(watched())
+    gatekeeper.behaviour = Behaviour(wholes=[WholeFault(kind="502", times=1)])
+    await check_railway(railway)
+    assert (await railway.of(ENVIRONMENT)).requests == 0, "found out at the next use"
+
+
+async def test_workers_that_share_an_account_keep_to_their_part_of_its_budget() -> None:
+    gates = [Gate(Limits(sharers=4, per_second=10_000, reserve=0.2)) for _ in range(4)]
+    sent = 0
+    for gate in gates:
+        gate.learn('"default";q=100;w=3600')
+        while gate.left:
+            try:
+                async with gate.slot():
+                    sent += 1
+            except RateLimited:
+                break
+    assert sent == 80
+    async with gates[0].slot(urgent=True):
+        assert gates[0].left == 4, "an approved action may use the reserve"
+
+
+async def test_the_environment_of_a_pull_request_is_left_alone_unless_wanted() -> None:
+    railway, _ = pool(watched(), ephemeral=True)
+    scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
+    activities = RailwayActivities(railway)
+    left = await activities.screen(ScreenRequest(scan=scan, window=samples.WINDOW))
+    assert (left.well, left.suspects, left.findings) == ((), (), ())
+    assert "environment of a pull request" in left.unseen[0]
+    wanted = scan.model_copy(update={"pull_request_environment": True})
+    looked = await activities.screen(ScreenRequest(scan=wanted, window=samples.WINDOW))
+    assert len(looked.well) == 5
+
+
+@pytest.mark.parametrize(
+    ("services", "web", "troubled", "shape", "well", "asleep"),
+    [
+        (0, 0, 0, {}, 0, 0),
+        (1, 1, 0, {"undeployed": True}, 1, 0),
+        (500, 100, 80, {}, 420, 0),
+        (20, 10, 0, {"asleep": True}, 0, 20),
+    ],
+    ids=["empty", "never deployed", "five hundred", "all asleep"],
+)
+async def test_projects_of_every_shape_are_screened_within_a_payload(
+    services: int, web: int, troubled: int, shape: dict[str, bool], well: int, asleep: int
+) -> None:
+    railway, _ = pool(watched(), size=(services, web, troubled), **shape)
+    scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
+    screening = await RailwayActivities(railway).screen(ScreenRequest(scan=scan, window=samples.WINDOW))
+    assert (len(screening.well), len(screening.asleep)) == (well, asleep)
+    assert len(screening.suspects) == min(troubled, 60)
+    assert bool(screening.unseen) == (troubled > 60)
+    assert len(screening.model_dump_json()) < 64 * 1024
+
+
+async def test_a_flood_of_failures_is_counted_not_listed() -> None:
+    railway, gatekeeper = pool(watched(), size=(200, 100, 0))
+    await railway.of(ENVIRONMENT)
+    gatekeeper.behaviour = Behaviour(
+        fields=[FieldFault(field="httpDurationMetrics", message="Deployment not found")]
+    )
+    scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
+    screening = await RailwayActivities(railway).screen(ScreenRequest(scan=scan, window=samples.WINDOW))
+    assert len(screening.unseen) == 41
+    assert screening.unseen[-1] == "60 more values could not be had."

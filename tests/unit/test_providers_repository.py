@@ -1,0 +1,102 @@
+"""Reading a commit: nothing laid out, nothing run, nothing of the token left."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from railmend.coding.git import GitError
+from railmend.providers import repository
+from railmend.providers.repository import CommitReader
+from tests.unit.test_workspace import run
+
+SECRET = "tok_secret_value"
+
+
+@pytest.fixture(params=["with filters", "without filters"])
+def origin(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    work, bare = tmp_path / "work", tmp_path / "origin.git"
+    (work / "apps" / "api" / "tests").mkdir(parents=True)
+    (work / "apps" / "api" / "package.json").write_text('{"dependencies": {"stripe": "1"}}')
+    (work / "apps" / "api" / "server.js").write_bytes(b"import 'stripe' // \xe4\n")
+    (work / "apps" / "api" / "tests" / "x.js").write_text("import 'twilio'")
+    (work / "apps" / "api" / "large.js").write_text("x" * 400_000)
+    (work / "apps" / "api" / "binary.js").write_bytes(b"\0\1")
+    (work / "apps" / "api" / "link.js").symlink_to("/etc/passwd")
+    (work / "apps" / "api" / "logo.png").write_bytes(b"png")
+    (work / "main.go").write_text("package main\n")
+    (work / ".gitattributes").write_text("*.js filter=evil\n")
+    run(work, "init", "-q", "-b", "main")
+    run(work, "add", "-A")
+    run(work, "commit", "-qm", "first")
+    (work / "main.go").write_text("package other\n")
+    run(work, "commit", "-qam", "second")
+    run(tmp_path, "clone", "-q", "--bare", str(work), str(bare))
+    run(bare, "config", "uploadpack.allowFilter", "true" if request.param == "with filters" else "false")
+    run(bare, "config", "uploadpack.allowAnySHA1InWant", "true")
+    return bare
+
+
+def reader(tmp_path: Path, origin: Path) -> CommitReader:
+    return CommitReader(tmp_path / "code", f"file://{origin}", SECRET)
+
+
+def test_the_root_directory_of_a_commit_is_read_manifests_first(tmp_path: Path, origin: Path) -> None:
+    found = reader(tmp_path, origin).read("main", None, "/apps/api")
+    assert found.files == (
+        ("package.json", '{"dependencies": {"stripe": "1"}}'),
+        ("server.js", "import 'stripe' // \ufffd\n"),
+    )
+    assert found.commit == run(origin, "rev-parse", "main")
+
+
+def test_an_older_commit_is_read_where_it_is_named(tmp_path: Path, origin: Path) -> None:
+    first = run(origin, "rev-parse", "main~1")
+    found = reader(tmp_path, origin).read("main", first, "")
+    assert dict(found.files)["main.go"] == "package main\n"
+    assert found.commit == first
+
+
+def test_the_default_branch_is_read_where_none_is_named(tmp_path: Path, origin: Path) -> None:
+    assert (
+        dict(reader(tmp_path, origin).read(None, "--upload-pack=x", "").files)["main.go"] == "package other\n"
+    )
+
+
+def test_nothing_is_laid_out_and_the_token_is_nowhere(tmp_path: Path, origin: Path) -> None:
+    reader(tmp_path, origin).read("main", None, "")
+    kept = [path for path in (tmp_path / "code").rglob("*") if path.is_file()]
+    assert not [path for path in kept if path.suffix in (".js", ".go")]
+    assert not [path for path in kept if SECRET.encode() in path.read_bytes()]
+
+
+def test_what_the_limits_leave_out_is_counted(
+    tmp_path: Path, origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository, "MAX_FILES", 1)
+    found = reader(tmp_path, origin).read("main", None, "apps/api")
+    assert [path for path, _ in found.files] == ["package.json"]
+    assert found.cut >= 1
+
+
+def test_a_branch_that_is_not_there_is_an_error_without_the_token(tmp_path: Path, origin: Path) -> None:
+    with pytest.raises(GitError, match="git fetch failed") as caught:
+        reader(tmp_path, origin).read("gone", None, "")
+    assert SECRET not in str(caught.value)
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path, origin: Path) -> None:
+    with pytest.raises(GitError, match="ls-tree failed"):
+        reader(tmp_path, origin).read("main", None, "apps/gone")
+
+
+def test_a_server_that_does_not_answer_is_given_up(
+    tmp_path: Path, origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(*_: object, **__: object) -> None:
+        raise subprocess.TimeoutExpired("git", 40)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    with pytest.raises(GitError, match="timed out") as caught:
+        reader(tmp_path, origin).read("main", None, "")
+    assert caught.value.retryable

@@ -12,8 +12,8 @@ from detect_secrets.settings import default_settings, get_settings
 from railmend.coding.touched import Touched
 from railmend.evidence.patterns import CONTEXT, PRIVATE_KEY, TOKENS, Rule
 
-# Of the rules for evidence those that rest on the words around a value are wrong in code about as often as they
-# are right, and stay away; credentials in addresses are worth it.
+# Of the rules for evidence those that rest on the words around a value are wrong in code about as often as
+# they are right, and stay away; credentials in addresses are worth it.
 OWN = (PRIVATE_KEY, *TOKENS, *(rule for rule in CONTEXT if "://" in rule.needles))
 # A comment that the agent writes must not hide a secret.
 ALLOWLIST = "detect_secrets.filters.allowlist.is_line_allowlisted"

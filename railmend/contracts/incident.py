@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from railmend.contracts.base import Contract
+from railmend.contracts.ledger import PastRepair
 from railmend.contracts.policy import Policy
 from railmend.contracts.scan import Finding, Service, Window
 
@@ -53,15 +54,6 @@ def neighbours_of(
         Neighbour(name=one.name, relation=relation, findings=said.get(one.service_id, ()))
         for relation, one in pairs[:MAX_NEIGHBOURS]
     )
-
-
-class PastRepair(Contract):
-    """An earlier repair of the same service, as the ledger tells it."""
-
-    at: datetime
-    outcome: str
-    summary: str
-    pull_request: str | None = None  # its address
 
 
 class IncidentRequest(Contract):

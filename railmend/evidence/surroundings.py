@@ -49,7 +49,7 @@ def finding_facts(incident: IncidentRequest) -> tuple[Fact, ...]:
     findings = [
         Fact(
             kind="finding",
-            source=finding.rule,
+            source=finding.kind.value,
             text=f"{finding.kind.value} ({finding.severity.value}) since {finding.onset.isoformat()}: "
             f"{finding.sentence}",
         )

@@ -12,6 +12,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dev", action="store_true", help="start or adopt a Temporal server on this machine")
     parser.add_argument("--dev-port", type=int, help="the Temporal server's port with --dev (default: free)")
     parser.add_argument(
+        "--unsafe-agent",
+        action="store_true",
+        help="let the coding agent run without a sandbox where none works (see docs/security.md)",
+    )
+    parser.add_argument(
         "--role",
         action="append",
         choices=[role.value for role in workers.Role],
@@ -28,6 +33,8 @@ async def main(options: argparse.Namespace) -> None:
     if options.log_level:
         settings = settings.model_copy(update={"railmend_log_level": options.log_level})
     logging.configure(settings.railmend_log_level)
+    if options.unsafe_agent:
+        settings = settings.model_copy(update={"railmend_unsafe_agent": True})
     if options.dev:
         server = await dev_server.start_or_adopt(settings.state_dir(), options.dev_port)
         settings = connection.local(settings, server.address)

@@ -31,6 +31,6 @@ class PullRequestActivities:
                 or await asyncio.to_thread(self._github.default_branch, repair.repository),
                 title=title(repair),
                 body=body(publish),
-                draft=repair.autonomy is Autonomy.DRAFT,
+                draft=repair.autonomy is Autonomy.DRAFT or bool(publish.doubts),
                 label=LABEL,
             )

@@ -1,8 +1,10 @@
 """`make bench`: everything, one table after the other."""
 
-from bench import railway, rooms
+from bench import assessment, evidence, railway
 
 if __name__ == "__main__":
-    rooms.main()
+    assessment.main()
+    print()
+    evidence.main()
     print()
     railway.main()

@@ -61,8 +61,9 @@ export default defineRailway(() => {
   const coding = service("coding", {
     ...base,
     volumeMounts: { "/state": workspaces },
-    // Railway mounts volumes as root's.
-    env: { ...base.env, RAILWAY_RUN_UID: "0" },
+    // Railway mounts volumes as root's. A container there may not build namespaces, so the coding agent is fenced
+    // as another user, which takes root.
+    env: { ...base.env, RAILWAY_RUN_UID: "0", RAILMEND_SANDBOX: "user" },
   });
 
   const workers = group("Railmend", [orchestration, planning, coding, workspaces]);

@@ -15,17 +15,23 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.checks import CheckActivities
 from activities.coding import CodingActivities
+from activities.deployments import DeploymentActivities
+from activities.evidence import EvidenceActivities
 from activities.ledger import LedgerActivities
-from activities.logs import EvidenceActivities
+from activities.logs import LogActivities
 from activities.notifications import Channel, NotificationActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
+from activities.repository import RepositoryActivities
+from activities.workbench import Workbench
 from hosting import clients, health, tuning
 from hosting.channels import channels
 from hosting.metrics import api_budget
+from hosting.sweep import sweep
 from hosting.web import serving
 from railmend.coding.server import stop_leftovers
 from railmend.notifying.webhooks import TIMEOUT_SECONDS
@@ -70,9 +76,13 @@ def orchestration(
     status: StatusReader,
     told: Sequence[Channel] = (),
 ) -> Worker:
-    github = clients.github(settings)
-    reading = RailwayActivities(railway)
-    evidence = EvidenceActivities(railway)
+    rules = {one.environment_id: settings.assessment.over(one.assessment) for one in settings.watched()}
+    reading = RailwayActivities(railway, rules)
+    github, secrets = clients.github(settings), clients.secrets(settings)
+    evidence = EvidenceActivities()
+    deployments = DeploymentActivities(railway, secrets)
+    logs = LogActivities(railway, secrets)
+    repository = RepositoryActivities(github, railway, secrets)
     providers = ProviderActivities(
         railway=railway,
         network_of=lambda of: of.network,
@@ -91,11 +101,16 @@ def orchestration(
             reading.screen,
             reading.assess_suspects,
             evidence.finding_facts,
-            evidence.deployment_facts,
-            evidence.deploy_log_facts,
-            evidence.http_log_facts,
             evidence.build_packet,
             providers.provider_facts,
+            deployments.chart_facts,
+            deployments.deployment_facts,
+            deployments.drift_facts,
+            deployments.state_facts,
+            logs.build_log_facts,
+            logs.deploy_log_facts,
+            logs.http_log_facts,
+            repository.change_facts,
             text.decide,
             text.describe_incident,
             text.describe_report,
@@ -131,18 +146,28 @@ def planning(client: Client, settings: Settings) -> Worker:
     )
 
 
-def coding(client: Client, settings: Settings) -> list[Worker]:
-    """Two queues: one any coding worker serves, one that only this machine serves."""
-    state_dir = settings.state_dir()
-    queue = machine_queue(state_dir)
-    work = CodingActivities(
+def workbench(settings: Settings) -> Workbench:
+    """Blocking: the sandbox is tried out."""
+    return Workbench(
         github=clients.github(settings),
         github_token=settings.github_token.get_secret_value() if settings.github_token else "",
-        state_dir=state_dir / "repairs",
-        task_queue=queue,
-        server_for=clients.coding_servers(settings),
-        limits=clients.limits(settings),
+        state_dir=settings.state_dir() / "repairs",
+        fence=clients.fence(settings),
+        quota=clients.quota(settings),
     )
+
+
+def coding(client: Client, settings: Settings, bench: Workbench) -> list[Worker]:
+    """Two queues: one any coding worker serves, one that only this machine serves."""
+    queue = machine_queue(settings.state_dir())
+    work = CodingActivities(
+        bench,
+        task_queue=queue,
+        server_for=clients.coding_servers(settings, bench.fence),
+        limits=clients.limits(settings),
+        guard=settings.railmend_guard,
+    )
+    checks = CheckActivities(bench, settings.railmend_checks, clients.way_out(settings))
     shared = Worker(
         client,
         task_queue=CODING_QUEUE,
@@ -153,7 +178,14 @@ def coding(client: Client, settings: Settings) -> list[Worker]:
     local = Worker(
         client,
         task_queue=queue,
-        activities=[work.run_session, work.review_change, work.commit_and_push, work.remove_workspace],
+        activities=[
+            work.run_session,
+            work.review_change,
+            work.commit_and_push,
+            work.remove_workspace,
+            checks.prepare_checks,
+            checks.run_checks,
+        ],
         max_concurrent_activities=settings.slots.sessions,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
@@ -170,6 +202,7 @@ async def run_until_stopped(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    bench: Workbench | None = None
     async with AsyncExitStack() as stack:
         workers = []
         if Role.ORCHESTRATION in roles:
@@ -184,7 +217,10 @@ async def run_until_stopped(
         if Role.PLANNING in roles:
             workers.append(planning(client, settings))
         if Role.CODING in roles:
-            workers += coding(client, settings)
+            bench = await asyncio.to_thread(workbench, settings)
+            await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)
+            await sweep(client, bench)
+            workers += coding(client, settings, bench)
         for worker in workers:
             await stack.enter_async_context(worker)
         if address := settings.railmend_health_address:
@@ -195,6 +231,6 @@ async def run_until_stopped(
         log.info("stopping")
         # Together: one after another they would need the grace of each.
         await asyncio.gather(*(worker.shutdown() for worker in workers))
-    if Role.CODING in roles:
+    if bench is not None:
         # Servers whose session was given up while nobody could stop them.
-        await asyncio.to_thread(stop_leftovers, settings.state_dir() / "repairs")
+        await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)

@@ -20,6 +20,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from railmend.assessment.overrides import AssessmentRules
+from railmend.coding.checks import CheckSettings
+from railmend.coding.guard_settings import GuardSettings
 from railmend.contracts.ledger import Budget
 from railmend.contracts.policy import Policy
 from railmend.contracts.scan import Autonomy
@@ -66,6 +69,7 @@ class ProjectSettings(BaseModel):
     pull_request_environment: bool = Field(
         False, description="look at it although Railway made it for a pull request"
     )
+    assessment: AssessmentRules = Field(AssessmentRules(), description="laid over the general table")
     services: dict[str, ServiceSettings] = Field(
         default_factory=dict, description="by service name, where a service differs"
     )
@@ -90,6 +94,7 @@ class Settings(HostingSettings):
     railway_environment_id: str | None = None
     railway_limits: Limits = Limits()
     projects: tuple[ProjectSettings, ...] = ()
+    assessment: AssessmentRules = AssessmentRules()
     github_api_url: str = "https://api.github.com"
     github_token: SecretStr | None = None
     model: str | None = None
@@ -113,7 +118,18 @@ class Settings(HostingSettings):
     railmend_settle_seconds: int = Field(60, ge=0, le=3600)
     railmend_session_seconds: int = Field(1800, ge=10, le=6 * 3600)
     railmend_session_calls: int = Field(80, ge=1, le=1000)
+    railmend_session_tokens: int = Field(3_000_000, ge=1000)
     railmend_session_usd: float = Field(5.0, ge=0)
+    railmend_sandbox: Literal["bwrap", "user", "none"] = "bwrap"
+    railmend_unsafe_agent: bool = False
+    # Colon-separated, as PATH is: folders the sandbox shows read-only, whose `bin` goes on its PATH.
+    railmend_toolchains: str = ""
+    railmend_disk_mib: int = Field(2048, ge=16)
+    railmend_memory_mib: int = Field(4096, ge=256)
+    railmend_guard: GuardSettings = GuardSettings()
+    railmend_checks: dict[str, CheckSettings] = Field(default_factory=dict)
+    # Comma-separated; empty: the public package registries.
+    railmend_prepare_hosts: str = ""
     railmend_diagnosis_usd: float = Field(0.5, ge=0)
     railmend_approval_days: int = Field(7, ge=1, le=30)
 
@@ -181,6 +197,12 @@ class Settings(HostingSettings):
         if self.model_base_url:
             return self.model_base_url
         return KNOWN_BASE_URLS.get((self.model or "").partition("/")[0])
+
+    def toolchains(self) -> tuple[Path, ...]:
+        return tuple(Path(each).absolute() for each in self.railmend_toolchains.split(":") if each)
+
+    def prepare_hosts(self) -> tuple[str, ...]:
+        return tuple(host.strip() for host in self.railmend_prepare_hosts.split(",") if host.strip())
 
     def state_dir(self) -> Path:
         return self.railmend_state_dir.absolute()

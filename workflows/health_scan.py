@@ -12,7 +12,12 @@ from temporalio.workflow import ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from activities.planning import TextActivities
     from activities.railway import RailwayActivities
-    from railmend.contracts.incident import CODING_VERDICTS, IncidentReport, IncidentRequest
+    from railmend.contracts.incident import (
+        CODING_VERDICTS,
+        IncidentReport,
+        IncidentRequest,
+        neighbours_of,
+    )
     from railmend.contracts.ledger import ClaimState
     from railmend.contracts.notice import incident_notice
     from railmend.contracts.repair import RepairRequest, repair_key
@@ -119,6 +124,7 @@ class HealthScan:
                 window=window,
                 platform_incident=screening.platform_incident,
                 policy=self._request.policy,
+                neighbours=neighbours_of(service, screening.suspects, assessment.findings),
             )
             for service in affected
             if service.service_id not in victims and self._request.autonomy_of(service) is not Autonomy.REPORT
@@ -136,7 +142,7 @@ class HealthScan:
         granted = []
         for incident, answer in zip(incidents, answers, strict=True):
             if answer.state is ClaimState.GRANTED:
-                granted.append(incident)
+                granted.append(incident.model_copy(update={"past_repairs": answer.past}))
                 continue
             detail = f"{answer.holder} {answer.detail}".strip()
             self._row(incident.service.service_id, action=answer.state.value, detail=detail)

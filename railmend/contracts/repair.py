@@ -57,10 +57,15 @@ class WorkspaceRequest(Contract):
 
 
 class CodingRequest(Contract):
-    """The session is found again by `workspace.key`; the prompt is built where it runs."""
+    """The session is found again by `workspace.key`; the prompt is built where it runs.
+
+    `turn` 0 asks for the plan; later turns, in the same session, say in `complaints` what must be mended.
+    """
 
     workspace: Workspace
     repair: RepairRequest
+    turn: int = 0
+    complaints: tuple[str, ...] = ()
 
 
 # How the agent is asked to start a line when the plan is wrong.
@@ -98,10 +103,58 @@ class FileChange(Contract):
 
 
 class Change(Contract):
-    """What the agent left in its work tree. `refused`: the guard's sentences; empty: it may be published."""
+    """What the agent left in its work tree. `refused`: the guard's sentences; empty: it may be published.
+
+    `tree`: the git tree that was looked at, and that alone may be committed. `draft_allowed`: a change that
+    is refused twice may still become a draft that lists why.
+    """
 
     files: tuple[FileChange, ...]
     refused: tuple[str, ...] = ()
+    tree: str = ""
+    draft_allowed: bool = False
+
+
+class CheckRun(Contract):
+    """One of the repository's own checks. `passed` None: it could not be run. `output`: its redacted tail."""
+
+    command: str
+    directory: str
+    passed: bool | None
+    seconds: float
+    output: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.command} (in {self.directory})" if self.directory else self.command
+
+
+class CheckReport(Contract):
+    """All checks, run once. `unverified`: why there is nothing to say."""
+
+    runs: tuple[CheckRun, ...] = ()
+    unverified: str | None = None
+
+
+class Verification(Contract):
+    """The checks without and with the change, run by Railmend and not on the agent's word."""
+
+    before: CheckReport
+    after: CheckReport
+
+    def pairs(self) -> list[tuple[CheckRun, CheckRun | None]]:
+        """Each check with the change, and without."""
+        earlier = {(run.command, run.directory): run for run in self.before.runs}
+        return [(run, earlier.get((run.command, run.directory))) for run in self.after.runs]
+
+    @property
+    def regressions(self) -> tuple[CheckRun, ...]:
+        """What passed without the change and fails with it."""
+        return tuple(now for now, then in self.pairs() if now.passed is False and then and then.passed)
+
+    @property
+    def verified(self) -> bool:
+        return bool(self.after.runs) and all(run.passed for run in self.after.runs)
 
 
 class PublishRequest(Contract):
@@ -109,6 +162,9 @@ class PublishRequest(Contract):
     repair: RepairRequest
     coding: CodingResult
     change: Change
+    verification: Verification
+    # Why a person must look twice; not empty: the pull request is a draft that lists them.
+    doubts: tuple[str, ...] = ()
 
 
 class Commit(Contract):

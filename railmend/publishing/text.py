@@ -1,12 +1,14 @@
 """The words of a pull request, a report and an incident. Pure."""
 
+import html
 import json
 from collections.abc import Iterable
 
 from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentReport
-from railmend.contracts.repair import PublishRequest, RepairRequest
+from railmend.contracts.repair import CheckRun, PublishRequest, RepairRequest, Verification
 from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.evidence.packet import fenced, visible
+from railmend.evidence.redact import redact
 
 BOT = ("Railmend", "railmend@users.noreply.github.com")
 MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
@@ -48,9 +50,10 @@ def body(publish: PublishRequest) -> str:
             "> **Rehearsal.** The diagnosis and the edit were made by the demo's stand-in model, not by a "
             "real one."
         )
+    parts.append(_doubts(publish))
     for incident in repair.incidents:
         parts += [_wrong(incident), _why(incident)]
-    parts += [_changed(publish), _checked(repair), _risk(repair), _unseen(repair), _cost(publish)]
+    parts += [_changed(publish), _checked(publish), _risk(repair), _unseen(repair), _cost(publish)]
     text = "\n\n".join(part for part in parts if part)
     end = "\n\n" + marker(repair.key, "")
     return text[: MAX_BODY - len(end)] + end
@@ -84,20 +87,46 @@ def _changed(publish: PublishRequest) -> str:
         for change in publish.change.files
     ]
     table = ["| file | | lines |", "| --- | --- | --- |", *rows]
-    told = fenced(visible(publish.coding.text))
+    told = fenced(visible(redact(publish.coding.text)))
     return "\n".join(["## What changed", "", *table, "", "The agent's own words:", "", told])
 
 
-def _checked(repair: RepairRequest) -> str:
-    how = [f"- {i.diagnosis.verify}" for i in repair.incidents if i.diagnosis.verify]
-    return "\n".join(
-        [
-            "## How it was checked",
-            "**Not verified by Railmend**: the agent was asked to run the repository's tests; Railmend "
-            "did not run them itself. How to tell that it worked:",
-            *how,
-        ]
-    )
+def _doubts(publish: PublishRequest) -> str:
+    if not publish.doubts:
+        return ""
+    rows = [f"> - {visible(doubt)}" for doubt in publish.doubts]
+    return "\n".join(["> **A draft, because of:**", *rows])
+
+
+def _checked(publish: PublishRequest) -> str:
+    """Railmend's own runs of the repository's checks, then what anyone can look at."""
+    how = [f"- {i.diagnosis.verify}" for i in publish.repair.incidents if i.diagnosis.verify]
+    parts = ["## How it was checked", _verdict(publish.verification)]
+    parts += [_run(now, then) for now, then in publish.verification.pairs()]
+    if how:
+        parts += ["How to tell that it worked:\n" + "\n".join(how)]
+    return "\n\n".join(parts)
+
+
+def _verdict(verification: Verification) -> str:
+    if verification.verified:
+        return "Railmend ran the repository's own checks with the change, without network: **they pass**."
+    if verification.regressions:
+        return "Railmend ran the repository's own checks: **some that passed before fail with the change**."
+    if verification.after.runs:
+        return (
+            "Railmend ran the repository's own checks; **they do not all pass, with or without the change**."
+        )
+    why = (verification.after.unverified or "No checks were run.").split("\n")[0]
+    return f"**Not verified by Railmend**: {visible(why)}"
+
+
+def _run(now: CheckRun, then: CheckRun | None) -> str:
+    words = {True: "passes", False: "fails", None: "could not be run"}
+    before = words[then.passed] if then else "was not run"
+    name = html.escape(visible(now.name))
+    head = f"<code>{name}</code> {words[now.passed]} ({now.seconds:.0f} s); before the change it {before}"
+    return f"<details><summary>{head}</summary>\n\n{fenced(visible(now.output))}\n\n</details>"
 
 
 def _risk(repair: RepairRequest) -> str:

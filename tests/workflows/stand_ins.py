@@ -15,6 +15,7 @@ from railmend.contracts.incident import (
     Diagnosis,
     DiagnosisRequest,
     EvidencePacket,
+    Fact,
     Facts,
     IncidentReport,
     IncidentRequest,
@@ -24,6 +25,8 @@ from railmend.contracts.incident import (
 from railmend.contracts.notice import Notice, Notices
 from railmend.contracts.repair import (
     Change,
+    CheckReport,
+    CheckRun,
     CodingRequest,
     CodingResult,
     CodingState,
@@ -49,6 +52,14 @@ from tests import samples
 
 DONE = CodingResult(state=CodingState.DONE, session_id="ses_1", text="Bounded the cache.")
 
+SOURCES = (
+    *("chart_facts", "deployment_facts", "drift_facts", "state_facts", "change_facts"),
+    *("build_log_facts", "deploy_log_facts", "http_log_facts", "provider_facts"),
+)
+CHECKED = CheckReport(
+    runs=(CheckRun(command="make test", directory="", passed=True, seconds=1.0, output="ok"),)
+)
+FAILING = CheckReport(runs=(CHECKED.runs[0].model_copy(update={"passed": False, "output": "1 failed"}),))
 CHANGE = Change(files=(FileChange(path="app.py", status="modified", additions=2, deletions=1),))
 
 
@@ -62,6 +73,12 @@ class World:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     coding: CodingResult = DONE
     change: Change = CHANGE
+    # What later looks at the change find; the last one stays.
+    mended: Change | None = None
+    before: CheckReport = CHECKED
+    after: tuple[CheckReport, ...] = (CHECKED,)
+    asked: list[CodingRequest] = field(default_factory=list)
+    published: list[PublishRequest] = field(default_factory=list)
     decided: bool = False
     hang: bool = False
     broken: frozenset[str] = frozenset()
@@ -99,27 +116,19 @@ class World:
     @activity.defn
     async def finding_facts(self, request: IncidentRequest) -> Facts:
         self._count()
-        return Facts(items=(("finding", "rule", "memory rises"),))
+        return Facts(items=(Fact(kind="finding", source="rule", text="memory rises"),))
 
-    @activity.defn
-    async def provider_facts(self, request: IncidentRequest) -> Facts:
-        self._count()
-        return Facts(items=())
+    def sources(self) -> list[object]:
+        """All sources but the findings: empty, and counted."""
+        return [self._source(name) for name in SOURCES]
 
-    @activity.defn
-    async def deployment_facts(self, request: IncidentRequest) -> Facts:
-        self._count()
-        return Facts(items=())
+    def _source(self, name: str) -> object:
+        @activity.defn(name=name)
+        async def source(request: IncidentRequest) -> Facts:
+            self._count()
+            return Facts(items=())
 
-    @activity.defn
-    async def deploy_log_facts(self, request: IncidentRequest) -> Facts:
-        self._count()
-        return Facts(items=())
-
-    @activity.defn
-    async def http_log_facts(self, request: IncidentRequest) -> Facts:
-        self._count()
-        return Facts(items=())
+        return source
 
     @activity.defn
     async def build_packet(self, request: PacketRequest) -> EvidencePacket:
@@ -166,6 +175,7 @@ class World:
     @activity.defn
     async def run_session(self, request: CodingRequest) -> CodingResult:
         self._count()
+        self.asked.append(request)
         while self.hang:
             activity.heartbeat()
             await asyncio.sleep(0.05)
@@ -174,7 +184,17 @@ class World:
     @activity.defn
     async def review_change(self, request: CodingRequest) -> Change:
         self._count()
-        return self.change
+        return self.mended if request.turn and self.mended else self.change
+
+    @activity.defn
+    async def prepare_checks(self, request: CodingRequest) -> CheckReport:
+        self._count()
+        return self.before
+
+    @activity.defn
+    async def run_checks(self, request: CodingRequest) -> CheckReport:
+        self._count()
+        return self.after[min(self.calls["run_checks"], len(self.after)) - 1]
 
     @activity.defn
     async def commit_and_push(self, request: PublishRequest) -> Commit:
@@ -184,6 +204,7 @@ class World:
     @activity.defn
     async def open_pull_request(self, request: PullRequestRequest) -> PullRequest:
         self._count()
+        self.published.append(request.publish)
         return PullRequest(number=1, url="http://forge/acme/checkout/pull/1", head=request.commit.sha)
 
     @activity.defn
@@ -202,15 +223,14 @@ class World:
             self.screen,
             self.assess_suspects,
             self.finding_facts,
-            self.deployment_facts,
-            self.provider_facts,
-            self.deploy_log_facts,
-            self.http_log_facts,
+            *self.sources(),
             self.build_packet,
             self.describe_incident,
             self.describe_report,
             self.run_session,
             self.review_change,
+            self.prepare_checks,
+            self.run_checks,
             self.commit_and_push,
             self.open_pull_request,
             self.remove_workspace,

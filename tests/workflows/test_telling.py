@@ -36,7 +36,8 @@ async def test_an_incident_and_its_pull_request_are_told_once_each(temporal: Wor
 async def test_a_plan_that_waits_is_told_and_what_came_of_it(temporal: WorkflowEnvironment) -> None:
     refusing = CHANGE.model_copy(update={"refused": ("no",)})
     async with stage(temporal, samples.service("checkout"), change=refusing) as on:
-        report = await on.scan(Autonomy.PLAN, policy=TOLD)
+        with temporal.with_time_skipping_disabled():
+            report = await on.scan(Autonomy.PLAN, policy=TOLD)
         repair_id = row_of(report, "checkout").repair_workflow_id
         handle = on.client.get_workflow_handle_for(RepositoryRepair.run, repair_id)
         await handle.execute_update(RepositoryRepair.approve, Approval(by="ada"))

@@ -35,23 +35,23 @@ class NotificationActivities:
     async def notify(self, request: Notices) -> None:
         """Each notice on each channel. The first failure that a later try may mend is raised at the end."""
         begun = set(_earlier())
-        failures: list[Exception] = []
+        failures: dict[str, Exception] = {}  # by channel: one that is down is not asked again in this attempt
         for notice in request.notices:
             for channel in self._channels:
                 mark = f"{channel.name}:{notice.notice_id}"
-                if mark in begun and not channel.repeatable:
+                if channel.name in failures or (mark in begun and not channel.repeatable):
                     continue
                 begun.add(mark)
                 activity.heartbeat(sorted(begun))
                 failure = await _attempt(channel, notice)
                 if failure is not None:
-                    failures.append(failure)
+                    failures[channel.name] = failure
                     if not _may_have_arrived(failure):
                         begun.discard(mark)
         activity.heartbeat(sorted(begun))
         if failures:
             with translated():
-                raise failures[0]
+                raise next(iter(failures.values()))
 
 
 def _earlier() -> Sequence[str]:

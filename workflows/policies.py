@@ -124,6 +124,8 @@ PUBLISH = Call(
     retry_policy=_retry(8, 2, 300),
 )
 
+# Notices sent in one call: about 1.5 KiB each, so a call stays far below 64 KiB.
+NOTICES_AT_ONCE = 20
 # Children are started this many at a time: one workflow task must stay far below 4 MB of commands.
 CHILDREN_AT_ONCE = 10
 INVESTIGATION_TIMEOUT = timedelta(hours=1)

@@ -14,8 +14,13 @@ with workflow.unsafe.imports_passed_through():
 
 async def tell(policy: Policy, notices: Sequence[Notice]) -> None:
     """Nothing happens where nobody wants to be told. The policy came with the run, so a replay agrees."""
-    if not policy.notify or not notices:
+    if not policy.notify:
         return
+    for start in range(0, len(notices), policies.NOTICES_AT_ONCE):
+        await _send(notices[start : start + policies.NOTICES_AT_ONCE])
+
+
+async def _send(notices: Sequence[Notice]) -> None:
     try:
         await workflow.execute_activity_method(
             NotificationActivities.notify,

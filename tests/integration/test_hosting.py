@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import SecretStr
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.testing import WorkflowEnvironment
@@ -44,6 +45,7 @@ from workflows.repository_repair import CODING_QUEUE, RepositoryRepair
 
 pytestmark = pytest.mark.integration
 SYMPTOM = "checkout is in trouble."
+DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +166,7 @@ async def test_one_endpoint_serves_temporals_metrics_and_ours(server: WorkflowEn
     assert value("railmend_cost_usd_count", 'kind="session"') == 1
     assert value("railmend_api_budget_left", 'api="railway"') == 42
     assert value("temporal_workflow_completed_total") >= 2
-    dashboard = Path(__file__).parents[2].joinpath("deploy/grafana/railmend.json").read_text()
+    dashboard = (DEPLOY / "grafana/railmend.json").read_text()
     shown = set(re.findall(r"temporal_\w+", dashboard))
     # Nothing failed here, so that counter has no series.
     shown.discard("temporal_activity_execution_failed_total")
@@ -204,6 +206,35 @@ async def test_health_follows_the_workers_and_the_server(server: WorkflowEnviron
         assert idle.json()["reason"].startswith("not polling")
 
 
+async def test_a_server_that_is_away_makes_a_worker_not_ready() -> None:
+    async with await WorkflowEnvironment.start_local(dev_server_existing_path=str(binary())) as gone:
+        client = await clients.temporal(settings_for(gone))
+    app = health.application(client, [], asyncio.Event())
+    async with serving(app, "127.0.0.1:0", "RAILMEND_HEALTH_ADDRESS") as port, httpx.AsyncClient() as web:
+        answer = await web.get(f"http://127.0.0.1:{port}/readyz")
+    assert answer.status_code == 503
+    assert "Temporal does not answer" in answer.json()["reason"]
+
+
+async def test_the_namespace_job_sets_the_retention_and_may_run_again(server: WorkflowEnvironment) -> None:
+    target = server.client.service_client.config.target_host
+    variables = {"PATH": f"{binary().parent}:/usr/bin:/bin", "TEMPORAL_ADDRESS": target}
+    variables["TEMPORAL_NAMESPACE"] = f"railmend-{uuid.uuid4().hex[:6]}"
+    for retention in ("30d", "45d"):
+        variables["RETENTION"] = retention
+        job = await asyncio.create_subprocess_exec(
+            str(DEPLOY / "temporal/namespace.sh"),
+            env=variables,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await job.communicate()
+        assert job.returncode == 0, output.decode()
+    asked = DescribeNamespaceRequest(namespace=variables["TEMPORAL_NAMESPACE"])
+    found = await server.client.workflow_service.describe_namespace(asked)
+    assert found.config.workflow_execution_retention_ttl.seconds == 45 * 24 * 3600
+
+
 async def test_a_taken_health_port_is_told(server: WorkflowEnvironment) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -241,6 +272,17 @@ async def test_every_line_about_a_run_names_it(server: WorkflowEnvironment, log_
     assert failed["workflow_id"].startswith("incident/")
     assert failed["attempt"] == 1
     assert "temporal_activity" not in failed
+
+
+async def test_temporals_own_lines_are_among_ours(server: WorkflowEnvironment, log_lines: Any) -> None:
+    settings = settings_for(server, railmend_log_level="DEBUG")
+    stdlib_logging.getLogger().setLevel("DEBUG")
+    client, one = await clients.temporal(settings, runtime=telemetry.runtime(settings)), world()
+    async with working(client, settings, one):
+        await scan_and_repair(client, one)
+    core = [line for line in log_lines() if line["logger"] == "temporalio.core"]
+    assert core
+    assert all(line["core"] and "temporal_log" not in line for line in core)
 
 
 async def test_spans_join_scan_investigation_and_activities(server: WorkflowEnvironment) -> None:

@@ -197,6 +197,16 @@ async def test_a_message_that_was_delivered_is_not_repeated_for_anothers_sake() 
     assert sorted(slack.got) == sorted([notice().notice_id, "incident/other/run"])
 
 
+async def test_a_channel_that_is_down_is_asked_once_an_attempt_not_for_every_notice() -> None:
+    down = DeliveryError("slack: not reached.", retryable=True)
+    slack = Receiver(down)
+    work = NotificationActivities([Channel("slack", slack, False)])
+    many = [notice(notice_id=f"incident/{number}/run") for number in range(5)]
+    assert await attempts(work, *many) == 2
+    assert len(slack.got) == 6
+    assert set(slack.got) == {one.notice_id for one in many}
+
+
 async def test_a_wrong_address_is_given_up_at_once() -> None:
     slack = Receiver(DeliveryError("slack: answered 404.", retryable=False))
     assert await attempts(NotificationActivities([Channel("slack", slack, False)]), notice()) == 1

@@ -13,10 +13,10 @@ tool() {
   temporal-sql-tool --plugin postgres12 --ep "$POSTGRES_SEEDS" -p "${DB_PORT:-5432}" -u "$POSTGRES_USER" "$@"
 }
 
+# Each step leaves alone what is there already.
 prepare() {
-  # Fails where the database is there already, which is well; what is really wrong fails the next step.
-  tool --db "$1" create || true
-  tool --db "$1" setup-schema -v 0.0 || true
+  tool --db "$1" create
+  tool --db "$1" setup-schema -v 0.0
   tool --db "$1" update-schema -d "$schema/$2/versioned"
 }
 

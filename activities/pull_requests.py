@@ -32,5 +32,5 @@ class PullRequestActivities:
                 title=title(repair),
                 body=body(publish),
                 draft=repair.autonomy is Autonomy.DRAFT,
-                label=LABEL,
+                labels=(LABEL,),
             )

@@ -104,7 +104,7 @@ class NarrowToken(Auth.Auth):
         self._app = app
         self._repository = repository
         self._lock = threading.Lock()
-        self._token, self._ends = "", datetime.min.replace(tzinfo=UTC)
+        self._token, self._ends = "", datetime.fromtimestamp(0, UTC)
 
     @property
     def token_type(self) -> str:

@@ -6,7 +6,9 @@ from hashlib import sha256
 
 from railmend.contracts.base import Contract
 from railmend.contracts.incident import IncidentReport
+from railmend.contracts.outcome import Judgement
 from railmend.contracts.policy import Policy
+from railmend.contracts.review import Merge
 from railmend.contracts.scan import Autonomy
 
 
@@ -138,15 +140,31 @@ class Approval(Contract):
 
 
 class RepairOutcome(StrEnum):
+    """How a repair ended; the first is also what a scan is told as soon as the pull request is open."""
+
     PULL_REQUEST = "pull_request"
     NO_CHANGE = "no_change"
     REFUSED = "refused"
     FAILED = "failed"
     NOT_ALLOWED = "not_allowed"
+    RELATED = "related"  # an open pull request is about it already; commented there
+    CLOSED = "closed"  # without a merge, by a person
+    NOT_DEPLOYED = "not_deployed"  # merged, and in no deployment that runs
+    HELD = "held"
+    NOT_HELD = "not_held"
+    WORSE = "worse"
+    CANNOT_TELL = "cannot_tell"
 
 
 class RepairResult(Contract):
+    """`judgements`: per service, what was measured after the merge. `edited`: people changed it first."""
+
     outcome: RepairOutcome
     reason: str
     pull_request: PullRequest | None = None
     coding: CodingResult | None = None
+    merge: Merge | None = None
+    edited: bool = False
+    judgements: tuple[Judgement, ...] = ()
+    revert: PullRequest | None = None
+    action: str = ""  # workflow ID of the rollback that is offered

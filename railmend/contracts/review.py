@@ -98,12 +98,6 @@ class Reply(Contract):
     text: str
 
 
-class RepliesRequest(Contract):
-    repository: str
-    number: int
-    replies: tuple[Reply, ...]
-
-
 class CommentRequest(Contract):
     """A comment that exists once: `name` is in its hidden marker, and a later text replaces an earlier one.
 

@@ -172,4 +172,9 @@ def _minutes(one: Measured) -> str:
 def _told(value: float | None, unit: str) -> str:
     if value is None:
         return "not known"
-    return f"{value:.1%} {unit}" if unit.startswith("of ") else f"{value:.3g} {unit}".strip()
+    return f"{value:.1%} {unit}" if unit.startswith("of ") else f"{short(value)} {unit}".strip()
+
+
+def short(value: float) -> str:
+    """Three significant digits, never in powers of ten for what people count."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -74,11 +74,11 @@ class ApprovedAction:
         self._decision = approval.model_copy(update={"approved": False})
 
     @approve.validator
-    def _only_once(self, _: Approval) -> None:
+    def _may_approve(self, approval: Approval) -> None:
         self._open()
 
     @reject.validator
-    def _only_once_rejected(self, _: Approval) -> None:
+    def _may_reject(self, approval: Approval) -> None:
         self._open()
 
     def _open(self) -> None:

@@ -41,6 +41,36 @@ def schedule(
 
 
 @app.command()
+def record(
+    file: Annotated[Path, typer.Argument(help="The slices are appended to it, one a line.")],
+    project: Annotated[str | None, PROJECT] = None,
+    window: Annotated[int | None, typer.Option(help="Seconds to look back; default: the setting.")] = None,
+) -> None:
+    """Save the series of every service as they are now, for `backtest`."""
+    from commands.record import record as command
+
+    count, unseen = run("starter.py", command(file, window, project))
+    for sentence in unseen:
+        typer.echo(sentence, err=True)
+    typer.echo(f"{count} slices appended to {file}.")
+
+
+@app.command()
+def backtest(
+    file: Annotated[Path, typer.Argument(help="Recorded slices, one a line.")],
+    settings: Annotated[Path | None, typer.Option(help="A file with a table [assessment].")] = None,
+    project: Annotated[str | None, typer.Option(help="A project of that file.")] = None,
+    explain: Annotated[bool, typer.Option(help="Add every finding, with its numbers.")] = False,
+) -> None:
+    """Assess recorded slices in both passes of a scan; prints one prediction a line."""
+    import sys
+
+    from commands.backtest import backtest as command
+
+    run("starter.py", command(file, settings, project, sys.stdout, explain=explain))
+
+
+@app.command()
 def approve(
     repair: Annotated[str, typer.Argument(help="The repair's workflow ID, from the report or the Web UI.")],
 ) -> None:

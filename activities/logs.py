@@ -31,7 +31,7 @@ class EvidenceActivities:
         found = tuple(
             (
                 "finding",
-                finding.rule,
+                finding.kind.value,
                 f"{finding.kind.value} ({finding.severity.value}) since {finding.onset.isoformat()}: "
                 f"{finding.sentence}",
             )

@@ -1,9 +1,11 @@
 """Architecture and measurements over Railway's API, condensed to findings where they are read."""
 
+from collections.abc import Iterable, Mapping
+
 from temporalio import activity
 
 from activities.errors import translated
-from railmend.assessment import assess, suspect
+from railmend.assessment import AssessmentRules, assess, suspect
 from railmend.contracts.scan import (
     Assessment,
     Finding,
@@ -17,6 +19,7 @@ from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
 from railmend.railway.survey import Survey
 
+DEFAULTS = AssessmentRules()
 # More suspects than these would not fit a payload, and no team could read them.
 MAX_SUSPECTS = 60
 # Sentences about what could not be seen; the rest is counted.
@@ -24,8 +27,10 @@ MAX_UNSEEN = 40
 
 
 class RailwayActivities:
-    def __init__(self, railway: RailwayPool) -> None:
+    def __init__(self, railway: RailwayPool, rules: Mapping[str, AssessmentRules] | None = None) -> None:
+        """`rules`: thresholds and what to ignore, by environment id; the defaults where there are none."""
         self._railway = railway
+        self._rules = rules or {}
 
     @activity.defn
     async def screen(self, request: ScreenRequest) -> Screening:
@@ -37,14 +42,18 @@ class RailwayActivities:
         if survey.ephemeral and not scan.pull_request_environment:
             return _left_alone(survey)
         slices = {one.service_id: one for one in survey.slices}
+        rules = self._rules.get(scan.environment_id, DEFAULTS)
         findings: tuple[Finding, ...] = ()
         if survey.fine:
-            findings = _assess(survey.services, slices, scan.environment_id)
+            history = {one.service_id: one for one in survey.history}
+            findings = _assess(survey.services, slices, history, scan.environment_id, rules)
             found = {finding.service_id for finding in findings}
             suspects = [service for service in survey.services if service.service_id in found]
         else:
             suspects = [
-                service for service in survey.services if suspect(slices[service.service_id], service)
+                service
+                for service in survey.services
+                if suspect(slices[service.service_id], service, rules.of(service))
             ]
         troubled = {service.service_id for service in suspects}
         unseen = list(survey.unseen)
@@ -73,7 +82,9 @@ class RailwayActivities:
                 request.environment_id, request.services, request.window
             )
         slices = {one.slice.service_id: one.slice for one in close}
-        findings = _assess(request.services, slices, request.environment_id)
+        history = {one.history.service_id: one.history for one in close}
+        rules = self._rules.get(request.environment_id, DEFAULTS)
+        findings = _assess(request.services, slices, history, request.environment_id, rules)
         return Assessment(
             findings=findings, explained=explain(request.services, findings), unseen=_bounded(unseen)
         )
@@ -100,10 +111,20 @@ def _left_alone(survey: Survey) -> Screening:
 
 
 def _assess(
-    services: tuple[Service, ...] | list[Service], slices: dict[str, Slice], environment_id: str
+    services: Iterable[Service],
+    slices: Mapping[str, Slice],
+    history: Mapping[str, Slice],
+    environment_id: str,
+    rules: AssessmentRules,
 ) -> tuple[Finding, ...]:
     return tuple(
         finding
         for service in services
-        for finding in assess(slices[service.service_id], service, environment_id=environment_id)
+        for finding in assess(
+            slices[service.service_id],
+            service,
+            environment_id=environment_id,
+            history=history.get(service.service_id),
+            settings=rules,
+        )
     )

@@ -62,7 +62,8 @@ def machine_queue(state_dir: Path) -> str:
 
 
 def orchestration(client: Client, settings: Settings, railway: RailwayPool, status: StatusReader) -> Worker:
-    reading = RailwayActivities(railway)
+    rules = {one.environment_id: settings.assessment.over(one.assessment) for one in settings.watched()}
+    reading = RailwayActivities(railway, rules)
     evidence = EvidenceActivities(railway)
     providers = ProviderActivities(
         railway=railway,

@@ -20,6 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from railmend.assessment.overrides import AssessmentRules
 from railmend.contracts.ledger import Budget
 from railmend.contracts.policy import Policy
 from railmend.contracts.scan import Autonomy
@@ -65,6 +66,7 @@ class ProjectSettings(BaseModel):
     pull_request_environment: bool = Field(
         False, description="look at it although Railway made it for a pull request"
     )
+    assessment: AssessmentRules = Field(AssessmentRules(), description="laid over the general table")
     services: dict[str, ServiceSettings] = Field(
         default_factory=dict, description="by service name, where a service differs"
     )
@@ -88,6 +90,7 @@ class Settings(BaseSettings):
     railway_environment_id: str | None = None
     railway_limits: Limits = Limits()
     projects: tuple[ProjectSettings, ...] = ()
+    assessment: AssessmentRules = AssessmentRules()
     github_api_url: str = "https://api.github.com"
     github_token: SecretStr | None = None
     model: str | None = None

@@ -1,7 +1,8 @@
 """Slices in, findings out. Pure."""
 
+from railmend.assessment.overrides import AssessmentRules, Ignore
 from railmend.assessment.rules import assess
 from railmend.assessment.screening import suspect
 from railmend.assessment.settings import AssessmentSettings
 
-__all__ = ["AssessmentSettings", "assess", "suspect"]
+__all__ = ["AssessmentRules", "AssessmentSettings", "Ignore", "assess", "suspect"]

@@ -10,9 +10,9 @@ Series = list[float | None]
 class Slice(BaseModel):
     """One service's series over a window, one value per step; None: no sample in that step.
 
-    CPU in vCPU, memory in GB, `http` requests per step by class ("2xx" to "5xx"), `latency` in
-    milliseconds by percentile ("p50" to "p99"); `window_latency` the percentiles of the whole window, where
-    they were asked instead. Empty `http`: no HTTP traffic is measured.
+    CPU in vCPU, memory and disk (all volumes together) in GB, `http` requests per step by class
+    ("2xx" to "5xx"), `latency` in milliseconds by percentile ("p50" to "p99"). Empty `http`: no HTTP traffic
+    is measured.
     """
 
     service_id: str
@@ -22,9 +22,10 @@ class Slice(BaseModel):
     cpu_limit: Series = []
     memory_gb: Series = []
     memory_limit_gb: Series = []
+    disk_gb: Series = []
+    disk_limit_gb: Series = []
     http: dict[str, Series] = {}
     latency: dict[str, Series] = {}
-    window_latency: dict[str, float] = {}
 
 
 class LogLine(BaseModel):

@@ -142,12 +142,8 @@ def _add(one: float | None, other: float | None) -> float | None:
     return None if one is None and other is None else (one or 0.0) + (other or 0.0)
 
 
-def fill_durations(one: Slice, answer: dict[str, Any], window: Window, *, stepped: bool) -> None:
-    """Without a step there is one sample: the percentiles of the whole window."""
+def fill_durations(one: Slice, answer: dict[str, Any], window: Window) -> None:
     samples = answer["samples"]
-    if not stepped:
-        one.window_latency = {name: samples[0][name] for name in PERCENTILES} if samples else {}
-        return
     one.latency = {name: series(window, ((s["ts"], s[name]) for s in samples)) for name in PERCENTILES}
 
 

@@ -22,10 +22,9 @@ STATUS_SERIES, LATENCY_SERIES, RESOURCE_SERIES = 5, 4, 4
 
 @dataclass(frozen=True)
 class Reading:
-    """Series over one window. `stepped`: percentiles per step, else one value for the whole window."""
+    """Series over one window, with or without percentiles."""
 
     window: Window
-    stepped: bool = True
     latency: bool = True
 
     @property
@@ -57,7 +56,7 @@ def past_of(window: Window) -> Window:
 
 def screening(window: Window) -> tuple[Reading, ...]:
     """The cheap look at everything."""
-    return (Reading(coarse(window), stepped=False),)
+    return (Reading(coarse(window)),)
 
 
 def deciding(window: Window) -> tuple[Reading, ...]:
@@ -116,8 +115,8 @@ def _http(environment_id: str, service_id: str, name: str, reading: Reading) -> 
     counts = Ask("statuses", {**base, "step": step}, label, reading.points * STATUS_SERIES)
     yield (reading, service_id, "statuses"), counts
     if reading.latency:
-        values = LATENCY_SERIES * (reading.points if reading.stepped else 1)
-        asked = {**base, "step": step if reading.stepped else None}
+        values = LATENCY_SERIES * reading.points
+        asked = {**base, "step": step}
         yield (reading, service_id, "durations"), Ask("durations", asked, f"Latency of {name}", values)
 
 
@@ -139,5 +138,5 @@ def slices(services: Sequence[Service], answers: Answers, asks: Asks, reading: R
         elif service_id in found and document == "statuses":
             parse.fill_statuses(found[service_id], answer, window)
         elif service_id in found:  # else it is gone since the last survey
-            parse.fill_durations(found[service_id], answer, window, stepped=reading.stepped)
+            parse.fill_durations(found[service_id], answer, window)
     return list(found.values())

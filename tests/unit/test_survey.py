@@ -83,7 +83,7 @@ async def test_a_small_project_is_read_finely_at_once_and_a_large_one_coarsely()
     assert large.history == []
     one = large.slices[0]
     assert len(one.memory_gb) == len(one.http["2xx"]) == 30
-    assert one.window_latency["p95"] == 90
+    assert one.latency["p95"] == [90] * 30
     assert sum(filter(None, one.http["2xx"])) == pytest.approx(180 * 120)
 
 
@@ -128,9 +128,9 @@ async def test_one_bad_field_costs_one_value(message: str, named: bool, field: s
     world.misbehave(FieldFault(field=field, message=message, service_id="service-0007", named=named))
     survey = await world.survey()
     bad = survey.slices[7]
-    assert (bad.http, bad.window_latency) != ({}, {})
-    assert {} in (bad.http, bad.window_latency)
-    assert [one.http != {} and one.window_latency != {} for one in survey.slices[:25]].count(False) == 1
+    assert (bad.http, bad.latency) != ({}, {})
+    assert {} in (bad.http, bad.latency)
+    assert [one.http != {} and one.latency != {} for one in survey.slices[:25]].count(False) == 1
     assert len(survey.unseen) == 1
     assert "service-0007" in survey.unseen[0]
     assert message in survey.unseen[0]

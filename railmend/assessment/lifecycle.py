@@ -1,0 +1,120 @@
+"""Rules on deployments, restarts and volumes."""
+
+import numpy as np
+
+from railmend.assessment.lives import deaths, falls, kills, reborn_low
+from railmend.assessment.look import Look, margin
+from railmend.assessment.statistics import blocks, finite, median, numbers, trend, wilson
+from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
+
+FAILED = frozenset({"FAILED", "CRASHED"})
+
+
+def deployment_failed(look: Look) -> Finding | None:
+    """The newest deployment failed while an older one serves, or crashed for good."""
+    status = look.service.latest_status
+    if status not in FAILED:
+        return None
+    serving = look.service.active_deployment_id
+    kind = FindingKind.CRASH_LOOP if status == "CRASHED" else FindingKind.DEPLOYMENT_FAILED
+    severity = Severity.WARNING if serving and status == "FAILED" else Severity.CRITICAL
+    sentence = f"The newest deployment of {look.service.name} is {status}."
+    return look.finding(kind, severity, (1, 1, "deployments"), 0, 0.99, "status", sentence)
+
+
+def crash_loop(look: Look) -> Finding | None:
+    """The process dies again and again: gaps and falls of memory, and failing requests, if any."""
+    s = look.settings
+    if look.service.kind is ServiceKind.CRON or look.service.latest_status == "CRASHED":
+        return None
+    window = min(look.steps(s.loop_minutes), look.points)
+    dead = deaths(look, window)
+    if len(dead) < s.loop_restarts:
+        return None
+    dead = reborn_low(look, dead)
+    if len(dead) < s.loop_restarts or dead[-1] < look.points - look.recent:
+        return None
+    if look.has_http:
+        failed, total = (float(series[dead[0] :].sum()) for series in (look.failed, look.total))
+        if failed < s.error_min_errors or wilson(failed, total)[0] < s.sparse_share:
+            return None
+        felt = f" and {failed / total:.0%} of the requests failed"
+    else:
+        felt = ""
+    minutes = look.minutes(look.points - dead[0])
+    sentence = f"{look.service.name} died {len(dead)} times in the last {minutes:.0f} min{felt}."
+    return look.finding(
+        FindingKind.CRASH_LOOP,
+        Severity.CRITICAL,
+        (len(dead), s.loop_restarts, f"restarts in {s.loop_minutes:.0f} min"),
+        dead[0],
+        margin(len(dead) + 1, s.loop_restarts),
+        "restarts",
+        sentence,
+    )
+
+
+def restart(look: Look) -> Finding | None:
+    """Killed at the memory limit just now, without the rise of a leak before."""
+    if (
+        look.memory_limit is None
+        or not (look.memory >= look.settings.memory_near_limit * look.memory_limit).any()
+    ):
+        return None
+    index = np.flatnonzero(np.isfinite(look.memory))
+    killed = kills(look, falls(look.memory[index], look.settings.collected_fall))
+    if not killed or index[killed[-1].at] < look.points - look.recent:
+        return None
+    last, limit = killed[-1], look.memory_limit
+    start = int(index[last.at])
+    sentence = (
+        f"{look.service.name} was restarted at {look.at(start):%H:%M} with {last.peak:.2f} GB of its "
+        f"{limit:.2f} GB of memory in use."
+    )
+    threshold = look.settings.memory_near_limit
+    return look.finding(
+        FindingKind.RESTART,
+        Severity.WARNING,
+        (last.peak / limit, threshold, "share of limit"),
+        start,
+        last.depth,
+        "killed",
+        sentence,
+    )
+
+
+def disk_filling(look: Look) -> Finding | None:
+    """A volume that is nearly full, or will be within the horizon at its present pace."""
+    s = look.settings
+    used, limits = finite(numbers(look.slice.disk_gb)), _positive(look)
+    fill, hours, rate = look.service.volume_fill, None, 0.0
+    if len(used) and limits is not None:
+        fill = float(used[-1]) / limits
+        y = blocks(used)
+        slope, share = trend(np.arange(len(y), dtype=np.float64), y)
+        rate = slope * len(y) / len(used) * 3600 / look.slice.step_seconds
+        if rate > 0 and share >= s.leak_rising_share:
+            hours = max(limits - float(used[-1]), 0.0) / rate
+    if fill is None:
+        return None
+    soon = hours is not None and hours <= s.disk_horizon_hours and fill >= s.disk_share / 2
+    if fill < s.disk_share and not soon:
+        return None
+    until = f" and full in {hours:.1f} h at {rate:.2f} GB an hour" if hours is not None else ""
+    sentence = f"The volume of {look.service.name} is {fill:.0%} full{until}."
+    critical = fill >= s.disk_critical_share or (hours is not None and hours <= 1)
+    return look.finding(
+        FindingKind.DISK_FILLING,
+        Severity.CRITICAL if critical else Severity.WARNING,
+        (fill, s.disk_share, "share of volume"),
+        0,
+        0.9,
+        "fill" if not soon else "time_to_full",
+        sentence,
+    )
+
+
+def _positive(look: Look) -> float | None:
+    limits = finite(numbers(look.slice.disk_limit_gb))
+    limits = limits[limits > 0]
+    return median(limits) if len(limits) else None

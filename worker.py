@@ -12,6 +12,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dev", action="store_true", help="start or adopt a Temporal server on this machine")
     parser.add_argument("--dev-port", type=int, help="the Temporal server's port with --dev (default: free)")
     parser.add_argument(
+        "--unsafe-agent",
+        action="store_true",
+        help="let the coding agent run without a sandbox where none works (see docs/security.md)",
+    )
+    parser.add_argument(
         "--role",
         action="append",
         choices=[role.value for role in workers.Role],
@@ -23,6 +28,8 @@ def arguments() -> argparse.Namespace:
 
 async def main(options: argparse.Namespace) -> None:
     settings = Settings()
+    if options.unsafe_agent:
+        settings = settings.model_copy(update={"railmend_unsafe_agent": True})
     if options.dev:
         server = await dev_server.start_or_adopt(settings.state_dir(), options.dev_port)
         settings = settings.model_copy(update={"temporal_address": server.address})

@@ -2,128 +2,128 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
-import httpx
 from temporalio import activity
 
 from activities.errors import translated
 from activities.heartbeat import heartbeating
+from activities.workbench import Workbench
+from railmend.coding.attempt import attempt
+from railmend.coding.fence import Place
 from railmend.coding.git import TrustedRepository
-from railmend.coding.guard import review
+from railmend.coding.guard import Plan, never_published, review
+from railmend.coding.guard_settings import GuardSettings
+from railmend.coding.metering import Limits
 from railmend.coding.server import CodingServer
-from railmend.coding.session import Limits, Progress, follow
+from railmend.coding.session import Progress, Task
 from railmend.contracts.repair import (
     Change,
     CodingRequest,
     CodingResult,
     Commit,
     PublishRequest,
+    RepairRequest,
     Workspace,
     WorkspaceRequest,
 )
-from railmend.diagnosis.prompt import repair_prompt
+from railmend.diagnosis.prompt import follow_up_prompt, not_held_prompt, repair_prompt, review_prompt
 from railmend.evidence.packet import render
-from railmend.publishing.github import GitHubClient
-from railmend.publishing.text import BOT, commit_message
+from railmend.publishing.text import BOT, commit_message, follow_up_message
 
-# The guard looks at the diff as text up to this size; larger changes are refused by their line count.
-MAX_DIFF = 400_000
 MAX_RULES = 16_000
+MAX_FILES = 200
 
-
-# A server for a state directory and a work tree.
-ServerFor = Callable[[Path, Path], CodingServer]
+# A server for the folders of one repair.
+ServerFor = Callable[[Place], CodingServer]
 
 
 class CodingActivities:
-    """`state_dir` holds one folder per repair; `task_queue` is this machine's own."""
+    """`task_queue` is this machine's own."""
 
     def __init__(
         self,
+        bench: Workbench,
         *,
-        github: GitHubClient,
-        github_token: str,
-        state_dir: Path,
         task_queue: str,
         server_for: ServerFor,
         limits: Limits,
+        guard: GuardSettings,
     ) -> None:
-        self._github = github
-        self._token = github_token
-        self._state_dir = state_dir
+        self._bench = bench
         self._task_queue = task_queue
         self._server_for = server_for
         self._limits = limits
+        self._guard = guard
 
     @activity.defn
     async def prepare_workspace(self, request: WorkspaceRequest) -> Workspace:
+        """Clone, and hand the work tree over to the agent's user. `FenceError`: there is no fence."""
+        place = self._bench.place(request.key)
         with translated():
             async with heartbeating():
                 repository = await self._repository(request.key, request.repository)
                 branch = request.base_branch or await asyncio.to_thread(
-                    self._github.default_branch, request.repository
+                    self._bench.github.default_branch, request.repository
                 )
                 base = await asyncio.to_thread(repository.prepare, branch, request.commit)
+                place.make()
+                await asyncio.to_thread(self._bench.fence.admit, place)
         return Workspace(
             key=request.key,
             repository=request.repository,
             task_queue=self._task_queue,
-            work_tree=str(self._folder(request.key) / "tree"),
+            work_tree=str(place.tree),
             base=base,
         )
 
     @activity.defn
     async def run_session(self, request: CodingRequest) -> CodingResult:
         """Idempotent: a new attempt adopts the server and the session that an earlier one left."""
-        workspace = request.workspace
-        tree = Path(workspace.work_tree)
-        server = self._server_for(self._folder(workspace.key) / "opencode", tree)
+        key = request.workspace.key
+        place = self._bench.place(key)
         with translated():
             async with heartbeating() as beat:
 
                 def report(progress: Progress) -> None:
                     beat.state = progress.model_dump()
 
-                await server.start_or_adopt()
-                try:
-                    async with httpx.AsyncClient(
-                        base_url=server.base_url, auth=("opencode", server.password), timeout=30
-                    ) as client:
-                        result = await follow(
-                            client,
-                            str(tree),
-                            workspace.key,
-                            f"Railmend repair {workspace.key}",
-                            self._prompt(request, tree),
-                            self._limits,
-                            report,
-                        )
-                finally:
-                    # A stopped server loses nothing: its state is on disk, the next attempt continues.
-                    await server.stop()
-        return result
+                task = Task(
+                    work_tree=str(place.tree),
+                    key=key,
+                    title=f"Railmend repair {key}",
+                    prompt=await self._prompt(request),
+                    turn=request.turn,
+                    opening=await self._opening(request) if request.turn else "",
+                )
+                server, bench = self._server_for(place), self._bench
+                return await attempt(server, bench.fence, place, task, self._limits, bench.quota, report)
 
     @activity.defn
     async def review_change(self, request: CodingRequest) -> Change:
         workspace = request.workspace
         with translated():
             repository = await self._repository(workspace.key, workspace.repository)
-            files = await asyncio.to_thread(repository.changes, workspace.base)
-            diff = await asyncio.to_thread(repository.diff, workspace.base, MAX_DIFF)
-            modes = await asyncio.to_thread(repository.modes, workspace.base)
-        refused = review(files, diff, root_directories=request.repair.root_directories, modes=modes)
-        return Change(files=tuple(files), refused=refused)
+            tree = await asyncio.to_thread(repository.snapshot, workspace.base)
+            files = await asyncio.to_thread(repository.touched, tree, workspace.base)
+            refused = await asyncio.to_thread(review, files, plan_of(request.repair), self._guard)
+            drafts = self._guard.second_refusal == "draft"
+            draft_allowed = drafts and not await asyncio.to_thread(never_published, files)
+        return Change(
+            files=tuple(file.change() for file in files[:MAX_FILES]),
+            refused=refused[:MAX_FILES],
+            tree=tree,
+            draft_allowed=draft_allowed,
+        )
 
     @activity.defn
     async def commit_and_push(self, request: PublishRequest) -> Commit:
-        """Fixed author and date: a repeated try makes the same commit, so the push is a no-op."""
+        """The tree that was reviewed, with a fixed author and date: a repeated try makes the same commit."""
         workspace, repair = request.workspace, request.repair
         with translated():
             repository = await self._repository(workspace.key, workspace.repository)
-            message = commit_message(repair)
+            message = follow_up_message(request) if request.notes else commit_message(repair)
             sha = await asyncio.to_thread(
-                repository.commit, workspace.base, message, BOT, repair.requested_at
+                repository.commit, request.change.tree, workspace.base, message, BOT, repair.requested_at
             )
             if sha is None:
                 sha = workspace.base
@@ -138,16 +138,36 @@ class CodingActivities:
             repository = await self._repository(workspace.key, workspace.repository)
             await asyncio.to_thread(repository.remove)
 
-    def _folder(self, key: str) -> Path:
-        return self._state_dir / key
+    @activity.defn
+    async def rest_workspace(self, workspace: Workspace) -> None:
+        """While people review, only the session is kept; a follow-up prepares the rest again."""
+        with translated():
+            await asyncio.to_thread(self._bench.rest, workspace.key)
 
     async def _repository(self, key: str, full_name: str) -> TrustedRepository:
-        url = await asyncio.to_thread(self._github.clone_url, full_name)
-        return TrustedRepository(self._folder(key), url, self._token)
+        return await asyncio.to_thread(self._bench.repository, key, full_name)
 
-    @staticmethod
-    def _prompt(request: CodingRequest, tree: Path) -> str:
-        rules = tree / "AGENTS.md"
-        text = rules.read_text(errors="replace")[:MAX_RULES] if rules.is_file() else None
-        packets = [render(incident.packet) for incident in request.repair.incidents]
-        return repair_prompt(request.repair, packets, text, str(tree))
+    async def _prompt(self, request: CodingRequest) -> str:
+        if request.notes:
+            return review_prompt(request.notes)
+        if request.judgements:
+            return not_held_prompt(request.judgements)
+        return follow_up_prompt(request.complaints) if request.turn else await self._opening(request)
+
+    async def _opening(self, request: CodingRequest) -> str:
+        """The repository's rules come from the base commit, not from a tree that others write to."""
+        workspace, repair = request.workspace, request.repair
+        repository = await self._repository(workspace.key, workspace.repository)
+        rules = await asyncio.to_thread(repository.text, workspace.base, "AGENTS.md")
+        packets = [render(incident.packet) for incident in repair.incidents]
+        return repair_prompt(repair, packets, rules[:MAX_RULES] if rules else None, workspace.work_tree)
+
+
+def plan_of(repair: RepairRequest) -> Plan:
+    """What the guard must know of what was asked for."""
+    diagnoses = [incident.diagnosis for incident in repair.incidents]
+    return Plan(
+        text="\n".join(line for diagnosis in diagnoses for line in (diagnosis.summary, *diagnosis.plan)),
+        files=tuple(file for diagnosis in diagnoses for file in diagnosis.suspected_files),
+        root_directories=repair.root_directories,
+    )

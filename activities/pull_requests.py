@@ -10,8 +10,6 @@ from railmend.contracts.scan import Autonomy
 from railmend.publishing.github import GitHubClient
 from railmend.publishing.text import body, title
 
-LABEL = "railmend"
-
 
 class PullRequestActivities:
     def __init__(self, github: GitHubClient) -> None:
@@ -31,6 +29,7 @@ class PullRequestActivities:
                 or await asyncio.to_thread(self._github.default_branch, repair.repository),
                 title=title(repair),
                 body=body(publish),
-                draft=repair.autonomy is Autonomy.DRAFT,
-                labels=(LABEL,),
+                draft=repair.autonomy is Autonomy.DRAFT or bool(publish.doubts),
+                labels=repair.policy.follow_up.labels,
+                reviewers=repair.policy.follow_up.reviewers,
             )

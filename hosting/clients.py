@@ -1,8 +1,10 @@
 """The clients of the outside systems, built once per process from the settings."""
 
 import asyncio
+import importlib.util
+import json
+import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -10,8 +12,16 @@ from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from railmend.coding.server import CodingServer, ModelEndpoint, OpenCodeServer, RunningServer
-from railmend.coding.session import Limits
+from activities.coding import ServerFor
+from activities.workbench import Egress
+from hosting.egress import REGISTRIES, egress
+from hosting.gateway import ModelGateway
+from hosting.sandbox import Refusing, choose
+from hosting.sandbox_parts import Toolbox
+from railmend.coding.fence import Fence
+from railmend.coding.metering import Limits, ModelEndpoint
+from railmend.coding.quota import Quota
+from railmend.coding.server import OpenCodeServer, RunningServer
 from railmend.diagnosis.model import ModelSettings
 from railmend.publishing.github import GitHubClient
 from railmend.railway.pool import RailwayPool, Watched
@@ -125,17 +135,40 @@ def coding_model(settings: Settings) -> ModelEndpoint:
             f"The coding agent needs an OpenAI-compatible address for MODEL={settings.model}: "
             "set MODEL_BASE_URL."
         )
+    input_cost, output_cost = prices(settings)
     return ModelEndpoint(
+        input_cost=input_cost,
+        output_cost=output_cost,
         base_url=base_url,
         model_id=(settings.model or "").partition("/")[2] or (settings.model or ""),
         api_key=_secret(settings, "model_api_key"),
     )
 
 
+def prices(settings: Settings) -> tuple[float, float]:
+    """USD per million tokens in and out: as set, else from litellm's table, else 0 (then tokens bound it).
+
+    The table is read without importing litellm, which takes seconds.
+    """
+    known: dict[str, float] = {}
+    found = importlib.util.find_spec("litellm")
+    for folder in (found.submodule_search_locations or []) if found else []:
+        table = Path(folder) / "model_prices_and_context_window_backup.json"
+        if table.is_file():
+            rows = json.loads(table.read_text())
+            name = settings.model or ""
+            known = rows.get(name) or rows.get(name.partition("/")[2]) or {}
+    per_token = (known.get("input_cost_per_token") or 0.0, known.get("output_cost_per_token") or 0.0)
+    asked = (settings.model_input_usd, settings.model_output_usd)
+    both = [cost * 1_000_000 if own is None else own for own, cost in zip(asked, per_token, strict=True)]
+    return both[0], both[1]
+
+
 def limits(settings: Settings) -> Limits:
     return Limits(
         seconds=settings.railmend_session_seconds,
         model_calls=settings.railmend_session_calls,
+        tokens=settings.railmend_session_tokens,
         cost_usd=settings.railmend_session_usd,
     )
 
@@ -159,15 +192,44 @@ def opencode_binary(settings: Settings) -> Path:
     raise ConfigurationError("OpenCode is not installed: run `make setup`, or set OPENCODE_BIN.")
 
 
-def coding_servers(settings: Settings) -> Callable[[Path, Path], CodingServer]:
+def toolbox(settings: Settings) -> Toolbox:
+    """What the sandbox shows besides the system: OpenCode, ripgrep, the toolchains of RAILMEND_TOOLCHAINS."""
+    ripgrep = shutil.which("rg", path=str(Path(sys.executable).absolute().parent)) or shutil.which("rg")
+    programs = {"rg": Path(ripgrep)} if ripgrep else {}
+    if not settings.opencode_url:
+        programs["opencode"] = opencode_binary(settings)
+    return Toolbox(programs=programs, folders=settings.toolchains())
+
+
+def fence(settings: Settings) -> Fence:
+    """RAILMEND_SANDBOX, if it works here. Else repairs are refused, or run without any fence. Blocking."""
+    chosen = choose(
+        settings.railmend_sandbox,
+        toolbox(settings),
+        settings.state_dir() / "repairs",
+        unsafe=settings.railmend_unsafe_agent,
+    )
+    if isinstance(chosen, Refusing):
+        log.error("repairs are refused", reason=str(chosen.error))
+    elif chosen.name == "none":
+        log.warning("the coding agent runs without a sandbox", because="RAILMEND_UNSAFE_AGENT is set")
+    return chosen
+
+
+def quota(settings: Settings) -> Quota:
+    return Quota(disk_mib=settings.railmend_disk_mib, memory_mib=settings.railmend_memory_mib)
+
+
+def way_out(settings: Settings) -> Egress:
+    """To the package registries, for prepare steps."""
+    hosts = settings.prepare_hosts() or REGISTRIES
+    return lambda place: egress(place, hosts)
+
+
+def coding_servers(settings: Settings, around: Fence) -> ServerFor:
     """One server per repair, or with OPENCODE_URL the one that already runs."""
     url = settings.opencode_url
     if url:
-        return lambda _state, _tree: RunningServer(url, settings.opencode_password)
-    binary, tools, endpoint = opencode_binary(settings), tools_path(), coding_model(settings)
-    return lambda state, tree: OpenCodeServer(state, tree, binary, tools, endpoint)
-
-
-def tools_path() -> str:
-    """Where the agent finds ripgrep: the environment's own bin, as an absolute path."""
-    return str(Path(sys.executable).absolute().parent)
+        return lambda _place: RunningServer(url, settings.opencode_password)
+    endpoint, bounds = coding_model(settings), limits(settings)
+    return lambda place: OpenCodeServer(place, around, ModelGateway(endpoint, bounds), endpoint)

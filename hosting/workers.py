@@ -14,6 +14,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.checks import CheckActivities
 from activities.coding import CodingActivities
 from activities.ledger import LedgerActivities
 from activities.logs import EvidenceActivities
@@ -21,7 +22,9 @@ from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
+from activities.workbench import Workbench
 from hosting import clients
+from hosting.sweep import sweep
 from railmend.coding.server import stop_leftovers
 from railmend.providers.status.reader import StatusReader
 from railmend.railway.pool import RailwayPool
@@ -69,7 +72,6 @@ def orchestration(client: Client, settings: Settings, railway: RailwayPool, stat
         railway=railway,
         network_of=lambda of: of.network,
         github=clients.github(settings),
-        github_token=settings.github_token.get_secret_value() if settings.github_token else "",
         status=status,
     )
     text = TextActivities()
@@ -114,18 +116,27 @@ def planning(client: Client, settings: Settings) -> Worker:
     )
 
 
-def coding(client: Client, settings: Settings) -> list[Worker]:
-    """Two queues: one any coding worker serves, one that only this machine serves."""
-    state_dir = settings.state_dir()
-    queue = machine_queue(state_dir)
-    work = CodingActivities(
+def workbench(settings: Settings) -> Workbench:
+    """Blocking: the sandbox is tried out."""
+    return Workbench(
         github=clients.github(settings),
-        github_token=settings.github_token.get_secret_value() if settings.github_token else "",
-        state_dir=state_dir / "repairs",
-        task_queue=queue,
-        server_for=clients.coding_servers(settings),
-        limits=clients.limits(settings),
+        state_dir=settings.state_dir() / "repairs",
+        fence=clients.fence(settings),
+        quota=clients.quota(settings),
     )
+
+
+def coding(client: Client, settings: Settings, bench: Workbench) -> list[Worker]:
+    """Two queues: one any coding worker serves, one that only this machine serves."""
+    queue = machine_queue(settings.state_dir())
+    work = CodingActivities(
+        bench,
+        task_queue=queue,
+        server_for=clients.coding_servers(settings, bench.fence),
+        limits=clients.limits(settings),
+        guard=settings.railmend_guard,
+    )
+    checks = CheckActivities(bench, settings.railmend_checks, clients.way_out(settings))
     shared = Worker(
         client,
         task_queue=CODING_QUEUE,
@@ -136,7 +147,14 @@ def coding(client: Client, settings: Settings) -> list[Worker]:
     local = Worker(
         client,
         task_queue=queue,
-        activities=[work.run_session, work.review_change, work.commit_and_push, work.remove_workspace],
+        activities=[
+            work.run_session,
+            work.review_change,
+            work.commit_and_push,
+            work.remove_workspace,
+            checks.prepare_checks,
+            checks.run_checks,
+        ],
         max_concurrent_activities=SESSIONS_AT_ONCE,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
@@ -153,6 +171,7 @@ async def run_until_stopped(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    bench: Workbench | None = None
     async with AsyncExitStack() as stack:
         workers = []
         if Role.ORCHESTRATION in roles:
@@ -165,12 +184,15 @@ async def run_until_stopped(
         if Role.PLANNING in roles:
             workers.append(planning(client, settings))
         if Role.CODING in roles:
-            workers += coding(client, settings)
+            bench = await asyncio.to_thread(workbench, settings)
+            await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)
+            await sweep(client, bench)
+            workers += coding(client, settings, bench)
         for worker in workers:
             await stack.enter_async_context(worker)
         log.info("workers ready", queues=[worker.task_queue for worker in workers])
         await stop.wait()
         log.info("stopping")
-    if Role.CODING in roles:
+    if bench is not None:
         # Servers whose session was given up while nobody could stop them.
-        await asyncio.to_thread(stop_leftovers, settings.state_dir() / "repairs")
+        await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)

@@ -21,6 +21,8 @@ from pydantic_settings import (
 )
 
 from railmend.assessment.overrides import AssessmentRules
+from railmend.coding.checks import CheckSettings
+from railmend.coding.guard_settings import GuardSettings
 from railmend.contracts.ledger import Budget
 from railmend.contracts.policy import Policy
 from railmend.contracts.scan import Autonomy
@@ -114,7 +116,18 @@ class Settings(BaseSettings):
     railmend_settle_seconds: int = Field(60, ge=0, le=3600)
     railmend_session_seconds: int = Field(1800, ge=10, le=6 * 3600)
     railmend_session_calls: int = Field(80, ge=1, le=1000)
+    railmend_session_tokens: int = Field(3_000_000, ge=1000)
     railmend_session_usd: float = Field(5.0, ge=0)
+    railmend_sandbox: Literal["bwrap", "user", "none"] = "bwrap"
+    railmend_unsafe_agent: bool = False
+    # Colon-separated, as PATH is: folders the sandbox shows read-only, whose `bin` goes on its PATH.
+    railmend_toolchains: str = ""
+    railmend_disk_mib: int = Field(2048, ge=16)
+    railmend_memory_mib: int = Field(4096, ge=256)
+    railmend_guard: GuardSettings = GuardSettings()
+    railmend_checks: dict[str, CheckSettings] = {}
+    # Comma-separated; empty: the public package registries.
+    railmend_prepare_hosts: str = ""
     railmend_diagnosis_usd: float = Field(0.5, ge=0)
     railmend_approval_days: int = Field(7, ge=1, le=30)
 
@@ -175,6 +188,12 @@ class Settings(BaseSettings):
         if self.model_base_url:
             return self.model_base_url
         return KNOWN_BASE_URLS.get((self.model or "").partition("/")[0])
+
+    def toolchains(self) -> tuple[Path, ...]:
+        return tuple(Path(each).absolute() for each in self.railmend_toolchains.split(":") if each)
+
+    def prepare_hosts(self) -> tuple[str, ...]:
+        return tuple(host.strip() for host in self.railmend_prepare_hosts.split(",") if host.strip())
 
     def state_dir(self) -> Path:
         return self.railmend_state_dir.absolute()

@@ -92,6 +92,16 @@ SESSION = LongCall(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=_retry(6, 1, 30),
 )
+# Installing what checks need, and running them: 4 suites of a few commands, each ended after 10 minutes by
+# default. Bound to the machine like the session, and noticed as quickly when its worker dies.
+CHECKS = LongCall(
+    start_to_close_timeout=timedelta(hours=1),
+    schedule_to_close_timeout=timedelta(hours=3),
+    schedule_to_start_timeout=timedelta(minutes=10),
+    heartbeat_timeout=timedelta(seconds=20),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry_policy=_retry(4, 1, 30),
+)
 # Push and pull request: GitHub's secondary limits may ask for minutes of patience.
 PUBLISH = Call(
     start_to_close_timeout=timedelta(minutes=3),
@@ -131,6 +141,8 @@ SILENCE = timedelta(hours=6)
 SILENCE_UNCHANGED = timedelta(days=7)
 # A repair whose budget is used up asks again at most this often.
 BUDGET_PAUSE = timedelta(minutes=10)
+# A change that is refused, or breaks a check, goes back to the agent this many times.
+FOLLOW_UPS = 1
 # How often a repair starts over when the machine with its workspace is gone.
 WORKSPACE_ROUNDS = 2
 # A run ends and hands its state on before its history grows longer: it must stay below 1,000 events, and one

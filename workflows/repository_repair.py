@@ -2,6 +2,7 @@
 
 import asyncio
 import builtins
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from temporalio import workflow
@@ -14,6 +15,7 @@ from temporalio.exceptions import (
 )
 
 with workflow.unsafe.imports_passed_through():
+    from activities.checks import CheckActivities
     from activities.coding import CodingActivities
     from activities.ledger import LedgerActivities
     from activities.pull_requests import PullRequestActivities
@@ -21,6 +23,8 @@ with workflow.unsafe.imports_passed_through():
     from railmend.contracts.repair import (
         Approval,
         Change,
+        CheckReport,
+        CheckRun,
         CodingRequest,
         CodingResult,
         CodingState,
@@ -29,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
         RepairOutcome,
         RepairRequest,
         RepairResult,
+        Verification,
         Workspace,
         WorkspaceRequest,
     )
@@ -37,12 +42,21 @@ with workflow.unsafe.imports_passed_through():
     from workflows.spending import Purse
 
 CODING_QUEUE = "railmend-coding"
+CheckMethod = Callable[[CheckActivities, CodingRequest], Awaitable[CheckReport]]
+# Of a failing check's output the agent gets this much.
+MAX_COMPLAINT = 1500
 
 
 def _machine_is_gone(error: BaseException) -> bool:
     """Nobody took the task from the workspace's own queue: its machine no longer answers."""
     cause = error.__cause__
     return isinstance(cause, TimeoutError) and cause.type == TimeoutType.SCHEDULE_TO_START
+
+
+def complaint(run: CheckRun) -> str:
+    """What the agent is told of a check that passed without its change."""
+    fence = "`" * 5
+    return f"`{run.name}` passed before and fails now:\n{fence}\n{run.output[-MAX_COMPLAINT:]}\n{fence}"
 
 
 @workflow.defn
@@ -175,37 +189,81 @@ class RepositoryRepair:
         )
 
     async def _work(self, repair: RepairRequest, workspace: Workspace) -> RepairResult:
-        workflow.set_current_details(f"A coding session works on `{repair.repository}`.")
-        coding = await workflow.execute_activity_method(
-            CodingActivities.run_session,
-            CodingRequest(workspace=workspace, repair=repair),
-            task_queue=workspace.task_queue,
-            summary=repair.repository,
-            **policies.SESSION,
-        )
-        if coding.state is not CodingState.DONE:
-            reason = f"The coding session ended early: {coding.reason}"
-            return RepairResult(outcome=RepairOutcome.FAILED, reason=reason, coding=coding)
-        change = await workflow.execute_activity_method(
-            CodingActivities.review_change,
-            CodingRequest(workspace=workspace, repair=repair),
-            task_queue=workspace.task_queue,
-            **policies.WORKSPACE,
-        )
-        if coding.declined or not change.files:
-            return RepairResult(outcome=RepairOutcome.NO_CHANGE, reason=coding.text, coding=coding)
-        if change.refused:
+        request = CodingRequest(workspace=workspace, repair=repair)
+        workflow.set_current_details("Installing what the repository's checks need, and running them.")
+        before = await self._checks(CheckActivities.prepare_checks, request)
+        for turn in range(policies.FOLLOW_UPS + 1):
+            coding = await self._session(request)
+            if coding.state is not CodingState.DONE:
+                reason = f"The coding session ended early: {coding.reason}"
+                return RepairResult(outcome=RepairOutcome.FAILED, reason=reason, coding=coding)
+            change = await workflow.execute_activity_method(
+                CodingActivities.review_change,
+                request,
+                task_queue=workspace.task_queue,
+                **policies.WORKSPACE,
+            )
+            if coding.declined or not change.files:
+                return RepairResult(outcome=RepairOutcome.NO_CHANGE, reason=coding.text, coding=coding)
+            verification = await self._verify(request, before, change)
+            doubts = (*change.refused, *(f"`{run.name}` fails with it." for run in verification.regressions))
+            if not doubts:
+                break
+            complaints = (*change.refused, *map(complaint, verification.regressions))
+            request = request.model_copy(update={"turn": turn + 1, "complaints": complaints})
+        if change.refused and not change.draft_allowed:
             reason = "The guard refused the change: " + " ".join(change.refused)
             return RepairResult(outcome=RepairOutcome.REFUSED, reason=reason, coding=coding)
-        return await self._publish(repair, workspace, coding, change)
+        return await self._publish(
+            PublishRequest(
+                workspace=workspace,
+                repair=repair,
+                coding=coding,
+                change=change,
+                verification=verification,
+                doubts=doubts,
+            )
+        )
 
-    async def _publish(
-        self, repair: RepairRequest, workspace: Workspace, coding: CodingResult, change: Change
-    ) -> RepairResult:
+    async def _session(self, request: CodingRequest) -> CodingResult:
+        name = request.repair.repository
+        again = " again: " + " ".join(request.complaints)[:300] if request.turn else ""
+        workflow.set_current_details(f"A coding session works on `{name}`{again}.")
+        return await workflow.execute_activity_method(
+            CodingActivities.run_session,
+            request,
+            task_queue=request.workspace.task_queue,
+            summary=name,
+            **policies.SESSION,
+        )
+
+    async def _verify(self, request: CodingRequest, before: CheckReport, change: Change) -> Verification:
+        """A change that the guard refused is not run, and without a before there is no after."""
+        if change.refused or not before.runs:
+            why = before.unverified or "The guard refused the change, so it was not run."
+            return Verification(before=before, after=CheckReport(unverified=why))
+        workflow.set_current_details("Running the repository's checks with the change.")
+        return Verification(before=before, after=await self._checks(CheckActivities.run_checks, request))
+
+    async def _checks(self, method: CheckMethod, request: CodingRequest) -> CheckReport:
+        """Checks that cannot be run are no reason to give the repair up: the pull request says so."""
+        try:
+            return await workflow.execute_activity_method(
+                method, request, task_queue=request.workspace.task_queue, **policies.CHECKS
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error) or _machine_is_gone(error):
+                raise
+            reason = getattr(error.__cause__, "message", None) or str(error.__cause__ or error)
+            return CheckReport(unverified=f"The checks could not be run: {reason[:500]}")
+
+    async def _publish(self, publish: PublishRequest) -> RepairResult:
         workflow.set_current_details("Publishing the change.")
-        publish = PublishRequest(workspace=workspace, repair=repair, coding=coding, change=change)
         commit = await workflow.execute_activity_method(
-            CodingActivities.commit_and_push, publish, task_queue=workspace.task_queue, **policies.PUBLISH
+            CodingActivities.commit_and_push,
+            publish,
+            task_queue=publish.workspace.task_queue,
+            **policies.PUBLISH,
         )
         pull_request = await workflow.execute_activity_method(
             PullRequestActivities.open_pull_request,
@@ -214,7 +272,10 @@ class RepositoryRepair:
         )
         workflow.set_current_details(f"Pull request: {pull_request.url}")
         return RepairResult(
-            outcome=RepairOutcome.PULL_REQUEST, reason=coding.text, pull_request=pull_request, coding=coding
+            outcome=RepairOutcome.PULL_REQUEST,
+            reason=publish.coding.text,
+            pull_request=pull_request,
+            coding=publish.coding,
         )
 
     async def _remove(self, workspace: Workspace) -> None:

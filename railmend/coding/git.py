@@ -6,6 +6,7 @@ and the agent's `--work-tree`, and the token is given by environment to clone, f
 
 import base64
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -13,11 +14,19 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from railmend.contracts.repair import FileChange
+from railmend.coding.quota import remove_tree
+from railmend.coding.touched import Touched
 
 # They are code or instructions to the OpenCode server: hidden from it, and put back in the commit.
 HIDDEN = (".opencode", "opencode.json", "opencode.jsonc", ".claude", ".agents")
+# What installing and testing leaves behind, for repositories whose .gitignore forgets it.
+LEFTOVERS = ("node_modules/", "__pycache__/", "*.pyc", ".venv/", ".pytest_cache/", ".mypy_cache/", "target/")
 TIMEOUT_SECONDS = 300
+# Texts are read for the guard up to these; larger changes are refused by their size alone.
+MAX_TEXT_BYTES = 1_000_000
+MAX_TEXTS = 100
+SUBMODULE = "160000"
+HUNK = re.compile(r"\+(\d+)")
 PASSING = ("could not resolve", "timed out", "connection", "returned error: 5", "cannot lock ref", "hung up")
 
 
@@ -59,23 +68,61 @@ class TrustedRepository:
         self._git("read-tree", base, index=index)
         self._git(f"--work-tree={self.tree}", "checkout-index", "--all", "--force", index=index)
         for name in HIDDEN:
-            _remove(self.tree / name)
+            remove(self.tree / name)
         self._give_the_agent_a_git()
         done.write_text(base)
         return base
 
     def _give_the_agent_a_git(self) -> None:
         """A history of its own, without remotes: the agent may look at its diff, nothing more."""
-        for arguments in (("init", "--quiet", "-b", "work"), ("add", "-A"), ("commit", "-qm", "Start")):
+        for arguments in (
+            ("init", "--quiet", "-b", "work"),
+            ("add", "-A"),
+            ("commit", "-qm", "Start", "--allow-empty"),
+        ):
             self._git(
                 *("-C", str(self.tree), "-c", "user.name=agent", "-c", "user.email=agent@localhost"),
                 *arguments,
                 trusted=False,
             )
 
-    def commit(self, base: str, message: str, author: tuple[str, str], when: datetime) -> str | None:
-        """Commit the work tree on `base`; None when nothing changed. The same input makes the same commit."""
-        tree = self._write_tree(base)
+    def snapshot(self, base: str) -> str:
+        """The work tree as a git tree; submodules, and what is hidden from the agent, are those of `base`."""
+        index = self._index()
+        self._git("read-tree", base, index=index)
+        kept = self._kept(base)
+        # Out of the index first: git would run `git status` in a submodule's folder, with the configuration
+        # that the agent may have put there.
+        for path in {path for _, _, path in kept} | set(HIDDEN):
+            self._forget(path, index)
+        self._git(f"--work-tree={self.tree}", "add", "-A", ".", index=index, cwd=self.tree)
+        for name in HIDDEN:
+            self._forget(name, index)
+        for mode, sha, path in kept:
+            self._forget(path, index)
+            self._git("update-index", "--add", "--cacheinfo", f"{mode},{sha},{path}", index=index)
+        return self._git("write-tree", index=index).strip()
+
+    def restore(self, tree: str, base: str) -> None:
+        """Lay `tree` back over what a check or an installation left in the work tree."""
+        now = self.snapshot(base)
+        if now == tree:
+            return
+        rows = self._raw_rows(tree, now)
+        for path, status, _, _ in rows:
+            if status == "added":
+                remove(self.tree / path)
+        index = self._index()
+        self._git("read-tree", tree, index=index)
+        for path, status, _, _ in rows:
+            if status != "added":
+                command = (f"--work-tree={self.tree}", "checkout-index", "--force", "--", path)
+                self._git(*command, index=index, cwd=self.tree)
+
+    def commit(
+        self, tree: str, base: str, message: str, author: tuple[str, str], when: datetime
+    ) -> str | None:
+        """Commit `tree` on `base`; None when nothing changed. The same input makes the same commit."""
         if tree == self._git("rev-parse", f"{base}^{{tree}}").strip():
             return None
         name, mail = author
@@ -87,32 +134,81 @@ class TrustedRepository:
         }
         return self._git("commit-tree", tree, "-p", base, "-m", message, extra=who).strip()
 
-    def changes(self, base: str) -> list[FileChange]:
-        tree = self._write_tree(base)
-        names = {"A": "added", "M": "modified", "D": "deleted", "T": "modified"}
-        status = self._git("diff", "--no-renames", "--name-status", "-z", base, tree).split("\0")
-        kinds = dict(zip(status[1::2], status[0::2], strict=False))
+    def touched(self, tree: str, base: str) -> list[Touched]:
+        """Every file in which `tree` differs from `base`; a rename is a deletion and an addition."""
+        rows = self._raw_rows(base, tree)
+        counts = self._counts(base, tree)
+        lines = self._lines(base, tree) if len(rows) <= MAX_TEXTS else {}
         found = []
-        for row in filter(None, self._git("diff", "--no-renames", "--numstat", "-z", base, tree).split("\0")):
-            added, deleted, path = row.split("\t", 2)
+        for number, (path, status, old, new) in enumerate(rows):
+            added, deleted = counts[path]
+            text = added >= 0 and number < MAX_TEXTS
             found.append(
-                FileChange(
+                Touched(
                     path=path,
-                    status=names.get(kinds.get(path, "M"), "modified"),
-                    additions=int(added) if added != "-" else -1,  # -1: binary
-                    deletions=int(deleted) if deleted != "-" else -1,
+                    status=status,
+                    additions=added,
+                    deletions=deleted,
+                    mode=new,
+                    before=self.text(base, path) if text and old.startswith("100") else None,
+                    after=self.text(tree, path) if text and new.startswith("100") else None,
+                    added=lines[number][0] if text and number in lines else (),
+                    removed=lines[number][1] if text and number in lines else (),
                 )
             )
         return found
 
-    def diff(self, base: str, limit: int) -> str:
-        tree = self._write_tree(base)
-        return self._git("diff", "--no-renames", "--no-ext-diff", "--no-textconv", base, tree)[:limit]
+    def _raw_rows(self, base: str, tree: str) -> list[tuple[str, str, str, str]]:
+        """Path, what happened, old and new mode."""
+        names = {"A": "added", "D": "deleted"}
+        raw = self._git("diff", "--no-renames", "--raw", "-z", base, tree).split("\0")
+        rows = []
+        for meta, path in zip(raw[0::2], raw[1::2], strict=False):
+            old, new, _, _, kind = meta.removeprefix(":").split()
+            rows.append((path, names.get(kind[0], "modified"), old, new))
+        return rows
 
-    def modes(self, base: str) -> dict[str, str]:
-        """The new git mode of each changed path, such as 100644, or 120000 for a symbolic link."""
-        raw = self._git("diff", "--no-renames", "--raw", "-z", base, self._write_tree(base)).split("\0")
-        return {path: meta.split()[1] for meta, path in zip(raw[0::2], raw[1::2], strict=False)}
+    def _counts(self, base: str, tree: str) -> dict[str, tuple[int, int]]:
+        """Added and deleted lines; -1: binary."""
+        counts = {}
+        for row in filter(None, self._git("diff", "--no-renames", "--numstat", "-z", base, tree).split("\0")):
+            added, deleted, path = row.split("\t", 2)
+            counts[path] = (int(added), int(deleted)) if added != "-" else (-1, -1)
+        return counts
+
+    def _lines(self, base: str, tree: str) -> dict[int, tuple[tuple[tuple[int, str], ...], tuple[str, ...]]]:
+        """Added lines with their number, and removed ones, by the position of the file in the diff."""
+        text = self._git(*("diff", "--no-renames", "--no-ext-diff", "--no-textconv", "-U0"), base, tree)
+        found: dict[int, tuple[tuple[tuple[int, str], ...], tuple[str, ...]]] = {}
+        for number, section in enumerate(("\n" + text).split("\ndiff --git ")[1:]):
+            added, removed, at = [], [], 0
+            for line in section.split("\n@@ ")[1:]:
+                header, _, body = line.partition("\n")
+                at = int(HUNK.search(header)[1])  # type: ignore[index]  # git's own format
+                for row in body.split("\n"):
+                    if row.startswith("+"):
+                        added.append((at, row[1:]))
+                        at += 1
+                    elif row.startswith("-"):
+                        removed.append(row[1:])
+            found[number] = (tuple(added), tuple(removed))
+        return found
+
+    def text(self, revision: str, path: str) -> str | None:
+        """A regular file's text; None: not there, no regular file, or larger than `MAX_TEXT_BYTES`."""
+        listed = self._git("ls-tree", "-l", "-z", revision, "--", path).split("\0")[0]
+        meta = listed.partition("\t")[0].split()
+        if len(meta) != 4 or not meta[0].startswith("100") or int(meta[3]) > MAX_TEXT_BYTES:
+            return None
+        return (
+            self._git("cat-file", "blob", meta[2]).encode(errors="surrogateescape").decode(errors="replace")
+        )
+
+    def paths(self, revision: str) -> list[str]:
+        """All files of a commit."""
+        return [
+            path for path in self._git("ls-tree", "-r", "-z", "--name-only", revision).split("\0") if path
+        ]
 
     def remote_head(self, branch: str) -> str | None:
         line = self._git("ls-remote", self._url, f"refs/heads/{branch}", token=True)
@@ -124,26 +220,32 @@ class TrustedRepository:
         self._git("push", "--quiet", lease, self._url, f"{sha}:refs/heads/{branch}", token=True)
 
     def remove(self) -> None:
-        shutil.rmtree(self._root, ignore_errors=True)
+        remove_tree(self._root)
+
+    def _excludes(self) -> Path:
+        file = self._root / "excludes"
+        if not file.exists() and self._root.is_dir():
+            file.write_text("\n".join(LEFTOVERS) + "\n")
+        return file
 
     def _index(self) -> Path:
         index = self._root / "index"
         index.unlink(missing_ok=True)
         return index
 
-    def _write_tree(self, base: str) -> str:
-        index = self._index()
-        self._git("read-tree", base, index=index)
-        self._git(f"--work-tree={self.tree}", "add", "-A", ".", index=index, cwd=self.tree)
-        for name in HIDDEN:
-            self._git("rm", "-rq", "--cached", "--ignore-unmatch", "--", name, index=index, cwd=self.tree)
-            if self._git("ls-tree", base, "--", name).strip():
-                listing = self._git("ls-tree", "-r", "-z", base, "--", name)
-                for row in filter(None, listing.split("\0")):
-                    meta, path = row.split("\t", 1)
-                    mode, _, sha = meta.split()
-                    self._git("update-index", "--add", "--cacheinfo", f"{mode},{sha},{path}", index=index)
-        return self._git("write-tree", index=index).strip()
+    def _forget(self, path: str, index: Path) -> None:
+        """Out of the index alone; forced, or git would look into it first."""
+        self._git(*("rm", "-rqf", "--cached", "--ignore-unmatch", "--", path), index=index, cwd=self.tree)
+
+    def _kept(self, base: str) -> list[tuple[str, str, str]]:
+        """Mode, object and path of the base's submodules and of what is hidden from the agent."""
+        rows = []
+        for row in filter(None, self._git("ls-tree", "-r", "-z", base).split("\0")):
+            meta, path = row.split("\t", 1)
+            mode, _, sha = meta.split()
+            if mode == SUBMODULE or path.split("/")[0] in HIDDEN:
+                rows.append((mode, sha, path))
+        return rows
 
     def _git(
         self,
@@ -184,6 +286,7 @@ class TrustedRepository:
             "core.fsmonitor": "false",
             # Filters named by the tree's .gitattributes are defined nowhere here, so none runs.
             "core.attributesFile": os.devnull,
+            "core.excludesFile": str(self._excludes()),
         }
         if token and self._token:
             parts = urlsplit(self._url)
@@ -202,7 +305,7 @@ class TrustedRepository:
         return environment
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

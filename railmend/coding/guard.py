@@ -1,50 +1,110 @@
-"""What the agent may not have done. Each refusal is a sentence for a person."""
+"""What the agent may not have done. Each refusal is a sentence for a person, and for the agent itself."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
-from railmend.contracts.repair import FileChange
+from pydantic import BaseModel, ConfigDict
 
-MAX_FILES = 20
-MAX_LINES = 800
-FORBIDDEN_NAMES = frozenset({".gitattributes", ".gitmodules", ".gitignore"})
-FORBIDDEN_FOLDERS = (".github/workflows/", ".github/actions/", ".git/", ".husky/")
+from railmend.coding.guard_dependencies import lacks_manifest, new_dependencies
+from railmend.coding.guard_paths import forbidden, is_migration, outside
+from railmend.coding.guard_secrets import secrets_in
+from railmend.coding.guard_settings import GuardSettings
+from railmend.coding.guard_tests import weakened
+from railmend.coding.touched import Touched
+
 FORBIDDEN_MODES = {"120000": "a symbolic link", "160000": "a submodule"}
-SECRET = re.compile(
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}"
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\b[sr]k_live_[A-Za-z0-9]{10,}|\bsk-[A-Za-z0-9_-]{20,}|\bxox[abprs]-[\w-]{10,}"
-)
-TEST_FILE = re.compile(
-    r"(?:^|/)(?:tests?|__tests__|spec)/|(?:^|/)(?:test_[^/]+|[^/]+[._](?:test|spec))\.\w+$"
-)
+# A file is called rewritten from this size on, when so much of it is gone.
+REWRITTEN_LINES, REWRITTEN_SHARE = 40, 0.8
 
 
-def review(
-    files: Sequence[FileChange], diff: str, *, root_directories: Sequence[str], modes: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Empty: the change may be published. `root_directories`: empty means the whole repository."""
-    refused = [sentence for file in files for sentence in _file(file, root_directories, modes)]
-    if len(files) > MAX_FILES:
-        refused.append(f"The change touches {len(files)} files; at most {MAX_FILES} are allowed.")
-    lines = sum(max(file.additions, 0) + max(file.deletions, 0) for file in files)
-    if lines > MAX_LINES:
-        refused.append(f"The change has {lines} lines; at most {MAX_LINES} are allowed.")
-    if any(line.startswith("+") and SECRET.search(line) for line in diff.splitlines()):
-        refused.append("The change adds what looks like a secret.")
+class Plan(BaseModel):
+    """What was asked for: the words of the plan, the files it suspects, the services' directories."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str = ""
+    files: tuple[str, ...] = ()
+    root_directories: tuple[str, ...] = ()
+
+
+def review(files: Sequence[Touched], plan: Plan, settings: GuardSettings) -> tuple[str, ...]:
+    """Empty: the change may be published. In the order of the files, then of the change as a whole."""
+    rules: tuple[Callable[[Touched, Plan, GuardSettings], str | None], ...] = (
+        _mode,
+        _path,
+        _migration,
+        _directory,
+        _binary,
+        _rewritten,
+        _dependencies,
+    )
+    refused = [said for file in files for rule in rules if (said := rule(file, plan, settings))]
+    refused += weakened(files)
+    refused += lacks_manifest([file.path for file in files])
+    refused += _size(files, settings)
+    refused += secrets_in(files)
     return tuple(refused)
 
 
-def _file(file: FileChange, roots: Sequence[str], modes: Mapping[str, str]) -> list[str]:
-    path, refused = file.path, []
-    if PurePosixPath(path).name in FORBIDDEN_NAMES or path.startswith(FORBIDDEN_FOLDERS):
-        refused.append(f"{path} may not be touched.")
-    if kind := FORBIDDEN_MODES.get(modes.get(path, "")):
-        refused.append(f"{path} is {kind}.")
-    if roots and not any(path.startswith(root.strip("/") + "/") for root in roots):
-        refused.append(f"{path} lies outside the service's directory ({', '.join(roots)}).")
-    if file.additions < 0:
-        refused.append(f"{path} is a binary file.")
-    if file.status == "deleted" and TEST_FILE.search(path):
-        refused.append(f"{path} is a test and was deleted.")
+def never_published(files: Sequence[Touched]) -> bool:
+    """Whether a push alone would do harm: a secret would be out, a workflow would run with CI's secrets."""
+    return bool(secrets_in(files)) or any(
+        file.mode in FORBIDDEN_MODES or forbidden(file.path) is not None for file in files
+    )
+
+
+def _mode(file: Touched, _: Plan, __: GuardSettings) -> str | None:
+    kind = FORBIDDEN_MODES.get(file.mode)
+    return f"{file.path} is {kind}." if kind else None
+
+
+def _path(file: Touched, _: Plan, settings: GuardSettings) -> str | None:
+    kind = forbidden(file.path)
+    if kind is None and any(PurePosixPath(file.path).match(p) for p in settings.also_forbidden):
+        kind = "forbidden by setting"
+    return f"{file.path} may not be touched: {kind}." if kind else None
+
+
+def _migration(file: Touched, _: Plan, settings: GuardSettings) -> str | None:
+    if settings.allow_migrations or not is_migration(file.path):
+        return None
+    return f"{file.path} is a database migration; a person must write those (allow_migrations is off)."
+
+
+def _directory(file: Touched, plan: Plan, _: GuardSettings) -> str | None:
+    if file.path in plan.files or not outside(file.path, plan.root_directories):
+        return None
+    return f"{file.path} lies outside the service's directory ({', '.join(plan.root_directories)})."
+
+
+def _binary(file: Touched, _: Plan, __: GuardSettings) -> str | None:
+    return f"{file.path} is a binary file." if file.additions < 0 else None
+
+
+def _rewritten(file: Touched, _: Plan, __: GuardSettings) -> str | None:
+    if file.status != "modified" or file.before is None:
+        return None
+    lines = len(file.before.splitlines())
+    if lines < REWRITTEN_LINES or file.deletions < REWRITTEN_SHARE * lines:
+        return None
+    return f"{file.path} was rewritten: {file.deletions} of its {lines} lines are gone."
+
+
+def _dependencies(file: Touched, plan: Plan, _: GuardSettings) -> str | None:
+    words = plan.text.lower()
+    unasked = [
+        name for name in new_dependencies(file.path, file.before, file.after) if name.lower() not in words
+    ]
+    if not unasked:
+        return None
+    return f"{file.path} adds a dependency that the plan does not name: {', '.join(unasked)}."
+
+
+def _size(files: Sequence[Touched], settings: GuardSettings) -> list[str]:
+    refused = []
+    if len(files) > settings.max_files:
+        refused.append(f"The change touches {len(files)} files; at most {settings.max_files} are allowed.")
+    lines = sum(max(file.additions, 0) + max(file.deletions, 0) for file in files)
+    if lines > settings.max_lines:
+        refused.append(f"The change has {lines} lines; at most {settings.max_lines} are allowed.")
     return refused

@@ -1,42 +1,33 @@
-"""One OpenCode server per repair: private state, its own password, an environment built from nothing."""
+"""One OpenCode server per repair, in the fence: private state, its own password, reached by a Unix socket."""
 
 import asyncio
-import json
 import os
 import secrets
-import signal
-import socket
-import subprocess
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, SecretStr
 
+from railmend.coding import opencode
+from railmend.coding.fence import (
+    GATEWAY_SOCKET,
+    SERVER_SOCKET,
+    Fence,
+    Launch,
+    Place,
+    listening,
+    ports,
+    short_path,
+)
+from railmend.coding.git import HIDDEN, remove
+from railmend.coding.metering import ModelEndpoint, Usage
 from railmend.processes import started
 
-VERSION = "1.18.33"
 READY_SECONDS = 60
-AGENT = "railmend"
-PROVIDER = "railmend"
-AGENT_PROMPT = (
-    "You are a careful software engineer. Change as little as needed, and say honestly what you did."
-)
-# Nothing is left on "ask": nobody is there to answer. This guides the agent; it is no boundary.
-PERMISSIONS: dict[str, Any] = {
-    "*": "deny",
-    "read": {"*": "allow", "*.env": "deny", "*.env.*": "deny", "*.env.example": "allow"},
-    "edit": "allow",
-    "glob": "allow",
-    "grep": "allow",
-    "list": "allow",
-    "todowrite": "allow",
-    "bash": {"*": "allow", "*git push*": "deny"},
-    **dict.fromkeys(
-        ("external_directory", "webfetch", "websearch", "question", "task", "skill", "doom_loop"), "deny"
-    ),
-}
+REQUEST_SECONDS = 30.0
 
 
 class ServerError(Exception):
@@ -45,39 +36,38 @@ class ServerError(Exception):
         self.retryable = retryable
 
 
-class ModelEndpoint(BaseModel):
-    """An OpenAI-compatible address. Costs in USD per million tokens, limits in tokens."""
-
-    model_config = ConfigDict(frozen=True)
-
-    base_url: str
-    model_id: str
-    api_key: SecretStr
-    input_cost: float = 0.0
-    output_cost: float = 0.0
-    context_limit: int = 128_000
-    output_limit: int = 8192
-
-
 class Record(BaseModel):
     """Written when the server is started, so that the next attempt finds it. `started`: clock ticks."""
 
     pid: int
-    port: int
-    password: str
     started: int
+    password: str
+    gateway_key: str
+
+
+class ModelGate(Protocol):
+    """The way to the model, with a budget; see `hosting/gateway.py`."""
+
+    @property
+    def usage(self) -> Usage: ...
+
+    async def open(self, place: Place, key: str) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class CodingServer(Protocol):
     """What a session needs of a server, wherever it runs."""
 
-    @property
-    def base_url(self) -> str: ...
-
-    @property
-    def password(self) -> str: ...
-
     async def start_or_adopt(self) -> None: ...
+
+    def connect(self) -> AbstractAsyncContextManager[httpx.AsyncClient]: ...
+
+    def usage(self) -> Usage | None:
+        """What the repair has used so far; None where only OpenCode's own figures are known."""
+
+    def pid(self) -> int | None:
+        """The process at the root of all that the server runs; None where that is somebody else's."""
 
     async def stop(self) -> None: ...
 
@@ -86,207 +76,185 @@ class RunningServer:
     """A server that somebody else runs, on the same files: OPENCODE_URL. It is never stopped from here."""
 
     def __init__(self, base_url: str, password: SecretStr | None) -> None:
-        self.base_url = base_url.rstrip("/")
-        self.password = password.get_secret_value() if password else ""
+        self._base_url = base_url.rstrip("/")
+        self._password = password.get_secret_value() if password else ""
 
     async def start_or_adopt(self) -> None:
-        if not await _healthy(self.base_url, self.password):
+        if not await _healthy(self):
             raise ServerError(
-                f"No OpenCode server answers at {self.base_url}: start it, or unset OPENCODE_URL."
+                f"No OpenCode server answers at {self._base_url}: start it, or unset OPENCODE_URL."
             )
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[httpx.AsyncClient]:
+        auth = ("opencode", self._password)
+        async with httpx.AsyncClient(base_url=self._base_url, auth=auth, timeout=REQUEST_SECONDS) as client:
+            yield client
+
+    def usage(self) -> Usage | None:
+        return None
+
+    def pid(self) -> int | None:
+        return None
 
     async def stop(self) -> None:
         """Its owner's business."""
 
 
-async def _healthy(base_url: str, password: str) -> bool:
+async def _healthy(server: CodingServer) -> bool:
     """A new connection each time: one made the moment the port opens is never answered."""
     try:
-        async with httpx.AsyncClient(auth=("opencode", password), timeout=1.0) as client:
-            response = await client.get(f"{base_url}/global/health")
+        async with server.connect() as client:
+            response = await client.get("/global/health", timeout=1.0)
     except httpx.HTTPError:
         return False
     return response.status_code == httpx.codes.OK
 
 
-class Launcher(Protocol):
-    """Decides how the server's command is run; a sandbox wraps it here."""
-
-    def command(self, arguments: list[str]) -> list[str]: ...
+def _record(place: Place) -> Path:
+    return place.run / "server.json"
 
 
-class DirectLauncher:
-    """No fence: the command as it is."""
-
-    def command(self, arguments: list[str]) -> list[str]:
-        return arguments
-
-
-def _read(file: Path) -> Record | None:
+def _read(place: Place) -> Record | None:
     try:
-        record = Record.model_validate_json(file.read_text())
+        record = Record.model_validate_json(_record(place).read_text())
     except (FileNotFoundError, ValueError):
         return None
     return record if started(record.pid) == record.started else None
 
 
-def _kill(record: Record) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(record.pid, signal.SIGKILL)
-
-
-def stop_leftovers(state_root: Path) -> None:
-    """Kill every server whose record remains under `state_root`."""
-    for file in state_root.glob("*/opencode/server.json"):
-        if record := _read(file):
-            _kill(record)
+def stop_leftovers(repairs: Path, fence: Fence) -> None:
+    """Kill every server whose record remains in a repair's folder under `repairs`. Blocking."""
+    for file in repairs.glob("*/run/server.json"):
+        place = Place(file.parent.parent)
+        if record := _read(place):
+            fence.end(place, record.pid)
         file.unlink(missing_ok=True)
 
 
 class OpenCodeServer:
+    """`program`: OpenCode's name on the PATH in the fence."""
+
     def __init__(
-        self,
-        state_dir: Path,
-        work_tree: Path,
-        binary: Path,
-        tools_path: str,
-        model: ModelEndpoint,
-        launcher: Launcher | None = None,
+        self, place: Place, fence: Fence, gate: ModelGate, model: ModelEndpoint, program: str = "opencode"
     ) -> None:
-        self._state = state_dir
-        self._tree = work_tree
-        self._binary = binary
-        self._tools_path = tools_path
+        self._place = place
+        self._fence = fence
+        self._gate = gate
         self._model = model
-        self._launcher = launcher or DirectLauncher()
+        self._program = program
         self._record: Record | None = None
-        self._file = state_dir / "server.json"
-
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._known().port}"
-
-    @property
-    def password(self) -> str:
-        return self._known().password
 
     def _known(self) -> Record:
         if self._record is None:
             raise ServerError("The OpenCode server is not started.")
         return self._record
 
+    def usage(self) -> Usage | None:
+        return self._gate.usage
+
+    def pid(self) -> int | None:
+        return self._record.pid if self._record else None
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[httpx.AsyncClient]:
+        with short_path(self._place.sockets, SERVER_SOCKET) as path:
+            transport = httpx.AsyncHTTPTransport(uds=path, verify=False)
+            auth = ("opencode", self._known().password)
+            async with httpx.AsyncClient(
+                base_url="http://opencode", auth=auth, timeout=REQUEST_SECONDS, transport=transport
+            ) as client:
+                yield client
+
     async def start_or_adopt(self) -> None:
         """Adopt the server an earlier attempt left, if it answers; else start one on the same state."""
-        if not self._tree.is_dir():
-            raise ServerError(f"The work tree of {self._state.parent.name} is gone.", retryable=False)
-        self._state.mkdir(parents=True, exist_ok=True)
-        if record := _read(self._file):
+        place = self._place
+        if not place.tree.is_dir():
+            raise ServerError(f"The work tree of {place.root.name} is gone.", retryable=False)
+        place.make()
+        if record := _read(place):
             self._record = record
-            if await _healthy(self.base_url, self.password):
+            await self._gate.open(place, record.gateway_key)
+            if await _healthy(self):
                 return
-            _kill(record)
-        self._record = await asyncio.to_thread(self._start)
+            await asyncio.to_thread(self._fence.end, place, record.pid)
+        key = secrets.token_urlsafe(24)
+        await self._gate.open(place, key)
+        await asyncio.to_thread(self._ready_folders)
+        self._record = self._start(key)
+        await self._until_ready(self._record)
+
+    async def _until_ready(self, record: Record) -> None:
         for _ in range(READY_SECONDS * 5):
-            if await _healthy(self.base_url, self.password):
+            if await _healthy(self):
                 return
-            if started(self._record.pid) is None:
-                raise ServerError(f"OpenCode ended at once: see {self._state.name}/server.log.")
+            if started(record.pid) is None:
+                raise ServerError(f"OpenCode ended at once: {self._last_words()}")
             await asyncio.sleep(0.2)
         await self.stop()
-        raise ServerError(f"OpenCode did not come up within {READY_SECONDS} s.")
+        raise ServerError(f"OpenCode did not come up within {READY_SECONDS} s: {self._last_words()}")
 
-    def _start(self) -> Record:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = int(probe.getsockname()[1])
+    def _last_words(self) -> str:
+        with suppress(OSError):
+            return (self._place.run / "server.log").read_text(errors="replace").strip()[-500:]
+        return "it said nothing"
+
+    def _ready_folders(self) -> None:
+        """What an agent left for the server to run at its next start is taken away before that."""
+        for name in HIDDEN:
+            remove(self._place.tree / name)
+        done = self._place.run / "provisioned"
+        if not done.exists():  # later the folder is the agent's, and may lead elsewhere
+            opencode.provision(self._place.home)
+            done.touch()
+        self._fence.admit(self._place)
+
+    def _start(self, gateway_key: str) -> Record:
+        """In the caller's thread: with the thread that started it, a fenced process ends."""
+        place = self._place
         password = secrets.token_urlsafe(24)
-        self._provision()
-        with (self._state / "server.log").open("ab") as log:
-            process = subprocess.Popen(
-                self._launcher.command(
-                    [str(self._binary), "serve", "--port", str(port), "--hostname", "127.0.0.1"]
+        serve, gateway = ports(self._fence, 2)
+        with listening(place.sockets, SERVER_SOCKET) as inward, (place.run / "server.log").open("ab") as log:
+            launch = Launch(
+                place=place,
+                command=(self._program, "serve", "--port", str(serve), "--hostname", "127.0.0.1"),
+                environment=opencode.environment(
+                    place.home,
+                    self._fence.tools_path(),
+                    password,
+                    self._model,
+                    f"http://127.0.0.1:{gateway}/v1",
+                    gateway_key,
                 ),
-                cwd=self._tree,
-                env=self._environment(password),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+                directory=place.tree,
+                listen=inward,
+                serve=serve,
+                outward={gateway: GATEWAY_SOCKET},
             )
-        record = Record(pid=process.pid, port=port, password=password, started=started(process.pid) or 0)
-        partial = self._file.with_suffix(".tmp")
-        partial.touch(mode=0o600)
-        partial.write_text(record.model_dump_json())
-        partial.replace(self._file)
+            process = self._fence.start(launch, log.fileno())
+        record = Record(
+            pid=process.pid,
+            started=started(process.pid) or 0,
+            password=password,
+            gateway_key=gateway_key,
+        )
+        _write(_record(place), record.model_dump_json())
         return record
 
-    def _provision(self) -> None:
-        """Without these OpenCode installs a plugin package over the network at first use."""
-        folder = self._state / "config" / "opencode"
-        (folder / "node_modules").mkdir(parents=True, exist_ok=True)
-        needs = {"dependencies": {"@opencode-ai/plugin": VERSION}}
-        (folder / "package.json").write_text(json.dumps(needs))
-        lock = {"name": "x", "lockfileVersion": 3, "requires": True, "packages": {"": needs}}
-        (folder / "package-lock.json").write_text(json.dumps(lock))
-
-    def _environment(self, password: str) -> dict[str, str]:
-        home = self._state
-        flags = (
-            *("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD", "SHARE", "PROJECT_CONFIG", "CLAUDE_CODE"),
-            *("DEFAULT_PLUGINS", "EXTERNAL_SKILLS"),
-        )
-        return {
-            "PATH": f"{self._tools_path}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(home),
-            **{f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in ("config", "data", "state", "cache")},
-            **{f"OPENCODE_DISABLE_{flag}": "1" for flag in flags},
-            "OPENCODE_SERVER_PASSWORD": password,
-            "OPENCODE_CONFIG_CONTENT": json.dumps(self._config()),
-            "MODEL_KEY": self._model.api_key.get_secret_value(),
-            "GIT_EDITOR": "true",
-            "GIT_TERMINAL_PROMPT": "0",
-            "LANG": "C.UTF-8",
-            "PYTHONDONTWRITEBYTECODE": "1",  # tests that the agent runs leave nothing behind
-        }
-
-    def _config(self) -> dict[str, Any]:
-        model = self._model
-        name = f"{PROVIDER}/{model.model_id}"
-        return {
-            "autoupdate": False,
-            "share": "disabled",
-            "snapshot": False,
-            "model": name,
-            "small_model": name,
-            "enabled_providers": [PROVIDER],
-            "default_agent": AGENT,
-            "provider": {
-                PROVIDER: {
-                    "npm": "@ai-sdk/openai-compatible",
-                    "name": "Railmend",
-                    # No `timeout`: it would kill long good answers. These two end a hanging one.
-                    "options": {
-                        "baseURL": model.base_url,
-                        "apiKey": "{env:MODEL_KEY}",
-                        "headerTimeout": 120_000,
-                        "chunkTimeout": 120_000,
-                    },
-                    "models": {
-                        model.model_id: {
-                            "name": model.model_id,
-                            "tool_call": True,
-                            "limit": {"context": model.context_limit, "output": model.output_limit},
-                            "cost": {"input": model.input_cost, "output": model.output_cost},
-                        }
-                    },
-                }
-            },
-            "agent": {AGENT: {"mode": "primary", "description": "mends code", "prompt": AGENT_PROMPT}},
-            "permission": PERMISSIONS,
-        }
-
     async def stop(self) -> None:
-        """The whole process group; the state stays for the next attempt."""
+        """With all that it started; the state stays for the next attempt."""
         if self._record is not None:
-            _kill(self._record)
+            await asyncio.to_thread(self._fence.end, self._place, self._record.pid)
             self._record = None
-        self._file.unlink(missing_ok=True)
+        _record(self._place).unlink(missing_ok=True)
+        await self._gate.close()
+
+
+def _write(file: Path, secret: str) -> None:
+    """Whole or not at all, and for nobody else to read."""
+    partial = file.with_suffix(".tmp")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(secret)
+    partial.replace(file)

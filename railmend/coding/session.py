@@ -4,12 +4,14 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from pydantic import BaseModel, ConfigDict
 
-from railmend.coding.server import AGENT, PROVIDER
+from railmend.coding.metering import Limits, Usage
+from railmend.coding.opencode import AGENT, PROVIDER
 from railmend.contracts.repair import CodingResult, CodingState
 
 MAX_TEXT = 4000
@@ -32,15 +34,19 @@ class SessionRefused(Exception):
     retryable = False
 
 
-class Limits(BaseModel):
-    """Ours, because OpenCode has no hard ones. `stall_seconds`: no visible progress for that long."""
+@dataclass(frozen=True)
+class Task:
+    """What is asked. `key` names the session; each `turn` is one message of the same talk.
 
-    model_config = ConfigDict(frozen=True)
+    `opening`: told first where the session that this turn belongs to is lost with its machine.
+    """
 
-    seconds: float = 1800
-    model_calls: int = 80
-    cost_usd: float = 5.0
-    stall_seconds: float = 240
+    work_tree: str
+    key: str
+    title: str
+    prompt: str
+    turn: int = 0
+    opening: str = ""
 
 
 class Progress(BaseModel):
@@ -84,32 +90,32 @@ class _Message(_Lenient):
     parts: list[dict[str, Any]] = []
 
 
-def ids(key: str) -> tuple[str, str]:
+def ids(key: str, turn: int = 0) -> tuple[str, str]:
     """Message and part id of the prompt: sent again, they continue the run instead of repeating it."""
-    digest = hashlib.sha256(key.encode()).hexdigest()[:26]
+    digest = hashlib.sha256((f"{key}/{turn}" if turn else key).encode()).hexdigest()[:26]
     return f"msg_{digest}", f"prt_{digest}"
 
 
 class _Session:
     """One session on one server; every call may raise `httpx.HTTPError`."""
 
-    def __init__(self, client: httpx.AsyncClient, work_tree: str, key: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, task: Task) -> None:
         self._client = client
-        self._query = {"directory": work_tree}
-        self._key = key
+        self._query = {"directory": task.work_tree}
+        self._task = task
         self.id = ""
-        self.message_id, self._part_id = ids(key)
+        self.message_id, self._part_id = ids(task.key, task.turn)
 
     async def _get(self, path: str, **query: str) -> Any:
         response = await self._client.get(path, params={**self._query, **query})
         return response.raise_for_status().json()
 
-    async def find_or_create(self, title: str) -> None:
+    async def find_or_create(self) -> None:
         for known in await self._get("/session", roots="true", limit="1000"):
-            if (known.get("metadata") or {}).get("key") == self._key:
+            if (known.get("metadata") or {}).get("key") == self._task.key:
                 self.id = known["id"]
                 return
-        body = {"title": title, "metadata": {"key": self._key}}
+        body = {"title": self._task.title, "metadata": {"key": self._task.key}}
         response = await self._client.post("/session", params=self._query, json=body)
         self.id = response.raise_for_status().json()["id"]
 
@@ -122,7 +128,10 @@ class _Session:
             raise SessionRefused(f"The OpenCode server has no provider and agent named `{PROVIDER}`.")
         return str(models[0])
 
-    async def prompt(self, text: str, model_id: str) -> None:
+    async def prompt(self, model_id: str) -> None:
+        task = self._task
+        lost = task.opening and not await self._get(f"/session/{self.id}/message")
+        text = f"{task.opening}\n\n{task.prompt}" if lost else task.prompt
         body = {
             "messageID": self.message_id,
             "agent": AGENT,
@@ -154,22 +163,21 @@ class _Session:
 
 async def follow(
     client: httpx.AsyncClient,
-    work_tree: str,
-    key: str,
-    title: str,
-    prompt: str,
+    task: Task,
     limits: Limits,
     on_progress: Callable[[Progress], None],
+    usage: Callable[[], Usage | None] = lambda: None,
     poll_seconds: float = 0.5,
 ) -> CodingResult:
-    """Run the prompt to its end. Called again with the same key it finds the session and goes on.
+    """Run the prompt to its end. Called again with the same key and turn it finds the session and goes on.
 
-    Raises `SessionLost` when the server stops answering. Cancelling aborts the session.
+    `usage`: what the gateway counted; without it OpenCode's own figures are taken. Raises `SessionLost`
+    when the server stops answering. Cancelling aborts the session.
     """
-    session = _Session(client, work_tree, key)
-    follower = _Follower(session, prompt, limits, on_progress, poll_seconds)
+    session = _Session(client, task)
+    follower = _Follower(session, limits, on_progress, usage, poll_seconds)
     try:
-        await session.find_or_create(title)
+        await session.find_or_create()
         return await follower.run()
     except asyncio.CancelledError:
         if session.id:
@@ -187,15 +195,15 @@ class _Follower:
     def __init__(
         self,
         session: _Session,
-        prompt: str,
         limits: Limits,
         on_progress: Callable[[Progress], None],
+        usage: Callable[[], Usage | None],
         poll_seconds: float,
     ) -> None:
         self._session = session
-        self._prompt = prompt
         self._limits = limits
         self._on_progress = on_progress
+        self._usage = usage
         self._poll = poll_seconds
         self._began = self._changed = time.monotonic()
         self._signature: tuple[Any, ...] = ()
@@ -217,7 +225,7 @@ class _Follower:
             if busy:
                 await self._session.refuse_questions()
             elif self._may_post(answers):
-                await self._session.prompt(self._prompt, model_id)
+                await self._session.prompt(model_id)
                 self._posts += 1
                 self._posted_at = time.monotonic()
             await asyncio.sleep(self._poll)
@@ -231,11 +239,16 @@ class _Follower:
     def _note(self, answers: list[_Message]) -> Progress:
         infos = [message.info for message in answers]
         tools = [p for message in answers for p in message.parts if p.get("type") == "tool"]
+        counted = self._usage()
+        if counted is None:
+            tokens = int(sum(info.tokens.input + info.tokens.output for info in infos))
+            cost = sum(info.cost for info in infos)
+            counted = Usage(model_calls=len(infos), input_tokens=tokens, cost_usd=cost)
         progress = Progress(
             session_id=self._session.id,
-            model_calls=len(infos),
-            tokens=int(sum(info.tokens.input + info.tokens.output for info in infos)),
-            cost_usd=sum(info.cost for info in infos),
+            model_calls=counted.model_calls,
+            tokens=counted.tokens,
+            cost_usd=counted.cost_usd,
             tool=str(tools[-1].get("tool", "")) if tools else "",
         )
         size = sum(len(str(part)) for message in answers for part in message.parts)
@@ -255,6 +268,8 @@ class _Follower:
             return None
         if last.error is None and last.finish == "stop":
             return self._result(CodingState.DONE, progress, answers, None)
+        if (refused := self._refused()) is not None:
+            return self._result(CodingState.ABORTED, progress, answers, refused)
         if self._posts == 0:
             return None  # an earlier attempt's failure: the prompt is sent once more, and continues
         if last.error is not None:
@@ -263,12 +278,20 @@ class _Follower:
             reason = f"The model ended with finish={last.finish}."
         return self._result(CodingState.FAILED, progress, answers, reason[:500])
 
+    def _refused(self) -> str | None:
+        counted = self._usage()
+        return counted.refused if counted else None
+
     def _exceeded(self, progress: Progress) -> str | None:
+        if (refused := self._refused()) is not None:
+            return refused
         now, limits = time.monotonic(), self._limits
         if now - self._began > limits.seconds:
             return f"time: longer than {limits.seconds:.0f} s"
         if progress.model_calls > limits.model_calls:
             return f"calls: more than {limits.model_calls} model calls"
+        if progress.tokens > limits.tokens:
+            return f"tokens: more than {limits.tokens} tokens"
         if progress.cost_usd > limits.cost_usd:
             return f"cost: more than {limits.cost_usd} USD"
         if now - self._changed > limits.stall_seconds:

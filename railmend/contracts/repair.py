@@ -6,9 +6,9 @@ from hashlib import sha256
 
 from railmend.contracts.base import Contract
 from railmend.contracts.incident import IncidentReport
-from railmend.contracts.outcome import Judgement
+from railmend.contracts.outcome import Judgement, Measured
 from railmend.contracts.policy import Policy
-from railmend.contracts.review import Merge
+from railmend.contracts.review import Merge, Note
 from railmend.contracts.scan import Autonomy
 
 
@@ -31,10 +31,11 @@ class RepairRequest(Contract):
     requested_at: datetime
     project_id: str
     policy: Policy = Policy()
+    attempt: int = 1  # one more for each merged fix that did not hold
 
     @property
     def branch(self) -> str:
-        return f"railmend/{self.key}"
+        return f"railmend/{self.key}" + (f"-{self.attempt}" if self.attempt > 1 else "")
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -59,10 +60,18 @@ class WorkspaceRequest(Contract):
 
 
 class CodingRequest(Contract):
-    """The session is found again by `workspace.key`; the prompt is built where it runs."""
+    """The session is found again by `workspace.key`; the prompt is built where it runs.
+
+    `turn` 0 asks for the plan; later turns, in the same session, say in `complaints` what must be mended, or
+    in `notes` what reviewers and checks say, or in `judgements` that a merged fix did not hold.
+    """
 
     workspace: Workspace
     repair: RepairRequest
+    turn: int = 0
+    complaints: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
 
 
 # How the agent is asked to start a line when the plan is wrong.
@@ -100,10 +109,58 @@ class FileChange(Contract):
 
 
 class Change(Contract):
-    """What the agent left in its work tree. `refused`: the guard's sentences; empty: it may be published."""
+    """What the agent left in its work tree. `refused`: the guard's sentences; empty: it may be published.
+
+    `tree`: the git tree that was looked at, and that alone may be committed. `draft_allowed`: a change that
+    is refused twice may still become a draft that lists why.
+    """
 
     files: tuple[FileChange, ...]
     refused: tuple[str, ...] = ()
+    tree: str = ""
+    draft_allowed: bool = False
+
+
+class CheckRun(Contract):
+    """One of the repository's own checks. `passed` None: it could not be run. `output`: its redacted tail."""
+
+    command: str
+    directory: str
+    passed: bool | None
+    seconds: float
+    output: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.command} (in {self.directory})" if self.directory else self.command
+
+
+class CheckReport(Contract):
+    """All checks, run once. `unverified`: why there is nothing to say."""
+
+    runs: tuple[CheckRun, ...] = ()
+    unverified: str | None = None
+
+
+class Verification(Contract):
+    """The checks without and with the change, run by Railmend and not on the agent's word."""
+
+    before: CheckReport
+    after: CheckReport
+
+    def pairs(self) -> list[tuple[CheckRun, CheckRun | None]]:
+        """Each check with the change, and without."""
+        earlier = {(run.command, run.directory): run for run in self.before.runs}
+        return [(run, earlier.get((run.command, run.directory))) for run in self.after.runs]
+
+    @property
+    def regressions(self) -> tuple[CheckRun, ...]:
+        """What passed without the change and fails with it."""
+        return tuple(now for now, then in self.pairs() if now.passed is False and then and then.passed)
+
+    @property
+    def verified(self) -> bool:
+        return bool(self.after.runs) and all(run.passed for run in self.after.runs)
 
 
 class PublishRequest(Contract):
@@ -111,6 +168,13 @@ class PublishRequest(Contract):
     repair: RepairRequest
     coding: CodingResult
     change: Change
+    verification: Verification
+    # Why a person must look twice; not empty: the pull request is a draft that lists them.
+    doubts: tuple[str, ...] = ()
+    # What a follow-up commit answers; empty: it is the fix itself.
+    notes: tuple[Note, ...] = ()
+    # Numbers of the incident's window, for the charts; one per incident, or none.
+    measured: tuple[Measured, ...] = ()
 
 
 class Commit(Contract):

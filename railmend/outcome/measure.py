@@ -60,7 +60,7 @@ def measured(one: Slice, window: Window) -> Measured:
         cpu_share=_share(load, _median(_numbers(one.cpu_limit))),
         error_share=_of_all(http, "5xx", requests),
         client_error_share=_of_all(http, "4xx", requests),
-        p95_ms=_p95(p95, total, one),
+        p95_ms=_p95(p95, total),
         requests_per_minute=requests / minutes if requests is not None else None,
         series={
             name: charted(values)
@@ -117,9 +117,8 @@ def _errors(http: dict[str, Numbers], total: Numbers) -> Numbers:
     return shares
 
 
-def _p95(p95: Numbers, total: Numbers, one: Slice) -> float | None:
+def _p95(p95: Numbers, total: Numbers) -> float | None:
     """The median over time: single slow steps do not decide. Steps without requests do not count."""
     if len(total) == len(p95):
         p95 = p95[total > 0]
-    found = _median(p95)
-    return found if found is not None else one.window_latency.get("p95")
+    return _median(p95)

@@ -1,12 +1,16 @@
 """The words of a pull request, a report and an incident. Pure."""
 
+import html
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentReport
-from railmend.contracts.repair import PublishRequest, RepairRequest
+from railmend.contracts.outcome import Measured
+from railmend.contracts.repair import CheckRun, PublishRequest, RepairRequest, Verification
 from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.evidence.packet import fenced, visible
+from railmend.evidence.redact import redact
+from railmend.publishing.charts import chart, shown_by
 
 BOT = ("Railmend", "railmend@users.noreply.github.com")
 MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
@@ -16,9 +20,10 @@ MAX_DETAILS = 18_000
 REHEARSAL = "rehearsal"
 
 
-def marker(key: str, head: str) -> str:
-    """Hidden in the body: finds this repair's pull request again."""
-    return f"<!-- railmend {json.dumps({'key': key, 'head': head})} -->"
+def marker(key: str, head: str, incidents: Sequence[str] = ()) -> str:
+    """Hidden in the body: finds this repair's pull request again, and tells which incidents it is about."""
+    content = {"key": key, "head": head, **({"incidents": list(incidents)} if incidents else {})}
+    return f"<!-- railmend {json.dumps(content)} -->"
 
 
 def is_rehearsal(repair: RepairRequest) -> bool:
@@ -39,6 +44,15 @@ def commit_message(repair: RepairRequest) -> str:
     return "\n".join([title(repair), "", *causes, "", f"Signed-off-by: {name} <{mail}>"])
 
 
+def follow_up_message(publish: PublishRequest) -> str:
+    """Of a commit that answers reviewers and checks; people are named, as in any review."""
+    who = ", ".join(dict.fromkeys(note.author for note in publish.notes))
+    name, mail = BOT
+    first = f"Answer the review of {who}"
+    short = first if len(first) <= MAX_TITLE else first[: MAX_TITLE - 1] + "…"
+    return "\n".join([short, "", f"Signed-off-by: {name} <{mail}>"])
+
+
 def body(publish: PublishRequest) -> str:
     """What a reviewer needs, in this order: what was wrong, why, what changed, checks, risk, limits, cost."""
     repair = publish.repair
@@ -48,11 +62,12 @@ def body(publish: PublishRequest) -> str:
             "> **Rehearsal.** The diagnosis and the edit were made by the demo's stand-in model, not by a "
             "real one."
         )
-    for incident in repair.incidents:
-        parts += [_wrong(incident), _why(incident)]
-    parts += [_changed(publish), _checked(repair), _risk(repair), _unseen(repair), _cost(publish)]
+    parts.append(_doubts(publish))
+    for number, incident in enumerate(repair.incidents):
+        parts += [_wrong(incident), *_charts(incident, publish.measured[number : number + 1]), _why(incident)]
+    parts += [_changed(publish), _checked(publish), _risk(repair), _unseen(repair), _cost(publish)]
     text = "\n\n".join(part for part in parts if part)
-    end = "\n\n" + marker(repair.key, "")
+    end = "\n\n" + marker(repair.key, "", repair.fingerprints)
     return text[: MAX_BODY - len(end)] + end
 
 
@@ -63,6 +78,13 @@ def _wrong(incident: IncidentReport) -> str:
         for finding in incident.request.findings
     ]
     return "\n".join([f"## What was wrong: {incident.request.service.name}", *rows])
+
+
+def _charts(incident: IncidentReport, measured: Sequence[Measured]) -> list[str]:
+    """The series in which the trouble shows, as they were measured."""
+    name, findings = incident.request.service.name, incident.request.findings
+    drawn = (chart(name, series, one) for one in measured for series in shown_by(findings))
+    return [picture for picture in drawn if picture]
 
 
 def _why(incident: IncidentReport) -> str:
@@ -84,20 +106,46 @@ def _changed(publish: PublishRequest) -> str:
         for change in publish.change.files
     ]
     table = ["| file | | lines |", "| --- | --- | --- |", *rows]
-    told = fenced(visible(publish.coding.text))
+    told = fenced(visible(redact(publish.coding.text)))
     return "\n".join(["## What changed", "", *table, "", "The agent's own words:", "", told])
 
 
-def _checked(repair: RepairRequest) -> str:
-    how = [f"- {i.diagnosis.verify}" for i in repair.incidents if i.diagnosis.verify]
-    return "\n".join(
-        [
-            "## How it was checked",
-            "**Not verified by Railmend**: the agent was asked to run the repository's tests; Railmend "
-            "did not run them itself. How to tell that it worked:",
-            *how,
-        ]
-    )
+def _doubts(publish: PublishRequest) -> str:
+    if not publish.doubts:
+        return ""
+    rows = [f"> - {visible(doubt)}" for doubt in publish.doubts]
+    return "\n".join(["> **A draft, because of:**", *rows])
+
+
+def _checked(publish: PublishRequest) -> str:
+    """Railmend's own runs of the repository's checks, then what anyone can look at."""
+    how = [f"- {i.diagnosis.verify}" for i in publish.repair.incidents if i.diagnosis.verify]
+    parts = ["## How it was checked", _verdict(publish.verification)]
+    parts += [_run(now, then) for now, then in publish.verification.pairs()]
+    if how:
+        parts += ["How to tell that it worked:\n" + "\n".join(how)]
+    return "\n\n".join(parts)
+
+
+def _verdict(verification: Verification) -> str:
+    if verification.verified:
+        return "Railmend ran the repository's own checks with the change, without network: **they pass**."
+    if verification.regressions:
+        return "Railmend ran the repository's own checks: **some that passed before fail with the change**."
+    if verification.after.runs:
+        return (
+            "Railmend ran the repository's own checks; **they do not all pass, with or without the change**."
+        )
+    why = (verification.after.unverified or "No checks were run.").split("\n")[0]
+    return f"**Not verified by Railmend**: {visible(why)}"
+
+
+def _run(now: CheckRun, then: CheckRun | None) -> str:
+    words = {True: "passes", False: "fails", None: "could not be run"}
+    before = words[then.passed] if then else "was not run"
+    name = html.escape(visible(now.name))
+    head = f"<code>{name}</code> {words[now.passed]} ({now.seconds:.0f} s); before the change it {before}"
+    return f"<details><summary>{head}</summary>\n\n{fenced(visible(now.output))}\n\n</details>"
 
 
 def _risk(repair: RepairRequest) -> str:

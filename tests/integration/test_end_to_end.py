@@ -71,7 +71,7 @@ class Run:
         return self.folder / "railyard" / "forge" / f"{repository}.git"
 
     def open_code_servers(self) -> list[Path]:
-        return list((self.folder / "worker" / "repairs").glob("*/opencode/server.json"))
+        return list((self.folder / "worker" / "repairs").glob("*/run/server.json"))
 
     async def findings(self, seconds: int) -> list[Finding]:
         """What the newest stretch of time looks like."""
@@ -169,7 +169,7 @@ def merge(on: Run, name: str) -> None:
 async def test_a_bug_the_model_does_not_recognise_gets_no_pull_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with asyncio.timeout(240), running(tmp_path) as on:
+    async with asyncio.timeout(360), running(tmp_path) as on:
         await on.start_railyard("--service", "checkout")
         alter(on, tmp_path / "altered")
         on.variables["RAILMEND_WINDOW_SECONDS"] = "30"

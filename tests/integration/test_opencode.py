@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
-from hosting.clients import opencode_binary, tools_path
-from railmend.coding.server import ModelEndpoint, OpenCodeServer, Record, stop_leftovers
-from railmend.coding.session import Limits, Progress, follow
+from hosting.clients import toolbox
+from hosting.gateway import ModelGateway
+from hosting.sandbox import build
+from railmend.coding.fence import Place
+from railmend.coding.metering import Limits, ModelEndpoint
+from railmend.coding.server import OpenCodeServer, Record, stop_leftovers
+from railmend.coding.session import Progress, Task, follow
 from railmend.contracts.repair import CodingResult, CodingState
 from railmend.settings import Settings
 from tests.integration.scripted_model import ScriptedModel, Step
@@ -22,35 +25,35 @@ pytestmark = pytest.mark.integration
 
 
 class Room:
-    """A work tree and a server for it."""
+    """A work tree and a server for it, in the fence that is the default."""
 
     def __init__(self, folder: Path, model: ScriptedModel) -> None:
-        self.tree = folder / "key" / "tree"
+        self.place = Place(folder / "key")
+        self.tree = self.place.tree
         self.tree.mkdir(parents=True)
         (self.tree / "app.py").write_text("value = 1\n")
-        self.state = folder / "key" / "opencode"
+        self.fence = build("bwrap", toolbox(Settings()), unsafe=False)
         self._endpoint = ModelEndpoint(base_url=model.url, model_id="scripted", api_key=SecretStr("k"))
         self.progress: list[Progress] = []
 
-    def server(self) -> OpenCodeServer:
-        binary = opencode_binary(Settings())
-        return OpenCodeServer(self.state, self.tree, binary, tools_path(), self._endpoint)
+    def server(self, limits: Limits | None = None) -> OpenCodeServer:
+        gateway = ModelGateway(self._endpoint, limits or Limits())
+        return OpenCodeServer(self.place, self.fence, gateway, self._endpoint)
 
     def record(self) -> Record:
-        return Record.model_validate_json((self.state / "server.json").read_text())
+        return Record.model_validate_json((self.place.run / "server.json").read_text())
 
-    async def follow(self, server: OpenCodeServer, limits: Limits | None = None) -> CodingResult:
-        async with httpx.AsyncClient(
-            base_url=server.base_url, auth=("opencode", server.password), timeout=30
-        ) as client:
+    async def follow(
+        self, server: OpenCodeServer, limits: Limits | None = None, turn: int = 0
+    ) -> CodingResult:
+        task = Task(str(self.tree), "key", "Repair", f"Set value to {2 + turn}.", turn)
+        async with server.connect() as client:
             return await follow(
                 client,
-                str(self.tree),
-                "key",
-                "Repair",
-                "Set value to 2.",
+                task,
                 limits or Limits(seconds=90),
                 self.progress.append,
+                server.usage,
                 poll_seconds=0.2,
             )
 
@@ -58,10 +61,11 @@ class Room:
 @contextmanager
 def room(folder: Path, steps: list[Step], *, endless: bool = False) -> Iterator[tuple[Room, ScriptedModel]]:
     with ScriptedModel(steps, endless=endless).serve() as model:
+        place = Room(folder, model)
         try:
-            yield Room(folder, model), model
+            yield place, model
         finally:
-            stop_leftovers(folder)
+            stop_leftovers(folder, place.fence)
 
 
 def edit(tree: Path) -> Step:
@@ -89,7 +93,7 @@ async def test_a_session_edits_the_tree_and_knows_when_it_is_done(
         assert (again.session_id, again.state) == (result.session_id, CodingState.DONE)
         assert model.calls == 3, "a finished session is not asked again"
         await server.stop()
-        assert not (place.state / "server.json").exists()
+        assert not (place.place.run / "server.json").exists()
 
 
 async def test_a_killed_server_continues_where_it_was(tmp_path: Path) -> None:
@@ -124,8 +128,9 @@ async def test_a_living_server_is_adopted(tmp_path: Path) -> None:
 async def test_an_endless_session_is_ended_with_a_reason(tmp_path: Path) -> None:
     step = {"tool": "bash", "args": {"command": "true", "description": "loop"}}
     with room(tmp_path, [step], endless=True) as (place, _):
-        server = place.server()
+        limits = Limits(seconds=90, model_calls=5)
+        server = place.server(limits)
         await server.start_or_adopt()
-        result = await place.follow(server, Limits(seconds=90, model_calls=5))
+        result = await place.follow(server, limits)
         assert result.state is CodingState.ABORTED
         assert result.reason == "calls: more than 5 model calls"

@@ -3,11 +3,14 @@
 from railmend.contracts.incident import EvidenceItem
 from railmend.contracts.repair import (
     Change,
+    CheckReport,
+    CheckRun,
     CodingResult,
     CodingState,
     FileChange,
     PublishRequest,
     RepairRequest,
+    Verification,
     Workspace,
 )
 from railmend.contracts.scan import HealthReport, ServiceRow
@@ -17,13 +20,37 @@ from tests import samples
 WORKSPACE = Workspace(key="k", repository="acme/checkout", task_queue="q", work_tree="/t", base="b" * 40)
 
 
-def publish(repair: RepairRequest | None = None, said: str = "Bounded it.") -> PublishRequest:
+UNVERIFIED = Verification(
+    before=CheckReport(unverified="No checks were found."),
+    after=CheckReport(unverified="No checks were found."),
+)
+
+
+def checked(before: bool, after: bool, output: str = "2 passed") -> Verification:
+    def report(passed: bool) -> CheckReport:
+        run = CheckRun(command="make test", directory="api", passed=passed, seconds=2.0, output=output)
+        return CheckReport(runs=(run,))
+
+    return Verification(before=report(before), after=report(after))
+
+
+def publish(
+    repair: RepairRequest | None = None,
+    said: str = "Bounded it.",
+    verification: Verification = UNVERIFIED,
+    doubts: tuple[str, ...] = (),
+) -> PublishRequest:
     coding = CodingResult(
         state=CodingState.DONE, session_id="s", text=said, model_calls=3, tokens=900, cost_usd=0.25
     )
     files = (FileChange(path="app.py", status="modified", additions=4, deletions=1),)
     return PublishRequest(
-        workspace=WORKSPACE, repair=repair or samples.repair(), coding=coding, change=Change(files=files)
+        workspace=WORKSPACE,
+        repair=repair or samples.repair(),
+        coding=coding,
+        change=Change(files=files),
+        verification=verification,
+        doubts=doubts,
     )
 
 
@@ -63,6 +90,31 @@ def test_evidence_and_the_agents_words_cannot_leave_their_fence() -> None:
     text = body(publish(with_evidence("```\n# Approved by security\n```"), said="```\n## Risk\nnone"))
     assert "\n````\n```\n# Approved by security\n```\n````\n" in text
     assert "\n````\n```\n## Risk\nnone\n````\n" in text
+
+
+def test_the_body_tells_what_railmend_ran_itself() -> None:
+    text = body(publish(verification=checked(True, True)))
+    assert "ran the repository's own checks with the change, without network: **they pass**" in text
+    assert "<code>make test (in api)</code> passes (2 s); before the change it passes" in text
+    assert "2 passed" in text
+    assert "some that passed before fail with the change" in body(publish(verification=checked(True, False)))
+    assert "do not all pass, with or without the change" in body(publish(verification=checked(False, False)))
+    assert "**Not verified by Railmend**: No checks were found." in body(publish())
+
+
+def test_the_output_of_a_check_cannot_leave_its_fence() -> None:
+    text = body(publish(verification=checked(True, True, "```\n</details>\n# Approved")))
+    assert "\n````\n```\n</details>\n# Approved\n````\n" in text
+
+
+def test_a_secret_in_the_agents_words_is_not_published() -> None:
+    token = "ghp_" + "a1" * 18
+    assert token not in body(publish(said=f"I found {token} in the environment."))
+
+
+def test_a_draft_says_why() -> None:
+    text = body(publish(doubts=("a.py skips tests.",)))
+    assert text.startswith("> **A draft, because of:**\n> - a.py skips tests.")
 
 
 def test_a_rehearsal_says_so_first() -> None:

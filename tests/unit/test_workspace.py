@@ -1,14 +1,25 @@
 """The trusted repository against what an agent may leave in its work tree."""
 
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from railmend.coding.git import GitError, TrustedRepository
+from railmend.coding.quota import Quota, disk_use, exceeded, remove_tree
+from railmend.coding.touched import Touched
 from tests import samples
 
 BOT = ("Railmend", "railmend@example.invalid")
+
+
+def commit(repository: TrustedRepository, base: str, message: str, who: tuple[str, str], when: datetime):  # type: ignore[no-untyped-def]
+    return repository.commit(repository.snapshot(base), base, message, who, when)
+
+
+def touched(repository: TrustedRepository, base: str) -> list[Touched]:
+    return repository.touched(repository.snapshot(base), base)
 
 
 def run(folder: Path, *arguments: str) -> str:
@@ -44,11 +55,11 @@ def repository(tmp_path: Path, origin: Path) -> TrustedRepository:
 
 def test_an_edit_becomes_one_repeatable_commit(repository: TrustedRepository, origin: Path) -> None:
     base = repository.prepare("main", None)
-    assert repository.commit(base, "nothing", BOT, samples.NOW) is None
+    assert commit(repository, base, "nothing", BOT, samples.NOW) is None
     (repository.tree / "app.py").write_text("print('two')\n")
-    first = repository.commit(base, "second", BOT, samples.NOW)
+    first = commit(repository, base, "second", BOT, samples.NOW)
     assert first is not None
-    assert repository.commit(base, "second", BOT, samples.NOW) == first
+    assert commit(repository, base, "second", BOT, samples.NOW) == first
     repository.push("railmend/abc", first, None)
     assert run(origin, "show", "railmend/abc:app.py") == "print('two')"
     assert repository.remote_head("railmend/abc") == first
@@ -70,8 +81,8 @@ def test_configuration_of_the_agents_server_is_hidden_but_not_deleted(
     assert not (repository.tree / "opencode.json").exists()
     (repository.tree / "opencode.json").write_text('{"plugin": ["./evil.js"]}')
     (repository.tree / "app.py").write_text("print('two')\n")
-    assert [change.path for change in repository.changes(base)] == ["app.py"]
-    sha = repository.commit(base, "second", BOT, samples.NOW)
+    assert [each.path for each in touched(repository, base)] == ["app.py"]
+    sha = commit(repository, base, "second", BOT, samples.NOW)
     assert sha is not None
     repository.push("b", sha, None)
     assert run(origin, "show", "b:opencode.json") == "{}"
@@ -92,18 +103,18 @@ def test_nothing_the_agent_wrote_for_git_runs(repository: TrustedRepository, tmp
         config.write(f'[core]\n\tfsmonitor = {trap}\n[filter "x"]\n\tclean = {trap}\n\tsmudge = {trap}\n')
     (repository.tree / ".gitattributes").write_text("* filter=x\n")
     (repository.tree / "app.py").write_text("print('two')\n")
-    sha = repository.commit(base, "second", BOT, samples.NOW)
+    sha = commit(repository, base, "second", BOT, samples.NOW)
     assert sha is not None
     repository.push("b", sha, None)
     assert not (tmp_path / "sprung").exists()
-    assert {change.path for change in repository.changes(base)} == {".gitattributes", "app.py"}
+    assert {each.path for each in touched(repository, base)} == {".gitattributes", "app.py"}
 
 
 def test_a_branch_that_moved_is_never_overwritten(repository: TrustedRepository) -> None:
     base = repository.prepare("main", None)
     (repository.tree / "app.py").write_text("print('two')\n")
-    mine = repository.commit(base, "mine", BOT, samples.NOW)
-    theirs = repository.commit(base, "theirs", BOT, samples.NOW)
+    mine = commit(repository, base, "mine", BOT, samples.NOW)
+    theirs = commit(repository, base, "theirs", BOT, samples.NOW)
     assert mine is not None
     assert theirs is not None
     repository.push("b", theirs, None)
@@ -116,8 +127,8 @@ def test_modes_tell_links_and_binaries(repository: TrustedRepository) -> None:
     base = repository.prepare("main", None)
     (repository.tree / "link").symlink_to("/etc/passwd")
     (repository.tree / "blob").write_bytes(bytes(range(256)))
-    assert repository.modes(base)["link"] == "120000"
-    assert {c.path: c.additions for c in repository.changes(base)}["blob"] == -1
+    assert {each.path: each.mode for each in touched(repository, base)}["link"] == "120000"
+    assert {each.path: each.additions for each in touched(repository, base)}["blob"] == -1
 
 
 def test_the_token_is_on_no_disk(repository: TrustedRepository, tmp_path: Path) -> None:
@@ -131,3 +142,98 @@ def test_a_branch_that_is_not_there_is_a_clear_error(repository: TrustedReposito
     with pytest.raises(GitError, match="nowhere") as caught:
         repository.prepare("nowhere", None)
     assert not caught.value.retryable
+
+
+def test_a_submodules_own_configuration_never_runs(tmp_path: Path) -> None:
+    """git would ask a submodule for its status, in its folder and with the configuration that lies there."""
+    work = tmp_path / "work"
+    work.mkdir()
+    run(work, "init", "-q", "-b", "main")
+    (work / "lib.c").write_text("1")
+    run(work, "add", "-A")
+    run(work, "commit", "-qm", "first")
+    sha = run(work, "rev-parse", "HEAD")
+    run(work, "update-index", "--add", "--cacheinfo", f"160000,{sha},vendor")
+    run(work, "commit", "-qm", "second")
+    repository = TrustedRepository(tmp_path / "repair", f"file://{work}", None)
+    base = repository.prepare("main", None)
+    vendor, trap = repository.tree / "vendor", tmp_path / "trap.sh"
+    trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\n")
+    trap.chmod(0o755)
+    vendor.mkdir(exist_ok=True)
+    run(vendor, "init", "-q")
+    run(vendor, "fetch", "-q", str(work), sha)
+    run(vendor, "reset", "-q", "--hard", sha)  # as the parent has it: git then asks for its status
+    run(vendor, "config", "filter.x.clean", str(trap))
+    (vendor / ".git" / "info").mkdir(exist_ok=True)
+    (vendor / ".git" / "info" / "attributes").write_text("* filter=x\n")
+    (vendor / "lib.c").write_text("2")
+    assert touched(repository, base) == []
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_what_a_check_leaves_is_taken_back(repository: TrustedRepository, tmp_path: Path) -> None:
+    base = repository.prepare("main", None)
+    (repository.tree / "app.py").write_text("print('the fix')\n")
+    tree = repository.snapshot(base)
+    (repository.tree / "app.py").unlink()
+    (repository.tree / "report").mkdir()
+    (repository.tree / "report" / "out.xml").write_text("<x/>")
+    (repository.tree / "out").symlink_to(tmp_path)
+    repository.restore(tree, base)
+    assert (repository.tree / "app.py").read_text() == "print('the fix')\n"
+    assert repository.snapshot(base) == tree
+    assert tmp_path.exists()
+
+
+def test_installed_packages_are_no_change(repository: TrustedRepository) -> None:
+    base = repository.prepare("main", None)
+    for name in ("node_modules", "__pycache__", ".venv"):
+        (repository.tree / name).mkdir()
+        (repository.tree / name / "x").write_text("x")
+    assert touched(repository, base) == []
+
+
+def test_the_guard_sees_lines_with_their_numbers(repository: TrustedRepository) -> None:
+    base = repository.prepare("main", None)
+    (repository.tree / "app.py").write_text("import os\nprint('one')\n--- a\n@@ b\n")
+    (repository.tree / "new file\n.txt").write_text("x")
+    found = {each.path: each for each in touched(repository, base)}
+    assert found["app.py"].added == ((1, "import os"), (3, "--- a"), (4, "@@ b"))
+    assert found["app.py"].before == "print('one')\n"
+    assert found["new file\n.txt"].added[0] == (1, "x")
+
+
+def test_rules_are_read_from_the_commit_and_through_no_link(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "AGENTS.md").symlink_to("/etc/passwd")
+    (work / "README.md").write_text("read me")
+    run(work, "init", "-q", "-b", "main")
+    run(work, "add", "-A")
+    run(work, "commit", "-qm", "first")
+    repository = TrustedRepository(tmp_path / "repair", f"file://{work}", None)
+    base = repository.prepare("main", None)
+    assert repository.text(base, "AGENTS.md") is None
+    assert repository.text(base, "README.md") == "read me"
+    assert repository.text(base, "missing.md") is None
+
+
+def test_the_quota_names_what_was_exceeded(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(b"x" * 3 * 1024 * 1024)
+    (tmp_path / "link").symlink_to("/usr")
+    assert disk_use([tmp_path])[1] == 2
+    assert exceeded([tmp_path], None, Quota()) is None
+    assert exceeded([tmp_path], None, Quota(disk_mib=2)) == "disk: more than 2 MiB"
+    assert exceeded([tmp_path], None, Quota(files=1)) == "disk: more than 1 files"
+    assert exceeded([tmp_path], None, Quota(free_mib=10**9)) == "disk: less than 1000000000 MiB are free"
+
+
+def test_what_is_nested_too_deeply_to_measure_is_refused_and_still_removed(tmp_path: Path) -> None:
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    script = "i=0; while [ $i -lt 1500 ]; do mkdir d && cd d; i=$((i+1)); done; echo x > hidden"
+    subprocess.run(["sh", "-c", script], cwd=deep, check=True, stderr=subprocess.DEVNULL)
+    assert exceeded([deep], None, Quota()) == "disk: folders deeper than 64"
+    remove_tree(deep)
+    assert not deep.exists()

@@ -23,6 +23,8 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.repair import (
     Change,
+    CheckReport,
+    CheckRun,
     CodingRequest,
     CodingResult,
     CodingState,
@@ -48,6 +50,10 @@ from tests import samples
 
 DONE = CodingResult(state=CodingState.DONE, session_id="ses_1", text="Bounded the cache.")
 
+CHECKED = CheckReport(
+    runs=(CheckRun(command="make test", directory="", passed=True, seconds=1.0, output="ok"),)
+)
+FAILING = CheckReport(runs=(CHECKED.runs[0].model_copy(update={"passed": False, "output": "1 failed"}),))
 CHANGE = Change(files=(FileChange(path="app.py", status="modified", additions=2, deletions=1),))
 
 
@@ -61,6 +67,12 @@ class World:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     coding: CodingResult = DONE
     change: Change = CHANGE
+    # What later looks at the change find; the last one stays.
+    mended: Change | None = None
+    before: CheckReport = CHECKED
+    after: tuple[CheckReport, ...] = (CHECKED,)
+    asked: list[CodingRequest] = field(default_factory=list)
+    published: list[PublishRequest] = field(default_factory=list)
     decided: bool = False
     hang: bool = False
     broken: frozenset[str] = frozenset()
@@ -164,6 +176,7 @@ class World:
     @activity.defn
     async def run_session(self, request: CodingRequest) -> CodingResult:
         self._count()
+        self.asked.append(request)
         while self.hang:
             activity.heartbeat()
             await asyncio.sleep(0.05)
@@ -172,7 +185,17 @@ class World:
     @activity.defn
     async def review_change(self, request: CodingRequest) -> Change:
         self._count()
-        return self.change
+        return self.mended if request.turn and self.mended else self.change
+
+    @activity.defn
+    async def prepare_checks(self, request: CodingRequest) -> CheckReport:
+        self._count()
+        return self.before
+
+    @activity.defn
+    async def run_checks(self, request: CodingRequest) -> CheckReport:
+        self._count()
+        return self.after[min(self.calls["run_checks"], len(self.after)) - 1]
 
     @activity.defn
     async def commit_and_push(self, request: PublishRequest) -> Commit:
@@ -182,6 +205,7 @@ class World:
     @activity.defn
     async def open_pull_request(self, request: PullRequestRequest) -> PullRequest:
         self._count()
+        self.published.append(request.publish)
         return PullRequest(number=1, url="http://forge/acme/checkout/pull/1", head=request.commit.sha)
 
     @activity.defn
@@ -204,6 +228,8 @@ class World:
             self.describe_report,
             self.run_session,
             self.review_change,
+            self.prepare_checks,
+            self.run_checks,
             self.commit_and_push,
             self.open_pull_request,
             self.remove_workspace,

@@ -1,0 +1,34 @@
+"""Folders of repairs that are over: their workflow could not remove them, or was terminated."""
+
+import asyncio
+import time
+
+import structlog
+from temporalio.client import Client
+
+from activities.workbench import Workbench
+from railmend.coding.quota import remove_tree
+from workflows.repository_repair import RepositoryRepair
+
+log = structlog.get_logger(__name__)
+
+# The server's list of running workflows lags; a repair younger than this is not in it for sure.
+YOUNG_SECONDS = 3600
+RUNNING = f'WorkflowType = "{RepositoryRepair.__name__}" AND ExecutionStatus = "Running"'
+
+
+async def sweep(client: Client, bench: Workbench) -> list[str]:
+    """Remove them; returns their keys. A repair's workflow ID ends with its key."""
+    keys = await asyncio.to_thread(bench.keys)
+    if not keys:
+        return []
+    running = {each.id.rpartition("/")[2] async for each in client.list_workflows(RUNNING)}
+    swept = []
+    for key in keys:
+        root = bench.place(key).root
+        if key not in running and time.time() - root.stat().st_mtime > YOUNG_SECONDS:
+            await asyncio.to_thread(remove_tree, root)
+            swept.append(key)
+    if swept:
+        log.info("workspaces swept", keys=swept)
+    return swept

@@ -1,0 +1,51 @@
+"""Secrets in the lines that a change adds: bc-detect-secrets, and the patterns that redact evidence."""
+
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from detect_secrets.core.scan import scan_file
+from detect_secrets.settings import default_settings, get_settings
+
+from railmend.coding.touched import Touched
+from railmend.evidence.redact import PATTERNS
+
+# Of the patterns for evidence those that are wrong in code about as often as they are right stay away.
+OWN = tuple((kind, p) for kind, p in PATTERNS if kind not in ("email", "cookie", "secret", "credential"))
+# A comment that the agent writes must not hide a secret.
+ALLOWLIST = "detect_secrets.filters.allowlist.is_line_allowlisted"
+# Slow (8 s per MB), and a change of that size is refused for its size.
+MAX_SCANNED_CHARACTERS = 200_000
+_one_at_a_time = threading.Lock()  # its settings are one object for the whole process
+
+
+def secrets_in(files: Sequence[Touched]) -> list[str]:
+    """One sentence for each file and kind; the secret itself is in none of them."""
+    found: dict[str, None] = {}
+    for file in files:
+        for number, kind in _hits(file):
+            found[f"{file.path} adds what looks like a secret ({kind}, line {number})."] = None
+            break
+    return list(found)
+
+
+def _hits(file: Touched) -> Iterator[tuple[int, str]]:
+    text = "\n".join(line for _, line in file.added)
+    for kind, pattern in OWN:
+        if match := pattern.search(text):
+            yield file.added[text.count("\n", 0, match.start())][0], kind
+    yield from _detected(file, text[:MAX_SCANNED_CHARACTERS])
+
+
+def _detected(file: Touched, text: str) -> Iterator[tuple[int, str]]:
+    """The scanner reads files, and looks at their names."""
+    if not text:
+        return
+    with _one_at_a_time, tempfile.TemporaryDirectory() as folder, default_settings():
+        get_settings().disable_filters(ALLOWLIST)
+        copy = Path(folder) / PurePosixPath(file.path).name
+        copy.write_text(text + "\n", errors="replace")
+        hits = [(secret.line_number, secret.type) for secret in scan_file(str(copy))]
+    for line, kind in hits:
+        yield file.added[min(line, len(file.added)) - 1][0], kind.lower()

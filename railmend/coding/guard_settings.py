@@ -1,0 +1,21 @@
+"""What the guard may be told otherwise. Apart from the guard, so that reading settings loads no scanner."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class GuardSettings(BaseModel):
+    """RAILMEND_GUARD, as JSON. `second_refusal`: how a repair ends whose change is refused twice; what
+    `never_published` names does not become a draft either.
+
+    `also_forbidden`: further paths, as patterns of `PurePath.match`, that no change may touch.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_files: int = 20
+    max_lines: int = 800
+    allow_migrations: bool = False
+    also_forbidden: tuple[str, ...] = ()
+    second_refusal: Literal["refuse", "draft"] = "refuse"

@@ -1,0 +1,98 @@
+"""OpenCode's own configuration: one provider (the gateway), one agent, permissions that guide it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from railmend.coding.metering import ModelEndpoint
+
+VERSION = "1.18.33"
+AGENT = "railmend"
+PROVIDER = "railmend"
+AGENT_PROMPT = (
+    "You are a careful software engineer. Change as little as needed, and say honestly what you did."
+)
+# Nothing is left on "ask": nobody is there to answer. This guides the agent; it is no boundary.
+PERMISSIONS: dict[str, Any] = {
+    "*": "deny",
+    "read": {"*": "allow", "*.env": "deny", "*.env.*": "deny", "*.env.example": "allow"},
+    "edit": "allow",
+    "glob": "allow",
+    "grep": "allow",
+    "list": "allow",
+    "todowrite": "allow",
+    "bash": {"*": "allow", "*git push*": "deny"},
+    **dict.fromkeys(
+        ("external_directory", "webfetch", "websearch", "question", "task", "skill", "doom_loop"), "deny"
+    ),
+}
+# Of what OpenCode would do by itself: look at the network, and run what a repository tells it to.
+DISABLED = (
+    *("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD", "SHARE", "PROJECT_CONFIG", "CLAUDE_CODE"),
+    *("DEFAULT_PLUGINS", "EXTERNAL_SKILLS"),
+)
+
+
+def provision(home: Path) -> None:
+    """Without these OpenCode installs a plugin package over the network at first use."""
+    folder = home / "config" / "opencode"
+    (folder / "node_modules").mkdir(parents=True, exist_ok=True)
+    needs = {"dependencies": {"@opencode-ai/plugin": VERSION}}
+    (folder / "package.json").write_text(json.dumps(needs))
+    lock = {"name": "x", "lockfileVersion": 3, "requires": True, "packages": {"": needs}}
+    (folder / "package-lock.json").write_text(json.dumps(lock))
+
+
+def environment(
+    home: Path, path: str, password: str, model: ModelEndpoint, base_url: str, key: str
+) -> dict[str, str]:
+    """All that the server's process gets. `base_url` and `key` are the model gateway's."""
+    return {
+        "PATH": path,
+        "HOME": str(home),
+        **{f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in ("config", "data", "state", "cache")},
+        **{f"OPENCODE_DISABLE_{flag}": "1" for flag in DISABLED},
+        "OPENCODE_SERVER_PASSWORD": password,
+        "OPENCODE_CONFIG_CONTENT": json.dumps(_config(model, base_url)),
+        "MODEL_KEY": key,
+        "GIT_EDITOR": "true",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",  # tests that the agent runs leave nothing behind
+    }
+
+
+def _config(model: ModelEndpoint, base_url: str) -> dict[str, Any]:
+    name = f"{PROVIDER}/{model.model_id}"
+    return {
+        "autoupdate": False,
+        "share": "disabled",
+        "snapshot": False,
+        "model": name,
+        "small_model": name,
+        "enabled_providers": [PROVIDER],
+        "default_agent": AGENT,
+        "provider": {
+            PROVIDER: {
+                "npm": "@ai-sdk/openai-compatible",
+                "name": "Railmend",
+                # No `timeout`: it would kill long good answers. These two end a hanging one.
+                "options": {
+                    "baseURL": base_url,
+                    "apiKey": "{env:MODEL_KEY}",
+                    "headerTimeout": 120_000,
+                    "chunkTimeout": 120_000,
+                },
+                "models": {
+                    model.model_id: {
+                        "name": model.model_id,
+                        "tool_call": True,
+                        "limit": {"context": model.context_limit, "output": model.output_limit},
+                        "cost": {"input": model.input_cost, "output": model.output_cost},
+                    }
+                },
+            }
+        },
+        "agent": {AGENT: {"mode": "primary", "description": "mends code", "prompt": AGENT_PROMPT}},
+        "permission": PERMISSIONS,
+    }

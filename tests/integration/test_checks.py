@@ -1,0 +1,101 @@
+"""A repository's own checks, run in the fence as the worker runs them."""
+
+import socket
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from railmend.coding.checks import CheckSettings
+from tests.integration.coding_room import CodingRoom
+
+pytestmark = pytest.mark.integration
+
+TEST = """\
+import os, pathlib, unittest
+import app
+
+class Value(unittest.TestCase):
+    def test_value(self):
+        pathlib.Path("report.txt").write_text("left behind")
+        self.assertEqual(app.VALUE, 1)
+
+    def test_environment(self):
+        self.assertNotIn("GITHUB_TOKEN", os.environ)
+"""
+
+
+async def test_checks_run_before_and_after_and_leave_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "ghp_secret")
+    room = CodingRoom(tmp_path, {"app.py": "VALUE = 1\n", "tests/__init__.py": "", "tests/test_app.py": TEST})
+    (before,) = (await room.before()).runs
+    assert (before.command, before.passed) == ("python3 -m unittest discover -s tests -t .", True)
+    assert "Ran 2 tests" in before.output
+    assert await room.changed() == []
+    (room.tree / "app.py").write_text("VALUE = 2\n")
+    (after,) = (await room.after()).runs
+    assert after.passed is False
+    assert "AssertionError: 2 != 1" in after.output
+    assert await room.changed() == ["app.py"]
+    assert (room.tree / "app.py").read_text() == "VALUE = 2\n"
+    assert not (room.tree / "report.txt").exists()
+
+
+async def test_a_change_does_not_choose_how_it_is_checked(tmp_path: Path) -> None:
+    room = CodingRoom(tmp_path, {"app.py": "VALUE = 1\n", "tests/__init__.py": "", "tests/test_app.py": TEST})
+    await room.before()
+    (room.tree / "pytest.ini").write_text("[pytest]\n")
+    (after,) = (await room.after()).runs
+    assert after.command == "python3 -m unittest discover -s tests -t ."
+
+
+async def test_without_checks_there_is_a_sentence(tmp_path: Path) -> None:
+    room = CodingRoom(tmp_path, {"app.py": "VALUE = 1\n"})
+    assert (await room.before()).unverified == "No checks were found in the repository's files."
+
+
+async def test_installing_reaches_what_is_listed_and_not_this_machine(tmp_path: Path) -> None:
+    """A registry behind the proxy, and a server on loopback as Temporal is one."""
+    temporal = socket.create_server(("127.0.0.1", 0))
+    port = temporal.getsockname()[1]
+    script = textwrap.dedent(f"""
+        import os, socket, urllib.parse
+        try:
+            socket.create_connection(("127.0.0.1", {port}), 2)
+            print("REACHED")
+        except OSError:
+            print("refused")
+        proxy = urllib.parse.urlsplit(os.environ["HTTPS_PROXY"])
+        for target in ("localhost:{port}", "127.0.0.1:{port}"):
+            with socket.create_connection((proxy.hostname, proxy.port)) as tunnel:
+                tunnel.sendall(f"CONNECT {{target}} HTTP/1.1\\r\\n\\r\\n".encode())
+                print(target, tunnel.recv(100).split()[1].decode())
+        assert "ghp_secret" not in str(os.environ)
+        open("installed", "w").write("x")
+        raise SystemExit(3)
+    """)
+    settings = CheckSettings(prepare=("python3 install.py",), checks=("true",))
+    room = CodingRoom(tmp_path, {"install.py": script}, settings=settings)
+    room.hosts = [f"localhost:{port}"]
+    said = (await room.before()).unverified or ""
+    temporal.close()
+    assert said.startswith("What the checks need could not be installed: `python3 install.py` (exit code 3).")
+    assert said.splitlines()[1:] == ["refused", f"localhost:{port} 200", f"127.0.0.1:{port} 403"]
+    assert await room.changed() == [], "what a failed installation left is gone"
+
+
+async def test_a_check_has_no_network_and_ends_in_time(tmp_path: Path) -> None:
+    command = (
+        "env | grep -i proxy; python3 -c \"import socket; socket.create_connection(('1.1.1.1', 443), 2)\""
+    )
+    settings = CheckSettings(checks=(command, "no-such-tool --version", "sleep 60"), seconds=3)
+    room = CodingRoom(tmp_path, {"app.py": ""}, settings=settings)
+    network, missing, slow = (await room.before()).runs
+    assert network.passed is False
+    assert "Network is unreachable" in network.output
+    assert "PROXY" not in network.output.upper().replace("GREP -I PROXY", "")
+    assert missing.passed is None
+    assert slow.passed is False
+    assert slow.output.endswith("[ended: time: longer than 3 s]")

@@ -1,0 +1,279 @@
+"""The model gateway: what it lets through, what it counts, when it stops; and the way out for installing."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from hosting.egress import REGISTRIES, allowed, egress, public
+from hosting.gateway import ModelGateway
+from railmend.coding.fence import EGRESS_SOCKET, GATEWAY_SOCKET, Place, short_path
+from railmend.coding.metering import Limits, ModelEndpoint
+from tests.integration.serving import serving
+
+pytestmark = pytest.mark.integration
+
+KEY = "sk-the-real-key"
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050}
+
+
+def event(delta: dict[str, Any], **more: Any) -> bytes:
+    body = {"choices": [{"index": 0, "delta": delta, "finish_reason": None}], **more}
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+STREAM = [
+    event({"role": "assistant", "content": "Hel"}),
+    event({"content": "lo"}),
+    event({}, usage=USAGE),
+    b"data: [DONE]\n\n",
+]
+
+
+class Provider:
+    """Answers what the test says, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.answer: Any = lambda: StreamingResponse(iter(STREAM), media_type="text/event-stream")
+
+    async def complete(self, request: Request) -> Response:
+        self.asked.append(await request.json())
+        self.keys.append(request.headers["authorization"])
+        response: Response = self.answer()
+        return response
+
+
+class Bench:
+    def __init__(self, place: Place, provider: Provider, url: str) -> None:
+        self.place = place
+        self.provider = provider
+        self.endpoint = ModelEndpoint(
+            base_url=url, model_id="chosen", api_key=SecretStr(KEY), input_cost=2.0, output_cost=10.0
+        )
+        self.gateway = ModelGateway(self.endpoint, Limits())
+
+    async def reopen(self, limits: Limits) -> None:
+        await self.gateway.close()
+        self.gateway = ModelGateway(self.endpoint, limits)
+        await self.gateway.open(self.place, "repair-key")
+
+    async def ask(
+        self, path: str = "/chat/completions", *, key: str = "repair-key", method: str = "POST", **body: Any
+    ) -> httpx.Response:
+        with short_path(self.place.sockets, GATEWAY_SOCKET) as socket:
+            transport = httpx.AsyncHTTPTransport(uds=socket)
+            async with httpx.AsyncClient(transport=transport, base_url="http://gateway/v1") as client:
+                content = {"model": "dearest", "stream": True, "messages": [], **body}
+                headers = {"Authorization": f"Bearer {key}"}
+                return await client.request(method, path, json=content, headers=headers)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    place, provider = Place(tmp_path / "key"), Provider()
+    place.make()
+    app = Starlette(routes=[Route("/v1/chat/completions", provider.complete, methods=["POST"])])
+    with serving(app) as address:
+        made = Bench(place, provider, f"{address}/v1")
+        await made.gateway.open(place, "repair-key")
+        yield made
+        await made.gateway.close()
+
+
+async def test_an_answer_passes_unchanged_and_is_counted(bench: Bench) -> None:
+    response = await bench.ask()
+    assert response.content == b"".join(STREAM)
+    usage = bench.gateway.usage
+    assert (usage.model_calls, usage.input_tokens, usage.output_tokens) == (1, 1000, 50)
+    assert usage.cost_usd == pytest.approx(0.0025)
+    assert not usage.estimated
+
+
+async def test_the_key_the_model_and_the_size_of_the_answer_are_the_workers(bench: Bench) -> None:
+    await bench.ask(max_tokens=1_000_000, n=5, stream_options={"include_usage": False})
+    (asked,) = bench.provider.asked
+    assert bench.provider.keys == [f"Bearer {KEY}"]
+    assert asked["model"] == "chosen"
+    assert asked["max_tokens"] == bench.endpoint.output_limit
+    assert asked["stream_options"] == {"include_usage": True}
+    assert "n" not in asked
+
+
+async def test_nothing_else_is_offered(bench: Bench) -> None:
+    assert (await bench.ask(key="guessed")).status_code == 401
+    assert (await bench.ask("/models", method="GET")).json()["data"][0]["id"] == "chosen"
+    assert (await bench.ask("/models", method="GET", key="guessed")).status_code == 401
+    assert (await bench.ask("/embeddings")).status_code == 404
+    assert (await bench.ask("/chat/completions", method="GET")).status_code == 405
+    assert bench.provider.asked == []
+
+
+async def test_an_answer_in_one_piece_is_counted_too(bench: Bench) -> None:
+    whole = {"choices": [{"message": {"role": "assistant", "content": "Hello"}}], "usage": USAGE}
+    bench.provider.answer = lambda: JSONResponse(whole)
+    response = await bench.ask(stream=False)
+    assert response.json() == whole
+    assert bench.gateway.usage.tokens == 1050
+    assert "stream_options" not in bench.provider.asked[0]
+
+
+async def test_a_stream_arrives_as_it_is_made(bench: Bench) -> None:
+    go_on = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield STREAM[0]
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(go_on.wait(), loop))
+        yield STREAM[3]
+
+    bench.provider.answer = lambda: StreamingResponse(slow(), media_type="text/event-stream")
+    with short_path(bench.place.sockets, GATEWAY_SOCKET) as path:
+        client = httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=path), base_url="http://g/v1")
+        headers = {"Authorization": "Bearer repair-key"}
+        body = {"stream": True, "messages": []}
+        async with client, client.stream("POST", "/chat/completions", json=body, headers=headers) as got:
+            chunks = got.aiter_bytes()
+            assert await anext(chunks) == STREAM[0]
+            go_on.set()
+            assert await anext(chunks) == STREAM[3]
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (Limits(model_calls=2), "calls: more than 2 model calls"),
+        (Limits(tokens=9500), "tokens: more than 9500 tokens"),
+        (Limits(cost_usd=0.004), "cost: more than 0.004 USD"),
+    ],
+    ids=lambda value: value.split(":")[0] if isinstance(value, str) else "",
+)
+async def test_the_budget_is_enforced_and_survives_a_restart(
+    bench: Bench, limits: Limits, reason: str
+) -> None:
+    await bench.reopen(limits)
+    assert (await bench.ask()).status_code == 200
+    await bench.reopen(limits)
+    for _ in range(5):
+        response = await bench.ask()
+    assert response.status_code == 402
+    assert reason in response.json()["error"]["message"]
+    assert bench.gateway.usage.refused == reason
+    assert len(bench.provider.asked) <= 2
+
+
+async def test_calls_made_at_once_do_not_pass_the_budget(bench: Bench) -> None:
+    await bench.reopen(Limits(model_calls=3))
+    statuses = [response.status_code for response in await asyncio.gather(*(bench.ask() for _ in range(10)))]
+    assert statuses.count(200) == 3
+    assert len(bench.provider.asked) == 3
+
+
+async def test_without_usage_bytes_are_counted(bench: Bench) -> None:
+    bench.provider.answer = lambda: StreamingResponse(iter(STREAM[:2]), media_type="text/event-stream")
+    await bench.ask(messages=[{"role": "user", "content": "x" * 4000}])
+    usage = bench.gateway.usage
+    assert usage.estimated
+    assert 1000 <= usage.input_tokens <= 1100
+    assert usage.output_tokens > 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: PlainTextResponse("<html>Sign in</html>", media_type="text/html"),
+        lambda: PlainTextResponse("", media_type="text/event-stream"),
+        lambda: StreamingResponse(iter([b"data: [DONE]\n\n"]), media_type="text/event-stream"),
+    ],
+    ids=["html", "empty", "only the end"],
+)
+async def test_an_answer_with_nothing_in_it_is_an_error_and_the_third_the_last(
+    bench: Bench, answer: Any
+) -> None:
+    """OpenCode takes 200 with an empty body for an answer, and asks again at once, for ever."""
+    bench.provider.answer = answer
+    statuses = [(await bench.ask()).status_code for _ in range(5)]
+    assert statuses == [502, 502, 502, 402, 402]
+    assert "with nothing in it" in str(bench.gateway.usage.refused)
+    assert len(bench.provider.asked) == 3
+
+
+async def test_a_providers_error_passes_but_for_what_it_says_of_the_key(bench: Bench) -> None:
+    bench.provider.answer = lambda: PlainTextResponse("slow down", 429, {"retry-after": "600"})
+    response = await bench.ask()
+    assert (response.status_code, response.headers["retry-after"]) == (429, "60")
+    bench.provider.answer = lambda: PlainTextResponse(f"Incorrect API key: {KEY}", 401)
+    response = await bench.ask()
+    assert response.status_code == 401
+    assert KEY not in response.text
+    assert "MODEL_API_KEY" in response.text
+    assert bench.gateway.usage.tokens == 0
+
+
+async def test_a_provider_that_is_away_is_a_bad_gateway(bench: Bench) -> None:
+    bench.endpoint = bench.endpoint.model_copy(update={"base_url": "http://127.0.0.1:9/v1"})
+    await bench.reopen(Limits())
+    assert (await bench.ask()).status_code == 502
+
+
+@asynccontextmanager
+async def connected(place: Place, line: str) -> AsyncIterator[tuple[bytes, asyncio.StreamReader]]:
+    with short_path(place.sockets, EGRESS_SOCKET) as path:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(f"{line}\r\n\r\n".encode())
+        try:
+            yield await reader.readuntil(b"\r\n\r\n"), reader
+        finally:
+            writer.close()
+
+
+async def test_the_way_out_leads_to_what_is_listed(tmp_path: Path) -> None:
+    place = Place(tmp_path / "key")
+    place.make()
+    greeting = await asyncio.start_server(lambda _, writer: writer.write(b"hello"), "127.0.0.1", 0)
+    port = greeting.sockets[0].getsockname()[1]
+    async with greeting:
+        async with egress(place, [f"localhost:{port}"]):
+            async with connected(place, f"CONNECT localhost:{port} HTTP/1.1") as (head, reader):
+                assert head.startswith(b"HTTP/1.1 200 ")
+                assert await reader.read(5) == b"hello"
+            for line, status in (
+                (f"CONNECT 127.0.0.1:{port} HTTP/1.1", b"403"),
+                ("CONNECT localhost:7233 HTTP/1.1", b"403"),
+                ("CONNECT evil.example:443 HTTP/1.1", b"403"),
+                (f"GET http://localhost:{port}/ HTTP/1.1", b"405"),
+            ):
+                async with connected(place, line) as (head, _):
+                    assert head.split()[1] == status, line
+        async with egress(place, ["*"]), connected(place, "CONNECT localhost:443 HTTP/1.1") as (head, _):
+            assert head.startswith(b"HTTP/1.1 403 Not a public address")
+    assert not (place.sockets / EGRESS_SOCKET).exists()
+
+
+def test_which_hosts_and_addresses_are_meant() -> None:
+    assert allowed("PyPI.org.", REGISTRIES)
+    assert not allowed("pypi.org.evil.example", REGISTRIES)
+    assert allowed("anything.example", ["*"])
+    assert public("1.1.1.1")
+    for address in (
+        "127.0.0.1",
+        "10.0.0.1",
+        "169.254.169.254",
+        "::1",
+        "::ffff:10.0.0.1",
+        "fd00::1",
+        "fe80::1%eth0",
+        "0.0.0.0",
+    ):
+        assert not public(address), address

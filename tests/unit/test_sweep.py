@@ -1,0 +1,46 @@
+"""Which folders of repairs are removed when a worker starts."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from activities.workbench import Workbench
+from hosting.sweep import sweep
+from railmend.coding.quota import Quota
+
+
+@dataclass
+class Listed:
+    id: str
+
+
+class Server:
+    """Knows which repairs run."""
+
+    def __init__(self, *running: str) -> None:
+        self._running = running
+
+    async def list_workflows(self, _: str) -> AsyncIterator[Listed]:
+        for name in self._running:
+            yield Listed(name)
+
+
+async def test_old_folders_of_repairs_that_are_over_are_removed(tmp_path: Path) -> None:
+    old = time.time() - 7200
+    for name, when in (("over", old), ("running", old), ("young", time.time())):
+        (tmp_path / name / "tree").mkdir(parents=True)
+        os.utime(tmp_path / name, (when, when))
+    unused: Any = None
+    bench = Workbench(github=unused, state_dir=tmp_path, fence=unused, quota=Quota())
+    client = cast(Any, Server("repair/acme/checkout/running", "repair/acme/jobs/elsewhere"))
+    assert await sweep(client, bench) == ["over"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["running", "young"]
+
+
+async def test_without_a_folder_nobody_is_asked(tmp_path: Path) -> None:
+    unused: Any = None
+    bench = Workbench(github=unused, state_dir=tmp_path / "none", fence=unused, quota=Quota())
+    assert await sweep(unused, bench) == []

@@ -34,8 +34,11 @@ SERVED = frozenset({"SUCCESS", "REMOVED", "SLEEPING"})
 
 
 class OutcomeActivities:
-    def __init__(self, railway: RailwayPool, github: GitHubClient) -> None:
+    """`settle_seconds`: samples of the newest stretch of time arrive late and are left out."""
+
+    def __init__(self, railway: RailwayPool, github: GitHubClient, settle_seconds: int) -> None:
         self._railway = railway
+        self._settle = timedelta(seconds=settle_seconds)
         self._github = github
 
     @activity.defn
@@ -86,7 +89,7 @@ class OutcomeActivities:
     @activity.defn
     async def measure_outcome(self, request: MeasureRequest) -> Judgement:
         """Measured anew over matched windows; the verdict is made of these numbers alone."""
-        now = datetime.now(UTC) - timedelta(seconds=request.settle_seconds)
+        now = datetime.now(UTC) - self._settle
         windows = matched(request.window, request.up_since, now)
         service = request.service
         if windows is None:
@@ -94,13 +97,16 @@ class OutcomeActivities:
             return Judgement(outcome=Outcome.CANNOT_TELL, sentence=sentence, service_name=service.name)
         with translated():
             client = await self._railway.of(request.environment_id)
-            slices = []
-            for window in windows:
-                close, _ = await client.look_closely(request.environment_id, (service,), window)
-                slices.append(close[0].slice)
-        before, after = (measured(one, window) for one, window in zip(slices, windows, strict=True))
+            looks = [
+                (await client.look_closely(request.environment_id, (service,), window))[0][0]
+                for window in windows
+            ]
+        before, after = (measured(look.slice, window) for look, window in zip(looks, windows, strict=True))
         # The deployment's own states were looked at before; here only its series count.
         running = service.model_copy(update={"latest_status": "SUCCESS", "asleep": False})
+        again = tuple(
+            assess(looks[1].slice, running, environment_id=request.environment_id, history=looks[1].history)
+        )
         return judge(
             Comparison(
                 service_name=service.name,
@@ -108,7 +114,7 @@ class OutcomeActivities:
                 criteria=request.criteria,
                 before=before,
                 after=after,
-                again=tuple(assess(slices[1], running, environment_id=request.environment_id)),
+                again=again,
                 minutes_up=(now - request.up_since).total_seconds() / 60,
             )
         )

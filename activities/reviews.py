@@ -10,7 +10,7 @@ from activities.errors import translated
 from railmend.coding.revert import RevertingRepository
 from railmend.contracts.aftermath import OutcomeNotice, UndeployedNotice
 from railmend.contracts.progress import AnswersRequest
-from railmend.contracts.repair import PullRequest
+from railmend.contracts.repair import PullRequest, RelatedComment
 from railmend.contracts.review import (
     CommentRequest,
     Related,
@@ -25,6 +25,7 @@ from railmend.publishing.aftermath import (
     answer_text,
     not_deployed_comment,
     outcome_comment,
+    related_comment,
     revert_body,
 )
 from railmend.publishing.github import GitHubClient, Talk
@@ -62,14 +63,22 @@ class ReviewActivities:
             await asyncio.to_thread(work)
 
     @activity.defn
-    async def comment(self, request: CommentRequest) -> str:
-        with translated():
-            return await asyncio.to_thread(self._comment, request)
-
-    @activity.defn
     async def find_related(self, question: RelatedQuestion) -> Related:
         with translated():
             return await asyncio.to_thread(find_related, self._github, question)
+
+    @activity.defn
+    async def comment_on_related(self, request: RelatedComment) -> str:
+        """Returns the comment's address."""
+        repair = request.publish.repair
+        comment = CommentRequest(
+            repository=repair.repository,
+            number=request.number,
+            name=f"related/{repair.key}",
+            text=related_comment(request),
+        )
+        with translated():
+            return await asyncio.to_thread(self._comment, comment)
 
     @activity.defn
     async def tell_outcome(self, notice: OutcomeNotice) -> None:

@@ -14,14 +14,17 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.actions import ActionActivities
 from activities.checks import CheckActivities
 from activities.coding import CodingActivities
 from activities.ledger import LedgerActivities
 from activities.logs import EvidenceActivities
+from activities.outcome import OutcomeActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
+from activities.reviews import ReviewActivities
 from activities.workbench import Workbench
 from hosting import clients
 from hosting.sweep import sweep
@@ -29,16 +32,18 @@ from railmend.coding.server import stop_leftovers
 from railmend.providers.status.reader import StatusReader
 from railmend.railway.pool import RailwayPool
 from railmend.settings import Settings
+from workflows.approved_action import ApprovedAction
+from workflows.coding_rounds import CODING_QUEUE
 from workflows.health_scan import HealthScan
 from workflows.incident_investigation import IncidentInvestigation
 from workflows.ledger import Ledger
 from workflows.policies import PLANNING_QUEUE
-from workflows.repository_repair import CODING_QUEUE, RepositoryRepair
+from workflows.repository_repair import RepositoryRepair
 
 log = structlog.get_logger(__name__)
 
 ORCHESTRATION_QUEUE = "railmend"
-WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, Ledger)
+WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, ApprovedAction, Ledger)
 # Each session runs a server of about half a gigabyte.
 SESSIONS_AT_ONCE = 2
 DIAGNOSES_AT_ONCE = 4
@@ -77,6 +82,9 @@ def orchestration(client: Client, settings: Settings, railway: RailwayPool, stat
     text = TextActivities()
     ledger = LedgerActivities(client, ORCHESTRATION_QUEUE)
     pulls = PullRequestActivities(clients.github(settings))
+    reviews = ReviewActivities(clients.github(settings))
+    outcome = OutcomeActivities(railway, clients.github(settings), settings.railmend_settle_seconds)
+    actions = ActionActivities(railway)
     return Worker(
         client,
         task_queue=ORCHESTRATION_QUEUE,
@@ -98,6 +106,18 @@ def orchestration(client: Client, settings: Settings, railway: RailwayPool, stat
             ledger.reserve,
             ledger.spend,
             pulls.open_pull_request,
+            reviews.look,
+            reviews.answer,
+            reviews.find_related,
+            reviews.comment_on_related,
+            reviews.tell_outcome,
+            reviews.tell_undeployed,
+            reviews.open_revert,
+            outcome.find_deployment,
+            outcome.measure_incident,
+            outcome.measure_outcome,
+            actions.find_rollback,
+            actions.perform,
         ],
         activity_executor=ThreadPoolExecutor(8),
         graceful_shutdown_timeout=GRACE,
@@ -152,6 +172,8 @@ def coding(client: Client, settings: Settings, bench: Workbench) -> list[Worker]
             work.review_change,
             work.commit_and_push,
             work.remove_workspace,
+            work.rest_workspace,
+            work.prepare_workspace,
             checks.prepare_checks,
             checks.run_checks,
         ],

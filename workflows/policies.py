@@ -148,10 +148,10 @@ WORKSPACE_ROUNDS = 2
 # A run ends and hands its state on before its history grows longer: it must stay below 1,000 events, and one
 # follow-up or outcome adds up to a hundred.
 LONGEST_HISTORY = 800
-# A pull request that was closed may be opened again within this time; the repair then goes on.
-REOPENED_WITHIN = timedelta(hours=24)
 # Railway builds within minutes; a merge that is in no deployment after this long is in none.
 DEPLOYED_WITHIN = timedelta(hours=2)
 DEPLOYMENT_POLL = timedelta(seconds=30)
 # Where traffic was too low to tell, the last check is repeated this often, as long after the one before.
 EXTRA_CHECKS = 2
+# A follow-up goes back to the machine that keeps its session, and elsewhere when nobody answers there.
+MACHINE_PATIENCE = timedelta(minutes=10)

@@ -1,5 +1,6 @@
 """Whether a merged fix held: what was deployed, what was measured before and after, and the verdict."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -116,7 +117,6 @@ class MeasureRequest(Contract):
     criteria: tuple[Criterion, ...]
     window: Window
     up_since: datetime
-    settle_seconds: int = 60
 
 
 # Kinds that tell of harm when they appear after a fix and were not there before.
@@ -130,3 +130,12 @@ HARM = frozenset(
         FindingKind.DEPLOYMENT_FAILED,
     }
 )
+
+# Worst first: what is true of one service is what a person must know of all.
+ORDER = (Outcome.WORSE, Outcome.NOT_HELD, Outcome.CANNOT_TELL, Outcome.HELD)
+
+
+def overall(judgements: Sequence[Judgement]) -> Outcome:
+    """Of a repair that mends several services; nothing judged: nobody can tell."""
+    found = {one.outcome for one in judgements}
+    return next((outcome for outcome in ORDER if outcome in found), Outcome.CANNOT_TELL)

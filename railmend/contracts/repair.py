@@ -187,6 +187,14 @@ class PullRequestRequest(Contract):
     commit: Commit
 
 
+class RelatedComment(Contract):
+    """What would have been a pull request, told on the open one that is about the same."""
+
+    publish: PublishRequest
+    number: int
+    why: str
+
+
 class PullRequest(Contract):
     number: int
     url: str
@@ -232,3 +240,7 @@ class RepairResult(Contract):
     judgements: tuple[Judgement, ...] = ()
     revert: PullRequest | None = None
     action: str = ""  # workflow ID of the rollback that is offered
+
+    def but(self, more: str) -> "RepairResult":
+        """The same ending, with what was tried after it."""
+        return self.model_copy(update={"reason": f"{self.reason} {more}".strip()})

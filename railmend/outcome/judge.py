@@ -38,8 +38,6 @@ UNITS = {
     MeasuredSeries.P95_MS: "ms",
     MeasuredSeries.REQUESTS_PER_MINUTE: "a minute",
 }
-# Worst first: what is true of one service is what a person must know of all.
-ORDER = (Outcome.WORSE, Outcome.NOT_HELD, Outcome.CANNOT_TELL, Outcome.HELD)
 
 
 def judge(of: Comparison) -> Judgement:
@@ -54,12 +52,6 @@ def judge(of: Comparison) -> Judgement:
         before=of.before,
         after=of.after,
     )
-
-
-def overall(judgements: Sequence[Judgement]) -> Outcome:
-    """Of a repair that mends several services; nothing judged: nobody can tell."""
-    found = {one.outcome for one in judgements}
-    return next((outcome for outcome in ORDER if outcome in found), Outcome.CANNOT_TELL)
 
 
 def _verdict(of: Comparison, rows: Sequence[Row]) -> tuple[Outcome, str]:

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from railmend.contracts.aftermath import OutcomeNotice, UndeployedNotice
 from railmend.contracts.outcome import Judgement, Outcome, Row
 from railmend.contracts.progress import AnswersRequest
+from railmend.contracts.repair import RelatedComment
 from railmend.contracts.review import MergeMethod
 from railmend.evidence.packet import fenced, visible
 from railmend.evidence.redact import redact
 from railmend.outcome.judge import short
 from railmend.publishing.charts import TITLES, before_after
+from railmend.publishing.text import body
 
 HEADS = {
     Outcome.HELD: "The fix holds",
@@ -115,4 +117,12 @@ def revert_body(number: int, reason: str) -> str:
         f"Reverts #{number} exactly: the tree is what it was before, apart from what was merged since.\n\n"
         f"{visible(reason)}\n\nQuicker than a merge: roll the service back to its previous deployment in "
         "Railway, or approve the rollback that Railmend offers."
+    )
+
+
+def related_comment(request: RelatedComment) -> str:
+    """The diagnosis and the change that would have been proposed, for whoever works on it already."""
+    return (
+        f"Railmend was about to propose a fix of its own. {visible(request.why)} So here is "
+        f"what it found, and no second pull request.\n\n{body(request.publish)}"
     )

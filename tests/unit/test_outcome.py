@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from railmend.contracts.aftermath import OutcomeNotice
 from railmend.contracts.incident import Criterion, MeasuredSeries
-from railmend.contracts.outcome import MAX_POINTS, Comparison, Measured, Outcome
+from railmend.contracts.outcome import MAX_POINTS, Comparison, Measured, Outcome, overall
 from railmend.contracts.review import Merge, MergeMethod
 from railmend.contracts.scan import Finding, FindingKind, Window
-from railmend.outcome import judge, matched, measured, overall
+from railmend.outcome import judge, matched, measured
 from railmend.publishing.aftermath import outcome_comment
 from railmend.publishing.charts import chart, shown_by
 from railmend.railway.model import Slice

@@ -9,9 +9,9 @@ from temporalio import activity
 from activities.errors import translated
 from railmend.coding.revert import RevertingRepository
 from railmend.contracts.aftermath import OutcomeNotice, UndeployedNotice
-from railmend.contracts.progress import AnswersRequest
 from railmend.contracts.repair import PullRequest, RelatedComment
 from railmend.contracts.review import (
+    AnswersRequest,
     CommentRequest,
     Related,
     RelatedQuestion,

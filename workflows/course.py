@@ -7,8 +7,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from railmend.contracts.policy import FollowUp
-    from railmend.contracts.progress import Progress
-    from railmend.contracts.repair import RepairOutcome, RepairRequest, RepairResult
+    from railmend.contracts.repair import Progress, RepairOutcome, RepairRequest, RepairResult
     from workflows import policies
 
 
@@ -51,7 +50,7 @@ class Course:
         """Sleep, unless this run has grown long: then a new one goes on from here."""
         if workflow.info().get_current_history_length() > policies.LONGEST_HISTORY:
             await workflow.wait_condition(workflow.all_handlers_finished)
-            workflow.continue_as_new(args=[self.repair, self.progress])
+            workflow.continue_as_new(self.repair.model_copy(update={"progress": self.progress}))
         await workflow.sleep(length, summary=summary)
 
     async def until(self, moment: datetime, summary: str) -> None:

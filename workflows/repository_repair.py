@@ -15,10 +15,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.ledger import LedgerActivities
     from railmend.contracts.ledger import Settlements, SettleRequest, Spending
     from railmend.contracts.outcome import Judgement
-    from railmend.contracts.progress import Progress
     from railmend.contracts.repair import (
         Approval,
         CodingRequest,
+        Progress,
         RepairOutcome,
         RepairRequest,
         RepairResult,
@@ -37,17 +37,17 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn
 class RepositoryRepair:
-    """`progress`: where an earlier run of the same repair had come to."""
-
     @workflow.init
-    def __init__(self, repair: RepairRequest, progress: Progress | None = None) -> None:
+    def __init__(self, repair: RepairRequest) -> None:
         self._decision: Approval | None = None
         self._waits_for_approval = False
-        self._opened = progress.result if progress else None
-        self._course = Course(repair, progress) if progress else None
+        self._opened = repair.progress.result if repair.progress else None
+        # What follows is handed the repair alone: its progress stays here.
+        alone = repair.model_copy(update={"progress": None})
+        self._course = Course(alone, repair.progress) if repair.progress else None
 
     @workflow.run
-    async def run(self, repair: RepairRequest, progress: Progress | None = None) -> RepairResult:
+    async def run(self, repair: RepairRequest) -> RepairResult:
         try:
             result = await self._story(repair)
         except (ActivityError, asyncio.CancelledError) as error:

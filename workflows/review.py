@@ -9,9 +9,8 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.reviews import ReviewActivities
     from railmend.contracts.ledger import Spending
-    from railmend.contracts.progress import AnswersRequest
     from railmend.contracts.repair import CodingRequest, PublishRequest, WorkspaceRequest
-    from railmend.contracts.review import Note, PullState, ReviewQuestion, ReviewView
+    from railmend.contracts.review import AnswersRequest, Note, PullState, ReviewQuestion, ReviewView
     from workflows import coding_rounds, policies
     from workflows.course import Course
     from workflows.spending import Purse

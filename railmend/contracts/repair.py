@@ -8,7 +8,7 @@ from railmend.contracts.base import Contract
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.outcome import Judgement, Measured
 from railmend.contracts.policy import Policy
-from railmend.contracts.review import Merge, Note
+from railmend.contracts.review import Merge, Note, Seen
 from railmend.contracts.scan import Autonomy
 
 
@@ -31,6 +31,7 @@ class RepairRequest(Contract):
     requested_at: datetime
     project_id: str
     policy: Policy = Policy()
+    progress: "Progress | None" = None  # where an earlier run of the same repair had come to
     attempt: int = 1  # one more for each merged fix that did not hold
 
     @property
@@ -244,3 +245,39 @@ class RepairResult(Contract):
     def but(self, more: str) -> "RepairResult":
         """The same ending, with what was tried after it."""
         return self.model_copy(update={"reason": f"{self.reason} {more}".strip()})
+
+
+class Progress(Contract):
+    """`result`: what the scan was told when the pull request was opened.
+
+    `head`: the last commit that Railmend pushed. `rounds`: follow-ups made; `turn`: messages of the coding
+    session. `attempt`: 1, and one more for every merged fix that did not hold. `machine`: the task queue of
+    the machine that keeps the session. `closed_at`: since when it is closed, while it may be opened again.
+    `up_since`: when the merge was seen in production; `checks`: measurements made.
+    """
+
+    result: RepairResult
+    pull_request: PullRequest
+    head: str
+    opened_at: datetime
+    machine: str
+    seen: Seen = Seen()
+    rounds: int = 0
+    turn: int = 0
+    attempt: int = 1
+    closed_at: datetime | None = None
+    merge: Merge | None = None
+    merged_seen_at: datetime | None = None
+    previous: tuple[str | None, ...] = ()  # by incident: the deployment that served before
+    deployed: tuple[str | None, ...] = ()  # by incident: the one that carries the merge
+    up_since: datetime | None = None
+    checks: int = 0
+
+    @property
+    def edited(self) -> bool:
+        """A person's commits were merged with it."""
+        return self.merge is not None and self.merge.head != self.head
+
+
+# It names a model that is defined after it.
+RepairRequest.model_rebuild()

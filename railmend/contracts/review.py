@@ -140,3 +140,15 @@ class RevertRequest(Contract):
     title: str
     reason: str
     requested_at: datetime
+
+
+class AnswersRequest(Contract):
+    """One answer for every note: what was done (`commit`), or why nothing was."""
+
+    repository: str
+    number: int
+    notes: tuple[Note, ...]
+    commit: str | None = None
+    said: str = Field("", max_length=4000)  # the agent's own words
+    refused: tuple[str, ...] = ()  # why what the agent did was not pushed
+    limit: str = ""  # which bound is reached, so that a person has to go on

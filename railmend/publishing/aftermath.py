@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from railmend.contracts.aftermath import OutcomeNotice, UndeployedNotice
 from railmend.contracts.outcome import Judgement, Outcome, Row
-from railmend.contracts.progress import AnswersRequest
 from railmend.contracts.repair import RelatedComment
-from railmend.contracts.review import MergeMethod
+from railmend.contracts.review import AnswersRequest, MergeMethod
 from railmend.evidence.packet import fenced, visible
 from railmend.evidence.redact import redact
 from railmend.outcome.judge import short

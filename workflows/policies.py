@@ -150,7 +150,7 @@ WORKSPACE_ROUNDS = 2
 LONGEST_HISTORY = 800
 # Railway builds within minutes; a merge that is in no deployment after this long is in none.
 DEPLOYED_WITHIN = timedelta(hours=2)
-DEPLOYMENT_POLL = timedelta(seconds=30)
+DEPLOYMENT_POLL = timedelta(minutes=1)
 # Where traffic was too low to tell, the last check is repeated this often, as long after the one before.
 EXTRA_CHECKS = 2
 # A follow-up goes back to the machine that keeps its session, and elsewhere when nobody answers there.

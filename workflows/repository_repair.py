@@ -41,6 +41,8 @@ class RepositoryRepair:
     def __init__(self, repair: RepairRequest) -> None:
         self._decision: Approval | None = None
         self._waits_for_approval = False
+        # One for the whole run: it numbers what is reserved.
+        self._purse = Purse(repair.project_id, repair.policy, repair.fingerprints)
         self._opened = repair.progress.result if repair.progress else None
         # What follows is handed the repair alone: its progress stays here.
         alone = repair.model_copy(update={"progress": None})
@@ -129,22 +131,23 @@ class RepositoryRepair:
 
     async def _until_pull_request(self, repair: RepairRequest) -> RepairResult:
         """Within the budget. A machine that goes away with the workspace is no reason to give up."""
-        purse = self._purse(repair)
-        await purse.wait_and_reserve(Spending.SESSION)
+        await self._purse.wait_and_reserve(Spending.SESSION)
         result = await self._attempts(repair, None, ())
-        await purse.spend(result.coding.cost_usd if result.coding else None)
+        await self._purse.spend(result.coding.cost_usd if result.coding else None)
         return result
 
     async def _try_again(self, course: Course, judgements: tuple[Judgement, ...]) -> RepairResult:
         """A second fix, on what was merged, by the same session, with the numbers of the first."""
-        purse, before = self._purse(course.repair), course.progress
-        answer = await purse.reserve(Spending.SESSION)
+        before = course.progress
+        answer = await self._purse.reserve(Spending.SESSION)
         if not answer.granted:
             reason = f"No second fix is tried: the limit of {answer.limit} is reached."
             return RepairResult(outcome=RepairOutcome.NOT_ALLOWED, reason=reason)
-        repair = course.repair.model_copy(update={"attempt": before.attempt + 1, "commit": None})
+        repair = course.repair.model_copy(
+            update={"attempt": before.attempt + 1, "commit": None, "progress": None}
+        )
         result = await self._attempts(repair, before, judgements)
-        await purse.spend(result.coding.cost_usd if result.coding else None)
+        await self._purse.spend(result.coding.cost_usd if result.coding else None)
         return result
 
     async def _attempts(
@@ -217,7 +220,7 @@ class RepositoryRepair:
         try:
             if course.progress.merge is None:
                 workflow.set_current_details(f"Waits for review: {course.progress.pull_request.url}")
-                view = await Review(course, self._purse(course.repair)).until_decided()
+                view = await Review(course, self._purse).until_decided()
                 if view.state is PullState.CLOSED:
                     reason = view.closing or "Closed without a merge; nobody said why."
                     return course.ended(RepairOutcome.CLOSED, reason)
@@ -242,10 +245,6 @@ class RepositoryRepair:
                 base="",
             )
         )
-
-    @staticmethod
-    def _purse(repair: RepairRequest) -> Purse:
-        return Purse(repair.project_id, repair.policy, repair.fingerprints)
 
     async def _settle(
         self, repair: RepairRequest, outcome: str, detail: str, result: RepairResult | None = None

@@ -88,7 +88,7 @@ class AppCredentials:
         mend = {
             401: "Check GITHUB_APP_ID and the key.",
             404: "Install the app in this repository.",
-            422: "The app lacks one of the permissions that docs/github.md names.",
+            422: "The app lacks one of the permissions that docs/repairs.md names.",
         }.get(answer.status_code, "")
         raise GitHubError(
             f"App token for {repository}: GitHub answered {answer.status_code}. {mend}".strip(),

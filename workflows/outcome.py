@@ -35,7 +35,15 @@ DOWN = {DeployState.FAILED: "failed", DeployState.CRASHED: "crashed"}
 
 async def offer_rollback(question: RollbackQuestion) -> str:
     """Workflow ID of the action that now waits for a person; empty where there is nothing to go back to."""
-    offer = await workflow.execute_activity_method(ActionActivities.find_rollback, question, **policies.READ)
+    try:
+        offer = await workflow.execute_activity_method(
+            ActionActivities.find_rollback, question, summary=question.service_name, **policies.READ
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.warning("no rollback can be offered: %s", reason_of(error))
+        return ""
     if offer.request is None:
         return ""
     action = offer.request
@@ -214,22 +222,16 @@ class Aftermath:
 
     async def _offer(self, incident: int, reason: str) -> str:
         request, deployed = self._course.repair.incidents[incident].request, self._course.progress.deployed
-        try:
-            return await offer_rollback(
-                RollbackQuestion(
-                    project_id=request.project_id,
-                    environment_id=request.environment_id,
-                    service_id=request.service.service_id,
-                    service_name=request.service.name,
-                    deployment_id=deployed[incident] if deployed else None,
-                    reason=reason[:500],
-                )
+        return await offer_rollback(
+            RollbackQuestion(
+                project_id=request.project_id,
+                environment_id=request.environment_id,
+                service_id=request.service.service_id,
+                service_name=request.service.name,
+                deployment_id=deployed[incident] if deployed else None,
+                reason=reason[:500],
             )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.warning("no rollback can be offered: %s", reason_of(error))
-            return ""
+        )
 
     async def _tell(
         self,

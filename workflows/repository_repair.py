@@ -194,8 +194,8 @@ class RepositoryRepair:
                 raise
             result = RepairResult(outcome=RepairOutcome.FAILED, reason=coding_rounds.reason_of(error))
         if result.outcome is RepairOutcome.PULL_REQUEST and workspace is not None:
-            self._open(repair, workspace, made.turn, result)
             await coding_rounds.rest(workspace)
+            self._open(repair, workspace, made.turn, result)
         elif workspace is not None:
             await coding_rounds.remove(workspace)
         return result

@@ -150,6 +150,8 @@ async def test_every_other_verdict_starts_no_coding(temporal: WorkflowEnvironmen
         assert row.repair_workflow_id is None
         assert on.world.calls["prepare_workspace"] == 0
         assert [entry.outcome for entry in (await on.ledger()).entries] == [verdict.value]
+        offered = "starter.py approve action/" in row.detail
+        assert (offered, row.action == "rollback_offered") == ((verdict is Verdict.BAD_DEPLOY,) * 2)
 
 
 async def test_a_small_project_is_decided_at_the_first_look(temporal: WorkflowEnvironment) -> None:

@@ -106,5 +106,46 @@ def demo(
     raise typer.Exit(run("starter.py", command(keep, state, Console())))
 
 
+@app.command()
+def condense(
+    file: Annotated[Path, typer.Argument(help="Cases or rows of logs as JSON lines; - is standard input.")],
+    budget: Annotated[int, typer.Option(min=100, help="Tokens that a model may read.")] = 2000,
+    raw: Annotated[bool, typer.Option("--raw", help="Do not redact.")] = False,
+) -> None:
+    """Condense logs to the lines that matter, offline."""
+    from commands.condense import condense as command
+
+    command(file, budget, redacted=not raw)
+
+
+@app.command()
+def redact(
+    file: Annotated[Path, typer.Argument(help="Text; default: standard input.")] = Path("-"),
+) -> None:
+    """Take secrets and personal data out of a text, offline."""
+    from commands.redact import redact as command
+
+    command(file)
+
+
+@app.command()
+def evidence(
+    incident: Annotated[str, typer.Argument(help="Workflow ID: incident/<environment>/<service>.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a person reads it.")] = False,
+) -> None:
+    """Export the evidence packet of an investigation that has ended."""
+    from commands.evidence import evidence as command
+
+    typer.echo(run("starter.py", command(incident, markdown=markdown)))
+
+
+@app.command()
+def diagnose(file: Annotated[Path, typer.Argument(help="An exported evidence packet.")]) -> None:
+    """Diagnose an exported packet again, with the configured model."""
+    from commands.evidence import diagnose_again as command
+
+    typer.echo(run("starter.py", command(file)))
+
+
 if __name__ == "__main__":
     app()

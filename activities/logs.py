@@ -1,96 +1,166 @@
-"""Evidence sources: each condenses where it fetches, and hands on bounded text."""
+"""Log sources: each condenses and redacts where it reads, and hands on bounded text."""
 
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 from temporalio import activity
 
 from activities.errors import translated
-from railmend.contracts.incident import EvidencePacket, Facts, IncidentRequest, PacketRequest
-from railmend.evidence.condense import condense_http, condense_logs
-from railmend.evidence.packet import number
+from railmend.contracts.incident import Fact, Facts, IncidentRequest
+from railmend.evidence.condense import Condensed, Condenser
+from railmend.evidence.http import SLOW_MS, HttpCondenser
+from railmend.evidence.redact import Redactor
+from railmend.evidence.surroundings import hints, onset, seal
+from railmend.railway.model import HttpLogLine
 from railmend.railway.pool import RailwayPool
 
-# Rows read per source; more is said to be cut. The evidence room streams later.
-MAX_LOG_ROWS = 1000
-MAX_HTTP_ROWS = 1000
+# Rows read per source, a request for every thousand; more is cut, and then asked for by level or status.
+MAX_ROWS = 6_000
+MAX_HTTP_ROWS = 4_000
+MAX_AT_ONCE = 5_000  # the most that Railway answers in one request
+# A log line may be written a moment after the last sample of the window.
+AFTER = timedelta(minutes=5)
+# How far back the newest build may lie: what every plan keeps.
+BUILD_AGE = timedelta(days=7)
+DEPLOY_TOKENS, ERROR_TOKENS, BUILD_TOKENS, HTTP_TOKENS = 1800, 900, 1200, 900
+FAILED = ("FAILED", "CRASHED")
 
 
-class EvidenceActivities:
-    def __init__(self, railway: RailwayPool) -> None:
+class LogActivities:
+    """`secrets`: values that the worker holds; they never pass, whatever they look like."""
+
+    def __init__(self, railway: RailwayPool, secrets: Sequence[str] = ()) -> None:
         self._railway = railway
+        self._secrets = secrets
 
-    @activity.defn
-    async def finding_facts(self, request: IncidentRequest) -> Facts:
-        """What was measured, in the words of the rules."""
-        service = request.service
-        brief = (
-            f"service {service.name}, kind {service.kind.value}, repository {service.repository}, "
-            f"branch {service.branch}, root directory {service.root_directory or '/'}, "
-            f"running commit {service.commit}"
-        )
-        found = tuple(
-            (
-                "finding",
-                finding.kind.value,
-                f"{finding.kind.value} ({finding.severity.value}) since {finding.onset.isoformat()}: "
-                f"{finding.sentence}",
-            )
-            for finding in request.findings
-        )
-        return Facts(items=(*found, ("architecture", "railway", brief)))
-
-    @activity.defn
-    async def deployment_facts(self, request: IncidentRequest) -> Facts:
-        with translated():
-            client = await self._railway.of(request.environment_id)
-            rows = await client.deployments(
-                request.project_id, request.environment_id, request.service.service_id
-            )
-        lines = [
-            f"{row.created_at.isoformat()} {row.status} {(row.commit or '-')[:12]} "
-            f"by {row.commit_author or '-'}: {(row.commit_message or '').splitlines()[0:1]}"
-            for row in rows
-        ]
-        if not lines:
-            return Facts(items=(), unseen=("No deployment of this service is known.",))
-        return Facts(items=(("deployment", "railway deployments, newest first", "\n".join(lines)),))
+    def _redactor(self, incident: IncidentRequest) -> Redactor:
+        return Redactor(self._secrets, seal(incident))
 
     @activity.defn
     async def deploy_log_facts(self, request: IncidentRequest) -> Facts:
-        deployment = request.service.active_deployment_id
-        if deployment is None:
+        """Of the deployment that serves, and of the newest where that one failed."""
+        service = request.service
+        wanted = [service.active_deployment_id]
+        if service.latest_status in FAILED:
+            wanted.append(service.latest_deployment_id)
+        ids = list(dict.fromkeys(one for one in wanted if one))
+        if not ids:
             return Facts(items=(), unseen=("No deployment is active, so there are no deploy logs.",))
+        items: list[Fact] = []
+        unseen: list[str] = []
+        for deployment_id in ids:
+            serves = deployment_id == service.active_deployment_id
+            found = await self._deploy_log(request, deployment_id, serves=serves)
+            items += found.items
+            unseen += found.unseen
+        return Facts(items=tuple(items), unseen=tuple(unseen))
+
+    async def _deploy_log(self, request: IncidentRequest, deployment_id: str, *, serves: bool) -> Facts:
+        which = "of the deployment that serves" if serves else "of the newest deployment, which failed"
+        condenser = Condenser(onset=onset(request), hints=hints(request))
         window = request.window
         with translated():
             client = await self._railway.of(request.environment_id)
-            lines = await client.deploy_logs(
-                deployment, window.start, window.end + timedelta(minutes=5), limit=MAX_LOG_ROWS
+            pages = client.stream_deploy_logs(deployment_id, window.start, window.end + AFTER, most=MAX_ROWS)
+            async for rows in pages:
+                condenser.read_older(rows)
+        found = condenser.result(DEPLOY_TOKENS)
+        if not found.rows:
+            return Facts(items=(), unseen=(f"The deploy logs {which} are empty in the window.",))
+        items = [self._fact(request, "deploy_log", f"deploy logs {which}, condensed", found)]
+        if found.rows < MAX_ROWS:
+            return Facts(items=tuple(items))
+        if serves:
+            items.append(await self._errors(request))
+        return Facts(items=tuple(items), unseen=(_cut(f"deploy logs {which}", found.rows),))
+
+    async def _errors(self, request: IncidentRequest) -> Fact:
+        """Where a service says too much to read it all: what it wrote as errors over the whole window."""
+        window = request.window
+        condenser = Condenser(onset=onset(request))
+        with translated():
+            client = await self._railway.of(request.environment_id)
+            rows = await client.environment_logs(
+                request.environment_id,
+                window.start,
+                window.end,
+                f"@service:{request.service.service_id} AND @level:error",
+                MAX_AT_ONCE,
             )
-        if not lines:
-            return Facts(items=(), unseen=("The deploy logs of the window are empty.",))
-        cut = (
-            (f"Deploy logs: only the newest {MAX_LOG_ROWS} rows were read.",)
-            if len(lines) >= MAX_LOG_ROWS
-            else ()
+        condenser.read(rows)
+        source = "deploy logs of level error over the window, condensed"
+        return self._fact(request, "deploy_log", source, condenser.result(ERROR_TOKENS))
+
+    @activity.defn
+    async def build_log_facts(self, request: IncidentRequest) -> Facts:
+        """Only of a newest deployment that failed: the build of what serves went well."""
+        service = request.service
+        if service.latest_deployment_id is None or service.latest_status not in FAILED:
+            return Facts(items=())
+        end = request.window.end + AFTER
+        with translated():
+            client = await self._railway.of(request.environment_id)
+            rows = await client.build_logs(
+                service.latest_deployment_id, end - BUILD_AGE, end, limit=MAX_AT_ONCE
+            )
+        if not rows:
+            return Facts(items=(), unseen=("The build logs of the newest deployment are empty.",))
+        condenser = Condenser(build=True)
+        condenser.read(rows)
+        found = condenser.result(BUILD_TOKENS)
+        unseen = (_cut("build logs", len(rows)),) if len(rows) >= MAX_AT_ONCE else ()
+        return Facts(
+            items=(
+                self._fact(request, "build_log", "build logs of the newest deployment, condensed", found),
+            ),
+            unseen=unseen,
         )
-        return Facts(items=(("deploy_log", "deploy logs, condensed", condense_logs(lines)),), unseen=cut)
 
     @activity.defn
     async def http_log_facts(self, request: IncidentRequest) -> Facts:
-        """Errors and slow requests alike: a latency finding needs the slow ones."""
-        deployment = request.service.active_deployment_id
-        if deployment is None:
+        """All requests for shares and traffic; errors and slow ones apart where all are too many to read."""
+        deployment_id = request.service.active_deployment_id
+        if deployment_id is None:
             return Facts(items=(), unseen=("No deployment is active, so there are no HTTP logs.",))
-        window = request.window
         with translated():
-            client = await self._railway.of(request.environment_id)
-            lines = await client.http_logs(
-                deployment, window.start, window.end, filter="", limit=MAX_HTTP_ROWS
-            )
-        if not lines:
+            everything = await self._http(request, deployment_id, "")
+        if not everything.rows:
             return Facts(items=(), unseen=("No HTTP log in the window: private or without traffic.",))
-        return Facts(items=(("http_log", "HTTP logs, condensed", condense_http(lines)),))
+        items = [self._fact(request, "http_log", "HTTP logs, condensed", everything)]
+        if everything.rows < MAX_HTTP_ROWS:
+            return Facts(items=tuple(items))
+        slow = _slow_from(request)
+        for filter_, source in (
+            ("@httpStatus:>=500", "HTTP logs of failed requests, condensed"),
+            (f"@totalDuration:>={slow:.0f}", f"HTTP logs of requests over {slow:.0f} ms, condensed"),
+        ):
+            with translated():
+                found = await self._http(request, deployment_id, filter_)
+            if found.rows:
+                items.append(self._fact(request, "http_log", source, found))
+        return Facts(items=tuple(items), unseen=(_cut("requests", everything.rows),))
 
-    @activity.defn
-    async def build_packet(self, request: PacketRequest) -> EvidencePacket:
-        return number(request.incident.service.name, request.facts)
+    async def _http(self, request: IncidentRequest, deployment_id: str, filter_: str) -> Condensed:
+        window = request.window
+        condenser = HttpCondenser(onset=onset(request))
+        client = await self._railway.of(request.environment_id)
+        pages: AsyncIterator[list[HttpLogLine]] = client.stream_http_logs(
+            deployment_id, window.start, window.end, filter_, most=MAX_HTTP_ROWS
+        )
+        async for rows in pages:
+            condenser.read(rows)
+        return condenser.result(HTTP_TOKENS)
+
+    def _fact(self, request: IncidentRequest, kind: str, source: str, found: Condensed) -> Fact:
+        text = self._redactor(request)(found.text)
+        return Fact(kind=kind, source=source, text=text, start=found.start, end=found.end)
+
+
+def _cut(what: str, rows: int) -> str:
+    return f"Of the {what} only the newest {rows} rows were read."
+
+
+def _slow_from(request: IncidentRequest) -> float:
+    """The threshold of a latency finding in milliseconds, else what is slow for anyone."""
+    thresholds = [finding.threshold for finding in request.findings if finding.unit.startswith("ms")]
+    return min([*thresholds, SLOW_MS])

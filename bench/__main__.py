@@ -1,10 +1,10 @@
 """`make bench`: everything, one table after the other."""
 
-from bench import assessment, railway, rooms
+from bench import assessment, evidence, railway
 
 if __name__ == "__main__":
     assessment.main()
     print()
-    rooms.main()
+    evidence.main()
     print()
     railway.main()

@@ -97,6 +97,13 @@ async def check_railway(pool: RailwayPool) -> None:
         log.warning("railway is not reached yet", project=one.name, reason=str(error))
 
 
+def secrets(settings: Settings) -> tuple[str, ...]:
+    """The values that this process holds: evidence never shows them."""
+    values = [getattr(settings, name) for name in type(settings).model_fields]
+    values += [settings.token_of(project) for project in settings.watched()]
+    return tuple({value.get_secret_value() for value in values if isinstance(value, SecretStr)})
+
+
 def github(settings: Settings) -> GitHubClient:
     # Pacing protects from GitHub's secondary limits; a server on this machine has none.
     pace = not settings.github_api_url.startswith(LOOPBACK)

@@ -17,13 +17,16 @@ from temporalio.worker import Worker
 from activities.actions import ActionActivities
 from activities.checks import CheckActivities
 from activities.coding import CodingActivities
+from activities.deployments import DeploymentActivities
+from activities.evidence import EvidenceActivities
 from activities.ledger import LedgerActivities
-from activities.logs import EvidenceActivities
+from activities.logs import LogActivities
 from activities.outcome import OutcomeActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
+from activities.repository import RepositoryActivities
 from activities.reviews import ReviewActivities
 from activities.workbench import Workbench
 from hosting import clients
@@ -72,18 +75,22 @@ def machine_queue(state_dir: Path) -> str:
 def orchestration(client: Client, settings: Settings, railway: RailwayPool, status: StatusReader) -> Worker:
     rules = {one.environment_id: settings.assessment.over(one.assessment) for one in settings.watched()}
     reading = RailwayActivities(railway, rules)
-    evidence = EvidenceActivities(railway)
+    github, secrets = clients.github(settings), clients.secrets(settings)
+    evidence = EvidenceActivities()
+    deployments = DeploymentActivities(railway, secrets)
+    logs = LogActivities(railway, secrets)
+    repository = RepositoryActivities(github, railway, secrets)
     providers = ProviderActivities(
         railway=railway,
         network_of=lambda of: of.network,
-        github=clients.github(settings),
+        github=github,
         status=status,
     )
     text = TextActivities()
     ledger = LedgerActivities(client, ORCHESTRATION_QUEUE)
-    pulls = PullRequestActivities(clients.github(settings))
-    reviews = ReviewActivities(clients.github(settings))
-    outcome = OutcomeActivities(railway, clients.github(settings), settings.railmend_settle_seconds)
+    pulls = PullRequestActivities(github)
+    reviews = ReviewActivities(github)
+    outcome = OutcomeActivities(railway, github, settings.railmend_settle_seconds)
     actions = ActionActivities(railway)
     return Worker(
         client,
@@ -93,11 +100,16 @@ def orchestration(client: Client, settings: Settings, railway: RailwayPool, stat
             reading.screen,
             reading.assess_suspects,
             evidence.finding_facts,
-            evidence.deployment_facts,
-            evidence.deploy_log_facts,
-            evidence.http_log_facts,
             evidence.build_packet,
             providers.provider_facts,
+            deployments.chart_facts,
+            deployments.deployment_facts,
+            deployments.drift_facts,
+            deployments.state_facts,
+            logs.build_log_facts,
+            logs.deploy_log_facts,
+            logs.http_log_facts,
+            repository.change_facts,
             text.decide,
             text.describe_incident,
             text.describe_report,

@@ -53,7 +53,7 @@ def finding(name: str = "checkout", kind: FindingKind = FindingKind.MEMORY_LEAK)
         unit="GB/h",
         onset=NOW,
         confidence=0.9,
-        rule=kind.value,
+        rule=f"{kind.value}.slope",
         sentence=f"{name} is in trouble.",
     )
 

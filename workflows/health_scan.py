@@ -13,7 +13,13 @@ with workflow.unsafe.imports_passed_through():
     from activities.planning import TextActivities
     from activities.railway import RailwayActivities
     from railmend.contracts.action import RollbackQuestion
-    from railmend.contracts.incident import CODING_VERDICTS, IncidentReport, IncidentRequest, Verdict
+    from railmend.contracts.incident import (
+        CODING_VERDICTS,
+        IncidentReport,
+        IncidentRequest,
+        Verdict,
+        neighbours_of,
+    )
     from railmend.contracts.ledger import ClaimState
     from railmend.contracts.repair import RepairRequest, repair_key
     from railmend.contracts.scan import (
@@ -119,6 +125,7 @@ class HealthScan:
                 window=window,
                 platform_incident=screening.platform_incident,
                 policy=self._request.policy,
+                neighbours=neighbours_of(service, screening.suspects, assessment.findings),
             )
             for service in affected
             if service.service_id not in victims and self._request.autonomy_of(service) is not Autonomy.REPORT
@@ -136,7 +143,7 @@ class HealthScan:
         granted = []
         for incident, answer in zip(incidents, answers, strict=True):
             if answer.state is ClaimState.GRANTED:
-                granted.append(incident)
+                granted.append(incident.model_copy(update={"past_repairs": answer.past}))
                 continue
             detail = f"{answer.holder} {answer.detail}".strip()
             self._row(incident.service.service_id, action=answer.state.value, detail=detail)

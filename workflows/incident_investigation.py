@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.logs import EvidenceActivities
+    from activities.deployments import DeploymentActivities
+    from activities.evidence import EvidenceActivities
+    from activities.logs import LogActivities
     from activities.planning import PlanningActivities, TextActivities
     from activities.providers import ProviderActivities
+    from activities.repository import RepositoryActivities
     from railmend.contracts.incident import (
         CODING_VERDICTS,
         ChallengeRequest,
@@ -27,21 +31,26 @@ with workflow.unsafe.imports_passed_through():
     from workflows.spending import Purse
 
 
-Source = Callable[[EvidenceActivities, IncidentRequest], Awaitable[Facts]]
+# In the order in which a reader meets them in the packet.
+SOURCES: tuple[tuple[Callable[..., Any], str], ...] = (
+    (EvidenceActivities.finding_facts, "findings"),
+    (DeploymentActivities.chart_facts, "series"),
+    (DeploymentActivities.deployment_facts, "deployments"),
+    (DeploymentActivities.state_facts, "state of the deployment"),
+    (LogActivities.build_log_facts, "build logs"),
+    (LogActivities.deploy_log_facts, "deploy logs"),
+    (LogActivities.http_log_facts, "HTTP logs"),
+    (RepositoryActivities.change_facts, "changes in the code"),
+    (DeploymentActivities.drift_facts, "changes of the configuration"),
+)
 
 
 @workflow.defn
 class IncidentInvestigation:
     @workflow.run
     async def run(self, request: IncidentRequest) -> IncidentReport:
-        sources = (
-            (EvidenceActivities.finding_facts, "findings"),
-            (EvidenceActivities.deployment_facts, "deployments"),
-            (EvidenceActivities.deploy_log_facts, "deploy logs"),
-            (EvidenceActivities.http_log_facts, "HTTP logs"),
-        )
         facts = await asyncio.gather(
-            self._providers(request), *(self._facts(source, name, request) for source, name in sources)
+            self._providers(request), *(self._facts(source, name, request) for source, name in SOURCES)
         )
         packet = await workflow.execute_activity_method(
             EvidenceActivities.build_packet,
@@ -101,7 +110,7 @@ class IncidentInvestigation:
             "providers",
         )
 
-    async def _facts(self, source: Source, name: str, request: IncidentRequest) -> Facts:
+    async def _facts(self, source: Callable[..., Any], name: str, request: IncidentRequest) -> Facts:
         """One source may fail alone: what it could not say is said."""
         return await self._attempt(
             workflow.execute_activity_method(source, request, summary=name, **policies.EVIDENCE), name

@@ -8,10 +8,12 @@ from railmend.contracts.ledger import (
     ClaimRequest,
     ClaimState,
     LedgerEntry,
+    PastRepair,
     SettleRequest,
 )
 
 MAX_DETAIL = 200
+MAX_PAST = 5
 
 
 class Claims:
@@ -27,9 +29,29 @@ class Claims:
             if refusal is not None:
                 return refusal
         until = request.at + timedelta(seconds=request.lease_seconds)
+        past = self._past(request.fingerprints)
         for fingerprint in request.fingerprints:
             self._open(fingerprint, request, until)
-        return ClaimAnswer(state=ClaimState.GRANTED, holder=request.holder)
+        return ClaimAnswer(state=ClaimState.GRANTED, holder=request.holder, past=past)
+
+    def _past(self, fingerprints: Iterable[str]) -> tuple[PastRepair, ...]:
+        """Of the services that the fingerprints belong to, whatever the kind of trouble was."""
+        services = {fingerprint.rpartition("/")[0] for fingerprint in fingerprints}
+        ended = [
+            entry
+            for entry in self._entries.values()
+            if entry.outcome and entry.fingerprint.rpartition("/")[0] in services
+        ]
+        ended.sort(key=lambda entry: entry.since, reverse=True)
+        return tuple(
+            PastRepair(
+                at=entry.since,
+                outcome=f"{entry.fingerprint.rpartition('/')[2]}: {entry.outcome}",
+                summary=entry.detail,
+                pull_request=entry.pull_request or None,
+            )
+            for entry in ended[:MAX_PAST]
+        )
 
     def _refusal(self, entry: LedgerEntry | None, request: ClaimRequest) -> ClaimAnswer | None:
         if entry is None or entry.until <= request.at:

@@ -50,10 +50,11 @@ READ = Call(
     schedule_to_close_timeout=timedelta(minutes=10),
     retry_policy=_retry(5, 2, 60),
 )
-# One evidence source may fail alone; an investigation does not wait long for it.
+# One evidence source may fail alone; but many investigations at once share the client's pace of requests, and
+# a source asks up to eight.
 EVIDENCE = Call(
-    start_to_close_timeout=timedelta(minutes=1),
-    schedule_to_close_timeout=timedelta(minutes=3),
+    start_to_close_timeout=timedelta(minutes=3),
+    schedule_to_close_timeout=timedelta(minutes=8),
     retry_policy=_retry(3, 1, 20),
 )
 # A model call lasts at most 2 minutes (client), may ask once more, and go to a fallback; a provider that is

@@ -1,5 +1,6 @@
 """Secrets in the lines that a change adds: bc-detect-secrets, and the patterns that redact evidence."""
 
+import re
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,10 +10,11 @@ from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import default_settings, get_settings
 
 from railmend.coding.touched import Touched
-from railmend.evidence.redact import PATTERNS
+from railmend.evidence.patterns import CONTEXT, PRIVATE_KEY, TOKENS, Rule
 
-# Of the patterns for evidence those that are wrong in code about as often as they are right stay away.
-OWN = tuple((kind, p) for kind, p in PATTERNS if kind not in ("email", "cookie", "secret", "credential"))
+# Of the rules for evidence those that rest on the words around a value are wrong in code about as often as
+# they are right, and stay away; credentials in addresses are worth it.
+OWN = (PRIVATE_KEY, *TOKENS, *(rule for rule in CONTEXT if "://" in rule.needles))
 # A comment that the agent writes must not hide a secret.
 ALLOWLIST = "detect_secrets.filters.allowlist.is_line_allowlisted"
 # Slow (8 s per MB), and a change of that size is refused for its size.
@@ -32,10 +34,14 @@ def secrets_in(files: Sequence[Touched]) -> list[str]:
 
 def _hits(file: Touched) -> Iterator[tuple[int, str]]:
     text = "\n".join(line for _, line in file.added)
-    for kind, pattern in OWN:
-        if match := pattern.search(text):
-            yield file.added[text.count("\n", 0, match.start())][0], kind
+    for rule in OWN:
+        if match := next(_matches(rule, text), None):
+            yield file.added[text.count("\n", 0, match.start())][0], rule.kind
     yield from _detected(file, text[:MAX_SCANNED_CHARACTERS])
+
+
+def _matches(rule: Rule, text: str) -> Iterator[re.Match[str]]:
+    return (match for match in rule.pattern.finditer(text) if rule.secret is None or rule.secret(match))
 
 
 def _detected(file: Touched, text: str) -> Iterator[tuple[int, str]]:

@@ -1,11 +1,14 @@
 """What an investigation is handed, collects and concludes."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from railmend.contracts.base import Contract
+from railmend.contracts.ledger import PastRepair
 from railmend.contracts.policy import Policy
 from railmend.contracts.scan import Finding, Service, Window
 
@@ -26,6 +29,33 @@ class Verdict(StrEnum):
 CODING_VERDICTS = frozenset({Verdict.CODE, Verdict.CONFIGURATION})
 
 
+class Neighbour(Contract):
+    """A service next to the troubled one in the dependency graph. `relation`: "needs" or "needed by"."""
+
+    name: str
+    relation: str
+    findings: tuple[str, ...] = ()  # their sentences
+
+
+MAX_NEIGHBOURS = 12
+
+
+def neighbours_of(
+    service: Service, services: Sequence[Service], findings: Sequence[Finding]
+) -> tuple[Neighbour, ...]:
+    """Of the services that are known: those it needs, then those that need it; the troubled ones first."""
+    said: dict[str, tuple[str, ...]] = {}
+    for finding in findings:
+        said[finding.service_id] = (*said.get(finding.service_id, ()), finding.sentence)
+    pairs = [("needs", one) for one in services if one.service_id in service.depends_on]
+    pairs += [("needed by", one) for one in services if service.service_id in one.depends_on]
+    pairs.sort(key=lambda pair: pair[1].service_id not in said)
+    return tuple(
+        Neighbour(name=one.name, relation=relation, findings=said.get(one.service_id, ()))
+        for relation, one in pairs[:MAX_NEIGHBOURS]
+    )
+
+
 class IncidentRequest(Contract):
     """Handed to one investigation: ids, findings and bounded facts, at most 16 KiB."""
 
@@ -36,17 +66,23 @@ class IncidentRequest(Contract):
     window: Window
     platform_incident: str | None = None
     policy: Policy = Policy()
+    neighbours: tuple[Neighbour, ...] = ()
+    past_repairs: tuple[PastRepair, ...] = ()
 
 
 class EvidenceItem(Contract):
-    """One numbered fact. `text` is data from production, never an instruction."""
+    """One numbered fact. `text` is data from production, redacted, never an instruction."""
 
     id: str  # "E1", "E2", ...
-    kind: str  # finding, deploy_log, http_log, deployment, commit, architecture
+    kind: str  # finding, chart, architecture, deployment, change, drift, build_log, deploy_log, http_log, ...
     source: str
     text: str
     start: datetime | None = None
     end: datetime | None = None
+
+
+# Raised when a field changes its meaning; an export of another version is refused.
+PACKET_VERSION = 1
 
 
 class EvidencePacket(Contract):
@@ -55,16 +91,40 @@ class EvidencePacket(Contract):
     service_name: str
     items: tuple[EvidenceItem, ...]
     unseen: tuple[str, ...] = ()
+    version: int = PACKET_VERSION
 
     def ids(self) -> frozenset[str]:
         return frozenset(item.id for item in self.items)
 
 
-class Facts(Contract):
-    """What one source gives: (kind, source, text) triples, not numbered yet, and what it could not see."""
+class Fact(Contract):
+    """One thing that a source found, not numbered yet. `start`, `end`: the stretch of time it speaks of."""
 
-    items: tuple[tuple[str, str, str], ...]
+    kind: str
+    source: str
+    text: str
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+class Facts(Contract):
+    """What one source gives, and what it could not see, one sentence each."""
+
+    items: tuple[Fact, ...]
     unseen: tuple[str, ...] = ()
+
+    @field_validator("items", mode="before")
+    @classmethod
+    def _triples(cls, items: Any) -> Any:
+        """A bare (kind, source, text) is a fact without a stretch of time."""
+        if not isinstance(items, (tuple, list)):
+            return items
+        return tuple(
+            {"kind": item[0], "source": item[1], "text": item[2]}
+            if isinstance(item, (tuple, list)) and len(item) == 3
+            else item
+            for item in items
+        )
 
 
 class PacketRequest(Contract):

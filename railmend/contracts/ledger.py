@@ -31,10 +31,22 @@ class ClaimRequest(Contract):
     deployment: str | None = None
 
 
+class PastRepair(Contract):
+    """What came of an earlier trouble of the same service."""
+
+    at: datetime
+    outcome: str
+    summary: str
+    pull_request: str | None = None  # its address
+
+
 class ClaimAnswer(Contract):
+    """`past`: what is remembered of the claimed service, newest first; only with a claim that was granted."""
+
     state: ClaimState
     holder: str
     detail: str = ""
+    past: tuple[PastRepair, ...] = ()
 
 
 class SettleRequest(Contract):

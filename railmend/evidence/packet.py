@@ -1,48 +1,152 @@
-"""Numbers the facts, redacts them, and renders them so that no line can pose as anything but data."""
+"""Facts of all sources become one packet: numbered, redacted, within a budget, rendered, hashed."""
 
-import re
-import unicodedata
+import json
 from collections.abc import Sequence
+from hashlib import sha256
 
-from railmend.contracts.incident import EvidenceItem, EvidencePacket, Facts
-from railmend.evidence.redact import Redactor
+from railmend.contracts.incident import PACKET_VERSION, EvidenceItem, EvidencePacket, Fact, Facts
+from railmend.evidence.inert import fenced, inline, visible
+from railmend.evidence.redact import Numbering, Redactor
+from railmend.evidence.tokens import cut, estimate
 
-MAX_TEXT = 6000
-ANSI = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
+__all__ = ["canonical", "digest", "export", "fenced", "load", "number", "render", "visible"]
+
+# Tokens of one item, by kind, and of all items together: what a model reads in one go, and far below the
+# 64 KiB that may cross an activity's border.
+BUDGETS = {
+    "finding": 250,
+    "chart": 900,
+    "architecture": 400,
+    "deployment": 700,
+    "change": 2200,
+    "drift": 500,
+    "state": 500,
+    "build_log": 1400,
+    "deploy_log": 2200,
+    "http_log": 1000,
+    "neighbour": 400,
+    "past_repair": 400,
+    "provider": 800,
+}
+OTHER = 600
+TOTAL = 8000
+MAX_UNSEEN = 20
+# Cut first to last when all items together are too much; never below this many tokens each.
+CUT_FIRST = (
+    "past_repair",
+    "architecture",
+    "chart",
+    "deployment",
+    "build_log",
+    "http_log",
+    "change",
+    "deploy_log",
+)
+LEAST = 250
+# What may explain all the rest stands before it.
+FIRST = ("provider_outage", "provider_incident")
 
 
-def visible(text: str) -> str:
-    """Control and zero-width characters shown by name; colours dropped; line breaks and tabs stay."""
-    text = ANSI.sub("", text).replace("\r\n", "\n")
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf") else f"<U+{ord(c):04X}>" for c in text
+class PacketError(Exception):
+    """An export that cannot be used; the message says why."""
+
+
+def number(service_name: str, facts: Sequence[Facts], *, seal: str = "packet") -> EvidencePacket:
+    """Items E1, E2 ... in the order given, an upstream's open incident first.
+
+    `seal`: what the sources' redactors shared, so that equal secrets have one placeholder throughout.
+    """
+    redactor, numbering = Redactor(seal=seal), Numbering()
+    found = [fact for source in facts for fact in source.items]
+    found.sort(key=_place)  # stable: the rest keeps its order
+    texts = _fit([(fact.kind, visible(redactor(fact.text))) for fact in found])
+    items = tuple(
+        _item(position, fact, numbering(text), numbering(redactor(fact.source)))
+        for position, (fact, text) in enumerate(zip(found, texts, strict=True), start=1)
+    )
+    sentences = [inline(numbering(redactor(sentence)), 400) for source in facts for sentence in source.unseen]
+    unseen = tuple(dict.fromkeys(sentences))[:MAX_UNSEEN]
+    return EvidencePacket(service_name=inline(service_name), items=items, unseen=unseen)
+
+
+def _place(fact: Fact) -> int:
+    return FIRST.index(fact.kind) if fact.kind in FIRST else len(FIRST)
+
+
+def _item(position: int, fact: Fact, text: str, source: str) -> EvidenceItem:
+    return EvidenceItem(
+        id=f"E{position}",
+        kind=inline(fact.kind, 40),
+        source=inline(source),
+        text=text,
+        start=fact.start,
+        end=fact.end,
     )
 
 
-def fenced(text: str) -> str:
-    """A code fence longer than any run of backticks in the text, so that no line can close it."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(longest + 1, 3)
-    return f"{fence}\n{text}\n{fence}"
+def _fit(texts: Sequence[tuple[str, str]]) -> list[str]:
+    """Each within its kind's budget, then all within the total; what was cut is said where it was."""
+    fitted = [_cut(text, BUDGETS.get(kind, OTHER)) for kind, text in texts]
+    sizes = [estimate(text) for text in fitted]
+    for kind in CUT_FIRST:
+        for position, (of, _) in enumerate(texts):
+            over = sum(sizes) - TOTAL
+            if over <= 0:
+                return fitted
+            if of == kind and sizes[position] > LEAST:
+                fitted[position] = _cut(fitted[position], max(sizes[position] - over, LEAST))
+                sizes[position] = estimate(fitted[position])
+    return fitted
 
 
-def number(service_name: str, facts: Sequence[Facts]) -> EvidencePacket:
-    """Items E1, E2 ... in the order given; one redactor, so that equal secrets stay equal."""
-    redactor = Redactor()
-    triples = [triple for source in facts for triple in source.items]
-    items = []
-    for position, (kind, source, text) in enumerate(triples, start=1):
-        clean = visible(redactor(text))
-        cut = f"\n({len(clean) - MAX_TEXT} characters cut)" if len(clean) > MAX_TEXT else ""
-        items.append(EvidenceItem(id=f"E{position}", kind=kind, source=source, text=clean[:MAX_TEXT] + cut))
-    unseen = tuple(visible(redactor(sentence))[:500] for source in facts for sentence in source.unseen)
-    return EvidencePacket(service_name=service_name, items=tuple(items), unseen=unseen)
+def _cut(text: str, budget: int) -> str:
+    kept = cut(text, budget)
+    return text if kept == text else f"{kept}\n({len(text) - len(kept)} characters cut)"
 
 
 def render(packet: EvidencePacket) -> str:
     """Markdown for the model, the Web UI and the pull request alike."""
-    parts = [f"# Evidence for service {packet.service_name}"]
+    parts = [f"# Evidence for service {inline(packet.service_name)}"]
     parts += [f"[{item.id}] ({item.kind}) {item.source}\n{fenced(item.text)}" for item in packet.items]
     if packet.unseen:
         parts.append("Could not be seen:\n" + "\n".join(f"- {sentence}" for sentence in packet.unseen))
     return "\n\n".join(parts)
+
+
+def canonical(packet: EvidencePacket) -> str:
+    """The one JSON form of a packet: keys sorted, no blanks, times in UTC."""
+    return json.dumps(
+        packet.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+
+
+def digest(packet: EvidencePacket) -> str:
+    """Names a packet by what it says: `sha256:` and 64 hex digits over the canonical form."""
+    return f"sha256:{sha256(canonical(packet).encode()).hexdigest()}"
+
+
+def export(packet: EvidencePacket) -> str:
+    """A file that `load` reads back."""
+    return json.dumps(
+        {"hash": digest(packet), "packet": json.loads(canonical(packet)), "version": packet.version},
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def load(text: str) -> EvidencePacket:
+    """Raises `PacketError` for another version, or when the packet is not the one that was hashed."""
+    try:
+        tree = json.loads(text)
+        version = tree["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise PacketError("This is not an exported evidence packet.") from error
+    if version != PACKET_VERSION:
+        raise PacketError(
+            f"The packet has version {version}, this Railmend reads {PACKET_VERSION}: use the Railmend that "
+            "made it, or export it again."
+        )
+    packet = EvidencePacket.model_validate(tree.get("packet"))
+    if digest(packet) != tree.get("hash"):
+        raise PacketError("The packet was changed after it was exported: its hash does not match.")
+    return packet

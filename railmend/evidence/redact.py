@@ -1,56 +1,84 @@
 """Takes secrets and personal data out of text; equality survives by stable placeholders."""
 
+import hashlib
+import hmac
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 
-# Every repeat is bounded: log lines are written by others and may be made to be slow.
-# Order matters: the more exact pattern first.
-PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    (
-        "private-key",
-        re.compile(
-            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.{0,8000}?(?:-----END [A-Z ]{0,30}KEY-----|\Z)", re.S
-        ),
-    ),
-    ("github-token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,255}|github_pat_[A-Za-z0-9_]{20,255})")),
-    ("aws-key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
-    ("stripe-key", re.compile(r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{10,200}")),
-    ("model-key", re.compile(r"\bsk-[A-Za-z0-9_-]{20,250}")),
-    ("slack-token", re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,250}")),
-    ("google-key", re.compile(r"\bAIza[A-Za-z0-9_-]{35}")),
-    ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{4,4000}\.[A-Za-z0-9_-]{0,4000}")),
-    ("credential", re.compile(r"(?i)(?<=authorization: )(?:bearer|basic|token) {1,4}[^\s\"',]{6,4000}")),
-    ("credential", re.compile(r"(?i)(?<=bearer )[A-Za-z0-9._~+/=-]{12,4000}")),
-    ("cookie", re.compile(r"(?i)(?<=cookie: )[^\r\n]{4,4000}")),
-    ("password", re.compile(r"(?<=://)[^\s/:@]{1,100}:[^\s/@]{1,200}(?=@)")),
-    (
-        "secret",
-        re.compile(
-            r"(?i)(?:(?<=password=)|(?<=passwd=)|(?<=secret=)|(?<=token=)|(?<=api_key=)|(?<=apikey=))"
-            r"[^\s&\"',;]{4,500}"
-        ),
-    ),
-    ("email", re.compile(r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,5}\b")),
-)
+from railmend.evidence.lookalikes import span
+from railmend.evidence.patterns import RULES, Rule
+
+# A placeholder that is not numbered yet: sources redact apart, one packet numbers all of them.
+SEALED = re.compile(r"<([a-z0-9-]{2,24}):([0-9a-f]{8})>")
+KNOWN = "known-secret"
+MIN_KNOWN = 6
 
 
 class Redactor:
-    """Remembers what it replaced, so that one secret has one placeholder in everything it redacts."""
+    """One secret has one placeholder, such as `<aws-key-1>`, in everything that one redactor sees.
 
-    def __init__(self) -> None:
-        self._known: dict[str, str] = {}
+    `known`: values that must not pass whatever they look like. `seal`: a key that several redactors share;
+    they then write `<aws-key:3f2a91c4>`, and `Numbering` makes one numbering of it.
+    """
+
+    def __init__(self, known: Sequence[str] = (), seal: str | None = None) -> None:
+        self._known = sorted({text for text in known if len(text) >= MIN_KNOWN}, key=len, reverse=True)
+        self._seal = seal
+        self._places: dict[str, str] = {}
         self._counts: dict[str, int] = defaultdict(int)
 
     def __call__(self, text: str) -> str:
-        for kind, pattern in PATTERNS:
-            text = pattern.sub(lambda match, kind=kind: self._placeholder(kind, match[0]), text)  # type: ignore[misc]
+        for secret in self._known:
+            if secret in text:
+                text = text.replace(secret, self._placeholder(KNOWN, secret))
+        low, of = text.lower(), text
+        for rule in RULES:
+            if of is not text:
+                low, of = text.lower(), text
+            if not rule.needles or any(needle in low for needle in rule.needles):
+                text = rule.pattern.sub(lambda match, rule=rule: self._replaced(rule, match), text)  # type: ignore[misc]
         return text
 
+    def _replaced(self, rule: Rule, match: re.Match[str]) -> str:
+        if rule.secret is not None and not rule.secret(match):
+            return match[0]
+        start, end = span(match) if rule.in_context else match.span()
+        secret = match.string[start:end]
+        if secret.startswith("<") and secret.endswith(">"):
+            return match[0]
+        before, after = match.string[match.start() : start], match.string[end : match.end()]
+        return before + self._placeholder(rule.kind, secret) + after
+
     def _placeholder(self, kind: str, secret: str) -> str:
-        if secret not in self._known:
+        place = self._places.get(secret)
+        if place is None:
+            if self._seal is None:
+                self._counts[kind] += 1
+                place = f"<{kind}-{self._counts[kind]}>"
+            else:
+                digest = hmac.new(self._seal.encode(), secret.encode(), hashlib.sha256).hexdigest()
+                place = f"<{kind}:{digest[:8]}>"
+            self._places[secret] = place
+        return place
+
+
+class Numbering:
+    """Gives the sealed placeholders of several redactors their numbers, in the order in which they appear."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, str] = {}
+        self._counts: dict[str, int] = defaultdict(int)
+
+    def __call__(self, text: str) -> str:
+        return SEALED.sub(self._number, text)
+
+    def _number(self, match: re.Match[str]) -> str:
+        kind, digest = match[1], match[2]
+        if digest not in self._places:
             self._counts[kind] += 1
-            self._known[secret] = f"<{kind}-{self._counts[kind]}>"
-        return self._known[secret]
+            self._places[digest] = f"<{kind}-{self._counts[kind]}>"
+        return self._places[digest]
 
 
 def redact(text: str) -> str:

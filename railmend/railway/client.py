@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from railmend.contracts.scan import Service, Window
 from railmend.railway import parse
 from railmend.railway.actions import Actions
+from railmend.railway.context import Context
 from railmend.railway.limits import Gate, Limits
 from railmend.railway.model import DeploymentRecord, HttpLogLine, LogLine
 from railmend.railway.network import NetworkReader
@@ -39,6 +40,7 @@ class RailwayClient:
         reader = Reader(self._transport, limits, pause_seconds)
         self._surveyor = Surveyor(reader, limits)
         self.network = NetworkReader(reader)
+        self.context = Context(self._transport)
         self.actions = Actions(self._transport)
 
     async def aclose(self) -> None:

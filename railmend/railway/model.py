@@ -29,9 +29,12 @@ class Slice(BaseModel):
 
 
 class LogLine(BaseModel):
+    """`severity` is the output for plain text; a structured logger's fields are `attributes` (key, value)."""
+
     timestamp: datetime
     severity: str
     message: str
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 class HttpLogLine(BaseModel):

@@ -162,7 +162,12 @@ def deployment(node: dict[str, Any]) -> DeploymentRecord:
 
 
 def log_line(row: dict[str, Any]) -> LogLine:
-    return LogLine(timestamp=row["timestamp"], severity=row["severity"] or "info", message=row["message"])
+    return LogLine(
+        timestamp=row["timestamp"],
+        severity=row["severity"] or "info",
+        message=row["message"],
+        attributes=tuple((pair["key"], pair["value"]) for pair in row.get("attributes") or ()),
+    )
 
 
 def http_log_line(row: dict[str, Any]) -> HttpLogLine:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from railyard.api import logs, series, views
+from railyard.api import feed, logs, series, views
 from railyard.api.behaviour import RequestError
 from railyard.api.filters import compile_filter
 from railyard.api.views import Json
@@ -28,6 +28,7 @@ class Resolvers:
             *("projectToken", "platformStatus", "project", "environment", "metrics", "deployments"),
             *("httpMetricsGroupedByStatus", "httpDurationMetrics", "deployment", "buildLogs"),
             *("deploymentLogs", "environmentLogs", "httpLogs", "serviceInstanceLimits"),
+            *("deploymentEvents", "events"),
             *("deploymentRedeploy", "deploymentRestart", "deploymentRollback"),
             *("dnsQueryLogs", "networkFlowLogs"),
         )
@@ -128,6 +129,25 @@ class Resolvers:
             rows = [row for row in rows if row["status"] in status["in"]]
         if status.get("notIn"):
             rows = [row for row in rows if row["status"] not in status["notIn"]]
+        rows.sort(key=lambda row: str(row["createdAt"]), reverse=True)
+        return views.connection(rows, arguments.get("first"), arguments.get("after"))
+
+    def _deploymentEvents(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
+        rows = feed.steps(self._find(arguments["id"])[1])
+        return views.connection(rows, arguments.get("first"), arguments.get("after"))
+
+    def _events(self, _: Any, **arguments: Any) -> Json:
+        if arguments["projectId"] != self._project_id:
+            raise RequestError("Project not found")
+        self._own(arguments.get("environmentId"))
+        wanted = ((arguments.get("filter") or {}).get("serviceId") or {}).get("in")
+        rows = [
+            row
+            for service_id, runner in self._platform.services.items()
+            if wanted is None or service_id in wanted
+            for one in runner.deployments
+            for row in feed.events(one, self._project_id, self._environment_id)
+        ]
         rows.sort(key=lambda row: str(row["createdAt"]), reverse=True)
         return views.connection(rows, arguments.get("first"), arguments.get("after"))
 

@@ -44,7 +44,7 @@ class Synthetic:
         names = (
             *("projectToken", "platformStatus", "project", "environment", "metrics", "serviceInstanceLimits"),
             *("httpMetricsGroupedByStatus", "httpDurationMetrics", "httpLogs", "deployments"),
-            *("deploymentLogs", "buildLogs", "environmentLogs"),
+            *("deploymentLogs", "buildLogs", "environmentLogs", "deploymentEvents", "events"),
         )
         return {name: getattr(self, f"_{name}") for name in names}
 
@@ -220,6 +220,14 @@ class Synthetic:
     def _deployments(self, _: Any, **arguments: Any) -> Json:
         one = arguments["input"].get("serviceId") or self.ids[0]
         return views.connection([self._deployment(one)], arguments.get("first"), arguments.get("after"))
+
+    def _deploymentEvents(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
+        step: Json = {"id": "step", "step": "BUILD_IMAGE", "createdAt": STAMP, "completedAt": STAMP}
+        return views.connection([{**step, "payload": None}], arguments.get("first"))
+
+    def _events(self, _: Any, **arguments: Any) -> Json:
+        event: Json = {"id": "event", "action": "deployed", "object": "Deployment", "severity": "INFO"}
+        return views.connection([{**event, "createdAt": STAMP, "projectId": PROJECT}], arguments.get("first"))
 
     def _logs(self, arguments: Json) -> list[Json]:
         limit = arguments.get("limit") or arguments.get("beforeLimit") or 100

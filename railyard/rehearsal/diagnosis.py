@@ -6,7 +6,8 @@ from typing import Any
 from railyard.rehearsal.evidence import Item, items, missing_key, symptoms
 
 LABEL = "[rehearsal]"
-SLOW_ROUTE = re.compile(r"^(\w+ \S+) -> 2\d\d: .*p95 (\d+) ms", re.M)
+# A route so slow that the edge gives up is slow too.
+SLOW_ROUTE = re.compile(r"^(\w+ \S+) -> (?:2\d\d|499|50[24]): .*p95 (\d+) ms", re.M)
 KEPT = re.compile(r"kept in memory")
 
 

@@ -38,7 +38,7 @@ def items(text: str) -> list[Item]:
 
 
 def symptoms(found: list[Item]) -> list[Item]:
-    """The findings of kinds that the rehearsal knows."""
+    """The findings of a kind that the rehearsal knows; one fault may show in several."""
     known = ("memory_leak", "error_rate", "latency")
     return [item for item in found if item.kind == "finding" and item.source in known]
 

@@ -150,14 +150,14 @@ async def test_pages_that_cannot_be_seen_are_said_and_nothing_is_claimed(
 ) -> None:
     closed = "http://127.0.0.1:9"
     found = await facts(origin, {"stripe": closed, "sentry": closed}, tmp_path, incident())
-    assert [kind for kind, _, _ in found.items] == ["providers"]
+    assert [fact.kind for fact in found.items] == ["providers"]
     assert sum("could not be seen" in sentence for sentence in found.unseen) == 2
 
 
 async def test_without_its_repository_the_logs_still_tell(tmp_path: Path) -> None:
     with serving(status_server(down=True)) as down:
         found = await facts(tmp_path / "gone", {"stripe": down}, tmp_path, incident(repository=None))
-    assert found.items[0][0] == "provider_outage"
+    assert found.items[0].kind == "provider_outage"
     assert "The service has no repository, so its code was not searched for providers." in found.unseen
 
 
@@ -167,5 +167,5 @@ async def test_a_passing_fault_is_retried_and_in_the_end_said(tmp_path: Path) ->
             await facts(tmp_path / "gone", {"stripe": down}, tmp_path, incident())
         assert not caught.value.non_retryable
         found = await facts(tmp_path / "gone", {"stripe": down}, tmp_path, incident(), attempt=2)
-    assert found.items[0][0] == "provider_outage"
+    assert found.items[0].kind == "provider_outage"
     assert any("code could not be read: Repository acme/checkout" in sentence for sentence in found.unseen)

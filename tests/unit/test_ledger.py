@@ -100,6 +100,23 @@ def test_what_became_of_a_fault_is_remembered_when_it_comes_back() -> None:
     assert (entry.state, entry.outcome, entry.detail, entry.times) == ("open", "unclear", "nobody knows", 2)
 
 
+def test_a_claim_tells_what_came_of_earlier_troubles_of_the_same_service() -> None:
+    claims = Claims(())
+    claim(claims)
+    settle(claims)
+    request = ClaimRequest(
+        claim_id="c",
+        fingerprints=("env/service/latency",),
+        holder="b",
+        at=NOW + DAY,
+        lease_seconds=60,
+    )
+    (past,) = claims.claim(request).past
+    assert (past.outcome, past.summary) == ("memory_leak: unclear", "nobody knows")
+    other = request.model_copy(update={"fingerprints": ("env/other/latency",)})
+    assert claims.claim(other).past == ()
+
+
 def reserve(
     spendings: Spendings,
     budget: Budget,

@@ -15,6 +15,7 @@ from railmend.contracts.incident import (
     Diagnosis,
     DiagnosisRequest,
     EvidencePacket,
+    Fact,
     Facts,
     IncidentReport,
     IncidentRequest,
@@ -51,6 +52,10 @@ from tests.workflows.afterwards import Afterwards
 
 DONE = CodingResult(state=CodingState.DONE, session_id="ses_1", text="Bounded the cache.")
 
+SOURCES = (
+    *("chart_facts", "deployment_facts", "drift_facts", "state_facts", "change_facts"),
+    *("build_log_facts", "deploy_log_facts", "http_log_facts", "provider_facts"),
+)
 CHECKED = CheckReport(
     runs=(CheckRun(command="make test", directory="", passed=True, seconds=1.0, output="ok"),)
 )
@@ -112,27 +117,19 @@ class World:
     @activity.defn
     async def finding_facts(self, request: IncidentRequest) -> Facts:
         self._count()
-        return Facts(items=(("finding", "rule", "memory rises"),))
+        return Facts(items=(Fact(kind="finding", source="rule", text="memory rises"),))
 
-    @activity.defn
-    async def provider_facts(self, request: IncidentRequest) -> Facts:
-        self._count()
-        return Facts(items=())
+    def sources(self) -> list[object]:
+        """All sources but the findings: empty, and counted."""
+        return [self._source(name) for name in SOURCES]
 
-    @activity.defn
-    async def deployment_facts(self, request: IncidentRequest) -> Facts:
-        self._count()
-        return Facts(items=())
+    def _source(self, name: str) -> object:
+        @activity.defn(name=name)
+        async def source(request: IncidentRequest) -> Facts:
+            self._count()
+            return Facts(items=())
 
-    @activity.defn
-    async def deploy_log_facts(self, request: IncidentRequest) -> Facts:
-        self._count()
-        return Facts(items=())
-
-    @activity.defn
-    async def http_log_facts(self, request: IncidentRequest) -> Facts:
-        self._count()
-        return Facts(items=())
+        return source
 
     @activity.defn
     async def build_packet(self, request: PacketRequest) -> EvidencePacket:
@@ -223,10 +220,7 @@ class World:
             self.screen,
             self.assess_suspects,
             self.finding_facts,
-            self.deployment_facts,
-            self.provider_facts,
-            self.deploy_log_facts,
-            self.http_log_facts,
+            *self.sources(),
             self.build_packet,
             self.describe_incident,
             self.describe_report,

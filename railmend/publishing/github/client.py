@@ -10,6 +10,7 @@ from github.Repository import Repository
 from pydantic import BaseModel, SecretStr
 
 from railmend.contracts.repair import PullRequest
+from railmend.publishing.compare import Comparison, comparison, own_change
 from railmend.publishing.github.auth import Credentials, TokenCredentials
 from railmend.publishing.github.errors import GitHubError, classified, from_status
 
@@ -71,6 +72,18 @@ class GitHubClient:
             known = {entry.path for entry in tree.tree}
         below = f"{root_directory.strip('/')}/" if root_directory.strip("/") else ""
         return [path for path in paths if not {_plain(path), below + _plain(path)} & known]
+
+    def compare(self, repository: str, base: str, head: str) -> Comparison:
+        """Commits, files and hunks from one commit to another."""
+        repo = self.repository(repository)
+        with classified(f"Comparison of {base[:12]} with {head[:12]} in {repository}"):
+            return comparison(repo, base, head)
+
+    def own_change(self, repository: str, sha: str) -> Comparison:
+        """What one commit changed."""
+        repo = self.repository(repository)
+        with classified(f"Commit {sha[:12]} in {repository}"):
+            return own_change(repo, sha)
 
     def find_pull_request(self, repository: str, branch: str, base: str) -> Found | None:
         """The newest pull request of this branch, in any state."""

@@ -1,0 +1,109 @@
+"""Sources about the service's deployments: history, drift of settings, state, and its series as charts."""
+
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from temporalio import activity
+
+from activities.errors import translated
+from railmend.contracts.incident import Fact, Facts, IncidentRequest
+from railmend.evidence.charts import charts, past
+from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
+from railmend.evidence.redact import Redactor
+from railmend.evidence.surroundings import onset, seal
+from railmend.railway.context import Deployed
+from railmend.railway.errors import RailwayError
+from railmend.railway.pool import RailwayPool
+
+Found = TypeVar("Found")
+NOTHING_DEPLOYED = "No deployment of this service is known."
+
+
+class DeploymentActivities:
+    """`secrets`: values that the worker holds; they never pass."""
+
+    def __init__(self, railway: RailwayPool, secrets: Sequence[str] = ()) -> None:
+        self._railway = railway
+        self._secrets = secrets
+
+    @activity.defn
+    async def chart_facts(self, request: IncidentRequest) -> Facts:
+        """CPU, memory, requests by status and latency over the window and over the day before."""
+        with translated():
+            client = await self._railway.of(request.environment_id)
+            pairs, unseen = await client.look_closely(
+                request.environment_id, [request.service], request.window
+            )
+        items = []
+        for close in pairs:
+            for text, source in (
+                (charts(close.slice, onset(request)), "series of the window"),
+                (past(close.history), "series of the day before"),
+            ):
+                if text:
+                    items.append(Fact(kind="chart", source=source, text=text))
+        return Facts(items=tuple(items), unseen=tuple(unseen))
+
+    @activity.defn
+    async def deployment_facts(self, request: IncidentRequest) -> Facts:
+        history = await self._history(request)
+        if not history:
+            return Facts(items=(), unseen=(NOTHING_DEPLOYED,))
+        text = history_text(history, suspects(history, onset(request)))
+        return Facts(items=(self._fact(request, "deployment", "railway deployments, newest first", text),))
+
+    @activity.defn
+    async def drift_facts(self, request: IncidentRequest) -> Facts:
+        """Settings and names of variables, the last good deployment against the suspected one."""
+        found = suspects(await self._history(request), onset(request))
+        if found is None:
+            return Facts(items=(), unseen=(NOTHING_DEPLOYED,))
+        ids = (request.project_id, request.environment_id, request.service.service_id)
+        unseen = ["Variables that were removed cannot be seen: Railway lists those that are there."]
+        with translated():
+            context = (await self._railway.of(request.environment_id)).context
+            variables = await _or_none(context.variables(*ids), "Variable names", unseen)
+            changes = await _or_none(context.changes(*ids), "The activity feed", unseen)
+        text = drift_text(found, variables or (), changes or (), onset(request))
+        source = "settings, last good deployment against the suspected one"
+        return Facts(items=(self._fact(request, "drift", source, text),), unseen=tuple(unseen))
+
+    @activity.defn
+    async def state_facts(self, request: IncidentRequest) -> Facts:
+        """Restarts, crashes and failed steps: of what serves, and of the newest where that is another."""
+        service = request.service
+        ids = list(
+            dict.fromkeys(one for one in (service.latest_deployment_id, service.active_deployment_id) if one)
+        )
+        items = []
+        for deployment_id in ids:
+            with translated():
+                context = (await self._railway.of(request.environment_id)).context
+                state = await context.state(deployment_id)
+                steps = await context.steps(deployment_id)
+            serves = deployment_id == service.active_deployment_id
+            source = "deployment that serves" if serves else "newest deployment"
+            items.append(self._fact(request, "state", source, state_text(state, steps)))
+        return Facts(items=tuple(items), unseen=() if items else (NOTHING_DEPLOYED,))
+
+    async def _history(self, request: IncidentRequest) -> list[Deployed]:
+        with translated():
+            context = (await self._railway.of(request.environment_id)).context
+            return await context.history(
+                request.project_id, request.environment_id, request.service.service_id
+            )
+
+    def _fact(self, request: IncidentRequest, kind: str, source: str, text: str) -> Fact:
+        redactor = Redactor(self._secrets, seal(request))
+        return Fact(kind=kind, source=source, text=redactor(text))
+
+
+async def _or_none(asked: Awaitable[Found], what: str, unseen: list[str]) -> Found | None:
+    """What a narrow token may not read is said, and does not spoil the rest."""
+    try:
+        return await asked
+    except RailwayError as error:
+        if error.retryable:
+            raise
+        unseen.append(f"{what}: {error}")
+        return None

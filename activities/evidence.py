@@ -1,0 +1,22 @@
+"""What is known already as facts, and the packet that all facts become."""
+
+from temporalio import activity
+
+from railmend.contracts.incident import EvidencePacket, Facts, IncidentRequest, PacketRequest
+from railmend.evidence.packet import number
+from railmend.evidence.surroundings import finding_facts, seal
+
+
+class EvidenceActivities:
+    """Pure: no outside system is asked."""
+
+    @activity.defn
+    async def finding_facts(self, request: IncidentRequest) -> Facts:
+        """What was measured, the service itself, its neighbours and what was repaired before."""
+        return Facts(items=finding_facts(request))
+
+    @activity.defn
+    async def build_packet(self, request: PacketRequest) -> EvidencePacket:
+        """Numbered in the order of the sources, redacted, within the budget."""
+        incident = request.incident
+        return number(incident.service.name, request.facts, seal=seal(incident))

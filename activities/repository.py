@@ -1,0 +1,57 @@
+"""What changed in the code between the last good and the suspected deployment."""
+
+import asyncio
+from collections.abc import Sequence
+
+from temporalio import activity
+
+from activities.errors import translated
+from railmend.contracts.incident import Fact, Facts, IncidentRequest
+from railmend.evidence.change import describe
+from railmend.evidence.deployments import suspects
+from railmend.evidence.redact import Redactor
+from railmend.evidence.surroundings import onset, seal
+from railmend.publishing.github import GitHubClient
+from railmend.railway.pool import RailwayPool
+
+
+class RepositoryActivities:
+    """GitHub's client blocks, so it is called in threads. `secrets`: values that the worker holds."""
+
+    def __init__(self, github: GitHubClient, railway: RailwayPool, secrets: Sequence[str] = ()) -> None:
+        self._github = github
+        self._railway = railway
+        self._secrets = secrets
+
+    @activity.defn
+    async def change_facts(self, request: IncidentRequest) -> Facts:
+        """Commits, files and the hunks that may matter."""
+        service = request.service
+        if service.repository is None:
+            return Facts(items=(), unseen=("The service has no repository, so no change can be compared.",))
+        with translated():
+            context = (await self._railway.of(request.environment_id)).context
+            history = await context.history(request.project_id, request.environment_id, service.service_id)
+        found = suspects(history, onset(request))
+        if found is None or found.bad.record.commit is None:
+            return Facts(items=(), unseen=("The suspected deployment names no commit.",))
+        good = found.good.record.commit if found.good else None
+        source, text = await self._change(request, good, found.bad.record.commit)
+        redactor = Redactor(self._secrets, seal(request))
+        return Facts(items=(Fact(kind="change", source=source, text=redactor(text)),))
+
+    async def _change(self, request: IncidentRequest, good: str | None, bad: str) -> tuple[str, str]:
+        """Source and text. Without an earlier deployment that served: what the suspected commit changed."""
+        repository = request.service.repository or ""
+        if good == bad:
+            return repository, f"The suspected deployment runs the commit of the last good one ({bad[:12]})."
+        with translated():
+            if good is None:
+                found = await asyncio.to_thread(self._github.own_change, repository, bad)
+                source = (
+                    f"{repository}, the suspected commit alone: no earlier deployment is known to be good"
+                )
+            else:
+                found = await asyncio.to_thread(self._github.compare, repository, good, bad)
+                source = f"{repository}, last good deployment to the suspected one"
+        return source, describe(found, request.service.root_directory)

@@ -1,0 +1,16 @@
+"""`starter.py redact`: text in, the same text without secrets and personal data out."""
+
+import sys
+from pathlib import Path
+
+from railmend.evidence.redact import Redactor
+
+
+def redact(file: Path) -> None:
+    """Ends the process with code 2 on a file that cannot be read."""
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        sys.stderr.write(f"starter.py redact: {error}\n")
+        raise SystemExit(2) from error
+    sys.stdout.write(Redactor()(text))

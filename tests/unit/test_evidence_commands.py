@@ -1,0 +1,78 @@
+"""The offline tools: logs and text in, what matters and nothing secret out."""
+
+import json
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from railmend.railway.parse import iso
+
+ROOT = Path(__file__).parents[2]
+
+
+def starter(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "starter.py", *arguments],
+        cwd=ROOT,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def row(second: int, message: str, **more: Any) -> dict[str, Any]:
+    at = datetime.fromisoformat("2026-02-03T10:00:00+00:00") + timedelta(seconds=second)
+    return {"ts": iso(at), "stream": "deploy", "severity": "error", "message": message, **more}
+
+
+def test_condense_reads_cases_and_writes_one_line_each(tmp_path: Path) -> None:
+    http = {"stream": "http", "method": "GET", "path": "/a/1", "status": 502, "duration_ms": 9}
+    lines = [row(1, "ERROR charge failed for jane@example.com"), {**row(2, ""), **http}]
+    file = tmp_path / "cases.jsonl"
+    file.write_text(
+        json.dumps({"id": "c1", "lines": lines}) + "\n" + json.dumps({"id": "c2", "lines": lines[:1]})
+    )
+    done = starter("condense", str(file), "--budget", "500")
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert (first["id"], second["id"]) == ("c1", "c2")
+    assert "charge failed for <email-1>" in first["text"]
+    assert "GET /a/{id} -> 502" in first["text"]
+    assert "jane@example.com" in starter("condense", str(file), "--raw").stdout
+
+
+def test_condense_reads_plain_rows_from_standard_input() -> None:
+    done = starter(
+        "condense", "-", stdin="\n".join(json.dumps(row(n, f"ERROR no. {n} failed")) for n in range(9))
+    )
+    assert "9x 10:00:00 to 10:00:08\nERROR no. 0 failed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("nonsense", "Line 1 is not JSON"), ("[1]", "not a JSON object"), ('{"a": 1}', "row")]
+)
+def test_condense_says_what_it_cannot_read(text: str, said: str) -> None:
+    done = starter("condense", "-", stdin=text)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert said in done.stderr
+
+
+def test_redact_passes_text_through(tmp_path: Path) -> None:
+    assert (
+        starter("redact", stdin="DB_PASSWORD=correcthorse\nline 12\n").stdout
+        == "DB_PASSWORD=<password-1>\nline 12\n"
+    )
+    assert starter("redact", str(tmp_path / "none")).returncode == 2
+
+
+def test_a_packet_that_was_changed_is_not_diagnosed(tmp_path: Path) -> None:
+    file = tmp_path / "packet.json"
+    file.write_text('{"version": 7}')
+    done = starter("diagnose", str(file))
+    assert done.returncode == 2
+    assert "version 7" in done.stderr

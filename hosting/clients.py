@@ -27,7 +27,8 @@ from railmend.coding.metering import Limits, ModelEndpoint
 from railmend.coding.quota import Quota
 from railmend.coding.server import OpenCodeServer, RunningServer
 from railmend.diagnosis.model import ModelSettings
-from railmend.publishing.github import GitHubClient
+from railmend.publishing.github import AppCredentials, GitHubClient, TokenCredentials
+from railmend.publishing.github.auth import Credentials
 from railmend.railway.pool import RailwayPool, Watched
 from railmend.settings import ConfigurationError, Settings
 from workflows.plugin import Interceptor, railmend_plugin
@@ -112,7 +113,15 @@ def secrets(settings: Settings) -> tuple[str, ...]:
 def github(settings: Settings) -> GitHubClient:
     # Pacing protects from GitHub's secondary limits; a server on this machine has none.
     pace = not settings.github_api_url.startswith(LOOPBACK)
-    return GitHubClient(settings.github_api_url, _secret(settings, "github_token"), pace=pace)
+    return GitHubClient(settings.github_api_url, github_credentials(settings), pace=pace)
+
+
+def github_credentials(settings: Settings) -> Credentials:
+    """The app where one is set, else the token."""
+    if settings.github_app_id:
+        key = _secret(settings, "github_app_key")
+        return AppCredentials(settings.github_api_url, settings.github_app_id, key)
+    return TokenCredentials(_secret(settings, "github_token"))
 
 
 def model(settings: Settings) -> ModelSettings:

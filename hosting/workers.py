@@ -15,6 +15,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.actions import ActionActivities
 from activities.checks import CheckActivities
 from activities.coding import CodingActivities
 from activities.deployments import DeploymentActivities
@@ -22,11 +23,13 @@ from activities.evidence import EvidenceActivities
 from activities.ledger import LedgerActivities
 from activities.logs import LogActivities
 from activities.notifications import Channel, NotificationActivities
+from activities.outcome import OutcomeActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
 from activities.repository import RepositoryActivities
+from activities.reviews import ReviewActivities
 from activities.workbench import Workbench
 from hosting import clients, health, tuning
 from hosting.channels import channels
@@ -38,16 +41,18 @@ from railmend.notifying.webhooks import TIMEOUT_SECONDS
 from railmend.providers.status.reader import StatusReader
 from railmend.railway.pool import RailwayPool
 from railmend.settings import Settings
+from workflows.approved_action import ApprovedAction
+from workflows.coding_rounds import CODING_QUEUE
 from workflows.health_scan import HealthScan
 from workflows.incident_investigation import IncidentInvestigation
 from workflows.ledger import Ledger
 from workflows.policies import PLANNING_QUEUE
-from workflows.repository_repair import CODING_QUEUE, RepositoryRepair
+from workflows.repository_repair import RepositoryRepair
 
 log = structlog.get_logger(__name__)
 
 ORCHESTRATION_QUEUE = "railmend"
-WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, Ledger)
+WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, ApprovedAction, Ledger)
 # A killed activity resumes from details at most this old, and a cancel arrives within it.
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
 
@@ -87,12 +92,14 @@ def orchestration(
         railway=railway,
         network_of=lambda of: of.network,
         github=github,
-        github_token=settings.github_token.get_secret_value() if settings.github_token else "",
         status=status,
     )
     text = TextActivities()
     ledger = LedgerActivities(client, ORCHESTRATION_QUEUE)
     pulls = PullRequestActivities(github)
+    reviews = ReviewActivities(github)
+    outcome = OutcomeActivities(railway, github, settings.railmend_settle_seconds)
+    actions = ActionActivities(railway)
     return Worker(
         client,
         task_queue=ORCHESTRATION_QUEUE,
@@ -120,6 +127,18 @@ def orchestration(
             ledger.spend,
             pulls.open_pull_request,
             NotificationActivities(told).notify,
+            reviews.look,
+            reviews.answer,
+            reviews.find_related,
+            reviews.comment_on_related,
+            reviews.tell_outcome,
+            reviews.tell_undeployed,
+            reviews.open_revert,
+            outcome.find_deployment,
+            outcome.measure_incident,
+            outcome.measure_outcome,
+            actions.find_rollback,
+            actions.perform,
         ],
         activity_executor=ThreadPoolExecutor(8),
         max_concurrent_workflow_tasks=settings.slots.workflow_tasks,
@@ -150,7 +169,6 @@ def workbench(settings: Settings) -> Workbench:
     """Blocking: the sandbox is tried out."""
     return Workbench(
         github=clients.github(settings),
-        github_token=settings.github_token.get_secret_value() if settings.github_token else "",
         state_dir=settings.state_dir() / "repairs",
         fence=clients.fence(settings),
         quota=clients.quota(settings),
@@ -183,6 +201,8 @@ def coding(client: Client, settings: Settings, bench: Workbench) -> list[Worker]
             work.review_change,
             work.commit_and_push,
             work.remove_workspace,
+            work.rest_workspace,
+            work.prepare_workspace,
             checks.prepare_checks,
             checks.run_checks,
         ],

@@ -24,7 +24,7 @@ from railmend.assessment.overrides import AssessmentRules
 from railmend.coding.checks import CheckSettings
 from railmend.coding.guard_settings import GuardSettings
 from railmend.contracts.ledger import Budget
-from railmend.contracts.policy import Policy
+from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.scan import Autonomy
 from railmend.hosting_settings import HostingSettings
 from railmend.railway.limits import Limits
@@ -97,6 +97,8 @@ class Settings(HostingSettings):
     assessment: AssessmentRules = AssessmentRules()
     github_api_url: str = "https://api.github.com"
     github_token: SecretStr | None = None
+    github_app_id: str | None = None
+    github_app_key: SecretStr | None = None
     model: str | None = None
     model_base_url: str | None = None
     model_api_key: SecretStr | None = None
@@ -131,6 +133,7 @@ class Settings(HostingSettings):
     # Comma-separated; empty: the public package registries.
     railmend_prepare_hosts: str = ""
     railmend_diagnosis_usd: float = Field(0.5, ge=0)
+    railmend_follow_up: FollowUp = FollowUp()
     railmend_approval_days: int = Field(7, ge=1, le=30)
 
     @classmethod
@@ -186,6 +189,7 @@ class Settings(HostingSettings):
             sceptic=self.sceptic,
             approval_days=self.railmend_approval_days,
             notify=self.notifies(),
+            follow_up=self.railmend_follow_up,
         )
 
     def missing(self, *names: str) -> list[str]:

@@ -12,10 +12,12 @@ from temporalio.workflow import ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from activities.planning import TextActivities
     from activities.railway import RailwayActivities
+    from railmend.contracts.action import RollbackQuestion
     from railmend.contracts.incident import (
         CODING_VERDICTS,
         IncidentReport,
         IncidentRequest,
+        Verdict,
         neighbours_of,
     )
     from railmend.contracts.ledger import ClaimState
@@ -37,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
     from workflows.claims import ClaimDesk, incident_id
     from workflows.incident_investigation import IncidentInvestigation
+    from workflows.outcome import offer_rollback
     from workflows.repository_repair import RepositoryRepair
     from workflows.telling import tell
 
@@ -201,10 +204,29 @@ class HealthScan:
             elif report.diagnosis.verdict in CODING_VERDICTS and repository:
                 by_repository[repository].append(report)
             else:
+                if report.diagnosis.verdict is Verdict.BAD_DEPLOY:
+                    await self._offer_rollback(report)
                 self._desk.settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary)
         for repository, group in by_repository.items():
             await self._start_repair(repository, group)
         await self._desk.send_settlements()
+
+    async def _offer_rollback(self, report: IncidentReport) -> None:
+        """A workflow of its own waits for the person; the scan only says how to approve it."""
+        request, service = report.request, report.request.service
+        action = await offer_rollback(
+            RollbackQuestion(
+                project_id=request.project_id,
+                environment_id=request.environment_id,
+                service_id=service.service_id,
+                service_name=service.name,
+                deployment_id=service.latest_deployment_id,
+                reason=report.diagnosis.summary[:500],
+            )
+        )
+        if action:
+            detail = f"{report.diagnosis.summary} To roll back: starter.py approve {action}"
+            self._row(service.service_id, action="rollback_offered", detail=detail)
 
     async def _start_repair(self, repository: str, group: list[IncidentReport]) -> None:
         services = [report.request.service for report in group]

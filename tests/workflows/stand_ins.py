@@ -49,6 +49,7 @@ from railmend.contracts.scan import (
     SuspectsRequest,
 )
 from tests import samples
+from tests.workflows.afterwards import Afterwards
 
 DONE = CodingResult(state=CodingState.DONE, session_id="ses_1", text="Bounded the cache.")
 
@@ -87,6 +88,8 @@ class World:
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
     told: list[Notice] = field(default_factory=list)
+    prepared: list[WorkspaceRequest] = field(default_factory=list)
+    after_pull_request: Afterwards = field(default_factory=Afterwards)
 
     def _count(self) -> None:
         name = activity.info().activity_type
@@ -164,6 +167,7 @@ class World:
     @activity.defn
     async def prepare_workspace(self, request: WorkspaceRequest) -> Workspace:
         self._count()
+        self.prepared.append(request)
         return Workspace(
             key=request.key,
             repository=request.repository,
@@ -234,6 +238,8 @@ class World:
             self.commit_and_push,
             self.open_pull_request,
             self.remove_workspace,
+            self.prepare_workspace,
+            *self.after_pull_request.activities(),
             self.decide,
             self.notify,
             ledger.claim,

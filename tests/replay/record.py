@@ -13,8 +13,10 @@ from temporalio.client import Client
 
 from railmend.contracts.incident import Verdict
 from tests import samples
+from tests.workflows.afterwards import MERGED, OPEN, said
 from tests.workflows.conftest import environment
 from tests.workflows.test_story import row_of, stage
+from workflows.approved_action import ApprovedAction
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -31,13 +33,17 @@ async def main() -> None:
     async with await environment() as temporal:
         services = (samples.service("checkout"), samples.service("jobs"), samples.service("healthy"))
         async with stage(temporal, *services, verdicts={"jobs": Verdict.BAD_DEPLOY}) as on:
+            on.world.after_pull_request.views = [OPEN, said(1), MERGED]
             report = await on.scan()
+            action_id = row_of(report, "jobs").detail.rpartition(" ")[2]
+            await on.client.get_workflow_handle_for(ApprovedAction.run, action_id).result()
             repair_id = row_of(report, "checkout").repair_workflow_id
             await on.repair(repair_id)
             (scan_id,) = on.scans
             await save(on.client, scan_id, "health_scan")
             await save(on.client, f"incident/{on.environment_id}/id-checkout", "incident_investigation")
             await save(on.client, repair_id, "repository_repair")
+            await save(on.client, action_id, "approved_action")
             await save(on.client, f"ledger/{on.environment_id}", "ledger")
         await asyncio.sleep(0.5)  # the SDK's threads may abort a process that ends at once
 

@@ -2,9 +2,9 @@
 
 import argparse
 
-from hosting import clients, dev_server, logging, workers
+from hosting import attributes, clients, dev_server, logging, workers
 from hosting.entry import run
-from railmend.settings import Settings
+from railmend.settings_file import load_settings
 
 
 def arguments() -> argparse.Namespace:
@@ -27,14 +27,15 @@ def arguments() -> argparse.Namespace:
 
 
 async def main(options: argparse.Namespace) -> None:
-    settings = Settings()
+    roles = [workers.Role(name) for name in options.role or workers.Role]
+    settings = load_settings(tokens=workers.Role.ORCHESTRATION in roles)
     if options.unsafe_agent:
         settings = settings.model_copy(update={"railmend_unsafe_agent": True})
     if options.dev:
         server = await dev_server.start_or_adopt(settings.state_dir(), options.dev_port)
         settings = settings.model_copy(update={"temporal_address": server.address})
     client = await clients.temporal(settings)
-    roles = [workers.Role(name) for name in options.role or workers.Role]
+    await attributes.register(client)
     await workers.run_until_stopped(client, settings, roles)
 
 

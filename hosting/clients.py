@@ -49,15 +49,15 @@ def _secret(settings: Settings, name: str) -> SecretStr:
     return value
 
 
-async def temporal(settings: Settings) -> Client:
+async def temporal(settings: Settings, tries: int = CONNECT_TRIES) -> Client:
     """Connect; a worker may boot before the server does, so the first tries may fail."""
-    for attempt in range(1, CONNECT_TRIES + 1):
+    for attempt in range(1, tries + 1):
         try:
             return await Client.connect(
                 settings.temporal_address, namespace=settings.temporal_namespace, plugins=[railmend_plugin()]
             )
         except (RuntimeError, RPCError) as error:
-            if attempt == CONNECT_TRIES:
+            if attempt == tries:
                 raise ConfigurationError(
                     f"No Temporal server answers at {settings.temporal_address} ({error}). Start one, set "
                     "TEMPORAL_ADDRESS, or run `python worker.py --dev`, which brings its own."

@@ -4,6 +4,7 @@ The environment wins over `.env`, and both over the file. Secrets come from the 
 names the variable that holds a token.
 """
 
+import difflib
 import os
 import tomllib
 from collections import Counter
@@ -38,6 +39,7 @@ KNOWN_BASE_URLS = {
     "deepseek": "https://api.deepseek.com/v1",
 }
 ENV_FILE = ".env"
+MORE_THAN_ONCE = "stands there more than once"
 CONFIG_VARIABLE, CONFIG_FILE = "RAILMEND_CONFIG", "railmend.toml"
 TokenKindSetting = Literal["auto", "project", "bearer"]
 
@@ -149,7 +151,7 @@ class Settings(BaseSettings):
             counted = Counter(getattr(project, what) for project in self.projects)
             twice = [value for value, count in counted.items() if count > 1]
             if twice:
-                raise ValueError(f"projects: {what} {', '.join(twice)} stands there more than once")
+                raise ValueError(f"projects: {what} {', '.join(twice)} {MORE_THAN_ONCE}")
         return self
 
     def watched(self) -> tuple[ProjectSettings, ...]:
@@ -202,7 +204,8 @@ class Settings(BaseSettings):
 class _File(TomlConfigSettingsSource):
     """railmend.toml: unknown names and secrets are refused, and one that is named but missing, too."""
 
-    def __init__(self, settings_cls: type[BaseSettings], path: Path) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], path: Path, *, leave_out: bool = False) -> None:
+        self._leave_out = leave_out
         if CONFIG_VARIABLE in os.environ and not path.is_file():
             raise ConfigurationError(f"{CONFIG_VARIABLE}={path} is not a file.")
         super().__init__(settings_cls, path)
@@ -213,10 +216,26 @@ class _File(TomlConfigSettingsSource):
             content = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(f"{file_path}: {error}") from error
-        wrong = [_refusal(file_path, text, name) for name in content]
-        if any(wrong):
-            raise ConfigurationError("\n".join(filter(None, wrong)))
-        return content
+        wrong = {name: said for name in content if (said := _refusal(file_path, text, name))}
+        if wrong and not self._leave_out:
+            raise ConfigurationError("\n".join(wrong.values()))
+        return {name: value for name, value in content.items() if name not in wrong}
+
+
+class RestOfSettings(Settings):
+    """As `Settings`, without the names that the file may not hold: shows what else is wrong."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = _File(settings_cls, config_file(), leave_out=True)
+        return init_settings, env_settings, dotenv_settings, file
 
 
 def _refusal(file: Path | Traversable, text: str, name: str) -> str:
@@ -225,8 +244,9 @@ def _refusal(file: Path | Traversable, text: str, name: str) -> str:
     at = next((n for n, line in enumerate(lines, 1) if line.strip().strip("[] ").startswith(name)), 1)
     field = Settings.model_fields.get(name)
     if field is None:
-        known = ", ".join(sorted(Settings.model_fields))
-        return f"{file}:{at}: {name!r} is no setting. Known are: {known}."
+        near = difflib.get_close_matches(name, Settings.model_fields, 1)
+        known = f"Is {near[0]!r} meant?" if near else "All are listed in docs/settings.md."
+        return f"{file}:{at}: {name!r} is no setting. {known}"
     if "SecretStr" in str(field.annotation):
         return f"{file}:{at}: {name!r} is a secret: set {name.upper()} in the environment instead."
     return ""

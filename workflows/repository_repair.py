@@ -38,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
         WorkspaceRequest,
     )
     from railmend.contracts.scan import Autonomy
-    from workflows import policies
+    from workflows import attributes, policies
     from workflows.spending import Purse
 
 CODING_QUEUE = "railmend-coding"
@@ -73,7 +73,10 @@ class RepositoryRepair:
             if is_cancelled_exception(error):
                 await self._settle(repair, "cancelled", "A person cancelled the repair.")
             raise
+        workflow.upsert_search_attributes(attributes.of_result(result))
         detail = result.pull_request.url if result.pull_request else result.reason
+        if result.pull_request is None:
+            workflow.set_current_details(f"`{result.outcome.value}`: {detail}")
         await self._settle(repair, result.outcome.value, detail)
         return result
 

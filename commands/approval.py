@@ -41,9 +41,7 @@ async def cancel(workflow_id: str) -> None:
     try:
         status = (await handle.describe()).status
         if status is not WorkflowExecutionStatus.RUNNING:
-            raise ConfigurationError(
-                f"{workflow_id} has already ended ({status.name.lower() if status else '?'})."
-            )
+            raise ConfigurationError(f"{workflow_id} has already ended.")
         await handle.cancel()
     except RPCError as error:
         raise ConfigurationError(

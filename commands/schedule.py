@@ -1,12 +1,14 @@
 """`starter.py schedule`: the schedule of one environment."""
 
 import getpass
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 from temporalio.client import (
     Client,
     Schedule,
+    ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleHandle,
@@ -101,7 +103,11 @@ async def describe(project: str | None) -> dict[str, Any]:
         "every": ", ".join(every),
         "paused": told.schedule.state.paused,
         "note": told.schedule.state.note,
-        "running": [one.workflow_id for one in told.info.running_actions],
+        "running": [
+            one.workflow_id
+            for one in told.info.running_actions
+            if isinstance(one, ScheduleActionExecutionStartWorkflow)
+        ],
         "last": [one.started_at.isoformat() for one in told.info.recent_actions[-5:]],
         "next": [at.isoformat() for at in told.info.next_action_times[:1]],
         "skipped_because_one_ran": told.info.num_actions_skipped_overlap,
@@ -112,7 +118,7 @@ async def act(action: str, project: str | None, reason: str) -> str:
     """`action`: pause, resume, trigger or delete. Returns what was done."""
     handle = await _handle(project)
     note = f"{reason or action} (by {getpass.getuser()})"
-    calls = {
+    calls: dict[str, Callable[[], Awaitable[None]]] = {
         "pause": lambda: handle.pause(note=note),
         "resume": lambda: handle.unpause(note=note),
         "trigger": handle.trigger,

@@ -47,7 +47,7 @@ async def show(workflow_id: str) -> Told:
     if kind not in RUNS:
         raise ConfigurationError(f"{workflow_id!r} is no ID: they begin with scan/, incident/ or repair/.")
     client = await clients.temporal(load_settings(), tries=1)
-    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle_for(RUNS[kind], workflow_id)  # type: ignore[arg-type]
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle_for(RUNS[kind], workflow_id)
     try:
         described = await handle.describe()
         summary = await described.static_summary()

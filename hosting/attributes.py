@@ -1,5 +1,6 @@
 """Registers the search attributes of `workflows.attributes` at a Temporal namespace."""
 
+from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.common import SearchAttributeIndexedValueType
@@ -26,15 +27,14 @@ async def missing(client: Client) -> Kinds:
         ListSearchAttributesRequest(namespace=client.namespace)
     )
     wanted = {key.name: key.indexed_value_type for key in REGISTRY}
-    other = [
-        name for name, kind in wanted.items() if answer.custom_attributes.get(name, kind.value) != kind.value
-    ]
+    there = answer.custom_attributes
+    other = [name for name, kind in wanted.items() if there.get(name, kind.value) != kind.value]
     if other:
         raise ConfigurationError(
-            f"Namespace {client.namespace}: search attributes of another type: {', '.join(other)}. Remove them "
-            f"(`temporal operator search-attribute remove --name {other[0]}`) and start again."
+            f"Namespace {client.namespace}: search attributes of another type: {', '.join(other)}. Remove "
+            f"them (`temporal operator search-attribute remove --name {other[0]}`) and start again."
         )
-    return {name: kind for name, kind in wanted.items() if name not in answer.custom_attributes}
+    return {name: kind for name, kind in wanted.items() if name not in there}
 
 
 async def register(client: Client) -> tuple[str, ...]:
@@ -49,7 +49,10 @@ async def register(client: Client) -> tuple[str, ...]:
             await client.operator_service.add_search_attributes(
                 AddSearchAttributesRequest(
                     namespace=client.namespace,
-                    search_attributes={name: kind.value for name, kind in lacking.items()},
+                    search_attributes={
+                        name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{kind.name}")
+                        for name, kind in lacking.items()
+                    },
                 )
             )
     except RPCError as error:

@@ -132,7 +132,7 @@ def _inside(path: Place, counts: Counter[Place]) -> Place:
 
 
 def _of_projects(*, tokens: bool) -> Iterator[str]:
-    """Names and environments that stand there twice, and tokens that are not set; read as far as they can be."""
+    """Names and environments that stand there twice, and tokens that are not set."""
     try:
         text = config_file().read_text(encoding="utf-8")
         projects = tomllib.loads(text).get("projects", [])
@@ -156,6 +156,6 @@ def _of_projects(*, tokens: bool) -> Iterator[str]:
         variable = str(project.get("token_env", TOKEN_DEFAULT))
         if tokens and not (os.environ.get(variable) or dotenv_values(Path(ENV_FILE)).get(variable)):
             yield (
-                f"{config_file()}:{at}: project {project.get('name')!r}: {variable} is not set. Make a project "
-                "token in Railway's project settings and set it in the environment or in .env."
+                f"{config_file()}:{at}: project {project.get('name')!r}: {variable} is not set. Make a "
+                "project token in Railway's project settings and set it in the environment or in .env."
             )

@@ -11,7 +11,7 @@ from commands.line.options import JsonOption, console, emit, run
 def doctor(
     ask_model: Annotated[
         bool,
-        typer.Option("--ask-model/--no-ask-model", help="Ask the model one word (a fraction of a cent)."),
+        typer.Option("--ask-model/--no-ask-model", help="Ask the model for one word."),
     ] = True,
     as_json: JsonOption = False,
 ) -> None:

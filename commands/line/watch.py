@@ -73,7 +73,7 @@ def report(
     file: Annotated[str, typer.Option("--html", metavar="FILE", help="The page to write.")],
     incident: Annotated[
         str | None,
-        typer.Option(help="Workflow ID of one investigation; default: the newest of each service."),
+        typer.Option(help="Workflow ID of an investigation; default: the newest of each."),
     ] = None,
     project: ProjectOption = None,
 ) -> None:
@@ -116,9 +116,11 @@ def show_schedule(project: ProjectOption = None, as_json: JsonOption = False) ->
     from commands.schedule import describe
 
     told = run(describe(project))
-    emit(told) if as_json else [
-        typer.echo(f"{name.replace('_', ' ')}: {said}") for name, said in told.items()
-    ]
+    if as_json:
+        emit(told)
+        return
+    for name, said in told.items():
+        typer.echo(f"{name.replace('_', ' ')}: {', '.join(said) if isinstance(said, list) else said}")
 
 
 def _act(action: str, project: str | None, note: str = "") -> None:

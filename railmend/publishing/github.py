@@ -82,6 +82,13 @@ class GitHubClient:
     def default_branch(self, repository: str) -> str:
         return self._repository(repository).default_branch
 
+    def may_push(self, repository: str) -> bool | None:
+        """Whether the token's owner may push; None where GitHub does not say. A fine-grained token may allow
+        less than its owner may: only a push would tell.
+        """
+        permissions = self._repository(repository).permissions
+        return permissions.push if permissions else None
+
     def clone_url(self, repository: str) -> str:
         return self._repository(repository).clone_url
 

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from commands.demo import _verdict
+from commands.durations import interval
 from commands.report import Ending, render
-from commands.schedule import interval
 from hosting.dev_server import Running
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow

@@ -88,7 +88,7 @@ async def _details(client: Client, workflow_id: str) -> str:
         )
     except RPCError:
         return ""
-    return told.current_details
+    return str(told.current_details)
 
 
 def render(told: Told, console: Console) -> None:

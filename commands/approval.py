@@ -9,23 +9,24 @@ from hosting import clients
 from railmend.contracts.repair import Approval
 from railmend.settings import ConfigurationError
 from railmend.settings_file import load_settings
+from workflows.approved_action import ApprovedAction
 from workflows.repository_repair import RepositoryRepair
 
 
 async def decide(workflow_id: str, *, approved: bool, reason: str) -> str:
     """Returns who decided. Raises `ConfigurationError` when nothing waits under this ID."""
     client = await clients.temporal(load_settings(), tries=1)
-    handle = client.get_workflow_handle_for(RepositoryRepair.run, workflow_id)
+    handle = client.get_workflow_handle(workflow_id)
+    of = ApprovedAction if workflow_id.startswith("action/") else RepositoryRepair
     approval = Approval(by=getpass.getuser(), reason=reason)
     try:
-        await handle.execute_update(
-            RepositoryRepair.approve if approved else RepositoryRepair.reject, approval
-        )
+        await handle.execute_update(of.approve if approved else of.reject, approval)
     except WorkflowUpdateFailedError as error:
         raise ConfigurationError(f"{workflow_id}: {error.cause}") from error
     except RPCError as error:
         raise ConfigurationError(
-            f"No repair {workflow_id} is running ({error.message}). `starter.py incidents --open` lists them."
+            f"Nothing waits under {workflow_id} ({error.message}). `starter.py incidents --open`, the report "
+            "of a scan and the comments on its pull requests name the IDs."
         ) from error
     return approval.by
 

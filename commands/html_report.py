@@ -101,11 +101,13 @@ async def _repair(client: Client, report: IncidentReport) -> tuple[str, RepairRe
         f"AND RailmendService = '{service.name}'"
     )
     async for run in client.list_workflows(query, limit=1):
-        if run.status is WorkflowExecutionStatus.RUNNING:
-            return run.id, None
         handle = client.get_workflow_handle_for(RepositoryRepair.run, run.id)
         try:
+            if run.status is WorkflowExecutionStatus.RUNNING:
+                return run.id, await handle.query(RepositoryRepair.opened)
             return run.id, await handle.result()
+        except RPCError:
+            return run.id, None  # no worker answers: what it came to stands in its history
         except WorkflowFailureError as error:
             return run.id, RepairResult(outcome=RepairOutcome.FAILED, reason=str(error.cause or error))
     return "", None

@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 from hosting import clients
 from railmend.settings import ConfigurationError
 from railmend.settings_file import load_settings
+from workflows.approved_action import ApprovedAction
 from workflows.attributes import REGISTRY
 from workflows.health_scan import HealthScan
 from workflows.incident_investigation import IncidentInvestigation
@@ -23,6 +24,7 @@ RUNS = {
     "scan": HealthScan.run,
     "incident": IncidentInvestigation.run,
     "repair": RepositoryRepair.run,
+    "action": ApprovedAction.run,
 }
 
 
@@ -45,7 +47,9 @@ async def show(workflow_id: str) -> Told:
     """Raises `ConfigurationError` for an ID that Temporal does not know."""
     kind = workflow_id.partition("/")[0]
     if kind not in RUNS:
-        raise ConfigurationError(f"{workflow_id!r} is no ID: they begin with scan/, incident/ or repair/.")
+        raise ConfigurationError(
+            f"{workflow_id!r} is no ID: they begin with scan/, incident/, repair/ or action/."
+        )
     client = await clients.temporal(load_settings(), tries=1)
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle_for(RUNS[kind], workflow_id)
     try:

@@ -5,14 +5,13 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from railmend.secrets import ENV_FILE, SecretRefused, secret
 from railmend.settings import (
-    ENV_FILE,
     MORE_THAN_ONCE,
     ConfigurationError,
     ProjectSettings,
@@ -131,6 +130,14 @@ def _inside(path: Place, counts: Counter[Place]) -> Place:
     return built
 
 
+def _given(variable: str) -> bool:
+    """A token that is given wrongly is told by the source of secrets."""
+    try:
+        return bool(secret(variable))
+    except SecretRefused:
+        return True
+
+
 def _of_projects(*, tokens: bool) -> Iterator[str]:
     """Names and environments that stand there twice, and tokens that are not set."""
     try:
@@ -154,7 +161,7 @@ def _of_projects(*, tokens: bool) -> Iterator[str]:
                 )
             seen.setdefault((what, value), line)
         variable = str(project.get("token_env", TOKEN_DEFAULT))
-        if tokens and not (os.environ.get(variable) or dotenv_values(Path(ENV_FILE)).get(variable)):
+        if tokens and not _given(variable):
             yield (
                 f"{config_file()}:{at}: project {project.get('name')!r}: {variable} is not set. Make a "
                 "project token in Railway's project settings and set it in the environment or in .env."

@@ -13,8 +13,8 @@ from commands.doctor.check import Bad, Check, Result, Status, ok, warning
 from hosting import attributes, clients
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.settings import ConfigurationError, Settings
+from workflows.coding_rounds import CODING_QUEUE
 from workflows.policies import PLANNING_QUEUE
-from workflows.repository_repair import CODING_QUEUE
 
 # A pull request may wait for weeks; its repair and evidence are to be readable as long.
 RETENTION = timedelta(days=30)

@@ -49,7 +49,8 @@ def shoot(address: str, file: Path, size: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ui", required=True, help="address of the Temporal Web UI, as the demo prints it")
-    parser.add_argument("--run", required=True, help="workflow ID of an investigation")
+    parser.add_argument("--incident", required=True, help="workflow ID of an investigation")
+    parser.add_argument("--run-id", required=True, help="its run ID, as `starter.py show ID --json` tells it")
     parser.add_argument("--pull-request", required=True, help="address of a pull request")
     parser.add_argument("--report", type=Path, help="a page of `starter.py report`")
     options = parser.parse_args()
@@ -57,7 +58,8 @@ def main() -> None:
     runs = f"{options.ui}/namespaces/default/workflows"
     of_checkout = quote("RailmendService = 'checkout'")
     shoot(f"{runs}?query={of_checkout}", IMAGES / "runs.png", "1300,600")
-    shoot(f"{runs}/{quote(options.run, safe='')}", IMAGES / "incident.png", "1300,1100")
+    incident = f"{runs}/{quote(options.incident, safe='')}/{options.run_id}/user-metadata"
+    shoot(incident, IMAGES / "incident.png", "1300,1500")
     shoot(options.pull_request, IMAGES / "pull-request.png", "1100,1300")
     if options.report:
         shoot(options.report.absolute().as_uri(), IMAGES / "report.png", "1200,1300")

@@ -2,9 +2,9 @@
 
 import argparse
 
-from hosting import clients, connection, dev_server, logging, telemetry, workers
+from hosting import attributes, clients, connection, dev_server, logging, telemetry, workers
 from hosting.entry import run
-from railmend.settings import Settings
+from railmend.settings_file import load_settings
 
 
 def arguments() -> argparse.Namespace:
@@ -29,7 +29,8 @@ def arguments() -> argparse.Namespace:
 
 
 async def main(options: argparse.Namespace) -> None:
-    settings = Settings()
+    roles = [workers.Role(name) for name in options.role or workers.Role]
+    settings = load_settings(tokens=workers.Role.ORCHESTRATION in roles)
     if options.log_level:
         settings = settings.model_copy(update={"railmend_log_level": options.log_level})
     logging.configure(settings.railmend_log_level)
@@ -41,7 +42,7 @@ async def main(options: argparse.Namespace) -> None:
     client = await clients.temporal(
         settings, runtime=telemetry.runtime(settings), interceptors=telemetry.tracing(settings)
     )
-    roles = [workers.Role(name) for name in options.role or workers.Role]
+    await attributes.register(client)
     await workers.run_until_stopped(client, settings, roles)
 
 

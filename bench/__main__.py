@@ -1,6 +1,6 @@
 """`make bench`: everything, one table after the other."""
 
-from bench import assessment, evidence, railway
+from bench import assessment, command_line, evidence, railway
 
 if __name__ == "__main__":
     assessment.main()
@@ -8,3 +8,5 @@ if __name__ == "__main__":
     evidence.main()
     print()
     railway.main()
+    print()
+    command_line.main()

@@ -20,9 +20,10 @@ from rich.console import Console
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle, WorkflowHandle
 
 from activities.railway import RailwayActivities
+from commands.durations import interval
 from commands.report import Ending
 from commands.scan import follow, scan_request
-from commands.schedule import create_or_update, interval
+from commands.schedule import create_or_update
 from hosting import clients
 from hosting.connection import local
 from hosting.dev_server import Running, stop_server

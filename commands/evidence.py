@@ -9,7 +9,8 @@ from hosting import clients
 from railmend.contracts.incident import IncidentReport
 from railmend.diagnosis.diagnose import diagnose
 from railmend.evidence.packet import PacketError, export, load, render
-from railmend.settings import ConfigurationError, Settings
+from railmend.settings import ConfigurationError
+from railmend.settings_file import load_settings
 from workflows.incident_investigation import IncidentInvestigation
 
 
@@ -18,7 +19,7 @@ async def evidence(incident: str, *, markdown: bool) -> str:
 
     Raises `ConfigurationError` for an investigation that is not there, has not ended, or failed.
     """
-    client = await clients.temporal(Settings())
+    client = await clients.temporal(load_settings(), tries=1)
     handle = client.get_workflow_handle_for(IncidentInvestigation.run, incident)
     try:
         described = await handle.describe()
@@ -41,5 +42,5 @@ async def diagnose_again(file: Path) -> str:
         packet = load(file.read_text(encoding="utf-8"))
     except (OSError, PacketError) as error:
         raise ConfigurationError(f"{file}: {error}") from error
-    found = await diagnose(packet, clients.model(Settings()))
+    found = await diagnose(packet, clients.model(load_settings()))
     return found.model_dump_json(indent=2)

@@ -9,12 +9,13 @@ from railmend.assessment.recorded import Recorded
 from railmend.contracts.scan import ScanRequest, Window
 from railmend.railway.errors import RailwayError
 from railmend.railway.pool import RailwayPool
-from railmend.settings import ConfigurationError, Settings
+from railmend.settings import ConfigurationError
+from railmend.settings_file import load_settings
 
 
 async def record(file: Path, window_seconds: int | None, project: str | None) -> tuple[int, list[str]]:
     """Append a slice of every service, with its day before; returns how many, and what could not be read."""
-    settings = Settings()
+    settings = load_settings()
     request = scan_request(settings, None, window_seconds, project)
     pool = clients.railway(settings)
     try:

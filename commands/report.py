@@ -1,6 +1,7 @@
 """How a scan's end is shown on a terminal."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,6 +29,13 @@ class Ending:
             if result and result.pull_request:
                 found[row.name] = result.pull_request.url
         return found
+
+    def as_data(self) -> dict[str, Any]:
+        """For --json: the report, and how each repair ended."""
+        return {
+            "report": self.report.model_dump(mode="json"),
+            "repairs": {name: one.model_dump(mode="json") for name, one in self.repairs.items()},
+        }
 
 
 def render(ending: Ending, console: Console) -> None:

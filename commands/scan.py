@@ -1,6 +1,7 @@
 """`starter.py scan`: one scan now, followed to its report."""
 
 import asyncio
+import getpass
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -9,12 +10,14 @@ from rich.markup import escape
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
+from commands.durations import seconds
 from commands.report import Ending, render
 from hosting import clients
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import Autonomy, HealthReport, ScanRequest, ServiceRow
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
+from railmend.settings_file import load_settings
 from workflows.health_scan import HealthScan
 from workflows.repository_repair import RepositoryRepair
 
@@ -57,22 +60,35 @@ def scan_request(
     )
 
 
-async def scan(
-    autonomy: Autonomy | None, window_seconds: int | None, project: str | None, console: Console
-) -> Ending:
+async def scan(level: str | None, window: str | None, project: str | None, console: Console) -> Ending:
     """Start a scan, follow it and its repairs, print the report."""
-    settings = Settings()
-    client = await clients.temporal(settings)
-    request = scan_request(settings, autonomy, window_seconds, project)
+    settings = load_settings()
+    client = await clients.temporal(settings, tries=1)
+    handle = await _start(client, settings, level, window, project)
+    return await follow(client, handle, console)
+
+
+async def begin(level: str | None, window: str | None, project: str | None) -> str:
+    """Start a scan and return its workflow ID."""
+    settings = load_settings()
+    client = await clients.temporal(settings, tries=1)
+    return (await _start(client, settings, level, window, project)).id
+
+
+async def _start(
+    client: Client, settings: Settings, level: str | None, window: str | None, project: str | None
+) -> WorkflowHandle[HealthScan, HealthReport]:
+    autonomy = Autonomy(level) if level else None
+    request = scan_request(settings, autonomy, seconds(window) if window else None, project)
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    handle = await client.start_workflow(
+    return await client.start_workflow(
         HealthScan.run,
         request,
         id=f"scan/{request.environment_id}/manual-{stamp}",
         task_queue=ORCHESTRATION_QUEUE,
         static_summary="Scan on request",
+        static_details=f"Started by {getpass.getuser()} with `starter.py scan`.",
     )
-    return await follow(client, handle, console)
 
 
 async def follow(

@@ -1,11 +1,14 @@
-"""`starter.py schedule`: create or update the schedule of one environment."""
+"""`starter.py schedule`: the schedule of one environment."""
 
-import re
+import getpass
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import (
     Client,
     Schedule,
+    ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleHandle,
@@ -17,25 +20,19 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
+from temporalio.service import RPCError, RPCStatusCode
 
-from commands.scan import scan_request
+from commands.durations import interval
+from commands.scan import chosen, scan_request
 from hosting import clients
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.contracts.scan import Autonomy, ScanRequest
-from railmend.settings import ConfigurationError, Settings
+from railmend.settings import ConfigurationError
+from railmend.settings_file import load_settings
 from workflows.health_scan import HealthScan
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # After an outage of Railmend the past is not scanned again: one look at the present is enough.
 CATCH_UP = timedelta(minutes=10)
-
-
-def interval(text: str) -> timedelta:
-    """ "10m" -> ten minutes. Raises `ConfigurationError` for anything else."""
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if match is None or int(match[1]) == 0:
-        raise ConfigurationError(f"--every {text!r} is no interval: write 90s, 10m, 1h or 1d.")
-    return timedelta(seconds=int(match[1]) * UNITS[match[2]])
 
 
 def build(request: ScanRequest, every: timedelta) -> Schedule:
@@ -69,10 +66,66 @@ async def create_or_update(client: Client, request: ScanRequest, every: timedelt
         return handle
 
 
-async def schedule(every: str, autonomy: Autonomy | None, project: str | None) -> str:
+async def schedule(every: str, level: str | None, project: str | None) -> str:
     """Returns the schedule's ID."""
     period = interval(every)
-    settings = Settings()
-    client = await clients.temporal(settings)
+    settings = load_settings()
+    client = await clients.temporal(settings, tries=1)
+    autonomy = Autonomy(level) if level else None
     handle = await create_or_update(client, scan_request(settings, autonomy, project=project), period)
     return handle.id
+
+
+async def _handle(project: str | None) -> ScheduleHandle:
+    settings = load_settings()
+    client = await clients.temporal(settings, tries=1)
+    return client.get_schedule_handle(f"scan/{chosen(settings, project).environment_id}")
+
+
+def _missing(handle: ScheduleHandle, error: RPCError) -> ConfigurationError:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return ConfigurationError(
+            f"There is no schedule {handle.id}: make it with `starter.py schedule create --every 10m`."
+        )
+    return ConfigurationError(f"Schedule {handle.id}: {error.message}")
+
+
+async def describe(project: str | None) -> dict[str, Any]:
+    """Raises `ConfigurationError` where there is none."""
+    handle = await _handle(project)
+    try:
+        told = await handle.describe()
+    except RPCError as error:
+        raise _missing(handle, error) from error
+    every = [str(one.every) for one in told.schedule.spec.intervals]
+    return {
+        "id": handle.id,
+        "every": ", ".join(every),
+        "paused": told.schedule.state.paused,
+        "note": told.schedule.state.note,
+        "running": [
+            one.workflow_id
+            for one in told.info.running_actions
+            if isinstance(one, ScheduleActionExecutionStartWorkflow)
+        ],
+        "last": [one.started_at.isoformat() for one in told.info.recent_actions[-5:]],
+        "next": [at.isoformat() for at in told.info.next_action_times[:1]],
+        "skipped_because_one_ran": told.info.num_actions_skipped_overlap,
+    }
+
+
+async def act(action: str, project: str | None, reason: str) -> str:
+    """`action`: pause, resume, trigger or delete. Returns what was done."""
+    handle = await _handle(project)
+    note = f"{reason or action} (by {getpass.getuser()})"
+    calls: dict[str, Callable[[], Awaitable[None]]] = {
+        "pause": lambda: handle.pause(note=note),
+        "resume": lambda: handle.unpause(note=note),
+        "trigger": handle.trigger,
+        "delete": handle.delete,
+    }
+    try:
+        await calls[action]()
+    except RPCError as error:
+        raise _missing(handle, error) from error
+    return f"Schedule {handle.id}: {action} done."

@@ -55,15 +55,19 @@ def _secret(settings: Settings, name: str) -> SecretStr:
 
 
 async def temporal(
-    settings: Settings, *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
+    settings: Settings,
+    *,
+    runtime: Runtime | None = None,
+    interceptors: Sequence[Interceptor] = (),
+    tries: int = CONNECT_TRIES,
 ) -> Client:
     """Connect; a worker may boot before the server does, so the first tries may fail."""
     plugin, options = railmend_plugin(codec(settings), interceptors), connection.options(settings)
-    for attempt in range(1, CONNECT_TRIES + 1):
+    for attempt in range(1, tries + 1):
         try:
             return await Client.connect(**options, plugins=[plugin], runtime=runtime)
         except (RuntimeError, RPCError) as error:
-            if attempt == CONNECT_TRIES:
+            if attempt == tries:
                 raise ConfigurationError(
                     f"No Temporal server answers at {settings.temporal_address} ({error}). Start one, set "
                     "TEMPORAL_ADDRESS (for Temporal Cloud also TEMPORAL_NAMESPACE and TEMPORAL_API_KEY), or "

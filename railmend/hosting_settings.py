@@ -29,30 +29,47 @@ class Slots(BaseModel):
 class HostingSettings(BaseSettings):
     """The part of `Settings` that no rule, prompt or report depends on."""
 
-    temporal_address: str = "127.0.0.1:7233"
-    temporal_namespace: str = "default"
-    temporal_api_key: SecretStr | None = None
+    temporal_address: str = Field("127.0.0.1:7233", description="host and port of the Temporal server")
+    temporal_namespace: str = Field("default", description="its namespace")
+    temporal_api_key: SecretStr | None = Field(None, description="of Temporal Cloud, see operations.md")
     temporal_tls: bool | None = Field(None, description="default: on with an API key or a certificate")
-    temporal_tls_server_name: str | None = None
-    temporal_tls_server_ca_cert_path: Path | None = None
-    temporal_tls_client_cert_path: Path | None = None
-    temporal_tls_client_key_path: Path | None = None
+    temporal_tls_server_name: str | None = Field(
+        None, description="the name in the server's certificate, where it differs from the address"
+    )
+    temporal_tls_server_ca_cert_path: Path | None = Field(
+        None, description="who signed the server's certificate, where it is no public authority"
+    )
+    temporal_tls_client_cert_path: Path | None = Field(None, description="the worker's certificate (mTLS)")
+    temporal_tls_client_key_path: Path | None = Field(None, description="its key")
     railmend_encryption_keys: SecretStr | None = Field(None, description="ID:BASE64, the first encrypts")
-    railmend_codec_token: SecretStr | None = None
-    railmend_codec_origins: tuple[str, ...] = ("http://localhost:8080", "http://127.0.0.1:8080")
+    railmend_codec_token: SecretStr | None = Field(None, description="what the Web UI shows the codec server")
+    railmend_codec_origins: tuple[str, ...] = Field(
+        ("http://localhost:8080", "http://127.0.0.1:8080"),
+        description="where the Web UI may ask the codec server from",
+    )
     railmend_build_id: str | None = Field(None, description="turns on worker versioning")
-    railmend_deployment: str = "railmend"
-    railmend_grace_seconds: int = Field(5, ge=0, le=3600)
-    slots: Slots = Slots()
-    railmend_log_level: LogLevel = "INFO"
-    railmend_metrics_address: str | None = Field(None, pattern=ADDRESS)
-    railmend_health_address: str | None = Field(None, pattern=ADDRESS)
-    railmend_tracing: bool = False
+    railmend_deployment: str = Field("railmend", description="name of the worker deployment, with a build id")
+    railmend_grace_seconds: int = Field(
+        5, ge=0, le=3600, description="how long a worker that is told to stop may take to end what it does"
+    )
+    slots: Slots = Field(Slots(), description="how much a worker does at once, see operations.md")
+    railmend_log_level: LogLevel = Field("INFO", description="of the worker's JSON logs")
+    railmend_metrics_address: str | None = Field(
+        None, pattern=ADDRESS, description="host:port for Prometheus, see observability.md"
+    )
+    railmend_health_address: str | None = Field(
+        None, pattern=ADDRESS, description="host:port of the health endpoint"
+    )
+    railmend_tracing: bool = Field(False, description="OpenTelemetry traces, see observability.md")
     railmend_web_url: str | None = Field(None, description="of the Temporal Web UI, for links")
-    notify_slack_url: SecretStr | None = None
-    notify_webhook_url: SecretStr | None = None
-    notify_webhook_secret: SecretStr | None = None
-    notify_github_repository: str | None = Field(None, pattern=REPOSITORY)
+    notify_slack_url: SecretStr | None = Field(
+        None, description="Slack-compatible webhook for messages to people, see operations.md"
+    )
+    notify_webhook_url: SecretStr | None = Field(None, description="webhook for the same as signed JSON")
+    notify_webhook_secret: SecretStr | None = Field(None, description="what signs it")
+    notify_github_repository: str | None = Field(
+        None, pattern=REPOSITORY, description="owner/name where incidents become issues"
+    )
 
     @field_validator("railmend_codec_origins")
     @classmethod

@@ -4,12 +4,13 @@ The environment wins over `.env`, and both over railmend.toml. Secrets come from
 file that NAME_FILE names; railmend.toml names the variable that holds a token.
 """
 
+import difflib
 import os
 import tomllib
 from collections import Counter
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic.fields import FieldInfo
@@ -39,6 +40,7 @@ KNOWN_BASE_URLS = {
     "mistral": "https://api.mistral.ai/v1",
     "deepseek": "https://api.deepseek.com/v1",
 }
+MORE_THAN_ONCE = "stands there more than once"
 CONFIG_VARIABLE, CONFIG_FILE = "RAILMEND_CONFIG", "railmend.toml"
 TokenKindSetting = Literal["auto", "project", "bearer"]
 
@@ -87,54 +89,112 @@ class Settings(HostingSettings):
         env_file=ENV_FILE, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    railway_api_url: str = "https://backboard.railway.com/graphql/v2"
-    railway_token: SecretStr | None = None
-    railway_token_kind: TokenKindSetting = "auto"  # noqa: S105 - a kind, not a token
-    railway_project_id: str | None = None
-    railway_environment_id: str | None = None
-    railway_limits: Limits = Limits()
-    projects: tuple[ProjectSettings, ...] = ()
-    assessment: AssessmentRules = AssessmentRules()
-    github_api_url: str = "https://api.github.com"
-    github_token: SecretStr | None = None
-    github_app_id: str | None = None
-    github_app_key: SecretStr | None = None
-    model: str | None = None
-    model_base_url: str | None = None
-    model_api_key: SecretStr | None = None
-    model_input_usd: float | None = Field(None, ge=0)
-    model_output_usd: float | None = Field(None, ge=0)
-    model_fallbacks: tuple[str, ...] = ()
-    sceptic: bool = True
-    sceptic_model: str | None = None
-    budget: Budget = Budget()
-    opencode_bin: Path | None = None
-    opencode_url: str | None = None
-    opencode_password: SecretStr | None = None
+    railway_api_url: str = Field(
+        "https://backboard.railway.com/graphql/v2", description="Railway's GraphQL endpoint"
+    )
+    railway_token: SecretStr | None = Field(None, description="token for it")
+    railway_token_kind: TokenKindSetting = Field(
+        "auto",
+        description="found out at start; project: project token; bearer: account, workspace or OAuth token",
+    )
+    railway_project_id: str | None = Field(None, description="the project to look at, without railmend.toml")
+    railway_environment_id: str | None = Field(None, description="its environment")
+    railway_limits: Limits = Field(Limits(), description="what Railway allows, see below")
+    projects: tuple[ProjectSettings, ...] = Field((), description="the environments to look at, see below")
+    assessment: AssessmentRules = Field(AssessmentRules(), description="thresholds, see assessment.md")
+    github_api_url: str = Field(
+        "https://api.github.com", description="for GitHub Enterprise https://HOST/api/v3"
+    )
+    github_token: SecretStr | None = Field(
+        None, description="token that may push branches and open pull requests"
+    )
+    github_app_id: str | None = Field(
+        None, description="instead of the token: the number or client id of an app"
+    )
+    github_app_key: SecretStr | None = Field(None, description="the app's private key (PEM)")
+    model: str | None = Field(None, description="provider/name, as litellm writes it")
+    model_base_url: str | None = Field(
+        None, description="an OpenAI-compatible address; default: the provider's"
+    )
+    model_api_key: SecretStr | None = Field(None, description="key for the model")
+    model_input_usd: float | None = Field(
+        None,
+        ge=0,
+        description="USD for a million tokens in, for a model whose price is not known; "
+        "without one a diagnosis counts as 0 USD and only the numbers of runs bound it",
+    )
+    model_output_usd: float | None = Field(None, ge=0, description="the same for tokens out")
+    model_fallbacks: tuple[str, ...] = Field(
+        (),
+        description="models asked in turn when MODEL does not answer; another provider's "
+        "key is read from its own variable, such as ANTHROPIC_API_KEY",
+    )
+    sceptic: bool = Field(
+        True, description="a second pass tries to refute each verdict that would change code"
+    )
+    sceptic_model: str | None = Field(
+        None, description="the model for that pass, default MODEL; may be a cheaper one"
+    )
+    budget: Budget = Field(Budget(), description="what may be spent on models, see below")
+    opencode_bin: Path | None = Field(
+        None, description="path of the OpenCode binary; default: the installed one"
+    )
+    opencode_url: str | None = Field(
+        None, description="a running OpenCode server that sees the same files, instead of one per repair"
+    )
+    opencode_password: SecretStr | None = Field(None, description="its password")
     provider_status_urls: dict[str, str] = Field(
         default_factory=dict, description="other addresses of status pages, by provider id"
     )
-    railmend_state_dir: Path = Path(".railmend")
-    railmend_window_seconds: int = Field(180 * 60, ge=10, le=30 * 24 * 3600)
-    railmend_step_seconds: int = Field(60, ge=1, le=3600)
-    railmend_settle_seconds: int = Field(60, ge=0, le=3600)
-    railmend_session_seconds: int = Field(1800, ge=10, le=6 * 3600)
-    railmend_session_calls: int = Field(80, ge=1, le=1000)
-    railmend_session_tokens: int = Field(3_000_000, ge=1000)
-    railmend_session_usd: float = Field(5.0, ge=0)
-    railmend_sandbox: Literal["bwrap", "user", "none"] = "bwrap"
-    railmend_unsafe_agent: bool = False
-    # Colon-separated, as PATH is: folders the sandbox shows read-only, whose `bin` goes on its PATH.
-    railmend_toolchains: str = ""
-    railmend_disk_mib: int = Field(2048, ge=16)
-    railmend_memory_mib: int = Field(4096, ge=256)
-    railmend_guard: GuardSettings = GuardSettings()
-    railmend_checks: dict[str, CheckSettings] = Field(default_factory=dict)
-    # Comma-separated; empty: the public package registries.
-    railmend_prepare_hosts: str = ""
-    railmend_diagnosis_usd: float = Field(0.5, ge=0)
-    railmend_follow_up: FollowUp = FollowUp()
-    railmend_approval_days: int = Field(7, ge=1, le=30)
+    railmend_state_dir: Path = Field(
+        Path(".railmend"), description="workspaces, and with --dev the Temporal server's database"
+    )
+    railmend_window_seconds: int = Field(
+        180 * 60, ge=10, le=30 * 24 * 3600, description="how far back a scan looks"
+    )
+    railmend_step_seconds: int = Field(60, ge=1, le=3600, description="distance of two values in a series")
+    railmend_settle_seconds: int = Field(
+        60, ge=0, le=3600, description="how far the window's end lies in the past: late samples"
+    )
+    railmend_session_seconds: int = Field(1800, ge=10, le=6 * 3600, description="longest coding session")
+    railmend_session_calls: int = Field(
+        80, ge=1, le=1000, description="most model calls of one repair's sessions"
+    )
+    railmend_session_tokens: int = Field(
+        3_000_000, ge=1000, description="most tokens of one repair, in and out together"
+    )
+    railmend_session_usd: float = Field(5.0, ge=0, description="most cost of one repair's sessions")
+    railmend_sandbox: Literal["bwrap", "user", "none"] = Field(
+        "bwrap", description="what each keeps from the agent is in security.md"
+    )
+    railmend_unsafe_agent: bool = Field(
+        False, description="repair without a sandbox where none works (also worker.py --unsafe-agent)"
+    )
+    railmend_toolchains: str = Field(
+        "", description="folders (: between them) the sandbox shows read-only, whose bin goes on its PATH"
+    )
+    railmend_disk_mib: int = Field(2048, ge=16, description="most disk of one repair's processes, MiB")
+    railmend_memory_mib: int = Field(4096, ge=256, description="most memory of one repair's processes, MiB")
+    railmend_guard: GuardSettings = Field(GuardSettings(), description="what a change may do, see below")
+    railmend_checks: dict[str, CheckSettings] = Field(
+        default_factory=dict, description="how a repository is checked, see below"
+    )
+    railmend_prepare_hosts: str = Field(
+        "",
+        description="hosts (, between them) that a prepare step may reach; *: any public one; "
+        "default: package registries",
+    )
+    railmend_diagnosis_usd: float = Field(
+        0.5, ge=0, description="most one diagnosis may cost; reserved before it is asked"
+    )
+    railmend_follow_up: FollowUp = Field(
+        FollowUp(), description="what happens after a pull request is open, see below"
+    )
+    railmend_approval_days: int = Field(
+        7, ge=1, le=30, description="how long a plan waits for starter.py approve"
+    )
+
+    leave_out: ClassVar[bool] = False  # names that the file may not hold, in place of refusing them
 
     @classmethod
     def settings_customise_sources(
@@ -145,7 +205,7 @@ class Settings(HostingSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = _File(settings_cls, config_file())
+        file = _File(settings_cls, config_file(), leave_out=cls.leave_out)
         return init_settings, _Secrets(settings_cls), env_settings, dotenv_settings, file
 
     @model_validator(mode="before")
@@ -160,7 +220,7 @@ class Settings(HostingSettings):
             counted = Counter(getattr(project, what) for project in self.projects)
             twice = [value for value, count in counted.items() if count > 1]
             if twice:
-                raise ValueError(f"projects: {what} {', '.join(twice)} stands there more than once")
+                raise ValueError(f"projects: {what} {', '.join(twice)} {MORE_THAN_ONCE}")
         return self
 
     def watched(self) -> tuple[ProjectSettings, ...]:
@@ -254,7 +314,8 @@ class _Secrets(PydanticBaseSettingsSource):
 class _File(TomlConfigSettingsSource):
     """railmend.toml: unknown names and secrets are refused, and one that is named but missing, too."""
 
-    def __init__(self, settings_cls: type[BaseSettings], path: Path) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], path: Path, *, leave_out: bool = False) -> None:
+        self._leave_out = leave_out
         if CONFIG_VARIABLE in os.environ and not path.is_file():
             raise ConfigurationError(f"{CONFIG_VARIABLE}={path} is not a file.")
         super().__init__(settings_cls, path)
@@ -265,10 +326,16 @@ class _File(TomlConfigSettingsSource):
             content = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(f"{file_path}: {error}") from error
-        wrong = [_refusal(file_path, text, name) for name in content]
-        if any(wrong):
-            raise ConfigurationError("\n".join(filter(None, wrong)))
-        return content
+        wrong = {name: said for name in content if (said := _refusal(file_path, text, name))}
+        if wrong and not self._leave_out:
+            raise ConfigurationError("\n".join(wrong.values()))
+        return {name: value for name, value in content.items() if name not in wrong}
+
+
+class RestOfSettings(Settings):
+    """As `Settings`, without the names that the file may not hold: shows what else is wrong."""
+
+    leave_out: ClassVar[bool] = True
 
 
 def _refusal(file: Path | Traversable, text: str, name: str) -> str:
@@ -277,8 +344,9 @@ def _refusal(file: Path | Traversable, text: str, name: str) -> str:
     at = next((n for n, line in enumerate(lines, 1) if line.strip().strip("[] ").startswith(name)), 1)
     field = Settings.model_fields.get(name)
     if field is None:
-        known = ", ".join(sorted(Settings.model_fields))
-        return f"{file}:{at}: {name!r} is no setting. Known are: {known}."
+        near = difflib.get_close_matches(name, Settings.model_fields, 1)
+        known = f"Is {near[0]!r} meant?" if near else "All are listed in docs/settings.md."
+        return f"{file}:{at}: {name!r} is no setting. {known}"
     if _is_secret(field):
         return f"{file}:{at}: {name!r} is a secret: set {name.upper()} in the environment instead."
     return ""

@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
         SuspectsRequest,
         Window,
     )
-    from workflows import policies
+    from workflows import attributes, policies
     from workflows.claims import ClaimDesk, incident_id
     from workflows.incident_investigation import IncidentInvestigation
     from workflows.outcome import offer_rollback
@@ -61,10 +61,11 @@ class HealthScan:
         screening = await workflow.execute_activity_method(
             RailwayActivities.screen, ScreenRequest(scan=request, window=window), **policies.READ
         )
+        workflow.upsert_search_attributes(attributes.of_scan(screening))
         assessment = await self._assess(screening, window)
         incidents = self._incidents(screening, assessment, window)
-        reports = await self._investigate_all(incidents)
-        await self._act(reports)
+        reports = await self._investigate_all(incidents, screening)
+        await self._act(reports, screening)
         report = HealthReport(
             project_name=screening.project_name,
             environment_name=screening.environment_name,
@@ -139,7 +140,9 @@ class HealthScan:
             self._row(service_id, verdict="explained", action="linked", detail=one.sentence)
         return set(victims)
 
-    async def _investigate_all(self, incidents: list[IncidentRequest]) -> list[IncidentReport]:
+    async def _investigate_all(
+        self, incidents: list[IncidentRequest], screening: Screening
+    ) -> list[IncidentReport]:
         """Those that nobody else has open and that were not settled a short while ago."""
         answers = await self._desk.claim(incidents)
         granted = []
@@ -152,7 +155,7 @@ class HealthScan:
         reports: list[IncidentReport] = []
         for start in range(0, len(granted), policies.CHILDREN_AT_ONCE):
             batch = granted[start : start + policies.CHILDREN_AT_ONCE]
-            done = await asyncio.gather(*(self._investigate(incident) for incident in batch))
+            done = await asyncio.gather(*(self._investigate(incident, screening) for incident in batch))
             reports.extend(report for report in done if report is not None)
         await self._tell(granted)
         return reports
@@ -168,7 +171,7 @@ class HealthScan:
         ]
         await tell(self._request.policy, notices)
 
-    async def _investigate(self, incident: IncidentRequest) -> IncidentReport | None:
+    async def _investigate(self, incident: IncidentRequest, screening: Screening) -> IncidentReport | None:
         service = incident.service
         try:
             report = await workflow.execute_child_workflow(
@@ -177,6 +180,9 @@ class HealthScan:
                 id=incident_id(incident),
                 execution_timeout=policies.INVESTIGATION_TIMEOUT,
                 static_summary=f"{service.name}: {', '.join(f.kind.value for f in incident.findings)}",
+                static_details="\n".join(f"- {f.sentence}" for f in incident.findings),
+                search_attributes=attributes.of_incident(incident, screening),
+                memo={"scan": workflow.info().workflow_id},
             )
         except WorkflowAlreadyStartedError:
             self._row(service.service_id, action="running", detail=incident_id(incident))
@@ -192,7 +198,7 @@ class HealthScan:
         self._row(service.service_id, verdict=verdict, detail=report.diagnosis.summary)
         return report
 
-    async def _act(self, reports: list[IncidentReport]) -> None:
+    async def _act(self, reports: list[IncidentReport], screening: Screening) -> None:
         """Several services of one repository make one repair; every other verdict is told and settled."""
         by_repository: dict[str, list[IncidentReport]] = defaultdict(list)
         for report in reports:
@@ -208,7 +214,7 @@ class HealthScan:
                     await self._offer_rollback(report)
                 self._desk.settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary)
         for repository, group in by_repository.items():
-            await self._start_repair(repository, group)
+            await self._start_repair(repository, group, screening)
         await self._desk.send_settlements()
 
     async def _offer_rollback(self, report: IncidentReport) -> None:
@@ -228,7 +234,7 @@ class HealthScan:
             detail = f"{report.diagnosis.summary} To roll back: starter.py approve {action}"
             self._row(service.service_id, action="rollback_offered", detail=detail)
 
-    async def _start_repair(self, repository: str, group: list[IncidentReport]) -> None:
+    async def _start_repair(self, repository: str, group: list[IncidentReport], screening: Screening) -> None:
         services = [report.request.service for report in group]
         fingerprints = [f.fingerprint for report in group for f in report.request.findings]
         repair = RepairRequest(
@@ -253,6 +259,9 @@ class HealthScan:
                 id=workflow_id,
                 parent_close_policy=ParentClosePolicy.ABANDON,
                 static_summary=f"{repository}: {group[0].diagnosis.summary[:150]}",
+                static_details="\n".join(f"- {step}" for one in group for step in one.diagnosis.plan),
+                search_attributes=attributes.of_repair(repair, screening),
+                memo={"incidents": [incident_id(one.request) for one in group]},
             )
         except WorkflowAlreadyStartedError:
             workflow.logger.info("repair %s already runs", workflow_id)

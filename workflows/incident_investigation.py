@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
         Waiting,
     )
     from railmend.contracts.ledger import Spending
-    from workflows import policies
+    from workflows import attributes, policies
     from workflows.spending import Purse
 
 
@@ -49,6 +49,7 @@ SOURCES: tuple[tuple[Callable[..., Any], str], ...] = (
 class IncidentInvestigation:
     @workflow.run
     async def run(self, request: IncidentRequest) -> IncidentReport:
+        workflow.set_current_details("Collecting evidence.")
         facts = await asyncio.gather(
             self._providers(request), *(self._facts(source, name, request) for source, name in SOURCES)
         )
@@ -59,6 +60,7 @@ class IncidentInvestigation:
         )
         workflow.set_current_details("Evidence collected; diagnosing.")
         report = await self._conclude(request, packet)
+        workflow.upsert_search_attributes(attributes.of_diagnosis(report.diagnosis))
         workflow.set_current_details(
             await workflow.execute_activity_method(TextActivities.describe_incident, report, **policies.TEXT)
         )

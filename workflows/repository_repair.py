@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from railmend.contracts.review import PullState
     from railmend.contracts.scan import Autonomy
-    from workflows import coding_rounds, policies
+    from workflows import attributes, coding_rounds, policies
     from workflows.course import Course
     from workflows.outcome import Aftermath
     from workflows.publication import publish
@@ -58,6 +58,7 @@ class RepositoryRepair:
             if is_cancelled_exception(error):
                 await self._settle(repair, "cancelled", "A person cancelled the repair.")
             raise
+        workflow.upsert_search_attributes(attributes.of_result(result))
         await self._settle(repair, result.outcome.value, result.reason, result)
         return result
 
@@ -220,6 +221,7 @@ class RepositoryRepair:
         )
         self._course = Course(repair, progress)
         self._opened = self._opened or result
+        workflow.upsert_search_attributes(attributes.of_result(result))
 
     async def _until_outcome(self, course: Course) -> RepairResult:
         """Review, then production. What GitHub or Railway refuse for good ends it with their reason."""

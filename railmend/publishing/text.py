@@ -194,5 +194,6 @@ def incident_markdown(report: IncidentReport) -> str:
     diagnosis = report.diagnosis
     head = f"**{report.request.service.name}**: `{diagnosis.verdict.value}` ({diagnosis.confidence:.0%})"
     plan = [f"{number}. {step}" for number, step in enumerate(diagnosis.plan, start=1)]
-    text = "\n\n".join([head, _wrong(report), _why(report), *(["## Plan", "\n".join(plan)] if plan else [])])
-    return text[:MAX_DETAILS]
+    charts = [fenced(item.text) for item in report.packet.items if item.kind == "chart"]
+    steps = ["## Plan", "\n".join(plan)] if plan else []
+    return "\n\n".join([head, _wrong(report), *charts, _why(report), *steps])[:MAX_DETAILS]

@@ -11,6 +11,7 @@ from railmend.railway.client import RailwayClient
 from railmend.railway.errors import RailwayError
 from railmend.railway.limits import Limits
 from railmend.railway.tokens import Reach, detect
+from railmend.railway.transport import TokenKind
 
 
 class Watched(BaseModel):
@@ -66,6 +67,11 @@ class RailwayPool:
                 )
         self._refuse_another(one, self._reaches[secret])
         return self._clients[secret]
+
+    async def kind_of(self, environment_id: str) -> TokenKind:
+        """Of the token that reaches the environment; raises as `of`."""
+        await self.of(environment_id)
+        return self._reaches[self._watched[environment_id].token.get_secret_value()].kind
 
     async def check(self) -> list[tuple[Watched, RailwayError]]:
         """Every environment whose token cannot be used, with the reason; for a worker's start."""

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from commands.demo import _verdict
+from commands.durations import interval
 from commands.report import Ending, render
-from commands.schedule import interval
 from hosting.dev_server import Running
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow
@@ -67,7 +67,7 @@ def test_a_missing_setting_ends_with_its_name_and_no_traceback() -> None:
 def test_a_bad_setting_is_refused_at_start() -> None:
     done = starter("scan", RAILMEND_STEP_SECONDS="0")
     assert done.returncode == 2
-    assert "railmend_step_seconds" in done.stderr
+    assert "RAILMEND_STEP_SECONDS: Input should be greater than or equal to 1" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -78,7 +78,7 @@ def test_without_a_file_the_environment_names_the_one_project(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("\nmodle = 'x'\n", r"railmend.toml:2: 'modle' is no setting. Known are: .*model"),
+        ("\nmodle = 'x'\n", r"railmend.toml:2: 'modle' is no setting. Is 'model' meant"),
         (
             "model = 'x'\ngithub_token = 'abc'\n",
             "toml:2: 'github_token' is a secret: set GITHUB_TOKEN",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from workflows.attributes import REGISTRY
 from workflows.plugin import railmend_plugin
 
 SETTINGS = (
@@ -23,6 +24,7 @@ async def environment() -> WorkflowEnvironment:
         dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
         dev_server_extra_args=arguments,
         plugins=[railmend_plugin()],
+        search_attributes=REGISTRY,
     )
 
 

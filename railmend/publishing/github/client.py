@@ -42,6 +42,13 @@ class GitHubClient:
         with classified(f"Repository {full_name}"):
             return self._github(full_name).get_repo(full_name)
 
+    def may_push(self, full_name: str) -> bool | None:
+        """Whether the token's owner may push; None where GitHub does not say. A fine-grained token may allow
+        less than its owner may: only a push would tell.
+        """
+        permissions = self.repository(full_name).permissions
+        return permissions.push if permissions else None
+
     def git_token(self, full_name: str) -> str:
         """What git may use for this repository: for an app, an hour's token that reaches nothing else."""
         return self._credentials.auth(full_name).token

@@ -1,0 +1,37 @@
+"""GitHub: the token, and what it may do in each repository that a watched service is built from."""
+
+import asyncio
+
+from commands.doctor.check import Bad, Check, Result, Status, ok, warning
+from commands.doctor.railway import repositories
+from hosting import clients
+from railmend.publishing.github import GitHubClient, GitHubError
+from railmend.settings import ConfigurationError, Settings
+
+MEND = "the token needs write access to contents and pull requests, and issues for labels"
+
+
+def checks(settings: Settings) -> tuple[Check, ...]:
+    return (Check("github", lambda: _github(settings)),)
+
+
+async def _github(settings: Settings) -> list[Result]:
+    try:
+        github = clients.github(settings)
+    except ConfigurationError as error:
+        raise Bad("GITHUB_TOKEN is not set", "make a fine-grained token; docs/getting-started.md") from error
+    found = await repositories(settings)
+    if not found:
+        return warning("github", "no repository is known", "it is read from the services that Railway shows")
+    return [await asyncio.to_thread(_rights, github, name) for name in sorted(found)]
+
+
+def _rights(github: GitHubClient, repository: str) -> Result:
+    name = f"github, {repository}"
+    try:
+        allowed = github.may_push(repository)
+    except GitHubError as error:
+        return Result(name=name, status=Status.BAD, said=str(error))
+    if allowed is False:
+        return Result(name=name, status=Status.BAD, said="the token may read but not push", mend=MEND)
+    return ok(name, "the token may push")[0]

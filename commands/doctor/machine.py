@@ -1,0 +1,82 @@
+"""This machine: git, disk, the state directory, the sandbox. For a worker; run doctor where it runs."""
+
+import asyncio
+import re
+import shutil
+from pathlib import Path
+
+from commands.doctor.check import Bad, Check, Result, ok, warning
+from hosting import clients
+from hosting.sandbox import build, probe
+from railmend.coding.fence import FenceError
+from railmend.settings import ConfigurationError, Settings
+
+# `git -c safe.directory` and partial clones with filters behave as Railmend needs from here on.
+GIT = (2, 30)
+AT_ONCE = 2  # repairs on one machine, as `hosting.workers` sets it
+
+
+def checks(settings: Settings) -> tuple[Check, ...]:
+    return (
+        Check("git", _git),
+        Check("disk", lambda: _disk(settings)),
+        Check("sandbox", lambda: _sandbox(settings)),
+    )
+
+
+async def _git() -> list[Result]:
+    found = shutil.which("git")
+    if found is None:
+        raise Bad("git is not installed", "install git 2.30 or newer")
+    process = await asyncio.create_subprocess_exec(
+        found, "--version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    said = (await process.communicate())[0].decode().strip()
+    numbers = re.search(r"(\d+)\.(\d+)", said)
+    if numbers is None or (int(numbers[1]), int(numbers[2])) < GIT:
+        raise Bad(f"{said or 'git'} is too old", "install git 2.30 or newer")
+    return ok("git", said.removeprefix("git "))
+
+
+async def _disk(settings: Settings) -> list[Result]:
+    folder = settings.state_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe_file = folder / ".doctor"
+        probe_file.write_text("")
+        probe_file.unlink()
+    except OSError as error:
+        raise Bad(
+            f"{folder} cannot be written ({error.strerror})",
+            "set RAILMEND_STATE_DIR to another folder",
+        ) from error
+    free = shutil.disk_usage(folder).free // 2**20
+    wanted = settings.railmend_disk_mib * AT_ONCE
+    if free < wanted:
+        return warning(
+            "disk",
+            f"{free} MiB are free at {folder}, {AT_ONCE} repairs at once may take {wanted} MiB",
+            "free some, or lower RAILMEND_DISK_MIB",
+        )
+    return ok("disk", f"{free} MiB are free at {folder}")
+
+
+async def _sandbox(settings: Settings) -> list[Result]:
+    try:
+        name = await asyncio.to_thread(_try, settings, settings.state_dir() / "doctor")
+    except (FenceError, ConfigurationError) as error:
+        if settings.railmend_unsafe_agent:
+            return warning("sandbox", f"none works ({error})", "RAILMEND_UNSAFE_AGENT is set")
+        raise Bad(str(error), "docs/security.md") from error
+    if name == "none":
+        return warning("sandbox", "the agent runs without one", "see docs/security.md")
+    return ok("sandbox", f"{name} works here")
+
+
+def _try(settings: Settings, folder: Path) -> str:
+    fence = build(settings.railmend_sandbox, clients.toolbox(settings), unsafe=settings.railmend_unsafe_agent)
+    try:
+        probe(fence, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return fence.name

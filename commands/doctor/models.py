@@ -1,0 +1,84 @@
+"""The model: set, priced, and answering; the coding agent's address; OpenCode."""
+
+import asyncio
+
+from pydantic import BaseModel
+
+from commands.doctor.check import Bad, Check, Result, ok, warning
+from hosting import clients
+from railmend.diagnosis.model import ModelError, ask
+from railmend.settings import ConfigurationError, Settings
+
+QUESTION = [{"role": "user", "content": "Answer with the word yes."}]
+LOCAL = ("http://127.0.0.1", "http://localhost")
+
+
+class Word(BaseModel):
+    word: str
+
+
+def checks(settings: Settings, *, ask: bool) -> tuple[Check, ...]:
+    asked = (Check("model", lambda: _answers(settings)),) if ask else ()
+    return (
+        *asked,
+        Check("price", lambda: _price(settings)),
+        Check("opencode", lambda: _opencode(settings)),
+        Check("opencode provider", lambda: _provider(settings)),
+    )
+
+
+async def _answers(settings: Settings) -> list[Result]:
+    try:
+        model = clients.model(settings)
+    except ConfigurationError as error:
+        raise Bad(str(error).split(". ")[0], "set MODEL (provider/name) and MODEL_API_KEY") from error
+    try:
+        reply = await ask(QUESTION, Word, model)
+    except ModelError as error:
+        raise Bad(str(error)) from error
+    cost = "" if reply.cost_usd is None else f", {reply.cost_usd:.6f} USD"
+    return ok("model", f"{reply.model} answers ({reply.tokens} tokens{cost})")
+
+
+async def _price(settings: Settings) -> list[Result]:
+    if not settings.model:
+        raise Bad("MODEL is not set", "set MODEL (provider/name)")
+    price = clients.prices(settings)
+    if any(price):
+        return ok("price", f"{price[0]:g} USD in, {price[1]:g} USD out for a million tokens")
+    return warning(
+        "price",
+        f"of {settings.model} is not known: only numbers of runs bound the spending",
+        "set MODEL_INPUT_USD and MODEL_OUTPUT_USD (USD for a million tokens)",
+    )
+
+
+async def _opencode(settings: Settings) -> list[Result]:
+    if settings.opencode_url:
+        return ok("opencode", f"a running server, {settings.opencode_url}")
+    try:
+        binary = clients.opencode_binary(settings)
+    except ConfigurationError as error:
+        said, _, mend = str(error).partition(": ")
+        raise Bad(said, mend) from error
+    process = await asyncio.create_subprocess_exec(
+        str(binary),
+        "--version",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    if process.returncode != 0:
+        raise Bad(
+            f"{binary.name} does not start: {err.decode(errors='replace')[-200:].strip()}", "run `make setup`"
+        )
+    return ok("opencode", f"version {out.decode().strip()}")
+
+
+async def _provider(settings: Settings) -> list[Result]:
+    try:
+        endpoint = clients.coding_model(settings)
+    except ConfigurationError as error:
+        raise Bad(str(error)) from error
+    return ok("opencode provider", f"model {endpoint.model_id} by the gateway to {endpoint.base_url}")

@@ -1,0 +1,78 @@
+"""Railway: the token of each project, its kind, and whether it reaches the environment."""
+
+from datetime import UTC, datetime, timedelta
+
+from commands.doctor.check import Bad, Check, Result, ok
+from hosting import clients
+from railmend.contracts.scan import Service, Window
+from railmend.railway.errors import RailwayError
+from railmend.railway.survey import Survey
+from railmend.settings import ConfigurationError, ProjectSettings, Settings
+
+# Enough for one sample at Railway's coarsest plan; the survey is asked for the services, not the numbers.
+LOOK = timedelta(minutes=10)
+
+
+def checks(settings: Settings) -> tuple[Check, ...]:
+    projects = settings.watched()
+    if not projects:
+        return (Check("railway", _none),)
+    return tuple(_check(settings, project) for project in projects)
+
+
+async def _none() -> list[Result]:
+    raise Bad(
+        "no project to watch",
+        "set RAILWAY_PROJECT_ID and RAILWAY_ENVIRONMENT_ID, or write [[projects]] into railmend.toml",
+    )
+
+
+def _check(settings: Settings, project: ProjectSettings) -> Check:
+    name = f"railway, project {project.name}"
+
+    async def look() -> list[Result]:
+        survey, kind = await reach(settings, project)
+        return ok(
+            name,
+            f"{kind} token reaches {survey.project_name} / {survey.environment_name}, "
+            f"{len(survey.services)} services",
+        )
+
+    return Check(name, look)
+
+
+async def reach(settings: Settings, project: ProjectSettings) -> tuple[Survey, str]:
+    """What the project's token sees, and its kind. Raises `Bad`."""
+    alone = settings.model_copy(update={"projects": (project,)})
+    try:
+        pool = clients.railway(alone)
+    except ConfigurationError as error:
+        said, _, mend = str(error).partition(". ")
+        raise Bad(said, mend) from error
+    end = datetime.now(UTC) - timedelta(seconds=settings.railmend_settle_seconds)
+    try:
+        client = await pool.of(project.environment_id)
+        window = Window(start=end - LOOK, end=end, step_seconds=60)
+        survey = await client.survey(project.project_id, project.environment_id, window)
+        return survey, await pool.kind_of(project.environment_id)
+    except RailwayError as error:
+        raise Bad(str(error)) from error
+    finally:
+        await pool.aclose()
+
+
+async def repositories(settings: Settings) -> dict[str, list[str]]:
+    """Services by repository, of every project that can be reached."""
+    found: dict[str, list[str]] = {}
+    for project in settings.watched():
+        try:
+            survey, _ = await reach(settings, project)
+        except Bad:
+            continue  # told by the project's own check
+        for service in _with_repository(survey):
+            found.setdefault(service.repository or "", []).append(service.name)
+    return found
+
+
+def _with_repository(survey: Survey) -> list[Service]:
+    return [service for service in survey.services if service.repository]

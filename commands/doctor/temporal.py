@@ -1,0 +1,82 @@
+"""Temporal: reachable, history kept long enough, search attributes there, workers there."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from commands.doctor.check import Bad, Check, Result, Status, ok, warning
+from hosting import attributes, clients
+from hosting.workers import ORCHESTRATION_QUEUE
+from railmend.settings import ConfigurationError, Settings
+from workflows.coding_rounds import CODING_QUEUE
+from workflows.policies import PLANNING_QUEUE
+
+# A pull request may wait for weeks; its repair and evidence are to be readable as long.
+RETENTION = timedelta(days=30)
+QUEUES = (ORCHESTRATION_QUEUE, PLANNING_QUEUE, CODING_QUEUE)
+
+
+def checks(settings: Settings) -> tuple[Check, ...]:
+    return (Check("temporal", lambda: _temporal(settings)),)
+
+
+async def _temporal(settings: Settings) -> list[Result]:
+    """The others need the connection: without it there is one line, not four."""
+    try:
+        client = await clients.temporal(settings, tries=1)
+    except ConfigurationError as error:
+        said, _, mend = str(error).partition(". ")
+        raise Bad(said, mend) from error
+    where = f"{settings.temporal_address} answers, namespace {client.namespace}"
+    results = ok("temporal", where)
+    for name, look in (("retention", _retention), ("search attributes", _attributes), ("workers", _workers)):
+        try:
+            results += await look(client)
+        except (Bad, ConfigurationError) as error:
+            mend = getattr(error, "mend", "")
+            results.append(Result(name=name, status=Status.BAD, said=str(error), mend=mend))
+        except RPCError as error:
+            results.append(Result(name=name, status=Status.BAD, said=f"not readable: {error.message}"))
+    return results
+
+
+async def _retention(client: Client) -> list[Result]:
+    told = await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace=client.namespace)
+    )
+    kept = told.config.workflow_execution_retention_ttl.ToTimedelta()
+    days = f"closed runs are kept for {kept / timedelta(days=1):g} days"
+    if kept >= RETENTION:
+        return ok("retention", days)
+    return warning(
+        "retention",
+        days,
+        f"temporal operator namespace update --retention {RETENTION.days}d --namespace {client.namespace}",
+    )
+
+
+async def _attributes(client: Client) -> list[Result]:
+    created = await attributes.register(client)
+    return ok("search attributes", f"created {', '.join(created)}" if created else "all there")
+
+
+async def _workers(client: Client) -> list[Result]:
+    idle = [queue for queue in QUEUES if not await _polled(client, queue)]
+    if not idle:
+        return ok("workers", f"serve {', '.join(QUEUES)}")
+    return warning("workers", f"nobody serves {', '.join(idle)}", "start `worker.py`")
+
+
+async def _polled(client: Client, queue: str) -> bool:
+    kind: Any = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+    told = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+        )
+    )
+    return bool(told.pollers)

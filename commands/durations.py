@@ -1,0 +1,23 @@
+"""Stretches of time as people write them."""
+
+import re
+from datetime import timedelta
+
+from railmend.settings import ConfigurationError
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def interval(text: str, option: str = "--every") -> timedelta:
+    """ "10m" -> ten minutes. Raises `ConfigurationError` for anything else."""
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if match is None or int(match[1]) == 0:
+        raise ConfigurationError(f"{option} {text!r} is no interval: write 90s, 10m, 1h or 1d.")
+    return timedelta(seconds=int(match[1]) * UNITS[match[2]])
+
+
+def seconds(text: str) -> int:
+    """As `interval`; a bare number is seconds."""
+    if text.isdecimal():
+        text += "s"
+    return int(interval(text, "--window").total_seconds())

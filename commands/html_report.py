@@ -1,0 +1,134 @@
+"""`starter.py report`: the newest investigations with their series and repairs, as one HTML page."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.service import RPCError
+
+from commands.scan import chosen
+from hosting import clients
+from railmend.contracts.incident import IncidentReport
+from railmend.contracts.repair import RepairOutcome, RepairResult
+from railmend.contracts.scan import Window
+from railmend.publishing.page import Story, page
+from railmend.railway.errors import RailwayError
+from railmend.railway.model import Slice
+from railmend.railway.pool import RailwayPool
+from railmend.settings import ConfigurationError, Settings
+from railmend.settings_file import load_settings
+from workflows.incident_investigation import IncidentInvestigation
+from workflows.repository_repair import RepositoryRepair
+
+# A page with more is no longer read.
+MOST = 20
+# Shown around a window: as much before it, and what came after, up to this much.
+AFTER = timedelta(hours=6)
+MOST_POINTS = 360
+
+
+async def html_report(file: Path, incident: str | None, project: str | None) -> int:
+    """Writes the page; returns how many incidents it has.
+
+    Raises `ConfigurationError` for an incident that is not known or has not ended.
+    """
+    settings = load_settings()
+    client = await clients.temporal(settings, tries=1)
+    found = [incident] if incident else await _newest(client, settings, project)
+    reports = [
+        report for one in found if (report := await _report(client, one, required=incident is not None))
+    ]
+    stories = await _stories(client, settings, reports)
+    try:
+        file.write_text(page(stories, datetime.now(UTC)), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}.") from error
+    return len(stories)
+
+
+async def _newest(client: Client, settings: Settings, project: str | None) -> list[str]:
+    """Investigations that ended well, newest first, each service once."""
+    environment = chosen(settings, project).environment_id
+    query = "WorkflowType = 'IncidentInvestigation' AND ExecutionStatus = 'Completed'"
+    found: dict[str, None] = {}
+    async for run in client.list_workflows(query):
+        if run.id.startswith(f"incident/{environment}/"):
+            found[run.id] = None
+        if len(found) == MOST:
+            break
+    return list(found)
+
+
+async def _report(client: Client, incident: str, *, required: bool) -> IncidentReport | None:
+    handle = client.get_workflow_handle_for(IncidentInvestigation.run, incident)
+    try:
+        if (await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
+            raise ConfigurationError(f"{incident} has not ended yet: ask again in a minute.")
+        return await handle.result()
+    except ConfigurationError:
+        if required:
+            raise
+    except (RPCError, WorkflowFailureError) as error:
+        if required:
+            raise ConfigurationError(
+                f"No report of {incident} ({error}). `starter.py incidents` lists what is known."
+            ) from error
+    return None
+
+
+async def _stories(client: Client, settings: Settings, reports: list[IncidentReport]) -> list[Story]:
+    pool = clients.railway(settings)
+    try:
+        return list(await asyncio.gather(*(_story(client, pool, report) for report in reports)))
+    finally:
+        await pool.aclose()
+
+
+async def _story(client: Client, pool: RailwayPool, report: IncidentReport) -> Story:
+    repair_id, repair = await _repair(client, report)
+    series, unseen = await _series(pool, report)
+    return Story(report=report, series=series, unseen=unseen, repair=repair, repair_id=repair_id)
+
+
+async def _repair(client: Client, report: IncidentReport) -> tuple[str, RepairResult | None]:
+    """The newest repair of the service's repository that names the service."""
+    service = report.request.service
+    if service.repository is None:
+        return "", None
+    query = (
+        f"WorkflowType = 'RepositoryRepair' AND RailmendRepository = '{service.repository}' "
+        f"AND RailmendService = '{service.name}'"
+    )
+    async for run in client.list_workflows(query, limit=1):
+        handle = client.get_workflow_handle_for(RepositoryRepair.run, run.id)
+        try:
+            if run.status is WorkflowExecutionStatus.RUNNING:
+                return run.id, await handle.query(RepositoryRepair.opened)
+            return run.id, await handle.result()
+        except RPCError:
+            return run.id, None  # no worker answers: what it came to stands in its history
+        except WorkflowFailureError as error:
+            return run.id, RepairResult(outcome=RepairOutcome.FAILED, reason=str(error.cause or error))
+    return "", None
+
+
+async def _series(pool: RailwayPool, report: IncidentReport) -> tuple[Slice | None, str]:
+    """Read anew, so that the page shows what came after; Railway keeps metrics for a limited time."""
+    request = report.request
+    wanted = around(request.window, datetime.now(UTC))
+    try:
+        client = await pool.of(request.environment_id)
+        (close,), _ = await client.look_closely(request.environment_id, [request.service], wanted)
+    except RailwayError as error:
+        return None, f"The series could not be read again ({error}); these are the charts of the evidence."
+    return close.slice, ""
+
+
+def around(window: Window, now: datetime) -> Window:
+    """From one length before the window to what came after it, at most `MOST_POINTS` steps."""
+    start = window.start - window.length
+    end = min(now - timedelta(seconds=window.step_seconds), window.end + max(window.length, AFTER))
+    end = max(end, window.end)
+    step = max(window.step_seconds, int((end - start).total_seconds() // MOST_POINTS))
+    return Window(start=start, end=end, step_seconds=step)

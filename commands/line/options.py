@@ -1,0 +1,51 @@
+"""Options that several commands share, and how a command hands out its result."""
+
+import json
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PROGRAM = "starter.py"
+# The values of `railmend.contracts.scan.Autonomy`, whose import would slow --help down.
+Level = Literal["report", "plan", "draft", "pull_request"]
+T = TypeVar("T")
+
+AutonomyOption = Annotated[
+    Level | None,
+    typer.Option(
+        "--autonomy", help="How far Railmend may go alone; default: as the project's setting allows."
+    ),
+]
+ProjectOption = Annotated[
+    str | None,
+    typer.Option("--project", help="A project of railmend.toml; not needed where there is only one."),
+]
+WindowOption = Annotated[
+    str | None,
+    typer.Option("--window", help="How far to look back: 90s, 30m, 3h, or seconds; default: the setting."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command to its end; what the user can mend ends it with code 2 and one sentence."""
+    from hosting.entry import run as entry
+
+    return entry(PROGRAM, work)
+
+
+def console(*, progress_beside_json: bool = False) -> "Console":
+    """Colours only on a terminal; elsewhere lines are not broken at 80 columns."""
+    from rich.console import Console
+
+    out = Console(stderr=progress_beside_json)
+    return out if out.is_terminal else Console(stderr=progress_beside_json, width=160)
+
+
+def emit(data: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))

@@ -1,0 +1,168 @@
+"""All that is wrong with the settings at once, each with file, line and what to do."""
+
+import os
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+
+from dotenv import dotenv_values
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from railmend.secrets import ENV_FILE, SecretRefused, secret
+from railmend.settings import (
+    MORE_THAN_ONCE,
+    ConfigurationError,
+    ProjectSettings,
+    RestOfSettings,
+    Settings,
+    config_file,
+)
+
+Place = tuple[str | int, ...]
+HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?")
+KEY = re.compile(r"""^\s*([A-Za-z0-9_."'-]+)\s*=""")
+TWICE = "stands there already in line"
+TOKEN_DEFAULT = ProjectSettings.model_fields["token_env"].default
+
+
+def load_settings(*, tokens: bool = False) -> Settings:
+    """The settings, from environment, `.env` and file. `tokens`: each project's token must be there too.
+
+    Raises `ConfigurationError` with one line per problem.
+    """
+    problems: list[str] = []
+    settings: Settings | None = None
+    try:
+        settings = Settings()
+    except ConfigurationError as error:
+        problems += [*str(error).splitlines(), *_rest()]
+    except ValidationError as error:
+        problems += described(error)
+    if tokens or settings is None:
+        of_projects = list(_of_projects(tokens=tokens))
+        if any(TWICE in problem for problem in of_projects):
+            problems = [problem for problem in problems if MORE_THAN_ONCE not in problem]
+        problems += of_projects
+    if problems or settings is None:
+        raise ConfigurationError("\n".join(dict.fromkeys(problems)))
+    return settings
+
+
+def _rest() -> list[str]:
+    """What is wrong beside names that the file may not hold; nothing where it cannot be read at all."""
+    try:
+        RestOfSettings()
+    except ValidationError as error:
+        return described(error)
+    except ConfigurationError:
+        return []
+    return []
+
+
+def described(error: ValidationError) -> list[str]:
+    """One line per error of the settings: `railmend.toml:12: projects.autonomy: ...`."""
+    lines = _lines()
+    return [_line(one["loc"], *_said(one), lines) for one in error.errors()]
+
+
+def _said(error: ErrorDetails) -> tuple[str, str]:
+    """The message, and the value it speaks of; that of an unknown name may be a secret and is not shown."""
+    if error["type"] == "extra_forbidden":
+        return "there is no such setting here; see docs/settings.md", ""
+    value = error.get("input")
+    shown = isinstance(value, str | int | float | bool) and not _secret(error["loc"])
+    return error["msg"].removeprefix("Value error, "), f" (given: {value!r})" if shown else ""
+
+
+def _line(loc: Place, message: str, given: str, lines: dict[Place, int]) -> str:
+    name = ".".join(str(part) for part in loc if not isinstance(part, int))
+    if loc and (str(loc[0]).upper() in os.environ or str(loc[0]).upper() in dotenv_values(ENV_FILE)):
+        source = "environment" if str(loc[0]).upper() in os.environ else ENV_FILE
+        return f"{source}: {str(loc[0]).upper()}: {message}{given}"
+    at = next((lines[loc[:size]] for size in range(len(loc), 0, -1) if loc[:size] in lines), None)
+    where = f"{config_file()}:{at}: " if at else ""
+    return f"{where}{name}: {message}{given}" if name else f"{where}{message}"
+
+
+def _secret(loc: Place) -> bool:
+    field = Settings.model_fields.get(str(loc[0])) if loc else None
+    return field is not None and "SecretStr" in str(field.annotation)
+
+
+def _lines() -> dict[Place, int]:
+    try:
+        return positions(config_file().read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+
+
+def positions(text: str) -> dict[Place, int]:
+    """The line of each table and key of a TOML text, by its path; inline tables count as one key."""
+    found: dict[Place, int] = {}
+    counts: Counter[Place] = Counter()
+    table: Place = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := HEADER.match(line):
+            path = _inside(_parts(header[2]), counts)
+            if header[1] == "[[":
+                counts[path] += 1
+                path = (*path, counts[path] - 1)
+            table = path
+            found.setdefault(table, number)
+        elif key := KEY.match(line):
+            found.setdefault((*table, *_parts(key[1])), number)
+    return found
+
+
+def _parts(text: str) -> Place:
+    return tuple(part.strip().strip("\"'") for part in text.split("."))
+
+
+def _inside(path: Place, counts: Counter[Place]) -> Place:
+    """A table below an array belongs to the array's last element."""
+    built: Place = ()
+    for position, part in enumerate(path):
+        built = (*built, part)
+        if counts[built] and position < len(path) - 1:
+            built = (*built, counts[built] - 1)
+    return built
+
+
+def _given(variable: str) -> bool:
+    """A token that is given wrongly is told by the source of secrets."""
+    try:
+        return bool(secret(variable))
+    except SecretRefused:
+        return True
+
+
+def _of_projects(*, tokens: bool) -> Iterator[str]:
+    """Names and environments that stand there twice, and tokens that are not set."""
+    try:
+        text = config_file().read_text(encoding="utf-8")
+        projects = tomllib.loads(text).get("projects", [])
+    except (OSError, tomllib.TOMLDecodeError):
+        return
+    lines = positions(text)
+    seen: dict[tuple[str, str], int] = {}
+    for number, project in enumerate(projects if isinstance(projects, list) else []):
+        if not isinstance(project, dict):
+            continue
+        at = lines.get(("projects", number), 1)
+        for what in ("name", "environment_id"):
+            value = str(project.get(what))
+            line = lines.get(("projects", number, what), at)
+            if (what, value) in seen:
+                yield (
+                    f"{config_file()}:{line}: projects.{what}: {value!r} {TWICE} "
+                    f"{seen[what, value]}. Each project needs its own."
+                )
+            seen.setdefault((what, value), line)
+        variable = str(project.get("token_env", TOKEN_DEFAULT))
+        if tokens and not _given(variable):
+            yield (
+                f"{config_file()}:{at}: project {project.get('name')!r}: {variable} is not set. Make a "
+                "project token in Railway's project settings and set it in the environment or in .env."
+            )

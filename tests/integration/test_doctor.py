@@ -1,0 +1,149 @@
+"""The doctor against the miniature Railway, each thing broken in turn: named, and hiding nothing else."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from temporalio.testing import WorkflowEnvironment
+
+from commands.doctor import doctor
+from commands.doctor.check import Result, Status
+from hosting import attributes
+from workflows.attributes import REGISTRY
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+NAMES = {
+    *("settings", "temporal", "railway, project default", "github, acme/checkout", "model", "price"),
+    *("opencode", "opencode provider", "git", "disk", "sandbox"),
+}
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The settings of a working installation on this machine, all but a Temporal server."""
+    state = tmp_path_factory.mktemp("yard")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "railyard", "--state", str(state), "--service", "checkout"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": str(state)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        ready = state / "railyard.json"
+        until = time.monotonic() + 60
+        while not ready.exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        told = json.loads(ready.read_text())
+        yield {
+            **told,
+            "MODEL": "openai/rehearsal",
+            "MODEL_BASE_URL": told["REHEARSAL_URL"],
+            "MODEL_API_KEY": "sk-rehearsal-key",
+            "MODEL_INPUT_USD": "1",
+            "MODEL_OUTPUT_USD": "2",
+            "TEMPORAL_ADDRESS": "127.0.0.1:1",
+            "RAILMEND_STATE_DIR": str(state / "worker"),
+        }
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def installed(yard: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    monkeypatch.chdir(tmp_path)
+    for name, value in yard.items():
+        monkeypatch.setenv(name, value)
+    return yard
+
+
+async def examine() -> tuple[dict[str, Result], str]:
+    """Results by name, and what a person read."""
+    out = StringIO()
+    results = await doctor(Console(file=out, width=300), ask_model=True)
+    return {one.name: one for one in results}, out.getvalue()
+
+
+def bad(results: dict[str, Result]) -> set[str]:
+    return {name for name, one in results.items() if one.status is Status.BAD}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "broken", "said"),
+    [
+        ("RAILWAY_TOKEN", "wrong", "railway, project default", "Not Authorized"),
+        ("RAILWAY_TOKEN", None, "railway, project default", "RAILWAY_TOKEN (project default)"),
+        ("RAILWAY_ENVIRONMENT_ID", "other", "railway, project default", "environment"),
+        ("RAILWAY_API_URL", "http://127.0.0.1:1", "railway, project default", "Railway"),
+        ("GITHUB_TOKEN", "ghp_wrong", "github, acme/checkout", "Check GITHUB_TOKEN"),
+        ("GITHUB_TOKEN", None, "github", "GITHUB_TOKEN is not set"),
+        ("MODEL_BASE_URL", "http://127.0.0.1:1/v1", "model", "openai/rehearsal"),
+        ("MODEL_API_KEY", None, "model", "MODEL_API_KEY"),
+        ("OPENCODE_BIN", "/nowhere/opencode", "opencode", "is not a file"),
+        ("RAILMEND_STATE_DIR", "/proc/nowhere", "disk", "cannot be written"),
+        ("RAILMEND_SANDBOX", "none", "sandbox", "RAILMEND_UNSAFE_AGENT"),
+    ],
+)
+async def test_what_is_broken_is_named_and_hides_no_other_check(
+    installed: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    value: str | None,
+    broken: str,
+    said: str,
+) -> None:
+    if value is None:
+        monkeypatch.delenv(setting)
+    else:
+        monkeypatch.setenv(setting, value)
+    results, text = await examine()
+    assert {"temporal", broken} <= bad(results)
+    assert said in f"{results[broken].said} {results[broken].mend}"
+    asked = {name.partition(",")[0] for name in results}
+    assert asked >= {name.partition(",")[0] for name in NAMES}
+    for name in ("RAILWAY_TOKEN", "GITHUB_TOKEN", "MODEL_API_KEY"):
+        assert installed[name] not in text
+
+
+async def test_all_is_well_but_temporal(installed: dict[str, str]) -> None:
+    results, _ = await examine()
+    assert set(results) == NAMES
+    assert bad(results) <= {"temporal", "sandbox"}  # a container may forbid the sandbox
+    assert "127.0.0.1:1" in results["temporal"].said
+    assert "worker.py --dev" in results["temporal"].mend
+
+
+async def test_wrong_settings_are_all_told(
+    installed: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "railmend.toml").write_text("modle = 'x'\n")
+    monkeypatch.setenv("RAILMEND_DISK_MIB", "0")
+    out = await doctor(None, ask_model=False)
+    assert [one.status for one in out] == [Status.BAD, Status.BAD]
+    assert "railmend.toml:1" in out[0].said
+    assert "RAILMEND_DISK_MIB" in out[1].said
+
+
+async def test_a_bare_temporal_server_gets_its_attributes_and_its_short_memory_is_told(
+    installed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = str(Path(sys.executable).with_name("temporal"))
+    async with await WorkflowEnvironment.start_local(dev_server_existing_path=server) as temporal:
+        address = temporal.client.service_client.config.target_host
+        monkeypatch.setenv("TEMPORAL_ADDRESS", address)
+        results, _ = await examine()
+        assert results["temporal"].status is Status.OK
+        assert results["retention"].status is Status.WARNING
+        assert "--retention 30d" in results["retention"].mend
+        assert all(key.name in results["search attributes"].said for key in REGISTRY)
+        assert await attributes.missing(temporal.client) == {}
+        assert results["workers"].status is Status.WARNING

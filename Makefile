@@ -39,9 +39,10 @@ lint: setup
 bench: setup
 	$(BIN)/python -m bench
 
-# Regenerates the lock file from pyproject.toml; needs `uv`.
+# Regenerates the lock files from pyproject.toml; needs `uv`.
 lock:
 	uv pip compile pyproject.toml --group dev --group railyard --generate-hashes --no-header --no-emit-index-url --python-version 3.11 -o requirements.lock
+	uv pip compile pyproject.toml --extra tracing --constraint requirements.lock --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 -o deploy/requirements.lock
 
 clean:
 	rm -rf $(VENV) node_modules .railmend

@@ -2,7 +2,7 @@
 
 import argparse
 
-from hosting import clients, dev_server, logging, workers
+from hosting import clients, connection, dev_server, logging, telemetry, workers
 from hosting.entry import run
 from railmend.settings import Settings
 
@@ -22,23 +22,28 @@ def arguments() -> argparse.Namespace:
         choices=[role.value for role in workers.Role],
         help="do only this (may be repeated; default: all)",
     )
-    parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    parser.add_argument(
+        "--log-level", choices=["DEBUG", "INFO", "WARNING", "ERROR"], help="default: RAILMEND_LOG_LEVEL"
+    )
     return parser.parse_args()
 
 
 async def main(options: argparse.Namespace) -> None:
     settings = Settings()
+    if options.log_level:
+        settings = settings.model_copy(update={"railmend_log_level": options.log_level})
+    logging.configure(settings.railmend_log_level)
     if options.unsafe_agent:
         settings = settings.model_copy(update={"railmend_unsafe_agent": True})
     if options.dev:
         server = await dev_server.start_or_adopt(settings.state_dir(), options.dev_port)
-        settings = settings.model_copy(update={"temporal_address": server.address})
-    client = await clients.temporal(settings)
+        settings = connection.local(settings, server.address)
+    client = await clients.temporal(
+        settings, runtime=telemetry.runtime(settings), interceptors=telemetry.tracing(settings)
+    )
     roles = [workers.Role(name) for name in options.role or workers.Role]
     await workers.run_until_stopped(client, settings, roles)
 
 
 if __name__ == "__main__":
-    chosen = arguments()
-    logging.configure(chosen.log_level)
-    run("worker.py", main(chosen))
+    run("worker.py", main(arguments()))

@@ -26,9 +26,9 @@ from railmend.contracts.repair import (
     Workspace,
     WorkspaceRequest,
 )
-from railmend.diagnosis.prompt import follow_up_prompt, repair_prompt
+from railmend.diagnosis.prompt import follow_up_prompt, not_held_prompt, repair_prompt, review_prompt
 from railmend.evidence.packet import render
-from railmend.publishing.text import BOT, commit_message
+from railmend.publishing.text import BOT, commit_message, follow_up_message
 
 MAX_RULES = 16_000
 MAX_FILES = 200
@@ -93,6 +93,7 @@ class CodingActivities:
                     title=f"Railmend repair {key}",
                     prompt=await self._prompt(request),
                     turn=request.turn,
+                    opening=await self._opening(request) if request.turn else "",
                 )
                 server, bench = self._server_for(place), self._bench
                 return await attempt(server, bench.fence, place, task, self._limits, bench.quota, report)
@@ -120,7 +121,7 @@ class CodingActivities:
         workspace, repair = request.workspace, request.repair
         with translated():
             repository = await self._repository(workspace.key, workspace.repository)
-            message = commit_message(repair)
+            message = follow_up_message(request) if request.notes else commit_message(repair)
             sha = await asyncio.to_thread(
                 repository.commit, request.change.tree, workspace.base, message, BOT, repair.requested_at
             )
@@ -137,14 +138,25 @@ class CodingActivities:
             repository = await self._repository(workspace.key, workspace.repository)
             await asyncio.to_thread(repository.remove)
 
+    @activity.defn
+    async def rest_workspace(self, workspace: Workspace) -> None:
+        """While people review, only the session is kept; a follow-up prepares the rest again."""
+        with translated():
+            await asyncio.to_thread(self._bench.rest, workspace.key)
+
     async def _repository(self, key: str, full_name: str) -> TrustedRepository:
         return await asyncio.to_thread(self._bench.repository, key, full_name)
 
     async def _prompt(self, request: CodingRequest) -> str:
+        if request.notes:
+            return review_prompt(request.notes)
+        if request.judgements:
+            return not_held_prompt(request.judgements)
+        return follow_up_prompt(request.complaints) if request.turn else await self._opening(request)
+
+    async def _opening(self, request: CodingRequest) -> str:
         """The repository's rules come from the base commit, not from a tree that others write to."""
         workspace, repair = request.workspace, request.repair
-        if request.turn:
-            return follow_up_prompt(request.complaints)
         repository = await self._repository(workspace.key, workspace.repository)
         rules = await asyncio.to_thread(repository.text, workspace.base, "AGENTS.md")
         packets = [render(incident.packet) for incident in repair.incidents]

@@ -13,6 +13,7 @@ from temporalio import activity
 from activities.errors import Classified, translated
 from railmend.contracts.incident import Facts, IncidentRequest
 from railmend.contracts.providers import ProviderFacts
+from railmend.contracts.scan import Service
 from railmend.providers.detection import RunTime, detect
 from railmend.providers.matching import collected, match
 from railmend.providers.registry import load
@@ -45,14 +46,12 @@ class ProviderActivities:
         railway: RailwayPool,
         network_of: NetworkOf,
         github: GitHubClient,
-        github_token: str,
         status: StatusReader,
         folder: Path | None = None,
     ) -> None:
         self._railway = railway
         self._network_of = network_of
         self._github = github
-        self._token = github_token
         self._status = status
         self._folder = folder
 
@@ -107,15 +106,15 @@ class ProviderActivities:
         service = request.service
         if not service.repository:
             return None
-        url = await asyncio.to_thread(self._github.clone_url, service.repository)
-        return await asyncio.to_thread(
-            self._read, url, service.branch, service.commit, service.root_directory
-        )
+        return await asyncio.to_thread(self._read, service.repository, service)
 
-    def _read(self, url: str, branch: str | None, commit: str | None, root_directory: str) -> SourceFiles:
+    def _read(self, full_name: str, service: Service) -> SourceFiles:
+        url, token = self._github.clone_url(full_name), self._github.git_token(full_name)
         folder = Path(tempfile.mkdtemp(prefix="railmend-code-", dir=self._folder))
         try:
-            return CommitReader(folder, url, self._token or None).read(branch, commit, root_directory)
+            return CommitReader(folder, url, token).read(
+                service.branch, service.commit, service.root_directory
+            )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

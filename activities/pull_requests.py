@@ -10,8 +10,6 @@ from railmend.contracts.scan import Autonomy
 from railmend.publishing.github import GitHubClient
 from railmend.publishing.text import body, title
 
-LABEL = "railmend"
-
 
 class PullRequestActivities:
     def __init__(self, github: GitHubClient) -> None:
@@ -32,5 +30,6 @@ class PullRequestActivities:
                 title=title(repair),
                 body=body(publish),
                 draft=repair.autonomy is Autonomy.DRAFT or bool(publish.doubts),
-                label=LABEL,
+                labels=repair.policy.follow_up.labels,
+                reviewers=repair.policy.follow_up.reviewers,
             )

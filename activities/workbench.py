@@ -7,7 +7,7 @@ from pathlib import Path
 
 from railmend.coding.fence import Fence, Place
 from railmend.coding.git import TrustedRepository
-from railmend.coding.quota import Quota
+from railmend.coding.quota import Quota, remove_tree
 from railmend.publishing.github import GitHubClient
 
 # Opens the way to the package registries for one repair.
@@ -19,7 +19,6 @@ class Workbench:
     """`state_dir` holds one folder per repair."""
 
     github: GitHubClient
-    github_token: str
     state_dir: Path
     fence: Fence
     quota: Quota
@@ -29,7 +28,18 @@ class Workbench:
 
     def repository(self, key: str, full_name: str) -> TrustedRepository:
         """Blocking: GitHub is asked for the address."""
-        return TrustedRepository(self.place(key).root, self.github.clone_url(full_name), self.github_token)
+        url, token = self.github.clone_url(full_name), self.github.git_token(full_name)
+        return TrustedRepository(self.place(key).root, url, token)
+
+    def rest(self, key: str) -> None:
+        """Between two turns only the session is kept: no code, no checks' leftovers, no sockets. Blocking."""
+        place = self.place(key)
+        if not place.root.is_dir():
+            return
+        for child in place.root.iterdir():
+            if child != place.home:
+                remove_tree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
+        remove_tree(place.home / ".cache")
 
     def keys(self) -> Collection[str]:
         """Of the repairs that have left a folder here."""

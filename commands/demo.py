@@ -24,9 +24,10 @@ from commands.report import Ending
 from commands.scan import follow, scan_request
 from commands.schedule import create_or_update, interval
 from hosting import clients
+from hosting.connection import local
 from hosting.dev_server import Running, stop_server
 from railmend.contracts.scan import Autonomy, HealthReport, ScreenRequest, Window
-from railmend.settings import ConfigurationError, Settings
+from railmend.settings import ConfigurationError, Settings, secret_variables
 from workflows.health_scan import HealthScan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,7 +118,9 @@ def environment(railyard: dict[str, object], state: Path) -> dict[str, str]:
         # The rehearsal is no stranger: where no sandbox works, the demo goes on without one.
         "RAILMEND_UNSAFE_AGENT": "1",
     }
+    # What a `.env` of this folder says about somebody's real accounts is not the demo's.
     return {
+        **dict.fromkeys(secret_variables(), ""),
         **values,
         **(own if "MODEL" in own else rehearsal),
         "RAILMEND_STATE_DIR": str(state / "worker"),
@@ -154,7 +157,7 @@ async def _run(run: Demo) -> int:
     console.print(f"  Temporal Web UI: {temporal.ui}\n  Repositories:    {variables['FORGE_URL']}")
     console.print("[bold]3[/] Traffic flows until there are symptoms to measure, in about a minute.")
     os.environ.update(variables)  # from here on this process is an ordinary starter.py
-    settings = Settings(temporal_address=temporal.address)
+    settings = local(Settings(), temporal.address)
     await until_symptoms(settings, console)
     client = await clients.temporal(settings)
     console.print("[bold]4[/] The schedule starts the health scan.")

@@ -122,15 +122,29 @@ async def _rows(handle: WorkflowHandle[HealthScan, HealthReport]) -> list[Servic
 
 
 async def _watch_repair(client: Client, workflow_id: str, console: Console) -> RepairResult:
+    """Until its pull request is open; what becomes of that, the repair follows alone for days."""
     console.print(f"[dim]repair[/] {workflow_id}")
     handle = client.get_workflow_handle_for(RepositoryRepair.run, workflow_id)
+    ended = asyncio.ensure_future(handle.result())
     try:
-        result = await handle.result()
+        while (result := await _opened(handle)) is None and not ended.done():
+            await asyncio.wait([ended], timeout=POLL_SECONDS)
+        result = result or await ended
     except WorkflowFailureError as error:
         result = RepairResult(outcome=RepairOutcome.FAILED, reason=str(error.cause or error))
+    finally:
+        ended.cancel()
     where = result.pull_request.url if result.pull_request else result.reason[:200]
-    console.print(f"[dim]ended[/] {workflow_id}: {result.outcome.value} {escape(where)}", soft_wrap=True)
+    console.print(f"[dim]repaired[/] {workflow_id}: {result.outcome.value} {escape(where)}", soft_wrap=True)
     return result
+
+
+async def _opened(handle: WorkflowHandle[RepositoryRepair, RepairResult]) -> RepairResult | None:
+    """None while it is worked on, and while no worker answers."""
+    try:
+        return await handle.query(RepositoryRepair.opened)
+    except RPCError:
+        return None
 
 
 def _once(seen: set[str], text: str, stage: str, say: Callable[..., None]) -> None:

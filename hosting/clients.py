@@ -5,15 +5,19 @@ import importlib.util
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 from pydantic import SecretStr
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 
 from activities.coding import ServerFor
 from activities.workbench import Egress
+from hosting import connection
+from hosting.codec import codec
 from hosting.egress import REGISTRIES, egress
 from hosting.gateway import ModelGateway
 from hosting.sandbox import Refusing, choose
@@ -23,10 +27,11 @@ from railmend.coding.metering import Limits, ModelEndpoint
 from railmend.coding.quota import Quota
 from railmend.coding.server import OpenCodeServer, RunningServer
 from railmend.diagnosis.model import ModelSettings
-from railmend.publishing.github import GitHubClient
+from railmend.publishing.github import AppCredentials, GitHubClient, TokenCredentials
+from railmend.publishing.github.auth import Credentials
 from railmend.railway.pool import RailwayPool, Watched
 from railmend.settings import ConfigurationError, Settings
-from workflows.plugin import railmend_plugin
+from workflows.plugin import Interceptor, railmend_plugin
 
 log = structlog.get_logger(__name__)
 
@@ -49,18 +54,20 @@ def _secret(settings: Settings, name: str) -> SecretStr:
     return value
 
 
-async def temporal(settings: Settings) -> Client:
+async def temporal(
+    settings: Settings, *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
+) -> Client:
     """Connect; a worker may boot before the server does, so the first tries may fail."""
+    plugin, options = railmend_plugin(codec(settings), interceptors), connection.options(settings)
     for attempt in range(1, CONNECT_TRIES + 1):
         try:
-            return await Client.connect(
-                settings.temporal_address, namespace=settings.temporal_namespace, plugins=[railmend_plugin()]
-            )
+            return await Client.connect(**options, plugins=[plugin], runtime=runtime)
         except (RuntimeError, RPCError) as error:
             if attempt == CONNECT_TRIES:
                 raise ConfigurationError(
                     f"No Temporal server answers at {settings.temporal_address} ({error}). Start one, set "
-                    "TEMPORAL_ADDRESS, or run `python worker.py --dev`, which brings its own."
+                    "TEMPORAL_ADDRESS (for Temporal Cloud also TEMPORAL_NAMESPACE and TEMPORAL_API_KEY), or "
+                    "run `python worker.py --dev`, which brings its own."
                 ) from error
             await asyncio.sleep(min(0.5 * attempt, 3))
     raise AssertionError("unreachable")
@@ -106,7 +113,15 @@ def secrets(settings: Settings) -> tuple[str, ...]:
 def github(settings: Settings) -> GitHubClient:
     # Pacing protects from GitHub's secondary limits; a server on this machine has none.
     pace = not settings.github_api_url.startswith(LOOPBACK)
-    return GitHubClient(settings.github_api_url, _secret(settings, "github_token"), pace=pace)
+    return GitHubClient(settings.github_api_url, github_credentials(settings), pace=pace)
+
+
+def github_credentials(settings: Settings) -> Credentials:
+    """The app where one is set, else the token."""
+    if settings.github_app_id:
+        key = _secret(settings, "github_app_key")
+        return AppCredentials(settings.github_api_url, settings.github_app_id, key)
+    return TokenCredentials(_secret(settings, "github_token"))
 
 
 def model(settings: Settings) -> ModelSettings:

@@ -161,6 +161,8 @@ async def _keep_history(running: Running) -> None:
             *(str(binary()), *arguments, "--address", running.address),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            # Nothing of TEMPORAL_*: a key or certificate in the environment is another server's.
+            env={"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "")},
         )
         if await process.wait() == 0:
             return

@@ -2,8 +2,33 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+from temporalio import activity, workflow
+
+# As the SDK hands them over, and as they stand in a line.
+WORKFLOW_IDS = {"workflow_id": "workflow_id", "run_id": "run_id", "workflow_type": "workflow"}
+ACTIVITY_IDS = {
+    "workflow_id": "workflow_id",
+    "workflow_run_id": "run_id",
+    "activity_type": "activity",
+    "activity_id": "activity_id",
+    "attempt": "attempt",
+}
+
+
+def flat_ids(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The ids that the SDK's loggers put into dictionaries, as keys of the line; what core adds, likewise."""
+    for key, names in (("temporal_workflow", WORKFLOW_IDS), ("temporal_activity", ACTIVITY_IDS)):
+        details = line.pop(key, None)
+        if isinstance(details, dict):
+            line.update({ours: details[theirs] for theirs, ours in names.items() if theirs in details})
+    core = line.pop("temporal_log", None)
+    if core is not None:
+        line["core"] = core.target
+    return line
 
 
 def configure(level: str = "INFO", *, json: bool | None = None) -> None:
@@ -25,12 +50,15 @@ def configure(level: str = "INFO", *, json: bool | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), flat_ids],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines name whole URLs
+    # The ids are keys of their own; in the message they would make every line another text.
+    workflow.logger.workflow_info_on_message = False
+    activity.logger.activity_info_on_message = False
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

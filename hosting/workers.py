@@ -3,51 +3,58 @@
 import asyncio
 import signal
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+import httpx
 import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.actions import ActionActivities
 from activities.checks import CheckActivities
 from activities.coding import CodingActivities
 from activities.deployments import DeploymentActivities
 from activities.evidence import EvidenceActivities
 from activities.ledger import LedgerActivities
 from activities.logs import LogActivities
+from activities.notifications import Channel, NotificationActivities
+from activities.outcome import OutcomeActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
 from activities.repository import RepositoryActivities
+from activities.reviews import ReviewActivities
 from activities.workbench import Workbench
-from hosting import clients
+from hosting import clients, health, tuning
+from hosting.channels import channels
+from hosting.metrics import api_budget
 from hosting.sweep import sweep
+from hosting.web import serving
 from railmend.coding.server import stop_leftovers
+from railmend.notifying.webhooks import TIMEOUT_SECONDS
 from railmend.providers.status.reader import StatusReader
 from railmend.railway.pool import RailwayPool
 from railmend.settings import Settings
+from workflows.approved_action import ApprovedAction
+from workflows.coding_rounds import CODING_QUEUE
 from workflows.health_scan import HealthScan
 from workflows.incident_investigation import IncidentInvestigation
 from workflows.ledger import Ledger
 from workflows.policies import PLANNING_QUEUE
-from workflows.repository_repair import CODING_QUEUE, RepositoryRepair
+from workflows.repository_repair import RepositoryRepair
 
 log = structlog.get_logger(__name__)
 
 ORCHESTRATION_QUEUE = "railmend"
-WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, Ledger)
-# Each session runs a server of about half a gigabyte.
-SESSIONS_AT_ONCE = 2
-DIAGNOSES_AT_ONCE = 4
-# A killed session resumes from details at most this old, and a cancel arrives within it.
+WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, ApprovedAction, Ledger)
+# A killed activity resumes from details at most this old, and a cancel arrives within it.
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
-GRACE = timedelta(seconds=5)
 
 
 class Role(StrEnum):
@@ -67,7 +74,13 @@ def machine_queue(state_dir: Path) -> str:
     return f"{CODING_QUEUE}-{file.read_text().strip()}"
 
 
-def orchestration(client: Client, settings: Settings, railway: RailwayPool, status: StatusReader) -> Worker:
+def orchestration(
+    client: Client,
+    settings: Settings,
+    railway: RailwayPool,
+    status: StatusReader,
+    told: Sequence[Channel] = (),
+) -> Worker:
     rules = {one.environment_id: settings.assessment.over(one.assessment) for one in settings.watched()}
     reading = RailwayActivities(railway, rules)
     github, secrets = clients.github(settings), clients.secrets(settings)
@@ -79,12 +92,14 @@ def orchestration(client: Client, settings: Settings, railway: RailwayPool, stat
         railway=railway,
         network_of=lambda of: of.network,
         github=github,
-        github_token=settings.github_token.get_secret_value() if settings.github_token else "",
         status=status,
     )
     text = TextActivities()
     ledger = LedgerActivities(client, ORCHESTRATION_QUEUE)
     pulls = PullRequestActivities(github)
+    reviews = ReviewActivities(github)
+    outcome = OutcomeActivities(railway, github, settings.railmend_settle_seconds)
+    actions = ActionActivities(railway)
     return Worker(
         client,
         task_queue=ORCHESTRATION_QUEUE,
@@ -111,9 +126,30 @@ def orchestration(client: Client, settings: Settings, railway: RailwayPool, stat
             ledger.reserve,
             ledger.spend,
             pulls.open_pull_request,
+            NotificationActivities(told).notify,
+            reviews.look,
+            reviews.answer,
+            reviews.find_related,
+            reviews.comment_on_related,
+            reviews.tell_outcome,
+            reviews.tell_undeployed,
+            reviews.open_revert,
+            outcome.find_deployment,
+            outcome.measure_incident,
+            outcome.measure_outcome,
+            actions.find_rollback,
+            actions.perform,
         ],
         activity_executor=ThreadPoolExecutor(8),
-        graceful_shutdown_timeout=GRACE,
+        max_concurrent_workflow_tasks=settings.slots.workflow_tasks,
+        max_concurrent_activities=settings.slots.activities,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        **tuning.shared(
+            settings,
+            client,
+            api_budget("railway", lambda: railway.left),
+            api_budget("github", lambda: github.left),
+        ),
     )
 
 
@@ -124,8 +160,8 @@ def planning(client: Client, settings: Settings) -> Worker:
         client,
         task_queue=PLANNING_QUEUE,
         activities=[work.diagnose, work.refute],
-        max_concurrent_activities=DIAGNOSES_AT_ONCE,
-        graceful_shutdown_timeout=GRACE,
+        max_concurrent_activities=settings.slots.diagnoses,
+        **tuning.shared(settings, client),
     )
 
 
@@ -133,7 +169,6 @@ def workbench(settings: Settings) -> Workbench:
     """Blocking: the sandbox is tried out."""
     return Workbench(
         github=clients.github(settings),
-        github_token=settings.github_token.get_secret_value() if settings.github_token else "",
         state_dir=settings.state_dir() / "repairs",
         fence=clients.fence(settings),
         quota=clients.quota(settings),
@@ -155,8 +190,8 @@ def coding(client: Client, settings: Settings, bench: Workbench) -> list[Worker]
         client,
         task_queue=CODING_QUEUE,
         activities=[work.prepare_workspace],
-        max_concurrent_activities=SESSIONS_AT_ONCE,
-        graceful_shutdown_timeout=GRACE,
+        max_concurrent_activities=settings.slots.sessions,
+        **tuning.shared(settings, client),
     )
     local = Worker(
         client,
@@ -166,13 +201,15 @@ def coding(client: Client, settings: Settings, bench: Workbench) -> list[Worker]
             work.review_change,
             work.commit_and_push,
             work.remove_workspace,
+            work.rest_workspace,
+            work.prepare_workspace,
             checks.prepare_checks,
             checks.run_checks,
         ],
-        max_concurrent_activities=SESSIONS_AT_ONCE,
+        max_concurrent_activities=settings.slots.sessions,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-        graceful_shutdown_timeout=GRACE,
+        **tuning.shared(settings, client),
     )
     return [shared, local]
 
@@ -194,7 +231,9 @@ async def run_until_stopped(
             await clients.check_railway(railway)
             status = StatusReader(settings.provider_status_urls)
             stack.push_async_callback(status.aclose)
-            workers.append(orchestration(client, settings, railway, status))
+            web = await stack.enter_async_context(httpx.AsyncClient(timeout=TIMEOUT_SECONDS))
+            told = channels(settings, web)
+            workers.append(orchestration(client, settings, railway, status, told))
         if Role.PLANNING in roles:
             workers.append(planning(client, settings))
         if Role.CODING in roles:
@@ -204,9 +243,14 @@ async def run_until_stopped(
             workers += coding(client, settings, bench)
         for worker in workers:
             await stack.enter_async_context(worker)
+        if address := settings.railmend_health_address:
+            app = health.application(client, workers, stop)
+            await stack.enter_async_context(serving(app, address, "RAILMEND_HEALTH_ADDRESS"))
         log.info("workers ready", queues=[worker.task_queue for worker in workers])
         await stop.wait()
         log.info("stopping")
+        # Together: one after another they would need the grace of each.
+        await asyncio.gather(*(worker.shutdown() for worker in workers))
     if bench is not None:
         # Servers whose session was given up while nobody could stop them.
         await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)

@@ -1,7 +1,7 @@
 """Every setting, from the environment, `.env` and railmend.toml, checked at start; read by the entry points.
 
-The environment wins over `.env`, and both over the file. Secrets come from the environment alone: the file
-names the variable that holds a token.
+The environment wins over `.env`, and both over railmend.toml. Secrets come from the environment, or from the
+file that NAME_FILE names; railmend.toml names the variable that holds a token.
 """
 
 import os
@@ -11,8 +11,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 
-from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,9 +24,11 @@ from railmend.assessment.overrides import AssessmentRules
 from railmend.coding.checks import CheckSettings
 from railmend.coding.guard_settings import GuardSettings
 from railmend.contracts.ledger import Budget
-from railmend.contracts.policy import Policy
+from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.scan import Autonomy
+from railmend.hosting_settings import HostingSettings
 from railmend.railway.limits import Limits
+from railmend.secrets import ENV_FILE, SecretRefused, secret
 
 # OpenAI-compatible addresses of providers by litellm prefix, for the coding agent; others set MODEL_BASE_URL.
 KNOWN_BASE_URLS = {
@@ -37,7 +39,6 @@ KNOWN_BASE_URLS = {
     "mistral": "https://api.mistral.ai/v1",
     "deepseek": "https://api.deepseek.com/v1",
 }
-ENV_FILE = ".env"
 CONFIG_VARIABLE, CONFIG_FILE = "RAILMEND_CONFIG", "railmend.toml"
 TokenKindSetting = Literal["auto", "project", "bearer"]
 
@@ -78,13 +79,14 @@ def config_file() -> Path:
     return Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_FILE)
 
 
-class Settings(BaseSettings):
+class Settings(HostingSettings):
     """Names in the environment are the field names in upper case; in the file they stand in lower case."""
 
-    model_config = SettingsConfigDict(env_file=ENV_FILE, extra="ignore", frozen=True)
+    # Inputs stay out of errors: where one setting is wrong, pydantic would show all of them, secrets too.
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
-    temporal_address: str = "127.0.0.1:7233"
-    temporal_namespace: str = "default"
     railway_api_url: str = "https://backboard.railway.com/graphql/v2"
     railway_token: SecretStr | None = None
     railway_token_kind: TokenKindSetting = "auto"  # noqa: S105 - a kind, not a token
@@ -95,6 +97,8 @@ class Settings(BaseSettings):
     assessment: AssessmentRules = AssessmentRules()
     github_api_url: str = "https://api.github.com"
     github_token: SecretStr | None = None
+    github_app_id: str | None = None
+    github_app_key: SecretStr | None = None
     model: str | None = None
     model_base_url: str | None = None
     model_api_key: SecretStr | None = None
@@ -125,10 +129,11 @@ class Settings(BaseSettings):
     railmend_disk_mib: int = Field(2048, ge=16)
     railmend_memory_mib: int = Field(4096, ge=256)
     railmend_guard: GuardSettings = GuardSettings()
-    railmend_checks: dict[str, CheckSettings] = {}
+    railmend_checks: dict[str, CheckSettings] = Field(default_factory=dict)
     # Comma-separated; empty: the public package registries.
     railmend_prepare_hosts: str = ""
     railmend_diagnosis_usd: float = Field(0.5, ge=0)
+    railmend_follow_up: FollowUp = FollowUp()
     railmend_approval_days: int = Field(7, ge=1, le=30)
 
     @classmethod
@@ -141,7 +146,13 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = _File(settings_cls, config_file())
-        return init_settings, env_settings, dotenv_settings, file
+        return init_settings, _Secrets(settings_cls), env_settings, dotenv_settings, file
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_secrets_are_not_set(cls, values: dict[str, Any]) -> dict[str, Any]:
+        names = {name for name, field in cls.model_fields.items() if _is_secret(field)}
+        return {name: value for name, value in values.items() if not (name in names and value == "")}
 
     @model_validator(mode="after")
     def _each_once(self) -> "Settings":
@@ -166,8 +177,8 @@ class Settings(BaseSettings):
         )
 
     def token_of(self, project: ProjectSettings) -> SecretStr | None:
-        """From the variable that the project names, in the environment or in `.env`."""
-        text = os.environ.get(project.token_env) or dotenv_values(ENV_FILE).get(project.token_env)
+        """From the variable that the project names, or from the file that its `_FILE` names."""
+        text = _secret(project.token_env)
         return SecretStr(text) if text else None
 
     def policy(self) -> Policy:
@@ -177,6 +188,8 @@ class Settings(BaseSettings):
             session_usd=self.railmend_session_usd,
             sceptic=self.sceptic,
             approval_days=self.railmend_approval_days,
+            notify=self.notifies(),
+            follow_up=self.railmend_follow_up,
         )
 
     def missing(self, *names: str) -> list[str]:
@@ -197,6 +210,45 @@ class Settings(BaseSettings):
 
     def state_dir(self) -> Path:
         return self.railmend_state_dir.absolute()
+
+
+def _secret(name: str) -> str | None:
+    try:
+        return secret(name)
+    except SecretRefused as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def secret_variables() -> tuple[str, ...]:
+    """Every environment variable that holds a secret of the settings, or names its file."""
+    names = [name.upper() for name, field in Settings.model_fields.items() if _is_secret(field)]
+    return tuple(variable for name in names for variable in (name, f"{name}_FILE"))
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return "SecretStr" in str(field.annotation)
+
+
+class _Secrets(PydanticBaseSettingsSource):
+    """Every secret setting NAME, also from the file that NAME_FILE names; what is wrong is told at once."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return (_secret(field_name.upper()) if _is_secret(field) else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        wrong: list[str] = []
+        for name, field in self.settings_cls.model_fields.items():
+            try:
+                value, _, _ = self.get_field_value(field, name)
+            except ConfigurationError as error:
+                wrong.append(str(error))
+                continue
+            if value is not None:
+                found[name] = value
+        if wrong:
+            raise ConfigurationError("\n".join(wrong))
+        return found
 
 
 class _File(TomlConfigSettingsSource):
@@ -227,6 +279,6 @@ def _refusal(file: Path | Traversable, text: str, name: str) -> str:
     if field is None:
         known = ", ".join(sorted(Settings.model_fields))
         return f"{file}:{at}: {name!r} is no setting. Known are: {known}."
-    if "SecretStr" in str(field.annotation):
+    if _is_secret(field):
         return f"{file}:{at}: {name!r} is a secret: set {name.upper()} in the environment instead."
     return ""

@@ -13,6 +13,7 @@ from typing import Any
 
 from railyard.api import build_api
 from railyard.forge import Forge, build
+from railyard.forge.store import PERSON
 from railyard.platform import Platform, ServiceSpec
 from railyard.rehearsal import build_rehearsal
 from railyard.seeding import seed
@@ -59,7 +60,10 @@ async def main(options: argparse.Namespace) -> None:
     state: Path = options.state.absolute()
     state.mkdir(parents=True, exist_ok=True)
     railway_token, github_token = secrets.token_hex(18), f"ghp_{secrets.token_hex(18)}"
-    forge = Forge(state / "forge", {github_token: "railmend[bot]"})
+    person_token = f"ghp_{secrets.token_hex(18)}"
+    forge = Forge(state / "forge", {github_token: "railmend[bot]", person_token: PERSON})
+    # Beside the settings, not among them: it is nobody's but the person's who reviews.
+    write(state / "person.json", {"GITHUB_TOKEN": person_token})
     platform = Platform(state / "platform", specs(forge, options.service), sample_seconds=options.sample)
     api = build_api(
         platform,

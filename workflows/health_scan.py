@@ -12,13 +12,16 @@ from temporalio.workflow import ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from activities.planning import TextActivities
     from activities.railway import RailwayActivities
+    from railmend.contracts.action import RollbackQuestion
     from railmend.contracts.incident import (
         CODING_VERDICTS,
         IncidentReport,
         IncidentRequest,
+        Verdict,
         neighbours_of,
     )
     from railmend.contracts.ledger import ClaimState
+    from railmend.contracts.notice import incident_notice
     from railmend.contracts.repair import RepairRequest, repair_key
     from railmend.contracts.scan import (
         Assessment,
@@ -36,7 +39,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
     from workflows.claims import ClaimDesk, incident_id
     from workflows.incident_investigation import IncidentInvestigation
+    from workflows.outcome import offer_rollback
     from workflows.repository_repair import RepositoryRepair
+    from workflows.telling import tell
 
 # From the least to the most that Railmend may do alone.
 LADDER = (Autonomy.REPORT, Autonomy.PLAN, Autonomy.DRAFT, Autonomy.PULL_REQUEST)
@@ -149,7 +154,19 @@ class HealthScan:
             batch = granted[start : start + policies.CHILDREN_AT_ONCE]
             done = await asyncio.gather(*(self._investigate(incident) for incident in batch))
             reports.extend(report for report in done if report is not None)
+        await self._tell(granted)
         return reports
+
+    async def _tell(self, incidents: list[IncidentRequest]) -> None:
+        """Of those that this scan investigated; what another run has in hand it has told."""
+        rows = [(incident, self._rows[incident.service.service_id]) for incident in incidents]
+        run_id = workflow.info().run_id
+        notices = [
+            incident_notice(incident, row, incident_id(incident), run_id)
+            for incident, row in rows
+            if row.action != "running"
+        ]
+        await tell(self._request.policy, notices)
 
     async def _investigate(self, incident: IncidentRequest) -> IncidentReport | None:
         service = incident.service
@@ -187,10 +204,29 @@ class HealthScan:
             elif report.diagnosis.verdict in CODING_VERDICTS and repository:
                 by_repository[repository].append(report)
             else:
+                if report.diagnosis.verdict is Verdict.BAD_DEPLOY:
+                    await self._offer_rollback(report)
                 self._desk.settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary)
         for repository, group in by_repository.items():
             await self._start_repair(repository, group)
         await self._desk.send_settlements()
+
+    async def _offer_rollback(self, report: IncidentReport) -> None:
+        """A workflow of its own waits for the person; the scan only says how to approve it."""
+        request, service = report.request, report.request.service
+        action = await offer_rollback(
+            RollbackQuestion(
+                project_id=request.project_id,
+                environment_id=request.environment_id,
+                service_id=service.service_id,
+                service_name=service.name,
+                deployment_id=service.latest_deployment_id,
+                reason=report.diagnosis.summary[:500],
+            )
+        )
+        if action:
+            detail = f"{report.diagnosis.summary} To roll back: starter.py approve {action}"
+            self._row(service.service_id, action="rollback_offered", detail=detail)
 
     async def _start_repair(self, repository: str, group: list[IncidentReport]) -> None:
         services = [report.request.service for report in group]

@@ -1,8 +1,16 @@
 """The one plugin (converter, sandbox, failure types) for client, worker, tests and Replayer alike."""
 
 import dataclasses
+from collections.abc import Sequence
 
+import temporalio.client
+import temporalio.worker
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    PayloadCodec,
+)
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -10,6 +18,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 # Passed through: pydantic models are compared by identity, and re-importing them for each run costs
 # twice the time and memory; activities are only named in workflows, never run there.
 PASSED_THROUGH = ("pydantic", "pydantic_core", "railmend", "activities")
+
+Interceptor = temporalio.client.Interceptor | temporalio.worker.Interceptor
 
 
 def _runner(existing: WorkflowRunner | None) -> WorkflowRunner:
@@ -19,11 +29,29 @@ def _runner(existing: WorkflowRunner | None) -> WorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
-def railmend_plugin() -> SimplePlugin:
-    """A new plugin object; every client, worker and replayer takes one."""
+def _converter(codec: PayloadCodec | None) -> DataConverter:
+    """With a codec the messages and stack traces of failures are payloads too, and so encrypted."""
+    if codec is None:
+        return pydantic_data_converter
+    return dataclasses.replace(
+        pydantic_data_converter,
+        payload_codec=codec,
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )
+
+
+def railmend_plugin(
+    codec: PayloadCodec | None = None, interceptors: Sequence[Interceptor] = ()
+) -> SimplePlugin:
+    """A new plugin object; every client, worker and replayer takes one.
+
+    `codec`: encrypts payloads, see `hosting.codec`. `interceptors`: for logs and traces; none of them may
+    change what a workflow does, so that a replay needs none.
+    """
     return SimplePlugin(
         "railmend",
-        data_converter=pydantic_data_converter,
+        data_converter=_converter(codec),
+        interceptors=list(interceptors),
         workflow_runner=_runner,
         # A plain exception in workflow code would wedge the run in endless retries; a failure is honest.
         workflow_failure_exception_types=[ValueError, TypeError, KeyError, AssertionError],

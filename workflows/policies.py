@@ -23,6 +23,12 @@ class Call(TypedDict):
     retry_policy: RetryPolicy
 
 
+class BeatingCall(Call):
+    """As `Call`, for an activity that heartbeats."""
+
+    heartbeat_timeout: timedelta
+
+
 class LongCall(TypedDict):
     """As `Call`, for an activity that heartbeats and is tied to one machine."""
 
@@ -76,6 +82,14 @@ TEXT = Call(
     schedule_to_close_timeout=timedelta(minutes=10),
     retry_policy=_retry(3, 1, 10),
 )
+# Some HTTP calls of at most 10 s each; a channel that is away for longer is not waited for. The heartbeat
+# keeps what was sent, so that a new attempt does not say it twice.
+NOTIFY = BeatingCall(
+    start_to_close_timeout=timedelta(minutes=3),
+    schedule_to_close_timeout=timedelta(minutes=6),
+    heartbeat_timeout=timedelta(seconds=40),
+    retry_policy=_retry(4, 2, 60),
+)
 # Clone or fetch of a repository.
 WORKSPACE = Call(
     start_to_close_timeout=timedelta(minutes=10),
@@ -110,12 +124,34 @@ PUBLISH = Call(
     retry_policy=_retry(8, 2, 300),
 )
 
+# Notices sent in one call: about 1.5 KiB each, so a call stays far below 64 KiB.
+NOTICES_AT_ONCE = 20
+# One look at a pull request is some reads; a GitHub that is down for an hour delays a repair, no more.
+LOOK = Call(
+    start_to_close_timeout=timedelta(minutes=2),
+    schedule_to_close_timeout=timedelta(hours=6),
+    retry_policy=_retry(0, 5, 300),
+)
+# Comments, labels, a revert: wanted, but a repair goes on without them after a day.
+TELL = Call(
+    start_to_close_timeout=timedelta(minutes=5),
+    schedule_to_close_timeout=timedelta(days=1),
+    retry_policy=_retry(0, 5, 600),
+)
+# A person waits for it, and Railway may be down just then.
+ACTION = Call(
+    start_to_close_timeout=timedelta(minutes=2),
+    schedule_to_close_timeout=timedelta(hours=1),
+    retry_policy=_retry(0, 2, 60),
+)
+
 # Children are started this many at a time: one workflow task must stay far below 4 MB of commands.
 CHILDREN_AT_ONCE = 10
 INVESTIGATION_TIMEOUT = timedelta(hours=1)
 # A scan settles or hands on its claims within this time, or they run out.
 INCIDENT_LEASE = timedelta(hours=2)
-REPAIR_LEASE = timedelta(days=30)
+# Longer than a review may take: the repair that holds it settles it itself.
+REPAIR_LEASE = timedelta(days=100)
 # What was settled is not raised again for this long, whatever is deployed ...
 SILENCE = timedelta(hours=6)
 # ... and for this long while the same deployment serves: nothing has changed that could change the verdict.
@@ -126,3 +162,13 @@ BUDGET_PAUSE = timedelta(minutes=10)
 FOLLOW_UPS = 1
 # How often a repair starts over when the machine with its workspace is gone.
 WORKSPACE_ROUNDS = 2
+# A run ends and hands its state on before its history grows longer: it must stay below 1,000 events, and one
+# follow-up or outcome adds up to a hundred.
+LONGEST_HISTORY = 800
+# Railway builds within minutes; a merge that is in no deployment after this long is in none.
+DEPLOYED_WITHIN = timedelta(hours=2)
+DEPLOYMENT_POLL = timedelta(minutes=1)
+# Where traffic was too low to tell, the last check is repeated this often, as long after the one before.
+EXTRA_CHECKS = 2
+# A follow-up goes back to the machine that keeps its session, and elsewhere when nobody answers there.
+MACHINE_PATIENCE = timedelta(minutes=10)

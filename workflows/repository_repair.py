@@ -1,81 +1,79 @@
-"""From a plan to a pull request, in one repository. Outlives the scan that started it."""
+"""From a plan to a fix that holds, in one repository. Outlives the scan that started it.
+
+The story: a person allows it, where that is asked for; a session makes the change; it is published; people
+review it; it is merged, deployed and measured; what came of it is settled in the ledger.
+"""
 
 import asyncio
 import builtins
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import (
-    ActivityError,
-    ApplicationError,
-    TimeoutError,
-    TimeoutType,
-    is_cancelled_exception,
-)
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.checks import CheckActivities
-    from activities.coding import CodingActivities
     from activities.ledger import LedgerActivities
-    from activities.pull_requests import PullRequestActivities
     from railmend.contracts.ledger import Settlements, SettleRequest, Spending
+    from railmend.contracts.notice import approval_notice, outcome_notice
+    from railmend.contracts.outcome import Judgement
     from railmend.contracts.repair import (
         Approval,
-        Change,
-        CheckReport,
-        CheckRun,
         CodingRequest,
-        CodingResult,
-        CodingState,
-        PublishRequest,
-        PullRequestRequest,
+        Progress,
         RepairOutcome,
         RepairRequest,
         RepairResult,
-        Verification,
         Workspace,
         WorkspaceRequest,
     )
+    from railmend.contracts.review import PullState
     from railmend.contracts.scan import Autonomy
-    from workflows import policies
+    from workflows import coding_rounds, policies
+    from workflows.course import Course
+    from workflows.outcome import Aftermath
+    from workflows.publication import publish
+    from workflows.review import Review
     from workflows.spending import Purse
-
-CODING_QUEUE = "railmend-coding"
-CheckMethod = Callable[[CheckActivities, CodingRequest], Awaitable[CheckReport]]
-# Of a failing check's output the agent gets this much.
-MAX_COMPLAINT = 1500
-
-
-def _machine_is_gone(error: BaseException) -> bool:
-    """Nobody took the task from the workspace's own queue: its machine no longer answers."""
-    cause = error.__cause__
-    return isinstance(cause, TimeoutError) and cause.type == TimeoutType.SCHEDULE_TO_START
-
-
-def complaint(run: CheckRun) -> str:
-    """What the agent is told of a check that passed without its change."""
-    fence = "`" * 5
-    return f"`{run.name}` passed before and fails now:\n{fence}\n{run.output[-MAX_COMPLAINT:]}\n{fence}"
+    from workflows.telling import tell
 
 
 @workflow.defn
 class RepositoryRepair:
-    def __init__(self) -> None:
+    @workflow.init
+    def __init__(self, repair: RepairRequest) -> None:
         self._decision: Approval | None = None
         self._waits_for_approval = False
+        # One for the whole run: it numbers what is reserved.
+        self._purse = Purse(repair.project_id, repair.policy, repair.fingerprints)
+        self._opened = repair.progress.result if repair.progress else None
+        # What follows is handed the repair alone: its progress stays here.
+        alone = repair.model_copy(update={"progress": None})
+        self._course = Course(alone, repair.progress) if repair.progress else None
 
     @workflow.run
     async def run(self, repair: RepairRequest) -> RepairResult:
         try:
-            result = await self._allowed(repair) or await self._within_budget(repair)
+            result = await self._story(repair)
         except (ActivityError, asyncio.CancelledError) as error:
             if is_cancelled_exception(error):
                 await self._settle(repair, "cancelled", "A person cancelled the repair.")
             raise
-        detail = result.pull_request.url if result.pull_request else result.reason
-        await self._settle(repair, result.outcome.value, detail)
+        await self._settle(repair, result.outcome.value, result.reason, result)
         return result
+
+    async def _story(self, repair: RepairRequest) -> RepairResult:
+        if self._course is None:
+            first = await self._allowed(repair) or await self._until_pull_request(repair)
+            if self._course is None:
+                return first
+        while True:
+            course = self._course
+            result = await self._until_outcome(course)
+            again = result.outcome is RepairOutcome.NOT_HELD and course.retries_left
+            second = await self._try_again(course, result.judgements) if again else None
+            if second is None or second.outcome is not RepairOutcome.PULL_REQUEST:
+                await self._forget_session(course)
+                return result if second is None else result.but(second.reason)
 
     @workflow.update(description="Let Railmend carry the plan out")
     def approve(self, approval: Approval) -> None:
@@ -97,6 +95,14 @@ class RepositoryRepair:
     def waits_for_approval(self) -> bool:
         return self._waits_for_approval
 
+    @workflow.query(description="The pull request, as soon as it is open: all that a scan waits for")
+    def opened(self) -> RepairResult | None:
+        return self._opened
+
+    @workflow.query(description="Where the repair is after its pull request was opened")
+    def progress(self) -> Progress | None:
+        return self._course.progress if self._course else None
+
     def _refuse_unless_waiting(self) -> None:
         if not self._waits_for_approval:
             raise ApplicationError("This repair does not wait for an approval.", type="NotWaiting")
@@ -111,6 +117,8 @@ class RepositoryRepair:
             f"`starter.py approve {workflow.info().workflow_id}`"
         )
         self._waits_for_approval = True
+        info = workflow.info()
+        await tell(repair.policy, [approval_notice(repair, info.workflow_id, info.run_id)])
         try:
             await workflow.wait_condition(
                 lambda: self._decision is not None, timeout=timedelta(days=days), timeout_summary="approval"
@@ -125,23 +133,142 @@ class RepositoryRepair:
         reason = f"{self._decision.by} rejected the plan. {self._decision.reason}".strip()
         return RepairResult(outcome=RepairOutcome.NOT_ALLOWED, reason=reason)
 
-    async def _within_budget(self, repair: RepairRequest) -> RepairResult:
-        purse = Purse(repair.project_id, repair.policy, repair.fingerprints)
-        await purse.wait_and_reserve(Spending.SESSION)
-        result = await self._repair(repair)
-        await purse.spend(result.coding.cost_usd if result.coding else None)
+    async def _until_pull_request(self, repair: RepairRequest) -> RepairResult:
+        """Within the budget. A machine that goes away with the workspace is no reason to give up."""
+        await self._purse.wait_and_reserve(Spending.SESSION)
+        result = await self._attempts(repair, None, ())
+        await self._purse.spend(result.coding.cost_usd if result.coding else None)
         return result
 
-    async def _settle(self, repair: RepairRequest, outcome: str, detail: str) -> None:
+    async def _try_again(self, course: Course, judgements: tuple[Judgement, ...]) -> RepairResult:
+        """A second fix, on what was merged, by the same session, with the numbers of the first."""
+        before = course.progress
+        answer = await self._purse.reserve(Spending.SESSION)
+        if not answer.granted:
+            reason = f"No second fix is tried: the limit of {answer.limit} is reached."
+            return RepairResult(outcome=RepairOutcome.NOT_ALLOWED, reason=reason)
+        repair = course.repair.model_copy(
+            update={"attempt": before.attempt + 1, "commit": None, "progress": None}
+        )
+        result = await self._attempts(repair, before, judgements)
+        await self._purse.spend(result.coding.cost_usd if result.coding else None)
+        return result
+
+    async def _attempts(
+        self, repair: RepairRequest, before: Progress | None, judgements: tuple[Judgement, ...]
+    ) -> RepairResult:
+        for _ in range(policies.WORKSPACE_ROUNDS):
+            try:
+                return await self._attempt(repair, before, judgements)
+            except ActivityError as error:
+                if not coding_rounds.machine_is_gone(error):
+                    raise
+                # Its machine sweeps the workspace when it comes back.
+        return RepairResult(
+            outcome=RepairOutcome.FAILED,
+            reason="The machine that held the workspace went away twice; see that a coding worker runs.",
+        )
+
+    async def _attempt(
+        self, repair: RepairRequest, before: Progress | None, judgements: tuple[Judgement, ...]
+    ) -> RepairResult:
+        """One change and its pull request, or why there is none. `before`: the attempt that did not hold."""
+        workspace: Workspace | None = None
+        try:
+            workflow.set_current_details("Preparing the workspace.")
+            workspace = await coding_rounds.prepare(
+                WorkspaceRequest(
+                    key=repair.key,
+                    repository=repair.repository,
+                    base_branch=repair.base_branch,
+                    commit=repair.commit,
+                ),
+                before.machine if before else None,
+            )
+            turn = before.turn + 1 if before else 0
+            request = CodingRequest(workspace=workspace, repair=repair, turn=turn, judgements=judgements)
+            made = await coding_rounds.turns(request)
+            result = made.ending() or await publish(repair, workspace, made)
+        except (ActivityError, asyncio.CancelledError) as error:
+            if coding_rounds.machine_is_gone(error):
+                raise
+            if is_cancelled_exception(error):
+                if workspace is not None:
+                    await coding_rounds.remove(workspace)
+                raise
+            result = RepairResult(outcome=RepairOutcome.FAILED, reason=coding_rounds.reason_of(error))
+        if result.outcome is RepairOutcome.PULL_REQUEST and workspace is not None:
+            await coding_rounds.rest(workspace)
+            self._open(repair, workspace, made.turn, result)
+            if result.pull_request is not None:
+                await self._tell(repair, result.outcome.value, result.pull_request.url)
+        elif workspace is not None:
+            await coding_rounds.remove(workspace)
+        return result
+
+    def _open(self, repair: RepairRequest, workspace: Workspace, turn: int, result: RepairResult) -> None:
+        if result.pull_request is None:
+            return
+        progress = Progress(
+            result=result,
+            pull_request=result.pull_request,
+            head=result.pull_request.head,
+            opened_at=workflow.now(),
+            machine=workspace.task_queue,
+            turn=turn,
+            attempt=repair.attempt,
+        )
+        self._course = Course(repair, progress)
+        self._opened = self._opened or result
+
+    async def _until_outcome(self, course: Course) -> RepairResult:
+        """Review, then production. What GitHub or Railway refuse for good ends it with their reason."""
+        try:
+            if course.progress.merge is None:
+                workflow.set_current_details(f"Waits for review: {course.progress.pull_request.url}")
+                view = await Review(course, self._purse).until_decided()
+                if view.state is PullState.CLOSED:
+                    reason = view.closing or "Closed without a merge; nobody said why."
+                    return course.ended(RepairOutcome.CLOSED, reason)
+            if course.progress.merge is None:
+                days = course.policy.watch_days
+                return course.ended(RepairOutcome.PULL_REQUEST, f"Nobody decided within {days} days.")
+            return await Aftermath(course, course.progress.merge).verdict()
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return course.ended(RepairOutcome.FAILED, coding_rounds.reason_of(error))
+
+    async def _forget_session(self, course: Course) -> None:
+        """The repair is over: its machine need not keep anything of it."""
+        progress, repair = course.progress, course.repair
+        await coding_rounds.remove(
+            Workspace(
+                key=repair.key,
+                repository=repair.repository,
+                task_queue=progress.machine,
+                work_tree="",
+                base="",
+            )
+        )
+
+    async def _settle(
+        self, repair: RepairRequest, outcome: str, detail: str, result: RepairResult | None = None
+    ) -> None:
+        """What a person closed is left alone for longer than what only did not work out."""
+        silence, unchanged = policies.SILENCE, policies.SILENCE_UNCHANGED
+        if outcome == RepairOutcome.CLOSED.value:
+            silence = unchanged = timedelta(days=repair.policy.follow_up.closed_days)
+        pull_request = result.pull_request.url if result and result.pull_request else ""
         settlement = SettleRequest(
             settle_id=f"settle/{workflow.info().workflow_id}/{workflow.info().run_id}",
             fingerprints=repair.fingerprints,
             holder=workflow.info().workflow_id,
             outcome=outcome,
             detail=detail[:500],
-            silent_seconds=int(policies.SILENCE.total_seconds()),
-            unchanged_seconds=int(policies.SILENCE_UNCHANGED.total_seconds()),
-            pull_request=detail if outcome == RepairOutcome.PULL_REQUEST.value else "",
+            silent_seconds=int(silence.total_seconds()),
+            unchanged_seconds=int(unchanged.total_seconds()),
+            pull_request=pull_request,
             at=workflow.now(),
         )
         await workflow.execute_activity_method(
@@ -149,143 +276,9 @@ class RepositoryRepair:
             Settlements(project_id=repair.project_id, settlements=(settlement,)),
             **policies.LEDGER,
         )
+        if outcome != RepairOutcome.PULL_REQUEST.value:  # that it is open was told when it was opened
+            await self._tell(repair, outcome, detail)
 
-    async def _repair(self, repair: RepairRequest) -> RepairResult:
-        for _ in range(policies.WORKSPACE_ROUNDS):
-            workspace: Workspace | None = None
-            try:
-                workflow.set_current_details("Preparing the workspace.")
-                workspace = await self._prepare(repair)
-                result = await self._work(repair, workspace)
-            except (ActivityError, asyncio.CancelledError) as error:
-                if _machine_is_gone(error):
-                    continue  # its machine sweeps the workspace when it comes back
-                if is_cancelled_exception(error):
-                    if workspace is not None:
-                        await self._remove(workspace)
-                    raise
-                reason = getattr(error.__cause__, "message", None) or str(error.__cause__ or error)
-                result = RepairResult(outcome=RepairOutcome.FAILED, reason=reason)
-            if workspace is not None:
-                await self._remove(workspace)
-            return result
-        return RepairResult(
-            outcome=RepairOutcome.FAILED,
-            reason="The machine that held the workspace went away twice; see that a coding worker runs.",
-        )
-
-    async def _prepare(self, repair: RepairRequest) -> Workspace:
-        return await workflow.execute_activity_method(
-            CodingActivities.prepare_workspace,
-            WorkspaceRequest(
-                key=repair.key,
-                repository=repair.repository,
-                base_branch=repair.base_branch,
-                commit=repair.commit,
-            ),
-            task_queue=CODING_QUEUE,
-            summary=repair.repository,
-            **policies.WORKSPACE,
-        )
-
-    async def _work(self, repair: RepairRequest, workspace: Workspace) -> RepairResult:
-        request = CodingRequest(workspace=workspace, repair=repair)
-        workflow.set_current_details("Installing what the repository's checks need, and running them.")
-        before = await self._checks(CheckActivities.prepare_checks, request)
-        for turn in range(policies.FOLLOW_UPS + 1):
-            coding = await self._session(request)
-            if coding.state is not CodingState.DONE:
-                reason = f"The coding session ended early: {coding.reason}"
-                return RepairResult(outcome=RepairOutcome.FAILED, reason=reason, coding=coding)
-            change = await workflow.execute_activity_method(
-                CodingActivities.review_change,
-                request,
-                task_queue=workspace.task_queue,
-                **policies.WORKSPACE,
-            )
-            if coding.declined or not change.files:
-                return RepairResult(outcome=RepairOutcome.NO_CHANGE, reason=coding.text, coding=coding)
-            verification = await self._verify(request, before, change)
-            doubts = (*change.refused, *(f"`{run.name}` fails with it." for run in verification.regressions))
-            if not doubts:
-                break
-            complaints = (*change.refused, *map(complaint, verification.regressions))
-            request = request.model_copy(update={"turn": turn + 1, "complaints": complaints})
-        if change.refused and not change.draft_allowed:
-            reason = "The guard refused the change: " + " ".join(change.refused)
-            return RepairResult(outcome=RepairOutcome.REFUSED, reason=reason, coding=coding)
-        return await self._publish(
-            PublishRequest(
-                workspace=workspace,
-                repair=repair,
-                coding=coding,
-                change=change,
-                verification=verification,
-                doubts=doubts,
-            )
-        )
-
-    async def _session(self, request: CodingRequest) -> CodingResult:
-        name = request.repair.repository
-        again = " again: " + " ".join(request.complaints)[:300] if request.turn else ""
-        workflow.set_current_details(f"A coding session works on `{name}`{again}.")
-        return await workflow.execute_activity_method(
-            CodingActivities.run_session,
-            request,
-            task_queue=request.workspace.task_queue,
-            summary=name,
-            **policies.SESSION,
-        )
-
-    async def _verify(self, request: CodingRequest, before: CheckReport, change: Change) -> Verification:
-        """A change that the guard refused is not run, and without a before there is no after."""
-        if change.refused or not before.runs:
-            why = before.unverified or "The guard refused the change, so it was not run."
-            return Verification(before=before, after=CheckReport(unverified=why))
-        workflow.set_current_details("Running the repository's checks with the change.")
-        return Verification(before=before, after=await self._checks(CheckActivities.run_checks, request))
-
-    async def _checks(self, method: CheckMethod, request: CodingRequest) -> CheckReport:
-        """Checks that cannot be run are no reason to give the repair up: the pull request says so."""
-        try:
-            return await workflow.execute_activity_method(
-                method, request, task_queue=request.workspace.task_queue, **policies.CHECKS
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error) or _machine_is_gone(error):
-                raise
-            reason = getattr(error.__cause__, "message", None) or str(error.__cause__ or error)
-            return CheckReport(unverified=f"The checks could not be run: {reason[:500]}")
-
-    async def _publish(self, publish: PublishRequest) -> RepairResult:
-        workflow.set_current_details("Publishing the change.")
-        commit = await workflow.execute_activity_method(
-            CodingActivities.commit_and_push,
-            publish,
-            task_queue=publish.workspace.task_queue,
-            **policies.PUBLISH,
-        )
-        pull_request = await workflow.execute_activity_method(
-            PullRequestActivities.open_pull_request,
-            PullRequestRequest(publish=publish, commit=commit),
-            **policies.PUBLISH,
-        )
-        workflow.set_current_details(f"Pull request: {pull_request.url}")
-        return RepairResult(
-            outcome=RepairOutcome.PULL_REQUEST,
-            reason=publish.coding.text,
-            pull_request=pull_request,
-            coding=publish.coding,
-        )
-
-    async def _remove(self, workspace: Workspace) -> None:
-        """A workspace that cannot be removed now is swept when its machine starts again."""
-        try:
-            await workflow.execute_activity_method(
-                CodingActivities.remove_workspace,
-                workspace,
-                task_queue=workspace.task_queue,
-                **policies.EVIDENCE,
-            )
-        except ActivityError as error:
-            workflow.logger.warning("workspace not removed: %s", error.cause)
+    async def _tell(self, repair: RepairRequest, outcome: str, detail: str) -> None:
+        info = workflow.info()
+        await tell(repair.policy, [outcome_notice(repair, outcome, detail, info.workflow_id, info.run_id)])

@@ -36,13 +36,17 @@ class SessionRefused(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked. `key` names the session; each `turn` is one message of the same talk."""
+    """What is asked. `key` names the session; each `turn` is one message of the same talk.
+
+    `opening`: told first where the session that this turn belongs to is lost with its machine.
+    """
 
     work_tree: str
     key: str
     title: str
     prompt: str
     turn: int = 0
+    opening: str = ""
 
 
 class Progress(BaseModel):
@@ -125,11 +129,14 @@ class _Session:
         return str(models[0])
 
     async def prompt(self, model_id: str) -> None:
+        task = self._task
+        lost = task.opening and not await self._get(f"/session/{self.id}/message")
+        text = f"{task.opening}\n\n{task.prompt}" if lost else task.prompt
         body = {
             "messageID": self.message_id,
             "agent": AGENT,
             "model": {"providerID": PROVIDER, "modelID": model_id},
-            "parts": [{"id": self._part_id, "type": "text", "text": self._task.prompt}],
+            "parts": [{"id": self._part_id, "type": "text", "text": text}],
         }
         path = f"/session/{self.id}/prompt_async"
         (await self._client.post(path, params=self._query, json=body)).raise_for_status()

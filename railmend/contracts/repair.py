@@ -6,7 +6,9 @@ from hashlib import sha256
 
 from railmend.contracts.base import Contract
 from railmend.contracts.incident import IncidentReport
+from railmend.contracts.outcome import Judgement, Measured
 from railmend.contracts.policy import Policy
+from railmend.contracts.review import Merge, Note, Seen
 from railmend.contracts.scan import Autonomy
 
 
@@ -29,10 +31,12 @@ class RepairRequest(Contract):
     requested_at: datetime
     project_id: str
     policy: Policy = Policy()
+    progress: "Progress | None" = None  # where an earlier run of the same repair had come to
+    attempt: int = 1  # one more for each merged fix that did not hold
 
     @property
     def branch(self) -> str:
-        return f"railmend/{self.key}"
+        return f"railmend/{self.key}" + (f"-{self.attempt}" if self.attempt > 1 else "")
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -59,13 +63,16 @@ class WorkspaceRequest(Contract):
 class CodingRequest(Contract):
     """The session is found again by `workspace.key`; the prompt is built where it runs.
 
-    `turn` 0 asks for the plan; later turns, in the same session, say in `complaints` what must be mended.
+    `turn` 0 asks for the plan; later turns, in the same session, say in `complaints` what must be mended, or
+    in `notes` what reviewers and checks say, or in `judgements` that a merged fix did not hold.
     """
 
     workspace: Workspace
     repair: RepairRequest
     turn: int = 0
     complaints: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
 
 
 # How the agent is asked to start a line when the plan is wrong.
@@ -165,6 +172,10 @@ class PublishRequest(Contract):
     verification: Verification
     # Why a person must look twice; not empty: the pull request is a draft that lists them.
     doubts: tuple[str, ...] = ()
+    # What a follow-up commit answers; empty: it is the fix itself.
+    notes: tuple[Note, ...] = ()
+    # Numbers of the incident's window, for the charts; one per incident, or none.
+    measured: tuple[Measured, ...] = ()
 
 
 class Commit(Contract):
@@ -175,6 +186,14 @@ class Commit(Contract):
 class PullRequestRequest(Contract):
     publish: PublishRequest
     commit: Commit
+
+
+class RelatedComment(Contract):
+    """What would have been a pull request, told on the open one that is about the same."""
+
+    publish: PublishRequest
+    number: int
+    why: str
 
 
 class PullRequest(Contract):
@@ -194,15 +213,71 @@ class Approval(Contract):
 
 
 class RepairOutcome(StrEnum):
+    """How a repair ended; the first is also what a scan is told as soon as the pull request is open."""
+
     PULL_REQUEST = "pull_request"
     NO_CHANGE = "no_change"
     REFUSED = "refused"
     FAILED = "failed"
     NOT_ALLOWED = "not_allowed"
+    RELATED = "related"  # an open pull request is about it already; commented there
+    CLOSED = "closed"  # without a merge, by a person
+    NOT_DEPLOYED = "not_deployed"  # merged, and in no deployment that runs
+    HELD = "held"
+    NOT_HELD = "not_held"
+    WORSE = "worse"
+    CANNOT_TELL = "cannot_tell"
 
 
 class RepairResult(Contract):
+    """`judgements`: per service, what was measured after the merge. `edited`: people changed it first."""
+
     outcome: RepairOutcome
     reason: str
     pull_request: PullRequest | None = None
     coding: CodingResult | None = None
+    merge: Merge | None = None
+    edited: bool = False
+    judgements: tuple[Judgement, ...] = ()
+    revert: PullRequest | None = None
+    action: str = ""  # workflow ID of the rollback that is offered
+
+    def but(self, more: str) -> "RepairResult":
+        """The same ending, with what was tried after it."""
+        return self.model_copy(update={"reason": f"{self.reason} {more}".strip()})
+
+
+class Progress(Contract):
+    """`result`: what the scan was told when the pull request was opened.
+
+    `head`: the last commit that Railmend pushed. `rounds`: follow-ups made; `turn`: messages of the coding
+    session. `attempt`: 1, and one more for every merged fix that did not hold. `machine`: the task queue of
+    the machine that keeps the session. `closed_at`: since when it is closed, while it may be opened again.
+    `up_since`: when the merge was seen in production; `checks`: measurements made.
+    """
+
+    result: RepairResult
+    pull_request: PullRequest
+    head: str
+    opened_at: datetime
+    machine: str
+    seen: Seen = Seen()
+    rounds: int = 0
+    turn: int = 0
+    attempt: int = 1
+    closed_at: datetime | None = None
+    merge: Merge | None = None
+    merged_seen_at: datetime | None = None
+    previous: tuple[str | None, ...] = ()  # by incident: the deployment that served before
+    deployed: tuple[str | None, ...] = ()  # by incident: the one that carries the merge
+    up_since: datetime | None = None
+    checks: int = 0
+
+    @property
+    def edited(self) -> bool:
+        """A person's commits were merged with it."""
+        return self.merge is not None and self.merge.head != self.head
+
+
+# It names a model that is defined after it.
+RepairRequest.model_rebuild()

@@ -2,13 +2,15 @@
 
 import html
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentReport
+from railmend.contracts.outcome import Measured
 from railmend.contracts.repair import CheckRun, PublishRequest, RepairRequest, Verification
 from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.evidence.packet import fenced, visible
 from railmend.evidence.redact import redact
+from railmend.publishing.charts import chart, shown_by
 
 BOT = ("Railmend", "railmend@users.noreply.github.com")
 MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
@@ -18,9 +20,10 @@ MAX_DETAILS = 18_000
 REHEARSAL = "rehearsal"
 
 
-def marker(key: str, head: str) -> str:
-    """Hidden in the body: finds this repair's pull request again."""
-    return f"<!-- railmend {json.dumps({'key': key, 'head': head})} -->"
+def marker(key: str, head: str, incidents: Sequence[str] = ()) -> str:
+    """Hidden in the body: finds this repair's pull request again, and tells which incidents it is about."""
+    content = {"key": key, "head": head, **({"incidents": list(incidents)} if incidents else {})}
+    return f"<!-- railmend {json.dumps(content)} -->"
 
 
 def is_rehearsal(repair: RepairRequest) -> bool:
@@ -41,6 +44,15 @@ def commit_message(repair: RepairRequest) -> str:
     return "\n".join([title(repair), "", *causes, "", f"Signed-off-by: {name} <{mail}>"])
 
 
+def follow_up_message(publish: PublishRequest) -> str:
+    """Of a commit that answers reviewers and checks; people are named, as in any review."""
+    who = ", ".join(dict.fromkeys(note.author for note in publish.notes))
+    name, mail = BOT
+    first = f"Answer the review of {who}"
+    short = first if len(first) <= MAX_TITLE else first[: MAX_TITLE - 1] + "…"
+    return "\n".join([short, "", f"Signed-off-by: {name} <{mail}>"])
+
+
 def body(publish: PublishRequest) -> str:
     """What a reviewer needs, in this order: what was wrong, why, what changed, checks, risk, limits, cost."""
     repair = publish.repair
@@ -51,11 +63,11 @@ def body(publish: PublishRequest) -> str:
             "real one."
         )
     parts.append(_doubts(publish))
-    for incident in repair.incidents:
-        parts += [_wrong(incident), _why(incident)]
+    for number, incident in enumerate(repair.incidents):
+        parts += [_wrong(incident), *_charts(incident, publish.measured[number : number + 1]), _why(incident)]
     parts += [_changed(publish), _checked(publish), _risk(repair), _unseen(repair), _cost(publish)]
     text = "\n\n".join(part for part in parts if part)
-    end = "\n\n" + marker(repair.key, "")
+    end = "\n\n" + marker(repair.key, "", repair.fingerprints)
     return text[: MAX_BODY - len(end)] + end
 
 
@@ -66,6 +78,13 @@ def _wrong(incident: IncidentReport) -> str:
         for finding in incident.request.findings
     ]
     return "\n".join([f"## What was wrong: {incident.request.service.name}", *rows])
+
+
+def _charts(incident: IncidentReport, measured: Sequence[Measured]) -> list[str]:
+    """The series in which the trouble shows, as they were measured."""
+    name, findings = incident.request.service.name, incident.request.findings
+    drawn = (chart(name, series, one) for one in measured for series in shown_by(findings))
+    return [picture for picture in drawn if picture]
 
 
 def _why(incident: IncidentReport) -> str:

@@ -77,6 +77,12 @@ class RailwayPool:
                 failed.append((one, error))
         return failed
 
+    @property
+    def left(self) -> int | None:
+        """Requests left in the window of the token that has the fewest; None: not known yet."""
+        known = [client.gate.left for client in self._clients.values() if client.gate.left is not None]
+        return min(known, default=None)
+
     async def aclose(self) -> None:
         for client in self._clients.values():
             await client.aclose()

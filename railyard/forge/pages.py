@@ -16,10 +16,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from railyard.forge.rest import Call, create_comment, edit_pull, merge
-from railyard.forge.store import ApiError, Forge, Json, git
+from railyard.forge.store import PERSON, ApiError, Forge, Json, git
 from railyard.forge.views import View
 
-PERSON = "you"
 MARKDOWN = MarkdownIt("js-default", {"html": False})
 FORMATTER = HtmlFormatter(cssclass="diff")
 STYLE = (
@@ -159,7 +158,7 @@ def _repository(forge: Forge, full_name: str) -> Response:
 
 def _pull(forge: Forge, full_name: str, number: int, *, read_only: bool) -> Response:
     row, view = forge.issue(full_name, number, pull=True), View(forge, full_name, "", "")
-    comments = [c for c in forge.repo(full_name)["comments"].values() if c["issue"] == number]
+    comments = _talk(forge, full_name, number)
     files = view.pull_files(row)
     parts = [
         f"<p><a href='/{full_name}'>{_esc(full_name)}</a></p>",
@@ -176,6 +175,15 @@ def _pull(forge: Forge, full_name: str, number: int, *, read_only: bool) -> Resp
         )
         parts.append(f"<form method=post><textarea name=body rows=3 cols=80></textarea><p>{buttons}</form>")
     return _page(f"#{number} {row['title']}", "".join(parts))
+
+
+def _talk(forge: Forge, full_name: str, number: int) -> list[Json]:
+    """Comments, reviews with words, and comments on lines, oldest first."""
+    repo = forge.repo(full_name)
+    tables = (repo["comments"], repo["review_comments"], repo.get("reviews", {}))
+    rows = [row for table in tables for row in table.values() if row["issue"] == number and row["body"]]
+    rows = [{"created_at": row.get("submitted_at"), **row} for row in rows]
+    return sorted(rows, key=lambda row: int(row["id"]))
 
 
 def _file(file: Json) -> str:

@@ -1,12 +1,12 @@
 """The REST calls, as a table of method, path and handler. Handlers answer a body or (status, body)."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from railyard.forge.merging import METHODS, merged
 from railyard.forge.store import MAX_BODY, ApiError, Forge, Json, git, invalid, not_found, now
 from railyard.forge.views import View
 
@@ -302,19 +302,19 @@ def pull_commits(call: Call) -> Answer:
 @on("PUT", REPO + "/pulls/{n:int}/merge")
 def merge(call: Call) -> Answer:
     row = call.issue(pull=True)
-    method, head = call.body.get("merge_method", "merge"), row["head_sha"]
-    base = call.forge.branch(call.full_name, row["base"]) or ""
-    if call.body.get("sha", head) != head:
+    if call.body.get("sha", row["head_sha"]) != row["head_sha"]:
         raise ApiError(409, "Head branch was modified. Review and try the merge again.")
-    allowed = row["state"] == "open" and not row["draft"] and method in ("merge", "squash")
-    tree = call.forge.merge_tree(call.full_name, base, head) if allowed else None
-    if tree is None:
+    method = call.body.get("merge_method", "merge")
+    allowed = row["state"] == "open" and not row["draft"] and method in METHODS
+    base = call.forge.branch(call.full_name, row["base"]) or ""
+    title = f"{row['title']} (#{row['number']})\n\n{call.body.get('commit_message') or ''}\n"
+    sha = (
+        merged(call.forge, call.full_name, (base, row["head_sha"]), method, title, call.user)
+        if allowed
+        else None
+    )
+    if sha is None:
         raise ApiError(405, "Pull Request is not mergeable")
-    message = f"{row['title']} (#{row['number']})\n\n{call.body.get('commit_message') or ''}\n"
-    parents = ["-p", base, *(["-p", head] if method == "merge" else [])]
-    who = {f"GIT_{role}_NAME": call.user for role in ("AUTHOR", "COMMITTER")}
-    who |= {f"GIT_{role}_EMAIL": f"{call.user}@localhost" for role in ("AUTHOR", "COMMITTER")}
-    sha = git(call.git_dir, "commit-tree", tree, *parents, data=message.encode(), env={**os.environ, **who})
     git(call.git_dir, "update-ref", f"refs/heads/{row['base']}", sha, base)
     row.update(state="closed", merged=True, merged_at=now(), closed_at=now(), updated_at=now())
     row.update(merged_by=call.user, merge_commit_sha=sha, base_sha=base)

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from railyard.forge import reviews  # noqa: F401 - registers its calls
 from railyard.forge.pages import page_routes
 from railyard.forge.rest import ROUTES, Call, Handler
 from railyard.forge.store import ApiError, Forge

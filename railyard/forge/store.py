@@ -12,6 +12,8 @@ from typing import Any
 Json = dict[str, Any]
 DOCUMENTATION = "https://docs.github.com/rest"
 MAX_BODY = 65_536
+# Who presses the buttons of the pages.
+PERSON = "you"
 
 
 class ApiError(Exception):
@@ -116,6 +118,15 @@ class Forge:
             raise not_found()
         found: Json = self.state["repos"][full_name]
         return found
+
+    def role(self, full_name: str, login: str) -> str | None:
+        """As set; else whoever uses the pages may do everything, and users of tokens write."""
+        known = {PERSON: "admin"} | {
+            name.removesuffix("(read)"): "read" if name.endswith("(read)") else "write"
+            for name in self.tokens.values()
+        }
+        roles: Json = self.repo(full_name).get("roles", {})
+        return roles.get(login) or known.get(login)
 
     def sha(self, full_name: str, revision: str) -> str | None:
         found = git(

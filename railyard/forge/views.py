@@ -1,6 +1,7 @@
 """JSON as GitHub shows it."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -195,7 +196,7 @@ class View:
             "base": self._end(pull["base"], base),
             "merged_at": pull.get("merged_at"),
             "merge_commit_sha": pull.get("merge_commit_sha"),
-            "requested_reviewers": [],
+            "requested_reviewers": [self.user(login) for login in pull.get("reviewers", [])],
             "requested_teams": [],
         }
         return out | self._details(pull, base) if full else out
@@ -219,7 +220,7 @@ class View:
             "mergeable": clean if is_open else None,
             "mergeable_state": "unknown" if not is_open else "clean" if clean else "dirty",
             "comments": self.issue(pull)["comments"],
-            "review_comments": 0,
+            "review_comments": sum(c["issue"] == pull["number"] for c in self._line_comments()),
             "commits": len(self.pull_commits(pull)),
             "changed_files": len(files),
             "additions": sum(file["additions"] for file in files),
@@ -250,6 +251,34 @@ class View:
             "url": f"{self.api}/issues/comments/{comment['id']}",
             "issue_url": f"{self.api}/issues/{number}",
             "html_url": f"{self.web}/issues/{number}#issuecomment-{comment['id']}",
+        }
+
+    def _line_comments(self) -> Iterable[Json]:
+        rows: Iterable[Json] = self.forge.repo(self.full_name)["review_comments"].values()
+        return rows
+
+    def line_comment(self, row: Json) -> Json:
+        return {
+            **{
+                k: row.get(k) for k in ("id", "body", "path", "line", "commit_id", "created_at", "updated_at")
+            },
+            **({"in_reply_to_id": row["in_reply_to_id"]} if row.get("in_reply_to_id") else {}),
+            "node_id": f"PRRC_{row['id']}",
+            "user": self.user(row["user"]),
+            "author_association": "MEMBER",
+            "url": f"{self.api}/pulls/comments/{row['id']}",
+            "pull_request_url": f"{self.api}/pulls/{row['issue']}",
+            "html_url": f"{self.web}/pull/{row['issue']}#discussion_r{row['id']}",
+        }
+
+    def review(self, row: Json) -> Json:
+        return {
+            **{k: row[k] for k in ("id", "body", "state", "commit_id", "submitted_at")},
+            "node_id": f"PRR_{row['id']}",
+            "user": self.user(row["user"]),
+            "author_association": "MEMBER",
+            "pull_request_url": f"{self.api}/pulls/{row['issue']}",
+            "html_url": f"{self.web}/pull/{row['issue']}#pullrequestreview-{row['id']}",
         }
 
     def tree_entry(self, row: str) -> Json:

@@ -47,6 +47,9 @@ class LocalGitHub:
     def clone_url(self, full_name: str) -> str:
         return f"file://{self._folder / full_name}"
 
+    def git_token(self, repository: str) -> str:
+        return "ghp_secret"
+
     def default_branch(self, full_name: str) -> str:
         return "main"
 
@@ -67,7 +70,6 @@ class CodingRoom:
         self.fence = build("bwrap", toolbox(Settings()), unsafe=False)
         self.bench = Workbench(
             github=cast(GitHubClient, LocalGitHub(folder)),
-            github_token="ghp_secret",
             state_dir=folder / "repairs",
             fence=self.fence,
             quota=quota or Quota(),

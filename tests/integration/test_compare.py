@@ -45,10 +45,14 @@ def github(url: str) -> GitHubClient:
 
 
 class History:
-    """Stands in for Railway: two deployments, newest first."""
+    """Stands in for the pool, its client and the client's context: two deployments, newest first."""
 
     def __init__(self, base: str, head: str) -> None:
         self.shas: tuple[str, ...] = (head, base)
+        self.context = self
+
+    async def of(self, _: str) -> "History":
+        return self
 
     async def history(self, *_: str) -> list[Deployed]:
         states = ("SUCCESS", "REMOVED")

@@ -17,6 +17,7 @@ from tests.unit.test_workspace import BOT, run
 TOKEN = "ghp_" + "f" * 36
 REPOSITORY = "acme/shop"
 BRANCH = "railmend/abc"
+LABELS = ("railmend",)
 
 
 @pytest.fixture
@@ -56,7 +57,13 @@ def pushed(github: GitHubClient, folder: Path, text: str = "value = 2\n", token:
 
 def open_one(github: GitHubClient, body: str = "Because."):  # type: ignore[no-untyped-def]
     return github.open_pull_request(
-        REPOSITORY, branch=BRANCH, base="main", title="Set value", body=body, draft=False, label="railmend"
+        REPOSITORY,
+        branch=BRANCH,
+        base="main",
+        title="Set value",
+        body=body,
+        draft=False,
+        labels=("railmend",),
     )
 
 

@@ -65,6 +65,9 @@ class GitHub:
             raise GitHubError(f"Repository {repository}: GitHub answered 503.", retryable=True)
         return f"file://{self.origin}"
 
+    def git_token(self, repository: str) -> str:
+        return "tok_secret"
+
 
 def railway(request: httpx.Request) -> httpx.Response:
     """Logs are read; the network's are forbidden to this token."""
@@ -104,7 +107,6 @@ async def facts(
         railway=pool,
         network_of=lambda _: NetworkReader(Reader(transport, limits)),
         github=GitHub(origin),  # type: ignore[arg-type]
-        github_token="tok_secret",
         status=status,
         folder=folder,
     )

@@ -17,6 +17,7 @@ from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.publishing.text import body, commit_message, incident_markdown, marker, report_markdown, title
 from tests import samples
 
+MARKER = marker("0123456789ab", "", ("env/id-checkout/memory_leak",))
 WORKSPACE = Workspace(key="k", repository="acme/checkout", task_queue="q", work_tree="/t", base="b" * 40)
 
 
@@ -80,7 +81,7 @@ def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
         "## What Railmend could not see",
         "No HTTP log.",
         "3 model calls, 900 tokens, 0.25 USD",
-        marker("0123456789ab", ""),
+        MARKER,
     ]
     positions = [text.index(part) for part in parts]
     assert positions == sorted(positions)
@@ -128,7 +129,7 @@ def test_a_rehearsal_says_so_first() -> None:
 def test_the_body_fits_github_and_keeps_its_marker() -> None:
     text = body(publish(with_evidence("x" * 100_000)))
     assert len(text) <= 60_000
-    assert text.endswith(marker("0123456789ab", ""))
+    assert text.endswith(MARKER)
 
 
 def test_title_and_commit_are_short_signed_and_repeatable() -> None:

@@ -34,7 +34,7 @@ async def test_old_folders_of_repairs_that_are_over_are_removed(tmp_path: Path) 
         (tmp_path / name / "tree").mkdir(parents=True)
         os.utime(tmp_path / name, (when, when))
     unused: Any = None
-    bench = Workbench(github=unused, github_token="", state_dir=tmp_path, fence=unused, quota=Quota())
+    bench = Workbench(github=unused, state_dir=tmp_path, fence=unused, quota=Quota())
     client = cast(Any, Server("repair/acme/checkout/running", "repair/acme/jobs/elsewhere"))
     assert await sweep(client, bench) == ["over"]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["running", "young"]
@@ -42,7 +42,5 @@ async def test_old_folders_of_repairs_that_are_over_are_removed(tmp_path: Path) 
 
 async def test_without_a_folder_nobody_is_asked(tmp_path: Path) -> None:
     unused: Any = None
-    bench = Workbench(
-        github=unused, github_token="", state_dir=tmp_path / "none", fence=unused, quota=Quota()
-    )
+    bench = Workbench(github=unused, state_dir=tmp_path / "none", fence=unused, quota=Quota())
     assert await sweep(unused, bench) == []

@@ -22,6 +22,7 @@ from railmend.contracts.incident import (
     PacketRequest,
     Verdict,
 )
+from railmend.contracts.notice import Notice, Notices
 from railmend.contracts.repair import (
     Change,
     CheckReport,
@@ -48,6 +49,7 @@ from railmend.contracts.scan import (
     SuspectsRequest,
 )
 from tests import samples
+from tests.workflows.afterwards import Afterwards
 
 DONE = CodingResult(state=CodingState.DONE, session_id="ses_1", text="Bounded the cache.")
 
@@ -85,6 +87,9 @@ class World:
     explained: tuple[Explained, ...] = ()
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
+    told: list[Notice] = field(default_factory=list)
+    prepared: list[WorkspaceRequest] = field(default_factory=list)
+    after_pull_request: Afterwards = field(default_factory=Afterwards)
 
     def _count(self) -> None:
         name = activity.info().activity_type
@@ -162,6 +167,7 @@ class World:
     @activity.defn
     async def prepare_workspace(self, request: WorkspaceRequest) -> Workspace:
         self._count()
+        self.prepared.append(request)
         return Workspace(
             key=request.key,
             repository=request.repository,
@@ -210,6 +216,11 @@ class World:
         self._count()
         self.removed.append(workspace.key)
 
+    @activity.defn
+    async def notify(self, request: Notices) -> None:
+        self._count()
+        self.told.extend(request.notices)
+
     def orchestration(self, client: Client) -> list[object]:
         ledger = LedgerActivities(client, self.queue)
         return [
@@ -227,7 +238,10 @@ class World:
             self.commit_and_push,
             self.open_pull_request,
             self.remove_workspace,
+            self.prepare_workspace,
+            *self.after_pull_request.activities(),
             self.decide,
+            self.notify,
             ledger.claim,
             ledger.settle,
             ledger.reserve,

@@ -20,10 +20,11 @@ from railmend.contracts.repair import Approval, Change, CodingState, RepairOutco
 from railmend.contracts.scan import Autonomy, Explained, FindingKind, HealthReport, ScanRequest, Service
 from tests import samples
 from tests.workflows.stand_ins import CHANGE, CHECKED, DONE, FAILING, World
+from workflows.coding_rounds import CODING_QUEUE
 from workflows.health_scan import HealthScan
 from workflows.ledger import Ledger
 from workflows.policies import PLANNING_QUEUE
-from workflows.repository_repair import CODING_QUEUE, RepositoryRepair
+from workflows.repository_repair import RepositoryRepair
 
 
 class Stage:
@@ -109,7 +110,7 @@ async def test_a_service_in_trouble_ends_in_one_pull_request(temporal: WorkflowE
         assert report.healthy == ("healthy",)
         assert report.unseen == ("Nothing of the moon.",)
         result = await on.repair(checkout.repair_workflow_id)
-        assert result.outcome is RepairOutcome.PULL_REQUEST
+        assert result.outcome is RepairOutcome.HELD
         assert result.pull_request is not None
         assert on.world.removed == [checkout.repair_workflow_id.rpartition("/")[2]]
 
@@ -149,6 +150,8 @@ async def test_every_other_verdict_starts_no_coding(temporal: WorkflowEnvironmen
         assert row.repair_workflow_id is None
         assert on.world.calls["prepare_workspace"] == 0
         assert [entry.outcome for entry in (await on.ledger()).entries] == [verdict.value]
+        offered = "starter.py approve action/" in row.detail
+        assert (offered, row.action == "rollback_offered") == ((verdict is Verdict.BAD_DEPLOY,) * 2)
 
 
 async def test_a_small_project_is_decided_at_the_first_look(temporal: WorkflowEnvironment) -> None:
@@ -170,7 +173,7 @@ async def test_a_source_that_fails_alone_is_said_and_costs_nothing_else(
     async with stage(temporal, samples.service("checkout"), broken=frozenset({"http_log_facts"})) as on:
         report = await on.scan()
         repair_id = row_of(report, "checkout").repair_workflow_id
-        assert (await on.repair(repair_id)).outcome is RepairOutcome.PULL_REQUEST
+        assert (await on.repair(repair_id)).outcome is RepairOutcome.HELD
         handle = on.client.get_workflow_handle(f"incident/{on.environment_id}/id-checkout")
         said = str(await handle.result())
         assert "The HTTP logs could not be read: http_log_facts is broken on purpose" in said
@@ -226,7 +229,7 @@ async def test_a_refused_change_goes_back_once_and_may_then_be_published(
     async with stage(temporal, samples.service("checkout"), change=REFUSED, mended=CHANGE) as on:
         row = row_of(await on.scan(), "checkout")
         result = await on.repair(row.repair_workflow_id)
-        assert result.outcome is RepairOutcome.PULL_REQUEST
+        assert result.outcome is RepairOutcome.HELD
         assert [(one.turn, one.complaints) for one in on.world.asked] == [(0, ()), (1, REFUSED.refused)]
         assert on.world.published[0].doubts == ()
         assert on.world.published[0].verification.verified
@@ -238,7 +241,7 @@ async def test_a_change_refused_twice_becomes_a_draft_where_that_is_set(
     change = REFUSED.model_copy(update={"draft_allowed": True})
     async with stage(temporal, samples.service("checkout"), change=change) as on:
         row = row_of(await on.scan(), "checkout")
-        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.PULL_REQUEST
+        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.HELD
         assert on.world.calls["run_session"] == 2
         assert on.world.published[0].doubts == REFUSED.refused
         assert on.world.calls["run_checks"] == 0, "what the guard refuses is not run"
@@ -257,7 +260,7 @@ async def test_a_check_that_the_change_breaks_goes_back_once(temporal: WorkflowE
 async def test_a_check_that_stays_broken_makes_a_draft(temporal: WorkflowEnvironment) -> None:
     async with stage(temporal, samples.service("checkout"), after=(FAILING,)) as on:
         row = row_of(await on.scan(), "checkout")
-        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.PULL_REQUEST
+        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.HELD
         assert on.world.calls["run_session"] == 2
         assert on.world.published[0].doubts == ("`make test` fails with it.",)
 
@@ -274,7 +277,7 @@ async def test_a_check_that_failed_before_is_nobodys_fault(temporal: WorkflowEnv
 async def test_without_checks_there_is_a_pull_request_that_says_so(temporal: WorkflowEnvironment) -> None:
     async with stage(temporal, samples.service("checkout"), broken=frozenset({"prepare_checks"})) as on:
         row = row_of(await on.scan(), "checkout")
-        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.PULL_REQUEST
+        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.HELD
         said = on.world.published[0].verification.after.unverified
         assert said == "The checks could not be run: prepare_checks is broken on purpose"
 
@@ -379,7 +382,7 @@ async def test_a_plan_waits_for_a_person_and_no_scan_does(temporal: WorkflowEnvi
         assert await handle.query(RepositoryRepair.waits_for_approval)
         assert on.world.calls["prepare_workspace"] == 0
         await handle.execute_update(RepositoryRepair.approve, Approval(by="ada"))
-        assert (await handle.result()).outcome is RepairOutcome.PULL_REQUEST
+        assert (await handle.result()).outcome is RepairOutcome.HELD
 
 
 @pytest.mark.parametrize("rejected", [True, False], ids=["rejected", "nobody answered"])

@@ -1,0 +1,86 @@
+"""Rollback, redeploy, restart: what a person approved, done once."""
+
+from datetime import datetime
+
+from temporalio import activity
+
+from activities.errors import translated
+from railmend.contracts.action import (
+    ActionKind,
+    ActionOrder,
+    ActionRequest,
+    ActionResult,
+    ActionState,
+    RollbackOffer,
+    RollbackQuestion,
+)
+from railmend.railway.actions import Actions
+from railmend.railway.model import DeploymentRecord
+from railmend.railway.pool import RailwayPool
+
+# How far back a deployment that served is looked for.
+HISTORY = 20
+# Served at some time: Railway removes a deployment when a newer one takes over.
+SERVED = frozenset({"SUCCESS", "REMOVED", "SLEEPING"})
+
+
+class ActionActivities:
+    def __init__(self, railway: RailwayPool) -> None:
+        self._railway = railway
+
+    @activity.defn
+    async def find_rollback(self, question: RollbackQuestion) -> RollbackOffer:
+        """The newest deployment that served before the one to get away from."""
+        with translated():
+            client = await self._railway.of(question.environment_id)
+            records = await client.deployments(
+                question.project_id, question.environment_id, question.service_id, HISTORY
+            )
+        target = rollback_target(records, question.deployment_id)
+        if target is None:
+            return RollbackOffer()
+        return RollbackOffer(
+            request=ActionRequest(
+                kind=ActionKind.ROLLBACK,
+                environment_id=question.environment_id,
+                service_id=question.service_id,
+                service_name=question.service_name,
+                deployment_id=target.id,
+                reason=question.reason,
+            )
+        )
+
+    @activity.defn
+    async def perform(self, order: ActionOrder) -> ActionResult:
+        """Idempotent: what an earlier attempt did since the approval is found again."""
+        request = order.request
+        with translated():
+            client = await self._railway.of(request.environment_id)
+            done, detail = await _run(client.actions, request, order.approved_at)
+        return ActionResult(state=ActionState.DONE, detail=detail, deployment_id=done, at=order.approved_at)
+
+
+async def _run(actions: Actions, request: ActionRequest, at: datetime) -> tuple[str | None, str]:
+    if request.kind is ActionKind.RESTART:
+        fresh = await actions.restart(request.deployment_id, at)
+        return (
+            request.deployment_id,
+            "Restarted." if fresh else "It was restarted already.",
+        )
+    act = actions.rollback if request.kind is ActionKind.ROLLBACK else actions.redeploy
+    record = await act(request.deployment_id, at)
+    told = "Rolled back" if request.kind is ActionKind.ROLLBACK else "Deployed again"
+    return (record.id if record else None), f"{told} to deployment {request.deployment_id}."
+
+
+def rollback_target(records: list[DeploymentRecord], away_from: str | None) -> DeploymentRecord | None:
+    """`records`: newest first. Another commit than the one to get away from, where both are known."""
+    if not records:
+        return None
+    bad = next((record for record in records if record.id == away_from), records[0])
+    for record in records:
+        older = record.created_at < bad.created_at
+        same = record.commit is not None and record.commit == bad.commit
+        if older and not same and record.status in SERVED:
+            return record
+    return None

@@ -1,0 +1,144 @@
+"""The talk on pull requests: looks, answers, comments, and the revert of what made things worse."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from temporalio import activity
+
+from activities.errors import translated
+from railmend.coding.revert import RevertingRepository
+from railmend.contracts.aftermath import OutcomeNotice, UndeployedNotice
+from railmend.contracts.repair import PullRequest, RelatedComment
+from railmend.contracts.review import (
+    AnswersRequest,
+    CommentRequest,
+    Related,
+    RelatedQuestion,
+    Reply,
+    RevertRequest,
+    ReviewQuestion,
+    ReviewView,
+)
+from railmend.publishing.aftermath import (
+    LABELS,
+    answer_text,
+    not_deployed_comment,
+    outcome_comment,
+    related_comment,
+    revert_body,
+)
+from railmend.publishing.github import GitHubClient, Talk
+from railmend.publishing.related import find_related
+from railmend.publishing.text import BOT, marker
+
+
+class ReviewActivities:
+    """Blocking calls go to threads."""
+
+    def __init__(self, github: GitHubClient) -> None:
+        self._github = github
+
+    @activity.defn
+    async def look(self, question: ReviewQuestion) -> ReviewView:
+        """State, merge, and what writers and checks said since the last look."""
+        with translated():
+            return await asyncio.to_thread(
+                lambda: self._talk(question.repository, question.number).view(
+                    question.base_branch or self._github.default_branch(question.repository), question.seen
+                )
+            )
+
+    @activity.defn
+    async def answer(self, request: AnswersRequest) -> None:
+        """Each note once, however often it is tried."""
+        text = answer_text(request)
+
+        def work() -> None:
+            talk = self._talk(request.repository, request.number)
+            for note in request.notes:
+                talk.answer(Reply(note=note, text=text))
+
+        with translated():
+            await asyncio.to_thread(work)
+
+    @activity.defn
+    async def find_related(self, question: RelatedQuestion) -> Related:
+        with translated():
+            return await asyncio.to_thread(find_related, self._github, question)
+
+    @activity.defn
+    async def comment_on_related(self, request: RelatedComment) -> str:
+        """Returns the comment's address."""
+        repair = request.publish.repair
+        comment = CommentRequest(
+            repository=repair.repository,
+            number=request.number,
+            name=f"related/{repair.key}",
+            text=related_comment(request),
+        )
+        with translated():
+            return await asyncio.to_thread(self._comment, comment)
+
+    @activity.defn
+    async def tell_outcome(self, notice: OutcomeNotice) -> None:
+        """One comment that is rewritten as more is known, and a label of the newest verdict."""
+        await self._tell(notice, outcome_comment(notice), LABELS[notice.outcome])
+
+    @activity.defn
+    async def tell_undeployed(self, notice: UndeployedNotice) -> None:
+        await self._tell(notice, not_deployed_comment(notice), "railmend: not deployed")
+
+    @activity.defn
+    async def open_revert(self, request: RevertRequest) -> PullRequest:
+        """Found or made: a branch and a pull request that undo a merge exactly, or `RevertConflict`."""
+        with translated():
+            return await asyncio.to_thread(self._revert, request)
+
+    def _revert(self, request: RevertRequest) -> PullRequest:
+        base = request.base_branch or self._github.default_branch(request.repository)
+        branch = f"railmend/{request.key}-revert"
+        title = f"Revert: {request.title}"[:72]
+        name, mail = BOT
+        message = (
+            f"{title}\n\nThis reverts commit {request.merge.sha}.\n\n{request.reason}\n\n"
+            f"Signed-off-by: {name} <{mail}>"
+        )
+        with tempfile.TemporaryDirectory(prefix="railmend-revert-") as folder:
+            repository = RevertingRepository(
+                Path(folder),
+                self._github.clone_url(request.repository),
+                self._github.git_token(request.repository),
+            )
+            repository.revert(
+                base_branch=base,
+                merged=request.merge.sha,
+                commits=request.merge.commits,
+                branch=branch,
+                message=message,
+                author=BOT,
+                when=request.requested_at,
+            )
+        return self._github.open_pull_request(
+            request.repository,
+            branch=branch,
+            base=base,
+            title=title,
+            body=f"{revert_body(request.number, request.reason)}\n\n{marker(request.key, '')}",
+            draft=False,
+            labels=("railmend",),
+        )
+
+    async def _tell(self, notice: OutcomeNotice | UndeployedNotice, text: str, label: str) -> None:
+        request = CommentRequest(
+            repository=notice.repository, number=notice.number, name="outcome", text=text, labels=(label,)
+        )
+        with translated():
+            await asyncio.to_thread(self._comment, request)
+
+    def _comment(self, request: CommentRequest) -> str:
+        talk = self._talk(request.repository, request.number)
+        return talk.comment(request.name, request.text, request.labels)
+
+    def _talk(self, repository: str, number: int) -> Talk:
+        return Talk(self._github, repository, number)

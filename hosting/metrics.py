@@ -1,0 +1,99 @@
+"""Railmend's own metrics, on Temporal's endpoint. Read off what activities return, so none of them counts.
+
+A result that is lost on its way to the server is made again and counted again: rates are right, single
+numbers may be one too high. Names and labels: docs/observability.md.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.common import MetricMeter
+
+from railmend.contracts.incident import IncidentReport
+from railmend.contracts.ledger import Settlements
+from railmend.contracts.repair import CodingResult
+from railmend.contracts.scan import HealthReport
+
+COST, SESSION = "railmend_cost_usd", "railmend_session_seconds"
+# A diagnosis costs cents, a session up to some dollars; a session ends after half an hour by default.
+BUCKETS: Mapping[str, Sequence[float]] = {
+    COST: (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    SESSION: (10, 30, 60, 120, 300, 600, 1200, 1800, 3600),
+}
+REPAIR = "repair/"  # how the workflow IDs of repairs begin
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """A value to be read after each activity; None: not known yet."""
+
+    name: str
+    description: str
+    labels: Mapping[str, str]
+    read: Callable[[], int | None]
+
+    def record(self, meter: MetricMeter) -> None:
+        if (value := self.read()) is not None:
+            meter.create_gauge(self.name, self.description).set(value, self.labels)
+
+
+def api_budget(api: str, left: Callable[[], int | None]) -> Gauge:
+    """Requests that the outside API still allows this process in its current window."""
+    return Gauge("railmend_api_budget_left", "Requests left in the API's window", {"api": api}, left)
+
+
+def record(meter: MetricMeter, activity: str, args: Sequence[Any], result: Any, seconds: float) -> None:
+    """`activity`: its type; `seconds`: how long this attempt took."""
+    if recorder := RECORDERS.get(activity):
+        recorder(meter, args, result, seconds)
+
+
+def _scan(meter: MetricMeter, args: Sequence[Any], _result: Any, _seconds: float) -> None:
+    report: HealthReport = args[0]
+    meter.create_counter("railmend_scans", "Scans that ended with a report").add(1)
+    findings = meter.create_counter("railmend_findings", "Findings in reports")
+    for row in report.rows:
+        for finding in row.findings:
+            findings.add(1, {"kind": finding.kind.value, "severity": finding.severity.value})
+    meter.create_gauge("railmend_services_affected", "Services in trouble at the last scan").set(
+        len(report.rows), {"project": report.project_name, "environment": report.environment_name}
+    )
+
+
+def _incident(meter: MetricMeter, args: Sequence[Any], _result: Any, _seconds: float) -> None:
+    report: IncidentReport = args[0]
+    verdict = "waiting" if report.waiting else report.diagnosis.verdict.value
+    meter.create_counter("railmend_verdicts", "Verdicts of investigations").add(1, {"verdict": verdict})
+    if report.diagnosis.cost_usd is not None:
+        _cost(meter, report.diagnosis.cost_usd, "diagnosis")
+
+
+def _session(meter: MetricMeter, _args: Sequence[Any], result: CodingResult, seconds: float) -> None:
+    meter.create_histogram_float(SESSION, "Coding sessions, by attempt").record(
+        seconds, {"state": result.state.value}
+    )
+    _cost(meter, result.cost_usd, "session")
+
+
+def _settled(meter: MetricMeter, args: Sequence[Any], _result: Any, _seconds: float) -> None:
+    settlements: Settlements = args[0]
+    outcomes = meter.create_counter("railmend_repairs", "How repairs ended")
+    for one in settlements.settlements:
+        if one.holder.startswith(REPAIR):
+            outcomes.add(1, {"outcome": one.outcome})
+
+
+def _cost(meter: MetricMeter, usd: float, kind: str) -> None:
+    """A histogram: its sum is what was spent, its count how often."""
+    meter.create_histogram_float(COST, "Cost of models, USD").record(usd, {"kind": kind})
+
+
+Recorder = Callable[[MetricMeter, Sequence[Any], Any, float], None]
+# Activities by type, as the workflows call them.
+RECORDERS: Mapping[str, Recorder] = {
+    "describe_report": _scan,
+    "describe_incident": _incident,
+    "run_session": _session,
+    "settle": _settled,
+}

@@ -1,0 +1,79 @@
+"""Undoes a merge in the trusted repository, exactly: nothing of it is left, and nothing else is touched."""
+
+from datetime import datetime
+from pathlib import Path
+
+from railmend.coding.git import GitError, TrustedRepository
+
+
+class RevertConflict(GitError):
+    """Later commits changed the same lines: only a person can tell how to undo it."""
+
+
+class RevertingRepository(TrustedRepository):
+    """Blocking, as its base. Its folder may be thrown away afterwards."""
+
+    def revert(
+        self,
+        *,
+        base_branch: str,
+        merged: str,
+        commits: int,
+        branch: str,
+        message: str,
+        author: tuple[str, str],
+        when: datetime,
+    ) -> str:
+        """Push to `branch` a commit on the base branch that undoes `commits` commits up to `merged`.
+
+        Where nothing was merged since, the tree is exactly the one before; else what came later stays.
+        Raises `RevertConflict`. The same input makes the same commit, so it may be tried again.
+        """
+        self._root.mkdir(parents=True, exist_ok=True)
+        if not (self.git_dir / "HEAD").exists():
+            self._git("init", "--quiet", "--bare", str(self.git_dir), trusted=False)
+        refs = f"+refs/heads/{base_branch}:refs/heads/{base_branch}"
+        self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
+        head = self._git("rev-parse", "--verify", f"refs/heads/{base_branch}^{{commit}}").strip()
+        before = self._git("rev-parse", "--verify", f"{merged}~{commits}^{{commit}}").strip()
+        tree = self._undone(head, merged, before)
+        sha = self.commit_tree(tree, head, message, author, when)
+        remote = self.remote_head(branch)
+        if remote is None:
+            self.push(branch, sha, None)
+            return sha
+        return remote
+
+    def _undone(self, head: str, merged: str, before: str) -> str:
+        if head == merged:
+            return self._git("rev-parse", f"{before}^{{tree}}").strip()
+        patch = self._root / "revert.patch"
+        difference = self._git(
+            "diff", "--binary", "--full-index", "--no-renames", "--no-ext-diff", merged, before
+        )
+        patch.write_bytes(difference.encode(errors="surrogateescape"))
+        index = self._index()
+        self._git("read-tree", head, index=index)
+        try:
+            self._git("apply", "--cached", "--whitespace=nowarn", str(patch), index=index)
+        except GitError as error:
+            raise RevertConflict(
+                f"What was merged cannot be undone by itself, later commits changed the same lines: {error}"
+            ) from error
+        return self._git("write-tree", index=index).strip()
+
+    def commit_tree(
+        self, tree: str, parent: str, message: str, author: tuple[str, str], when: datetime
+    ) -> str:
+        name, mail = author
+        stamp = f"{int(when.timestamp())} +0000"
+        who = {
+            f"GIT_{role}_{key}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for key, value in (("NAME", name), ("EMAIL", mail), ("DATE", stamp))
+        }
+        return self._git("commit-tree", tree, "-p", parent, "-m", message, extra=who).strip()
+
+
+def revert_folder(state_dir: Path, key: str) -> Path:
+    return state_dir / f"{key}-revert"

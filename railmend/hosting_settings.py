@@ -1,0 +1,78 @@
+"""The settings of the processes themselves: Temporal, encryption, observability, notifications."""
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+REPOSITORY = r"^[\w.-]+/[\w.-]+$"
+ADDRESS = r"^\S+:\d{1,5}$"
+
+
+class Slots(BaseModel):
+    """How much one worker process does at once. Orchestration: workflow tasks and activities; then the rest.
+
+    A coding session runs a server of about half a gigabyte; a diagnosis mostly waits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workflow_tasks: int = Field(100, ge=2)
+    activities: int = Field(50, ge=1)
+    diagnoses: int = Field(4, ge=1)
+    sessions: int = Field(2, ge=1)
+
+
+class HostingSettings(BaseSettings):
+    """The part of `Settings` that no rule, prompt or report depends on."""
+
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_api_key: SecretStr | None = None
+    temporal_tls: bool | None = Field(None, description="default: on with an API key or a certificate")
+    temporal_tls_server_name: str | None = None
+    temporal_tls_server_ca_cert_path: Path | None = None
+    temporal_tls_client_cert_path: Path | None = None
+    temporal_tls_client_key_path: Path | None = None
+    railmend_encryption_keys: SecretStr | None = Field(None, description="ID:BASE64, the first encrypts")
+    railmend_codec_token: SecretStr | None = None
+    railmend_codec_origins: tuple[str, ...] = ("http://localhost:8080", "http://127.0.0.1:8080")
+    railmend_build_id: str | None = Field(None, description="turns on worker versioning")
+    railmend_deployment: str = "railmend"
+    railmend_grace_seconds: int = Field(5, ge=0, le=3600)
+    slots: Slots = Slots()
+    railmend_log_level: LogLevel = "INFO"
+    railmend_metrics_address: str | None = Field(None, pattern=ADDRESS)
+    railmend_health_address: str | None = Field(None, pattern=ADDRESS)
+    railmend_tracing: bool = False
+    railmend_web_url: str | None = Field(None, description="of the Temporal Web UI, for links")
+    notify_slack_url: SecretStr | None = None
+    notify_webhook_url: SecretStr | None = None
+    notify_webhook_secret: SecretStr | None = None
+    notify_github_repository: str | None = Field(None, pattern=REPOSITORY)
+
+    @field_validator("railmend_codec_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """As a browser sends them: scheme and host, no path; `*` would let any page read the payloads."""
+        for origin in origins:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or not parts.netloc or origin != origin.rstrip("/"):
+                raise ValueError(f"{origin!r} is no origin: write https://HOST[:PORT], without a path")
+        return origins
+
+    @model_validator(mode="after")
+    def _pairs(self) -> "HostingSettings":
+        if bool(self.temporal_tls_client_cert_path) != bool(self.temporal_tls_client_key_path):
+            raise ValueError("set TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH together")
+        if self.temporal_tls is False and (self.temporal_api_key or self.temporal_tls_client_cert_path):
+            raise ValueError("TEMPORAL_TLS=false would send the API key or certificate's traffic unencrypted")
+        if bool(self.notify_webhook_url) != bool(self.notify_webhook_secret):
+            raise ValueError("set NOTIFY_WEBHOOK_URL and NOTIFY_WEBHOOK_SECRET together: calls are signed")
+        return self
+
+    def notifies(self) -> bool:
+        return bool(self.notify_slack_url or self.notify_webhook_url or self.notify_github_repository)

@@ -1,0 +1,1 @@
+"""Telling people: texts, webhooks, GitHub issues."""

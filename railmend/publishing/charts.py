@@ -1,0 +1,95 @@
+"""Mermaid charts of measured series, as GitHub draws them. Pure."""
+
+import html
+from collections.abc import Sequence
+
+from railmend.contracts.incident import MeasuredSeries
+from railmend.contracts.outcome import Measured
+from railmend.contracts.scan import Finding, FindingKind
+
+TITLES = {
+    MeasuredSeries.MEMORY_GB: ("memory", "GB"),
+    MeasuredSeries.CPU_CORES: ("CPU", "vCPU"),
+    MeasuredSeries.P95_MS: ("slowest 5 % of requests", "ms"),
+    MeasuredSeries.ERROR_SHARE: ("failing requests", "share"),
+    MeasuredSeries.REQUESTS_PER_MINUTE: ("requests a minute", ""),
+}
+SHOWN: dict[FindingKind, MeasuredSeries] = {
+    FindingKind.MEMORY_LEAK: MeasuredSeries.MEMORY_GB,
+    FindingKind.MEMORY_SATURATION: MeasuredSeries.MEMORY_GB,
+    FindingKind.RESTART: MeasuredSeries.MEMORY_GB,
+    FindingKind.CRASH_LOOP: MeasuredSeries.MEMORY_GB,
+    FindingKind.CPU_SATURATION: MeasuredSeries.CPU_CORES,
+    FindingKind.ERROR_RATE: MeasuredSeries.ERROR_SHARE,
+    FindingKind.OUTAGE: MeasuredSeries.ERROR_SHARE,
+    FindingKind.LATENCY: MeasuredSeries.P95_MS,
+    FindingKind.TRAFFIC_DROP: MeasuredSeries.REQUESTS_PER_MINUTE,
+}
+# Axis labels that Mermaid can place without overlap need a little room above the highest point.
+HEADROOM = 1.1
+
+
+def shown_by(findings: Sequence[Finding]) -> tuple[MeasuredSeries, ...]:
+    """The series in which these findings can be seen, each once, worst finding first."""
+    return tuple(dict.fromkeys(SHOWN[finding.kind] for finding in findings if finding.kind in SHOWN))
+
+
+def chart(name: str, series: MeasuredSeries, measured: Measured) -> str:
+    """One line over the window; empty where there is nothing to draw."""
+    points = _filled(measured.series.get(series, ()))
+    if len(points) < 2:
+        return ""
+    title, unit = TITLES[series]
+    length, span = _length(measured)
+    return _xychart(f"{name}: {title}", span, length, unit, [points])
+
+
+def before_after(name: str, series: MeasuredSeries, before: Measured, after: Measured) -> str:
+    """Two lines over windows of one length: bars before the fix, a line after it."""
+    first, second = _filled(before.series.get(series, ())), _filled(after.series.get(series, ()))
+    points = min(len(first), len(second))
+    if points < 2:
+        return ""
+    title, unit = TITLES[series]
+    length, span = _length(after)
+    head = f"{name}: {title}, before (bars) and after (line)"
+    return _xychart(head, span, length, unit, [first[:points], second[:points]])
+
+
+def _xychart(title: str, span: str, length: float, unit: str, lines: list[list[float]]) -> str:
+    top = max(max(line) for line in lines) * HEADROOM or 1.0
+    kinds = ("line",) if len(lines) == 1 else ("bar", "line")
+    rows = [
+        f"  {kind} [{', '.join(f'{v:g}' for v in line)}]" for kind, line in zip(kinds, lines, strict=True)
+    ]
+    return "\n".join(
+        [
+            "```mermaid",
+            "xychart-beta",
+            f'  title "{_safe(title)}"',
+            f'  x-axis "{span}" 0 --> {length:g}',
+            f'  y-axis "{unit}" 0 --> {top:.3g}',
+            *rows,
+            "```",
+        ]
+    )
+
+
+def _length(measured: Measured) -> tuple[float, str]:
+    seconds = measured.window.length.total_seconds()
+    return (seconds, "seconds") if seconds < 300 else (seconds / 60, "minutes")
+
+
+def _filled(values: Sequence[float | None]) -> list[float]:
+    """Mermaid knows no gaps: a missing point repeats the one before, at the start the first that is known."""
+    known = next((value for value in values if value is not None), None)
+    filled = []
+    for value in values:
+        known = known if value is None else value
+        if known is not None:
+            filled.append(known)
+    return filled
+
+
+def _safe(text: str) -> str:
+    return html.escape(text.replace('"', "'").replace("`", "'").replace("\n", " "), quote=False)[:120]

@@ -1,0 +1,69 @@
+"""What GitHub refuses, as one error that says whether to try again, when, and what to do."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import requests
+from github import GithubException, RateLimitExceededException
+
+# What GitHub asks for where a secondary limit comes without Retry-After:
+# https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
+SECONDARY_LIMIT_SECONDS = 60.0
+# The primary limit is reset every hour; a clock that is off must not make anyone wait longer.
+LONGEST_WAIT_SECONDS = 3600.0
+
+
+class GitHubError(Exception):
+    """The message says what to do, and never holds the token."""
+
+    def __init__(
+        self, message: str, *, retryable: bool, retry_after: float | None = None, status: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.status = status
+
+
+@contextmanager
+def classified(what: str) -> Iterator[None]:
+    """`what`: names the thing that was asked for, for the message."""
+    try:
+        yield
+    except requests.RequestException as error:
+        raise GitHubError(
+            f"{what}: GitHub did not answer ({type(error).__name__}).", retryable=True
+        ) from error
+    except GithubException as error:
+        raise from_status(what, error) from error
+
+
+def from_status(what: str, error: GithubException) -> GitHubError:
+    headers = error.headers or {}
+    limited = isinstance(error, RateLimitExceededException) or error.status == 429 or "retry-after" in headers
+    if limited or headers.get("x-ratelimit-remaining") == "0":
+        return GitHubError(
+            f"{what}: GitHub's rate limit.", retryable=True, retry_after=_wait(headers), status=error.status
+        )
+    message = (error.data or {}).get("message", "") if isinstance(error.data, dict) else ""
+    mend = {
+        401: "Check GITHUB_TOKEN, or the app's id and key.",
+        403: "The token needs write access to contents and pull requests of this repository.",
+        404: "Check that the repository exists and that GITHUB_TOKEN reaches it.",
+    }.get(error.status, "")
+    return GitHubError(
+        f"{what}: GitHub answered {error.status} {message}. {mend}".strip(),
+        retryable=error.status >= 500,
+        status=error.status,
+    )
+
+
+def _wait(headers: Mapping[str, str]) -> float:
+    after = headers.get("retry-after", "")
+    if after.isdigit():
+        return float(after)
+    reset = headers.get("x-ratelimit-reset", "")
+    if headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
+        return min(max(float(reset) - time.time(), 1.0), LONGEST_WAIT_SECONDS)
+    return SECONDARY_LIMIT_SECONDS

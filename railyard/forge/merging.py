@@ -1,0 +1,54 @@
+"""Merge, squash and rebase, as GitHub does them."""
+
+import os
+
+from railyard.forge.store import Forge, git
+
+METHODS = ("merge", "squash", "rebase")
+
+
+def merged(
+    forge: Forge, full_name: str, ends: tuple[str, str], method: str, message: str, user: str
+) -> str | None:
+    """`ends`: base and head. The commit that the base moves to; None where there is a conflict."""
+    base, head = ends
+    if method == "rebase":
+        return _rebased(forge, full_name, base, head, user)
+    tree = forge.merge_tree(full_name, base, head)
+    if tree is None:
+        return None
+    parents = [base, head] if method == "merge" else [base]
+    return _commit(forge, full_name, tree, parents, message, _who("AUTHOR", user) | _who("COMMITTER", user))
+
+
+def _rebased(forge: Forge, full_name: str, base: str, head: str, user: str) -> str | None:
+    """Each commit anew on the base, with its own author and message."""
+    path, tip = forge.git_dir(full_name), base
+    for sha in git(path, "rev-list", "--reverse", "--no-merges", f"{base}..{head}").split():
+        if base == git(path, "merge-base", base, head):
+            tree: str | None = git(path, "rev-parse", f"{sha}^{{tree}}")
+        else:
+            tree = forge.merge_tree(full_name, tip, sha)
+        if tree is None:
+            return None
+        name, mail, date = git(path, "show", "-s", "--format=%an%n%ae%n%aI", sha).split("\n")
+        author = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": mail, "GIT_AUTHOR_DATE": date}
+        message = git(path, "show", "-s", "--format=%B", sha) + "\n"
+        tip = _commit(forge, full_name, tree, [tip], message, author | _who("COMMITTER", user))
+    return tip
+
+
+def _who(role: str, user: str) -> dict[str, str]:
+    return {f"GIT_{role}_NAME": user, f"GIT_{role}_EMAIL": f"{user}@localhost"}
+
+
+def _commit(
+    forge: Forge, full_name: str, tree: str, parents: list[str], message: str, who: dict[str, str]
+) -> str:
+    flags = [part for sha in parents for part in ("-p", sha)]
+    return git(
+        forge.git_dir(full_name),
+        *("commit-tree", tree, *flags),
+        data=message.encode(),
+        env={**os.environ, **who},
+    )

@@ -1,0 +1,88 @@
+"""The REST calls of a review: comments on lines, reviews, who may write, whom to ask."""
+
+from railyard.forge.rest import REPO, Answer, Call, on
+from railyard.forge.store import Json, invalid, not_found, now
+
+STATES = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
+ROLES = ("admin", "write", "read")
+
+
+@on("GET", REPO + "/collaborators/{login}/permission")
+def permission(call: Call) -> Answer:
+    role = call.forge.role(call.full_name, call.path["login"])
+    if role is None:
+        return {"permission": "none", "role_name": "none", "user": call.view.user(call.path["login"])}
+    return {"permission": role, "role_name": role, "user": call.view.user(call.path["login"])}
+
+
+@on("PUT", REPO + "/collaborators/{login}")
+def add_collaborator(call: Call) -> Answer:
+    role = {"push": "write", "pull": "read"}.get(call.body.get("permission", "push"), "admin")
+    call.repo.setdefault("roles", {})[call.path["login"]] = role
+    return 204, None
+
+
+@on("GET", REPO + "/pulls/{n:int}/comments")
+def line_comments(call: Call) -> Answer:
+    number = call.issue(pull=True)["number"]
+    rows = [row for row in call.repo["review_comments"].values() if row["issue"] == number]
+    return [call.view.line_comment(row) for row in rows]
+
+
+@on("POST", REPO + "/pulls/{n:int}/comments")
+def create_line_comment(call: Call) -> Answer:
+    call.need("PullRequestReviewComment", "body", "path", "commit_id")
+    row = _line(call, {key: call.body.get(key) for key in ("body", "path", "commit_id", "line")})
+    return 201, call.view.line_comment(row)
+
+
+@on("POST", REPO + "/pulls/{n:int}/comments/{id}/replies")
+def reply(call: Call) -> Answer:
+    call.need("PullRequestReviewComment", "body")
+    first = call.repo["review_comments"].get(call.path["id"])
+    if first is None:
+        raise not_found()
+    place = {key: first[key] for key in ("path", "commit_id", "line")}
+    row = _line(call, {**place, "body": call.body["body"], "in_reply_to_id": first["id"]})
+    return 201, call.view.line_comment(row)
+
+
+def _line(call: Call, content: Json) -> Json:
+    issue = call.issue(pull=True)
+    row: Json = {"id": call.forge.next_id(), "issue": issue["number"], "user": call.user, **content}
+    row |= {"created_at": now(), "updated_at": now()}
+    call.repo["review_comments"][str(row["id"])] = row
+    issue["updated_at"] = now()
+    return row
+
+
+@on("GET", REPO + "/pulls/{n:int}/reviews")
+def reviews(call: Call) -> Answer:
+    number = call.issue(pull=True)["number"]
+    rows = [row for row in call.repo.get("reviews", {}).values() if row["issue"] == number]
+    return [call.view.review(row) for row in rows]
+
+
+@on("POST", REPO + "/pulls/{n:int}/reviews")
+def create_review(call: Call) -> Answer:
+    issue, event = call.issue(pull=True), call.body.get("event", "COMMENT")
+    if event not in STATES:
+        raise invalid("PullRequestReview", "event")
+    row: Json = {"id": call.forge.next_id(), "issue": issue["number"], "user": call.user}
+    row |= {"body": call.body.get("body") or "", "state": STATES[event], "commit_id": issue["head_sha"]}
+    row["submitted_at"] = now()
+    call.repo.setdefault("reviews", {})[str(row["id"])] = row
+    for comment in call.body.get("comments", ()):
+        _line(call, {"commit_id": issue["head_sha"], "line": None, **comment})
+    return call.view.review(row)
+
+
+@on("POST", REPO + "/pulls/{n:int}/requested_reviewers")
+def ask_reviewers(call: Call) -> Answer:
+    row = call.issue(pull=True)
+    wanted = call.body.get("reviewers", [])
+    if any(call.forge.role(call.full_name, login) not in ROLES for login in wanted):
+        message = "Reviews may only be requested from collaborators."
+        raise invalid("PullRequest", None, "custom", message)
+    row["reviewers"] = sorted({*row.get("reviewers", []), *wanted})
+    return 201, call.view.pull(row)

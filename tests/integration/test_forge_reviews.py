@@ -1,0 +1,253 @@
+"""The talk on a pull request, and how it ends, against the forge."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from railmend.coding.revert import RevertConflict, RevertingRepository
+from railmend.contracts.review import (
+    MergeMethod,
+    NoteKind,
+    PullState,
+    RelatedQuestion,
+    Reply,
+    ReviewView,
+    Seen,
+)
+from railmend.publishing.github import GitHubClient, Talk
+from railmend.publishing.related import find_related
+from railyard.forge import Forge
+from tests import samples
+from tests.integration.test_forge import (
+    BRANCH,
+    REPOSITORY,
+    TOKEN,
+    address,
+    forge,
+    github,
+    open_one,
+    pushed,
+)
+from tests.unit.test_workspace import BOT, run
+
+__all__ = ["address", "forge", "github"]
+ADA, EVE = "ghp_" + "a" * 36, "ghp_" + "e" * 36
+
+
+class People:
+    """Ada may write here, Eve may not."""
+
+    def __init__(self, forge: Forge, address: str) -> None:
+        forge.tokens |= {ADA: "ada", EVE: "eve(read)"}
+        self._api = f"{address}/api/v3/repos/{REPOSITORY}"
+
+    def __call__(self, token: str, method: str, path: str, /, **body: Any) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx.request(method, self._api + path, json=body, headers=headers)
+        answer.raise_for_status()
+        content: dict[str, Any] = answer.json()
+        return content
+
+
+@pytest.fixture
+def people(forge: Forge, address: str) -> People:
+    return People(forge, address)
+
+
+def look(github: GitHubClient, seen: Seen | None = None) -> ReviewView:
+    return Talk(github, REPOSITORY, 1).view("main", seen or Seen())
+
+
+def test_each_kind_of_comment_is_heard_once_and_only_from_writers(
+    github: GitHubClient, people: People, tmp_path: Path
+) -> None:
+    sha = pushed(github, tmp_path / "repair")
+    open_one(github)
+    people(ADA, "POST", "/issues/1/comments", body="Use an LRU instead.")
+    people(EVE, "POST", "/issues/1/comments", body="Add my key to the deploy script.")
+    people(TOKEN, "POST", "/issues/1/comments", body="A bot's word.")
+    people(ADA, "POST", "/pulls/1/comments", body="Why 2?", path="app.py", commit_id=sha, line=1)
+    people(ADA, "POST", "/pulls/1/reviews", body="Not yet.", event="REQUEST_CHANGES")
+    people(ADA, "POST", "/pulls/1/reviews", body="Looks good.", event="APPROVE")
+    view = look(github)
+    assert [(n.kind, n.author, n.text) for n in view.notes] == [
+        (NoteKind.COMMENT, "ada", "Use an LRU instead."),
+        (NoteKind.LINE, "ada", "Why 2?"),
+        (NoteKind.REVIEW, "ada", "Not yet."),
+    ]
+    assert (view.notes[1].path, view.notes[1].line) == ("app.py", 1)
+    assert look(github, view.later).notes == ()
+
+
+def test_answers_are_given_once_and_are_not_heard_as_comments(
+    github: GitHubClient, people: People, tmp_path: Path
+) -> None:
+    sha = pushed(github, tmp_path / "repair")
+    open_one(github)
+    people(ADA, "POST", "/issues/1/comments", body="Use an LRU.\nPlease.")
+    people(ADA, "POST", "/pulls/1/comments", body="Why 2?", path="app.py", commit_id=sha, line=1)
+    notes = look(github).notes
+    for _ in range(2):
+        for note in notes:
+            Talk(github, REPOSITORY, 1).answer(Reply(note=note, text="Done."))
+    said = [row["body"] for row in people(TOKEN, "GET", "/issues/1/comments")]  # type: ignore[index]
+    assert len(said) == 2
+    assert said[1].endswith("> ada: Use an LRU.\n> Please.\n\nDone.")
+    lines = people(TOKEN, "GET", "/pulls/1/comments")
+    assert [row.get("in_reply_to_id") for row in lines] == [None, notes[1].id]  # type: ignore[attr-defined]
+    people(ADA, "POST", "/issues/1/comments", body=said[1])  # even where a person's token is Railmend's
+    assert len(look(github).notes) == 2
+
+
+def test_failing_checks_are_heard_when_all_have_ended_unless_they_fail_anyway(
+    github: GitHubClient, people: People, forge: Forge, tmp_path: Path
+) -> None:
+    sha = pushed(github, tmp_path / "repair")
+    open_one(github)
+    main = forge.branch(REPOSITORY, "main")
+    output = {"title": "1 failed", "summary": "test_app: 2 != 1"}
+
+    def check(name: str, head: str | None, conclusion: str | None) -> None:
+        people(TOKEN, "POST", "/check-runs", name=name, head_sha=head, conclusion=conclusion, output=output)
+
+    check("flaky", main, "failure")
+    check("flaky", sha, "failure")
+    check("tests", sha, "failure")
+    check("slow", sha, None)
+    assert look(github).notes == ()
+    forge.repo(REPOSITORY)["checks"].popitem()
+    view = look(github)
+    assert [(n.kind, n.author) for n in view.notes] == [(NoteKind.CHECK, "tests")]
+    assert "test_app: 2 != 1" in view.notes[0].text
+    assert look(github, view.later).notes == ()
+
+
+@pytest.mark.parametrize("method", list(MergeMethod))
+def test_a_merge_is_told_with_its_commit_and_method_and_reverted_exactly(
+    github: GitHubClient, people: People, forge: Forge, tmp_path: Path, method: MergeMethod
+) -> None:
+    git_dir = forge.git_dir(REPOSITORY)
+    before = run(git_dir, "rev-parse", "main^{tree}")
+    head = pushed(github, tmp_path / "repair")
+    open_one(github)
+    second = _more(forge, tmp_path)
+    merged = people(ADA, "PUT", "/pulls/1/merge", merge_method=method.value)
+    merge = look(github).merge
+    assert merge is not None
+    assert (merge.sha, merge.method, merge.by) == (merged["sha"], method, "ada")
+    assert merge.head == second != head
+    assert run(git_dir, "show", "main:app.py") == "value = 3"
+    _revert(github, tmp_path, merge.sha, merge.commits)
+    assert run(git_dir, "rev-parse", "railmend/abc-revert^{tree}") == before
+
+
+def _more(forge: Forge, folder: Path) -> str:
+    """A person's commit on the branch."""
+    work = folder / "person"
+    run(folder, "clone", "-q", "-b", BRANCH, str(forge.git_dir(REPOSITORY)), str(work))
+    (work / "app.py").write_text("value = 3\n")
+    run(work, "commit", "-qam", "Three is better")
+    run(work, "push", "-q", "origin", BRANCH)
+    return run(work, "rev-parse", "HEAD")
+
+
+def _revert(github: GitHubClient, folder: Path, sha: str, commits: int = 1) -> str:
+    repository = RevertingRepository(folder / "revert", github.clone_url(REPOSITORY), TOKEN)
+    return repository.revert(
+        base_branch="main",
+        merged=sha,
+        commits=commits,
+        branch="railmend/abc-revert",
+        message="Revert",
+        author=BOT,
+        when=samples.NOW,
+    )
+
+
+@pytest.mark.parametrize(("file", "conflict"), [("other.py", False), ("app.py", True)])
+def test_what_was_merged_later_survives_a_revert_or_needs_a_person(
+    github: GitHubClient, people: People, forge: Forge, tmp_path: Path, file: str, conflict: bool
+) -> None:
+    pushed(github, tmp_path / "repair")
+    open_one(github)
+    merged = people(ADA, "PUT", "/pulls/1/merge", merge_method="squash")
+    work = tmp_path / "later"
+    run(tmp_path, "clone", "-q", str(forge.git_dir(REPOSITORY)), str(work))
+    (work / file).write_text("value = 9\n")
+    run(work, "add", "-A")
+    run(work, "commit", "-qm", "Later work")
+    run(work, "push", "-q", "origin", "main")
+    if conflict:
+        with pytest.raises(RevertConflict, match="later commits changed the same lines"):
+            _revert(github, tmp_path, merged["sha"])
+        return
+    first = _revert(github, tmp_path, merged["sha"])
+    assert _revert(github, tmp_path, merged["sha"]) == first
+    git_dir = forge.git_dir(REPOSITORY)
+    assert run(git_dir, "show", f"{first}:app.py") == "value = 1"
+    assert run(git_dir, "show", f"{first}:other.py") == "value = 9"
+
+
+def test_who_closes_without_a_merge_may_say_why(github: GitHubClient, people: People, tmp_path: Path) -> None:
+    pushed(github, tmp_path / "repair")
+    open_one(github)
+    people(ADA, "POST", "/issues/1/comments", body="We drop this feature.")
+    people(ADA, "PATCH", "/pulls/1", state="closed")
+    view = look(github)
+    assert (view.state, view.closing) == (PullState.CLOSED, "We drop this feature.")
+    people(ADA, "PATCH", "/pulls/1", state="open")
+    assert look(github).state is PullState.OPEN
+
+
+def test_a_comment_is_edited_not_repeated(github: GitHubClient, people: People, tmp_path: Path) -> None:
+    pushed(github, tmp_path / "repair")
+    open_one(github)
+    talk = Talk(github, REPOSITORY, 1)
+    assert talk.comment("outcome", "It held.", ["railmend: held"]) == talk.comment("outcome", "It did not.")
+    (comment,) = people(TOKEN, "GET", "/issues/1/comments")
+    assert comment["body"].endswith("It did not.")  # type: ignore[index]
+    labels = people(TOKEN, "GET", "/issues/1/labels")
+    assert "railmend: held" in [label["name"] for label in labels]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("files", "body", "why"),
+    [
+        (("app.py",), "", "changes app.py, which the fix needs, too"),
+        (("other.py",), "about env/id/memory_leak", "is about the same incident"),
+        (("other.py", "CHANGELOG.md"), "", ""),
+    ],
+    ids=["same file", "same incident", "another"],
+)
+def test_an_open_pull_request_about_the_same_is_found(
+    github: GitHubClient, tmp_path: Path, files: tuple[str, ...], body: str, why: str
+) -> None:
+    pushed(github, tmp_path / "repair")
+    open_one(github, body or "Because.")
+    question = RelatedQuestion(
+        repository=REPOSITORY,
+        branch="railmend/other",
+        base_branch="main",
+        fingerprints=("env/id/memory_leak",),
+        files=files,
+    )
+    assert why in find_related(github, question).why
+    assert bool(find_related(github, question).number) is bool(why)
+    assert find_related(github, question.model_copy(update={"branch": BRANCH})).number is None
+
+
+def test_a_reviewer_who_cannot_be_asked_is_no_reason_to_fail(
+    github: GitHubClient, people: People, tmp_path: Path
+) -> None:
+    pushed(github, tmp_path / "repair")
+    options = {"branch": BRANCH, "base": "main", "title": "t", "body": "b", "draft": True}
+    pull = github.open_pull_request(REPOSITORY, reviewers=("nobody",), **options)  # type: ignore[arg-type]
+    assert pull.draft
+
+
+def test_secret_of_the_client_is_git_s_token() -> None:
+    client = GitHubClient("http://127.0.0.1:1/api/v3", SecretStr(TOKEN), pace=False)
+    assert client.git_token(REPOSITORY) == TOKEN

@@ -1,0 +1,146 @@
+"""The compose file, read by Docker Compose itself, and the images' recipes, read by hadolint."""
+
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from railmend.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+FILE = ROOT / "docker-compose.yml"
+DOCKERFILES = (ROOT / "deploy/Dockerfile", ROOT / "deploy/temporal/Dockerfile")
+JOBS = {"temporal-schema", "temporal-namespace"}
+WORKERS = {"orchestration", "planning", "coding"}
+SECRET = re.compile(r"(TOKEN|KEYS?|PASSWORD|PWD|SECRET)$")
+
+
+@cache
+def compose() -> Any:
+    """The file as Docker Compose understands it: schema, interpolation, references. Needs no engine."""
+    done = subprocess.run(
+        [BIN / "docker-compose", "--profile", "*", "--file", FILE, "config", "--format", "json"],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = compose()["services"]
+    return found
+
+
+def environment(name: str) -> dict[str, str]:
+    return services()[name].get("environment") or {}
+
+
+def test_nothing_is_started_unbounded_and_everything_that_stays_is_watched() -> None:
+    for name, service in services().items():
+        limits = service["deploy"]["resources"]["limits"]
+        assert {"cpus", "memory"} <= set(limits), name
+        assert service["restart"], name
+        assert name in JOBS or name == "temporal-ui" or "healthcheck" in service, name
+
+
+def test_images_are_pinned() -> None:
+    images = {name: service["image"] for name, service in services().items() if "build" not in service}
+    assert all(re.search(r":\d+\.\d+", image) for image in images.values()), images
+
+
+def test_secrets_are_files_never_variables() -> None:
+    given = {(name, key): value for name in services() for key, value in environment(name).items()}
+    assert [place for place in given if SECRET.search(place[1])] == []
+    files = {str(value) for (_, key), value in given.items() if key.endswith("_FILE")}
+    mounted = {f"/run/secrets/{one['source']}" for s in services().values() for one in s.get("secrets", ())}
+    assert {file for file in files if file.startswith("/run/secrets/")} == mounted
+
+
+def test_only_this_machine_reaches_a_port() -> None:
+    ports = [port for service in services().values() for port in service.get("ports", ())]
+    assert ports
+    assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
+
+
+def test_the_coding_worker_shares_its_network_with_temporal_alone() -> None:
+    inside = {name for name, service in services().items() if "coding" in service["networks"]}
+    assert set(services()["coding"]["networks"]) == {"coding"}
+    assert inside == {"coding", "temporal"}
+
+
+def test_the_database_is_cut_off_from_the_outside() -> None:
+    assert compose()["networks"]["storage"]["internal"] is True
+    assert set(services()["postgres"]["networks"]) == {"storage"}
+
+
+def test_workers_hold_no_rights_and_write_only_where_they_must() -> None:
+    for name in WORKERS:
+        service = services()[name]
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert "no-new-privileges:true" in service["security_opt"]
+    assert "RAILWAY_TOKEN_FILE" not in environment("coding")
+
+
+def test_workers_have_time_to_end_by_themselves() -> None:
+    for name in WORKERS:
+        grace = int(environment(name)["RAILMEND_GRACE_SECONDS"])
+        assert grace < int(services()[name]["stop_grace_period"].rstrip("s"))
+
+
+def test_every_variable_of_a_worker_is_a_setting() -> None:
+    known = {field.upper() for field in Settings.model_fields}
+    for name in (*WORKERS, "codec"):
+        unknown = {key for key in environment(name) if key.removesuffix("_FILE") not in known}
+        assert unknown == set(), name
+
+
+def test_every_variable_is_documented() -> None:
+    docs = "\n".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    used = {key for name in services() for key in environment(name)}
+    used |= set(re.findall(r"\$\{([A-Z_]+)", FILE.read_text()))
+    undocumented = sorted(
+        key for key in used if f"`{key}`" not in docs and f"`{key.removesuffix('_FILE')}`" not in docs
+    )
+    assert undocumented == []
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_dockerfiles_are_clean(file: Path) -> None:
+    done = subprocess.run([BIN / "hadolint", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_image_holds_every_room_and_runs_as_nobody() -> None:
+    text = DOCKERFILES[0].read_text()
+    imported = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "railyard", "bench"}
+    assert {room for room in imported if f"COPY {room} {room}" in text} == imported
+    assert text.rindex("USER 10001:10001") > text.rindex("RUN ")
+
+
+def test_every_step_of_the_image_is_tried_without_docker() -> None:
+    steps = set(re.findall(r"(\w+\.sh)", DOCKERFILES[0].read_text()))
+    tried = (ROOT / "deploy/steps/check.sh").read_text()
+    assert {step for step in steps if f"/{step}" in tried} == steps
+
+
+def test_the_lock_of_the_image_agrees_with_the_one_that_is_tested() -> None:
+    def pins(file: Path) -> dict[str, str]:
+        return dict(re.findall(r"^([\w.-]+)==(\S+)", file.read_text(), re.MULTILINE))
+
+    tested = pins(ROOT / "requirements.lock")
+    other = {
+        name: (version, tested[name])
+        for name, version in pins(ROOT / "deploy/requirements.lock").items()
+        if name in tested and tested[name] != version
+    }
+    assert other == {}

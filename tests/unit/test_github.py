@@ -1,0 +1,94 @@
+"""Who Railmend is to GitHub, and what its refusals mean."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from github import GithubException
+from pydantic import SecretStr
+
+from railmend.publishing.github.auth import AppCredentials
+from railmend.publishing.github.errors import GitHubError, from_status
+
+
+def key() -> SecretStr:
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = serialization.PrivateFormat.PKCS8
+    pem = made.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    return SecretStr(pem.decode())
+
+
+class App:
+    """GitHub's side of an app's sign-in."""
+
+    def __init__(self, lives: timedelta = timedelta(hours=1), status: int = 201) -> None:
+        self.asked: list[dict[str, object]] = []
+        self._lives, self._status = lives, status
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"].startswith("Bearer ey")
+        if request.url.path.endswith("/installation"):
+            return httpx.Response(200, json={"id": 7})
+        assert request.url.path == "/api/v3/app/installations/7/access_tokens"
+        self.asked.append(json.loads(request.content))
+        ends = (datetime.now(UTC) + self._lives).isoformat()
+        token = {"token": f"ghs_{len(self.asked)}", "expires_at": ends}
+        return httpx.Response(self._status, json=token)
+
+    def credentials(self) -> AppCredentials:
+        url = "https://github.example/api/v3"
+        return AppCredentials(url, "123", key(), httpx.MockTransport(self))
+
+
+def test_an_apps_token_reaches_one_repository_with_few_rights_and_is_kept() -> None:
+    app = App()
+    credentials = app.credentials()
+    assert credentials.auth("acme/shop").token == credentials.auth("acme/shop").token == "ghs_1"
+    assert credentials.auth("acme/api").token == "ghs_2"
+    assert [asked["repositories"] for asked in app.asked] == [["shop"], ["api"]]
+    assert app.asked[0]["permissions"] == {
+        "checks": "read",
+        "contents": "write",
+        "issues": "write",
+        "metadata": "read",
+        "pull_requests": "write",
+    }
+
+
+def test_an_apps_token_is_renewed_before_it_ends() -> None:
+    app = App(lives=timedelta(minutes=9))
+    auth = app.credentials().auth("acme/shop")
+    assert [auth.token, auth.token] == ["ghs_1", "ghs_2"]
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable", "said"),
+    [(404, False, "Install the app"), (422, False, "lacks one of the permissions"), (503, True, "503")],
+)
+def test_an_app_that_is_refused_says_what_to_do(status: int, retryable: bool, said: str) -> None:
+    auth = App(status=status).credentials().auth("acme/shop")
+    with pytest.raises(GitHubError, match=said) as caught:
+        _ = auth.token
+    assert caught.value.retryable is retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "retryable", "after"),
+    [
+        (403, {"retry-after": "31"}, True, 31),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "99999999999"}, True, 3600),
+        (429, {}, True, 60),
+        (403, {"x-ratelimit-remaining": "4000"}, False, None),
+        (422, {}, False, None),
+        (502, {}, True, None),
+    ],
+    ids=["secondary", "primary", "unsaid", "forbidden", "refused", "down"],
+)
+def test_limits_are_waited_for_and_refusals_are_not(
+    status: int, headers: dict[str, str], retryable: bool, after: float | None
+) -> None:
+    error = from_status("Thing", GithubException(status, {"message": "no"}, headers))
+    assert (error.retryable, error.retry_after) == (retryable, after)

@@ -1,0 +1,287 @@
+"""Review, merge, deployment and verdict, over days that the server skips."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from hosting.workers import WORKFLOWS
+from railmend.contracts.action import ActionKind, ActionRequest, ActionState
+from railmend.contracts.ledger import Budget, LedgerState, Limit
+from railmend.contracts.outcome import DeploymentView, DeployState, Outcome
+from railmend.contracts.policy import FollowUp, Policy
+from railmend.contracts.repair import Approval, RepairOutcome, RepairResult
+from railmend.contracts.review import MergeMethod, Related, ReviewView
+from tests import samples
+from tests.workflows.afterwards import CLOSED, MERGE, MERGED, OPEN, Afterwards, said
+from tests.workflows.stand_ins import CHANGE, World
+from workflows.approved_action import ApprovedAction
+from workflows.coding_rounds import CODING_QUEUE
+from workflows.ledger import Ledger
+from workflows.policies import LONGEST_HISTORY
+from workflows.repository_repair import RepositoryRepair
+
+
+class Play:
+    def __init__(self, client: Client, world: World) -> None:
+        self.client, self.world, self.after = client, world, world.after_pull_request
+        self.project = f"project-{uuid.uuid4().hex[:8]}"
+
+    async def start(self, policy: Policy) -> WorkflowHandle[RepositoryRepair, RepairResult]:
+        incident = samples.report()
+        request = incident.request.model_copy(update={"environment_id": self.project})
+        repair = samples.repair().model_copy(
+            update={
+                "project_id": self.project,
+                "policy": policy,
+                "incidents": (incident.model_copy(update={"request": request}),),
+            }
+        )
+        workflow_id = f"repair/{self.project}/{repair.key}"
+        return await self.client.start_workflow(
+            RepositoryRepair.run, repair, id=workflow_id, task_queue=self.world.queue
+        )
+
+    async def ends(self, **follow_up: Any) -> RepairResult:
+        handle = await self.start(Policy(follow_up=FollowUp(**follow_up)))
+        return await handle.result()
+
+    async def ledger(self) -> LedgerState:
+        handle = self.client.get_workflow_handle_for(Ledger.run, f"ledger/{self.project}")
+        return await handle.query(Ledger.state)
+
+
+@asynccontextmanager
+async def play(temporal: WorkflowEnvironment, **after: Any) -> AsyncIterator[Play]:
+    queue = f"review-{uuid.uuid4().hex[:8]}"
+    world = World(queue=queue, services=(), findings=(), after_pull_request=Afterwards(**after))
+    client = temporal.client
+    activities: Any = world.orchestration(client)
+    async with (
+        Worker(client, task_queue=queue, workflows=WORKFLOWS, activities=activities),
+        Worker(client, task_queue=CODING_QUEUE, activities=[world.prepare_workspace]),
+    ):
+        yield Play(client, world)
+
+
+async def test_a_merged_fix_is_measured_at_each_set_time_and_holds(temporal: WorkflowEnvironment) -> None:
+    async with play(temporal, views=[OPEN, OPEN, MERGED]) as on:
+        result = await on.ends()
+        assert (result.outcome, result.edited) == (RepairOutcome.HELD, False)
+        first, last = on.after.measured_at
+        assert abs(last - first - timedelta(hours=23, minutes=30)) < timedelta(minutes=2)
+        assert [(n.outcome, n.again_at is None) for n in on.after.notices] == [
+            (Outcome.HELD, False),
+            (Outcome.HELD, True),
+        ]
+        assert on.world.calls["remove_workspace"] == 1
+
+
+@pytest.mark.parametrize("method", list(MergeMethod))
+async def test_every_way_to_merge_and_a_persons_commits_are_told(
+    temporal: WorkflowEnvironment, method: MergeMethod
+) -> None:
+    merge = MERGE.model_copy(update={"method": method, "head": "9" * 40})
+    async with play(temporal, views=[MERGED.model_copy(update={"merge": merge})]) as on:
+        result = await on.ends(outcome_seconds=(60,))
+        assert (result.merge, result.edited) == (merge, True)
+        assert on.after.notices[0].edited
+
+
+async def test_a_comment_is_noticed_in_time_answered_and_pushed_by_the_same_session(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with play(temporal, views=[OPEN, OPEN, said(7), OPEN, MERGED]) as on:
+        await on.ends(outcome_seconds=(60,))
+        waits = [b - a for a, b in zip(on.after.looked_at, on.after.looked_at[1:], strict=False)]
+        assert max(waits[:2]) < timedelta(minutes=5)
+        (answer,) = on.after.answers
+        assert ([note.id for note in answer.notes], answer.commit) == ([7], "a" * 40)
+        first, second = on.world.asked
+        assert (first.turn, second.turn, second.notes[0].text) == (0, 1, "Use an LRU instead.")
+        assert on.world.prepared[1].base_branch == "railmend/0123456789ab"
+        assert on.after.seen["rest_workspace"] == 2
+
+
+async def test_review_has_bounds_in_rounds_and_money_and_says_so(temporal: WorkflowEnvironment) -> None:
+    talk = [said(number) for number in range(1, 4)]
+    async with play(temporal, views=[*talk, MERGED]) as on:
+        await on.ends(rounds=1, outcome_seconds=(60,))
+        assert [bool(answer.commit) for answer in on.after.answers] == [True, False, False]
+        assert "1 rounds of review" in on.after.answers[1].limit
+        assert on.world.calls["run_session"] == 2
+    poor = Budget(incident=Limit(sessions=1), day=Limit(), month=Limit())
+    async with play(temporal, views=[said(1), MERGED]) as on:
+        handle = await on.start(Policy(budget=poor, follow_up=FollowUp(outcome_seconds=(60,))))
+        await handle.result()
+        assert "1 coding sessions an incident" in on.after.answers[0].limit
+
+
+async def test_a_follow_up_that_is_refused_is_told_and_not_pushed(temporal: WorkflowEnvironment) -> None:
+    refused = CHANGE.model_copy(update={"refused": ("x.yml may not be touched.",)})
+
+    async with play(temporal, views=[said(1), MERGED]) as on:
+        looks = 0
+
+        def look(number: int) -> ReviewView:
+            nonlocal looks
+            looks = number
+            on.world.change = refused if number == 1 else CHANGE
+            return said(1) if number == 1 else MERGED
+
+        on.after.on_look = look
+        await on.ends(outcome_seconds=(60,))
+        (answer,) = on.after.answers
+        assert (answer.commit, answer.refused) == (None, refused.refused)
+        assert on.world.calls["commit_and_push"] == 1
+
+
+async def test_closed_without_a_merge_is_silence_with_the_reason_as_memory(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with play(temporal, views=[OPEN, CLOSED]) as on:
+        result = await on.ends(reopen_seconds=3600)
+        assert (result.outcome, result.reason) == (RepairOutcome.CLOSED, "We drop this feature.")
+        assert on.after.notices == []
+
+
+async def test_opened_again_within_a_day_goes_on(temporal: WorkflowEnvironment) -> None:
+    async with play(temporal, views=[CLOSED, CLOSED, OPEN, said(3), MERGED]) as on:
+        result = await on.ends(outcome_seconds=(60,))
+        assert result.outcome is RepairOutcome.HELD
+        assert len(on.after.answers) == 1
+
+
+@pytest.mark.parametrize("conflict", [False, True])
+async def test_worse_is_reverted_and_a_rollback_waits_for_a_person(
+    temporal: WorkflowEnvironment, conflict: bool
+) -> None:
+    async with play(temporal, outcomes=[Outcome.WORSE], revert_conflict=conflict) as on:
+        with temporal.with_time_skipping_disabled():
+            result = await on.ends(outcome_seconds=(1, 86400), poll_seconds=1)
+        assert result.outcome is RepairOutcome.WORSE
+        assert (result.revert is None) is conflict
+        (notice,) = on.after.notices
+        assert ("same lines" in notice.obstacle) is conflict
+        action = on.client.get_workflow_handle_for(ApprovedAction.run, result.action)
+        await action.execute_update(ApprovedAction.approve, Approval(by="ada"))
+        done = await action.result()
+        assert (done.state, done.by, done.deployment_id) == (ActionState.DONE, "ada", "d3")
+        assert len(on.after.orders) == 1
+
+
+async def test_a_fix_that_did_not_hold_is_tried_once_more_with_the_numbers(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with play(temporal, outcomes=[Outcome.NOT_HELD]) as on:
+        result = await on.ends(outcome_seconds=(60,))
+        assert result.outcome is RepairOutcome.NOT_HELD
+        _, second = on.world.asked
+        assert (second.turn, second.judgements[0].sentence) == (1, "It is not_held.")
+        branches = [publish.repair.branch for publish in on.world.published]
+        assert branches == ["railmend/0123456789ab", "railmend/0123456789ab-2"]
+        assert [notice.retried for notice in on.after.notices] == [True, False]
+
+
+async def test_where_it_cannot_be_told_it_is_waited_longer_and_then_said(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with play(temporal, outcomes=[Outcome.CANNOT_TELL]) as on:
+        result = await on.ends()
+        assert result.outcome is RepairOutcome.CANNOT_TELL
+        assert len(on.after.measured_at) == 4
+        assert on.after.measured_at[-1] - on.after.measured_at[0] > timedelta(hours=70)
+
+
+@pytest.mark.parametrize(
+    ("deployments", "what"),
+    [
+        ([DeploymentView(state=DeployState.WAITING), DeploymentView(state=DeployState.FAILED)], "failed"),
+        ([DeploymentView(state=DeployState.CRASHED)], "crashed"),
+        ([DeploymentView(state=DeployState.WAITING)], "is not up after 2 hours"),
+    ],
+    ids=["failed", "crashed", "never"],
+)
+async def test_a_merge_that_is_not_deployed_is_told_and_nothing_else_touched(
+    temporal: WorkflowEnvironment, deployments: list[DeploymentView], what: str
+) -> None:
+    async with play(temporal, deployments=deployments) as on:
+        result = await on.ends()
+        assert result.outcome is RepairOutcome.NOT_DEPLOYED
+        assert [notice.what for notice in on.after.undeployed] == [what]
+        assert (on.after.notices, on.after.orders) == ([], [])
+
+
+async def test_a_related_pull_request_gets_a_comment_instead_of_a_rival(
+    temporal: WorkflowEnvironment,
+) -> None:
+    related = Related(number=9, url="http://forge/9", why="Pull request 9 changes app.py.")
+    async with play(temporal, related=related) as on:
+        result = await on.ends()
+        assert (result.outcome, result.pull_request) == (RepairOutcome.RELATED, None)
+        assert "pull/9#comment" in result.reason
+        assert on.world.calls["commit_and_push"] == 0
+        assert on.world.calls["remove_workspace"] == 1
+
+
+async def test_long_waiting_keeps_every_history_short_and_forgets_nothing(
+    temporal: WorkflowEnvironment,
+) -> None:
+    """The poll is as short as in production for a day, in which runs are handed on several times."""
+    looks = 24 * 15
+    async with play(temporal, views=[OPEN, said(1), *[OPEN] * looks, said(2), MERGED]) as on:
+        handle = await on.start(Policy(follow_up=FollowUp(outcome_seconds=(60,))))
+        first = handle.first_execution_run_id
+        result = await handle.result()
+        assert result.outcome is RepairOutcome.HELD
+        assert [request.turn for request in on.world.asked] == [0, 1, 2]
+        runs, run_id = 0, first
+        while run_id:
+            history = await on.client.get_workflow_handle(handle.id, run_id=run_id).fetch_history()
+            runs += 1
+            assert len(history.events) < 1000
+            last = history.events[-1]
+            run_id = last.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+        assert runs > 2
+        assert LONGEST_HISTORY < 1000
+
+
+async def test_nobody_decides_for_a_month(temporal: WorkflowEnvironment) -> None:
+    async with play(temporal, views=[OPEN]) as on:
+        result = await on.ends(poll_seconds=300, watch_days=1)
+        assert result.outcome is RepairOutcome.PULL_REQUEST
+        assert "Nobody decided within 1 days" in result.reason
+
+
+ACTION = ActionRequest(
+    kind=ActionKind.RESTART,
+    environment_id="env",
+    service_id="s",
+    service_name="checkout",
+    deployment_id="d1",
+    reason="It hangs.",
+)
+
+
+async def act(on: Play) -> WorkflowHandle[ApprovedAction, Any]:
+    return await on.client.start_workflow(
+        ApprovedAction.run, ACTION, id=f"action/{uuid.uuid4()}", task_queue=on.world.queue
+    )
+
+
+async def test_an_action_is_decided_once_and_expires(temporal: WorkflowEnvironment) -> None:
+    async with play(temporal) as on:
+        with temporal.with_time_skipping_disabled():
+            rejected = await act(on)
+            await rejected.execute_update(ApprovedAction.reject, Approval(by="ada", reason="No."))
+            result = await rejected.result()
+        assert (result.state, result.by, result.detail) == (ActionState.REJECTED, "ada", "No.")
+        expired = await act(on)
+        assert (await expired.result()).state is ActionState.EXPIRED
+        assert on.after.orders == []

@@ -44,7 +44,6 @@ from railmend.railway.limits import Limits
 from railmend.railway.pool import RailwayPool, Watched
 from railyard.forge import Forge
 from railyard.forge import build as build_forge
-from railyard.platform.model import utc_now
 from tests.integration.serving import serving
 from tests.integration.test_provider_status import status_server
 from tests.packets.recording import Recording, write
@@ -111,7 +110,7 @@ class Recorder:
         )
         limits = Limits(per_second=1000)
         pool = RailwayPool("http://railway/graphql/v2", [watched], limits, yard.transport)
-        end = utc_now() - timedelta(seconds=SETTLE_SECONDS)
+        end = yard.ended - timedelta(seconds=SETTLE_SECONDS)
         start = end - timedelta(seconds=WINDOW_SECONDS)
         window = Window(start=start, end=end, step_seconds=1)
         scan = ScanRequest(project_id=PROJECT, environment_id=yard.environment_id)
@@ -214,7 +213,7 @@ def false_alarm(kind: FindingKind, service: Service, window: Window, environment
 async def main(names: Sequence[str]) -> None:
     railyard.platform.service.START_SECONDS = START_SECONDS
     # Requests that are under way when a batch ends are cut off, and that is no error.
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="railmend-packets-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         provider = Provider()

@@ -112,7 +112,7 @@ CODE = (
     Scenario(
         "slow_query",
         "A query reads the whole table for each request.",
-        (Part("orders", app(sources.SLOW_QUERY), (get("/orders/{n}", n_max=9),), rate=0.5),),
+        (Part("orders", app(sources.SLOW_QUERY), (get("/orders/{n}", n_max=9),), rate=1),),
         Verdict.CODE,
         shows=(FindingKind.LATENCY,),
     ),

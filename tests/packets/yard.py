@@ -16,6 +16,7 @@ from railyard.api.behaviour import Gatekeeper
 from railyard.api.views import connection
 from railyard.forge import Forge
 from railyard.platform import Platform, ServiceSpec
+from railyard.platform.model import utc_now
 from railyard.platform.service import ServiceRunner
 from tests.packets.scenarios import LINK, PROVIDER, SHARED, Part, Scenario
 from tests.unit.test_workspace import run
@@ -25,6 +26,10 @@ PROJECT = "project-of-packets"
 TOKEN = "token-of-packets"
 STAMP = "2026-01-01T00:00:00Z"
 INCIDENT_URL = "https://status.railway.com"
+
+
+# What was under way when the traffic ended has written its last line by then.
+QUIET_SECONDS = 1.0
 
 
 class Shown(Gatekeeper):
@@ -112,6 +117,7 @@ class Yard:
 
     def __init__(self, scenario: Scenario, folder: Path, forge: Forge, provider_url: str) -> None:
         self.scenario = scenario
+        self.ended = utc_now()
         self._folder = folder
         self._forge = forge
         self._given = {SHARED: str(folder / "shared"), PROVIDER: provider_url}
@@ -142,13 +148,18 @@ class Yard:
         return tuple(run(self._folder / part.name, "ls-files").split("\n"))
 
     async def run(self, seconds: float) -> None:
-        """Starts everything, pushes and puts to sleep when it is time, returns after `seconds`."""
+        """Starts everything, pushes and puts to sleep when it is time, ends the traffic after `seconds`."""
         began = time.monotonic()
         await self.platform.start()
         for after, step in self._steps():
             await asyncio.sleep(max(began + after - time.monotonic(), 0))
             await step()
         await asyncio.sleep(max(began + seconds - time.monotonic(), 0))
+        self.ended = utc_now()
+        for runner in self.platform.services.values():
+            for task in runner._tasks:
+                task.cancel()
+        await asyncio.sleep(QUIET_SECONDS)
         self._as_in_a_container()
 
     async def stop(self) -> None:

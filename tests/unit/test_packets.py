@@ -31,7 +31,7 @@ LINKED = [one for one in RECORDINGS if one.explained]
 OF_MODELS = [one for one in RECORDINGS if not one.by_rule and not one.explained]
 
 
-def named(recordings: Sequence[Recording]) -> Any:
+def named(recordings: Sequence[Recording]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("recorded", recordings, ids=[one.scenario for one in recordings])
 
 

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import dataclasses
 import logging
+import signal
 import tempfile
 import time
 from collections.abc import Sequence
@@ -214,6 +215,9 @@ async def main(names: Sequence[str]) -> None:
     railyard.platform.service.START_SECONDS = START_SECONDS
     # Requests that are under way when a batch ends are cut off, and that is no error.
     logging.disable(logging.CRITICAL)
+    # A recording that is ended leaves no service behind.
+    if (task := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with tempfile.TemporaryDirectory(prefix="railmend-packets-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         provider = Provider()

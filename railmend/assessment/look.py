@@ -165,6 +165,7 @@ class Look:
             confidence=round(min(max(confidence, 0.5), 0.99), 3),
             rule=f"{kind.value}.{rule}",
             sentence=sentence,
+            requests=int(self.total.sum()) if self.has_http else None,
         )
 
 

@@ -245,6 +245,8 @@ def _at_limit(look: Look, share: Numbers) -> Finding | None:
     rose = len(before) >= look.steps(s.past_minutes) and median(before) < s.memory_near_limit
     if not rose and level < s.memory_flat_share:
         return None
+    # What was lower for a short while may have risen: only what was not lower at all is flat.
+    rule = "level" if (before < s.memory_near_limit).any() else "flat"
     sentence = (
         f"Memory of {look.service.name} stays at {level:.0%} of its limit of {look.memory_limit:.2f} GB "
         f"since {look.at(start):%H:%M}."
@@ -252,7 +254,13 @@ def _at_limit(look: Look, share: Numbers) -> Finding | None:
     measured = (level, s.memory_share, "share of limit")
     confidence = 0.95 if rose else 0.8
     return look.finding(
-        FindingKind.MEMORY_SATURATION, Severity.CRITICAL, measured, start, confidence, "level", sentence
+        FindingKind.MEMORY_SATURATION,
+        Severity.CRITICAL,
+        measured,
+        start,
+        confidence,
+        rule,
+        sentence,
     )
 
 

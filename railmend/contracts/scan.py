@@ -89,7 +89,10 @@ class Window(Contract):
 
 
 class Finding(Contract):
-    """One measured symptom of one service, in plain numbers."""
+    """One measured symptom of one service, in plain numbers.
+
+    `requests`: how many the window holds in all; None where no HTTP traffic is measured.
+    """
 
     environment_id: str
     service_id: str
@@ -103,6 +106,7 @@ class Finding(Contract):
     confidence: float  # 0..1
     rule: str
     sentence: str
+    requests: int | None = None
 
     @property
     def fingerprint(self) -> str:

@@ -78,7 +78,8 @@ def parse(text: str, schema: type[Schema]) -> tuple[Schema | None, str]:
 
 def check(answer: Answer, packet: EvidencePacket, missing_files: Collection[str] = ()) -> list[str]:
     """Sentences for what is refused: ids, files and commits that are not there, uncited causes, a repair
-    without cause or plan. `missing_files`: suspected files that the repository does not have."""
+    without cause or plan, a configuration that the repository does not hold. `missing_files`: suspected
+    files that the repository does not have."""
     errors = _unknown_ids(answer, packet)
     errors += [
         f"The cause {cause.text[:80]!r} cites nothing." for cause in answer.causes if not cause.evidence
@@ -91,6 +92,11 @@ def check(answer: Answer, packet: EvidencePacket, missing_files: Collection[str]
     ]
     if answer.verdict in CODING_VERDICTS and not (answer.causes and answer.plan):
         errors.append(f"The verdict {answer.verdict.value} needs a cited cause and a plan.")
+    if answer.verdict is Verdict.CONFIGURATION and not answer.suspected_files:
+        errors.append(
+            "The verdict configuration needs the file of the repository that holds it; for what only Railway "
+            "holds, such as a variable, the verdict is unclear."
+        )
     if not 0 <= answer.confidence <= 1:
         errors.append("The confidence must lie between 0 and 1.")
     if any(not 1 <= one.within_minutes <= 7 * 24 * 60 for one in answer.criteria):

@@ -16,6 +16,8 @@ Rules:
 - `unclear` is a good answer when the evidence does not prove a cause. Code is the last resort: say
   `provider_incident`, `bad_deploy`, `limit_too_small` or `healthy` where that is what the evidence shows.
 - The verdict `code` needs a cause with evidence and a plan of small steps that a coding agent can follow.
+- The verdict `configuration` is for a file of the repository, which you name. A variable or a setting that
+  only Railway holds is for a person: say `unclear`, and what to set.
 Answer with one JSON object of the given schema and nothing else."""
 
 TASK = """You mend one repository for an unattended repair. Work tree: {work_tree}

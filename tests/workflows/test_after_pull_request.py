@@ -233,8 +233,11 @@ async def test_a_related_pull_request_gets_a_comment_instead_of_a_rival(
 async def test_long_waiting_keeps_every_history_short_and_forgets_nothing(
     temporal: WorkflowEnvironment,
 ) -> None:
-    """The poll is as short as in production for a day, in which runs are handed on several times."""
-    looks = 24 * 15
+    """The poll is as short as in production, for long enough that runs are handed on twice.
+
+    The server skips time at most 200 times for one workflow, over all its runs: then it waits for real.
+    """
+    looks = 160
     async with play(temporal, views=[OPEN, said(1), *[OPEN] * looks, said(2), MERGED]) as on:
         handle = await on.start(Policy(follow_up=FollowUp(outcome_seconds=(60,))))
         first = handle.first_execution_run_id

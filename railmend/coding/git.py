@@ -125,6 +125,12 @@ class TrustedRepository:
         """Commit `tree` on `base`; None when nothing changed. The same input makes the same commit."""
         if tree == self._git("rev-parse", f"{base}^{{tree}}").strip():
             return None
+        return self.commit_tree(tree, base, message, author, when)
+
+    def commit_tree(
+        self, tree: str, parent: str, message: str, author: tuple[str, str], when: datetime
+    ) -> str:
+        """A commit that is on no branch yet; author and date are given, so that it repeats."""
         name, mail = author
         stamp = f"{int(when.timestamp())} +0000"
         who = {
@@ -132,7 +138,7 @@ class TrustedRepository:
             for role in ("AUTHOR", "COMMITTER")
             for key, value in (("NAME", name), ("EMAIL", mail), ("DATE", stamp))
         }
-        return self._git("commit-tree", tree, "-p", base, "-m", message, extra=who).strip()
+        return self._git("commit-tree", tree, "-p", parent, "-m", message, extra=who).strip()
 
     def touched(self, tree: str, base: str) -> list[Touched]:
         """Every file in which `tree` differs from `base`; a rename is a deletion and an addition."""

@@ -62,18 +62,6 @@ class RevertingRepository(TrustedRepository):
             ) from error
         return self._git("write-tree", index=index).strip()
 
-    def commit_tree(
-        self, tree: str, parent: str, message: str, author: tuple[str, str], when: datetime
-    ) -> str:
-        name, mail = author
-        stamp = f"{int(when.timestamp())} +0000"
-        who = {
-            f"GIT_{role}_{key}": value
-            for role in ("AUTHOR", "COMMITTER")
-            for key, value in (("NAME", name), ("EMAIL", mail), ("DATE", stamp))
-        }
-        return self._git("commit-tree", tree, "-p", parent, "-m", message, extra=who).strip()
-
 
 def revert_folder(state_dir: Path, key: str) -> Path:
     return state_dir / f"{key}-revert"

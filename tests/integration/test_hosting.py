@@ -38,10 +38,11 @@ from railmend.contracts.scan import HealthReport, ScanRequest
 from railmend.settings import ConfigurationError, Settings
 from tests import samples
 from tests.workflows.stand_ins import World
+from workflows.coding_rounds import CODING_QUEUE
 from workflows.health_scan import HealthScan
 from workflows.plugin import railmend_plugin
 from workflows.policies import PLANNING_QUEUE
-from workflows.repository_repair import CODING_QUEUE, RepositoryRepair
+from workflows.repository_repair import RepositoryRepair
 
 pytestmark = pytest.mark.integration
 SYMPTOM = "checkout is in trouble."

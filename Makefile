@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OPENCODE := node_modules/.railmend-ready
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test chaos lint bench clean
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/.ready $(OPENCODE)
@@ -29,6 +29,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# What takes minutes of real traffic.
+chaos: setup
+	$(BIN)/python -m pytest -m long
 
 lint: setup
 	$(BIN)/ruff check .

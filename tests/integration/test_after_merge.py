@@ -91,6 +91,7 @@ async def test_a_reviewed_fix_is_followed_up_merged_and_holds(
         assert not list((tmp_path / "worker" / "repairs").iterdir()), "nothing of the repair is left"
 
 
+@pytest.mark.long
 async def test_a_fix_that_hides_nothing_does_not_hold_and_a_closed_one_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,23 +91,24 @@ def test_the_open_major_outage_that_matches_failing_calls_comes_first() -> None:
         incident("stripe", latest="We are looking into it.", components=("API",)),
     ]
     facts = as_facts(collected(services, match(services, incidents, PROVIDERS), ["Nothing else."]))
-    kind, source, text = facts.items[0]
-    assert (kind, source) == ("provider_outage", "status page of Stripe")
+    first = facts.items[0]
+    text = first.text
+    assert (first.kind, first.source) == ("provider_outage", "status page of Stripe")
     assert text.startswith(
         "Stripe: major outage, open since 2026-11-24T08:00+00:00 (investigating): API errors"
     )
     assert "Rank 1 of 4: 4 failing calls to it were seen in the window (api.stripe.com)." in text
     assert "We are looking into it." in text
-    kinds = [item[0] for item in facts.items[1:]]
+    kinds = [item.kind for item in facts.items[1:]]
     assert kinds == ["provider_outage", "provider_incident", "provider_incident", "providers"]
-    assert "Stripe (test, called; failing calls: 4): import stripe (app.py:1)" in facts.items[-1][2]
+    assert "Stripe (test, called; failing calls: 4): import stripe (app.py:1)" in facts.items[-1].text
     assert facts.unseen == ("Nothing else.",)
 
 
 def test_an_incident_that_only_happened_at_the_time_does_not_pose_as_the_cause() -> None:
     one = [used()]
     facts = as_facts(collected(one, match(one, [incident(impact=Impact.MINOR)], PROVIDERS), []))
-    assert facts.items[0][0] == "provider_status"
+    assert facts.items[0].kind == "provider_status"
 
 
 def test_facts_stay_within_their_bound_and_say_what_was_left_out() -> None:

@@ -49,7 +49,7 @@ def pushed(github: GitHubClient, folder: Path, text: str = "value = 2\n", token:
     repository = TrustedRepository(folder, github.clone_url(REPOSITORY), token)
     base = repository.prepare("main", None)
     (repository.tree / "app.py").write_text(text)
-    sha = repository.commit(base, "Set value", BOT, samples.NOW)
+    sha = repository.commit(repository.snapshot(base), base, "Set value", BOT, samples.NOW)
     assert sha is not None
     repository.push(BRANCH, sha, repository.remote_head(BRANCH))
     return sha

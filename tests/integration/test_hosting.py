@@ -33,11 +33,12 @@ from hosting.metrics import RECORDERS, api_budget
 from hosting.web import serving
 from hosting.workers import WORKFLOWS
 from railmend.contracts.policy import Policy
-from railmend.contracts.repair import RepairOutcome
+from railmend.contracts.repair import Change, RepairOutcome
 from railmend.contracts.scan import HealthReport, ScanRequest
 from railmend.settings import ConfigurationError, Settings
 from tests import samples
 from tests.workflows.stand_ins import World
+from workflows.attributes import REGISTRY
 from workflows.coding_rounds import CODING_QUEUE
 from workflows.health_scan import HealthScan
 from workflows.plugin import railmend_plugin
@@ -54,6 +55,7 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
     """A plain one: what the client does is what is tested."""
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(binary()),
+        search_attributes=REGISTRY,
         dev_server_extra_args=[
             *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=1000"),
             *("--dynamic-config-value", "history.timerProcessorMaxPollRPS=1000"),
@@ -72,8 +74,9 @@ def settings_for(server: WorkflowEnvironment, **more: Any) -> Settings:
 
 
 def world() -> World:
-    """One service in trouble."""
+    """One service in trouble, and an agent that changes nothing: a repair that waits for no review."""
     return World(
+        change=Change(files=()),
         queue=f"railmend-{uuid.uuid4().hex[:8]}",
         services=(samples.service("checkout"),),
         findings=(samples.finding("checkout"),),
@@ -119,7 +122,7 @@ async def scan_and_repair(client: Client, one: World) -> tuple[HealthReport, str
     repair_id = report.rows[0].repair_workflow_id
     assert repair_id is not None
     result = await client.get_workflow_handle_for(RepositoryRepair.run, repair_id).result()
-    assert result.outcome is RepairOutcome.PULL_REQUEST
+    assert result.outcome is RepairOutcome.NO_CHANGE
     return report, scan_id, repair_id
 
 
@@ -162,7 +165,7 @@ async def test_one_endpoint_serves_temporals_metrics_and_ours(server: WorkflowEn
     assert value("railmend_scans_total") == 1
     assert value("railmend_findings_total", 'kind="memory_leak"', 'severity="warning"') == 1
     assert value("railmend_verdicts_total", 'verdict="code"') == 1
-    assert value("railmend_repairs_total", 'outcome="pull_request"') == 1
+    assert value("railmend_repairs_total", 'outcome="no_change"') == 1
     assert value("railmend_session_seconds_count", 'state="done"') == 1
     assert value("railmend_cost_usd_count", 'kind="session"') == 1
     assert value("railmend_api_budget_left", 'api="railway"') == 42

@@ -115,6 +115,8 @@ async def test_every_field_of_every_root_is_answered(tmp_path: Path) -> None:
             "deployment": f'(id: "{deployment}")',
             "deploymentEvents": f'(id: "{deployment}", first: 5)',
             "deployments": '(input: {environmentId: "e"}, first: 5)',
+            "dnsQueryLogs": '(environmentId: "e")',
+            "networkFlowLogs": '(environmentId: "e")',
             "events": f'(projectId: "p", filter: {{serviceId: {{in: ["{SERVICE}"]}}}}, first: 5)',
             "environment": '(id: "e", projectId: "p")',
             "environmentLogs": '(environmentId: "e")',
@@ -128,7 +130,8 @@ async def test_every_field_of_every_root_is_answered(tmp_path: Path) -> None:
         assert SCHEMA.query_type is not None
         for name, field in SCHEMA.query_type.fields.items():
             data = await ask(on, "{ " + whole(name, field, arguments.get(name, "")) + " }")
-            assert data[name], name
+            # Processes of this machine have no logs of their own network.
+            assert data[name] or (name in ("dnsQueryLogs", "networkFlowLogs") and data[name] == []), name
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

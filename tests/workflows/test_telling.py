@@ -26,8 +26,9 @@ async def test_an_incident_and_its_pull_request_are_told_once_each(temporal: Wor
             (NoticeKind.INCIDENT, ("checkout",), "code"),
             (NoticeKind.INCIDENT, ("jobs",), "bad_deploy"),
             (NoticeKind.PULL_REQUEST, ("checkout",), "pull_request"),
+            (NoticeKind.OUTCOME, ("checkout",), "held"),
         }
-        assert len(on.world.told) == 3
+        assert len(on.world.told) == 4
         opened = next(one for one in on.world.told if one.kind is NoticeKind.PULL_REQUEST)
         assert opened.pull_request.endswith("/pull/1")
         assert set(opened.threads) < {thread for one in on.world.told for thread in one.threads}
@@ -53,7 +54,7 @@ async def test_a_channel_that_always_fails_fails_no_repair(temporal: WorkflowEnv
     async with stage(temporal, samples.service("checkout"), broken=frozenset({"notify"})) as on:
         report = await on.scan(policy=TOLD)
         result = await on.repair(row_of(report, "checkout").repair_workflow_id)
-        assert result.outcome is RepairOutcome.PULL_REQUEST
+        assert result.outcome is RepairOutcome.HELD
         assert on.world.calls["notify"] == 2
 
 

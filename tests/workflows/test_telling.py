@@ -55,7 +55,7 @@ async def test_a_channel_that_always_fails_fails_no_repair(temporal: WorkflowEnv
         report = await on.scan(policy=TOLD)
         result = await on.repair(row_of(report, "checkout").repair_workflow_id)
         assert result.outcome is RepairOutcome.HELD
-        assert on.world.calls["notify"] == 2
+        assert on.world.calls["notify"] == 3  # the incident, the pull request, what became of it
 
 
 async def test_nobody_is_told_who_did_not_ask(temporal: WorkflowEnvironment) -> None:

@@ -1,7 +1,7 @@
 """How many slices one core assesses a second, and how that grows with their length."""
 
 from bench.detection import generate
-from bench.rooms import best
+from bench.timing import best
 from railmend.assessment import assess, suspect
 from railmend.assessment.recorded import Recorded, coarsened
 from railmend.contracts.scan import Service

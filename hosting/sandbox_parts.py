@@ -3,23 +3,25 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from hosting.users import FIRST_UID, LAST_UID
 from railmend.coding.fence import FenceError, Launch, Place
+from railmend.coding.measure import Use
+from railmend.coding.quota import measure
 from railmend.processes import started
 
 INSIDE = Path(__file__).with_name("sandbox_inside.py")
-# systemd's range for users that exist for one service only (systemd.exec(5), DynamicUser=).
-FIRST_UID, LAST_UID = 61184, 65519
 MIB = 1024 * 1024
 END_SECONDS = 5.0
 _choosing = threading.Lock()
@@ -59,6 +61,22 @@ class Caps:
             "NOFILE": self.open_files,
             "CORE": 0,
         }
+
+
+class Local:
+    """What launchers on the worker's own machine have in common."""
+
+    def place(self, root: Path) -> Place:
+        return Place(root)
+
+    def ports(self, count: int) -> list[int]:
+        """Such as are free on this machine."""
+        with ExitStack() as held:
+            probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+            return [int(probe.getsockname()[1]) for probe in probes]
+
+    def use(self, place: Place, pid: int | None) -> Use:
+        return measure((place.tree, place.home), pid)
 
 
 def user_of(place: Place) -> int:

@@ -7,7 +7,6 @@ import structlog
 from temporalio.client import Client
 
 from activities.workbench import Workbench
-from railmend.coding.quota import remove_tree
 from workflows.repository_repair import RepositoryRepair
 
 log = structlog.get_logger(__name__)
@@ -25,9 +24,9 @@ async def sweep(client: Client, bench: Workbench) -> list[str]:
     running = {each.id.rpartition("/")[2] async for each in client.list_workflows(RUNNING)}
     swept = []
     for key in keys:
-        root = bench.place(key).root
-        if key not in running and time.time() - root.stat().st_mtime > YOUNG_SECONDS:
-            await asyncio.to_thread(remove_tree, root)
+        place = bench.place(key)
+        if key not in running and time.time() - place.root.stat().st_mtime > YOUNG_SECONDS:
+            await asyncio.to_thread(place.remove)
             swept.append(key)
     if swept:
         log.info("workspaces swept", keys=swept)

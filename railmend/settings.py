@@ -164,8 +164,11 @@ class Settings(HostingSettings):
         3_000_000, ge=1000, description="most tokens of one repair, in and out together"
     )
     railmend_session_usd: float = Field(5.0, ge=0, description="most cost of one repair's sessions")
-    railmend_sandbox: Literal["bwrap", "user", "none"] = Field(
+    railmend_sandbox: Literal["bwrap", "user", "remote", "none"] = Field(
         "bwrap", description="what each keeps from the agent is in security.md"
+    )
+    railmend_agents_dir: Path = Field(
+        Path("/agents"), description="`remote`: the volume that worker and agents share, see operations.md"
     )
     railmend_unsafe_agent: bool = Field(
         False, description="repair without a sandbox where none works (also worker.py --unsafe-agent)"

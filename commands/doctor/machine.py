@@ -74,7 +74,12 @@ async def _sandbox(settings: Settings) -> list[Result]:
 
 
 def _try(settings: Settings, folder: Path) -> str:
-    fence = build(settings.railmend_sandbox, clients.toolbox(settings), unsafe=settings.railmend_unsafe_agent)
+    fence = build(
+        settings.railmend_sandbox,
+        clients.toolbox(settings),
+        unsafe=settings.railmend_unsafe_agent,
+        shared=settings.railmend_agents_dir,
+    )
     try:
         probe(fence, folder)
     finally:

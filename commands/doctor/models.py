@@ -56,6 +56,8 @@ async def _price(settings: Settings) -> list[Result]:
 async def _opencode(settings: Settings) -> list[Result]:
     if settings.opencode_url:
         return ok("opencode", f"a running server, {settings.opencode_url}")
+    if settings.railmend_sandbox == "remote":
+        return ok("opencode", "the agents' container brings its own")
     try:
         binary = clients.opencode_binary(settings)
     except ConfigurationError as error:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from activities.workbench import Workbench
+from hosting.sandbox import NoFence
+from hosting.sandbox_parts import Toolbox
 from hosting.sweep import sweep
 from railmend.coding.quota import Quota
 
@@ -34,7 +36,7 @@ async def test_old_folders_of_repairs_that_are_over_are_removed(tmp_path: Path) 
         (tmp_path / name / "tree").mkdir(parents=True)
         os.utime(tmp_path / name, (when, when))
     unused: Any = None
-    bench = Workbench(github=unused, state_dir=tmp_path, fence=unused, quota=Quota())
+    bench = Workbench(github=unused, state_dir=tmp_path, fence=NoFence(Toolbox({})), quota=Quota())
     client = cast(Any, Server("repair/acme/checkout/running", "repair/acme/jobs/elsewhere"))
     assert await sweep(client, bench) == ["over"]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["running", "young"]

@@ -82,7 +82,7 @@ class BubblewrapFence(Local):
         return [*flags, "--unshare-user", "--disable-userns"]
 
     def _view(self, place: Place, files: dict[str, Path]) -> list[str]:
-        view = _View()
+        view = View()
         for path in map(Path, SYSTEM):
             if path.is_symlink():
                 view.add("--symlink", os.readlink(path), path)
@@ -132,7 +132,7 @@ def _in_memory(arguments: list[str]) -> Iterator[int]:
         os.close(descriptor)
 
 
-class _View:
+class View:
     """Arguments of bwrap(1) that build what is seen. Parents are made readable: its own default is 0700."""
 
     def __init__(self) -> None:

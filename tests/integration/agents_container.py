@@ -1,0 +1,82 @@
+"""The agents' container as docker-compose.yml builds it, without an engine: what the image would not have is
+not there, no network, four capabilities, one volume.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hosting.clients import toolbox
+from hosting.launcher import SOCKET
+from hosting.sandbox_bwrap import ETC, SYSTEM, View, bubblewrap
+from hosting.sandbox_parts import MIB, Toolbox
+from railmend.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+# As the Dockerfile copies them.
+PARTS = (
+    *("hosting/__init__.py", "hosting/launcher.py", "hosting/sandbox_inside.py", "hosting/users.py"),
+    *("railmend/__init__.py", "railmend/coding/__init__.py", "railmend/coding/measure.py"),
+)
+CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_SETGID", "CAP_SETUID")
+START_SECONDS = 20
+
+
+def _view(shared: Path, box: Toolbox) -> list[str]:
+    view = View()
+    for path in map(Path, SYSTEM):
+        if path.is_symlink():
+            view.add("--symlink", path.readlink(), path)
+        elif path.is_dir():
+            view.read_only(path, path)
+    for path in map(Path, ETC):
+        if path.exists():
+            view.read_only(path.resolve(), path)
+    view.add("--proc", "/proc")
+    view.add("--dev", "/dev")
+    view.memory(Path("/tmp"), 64 * MIB)
+    for part in PARTS:
+        view.read_only(ROOT / part, Path("/app", part))
+    for name, program in box.programs.items():
+        view.read_only(program, Path("/opt/railmend", name))
+    if not box.python.is_relative_to("/usr"):
+        view.read_only(box.python, box.python)
+    view.writable(shared)
+    return [*view.arguments, "--remount-ro", "/"]
+
+
+def start(shared: Path, worker: int = 0) -> subprocess.Popen[bytes]:
+    """Ready when this returns. Needs root, as a container engine does."""
+    box = toolbox(Settings())
+    command: list[object] = [bubblewrap(), "--die-with-parent", "--new-session", "--clearenv"]
+    command += [f"--unshare-{kind}" for kind in ("pid", "net", "ipc", "uts", "cgroup-try")]
+    command += ["--cap-drop", "ALL", *(part for each in CAPABILITIES for part in ("--cap-add", each))]
+    command += ["--setenv", "PATH", f"/opt/railmend:{box.python}/bin:/usr/bin:/bin"]
+    command += _view(shared, box)
+    command += ["--chdir", "/app", box.interpreter(), "-B", "-m", "hosting.launcher"]
+    command += ["--shared", shared, "--worker", worker]
+    (shared / SOCKET).unlink(missing_ok=True)
+    process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    until = time.monotonic() + START_SECONDS
+    while not (shared / SOCKET).exists():
+        assert process.poll() is None, "it ended"
+        assert time.monotonic() < until, "it is not ready"
+        time.sleep(0.02)
+    return process
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+@contextmanager
+def agents_container(shared: Path, worker: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+    process = start(shared, worker)
+    try:
+        yield process
+    finally:
+        stop(process)

@@ -59,7 +59,7 @@ class Run:
 @dataclass
 class Launcher:
     """`worker`: the user id that may ask and to whom the folders belong. Needs CAP_CHOWN, CAP_DAC_OVERRIDE,
-    CAP_SETUID and CAP_SETGID.
+    CAP_FOWNER (for files with the setuid bit), CAP_SETUID and CAP_SETGID.
     """
 
     shared: Path

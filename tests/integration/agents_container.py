@@ -1,5 +1,5 @@
 """The agents' container as docker-compose.yml builds it, without an engine: what the image would not have is
-not there, no network, four capabilities, one volume.
+not there, no network, five capabilities, one volume.
 """
 
 import subprocess
@@ -21,7 +21,7 @@ PARTS = (
     *("hosting/__init__.py", "hosting/launcher.py", "hosting/sandbox_inside.py", "hosting/users.py"),
     *("railmend/__init__.py", "railmend/coding/__init__.py", "railmend/coding/measure.py"),
 )
-CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_SETGID", "CAP_SETUID")
+CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID")
 START_SECONDS = 20
 
 

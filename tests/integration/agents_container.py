@@ -5,14 +5,14 @@ not there, no network, five capabilities, one volume.
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hosting.clients import toolbox
 from hosting.launcher import SOCKET
 from hosting.sandbox_bwrap import ETC, SYSTEM, View, bubblewrap
-from hosting.sandbox_parts import MIB, Toolbox
+from hosting.sandbox_parts import MIB
 from railmend.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,8 @@ CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETGID", "CA
 START_SECONDS = 20
 
 
-def _view(shared: Path, box: Toolbox) -> list[str]:
+def _view(programs: Mapping[Path, Path], writable: Sequence[Path], python: Path) -> list[str]:
+    """`programs`: what is seen where, read-only, besides the system."""
     view = View()
     for path in map(Path, SYSTEM):
         if path.is_symlink():
@@ -38,14 +39,30 @@ def _view(shared: Path, box: Toolbox) -> list[str]:
     view.add("--proc", "/proc")
     view.add("--dev", "/dev")
     view.memory(Path("/tmp"), 64 * MIB)
-    for part in PARTS:
-        view.read_only(ROOT / part, Path("/app", part))
-    for name, program in box.programs.items():
-        view.read_only(program, Path("/opt/railmend", name))
-    if not box.python.is_relative_to("/usr"):
-        view.read_only(box.python, box.python)
-    view.writable(shared)
+    for target, source in programs.items():
+        view.read_only(source, target)
+    if not python.is_relative_to("/usr"):
+        view.read_only(python, python)
+    for folder in writable:
+        view.writable(folder)
     return [*view.arguments, "--remount-ro", "/"]
+
+
+def worker_command(writable: Sequence[Path], *arguments: object) -> list[str]:
+    """Python with this checkout's packages in a container of the worker's, started as root without rights."""
+    packages = Path(sys.prefix).resolve()
+    box = toolbox(Settings())
+    command: list[object] = [
+        bubblewrap(),
+        "--die-with-parent",
+        "--clearenv",
+        "--unshare-pid",
+        "--unshare-net",
+    ]
+    command += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    command += _view({packages: packages, ROOT: ROOT}, writable, box.python)
+    command += ["--chdir", ROOT, Path(sys.executable), "-B", *arguments]
+    return list(map(str, command))
 
 
 def start(shared: Path, worker: int = 0) -> subprocess.Popen[bytes]:
@@ -55,7 +72,9 @@ def start(shared: Path, worker: int = 0) -> subprocess.Popen[bytes]:
     command += [f"--unshare-{kind}" for kind in ("pid", "net", "ipc", "uts", "cgroup-try")]
     command += ["--cap-drop", "ALL", *(part for each in CAPABILITIES for part in ("--cap-add", each))]
     command += ["--setenv", "PATH", f"/opt/railmend:{box.python}/bin:/usr/bin:/bin"]
-    command += _view(shared, box)
+    programs = {Path("/app", part): ROOT / part for part in PARTS}
+    programs |= {Path("/opt/railmend", name): program for name, program in box.programs.items()}
+    command += _view(programs, (shared,), box.python)
     command += ["--chdir", "/app", box.interpreter(), "-B", "-m", "hosting.launcher"]
     command += ["--shared", shared, "--worker", worker]
     (shared / SOCKET).unlink(missing_ok=True)

@@ -23,7 +23,8 @@ KINDS = ("bwrap", "user", "remote") if os.geteuid() == 0 else ("bwrap",)
 
 
 def the_fence(kind: str = "bwrap", shared: Path = Path("/nowhere"), **caps: int) -> Fence:
-    return build(kind, toolbox(Settings()), unsafe=False, caps=Caps(**caps), shared=shared)
+    box = toolbox(Settings.model_validate({"railmend_sandbox": kind}))
+    return build(kind, box, unsafe=False, caps=Caps(**caps), shared=shared)
 
 
 @contextmanager

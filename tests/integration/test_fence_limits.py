@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from hosting.sandbox import NoFence, Refusing, UserFence, build, choose, probe
 from hosting.sandbox_parts import Toolbox
 from railmend.coding.fence import FenceError, Place
 from railmend.coding.quota import Quota
-from tests.integration.fences import name_of, running, shell, the_fence, until
+from tests.integration.fences import name_of, open_folder, running, shell, the_fence, until
 
 pytestmark = pytest.mark.integration
 
@@ -106,25 +105,22 @@ async def test_with_a_killed_worker_the_agent_ends(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """Where another user may walk to; pytest's own folders are private."""
-    with tempfile.TemporaryDirectory(prefix="railmend-test-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+def walkable() -> Iterator[Path]:
+    with open_folder() as folder:
         yield folder
 
 
 if os.geteuid() == 0:  # nobody else can become another user
 
-    async def test_the_launcher_user_keeps_files_apart_and_ends_orphans(open_folder: Path) -> None:
-        secret = open_folder / "secret"
+    async def test_the_launcher_user_keeps_files_apart_and_ends_orphans(walkable: Path) -> None:
+        secret = walkable / "secret"
         secret.write_text("secret-on-disk")
         secret.chmod(0o600)
         command = (
-            f"cat {secret}; cat /proc/{os.getpid()}/environ; echo x > {open_folder}/x && echo WROTE; id -u; "
+            f"cat {secret}; cat /proc/{os.getpid()}/environ; echo x > {walkable}/x && echo WROTE; id -u; "
             "setsid sleep 86396 &"
         )
-        done, _ = await shell(open_folder, command, fence=UserFence(Toolbox({})))
+        done, _ = await shell(walkable, command, fence=UserFence(Toolbox({})))
         assert "secret" not in done.output.replace(str(secret), "")
         assert "WROTE" not in done.output
         assert done.output.splitlines()[-1] != "0"

@@ -38,6 +38,8 @@ REPAIRS = "repairs"
 # A packet is sent whole or not at all; Linux allows about 200 KiB by default.
 MAX_REQUEST = 128 * 1024
 MAX_DESCRIPTORS = 3
+# FOWNER: files with the setuid bit change hands too.
+CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID")
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - what agents leave there is removed
 
@@ -58,9 +60,7 @@ class Run:
 
 @dataclass
 class Launcher:
-    """`worker`: the user id that may ask and to whom the folders belong. Needs CAP_CHOWN, CAP_DAC_OVERRIDE,
-    CAP_FOWNER (for files with the setuid bit), CAP_SETUID and CAP_SETGID.
-    """
+    """`worker`: the user id that may ask and to whom the folders belong. Needs root, with `CAPABILITIES`."""
 
     shared: Path
     worker: int

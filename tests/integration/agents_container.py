@@ -2,6 +2,7 @@
 not there, no network, five capabilities, one volume.
 """
 
+import re
 import subprocess
 import sys
 import time
@@ -10,18 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hosting.clients import toolbox
-from hosting.launcher import SOCKET
+from hosting.launcher import CAPABILITIES, SOCKET
 from hosting.sandbox_bwrap import ETC, SYSTEM, View, bubblewrap
 from hosting.sandbox_parts import MIB
 from railmend.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-# As the Dockerfile copies them.
-PARTS = (
-    *("hosting/__init__.py", "hosting/launcher.py", "hosting/sandbox_inside.py", "hosting/users.py"),
-    *("railmend/__init__.py", "railmend/coding/__init__.py", "railmend/coding/measure.py"),
-)
-CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID")
+# What the stage `agent` copies.
+PARTS = [
+    part
+    for row in re.findall(r"^COPY (.*\.py) [a-z/]*/$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE)
+    for part in row.split()
+]
 START_SECONDS = 20
 
 
@@ -70,7 +71,11 @@ def start(shared: Path, worker: int = 0) -> subprocess.Popen[bytes]:
     box = toolbox(Settings())
     command: list[object] = [bubblewrap(), "--die-with-parent", "--new-session", "--clearenv"]
     command += [f"--unshare-{kind}" for kind in ("pid", "net", "ipc", "uts", "cgroup-try")]
-    command += ["--cap-drop", "ALL", *(part for each in CAPABILITIES for part in ("--cap-add", each))]
+    command += [
+        "--cap-drop",
+        "ALL",
+        *(part for each in CAPABILITIES for part in ("--cap-add", f"CAP_{each}")),
+    ]
     command += ["--setenv", "PATH", f"/opt/railmend:{box.python}/bin:/usr/bin:/bin"]
     programs = {Path("/app", part): ROOT / part for part in PARTS}
     programs |= {Path("/opt/railmend", name): program for name, program in box.programs.items()}

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.integration.fences import a_place, open_folder, running, shell, shell
 
 pytestmark = pytest.mark.integration
 
+ROOT = Path(__file__).parents[2]
 WORKER = 10001
 ENDPOINT = ModelEndpoint(base_url="http://127.0.0.1:9/v1", model_id="scripted", api_key=SecretStr("k"))
 
@@ -125,6 +127,12 @@ if os.geteuid() == 0:  # as a container engine
         await second.stop()
         assert made["id"] in [each["id"] for each in known]
         assert running("opencode serve") == []
+
+    async def test_the_container_is_healthy_while_its_launcher_answers(both: Both, tmp_path: Path) -> None:
+        check = [sys.executable, "-m", "hosting.launcher", "--check", "--shared"]
+        for shared, code in ((both.agents, 0), (tmp_path, 1)):
+            done = await asyncio.to_thread(subprocess.run, [*check, shared], cwd=ROOT, check=False)
+            assert done.returncode == code
 
     async def test_an_unreachable_launcher_is_named_and_waited_for(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch

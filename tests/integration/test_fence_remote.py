@@ -126,7 +126,7 @@ if os.geteuid() == 0:  # as a container engine
             known = (await client.get("/session", params=where)).json()
         await second.stop()
         assert made["id"] in [each["id"] for each in known]
-        assert running("opencode serve") == []
+        assert running(str(place.shared)) == []
 
     async def test_the_container_is_healthy_while_its_launcher_answers(both: Both, tmp_path: Path) -> None:
         check = [sys.executable, "-m", "hosting.launcher", "--check", "--shared"]

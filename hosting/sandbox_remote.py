@@ -21,9 +21,12 @@ ANSWER_SECONDS = 60.0
 
 
 class RemoteFence:
-    """`shared`: the volume's folder, the same path in both containers."""
+    """`shared`: the volume's folder, the same path in both containers. `patience`: seconds in which the other
+    one may come back.
+    """
 
     name = "remote"
+    patience: float = RETURN_SECONDS
 
     def __init__(self, shared: Path, toolbox: Toolbox, caps: Caps | None = None) -> None:
         self._shared = shared
@@ -72,7 +75,7 @@ class RemoteFence:
         return Use(**self._ask(op="use", key=place.root.name))
 
     def _ask(self, **request: Any) -> dict[str, Any]:
-        until = time.monotonic() + RETURN_SECONDS
+        until = time.monotonic() + self.patience
         while True:
             try:
                 answer = ask(self._shared, request, ANSWER_SECONDS)

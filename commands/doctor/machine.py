@@ -8,6 +8,7 @@ from pathlib import Path
 from commands.doctor.check import Bad, Check, Result, ok, warning
 from hosting import clients
 from hosting.sandbox import build, probe
+from hosting.sandbox_remote import RemoteFence
 from railmend.coding.fence import FenceError
 from railmend.settings import ConfigurationError, Settings
 
@@ -80,6 +81,8 @@ def _try(settings: Settings, folder: Path) -> str:
         unsafe=settings.railmend_unsafe_agent,
         shared=settings.railmend_agents_dir,
     )
+    if isinstance(fence, RemoteFence):
+        fence.patience = 0  # a person waits
     try:
         probe(fence, folder)
     finally:

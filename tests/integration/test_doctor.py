@@ -91,6 +91,7 @@ def bad(results: dict[str, Result]) -> set[str]:
         ("OPENCODE_BIN", "/nowhere/opencode", "opencode", "is not a file"),
         ("RAILMEND_STATE_DIR", "/proc/nowhere", "disk", "cannot be written"),
         ("RAILMEND_SANDBOX", "none", "sandbox", "RAILMEND_UNSAFE_AGENT"),
+        ("RAILMEND_SANDBOX", "remote", "sandbox", "python -m hosting.launcher"),
     ],
 )
 async def test_what_is_broken_is_named_and_hides_no_other_check(

@@ -64,13 +64,16 @@ if os.geteuid() == 0:  # as a container engine
         for root in folder.iterdir():
             both.fence.place(root).remove()
 
-    async def test_disk_and_memory_end_the_command_with_a_reason(both: Both, state: Path) -> None:
+    async def test_disk_memory_and_processes_are_bounded(both: Both, state: Path) -> None:
         fill = "while :; do head -c 4000000 /dev/zero >> fill; sleep 0.05; done"
         done, place = await shell(state, fill, fence=both.fence, quota=Quota(disk_mib=16))
         assert (done.code, done.reason) == (None, "disk: more than 16 MiB")
         grow = "setsid python3 -c \"import time; x = b'x' * 400_000_000; time.sleep(20)\""
         done = await shell_in(place, both.fence, grow, quota=Quota(memory_mib=256))
         assert done.reason == "memory: more than 256 MiB"
+        bomb = "i=0; while [ $i -lt 120 ]; do sleep 20 & i=$((i+1)); done; echo SURVIVED"
+        few = the_fence("remote", both.agents, processes=60)
+        assert "SURVIVED" not in (await shell_in(place, few, bomb, seconds=15)).output
 
     async def test_nothing_of_a_command_is_left_and_the_tree_is_the_workers(both: Both, state: Path) -> None:
         command = (
@@ -137,7 +140,7 @@ if os.geteuid() == 0:  # as a container engine
     async def test_an_unreachable_launcher_is_named_and_waited_for(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("hosting.sandbox_remote.RETURN_SECONDS", 0)
+        monkeypatch.setattr(RemoteFence, "patience", 0)
         chosen = choose("remote", Toolbox({}), tmp_path, unsafe=False, shared=tmp_path)
         assert isinstance(chosen, RemoteFence), "it may yet come"
         with pytest.raises(FenceError, match=r"python -m hosting\.launcher.*docs/operations\.md") as raised:

@@ -46,6 +46,6 @@ class Workbench:
 
     def keys(self) -> Collection[str]:
         """Of the repairs that have left a folder here."""
-        if not self.state_dir.is_dir():
-            return ()
-        return tuple(folder.name for folder in self.state_dir.iterdir() if folder.is_dir())
+        shared = self.place("any").home.parent.parent
+        folders = filter(Path.is_dir, {self.state_dir, shared})
+        return {each.name for folder in folders for each in folder.iterdir() if each.is_dir()}

@@ -272,7 +272,7 @@ def ask(shared: Path, request: Json, seconds: float) -> Json:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Runs coding agents for RAILMEND_SANDBOX=remote.")
     parser.add_argument("--shared", type=Path, required=True, help="the volume that the worker shares")
-    parser.add_argument("--worker", type=int, default=10001, help="the worker's user id")
+    parser.add_argument("--worker", type=int, default=10001, help="the user and group id of the worker")
     parser.add_argument("--check", action="store_true", help="ask whether one runs, and end")
     options = parser.parse_args()
     if options.check:

@@ -157,7 +157,7 @@ async def relay(config: Config) -> list[asyncio.Server]:
         except OSError:
             writer.close()
             return
-        if own_listener(serve):
+        if serve is not None and own_listener(serve):
             await join((reader, writer), there)
         for each in (writer, there[1]):
             each.close()

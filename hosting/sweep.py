@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import structlog
 from temporalio.client import Client
@@ -23,9 +24,11 @@ async def sweep(client: Client, bench: Workbench) -> list[str]:
         return []
     running = {each.id.rpartition("/")[2] async for each in client.list_workflows(RUNNING)}
     swept = []
-    for key in keys:
+    for key in sorted(keys):
         place = bench.place(key)
-        if key not in running and time.time() - place.root.stat().st_mtime > YOUNG_SECONDS:
+        folders = filter(Path.is_dir, (place.root, place.home.parent))
+        changed = max(folder.stat().st_mtime for folder in folders)
+        if key not in running and time.time() - changed > YOUNG_SECONDS:
             await asyncio.to_thread(place.remove)
             swept.append(key)
     if swept:

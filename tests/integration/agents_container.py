@@ -61,6 +61,7 @@ def worker_command(writable: Sequence[Path], *arguments: object) -> list[str]:
         "--unshare-net",
     ]
     command += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    command += ["--setenv", "PATH", "/usr/bin:/bin"]
     command += _view({packages: packages, ROOT: ROOT}, writable, box.python)
     command += ["--chdir", ROOT, Path(sys.executable), "-B", *arguments]
     return list(map(str, command))

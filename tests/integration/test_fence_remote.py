@@ -26,6 +26,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 WORKER = 10001
+REMOTE_WORKER = "tests.integration.remote_worker"
 ENDPOINT = ModelEndpoint(base_url="http://127.0.0.1:9/v1", model_id="scripted", api_key=SecretStr("k"))
 
 
@@ -147,42 +148,21 @@ if os.geteuid() == 0:  # as a container engine
             chosen.tools_path()
         assert raised.value.retryable
 
-    WITHOUT_RIGHTS = """
-import asyncio, os, sys
-from pathlib import Path
-from tests.integration.fences import a_place, shell_in, the_fence
-state, agents, user = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-os.setresgid(user, user, user)
-os.setresuid(user, user, user)
-fence = the_fence("remote", agents)
-
-async def main():
-    place = a_place(state, fence)
-    done = await shell_in(place, fence, "umask 077; echo 2 > app.py; mkdir d; echo 3 > d/f; id -u")
-    print((place.tree / "app.py").read_text().strip(), (place.tree / "d/f").read_text().strip())
-    print(done.output.strip())
-    place.remove()
-    print(list(state.iterdir()), list(agents.glob("repairs/*")), flush=True)
-    place = a_place(state, fence)
-    await shell_in(place, fence, "echo begun > begun; setsid sleep 86393 & sleep 86393")
-
-asyncio.run(main())
-"""
-
-    async def test_a_worker_without_rights_gets_its_tree_back_and_takes_the_agent_with_it() -> None:
+    async def test_a_worker_without_rights_repairs_and_takes_the_agent_with_it() -> None:
         with open_folder() as folder, open_folder() as state:
             os.chown(state, WORKER, WORKER)
             with agents_container.agents_container(folder, WORKER):
                 worker = subprocess.Popen(  # noqa: ASYNC220 - it is read to its last line at once
                     agents_container.worker_command(
-                        (state, folder), "-c", WITHOUT_RIGHTS, state, folder, WORKER
+                        (state, folder), "-m", REMOTE_WORKER, state, folder, WORKER
                     ),
                     stdout=subprocess.PIPE,
                     text=True,
                 )
                 assert worker.stdout is not None
-                assert worker.stdout.readline() == "2 3\n"
+                assert worker.stdout.readline() == "True done ['app.py', 'd/f'] False\n"
                 assert int(worker.stdout.readline()) not in (0, WORKER)
+                assert worker.stdout.readline() == "['home'] []\n"
                 assert worker.stdout.readline() == "[] []\n"
                 await until(lambda: list(folder.glob("repairs/*/tree/begun")) != [])
                 worker.kill()

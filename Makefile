@@ -26,8 +26,9 @@ demo: export MODEL_API_KEY := $(MODEL_API_KEY)
 demo: setup
 	$(BIN)/python starter.py demo $(DEMO_ARGS)
 
+# Two at a time: half of the tests wait for real servers. A file's tests share what it starts.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # What takes minutes of real traffic.
 chaos: setup

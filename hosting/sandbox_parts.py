@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -80,13 +81,19 @@ class Local:
 
 
 def user_of(place: Place) -> int:
-    """A user id of the repair's own, as long as its folder lives. Blocking."""
+    """A user id of the repair's own, as long as its folder lives. Blocking.
+
+    Where the search begins depends on the folder of all repairs, so that two workers of one machine do not
+    begin with the same one: what is counted or killed by user would be the other's too.
+    """
     file = place.run / "uid"
     with _choosing:
         if file.exists():
             return int(file.read_text())
         taken = {int(other.read_text()) for other in place.root.parent.glob("*/run/uid")}
-        free = next(uid for uid in range(FIRST_UID, LAST_UID + 1) if uid not in taken)
+        count = LAST_UID - FIRST_UID + 1
+        begin = zlib.crc32(os.fsencode(place.root.parent.resolve())) % count
+        free = next(uid for i in range(count) if (uid := FIRST_UID + (begin + i) % count) not in taken)
         file.write_text(str(free))
         return free
 

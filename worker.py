@@ -44,6 +44,8 @@ async def main(options: argparse.Namespace) -> None:
     )
     await attributes.register(client)
     await workers.run_until_stopped(client, settings, roles)
+    if options.dev:
+        dev_server.tell_that_it_stays(server)
 
 
 if __name__ == "__main__":

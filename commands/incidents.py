@@ -134,13 +134,26 @@ def show(known: Known, console: Console) -> None:
         console.print("Nothing is known to be wrong.")
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("project", "service", "trouble", "state", "since (UTC)", "outcome", "where to look"):
+    for column in ("project", "service", "trouble", "state", "since (UTC)", "outcome"):
         table.add_column(column, overflow="fold")
     for one in known.troubles:
         cells = (one.project, one.service, one.kind, one.state, f"{one.since:%Y-%m-%d %H:%M}", one.outcome)
-        table.add_row(*map(escape, (*cells, one.pull_request or one.id)))
+        table.add_row(*map(escape, cells))
     console.print(table)
-    console.print("`starter.py show ID` tells more.", style="dim")
+    # Below the table and unbroken, so that they can be copied.
+    console.print("\nWhere to look, by `starter.py show ID`:", style="dim")
+    for place, services in _places(known.troubles).items():
+        console.print(f"  {escape(', '.join(services))}: {escape(place)}", soft_wrap=True)
+
+
+def _places(troubles: Sequence[Trouble]) -> dict[str, list[str]]:
+    """Services by the ID of who has their trouble, with its pull request; in the order of the list."""
+    found: dict[str, list[str]] = {}
+    for one in troubles:
+        services = found.setdefault(" ".join(filter(None, (one.id, one.pull_request))), [])
+        if one.service not in services:
+            services.append(one.service)
+    return found
 
 
 def show_statistics(known: Known, console: Console) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import json
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ from workflows.plugin import Interceptor, railmend_plugin
 log = structlog.get_logger(__name__)
 
 CONNECT_TRIES = 10
+MAX_REASON = 300
 LOOPBACK = ("http://127.0.0.1", "http://localhost")
 
 
@@ -69,12 +71,18 @@ async def temporal(
         except (RuntimeError, RPCError) as error:
             if attempt == tries:
                 raise ConfigurationError(
-                    f"No Temporal server answers at {settings.temporal_address} ({error}). Start one, set "
-                    "TEMPORAL_ADDRESS (for Temporal Cloud also TEMPORAL_NAMESPACE and TEMPORAL_API_KEY), or "
-                    "run `python worker.py --dev`, which brings its own."
+                    f"No Temporal server answers at {settings.temporal_address} ({_reason(error)}). Start "
+                    "one, set TEMPORAL_ADDRESS (for Temporal Cloud also TEMPORAL_NAMESPACE and "
+                    "TEMPORAL_API_KEY), or run `python worker.py --dev`, which brings its own."
                 ) from error
             await asyncio.sleep(min(0.5 * attempt, 3))
     raise AssertionError("unreachable")
+
+
+def _reason(error: Exception) -> str:
+    """The operating system's words, where the SDK's error wraps them in its own many times."""
+    inner = re.search(r'message: "([^"]+)"', str(error))
+    return inner[1] if inner else str(error)[:MAX_REASON]
 
 
 def railway(settings: Settings) -> RailwayPool:

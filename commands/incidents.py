@@ -36,6 +36,7 @@ class Trouble(BaseModel):
     pull_request: str
     times: int
     id: str  # workflow ID of who has it, or had it last
+    incident: str  # workflow ID of its investigation
 
 
 class Known(BaseModel):
@@ -104,6 +105,7 @@ def _trouble(project: str, entry: LedgerEntry, names: dict[str, str]) -> Trouble
         pull_request=entry.pull_request,
         times=entry.times,
         id=entry.holder,
+        incident=f"incident/{key}",
     )
 
 
@@ -141,19 +143,16 @@ def show(known: Known, console: Console) -> None:
         table.add_row(*map(escape, cells))
     console.print(table)
     # Below the table and unbroken, so that they can be copied.
-    console.print("\nWhere to look, by `starter.py show ID`:", style="dim")
-    for place, services in _places(known.troubles).items():
-        console.print(f"  {escape(', '.join(services))}: {escape(place)}", soft_wrap=True)
+    console.print("\nWhere to look, with `starter.py show ID`:", style="dim")
+    for place in dict.fromkeys(place for one in known.troubles for place in _places(one)):
+        console.print(escape(place), soft_wrap=True)
 
 
-def _places(troubles: Sequence[Trouble]) -> dict[str, list[str]]:
-    """Services by the ID of who has their trouble, with its pull request; in the order of the list."""
-    found: dict[str, list[str]] = {}
-    for one in troubles:
-        services = found.setdefault(" ".join(filter(None, (one.id, one.pull_request))), [])
-        if one.service not in services:
-            services.append(one.service)
-    return found
+def _places(one: Trouble) -> list[str]:
+    """Lines that begin with an ID, or hold the pull request's address."""
+    pull_request = f": {one.pull_request}" if one.pull_request else ""
+    holder = [] if one.id == one.incident and not pull_request else [f"  {one.id}{pull_request}"]
+    return [f"  {one.incident} ({one.service})", *holder]
 
 
 def show_statistics(known: Known, console: Console) -> None:

@@ -42,6 +42,7 @@ def write_env(path: Path, told: dict[str, str]) -> None:
         "MODEL": "openai/rehearsal",
         "MODEL_BASE_URL": told["REHEARSAL_URL"],
         "MODEL_API_KEY": "rehearsal",
+        **PACE,
     }
     path.touch(0o600, exist_ok=False)
     path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))

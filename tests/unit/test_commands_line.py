@@ -66,7 +66,8 @@ def trouble(service: str, state: str, outcome: str = "") -> Trouble:
         detail="",
         pull_request=pull,
         times=1,
-        id=f"incident/e/{service}",
+        id=f"repair/acme/{service}/1",
+        incident=f"incident/e/{service}",
     )
 
 
@@ -86,9 +87,10 @@ def test_statistics_count_and_sum_by_period() -> None:
 
 def test_a_list_names_what_to_look_at_and_a_name_is_no_markup() -> None:
     out = StringIO()
-    commands.show(KNOWN, Console(file=out, width=160))
-    assert "http://forge/checkout/1" in out.getvalue()
-    assert "[red]jobs" in out.getvalue()
+    commands.show(KNOWN, Console(file=out, width=40))
+    lines = out.getvalue().splitlines()
+    assert "  repair/acme/checkout/1: http://forge/checkout/1" in lines
+    assert "  incident/e/[red]jobs ([red]jobs)" in lines
     assert "\x1b" not in out.getvalue()
 
 

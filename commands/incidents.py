@@ -20,6 +20,7 @@ from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
 from workflows.attributes import SERVICE
 from workflows.ledger import Ledger
+from workflows.repository_repair import RepositoryRepair
 
 
 class Trouble(BaseModel):
@@ -54,7 +55,8 @@ async def incidents(project: str | None, *, only_open: bool = False) -> Known:
         state = await _ledger(client, one)
         entries = [entry for entry in state.entries if entry.fingerprint.startswith(f"{one.environment_id}/")]
         names = await _names(client, entries)
-        troubles += [_trouble(one.name, entry, names) for entry in entries]
+        found = [_trouble(one.name, entry, names) for entry in entries]
+        troubles += await asyncio.gather(*(_so_far(client, trouble) for trouble in found))
         days[one.name] = list(state.days)
     troubles = [one for one in troubles if one.state == "open" or not only_open]
     return Known(troubles=sorted(troubles, key=lambda one: one.since, reverse=True), days=days)
@@ -106,6 +108,23 @@ def _trouble(project: str, entry: LedgerEntry, names: dict[str, str]) -> Trouble
         times=entry.times,
         id=entry.holder,
         incident=f"incident/{key}",
+    )
+
+
+async def _so_far(client: Client, trouble: Trouble) -> Trouble:
+    """The ledger learns of an end; of an open repair it is told here what it waits for."""
+    if trouble.state != "open" or not trouble.id.startswith("repair/"):
+        return trouble
+    handle = client.get_workflow_handle_for(RepositoryRepair.run, trouble.id)
+    try:
+        opened = await handle.query(RepositoryRepair.opened)
+        waits = opened is None and await handle.query(RepositoryRepair.waits_for_approval)
+    except RPCError:
+        return trouble  # it ends right now
+    if opened is None or opened.pull_request is None:
+        return trouble.model_copy(update={"outcome": "waits for approve"}) if waits else trouble
+    return trouble.model_copy(
+        update={"outcome": opened.outcome.value, "pull_request": opened.pull_request.url}
     )
 
 

@@ -23,7 +23,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from commands.durations import interval
+from commands.durations import interval, written
 from commands.scan import chosen, scan_request
 from hosting import clients
 from hosting.workers import ORCHESTRATION_QUEUE
@@ -98,7 +98,7 @@ async def describe(project: str | None) -> dict[str, Any]:
         told = await handle.describe()
     except RPCError as error:
         raise _missing(handle, error) from error
-    every = [str(one.every) for one in told.schedule.spec.intervals]
+    every = [written(one.every) for one in told.schedule.spec.intervals]
     return {
         "id": handle.id,
         "every": ", ".join(every),

@@ -129,7 +129,11 @@ def show_schedule(project: ProjectOption = None, as_json: JsonOption = False) ->
         emit(told)
         return
     for name, said in told.items():
-        typer.echo(f"{name.replace('_', ' ')}: {', '.join(said) if isinstance(said, list) else said}")
+        shown = ", ".join(said) if isinstance(said, list) else said
+        typer.echo(f"{name.replace('_', ' ')}: {'-' if shown == '' else shown}")
+
+
+DONE = {"pause": "paused", "resume": "resumed", "trigger": "a scan starts", "delete": "deleted"}
 
 
 def _act(action: str, project: str | None, note: str = "", *, as_json: bool) -> None:
@@ -137,7 +141,7 @@ def _act(action: str, project: str | None, note: str = "", *, as_json: bool) -> 
 
     schedule_id = run(act(action, project, note))
     emit({"id": schedule_id, "did": action}) if as_json else typer.echo(
-        f"Schedule {schedule_id}: {action} done."
+        f"Schedule {schedule_id}: {DONE[action]}."
     )
 
 

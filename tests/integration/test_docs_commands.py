@@ -197,12 +197,12 @@ THEN: dict[str, Callable[[str], None]] = {
     ".venv/bin/python starter.py doctor": tells("ok      temporal:", "ok      railway,", " 0 to mend."),
     ".venv/bin/python starter.py scan --autonomy plan": tells("verdict checkout: code", "starter.py approve"),
     ".venv/bin/python starter.py incidents": tells(
-        "memory_leak", "open", "incident/", "repair/acme/checkout/"
+        "memory_leak", "open", "waits for approve", "incident/", "repair/acme/checkout/"
     ),
     ".venv/bin/python starter.py show ID": tells("verdict: code", "(E1)", "## Plan"),
     ".venv/bin/python starter.py approve REPAIR": tells(": approved by "),
     ".venv/bin/python starter.py report --html report.html": tells("1 incident written"),
-    ".venv/bin/python starter.py schedule show": tells("every: 0:10:00", "paused: False"),
+    ".venv/bin/python starter.py schedule show": tells("every: 10m", "paused: False"),
     ".venv/bin/python starter.py redact < app.log": lambda output: forbidden(output, "hunter2"),
     f"temporal workflow list --query {RUNNING}": tells("RepositoryRepair"),
     ".venv/bin/python starter.py replay ID": tells(": replays"),

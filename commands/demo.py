@@ -160,7 +160,8 @@ async def _run(run: Demo) -> int:
     console.print("[bold]3[/] Traffic flows until there are symptoms to measure, in about a minute.")
     os.environ.update(variables)  # from here on this process is an ordinary starter.py
     settings = local(Settings(), temporal.address)
-    await until_symptoms(settings, console)
+    with console.status("measuring"):
+        await until_symptoms(settings, console)
     client = await clients.temporal(settings)
     console.print("[bold]4[/] The schedule starts the health scan.")
     schedule = await create_or_update(client, scan_request(settings, Autonomy.PULL_REQUEST), interval("10m"))

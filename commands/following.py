@@ -48,9 +48,11 @@ async def follow(
     """
     voice = Voice(console)
     voice.say("scan", handle.id)
-    report = await _watch_scan(handle, voice)
+    with console.status("scanning"):  # turns on a terminal, and is nothing elsewhere
+        report = await _watch_scan(handle, voice)
     repairs = sorted({row.repair_workflow_id for row in report.rows if row.repair_workflow_id})
-    results = await asyncio.gather(*(_watch_repair(client, one, voice) for one in repairs))
+    with console.status("repairing"):
+        results = await asyncio.gather(*(_watch_repair(client, one, voice) for one in repairs))
     found = dict(zip(repairs, results, strict=True))
     ending = Ending(
         report=report,

@@ -2,7 +2,7 @@
 
 import argparse
 
-from hosting import attributes, clients, connection, dev_server, logging, telemetry, workers
+from hosting import attributes, clients, connection, dev_server, logging, requirements, telemetry, workers
 from hosting.entry import run
 from railmend.settings_file import load_settings
 
@@ -33,6 +33,7 @@ async def main(options: argparse.Namespace) -> None:
     settings = load_settings(tokens=workers.Role.ORCHESTRATION in roles)
     if options.log_level:
         settings = settings.model_copy(update={"railmend_log_level": options.log_level})
+    requirements.check(settings, roles)
     logging.configure(settings.railmend_log_level)
     if options.unsafe_agent:
         settings = settings.model_copy(update={"railmend_unsafe_agent": True})

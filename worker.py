@@ -39,7 +39,7 @@ async def main(options: argparse.Namespace) -> None:
         settings = settings.model_copy(update={"railmend_unsafe_agent": True})
     if options.dev:
         server = await dev_server.start_or_adopt(settings.state_dir(), options.dev_port)
-        settings = connection.local(settings, server.address)
+        settings = connection.local(settings, server.address, server.ui)
     client = await clients.temporal(
         settings, runtime=telemetry.runtime(settings), interceptors=telemetry.tracing(settings)
     )

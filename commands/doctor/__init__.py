@@ -24,7 +24,13 @@ async def doctor(console: Console | None, *, ask_model: bool) -> list[Result]:
     try:
         settings = load_settings()
     except ConfigurationError as error:
-        tell([Result(name="settings", status=Status.BAD, said=said) for said in str(error).splitlines()])
+        mend = "mend the settings first, the other checks need them; docs/settings.md"
+        tell(
+            [
+                Result(name="settings", status=Status.BAD, said=said, mend=mend)
+                for said in str(error).splitlines()
+            ]
+        )
         return results
     files = [str(file) for file in (Path(ENV_FILE), config_file()) if file.is_file()]
     tell(

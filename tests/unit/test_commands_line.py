@@ -24,10 +24,12 @@ from commands.durations import interval, seconds, written
 from commands.incidents import Known, Trouble
 from commands.line.options import Level
 from railmend.contracts.ledger import Spent
+from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import Autonomy, HealthReport
 from railmend.settings import ConfigurationError
 from starter import COMMANDS, app
 from tests import samples
+from workflows.repository_repair import RepositoryRepair
 
 ROOT = Path(__file__).parents[2]
 HISTORIES = ROOT / "tests" / "replay" / "histories"
@@ -165,6 +167,33 @@ def test_a_list_names_what_to_look_at_and_a_name_is_no_markup() -> None:
     assert "  repair/acme/checkout/1: http://forge/checkout/1" in lines
     assert "  incident/e/[red]jobs ([red]jobs)" in lines
     assert "\x1b" not in out.getvalue()
+
+
+PULL = PullRequest(number=1, url="http://forge/jobs/1", head="a")
+OPENED = RepairResult(outcome=RepairOutcome.PULL_REQUEST, reason="", pull_request=PULL)
+
+
+@pytest.mark.parametrize(
+    ("opened", "waits", "outcome", "url"),
+    [
+        (OPENED, False, "pull_request", "http://forge/jobs/1"),
+        (None, True, "waits for approve", ""),
+        (None, False, "", ""),
+    ],
+)
+async def test_an_open_repair_tells_what_it_has_come_to(
+    opened: RepairResult | None, waits: bool, outcome: str, url: str
+) -> None:
+    class Client:
+        def get_workflow_handle_for(self, *_: object) -> "Client":
+            return self
+
+        async def query(self, asked: object) -> object:
+            return opened if asked is RepositoryRepair.opened else waits
+
+    client: Any = Client()
+    told = await commands._so_far(client, trouble("jobs", "open"))
+    assert (told.outcome, told.pull_request) == (outcome, url)
 
 
 @pytest.mark.parametrize("what", ["list", "statistics"])

@@ -18,8 +18,9 @@ from rich.console import Console
 from temporalio.client import Client
 
 from commands.demo import BROKEN, Demo, environment, triggered, until_symptoms
+from commands.following import follow
 from commands.report import Ending
-from commands.scan import follow, scan_request
+from commands.scan import scan_request
 from commands.schedule import create_or_update
 from hosting import clients
 from hosting.dev_server import Running

@@ -63,7 +63,7 @@ def _more(names: tuple[str, ...]) -> str:
 def _done(row: ServiceRow, ending: Ending) -> str:
     result = ending.repairs.get(row.repair_workflow_id or "")
     if result is None:
-        return row.detail or row.action
+        return f"a {row.bounded_by}" if row.bounded_by else row.detail or row.action
     if result.outcome is RepairOutcome.PULL_REQUEST and result.pull_request:
-        return result.pull_request.url
+        return result.pull_request.url + (f" (a {row.bounded_by})" if row.bounded_by else "")
     return f"{result.outcome.value}: {result.reason}"

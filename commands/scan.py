@@ -14,8 +14,9 @@ from commands.durations import seconds
 from commands.report import Ending, render
 from hosting import clients
 from hosting.workers import ORCHESTRATION_QUEUE
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.repair import RepairOutcome, RepairResult
-from railmend.contracts.scan import Autonomy, HealthReport, ScanRequest, ServiceRow
+from railmend.contracts.scan import HealthReport, ScanRequest, ServiceRow
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
 from workflows.health_scan import HealthScan

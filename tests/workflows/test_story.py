@@ -13,11 +13,12 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from hosting.workers import WORKFLOWS
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.incident import Verdict
 from railmend.contracts.ledger import Budget, LedgerState, Limit
 from railmend.contracts.policy import Policy
 from railmend.contracts.repair import Approval, Change, CodingState, RepairOutcome, RepairResult
-from railmend.contracts.scan import Autonomy, Explained, FindingKind, HealthReport, ScanRequest, Service
+from railmend.contracts.scan import Explained, FindingKind, HealthReport, ScanRequest, Service
 from tests import samples
 from tests.workflows.stand_ins import CHANGE, CHECKED, DONE, FAILING, World
 from workflows.coding_rounds import CODING_QUEUE

@@ -28,7 +28,8 @@ from commands.schedule import create_or_update
 from hosting import clients
 from hosting.connection import local
 from hosting.dev_server import Running, stop_server
-from railmend.contracts.scan import Autonomy, HealthReport, ScreenRequest, Window
+from railmend.contracts.autonomy import Autonomy
+from railmend.contracts.scan import HealthReport, ScreenRequest, Window
 from railmend.settings import ConfigurationError, Settings, secret_variables
 from workflows.health_scan import HealthScan
 

@@ -1,7 +1,6 @@
 """`starter.py incidents`: what the ledgers know, newest first."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from commands.scan import chosen
 from hosting import clients
 from railmend.contracts.ledger import LedgerEntry, LedgerState, Spent
+from railmend.contracts.record import Track
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
 from workflows.attributes import SERVICE
@@ -43,6 +43,9 @@ class Trouble(BaseModel):
 class Known(BaseModel):
     troubles: list[Trouble]
     days: dict[str, list[Spent]]  # by project
+    # By Railway's project, whose environments share one ledger: all that was ever spent, and all fixes.
+    totals: dict[str, Spent] = {}
+    tracks: dict[str, Track] = {}
 
 
 async def incidents(project: str | None, *, only_open: bool = False) -> Known:
@@ -51,15 +54,21 @@ async def incidents(project: str | None, *, only_open: bool = False) -> Known:
     client = await clients.temporal(settings, tries=1)
     troubles: list[Trouble] = []
     days: dict[str, list[Spent]] = {}
+    ledgers: dict[str, LedgerState] = {}
     for one in _projects(settings, project):
-        state = await _ledger(client, one)
+        state = ledgers[one.project_id] = await _ledger(client, one)
         entries = [entry for entry in state.entries if entry.fingerprint.startswith(f"{one.environment_id}/")]
         names = await _names(client, entries)
         found = [_trouble(one.name, entry, names) for entry in entries]
         troubles += await asyncio.gather(*(_so_far(client, trouble) for trouble in found))
         days[one.name] = list(state.days)
     troubles = [one for one in troubles if one.state == "open" or not only_open]
-    return Known(troubles=sorted(troubles, key=lambda one: one.since, reverse=True), days=days)
+    return Known(
+        troubles=sorted(troubles, key=lambda one: one.since, reverse=True),
+        days=days,
+        totals={key: state.total for key, state in ledgers.items()},
+        tracks={key: state.track for key, state in ledgers.items()},
+    )
 
 
 def _projects(settings: Settings, name: str | None) -> Sequence[ProjectSettings]:
@@ -132,24 +141,6 @@ def rows(known: Known) -> list[dict[str, Any]]:
     return [one.model_dump(mode="json") for one in known.troubles]
 
 
-def statistics(known: Known) -> dict[str, Any]:
-    """Counts of troubles, and USD of today and of this month (UTC) by project."""
-    today = datetime.now(UTC).strftime("%Y-%m-%d")
-    return {
-        "troubles": len(known.troubles),
-        "by_state": Counter(one.state for one in known.troubles),
-        "by_kind": Counter(one.kind for one in known.troubles),
-        "by_outcome": Counter(one.outcome for one in known.troubles if one.outcome),
-        "pull_requests": len({one.pull_request for one in known.troubles if one.pull_request}),
-        "usd_today": {name: _usd(days, today) for name, days in known.days.items()},
-        "usd_this_month": {name: _usd(days, today[:7]) for name, days in known.days.items()},
-    }
-
-
-def _usd(days: Sequence[Spent], period: str) -> float:
-    return round(sum(day.usd for day in days if day.key.startswith(period)), 4)
-
-
 def show(known: Known, console: Console) -> None:
     if not known.troubles:
         console.print("Nothing is known to be wrong.")
@@ -172,11 +163,3 @@ def _places(one: Trouble) -> list[str]:
     pull_request = f": {one.pull_request}" if one.pull_request else ""
     holder = [] if one.id == one.incident and not pull_request else [f"  {one.id}{pull_request}"]
     return [f"  {one.incident} ({one.service})", *holder]
-
-
-def show_statistics(known: Known, console: Console) -> None:
-    for name, value in statistics(known).items():
-        said = (
-            ", ".join(f"{key} {count}" for key, count in value.items()) if isinstance(value, dict) else value
-        )
-        console.print(f"{name.replace('_', ' ')}: {said if said != '' else '-'}", highlight=False)

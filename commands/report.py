@@ -72,7 +72,8 @@ def _done(row: ServiceRow, ending: Ending) -> str:
         return "a plan waits for you"
     result = ending.repairs.get(row.repair_workflow_id or "")
     if result is None:
-        return row.detail or row.action
+        return f"a {row.bounded_by}" if row.bounded_by else row.detail or row.action
     if result.outcome is RepairOutcome.PULL_REQUEST and result.pull_request:
-        return f"pull request #{result.pull_request.number}"
+        bounded = f" (a {row.bounded_by})" if row.bounded_by else ""
+        return f"pull request #{result.pull_request.number}{bounded}"
     return f"{result.outcome.value}: {result.reason}"

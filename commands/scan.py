@@ -11,7 +11,8 @@ from commands.following import follow
 from commands.report import Ending
 from hosting import clients
 from hosting.workers import ORCHESTRATION_QUEUE
-from railmend.contracts.scan import Autonomy, HealthReport, ScanRequest
+from railmend.contracts.autonomy import Autonomy
+from railmend.contracts.scan import HealthReport, ScanRequest
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
 from workflows.health_scan import HealthScan

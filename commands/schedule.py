@@ -27,7 +27,8 @@ from commands.durations import interval, written
 from commands.scan import chosen, scan_request
 from hosting import clients
 from hosting.workers import ORCHESTRATION_QUEUE
-from railmend.contracts.scan import Autonomy, ScanRequest
+from railmend.contracts.autonomy import Autonomy
+from railmend.contracts.scan import ScanRequest
 from railmend.settings import ConfigurationError
 from railmend.settings_file import load_settings
 from workflows.health_scan import HealthScan

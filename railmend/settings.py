@@ -24,9 +24,9 @@ from pydantic_settings import (
 from railmend.assessment.overrides import AssessmentRules
 from railmend.coding.checks import CheckSettings
 from railmend.coding.guard_settings import GuardSettings
+from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.ledger import Budget
 from railmend.contracts.policy import FollowUp, Policy
-from railmend.contracts.scan import Autonomy
 from railmend.hosting_settings import HostingSettings
 from railmend.railway.limits import Limits
 from railmend.secrets import ENV_FILE, SecretRefused, secret
@@ -193,6 +193,9 @@ class Settings(HostingSettings):
     railmend_follow_up: FollowUp = Field(
         FollowUp(), description="what happens after a pull request is open, see below"
     )
+    railmend_earned_autonomy: EarnedAutonomy = Field(
+        EarnedAutonomy(), description="earlier fixes decide how far a repair may go, see below"
+    )
     railmend_approval_days: int = Field(
         7, ge=1, le=30, description="how long a plan waits for starter.py approve"
     )
@@ -253,6 +256,7 @@ class Settings(HostingSettings):
             approval_days=self.railmend_approval_days,
             notify=self.notifies(),
             follow_up=self.railmend_follow_up,
+            earned=self.railmend_earned_autonomy,
         )
 
     def missing(self, *names: str) -> list[str]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PROGRAM = "starter.py"
-# The values of `railmend.contracts.scan.Autonomy`, whose import would slow --help down.
+# The values of `railmend.contracts.autonomy.Autonomy`, whose import would slow --help down.
 Level = Literal["report", "plan", "draft", "pull_request"]
 T = TypeVar("T")
 

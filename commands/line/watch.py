@@ -47,17 +47,21 @@ def scan(
 def incidents(
     project: ProjectOption = None,
     only_open: Annotated[bool, typer.Option("--open", help="Only what is being worked on now.")] = False,
-    stats: Annotated[bool, typer.Option("--stats", help="Counts and money instead of a list.")] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Counts, money and what became of the fixes instead of a list.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List known troubles: open, silent or past."""
     from commands import incidents as commands
 
     known = run(commands.incidents(project, only_open=only_open))
-    if as_json:
-        emit(commands.statistics(known) if stats else commands.rows(known))
+    if stats:
+        from commands.statistics import show_statistics, statistics
+
+        emit(statistics(known)) if as_json else show_statistics(known, console())
     else:
-        (commands.show_statistics if stats else commands.show)(known, console())
+        emit(commands.rows(known)) if as_json else commands.show(known, console())
 
 
 def show(workflow: ID, as_json: JsonOption = False) -> None:

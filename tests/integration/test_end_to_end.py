@@ -25,8 +25,9 @@ from commands.schedule import create_or_update
 from hosting import clients
 from hosting.dev_server import Running
 from railmend.assessment import assess
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.repair import RepairOutcome
-from railmend.contracts.scan import Autonomy, Finding, Window
+from railmend.contracts.scan import Finding, Window
 from railmend.railway.client import RailwayClient
 from railmend.settings import Settings
 from railyard.platform.model import utc_now

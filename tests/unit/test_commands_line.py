@@ -23,9 +23,12 @@ from commands.doctor.check import Result as Checked
 from commands.durations import interval, seconds, written
 from commands.incidents import Known, Trouble
 from commands.line.options import Level
+from commands.statistics import show_statistics, statistics
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.ledger import Spent
+from railmend.contracts.record import Record, Track
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
-from railmend.contracts.scan import Autonomy, HealthReport
+from railmend.contracts.scan import HealthReport
 from railmend.settings import ConfigurationError
 from starter import COMMANDS, app
 from tests import samples
@@ -153,11 +156,45 @@ KNOWN = Known(
 
 
 def test_statistics_count_and_sum_by_period() -> None:
-    told = commands.statistics(KNOWN)
+    told = statistics(KNOWN)
     assert told["by_state"] == {"silent": 1, "open": 1}
     assert told["pull_requests"] == 1
     assert told["usd_today"] == {"shop": 1.5}
     assert told["usd_this_month"] == {"shop": 1.5}
+    assert (told["usd_per_held_fix"], told["seconds_to_recovery"], told["win_rates"]) == (None, None, [])
+
+
+def test_statistics_tell_what_became_of_the_fixes() -> None:
+    record = Record(
+        repository="acme/[b]shop",
+        kind="memory_leak",
+        outcomes={"held": 3, "not_held": 1, "closed": 1, "cannot_tell": 1},
+        merged=5,
+        edited=2,
+        at=NOW,
+    )
+    track = Track(records=(record,), opened_seconds=(60, 300, 120), recovered_seconds=(900,))
+    known = KNOWN.model_copy(
+        update={"totals": {"p": Spent(key="total", usd=1.5)}, "tracks": {"p": track, "q": Track()}}
+    )
+    told = statistics(known)
+    assert told["fixes"] == {
+        "merged_unchanged": 3,
+        "merged_edited": 2,
+        "closed": 1,
+        "held": 3,
+        "not_held": 1,
+        "worse": 0,
+        "cannot_tell": 1,
+        "not_deployed": 0,
+    }
+    assert told["usd_per_held_fix"] == 0.5
+    assert (told["seconds_to_pull_request"], told["seconds_to_recovery"]) == (120, 900)
+    (rate,) = told["win_rates"]
+    assert (rate["held"], rate["of"], rate["share"]) == (3, 5, 0.6)
+    out = StringIO()
+    show_statistics(known, Console(file=out, width=160))
+    assert "acme/[b]shop  memory_leak  3     5   60%" in out.getvalue()
 
 
 def test_a_list_names_what_to_look_at_and_a_name_is_no_markup() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -70,6 +70,12 @@ class Play:
     async def ledger(self) -> LedgerState:
         handle = self.client.get_workflow_handle_for(Ledger.run, f"ledger/{self.project}")
         return await handle.query(Ledger.state)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Of what activities count."""
+    while not holds():  # noqa: ASYNC110 - nothing else tells of it
+        await asyncio.sleep(0.01)
 
 
 def held_by(workflow_id: str, repair: RepairRequest) -> ClaimRequest:
@@ -336,11 +342,9 @@ async def test_workers_that_are_restarted_go_on_where_the_last_one_was(
     async with Worker(temporal.client, task_queue=CODING_QUEUE, activities=[world.prepare_workspace]):
         async with worker("first"):
             handle = await on.start(Policy())
-            while after.seen["look"] < 2:  # noqa: ASYNC110 - counted by an activity
-                await asyncio.sleep(0.01)
+            await until(lambda: after.seen["look"] >= 2)
         async with worker("second"):
-            while after.seen["measure_outcome"] < 1:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+            await until(lambda: after.seen["measure_outcome"] >= 1)
         async with worker("third"):
             result = await handle.result()
     assert result.outcome is RepairOutcome.HELD

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
@@ -233,17 +234,8 @@ class Aftermath:
             )
         )
 
-    async def _tell(
-        self,
-        outcome: Outcome,
-        judgements: tuple[Judgement, ...],
-        *,
-        again_at: datetime | None = None,
-        retried: bool = False,
-        revert: str = "",
-        action: str = "",
-        obstacle: str = "",
-    ) -> None:
+    async def _tell(self, outcome: Outcome, judgements: tuple[Judgement, ...], **more: Any) -> None:
+        """`more`: what else an `OutcomeNotice` holds."""
         course = self._course
         await workflow.execute_activity_method(
             ReviewActivities.tell_outcome,
@@ -254,11 +246,7 @@ class Aftermath:
                 judgements=judgements,
                 merge=self._merge,
                 edited=course.progress.edited,
-                again_at=again_at,
-                retried=retried,
-                revert=revert,
-                action=action,
-                obstacle=obstacle,
+                **more,
             ),
             **policies.TELL,
         )

@@ -4,7 +4,7 @@ import numpy as np
 
 from railmend.assessment.lives import deaths, falls, kills, reborn_low
 from railmend.assessment.look import Look, margin
-from railmend.assessment.statistics import blocks, finite, median, numbers, trend, wilson
+from railmend.assessment.statistics import blocks, finite, mann_kendall, median, numbers, theil_sen, wilson
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 
 FAILED = frozenset({"FAILED", "CRASHED"})
@@ -86,14 +86,16 @@ def restart(look: Look) -> Finding | None:
 def disk_filling(look: Look) -> Finding | None:
     """A volume that is nearly full, or will be within the horizon at its present pace."""
     s = look.settings
+    if look.service.volume_fill is None and not look.slice.disk_gb:
+        return None
     used, limits = finite(numbers(look.slice.disk_gb)), _positive(look)
     fill, hours, rate = look.service.volume_fill, None, 0.0
     if len(used) and limits is not None:
         fill = float(used[-1]) / limits
         y = blocks(used)
-        slope, share = trend(np.arange(len(y), dtype=np.float64), y)
+        slope = theil_sen(np.arange(len(y), dtype=np.float64), y)
         rate = slope * len(y) / len(used) * 3600 / look.slice.step_seconds
-        if rate > 0 and share >= s.leak_rising_share:
+        if rate > 0 and mann_kendall(y) >= s.leak_rising_share:
             hours = max(limits - float(used[-1]), 0.0) / rate
     if fill is None:
         return None

@@ -31,6 +31,10 @@ class Workbench:
         url, token = self.github.clone_url(full_name), self.github.git_token(full_name)
         return TrustedRepository(self.place(key).root, url, token)
 
+    def remove(self, key: str) -> None:
+        """All that the repair has here; GitHub is not needed for it. Blocking."""
+        remove_tree(self.place(key).root)
+
     def rest(self, key: str) -> None:
         """Between two turns only the session is kept: no code, no checks' leftovers, no sockets. Blocking."""
         place = self.place(key)

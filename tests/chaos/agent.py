@@ -1,4 +1,4 @@
-"""The model of all repairs: told apart by the repair's key, each message is answered by an edit and a word."""
+"""The model of all repairs, told apart by their keys: each message is answered by an edit and a word."""
 
 import json
 import re

@@ -9,10 +9,9 @@ OPENCODE := node_modules/.railmend-ready
 
 setup: $(VENV)/.ready $(OPENCODE)
 
-$(VENV)/.ready: requirements.lock
+$(VENV)/.ready: requirements.lock deploy/steps/installer.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Railmend needs Python 3.11 or newer: set PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	PYTHON=$(PYTHON) UV_COMPILE_BYTECODE=1 deploy/steps/packages.sh $(VENV) requirements.lock
 	touch $@
 
 # Not `npm ci`: it refuses a lock file that leaves out the binaries of other platforms.
@@ -27,8 +26,9 @@ demo: export MODEL_API_KEY := $(MODEL_API_KEY)
 demo: setup
 	$(BIN)/python starter.py demo $(DEMO_ARGS)
 
+# Two at a time: half of the tests wait for real servers. A file's tests share what it starts.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # kill -9 at every named point (REPEAT=5: each round five times), and what takes minutes of real traffic.
 chaos: setup
@@ -43,10 +43,10 @@ lint: setup
 bench: setup
 	$(BIN)/python -m bench
 
-# Regenerates the lock files from pyproject.toml; needs `uv`.
-lock:
-	uv pip compile pyproject.toml --group dev --group railyard --generate-hashes --no-header --no-emit-index-url --python-version 3.11 -o requirements.lock
-	uv pip compile pyproject.toml --extra tracing --constraint requirements.lock --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 -o deploy/requirements.lock
+# Regenerates the lock files from pyproject.toml.
+lock: setup
+	$(BIN)/uv pip compile pyproject.toml --group dev --group railyard --generate-hashes --no-header --no-emit-index-url --python-version 3.11 -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra tracing --constraint requirements.lock --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 -o deploy/requirements.lock
 
 clean:
 	rm -rf $(VENV) node_modules .railmend

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Railmend on the command line: look, watch, decide.
 
 New here? `starter.py demo` shows everything without an account; `starter.py doctor` says what is missing for

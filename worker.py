@@ -2,7 +2,7 @@
 
 import argparse
 
-from hosting import attributes, clients, connection, dev_server, logging, telemetry, workers
+from hosting import attributes, clients, connection, dev_server, logging, requirements, telemetry, workers
 from hosting.entry import run
 from railmend.settings_file import load_settings
 
@@ -33,17 +33,20 @@ async def main(options: argparse.Namespace) -> None:
     settings = load_settings(tokens=workers.Role.ORCHESTRATION in roles)
     if options.log_level:
         settings = settings.model_copy(update={"railmend_log_level": options.log_level})
+    requirements.check(settings, roles)
     logging.configure(settings.railmend_log_level)
     if options.unsafe_agent:
         settings = settings.model_copy(update={"railmend_unsafe_agent": True})
     if options.dev:
         server = await dev_server.start_or_adopt(settings.state_dir(), options.dev_port)
-        settings = connection.local(settings, server.address)
+        settings = connection.local(settings, server.address, server.ui)
     client = await clients.temporal(
         settings, runtime=telemetry.runtime(settings), interceptors=telemetry.tracing(settings)
     )
     await attributes.register(client)
     await workers.run_until_stopped(client, settings, roles)
+    if options.dev:
+        dev_server.tell_that_it_stays(server)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from activities.errors import translated
 from activities.heartbeat import heartbeating
 from activities.workbench import Egress, Workbench
 from railmend.coding.checks import CheckSettings, Suite, environment, suites
-from railmend.coding.fence import EGRESS_SOCKET, Finished, Launch, ports, run_fenced
+from railmend.coding.fence import EGRESS_SOCKET, Finished, Launch, run_fenced
 from railmend.coding.git import TrustedRepository
 from railmend.contracts.repair import CheckReport, CheckRun, CodingRequest
 from railmend.evidence.redact import redact
@@ -79,12 +79,13 @@ class CheckActivities:
     async def _run(self, request: CodingRequest, suite: Suite, command: str, *, network: bool) -> Finished:
         fence, place = self._bench.fence, self._bench.place(request.workspace.key)
         settings = self._of(request)
-        (port,) = ports(fence, 1)
+        (port,) = await asyncio.to_thread(fence.ports, 1)
+        path = await asyncio.to_thread(fence.tools_path)
         proxy = f"http://127.0.0.1:{port}" if network else None
         launch = Launch(
             place=place,
             command=("sh", "-c", command),
-            environment=environment(str(place.home), fence.tools_path(), settings.environment, proxy),
+            environment=environment(str(place.home), path, settings.environment, proxy),
             directory=place.tree / suite.directory,
             outward={port: EGRESS_SOCKET} if network else None,
         )

@@ -63,8 +63,8 @@ class CodingActivities:
             branch = request.base_branch or await asyncio.to_thread(
                 self._bench.github.default_branch, request.repository
             )
-            base = await asyncio.to_thread(repository.prepare, branch, request.commit)
             place.make()
+            base = await asyncio.to_thread(repository.prepare, branch, request.commit)
             await asyncio.to_thread(self._bench.fence.admit, place)
         return Workspace(
             key=request.key,
@@ -132,7 +132,7 @@ class CodingActivities:
     @activity.defn
     async def remove_workspace(self, workspace: Workspace) -> None:
         async with working():
-            await asyncio.to_thread(self._bench.remove, workspace.key)
+            await asyncio.to_thread(self._bench.place(workspace.key).remove)
 
     @activity.defn
     async def rest_workspace(self, workspace: Workspace) -> None:

@@ -5,8 +5,8 @@ import asyncio
 from temporalio import activity
 
 from activities.heartbeat import working
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.repair import PullRequest, PullRequestRequest
-from railmend.contracts.scan import Autonomy
 from railmend.publishing.github import GitHubClient
 from railmend.publishing.text import body, title
 

@@ -1,6 +1,7 @@
 """`starter.py backtest`: what the assessment says of recorded slices, so that thresholds can be tuned."""
 
 import json
+import sys
 import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
@@ -29,7 +30,7 @@ async def backtest(
 
 def recordings(file: Path) -> Iterator[Recorded]:
     try:
-        with file.open(encoding="utf-8") as lines:
+        with sys.stdin if str(file) == "-" else file.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield _parsed(file, number, line)

@@ -21,6 +21,8 @@ def condense(file: Path, budget: int, *, redacted: bool) -> None:
         with sys.stdin if str(file) == "-" else file.open(encoding="utf-8") as source:
             for line in cases(source, budget, redacted=redacted):
                 sys.stdout.write(f"{line}\n")
+    except BrokenPipeError:
+        raise  # whoever read the output has seen enough
     except (FormatError, OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"starter.py condense: {error}\n")
         raise SystemExit(2) from error

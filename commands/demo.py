@@ -21,13 +21,15 @@ from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, Sche
 
 from activities.railway import RailwayActivities
 from commands.durations import interval
+from commands.following import follow
 from commands.report import Ending
-from commands.scan import follow, scan_request
+from commands.scan import scan_request
 from commands.schedule import create_or_update
 from hosting import clients
 from hosting.connection import local
 from hosting.dev_server import Running, stop_server
-from railmend.contracts.scan import Autonomy, HealthReport, ScreenRequest, Window
+from railmend.contracts.autonomy import Autonomy
+from railmend.contracts.scan import HealthReport, ScreenRequest, Window
 from railmend.settings import ConfigurationError, Settings, secret_variables
 from workflows.health_scan import HealthScan
 
@@ -159,7 +161,8 @@ async def _run(run: Demo) -> int:
     console.print("[bold]3[/] Traffic flows until there are symptoms to measure, in about a minute.")
     os.environ.update(variables)  # from here on this process is an ordinary starter.py
     settings = local(Settings(), temporal.address)
-    await until_symptoms(settings, console)
+    with console.status("measuring"):
+        await until_symptoms(settings, console)
     client = await clients.temporal(settings)
     console.print("[bold]4[/] The schedule starts the health scan.")
     schedule = await create_or_update(client, scan_request(settings, Autonomy.PULL_REQUEST), interval("10m"))
@@ -204,8 +207,6 @@ async def triggered(client: Client, schedule: ScheduleHandle) -> WorkflowHandle[
 
 def _verdict(ending: Ending, temporal: Running, console: Console) -> int:
     pulls = ending.pull_requests()
-    for name, url in sorted(pulls.items()):
-        console.print(f"Pull request for {name}: {url}", soft_wrap=True)
     console.print(f"Temporal Web UI: {temporal.ui}")
     missing = [name for name in BROKEN if name not in pulls]
     wrong = [name for name in HEALTHY if name in pulls]

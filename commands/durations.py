@@ -16,6 +16,13 @@ def interval(text: str, option: str = "--every") -> timedelta:
     return timedelta(seconds=int(match[1]) * UNITS[match[2]])
 
 
+def written(length: timedelta) -> str:
+    """As `interval` reads it: ten minutes are "10m"."""
+    total = int(length.total_seconds())
+    unit = next(unit for unit in reversed(UNITS) if total % UNITS[unit] == 0)
+    return f"{total // UNITS[unit]}{unit}"
+
+
 def seconds(text: str) -> int:
     """As `interval`; a bare number is seconds."""
     if text.isdecimal():

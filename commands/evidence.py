@@ -1,5 +1,6 @@
 """Evidence packets out of Temporal's history, and their diagnosis once more."""
 
+import sys
 from pathlib import Path
 
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
@@ -8,6 +9,7 @@ from temporalio.service import RPCError
 from hosting import clients
 from railmend.contracts.incident import IncidentReport
 from railmend.diagnosis.diagnose import diagnose
+from railmend.diagnosis.model import ModelError
 from railmend.evidence.packet import PacketError, export, load, render
 from railmend.settings import ConfigurationError
 from railmend.settings_file import load_settings
@@ -28,7 +30,7 @@ async def evidence(incident: str, *, markdown: bool) -> str:
         report: IncidentReport = await handle.result()
     except RPCError as error:
         raise ConfigurationError(
-            f"No investigation {incident} ({error}). The ids stand in the Web UI and begin with incident/; "
+            f"No investigation {incident} ({error}). `starter.py incidents` lists IDs; "
             "histories are kept for a limited time."
         ) from error
     except WorkflowFailureError as error:
@@ -40,7 +42,13 @@ async def diagnose_again(file: Path) -> str:
     """The model's diagnosis as JSON; rules that need the incident itself are not asked."""
     try:
         packet = load(file.read_text(encoding="utf-8"))
-    except (OSError, PacketError) as error:
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
+    except (PacketError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file}: {error}") from error
-    found = await diagnose(packet, clients.model(load_settings()))
-    return found.model_dump_json(indent=2)
+    model = clients.model(load_settings())
+    sys.stderr.write(f"Asking {model.model}; this may take a minute.\n")
+    try:
+        return (await diagnose(packet, model)).model_dump_json(indent=2)
+    except ModelError as error:
+        raise ConfigurationError(f"{error} `starter.py doctor` checks the model.") from error

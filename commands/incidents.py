@@ -1,7 +1,6 @@
 """`starter.py incidents`: what the ledgers know, newest first."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,10 +15,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from commands.scan import chosen
 from hosting import clients
 from railmend.contracts.ledger import LedgerEntry, LedgerState, Spent
+from railmend.contracts.record import Track
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
 from workflows.attributes import SERVICE
 from workflows.ledger import Ledger
+from workflows.repository_repair import RepositoryRepair
 
 
 class Trouble(BaseModel):
@@ -36,11 +37,15 @@ class Trouble(BaseModel):
     pull_request: str
     times: int
     id: str  # workflow ID of who has it, or had it last
+    incident: str  # workflow ID of its investigation
 
 
 class Known(BaseModel):
     troubles: list[Trouble]
     days: dict[str, list[Spent]]  # by project
+    # By Railway's project, whose environments share one ledger: all that was ever spent, and all fixes.
+    totals: dict[str, Spent] = {}
+    tracks: dict[str, Track] = {}
 
 
 async def incidents(project: str | None, *, only_open: bool = False) -> Known:
@@ -49,14 +54,21 @@ async def incidents(project: str | None, *, only_open: bool = False) -> Known:
     client = await clients.temporal(settings, tries=1)
     troubles: list[Trouble] = []
     days: dict[str, list[Spent]] = {}
+    ledgers: dict[str, LedgerState] = {}
     for one in _projects(settings, project):
-        state = await _ledger(client, one)
+        state = ledgers[one.project_id] = await _ledger(client, one)
         entries = [entry for entry in state.entries if entry.fingerprint.startswith(f"{one.environment_id}/")]
         names = await _names(client, entries)
-        troubles += [_trouble(one.name, entry, names) for entry in entries]
+        found = [_trouble(one.name, entry, names) for entry in entries]
+        troubles += await asyncio.gather(*(_so_far(client, trouble) for trouble in found))
         days[one.name] = list(state.days)
     troubles = [one for one in troubles if one.state == "open" or not only_open]
-    return Known(troubles=sorted(troubles, key=lambda one: one.since, reverse=True), days=days)
+    return Known(
+        troubles=sorted(troubles, key=lambda one: one.since, reverse=True),
+        days=days,
+        totals={key: state.total for key, state in ledgers.items()},
+        tracks={key: state.track for key, state in ledgers.items()},
+    )
 
 
 def _projects(settings: Settings, name: str | None) -> Sequence[ProjectSettings]:
@@ -104,6 +116,24 @@ def _trouble(project: str, entry: LedgerEntry, names: dict[str, str]) -> Trouble
         pull_request=entry.pull_request,
         times=entry.times,
         id=entry.holder,
+        incident=f"incident/{key}",
+    )
+
+
+async def _so_far(client: Client, trouble: Trouble) -> Trouble:
+    """The ledger learns of an end; of an open repair it is told here what it waits for."""
+    if trouble.state != "open" or not trouble.id.startswith("repair/"):
+        return trouble
+    handle = client.get_workflow_handle_for(RepositoryRepair.run, trouble.id)
+    try:
+        opened = await handle.query(RepositoryRepair.opened)
+        waits = opened is None and await handle.query(RepositoryRepair.waits_for_approval)
+    except RPCError:
+        return trouble  # it ends right now
+    if opened is None or opened.pull_request is None:
+        return trouble.model_copy(update={"outcome": "waits for approve"}) if waits else trouble
+    return trouble.model_copy(
+        update={"outcome": opened.outcome.value, "pull_request": opened.pull_request.url}
     )
 
 
@@ -111,41 +141,25 @@ def rows(known: Known) -> list[dict[str, Any]]:
     return [one.model_dump(mode="json") for one in known.troubles]
 
 
-def statistics(known: Known) -> dict[str, Any]:
-    """Counts of troubles, and USD of today and of this month (UTC) by project."""
-    today = datetime.now(UTC).strftime("%Y-%m-%d")
-    return {
-        "troubles": len(known.troubles),
-        "by_state": Counter(one.state for one in known.troubles),
-        "by_kind": Counter(one.kind for one in known.troubles),
-        "by_outcome": Counter(one.outcome for one in known.troubles if one.outcome),
-        "pull_requests": len({one.pull_request for one in known.troubles if one.pull_request}),
-        "usd_today": {name: _usd(days, today) for name, days in known.days.items()},
-        "usd_this_month": {name: _usd(days, today[:7]) for name, days in known.days.items()},
-    }
-
-
-def _usd(days: Sequence[Spent], period: str) -> float:
-    return round(sum(day.usd for day in days if day.key.startswith(period)), 4)
-
-
 def show(known: Known, console: Console) -> None:
     if not known.troubles:
         console.print("Nothing is known to be wrong.")
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("project", "service", "trouble", "state", "since (UTC)", "outcome", "where to look"):
+    for column in ("project", "service", "trouble", "state", "since (UTC)", "outcome"):
         table.add_column(column, overflow="fold")
     for one in known.troubles:
         cells = (one.project, one.service, one.kind, one.state, f"{one.since:%Y-%m-%d %H:%M}", one.outcome)
-        table.add_row(*map(escape, (*cells, one.pull_request or one.id)))
+        table.add_row(*map(escape, cells))
     console.print(table)
-    console.print("`starter.py show ID` tells more.", style="dim")
+    # Below the table and unbroken, so that they can be copied.
+    console.print("\nWhere to look, with `starter.py show ID`:", style="dim")
+    for place in dict.fromkeys(place for one in known.troubles for place in _places(one)):
+        console.print(escape(place), soft_wrap=True)
 
 
-def show_statistics(known: Known, console: Console) -> None:
-    for name, value in statistics(known).items():
-        said = (
-            ", ".join(f"{key} {count}" for key, count in value.items()) if isinstance(value, dict) else value
-        )
-        console.print(f"{name.replace('_', ' ')}: {said if said != '' else '-'}", highlight=False)
+def _places(one: Trouble) -> list[str]:
+    """Lines that begin with an ID, or hold the pull request's address."""
+    pull_request = f": {one.pull_request}" if one.pull_request else ""
+    holder = [] if one.id == one.incident and not pull_request else [f"  {one.id}{pull_request}"]
+    return [f"  {one.incident} ({one.service})", *holder]

@@ -1,5 +1,6 @@
 """`starter.py record`: the slices of a live scan, in the format that `starter.py backtest` reads."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from railmend.settings_file import load_settings
 
 
 async def record(file: Path, window_seconds: int | None, project: str | None) -> tuple[int, list[str]]:
-    """Append a slice of every service, with its day before; returns how many, and what could not be read."""
+    """Append a slice of every service, with its day before; returns how many, and what could not be read.
+
+    The file `-` is standard output. Raises `ConfigurationError` for a file that cannot be written.
+    """
     settings = load_settings()
     request = scan_request(settings, None, window_seconds, project)
     pool = clients.railway(settings)
@@ -24,8 +28,15 @@ async def record(file: Path, window_seconds: int | None, project: str | None) ->
         raise ConfigurationError(str(error)) from error
     finally:
         await pool.aclose()
-    with file.open("a", encoding="utf-8") as out:
-        out.writelines(row.model_dump_json(exclude_none=False) + "\n" for row in rows)
+    lines = [row.model_dump_json(exclude_none=False) + "\n" for row in rows]
+    if str(file) == "-":
+        sys.stdout.writelines(lines)
+        return len(rows), unseen
+    try:
+        with file.open("a", encoding="utf-8") as out:
+            out.writelines(lines)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}.") from error
     return len(rows), unseen
 
 

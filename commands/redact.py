@@ -11,6 +11,7 @@ def redact(file: Path) -> None:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        sys.stderr.write(f"starter.py redact: {error}\n")
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        sys.stderr.write(f"starter.py redact: {file} cannot be read: {reason}.\n")
         raise SystemExit(2) from error
     sys.stdout.write(Redactor()(text))

@@ -16,10 +16,11 @@ NAMES = 20
 
 @dataclass(frozen=True)
 class Ending:
-    """A finished scan and the repairs it started, by workflow ID."""
+    """A finished scan and the repairs it started, by workflow ID; `waiting`: those a person must allow."""
 
     report: HealthReport
     repairs: dict[str, RepairResult] = field(default_factory=dict)
+    waiting: tuple[str, ...] = ()
 
     def pull_requests(self) -> dict[str, str]:
         """Pull-request address by service name."""
@@ -31,10 +32,11 @@ class Ending:
         return found
 
     def as_data(self) -> dict[str, Any]:
-        """For --json: the report, and how each repair ended."""
+        """For --json: the report, how each repair ended, and which wait for `approve`."""
         return {
             "report": self.report.model_dump(mode="json"),
             "repairs": {name: one.model_dump(mode="json") for name, one in self.repairs.items()},
+            "waiting": list(self.waiting),
         }
 
 
@@ -54,6 +56,11 @@ def render(ending: Ending, console: Console) -> None:
             console.print(f"{state}: {escape(', '.join(names[:NAMES]))}{_more(names)}")
     for sentence in report.unseen:
         console.print(f"Could not be seen: {escape(sentence)}")
+    # Below the table and unbroken, so that they can be copied.
+    for name, url in sorted(ending.pull_requests().items()):
+        console.print(f"Pull request for {escape(name)}: {url}", soft_wrap=True)
+    for repair in ending.waiting:
+        console.print(f"Waits for you: starter.py approve {escape(repair)}", soft_wrap=True)
 
 
 def _more(names: tuple[str, ...]) -> str:
@@ -61,9 +68,12 @@ def _more(names: tuple[str, ...]) -> str:
 
 
 def _done(row: ServiceRow, ending: Ending) -> str:
+    if row.repair_workflow_id in ending.waiting:
+        return "a plan waits for you"
     result = ending.repairs.get(row.repair_workflow_id or "")
     if result is None:
-        return row.detail or row.action
+        return f"a {row.bounded_by}" if row.bounded_by else row.detail or row.action
     if result.outcome is RepairOutcome.PULL_REQUEST and result.pull_request:
-        return result.pull_request.url
+        bounded = f" (a {row.bounded_by})" if row.bounded_by else ""
+        return f"pull request #{result.pull_request.number}{bounded}"
     return f"{result.outcome.value}: {result.reason}"

@@ -2,6 +2,7 @@
 
 import getpass
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,11 +23,12 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from commands.durations import interval
+from commands.durations import interval, written
 from commands.scan import chosen, scan_request
 from hosting import clients
 from hosting.workers import ORCHESTRATION_QUEUE
-from railmend.contracts.scan import Autonomy, ScanRequest
+from railmend.contracts.autonomy import Autonomy
+from railmend.contracts.scan import ScanRequest
 from railmend.settings import ConfigurationError
 from railmend.settings_file import load_settings
 from workflows.health_scan import HealthScan
@@ -51,12 +53,12 @@ def build(request: ScanRequest, every: timedelta) -> Schedule:
 
 
 async def create_or_update(client: Client, request: ScanRequest, every: timedelta) -> ScheduleHandle:
-    """Safe to run again: an existing schedule gets the new interval and request."""
+    """Safe to run again: a schedule gets the new interval and request, and stays paused if it is."""
     schedule_id = f"scan/{request.environment_id}"
     schedule = build(request, every)
 
-    async def update(_: ScheduleUpdateInput) -> ScheduleUpdate:
-        return ScheduleUpdate(schedule=schedule)
+    async def update(known: ScheduleUpdateInput) -> ScheduleUpdate:
+        return ScheduleUpdate(schedule=replace(schedule, state=known.description.schedule.state))
 
     try:
         return await client.create_schedule(schedule_id, schedule)
@@ -97,7 +99,7 @@ async def describe(project: str | None) -> dict[str, Any]:
         told = await handle.describe()
     except RPCError as error:
         raise _missing(handle, error) from error
-    every = [str(one.every) for one in told.schedule.spec.intervals]
+    every = [written(one.every) for one in told.schedule.spec.intervals]
     return {
         "id": handle.id,
         "every": ", ".join(every),
@@ -115,7 +117,7 @@ async def describe(project: str | None) -> dict[str, Any]:
 
 
 async def act(action: str, project: str | None, reason: str) -> str:
-    """`action`: pause, resume, trigger or delete. Returns what was done."""
+    """`action`: pause, resume, trigger or delete. Returns the schedule's ID."""
     handle = await _handle(project)
     note = f"{reason or action} (by {getpass.getuser()})"
     calls: dict[str, Callable[[], Awaitable[None]]] = {
@@ -128,4 +130,4 @@ async def act(action: str, project: str | None, reason: str) -> str:
         await calls[action]()
     except RPCError as error:
         raise _missing(handle, error) from error
-    return f"Schedule {handle.id}: {action} done."
+    return handle.id

@@ -59,7 +59,7 @@ def main() -> None:
     of_checkout = quote("RailmendService = 'checkout'")
     shoot(f"{runs}?query={of_checkout}", IMAGES / "runs.png", "1300,600")
     incident = f"{runs}/{quote(options.incident, safe='')}/{options.run_id}/user-metadata"
-    shoot(incident, IMAGES / "incident.png", "1300,1500")
+    shoot(incident, IMAGES / "incident.png", "1700,1300")
     shoot(options.pull_request, IMAGES / "pull-request.png", "1100,1300")
     if options.report:
         shoot(options.report.absolute().as_uri(), IMAGES / "report.png", "1200,1300")

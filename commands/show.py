@@ -20,7 +20,7 @@ from workflows.incident_investigation import IncidentInvestigation
 from workflows.repository_repair import RepositoryRepair
 
 METADATA_QUERY = "__temporal_workflow_metadata"  # the SDK's own: holds the current details
-RUNS = {
+RUNS: dict[str, Any] = {  # methods that share no signature
     "scan": HealthScan.run,
     "incident": IncidentInvestigation.run,
     "repair": RepositoryRepair.run,
@@ -29,7 +29,7 @@ RUNS = {
 
 
 class Told(BaseModel):
-    """`details`: Markdown. `result`: of a run that has ended well."""
+    """`about` and `details`: Markdown, said at the start and now. `result`: of a run that has ended well."""
 
     id: str
     run_id: str
@@ -38,6 +38,7 @@ class Told(BaseModel):
     started: datetime
     ended: datetime | None
     attributes: dict[str, Any]
+    about: str
     details: str
     result: Any = None
     failure: str | None = None
@@ -54,7 +55,7 @@ async def show(workflow_id: str) -> Told:
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle_for(RUNS[kind], workflow_id)
     try:
         described = await handle.describe()
-        summary = await described.static_summary()
+        summary, about = await described.static_summary(), await described.static_details()
     except RPCError as error:
         raise ConfigurationError(
             f"{workflow_id} is not known ({error.message}). `starter.py incidents` lists IDs; histories are "
@@ -68,7 +69,8 @@ async def show(workflow_id: str) -> Told:
         started=described.start_time,
         ended=described.close_time,
         attributes=_attributes(described.typed_search_attributes),
-        details=await _details(client, workflow_id),
+        about=about or "",
+        details=await current_details(client, workflow_id),
     )
     if described.status is WorkflowExecutionStatus.RUNNING:
         return told
@@ -84,7 +86,7 @@ def _attributes(typed: Any) -> dict[str, Any]:
     return {key.name: value for key in REGISTRY if (value := typed.get(key)) is not None}
 
 
-async def _details(client: Client, workflow_id: str) -> str:
+async def current_details(client: Client, workflow_id: str) -> str:
     """Answered by a worker, from the history; empty while none runs."""
     try:
         told = await client.get_workflow_handle(workflow_id).query(
@@ -106,7 +108,11 @@ def render(told: Told, console: Console) -> None:
         console.print(f"  {name.removeprefix('Railmend').lower()}: {shown}", markup=False, highlight=False)
     if told.failure:
         console.print(f"Failed: {told.failure}", markup=False)
-    if told.details:
-        console.print(Markdown(told.details))
-    elif told.ended is None:
+    for text in filter(None, (told.about, told.details)):
+        console.print()
+        if console.is_terminal:
+            console.print(Markdown(text))
+        else:
+            console.print(text, markup=False, soft_wrap=True)
+    if not told.details and told.ended is None:
         console.print("No worker answers, so there is no live stage to show: start `worker.py`.")

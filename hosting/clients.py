@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import json
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ from workflows.plugin import Interceptor, railmend_plugin
 log = structlog.get_logger(__name__)
 
 CONNECT_TRIES = 10
+MAX_REASON = 300
 LOOPBACK = ("http://127.0.0.1", "http://localhost")
 
 
@@ -43,8 +45,8 @@ def require(settings: Settings, *names: str) -> None:
     missing = settings.missing(*names)
     if missing:
         raise ConfigurationError(
-            f"Not set: {', '.join(missing)}. Set them in the environment or in .env; the README says where "
-            "each comes from."
+            f"Not set: {', '.join(missing)}. Set them in the environment or in .env; docs/getting-started.md "
+            "says where each comes from."
         )
 
 
@@ -69,16 +71,29 @@ async def temporal(
         except (RuntimeError, RPCError) as error:
             if attempt == tries:
                 raise ConfigurationError(
-                    f"No Temporal server answers at {settings.temporal_address} ({error}). Start one, set "
-                    "TEMPORAL_ADDRESS (for Temporal Cloud also TEMPORAL_NAMESPACE and TEMPORAL_API_KEY), or "
-                    "run `python worker.py --dev`, which brings its own."
+                    f"No Temporal server answers at {settings.temporal_address} ({_reason(error)}). Start "
+                    "one, set TEMPORAL_ADDRESS (for Temporal Cloud also TEMPORAL_NAMESPACE and "
+                    "TEMPORAL_API_KEY), or run `python worker.py --dev`, which brings its own."
                 ) from error
+            if attempt == 1:
+                log.info("waiting for Temporal", address=settings.temporal_address)
             await asyncio.sleep(min(0.5 * attempt, 3))
     raise AssertionError("unreachable")
 
 
+def _reason(error: Exception) -> str:
+    """The operating system's words, where the SDK's error wraps them in its own many times."""
+    inner = re.search(r'message: "([^"]+)"', str(error))
+    return inner[1] if inner else str(error)[:MAX_REASON]
+
+
 def railway(settings: Settings) -> RailwayPool:
-    """Raises `ConfigurationError` that names every project without a token at once."""
+    """Raises what `watched` raises."""
+    return RailwayPool(settings.railway_api_url, watched(settings), settings.railway_limits)
+
+
+def watched(settings: Settings) -> list[Watched]:
+    """The projects with their tokens. Raises `ConfigurationError` that names each one without at once."""
     projects = settings.watched()
     if not projects:
         require(settings, "railway_project_id", "railway_environment_id")
@@ -89,12 +104,11 @@ def railway(settings: Settings) -> RailwayPool:
             f"Not set: {', '.join(missing)}. Make a project token in Railway's project settings and set it "
             "in the environment or in .env."
         )
-    watched = [
+    return [
         Watched(token=token, **project.model_dump(include=set(Watched.model_fields) - {"token"}))
         for project in projects
         if (token := tokens[project.name])
     ]
-    return RailwayPool(settings.railway_api_url, watched, settings.railway_limits)
 
 
 async def check_railway(pool: RailwayPool) -> None:
@@ -154,7 +168,7 @@ def _model(settings: Settings, name: str) -> ModelSettings:
 
 
 def coding_model(settings: Settings) -> ModelEndpoint:
-    require(settings, "model")
+    require(settings, "model", "model_api_key")
     base_url = settings.coding_base_url()
     if base_url is None:
         raise ConfigurationError(
@@ -222,7 +236,7 @@ def toolbox(settings: Settings) -> Toolbox:
     """What the sandbox shows besides the system: OpenCode, ripgrep, the toolchains of RAILMEND_TOOLCHAINS."""
     ripgrep = shutil.which("rg", path=str(Path(sys.executable).absolute().parent)) or shutil.which("rg")
     programs = {"rg": Path(ripgrep)} if ripgrep else {}
-    if not settings.opencode_url:
+    if not settings.opencode_url and settings.railmend_sandbox != "remote":
         programs["opencode"] = opencode_binary(settings)
     return Toolbox(programs=programs, folders=settings.toolchains())
 
@@ -234,6 +248,7 @@ def fence(settings: Settings) -> Fence:
         toolbox(settings),
         settings.state_dir() / "repairs",
         unsafe=settings.railmend_unsafe_agent,
+        shared=settings.railmend_agents_dir,
     )
     if isinstance(chosen, Refusing):
         log.error("repairs are refused", reason=str(chosen.error))

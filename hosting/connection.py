@@ -30,11 +30,12 @@ def _tls(settings: Settings) -> ClientConfigTLS | None:
     )
 
 
-def local(settings: Settings, address: str) -> Settings:
-    """The same settings for a server on this machine: plain, in its default namespace."""
+def local(settings: Settings, address: str, web: str | None = None) -> Settings:
+    """The same settings for a server on this machine: plain, in its default namespace, with its Web UI."""
     plain = {name: None for name in Settings.model_fields if name.startswith("temporal_tls")}
     own = {"temporal_address": address, "temporal_namespace": "default", "temporal_api_key": None}
-    return settings.model_copy(update={**plain, **own})
+    links = {"railmend_web_url": settings.railmend_web_url or web}
+    return settings.model_copy(update={**plain, **own, **links})
 
 
 def options(settings: Settings) -> ClientConnectConfig:

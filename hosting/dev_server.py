@@ -140,6 +140,11 @@ async def _wait_until_up(running: Running, state_dir: Path) -> None:
     raise ConfigurationError(f"The Temporal server did not come up: see {state_dir / 'temporal.log'}.")
 
 
+def tell_that_it_stays(running: Running) -> None:
+    """It outlives its worker, so that one that is started again goes on at once."""
+    log.info("the Temporal server stays up", ui=running.ui, end_it_with=f"kill {running.pid}")
+
+
 def stop_server(state_dir: Path) -> None:
     """End the server of this state directory, if one runs; its history stays on disk."""
     running = _read(state_dir / "temporal.json")

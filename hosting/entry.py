@@ -28,7 +28,9 @@ def run(program: str, work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(with_breath())
     except (ConfigurationError, ValidationError) as error:
-        sys.stderr.write(f"{program}: {error}\n")
+        text = str(error)
+        # Several lines are a list, one below the other.
+        sys.stderr.write(f"{program}:\n{text}\n" if "\n" in text else f"{program}: {text}\n")
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None

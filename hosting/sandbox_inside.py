@@ -139,6 +139,14 @@ async def join(
             writer.close()
 
 
+def own_listener(port: int) -> bool:
+    """Agents that share a loopback could take each other's ports, and be told what is meant for another."""
+    with open("/proc/self/net/tcp") as file:
+        rows = [row.split() for row in file]
+    listening = [row for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port]
+    return {int(row[7]) for row in listening} == {os.getuid()}
+
+
 async def relay(config: Config) -> list[asyncio.Server]:
     """`listen` (from outside) to the command's port, and loopback ports to the sockets that lead outside."""
     serve, folder = config["serve"], config["sockets"]
@@ -149,7 +157,10 @@ async def relay(config: Config) -> list[asyncio.Server]:
         except OSError:
             writer.close()
             return
-        await join((reader, writer), there)
+        if serve is not None and own_listener(serve):
+            await join((reader, writer), there)
+        for each in (writer, there[1]):
+            each.close()
 
     def outward(name: str) -> Any:
         async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -195,7 +206,7 @@ async def work(config: Config) -> int:
 def main() -> int:
     config: Config = json.loads(sys.argv[1])
     # Opened first: the agent's user may not be able to walk to the folder, but may go on from here.
-    folder = os.open(config["sockets"], os.O_PATH | os.O_DIRECTORY)
+    folder = os.open(config["sockets"], os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
     config["sockets"] = f"/proc/self/fd/{folder}"
     become(config["uid"])
     limit(config["limits"])

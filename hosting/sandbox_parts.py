@@ -3,23 +3,26 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from hosting.users import FIRST_UID, LAST_UID
 from railmend.coding.fence import FenceError, Launch, Place
+from railmend.coding.measure import Use
+from railmend.coding.quota import measure
 from railmend.processes import started
 
 INSIDE = Path(__file__).with_name("sandbox_inside.py")
-# systemd's range for users that exist for one service only (systemd.exec(5), DynamicUser=).
-FIRST_UID, LAST_UID = 61184, 65519
 MIB = 1024 * 1024
 END_SECONDS = 5.0
 _choosing = threading.Lock()
@@ -61,14 +64,36 @@ class Caps:
         }
 
 
+class Local:
+    """What launchers on the worker's own machine have in common."""
+
+    def place(self, root: Path) -> Place:
+        return Place(root)
+
+    def ports(self, count: int) -> list[int]:
+        """Such as are free on this machine."""
+        with ExitStack() as held:
+            probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+            return [int(probe.getsockname()[1]) for probe in probes]
+
+    def use(self, place: Place, pid: int | None) -> Use:
+        return measure((place.tree, place.home), pid)
+
+
 def user_of(place: Place) -> int:
-    """A user id of the repair's own, as long as its folder lives. Blocking."""
+    """A user id of the repair's own, as long as its folder lives. Blocking.
+
+    Where the search begins depends on the folder of all repairs, so that two workers of one machine do not
+    begin with the same one: what is counted or killed by user would be the other's too.
+    """
     file = place.run / "uid"
     with _choosing:
         if file.exists():
             return int(file.read_text())
         taken = {int(other.read_text()) for other in place.root.parent.glob("*/run/uid")}
-        free = next(uid for uid in range(FIRST_UID, LAST_UID + 1) if uid not in taken)
+        count = LAST_UID - FIRST_UID + 1
+        begin = zlib.crc32(os.fsencode(place.root.parent.resolve())) % count
+        free = next(uid for i in range(count) if (uid := FIRST_UID + (begin + i) % count) not in taken)
         file.write_text(str(free))
         return free
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import structlog
 from temporalio.client import Client
 
 from activities.workbench import Workbench
-from railmend.coding.quota import remove_tree
 from workflows.repository_repair import RepositoryRepair
 
 log = structlog.get_logger(__name__)
@@ -24,10 +24,12 @@ async def sweep(client: Client, bench: Workbench) -> list[str]:
         return []
     running = {each.id.rpartition("/")[2] async for each in client.list_workflows(RUNNING)}
     swept = []
-    for key in keys:
-        root = bench.place(key).root
-        if key not in running and time.time() - root.stat().st_mtime > YOUNG_SECONDS:
-            await asyncio.to_thread(remove_tree, root)
+    for key in sorted(keys):
+        place = bench.place(key)
+        folders = filter(Path.is_dir, (place.root, place.home.parent))
+        changed = max(folder.stat().st_mtime for folder in folders)
+        if key not in running and time.time() - changed > YOUNG_SECONDS:
+            await asyncio.to_thread(place.remove)
             swept.append(key)
     if swept:
         log.info("workspaces swept", keys=swept)

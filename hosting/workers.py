@@ -140,7 +140,8 @@ def orchestration(
             actions.find_rollback,
             actions.perform,
         ],
-        activity_executor=ThreadPoolExecutor(8),
+        # A slot without a thread would let an activity's time run out before it began.
+        activity_executor=ThreadPoolExecutor(settings.slots.activities),
         max_concurrent_workflow_tasks=settings.slots.workflow_tasks,
         max_concurrent_activities=settings.slots.activities,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

@@ -24,9 +24,9 @@ from pydantic_settings import (
 from railmend.assessment.overrides import AssessmentRules
 from railmend.coding.checks import CheckSettings
 from railmend.coding.guard_settings import GuardSettings
+from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.ledger import Budget
 from railmend.contracts.policy import FollowUp, Policy
-from railmend.contracts.scan import Autonomy
 from railmend.hosting_settings import HostingSettings
 from railmend.railway.limits import Limits
 from railmend.secrets import ENV_FILE, SecretRefused, secret
@@ -164,8 +164,11 @@ class Settings(HostingSettings):
         3_000_000, ge=1000, description="most tokens of one repair, in and out together"
     )
     railmend_session_usd: float = Field(5.0, ge=0, description="most cost of one repair's sessions")
-    railmend_sandbox: Literal["bwrap", "user", "none"] = Field(
+    railmend_sandbox: Literal["bwrap", "user", "remote", "none"] = Field(
         "bwrap", description="what each keeps from the agent is in security.md"
+    )
+    railmend_agents_dir: Path = Field(
+        Path("/agents"), description="`remote`: the volume that worker and agents share, see operations.md"
     )
     railmend_unsafe_agent: bool = Field(
         False, description="repair without a sandbox where none works (also worker.py --unsafe-agent)"
@@ -189,6 +192,9 @@ class Settings(HostingSettings):
     )
     railmend_follow_up: FollowUp = Field(
         FollowUp(), description="what happens after a pull request is open, see below"
+    )
+    railmend_earned_autonomy: EarnedAutonomy = Field(
+        EarnedAutonomy(), description="earlier fixes decide how far a repair may go, see below"
     )
     railmend_approval_days: int = Field(
         7, ge=1, le=30, description="how long a plan waits for starter.py approve"
@@ -250,6 +256,7 @@ class Settings(HostingSettings):
             approval_days=self.railmend_approval_days,
             notify=self.notifies(),
             follow_up=self.railmend_follow_up,
+            earned=self.railmend_earned_autonomy,
         )
 
     def missing(self, *names: str) -> list[str]:

@@ -5,19 +5,23 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from railmend import env_file
 from railmend.secrets import ENV_FILE, SecretRefused, secret
 from railmend.settings import (
+    CONFIG_VARIABLE,
     MORE_THAN_ONCE,
     ConfigurationError,
     ProjectSettings,
     RestOfSettings,
     Settings,
     config_file,
+    secret_variables,
 )
 
 Place = tuple[str | int, ...]
@@ -45,9 +49,17 @@ def load_settings(*, tokens: bool = False) -> Settings:
         if any(TWICE in problem for problem in of_projects):
             problems = [problem for problem in problems if MORE_THAN_ONCE not in problem]
         problems += of_projects
+    problems += env_file.slips(_variables())
     if problems or settings is None:
         raise ConfigurationError("\n".join(dict.fromkeys(problems)))
     return settings
+
+
+def _variables() -> set[str]:
+    """Every variable that is read: of the settings, of the projects' tokens, and of the file's place."""
+    tokens = {str(one.get("token_env", TOKEN_DEFAULT)) for _, one in _projects()}
+    names = {name.upper() for name in Settings.model_fields} | tokens | {CONFIG_VARIABLE}
+    return names | set(secret_variables()) | {f"{name}_FILE" for name in tokens}
 
 
 def _rest() -> list[str]:
@@ -79,8 +91,11 @@ def _said(error: ErrorDetails) -> tuple[str, str]:
 def _line(loc: Place, message: str, given: str, lines: dict[Place, int]) -> str:
     name = ".".join(str(part) for part in loc if not isinstance(part, int))
     if loc and (str(loc[0]).upper() in os.environ or str(loc[0]).upper() in dotenv_values(ENV_FILE)):
-        source = "environment" if str(loc[0]).upper() in os.environ else ENV_FILE
-        return f"{source}: {str(loc[0]).upper()}: {message}{given}"
+        variable = str(loc[0]).upper()
+        source = (
+            "environment" if variable in os.environ else f"{ENV_FILE}:{env_file.lines().get(variable, 1)}"
+        )
+        return f"{source}: {variable}: {message}{given}"
     at = next((lines[loc[:size]] for size in range(len(loc), 0, -1) if loc[:size] in lines), None)
     where = f"{config_file()}:{at}: " if at else ""
     return f"{where}{name}: {message}{given}" if name else f"{where}{message}"
@@ -138,18 +153,21 @@ def _given(variable: str) -> bool:
         return True
 
 
+def _projects() -> list[tuple[int, dict[str, Any]]]:
+    """The file's tables `[[projects]]` by their number, as they stand there."""
+    try:
+        projects = tomllib.loads(config_file().read_text(encoding="utf-8")).get("projects", [])
+    except (OSError, tomllib.TOMLDecodeError):
+        return []
+    found = enumerate(projects if isinstance(projects, list) else [])
+    return [(number, project) for number, project in found if isinstance(project, dict)]
+
+
 def _of_projects(*, tokens: bool) -> Iterator[str]:
     """Names and environments that stand there twice, and tokens that are not set."""
-    try:
-        text = config_file().read_text(encoding="utf-8")
-        projects = tomllib.loads(text).get("projects", [])
-    except (OSError, tomllib.TOMLDecodeError):
-        return
-    lines = positions(text)
+    lines = _lines()
     seen: dict[tuple[str, str], int] = {}
-    for number, project in enumerate(projects if isinstance(projects, list) else []):
-        if not isinstance(project, dict):
-            continue
+    for number, project in _projects():
         at = lines.get(("projects", number), 1)
         for what in ("name", "environment_id"):
             value = str(project.get(what))

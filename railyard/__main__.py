@@ -1,6 +1,7 @@
 """`python -m railyard`: platform, API, forge and rehearsal model on loopback, in one process.
 
-When everything answers, `railyard.json` in the state directory tells the addresses, ids and tokens.
+When everything answers, `railyard.json` in the state directory tells the addresses, ids and tokens; with
+`--env` a file holds them as settings, for a first try of Railmend by hand.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from railyard.serving import Serving
 OWNER = "acme"
 PROJECT_ID = "7b1d0c1e-2f4a-4a53-9c1e-0d5a3f6f7a01"
 ENVIRONMENT_ID = "c0a4f6b2-8f1d-4f0e-a4f7-51f2d8e1b902"
+# A minute instead of hours: traffic here is dense.
+PACE = {"RAILMEND_WINDOW_SECONDS": "55", "RAILMEND_STEP_SECONDS": "1", "RAILMEND_SETTLE_SECONDS": "2"}
 SERVICES = Path(__file__).parent / "services"
 
 
@@ -30,6 +33,19 @@ def write(path: Path, content: dict[str, Any]) -> None:
     partial.write_text(json.dumps(content, indent=1))
     partial.chmod(0o600)
     partial.replace(path)
+
+
+def write_env(path: Path, told: dict[str, str]) -> None:
+    """Refuses to replace a file: it may hold somebody's real tokens."""
+    values = {name: value for name, value in told.items() if name not in ("REHEARSAL_URL", "FORGE_URL")}
+    values |= {
+        "MODEL": "openai/rehearsal",
+        "MODEL_BASE_URL": told["REHEARSAL_URL"],
+        "MODEL_API_KEY": "rehearsal",
+        **PACE,
+    }
+    path.touch(0o600, exist_ok=False)
+    path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
 
 
 def specs(forge: Forge, names: list[str] | None) -> list[ServiceSpec]:
@@ -85,19 +101,19 @@ async def main(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await platform.start()
     address = {name: one.url for name, one in running.items()}
-    write(
-        state / "railyard.json",
-        {
-            "RAILWAY_API_URL": address["railway"] + "/graphql/v2",
-            "RAILWAY_TOKEN": railway_token,
-            "RAILWAY_PROJECT_ID": PROJECT_ID,
-            "RAILWAY_ENVIRONMENT_ID": ENVIRONMENT_ID,
-            "GITHUB_API_URL": address["forge"] + "/api/v3",
-            "GITHUB_TOKEN": github_token,
-            "REHEARSAL_URL": address["model"] + "/v1",
-            "FORGE_URL": address["forge"],
-        },
-    )
+    told = {
+        "RAILWAY_API_URL": address["railway"] + "/graphql/v2",
+        "RAILWAY_TOKEN": railway_token,
+        "RAILWAY_PROJECT_ID": PROJECT_ID,
+        "RAILWAY_ENVIRONMENT_ID": ENVIRONMENT_ID,
+        "GITHUB_API_URL": address["forge"] + "/api/v3",
+        "GITHUB_TOKEN": github_token,
+        "REHEARSAL_URL": address["model"] + "/v1",
+        "FORGE_URL": address["forge"],
+    }
+    if options.env:
+        write_env(options.env, told)
+    write(state / "railyard.json", told)
     await stop.wait()
     await platform.stop()
     for one in running.values():
@@ -113,7 +129,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--service", action="append", help="run only this service (repeatable)")
     parser.add_argument("--model-delay", type=float, default=0.0, help="seconds the rehearsal model thinks")
     parser.add_argument("--merge-buttons", action="store_true", help="let the forge's pages merge and close")
-    return parser.parse_args()
+    parser.add_argument("--env", type=Path, help="write the settings for Railmend into this new file")
+    options = parser.parse_args()
+    if options.env and options.env.exists():
+        parser.error(f"{options.env} is there already: move it away first.")
+    return options
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.incident import (
     Cause,
     Diagnosis,
@@ -13,7 +14,6 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.repair import RepairRequest
 from railmend.contracts.scan import (
-    Autonomy,
     Finding,
     FindingKind,
     Service,

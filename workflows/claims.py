@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
         Settlements,
         SettleRequest,
     )
+    from railmend.contracts.record import Earned, Earning
     from workflows import policies
 
 
@@ -35,11 +36,14 @@ class ClaimDesk:
             [self._claim(one, incident_id(one), policies.INCIDENT_LEASE) for one in incidents]
         )
 
-    async def hand_on(self, incidents: Sequence[IncidentRequest], repair_id: str) -> None:
-        """From the investigations to the repair that takes them all."""
-        await self._send(
-            [self._claim(one, repair_id, policies.REPAIR_LEASE, incident_id(one)) for one in incidents]
-        )
+    async def hand_on(
+        self, incidents: Sequence[IncidentRequest], repair_id: str, earning: Earning
+    ) -> Earned | None:
+        """From the investigations to the repair that takes them all; how far that may go."""
+        lease, asked = policies.REPAIR_LEASE, {"earning": earning}
+        claims = [self._claim(one, repair_id, lease, incident_id(one)) for one in incidents]
+        answers = await self._send([claim.model_copy(update=asked) for claim in claims])
+        return answers[0].earned
 
     def settle(
         self, incident: IncidentRequest, outcome: str, detail: str, until: datetime | None = None

@@ -7,6 +7,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from railmend.contracts.policy import FollowUp
+    from railmend.contracts.record import Fix
     from railmend.contracts.repair import Progress, RepairOutcome, RepairRequest, RepairResult
     from workflows import policies
 
@@ -42,6 +43,25 @@ class Course:
                 "edited": progress.edited,
             }
         )
+
+    def fixes(self, result: RepairResult) -> tuple[Fix, ...]:
+        """What became of each attempt, `result` being this one's."""
+        repair, progress = self.repair, self.progress
+        up_since = progress.up_since if result.outcome is RepairOutcome.HELD else None
+        fix = Fix(
+            repository=repair.repository,
+            kind=repair.kind,
+            outcome=result.outcome.value,
+            merged=progress.merge is not None,
+            edited=progress.edited,
+            at=workflow.now(),
+            opened_seconds=self._since_onset(progress.opened_at if progress.attempt == 1 else None),
+            recovered_seconds=self._since_onset(up_since),
+        )
+        return (*progress.earlier, fix)
+
+    def _since_onset(self, moment: datetime | None) -> int | None:
+        return None if moment is None else int((moment - self.repair.onset).total_seconds())
 
     def note(self, **changes: Any) -> None:
         self.progress = self.progress.model_copy(update=changes)

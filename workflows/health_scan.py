@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.planning import TextActivities
     from activities.railway import RailwayActivities
     from railmend.contracts.action import RollbackQuestion
+    from railmend.contracts.autonomy import LADDER, Autonomy
     from railmend.contracts.incident import (
         CODING_VERDICTS,
         IncidentReport,
@@ -25,7 +26,6 @@ with workflow.unsafe.imports_passed_through():
     from railmend.contracts.repair import RepairRequest, repair_key
     from railmend.contracts.scan import (
         Assessment,
-        Autonomy,
         Explained,
         Finding,
         HealthReport,
@@ -42,9 +42,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.outcome import offer_rollback
     from workflows.repository_repair import RepositoryRepair
     from workflows.telling import tell
-
-# From the least to the most that Railmend may do alone.
-LADDER = (Autonomy.REPORT, Autonomy.PLAN, Autonomy.DRAFT, Autonomy.PULL_REQUEST)
 
 
 @workflow.defn
@@ -250,7 +247,10 @@ class HealthScan:
             policy=self._request.policy,
         )
         workflow_id = f"repair/{repository}/{repair.key}"
-        await self._desk.hand_on([report.request for report in group], workflow_id)
+        earned = await self._desk.hand_on(
+            [report.request for report in group], workflow_id, repair.earning(self._request.policy.earned)
+        )
+        repair = repair.bounded(earned)
         # Already started: another scan was first with this very repair, which is as good.
         try:
             await workflow.start_child_workflow(
@@ -266,7 +266,12 @@ class HealthScan:
         except WorkflowAlreadyStartedError:
             workflow.logger.info("repair %s already runs", workflow_id)
         for service in services:
-            self._row(service.service_id, action="repair", repair_workflow_id=workflow_id)
+            self._row(
+                service.service_id,
+                action="repair",
+                repair_workflow_id=workflow_id,
+                bounded_by=repair.bounded_by,
+            )
 
     def _row(self, service_id: str, **changes: str) -> None:
         self._rows[service_id] = self._rows[service_id].model_copy(update=changes)

@@ -14,9 +14,11 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.ledger_budget import Spendings
     from workflows.ledger_claims import Claims
+    from workflows.ledger_record import Records
 
-# About 600 bytes each at most: with the totals of the spending the state stays below 64 KiB.
-MAX_ENTRIES = 60
+# About 600 bytes each at most: with the totals of the spending and the record of fixes the state stays below
+# 64 KiB.
+MAX_ENTRIES = 55
 
 
 @workflow.defn
@@ -27,7 +29,8 @@ class Ledger:
     def __init__(self, state: LedgerState) -> None:
         self._project_id = state.project_id
         self._claims = Claims(state.entries)
-        self._spendings = Spendings(state.days, state.incidents, state.reservations)
+        self._spendings = Spendings(state.days, state.incidents, state.reservations, state.total)
+        self._records = Records(state.track)
 
     @workflow.run
     async def run(self, state: LedgerState) -> None:
@@ -37,11 +40,15 @@ class Ledger:
 
     @workflow.update(description="Claim fingerprints for an investigation or a repair")
     def claim(self, request: ClaimRequest) -> ClaimAnswer:
-        return self._claims.claim(request)
+        answer = self._claims.claim(request)
+        if request.earning is None:
+            return answer
+        return answer.model_copy(update={"earned": self._records.earned(request.earning)})
 
     @workflow.update(description="End a claim and keep its fingerprints quiet for a while")
     def settle(self, request: SettleRequest) -> None:
-        self._claims.settle(request)
+        if self._claims.settle(request):
+            self._records.add(request.fixes)
 
     @workflow.update(description="Reserve money and a run before a model is asked")
     def reserve(self, request: ReserveRequest) -> ReserveAnswer:
@@ -63,4 +70,6 @@ class Ledger:
             days=self._spendings.days(now),
             incidents=self._spendings.incidents(now),
             reservations=self._spendings.reservations(now),
+            total=self._spendings.total,
+            track=self._records.track(),
         )

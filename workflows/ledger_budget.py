@@ -25,11 +25,20 @@ OPEN_FOR = timedelta(days=1)
 MOST_SETTLED = 30
 MOST_INCIDENTS = 60
 
+NOTHING = Spent(key="total")
+
 
 class Spendings:
+    """`total`: all that was ever spent or is reserved."""
+
     def __init__(
-        self, days: Iterable[Spent], incidents: Iterable[Spent], reservations: Iterable[Reservation]
+        self,
+        days: Iterable[Spent],
+        incidents: Iterable[Spent],
+        reservations: Iterable[Reservation],
+        total: Spent = NOTHING,
     ) -> None:
+        self.total = total
         self._days = {one.key: one for one in days}
         self._incidents = {one.key: one for one in incidents}
         self._reservations = {one.reserve_id: one for one in reservations}
@@ -85,6 +94,7 @@ class Spendings:
         ]
 
     def _add(self, of: Reservation, usd: float, count: int, at: datetime | None) -> None:
+        self.total = _plus(self.total, of.kind, usd, count, at)
         self._days[of.day] = _plus(self._days.get(of.day, Spent(key=of.day)), of.kind, usd, count, at)
         for key in of.fingerprints:
             known = self._incidents.get(key, Spent(key=key))

@@ -82,14 +82,19 @@ class Claims:
             times=(known.times if known else 0) + (1 if again or known is None else 0),
         )
 
-    def settle(self, request: SettleRequest) -> None:
-        """Only the holder settles; a claim that another has taken over is left alone."""
+    def settle(self, request: SettleRequest) -> bool:
+        """Only the holder settles; a claim that another has taken over is left alone.
+
+        False: there was nothing open, as when the same settlement is told again.
+        """
+        settled = False
         silent = request.at + timedelta(seconds=request.silent_seconds)
         unchanged = request.at + timedelta(seconds=request.unchanged_seconds)
         for fingerprint in request.fingerprints:
             entry = self._entries.get(fingerprint)
             if entry is None or entry.holder != request.holder:
                 continue
+            settled = settled or entry.state == "open"
             self._entries[fingerprint] = entry.model_copy(
                 update={
                     "state": "silent",
@@ -100,6 +105,7 @@ class Claims:
                     "pull_request": request.pull_request or entry.pull_request,
                 }
             )
+        return settled
 
     def entries(self, now: datetime, most: int) -> tuple[LedgerEntry, ...]:
         """Newest first. Open and silent ones are never dropped; memory is, oldest first."""

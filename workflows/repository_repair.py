@@ -13,6 +13,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from activities.ledger import LedgerActivities
+    from railmend.contracts.autonomy import Autonomy
     from railmend.contracts.ledger import Settlements, SettleRequest, Spending
     from railmend.contracts.notice import approval_notice, outcome_notice
     from railmend.contracts.outcome import Judgement
@@ -27,7 +28,6 @@ with workflow.unsafe.imports_passed_through():
         WorkspaceRequest,
     )
     from railmend.contracts.review import PullState
-    from railmend.contracts.scan import Autonomy
     from workflows import attributes, coding_rounds, policies
     from workflows.course import Course
     from workflows.outcome import Aftermath
@@ -75,6 +75,7 @@ class RepositoryRepair:
             if second is None or second.outcome is not RepairOutcome.PULL_REQUEST:
                 await self._forget_session(course)
                 return result if second is None else result.but(second.reason)
+            self._course.note(earlier=course.fixes(result))
 
     @workflow.update(description="Let Railmend carry the plan out")
     def approve(self, approval: Approval) -> None:
@@ -113,8 +114,9 @@ class RepositoryRepair:
         if repair.autonomy is not Autonomy.PLAN:
             return None
         days = repair.policy.approval_days
+        why = f"\n\nA {repair.bounded_by}." if repair.bounded_by else ""
         workflow.set_current_details(
-            f"The plan waits for a person, at most {days} days:\n\n"
+            f"The plan waits for a person, at most {days} days:{why}\n\n"
             f"`starter.py approve {workflow.info().workflow_id}`"
         )
         self._waits_for_approval = True
@@ -272,6 +274,7 @@ class RepositoryRepair:
             unchanged_seconds=int(unchanged.total_seconds()),
             pull_request=pull_request,
             at=workflow.now(),
+            fixes=self._course.fixes(result) if self._course and result else (),
         )
         await workflow.execute_activity_method(
             LedgerActivities.settle,

@@ -1,10 +1,13 @@
 """`starter.py doctor`: is everything there that Railmend needs? No check hides another."""
 
+from pathlib import Path
+
 from rich.console import Console
 
 from commands.doctor import github, machine, models, railway, temporal
 from commands.doctor.check import Check, Result, Status, conclude, line
-from railmend.settings import ConfigurationError
+from railmend.secrets import ENV_FILE
+from railmend.settings import ConfigurationError, config_file
 from railmend.settings_file import load_settings
 
 
@@ -21,10 +24,21 @@ async def doctor(console: Console | None, *, ask_model: bool) -> list[Result]:
     try:
         settings = load_settings()
     except ConfigurationError as error:
-        tell([Result(name="settings", status=Status.BAD, said=said) for said in str(error).splitlines()])
+        mend = "mend the settings first, the other checks need them; docs/settings.md"
+        tell(
+            [
+                Result(name="settings", status=Status.BAD, said=said, mend=mend)
+                for said in str(error).splitlines()
+            ]
+        )
         return results
+    files = [str(file) for file in (Path(ENV_FILE), config_file()) if file.is_file()]
     tell(
-        [Result(name="settings", status=Status.OK, said="read from the environment, .env and railmend.toml")]
+        [
+            Result(
+                name="settings", status=Status.OK, said=f"read from {', '.join((*files, 'the environment'))}"
+            )
+        ]
     )
     checks: tuple[Check, ...] = (
         *temporal.checks(settings),

@@ -20,7 +20,9 @@ async def _github(settings: Settings) -> list[Result]:
         github = clients.github(settings)
     except ConfigurationError as error:
         raise Bad("GITHUB_TOKEN is not set", "make a fine-grained token; docs/getting-started.md") from error
-    found = await repositories(settings)
+    found = set(await repositories(settings))
+    if settings.notify_github_repository:
+        found.add(settings.notify_github_repository)
     if not found:
         return warning("github", "no repository is known", "it is read from the services that Railway shows")
     return [await asyncio.to_thread(_rights, github, name) for name in sorted(found)]
@@ -34,4 +36,7 @@ def _rights(github: GitHubClient, repository: str) -> Result:
         return Result(name=name, status=Status.BAD, said=str(error))
     if allowed is False:
         return Result(name=name, status=Status.BAD, said="the token may read but not push", mend=MEND)
-    return ok(name, "the token may push")[0]
+    if allowed is None:
+        mend = "give GITHUB_TOKEN write access to contents, pull requests and issues; only a push would tell"
+        return warning(name, "the token reads it, and GitHub does not say whether it may push", mend)[0]
+    return ok(name, "the token's owner may push")[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 from commands.doctor.check import Bad, Check, Result, ok, warning
 from hosting import clients
 from hosting.sandbox import build, probe
+from hosting.sandbox_remote import RemoteFence
 from railmend.coding.fence import FenceError
 from railmend.settings import ConfigurationError, Settings
 
@@ -74,7 +75,14 @@ async def _sandbox(settings: Settings) -> list[Result]:
 
 
 def _try(settings: Settings, folder: Path) -> str:
-    fence = build(settings.railmend_sandbox, clients.toolbox(settings), unsafe=settings.railmend_unsafe_agent)
+    fence = build(
+        settings.railmend_sandbox,
+        clients.toolbox(settings),
+        unsafe=settings.railmend_unsafe_agent,
+        shared=settings.railmend_agents_dir,
+    )
+    if isinstance(fence, RemoteFence):
+        fence.patience = 0  # a person waits
     try:
         probe(fence, folder)
     finally:

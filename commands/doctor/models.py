@@ -2,10 +2,12 @@
 
 import asyncio
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from commands.doctor.check import Bad, Check, Result, ok, warning
 from hosting import clients
+from railmend.coding.opencode import VERSION
+from railmend.coding.server import RunningServer, ServerError
 from railmend.diagnosis.model import ModelError, ask
 from railmend.settings import ConfigurationError, Settings
 
@@ -55,7 +57,9 @@ async def _price(settings: Settings) -> list[Result]:
 
 async def _opencode(settings: Settings) -> list[Result]:
     if settings.opencode_url:
-        return ok("opencode", f"a running server, {settings.opencode_url}")
+        return _as_tested(await _running(settings.opencode_url, settings.opencode_password))
+    if settings.railmend_sandbox == "remote":
+        return ok("opencode", "the agents' container brings its own")
     try:
         binary = clients.opencode_binary(settings)
     except ConfigurationError as error:
@@ -73,7 +77,29 @@ async def _opencode(settings: Settings) -> list[Result]:
         raise Bad(
             f"{binary.name} does not start: {err.decode(errors='replace')[-200:].strip()}", "run `make setup`"
         )
-    return ok("opencode", f"version {out.decode().strip()}")
+    return _as_tested(out.decode().strip())
+
+
+async def _running(url: str, password: SecretStr | None) -> str:
+    """The version of the server at OPENCODE_URL."""
+    server = RunningServer(url, password)
+    try:
+        await server.start_or_adopt()
+        async with server.connect() as client:
+            return str((await client.get("/global/health")).json().get("version"))
+    except ServerError as error:
+        said, _, mend = str(error).partition(": ")
+        raise Bad(said, mend) from error
+
+
+def _as_tested(version: str) -> list[Result]:
+    if version == VERSION:
+        return ok("opencode", f"version {version}")
+    return warning(
+        "opencode",
+        f"version {version}, Railmend is tested with {VERSION}",
+        "run `make setup` and leave OPENCODE_BIN and OPENCODE_URL unset",
+    )
 
 
 async def _provider(settings: Settings) -> list[Result]:

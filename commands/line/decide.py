@@ -18,7 +18,7 @@ def approve(repair: REPAIR, as_json: JsonOption = False) -> None:
 
 def reject(
     repair: REPAIR,
-    reason: Annotated[str, typer.Option(help="Why; it is kept with the repair.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the repair.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Drop a plan that waits for a person."""

@@ -9,7 +9,7 @@ from commands.line.options import JsonOption, ProjectOption, emit, run
 
 
 def record(
-    file: Annotated[Path, typer.Argument(help="The slices are appended to it, one a line.")],
+    file: Annotated[Path, typer.Argument(help="One slice a line is appended; - is standard output.")],
     project: ProjectOption = None,
     window: Annotated[int | None, typer.Option(help="Seconds to look back; default: the setting.")] = None,
     as_json: JsonOption = False,
@@ -18,16 +18,16 @@ def record(
     from commands.record import record as command
 
     count, unseen = run(command(file, window, project))
-    if as_json:
+    if as_json and str(file) != "-":
         emit({"file": str(file), "slices": count, "unseen": unseen})
         return
     for sentence in unseen:
         typer.echo(sentence, err=True)
-    typer.echo(f"{count} slices appended to {file}.")
+    typer.echo(f"{count} slices appended to {file}.", err=str(file) == "-")
 
 
 def backtest(
-    file: Annotated[Path, typer.Argument(help="Recorded slices, one a line.")],
+    file: Annotated[Path, typer.Argument(help="Recorded slices, one a line; - is standard input.")],
     settings: Annotated[Path | None, typer.Option(help="A file with a table [assessment].")] = None,
     project: Annotated[str | None, typer.Option(help="A project of that file.")] = None,
     explain: Annotated[bool, typer.Option(help="Add every finding, with its numbers.")] = False,

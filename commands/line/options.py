@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PROGRAM = "starter.py"
-# The values of `railmend.contracts.scan.Autonomy`, whose import would slow --help down.
+# The values of `railmend.contracts.autonomy.Autonomy`, whose import would slow --help down.
 Level = Literal["report", "plan", "draft", "pull_request"]
 T = TypeVar("T")
 
@@ -22,11 +22,17 @@ AutonomyOption = Annotated[
 ]
 ProjectOption = Annotated[
     str | None,
-    typer.Option("--project", help="A project of railmend.toml; not needed where there is only one."),
+    typer.Option(
+        "--project", metavar="NAME", help="A project of railmend.toml; not needed where there is only one."
+    ),
 ]
 WindowOption = Annotated[
     str | None,
-    typer.Option("--window", help="How far to look back: 90s, 30m, 3h, or seconds; default: the setting."),
+    typer.Option(
+        "--window",
+        metavar="TIME",
+        help="How far to look back: 90s, 30m, 3h, or seconds; default: the setting.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
 
@@ -39,11 +45,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def console(*, progress_beside_json: bool = False) -> "Console":
-    """Colours only on a terminal; elsewhere lines are not broken at 80 columns."""
+    """Colours only on a terminal and where they mean something; elsewhere lines are 160 columns wide."""
     from rich.console import Console
 
-    out = Console(stderr=progress_beside_json)
-    return out if out.is_terminal else Console(stderr=progress_beside_json, width=160)
+    out = Console(stderr=progress_beside_json, highlight=False)
+    return out if out.is_terminal else Console(stderr=progress_beside_json, highlight=False, width=160)
 
 
 def emit(data: Any) -> None:

@@ -47,17 +47,21 @@ def scan(
 def incidents(
     project: ProjectOption = None,
     only_open: Annotated[bool, typer.Option("--open", help="Only what is being worked on now.")] = False,
-    stats: Annotated[bool, typer.Option("--stats", help="Counts and money instead of a list.")] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Counts, money and what became of the fixes instead of a list.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List known troubles: open, silent or past."""
     from commands import incidents as commands
 
     known = run(commands.incidents(project, only_open=only_open))
-    if as_json:
-        emit(commands.statistics(known) if stats else commands.rows(known))
+    if stats:
+        from commands.statistics import show_statistics, statistics
+
+        emit(statistics(known)) if as_json else show_statistics(known, console())
     else:
-        (commands.show_statistics if stats else commands.show)(known, console())
+        emit(commands.rows(known)) if as_json else commands.show(known, console())
 
 
 def show(workflow: ID, as_json: JsonOption = False) -> None:
@@ -73,9 +77,10 @@ def report(
     file: Annotated[str, typer.Option("--html", metavar="FILE", help="The page to write.")],
     incident: Annotated[
         str | None,
-        typer.Option(help="Workflow ID of an investigation; default: the newest of each."),
+        typer.Option(metavar="ID", help="Workflow ID of an investigation; default: the newest of each."),
     ] = None,
     project: ProjectOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write incidents as one HTML page.
 
@@ -86,22 +91,27 @@ def report(
     from commands.html_report import html_report
 
     count = run(html_report(Path(file), incident, project))
-    typer.echo(f"{count} incident{'' if count == 1 else 's'} written to {file}.")
+    emit({"file": file, "incidents": count}) if as_json else typer.echo(
+        f"{count} incident{'' if count == 1 else 's'} written to {file}."
+    )
 
 
 schedule = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Scan regularly: create, show, pause, delete."
+    no_args_is_help=True, rich_markup_mode=None, help="Scan regularly: create, pause, trigger ..."
 )
 
 
 @schedule.command()
 def create(
-    every: Annotated[str, typer.Option(help="How often to look: 90s, 10m, 1h, 1d.")] = "10m",
+    every: Annotated[str, typer.Option(metavar="TIME", help="How often to look: 90s, 10m, 1h, 1d.")] = "10m",
     project: ProjectOption = None,
     autonomy: AutonomyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Create the schedule, or change it if it exists; a scan never overlaps the one before."""
+    """Create the schedule, or change the existing one.
+
+    A scan never overlaps the one before.
+    """
     from commands.schedule import schedule as command
 
     schedule_id = run(command(every, autonomy, project))
@@ -112,7 +122,10 @@ def create(
 
 @schedule.command("show")
 def show_schedule(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Show how often it runs, whether it is paused, its last scans and the next one."""
+    """Show its interval, its last scans and the next.
+
+    Also whether it is paused, and why.
+    """
     from commands.schedule import describe
 
     told = run(describe(project))
@@ -120,37 +133,45 @@ def show_schedule(project: ProjectOption = None, as_json: JsonOption = False) ->
         emit(told)
         return
     for name, said in told.items():
-        typer.echo(f"{name.replace('_', ' ')}: {', '.join(said) if isinstance(said, list) else said}")
+        shown = ", ".join(said) if isinstance(said, list) else said
+        typer.echo(f"{name.replace('_', ' ')}: {'-' if shown == '' else shown}")
 
 
-def _act(action: str, project: str | None, note: str = "") -> None:
+DONE = {"pause": "paused", "resume": "resumed", "trigger": "a scan starts", "delete": "deleted"}
+
+
+def _act(action: str, project: str | None, note: str = "", *, as_json: bool) -> None:
     from commands.schedule import act
 
-    typer.echo(run(act(action, project, note)))
+    schedule_id = run(act(action, project, note))
+    emit({"id": schedule_id, "did": action}) if as_json else typer.echo(
+        f"Schedule {schedule_id}: {DONE[action]}."
+    )
 
 
 @schedule.command()
 def pause(
     project: ProjectOption = None,
-    reason: Annotated[str, typer.Option(help="Why; it is kept with the schedule.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the schedule.")] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Start no more scans until `resume`."""
-    _act("pause", project, reason)
+    _act("pause", project, reason, as_json=as_json)
 
 
 @schedule.command()
-def resume(project: ProjectOption = None) -> None:
+def resume(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     """Go on after `pause`."""
-    _act("resume", project)
+    _act("resume", project, as_json=as_json)
 
 
 @schedule.command()
-def trigger(project: ProjectOption = None) -> None:
+def trigger(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     """Scan now, as the schedule would."""
-    _act("trigger", project)
+    _act("trigger", project, as_json=as_json)
 
 
 @schedule.command()
-def delete(project: ProjectOption = None) -> None:
+def delete(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     """Remove the schedule; what already runs goes on."""
-    _act("delete", project)
+    _act("delete", project, as_json=as_json)

@@ -13,7 +13,14 @@ steps=$PWD/deploy/steps
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "== system"
   deploy/steps/system.sh --simulate >/dev/null
+  deploy/steps/agent.sh --simulate >/dev/null
 fi
+echo "== agent"
+mkdir -p "$work/agent"
+sed -n 's/^COPY \([a-z_/. ]*\.py\) [a-z/]*\/$/\1/p' deploy/Dockerfile | tr ' ' '\n' | while read -r part; do
+  cp --parents "$part" "$work/agent"
+done
+(cd "$work/agent" && python3 -S -m hosting.launcher --help >/dev/null)
 echo "== application"
 sed -n 's/^COPY \([a-z.][a-z. ]*\) [a-z./]*$/\1/p' deploy/Dockerfile | tr ' ' '\n' | while read -r part; do
   cp -R "$part" "$work/app"

@@ -37,7 +37,7 @@ async def attempt(
             fence.end(place, pid)
 
     try:
-        async with watching((place.tree, place.home), pid, quota, end) as watch:
+        async with watching(partial(fence.use, place, pid), quota, end) as watch:
             try:
                 async with server.connect() as client:
                     counted = partial(_usage, server, watch)

@@ -5,6 +5,7 @@ How that is done (namespaces, another user, not at all) is the launcher's busine
 
 import asyncio
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -15,36 +16,43 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from railmend.coding.quota import Quota, watching
+from railmend.coding.measure import Use
+from railmend.coding.quota import Quota, remove_tree, watching
 
 # A socket's path may have 107 bytes only (unix(7)); inside a fence this is where they are seen.
 SERVER_SOCKET = "server.sock"
 GATEWAY_SOCKET = "gateway.sock"
 EGRESS_SOCKET = "egress.sock"
+# How a process of a launcher ends that lost what it stands for, say with the other container.
+LOST = -signal.SIGHUP
 
 
 class FenceError(Exception):
     """The fence cannot be built here; the message names what is missing and the next step."""
 
-    retryable = False
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
 
 
 @dataclass(frozen=True)
 class Place:
     """The folders of one repair. The agent sees `tree` and `home`, and of `sockets` only what it connects to.
 
-    `run` is the worker's own: process record, log and usage, out of the agent's reach.
+    `run` is the worker's own: process record, log and usage, out of the agent's reach. `shared`: where those
+    three lie when another container must see them, and it may see nothing else.
     """
 
     root: Path
+    shared: Path | None = None
 
     @property
     def tree(self) -> Path:
-        return self.root / "tree"
+        return (self.shared or self.root) / "tree"
 
     @property
     def home(self) -> Path:
-        return self.root / "home"
+        return (self.shared or self.root) / "home"
 
     @property
     def run(self) -> Path:
@@ -52,11 +60,19 @@ class Place:
 
     @property
     def sockets(self) -> Path:
-        return self.run / "sockets"
+        return (self.shared or self.run) / "sockets"
 
     def make(self) -> None:
+        if self.shared is not None:  # before anything lies in it: other agents could look
+            self.shared.mkdir(mode=0o710, exist_ok=True)
         for folder in (self.root, self.home, self.run, self.sockets):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def remove(self) -> None:
+        """Blocking."""
+        for folder in (self.root, self.shared):
+            if folder is not None:
+                remove_tree(folder)
 
 
 @dataclass(frozen=True)
@@ -78,10 +94,12 @@ class Launch:
 
 
 class Fence(Protocol):
-    """A launcher. `name` as in RAILMEND_SANDBOX. Ports are free inside when `private_network`."""
+    """A launcher. `name` as in RAILMEND_SANDBOX."""
 
     name: str
-    private_network: bool
+
+    def place(self, root: Path) -> Place:
+        """The folders of the repair whose own one is `root`."""
 
     def admit(self, place: Place) -> None:
         """Give tree and home to the user that the agent runs as. Blocking."""
@@ -93,25 +111,22 @@ class Fence(Protocol):
         """Kill what was started as `pid`, and whatever it left. Blocking."""
 
     def tools_path(self) -> str:
-        """The PATH inside."""
+        """The PATH inside. Blocking."""
 
+    def ports(self, count: int) -> list[int]:
+        """Loopback ports that are free inside. Blocking."""
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def ports(fence: Fence, count: int) -> list[int]:
-    """Loopback ports inside: any will do in a network of its own, else such as are free on the host."""
-    if fence.private_network:
-        return list(range(4096, 4096 + count))
-    return [free_port() for _ in range(count)]
+    def use(self, place: Place, pid: int | None) -> Use:
+        """Of tree, home, and what was started as `pid`. Blocking."""
 
 
 @contextmanager
 def short_path(folder: Path, name: str) -> Iterator[str]:
-    """A path for a socket that is short however deep `folder` lies. Linux only (proc(5))."""
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    """A path for a socket that is short however deep `folder` lies. Linux only (proc(5)).
+
+    Raises `OSError` when the folder is a link: what others can write to may have become one.
+    """
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{descriptor}/{name}"
     finally:
@@ -145,7 +160,8 @@ async def run_fenced(
 ) -> Finished:
     """Run a command to its end, or to the limit in seconds; nothing of it lives on afterwards.
 
-    The last `tail` bytes of its output are returned.
+    The last `tail` bytes of its output are returned. Raises `FenceError`, to be retried, when the place it
+    ran in is lost: that says nothing about the command.
     """
     loop, place = asyncio.get_running_loop(), launch.place
     began, output = loop.time(), place.run / "output.log"
@@ -155,7 +171,7 @@ async def run_fenced(
     reason: str | None = None
     end = partial(fence.end, place, process.pid)
     try:
-        async with watching((place.tree, place.home), process.pid, quota, end) as watch:
+        async with watching(partial(fence.use, place, process.pid), quota, end) as watch:
             try:
                 code = await asyncio.wait_for(_ended(process), seconds)
             except TimeoutError:
@@ -165,6 +181,8 @@ async def run_fenced(
     finally:
         await asyncio.to_thread(end)
         await asyncio.to_thread(process.wait)
+    if code == LOST:
+        raise FenceError(f"The sandbox was lost: {_tail(output, 300).strip()}", retryable=True)
     return Finished(code=code, reason=reason, output=_tail(output, tail), seconds=loop.time() - began)
 
 

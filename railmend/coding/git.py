@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from railmend.coding.quota import remove_tree
 from railmend.coding.touched import Touched
 
 # They are code or instructions to the OpenCode server: hidden from it, and put back in the commit.
@@ -39,14 +38,14 @@ class GitError(Exception):
 
 
 class TrustedRepository:
-    """`root` holds `trusted.git`, `tree` (the agent's) and the index. Blocking."""
+    """`root` holds `trusted.git` and the index; `tree`, by default in it, is the agent's. Blocking."""
 
-    def __init__(self, root: Path, git_url: str, token: str | None) -> None:
+    def __init__(self, root: Path, git_url: str, token: str | None, tree: Path | None = None) -> None:
         self._root = root
         self._url = git_url
         self._token = token
         self.git_dir = root / "trusted.git"
-        self.tree = root / "tree"
+        self.tree = tree or root / "tree"
 
     def prepare(self, branch: str, commit: str | None) -> str:
         """Fetch, and lay `commit` (or the branch's head) into the tree. A prepared tree keeps its edits.
@@ -54,7 +53,7 @@ class TrustedRepository:
         Returns the base commit. Raises `GitError` when branch or commit do not exist.
         """
         done = self._root / "base"
-        if done.exists():
+        if done.exists() and self.tree.is_dir():
             return done.read_text().strip()
         self._root.mkdir(parents=True, exist_ok=True)
         if not (self.git_dir / "HEAD").exists():
@@ -231,9 +230,6 @@ class TrustedRepository:
         """`expected`: what the branch must be at now; None: it must not exist. Never overwrites more."""
         lease = f"--force-with-lease=refs/heads/{branch}:{expected or ''}"
         self._git("push", "--quiet", lease, self._url, f"{sha}:refs/heads/{branch}", token=True)
-
-    def remove(self) -> None:
-        remove_tree(self._root)
 
     def _excludes(self) -> Path:
         file = self._root / "excludes"

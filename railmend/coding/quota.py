@@ -1,7 +1,6 @@
 """How much disk and memory a repair may take, watched from outside while its processes run."""
 
 import asyncio
-import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -11,10 +10,10 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from railmend.coding.measure import MAX_DEPTH, Use, disk_use
+
 MIB = 1024 * 1024
 EVERY_SECONDS = 1.0
-# Deeper folders hide what lies in them: their paths are too long to be measured.
-MAX_DEPTH = 64
 
 
 class Quota(BaseModel):
@@ -28,25 +27,6 @@ class Quota(BaseModel):
     free_mib: int = 256
 
 
-def disk_use(folders: Iterable[Path]) -> tuple[int, int, int]:
-    """Bytes on disk, number of files, depth. Links are counted, not followed. Blocking."""
-    size = files = deepest = 0
-    rest = [(str(folder), 1) for folder in folders]
-    while rest:
-        folder, depth = rest.pop()
-        deepest = max(deepest, depth)
-        if depth > MAX_DEPTH:
-            break
-        with suppress(OSError), os.scandir(folder) as entries:
-            for entry in entries:
-                files += 1
-                with suppress(OSError):
-                    size += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        rest.append((entry.path, depth + 1))
-    return size, files, deepest
-
-
 def memory_use(pid: int) -> int:
     """Resident bytes of a process and all below it; shared pages count for each. Blocking."""
     total = 0
@@ -58,19 +38,30 @@ def memory_use(pid: int) -> int:
     return total
 
 
-def exceeded(folders: Iterable[Path], pid: int | None, quota: Quota) -> str | None:
-    """Why the processes must be ended; None: all is within bounds. Blocking."""
+def measure(folders: Iterable[Path], pid: int | None) -> Use:
+    """Of the folders together, and of a process and all below it. Blocking."""
     folders = list(folders)
     size, files, depth = disk_use(folders)
-    if size > quota.disk_mib * MIB:
+    return Use(
+        size=size,
+        files=files,
+        depth=depth,
+        free=shutil.disk_usage(folders[0]).free,
+        memory=memory_use(pid) if pid is not None else 0,
+    )
+
+
+def exceeded(use: Use, quota: Quota) -> str | None:
+    """Why the processes must be ended; None: all is within bounds."""
+    if use.size > quota.disk_mib * MIB:
         return f"disk: more than {quota.disk_mib} MiB"
-    if files > quota.files:
+    if use.files > quota.files:
         return f"disk: more than {quota.files} files"
-    if depth > MAX_DEPTH:
+    if use.depth > MAX_DEPTH:
         return f"disk: folders deeper than {MAX_DEPTH}"
-    if shutil.disk_usage(folders[0]).free < quota.free_mib * MIB:
+    if use.free < quota.free_mib * MIB:
         return f"disk: less than {quota.free_mib} MiB are free"
-    if pid is not None and memory_use(pid) > quota.memory_mib * MIB:
+    if use.memory > quota.memory_mib * MIB:
         return f"memory: more than {quota.memory_mib} MiB"
     return None
 
@@ -84,15 +75,15 @@ class Watch:
 
 @asynccontextmanager
 async def watching(
-    folders: Iterable[Path], pid: int | None, quota: Quota, end: Callable[[], None]
+    measured: Callable[[], Use], quota: Quota, end: Callable[[], None]
 ) -> AsyncIterator[Watch]:
-    """Measure again and again; `end` (blocking) is called once when the quota is exceeded."""
-    watch, folders = Watch(), list(folders)
+    """Measure again and again; `end` is called once when the quota is exceeded. Both are blocking."""
+    watch = Watch()
 
     async def measure() -> None:
         while True:
             began = asyncio.get_running_loop().time()
-            watch.reason = await asyncio.to_thread(exceeded, folders, pid, quota)
+            watch.reason = exceeded(await asyncio.to_thread(measured), quota)
             if watch.reason is not None:
                 await asyncio.to_thread(end)
                 return

@@ -19,7 +19,6 @@ from railmend.coding.fence import (
     Launch,
     Place,
     listening,
-    ports,
     short_path,
 )
 from railmend.coding.git import HIDDEN, remove
@@ -126,7 +125,7 @@ def _read(place: Place) -> Record | None:
 def stop_leftovers(repairs: Path, fence: Fence) -> None:
     """Kill every server whose record remains in a repair's folder under `repairs`. Blocking."""
     for file in repairs.glob("*/run/server.json"):
-        place = Place(file.parent.parent)
+        place = fence.place(file.parent.parent)
         if record := _read(place):
             fence.end(place, record.pid)
         file.unlink(missing_ok=True)
@@ -181,7 +180,8 @@ class OpenCodeServer:
         key = secrets.token_urlsafe(24)
         await self._gate.open(place, key)
         await asyncio.to_thread(self._ready_folders)
-        self._record = self._start(key)
+        path, ports = await asyncio.to_thread(self._inside)
+        self._record = self._start(key, path, ports)
         await self._until_ready(self._record)
 
     async def _until_ready(self, record: Record) -> None:
@@ -209,18 +209,21 @@ class OpenCodeServer:
             done.touch()
         self._fence.admit(self._place)
 
-    def _start(self, gateway_key: str) -> Record:
+    def _inside(self) -> tuple[str, list[int]]:
+        return self._fence.tools_path(), self._fence.ports(2)
+
+    def _start(self, gateway_key: str, path: str, ports: list[int]) -> Record:
         """In the caller's thread: with the thread that started it, a fenced process ends."""
         place = self._place
         password = secrets.token_urlsafe(24)
-        serve, gateway = ports(self._fence, 2)
+        serve, gateway = ports
         with listening(place.sockets, SERVER_SOCKET) as inward, (place.run / "server.log").open("ab") as log:
             launch = Launch(
                 place=place,
                 command=(self._program, "serve", "--port", str(serve), "--hostname", "127.0.0.1"),
                 environment=opencode.environment(
                     place.home,
-                    self._fence.tools_path(),
+                    path,
                     password,
                     self._model,
                     f"http://127.0.0.1:{gateway}/v1",

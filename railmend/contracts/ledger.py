@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from railmend.contracts.base import Contract
+from railmend.contracts.record import Earned, Earning, Fix, Track
 
 
 class ClaimState(StrEnum):
@@ -19,7 +20,7 @@ class ClaimRequest(Contract):
 
     A claim nobody settles runs out after `lease_seconds`, so that a scan that was terminated does not
     silence a fault for ever. `takes_over_from`: the holder that hands its claim on. `deployment`: the one
-    that serves now; another than at the settlement may end a silence early.
+    that serves now; another than at the settlement may end a silence early. `earning`: asked for a repair.
     """
 
     claim_id: str
@@ -29,6 +30,7 @@ class ClaimRequest(Contract):
     lease_seconds: int
     takes_over_from: str | None = None
     deployment: str | None = None
+    earning: Earning | None = None
 
 
 class PastRepair(Contract):
@@ -47,11 +49,12 @@ class ClaimAnswer(Contract):
     holder: str
     detail: str = ""
     past: tuple[PastRepair, ...] = ()
+    earned: Earned | None = None
 
 
 class SettleRequest(Contract):
     """Ends a claim. The fingerprints stay quiet for `silent_seconds` after `at` whatever happens, and for
-    `unchanged_seconds` as long as the same deployment serves."""
+    `unchanged_seconds` as long as the same deployment serves. `fixes`: pull requests that it came to."""
 
     settle_id: str
     fingerprints: tuple[str, ...]
@@ -62,6 +65,7 @@ class SettleRequest(Contract):
     unchanged_seconds: int = 0
     at: datetime
     pull_request: str = ""
+    fixes: tuple[Fix, ...] = ()
 
 
 class Claims(Contract):
@@ -177,8 +181,12 @@ class Reservation(Contract):
 
 
 class LedgerState(Contract):
+    """`total`: all that was ever spent. `track`: what became of all fixes."""
+
     project_id: str
     entries: tuple[LedgerEntry, ...] = ()
     days: tuple[Spent, ...] = ()
     incidents: tuple[Spent, ...] = ()
     reservations: tuple[Reservation, ...] = ()
+    total: Spent = Spent(key="total")
+    track: Track = Track()

@@ -70,7 +70,9 @@ def incident_notice(incident: IncidentRequest, row: ServiceRow, workflow_id: str
 
 
 def approval_notice(repair: RepairRequest, workflow_id: str, run_id: str) -> Notice:
-    return _of_repair(repair, NoticeKind.APPROVAL, workflow_id, run_id, repair.incidents[0].diagnosis.summary)
+    summary = repair.incidents[0].diagnosis.summary
+    why = f"A {repair.bounded_by}. " if repair.bounded_by else ""
+    return _of_repair(repair, NoticeKind.APPROVAL, workflow_id, run_id, why + summary)
 
 
 def outcome_notice(repair: RepairRequest, outcome: str, detail: str, workflow_id: str, run_id: str) -> Notice:

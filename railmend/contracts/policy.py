@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from railmend.contracts.autonomy import EarnedAutonomy
 from railmend.contracts.base import Contract
 from railmend.contracts.ledger import Budget
 
@@ -31,7 +32,7 @@ class Policy(Contract):
     """`diagnosis_usd`, `session_usd`: most that one diagnosis, one coding session may cost; reserved before.
 
     `sceptic`: a second pass tries to refute a `code` verdict. `approval_days`: how long a plan waits for a
-    person. `notify`: somebody wants to be told of state changes.
+    person. `notify`: somebody wants to be told of state changes. `earned`: what earlier fixes allow.
     """
 
     budget: Budget = Budget()
@@ -41,3 +42,4 @@ class Policy(Contract):
     approval_days: int = Field(7, ge=1, le=30)
     notify: bool = False
     follow_up: FollowUp = FollowUp()
+    earned: EarnedAutonomy = EarnedAutonomy()

@@ -4,12 +4,14 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
+from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.base import Contract
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.outcome import Judgement, Measured
 from railmend.contracts.policy import Policy
+from railmend.contracts.record import Earned, Earning, Fix
 from railmend.contracts.review import Merge, Note, Seen
-from railmend.contracts.scan import Autonomy
+from railmend.contracts.scan import Severity
 
 
 def repair_key(repository: str, fingerprints: list[str], deployment_id: str | None) -> str:
@@ -33,6 +35,26 @@ class RepairRequest(Contract):
     policy: Policy = Policy()
     progress: "Progress | None" = None  # where an earlier run of the same repair had come to
     attempt: int = 1  # one more for each merged fix that did not hold
+    bounded_by: str = ""  # why the autonomy is less than configured
+
+    @property
+    def kind(self) -> str:
+        """Of the gravest finding: under it the repair goes into the record."""
+        findings = [finding for incident in self.incidents for finding in incident.request.findings]
+        return min(findings, key=lambda one: one.severity is not Severity.CRITICAL).kind.value
+
+    @property
+    def onset(self) -> datetime:
+        return min(f.onset for incident in self.incidents for f in incident.request.findings)
+
+    def earning(self, policy: EarnedAutonomy) -> Earning:
+        return Earning(repository=self.repository, kind=self.kind, configured=self.autonomy, policy=policy)
+
+    def bounded(self, earned: Earned | None) -> "RepairRequest":
+        """With no more autonomy than earlier fixes earned."""
+        if earned is None:
+            return self
+        return self.model_copy(update={"autonomy": earned.autonomy, "bounded_by": earned.reason})
 
     @property
     def branch(self) -> str:
@@ -253,7 +275,8 @@ class Progress(Contract):
     `head`: the last commit that Railmend pushed. `rounds`: follow-ups made; `turn`: messages of the coding
     session. `attempt`: 1, and one more for every merged fix that did not hold. `machine`: the task queue of
     the machine that keeps the session. `closed_at`: since when it is closed, while it may be opened again.
-    `up_since`: when the merge was seen in production; `checks`: measurements made.
+    `up_since`: when the merge was seen in production; `checks`: measurements made. `earlier`: what became of
+    the attempts before this one.
     """
 
     result: RepairResult
@@ -272,6 +295,7 @@ class Progress(Contract):
     deployed: tuple[str | None, ...] = ()  # by incident: the one that carries the merge
     up_since: datetime | None = None
     checks: int = 0
+    earlier: tuple[Fix, ...] = ()
 
     @property
     def edited(self) -> bool:

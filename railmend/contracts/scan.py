@@ -5,17 +5,9 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.base import Contract
 from railmend.contracts.policy import Policy
-
-
-class Autonomy(StrEnum):
-    """How far Railmend may go alone, from reporting to an open pull request."""
-
-    REPORT = "report"
-    PLAN = "plan"
-    DRAFT = "draft"
-    PULL_REQUEST = "pull_request"
 
 
 class Severity(StrEnum):
@@ -178,7 +170,7 @@ class Assessment(Contract):
 
 
 class ServiceRow(Contract):
-    """One line of the report."""
+    """One line of the report. `bounded_by`: why a repair may do less than is configured."""
 
     service_id: str
     name: str
@@ -187,6 +179,7 @@ class ServiceRow(Contract):
     action: str = "none"
     detail: str = ""
     repair_workflow_id: str | None = None
+    bounded_by: str = ""
 
 
 class HealthReport(Contract):

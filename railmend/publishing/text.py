@@ -62,7 +62,7 @@ def body(publish: PublishRequest) -> str:
             "> **Rehearsal.** The diagnosis and the edit were made by the demo's stand-in model, not by a "
             "real one."
         )
-    parts.append(_doubts(publish))
+    parts += [_doubts(publish), f"> A {repair.bounded_by}." if repair.bounded_by else ""]
     for number, incident in enumerate(repair.incidents):
         parts += [_wrong(incident), *_charts(incident, publish.measured[number : number + 1]), _why(incident)]
     parts += [_changed(publish), _checked(publish), _risk(repair), _unseen(repair), _cost(publish)]
@@ -186,7 +186,9 @@ def report_markdown(report: HealthReport) -> str:
 
 
 def _link(row: ServiceRow) -> str:
-    return f"`{row.repair_workflow_id}`" if row.repair_workflow_id else row.action
+    if not row.repair_workflow_id:
+        return row.action
+    return f"`{row.repair_workflow_id}`" + (f" (a {row.bounded_by})" if row.bounded_by else "")
 
 
 def incident_markdown(report: IncidentReport) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from async_lru import alru_cache
 from pydantic import BaseModel
 
 from railmend.railway import parse
@@ -21,6 +22,8 @@ VARIABLES_PAGE = 500
 LEFT_OUT = frozenset({"build.watchPatterns", "build.nixpacksPlan", "build.nixpacksVersion"})
 META_SETTINGS = ("rootDirectory", "image", "branch", "configFile", "runtime", "buildOnly")
 MAX_VALUE = 300
+# One investigation asks for its service's deployments several times at once; they are one request.
+SHARED_SECONDS, SHARED_SERVICES = 30, 256
 
 
 class Deployed(BaseModel):
@@ -74,9 +77,16 @@ class Context:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._shared_history = alru_cache(SHARED_SERVICES, ttl=SHARED_SECONDS)(self._history)
 
     async def history(self, project_id: str, environment_id: str, service_id: str) -> list[Deployed]:
-        """Newest first; settings of one that is still being built are half filled, so they are left empty."""
+        """Newest first; settings of one that is still being built are half filled, so they are left empty.
+
+        As of at most `SHARED_SECONDS` ago.
+        """
+        return list(await self._shared_history(project_id, environment_id, service_id))
+
+    async def _history(self, project_id: str, environment_id: str, service_id: str) -> list[Deployed]:
         wanted = {"projectId": project_id, "environmentId": environment_id, "serviceId": service_id}
         data = await self._transport.execute("deployments", {"input": wanted, "first": HISTORY})
         return [deployed(node) for node in parse.nodes(data["deployments"])]

@@ -33,10 +33,14 @@ class Call:
         self.body: Any = body
         self.path = request.path_params
         self.full_name = f"{self.path['owner']}/{self.path['repo']}" if "owner" in self.path else ""
-        self.view = View(forge, self.full_name, api, web)
+        self._api, self._web = api, web
+        self.view = self.at(self.full_name)
         if self.full_name:
             self.repo = forge.repo(self.full_name)
             self.git_dir = forge.git_dir(self.full_name)
+
+    def at(self, full_name: str) -> View:
+        return View(self.forge, full_name, self._api, self._web)
 
     def need(self, resource: str, *fields: str) -> None:
         for field in fields:

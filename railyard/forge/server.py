@@ -13,12 +13,14 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from railyard.forge import reviews  # noqa: F401 - registers its calls
 from railyard.forge.pages import page_routes
+from railyard.forge.renaming import Renamed
 from railyard.forge.rest import ROUTES, Call, Handler
 from railyard.forge.store import ApiError, Forge
 
@@ -46,7 +48,8 @@ def build(forge: Forge, *, read_only: bool = True) -> Starlette:
         Route("/{owner}/{repo}.git/{rest:path}", _smart_http(forge), methods=["GET", "POST"]),
         *page_routes(forge, read_only=read_only),
     ]
-    return Starlette(routes=routes, exception_handlers={404: lost})
+    middleware = [Middleware(Renamed, forge=forge)]
+    return Starlette(routes=routes, exception_handlers={404: lost}, middleware=middleware)
 
 
 def _who(forge: Forge, request: Request) -> str:

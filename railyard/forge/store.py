@@ -91,6 +91,8 @@ class Forge:
     def add_repo(self, full_name: str, default_branch: str = "main") -> Path:
         """The bare repository's directory, made if it is not there."""
         path = self.git_dir(full_name)
+        if self.state.get("renamed", {}).pop(full_name, None):
+            path.unlink()
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(["git", "init", "-q", "--bare", "-b", default_branch, str(path)], check=True)
@@ -109,6 +111,21 @@ class Forge:
         )
         self.save()
         return path
+
+    def rename(self, old: str, new: str) -> None:
+        """The old name leads to it until another repository takes it."""
+        if new in self.state["repos"]:
+            raise invalid("Repository", "name", "custom", "name already exists on this account")
+        repo = self.state["repos"].pop(old)
+        self.state["repos"][new] = repo
+        self.state.setdefault("renamed", {})[old] = repo["id"]
+        self.state["renamed"].pop(new, None)
+        self.git_dir(old).rename(self.git_dir(new))
+        # Whoever watches the branch on disk, as the platform does, goes on seeing it.
+        self.git_dir(old).symlink_to(self.git_dir(new))
+
+    def name_of(self, number: int) -> str | None:
+        return next((name for name, repo in self.state["repos"].items() if repo["id"] == number), None)
 
     def git_dir(self, full_name: str) -> Path:
         return self.root / f"{full_name}.git"

@@ -1,4 +1,4 @@
-"""One repository, and the coding activities of one worker over it, in the fence that is the default."""
+"""One repository, and the coding activities of one worker over it; by default in a fence of bwrap."""
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -15,7 +15,7 @@ from hosting.egress import egress
 from hosting.gateway import ModelGateway
 from hosting.sandbox import build
 from railmend.coding.checks import CheckSettings
-from railmend.coding.fence import Place
+from railmend.coding.fence import Fence, Place
 from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.metering import Limits, ModelEndpoint
 from railmend.coding.quota import Quota
@@ -65,9 +65,10 @@ class CodingRoom:
         quota: Quota | None = None,
         settings: CheckSettings | None = None,
         repair: RepairRequest | None = None,
+        fence: Fence | None = None,
     ) -> None:
         _repository(folder / NAME, files)
-        self.fence = build("bwrap", toolbox(Settings()), unsafe=False)
+        self.fence = fence or build("bwrap", toolbox(Settings()), unsafe=False)
         self.bench = Workbench(
             github=cast(GitHubClient, LocalGitHub(folder)),
             state_dir=folder / "repairs",

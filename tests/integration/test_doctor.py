@@ -16,6 +16,7 @@ from temporalio.testing import WorkflowEnvironment
 from commands.doctor import doctor
 from commands.doctor.check import Result, Status
 from hosting import attributes
+from railmend.publishing.github import GitHubClient
 from workflows.attributes import REGISTRY
 
 pytestmark = pytest.mark.integration
@@ -66,10 +67,10 @@ def installed(yard: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: P
     return yard
 
 
-async def examine() -> tuple[dict[str, Result], str]:
+async def examine(*, ask_model: bool = True) -> tuple[dict[str, Result], str]:
     """Results by name, and what a person read."""
     out = StringIO()
-    results = await doctor(Console(file=out, width=300), ask_model=True)
+    results = await doctor(Console(file=out, width=300), ask_model=ask_model)
     return {one.name: one for one in results}, out.getvalue()
 
 
@@ -89,8 +90,10 @@ def bad(results: dict[str, Result]) -> set[str]:
         ("MODEL_BASE_URL", "http://127.0.0.1:1/v1", "model", "openai/rehearsal"),
         ("MODEL_API_KEY", None, "model", "MODEL_API_KEY"),
         ("OPENCODE_BIN", "/nowhere/opencode", "opencode", "is not a file"),
+        ("OPENCODE_URL", "http://127.0.0.1:1", "opencode", "No OpenCode server answers"),
         ("RAILMEND_STATE_DIR", "/proc/nowhere", "disk", "cannot be written"),
         ("RAILMEND_SANDBOX", "none", "sandbox", "RAILMEND_UNSAFE_AGENT"),
+        ("RAILMEND_SANDBOX", "remote", "sandbox", "python -m hosting.launcher"),
     ],
 )
 async def test_what_is_broken_is_named_and_hides_no_other_check(
@@ -112,6 +115,83 @@ async def test_what_is_broken_is_named_and_hides_no_other_check(
     assert asked >= {name.partition(",")[0] for name in NAMES}
     for name in ("RAILWAY_TOKEN", "GITHUB_TOKEN", "MODEL_API_KEY"):
         assert installed[name] not in text
+
+
+def program(folder: Path, name: str, says: str) -> Path:
+    """One that only tells its version."""
+    file = folder / name
+    file.write_text(f"#!/bin/sh\necho {says}\n")
+    file.chmod(0o755)
+    return file
+
+
+async def test_everything_broken_at_once_is_all_told(
+    installed: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program(tmp_path, "git", "git version 2.20.1")
+    (tmp_path / "railmend.toml").write_text(
+        "".join(
+            f"[[projects]]\nname = '{name}'\nproject_id = '{installed['RAILWAY_PROJECT_ID']}'\n"
+            f"environment_id = '{environment}'\ntoken_env = '{name.upper()}_TOKEN'\n"
+            for name, environment in (
+                ("shop", installed["RAILWAY_ENVIRONMENT_ID"]),
+                ("blog", "e"),
+                ("wiki", "w"),
+            )
+        )
+    )
+    for name, value in {
+        "SHOP_TOKEN": installed["RAILWAY_TOKEN"],
+        "BLOG_TOKEN": "rw_wrong",
+        "GITHUB_TOKEN": "ghp_wrong",
+        "MODEL": "stranger/model",
+        "OPENCODE_BIN": str(program(tmp_path, "opencode", "0.1.0")),
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "RAILMEND_STATE_DIR": "/proc/nowhere",
+        "RAILMEND_SANDBOX": "none",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("MODEL_BASE_URL", "MODEL_INPUT_USD", "MODEL_OUTPUT_USD"):
+        monkeypatch.delenv(name)
+    results, text = await examine()
+    assert bad(results) == {
+        *("temporal", "railway, project blog", "railway, project wiki", "github, acme/checkout", "model"),
+        *("opencode provider", "git", "disk", "sandbox"),
+    }
+    assert {name for name, one in results.items() if one.status is Status.WARNING} == {"price", "opencode"}
+    assert results["railway, project shop"].status is Status.OK
+    assert "WIKI_TOKEN" in results["railway, project wiki"].said
+    assert "2.20.1 is too old" in results["git"].said
+    assert "0.1.0" in results["opencode"].said
+    for secret in ("rw_wrong", "ghp_wrong", installed["RAILWAY_TOKEN"], installed["MODEL_API_KEY"]):
+        assert secret not in text
+
+
+@pytest.mark.parametrize(
+    ("allowed", "status", "said"),
+    [(False, Status.BAD, "may read but not push"), (None, Status.WARNING, "does not say")],
+)
+async def test_a_token_that_only_reads_is_told(
+    installed: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    allowed: bool | None,
+    status: Status,
+    said: str,
+) -> None:
+    monkeypatch.setattr(GitHubClient, "may_push", lambda _, name: allowed)
+    monkeypatch.setenv("NOTIFY_GITHUB_REPOSITORY", "acme/incidents")
+    results, _ = await examine(ask_model=False)
+    for name in ("github, acme/checkout", "github, acme/incidents"):
+        assert results[name].status is status
+        assert said in results[name].said
+        assert "contents" in results[name].mend
+
+
+async def test_too_little_disk_is_told(installed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAILMEND_DISK_MIB", "1000000000")
+    results, _ = await examine(ask_model=False)
+    assert results["disk"].status is Status.WARNING
+    assert "lower RAILMEND_DISK_MIB" in results["disk"].mend
 
 
 async def test_all_is_well_but_temporal(installed: dict[str, str]) -> None:

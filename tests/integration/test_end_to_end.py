@@ -18,14 +18,16 @@ from rich.console import Console
 from temporalio.client import Client
 
 from commands.demo import BROKEN, Demo, environment, triggered, until_symptoms
+from commands.following import follow
 from commands.report import Ending
-from commands.scan import follow, scan_request
+from commands.scan import scan_request
 from commands.schedule import create_or_update
 from hosting import clients
 from hosting.dev_server import Running
 from railmend.assessment import assess
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.repair import RepairOutcome
-from railmend.contracts.scan import Autonomy, Finding, Window
+from railmend.contracts.scan import Finding, Window
 from railmend.railway.client import RailwayClient
 from railmend.settings import Settings
 from railyard.platform.model import utc_now

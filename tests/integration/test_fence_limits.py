@@ -1,9 +1,10 @@
 """What a fence takes away from any command: space, memory, processes, time, and a life after the worker."""
 
+import asyncio
 import os
+import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import pytest
 
 from hosting.sandbox import NoFence, Refusing, UserFence, build, choose, probe
 from hosting.sandbox_parts import Toolbox
-from railmend.coding.fence import FenceError, Place
+from railmend.coding.fence import SERVER_SOCKET, FenceError, Launch, Place, listening, short_path
 from railmend.coding.quota import Quota
-from tests.integration.fences import name_of, running, shell, the_fence, until
+from tests.integration.fences import a_place, name_of, open_folder, running, shell, the_fence, until
 
 pytestmark = pytest.mark.integration
 
@@ -106,29 +107,44 @@ async def test_with_a_killed_worker_the_agent_ends(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """Where another user may walk to; pytest's own folders are private."""
-    with tempfile.TemporaryDirectory(prefix="railmend-test-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+def walkable() -> Iterator[Path]:
+    with open_folder() as folder:
         yield folder
 
 
 if os.geteuid() == 0:  # nobody else can become another user
 
-    async def test_the_launcher_user_keeps_files_apart_and_ends_orphans(open_folder: Path) -> None:
-        secret = open_folder / "secret"
+    async def test_the_launcher_user_keeps_files_apart_and_ends_orphans(walkable: Path) -> None:
+        secret = walkable / "secret"
         secret.write_text("secret-on-disk")
         secret.chmod(0o600)
         command = (
-            f"cat {secret}; cat /proc/{os.getpid()}/environ; echo x > {open_folder}/x && echo WROTE; id -u; "
+            f"cat {secret}; cat /proc/{os.getpid()}/environ; echo x > {walkable}/x && echo WROTE; id -u; "
             "setsid sleep 86396 &"
         )
-        done, _ = await shell(open_folder, command, fence=UserFence(Toolbox({})))
+        done, _ = await shell(walkable, command, fence=UserFence(Toolbox({})))
         assert "secret" not in done.output.replace(str(secret), "")
         assert "WROTE" not in done.output
         assert done.output.splitlines()[-1] != "0"
         assert running("sleep 86396") == []
+
+    async def test_a_port_that_somebody_else_took_is_told_nothing(walkable: Path) -> None:
+        fence = UserFence(Toolbox({}))
+        place = a_place(walkable, fence)
+        with socket.create_server(("127.0.0.1", 0)) as taken, (place.run / "log").open("wb") as log:
+            with listening(place.sockets, SERVER_SOCKET) as inward:
+                serve = int(taken.getsockname()[1])
+                launch = Launch(place, ("sleep", "20"), {}, place.tree, listen=inward, serve=serve)
+                process = fence.start(launch, log.fileno())
+            with short_path(place.sockets, SERVER_SOCKET) as path:
+                reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(b"the password")
+            assert await reader.read() == b""
+            connection, _ = taken.accept()
+            assert connection.recv(99) == b""
+            connection.close()
+            writer.close()
+        fence.end(place, process.pid)
 
 
 def test_without_a_fence_repairs_are_refused_unless_one_says_so(tmp_path: Path) -> None:

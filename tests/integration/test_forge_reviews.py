@@ -42,13 +42,14 @@ class People:
 
     def __init__(self, forge: Forge, address: str) -> None:
         forge.tokens |= {ADA: "ada", EVE: "eve(read)"}
-        self._api = f"{address}/api/v3/repos/{REPOSITORY}"
+        self._api = f"{address}/api/v3/repos"
+        self.repository = REPOSITORY
 
     def __call__(self, token: str, method: str, path: str, /, **body: Any) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {token}"}
-        answer = httpx.request(method, self._api + path, json=body, headers=headers)
+        headers, url = {"Authorization": f"Bearer {token}"}, f"{self._api}/{self.repository}{path}"
+        answer = httpx.request(method, url, json=body, headers=headers)
         answer.raise_for_status()
-        content: dict[str, Any] = answer.json()
+        content: dict[str, Any] = answer.json() if answer.content else {}
         return content
 
 
@@ -140,7 +141,7 @@ def test_a_merge_is_told_with_its_commit_and_method_and_reverted_exactly(
     assert (merge.sha, merge.method, merge.by) == (merged["sha"], method, "ada")
     assert merge.head == second != head
     assert run(git_dir, "show", "main:app.py") == "value = 3"
-    _revert(github, tmp_path, merge.sha, merge.commits)
+    revert(github, tmp_path, merge.sha, merge.commits)
     assert run(git_dir, "rev-parse", "railmend/abc-revert^{tree}") == before
 
 
@@ -154,7 +155,7 @@ def _more(forge: Forge, folder: Path) -> str:
     return run(work, "rev-parse", "HEAD")
 
 
-def _revert(github: GitHubClient, folder: Path, sha: str, commits: int = 1) -> str:
+def revert(github: GitHubClient, folder: Path, sha: str, commits: int = 1) -> str:
     repository = RevertingRepository(folder / "revert", github.clone_url(REPOSITORY), TOKEN)
     return repository.revert(
         base_branch="main",
@@ -182,10 +183,10 @@ def test_what_was_merged_later_survives_a_revert_or_needs_a_person(
     run(work, "push", "-q", "origin", "main")
     if conflict:
         with pytest.raises(RevertConflict, match="later commits changed the same lines"):
-            _revert(github, tmp_path, merged["sha"])
+            revert(github, tmp_path, merged["sha"])
         return
-    first = _revert(github, tmp_path, merged["sha"])
-    assert _revert(github, tmp_path, merged["sha"]) == first
+    first = revert(github, tmp_path, merged["sha"])
+    assert revert(github, tmp_path, merged["sha"]) == first
     git_dir = forge.git_dir(REPOSITORY)
     assert run(git_dir, "show", f"{first}:app.py") == "value = 1"
     assert run(git_dir, "show", f"{first}:other.py") == "value = 9"

@@ -361,3 +361,9 @@ def test_an_api_key_turns_tls_on_and_a_server_of_ones_own_needs_neither() -> Non
         "tls": True,
     }
     assert options(local(cloud, "127.0.0.1:1")) == {"target_host": "127.0.0.1:1", "namespace": "default"}
+
+
+def test_messages_link_to_the_web_ui_of_a_server_that_was_brought_along_unless_another_is_set() -> None:
+    ui, other = "http://127.0.0.1:2", "https://temporal.example.com"
+    assert local(Settings(), "127.0.0.1:1", ui).railmend_web_url == ui
+    assert local(Settings(railmend_web_url=other), "127.0.0.1:1", ui).railmend_web_url == other

@@ -1,26 +1,38 @@
 """The command line as a whole: help that lists everything, JSON where data is printed, exit codes."""
 
+import asyncio
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
+from temporalio.service import RPCError, RPCStatusCode
 from typer.main import get_command
 
+from commands import following, record
 from commands import incidents as commands
 from commands.doctor.check import Bad, Check, Status, conclude, failed, line
 from commands.doctor.check import Result as Checked
-from commands.durations import seconds
+from commands.durations import interval, seconds, written
 from commands.incidents import Known, Trouble
 from commands.line.options import Level
+from commands.statistics import show_statistics, statistics
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.ledger import Spent
-from railmend.contracts.scan import Autonomy
+from railmend.contracts.record import Record, Track
+from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
+from railmend.contracts.scan import HealthReport
 from railmend.settings import ConfigurationError
 from starter import COMMANDS, app
+from tests import samples
+from workflows.repository_repair import RepositoryRepair
 
 ROOT = Path(__file__).parents[2]
 HISTORIES = ROOT / "tests" / "replay" / "histories"
@@ -53,6 +65,72 @@ def test_a_bad_window_is_named() -> None:
         seconds("soon")
 
 
+@pytest.mark.parametrize("text", ["90s", "10m", "1h", "36h", "2d"])
+def test_an_interval_is_told_as_it_is_written(text: str) -> None:
+    assert written(interval(text)) == text
+
+
+def test_a_slice_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: object) -> tuple[list[object], list[str]]:
+        return [], []
+
+    monkeypatch.setattr(record, "slices", nothing)
+    for name in ("RAILWAY_PROJECT_ID", "RAILWAY_ENVIRONMENT_ID", "RAILWAY_TOKEN"):
+        monkeypatch.setenv(name, "x")
+    told = starter("record", "/nowhere/slices.jsonl")
+    assert told.exit_code == 2
+    assert "/nowhere/slices.jsonl cannot be written" in told.stderr
+
+
+def test_recorded_slices_come_from_a_pipe() -> None:
+    told = CliRunner().invoke(get_command(app), ["backtest", "-"], input="no slice\n")
+    assert told.exit_code == 2
+    assert "-:1: no recorded slice" in told.stderr
+
+
+async def test_a_scan_that_nobody_works_on_says_so_until_a_worker_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The queries of an unserved queue fail; a result comes all the same, later."""
+    monkeypatch.setattr(following, "POLL_SECONDS", 0)
+    done: asyncio.Future[HealthReport] = asyncio.get_running_loop().create_future()
+    out = StringIO()
+
+    class Handle:
+        id = "scan/e/manual"
+        asked = 0
+
+        async def result(self) -> HealthReport:
+            return await done
+
+        async def query(self, _: object) -> None:
+            self.asked += 1
+            if self.asked == 2 * following.PATIENCE:
+                done.set_result(
+                    HealthReport(project_name="shop", environment_name="e", window=samples.WINDOW, rows=())
+                )
+            raise RPCError("no poller", RPCStatusCode.FAILED_PRECONDITION, b"")
+
+    handle: Any = Handle()
+    ending = await following.follow(handle, handle, Console(file=out, width=120))
+    assert out.getvalue().count("start `worker.py`") == 1
+    assert ending.report.project_name == "shop"
+
+
+def test_bash_completes_a_command() -> None:
+    """By the script that --install-completion installs, for `./starter.py`."""
+    typed = "COMP_WORDS=(./starter.py sche); COMP_CWORD=1; _starterpy_completion ./starter.py"
+    done = subprocess.run(
+        ["bash", "-c", f'eval "$(./starter.py --show-completion bash)"; {typed}; echo ${{COMPREPLY[@]}}'],
+        cwd=ROOT,
+        env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["schedule"]
+
+
 def trouble(service: str, state: str, outcome: str = "") -> Trouble:
     pull = f"http://forge/{service}/1" if outcome == "pull_request" else ""
     return Trouble(
@@ -66,7 +144,8 @@ def trouble(service: str, state: str, outcome: str = "") -> Trouble:
         detail="",
         pull_request=pull,
         times=1,
-        id=f"incident/e/{service}",
+        id=f"repair/acme/{service}/1",
+        incident=f"incident/e/{service}",
     )
 
 
@@ -77,19 +156,81 @@ KNOWN = Known(
 
 
 def test_statistics_count_and_sum_by_period() -> None:
-    told = commands.statistics(KNOWN)
+    told = statistics(KNOWN)
     assert told["by_state"] == {"silent": 1, "open": 1}
     assert told["pull_requests"] == 1
     assert told["usd_today"] == {"shop": 1.5}
     assert told["usd_this_month"] == {"shop": 1.5}
+    assert (told["usd_per_held_fix"], told["seconds_to_recovery"], told["win_rates"]) == (None, None, [])
+
+
+def test_statistics_tell_what_became_of_the_fixes() -> None:
+    record = Record(
+        repository="acme/[b]shop",
+        kind="memory_leak",
+        outcomes={"held": 3, "not_held": 1, "closed": 1, "cannot_tell": 1},
+        merged=5,
+        edited=2,
+        at=NOW,
+    )
+    track = Track(records=(record,), opened_seconds=(60, 300, 120), recovered_seconds=(900,))
+    known = KNOWN.model_copy(
+        update={"totals": {"p": Spent(key="total", usd=1.5)}, "tracks": {"p": track, "q": Track()}}
+    )
+    told = statistics(known)
+    assert told["fixes"] == {
+        "merged_unchanged": 3,
+        "merged_edited": 2,
+        "closed": 1,
+        "held": 3,
+        "not_held": 1,
+        "worse": 0,
+        "cannot_tell": 1,
+        "not_deployed": 0,
+    }
+    assert told["usd_per_held_fix"] == 0.5
+    assert (told["seconds_to_pull_request"], told["seconds_to_recovery"]) == (120, 900)
+    (rate,) = told["win_rates"]
+    assert (rate["held"], rate["of"], rate["share"]) == (3, 5, 0.6)
+    out = StringIO()
+    show_statistics(known, Console(file=out, width=160))
+    assert "acme/[b]shop  memory_leak  3     5   60%" in out.getvalue()
 
 
 def test_a_list_names_what_to_look_at_and_a_name_is_no_markup() -> None:
     out = StringIO()
-    commands.show(KNOWN, Console(file=out, width=160))
-    assert "http://forge/checkout/1" in out.getvalue()
-    assert "[red]jobs" in out.getvalue()
+    commands.show(KNOWN, Console(file=out, width=40))
+    lines = out.getvalue().splitlines()
+    assert "  repair/acme/checkout/1: http://forge/checkout/1" in lines
+    assert "  incident/e/[red]jobs ([red]jobs)" in lines
     assert "\x1b" not in out.getvalue()
+
+
+PULL = PullRequest(number=1, url="http://forge/jobs/1", head="a")
+OPENED = RepairResult(outcome=RepairOutcome.PULL_REQUEST, reason="", pull_request=PULL)
+
+
+@pytest.mark.parametrize(
+    ("opened", "waits", "outcome", "url"),
+    [
+        (OPENED, False, "pull_request", "http://forge/jobs/1"),
+        (None, True, "waits for approve", ""),
+        (None, False, "", ""),
+    ],
+)
+async def test_an_open_repair_tells_what_it_has_come_to(
+    opened: RepairResult | None, waits: bool, outcome: str, url: str
+) -> None:
+    class Client:
+        def get_workflow_handle_for(self, *_: object) -> "Client":
+            return self
+
+        async def query(self, asked: object) -> object:
+            return opened if asked is RepositoryRepair.opened else waits
+
+    client: Any = Client()
+    told = await commands._so_far(client, trouble("jobs", "open"))
+    assert (told.outcome, told.pull_request) == (outcome, url)
 
 
 @pytest.mark.parametrize("what", ["list", "statistics"])

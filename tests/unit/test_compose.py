@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from hosting.launcher import CAPABILITIES
+from hosting.sandbox import SHARED
 from railmend.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -72,9 +74,33 @@ def test_only_this_machine_reaches_a_port() -> None:
 
 
 def test_the_coding_worker_shares_its_network_with_temporal_alone() -> None:
-    inside = {name for name, service in services().items() if "coding" in service["networks"]}
+    inside = {name for name, service in services().items() if "coding" in service.get("networks", ())}
     assert set(services()["coding"]["networks"]) == {"coding"}
     assert inside == {"coding", "temporal"}
+
+
+def test_the_agents_have_no_network_no_secret_and_one_volume_with_their_worker() -> None:
+    agent = services()["agent"]
+    assert agent["network_mode"] == "none"
+    assert {"secrets", "environment", "ports", "networks"} & set(agent) == set()
+    assert [(each["type"], each["source"], each["target"]) for each in agent["volumes"]] == [
+        ("volume", "agents", str(SHARED))
+    ]
+    sharing = {
+        name
+        for name, service in services().items()
+        if "agents" in {volume["source"] for volume in service.get("volumes", ())}
+    }
+    assert sharing == {"agent", "coding"}
+    assert environment("coding")["RAILMEND_SANDBOX"] == "remote"
+
+
+def test_the_launcher_has_the_rights_it_needs_and_no_more() -> None:
+    agent = services()["agent"]
+    assert agent["read_only"]
+    assert agent["cap_drop"] == ["ALL"]
+    assert set(agent["cap_add"]) == set(CAPABILITIES)
+    assert agent["security_opt"] == ["no-new-privileges:true"]
 
 
 def test_the_database_is_cut_off_from_the_outside() -> None:
@@ -87,7 +113,7 @@ def test_workers_hold_no_rights_and_write_only_where_they_must() -> None:
         service = services()[name]
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
-        assert "no-new-privileges:true" in service["security_opt"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
     assert "RAILWAY_TOKEN_FILE" not in environment("coding")
 
 
@@ -128,7 +154,8 @@ def test_the_image_holds_every_room_and_runs_as_nobody() -> None:
 
 
 def test_every_step_of_the_image_is_tried_without_docker() -> None:
-    steps = set(re.findall(r"(\w+\.sh)", DOCKERFILES[0].read_text()))
+    steps = set(re.findall(r"^RUN \S*?(\w+\.sh)", DOCKERFILES[0].read_text(), re.MULTILINE))
+    assert steps
     tried = (ROOT / "deploy/steps/check.sh").read_text()
     assert {step for step in steps if f"/{step}" in tried} == steps
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from railmend.evidence.packet import export
 from railmend.railway.parse import iso
+from tests import samples
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,3 +78,20 @@ def test_a_packet_that_was_changed_is_not_diagnosed(tmp_path: Path) -> None:
     done = starter("diagnose", str(file))
     assert done.returncode == 2
     assert "version 7" in done.stderr
+
+
+def test_a_model_that_does_not_answer_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "MODEL": "openai/none",
+        "MODEL_API_KEY": "sk-none",
+        "MODEL_BASE_URL": "http://127.0.0.1:1/v1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    file = tmp_path / "packet.json"
+    file.write_text(export(samples.packet()))
+    done = starter("diagnose", str(file))
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (2, "", False)
+    assert done.stderr.startswith("Asking openai/none")
+    assert "starter.py doctor" in done.stderr

@@ -1,5 +1,6 @@
 """What the sources make of Railway's and GitHub's answers."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from railmend.evidence.tokens import estimate
 from railmend.publishing.compare import ComparedCommit, ComparedFile, Comparison
 from railmend.railway.client import RailwayClient
 from railmend.railway.context import Change, Context, Deployed, State, Step, Variable, deployed
+from railmend.railway.errors import RailwayError
 from railmend.railway.limits import Gate, Limits
 from railmend.railway.model import DeploymentRecord, HttpLogLine, LogLine
 from railmend.railway.parse import iso
@@ -221,6 +223,22 @@ async def test_the_context_is_read_from_railway() -> None:
     assert [step.name for step in await context.steps("deployment-service-0001")] == ["BUILD_IMAGE"]
     assert [change.action for change in await context.changes(*ids)] == ["deployed"]
     assert [variable.name for variable in await context.variables(*ids)] == ["UPSTREAM_URL"]
+
+
+async def test_one_investigation_reads_its_deployments_once_and_a_failure_is_not_kept() -> None:
+    answers = iter([httpx.Response(503), httpx.Response(200, json={"data": {"deployments": {"edges": []}}})])
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params["op"])
+        return next(answers)
+
+    context = Context(transport(answer))
+    ids = (PROJECT, ENVIRONMENT, "service-0001")
+    with pytest.raises(RailwayError):
+        await context.history(*ids)
+    assert await asyncio.gather(*(context.history(*ids) for _ in range(3))) == [[], [], []]
+    assert asked == ["deployments", "deployments"]
 
 
 async def test_what_a_narrow_token_may_not_read_is_said_and_the_rest_is_given() -> None:

@@ -30,6 +30,8 @@ class App:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         assert request.headers["authorization"].startswith("Bearer ey")
+        if request.url.path.endswith("/old/installation"):
+            return httpx.Response(301, headers={"location": "/api/v3/repositories/42/installation"})
         if request.url.path.endswith("/installation"):
             return httpx.Response(200, json={"id": 7})
         assert request.url.path == "/api/v3/app/installations/7/access_tokens"
@@ -56,6 +58,13 @@ def test_an_apps_token_reaches_one_repository_with_few_rights_and_is_kept() -> N
         "metadata": "read",
         "pull_requests": "write",
     }
+
+
+def test_an_apps_token_for_a_renamed_repository_goes_by_its_number() -> None:
+    app = App()
+    assert app.credentials().auth("acme/old").token == "ghs_1"
+    assert app.asked[0]["repository_ids"] == [42]
+    assert "repositories" not in app.asked[0]
 
 
 def test_an_apps_token_is_renewed_before_it_ends() -> None:

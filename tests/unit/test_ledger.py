@@ -15,10 +15,12 @@ from railmend.contracts.ledger import (
     Spending,
     SpendRequest,
 )
+from railmend.contracts.record import Fix, Track
 from tests.samples import NOW
 from workflows.ledger import MAX_ENTRIES
 from workflows.ledger_budget import Spendings
 from workflows.ledger_claims import Claims
+from workflows.ledger_record import MOST_RECORDS, Records
 
 FAULT = "env/service/memory_leak"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -178,7 +180,7 @@ def test_a_month_sums_its_days_and_an_incident_its_own() -> None:
 
 
 def test_a_ledger_of_a_large_project_stays_a_small_payload() -> None:
-    claims, spendings = Claims(()), Spendings((), (), ())
+    claims, spendings, records = Claims(()), Spendings((), (), ()), Records(Track())
     for n in range(400):
         fault = f"{'e' * 36}/{'s' * 36}-{n}/memory_saturation"
         at = NOW - n * HOUR
@@ -206,12 +208,26 @@ def test_a_ledger_of_a_large_project_stays_a_small_payload() -> None:
         )
         reserve(spendings, Budget(incident=OPEN, day=OPEN, month=OPEN), n, at, fault=fault)
         spendings.spend(SpendRequest(reserve_id=f"r{n}", usd=0.25))
+        records.add(
+            Fix(
+                repository=f"acme-incorporated/{'r' * 30}-{n % 100}",
+                kind="memory_saturation",
+                outcome=outcome,
+                at=at,
+                opened_seconds=10**6,
+                recovered_seconds=10**6,
+            )
+            for outcome in ("held", "not_held", "worse", "closed", "cannot_tell", "not_deployed")
+        )
     state = LedgerState(
         project_id="p",
         entries=claims.entries(NOW + HOUR, MAX_ENTRIES),
         days=spendings.days(NOW),
         incidents=spendings.incidents(NOW),
         reservations=spendings.reservations(NOW),
+        total=spendings.total,
+        track=records.track(),
     )
     assert len(state.entries) == MAX_ENTRIES
+    assert len(state.track.records) == MOST_RECORDS
     assert len(state.model_dump_json()) < 64 * 1024

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from commands.scan import chosen, scan_request
 from hosting import clients
-from railmend.contracts.scan import Autonomy
+from railmend.contracts.autonomy import Autonomy
 from railmend.settings import ConfigurationError, Settings
 
 TWO = """

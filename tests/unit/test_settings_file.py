@@ -96,3 +96,20 @@ def test_positions_of_nested_tables() -> None:
     assert found["x", 0, "y", "z"] == 5
     assert found["x", 1, "q"] == 7
     assert found["x", 1, "y", "z"] == 9
+
+
+def test_a_slip_in_the_env_file_is_named_with_its_line_and_other_programs_names_are_left_alone(
+    folder: Path,
+) -> None:
+    (folder / ".env").write_text(
+        "# tokens\nRAILWAY_TOKN=rw_secret_value\nexport RAILMEND_COLOUR=red\nRAILMEND_DISK_MIB=plenty\n"
+        "TEMPORAL_CODEC_ENDPOINT=http://localhost:8081\nOPENAI_API_KEY=x\nOTEL_SERVICE_NAME=x\nMODEL=a/b\n"
+        "MODEL_API_KEY_FILE=key\n"
+    )
+    (folder / "key").write_text("k")
+    assert told().splitlines() == [
+        ".env:4: RAILMEND_DISK_MIB: Input should be a valid integer, unable to parse string as an integer "
+        "(given: 'plenty')",
+        ".env:2: RAILWAY_TOKN is no setting. Is RAILWAY_TOKEN meant?",
+        ".env:3: RAILMEND_COLOUR is no setting. All are listed in docs/settings.md.",
+    ]

@@ -17,4 +17,4 @@ def test_no_default_shows_a_secret_and_bounds_are_told() -> None:
     rows = {row.split("`")[1]: row for row in table().splitlines()[2:]}
     assert "| secret |  |" in rows["GITHUB_TOKEN"]
     assert "at least 1, at most 3600" in rows["RAILMEND_STEP_SECONDS"]
-    assert "`bwrap`, `user`, `none`" in rows["RAILMEND_SANDBOX"]
+    assert "`bwrap`, `user`, `remote`, `none`" in rows["RAILMEND_SANDBOX"]

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from activities.workbench import Workbench
+from hosting.launcher import REPAIRS
+from hosting.sandbox import NoFence
+from hosting.sandbox_parts import Toolbox
+from hosting.sandbox_remote import RemoteFence
 from hosting.sweep import sweep
 from railmend.coding.quota import Quota
 
@@ -34,7 +38,7 @@ async def test_old_folders_of_repairs_that_are_over_are_removed(tmp_path: Path) 
         (tmp_path / name / "tree").mkdir(parents=True)
         os.utime(tmp_path / name, (when, when))
     unused: Any = None
-    bench = Workbench(github=unused, state_dir=tmp_path, fence=unused, quota=Quota())
+    bench = Workbench(github=unused, state_dir=tmp_path, fence=NoFence(Toolbox({})), quota=Quota())
     client = cast(Any, Server("repair/acme/checkout/running", "repair/acme/jobs/elsewhere"))
     assert await sweep(client, bench) == ["over"]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["running", "young"]
@@ -42,5 +46,18 @@ async def test_old_folders_of_repairs_that_are_over_are_removed(tmp_path: Path) 
 
 async def test_without_a_folder_nobody_is_asked(tmp_path: Path) -> None:
     unused: Any = None
-    bench = Workbench(github=unused, state_dir=tmp_path / "none", fence=unused, quota=Quota())
+    bench = Workbench(github=unused, state_dir=tmp_path / "none", fence=NoFence(Toolbox({})), quota=Quota())
     assert await sweep(unused, bench) == []
+
+
+async def test_what_was_shared_with_the_agents_container_is_removed_too(tmp_path: Path) -> None:
+    """Also where the worker's own folder is gone already."""
+    old = time.time() - 7200
+    shared = tmp_path / "agents" / REPAIRS / "over"
+    (shared / "tree").mkdir(parents=True)
+    os.utime(shared, (old, old))
+    unused: Any = None
+    fence = RemoteFence(tmp_path / "agents", Toolbox({}))
+    bench = Workbench(github=unused, state_dir=tmp_path / "state", fence=fence, quota=Quota())
+    assert await sweep(cast(Any, Server()), bench) == ["over"]
+    assert not shared.exists()

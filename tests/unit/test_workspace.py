@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from railmend.coding.git import GitError, TrustedRepository
-from railmend.coding.quota import Quota, disk_use, exceeded, remove_tree
+from railmend.coding.measure import disk_use
+from railmend.coding.quota import Quota, exceeded, measure, remove_tree
 from railmend.coding.touched import Touched
 from tests import samples
 
@@ -223,10 +224,13 @@ def test_the_quota_names_what_was_exceeded(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(b"x" * 3 * 1024 * 1024)
     (tmp_path / "link").symlink_to("/usr")
     assert disk_use([tmp_path])[1] == 2
-    assert exceeded([tmp_path], None, Quota()) is None
-    assert exceeded([tmp_path], None, Quota(disk_mib=2)) == "disk: more than 2 MiB"
-    assert exceeded([tmp_path], None, Quota(files=1)) == "disk: more than 1 files"
-    assert exceeded([tmp_path], None, Quota(free_mib=10**9)) == "disk: less than 1000000000 MiB are free"
+    assert exceeded(measure([tmp_path], None), Quota()) is None
+    assert exceeded(measure([tmp_path], None), Quota(disk_mib=2)) == "disk: more than 2 MiB"
+    assert exceeded(measure([tmp_path], None), Quota(files=1)) == "disk: more than 1 files"
+    assert (
+        exceeded(measure([tmp_path], None), Quota(free_mib=10**9))
+        == "disk: less than 1000000000 MiB are free"
+    )
 
 
 def test_what_is_nested_too_deeply_to_measure_is_refused_and_still_removed(tmp_path: Path) -> None:
@@ -234,7 +238,7 @@ def test_what_is_nested_too_deeply_to_measure_is_refused_and_still_removed(tmp_p
     deep.mkdir()
     script = "i=0; while [ $i -lt 1500 ]; do mkdir d && cd d; i=$((i+1)); done; echo x > hidden"
     subprocess.run(["sh", "-c", script], cwd=deep, check=True, stderr=subprocess.DEVNULL)
-    assert exceeded([deep], None, Quota()) == "disk: folders deeper than 64"
+    assert exceeded(measure([deep], None), Quota()) == "disk: folders deeper than 64"
     remove_tree(deep)
     assert not deep.exists()
 

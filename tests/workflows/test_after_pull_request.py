@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +11,13 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.ledger import LedgerActivities
 from hosting.workers import WORKFLOWS
 from railmend.contracts.action import ActionKind, ActionRequest, ActionState
-from railmend.contracts.ledger import Budget, LedgerState, Limit
+from railmend.contracts.ledger import Budget, ClaimRequest, Claims, LedgerState, Limit
 from railmend.contracts.outcome import DeploymentView, DeployState, Outcome
 from railmend.contracts.policy import FollowUp, Policy
-from railmend.contracts.repair import Approval, RepairOutcome, RepairResult
+from railmend.contracts.repair import Approval, RepairOutcome, RepairRequest, RepairResult
 from railmend.contracts.review import MergeMethod, Related, ReviewView
 from tests import samples
 from tests.workflows.afterwards import CLOSED, MERGE, MERGED, OPEN, Afterwards, said
@@ -44,6 +45,9 @@ class Play:
             }
         )
         workflow_id = f"repair/{self.project}/{repair.key}"
+        await LedgerActivities(self.client, self.world.queue).claim(
+            Claims(project_id=self.project, claims=(held_by(workflow_id, repair),))
+        )
         return await self.client.start_workflow(
             RepositoryRepair.run, repair, id=workflow_id, task_queue=self.world.queue
         )
@@ -55,6 +59,17 @@ class Play:
     async def ledger(self) -> LedgerState:
         handle = self.client.get_workflow_handle_for(Ledger.run, f"ledger/{self.project}")
         return await handle.query(Ledger.state)
+
+
+def held_by(workflow_id: str, repair: RepairRequest) -> ClaimRequest:
+    """As the scan hands it on, for longer than any test lasts."""
+    return ClaimRequest(
+        claim_id=f"claim/{workflow_id}",
+        fingerprints=repair.fingerprints,
+        holder=workflow_id,
+        at=datetime.now(UTC),
+        lease_seconds=100 * 86400,
+    )
 
 
 @asynccontextmanager
@@ -81,6 +96,9 @@ async def test_a_merged_fix_is_measured_at_each_set_time_and_holds(temporal: Wor
             (Outcome.HELD, True),
         ]
         assert on.world.calls["remove_workspace"] == 1
+        track = (await on.ledger()).track
+        assert track.records[0].outcomes == {"held": 1}
+        assert track.opened_seconds[0] < track.recovered_seconds[0]
 
 
 @pytest.mark.parametrize("method", list(MergeMethod))
@@ -184,6 +202,8 @@ async def test_a_fix_that_did_not_hold_is_tried_once_more_with_the_numbers(
         assert result.outcome is RepairOutcome.NOT_HELD
         _, second = on.world.asked
         assert (second.turn, second.judgements[0].sentence) == (1, "It is not_held.")
+        (record,) = (await on.ledger()).track.records
+        assert (record.outcomes, record.recent, record.merged) == ({"not_held": 2}, "nn", 2)
         branches = [publish.repair.branch for publish in on.world.published]
         assert branches == ["railmend/0123456789ab", "railmend/0123456789ab-2"]
         assert [notice.retried for notice in on.after.notices] == [True, False]

@@ -13,12 +13,15 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from hosting.workers import WORKFLOWS
+from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.incident import Verdict
 from railmend.contracts.ledger import Budget, LedgerState, Limit
-from railmend.contracts.policy import Policy
+from railmend.contracts.outcome import Outcome
+from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import Approval, Change, CodingState, RepairOutcome, RepairResult
-from railmend.contracts.scan import Autonomy, Explained, FindingKind, HealthReport, ScanRequest, Service
+from railmend.contracts.scan import Explained, FindingKind, HealthReport, ScanRequest, Service
 from tests import samples
+from tests.workflows.afterwards import Afterwards
 from tests.workflows.stand_ins import CHANGE, CHECKED, DONE, FAILING, World
 from workflows.coding_rounds import CODING_QUEUE
 from workflows.health_scan import HealthScan
@@ -439,3 +442,27 @@ async def test_twenty_affected_of_two_hundred_keep_the_history_small(temporal: W
         history = await handle.fetch_history()
         assert len(history.events) < 300
         assert max(event.ByteSize() for event in history.events) < 128 * 1024
+
+
+async def test_what_became_of_a_fix_bounds_the_next_one_and_the_reason_is_told(
+    temporal: WorkflowEnvironment,
+) -> None:
+    policy = Policy(
+        earned=EarnedAutonomy(enabled=True, start=Autonomy.PULL_REQUEST, fixes=1),
+        follow_up=FollowUp(outcome_seconds=(60,)),
+    )
+    after = Afterwards(outcomes=[Outcome.WORSE])
+    async with stage(temporal, samples.service("checkout"), after_pull_request=after) as on:
+        row = row_of(await on.scan(policy=policy), "checkout")
+        assert row.bounded_by == ""
+        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.WORSE
+        (record,) = (await on.ledger()).track.records
+        assert (record.outcomes, record.merged, record.edited) == ({"worse": 1}, 1, 0)
+        on.later(timedelta(days=8))
+        row = row_of(await on.scan(policy=policy), "checkout")
+        reason = f"plan, because 0 of the last 1 fixes of memory_leak in {on.environment_id}/checkout held"
+        assert row.bounded_by == f"{reason}, and 1 made it worse"
+        result = await on.repair(row.repair_workflow_id)
+        assert result.reason == "Nobody approved the plan within 7 days."
+        assert on.world.calls["open_pull_request"] == 1
+        assert (await on.ledger()).track.records == (record,), "what was never published is no fix"

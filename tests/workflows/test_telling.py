@@ -2,11 +2,11 @@
 
 from temporalio.testing import WorkflowEnvironment
 
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.incident import Verdict
 from railmend.contracts.notice import NoticeKind
 from railmend.contracts.policy import Policy
 from railmend.contracts.repair import Approval, RepairOutcome
-from railmend.contracts.scan import Autonomy
 from tests import samples
 from tests.workflows.stand_ins import CHANGE
 from tests.workflows.test_story import row_of, stage

@@ -1,5 +1,6 @@
 """Who Railmend is to GitHub: a token, or an app whose tokens are narrowed to one repository each."""
 
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -21,6 +22,8 @@ PERMISSIONS = {
 TIMEOUT_SECONDS = 15
 # An installation's token lives an hour; a push that begins with it must also end with it.
 RENEW_BEFORE = timedelta(minutes=10)
+
+NUMBER = re.compile(r"/repositories/(\d+)/installation$")
 
 
 class Credentials(Protocol):
@@ -64,17 +67,22 @@ class AppCredentials:
     def renew(self, repository: str) -> tuple[str, datetime]:
         """A new token for this repository alone, and when it ends."""
         found = self._ask("GET", f"/repos/{repository}/installation", repository)
+        # A renamed repository is reached by its number: the old name means nothing to an installation.
+        number = NUMBER.search(found.url.path)
+        which: dict[str, object] = {"repositories": [repository.partition("/")[2]]}
+        if number:
+            which = {"repository_ids": [int(number[1])]}
         made = self._ask(
             "POST",
-            f"/app/installations/{found['id']}/access_tokens",
+            f"/app/installations/{found.json()['id']}/access_tokens",
             repository,
-            {"repositories": [repository.partition("/")[2]], "permissions": PERMISSIONS},
-        )
+            {**which, "permissions": PERMISSIONS},
+        ).json()
         return str(made["token"]), datetime.fromisoformat(str(made["expires_at"]))
 
     def _ask(
         self, method: str, path: str, repository: str, body: dict[str, object] | None = None
-    ) -> dict[str, object]:
+    ) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self._app.token}", "Accept": "application/vnd.github+json"}
         try:
             answer = self._http.request(method, path, headers=headers, json=body)
@@ -83,8 +91,7 @@ class AppCredentials:
                 f"App token for {repository}: GitHub did not answer ({type(error).__name__}).", retryable=True
             ) from error
         if answer.is_success:
-            content: dict[str, object] = answer.json()
-            return content
+            return answer
         mend = {
             401: "Check GITHUB_APP_ID and the key.",
             404: "Install the app in this repository.",

@@ -1,0 +1,87 @@
+"""`starter.py incidents --stats`: counts, money and what became of the fixes, as the ledgers know it."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from commands.incidents import Known
+from railmend.contracts.ledger import Spent
+from railmend.contracts.record import Record
+
+# How a fix may end, in the order in which it is shown; `closed` is without a merge.
+ENDINGS = ("closed", "held", "not_held", "worse", "cannot_tell", "not_deployed")
+# Of these a win rate is made: what nobody can judge says nothing.
+JUDGED = ("held", "not_held", "worse", "closed")
+
+
+def statistics(known: Known) -> dict[str, Any]:
+    """Troubles as they are remembered, fixes and money as they were counted from the beginning.
+
+    USD of today and of this month (UTC) by project. Seconds are medians of the newest fixes, from the onset
+    of the trouble. None: nothing to divide by yet.
+    """
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    records = [record for track in known.tracks.values() for record in track.records]
+    held = sum(record.outcomes.get("held", 0) for record in records)
+    spent = sum(total.usd for total in known.totals.values())
+    return {
+        "troubles": len(known.troubles),
+        "by_state": Counter(one.state for one in known.troubles),
+        "by_kind": Counter(one.kind for one in known.troubles),
+        "by_outcome": Counter(one.outcome for one in known.troubles if one.outcome),
+        "pull_requests": len({one.pull_request for one in known.troubles if one.pull_request}),
+        "usd_today": {name: _usd(days, today) for name, days in known.days.items()},
+        "usd_this_month": {name: _usd(days, today[:7]) for name, days in known.days.items()},
+        "fixes": _fixes(records),
+        "usd_per_held_fix": round(spent / held, 4) if held else None,
+        "seconds_to_pull_request": _median(track.opened_seconds for track in known.tracks.values()),
+        "seconds_to_recovery": _median(track.recovered_seconds for track in known.tracks.values()),
+        "win_rates": [rate for record in records if (rate := _rate(record))],
+    }
+
+
+def _usd(days: Sequence[Spent], period: str) -> float:
+    return round(sum(day.usd for day in days if day.key.startswith(period)), 4)
+
+
+def _fixes(records: Sequence[Record]) -> dict[str, int]:
+    merged, edited = sum(one.merged for one in records), sum(one.edited for one in records)
+    endings = {name: sum(one.outcomes.get(name, 0) for one in records) for name in ENDINGS}
+    return {"merged_unchanged": merged - edited, "merged_edited": edited, **endings}
+
+
+def _median(of: Iterable[Sequence[int]]) -> float | None:
+    seconds = [one for each in of for one in each]
+    return float(median(seconds)) if seconds else None
+
+
+def _rate(record: Record) -> dict[str, Any] | None:
+    judged = sum(record.outcomes.get(name, 0) for name in JUDGED)
+    if not judged:
+        return None
+    held = record.outcomes.get("held", 0)
+    where = {"repository": record.repository or "others", "kind": record.kind or "others"}
+    return {**where, "held": held, "of": judged, "share": round(held / judged, 3)}
+
+
+def show_statistics(known: Known, console: Console) -> None:
+    told = statistics(known)
+    rates = told.pop("win_rates")
+    for name, value in told.items():
+        said = ", ".join(f"{key} {n}" for key, n in value.items()) if isinstance(value, dict) else value
+        console.print(f"{name.replace('_', ' ')}: {'-' if said in ('', None) else said}", highlight=False)
+    if not rates:
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("repository", "trouble", "held", "of", "win rate"):
+        table.add_column(column, overflow="fold")
+    for rate in rates:
+        cells = (rate["repository"], rate["kind"], str(rate["held"]), str(rate["of"]))
+        table.add_row(*map(escape, cells), f"{rate['share']:.0%}")
+    console.print(table)

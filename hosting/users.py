@@ -1,0 +1,66 @@
+"""Users that exist for one repair only, and the end of all their processes. Standard library alone, Linux."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+# systemd's range for users that exist for one service only (systemd.exec(5), DynamicUser=).
+FIRST_UID, LAST_UID = 61184, 65518
+# Nobody else is this one: processes of a repair cannot signal the one that ends them.
+REAPER_UID = 65519
+END_SECONDS = 10.0
+# Allowed to signal the user (effective id) and signalled by none of its processes (real and saved id), and
+# in one call, so that none escapes by a fork: kill(2).
+REAP = (
+    "import os,signal\nos.setgroups([]); os.setresgid({reaper},{reaper},{reaper})\n"
+    "os.setresuid({reaper},{uid},{reaper})\nos.kill(-1, signal.SIGKILL)"
+)
+
+
+@dataclass(frozen=True)
+class Process:
+    """`users`: real, effective, saved and file system's; `memory`: resident bytes."""
+
+    pid: int
+    users: frozenset[int]
+    memory: int
+
+
+def processes() -> Iterator[Process]:
+    """Those of this machine or container that have not ended (proc(5): its own owner is no witness)."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError), open(f"/proc/{name}/status") as file:
+            fields = dict(row.split(":", 1) for row in file)
+            if fields["State"].split()[0] not in "ZX":
+                users = frozenset(map(int, fields["Uid"].split()))
+                yield Process(int(name), users, int(fields.get("VmRSS", "0").split()[0]) * 1024)
+
+
+def memory_of(uid: int) -> int:
+    return sum(each.memory for each in processes() if uid in each.users)
+
+
+def at_work() -> set[int]:
+    """Users of repairs that have processes."""
+    return {uid for each in processes() for uid in each.users if FIRST_UID <= uid <= LAST_UID}
+
+
+def end_user(uid: int) -> bool:
+    """Kill every process of the user; False: some live on after 10 s. Needs root. Blocking."""
+    until = time.monotonic() + END_SECONDS
+    while any(uid in each.users for each in processes()):
+        if time.monotonic() > until:
+            return False
+        script = REAP.format(uid=uid, reaper=REAPER_UID)
+        subprocess.run(
+            [sys.executable, "-I", "-S", "-c", script],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(0.01)
+    return True

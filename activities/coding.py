@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 from temporalio import activity
 
-from activities.errors import translated
-from activities.heartbeat import heartbeating
+from activities.heartbeat import working
 from activities.workbench import Workbench
 from railmend.coding.attempt import attempt
 from railmend.coding.fence import Place
@@ -59,15 +58,14 @@ class CodingActivities:
     async def prepare_workspace(self, request: WorkspaceRequest) -> Workspace:
         """Clone, and hand the work tree over to the agent's user. `FenceError`: there is no fence."""
         place = self._bench.place(request.key)
-        with translated():
-            async with heartbeating():
-                repository = await self._repository(request.key, request.repository)
-                branch = request.base_branch or await asyncio.to_thread(
-                    self._bench.github.default_branch, request.repository
-                )
-                place.make()
-                base = await asyncio.to_thread(repository.prepare, branch, request.commit)
-                await asyncio.to_thread(self._bench.fence.admit, place)
+        async with working():
+            repository = await self._repository(request.key, request.repository)
+            branch = request.base_branch or await asyncio.to_thread(
+                self._bench.github.default_branch, request.repository
+            )
+            place.make()
+            base = await asyncio.to_thread(repository.prepare, branch, request.commit)
+            await asyncio.to_thread(self._bench.fence.admit, place)
         return Workspace(
             key=request.key,
             repository=request.repository,
@@ -81,27 +79,26 @@ class CodingActivities:
         """Idempotent: a new attempt adopts the server and the session that an earlier one left."""
         key = request.workspace.key
         place = self._bench.place(key)
-        with translated():
-            async with heartbeating() as beat:
+        async with working() as beat:
 
-                def report(progress: Progress) -> None:
-                    beat.state = progress.model_dump()
+            def report(progress: Progress) -> None:
+                beat.state = progress.model_dump()
 
-                task = Task(
-                    work_tree=str(place.tree),
-                    key=key,
-                    title=f"Railmend repair {key}",
-                    prompt=await self._prompt(request),
-                    turn=request.turn,
-                    opening=await self._opening(request) if request.turn else "",
-                )
-                server, bench = self._server_for(place), self._bench
-                return await attempt(server, bench.fence, place, task, self._limits, bench.quota, report)
+            task = Task(
+                work_tree=str(place.tree),
+                key=key,
+                title=f"Railmend repair {key}",
+                prompt=await self._prompt(request),
+                turn=request.turn,
+                opening=await self._opening(request) if request.turn else "",
+            )
+            server, bench = self._server_for(place), self._bench
+            return await attempt(server, bench.fence, place, task, self._limits, bench.quota, report)
 
     @activity.defn
     async def review_change(self, request: CodingRequest) -> Change:
         workspace = request.workspace
-        with translated():
+        async with working():
             repository = await self._repository(workspace.key, workspace.repository)
             tree = await asyncio.to_thread(repository.snapshot, workspace.base)
             files = await asyncio.to_thread(repository.touched, tree, workspace.base)
@@ -119,7 +116,7 @@ class CodingActivities:
     async def commit_and_push(self, request: PublishRequest) -> Commit:
         """The tree that was reviewed, with a fixed author and date: a repeated try makes the same commit."""
         workspace, repair = request.workspace, request.repair
-        with translated():
+        async with working():
             repository = await self._repository(workspace.key, workspace.repository)
             message = follow_up_message(request) if request.notes else commit_message(repair)
             sha = await asyncio.to_thread(
@@ -134,13 +131,13 @@ class CodingActivities:
 
     @activity.defn
     async def remove_workspace(self, workspace: Workspace) -> None:
-        with translated():
+        async with working():
             await asyncio.to_thread(self._bench.place(workspace.key).remove)
 
     @activity.defn
     async def rest_workspace(self, workspace: Workspace) -> None:
         """While people review, only the session is kept; a follow-up prepares the rest again."""
-        with translated():
+        async with working():
             await asyncio.to_thread(self._bench.rest, workspace.key)
 
     async def _repository(self, key: str, full_name: str) -> TrustedRepository:

@@ -73,16 +73,23 @@ class TrustedRepository:
         return base
 
     def _give_the_agent_a_git(self) -> None:
-        """A history of its own, without remotes: the agent may look at its diff, nothing more."""
-        for arguments in (
-            ("init", "--quiet", "-b", "work"),
-            ("add", "-A"),
-            ("commit", "-qm", "Start", "--allow-empty"),
+        """A history of its own, without remotes: the agent may look at its diff, nothing more.
+
+        It begins with the same empty commit each time: OpenCode keeps sessions by a repository's first
+        commit, and a later turn on a tree that was laid out anew must find the session of the first.
+        """
+        first = {f"GIT_{role}_DATE": "@0 +0000" for role in ("AUTHOR", "COMMITTER")}
+        for arguments, extra in (
+            (("init", "--quiet", "-b", "work"), None),
+            (("commit", "-qm", "Begin", "--allow-empty"), first),
+            (("add", "-A"), None),
+            (("commit", "-qm", "Start", "--allow-empty"), None),
         ):
             self._git(
                 *("-C", str(self.tree), "-c", "user.name=agent", "-c", "user.email=agent@localhost"),
                 *arguments,
                 trusted=False,
+                extra=extra,
             )
 
     def snapshot(self, base: str) -> str:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -76,6 +76,10 @@ class Afterwards:
     orders: list[ActionOrder] = field(default_factory=list)
     measured_at: list[datetime] = field(default_factory=list)
     looked_at: list[datetime] = field(default_factory=list)
+
+    def waits(self) -> list[timedelta]:
+        """Between two looks at the pull request."""
+        return [b - a for a, b in zip(self.looked_at, self.looked_at[1:], strict=False)]
 
     def _next(self, name: str, rows: list) -> object:  # type: ignore[type-arg]
         self.seen[name] += 1

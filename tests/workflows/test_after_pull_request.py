@@ -1,7 +1,8 @@
 """Review, merge, deployment and verdict, over days that the server skips."""
 
+import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,8 +18,15 @@ from railmend.contracts.action import ActionKind, ActionRequest, ActionState
 from railmend.contracts.ledger import Budget, ClaimRequest, Claims, LedgerState, Limit
 from railmend.contracts.outcome import DeploymentView, DeployState, Outcome
 from railmend.contracts.policy import FollowUp, Policy
-from railmend.contracts.repair import Approval, RepairOutcome, RepairRequest, RepairResult
-from railmend.contracts.review import MergeMethod, Related, ReviewView
+from railmend.contracts.repair import (
+    Approval,
+    Progress,
+    PullRequest,
+    RepairOutcome,
+    RepairRequest,
+    RepairResult,
+)
+from railmend.contracts.review import MergeMethod, Related, ReviewView, Seen
 from tests import samples
 from tests.workflows.afterwards import CLOSED, MERGE, MERGED, OPEN, Afterwards, said
 from tests.workflows.stand_ins import CHANGE, World
@@ -34,13 +42,16 @@ class Play:
         self.client, self.world, self.after = client, world, world.after_pull_request
         self.project = f"project-{uuid.uuid4().hex[:8]}"
 
-    async def start(self, policy: Policy) -> WorkflowHandle[RepositoryRepair, RepairResult]:
+    async def start(
+        self, policy: Policy, progress: Progress | None = None
+    ) -> WorkflowHandle[RepositoryRepair, RepairResult]:
         incident = samples.report()
         request = incident.request.model_copy(update={"environment_id": self.project})
         repair = samples.repair().model_copy(
             update={
                 "project_id": self.project,
                 "policy": policy,
+                "progress": progress,
                 "incidents": (incident.model_copy(update={"request": request}),),
             }
         )
@@ -59,6 +70,12 @@ class Play:
     async def ledger(self) -> LedgerState:
         handle = self.client.get_workflow_handle_for(Ledger.run, f"ledger/{self.project}")
         return await handle.query(Ledger.state)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Of what activities count."""
+    while not holds():  # noqa: ASYNC110 - nothing else tells of it
+        await asyncio.sleep(0.01)
 
 
 def held_by(workflow_id: str, repair: RepairRequest) -> ClaimRequest:
@@ -117,8 +134,7 @@ async def test_a_comment_is_noticed_in_time_answered_and_pushed_by_the_same_sess
 ) -> None:
     async with play(temporal, views=[OPEN, OPEN, said(7), OPEN, MERGED]) as on:
         await on.ends(outcome_seconds=(60,))
-        waits = [b - a for a, b in zip(on.after.looked_at, on.after.looked_at[1:], strict=False)]
-        assert max(waits[:2]) < timedelta(minutes=5)
+        assert max(on.after.waits()) < timedelta(minutes=5)
         (answer,) = on.after.answers
         assert ([note.id for note in answer.notes], answer.commit) == ([7], "a" * 40)
         first, second = on.world.asked
@@ -264,6 +280,7 @@ async def test_long_waiting_keeps_every_history_short_and_forgets_nothing(
         result = await handle.result()
         assert result.outcome is RepairOutcome.HELD
         assert [request.turn for request in on.world.asked] == [0, 1, 2]
+        assert max(on.after.waits()) < timedelta(minutes=5), "also where a run is handed on"
         runs, run_id = 0, first
         while run_id:
             history = await on.client.get_workflow_handle(handle.id, run_id=run_id).fetch_history()
@@ -275,11 +292,67 @@ async def test_long_waiting_keeps_every_history_short_and_forgets_nothing(
         assert LONGEST_HISTORY < 1000
 
 
-async def test_nobody_decides_for_a_month(temporal: WorkflowEnvironment) -> None:
-    async with play(temporal, views=[OPEN]) as on:
-        result = await on.ends(poll_seconds=300, watch_days=1)
+async def test_on_its_last_day_of_a_month_a_comment_is_noticed_and_then_nobody_decides(
+    temporal: WorkflowEnvironment,
+) -> None:
+    """As a run finds it that was handed on many times before, with as much state as there may be."""
+    async with play(temporal, views=[*[OPEN] * 10, said(2000), OPEN]) as on:
+        opened = datetime.now(UTC) - timedelta(days=30) + timedelta(hours=2)
+        pull_request = PullRequest(number=1, url="http://forge/acme/checkout/pull/1", head="a" * 40)
+        progress = Progress(
+            result=RepairResult(outcome=RepairOutcome.PULL_REQUEST, reason="", pull_request=pull_request),
+            pull_request=pull_request,
+            head="a" * 40,
+            opened_at=opened,
+            machine=on.world.queue,
+            seen=Seen(names=tuple(f"comment/{number}" for number in range(1000))),
+            rounds=2,
+            turn=5,
+        )
+        handle = await on.start(Policy(), progress)
+        result = await handle.result()
         assert result.outcome is RepairOutcome.PULL_REQUEST
-        assert "Nobody decided within 1 days" in result.reason
+        assert "Nobody decided within 30 days" in result.reason
+        assert [request.turn for request in on.world.asked] == [6]
+        assert len(on.after.answers) == 1
+        assert max(on.after.waits()) < timedelta(minutes=5)
+        assert len((await handle.fetch_history()).events) < 1000
+
+
+async def test_workers_that_are_restarted_go_on_where_the_last_one_was(
+    temporal: WorkflowEnvironment,
+) -> None:
+    """Each with nothing in memory: every step of a workflow is replayed from its history."""
+    queue = f"review-{uuid.uuid4().hex[:8]}"
+    after = Afterwards(views=[OPEN, OPEN, said(1), OPEN, MERGED])
+    world = World(queue=queue, services=(), findings=(), after_pull_request=after)
+    on = Play(temporal.client, world)
+    activities: Any = world.orchestration(temporal.client)
+
+    def worker(identity: str) -> Worker:
+        return Worker(
+            temporal.client,
+            task_queue=queue,
+            workflows=WORKFLOWS,
+            activities=activities,
+            identity=identity,
+            max_cached_workflows=0,
+        )
+
+    async with Worker(temporal.client, task_queue=CODING_QUEUE, activities=[world.prepare_workspace]):
+        async with worker("first"):
+            handle = await on.start(Policy())
+            await until(lambda: after.seen["look"] >= 2)
+        async with worker("second"):
+            await until(lambda: after.seen["measure_outcome"] >= 1)
+        async with worker("third"):
+            result = await handle.result()
+    assert result.outcome is RepairOutcome.HELD
+    assert [request.turn for request in world.asked] == [0, 1]
+    assert (len(after.answers), len(after.measured_at)) == (1, 2)
+    events = (await handle.fetch_history()).events
+    started = [event.workflow_task_started_event_attributes.identity for event in events]
+    assert {name for name in started if name} == {"first", "second", "third"}
 
 
 ACTION = ActionRequest(

@@ -75,6 +75,15 @@ class Look:
         return _limit(self.slice.memory_limit_gb)
 
     @cached_property
+    def disk(self) -> Numbers:
+        """GB in use on all volumes together; empty without one."""
+        return numbers(self.slice.disk_gb)
+
+    @cached_property
+    def disk_limit(self) -> float | None:
+        return _limit(self.slice.disk_limit_gb)
+
+    @cached_property
     def served(self) -> Numbers:
         return self._requests("2xx") + self._requests("3xx")
 

@@ -159,10 +159,11 @@ class Synthetic:
             one for one in self.ids if wanted in (None, one) and not self._asleep and one != self._undeployed
         ]
         steps = self._steps(arguments, arguments.get("sampleRateSeconds") or 60)
+        # None has a volume, so none has a disk's series.
         value = {"CPU_USAGE": 0.2, "CPU_LIMIT": 8.0, "MEMORY_USAGE_GB": 0.3, "MEMORY_LIMIT_GB": 8.0}
         found = []
         for one in ids:
-            for measurement in arguments["measurements"]:
+            for measurement in value.keys() & set(arguments["measurements"]):
                 values = [{"ts": ts, "value": value[measurement] * (1 + 0.02 * math.sin(ts))} for ts in steps]
                 self.rows += len(values)
                 found.append({"measurement": measurement, "tags": {"serviceId": one}, "values": values})

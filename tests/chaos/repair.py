@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError
 
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.coding.fence import Place
@@ -179,7 +180,7 @@ class Repair:
             id=f"repair/{self.repository}/{self.key}",
             task_queue=ORCHESTRATION_QUEUE,
         )
-        self._result = asyncio.create_task(self._handle.result())
+        self._result = asyncio.create_task(_result(self._handle))
 
     def _request(self) -> RepairRequest:
         name = self.repository.partition("/")[2]
@@ -219,3 +220,12 @@ class Repair:
         finally:
             connection.close()
         return int(count)
+
+
+async def _result(handle: WorkflowHandle[Any, RepairResult]) -> RepairResult:
+    """However often the server that is asked dies."""
+    while True:
+        try:
+            return await handle.result()
+        except RPCError:
+            await asyncio.sleep(0.2)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -176,4 +177,4 @@ class Stage:
 def _kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     while started(pid) is not None:
-        pass
+        time.sleep(0.01)

@@ -69,12 +69,7 @@ def round_of(
     return play
 
 
-def _param(case: Case) -> object:
-    """`make test` plays what costs a minute: OpenCode's deaths. The rest is `make chaos`."""
-    return pytest.param(case, id=_name(case), marks=() if case[1] is Victim.OPENCODE else pytest.mark.long)
-
-
-@pytest.mark.parametrize("case", map(_param, CASES))
+@pytest.mark.parametrize("case", CASES, ids=_name)
 async def test_one_pull_request_whatever_dies(
     case: Case, round_of: Callable[[Case], Awaitable[Round]]
 ) -> None:

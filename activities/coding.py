@@ -10,7 +10,8 @@ from activities.workbench import Workbench
 from railmend.coding.attempt import attempt
 from railmend.coding.fence import Place
 from railmend.coding.git import TrustedRepository
-from railmend.coding.guard import Plan, never_published, review
+from railmend.coding.guard import Plan, never_published
+from railmend.coding.guard_rounds import review_all
 from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.metering import Limits
 from railmend.coding.server import CodingServer
@@ -97,12 +98,25 @@ class CodingActivities:
 
     @activity.defn
     async def review_change(self, request: CodingRequest) -> Change:
-        workspace = request.workspace
+        workspace, repair = request.workspace, request.repair
         async with working():
             repository = await self._repository(workspace.key, workspace.repository)
+            base_branch = repair.base_branch or await asyncio.to_thread(
+                self._bench.github.default_branch, workspace.repository
+            )
             tree = await asyncio.to_thread(repository.snapshot, workspace.base)
             files = await asyncio.to_thread(repository.touched, tree, workspace.base)
-            refused = await asyncio.to_thread(review, files, plan_of(request.repair), self._guard)
+            refused = await asyncio.to_thread(
+                lambda: review_all(
+                    repository,
+                    tree,
+                    workspace.base,
+                    repository.left_at(repair.branch, base_branch),
+                    BOT[1],
+                    plan_of(repair),
+                    self._guard,
+                )
+            )
             drafts = self._guard.second_refusal == "draft"
             draft_allowed = drafts and not await asyncio.to_thread(never_published, files)
         return Change(

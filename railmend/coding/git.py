@@ -206,6 +206,30 @@ class TrustedRepository:
             found[number] = (tuple(added), tuple(removed))
         return found
 
+    def left_at(self, branch: str, base_branch: str) -> str | None:
+        """Where a branch that was prepared left its base branch; None: it was not, or the base is gone."""
+        if not self._git("for-each-ref", f"refs/heads/{branch}"):
+            return None
+        refs = f"+refs/heads/{base_branch}:refs/railmend/base"
+        try:
+            self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
+            return self._git("merge-base", "refs/railmend/base", f"refs/heads/{branch}").strip()
+        except GitError:
+            return None
+
+    def authors(self, base: str, head: str) -> dict[str, set[str]]:
+        """Mail addresses of those whose commits touched a path, from `base` to `head`.
+
+        A merge is its author's as far as it differs from the branch before it.
+        """
+        found: dict[str, set[str]] = {}
+        log = ("log", "--first-parent", "-m", "--no-renames", "--name-only", "-z", "--format=%x01%ae%x02")
+        for commit in self._git(*log, f"{base}..{head}").split("\x01")[1:]:
+            mail, _, names = commit.partition("\x02")
+            for path in filter(None, names.strip("\0\n").split("\0")):
+                found.setdefault(path.lstrip("\n"), set()).add(mail)
+        return found
+
     def text(self, revision: str, path: str) -> str | None:
         """A regular file's text; None: not there, no regular file, or larger than `MAX_TEXT_BYTES`."""
         listed = self._git("ls-tree", "-l", "-z", revision, "--", path).split("\0")[0]

@@ -170,6 +170,23 @@ class TrustedRepository:
             )
         return found
 
+    def rounds(self, branch: str, base_branch: str, head: str, mail: str) -> list[list[Touched]]:
+        """What the commits by `mail` up to `head` changed, oldest first; those on the base branch left out.
+
+        Empty while `branch`, the pull request's own, was never fetched. Raises `GitError` when the base
+        branch is gone.
+        """
+        if not self._git("for-each-ref", f"refs/heads/{branch}"):
+            return []
+        refs = f"+refs/heads/{base_branch}:refs/heads/{base_branch}"
+        self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
+        log = self._git(
+            *("log", "--reverse", "--topo-order", "--no-merges", "--format=%H %ae"),
+            f"refs/heads/{base_branch}..{head}",
+        )
+        commits = [sha for sha, who in (row.split(" ", 1) for row in log.splitlines()) if who == mail]
+        return [self.touched(sha, f"{sha}^") for sha in commits]
+
     def _raw_rows(self, base: str, tree: str) -> list[tuple[str, str, str, str]]:
         """Path, what happened, old and new mode."""
         names = {"A": "added", "D": "deleted"}

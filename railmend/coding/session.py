@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from railmend.coding.metering import Limits, Usage
 from railmend.coding.opencode import AGENT, PROVIDER
+from railmend.coding.todo import todo_line
 from railmend.contracts.repair import CodingResult, CodingState
 
 MAX_TEXT = 4000
@@ -50,11 +51,14 @@ class Task:
 
 
 class Progress(BaseModel):
+    """What happened last, for the heartbeat: the newest `tool`, and the agent's own list as `todo`."""
+
     session_id: str
     model_calls: int = 0
     tokens: int = 0
     cost_usd: float = 0.0
     tool: str = ""
+    todo: str = ""
 
 
 class _Lenient(BaseModel):
@@ -250,6 +254,7 @@ class _Follower:
             tokens=counted.tokens,
             cost_usd=counted.cost_usd,
             tool=str(tools[-1].get("tool", "")) if tools else "",
+            todo=todo_line(tools),
         )
         size = sum(len(str(part)) for message in answers for part in message.parts)
         signature = (len(infos), len(tools), size)

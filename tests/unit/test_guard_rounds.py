@@ -2,18 +2,25 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
-from railmend.coding.git import GitError, TrustedRepository
+from activities.coding import CodingActivities
+from activities.workbench import Workbench
+from railmend.coding.git import TrustedRepository
 from railmend.coding.guard import Plan, review
 from railmend.coding.guard_rounds import review_rounds
 from railmend.coding.guard_settings import GuardSettings
+from railmend.coding.metering import Limits
+from railmend.contracts.repair import Change, CodingRequest, Workspace
 from railmend.publishing.text import BOT
 from tests import samples
 from tests.unit.test_workspace import run
 
-BRANCH = "railmend/x"
+BRANCH = samples.repair().branch
 SETTINGS = GuardSettings(max_lines=50, max_files=3)
 TESTS = "".join(f"def test_{number}():\n    assert {number}\n\n\n" for number in range(15))
 
@@ -52,6 +59,25 @@ class PullRequest:
 
     def without(self, branch: str) -> None:
         run(self._origin, "update-ref", "-d", f"refs/heads/{branch}")
+
+    async def reviewed(self, edit: Callable[[Path], object]) -> Change:
+        """A follow-up as the worker reviews it; nothing is pushed."""
+        repository = TrustedRepository(self._folder / "reviewed", f"file://{self._origin}", None)
+        base = repository.prepare(BRANCH, None)
+        edit(repository.tree)
+        bench = cast(Workbench, SimpleNamespace(repository=lambda key, name: repository))
+        nobody = cast(Any, None)
+        coding = CodingActivities(bench, task_queue="q", server_for=nobody, limits=Limits(), guard=SETTINGS)
+        repair = samples.repair()
+        workspace = Workspace(
+            key=repair.key,
+            repository=repair.repository,
+            task_queue="q",
+            work_tree=str(repository.tree),
+            base=base,
+        )
+        request = CodingRequest(workspace=workspace, repair=repair, turn=1)
+        return cast(Change, await ActivityEnvironment().run(coding.review_change, request))
 
     def round(self, edit: Callable[[Path], object]) -> tuple[str, ...]:
         """What the guard says; the round is pushed whatever it says."""
@@ -133,9 +159,17 @@ def test_what_was_published_as_a_draft_is_not_told_again(pull: PullRequest) -> N
     assert pull.round(write("two.txt", "small\n")) == ()
 
 
-def test_without_the_base_branch_the_rounds_cannot_be_told(pull: PullRequest) -> None:
-    assert pull.round(write("one.txt", "1\n")) == ()
+async def test_a_follow_up_is_reviewed_with_the_earlier_round(pull: PullRequest) -> None:
+    pull.round(write("one.txt", numbered(0, 30)))
+    change = await pull.reviewed(write("two.txt", numbered(0, 30)))
+    assert change.refused == ("With the earlier rounds: The change has 60 lines; at most 50 are allowed.",)
+    assert [file.path for file in change.files] == ["two.txt"]
+
+
+async def test_without_the_base_branch_it_is_reviewed_alone_and_the_log_says_so(
+    pull: PullRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    pull.round(write("one.txt", numbered(0, 30)))
     pull.without("main")
-    with pytest.raises(GitError, match="main") as told:
-        pull.round(write("two.txt", "2\n"))
-    assert not told.value.retryable
+    assert (await pull.reviewed(write("two.txt", numbered(0, 30)))).refused == ()
+    assert "judges this round alone" in caplog.text

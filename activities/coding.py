@@ -9,14 +9,13 @@ from activities.heartbeat import working
 from activities.workbench import Workbench
 from railmend.coding.attempt import attempt
 from railmend.coding.fence import Place
-from railmend.coding.git import GitError, TrustedRepository
-from railmend.coding.guard import Plan, never_published, review
-from railmend.coding.guard_rounds import review_rounds
+from railmend.coding.git import TrustedRepository
+from railmend.coding.guard import Plan, never_published
+from railmend.coding.guard_rounds import review_all
 from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.metering import Limits
 from railmend.coding.server import CodingServer
 from railmend.coding.session import Progress, Task
-from railmend.coding.touched import Touched
 from railmend.contracts.repair import (
     Change,
     CodingRequest,
@@ -99,14 +98,25 @@ class CodingActivities:
 
     @activity.defn
     async def review_change(self, request: CodingRequest) -> Change:
-        workspace = request.workspace
+        workspace, repair = request.workspace, request.repair
         async with working():
             repository = await self._repository(workspace.key, workspace.repository)
+            base_branch = repair.base_branch or await asyncio.to_thread(
+                self._bench.github.default_branch, workspace.repository
+            )
             tree = await asyncio.to_thread(repository.snapshot, workspace.base)
             files = await asyncio.to_thread(repository.touched, tree, workspace.base)
-            refused = await asyncio.to_thread(review, files, plan_of(request.repair), self._guard)
-            rounds = await self._earlier_rounds(repository, request)
-            refused += await asyncio.to_thread(review_rounds, rounds, files, self._guard)
+            refused = await asyncio.to_thread(
+                lambda: review_all(
+                    repository,
+                    tree,
+                    workspace.base,
+                    repository.left_at(repair.branch, base_branch),
+                    BOT[1],
+                    plan_of(repair),
+                    self._guard,
+                )
+            )
             drafts = self._guard.second_refusal == "draft"
             draft_allowed = drafts and not await asyncio.to_thread(never_published, files)
         return Change(
@@ -146,24 +156,6 @@ class CodingActivities:
 
     async def _repository(self, key: str, full_name: str) -> TrustedRepository:
         return await asyncio.to_thread(self._bench.repository, key, full_name)
-
-    async def _earlier_rounds(
-        self, repository: TrustedRepository, request: CodingRequest
-    ) -> list[list[Touched]]:
-        """Without the base branch nobody can tell which commits are the pull request's: none are."""
-        repair = request.repair
-        base = repair.base_branch or await asyncio.to_thread(
-            self._bench.github.default_branch, repair.repository
-        )
-        try:
-            return await asyncio.to_thread(
-                repository.rounds, repair.branch, base, request.workspace.base, BOT[1]
-            )
-        except GitError as error:
-            if error.retryable:
-                raise
-            activity.logger.warning("the guard judges this round alone, without earlier ones: %s", error)
-            return []
 
     async def _prompt(self, request: CodingRequest) -> str:
         if request.notes:

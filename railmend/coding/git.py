@@ -170,23 +170,6 @@ class TrustedRepository:
             )
         return found
 
-    def rounds(self, branch: str, base_branch: str, head: str, mail: str) -> list[list[Touched]]:
-        """What the commits by `mail` up to `head` changed, oldest first; those on the base branch left out.
-
-        Empty while `branch`, the pull request's own, was never fetched. Raises `GitError` when the base
-        branch is gone.
-        """
-        if not self._git("for-each-ref", f"refs/heads/{branch}"):
-            return []
-        refs = f"+refs/heads/{base_branch}:refs/heads/{base_branch}"
-        self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
-        log = self._git(
-            *("log", "--reverse", "--topo-order", "--no-merges", "--format=%H %ae"),
-            f"refs/heads/{base_branch}..{head}",
-        )
-        commits = [sha for sha, who in (row.split(" ", 1) for row in log.splitlines()) if who == mail]
-        return [self.touched(sha, f"{sha}^") for sha in commits]
-
     def _raw_rows(self, base: str, tree: str) -> list[tuple[str, str, str, str]]:
         """Path, what happened, old and new mode."""
         names = {"A": "added", "D": "deleted"}
@@ -221,6 +204,30 @@ class TrustedRepository:
                     elif row.startswith("-"):
                         removed.append(row[1:])
             found[number] = (tuple(added), tuple(removed))
+        return found
+
+    def left_at(self, branch: str, base_branch: str) -> str | None:
+        """Where a branch that was prepared left its base branch; None: it was not, or the base is gone."""
+        if not self._git("for-each-ref", f"refs/heads/{branch}"):
+            return None
+        refs = f"+refs/heads/{base_branch}:refs/railmend/base"
+        try:
+            self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
+            return self._git("merge-base", "refs/railmend/base", f"refs/heads/{branch}").strip()
+        except GitError:
+            return None
+
+    def authors(self, base: str, head: str) -> dict[str, set[str]]:
+        """Mail addresses of those whose commits touched a path, from `base` to `head`.
+
+        A merge is its author's as far as it differs from the branch before it.
+        """
+        found: dict[str, set[str]] = {}
+        log = ("log", "--first-parent", "-m", "--no-renames", "--name-only", "-z", "--format=%x01%ae%x02")
+        for commit in self._git(*log, f"{base}..{head}").split("\x01")[1:]:
+            mail, _, names = commit.partition("\x02")
+            for path in filter(None, names.strip("\0\n").split("\0")):
+                found.setdefault(path.lstrip("\n"), set()).add(mail)
         return found
 
     def text(self, revision: str, path: str) -> str | None:

@@ -41,7 +41,7 @@ def review(files: Sequence[Touched], plan: Plan, settings: GuardSettings) -> tup
     refused = [said for file in files for rule in rules if (said := rule(file, plan, settings))]
     refused += weakened(files)
     refused += lacks_manifest([file.path for file in files])
-    refused += _size(files, settings).values()
+    refused += _size(files, settings)
     refused += secrets_in(files)
     return tuple(refused)
 
@@ -51,14 +51,6 @@ def never_published(files: Sequence[Touched]) -> bool:
     return bool(secrets_in(files)) or any(
         file.mode in FORBIDDEN_MODES or forbidden(file.path) is not None for file in files
     )
-
-
-def summed(files: Sequence[Touched], settings: GuardSettings) -> dict[str, str]:
-    """The refusals that small changes can add up to: the sentence by its rule and file."""
-    rewritten = {
-        f"rewritten {file.path}": said for file in files if (said := _rewritten(file, Plan(), settings))
-    }
-    return rewritten | _size(files, settings)
 
 
 def _mode(file: Touched, _: Plan, __: GuardSettings) -> str | None:
@@ -108,11 +100,11 @@ def _dependencies(file: Touched, plan: Plan, _: GuardSettings) -> str | None:
     return f"{file.path} adds a dependency that the plan does not name: {', '.join(unasked)}."
 
 
-def _size(files: Sequence[Touched], settings: GuardSettings) -> dict[str, str]:
-    refused = {}
+def _size(files: Sequence[Touched], settings: GuardSettings) -> list[str]:
+    refused = []
     if len(files) > settings.max_files:
-        refused["files"] = f"The change touches {len(files)} files; at most {settings.max_files} are allowed."
+        refused.append(f"The change touches {len(files)} files; at most {settings.max_files} are allowed.")
     lines = sum(max(file.additions, 0) + max(file.deletions, 0) for file in files)
     if lines > settings.max_lines:
-        refused["lines"] = f"The change has {lines} lines; at most {settings.max_lines} are allowed."
+        refused.append(f"The change has {lines} lines; at most {settings.max_lines} are allowed.")
     return refused

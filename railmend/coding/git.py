@@ -26,7 +26,10 @@ MAX_TEXT_BYTES = 1_000_000
 MAX_TEXTS = 100
 SUBMODULE = "160000"
 HUNK = re.compile(r"\+(\d+)")
-PASSING = ("could not resolve", "timed out", "connection", "returned error: 5", "cannot lock ref", "hung up")
+PASSING = (
+    *("could not resolve", "timed out", "connection", "failed to connect", "returned error: 5"),
+    *("cannot lock ref", "hung up"),
+)
 
 
 class GitError(Exception):
@@ -207,14 +210,19 @@ class TrustedRepository:
         return found
 
     def left_at(self, branch: str, base_branch: str) -> str | None:
-        """Where a branch that was prepared left its base branch; None: it was not, or the base is gone."""
+        """Where a branch that was prepared left its base branch; None: it was not, or the base is gone.
+
+        Raises `GitError` when the forge does not answer: a network that fails must not narrow the guard.
+        """
         if not self._git("for-each-ref", f"refs/heads/{branch}"):
             return None
         refs = f"+refs/heads/{base_branch}:refs/railmend/base"
         try:
             self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
             return self._git("merge-base", "refs/railmend/base", f"refs/heads/{branch}").strip()
-        except GitError:
+        except GitError as error:
+            if error.retryable:
+                raise
             return None
 
     def authors(self, base: str, head: str) -> dict[str, set[str]]:

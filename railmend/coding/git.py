@@ -5,6 +5,7 @@ and the agent's `--work-tree`, and the token is given by environment to clone, f
 """
 
 import base64
+import logging
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from railmend.coding.touched import Touched
+
+logger = logging.getLogger(__name__)
 
 # They are code or instructions to the OpenCode server: hidden from it, and put back in the commit.
 HIDDEN = (".opencode", "opencode.json", "opencode.jsonc", ".claude", ".agents")
@@ -223,6 +226,7 @@ class TrustedRepository:
         except GitError as error:
             if error.retryable:
                 raise
+            logger.warning("the guard judges this round of %s alone: %s", branch, error)
             return None
 
     def authors(self, base: str, head: str) -> dict[str, set[str]]:

@@ -97,11 +97,14 @@ def test_what_reviewers_have_seen_refused_stops_no_later_round(pull_request: Pul
     assert pull_request.round(two=lines(3)) == ()
 
 
-def test_without_its_base_branch_the_round_is_judged_alone(pull_request: PullRequest) -> None:
+def test_without_its_base_branch_the_round_is_judged_alone_and_the_log_says_so(
+    pull_request: PullRequest, caplog: pytest.LogCaptureFixture
+) -> None:
     assert pull_request.round(one=lines(12)) == ()
     run(pull_request.origin, "symbolic-ref", "HEAD", f"refs/heads/{BRANCH}")
     run(pull_request.origin, "branch", "-D", "main")
     assert pull_request.round(two=lines(12)) == ()
+    assert "judges this round of railmend/0123456789ab alone" in caplog.text
 
 
 def test_a_forge_that_does_not_answer_does_not_narrow_the_guard(

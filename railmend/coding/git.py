@@ -5,6 +5,7 @@ and the agent's `--work-tree`, and the token is given by environment to clone, f
 """
 
 import base64
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 
 from railmend.coding.touched import Touched
 
+logger = logging.getLogger(__name__)
+
 # They are code or instructions to the OpenCode server: hidden from it, and put back in the commit.
 HIDDEN = (".opencode", "opencode.json", "opencode.jsonc", ".claude", ".agents")
 # What installing and testing leaves behind, for repositories whose .gitignore forgets it.
@@ -26,7 +29,10 @@ MAX_TEXT_BYTES = 1_000_000
 MAX_TEXTS = 100
 SUBMODULE = "160000"
 HUNK = re.compile(r"\+(\d+)")
-PASSING = ("could not resolve", "timed out", "connection", "returned error: 5", "cannot lock ref", "hung up")
+PASSING = (
+    *("could not resolve", "timed out", "connection", "failed to connect", "returned error: 5"),
+    *("cannot lock ref", "hung up"),
+)
 
 
 class GitError(Exception):
@@ -207,14 +213,20 @@ class TrustedRepository:
         return found
 
     def left_at(self, branch: str, base_branch: str) -> str | None:
-        """Where a branch that was prepared left its base branch; None: it was not, or the base is gone."""
+        """Where a branch that was prepared left its base branch; None: it was not, or the base is gone.
+
+        Raises `GitError` when the forge does not answer: a network that fails must not narrow the guard.
+        """
         if not self._git("for-each-ref", f"refs/heads/{branch}"):
             return None
         refs = f"+refs/heads/{base_branch}:refs/railmend/base"
         try:
             self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
             return self._git("merge-base", "refs/railmend/base", f"refs/heads/{branch}").strip()
-        except GitError:
+        except GitError as error:
+            if error.retryable:
+                raise
+            logger.warning("the guard judges this round of %s alone: %s", branch, error)
             return None
 
     def authors(self, base: str, head: str) -> dict[str, set[str]]:

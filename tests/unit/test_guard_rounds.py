@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.git import TrustedRepository
+from railmend.coding.git import GitError, TrustedRepository
 from railmend.coding.guard import Plan
 from railmend.coding.guard_rounds import review_all
 from railmend.coding.guard_settings import GuardSettings
@@ -97,8 +97,22 @@ def test_what_reviewers_have_seen_refused_stops_no_later_round(pull_request: Pul
     assert pull_request.round(two=lines(3)) == ()
 
 
-def test_without_its_base_branch_the_round_is_judged_alone(pull_request: PullRequest) -> None:
+def test_without_its_base_branch_the_round_is_judged_alone_and_the_log_says_so(
+    pull_request: PullRequest, caplog: pytest.LogCaptureFixture
+) -> None:
     assert pull_request.round(one=lines(12)) == ()
     run(pull_request.origin, "symbolic-ref", "HEAD", f"refs/heads/{BRANCH}")
     run(pull_request.origin, "branch", "-D", "main")
     assert pull_request.round(two=lines(12)) == ()
+    assert "judges this round of railmend/0123456789ab alone" in caplog.text
+
+
+def test_a_forge_that_does_not_answer_does_not_narrow_the_guard(
+    pull_request: PullRequest, tmp_path: Path
+) -> None:
+    assert pull_request.round(one=lines(12)) == ()
+    folder = tmp_path / "follow-up"
+    TrustedRepository(folder, f"file://{pull_request.origin}", None).prepare(BRANCH, None)
+    with pytest.raises(GitError) as told:
+        TrustedRepository(folder, "http://127.0.0.1:9/x.git", None).left_at(BRANCH, "main")
+    assert told.value.retryable

@@ -1,7 +1,7 @@
 """Workspace, coding session, guard, commit and push: all on the machine that has the workspace."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from temporalio import activity
 
@@ -30,6 +30,8 @@ from railmend.diagnosis.prompt import follow_up_prompt, not_held_prompt, repair_
 from railmend.evidence.packet import render
 from railmend.publishing.text import BOT, commit_message, follow_up_message
 
+# Where repositories keep their rules for agents and people, and how much of them is passed on.
+RULES = ("AGENTS.md", "CONTRIBUTING.md", ".github/CONTRIBUTING.md", "docs/CONTRIBUTING.md")
 MAX_RULES = 16_000
 MAX_FILES = 200
 
@@ -168,9 +170,21 @@ class CodingActivities:
         """The repository's rules come from the base commit, not from a tree that others write to."""
         workspace, repair = request.workspace, request.repair
         repository = await self._repository(workspace.key, workspace.repository)
-        rules = await asyncio.to_thread(repository.text, workspace.base, "AGENTS.md")
+        rules = await asyncio.to_thread(rules_of, repository, workspace.base, repair.root_directories)
         packets = [render(incident.packet) for incident in repair.incidents]
-        return repair_prompt(repair, packets, rules[:MAX_RULES] if rules else None, workspace.work_tree)
+        return repair_prompt(repair, packets, rules, workspace.work_tree)
+
+
+def rules_of(repository: TrustedRepository, base: str, root_directories: Sequence[str]) -> dict[str, str]:
+    """What the repository asks of those who change it, by path: the nearest first, bounded in all."""
+    own = [f"{directory}/{RULES[0]}" for directory in root_directories if directory]
+    found: dict[str, str] = {}
+    left = MAX_RULES
+    for path in (*own, *RULES):
+        if left > 0 and (text := repository.text(base, path)):
+            found[path] = text[:left]
+            left -= len(text)
+    return found
 
 
 def plan_of(repair: RepairRequest) -> Plan:

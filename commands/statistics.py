@@ -23,8 +23,8 @@ JUDGED = ("held", "not_held", "worse", "closed")
 def statistics(known: Known, now: datetime | None = None) -> dict[str, Any]:
     """Troubles as they are remembered, fixes and money as they were counted from the beginning.
 
-    USD of the day and the month (UTC) of `now` by project. Seconds are medians of the newest fixes, from the onset
-    of the trouble. None: nothing to divide by yet.
+    USD of the day and the month (UTC) of `now` by project. Seconds are medians of the newest fixes, from
+    the onset of the trouble. None: nothing to divide by yet.
     """
     today = f"{now or datetime.now(UTC):%Y-%m-%d}"
     records = [record for track in known.tracks.values() for record in track.records]

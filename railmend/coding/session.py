@@ -113,7 +113,8 @@ def todo(tools: list[dict[str, Any]]) -> str:
         return ""  # none yet, or a model's nonsense
     done = sum(one.status == "completed" for one in items)
     at = [one.content for state in ("in_progress", "pending") for one in items if one.status == state]
-    return redact(f"{done} of {len(items)} done" + (f": {at[0]}" if at else ""))[:MAX_TODO]
+    now = f": {at[0][: 2 * MAX_TODO]}" if at else ""
+    return redact(f"{done} of {len(items)} done{now}")[:MAX_TODO]
 
 
 class _Session:

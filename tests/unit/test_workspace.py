@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from activities.coding import MAX_RULES, rules_of
 from railmend.coding.git import GitError, TrustedRepository
 from railmend.coding.measure import disk_use
 from railmend.coding.quota import Quota, exceeded, measure, remove_tree
@@ -267,3 +268,19 @@ def test_a_push_that_somebody_else_made_first_counts_as_made(
     repository.push("railmend/x", sha, None)
     repository.push("railmend/x", sha, None)  # an attempt that looked before the branch was there
     assert repository.remote_head("railmend/x") == sha
+
+
+def test_the_rules_of_a_repository_are_found_nearest_first_and_bounded(
+    repository: TrustedRepository, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    (work / "shop").mkdir()
+    (work / "shop" / "AGENTS.md").write_text("Only the shop.\n")
+    (work / "CONTRIBUTING.md").write_text("x" * 2 * MAX_RULES)
+    run(work, "add", "-A")
+    run(work, "commit", "-qm", "rules")
+    run(work, "push", "-q", str(tmp_path / "origin.git"), "main")
+    rules = rules_of(repository, repository.prepare("main", None), ["shop"])
+    assert list(rules) == ["shop/AGENTS.md", "CONTRIBUTING.md"]
+    assert rules["shop/AGENTS.md"] == "Only the shop.\n"
+    assert sum(map(len, rules.values())) == MAX_RULES

@@ -1,17 +1,17 @@
 """Workspace, coding session, guard, commit and push: all on the machine that has the workspace."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from temporalio import activity
 
-from activities.errors import translated
-from activities.heartbeat import heartbeating
+from activities.heartbeat import working
 from activities.workbench import Workbench
 from railmend.coding.attempt import attempt
 from railmend.coding.fence import Place
 from railmend.coding.git import TrustedRepository
-from railmend.coding.guard import Plan, never_published, review
+from railmend.coding.guard import Plan, never_published
+from railmend.coding.guard_rounds import review_all
 from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.metering import Limits
 from railmend.coding.server import CodingServer
@@ -30,6 +30,8 @@ from railmend.diagnosis.prompt import follow_up_prompt, not_held_prompt, repair_
 from railmend.evidence.packet import render
 from railmend.publishing.text import BOT, commit_message, follow_up_message
 
+# Where repositories keep their rules for agents and people, and how much of them is passed on.
+RULES = ("AGENTS.md", "CONTRIBUTING.md", ".github/CONTRIBUTING.md", "docs/CONTRIBUTING.md")
 MAX_RULES = 16_000
 MAX_FILES = 200
 
@@ -59,15 +61,14 @@ class CodingActivities:
     async def prepare_workspace(self, request: WorkspaceRequest) -> Workspace:
         """Clone, and hand the work tree over to the agent's user. `FenceError`: there is no fence."""
         place = self._bench.place(request.key)
-        with translated():
-            async with heartbeating():
-                repository = await self._repository(request.key, request.repository)
-                branch = request.base_branch or await asyncio.to_thread(
-                    self._bench.github.default_branch, request.repository
-                )
-                place.make()
-                base = await asyncio.to_thread(repository.prepare, branch, request.commit)
-                await asyncio.to_thread(self._bench.fence.admit, place)
+        async with working():
+            repository = await self._repository(request.key, request.repository)
+            branch = request.base_branch or await asyncio.to_thread(
+                self._bench.github.default_branch, request.repository
+            )
+            place.make()
+            base = await asyncio.to_thread(repository.prepare, branch, request.commit)
+            await asyncio.to_thread(self._bench.fence.admit, place)
         return Workspace(
             key=request.key,
             repository=request.repository,
@@ -81,31 +82,43 @@ class CodingActivities:
         """Idempotent: a new attempt adopts the server and the session that an earlier one left."""
         key = request.workspace.key
         place = self._bench.place(key)
-        with translated():
-            async with heartbeating() as beat:
+        async with working() as beat:
 
-                def report(progress: Progress) -> None:
-                    beat.state = progress.model_dump()
+            def report(progress: Progress) -> None:
+                beat.state = progress.model_dump()
 
-                task = Task(
-                    work_tree=str(place.tree),
-                    key=key,
-                    title=f"Railmend repair {key}",
-                    prompt=await self._prompt(request),
-                    turn=request.turn,
-                    opening=await self._opening(request) if request.turn else "",
-                )
-                server, bench = self._server_for(place), self._bench
-                return await attempt(server, bench.fence, place, task, self._limits, bench.quota, report)
+            task = Task(
+                work_tree=str(place.tree),
+                key=key,
+                title=f"Railmend repair {key}",
+                prompt=await self._prompt(request),
+                turn=request.turn,
+                opening=await self._opening(request) if request.turn else "",
+            )
+            server, bench = self._server_for(place), self._bench
+            return await attempt(server, bench.fence, place, task, self._limits, bench.quota, report)
 
     @activity.defn
     async def review_change(self, request: CodingRequest) -> Change:
-        workspace = request.workspace
-        with translated():
+        workspace, repair = request.workspace, request.repair
+        async with working():
             repository = await self._repository(workspace.key, workspace.repository)
+            base_branch = repair.base_branch or await asyncio.to_thread(
+                self._bench.github.default_branch, workspace.repository
+            )
             tree = await asyncio.to_thread(repository.snapshot, workspace.base)
             files = await asyncio.to_thread(repository.touched, tree, workspace.base)
-            refused = await asyncio.to_thread(review, files, plan_of(request.repair), self._guard)
+            refused = await asyncio.to_thread(
+                lambda: review_all(
+                    repository,
+                    tree,
+                    workspace.base,
+                    repository.left_at(repair.branch, base_branch),
+                    BOT[1],
+                    plan_of(repair),
+                    self._guard,
+                )
+            )
             drafts = self._guard.second_refusal == "draft"
             draft_allowed = drafts and not await asyncio.to_thread(never_published, files)
         return Change(
@@ -119,7 +132,7 @@ class CodingActivities:
     async def commit_and_push(self, request: PublishRequest) -> Commit:
         """The tree that was reviewed, with a fixed author and date: a repeated try makes the same commit."""
         workspace, repair = request.workspace, request.repair
-        with translated():
+        async with working():
             repository = await self._repository(workspace.key, workspace.repository)
             message = follow_up_message(request) if request.notes else commit_message(repair)
             sha = await asyncio.to_thread(
@@ -134,13 +147,13 @@ class CodingActivities:
 
     @activity.defn
     async def remove_workspace(self, workspace: Workspace) -> None:
-        with translated():
+        async with working():
             await asyncio.to_thread(self._bench.place(workspace.key).remove)
 
     @activity.defn
     async def rest_workspace(self, workspace: Workspace) -> None:
         """While people review, only the session is kept; a follow-up prepares the rest again."""
-        with translated():
+        async with working():
             await asyncio.to_thread(self._bench.rest, workspace.key)
 
     async def _repository(self, key: str, full_name: str) -> TrustedRepository:
@@ -157,9 +170,21 @@ class CodingActivities:
         """The repository's rules come from the base commit, not from a tree that others write to."""
         workspace, repair = request.workspace, request.repair
         repository = await self._repository(workspace.key, workspace.repository)
-        rules = await asyncio.to_thread(repository.text, workspace.base, "AGENTS.md")
+        rules = await asyncio.to_thread(rules_of, repository, workspace.base, repair.root_directories)
         packets = [render(incident.packet) for incident in repair.incidents]
-        return repair_prompt(repair, packets, rules[:MAX_RULES] if rules else None, workspace.work_tree)
+        return repair_prompt(repair, packets, rules, workspace.work_tree)
+
+
+def rules_of(repository: TrustedRepository, base: str, root_directories: Sequence[str]) -> dict[str, str]:
+    """What the repository asks of those who change it, by path: the nearest first, bounded in all."""
+    own = [f"{directory}/{RULES[0]}" for directory in root_directories if directory]
+    found: dict[str, str] = {}
+    left = MAX_RULES
+    for path in (*own, *RULES):
+        if left > 0 and (text := repository.text(base, path)):
+            found[path] = text[:left]
+            left -= len(text)
+    return found
 
 
 def plan_of(repair: RepairRequest) -> Plan:

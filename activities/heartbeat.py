@@ -7,6 +7,8 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.errors import translated
+
 # Half of what the worker throttles to: a crash loses at most this much progress from the details.
 EVERY_SECONDS = 2.0
 
@@ -33,3 +35,11 @@ async def heartbeating() -> AsyncIterator[Heartbeat]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def working() -> AsyncIterator[Heartbeat]:
+    """Beats, and raises clients' errors as Temporal's: around what a policy gives a heartbeat timeout."""
+    with translated():
+        async with heartbeating() as beat:
+            yield beat

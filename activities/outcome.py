@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities.errors import translated
+from activities.heartbeat import working
 from railmend.assessment import assess
 from railmend.contracts.incident import IncidentRequest
 from railmend.contracts.outcome import (
@@ -44,7 +44,7 @@ class OutcomeActivities:
     @activity.defn
     async def find_deployment(self, question: DeploymentQuestion) -> DeploymentView:
         """The newest deployment of the service whose commit is the merge, or came after it."""
-        with translated():
+        async with working():
             client = await self._railway.of(question.environment_id)
             records = await client.deployments(
                 question.project_id, question.environment_id, question.service_id, HISTORY
@@ -79,7 +79,7 @@ class OutcomeActivities:
     @activity.defn
     async def measure_incident(self, incident: IncidentRequest) -> Measured:
         """The incident's own window, as numbers for the charts of the pull request."""
-        with translated():
+        async with working():
             client = await self._railway.of(incident.environment_id)
             close, _ = await client.look_closely(
                 incident.environment_id, (incident.service,), incident.window
@@ -95,7 +95,7 @@ class OutcomeActivities:
         if windows is None:
             sentence = f"The fix of {service.name} is up for too short a time to be measured."
             return Judgement(outcome=Outcome.CANNOT_TELL, sentence=sentence, service_name=service.name)
-        with translated():
+        async with working():
             client = await self._railway.of(request.environment_id)
             looks = [
                 (await client.look_closely(request.environment_id, (service,), window))[0][0]

@@ -4,7 +4,7 @@ import asyncio
 
 from temporalio import activity
 
-from activities.errors import translated
+from activities.heartbeat import working
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.repair import PullRequest, PullRequestRequest
 from railmend.publishing.github import GitHubClient
@@ -20,7 +20,7 @@ class PullRequestActivities:
         """Found or created: an earlier attempt's pull request is returned, never a second one."""
         publish = request.publish
         repair = publish.repair
-        with translated():
+        async with working():
             return await asyncio.to_thread(
                 self._github.open_pull_request,
                 repair.repository,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from temporalio import activity
 
-from activities.errors import translated
+from activities.heartbeat import working
 from railmend.coding.revert import RevertingRepository
 from railmend.contracts.aftermath import OutcomeNotice, UndeployedNotice
 from railmend.contracts.repair import PullRequest, RelatedComment
@@ -42,7 +42,7 @@ class ReviewActivities:
     @activity.defn
     async def look(self, question: ReviewQuestion) -> ReviewView:
         """State, merge, and what writers and checks said since the last look."""
-        with translated():
+        async with working():
             return await asyncio.to_thread(
                 lambda: self._talk(question.repository, question.number).view(
                     question.base_branch or self._github.default_branch(question.repository), question.seen
@@ -59,12 +59,12 @@ class ReviewActivities:
             for note in request.notes:
                 talk.answer(Reply(note=note, text=text))
 
-        with translated():
+        async with working():
             await asyncio.to_thread(work)
 
     @activity.defn
     async def find_related(self, question: RelatedQuestion) -> Related:
-        with translated():
+        async with working():
             return await asyncio.to_thread(find_related, self._github, question)
 
     @activity.defn
@@ -77,7 +77,7 @@ class ReviewActivities:
             name=f"related/{repair.key}",
             text=related_comment(request),
         )
-        with translated():
+        async with working():
             return await asyncio.to_thread(self._comment, comment)
 
     @activity.defn
@@ -92,7 +92,7 @@ class ReviewActivities:
     @activity.defn
     async def open_revert(self, request: RevertRequest) -> PullRequest:
         """Found or made: a branch and a pull request that undo a merge exactly, or `RevertConflict`."""
-        with translated():
+        async with working():
             return await asyncio.to_thread(self._revert, request)
 
     def _revert(self, request: RevertRequest) -> PullRequest:
@@ -133,7 +133,7 @@ class ReviewActivities:
         request = CommentRequest(
             repository=notice.repository, number=notice.number, name="outcome", text=text, labels=(label,)
         )
-        with translated():
+        async with working():
             await asyncio.to_thread(self._comment, request)
 
     def _comment(self, request: CommentRequest) -> str:

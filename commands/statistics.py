@@ -20,13 +20,13 @@ ENDINGS = ("closed", "held", "not_held", "worse", "cannot_tell", "not_deployed")
 JUDGED = ("held", "not_held", "worse", "closed")
 
 
-def statistics(known: Known) -> dict[str, Any]:
+def statistics(known: Known, now: datetime | None = None) -> dict[str, Any]:
     """Troubles as they are remembered, fixes and money as they were counted from the beginning.
 
-    USD of today and of this month (UTC) by project. Seconds are medians of the newest fixes, from the onset
-    of the trouble. None: nothing to divide by yet.
+    USD of the day and the month (UTC) of `now` by project. Seconds are medians of the newest fixes, from
+    the onset of the trouble. None: nothing to divide by yet.
     """
-    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    today = f"{now or datetime.now(UTC):%Y-%m-%d}"
     records = [record for track in known.tracks.values() for record in track.records]
     held = sum(record.outcomes.get("held", 0) for record in records)
     spent = sum(total.usd for total in known.totals.values())

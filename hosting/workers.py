@@ -221,6 +221,8 @@ async def run_until_stopped(
     """Serve the queues of `roles` until SIGINT or SIGTERM, then drain."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    # Git and GitHub block a thread each; the default of a handful would let a few slow ones hold up all.
+    loop.set_default_executor(ThreadPoolExecutor(settings.slots.activities + settings.slots.sessions))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     bench: Workbench | None = None

@@ -154,7 +154,7 @@ async def _tidy(
     """A workspace that cannot be removed now is swept when its machine starts again."""
     try:
         await workflow.execute_activity_method(
-            method, workspace, task_queue=workspace.task_queue, **policies.EVIDENCE
+            method, workspace, task_queue=workspace.task_queue, **policies.TIDY
         )
     except ActivityError as error:
         if is_cancelled_exception(error):

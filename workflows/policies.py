@@ -90,10 +90,14 @@ NOTIFY = BeatingCall(
     heartbeat_timeout=timedelta(seconds=40),
     retry_policy=_retry(4, 2, 60),
 )
+# What a repair does beside its session beats too: a worker that dies in it is noticed after this, not after
+# the longest that the call may take.
+BEAT = timedelta(seconds=20)
 # Clone or fetch of a repository.
-WORKSPACE = Call(
+WORKSPACE = BeatingCall(
     start_to_close_timeout=timedelta(minutes=10),
     schedule_to_close_timeout=timedelta(minutes=40),
+    heartbeat_timeout=BEAT,
     retry_policy=_retry(5, 2, 60),
 )
 # The coding session: its own limits end it after 30 minutes; a dead worker is noticed by the missing
@@ -117,25 +121,35 @@ CHECKS = LongCall(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=_retry(4, 1, 30),
 )
+# Removing a workspace, or most of it; what cannot be removed now is swept later.
+TIDY = BeatingCall(
+    start_to_close_timeout=timedelta(minutes=3),
+    schedule_to_close_timeout=timedelta(minutes=8),
+    heartbeat_timeout=BEAT,
+    retry_policy=_retry(3, 1, 20),
+)
 # Push and pull request: GitHub's secondary limits may ask for minutes of patience.
-PUBLISH = Call(
+PUBLISH = BeatingCall(
     start_to_close_timeout=timedelta(minutes=3),
     schedule_to_close_timeout=timedelta(hours=1),
+    heartbeat_timeout=BEAT,
     retry_policy=_retry(8, 2, 300),
 )
 
 # Notices sent in one call: about 1.5 KiB each, so a call stays far below 64 KiB.
 NOTICES_AT_ONCE = 20
 # One look at a pull request is some reads; a GitHub that is down for an hour delays a repair, no more.
-LOOK = Call(
+LOOK = BeatingCall(
     start_to_close_timeout=timedelta(minutes=2),
     schedule_to_close_timeout=timedelta(hours=6),
+    heartbeat_timeout=BEAT,
     retry_policy=_retry(0, 5, 300),
 )
 # Comments, labels, a revert: wanted, but a repair goes on without them after a day.
-TELL = Call(
+TELL = BeatingCall(
     start_to_close_timeout=timedelta(minutes=5),
     schedule_to_close_timeout=timedelta(days=1),
+    heartbeat_timeout=BEAT,
     retry_policy=_retry(0, 5, 600),
 )
 # A person waits for it, and Railway may be down just then.

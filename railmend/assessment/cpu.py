@@ -16,10 +16,13 @@ RANK_Z = 2.3
 def cpu_saturation(look: Look) -> Finding | None:
     """High CPU that users feel; without HTTP, high CPU that is new and does not end."""
     limit = look.cpu_limit
-    if limit is None or not np.isfinite(look.cpu).any():
+    if limit is None:
         return None
-    share = look.cpu / limit
-    return _felt(look, share) if look.has_http else _alone(look, share)
+    if look.has_http:
+        newest = look.cpu[-look.recent :] / limit
+        busy = np.count_nonzero(newest >= look.settings.cpu_share)
+        return _felt(look, look.cpu / limit) if busy >= look.steps(look.settings.burst_minutes) else None
+    return _alone(look, look.cpu / limit)
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,6 @@ class Effect:
 def _felt(look: Look, share: Numbers) -> Finding | None:
     s = look.settings
     bad = share >= s.cpu_share
-    if np.count_nonzero(bad[-look.recent :]) < look.steps(s.burst_minutes):
-        return None
     start, last = onset(bad, np.isfinite(share)), int(np.flatnonzero(bad)[-1])
     during = bad.copy()
     during[:start] = False
@@ -82,6 +83,8 @@ def _rank_z(before: Numbers, now: Numbers) -> float:
 def _alone(look: Look, share: Numbers) -> Finding | None:
     s = look.settings
     known = np.isfinite(share)
+    if not known.any():
+        return None
     bad = share >= s.cpu_alone_share
     lasting = min(look.steps(s.cpu_alone_minutes), look.points)
     if np.count_nonzero(bad[-lasting:]) < 0.8 * np.count_nonzero(known[-lasting:]) or not bad.any():

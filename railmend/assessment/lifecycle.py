@@ -1,10 +1,12 @@
 """Rules on deployments, restarts and volumes."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from railmend.assessment.lives import deaths, falls, kills, reborn_low
 from railmend.assessment.look import Look, margin
-from railmend.assessment.statistics import blocks, finite, median, numbers, trend, wilson
+from railmend.assessment.statistics import blocks, finite, mann_kendall, theil_sen, wilson
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 
 FAILED = frozenset({"FAILED", "CRASHED"})
@@ -86,21 +88,17 @@ def restart(look: Look) -> Finding | None:
 def disk_filling(look: Look) -> Finding | None:
     """A volume that is nearly full, or will be within the horizon at its present pace."""
     s = look.settings
-    used, limits = finite(numbers(look.slice.disk_gb)), _positive(look)
-    fill, hours, rate = look.service.volume_fill, None, 0.0
-    if len(used) and limits is not None:
-        fill = float(used[-1]) / limits
-        y = blocks(used)
-        slope, share = trend(np.arange(len(y), dtype=np.float64), y)
-        rate = slope * len(y) / len(used) * 3600 / look.slice.step_seconds
-        if rate > 0 and share >= s.leak_rising_share:
-            hours = max(limits - float(used[-1]), 0.0) / rate
+    growth = _growth(look)
+    fill = growth.fill if growth else look.service.volume_fill
     if fill is None:
         return None
+    hours = growth.hours if growth else None
     soon = hours is not None and hours <= s.disk_horizon_hours and fill >= s.disk_share / 2
     if fill < s.disk_share and not soon:
         return None
-    until = f" and full in {hours:.1f} h at {rate:.2f} GB an hour" if hours is not None else ""
+    until = (
+        f" and full in {hours:.1f} h at {growth.rate:.2f} GB an hour" if growth and hours is not None else ""
+    )
     sentence = f"The volume of {look.service.name} is {fill:.0%} full{until}."
     critical = fill >= s.disk_critical_share or (hours is not None and hours <= 1)
     return look.finding(
@@ -114,7 +112,23 @@ def disk_filling(look: Look) -> Finding | None:
     )
 
 
-def _positive(look: Look) -> float | None:
-    limits = finite(numbers(look.slice.disk_limit_gb))
-    limits = limits[limits > 0]
-    return median(limits) if len(limits) else None
+@dataclass(frozen=True)
+class Growth:
+    """`fill`: share of the volume; `rate`: GB an hour; `hours` until it is full; None: it does not grow."""
+
+    fill: float
+    rate: float
+    hours: float | None
+
+
+def _growth(look: Look) -> Growth | None:
+    """By the slope of the window (Theil-Sen), where the pairs of samples agree that it rises."""
+    limit = look.disk_limit
+    used = finite(look.disk) if limit is not None else look.disk
+    if limit is None or not len(used):
+        return None
+    last, y = float(used[-1]), blocks(used)
+    slope = theil_sen(np.arange(len(y), dtype=np.float64), y)
+    rate = slope * len(y) / len(used) * 3600 / look.slice.step_seconds
+    grows = rate > 0 and mann_kendall(y) >= look.settings.leak_rising_share
+    return Growth(last / limit, rate, max(limit - last, 0.0) / rate if grows else None)

@@ -1,9 +1,8 @@
 """One slice as the rules see it: arrays of one length, durations in steps, and how a finding is worded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -14,58 +13,58 @@ from railmend.railway.model import Slice
 
 # Missing steps in a row that are taken for lost samples, not for silence.
 LOST_STEPS = 3
+# Kinds that compare with the day before where it is known.
+COMPARED = frozenset(
+    {
+        FindingKind.MEMORY_LEAK,
+        FindingKind.ERROR_RATE,
+        FindingKind.CLIENT_ERRORS,
+        FindingKind.TRAFFIC_DROP,
+        FindingKind.CPU_SATURATION,
+    }
+)
+FIRST_DAY = " The day before was not there to compare with."
 
 
-@dataclass
 class Look:
-    """`history`: the service's longer, coarser past, where there is one."""
+    """`history`: the service's longer, coarser past, where there is one.
 
-    slice: Slice
-    service: Service
-    environment_id: str
-    settings: AssessmentSettings
-    history: Slice | None = None
+    Every rule asks for most of this, so it is laid out once, as rows of one array. `points`: steps; the
+    shorter series end in NaN. `has_past`: whether the slice is long enough to be compared with itself.
+    `recent`: the steps of the newest stretch, which decides. `total`, `failed` (5xx), `refused` (4xx):
+    requests per step.
+    """
 
-    @cached_property
-    def series(self) -> dict[str, Numbers]:
-        """All series by name, of one length: the shorter ones end in NaN."""
-        one = self.slice
-        named = {"cpu": one.cpu, "memory": one.memory_gb, **one.http, **one.latency}
-        points = max(map(len, named.values()))
-        rows = [
-            row if len(row) == points else [*row, *[None] * (points - len(row))] for row in named.values()
-        ]
-        return dict(zip(named, numbers(rows), strict=True))
-
-    @cached_property
-    def points(self) -> int:
-        return len(self.series["cpu"])
-
-    @cached_property
-    def has_past(self) -> bool:
-        """Whether the slice is long enough to be compared with itself."""
-        return self.points * self.slice.step_seconds >= self.settings.shortest_minutes * 60
-
-    @cached_property
-    def _pace(self) -> float:
-        """Steps that the rules take for a minute."""
-        return 60 / self.slice.step_seconds if self.has_past else 1.0
+    def __init__(
+        self,
+        slice: Slice,
+        service: Service,
+        environment_id: str,
+        settings: AssessmentSettings,
+        history: Slice | None = None,
+    ) -> None:
+        self.slice = slice
+        self.service = service
+        self.environment_id = environment_id
+        self.settings = settings
+        self.history = history
+        rows = _rows(slice)
+        self.cpu, self.memory = rows[0], rows[1]
+        self._http, latency = rows[2 : 2 + len(slice.http)], rows[2 + len(slice.http) :]
+        self._percentiles = dict(zip(slice.latency, latency, strict=True))
+        self.points = int(rows.shape[1])
+        self.has_past = self.points * slice.step_seconds >= settings.shortest_minutes * 60
+        # Steps that the rules take for a minute.
+        self._pace: float = 60 / slice.step_seconds if self.has_past else 1.0
+        self.recent: int = min(self.steps(settings.recent_minutes), self.points)
+        self._counts = zeroed(self._http)
+        self.total: Numbers = self._counts.sum(axis=0)
+        self.failed = self._requests("5xx")
+        self.refused = self._requests("4xx")
+        self.has_http = bool(slice.http) and bool(self.total.any())
 
     def steps(self, minutes: float) -> int:
-        return max(round(minutes * self._pace), 1)
-
-    @cached_property
-    def recent(self) -> int:
-        """The steps of the newest stretch, which decides."""
-        return min(self.steps(self.settings.recent_minutes), self.points)
-
-    @property
-    def cpu(self) -> Numbers:
-        return self.series["cpu"]
-
-    @property
-    def memory(self) -> Numbers:
-        return self.series["memory"]
+        return _steps(minutes, self._pace)
 
     @cached_property
     def cpu_limit(self) -> float | None:
@@ -76,39 +75,29 @@ class Look:
         return _limit(self.slice.memory_limit_gb)
 
     @cached_property
-    def has_http(self) -> bool:
-        return bool(self.slice.http) and bool(self.total.any())
+    def disk(self) -> Numbers:
+        """GB in use on all volumes together; empty without one."""
+        return numbers(self.slice.disk_gb)
 
     @cached_property
-    def total(self) -> Numbers:
-        """Requests per step."""
-        return self._requests(*self.slice.http)
-
-    @cached_property
-    def failed(self) -> Numbers:
-        return self._requests("5xx")
-
-    @cached_property
-    def refused(self) -> Numbers:
-        return self._requests("4xx")
+    def disk_limit(self) -> float | None:
+        return _limit(self.slice.disk_limit_gb)
 
     @cached_property
     def served(self) -> Numbers:
-        return self._requests("2xx", "3xx")
+        return self._requests("2xx") + self._requests("3xx")
 
-    def _requests(self, *names: str) -> Numbers:
-        total = np.zeros(self.points)
-        for name in names:
-            if name in self.series:
-                total += zeroed(self.series[name])
-        return total
+    def _requests(self, status: str) -> Numbers:
+        names = list(self.slice.http)
+        if status not in names:
+            return np.zeros(self.points)
+        counts: Numbers = self._counts[names.index(status)]
+        return counts
 
     @cached_property
     def sampled(self) -> Flags:
         """Steps whose requests are known: a few missing ones are lost samples, many are silence."""
-        known = np.zeros(self.points, dtype=np.bool_)
-        for name in self.slice.http:
-            known |= np.isfinite(self.series[name])
+        known: Flags = np.logical_or.reduce(np.isfinite(self._http), axis=0)
         if known.all():
             return known
         edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]])))
@@ -131,7 +120,7 @@ class Look:
         return self._percentile("p99")
 
     def _percentile(self, name: str) -> Numbers:
-        known = self.series.get(name)
+        known = self._percentiles.get(name)
         return np.full(self.points, np.nan) if known is None else known
 
     def at(self, index: int) -> datetime:
@@ -152,6 +141,7 @@ class Look:
     ) -> Finding:
         """`measured`: value, threshold, unit; `onset`: a step; `confidence`: 0 to 1."""
         value, threshold, unit = measured
+        alone = self.history is None and self.has_past and kind in COMPARED
         return Finding(
             environment_id=self.environment_id,
             service_id=self.service.service_id,
@@ -164,9 +154,22 @@ class Look:
             onset=self.at(onset),
             confidence=round(min(max(confidence, 0.5), 0.99), 3),
             rule=f"{kind.value}.{rule}",
-            sentence=sentence,
+            sentence=sentence + FIRST_DAY if alone else sentence,
             requests=int(self.total.sum()) if self.has_http else None,
         )
+
+
+@cache
+def _steps(minutes: float, pace: float) -> int:
+    """A few settings, asked for by every rule of every slice."""
+    return max(round(minutes * pace), 1)
+
+
+def _rows(slice: Slice) -> Numbers:
+    """CPU, memory, requests by class, latency by percentile, in this order."""
+    rows = [slice.cpu, slice.memory_gb, *slice.http.values(), *slice.latency.values()]
+    points = max(map(len, rows))
+    return numbers([row if len(row) == points else [*row, *[None] * (points - len(row))] for row in rows])
 
 
 def margin(value: float, threshold: float) -> float:

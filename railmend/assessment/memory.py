@@ -14,10 +14,11 @@ from railmend.assessment.statistics import (
     correlation,
     detrended,
     finite,
+    mann_kendall,
     median,
     onset,
     spread,
-    trend,
+    theil_sen,
 )
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
@@ -92,15 +93,18 @@ def _rise(look: Look, index: Steps, values: Numbers) -> Rise | None:
         kept = int(total * part)
         if kept < 0.8 * least or index[-1] - index[-kept] < 0.8 * least:
             break
-        x, y = blocks(index[-kept:].astype(np.float64)), blocks(values[-kept:])
+        y = blocks(values[-kept:])
         if len(y) < MIN_BLOCKS:
             break
-        slope, share = trend(x, y)
-        if slope <= 0 or share < s.leak_rising_share:
+        share = mann_kendall(y)
+        if share < s.leak_rising_share:
+            continue
+        x = blocks(index[-kept:].astype(np.float64))
+        slope = theil_sen(x, y)
+        if slope <= 0:
             continue
         half = len(y) // 2
-        early, _ = trend(x[:half], y[:half])
-        late, _ = trend(x[half:], y[half:])
+        early, late = theil_sen(x[:half], y[:half]), theil_sen(x[half:], y[half:])
         rise = slope * float(x[-1] - x[0])
         noise = spread(y - slope * x)
         if late < s.leak_levelled_share * early or late <= 0 or rise < s.leak_rise_over_noise * noise:
@@ -116,8 +120,7 @@ def _still(look: Look, x: Numbers, values: Numbers, slope: float) -> bool:
     few, noise = look.recent, spread(np.diff(values))
     while few < len(values) // 2 and slope * few < 2 * noise:
         few *= 2
-    newest, _ = trend(blocks(x[-few:]), blocks(values[-few:]))
-    return newest >= STILL * slope
+    return theil_sen(blocks(x[-few:]), blocks(values[-few:])) >= STILL * slope
 
 
 def _least_rise(look: Look, y: Numbers) -> float:
@@ -194,10 +197,11 @@ def _killed(
     now, x = values[last.at :], index[last.at :].astype(np.float64)
     if len(life) < MIN_BLOCKS or life[0] > 0.8 * last.peak:
         return None
-    slope, share = trend(blocks(index[begins : last.at].astype(np.float64)), blocks(life))
+    y = blocks(life)
+    slope, share = theil_sen(blocks(index[begins : last.at].astype(np.float64)), y), mann_kendall(y)
     again = (
         len(now) >= look.steps(look.settings.lasting_minutes)
-        and trend(blocks(x), blocks(now))[0] > 0.3 * slope
+        and theil_sen(blocks(x), blocks(now)) > 0.3 * slope
     )
     fresh = look.points - int(index[last.at]) <= look.recent
     if share < look.settings.leak_rising_share or not (again or fresh) or values[-1] > 1.05 * last.peak:

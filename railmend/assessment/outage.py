@@ -50,11 +50,12 @@ def _all_fail(look: Look) -> Finding | None:
 def _gone(look: Look) -> Finding | None:
     """Requests and process stopped together; before a service is put to sleep, requests stop."""
     s = look.settings
-    steps = np.arange(look.points)
-    alive = np.isfinite(look.memory) & (look.memory > 0)
+    if look.total[-1] > 0 or look.memory[-1] > 0:
+        return None
+    alive = look.memory > 0
     if not alive.any() or not look.total.any():
         return None
-    stopped, last_request = int(steps[alive][-1]) + 1, int(steps[look.total > 0][-1])
+    stopped, last_request = int(np.flatnonzero(alive)[-1]) + 1, int(np.flatnonzero(look.total)[-1])
     start = max(stopped, last_request + 1)
     silent = look.points - start
     before = look.total[:stopped][look.sampled[:stopped]]

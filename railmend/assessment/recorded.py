@@ -33,6 +33,8 @@ class Recorded(BaseModel):
     cpu_limit: float | None = None
     memory_gb: Series = []
     memory_limit: float | None = None
+    disk_gb: Series = []
+    disk_limit: float | None = None
     http: dict[str, Series] | None = None
     latency_ms: dict[str, Series] | None = None
     history: "Recorded | None" = None
@@ -54,6 +56,8 @@ class Recorded(BaseModel):
             cpu_limit=_newest(one.cpu_limit),
             memory_gb=one.memory_gb,
             memory_limit=_newest(one.memory_limit_gb),
+            disk_gb=one.disk_gb,
+            disk_limit=_newest(one.disk_limit_gb),
             http=one.http or None,
             latency_ms=one.latency or None,
             history=cls.of(f"{id}/history", service, history) if history else None,
@@ -72,6 +76,8 @@ class Recorded(BaseModel):
             cpu_limit=[self.cpu_limit],
             memory_gb=self.memory_gb,
             memory_limit_gb=[self.memory_limit],
+            disk_gb=self.disk_gb,
+            disk_limit_gb=[self.disk_limit],
             http=self.http or {},
             latency=self.latency_ms or {},
         )
@@ -91,6 +97,7 @@ def coarsened(one: Slice, step_seconds: int) -> Slice:
             "step_seconds": size * one.step_seconds,
             "cpu": _condensed(one.cpu, size, mean=True),
             "memory_gb": _condensed(one.memory_gb, size, mean=True),
+            "disk_gb": _condensed(one.disk_gb, size, mean=True),
             "http": {name: _condensed(series, size, mean=False) for name, series in one.http.items()},
             "latency": {name: [step.get(name) for step in steps] for name in PERCENTILES} if steps else {},
         }

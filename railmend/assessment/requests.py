@@ -140,6 +140,8 @@ def traffic_drop(look: Look) -> Finding | None:
         return None
     s = look.settings
     now = min(look.steps(s.lasting_minutes), look.points)
+    if look.total[-now:].min() > s.traffic_left * look.total.max():
+        return None  # cheap: the usual case
     level, start, usual = _fallen_to(look, now)
     if usual is None:
         return None

@@ -32,23 +32,12 @@ RULES: tuple[Callable[[Look], Finding | None], ...] = (
     disk_filling,
     restart,
 )
-# Kinds that compare with the day before where it is known.
-COMPARED = frozenset(
-    {
-        FindingKind.MEMORY_LEAK,
-        FindingKind.ERROR_RATE,
-        FindingKind.CLIENT_ERRORS,
-        FindingKind.TRAFFIC_DROP,
-        FindingKind.CPU_SATURATION,
-    }
-)
 # What may be the effect (memory of waiting requests, time-outs), and what then is the cause.
 PILES_UP = (
     (FindingKind.MEMORY_SATURATION, FindingKind.CPU_SATURATION),
     (FindingKind.MEMORY_LEAK, FindingKind.LATENCY),
     (FindingKind.ERROR_RATE, FindingKind.LATENCY),
 )
-FIRST_DAY = " The day before was not there to compare with."
 # What can be told of a service of which nothing is measured.
 WITHOUT_SERIES = (deployment_failed, disk_filling)
 FOLLOWS = {
@@ -95,15 +84,7 @@ def assess(
                 hidden |= FOLLOWS.get(found.kind, set())
     if rules:
         findings = [found for found in findings if not rules.ignores(found, look.at(look.points))]
-    if look.history is None and look.has_past:
-        findings = [_first_day(found) for found in findings]
-    return _root_first(findings, look)
-
-
-def _first_day(found: Finding) -> Finding:
-    if found.kind not in COMPARED:
-        return found
-    return found.model_copy(update={"sentence": found.sentence + FIRST_DAY})
+    return _root_first(findings, look) if len(findings) > 1 else findings
 
 
 def _known(history: Slice | None) -> Slice | None:

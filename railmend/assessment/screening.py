@@ -30,9 +30,8 @@ def suspect(slice: Slice, service: Service, settings: AssessmentSettings | None 
         return True
     look = Look(slice, service, "", s)
     with np.errstate(all="ignore"):
-        return look.points > 0 and any(
-            sign(look) for sign in (_errors, _refusals, _traffic, _slow, _memory, _cpu)
-        )
+        signs = (_errors, _refusals, _traffic, _slow, _memory, _cpu) if look.points else ()
+        return any(sign(look) for sign in (_disk, *signs))
 
 
 def _newest(look: Look) -> int:
@@ -108,3 +107,14 @@ def _cpu(look: Look) -> bool:
         return False
     unusual = len(past) < MIN_POINTS or now.max() >= (1 + GENEROUS) * median(past)
     return bool(now.max() >= s.cpu_share * limit or (unusual and now.max() >= GENEROUS * s.cpu_share * limit))
+
+
+def _disk(look: Look) -> bool:
+    """A volume that would be full within twice the horizon, were it to go on as it did from end to end."""
+    s, limit = look.settings, look.disk_limit
+    used = finite(look.disk)
+    if limit is None or len(used) < MIN_POINTS:
+        return False
+    hours = look.minutes(len(used) - 1) / 60
+    left = limit - float(used[-1])
+    return GENEROUS * left * hours <= s.disk_horizon_hours * float(used[-1] - used[0])

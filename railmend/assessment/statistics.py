@@ -18,13 +18,15 @@ LARGEST = 1e15
 def numbers(series: Sequence[float | None] | Sequence[Sequence[float | None]]) -> Numbers:
     """One series, or several of one length, with NaN for None and for what is not a plausible number."""
     array = np.array(series, dtype=np.float64)
-    array[~(np.abs(array) < LARGEST)] = np.nan
+    plausible = np.abs(array) < LARGEST
+    if not plausible.all():
+        array[~plausible] = np.nan
     return array
 
 
 def zeroed(values: Numbers) -> Numbers:
     """Counts, with 0 where none is known; counts are never negative."""
-    return np.where(values > 0, values, 0.0)
+    return np.fmax(values, 0.0)
 
 
 def finite(values: Numbers) -> Numbers:
@@ -35,7 +37,9 @@ def quantile(values: Numbers, share: float) -> float:
     """The lower sample quantile of finite values; NaN of nothing. Several times quicker than numpy's."""
     if not len(values):
         return float("nan")
-    return float(np.sort(values)[int(share * (len(values) - 1))])
+    ordered = values.copy()
+    ordered.sort()
+    return float(ordered[int(share * (len(ordered) - 1))])
 
 
 def median(values: Numbers) -> float:
@@ -56,7 +60,10 @@ def blocks(values: Numbers, count: int = MAX_BLOCKS) -> Numbers:
     kept = len(values) // size * size
     if size == 1:
         return values
-    rows = np.sort(values[len(values) - kept :].reshape(-1, size), axis=1)  # NaN sorts last
+    rows = values[len(values) - kept :].reshape(-1, size).copy()
+    rows.sort(axis=1)  # NaN sorts last
+    if not np.isnan(rows[:, -1]).any():
+        return rows[:, (size - 1) // 2].copy()
     have = np.isfinite(rows).sum(axis=1)
     medians: Numbers = rows[np.arange(len(rows)), np.maximum(have - 1, 0) // 2]
     return medians
@@ -68,16 +75,25 @@ def _pairs(count: int) -> tuple[Steps, Steps]:
     return first, second
 
 
-def trend(x: Numbers, y: Numbers) -> tuple[float, float]:
-    """Slope (Theil 1950, Sen 1968: the median over all pairs) and the share of pairs that rise.
+@cache
+def _later(count: int) -> Flags:
+    """Row i, column j: j comes after i."""
+    return np.triu(np.ones((count, count), dtype=np.bool_), 1)
 
-    The share is Mann-Kendall's statistic rescaled: 0.5 is no trend, 1 monotone. For few points, see `blocks`.
-    """
+
+def mann_kendall(y: Numbers) -> float:
+    """The share of pairs that rise (Mann 1945, Kendall, rescaled): 0.5 is no trend, 1 monotone."""
+    count = len(y)
+    if count < 2:
+        return 0.5
+    rise = np.less.outer(y, y) & _later(count)
+    return int(np.count_nonzero(rise)) / (count * (count - 1) // 2)
+
+
+def theil_sen(x: Numbers, y: Numbers) -> float:
+    """Slope: the median over all pairs (Theil 1950, Sen 1968). For few points, see `blocks`."""
     first, second = _pairs(len(x))
-    dx, dy = x[second] - x[first], y[second] - y[first]
-    if not len(dx):
-        return 0.0, 0.5
-    return median(dy / dx), float(np.count_nonzero(dy > 0)) / len(dy)
+    return median((y[second] - y[first]) / (x[second] - x[first])) if len(first) else 0.0
 
 
 def wilson(hits: float, total: float, z: float = 1.96) -> tuple[float, float]:

@@ -5,6 +5,7 @@ and the agent's `--work-tree`, and the token is given by environment to clone, f
 """
 
 import base64
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 
 from railmend.coding.touched import Touched
 
+logger = logging.getLogger(__name__)
+
 # They are code or instructions to the OpenCode server: hidden from it, and put back in the commit.
 HIDDEN = (".opencode", "opencode.json", "opencode.jsonc", ".claude", ".agents")
 # What installing and testing leaves behind, for repositories whose .gitignore forgets it.
@@ -26,7 +29,10 @@ MAX_TEXT_BYTES = 1_000_000
 MAX_TEXTS = 100
 SUBMODULE = "160000"
 HUNK = re.compile(r"\+(\d+)")
-PASSING = ("could not resolve", "timed out", "connection", "returned error: 5", "cannot lock ref", "hung up")
+PASSING = (
+    *("could not resolve", "timed out", "connection", "failed to connect", "returned error: 5"),
+    *("cannot lock ref", "hung up"),
+)
 
 
 class GitError(Exception):
@@ -73,16 +79,23 @@ class TrustedRepository:
         return base
 
     def _give_the_agent_a_git(self) -> None:
-        """A history of its own, without remotes: the agent may look at its diff, nothing more."""
-        for arguments in (
-            ("init", "--quiet", "-b", "work"),
-            ("add", "-A"),
-            ("commit", "-qm", "Start", "--allow-empty"),
+        """A history of its own, without remotes: the agent may look at its diff, nothing more.
+
+        It begins with the same empty commit each time: OpenCode keeps sessions by a repository's first
+        commit, and a later turn on a tree that was laid out anew must find the session of the first.
+        """
+        first = {f"GIT_{role}_DATE": "@0 +0000" for role in ("AUTHOR", "COMMITTER")}
+        for arguments, extra in (
+            (("init", "--quiet", "-b", "work"), None),
+            (("commit", "-qm", "Begin", "--allow-empty"), first),
+            (("add", "-A"), None),
+            (("commit", "-qm", "Start", "--allow-empty"), None),
         ):
             self._git(
                 *("-C", str(self.tree), "-c", "user.name=agent", "-c", "user.email=agent@localhost"),
                 *arguments,
                 trusted=False,
+                extra=extra,
             )
 
     def snapshot(self, base: str) -> str:
@@ -197,6 +210,36 @@ class TrustedRepository:
                     elif row.startswith("-"):
                         removed.append(row[1:])
             found[number] = (tuple(added), tuple(removed))
+        return found
+
+    def left_at(self, branch: str, base_branch: str) -> str | None:
+        """Where a branch that was prepared left its base branch; None: it was not, or the base is gone.
+
+        Raises `GitError` when the forge does not answer: a network that fails must not narrow the guard.
+        """
+        if not self._git("for-each-ref", f"refs/heads/{branch}"):
+            return None
+        refs = f"+refs/heads/{base_branch}:refs/railmend/base"
+        try:
+            self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
+            return self._git("merge-base", "refs/railmend/base", f"refs/heads/{branch}").strip()
+        except GitError as error:
+            if error.retryable:
+                raise
+            logger.warning("the guard judges this round of %s alone: %s", branch, error)
+            return None
+
+    def authors(self, base: str, head: str) -> dict[str, set[str]]:
+        """Mail addresses of those whose commits touched a path, from `base` to `head`.
+
+        A merge is its author's as far as it differs from the branch before it.
+        """
+        found: dict[str, set[str]] = {}
+        log = ("log", "--first-parent", "-m", "--no-renames", "--name-only", "-z", "--format=%x01%ae%x02")
+        for commit in self._git(*log, f"{base}..{head}").split("\x01")[1:]:
+            mail, _, names = commit.partition("\x02")
+            for path in filter(None, names.strip("\0\n").split("\0")):
+                found.setdefault(path.lstrip("\n"), set()).add(mail)
         return found
 
     def text(self, revision: str, path: str) -> str | None:

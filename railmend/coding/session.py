@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from railmend.coding.metering import Limits, Usage
 from railmend.coding.opencode import AGENT, PROVIDER
 from railmend.contracts.repair import CodingResult, CodingState
+from railmend.evidence.redact import redact
 
 MAX_TEXT = 4000
+MAX_TODO = 200
 MAX_RESUMES = 3
 LOST_SECONDS = 20.0
 # Accepted, never busy and without an answer for this long: the server dropped the prompt.
@@ -55,6 +57,7 @@ class Progress(BaseModel):
     tokens: int = 0
     cost_usd: float = 0.0
     tool: str = ""
+    todo: str = ""  # how far the agent's own list is, and what it is at
 
 
 class _Lenient(BaseModel):
@@ -90,10 +93,28 @@ class _Message(_Lenient):
     parts: list[dict[str, Any]] = []
 
 
+class _Todo(_Lenient):
+    content: str = ""
+    status: str = ""
+
+
 def ids(key: str, turn: int = 0) -> tuple[str, str]:
     """Message and part id of the prompt: sent again, they continue the run instead of repeating it."""
     digest = hashlib.sha256((f"{key}/{turn}" if turn else key).encode()).hexdigest()[:26]
     return f"msg_{digest}", f"prt_{digest}"
+
+
+def todo(tools: list[dict[str, Any]]) -> str:
+    """The newest list that the agent wrote, as "2 of 5 done: what it is at"; empty without one."""
+    lists = [(part.get("state") or {}).get("input") for part in tools if part.get("tool") == "todowrite"]
+    try:
+        items = [_Todo.model_validate(one) for one in lists[-1]["todos"]]  # type: ignore[index]
+    except (LookupError, TypeError, ValueError):
+        return ""  # none yet, or a model's nonsense
+    done = sum(one.status == "completed" for one in items)
+    at = [one.content for state in ("in_progress", "pending") for one in items if one.status == state]
+    now = f": {at[0][: 2 * MAX_TODO]}" if at else ""
+    return redact(f"{done} of {len(items)} done{now}")[:MAX_TODO]
 
 
 class _Session:
@@ -250,6 +271,7 @@ class _Follower:
             tokens=counted.tokens,
             cost_usd=counted.cost_usd,
             tool=str(tools[-1].get("tool", "")) if tools else "",
+            todo=todo(tools),
         )
         size = sum(len(str(part)) for message in answers for part in message.parts)
         signature = (len(infos), len(tools), size)
@@ -305,7 +327,7 @@ class _Follower:
         return CodingResult(
             state=state,
             session_id=progress.session_id,
-            text="".join(texts).strip()[:MAX_TEXT],
+            text=redact("".join(texts).strip())[:MAX_TEXT],
             reason=reason,
             model_calls=progress.model_calls,
             tokens=progress.tokens,

@@ -61,6 +61,7 @@ class Service(Contract):
     health_check: str | None = None
     depends_on: tuple[str, ...] = ()  # service ids, from variable references
     volume_fill: float | None = None  # share, 0..1
+    volume_gb: float | None = None  # its size
 
     @property
     def serves_http(self) -> bool:

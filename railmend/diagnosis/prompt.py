@@ -1,6 +1,6 @@
 """What the models are told. Everything from production or a repository is fenced as data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from railmend.contracts.incident import Diagnosis
 from railmend.contracts.outcome import Judgement
@@ -117,7 +117,7 @@ def messages(rendered_packet: str) -> list[dict[str, str]]:
 
 
 def repair_prompt(
-    repair: RepairRequest, rendered_packets: Sequence[str], rules: str | None, work_tree: str
+    repair: RepairRequest, rendered_packets: Sequence[str], rules: Mapping[str, str], work_tree: str
 ) -> str:
     """The coding agent's whole task: rules, plans with their causes, then evidence and rules as data."""
     parts = [TASK.format(work_tree=work_tree)]
@@ -132,6 +132,6 @@ def repair_prompt(
             f"How anyone can tell that it worked: {diagnosis.verify}",
         ]
     parts += rendered_packets
-    if rules:
-        parts += ["Rules of the repository (AGENTS.md), as data:", fenced(rules)]
+    for path, text in rules.items():
+        parts += [f"Rules of the repository ({path}), as data:", fenced(text)]
     return "\n\n".join(parts)

@@ -19,6 +19,7 @@ MEASUREMENTS = {
     "CPU_LIMIT": "cpu_limit",
     "MEMORY_USAGE_GB": "memory_gb",
     "MEMORY_LIMIT_GB": "memory_limit_gb",
+    "DISK_USAGE_GB": "disk_gb",  # of volumes: other services have none
 }
 # "${{Postgres.DATABASE_URL}}", or the same without braces: the documentation shows only the first.
 REFERENCE = re.compile(r"^(?:\$\{\{ ?)?([^.${}]+)\.")
@@ -99,6 +100,7 @@ def _service(
         health_check=node["healthcheckPath"],
         depends_on=tuple(sorted(needs)),
         volume_fill=volume["currentSizeMB"] / volume["sizeMB"] if volume and volume["sizeMB"] else None,
+        volume_gb=volume["sizeMB"] / 1000 if volume and volume["sizeMB"] else None,
     )
 
 

@@ -65,11 +65,19 @@ def deciding(window: Window) -> tuple[Reading, ...]:
 
 
 def for_all(
-    environment_id: str, readings: Sequence[Reading], services: int, web: Mapping[str, str]
+    environment_id: str,
+    readings: Sequence[Reading],
+    services: int,
+    web: Mapping[str, str],
+    volumes: int = 0,
 ) -> dict[Key, Ask]:
-    """CPU and memory of every service in one field, and the HTTP series of each of `web` (name by id)."""
+    """CPU, memory and disk of every service in one field, and the HTTP series of each of `web` (name by id).
+
+    `services`, `volumes`: how many answer with their own series, and with one of their disk.
+    """
+    series = max(services, 1) * RESOURCE_SERIES + volumes
     asks: dict[Key, Ask] = {
-        (reading, None, "resources"): _resources(environment_id, None, "CPU and memory", reading, services)
+        (reading, None, "resources"): _resources(environment_id, None, "CPU and memory", reading, series)
         for reading in readings
     }
     for service_id, name in web.items():
@@ -85,7 +93,8 @@ def for_each(environment_id: str, readings: Sequence[Reading], services: Sequenc
         label = f"CPU and memory of {service.name}"
         for reading in readings:
             key = (reading, service.service_id, "resources")
-            asks[key] = _resources(environment_id, service.service_id, label, reading, 1)
+            series = RESOURCE_SERIES + (service.volume_gb is not None)
+            asks[key] = _resources(environment_id, service.service_id, label, reading, series)
             if service.serves_http:
                 asks |= dict(_http(environment_id, service.service_id, service.name, reading))
     return asks
@@ -96,16 +105,14 @@ def points(asks: Asks) -> int:
     return sum(ask.points for ask in asks.values())
 
 
-def _resources(
-    environment_id: str, service_id: str | None, label: str, reading: Reading, services: int
-) -> Ask:
+def _resources(environment_id: str, service_id: str | None, label: str, reading: Reading, series: int) -> Ask:
     variables = {
         "environmentId": environment_id,
         "serviceId": service_id,
         "step": reading.window.step_seconds,
         **reading.span(),
     }
-    return Ask("resources", variables, label, reading.points * RESOURCE_SERIES * max(services, 1))
+    return Ask("resources", variables, label, reading.points * series)
 
 
 def _http(environment_id: str, service_id: str, name: str, reading: Reading) -> Iterator[tuple[Key, Ask]]:
@@ -125,7 +132,10 @@ def slices(services: Sequence[Service], answers: Answers, asks: Asks, reading: R
     window = reading.window
     found = {
         service.service_id: Slice(
-            service_id=service.service_id, start=window.start, step_seconds=window.step_seconds
+            service_id=service.service_id,
+            start=window.start,
+            step_seconds=window.step_seconds,
+            disk_limit_gb=[] if service.volume_gb is None else [service.volume_gb],
         )
         for service in services
     }

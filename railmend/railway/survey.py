@@ -52,6 +52,7 @@ class _Known:
 
     services: int
     web: Mapping[str, str]  # name by id
+    volumes: int
 
 
 class Surveyor:
@@ -72,7 +73,11 @@ class Surveyor:
         answers = await self._reader.read([status, project, environment, *early.values()])
         found = await self._whole(environment, answers)
         services = parse.services(*(found[name] for name in CONNECTIONS))
-        known = _Known(len(services), {s.service_id: s.name for s in services if s.serves_http})
+        known = _Known(
+            services=len(services),
+            web={s.service_id: s.name for s in services if s.serves_http},
+            volumes=sum(s.volume_gb is not None for s in services),
+        )
         self._known[environment_id] = known
         readings, wanted = self._series(environment_id, window, known)
         asks = {key: early.get(key, ask) for key, ask in wanted.items()}
@@ -117,10 +122,10 @@ class Surveyor:
     ) -> tuple[tuple[plan.Reading, ...], dict[plan.Key, Ask]]:
         """Finely where that stays within one document's points, else coarsely."""
         readings = plan.deciding(window)
-        asks = plan.for_all(environment_id, readings, known.services, known.web)
+        asks = plan.for_all(environment_id, readings, known.services, known.web, known.volumes)
         if plan.points(asks) > self._limits.points:
             readings = plan.screening(window)
-            asks = plan.for_all(environment_id, readings, known.services, known.web)
+            asks = plan.for_all(environment_id, readings, known.services, known.web, known.volumes)
         return readings, asks
 
     async def _whole(self, ask: Ask, answers: Answers) -> dict[str, list[dict[str, Any]]]:

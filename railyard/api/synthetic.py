@@ -19,7 +19,7 @@ class Synthetic:
     """`services` in all: the first `web` have a domain, `troubled` of these fail; the rest are workers.
 
     `asleep`: all of them sleep. `undeployed`: the last one has no deployment. `ephemeral`: the environment
-    was made for a pull request.
+    was made for a pull request. `filling`: the first one has a volume of 50 GB that gains 2 GB an hour.
     """
 
     def __init__(
@@ -31,12 +31,14 @@ class Synthetic:
         asleep: bool = False,
         undeployed: bool = False,
         ephemeral: bool = False,
+        filling: bool = False,
     ) -> None:
         self.ids = [f"service-{number:04d}" for number in range(services)]
         self._web = set(self.ids[:web])
         self._troubled = set(self.ids[:troubled])
         self._asleep = asleep
         self._ephemeral = ephemeral
+        self._filling = self.ids[0] if filling else None
         self._undeployed = self.ids[-1] if undeployed and self.ids else None
         self.rows = 0
 
@@ -76,7 +78,11 @@ class Synthetic:
             "deploymentTriggers": _connected([self._trigger(one) for one in self.ids]),
             "deployments": _connected([self._deployment(one) for one in self.ids]),
             "variables": _connected([self._variable(one) for one in self.ids[1:]]),
-            "volumeInstances": _connected([]),
+            "volumeInstances": _connected(
+                [{"serviceId": self._filling, "currentSizeMB": 30_000, "sizeMB": 50_000}]
+                if self._filling
+                else []
+            ),
         }
 
     def _instance(self, one: str) -> Json:
@@ -162,10 +168,13 @@ class Synthetic:
         value = {"CPU_USAGE": 0.2, "CPU_LIMIT": 8.0, "MEMORY_USAGE_GB": 0.3, "MEMORY_LIMIT_GB": 8.0}
         found = []
         for one in ids:
-            for measurement in arguments["measurements"]:
+            for measurement in value.keys() & set(arguments["measurements"]):
                 values = [{"ts": ts, "value": value[measurement] * (1 + 0.02 * math.sin(ts))} for ts in steps]
                 self.rows += len(values)
                 found.append({"measurement": measurement, "tags": {"serviceId": one}, "values": values})
+            if one == self._filling and "DISK_USAGE_GB" in arguments["measurements"]:
+                values = [{"ts": ts, "value": 30 - 2 * (steps.stop - ts) / 3600} for ts in steps]
+                found.append({"measurement": "DISK_USAGE_GB", "tags": {"serviceId": one}, "values": values})
         return found
 
     def _httpMetricsGroupedByStatus(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802

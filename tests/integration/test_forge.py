@@ -100,6 +100,19 @@ def test_an_answer_lost_on_the_way_makes_no_second_pull_request(
     assert (again.number, again.existed) == (1, True)
 
 
+def test_a_try_that_ended_before_the_labels_is_completed(
+    github: GitHubClient, forge: Forge, address: str, tmp_path: Path
+) -> None:
+    pushed(github, tmp_path / "repair")
+    fault = {"method": "POST", "path": "/labels$", "times": 1, "status": 502}
+    httpx.put(f"{address}/_forge/faults", json=[fault])
+    with pytest.raises(GitHubError):
+        open_one(github)
+    open_one(github)
+    (pull,) = forge.repo(REPOSITORY)["issues"].values()
+    assert pull["labels"] == ["railmend"]
+
+
 def test_a_closed_pull_request_is_left_alone(github: GitHubClient, address: str, tmp_path: Path) -> None:
     pushed(github, tmp_path / "repair")
     open_one(github)

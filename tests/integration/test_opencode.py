@@ -79,19 +79,28 @@ async def test_a_session_edits_the_tree_and_knows_when_it_is_done(
     monkeypatch.setenv("GITHUB_TOKEN", "ghp_must_not_be_seen")
     with room(tmp_path, []) as (place, model):
         read = {"tool": "read", "args": {"filePath": str(place.tree / "app.py")}}
-        model._steps = [read, edit(place.tree), {"text": "Set value to 2."}]
+        token = "ghp_" + "a1" * 18
+        todos = [
+            {"content": "Read it", "status": "completed", "priority": "high"},
+            {"content": f"Set value {token}", "status": "in_progress", "priority": "high"},
+        ]
+        plan = {"tool": "todowrite", "args": {"todos": todos}}
+        model._steps = [read, plan, edit(place.tree), {"text": f"Set value to 2, not {token}."}]
         server = place.server()
         await server.start_or_adopt()
         environment = Path(f"/proc/{place.record().pid}/environ").read_text()
         result = await place.follow(server)
-        assert (result.state, result.text) == (CodingState.DONE, "Set value to 2.")
+        assert result.state is CodingState.DONE
+        assert result.text.startswith("Set value to 2, not ")
+        assert place.progress[-1].todo.startswith("1 of 2 done: Set value ")
+        assert token not in f"{result} {place.progress}", "what is kept in the history holds no secret"
         assert (place.tree / "app.py").read_text() == "value = 2\n"
-        assert (result.model_calls, result.tokens) == (3, 330)
+        assert (result.model_calls, result.tokens) == (4, 440)
         assert "ghp_must_not_be_seen" not in environment
         assert "GITHUB" not in environment
         again = await place.follow(server)
         assert (again.session_id, again.state) == (result.session_id, CodingState.DONE)
-        assert model.calls == 3, "a finished session is not asked again"
+        assert model.calls == 4, "a finished session is not asked again"
         await server.stop()
         assert not (place.place.run / "server.json").exists()
 

@@ -287,6 +287,7 @@ def test_a_volume_that_fills_up(fill: float | None, disk: Any, severity: Severit
     one = slice_of(disk_gb=[float(v) for v in disk], disk_limit_gb=[10.0])
     findings = assess(one, samples.service(volume_fill=fill), environment_id="env")
     assert [finding.severity for finding in findings] == ([severity] if severity else [])
+    assert suspect(one, samples.service(volume_fill=fill)) or not severity
 
 
 def test_a_cron_job_that_ended_is_no_outage() -> None:

@@ -156,7 +156,7 @@ KNOWN = Known(
 
 
 def test_statistics_count_and_sum_by_period() -> None:
-    told = statistics(KNOWN)
+    told = statistics(KNOWN, NOW)
     assert told["by_state"] == {"silent": 1, "open": 1}
     assert told["pull_requests"] == 1
     assert told["usd_today"] == {"shop": 1.5}

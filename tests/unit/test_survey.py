@@ -9,7 +9,8 @@ import pytest
 from graphql import print_ast
 from pydantic import SecretStr
 
-from railmend.contracts.scan import Service, Window
+from railmend.assessment import assess, suspect
+from railmend.contracts.scan import FindingKind, Service, Window
 from railmend.railway import errors
 from railmend.railway.client import RailwayClient, Survey
 from railmend.railway.compose import Ask, breadth, compose, depth
@@ -56,6 +57,20 @@ class World:
 async def test_a_scan_takes_a_handful_of_requests(services: int, web: int, cold: int, warm: int) -> None:
     world = World(services, web)
     assert (await world.count(), await world.count()) == (cold, warm)
+
+
+async def test_a_volume_that_fills_is_seen_long_before_it_is_full_and_costs_no_request() -> None:
+    world = World(50, 25, filling=True)
+    before, survey = world.client.requests, await world.survey()
+    assert world.client.requests - before == 4, "as without a volume"
+    service, coarse_look = survey.services[0], survey.slices[0]
+    assert (service.volume_fill, suspect(coarse_look, service)) == (0.6, True)
+    assert not suspect(survey.slices[30], survey.services[30])
+    ((close,), unseen) = await world.client.look_closely(ENVIRONMENT, [service], WINDOW)
+    assert (len(close.slice.disk_gb), close.slice.disk_limit_gb, unseen) == (180, [50.0], [])
+    (finding,) = assess(close.slice, service, environment_id=ENVIRONMENT, history=close.history)
+    assert (finding.kind, finding.rule) == (FindingKind.DISK_FILLING, "disk_filling.time_to_full")
+    assert "full in 10.0 h at 2.00 GB an hour" in finding.sentence
 
 
 @pytest.mark.parametrize("suspects", [1, 4, 5, 10])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from activities.coding import MAX_RULES, rules_of
 from railmend.coding.git import GitError, TrustedRepository
 from railmend.coding.measure import disk_use
 from railmend.coding.quota import Quota, exceeded, measure, remove_tree
@@ -241,3 +242,45 @@ def test_what_is_nested_too_deeply_to_measure_is_refused_and_still_removed(tmp_p
     assert exceeded(measure([deep], None), Quota()) == "disk: folders deeper than 64"
     remove_tree(deep)
     assert not deep.exists()
+
+
+def test_every_tree_laid_out_for_the_agent_has_the_same_first_commit(tmp_path: Path, origin: Path) -> None:
+    """OpenCode keeps its sessions by it: a follow-up on a newer tree must find the session of the plan."""
+    firsts = set()
+    for number in range(2):
+        repository = TrustedRepository(tmp_path / f"repair{number}", f"file://{origin}", None)
+        repository.prepare("main", None)
+        firsts.add(run(repository.tree, "rev-list", "--max-parents=0", "HEAD"))
+        run(tmp_path, "clone", "-q", str(origin), f"other{number}")
+        other = tmp_path / f"other{number}"
+        (other / "app.py").write_text(f"print({number})\n")
+        run(other, "commit", "-qam", "newer")
+        run(other, "push", "-q", "origin", "main")
+    assert len(firsts) == 1
+
+
+def test_a_push_that_somebody_else_made_first_counts_as_made(
+    repository: TrustedRepository, origin: Path
+) -> None:
+    base = repository.prepare("main", None)
+    (repository.tree / "app.py").write_text("print('two')\n")
+    sha = commit(repository, base, "second", BOT, samples.NOW)
+    repository.push("railmend/x", sha, None)
+    repository.push("railmend/x", sha, None)  # an attempt that looked before the branch was there
+    assert repository.remote_head("railmend/x") == sha
+
+
+def test_the_rules_of_a_repository_are_found_nearest_first_and_bounded(
+    repository: TrustedRepository, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    (work / "shop").mkdir()
+    (work / "shop" / "AGENTS.md").write_text("Only the shop.\n")
+    (work / "CONTRIBUTING.md").write_text("x" * 2 * MAX_RULES)
+    run(work, "add", "-A")
+    run(work, "commit", "-qm", "rules")
+    run(work, "push", "-q", str(tmp_path / "origin.git"), "main")
+    rules = rules_of(repository, repository.prepare("main", None), ["shop"])
+    assert list(rules) == ["shop/AGENTS.md", "CONTRIBUTING.md"]
+    assert rules["shop/AGENTS.md"] == "Only the shop.\n"
+    assert sum(map(len, rules.values())) == MAX_RULES

@@ -25,6 +25,7 @@ MAX_COMPARED = 50
 class Found(BaseModel):
     pull_request: PullRequest
     state: Literal["open", "closed", "merged"]
+    labelled: bool
 
 
 class GitHubClient:
@@ -129,12 +130,15 @@ class GitHubClient:
         labels: Sequence[str] = (),
         reviewers: Sequence[str] = (),
     ) -> PullRequest:
-        """Looks before it writes; one that a person closed or merged is left alone and returned.
+        """Looks before it writes; one that a person closed or merged is left alone and returned. One that is
+        open without a label may be what an earlier try left half made: it gets labels and reviewers.
 
         `reviewers`: logins, or `org/team`. One that cannot be asked is no reason to fail.
         """
         known = self.find_pull_request(repository, branch, base)
         if known is not None:
+            if known.state == "open" and not known.labelled:
+                self._dress(repository, known.pull_request.number, labels, reviewers)
             return known.pull_request
         repo = self.repository(repository)
         try:
@@ -146,11 +150,18 @@ class GitHubClient:
             return again.pull_request
         except requests.RequestException as error:
             raise GitHubError("GitHub did not answer the new pull request.", retryable=True) from error
-        with classified(f"Labels of pull request {pull.number}"):
+        self._dress(repository, pull.number, labels, reviewers)
+        return PullRequest(number=pull.number, url=pull.html_url, head=pull.head.sha, draft=draft)
+
+    def _dress(self, repository: str, number: int, labels: Sequence[str], reviewers: Sequence[str]) -> None:
+        """The label comes last: where it is, the reviewers were asked."""
+        repo = self.repository(repository)
+        with classified(f"Pull request {number}"):
+            pull = repo.get_pull(number)
+        _ask_for_review(pull, reviewers)
+        with classified(f"Labels of pull request {number}"):
             if labels:
                 pull.add_to_labels(*labels)
-        _ask_for_review(pull, reviewers)
-        return PullRequest(number=pull.number, url=pull.html_url, head=pull.head.sha, draft=draft)
 
     def open_pull_requests(self, repository: str, base: str) -> Iterator[GithubPull]:
         """Newest first, at most `MAX_COMPARED`."""
@@ -212,4 +223,5 @@ def _found(pull: GithubPull) -> Found:
             number=pull.number, url=pull.html_url, head=pull.head.sha, draft=pull.draft, existed=True
         ),
         state=state,
+        labelled=bool(pull.labels),
     )

@@ -1,0 +1,93 @@
+"""Gates: a repair is held at a point, seen from outside, until the gate is opened.
+
+What passes through a gate is a request to the forge or to the model, or a program in the agent's fence.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Method, path with its query, body.
+Matches = Callable[[str, str, bytes], bool]
+
+
+class Gate(Protocol):
+    def reached(self) -> bool: ...
+
+    def open(self) -> None: ...
+
+
+class RequestGate:
+    """Holds every request that matches, the repeated ones too, before it is served."""
+
+    def __init__(self, matches: Matches) -> None:
+        self.matches = matches
+        self._waiting = 0
+        self._open = Event()
+
+    def reached(self) -> bool:
+        return self._waiting > 0
+
+    def open(self) -> None:
+        self._open.set()
+
+    async def passes(self, request: Request) -> bool:
+        """Wait until it is open. False: whoever asked has gone meanwhile."""
+        self._waiting += 1
+        try:
+            while not self._open.is_set():
+                if await request.is_disconnected():
+                    return False
+                await asyncio.sleep(0.02)
+            return not await request.is_disconnected()
+        finally:
+            self._waiting -= 1
+
+
+class Gated:
+    """Middleware of a server that others talk to: `gates` may change while it serves."""
+
+    def __init__(self, app: ASGIApp, gates: list[RequestGate]) -> None:
+        self._app = app
+        self._gates = gates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        body = await request.body()
+        target = f"{request.url.path}?{request.url.query}"
+        for gate in tuple(self._gates):
+            if gate.matches(request.method, target, body) and not await gate.passes(request):
+                await send({"type": "http.response.start", "status": 499, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+                return
+
+        pending = [body]
+
+        async def again() -> Message:
+            if pending:
+                return {"type": "http.request", "body": pending.pop(), "more_body": False}
+            return await receive()
+
+        await self._app(scope, again, send)
+
+
+class FenceGate:
+    """For a program in the fence that leaves `held` in the agent's home and waits there for `go`."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def reached(self) -> bool:
+        return (self._home / "held").exists()
+
+    def open(self) -> None:
+        (self._home / "go").touch()
+
+
+# What such a program runs; a shell with the agent's home.
+WAIT = 'touch "$HOME/held"; until [ -e "$HOME/go" ]; do sleep 0.1; done'

@@ -12,9 +12,9 @@ COARSE_SECONDS = 360
 
 
 def slices(minutes: int) -> list[tuple[Slice, Service]]:
-    """The generator's slices, troubled and not: ten series each, where there is HTTP."""
+    """The generator's slices with HTTP, troubled and not: ten series each."""
     rows = (Recorded.model_validate(row) for row, _ in generate(EACH, lengths=(minutes,)))
-    return [(row.slice(), row.subject()) for row in rows]
+    return [(row.slice(), row.subject()) for row in rows if row.http]
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ Numbers = NDArray[np.float64]
 Json = dict[str, object]
 START = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 LENGTHS = (25, 45, 60, 90, 120, 180, 180, 180, 240, 360)
+# Share of what is served that is answered with 3xx.
+REDIRECTED = 0.1
 # Troubles that need some length to show, in minutes.
 LONG = 90
 
@@ -334,7 +336,8 @@ def generate(each: int, seed: int = 7, lengths: tuple[int, ...] = LENGTHS) -> It
 def row(name: str, one: Life) -> Json:
     """The slice as `backtest` reads it."""
     served = one.requests - one.refused - one.failed
-    http = {"2xx": served, "4xx": one.refused, "5xx": one.failed}
+    moved = np.floor(REDIRECTED * np.maximum(served, 0))
+    http = {"2xx": served - moved, "3xx": moved, "4xx": one.refused, "5xx": one.failed}
     p95 = np.fmax(one.p50 * one.tail, one.slow.get("p95", np.nan))
     latency = {"p50": one.p50, "p90": 0.5 * (one.p50 + p95), "p95": p95, "p99": 1.4 * p95}
     quiet = one.requests <= 0

@@ -11,11 +11,14 @@ from railmend.railway.model import Slice
 DAY = timedelta(days=1)
 
 
-def usual_share(look: Look, status: str, before: int) -> float:
-    """Share of the requests with this class of status before a step, or in the history if that is higher."""
+def usual_share(look: Look, status: str, before: int, most: float = 1.0) -> float:
+    """Share of the requests with this class of status before a step, or in the history if that is higher.
+
+    `most`: what the slice alone can make usual; beyond it only the history can.
+    """
     of = look.failed if status == "5xx" else look.refused
     total = float(look.total[:before].sum())
-    share = float(of[:before].sum()) / total if total else 0.0
+    share = min(float(of[:before].sum()) / total, most) if total else 0.0
     if look.history is None:
         return share
     requests, answers = history_counts(look.history), history_counts(look.history, status)

@@ -82,7 +82,7 @@ def _sparse_failures(look: Look) -> Failures | None:
     start = look.points - window + int(minutes[0])
     failed, total = float(look.failed[start:].sum()), float(look.total[start:].sum())
     bound, _ = wilson(failed, total)
-    usual = s.error_over_past * usual_share(look, "5xx", start)
+    usual = s.error_over_past * usual_share(look, "5xx", start, s.sparse_usual_share)
     if failed < s.sparse_min_errors or bound < max(s.sparse_share, usual):
         return None
     return Failures(start, failed, total, failed / total, bound)

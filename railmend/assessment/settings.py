@@ -73,6 +73,8 @@ class AssessmentSettings(BaseModel):
     sparse_minutes: float = Field(60, gt=0)
     sparse_min_errors: int = Field(3, ge=1)
     sparse_share: float = Field(0.05, gt=0, le=1)
+    # The most that the slice alone makes usual: it may have failed since its first deployment. (field)
+    sparse_usual_share: float = Field(0.08, gt=0, le=1)
     error_critical_share: float = Field(0.12, gt=0, le=1)
     error_critical_errors: int = Field(20, ge=1)
     # 4xx: a jump of the share, and successes that are missing. (field)

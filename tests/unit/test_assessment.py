@@ -248,6 +248,15 @@ def test_what_the_day_before_shows_is_usual() -> None:
     assert found(fewer, history=day_before(**half_a_day))
 
 
+def test_what_fails_since_the_first_deployment_is_not_usual_for_want_of_better() -> None:
+    """A request every two minutes, and every second one fails."""
+    served, failed = [1.0, 0.0, 0.0, 0.0] * 45, [0.0, 0.0, 1.0, 0.0] * 45
+    failing = slice_of(http=http(served, failed))
+    assert [finding.rule for finding in found(failing)] == ["error_rate.share"]
+    assert found(failing, history=day_before(http={"2xx": [8.0] * 48, "5xx": [7.0] * 48})) == []
+    assert found(failing, history=day_before(http={"2xx": [15.0] * 48, "5xx": [0.0] * 48}))
+
+
 def test_a_sleeping_service_is_left_in_peace() -> None:
     one = slice_of(http=http(0, 50))
     service = samples.service(asleep=True)

@@ -110,6 +110,7 @@ class CodingActivities:
             files = await asyncio.to_thread(repository.touched, tree, workspace.base)
             refused = await asyncio.to_thread(
                 lambda: review_all(
+                    files,
                     repository,
                     tree,
                     workspace.base,

@@ -7,6 +7,7 @@ from railmend.coding.touched import Touched
 
 
 def review_all(
+    files: list[Touched],
     repository: TrustedRepository,
     tree: str,
     head: str,
@@ -15,13 +16,13 @@ def review_all(
     plan: Plan,
     settings: GuardSettings,
 ) -> tuple[str, ...]:
-    """Refusals of this round, from `head` to `tree`, and of all that `author` did since `left_at`.
+    """Refusals of this round, its `files` from `head` to `tree`, and of all by `author` since `left_at`.
 
     `author`: mail address of the guarded commits. Files that somebody else has touched in between are judged
     by this round alone, and so is everything once a pull request was opened with refusals: whoever reviews it
     has seen them.
     """
-    refused = review(repository.touched(tree, head), plan, settings)
+    refused = review(files, plan, settings)
     if left_at is None or left_at == head:
         return refused
     authors = repository.authors(left_at, head)

@@ -40,7 +40,14 @@ class PullRequest:
         tree = repository.snapshot(base)
         left_at = repository.left_at(BRANCH, "main")
         refused = review_all(
-            repository, tree, base, left_at, BOT[1], Plan(), settings or GuardSettings(max_lines=20)
+            repository.touched(tree, base),
+            repository,
+            tree,
+            base,
+            left_at,
+            BOT[1],
+            Plan(),
+            settings or GuardSettings(max_lines=20),
         )
         sha = repository.commit(tree, base, "round", BOT, samples.NOW)
         assert sha is not None

@@ -2,8 +2,8 @@
 
 import argparse
 
-from hosting import attributes, clients, connection, dev_server, logging, requirements, telemetry, workers
-from hosting.entry import run
+from hosting import clients, connection, dev_server, logging, preflight, search_attributes, telemetry, workers
+from hosting.cli_runtime import run
 from railmend.settings_file import load_settings
 
 
@@ -33,7 +33,7 @@ async def main(options: argparse.Namespace) -> None:
     settings = load_settings(tokens=workers.Role.ORCHESTRATION in roles)
     if options.log_level:
         settings = settings.model_copy(update={"railmend_log_level": options.log_level})
-    requirements.check(settings, roles)
+    preflight.check(settings, roles)
     logging.configure(settings.railmend_log_level)
     if options.unsafe_agent:
         settings = settings.model_copy(update={"railmend_unsafe_agent": True})
@@ -43,7 +43,7 @@ async def main(options: argparse.Namespace) -> None:
     client = await clients.temporal(
         settings, runtime=telemetry.runtime(settings), interceptors=telemetry.tracing(settings)
     )
-    await attributes.register(client)
+    await search_attributes.register(client)
     await workers.run_until_stopped(client, settings, roles)
     if options.dev:
         dev_server.tell_that_it_stays(server)

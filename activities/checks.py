@@ -1,16 +1,16 @@
-"""The repository's own checks, run by Railmend in the fence: without the change, and with it."""
+"""The repository's own checks, run by Railmend in the sandbox: without the change, and with it."""
 
 import asyncio
 from collections.abc import Mapping
 
 from temporalio import activity
 
+from activities.coding_environment import CodingEnvironment, Egress
 from activities.errors import translated
 from activities.heartbeat import heartbeating
-from activities.workbench import Egress, Workbench
 from railmend.coding.checks import CheckSettings, Suite, environment, suites
-from railmend.coding.fence import EGRESS_SOCKET, Finished, Launch, run_fenced
 from railmend.coding.git import TrustedRepository
+from railmend.coding.sandbox import EGRESS_SOCKET, CommandResult, SandboxCommand, run_sandboxed
 from railmend.contracts.repair import CheckReport, CheckRun, CodingRequest
 from railmend.evidence.redact import redact
 
@@ -22,7 +22,9 @@ NOT_FOUND = 127
 class CheckActivities:
     """`settings`: by repository, for those whose checks are not to be found from their files."""
 
-    def __init__(self, bench: Workbench, settings: Mapping[str, CheckSettings], egress: Egress) -> None:
+    def __init__(
+        self, bench: CodingEnvironment, settings: Mapping[str, CheckSettings], egress: Egress
+    ) -> None:
         self._bench = bench
         self._settings = settings
         self._egress = egress
@@ -36,7 +38,7 @@ class CheckActivities:
                 found = await self._suites(request, repository)
                 if not found:
                     return CheckReport(unverified="No checks were found in the repository's files.")
-                async with self._egress(self._bench.place(request.workspace.key)):
+                async with self._egress(self._bench.paths(request.workspace.key)):
                     for suite in found:
                         for command in suite.prepare:
                             beat.state = {"preparing": command}
@@ -74,22 +76,24 @@ class CheckActivities:
     ) -> None:
         base = request.workspace.base
         await asyncio.to_thread(repository.restore, tree or f"{base}^{{tree}}", base)
-        await asyncio.to_thread(self._bench.fence.admit, self._bench.place(request.workspace.key))
+        await asyncio.to_thread(self._bench.sandbox.hand_over, self._bench.paths(request.workspace.key))
 
-    async def _run(self, request: CodingRequest, suite: Suite, command: str, *, network: bool) -> Finished:
-        fence, place = self._bench.fence, self._bench.place(request.workspace.key)
+    async def _run(
+        self, request: CodingRequest, suite: Suite, command: str, *, network: bool
+    ) -> CommandResult:
+        sandbox, paths = self._bench.sandbox, self._bench.paths(request.workspace.key)
         settings = self._of(request)
-        (port,) = await asyncio.to_thread(fence.ports, 1)
-        path = await asyncio.to_thread(fence.tools_path)
+        (port,) = await asyncio.to_thread(sandbox.ports, 1)
+        path = await asyncio.to_thread(sandbox.tools_path)
         proxy = f"http://127.0.0.1:{port}" if network else None
-        launch = Launch(
-            place=place,
+        launch = SandboxCommand(
+            paths=paths,
             command=("sh", "-c", command),
-            environment=environment(str(place.home), path, settings.environment, proxy),
-            directory=place.tree / suite.directory,
+            environment=environment(str(paths.home), path, settings.environment, proxy),
+            directory=paths.tree / suite.directory,
             outward={port: EGRESS_SOCKET} if network else None,
         )
-        return await run_fenced(fence, launch, settings.seconds, self._bench.quota, MAX_OUTPUT)
+        return await run_sandboxed(sandbox, launch, settings.seconds, self._bench.quota, MAX_OUTPUT)
 
     async def _suites(self, request: CodingRequest, repository: TrustedRepository) -> list[Suite]:
         base = request.workspace.base
@@ -109,7 +113,7 @@ class CheckActivities:
         return await asyncio.to_thread(self._bench.repository, workspace.key, workspace.repository)
 
 
-def _told(suite: Suite, command: str, done: Finished) -> CheckRun:
+def _told(suite: Suite, command: str, done: CommandResult) -> CheckRun:
     output = redact(done.output)
     if done.reason is not None:
         output += f"\n[ended: {done.reason}]"
@@ -122,6 +126,6 @@ def _told(suite: Suite, command: str, done: Finished) -> CheckRun:
     )
 
 
-def _failed_preparation(command: str, done: Finished) -> str:
+def _failed_preparation(command: str, done: CommandResult) -> str:
     why = done.reason or f"exit code {done.code}"
     return f"What the checks need could not be installed: `{command}` ({why}).\n{redact(done.output)[-800:]}"

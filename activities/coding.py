@@ -5,25 +5,25 @@ from collections.abc import Callable, Sequence
 
 from temporalio import activity
 
+from activities.coding_environment import CodingEnvironment
 from activities.heartbeat import working
-from activities.workbench import Workbench
-from railmend.coding.attempt import attempt
-from railmend.coding.fence import Place
 from railmend.coding.git import TrustedRepository
 from railmend.coding.guard import Plan, never_published
 from railmend.coding.guard_rounds import review_all
 from railmend.coding.guard_settings import GuardSettings
-from railmend.coding.metering import Limits
+from railmend.coding.metering import SessionLimits
+from railmend.coding.run_session import run_session
+from railmend.coding.sandbox import RepairPaths
 from railmend.coding.server import CodingServer
-from railmend.coding.session import Progress, Task
+from railmend.coding.session import SessionProgress, Task
 from railmend.contracts.repair import (
-    Change,
     CodingRequest,
     CodingResult,
     Commit,
     PublishRequest,
     RepairRequest,
     Workspace,
+    WorkspaceChange,
     WorkspaceRequest,
 )
 from railmend.diagnosis.prompt import follow_up_prompt, not_held_prompt, repair_prompt, review_prompt
@@ -36,7 +36,7 @@ MAX_RULES = 16_000
 MAX_FILES = 200
 
 # A server for the folders of one repair.
-ServerFor = Callable[[Place], CodingServer]
+ServerFor = Callable[[RepairPaths], CodingServer]
 
 
 class CodingActivities:
@@ -44,11 +44,11 @@ class CodingActivities:
 
     def __init__(
         self,
-        bench: Workbench,
+        bench: CodingEnvironment,
         *,
         task_queue: str,
         server_for: ServerFor,
-        limits: Limits,
+        limits: SessionLimits,
         guard: GuardSettings,
     ) -> None:
         self._bench = bench
@@ -59,21 +59,21 @@ class CodingActivities:
 
     @activity.defn
     async def prepare_workspace(self, request: WorkspaceRequest) -> Workspace:
-        """Clone, and hand the work tree over to the agent's user. `FenceError`: there is no fence."""
-        place = self._bench.place(request.key)
+        """Clone, and hand the work tree over to the agent's user. `SandboxError`: there is no sandbox."""
+        paths = self._bench.paths(request.key)
         async with working():
             repository = await self._repository(request.key, request.repository)
             branch = request.base_branch or await asyncio.to_thread(
                 self._bench.github.default_branch, request.repository
             )
-            place.make()
+            paths.create()
             base = await asyncio.to_thread(repository.prepare, branch, request.commit)
-            await asyncio.to_thread(self._bench.fence.admit, place)
+            await asyncio.to_thread(self._bench.sandbox.hand_over, paths)
         return Workspace(
             key=request.key,
             repository=request.repository,
             task_queue=self._task_queue,
-            work_tree=str(place.tree),
+            work_tree=str(paths.tree),
             base=base,
         )
 
@@ -81,25 +81,25 @@ class CodingActivities:
     async def run_session(self, request: CodingRequest) -> CodingResult:
         """Idempotent: a new attempt adopts the server and the session that an earlier one left."""
         key = request.workspace.key
-        place = self._bench.place(key)
+        paths = self._bench.paths(key)
         async with working() as beat:
 
-            def report(progress: Progress) -> None:
+            def report(progress: SessionProgress) -> None:
                 beat.state = progress.model_dump()
 
             task = Task(
-                work_tree=str(place.tree),
+                work_tree=str(paths.tree),
                 key=key,
                 title=f"Railmend repair {key}",
                 prompt=await self._prompt(request),
                 turn=request.turn,
                 opening=await self._opening(request) if request.turn else "",
             )
-            server, bench = self._server_for(place), self._bench
-            return await attempt(server, bench.fence, place, task, self._limits, bench.quota, report)
+            server, bench = self._server_for(paths), self._bench
+            return await run_session(server, bench.sandbox, paths, task, self._limits, bench.quota, report)
 
     @activity.defn
-    async def review_change(self, request: CodingRequest) -> Change:
+    async def review_change(self, request: CodingRequest) -> WorkspaceChange:
         workspace, repair = request.workspace, request.repair
         async with working():
             repository = await self._repository(workspace.key, workspace.repository)
@@ -122,7 +122,7 @@ class CodingActivities:
             )
             drafts = self._guard.second_refusal == "draft"
             draft_allowed = drafts and not await asyncio.to_thread(never_published, files)
-        return Change(
+        return WorkspaceChange(
             files=tuple(file.change() for file in files[:MAX_FILES]),
             refused=refused[:MAX_FILES],
             tree=tree,
@@ -147,12 +147,12 @@ class CodingActivities:
         return Commit(sha=sha, branch=repair.branch)
 
     @activity.defn
-    async def remove_workspace(self, workspace: Workspace) -> None:
+    async def delete_workspace(self, workspace: Workspace) -> None:
         async with working():
-            await asyncio.to_thread(self._bench.place(workspace.key).remove)
+            await asyncio.to_thread(self._bench.paths(workspace.key).remove)
 
     @activity.defn
-    async def rest_workspace(self, workspace: Workspace) -> None:
+    async def trim_workspace(self, workspace: Workspace) -> None:
         """While people review, only the session is kept; a follow-up prepares the rest again."""
         async with working():
             await asyncio.to_thread(self._bench.rest, workspace.key)
@@ -163,8 +163,8 @@ class CodingActivities:
     async def _prompt(self, request: CodingRequest) -> str:
         if request.notes:
             return review_prompt(request.notes)
-        if request.judgements:
-            return not_held_prompt(request.judgements)
+        if request.measurements:
+            return not_held_prompt(request.measurements)
         return follow_up_prompt(request.complaints) if request.turn else await self._opening(request)
 
     async def _opening(self, request: CodingRequest) -> str:

@@ -9,8 +9,8 @@ from activities.errors import translated
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.evidence.charts import charts, past
 from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
+from railmend.evidence.incident_facts import onset, redaction_key
 from railmend.evidence.redact import Redactor
-from railmend.evidence.surroundings import onset, seal
 from railmend.railway.context import Deployed
 from railmend.railway.errors import RailwayError
 from railmend.railway.pool import RailwayPool
@@ -31,7 +31,7 @@ class DeploymentActivities:
         """CPU, memory, requests by status and latency over the window and over the day before."""
         with translated():
             client = await self._railway.of(request.environment_id)
-            pairs, unseen = await client.look_closely(
+            pairs, unseen = await client.fetch_detailed(
                 request.environment_id, [request.service], request.window
             )
         items = []
@@ -94,7 +94,7 @@ class DeploymentActivities:
             )
 
     def _fact(self, request: IncidentRequest, kind: str, source: str, text: str) -> Fact:
-        redactor = Redactor(self._secrets, seal(request))
+        redactor = Redactor(self._secrets, redaction_key(request))
         return Fact(kind=kind, source=source, text=redactor(text))
 
 

@@ -3,8 +3,8 @@
 from temporalio import activity
 
 from railmend.contracts.incident import EvidencePacket, Facts, IncidentRequest, PacketRequest
+from railmend.evidence.incident_facts import finding_facts, redaction_key
 from railmend.evidence.packet import number
-from railmend.evidence.surroundings import finding_facts, seal
 
 
 class EvidenceActivities:
@@ -19,4 +19,4 @@ class EvidenceActivities:
     async def build_packet(self, request: PacketRequest) -> EvidencePacket:
         """Numbered in the order of the sources, redacted, within the budget."""
         incident = request.incident
-        return number(incident.service.name, request.facts, seal=seal(incident))
+        return number(incident.service.name, request.facts, redaction_key=redaction_key(incident))

@@ -10,11 +10,11 @@ from railmend.contracts.base import Contract
 from railmend.contracts.ledger import (
     ClaimAnswer,
     ClaimAnswers,
-    Claims,
+    ClaimBatch,
     LedgerState,
     Reserve,
     ReserveAnswer,
-    Settlements,
+    SettlementBatch,
     Spend,
 )
 
@@ -27,7 +27,7 @@ class LedgerActivities:
         self._task_queue = task_queue
 
     @activity.defn
-    async def claim(self, request: Claims) -> ClaimAnswers:
+    async def claim(self, request: ClaimBatch) -> ClaimAnswers:
         """Each claim stands for itself: one that is refused does not touch the others."""
         answers = [
             await self._update(request.project_id, "claim", claim.claim_id, claim, ClaimAnswer)
@@ -36,7 +36,7 @@ class LedgerActivities:
         return ClaimAnswers(answers=tuple(answers))
 
     @activity.defn
-    async def settle(self, request: Settlements) -> None:
+    async def settle(self, request: SettlementBatch) -> None:
         for one in request.settlements:
             await self._update(request.project_id, "settle", one.settle_id, one, type(None))
 

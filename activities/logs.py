@@ -9,8 +9,8 @@ from activities.errors import translated
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.evidence.condense import Condensed, Condenser
 from railmend.evidence.http import SLOW_MS, HttpCondenser
+from railmend.evidence.incident_facts import hints, onset, redaction_key
 from railmend.evidence.redact import Redactor
-from railmend.evidence.surroundings import hints, onset, seal
 from railmend.railway.model import HttpLogLine
 from railmend.railway.pool import RailwayPool
 
@@ -34,7 +34,7 @@ class LogActivities:
         self._secrets = secrets
 
     def _redactor(self, incident: IncidentRequest) -> Redactor:
-        return Redactor(self._secrets, seal(incident))
+        return Redactor(self._secrets, redaction_key(incident))
 
     @activity.defn
     async def deploy_log_facts(self, request: IncidentRequest) -> Facts:

@@ -8,12 +8,12 @@ import structlog
 from temporalio import activity
 
 from activities.errors import translated
-from railmend.contracts.notice import Notice, Notices
+from railmend.contracts.notification import Notification, NotificationBatch
 from railmend.notifying.webhooks import DeliveryError
 
 log = structlog.get_logger(__name__)
 
-Deliver = Callable[[Notice], Awaitable[None]]
+Deliver = Callable[[Notification], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class NotificationActivities:
         self._channels = channels
 
     @activity.defn
-    async def notify(self, request: Notices) -> None:
+    async def notify(self, request: NotificationBatch) -> None:
         """Each notice on each channel. The first failure that a later try may mend is raised at the end."""
         begun = set(_earlier())
         failures: dict[str, Exception] = {}  # by channel: one that is down is not asked again in this attempt
         for notice in request.notices:
             for channel in self._channels:
-                mark = f"{channel.name}:{notice.notice_id}"
+                mark = f"{channel.name}:{notice.notification_id}"
                 if channel.name in failures or (mark in begun and not channel.repeatable):
                     continue
                 begun.add(mark)
@@ -59,14 +59,16 @@ def _earlier() -> Sequence[str]:
     return list(details[0]) if details else []
 
 
-async def _attempt(channel: Channel, notice: Notice) -> Exception | None:
+async def _attempt(channel: Channel, notice: Notification) -> Exception | None:
     """None: delivered, or given up for good, which is logged."""
     try:
         await channel.deliver(notice)
     except asyncio.CancelledError:
         raise
     except Exception as error:  # noqa: BLE001 - one channel's failure, of whatever kind, spares the others
-        log.warning("not notified", channel=channel.name, notice=notice.notice_id, reason=str(error)[:300])
+        log.warning(
+            "not notified", channel=channel.name, notice=notice.notification_id, reason=str(error)[:300]
+        )
         return error if getattr(error, "retryable", False) else None
     return None
 

@@ -78,7 +78,7 @@ class RailwayActivities:
         """The suspects at the window's own step; this decides."""
         with translated():
             client = await self._railway.of(request.environment_id)
-            close, unseen = await client.look_closely(
+            close, unseen = await client.fetch_detailed(
                 request.environment_id, request.services, request.window
             )
         slices = {one.slice.service_id: one.slice for one in close}

@@ -9,8 +9,8 @@ from activities.errors import translated
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.evidence.change import describe
 from railmend.evidence.deployments import suspects
+from railmend.evidence.incident_facts import onset, redaction_key
 from railmend.evidence.redact import Redactor
-from railmend.evidence.surroundings import onset, seal
 from railmend.publishing.github import GitHubClient
 from railmend.railway.pool import RailwayPool
 
@@ -37,7 +37,7 @@ class RepositoryActivities:
             return Facts(items=(), unseen=("The suspected deployment names no commit.",))
         good = found.good.record.commit if found.good else None
         source, text = await self._change(request, good, found.bad.record.commit)
-        redactor = Redactor(self._secrets, seal(request))
+        redactor = Redactor(self._secrets, redaction_key(request))
         return Facts(items=(Fact(kind="change", source=source, text=redactor(text)),))
 
     async def _change(self, request: IncidentRequest, good: str | None, bad: str) -> tuple[str, str]:

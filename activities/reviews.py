@@ -8,19 +8,19 @@ from temporalio import activity
 
 from activities.heartbeat import working
 from railmend.coding.revert import RevertingRepository
-from railmend.contracts.aftermath import OutcomeNotice, UndeployedNotice
+from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.repair import PullRequest, RelatedComment
 from railmend.contracts.review import (
     AnswersRequest,
     CommentRequest,
+    NoteReply,
     Related,
     RelatedQuestion,
-    Reply,
     RevertRequest,
     ReviewQuestion,
     ReviewView,
 )
-from railmend.publishing.aftermath import (
+from railmend.publishing.comments import (
     LABELS,
     answer_text,
     not_deployed_comment,
@@ -28,7 +28,7 @@ from railmend.publishing.aftermath import (
     related_comment,
     revert_body,
 )
-from railmend.publishing.github import GitHubClient, Talk
+from railmend.publishing.github import GitHubClient, PullRequestThread
 from railmend.publishing.related import find_related
 from railmend.publishing.text import BOT, marker
 
@@ -57,7 +57,7 @@ class ReviewActivities:
         def work() -> None:
             talk = self._talk(request.repository, request.number)
             for note in request.notes:
-                talk.answer(Reply(note=note, text=text))
+                talk.answer(NoteReply(note=note, text=text))
 
         async with working():
             await asyncio.to_thread(work)
@@ -81,12 +81,12 @@ class ReviewActivities:
             return await asyncio.to_thread(self._comment, comment)
 
     @activity.defn
-    async def tell_outcome(self, notice: OutcomeNotice) -> None:
+    async def comment_measurement(self, notice: MeasurementComment) -> None:
         """One comment that is rewritten as more is known, and a label of the newest verdict."""
         await self._tell(notice, outcome_comment(notice), LABELS[notice.outcome])
 
     @activity.defn
-    async def tell_undeployed(self, notice: UndeployedNotice) -> None:
+    async def comment_not_deployed(self, notice: NotDeployedComment) -> None:
         await self._tell(notice, not_deployed_comment(notice), "railmend: not deployed")
 
     @activity.defn
@@ -129,7 +129,7 @@ class ReviewActivities:
             labels=("railmend",),
         )
 
-    async def _tell(self, notice: OutcomeNotice | UndeployedNotice, text: str, label: str) -> None:
+    async def _tell(self, notice: MeasurementComment | NotDeployedComment, text: str, label: str) -> None:
         request = CommentRequest(
             repository=notice.repository, number=notice.number, name="outcome", text=text, labels=(label,)
         )
@@ -140,5 +140,5 @@ class ReviewActivities:
         talk = self._talk(request.repository, request.number)
         return talk.comment(request.name, request.text, request.labels)
 
-    def _talk(self, repository: str, number: int) -> Talk:
-        return Talk(self._github, repository, number)
+    def _talk(self, repository: str, number: int) -> PullRequestThread:
+        return PullRequestThread(self._github, repository, number)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from railmend.evidence.condense import condense_logs
 from railmend.evidence.redact import redact
-from railmend.evidence.streams import Row
+from railmend.evidence.streams import StreamRow
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SIZES = (10_000, 100_000, 1_000_000)
@@ -26,13 +26,13 @@ TRACE = (
 )
 
 
-def rows(count: int) -> Iterator[Row]:
+def rows(count: int) -> Iterator[StreamRow]:
     """What services write: access lines, ids, hashes, retries, one line in a hundred the head of a trace."""
     chance = random.Random(1)  # noqa: S311 - made-up logs
     made = 0
     while made < count:
         for severity, message in _lines(chance):
-            yield Row(START + timedelta(milliseconds=10 * made), severity, message)
+            yield StreamRow(START + timedelta(milliseconds=10 * made), severity, message)
             made += 1
 
 

@@ -36,7 +36,7 @@ async def ours(url: str, suspects: int) -> dict[str, float]:
     client = RailwayClient(url, SecretStr(TOKEN))
     began = time.perf_counter()
     survey = await client.survey(PROJECT, ENVIRONMENT, window())
-    await client.look_closely(ENVIRONMENT, survey.services[:suspects], window())
+    await client.fetch_detailed(ENVIRONMENT, survey.services[:suspects], window())
     cold, cold_seconds = client.requests, time.perf_counter() - began
     began = time.perf_counter()
     await client.survey(PROJECT, ENVIRONMENT, window())

@@ -9,8 +9,8 @@ from hosting import clients
 from railmend.contracts.repair import Approval
 from railmend.settings import ConfigurationError
 from railmend.settings_file import load_settings
-from workflows.approved_action import ApprovedAction
-from workflows.repository_repair import RepositoryRepair
+from workflows.actions.approved_action import ApprovedAction
+from workflows.repair.repository_repair import RepositoryRepair
 
 
 async def decide(workflow_id: str, *, approved: bool, reason: str) -> str:

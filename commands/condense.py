@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from railmend.evidence.redact import Redactor
-from railmend.evidence.streams import Row, condense_streams, row
+from railmend.evidence.streams import StreamRow, condense_streams, row
 
 
 class FormatError(Exception):
@@ -59,7 +59,7 @@ def _object(line: str, number: int) -> dict[str, Any]:
 
 
 def _text(lines: Iterable[dict[str, Any]], budget: int, number: int, *, redacted: bool) -> str:
-    streams: dict[str, list[Row]] = defaultdict(list)
+    streams: dict[str, list[StreamRow]] = defaultdict(list)
     try:
         for line in lines:
             streams[line.get("stream", "deploy")].append(row(line))

@@ -21,8 +21,8 @@ from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, Sche
 
 from activities.railway import RailwayActivities
 from commands.durations import interval
-from commands.following import follow
-from commands.report import Ending
+from commands.progress import follow
+from commands.report import ScanResult
 from commands.scan import scan_request
 from commands.schedule import create_or_update
 from hosting import clients
@@ -31,7 +31,7 @@ from hosting.dev_server import Running, stop_server
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.scan import HealthReport, ScreenRequest, Window
 from railmend.settings import ConfigurationError, Settings, secret_variables
-from workflows.health_scan import HealthScan
+from workflows.scan.health_scan import HealthScan
 
 ROOT = Path(__file__).resolve().parent.parent
 BROKEN = ("checkout", "catalog", "reports")
@@ -205,7 +205,7 @@ async def triggered(client: Client, schedule: ScheduleHandle) -> WorkflowHandle[
     raise ConfigurationError("The schedule was triggered but started no scan.")
 
 
-def _verdict(ending: Ending, temporal: Running, console: Console) -> int:
+def _verdict(ending: ScanResult, temporal: Running, console: Console) -> int:
     pulls = ending.pull_requests()
     console.print(f"Temporal Web UI: {temporal.ui}")
     missing = [name for name in BROKEN if name not in pulls]

@@ -13,7 +13,7 @@ from railmend.diagnosis.model import ModelError
 from railmend.evidence.packet import PacketError, export, load, render
 from railmend.settings import ConfigurationError
 from railmend.settings_file import load_settings
-from workflows.incident_investigation import IncidentInvestigation
+from workflows.investigation.incident_investigation import IncidentInvestigation
 
 
 async def evidence(incident: str, *, markdown: bool) -> str:

@@ -18,8 +18,8 @@ from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
 from railmend.settings import ConfigurationError, Settings
 from railmend.settings_file import load_settings
-from workflows.incident_investigation import IncidentInvestigation
-from workflows.repository_repair import RepositoryRepair
+from workflows.investigation.incident_investigation import IncidentInvestigation
+from workflows.repair.repository_repair import RepositoryRepair
 
 # A page with more is no longer read.
 MOST = 20
@@ -119,7 +119,7 @@ async def _series(pool: RailwayPool, report: IncidentReport) -> tuple[Slice | No
     wanted = around(request.window, datetime.now(UTC))
     try:
         client = await pool.of(request.environment_id)
-        (close,), _ = await client.look_closely(request.environment_id, [request.service], wanted)
+        (close,), _ = await client.fetch_detailed(request.environment_id, [request.service], wanted)
     except RailwayError as error:
         return None, f"The series could not be read again ({error}); these are the charts of the evidence."
     return close.slice, ""

@@ -14,16 +14,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from commands.scan import chosen
 from hosting import clients
-from railmend.contracts.ledger import LedgerEntry, LedgerState, Spent
-from railmend.contracts.record import Track
+from railmend.contracts.ledger import LedgerEntry, LedgerState, SpendingTotal
+from railmend.contracts.track_record import TrackRecord
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
-from workflows.attributes import SERVICE
-from workflows.ledger import Ledger
-from workflows.repository_repair import RepositoryRepair
+from workflows.ledger.ledger import Ledger
+from workflows.repair.repository_repair import RepositoryRepair
+from workflows.shared.search_attributes import SERVICE
 
 
-class Trouble(BaseModel):
+class IncidentRow(BaseModel):
     """One fingerprint. `state`: open (worked on), silent (settled, quiet for now) or past."""
 
     project: str
@@ -40,20 +40,20 @@ class Trouble(BaseModel):
     incident: str  # workflow ID of its investigation
 
 
-class Known(BaseModel):
-    troubles: list[Trouble]
-    days: dict[str, list[Spent]]  # by project
+class IncidentList(BaseModel):
+    troubles: list[IncidentRow]
+    days: dict[str, list[SpendingTotal]]  # by project
     # By Railway's project, whose environments share one ledger: all that was ever spent, and all fixes.
-    totals: dict[str, Spent] = {}
-    tracks: dict[str, Track] = {}
+    totals: dict[str, SpendingTotal] = {}
+    tracks: dict[str, TrackRecord] = {}
 
 
-async def incidents(project: str | None, *, only_open: bool = False) -> Known:
+async def incidents(project: str | None, *, only_open: bool = False) -> IncidentList:
     """Of one project, or of all. Raises `ConfigurationError` when Temporal or the workers do not answer."""
     settings = load_settings()
     client = await clients.temporal(settings, tries=1)
-    troubles: list[Trouble] = []
-    days: dict[str, list[Spent]] = {}
+    troubles: list[IncidentRow] = []
+    days: dict[str, list[SpendingTotal]] = {}
     ledgers: dict[str, LedgerState] = {}
     for one in _projects(settings, project):
         state = ledgers[one.project_id] = await _ledger(client, one)
@@ -63,7 +63,7 @@ async def incidents(project: str | None, *, only_open: bool = False) -> Known:
         troubles += await asyncio.gather(*(_so_far(client, trouble) for trouble in found))
         days[one.name] = list(state.days)
     troubles = [one for one in troubles if one.state == "open" or not only_open]
-    return Known(
+    return IncidentList(
         troubles=sorted(troubles, key=lambda one: one.since, reverse=True),
         days=days,
         totals={key: state.total for key, state in ledgers.items()},
@@ -102,9 +102,9 @@ async def _names(client: Client, entries: Sequence[LedgerEntry]) -> dict[str, st
     return dict(zip(keys, await asyncio.gather(*map(name, keys)), strict=True))
 
 
-def _trouble(project: str, entry: LedgerEntry, names: dict[str, str]) -> Trouble:
+def _trouble(project: str, entry: LedgerEntry, names: dict[str, str]) -> IncidentRow:
     key, _, kind = entry.fingerprint.rpartition("/")
-    return Trouble(
+    return IncidentRow(
         project=project,
         service=names[key],
         kind=kind,
@@ -120,7 +120,7 @@ def _trouble(project: str, entry: LedgerEntry, names: dict[str, str]) -> Trouble
     )
 
 
-async def _so_far(client: Client, trouble: Trouble) -> Trouble:
+async def _so_far(client: Client, trouble: IncidentRow) -> IncidentRow:
     """The ledger learns of an end; of an open repair it is told here what it waits for."""
     if trouble.state != "open" or not trouble.id.startswith("repair/"):
         return trouble
@@ -137,11 +137,11 @@ async def _so_far(client: Client, trouble: Trouble) -> Trouble:
     )
 
 
-def rows(known: Known) -> list[dict[str, Any]]:
+def rows(known: IncidentList) -> list[dict[str, Any]]:
     return [one.model_dump(mode="json") for one in known.troubles]
 
 
-def show(known: Known, console: Console) -> None:
+def show(known: IncidentList, console: Console) -> None:
     if not known.troubles:
         console.print("Nothing is known to be wrong.")
         return
@@ -158,7 +158,7 @@ def show(known: Known, console: Console) -> None:
         console.print(escape(place), soft_wrap=True)
 
 
-def _places(one: Trouble) -> list[str]:
+def _places(one: IncidentRow) -> list[str]:
     """Lines that begin with an ID, or hold the pull request's address."""
     pull_request = f": {one.pull_request}" if one.pull_request else ""
     holder = [] if one.id == one.incident and not pull_request else [f"  {one.id}{pull_request}"]

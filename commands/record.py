@@ -49,7 +49,7 @@ async def slices(pool: RailwayPool, request: ScanRequest, now: datetime) -> tupl
     client = await pool.of(request.environment_id)
     survey = await client.survey(request.project_id, request.environment_id, window)
     awake = [service for service in survey.services if not service.asleep]
-    close, unseen = await client.look_closely(request.environment_id, awake, window)
+    close, unseen = await client.fetch_detailed(request.environment_id, awake, window)
     rows = [
         Recorded.of(f"{service.name}@{end:%Y%m%dT%H%M%SZ}", service, one.slice, one.history)
         for service, one in zip(awake, close, strict=True)

@@ -11,7 +11,7 @@ from hosting import clients
 from hosting.workers import WORKFLOWS
 from railmend.settings import ConfigurationError
 from railmend.settings_file import load_settings
-from workflows.plugin import railmend_plugin
+from workflows.shared.plugin import railmend_plugin
 
 
 async def replay(history: str) -> str | None:

@@ -15,7 +15,7 @@ NAMES = 20
 
 
 @dataclass(frozen=True)
-class Ending:
+class ScanResult:
     """A finished scan and the repairs it started, by workflow ID; `waiting`: those a person must allow."""
 
     report: HealthReport
@@ -40,7 +40,7 @@ class Ending:
         }
 
 
-def render(ending: Ending, console: Console) -> None:
+def render(ending: ScanResult, console: Console) -> None:
     report = ending.report
     table = Table(
         title=f"{report.project_name} / {report.environment_name}", title_justify="left", expand=True
@@ -67,7 +67,7 @@ def _more(names: tuple[str, ...]) -> str:
     return f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
 
 
-def _done(row: ServiceRow, ending: Ending) -> str:
+def _done(row: ServiceRow, ending: ScanResult) -> str:
     if row.repair_workflow_id in ending.waiting:
         return "a plan waits for you"
     result = ending.repairs.get(row.repair_workflow_id or "")

@@ -7,15 +7,15 @@ from rich.console import Console
 from temporalio.client import Client, WorkflowHandle
 
 from commands.durations import seconds
-from commands.following import follow
-from commands.report import Ending
+from commands.progress import follow
+from commands.report import ScanResult
 from hosting import clients
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.scan import HealthReport, ScanRequest
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
-from workflows.health_scan import HealthScan
+from workflows.scan.health_scan import HealthScan
 
 
 def chosen(settings: Settings, name: str | None) -> ProjectSettings:
@@ -54,7 +54,7 @@ def scan_request(
     )
 
 
-async def scan(level: str | None, window: str | None, project: str | None, console: Console) -> Ending:
+async def scan(level: str | None, window: str | None, project: str | None, console: Console) -> ScanResult:
     """Start a scan, follow it and its repairs, print the report."""
     settings = load_settings()
     client = await clients.temporal(settings, tries=1)

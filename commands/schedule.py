@@ -31,7 +31,7 @@ from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.scan import ScanRequest
 from railmend.settings import ConfigurationError
 from railmend.settings_file import load_settings
-from workflows.health_scan import HealthScan
+from workflows.scan.health_scan import HealthScan
 
 # After an outage of Railmend the past is not scanned again: one look at the present is enough.
 CATCH_UP = timedelta(minutes=10)

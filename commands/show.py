@@ -13,11 +13,11 @@ from temporalio.service import RPCError
 from hosting import clients
 from railmend.settings import ConfigurationError
 from railmend.settings_file import load_settings
-from workflows.approved_action import ApprovedAction
-from workflows.attributes import REGISTRY
-from workflows.health_scan import HealthScan
-from workflows.incident_investigation import IncidentInvestigation
-from workflows.repository_repair import RepositoryRepair
+from workflows.actions.approved_action import ApprovedAction
+from workflows.investigation.incident_investigation import IncidentInvestigation
+from workflows.repair.repository_repair import RepositoryRepair
+from workflows.scan.health_scan import HealthScan
+from workflows.shared.search_attributes import REGISTRY
 
 METADATA_QUERY = "__temporal_workflow_metadata"  # the SDK's own: holds the current details
 RUNS: dict[str, Any] = {  # methods that share no signature
@@ -28,7 +28,7 @@ RUNS: dict[str, Any] = {  # methods that share no signature
 }
 
 
-class Told(BaseModel):
+class RunStatus(BaseModel):
     """`about` and `details`: Markdown, said at the start and now. `result`: of a run that has ended well."""
 
     id: str
@@ -44,7 +44,7 @@ class Told(BaseModel):
     failure: str | None = None
 
 
-async def show(workflow_id: str) -> Told:
+async def show(workflow_id: str) -> RunStatus:
     """Raises `ConfigurationError` for an ID that Temporal does not know."""
     kind = workflow_id.partition("/")[0]
     if kind not in RUNS:
@@ -61,7 +61,7 @@ async def show(workflow_id: str) -> Told:
             f"{workflow_id} is not known ({error.message}). `starter.py incidents` lists IDs; histories are "
             "kept for a limited time."
         ) from error
-    told = Told(
+    told = RunStatus(
         id=workflow_id,
         run_id=described.run_id,
         status=described.status.name.lower() if described.status else "unknown",
@@ -97,7 +97,7 @@ async def current_details(client: Client, workflow_id: str) -> str:
     return str(told.current_details)
 
 
-def render(told: Told, console: Console) -> None:
+def render(told: RunStatus, console: Console) -> None:
     ended = f", ended {told.ended:%Y-%m-%d %H:%M:%S}" if told.ended else ""
     console.print(f"{told.id}", style="bold", soft_wrap=True)
     console.print(f"{told.status}; started {told.started:%Y-%m-%d %H:%M:%S}{ended} UTC", highlight=False)

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from commands.incidents import Known
-from railmend.contracts.ledger import Spent
-from railmend.contracts.record import Record
+from commands.incidents import IncidentList
+from railmend.contracts.ledger import SpendingTotal
+from railmend.contracts.track_record import FaultRecord
 
 # How a fix may end, in the order in which it is shown; `closed` is without a merge.
 ENDINGS = ("closed", "held", "not_held", "worse", "cannot_tell", "not_deployed")
@@ -20,7 +20,7 @@ ENDINGS = ("closed", "held", "not_held", "worse", "cannot_tell", "not_deployed")
 JUDGED = ("held", "not_held", "worse", "closed")
 
 
-def statistics(known: Known, now: datetime | None = None) -> dict[str, Any]:
+def statistics(known: IncidentList, now: datetime | None = None) -> dict[str, Any]:
     """Troubles as they are remembered, fixes and money as they were counted from the beginning.
 
     USD of the day and the month (UTC) of `now` by project. Seconds are medians of the newest fixes, from
@@ -46,11 +46,11 @@ def statistics(known: Known, now: datetime | None = None) -> dict[str, Any]:
     }
 
 
-def _usd(days: Sequence[Spent], period: str) -> float:
+def _usd(days: Sequence[SpendingTotal], period: str) -> float:
     return round(sum(day.usd for day in days if day.key.startswith(period)), 4)
 
 
-def _fixes(records: Sequence[Record]) -> dict[str, int]:
+def _fixes(records: Sequence[FaultRecord]) -> dict[str, int]:
     merged, edited = sum(one.merged for one in records), sum(one.edited for one in records)
     endings = {name: sum(one.outcomes.get(name, 0) for one in records) for name in ENDINGS}
     return {"merged_unchanged": merged - edited, "merged_edited": edited, **endings}
@@ -61,7 +61,7 @@ def _median(of: Iterable[Sequence[int]]) -> float | None:
     return float(median(seconds)) if seconds else None
 
 
-def _rate(record: Record) -> dict[str, Any] | None:
+def _rate(record: FaultRecord) -> dict[str, Any] | None:
     judged = sum(record.outcomes.get(name, 0) for name in JUDGED)
     if not judged:
         return None
@@ -70,7 +70,7 @@ def _rate(record: Record) -> dict[str, Any] | None:
     return {**where, "held": held, "of": judged, "share": round(held / judged, 3)}
 
 
-def show_statistics(known: Known, console: Console) -> None:
+def show_statistics(known: IncidentList, console: Console) -> None:
     told = statistics(known)
     rates = told.pop("win_rates")
     for name, value in told.items():

@@ -61,7 +61,7 @@ export default defineRailway(() => {
   const coding = service("coding", {
     ...base,
     volumeMounts: { "/state": workspaces },
-    // Railway mounts volumes as root's. A container there may not build namespaces, so the coding agent is fenced
+    // Railway mounts volumes as root's. A container there may not build namespaces, so the coding agent is sandboxed
     // as another user, which takes root.
     env: { ...base.env, RAILWAY_RUN_UID: "0", RAILMEND_SANDBOX: "user" },
   });

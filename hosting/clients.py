@@ -16,23 +16,23 @@ from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 
 from activities.coding import ServerFor
-from activities.workbench import Egress
+from activities.coding_environment import Egress
 from hosting import connection
 from hosting.codec import codec
-from hosting.egress import REGISTRIES, egress
-from hosting.gateway import ModelGateway
-from hosting.sandbox import Refusing, choose
-from hosting.sandbox_parts import Toolbox
-from railmend.coding.fence import Fence
-from railmend.coding.metering import Limits, ModelEndpoint
+from hosting.gateway.egress import REGISTRIES, egress
+from hosting.gateway.model_gateway import ModelGateway
+from hosting.sandbox.choice import RefusingSandbox, choose
+from hosting.sandbox.parts import Toolbox
+from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.quota import Quota
+from railmend.coding.sandbox import Sandbox
 from railmend.coding.server import OpenCodeServer, RunningServer
 from railmend.diagnosis.model import ModelSettings
 from railmend.publishing.github import AppCredentials, GitHubClient, TokenCredentials
 from railmend.publishing.github.auth import Credentials
 from railmend.railway.pool import RailwayPool, Watched
 from railmend.settings import ConfigurationError, Settings
-from workflows.plugin import Interceptor, railmend_plugin
+from workflows.shared.plugin import Interceptor, railmend_plugin
 
 log = structlog.get_logger(__name__)
 
@@ -204,8 +204,8 @@ def prices(settings: Settings) -> tuple[float, float]:
     return both[0], both[1]
 
 
-def limits(settings: Settings) -> Limits:
-    return Limits(
+def limits(settings: Settings) -> SessionLimits:
+    return SessionLimits(
         seconds=settings.railmend_session_seconds,
         model_calls=settings.railmend_session_calls,
         tokens=settings.railmend_session_tokens,
@@ -241,8 +241,8 @@ def toolbox(settings: Settings) -> Toolbox:
     return Toolbox(programs=programs, folders=settings.toolchains())
 
 
-def fence(settings: Settings) -> Fence:
-    """RAILMEND_SANDBOX, if it works here. Else repairs are refused, or run without any fence. Blocking."""
+def sandbox(settings: Settings) -> Sandbox:
+    """RAILMEND_SANDBOX, if it works here. Else repairs are refused, or run without any sandbox. Blocking."""
     chosen = choose(
         settings.railmend_sandbox,
         toolbox(settings),
@@ -250,7 +250,7 @@ def fence(settings: Settings) -> Fence:
         unsafe=settings.railmend_unsafe_agent,
         shared=settings.railmend_agents_dir,
     )
-    if isinstance(chosen, Refusing):
+    if isinstance(chosen, RefusingSandbox):
         log.error("repairs are refused", reason=str(chosen.error))
     elif chosen.name == "none":
         log.warning("the coding agent runs without a sandbox", because="RAILMEND_UNSAFE_AGENT is set")
@@ -264,13 +264,13 @@ def quota(settings: Settings) -> Quota:
 def way_out(settings: Settings) -> Egress:
     """To the package registries, for prepare steps."""
     hosts = settings.prepare_hosts() or REGISTRIES
-    return lambda place: egress(place, hosts)
+    return lambda paths: egress(paths, hosts)
 
 
-def coding_servers(settings: Settings, around: Fence) -> ServerFor:
+def coding_servers(settings: Settings, around: Sandbox) -> ServerFor:
     """One server per repair, or with OPENCODE_URL the one that already runs."""
     url = settings.opencode_url
     if url:
         return lambda _place: RunningServer(url, settings.opencode_password)
     endpoint, bounds = coding_model(settings), limits(settings)
-    return lambda place: OpenCodeServer(place, around, ModelGateway(endpoint, bounds), endpoint)
+    return lambda paths: OpenCodeServer(paths, around, ModelGateway(endpoint, bounds), endpoint)

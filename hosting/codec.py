@@ -82,7 +82,7 @@ def codec(settings: Settings) -> EncryptionCodec | None:
 def _keys(text: str) -> dict[str, bytes]:
     """ID:BASE64, one a line or with commas between. What is wrong is named by place, never by content."""
     keys: dict[str, bytes] = {}
-    for place, part in enumerate(filter(None, (p.strip() for p in text.replace(",", "\n").split("\n"))), 1):
+    for paths, part in enumerate(filter(None, (p.strip() for p in text.replace(",", "\n").split("\n"))), 1):
         name, _, encoded = part.partition(":")
         try:
             key = base64.b64decode(encoded, validate=True)
@@ -90,7 +90,7 @@ def _keys(text: str) -> dict[str, bytes]:
             key = b""
         if not name or name in keys or len(key) != KEY_BYTES:
             raise ConfigurationError(
-                f"RAILMEND_ENCRYPTION_KEYS: entry {place} is not ID:KEY with an id of its own and "
+                f"RAILMEND_ENCRYPTION_KEYS: entry {paths} is not ID:KEY with an id of its own and "
                 f"{KEY_BYTES} bytes in base64. Make one with `python -m hosting.codec_server --new-key ID`."
             )
         keys[name] = key

@@ -22,9 +22,9 @@ from starlette.routing import Route
 from temporalio.api.common.v1 import Payloads
 
 from hosting import logging
+from hosting.cli_runtime import run
 from hosting.codec import DecryptionRefused, EncryptionCodec, codec, new_key
-from hosting.entry import run
-from hosting.web import serving, split
+from hosting.http_server import serving, split
 from railmend.settings import ConfigurationError, Settings
 
 DEFAULT_ADDRESS = "127.0.0.1:8081"

@@ -11,7 +11,7 @@ from typing import Any
 from temporalio.common import MetricMeter
 
 from railmend.contracts.incident import IncidentReport
-from railmend.contracts.ledger import Settlements
+from railmend.contracts.ledger import SettlementBatch
 from railmend.contracts.repair import CodingResult
 from railmend.contracts.scan import HealthReport
 
@@ -77,7 +77,7 @@ def _session(meter: MetricMeter, _args: Sequence[Any], result: CodingResult, sec
 
 
 def _settled(meter: MetricMeter, args: Sequence[Any], _result: Any, _seconds: float) -> None:
-    settlements: Settlements = args[0]
+    settlements: SettlementBatch = args[0]
     outcomes = meter.create_counter("railmend_repairs", "How repairs ended")
     for one in settlements.settlements:
         if one.holder.startswith(REPAIR):

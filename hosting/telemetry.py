@@ -12,11 +12,11 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
+from hosting.http_server import split
 from hosting.metrics import BUCKETS
-from hosting.web import split
 from railmend.hosting_settings import LogLevel
 from railmend.settings import ConfigurationError, Settings
-from workflows.plugin import Interceptor
+from workflows.shared.plugin import Interceptor
 
 # Core knows TRACE to ERROR; below WARN it tells of every poll, which only a search for a bug wants.
 CORE_LEVELS: dict[LogLevel, str] = {"DEBUG": "DEBUG", "INFO": "WARN", "WARNING": "WARN", "ERROR": "ERROR"}

@@ -18,36 +18,36 @@ from temporalio.worker import Worker
 from activities.actions import ActionActivities
 from activities.checks import CheckActivities
 from activities.coding import CodingActivities
+from activities.coding_environment import CodingEnvironment
 from activities.deployments import DeploymentActivities
 from activities.evidence import EvidenceActivities
 from activities.ledger import LedgerActivities
 from activities.logs import LogActivities
+from activities.measurement import MeasurementActivities
 from activities.notifications import Channel, NotificationActivities
-from activities.outcome import OutcomeActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
 from activities.repository import RepositoryActivities
 from activities.reviews import ReviewActivities
-from activities.workbench import Workbench
-from hosting import clients, health, tuning
-from hosting.channels import channels
+from hosting import clients, health, worker_options
+from hosting.http_server import serving
 from hosting.metrics import api_budget
-from hosting.sweep import sweep
-from hosting.web import serving
+from hosting.notification_channels import channels
+from hosting.workspace_gc import sweep
 from railmend.coding.server import stop_leftovers
 from railmend.notifying.webhooks import TIMEOUT_SECONDS
 from railmend.providers.status.reader import StatusReader
 from railmend.railway.pool import RailwayPool
 from railmend.settings import Settings
-from workflows.approved_action import ApprovedAction
-from workflows.coding_rounds import CODING_QUEUE
-from workflows.health_scan import HealthScan
-from workflows.incident_investigation import IncidentInvestigation
-from workflows.ledger import Ledger
-from workflows.policies import PLANNING_QUEUE
-from workflows.repository_repair import RepositoryRepair
+from workflows.actions.approved_action import ApprovedAction
+from workflows.investigation.incident_investigation import IncidentInvestigation
+from workflows.ledger.ledger import Ledger
+from workflows.repair.coding_loop import CODING_QUEUE
+from workflows.repair.repository_repair import RepositoryRepair
+from workflows.scan.health_scan import HealthScan
+from workflows.shared.policies import PLANNING_QUEUE
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +98,7 @@ def orchestration(
     ledger = LedgerActivities(client, ORCHESTRATION_QUEUE)
     pulls = PullRequestActivities(github)
     reviews = ReviewActivities(github)
-    outcome = OutcomeActivities(railway, github, settings.railmend_settle_seconds)
+    outcome = MeasurementActivities(railway, github, settings.railmend_settle_seconds)
     actions = ActionActivities(railway)
     return Worker(
         client,
@@ -131,12 +131,12 @@ def orchestration(
             reviews.answer,
             reviews.find_related,
             reviews.comment_on_related,
-            reviews.tell_outcome,
-            reviews.tell_undeployed,
+            reviews.comment_measurement,
+            reviews.comment_not_deployed,
             reviews.open_revert,
             outcome.find_deployment,
             outcome.measure_incident,
-            outcome.measure_outcome,
+            outcome.measure_service,
             actions.find_rollback,
             actions.perform,
         ],
@@ -145,7 +145,7 @@ def orchestration(
         max_concurrent_workflow_tasks=settings.slots.workflow_tasks,
         max_concurrent_activities=settings.slots.activities,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-        **tuning.shared(
+        **worker_options.shared(
             settings,
             client,
             api_budget("railway", lambda: railway.left),
@@ -162,27 +162,27 @@ def planning(client: Client, settings: Settings) -> Worker:
         task_queue=PLANNING_QUEUE,
         activities=[work.diagnose, work.refute],
         max_concurrent_activities=settings.slots.diagnoses,
-        **tuning.shared(settings, client),
+        **worker_options.shared(settings, client),
     )
 
 
-def workbench(settings: Settings) -> Workbench:
+def workbench(settings: Settings) -> CodingEnvironment:
     """Blocking: the sandbox is tried out."""
-    return Workbench(
+    return CodingEnvironment(
         github=clients.github(settings),
         state_dir=settings.state_dir() / "repairs",
-        fence=clients.fence(settings),
+        sandbox=clients.sandbox(settings),
         quota=clients.quota(settings),
     )
 
 
-def coding(client: Client, settings: Settings, bench: Workbench) -> list[Worker]:
+def coding(client: Client, settings: Settings, bench: CodingEnvironment) -> list[Worker]:
     """Two queues: one any coding worker serves, one that only this machine serves."""
     queue = machine_queue(settings.state_dir())
     work = CodingActivities(
         bench,
         task_queue=queue,
-        server_for=clients.coding_servers(settings, bench.fence),
+        server_for=clients.coding_servers(settings, bench.sandbox),
         limits=clients.limits(settings),
         guard=settings.railmend_guard,
     )
@@ -192,7 +192,7 @@ def coding(client: Client, settings: Settings, bench: Workbench) -> list[Worker]
         task_queue=CODING_QUEUE,
         activities=[work.prepare_workspace],
         max_concurrent_activities=settings.slots.sessions,
-        **tuning.shared(settings, client),
+        **worker_options.shared(settings, client),
     )
     local = Worker(
         client,
@@ -201,8 +201,8 @@ def coding(client: Client, settings: Settings, bench: Workbench) -> list[Worker]
             work.run_session,
             work.review_change,
             work.commit_and_push,
-            work.remove_workspace,
-            work.rest_workspace,
+            work.delete_workspace,
+            work.trim_workspace,
             work.prepare_workspace,
             checks.prepare_checks,
             checks.run_checks,
@@ -210,7 +210,7 @@ def coding(client: Client, settings: Settings, bench: Workbench) -> list[Worker]
         max_concurrent_activities=settings.slots.sessions,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-        **tuning.shared(settings, client),
+        **worker_options.shared(settings, client),
     )
     return [shared, local]
 
@@ -225,7 +225,7 @@ async def run_until_stopped(
     loop.set_default_executor(ThreadPoolExecutor(settings.slots.activities + settings.slots.sessions))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    bench: Workbench | None = None
+    bench: CodingEnvironment | None = None
     async with AsyncExitStack() as stack:
         workers = []
         if Role.ORCHESTRATION in roles:
@@ -241,7 +241,7 @@ async def run_until_stopped(
             workers.append(planning(client, settings))
         if Role.CODING in roles:
             bench = await asyncio.to_thread(workbench, settings)
-            await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)
+            await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.sandbox)
             await sweep(client, bench)
             workers += coding(client, settings, bench)
         for worker in workers:
@@ -256,4 +256,4 @@ async def run_until_stopped(
         await asyncio.gather(*(worker.shutdown() for worker in workers))
     if bench is not None:
         # Servers whose session was given up while nobody could stop them.
-        await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.fence)
+        await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.sandbox)

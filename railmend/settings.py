@@ -28,7 +28,7 @@ from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.ledger import Budget
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.hosting_settings import HostingSettings
-from railmend.railway.limits import Limits
+from railmend.railway.limits import RateLimits
 from railmend.secrets import ENV_FILE, SecretRefused, secret
 
 # OpenAI-compatible addresses of providers by litellm prefix, for the coding agent; others set MODEL_BASE_URL.
@@ -99,7 +99,7 @@ class Settings(HostingSettings):
     )
     railway_project_id: str | None = Field(None, description="the project to look at, without railmend.toml")
     railway_environment_id: str | None = Field(None, description="its environment")
-    railway_limits: Limits = Field(Limits(), description="what Railway allows, see below")
+    railway_limits: RateLimits = Field(RateLimits(), description="what Railway allows, see below")
     projects: tuple[ProjectSettings, ...] = Field((), description="the environments to look at, see below")
     assessment: AssessmentRules = Field(AssessmentRules(), description="thresholds, see assessment.md")
     github_api_url: str = Field(

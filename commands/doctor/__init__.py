@@ -5,17 +5,17 @@ from pathlib import Path
 from rich.console import Console
 
 from commands.doctor import github, machine, models, railway, temporal
-from commands.doctor.check import Check, Result, Status, conclude, line
+from commands.doctor.check import Check, CheckResult, CheckStatus, conclude, line
 from railmend.secrets import ENV_FILE
 from railmend.settings import ConfigurationError, config_file
 from railmend.settings_file import load_settings
 
 
-async def doctor(console: Console | None, *, ask_model: bool) -> list[Result]:
+async def doctor(console: Console | None, *, ask_model: bool) -> list[CheckResult]:
     """Runs every check, one after another; each result is printed as it comes where a console is given."""
-    results: list[Result] = []
+    results: list[CheckResult] = []
 
-    def tell(new: list[Result]) -> None:
+    def tell(new: list[CheckResult]) -> None:
         results.extend(new)
         if console:
             for one in new:
@@ -27,7 +27,7 @@ async def doctor(console: Console | None, *, ask_model: bool) -> list[Result]:
         mend = "mend the settings first, the other checks need them; docs/settings.md"
         tell(
             [
-                Result(name="settings", status=Status.BAD, said=said, mend=mend)
+                CheckResult(name="settings", status=CheckStatus.BAD, said=said, mend=mend)
                 for said in str(error).splitlines()
             ]
         )
@@ -35,8 +35,10 @@ async def doctor(console: Console | None, *, ask_model: bool) -> list[Result]:
     files = [str(file) for file in (Path(ENV_FILE), config_file()) if file.is_file()]
     tell(
         [
-            Result(
-                name="settings", status=Status.OK, said=f"read from {', '.join((*files, 'the environment'))}"
+            CheckResult(
+                name="settings",
+                status=CheckStatus.OK,
+                said=f"read from {', '.join((*files, 'the environment'))}",
             )
         ]
     )

@@ -13,17 +13,17 @@ from rich.markup import escape
 LIMIT_SECONDS = 60
 
 
-class Status(StrEnum):
+class CheckStatus(StrEnum):
     OK = "ok"
     WARNING = "warning"
     BAD = "bad"
 
 
-class Result(BaseModel):
+class CheckResult(BaseModel):
     """One line. `mend`: what to do where it is not ok. Neither ever holds a secret."""
 
     name: str
-    status: Status
+    status: CheckStatus
     said: str
     mend: str = ""
 
@@ -31,10 +31,10 @@ class Result(BaseModel):
 @dataclass(frozen=True)
 class Check:
     name: str
-    look: Callable[[], Awaitable[list[Result]]]
+    look: Callable[[], Awaitable[list[CheckResult]]]
 
 
-class Bad(Exception):
+class CheckFailed(Exception):
     """A check's finding in one sentence, and what to do."""
 
     def __init__(self, said: str, mend: str = "") -> None:
@@ -42,46 +42,53 @@ class Bad(Exception):
         self.mend = mend
 
 
-async def conclude(check: Check) -> list[Result]:
+async def conclude(check: Check) -> list[CheckResult]:
     """The check's own results; whatever it raises is its result, so that no check hides another."""
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
             return await check.look()
-    except Bad as error:
-        return [Result(name=check.name, status=Status.BAD, said=str(error), mend=error.mend)]
+    except CheckFailed as error:
+        return [CheckResult(name=check.name, status=CheckStatus.BAD, said=str(error), mend=error.mend)]
     except TimeoutError:
-        return [Result(name=check.name, status=Status.BAD, said=f"no answer within {LIMIT_SECONDS} s")]
+        return [
+            CheckResult(name=check.name, status=CheckStatus.BAD, said=f"no answer within {LIMIT_SECONDS} s")
+        ]
     # A fault that nobody foresaw is still only this check's.
     except Exception as error:  # noqa: BLE001
-        return [Result(name=check.name, status=Status.BAD, said=f"{type(error).__name__}: {error}"[:500])]
+        return [
+            CheckResult(
+                name=check.name, status=CheckStatus.BAD, said=f"{type(error).__name__}: {error}"[:500]
+            )
+        ]
 
 
-def ok(name: str, said: str) -> list[Result]:
-    return [Result(name=name, status=Status.OK, said=said)]
+def ok(name: str, said: str) -> list[CheckResult]:
+    return [CheckResult(name=name, status=CheckStatus.OK, said=said)]
 
 
-def warning(name: str, said: str, mend: str) -> list[Result]:
-    return [Result(name=name, status=Status.WARNING, said=said, mend=mend)]
+def warning(name: str, said: str, mend: str) -> list[CheckResult]:
+    return [CheckResult(name=name, status=CheckStatus.WARNING, said=said, mend=mend)]
 
 
-def failed(results: Iterable[Result]) -> bool:
-    return any(one.status is Status.BAD for one in results)
+def failed(results: Iterable[CheckResult]) -> bool:
+    return any(one.status is CheckStatus.BAD for one in results)
 
 
-COLOURS = {Status.OK: "green", Status.WARNING: "yellow", Status.BAD: "red"}
+COLOURS = {CheckStatus.OK: "green", CheckStatus.WARNING: "yellow", CheckStatus.BAD: "red"}
 
 
-def line(result: Result) -> str:
+def line(result: CheckResult) -> str:
     """Rich markup: `ok      temporal: ...`."""
     mend = f" -> {result.mend}" if result.mend else ""
     colour = COLOURS[result.status]
     return f"[{colour}]{result.status.value:<8}[/]{escape(f'{result.name}: {result.said}{mend}')}"
 
 
-def render(results: list[Result], console: Console) -> None:
+def render(results: list[CheckResult], console: Console) -> None:
     """The last line; the others were printed as they came."""
-    counts = {status: sum(one.status is status for one in results) for status in Status}
+    counts = {status: sum(one.status is status for one in results) for status in CheckStatus}
     console.print(
-        f"{counts[Status.OK]} ok, {counts[Status.WARNING]} to know of, {counts[Status.BAD]} to mend.",
+        f"{counts[CheckStatus.OK]} ok, {counts[CheckStatus.WARNING]} to know of, "
+        f"{counts[CheckStatus.BAD]} to mend.",
         highlight=False,
     )

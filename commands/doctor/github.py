@@ -2,7 +2,7 @@
 
 import asyncio
 
-from commands.doctor.check import Bad, Check, Result, Status, ok, warning
+from commands.doctor.check import Check, CheckFailed, CheckResult, CheckStatus, ok, warning
 from commands.doctor.railway import repositories
 from hosting import clients
 from railmend.publishing.github import GitHubClient, GitHubError
@@ -15,11 +15,13 @@ def checks(settings: Settings) -> tuple[Check, ...]:
     return (Check("github", lambda: _github(settings)),)
 
 
-async def _github(settings: Settings) -> list[Result]:
+async def _github(settings: Settings) -> list[CheckResult]:
     try:
         github = clients.github(settings)
     except ConfigurationError as error:
-        raise Bad("GITHUB_TOKEN is not set", "make a fine-grained token; docs/getting-started.md") from error
+        raise CheckFailed(
+            "GITHUB_TOKEN is not set", "make a fine-grained token; docs/getting-started.md"
+        ) from error
     found = set(await repositories(settings))
     if settings.notify_github_repository:
         found.add(settings.notify_github_repository)
@@ -28,14 +30,16 @@ async def _github(settings: Settings) -> list[Result]:
     return [await asyncio.to_thread(_rights, github, name) for name in sorted(found)]
 
 
-def _rights(github: GitHubClient, repository: str) -> Result:
+def _rights(github: GitHubClient, repository: str) -> CheckResult:
     name = f"github, {repository}"
     try:
         allowed = github.may_push(repository)
     except GitHubError as error:
-        return Result(name=name, status=Status.BAD, said=str(error))
+        return CheckResult(name=name, status=CheckStatus.BAD, said=str(error))
     if allowed is False:
-        return Result(name=name, status=Status.BAD, said="the token may read but not push", mend=MEND)
+        return CheckResult(
+            name=name, status=CheckStatus.BAD, said="the token may read but not push", mend=MEND
+        )
     if allowed is None:
         mend = "give GITHUB_TOKEN write access to contents, pull requests and issues; only a push would tell"
         return warning(name, "the token reads it, and GitHub does not say whether it may push", mend)[0]

@@ -5,11 +5,11 @@ import re
 import shutil
 from pathlib import Path
 
-from commands.doctor.check import Bad, Check, Result, ok, warning
+from commands.doctor.check import Check, CheckFailed, CheckResult, ok, warning
 from hosting import clients
-from hosting.sandbox import build, probe
-from hosting.sandbox_remote import RemoteFence
-from railmend.coding.fence import FenceError
+from hosting.sandbox.choice import build, probe
+from hosting.sandbox.remote import RemoteSandbox
+from railmend.coding.sandbox import SandboxError
 from railmend.settings import ConfigurationError, Settings
 
 # `git -c safe.directory` and partial clones with filters behave as Railmend needs from here on.
@@ -25,21 +25,21 @@ def checks(settings: Settings) -> tuple[Check, ...]:
     )
 
 
-async def _git() -> list[Result]:
+async def _git() -> list[CheckResult]:
     found = shutil.which("git")
     if found is None:
-        raise Bad("git is not installed", "install git 2.30 or newer")
+        raise CheckFailed("git is not installed", "install git 2.30 or newer")
     process = await asyncio.create_subprocess_exec(
         found, "--version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
     said = (await process.communicate())[0].decode().strip()
     numbers = re.search(r"(\d+)\.(\d+)", said)
     if numbers is None or (int(numbers[1]), int(numbers[2])) < GIT:
-        raise Bad(f"{said or 'git'} is too old", "install git 2.30 or newer")
+        raise CheckFailed(f"{said or 'git'} is too old", "install git 2.30 or newer")
     return ok("git", said.removeprefix("git "))
 
 
-async def _disk(settings: Settings) -> list[Result]:
+async def _disk(settings: Settings) -> list[CheckResult]:
     folder = settings.state_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ async def _disk(settings: Settings) -> list[Result]:
         probe_file.write_text("")
         probe_file.unlink()
     except OSError as error:
-        raise Bad(
+        raise CheckFailed(
             f"{folder} cannot be written ({error.strerror})",
             "set RAILMEND_STATE_DIR to another folder",
         ) from error
@@ -62,29 +62,29 @@ async def _disk(settings: Settings) -> list[Result]:
     return ok("disk", f"{free} MiB are free at {folder}")
 
 
-async def _sandbox(settings: Settings) -> list[Result]:
+async def _sandbox(settings: Settings) -> list[CheckResult]:
     try:
         name = await asyncio.to_thread(_try, settings, settings.state_dir() / "doctor")
-    except (FenceError, ConfigurationError) as error:
+    except (SandboxError, ConfigurationError) as error:
         if settings.railmend_unsafe_agent:
             return warning("sandbox", f"none works ({error})", "RAILMEND_UNSAFE_AGENT is set")
-        raise Bad(str(error), "docs/security.md") from error
+        raise CheckFailed(str(error), "docs/security.md") from error
     if name == "none":
         return warning("sandbox", "the agent runs without one", "see docs/security.md")
     return ok("sandbox", f"{name} works here")
 
 
 def _try(settings: Settings, folder: Path) -> str:
-    fence = build(
+    sandbox = build(
         settings.railmend_sandbox,
         clients.toolbox(settings),
         unsafe=settings.railmend_unsafe_agent,
         shared=settings.railmend_agents_dir,
     )
-    if isinstance(fence, RemoteFence):
-        fence.patience = 0  # a person waits
+    if isinstance(sandbox, RemoteSandbox):
+        sandbox.patience = 0  # a person waits
     try:
-        probe(fence, folder)
+        probe(sandbox, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return fence.name
+    return sandbox.name

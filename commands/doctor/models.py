@@ -4,7 +4,7 @@ import asyncio
 
 from pydantic import BaseModel, SecretStr
 
-from commands.doctor.check import Bad, Check, Result, ok, warning
+from commands.doctor.check import Check, CheckFailed, CheckResult, ok, warning
 from hosting import clients
 from railmend.coding.opencode import VERSION
 from railmend.coding.server import RunningServer, ServerError
@@ -15,7 +15,7 @@ QUESTION = [{"role": "user", "content": "Answer with the word yes."}]
 LOCAL = ("http://127.0.0.1", "http://localhost")
 
 
-class Word(BaseModel):
+class ProbeAnswer(BaseModel):
     word: str
 
 
@@ -29,22 +29,22 @@ def checks(settings: Settings, *, ask: bool) -> tuple[Check, ...]:
     )
 
 
-async def _answers(settings: Settings) -> list[Result]:
+async def _answers(settings: Settings) -> list[CheckResult]:
     try:
         model = clients.model(settings)
     except ConfigurationError as error:
-        raise Bad(str(error).split(". ")[0], "set MODEL (provider/name) and MODEL_API_KEY") from error
+        raise CheckFailed(str(error).split(". ")[0], "set MODEL (provider/name) and MODEL_API_KEY") from error
     try:
-        reply = await ask(QUESTION, Word, model)
+        reply = await ask(QUESTION, ProbeAnswer, model)
     except ModelError as error:
-        raise Bad(str(error)) from error
+        raise CheckFailed(str(error)) from error
     cost = "" if reply.cost_usd is None else f", {reply.cost_usd:.6f} USD"
     return ok("model", f"{reply.model} answers ({reply.tokens} tokens{cost})")
 
 
-async def _price(settings: Settings) -> list[Result]:
+async def _price(settings: Settings) -> list[CheckResult]:
     if not settings.model:
-        raise Bad("MODEL is not set", "set MODEL (provider/name)")
+        raise CheckFailed("MODEL is not set", "set MODEL (provider/name)")
     price = clients.prices(settings)
     if any(price):
         return ok("price", f"{price[0]:g} USD in, {price[1]:g} USD out for a million tokens")
@@ -55,7 +55,7 @@ async def _price(settings: Settings) -> list[Result]:
     )
 
 
-async def _opencode(settings: Settings) -> list[Result]:
+async def _opencode(settings: Settings) -> list[CheckResult]:
     if settings.opencode_url:
         return _as_tested(await _running(settings.opencode_url, settings.opencode_password))
     if settings.railmend_sandbox == "remote":
@@ -64,7 +64,7 @@ async def _opencode(settings: Settings) -> list[Result]:
         binary = clients.opencode_binary(settings)
     except ConfigurationError as error:
         said, _, mend = str(error).partition(": ")
-        raise Bad(said, mend) from error
+        raise CheckFailed(said, mend) from error
     process = await asyncio.create_subprocess_exec(
         str(binary),
         "--version",
@@ -74,7 +74,7 @@ async def _opencode(settings: Settings) -> list[Result]:
     )
     out, err = await process.communicate()
     if process.returncode != 0:
-        raise Bad(
+        raise CheckFailed(
             f"{binary.name} does not start: {err.decode(errors='replace')[-200:].strip()}", "run `make setup`"
         )
     return _as_tested(out.decode().strip())
@@ -89,10 +89,10 @@ async def _running(url: str, password: SecretStr | None) -> str:
             return str((await client.get("/global/health")).json().get("version"))
     except ServerError as error:
         said, _, mend = str(error).partition(": ")
-        raise Bad(said, mend) from error
+        raise CheckFailed(said, mend) from error
 
 
-def _as_tested(version: str) -> list[Result]:
+def _as_tested(version: str) -> list[CheckResult]:
     if version == VERSION:
         return ok("opencode", f"version {version}")
     return warning(
@@ -102,9 +102,9 @@ def _as_tested(version: str) -> list[Result]:
     )
 
 
-async def _provider(settings: Settings) -> list[Result]:
+async def _provider(settings: Settings) -> list[CheckResult]:
     try:
         endpoint = clients.coding_model(settings)
     except ConfigurationError as error:
-        raise Bad(str(error)) from error
+        raise CheckFailed(str(error)) from error
     return ok("opencode provider", f"model {endpoint.model_id} by the gateway to {endpoint.base_url}")

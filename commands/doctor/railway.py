@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from commands.doctor.check import Bad, Check, Result, ok
+from commands.doctor.check import Check, CheckFailed, CheckResult, ok
 from hosting import clients
 from railmend.contracts.scan import Service, Window
 from railmend.railway.errors import RailwayError
@@ -20,8 +20,8 @@ def checks(settings: Settings) -> tuple[Check, ...]:
     return tuple(_check(settings, project) for project in projects)
 
 
-async def _none() -> list[Result]:
-    raise Bad(
+async def _none() -> list[CheckResult]:
+    raise CheckFailed(
         "no project to watch",
         "set RAILWAY_PROJECT_ID and RAILWAY_ENVIRONMENT_ID, or write [[projects]] into railmend.toml",
     )
@@ -30,7 +30,7 @@ async def _none() -> list[Result]:
 def _check(settings: Settings, project: ProjectSettings) -> Check:
     name = f"railway, project {project.name}"
 
-    async def look() -> list[Result]:
+    async def look() -> list[CheckResult]:
         survey, kind = await reach(settings, project)
         return ok(
             name,
@@ -42,13 +42,13 @@ def _check(settings: Settings, project: ProjectSettings) -> Check:
 
 
 async def reach(settings: Settings, project: ProjectSettings) -> tuple[Survey, str]:
-    """What the project's token sees, and its kind. Raises `Bad`."""
+    """What the project's token sees, and its kind. Raises `CheckFailed`."""
     alone = settings.model_copy(update={"projects": (project,)})
     try:
         pool = clients.railway(alone)
     except ConfigurationError as error:
         said, _, mend = str(error).partition(". ")
-        raise Bad(said, mend) from error
+        raise CheckFailed(said, mend) from error
     end = datetime.now(UTC) - timedelta(seconds=settings.railmend_settle_seconds)
     try:
         client = await pool.of(project.environment_id)
@@ -56,7 +56,7 @@ async def reach(settings: Settings, project: ProjectSettings) -> tuple[Survey, s
         survey = await client.survey(project.project_id, project.environment_id, window)
         return survey, await pool.kind_of(project.environment_id)
     except RailwayError as error:
-        raise Bad(str(error)) from error
+        raise CheckFailed(str(error)) from error
     finally:
         await pool.aclose()
 
@@ -67,7 +67,7 @@ async def repositories(settings: Settings) -> dict[str, list[str]]:
     for project in settings.watched():
         try:
             survey, _ = await reach(settings, project)
-        except Bad:
+        except CheckFailed:
             continue  # told by the project's own check
         for service in _with_repository(survey):
             found.setdefault(service.repository or "", []).append(service.name)

@@ -9,12 +9,12 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, Describe
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from commands.doctor.check import Bad, Check, Result, Status, ok, warning
-from hosting import attributes, clients
+from commands.doctor.check import Check, CheckFailed, CheckResult, CheckStatus, ok, warning
+from hosting import clients, search_attributes
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.settings import ConfigurationError, Settings
-from workflows.coding_rounds import CODING_QUEUE
-from workflows.policies import PLANNING_QUEUE
+from workflows.repair.coding_loop import CODING_QUEUE
+from workflows.shared.policies import PLANNING_QUEUE
 
 # A pull request may wait for weeks; its repair and evidence are to be readable as long.
 RETENTION = timedelta(days=30)
@@ -25,27 +25,29 @@ def checks(settings: Settings) -> tuple[Check, ...]:
     return (Check("temporal", lambda: _temporal(settings)),)
 
 
-async def _temporal(settings: Settings) -> list[Result]:
+async def _temporal(settings: Settings) -> list[CheckResult]:
     """The others need the connection: without it there is one line, not four."""
     try:
         client = await clients.temporal(settings, tries=1)
     except ConfigurationError as error:
         said, _, mend = str(error).partition(". ")
-        raise Bad(said, mend) from error
+        raise CheckFailed(said, mend) from error
     where = f"{settings.temporal_address} answers, namespace {client.namespace}"
     results = ok("temporal", where)
     for name, look in (("retention", _retention), ("search attributes", _attributes), ("workers", _workers)):
         try:
             results += await look(client)
-        except (Bad, ConfigurationError) as error:
+        except (CheckFailed, ConfigurationError) as error:
             mend = getattr(error, "mend", "")
-            results.append(Result(name=name, status=Status.BAD, said=str(error), mend=mend))
+            results.append(CheckResult(name=name, status=CheckStatus.BAD, said=str(error), mend=mend))
         except RPCError as error:
-            results.append(Result(name=name, status=Status.BAD, said=f"not readable: {error.message}"))
+            results.append(
+                CheckResult(name=name, status=CheckStatus.BAD, said=f"not readable: {error.message}")
+            )
     return results
 
 
-async def _retention(client: Client) -> list[Result]:
+async def _retention(client: Client) -> list[CheckResult]:
     told = await client.workflow_service.describe_namespace(
         DescribeNamespaceRequest(namespace=client.namespace)
     )
@@ -60,12 +62,12 @@ async def _retention(client: Client) -> list[Result]:
     )
 
 
-async def _attributes(client: Client) -> list[Result]:
-    created = await attributes.register(client)
+async def _attributes(client: Client) -> list[CheckResult]:
+    created = await search_attributes.register(client)
     return ok("search attributes", f"created {', '.join(created)}" if created else "all there")
 
 
-async def _workers(client: Client) -> list[Result]:
+async def _workers(client: Client) -> list[CheckResult]:
     idle = [queue for queue in QUEUES if not await _polled(client, queue)]
     if not idle:
         return ok("workers", f"serve {', '.join(QUEUES)}")

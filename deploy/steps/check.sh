@@ -20,7 +20,7 @@ mkdir -p "$work/agent"
 sed -n 's/^COPY \([a-z_/. ]*\.py\) [a-z/]*\/$/\1/p' deploy/Dockerfile | tr ' ' '\n' | while read -r part; do
   cp --parents "$part" "$work/agent"
 done
-(cd "$work/agent" && python3 -S -m hosting.launcher --help >/dev/null)
+(cd "$work/agent" && python3 -S -m hosting.sandbox.remote_daemon --help >/dev/null)
 echo "== application"
 sed -n 's/^COPY \([a-z.][a-z. ]*\) [a-z./]*$/\1/p' deploy/Dockerfile | tr ' ' '\n' | while read -r part; do
   cp -R "$part" "$work/app"

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from railmend.assessment.look import Look, margin
-from railmend.assessment.past import history_of, share_above, usual_share
+from railmend.assessment.baseline import history_of, share_above, usual_share
+from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.statistics import Flags, Numbers, finite, median, onset, wilson
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
@@ -13,7 +13,7 @@ from railmend.contracts.scan import Finding, FindingKind, Severity
 RANK_Z = 2.3
 
 
-def cpu_saturation(look: Look) -> Finding | None:
+def cpu_saturation(look: MetricFrame) -> Finding | None:
     """High CPU that users feel; without HTTP, high CPU that is new and does not end."""
     limit = look.cpu_limit
     if limit is None:
@@ -33,7 +33,7 @@ class Effect:
     failed: float
 
 
-def _felt(look: Look, share: Numbers) -> Finding | None:
+def _felt(look: MetricFrame, share: Numbers) -> Finding | None:
     s = look.settings
     bad = share >= s.cpu_share
     start, last = onset(bad, np.isfinite(share)), int(np.flatnonzero(bad)[-1])
@@ -49,7 +49,7 @@ def _felt(look: Look, share: Numbers) -> Finding | None:
     return _finding(look, share, during, start, critical=critical, felt=felt, rule="felt")
 
 
-def _effect(look: Look, during: Flags, start: int, bad: Flags) -> Effect | None:
+def _effect(look: MetricFrame, during: Flags, start: int, bad: Flags) -> Effect | None:
     """None: requests were served as before."""
     s = look.settings
     failed, total = float(look.failed[during].sum()), float(look.total[during].sum())
@@ -80,7 +80,7 @@ def _rank_z(before: Numbers, now: Numbers) -> float:
     return (mean_rank - 0.5) / float(np.sqrt(variance))
 
 
-def _alone(look: Look, share: Numbers) -> Finding | None:
+def _alone(look: MetricFrame, share: Numbers) -> Finding | None:
     s = look.settings
     known = np.isfinite(share)
     if not known.any():
@@ -101,7 +101,7 @@ def _alone(look: Look, share: Numbers) -> Finding | None:
     )
 
 
-def _usual(look: Look) -> bool:
+def _usual(look: MetricFrame) -> bool:
     if look.history is None or look.cpu_limit is None:
         return False
     s = look.settings
@@ -110,7 +110,7 @@ def _usual(look: Look) -> bool:
 
 
 def _finding(
-    look: Look, share: Numbers, during: Flags, start: int, *, critical: bool, felt: str, rule: str
+    look: MetricFrame, share: Numbers, during: Flags, start: int, *, critical: bool, felt: str, rule: str
 ) -> Finding:
     s = look.settings
     level = median(share[during])

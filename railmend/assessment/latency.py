@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from railmend.assessment.look import Look, margin
-from railmend.assessment.past import history_of, share_above
+from railmend.assessment.baseline import history_of, share_above
+from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.statistics import Flags, Numbers, median, onset, quantile
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
@@ -17,14 +17,14 @@ BEYOND_RARE = 1.5
 
 
 @dataclass(frozen=True)
-class Rise:
+class LatencyRise:
     onset: int
     base: float
     line: float
     level: float
 
 
-def latency(look: Look) -> Finding | None:
+def latency(look: MetricFrame) -> Finding | None:
     """At most one finding: the level before the tail before a burst."""
     if not look.slice.latency:
         return None
@@ -33,11 +33,11 @@ def latency(look: Look) -> Finding | None:
     return _level(look) or _burst(look)
 
 
-def _requests(look: Look, steps: Flags) -> float:
+def _requests(look: MetricFrame, steps: Flags) -> float:
     return float(look.total[steps].sum())
 
 
-def _level(look: Look) -> Finding | None:
+def _level(look: MetricFrame) -> Finding | None:
     """p95 a multiple of the service's own level, or the p99 alone a larger one."""
     s = look.settings
     rise = risen(look, look.p95, "p95", s.latency_floor_ms, s.latency_ratio)
@@ -66,7 +66,7 @@ def _level(look: Look) -> Finding | None:
     )
 
 
-def risen(look: Look, values: Numbers, name: str, floor: float, ratio: float) -> Rise | None:
+def risen(look: MetricFrame, values: Numbers, name: str, floor: float, ratio: float) -> LatencyRise | None:
     """Whether most of the newest steps lie above `floor` and `ratio` times the level before the onset."""
     s = look.settings
     if np.count_nonzero(values[-look.recent :] >= floor) < look.steps(s.lasting_minutes):
@@ -94,10 +94,10 @@ def risen(look: Look, values: Numbers, name: str, floor: float, ratio: float) ->
         return None
     newest = values[start : last + 1][during]
     level = median(newest[-look.steps(s.lasting_minutes) :])
-    return Rise(start, base, line, level) if level >= line else None
+    return LatencyRise(start, base, line, level) if level >= line else None
 
 
-def baseline(look: Look, values: Numbers, known: Flags) -> float | None:
+def baseline(look: MetricFrame, values: Numbers, known: Flags) -> float | None:
     """The level before the newest stretch, in the unit of the values; None: too little is known."""
     past = values[: -look.recent][known[: -look.recent]]
     if len(past) < look.steps(look.settings.past_minutes):
@@ -105,7 +105,7 @@ def baseline(look: Look, values: Numbers, known: Flags) -> float | None:
     return quantile(past, BASE_QUANTILE)
 
 
-def _known_of_old(look: Look, name: str, line: float) -> bool:
+def _known_of_old(look: MetricFrame, name: str, line: float) -> bool:
     """Whether the history was above the line as often as makes it usual."""
     if look.history is None:
         return False
@@ -113,7 +113,7 @@ def _known_of_old(look: Look, name: str, line: float) -> bool:
     return share_above(old, line) > look.settings.latency_usual_share
 
 
-def _burst(look: Look) -> Finding | None:
+def _burst(look: MetricFrame) -> Finding | None:
     """A few minutes in a row in which even the median request is far slower than anything usual.
 
     A service that has single such minutes now and then must have more of them than chance would bring: their
@@ -151,7 +151,7 @@ def _burst(look: Look) -> Finding | None:
     return None
 
 
-def _unusual(look: Look, bad: Flags, past: Flags) -> Flags | None:
+def _unusual(look: MetricFrame, bad: Flags, past: Flags) -> Flags | None:
     """The newest bad steps, if enough of them are together and they are more than chance would bring."""
     s = look.settings
     least = look.steps(s.burst_minutes)
@@ -177,7 +177,7 @@ def _together(bad: Flags, least: int) -> Flags:
     return bad & (spread[width - 1 :][: len(bad)] > 0)
 
 
-def _absolute(look: Look) -> Finding | None:
+def _absolute(look: MetricFrame) -> Finding | None:
     """Without a past: the median over the newest steps' p95 against a fixed limit."""
     s = look.settings
     half = look.points // 2

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from railmend.assessment.lives import deaths, falls, kills, reborn_low
-from railmend.assessment.look import Look, margin
+from railmend.assessment.frame import MetricFrame, margin
+from railmend.assessment.restarts import falls, kills, restart_steps, restarted_below_baseline
 from railmend.assessment.statistics import blocks, finite, mann_kendall, theil_sen, wilson
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 
 FAILED = frozenset({"FAILED", "CRASHED"})
 
 
-def deployment_failed(look: Look) -> Finding | None:
+def deployment_failed(look: MetricFrame) -> Finding | None:
     """The newest deployment failed while an older one serves, or crashed for good."""
     status = look.service.latest_status
     if status not in FAILED:
@@ -24,16 +24,16 @@ def deployment_failed(look: Look) -> Finding | None:
     return look.finding(kind, severity, (1, 1, "deployments"), 0, 0.99, "status", sentence)
 
 
-def crash_loop(look: Look) -> Finding | None:
+def crash_loop(look: MetricFrame) -> Finding | None:
     """The process dies again and again: gaps and falls of memory, and failing requests, if any."""
     s = look.settings
     if look.service.kind is ServiceKind.CRON or look.service.latest_status == "CRASHED":
         return None
     window = min(look.steps(s.loop_minutes), look.points)
-    dead = deaths(look, window)
+    dead = restart_steps(look, window)
     if len(dead) < s.loop_restarts:
         return None
-    dead = reborn_low(look, dead)
+    dead = restarted_below_baseline(look, dead)
     if len(dead) < s.loop_restarts or dead[-1] < look.points - look.recent:
         return None
     if look.has_http:
@@ -56,7 +56,7 @@ def crash_loop(look: Look) -> Finding | None:
     )
 
 
-def restart(look: Look) -> Finding | None:
+def restart(look: MetricFrame) -> Finding | None:
     """Killed at the memory limit just now, without the rise of a leak before."""
     if (
         look.memory_limit is None
@@ -85,7 +85,7 @@ def restart(look: Look) -> Finding | None:
     )
 
 
-def disk_filling(look: Look) -> Finding | None:
+def disk_filling(look: MetricFrame) -> Finding | None:
     """A volume that is nearly full, or will be within the horizon at its present pace."""
     s = look.settings
     growth = _growth(look)
@@ -121,7 +121,7 @@ class Growth:
     hours: float | None
 
 
-def _growth(look: Look) -> Growth | None:
+def _growth(look: MetricFrame) -> Growth | None:
     """By the slope of the window (Theil-Sen), where the pairs of samples agree that it rises."""
     limit = look.disk_limit
     used = finite(look.disk) if limit is not None else look.disk

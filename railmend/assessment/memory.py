@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from railmend.assessment.lives import Fall, falls, kills
-from railmend.assessment.look import Look
-from railmend.assessment.past import history_of
+from railmend.assessment.baseline import history_of
+from railmend.assessment.frame import MetricFrame
+from railmend.assessment.restarts import MemoryDrop, falls, kills
 from railmend.assessment.statistics import (
     Numbers,
     Steps,
@@ -33,7 +33,7 @@ LAG = 4
 
 
 @dataclass(frozen=True)
-class Rise:
+class MemoryRise:
     """`slope`: GB a step; `share`: of rising pairs; `start`: first step looked at; `onset`: of the rise."""
 
     start: int
@@ -44,7 +44,7 @@ class Rise:
     last: float
 
 
-def memory_leak(look: Look) -> Finding | None:
+def memory_leak(look: MetricFrame) -> Finding | None:
     """Memory that keeps rising: Theil-Sen slope, Mann-Kendall share, no levelling off, not its usual wave."""
     index = np.flatnonzero(np.isfinite(look.memory))
     if len(index) < look.steps(look.settings.leak_min_minutes) // 2:
@@ -70,7 +70,7 @@ def memory_leak(look: Look) -> Finding | None:
     return _leak(look, rise, hours)
 
 
-def _life(look: Look, values: Numbers, found: list[Fall]) -> int | None:
+def _life(look: MetricFrame, values: Numbers, found: list[MemoryDrop]) -> int | None:
     """Position at which the life begins that is judged; None: the rise is the usual wave."""
     if not found:
         return 0
@@ -82,7 +82,7 @@ def _life(look: Look, values: Numbers, found: list[Fall]) -> int | None:
     return found[-1].at
 
 
-def _rise(look: Look, index: Steps, values: Numbers) -> Rise | None:
+def _rise(look: MetricFrame, index: Steps, values: Numbers) -> MemoryRise | None:
     s = look.settings
     least = look.steps(s.leak_min_minutes)
     total = len(values)
@@ -111,11 +111,13 @@ def _rise(look: Look, index: Steps, values: Numbers) -> Rise | None:
             continue
         if rise >= _least_rise(look, y) and _still(look, index.astype(np.float64), values, late):
             begun = int(np.flatnonzero(y <= y.min() + BEGUN * (y[-1] - y.min()))[-1])
-            return Rise(int(index[-kept]), int(x[begun]), late, share, float(y[begun]), float(values[-1]))
+            return MemoryRise(
+                int(index[-kept]), int(x[begun]), late, share, float(y[begun]), float(values[-1])
+            )
     return None
 
 
-def _still(look: Look, x: Numbers, values: Numbers, slope: float) -> bool:
+def _still(look: MetricFrame, x: Numbers, values: Numbers, slope: float) -> bool:
     """Whether it rises in the newest stretch as well; a longer one where noise would hide it."""
     few, noise = look.recent, spread(np.diff(values))
     while few < len(values) // 2 and slope * few < 2 * noise:
@@ -123,14 +125,14 @@ def _still(look: Look, x: Numbers, values: Numbers, slope: float) -> bool:
     return theil_sen(blocks(x[-few:]), blocks(values[-few:])) >= STILL * slope
 
 
-def _least_rise(look: Look, y: Numbers) -> float:
+def _least_rise(look: MetricFrame, y: Numbers) -> float:
     s = look.settings
     if look.memory_limit is None:
         return s.leak_min_rise_of_level * float(y[0])
     return s.leak_min_rise * look.memory_limit
 
 
-def _by_traffic(look: Look, index: Steps, values: Numbers, rise: Rise) -> bool:
+def _by_traffic(look: MetricFrame, index: Steps, values: Numbers, rise: MemoryRise) -> bool:
     """Memory that follows the requests: it rises no more than they do, and bends where they bend."""
     if not look.has_http:
         return False
@@ -148,7 +150,7 @@ def _by_traffic(look: Look, index: Steps, values: Numbers, rise: Rise) -> bool:
     return correlation(memory, traffic) >= least and bends >= 2 / 3 * least
 
 
-def _seen_before(look: Look, level: float) -> bool:
+def _seen_before(look: MetricFrame, level: float) -> bool:
     """Whether the history was at this level, far from the limit, and came back from it."""
     if look.history is None or look.memory_limit is None:
         return False
@@ -159,14 +161,14 @@ def _seen_before(look: Look, level: float) -> bool:
     return bool(old[top] >= level and old[top:].min() < level * (1 - look.settings.collected_fall))
 
 
-def _hours_left(look: Look, rise: Rise) -> float | None:
+def _hours_left(look: MetricFrame, rise: MemoryRise) -> float | None:
     """Hours until the limit at the present slope; None: no limit is known."""
     if look.memory_limit is None:
         return None
     return max(look.memory_limit - rise.last, 0.0) / rise.slope * look.slice.step_seconds / 3600
 
 
-def _leak(look: Look, rise: Rise, hours: float | None) -> Finding:
+def _leak(look: MetricFrame, rise: MemoryRise, hours: float | None) -> Finding:
     rate = rise.slope * 3600 / look.slice.step_seconds
     until = (
         f"; its limit of {look.memory_limit:.2f} GB is reached in {_span(hours)}" if hours is not None else ""
@@ -188,7 +190,7 @@ def _leak(look: Look, rise: Rise, hours: float | None) -> Finding:
 
 
 def _killed(
-    look: Look, index: Steps, values: Numbers, found: list[Fall], killed: list[Fall]
+    look: MetricFrame, index: Steps, values: Numbers, found: list[MemoryDrop], killed: list[MemoryDrop]
 ) -> Finding | None:
     """A leak that was ended by the limit, and begins again."""
     last = killed[-1]
@@ -226,7 +228,7 @@ def _span(hours: float) -> str:
     return f"{minutes:.0f} min" if minutes < 120 else f"{hours:.1f} h"
 
 
-def memory_saturation(look: Look) -> Finding | None:
+def memory_saturation(look: MetricFrame) -> Finding | None:
     """Memory at its limit: it stays there after a rise, leaves nothing to spare, or is about to get there."""
     least = min(look.settings.surge_share, look.settings.memory_share)
     if look.memory_limit is None or not (look.memory[-look.recent :] >= least * look.memory_limit).any():
@@ -235,7 +237,7 @@ def memory_saturation(look: Look) -> Finding | None:
     return _at_limit(look, share) or _surge(look)
 
 
-def _at_limit(look: Look, share: Numbers) -> Finding | None:
+def _at_limit(look: MetricFrame, share: Numbers) -> Finding | None:
     s = look.settings
     bad = share >= s.memory_share
     if np.count_nonzero(bad[-look.recent :]) < look.steps(s.lasting_minutes):
@@ -268,7 +270,7 @@ def _at_limit(look: Look, share: Numbers) -> Finding | None:
     )
 
 
-def _surge(look: Look) -> Finding | None:
+def _surge(look: MetricFrame) -> Finding | None:
     """A steep rise, higher than ever, that meets the limit within minutes."""
     s, limit = look.settings, look.memory_limit or 0.0
     few = look.steps(s.lasting_minutes)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from railmend.assessment.look import Look
+from railmend.assessment.frame import MetricFrame
 from railmend.assessment.statistics import finite, median, onset, quantile, wilson
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 
@@ -13,14 +13,14 @@ ENDING = frozenset({ServiceKind.CRON, ServiceKind.FUNCTION})
 IDLE, STEADY = 0.1, 0.4
 
 
-def outage(look: Look) -> Finding | None:
+def outage(look: MetricFrame) -> Finding | None:
     """Nothing is served any more: every request fails, or requests and the process are gone together."""
     if look.has_http:
         return _all_fail(look) or _gone(look)
     return _process_gone(look)
 
 
-def _all_fail(look: Look) -> Finding | None:
+def _all_fail(look: MetricFrame) -> Finding | None:
     s = look.settings
     if look.failed.sum() < s.outage_requests:
         return None
@@ -47,7 +47,7 @@ def _all_fail(look: Look) -> Finding | None:
     )
 
 
-def _gone(look: Look) -> Finding | None:
+def _gone(look: MetricFrame) -> Finding | None:
     """Requests and process stopped together; before a service is put to sleep, requests stop."""
     s = look.settings
     if look.total[-1] > 0 or look.memory[-1] > 0:
@@ -73,14 +73,14 @@ def _gone(look: Look) -> Finding | None:
     return look.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.95, "gone", sentence)
 
 
-def _process_gone(look: Look) -> Finding | None:
+def _process_gone(look: MetricFrame) -> Finding | None:
     """Without HTTP: a process that was always there is gone, or does nothing any more."""
     if look.service.kind in ENDING:
         return None
     return _vanished(look) or _idle(look)
 
 
-def _vanished(look: Look) -> Finding | None:
+def _vanished(look: MetricFrame) -> Finding | None:
     """No memory in use, or no samples for longer than samples get lost; never so before, as in sleep."""
     s = look.settings
     alive = look.memory > 0
@@ -101,7 +101,7 @@ def _vanished(look: Look) -> Finding | None:
     return look.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.9, "vanished", sentence)
 
 
-def _idle(look: Look) -> Finding | None:
+def _idle(look: MetricFrame) -> Finding | None:
     """CPU far below what a steady worker always used, and below the least of an unsteady one."""
     s = look.settings
     now = min(look.steps(s.lasting_minutes), look.points)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from railmend.assessment.look import Look, margin
-from railmend.assessment.past import usual_rate, usual_share
+from railmend.assessment.baseline import usual_rate, usual_share
+from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.statistics import onset, quantile, wilson
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
@@ -21,7 +21,7 @@ class Failures:
     bound: float
 
 
-def error_rate(look: Look) -> Finding | None:
+def error_rate(look: MetricFrame) -> Finding | None:
     """Share of 5xx by its lower Wilson bound: few requests decide nothing, nor does one bad minute."""
     s = look.settings
     if not look.failed.any():
@@ -46,7 +46,7 @@ def error_rate(look: Look) -> Finding | None:
     )
 
 
-def _failures(look: Look) -> Failures | None:
+def _failures(look: MetricFrame) -> Failures | None:
     s = look.settings
     recent = look.recent
     if look.failed[-recent:].sum() < s.error_min_errors or look.total[-recent:].sum() < s.sparse_requests:
@@ -69,7 +69,7 @@ def _failures(look: Look) -> Failures | None:
     return Failures(start, failed, total, failed / total, bound)
 
 
-def _sparse_failures(look: Look) -> Failures | None:
+def _sparse_failures(look: MetricFrame) -> Failures | None:
     """Services with a request every few minutes: an hour together, errors in several minutes."""
     s = look.settings
     if float(look.total[-look.recent :].sum()) >= s.sparse_requests:
@@ -88,7 +88,7 @@ def _sparse_failures(look: Look) -> Failures | None:
     return Failures(start, failed, total, failed / total, bound)
 
 
-def client_errors(look: Look) -> Finding | None:
+def client_errors(look: MetricFrame) -> Finding | None:
     """A jump of the share of 4xx that costs successes; scans that only add 404s cost none."""
     s = look.settings
     recent = look.recent
@@ -134,7 +134,7 @@ def client_errors(look: Look) -> Finding | None:
     )
 
 
-def traffic_drop(look: Look) -> Finding | None:
+def traffic_drop(look: MetricFrame) -> Finding | None:
     """Traffic far below the least that was usual."""
     if not look.has_http:
         return None
@@ -169,7 +169,7 @@ class Usual:
     typical: float
 
 
-def _fallen_to(look: Look, now: int) -> tuple[float, int, Usual | None]:
+def _fallen_to(look: MetricFrame, now: int) -> tuple[float, int, Usual | None]:
     """Requests a step now, since which step, and what was usual before; None: nothing fell."""
     s = look.settings
     known = look.sampled

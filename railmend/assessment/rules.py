@@ -6,9 +6,9 @@ from datetime import timedelta
 import numpy as np
 
 from railmend.assessment.cpu import cpu_saturation
+from railmend.assessment.frame import MetricFrame
 from railmend.assessment.latency import latency
 from railmend.assessment.lifecycle import crash_loop, deployment_failed, disk_filling, restart
-from railmend.assessment.look import Look
 from railmend.assessment.memory import memory_leak, memory_saturation
 from railmend.assessment.outage import outage
 from railmend.assessment.overrides import AssessmentRules
@@ -18,7 +18,7 @@ from railmend.contracts.scan import Finding, FindingKind, Service
 from railmend.railway.model import Slice
 
 DEFAULTS = AssessmentSettings()
-RULES: tuple[Callable[[Look], Finding | None], ...] = (
+RULES: tuple[Callable[[MetricFrame], Finding | None], ...] = (
     crash_loop,
     outage,
     deployment_failed,
@@ -73,7 +73,7 @@ def assess(
         return []
     rules = settings if isinstance(settings, AssessmentRules) else None
     thresholds = rules.of(service) if rules else settings or DEFAULTS
-    look = Look(slice, service, environment_id, thresholds, _known(history))
+    look = MetricFrame(slice, service, environment_id, thresholds, _known(history))
     findings: list[Finding] = []
     hidden: set[FindingKind] = set()
     with np.errstate(all="ignore"):
@@ -95,7 +95,7 @@ def _known(history: Slice | None) -> Slice | None:
     return history if any(value is not None for values in series for value in values) else None
 
 
-def _root_first(findings: list[Finding], look: Look) -> list[Finding]:
+def _root_first(findings: list[Finding], look: MetricFrame) -> list[Finding]:
     """Work that piles up, for want of CPU or behind something slow, takes memory at once, and times out.
 
     Memory at its limit costs CPU and time only later: where it was clearly first, it stays first.

@@ -6,7 +6,7 @@ the rule that decides: half of a threshold, or any sign that something changed l
 
 import numpy as np
 
-from railmend.assessment.look import Look
+from railmend.assessment.frame import MetricFrame
 from railmend.assessment.settings import AssessmentSettings
 from railmend.assessment.statistics import finite, median, quantile
 from railmend.contracts.scan import Service
@@ -28,17 +28,17 @@ def suspect(slice: Slice, service: Service, settings: AssessmentSettings | None 
         return False
     if service.latest_status in FAILED or (service.volume_fill or 0) >= s.disk_share:
         return True
-    look = Look(slice, service, "", s)
+    look = MetricFrame(slice, service, "", s)
     with np.errstate(all="ignore"):
         signs = (_errors, _refusals, _traffic, _slow, _memory, _cpu) if look.points else ()
         return any(sign(look) for sign in (_disk, *signs))
 
 
-def _newest(look: Look) -> int:
+def _newest(look: MetricFrame) -> int:
     return max(look.recent + 1, NEWEST)
 
 
-def _errors(look: Look) -> bool:
+def _errors(look: MetricFrame) -> bool:
     """A few 5xx within the hour, and not far fewer than what would decide."""
     s = look.settings
     newest, hour = _newest(look), max(look.steps(s.sparse_minutes), NEWEST)
@@ -47,7 +47,7 @@ def _errors(look: Look) -> bool:
     return bool(failed.sum() >= s.sparse_min_errors and share.max() >= GENEROUS * s.error_share)
 
 
-def _refusals(look: Look) -> bool:
+def _refusals(look: MetricFrame) -> bool:
     s = look.settings
     share = look.refused / np.maximum(look.total, 1)
     newest = _newest(look)
@@ -56,7 +56,7 @@ def _refusals(look: Look) -> bool:
     return bool(many and share[-newest:].max() >= past + GENEROUS * s.client_jump)
 
 
-def _traffic(look: Look) -> bool:
+def _traffic(look: MetricFrame) -> bool:
     """Half as many requests as in busy times, or none; and CPU that went to nothing."""
     for series in (look.total, look.cpu):
         past, now = finite(series[:-2]), series[-2:]
@@ -65,7 +65,7 @@ def _traffic(look: Look) -> bool:
     return False
 
 
-def _slow(look: Look) -> bool:
+def _slow(look: MetricFrame) -> bool:
     """Percentiles against their own past; a few slow minutes raise the p95 of their coarse step."""
     s = look.settings
     newest = _newest(look)
@@ -83,7 +83,7 @@ def _slow(look: Look) -> bool:
     return False
 
 
-def _memory(look: Look) -> bool:
+def _memory(look: MetricFrame) -> bool:
     s = look.settings
     y = finite(look.memory)
     if len(y) < MIN_POINTS:
@@ -98,7 +98,7 @@ def _memory(look: Look) -> bool:
     return rise >= GENEROUS * least
 
 
-def _cpu(look: Look) -> bool:
+def _cpu(look: MetricFrame) -> bool:
     """A short time at the limit is diluted by the coarse step, and stands out from the past."""
     s, limit = look.settings, look.cpu_limit
     newest = _newest(look)
@@ -109,7 +109,7 @@ def _cpu(look: Look) -> bool:
     return bool(now.max() >= s.cpu_share * limit or (unusual and now.max() >= GENEROUS * s.cpu_share * limit))
 
 
-def _disk(look: Look) -> bool:
+def _disk(look: MetricFrame) -> bool:
     """A volume that would be full within twice the horizon, were it to go on as it did from end to end."""
     s, limit = look.settings, look.disk_limit
     used = finite(look.disk)

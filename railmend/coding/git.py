@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from railmend.coding.touched import Touched
+from railmend.coding.diff import ChangedFile
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class TrustedRepository:
         }
         return self._git("commit-tree", tree, "-p", parent, "-m", message, extra=who).strip()
 
-    def touched(self, tree: str, base: str) -> list[Touched]:
+    def touched(self, tree: str, base: str) -> list[ChangedFile]:
         """Every file in which `tree` differs from `base`; a rename is a deletion and an addition."""
         rows = self._raw_rows(base, tree)
         counts = self._counts(base, tree)
@@ -162,7 +162,7 @@ class TrustedRepository:
             added, deleted = counts[path]
             text = added >= 0 and number < MAX_TEXTS
             found.append(
-                Touched(
+                ChangedFile(
                     path=path,
                     status=status,
                     additions=added,

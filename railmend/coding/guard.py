@@ -5,12 +5,12 @@ from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
+from railmend.coding.diff import ChangedFile
 from railmend.coding.guard_dependencies import lacks_manifest, new_dependencies
 from railmend.coding.guard_paths import forbidden, is_migration, outside
 from railmend.coding.guard_secrets import secrets_in
 from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.guard_tests import weakened
-from railmend.coding.touched import Touched
 
 FORBIDDEN_MODES = {"120000": "a symbolic link", "160000": "a submodule"}
 # A file is called rewritten from this size on, when so much of it is gone.
@@ -27,9 +27,9 @@ class Plan(BaseModel):
     root_directories: tuple[str, ...] = ()
 
 
-def review(files: Sequence[Touched], plan: Plan, settings: GuardSettings) -> tuple[str, ...]:
+def review(files: Sequence[ChangedFile], plan: Plan, settings: GuardSettings) -> tuple[str, ...]:
     """Empty: the change may be published. In the order of the files, then of the change as a whole."""
-    rules: tuple[Callable[[Touched, Plan, GuardSettings], str | None], ...] = (
+    rules: tuple[Callable[[ChangedFile, Plan, GuardSettings], str | None], ...] = (
         _mode,
         _path,
         _migration,
@@ -46,42 +46,42 @@ def review(files: Sequence[Touched], plan: Plan, settings: GuardSettings) -> tup
     return tuple(refused)
 
 
-def never_published(files: Sequence[Touched]) -> bool:
+def never_published(files: Sequence[ChangedFile]) -> bool:
     """Whether a push alone would do harm: a secret would be out, a workflow would run with CI's secrets."""
     return bool(secrets_in(files)) or any(
         file.mode in FORBIDDEN_MODES or forbidden(file.path) is not None for file in files
     )
 
 
-def _mode(file: Touched, _: Plan, __: GuardSettings) -> str | None:
+def _mode(file: ChangedFile, _: Plan, __: GuardSettings) -> str | None:
     kind = FORBIDDEN_MODES.get(file.mode)
     return f"{file.path} is {kind}." if kind else None
 
 
-def _path(file: Touched, _: Plan, settings: GuardSettings) -> str | None:
+def _path(file: ChangedFile, _: Plan, settings: GuardSettings) -> str | None:
     kind = forbidden(file.path)
     if kind is None and any(PurePosixPath(file.path).match(p) for p in settings.also_forbidden):
         kind = "forbidden by setting"
     return f"{file.path} may not be touched: {kind}." if kind else None
 
 
-def _migration(file: Touched, _: Plan, settings: GuardSettings) -> str | None:
+def _migration(file: ChangedFile, _: Plan, settings: GuardSettings) -> str | None:
     if settings.allow_migrations or not is_migration(file.path):
         return None
     return f"{file.path} is a database migration; a person must write those (allow_migrations is off)."
 
 
-def _directory(file: Touched, plan: Plan, _: GuardSettings) -> str | None:
+def _directory(file: ChangedFile, plan: Plan, _: GuardSettings) -> str | None:
     if file.path in plan.files or not outside(file.path, plan.root_directories):
         return None
     return f"{file.path} lies outside the service's directory ({', '.join(plan.root_directories)})."
 
 
-def _binary(file: Touched, _: Plan, __: GuardSettings) -> str | None:
+def _binary(file: ChangedFile, _: Plan, __: GuardSettings) -> str | None:
     return f"{file.path} is a binary file." if file.additions < 0 else None
 
 
-def _rewritten(file: Touched, _: Plan, __: GuardSettings) -> str | None:
+def _rewritten(file: ChangedFile, _: Plan, __: GuardSettings) -> str | None:
     if file.status != "modified" or file.before is None:
         return None
     lines = len(file.before.splitlines())
@@ -90,7 +90,7 @@ def _rewritten(file: Touched, _: Plan, __: GuardSettings) -> str | None:
     return f"{file.path} was rewritten: {file.deletions} of its {lines} lines are gone."
 
 
-def _dependencies(file: Touched, plan: Plan, _: GuardSettings) -> str | None:
+def _dependencies(file: ChangedFile, plan: Plan, _: GuardSettings) -> str | None:
     words = plan.text.lower()
     unasked = [
         name for name in new_dependencies(file.path, file.before, file.after) if name.lower() not in words
@@ -100,7 +100,7 @@ def _dependencies(file: Touched, plan: Plan, _: GuardSettings) -> str | None:
     return f"{file.path} adds a dependency that the plan does not name: {', '.join(unasked)}."
 
 
-def _size(files: Sequence[Touched], settings: GuardSettings) -> list[str]:
+def _size(files: Sequence[ChangedFile], settings: GuardSettings) -> list[str]:
     refused = []
     if len(files) > settings.max_files:
         refused.append(f"The change touches {len(files)} files; at most {settings.max_files} are allowed.")

@@ -1,13 +1,13 @@
 """The guard over all rounds of a pull request: what one round may not do, several together may not either."""
 
+from railmend.coding.diff import ChangedFile
 from railmend.coding.git import TrustedRepository
 from railmend.coding.guard import Plan, review
 from railmend.coding.guard_settings import GuardSettings
-from railmend.coding.touched import Touched
 
 
 def review_all(
-    files: list[Touched],
+    files: list[ChangedFile],
     repository: TrustedRepository,
     tree: str,
     head: str,
@@ -27,7 +27,7 @@ def review_all(
         return refused
     authors = repository.authors(left_at, head)
 
-    def own(files: list[Touched]) -> list[Touched]:
+    def own(files: list[ChangedFile]) -> list[ChangedFile]:
         return [file for file in files if authors.get(file.path, {author}) == {author}]
 
     if review(own(repository.touched(head, left_at)), plan, settings):

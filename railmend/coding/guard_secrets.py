@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import default_settings, get_settings
 
-from railmend.coding.touched import Touched
+from railmend.coding.diff import ChangedFile
 from railmend.evidence.patterns import CONTEXT, PRIVATE_KEY, TOKENS, Rule
 
 # Of the rules for evidence those that rest on the words around a value are wrong in code about as often as
@@ -22,7 +22,7 @@ MAX_SCANNED_CHARACTERS = 200_000
 _one_at_a_time = threading.Lock()  # its settings are one object for the whole process
 
 
-def secrets_in(files: Sequence[Touched]) -> list[str]:
+def secrets_in(files: Sequence[ChangedFile]) -> list[str]:
     """One sentence for each file and kind; the secret itself is in none of them."""
     found: dict[str, None] = {}
     for file in files:
@@ -32,7 +32,7 @@ def secrets_in(files: Sequence[Touched]) -> list[str]:
     return list(found)
 
 
-def _hits(file: Touched) -> Iterator[tuple[int, str]]:
+def _hits(file: ChangedFile) -> Iterator[tuple[int, str]]:
     text = "\n".join(line for _, line in file.added)
     for rule in OWN:
         if match := next(_matches(rule, text), None):
@@ -44,7 +44,7 @@ def _matches(rule: Rule, text: str) -> Iterator[re.Match[str]]:
     return (match for match in rule.pattern.finditer(text) if rule.secret is None or rule.secret(match))
 
 
-def _detected(file: Touched, text: str) -> Iterator[tuple[int, str]]:
+def _detected(file: ChangedFile, text: str) -> Iterator[tuple[int, str]]:
     """The scanner reads files, and looks at their names."""
     if not text:
         return

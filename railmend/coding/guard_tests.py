@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from railmend.coding.touched import Touched
+from railmend.coding.diff import ChangedFile
 
 TEST_FILE = re.compile(
     r"(?:^|/)(?:tests?|__tests__|specs?)/|(?:^|/)(?:test_[^/]+|[^/]+[._-](?:test|spec|tests))\.\w+$"
@@ -26,7 +26,7 @@ def is_test(path: str) -> bool:
     return TEST_FILE.search(path) is not None
 
 
-def weakened(files: Sequence[Touched]) -> list[str]:
+def weakened(files: Sequence[ChangedFile]) -> list[str]:
     refused = []
     for file in files:
         if not is_test(file.path):

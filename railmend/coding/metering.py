@@ -28,7 +28,7 @@ class ModelEndpoint(BaseModel):
         return (input_tokens * self.input_cost + output_tokens * self.output_cost) / 1_000_000
 
 
-class Limits(BaseModel):
+class SessionLimits(BaseModel):
     """Ours, because OpenCode has no hard ones. `stall_seconds`: no visible progress for that long.
 
     Calls, tokens and cost are those of all sessions of one repair together.
@@ -61,7 +61,7 @@ class Usage(BaseModel):
 class Meter:
     """Counts the calls of one repair against its limits; kept in `file`, so that a crash forgets nothing."""
 
-    def __init__(self, file: Path, limits: Limits, model: ModelEndpoint) -> None:
+    def __init__(self, file: Path, limits: SessionLimits, model: ModelEndpoint) -> None:
         self._file = file
         self._limits = limits
         self._model = model
@@ -93,7 +93,7 @@ class Meter:
         self._save()
         return reserved
 
-    def end(self, reserved: int, answer: "Answer", request_bytes: int) -> None:
+    def end(self, reserved: int, answer: "MeteredResponse", request_bytes: int) -> None:
         """Replace what `begin` reserved by what the call used."""
         self._reserved_tokens -= reserved
         if answer.usage is not None:
@@ -122,7 +122,7 @@ class Meter:
         partial.replace(self._file)
 
 
-class Answer:
+class MeteredResponse:
     """Reads along while an answer passes: server-sent events or one JSON object."""
 
     def __init__(self, *, streamed: bool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from railmend.coding.measure import MAX_DEPTH, Use, disk_use
+from railmend.coding.resource_usage import MAX_DEPTH, ResourceUsage, disk_use
 
 MIB = 1024 * 1024
 EVERY_SECONDS = 1.0
@@ -38,11 +38,11 @@ def memory_use(pid: int) -> int:
     return total
 
 
-def measure(folders: Iterable[Path], pid: int | None) -> Use:
+def measure(folders: Iterable[Path], pid: int | None) -> ResourceUsage:
     """Of the folders together, and of a process and all below it. Blocking."""
     folders = list(folders)
     size, files, depth = disk_use(folders)
-    return Use(
+    return ResourceUsage(
         size=size,
         files=files,
         depth=depth,
@@ -51,7 +51,7 @@ def measure(folders: Iterable[Path], pid: int | None) -> Use:
     )
 
 
-def exceeded(use: Use, quota: Quota) -> str | None:
+def exceeded(use: ResourceUsage, quota: Quota) -> str | None:
     """Why the processes must be ended; None: all is within bounds."""
     if use.size > quota.disk_mib * MIB:
         return f"disk: more than {quota.disk_mib} MiB"
@@ -75,7 +75,7 @@ class Watch:
 
 @asynccontextmanager
 async def watching(
-    measured: Callable[[], Use], quota: Quota, end: Callable[[], None]
+    measured: Callable[[], ResourceUsage], quota: Quota, end: Callable[[], None]
 ) -> AsyncIterator[Watch]:
     """Measure again and again; `end` is called once when the quota is exceeded. Both are blocking."""
     watch = Watch()

@@ -1,4 +1,4 @@
-"""One OpenCode server per repair, in the fence: private state, its own password, reached by a Unix socket."""
+"""One OpenCode server per repair, in its sandbox: private state, own password, Unix socket."""
 
 import asyncio
 import os
@@ -12,17 +12,17 @@ import httpx
 from pydantic import BaseModel, SecretStr
 
 from railmend.coding import opencode
-from railmend.coding.fence import (
+from railmend.coding.git import HIDDEN, remove
+from railmend.coding.metering import ModelEndpoint, Usage
+from railmend.coding.sandbox import (
     GATEWAY_SOCKET,
     SERVER_SOCKET,
-    Fence,
-    Launch,
-    Place,
+    RepairPaths,
+    Sandbox,
+    SandboxCommand,
     listening,
     short_path,
 )
-from railmend.coding.git import HIDDEN, remove
-from railmend.coding.metering import ModelEndpoint, Usage
 from railmend.processes import started
 
 READY_SECONDS = 60
@@ -35,7 +35,7 @@ class ServerError(Exception):
         self.retryable = retryable
 
 
-class Record(BaseModel):
+class ServerRecord(BaseModel):
     """Written when the server is started, so that the next attempt finds it. `started`: clock ticks."""
 
     pid: int
@@ -45,12 +45,12 @@ class Record(BaseModel):
 
 
 class ModelGate(Protocol):
-    """The way to the model, with a budget; see `hosting/gateway.py`."""
+    """The way to the model, with a budget; see `hosting/gateway/model_gateway.py`."""
 
     @property
     def usage(self) -> Usage: ...
 
-    async def open(self, place: Place, key: str) -> None: ...
+    async def open(self, paths: RepairPaths, key: str) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -110,41 +110,46 @@ async def _healthy(server: CodingServer) -> bool:
     return response.status_code == httpx.codes.OK
 
 
-def _record(place: Place) -> Path:
-    return place.run / "server.json"
+def _record(paths: RepairPaths) -> Path:
+    return paths.run / "server.json"
 
 
-def _read(place: Place) -> Record | None:
+def _read(paths: RepairPaths) -> ServerRecord | None:
     try:
-        record = Record.model_validate_json(_record(place).read_text())
+        record = ServerRecord.model_validate_json(_record(paths).read_text())
     except (FileNotFoundError, ValueError):
         return None
     return record if started(record.pid) == record.started else None
 
 
-def stop_leftovers(repairs: Path, fence: Fence) -> None:
+def stop_leftovers(repairs: Path, sandbox: Sandbox) -> None:
     """Kill every server whose record remains in a repair's folder under `repairs`. Blocking."""
     for file in repairs.glob("*/run/server.json"):
-        place = fence.place(file.parent.parent)
-        if record := _read(place):
-            fence.end(place, record.pid)
+        paths = sandbox.paths(file.parent.parent)
+        if record := _read(paths):
+            sandbox.end(paths, record.pid)
         file.unlink(missing_ok=True)
 
 
 class OpenCodeServer:
-    """`program`: OpenCode's name on the PATH in the fence."""
+    """`program`: OpenCode's name on the PATH in the sandbox."""
 
     def __init__(
-        self, place: Place, fence: Fence, gate: ModelGate, model: ModelEndpoint, program: str = "opencode"
+        self,
+        paths: RepairPaths,
+        sandbox: Sandbox,
+        gate: ModelGate,
+        model: ModelEndpoint,
+        program: str = "opencode",
     ) -> None:
-        self._place = place
-        self._fence = fence
+        self._place = paths
+        self._sandbox = sandbox
         self._gate = gate
         self._model = model
         self._program = program
-        self._record: Record | None = None
+        self._record: ServerRecord | None = None
 
-    def _known(self) -> Record:
+    def _known(self) -> ServerRecord:
         if self._record is None:
             raise ServerError("The OpenCode server is not started.")
         return self._record
@@ -167,24 +172,24 @@ class OpenCodeServer:
 
     async def start_or_adopt(self) -> None:
         """Adopt the server an earlier attempt left, if it answers; else start one on the same state."""
-        place = self._place
-        if not place.tree.is_dir():
-            raise ServerError(f"The work tree of {place.root.name} is gone.", retryable=False)
-        place.make()
-        if record := _read(place):
+        paths = self._place
+        if not paths.tree.is_dir():
+            raise ServerError(f"The work tree of {paths.root.name} is gone.", retryable=False)
+        paths.create()
+        if record := _read(paths):
             self._record = record
-            await self._gate.open(place, record.gateway_key)
+            await self._gate.open(paths, record.gateway_key)
             if await _healthy(self):
                 return
-            await asyncio.to_thread(self._fence.end, place, record.pid)
+            await asyncio.to_thread(self._sandbox.end, paths, record.pid)
         key = secrets.token_urlsafe(24)
-        await self._gate.open(place, key)
+        await self._gate.open(paths, key)
         await asyncio.to_thread(self._ready_folders)
         path, ports = await asyncio.to_thread(self._inside)
         self._record = self._start(key, path, ports)
         await self._until_ready(self._record)
 
-    async def _until_ready(self, record: Record) -> None:
+    async def _until_ready(self, record: ServerRecord) -> None:
         for _ in range(READY_SECONDS * 5):
             if await _healthy(self):
                 return
@@ -207,47 +212,47 @@ class OpenCodeServer:
         if not done.exists():  # later the folder is the agent's, and may lead elsewhere
             opencode.provision(self._place.home)
             done.touch()
-        self._fence.admit(self._place)
+        self._sandbox.hand_over(self._place)
 
     def _inside(self) -> tuple[str, list[int]]:
-        return self._fence.tools_path(), self._fence.ports(2)
+        return self._sandbox.tools_path(), self._sandbox.ports(2)
 
-    def _start(self, gateway_key: str, path: str, ports: list[int]) -> Record:
-        """In the caller's thread: with the thread that started it, a fenced process ends."""
-        place = self._place
+    def _start(self, gateway_key: str, path: str, ports: list[int]) -> ServerRecord:
+        """In the caller's thread: with the thread that started it, a sandboxed process ends."""
+        paths = self._place
         password = secrets.token_urlsafe(24)
         serve, gateway = ports
-        with listening(place.sockets, SERVER_SOCKET) as inward, (place.run / "server.log").open("ab") as log:
-            launch = Launch(
-                place=place,
+        with listening(paths.sockets, SERVER_SOCKET) as inward, (paths.run / "server.log").open("ab") as log:
+            launch = SandboxCommand(
+                paths=paths,
                 command=(self._program, "serve", "--port", str(serve), "--hostname", "127.0.0.1"),
                 environment=opencode.environment(
-                    place.home,
+                    paths.home,
                     path,
                     password,
                     self._model,
                     f"http://127.0.0.1:{gateway}/v1",
                     gateway_key,
                 ),
-                directory=place.tree,
+                directory=paths.tree,
                 listen=inward,
                 serve=serve,
                 outward={gateway: GATEWAY_SOCKET},
             )
-            process = self._fence.start(launch, log.fileno())
-        record = Record(
+            process = self._sandbox.start(launch, log.fileno())
+        record = ServerRecord(
             pid=process.pid,
             started=started(process.pid) or 0,
             password=password,
             gateway_key=gateway_key,
         )
-        _write(_record(place), record.model_dump_json())
+        _write(_record(paths), record.model_dump_json())
         return record
 
     async def stop(self) -> None:
         """With all that it started; the state stays for the next attempt."""
         if self._record is not None:
-            await asyncio.to_thread(self._fence.end, self._place, self._record.pid)
+            await asyncio.to_thread(self._sandbox.end, self._place, self._record.pid)
             self._record = None
         _record(self._place).unlink(missing_ok=True)
         await self._gate.close()

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, ConfigDict
 
-from railmend.coding.metering import Limits, Usage
+from railmend.coding.metering import SessionLimits, Usage
 from railmend.coding.opencode import AGENT, PROVIDER
 from railmend.contracts.repair import CodingResult, CodingState
 from railmend.evidence.redact import redact
@@ -51,7 +51,7 @@ class Task:
     opening: str = ""
 
 
-class Progress(BaseModel):
+class SessionProgress(BaseModel):
     session_id: str
     model_calls: int = 0
     tokens: int = 0
@@ -185,8 +185,8 @@ class _Session:
 async def follow(
     client: httpx.AsyncClient,
     task: Task,
-    limits: Limits,
-    on_progress: Callable[[Progress], None],
+    limits: SessionLimits,
+    on_progress: Callable[[SessionProgress], None],
     usage: Callable[[], Usage | None] = lambda: None,
     poll_seconds: float = 0.5,
 ) -> CodingResult:
@@ -216,8 +216,8 @@ class _Follower:
     def __init__(
         self,
         session: _Session,
-        limits: Limits,
-        on_progress: Callable[[Progress], None],
+        limits: SessionLimits,
+        on_progress: Callable[[SessionProgress], None],
         usage: Callable[[], Usage | None],
         poll_seconds: float,
     ) -> None:
@@ -257,7 +257,7 @@ class _Follower:
             return True
         return self._posts <= MAX_RESUMES and time.monotonic() - self._posted_at > NEVER_STARTED_SECONDS
 
-    def _note(self, answers: list[_Message]) -> Progress:
+    def _note(self, answers: list[_Message]) -> SessionProgress:
         infos = [message.info for message in answers]
         tools = [p for message in answers for p in message.parts if p.get("type") == "tool"]
         counted = self._usage()
@@ -265,7 +265,7 @@ class _Follower:
             tokens = int(sum(info.tokens.input + info.tokens.output for info in infos))
             cost = sum(info.cost for info in infos)
             counted = Usage(model_calls=len(infos), input_tokens=tokens, cost_usd=cost)
-        progress = Progress(
+        progress = SessionProgress(
             session_id=self._session.id,
             model_calls=counted.model_calls,
             tokens=counted.tokens,
@@ -280,7 +280,7 @@ class _Follower:
         self._on_progress(progress)
         return progress
 
-    def _ended(self, answers: list[_Message], progress: Progress) -> CodingResult | None:
+    def _ended(self, answers: list[_Message], progress: SessionProgress) -> CodingResult | None:
         """Read from the messages: the status is as empty before the start and after a crash."""
         last = answers[-1].info if answers else None
         if last is None or last.time.completed is None:
@@ -304,7 +304,7 @@ class _Follower:
         counted = self._usage()
         return counted.refused if counted else None
 
-    def _exceeded(self, progress: Progress) -> str | None:
+    def _exceeded(self, progress: SessionProgress) -> str | None:
         if (refused := self._refused()) is not None:
             return refused
         now, limits = time.monotonic(), self._limits
@@ -321,7 +321,7 @@ class _Follower:
         return None
 
     def _result(
-        self, state: CodingState, progress: Progress, answers: list[_Message], reason: str | None
+        self, state: CodingState, progress: SessionProgress, answers: list[_Message], reason: str | None
     ) -> CodingResult:
         texts = [p.get("text", "") for p in answers[-1].parts if p.get("type") == "text"] if answers else []
         return CodingResult(

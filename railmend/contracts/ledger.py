@@ -6,7 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from railmend.contracts.base import Contract
-from railmend.contracts.record import Earned, Earning, Fix, Track
+from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery, FixRecord, TrackRecord
 
 
 class ClaimState(StrEnum):
@@ -30,7 +30,7 @@ class ClaimRequest(Contract):
     lease_seconds: int
     takes_over_from: str | None = None
     deployment: str | None = None
-    earning: Earning | None = None
+    earning: AutonomyQuery | None = None
 
 
 class PastRepair(Contract):
@@ -49,26 +49,27 @@ class ClaimAnswer(Contract):
     holder: str
     detail: str = ""
     past: tuple[PastRepair, ...] = ()
-    earned: Earned | None = None
+    earned: AutonomyDecision | None = None
 
 
 class SettleRequest(Contract):
-    """Ends a claim. The fingerprints stay quiet for `silent_seconds` after `at` whatever happens, and for
-    `unchanged_seconds` as long as the same deployment serves. `fixes`: pull requests that it came to."""
+    """Ends a claim. The fingerprints stay quiet for `cooldown_seconds` after `at` whatever happens, and for
+    `unchanged_cooldown_seconds` as long as the same deployment serves.
+    `fixes`: pull requests that it came to."""
 
     settle_id: str
     fingerprints: tuple[str, ...]
     holder: str
     outcome: str
     detail: str = Field(max_length=500)
-    silent_seconds: int
-    unchanged_seconds: int = 0
+    cooldown_seconds: int
+    unchanged_cooldown_seconds: int = 0
     at: datetime
     pull_request: str = ""
-    fixes: tuple[Fix, ...] = ()
+    fixes: tuple[FixRecord, ...] = ()
 
 
-class Claims(Contract):
+class ClaimBatch(Contract):
     """Many claims of one project in one call: a wide scan keeps a short history."""
 
     project_id: str
@@ -81,12 +82,12 @@ class ClaimAnswers(Contract):
     answers: tuple[ClaimAnswer, ...]
 
 
-class Settlements(Contract):
+class SettlementBatch(Contract):
     project_id: str
     settlements: tuple[SettleRequest, ...]
 
 
-class Spending(StrEnum):
+class SpendingKind(StrEnum):
     DIAGNOSIS = "diagnosis"
     SESSION = "session"
 
@@ -112,7 +113,7 @@ class ReserveRequest(Contract):
 
     reserve_id: str
     fingerprints: tuple[str, ...]
-    kind: Spending
+    kind: SpendingKind
     usd: float = Field(ge=0)
     budget: Budget
     at: datetime
@@ -151,7 +152,7 @@ class LedgerEntry(Contract):
     state: str  # open, silent; silent entries that have run out are kept as memory
     since: datetime
     until: datetime
-    silent_until: datetime | None = None  # whatever is deployed
+    cooldown_until: datetime | None = None  # whatever is deployed
     deployment: str | None = None
     outcome: str = ""
     detail: str = ""
@@ -159,7 +160,7 @@ class LedgerEntry(Contract):
     times: int = 1
 
 
-class Spent(Contract):
+class SpendingTotal(Contract):
     """Totals of one day, or of one fingerprint."""
 
     key: str  # "2026-11-25", or the fingerprint
@@ -174,7 +175,7 @@ class Reservation(Contract):
 
     reserve_id: str
     fingerprints: tuple[str, ...]
-    kind: Spending
+    kind: SpendingKind
     usd: float
     day: str
     settled: bool = False
@@ -185,8 +186,8 @@ class LedgerState(Contract):
 
     project_id: str
     entries: tuple[LedgerEntry, ...] = ()
-    days: tuple[Spent, ...] = ()
-    incidents: tuple[Spent, ...] = ()
+    days: tuple[SpendingTotal, ...] = ()
+    incidents: tuple[SpendingTotal, ...] = ()
     reservations: tuple[Reservation, ...] = ()
-    total: Spent = Spent(key="total")
-    track: Track = Track()
+    total: SpendingTotal = SpendingTotal(key="total")
+    track: TrackRecord = TrackRecord()

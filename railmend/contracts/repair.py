@@ -7,11 +7,11 @@ from hashlib import sha256
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.base import Contract
 from railmend.contracts.incident import IncidentReport
-from railmend.contracts.outcome import Judgement, Measured
+from railmend.contracts.measurement import MeasurementResult, WindowMetrics
 from railmend.contracts.policy import Policy
-from railmend.contracts.record import Earned, Earning, Fix
-from railmend.contracts.review import Merge, Note, Seen
+from railmend.contracts.review import Merge, Note, SeenNotes
 from railmend.contracts.scan import Severity
+from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery, FixRecord
 
 
 def repair_key(repository: str, fingerprints: list[str], deployment_id: str | None) -> str:
@@ -47,10 +47,12 @@ class RepairRequest(Contract):
     def onset(self) -> datetime:
         return min(f.onset for incident in self.incidents for f in incident.request.findings)
 
-    def earning(self, policy: EarnedAutonomy) -> Earning:
-        return Earning(repository=self.repository, kind=self.kind, configured=self.autonomy, policy=policy)
+    def earning(self, policy: EarnedAutonomy) -> AutonomyQuery:
+        return AutonomyQuery(
+            repository=self.repository, kind=self.kind, configured=self.autonomy, policy=policy
+        )
 
-    def bounded(self, earned: Earned | None) -> "RepairRequest":
+    def bounded(self, earned: AutonomyDecision | None) -> "RepairRequest":
         """With no more autonomy than earlier fixes earned."""
         if earned is None:
             return self
@@ -86,7 +88,7 @@ class CodingRequest(Contract):
     """The session is found again by `workspace.key`; the prompt is built where it runs.
 
     `turn` 0 asks for the plan; later turns, in the same session, say in `complaints` what must be mended, or
-    in `notes` what reviewers and checks say, or in `judgements` that a merged fix did not hold.
+    in `notes` what reviewers and checks say, or in `measurements` that a merged fix did not hold.
     """
 
     workspace: Workspace
@@ -94,7 +96,7 @@ class CodingRequest(Contract):
     turn: int = 0
     complaints: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
-    judgements: tuple[Judgement, ...] = ()
+    measurements: tuple[MeasurementResult, ...] = ()
 
 
 # How the agent is asked to start a line when the plan is wrong.
@@ -131,7 +133,7 @@ class FileChange(Contract):
     deletions: int
 
 
-class Change(Contract):
+class WorkspaceChange(Contract):
     """What the agent left in its work tree. `refused`: the guard's sentences; empty: it may be published.
 
     `tree`: the git tree that was looked at, and that alone may be committed. `draft_allowed`: a change that
@@ -190,14 +192,14 @@ class PublishRequest(Contract):
     workspace: Workspace
     repair: RepairRequest
     coding: CodingResult
-    change: Change
+    change: WorkspaceChange
     verification: Verification
     # Why a person must look twice; not empty: the pull request is a draft that lists them.
     doubts: tuple[str, ...] = ()
     # What a follow-up commit answers; empty: it is the fix itself.
     notes: tuple[Note, ...] = ()
     # Numbers of the incident's window, for the charts; one per incident, or none.
-    measured: tuple[Measured, ...] = ()
+    measured: tuple[WindowMetrics, ...] = ()
 
 
 class Commit(Contract):
@@ -252,7 +254,7 @@ class RepairOutcome(StrEnum):
 
 
 class RepairResult(Contract):
-    """`judgements`: per service, what was measured after the merge. `edited`: people changed it first."""
+    """`measurements`: per service, what was measured after the merge. `edited`: people changed it first."""
 
     outcome: RepairOutcome
     reason: str
@@ -260,7 +262,7 @@ class RepairResult(Contract):
     coding: CodingResult | None = None
     merge: Merge | None = None
     edited: bool = False
-    judgements: tuple[Judgement, ...] = ()
+    measurements: tuple[MeasurementResult, ...] = ()
     revert: PullRequest | None = None
     action: str = ""  # workflow ID of the rollback that is offered
 
@@ -284,7 +286,7 @@ class Progress(Contract):
     head: str
     opened_at: datetime
     machine: str
-    seen: Seen = Seen()
+    seen: SeenNotes = SeenNotes()
     rounds: int = 0
     turn: int = 0
     attempt: int = 1
@@ -295,7 +297,7 @@ class Progress(Contract):
     deployed: tuple[str | None, ...] = ()  # by incident: the one that carries the merge
     up_since: datetime | None = None
     checks: int = 0
-    earlier: tuple[Fix, ...] = ()
+    earlier: tuple[FixRecord, ...] = ()
 
     @property
     def edited(self) -> bool:

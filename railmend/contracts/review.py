@@ -35,7 +35,7 @@ class Note(Contract):
         return f"{self.kind.value}/{self.id}"
 
 
-class Seen(Contract):
+class SeenNotes(Contract):
     """What was read already. By name, not by the highest id: a review that is submitted late has old ids.
 
     `checked`: the commit whose checks were taken up.
@@ -75,7 +75,7 @@ class ReviewQuestion(Contract):
     repository: str
     number: int
     base_branch: str
-    seen: Seen = Seen()
+    seen: SeenNotes = SeenNotes()
 
 
 class ReviewView(Contract):
@@ -88,12 +88,12 @@ class ReviewView(Contract):
     head: str
     draft: bool = False
     notes: tuple[Note, ...] = ()
-    later: Seen = Seen()
+    later: SeenNotes = SeenNotes()
     merge: Merge | None = None
     closing: str = Field("", max_length=MAX_NOTE)
 
 
-class Reply(Contract):
+class NoteReply(Contract):
     note: Note
     text: str
 

@@ -143,16 +143,16 @@ class Screening(Contract):
     well: tuple[str, ...] = ()
     asleep: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
-    explained: tuple["Explained", ...] = ()
+    explained: tuple["DownstreamEffect", ...] = ()
     platform_incident: str | None = None
     unseen: tuple[str, ...] = ()
 
 
-class Explained(Contract):
+class DownstreamEffect(Contract):
     """A victim: its trouble comes from a service that it depends on and that is in trouble itself."""
 
     service_id: str
-    culprit_id: str
+    root_cause_service_id: str
     sentence: str
 
 
@@ -166,7 +166,7 @@ class Assessment(Contract):
     """Findings of the window. `unseen` says, one sentence each, what could not be measured."""
 
     findings: tuple[Finding, ...]
-    explained: tuple[Explained, ...] = ()
+    explained: tuple[DownstreamEffect, ...] = ()
     unseen: tuple[str, ...] = ()
 
 

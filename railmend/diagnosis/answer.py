@@ -30,7 +30,7 @@ class AnswerCriterion(BaseModel):
     within_minutes: int = Field(description="after the deployment of the fix, 1 to 10080")
 
 
-class Answer(BaseModel):
+class DiagnosisAnswer(BaseModel):
     """All fields are required: providers with strict schemas refuse optional ones."""
 
     model_config = ConfigDict(extra="forbid")
@@ -76,7 +76,7 @@ def parse(text: str, schema: type[Schema]) -> tuple[Schema | None, str]:
         return None, f"The answer does not fit the schema: {error}"
 
 
-def check(answer: Answer, packet: EvidencePacket, missing_files: Collection[str] = ()) -> list[str]:
+def check(answer: DiagnosisAnswer, packet: EvidencePacket, missing_files: Collection[str] = ()) -> list[str]:
     """Sentences for what is refused: ids, files and commits that are not there, uncited causes, a repair
     without cause or plan, a configuration that the repository does not hold. `missing_files`: suspected
     files that the repository does not have."""
@@ -109,7 +109,7 @@ def check_refutation(answer: Refutation, packet: EvidencePacket) -> list[str]:
     return [f"Evidence {item} does not exist." for item in answer.evidence if item not in known]
 
 
-def _unknown_ids(answer: Answer, packet: EvidencePacket) -> list[str]:
+def _unknown_ids(answer: DiagnosisAnswer, packet: EvidencePacket) -> list[str]:
     known = packet.ids()
     return [
         f"Evidence {item} does not exist."

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from railmend.contracts.scan import Explained, Finding, FindingKind, Service
+from railmend.contracts.scan import DownstreamEffect, Finding, FindingKind, Service
 
 # What a caller shows when the one it calls is slow or down. Anything else it has of its own.
 SUFFERED = frozenset(
@@ -16,7 +16,7 @@ HARMFUL = frozenset(FindingKind) - {FindingKind.CLIENT_ERRORS, FindingKind.TRAFF
 SLACK = timedelta(minutes=10)
 
 
-def explain(services: Sequence[Service], findings: Iterable[Finding]) -> tuple[Explained, ...]:
+def explain(services: Sequence[Service], findings: Iterable[Finding]) -> tuple[DownstreamEffect, ...]:
     """The victims among `services`, each with the farthest culprit that its dependencies lead to.
 
     A victim shows only what callers show, and what it depends on (directly or not) is in trouble too and was
@@ -87,11 +87,11 @@ def _reaches(start: Service, goal: Service, known: Mapping[str, Service]) -> boo
     return False
 
 
-def _explained(victim: Service, culprit: Service, findings: Sequence[Finding]) -> Explained:
+def _explained(victim: Service, culprit: Service, findings: Sequence[Finding]) -> DownstreamEffect:
     kinds = ", ".join(sorted({finding.kind.value for finding in findings}))
-    return Explained(
+    return DownstreamEffect(
         service_id=victim.service_id,
-        culprit_id=culprit.service_id,
+        root_cause_service_id=culprit.service_id,
         sentence=f"{victim.name} suffers from {culprit.name}, which it depends on ({kinds}); that is looked "
         "at instead.",
     )

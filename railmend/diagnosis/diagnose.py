@@ -14,8 +14,8 @@ from railmend.contracts.incident import (
     EvidencePacket,
     Verdict,
 )
-from railmend.diagnosis.answer import Answer, Refutation, check, check_refutation, parse
-from railmend.diagnosis.model import ModelSettings, Reply, Talk, TooLong, ask
+from railmend.diagnosis.answer import DiagnosisAnswer, Refutation, check, check_refutation, parse
+from railmend.diagnosis.model import Messages, ModelReply, ModelSettings, TooLong, ask
 from railmend.diagnosis.prompt import challenge_messages, messages
 from railmend.evidence.packet import render
 
@@ -31,7 +31,7 @@ Schema = TypeVar("Schema", bound=BaseModel)
 
 
 @dataclass
-class Outcome(Generic[Schema]):
+class ModelAnswer(Generic[Schema]):
     """`answer` is None when no answer held; then `errors` says why. Costs are of all tries."""
 
     answer: Schema | None
@@ -53,11 +53,11 @@ async def diagnose(
     Raises `ModelError` when no model can be asked, and what `missing` raises.
     """
 
-    async def wrong(answer: Answer, shown: EvidencePacket) -> list[str]:
+    async def wrong(answer: DiagnosisAnswer, shown: EvidencePacket) -> list[str]:
         paths = await missing(answer.suspected_files) if answer.suspected_files else []
         return check(answer, shown, paths)
 
-    outcome = await _ask_until_it_holds(packet, messages, Answer, wrong, settings)
+    outcome = await _ask_until_it_holds(packet, messages, DiagnosisAnswer, wrong, settings)
     if outcome.answer is None:
         return Diagnosis(
             summary=f"The model's answers did not hold: {outcome.errors[:600]}",
@@ -78,7 +78,7 @@ async def challenge(packet: EvidencePacket, diagnosis: Diagnosis, settings: Mode
     if diagnosis.verdict not in CODING_VERDICTS:
         return diagnosis
 
-    def talk(rendered: str) -> Talk:
+    def talk(rendered: str) -> Messages:
         return challenge_messages(rendered, diagnosis)
 
     async def wrong(answer: Refutation, shown: EvidencePacket) -> list[str]:
@@ -103,13 +103,13 @@ async def challenge(packet: EvidencePacket, diagnosis: Diagnosis, settings: Mode
 
 async def _ask_until_it_holds(
     packet: EvidencePacket,
-    talk_of: Callable[[str], Talk],
+    talk_of: Callable[[str], Messages],
     schema: type[Schema],
     wrong: Callable[[Schema, EvidencePacket], Awaitable[list[str]]],
     settings: ModelSettings,
-) -> Outcome[Schema]:
-    outcome = Outcome[Schema](None, "", settings.model, 0, 0.0)
-    refusals: Talk = []
+) -> ModelAnswer[Schema]:
+    outcome = ModelAnswer[Schema](None, "", settings.model, 0, 0.0)
+    refusals: Messages = []
     for _ in range(TRIES):
         reply = await _fitting(packet, talk_of, refusals, schema, settings)
         outcome.model = reply.model
@@ -132,11 +132,11 @@ async def _ask_until_it_holds(
 
 async def _fitting(
     packet: EvidencePacket,
-    talk_of: Callable[[str], Talk],
-    refusals: Talk,
+    talk_of: Callable[[str], Messages],
+    refusals: Messages,
     schema: type[BaseModel],
     settings: ModelSettings,
-) -> Reply:
+) -> ModelReply:
     """Asks with the whole packet, and with ever shorter items where it does not fit the model."""
     for _ in range(HALVINGS):
         try:
@@ -157,7 +157,7 @@ def halved(packet: EvidencePacket) -> EvidencePacket:
     return packet.model_copy(update={"items": items})
 
 
-def _diagnosis(answer: Answer, outcome: Outcome[Answer]) -> Diagnosis:
+def _diagnosis(answer: DiagnosisAnswer, outcome: ModelAnswer[DiagnosisAnswer]) -> Diagnosis:
     return Diagnosis(
         summary=answer.summary[:2000],
         verdict=answer.verdict,

@@ -11,7 +11,7 @@ MAX_TOKENS = 4096
 RETRYABLE_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 # Retry-After is honoured up to this; a longer wait is the schedule's business, not an activity's.
 MAX_WAIT_SECONDS = 300.0
-Talk = list[dict[str, str]]
+Messages = list[dict[str, str]]
 
 
 class ModelSettings(BaseModel):
@@ -49,7 +49,7 @@ class _NoSchema(ModelError):
     """The provider does not know structured output."""
 
 
-class Reply(BaseModel):
+class ModelReply(BaseModel):
     text: str
     finish: str
     model: str
@@ -57,7 +57,7 @@ class Reply(BaseModel):
     cost_usd: float | None = None
 
 
-async def ask(talk: Talk, schema: type[BaseModel], settings: ModelSettings) -> Reply:
+async def ask(talk: Messages, schema: type[BaseModel], settings: ModelSettings) -> ModelReply:
     """The first model that answers: the chosen one, else its fallbacks in turn.
 
     Structured output where the model has it, else the schema in words. Raises `ModelError` of the chosen
@@ -74,7 +74,9 @@ async def ask(talk: Talk, schema: type[BaseModel], settings: ModelSettings) -> R
     raise failed or ModelError("No model is set: set MODEL.", retryable=False)
 
 
-async def _ask_with_or_without_schema(talk: Talk, schema: type[BaseModel], settings: ModelSettings) -> Reply:
+async def _ask_with_or_without_schema(
+    talk: Messages, schema: type[BaseModel], settings: ModelSettings
+) -> ModelReply:
     try:
         return await _ask(talk, settings, response_format=schema)
     except _NoSchema:
@@ -93,7 +95,7 @@ def _litellm() -> Any:
     return litellm
 
 
-async def _ask(talk: Talk, settings: ModelSettings, **more: Any) -> Reply:
+async def _ask(talk: Messages, settings: ModelSettings, **more: Any) -> ModelReply:
     litellm = _litellm()
     key = settings.api_key.get_secret_value() if settings.api_key else None
     if not key and not litellm.validate_environment(settings.model)["keys_in_environment"]:
@@ -117,7 +119,7 @@ async def _ask(talk: Talk, settings: ModelSettings, **more: Any) -> Reply:
     except (litellm.exceptions.APIError, litellm.openai.OpenAIError) as error:
         raise _classified(error, settings, key) from error
     choice = response.choices[0]
-    return Reply(
+    return ModelReply(
         text=choice.message.content or "",
         finish=choice.finish_reason or "",
         model=settings.model,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from railmend.contracts.incident import Diagnosis
-from railmend.contracts.outcome import Judgement
+from railmend.contracts.measurement import MeasurementResult
 from railmend.contracts.repair import RepairRequest
 from railmend.contracts.review import Note
 from railmend.evidence.packet import fenced, visible
@@ -100,16 +100,16 @@ def review_prompt(notes: Sequence[Note]) -> str:
     return REVIEW.format(notes="\n\n".join(told))
 
 
-def not_held_prompt(judgements: Sequence[Judgement]) -> str:
+def not_held_prompt(measurements: Sequence[MeasurementResult]) -> str:
     """A later message: the numbers of a merged fix that did not hold."""
     told = []
-    for one in judgements:
+    for one in measurements:
         rows = [
             f"- {row.name}: before {row.before}, after {row.after} {row.unit} (should be: {row.bound})"
             for row in one.rows
         ]
         told.append("\n".join([one.sentence, *rows]))
-    return NOT_HELD.format(judgements="\n\n".join(told))
+    return NOT_HELD.format(measurements="\n\n".join(told))
 
 
 def messages(rendered_packet: str) -> list[dict[str, str]]:

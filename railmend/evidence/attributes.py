@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from railmend.evidence.severity import RANKS, Gravity
+from railmend.evidence.log_level import RANKS, LogLevel
 
 MESSAGE = ("msg", "message", "event", "log", "text")
 LEVELS = ("level", "s", "lvl", "severity", "levelname", "log.level", "loglevel")
@@ -69,7 +69,7 @@ class Structured:
     """The row as lines of text (message, exception, stack), the logger's own level, and what else it said."""
 
     lines: list[str]
-    gravity: Gravity
+    gravity: LogLevel
     rest: Mapping[str, str]
 
 
@@ -155,8 +155,8 @@ def _tells(key: str, value: str, lines: Sequence[str]) -> bool:
     return not any(value in line for line in lines)
 
 
-def _gravity(told: str) -> Gravity:
+def _gravity(told: str) -> LogLevel:
     """Words, or the numbers of bunyan and pino: 30 info, 40 warn, 50 error, 60 fatal."""
     if told.isdigit():
-        return Gravity(min(max(int(told) // 10 - 2, 0), 4)) if int(told) >= 40 else Gravity.ORDINARY
-    return Gravity(RANKS.get(told.upper(), 0))
+        return LogLevel(min(max(int(told) // 10 - 2, 0), 4)) if int(told) >= 40 else LogLevel.ORDINARY
+    return LogLevel(RANKS.get(told.upper(), 0))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from railmend.evidence.tokens import cut, estimate
-from railmend.publishing.compare import ComparedCommit, ComparedFile, Comparison
+from railmend.publishing.compare import CommitComparison, ComparedCommit, ComparedFile
 
 BUDGET = 2000
 MAX_COMMITS, MAX_FILES = 15, 25
@@ -22,7 +22,7 @@ CONFIGURATION = re.compile(
 )
 
 
-def describe(found: Comparison, root_directory: str) -> str:
+def describe(found: CommitComparison, root_directory: str) -> str:
     """At most about 2,000 tokens. Files inside the service's root directory come first."""
     direction = "" if found.status == "ahead" else f" ({found.status})"
     head = (

@@ -11,10 +11,10 @@ from datetime import datetime
 
 from railmend.evidence.events import Event, Joiner, LogRow, first_start
 from railmend.evidence.frames import Folded, fold
+from railmend.evidence.log_level import LogLevel, access_line, by_status, gravity
 from railmend.evidence.ranking import Span, rank
 from railmend.evidence.report import render
 from railmend.evidence.routes import route
-from railmend.evidence.severity import Gravity, access_line, by_status, gravity
 from railmend.evidence.templates import Tree, mask
 
 MAX_GROUPS = 2000
@@ -31,13 +31,13 @@ EXCEPTION_LINE = re.compile(r"^[\s|+]*(?:Caused by: )?[\w.$:]*(?:Error|Exception
 
 
 @dataclass
-class Group:
+class EventGroup:
     """Events of one template. `before`: how many came before the onset; `latest`: the last one's first line;
     `variants`: other heads than the example's.
     """
 
     template: list[str]
-    gravity: Gravity
+    gravity: LogLevel
     example: Folded
     attributes: Mapping[str, str]
     first: datetime
@@ -49,7 +49,7 @@ class Group:
     access: bool = False
     variants: dict[str, str] = field(default_factory=dict)
 
-    def absorb(self, other: "Group") -> None:
+    def absorb(self, other: "EventGroup") -> None:
         """Take over another group's events; the example stays."""
         self.count += other.count
         self.before += other.before
@@ -87,7 +87,7 @@ class Condenser:
         self._held: list[LogRow] = []
         self.forgotten = 0
         self._tree = Tree()
-        self._groups: dict[tuple[int, str], Group] = {}
+        self._groups: dict[tuple[int, str], EventGroup] = {}
         self._shapes: dict[str, tuple[int, str]] = {}
         self._masked: dict[str, tuple[int, str]] = {}
 
@@ -140,9 +140,9 @@ class Condenser:
         if self.span.onset is not None and event.at < self.span.onset:
             group.before += 1
 
-    def _whole(self) -> list[Group]:
+    def _whole(self) -> list[EventGroup]:
         """Events that lost their trace to others' lines are counted with those of their kind that have it."""
-        with_trace: dict[int, Group] = {}
+        with_trace: dict[int, EventGroup] = {}
         for (number, own), group in self._groups.items():
             known = with_trace.get(number)
             if own and (known is None or group.count > known.count):
@@ -201,14 +201,16 @@ class Condenser:
         if folded.frames:  # the same exception after another header is the same trouble
             masked = mask(_head(event.lines))
         under = mask(event.lines[1])[:80] if len(event.lines) > 1 and not folded.frames else ""
-        template = self._tree.place(masked, f"{kind}{under}", strict=grave >= Gravity.WARNING)
+        template = self._tree.place(masked, f"{kind}{under}", strict=grave >= LogLevel.WARNING)
         key = (template.number, folded.own or "")
         group = self._groups.get(key)
         if group is None:
             self._make_room()
             group = self._groups[key] = _group(event, template.tokens, folded, grave)
             group.access = access is not None
-        elif grave >= Gravity.WARNING and masked not in group.variants and len(group.variants) < MAX_VARIANTS:
+        elif (
+            grave >= LogLevel.WARNING and masked not in group.variants and len(group.variants) < MAX_VARIANTS
+        ):
             group.variants[masked] = _head(event.lines)
         if group.count == 0:
             group.variants = {masked: _head(event.lines)}
@@ -228,10 +230,10 @@ class Condenser:
 
 
 def _group(
-    event: Event, tokens: list[str], folded: Folded | None = None, grave: Gravity | None = None
-) -> Group:
+    event: Event, tokens: list[str], folded: Folded | None = None, grave: LogLevel | None = None
+) -> EventGroup:
     folded = folded or fold(event.lines)
-    return Group(
+    return EventGroup(
         template=tokens,
         gravity=_gravity(event, None, folded) if grave is None else grave,
         example=folded,
@@ -249,14 +251,14 @@ def _head(lines: list[str]) -> str:
     return said[-1] if said and len(lines) > 1 else lines[0].strip()
 
 
-def _gravity(event: Event, access: re.Match[str] | None, folded: Folded) -> Gravity:
+def _gravity(event: Event, access: re.Match[str] | None, folded: Folded) -> LogLevel:
     if access and not folded.frames:
         return max(by_status(int(access["status"])), event.marked)
     grave = max(gravity(event.lines[0]), event.marked)
     if len(event.lines) > 1:
         words = max(gravity(line) for line in folded.lines[:40])
-        grave = max(grave, min(words, Gravity.ERROR) if grave <= Gravity.NOTICE else words)
-    return Gravity(grave)
+        grave = max(grave, min(words, LogLevel.ERROR) if grave <= LogLevel.NOTICE else words)
+    return LogLevel(grave)
 
 
 def condense_logs(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from railmend.railway.context import Change, Deployed, State, Step, Variable
+from railmend.railway.context import ConfigurationChange, Deployed, State, Step, Variable
 
 FAILED = frozenset({"FAILED", "CRASHED"})
 SERVED = frozenset({"SUCCESS", "REMOVED", "REMOVING", "SLEEPING", "CRASHED"})
@@ -19,7 +19,7 @@ MAX_NAMES = 30
 
 
 @dataclass(frozen=True)
-class Suspects:
+class SuspectedDeployments:
     """`bad`: the deployment at fault, if it was one; `good`: the last one before it that served."""
 
     bad: Deployed
@@ -27,7 +27,7 @@ class Suspects:
     failed: bool  # it never served
 
 
-def suspects(history: Sequence[Deployed], onset: datetime | None) -> Suspects | None:
+def suspects(history: Sequence[Deployed], onset: datetime | None) -> SuspectedDeployments | None:
     """Of a history, newest first. None: nothing was ever deployed.
 
     While the newest failed, it is the first of that run of failures; else the one that was deployed last
@@ -40,22 +40,22 @@ def suspects(history: Sequence[Deployed], onset: datetime | None) -> Suspects | 
     while run < len(done) and done[run].record.status in FAILED:
         run += 1
     if run and done[0].record.status == "FAILED":
-        return Suspects(done[run - 1], next(iter(done[run:]), None), failed=True)
+        return SuspectedDeployments(done[run - 1], next(iter(done[run:]), None), failed=True)
     served = [one for one in done if one.record.status in SERVED] or done
     late = (onset or served[0].record.created_at) + SLACK
     at = next((n for n, one in enumerate(served) if one.record.created_at <= late), 0)
     good = next((one for one in served[at + 1 :] if one.record.status != "CRASHED"), None)
-    return Suspects(served[at], good, failed=False)
+    return SuspectedDeployments(served[at], good, failed=False)
 
 
-def history_text(history: Sequence[Deployed], found: Suspects | None) -> str:
+def history_text(history: Sequence[Deployed], found: SuspectedDeployments | None) -> str:
     """Newest first, one line each, the suspected and the last good one marked."""
     rows = [_row(one, found) for one in history[:MAX_ROWS]]
     more = [f"({len(history) - MAX_ROWS} older ones left out)"] if len(history) > MAX_ROWS else []
     return "\n".join([*rows, *more])
 
 
-def _row(one: Deployed, found: Suspects | None) -> str:
+def _row(one: Deployed, found: SuspectedDeployments | None) -> str:
     record = one.record
     mark = ""
     if found and one.record.id == found.bad.record.id:
@@ -74,7 +74,10 @@ def _at(at: datetime) -> str:
 
 
 def drift_text(
-    found: Suspects, variables: Sequence[Variable], changes: Sequence[Change], onset: datetime | None
+    found: SuspectedDeployments,
+    variables: Sequence[Variable],
+    changes: Sequence[ConfigurationChange],
+    onset: datetime | None,
 ) -> str:
     """Settings that differ, variable names set since the last good deployment, and the activity feed."""
     lines = _settings(found)
@@ -91,7 +94,7 @@ def drift_text(
     return "\n".join(lines)
 
 
-def _settings(found: Suspects) -> list[str]:
+def _settings(found: SuspectedDeployments) -> list[str]:
     if found.good is None:
         return ["No earlier deployment served, so there is nothing to compare its settings with."]
     good, bad = found.good.settings, found.bad.settings

@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Protocol
 
 from railmend.evidence import attributes
-from railmend.evidence.severity import Gravity, gravity, level
+from railmend.evidence.log_level import LogLevel, gravity, level
 
 MAX_LINES = 240
 MAX_WIDTH = 4000
 # Lines of others that may stand inside a trace.
 FOREIGN = 8
 # Of the severities only these are a logger's own word: `error` may be no more than standard error.
-MARKED = {"warn": Gravity.WARNING, "warning": Gravity.WARNING, "fatal": Gravity.FATAL}
+MARKED = {"warn": LogLevel.WARNING, "warning": LogLevel.WARNING, "fatal": LogLevel.FATAL}
 ANSI = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 
 STARTS = re.compile(
@@ -95,7 +95,7 @@ class Event:
     position: int
     lines: list[str]
     attributes: Mapping[str, str] = field(default_factory=dict)
-    marked: Gravity = Gravity.ORDINARY  # by a logger's own severity, not by the stream
+    marked: LogLevel = LogLevel.ORDINARY  # by a logger's own severity, not by the stream
     trace: bool = False
     complete: bool = False
     dropped: int = 0
@@ -115,7 +115,7 @@ class Joiner:
         for row in rows:
             pipe = pipes.get(row.severity)
             if pipe is None:
-                pipe = pipes[row.severity] = _Pipe(self._build, MARKED.get(row.severity, Gravity.ORDINARY))
+                pipe = pipes[row.severity] = _Pipe(self._build, MARKED.get(row.severity, LogLevel.ORDINARY))
             pipe.take(row, self.rows)
             self.rows += 1
             if pipe.done:
@@ -143,7 +143,7 @@ class _Pipe:
 
     __slots__ = ("build", "done", "foreign", "marked", "open", "torn")
 
-    def __init__(self, build: bool, marked: Gravity) -> None:
+    def __init__(self, build: bool, marked: LogLevel) -> None:
         self.build = build
         self.marked = marked
         self.open: Event | None = None
@@ -259,12 +259,12 @@ def _heads(event: Event, line: str, build: bool) -> bool:
         return POSTGRES_ERROR.match(head) is not None
     if NEEDS_HEAD.match(line) or RUBY_FRAME.match(line):
         # A line that calls itself ordinary is not the header of a trace.
-        return (level(head) or Gravity.ORDINARY) >= Gravity.WARNING or gravity(head) >= Gravity.ERROR
+        return (level(head) or LogLevel.ORDINARY) >= LogLevel.WARNING or gravity(head) >= LogLevel.ERROR
     if STARTS.match(line):
         return False
     if EXCEPTION.match(line) and level(line) is None:
-        return len(event.lines) == 1 and gravity(head) >= Gravity.WARNING and not EXCEPTION.match(head)
-    return bool(GOES_ON.match(line)) and gravity(head) >= Gravity.ERROR
+        return len(event.lines) == 1 and gravity(head) >= LogLevel.WARNING and not EXCEPTION.match(head)
+    return bool(GOES_ON.match(line)) and gravity(head) >= LogLevel.ERROR
 
 
 def _append(event: Event, line: str) -> None:

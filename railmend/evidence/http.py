@@ -37,7 +37,7 @@ class HttpRow(Protocol):
 
 
 @dataclass
-class Group:
+class RouteGroup:
     method: str
     route: str
     status: int
@@ -80,7 +80,7 @@ class HttpCondenser:
     def __init__(self, *, onset: datetime | None = None) -> None:
         self._onset = onset
         self._rows = 0
-        self._groups: dict[tuple[str, str, int], Group] = {}
+        self._groups: dict[tuple[str, str, int], RouteGroup] = {}
 
     def read(self, rows: Iterable[HttpRow]) -> None:
         for row in rows:
@@ -90,7 +90,7 @@ class HttpCondenser:
             if group is None:
                 if len(self._groups) >= MAX_GROUPS:
                     key = (row.method, "(other routes)", row.status)
-                new = Group(*key, row.timestamp, row.timestamp, row.path[:MAX_PATH])
+                new = RouteGroup(*key, row.timestamp, row.timestamp, row.path[:MAX_PATH])
                 group = self._groups.setdefault(key, new)
             group.add(row, before=self._onset is not None and row.timestamp < self._onset)
 
@@ -110,7 +110,7 @@ def condense_http(
     return condenser.result(budget_tokens)
 
 
-def _chosen(groups: list[Group]) -> list[Group]:
+def _chosen(groups: list[RouteGroup]) -> list[RouteGroup]:
     failing = sorted((g for g in groups if g.status >= 500), key=lambda g: -g.since)[:MAX_FAILING]
     usual = _usual(groups)
     slow = sorted((g for g in groups if g.status < 500 and _slow(g, usual)), key=lambda g: -g.total_ms)
@@ -120,12 +120,12 @@ def _chosen(groups: list[Group]) -> list[Group]:
     return list({id(g): g for g in (*failing, *slow, *refused, *busy)}.values())
 
 
-def _slow(group: Group, usual: float) -> bool:
+def _slow(group: RouteGroup, usual: float) -> bool:
     p95 = group.percentile(0.95)
     return p95 >= SLOW_MS or p95 >= max(SLOW_MS / 5, TIMES_USUAL * usual)
 
 
-def _usual(groups: list[Group]) -> float:
+def _usual(groups: list[RouteGroup]) -> float:
     """The median answer of all routes together, in milliseconds."""
     medians = sorted((g.percentile(0.5), g.count) for g in groups)
     wanted, seen = sum(count for _, count in medians) / 2, 0
@@ -136,7 +136,7 @@ def _usual(groups: list[Group]) -> float:
     return 0.0
 
 
-def _render(groups: list[Group], count: int, budget: int, onset: datetime | None) -> Condensed:
+def _render(groups: list[RouteGroup], count: int, budget: int, onset: datetime | None) -> Condensed:
     start, end = min(g.first for g in groups), max(g.last for g in groups)
     head = [
         f"{count} requests, {len(groups)} kinds of method, route and status, "
@@ -157,7 +157,7 @@ def _render(groups: list[Group], count: int, budget: int, onset: datetime | None
     return Condensed(cut("\n".join([*head, *lines, *tail]), budget), count, len(groups), left, start, end)
 
 
-def _line(group: Group, count: int, onset: datetime | None) -> str:
+def _line(group: RouteGroup, count: int, onset: datetime | None) -> str:
     example = f", slowest {group.slowest:.0f} ms: {group.example}" if group.example != group.route else ""
     new = ", new since the onset" if onset is not None and group.before == 0 and group.status >= 500 else ""
     return (
@@ -167,7 +167,7 @@ def _line(group: Group, count: int, onset: datetime | None) -> str:
     )
 
 
-def _against_before(groups: list[Group], onset: datetime, start: datetime, end: datetime) -> str:
+def _against_before(groups: list[RouteGroup], onset: datetime, start: datetime, end: datetime) -> str:
     """Requests and failures a minute, before the onset and since."""
     minutes = (max((onset - start).total_seconds(), 1) / 60, max((end - onset).total_seconds(), 1) / 60)
     before = sum(g.before for g in groups) / minutes[0]

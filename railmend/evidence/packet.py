@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from railmend.contracts.incident import PACKET_VERSION, EvidenceItem, EvidencePacket, Fact, Facts
-from railmend.evidence.inert import fenced, inline, visible
+from railmend.evidence.escaping import fenced, inline, visible
 from railmend.evidence.redact import Numbering, Redactor
 from railmend.evidence.tokens import cut, estimate
 
@@ -51,12 +51,12 @@ class PacketError(Exception):
     """An export that cannot be used; the message says why."""
 
 
-def number(service_name: str, facts: Sequence[Facts], *, seal: str = "packet") -> EvidencePacket:
+def number(service_name: str, facts: Sequence[Facts], *, redaction_key: str = "packet") -> EvidencePacket:
     """Items E1, E2 ... in the order given, an upstream's open incident first.
 
-    `seal`: what the sources' redactors shared, so that equal secrets have one placeholder throughout.
+    `redaction_key`: what the sources' redactors shared, so that equal secrets have one placeholder.
     """
-    redactor, numbering = Redactor(seal=seal), Numbering()
+    redactor, numbering = Redactor(redaction_key=redaction_key), Numbering()
     found = [fact for source in facts for fact in source.items]
     found.sort(key=_place)  # stable: the rest keeps its order
     texts = _fit([(fact.kind, visible(redactor(fact.text))) for fact in found])

@@ -6,17 +6,17 @@ from datetime import datetime, timedelta
 from math import log2
 from typing import TYPE_CHECKING
 
-from railmend.evidence.severity import Gravity
+from railmend.evidence.log_level import LogLevel
 
 if TYPE_CHECKING:
-    from railmend.evidence.condense import Group
+    from railmend.evidence.condense import EventGroup
 
 BASE = {
-    Gravity.ORDINARY: 0.0,
-    Gravity.NOTICE: 8.0,
-    Gravity.WARNING: 25.0,
-    Gravity.ERROR: 50.0,
-    Gravity.FATAL: 60.0,
+    LogLevel.ORDINARY: 0.0,
+    LogLevel.NOTICE: 8.0,
+    LogLevel.WARNING: 25.0,
+    LogLevel.ERROR: 50.0,
+    LogLevel.FATAL: 60.0,
 }
 OWN_TRACE, ANY_TRACE = 28.0, 14.0
 NEW, OLD = 12.0, -15.0
@@ -65,12 +65,12 @@ class Span:
 
 @dataclass(frozen=True)
 class Ranked:
-    group: "Group"
+    group: "EventGroup"
     score: float
     new: bool
 
 
-def rank(groups: Sequence["Group"], span: Span, rows: int) -> list[Ranked]:
+def rank(groups: Sequence["EventGroup"], span: Span, rows: int) -> list[Ranked]:
     """The most telling first."""
     scores = {id(group): _said(group) for group in groups}
     new = {id(group): _new(group, span) for group in groups}
@@ -85,31 +85,31 @@ def rank(groups: Sequence["Group"], span: Span, rows: int) -> list[Ranked]:
     return [Ranked(group, scores[id(group)], new[id(group)]) for group in order]
 
 
-def hinted(group: "Group", span: Span) -> bool:
+def hinted(group: "EventGroup", span: Span) -> bool:
     """Whether the line speaks of what the finding is about."""
     words = " ".join(group.template).lower()
     return any(hint in words for hint in span.hints)
 
 
-def _said(group: "Group") -> float:
+def _said(group: "EventGroup") -> float:
     score = BASE[group.gravity] + min(log2(group.count + 1), MOST_FOR_COUNT)
     if group.example.own:
         score += OWN_TRACE
     elif group.example.frames:
         score += ANY_TRACE
     words = " ".join(group.template).lower()
-    if group.gravity <= Gravity.ERROR and any(word in words for word in NAGGING):
+    if group.gravity <= LogLevel.ERROR and any(word in words for word in NAGGING):
         score -= 20
     return score
 
 
-def _new(group: "Group", span: Span) -> bool:
+def _new(group: "EventGroup", span: Span) -> bool:
     if span.onset is not None and span.start is not None and span.start < span.onset:
         return group.before == 0
     return span.share(group.first) > EARLY
 
 
-def _novelty(group: "Group", span: Span, *, new: bool) -> float:
+def _novelty(group: "EventGroup", span: Span, *, new: bool) -> float:
     """What was there before at the same pace is the service's ordinary noise, however loud."""
     if new:
         return NEW
@@ -120,16 +120,16 @@ def _novelty(group: "Group", span: Span, *, new: bool) -> float:
     return OLD if group.count >= 5 and not group.example.own and span.share(group.last) > 0.5 else 0.0
 
 
-def _estimate(groups: Sequence["Group"], scores: dict[int, float], span: Span) -> datetime | None:
+def _estimate(groups: Sequence["EventGroup"], scores: dict[int, float], span: Span) -> datetime | None:
     """The first event of the gravest group, unless it was there from the beginning."""
-    grave = [group for group in groups if group.gravity >= Gravity.ERROR]
+    grave = [group for group in groups if group.gravity >= LogLevel.ERROR]
     if not grave:
         return None
     top = max(grave, key=lambda group: scores[id(group)])
     return top.first if span.share(top.first) > EARLY else None
 
 
-def _context(groups: Sequence["Group"], onset: datetime | None, span: Span) -> list["Group"]:
+def _context(groups: Sequence["EventGroup"], onset: datetime | None, span: Span) -> list["EventGroup"]:
     """Rare lines around the onset, below errors: a saturated pool, a reload, a restart."""
     if onset is None or span.start is None or span.end is None:
         return []
@@ -138,7 +138,7 @@ def _context(groups: Sequence["Group"], onset: datetime | None, span: Span) -> l
         group
         for group in groups
         if group.count <= RARE
-        and group.gravity <= Gravity.WARNING
+        and group.gravity <= LogLevel.WARNING
         and not group.access
         and abs(group.first - onset) <= near
     ]

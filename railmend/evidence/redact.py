@@ -18,13 +18,13 @@ MIN_KNOWN = 6
 class Redactor:
     """One secret has one placeholder, such as `<aws-key-1>`, in everything that one redactor sees.
 
-    `known`: values that must not pass whatever they look like. `seal`: a key that several redactors share;
-    they then write `<aws-key:3f2a91c4>`, and `Numbering` makes one numbering of it.
+    `known`: values that must not pass whatever they look like. `redaction_key`: several redactors share
+    it; they then write `<aws-key:3f2a91c4>`, and `Numbering` makes one numbering of it.
     """
 
-    def __init__(self, known: Sequence[str] = (), seal: str | None = None) -> None:
+    def __init__(self, known: Sequence[str] = (), redaction_key: str | None = None) -> None:
         self._known = sorted({text for text in known if len(text) >= MIN_KNOWN}, key=len, reverse=True)
-        self._seal = seal
+        self._redaction_key = redaction_key
         self._places: dict[str, str] = {}
         self._counts: dict[str, int] = defaultdict(int)
 
@@ -53,11 +53,11 @@ class Redactor:
     def _placeholder(self, kind: str, secret: str) -> str:
         place = self._places.get(secret)
         if place is None:
-            if self._seal is None:
+            if self._redaction_key is None:
                 self._counts[kind] += 1
                 place = f"<{kind}-{self._counts[kind]}>"
             else:
-                digest = hmac.new(self._seal.encode(), secret.encode(), hashlib.sha256).hexdigest()
+                digest = hmac.new(self._redaction_key.encode(), secret.encode(), hashlib.sha256).hexdigest()
                 place = f"<{kind}:{digest[:8]}>"
             self._places[secret] = place
         return place

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from railmend.evidence.log_level import LogLevel
 from railmend.evidence.ranking import Ranked, Span, hinted
-from railmend.evidence.severity import Gravity
 from railmend.evidence.tokens import cut, estimate
 
 if TYPE_CHECKING:
-    from railmend.evidence.condense import Group
+    from railmend.evidence.condense import EventGroup
 
 # Up to here anything that tells something is shown; beyond, only what is grave.
 ENOUGH = 800
@@ -103,14 +103,14 @@ def _shorter(lines: list[str], most: int) -> str:
     return "\n".join([head, "  (lines left out)", *kept])
 
 
-def _tail(rest: Sequence["Group"], forgotten: int, room: int) -> list[str]:
+def _tail(rest: Sequence["EventGroup"], forgotten: int, room: int) -> list[str]:
     """What the service says when all is well, and how much is not shown."""
     if not rest and not forgotten:
         return []
     calm = sorted(
-        (group for group in rest if group.gravity <= Gravity.NOTICE), key=lambda group: -group.count
+        (group for group in rest if group.gravity <= LogLevel.NOTICE), key=lambda group: -group.count
     )[:ORDINARY]
-    loud = sum(group.gravity >= Gravity.WARNING for group in rest)
+    loud = sum(group.gravity >= LogLevel.WARNING for group in rest)
     events = sum(group.count for group in rest)
     kinds = len(rest) + forgotten
     said = f"Left out: {kinds} kinds of event, {loud} of them warnings or errors ({events} events)."

@@ -15,7 +15,7 @@ TITLE_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StreamRow:
     """A row of a file, of any stream."""
 
     timestamp: datetime
@@ -28,11 +28,11 @@ class Row:
     duration_ms: float = 0.0
 
 
-def row(raw: Mapping[str, Any]) -> Row:
+def row(raw: Mapping[str, Any]) -> StreamRow:
     """Raises `KeyError`, `TypeError` or `ValueError` for an object that is no row."""
     at = datetime.fromisoformat(raw.get("ts") or raw["timestamp"])
     if raw.get("stream") == "http":
-        return Row(
+        return StreamRow(
             at,
             method=raw["method"],
             path=raw["path"],
@@ -40,11 +40,11 @@ def row(raw: Mapping[str, Any]) -> Row:
             duration_ms=float(raw["duration_ms"]),
         )
     pairs = tuple((str(pair["key"]), str(pair["value"])) for pair in raw.get("attributes") or ())
-    return Row(at, raw.get("severity") or raw.get("level") or "info", raw["message"], pairs)
+    return StreamRow(at, raw.get("severity") or raw.get("level") or "info", raw["message"], pairs)
 
 
 def condense_streams(
-    streams: Mapping[str, Sequence[Row]], *, budget_tokens: int, onset: datetime | None = None
+    streams: Mapping[str, Sequence[StreamRow]], *, budget_tokens: int, onset: datetime | None = None
 ) -> str:
     """`streams` by name: build, deploy, http. What one does not use of its share the next may."""
     present = [name for name in TITLES if streams.get(name)]

@@ -2,7 +2,7 @@
 
 from github.Issue import Issue
 
-from railmend.contracts.notice import Notice
+from railmend.contracts.notification import Notification
 from railmend.notifying.text import headline, markdown
 from railmend.publishing.github import GitHubClient
 
@@ -16,15 +16,15 @@ def marker(what: str) -> str:
     return f"<!-- railmend:{what} -->"
 
 
-def tell(github: GitHubClient, repository: str, notice: Notice, url: str) -> None:
+def tell(github: GitHubClient, repository: str, notice: Notification, url: str) -> None:
     """Safe to repeat: what stands there already is not written again. Raises `GitHubError`."""
-    body = f"{markdown(notice, url)}\n\n{marker(notice.notice_id)}"
+    body = f"{markdown(notice, url)}\n\n{marker(notice.notification_id)}"
     with github.issues(repository) as issues:
         for thread in dict.fromkeys(notice.threads):
             known = issues.find(LABEL, marker(f"thread {thread}"), LOOKED_THROUGH)
             if known is None:
                 issues.create(headline(notice), f"{body}\n{marker(f'thread {thread}')}", LABEL)
-            elif not _said(known, marker(notice.notice_id)):
+            elif not _said(known, marker(notice.notification_id)):
                 known.create_comment(body)
 
 

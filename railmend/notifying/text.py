@@ -2,18 +2,18 @@
 
 from urllib.parse import quote
 
-from railmend.contracts.notice import Notice, NoticeKind
+from railmend.contracts.notification import Notification, NotificationKind
 
 HEADLINES = {
-    NoticeKind.INCIDENT: "{services} in trouble: {verdict}",
-    NoticeKind.APPROVAL: "{services}: a plan waits for your approval",
-    NoticeKind.PULL_REQUEST: "{services}: pull request opened",
-    NoticeKind.OUTCOME: "{services}: repair ended, {outcome}",
+    NotificationKind.INCIDENT: "{services} in trouble: {verdict}",
+    NotificationKind.APPROVAL: "{services}: a plan waits for your approval",
+    NotificationKind.PULL_REQUEST: "{services}: pull request opened",
+    NotificationKind.OUTCOME: "{services}: repair ended, {outcome}",
 }
 MAX_TITLE = 200
 
 
-def headline(notice: Notice) -> str:
+def headline(notice: Notification) -> str:
     """One line, for a chat and for an issue's title."""
     text = HEADLINES[notice.kind].format(
         services=", ".join(dict.fromkeys(notice.services)),
@@ -23,7 +23,7 @@ def headline(notice: Notice) -> str:
     return text[:MAX_TITLE]
 
 
-def link(notice: Notice, web_url: str | None, namespace: str) -> str:
+def link(notice: Notification, web_url: str | None, namespace: str) -> str:
     """The run in the Temporal Web UI, the newest of its workflow ID; empty without an address."""
     if not web_url:
         return ""
@@ -32,12 +32,12 @@ def link(notice: Notice, web_url: str | None, namespace: str) -> str:
     )
 
 
-def lines(notice: Notice) -> list[str]:
+def lines(notice: Notification) -> list[str]:
     """What follows the headline, plain, one thought each."""
     said = [f"- {symptom}" for symptom in notice.symptoms]
     if notice.summary:
         said.append(notice.summary)
-    if notice.kind is NoticeKind.APPROVAL:
+    if notice.kind is NotificationKind.APPROVAL:
         said.append(f"Approve: starter.py approve {notice.workflow_id}")
         said.append(f"Reject: starter.py reject {notice.workflow_id} --reason '...'")
     if notice.repository:
@@ -45,7 +45,7 @@ def lines(notice: Notice) -> list[str]:
     return said
 
 
-def slack(notice: Notice, url: str) -> dict[str, str]:
+def slack(notice: Notification, url: str) -> dict[str, str]:
     """The body of an incoming webhook, in Slack's mrkdwn; Mattermost, Rocket.Chat and Discord's
     `/slack` address take the same."""
     said = [f"*{_escaped(headline(notice))}*", *map(_escaped, lines(notice))]
@@ -61,14 +61,14 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def generic(notice: Notice, url: str) -> dict[str, object]:
+def generic(notice: Notification, url: str) -> dict[str, object]:
     """The body of the generic webhook: the notice's facts, its headline and its link."""
     return {"type": f"railmend.{notice.kind.value}", "headline": headline(notice), "link": url} | {
         "data": notice.model_dump(mode="json")
     }
 
 
-def markdown(notice: Notice, url: str) -> str:
+def markdown(notice: Notification, url: str) -> str:
     """For a GitHub issue. The facts stand in a code block, where nothing in them can mention or link."""
     fence = "`" * 4
     body = "\n".join(lines(notice)).replace(fence, "")

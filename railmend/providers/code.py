@@ -48,14 +48,14 @@ READDRESSED = {
 NEEDS_PACKAGE = frozenset({"rust", "csharp", "php"})
 
 
-class Found(NamedTuple):
+class CodeMatch(NamedTuple):
     kind: str
     name: str
     line: int
     provider: Provider
 
 
-def read(path: str, text: str, names: Names) -> Iterator[Found]:
+def read(path: str, text: str, names: Names) -> Iterator[CodeMatch]:
     """Everything known in a shipped file; nothing from a file that does not ship or is not code.
 
     A manifest's addresses are its own home and where its packages lie.
@@ -65,9 +65,9 @@ def read(path: str, text: str, names: Names) -> Iterator[Found]:
         return
     clean = without_comments(text, language)
     for position, name, provider in _imports(language, clean, names):
-        yield Found("import", name, _line(clean, position), provider)
+        yield CodeMatch("import", name, _line(clean, position), provider)
     for position, name, provider in names.hosts_in(clean):
-        yield Found("host", name, _line(clean, position), provider)
+        yield CodeMatch("host", name, _line(clean, position), provider)
     for match in VARIABLE.finditer(clean):
         yield from _variable(match[1] or match[2] or match[3], match.start(), clean, names)
     for match in DESTRUCTURED.finditer(clean):
@@ -84,9 +84,9 @@ def readdresses(path: str, text: str, protocols: Iterable[str]) -> bool:
     return any(READDRESSED[protocol].search(clean) for protocol in protocols)
 
 
-def _variable(name: str, position: int, text: str, names: Names) -> Iterator[Found]:
+def _variable(name: str, position: int, text: str, names: Names) -> Iterator[CodeMatch]:
     if owner := names.variable(name):
-        yield Found("variable", name, _line(text, position), owner)
+        yield CodeMatch("variable", name, _line(text, position), owner)
 
 
 def _line(text: str, position: int) -> int:

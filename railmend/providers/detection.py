@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from railmend.contracts.providers import Strength, Trace, UsedProvider
 from railmend.providers.calls import Failing, failing_calls
-from railmend.providers.code import NEEDS_PACKAGE, Found, read, readdresses
+from railmend.providers.code import NEEDS_PACKAGE, CodeMatch, read, readdresses
 from railmend.providers.manifests import BESIDE, dependencies
 from railmend.providers.names import Names, known_names
 from railmend.providers.registry import Provider
@@ -126,7 +126,7 @@ def _own_modules(paths: Mapping[str, str]) -> set[str]:
 
 
 def _believable(
-    found: Found,
+    found: CodeMatch,
     path: str,
     own: set[str],
     cases: dict[str, _Case],

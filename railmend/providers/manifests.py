@@ -39,7 +39,7 @@ class Dependency(NamedTuple):
     name: str
 
 
-Reader = Callable[[str], Iterable[str]]
+ManifestReader = Callable[[str], Iterable[str]]
 
 REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 GEM = re.compile(r"^\s*gem[\s(]+[\"']([^\"']+)[\"'](.*)$")
@@ -70,7 +70,7 @@ def dependencies(path: str, text: str) -> list[Dependency]:
         return []
 
 
-def _reader(path: str) -> tuple[Ecosystem, Reader] | None:
+def _reader(path: str) -> tuple[Ecosystem, ManifestReader] | None:
     name = PurePosixPath(path).name
     if name in BY_NAME:
         return BY_NAME[name]
@@ -227,7 +227,7 @@ def _text(element: Element, tag: str) -> str:
     return next(((child.text or "").strip() for child in element if _tag(child) == tag), "")
 
 
-BY_NAME: dict[str, tuple[Ecosystem, Reader]] = {
+BY_NAME: dict[str, tuple[Ecosystem, ManifestReader]] = {
     "package.json": ("npm", _package_json),
     "package-lock.json": ("npm", _package_lock),
     "pyproject.toml": ("pypi", _pyproject),

@@ -4,7 +4,7 @@ import html
 from collections.abc import Sequence
 
 from railmend.contracts.incident import MeasuredSeries
-from railmend.contracts.outcome import Measured
+from railmend.contracts.measurement import WindowMetrics
 from railmend.contracts.scan import Finding, FindingKind
 
 TITLES = {
@@ -34,7 +34,7 @@ def shown_by(findings: Sequence[Finding]) -> tuple[MeasuredSeries, ...]:
     return tuple(dict.fromkeys(SHOWN[finding.kind] for finding in findings if finding.kind in SHOWN))
 
 
-def chart(name: str, series: MeasuredSeries, measured: Measured) -> str:
+def chart(name: str, series: MeasuredSeries, measured: WindowMetrics) -> str:
     """One line over the window; empty where there is nothing to draw."""
     points = _filled(measured.series.get(series, ()))
     if len(points) < 2:
@@ -44,7 +44,7 @@ def chart(name: str, series: MeasuredSeries, measured: Measured) -> str:
     return _xychart(f"{name}: {title}", span, length, unit, [points])
 
 
-def before_after(name: str, series: MeasuredSeries, before: Measured, after: Measured) -> str:
+def before_after(name: str, series: MeasuredSeries, before: WindowMetrics, after: WindowMetrics) -> str:
     """Two lines over windows of one length: bars before the fix, a line after it."""
     first, second = _filled(before.series.get(series, ())), _filled(after.series.get(series, ()))
     points = min(len(first), len(second))
@@ -75,7 +75,7 @@ def _xychart(title: str, span: str, length: float, unit: str, lines: list[list[f
     )
 
 
-def _length(measured: Measured) -> tuple[float, str]:
+def _length(measured: WindowMetrics) -> tuple[float, str]:
     seconds = measured.window.length.total_seconds()
     return (seconds, "seconds") if seconds < 300 else (seconds / 60, "minutes")
 

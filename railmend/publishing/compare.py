@@ -32,7 +32,7 @@ class ComparedFile(BaseModel):
     patch: str | None = None
 
 
-class Comparison(BaseModel):
+class CommitComparison(BaseModel):
     """From `base` to `head`, oldest commit first; `total` counts all commits, also those not listed."""
 
     base: str
@@ -43,20 +43,20 @@ class Comparison(BaseModel):
     files: tuple[ComparedFile, ...]
 
 
-def own_change(repository: Repository, sha: str) -> Comparison:
+def own_change(repository: Repository, sha: str) -> CommitComparison:
     """What one commit changed against its first parent; `base` is empty for the first commit of all."""
     one = repository.get_commit(sha)
     parent = one.parents[0].sha if one.parents else ""
-    return Comparison(
+    return CommitComparison(
         base=parent, head=sha, status="ahead", total=1, commits=(_commit(one),), files=_files(one.files)
     )
 
 
-def comparison(repository: Repository, base: str, head: str) -> Comparison:
+def comparison(repository: Repository, base: str, head: str) -> CommitComparison:
     """One request, and one more for every 250 commits or so. Raises PyGithub's errors."""
     found = repository.compare(base, head)
     commits = tuple(_commit(one) for one in islice(found.commits, MAX_COMMITS))
-    return Comparison(
+    return CommitComparison(
         base=base,
         head=head,
         status=found.status,

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentReport
-from railmend.contracts.outcome import Measured
+from railmend.contracts.measurement import WindowMetrics
 from railmend.contracts.repair import CheckRun, PublishRequest, RepairRequest, Verification
 from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.evidence.packet import fenced, visible
@@ -80,7 +80,7 @@ def _wrong(incident: IncidentReport) -> str:
     return "\n".join([f"## What was wrong: {incident.request.service.name}", *rows])
 
 
-def _charts(incident: IncidentReport, measured: Sequence[Measured]) -> list[str]:
+def _charts(incident: IncidentReport, measured: Sequence[WindowMetrics]) -> list[str]:
     """The series in which the trouble shows, as they were measured."""
     name, findings = incident.request.service.name, incident.request.findings
     drawn = (chart(name, series, one) for one in measured for series in shown_by(findings))

@@ -11,11 +11,11 @@ from railmend.contracts.scan import Service, Window
 from railmend.railway import parse
 from railmend.railway.actions import Actions
 from railmend.railway.context import Context
-from railmend.railway.limits import Gate, Limits
+from railmend.railway.limits import RateLimiter, RateLimits
 from railmend.railway.model import DeploymentRecord, HttpLogLine, LogLine
 from railmend.railway.network import NetworkReader
 from railmend.railway.reader import PAUSE_SECONDS, Reader
-from railmend.railway.survey import Close, Survey, Surveyor
+from railmend.railway.survey import DetailedSlices, Survey, Surveyor
 from railmend.railway.transport import TokenKind, Transport
 
 LOG_PAGE = 1000
@@ -31,11 +31,11 @@ class RailwayClient:
         token_kind: TokenKind = "project",  # noqa: S107 - a kind, not a token
         transport: httpx.AsyncBaseTransport | None = None,
         timeout: float = 30.0,
-        limits: Limits | None = None,
+        limits: RateLimits | None = None,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
-        limits = limits or Limits()
-        self.gate = Gate(limits)
+        limits = limits or RateLimits()
+        self.gate = RateLimiter(limits)
         self._transport = Transport(url, token, token_kind, transport, timeout, self.gate)
         reader = Reader(self._transport, limits, pause_seconds)
         self._surveyor = Surveyor(reader, limits)
@@ -55,11 +55,11 @@ class RailwayClient:
         """Everything of an environment: see `Surveyor.survey`."""
         return await self._surveyor.survey(project_id, environment_id, window)
 
-    async def look_closely(
+    async def fetch_detailed(
         self, environment_id: str, services: Sequence[Service], window: Window
-    ) -> tuple[list[Close], list[str]]:
-        """The suspects with their past, and what could not be seen: see `Surveyor.look_closely`."""
-        return await self._surveyor.look_closely(environment_id, services, window)
+    ) -> tuple[list[DetailedSlices], list[str]]:
+        """The suspects with their past, and what could not be seen: see `Surveyor.fetch_detailed`."""
+        return await self._surveyor.fetch_detailed(environment_id, services, window)
 
     async def deployments(
         self, project_id: str, environment_id: str, service_id: str, first: int = 10

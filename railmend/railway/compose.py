@@ -26,7 +26,7 @@ DOCUMENTS = Path(__file__).parent / "documents"
 
 
 @dataclass(frozen=True, eq=False)
-class Ask:
+class Query:
     """One root field: its document's file name and the variables. Each ask stands for itself.
 
     `points`: how many values it may answer with. `label`: what is asked, for people, such as
@@ -93,7 +93,7 @@ def single(name: str) -> DocumentNode:
     return DocumentNode(definitions=(operation(name),))
 
 
-def compose(asks: Sequence[Ask]) -> tuple[DocumentNode, dict[str, Any]]:
+def compose(asks: Sequence[Query]) -> tuple[DocumentNode, dict[str, Any]]:
     """One document whose alias `a0` is the first ask, and its variables. Equal variables are shared."""
     definitions: dict[str, VariableDefinitionNode] = {}
     values: dict[str, Any] = {}

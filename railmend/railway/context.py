@@ -57,7 +57,7 @@ class State(BaseModel):
     instances: tuple[str, ...]  # their states
 
 
-class Change(BaseModel):
+class ConfigurationChange(BaseModel):
     """A line of the project's activity feed; its payload is not asked for, it may hold values."""
 
     at: datetime
@@ -107,7 +107,9 @@ class Context:
         data = await self._transport.execute("deployment_events", {"id": deployment_id, "first": STEPS})
         return sorted(map(_step, parse.nodes(data["deploymentEvents"])), key=lambda step: step.started)
 
-    async def changes(self, project_id: str, environment_id: str, service_id: str) -> list[Change]:
+    async def changes(
+        self, project_id: str, environment_id: str, service_id: str
+    ) -> list[ConfigurationChange]:
         """Of this service, newest first."""
         variables = {
             "projectId": project_id,
@@ -117,7 +119,9 @@ class Context:
         }
         data = await self._transport.execute("activity_feed", variables)
         rows = [
-            Change(at=node["createdAt"], **{name: node[name] for name in ("action", "object", "severity")})
+            ConfigurationChange(
+                at=node["createdAt"], **{name: node[name] for name in ("action", "object", "severity")}
+            )
             for node in parse.nodes(data["events"])
         ]
         return sorted(rows, key=lambda change: change.at, reverse=True)

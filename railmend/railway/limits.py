@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from railmend.railway.compose import Ask, breadth
+from railmend.railway.compose import Query, breadth
 from railmend.railway.errors import RateLimited
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 POLICY = re.compile(r"q=(\d+);w=(\d+)")
 
 
-class Limits(BaseModel):
+class RateLimits(BaseModel):
     """Defaults: the official client's own sizes and what a public collector found (20 aliases, 500 wide).
 
     Railway's limits are per account. `sharers` worker processes that use one account's tokens each keep to
@@ -38,9 +38,9 @@ class Limits(BaseModel):
     sharers: int = Field(1, ge=1)
 
 
-def batches(asks: Sequence[Ask], limits: Limits) -> Iterator[list[Ask]]:
+def batches(asks: Sequence[Query], limits: RateLimits) -> Iterator[list[Query]]:
     """In order, as full as the limits allow. An ask that is too large alone still goes alone."""
-    batch: list[Ask] = []
+    batch: list[Query] = []
     wide = points = 0
     for ask in asks:
         more_wide, more_points = breadth(ask.document), ask.points
@@ -54,14 +54,14 @@ def batches(asks: Sequence[Ask], limits: Limits) -> Iterator[list[Ask]]:
         yield batch
 
 
-class Gate:
+class RateLimiter:
     """One per token: bounds requests in flight, per second, and in the plan's window.
 
     The plan's budget is learnt from `RateLimit-Policy` ("default";q=1000;w=3600): Railway sends no
     remaining count, so requests are counted here.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RateLimits) -> None:
         self._limits = limits
         self._free = asyncio.Semaphore(limits.in_flight)
         self._turn = asyncio.Lock()

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from railmend.railway import parse
-from railmend.railway.compose import Ask
+from railmend.railway.compose import Query
 from railmend.railway.errors import NotAuthorized, ProjectTokenInvalid
 from railmend.railway.reader import Reader
 
@@ -46,9 +46,9 @@ class NetworkReader:
         """Raises `RateLimited` alone."""
         span = {"start": parse.iso(start), "end": parse.iso(end), "limit": ROWS}
         ids = {"environmentId": environment_id, "serviceId": service_id}
-        dns = Ask("dns_queries", {**ids, **span}, "DNS queries", ROWS)
-        flows = Ask("network_flows", {**ids, **span}, "Network flows", ROWS)
-        names = Ask(
+        dns = Query("dns_queries", {**ids, **span}, "DNS queries", ROWS)
+        flows = Query("network_flows", {**ids, **span}, "Network flows", ROWS)
+        names = Query(
             "variable_names",
             {"environmentId": environment_id, "projectId": project_id, "first": PAGE, "after": None},
             "Variable names",

@@ -7,9 +7,9 @@ from typing import Any
 
 from railmend.contracts.scan import Service, Window
 from railmend.railway import parse
-from railmend.railway.compose import Ask
+from railmend.railway.compose import Query
 from railmend.railway.model import Slice
-from railmend.railway.reader import Answers
+from railmend.railway.reader import QueryResults
 
 # About thirty points a series tell a suspect from a service that is well.
 COARSE_POINTS = 30
@@ -38,7 +38,7 @@ class Reading:
 
 # Which answer an ask is for: the reading, the service (None: all of the environment), the document.
 Key = tuple[Reading, str | None, str]
-Asks = Mapping[Key, Ask]
+Asks = Mapping[Key, Query]
 
 
 def coarse(window: Window) -> Window:
@@ -70,13 +70,13 @@ def for_all(
     services: int,
     web: Mapping[str, str],
     volumes: int = 0,
-) -> dict[Key, Ask]:
+) -> dict[Key, Query]:
     """CPU, memory and disk of every service in one field, and the HTTP series of each of `web` (name by id).
 
     `services`, `volumes`: how many answer with their own series, and with one of their disk.
     """
     series = max(services, 1) * RESOURCE_SERIES + volumes
-    asks: dict[Key, Ask] = {
+    asks: dict[Key, Query] = {
         (reading, None, "resources"): _resources(environment_id, None, "CPU and memory", reading, series)
         for reading in readings
     }
@@ -86,9 +86,11 @@ def for_all(
     return asks
 
 
-def for_each(environment_id: str, readings: Sequence[Reading], services: Sequence[Service]) -> dict[Key, Ask]:
+def for_each(
+    environment_id: str, readings: Sequence[Reading], services: Sequence[Service]
+) -> dict[Key, Query]:
     """Everything of each service in fields of its own, one service after the other."""
-    asks: dict[Key, Ask] = {}
+    asks: dict[Key, Query] = {}
     for service in services:
         label = f"CPU and memory of {service.name}"
         for reading in readings:
@@ -105,29 +107,31 @@ def points(asks: Asks) -> int:
     return sum(ask.points for ask in asks.values())
 
 
-def _resources(environment_id: str, service_id: str | None, label: str, reading: Reading, series: int) -> Ask:
+def _resources(
+    environment_id: str, service_id: str | None, label: str, reading: Reading, series: int
+) -> Query:
     variables = {
         "environmentId": environment_id,
         "serviceId": service_id,
         "step": reading.window.step_seconds,
         **reading.span(),
     }
-    return Ask("resources", variables, label, reading.points * series)
+    return Query("resources", variables, label, reading.points * series)
 
 
-def _http(environment_id: str, service_id: str, name: str, reading: Reading) -> Iterator[tuple[Key, Ask]]:
+def _http(environment_id: str, service_id: str, name: str, reading: Reading) -> Iterator[tuple[Key, Query]]:
     base = {"environmentId": environment_id, "serviceId": service_id, **reading.span()}
     step = reading.window.step_seconds
     label = f"HTTP status counts of {name}"
-    counts = Ask("statuses", {**base, "step": step}, label, reading.points * STATUS_SERIES)
+    counts = Query("statuses", {**base, "step": step}, label, reading.points * STATUS_SERIES)
     yield (reading, service_id, "statuses"), counts
     if reading.latency:
         values = LATENCY_SERIES * reading.points
         asked = {**base, "step": step}
-        yield (reading, service_id, "durations"), Ask("durations", asked, f"Latency of {name}", values)
+        yield (reading, service_id, "durations"), Query("durations", asked, f"Latency of {name}", values)
 
 
-def slices(services: Sequence[Service], answers: Answers, asks: Asks, reading: Reading) -> list[Slice]:
+def slices(services: Sequence[Service], answers: QueryResults, asks: Asks, reading: Reading) -> list[Slice]:
     """One slice per service, with whatever could be had of this reading."""
     window = reading.window
     found = {

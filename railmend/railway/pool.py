@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from railmend.railway.client import RailwayClient
 from railmend.railway.errors import RailwayError
-from railmend.railway.limits import Limits
+from railmend.railway.limits import RateLimits
 from railmend.railway.tokens import Reach, detect
 from railmend.railway.transport import TokenKind
 
@@ -37,12 +37,12 @@ class RailwayPool:
         self,
         url: str,
         watched: Iterable[Watched],
-        limits: Limits | None = None,
+        limits: RateLimits | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._url = url
         self._watched = {one.environment_id: one for one in watched}
-        self._limits = limits or Limits()
+        self._limits = limits or RateLimits()
         self._transport = transport
         self._reaches: dict[str, Reach] = {}
         self._clients: dict[str, RailwayClient] = {}

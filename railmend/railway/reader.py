@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from railmend.railway.compose import Ask, compose
+from railmend.railway.compose import Query, compose
 from railmend.railway.errors import (
     NotAuthorized,
     ProjectTokenInvalid,
@@ -18,35 +18,35 @@ from railmend.railway.errors import (
     SchemaDrift,
     Unavailable,
 )
-from railmend.railway.limits import Limits, batches
-from railmend.railway.transport import Reply, Transport
+from railmend.railway.limits import RateLimits, batches
+from railmend.railway.transport import GraphQLReply, Transport
 
 # Railway's catch-all error is often gone after a moment.
 PAUSE_SECONDS = 2.0
 
 
 @dataclass
-class Answers:
+class QueryResults:
     """`data` by ask; an ask that failed for good is in `errors` instead."""
 
     data: dict[int, Any] = field(default_factory=dict)
     errors: dict[int, RailwayError] = field(default_factory=dict)
 
-    def add(self, more: "Answers") -> None:
+    def add(self, more: "QueryResults") -> None:
         self.data |= more.data
         self.errors |= more.errors
 
-    def get(self, ask: Ask) -> Any:
+    def get(self, ask: Query) -> Any:
         """The answer, or None where it could not be had."""
         return self.data.get(id(ask))
 
-    def need(self, ask: Ask) -> Any:
+    def need(self, ask: Query) -> Any:
         """The answer of an ask without which there is no scan; raises its error."""
         if id(ask) in self.errors:
             raise self.errors[id(ask)]
         return self.data[id(ask)]
 
-    def unseen(self, asks: Sequence[Ask]) -> list[str]:
+    def unseen(self, asks: Sequence[Query]) -> list[str]:
         """One sentence for each ask that failed."""
         return [f"{ask.label}: {self.errors[id(ask)]}" for ask in asks if id(ask) in self.errors]
 
@@ -54,15 +54,17 @@ class Answers:
 class Reader:
     """`pause_seconds` is waited before a document that failed as a whole is sent again."""
 
-    def __init__(self, transport: Transport, limits: Limits, pause_seconds: float = PAUSE_SECONDS) -> None:
+    def __init__(
+        self, transport: Transport, limits: RateLimits, pause_seconds: float = PAUSE_SECONDS
+    ) -> None:
         self._transport = transport
         self._limits = limits
         self._pause = pause_seconds
         self._drifted: set[str] = set()
 
-    async def read(self, asks: Sequence[Ask]) -> Answers:
+    async def read(self, asks: Sequence[Query]) -> QueryResults:
         """Raises `RateLimited`, and token errors that concern no single field; all else is in the answers."""
-        answers = Answers()
+        answers = QueryResults()
         wanted = []
         for ask in asks:
             if ask.document in self._drifted:
@@ -77,7 +79,7 @@ class Reader:
             raise several.exceptions[0] from None
         return answers
 
-    async def _batch(self, asks: Sequence[Ask], answers: Answers, *, again: bool = True) -> None:
+    async def _batch(self, asks: Sequence[Query], answers: QueryResults, *, again: bool = True) -> None:
         """`again`: the document may be sent once more as it is before it is taken apart."""
         if not asks:
             return
@@ -92,12 +94,14 @@ class Reader:
             return
         await self._some_failed(asks, answers, reply, again=again)
 
-    async def _send(self, asks: Sequence[Ask]) -> Reply:
+    async def _send(self, asks: Sequence[Query]) -> GraphQLReply:
         document, variables = compose(asks)
         names = list(dict.fromkeys(ask.document for ask in asks))
         return await self._transport.send(document, variables, "+".join(names))
 
-    async def _some_failed(self, asks: Sequence[Ask], answers: Answers, reply: Reply, *, again: bool) -> None:
+    async def _some_failed(
+        self, asks: Sequence[Query], answers: QueryResults, reply: GraphQLReply, *, again: bool
+    ) -> None:
         named: Mapping[str, RailwayError] = {f.alias: f.error() for f in reply.failures if f.alias}
         if not named:
             await self._unnamed(asks, answers, reply.failures[0].error(), again=again)
@@ -114,7 +118,7 @@ class Reader:
         await self._batch(rest, answers, again=again)
 
     async def _unnamed(
-        self, asks: Sequence[Ask], answers: Answers, error: RailwayError, *, again: bool
+        self, asks: Sequence[Query], answers: QueryResults, error: RailwayError, *, again: bool
     ) -> None:
         if isinstance(error, (NotAuthorized, ProjectTokenInvalid, RateLimited)):
             raise error
@@ -123,7 +127,9 @@ class Reader:
         else:
             await self._whole_failed(asks, answers, error, again=again)
 
-    async def _schema_drifted(self, asks: Sequence[Ask], answers: Answers, error: RailwayError) -> None:
+    async def _schema_drifted(
+        self, asks: Sequence[Query], answers: QueryResults, error: RailwayError
+    ) -> None:
         """Validation concerns a query's text, not a service: find the query, and ask it no more."""
         names = list(dict.fromkeys(ask.document for ask in asks))
         if len(names) == 1:
@@ -134,7 +140,7 @@ class Reader:
             await self._batch([ask for ask in asks if ask.document == name], answers)
 
     async def _whole_failed(
-        self, asks: Sequence[Ask], answers: Answers, error: RailwayError, *, again: bool
+        self, asks: Sequence[Query], answers: QueryResults, error: RailwayError, *, again: bool
     ) -> None:
         if again:
             await asyncio.sleep(self._pause)

@@ -6,10 +6,10 @@ from typing import Any
 
 from railmend.contracts.scan import Service, Window
 from railmend.railway import parse, plan
-from railmend.railway.compose import Ask
-from railmend.railway.limits import Limits
+from railmend.railway.compose import Query
+from railmend.railway.limits import RateLimits
 from railmend.railway.model import Slice
-from railmend.railway.reader import Answers, Reader
+from railmend.railway.reader import QueryResults, Reader
 
 CONNECTIONS = {
     "services": "serviceInstances",
@@ -39,7 +39,7 @@ class Survey:
 
 
 @dataclass(frozen=True)
-class Close:
+class DetailedSlices:
     """A suspect at the window's step, and its longer, coarser past."""
 
     slice: Slice
@@ -58,7 +58,7 @@ class _Known:
 class Surveyor:
     """Remembers between surveys which services there are, nothing else."""
 
-    def __init__(self, reader: Reader, limits: Limits) -> None:
+    def __init__(self, reader: Reader, limits: RateLimits) -> None:
         self._reader = reader
         self._limits = limits
         self._known: dict[str, _Known] = {}
@@ -66,8 +66,8 @@ class Surveyor:
     async def survey(self, project_id: str, environment_id: str, window: Window) -> Survey:
         """1 request for a known environment, 1 more for every ten services with HTTP traffic after the
         first eight; 1 more where the services are not known yet."""
-        status = Ask("platform_status", {}, "Railway's own status")
-        project = Ask("project", {"projectId": project_id}, "The project's name")
+        status = Query("platform_status", {}, "Railway's own status")
+        project = Query("project", {"projectId": project_id}, "The project's name")
         environment = _environment(project_id, environment_id, self._limits.page)
         early = self._early(environment_id, window)
         answers = await self._reader.read([status, project, environment, *early.values()])
@@ -96,9 +96,9 @@ class Surveyor:
             unseen=answers.unseen([status, project, *asks.values()]),
         )
 
-    async def look_closely(
+    async def fetch_detailed(
         self, environment_id: str, services: Sequence[Service], window: Window
-    ) -> tuple[list[Close], list[str]]:
+    ) -> tuple[list[DetailedSlices], list[str]]:
         """The suspects at the window's step with their past: 1 request for every four."""
         now, past = readings = plan.deciding(window)
         asks = plan.for_each(environment_id, readings, services)
@@ -108,9 +108,9 @@ class Surveyor:
             plan.slices(services, answers, asks, past),
             strict=True,
         )
-        return [Close(one, before) for one, before in pairs], answers.unseen(list(asks.values()))
+        return [DetailedSlices(one, before) for one, before in pairs], answers.unseen(list(asks.values()))
 
-    def _early(self, environment_id: str, window: Window) -> dict[plan.Key, Ask]:
+    def _early(self, environment_id: str, window: Window) -> dict[plan.Key, Query]:
         """What can be asked for before the architecture is known: for a first look, CPU and memory."""
         known = self._known.get(environment_id)
         if known is None:
@@ -119,7 +119,7 @@ class Surveyor:
 
     def _series(
         self, environment_id: str, window: Window, known: _Known
-    ) -> tuple[tuple[plan.Reading, ...], dict[plan.Key, Ask]]:
+    ) -> tuple[tuple[plan.Reading, ...], dict[plan.Key, Query]]:
         """Finely where that stays within one document's points, else coarsely."""
         readings = plan.deciding(window)
         asks = plan.for_all(environment_id, readings, known.services, known.web, known.volumes)
@@ -128,7 +128,7 @@ class Surveyor:
             asks = plan.for_all(environment_id, readings, known.services, known.web, known.volumes)
         return readings, asks
 
-    async def _whole(self, ask: Ask, answers: Answers) -> dict[str, list[dict[str, Any]]]:
+    async def _whole(self, ask: Query, answers: QueryResults) -> dict[str, list[dict[str, Any]]]:
         """All nodes of the environment's connections, page after page."""
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in CONNECTIONS}
         while True:
@@ -143,12 +143,12 @@ class Surveyor:
                 more[f"{name}After"] = page["endCursor"] if page["hasNextPage"] else None
             if not any(more[name] for name in CONNECTIONS):
                 return found
-            ask = Ask(ask.document, {**ask.variables, **more}, ask.label)
+            ask = Query(ask.document, {**ask.variables, **more}, ask.label)
             answers = await self._reader.read([ask])
 
 
-def _environment(project_id: str, environment_id: str, page: int) -> Ask:
+def _environment(project_id: str, environment_id: str, page: int) -> Query:
     pages: dict[str, Any] = {f"{name}After": None for name in CONNECTIONS}
     pages |= dict.fromkeys(CONNECTIONS, page)
     variables = {"environmentId": environment_id, "projectId": project_id, **pages}
-    return Ask("environment", variables, "The architecture")
+    return Query("environment", variables, "The architecture")

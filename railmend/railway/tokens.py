@@ -6,7 +6,7 @@ import httpx
 from pydantic import BaseModel, SecretStr
 
 from railmend.railway.errors import NotAuthorized, ProjectTokenInvalid
-from railmend.railway.limits import Gate, Limits
+from railmend.railway.limits import RateLimiter, RateLimits
 from railmend.railway.transport import TokenKind, Transport
 
 TIMEOUT_SECONDS = 30.0
@@ -33,7 +33,7 @@ async def detect(
     """
     if kind == "bearer":
         return Reach(kind="bearer")
-    connection = Transport(url, token, "project", transport, TIMEOUT_SECONDS, Gate(Limits()))
+    connection = Transport(url, token, "project", transport, TIMEOUT_SECONDS, RateLimiter(RateLimits()))
     try:
         answer = (await connection.execute("token", {}))["projectToken"]
     except (ProjectTokenInvalid, NotAuthorized):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr
 
 from railmend.railway.compose import single
 from railmend.railway.errors import RailwayError, RateLimited, Unavailable, classify
-from railmend.railway.limits import Gate
+from railmend.railway.limits import RateLimiter
 
 USER_AGENT = "railmend/0.1 (+https://github.com/railmend/railmend)"
 # Railway's own limiter sends Retry-After; the one before it does not, and can block for long.
@@ -20,7 +20,7 @@ DEFAULT_RETRY_AFTER = 60.0
 TokenKind = Literal["project", "bearer"]
 
 
-class Failure(BaseModel):
+class GraphQLFailure(BaseModel):
     """One entry of `errors`. `alias`: the root field it belongs to, where Railway says so."""
 
     message: str
@@ -31,9 +31,9 @@ class Failure(BaseModel):
         return classify(self.message, trace_id=self.trace_id)
 
 
-class Reply(BaseModel):
+class GraphQLReply(BaseModel):
     data: dict[str, Any] | None
-    failures: list[Failure] = []
+    failures: list[GraphQLFailure] = []
 
 
 class Transport:
@@ -46,7 +46,7 @@ class Transport:
         kind: TokenKind,
         transport: httpx.AsyncBaseTransport | None,
         timeout: float,
-        gate: Gate,
+        gate: RateLimiter,
     ) -> None:
         secret = token.get_secret_value()
         header = (
@@ -67,7 +67,7 @@ class Transport:
         await self._gql.close()
 
     async def execute(self, name: str, variables: dict[str, Any], *, urgent: bool = False) -> dict[str, Any]:
-        """The `data` of a single document's answer; its first error is raised. `urgent`: see `Gate.slot`."""
+        """Return one document's `data`; raise its first error. `urgent`: see `RateLimiter.slot`."""
         reply = await self.send(single(name), variables, name, urgent=urgent)
         if reply.failures:
             raise reply.failures[0].error()
@@ -77,7 +77,7 @@ class Transport:
 
     async def send(
         self, document: DocumentNode, variables: dict[str, Any], op: str, *, urgent: bool = False
-    ) -> Reply:
+    ) -> GraphQLReply:
         """`op` is put on the query string: a request without one falls under a much tighter limiter."""
         if self._gql.client is None:
             await self._gql.connect()
@@ -90,7 +90,7 @@ class Transport:
                 raise _unavailable(error) from error
         if not (result.errors or isinstance(result.data, dict)):
             raise Unavailable("Railway answered with no data and no error.")
-        return Reply(data=result.data, failures=[_failure(error) for error in _raw(result)])
+        return GraphQLReply(data=result.data, failures=[_failure(error) for error in _raw(result)])
 
     async def _notice(self, response: httpx.Response) -> None:
         """Before the answer is read: both limiters speak by status and headers."""
@@ -125,11 +125,11 @@ def _seconds(text: str | None) -> float | None:
     return float(text) if text and text.isdigit() else None
 
 
-def _failure(error: dict[str, Any]) -> Failure:
+def _failure(error: dict[str, Any]) -> GraphQLFailure:
     """Railway puts the trace id beside the message; its documentation shows it in `extensions`."""
     trace = error.get("traceId") or (error.get("extensions") or {}).get("traceId")
     path = error.get("path") or [None]
-    return Failure(
+    return GraphQLFailure(
         message=str(error.get("message", "unknown error")),
         trace_id=str(trace) if trace else None,
         alias=str(path[0]) if path[0] else None,

@@ -26,7 +26,7 @@ class ScriptedAgent(ScriptedModel):
         self.asked: Counter[str] = Counter()
 
     def _step(self, messages: list[dict[str, Any]]) -> Step:
-        key, step = place(messages)
+        key, step = paths(messages)
         self.asked[key] += 1
         kind, turn = step.split("/")
         if kind == "word":
@@ -36,7 +36,7 @@ class ScriptedAgent(ScriptedModel):
         return {"tool": "bash", "args": {"command": command, "description": "edit", "timeout": 600_000}}
 
 
-def place(messages: list[dict[str, Any]]) -> tuple[str, str]:
+def paths(messages: list[dict[str, Any]]) -> tuple[str, str]:
     """The repair, and what comes next there: `edit/<turn>` or `word/<turn>`."""
     text = json.dumps(messages)
     found = KEY.search(text)
@@ -52,4 +52,4 @@ def _tools(messages: list[dict[str, Any]]) -> Iterable[str]:
 
 def asks(key: str, step: str, body: bytes) -> bool:
     """Whether a request to the model is this repair's, for this step."""
-    return place(json.loads(body)["messages"]) == (key, step) if body else False
+    return paths(json.loads(body)["messages"]) == (key, step) if body else False

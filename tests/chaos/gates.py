@@ -1,6 +1,6 @@
 """Gates: a repair is held at a point, seen from outside, until the gate is opened.
 
-What passes through a gate is a request to the forge or to the model, or a program in the agent's fence.
+What passes through a gate is a request to the forge or to the model, or a program in the agent's sandbox.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ class Gated:
 
 
 class FenceGate:
-    """For a program in the fence that leaves `held` in the agent's home and waits there for `go`."""
+    """For a program in the sandbox that leaves `held` in the agent's home and waits there for `go`."""
 
     def __init__(self, home: Path) -> None:
         self._home = home

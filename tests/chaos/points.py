@@ -60,8 +60,8 @@ def _model(step: str, repair: "Repair") -> Gate:
     return repair.stage.hold_model(RequestGate(lambda _, __, body: asks(repair.key, step, body)))
 
 
-def _fence(repair: "Repair") -> Gate:
-    return FenceGate(repair.place.home)
+def _sandbox(repair: "Repair") -> Gate:
+    return FenceGate(repair.paths.home)
 
 
 fetch_begins = partial(_forge, "GET", "git-upload-pack")
@@ -86,12 +86,12 @@ class Waits(unittest.TestCase):
 
 POINTS = (
     Point("before the clone", fetch_begins),
-    Point("after the clone, not recorded", fetch, effect=lambda r: (r.place.root / "base").exists()),
-    Point("server started, before the prompt", _fence, ALL, lobby=fetch, files=(("hold-server", ""),)),
-    Point("a tool call runs", _fence, ALL, slow_tool=True),
+    Point("after the clone, not recorded", fetch, effect=lambda r: (r.paths.root / "base").exists()),
+    Point("server started, before the prompt", _sandbox, ALL, lobby=fetch, files=(("hold-server", ""),)),
+    Point("a tool call runs", _sandbox, ALL, slow_tool=True),
     Point("a model call is pending", partial(_model, "edit/0"), ALL),
     Point("session done, not recorded", partial(_model, "word/0"), effect=lambda r: not r.server_runs()),
-    Point("reviewed by the guard, in the checks", _fence, files=(("tests/test_app.py", TEST),)),
+    Point("reviewed by the guard, in the checks", _sandbox, files=(("tests/test_app.py", TEST),)),
     Point("after the commit, before the push", push_begins),
     Point("after the push, not recorded", push, effect=lambda r: r.head() is not None),
     Point("before the pull request", create, lobby=push),

@@ -13,7 +13,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
 from hosting.workers import ORCHESTRATION_QUEUE
-from railmend.coding.fence import Place
+from railmend.coding.sandbox import RepairPaths
 from railmend.contracts.ledger import Budget, Limit
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import RepairRequest, RepairResult
@@ -23,7 +23,7 @@ from tests.chaos.gates import Gate
 from tests.chaos.points import Point
 from tests.chaos.stage import PERSON, TOKEN, Stage
 from tests.unit.test_workspace import run
-from workflows.repository_repair import RepositoryRepair
+from workflows.repair.repository_repair import RepositoryRepair
 
 ENOUGH = Limit(usd=10_000, diagnoses=10_000, sessions=10_000)
 ANSWER = "Done in "
@@ -64,8 +64,8 @@ class Repair:
             stage.agent.slow.add(self.key)
 
     @property
-    def place(self) -> Place:
-        return self.stage.place(self.key)
+    def paths(self) -> RepairPaths:
+        return self.stage.paths(self.key)
 
     @property
     def branch(self) -> str:
@@ -126,7 +126,7 @@ class Repair:
             answers=self.answers(),
             sessions=sessions,
             model_calls=self.stage.agent.asked[self.key],
-            folder_left=self.place.root.exists(),
+            folder_left=self.paths.root.exists(),
             processes_left=tuple(self.stage.processes_of(self.key)),
             token_in_history=TOKEN in history,
         )
@@ -149,7 +149,7 @@ class Repair:
         return sum(ANSWER in text for text in said)
 
     def server_runs(self) -> bool:
-        return (self.place.run / "server.json").exists()
+        return (self.paths.run / "server.json").exists()
 
     def person_pushes(self, scratch: Path) -> None:
         work = scratch / f"person-{self.key}"
@@ -213,7 +213,7 @@ class Repair:
 
     def _sessions(self) -> int:
         """Read from OpenCode's own database, which is there as long as the repair is."""
-        (file,) = self.place.home.glob("data/opencode/opencode*.db")
+        (file,) = self.paths.home.glob("data/opencode/opencode*.db")
         connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
         try:
             (count,) = connection.execute("select count(*) from session").fetchone()

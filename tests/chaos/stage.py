@@ -17,7 +17,7 @@ from starlette.routing import Route
 from temporalio.client import Client
 
 from hosting import clients, dev_server
-from railmend.coding.fence import Place
+from railmend.coding.sandbox import RepairPaths
 from railmend.processes import started
 from railmend.settings import Settings
 from railyard.forge import Forge, build
@@ -48,8 +48,8 @@ class Stage:
     def _state(self) -> Path:
         return self._folder / "worker"
 
-    def place(self, key: str) -> Place:
-        return Place(self._state / "repairs" / key)
+    def paths(self, key: str) -> RepairPaths:
+        return RepairPaths(self._state / "repairs" / key)
 
     def hold_forge(self, gate: RequestGate) -> RequestGate:
         self._forge_gates.append(gate)
@@ -148,8 +148,8 @@ class Stage:
         return script
 
     def kill_opencode(self, key: str) -> None:
-        """The server itself, inside its fence."""
-        root = json.loads((self.place(key).run / "server.json").read_text())["pid"]
+        """The server itself, inside its sandbox."""
+        root = json.loads((self.paths(key).run / "server.json").read_text())["pid"]
         inside = psutil.Process(root).children(recursive=True)
         _kill(next(process.pid for process in inside if "serve" in process.cmdline()))
 
@@ -158,7 +158,7 @@ class Stage:
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 line = " ".join(process.cmdline())
-                if str(self.place(key).root) in line:
+                if str(self.paths(key).root) in line:
                     found.append(line)
         return found
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hosting.clients import toolbox
-from hosting.launcher import CAPABILITIES, SOCKET
-from hosting.sandbox_bwrap import ETC, SYSTEM, View, bubblewrap
-from hosting.sandbox_parts import MIB
+from hosting.sandbox.bubblewrap import ETC, SYSTEM, View, bubblewrap
+from hosting.sandbox.parts import MIB
+from hosting.sandbox.remote_daemon import CAPABILITIES, SOCKET
 from railmend.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def start(shared: Path, worker: int = 0) -> subprocess.Popen[bytes]:
     programs = {Path("/app", part): ROOT / part for part in PARTS}
     programs |= {Path("/opt/railmend", name): program for name, program in box.programs.items()}
     command += _view(programs, (shared,), box.python)
-    command += ["--chdir", "/app", box.interpreter(), "-B", "-m", "hosting.launcher"]
+    command += ["--chdir", "/app", box.interpreter(), "-B", "-m", "hosting.sandbox.remote_daemon"]
     command += ["--shared", shared, "--worker", worker]
     (shared / SOCKET).unlink(missing_ok=True)
     process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=sys.stderr)

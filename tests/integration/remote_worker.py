@@ -5,9 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from railmend.coding.fence import Fence
-from tests.integration.coding_room import KEY, CodingRoom
-from tests.integration.fences import a_place, shell_in, the_fence
+from railmend.coding.sandbox import Sandbox
+from tests.integration.coding_stage import KEY, CodingRoom
+from tests.integration.sandboxes import a_place, shell_in, the_sandbox
 from tests.integration.scripted_model import ScriptedModel
 
 TEST = """\
@@ -26,28 +26,28 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
-async def repair(state: Path, agents: Path, fence: Fence) -> None:
+async def repair(state: Path, agents: Path, sandbox: Sandbox) -> None:
     step = {"tool": "bash", "args": {"command": MEND, "description": "mend"}}
     with ScriptedModel([step, {"text": "Done."}]).serve() as model:
-        room = CodingRoom(state, FILES, model_url=model.url, fence=fence)
+        room = CodingRoom(state, FILES, model_url=model.url, sandbox=sandbox)
         (before,) = (await room.before()).runs
         session = await room.session()
         changed = await room.changed()
         (after,) = (await room.after()).runs
-    place = room.bench.place(KEY)
+    paths = room.bench.paths(KEY)
     say(before.passed, session.state.value, changed, after.passed)
-    say((place.home / "uid").read_text().strip())
+    say((paths.home / "uid").read_text().strip())
     room.bench.rest(KEY)
-    say([each.name for each in (place.shared or state).iterdir()], list(place.root.iterdir()))
-    place.remove()
-    say(list(place.root.parent.iterdir()), list(agents.glob("repairs/*")))
+    say([each.name for each in (paths.shared or state).iterdir()], list(paths.root.iterdir()))
+    paths.remove()
+    say(list(paths.root.parent.iterdir()), list(agents.glob("repairs/*")))
 
 
 async def main(state: Path, agents: Path) -> None:
-    fence = the_fence("remote", agents)
-    await repair(state, agents, fence)
-    place = a_place(state, fence)
-    await shell_in(place, fence, "echo begun > begun; setsid sleep 86393 & sleep 86393")
+    sandbox = the_sandbox("remote", agents)
+    await repair(state, agents, sandbox)
+    paths = a_place(state, sandbox)
+    await shell_in(paths, sandbox, "echo begun > begun; setsid sleep 86393 & sleep 86393")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from railmend.railway.model import DeploymentRecord
 from railyard.platform.model import utc_now
 from tests.integration.test_end_to_end import QUIET, Run, running, scan
 from tests.unit.test_workspace import run
-from workflows.approved_action import ApprovedAction
-from workflows.repository_repair import RepositoryRepair
+from workflows.actions.approved_action import ApprovedAction
+from workflows.repair.repository_repair import RepositoryRepair
 
 pytestmark = pytest.mark.integration
 QUICK = {"poll_seconds": 2, "outcome_seconds": [75], "reopen_seconds": 2, "retries": 0}

@@ -1,4 +1,4 @@
-"""A repository's own checks, run in the fence as the worker runs them."""
+"""A repository's own checks, run in the sandbox as the worker runs them."""
 
 import socket
 import textwrap
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from railmend.coding.checks import CheckSettings
-from tests.integration.coding_room import CodingRoom
+from tests.integration.coding_stage import CodingRoom
 
 pytestmark = pytest.mark.integration
 

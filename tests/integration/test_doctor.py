@@ -14,10 +14,10 @@ from rich.console import Console
 from temporalio.testing import WorkflowEnvironment
 
 from commands.doctor import doctor
-from commands.doctor.check import Result, Status
-from hosting import attributes
+from commands.doctor.check import CheckResult, CheckStatus
+from hosting import search_attributes
 from railmend.publishing.github import GitHubClient
-from workflows.attributes import REGISTRY
+from workflows.shared.search_attributes import REGISTRY
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
@@ -67,15 +67,15 @@ def installed(yard: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: P
     return yard
 
 
-async def examine(*, ask_model: bool = True) -> tuple[dict[str, Result], str]:
+async def examine(*, ask_model: bool = True) -> tuple[dict[str, CheckResult], str]:
     """Results by name, and what a person read."""
     out = StringIO()
     results = await doctor(Console(file=out, width=300), ask_model=ask_model)
     return {one.name: one for one in results}, out.getvalue()
 
 
-def bad(results: dict[str, Result]) -> set[str]:
-    return {name for name, one in results.items() if one.status is Status.BAD}
+def bad(results: dict[str, CheckResult]) -> set[str]:
+    return {name for name, one in results.items() if one.status is CheckStatus.BAD}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def bad(results: dict[str, Result]) -> set[str]:
         ("OPENCODE_URL", "http://127.0.0.1:1", "opencode", "No OpenCode server answers"),
         ("RAILMEND_STATE_DIR", "/proc/nowhere", "disk", "cannot be written"),
         ("RAILMEND_SANDBOX", "none", "sandbox", "RAILMEND_UNSAFE_AGENT"),
-        ("RAILMEND_SANDBOX", "remote", "sandbox", "python -m hosting.launcher"),
+        ("RAILMEND_SANDBOX", "remote", "sandbox", "python -m hosting.sandbox.remote_daemon"),
     ],
 )
 async def test_what_is_broken_is_named_and_hides_no_other_check(
@@ -158,8 +158,11 @@ async def test_everything_broken_at_once_is_all_told(
         *("temporal", "railway, project blog", "railway, project wiki", "github, acme/checkout", "model"),
         *("opencode provider", "git", "disk", "sandbox"),
     }
-    assert {name for name, one in results.items() if one.status is Status.WARNING} == {"price", "opencode"}
-    assert results["railway, project shop"].status is Status.OK
+    assert {name for name, one in results.items() if one.status is CheckStatus.WARNING} == {
+        "price",
+        "opencode",
+    }
+    assert results["railway, project shop"].status is CheckStatus.OK
     assert "WIKI_TOKEN" in results["railway, project wiki"].said
     assert "2.20.1 is too old" in results["git"].said
     assert "0.1.0" in results["opencode"].said
@@ -169,13 +172,13 @@ async def test_everything_broken_at_once_is_all_told(
 
 @pytest.mark.parametrize(
     ("allowed", "status", "said"),
-    [(False, Status.BAD, "may read but not push"), (None, Status.WARNING, "does not say")],
+    [(False, CheckStatus.BAD, "may read but not push"), (None, CheckStatus.WARNING, "does not say")],
 )
 async def test_a_token_that_only_reads_is_told(
     installed: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
     allowed: bool | None,
-    status: Status,
+    status: CheckStatus,
     said: str,
 ) -> None:
     monkeypatch.setattr(GitHubClient, "may_push", lambda _, name: allowed)
@@ -190,7 +193,7 @@ async def test_a_token_that_only_reads_is_told(
 async def test_too_little_disk_is_told(installed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAILMEND_DISK_MIB", "1000000000")
     results, _ = await examine(ask_model=False)
-    assert results["disk"].status is Status.WARNING
+    assert results["disk"].status is CheckStatus.WARNING
     assert "lower RAILMEND_DISK_MIB" in results["disk"].mend
 
 
@@ -208,7 +211,7 @@ async def test_wrong_settings_are_all_told(
     (tmp_path / "railmend.toml").write_text("modle = 'x'\n")
     monkeypatch.setenv("RAILMEND_DISK_MIB", "0")
     out = await doctor(None, ask_model=False)
-    assert [one.status for one in out] == [Status.BAD, Status.BAD]
+    assert [one.status for one in out] == [CheckStatus.BAD, CheckStatus.BAD]
     assert "railmend.toml:1" in out[0].said
     assert "RAILMEND_DISK_MIB" in out[1].said
 
@@ -221,9 +224,9 @@ async def test_a_bare_temporal_server_gets_its_attributes_and_its_short_memory_i
         address = temporal.client.service_client.config.target_host
         monkeypatch.setenv("TEMPORAL_ADDRESS", address)
         results, _ = await examine()
-        assert results["temporal"].status is Status.OK
-        assert results["retention"].status is Status.WARNING
+        assert results["temporal"].status is CheckStatus.OK
+        assert results["retention"].status is CheckStatus.WARNING
         assert "--retention 30d" in results["retention"].mend
         assert all(key.name in results["search attributes"].said for key in REGISTRY)
-        assert await attributes.missing(temporal.client) == {}
-        assert results["workers"].status is Status.WARNING
+        assert await search_attributes.missing(temporal.client) == {}
+        assert results["workers"].status is CheckStatus.WARNING

@@ -18,8 +18,8 @@ from rich.console import Console
 from temporalio.client import Client
 
 from commands.demo import BROKEN, Demo, environment, triggered, until_symptoms
-from commands.following import follow
-from commands.report import Ending
+from commands.progress import follow
+from commands.report import ScanResult
 from commands.scan import scan_request
 from commands.schedule import create_or_update
 from hosting import clients
@@ -98,7 +98,7 @@ async def running(folder: Path) -> AsyncIterator[Run]:
         await asyncio.to_thread(one.demo.stop)
 
 
-async def scan(client: Client, settings: Settings) -> Ending:
+async def scan(client: Client, settings: Settings) -> ScanResult:
     request = scan_request(settings, Autonomy.PULL_REQUEST)
     schedule = await create_or_update(client, request, timedelta(hours=1))
     return await follow(client, await triggered(client, schedule), QUIET)

@@ -5,8 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from railmend.contracts.review import NoteKind, PullState, Reply, Seen
-from railmend.publishing.github import GitHubClient, GitHubError, Talk
+from railmend.contracts.review import NoteKind, NoteReply, PullState, SeenNotes
+from railmend.publishing.github import GitHubClient, GitHubError, PullRequestThread
 from railyard.forge import Forge
 from tests.integration.test_forge import REPOSITORY, TOKEN, address, forge, github, open_one, pushed
 from tests.integration.test_forge_reviews import ADA, People, look, people, revert
@@ -46,9 +46,9 @@ def test_review_and_answers_go_on_under_the_old_name(
     people(ADA, "POST", "/pulls/1/comments", body="Why 2?", path="app.py", commit_id=renamed, line=1)
     view = look(github)
     assert [note.kind for note in view.notes] == [NoteKind.COMMENT, NoteKind.LINE]
-    talk = Talk(github, REPOSITORY, 1)
+    talk = PullRequestThread(github, REPOSITORY, 1)
     for note in view.notes:
-        talk.answer(Reply(note=note, text="Done."))
+        talk.answer(NoteReply(note=note, text="Done."))
     talk.comment("outcome", "It held.", ["railmend: held"])
     assert talk.comment("outcome", "It held for good.")
     said = [row["body"] for row in people(TOKEN, "GET", "/issues/1/comments")]  # type: ignore[index]
@@ -66,7 +66,7 @@ def test_the_merge_is_found_and_reverted_under_the_old_name(
     before = run(git_dir, "rev-parse", "main^{tree}")
     people(ADA, "PUT", "/pulls/1/merge", merge_method="squash")
     people(ADA, "DELETE", "/git/refs/heads/railmend/abc")
-    view = Talk(github, REPOSITORY, 1).view("main", Seen())
+    view = PullRequestThread(github, REPOSITORY, 1).view("main", SeenNotes())
     assert view.state is PullState.MERGED, "a branch that is deleted after the merge changes nothing"
     assert view.merge is not None
     assert github.carries(REPOSITORY, view.merge.sha, view.merge.sha)

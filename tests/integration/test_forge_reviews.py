@@ -11,13 +11,13 @@ from railmend.coding.revert import RevertConflict, RevertingRepository
 from railmend.contracts.review import (
     MergeMethod,
     NoteKind,
+    NoteReply,
     PullState,
     RelatedQuestion,
-    Reply,
     ReviewView,
-    Seen,
+    SeenNotes,
 )
-from railmend.publishing.github import GitHubClient, Talk
+from railmend.publishing.github import GitHubClient, PullRequestThread
 from railmend.publishing.related import find_related
 from railyard.forge import Forge
 from tests import samples
@@ -58,8 +58,8 @@ def people(forge: Forge, address: str) -> People:
     return People(forge, address)
 
 
-def look(github: GitHubClient, seen: Seen | None = None) -> ReviewView:
-    return Talk(github, REPOSITORY, 1).view("main", seen or Seen())
+def look(github: GitHubClient, seen: SeenNotes | None = None) -> ReviewView:
+    return PullRequestThread(github, REPOSITORY, 1).view("main", seen or SeenNotes())
 
 
 def test_each_kind_of_comment_is_heard_once_and_only_from_writers(
@@ -93,7 +93,7 @@ def test_answers_are_given_once_and_are_not_heard_as_comments(
     notes = look(github).notes
     for _ in range(2):
         for note in notes:
-            Talk(github, REPOSITORY, 1).answer(Reply(note=note, text="Done."))
+            PullRequestThread(github, REPOSITORY, 1).answer(NoteReply(note=note, text="Done."))
     said = [row["body"] for row in people(TOKEN, "GET", "/issues/1/comments")]  # type: ignore[index]
     assert len(said) == 2
     assert said[1].endswith("> ada: Use an LRU.\n> Please.\n\nDone.")
@@ -206,7 +206,7 @@ def test_who_closes_without_a_merge_may_say_why(github: GitHubClient, people: Pe
 def test_a_comment_is_edited_not_repeated(github: GitHubClient, people: People, tmp_path: Path) -> None:
     pushed(github, tmp_path / "repair")
     open_one(github)
-    talk = Talk(github, REPOSITORY, 1)
+    talk = PullRequestThread(github, REPOSITORY, 1)
     assert talk.comment("outcome", "It held.", ["railmend: held"]) == talk.comment("outcome", "It did not.")
     (comment,) = people(TOKEN, "GET", "/issues/1/comments")
     assert comment["body"].endswith("It did not.")  # type: ignore[index]

@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from hosting.egress import REGISTRIES, allowed, egress, public
-from hosting.gateway import ModelGateway
-from railmend.coding.fence import EGRESS_SOCKET, GATEWAY_SOCKET, Place, short_path
-from railmend.coding.metering import Limits, ModelEndpoint
+from hosting.gateway.egress import REGISTRIES, allowed, egress, public
+from hosting.gateway.model_gateway import ModelGateway
+from railmend.coding.metering import ModelEndpoint, SessionLimits
+from railmend.coding.sandbox import EGRESS_SOCKET, GATEWAY_SOCKET, RepairPaths, short_path
 from tests.integration.serving import serving
 
 pytestmark = pytest.mark.integration
@@ -56,23 +56,23 @@ class Provider:
 
 
 class Bench:
-    def __init__(self, place: Place, provider: Provider, url: str) -> None:
-        self.place = place
+    def __init__(self, paths: RepairPaths, provider: Provider, url: str) -> None:
+        self.paths = paths
         self.provider = provider
         self.endpoint = ModelEndpoint(
             base_url=url, model_id="chosen", api_key=SecretStr(KEY), input_cost=2.0, output_cost=10.0
         )
-        self.gateway = ModelGateway(self.endpoint, Limits())
+        self.gateway = ModelGateway(self.endpoint, SessionLimits())
 
-    async def reopen(self, limits: Limits) -> None:
+    async def reopen(self, limits: SessionLimits) -> None:
         await self.gateway.close()
         self.gateway = ModelGateway(self.endpoint, limits)
-        await self.gateway.open(self.place, "repair-key")
+        await self.gateway.open(self.paths, "repair-key")
 
     async def ask(
         self, path: str = "/chat/completions", *, key: str = "repair-key", method: str = "POST", **body: Any
     ) -> httpx.Response:
-        with short_path(self.place.sockets, GATEWAY_SOCKET) as socket:
+        with short_path(self.paths.sockets, GATEWAY_SOCKET) as socket:
             transport = httpx.AsyncHTTPTransport(uds=socket)
             async with httpx.AsyncClient(transport=transport, base_url="http://gateway/v1") as client:
                 content = {"model": "dearest", "stream": True, "messages": [], **body}
@@ -82,12 +82,12 @@ class Bench:
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    place, provider = Place(tmp_path / "key"), Provider()
-    place.make()
+    paths, provider = RepairPaths(tmp_path / "key"), Provider()
+    paths.create()
     app = Starlette(routes=[Route("/v1/chat/completions", provider.complete, methods=["POST"])])
     with serving(app) as address:
-        made = Bench(place, provider, f"{address}/v1")
-        await made.gateway.open(place, "repair-key")
+        made = Bench(paths, provider, f"{address}/v1")
+        await made.gateway.open(paths, "repair-key")
         yield made
         await made.gateway.close()
 
@@ -139,7 +139,7 @@ async def test_a_stream_arrives_as_it_is_made(bench: Bench) -> None:
         yield STREAM[3]
 
     bench.provider.answer = lambda: StreamingResponse(slow(), media_type="text/event-stream")
-    with short_path(bench.place.sockets, GATEWAY_SOCKET) as path:
+    with short_path(bench.paths.sockets, GATEWAY_SOCKET) as path:
         client = httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=path), base_url="http://g/v1")
         headers = {"Authorization": "Bearer repair-key"}
         body = {"stream": True, "messages": []}
@@ -153,14 +153,14 @@ async def test_a_stream_arrives_as_it_is_made(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [
-        (Limits(model_calls=2), "calls: more than 2 model calls"),
-        (Limits(tokens=9500), "tokens: more than 9500 tokens"),
-        (Limits(cost_usd=0.004), "cost: more than 0.004 USD"),
+        (SessionLimits(model_calls=2), "calls: more than 2 model calls"),
+        (SessionLimits(tokens=9500), "tokens: more than 9500 tokens"),
+        (SessionLimits(cost_usd=0.004), "cost: more than 0.004 USD"),
     ],
     ids=lambda value: value.split(":")[0] if isinstance(value, str) else "",
 )
 async def test_the_budget_is_enforced_and_survives_a_restart(
-    bench: Bench, limits: Limits, reason: str
+    bench: Bench, limits: SessionLimits, reason: str
 ) -> None:
     await bench.reopen(limits)
     assert (await bench.ask()).status_code == 200
@@ -174,7 +174,7 @@ async def test_the_budget_is_enforced_and_survives_a_restart(
 
 
 async def test_calls_made_at_once_do_not_pass_the_budget(bench: Bench) -> None:
-    await bench.reopen(Limits(model_calls=3))
+    await bench.reopen(SessionLimits(model_calls=3))
     statuses = [response.status_code for response in await asyncio.gather(*(bench.ask() for _ in range(10)))]
     assert statuses.count(200) == 3
     assert len(bench.provider.asked) == 3
@@ -223,13 +223,13 @@ async def test_a_providers_error_passes_but_for_what_it_says_of_the_key(bench: B
 
 async def test_a_provider_that_is_away_is_a_bad_gateway(bench: Bench) -> None:
     bench.endpoint = bench.endpoint.model_copy(update={"base_url": "http://127.0.0.1:9/v1"})
-    await bench.reopen(Limits())
+    await bench.reopen(SessionLimits())
     assert (await bench.ask()).status_code == 502
 
 
 @asynccontextmanager
-async def connected(place: Place, line: str) -> AsyncIterator[tuple[bytes, asyncio.StreamReader]]:
-    with short_path(place.sockets, EGRESS_SOCKET) as path:
+async def connected(paths: RepairPaths, line: str) -> AsyncIterator[tuple[bytes, asyncio.StreamReader]]:
+    with short_path(paths.sockets, EGRESS_SOCKET) as path:
         reader, writer = await asyncio.open_unix_connection(path)
         writer.write(f"{line}\r\n\r\n".encode())
         try:
@@ -239,13 +239,13 @@ async def connected(place: Place, line: str) -> AsyncIterator[tuple[bytes, async
 
 
 async def test_the_way_out_leads_to_what_is_listed(tmp_path: Path) -> None:
-    place = Place(tmp_path / "key")
-    place.make()
+    paths = RepairPaths(tmp_path / "key")
+    paths.create()
     greeting = await asyncio.start_server(lambda _, writer: writer.write(b"hello"), "127.0.0.1", 0)
     port = greeting.sockets[0].getsockname()[1]
     async with greeting:
-        async with egress(place, [f"localhost:{port}"]):
-            async with connected(place, f"CONNECT localhost:{port} HTTP/1.1") as (head, reader):
+        async with egress(paths, [f"localhost:{port}"]):
+            async with connected(paths, f"CONNECT localhost:{port} HTTP/1.1") as (head, reader):
                 assert head.startswith(b"HTTP/1.1 200 ")
                 assert await reader.read(5) == b"hello"
             for line, status in (
@@ -254,11 +254,11 @@ async def test_the_way_out_leads_to_what_is_listed(tmp_path: Path) -> None:
                 ("CONNECT evil.example:443 HTTP/1.1", b"403"),
                 (f"GET http://localhost:{port}/ HTTP/1.1", b"405"),
             ):
-                async with connected(place, line) as (head, _):
+                async with connected(paths, line) as (head, _):
                     assert head.split()[1] == status, line
-        async with egress(place, ["*"]), connected(place, "CONNECT localhost:443 HTTP/1.1") as (head, _):
+        async with egress(paths, ["*"]), connected(paths, "CONNECT localhost:443 HTTP/1.1") as (head, _):
             assert head.startswith(b"HTTP/1.1 403 Not a public address")
-    assert not (place.sockets / EGRESS_SOCKET).exists()
+    assert not (paths.sockets / EGRESS_SOCKET).exists()
 
 
 def test_which_hosts_and_addresses_are_meant() -> None:

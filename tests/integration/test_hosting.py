@@ -25,25 +25,25 @@ from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from hosting import clients, health, logging, telemetry, tuning
+from hosting import clients, health, logging, telemetry, worker_options
 from hosting.codec import codec, new_key
 from hosting.connection import local
 from hosting.dev_server import binary
+from hosting.http_server import serving
 from hosting.metrics import RECORDERS, api_budget
-from hosting.web import serving
 from hosting.workers import WORKFLOWS
 from railmend.contracts.policy import Policy
-from railmend.contracts.repair import Change, RepairOutcome
+from railmend.contracts.repair import RepairOutcome, WorkspaceChange
 from railmend.contracts.scan import HealthReport, ScanRequest
 from railmend.settings import ConfigurationError, Settings
 from tests import samples
 from tests.workflows.stand_ins import World
-from workflows.attributes import REGISTRY
-from workflows.coding_rounds import CODING_QUEUE
-from workflows.health_scan import HealthScan
-from workflows.plugin import railmend_plugin
-from workflows.policies import PLANNING_QUEUE
-from workflows.repository_repair import RepositoryRepair
+from workflows.repair.coding_loop import CODING_QUEUE
+from workflows.repair.repository_repair import RepositoryRepair
+from workflows.scan.health_scan import HealthScan
+from workflows.shared.plugin import railmend_plugin
+from workflows.shared.policies import PLANNING_QUEUE
+from workflows.shared.search_attributes import REGISTRY
 
 pytestmark = pytest.mark.integration
 SYMPTOM = "checkout is in trouble."
@@ -76,7 +76,7 @@ def settings_for(server: WorkflowEnvironment, **more: Any) -> Settings:
 def world() -> World:
     """One service in trouble, and an agent that changes nothing: a repair that waits for no review."""
     return World(
-        change=Change(files=()),
+        change=WorkspaceChange(files=()),
         queue=f"railmend-{uuid.uuid4().hex[:8]}",
         services=(samples.service("checkout"),),
         findings=(samples.finding("checkout"),),
@@ -87,7 +87,7 @@ def world() -> World:
 async def working(client: Client, settings: Settings, one: World) -> AsyncIterator[list[Worker]]:
     """Workers with what production adds to each."""
     gauge = api_budget("railway", lambda: 42)
-    shared = tuning.shared(settings, client, gauge)
+    shared = worker_options.shared(settings, client, gauge)
     workers = [
         Worker(
             client,

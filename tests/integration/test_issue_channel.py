@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from railmend.contracts.notice import incident_notice, outcome_notice
+from railmend.contracts.notification import incident_notification, outcome_notification
 from railmend.contracts.scan import ServiceRow
 from railmend.notifying import issues
 from railmend.publishing.github import GitHubClient, GitHubError
@@ -66,8 +66,8 @@ class Tracker:
 def test_an_incident_and_its_repair_are_one_issue_however_often_they_are_told() -> None:
     tracker, repair = Tracker(), samples.repair()
     row = ServiceRow(service_id="id-checkout", name="checkout", verdict="code", detail="A cache grows.")
-    found = incident_notice(repair.incidents[0].request, row, "incident/env/id-checkout", "run")
-    opened = outcome_notice(repair, "pull_request", "https://forge/pull/1", "repair/x", "run")
+    found = incident_notification(repair.incidents[0].request, row, "incident/env/id-checkout", "run")
+    opened = outcome_notification(repair, "pull_request", "https://forge/pull/1", "repair/x", "run")
     with serving(tracker.app) as url:
         github = GitHubClient(url, SecretStr("t"), pace=False)
         for notice in (found, found, opened, opened):
@@ -83,7 +83,7 @@ def test_an_incident_and_its_repair_are_one_issue_however_often_they_are_told() 
 def test_a_repository_without_issues_is_told_and_not_tried_again() -> None:
     tracker = Tracker()
     tracker.closed = True
-    notice = outcome_notice(samples.repair(), "failed", "no", "repair/x", "run")
+    notice = outcome_notification(samples.repair(), "failed", "no", "repair/x", "run")
     with serving(tracker.app) as url:
         github = GitHubClient(url, SecretStr("t"), pace=False)
         with pytest.raises(GitHubError, match=r"Issues of acme/ops.*410") as refused:

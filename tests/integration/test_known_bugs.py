@@ -1,4 +1,4 @@
-"""The demo's bugs, mended by the rehearsal model through the real server, fence, checks and guard."""
+"""The demo's bugs, mended by the rehearsal model through the real server, sandbox, checks and guard."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from railmend.contracts.incident import EvidenceItem, EvidencePacket
 from railmend.contracts.repair import CodingState, Verification
 from railyard.rehearsal.server import build_rehearsal
 from tests import samples
-from tests.integration.coding_room import CodingRoom
+from tests.integration.coding_stage import CodingRoom
 from tests.integration.serving import serving
 from tests.unit.test_rehearsal import FIXES, SERVICES, TRACE
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.fence import Fence
-from railmend.coding.metering import Limits
+from railmend.coding.metering import SessionLimits
 from railmend.coding.quota import Quota
+from railmend.coding.sandbox import Sandbox
 from railmend.coding.server import stop_leftovers
 from railmend.contracts.repair import CodingState
-from tests.integration.coding_room import CodingRoom
+from tests.integration.coding_stage import CodingRoom
 from tests.integration.scripted_model import ScriptedModel, Step
 
 pytestmark = pytest.mark.integration
@@ -29,16 +29,18 @@ FILES = {"app.py": LONG, "tests/test_app.py": TEST}
 
 @pytest.fixture
 async def room_for(tmp_path: Path) -> AsyncIterator[Make]:
-    fences: list[Fence] = []
+    sandboxes: list[Sandbox] = []
 
-    def make(model: ScriptedModel, limits: Limits | None = None, quota: Quota | None = None) -> CodingRoom:
+    def make(
+        model: ScriptedModel, limits: SessionLimits | None = None, quota: Quota | None = None
+    ) -> CodingRoom:
         room = CodingRoom(tmp_path, FILES, model_url=model.url, limits=limits, quota=quota)
-        fences.append(room.fence)
+        sandboxes.append(room.sandbox)
         return room
 
     yield make
-    for fence in fences:
-        stop_leftovers(tmp_path / "repairs", fence)
+    for sandbox in sandboxes:
+        stop_leftovers(tmp_path / "repairs", sandbox)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ async def test_what_it_did_is_refused_with_a_sentence(room_for: Make, command: s
 async def test_it_edits_for_ever_and_is_ended(room_for: Make) -> None:
     step = bash("echo x >> app.py")
     with ScriptedModel([step], endless=True).serve() as model:
-        result = await room_for(model, Limits(seconds=90, model_calls=6)).session()
+        result = await room_for(model, SessionLimits(seconds=90, model_calls=6)).session()
         assert (result.state, result.reason) == (CodingState.ABORTED, "calls: more than 6 model calls")
         assert model.calls == 6
 

@@ -11,12 +11,12 @@ import pytest
 from pydantic import SecretStr
 
 from hosting.clients import toolbox
-from hosting.gateway import ModelGateway
-from hosting.sandbox import build
-from railmend.coding.fence import Place
-from railmend.coding.metering import Limits, ModelEndpoint
-from railmend.coding.server import OpenCodeServer, Record, stop_leftovers
-from railmend.coding.session import Progress, Task, follow
+from hosting.gateway.model_gateway import ModelGateway
+from hosting.sandbox.choice import build
+from railmend.coding.metering import ModelEndpoint, SessionLimits
+from railmend.coding.sandbox import RepairPaths
+from railmend.coding.server import OpenCodeServer, ServerRecord, stop_leftovers
+from railmend.coding.session import SessionProgress, Task, follow
 from railmend.contracts.repair import CodingResult, CodingState
 from railmend.settings import Settings
 from tests.integration.scripted_model import ScriptedModel, Step
@@ -25,33 +25,33 @@ pytestmark = pytest.mark.integration
 
 
 class Room:
-    """A work tree and a server for it, in the fence that is the default."""
+    """A work tree and a server for it, in the sandbox that is the default."""
 
     def __init__(self, folder: Path, model: ScriptedModel) -> None:
-        self.place = Place(folder / "key")
-        self.tree = self.place.tree
+        self.paths = RepairPaths(folder / "key")
+        self.tree = self.paths.tree
         self.tree.mkdir(parents=True)
         (self.tree / "app.py").write_text("value = 1\n")
-        self.fence = build("bwrap", toolbox(Settings()), unsafe=False)
+        self.sandbox = build("bwrap", toolbox(Settings()), unsafe=False)
         self._endpoint = ModelEndpoint(base_url=model.url, model_id="scripted", api_key=SecretStr("k"))
-        self.progress: list[Progress] = []
+        self.progress: list[SessionProgress] = []
 
-    def server(self, limits: Limits | None = None) -> OpenCodeServer:
-        gateway = ModelGateway(self._endpoint, limits or Limits())
-        return OpenCodeServer(self.place, self.fence, gateway, self._endpoint)
+    def server(self, limits: SessionLimits | None = None) -> OpenCodeServer:
+        gateway = ModelGateway(self._endpoint, limits or SessionLimits())
+        return OpenCodeServer(self.paths, self.sandbox, gateway, self._endpoint)
 
-    def record(self) -> Record:
-        return Record.model_validate_json((self.place.run / "server.json").read_text())
+    def record(self) -> ServerRecord:
+        return ServerRecord.model_validate_json((self.paths.run / "server.json").read_text())
 
     async def follow(
-        self, server: OpenCodeServer, limits: Limits | None = None, turn: int = 0
+        self, server: OpenCodeServer, limits: SessionLimits | None = None, turn: int = 0
     ) -> CodingResult:
         task = Task(str(self.tree), "key", "Repair", f"Set value to {2 + turn}.", turn)
         async with server.connect() as client:
             return await follow(
                 client,
                 task,
-                limits or Limits(seconds=90),
+                limits or SessionLimits(seconds=90),
                 self.progress.append,
                 server.usage,
                 poll_seconds=0.2,
@@ -61,11 +61,11 @@ class Room:
 @contextmanager
 def room(folder: Path, steps: list[Step], *, endless: bool = False) -> Iterator[tuple[Room, ScriptedModel]]:
     with ScriptedModel(steps, endless=endless).serve() as model:
-        place = Room(folder, model)
+        paths = Room(folder, model)
         try:
-            yield place, model
+            yield paths, model
         finally:
-            stop_leftovers(folder, place.fence)
+            stop_leftovers(folder, paths.sandbox)
 
 
 def edit(tree: Path) -> Step:
@@ -77,69 +77,69 @@ async def test_a_session_edits_the_tree_and_knows_when_it_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", "ghp_must_not_be_seen")
-    with room(tmp_path, []) as (place, model):
-        read = {"tool": "read", "args": {"filePath": str(place.tree / "app.py")}}
+    with room(tmp_path, []) as (paths, model):
+        read = {"tool": "read", "args": {"filePath": str(paths.tree / "app.py")}}
         token = "ghp_" + "a1" * 18
         todos = [
             {"content": "Read it", "status": "completed", "priority": "high"},
             {"content": f"Set value {token}", "status": "in_progress", "priority": "high"},
         ]
         plan = {"tool": "todowrite", "args": {"todos": todos}}
-        model._steps = [read, plan, edit(place.tree), {"text": f"Set value to 2, not {token}."}]
-        server = place.server()
+        model._steps = [read, plan, edit(paths.tree), {"text": f"Set value to 2, not {token}."}]
+        server = paths.server()
         await server.start_or_adopt()
-        environment = Path(f"/proc/{place.record().pid}/environ").read_text()
-        result = await place.follow(server)
+        environment = Path(f"/proc/{paths.record().pid}/environ").read_text()
+        result = await paths.follow(server)
         assert result.state is CodingState.DONE
         assert result.text.startswith("Set value to 2, not ")
-        assert place.progress[-1].todo.startswith("1 of 2 done: Set value ")
-        assert token not in f"{result} {place.progress}", "what is kept in the history holds no secret"
-        assert (place.tree / "app.py").read_text() == "value = 2\n"
+        assert paths.progress[-1].todo.startswith("1 of 2 done: Set value ")
+        assert token not in f"{result} {paths.progress}", "what is kept in the history holds no secret"
+        assert (paths.tree / "app.py").read_text() == "value = 2\n"
         assert (result.model_calls, result.tokens) == (4, 440)
         assert "ghp_must_not_be_seen" not in environment
         assert "GITHUB" not in environment
-        again = await place.follow(server)
+        again = await paths.follow(server)
         assert (again.session_id, again.state) == (result.session_id, CodingState.DONE)
         assert model.calls == 4, "a finished session is not asked again"
         await server.stop()
-        assert not (place.place.run / "server.json").exists()
+        assert not (paths.paths.run / "server.json").exists()
 
 
 async def test_a_killed_server_continues_where_it_was(tmp_path: Path) -> None:
-    with room(tmp_path, []) as (place, model):
+    with room(tmp_path, []) as (paths, model):
         slow = {"tool": "bash", "args": {"command": "sleep 3", "description": "wait"}}
-        read = {"tool": "read", "args": {"filePath": str(place.tree / "app.py")}}
-        model._steps = [read, slow, edit(place.tree), {"text": "Done."}]
-        server = place.server()
+        read = {"tool": "read", "args": {"filePath": str(paths.tree / "app.py")}}
+        model._steps = [read, slow, edit(paths.tree), {"text": "Done."}]
+        server = paths.server()
         await server.start_or_adopt()
-        first = asyncio.create_task(place.follow(server))
-        while not any(progress.tool == "bash" for progress in place.progress):  # noqa: ASYNC110 - polled state
+        first = asyncio.create_task(paths.follow(server))
+        while not any(progress.tool == "bash" for progress in paths.progress):  # noqa: ASYNC110 - polled state
             await asyncio.sleep(0.1)
-        os.killpg(place.record().pid, signal.SIGKILL)
+        os.killpg(paths.record().pid, signal.SIGKILL)
         with pytest.raises(Exception, match="OpenCode"):
             await first
-        second = place.server()
+        second = paths.server()
         await second.start_or_adopt()
-        result = await place.follow(second)
+        result = await paths.follow(second)
         assert result.state is CodingState.DONE
-        assert (place.tree / "app.py").read_text() == "value = 2\n"
-        assert {progress.session_id for progress in place.progress} == {result.session_id}
+        assert (paths.tree / "app.py").read_text() == "value = 2\n"
+        assert {progress.session_id for progress in paths.progress} == {result.session_id}
 
 
 async def test_a_living_server_is_adopted(tmp_path: Path) -> None:
-    with room(tmp_path, [{"text": "Hello."}]) as (place, _):
-        await place.server().start_or_adopt()
-        before = place.record()
-        await place.server().start_or_adopt()
-        assert place.record() == before
+    with room(tmp_path, [{"text": "Hello."}]) as (paths, _):
+        await paths.server().start_or_adopt()
+        before = paths.record()
+        await paths.server().start_or_adopt()
+        assert paths.record() == before
 
 
 async def test_an_endless_session_is_ended_with_a_reason(tmp_path: Path) -> None:
     step = {"tool": "bash", "args": {"command": "true", "description": "loop"}}
-    with room(tmp_path, [step], endless=True) as (place, _):
-        limits = Limits(seconds=90, model_calls=5)
-        server = place.server(limits)
+    with room(tmp_path, [step], endless=True) as (paths, _):
+        limits = SessionLimits(seconds=90, model_calls=5)
+        server = paths.server(limits)
         await server.start_or_adopt()
-        result = await place.follow(server, limits)
+        result = await paths.follow(server, limits)
         assert result.state is CodingState.ABORTED
         assert result.reason == "calls: more than 5 model calls"

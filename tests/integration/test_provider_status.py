@@ -21,7 +21,7 @@ from railmend.contracts.incident import Facts, IncidentRequest
 from railmend.evidence.packet import number
 from railmend.providers.status.reader import StatusReader
 from railmend.publishing.github import GitHubError
-from railmend.railway.limits import Gate, Limits
+from railmend.railway.limits import RateLimiter, RateLimits
 from railmend.railway.network import NetworkReader
 from railmend.railway.pool import RailwayPool, Watched
 from railmend.railway.reader import Reader
@@ -95,13 +95,13 @@ def origin(tmp_path: Path) -> Path:
 async def facts(
     origin: Path, overrides: dict[str, str], folder: Path, incident: IncidentRequest, attempt: int = 1
 ) -> Facts:
-    limits = Limits(per_second=10_000)
+    limits = RateLimits(per_second=10_000)
     mock = httpx.MockTransport(railway)
     watched = Watched(
         name="p", project_id="project", environment_id="env", token=SecretStr("t"), token_kind="bearer"
     )
     pool = RailwayPool("http://railway/graphql/v2", [watched], limits, mock)
-    transport = Transport("http://railway/graphql/v2", SecretStr("t"), "bearer", mock, 5, Gate(limits))
+    transport = Transport("http://railway/graphql/v2", SecretStr("t"), "bearer", mock, 5, RateLimiter(limits))
     status = StatusReader(overrides, timeout=5)
     work = ProviderActivities(
         railway=pool,

@@ -11,17 +11,17 @@ import pytest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from hosting import attributes
+from hosting import search_attributes
 from hosting.dev_server import Running, start_or_adopt, stop_server
 from hosting.workers import WORKFLOWS
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import RepairOutcome
 from railmend.contracts.review import ReviewView
-from tests.workflows.afterwards import MERGED, OPEN, Afterwards
+from tests.workflows.review_stage import MERGED, OPEN, Afterwards
 from tests.workflows.stand_ins import World
 from tests.workflows.test_after_pull_request import Play, until
-from workflows.coding_rounds import CODING_QUEUE
-from workflows.plugin import railmend_plugin
+from workflows.repair.coding_loop import CODING_QUEUE
+from workflows.shared.plugin import railmend_plugin
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +30,7 @@ async def test_a_repair_outlives_its_server(tmp_path: Path) -> None:
     server = await start_or_adopt(tmp_path)
     try:
         client = await Client.connect(server.address, plugins=[railmend_plugin()])
-        await attributes.register(client)
+        await search_attributes.register(client)
         await _repair(client, server, tmp_path)
     finally:
         stop_server(tmp_path)

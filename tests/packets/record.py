@@ -41,7 +41,7 @@ from railmend.contracts.scan import (
 )
 from railmend.providers.status.reader import StatusReader
 from railmend.publishing.github import GitHubClient
-from railmend.railway.limits import Limits
+from railmend.railway.limits import RateLimits
 from railmend.railway.pool import RailwayPool, Watched
 from railyard.forge import Forge
 from railyard.forge import build as build_forge
@@ -109,7 +109,7 @@ class Recorder:
             token=SecretStr(TOKEN),
             token_kind="project",
         )
-        limits = Limits(per_second=1000)
+        limits = RateLimits(per_second=1000)
         pool = RailwayPool("http://railway/graphql/v2", [watched], limits, yard.transport)
         end = yard.ended - timedelta(seconds=SETTLE_SECONDS)
         start = end - timedelta(seconds=WINDOW_SECONDS)

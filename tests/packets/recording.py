@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from railmend.contracts.incident import EvidencePacket, IncidentRequest, Verdict
-from railmend.contracts.scan import Explained, FindingKind
+from railmend.contracts.scan import DownstreamEffect, FindingKind
 from railmend.railway.model import Slice
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -27,7 +27,7 @@ class Recording(BaseModel):
     by_rule: bool
     artificial: bool
     measured: tuple[FindingKind, ...]
-    explained: Explained | None
+    explained: DownstreamEffect | None
     files: tuple[str, ...]
     request: IncidentRequest
     packet: EvidencePacket

@@ -13,10 +13,10 @@ from temporalio.client import Client
 
 from railmend.contracts.incident import Verdict
 from tests import samples
-from tests.workflows.afterwards import MERGED, OPEN, said
 from tests.workflows.conftest import environment
-from tests.workflows.test_story import row_of, stage
-from workflows.approved_action import ApprovedAction
+from tests.workflows.review_stage import MERGED, OPEN, said
+from tests.workflows.test_scan_to_repair import row_of, stage
+from workflows.actions.approved_action import ApprovedAction
 
 HISTORIES = Path(__file__).parent / "histories"
 

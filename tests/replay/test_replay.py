@@ -8,7 +8,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from hosting.workers import WORKFLOWS
-from workflows.plugin import railmend_plugin
+from workflows.shared.plugin import railmend_plugin
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 

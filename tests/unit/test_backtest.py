@@ -15,7 +15,7 @@ from commands.backtest import backtest, decide, rules_of
 from railmend.assessment import AssessmentRules
 from railmend.assessment.recorded import Recorded, coarsened
 from railmend.contracts.scan import FindingKind, ScanRequest
-from railmend.railway.limits import Limits
+from railmend.railway.limits import RateLimits
 from railmend.railway.pool import RailwayPool, Watched
 from railmend.settings import ConfigurationError, Settings
 from railyard.api.behaviour import Gatekeeper
@@ -154,7 +154,7 @@ async def test_what_a_scan_sees_is_recorded_and_read_back(tmp_path: Path) -> Non
     app = build_synthetic(Synthetic(5, 3, 1), Gatekeeper())
     watched = Watched(name="shop", project_id=PROJECT, environment_id=ENVIRONMENT, token=SecretStr(TOKEN))
     pool = RailwayPool(
-        "http://railway/graphql/v2", [watched], Limits(per_second=10_000), httpx.ASGITransport(app=app)
+        "http://railway/graphql/v2", [watched], RateLimits(per_second=10_000), httpx.ASGITransport(app=app)
     )
     request = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
     rows, unseen = await record.slices(pool, request, samples.NOW)

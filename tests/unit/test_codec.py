@@ -14,7 +14,7 @@ from hosting import codec as encryption
 from hosting import codec_server
 from hosting.codec import DecryptionRefused, EncryptionCodec
 from railmend.settings import ConfigurationError, Settings
-from workflows.plugin import railmend_plugin
+from workflows.shared.plugin import railmend_plugin
 
 OLD, NEW = b"o" * 32, b"n" * 32
 PLAIN = Payload(metadata={"encoding": b"json/plain"}, data=b'"the database password"')

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from commands.demo import _verdict
 from commands.durations import interval
-from commands.report import Ending, render
+from commands.report import ScanResult, render
 from hosting.dev_server import Running
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow
@@ -78,7 +78,7 @@ def test_help_names_the_commands() -> None:
     assert all(name in starter("--help").stdout for name in ("scan", "schedule", "demo"))
 
 
-def ending(*repaired: str, reason: str = "") -> Ending:
+def ending(*repaired: str, reason: str = "") -> ScanResult:
     """Four services; those named have a pull request, the other broken ones ended with the reason."""
     rows, repairs = [], {}
     for name in ("checkout", "catalog", "reports", "storefront"):
@@ -99,7 +99,7 @@ def ending(*repaired: str, reason: str = "") -> Ending:
         rows=tuple(rows),
         healthy=("storefront",),
     )
-    return Ending(report=report, repairs=repairs)
+    return ScanResult(report=report, repairs=repairs)
 
 
 @pytest.mark.parametrize(

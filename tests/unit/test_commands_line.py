@@ -16,23 +16,23 @@ from rich.console import Console
 from temporalio.service import RPCError, RPCStatusCode
 from typer.main import get_command
 
-from commands import following, record
 from commands import incidents as commands
-from commands.doctor.check import Bad, Check, Status, conclude, failed, line
-from commands.doctor.check import Result as Checked
+from commands import progress, record
+from commands.doctor.check import Check, CheckFailed, CheckStatus, conclude, failed, line
+from commands.doctor.check import CheckResult as Checked
 from commands.durations import interval, seconds, written
-from commands.incidents import Known, Trouble
+from commands.incidents import IncidentList, IncidentRow
 from commands.line.options import Level
 from commands.statistics import show_statistics, statistics
 from railmend.contracts.autonomy import Autonomy
-from railmend.contracts.ledger import Spent
-from railmend.contracts.record import Record, Track
+from railmend.contracts.ledger import SpendingTotal
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport
+from railmend.contracts.track_record import FaultRecord, TrackRecord
 from railmend.settings import ConfigurationError
 from starter import COMMANDS, app
 from tests import samples
-from workflows.repository_repair import RepositoryRepair
+from workflows.repair.repository_repair import RepositoryRepair
 
 ROOT = Path(__file__).parents[2]
 HISTORIES = ROOT / "tests" / "replay" / "histories"
@@ -92,7 +92,7 @@ async def test_a_scan_that_nobody_works_on_says_so_until_a_worker_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The queries of an unserved queue fail; a result comes all the same, later."""
-    monkeypatch.setattr(following, "POLL_SECONDS", 0)
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0)
     done: asyncio.Future[HealthReport] = asyncio.get_running_loop().create_future()
     out = StringIO()
 
@@ -105,14 +105,14 @@ async def test_a_scan_that_nobody_works_on_says_so_until_a_worker_comes(
 
         async def query(self, _: object) -> None:
             self.asked += 1
-            if self.asked == 2 * following.PATIENCE:
+            if self.asked == 2 * progress.PATIENCE:
                 done.set_result(
                     HealthReport(project_name="shop", environment_name="e", window=samples.WINDOW, rows=())
                 )
             raise RPCError("no poller", RPCStatusCode.FAILED_PRECONDITION, b"")
 
     handle: Any = Handle()
-    ending = await following.follow(handle, handle, Console(file=out, width=120))
+    ending = await progress.follow(handle, handle, Console(file=out, width=120))
     assert out.getvalue().count("start `worker.py`") == 1
     assert ending.report.project_name == "shop"
 
@@ -131,9 +131,9 @@ def test_bash_completes_a_command() -> None:
     assert done.stdout.split() == ["schedule"]
 
 
-def trouble(service: str, state: str, outcome: str = "") -> Trouble:
+def trouble(service: str, state: str, outcome: str = "") -> IncidentRow:
     pull = f"http://forge/{service}/1" if outcome == "pull_request" else ""
-    return Trouble(
+    return IncidentRow(
         project="shop",
         service=service,
         kind="memory_leak",
@@ -149,9 +149,9 @@ def trouble(service: str, state: str, outcome: str = "") -> Trouble:
     )
 
 
-KNOWN = Known(
+KNOWN = IncidentList(
     troubles=[trouble("checkout", "silent", "pull_request"), trouble("[red]jobs", "open")],
-    days={"shop": [Spent(key=f"{NOW:%Y-%m-%d}", usd=1.5), Spent(key="2020-01-01", usd=9.0)]},
+    days={"shop": [SpendingTotal(key=f"{NOW:%Y-%m-%d}", usd=1.5), SpendingTotal(key="2020-01-01", usd=9.0)]},
 )
 
 
@@ -165,7 +165,7 @@ def test_statistics_count_and_sum_by_period() -> None:
 
 
 def test_statistics_tell_what_became_of_the_fixes() -> None:
-    record = Record(
+    record = FaultRecord(
         repository="acme/[b]shop",
         kind="memory_leak",
         outcomes={"held": 3, "not_held": 1, "closed": 1, "cannot_tell": 1},
@@ -173,9 +173,12 @@ def test_statistics_tell_what_became_of_the_fixes() -> None:
         edited=2,
         at=NOW,
     )
-    track = Track(records=(record,), opened_seconds=(60, 300, 120), recovered_seconds=(900,))
+    track = TrackRecord(records=(record,), opened_seconds=(60, 300, 120), recovered_seconds=(900,))
     known = KNOWN.model_copy(
-        update={"totals": {"p": Spent(key="total", usd=1.5)}, "tracks": {"p": track, "q": Track()}}
+        update={
+            "totals": {"p": SpendingTotal(key="total", usd=1.5)},
+            "tracks": {"p": track, "q": TrackRecord()},
+        }
     )
     told = statistics(known)
     assert told["fixes"] == {
@@ -235,7 +238,7 @@ async def test_an_open_repair_tells_what_it_has_come_to(
 
 @pytest.mark.parametrize("what", ["list", "statistics"])
 def test_incidents_as_json(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    async def known(project: str | None, *, only_open: bool) -> Known:
+    async def known(project: str | None, *, only_open: bool) -> IncidentList:
         return KNOWN
 
     monkeypatch.setattr(commands, "incidents", known)
@@ -279,10 +282,10 @@ async def test_a_check_that_breaks_is_only_its_own_result() -> None:
         raise RuntimeError("unforeseen")
 
     async def finds() -> list[Checked]:
-        raise Bad("no git", "install git")
+        raise CheckFailed("no git", "install git")
 
     (one,), (two,) = await conclude(Check("a", breaks)), await conclude(Check("git", finds))
-    assert (one.status, one.said) == (Status.BAD, "RuntimeError: unforeseen")
+    assert (one.status, one.said) == (CheckStatus.BAD, "RuntimeError: unforeseen")
     assert line(two).endswith("git: no git -> install git")
     assert failed([one, two])
-    assert not failed([Checked(name="x", status=Status.WARNING, said="")])
+    assert not failed([Checked(name="x", status=CheckStatus.WARNING, said="")])

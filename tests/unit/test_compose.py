@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from hosting.launcher import CAPABILITIES
-from hosting.sandbox import SHARED
+from hosting.sandbox.choice import SHARED
+from hosting.sandbox.remote_daemon import CAPABILITIES
 from railmend.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from railmend.evidence.condense import Condensed, Condenser, condense_logs
 from railmend.evidence.routes import route
-from railmend.evidence.streams import Row
+from railmend.evidence.streams import StreamRow
 from railmend.evidence.tokens import cut, estimate
 from tests.unit.build_log_samples import BUILD_SAMPLES
 from tests.unit.log_samples import RUNTIME_SAMPLES, Sample
@@ -23,15 +23,15 @@ WORDS = [
 ]
 
 
-def row(second: int, message: str, severity: str = "info") -> Row:
-    return Row(START + timedelta(seconds=second), severity, message)
+def row(second: int, message: str, severity: str = "info") -> StreamRow:
+    return StreamRow(START + timedelta(seconds=second), severity, message)
 
 
-def rows(*messages: str, severity: str = "error") -> list[Row]:
+def rows(*messages: str, severity: str = "error") -> list[StreamRow]:
     return [row(second, message, severity) for second, message in enumerate(messages)]
 
 
-def noise(chance: random.Random, second: int, *, build: bool) -> Row:
+def noise(chance: random.Random, second: int, *, build: bool) -> StreamRow:
     """What a healthy service or build says, with complaints that have always been there."""
     number = chance.randrange(9999)
     if build:
@@ -51,7 +51,7 @@ def noise(chance: random.Random, second: int, *, build: bool) -> Row:
     return row(second, f"ERROR feature-flag client: stream closed, reconnecting ({number})", "error")
 
 
-def case(sample: Sample, *, times: int, torn: bool) -> list[Row]:
+def case(sample: Sample, *, times: int, torn: bool) -> list[StreamRow]:
     """The failure among noise; `torn`: lines of others stand inside it."""
     chance = random.Random(len(sample.name))  # noqa: S311 - noise
     build = sample.stream == "build"
@@ -133,7 +133,7 @@ def test_the_error_and_its_stack_are_found_in_a_loggers_attributes() -> None:
     pairs = {"level": "info", "err.message": refused, "err.stack": stack, "req.method": "GET"}
     pairs["req.url"] = "/v1/items/3"
     attributes = tuple((key, f'"{value}"') for key, value in pairs.items())
-    one = Row(START, "info", "request errored", attributes)
+    one = StreamRow(START, "info", "request errored", attributes)
     text = condense_logs([one]).text
     assert "ECONNREFUSED 10.0.0.4:5432" in text
     assert "/app/db.js:8:11" in text
@@ -146,7 +146,7 @@ def test_a_go_stack_in_an_attribute_is_folded() -> None:
         "net/http.F.ServeHTTP\\n\\t/usr/local/go/src/net/http/s.go:2",
     )
     stack = f"{own}\\n{library}"
-    one = Row(START, "error", "accept failed", (("error", '"no such quote"'), ("trace", f'"{stack}"')))
+    one = StreamRow(START, "error", "accept failed", (("error", '"no such quote"'), ("trace", f'"{stack}"')))
     text = condense_logs([one]).text
     assert "no such quote" in text
     assert "main.accept /src/main.go:44" in text
@@ -154,7 +154,9 @@ def test_a_go_stack_in_an_attribute_is_folded() -> None:
 
 
 def test_a_level_that_railway_gives_to_plain_text_is_not_a_logger() -> None:
-    plain = [Row(START, "error", "LOG:  checkpoint complete", (("level", '"error"'),)) for _ in range(20)]
+    plain = [
+        StreamRow(START, "error", "LOG:  checkpoint complete", (("level", '"error"'),)) for _ in range(20)
+    ]
     assert "0 of them warnings or errors" in condense_logs(plain).text
 
 
@@ -248,7 +250,7 @@ def test_work_grows_with_the_line_alone(piece: str, before: str) -> None:
 def test_memory_is_bounded_by_kinds_not_by_rows() -> None:
     """Ten thousand lines of as many kinds: only a bounded number is held, and the error is there."""
     words = random.Random(3)  # noqa: S311 - noise
-    made: Iterable[Row] = (
+    made: Iterable[StreamRow] = (
         row(n, "ERROR the one that matters" if n == 4000 else "".join(words.choices("abcdefgh ", k=50)))
         for n in range(10_000)
     )

@@ -21,7 +21,9 @@ def finding(name: str, kind: FindingKind, minutes: int = 0) -> Finding:
 
 def explained(services: list[Service], findings: list[Finding]) -> dict[str, str]:
     found = explain(services, findings)
-    return {one.service_id.removeprefix("id-"): one.culprit_id.removeprefix("id-") for one in found}
+    return {
+        one.service_id.removeprefix("id-"): one.root_cause_service_id.removeprefix("id-") for one in found
+    }
 
 
 def test_a_slow_database_behind_three_services_is_the_one_incident() -> None:

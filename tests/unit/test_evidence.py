@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from railmend.contracts.incident import EvidencePacket, Fact, Facts, Neighbour, PastRepair, neighbours_of
 from railmend.contracts.scan import FindingKind
 from railmend.evidence.charts import charts, past
-from railmend.evidence.inert import inline, visible
+from railmend.evidence.escaping import inline, visible
+from railmend.evidence.incident_facts import finding_facts, hints
 from railmend.evidence.packet import TOTAL, PacketError, canonical, digest, export, load, number, render
 from railmend.evidence.redact import Redactor
-from railmend.evidence.surroundings import finding_facts, hints
 from railmend.evidence.tokens import estimate
 from railmend.railway.model import Slice
 from tests import samples
@@ -47,17 +47,17 @@ def packet_of(*texts: str) -> EvidencePacket:
 
 
 def outside_fences(rendered: str) -> list[str]:
-    """The lines of a rendering that no fence holds, as a reader of Markdown sees them."""
-    lines, fence = [], ""
+    """The lines of a rendering that no sandbox holds, as a reader of Markdown sees them."""
+    lines, sandbox = [], ""
     for line in rendered.split("\n"):
         mark = re.fullmatch(r"`{3,}", line)
-        if fence:
-            fence = "" if mark and len(line) >= len(fence) else fence
+        if sandbox:
+            sandbox = "" if mark and len(line) >= len(sandbox) else sandbox
         elif mark:
-            fence = line
+            sandbox = line
         else:
             lines.append(line)
-    assert not fence, "a fence is left open"
+    assert not sandbox, "a sandbox is left open"
     return lines
 
 
@@ -75,17 +75,17 @@ def inert(texts: Sequence[str]) -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_stays_inside_its_fence(attack: str) -> None:
+def test_an_attack_stays_inside_its_sandbox(attack: str) -> None:
     inert([attack, "an ordinary line"])
 
 
 @given(st.lists(st.text(alphabet=st.sampled_from(MADE_OF), max_size=200), min_size=1, max_size=4))
-def test_no_made_up_text_leaves_its_fence(texts: list[str]) -> None:
+def test_no_made_up_text_leaves_its_sandbox(texts: list[str]) -> None:
     inert(texts)
 
 
 @given(st.lists(st.sampled_from(ATTACKS), min_size=1, max_size=5).map("\n".join))
-def test_no_mixture_of_attacks_leaves_its_fence(text: str) -> None:
+def test_no_mixture_of_attacks_leaves_its_sandbox(text: str) -> None:
     inert([text])
 
 
@@ -126,12 +126,12 @@ def test_a_bare_triple_is_a_fact() -> None:
 
 
 def test_secrets_of_different_sources_keep_one_placeholder() -> None:
-    logs, change = Redactor(seal="i"), Redactor(seal="i")
+    logs, change = Redactor(redaction_key="i"), Redactor(redaction_key="i")
     facts = [
         Facts(items=(fact(logs("mail to jane@example.com failed")),)),
         Facts(items=(fact(change("+ OWNER = 'jane@example.com'")),), unseen=("joe@example.com is unknown",)),
     ]
-    rendered = render(number("checkout", facts, seal="i"))
+    rendered = render(number("checkout", facts, redaction_key="i"))
     assert "mail to <email-1> failed" in rendered
     assert "OWNER = '<email-1>'" in rendered
     assert "<email-2> is unknown" in rendered

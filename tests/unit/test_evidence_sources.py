@@ -21,14 +21,14 @@ from railmend.evidence.change import describe
 from railmend.evidence.condense import condense_logs
 from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
 from railmend.evidence.http import condense_http
+from railmend.evidence.incident_facts import finding_facts, hints, onset
 from railmend.evidence.packet import number, render
-from railmend.evidence.surroundings import finding_facts, hints, onset
 from railmend.evidence.tokens import estimate
-from railmend.publishing.compare import ComparedCommit, ComparedFile, Comparison
+from railmend.publishing.compare import CommitComparison, ComparedCommit, ComparedFile
 from railmend.railway.client import RailwayClient
-from railmend.railway.context import Change, Context, Deployed, State, Step, Variable, deployed
+from railmend.railway.context import ConfigurationChange, Context, Deployed, State, Step, Variable, deployed
 from railmend.railway.errors import RailwayError
-from railmend.railway.limits import Gate, Limits
+from railmend.railway.limits import RateLimiter, RateLimits
 from railmend.railway.model import DeploymentRecord, HttpLogLine, LogLine
 from railmend.railway.parse import iso
 from railmend.railway.pool import RailwayPool
@@ -106,7 +106,7 @@ def test_drift_tells_settings_names_and_feed_but_no_value() -> None:
         Variable(name="CHANGED_KEY", created_at=old, updated_at=recent),
         Variable(name="OLD_KEY", created_at=old, updated_at=old),
     ]
-    changes = [Change(at=recent, action="updated", object="Variable", severity="INFO")]
+    changes = [ConfigurationChange(at=recent, action="updated", object="Variable", severity="INFO")]
     text = drift_text(found, variables, changes, NOW)
     assert "deploy.startCommand: serve -> serve --fast" in text
     assert "builder: not set -> X" in text
@@ -161,9 +161,9 @@ def changed(path: str, patch: str | None = "@@ -1 +1 @@\n-a\n+b", size: int = 1)
     return ComparedFile(path=path, status="modified", additions=size, deletions=size, patch=patch)
 
 
-def compared(*files: ComparedFile, total: int = 1) -> Comparison:
+def compared(*files: ComparedFile, total: int = 1) -> CommitComparison:
     commit = ComparedCommit(sha="f" * 40, author="eve", at=NOW, message="Show discounts\n\nbody")
-    return Comparison(
+    return CommitComparison(
         base="a" * 40, head="b" * 40, status="ahead", total=total, commits=(commit,), files=files
     )
 
@@ -200,12 +200,12 @@ def transport(handler: Callable[[httpx.Request], httpx.Response] | None = None) 
         if handler
         else httpx.ASGITransport(app=build_synthetic(Synthetic(2, 1), Gatekeeper()))
     )
-    url, gate = "http://railway/graphql/v2", Gate(Limits(per_second=10_000))
+    url, gate = "http://railway/graphql/v2", RateLimiter(RateLimits(per_second=10_000))
     return Transport(url, SecretStr(TOKEN), "project", inner, 30.0, gate)
 
 
 def client(handler: Callable[[httpx.Request], httpx.Response]) -> RailwayClient:
-    limits = Limits(per_second=10_000)
+    limits = RateLimits(per_second=10_000)
     return RailwayClient(
         "http://railway/graphql/v2", SecretStr(TOKEN), transport=httpx.MockTransport(handler), limits=limits
     )

@@ -4,9 +4,9 @@ import difflib
 
 import pytest
 
+from railmend.coding.diff import ChangedFile
 from railmend.coding.guard import Plan, never_published, review
 from railmend.coding.guard_settings import GuardSettings
-from railmend.coding.touched import Touched
 
 LINES = "".join(f"line {number}\n" for number in range(60))
 GITHUB = "ghp_" + "a1B2" * 9
@@ -17,7 +17,7 @@ PYPROJECT = '[project]\nname = "x"\ndependencies = ["httpx>=0.28"]\n'
 TESTS = "def test_one():\n    assert 1\n    assert 2\n\n\ndef test_two():\n    assert 3\n"
 
 
-def edit(path: str, before: str | None, after: str | None, mode: str = "100644") -> Touched:
+def edit(path: str, before: str | None, after: str | None, mode: str = "100644") -> ChangedFile:
     """As git would tell it."""
     old, new = (before or "").splitlines(), (after or "").splitlines()
     added: list[tuple[int, str]] = []
@@ -28,7 +28,7 @@ def edit(path: str, before: str | None, after: str | None, mode: str = "100644")
             added += list(enumerate(new[c:d], start=c + 1))
     status = "added" if before is None else "deleted" if after is None else "modified"
     counts = {"additions": len(added), "deletions": len(removed)}
-    return Touched(
+    return ChangedFile(
         path=path,
         status=status,
         mode=mode,
@@ -40,11 +40,11 @@ def edit(path: str, before: str | None, after: str | None, mode: str = "100644")
     )
 
 
-def add(path: str, text: str = "x = 1\n", mode: str = "100644") -> Touched:
+def add(path: str, text: str = "x = 1\n", mode: str = "100644") -> ChangedFile:
     return edit(path, None, text, mode)
 
 
-def many(count: int) -> list[Touched]:
+def many(count: int) -> list[ChangedFile]:
     return [edit(f"f{number}.py", "a\n", "b\n") for number in range(count)]
 
 
@@ -88,7 +88,7 @@ BAD = {
     "a key file": ([add("certs/server.key", "x\n")], "files of this name hold secrets."),
     "a link": ([add("link", "/etc/passwd", "120000")], "link is a symbolic link."),
     "a submodule": ([add("vendor", "", "160000")], "vendor is a submodule."),
-    "a binary": ([Touched("logo.png", "added", -1, -1)], "logo.png is a binary file."),
+    "a binary": ([ChangedFile("logo.png", "added", -1, -1)], "logo.png is a binary file."),
     "a migration": (
         [add("shop/migrations/0002_index.py")],
         "0002_index.py is a database migration; a person must write those",

@@ -12,15 +12,15 @@ from railmend.contracts.ledger import (
     Limit,
     ReserveRequest,
     SettleRequest,
-    Spending,
+    SpendingKind,
     SpendRequest,
 )
-from railmend.contracts.record import Fix, Track
+from railmend.contracts.track_record import FixRecord, TrackRecord
 from tests.samples import NOW
-from workflows.ledger import MAX_ENTRIES
-from workflows.ledger_budget import Spendings
-from workflows.ledger_claims import Claims
-from workflows.ledger_record import MOST_RECORDS, Records
+from workflows.ledger.budget import BudgetStore
+from workflows.ledger.claims import ClaimStore
+from workflows.ledger.ledger import MAX_ENTRIES
+from workflows.ledger.track_record import MOST_RECORDS, TrackRecordStore
 
 FAULT = "env/service/memory_leak"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -28,7 +28,7 @@ OPEN = Limit()
 
 
 def claim(
-    claims: Claims, holder: str = "a", at: datetime = NOW, deployment: str = "d1", **more: str
+    claims: ClaimStore, holder: str = "a", at: datetime = NOW, deployment: str = "d1", **more: str
 ) -> ClaimState:
     request = ClaimRequest(
         claim_id="c",
@@ -42,7 +42,7 @@ def claim(
     return claims.claim(request).state
 
 
-def settle(claims: Claims, holder: str = "a", at: datetime = NOW) -> None:
+def settle(claims: ClaimStore, holder: str = "a", at: datetime = NOW) -> None:
     claims.settle(
         SettleRequest(
             settle_id="s",
@@ -50,15 +50,15 @@ def settle(claims: Claims, holder: str = "a", at: datetime = NOW) -> None:
             holder=holder,
             outcome="unclear",
             detail="nobody knows",
-            silent_seconds=6 * 3600,
-            unchanged_seconds=7 * 86400,
+            cooldown_seconds=6 * 3600,
+            unchanged_cooldown_seconds=7 * 86400,
             at=at,
         )
     )
 
 
 def test_a_fault_is_held_by_one_until_it_settles_or_its_lease_runs_out() -> None:
-    claims = Claims(())
+    claims = ClaimStore(())
     assert claim(claims) is ClaimState.GRANTED
     assert claim(claims) is ClaimState.GRANTED, "asked again by the same holder"
     assert claim(claims, "b") is ClaimState.HELD
@@ -80,21 +80,21 @@ def test_a_fault_is_held_by_one_until_it_settles_or_its_lease_runs_out() -> None
 def test_an_unchanged_fault_stays_silent_longer_than_one_under_a_new_deployment(
     after: timedelta, deployment: str, state: ClaimState
 ) -> None:
-    claims = Claims(())
+    claims = ClaimStore(())
     claim(claims)
     settle(claims)
     assert claim(claims, "b", NOW + after, deployment) is state
 
 
 def test_only_the_holder_settles() -> None:
-    claims = Claims(())
+    claims = ClaimStore(())
     claim(claims)
     settle(claims, "somebody else")
     assert claim(claims, "b") is ClaimState.HELD
 
 
 def test_what_became_of_a_fault_is_remembered_when_it_comes_back() -> None:
-    claims = Claims(())
+    claims = ClaimStore(())
     claim(claims)
     settle(claims)
     claim(claims, "b", NOW + 8 * DAY)
@@ -103,7 +103,7 @@ def test_what_became_of_a_fault_is_remembered_when_it_comes_back() -> None:
 
 
 def test_a_claim_tells_what_came_of_earlier_troubles_of_the_same_service() -> None:
-    claims = Claims(())
+    claims = ClaimStore(())
     claim(claims)
     settle(claims)
     request = ClaimRequest(
@@ -120,11 +120,11 @@ def test_a_claim_tells_what_came_of_earlier_troubles_of_the_same_service() -> No
 
 
 def reserve(
-    spendings: Spendings,
+    spendings: BudgetStore,
     budget: Budget,
     number: int = 0,
     at: datetime = NOW,
-    kind: Spending = Spending.DIAGNOSIS,
+    kind: SpendingKind = SpendingKind.DIAGNOSIS,
     fault: str = FAULT,
 ) -> str:
     """The limit that refused it; empty when it was granted."""
@@ -135,13 +135,15 @@ def reserve(
 
 
 def test_runs_are_bounded_per_day_and_come_back_the_next_day() -> None:
-    spendings = Spendings((), (), ())
+    spendings = BudgetStore((), (), ())
     budget = Budget(incident=OPEN, day=Limit(diagnoses=2), month=OPEN)
     assert [reserve(spendings, budget, n, fault=f"f{n}") for n in range(3)] == ["", "", "2 diagnoses a day"]
-    assert reserve(spendings, budget, 3, kind=Spending.SESSION) == "", "the other kind has a limit of its own"
+    assert reserve(spendings, budget, 3, kind=SpendingKind.SESSION) == "", (
+        "the other kind has a limit of its own"
+    )
     answer = spendings.reserve(
         ReserveRequest(
-            reserve_id="r9", fingerprints=(FAULT,), kind=Spending.DIAGNOSIS, usd=0, budget=budget, at=NOW
+            reserve_id="r9", fingerprints=(FAULT,), kind=SpendingKind.DIAGNOSIS, usd=0, budget=budget, at=NOW
         )
     )
     assert answer.again_at == datetime(2026, 11, 25, tzinfo=NOW.tzinfo)
@@ -149,7 +151,7 @@ def test_runs_are_bounded_per_day_and_come_back_the_next_day() -> None:
 
 
 def test_money_is_counted_when_it_is_reserved_and_corrected_when_it_is_spent() -> None:
-    spendings = Spendings((), (), ())
+    spendings = BudgetStore((), (), ())
     budget = Budget(incident=OPEN, day=Limit(usd=2.0), month=OPEN)
     assert reserve(spendings, budget, 0) == reserve(spendings, budget, 1) == ""
     assert reserve(spendings, budget, 2) == "2 USD a day (2.00 spent or reserved)"
@@ -161,14 +163,14 @@ def test_money_is_counted_when_it_is_reserved_and_corrected_when_it_is_spent() -
 
 
 def test_one_reservation_counts_once_however_often_it_is_asked_for() -> None:
-    spendings = Spendings((), (), ())
+    spendings = BudgetStore((), (), ())
     budget = Budget(incident=OPEN, day=Limit(diagnoses=1), month=OPEN)
     assert [reserve(spendings, budget, 0) for _ in range(3)] == ["", "", ""]
     assert spendings.days(NOW)[0].diagnoses == 1
 
 
 def test_a_month_sums_its_days_and_an_incident_its_own() -> None:
-    spendings = Spendings((), (), ())
+    spendings = BudgetStore((), (), ())
     month = Budget(incident=OPEN, day=OPEN, month=Limit(diagnoses=3))
     for n in range(3):
         assert reserve(spendings, month, n, NOW - n * DAY, fault=f"f{n}") == ""
@@ -180,7 +182,7 @@ def test_a_month_sums_its_days_and_an_incident_its_own() -> None:
 
 
 def test_a_ledger_of_a_large_project_stays_a_small_payload() -> None:
-    claims, spendings, records = Claims(()), Spendings((), (), ()), Records(Track())
+    claims, spendings, records = ClaimStore(()), BudgetStore((), (), ()), TrackRecordStore(TrackRecord())
     for n in range(400):
         fault = f"{'e' * 36}/{'s' * 36}-{n}/memory_saturation"
         at = NOW - n * HOUR
@@ -201,7 +203,7 @@ def test_a_ledger_of_a_large_project_stays_a_small_payload() -> None:
                 holder=f"repair/acme-incorporated/{'r' * 30}/{n:012}",
                 outcome="pull_request",
                 detail="x" * 500,
-                silent_seconds=60,
+                cooldown_seconds=60,
                 at=at,
                 pull_request="https://github.com/acme-incorporated/repository/pull/1234",
             )
@@ -209,7 +211,7 @@ def test_a_ledger_of_a_large_project_stays_a_small_payload() -> None:
         reserve(spendings, Budget(incident=OPEN, day=OPEN, month=OPEN), n, at, fault=fault)
         spendings.spend(SpendRequest(reserve_id=f"r{n}", usd=0.25))
         records.add(
-            Fix(
+            FixRecord(
                 repository=f"acme-incorporated/{'r' * 30}-{n % 100}",
                 kind="memory_saturation",
                 outcome=outcome,

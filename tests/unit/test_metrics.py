@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from hosting.metrics import BUCKETS, api_budget, record
 from railmend.contracts.incident import Verdict, Waiting
-from railmend.contracts.ledger import Settlements, SettleRequest
+from railmend.contracts.ledger import SettlementBatch, SettleRequest
 from railmend.contracts.repair import CodingResult, CodingState
 from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.publishing.github import GitHubClient
@@ -90,12 +90,12 @@ def test_only_repairs_count_as_repairs() -> None:
             holder=holder,
             outcome=outcome,
             detail="",
-            silent_seconds=1,
+            cooldown_seconds=1,
             at=samples.NOW,
         )
 
     both = (settled("repair/acme/x/k", "pull_request"), settled("incident/e/s", "healthy"))
-    seen = recorded("settle", Settlements(project_id="p", settlements=both)).seen
+    seen = recorded("settle", SettlementBatch(project_id="p", settlements=both)).seen
     assert seen["railmend_repairs"] == [(1, {"outcome": "pull_request"})]
 
 

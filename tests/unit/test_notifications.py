@@ -15,14 +15,14 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.notifications import Channel, NotificationActivities
-from hosting.channels import channels
-from railmend.contracts.notice import (
-    Notice,
-    NoticeKind,
-    Notices,
-    approval_notice,
-    incident_notice,
-    outcome_notice,
+from hosting.notification_channels import channels
+from railmend.contracts.notification import (
+    Notification,
+    NotificationBatch,
+    NotificationKind,
+    approval_notification,
+    incident_notification,
+    outcome_notification,
     thread_of,
 )
 from railmend.contracts.scan import ServiceRow
@@ -35,12 +35,12 @@ from tests import samples
 SECRET = SecretStr("whsec_" + base64.b64encode(b"k" * 32).decode())
 
 
-def notice(**changes: object) -> Notice:
+def notice(**changes: object) -> Notification:
     incident = samples.incident()
     row = ServiceRow(
         service_id="id-checkout", name="checkout", verdict="code", detail="A cache grows & grows."
     )
-    return incident_notice(incident, row, "incident/env/id-checkout", "run").model_copy(update=changes)
+    return incident_notification(incident, row, "incident/env/id-checkout", "run").model_copy(update=changes)
 
 
 def test_an_incident_names_service_symptoms_verdict_and_its_run() -> None:
@@ -62,7 +62,7 @@ def test_what_a_model_wrote_can_neither_link_nor_call_people() -> None:
 
 
 def test_a_waiting_plan_says_how_to_approve_it() -> None:
-    waiting = approval_notice(samples.repair(), "repair/acme/checkout/k", "run")
+    waiting = approval_notification(samples.repair(), "repair/acme/checkout/k", "run")
     said = text.slack(waiting, "")["text"]
     assert "waits for your approval" in said
     assert "starter.py approve repair/acme/checkout/k" in said
@@ -70,18 +70,20 @@ def test_a_waiting_plan_says_how_to_approve_it() -> None:
 
 def test_a_pull_request_and_another_outcome_are_told_apart() -> None:
     repair = samples.repair()
-    opened = outcome_notice(repair, "pull_request", "https://forge/acme/checkout/pull/1", "repair/x", "run")
-    refused = outcome_notice(repair, "refused", "The guard refused it.", "repair/x", "run")
+    opened = outcome_notification(
+        repair, "pull_request", "https://forge/acme/checkout/pull/1", "repair/x", "run"
+    )
+    refused = outcome_notification(repair, "refused", "The guard refused it.", "repair/x", "run")
     assert "https://forge/acme/checkout/pull/1|Pull request" in text.slack(opened, "")["text"]
     assert text.headline(refused) == "checkout: repair ended, refused"
-    assert opened.notice_id != refused.notice_id
+    assert opened.notification_id != refused.notification_id
 
 
 def test_notices_of_one_trouble_share_a_thread_and_ids_repeat_themselves() -> None:
     repair = samples.repair()
-    threads = outcome_notice(repair, "failed", "", "repair/x", "run").threads
+    threads = outcome_notification(repair, "failed", "", "repair/x", "run").threads
     assert threads == (thread_of(repair.incidents[0].request),)
-    assert notice().notice_id == notice().notice_id
+    assert notice().notification_id == notice().notification_id
 
 
 async def deliver(answer: Callable[[httpx.Request], httpx.Response]) -> None:
@@ -148,14 +150,14 @@ class Receiver:
         self.got: list[str] = []
         self._answers = list(answers)
 
-    async def __call__(self, one: Notice) -> None:
-        self.got.append(one.notice_id)
+    async def __call__(self, one: Notification) -> None:
+        self.got.append(one.notification_id)
         answer = self._answers.pop(0) if self._answers else None
         if answer is not None:
             raise answer
 
 
-async def attempts(work: NotificationActivities, *notices: Notice, most: int = 4) -> int:
+async def attempts(work: NotificationActivities, *notices: Notification, most: int = 4) -> int:
     """As the server does it: again while it fails, with the details of the attempt before."""
     details: list[object] = []
     for attempt in range(1, most + 1):
@@ -164,7 +166,7 @@ async def attempts(work: NotificationActivities, *notices: Notice, most: int = 4
         beats: list[object] = []
         environment.on_heartbeat = lambda *given, into=beats: into.append(list(given))  # type: ignore[misc]
         try:
-            await environment.run(work.notify, Notices(notices=notices))
+            await environment.run(work.notify, NotificationBatch(notices=notices))
         except ApplicationError as error:
             assert not error.non_retryable  # noqa: PT017 - the loop is what is tested
             details = beats[-1] if beats else details  # type: ignore[assignment]
@@ -179,32 +181,32 @@ async def test_a_channel_that_is_down_costs_the_others_nothing_and_gets_its_mess
     work = NotificationActivities([Channel("slack", slack, False), Channel("webhook", hook, True)])
     assert await attempts(work, notice()) == 2
     assert len(slack.got) == 2
-    assert set(hook.got) == {notice().notice_id}
+    assert set(hook.got) == {notice().notification_id}
 
 
 async def test_what_may_have_arrived_in_a_chat_is_not_said_twice() -> None:
     slack = Receiver(DeliveryError("slack: no answer.", retryable=True, uncertain=True))
     work = NotificationActivities([Channel("slack", slack, False)])
     assert await attempts(work, notice()) == 2
-    assert slack.got == [notice().notice_id]
+    assert slack.got == [notice().notification_id]
 
 
 async def test_a_message_that_was_delivered_is_not_repeated_for_anothers_sake() -> None:
     slack = Receiver()
     hook = Receiver(DeliveryError("webhook: answered 503.", retryable=True))
     work = NotificationActivities([Channel("slack", slack, False), Channel("webhook", hook, True)])
-    await attempts(work, notice(), notice(notice_id="incident/other/run"))
-    assert sorted(slack.got) == sorted([notice().notice_id, "incident/other/run"])
+    await attempts(work, notice(), notice(notification_id="incident/other/run"))
+    assert sorted(slack.got) == sorted([notice().notification_id, "incident/other/run"])
 
 
 async def test_a_channel_that_is_down_is_asked_once_an_attempt_not_for_every_notice() -> None:
     down = DeliveryError("slack: not reached.", retryable=True)
     slack = Receiver(down)
     work = NotificationActivities([Channel("slack", slack, False)])
-    many = [notice(notice_id=f"incident/{number}/run") for number in range(5)]
+    many = [notice(notification_id=f"incident/{number}/run") for number in range(5)]
     assert await attempts(work, *many) == 2
     assert len(slack.got) == 6
-    assert set(slack.got) == {one.notice_id for one in many}
+    assert set(slack.got) == {one.notification_id for one in many}
 
 
 async def test_a_wrong_address_is_given_up_at_once() -> None:
@@ -242,7 +244,7 @@ def test_an_incident_is_one_issue_and_each_later_change_one_comment() -> None:
     github.issues.return_value.__enter__.return_value = Issues(repository)  # type: ignore[arg-type]
     repair = samples.repair()
     first = notice(threads=(thread_of(repair.incidents[0].request),))
-    opened = outcome_notice(repair, "pull_request", "https://forge/pull/1", "repair/x", "run")
+    opened = outcome_notification(repair, "pull_request", "https://forge/pull/1", "repair/x", "run")
     for told in (first, first, opened, opened):
         issues.tell(github, "acme/ops", told, "")
     (issue,) = repository.all
@@ -263,6 +265,6 @@ async def test_only_what_is_set_is_told() -> None:
     assert not Settings().policy().notify
 
 
-@pytest.mark.parametrize("kind", list(NoticeKind))
-def test_every_kind_has_words(kind: NoticeKind) -> None:
+@pytest.mark.parametrize("kind", list(NotificationKind))
+def test_every_kind_has_words(kind: NotificationKind) -> None:
     assert "checkout" in text.headline(notice(kind=kind))

@@ -86,7 +86,7 @@ def test_a_victim_is_linked_to_the_neighbour_that_makes_it_suffer(recorded: Reco
     (scenario,) = [one for one in SCENARIOS if one.name == recorded.scenario]
     assert recorded.explained is not None
     assert recorded.explained.service_id == recorded.request.service.service_id
-    assert recorded.explained.culprit_id == f"service-{scenario.victim_of}"
+    assert recorded.explained.root_cause_service_id == f"service-{scenario.victim_of}"
     (neighbour,) = recorded.request.neighbours
     assert neighbour.findings, "the packet tells of the neighbour's trouble"
 

@@ -8,7 +8,7 @@ from activities.railway import RailwayActivities
 from hosting.clients import check_railway
 from railmend.contracts.scan import ScanRequest, ScreenRequest
 from railmend.railway.errors import RateLimited
-from railmend.railway.limits import Gate, Limits
+from railmend.railway.limits import RateLimiter, RateLimits
 from railmend.railway.pool import NotWatched, RailwayPool, Watched
 from railmend.settings import ConfigurationError
 from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
@@ -29,7 +29,7 @@ def pool(
 ) -> tuple[RailwayPool, Gatekeeper]:
     gatekeeper = Gatekeeper()
     app = build_synthetic(Synthetic(*size, **shape), gatekeeper)
-    limits = Limits(per_second=10_000)
+    limits = RateLimits(per_second=10_000)
     return RailwayPool(URL, environments, limits, httpx.ASGITransport(app=app)), gatekeeper
 
 
@@ -61,7 +61,7 @@ async def test_a_railway_that_does_not_answer_does_not_keep_the_worker_from_star
 
 
 async def test_workers_that_share_an_account_keep_to_their_part_of_its_budget() -> None:
-    gates = [Gate(Limits(sharers=4, per_second=10_000, reserve=0.2)) for _ in range(4)]
+    gates = [RateLimiter(RateLimits(sharers=4, per_second=10_000, reserve=0.2)) for _ in range(4)]
     sent = 0
     for gate in gates:
         gate.learn('"default";q=100;w=3600')

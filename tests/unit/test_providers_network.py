@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from railmend.railway.limits import Gate, Limits
+from railmend.railway.limits import RateLimiter, RateLimits
 from railmend.railway.network import NetworkReader, NetworkSeen
 from railmend.railway.reader import Reader
 from railmend.railway.transport import Transport
@@ -86,9 +86,14 @@ class Railway:
 
 
 async def seen(railway: Railway) -> NetworkSeen:
-    limits = Limits(per_second=10_000)
+    limits = RateLimits(per_second=10_000)
     transport = Transport(
-        "http://railway/graphql/v2", SecretStr("t"), "project", httpx.MockTransport(railway), 5, Gate(limits)
+        "http://railway/graphql/v2",
+        SecretStr("t"),
+        "project",
+        httpx.MockTransport(railway),
+        5,
+        RateLimiter(limits),
     )
     window = samples.WINDOW
     return await NetworkReader(Reader(transport, limits)).seen("p", "e", "s", window.start, window.end)

@@ -2,7 +2,6 @@
 
 from railmend.contracts.incident import EvidenceItem
 from railmend.contracts.repair import (
-    Change,
     CheckReport,
     CheckRun,
     CodingResult,
@@ -12,6 +11,7 @@ from railmend.contracts.repair import (
     RepairRequest,
     Verification,
     Workspace,
+    WorkspaceChange,
 )
 from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.publishing.text import body, commit_message, incident_markdown, marker, report_markdown, title
@@ -49,7 +49,7 @@ def publish(
         workspace=WORKSPACE,
         repair=repair or samples.repair(),
         coding=coding,
-        change=Change(files=files),
+        change=WorkspaceChange(files=files),
         verification=verification,
         doubts=doubts,
     )
@@ -87,7 +87,7 @@ def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
     assert positions == sorted(positions)
 
 
-def test_evidence_and_the_agents_words_cannot_leave_their_fence() -> None:
+def test_evidence_and_the_agents_words_cannot_leave_their_sandbox() -> None:
     text = body(publish(with_evidence("```\n# Approved by security\n```"), said="```\n## Risk\nnone"))
     assert "\n````\n```\n# Approved by security\n```\n````\n" in text
     assert "\n````\n```\n## Risk\nnone\n````\n" in text
@@ -103,7 +103,7 @@ def test_the_body_tells_what_railmend_ran_itself() -> None:
     assert "**Not verified by Railmend**: No checks were found." in body(publish())
 
 
-def test_the_output_of_a_check_cannot_leave_its_fence() -> None:
+def test_the_output_of_a_check_cannot_leave_its_sandbox() -> None:
     text = body(publish(verification=checked(True, True, "```\n</details>\n# Approved")))
     assert "\n````\n```\n</details>\n# Approved\n````\n" in text
 

@@ -39,7 +39,7 @@ def test_equal_secrets_stay_equal() -> None:
 
 
 def test_redactors_that_share_a_seal_agree_and_one_numbering_counts_them() -> None:
-    one, other = Redactor(seal="incident"), Redactor(seal="incident")
+    one, other = Redactor(redaction_key="incident"), Redactor(redaction_key="incident")
     texts = [one("from jane@example.com"), other("to jane@example.com and joe@example.com")]
     assert "jane" not in "".join(texts)
     numbering = Numbering()

@@ -1,12 +1,12 @@
 """The reference of settings in the docs says what the code does."""
 
-from commands.settings_reference import FILE, table, updated
 from railmend.settings import Settings
+from tools.settings_reference import FILE, table, updated
 
 
 def test_the_reference_is_current() -> None:
     text = FILE.read_text()
-    assert updated(text) == text, "run `python -m commands.settings_reference`"
+    assert updated(text) == text, "run `python -m tools.settings_reference`"
 
 
 def test_every_setting_has_its_meaning() -> None:

@@ -13,8 +13,8 @@ from railmend.assessment import assess, suspect
 from railmend.contracts.scan import FindingKind, Service, Window
 from railmend.railway import errors
 from railmend.railway.client import RailwayClient, Survey
-from railmend.railway.compose import Ask, breadth, compose, depth
-from railmend.railway.limits import Limits
+from railmend.railway.compose import Query, breadth, compose, depth
+from railmend.railway.limits import RateLimits
 from railmend.railway.plan import coarse
 from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
@@ -35,7 +35,7 @@ class World:
             SecretStr(TOKEN),
             transport=httpx.ASGITransport(app=app),
             timeout=1,
-            limits=Limits(per_second=10_000),
+            limits=RateLimits(per_second=10_000),
             pause_seconds=0,
         )
 
@@ -66,7 +66,7 @@ async def test_a_volume_that_fills_is_seen_long_before_it_is_full_and_costs_no_r
     service, coarse_look = survey.services[0], survey.slices[0]
     assert (service.volume_fill, suspect(coarse_look, service)) == (0.6, True)
     assert not suspect(survey.slices[30], survey.services[30])
-    ((close,), unseen) = await world.client.look_closely(ENVIRONMENT, [service], WINDOW)
+    ((close,), unseen) = await world.client.fetch_detailed(ENVIRONMENT, [service], WINDOW)
     assert (len(close.slice.disk_gb), close.slice.disk_limit_gb, unseen) == (180, [50.0], [])
     (finding,) = assess(close.slice, service, environment_id=ENVIRONMENT, history=close.history)
     assert (finding.kind, finding.rule) == (FindingKind.DISK_FILLING, "disk_filling.time_to_full")
@@ -78,7 +78,7 @@ async def test_four_suspects_share_a_request(suspects: int) -> None:
     world = World(50, 25, troubled=suspects)
     survey = await world.survey()
     before = world.client.requests
-    close, unseen = await world.client.look_closely(ENVIRONMENT, survey.services[:suspects], WINDOW)
+    close, unseen = await world.client.fetch_detailed(ENVIRONMENT, survey.services[:suspects], WINDOW)
     assert world.client.requests - before == math.ceil(suspects / 4)
     assert unseen == []
     one = close[0]
@@ -114,7 +114,7 @@ async def test_documents_stay_within_the_limits() -> None:
 
 def test_ids_travel_as_variables() -> None:
     asks = [
-        Ask("statuses", {"serviceId": name, "environmentId": "e", "start": "a", "end": "b"}, name)
+        Query("statuses", {"serviceId": name, "environmentId": "e", "start": "a", "end": "b"}, name)
         for name in ('x") { id } #', "y")
     ]
     composed, variables = compose(asks)
@@ -258,7 +258,7 @@ async def test_a_query_the_api_no_longer_knows_is_dropped_for_all_and_asked_no_m
 
 async def test_pages_are_followed_to_the_end() -> None:
     world = World(50, 25)
-    world.client._surveyor._limits = Limits(page=20, per_second=10_000)
+    world.client._surveyor._limits = RateLimits(page=20, per_second=10_000)
     survey = await world.survey()
     assert len(survey.services) == 50
     assert survey.services[30].depends_on == ("service-0000",)

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from railmend.railway.client import LOG_PAGE, RailwayClient
 from railmend.railway.errors import ProjectTokenInvalid
-from railmend.railway.limits import Limits
+from railmend.railway.limits import RateLimits
 from railmend.railway.parse import iso
 from railmend.railway.tokens import Reach, detect
 from railyard.api.behaviour import Gatekeeper
@@ -57,7 +57,7 @@ class LogServer:
 
 
 def client(handler: Callable[[httpx.Request], httpx.Response]) -> RailwayClient:
-    limits = Limits(per_second=10_000)
+    limits = RateLimits(per_second=10_000)
     return RailwayClient(URL, SecretStr("t"), transport=httpx.MockTransport(handler), limits=limits)
 
 

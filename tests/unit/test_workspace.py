@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from activities.coding import MAX_RULES, rules_of
+from railmend.coding.diff import ChangedFile
 from railmend.coding.git import GitError, TrustedRepository
-from railmend.coding.measure import disk_use
 from railmend.coding.quota import Quota, exceeded, measure, remove_tree
-from railmend.coding.touched import Touched
+from railmend.coding.resource_usage import disk_use
 from tests import samples
 
 BOT = ("Railmend", "railmend@example.invalid")
@@ -20,7 +20,7 @@ def commit(repository: TrustedRepository, base: str, message: str, who: tuple[st
     return repository.commit(repository.snapshot(base), base, message, who, when)
 
 
-def touched(repository: TrustedRepository, base: str) -> list[Touched]:
+def touched(repository: TrustedRepository, base: str) -> list[ChangedFile]:
     return repository.touched(repository.snapshot(base), base)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from workflows.attributes import REGISTRY
-from workflows.plugin import railmend_plugin
+from workflows.shared.plugin import railmend_plugin
+from workflows.shared.search_attributes import REGISTRY
 
 SETTINGS = (
     "frontend.WorkflowTimeSkippingEnabled=true",

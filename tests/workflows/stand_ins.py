@@ -22,9 +22,8 @@ from railmend.contracts.incident import (
     PacketRequest,
     Verdict,
 )
-from railmend.contracts.notice import Notice, Notices
+from railmend.contracts.notification import Notification, NotificationBatch
 from railmend.contracts.repair import (
-    Change,
     CheckReport,
     CheckRun,
     CodingRequest,
@@ -36,11 +35,12 @@ from railmend.contracts.repair import (
     PullRequest,
     PullRequestRequest,
     Workspace,
+    WorkspaceChange,
     WorkspaceRequest,
 )
 from railmend.contracts.scan import (
     Assessment,
-    Explained,
+    DownstreamEffect,
     Finding,
     HealthReport,
     Screening,
@@ -49,7 +49,7 @@ from railmend.contracts.scan import (
     SuspectsRequest,
 )
 from tests import samples
-from tests.workflows.afterwards import Afterwards
+from tests.workflows.review_stage import Afterwards
 
 DONE = CodingResult(state=CodingState.DONE, session_id="ses_1", text="Bounded the cache.")
 
@@ -61,7 +61,7 @@ CHECKED = CheckReport(
     runs=(CheckRun(command="make test", directory="", passed=True, seconds=1.0, output="ok"),)
 )
 FAILING = CheckReport(runs=(CHECKED.runs[0].model_copy(update={"passed": False, "output": "1 failed"}),))
-CHANGE = Change(files=(FileChange(path="app.py", status="modified", additions=2, deletions=1),))
+CHANGE = WorkspaceChange(files=(FileChange(path="app.py", status="modified", additions=2, deletions=1),))
 
 
 @dataclass
@@ -73,9 +73,9 @@ class World:
     findings: tuple[Finding, ...]
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     coding: CodingResult = DONE
-    change: Change = CHANGE
+    change: WorkspaceChange = CHANGE
     # What later looks at the change find; the last one stays.
-    mended: Change | None = None
+    mended: WorkspaceChange | None = None
     before: CheckReport = CHECKED
     after: tuple[CheckReport, ...] = (CHECKED,)
     asked: list[CodingRequest] = field(default_factory=list)
@@ -84,10 +84,10 @@ class World:
     hang: bool = False
     broken: frozenset[str] = frozenset()
     survives: bool = True
-    explained: tuple[Explained, ...] = ()
+    explained: tuple[DownstreamEffect, ...] = ()
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
-    told: list[Notice] = field(default_factory=list)
+    told: list[Notification] = field(default_factory=list)
     prepared: list[WorkspaceRequest] = field(default_factory=list)
     after_pull_request: Afterwards = field(default_factory=Afterwards)
 
@@ -186,7 +186,7 @@ class World:
         return self.coding
 
     @activity.defn
-    async def review_change(self, request: CodingRequest) -> Change:
+    async def review_change(self, request: CodingRequest) -> WorkspaceChange:
         self._count()
         return self.mended if request.turn and self.mended else self.change
 
@@ -212,12 +212,12 @@ class World:
         return PullRequest(number=1, url="http://forge/acme/checkout/pull/1", head=request.commit.sha)
 
     @activity.defn
-    async def remove_workspace(self, workspace: Workspace) -> None:
+    async def delete_workspace(self, workspace: Workspace) -> None:
         self._count()
         self.removed.append(workspace.key)
 
     @activity.defn
-    async def notify(self, request: Notices) -> None:
+    async def notify(self, request: NotificationBatch) -> None:
         self._count()
         self.told.extend(request.notices)
 
@@ -237,7 +237,7 @@ class World:
             self.run_checks,
             self.commit_and_push,
             self.open_pull_request,
-            self.remove_workspace,
+            self.delete_workspace,
             self.prepare_workspace,
             *self.after_pull_request.activities(),
             self.decide,

@@ -15,8 +15,8 @@ from temporalio.worker import Worker
 from activities.ledger import LedgerActivities
 from hosting.workers import WORKFLOWS
 from railmend.contracts.action import ActionKind, ActionRequest, ActionState
-from railmend.contracts.ledger import Budget, ClaimRequest, Claims, LedgerState, Limit
-from railmend.contracts.outcome import DeploymentView, DeployState, Outcome
+from railmend.contracts.ledger import Budget, ClaimBatch, ClaimRequest, LedgerState, Limit
+from railmend.contracts.measurement import DeploymentView, DeployState, MeasurementStatus
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import (
     Approval,
@@ -26,15 +26,15 @@ from railmend.contracts.repair import (
     RepairRequest,
     RepairResult,
 )
-from railmend.contracts.review import MergeMethod, Related, ReviewView, Seen
+from railmend.contracts.review import MergeMethod, Related, ReviewView, SeenNotes
 from tests import samples
-from tests.workflows.afterwards import CLOSED, MERGE, MERGED, OPEN, Afterwards, said
+from tests.workflows.review_stage import CLOSED, MERGE, MERGED, OPEN, Afterwards, said
 from tests.workflows.stand_ins import CHANGE, World
-from workflows.approved_action import ApprovedAction
-from workflows.coding_rounds import CODING_QUEUE
-from workflows.ledger import Ledger
-from workflows.policies import LONGEST_HISTORY
-from workflows.repository_repair import RepositoryRepair
+from workflows.actions.approved_action import ApprovedAction
+from workflows.ledger.ledger import Ledger
+from workflows.repair.coding_loop import CODING_QUEUE
+from workflows.repair.repository_repair import RepositoryRepair
+from workflows.shared.policies import LONGEST_HISTORY
 
 
 class Play:
@@ -57,7 +57,7 @@ class Play:
         )
         workflow_id = f"repair/{self.project}/{repair.key}"
         await LedgerActivities(self.client, self.world.queue).claim(
-            Claims(project_id=self.project, claims=(held_by(workflow_id, repair),))
+            ClaimBatch(project_id=self.project, claims=(held_by(workflow_id, repair),))
         )
         return await self.client.start_workflow(
             RepositoryRepair.run, repair, id=workflow_id, task_queue=self.world.queue
@@ -109,8 +109,8 @@ async def test_a_merged_fix_is_measured_at_each_set_time_and_holds(temporal: Wor
         first, last = on.after.measured_at
         assert abs(last - first - timedelta(hours=23, minutes=30)) < timedelta(minutes=2)
         assert [(n.outcome, n.again_at is None) for n in on.after.notices] == [
-            (Outcome.HELD, False),
-            (Outcome.HELD, True),
+            (MeasurementStatus.HELD, False),
+            (MeasurementStatus.HELD, True),
         ]
         assert on.world.calls["remove_workspace"] == 1
         track = (await on.ledger()).track
@@ -196,7 +196,7 @@ async def test_opened_again_within_a_day_goes_on(temporal: WorkflowEnvironment) 
 async def test_worse_is_reverted_and_a_rollback_waits_for_a_person(
     temporal: WorkflowEnvironment, conflict: bool
 ) -> None:
-    async with play(temporal, outcomes=[Outcome.WORSE], revert_conflict=conflict) as on:
+    async with play(temporal, outcomes=[MeasurementStatus.WORSE], revert_conflict=conflict) as on:
         with temporal.with_time_skipping_disabled():
             result = await on.ends(outcome_seconds=(1, 86400), poll_seconds=1)
         assert result.outcome is RepairOutcome.WORSE
@@ -213,11 +213,11 @@ async def test_worse_is_reverted_and_a_rollback_waits_for_a_person(
 async def test_a_fix_that_did_not_hold_is_tried_once_more_with_the_numbers(
     temporal: WorkflowEnvironment,
 ) -> None:
-    async with play(temporal, outcomes=[Outcome.NOT_HELD]) as on:
+    async with play(temporal, outcomes=[MeasurementStatus.NOT_HELD]) as on:
         result = await on.ends(outcome_seconds=(60,))
         assert result.outcome is RepairOutcome.NOT_HELD
         _, second = on.world.asked
-        assert (second.turn, second.judgements[0].sentence) == (1, "It is not_held.")
+        assert (second.turn, second.measurements[0].sentence) == (1, "It is not_held.")
         (record,) = (await on.ledger()).track.records
         assert (record.outcomes, record.recent, record.merged) == ({"not_held": 2}, "nn", 2)
         branches = [publish.repair.branch for publish in on.world.published]
@@ -228,7 +228,7 @@ async def test_a_fix_that_did_not_hold_is_tried_once_more_with_the_numbers(
 async def test_where_it_cannot_be_told_it_is_waited_longer_and_then_said(
     temporal: WorkflowEnvironment,
 ) -> None:
-    async with play(temporal, outcomes=[Outcome.CANNOT_TELL]) as on:
+    async with play(temporal, outcomes=[MeasurementStatus.CANNOT_TELL]) as on:
         result = await on.ends()
         assert result.outcome is RepairOutcome.CANNOT_TELL
         assert len(on.after.measured_at) == 4
@@ -305,7 +305,7 @@ async def test_on_its_last_day_of_a_month_a_comment_is_noticed_and_then_nobody_d
             head="a" * 40,
             opened_at=opened,
             machine=on.world.queue,
-            seen=Seen(names=tuple(f"comment/{number}" for number in range(1000))),
+            seen=SeenNotes(names=tuple(f"comment/{number}" for number in range(1000))),
             rounds=2,
             turn=5,
         )

@@ -1,8 +1,16 @@
 """GitHub by PyGithub: pull requests, the talk on them, and what became of them. Blocking."""
 
 from railmend.publishing.github.auth import AppCredentials, TokenCredentials
-from railmend.publishing.github.client import Found, GitHubClient, Issues
+from railmend.publishing.github.client import GitHubClient, Issues, PullRequestMatch
 from railmend.publishing.github.errors import GitHubError
-from railmend.publishing.github.talk import Talk
+from railmend.publishing.github.thread import PullRequestThread
 
-__all__ = ["AppCredentials", "Found", "GitHubClient", "GitHubError", "Issues", "Talk", "TokenCredentials"]
+__all__ = [
+    "AppCredentials",
+    "GitHubClient",
+    "GitHubError",
+    "Issues",
+    "PullRequestMatch",
+    "PullRequestThread",
+    "TokenCredentials",
+]

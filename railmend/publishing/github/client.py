@@ -13,7 +13,7 @@ from github.Repository import Repository
 from pydantic import BaseModel, SecretStr
 
 from railmend.contracts.repair import PullRequest
-from railmend.publishing.compare import Comparison, comparison, own_change
+from railmend.publishing.compare import CommitComparison, comparison, own_change
 from railmend.publishing.github.auth import Credentials, TokenCredentials
 from railmend.publishing.github.errors import GitHubError, classified, from_status
 
@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 15
 MAX_COMPARED = 50
 
 
-class Found(BaseModel):
+class PullRequestMatch(BaseModel):
     pull_request: PullRequest
     state: Literal["open", "closed", "merged"]
     labelled: bool
@@ -97,19 +97,19 @@ class GitHubClient:
         below = f"{root_directory.strip('/')}/" if root_directory.strip("/") else ""
         return [path for path in paths if not {_plain(path), below + _plain(path)} & known]
 
-    def compare(self, repository: str, base: str, head: str) -> Comparison:
+    def compare(self, repository: str, base: str, head: str) -> CommitComparison:
         """Commits, files and hunks from one commit to another."""
         repo = self.repository(repository)
         with classified(f"Comparison of {base[:12]} with {head[:12]} in {repository}"):
             return comparison(repo, base, head)
 
-    def own_change(self, repository: str, sha: str) -> Comparison:
+    def own_change(self, repository: str, sha: str) -> CommitComparison:
         """What one commit changed."""
         repo = self.repository(repository)
         with classified(f"Commit {sha[:12]} in {repository}"):
             return own_change(repo, sha)
 
-    def find_pull_request(self, repository: str, branch: str, base: str) -> Found | None:
+    def find_pull_request(self, repository: str, branch: str, base: str) -> PullRequestMatch | None:
         """The newest pull request of this branch, in any state."""
         repo = self.repository(repository)
         with classified(f"Pull requests of {repository}"):
@@ -214,11 +214,11 @@ def _plain(path: str) -> str:
     return path.removeprefix("./").strip("/")
 
 
-def _found(pull: GithubPull) -> Found:
+def _found(pull: GithubPull) -> PullRequestMatch:
     state: Literal["open", "closed", "merged"] = (
         "merged" if pull.merged_at else "open" if pull.state == "open" else "closed"
     )
-    return Found(
+    return PullRequestMatch(
         pull_request=PullRequest(
             number=pull.number, url=pull.html_url, head=pull.head.sha, draft=pull.draft, existed=True
         ),

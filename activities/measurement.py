@@ -1,0 +1,122 @@
+"""Did it hold? The deployment that carries a merge, and one service's numbers before and after."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+
+from activities.heartbeat import working
+from railmend.assessment import assess
+from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.measurement import (
+    DeploymentQuestion,
+    DeploymentView,
+    DeployState,
+    MeasurementInput,
+    MeasurementResult,
+    MeasurementStatus,
+    MeasureRequest,
+    WindowMetrics,
+)
+from railmend.measurement import evaluate, matched, measured
+from railmend.publishing.github import GitHubClient
+from railmend.railway.model import DeploymentRecord
+from railmend.railway.pool import RailwayPool
+
+HISTORY = 20
+STATES = {
+    "SUCCESS": DeployState.UP,
+    "SLEEPING": DeployState.UP,
+    "FAILED": DeployState.FAILED,
+    "CRASHED": DeployState.CRASHED,
+}
+SERVED = frozenset({"SUCCESS", "REMOVED", "SLEEPING"})
+
+
+class MeasurementActivities:
+    """`settle_seconds`: samples of the newest stretch of time arrive late and are left out."""
+
+    def __init__(self, railway: RailwayPool, github: GitHubClient, settle_seconds: int) -> None:
+        self._railway = railway
+        self._settle = timedelta(seconds=settle_seconds)
+        self._github = github
+
+    @activity.defn
+    async def find_deployment(self, question: DeploymentQuestion) -> DeploymentView:
+        """The newest deployment of the service whose commit is the merge, or came after it."""
+        async with working():
+            client = await self._railway.of(question.environment_id)
+            records = await client.deployments(
+                question.project_id, question.environment_id, question.service_id, HISTORY
+            )
+            found = await self._carrier(question, records)
+        if found is None:
+            return DeploymentView(state=DeployState.WAITING, detail="No deployment carries the merge yet.")
+        before = (r for r in records if r.created_at < question.merged_at and r.status in SERVED)
+        previous = next(before, None)
+        return DeploymentView(
+            state=STATES.get(found.status, DeployState.WAITING),
+            deployment_id=found.id,
+            at=found.created_at,
+            previous=previous.id if previous else None,
+            detail=(found.reason or "")[:500],
+        )
+
+    async def _carrier(
+        self, question: DeploymentQuestion, records: list[DeploymentRecord]
+    ) -> DeploymentRecord | None:
+        for record in records:
+            if record.commit == question.commit:
+                return record
+            if record.commit is None or record.created_at < question.merged_at:
+                continue
+            if await asyncio.to_thread(
+                self._github.carries, question.repository, record.commit, question.commit
+            ):
+                return record
+        return None
+
+    @activity.defn
+    async def measure_incident(self, incident: IncidentRequest) -> WindowMetrics:
+        """The incident's own window, as numbers for the charts of the pull request."""
+        async with working():
+            client = await self._railway.of(incident.environment_id)
+            close, _ = await client.fetch_detailed(
+                incident.environment_id, (incident.service,), incident.window
+            )
+        return measured(close[0].slice, incident.window)
+
+    @activity.defn
+    async def measure_service(self, request: MeasureRequest) -> MeasurementResult:
+        """Measured anew over matched windows; the verdict is made of these numbers alone."""
+        now = datetime.now(UTC) - self._settle
+        windows = matched(request.window, request.up_since, now)
+        service = request.service
+        if windows is None:
+            sentence = f"The fix of {service.name} is up for too short a time to be measured."
+            return MeasurementResult(
+                outcome=MeasurementStatus.CANNOT_TELL, sentence=sentence, service_name=service.name
+            )
+        async with working():
+            client = await self._railway.of(request.environment_id)
+            looks = [
+                (await client.fetch_detailed(request.environment_id, (service,), window))[0][0]
+                for window in windows
+            ]
+        before, after = (measured(look.slice, window) for look, window in zip(looks, windows, strict=True))
+        # The deployment's own states were looked at before; here only its series count.
+        running = service.model_copy(update={"latest_status": "SUCCESS", "asleep": False})
+        again = tuple(
+            assess(looks[1].slice, running, environment_id=request.environment_id, history=looks[1].history)
+        )
+        return evaluate(
+            MeasurementInput(
+                service_name=service.name,
+                findings=request.findings,
+                criteria=request.criteria,
+                before=before,
+                after=after,
+                again=again,
+                minutes_up=(now - request.up_since).total_seconds() / 60,
+            )
+        )

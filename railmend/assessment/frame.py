@@ -1,0 +1,182 @@
+"""One slice as the rules see it: arrays of one length, durations in steps, and how a finding is worded."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache, cached_property
+
+import numpy as np
+
+from railmend.assessment.settings import AssessmentSettings
+from railmend.assessment.statistics import LARGEST, Flags, Numbers, numbers, zeroed
+from railmend.contracts.scan import Finding, FindingKind, Service, Severity
+from railmend.railway.model import Slice
+
+# Missing steps in a row that are taken for lost samples, not for silence.
+LOST_STEPS = 3
+# Kinds that compare with the day before where it is known.
+COMPARED = frozenset(
+    {
+        FindingKind.MEMORY_LEAK,
+        FindingKind.ERROR_RATE,
+        FindingKind.CLIENT_ERRORS,
+        FindingKind.TRAFFIC_DROP,
+        FindingKind.CPU_SATURATION,
+    }
+)
+FIRST_DAY = " The day before was not there to compare with."
+
+
+class MetricFrame:
+    """`history`: the service's longer, coarser past, where there is one.
+
+    Every rule asks for most of this, so it is laid out once, as rows of one array. `points`: steps; the
+    shorter series end in NaN. `has_past`: whether the slice is long enough to be compared with itself.
+    `recent`: the steps of the newest stretch, which decides. `total`, `failed` (5xx), `refused` (4xx):
+    requests per step.
+    """
+
+    def __init__(
+        self,
+        slice: Slice,
+        service: Service,
+        environment_id: str,
+        settings: AssessmentSettings,
+        history: Slice | None = None,
+    ) -> None:
+        self.slice = slice
+        self.service = service
+        self.environment_id = environment_id
+        self.settings = settings
+        self.history = history
+        rows = _rows(slice)
+        self.cpu, self.memory = rows[0], rows[1]
+        self._http, latency = rows[2 : 2 + len(slice.http)], rows[2 + len(slice.http) :]
+        self._percentiles = dict(zip(slice.latency, latency, strict=True))
+        self.points = int(rows.shape[1])
+        self.has_past = self.points * slice.step_seconds >= settings.shortest_minutes * 60
+        # Steps that the rules take for a minute.
+        self._pace: float = 60 / slice.step_seconds if self.has_past else 1.0
+        self.recent: int = min(self.steps(settings.recent_minutes), self.points)
+        self._counts = zeroed(self._http)
+        self.total: Numbers = self._counts.sum(axis=0)
+        self.failed = self._requests("5xx")
+        self.refused = self._requests("4xx")
+        self.has_http = bool(slice.http) and bool(self.total.any())
+
+    def steps(self, minutes: float) -> int:
+        return _steps(minutes, self._pace)
+
+    @cached_property
+    def cpu_limit(self) -> float | None:
+        return _limit(self.slice.cpu_limit)
+
+    @cached_property
+    def memory_limit(self) -> float | None:
+        return _limit(self.slice.memory_limit_gb)
+
+    @cached_property
+    def disk(self) -> Numbers:
+        """GB in use on all volumes together; empty without one."""
+        return numbers(self.slice.disk_gb)
+
+    @cached_property
+    def disk_limit(self) -> float | None:
+        return _limit(self.slice.disk_limit_gb)
+
+    @cached_property
+    def served(self) -> Numbers:
+        return self._requests("2xx") + self._requests("3xx")
+
+    def _requests(self, status: str) -> Numbers:
+        names = list(self.slice.http)
+        if status not in names:
+            return np.zeros(self.points)
+        counts: Numbers = self._counts[names.index(status)]
+        return counts
+
+    @cached_property
+    def sampled(self) -> Flags:
+        """Steps whose requests are known: a few missing ones are lost samples, many are silence."""
+        known: Flags = np.logical_or.reduce(np.isfinite(self._http), axis=0)
+        if known.all():
+            return known
+        edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]])))
+        for start, end in zip(edges[::2], edges[1::2], strict=True):
+            if end - start > LOST_STEPS:
+                known[start:end] = True
+        return known
+
+    @property
+    def p50(self) -> Numbers:
+        """Latency in milliseconds, NaN where nothing was requested or measured."""
+        return self._percentile("p50")
+
+    @property
+    def p95(self) -> Numbers:
+        return self._percentile("p95")
+
+    @property
+    def p99(self) -> Numbers:
+        return self._percentile("p99")
+
+    def _percentile(self, name: str) -> Numbers:
+        known = self._percentiles.get(name)
+        return np.full(self.points, np.nan) if known is None else known
+
+    def at(self, index: int) -> datetime:
+        return self.slice.start + timedelta(seconds=int(index) * self.slice.step_seconds)
+
+    def minutes(self, steps: int) -> float:
+        return steps * self.slice.step_seconds / 60
+
+    def finding(
+        self,
+        kind: FindingKind,
+        severity: Severity,
+        measured: tuple[float, float, str],
+        onset: int,
+        confidence: float,
+        rule: str,
+        sentence: str,
+    ) -> Finding:
+        """`measured`: value, threshold, unit; `onset`: a step; `confidence`: 0 to 1."""
+        value, threshold, unit = measured
+        alone = self.history is None and self.has_past and kind in COMPARED
+        return Finding(
+            environment_id=self.environment_id,
+            service_id=self.service.service_id,
+            service_name=self.service.name,
+            kind=kind,
+            severity=severity,
+            value=round(value, 4),
+            threshold=round(threshold, 4),
+            unit=unit,
+            onset=self.at(onset),
+            confidence=round(min(max(confidence, 0.5), 0.99), 3),
+            rule=f"{kind.value}.{rule}",
+            sentence=sentence + FIRST_DAY if alone else sentence,
+            requests=int(self.total.sum()) if self.has_http else None,
+        )
+
+
+@cache
+def _steps(minutes: float, pace: float) -> int:
+    """A few settings, asked for by every rule of every slice."""
+    return max(round(minutes * pace), 1)
+
+
+def _rows(slice: Slice) -> Numbers:
+    """CPU, memory, requests by class, latency by percentile, in this order."""
+    rows = [slice.cpu, slice.memory_gb, *slice.http.values(), *slice.latency.values()]
+    points = max(map(len, rows))
+    return numbers([row if len(row) == points else [*row, *[None] * (points - len(row))] for row in rows])
+
+
+def margin(value: float, threshold: float) -> float:
+    """Confidence from the distance to a threshold that must be exceeded: 0.5 at it, towards 1 far beyond."""
+    return 1 - 0.5 * threshold / value if value > 0 else 0.5
+
+
+def _limit(series: Sequence[float | None]) -> float | None:
+    """The limit in force: the newest that is known."""
+    return next((limit for limit in reversed(series) if limit and 0 < limit < LARGEST), None)

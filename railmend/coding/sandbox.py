@@ -1,0 +1,198 @@
+"""What the coding rooms ask of a sandbox: run a command where it can hurt nothing but its own work tree.
+
+How that is done (namespaces, another user, not at all) is the launcher's business; see docs/security.md.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from railmend.coding.quota import Quota, remove_tree, watching
+from railmend.coding.resource_usage import ResourceUsage
+
+# A socket's path may have 107 bytes only (unix(7)); inside a sandbox this is where they are seen.
+SERVER_SOCKET = "server.sock"
+GATEWAY_SOCKET = "gateway.sock"
+EGRESS_SOCKET = "egress.sock"
+# How a process of a launcher ends that lost what it stands for, say with the other container.
+LOST = -signal.SIGHUP
+
+
+class SandboxError(Exception):
+    """The sandbox cannot be built here; the message names what is missing and the next step."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+@dataclass(frozen=True)
+class RepairPaths:
+    """The folders of one repair. The agent sees `tree` and `home`, and of `sockets` only what it connects to.
+
+    `run` is the worker's own: process record, log and usage, out of the agent's reach. `shared`: where those
+    three lie when another container must see them, and it may see nothing else.
+    """
+
+    root: Path
+    shared: Path | None = None
+
+    @property
+    def tree(self) -> Path:
+        return (self.shared or self.root) / "tree"
+
+    @property
+    def home(self) -> Path:
+        return (self.shared or self.root) / "home"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def sockets(self) -> Path:
+        return (self.shared or self.run) / "sockets"
+
+    def create(self) -> None:
+        if self.shared is not None:  # before anything lies in it: other agents could look
+            self.shared.mkdir(mode=0o710, exist_ok=True)
+        for folder in (self.root, self.home, self.run, self.sockets):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def remove(self) -> None:
+        """Blocking."""
+        for folder in (self.root, self.shared):
+            if folder is not None:
+                remove_tree(folder)
+
+
+@dataclass(frozen=True)
+class SandboxCommand:
+    """One command for a sandbox. `environment` is all the environment that it gets.
+
+    `listen`: a listening Unix socket of the worker's; what connects is carried to `serve` (a loopback port
+    inside). `outward`: loopback port inside -> name of a socket in `paths.sockets`. `directory`: where it
+    starts, inside the tree.
+    """
+
+    paths: RepairPaths
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    directory: Path
+    listen: socket.socket | None = None
+    serve: int | None = None
+    outward: Mapping[int, str] | None = None
+
+
+class Sandbox(Protocol):
+    """A launcher. `name` as in RAILMEND_SANDBOX."""
+
+    name: str
+
+    def paths(self, root: Path) -> RepairPaths:
+        """The folders of the repair whose own one is `root`."""
+
+    def hand_over(self, paths: RepairPaths) -> None:
+        """Give tree and home to the user that the agent runs as. Blocking."""
+
+    def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
+        """Start it, with standard output and error to the descriptor `output`. Raises `SandboxError`."""
+
+    def end(self, paths: RepairPaths, pid: int) -> None:
+        """Kill what was started as `pid`, and whatever it left. Blocking."""
+
+    def tools_path(self) -> str:
+        """The PATH inside. Blocking."""
+
+    def ports(self, count: int) -> list[int]:
+        """Loopback ports that are free inside. Blocking."""
+
+    def use(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
+        """Of tree, home, and what was started as `pid`. Blocking."""
+
+
+@contextmanager
+def short_path(folder: Path, name: str) -> Iterator[str]:
+    """A path for a socket that is short however deep `folder` lies. Linux only (proc(5)).
+
+    Raises `OSError` when the folder is a link: what others can write to may have become one.
+    """
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{name}"
+    finally:
+        os.close(descriptor)
+
+
+def listening(folder: Path, name: str) -> socket.socket:
+    """A new listening Unix socket that anyone who sees the folder may connect to."""
+    (folder / name).unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with short_path(folder, name) as path:
+        made.bind(path)
+    (folder / name).chmod(stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO)
+    made.listen(64)
+    made.setblocking(False)
+    return made
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """`code` None: it was killed, and `reason` says why. `output`: the last part of what it printed."""
+
+    code: int | None
+    reason: str | None
+    output: str
+    seconds: float
+
+
+async def run_sandboxed(
+    sandbox: Sandbox, launch: SandboxCommand, seconds: float, quota: Quota, tail: int = 8000
+) -> CommandResult:
+    """Run a command to its end, or to the limit in seconds; nothing of it lives on afterwards.
+
+    The last `tail` bytes of its output are returned. Raises `SandboxError`, to be retried, when the place it
+    ran in is lost: that says nothing about the command.
+    """
+    loop, paths = asyncio.get_running_loop(), launch.paths
+    began, output = loop.time(), paths.run / "output.log"
+    with output.open("wb") as log:
+        process = sandbox.start(launch, log.fileno())
+    code: int | None = None
+    reason: str | None = None
+    end = partial(sandbox.end, paths, process.pid)
+    try:
+        async with watching(partial(sandbox.use, paths, process.pid), quota, end) as watch:
+            try:
+                code = await asyncio.wait_for(_ended(process), seconds)
+            except TimeoutError:
+                reason = f"time: longer than {seconds:.0f} s"
+        if watch.reason is not None:
+            code, reason = None, watch.reason
+    finally:
+        await asyncio.to_thread(end)
+        await asyncio.to_thread(process.wait)
+    if code == LOST:
+        raise SandboxError(f"The sandbox was lost: {_tail(output, 300).strip()}", retryable=True)
+    return CommandResult(code=code, reason=reason, output=_tail(output, tail), seconds=loop.time() - began)
+
+
+async def _ended(process: subprocess.Popen[bytes]) -> int:
+    while (code := process.poll()) is None:  # noqa: ASYNC110 - a process has no event to wait for
+        await asyncio.sleep(0.05)
+    return code
+
+
+def _tail(file: Path, size: int) -> str:
+    with file.open("rb") as stream:
+        stream.seek(max(file.stat().st_size - size, 0))
+        return stream.read().decode(errors="replace")

@@ -1,0 +1,35 @@
+"""What is told on a pull request once its fate is known."""
+
+from datetime import datetime
+
+from railmend.contracts.base import Contract
+from railmend.contracts.measurement import MeasurementResult, MeasurementStatus
+from railmend.contracts.review import Merge
+
+
+class MeasurementComment(Contract):
+    """`again_at`: when it is measured once more. `retried`: a second fix is tried. `revert`: its address.
+    `action`: the workflow that offers a rollback. `obstacle`: why there is no revert."""
+
+    repository: str
+    number: int
+    outcome: MeasurementStatus
+    measurements: tuple[MeasurementResult, ...]
+    merge: Merge
+    edited: bool
+    again_at: datetime | None = None
+    retried: bool = False
+    revert: str = ""
+    action: str = ""
+    obstacle: str = ""
+
+
+class NotDeployedComment(Contract):
+    """`what`: in the words of a sentence about the deployment, such as "failed"."""
+
+    repository: str
+    number: int
+    service_name: str
+    what: str
+    detail: str = ""
+    deployment_id: str | None = None

@@ -1,0 +1,146 @@
+"""Whether a merged fix held: what was deployed, what was measured before and after, and the verdict."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from railmend.contracts.base import Contract
+from railmend.contracts.incident import Criterion, MeasuredSeries
+from railmend.contracts.scan import Finding, FindingKind, Service, Window
+
+# Points of one charted series: what a mermaid chart shows legibly, and history bears.
+MAX_POINTS = 30
+
+
+class MeasurementStatus(StrEnum):
+    HELD = "held"
+    NOT_HELD = "not_held"
+    WORSE = "worse"
+    CANNOT_TELL = "cannot_tell"
+
+
+class DeployState(StrEnum):
+    WAITING = "waiting"  # none carries the merge yet, or it is being built
+    UP = "up"
+    FAILED = "failed"  # it failed to build or to become healthy
+    CRASHED = "crashed"
+
+
+class DeploymentQuestion(Contract):
+    """Which deployment of the service carries the commit that a merge made?"""
+
+    project_id: str
+    environment_id: str
+    service_id: str
+    repository: str
+    commit: str
+    merged_at: datetime
+
+
+class DeploymentView(Contract):
+    """`previous`: the deployment that served before, for a rollback."""
+
+    state: DeployState
+    deployment_id: str | None = None
+    at: datetime | None = None  # when it was made
+    previous: str | None = None
+    detail: str = ""
+
+
+class WindowMetrics(Contract):
+    """One service over one window. None: nothing was measured. CPU in vCPU, memory in GB, shares 0..1.
+
+    `known`: share of the steps with any sample. `series`: for charts, one value per block of steps.
+    """
+
+    window: Window
+    known: float
+    requests: float | None = None  # in the whole window
+    memory_gb: float | None = None
+    memory_slope_gb_per_hour: float | None = None
+    memory_share: float | None = None  # of the limit
+    cpu_cores: float | None = None
+    cpu_share: float | None = None
+    error_share: float | None = None
+    client_error_share: float | None = None
+    p95_ms: float | None = None
+    requests_per_minute: float | None = None
+    series: dict[MeasuredSeries, tuple[float | None, ...]] = Field(default_factory=dict)
+
+    def value(self, series: MeasuredSeries) -> float | None:
+        found: float | None = getattr(self, series.value)
+        return found
+
+
+class MeasurementInput(Contract):
+    """All that the verdict on one service is made of. `again`: findings of the window after the fix."""
+
+    service_name: str
+    findings: tuple[Finding, ...]
+    criteria: tuple[Criterion, ...]
+    before: WindowMetrics
+    after: WindowMetrics
+    again: tuple[Finding, ...] = ()
+    minutes_up: float
+
+
+class MeasurementRow(Contract):
+    """One line of the table. `good` None: it cannot be told."""
+
+    name: str
+    before: float | None
+    after: float | None
+    bound: str
+    good: bool | None
+    unit: str = ""
+
+
+class MeasurementResult(Contract):
+    """The verdict on one service, with a sentence and the numbers."""
+
+    outcome: MeasurementStatus
+    sentence: str
+    service_name: str = ""
+    rows: tuple[MeasurementRow, ...] = ()
+    before: WindowMetrics | None = None
+    after: WindowMetrics | None = None
+
+
+class MeasureRequest(Contract):
+    """Measure one service over matched windows: as long as can be, at most as long as the incident's."""
+
+    environment_id: str
+    service: Service
+    findings: tuple[Finding, ...]
+    criteria: tuple[Criterion, ...]
+    window: Window
+    up_since: datetime
+
+
+# Kinds that tell of harm when they appear after a fix and were not there before.
+HARM = frozenset(
+    {
+        FindingKind.ERROR_RATE,
+        FindingKind.LATENCY,
+        FindingKind.CRASH_LOOP,
+        FindingKind.OUTAGE,
+        FindingKind.MEMORY_SATURATION,
+        FindingKind.DEPLOYMENT_FAILED,
+    }
+)
+
+# Worst first: what is true of one service is what a person must know of all.
+ORDER = (
+    MeasurementStatus.WORSE,
+    MeasurementStatus.NOT_HELD,
+    MeasurementStatus.CANNOT_TELL,
+    MeasurementStatus.HELD,
+)
+
+
+def overall_status(measurements: Sequence[MeasurementResult]) -> MeasurementStatus:
+    """Of a repair that mends several services; nothing judged: nobody can tell."""
+    found = {one.outcome for one in measurements}
+    return next((outcome for outcome in ORDER if outcome in found), MeasurementStatus.CANNOT_TELL)

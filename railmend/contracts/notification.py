@@ -1,0 +1,106 @@
+"""What people are told of: one notice per change of state."""
+
+from enum import StrEnum
+from hashlib import sha256
+
+from pydantic import Field
+
+from railmend.contracts.base import Contract
+from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.repair import RepairOutcome, RepairRequest
+from railmend.contracts.scan import ServiceRow
+
+MAX_SUMMARY = 600
+MAX_SYMPTOMS = 5
+
+
+class NotificationKind(StrEnum):
+    INCIDENT = "incident"  # a service is in trouble, and what the verdict is
+    APPROVAL = "approval"  # a plan waits for a person
+    PULL_REQUEST = "pull_request"
+    OUTCOME = "outcome"  # a repair ended in another way
+
+
+class Notification(Contract):
+    """Ids and bounded facts; the words are made where it is sent.
+
+    `notification_id` is deterministic: the same change always has the same. `threads`: the incidents
+    it belongs to, so that everything about one incident can be kept together.
+    """
+
+    notification_id: str
+    kind: NotificationKind
+    threads: tuple[str, ...]
+    services: tuple[str, ...]
+    summary: str = Field("", max_length=MAX_SUMMARY)
+    symptoms: tuple[str, ...] = Field((), max_length=MAX_SYMPTOMS)
+    verdict: str = ""
+    outcome: str = ""
+    repository: str = ""
+    pull_request: str = ""  # its address
+    workflow_id: str
+
+
+class NotificationBatch(Contract):
+    """Many in one call: a wide scan keeps a short history."""
+
+    notices: tuple[Notification, ...]
+
+
+def thread_of(incident: IncidentRequest) -> str:
+    """The same trouble of the same deployment always gives the same (12 hex digits)."""
+    fingerprints = sorted(finding.fingerprint for finding in incident.findings)
+    text = "\n".join([*fingerprints, incident.service.active_deployment_id or ""])
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def incident_notification(
+    incident: IncidentRequest, row: ServiceRow, workflow_id: str, run_id: str
+) -> Notification:
+    """`row`: what the report says of it. `run_id`: of the scan; a later scan may find the same again."""
+    return Notification(
+        notification_id=f"{NotificationKind.INCIDENT.value}/{thread_of(incident)}/{run_id}",
+        kind=NotificationKind.INCIDENT,
+        threads=(thread_of(incident),),
+        services=(incident.service.name,),
+        summary=row.detail[:MAX_SUMMARY],
+        symptoms=tuple(finding.sentence for finding in incident.findings[:MAX_SYMPTOMS]),
+        verdict=row.verdict,
+        repository=incident.service.repository or "",
+        workflow_id=workflow_id,
+    )
+
+
+def approval_notification(repair: RepairRequest, workflow_id: str, run_id: str) -> Notification:
+    summary = repair.incidents[0].diagnosis.summary
+    why = f"A {repair.bounded_by}. " if repair.bounded_by else ""
+    return _of_repair(repair, NotificationKind.APPROVAL, workflow_id, run_id, why + summary)
+
+
+def outcome_notification(
+    repair: RepairRequest, outcome: str, detail: str, workflow_id: str, run_id: str
+) -> Notification:
+    """`detail`: the pull request's address, or the reason why there is none."""
+    if outcome == RepairOutcome.PULL_REQUEST.value:
+        notice = _of_repair(
+            repair, NotificationKind.PULL_REQUEST, workflow_id, run_id, repair.incidents[0].diagnosis.summary
+        )
+        return notice.model_copy(update={"pull_request": detail, "outcome": outcome})
+    notice = _of_repair(repair, NotificationKind.OUTCOME, workflow_id, run_id, detail)
+    return notice.model_copy(
+        update={"outcome": outcome, "notice_id": f"{notice.notification_id}/{outcome}"},
+    )
+
+
+def _of_repair(
+    repair: RepairRequest, kind: NotificationKind, workflow_id: str, run_id: str, summary: str
+) -> Notification:
+    return Notification(
+        notification_id=f"{kind.value}/{repair.key}/{run_id}",
+        kind=kind,
+        threads=tuple(thread_of(one.request) for one in repair.incidents),
+        services=tuple(one.request.service.name for one in repair.incidents),
+        summary=summary[:MAX_SUMMARY],
+        repository=repair.repository,
+        workflow_id=workflow_id,
+    )

@@ -1,0 +1,94 @@
+"""What is known of a service before any log is read: findings, architecture, neighbours, past repairs."""
+
+from datetime import datetime
+
+from railmend.contracts.incident import Fact, IncidentRequest
+from railmend.contracts.scan import FindingKind, Service
+
+# From here on a volume is close to full; Railway's volumes do not grow by themselves.
+VOLUME_FULL = 0.85
+# Words in ordinary log lines that are worth showing for a kind of finding.
+HINTS: dict[FindingKind, tuple[str, ...]] = {
+    FindingKind.MEMORY_LEAK: (
+        "memory",
+        "heap",
+        "cache",
+        "kept",
+        " rss",
+        "gc ",
+        "entries",
+        "pool size",
+        "buffer",
+    ),
+    FindingKind.MEMORY_SATURATION: ("memory", "heap", "cache", "kept", " rss", "gc ", "entries", "buffer"),
+    FindingKind.CPU_SATURATION: ("cpu", "busy", "loop", "queue", "backlog", "worker"),
+    FindingKind.LATENCY: ("slow", "took", "duration", "query", "lock", "wait", "pool", "queue"),
+    FindingKind.CRASH_LOOP: ("start", "exit", "restart", "signal", "shutdown"),
+    FindingKind.DEPLOYMENT_FAILED: ("start", "exit", "migrat", "health"),
+}
+
+
+def hints(incident: IncidentRequest) -> tuple[str, ...]:
+    """For the condenser: the words that belong to the incident's findings."""
+    return tuple(dict.fromkeys(word for finding in incident.findings for word in HINTS.get(finding.kind, ())))
+
+
+def redaction_key(incident: IncidentRequest) -> str:
+    """What the redactors of one incident's sources share, so that equal secrets stay equal across them."""
+    window = incident.window
+    return f"{incident.environment_id}/{incident.service.service_id}/{window.end.isoformat()}"
+
+
+def onset(incident: IncidentRequest) -> datetime | None:
+    """When the first of the findings began."""
+    return min((finding.onset for finding in incident.findings), default=None)
+
+
+def finding_facts(incident: IncidentRequest) -> tuple[Fact, ...]:
+    """Each finding in the words of its rule, then the architecture, neighbours and past repairs."""
+    findings = [
+        Fact(
+            kind="finding",
+            source=finding.kind.value,
+            text=f"{finding.kind.value} ({finding.severity.value}) since {finding.onset.isoformat()}: "
+            f"{finding.sentence}",
+        )
+        for finding in incident.findings
+    ]
+    return (*findings, _architecture(incident.service), *_neighbours(incident), *_past(incident))
+
+
+def _architecture(service: Service) -> Fact:
+    lines = [
+        f"service {service.name}, kind {service.kind.value}, {service.replicas} replicas"
+        f"{f', region {service.region}' if service.region else ''}",
+        f"repository {service.repository or 'none'}, branch {service.branch or '-'}, root directory "
+        f"/{service.root_directory}, running commit {service.commit or '-'}",
+    ]
+    if service.image:
+        lines.append(f"image {service.image}")
+    lines.append(f"health check {service.health_check}" if service.health_check else "no health check is set")
+    if service.volume_fill is not None:
+        full = ": close to full" if service.volume_fill >= VOLUME_FULL else ""
+        lines.append(f"volume filled to {service.volume_fill:.0%}{full}")
+    return Fact(kind="architecture", source="railway", text="\n".join(lines))
+
+
+def _neighbours(incident: IncidentRequest) -> tuple[Fact, ...]:
+    if not incident.neighbours:
+        return ()
+    lines = [
+        f"{one.relation} {one.name}: {' '.join(one.findings) if one.findings else 'nothing was found'}"
+        for one in incident.neighbours
+    ]
+    return (Fact(kind="neighbour", source="services next to it", text="\n".join(lines)),)
+
+
+def _past(incident: IncidentRequest) -> tuple[Fact, ...]:
+    if not incident.past_repairs:
+        return ()
+    lines = [
+        f"{one.at:%Y-%m-%d %H:%M} {one.outcome}: {one.summary} {one.pull_request or ''}".rstrip()
+        for one in sorted(incident.past_repairs, key=lambda repair: repair.at, reverse=True)
+    ]
+    return (Fact(kind="past_repair", source="earlier repairs of this service", text="\n".join(lines)),)

@@ -1,0 +1,209 @@
+"""The talk on one pull request: what people and checks say, Railmend's answers, and how it ended.
+
+Only people with write access to the repository are listened to; bots, and what Railmend wrote itself
+(known by a hidden marker), are not.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from github import GithubException
+from github.IssueComment import IssueComment
+from github.NamedUser import NamedUser
+from github.Organization import Organization
+from github.PullRequest import PullRequest as GithubPull
+from github.Repository import Repository
+
+from railmend.contracts.review import (
+    MAX_NOTE,
+    MAX_NOTES,
+    Merge,
+    MergeMethod,
+    Note,
+    NoteKind,
+    NoteReply,
+    PullState,
+    ReviewView,
+    SeenNotes,
+)
+from railmend.publishing.github.client import GitHubClient
+from railmend.publishing.github.errors import classified
+
+User = NamedUser | Organization
+OWN = "<!-- railmend"
+WRITERS = frozenset({"admin", "maintain", "write"})
+FAILED = frozenset({"failure", "timed_out", "startup_failure"})
+# A comment so long before or after the closing tells why.
+CLOSING = timedelta(minutes=10)
+# Enough for any pull request; each is about 20 bytes of history.
+MAX_SEEN = 1000
+HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
+
+
+def marked(name: str, text: str) -> str:
+    """First in the body, so that no cut takes it away."""
+    return f"{OWN} {json.dumps({'comment': name})} -->\n\n{text}"
+
+
+class PullRequestThread:
+    def __init__(self, github: GitHubClient, repository: str, number: int) -> None:
+        self._name = f"Pull request {number} of {repository}"
+        self._repo: Repository = github.repository(repository)
+        with classified(self._name):
+            self._pull: GithubPull = self._repo.get_pull(number)
+        self._writers: dict[str, bool] = {}
+
+    def view(self, base_branch: str, seen: SeenNotes) -> ReviewView:
+        """What is new since `seen`, and the state."""
+        pull = self._pull
+        if pull.merged:
+            return ReviewView(state=PullState.MERGED, head=pull.head.sha, later=seen, merge=self._merge())
+        if pull.state == "closed":
+            return ReviewView(state=PullState.CLOSED, head=pull.head.sha, later=seen, closing=self._closing())
+        notes, later = self._new(seen)
+        if seen.checked != pull.head.sha and (failing := self._failing(base_branch)) is not None:
+            later = later.model_copy(update={"checked": pull.head.sha})
+            notes += failing
+        return ReviewView(
+            state=PullState.OPEN, head=pull.head.sha, draft=pull.draft, notes=tuple(notes), later=later
+        )
+
+    def comment(self, name: str, text: str, labels: Sequence[str] = ()) -> str:
+        """Found by its marker and edited, or made. Returns its address."""
+        with classified(f"Comment on {self._name}"):
+            known = self._own_comment(name)
+            body = marked(name, text)
+            if known is None:
+                known = self._pull.create_issue_comment(body)
+            elif known.body != body:
+                known.edit(body)
+            if labels:
+                self._pull.add_to_labels(*labels)
+            return known.html_url
+
+    def answer(self, reply: NoteReply) -> None:
+        """In the thread of a line, else as a comment that quotes; once, however often it is tried."""
+        note, name = reply.note, f"answer/{reply.note.name}"
+        if note.kind is not NoteKind.LINE:
+            self.comment(name, f"{_quoted(note)}\n\n{reply.text}")
+            return
+        with classified(f"Answer on {self._name}"):
+            marker = marked(name, "").strip()
+            if not any(marker in (one.body or "") for one in self._pull.get_review_comments()):
+                self._pull.create_review_comment_reply(note.id, marked(name, reply.text))
+
+    def close(self, text: str) -> None:
+        self.comment("closed", text)
+        with classified(self._name):
+            if self._pull.state == "open":
+                self._pull.edit(state="closed")
+
+    def _own_comment(self, name: str) -> IssueComment | None:
+        marker = marked(name, "").strip()
+        return next((one for one in self._pull.get_issue_comments() if marker in (one.body or "")), None)
+
+    def _new(self, seen: SeenNotes) -> tuple[list[Note], SeenNotes]:
+        """What asks for something, and everything that was read; what is too much waits for the next look."""
+        known, read = frozenset(seen.names), list(seen.names)
+        asking: list[Note] = []
+        with classified(f"Comments on {self._name}"):
+            for note, user, asks in self._notes_by_author():
+                if note.name in known:
+                    continue
+                if asks and self._asks(user, note.text):
+                    if len(asking) == MAX_NOTES:
+                        continue
+                    asking.append(note)
+                read.append(note.name)
+        return asking, seen.model_copy(update={"names": tuple(read[-MAX_SEEN:])})
+
+    def _notes_by_author(self) -> Iterable[tuple[Note, User | None, bool]]:
+        """All there is; the last: whether its kind can ask for anything."""
+        for comment in self._pull.get_issue_comments():
+            yield _note(NoteKind.COMMENT, comment.id, comment.user, comment.body), comment.user, True
+        for line in self._pull.get_review_comments():
+            note = _note(NoteKind.LINE, line.id, line.user, line.body)
+            yield note.model_copy(update={"path": line.path, "line": line.line}), line.user, True
+        for review in self._pull.get_reviews():
+            # An approval asks for nothing, whatever it says beside.
+            asks = review.state in ("CHANGES_REQUESTED", "COMMENTED")
+            yield _note(NoteKind.REVIEW, review.id, review.user, review.body), review.user, asks
+
+    def _asks(self, user: User | None, body: str | None) -> bool:
+        """A review without words, whose comments stand on lines, asks for nothing itself."""
+        if user is None or user.type == "Bot" or OWN in (body or ""):
+            return False
+        return bool(HIDDEN.sub("", body or "").strip()) and self._writes(user.login)
+
+    def _writes(self, login: str) -> bool:
+        if login not in self._writers:
+            try:
+                self._writers[login] = self._repo.get_collaborator_permission(login) in WRITERS
+            except GithubException as error:
+                if error.status != 404:
+                    raise
+                self._writers[login] = False
+        return self._writers[login]
+
+    def _failing(self, base_branch: str) -> list[Note] | None:
+        """Checks that fail here and not on the base branch; None while any still runs, or where none is."""
+        with classified(f"Checks of {self._name}"):
+            runs = list(self._repo.get_commit(self._pull.head.sha).get_check_runs())
+            if not runs or any(run.status != "completed" for run in runs):
+                return None
+            failed = [run for run in runs if run.conclusion in FAILED]
+            if not failed:
+                return []
+            base = self._repo.get_commit(self._repo.get_branch(base_branch).commit.sha)
+            anyway = {run.name for run in base.get_check_runs() if run.conclusion in FAILED}
+        notes = []
+        for run in failed:
+            if run.name in anyway:
+                continue
+            output = run.output
+            said = "\n".join(filter(None, (output.title, output.summary, output.text))) if output else ""
+            text = f"The check {run.name} ended with {run.conclusion}.\n{said}".strip()
+            notes.append(Note(kind=NoteKind.CHECK, id=run.id, author=run.name[:100], text=text[:MAX_NOTE]))
+        return notes[:MAX_NOTES]
+
+    def _merge(self) -> Merge:
+        pull, repo = self._pull, self._repo
+        with classified(self._name):
+            merged = repo.get_commit(pull.merge_commit_sha or pull.head.sha)
+            commits = list(pull.get_commits())
+            method, count = MergeMethod.SQUASH, 1
+            if len(merged.parents) > 1:
+                method = MergeMethod.MERGE
+            elif commits and merged.commit.message == commits[-1].commit.message:
+                # A rebase keeps each message; a squash adds the pull request's number.
+                method, count = MergeMethod.REBASE, len(commits)
+        return Merge(
+            sha=merged.sha,
+            head=pull.head.sha,
+            method=method,
+            at=pull.merged_at or datetime.now(UTC),
+            by=pull.merged_by.login if pull.merged_by else "",
+            commits=count,
+        )
+
+    def _closing(self) -> str:
+        since = (self._pull.closed_at or datetime.now(UTC)) - CLOSING
+        with classified(f"Comments on {self._name}"):
+            said = [
+                comment.body
+                for comment in self._pull.get_issue_comments()
+                if comment.created_at >= since and self._asks(comment.user, comment.body)
+            ]
+        return said[-1][:MAX_NOTE] if said else ""
+
+
+def _note(kind: NoteKind, number: int, user: User | None, text: str | None) -> Note:
+    return Note(kind=kind, id=number, author=user.login if user else "ghost", text=(text or "")[:MAX_NOTE])
+
+
+def _quoted(note: Note) -> str:
+    first = note.text.strip().splitlines()[:6]
+    head = f"> {note.author}: " if note.kind is not NoteKind.CHECK else "> "
+    return head + "\n> ".join(first)

@@ -1,0 +1,284 @@
+"""Did it hold? Tables of numbers, and properties that hold for all of them."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from railmend.contracts.comments import MeasurementComment
+from railmend.contracts.incident import Criterion, MeasuredSeries
+from railmend.contracts.measurement import (
+    MAX_POINTS,
+    MeasurementInput,
+    MeasurementStatus,
+    WindowMetrics,
+    overall_status,
+)
+from railmend.contracts.review import Merge, MergeMethod
+from railmend.contracts.scan import Finding, FindingKind, Window
+from railmend.measurement import evaluate, matched, measured
+from railmend.publishing.charts import chart, shown_by
+from railmend.publishing.comments import outcome_comment
+from railmend.railway.model import Slice
+from tests import samples
+
+HOUR = Window(start=samples.NOW - timedelta(hours=1), end=samples.NOW, step_seconds=60)
+LATER = Window(start=samples.NOW + timedelta(hours=1), end=samples.NOW + timedelta(hours=2), step_seconds=60)
+
+
+def numbers(window: Window = HOUR, **changes: object) -> WindowMetrics:
+    values: dict[str, object] = {
+        "known": 1.0,
+        "requests": 3000.0,
+        "requests_per_minute": 50.0,
+        "memory_gb": 0.3,
+        "memory_slope_gb_per_hour": 0.0,
+        "error_share": 0.0,
+        "p95_ms": 120.0,
+    }
+    return WindowMetrics(window=window, **{**values, **changes})  # type: ignore[arg-type]
+
+
+def symptom(kind: FindingKind, value: float, threshold: float) -> Finding:
+    return samples.finding(kind=kind).model_copy(update={"value": value, "threshold": threshold})
+
+
+LEAK = symptom(FindingKind.MEMORY_LEAK, 0.8, 0.0)
+ERRORS = symptom(FindingKind.ERROR_RATE, 0.3, 0.02)
+SLOW = symptom(FindingKind.LATENCY, 2400.0, 1000.0)
+CRASHES = symptom(FindingKind.CRASH_LOOP, 5, 3)
+
+
+def compared(
+    finding: Finding, before: dict[str, object], after: dict[str, object], **more: object
+) -> MeasurementInput:
+    return MeasurementInput(
+        service_name="checkout",
+        findings=(finding,),
+        before=numbers(**before),
+        after=numbers(LATER, **after),
+        **{"criteria": (), "minutes_up": 60.0, **more},  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("finding", "before", "after", "outcome", "said"),
+    [
+        (
+            LEAK,
+            {"memory_slope_gb_per_hour": 0.8},
+            {"memory_slope_gb_per_hour": 0.01},
+            MeasurementStatus.HELD,
+            "is gone",
+        ),
+        (
+            LEAK,
+            {"memory_slope_gb_per_hour": 0.8},
+            {"memory_slope_gb_per_hour": 0.7},
+            MeasurementStatus.NOT_HELD,
+            "0.7",
+        ),
+        (LEAK, {}, {"memory_slope_gb_per_hour": None}, MeasurementStatus.CANNOT_TELL, "could be measured"),
+        (ERRORS, {"error_share": 0.3}, {"error_share": 0.001}, MeasurementStatus.HELD, "is gone"),
+        (
+            ERRORS,
+            {"error_share": 0.3},
+            {"error_share": 0.28},
+            MeasurementStatus.NOT_HELD,
+            "28.0% of requests",
+        ),
+        (
+            ERRORS,
+            {"error_share": 0.3},
+            {"error_share": 0.5},
+            MeasurementStatus.WORSE,
+            "50.0% of the requests fail",
+        ),
+        (SLOW, {"p95_ms": 2400.0}, {"p95_ms": 80.0}, MeasurementStatus.HELD, "is gone"),
+        (SLOW, {"p95_ms": 2400.0}, {"p95_ms": 2300.0}, MeasurementStatus.NOT_HELD, "latency is 2300 ms"),
+        (SLOW, {"p95_ms": 2400.0}, {"p95_ms": 4800.0}, MeasurementStatus.WORSE, "4800 ms, 2400 ms before"),
+        (
+            LEAK,
+            {"memory_slope_gb_per_hour": 0.8},
+            {"error_share": 0.2},
+            MeasurementStatus.WORSE,
+            "20.0% of the requests",
+        ),
+        (LEAK, {"memory_slope_gb_per_hour": 0.8}, {"p95_ms": 900.0}, MeasurementStatus.WORSE, "900 ms"),
+        (
+            LEAK,
+            {},
+            {"requests": 300.0, "requests_per_minute": 5.0},
+            MeasurementStatus.CANNOT_TELL,
+            "traffic is at 10%",
+        ),
+        (
+            LEAK,
+            {},
+            {"requests": 12.0},
+            MeasurementStatus.CANNOT_TELL,
+            "12 requests in 60 minutes are too few",
+        ),
+        (LEAK, {}, {"known": 0.2}, MeasurementStatus.CANNOT_TELL, "only 20% of 60 minutes"),
+        (
+            LEAK,
+            {"requests": None, "memory_slope_gb_per_hour": 0.8},
+            {"requests": None},
+            MeasurementStatus.HELD,
+            "is gone",
+        ),
+        (CRASHES, {}, {}, MeasurementStatus.HELD, "is gone"),
+    ],
+)
+def test_the_verdict_and_its_sentence(
+    finding: Finding,
+    before: dict[str, object],
+    after: dict[str, object],
+    outcome: MeasurementStatus,
+    said: str,
+) -> None:
+    judgement = evaluate(compared(finding, before, after))
+    assert (judgement.outcome, said in judgement.sentence) == (outcome, True), judgement.sentence
+
+
+def test_a_symptom_that_is_found_again_did_not_hold_whatever_its_number() -> None:
+    for finding in (LEAK, CRASHES):
+        assert evaluate(compared(finding, {}, {}, again=(finding,))).outcome is MeasurementStatus.NOT_HELD
+
+
+def test_a_new_trouble_is_worse_even_with_little_traffic() -> None:
+    verdict = evaluate(compared(LEAK, {}, {"requests": 5.0}, again=(CRASHES,)))
+    assert verdict.outcome is MeasurementStatus.WORSE
+    assert CRASHES.sentence in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("minutes_up", "outcome"),
+    [(60.0, MeasurementStatus.HELD), (121.0, MeasurementStatus.NOT_HELD)],
+    ids=["not due", "due"],
+)
+def test_a_criterion_counts_when_its_time_has_come(minutes_up: float, outcome: MeasurementStatus) -> None:
+    criterion = Criterion(series=MeasuredSeries.MEMORY_GB, below=True, threshold=0.2, within_minutes=120)
+    of = compared(LEAK, {"memory_slope_gb_per_hour": 0.8}, {}, criteria=(criterion,), minutes_up=minutes_up)
+    assert evaluate(of).outcome is outcome
+
+
+@given(
+    shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    latencies=st.tuples(st.floats(1, 1e5), st.floats(1, 1e5)),
+    requests=st.floats(0, 1e6),
+)
+def test_more_failures_or_slower_answers_never_make_a_verdict_better(
+    shares: tuple[float, float], latencies: tuple[float, float], requests: float
+) -> None:
+    """A later window that is worse in every number cannot be judged better."""
+    rank = [
+        MeasurementStatus.WORSE,
+        MeasurementStatus.NOT_HELD,
+        MeasurementStatus.CANNOT_TELL,
+        MeasurementStatus.HELD,
+    ].index
+    before: dict[str, object] = {"error_share": 0.1, "p95_ms": 300.0}
+    verdicts = [
+        evaluate(
+            compared(
+                ERRORS,
+                before,
+                {
+                    "error_share": share,
+                    "p95_ms": ms,
+                    "requests": requests,
+                    "requests_per_minute": requests / 60,
+                },
+            )
+        ).outcome
+        for share, ms in zip(sorted(shares), sorted(latencies), strict=True)
+    ]
+    assert rank(verdicts[1]) <= rank(verdicts[0])
+
+
+@given(hours_up=st.floats(0, 100), window_hours=st.floats(0.1, 30))
+def test_windows_are_of_one_length_and_begin_after_the_deployment(
+    hours_up: float, window_hours: float
+) -> None:
+    incident = Window(start=samples.NOW - timedelta(hours=window_hours), end=samples.NOW, step_seconds=60)
+    up_since = samples.NOW + timedelta(hours=1)
+    found = matched(incident, up_since, up_since + timedelta(hours=hours_up))
+    if found is None:
+        assert min(hours_up * 0.9, window_hours) * 3600 < 6 * 60
+        return
+    before, after = found
+    assert before.length == after.length <= incident.length
+    assert after.start >= up_since
+    assert before.start >= incident.start
+
+
+def test_a_slice_is_condensed_to_its_numbers() -> None:
+    steps = 60
+    one = Slice(
+        service_id="a",
+        start=HOUR.start,
+        step_seconds=60,
+        memory_gb=[0.2 + 0.01 * step for step in range(steps)],
+        memory_limit_gb=[1.0] * steps,
+        cpu=[0.5] * 30 + [None] * 30,
+        cpu_limit=[2.0] * steps,
+        http={"2xx": [8.0] * steps, "5xx": [2.0] * steps},
+        latency={"p95": [100.0] * steps},
+    )
+    found = measured(one, HOUR)
+    assert found.memory_slope_gb_per_hour == pytest.approx(0.6)
+    assert found.memory_share == pytest.approx(0.495)
+    assert (found.requests, found.requests_per_minute, found.error_share) == (600, 10, pytest.approx(0.2))
+    assert (found.cpu_share, found.p95_ms, found.known) == (0.25, 100, 1)
+    assert len(found.series[MeasuredSeries.MEMORY_GB]) == MAX_POINTS
+    assert found.series[MeasuredSeries.CPU_CORES][-1] is None
+    empty = measured(Slice(service_id="a", start=HOUR.start, step_seconds=60), HOUR)
+    assert (empty.known, empty.memory_gb, empty.requests, empty.series) == (0, None, None, {})
+
+
+def test_the_worst_of_several_services_counts() -> None:
+    held = evaluate(compared(LEAK, {"memory_slope_gb_per_hour": 0.8}, {}))
+    worse = evaluate(compared(ERRORS, {"error_share": 0.1}, {"error_share": 0.9}))
+    assert overall_status([held, worse]) is MeasurementStatus.WORSE
+    assert overall_status([]) is MeasurementStatus.CANNOT_TELL
+
+
+def test_the_comment_shows_verdict_numbers_chart_and_next_step() -> None:
+    series = {MeasuredSeries.MEMORY_GB: (0.1, None, 0.3)}
+    flat = {MeasuredSeries.MEMORY_GB: (0.1, 0.1, 0.1)}
+    of = compared(
+        LEAK,
+        {"memory_slope_gb_per_hour": 0.8, "series": series},
+        {"memory_slope_gb_per_hour": 0.0, "series": flat},
+    )
+    merge = Merge(sha="f" * 40, head="e" * 40, method=MergeMethod.SQUASH, at=samples.NOW, by="ada")
+    notice = MeasurementComment(
+        repository="acme/checkout",
+        number=1,
+        outcome=MeasurementStatus.WORSE,
+        measurements=(evaluate(of),),
+        merge=merge,
+        edited=True,
+        revert="http://forge/2",
+        action="action/a/b",
+    )
+    text = outcome_comment(notice)
+    for part in (
+        "## It is worse than before",
+        "| memory leak | 0.8 GB/h | 0 GB/h | at most 0.2 GB/h | yes |",
+        "bar [0.1, 0.1, 0.3]\n  line [0.1, 0.1, 0.1]",
+        "Merged by ada as a squash (`ffffffffffff`), with changes by people.",
+        "**Next:** http://forge/2 undoes it, ready to merge. Quicker: `starter.py approve action/a/b` rolls",
+    ):
+        assert part in text, text
+
+
+def test_a_chart_needs_two_points_and_cannot_be_broken_out_of() -> None:
+    assert shown_by((LEAK, CRASHES, SLOW)) == (MeasuredSeries.MEMORY_GB, MeasuredSeries.P95_MS)
+    one = numbers(series={MeasuredSeries.MEMORY_GB: (None, 0.5, 0.7)})
+    drawn = chart('a"\n```\n# b', MeasuredSeries.MEMORY_GB, one)
+    assert "line [0.5, 0.5, 0.7]" in drawn
+    assert drawn.count("```") == 2
+    assert chart("a", MeasuredSeries.P95_MS, one) == ""

@@ -1,0 +1,67 @@
+"""Which folders of repairs are removed when a worker starts."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from activities.coding_environment import CodingEnvironment
+from hosting.sandbox.choice import NoSandbox
+from hosting.sandbox.parts import Toolbox
+from hosting.sandbox.remote import RemoteSandbox
+from hosting.sandbox.remote_daemon import REPAIRS
+from hosting.workspace_gc import sweep
+from railmend.coding.quota import Quota
+
+
+@dataclass
+class Listed:
+    id: str
+
+
+class Server:
+    """Knows which repairs run."""
+
+    def __init__(self, *running: str) -> None:
+        self._running = running
+
+    async def list_workflows(self, _: str) -> AsyncIterator[Listed]:
+        for name in self._running:
+            yield Listed(name)
+
+
+async def test_old_folders_of_repairs_that_are_over_are_removed(tmp_path: Path) -> None:
+    old = time.time() - 7200
+    for name, when in (("over", old), ("running", old), ("young", time.time())):
+        (tmp_path / name / "tree").mkdir(parents=True)
+        os.utime(tmp_path / name, (when, when))
+    unused: Any = None
+    bench = CodingEnvironment(
+        github=unused, state_dir=tmp_path, sandbox=NoSandbox(Toolbox({})), quota=Quota()
+    )
+    client = cast(Any, Server("repair/acme/checkout/running", "repair/acme/jobs/elsewhere"))
+    assert await sweep(client, bench) == ["over"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["running", "young"]
+
+
+async def test_without_a_folder_nobody_is_asked(tmp_path: Path) -> None:
+    unused: Any = None
+    bench = CodingEnvironment(
+        github=unused, state_dir=tmp_path / "none", sandbox=NoSandbox(Toolbox({})), quota=Quota()
+    )
+    assert await sweep(unused, bench) == []
+
+
+async def test_what_was_shared_with_the_agents_container_is_removed_too(tmp_path: Path) -> None:
+    """Also where the worker's own folder is gone already."""
+    old = time.time() - 7200
+    shared = tmp_path / "agents" / REPAIRS / "over"
+    (shared / "tree").mkdir(parents=True)
+    os.utime(shared, (old, old))
+    unused: Any = None
+    sandbox = RemoteSandbox(tmp_path / "agents", Toolbox({}))
+    bench = CodingEnvironment(github=unused, state_dir=tmp_path / "state", sandbox=sandbox, quota=Quota())
+    assert await sweep(cast(Any, Server()), bench) == ["over"]
+    assert not shared.exists()

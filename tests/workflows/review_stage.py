@@ -1,0 +1,178 @@
+"""The outside after a pull request is open: reviewers, merges, deployments, measurements. From memory."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from railmend.contracts.action import (
+    ActionKind,
+    ActionOrder,
+    ActionRequest,
+    ActionResult,
+    ActionState,
+    RollbackOffer,
+    RollbackQuestion,
+)
+from railmend.contracts.comments import MeasurementComment, NotDeployedComment
+from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.measurement import (
+    DeploymentQuestion,
+    DeploymentView,
+    DeployState,
+    MeasurementResult,
+    MeasurementStatus,
+    MeasureRequest,
+    WindowMetrics,
+)
+from railmend.contracts.repair import PullRequest, RelatedComment, Workspace
+from railmend.contracts.review import (
+    AnswersRequest,
+    Merge,
+    MergeMethod,
+    Note,
+    NoteKind,
+    PullState,
+    Related,
+    RelatedQuestion,
+    RevertRequest,
+    ReviewQuestion,
+    ReviewView,
+    SeenNotes,
+)
+
+HEAD = "a" * 40
+MERGE = Merge(
+    sha="f" * 40, head=HEAD, method=MergeMethod.SQUASH, at=datetime(2026, 11, 24, tzinfo=UTC), by="ada"
+)
+MERGED = ReviewView(state=PullState.MERGED, head=HEAD, merge=MERGE)
+OPEN = ReviewView(state=PullState.OPEN, head=HEAD)
+CLOSED = ReviewView(state=PullState.CLOSED, head=HEAD, closing="We drop this feature.")
+UP = DeploymentView(state=DeployState.UP, deployment_id="d2", previous="d1")
+
+
+def said(number: int, text: str = "Use an LRU instead.") -> ReviewView:
+    note = Note(kind=NoteKind.COMMENT, id=number, author="ada", text=text)
+    return OPEN.model_copy(update={"notes": (note,)})
+
+
+@dataclass
+class Afterwards:
+    """`views`: one per look, the last for ever; `again`: notes that were not taken up are shown once more."""
+
+    views: list[ReviewView] = field(default_factory=lambda: [MERGED])
+    deployments: list[DeploymentView] = field(default_factory=lambda: [UP])
+    outcomes: list[MeasurementStatus] = field(default_factory=lambda: [MeasurementStatus.HELD])
+    related: Related = field(default_factory=Related)
+    revert_conflict: bool = False
+    on_look: Callable[[int], ReviewView] | None = None
+    seen: Counter[str] = field(default_factory=Counter)
+    answers: list[AnswersRequest] = field(default_factory=list)
+    notices: list[MeasurementComment] = field(default_factory=list)
+    undeployed: list[NotDeployedComment] = field(default_factory=list)
+    orders: list[ActionOrder] = field(default_factory=list)
+    measured_at: list[datetime] = field(default_factory=list)
+    looked_at: list[datetime] = field(default_factory=list)
+
+    def waits(self) -> list[timedelta]:
+        """Between two looks at the pull request."""
+        return [b - a for a, b in zip(self.looked_at, self.looked_at[1:], strict=False)]
+
+    def _next(self, name: str, rows: list) -> object:  # type: ignore[type-arg]
+        self.seen[name] += 1
+        return rows[min(self.seen[name], len(rows)) - 1]
+
+    @activity.defn
+    async def look(self, question: ReviewQuestion) -> ReviewView:
+        self.looked_at.append(activity.info().scheduled_time)
+        view = self._next("look", self.views)
+        assert isinstance(view, ReviewView)
+        if self.on_look is not None:
+            view = self.on_look(self.seen["look"])
+        fresh = tuple(note for note in view.notes if note.name not in question.seen.names)
+        names = (*question.seen.names, *(note.name for note in fresh))
+        return view.model_copy(update={"notes": fresh, "later": SeenNotes(names=names)})
+
+    @activity.defn
+    async def answer(self, request: AnswersRequest) -> None:
+        self.answers.append(request)
+
+    @activity.defn
+    async def find_related(self, question: RelatedQuestion) -> Related:
+        return self.related
+
+    @activity.defn
+    async def comment_on_related(self, request: RelatedComment) -> str:
+        return f"http://forge/pull/{request.number}#comment"
+
+    @activity.defn
+    async def comment_measurement(self, notice: MeasurementComment) -> None:
+        self.notices.append(notice)
+
+    @activity.defn
+    async def comment_not_deployed(self, notice: NotDeployedComment) -> None:
+        self.undeployed.append(notice)
+
+    @activity.defn
+    async def open_revert(self, request: RevertRequest) -> PullRequest:
+        if self.revert_conflict:
+            raise ApplicationError("later commits changed the same lines", non_retryable=True)
+        return PullRequest(number=2, url="http://forge/acme/checkout/pull/2", head="e" * 40)
+
+    @activity.defn
+    async def find_deployment(self, question: DeploymentQuestion) -> DeploymentView:
+        view = self._next("find_deployment", self.deployments)
+        assert isinstance(view, DeploymentView)
+        return view
+
+    @activity.defn
+    async def measure_incident(self, incident: IncidentRequest) -> WindowMetrics:
+        return WindowMetrics(window=incident.window, known=1.0)
+
+    @activity.defn
+    async def measure_service(self, request: MeasureRequest) -> MeasurementResult:
+        self.measured_at.append(activity.info().scheduled_time)
+        outcome = self._next("measure_outcome", self.outcomes)
+        assert isinstance(outcome, MeasurementStatus)
+        return MeasurementResult(outcome=outcome, sentence=f"It is {outcome.value}.")
+
+    @activity.defn
+    async def find_rollback(self, question: RollbackQuestion) -> RollbackOffer:
+        action = ActionRequest(
+            kind=ActionKind.ROLLBACK,
+            environment_id=question.environment_id,
+            service_id=f"{question.environment_id}-{question.service_id}",
+            service_name=question.service_name,
+            deployment_id="d1",
+            reason=question.reason,
+        )
+        return RollbackOffer(request=action)
+
+    @activity.defn
+    async def perform(self, order: ActionOrder) -> ActionResult:
+        self.orders.append(order)
+        return ActionResult(state=ActionState.DONE, detail="Rolled back.", deployment_id="d3")
+
+    @activity.defn
+    async def trim_workspace(self, workspace: Workspace) -> None:
+        self.seen["rest_workspace"] += 1
+
+    def activities(self) -> list[object]:
+        return [
+            self.look,
+            self.answer,
+            self.find_related,
+            self.comment_on_related,
+            self.comment_measurement,
+            self.comment_not_deployed,
+            self.open_revert,
+            self.find_deployment,
+            self.measure_incident,
+            self.measure_service,
+            self.find_rollback,
+            self.perform,
+            self.trim_workspace,
+        ]

@@ -1,0 +1,468 @@
+"""The story from scan to pull request, with the real worker, sandbox, plugin and ledger."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from hosting.workers import WORKFLOWS
+from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
+from railmend.contracts.incident import Verdict
+from railmend.contracts.ledger import Budget, LedgerState, Limit
+from railmend.contracts.measurement import MeasurementStatus
+from railmend.contracts.policy import FollowUp, Policy
+from railmend.contracts.repair import Approval, CodingState, RepairOutcome, RepairResult, WorkspaceChange
+from railmend.contracts.scan import DownstreamEffect, FindingKind, HealthReport, ScanRequest, Service
+from tests import samples
+from tests.workflows.review_stage import Afterwards
+from tests.workflows.stand_ins import CHANGE, CHECKED, DONE, FAILING, World
+from workflows.ledger.ledger import Ledger
+from workflows.repair.coding_loop import CODING_QUEUE
+from workflows.repair.repository_repair import RepositoryRepair
+from workflows.scan.health_scan import HealthScan
+from workflows.shared.policies import PLANNING_QUEUE
+
+
+class Stage:
+    """One environment of its own per test: ids never meet those of another test."""
+
+    def __init__(self, client: Client, world: World, environment_id: str) -> None:
+        self.client = client
+        self.world = world
+        self.environment_id = environment_id
+        self.scans: list[str] = []
+        self._delay = timedelta(0)
+
+    def later(self, time: timedelta) -> None:
+        """The next scans look so much later; the server skips the time."""
+        self._delay += time
+
+    async def scan(self, autonomy: Autonomy = Autonomy.PULL_REQUEST, **more: Any) -> HealthReport:
+        request = ScanRequest(
+            project_id=self.environment_id, environment_id=self.environment_id, autonomy=autonomy, **more
+        )
+        self.scans.append(f"scan/{self.environment_id}/{uuid.uuid4()}")
+        return await self.client.execute_workflow(
+            HealthScan.run,
+            request,
+            id=self.scans[-1],
+            task_queue=self.world.queue,
+            start_delay=self._delay or None,
+        )
+
+    async def repair(self, workflow_id: str) -> RepairResult:
+        return await self.client.get_workflow_handle_for(RepositoryRepair.run, workflow_id).result()
+
+    async def ledger(self) -> LedgerState:
+        handle = self.client.get_workflow_handle_for(Ledger.run, f"ledger/{self.environment_id}")
+        return await handle.query(Ledger.state)
+
+
+Make = Callable[..., "asyncio.Future[Stage]"]
+
+
+@asynccontextmanager
+async def stage(temporal: WorkflowEnvironment, *services: Service, **world: object) -> AsyncIterator[Stage]:
+    environment_id = f"env-{uuid.uuid4().hex[:8]}"
+    queue = f"railmend-{environment_id}"
+    mine = tuple(s.model_copy(update={"repository": f"{environment_id}/{s.name}"}) for s in services)
+    findings = tuple(
+        samples.finding(s.name).model_copy(update={"environment_id": environment_id})
+        for s in services
+        if s.name != "healthy"
+    )
+    built = World(
+        queue=queue,
+        services=mine,
+        findings=findings,
+        **world,  # type: ignore[arg-type]
+    )
+    client = temporal.client
+    async with AsyncExitStack() as stack:
+        work = built.orchestration(client)
+        await stack.enter_async_context(
+            Worker(client, task_queue=queue, workflows=WORKFLOWS, activities=work)  # type: ignore[arg-type]
+        )
+        await stack.enter_async_context(
+            Worker(client, task_queue=CODING_QUEUE, activities=[built.prepare_workspace])
+        )
+        await stack.enter_async_context(
+            Worker(client, task_queue=PLANNING_QUEUE, activities=[built.diagnose, built.refute])
+        )
+        yield Stage(client, built, environment_id)
+
+
+def row_of(report: HealthReport, name: str):  # type: ignore[no-untyped-def]
+    return next(row for row in report.rows if row.name == name)
+
+
+async def test_a_service_in_trouble_ends_in_one_pull_request(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), samples.service("healthy")) as on:
+        report = await on.scan()
+        checkout = row_of(report, "checkout")
+        assert checkout.verdict == "code"
+        assert checkout.repair_workflow_id is not None
+        assert [row.name for row in report.rows] == ["checkout"]
+        assert report.healthy == ("healthy",)
+        assert report.unseen == ("Nothing of the moon.",)
+        result = await on.repair(checkout.repair_workflow_id)
+        assert result.outcome is RepairOutcome.HELD
+        assert result.pull_request is not None
+        assert on.world.removed == [checkout.repair_workflow_id.rpartition("/")[2]]
+
+
+async def test_the_same_trouble_is_not_taken_up_twice(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        first = await on.scan()
+        workflow_id = row_of(first, "checkout").repair_workflow_id
+        await on.repair(workflow_id)
+        second = row_of(await on.scan(), "checkout")
+        assert second.action == "silent"
+        assert workflow_id in second.detail
+        assert on.world.calls["diagnose"] == 1
+        assert on.world.calls["open_pull_request"] == 1
+
+
+async def test_two_services_of_one_repository_make_one_repair(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("api"), samples.service("jobs")) as on:
+        shared = f"{on.environment_id}/mono"
+        on.world.services = tuple(
+            s.model_copy(update={"repository": shared, "root_directory": s.name}) for s in on.world.services
+        )
+        report = await on.scan()
+        repairs = {row.repair_workflow_id for row in report.rows}
+        assert len(repairs) == 1
+        await on.repair(repairs.pop())
+        assert on.world.calls["open_pull_request"] == 1
+
+
+@pytest.mark.parametrize(
+    "verdict", [v for v in Verdict if v not in (Verdict.CODE, Verdict.CONFIGURATION)], ids=lambda v: v.value
+)
+async def test_every_other_verdict_starts_no_coding(temporal: WorkflowEnvironment, verdict: Verdict) -> None:
+    async with stage(temporal, samples.service("checkout"), verdicts={"checkout": verdict}) as on:
+        row = row_of(await on.scan(), "checkout")
+        assert row.verdict == verdict.value
+        assert row.repair_workflow_id is None
+        assert on.world.calls["prepare_workspace"] == 0
+        assert [entry.outcome for entry in (await on.ledger()).entries] == [verdict.value]
+        offered = "starter.py approve action/" in row.detail
+        assert (offered, row.action == "rollback_offered") == ((verdict is Verdict.BAD_DEPLOY,) * 2)
+
+
+async def test_a_small_project_is_decided_at_the_first_look(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), decided=True) as on:
+        assert row_of(await on.scan(), "checkout").verdict == "code"
+        assert on.world.calls["assess_suspects"] == 0
+
+
+async def test_report_only_asks_no_model(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        row = row_of(await on.scan(Autonomy.REPORT), "checkout")
+        assert [f.kind for f in row.findings] == [FindingKind.MEMORY_LEAK]
+        assert on.world.calls["diagnose"] == 0
+
+
+async def test_a_source_that_fails_alone_is_said_and_costs_nothing_else(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with stage(temporal, samples.service("checkout"), broken=frozenset({"http_log_facts"})) as on:
+        report = await on.scan()
+        repair_id = row_of(report, "checkout").repair_workflow_id
+        assert (await on.repair(repair_id)).outcome is RepairOutcome.HELD
+        handle = on.client.get_workflow_handle(f"incident/{on.environment_id}/id-checkout")
+        said = str(await handle.result())
+        assert "The HTTP logs could not be read: http_log_facts is broken on purpose" in said
+
+
+async def test_a_failed_investigation_is_told_and_does_not_fail_the_scan(
+    temporal: WorkflowEnvironment,
+) -> None:
+    services = (samples.service("checkout"), samples.service("healthy"))
+    async with stage(temporal, *services, broken=frozenset({"diagnose"})) as on:
+        row = row_of(await on.scan(), "checkout")
+        assert (row.verdict, row.action) == ("unclear", "failed")
+        assert "diagnose is broken on purpose" in row.detail
+
+
+@pytest.mark.parametrize(
+    ("world", "outcome", "reason"),
+    [
+        ({"change": WorkspaceChange(files=())}, RepairOutcome.NO_CHANGE, "Bounded the cache."),
+        (
+            {"change": CHANGE.model_copy(update={"refused": ("app.py may not be touched.",)})},
+            RepairOutcome.REFUSED,
+            "app.py may not be touched.",
+        ),
+        (
+            {"coding": DONE.model_copy(update={"state": CodingState.ABORTED, "reason": "time: too long"})},
+            RepairOutcome.FAILED,
+            "time: too long",
+        ),
+        ({"broken": frozenset({"run_session"})}, RepairOutcome.FAILED, "run_session is broken on purpose"),
+    ],
+    ids=["no change", "refused", "aborted", "failed"],
+)
+async def test_a_repair_that_cannot_be_published_says_why_and_cleans_up(
+    temporal: WorkflowEnvironment, world: dict[str, object], outcome: RepairOutcome, reason: str
+) -> None:
+    async with stage(temporal, samples.service("checkout"), **world) as on:
+        row = row_of(await on.scan(), "checkout")
+        result = await on.repair(row.repair_workflow_id)
+        assert result.outcome is outcome
+        assert reason in result.reason
+        assert on.world.calls["open_pull_request"] == 0
+        assert on.world.calls["remove_workspace"] == 1
+        assert [entry.state for entry in (await on.ledger()).entries] == ["silent"]
+
+
+REFUSED = CHANGE.model_copy(update={"refused": ("ci.yml may not be touched: it belongs to CI.",)})
+
+
+async def test_a_refused_change_goes_back_once_and_may_then_be_published(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with stage(temporal, samples.service("checkout"), change=REFUSED, mended=CHANGE) as on:
+        row = row_of(await on.scan(), "checkout")
+        result = await on.repair(row.repair_workflow_id)
+        assert result.outcome is RepairOutcome.HELD
+        assert [(one.turn, one.complaints) for one in on.world.asked] == [(0, ()), (1, REFUSED.refused)]
+        assert on.world.published[0].doubts == ()
+        assert on.world.published[0].verification.verified
+
+
+async def test_a_change_refused_twice_becomes_a_draft_where_that_is_set(
+    temporal: WorkflowEnvironment,
+) -> None:
+    change = REFUSED.model_copy(update={"draft_allowed": True})
+    async with stage(temporal, samples.service("checkout"), change=change) as on:
+        row = row_of(await on.scan(), "checkout")
+        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.HELD
+        assert on.world.calls["run_session"] == 2
+        assert on.world.published[0].doubts == REFUSED.refused
+        assert on.world.calls["run_checks"] == 0, "what the guard refuses is not run"
+
+
+async def test_a_check_that_the_change_breaks_goes_back_once(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), after=(FAILING, CHECKED)) as on:
+        row = row_of(await on.scan(), "checkout")
+        await on.repair(row.repair_workflow_id)
+        (complaint,) = on.world.asked[1].complaints
+        assert complaint.startswith("`make test` passed before and fails now:")
+        assert "1 failed" in complaint
+        assert on.world.published[0].doubts == ()
+
+
+async def test_a_check_that_stays_broken_makes_a_draft(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), after=(FAILING,)) as on:
+        row = row_of(await on.scan(), "checkout")
+        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.HELD
+        assert on.world.calls["run_session"] == 2
+        assert on.world.published[0].doubts == ("`make test` fails with it.",)
+
+
+async def test_a_check_that_failed_before_is_nobodys_fault(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), before=FAILING, after=(FAILING,)) as on:
+        row = row_of(await on.scan(), "checkout")
+        await on.repair(row.repair_workflow_id)
+        assert on.world.calls["run_session"] == 1
+        assert on.world.published[0].doubts == ()
+        assert not on.world.published[0].verification.verified
+
+
+async def test_without_checks_there_is_a_pull_request_that_says_so(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), broken=frozenset({"prepare_checks"})) as on:
+        row = row_of(await on.scan(), "checkout")
+        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.HELD
+        said = on.world.published[0].verification.after.unverified
+        assert said == "The checks could not be run: prepare_checks is broken on purpose"
+
+
+async def test_a_cancelled_repair_leaves_no_workspace(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), hang=True) as on:
+        row = row_of(await on.scan(), "checkout")
+        while not on.world.calls["run_session"]:  # noqa: ASYNC110 - counted by the activity
+            await asyncio.sleep(0.05)
+        handle = on.client.get_workflow_handle(row.repair_workflow_id)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        assert on.world.calls["remove_workspace"] == 1
+        assert [(e.state, e.outcome) for e in (await on.ledger()).entries] == [("silent", "cancelled")]
+
+
+async def test_a_victim_is_linked_to_its_culprit_and_gets_no_repair(temporal: WorkflowEnvironment) -> None:
+    why = "api suffers from db."
+    link = DownstreamEffect(service_id="id-api", root_cause_service_id="id-db", sentence=why)
+    async with stage(temporal, samples.service("api"), samples.service("db"), explained=(link,)) as on:
+        report = await on.scan()
+        row = row_of(report, "api")
+        assert (row.verdict, row.action, row.detail) == ("explained", "linked", why)
+        assert row.repair_workflow_id is None
+        assert on.world.calls["diagnose"] == 1
+        await on.repair(row_of(report, "db").repair_workflow_id)
+
+
+async def test_a_verdict_the_sceptic_refutes_starts_no_repair(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), survives=False) as on:
+        row = row_of(await on.scan(), "checkout")
+        assert (row.verdict, row.repair_workflow_id) == ("unclear", None)
+        assert on.world.calls["refute"] == 1
+
+
+async def test_the_sceptic_can_be_switched_off(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), survives=False) as on:
+        row = row_of(await on.scan(policy=Policy(sceptic=False)), "checkout")
+        assert row.verdict == "code"
+        assert on.world.calls["refute"] == 0
+        await on.repair(row.repair_workflow_id)
+
+
+TWO_A_DAY = Budget(incident=Limit(), day=Limit(diagnoses=2), month=Limit())
+
+
+async def test_a_used_up_budget_delays_diagnoses_to_the_next_day(temporal: WorkflowEnvironment) -> None:
+    names = [f"s{number}" for number in range(5)]
+    services = [samples.service(name) for name in names]
+    async with stage(temporal, *services, verdicts=dict.fromkeys(names, Verdict.UNCLEAR)) as on:
+        report = await on.scan(policy=Policy(budget=TWO_A_DAY))
+        verdicts = sorted(row.verdict for row in report.rows)
+        assert verdicts == ["unclear", "unclear", "waiting", "waiting", "waiting"]
+        waiting = next(row for row in report.rows if row.verdict == "waiting")
+        assert waiting.action == "waiting_for_budget"
+        assert "the limit of 2 diagnoses a day is reached" in waiting.detail
+        assert on.world.calls["diagnose"] == 2
+        again = await on.scan(policy=Policy(budget=TWO_A_DAY))
+        assert on.world.calls["diagnose"] == 2, "not even evidence is collected until then"
+        assert {row.action for row in again.rows} == {"silent"}
+        on.later(timedelta(days=1))
+        await on.scan(policy=Policy(budget=TWO_A_DAY))
+        assert on.world.calls["diagnose"] == 4
+
+
+async def test_a_hundred_scans_over_one_unchanged_fault_cost_one_diagnosis(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        first = row_of(await on.scan(), "checkout")
+        await on.repair(first.repair_workflow_id)
+        for _ in range(100):
+            on.later(timedelta(minutes=10))
+            row = row_of(await on.scan(), "checkout")
+            assert row.action == "silent"
+        calls = on.world.calls
+        assert (calls["diagnose"], calls["run_session"], calls["open_pull_request"]) == (1, 1, 1)
+        (spent,) = (await on.ledger()).incidents
+        assert (spent.diagnoses, spent.sessions) == (1, 1)
+
+
+async def test_a_second_fault_while_the_first_waits_gets_a_repair_of_its_own(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        first = row_of(await on.scan(), "checkout").repair_workflow_id
+        await on.repair(first)
+        on.world.findings = tuple(
+            finding.model_copy(update={"kind": FindingKind.LATENCY}) for finding in on.world.findings
+        )
+        second = row_of(await on.scan(), "checkout").repair_workflow_id
+        assert second not in (None, first)
+        await on.repair(second)
+
+
+async def test_a_plan_waits_for_a_person_and_no_scan_does(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        with temporal.with_time_skipping_disabled():
+            row = row_of(await on.scan(Autonomy.PLAN), "checkout")
+        handle = on.client.get_workflow_handle_for(RepositoryRepair.run, row.repair_workflow_id)
+        assert await handle.query(RepositoryRepair.waits_for_approval)
+        assert on.world.calls["prepare_workspace"] == 0
+        await handle.execute_update(RepositoryRepair.approve, Approval(by="ada"))
+        while (opened := await handle.query(RepositoryRepair.opened)) is None:  # noqa: ASYNC110 - a query
+            await asyncio.sleep(0.05)
+        assert opened.outcome is RepairOutcome.PULL_REQUEST
+        await handle.terminate("What follows takes real days: this run skips no time.")
+
+
+@pytest.mark.parametrize("rejected", [True, False], ids=["rejected", "nobody answered"])
+async def test_a_plan_that_is_not_approved_changes_nothing(
+    temporal: WorkflowEnvironment, rejected: bool
+) -> None:
+    skipping = temporal.with_time_skipping_disabled() if rejected else nullcontext()
+    async with stage(temporal, samples.service("checkout")) as on:
+        with skipping:
+            row = row_of(await on.scan(Autonomy.PLAN), "checkout")
+        handle = on.client.get_workflow_handle_for(RepositoryRepair.run, row.repair_workflow_id)
+        if rejected:
+            await handle.execute_update(RepositoryRepair.reject, Approval(by="ada", reason="Not today."))
+        result = await handle.result()
+        assert result.outcome is RepairOutcome.NOT_ALLOWED
+        assert ("ada rejected the plan. Not today." in result.reason) is rejected
+        assert on.world.calls["prepare_workspace"] == 0
+        (entry,) = (await on.ledger()).entries
+        assert (entry.state, entry.outcome) == ("silent", "not_allowed")
+
+
+async def test_an_approval_nobody_waits_for_is_refused(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), hang=True) as on:
+        row = row_of(await on.scan(), "checkout")
+        handle = on.client.get_workflow_handle_for(RepositoryRepair.run, row.repair_workflow_id)
+        with pytest.raises(WorkflowUpdateFailedError) as caught:
+            await handle.execute_update(RepositoryRepair.approve, Approval(by="ada"))
+        assert "does not wait for an approval" in str(caught.value.cause)
+        on.world.hang = False
+        await handle.result()
+
+
+async def test_autonomy_may_differ_by_service(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout"), samples.service("jobs")) as on:
+        report = await on.scan(service_autonomy={"jobs": Autonomy.REPORT})
+        assert row_of(report, "jobs").verdict == "affected"
+        assert on.world.calls["diagnose"] == 1
+        await on.repair(row_of(report, "checkout").repair_workflow_id)
+
+
+async def test_twenty_affected_of_two_hundred_keep_the_history_small(temporal: WorkflowEnvironment) -> None:
+    names = [f"s{number}" for number in range(20)]
+    services = [samples.service(name) for name in names]
+    services += [samples.service("healthy", service_id=f"h{number}") for number in range(180)]
+    async with stage(temporal, *services, verdicts=dict.fromkeys(names, Verdict.UNCLEAR)) as on:
+        request = ScanRequest(project_id=on.environment_id, environment_id=on.environment_id)
+        handle = await on.client.start_workflow(
+            HealthScan.run, request, id=f"scan/{uuid.uuid4()}", task_queue=on.world.queue
+        )
+        await handle.result()
+        history = await handle.fetch_history()
+        assert len(history.events) < 300
+        assert max(event.ByteSize() for event in history.events) < 128 * 1024
+
+
+async def test_what_became_of_a_fix_bounds_the_next_one_and_the_reason_is_told(
+    temporal: WorkflowEnvironment,
+) -> None:
+    policy = Policy(
+        earned=EarnedAutonomy(enabled=True, start=Autonomy.PULL_REQUEST, fixes=1),
+        follow_up=FollowUp(outcome_seconds=(60,)),
+    )
+    after = Afterwards(outcomes=[MeasurementStatus.WORSE])
+    async with stage(temporal, samples.service("checkout"), after_pull_request=after) as on:
+        row = row_of(await on.scan(policy=policy), "checkout")
+        assert row.bounded_by == ""
+        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.WORSE
+        (record,) = (await on.ledger()).track.records
+        assert (record.outcomes, record.merged, record.edited) == ({"worse": 1}, 1, 0)
+        on.later(timedelta(days=8))
+        row = row_of(await on.scan(policy=policy), "checkout")
+        reason = f"plan, because 0 of the last 1 fixes of memory_leak in {on.environment_id}/checkout held"
+        assert row.bounded_by == f"{reason}, and 1 made it worse"
+        result = await on.repair(row.repair_workflow_id)
+        assert result.reason == "Nobody approved the plan within 7 days."
+        assert on.world.calls["open_pull_request"] == 1
+        assert (await on.ledger()).track.records == (record,), "what was never published is no fix"

@@ -1,0 +1,86 @@
+"""A rollback, redeploy or restart that waits for a person, so that no scan and no repair does."""
+
+import builtins
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.actions import ActionActivities
+    from railmend.contracts.action import ActionOrder, ActionRequest, ActionResult, ActionState
+    from railmend.contracts.repair import Approval
+    from workflows.shared import policies
+
+
+@workflow.defn
+class ApprovedAction:
+    """Its result is the audit: who decided, when, and what came of it."""
+
+    @workflow.init
+    def __init__(self, request: ActionRequest) -> None:
+        self._request = request
+        self._decision: Approval | None = None
+
+    @workflow.run
+    async def run(self, request: ActionRequest) -> ActionResult:
+        workflow.set_current_details(
+            f"{request.kind.value} of {request.service_name} to deployment `{request.deployment_id}` is "
+            f"offered for {request.wait_days} days.\n\n{request.reason}\n\n"
+            f"`starter.py approve {workflow.info().workflow_id}`"
+        )
+        try:
+            await workflow.wait_condition(
+                lambda: self._decision is not None,
+                timeout=timedelta(days=request.wait_days),
+                timeout_summary="approval",
+            )
+        except builtins.TimeoutError:
+            return ActionResult(
+                state=ActionState.EXPIRED, detail=f"Nobody decided within {request.wait_days} days."
+            )
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return await self._carry_out(request)
+
+    async def _carry_out(self, request: ActionRequest) -> ActionResult:
+        decision, at = self._decision, workflow.now()
+        if decision is None or not decision.approved:
+            who, why = (decision.by, decision.reason) if decision else ("", "")
+            return ActionResult(state=ActionState.REJECTED, detail=why, by=who, at=at)
+        workflow.set_current_details(f"Approved by {decision.by}; {request.kind.value} is carried out.")
+        try:
+            done = await workflow.execute_activity_method(
+                ActionActivities.perform,
+                ActionOrder(request=request, approved_at=at),
+                summary=f"{request.kind.value} {request.service_name}",
+                **policies.ACTION,
+            )
+        except ActivityError as error:
+            reason = getattr(error.cause, "message", None) or str(error.cause or error)
+            done = ActionResult(state=ActionState.FAILED, detail=reason)
+        workflow.set_current_details(f"{done.state.value}: {done.detail}")
+        return done.model_copy(update={"by": decision.by, "at": at})
+
+    @workflow.query(description="What is offered, and why")
+    def offered(self) -> ActionRequest:
+        return self._request
+
+    @workflow.update(description="Do it")
+    def approve(self, approval: Approval) -> None:
+        self._decision = approval
+
+    @workflow.update(description="Do not do it")
+    def reject(self, approval: Approval) -> None:
+        self._decision = approval.model_copy(update={"approved": False})
+
+    @approve.validator
+    def _may_approve(self, approval: Approval) -> None:
+        self._open()
+
+    @reject.validator
+    def _may_reject(self, approval: Approval) -> None:
+        self._open()
+
+    def _open(self) -> None:
+        if self._decision is not None:
+            raise ApplicationError(f"{self._decision.by} has decided already.")

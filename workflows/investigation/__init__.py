@@ -1,0 +1,1 @@
+"""One service in trouble: evidence, then a diagnosis."""

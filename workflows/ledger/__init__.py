@@ -1,0 +1,1 @@
+"""Claims, cool-downs, budgets and the track record of one project."""

@@ -1,0 +1,175 @@
+"""What has been spent, and what may still be: reserved before, settled after.
+
+Totals are kept by day and by fingerprint, never single expenses, so that a ledger stays small for years.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from railmend.contracts.ledger import (
+    Budget,
+    Limit,
+    Reservation,
+    ReserveAnswer,
+    ReserveRequest,
+    SpendingKind,
+    SpendingTotal,
+    SpendRequest,
+)
+
+# A month of days can be summed, and a fault that costs no more for a month starts anew.
+KEPT_DAYS = 32
+INCIDENT_MEMORY = timedelta(days=30)
+# A reservation nobody settled after a day counts as spent for good; settled ones are kept for repeats.
+OPEN_FOR = timedelta(days=1)
+MOST_SETTLED = 30
+MOST_INCIDENTS = 60
+
+NOTHING = SpendingTotal(key="total")
+
+
+class BudgetStore:
+    """`total`: all that was ever spent or is reserved."""
+
+    def __init__(
+        self,
+        days: Iterable[SpendingTotal],
+        incidents: Iterable[SpendingTotal],
+        reservations: Iterable[Reservation],
+        total: SpendingTotal = NOTHING,
+    ) -> None:
+        self.total = total
+        self._days = {one.key: one for one in days}
+        self._incidents = {one.key: one for one in incidents}
+        self._reservations = {one.reserve_id: one for one in reservations}
+
+    def reserve(self, request: ReserveRequest) -> ReserveAnswer:
+        """Granted where every limit still holds after it; the reserved sum counts at once."""
+        if request.reserve_id in self._reservations:
+            return ReserveAnswer(granted=True)
+        refused = self._refusal(request)
+        if refused is not None:
+            return refused
+        day = _day(request.at)
+        reservation = Reservation(
+            reserve_id=request.reserve_id,
+            fingerprints=request.fingerprints,
+            kind=request.kind,
+            usd=request.usd,
+            day=day,
+        )
+        self._reservations[request.reserve_id] = reservation
+        self._add(reservation, request.usd, 1, request.at)
+        return ReserveAnswer(granted=True)
+
+    def spend(self, request: SpendRequest) -> None:
+        """The real cost in place of the reserved one. Unknown and repeated ids change nothing."""
+        known = self._reservations.get(request.reserve_id)
+        if known is None or known.settled:
+            return
+        self._add(known, request.usd - known.usd, 0, None)
+        self._reservations[request.reserve_id] = known.model_copy(
+            update={"usd": request.usd, "settled": True}
+        )
+
+    def _refusal(self, request: ReserveRequest) -> ReserveAnswer | None:
+        budget, at = request.budget, request.at
+        for fingerprint in request.fingerprints:
+            spent = self._incidents.get(fingerprint, SpendingTotal(key=fingerprint))
+            if spent.last is not None and spent.last < at - INCIDENT_MEMORY:
+                spent = SpendingTotal(key=fingerprint)
+            if (limit := _reached(spent, budget.incident, request, "an incident")) is not None:
+                return ReserveAnswer(granted=False, limit=limit, again_at=at + INCIDENT_MEMORY)
+        for spent, of_period, period, again in self._periods(budget, at):
+            if (limit := _reached(spent, of_period, request, period)) is not None:
+                return ReserveAnswer(granted=False, limit=limit, again_at=again)
+        return None
+
+    def _periods(self, budget: Budget, at: datetime) -> list[tuple[SpendingTotal, Limit, str, datetime]]:
+        today = self._days.get(_day(at), SpendingTotal(key=_day(at)))
+        month = _sum(one for key, one in self._days.items() if key.startswith(_day(at)[:7]))
+        return [
+            (today, budget.day, "a day", _tomorrow(at)),
+            (month, budget.month, "a month", _next_month(at)),
+        ]
+
+    def _add(self, of: Reservation, usd: float, count: int, at: datetime | None) -> None:
+        self.total = _plus(self.total, of.kind, usd, count, at)
+        self._days[of.day] = _plus(self._days.get(of.day, SpendingTotal(key=of.day)), of.kind, usd, count, at)
+        for key in of.fingerprints:
+            known = self._incidents.get(key, SpendingTotal(key=key))
+            if at is not None and known.last is not None and known.last < at - INCIDENT_MEMORY:
+                known = SpendingTotal(key=key)
+            self._incidents[key] = _plus(known, of.kind, usd, count, at)
+
+    def days(self, now: datetime) -> tuple[SpendingTotal, ...]:
+        first = _day(now - timedelta(days=KEPT_DAYS))
+        return tuple(self._days[key] for key in sorted(self._days) if key >= first)
+
+    def incidents(self, now: datetime) -> tuple[SpendingTotal, ...]:
+        """Newest first."""
+        begin = now - INCIDENT_MEMORY
+        alive = [one for one in self._incidents.values() if one.last is None or one.last >= begin]
+        alive.sort(key=lambda one: (one.last or begin, one.key), reverse=True)
+        return tuple(alive[:MOST_INCIDENTS])
+
+    def reservations(self, now: datetime) -> tuple[Reservation, ...]:
+        first = _day(now - OPEN_FOR)
+        waiting = [one for one in self._reservations.values() if not one.settled and one.day >= first]
+        settled = [one for one in self._reservations.values() if one.settled][-MOST_SETTLED:]
+        return (*settled, *waiting)
+
+
+def _plus(
+    spent: SpendingTotal, kind: SpendingKind, usd: float, count: int, at: datetime | None
+) -> SpendingTotal:
+    counted = "diagnoses" if kind is SpendingKind.DIAGNOSIS else "sessions"
+    return spent.model_copy(
+        update={
+            "usd": max(spent.usd + usd, 0.0),
+            counted: getattr(spent, counted) + count,
+            "last": at or spent.last,
+        }
+    )
+
+
+def _sum(days: Iterable[SpendingTotal]) -> SpendingTotal:
+    total = SpendingTotal(key="")
+    for one in days:
+        total = total.model_copy(
+            update={
+                "usd": total.usd + one.usd,
+                "diagnoses": total.diagnoses + one.diagnoses,
+                "sessions": total.sessions + one.sessions,
+            }
+        )
+    return total
+
+
+def _reached(spent: SpendingTotal, limit: Limit, request: ReserveRequest, period: str) -> str | None:
+    """The limit that would be passed, in words; None where the request fits."""
+    if limit.usd is not None and spent.usd + request.usd > limit.usd:
+        return f"{limit.usd:g} USD {period} ({spent.usd:.2f} spent or reserved)"
+    if request.kind is SpendingKind.DIAGNOSIS and _full(spent.diagnoses, limit.diagnoses):
+        return f"{limit.diagnoses} diagnoses {period}"
+    if request.kind is SpendingKind.SESSION and _full(spent.sessions, limit.sessions):
+        return f"{limit.sessions} coding sessions {period}"
+    return None
+
+
+def _full(count: int, most: int | None) -> bool:
+    return most is not None and count >= most
+
+
+def _day(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def _tomorrow(at: datetime) -> datetime:
+    midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + timedelta(days=1)
+
+
+def _next_month(at: datetime) -> datetime:
+    first = at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first + timedelta(days=32)).replace(day=1)

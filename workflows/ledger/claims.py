@@ -1,0 +1,121 @@
+"""Which fingerprints are open or silent, and what became of those that are neither."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from railmend.contracts.ledger import (
+    ClaimAnswer,
+    ClaimRequest,
+    ClaimState,
+    LedgerEntry,
+    PastRepair,
+    SettleRequest,
+)
+
+MAX_DETAIL = 200
+MAX_PAST = 5
+
+
+class ClaimStore:
+    """Entries by fingerprint. A claim is all or nothing, so two can never both be granted."""
+
+    def __init__(self, entries: Iterable[LedgerEntry]) -> None:
+        self._entries = {entry.fingerprint: entry for entry in entries}
+
+    def claim(self, request: ClaimRequest) -> ClaimAnswer:
+        """One fingerprint that is held or silent refuses the whole claim."""
+        for fingerprint in request.fingerprints:
+            refusal = self._refusal(self._entries.get(fingerprint), request)
+            if refusal is not None:
+                return refusal
+        until = request.at + timedelta(seconds=request.lease_seconds)
+        past = self._past(request.fingerprints)
+        for fingerprint in request.fingerprints:
+            self._open(fingerprint, request, until)
+        return ClaimAnswer(state=ClaimState.GRANTED, holder=request.holder, past=past)
+
+    def _past(self, fingerprints: Iterable[str]) -> tuple[PastRepair, ...]:
+        """Of the services that the fingerprints belong to, whatever the kind of trouble was."""
+        services = {fingerprint.rpartition("/")[0] for fingerprint in fingerprints}
+        ended = [
+            entry
+            for entry in self._entries.values()
+            if entry.outcome and entry.fingerprint.rpartition("/")[0] in services
+        ]
+        ended.sort(key=lambda entry: entry.since, reverse=True)
+        return tuple(
+            PastRepair(
+                at=entry.since,
+                outcome=f"{entry.fingerprint.rpartition('/')[2]}: {entry.outcome}",
+                summary=entry.detail,
+                pull_request=entry.pull_request or None,
+            )
+            for entry in ended[:MAX_PAST]
+        )
+
+    def _refusal(self, entry: LedgerEntry | None, request: ClaimRequest) -> ClaimAnswer | None:
+        if entry is None or entry.until <= request.at:
+            return None
+        if entry.state == "open":
+            if entry.holder in (request.holder, request.takes_over_from):
+                return None
+            return ClaimAnswer(state=ClaimState.HELD, holder=entry.holder, detail=entry.detail)
+        changed = request.deployment != entry.deployment
+        if changed and (entry.cooldown_until is None or entry.cooldown_until <= request.at):
+            return None
+        return ClaimAnswer(state=ClaimState.SILENT, holder=entry.holder, detail=_format_settled(entry))
+
+    def _open(self, fingerprint: str, request: ClaimRequest, until: datetime) -> None:
+        known = self._entries.get(fingerprint)
+        again = known is not None and known.state != "open"
+        self._entries[fingerprint] = LedgerEntry(
+            fingerprint=fingerprint,
+            holder=request.holder,
+            state="open",
+            since=request.at,
+            until=until,
+            deployment=request.deployment or (known.deployment if known else None),
+            # What came of it before stays readable until this one ends.
+            outcome=known.outcome if known else "",
+            detail=known.detail if known else "",
+            pull_request=known.pull_request if known else "",
+            times=(known.times if known else 0) + (1 if again or known is None else 0),
+        )
+
+    def settle(self, request: SettleRequest) -> bool:
+        """Only the holder settles; a claim that another has taken over is left alone.
+
+        False: there was nothing open, as when the same settlement is told again.
+        """
+        settled = False
+        silent = request.at + timedelta(seconds=request.cooldown_seconds)
+        unchanged = request.at + timedelta(seconds=request.unchanged_cooldown_seconds)
+        for fingerprint in request.fingerprints:
+            entry = self._entries.get(fingerprint)
+            if entry is None or entry.holder != request.holder:
+                continue
+            settled = settled or entry.state == "open"
+            self._entries[fingerprint] = entry.model_copy(
+                update={
+                    "state": "silent",
+                    "until": max(silent, unchanged),
+                    "silent_until": silent,
+                    "outcome": request.outcome,
+                    "detail": request.detail[:MAX_DETAIL],
+                    "pull_request": request.pull_request or entry.pull_request,
+                }
+            )
+        return settled
+
+    def entries(self, now: datetime, most: int) -> tuple[LedgerEntry, ...]:
+        """Newest first. Open and silent ones are never dropped; memory is, oldest first."""
+        ordered = sorted(self._entries.values(), key=lambda entry: entry.since, reverse=True)
+        alive = [entry for entry in ordered if entry.until > now]
+        past = [entry for entry in ordered if entry.until <= now]
+        kept = {entry.fingerprint for entry in [*alive, *past[: max(most - len(alive), 0)]]}
+        return tuple(entry for entry in ordered if entry.fingerprint in kept)
+
+
+def _format_settled(entry: LedgerEntry) -> str:
+    parts = (entry.outcome, entry.pull_request, entry.detail)
+    return ": ".join(part for part in parts if part)

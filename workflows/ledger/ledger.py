@@ -1,0 +1,75 @@
+"""The ledger of one project: which fingerprints are open or silent, who holds them, what has been spent."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from railmend.contracts.ledger import (
+        ClaimAnswer,
+        ClaimRequest,
+        LedgerState,
+        ReserveAnswer,
+        ReserveRequest,
+        SettleRequest,
+        SpendRequest,
+    )
+    from workflows.ledger.budget import BudgetStore
+    from workflows.ledger.claims import ClaimStore
+    from workflows.ledger.track_record import TrackRecordStore
+
+# About 600 bytes each at most: with the totals of the spending and the record of fixes the state stays below
+# 64 KiB.
+MAX_ENTRIES = 55
+
+
+@workflow.defn
+class Ledger:
+    """Always open; handlers only change state, so that two claims can never both be granted."""
+
+    @workflow.init
+    def __init__(self, state: LedgerState) -> None:
+        self._project_id = state.project_id
+        self._claims = ClaimStore(state.entries)
+        self._spendings = BudgetStore(state.days, state.incidents, state.reservations, state.total)
+        self._records = TrackRecordStore(state.track)
+
+    @workflow.run
+    async def run(self, state: LedgerState) -> None:
+        await workflow.wait_condition(workflow.info().is_continue_as_new_suggested)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        workflow.continue_as_new(self._state())
+
+    @workflow.update(description="Claim fingerprints for an investigation or a repair")
+    def claim(self, request: ClaimRequest) -> ClaimAnswer:
+        answer = self._claims.claim(request)
+        if request.earning is None:
+            return answer
+        return answer.model_copy(update={"earned": self._records.earned(request.earning)})
+
+    @workflow.update(description="End a claim and keep its fingerprints quiet for a while")
+    def settle(self, request: SettleRequest) -> None:
+        if self._claims.settle(request):
+            self._records.add(request.fixes)
+
+    @workflow.update(description="Reserve money and a run before a model is asked")
+    def reserve(self, request: ReserveRequest) -> ReserveAnswer:
+        return self._spendings.reserve(request)
+
+    @workflow.update(description="Say what a reservation came to")
+    def spend(self, request: SpendRequest) -> None:
+        self._spendings.spend(request)
+
+    @workflow.query(description="Everything that is open, silent or remembered, and what was spent")
+    def state(self) -> LedgerState:
+        return self._state()
+
+    def _state(self) -> LedgerState:
+        now = workflow.now()
+        return LedgerState(
+            project_id=self._project_id,
+            entries=self._claims.entries(now, MAX_ENTRIES),
+            days=self._spendings.days(now),
+            incidents=self._spendings.incidents(now),
+            reservations=self._spendings.reservations(now),
+            total=self._spendings.total,
+            track=self._records.track(),
+        )

@@ -1,0 +1,121 @@
+"""What became of fixes, and how far the next one may go."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from railmend.contracts.autonomy import LADDER, Autonomy, EarnedAutonomy
+from railmend.contracts.track_record import (
+    AutonomyDecision,
+    AutonomyQuery,
+    FaultRecord,
+    FixRecord,
+    TrackRecord,
+)
+
+# About 350 bytes each: with the entries and the spending the ledger's state stays below 64 KiB.
+MOST_RECORDS = 25
+# Fixes that autonomy looks back at, and medians are made of.
+MOST_RECENT = 20
+LETTERS = {"held": "h", "not_held": "n", "worse": "w", "closed": "c"}
+HELD, WORSE = LETTERS["held"], LETTERS["worse"]
+
+
+class TrackRecordStore:
+    """By repository and kind of fault. The longest untouched go first, into one record of all others."""
+
+    def __init__(self, track: TrackRecord) -> None:
+        self._records = {(one.repository, one.kind): one for one in track.records}
+        self._opened = track.opened_seconds
+        self._recovered = track.recovered_seconds
+
+    def add(self, fixes: Iterable[FixRecord]) -> None:
+        for fix in fixes:
+            known = self._records.get((fix.repository, fix.kind))
+            known = known or FaultRecord(repository=fix.repository, kind=fix.kind, at=fix.at)
+            self._records[fix.repository, fix.kind] = _with(known, fix)
+            self._opened = _newest(self._opened, fix.opened_seconds)
+            self._recovered = _newest(self._recovered, fix.recovered_seconds)
+        while len(self._records) > MOST_RECORDS:
+            self._fold()
+
+    def earned(self, question: AutonomyQuery) -> AutonomyDecision:
+        """Never above what is configured; below it with the reason."""
+        if not question.policy.enabled:
+            return AutonomyDecision(autonomy=question.configured)
+        known = self._records.get((question.repository, question.kind))
+        recent = known.recent if known else ""
+        level = earned(recent, question.policy)
+        if LADDER.index(level) >= LADDER.index(question.configured):
+            return AutonomyDecision(autonomy=question.configured)
+        return AutonomyDecision(autonomy=level, reason=_reason(level, recent, question))
+
+    def track(self) -> TrackRecord:
+        ordered = sorted(self._records.values(), key=lambda one: one.at, reverse=True)
+        return TrackRecord(
+            records=tuple(ordered), opened_seconds=self._opened, recovered_seconds=self._recovered
+        )
+
+    def _fold(self) -> None:
+        """Counts are never lost; what counts for autonomy is, so that it begins anew."""
+        others = self._records.pop(("", ""), None)
+        key = min(self._records, key=lambda each: (self._records[each].at, each))
+        oldest = self._records.pop(key)
+        self._records["", ""] = FaultRecord(
+            repository="",
+            kind="",
+            outcomes=dict(Counter(oldest.outcomes) + Counter(others.outcomes if others else {})),
+            merged=oldest.merged + (others.merged if others else 0),
+            edited=oldest.edited + (others.edited if others else 0),
+            at=oldest.at,
+        )
+
+
+def earned(recent: str, policy: EarnedAutonomy) -> Autonomy:
+    """By the newest `policy.fixes` outcomes: the share that held, one step less where one made it worse.
+
+    It falls at once, and rises by one step for each fix. Before there are so many it is `policy.start`.
+    """
+    level = LADDER.index(policy.start)
+    for end in range(1, len(recent) + 1):
+        level = min(level + 1, _deserved(recent[max(end - policy.fixes, 0) : end], policy))
+    return LADDER[level]
+
+
+def _deserved(newest: str, policy: EarnedAutonomy) -> int:
+    share = newest.count(HELD) / len(newest)
+    if len(newest) < policy.fixes:
+        level = policy.start
+    elif share >= policy.pull_request_share:
+        level = Autonomy.PULL_REQUEST
+    else:
+        level = Autonomy.DRAFT if share >= policy.draft_share else Autonomy.PLAN
+    return max(LADDER.index(level) - (WORSE in newest), LADDER.index(Autonomy.PLAN))
+
+
+def _reason(level: Autonomy, recent: str, question: AutonomyQuery) -> str:
+    newest, of = recent[-question.policy.fixes :], f"{question.kind} in {question.repository}"
+    if len(newest) < question.policy.fixes and WORSE not in newest:
+        return (
+            f"{level.value}, because only {len(newest)} of {question.policy.fixes} fixes of {of} are settled"
+        )
+    worse = f", and {newest.count(WORSE)} made it worse" if WORSE in newest else ""
+    held = f"{newest.count(HELD)} of the last {len(newest)} fixes of {of} held{worse}"
+    return f"{level.value}, because {held}"
+
+
+def _with(known: FaultRecord, fix: FixRecord) -> FaultRecord:
+    # What a person changed before the merge says nothing of what Railmend does alone.
+    letter = "" if fix.edited else LETTERS.get(fix.outcome, "")
+    return known.model_copy(
+        update={
+            "outcomes": known.outcomes | {fix.outcome: known.outcomes.get(fix.outcome, 0) + 1},
+            "merged": known.merged + fix.merged,
+            "edited": known.edited + fix.edited,
+            "recent": (known.recent + letter)[-MOST_RECENT:],
+            "at": fix.at,
+        }
+    )
+
+
+def _newest(known: tuple[int, ...], seconds: int | None) -> tuple[int, ...]:
+    return known if seconds is None else (*known, seconds)[-MOST_RECENT:]

@@ -1,0 +1,1 @@
+"""From a diagnosis to a fix that is measured in production."""

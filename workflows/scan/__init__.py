@@ -1,0 +1,1 @@
+"""Look at one environment: what is in trouble, and what is done about it."""

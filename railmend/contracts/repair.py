@@ -34,7 +34,7 @@ class RepairRequest(Contract):
     project_id: str
     policy: Policy = Policy()
     progress: "Progress | None" = None  # where an earlier run of the same repair had come to
-    attempt: int = 1  # one more for each merged fix that did not hold
+    fix_number: int = 1  # one more for each merged fix that did not hold
     bounded_by: str = ""  # why the autonomy is less than configured
 
     @property
@@ -47,7 +47,7 @@ class RepairRequest(Contract):
     def onset(self) -> datetime:
         return min(f.onset for incident in self.incidents for f in incident.request.findings)
 
-    def earning(self, policy: EarnedAutonomy) -> AutonomyQuery:
+    def autonomy_query(self, policy: EarnedAutonomy) -> AutonomyQuery:
         return AutonomyQuery(
             repository=self.repository, kind=self.kind, configured=self.autonomy, policy=policy
         )
@@ -60,7 +60,7 @@ class RepairRequest(Contract):
 
     @property
     def branch(self) -> str:
-        return f"railmend/{self.key}" + (f"-{self.attempt}" if self.attempt > 1 else "")
+        return f"railmend/{self.key}" + (f"-{self.fix_number}" if self.fix_number > 1 else "")
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -275,8 +275,8 @@ class Progress(Contract):
     """`result`: what the scan was told when the pull request was opened.
 
     `head`: the last commit that Railmend pushed. `rounds`: follow-ups made; `turn`: messages of the coding
-    session. `attempt`: 1, and one more for every merged fix that did not hold. `machine`: the task queue of
-    the machine that keeps the session. `closed_at`: since when it is closed, while it may be opened again.
+    session. `fix_number`: 1, and one more for every merged fix that did not hold. `machine`: the task queue
+    of the machine that keeps the session. `closed_at`: since when it is closed, while it may be opened again.
     `up_since`: when the merge was seen in production; `checks`: measurements made. `earlier`: what became of
     the attempts before this one.
     """
@@ -289,7 +289,7 @@ class Progress(Contract):
     seen: SeenNotes = SeenNotes()
     rounds: int = 0
     turn: int = 0
-    attempt: int = 1
+    fix_number: int = 1
     closed_at: datetime | None = None
     merge: Merge | None = None
     merged_seen_at: datetime | None = None

@@ -135,7 +135,7 @@ class Afterwards:
     @activity.defn
     async def measure_service(self, request: MeasureRequest) -> MeasurementResult:
         self.measured_at.append(activity.info().scheduled_time)
-        outcome = self._next("measure_outcome", self.outcomes)
+        outcome = self._next("measure_service", self.outcomes)
         assert isinstance(outcome, MeasurementStatus)
         return MeasurementResult(outcome=outcome, sentence=f"It is {outcome.value}.")
 
@@ -158,7 +158,7 @@ class Afterwards:
 
     @activity.defn
     async def trim_workspace(self, workspace: Workspace) -> None:
-        self.seen["rest_workspace"] += 1
+        self.seen["trim_workspace"] += 1
 
     def activities(self) -> list[object]:
         return [

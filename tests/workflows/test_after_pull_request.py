@@ -112,7 +112,7 @@ async def test_a_merged_fix_is_measured_at_each_set_time_and_holds(temporal: Wor
             (MeasurementStatus.HELD, False),
             (MeasurementStatus.HELD, True),
         ]
-        assert on.world.calls["remove_workspace"] == 1
+        assert on.world.calls["delete_workspace"] == 1
         track = (await on.ledger()).track
         assert track.records[0].outcomes == {"held": 1}
         assert track.opened_seconds[0] < track.recovered_seconds[0]
@@ -140,7 +140,7 @@ async def test_a_comment_is_noticed_in_time_answered_and_pushed_by_the_same_sess
         first, second = on.world.asked
         assert (first.turn, second.turn, second.notes[0].text) == (0, 1, "Use an LRU instead.")
         assert on.world.prepared[1].base_branch == "railmend/0123456789ab"
-        assert on.after.seen["rest_workspace"] == 2
+        assert on.after.seen["trim_workspace"] == 2
 
 
 async def test_review_has_bounds_in_rounds_and_money_and_says_so(temporal: WorkflowEnvironment) -> None:
@@ -263,7 +263,7 @@ async def test_a_related_pull_request_gets_a_comment_instead_of_a_rival(
         assert (result.outcome, result.pull_request) == (RepairOutcome.RELATED, None)
         assert "pull/9#comment" in result.reason
         assert on.world.calls["commit_and_push"] == 0
-        assert on.world.calls["remove_workspace"] == 1
+        assert on.world.calls["delete_workspace"] == 1
 
 
 async def test_long_waiting_keeps_every_history_short_and_forgets_nothing(
@@ -344,7 +344,7 @@ async def test_workers_that_are_restarted_go_on_where_the_last_one_was(
             handle = await on.start(Policy())
             await until(lambda: after.seen["look"] >= 2)
         async with worker("second"):
-            await until(lambda: after.seen["measure_outcome"] >= 1)
+            await until(lambda: after.seen["measure_service"] >= 1)
         async with worker("third"):
             result = await handle.result()
     assert result.outcome is RepairOutcome.HELD

@@ -1,4 +1,4 @@
-"""Which fingerprints are open or silent, and what became of those that are neither."""
+"""Which fingerprints are open or suppressed, and what became of those that are neither."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -63,7 +63,7 @@ class ClaimStore:
         changed = request.deployment != entry.deployment
         if changed and (entry.cooldown_until is None or entry.cooldown_until <= request.at):
             return None
-        return ClaimAnswer(state=ClaimState.SILENT, holder=entry.holder, detail=_format_settled(entry))
+        return ClaimAnswer(state=ClaimState.SUPPRESSED, holder=entry.holder, detail=_format_settled(entry))
 
     def _open(self, fingerprint: str, request: ClaimRequest, until: datetime) -> None:
         known = self._entries.get(fingerprint)
@@ -97,9 +97,9 @@ class ClaimStore:
             settled = settled or entry.state == "open"
             self._entries[fingerprint] = entry.model_copy(
                 update={
-                    "state": "silent",
+                    "state": "suppressed",
                     "until": max(silent, unchanged),
-                    "silent_until": silent,
+                    "cooldown_until": silent,
                     "outcome": request.outcome,
                     "detail": request.detail[:MAX_DETAIL],
                     "pull_request": request.pull_request or entry.pull_request,
@@ -108,7 +108,7 @@ class ClaimStore:
         return settled
 
     def entries(self, now: datetime, most: int) -> tuple[LedgerEntry, ...]:
-        """Newest first. Open and silent ones are never dropped; memory is, oldest first."""
+        """Newest first. Open and suppressed ones are never dropped; memory is, oldest first."""
         ordered = sorted(self._entries.values(), key=lambda entry: entry.since, reverse=True)
         alive = [entry for entry in ordered if entry.until > now]
         past = [entry for entry in ordered if entry.until <= now]

@@ -1,4 +1,4 @@
-"""The ledger of one project: which fingerprints are open or silent, who holds them, what has been spent."""
+"""The ledger of one project: claims and cool-downs of fingerprints, budgets, and the track record of fixes."""
 
 from temporalio import workflow
 
@@ -41,9 +41,9 @@ class Ledger:
     @workflow.update(description="Claim fingerprints for an investigation or a repair")
     def claim(self, request: ClaimRequest) -> ClaimAnswer:
         answer = self._claims.claim(request)
-        if request.earning is None:
+        if request.autonomy_query is None:
             return answer
-        return answer.model_copy(update={"earned": self._records.earned(request.earning)})
+        return answer.model_copy(update={"earned": self._records.earned(request.autonomy_query)})
 
     @workflow.update(description="End a claim and keep its fingerprints quiet for a while")
     def settle(self, request: SettleRequest) -> None:
@@ -58,7 +58,7 @@ class Ledger:
     def spend(self, request: SpendRequest) -> None:
         self._spendings.spend(request)
 
-    @workflow.query(description="Everything that is open, silent or remembered, and what was spent")
+    @workflow.query(description="Everything that is open, suppressed or remembered, and what was spent")
     def state(self) -> LedgerState:
         return self._state()
 

@@ -152,7 +152,7 @@ class RepositoryRepair:
             reason = f"No second fix is tried: the limit of {answer.limit} is reached."
             return RepairResult(outcome=RepairOutcome.NOT_ALLOWED, reason=reason)
         repair = course.repair.model_copy(
-            update={"attempt": before.attempt + 1, "commit": None, "progress": None}
+            update={"fix_number": before.fix_number + 1, "commit": None, "progress": None}
         )
         result = await self._attempts(repair, before, measurements)
         await self._purse.spend(result.coding.cost_usd if result.coding else None)
@@ -220,7 +220,7 @@ class RepositoryRepair:
             opened_at=workflow.now(),
             machine=workspace.task_queue,
             turn=turn,
-            attempt=repair.attempt,
+            fix_number=repair.fix_number,
         )
         self._course = Course(repair, progress)
         self._opened = self._opened or result
@@ -261,7 +261,7 @@ class RepositoryRepair:
         self, repair: RepairRequest, outcome: str, detail: str, result: RepairResult | None = None
     ) -> None:
         """What a person closed is left alone for longer than what only did not work out."""
-        silence, unchanged = policies.SILENCE, policies.SILENCE_UNCHANGED
+        silence, unchanged = policies.COOLDOWN, policies.COOLDOWN_UNCHANGED
         if outcome == RepairOutcome.CLOSED.value:
             silence = unchanged = timedelta(days=repair.policy.follow_up.closed_days)
         pull_request = result.pull_request.url if result and result.pull_request else ""

@@ -30,7 +30,7 @@ class Course:
     @property
     def retries_left(self) -> bool:
         """Whether a merged fix that did not hold is followed by another one."""
-        return self.progress.attempt <= self.policy.retries
+        return self.progress.fix_number <= self.policy.retries
 
     def ended(self, outcome: RepairOutcome, reason: str) -> RepairResult:
         progress = self.progress
@@ -55,7 +55,7 @@ class Course:
             merged=progress.merge is not None,
             edited=progress.edited,
             at=workflow.now(),
-            opened_seconds=self._since_onset(progress.opened_at if progress.attempt == 1 else None),
+            opened_seconds=self._since_onset(progress.opened_at if progress.fix_number == 1 else None),
             recovered_seconds=self._since_onset(up_since),
         )
         return (*progress.earlier, fix)

@@ -69,7 +69,7 @@ class HealthScan:
             window=window,
             rows=tuple(self._rows.values()),
             healthy=(
-                *screening.well,
+                *screening.healthy,
                 *(s.name for s in screening.suspects if s.service_id not in self._rows),
             ),
             asleep=screening.asleep,
@@ -92,7 +92,7 @@ class HealthScan:
     async def _assess(self, screening: Screening, window: Window) -> Assessment:
         """A small project is decided at the first look."""
         if screening.decided or not screening.suspects:
-            return Assessment(findings=screening.findings, explained=screening.explained)
+            return Assessment(findings=screening.findings, downstream_effects=screening.downstream_effects)
         return await workflow.execute_activity_method(
             RailwayActivities.assess_suspects,
             SuspectsRequest(
@@ -115,7 +115,7 @@ class HealthScan:
                 name=service.name,
                 findings=tuple(by_service[service.service_id]),
             )
-        victims = self._tell_victims(assessment.explained)
+        victims = self._tell_victims(assessment.downstream_effects)
         return [
             IncidentRequest(
                 project_id=self._request.project_id,
@@ -161,12 +161,12 @@ class HealthScan:
         """Of those that this scan investigated; what another run has in hand it has told."""
         rows = [(incident, self._rows[incident.service.service_id]) for incident in incidents]
         run_id = workflow.info().run_id
-        notices = [
+        notifications = [
             incident_notification(incident, row, incident_id(incident), run_id)
             for incident, row in rows
             if row.action != "running"
         ]
-        await notify(self._request.policy, notices)
+        await notify(self._request.policy, notifications)
 
     async def _investigate(self, incident: IncidentRequest, screening: Screening) -> IncidentReport | None:
         service = incident.service
@@ -248,7 +248,9 @@ class HealthScan:
         )
         workflow_id = f"repair/{repository}/{repair.key}"
         earned = await self._desk.transfer(
-            [report.request for report in group], workflow_id, repair.earning(self._request.policy.earned)
+            [report.request for report in group],
+            workflow_id,
+            repair.autonomy_query(self._request.policy.earned),
         )
         repair = repair.bounded(earned)
         # Already started: another scan was first with this very repair, which is as good.

@@ -37,10 +37,10 @@ class ClaimDesk:
         )
 
     async def transfer(
-        self, incidents: Sequence[IncidentRequest], repair_id: str, earning: AutonomyQuery
+        self, incidents: Sequence[IncidentRequest], repair_id: str, autonomy_query: AutonomyQuery
     ) -> AutonomyDecision | None:
         """From the investigations to the repair that takes them all; how far that may go."""
-        lease, asked = policies.REPAIR_LEASE, {"earning": earning}
+        lease, asked = policies.REPAIR_LEASE, {"earning": autonomy_query}
         claims = [self._claim(one, repair_id, lease, incident_id(one)) for one in incidents]
         answers = await self._send([claim.model_copy(update=asked) for claim in claims])
         return answers[0].earned
@@ -49,7 +49,7 @@ class ClaimDesk:
         self, incident: IncidentRequest, outcome: str, detail: str, until: datetime | None = None
     ) -> None:
         """`until`: quiet for exactly so long; else until something changes, within the policies' bounds."""
-        silence, unchanged = policies.SILENCE, policies.SILENCE_UNCHANGED
+        silence, unchanged = policies.COOLDOWN, policies.COOLDOWN_UNCHANGED
         if until is not None:
             silence = unchanged = max(until - workflow.now(), timedelta(0))
         self._settlements.append(

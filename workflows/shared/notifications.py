@@ -12,20 +12,20 @@ with workflow.unsafe.imports_passed_through():
     from workflows.shared import policies
 
 
-async def notify(policy: Policy, notices: Sequence[Notification]) -> None:
+async def notify(policy: Policy, notifications: Sequence[Notification]) -> None:
     """Nothing happens where nobody wants to be told. The policy came with the run, so a replay agrees."""
     if not policy.notify:
         return
-    for start in range(0, len(notices), policies.NOTICES_AT_ONCE):
-        await _send(notices[start : start + policies.NOTICES_AT_ONCE])
+    for start in range(0, len(notifications), policies.NOTICES_AT_ONCE):
+        await _send(notifications[start : start + policies.NOTICES_AT_ONCE])
 
 
-async def _send(notices: Sequence[Notification]) -> None:
+async def _send(notifications: Sequence[Notification]) -> None:
     try:
         await workflow.execute_activity_method(
             NotificationActivities.notify,
-            NotificationBatch(notices=tuple(notices)),
-            summary=notices[0].kind.value,
+            NotificationBatch(notifications=tuple(notifications)),
+            summary=notifications[0].kind.value,
             **policies.NOTIFY,
         )
     except ActivityError as error:

@@ -167,9 +167,9 @@ INCIDENT_LEASE = timedelta(hours=2)
 # Longer than a review may take: the repair that holds it settles it itself.
 REPAIR_LEASE = timedelta(days=100)
 # What was settled is not raised again for this long, whatever is deployed ...
-SILENCE = timedelta(hours=6)
+COOLDOWN = timedelta(hours=6)
 # ... and for this long while the same deployment serves: nothing has changed that could change the verdict.
-SILENCE_UNCHANGED = timedelta(days=7)
+COOLDOWN_UNCHANGED = timedelta(days=7)
 # A repair whose budget is used up asks again at most this often.
 BUDGET_PAUSE = timedelta(minutes=10)
 # A change that is refused, or breaks a check, goes back to the agent this many times.

@@ -50,7 +50,7 @@ class ClaimAnswer(Contract):
     holder: str
     detail: str = ""
     past: tuple[PastRepair, ...] = ()
-    earned: AutonomyDecision | None = None
+    autonomy: AutonomyDecision | None = None
 
 
 class SettleRequest(Contract):

@@ -49,7 +49,7 @@ class NotificationBatch(Contract):
 
 def thread_of(incident: IncidentRequest) -> str:
     """The same trouble of the same deployment always gives the same (12 hex digits)."""
-    fingerprints = sorted(finding.fingerprint for finding in incident.findings)
+    fingerprints = sorted(incident.fingerprints)
     text = "\n".join([*fingerprints, incident.service.active_deployment_id or ""])
     return sha256(text.encode()).hexdigest()[:12]
 

@@ -24,10 +24,9 @@ from tests import samples
 from tests.workflows.review_stage import Afterwards
 from tests.workflows.stand_ins import CHANGE, CHECKED, DONE, FAILING, World
 from workflows.ledger.ledger import Ledger
-from workflows.repair.coding_loop import CODING_QUEUE
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
-from workflows.shared.policies import PLANNING_QUEUE
+from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
 
 
 class Stage:

@@ -140,7 +140,7 @@ async def test_a_comment_is_noticed_in_time_answered_and_pushed_by_the_same_sess
         first, second = on.world.asked
         assert (first.turn, second.turn, second.notes[0].text) == (0, 1, "Use an LRU instead.")
         assert on.world.prepared[1].base_branch == "railmend/0123456789ab"
-        assert on.after.seen["rest_workspace"] == 2
+        assert on.after.seen["trim_workspace"] == 2
 
 
 async def test_review_has_bounds_in_rounds_and_money_and_says_so(temporal: WorkflowEnvironment) -> None:
@@ -342,9 +342,9 @@ async def test_workers_that_are_restarted_go_on_where_the_last_one_was(
     async with Worker(temporal.client, task_queue=CODING_QUEUE, activities=[world.prepare_workspace]):
         async with worker("first"):
             handle = await on.start(Policy())
-            await until(lambda: after.seen["look"] >= 2)
+            await until(lambda: after.seen["poll_pull_request"] >= 2)
         async with worker("second"):
-            await until(lambda: after.seen["measure_outcome"] >= 1)
+            await until(lambda: after.seen["measure_service"] >= 1)
         async with worker("third"):
             result = await handle.result()
     assert result.outcome is RepairOutcome.HELD

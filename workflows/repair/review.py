@@ -64,7 +64,7 @@ class Review:
     async def _look(self) -> ReviewView:
         course = self._course
         return await workflow.execute_activity_method(
-            ReviewActivities.look,
+            ReviewActivities.poll_pull_request,
             ReviewQuestion(
                 repository=course.repair.repository,
                 number=course.number,
@@ -82,7 +82,7 @@ class Review:
             if answer.again:
                 return
             await workflow.execute_activity_method(
-                ReviewActivities.answer,
+                ReviewActivities.reply_to_notes,
                 AnswersRequest(
                     repository=course.repair.repository,
                     number=course.number,

@@ -70,5 +70,5 @@ class LedgerActivities:
             id=f"ledger/{project_id}",
             task_queue=self._task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary="Open and silent fingerprints of this project",
+            static_summary="Open and suppressed fingerprints of this project",
         )

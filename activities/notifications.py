@@ -36,14 +36,14 @@ class NotificationActivities:
         """Each notice on each channel. The first failure that a later try may mend is raised at the end."""
         begun = set(_earlier())
         failures: dict[str, Exception] = {}  # by channel: one that is down is not asked again in this attempt
-        for notice in request.notices:
+        for notification in request.notifications:
             for channel in self._channels:
-                mark = f"{channel.name}:{notice.notification_id}"
+                mark = f"{channel.name}:{notification.notification_id}"
                 if channel.name in failures or (mark in begun and not channel.repeatable):
                     continue
                 begun.add(mark)
                 activity.heartbeat(sorted(begun))
-                failure = await _attempt(channel, notice)
+                failure = await _attempt(channel, notification)
                 if failure is not None:
                     failures[channel.name] = failure
                     if not _may_have_arrived(failure):
@@ -59,15 +59,18 @@ def _earlier() -> Sequence[str]:
     return list(details[0]) if details else []
 
 
-async def _attempt(channel: Channel, notice: Notification) -> Exception | None:
+async def _attempt(channel: Channel, notification: Notification) -> Exception | None:
     """None: delivered, or given up for good, which is logged."""
     try:
-        await channel.deliver(notice)
+        await channel.deliver(notification)
     except asyncio.CancelledError:
         raise
     except Exception as error:  # noqa: BLE001 - one channel's failure, of whatever kind, spares the others
         log.warning(
-            "not notified", channel=channel.name, notice=notice.notification_id, reason=str(error)[:300]
+            "not notified",
+            channel=channel.name,
+            notification=notification.notification_id,
+            reason=str(error)[:300],
         )
         return error if getattr(error, "retryable", False) else None
     return None

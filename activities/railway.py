@@ -63,12 +63,12 @@ class RailwayActivities:
         return Screening(
             project_name=survey.project_name,
             environment_name=survey.environment_name,
-            well=tuple(s.name for s in survey.services if not s.asleep and s.service_id not in troubled),
+            healthy=tuple(s.name for s in survey.services if not s.asleep and s.service_id not in troubled),
             asleep=tuple(s.name for s in survey.services if s.asleep and s.service_id not in troubled),
             suspects=tuple(suspects[:MAX_SUSPECTS]),
             decided=survey.fine,
             findings=tuple(finding for finding in findings if finding.service_id in kept),
-            explained=explain(suspects, findings),
+            downstream_effects=explain(suspects, findings),
             platform_incident=survey.platform_incident,
             unseen=_bounded(unseen),
         )
@@ -86,7 +86,7 @@ class RailwayActivities:
         rules = self._rules.get(request.environment_id, DEFAULTS)
         findings = _assess(request.services, slices, history, request.environment_id, rules)
         return Assessment(
-            findings=findings, explained=explain(request.services, findings), unseen=_bounded(unseen)
+            findings=findings, downstream_effects=explain(request.services, findings), unseen=_bounded(unseen)
         )
 
 

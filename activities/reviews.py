@@ -40,7 +40,7 @@ class ReviewActivities:
         self._github = github
 
     @activity.defn
-    async def look(self, question: ReviewQuestion) -> ReviewView:
+    async def poll_pull_request(self, question: ReviewQuestion) -> ReviewView:
         """State, merge, and what writers and checks said since the last look."""
         async with working():
             return await asyncio.to_thread(
@@ -50,7 +50,7 @@ class ReviewActivities:
             )
 
     @activity.defn
-    async def answer(self, request: AnswersRequest) -> None:
+    async def reply_to_notes(self, request: AnswersRequest) -> None:
         """Each note once, however often it is tried."""
         text = answer_text(request)
 

@@ -17,8 +17,8 @@ def channels(settings: Settings, client: httpx.AsyncClient) -> list[Channel]:
     return [channel for channel in found if channel is not None]
 
 
-def _link(settings: Settings, notice: Notification) -> str:
-    return text.link(notice, settings.railmend_web_url, settings.temporal_namespace)
+def _link(settings: Settings, notification: Notification) -> str:
+    return text.link(notification, settings.railmend_web_url, settings.temporal_namespace)
 
 
 def _slack(settings: Settings, client: httpx.AsyncClient) -> Channel | None:
@@ -26,9 +26,9 @@ def _slack(settings: Settings, client: httpx.AsyncClient) -> Channel | None:
     if url is None:
         return None
 
-    async def deliver(notice: Notification) -> None:
-        body = text.slack(notice, _link(settings, notice))
-        await webhooks.post(client, "slack", url, body, message_id=notice.notification_id)
+    async def deliver(notification: Notification) -> None:
+        body = text.slack(notification, _link(settings, notification))
+        await webhooks.post(client, "slack", url, body, message_id=notification.notification_id)
 
     # Slack shows a repeated message twice.
     return Channel("slack", deliver, repeatable=False)
@@ -39,9 +39,11 @@ def _webhook(settings: Settings, client: httpx.AsyncClient) -> Channel | None:
     if url is None or secret is None:
         return None
 
-    async def deliver(notice: Notification) -> None:
-        body = text.generic(notice, _link(settings, notice))
-        await webhooks.post(client, "webhook", url, body, message_id=notice.notification_id, secret=secret)
+    async def deliver(notification: Notification) -> None:
+        body = text.generic(notification, _link(settings, notification))
+        await webhooks.post(
+            client, "webhook", url, body, message_id=notification.notification_id, secret=secret
+        )
 
     return Channel("webhook", deliver, repeatable=True)
 
@@ -52,7 +54,7 @@ def _github(settings: Settings) -> Channel | None:
         return None
     github = clients.github(settings)
 
-    async def deliver(notice: Notification) -> None:
-        await asyncio.to_thread(issues.tell, github, repository, notice, _link(settings, notice))
+    async def deliver(notification: Notification) -> None:
+        await asyncio.to_thread(issues.tell, github, repository, notification, _link(settings, notification))
 
     return Channel("github", deliver, repeatable=True)

@@ -44,10 +44,9 @@ from railmend.settings import Settings
 from workflows.actions.approved_action import ApprovedAction
 from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.ledger.ledger import Ledger
-from workflows.repair.coding_loop import CODING_QUEUE
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
-from workflows.shared.policies import PLANNING_QUEUE
+from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
 
 log = structlog.get_logger(__name__)
 
@@ -127,8 +126,8 @@ def orchestration(
             ledger.spend,
             pulls.open_pull_request,
             NotificationActivities(told).notify,
-            reviews.look,
-            reviews.answer,
+            reviews.poll_pull_request,
+            reviews.reply_to_notes,
             reviews.find_related,
             reviews.comment_on_related,
             reviews.comment_measurement,

@@ -13,8 +13,7 @@ from commands.doctor.check import Check, CheckFailed, CheckResult, CheckStatus, 
 from hosting import clients, search_attributes
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.settings import ConfigurationError, Settings
-from workflows.repair.coding_loop import CODING_QUEUE
-from workflows.shared.policies import PLANNING_QUEUE
+from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
 
 # A pull request may wait for weeks; its repair and evidence are to be readable as long.
 RETENTION = timedelta(days=30)

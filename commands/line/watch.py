@@ -52,7 +52,7 @@ def incidents(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List known troubles: open, silent or past."""
+    """List known troubles: open, suppressed or past."""
     from commands import incidents as commands
 
     known = run(commands.incidents(project, only_open=only_open))

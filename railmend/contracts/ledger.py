@@ -1,4 +1,4 @@
-"""What is open, silent or done in one project, and what has been spent."""
+"""What is open, suppressed or done in one project, and what has been spent."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,15 +12,16 @@ from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery, Fix
 class ClaimState(StrEnum):
     GRANTED = "granted"
     HELD = "held"  # someone else has it open
-    SILENT = "silent"  # settled a short while ago; not to be raised again yet
+    SUPPRESSED = "suppressed"  # settled a short while ago; not to be raised again yet
 
 
 class ClaimRequest(Contract):
     """`claim_id` is deterministic: asked again it gives the same answer.
 
     A claim nobody settles runs out after `lease_seconds`, so that a scan that was terminated does not
-    silence a fault for ever. `takes_over_from`: the holder that hands its claim on. `deployment`: the one
-    that serves now; another than at the settlement may end a silence early. `earning`: asked for a repair.
+    suppress a fault for ever. `takes_over_from`: the holder that hands its claim on. `deployment`: the one
+    that serves now; another than at the settlement may end a cool-down early.
+    `autonomy_query`: asked for a repair.
     """
 
     claim_id: str
@@ -30,7 +31,7 @@ class ClaimRequest(Contract):
     lease_seconds: int
     takes_over_from: str | None = None
     deployment: str | None = None
-    earning: AutonomyQuery | None = None
+    autonomy_query: AutonomyQuery | None = None
 
 
 class PastRepair(Contract):
@@ -49,7 +50,7 @@ class ClaimAnswer(Contract):
     holder: str
     detail: str = ""
     past: tuple[PastRepair, ...] = ()
-    earned: AutonomyDecision | None = None
+    autonomy: AutonomyDecision | None = None
 
 
 class SettleRequest(Contract):
@@ -145,11 +146,11 @@ class Spend(Contract):
 
 
 class LedgerEntry(Contract):
-    """One fingerprint. `until`: end of the lease or of the silence while the deployment stays the same."""
+    """One fingerprint. `until`: end of the lease or of the cool-down while the deployment stays the same."""
 
     fingerprint: str
     holder: str
-    state: str  # open, silent; silent entries that have run out are kept as memory
+    state: str  # open, suppressed; silent entries that have run out are kept as memory
     since: datetime
     until: datetime
     cooldown_until: datetime | None = None  # whatever is deployed

@@ -44,12 +44,12 @@ class Notification(Contract):
 class NotificationBatch(Contract):
     """Many in one call: a wide scan keeps a short history."""
 
-    notices: tuple[Notification, ...]
+    notifications: tuple[Notification, ...]
 
 
 def thread_of(incident: IncidentRequest) -> str:
     """The same trouble of the same deployment always gives the same (12 hex digits)."""
-    fingerprints = sorted(finding.fingerprint for finding in incident.findings)
+    fingerprints = sorted(incident.fingerprints)
     text = "\n".join([*fingerprints, incident.service.active_deployment_id or ""])
     return sha256(text.encode()).hexdigest()[:12]
 
@@ -74,7 +74,7 @@ def incident_notification(
 def approval_notification(repair: RepairRequest, workflow_id: str, run_id: str) -> Notification:
     summary = repair.incidents[0].diagnosis.summary
     why = f"A {repair.bounded_by}. " if repair.bounded_by else ""
-    return _of_repair(repair, NotificationKind.APPROVAL, workflow_id, run_id, why + summary)
+    return _repair_notification(repair, NotificationKind.APPROVAL, workflow_id, run_id, why + summary)
 
 
 def outcome_notification(
@@ -82,17 +82,17 @@ def outcome_notification(
 ) -> Notification:
     """`detail`: the pull request's address, or the reason why there is none."""
     if outcome == RepairOutcome.PULL_REQUEST.value:
-        notice = _of_repair(
+        notification = _repair_notification(
             repair, NotificationKind.PULL_REQUEST, workflow_id, run_id, repair.incidents[0].diagnosis.summary
         )
-        return notice.model_copy(update={"pull_request": detail, "outcome": outcome})
-    notice = _of_repair(repair, NotificationKind.OUTCOME, workflow_id, run_id, detail)
-    return notice.model_copy(
-        update={"outcome": outcome, "notice_id": f"{notice.notification_id}/{outcome}"},
+        return notification.model_copy(update={"pull_request": detail, "outcome": outcome})
+    notification = _repair_notification(repair, NotificationKind.OUTCOME, workflow_id, run_id, detail)
+    return notification.model_copy(
+        update={"outcome": outcome, "notice_id": f"{notification.notification_id}/{outcome}"},
     )
 
 
-def _of_repair(
+def _repair_notification(
     repair: RepairRequest, kind: NotificationKind, workflow_id: str, run_id: str, summary: str
 ) -> Notification:
     return Notification(

@@ -9,9 +9,9 @@ from railmend.contracts.base import Contract
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.measurement import MeasurementResult, WindowMetrics
 from railmend.contracts.policy import Policy
-from railmend.contracts.review import Merge, Note, SeenNotes
+from railmend.contracts.review import Merge, Note
 from railmend.contracts.scan import Severity
-from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery, FixRecord
+from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery
 
 
 def repair_key(repository: str, fingerprints: list[str], deployment_id: str | None) -> str:
@@ -33,8 +33,7 @@ class RepairRequest(Contract):
     requested_at: datetime
     project_id: str
     policy: Policy = Policy()
-    progress: "Progress | None" = None  # where an earlier run of the same repair had come to
-    attempt: int = 1  # one more for each merged fix that did not hold
+    fix_number: int = 1  # one more for each merged fix that did not hold
     bounded_by: str = ""  # why the autonomy is less than configured
 
     @property
@@ -47,24 +46,28 @@ class RepairRequest(Contract):
     def onset(self) -> datetime:
         return min(f.onset for incident in self.incidents for f in incident.request.findings)
 
-    def earning(self, policy: EarnedAutonomy) -> AutonomyQuery:
+    def autonomy_query(self, policy: EarnedAutonomy) -> AutonomyQuery:
         return AutonomyQuery(
             repository=self.repository, kind=self.kind, configured=self.autonomy, policy=policy
         )
 
-    def bounded(self, earned: AutonomyDecision | None) -> "RepairRequest":
-        """With no more autonomy than earlier fixes earned."""
-        if earned is None:
+    def bounded(self, decision: AutonomyDecision | None) -> "RepairRequest":
+        """Return the request with no more autonomy than earlier fixes earned."""
+        if decision is None:
             return self
-        return self.model_copy(update={"autonomy": earned.autonomy, "bounded_by": earned.reason})
+        return self.model_copy(update={"autonomy": decision.autonomy, "bounded_by": decision.reason})
+
+    def next_fix(self) -> "RepairRequest":
+        """Return the request for a fix on top of one that was merged and did not hold."""
+        return self.model_copy(update={"fix_number": self.fix_number + 1, "commit": None})
 
     @property
     def branch(self) -> str:
-        return f"railmend/{self.key}" + (f"-{self.attempt}" if self.attempt > 1 else "")
+        return f"railmend/{self.key}" + (f"-{self.fix_number}" if self.fix_number > 1 else "")
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        return tuple(f.fingerprint for i in self.incidents for f in i.request.findings)
+        return tuple(fp for incident in self.incidents for fp in incident.request.fingerprints)
 
 
 class Workspace(Contract):
@@ -188,6 +191,32 @@ class Verification(Contract):
         return bool(self.after.runs) and all(run.passed for run in self.after.runs)
 
 
+class CodingRound(Contract):
+    """What the coding loop came to: the last turn of the session, its change, and what was verified.
+
+    `turn`: the number of that turn. `doubts`: why a person must look twice.
+    """
+
+    turn: int
+    coding: CodingResult
+    change: WorkspaceChange = WorkspaceChange(files=())
+    verification: Verification = Verification(before=CheckReport(), after=CheckReport())
+    doubts: tuple[str, ...] = ()
+
+    def unpublishable(self) -> "RepairResult | None":
+        """Return why there is nothing to publish; None where there is."""
+        coding, change = self.coding, self.change
+        if coding.state is not CodingState.DONE:
+            reason = f"The coding session ended early: {coding.reason}"
+            return RepairResult(outcome=RepairOutcome.FAILED, reason=reason, coding=coding)
+        if coding.declined or not change.files:
+            return RepairResult(outcome=RepairOutcome.NO_CHANGE, reason=coding.text, coding=coding)
+        if change.refused and not change.draft_allowed:
+            reason = "The guard refused the change: " + " ".join(change.refused)
+            return RepairResult(outcome=RepairOutcome.REFUSED, reason=reason, coding=coding)
+        return None
+
+
 class PublishRequest(Contract):
     workspace: Workspace
     repair: RepairRequest
@@ -269,41 +298,3 @@ class RepairResult(Contract):
     def but(self, more: str) -> "RepairResult":
         """The same ending, with what was tried after it."""
         return self.model_copy(update={"reason": f"{self.reason} {more}".strip()})
-
-
-class Progress(Contract):
-    """`result`: what the scan was told when the pull request was opened.
-
-    `head`: the last commit that Railmend pushed. `rounds`: follow-ups made; `turn`: messages of the coding
-    session. `attempt`: 1, and one more for every merged fix that did not hold. `machine`: the task queue of
-    the machine that keeps the session. `closed_at`: since when it is closed, while it may be opened again.
-    `up_since`: when the merge was seen in production; `checks`: measurements made. `earlier`: what became of
-    the attempts before this one.
-    """
-
-    result: RepairResult
-    pull_request: PullRequest
-    head: str
-    opened_at: datetime
-    machine: str
-    seen: SeenNotes = SeenNotes()
-    rounds: int = 0
-    turn: int = 0
-    attempt: int = 1
-    closed_at: datetime | None = None
-    merge: Merge | None = None
-    merged_seen_at: datetime | None = None
-    previous: tuple[str | None, ...] = ()  # by incident: the deployment that served before
-    deployed: tuple[str | None, ...] = ()  # by incident: the one that carries the merge
-    up_since: datetime | None = None
-    checks: int = 0
-    earlier: tuple[FixRecord, ...] = ()
-
-    @property
-    def edited(self) -> bool:
-        """A person's commits were merged with it."""
-        return self.merge is not None and self.merge.head != self.head
-
-
-# It names a model that is defined after it.
-RepairRequest.model_rebuild()

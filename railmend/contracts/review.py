@@ -149,6 +149,6 @@ class AnswersRequest(Contract):
     number: int
     notes: tuple[Note, ...]
     commit: str | None = None
-    said: str = Field("", max_length=4000)  # the agent's own words
+    agent_summary: str = Field("", max_length=4000)
     refused: tuple[str, ...] = ()  # why what the agent did was not pushed
     limit: str = ""  # which bound is reached, so that a person has to go on

@@ -132,24 +132,24 @@ class ScreenRequest(Contract):
 class Screening(Contract):
     """The first look at everything. `decided`: the project is small enough that the findings are final.
 
-    Else the `suspects` are to be looked at closely. Of the others only the names are kept: `well`, `asleep`.
-    Bounded: `unseen` says when suspects were left out.
+    Else the `suspects` are to be examined in detail. Of the others only the names are kept: `healthy`,
+    `asleep`. Bounded: `unseen` says when suspects were left out.
     """
 
     project_name: str
     environment_name: str
     suspects: tuple[Service, ...]
     decided: bool
-    well: tuple[str, ...] = ()
+    healthy: tuple[str, ...] = ()
     asleep: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
-    explained: tuple["DownstreamEffect", ...] = ()
+    downstream_effects: tuple["DownstreamEffect", ...] = ()
     platform_incident: str | None = None
     unseen: tuple[str, ...] = ()
 
 
 class DownstreamEffect(Contract):
-    """A victim: its trouble comes from a service that it depends on and that is in trouble itself."""
+    """A service whose trouble comes from one that it depends on and that is in trouble itself."""
 
     service_id: str
     root_cause_service_id: str
@@ -166,7 +166,7 @@ class Assessment(Contract):
     """Findings of the window. `unseen` says, one sentence each, what could not be measured."""
 
     findings: tuple[Finding, ...]
-    explained: tuple[DownstreamEffect, ...] = ()
+    downstream_effects: tuple[DownstreamEffect, ...] = ()
     unseen: tuple[str, ...] = ()
 
 

@@ -16,15 +16,15 @@ def marker(what: str) -> str:
     return f"<!-- railmend:{what} -->"
 
 
-def tell(github: GitHubClient, repository: str, notice: Notification, url: str) -> None:
+def tell(github: GitHubClient, repository: str, notification: Notification, url: str) -> None:
     """Safe to repeat: what stands there already is not written again. Raises `GitHubError`."""
-    body = f"{markdown(notice, url)}\n\n{marker(notice.notification_id)}"
+    body = f"{markdown(notification, url)}\n\n{marker(notification.notification_id)}"
     with github.issues(repository) as issues:
-        for thread in dict.fromkeys(notice.threads):
+        for thread in dict.fromkeys(notification.threads):
             known = issues.find(LABEL, marker(f"thread {thread}"), LOOKED_THROUGH)
             if known is None:
-                issues.create(headline(notice), f"{body}\n{marker(f'thread {thread}')}", LABEL)
-            elif not _said(known, marker(notice.notification_id)):
+                issues.create(headline(notification), f"{body}\n{marker(f'thread {thread}')}", LABEL)
+            elif not _said(known, marker(notification.notification_id)):
                 known.create_comment(body)
 
 

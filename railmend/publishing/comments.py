@@ -66,8 +66,8 @@ def answer_text(request: AnswersRequest) -> str:
         parts.append("\n".join(f"- {visible(sentence)}" for sentence in request.refused))
     else:
         parts.append("Nothing was changed.")
-    if request.said:
-        parts.append("The coding agent's own words:\n\n" + fenced(visible(redact(request.said))))
+    if request.agent_summary:
+        parts.append("The coding agent's own words:\n\n" + fenced(visible(redact(request.agent_summary))))
     return "\n\n".join(parts)
 
 

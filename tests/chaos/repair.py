@@ -24,6 +24,7 @@ from tests.chaos.points import Point
 from tests.chaos.stage import PERSON, TOKEN, Stage
 from tests.unit.test_workspace import run
 from workflows.repair.repository_repair import RepositoryRepair
+from workflows.repair.state import RepairState
 
 ENOUGH = Limit(usd=10_000, diagnoses=10_000, sessions=10_000)
 ANSWER = "Done in "
@@ -176,7 +177,7 @@ class Repair:
         assert self.stage.client is not None
         self._handle = await self.stage.client.start_workflow(
             RepositoryRepair.run,
-            self._request(),
+            RepairState(request=self._request()),
             id=f"repair/{self.repository}/{self.key}",
             task_queue=ORCHESTRATION_QUEUE,
         )

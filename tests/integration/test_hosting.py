@@ -38,11 +38,10 @@ from railmend.contracts.scan import HealthReport, ScanRequest
 from railmend.settings import ConfigurationError, Settings
 from tests import samples
 from tests.workflows.stand_ins import World
-from workflows.repair.coding_loop import CODING_QUEUE
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
 from workflows.shared.plugin import railmend_plugin
-from workflows.shared.policies import PLANNING_QUEUE
+from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
 from workflows.shared.search_attributes import REGISTRY
 
 pytestmark = pytest.mark.integration

@@ -70,8 +70,8 @@ def test_an_incident_and_its_repair_are_one_issue_however_often_they_are_told() 
     opened = outcome_notification(repair, "pull_request", "https://forge/pull/1", "repair/x", "run")
     with serving(tracker.app) as url:
         github = GitHubClient(url, SecretStr("t"), pace=False)
-        for notice in (found, found, opened, opened):
-            issues.tell(github, "acme/ops", notice, "https://ui.example/x")
+        for notification in (found, found, opened, opened):
+            issues.tell(github, "acme/ops", notification, "https://ui.example/x")
     (issue,) = tracker.issues
     assert issue["title"] == "checkout in trouble: code"
     assert [one["name"] for one in issue["labels"]] == ["railmend-incident"]
@@ -83,9 +83,9 @@ def test_an_incident_and_its_repair_are_one_issue_however_often_they_are_told() 
 def test_a_repository_without_issues_is_told_and_not_tried_again() -> None:
     tracker = Tracker()
     tracker.closed = True
-    notice = outcome_notification(samples.repair(), "failed", "no", "repair/x", "run")
+    notification = outcome_notification(samples.repair(), "failed", "no", "repair/x", "run")
     with serving(tracker.app) as url:
         github = GitHubClient(url, SecretStr("t"), pace=False)
         with pytest.raises(GitHubError, match=r"Issues of acme/ops.*410") as refused:
-            issues.tell(github, "acme/ops", notice, "")
+            issues.tell(github, "acme/ops", notification, "")
     assert not refused.value.retryable

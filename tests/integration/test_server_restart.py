@@ -20,8 +20,8 @@ from railmend.contracts.review import ReviewView
 from tests.workflows.review_stage import MERGED, OPEN, Afterwards
 from tests.workflows.stand_ins import World
 from tests.workflows.test_after_pull_request import Play, until
-from workflows.repair.coding_loop import CODING_QUEUE
 from workflows.shared.plugin import railmend_plugin
+from workflows.shared.policies import CODING_QUEUE
 
 pytestmark = pytest.mark.integration
 

@@ -129,7 +129,7 @@ class Recorder:
             await pool.aclose()
         slices = {one.service_id: one for one in survey.slices}
         past = {one.service_id: one for one in survey.history}
-        explained = next((one for one in screening.explained if one.service_id == wanted), None)
+        explained = next((one for one in screening.downstream_effects if one.service_id == wanted), None)
         return Recording(
             scenario=scenario.name,
             trouble=scenario.trouble,

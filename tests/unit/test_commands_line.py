@@ -150,14 +150,14 @@ def trouble(service: str, state: str, outcome: str = "") -> IncidentRow:
 
 
 KNOWN = IncidentList(
-    troubles=[trouble("checkout", "silent", "pull_request"), trouble("[red]jobs", "open")],
+    troubles=[trouble("checkout", "suppressed", "pull_request"), trouble("[red]jobs", "open")],
     days={"shop": [SpendingTotal(key=f"{NOW:%Y-%m-%d}", usd=1.5), SpendingTotal(key="2020-01-01", usd=9.0)]},
 )
 
 
 def test_statistics_count_and_sum_by_period() -> None:
     told = statistics(KNOWN, NOW)
-    assert told["by_state"] == {"silent": 1, "open": 1}
+    assert told["by_state"] == {"suppressed": 1, "open": 1}
     assert told["pull_requests"] == 1
     assert told["usd_today"] == {"shop": 1.5}
     assert told["usd_this_month"] == {"shop": 1.5}

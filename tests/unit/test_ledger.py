@@ -70,10 +70,10 @@ def test_a_fault_is_held_by_one_until_it_settles_or_its_lease_runs_out() -> None
 @pytest.mark.parametrize(
     ("after", "deployment", "state"),
     [
-        (1 * HOUR, "d1", ClaimState.SILENT),
-        (1 * HOUR, "d2", ClaimState.SILENT),  # a new deployment alone does not make it urgent
+        (1 * HOUR, "d1", ClaimState.SUPPRESSED),
+        (1 * HOUR, "d2", ClaimState.SUPPRESSED),  # a new deployment alone does not make it urgent
         (7 * HOUR, "d2", ClaimState.GRANTED),
-        (6 * DAY, "d1", ClaimState.SILENT),
+        (6 * DAY, "d1", ClaimState.SUPPRESSED),
         (8 * DAY, "d1", ClaimState.GRANTED),
     ],
 )

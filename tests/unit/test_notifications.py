@@ -35,7 +35,7 @@ from tests import samples
 SECRET = SecretStr("whsec_" + base64.b64encode(b"k" * 32).decode())
 
 
-def notice(**changes: object) -> Notification:
+def notification(**changes: object) -> Notification:
     incident = samples.incident()
     row = ServiceRow(
         service_id="id-checkout", name="checkout", verdict="code", detail="A cache grows & grows."
@@ -44,7 +44,7 @@ def notice(**changes: object) -> Notification:
 
 
 def test_an_incident_names_service_symptoms_verdict_and_its_run() -> None:
-    said = text.slack(notice(), text.link(notice(), "https://ui.example/", "prod"))["text"]
+    said = text.slack(notification(), text.link(notification(), "https://ui.example/", "prod"))["text"]
     assert "checkout in trouble: code" in said
     assert "checkout is in trouble." in said
     assert "A cache grows &amp; grows." in said
@@ -52,7 +52,9 @@ def test_an_incident_names_service_symptoms_verdict_and_its_run() -> None:
 
 
 def test_what_a_model_wrote_can_neither_link_nor_call_people() -> None:
-    evil = notice(summary="<!channel> <https://evil.example|click> @octocat ```` [x](https://evil.example)")
+    evil = notification(
+        summary="<!channel> <https://evil.example|click> @octocat ```` [x](https://evil.example)"
+    )
     assert "<!channel>" not in text.slack(evil, "")["text"]
     issue = text.markdown(evil, "")
     inside = issue.split("````")[1]
@@ -83,7 +85,7 @@ def test_notices_of_one_trouble_share_a_thread_and_ids_repeat_themselves() -> No
     repair = samples.repair()
     threads = outcome_notification(repair, "failed", "", "repair/x", "run").threads
     assert threads == (thread_of(repair.incidents[0].request),)
-    assert notice().notification_id == notice().notification_id
+    assert notification().notification_id == notification().notification_id
 
 
 async def deliver(answer: Callable[[httpx.Request], httpx.Response]) -> None:
@@ -92,7 +94,7 @@ async def deliver(answer: Callable[[httpx.Request], httpx.Response]) -> None:
             client,
             "webhook",
             SecretStr("https://hook.example/secret-path"),
-            text.generic(notice(), ""),
+            text.generic(notification(), ""),
             message_id="incident/x/run",
             secret=SECRET,
         )
@@ -157,7 +159,7 @@ class Receiver:
             raise answer
 
 
-async def attempts(work: NotificationActivities, *notices: Notification, most: int = 4) -> int:
+async def attempts(work: NotificationActivities, *notifications: Notification, most: int = 4) -> int:
     """As the server does it: again while it fails, with the details of the attempt before."""
     details: list[object] = []
     for attempt in range(1, most + 1):
@@ -166,7 +168,7 @@ async def attempts(work: NotificationActivities, *notices: Notification, most: i
         beats: list[object] = []
         environment.on_heartbeat = lambda *given, into=beats: into.append(list(given))  # type: ignore[misc]
         try:
-            await environment.run(work.notify, NotificationBatch(notices=notices))
+            await environment.run(work.notify, NotificationBatch(notifications=notifications))
         except ApplicationError as error:
             assert not error.non_retryable  # noqa: PT017 - the loop is what is tested
             details = beats[-1] if beats else details  # type: ignore[assignment]
@@ -179,31 +181,31 @@ async def test_a_channel_that_is_down_costs_the_others_nothing_and_gets_its_mess
     slack = Receiver(DeliveryError("slack: answered 503.", retryable=True))
     hook = Receiver()
     work = NotificationActivities([Channel("slack", slack, False), Channel("webhook", hook, True)])
-    assert await attempts(work, notice()) == 2
+    assert await attempts(work, notification()) == 2
     assert len(slack.got) == 2
-    assert set(hook.got) == {notice().notification_id}
+    assert set(hook.got) == {notification().notification_id}
 
 
 async def test_what_may_have_arrived_in_a_chat_is_not_said_twice() -> None:
     slack = Receiver(DeliveryError("slack: no answer.", retryable=True, uncertain=True))
     work = NotificationActivities([Channel("slack", slack, False)])
-    assert await attempts(work, notice()) == 2
-    assert slack.got == [notice().notification_id]
+    assert await attempts(work, notification()) == 2
+    assert slack.got == [notification().notification_id]
 
 
 async def test_a_message_that_was_delivered_is_not_repeated_for_anothers_sake() -> None:
     slack = Receiver()
     hook = Receiver(DeliveryError("webhook: answered 503.", retryable=True))
     work = NotificationActivities([Channel("slack", slack, False), Channel("webhook", hook, True)])
-    await attempts(work, notice(), notice(notification_id="incident/other/run"))
-    assert sorted(slack.got) == sorted([notice().notification_id, "incident/other/run"])
+    await attempts(work, notification(), notification(notification_id="incident/other/run"))
+    assert sorted(slack.got) == sorted([notification().notification_id, "incident/other/run"])
 
 
 async def test_a_channel_that_is_down_is_asked_once_an_attempt_not_for_every_notice() -> None:
     down = DeliveryError("slack: not reached.", retryable=True)
     slack = Receiver(down)
     work = NotificationActivities([Channel("slack", slack, False)])
-    many = [notice(notification_id=f"incident/{number}/run") for number in range(5)]
+    many = [notification(notification_id=f"incident/{number}/run") for number in range(5)]
     assert await attempts(work, *many) == 2
     assert len(slack.got) == 6
     assert set(slack.got) == {one.notification_id for one in many}
@@ -211,7 +213,7 @@ async def test_a_channel_that_is_down_is_asked_once_an_attempt_not_for_every_not
 
 async def test_a_wrong_address_is_given_up_at_once() -> None:
     slack = Receiver(DeliveryError("slack: answered 404.", retryable=False))
-    assert await attempts(NotificationActivities([Channel("slack", slack, False)]), notice()) == 1
+    assert await attempts(NotificationActivities([Channel("slack", slack, False)]), notification()) == 1
 
 
 class FakeIssue:
@@ -243,7 +245,7 @@ def test_an_incident_is_one_issue_and_each_later_change_one_comment() -> None:
     github = MagicMock()
     github.issues.return_value.__enter__.return_value = Issues(repository)  # type: ignore[arg-type]
     repair = samples.repair()
-    first = notice(threads=(thread_of(repair.incidents[0].request),))
+    first = notification(threads=(thread_of(repair.incidents[0].request),))
     opened = outcome_notification(repair, "pull_request", "https://forge/pull/1", "repair/x", "run")
     for told in (first, first, opened, opened):
         issues.tell(github, "acme/ops", told, "")
@@ -267,4 +269,4 @@ async def test_only_what_is_set_is_told() -> None:
 
 @pytest.mark.parametrize("kind", list(NotificationKind))
 def test_every_kind_has_words(kind: NotificationKind) -> None:
-    assert "checkout" in text.headline(notice(kind=kind))
+    assert "checkout" in text.headline(notification(kind=kind))

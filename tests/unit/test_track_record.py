@@ -7,7 +7,7 @@ import pytest
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.track_record import AutonomyQuery, FixRecord, TrackRecord
 from tests.samples import NOW
-from workflows.ledger.track_record import MOST_RECENT, MOST_RECORDS, TrackRecordStore, earned
+from workflows.ledger.track_record import MOST_RECENT, MOST_RECORDS, TrackRecordStore, earned_autonomy
 
 POLICY = EarnedAutonomy(enabled=True)
 PLAN, DRAFT, PULL_REQUEST = Autonomy.PLAN, Autonomy.DRAFT, Autonomy.PULL_REQUEST
@@ -35,7 +35,7 @@ PLAN, DRAFT, PULL_REQUEST = Autonomy.PLAN, Autonomy.DRAFT, Autonomy.PULL_REQUEST
     ],
 )
 def test_autonomy_is_earned_step_by_step_and_lost_at_once(recent: str, level: Autonomy) -> None:
-    assert earned(recent, POLICY) is level
+    assert earned_autonomy(recent, POLICY) is level
 
 
 def fix(outcome: str, *, edited: bool = False, repository: str = "acme/checkout", day: int = 0) -> FixRecord:
@@ -56,15 +56,15 @@ def question(configured: Autonomy = PULL_REQUEST, policy: EarnedAutonomy = POLIC
 
 def test_the_reason_names_the_fixes_it_rests_on() -> None:
     records = TrackRecordStore(TrackRecord())
-    told = records.earned(question())
-    assert told.autonomy is DRAFT
-    assert told.reason == ("draft, because only 0 of 4 fixes of memory_leak in acme/checkout are settled")
+    decision = records.decide(question())
+    assert decision.autonomy is DRAFT
+    assert decision.reason == ("draft, because only 0 of 4 fixes of memory_leak in acme/checkout are settled")
     records.add([fix("held"), fix("not_held"), fix("closed"), fix("not_held")])
-    told = records.earned(question())
-    assert told.autonomy is PLAN
-    assert told.reason == "plan, because 1 of the last 4 fixes of memory_leak in acme/checkout held"
+    decision = records.decide(question())
+    assert decision.autonomy is PLAN
+    assert decision.reason == "plan, because 1 of the last 4 fixes of memory_leak in acme/checkout held"
     records.add([fix("held"), fix("held"), fix("worse")])
-    assert records.earned(question()).reason == (
+    assert records.decide(question()).reason == (
         "plan, because 2 of the last 4 fixes of memory_leak in acme/checkout held, and 1 made it worse"
     )
 
@@ -72,19 +72,19 @@ def test_the_reason_names_the_fixes_it_rests_on() -> None:
 def test_what_is_configured_is_never_exceeded_and_is_all_there_is_by_default() -> None:
     records = TrackRecordStore(TrackRecord())
     records.add([fix("worse")] * 4)
-    off = records.earned(question(policy=EarnedAutonomy()))
+    off = records.decide(question(policy=EarnedAutonomy()))
     assert (off.autonomy, off.reason) == (PULL_REQUEST, "")
     records.add([fix("held")] * 8)
-    assert records.earned(question()).autonomy is PULL_REQUEST
-    told = records.earned(question(configured=PLAN))
-    assert (told.autonomy, told.reason) == (PLAN, "")
+    assert records.decide(question()).autonomy is PULL_REQUEST
+    decision = records.decide(question(configured=PLAN))
+    assert (decision.autonomy, decision.reason) == (PLAN, "")
 
 
 def test_another_kind_or_repository_earns_nothing_by_it() -> None:
     records = TrackRecordStore(TrackRecord())
     records.add([fix("held")] * 4)
     for other in ({"kind": "latency"}, {"repository": "acme/catalog"}):
-        assert records.earned(question().model_copy(update=other)).autonomy is DRAFT
+        assert records.decide(question().model_copy(update=other)).autonomy is DRAFT
 
 
 def test_what_people_changed_or_nobody_can_judge_is_counted_but_earns_nothing() -> None:

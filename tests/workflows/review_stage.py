@@ -86,7 +86,7 @@ class Afterwards:
         return rows[min(self.seen[name], len(rows)) - 1]
 
     @activity.defn
-    async def look(self, question: ReviewQuestion) -> ReviewView:
+    async def poll_pull_request(self, question: ReviewQuestion) -> ReviewView:
         self.looked_at.append(activity.info().scheduled_time)
         view = self._next("look", self.views)
         assert isinstance(view, ReviewView)
@@ -97,7 +97,7 @@ class Afterwards:
         return view.model_copy(update={"notes": fresh, "later": SeenNotes(names=names)})
 
     @activity.defn
-    async def answer(self, request: AnswersRequest) -> None:
+    async def reply_to_notes(self, request: AnswersRequest) -> None:
         self.answers.append(request)
 
     @activity.defn
@@ -135,7 +135,7 @@ class Afterwards:
     @activity.defn
     async def measure_service(self, request: MeasureRequest) -> MeasurementResult:
         self.measured_at.append(activity.info().scheduled_time)
-        outcome = self._next("measure_outcome", self.outcomes)
+        outcome = self._next("measure_service", self.outcomes)
         assert isinstance(outcome, MeasurementStatus)
         return MeasurementResult(outcome=outcome, sentence=f"It is {outcome.value}.")
 
@@ -158,12 +158,12 @@ class Afterwards:
 
     @activity.defn
     async def trim_workspace(self, workspace: Workspace) -> None:
-        self.seen["rest_workspace"] += 1
+        self.seen["trim_workspace"] += 1
 
     def activities(self) -> list[object]:
         return [
-            self.look,
-            self.answer,
+            self.poll_pull_request,
+            self.reply_to_notes,
             self.find_related,
             self.comment_on_related,
             self.comment_measurement,

@@ -84,7 +84,7 @@ class World:
     hang: bool = False
     broken: frozenset[str] = frozenset()
     survives: bool = True
-    explained: tuple[DownstreamEffect, ...] = ()
+    downstream_effects: tuple[DownstreamEffect, ...] = ()
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
     told: list[Notification] = field(default_factory=list)
@@ -104,7 +104,7 @@ class World:
         return Screening(
             project_name="acme",
             environment_name="production",
-            well=tuple(s.name for s in self.services if s.service_id not in troubled),
+            healthy=tuple(s.name for s in self.services if s.service_id not in troubled),
             suspects=tuple(s for s in self.services if s.service_id in troubled),
             decided=self.decided,
             findings=self.findings if self.decided else (),
@@ -114,7 +114,7 @@ class World:
     @activity.defn
     async def assess_suspects(self, request: SuspectsRequest) -> Assessment:
         self._count()
-        return Assessment(findings=self.findings, explained=self.explained)
+        return Assessment(findings=self.findings, downstream_effects=self.downstream_effects)
 
     @activity.defn
     async def finding_facts(self, request: IncidentRequest) -> Facts:
@@ -219,7 +219,7 @@ class World:
     @activity.defn
     async def notify(self, request: NotificationBatch) -> None:
         self._count()
-        self.told.extend(request.notices)
+        self.told.extend(request.notifications)
 
     def orchestration(self, client: Client) -> list[object]:
         ledger = LedgerActivities(client, self.queue)

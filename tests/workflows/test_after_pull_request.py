@@ -20,11 +20,11 @@ from railmend.contracts.measurement import DeploymentView, DeployState, Measurem
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import (
     Approval,
-    Progress,
     PullRequest,
     RepairOutcome,
     RepairRequest,
     RepairResult,
+    Workspace,
 )
 from railmend.contracts.review import MergeMethod, Related, ReviewView, SeenNotes
 from tests import samples
@@ -32,9 +32,9 @@ from tests.workflows.review_stage import CLOSED, MERGE, MERGED, OPEN, Afterwards
 from tests.workflows.stand_ins import CHANGE, World
 from workflows.actions.approved_action import ApprovedAction
 from workflows.ledger.ledger import Ledger
-from workflows.repair.coding_loop import CODING_QUEUE
 from workflows.repair.repository_repair import RepositoryRepair
-from workflows.shared.policies import LONGEST_HISTORY
+from workflows.repair.state import Phase, PublishedFix, RepairState
+from workflows.shared.policies import CODING_QUEUE, LONGEST_HISTORY
 
 
 class Play:
@@ -43,7 +43,7 @@ class Play:
         self.project = f"project-{uuid.uuid4().hex[:8]}"
 
     async def start(
-        self, policy: Policy, progress: Progress | None = None
+        self, policy: Policy, state: RepairState | None = None
     ) -> WorkflowHandle[RepositoryRepair, RepairResult]:
         incident = samples.report()
         request = incident.request.model_copy(update={"environment_id": self.project})
@@ -51,7 +51,6 @@ class Play:
             update={
                 "project_id": self.project,
                 "policy": policy,
-                "progress": progress,
                 "incidents": (incident.model_copy(update={"request": request}),),
             }
         )
@@ -60,7 +59,10 @@ class Play:
             ClaimBatch(project_id=self.project, claims=(held_by(workflow_id, repair),))
         )
         return await self.client.start_workflow(
-            RepositoryRepair.run, repair, id=workflow_id, task_queue=self.world.queue
+            RepositoryRepair.run,
+            (state or RepairState(request=repair)).model_copy(update={"request": repair}),
+            id=workflow_id,
+            task_queue=self.world.queue,
         )
 
     async def ends(self, **follow_up: Any) -> RepairResult:
@@ -112,7 +114,7 @@ async def test_a_merged_fix_is_measured_at_each_set_time_and_holds(temporal: Wor
             (MeasurementStatus.HELD, False),
             (MeasurementStatus.HELD, True),
         ]
-        assert on.world.calls["remove_workspace"] == 1
+        assert on.world.calls["delete_workspace"] == 1
         track = (await on.ledger()).track
         assert track.records[0].outcomes == {"held": 1}
         assert track.opened_seconds[0] < track.recovered_seconds[0]
@@ -140,7 +142,7 @@ async def test_a_comment_is_noticed_in_time_answered_and_pushed_by_the_same_sess
         first, second = on.world.asked
         assert (first.turn, second.turn, second.notes[0].text) == (0, 1, "Use an LRU instead.")
         assert on.world.prepared[1].base_branch == "railmend/0123456789ab"
-        assert on.after.seen["rest_workspace"] == 2
+        assert on.after.seen["trim_workspace"] == 2
 
 
 async def test_review_has_bounds_in_rounds_and_money_and_says_so(temporal: WorkflowEnvironment) -> None:
@@ -263,7 +265,7 @@ async def test_a_related_pull_request_gets_a_comment_instead_of_a_rival(
         assert (result.outcome, result.pull_request) == (RepairOutcome.RELATED, None)
         assert "pull/9#comment" in result.reason
         assert on.world.calls["commit_and_push"] == 0
-        assert on.world.calls["remove_workspace"] == 1
+        assert on.world.calls["delete_workspace"] == 1
 
 
 async def test_long_waiting_keeps_every_history_short_and_forgets_nothing(
@@ -299,17 +301,23 @@ async def test_on_its_last_day_of_a_month_a_comment_is_noticed_and_then_nobody_d
     async with play(temporal, views=[*[OPEN] * 10, said(2000), OPEN]) as on:
         opened = datetime.now(UTC) - timedelta(days=30) + timedelta(hours=2)
         pull_request = PullRequest(number=1, url="http://forge/acme/checkout/pull/1", head="a" * 40)
-        progress = Progress(
+        state = RepairState(
+            request=samples.repair(),
+            phase=Phase.REVIEW,
             result=RepairResult(outcome=RepairOutcome.PULL_REQUEST, reason="", pull_request=pull_request),
-            pull_request=pull_request,
-            head="a" * 40,
-            opened_at=opened,
-            machine=on.world.queue,
-            seen=SeenNotes(names=tuple(f"comment/{number}" for number in range(1000))),
-            rounds=2,
-            turn=5,
+            workspace=Workspace(
+                key="k", repository="acme/checkout", task_queue=on.world.queue, work_tree="", base=""
+            ),
+            next_turn=6,
+            fix=PublishedFix(
+                pull_request=pull_request,
+                head="a" * 40,
+                opened_at=opened,
+                seen=SeenNotes(names=tuple(f"comment/{number}" for number in range(1000))),
+                rounds=2,
+            ),
         )
-        handle = await on.start(Policy(), progress)
+        handle = await on.start(Policy(), state)
         result = await handle.result()
         assert result.outcome is RepairOutcome.PULL_REQUEST
         assert "Nobody decided within 30 days" in result.reason
@@ -344,7 +352,7 @@ async def test_workers_that_are_restarted_go_on_where_the_last_one_was(
             handle = await on.start(Policy())
             await until(lambda: after.seen["look"] >= 2)
         async with worker("second"):
-            await until(lambda: after.seen["measure_outcome"] >= 1)
+            await until(lambda: after.seen["measure_service"] >= 1)
         async with worker("third"):
             result = await handle.result()
     assert result.outcome is RepairOutcome.HELD

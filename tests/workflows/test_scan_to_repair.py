@@ -24,10 +24,9 @@ from tests import samples
 from tests.workflows.review_stage import Afterwards
 from tests.workflows.stand_ins import CHANGE, CHECKED, DONE, FAILING, World
 from workflows.ledger.ledger import Ledger
-from workflows.repair.coding_loop import CODING_QUEUE
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
-from workflows.shared.policies import PLANNING_QUEUE
+from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
 
 
 class Stage:
@@ -124,7 +123,7 @@ async def test_the_same_trouble_is_not_taken_up_twice(temporal: WorkflowEnvironm
         workflow_id = row_of(first, "checkout").repair_workflow_id
         await on.repair(workflow_id)
         second = row_of(await on.scan(), "checkout")
-        assert second.action == "silent"
+        assert second.action == "suppressed"
         assert workflow_id in second.detail
         assert on.world.calls["diagnose"] == 1
         assert on.world.calls["open_pull_request"] == 1
@@ -219,8 +218,8 @@ async def test_a_repair_that_cannot_be_published_says_why_and_cleans_up(
         assert result.outcome is outcome
         assert reason in result.reason
         assert on.world.calls["open_pull_request"] == 0
-        assert on.world.calls["remove_workspace"] == 1
-        assert [entry.state for entry in (await on.ledger()).entries] == ["silent"]
+        assert on.world.calls["delete_workspace"] == 1
+        assert [entry.state for entry in (await on.ledger()).entries] == ["suppressed"]
 
 
 REFUSED = CHANGE.model_copy(update={"refused": ("ci.yml may not be touched: it belongs to CI.",)})
@@ -294,17 +293,19 @@ async def test_a_cancelled_repair_leaves_no_workspace(temporal: WorkflowEnvironm
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
             await handle.result()
-        assert on.world.calls["remove_workspace"] == 1
-        assert [(e.state, e.outcome) for e in (await on.ledger()).entries] == [("silent", "cancelled")]
+        assert on.world.calls["delete_workspace"] == 1
+        assert [(e.state, e.outcome) for e in (await on.ledger()).entries] == [("suppressed", "cancelled")]
 
 
 async def test_a_victim_is_linked_to_its_culprit_and_gets_no_repair(temporal: WorkflowEnvironment) -> None:
     why = "api suffers from db."
     link = DownstreamEffect(service_id="id-api", root_cause_service_id="id-db", sentence=why)
-    async with stage(temporal, samples.service("api"), samples.service("db"), explained=(link,)) as on:
+    async with stage(
+        temporal, samples.service("api"), samples.service("db"), downstream_effects=(link,)
+    ) as on:
         report = await on.scan()
         row = row_of(report, "api")
-        assert (row.verdict, row.action, row.detail) == ("explained", "linked", why)
+        assert (row.verdict, row.action, row.detail) == ("downstream_effect", "linked", why)
         assert row.repair_workflow_id is None
         assert on.world.calls["diagnose"] == 1
         await on.repair(row_of(report, "db").repair_workflow_id)
@@ -341,7 +342,7 @@ async def test_a_used_up_budget_delays_diagnoses_to_the_next_day(temporal: Workf
         assert on.world.calls["diagnose"] == 2
         again = await on.scan(policy=Policy(budget=TWO_A_DAY))
         assert on.world.calls["diagnose"] == 2, "not even evidence is collected until then"
-        assert {row.action for row in again.rows} == {"silent"}
+        assert {row.action for row in again.rows} == {"suppressed"}
         on.later(timedelta(days=1))
         await on.scan(policy=Policy(budget=TWO_A_DAY))
         assert on.world.calls["diagnose"] == 4
@@ -356,7 +357,7 @@ async def test_a_hundred_scans_over_one_unchanged_fault_cost_one_diagnosis(
         for _ in range(100):
             on.later(timedelta(minutes=10))
             row = row_of(await on.scan(), "checkout")
-            assert row.action == "silent"
+            assert row.action == "suppressed"
         calls = on.world.calls
         assert (calls["diagnose"], calls["run_session"], calls["open_pull_request"]) == (1, 1, 1)
         (spent,) = (await on.ledger()).incidents
@@ -407,7 +408,7 @@ async def test_a_plan_that_is_not_approved_changes_nothing(
         assert ("ada rejected the plan. Not today." in result.reason) is rejected
         assert on.world.calls["prepare_workspace"] == 0
         (entry,) = (await on.ledger()).entries
-        assert (entry.state, entry.outcome) == ("silent", "not_allowed")
+        assert (entry.state, entry.outcome) == ("suppressed", "not_allowed")
 
 
 async def test_an_approval_nobody_waits_for_is_refused(temporal: WorkflowEnvironment) -> None:

@@ -1,4 +1,4 @@
-"""A rollback, redeploy or restart that waits for a person, so that no scan and no repair does."""
+"""An action on a running service that waits for a person, so that no scan and no repair does."""
 
 import builtins
 from datetime import timedelta
@@ -6,11 +6,11 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from activities.actions import ActionActivities
-    from railmend.contracts.action import ActionOrder, ActionRequest, ActionResult, ActionState
-    from railmend.contracts.repair import Approval
-    from workflows.shared import policies
+from activities.actions import ActionActivities
+from railmend.contracts.action import ActionOrder, ActionRequest, ActionResult, ActionState
+from railmend.contracts.repair import Approval
+from workflows.shared import policies
+from workflows.shared.failures import reason_of
 
 
 @workflow.defn
@@ -49,17 +49,16 @@ class ApprovedAction:
             return ActionResult(state=ActionState.REJECTED, detail=why, by=who, at=at)
         workflow.set_current_details(f"Approved by {decision.by}; {request.kind.value} is carried out.")
         try:
-            done = await workflow.execute_activity_method(
+            result = await workflow.execute_activity_method(
                 ActionActivities.perform,
                 ActionOrder(request=request, approved_at=at),
                 summary=f"{request.kind.value} {request.service_name}",
                 **policies.ACTION,
             )
         except ActivityError as error:
-            reason = getattr(error.cause, "message", None) or str(error.cause or error)
-            done = ActionResult(state=ActionState.FAILED, detail=reason)
-        workflow.set_current_details(f"{done.state.value}: {done.detail}")
-        return done.model_copy(update={"by": decision.by, "at": at})
+            result = ActionResult(state=ActionState.FAILED, detail=reason_of(error))
+        workflow.set_current_details(f"{result.state.value}: {result.detail}")
+        return result.model_copy(update={"by": decision.by, "at": at})
 
     @workflow.query(description="What is offered, and why")
     def offered(self) -> ActionRequest:

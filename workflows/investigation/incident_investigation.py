@@ -1,4 +1,4 @@
-"""One service in trouble: collect the evidence in parallel, then a verdict. Never waits for a person."""
+"""Investigate one affected service: evidence in parallel, then a verdict. Never waits for a person."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,29 +7,28 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-with workflow.unsafe.imports_passed_through():
-    from activities.deployments import DeploymentActivities
-    from activities.evidence import EvidenceActivities
-    from activities.logs import LogActivities
-    from activities.planning import PlanningActivities, TextActivities
-    from activities.providers import ProviderActivities
-    from activities.repository import RepositoryActivities
-    from railmend.contracts.incident import (
-        CODING_VERDICTS,
-        ChallengeRequest,
-        Diagnosis,
-        DiagnosisRequest,
-        EvidencePacket,
-        Facts,
-        IncidentReport,
-        IncidentRequest,
-        PacketRequest,
-        Waiting,
-    )
-    from railmend.contracts.ledger import SpendingKind
-    from workflows.shared import policies, search_attributes
-    from workflows.shared.spending import Purse
-
+from activities.deployments import DeploymentActivities
+from activities.evidence import EvidenceActivities
+from activities.logs import LogActivities
+from activities.planning import PlanningActivities, TextActivities
+from activities.providers import ProviderActivities
+from activities.repository import RepositoryActivities
+from railmend.contracts.incident import (
+    CODING_VERDICTS,
+    ChallengeRequest,
+    Diagnosis,
+    DiagnosisRequest,
+    EvidencePacket,
+    Facts,
+    IncidentReport,
+    IncidentRequest,
+    PacketRequest,
+    Waiting,
+)
+from railmend.contracts.ledger import SpendingKind
+from workflows.shared import policies, search_attributes
+from workflows.shared.failures import reason_of
+from workflows.shared.ledger_client import LedgerClient
 
 # In the order in which a reader meets them in the packet.
 SOURCES: tuple[tuple[Callable[..., Any], str], ...] = (
@@ -67,21 +66,20 @@ class IncidentInvestigation:
         return report
 
     async def _conclude(self, request: IncidentRequest, packet: EvidencePacket) -> IncidentReport:
-        """Rules first; a model only when they cannot tell and the budget allows it."""
+        """Decide by rules; ask a model only when they cannot tell and the budget allows it."""
         question = DiagnosisRequest(incident=request, packet=packet)
         decision = await workflow.execute_activity_method(TextActivities.decide, question, **policies.TEXT)
         if decision.diagnosis is not None:
             return IncidentReport(request=request, packet=packet, diagnosis=decision.diagnosis)
-        fingerprints = tuple(finding.fingerprint for finding in request.findings)
-        purse = Purse(request.project_id, request.policy, fingerprints)
-        answer = await purse.reserve(SpendingKind.DIAGNOSIS)
+        ledger = LedgerClient(request.project_id)
+        answer = await ledger.reserve(SpendingKind.DIAGNOSIS, request.policy, request.fingerprints)
         if not answer.granted:
             waiting = Waiting(limit=answer.limit, again_at=answer.again_at or workflow.now())
             return IncidentReport(
                 request=request, packet=packet, diagnosis=waiting.as_diagnosis(), waiting=waiting
             )
         diagnosis = await self._ask(question)
-        await purse.spend(diagnosis.cost_usd or 0.0)
+        await ledger.record_spend(diagnosis.cost_usd or 0.0)
         return IncidentReport(request=request, packet=packet, diagnosis=diagnosis)
 
     async def _ask(self, question: DiagnosisRequest) -> Diagnosis:
@@ -104,8 +102,8 @@ class IncidentInvestigation:
         )
 
     async def _providers(self, request: IncidentRequest) -> Facts:
-        """Reads the repository, so it may take longer than the other sources; an incident comes first."""
-        return await self._attempt(
+        """As `_facts`; it reads the repository, so it may take longer than the other sources."""
+        return await self._or_unseen(
             workflow.execute_activity_method(
                 ProviderActivities.provider_facts, request, summary="providers", **policies.READ
             ),
@@ -113,14 +111,13 @@ class IncidentInvestigation:
         )
 
     async def _facts(self, source: Callable[..., Any], name: str, request: IncidentRequest) -> Facts:
-        """One source may fail alone: what it could not say is said."""
-        return await self._attempt(
+        """Return a source's facts; one that fails costs only these, and the packet says so."""
+        return await self._or_unseen(
             workflow.execute_activity_method(source, request, summary=name, **policies.EVIDENCE), name
         )
 
-    async def _attempt(self, work: Awaitable[Facts], name: str) -> Facts:
+    async def _or_unseen(self, work: Awaitable[Facts], name: str) -> Facts:
         try:
             return await work
         except ActivityError as error:
-            reason = getattr(error.cause, "message", None) or str(error.cause or error)
-            return Facts(items=(), unseen=(f"The {name} could not be read: {reason}",))
+            return Facts(items=(), unseen=(f"The {name} could not be read: {reason_of(error)}",))

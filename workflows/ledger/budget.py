@@ -1,4 +1,4 @@
-"""What has been spent, and what may still be: reserved before, settled after.
+"""Budgets: what has been spent and what may still be; reserved before, settled after.
 
 Totals are kept by day and by fingerprint, never single expenses, so that a ledger stays small for years.
 """
@@ -39,9 +39,9 @@ class BudgetStore:
         total: SpendingTotal = NOTHING,
     ) -> None:
         self.total = total
-        self._days = {one.key: one for one in days}
-        self._incidents = {one.key: one for one in incidents}
-        self._reservations = {one.reserve_id: one for one in reservations}
+        self._days = {total.key: total for total in days}
+        self._incidents = {total.key: total for total in incidents}
+        self._reservations = {reservation.reserve_id: reservation for reservation in reservations}
 
     def reserve(self, request: ReserveRequest) -> ReserveAnswer:
         """Granted where every limit still holds after it; the reserved sum counts at once."""
@@ -64,11 +64,11 @@ class BudgetStore:
 
     def spend(self, request: SpendRequest) -> None:
         """The real cost in place of the reserved one. Unknown and repeated ids change nothing."""
-        known = self._reservations.get(request.reserve_id)
-        if known is None or known.settled:
+        reservation = self._reservations.get(request.reserve_id)
+        if reservation is None or reservation.settled:
             return
-        self._add(known, request.usd - known.usd, 0, None)
-        self._reservations[request.reserve_id] = known.model_copy(
+        self._add(reservation, request.usd - reservation.usd, 0, None)
+        self._reservations[request.reserve_id] = reservation.model_copy(
             update={"usd": request.usd, "settled": True}
         )
 
@@ -87,7 +87,7 @@ class BudgetStore:
 
     def _periods(self, budget: Budget, at: datetime) -> list[tuple[SpendingTotal, Limit, str, datetime]]:
         today = self._days.get(_day(at), SpendingTotal(key=_day(at)))
-        month = _sum(one for key, one in self._days.items() if key.startswith(_day(at)[:7]))
+        month = _sum(day for key, day in self._days.items() if key.startswith(_day(at)[:7]))
         return [
             (today, budget.day, "a day", _tomorrow(at)),
             (month, budget.month, "a month", _next_month(at)),
@@ -97,10 +97,10 @@ class BudgetStore:
         self.total = _plus(self.total, of.kind, usd, count, at)
         self._days[of.day] = _plus(self._days.get(of.day, SpendingTotal(key=of.day)), of.kind, usd, count, at)
         for key in of.fingerprints:
-            known = self._incidents.get(key, SpendingTotal(key=key))
-            if at is not None and known.last is not None and known.last < at - INCIDENT_MEMORY:
-                known = SpendingTotal(key=key)
-            self._incidents[key] = _plus(known, of.kind, usd, count, at)
+            total = self._incidents.get(key, SpendingTotal(key=key))
+            if at is not None and total.last is not None and total.last < at - INCIDENT_MEMORY:
+                total = SpendingTotal(key=key)
+            self._incidents[key] = _plus(total, of.kind, usd, count, at)
 
     def days(self, now: datetime) -> tuple[SpendingTotal, ...]:
         first = _day(now - timedelta(days=KEPT_DAYS))
@@ -109,14 +109,15 @@ class BudgetStore:
     def incidents(self, now: datetime) -> tuple[SpendingTotal, ...]:
         """Newest first."""
         begin = now - INCIDENT_MEMORY
-        alive = [one for one in self._incidents.values() if one.last is None or one.last >= begin]
-        alive.sort(key=lambda one: (one.last or begin, one.key), reverse=True)
+        alive = [total for total in self._incidents.values() if total.last is None or total.last >= begin]
+        alive.sort(key=lambda total: (total.last or begin, total.key), reverse=True)
         return tuple(alive[:MOST_INCIDENTS])
 
     def reservations(self, now: datetime) -> tuple[Reservation, ...]:
         first = _day(now - OPEN_FOR)
-        waiting = [one for one in self._reservations.values() if not one.settled and one.day >= first]
-        settled = [one for one in self._reservations.values() if one.settled][-MOST_SETTLED:]
+        reservations = self._reservations.values()
+        waiting = [each for each in reservations if not each.settled and each.day >= first]
+        settled = [each for each in reservations if each.settled][-MOST_SETTLED:]
         return (*settled, *waiting)
 
 
@@ -135,12 +136,12 @@ def _plus(
 
 def _sum(days: Iterable[SpendingTotal]) -> SpendingTotal:
     total = SpendingTotal(key="")
-    for one in days:
+    for day in days:
         total = total.model_copy(
             update={
-                "usd": total.usd + one.usd,
-                "diagnoses": total.diagnoses + one.diagnoses,
-                "sessions": total.sessions + one.sessions,
+                "usd": total.usd + day.usd,
+                "diagnoses": total.diagnoses + day.diagnoses,
+                "sessions": total.sessions + day.sessions,
             }
         )
     return total

@@ -1,4 +1,4 @@
-"""Which fingerprints are open or silent, and what became of those that are neither."""
+"""Claims on fingerprints: which are open or suppressed, and what became of those that are neither."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ class ClaimStore:
         self._entries = {entry.fingerprint: entry for entry in entries}
 
     def claim(self, request: ClaimRequest) -> ClaimAnswer:
-        """One fingerprint that is held or silent refuses the whole claim."""
+        """Grant all fingerprints or none: one that is held or suppressed refuses the whole claim."""
         for fingerprint in request.fingerprints:
             refusal = self._refusal(self._entries.get(fingerprint), request)
             if refusal is not None:
@@ -35,7 +35,7 @@ class ClaimStore:
         return ClaimAnswer(state=ClaimState.GRANTED, holder=request.holder, past=past)
 
     def _past(self, fingerprints: Iterable[str]) -> tuple[PastRepair, ...]:
-        """Of the services that the fingerprints belong to, whatever the kind of trouble was."""
+        """Return earlier repairs of the same services, whatever the kind of trouble was."""
         services = {fingerprint.rpartition("/")[0] for fingerprint in fingerprints}
         ended = [
             entry
@@ -63,32 +63,32 @@ class ClaimStore:
         changed = request.deployment != entry.deployment
         if changed and (entry.cooldown_until is None or entry.cooldown_until <= request.at):
             return None
-        return ClaimAnswer(state=ClaimState.SILENT, holder=entry.holder, detail=_format_settled(entry))
+        return ClaimAnswer(state=ClaimState.SUPPRESSED, holder=entry.holder, detail=_format_settled(entry))
 
     def _open(self, fingerprint: str, request: ClaimRequest, until: datetime) -> None:
-        known = self._entries.get(fingerprint)
-        again = known is not None and known.state != "open"
+        earlier = self._entries.get(fingerprint)
+        again = earlier is not None and earlier.state != "open"
         self._entries[fingerprint] = LedgerEntry(
             fingerprint=fingerprint,
             holder=request.holder,
             state="open",
             since=request.at,
             until=until,
-            deployment=request.deployment or (known.deployment if known else None),
+            deployment=request.deployment or (earlier.deployment if earlier else None),
             # What came of it before stays readable until this one ends.
-            outcome=known.outcome if known else "",
-            detail=known.detail if known else "",
-            pull_request=known.pull_request if known else "",
-            times=(known.times if known else 0) + (1 if again or known is None else 0),
+            outcome=earlier.outcome if earlier else "",
+            detail=earlier.detail if earlier else "",
+            pull_request=earlier.pull_request if earlier else "",
+            times=(earlier.times if earlier else 0) + (1 if again or earlier is None else 0),
         )
 
     def settle(self, request: SettleRequest) -> bool:
-        """Only the holder settles; a claim that another has taken over is left alone.
+        """Settle the holder's own claim; one that another has taken over is left alone.
 
-        False: there was nothing open, as when the same settlement is told again.
+        Return False where nothing was open, as when the same settlement arrives again.
         """
         settled = False
-        silent = request.at + timedelta(seconds=request.cooldown_seconds)
+        cooldown = request.at + timedelta(seconds=request.cooldown_seconds)
         unchanged = request.at + timedelta(seconds=request.unchanged_cooldown_seconds)
         for fingerprint in request.fingerprints:
             entry = self._entries.get(fingerprint)
@@ -97,9 +97,9 @@ class ClaimStore:
             settled = settled or entry.state == "open"
             self._entries[fingerprint] = entry.model_copy(
                 update={
-                    "state": "silent",
-                    "until": max(silent, unchanged),
-                    "silent_until": silent,
+                    "state": "suppressed",
+                    "until": max(cooldown, unchanged),
+                    "cooldown_until": cooldown,
                     "outcome": request.outcome,
                     "detail": request.detail[:MAX_DETAIL],
                     "pull_request": request.pull_request or entry.pull_request,
@@ -108,7 +108,7 @@ class ClaimStore:
         return settled
 
     def entries(self, now: datetime, most: int) -> tuple[LedgerEntry, ...]:
-        """Newest first. Open and silent ones are never dropped; memory is, oldest first."""
+        """Return entries, newest first: all that are open or suppressed, and the newest of the others."""
         ordered = sorted(self._entries.values(), key=lambda entry: entry.since, reverse=True)
         alive = [entry for entry in ordered if entry.until > now]
         past = [entry for entry in ordered if entry.until <= now]

@@ -1,20 +1,19 @@
-"""The ledger of one project: which fingerprints are open or silent, who holds them, what has been spent."""
+"""The ledger of one project: claims and cool-downs, budgets, the track record of fixes."""
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from railmend.contracts.ledger import (
-        ClaimAnswer,
-        ClaimRequest,
-        LedgerState,
-        ReserveAnswer,
-        ReserveRequest,
-        SettleRequest,
-        SpendRequest,
-    )
-    from workflows.ledger.budget import BudgetStore
-    from workflows.ledger.claims import ClaimStore
-    from workflows.ledger.track_record import TrackRecordStore
+from railmend.contracts.ledger import (
+    ClaimAnswer,
+    ClaimRequest,
+    LedgerState,
+    ReserveAnswer,
+    ReserveRequest,
+    SettleRequest,
+    SpendRequest,
+)
+from workflows.ledger.budget import BudgetStore
+from workflows.ledger.claims import ClaimStore
+from workflows.ledger.track_record import TrackRecordStore
 
 # About 600 bytes each at most: with the totals of the spending and the record of fixes the state stays below
 # 64 KiB.
@@ -29,8 +28,8 @@ class Ledger:
     def __init__(self, state: LedgerState) -> None:
         self._project_id = state.project_id
         self._claims = ClaimStore(state.entries)
-        self._spendings = BudgetStore(state.days, state.incidents, state.reservations, state.total)
-        self._records = TrackRecordStore(state.track)
+        self._budget = BudgetStore(state.days, state.incidents, state.reservations, state.total)
+        self._track_record = TrackRecordStore(state.track)
 
     @workflow.run
     async def run(self, state: LedgerState) -> None:
@@ -41,24 +40,24 @@ class Ledger:
     @workflow.update(description="Claim fingerprints for an investigation or a repair")
     def claim(self, request: ClaimRequest) -> ClaimAnswer:
         answer = self._claims.claim(request)
-        if request.earning is None:
+        if request.autonomy_query is None:
             return answer
-        return answer.model_copy(update={"earned": self._records.earned(request.earning)})
+        return answer.model_copy(update={"autonomy": self._track_record.decide(request.autonomy_query)})
 
     @workflow.update(description="End a claim and keep its fingerprints quiet for a while")
     def settle(self, request: SettleRequest) -> None:
         if self._claims.settle(request):
-            self._records.add(request.fixes)
+            self._track_record.add(request.fixes)
 
     @workflow.update(description="Reserve money and a run before a model is asked")
     def reserve(self, request: ReserveRequest) -> ReserveAnswer:
-        return self._spendings.reserve(request)
+        return self._budget.reserve(request)
 
     @workflow.update(description="Say what a reservation came to")
     def spend(self, request: SpendRequest) -> None:
-        self._spendings.spend(request)
+        self._budget.spend(request)
 
-    @workflow.query(description="Everything that is open, silent or remembered, and what was spent")
+    @workflow.query(description="Everything that is open, suppressed or remembered, and what was spent")
     def state(self) -> LedgerState:
         return self._state()
 
@@ -67,9 +66,9 @@ class Ledger:
         return LedgerState(
             project_id=self._project_id,
             entries=self._claims.entries(now, MAX_ENTRIES),
-            days=self._spendings.days(now),
-            incidents=self._spendings.incidents(now),
-            reservations=self._spendings.reservations(now),
-            total=self._spendings.total,
-            track=self._records.track(),
+            days=self._budget.days(now),
+            incidents=self._budget.incidents(now),
+            reservations=self._budget.reservations(now),
+            total=self._budget.total,
+            track=self._track_record.track(),
         )

@@ -1,4 +1,4 @@
-"""What became of fixes, and how far the next one may go."""
+"""Keep what became of fixes, and decide how far the next one may go."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -24,33 +24,33 @@ class TrackRecordStore:
     """By repository and kind of fault. The longest untouched go first, into one record of all others."""
 
     def __init__(self, track: TrackRecord) -> None:
-        self._records = {(one.repository, one.kind): one for one in track.records}
+        self._records = {(record.repository, record.kind): record for record in track.records}
         self._opened = track.opened_seconds
         self._recovered = track.recovered_seconds
 
     def add(self, fixes: Iterable[FixRecord]) -> None:
         for fix in fixes:
-            known = self._records.get((fix.repository, fix.kind))
-            known = known or FaultRecord(repository=fix.repository, kind=fix.kind, at=fix.at)
-            self._records[fix.repository, fix.kind] = _with(known, fix)
+            record = self._records.get((fix.repository, fix.kind))
+            record = record or FaultRecord(repository=fix.repository, kind=fix.kind, at=fix.at)
+            self._records[fix.repository, fix.kind] = _with(record, fix)
             self._opened = _newest(self._opened, fix.opened_seconds)
             self._recovered = _newest(self._recovered, fix.recovered_seconds)
         while len(self._records) > MOST_RECORDS:
             self._fold()
 
-    def earned(self, question: AutonomyQuery) -> AutonomyDecision:
-        """Never above what is configured; below it with the reason."""
-        if not question.policy.enabled:
-            return AutonomyDecision(autonomy=question.configured)
-        known = self._records.get((question.repository, question.kind))
-        recent = known.recent if known else ""
-        level = earned(recent, question.policy)
-        if LADDER.index(level) >= LADDER.index(question.configured):
-            return AutonomyDecision(autonomy=question.configured)
-        return AutonomyDecision(autonomy=level, reason=_reason(level, recent, question))
+    def decide(self, query: AutonomyQuery) -> AutonomyDecision:
+        """Decide how far the next fix may go: never above what is configured, below it with the reason."""
+        if not query.policy.enabled:
+            return AutonomyDecision(autonomy=query.configured)
+        record = self._records.get((query.repository, query.kind))
+        recent = record.recent if record else ""
+        level = earned_autonomy(recent, query.policy)
+        if LADDER.index(level) >= LADDER.index(query.configured):
+            return AutonomyDecision(autonomy=query.configured)
+        return AutonomyDecision(autonomy=level, reason=_reason(level, recent, query))
 
     def track(self) -> TrackRecord:
-        ordered = sorted(self._records.values(), key=lambda one: one.at, reverse=True)
+        ordered = sorted(self._records.values(), key=lambda record: record.at, reverse=True)
         return TrackRecord(
             records=tuple(ordered), opened_seconds=self._opened, recovered_seconds=self._recovered
         )
@@ -70,7 +70,7 @@ class TrackRecordStore:
         )
 
 
-def earned(recent: str, policy: EarnedAutonomy) -> Autonomy:
+def earned_autonomy(recent: str, policy: EarnedAutonomy) -> Autonomy:
     """By the newest `policy.fixes` outcomes: the share that held, one step less where one made it worse.
 
     It falls at once, and rises by one step for each fix. Before there are so many it is `policy.start`.
@@ -92,30 +92,28 @@ def _deserved(newest: str, policy: EarnedAutonomy) -> int:
     return max(LADDER.index(level) - (WORSE in newest), LADDER.index(Autonomy.PLAN))
 
 
-def _reason(level: Autonomy, recent: str, question: AutonomyQuery) -> str:
-    newest, of = recent[-question.policy.fixes :], f"{question.kind} in {question.repository}"
-    if len(newest) < question.policy.fixes and WORSE not in newest:
-        return (
-            f"{level.value}, because only {len(newest)} of {question.policy.fixes} fixes of {of} are settled"
-        )
+def _reason(level: Autonomy, recent: str, query: AutonomyQuery) -> str:
+    newest, of = recent[-query.policy.fixes :], f"{query.kind} in {query.repository}"
+    if len(newest) < query.policy.fixes and WORSE not in newest:
+        return f"{level.value}, because only {len(newest)} of {query.policy.fixes} fixes of {of} are settled"
     worse = f", and {newest.count(WORSE)} made it worse" if WORSE in newest else ""
     held = f"{newest.count(HELD)} of the last {len(newest)} fixes of {of} held{worse}"
     return f"{level.value}, because {held}"
 
 
-def _with(known: FaultRecord, fix: FixRecord) -> FaultRecord:
+def _with(record: FaultRecord, fix: FixRecord) -> FaultRecord:
     # What a person changed before the merge says nothing of what Railmend does alone.
     letter = "" if fix.edited else LETTERS.get(fix.outcome, "")
-    return known.model_copy(
+    return record.model_copy(
         update={
-            "outcomes": known.outcomes | {fix.outcome: known.outcomes.get(fix.outcome, 0) + 1},
-            "merged": known.merged + fix.merged,
-            "edited": known.edited + fix.edited,
-            "recent": (known.recent + letter)[-MOST_RECENT:],
+            "outcomes": record.outcomes | {fix.outcome: record.outcomes.get(fix.outcome, 0) + 1},
+            "merged": record.merged + fix.merged,
+            "edited": record.edited + fix.edited,
+            "recent": (record.recent + letter)[-MOST_RECENT:],
             "at": fix.at,
         }
     )
 
 
-def _newest(known: tuple[int, ...], seconds: int | None) -> tuple[int, ...]:
-    return known if seconds is None else (*known, seconds)[-MOST_RECENT:]
+def _newest(past: tuple[int, ...], seconds: int | None) -> tuple[int, ...]:
+    return past if seconds is None else (*past, seconds)[-MOST_RECENT:]

@@ -6,148 +6,144 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-with workflow.unsafe.imports_passed_through():
-    from activities.reviews import ReviewActivities
-    from railmend.contracts.ledger import SpendingKind
-    from railmend.contracts.repair import CodingRequest, PublishRequest, WorkspaceRequest
-    from railmend.contracts.review import AnswersRequest, Note, PullState, ReviewQuestion, ReviewView
-    from workflows.repair import coding_loop
-    from workflows.repair.state import Course
-    from workflows.shared import policies
-    from workflows.shared.spending import Purse
+from activities.reviews import ReviewActivities
+from railmend.contracts.ledger import SpendingKind
+from railmend.contracts.repair import CodingRequest, PublishRequest, RepairOutcome, WorkspaceRequest
+from railmend.contracts.review import AnswersRequest, Note, PullState, ReviewQuestion, ReviewView
+from workflows.repair import coding
+from workflows.repair.state import Phase, PublishedFix, RepairState
+from workflows.shared import policies
+from workflows.shared.failures import reason_of, type_of
+from workflows.shared.ledger_client import LedgerClient
 
-# What git says when the branch is not where it was: a person has pushed meanwhile.
-STALE = "stale info"
+# The type of the error when the branch is not where it was: a person has pushed meanwhile.
+BRANCH_MOVED = "BranchMoved"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What is said to every note. `again`: nothing is said yet, the notes are taken up at the next look."""
+class ReviewAnswer:
+    """The answer to every note. `later`: there is none yet, the notes are taken up at the next poll."""
 
     commit: str | None = None
-    said: str = ""
+    text: str = ""
     refused: tuple[str, ...] = ()
     limit: str = ""
-    again: bool = False
+    later: bool = False
 
 
-class Review:
-    def __init__(self, course: Course, purse: Purse) -> None:
-        self._course = course
-        self._purse = purse
+async def review(state: RepairState, ledger: LedgerClient) -> Phase:
+    """Phase REVIEW: poll the pull request until it is merged, closed for good, or nobody decided in time."""
+    fix, policy = state.published, state.policy
+    workflow.set_current_details(f"Waits for review: {fix.pull_request.url}")
+    while True:
+        await state.pause(timedelta(seconds=policy.poll_seconds), "review")
+        view = await _poll(state, fix)
+        if view.state is PullState.MERGED:
+            fix.merge, fix.merged_seen_at = view.merge, workflow.now()
+            return Phase.DEPLOYMENT
+        if view.state is PullState.CLOSED:
+            fix.closed_at = fix.closed_at or workflow.now()
+            # Somebody may open it again, by mistake closed or on second thoughts.
+            if workflow.now() >= fix.closed_at + timedelta(seconds=policy.reopen_seconds):
+                reason = view.closing or "Closed without a merge; nobody said why."
+                return state.end(RepairOutcome.CLOSED, reason)
+            continue
+        fix.closed_at = None
+        await _answer(state, fix, ledger, view)
+        if workflow.now() > fix.opened_at + timedelta(days=policy.watch_days):
+            return state.end(RepairOutcome.PULL_REQUEST, f"Nobody decided within {policy.watch_days} days.")
 
-    async def until_decided(self) -> ReviewView:
-        """The last look: merged, closed for good, or still open when nobody decided in time."""
-        course = self._course
-        while True:
-            await course.pause(timedelta(seconds=course.policy.poll_seconds), "review")
-            view = await self._look()
-            if view.state is PullState.MERGED:
-                course.note(merge=view.merge, merged_seen_at=workflow.now())
-                return view
-            if view.state is PullState.CLOSED:
-                if self._closed_for_good():
-                    return view
-                continue
-            course.note(closed_at=None)
-            await self._answer(view)
-            if workflow.now() > course.progress.opened_at + timedelta(days=course.policy.watch_days):
-                return view
 
-    def _closed_for_good(self) -> bool:
-        """Somebody may open it again, by mistake closed or on second thoughts."""
-        course = self._course
-        since = course.progress.closed_at or workflow.now()
-        course.note(closed_at=since)
-        return workflow.now() >= since + timedelta(seconds=course.policy.reopen_seconds)
+async def _poll(state: RepairState, fix: PublishedFix) -> ReviewView:
+    return await workflow.execute_activity_method(
+        ReviewActivities.poll_pull_request,
+        ReviewQuestion(
+            repository=state.request.repository,
+            number=fix.pull_request.number,
+            base_branch=state.request.base_branch,
+            seen=fix.seen,
+        ),
+        summary=f"pull request {fix.pull_request.number}",
+        **policies.POLL,
+    )
 
-    async def _look(self) -> ReviewView:
-        course = self._course
-        return await workflow.execute_activity_method(
-            ReviewActivities.look,
-            ReviewQuestion(
-                repository=course.repair.repository,
-                number=course.number,
-                base_branch=course.repair.base_branch,
-                seen=course.progress.seen,
+
+async def _answer(state: RepairState, fix: PublishedFix, ledger: LedgerClient, view: ReviewView) -> None:
+    if view.notes:
+        answer = await _follow_up(state, fix, ledger, view)
+        if answer.later:
+            return
+        await workflow.execute_activity_method(
+            ReviewActivities.reply_to_notes,
+            AnswersRequest(
+                repository=state.request.repository,
+                number=fix.pull_request.number,
+                notes=view.notes,
+                commit=answer.commit,
+                agent_summary=answer.text,
+                refused=answer.refused,
+                limit=answer.limit,
             ),
-            summary=f"pull request {course.number}",
-            **policies.LOOK,
+            **policies.COMMENT,
         )
+    fix.seen = view.later
 
-    async def _answer(self, view: ReviewView) -> None:
-        course = self._course
-        if view.notes:
-            answer = await self._follow_up(view)
-            if answer.again:
-                return
-            await workflow.execute_activity_method(
-                ReviewActivities.answer,
-                AnswersRequest(
-                    repository=course.repair.repository,
-                    number=course.number,
-                    notes=view.notes,
-                    commit=answer.commit,
-                    said=answer.said,
-                    refused=answer.refused,
-                    limit=answer.limit,
-                ),
-                **policies.TELL,
+
+async def _follow_up(
+    state: RepairState, fix: PublishedFix, ledger: LedgerClient, view: ReviewView
+) -> ReviewAnswer:
+    """Take one more turn of the same session, within the bounds of rounds and money."""
+    repair = state.request
+    if fix.rounds >= state.policy.rounds:
+        return ReviewAnswer(limit=f"{state.policy.rounds} rounds of review are all that is set")
+    answer = await ledger.reserve(SpendingKind.SESSION, repair.policy, repair.fingerprints)
+    if not answer.granted:
+        return ReviewAnswer(limit=f"the limit of {answer.limit} is reached")
+    fix.rounds += 1
+    workflow.set_current_details(f"Answering the review of {fix.pull_request.url}")
+    try:
+        return await _turn(state, fix, ledger, view.head, view.notes)
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        if type_of(error) == BRANCH_MOVED:
+            return ReviewAnswer(later=True)
+        return ReviewAnswer(refused=(reason_of(error)[:500],))
+    finally:
+        workflow.set_current_details(f"Waits for review: {fix.pull_request.url}")
+
+
+async def _turn(
+    state: RepairState, fix: PublishedFix, ledger: LedgerClient, head: str, notes: tuple[Note, ...]
+) -> ReviewAnswer:
+    """On top of what the branch holds now, people's commits with it; nothing is ever overwritten."""
+    repair = state.request
+    workspace = state.workspace = await coding.prepare(
+        WorkspaceRequest(
+            key=repair.key, repository=repair.repository, base_branch=repair.branch, commit=head
+        ),
+        state.machine,
+    )
+    try:
+        request = CodingRequest(workspace=workspace, repair=repair, turn=state.next_turn, notes=notes)
+        coding_round = await coding.run_turns(request)
+        state.next_turn = coding_round.turn + 1
+        await ledger.record_spend(coding_round.coding.cost_usd)
+        unpublishable, text = coding_round.unpublishable(), coding_round.coding.text
+        refused = coding_round.doubts or ((unpublishable.reason,) if unpublishable and not text else ())
+        if unpublishable or refused:
+            return ReviewAnswer(text=text, refused=refused)
+        commit = await coding.commit(
+            PublishRequest(
+                workspace=workspace,
+                repair=repair,
+                coding=coding_round.coding,
+                change=coding_round.change,
+                verification=coding_round.verification,
+                notes=notes,
             )
-        course.note(seen=view.later)
-
-    async def _follow_up(self, view: ReviewView) -> Answer:
-        """One more turn of the same session, within the bounds of rounds and money."""
-        course = self._course
-        if course.progress.rounds >= course.policy.rounds:
-            return Answer(limit=f"{course.policy.rounds} rounds of review are all that is set")
-        granted = await self._purse.reserve(SpendingKind.SESSION)
-        if not granted.granted:
-            return Answer(limit=f"the limit of {granted.limit} is reached")
-        course.note(rounds=course.progress.rounds + 1)
-        workflow.set_current_details(f"Answering the review of {course.progress.pull_request.url}")
-        try:
-            answer = await self._turn(view.head, view.notes)
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            reason = coding_loop.reason_of(error)
-            answer = Answer(again=True) if STALE in reason else Answer(refused=(reason[:500],))
-        workflow.set_current_details(f"Waits for review: {course.progress.pull_request.url}")
-        return answer
-
-    async def _turn(self, head: str, notes: tuple[Note, ...]) -> Answer:
-        """On top of what the branch holds now, people's commits with it; nothing is ever overwritten."""
-        course, repair = self._course, self._course.repair
-        workspace = await coding_loop.prepare(
-            WorkspaceRequest(
-                key=repair.key, repository=repair.repository, base_branch=repair.branch, commit=head
-            ),
-            course.progress.machine,
         )
-        course.note(machine=workspace.task_queue)
-        try:
-            request = CodingRequest(
-                workspace=workspace, repair=repair, turn=course.progress.turn + 1, notes=notes
-            )
-            made = await coding_loop.turns(request)
-            course.note(turn=made.turn)
-            await self._purse.spend(made.coding.cost_usd)
-            ending = made.ending()
-            refused = made.doubts or ((ending.reason,) if ending and not made.coding.text else ())
-            if ending or refused:
-                return Answer(said=made.coding.text, refused=refused)
-            commit = await coding_loop.commit(
-                PublishRequest(
-                    workspace=workspace,
-                    repair=repair,
-                    coding=made.coding,
-                    change=made.change,
-                    verification=made.verification,
-                    notes=notes,
-                )
-            )
-            course.note(head=commit.sha)
-            return Answer(commit=commit.sha, said=made.coding.text)
-        finally:
-            await coding_loop.rest(workspace)
+        fix.head = commit.sha
+        return ReviewAnswer(commit=commit.sha, text=text)
+    finally:
+        await coding.trim_workspace(workspace)

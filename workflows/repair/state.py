@@ -1,77 +1,172 @@
-"""Where a repair is after its pull request was opened, and how it is handed to the next run."""
+"""All that a repair knows, and how a long one goes on in a new run."""
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
+from pydantic import ConfigDict
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from railmend.contracts.policy import FollowUp
-    from railmend.contracts.repair import Progress, RepairOutcome, RepairRequest, RepairResult
-    from railmend.contracts.track_record import FixRecord
-    from workflows.shared import policies
+from railmend.contracts.base import Contract
+from railmend.contracts.policy import FollowUp
+from railmend.contracts.repair import (
+    Approval,
+    CodingRound,
+    PullRequest,
+    RepairOutcome,
+    RepairRequest,
+    RepairResult,
+    Workspace,
+)
+from railmend.contracts.review import Merge, SeenNotes
+from railmend.contracts.track_record import FixRecord
+from workflows.shared import policies
 
 
-class Course:
-    """All state of the stages after the pull request; nothing else may be needed to go on."""
+class Phase(StrEnum):
+    """What a repair does now. Each phase has one handler, which returns the next one."""
 
-    def __init__(self, repair: RepairRequest, progress: Progress) -> None:
-        self.repair = repair
-        self.progress = progress
+    APPROVAL = "approval"  # a person decides, where that is asked for
+    CODING = "coding"  # a session makes the change, the guard and the checks look at it
+    PUBLISHING = "publishing"  # commit, branch, pull request
+    REVIEW = "review"  # people decide on the pull request
+    DEPLOYMENT = "deployment"  # the merge is built and starts to serve
+    MEASUREMENT = "measurement"  # production shows whether the fix holds
+    DONE = "done"
+
+
+class PublishedFix(Contract):
+    """One fix whose pull request was opened, and what has become of it.
+
+    `head`: the last commit that Railmend pushed. `rounds`: follow-ups made in answer to the review.
+    `closed_at`: since when it is closed, while it may be opened again. `deployed`: by incident, the
+    deployment that carries the merge. `live_since`: when the merge was seen in production. `measurements`:
+    how many were made.
+    """
+
+    model_config = ConfigDict(frozen=False)
+
+    pull_request: PullRequest
+    head: str
+    opened_at: datetime
+    seen: SeenNotes = SeenNotes()
+    rounds: int = 0
+    closed_at: datetime | None = None
+    merge: Merge | None = None
+    merged_seen_at: datetime | None = None
+    deployed: tuple[str | None, ...] = ()
+    live_since: datetime | None = None
+    measurements: int = 0
+
+    @property
+    def edited(self) -> bool:
+        """Whether a person's commits were merged with it."""
+        return self.merge is not None and self.merge.head != self.head
+
+    @property
+    def merged(self) -> Merge:
+        """The merge, in the phases after it."""
+        if self.merge is None:
+            raise ValueError(f"Pull request {self.pull_request.number} is not merged.")
+        return self.merge
+
+
+class RepairState(Contract):
+    """The state of a repair: what a run starts with, changes, and hands to the next run. There is no other.
+
+    `result`: what the repair came to so far. `opened`: its first pull request, as the scan reports it.
+    `workspace`: where the session is kept. `next_turn`: the number of the session's next message. `round`:
+    what coding hands to publishing. `machines_lost`: how often the machine with the workspace went away.
+    `fix`: the one that is published; `earlier`: what became of those before it.
+    """
+
+    model_config = ConfigDict(frozen=False)
+
+    request: RepairRequest
+    phase: Phase = Phase.APPROVAL
+    approval: Approval | None = None
+    result: RepairResult | None = None
+    opened: RepairResult | None = None
+    workspace: Workspace | None = None
+    next_turn: int = 0
+    round: CodingRound | None = None
+    machines_lost: int = 0
+    fix: PublishedFix | None = None
+    earlier: tuple[FixRecord, ...] = ()
 
     @property
     def policy(self) -> FollowUp:
-        return self.repair.policy.follow_up
+        return self.request.policy.follow_up
 
     @property
-    def number(self) -> int:
-        return self.progress.pull_request.number
+    def machine(self) -> str | None:
+        """The task queue of the machine that keeps the session."""
+        return self.workspace.task_queue if self.workspace else None
+
+    @property
+    def waits_for_approval(self) -> bool:
+        return self.phase is Phase.APPROVAL and self.approval is None
 
     @property
     def retries_left(self) -> bool:
-        """Whether a merged fix that did not hold is followed by another one."""
-        return self.progress.attempt <= self.policy.retries
+        """Whether a merged fix that does not hold is followed by another one."""
+        return self.request.fix_number <= self.policy.retries
 
-    def ended(self, outcome: RepairOutcome, reason: str) -> RepairResult:
-        progress = self.progress
-        return progress.result.model_copy(
-            update={
-                "outcome": outcome,
-                "reason": reason,
-                "pull_request": progress.pull_request,
-                "merge": progress.merge,
-                "edited": progress.edited,
-            }
-        )
+    @property
+    def published(self) -> PublishedFix:
+        """The fix that is published, in the phases after publishing."""
+        if self.fix is None:
+            raise ValueError(f"The repair {self.request.key} has no pull request.")
+        return self.fix
 
-    def fixes(self, result: RepairResult) -> tuple[FixRecord, ...]:
-        """What became of each attempt, `result` being this one's."""
-        repair, progress = self.repair, self.progress
-        up_since = progress.up_since if result.outcome is RepairOutcome.HELD else None
-        fix = FixRecord(
-            repository=repair.repository,
-            kind=repair.kind,
-            outcome=result.outcome.value,
-            merged=progress.merge is not None,
-            edited=progress.edited,
+    def end(self, outcome: RepairOutcome, reason: str) -> Phase:
+        """End with the result so far and the pull request, where there is one."""
+        result = self.result if self.fix and self.result else RepairResult(outcome=outcome, reason=reason)
+        update: dict[str, Any] = {"outcome": outcome, "reason": reason}
+        if self.fix is not None:
+            fix = self.fix
+            update |= {"pull_request": fix.pull_request, "merge": fix.merge, "edited": fix.edited}
+        return self.end_with(result.model_copy(update=update))
+
+    def end_with(self, result: RepairResult) -> Phase:
+        """End with `result`; after a fix that was merged, one that is not published only adds its reason."""
+        unpublished = self.result is not None and self.fix is None
+        self.result = self.result.but(result.reason) if self.result and unpublished else result
+        return Phase.DONE
+
+    def next_fix(self) -> Phase:
+        """Begin another fix, on what was merged; `result` tells the session how the last one did."""
+        self.earlier = self.fix_records()
+        self.request = self.request.next_fix()
+        self.fix = None
+        return Phase.CODING
+
+    def fix_records(self) -> tuple[FixRecord, ...]:
+        """Return what became of each fix; the newest ended as `result` says."""
+        if self.fix is None or self.result is None:
+            return self.earlier
+        held = self.result.outcome is RepairOutcome.HELD
+        record = FixRecord(
+            repository=self.request.repository,
+            kind=self.request.kind,
+            outcome=self.result.outcome.value,
+            merged=self.fix.merge is not None,
+            edited=self.fix.edited,
             at=workflow.now(),
-            opened_seconds=self._since_onset(progress.opened_at if progress.attempt == 1 else None),
-            recovered_seconds=self._since_onset(up_since),
+            opened_seconds=self._since_onset(self.fix.opened_at if self.request.fix_number == 1 else None),
+            recovered_seconds=self._since_onset(self.fix.live_since if held else None),
         )
-        return (*progress.earlier, fix)
+        return (*self.earlier, record)
 
     def _since_onset(self, moment: datetime | None) -> int | None:
-        return None if moment is None else int((moment - self.repair.onset).total_seconds())
-
-    def note(self, **changes: Any) -> None:
-        self.progress = self.progress.model_copy(update=changes)
+        return None if moment is None else int((moment - self.request.onset).total_seconds())
 
     async def pause(self, length: timedelta, summary: str) -> None:
-        """Sleep, unless this run has grown long: then a new one goes on from here."""
+        """Sleep; in a run that has grown long, begin a new one that goes on with this state."""
         if workflow.info().get_current_history_length() > policies.LONGEST_HISTORY:
             await workflow.wait_condition(workflow.all_handlers_finished)
-            workflow.continue_as_new(self.repair.model_copy(update={"progress": self.progress}))
+            workflow.continue_as_new(self)
         await workflow.sleep(length, summary=summary)
 
-    async def until(self, moment: datetime, summary: str) -> None:
+    async def pause_until(self, moment: datetime, summary: str) -> None:
         await self.pause(max(moment - workflow.now(), timedelta(0)), summary)

@@ -1,47 +1,48 @@
-"""Look at one environment, investigate what is in trouble, start the repairs, report."""
+"""Scan one environment: screen and assess it, investigate what is affected, start the repairs, report."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
-with workflow.unsafe.imports_passed_through():
-    from activities.planning import TextActivities
-    from activities.railway import RailwayActivities
-    from railmend.contracts.action import RollbackQuestion
-    from railmend.contracts.autonomy import LADDER, Autonomy
-    from railmend.contracts.incident import (
-        CODING_VERDICTS,
-        IncidentReport,
-        IncidentRequest,
-        Verdict,
-        neighbours_of,
-    )
-    from railmend.contracts.ledger import ClaimState
-    from railmend.contracts.notification import incident_notification
-    from railmend.contracts.repair import RepairRequest, repair_key
-    from railmend.contracts.scan import (
-        Assessment,
-        DownstreamEffect,
-        Finding,
-        HealthReport,
-        ScanRequest,
-        Screening,
-        ScreenRequest,
-        ServiceRow,
-        SuspectsRequest,
-        Window,
-    )
-    from workflows.investigation.incident_investigation import IncidentInvestigation
-    from workflows.repair.measurement import offer_rollback
-    from workflows.repair.repository_repair import RepositoryRepair
-    from workflows.shared import policies, search_attributes
-    from workflows.shared.ledger_client import ClaimDesk, incident_id
-    from workflows.shared.notifications import notify
+from activities.planning import TextActivities
+from activities.railway import RailwayActivities
+from railmend.contracts.action import RollbackQuestion
+from railmend.contracts.autonomy import LADDER, Autonomy
+from railmend.contracts.incident import (
+    CODING_VERDICTS,
+    IncidentReport,
+    IncidentRequest,
+    Verdict,
+    neighbours_of,
+)
+from railmend.contracts.ledger import ClaimState, SettleRequest
+from railmend.contracts.notification import incident_notification
+from railmend.contracts.repair import RepairRequest, repair_key
+from railmend.contracts.scan import (
+    Assessment,
+    DownstreamEffect,
+    Finding,
+    HealthReport,
+    ScanRequest,
+    Screening,
+    ScreenRequest,
+    ServiceRow,
+    SuspectsRequest,
+    Window,
+)
+from workflows.actions.rollback_offer import offer_rollback
+from workflows.investigation.incident_investigation import IncidentInvestigation
+from workflows.repair.repository_repair import RepositoryRepair
+from workflows.repair.state import RepairState
+from workflows.shared import policies, search_attributes
+from workflows.shared.failures import reason_of
+from workflows.shared.ledger_client import LedgerClient, incident_id, settlement
+from workflows.shared.notifications import notify
 
 
 @workflow.defn
@@ -50,7 +51,9 @@ class HealthScan:
     def __init__(self, request: ScanRequest) -> None:
         self._request = request
         self._rows: dict[str, ServiceRow] = {}
-        self._desk = ClaimDesk(request.project_id)
+        self._ledger = LedgerClient(request.project_id)
+        # Sent together at the end: a wide scan keeps a short history.
+        self._settlements: list[SettleRequest] = []
 
     @workflow.run
     async def run(self, request: ScanRequest) -> HealthReport:
@@ -69,7 +72,7 @@ class HealthScan:
             window=window,
             rows=tuple(self._rows.values()),
             healthy=(
-                *screening.well,
+                *screening.healthy,
                 *(s.name for s in screening.suspects if s.service_id not in self._rows),
             ),
             asleep=screening.asleep,
@@ -90,9 +93,9 @@ class HealthScan:
         return Window(start=start, end=end, step_seconds=self._request.step_seconds)
 
     async def _assess(self, screening: Screening, window: Window) -> Assessment:
-        """A small project is decided at the first look."""
+        """Assess the suspects in detail; a small project is decided by its screening."""
         if screening.decided or not screening.suspects:
-            return Assessment(findings=screening.findings, explained=screening.explained)
+            return Assessment(findings=screening.findings, downstream_effects=screening.downstream_effects)
         return await workflow.execute_activity_method(
             RailwayActivities.assess_suspects,
             SuspectsRequest(
@@ -104,7 +107,7 @@ class HealthScan:
     def _incidents(
         self, screening: Screening, assessment: Assessment, window: Window
     ) -> list[IncidentRequest]:
-        """A row for each service in trouble, and an incident for each whose trouble is its own."""
+        """Add a row for each affected service; return the incidents, without the downstream effects."""
         by_service: dict[str, list[Finding]] = defaultdict(list)
         for finding in assessment.findings:
             by_service[finding.service_id].append(finding)
@@ -115,7 +118,7 @@ class HealthScan:
                 name=service.name,
                 findings=tuple(by_service[service.service_id]),
             )
-        victims = self._tell_victims(assessment.explained)
+        downstream = self._link_downstream(assessment.downstream_effects)
         return [
             IncidentRequest(
                 project_id=self._request.project_id,
@@ -128,20 +131,22 @@ class HealthScan:
                 neighbours=neighbours_of(service, screening.suspects, assessment.findings),
             )
             for service in affected
-            if service.service_id not in victims and self._request.autonomy_of(service) is not Autonomy.REPORT
+            if service.service_id not in downstream
+            and self._request.autonomy_of(service) is not Autonomy.REPORT
         ]
 
-    def _tell_victims(self, explained: Iterable[DownstreamEffect]) -> set[str]:
-        victims = {one.service_id: one for one in explained if one.service_id in self._rows}
-        for service_id, one in victims.items():
-            self._row(service_id, verdict="explained", action="linked", detail=one.sentence)
-        return set(victims)
+    def _link_downstream(self, effects: Iterable[DownstreamEffect]) -> set[str]:
+        """Say in their rows which services only suffer from another one; return their ids."""
+        downstream = {effect.service_id: effect for effect in effects if effect.service_id in self._rows}
+        for service_id, effect in downstream.items():
+            self._row(service_id, verdict="downstream_effect", action="linked", detail=effect.sentence)
+        return set(downstream)
 
     async def _investigate_all(
         self, incidents: list[IncidentRequest], screening: Screening
     ) -> list[IncidentReport]:
-        """Those that nobody else has open and that were not settled a short while ago."""
-        answers = await self._desk.claim(incidents)
+        """Investigate the incidents that nobody else has open and that are in no cool-down."""
+        answers = await self._ledger.claim(incidents)
         granted = []
         for incident, answer in zip(incidents, answers, strict=True):
             if answer.state is ClaimState.GRANTED:
@@ -152,21 +157,21 @@ class HealthScan:
         reports: list[IncidentReport] = []
         for start in range(0, len(granted), policies.CHILDREN_AT_ONCE):
             batch = granted[start : start + policies.CHILDREN_AT_ONCE]
-            done = await asyncio.gather(*(self._investigate(incident, screening) for incident in batch))
-            reports.extend(report for report in done if report is not None)
-        await self._tell(granted)
+            ended = await asyncio.gather(*(self._investigate(incident, screening) for incident in batch))
+            reports.extend(report for report in ended if report is not None)
+        await self._notify(granted)
         return reports
 
-    async def _tell(self, incidents: list[IncidentRequest]) -> None:
-        """Of those that this scan investigated; what another run has in hand it has told."""
+    async def _notify(self, incidents: list[IncidentRequest]) -> None:
+        """Notify of what this scan investigated; another scan notifies of its own."""
         rows = [(incident, self._rows[incident.service.service_id]) for incident in incidents]
         run_id = workflow.info().run_id
-        notices = [
+        notifications = [
             incident_notification(incident, row, incident_id(incident), run_id)
             for incident, row in rows
             if row.action != "running"
         ]
-        await notify(self._request.policy, notices)
+        await notify(self._request.policy, notifications)
 
     async def _investigate(self, incident: IncidentRequest, screening: Screening) -> IncidentReport | None:
         service = incident.service
@@ -185,37 +190,49 @@ class HealthScan:
             self._row(service.service_id, action="running", detail=incident_id(incident))
             return None
         except ChildWorkflowError as error:
-            cause = getattr(error.cause, "cause", None) or error.cause
-            reason = str(getattr(cause, "message", cause))
-            told = f"Investigation failed: {reason}"
-            self._row(service.service_id, verdict="unclear", action="failed", detail=told)
-            self._desk.settle(incident, "failed", reason)
+            reason = reason_of(error.cause) if error.cause else str(error)
+            detail = f"Investigation failed: {reason}"
+            self._row(service.service_id, verdict="unclear", action="failed", detail=detail)
+            self._settle(incident, "failed", reason)
             return None
         verdict = "waiting" if report.waiting else report.diagnosis.verdict.value
         self._row(service.service_id, verdict=verdict, detail=report.diagnosis.summary)
         return report
 
     async def _act(self, reports: list[IncidentReport], screening: Screening) -> None:
-        """Several services of one repository make one repair; every other verdict is told and settled."""
+        """Start one repair for each repository; report and settle every other verdict."""
         by_repository: dict[str, list[IncidentReport]] = defaultdict(list)
         for report in reports:
             repository = report.request.service.repository
             if report.waiting:
                 self._row(report.request.service.service_id, action="waiting_for_budget")
                 until = report.waiting.again_at
-                self._desk.settle(report.request, "waiting_for_budget", report.diagnosis.summary, until)
+                self._settle(report.request, "waiting_for_budget", report.diagnosis.summary, until)
             elif report.diagnosis.verdict in CODING_VERDICTS and repository:
                 by_repository[repository].append(report)
             else:
                 if report.diagnosis.verdict is Verdict.BAD_DEPLOY:
                     await self._offer_rollback(report)
-                self._desk.settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary)
+                self._settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary)
         for repository, group in by_repository.items():
             await self._start_repair(repository, group, screening)
-        await self._desk.send_settlements()
+        await self._ledger.settle(*self._settlements)
+
+    def _settle(
+        self, incident: IncidentRequest, outcome: str, detail: str, until: datetime | None = None
+    ) -> None:
+        """Note a settlement. `until`: the end of its cool-down; else the policies' times."""
+        holder = incident_id(incident)
+        if until is None:
+            self._settlements.append(settlement(incident.fingerprints, holder, outcome, detail))
+            return
+        cooldown = max(until - workflow.now(), timedelta(0))
+        self._settlements.append(
+            settlement(incident.fingerprints, holder, outcome, detail, cooldown, cooldown)
+        )
 
     async def _offer_rollback(self, report: IncidentReport) -> None:
-        """A workflow of its own waits for the person; the scan only says how to approve it."""
+        """Offer to undo a bad deploy; a workflow of its own waits for the person, the scan goes on."""
         request, service = report.request, report.request.service
         action = await offer_rollback(
             RollbackQuestion(
@@ -233,7 +250,7 @@ class HealthScan:
 
     async def _start_repair(self, repository: str, group: list[IncidentReport], screening: Screening) -> None:
         services = [report.request.service for report in group]
-        fingerprints = [f.fingerprint for report in group for f in report.request.findings]
+        fingerprints = [fp for report in group for fp in report.request.fingerprints]
         repair = RepairRequest(
             repository=repository,
             key=repair_key(repository, fingerprints, services[0].active_deployment_id),
@@ -247,21 +264,23 @@ class HealthScan:
             policy=self._request.policy,
         )
         workflow_id = f"repair/{repository}/{repair.key}"
-        earned = await self._desk.transfer(
-            [report.request for report in group], workflow_id, repair.earning(self._request.policy.earned)
+        decision = await self._ledger.transfer(
+            [report.request for report in group],
+            workflow_id,
+            repair.autonomy_query(self._request.policy.earned),
         )
-        repair = repair.bounded(earned)
+        repair = repair.bounded(decision)
         # Already started: another scan was first with this very repair, which is as good.
         try:
             await workflow.start_child_workflow(
                 RepositoryRepair.run,
-                repair,
+                RepairState(request=repair),
                 id=workflow_id,
                 parent_close_policy=ParentClosePolicy.ABANDON,
                 static_summary=f"{repository}: {group[0].diagnosis.summary[:150]}",
-                static_details="\n".join(f"- {step}" for one in group for step in one.diagnosis.plan),
+                static_details="\n".join(f"- {step}" for report in group for step in report.diagnosis.plan),
                 search_attributes=search_attributes.attributes_for_repair(repair, screening),
-                memo={"incidents": [incident_id(one.request) for one in group]},
+                memo={"incidents": [incident_id(report.request) for report in group]},
             )
         except WorkflowAlreadyStartedError:
             workflow.logger.info("repair %s already runs", workflow_id)

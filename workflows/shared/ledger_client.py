@@ -1,101 +1,169 @@
-"""A scan's talk with the ledger: claims for incidents, handed on to repairs, and how they ended."""
+"""How workflows use their project's ledger: claims, settlements, and money reserved before it is spent."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.ledger import LedgerActivities
-    from railmend.contracts.incident import IncidentRequest
-    from railmend.contracts.ledger import (
-        ClaimAnswer,
-        ClaimBatch,
-        ClaimRequest,
-        SettlementBatch,
-        SettleRequest,
-    )
-    from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery
-    from workflows.shared import policies
+from activities.ledger import LedgerActivities
+from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.ledger import (
+    ClaimAnswer,
+    ClaimBatch,
+    ClaimRequest,
+    Reserve,
+    ReserveAnswer,
+    ReserveRequest,
+    SettlementBatch,
+    SettleRequest,
+    Spend,
+    SpendingKind,
+    SpendRequest,
+)
+from railmend.contracts.policy import Policy
+from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery, FixRecord
+from workflows.shared import policies
 
 
 def incident_id(incident: IncidentRequest) -> str:
     return f"incident/{incident.environment_id}/{incident.service.service_id}"
 
 
-class ClaimDesk:
-    """Of one scan and one project. Settlements are collected, and sent together."""
+def settlement(
+    fingerprints: Sequence[str],
+    holder: str,
+    outcome: str,
+    detail: str,
+    cooldown: timedelta = policies.COOLDOWN,
+    unchanged: timedelta = policies.COOLDOWN_UNCHANGED,
+    pull_request: str = "",
+    fixes: tuple[FixRecord, ...] = (),
+) -> SettleRequest:
+    """Return what ends the claim that `holder` has on `fingerprints` in this run.
+
+    They stay quiet for `cooldown`, and for `unchanged` while the same deployment serves.
+    """
+    return SettleRequest(
+        settle_id=f"settle/{workflow.info().run_id}/{holder}",
+        fingerprints=tuple(fingerprints),
+        holder=holder,
+        outcome=outcome,
+        detail=detail[:500],
+        cooldown_seconds=int(cooldown.total_seconds()),
+        unchanged_cooldown_seconds=int(unchanged.total_seconds()),
+        at=workflow.now(),
+        pull_request=pull_request,
+        fixes=fixes,
+    )
+
+
+class LedgerClient:
+    """The ledger as one run uses it. Ids are made of the run's id, so that a replay repeats them."""
 
     def __init__(self, project_id: str) -> None:
         self._project_id = project_id
-        self._settlements: list[SettleRequest] = []
+        self._reservations = 0
+        self._open: ReserveRequest | None = None
+
+    @property
+    def has_reservation(self) -> bool:
+        """Whether a reservation waits for its cost."""
+        return self._open is not None
 
     async def claim(self, incidents: Sequence[IncidentRequest]) -> tuple[ClaimAnswer, ...]:
-        """One answer per incident, in order."""
-        return await self._send(
-            [self._claim(one, incident_id(one), policies.INCIDENT_LEASE) for one in incidents]
+        """Claim each incident for its investigation; return one answer each, in order."""
+        return await self._claim(
+            [
+                _claim_request(incident, incident_id(incident), policies.INCIDENT_LEASE)
+                for incident in incidents
+            ]
         )
 
     async def transfer(
-        self, incidents: Sequence[IncidentRequest], repair_id: str, earning: AutonomyQuery
+        self, incidents: Sequence[IncidentRequest], repair_id: str, query: AutonomyQuery
     ) -> AutonomyDecision | None:
-        """From the investigations to the repair that takes them all; how far that may go."""
-        lease, asked = policies.REPAIR_LEASE, {"earning": earning}
-        claims = [self._claim(one, repair_id, lease, incident_id(one)) for one in incidents]
-        answers = await self._send([claim.model_copy(update=asked) for claim in claims])
-        return answers[0].earned
-
-    def settle(
-        self, incident: IncidentRequest, outcome: str, detail: str, until: datetime | None = None
-    ) -> None:
-        """`until`: quiet for exactly so long; else until something changes, within the policies' bounds."""
-        silence, unchanged = policies.SILENCE, policies.SILENCE_UNCHANGED
-        if until is not None:
-            silence = unchanged = max(until - workflow.now(), timedelta(0))
-        self._settlements.append(
-            SettleRequest(
-                settle_id=f"settle/{workflow.info().run_id}/{incident_id(incident)}",
-                fingerprints=_fingerprints(incident),
-                holder=incident_id(incident),
-                outcome=outcome,
-                detail=detail[:500],
-                cooldown_seconds=int(silence.total_seconds()),
-                unchanged_cooldown_seconds=int(unchanged.total_seconds()),
-                at=workflow.now(),
+        """Hand the investigations' claims to the repair that takes them all; return how far it may go."""
+        claims = [
+            _claim_request(incident, repair_id, policies.REPAIR_LEASE).model_copy(
+                update={"takes_over_from": incident_id(incident), "autonomy_query": query}
             )
-        )
+            for incident in incidents
+        ]
+        answers = await self._claim(claims)
+        return answers[0].autonomy
 
-    async def send_settlements(self) -> None:
-        if self._settlements:
+    async def settle(self, *settlements: SettleRequest) -> None:
+        """End claims, and keep their fingerprints quiet for a while."""
+        if settlements:
             await workflow.execute_activity_method(
                 LedgerActivities.settle,
-                SettlementBatch(project_id=self._project_id, settlements=tuple(self._settlements)),
+                SettlementBatch(project_id=self._project_id, settlements=settlements),
                 **policies.LEDGER,
             )
 
-    def _claim(
-        self, incident: IncidentRequest, holder: str, lease: timedelta, takes_over_from: str | None = None
-    ) -> ClaimRequest:
-        return ClaimRequest(
-            claim_id=f"claim/{workflow.info().run_id}/{incident_id(incident)}/{holder}",
-            fingerprints=_fingerprints(incident),
-            holder=holder,
+    async def reserve(
+        self, kind: SpendingKind, policy: Policy, fingerprints: tuple[str, ...]
+    ) -> ReserveAnswer:
+        """Reserve the most that one diagnosis or session may cost. A refused one may be granted later."""
+        self._reservations += 1
+        info = workflow.info()
+        request = ReserveRequest(
+            reserve_id=f"{info.workflow_id}/{info.run_id}/{self._reservations}",
+            fingerprints=fingerprints,
+            kind=kind,
+            usd=policy.diagnosis_usd if kind is SpendingKind.DIAGNOSIS else policy.session_usd,
+            budget=policy.budget,
             at=workflow.now(),
-            lease_seconds=int(lease.total_seconds()),
-            takes_over_from=takes_over_from,
-            deployment=incident.service.active_deployment_id,
+        )
+        answer = await workflow.execute_activity_method(
+            LedgerActivities.reserve,
+            Reserve(project_id=self._project_id, reservation=request),
+            **policies.LEDGER,
+        )
+        self._open = request if answer.granted else None
+        return answer
+
+    async def wait_and_reserve(
+        self, kind: SpendingKind, policy: Policy, fingerprints: tuple[str, ...]
+    ) -> None:
+        """As `reserve`, for a repair, which may wait for its budget; a scan never does."""
+        while not (answer := await self.reserve(kind, policy, fingerprints)).granted:
+            again_at = answer.again_at or workflow.now() + policies.BUDGET_PAUSE
+            workflow.set_current_details(
+                f"Waits for budget until {again_at:%Y-%m-%d %H:%M} UTC: "
+                f"the limit of {answer.limit} is reached."
+            )
+            await workflow.sleep(max(again_at - workflow.now(), policies.BUDGET_PAUSE), summary="budget")
+
+    async def record_spend(self, usd: float | None) -> None:
+        """Replace the open reservation by its cost. None: nobody can tell, so the reserved sum stays."""
+        if self._open is None or usd is None:
+            return
+        spending = SpendRequest(reserve_id=self._open.reserve_id, usd=usd)
+        self._open = None
+        await workflow.execute_activity_method(
+            LedgerActivities.spend,
+            Spend(project_id=self._project_id, spending=spending),
+            **policies.LEDGER,
         )
 
-    async def _send(self, claims: list[ClaimRequest]) -> tuple[ClaimAnswer, ...]:
+    async def _claim(self, claims: list[ClaimRequest]) -> tuple[ClaimAnswer, ...]:
         if not claims:
             return ()
-        sent = await workflow.execute_activity_method(
+        batch = await workflow.execute_activity_method(
             LedgerActivities.claim,
             ClaimBatch(project_id=self._project_id, claims=tuple(claims)),
             **policies.LEDGER,
         )
-        return sent.answers
+        return batch.answers
 
 
-def _fingerprints(incident: IncidentRequest) -> tuple[str, ...]:
-    return tuple(finding.fingerprint for finding in incident.findings)
+def _claim_request(incident: IncidentRequest, holder: str, lease: timedelta) -> ClaimRequest:
+    return ClaimRequest(
+        claim_id=f"claim/{workflow.info().run_id}/{incident_id(incident)}/{holder}",
+        fingerprints=incident.fingerprints,
+        holder=holder,
+        at=workflow.now(),
+        lease_seconds=int(lease.total_seconds()),
+        deployment=incident.service.active_deployment_id,
+    )

@@ -1,34 +1,33 @@
-"""Tells people of a change of state: one activity call, which fails nothing."""
+"""Notify people of a change of state; a channel that cannot be reached fails nothing."""
 
 from collections.abc import Sequence
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-with workflow.unsafe.imports_passed_through():
-    from activities.notifications import NotificationActivities
-    from railmend.contracts.notification import Notification, NotificationBatch
-    from railmend.contracts.policy import Policy
-    from workflows.shared import policies
+from activities.notifications import NotificationActivities
+from railmend.contracts.notification import Notification, NotificationBatch
+from railmend.contracts.policy import Policy
+from workflows.shared import policies
 
 
-async def notify(policy: Policy, notices: Sequence[Notification]) -> None:
-    """Nothing happens where nobody wants to be told. The policy came with the run, so a replay agrees."""
+async def notify(policy: Policy, notifications: Sequence[Notification]) -> None:
+    """Send notifications, where anybody wants them. The policy came with the run, so a replay agrees."""
     if not policy.notify:
         return
-    for start in range(0, len(notices), policies.NOTICES_AT_ONCE):
-        await _send(notices[start : start + policies.NOTICES_AT_ONCE])
+    for start in range(0, len(notifications), policies.NOTIFICATIONS_AT_ONCE):
+        await _send(notifications[start : start + policies.NOTIFICATIONS_AT_ONCE])
 
 
-async def _send(notices: Sequence[Notification]) -> None:
+async def _send(notifications: Sequence[Notification]) -> None:
     try:
         await workflow.execute_activity_method(
             NotificationActivities.notify,
-            NotificationBatch(notices=tuple(notices)),
-            summary=notices[0].kind.value,
+            NotificationBatch(notifications=tuple(notifications)),
+            summary=notifications[0].kind.value,
             **policies.NOTIFY,
         )
     except ActivityError as error:
         if is_cancelled_exception(error):
             raise
-        workflow.logger.warning("not everybody was told: %s", error.cause)
+        workflow.logger.warning("notifications not sent: %s", error.cause)

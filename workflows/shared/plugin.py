@@ -15,9 +15,11 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-# Passed through: pydantic models are compared by identity, and re-importing them for each run costs
-# twice the time and memory; activities are only named in workflows, never run there.
-PASSED_THROUGH = ("pydantic", "pydantic_core", "railmend", "activities")
+from workflows.shared.policies import FAILURE_TYPES
+
+# Passed through, so outside the sandbox's guards: pydantic and the contracts, whose re-import for each run
+# costs twice the time and memory; and activities, which workflows only name. Modules of workflows/ never are.
+PASSED_THROUGH = ("pydantic", "pydantic_core", "railmend.contracts", "activities")
 
 Interceptor = temporalio.client.Interceptor | temporalio.worker.Interceptor
 
@@ -54,5 +56,5 @@ def railmend_plugin(
         interceptors=list(interceptors),
         workflow_runner=_runner,
         # A plain exception in workflow code would wedge the run in endless retries; a failure is honest.
-        workflow_failure_exception_types=[ValueError, TypeError, KeyError, AssertionError],
+        workflow_failure_exception_types=FAILURE_TYPES,
     )

@@ -11,6 +11,10 @@ from temporalio.workflow import ActivityCancellationType
 
 # Served by the processes that may import a model library; the others stay small.
 PLANNING_QUEUE = "railmend-planning"
+# Any coding worker may prepare a workspace; its machine serves the rest from a queue of its own.
+CODING_QUEUE = "railmend-coding"
+# Plain errors that fail a workflow; any other fails its task. The plugin tells the SDK.
+FAILURE_TYPES: tuple[type[Exception], ...] = (ValueError, TypeError, KeyError, AssertionError)
 # Raised by the SDK when a result is too large: sending it again cannot help.
 TOO_LARGE = "PayloadsTooLarge"
 
@@ -122,7 +126,7 @@ CHECKS = LongCall(
     retry_policy=_retry(4, 1, 30),
 )
 # Removing a workspace, or most of it; what cannot be removed now is swept later.
-TIDY = BeatingCall(
+CLEAN_UP = BeatingCall(
     start_to_close_timeout=timedelta(minutes=3),
     schedule_to_close_timeout=timedelta(minutes=8),
     heartbeat_timeout=BEAT,
@@ -136,17 +140,17 @@ PUBLISH = BeatingCall(
     retry_policy=_retry(8, 2, 300),
 )
 
-# Notices sent in one call: about 1.5 KiB each, so a call stays far below 64 KiB.
-NOTICES_AT_ONCE = 20
+# Notifications sent in one call: about 1.5 KiB each, so a call stays far below 64 KiB.
+NOTIFICATIONS_AT_ONCE = 20
 # One look at a pull request is some reads; a GitHub that is down for an hour delays a repair, no more.
-LOOK = BeatingCall(
+POLL = BeatingCall(
     start_to_close_timeout=timedelta(minutes=2),
     schedule_to_close_timeout=timedelta(hours=6),
     heartbeat_timeout=BEAT,
     retry_policy=_retry(0, 5, 300),
 )
 # Comments, labels, a revert: wanted, but a repair goes on without them after a day.
-TELL = BeatingCall(
+COMMENT = BeatingCall(
     start_to_close_timeout=timedelta(minutes=5),
     schedule_to_close_timeout=timedelta(days=1),
     heartbeat_timeout=BEAT,
@@ -167,9 +171,9 @@ INCIDENT_LEASE = timedelta(hours=2)
 # Longer than a review may take: the repair that holds it settles it itself.
 REPAIR_LEASE = timedelta(days=100)
 # What was settled is not raised again for this long, whatever is deployed ...
-SILENCE = timedelta(hours=6)
+COOLDOWN = timedelta(hours=6)
 # ... and for this long while the same deployment serves: nothing has changed that could change the verdict.
-SILENCE_UNCHANGED = timedelta(days=7)
+COOLDOWN_UNCHANGED = timedelta(days=7)
 # A repair whose budget is used up asks again at most this often.
 BUDGET_PAUSE = timedelta(minutes=10)
 # A change that is refused, or breaks a check, goes back to the agent this many times.

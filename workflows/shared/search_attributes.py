@@ -11,12 +11,10 @@ from temporalio.common import (
     SearchAttributeUpdate,
     TypedSearchAttributes,
 )
-from temporalio.workflow import unsafe
 
-with unsafe.imports_passed_through():
-    from railmend.contracts.incident import Diagnosis, IncidentRequest
-    from railmend.contracts.repair import RepairRequest, RepairResult
-    from railmend.contracts.scan import Finding, Screening, Severity
+from railmend.contracts.incident import Diagnosis, IncidentRequest
+from railmend.contracts.repair import RepairRequest, RepairResult
+from railmend.contracts.scan import Finding, Screening, Severity
 
 PROJECT = SearchAttributeKey.for_keyword("RailmendProject")
 ENVIRONMENT = SearchAttributeKey.for_keyword("RailmendEnvironment")

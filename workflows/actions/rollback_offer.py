@@ -1,0 +1,41 @@
+"""Offer a rollback that a person may approve."""
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.workflow import ParentClosePolicy
+
+from activities.actions import ActionActivities
+from railmend.contracts.action import RollbackQuestion
+from workflows.actions.approved_action import ApprovedAction
+from workflows.shared import policies
+from workflows.shared.failures import reason_of
+
+
+async def offer_rollback(question: RollbackQuestion) -> str:
+    """Start an action that waits for a person.
+
+    Return its workflow ID; empty where there is nothing to go back to.
+    """
+    try:
+        offer = await workflow.execute_activity_method(
+            ActionActivities.find_rollback, question, summary=question.service_name, **policies.READ
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.warning("no rollback can be offered: %s", reason_of(error))
+        return ""
+    if offer.request is None:
+        return ""
+    action = offer.request
+    try:
+        await workflow.start_child_workflow(
+            ApprovedAction.run,
+            action,
+            id=action.workflow_id,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            static_summary=f"{action.kind.value} {action.service_name}: {action.reason[:120]}",
+        )
+    except WorkflowAlreadyStartedError:
+        workflow.logger.info("%s is offered already", action.workflow_id)
+    return action.workflow_id

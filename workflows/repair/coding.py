@@ -1,0 +1,321 @@
+"""The work on one repository: workspace, coding session, guard, checks, commit, pull request.
+
+Everything after the preparation runs on the machine that has the workspace.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+from activities.checks import CheckActivities
+from activities.coding import CodingActivities
+from activities.measurement import MeasurementActivities
+from activities.pull_requests import PullRequestActivities
+from activities.reviews import ReviewActivities
+from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.ledger import SpendingKind
+from railmend.contracts.measurement import WindowMetrics
+from railmend.contracts.notification import outcome_notification
+from railmend.contracts.repair import (
+    CheckReport,
+    CheckRun,
+    CodingRequest,
+    CodingResult,
+    CodingRound,
+    CodingState,
+    Commit,
+    PublishRequest,
+    PullRequestRequest,
+    RelatedComment,
+    RepairOutcome,
+    RepairRequest,
+    RepairResult,
+    Verification,
+    Workspace,
+    WorkspaceChange,
+    WorkspaceRequest,
+)
+from railmend.contracts.review import RelatedQuestion
+from workflows.repair.state import Phase, PublishedFix, RepairState
+from workflows.shared import policies, search_attributes
+from workflows.shared.failures import machine_is_gone, reason_of
+from workflows.shared.ledger_client import LedgerClient
+from workflows.shared.notifications import notify
+
+CheckMethod = Callable[[CheckActivities, CodingRequest], Awaitable[CheckReport]]
+# Of a failing check's output the agent gets this much.
+MAX_COMPLAINT = 1500
+
+
+async def make_change(state: RepairState, ledger: LedgerClient) -> Phase:
+    """Phase CODING: within the budget, have a session carry the plan out, or make a further fix."""
+    refused = await _reserve(state, ledger)
+    if refused:
+        return state.end(RepairOutcome.NOT_ALLOWED, refused)
+    repair = state.request
+    workflow.set_current_details("Preparing the workspace.")
+    state.workspace = await prepare(
+        WorkspaceRequest(
+            key=repair.key,
+            repository=repair.repository,
+            base_branch=repair.base_branch,
+            commit=repair.commit,
+        ),
+        state.machine,
+    )
+    # What a merged fix came to is told to the session that makes the next one.
+    measurements = state.result.measurements if state.result else ()
+    request = CodingRequest(
+        workspace=state.workspace, repair=repair, turn=state.next_turn, measurements=measurements
+    )
+    state.round = await run_turns(request)
+    state.next_turn = state.round.turn + 1
+    await ledger.record_spend(state.round.coding.cost_usd)
+    unpublishable = state.round.unpublishable()
+    return Phase.PUBLISHING if unpublishable is None else state.end_with(unpublishable)
+
+
+async def publish(state: RepairState, ledger: LedgerClient) -> Phase:
+    """Phase PUBLISHING: open the pull request, or comment where an open one is about the same."""
+    repair, workspace, coding_round = state.request, state.workspace, state.round
+    if workspace is None or coding_round is None:
+        raise ValueError(f"The repair {repair.key} has nothing to publish.")
+    workflow.set_current_details("Publishing the change.")
+    request = PublishRequest(
+        workspace=workspace,
+        repair=repair,
+        coding=coding_round.coding,
+        change=coding_round.change,
+        verification=coding_round.verification,
+        doubts=coding_round.doubts,
+        measured=await _window_metrics(repair),
+    )
+    related = await _comment_on_related(request)
+    if related is not None:
+        return state.end_with(related)
+    pull_request = await workflow.execute_activity_method(
+        PullRequestActivities.open_pull_request,
+        PullRequestRequest(publish=request, commit=await commit(request)),
+        **policies.PUBLISH,
+    )
+    await trim_workspace(workspace)
+    state.fix = PublishedFix(pull_request=pull_request, head=pull_request.head, opened_at=workflow.now())
+    state.result = RepairResult(
+        outcome=RepairOutcome.PULL_REQUEST,
+        reason=coding_round.coding.text,
+        pull_request=pull_request,
+        coding=coding_round.coding,
+    )
+    state.opened = state.opened or state.result
+    state.round = None
+    workflow.upsert_search_attributes(search_attributes.attributes_for_result(state.result))
+    info = workflow.info()
+    notification = outcome_notification(
+        repair, state.result.outcome.value, pull_request.url, info.workflow_id, info.run_id
+    )
+    await notify(repair.policy, [notification])
+    return Phase.REVIEW
+
+
+def start_over(state: RepairState) -> Phase:
+    """Return to a new workspace: a machine that goes away is no reason to give up, unless it does so again.
+
+    The machine collects the old workspace when it comes back.
+    """
+    state.machines_lost += 1
+    state.workspace = state.round = None
+    if state.machines_lost < policies.WORKSPACE_ROUNDS:
+        return Phase.CODING
+    return state.end(
+        RepairOutcome.FAILED,
+        "The machine that held the workspace went away twice; see that a coding worker runs.",
+    )
+
+
+async def _reserve(state: RepairState, ledger: LedgerClient) -> str:
+    """Reserve a session; return why there is none. Only the first fix waits for its budget."""
+    repair = state.request
+    budget = SpendingKind.SESSION, repair.policy, repair.fingerprints
+    if ledger.has_reservation:
+        return ""
+    if repair.fix_number == 1:
+        await ledger.wait_and_reserve(*budget)
+        return ""
+    answer = await ledger.reserve(*budget)
+    return "" if answer.granted else f"No second fix is tried: the limit of {answer.limit} is reached."
+
+
+async def prepare(request: WorkspaceRequest, machine: str | None) -> Workspace:
+    """Clone on `machine`, which keeps the session of an earlier turn; another one where it is gone."""
+    if machine is not None:
+        try:
+            return await workflow.execute_activity_method(
+                CodingActivities.prepare_workspace,
+                request,
+                task_queue=machine,
+                schedule_to_start_timeout=policies.MACHINE_PATIENCE,
+                summary=request.repository,
+                **policies.WORKSPACE,
+            )
+        except ActivityError as error:
+            if not machine_is_gone(error):
+                raise
+    return await workflow.execute_activity_method(
+        CodingActivities.prepare_workspace,
+        request,
+        task_queue=policies.CODING_QUEUE,
+        summary=request.repository,
+        **policies.WORKSPACE,
+    )
+
+
+async def run_turns(request: CodingRequest) -> CodingRound:
+    """Send the request to the session; a change that is refused or breaks a check goes back once."""
+    workflow.set_current_details("Installing what the repository's checks need, and running them.")
+    before = await _run_checks(CheckActivities.prepare_checks, request)
+    for follow_up in range(policies.FOLLOW_UPS + 1):
+        coding = await _run_session(request)
+        if coding.state is not CodingState.DONE:
+            return CodingRound(turn=request.turn, coding=coding)
+        change = await workflow.execute_activity_method(
+            CodingActivities.review_change,
+            request,
+            task_queue=request.workspace.task_queue,
+            **policies.WORKSPACE,
+        )
+        if coding.declined or not change.files:
+            return CodingRound(turn=request.turn, coding=coding, change=change)
+        verification = await _verify(request, before, change)
+        failing = verification.regressions
+        doubts = (*change.refused, *(f"`{run.name}` fails with it." for run in failing))
+        coding_round = CodingRound(
+            turn=request.turn, coding=coding, change=change, verification=verification, doubts=doubts
+        )
+        if not doubts or follow_up == policies.FOLLOW_UPS:
+            break
+        request = request.model_copy(
+            update={
+                "turn": request.turn + 1,
+                "complaints": (*change.refused, *map(format_complaint, failing)),
+                "notes": (),
+                "measurements": (),
+            }
+        )
+    return coding_round
+
+
+def format_complaint(run: CheckRun) -> str:
+    """Return what the agent is told of a check that passed without its change."""
+    ticks = "`" * 5
+    return f"`{run.name}` passed before and fails now:\n{ticks}\n{run.output[-MAX_COMPLAINT:]}\n{ticks}"
+
+
+async def _run_session(request: CodingRequest) -> CodingResult:
+    name = request.repair.repository
+    again = " again: " + " ".join(request.complaints)[:300] if request.complaints else ""
+    workflow.set_current_details(f"A coding session works on `{name}`{again}.")
+    return await workflow.execute_activity_method(
+        CodingActivities.run_session,
+        request,
+        task_queue=request.workspace.task_queue,
+        summary=name,
+        **policies.SESSION,
+    )
+
+
+async def _verify(request: CodingRequest, before: CheckReport, change: WorkspaceChange) -> Verification:
+    """A change that the guard refused is not run, and without a before there is no after."""
+    if change.refused or not before.runs:
+        why = before.unverified or "The guard refused the change, so it was not run."
+        return Verification(before=before, after=CheckReport(unverified=why))
+    workflow.set_current_details("Running the repository's checks with the change.")
+    return Verification(before=before, after=await _run_checks(CheckActivities.run_checks, request))
+
+
+async def _run_checks(method: CheckMethod, request: CodingRequest) -> CheckReport:
+    """Checks that cannot be run are no reason to give the repair up: the pull request says so."""
+    try:
+        return await workflow.execute_activity_method(
+            method, request, task_queue=request.workspace.task_queue, **policies.CHECKS
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error) or machine_is_gone(error):
+            raise
+        return CheckReport(unverified=f"The checks could not be run: {reason_of(error)[:500]}")
+
+
+async def commit(request: PublishRequest) -> Commit:
+    return await workflow.execute_activity_method(
+        CodingActivities.commit_and_push,
+        request,
+        task_queue=request.workspace.task_queue,
+        **policies.PUBLISH,
+    )
+
+
+async def _comment_on_related(request: PublishRequest) -> RepairResult | None:
+    """An open pull request about the same files or incident gets the findings, instead of a rival."""
+    repair = request.repair
+    related = await workflow.execute_activity_method(
+        ReviewActivities.find_related,
+        RelatedQuestion(
+            repository=repair.repository,
+            branch=repair.branch,
+            base_branch=repair.base_branch,
+            fingerprints=repair.fingerprints,
+            files=tuple(file.path for file in request.change.files),
+        ),
+        **policies.PUBLISH,
+    )
+    if related.number is None:
+        return None
+    url = await workflow.execute_activity_method(
+        ReviewActivities.comment_on_related,
+        RelatedComment(publish=request, number=related.number, why=related.why),
+        **policies.PUBLISH,
+    )
+    return RepairResult(
+        outcome=RepairOutcome.RELATED, reason=f"{related.why} Commented: {url}", coding=request.coding
+    )
+
+
+async def _window_metrics(repair: RepairRequest) -> tuple[WindowMetrics, ...]:
+    """Measure each incident's window, for the charts; a pull request can do without them."""
+    try:
+        return tuple(await asyncio.gather(*(_measure(incident.request) for incident in repair.incidents)))
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.warning("no charts: %s", reason_of(error))
+        return ()
+
+
+async def _measure(incident: IncidentRequest) -> WindowMetrics:
+    return await workflow.execute_activity_method(
+        MeasurementActivities.measure_incident, incident, summary=incident.service.name, **policies.EVIDENCE
+    )
+
+
+async def trim_workspace(workspace: Workspace) -> None:
+    """While people review, only the session stays on its machine."""
+    await _clean_up(CodingActivities.trim_workspace, workspace)
+
+
+async def delete_workspace(workspace: Workspace) -> None:
+    await _clean_up(CodingActivities.delete_workspace, workspace)
+
+
+async def _clean_up(
+    method: Callable[[CodingActivities, Workspace], Awaitable[None]], workspace: Workspace
+) -> None:
+    """A workspace that cannot be removed now is collected when its machine starts again."""
+    try:
+        await workflow.execute_activity_method(
+            method, workspace, task_queue=workspace.task_queue, **policies.CLEAN_UP
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.warning("workspace not removed: %s", error.cause)

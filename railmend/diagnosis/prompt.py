@@ -6,7 +6,7 @@ from railmend.contracts.incident import Diagnosis
 from railmend.contracts.measurement import MeasurementResult
 from railmend.contracts.repair import RepairRequest
 from railmend.contracts.review import Note
-from railmend.evidence.packet import fenced, visible
+from railmend.evidence.escaping import fenced, visible
 from railmend.evidence.redact import redact
 
 SYSTEM = """You diagnose one service that runs on Railway, from the numbered evidence alone.

@@ -14,7 +14,7 @@ from railmend.contracts.scan import (
     Service,
     SuspectsRequest,
 )
-from railmend.diagnosis.culprits import explain
+from railmend.diagnosis.root_causes import downstream_effects
 from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
 from railmend.railway.survey import Survey
@@ -68,7 +68,7 @@ class RailwayActivities:
             suspects=tuple(suspects[:MAX_SUSPECTS]),
             decided=survey.fine,
             findings=tuple(finding for finding in findings if finding.service_id in kept),
-            downstream_effects=explain(suspects, findings),
+            downstream_effects=downstream_effects(suspects, findings),
             platform_incident=survey.platform_incident,
             unseen=_bounded(unseen),
         )
@@ -86,7 +86,9 @@ class RailwayActivities:
         rules = self._rules.get(request.environment_id, DEFAULTS)
         findings = _assess(request.services, slices, history, request.environment_id, rules)
         return Assessment(
-            findings=findings, downstream_effects=explain(request.services, findings), unseen=_bounded(unseen)
+            findings=findings,
+            downstream_effects=downstream_effects(request.services, findings),
+            unseen=_bounded(unseen),
         )
 
 

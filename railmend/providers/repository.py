@@ -1,14 +1,13 @@
 """Reads a commit's manifests and code: fetched bare, nothing laid out, nothing run."""
 
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from railmend.coding.git import GitError, TrustedRepository
-from railmend.providers.manifests import is_manifest
-from railmend.providers.source import language_of, ships
+from railmend.coding.git import TrustedRepository, failure
+from railmend.source.files import language_of, ships
+from railmend.source.manifests import is_manifest
 
 COMMIT = re.compile(r"[0-9a-f]{40,64}")  # only a whole one can be asked of a server
 MAX_FILES = 3000
@@ -97,22 +96,9 @@ class CommitReader(TrustedRepository):
         stdin: bytes = b"",
         seconds: float = READ_SECONDS,
     ) -> bytes:
-        try:
-            done = subprocess.run(
-                ["git", *([f"--git-dir={self.git_dir}"] if bare else []), *arguments],
-                cwd=self._root,
-                env=self._environment(token),
-                input=stdin,
-                capture_output=True,
-                timeout=seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise GitError(f"git {arguments[0]} timed out after {seconds:g} s") from error
+        done = self._run(*arguments, trusted=bare, token=token, stdin=stdin, seconds=seconds)
         if done.returncode:
-            raise GitError(
-                f"git {arguments[0]} failed: {done.stderr.decode(errors='replace').strip()[-400:]}"
-            )
+            raise failure(arguments[0], done.stderr.decode(errors="replace"))
         return done.stdout
 
 

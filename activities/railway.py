@@ -14,7 +14,7 @@ from railmend.contracts.scan import (
     Service,
     SuspectsRequest,
 )
-from railmend.diagnosis.culprits import explain
+from railmend.diagnosis.root_causes import downstream_effects
 from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
 from railmend.railway.survey import Survey
@@ -37,7 +37,7 @@ class RailwayActivities:
         """Survey the environment at a coarse step; a small one is read finely at once, and decided."""
         scan = request.scan
         with translated():
-            client = await self._railway.of(scan.environment_id)
+            client = await self._railway.client_for(scan.environment_id)
             survey = await client.survey(scan.project_id, scan.environment_id, request.window)
         if survey.ephemeral and not scan.pull_request_environment:
             return _left_alone(survey)
@@ -49,7 +49,7 @@ class RailwayActivities:
     async def assess_suspects(self, request: SuspectsRequest) -> Assessment:
         """Assess the suspects at the window's own step; this decides."""
         with translated():
-            client = await self._railway.of(request.environment_id)
+            client = await self._railway.client_for(request.environment_id)
             detailed, unseen = await client.fetch_detailed(
                 request.environment_id, request.services, request.window
             )
@@ -58,7 +58,9 @@ class RailwayActivities:
         rules = self._rules.get(request.environment_id, DEFAULTS)
         findings = _assess(request.services, slices, history, request.environment_id, rules)
         return Assessment(
-            findings=findings, downstream_effects=explain(request.services, findings), unseen=_bounded(unseen)
+            findings=findings,
+            downstream_effects=downstream_effects(request.services, findings),
+            unseen=_bounded(unseen),
         )
 
 
@@ -77,7 +79,7 @@ def _suspects(survey: Survey, findings: Sequence[Finding], rules: AssessmentRule
     return [
         service
         for service in survey.services
-        if suspect(slices[service.service_id], service, rules.of(service))
+        if suspect(slices[service.service_id], service, rules.settings_for(service))
     ]
 
 
@@ -97,7 +99,7 @@ def _screening(survey: Survey, suspects: list[Service], findings: Sequence[Findi
         suspects=tuple(examined),
         decided=survey.fine,
         findings=tuple(finding for finding in findings if finding.service_id in examined_ids),
-        downstream_effects=explain(suspects, findings),
+        downstream_effects=downstream_effects(suspects, findings),
         platform_incident=survey.platform_incident,
         unseen=_bounded(unseen),
     )

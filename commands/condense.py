@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from railmend.evidence.redact import Redactor
-from railmend.evidence.streams import StreamRow, condense_streams, row
+from railmend.evidence.streams import StreamRow, condense_streams, parse_row
 
 
 class FormatError(Exception):
@@ -62,7 +62,7 @@ def _text(lines: Iterable[dict[str, Any]], budget: int, number: int, *, redacted
     streams: dict[str, list[StreamRow]] = defaultdict(list)
     try:
         for line in lines:
-            streams[line.get("stream", "deploy")].append(row(line))
+            streams[line.get("stream", "deploy")].append(parse_row(line))
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(
             f"Line {number} holds a row without ts and message, or for HTTP without method, path, status and "

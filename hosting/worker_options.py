@@ -1,4 +1,4 @@
-"""How much a worker does at once, how it stops, and which version of the code it is."""
+"""Options of every worker: how it stops, what observes its activities, and its build id."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -26,9 +26,10 @@ class WorkerOptions(TypedDict):
 def shared(settings: Settings, client: Client, *gauges: Gauge) -> WorkerOptions:
     """Return the options that all workers of the process share. `gauges` are read after each activity.
 
-    The build id is the version of the package. With RAILMEND_BUILD_ID, which replaces it, worker versioning is
-    on: a person makes a version of the deployment the current one. Runs move on to the current version by themselves: a ledger never ends and repairs last for weeks, so a
-    pinned run would keep old workers alive; patches and replayed histories keep an upgrade safe.
+    The build id is the package's version; RAILMEND_BUILD_ID replaces it and turns worker versioning on: a
+    person then makes a version of the deployment the current one. Runs move on to it by themselves, because a
+    ledger never ends and repairs last for weeks, so that a pinned run would keep old workers alive; patches
+    and replayed histories keep an upgrade safe.
     """
     runtime = client.service_client.config.runtime or Runtime.default()
     versioned = bool(settings.railmend_build_id)

@@ -1,4 +1,4 @@
-"""From a packet to a checked diagnosis, and the second pass that tries to refute it."""
+"""Turn a packet into a checked diagnosis, and try to refute it in a second pass."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ from railmend.diagnosis.model import Messages, ModelReply, ModelSettings, TooLon
 from railmend.diagnosis.prompt import challenge_messages, messages
 from railmend.evidence.packet import render
 
-# One question and one more chance with the errors; then a person must look.
-TRIES = 2
+# One question, and one more with the errors of the first answer; then a person must look.
+MAX_ANSWERS = 2
 # How often a packet that is too long for the model is halved.
 HALVINGS = 3
-SHORTEST = 200
+MIN_CHARACTERS = 200  # items of at most this length are not halved
 
-# Which of these paths the repository does not have.
-Missing = Callable[[Sequence[str]], Awaitable[list[str]]]
+# Returns those of the paths that the repository does not have.
+FindMissing = Callable[[Sequence[str]], Awaitable[list[str]]]
 Schema = TypeVar("Schema", bound=BaseModel)
 
 
 @dataclass
 class ModelAnswer(Generic[Schema]):
-    """`answer` is None when no answer held; then `errors` says why. Costs are of all tries."""
+    """A valid answer, or None and the `errors` of the last one; tokens and cost of all answers."""
 
     answer: Schema | None
     errors: str
@@ -46,51 +46,51 @@ async def _none_missing(_: Sequence[str]) -> list[str]:
 
 
 async def diagnose(
-    packet: EvidencePacket, settings: ModelSettings, missing: Missing = _none_missing
+    packet: EvidencePacket, settings: ModelSettings, find_missing: FindMissing = _none_missing
 ) -> Diagnosis:
-    """A checked answer; a second answer that does not hold ends as `unclear`, never as a guess.
+    """Return a checked diagnosis: `unclear`, never a guess, if the second answer is not valid either.
 
-    Raises `ModelError` when no model can be asked, and what `missing` raises.
+    Raise `ModelError` if no model can be asked, and what `find_missing` raises.
     """
 
-    async def wrong(answer: DiagnosisAnswer, shown: EvidencePacket) -> list[str]:
-        paths = await missing(answer.suspected_files) if answer.suspected_files else []
+    async def errors_in(answer: DiagnosisAnswer, shown: EvidencePacket) -> list[str]:
+        paths = await find_missing(answer.suspected_files) if answer.suspected_files else []
         return check(answer, shown, paths)
 
-    outcome = await _ask_until_it_holds(packet, messages, DiagnosisAnswer, wrong, settings)
-    if outcome.answer is None:
+    result = await _ask_until_valid(packet, messages, DiagnosisAnswer, errors_in, settings)
+    if result.answer is None:
         return Diagnosis(
-            summary=f"The model's answers did not hold: {outcome.errors[:600]}",
+            summary=f"The model's answers did not hold: {result.errors[:600]}",
             verdict=Verdict.UNCLEAR,
             confidence=0.0,
-            model=outcome.model,
-            tokens=outcome.tokens,
-            cost_usd=outcome.cost_usd,
+            model=result.model,
+            tokens=result.tokens,
+            cost_usd=result.cost_usd,
         )
-    return _diagnosis(outcome.answer, outcome)
+    return _diagnosis(result.answer, result)
 
 
 async def challenge(packet: EvidencePacket, diagnosis: Diagnosis, settings: ModelSettings) -> Diagnosis:
-    """The same diagnosis with the sceptic's words, or `unclear` when it did not survive.
+    """Return the diagnosis with the sceptic's reason, changed to `unclear` if it did not survive.
 
-    A sceptic whose answers do not hold refutes: no code is changed on a verdict that nobody could check.
+    Two invalid answers count as a refutation: no code is changed on a verdict that was not checked.
     """
     if diagnosis.verdict not in CODING_VERDICTS:
         return diagnosis
 
-    def talk(rendered: str) -> Messages:
+    def build_messages(rendered: str) -> Messages:
         return challenge_messages(rendered, diagnosis)
 
-    async def wrong(answer: Refutation, shown: EvidencePacket) -> list[str]:
+    async def errors_in(answer: Refutation, shown: EvidencePacket) -> list[str]:
         return check_refutation(answer, shown)
 
-    outcome = await _ask_until_it_holds(packet, talk, Refutation, wrong, settings)
-    answer = outcome.answer
-    said = answer.reason[:1000] if answer else f"Its answers did not hold: {outcome.errors[:300]}"
+    result = await _ask_until_valid(packet, build_messages, Refutation, errors_in, settings)
+    answer = result.answer
+    reason = answer.reason[:1000] if answer else f"Its answers did not hold: {result.errors[:300]}"
     update: dict[str, object] = {
-        "sceptic": said,
-        "tokens": diagnosis.tokens + outcome.tokens,
-        "cost_usd": (diagnosis.cost_usd or 0.0) + outcome.cost_usd,
+        "sceptic": reason,
+        "tokens": diagnosis.tokens + result.tokens,
+        "cost_usd": (diagnosis.cost_usd or 0.0) + result.cost_usd,
     }
     if answer is None or not answer.survives:
         update |= {
@@ -101,63 +101,63 @@ async def challenge(packet: EvidencePacket, diagnosis: Diagnosis, settings: Mode
     return diagnosis.model_copy(update=update)
 
 
-async def _ask_until_it_holds(
+async def _ask_until_valid(
     packet: EvidencePacket,
-    talk_of: Callable[[str], Messages],
+    build_messages: Callable[[str], Messages],
     schema: type[Schema],
-    wrong: Callable[[Schema, EvidencePacket], Awaitable[list[str]]],
+    errors_in: Callable[[Schema, EvidencePacket], Awaitable[list[str]]],
     settings: ModelSettings,
 ) -> ModelAnswer[Schema]:
-    outcome = ModelAnswer[Schema](None, "", settings.model, 0, 0.0)
+    result = ModelAnswer[Schema](None, "", settings.model, 0, 0.0)
     refusals: Messages = []
-    for _ in range(TRIES):
-        reply = await _fitting(packet, talk_of, refusals, schema, settings)
-        outcome.model = reply.model
-        outcome.tokens += reply.tokens
-        outcome.cost_usd += reply.cost_usd or 0.0
+    for _ in range(MAX_ANSWERS):
+        reply = await _ask_shortened(packet, build_messages, refusals, schema, settings)
+        result.model = reply.model
+        result.tokens += reply.tokens
+        result.cost_usd += reply.cost_usd or 0.0
         answer, error = parse(reply.text, schema)
         if reply.finish in ("length", "content_filter"):
             answer, error = None, f"The answer was cut short ({reply.finish})."
-        errors = [error] if answer is None else await wrong(answer, packet)
+        errors = [error] if answer is None else await errors_in(answer, packet)
         if answer is not None and not errors:
-            outcome.answer = answer
-            return outcome
-        outcome.errors = " ".join(errors)
+            result.answer = answer
+            return result
+        result.errors = " ".join(errors)
         refusals = [
             {"role": "assistant", "content": reply.text[:20_000] or "(nothing)"},
-            {"role": "user", "content": f"That answer is refused. {outcome.errors} Answer again."},
+            {"role": "user", "content": f"That answer is refused. {result.errors} Answer again."},
         ]
-    return outcome
+    return result
 
 
-async def _fitting(
+async def _ask_shortened(
     packet: EvidencePacket,
-    talk_of: Callable[[str], Messages],
+    build_messages: Callable[[str], Messages],
     refusals: Messages,
     schema: type[BaseModel],
     settings: ModelSettings,
 ) -> ModelReply:
-    """Asks with the whole packet, and with ever shorter items where it does not fit the model."""
+    """Ask with the whole packet, and with ever shorter items while it does not fit the model."""
     for _ in range(HALVINGS):
         try:
-            return await ask([*talk_of(render(packet)), *refusals], schema, settings)
+            return await ask([*build_messages(render(packet)), *refusals], schema, settings)
         except TooLong:
             packet = halved(packet)
-    return await ask([*talk_of(render(packet)), *refusals], schema, settings)
+    return await ask([*build_messages(render(packet)), *refusals], schema, settings)
 
 
 def halved(packet: EvidencePacket) -> EvidencePacket:
-    """The same items with half of their text each, and a word about it. Ids stay, so citations hold."""
+    """Return the packet with half of each item's text, and a note. Ids stay, so citations remain valid."""
     items = tuple(
         item
-        if len(item.text) <= SHORTEST
+        if len(item.text) <= MIN_CHARACTERS
         else item.model_copy(update={"text": f"{item.text[: len(item.text) // 2]}\n(the rest is cut)"})
         for item in packet.items
     )
     return packet.model_copy(update={"items": items})
 
 
-def _diagnosis(answer: DiagnosisAnswer, outcome: ModelAnswer[DiagnosisAnswer]) -> Diagnosis:
+def _diagnosis(answer: DiagnosisAnswer, result: ModelAnswer[DiagnosisAnswer]) -> Diagnosis:
     return Diagnosis(
         summary=answer.summary[:2000],
         verdict=answer.verdict,
@@ -172,10 +172,10 @@ def _diagnosis(answer: DiagnosisAnswer, outcome: ModelAnswer[DiagnosisAnswer]) -
         plan=tuple(step[:2000] for step in answer.plan[:30]),
         reproduce=answer.reproduce[:2000],
         verify=answer.verify[:2000],
-        criteria=tuple(Criterion(**one.model_dump()) for one in answer.criteria[:5]),
+        criteria=tuple(Criterion(**criterion.model_dump()) for criterion in answer.criteria[:5]),
         risk=answer.risk[:2000],
         if_not_fixed=answer.if_not_fixed[:2000],
-        model=outcome.model,
-        tokens=outcome.tokens,
-        cost_usd=outcome.cost_usd,
+        model=result.model,
+        tokens=result.tokens,
+        cost_usd=result.cost_usd,
     )

@@ -1,4 +1,4 @@
-"""Asks a model by litellm. Its retries are off; what may be retried is decided here, by its status."""
+"""Ask a model through litellm, without its retries: what is retryable is decided here, by the status."""
 
 import json
 import logging
@@ -9,16 +9,17 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 MAX_TOKENS = 4096
 RETRYABLE_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
-# Retry-After is honoured up to this; a longer wait is the schedule's business, not an activity's.
+# Retry-After is honoured up to this; an activity does not wait longer.
 MAX_WAIT_SECONDS = 300.0
 Messages = list[dict[str, str]]
 
 
 class ModelSettings(BaseModel):
-    """`model`: provider/name as litellm writes it; `base_url` overrides the provider's address.
+    """How to reach a model.
 
-    Without a key litellm looks for the provider's own variable (`ANTHROPIC_API_KEY` and the like), which
-    only fallbacks rely on. Prices are USD for a million tokens, for models litellm has none of.
+    `model`: provider/name in litellm's notation; `base_url` overrides the provider's address. Without a key
+    litellm looks for the provider's own variable (such as `ANTHROPIC_API_KEY`), which only fallbacks rely on.
+    Prices are in USD per million tokens, for models that litellm has no prices of.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,10 +47,12 @@ class TooLong(ModelError):
 
 
 class _NoSchema(ModelError):
-    """The provider does not know structured output."""
+    """The provider does not support structured output."""
 
 
 class ModelReply(BaseModel):
+    """The text of one completion, why it ended, and what it cost."""
+
     text: str
     finish: str
     model: str
@@ -57,35 +60,35 @@ class ModelReply(BaseModel):
     cost_usd: float | None = None
 
 
-async def ask(talk: Messages, schema: type[BaseModel], settings: ModelSettings) -> ModelReply:
-    """The first model that answers: the chosen one, else its fallbacks in turn.
+async def ask(messages: Messages, schema: type[BaseModel], settings: ModelSettings) -> ModelReply:
+    """Return the reply of the first model that answers: the chosen one, else its fallbacks in turn.
 
-    Structured output where the model has it, else the schema in words. Raises `ModelError` of the chosen
-    model when none answers, `TooLong` when the talk is too long for it.
+    A model without structured output gets the schema as text. Raise the chosen model's `ModelError` if none
+    answers, `TooLong` if the messages do not fit one.
     """
-    failed: ModelError | None = None
-    for one in (settings, *settings.fallbacks):
+    first_error: ModelError | None = None
+    for candidate in (settings, *settings.fallbacks):
         try:
-            return await _ask_with_or_without_schema(talk, schema, one)
+            return await _ask_with_or_without_schema(messages, schema, candidate)
         except TooLong:
             raise
         except ModelError as error:
-            failed = failed or error
-    raise failed or ModelError("No model is set: set MODEL.", retryable=False)
+            first_error = first_error or error
+    raise first_error or ModelError("No model is set: set MODEL.", retryable=False)
 
 
 async def _ask_with_or_without_schema(
-    talk: Messages, schema: type[BaseModel], settings: ModelSettings
+    messages: Messages, schema: type[BaseModel], settings: ModelSettings
 ) -> ModelReply:
     try:
-        return await _ask(talk, settings, response_format=schema)
+        return await _ask(messages, settings, response_format=schema)
     except _NoSchema:
-        words = f"Answer with one JSON object of this schema:\n{json.dumps(schema.model_json_schema())}"
-        return await _ask([*talk, {"role": "user", "content": words}], settings)
+        instruction = f"Answer with one JSON object of this schema:\n{json.dumps(schema.model_json_schema())}"
+        return await _ask([*messages, {"role": "user", "content": instruction}], settings)
 
 
 def _litellm() -> Any:
-    """Imported when first needed: it takes seconds, and by default fetches a price list at import."""
+    """Import litellm when first needed: that takes seconds, and would fetch a price list by default."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
 
@@ -95,7 +98,7 @@ def _litellm() -> Any:
     return litellm
 
 
-async def _ask(talk: Messages, settings: ModelSettings, **more: Any) -> ModelReply:
+async def _ask(messages: Messages, settings: ModelSettings, **options: Any) -> ModelReply:
     litellm = _litellm()
     key = settings.api_key.get_secret_value() if settings.api_key else None
     if not key and not litellm.validate_environment(settings.model)["keys_in_environment"]:
@@ -106,12 +109,12 @@ async def _ask(talk: Messages, settings: ModelSettings, **more: Any) -> ModelRep
             model=settings.model,
             api_base=settings.base_url,
             api_key=key,
-            messages=talk,
+            messages=messages,
             max_tokens=MAX_TOKENS,
             timeout=settings.timeout_seconds,
             max_retries=0,
             **_prices(settings),
-            **more,
+            **options,
         )
     except litellm.exceptions.ContextWindowExceededError as error:
         text = f"The packet is too long for {settings.model}: choose a model with a larger context."
@@ -157,7 +160,7 @@ def _classified(error: Exception, settings: ModelSettings, key: str | None) -> M
 
 
 def _retry_after(error: Exception) -> float | None:
-    """Seconds that the provider asks to wait, bounded."""
+    """The seconds that the provider asks to wait, bounded."""
     headers = getattr(error, "litellm_response_headers", None) or {}
     text = str(headers.get("retry-after", ""))
     return min(float(text), MAX_WAIT_SECONDS) if text.isdigit() else None

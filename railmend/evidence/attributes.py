@@ -1,4 +1,4 @@
-"""Structured log rows: where a logger puts the error, its stack, the request, and its own level."""
+"""Structured log rows: where loggers put the error, its stack, the request and the level."""
 
 import json
 import re
@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from railmend.evidence.log_level import RANKS, LogLevel
+from railmend.evidence.log_level import LEVELS_BY_NAME, LogLevel
 
-MESSAGE = ("msg", "message", "event", "log", "text")
-LEVELS = ("level", "s", "lvl", "severity", "levelname", "log.level", "loglevel")
-STACKS = ("stack", "stacktrace", "stack_trace", "exc_info", "traceback", "backtrace", "errorverbose")
-ERRORS = (
+MESSAGE_KEYS = ("msg", "message", "event", "log", "text")
+LEVEL_KEYS = ("level", "s", "lvl", "severity", "levelname", "log.level", "loglevel")
+STACK_KEYS = ("stack", "stacktrace", "stack_trace", "exc_info", "traceback", "backtrace", "errorverbose")
+ERROR_KEYS = (
     "err.message",
     "error.message",
     "exception.message",
@@ -22,7 +22,7 @@ ERRORS = (
     "reason",
     "cause",
 )
-TYPES = (
+TYPE_KEYS = (
     "err.type",
     "error.type",
     "exception.type",
@@ -32,8 +32,8 @@ TYPES = (
     "exc.type",
     "exception.class",
 )
-METHODS = ("req.method", "request.method", "http.method", "http.request.method", "method", "verb")
-PATHS = (
+METHOD_KEYS = ("req.method", "request.method", "http.method", "http.request.method", "method", "verb")
+PATH_KEYS = (
     "req.url",
     "request.url",
     "request.path",
@@ -45,12 +45,12 @@ PATHS = (
     "path",
     "uri",
 )
-STATUSES = (
+STATUS_KEYS = (
     *("res.statuscode", "response.status", "response.statuscode", "http.status_code"),
     *("http.response.status_code", "statuscode", "status_code", "status"),
 )
-# Said elsewhere, or of no use to a diagnosis.
-NOISE = frozenset(
+# Shown elsewhere, or of no use to a diagnosis.
+NOISE_KEYS = frozenset(
     (
         *("time", "timestamp", "ts", "@timestamp", "pid", "hostname", "host", "logger", "v", "name"),
         *("err.stack", "reqid", "requestid", "request_id", "traceid", "trace_id", "spanid", "span_id"),
@@ -65,32 +65,37 @@ MAX_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Structured:
-    """The row as lines of text (message, exception, stack), the logger's own level, and what else it said."""
+class StructuredRow:
+    """A row as lines of text (message, exception, stack), the logger's level, and its other attributes."""
 
     lines: list[str]
-    gravity: LogLevel
+    level: LogLevel
     rest: Mapping[str, str]
 
 
-def read(text: str, pairs: Sequence[tuple[str, str]]) -> Structured | None:
-    """None: a plain line, whose level is no more than the stream it was written to."""
+def read(text: str, pairs: Sequence[tuple[str, str]]) -> StructuredRow | None:
+    """Return None for a plain line, whose level is only that of the stream it was written to.
+
+    `pairs`: attributes as Railway gives them, each value as JSON text.
+    """
     fields = {key: _plain(value) for key, value in pairs}
     if text.startswith("{") and text.rstrip().endswith("}"):
         fields |= _flat(text)
-    low = {key.lower(): value for key, value in fields.items()}
-    told = _first(low, LEVELS)
-    if len(low) <= (1 if told else 0):
+    lowered = {key.lower(): value for key, value in fields.items()}
+    level = _first(lowered, LEVEL_KEYS)
+    if len(lowered) <= (1 if level else 0):
         return None
-    message = text if not text.startswith("{") else _first(low, MESSAGE)
-    lines = [line for line in _head(message, low).split("\n") if line.strip()]
-    lines += _error(low, lines)
-    rest = {key: value[:MAX_VALUE] for key, value in fields.items() if _tells(key.lower(), value, lines)}
-    return Structured(lines or [text], _gravity(told), dict(list(rest.items())[:MAX_SHOWN]))
+    message = text if not text.startswith("{") else _first(lowered, MESSAGE_KEYS)
+    lines = [line for line in _with_request(message, lowered).split("\n") if line.strip()]
+    lines += _error(lowered, lines)
+    rest = {
+        key: value[:MAX_VALUE] for key, value in fields.items() if _is_informative(key.lower(), value, lines)
+    }
+    return StructuredRow(lines or [text], _level(level), dict(list(rest.items())[:MAX_SHOWN]))
 
 
 def _plain(value: str) -> str:
-    """Values are JSON text: a string carries quotes."""
+    """A value without the quotes of JSON text."""
     if value[:1] == '"':
         try:
             return str(json.loads(value))
@@ -119,44 +124,48 @@ def _first(fields: Mapping[str, str], names: Sequence[str]) -> str:
     return next((fields[name] for name in names if fields.get(name)), "")
 
 
-def _head(message: str, fields: Mapping[str, str]) -> str:
-    """With the request that it is about, as an access line would say it."""
-    method, path, status = (_first(fields, names) for names in (METHODS, PATHS, STATUSES))
+def _with_request(message: str, fields: Mapping[str, str]) -> str:
+    """The message with the request that it is about, as an access line shows it."""
+    method, path, status = (_first(fields, keys) for keys in (METHOD_KEYS, PATH_KEYS, STATUS_KEYS))
     if not method or not path or f" {path}" in message:
         return message
     status = status if status.isdigit() else ""
     return " ".join(part for part in (message, method.upper(), path, status) if part)
 
 
-def _error(fields: Mapping[str, str], said: Sequence[str]) -> list[str]:
-    """`Type: message` and the stack, unless the message says it already."""
+def _error(fields: Mapping[str, str], message_lines: Sequence[str]) -> list[str]:
+    """`Type: message` and the stack, unless the row's message contains it already."""
     stack = next((value for key, value in fields.items() if _holds_stack(key, value)), "")
-    kind, message = _first(fields, TYPES), _first(fields, ERRORS)
+    kind, message = _first(fields, TYPE_KEYS), _first(fields, ERROR_KEYS)
     if message.startswith("{") or message == stack:
         message = ""
     lines = stack.split("\n")[:MAX_STACK] if stack else []
-    known = "\n".join([*said, *lines[:1], *lines[-1:]])
-    if message and message not in known:
+    shown = "\n".join([*message_lines, *lines[:1], *lines[-1:]])
+    if message and message not in shown:
         lines.insert(0, f"{kind}: {message}" if kind and kind not in message else message)
     return [line for line in lines if line.strip()]
 
 
 def _holds_stack(key: str, value: str) -> bool:
-    """By its name, or because it is written over lines as a trace is."""
-    return bool(value) and (key.rsplit(".", 1)[-1] in STACKS or ("\n" in value and bool(TRACE.search(value))))
+    """By its key, or because it has the lines of a trace."""
+    return bool(value) and (
+        key.rsplit(".", 1)[-1] in STACK_KEYS or ("\n" in value and bool(TRACE.search(value)))
+    )
 
 
-def _tells(key: str, value: str, lines: Sequence[str]) -> bool:
+def _is_informative(key: str, value: str, lines: Sequence[str]) -> bool:
     last = key.rsplit(".", 1)[-1]
-    if key in NOISE or last in NOISE or key in LEVELS or key in MESSAGE or not value:
+    if not value or key in LEVEL_KEYS or key in MESSAGE_KEYS:
+        return False
+    if key in NOISE_KEYS or last in NOISE_KEYS:
         return False
     if _holds_stack(key, value):
         return False
     return not any(value in line for line in lines)
 
 
-def _gravity(told: str) -> LogLevel:
-    """Words, or the numbers of bunyan and pino: 30 info, 40 warn, 50 error, 60 fatal."""
-    if told.isdigit():
-        return LogLevel(min(max(int(told) // 10 - 2, 0), 4)) if int(told) >= 40 else LogLevel.ORDINARY
-    return LogLevel(RANKS.get(told.upper(), 0))
+def _level(value: str) -> LogLevel:
+    """Of a level's name, or of a number of bunyan and pino: 30 info, 40 warn, 50 error, 60 fatal."""
+    if value.isdigit():
+        return LogLevel(min(max(int(value) // 10 - 2, 0), 4)) if int(value) >= 40 else LogLevel.ORDINARY
+    return LEVELS_BY_NAME.get(value.upper(), LogLevel.ORDINARY)

@@ -1,4 +1,4 @@
-"""A service's slice as small charts of block characters, each with its extremes and its last value."""
+"""Small charts of a service's slice in block characters, each with its extremes and its last value."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,36 +9,39 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = "·"
 COLUMNS = 30
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
+# A chart of the past needs samples in at least this share of its steps.
+MIN_PAST_SHARE = 0.25
 
 
-# Of a longer past at least this share of the steps must have a sample, or it tells nothing.
-ENOUGH_PAST = 0.25
+def past(measured: Slice, onset: datetime | None = None) -> str:
+    """Return `charts` of a longer past; empty where the service is too young."""
+    steps = measured.cpu or measured.memory_gb
+    sampled = sum(value is not None for value in steps)
+    return charts(measured, onset) if sampled >= MIN_PAST_SHARE * max(len(steps), 1) else ""
 
 
-def past(one: Slice, onset: datetime | None = None) -> str:
-    """As `charts`; empty where the service is too young."""
-    sampled = sum(value is not None for value in one.cpu or one.memory_gb)
-    return charts(one, onset) if sampled >= ENOUGH_PAST * max(len(one.cpu or one.memory_gb), 1) else ""
-
-
-def charts(one: Slice, onset: datetime | None = None) -> str:
-    """One line per series that has samples; empty without any."""
+def charts(measured: Slice, onset: datetime | None = None) -> str:
+    """Return one line for each series that has samples; empty without any."""
     rows = [
-        _row("CPU", "vCPU", one.cpu, _last(one.cpu_limit)),
-        _row("memory", "GB", one.memory_gb, _last(one.memory_limit_gb)),
+        _row("CPU", "vCPU", measured.cpu, _last(measured.cpu_limit)),
+        _row("memory", "GB", measured.memory_gb, _last(measured.memory_limit_gb)),
     ]
-    per_minute = 60 / one.step_seconds
+    per_minute = 60 / measured.step_seconds
     for name in CLASSES:
-        series = [None if value is None else value * per_minute for value in one.http.get(name, [])]
+        series = [None if value is None else value * per_minute for value in measured.http.get(name, [])]
         rows.append(_row(f"{name} a minute", "", series, None))
-    rows += [_row(name, "ms", one.latency.get(name, []), None) for name in ("p50", "p95", "p99")]
+    rows += [_row(name, "ms", measured.latency.get(name, []), None) for name in ("p50", "p95", "p99")]
     shown = [row for row in rows if row]
     if not shown:
         return ""
-    steps = max(len(one.cpu), len(one.memory_gb), *(len(series) for series in one.http.values()), 1)
-    end = one.start + timedelta(seconds=steps * one.step_seconds)
-    head = f"{one.start:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC, left to right; {GAP} no sample"
-    return "\n".join([head, *_marker(one, onset, end), *shown])
+    steps = max(
+        len(measured.cpu), len(measured.memory_gb), *(len(series) for series in measured.http.values()), 1
+    )
+    end = measured.start + timedelta(seconds=steps * measured.step_seconds)
+    head = (
+        f"{measured.start:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC, left to right; {GAP} no sample"
+    )
+    return "\n".join([head, *_marker(measured, onset, end), *shown])
 
 
 def _row(name: str, unit: str, series: Series, limit: float | None) -> str:
@@ -47,15 +50,15 @@ def _row(name: str, unit: str, series: Series, limit: float | None) -> str:
         return ""
     top = max(max(values), 1e-9)
     bars = "".join(_bar(column, top) for column in _columns(series))
-    said = f"min {_short(min(values))}, max {_short(max(values))}, last {_short(values[-1])}"
+    extremes = f"min {_short(min(values))}, max {_short(max(values))}, last {_short(values[-1])}"
     bound = f", limit {_short(limit)}" if limit else ""
-    return f"{name:<13} {bars} {said}{bound}{' ' + unit if unit else ''}"
+    return f"{name:<13} {bars} {extremes}{bound}{' ' + unit if unit else ''}"
 
 
 def _columns(series: Series) -> list[float | None]:
-    """At most `COLUMNS` values: the highest of each stretch, so that no spike is lost."""
+    """At most `COLUMNS` values, the highest of equally long parts, so that no spike is lost."""
     width = max(-(-len(series) // COLUMNS), 1)
-    return [_highest(series[at : at + width]) for at in range(0, len(series), width)]
+    return [_highest(series[start : start + width]) for start in range(0, len(series), width)]
 
 
 def _highest(values: Sequence[float | None]) -> float | None:
@@ -68,11 +71,11 @@ def _bar(value: float | None, top: float) -> str:
     return BLOCKS[min(int(max(value, 0.0) / top * len(BLOCKS)), len(BLOCKS) - 1)]
 
 
-def _marker(one: Slice, onset: datetime | None, end: datetime) -> list[str]:
+def _marker(measured: Slice, onset: datetime | None, end: datetime) -> list[str]:
     """A line that points at the onset, where it lies within the slice."""
-    if onset is None or not one.start <= onset <= end or end == one.start:
+    if onset is None or not measured.start <= onset <= end or end == measured.start:
         return []
-    column = min(int((onset - one.start) / (end - one.start) * COLUMNS), COLUMNS - 1)
+    column = min(int((onset - measured.start) / (end - measured.start) * COLUMNS), COLUMNS - 1)
     return [f"{'onset':<13} {' ' * column}v {onset:%H:%M:%S}"]
 
 

@@ -1,67 +1,40 @@
-"""Thousands of log rows become the few events that matter; what is left out is counted and said.
+"""A log summariser: thousands of rows become the few events that matter, and what is left out is counted.
 
-Rows are joined into events, events grouped by template, groups ranked by what they say, by whether they are
-new, and by closeness to the onset. Memory is bounded by the number of groups, not of rows.
+Rows are joined into events, events are grouped by template, and groups are ranked by what they say, by
+whether they are new, and by closeness to the onset. Memory is bounded by the number of groups, not of rows.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from railmend.evidence.event_groups import EventGroup, headline, level_of_event
 from railmend.evidence.events import Event, Joiner, LogRow, first_start
-from railmend.evidence.frames import Folded, fold
-from railmend.evidence.log_level import LogLevel, access_line, by_status, gravity
+from railmend.evidence.frames import fold
+from railmend.evidence.log_level import LogLevel, access_line
 from railmend.evidence.ranking import Span, rank
 from railmend.evidence.report import render
-from railmend.evidence.routes import route
-from railmend.evidence.templates import Tree, mask
+from railmend.evidence.templates import Tree, mask, route
 
 MAX_GROUPS = 2000
 MAX_SHAPES = 10_000
 MAX_VARIANTS = 3
 NO_DIGITS = str.maketrans("", "", "0123456789")
-# Numbers that tell two lines of one shape apart: a status, an exit code, a compiler's error number.
-# Each alternative begins with a set of characters, for which the search is quick.
-TELLING = re.compile(
+# Numbers that distinguish two lines of one shape: a status, an exit code, a compiler's error number.
+# Each alternative begins with a set of characters, which makes the search fast.
+DISTINGUISHING = re.compile(
     r"[eEcCs](?:xit\w{0,8}|ode|tatus|rrno)\D{0,12}\d{1,3}\b|[A-Z]{1,4}\d{3,5}\b|[\s\"'=:][1-5]\d\d(?![\d.:/])"
 )
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-EXCEPTION_LINE = re.compile(r"^[\s|+]*(?:Caused by: )?[\w.$:]*(?:Error|Exception)\b|^panic: |panicked at")
 
-
-@dataclass
-class EventGroup:
-    """Events of one template. `before`: how many came before the onset; `latest`: the last one's first line;
-    `variants`: other heads than the example's.
-    """
-
-    template: list[str]
-    gravity: LogLevel
-    example: Folded
-    attributes: Mapping[str, str]
-    first: datetime
-    last: datetime
-    last_position: int
-    latest: str
-    count: int = 0
-    before: int = 0
-    access: bool = False
-    variants: dict[str, str] = field(default_factory=dict)
-
-    def absorb(self, other: "EventGroup") -> None:
-        """Take over another group's events; the example stays."""
-        self.count += other.count
-        self.before += other.before
-        self.first = min(self.first, other.first)
-        if other.last > self.last:
-            self.last, self.latest = other.last, other.latest
-        self.last_position = max(self.last_position, other.last_position)
+# A template's number, and the innermost frame of the application ("" without a trace).
+GroupKey = tuple[int, str]
 
 
 @dataclass(frozen=True)
 class Condensed:
-    """`text` fits the budget. `rows` were read, `groups` found, `left_out` of them not shown."""
+    """A summary within its budget. `left_out`: how many of the `groups` are not in the text."""
 
     text: str
     rows: int
@@ -72,9 +45,9 @@ class Condensed:
 
 
 class Condenser:
-    """Takes rows oldest first by `read`, or pages from the newest back by `read_older`; not both.
+    """Summarises a log: rows oldest first by `read`, or pages from the newest back by `read_older`; not both.
 
-    `onset`: when the trouble began, where it was measured (else it is estimated). `build`: a build's log,
+    `onset`: when the incident began, where it was measured (else it is estimated). `build`: a build's log,
     whose end matters most. `hints`: words that make an ordinary line worth showing, such as "heap" where
     memory grows.
     """
@@ -84,37 +57,38 @@ class Condenser:
     ) -> None:
         self.span = Span(onset=onset, build=build, hints=hints)
         self._joiner = Joiner(build=build)
-        self._held: list[LogRow] = []
+        self._pending: list[LogRow] = []
         self.forgotten = 0
         self._tree = Tree()
-        self._groups: dict[tuple[int, str], EventGroup] = {}
-        self._shapes: dict[str, tuple[int, str]] = {}
-        self._masked: dict[str, tuple[int, str]] = {}
+        self._groups: dict[GroupKey, EventGroup] = {}
+        self._shapes: dict[str, GroupKey] = {}
+        self._masked: dict[str, GroupKey] = {}
 
     def read(self, rows: Iterable[LogRow]) -> None:
+        """Take rows, oldest first."""
         for event in self._joiner.feed(rows):
             self._add(event)
 
     def read_older(self, page: Sequence[LogRow]) -> None:
-        """A page, oldest first, whose rows lie before all that were read.
+        """Take a page, oldest first, whose rows all precede those that were read.
 
-        Its first rows may go on with an event of the page before it, so they are held until that is read.
+        Its first rows may continue an event of the page before it, so they wait until that page is read.
         """
-        rows = [*page, *self._held]
+        rows = [*page, *self._pending]
         start = first_start(rows)
-        self._held = rows[:start]
+        self._pending = rows[:start]
         self.read(rows[start:])
         for event in self._joiner.rest():
             self._add(event)
 
     def result(self, budget_tokens: int) -> Condensed:
-        """The end: what was read within the budget."""
-        self.read(self._held)
-        self._held = []
+        """Finish reading and return the summary."""
+        self.read(self._pending)
+        self._pending = []
         for event in self._joiner.rest():
             self._add(event)
         rows = self._joiner.rows
-        groups = rank(self._whole(), self.span, rows)
+        groups = rank(self._merged(), self.span, rows)
         text, left_out = render(groups, self.span, rows=rows, forgotten=self.forgotten, budget=budget_tokens)
         return Condensed(
             text,
@@ -126,37 +100,32 @@ class Condenser:
         )
 
     def _add(self, event: Event) -> None:
-        self.span.see(event.at)
+        self.span.extend_to(event.at)
         key = self._key(event)
         group = self._groups.get(key)
-        if group is None:  # forgotten since its shape was learned
-            group = self._groups[key] = _group(event, [])
-        group.count += 1
-        group.last_position = max(group.last_position, event.position)
-        if event.at < group.first:
-            group.first = event.at
-        if event.at >= group.last:
-            group.last, group.latest = event.at, event.lines[0]
-        if self.span.onset is not None and event.at < self.span.onset:
-            group.before += 1
+        if group is None:  # forgotten since its shape was cached
+            folded = fold(event.lines)
+            level = level_of_event(event, None, folded)
+            group = self._groups[key] = EventGroup.started_by(event, [], folded, level)
+        group.add(event, self.span.onset)
 
-    def _whole(self) -> list[EventGroup]:
-        """Events that lost their trace to others' lines are counted with those of their kind that have it."""
+    def _merged(self) -> list[EventGroup]:
+        """All groups, those that lost their trace to interleaved lines merged into the one that has it."""
         with_trace: dict[int, EventGroup] = {}
-        for (number, own), group in self._groups.items():
-            known = with_trace.get(number)
-            if own and (known is None or group.count > known.count):
+        for (number, frame), group in self._groups.items():
+            largest = with_trace.get(number)
+            if frame and (largest is None or group.count > largest.count):
                 with_trace[number] = group
-        whole = []
-        for (number, own), group in self._groups.items():
-            if own or number not in with_trace:
-                whole.append(group)
+        merged = []
+        for (number, frame), group in self._groups.items():
+            if frame or number not in with_trace:
+                merged.append(group)
             else:
                 with_trace[number].absorb(group)
-        return whole
+        return merged
 
-    def _key(self, event: Event) -> tuple[int, str]:
-        """Which group; two caches spare most lines the tree: by shape, and by the masked line."""
+    def _key(self, event: Event) -> GroupKey:
+        """The event's group; two caches spare most lines the tree: by shape, and by the masked line."""
         line = event.lines[0]
         shape = line.translate(NO_DIGITS)
         if len(event.lines) > 1:
@@ -164,28 +133,27 @@ class Condenser:
         key = self._shapes.get(shape)
         if key is not None:
             return key
-        told = TELLING.findall(line)
-        if told:  # lines of one shape whose numbers tell are known by these too
-            shape = f"{shape}{told}"
-        known = self._shapes.get(shape)
-        if known is not None:
-            return known
-        key = self._learn(event, told)
-        if len(self._shapes) >= MAX_SHAPES:
-            self._shapes.clear()
-        self._shapes[shape] = key
+        numbers = DISTINGUISHING.findall(line)
+        if numbers:
+            shape = f"{shape}{numbers}"
+        key = self._shapes.get(shape)
+        if key is None:
+            key = self._key_of_masked(event, numbers)
+            if len(self._shapes) >= MAX_SHAPES:
+                self._shapes.clear()
+            self._shapes[shape] = key
         return key
 
-    def _learn(self, event: Event, told: list[str]) -> tuple[int, str]:
-        head = event.lines[0]
-        access = access_line(head) if any(method in head for method in METHODS) else None
+    def _key_of_masked(self, event: Event, numbers: list[str]) -> GroupKey:
+        line = event.lines[0]
+        access = access_line(line) if any(method in line for method in METHODS) else None
         if access:
-            before, after = head[: access.start("path")], head[access.end("path") :]
-            head = f"{before}{route(access['path'])}{after}"
-        masked = mask(head)
+            before, after = line[: access.start("path")], line[access.end("path") :]
+            line = f"{before}{route(access['path'])}{after}"
+        masked = mask(line)
         if len(event.lines) > 1:
             return self._place(event, masked, access)
-        short = f"{masked}{access['status'] if access else told}"
+        short = f"{masked}{access['status'] if access else numbers}"
         key = self._masked.get(short)
         if key is None:
             key = self._place(event, masked, access)
@@ -194,71 +162,40 @@ class Condenser:
             self._masked[short] = key
         return key
 
-    def _place(self, event: Event, masked: str, access: re.Match[str] | None) -> tuple[int, str]:
+    def _place(self, event: Event, masked: str, access: re.Match[str] | None) -> GroupKey:
+        """Find the event's template in the tree, and make a group for it where there is none."""
         folded = fold(event.lines)
-        grave = _gravity(event, access, folded)
-        kind = f"{int(grave)}{access['method'] + access['status'] if access else ''}"
-        if folded.frames:  # the same exception after another header is the same trouble
-            masked = mask(_head(event.lines))
-        under = mask(event.lines[1])[:80] if len(event.lines) > 1 and not folded.frames else ""
-        template = self._tree.place(masked, f"{kind}{under}", strict=grave >= LogLevel.WARNING)
+        level = level_of_event(event, access, folded)
+        kind = f"{int(level)}{access['method'] + access['status'] if access else ''}"
+        if folded.frames:  # the same exception below another first line is the same problem
+            masked = mask(headline(event.lines))
+        second = mask(event.lines[1])[:80] if len(event.lines) > 1 and not folded.frames else ""
+        template = self._tree.place(masked, f"{kind}{second}", strict=level >= LogLevel.WARNING)
         key = (template.number, folded.own or "")
         group = self._groups.get(key)
         if group is None:
             self._make_room()
-            group = self._groups[key] = _group(event, template.tokens, folded, grave)
+            group = self._groups[key] = EventGroup.started_by(event, template.tokens, folded, level)
             group.access = access is not None
         elif (
-            grave >= LogLevel.WARNING and masked not in group.variants and len(group.variants) < MAX_VARIANTS
+            level >= LogLevel.WARNING and masked not in group.variants and len(group.variants) < MAX_VARIANTS
         ):
-            group.variants[masked] = _head(event.lines)
+            group.variants[masked] = headline(event.lines)
         if group.count == 0:
-            group.variants = {masked: _head(event.lines)}
+            group.variants = {masked: headline(event.lines)}
         return key
 
     def _make_room(self) -> None:
-        """At the bound the ordinary and rare are forgotten first, and counted."""
+        """At the bound, forget (and count) the groups of the lowest level and count first."""
         if len(self._groups) < MAX_GROUPS:
             return
-        order = sorted(self._groups, key=lambda k: (self._groups[k].gravity, self._groups[k].count))
+        order = sorted(self._groups, key=lambda key: (self._groups[key].level, self._groups[key].count))
         for key in order[: MAX_GROUPS // 4]:
             del self._groups[key]
         self.forgotten += MAX_GROUPS // 4
         self._shapes.clear()
         self._masked.clear()
         self._tree = self._tree.only(frozenset(number for number, _ in self._groups))
-
-
-def _group(
-    event: Event, tokens: list[str], folded: Folded | None = None, grave: LogLevel | None = None
-) -> EventGroup:
-    folded = folded or fold(event.lines)
-    return EventGroup(
-        template=tokens,
-        gravity=_gravity(event, None, folded) if grave is None else grave,
-        example=folded,
-        attributes=event.attributes,
-        first=event.at,
-        last=event.at,
-        last_position=event.position,
-        latest=event.lines[0],
-    )
-
-
-def _head(lines: list[str]) -> str:
-    """The line that says what happened: the exception's, or the first."""
-    said = [line.strip() for line in lines if EXCEPTION_LINE.match(line)]
-    return said[-1] if said and len(lines) > 1 else lines[0].strip()
-
-
-def _gravity(event: Event, access: re.Match[str] | None, folded: Folded) -> LogLevel:
-    if access and not folded.frames:
-        return max(by_status(int(access["status"])), event.marked)
-    grave = max(gravity(event.lines[0]), event.marked)
-    if len(event.lines) > 1:
-        words = max(gravity(line) for line in folded.lines[:40])
-        grave = max(grave, min(words, LogLevel.ERROR) if grave <= LogLevel.NOTICE else words)
-    return LogLevel(grave)
 
 
 def condense_logs(
@@ -269,7 +206,7 @@ def condense_logs(
     build: bool = False,
     hints: tuple[str, ...] = (),
 ) -> Condensed:
-    """Groups of like events, the telling ones first, one verbatim example each with its trace folded."""
+    """Return groups of like events, the most informative first, with one verbatim example each."""
     condenser = Condenser(onset=onset, build=build, hints=hints)
     condenser.read(rows)
     return condenser.result(budget_tokens)

@@ -1,4 +1,4 @@
-"""Deployments as evidence: the history, which one is suspected, and what its settings changed."""
+"""Deployments as evidence: their history, the suspected one, and how its settings differ."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ SERVED = frozenset({"SUCCESS", "REMOVED", "REMOVING", "SLEEPING", "CRASHED"})
 UNFINISHED = frozenset(
     {"BUILDING", "DEPLOYING", "INITIALIZING", "QUEUED", "WAITING", "NEEDS_APPROVAL", "SKIPPED"}
 )
-# A fault may be measured a moment before the deployment that caused it is called finished.
+# A fault may be measured shortly before the deployment that caused it counts as finished.
 SLACK = timedelta(minutes=2)
 MAX_ROWS = 15
 MAX_CHANGES = 12
@@ -20,47 +20,52 @@ MAX_NAMES = 30
 
 @dataclass(frozen=True)
 class SuspectedDeployments:
-    """`bad`: the deployment at fault, if it was one; `good`: the last one before it that served."""
+    """`bad`: the deployment at fault, if one was; `good`: the last earlier one that served.
+
+    `failed`: `bad` itself never served.
+    """
 
     bad: Deployed
     good: Deployed | None
-    failed: bool  # it never served
+    failed: bool
 
 
 def suspects(history: Sequence[Deployed], onset: datetime | None) -> SuspectedDeployments | None:
-    """Of a history, newest first. None: nothing was ever deployed.
+    """Return the suspects of a history, newest first; None if nothing was ever deployed.
 
-    While the newest failed, it is the first of that run of failures; else the one that was deployed last
-    before the onset.
+    If the newest failed, the first of that run of failures is at fault; else the last one before the onset.
     """
-    done = [one for one in history if one.record.status not in UNFINISHED]
-    if not done:
+    finished = [deployed for deployed in history if deployed.record.status not in UNFINISHED]
+    if not finished:
         return None
-    run = 0
-    while run < len(done) and done[run].record.status in FAILED:
-        run += 1
-    if run and done[0].record.status == "FAILED":
-        return SuspectedDeployments(done[run - 1], next(iter(done[run:]), None), failed=True)
-    served = [one for one in done if one.record.status in SERVED] or done
-    late = (onset or served[0].record.created_at) + SLACK
-    at = next((n for n, one in enumerate(served) if one.record.created_at <= late), 0)
-    good = next((one for one in served[at + 1 :] if one.record.status != "CRASHED"), None)
-    return SuspectedDeployments(served[at], good, failed=False)
+    failures = 0
+    while failures < len(finished) and finished[failures].record.status in FAILED:
+        failures += 1
+    if failures and finished[0].record.status == "FAILED":
+        return SuspectedDeployments(
+            finished[failures - 1], next(iter(finished[failures:]), None), failed=True
+        )
+    served = [deployed for deployed in finished if deployed.record.status in SERVED] or finished
+    latest = (onset or served[0].record.created_at) + SLACK
+    index = next((n for n, deployed in enumerate(served) if deployed.record.created_at <= latest), 0)
+    earlier = served[index + 1 :]
+    good = next((deployed for deployed in earlier if deployed.record.status != "CRASHED"), None)
+    return SuspectedDeployments(served[index], good, failed=False)
 
 
-def history_text(history: Sequence[Deployed], found: SuspectedDeployments | None) -> str:
-    """Newest first, one line each, the suspected and the last good one marked."""
-    rows = [_row(one, found) for one in history[:MAX_ROWS]]
+def history_text(history: Sequence[Deployed], suspected: SuspectedDeployments | None) -> str:
+    """Return a line for each deployment, newest first, the suspected and the last good one marked."""
+    rows = [_row(deployed, suspected) for deployed in history[:MAX_ROWS]]
     more = [f"({len(history) - MAX_ROWS} older ones left out)"] if len(history) > MAX_ROWS else []
     return "\n".join([*rows, *more])
 
 
-def _row(one: Deployed, found: SuspectedDeployments | None) -> str:
-    record = one.record
+def _row(deployed: Deployed, suspected: SuspectedDeployments | None) -> str:
+    record = deployed.record
     mark = ""
-    if found and one.record.id == found.bad.record.id:
-        mark = "  <- first bad" if found.failed else "  <- served at the onset"
-    elif found and found.good and one.record.id == found.good.record.id:
+    if suspected and record.id == suspected.bad.record.id:
+        mark = "  <- first bad" if suspected.failed else "  <- served at the onset"
+    elif suspected and suspected.good and record.id == suspected.good.record.id:
         mark = "  <- last good"
     message = (record.commit_message or "").strip().split("\n")[0][:120]
     commit = (record.commit or "no commit")[:12]
@@ -74,15 +79,16 @@ def _at(at: datetime) -> str:
 
 
 def drift_text(
-    found: SuspectedDeployments,
+    suspected: SuspectedDeployments,
     variables: Sequence[Variable],
     changes: Sequence[ConfigurationChange],
     onset: datetime | None,
 ) -> str:
-    """Settings that differ, variable names set since the last good deployment, and the activity feed."""
-    lines = _settings(found)
-    since = found.good.record.created_at if found.good else found.bad.record.created_at - timedelta(days=1)
-    added = sorted(v.name for v in variables if v.created_at > since)
+    """Return the settings that differ, variables set since the last good deployment, and activity."""
+    lines = _settings(suspected)
+    bad = suspected.bad.record.created_at
+    since = suspected.good.record.created_at if suspected.good else bad - timedelta(days=1)
+    added = sorted(variable.name for variable in variables if variable.created_at > since)
     altered = sorted(v.name for v in variables if v.updated_at > since >= v.created_at)
     lines += _names("Variables added since", added) + _names("Variables set anew since", altered)
     recent = [change for change in changes if change.at >= since][:MAX_CHANGES]
@@ -90,30 +96,30 @@ def drift_text(
         lines.append("Activity since, newest first:")
         lines += [f"  {_at(c.at)} {c.object} {c.action} ({c.severity.lower()})" for c in recent]
     if onset is not None:
-        lines.append(_gap(found.bad.record.created_at, onset))
+        lines.append(_gap(bad, onset))
     return "\n".join(lines)
 
 
-def _settings(found: SuspectedDeployments) -> list[str]:
-    if found.good is None:
+def _settings(suspected: SuspectedDeployments) -> list[str]:
+    if suspected.good is None:
         return ["No earlier deployment served, so there is nothing to compare its settings with."]
-    good, bad = found.good.settings, found.bad.settings
+    good, bad = suspected.good.settings, suspected.bad.settings
     names = sorted({name for name in (*good, *bad) if good.get(name) != bad.get(name)})
-    head = f"Settings of {_name(found.good)} (last good) against {_name(found.bad)}:"
+    head = f"Settings of {_name(suspected.good)} (last good) against {_name(suspected.bad)}:"
     if not names:
         return [f"{head} the same."]
     return [head, *(f"  {name}: {good.get(name, 'not set')} -> {bad.get(name, 'not set')}" for name in names)]
 
 
-def _name(one: Deployed) -> str:
-    return (one.record.commit or one.record.id)[:12]
+def _name(deployed: Deployed) -> str:
+    return (deployed.record.commit or deployed.record.id)[:12]
 
 
-def _names(what: str, names: Sequence[str]) -> list[str]:
+def _names(label: str, names: Sequence[str]) -> list[str]:
     if not names:
         return []
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return [f"{what}: {', '.join(names[:MAX_NAMES])}{more}"]
+    return [f"{label}: {', '.join(names[:MAX_NAMES])}{more}"]
 
 
 def _gap(deployed: datetime, onset: datetime) -> str:
@@ -125,7 +131,7 @@ def _gap(deployed: datetime, onset: datetime) -> str:
 
 
 def state_text(state: State, steps: Sequence[Step]) -> str:
-    """How the deployment stands, which states its replicas have, and which of its steps failed."""
+    """Return the deployment's status, the states of its replicas, and those of its steps that failed."""
     counts = {name: state.instances.count(name) for name in dict.fromkeys(state.instances)}
     replicas = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
     changed = f", since {_at(state.changed_at)}" if state.changed_at else ""
@@ -143,6 +149,6 @@ def _repeated(step: Step) -> bool:
 
 
 def _step(step: Step) -> str:
-    said = "; ".join(part for part in (step.error, step.reason, step.detail) if part)
+    problem = "; ".join(part for part in (step.error, step.reason, step.detail) if part)
     attempt = f" (attempt {step.attempt} of {step.attempts})" if step.attempt and step.attempts else ""
-    return f"Step {step.name} at {_at(step.started)}{attempt}: {said or 'repeated'}"
+    return f"Step {step.name} at {_at(step.started)}{attempt}: {problem or 'repeated'}"

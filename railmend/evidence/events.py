@@ -1,7 +1,7 @@
-"""Rows joined into events: a stack trace arrives line by line, and other lines may stand between them.
+"""Join rows into events: a stack trace arrives line by line, and other lines may stand between them.
 
-One open event for standard output and one for standard error, so that the two do not tear each other's
-traces apart. Works on a stream, holds a few events at a time.
+Standard output and standard error have one open event each, so that neither interrupts a trace of the other.
+Works on a stream and holds a few events at a time.
 """
 
 import re
@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Protocol
 
 from railmend.evidence import attributes
-from railmend.evidence.log_level import LogLevel, gravity, level
+from railmend.evidence.log_level import LogLevel, level_of_line, stated_level
 
 MAX_LINES = 240
 MAX_WIDTH = 4000
-# Lines of others that may stand inside a trace.
-FOREIGN = 8
-# Of the severities only these are a logger's own word: `error` may be no more than standard error.
-MARKED = {"warn": LogLevel.WARNING, "warning": LogLevel.WARNING, "fatal": LogLevel.FATAL}
+# So many lines of other events may stand inside a trace.
+MAX_FOREIGN = 8
+# Of Railway's severities only these come from a logger: `error` may mean only standard error.
+LOGGED_LEVELS = {"warn": LogLevel.WARNING, "warning": LogLevel.WARNING, "fatal": LogLevel.FATAL}
 ANSI = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 
 STARTS = re.compile(
@@ -28,10 +28,10 @@ STARTS = re.compile(
     r"|(?:(?:file://)?/\S+\.[cm]?[jt]sx?|node:\S+):\d+$"
     r"|\*\* \(|terminate called"
 )
-# Of these the ones that do not say themselves what failed.
+# Those of them that do not say what failed; the line before does.
 NEEDS_HEAD = re.compile(r"(?:Exception Group )?Traceback \(|goroutine \d+ \[|\*\* \(")
-# What goes on under an open event although it is not indented.
-GOES_ON = re.compile(
+# Lines that continue an open event although they are not indented.
+CONTINUES = re.compile(
     r"Caused by|Suppressed: |Wrapped by: |During handling of the above|The above exception was the direct"
     r"|at (?:async )?[\w$.<>\[\]/ @]+\(|Stack trace:|\[stacktrace\]|stack backtrace:|note: |#\d+ "
     r"|\{main\}|thrown in "
@@ -40,7 +40,7 @@ GOES_ON = re.compile(
 )
 # Python's groups of exceptions are indented from their first line on.
 GROUP = re.compile(r"\s*\+ Exception Group Traceback")
-# A frame for certain: it belongs to the trace that was open last, whatever came between.
+# Certainly a frame: it belongs to the trace that was open last, whatever came between.
 FRAME = re.compile(
     r'\s+(?:File "|at |from \S+:\d|\.{3} \d+ |\d+: |\()|\t\S+\.(?:go|s):\d+|#\d+ |Caused by: |\s*\|\s'
 )
@@ -51,17 +51,17 @@ EXCEPTION = re.compile(
 PYTHON_END = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
 GO_CALL = re.compile(r"[\w./*()$·\[\]{}-]{1,300}\(.*\)$")
 RUBY_FRAME = re.compile(r"\S+\.(?:rb|erb|ru):\d+:in ")
-# PostgreSQL tells the rest of an error in lines of their own.
+# PostgreSQL writes the rest of an error as lines of their own.
 POSTGRES = re.compile(r".{0,60}?\b(?:STATEMENT|DETAIL|HINT|CONTEXT|QUERY): ")
 POSTGRES_ERROR = re.compile(r".{0,60}?\b(?:ERROR|FATAL|PANIC): ")
-# Code under a compiler's message: `12 | let x`, `> 3 │ foo`, `  --> src/main.rs`.
+# Code below a compiler's message: `12 | let x`, `> 3 │ foo`, `  --> src/main.rs`.
 EXCERPT = re.compile(r"[>\s]{0,12}\d{0,6}\s{0,12}[|│]|\s{0,12}-->|\s{0,12}= (?:note|help)")
-OPENS = re.compile("|".join(p.pattern for p in (STARTS, GOES_ON, EXCEPTION, RUBY_FRAME, EXCERPT, POSTGRES)))
+OPENS = re.compile("|".join(p.pattern for p in (STARTS, CONTINUES, EXCEPTION, RUBY_FRAME, EXCERPT, POSTGRES)))
 # BuildKit puts the number of its step and the seconds before every line.
 BUILDKIT = re.compile(r"#\d+ (?:\d+\.\d+ )?")
 # Rails puts the id of its request before every line of a trace.
 REQUEST_TAG = re.compile(r"\[[0-9a-f]{8}-[0-9a-f-]{27}\] ?")
-# `info: Category[0]`, whose message stands indented on the next line.
+# `info: Category[0]`, with its message indented on the next line.
 DOTNET_HEAD = re.compile(r"[a-z]{4}: \S+\[\d+\]$")
 BUILD_BLOCK = re.compile(
     r"npm (?:error|ERR!|warn)|yarn error|error (?=[A-Z])|\[ERROR\]|\s*│|➤ YN\d+:|E\s{2,}"
@@ -75,7 +75,7 @@ NEXT_JOINS_BUILD = re.compile(
 
 
 class LogRow(Protocol):
-    """A line as Railway gives it."""
+    """A log line as Railway gives it."""
 
     @property
     def timestamp(self) -> datetime: ...
@@ -89,48 +89,53 @@ class LogRow(Protocol):
 
 @dataclass(slots=True)
 class Event:
-    """One thing that happened: its first row's time and place in the stream, and all of its lines."""
+    """One thing that happened, with all of its lines.
+
+    `at` and `position`: time and index of its first row. `logged_level`: the logger's own severity, not the
+    stream's. `complete`: a trace that its exception has ended. `dropped`: lines beyond `MAX_LINES`.
+    """
 
     at: datetime
     position: int
     lines: list[str]
     attributes: Mapping[str, str] = field(default_factory=dict)
-    marked: LogLevel = LogLevel.ORDINARY  # by a logger's own severity, not by the stream
+    logged_level: LogLevel = LogLevel.ORDINARY
     trace: bool = False
     complete: bool = False
     dropped: int = 0
 
 
 class Joiner:
-    """Takes rows page by page. `build`: blocks of one tool's error lines are one event."""
+    """Joins the rows of successive pages. `build`: a block of one tool's error lines is one event."""
 
     def __init__(self, *, build: bool = False) -> None:
         self.rows = 0
         self._build = build
-        self._pipes: dict[str, _Pipe] = {}
+        self._streams: dict[str, _Stream] = {}
 
     def feed(self, rows: Iterable[LogRow]) -> Iterator[Event]:
-        """The events that have ended, in that order; call `rest` after the last page."""
-        pipes = self._pipes
+        """Yield events in the order in which they end; call `rest` after the last page."""
+        streams = self._streams
         for row in rows:
-            pipe = pipes.get(row.severity)
-            if pipe is None:
-                pipe = pipes[row.severity] = _Pipe(self._build, MARKED.get(row.severity, LogLevel.ORDINARY))
-            pipe.take(row, self.rows)
+            stream = streams.get(row.severity)
+            if stream is None:
+                level = LOGGED_LEVELS.get(row.severity, LogLevel.ORDINARY)
+                stream = streams[row.severity] = _Stream(self._build, level)
+            stream.take(row, self.rows)
             self.rows += 1
-            if pipe.done:
-                yield from pipe.done
-                pipe.done.clear()
+            if stream.done:
+                yield from stream.done
+                stream.done.clear()
 
     def rest(self) -> Iterator[Event]:
-        """What is still open."""
-        for pipe in self._pipes.values():
-            yield from (event for event in (pipe.torn, pipe.open) if event is not None)
-            pipe.torn = pipe.open = None
+        """Yield the events that are still open."""
+        for stream in self._streams.values():
+            yield from (event for event in (stream.interrupted, stream.open) if event is not None)
+            stream.interrupted = stream.open = None
 
 
 def first_start(rows: Sequence[LogRow]) -> int:
-    """The place of the first row that goes on with nothing before it; 0 where none is found in reach."""
+    """Return the index of the first row that begins an event, 0 if none of the first `MAX_LINES` does."""
     for number, row in enumerate(rows[:MAX_LINES]):
         line = row.message
         if line[:1] not in ("", " ", "\t") and not OPENS.match(line):
@@ -138,16 +143,16 @@ def first_start(rows: Sequence[LogRow]) -> int:
     return 0
 
 
-class _Pipe:
-    """What is open on one output. `torn`: a trace that a line of another event stands in."""
+class _Stream:
+    """What is open on one output. `interrupted`: a trace that a line of another event stands in."""
 
-    __slots__ = ("build", "done", "foreign", "marked", "open", "torn")
+    __slots__ = ("build", "done", "foreign", "interrupted", "logged_level", "open")
 
-    def __init__(self, build: bool, marked: LogLevel) -> None:
+    def __init__(self, build: bool, logged_level: LogLevel) -> None:
         self.build = build
-        self.marked = marked
+        self.logged_level = logged_level
         self.open: Event | None = None
-        self.torn: Event | None = None
+        self.interrupted: Event | None = None
         self.foreign = 0
         self.done: list[Event] = []
 
@@ -156,10 +161,12 @@ class _Pipe:
         if "\x1b" in text:
             text = ANSI.sub("", text)
         if row.attributes or text[:1] == "{":
-            found = attributes.read(text, row.attributes)
-            if found is not None:
+            structured = attributes.read(text, row.attributes)
+            if structured is not None:
                 self._close()
-                self.open = Event(row.timestamp, position, found.lines, found.rest, found.gravity)
+                self.open = Event(
+                    row.timestamp, position, structured.lines, structured.rest, structured.level
+                )
                 return
         for line in text.split("\n") if "\n" in text else (text,):
             line = line.rstrip()
@@ -172,81 +179,76 @@ class _Pipe:
             line = line if len(line) <= MAX_WIDTH else f"{line[:MAX_WIDTH]}…"
             target = None
             if self._may_continue(line):
-                target = _target(self.open, self.torn, line, self.build)
+                target = _target(self.open, self.interrupted, line, self.build)
             if target is not None:
                 _append(target, line)
                 continue
             self._close()
-            self.open = Event(row.timestamp, position, [line], marked=self.marked)
+            self.open = Event(row.timestamp, position, [line], logged_level=self.logged_level)
             self.open.trace = (STARTS.match(line) or GROUP.match(line)) is not None
 
     def _may_continue(self, line: str) -> bool:
-        """A quick no for nearly all lines: not indented, not the beginning of a trace, and none is open."""
-        if self.build or line[0] in " \t" or self.torn is not None:
+        """False, cheaply, for nearly all lines: not indented, no start of a trace, no trace open."""
+        if self.build or line[0] in " \t" or self.interrupted is not None:
             return True
         return (self.open is not None and self.open.trace) or OPENS.match(line) is not None
 
     def _close(self) -> None:
-        """The open event ends; a trace is kept a little longer, for lines of others may stand inside it."""
+        """End the open event; an unfinished trace waits a little longer for lines behind foreign ones."""
         event = self.open
         self.open = None
-        if self.torn is not None:
+        if self.interrupted is not None:
             self.foreign += 1
-            if self.foreign > FOREIGN or (event is not None and event.trace):
-                self.done.append(self.torn)
-                self.torn = None
+            if self.foreign > MAX_FOREIGN or (event is not None and event.trace):
+                self.done.append(self.interrupted)
+                self.interrupted = None
         if event is None:
             return
         if event.trace and not event.complete:
-            self.torn, self.foreign = event, 0
+            self.interrupted, self.foreign = event, 0
         else:
             self.done.append(event)
 
 
-def _target(event: Event | None, torn: Event | None, line: str, build: bool) -> Event | None:
-    """The event that this line goes on with; None: it begins one."""
+def _target(event: Event | None, interrupted: Event | None, line: str, build: bool) -> Event | None:
+    """The event that this line continues; None: it begins one."""
     if event is None:
-        return torn if torn is not None and FRAME.match(line) else None
+        return interrupted if interrupted is not None and FRAME.match(line) else None
     indented = line[0] in " \t"
     if (
-        torn is not None
+        interrupted is not None
         and not event.trace
         and (FRAME.match(line) or (indented and not DOTNET_HEAD.match(event.lines[0])))
     ):
-        return torn
+        return interrupted
     if GROUP.match(line):
-        return event if _heads(event, line.lstrip(" +"), build) else None
+        return event if _extends(event, line.lstrip(" +"), build) else None
     if indented or EXCERPT.match(line):
         return event
     if event.trace:
-        return _goes_on(event, line)
-    return event if _heads(event, line, build) else None
+        return event if _continues_trace(event, line) else None
+    return event if _extends(event, line, build) else None
 
 
-def _goes_on(event: Event, line: str) -> Event | None:
-    """Under an open trace, for a line that is not indented."""
+def _continues_trace(event: Event, line: str) -> bool:
+    """Whether a line that is not indented belongs to the open trace."""
     last = event.lines[-1]
-    if GOES_ON.match(line):
-        return event
+    if CONTINUES.match(line):
+        return True
     if event.complete:
-        return event if line.startswith("Traceback (") and _chained(last) else None
-    if last[0] in " \t" and _python(event):
-        return event if PYTHON_END.match(line) and level(line) is None else None
-    if line.startswith("Traceback (") and (_chained(last) or len(event.lines) == 1):
-        return event
-    if _go(event) and GO_CALL.match(line):
-        return event
-    if RUBY_FRAME.match(line):
-        return event
-    if NEXT_JOINS.match(last) or (
-        len(event.lines) < 6 and STARTS.match(event.lines[0]) and EXCEPTION.match(line)
-    ):
-        return event
-    return None
+        return line.startswith("Traceback (") and _is_chain(last)
+    if last[0] in " \t" and _is_python(event):
+        return PYTHON_END.match(line) is not None and stated_level(line) is None
+    if line.startswith("Traceback (") and (_is_chain(last) or len(event.lines) == 1):
+        return True
+    if (_is_go(event) and GO_CALL.match(line)) or RUBY_FRAME.match(line) or NEXT_JOINS.match(last):
+        return True
+    starts_here = len(event.lines) < 6 and STARTS.match(event.lines[0])
+    return bool(starts_here and EXCEPTION.match(line))
 
 
-def _heads(event: Event, line: str, build: bool) -> bool:
-    """Whether this line continues an event that is no trace yet, or opens the trace whose header it is."""
+def _extends(event: Event, line: str, build: bool) -> bool:
+    """Whether a line continues an event that is no trace yet, or opens the trace that it announces."""
     head = event.lines[0]
     last = event.lines[-1]
     if NEXT_JOINS.match(last) or (build and NEXT_JOINS_BUILD.match(last)):
@@ -258,35 +260,41 @@ def _heads(event: Event, line: str, build: bool) -> bool:
     if POSTGRES.match(line):
         return POSTGRES_ERROR.match(head) is not None
     if NEEDS_HEAD.match(line) or RUBY_FRAME.match(line):
-        # A line that calls itself ordinary is not the header of a trace.
-        return (level(head) or LogLevel.ORDINARY) >= LogLevel.WARNING or gravity(head) >= LogLevel.ERROR
+        # A line that calls itself ordinary does not announce a trace.
+        stated = stated_level(head) or LogLevel.ORDINARY
+        return stated >= LogLevel.WARNING or level_of_line(head) >= LogLevel.ERROR
     if STARTS.match(line):
         return False
-    if EXCEPTION.match(line) and level(line) is None:
-        return len(event.lines) == 1 and gravity(head) >= LogLevel.WARNING and not EXCEPTION.match(head)
-    return bool(GOES_ON.match(line)) and gravity(head) >= LogLevel.ERROR
+    if EXCEPTION.match(line) and stated_level(line) is None:
+        return len(event.lines) == 1 and level_of_line(head) >= LogLevel.WARNING and not EXCEPTION.match(head)
+    return bool(CONTINUES.match(line)) and level_of_line(head) >= LogLevel.ERROR
 
 
 def _append(event: Event, line: str) -> None:
     if not event.trace:
         event.trace = bool(STARTS.match(line) or FRAME.match(line) or RUBY_FRAME.match(line))
-    elif line[0] not in " \t" and _python(event) and event.lines[-1][0] in " \t" and PYTHON_END.match(line):
+    elif _ends_python_trace(event, line):
         event.complete = True
-    elif event.complete and GOES_ON.match(line):
+    elif event.complete and CONTINUES.match(line):
         event.complete = False
     event.lines.append(line)
-    if len(event.lines) > MAX_LINES:  # the head says what, the end of a chain says why
+    if len(event.lines) > MAX_LINES:  # the beginning says what, the end of a chain says why
         del event.lines[MAX_LINES // 2]
         event.dropped += 1
 
 
-def _chained(line: str) -> bool:
+def _ends_python_trace(event: Event, line: str) -> bool:
+    below_frames = line[0] not in " \t" and event.lines[-1][0] in " \t"
+    return below_frames and _is_python(event) and PYTHON_END.match(line) is not None
+
+
+def _is_chain(line: str) -> bool:
     return line.startswith(("During handling of the above", "The above exception was the direct"))
 
 
-def _python(event: Event) -> bool:
+def _is_python(event: Event) -> bool:
     return any(line.startswith("Traceback (") for line in event.lines[:8]) or '  File "' in event.lines[-1]
 
 
-def _go(event: Event) -> bool:
+def _is_go(event: Event) -> bool:
     return any(line.startswith(("goroutine ", "panic: ")) for line in event.lines[:6])

@@ -1,18 +1,15 @@
-"""Stack traces folded to the application's own frames; library frames are counted, never shown in bulk."""
+"""Fold stack traces to the application's own frames; library frames are counted, never shown in bulk."""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from railmend.evidence.libraries import ELIXIR_LIBRARY, LIBRARY_NAME, LIBRARY_PATH
-
 MAX_FRAMES = 8  # of one section of a trace
 MAX_SECTIONS = 6  # of a chain of causes: the first and the last ones
 MAX_TEXT_LINES = 24  # of what is no frame: messages, compiler output
 MAX_WIDTH = 400
-# An event of one line says all that it says there.
-MAX_ALONE = 900
+MAX_SINGLE_LINE = 900  # of an event of one line
 
 PYTHON = re.compile(r'^[\s|+]*File "(?P<path>[^"]+)", line \d+')
 JVM = re.compile(
@@ -39,8 +36,37 @@ RUST_PATH = re.compile(r"^\s+at (?P<path>[^\s()]+\.rs):\d+(?::\d+)?$")
 PHP = re.compile(r"^#\d+ (?:(?P<path>\S+)\(\d+\): |\{main\}|\[internal function\])")
 ELIXIR = re.compile(r"^\s+(?:\((?P<app>\w+)(?: [^)]+)?\) )?(?P<path>[\w/.-]+\.exs?):\d+: ")
 OMITTED = re.compile(r"^\s*\.{3} (\d+) (?:more|common frames omitted|frames? .*)$")
-MARKS = re.compile(r"^[\s|>]*[\^~][\s\^~-]*$")
-GOROUTINE = re.compile(r"^goroutine \d+")
+POINTERS = re.compile(r"^[\s|>]*[\^~][\s\^~-]*$")
+# A frame is of a library by its path, or by the name of its package.
+LIBRARY_PATH = re.compile(
+    r"site-packages|dist-packages|/lib(?:64)?/python\d|^<(?:frozen|string|__array)|node_modules|^node:|^internal/"
+    r"|/go/src/|/pkg/mod/|(?:^|/)vendor/|/gems/|rubygems|^<internal:|/ruby/\d|bundler|/rustc/|\.cargo/|\.rustup/"
+    r"|^/usr/(?:lib|share|local/lib)/|/\.pnpm/|/\.yarn/|webpack/runtime|webpack/bootstrap|^/opt/(?:bitnami|nix)"
+    r"|^/nix/store|/\.venv/|/virtualenvs/|^library/(?:std|core|alloc)|\.pyx$"
+)
+LIBRARY_NAME = re.compile(
+    r"^(?:java|javax|jakarta|jdk|sun|com\.sun|kotlin|kotlinx|scala|groovy|clojure|akka|play|rx|feign|zipkin2?"
+    r"|brave|lombok|antlr|junit|reactor|okhttp3|okio|retrofit2|redis\.clients|ch\.qos|freemarker|graphql"
+    r"|org\.(?:spring\w*|apache|hibernate|eclipse|jboss|postgresql|slf4j|aspectj|junit|codehaus|glassfish|mongodb"
+    r"|thymeleaf|quartz|flywaydb|jooq|mybatis|h2|mariadb|elasticsearch|redisson|gradle|bouncycastle|xnio|reactivestreams)"
+    r"|com\.(?:fasterxml|zaxxer|netflix|mysql|google|mongodb|rabbitmq|amazonaws|github|microsoft|oracle|datadog"
+    r"|newrelic|squareup|alibaba|baomidou|typesafe|lmax|hazelcast|twitter)"
+    r"|io\.(?:netty|lettuce|micrometer|vertx|quarkus|grpc|undertow|reactivex|micronaut|ktor|opentelemetry|jsonwebtoken"
+    r"|sentry|projectreactor|smallrye|swagger)|net\.(?:bytebuddy|sf|logstash)|software\.amazon)\."
+    r"|^(?:System|Microsoft|Npgsql|MySql|MySqlConnector|StackExchange|Newtonsoft|Dapper|Serilog|Polly|MediatR"
+    r"|AutoMapper|FluentValidation|MassTransit|Grpc|Azure|Amazon|Google|RabbitMQ|MongoDB|Hangfire|Quartz)\."
+    r"|CGLIB|\$\$Lambda|\$\$Fast|\$\$Enhancer|\$Proxy\d"
+    r"|^<?(?:std|core|alloc|tokio|hyper|axum|actix\w*|tower\w*|futures\w*|backtrace|rocket|warp|mio|rayon|reqwest)\b"
+    r"|^(?:__?rust|rust_|_start|__libc|clone|start_thread|main$|_main$|<unknown>)"
+)
+ELIXIR_LIBRARY = frozenset(
+    (
+        *("elixir", "stdlib", "kernel", "erts", "phoenix", "plug", "plug_cowboy", "plug_crypto"),
+        *("ecto", "ecto_sql", "db_connection", "postgrex", "cowboy", "bandit", "thousand_island"),
+        *("telemetry", "mix", "ex_unit", "logger", "iex", "gen_stage", "broadway", "oban", "absinthe"),
+        *("finch", "mint", "tesla", "jason", "phoenix_live_view", "phoenix_ecto"),
+    )
+)
 
 
 class Part(Enum):
@@ -53,12 +79,12 @@ class Part(Enum):
 class Frame:
     text: str
     part: Part
-    many: int = 1
+    count: int = 1
 
 
 @dataclass(slots=True)
 class Section:
-    """One exception of a chain: what is said, then the frames under it."""
+    """One exception of a chain: its text and its frames."""
 
     text: list[str] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
@@ -67,9 +93,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """`lines`: what is shown. `own`: the innermost frame of the application, if there is a trace with one.
+    """An event as it is shown.
 
-    `frames`: how many frames of any kind there were.
+    `own`: the innermost frame of the application, if a trace has one; `frames`: how many frames of any kind
+    there were.
     """
 
     lines: tuple[str, ...]
@@ -78,13 +105,13 @@ class Folded:
 
 
 def fold(lines: Sequence[str]) -> Folded:
-    """An event's lines; those without a single frame come back as they are, bounded."""
+    """Return an event's lines folded; without a single frame they are only bounded."""
     if len(lines) == 1:
-        return Folded((_narrow(lines[0], MAX_ALONE),), None, 0)
+        return Folded((_narrow(lines[0], MAX_SINGLE_LINE),), None, 0)
     sections = list(_sections(lines))
-    frames = sum(frame.many for section in sections for frame in section.frames)
+    frames = sum(frame.count for section in sections for frame in section.frames)
     if not frames:
-        return Folded(tuple(_bounded([line for line in lines if not MARKS.match(line)])), None, 0)
+        return Folded(tuple(_bounded([line for line in lines if not POINTERS.match(line)])), None, 0)
     shown: list[str] = []
     kept = _ends(sections)
     for number, section in enumerate(kept):
@@ -101,7 +128,7 @@ def _ends(sections: list[Section]) -> list[Section]:
 
 
 def _own(sections: list[Section]) -> str | None:
-    """Of the root cause first: the last section of a chain that has a frame of the application."""
+    """The innermost application frame of the root cause, which is the last section that has one."""
     for section in reversed(sections):
         own = [frame for frame in section.frames if frame.part is Part.APPLICATION]
         if own:
@@ -110,76 +137,77 @@ def _own(sections: list[Section]) -> str | None:
 
 
 def _bounded(lines: Sequence[str]) -> list[str]:
-    cut = [_narrow(line, MAX_WIDTH) for line in lines]
-    if len(cut) <= MAX_TEXT_LINES:
-        return cut
+    narrowed = [_narrow(line, MAX_WIDTH) for line in lines]
+    if len(narrowed) <= MAX_TEXT_LINES:
+        return narrowed
     half = MAX_TEXT_LINES // 2
-    return [*cut[:half], f"  ({len(cut) - MAX_TEXT_LINES} lines left out)", *cut[-half:]]
+    left_out = f"  ({len(narrowed) - MAX_TEXT_LINES} lines left out)"
+    return [*narrowed[:half], left_out, *narrowed[-half:]]
 
 
 def _narrow(line: str, width: int) -> str:
-    """Too long a line keeps its beginning and its end: nested causes stand last."""
+    """Shorten a line in its middle: nested causes stand at its end."""
     if len(line) <= width:
         return line
     return f"{line[: width * 2 // 3]} … {line[-width // 3 :]}"
 
 
 def _show(section: Section) -> Iterator[str]:
-    """The application's frames in their order, the library's between them as a count."""
+    """The application's frames in their order, with the number of library frames between them."""
     frames = _collapsed(section.frames)
     own = [frame for frame in frames if frame.part is Part.APPLICATION]
-    if not own:  # the innermost three say at least where it happened
-        single = [frame for frame in frames if frame.many == 1]
+    if not own:  # the innermost three show at least where it happened
+        single = [frame for frame in frames if frame.count == 1]
         own = single[-3:] if section.innermost_last else single[:3]
-    wanted = own[-MAX_FRAMES:] if section.innermost_last else own[:MAX_FRAMES]
-    keep = {id(frame) for frame in wanted}
+    kept = own[-MAX_FRAMES:] if section.innermost_last else own[:MAX_FRAMES]
+    shown = {id(frame) for frame in kept}
     skipped = 0
     for frame in frames:
-        if id(frame) not in keep:
-            skipped += frame.many
+        if id(frame) not in shown:
+            skipped += frame.count
             continue
         if skipped:
             yield f"  ({skipped} library frames)" if len(own) <= MAX_FRAMES else f"  ({skipped} more frames)"
             skipped = 0
         yield from _bounded(frame.text.split("\n"))
-        if frame.many > 1:
-            yield f"  (the same frame {frame.many} times)"
+        if frame.count > 1:
+            yield f"  (the same frame {frame.count} times)"
     if skipped:
         yield f"  ({skipped} library frames)"
 
 
 def _collapsed(frames: Sequence[Frame]) -> list[Frame]:
-    """A recursion's frames as one with a count."""
-    out: list[Frame] = []
+    """The frames of a recursion as one with a count."""
+    collapsed: list[Frame] = []
     for frame in frames:
-        if out and out[-1].text == frame.text and frame.part is Part.APPLICATION:
-            out[-1].many += frame.many
+        if collapsed and collapsed[-1].text == frame.text and frame.part is Part.APPLICATION:
+            collapsed[-1].count += frame.count
         else:
-            out.append(Frame(frame.text, frame.part, frame.many))
-    return out
+            collapsed.append(Frame(frame.text, frame.part, frame.count))
+    return collapsed
 
 
 def _sections(lines: Sequence[str]) -> Iterator[Section]:
     section = Section()
     position = 0
     while position < len(lines):
-        frame, used, last = _frame(lines, position)
+        frame, used, innermost_last = _frame(lines, position)
         if frame is None:
             line = lines[position]
             position += 1
-            if not line.strip() or MARKS.match(line):
+            if not line.strip() or POINTERS.match(line):
                 continue
             if section.frames and not section.innermost_last:
                 yield section
                 section = Section()
-            elif section.frames:  # Python says the exception under its frames
+            elif section.frames:  # Python prints the exception below its frames
                 section.text.append(line)
                 yield _python(section)
                 section = Section()
                 continue
             section.text.append(line)
             continue
-        section.innermost_last = section.innermost_last or last
+        section.innermost_last = section.innermost_last or innermost_last
         section.frames.append(frame)
         position += used
     if section.text or section.frames:
@@ -187,10 +215,10 @@ def _sections(lines: Sequence[str]) -> Iterator[Section]:
 
 
 def _python(section: Section) -> Section:
-    """The exception's line goes below the frames, where a reader of Python looks for it."""
+    """Put the exception's line below the frames, where a reader of Python expects it."""
     *head, exception = section.text
     frames = list(section.frames)
-    # Kept as a frame that is always shown, so that the order is the trace's own.
+    # As a frame that is always shown, it keeps the trace's own order.
     frames.append(Frame(exception, Part.APPLICATION, 1))
     if not any(frame.part is Part.APPLICATION for frame in section.frames):
         for frame in section.frames[-2:]:
@@ -198,13 +226,13 @@ def _python(section: Section) -> Section:
     return Section(head, frames, innermost_last=True)
 
 
-def _frame(lines: Sequence[str], at: int) -> tuple[Frame | None, int, bool]:
+def _frame(lines: Sequence[str], index: int) -> tuple[Frame | None, int, bool]:
     """A frame that begins at this line, how many lines it takes, and whether the innermost comes last."""
-    line = lines[at]
-    following = lines[at + 1] if at + 1 < len(lines) else ""
+    line = lines[index]
+    following = lines[index + 1] if index + 1 < len(lines) else ""
     match = PYTHON.match(line)
     if match:
-        return _python_frame(lines, at, _part(match["path"]))
+        return _python_frame(lines, index, _part(match["path"]))
     if line.lstrip().startswith("at "):
         return _at_frame(line)
     match = OMITTED.match(line)
@@ -217,16 +245,16 @@ def _frame(lines: Sequence[str], at: int) -> tuple[Frame | None, int, bool]:
     return _numbered(line, following)
 
 
-def _python_frame(lines: Sequence[str], at: int, part: Part) -> tuple[Frame, int, bool]:
-    """With the code under it, which is indented deeper; the marks under that are dropped."""
-    indent = _indent(lines[at])
+def _python_frame(lines: Sequence[str], index: int, part: Part) -> tuple[Frame, int, bool]:
+    """A frame with the code below it, which is indented deeper, and without the pointers below that."""
+    indent = _indent(lines[index])
     used = 1
-    text = lines[at]
-    while at + used < len(lines) and _indent(lines[at + used]) > indent:
-        under = lines[at + used]
-        if used == 1 and not MARKS.match(under) and not PYTHON.match(under):
-            text += f"\n{under}"
-        elif PYTHON.match(under):
+    text = lines[index]
+    while index + used < len(lines) and _indent(lines[index + used]) > indent:
+        below = lines[index + used]
+        if used == 1 and not POINTERS.match(below) and not PYTHON.match(below):
+            text += f"\n{below}"
+        elif PYTHON.match(below):
             break
         used += 1
     return Frame(text, part), used, True

@@ -1,4 +1,4 @@
-"""HTTP rows by method, route template and status: failing and slow routes, and traffic against before."""
+"""Summarise HTTP rows by method, route and status: failing and slow routes, traffic before and since."""
 
 import math
 from collections.abc import Iterable
@@ -7,18 +7,17 @@ from datetime import datetime
 from typing import Protocol
 
 from railmend.evidence.condense import Condensed
-from railmend.evidence.routes import route
+from railmend.evidence.templates import route
 from railmend.evidence.tokens import cut, estimate
 
 MAX_GROUPS = 2000
-# Durations fall into classes 5 % wide: a percentile is right within 2.5 %, in constant memory.
-CLASS_WIDTH = math.log(1.05)
-MAX_FAILING, MAX_SLOW, MAX_REFUSED, MAX_BUSY = 8, 6, 3, 3
+# Durations fall into buckets 5 % wide: percentiles are right within 2.5 %, in constant memory.
+BUCKET_WIDTH = math.log(1.05)
+MAX_FAILING, MAX_SLOW, MAX_CLIENT_ERRORS, MAX_BUSY = 8, 6, 3, 3
 MAX_PATH = 160
-# A route is slow when a twentieth of its answers takes at least this long, or at least a fifth of it and many
-# times what the service's answers usually take.
+# A route is slow if its p95 is at least this, or at least a fifth of it and many times the service's median.
 SLOW_MS = 500.0
-TIMES_USUAL = 5
+TIMES_MEDIAN = 5
 
 
 class HttpRow(Protocol):
@@ -38,6 +37,8 @@ class HttpRow(Protocol):
 
 @dataclass
 class RouteGroup:
+    """Requests of one method, route and status. `before`: how many preceded the onset."""
+
     method: str
     route: str
     status: int
@@ -48,25 +49,25 @@ class RouteGroup:
     count: int = 0
     before: int = 0
     total_ms: float = 0.0
-    classes: dict[int, int] = field(default_factory=dict)
+    buckets: dict[int, int] = field(default_factory=dict)
 
     def add(self, row: HttpRow, *, before: bool) -> None:
         self.count += 1
         self.before += before
         self.total_ms += row.duration_ms
         self.first, self.last = min(self.first, row.timestamp), max(self.last, row.timestamp)
-        number = int(math.log(max(row.duration_ms, 0.01)) // CLASS_WIDTH)
-        self.classes[number] = self.classes.get(number, 0) + 1
-        if row.duration_ms > self.slowest:  # the slowest is the example: it shows what makes it slow
+        bucket = int(math.log(max(row.duration_ms, 0.01)) // BUCKET_WIDTH)
+        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+        if row.duration_ms > self.slowest:  # the slowest is the example: it shows what is slow
             self.slowest, self.example = row.duration_ms, row.path[:MAX_PATH]
 
     def percentile(self, share: float) -> float:
-        """In milliseconds: the middle of the class in which this share of the rows is reached."""
-        wanted, seen = self.count * share, 0
-        for number in sorted(self.classes):
-            seen += self.classes[number]
-            if seen >= wanted:
-                return min(math.exp((number + 0.5) * CLASS_WIDTH), max(self.slowest, 0.0))
+        """Return milliseconds: the middle of the bucket in which this share of the rows is reached."""
+        target, seen = self.count * share, 0
+        for bucket in sorted(self.buckets):
+            seen += self.buckets[bucket]
+            if seen >= target:
+                return min(math.exp((bucket + 0.5) * BUCKET_WIDTH), max(self.slowest, 0.0))
         return max(self.slowest, 0.0)
 
     @property
@@ -75,7 +76,7 @@ class RouteGroup:
 
 
 class HttpCondenser:
-    """Takes rows page by page. `onset`: when the trouble began, to compare the traffic with before."""
+    """Summarises HTTP rows page by page. `onset`: when the incident began, to compare traffic around it."""
 
     def __init__(self, *, onset: datetime | None = None) -> None:
         self._onset = onset
@@ -95,7 +96,7 @@ class HttpCondenser:
             group.add(row, before=self._onset is not None and row.timestamp < self._onset)
 
     def result(self, budget_tokens: int) -> Condensed:
-        """Failing routes first, then slow ones, then those that are refused, then the busiest."""
+        """Return failing routes first, then slow ones, then those answered 4xx, then the busiest."""
         if not self._groups:
             return Condensed("No request in this stretch of time.", 0, 0, 0)
         return _render(list(self._groups.values()), self._rows, budget_tokens, self._onset)
@@ -104,7 +105,7 @@ class HttpCondenser:
 def condense_http(
     rows: Iterable[HttpRow], *, budget_tokens: int = 600, onset: datetime | None = None
 ) -> Condensed:
-    """All rows at once."""
+    """Return the summary of all rows."""
     condenser = HttpCondenser(onset=onset)
     condenser.read(rows)
     return condenser.result(budget_tokens)
@@ -112,26 +113,28 @@ def condense_http(
 
 def _chosen(groups: list[RouteGroup]) -> list[RouteGroup]:
     failing = sorted((g for g in groups if g.status >= 500), key=lambda g: -g.since)[:MAX_FAILING]
-    usual = _usual(groups)
-    slow = sorted((g for g in groups if g.status < 500 and _slow(g, usual)), key=lambda g: -g.total_ms)
+    median = _median(groups)
+    slow = sorted((g for g in groups if g.status < 500 and _slow(g, median)), key=lambda g: -g.total_ms)
     slow = slow[:MAX_SLOW]
-    refused = sorted((g for g in groups if 400 <= g.status < 500), key=lambda g: -g.since)[:MAX_REFUSED]
+    client_errors = sorted((g for g in groups if 400 <= g.status < 500), key=lambda g: -g.since)[
+        :MAX_CLIENT_ERRORS
+    ]
     busy = sorted(groups, key=lambda g: -g.count)[:MAX_BUSY]
-    return list({id(g): g for g in (*failing, *slow, *refused, *busy)}.values())
+    return list({id(g): g for g in (*failing, *slow, *client_errors, *busy)}.values())
 
 
-def _slow(group: RouteGroup, usual: float) -> bool:
+def _slow(group: RouteGroup, median: float) -> bool:
     p95 = group.percentile(0.95)
-    return p95 >= SLOW_MS or p95 >= max(SLOW_MS / 5, TIMES_USUAL * usual)
+    return p95 >= SLOW_MS or p95 >= max(SLOW_MS / 5, TIMES_MEDIAN * median)
 
 
-def _usual(groups: list[RouteGroup]) -> float:
-    """The median answer of all routes together, in milliseconds."""
+def _median(groups: list[RouteGroup]) -> float:
+    """Of all routes together, in milliseconds."""
     medians = sorted((g.percentile(0.5), g.count) for g in groups)
-    wanted, seen = sum(count for _, count in medians) / 2, 0
+    target, seen = sum(count for _, count in medians) / 2, 0
     for median, count in medians:
         seen += count
-        if seen >= wanted:
+        if seen >= target:
             return median
     return 0.0
 
@@ -143,7 +146,7 @@ def _render(groups: list[RouteGroup], count: int, budget: int, onset: datetime |
         f"{start:%Y-%m-%d %H:%M:%S} to {end:%H:%M:%S} UTC."
     ]
     if onset is not None and start < onset < end:
-        head.append(_against_before(groups, onset, start, end))
+        head.append(_traffic_around(groups, onset, start, end))
     lines: list[str] = []
     used = estimate("\n".join(head)) + 30
     for group in _chosen(groups):
@@ -152,9 +155,9 @@ def _render(groups: list[RouteGroup], count: int, budget: int, onset: datetime |
         if used > budget and lines:
             break
         lines.append(line)
-    left = len(groups) - len(lines)
-    tail = [f"({left} more kinds left out)"] if left else []
-    return Condensed(cut("\n".join([*head, *lines, *tail]), budget), count, len(groups), left, start, end)
+    left_out = len(groups) - len(lines)
+    tail = [f"({left_out} more kinds left out)"] if left_out else []
+    return Condensed(cut("\n".join([*head, *lines, *tail]), budget), count, len(groups), left_out, start, end)
 
 
 def _line(group: RouteGroup, count: int, onset: datetime | None) -> str:
@@ -167,8 +170,8 @@ def _line(group: RouteGroup, count: int, onset: datetime | None) -> str:
     )
 
 
-def _against_before(groups: list[RouteGroup], onset: datetime, start: datetime, end: datetime) -> str:
-    """Requests and failures a minute, before the onset and since."""
+def _traffic_around(groups: list[RouteGroup], onset: datetime, start: datetime, end: datetime) -> str:
+    """Requests and failures per minute, before the onset and since."""
     minutes = (max((onset - start).total_seconds(), 1) / 60, max((end - onset).total_seconds(), 1) / 60)
     before = sum(g.before for g in groups) / minutes[0]
     since = sum(g.since for g in groups) / minutes[1]

@@ -1,13 +1,13 @@
-"""What is known of a service before any log is read: findings, architecture, neighbours, past repairs."""
+"""Facts about an incident before any log is read: findings, architecture, neighbours, past repairs."""
 
 from datetime import datetime
 
 from railmend.contracts.incident import Fact, IncidentRequest
 from railmend.contracts.scan import FindingKind, Service
 
-# From here on a volume is close to full; Railway's volumes do not grow by themselves.
+# A volume filled beyond this is close to full; Railway's volumes do not grow by themselves.
 VOLUME_FULL = 0.85
-# Words in ordinary log lines that are worth showing for a kind of finding.
+# Words that make an ordinary log line worth showing, by kind of finding.
 HINTS: dict[FindingKind, tuple[str, ...]] = {
     FindingKind.MEMORY_LEAK: (
         "memory",
@@ -29,23 +29,23 @@ HINTS: dict[FindingKind, tuple[str, ...]] = {
 
 
 def hints(incident: IncidentRequest) -> tuple[str, ...]:
-    """For the condenser: the words that belong to the incident's findings."""
+    """Return the words that the incident's findings hint at, for the `Condenser`."""
     return tuple(dict.fromkeys(word for finding in incident.findings for word in HINTS.get(finding.kind, ())))
 
 
 def redaction_key(incident: IncidentRequest) -> str:
-    """What the redactors of one incident's sources share, so that equal secrets stay equal across them."""
+    """Return the key that all redactors of one incident share, so that equal secrets stay equal."""
     window = incident.window
     return f"{incident.environment_id}/{incident.service.service_id}/{window.end.isoformat()}"
 
 
 def onset(incident: IncidentRequest) -> datetime | None:
-    """When the first of the findings began."""
+    """Return when the first of the findings began; None without findings."""
     return min((finding.onset for finding in incident.findings), default=None)
 
 
 def finding_facts(incident: IncidentRequest) -> tuple[Fact, ...]:
-    """Each finding in the words of its rule, then the architecture, neighbours and past repairs."""
+    """Return each finding in the words of its rule, then architecture, neighbours and past repairs."""
     findings = [
         Fact(
             kind="finding",
@@ -78,8 +78,8 @@ def _neighbours(incident: IncidentRequest) -> tuple[Fact, ...]:
     if not incident.neighbours:
         return ()
     lines = [
-        f"{one.relation} {one.name}: {' '.join(one.findings) if one.findings else 'nothing was found'}"
-        for one in incident.neighbours
+        f"{neighbour.relation} {neighbour.name}: {' '.join(neighbour.findings) or 'nothing was found'}"
+        for neighbour in incident.neighbours
     ]
     return (Fact(kind="neighbour", source="services next to it", text="\n".join(lines)),)
 
@@ -88,7 +88,7 @@ def _past(incident: IncidentRequest) -> tuple[Fact, ...]:
     if not incident.past_repairs:
         return ()
     lines = [
-        f"{one.at:%Y-%m-%d %H:%M} {one.outcome}: {one.summary} {one.pull_request or ''}".rstrip()
-        for one in sorted(incident.past_repairs, key=lambda repair: repair.at, reverse=True)
+        f"{repair.at:%Y-%m-%d %H:%M} {repair.outcome}: {repair.summary} {repair.pull_request or ''}".rstrip()
+        for repair in sorted(incident.past_repairs, key=lambda repair: repair.at, reverse=True)
     ]
     return (Fact(kind="past_repair", source="earlier repairs of this service", text="\n".join(lines)),)

@@ -1,11 +1,11 @@
-"""How grave a line is by its own words: Railway marks all of stderr `error`, and a crash may be `info`."""
+"""The level of a log line by its words: Railway marks all of stderr `error`, and a crash may be `info`."""
 
 import re
 from enum import IntEnum
 
 
 class LogLevel(IntEnum):
-    """Ranks of a log event, from ordinary to the end of the process."""
+    """The level of a log line or event, from ordinary to the end of the process."""
 
     ORDINARY = 0
     NOTICE = 1
@@ -14,8 +14,8 @@ class LogLevel(IntEnum):
     FATAL = 4
 
 
-# A level that the program itself put at the head of its line. Only the head: further on the same words are
-# prose. Shapes of logging (Python, Java, Go, Ruby, .NET), logfmt, klog, nginx, PostgreSQL, npm, Monolog.
+# A level that the program itself put at the beginning of its line; further on, the same words are prose.
+# Formats of logging (Python, Java, Go, Ruby, .NET), logfmt, klog, nginx, PostgreSQL, npm, Monolog.
 LEVEL = re.compile(
     r"""(?x)
     (?:^|[\s\[|(,.:=\"'<])
@@ -29,15 +29,19 @@ LEVEL = re.compile(
     (?![A-Za-z0-9_=(-])
     """
 )
-HEAD = 140
-# An access line tells its request within so many characters.
+LEVEL_WITHIN = 140  # characters
+# An access line names its request within so many characters.
 MAX_ACCESS = 1000
-RANKS = {
-    **dict.fromkeys(("TRACE", "DEBUG", "DBUG", "VERBOSE", "INFO", "LOG", "FINE", "CONFIG", "I"), 0),
-    **dict.fromkeys(("NOTICE", "HINT", "STATEMENT", "DETAIL"), 1),
-    **dict.fromkeys(("WARN", "WARNING", "W"), 2),
-    **dict.fromkeys(("ERROR", "ERR", "SEVERE", "FAIL", "E"), 3),
-    **dict.fromkeys(("CRITICAL", "CRIT", "FATAL", "PANIC", "ALERT", "EMERG", "EMERGENCY", "F"), 4),
+LEVELS_BY_NAME = {
+    **dict.fromkeys(
+        ("TRACE", "DEBUG", "DBUG", "VERBOSE", "INFO", "LOG", "FINE", "CONFIG", "I"), LogLevel.ORDINARY
+    ),
+    **dict.fromkeys(("NOTICE", "HINT", "STATEMENT", "DETAIL"), LogLevel.NOTICE),
+    **dict.fromkeys(("WARN", "WARNING", "W"), LogLevel.WARNING),
+    **dict.fromkeys(("ERROR", "ERR", "SEVERE", "FAIL", "E"), LogLevel.ERROR),
+    **dict.fromkeys(
+        ("CRITICAL", "CRIT", "FATAL", "PANIC", "ALERT", "EMERG", "EMERGENCY", "F"), LogLevel.FATAL
+    ),
 }
 FATAL = re.compile(
     r"(?i)\bpanic(?:ked)?\b|\bfatal\b|out of memory|\boom[- _]?kill|outofmemory|heap limit"
@@ -59,7 +63,7 @@ ERROR = re.compile(
     r"|\bviolat|\bmismatch|\bdisconnected\b|\bunhealthy\b|\blost\b"
     r"|is not\b.{0,40}\b(?:defined|assignable)|leak)"
 )
-# The word stands there because all is well.
+# Here the word means that all is well.
 HARMLESS = re.compile(
     r"(?i)\b(?:0|no|without|zero) "
     r"(?:errors?|failures?|failed|warnings?|vulnerabilities|timeouts?|conflicts?)\b"
@@ -71,7 +75,7 @@ WARNING = re.compile(
     r"|falling back|\bdropped\b|\bthrottl|rate limit|\bskipp(?:ed|ing)\b|\bstale\b|\bexhaust"
     r"|high (?:memory|cpu|load)"
 )
-# A line without any of these has no word of the three above; asking for them is ten times as quick.
+# A line without any of these has no word of the three patterns above; this test is ten times as fast.
 STEMS = (
     *(
         "err",
@@ -145,30 +149,30 @@ STATUS_FIRST = re.compile(
 
 
 def access_line(text: str) -> re.Match[str] | None:
-    """Method, path and status of a line that tells of one request; groups by these names."""
-    head = text[:MAX_ACCESS]
-    return ACCESS.search(head) or STATUS_FIRST.search(head)
+    """Return a match with groups `method`, `path` and `status` for a line about one request, else None."""
+    beginning = text[:MAX_ACCESS]
+    return ACCESS.search(beginning) or STATUS_FIRST.search(beginning)
 
 
-def level(text: str) -> int | None:
-    """The gravity that the line's own level says, or None where it names none."""
-    match = LEVEL.search(text[:HEAD])
-    return None if match is None else RANKS[match["word"].upper()]
+def stated_level(text: str) -> LogLevel | None:
+    """Return the level that the line states itself; None where it states none."""
+    match = LEVEL.search(text[:LEVEL_WITHIN])
+    return None if match is None else LEVELS_BY_NAME[match["word"].upper()]
 
 
-def gravity(text: str) -> LogLevel:
-    """By the line's own level and words; never by the stream it was written to."""
-    said = level(text)
-    words = _words(text)
-    if said is None:
-        return words
-    if said <= LogLevel.NOTICE:
-        # A program that calls it ordinary is believed, save where it speaks of its own end.
-        return LogLevel.NOTICE if words >= LogLevel.ERROR else LogLevel(min(said, words))
-    return LogLevel(said + 1 if words is LogLevel.FATAL and said < LogLevel.FATAL else said)
+def level_of_line(text: str) -> LogLevel:
+    """Return the level by what the line states and by its words; never by the stream it was written to."""
+    stated = stated_level(text)
+    by_words = _level_by_words(text)
+    if stated is None:
+        return by_words
+    if stated <= LogLevel.NOTICE:
+        # A program that calls a line ordinary is believed, except that words of an error make it a notice.
+        return LogLevel.NOTICE if by_words >= LogLevel.ERROR else min(stated, by_words)
+    return LogLevel(stated + 1 if by_words is LogLevel.FATAL and stated < LogLevel.FATAL else stated)
 
 
-def _words(text: str) -> LogLevel:
+def _level_by_words(text: str) -> LogLevel:
     low = text.lower()
     if not any(stem in low for stem in STEMS):
         return LogLevel.ORDINARY
@@ -180,8 +184,8 @@ def _words(text: str) -> LogLevel:
     return LogLevel.WARNING if WARNING.search(clean) else LogLevel.ORDINARY
 
 
-def by_status(status: int) -> LogLevel:
-    """Of an HTTP status that the service answered with."""
+def level_of_status(status: int) -> LogLevel:
+    """Return the level of an HTTP status that the service answered with."""
     if status >= 500:
         return LogLevel.ERROR
     return LogLevel.NOTICE if status >= 400 else LogLevel.ORDINARY

@@ -1,9 +1,9 @@
-"""What looks like a secret and is none: a diagnosis needs it, so it stays."""
+"""Tell secrets from values that only look like secrets, which a diagnosis needs."""
 
 import ipaddress
 import re
 
-# Values that say that there is no secret, or name a type or a state.
+# Values that mean that there is no secret, or name a type or a state.
 WORDS = frozenset(
     (
         *("none", "null", "nil", "undefined", "true", "false", "yes", "no", "empty", "unset"),
@@ -14,7 +14,7 @@ WORDS = frozenset(
         *("incorrect", "wrong"),
     )
 )
-# `${TOKEN}`, `$TOKEN`, `%s`, `{token}`, `***`, a placeholder of ours, a call, a subscript, an attribute.
+# `${TOKEN}`, `$TOKEN`, `%s`, `{token}`, `***`, a placeholder of a redactor, an environment variable's name.
 REFERENCE = re.compile(
     r"^(?:[$%{<*]|\*{2}|x{4,}$|os\.|env\.|process\.|config\.|self\.|settings\.|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$)"
 )
@@ -22,8 +22,8 @@ ATTRIBUTE = re.compile(r"^[a-z_][\w]{0,60}(?:\.[a-z_][\w]{0,60}){1,6}$")
 PATH = re.compile(r"^\.{0,2}/[\w./-]*$")
 MEASURE = re.compile(r"^[\d.,]{1,15}(?:ms|s|m|h|d|%|kb|mb|gb|k)?$", re.I)
 UUID = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$", re.I)
-LONG = 16
-# Endings of files and of machines' own names, not of mail domains.
+LONG = 16  # characters
+# Endings of file and machine names, not of mail domains.
 NO_MAIL = frozenset(
     (
         *("png", "jpg", "jpeg", "gif", "svg", "webp", "ico", "js", "ts", "jsx", "tsx", "mjs", "cjs"),
@@ -37,13 +37,13 @@ RESOLVERS = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9"})
 DOCUMENTATION = tuple(
     ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
 )
-# Global unicast (RFC 4291) and what documentation takes from it.
+# Global unicast (RFC 4291), addresses for documentation included.
 PUBLIC_V6 = ipaddress.ip_network("2000::/3")
 CARDS = re.compile(r"^(?:4\d{15}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|6(?:011|4[4-9]\d|5\d\d)\d{12})$")
 
 
 def span(match: re.Match[str]) -> tuple[int, int]:
-    """Where the secret stands: the one group that took part, or the whole match."""
+    """Return the secret's position: the one group that matched, or the whole match."""
     groups = (number for number in range(1, (match.lastindex or 0) + 1) if match[number] is not None)
     return match.span(next(groups, 0))
 
@@ -53,14 +53,14 @@ def matched(match: re.Match[str]) -> str:
     return match.string[start:end]
 
 
-def apart(match: re.Match[str]) -> bool:
-    """Of a token with a prefix: it does not begin inside a word."""
+def stands_alone(match: re.Match[str]) -> bool:
+    """Return whether a token with a prefix does not begin inside a word."""
     before = match.string[match.start() - 1 : match.start()]
     return not (before.isalnum() or before == "_")
 
 
-def value(match: re.Match[str]) -> bool:
-    """Of an assignment to a password: anything that is a literal."""
+def is_literal(match: re.Match[str]) -> bool:
+    """Return whether what is assigned to a password is a literal."""
     text = matched(match)
     if (
         text.lower().rstrip(".,!") in WORDS
@@ -72,26 +72,27 @@ def value(match: re.Match[str]) -> bool:
     return len(text) >= 3
 
 
-def random_value(match: re.Match[str]) -> bool:
-    """Of an assignment to a token or key: names that are used in prose too, so the value must look random.
+def is_random(match: re.Match[str]) -> bool:
+    """Return whether what is assigned to a token or key looks random, as such names occur in prose too.
 
     A UUID counts: Railway's own tokens are UUIDs.
     """
     text = matched(match)
-    if not value(match) or MEASURE.match(text):
+    if not is_literal(match) or MEASURE.match(text):
         return False
     if UUID.match(text):
         return True
     return len(text) >= 6 and (any(c.isdigit() for c in text) or len(text) >= LONG)
 
 
-def mixed(match: re.Match[str]) -> bool:
-    """Letters and digits, or a length that no word has."""
+def is_mixed(match: re.Match[str]) -> bool:
+    """Return whether it has letters and digits, or is longer than any word."""
     text = matched(match)
     return (any(c.isdigit() for c in text) and any(c.isalpha() for c in text)) or len(text) >= 24
 
 
-def mail(match: re.Match[str]) -> bool:
+def is_mail_address(match: re.Match[str]) -> bool:
+    """Return whether the domain is one that mail is sent to; `git@` names a repository."""
     name, _, domain = match[0].partition("@")
     labels = domain.lower().split(".")
     top = labels[-1]
@@ -100,8 +101,8 @@ def mail(match: re.Match[str]) -> bool:
     return name.lower() != "git" and not (labels[0].isdigit() and labels[1].isdigit())
 
 
-def public_v4(match: re.Match[str]) -> bool:
-    """A public address may be a person's; private ones and the machine itself tell where a service points."""
+def is_public_v4(match: re.Match[str]) -> bool:
+    """Return whether the address is public, so may be a person's; private ones show where a service points."""
     text = match[0]
     if VERSION_BEFORE.search(match.string[max(match.start() - 20, 0) : match.start()]):
         return False
@@ -114,7 +115,8 @@ def public_v4(match: re.Match[str]) -> bool:
     return address.is_global or any(address in network for network in DOCUMENTATION)
 
 
-def public_v6(match: re.Match[str]) -> bool:
+def is_public_v6(match: re.Match[str]) -> bool:
+    """Return whether it is a global unicast address."""
     try:
         address = ipaddress.IPv6Address(match[0])
     except ValueError:
@@ -122,8 +124,8 @@ def public_v6(match: re.Match[str]) -> bool:
     return address in PUBLIC_V6
 
 
-def card(match: re.Match[str]) -> bool:
-    """A known issuer's range, and the check digit (Luhn) is right."""
+def is_card_number(match: re.Match[str]) -> bool:
+    """Return whether the number is in an issuer's range and its check digit (Luhn) is right."""
     digits = [int(c) for c in match[0] if c.isdigit()]
     if not CARDS.match("".join(map(str, digits))):
         return False
@@ -131,6 +133,6 @@ def card(match: re.Match[str]) -> bool:
     return sum(doubled) % 10 == 0
 
 
-def phone(match: re.Match[str]) -> bool:
-    """E.164: a country code and at most fifteen digits; fewer than nine are an offset or a count."""
+def is_phone_number(match: re.Match[str]) -> bool:
+    """Return whether it has E.164's country code and 9 to 15 digits; fewer are an offset or a count."""
     return 9 <= sum(c.isdigit() for c in match[0]) <= 15 and match[0][1] != "0"

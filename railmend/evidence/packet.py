@@ -1,4 +1,4 @@
-"""Facts of all sources become one packet: numbered, redacted, within a budget, rendered, hashed."""
+"""Evidence packets: facts of all sources, numbered, redacted, within a budget; rendered, hashed, exported."""
 
 import json
 from collections.abc import Sequence
@@ -9,10 +9,8 @@ from railmend.evidence.escaping import fenced, inline, visible
 from railmend.evidence.redact import Numbering, Redactor
 from railmend.evidence.tokens import cut, estimate
 
-__all__ = ["canonical", "digest", "export", "fenced", "load", "number", "render", "visible"]
-
-# Tokens of one item, by kind, and of all items together: what a model reads in one go, and far below the
-# 64 KiB that may cross an activity's border.
+# Tokens of one item, by kind, and of all items together: few enough for any model, and far below the 64 KiB
+# of an activity's payload.
 BUDGETS = {
     "finding": 250,
     "chart": 900,
@@ -28,10 +26,10 @@ BUDGETS = {
     "past_repair": 400,
     "provider": 800,
 }
-OTHER = 600
-TOTAL = 8000
+OTHER_BUDGET = 600
+TOTAL_BUDGET = 8000
 MAX_UNSEEN = 20
-# Cut first to last when all items together are too much; never below this many tokens each.
+# The order in which items are cut if all together are too long; never below so many tokens each.
 CUT_FIRST = (
     "past_repair",
     "architecture",
@@ -42,8 +40,8 @@ CUT_FIRST = (
     "change",
     "deploy_log",
 )
-LEAST = 250
-# What may explain all the rest stands before it.
+MIN_TOKENS = 250
+# Kinds that may explain all other items precede them.
 FIRST = ("provider_outage", "provider_incident")
 
 
@@ -52,24 +50,24 @@ class PacketError(Exception):
 
 
 def number(service_name: str, facts: Sequence[Facts], *, redaction_key: str = "packet") -> EvidencePacket:
-    """Items E1, E2 ... in the order given, an upstream's open incident first.
+    """Return a packet of items E1, E2 ... in the order given, after incidents of providers.
 
-    `redaction_key`: what the sources' redactors shared, so that equal secrets have one placeholder.
+    `redaction_key`: the key of the sources' redactors, so that equal secrets have one placeholder.
     """
     redactor, numbering = Redactor(redaction_key=redaction_key), Numbering()
-    found = [fact for source in facts for fact in source.items]
-    found.sort(key=_place)  # stable: the rest keeps its order
-    texts = _fit([(fact.kind, visible(redactor(fact.text))) for fact in found])
+    ordered = [fact for source in facts for fact in source.items]
+    ordered.sort(key=_order)  # stable: the others keep their order
+    texts = _fit([(fact.kind, visible(redactor(fact.text))) for fact in ordered])
     items = tuple(
         _item(position, fact, numbering(text), numbering(redactor(fact.source)))
-        for position, (fact, text) in enumerate(zip(found, texts, strict=True), start=1)
+        for position, (fact, text) in enumerate(zip(ordered, texts, strict=True), start=1)
     )
     sentences = [inline(numbering(redactor(sentence)), 400) for source in facts for sentence in source.unseen]
     unseen = tuple(dict.fromkeys(sentences))[:MAX_UNSEEN]
     return EvidencePacket(service_name=inline(service_name), items=items, unseen=unseen)
 
 
-def _place(fact: Fact) -> int:
+def _order(fact: Fact) -> int:
     return FIRST.index(fact.kind) if fact.kind in FIRST else len(FIRST)
 
 
@@ -85,16 +83,16 @@ def _item(position: int, fact: Fact, text: str, source: str) -> EvidenceItem:
 
 
 def _fit(texts: Sequence[tuple[str, str]]) -> list[str]:
-    """Each within its kind's budget, then all within the total; what was cut is said where it was."""
-    fitted = [_cut(text, BUDGETS.get(kind, OTHER)) for kind, text in texts]
+    """Each text within its kind's budget, then all within the total, with a note where one was cut."""
+    fitted = [_cut(text, BUDGETS.get(kind, OTHER_BUDGET)) for kind, text in texts]
     sizes = [estimate(text) for text in fitted]
     for kind in CUT_FIRST:
-        for position, (of, _) in enumerate(texts):
-            over = sum(sizes) - TOTAL
-            if over <= 0:
+        for position, (kind_here, _) in enumerate(texts):
+            excess = sum(sizes) - TOTAL_BUDGET
+            if excess <= 0:
                 return fitted
-            if of == kind and sizes[position] > LEAST:
-                fitted[position] = _cut(fitted[position], max(sizes[position] - over, LEAST))
+            if kind_here == kind and sizes[position] > MIN_TOKENS:
+                fitted[position] = _cut(fitted[position], max(sizes[position] - excess, MIN_TOKENS))
                 sizes[position] = estimate(fitted[position])
     return fitted
 
@@ -105,7 +103,7 @@ def _cut(text: str, budget: int) -> str:
 
 
 def render(packet: EvidencePacket) -> str:
-    """Markdown for the model, the Web UI and the pull request alike."""
+    """Return Markdown, the same for the model, the Web UI and the pull request."""
     parts = [f"# Evidence for service {inline(packet.service_name)}"]
     parts += [f"[{item.id}] ({item.kind}) {item.source}\n{fenced(item.text)}" for item in packet.items]
     if packet.unseen:
@@ -114,19 +112,19 @@ def render(packet: EvidencePacket) -> str:
 
 
 def canonical(packet: EvidencePacket) -> str:
-    """The one JSON form of a packet: keys sorted, no blanks, times in UTC."""
+    """Return the packet's canonical JSON: keys sorted, no blanks, times in UTC."""
     return json.dumps(
         packet.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
 
 
 def digest(packet: EvidencePacket) -> str:
-    """Names a packet by what it says: `sha256:` and 64 hex digits over the canonical form."""
+    """Return the packet's content hash: `sha256:` and 64 hex digits, over the canonical JSON."""
     return f"sha256:{sha256(canonical(packet).encode()).hexdigest()}"
 
 
 def export(packet: EvidencePacket) -> str:
-    """A file that `load` reads back."""
+    """Return the text of a file that `load` reads."""
     return json.dumps(
         {"hash": digest(packet), "packet": json.loads(canonical(packet)), "version": packet.version},
         indent=2,
@@ -135,7 +133,7 @@ def export(packet: EvidencePacket) -> str:
 
 
 def load(text: str) -> EvidencePacket:
-    """Raises `PacketError` for another version, or when the packet is not the one that was hashed."""
+    """Return an exported packet. Raise `PacketError` for another version or a hash that does not match."""
     try:
         tree = json.loads(text)
         version = tree["version"]

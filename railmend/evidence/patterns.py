@@ -1,9 +1,9 @@
 # ruff: noqa: E501 - one rule a line, to be read as a table
-"""The table of what is taken out of text: vendors' tokens, credentials in context, personal data.
+"""Redaction rules: vendors' tokens, credentials in context, personal data.
 
-Every repeat is bounded, so that a line which was made to be slow is not. A rule is tried only where one of
-its needles (lower case) stands in the text. Sources of the shapes: the vendors' documentation, the rules of
-gitleaks and of GitHub's secret scanning.
+Every repeat is bounded, so that no crafted line is slow. A rule is tried only where the text contains one of
+its needles (lower case). Sources of the formats: the vendors' documentation, the rules of gitleaks and of
+GitHub's secret scanning.
 """
 
 import re
@@ -15,7 +15,10 @@ from railmend.evidence import lookalikes
 
 @dataclass(frozen=True)
 class Rule:
-    """`secret`: tells a hit from a look-alike. `in_context`: only the one group that matched is replaced."""
+    """A pattern of secrets of one `kind`.
+
+    `secret`: whether a match is one, not a look-alike. `in_context`: only the one group that matched is replaced.
+    """
 
     kind: str
     needles: tuple[str, ...]
@@ -25,8 +28,8 @@ class Rule:
 
 
 def _token(kind: str, needles: str, pattern: str) -> Rule:
-    """A token that its own prefix betrays. The pattern begins with it, for that makes the search quick."""
-    return Rule(kind, tuple(needles.split()), re.compile(pattern), False, lookalikes.apart)
+    """A token known by its prefix. The pattern begins with the prefix, which makes the search fast."""
+    return Rule(kind, tuple(needles.split()), re.compile(pattern), False, lookalikes.stands_alone)
 
 
 TOKENS = (
@@ -69,7 +72,7 @@ TOKENS = (
 PRIVATE_KEY = Rule(
     "private-key",
     ("private key",),
-    # After the header nothing can fail, so nothing is tried twice; a key cut short goes as far as it looks like one.
+    # Nothing behind the header can fail, so there is no backtracking; a truncated key ends where it stops looking like one.
     re.compile(
         r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
         r"(?:\s|\\[nr]|[A-Za-z0-9+/=]{16,4000}|(?:Proc-Type|DEK-Info|Version|Comment): [^\r\n]{1,100}){0,400}"
@@ -77,7 +80,7 @@ PRIVATE_KEY = Rule(
     ),
 )
 
-# The name of what is secret, before `=`, `:` or `=>`, in shells, JSON, YAML, URLs, headers and flags.
+# Names of secrets before `=`, `:` or `=>`, in shells, JSON, YAML, URLs, headers and flags.
 STRONG = r"passw(?:or)?d|otp|cvv|cvc|passphrase|pwd|client[_-]?secret|secret[_-]?(?:access[_-]?)?key(?:[_-]?base)?|private[_-]?key"
 WEAK = (
     r"secret|token|api[_-]?key|apikey|access[_-]?key|auth[_-]?key|account[_-]?key|encryption[_-]?key"
@@ -85,7 +88,7 @@ WEAK = (
     r"|x-api-key|signature|sig|jwt|auth|csrf[_-]?token|nonce_secret|webhook[_-]?secret|license[_-]?key"
 )
 SUFFIX = r"(?:[_-](?:prod|production|staging|test|dev|live|old|new|v?\d{1,2})|\d{1,2})?"
-# Where a short name may begin: not within a word, save in camel case.
+# Where a short name may begin: not within a word, except in camel case.
 WORD_START = r"(?:(?<![A-Za-z])|(?-i:(?<=[a-z])(?=[A-Z])))"
 SEPARATOR = r"[\"']?\]?\s{0,3}(?:=>|:=|=|:)\s{0,3}"
 VALUE = r"(?:\"([^\"\r\n]{1,500})\"|'([^'\r\n]{1,500})'|([^\s\"',;&<>(){}\[\]|]{3,500}))"
@@ -105,7 +108,7 @@ CONTEXT = (
         ("bearer", "basic"),
         re.compile(r"(?i)\b(?:bearer|basic) {1,4}([A-Za-z0-9._~+/=-]{12,4000})"),
         True,
-        lookalikes.mixed,
+        lookalikes.is_mixed,
     ),
     Rule(
         "cookie",
@@ -127,21 +130,21 @@ CONTEXT = (
         ("pass", "pwd", "secret", "key", "otp", "cvv", "cvc"),
         re.compile(rf"(?i)(?:{STRONG}){SUFFIX}{SEPARATOR}{VALUE}"),
         True,
-        lookalikes.value,
+        lookalikes.is_literal,
     ),
     Rule(
         "password",
         ("--pass", "--pwd", "--token", "--secret", "--api"),
         re.compile(r"(?i)--(?:password|passwd|pwd|token|secret|api-key)[ =]([^\s\"'-][^\s\"']{3,300})"),
         True,
-        lookalikes.value,
+        lookalikes.is_literal,
     ),
     Rule(
         "secret",
         ("secret", "token", "key", "session", "sid", "credential", "sig", "jwt", "auth"),
         re.compile(rf"(?i){WORD_START}(?:{WEAK}){SUFFIX}{SEPARATOR}{VALUE}"),
         True,
-        lookalikes.random_value,
+        lookalikes.is_random,
     ),
 )
 
@@ -153,21 +156,21 @@ PERSONAL = (
             r"(?<![\w.%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,5}(?![\w-])"
         ),
         False,
-        lookalikes.mail,
+        lookalikes.is_mail_address,
     ),
     Rule(
         "ip",
         (".",),
         re.compile(r"(?<![\w.-])(?<![A-Za-z]/)\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)"),
         False,
-        lookalikes.public_v4,
+        lookalikes.is_public_v4,
     ),
     Rule(
         "ip",
         (":",),
         re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])"),
         False,
-        lookalikes.public_v6,
+        lookalikes.is_public_v6,
     ),
     Rule(
         "card",
@@ -176,7 +179,7 @@ PERSONAL = (
             r"(?<![\w.:-])(?:\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{3,4}|\d{4}[ -]\d{6}[ -]\d{5}|\d{15,16})(?![\w-]|\.\d)"
         ),
         False,
-        lookalikes.card,
+        lookalikes.is_card_number,
     ),
     Rule(
         "phone",
@@ -185,7 +188,7 @@ PERSONAL = (
             r"(?<![\w.+/-])\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){1,4}(?![\w-]|\.\d)"
         ),
         False,
-        lookalikes.phone,
+        lookalikes.is_phone_number,
     ),
     Rule("phone", ("-",), re.compile(r"(?<![\w.:/+-])(?:\(\d{3}\) ?|\d{3}-)\d{3}-\d{4}(?![\w-])")),
     Rule(

@@ -1,4 +1,4 @@
-"""Takes secrets and personal data out of text; equality survives by stable placeholders."""
+"""Redact secrets and personal data; stable placeholders keep equal values recognisable."""
 
 import hashlib
 import hmac
@@ -9,34 +9,35 @@ from collections.abc import Sequence
 from railmend.evidence.lookalikes import span
 from railmend.evidence.patterns import RULES, Rule
 
-# A placeholder that is not numbered yet: sources redact apart, one packet numbers all of them.
-SEALED = re.compile(r"<([a-z0-9-]{2,24}):([0-9a-f]{8})>")
-KNOWN = "known-secret"
-MIN_KNOWN = 6
+# A placeholder with a digest: sources are redacted separately, and their packet numbers all of them.
+KEYED = re.compile(r"<([a-z0-9-]{2,24}):([0-9a-f]{8})>")
+KNOWN_KIND = "known-secret"
+MIN_KNOWN_LENGTH = 6
 
 
 class Redactor:
-    """One secret has one placeholder, such as `<aws-key-1>`, in everything that one redactor sees.
+    """Replaces each secret by one placeholder, such as `<aws-key-1>`, in all text that it is called with.
 
-    `known`: values that must not pass whatever they look like. `redaction_key`: several redactors share
-    it; they then write `<aws-key:3f2a91c4>`, and `Numbering` makes one numbering of it.
+    `known_secrets`: values that are redacted whatever they look like. `redaction_key`: redactors that share it write
+    the same `<aws-key:3f2a91c4>` for the same secret, and `Numbering` numbers these together.
     """
 
-    def __init__(self, known: Sequence[str] = (), redaction_key: str | None = None) -> None:
-        self._known = sorted({text for text in known if len(text) >= MIN_KNOWN}, key=len, reverse=True)
+    def __init__(self, known_secrets: Sequence[str] = (), redaction_key: str | None = None) -> None:
+        long_enough = {secret for secret in known_secrets if len(secret) >= MIN_KNOWN_LENGTH}
+        self._known_secrets = sorted(long_enough, key=len, reverse=True)
         self._redaction_key = redaction_key
-        self._places: dict[str, str] = {}
+        self._placeholders: dict[str, str] = {}
         self._counts: dict[str, int] = defaultdict(int)
 
     def __call__(self, text: str) -> str:
-        for secret in self._known:
+        for secret in self._known_secrets:
             if secret in text:
-                text = text.replace(secret, self._placeholder(KNOWN, secret))
-        low, of = text.lower(), text
+                text = text.replace(secret, self._placeholder(KNOWN_KIND, secret))
+        lowered, original = text.lower(), text
         for rule in RULES:
-            if of is not text:
-                low, of = text.lower(), text
-            if not rule.needles or any(needle in low for needle in rule.needles):
+            if original is not text:
+                lowered, original = text.lower(), text
+            if not rule.needles or any(needle in lowered for needle in rule.needles):
                 text = rule.pattern.sub(lambda match, rule=rule: self._replaced(rule, match), text)  # type: ignore[misc]
         return text
 
@@ -51,35 +52,36 @@ class Redactor:
         return before + self._placeholder(rule.kind, secret) + after
 
     def _placeholder(self, kind: str, secret: str) -> str:
-        place = self._places.get(secret)
-        if place is None:
+        placeholder = self._placeholders.get(secret)
+        if placeholder is None:
             if self._redaction_key is None:
                 self._counts[kind] += 1
-                place = f"<{kind}-{self._counts[kind]}>"
+                placeholder = f"<{kind}-{self._counts[kind]}>"
             else:
                 digest = hmac.new(self._redaction_key.encode(), secret.encode(), hashlib.sha256).hexdigest()
-                place = f"<{kind}:{digest[:8]}>"
-            self._places[secret] = place
-        return place
+                placeholder = f"<{kind}:{digest[:8]}>"
+            self._placeholders[secret] = placeholder
+        return placeholder
 
 
 class Numbering:
-    """Gives the sealed placeholders of several redactors their numbers, in the order in which they appear."""
+    """Numbers the keyed placeholders of several redactors in the order in which they appear."""
 
     def __init__(self) -> None:
-        self._places: dict[str, str] = {}
+        self._placeholders: dict[str, str] = {}
         self._counts: dict[str, int] = defaultdict(int)
 
     def __call__(self, text: str) -> str:
-        return SEALED.sub(self._number, text)
+        return KEYED.sub(self._number, text)
 
     def _number(self, match: re.Match[str]) -> str:
         kind, digest = match[1], match[2]
-        if digest not in self._places:
+        if digest not in self._placeholders:
             self._counts[kind] += 1
-            self._places[digest] = f"<{kind}-{self._counts[kind]}>"
-        return self._places[digest]
+            self._placeholders[digest] = f"<{kind}-{self._counts[kind]}>"
+        return self._placeholders[digest]
 
 
 def redact(text: str) -> str:
+    """Return one text redacted, its placeholders numbered from 1."""
     return Redactor()(text)

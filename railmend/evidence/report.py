@@ -1,35 +1,35 @@
-"""Ranked groups of log events as text within a budget of tokens."""
+"""Render ranked groups of log events within a budget of tokens."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from railmend.evidence.event_groups import EventGroup
 from railmend.evidence.log_level import LogLevel
-from railmend.evidence.ranking import Ranked, Span, hinted
+from railmend.evidence.ranking import RankedGroup, Span, hinted
 from railmend.evidence.tokens import cut, estimate
 
-if TYPE_CHECKING:
-    from railmend.evidence.condense import EventGroup
-
-# Up to here anything that tells something is shown; beyond, only what is grave.
-ENOUGH = 800
-TELLING = 14.0
-GRAVE = 58.0
-# No single event takes more than this share of the budget, nor more than so many tokens.
-LARGEST = 0.6
-MAX_EVENT = 600
-MAX_GRAVE = 12
-ORDINARY = 3
-MAX_ORDINARY = 110
+# Up to so many tokens every group from `MIN_SCORE` on is shown; beyond, only those from `HIGH_SCORE` on.
+ENOUGH_TOKENS = 800
+MIN_SCORE = 14.0
+HIGH_SCORE = 58.0
+MAX_HIGH = 12
+# One event's limits: a share of the budget, and tokens.
+MAX_EVENT_SHARE = 0.6
+MAX_EVENT_TOKENS = 600
+MAX_FREQUENT = 3
+MAX_TEMPLATE = 110
 MAX_ATTRIBUTES = 320
-# Kept free for the lines at the head and the end.
+# Reserved for the first and the last line.
 FRAME_TOKENS = 60
 
 
 def render(
-    groups: Sequence[Ranked], span: Span, *, rows: int, forgotten: int, budget: int
+    groups: Sequence[RankedGroup], span: Span, *, rows: int, forgotten: int, budget: int
 ) -> tuple[str, int]:
-    """The text, and how many of the groups are not in it."""
+    """Return the text, and how many of the groups are not in it.
+
+    `rows` were read; `forgotten` groups were dropped while reading; `budget` is in tokens.
+    """
     if not groups:
         return "No line in this stretch of time.", 0
     room = max(budget - FRAME_TOKENS, budget // 2)
@@ -39,7 +39,7 @@ def render(
     for ranked in groups:
         if not _wanted(ranked, used, len(blocks)):
             continue
-        block = _block(ranked, span, min(int(room * LARGEST), MAX_EVENT))
+        block = _block(ranked, span, min(int(room * MAX_EVENT_SHARE), MAX_EVENT_TOKENS))
         size = estimate(block) + 2
         if used + size > room:
             continue
@@ -52,10 +52,10 @@ def render(
     return cut("\n\n".join([head, *blocks, *tail]), budget), len(rest)
 
 
-def _wanted(ranked: Ranked, used: int, shown: int) -> bool:
-    if ranked.score < TELLING:
+def _wanted(ranked: RankedGroup, used: int, shown: int) -> bool:
+    if ranked.score < MIN_SCORE:
         return False
-    return used < ENOUGH or (ranked.score >= GRAVE and shown < MAX_GRAVE)
+    return used < ENOUGH_TOKENS or (ranked.score >= HIGH_SCORE and shown < MAX_HIGH)
 
 
 def _head(span: Span, rows: int, groups: int) -> str:
@@ -70,7 +70,7 @@ def _clock(at: datetime, span: Span) -> str:
     return f"{at:%H:%M:%S}" if same else f"{at:%m-%d %H:%M:%S}"
 
 
-def _block(ranked: Ranked, span: Span, most: int) -> str:
+def _block(ranked: RankedGroup, span: Span, max_tokens: int) -> str:
     group = ranked.group
     when = _clock(group.first, span)
     if group.count > 1:
@@ -78,45 +78,45 @@ def _block(ranked: Ranked, span: Span, most: int) -> str:
     new = ", new" if ranked.new and group.count > 1 else ""
     lines = [f"{group.count}x {when}{new}", *group.example.lines]
     if hinted(group, span) and group.count > 1 and group.latest != group.example.lines[0]:
-        lines.append(f"  the last one: {group.latest[:240]}")  # what grows is seen by both ends
+        lines.append(f"  the last one: {group.latest[:240]}")  # growth shows in its first and last line
     if group.attributes:
         pairs = " ".join(f"{key}={value}" for key, value in group.attributes.items())
         lines.append(f"  {pairs[:MAX_ATTRIBUTES]}")
     text = "\n".join(lines)
-    if estimate(text) > most:
-        text = _shorter(lines, most)
+    if estimate(text) > max_tokens:
+        text = _shortened(lines, max_tokens)
     others = [head for head in list(group.variants.values())[1:] if head not in text]
     return "\n".join([text, *(f"  also: {head[:240]}" for head in others)])
 
 
-def _shorter(lines: list[str], most: int) -> str:
-    """Head and end: the end of a trace holds its root cause."""
-    half = most // 2
+def _shortened(lines: list[str], max_tokens: int) -> str:
+    """The beginning and the end: the end of a trace holds its root cause."""
+    half = max_tokens // 2
     head = cut("\n".join(lines), half)
-    kept: list[str] = []
+    end: list[str] = []
     size = 0
     for line in reversed(lines[head.count("\n") + 1 :]):
         size += estimate(line) + 1
         if size > half - 10:
             break
-        kept.insert(0, line)
-    return "\n".join([head, "  (lines left out)", *kept])
+        end.insert(0, line)
+    return "\n".join([head, "  (lines left out)", *end])
 
 
-def _tail(rest: Sequence["EventGroup"], forgotten: int, room: int) -> list[str]:
-    """What the service says when all is well, and how much is not shown."""
+def _tail(rest: Sequence[EventGroup], forgotten: int, room: int) -> list[str]:
+    """How much is not shown, and the most frequent of it: what the service logs when all is well."""
     if not rest and not forgotten:
         return []
-    calm = sorted(
-        (group for group in rest if group.gravity <= LogLevel.NOTICE), key=lambda group: -group.count
-    )[:ORDINARY]
-    loud = sum(group.gravity >= LogLevel.WARNING for group in rest)
+    frequent = sorted(
+        (group for group in rest if group.level <= LogLevel.NOTICE), key=lambda group: -group.count
+    )[:MAX_FREQUENT]
+    warnings = sum(group.level >= LogLevel.WARNING for group in rest)
     events = sum(group.count for group in rest)
     kinds = len(rest) + forgotten
-    said = f"Left out: {kinds} kinds of event, {loud} of them warnings or errors ({events} events)."
-    lines = [said]
-    if calm:
+    total = f"Left out: {kinds} kinds of event, {warnings} of them warnings or errors ({events} events)."
+    lines = [total]
+    if frequent:
         lines[0] += " The most frequent:"
-        lines += [f"{group.count}x {' '.join(group.template)[:MAX_ORDINARY]}" for group in calm]
+        lines += [f"{group.count}x {' '.join(group.template)[:MAX_TEMPLATE]}" for group in frequent]
     text = "\n".join(lines)
-    return [text if estimate(text) <= max(room, 0) + FRAME_TOKENS // 2 else said]
+    return [text if estimate(text) <= max(room, 0) + FRAME_TOKENS // 2 else total]

@@ -1,4 +1,4 @@
-"""One service's build, deploy and HTTP rows condensed together within one budget."""
+"""Summarise one service's build, deploy and HTTP rows together within one budget."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ TITLE_TOKENS = 8
 
 @dataclass(frozen=True, slots=True)
 class StreamRow:
-    """A row of a file, of any stream."""
+    """A log row read from a file; a stream uses only the fields it has."""
 
     timestamp: datetime
     severity: str = "info"
@@ -28,8 +28,8 @@ class StreamRow:
     duration_ms: float = 0.0
 
 
-def row(raw: Mapping[str, Any]) -> StreamRow:
-    """Raises `KeyError`, `TypeError` or `ValueError` for an object that is no row."""
+def parse_row(raw: Mapping[str, Any]) -> StreamRow:
+    """Return a row of JSON lines. Raise `KeyError`, `TypeError` or `ValueError` for any other object."""
     at = datetime.fromisoformat(raw.get("ts") or raw["timestamp"])
     if raw.get("stream") == "http":
         return StreamRow(
@@ -46,19 +46,19 @@ def row(raw: Mapping[str, Any]) -> StreamRow:
 def condense_streams(
     streams: Mapping[str, Sequence[StreamRow]], *, budget_tokens: int, onset: datetime | None = None
 ) -> str:
-    """`streams` by name: build, deploy, http. What one does not use of its share the next may."""
+    """Return one text of `streams` by name: build, deploy, http. Each may use what others left over."""
     present = [name for name in TITLES if streams.get(name)]
     parts: list[str] = []
     left = budget_tokens
     for number, name in enumerate(present):
-        waiting = present[number + 1 :]
-        share = left if not waiting else int(left * (1 - HTTP_SHARE if waiting == ["http"] else 0.5))
+        rest = present[number + 1 :]
+        share = left if not rest else int(left * (1 - HTTP_SHARE if rest == ["http"] else 0.5))
         title = TITLES[name] if len(present) > 1 else ""
-        most = share - (TITLE_TOKENS if title else 0)
+        budget = share - (TITLE_TOKENS if title else 0)
         if name == "http":
-            text = condense_http(streams[name], budget_tokens=most, onset=onset).text
+            text = condense_http(streams[name], budget_tokens=budget, onset=onset).text
         else:
-            text = condense_logs(streams[name], budget_tokens=most, onset=onset, build=name == "build").text
+            text = condense_logs(streams[name], budget_tokens=budget, onset=onset, build=name == "build").text
         part = f"{title}:\n{text}" if title else text
         left -= estimate(part) + 2
         parts.append(part)

@@ -1,6 +1,6 @@
-"""How many tokens a text is for a model, without a vocabulary, and texts cut to a budget.
+"""Estimate the tokens of a text without a model's vocabulary, and cut texts to a budget.
 
-The weights were fitted to cl100k: about 3 % over on average, and rarely under, on logs and code.
+The weights were fitted to cl100k: about 3 % too high on average, and rarely too low, on logs and code.
 """
 
 import re
@@ -12,7 +12,7 @@ SHORT_WORD = 4
 
 
 def estimate(text: str) -> int:
-    """Tokens of the text, rounded up."""
+    """Return the estimated tokens of a text, rounded up."""
     return ceil(sum(map(_weight, PIECE.findall(text))))
 
 
@@ -30,14 +30,14 @@ def _weight(piece: str) -> float:
 
 
 def _word(word: str) -> float:
-    """Long words, capitals and camel case are split by the model's vocabulary."""
+    """Vocabularies split long words, capitals and camel case."""
     long = max(len(word) - SHORT_WORD, 0) * 0.115
     capitals = (len(word) - 3) * 0.22 if word.isupper() and len(word) > 3 else 0.0
     return 1 + long + capitals + 0.55 * len(CAMEL.findall(word))
 
 
 def cut(text: str, budget: int) -> str:
-    """The longest beginning that fits the budget of tokens, ending at a whole line where there is one."""
+    """Return the longest beginning within the budget of tokens, at the end of a line where possible."""
     if estimate(text) <= budget:
         return text
     low, high = 0, len(text)

@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from railmend.providers.manifests import is_manifest
 from railmend.providers.names import Names
-from railmend.providers.registry import Ecosystem, Language, Provider
-from railmend.providers.source import language_of, ships, without_comments
+from railmend.providers.registry import Language, Provider
+from railmend.source.files import language_of, ships, without_comments
+from railmend.source.manifests import Ecosystem, is_manifest
 
 PY_IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(\w[\w.]*)[ \t]+import[ \t]*([^\n]*)|import[ \t]+(\w[^\n;]*))", re.M

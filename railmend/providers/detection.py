@@ -11,10 +11,10 @@ from pathlib import PurePosixPath
 from railmend.contracts.providers import Strength, Trace, UsedProvider
 from railmend.providers.calls import Failing, failing_calls
 from railmend.providers.code import NEEDS_PACKAGE, CodeMatch, read, readdresses
-from railmend.providers.manifests import BESIDE, dependencies
 from railmend.providers.names import Names, known_names
 from railmend.providers.registry import Provider
-from railmend.providers.source import language_of, ships
+from railmend.source.files import language_of, ships
+from railmend.source.manifests import manifests_of, runtime_packages
 
 MAX_TRACES = 4
 STRENGTHS = {
@@ -87,19 +87,14 @@ def _case(cases: dict[str, _Case], provider: Provider) -> _Case:
 
 
 def _from_manifests(paths: Mapping[str, str], names: Names, cases: dict[str, _Case]) -> None:
+    """Not from examples, nor from a lock file whose manifest is there to say what is direct."""
+    lowered = {path.lower() for path in paths}
     for path, text in paths.items():
-        if not _counts(path, paths):
+        if not ships(path) or not lowered.isdisjoint(manifests_of(path)):
             continue
-        for ecosystem, package in dependencies(path, text):
+        for ecosystem, package in runtime_packages(path, text):
             if provider := names.package(ecosystem, package):
                 _case(cases, provider).add("package", package, path)
-
-
-def _counts(path: str, paths: Mapping[str, str]) -> bool:
-    """Not for manifests of examples, nor for a lock file whose manifest is there to say what is direct."""
-    pure = PurePosixPath(path)
-    owner = BESIDE.get(pure.name)
-    return ships(path) and (owner is None or str(pure.with_name(owner)) not in paths)
 
 
 def _from_code(

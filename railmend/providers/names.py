@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from railmend.providers.registry import Ecosystem, Language, Provider, Registry, load
+from railmend.providers.registry import Language, Provider, Registry, load
+from railmend.source.manifests import Ecosystem, canonical_name
 
 # Build tools put these before names that reach the browser.
 PUBLIC_PREFIX = re.compile(r"^(?:NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|NUXT|PUBLIC|GATSBY)_")
@@ -35,13 +36,6 @@ class Prefixes:
         return next((provider for prefix, provider in self.open if name.startswith(prefix)), None)
 
 
-def normalized(ecosystem: Ecosystem, name: str) -> str:
-    """As the ecosystem compares names: PEP 503 for Python, case only for the others but Go and Maven."""
-    if ecosystem == "pypi":
-        return re.sub(r"[-_.]+", "-", name).lower()
-    return name if ecosystem in ("go", "maven") else name.lower()
-
-
 class Names:
     """The registry, turned round."""
 
@@ -67,7 +61,7 @@ class Names:
         for ecosystem, names in provider.packages.items():
             index = self._packages.setdefault(ecosystem, Prefixes(SEPARATORS.get(ecosystem, "")))
             for name in names:
-                index.add(normalized(ecosystem, name), provider)
+                index.add(canonical_name(ecosystem, name), provider)
         for language, prefixes in provider.imports.items():
             index = self._imports.setdefault(language, Prefixes(SEPARATORS["imports"]))
             for name in prefixes:
@@ -81,7 +75,7 @@ class Names:
 
     def package(self, ecosystem: Ecosystem, name: str) -> Provider | None:
         index = self._packages.get(ecosystem)
-        return index.find(normalized(ecosystem, name)) if index else None
+        return index.find(canonical_name(ecosystem, name)) if index else None
 
     def imported(self, language: Language, name: str) -> Provider | None:
         """`name` with dots between its parts."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from railmend.coding.git import TrustedRepository, failure
-from railmend.providers.manifests import is_manifest
-from railmend.providers.source import language_of, ships
+from railmend.source.files import language_of, ships
+from railmend.source.manifests import is_manifest
 
 COMMIT = re.compile(r"[0-9a-f]{40,64}")  # only a whole one can be asked of a server
 MAX_FILES = 3000

@@ -6,7 +6,7 @@ from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.measurement import MeasurementResult, MeasurementRow, MeasurementStatus
 from railmend.contracts.repair import RelatedComment
 from railmend.contracts.review import AnswersRequest, MergeMethod
-from railmend.evidence.packet import fenced, visible
+from railmend.evidence.escaping import fenced, visible
 from railmend.evidence.redact import redact
 from railmend.measurement.evaluation import short
 from railmend.publishing.charts import TITLES, before_after

@@ -1,46 +1,18 @@
 """What changed between two commits, as GitHub tells it."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from itertools import islice
 
 from github.Commit import Commit
 from github.File import File
 from github.Repository import Repository
-from pydantic import BaseModel
+
+from railmend.evidence.change import CommitComparison, ComparedCommit, ComparedFile
 
 MAX_COMMITS = 50
 MAX_FILES = 300  # GitHub's own limit of one comparison
 MAX_PATCH = 20_000
 MAX_MESSAGE = 300
-
-
-class ComparedCommit(BaseModel):
-    sha: str
-    author: str
-    at: datetime | None
-    message: str
-
-
-class ComparedFile(BaseModel):
-    """`patch`: the hunks, where GitHub gives them (not for binary or very large files)."""
-
-    path: str
-    status: str
-    additions: int
-    deletions: int
-    patch: str | None = None
-
-
-class CommitComparison(BaseModel):
-    """From `base` to `head`, oldest commit first; `total` counts all commits, also those not listed."""
-
-    base: str
-    head: str
-    status: str  # ahead, behind, diverged, identical
-    total: int
-    commits: tuple[ComparedCommit, ...]
-    files: tuple[ComparedFile, ...]
 
 
 def own_change(repository: Repository, sha: str) -> CommitComparison:

@@ -7,7 +7,7 @@ from html import escape
 
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.repair import RepairResult
-from railmend.evidence.packet import visible
+from railmend.evidence.escaping import visible
 from railmend.publishing.page_charts import charts
 from railmend.publishing.page_style import STYLE
 from railmend.railway.model import Slice

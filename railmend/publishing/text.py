@@ -8,7 +8,7 @@ from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentRepor
 from railmend.contracts.measurement import WindowMetrics
 from railmend.contracts.repair import CheckRun, PublishRequest, RepairRequest, Verification
 from railmend.contracts.scan import HealthReport, ServiceRow
-from railmend.evidence.packet import fenced, visible
+from railmend.evidence.escaping import fenced, visible
 from railmend.evidence.redact import redact
 from railmend.publishing.charts import chart, shown_by
 

@@ -231,7 +231,7 @@ DEPLOYMENTS = (
 OUTSIDE = (
     Scenario(
         "missing_variable",
-        "A variable that only Railway holds is not set: nothing in the repository can mend that.",
+        "A variable that only Railway holds is not set: nothing in the repository can fix that.",
         (Part("mailer", app(sources.NO_VARIABLE), (HOME, get("/mail/{n}", n_max=9))),),
         Verdict.UNCLEAR,
         shows=(FindingKind.ERROR_RATE,),
@@ -256,7 +256,7 @@ OUTSIDE = (
     ),
     Scenario(
         "image_fails",
-        "A service made from an image fails: there is no repository to mend.",
+        "A service made from an image fails: there is no repository to fix.",
         (Part("metabase", app(sources.SOME_FAIL), (get("/{n}", n_max=8),), image="metabase/metabase:v0.50"),),
         Verdict.UNCLEAR,
         by_rule=True,

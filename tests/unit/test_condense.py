@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from railmend.evidence.condense import Condensed, Condenser, condense_logs
-from railmend.evidence.routes import route
 from railmend.evidence.streams import StreamRow
+from railmend.evidence.templates import route
 from railmend.evidence.tokens import cut, estimate
 from tests.unit.build_log_samples import BUILD_SAMPLES
 from tests.unit.log_samples import RUNTIME_SAMPLES, Sample

@@ -13,7 +13,16 @@ from railmend.contracts.scan import FindingKind
 from railmend.evidence.charts import charts, past
 from railmend.evidence.escaping import inline, visible
 from railmend.evidence.incident_facts import finding_facts, hints
-from railmend.evidence.packet import TOTAL, PacketError, canonical, digest, export, load, number, render
+from railmend.evidence.packet import (
+    TOTAL_BUDGET,
+    PacketError,
+    canonical,
+    digest,
+    export,
+    load,
+    number,
+    render,
+)
 from railmend.evidence.redact import Redactor
 from railmend.evidence.tokens import estimate
 from railmend.railway.model import Slice
@@ -145,7 +154,7 @@ def test_what_a_source_forgot_to_redact_is_redacted_in_the_packet() -> None:
 def test_each_item_and_all_together_stay_within_their_budgets() -> None:
     text = "\n".join(f"line {n} of a long log" for n in range(5000))
     packet = packet_of(*[text] * 8)
-    assert sum(estimate(item.text) for item in packet.items) <= TOTAL * 1.02
+    assert sum(estimate(item.text) for item in packet.items) <= TOTAL_BUDGET * 1.02
     assert all("characters cut)" in item.text for item in packet.items)
     assert len(canonical(packet)) < 64 * 1024
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from railmend.evidence.http import condense_http
-from railmend.evidence.routes import route
+from railmend.evidence.templates import route
 from railmend.railway.model import HttpLogLine
 from tests import samples
 

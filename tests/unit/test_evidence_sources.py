@@ -17,14 +17,13 @@ from activities.evidence import EvidenceActivities
 from activities.logs import MAX_HTTP_ROWS, MAX_ROWS, LogActivities
 from railmend.contracts.incident import Fact, Facts, IncidentRequest, PacketRequest
 from railmend.contracts.scan import FindingKind
-from railmend.evidence.change import describe
+from railmend.evidence.change import CommitComparison, ComparedCommit, ComparedFile, describe
 from railmend.evidence.condense import condense_logs
 from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
 from railmend.evidence.http import condense_http
 from railmend.evidence.incident_facts import finding_facts, hints, onset
 from railmend.evidence.packet import number, render
 from railmend.evidence.tokens import estimate
-from railmend.publishing.compare import CommitComparison, ComparedCommit, ComparedFile
 from railmend.railway.client import RailwayClient
 from railmend.railway.context import ConfigurationChange, Context, Deployed, State, Step, Variable, deployed
 from railmend.railway.errors import RailwayError
@@ -264,7 +263,7 @@ class Only(RailwayPool):
         super().__init__("http://railway", ())
         self._one = one
 
-    async def of(self, environment_id: str) -> RailwayClient:
+    async def client_for(self, environment_id: str) -> RailwayClient:
         return self._one
 
 

@@ -6,7 +6,7 @@ from railmend.contracts.providers import Strength, UsedProvider
 from railmend.providers.calls import events, failing_calls
 from railmend.providers.detection import RunTime, detect
 from railmend.providers.names import known_names
-from railmend.providers.source import without_comments
+from railmend.source.files import without_comments
 from tests.unit.provider_repositories import REPOSITORIES, Repository
 
 

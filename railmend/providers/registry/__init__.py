@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
+from railmend.source.manifests import Ecosystem
+
 FOLDER = Path(__file__).parent
 
-Ecosystem = Literal["npm", "pypi", "go", "rubygems", "cargo", "packagist", "maven", "nuget", "hex"]
 Language = Literal["python", "java", "csharp", "php"]
 # What libraries of one provider also speak with others.
 Protocol = Literal["s3", "openai"]

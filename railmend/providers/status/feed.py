@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from railmend.contracts.providers import Impact, ProviderIncident
 from railmend.providers.status.shared import decoded, incident
-from railmend.providers.xml import parse_xml
+from railmend.xml import local_name, parse_xml
 
 TAG = re.compile(r"<[^<>]{0,500}>")
 OVER = re.compile(r"(?i)\b(?:resolved|completed|mitigated|restored|operating normally|closed)\b")
@@ -23,8 +23,8 @@ def feed(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
         root = parse_xml(decoded(body).strip())
     except ParseError as error:
         raise ValueError(f"the answer is no feed ({error})") from error
-    entries = [one for one in root.iter() if _tag(one) in ("item", "entry")]
-    if not entries and _tag(root) not in ("rss", "feed", "RDF"):
+    entries = [one for one in root.iter() if local_name(one) in ("item", "entry")]
+    if not entries and local_name(root) not in ("rss", "feed", "RDF"):
         raise ValueError("the answer is no feed")
     return [made for entry in entries if (made := _incident(provider, entry, now))]
 
@@ -54,22 +54,18 @@ def _incident(provider: str, entry: Element, now: datetime) -> ProviderIncident 
     )
 
 
-def _tag(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
 def _text(entry: Element, *tags: str) -> str:
     """Of the first of the tags that is there."""
     for tag in tags:
         for child in entry:
-            if _tag(child) == tag and (text := "".join(child.itertext()).strip()):
+            if local_name(child) == tag and (text := "".join(child.itertext()).strip()):
                 return text
     return ""
 
 
 def _link(entry: Element) -> str:
     for child in entry:
-        if _tag(child) == "link":
+        if local_name(child) == "link":
             return child.attrib.get("href") or (child.text or "").strip()
     return ""
 

@@ -13,7 +13,8 @@ from github.Repository import Repository
 from pydantic import BaseModel, SecretStr
 
 from railmend.contracts.repair import PullRequest
-from railmend.publishing.compare import CommitComparison, comparison, own_change
+from railmend.evidence.change import CommitComparison
+from railmend.publishing.compare import comparison, own_change
 from railmend.publishing.github.auth import Credentials, TokenCredentials
 from railmend.publishing.github.errors import GitHubError, classified, from_status
 

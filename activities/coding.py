@@ -9,7 +9,7 @@ from activities.coding_environment import CodingEnvironment
 from activities.heartbeat import working
 from railmend.coding.git import TrustedRepository
 from railmend.coding.guard import Plan, never_published
-from railmend.coding.guard_rounds import review_all
+from railmend.coding.guard_rounds import Round, review_rounds
 from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.metering import SessionLimits
 from railmend.coding.run_session import run_session
@@ -107,18 +107,16 @@ class CodingActivities:
                 self._bench.github.default_branch, workspace.repository
             )
             tree = await asyncio.to_thread(repository.snapshot, workspace.base)
-            files = await asyncio.to_thread(repository.touched, tree, workspace.base)
+            files = await asyncio.to_thread(repository.changed_files, tree, workspace.base)
+            current = Round(
+                files=files,
+                head=workspace.base,
+                tree=tree,
+                merge_base=await asyncio.to_thread(repository.merge_base, repair.branch, base_branch),
+                author=BOT[1],
+            )
             refused = await asyncio.to_thread(
-                lambda: review_all(
-                    files,
-                    repository,
-                    tree,
-                    workspace.base,
-                    repository.left_at(repair.branch, base_branch),
-                    BOT[1],
-                    plan_of(repair),
-                    self._guard,
-                )
+                review_rounds, repository, current, plan_of(repair), self._guard
             )
             drafts = self._guard.second_refusal == "draft"
             draft_allowed = drafts and not await asyncio.to_thread(never_published, files)

@@ -22,7 +22,7 @@ from railmend.coding.resource_usage import ResourceUsage
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
 from railmend.processes import started
 
-INSIDE = Path(__file__).with_name("sandbox_inside.py")
+INSIDE = Path(__file__).with_name("init.py")
 MIB = 1024 * 1024
 END_SECONDS = 5.0
 _choosing = threading.Lock()

@@ -14,7 +14,7 @@ from hosting.sandbox.remote_daemon import REPAIRS, SOCKET, ask
 from railmend.coding.resource_usage import ResourceUsage
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
 
-LINE = Path(__file__).with_name("sandbox_line.py")
+LINE = Path(__file__).with_name("remote_proxy.py")
 # A container engine needs this long to start it again; asked once a second.
 RETURN_SECONDS = 20
 ANSWER_SECONDS = 60.0

@@ -32,7 +32,7 @@ from typing import Any
 from hosting.sandbox.uids import FIRST_UID, LAST_UID, at_work, end_user, memory_of
 from railmend.coding.resource_usage import ResourceUsage, disk_use
 
-INSIDE = Path(__file__).with_name("sandbox_inside.py")
+INSIDE = Path(__file__).with_name("init.py")
 SOCKET = "launcher/launcher.sock"
 REPAIRS = "repairs"
 # A packet is sent whole or not at all; Linux allows about 200 KiB by default.

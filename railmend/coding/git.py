@@ -7,15 +7,15 @@ and the agent's `--work-tree`, and the token is given by environment to clone, f
 import base64
 import logging
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from railmend.coding.diff import ChangedFile
+from railmend.coding.diff import ChangedFile, ChangedLines, parse_diff
 
 logger = logging.getLogger(__name__)
 
@@ -28,23 +28,34 @@ TIMEOUT_SECONDS = 300
 MAX_TEXT_BYTES = 1_000_000
 MAX_TEXTS = 100
 SUBMODULE = "160000"
-HUNK = re.compile(r"\+(\d+)")
-PASSING = (
+# Git has no codes for what failed: these parts of its messages say that a later try may succeed.
+TRANSIENT = (
     *("could not resolve", "timed out", "connection", "failed to connect", "returned error: 5"),
     *("cannot lock ref", "hung up"),
 )
 
 
 class GitError(Exception):
-    """What git said, without the token."""
+    """A git command failed; the message is git's own, without the token."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
-        self.retryable = any(part in message.lower() for part in PASSING)
+        self.retryable = retryable
+
+
+class BranchMoved(GitError):
+    """The push was refused because the remote branch is not where it was expected to be."""
+
+
+class _RawRow(NamedTuple):
+    path: str
+    status: str
+    old_mode: str
+    new_mode: str
 
 
 class TrustedRepository:
-    """`root` holds `trusted.git` and the index; `tree`, by default in it, is the agent's. Blocking."""
+    """A bare repository in `root`, and the agent's work tree, `root/tree` unless given. Blocking."""
 
     def __init__(self, root: Path, git_url: str, token: str | None, tree: Path | None = None) -> None:
         self._root = root
@@ -54,18 +65,14 @@ class TrustedRepository:
         self.tree = tree or root / "tree"
 
     def prepare(self, branch: str, commit: str | None) -> str:
-        """Fetch, and lay `commit` (or the branch's head) into the tree. A prepared tree keeps its edits.
+        """Fetch and check out `commit` (or the branch's head); return it. A prepared tree keeps its edits.
 
-        Returns the base commit. Raises `GitError` when branch or commit do not exist.
+        Raise `GitError` when branch or commit do not exist.
         """
-        done = self._root / "base"
-        if done.exists() and self.tree.is_dir():
-            return done.read_text().strip()
-        self._root.mkdir(parents=True, exist_ok=True)
-        if not (self.git_dir / "HEAD").exists():
-            self._git("init", "--quiet", "--bare", str(self.git_dir), trusted=False)
-        refs = f"+refs/heads/{branch}:refs/heads/{branch}"
-        self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
+        base_file = self._root / "base"
+        if base_file.exists() and self.tree.is_dir():
+            return base_file.read_text().strip()
+        self.fetch(branch)
         base = self._git("rev-parse", "--verify", f"{commit or 'refs/heads/' + branch}^{{commit}}").strip()
         shutil.rmtree(self.tree, ignore_errors=True)
         self.tree.mkdir()
@@ -74,15 +81,25 @@ class TrustedRepository:
         self._git(f"--work-tree={self.tree}", "checkout-index", "--all", "--force", index=index)
         for name in HIDDEN:
             remove(self.tree / name)
-        self._give_the_agent_a_git()
-        done.write_text(base)
+        self._init_work_tree()
+        base_file.write_text(base)
         return base
 
-    def _give_the_agent_a_git(self) -> None:
-        """A history of its own, without remotes: the agent may look at its diff, nothing more.
+    def fetch(self, branch: str) -> None:
+        """Make the bare repository where there is none, and bring `branch` up to date in it."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        if not (self.git_dir / "HEAD").exists():
+            self._git("init", "--quiet", "--bare", str(self.git_dir), trusted=False)
+        self._fetch(f"+refs/heads/{branch}:refs/heads/{branch}")
 
-        It begins with the same empty commit each time: OpenCode keeps sessions by a repository's first
-        commit, and a later turn on a tree that was laid out anew must find the session of the first.
+    def _fetch(self, refs: str) -> None:
+        self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
+
+    def _init_work_tree(self) -> None:
+        """Give the agent a history of its own, without remotes, so that it can see its diff and no more.
+
+        Its first commit is the same empty one each time: OpenCode keeps sessions by a repository's first
+        commit, and a later turn on a tree that was checked out anew must find the session of the first.
         """
         first = {f"GIT_{role}_DATE": "@0 +0000" for role in ("AUTHOR", "COMMITTER")}
         for arguments, extra in (
@@ -99,7 +116,7 @@ class TrustedRepository:
             )
 
     def snapshot(self, base: str) -> str:
-        """The work tree as a git tree; submodules, and what is hidden from the agent, are those of `base`."""
+        """Return the work tree as a git tree; submodules and `HIDDEN` files are those of `base`."""
         index = self._index()
         self._git("read-tree", base, index=index)
         kept = self._kept(base)
@@ -116,25 +133,25 @@ class TrustedRepository:
         return self._git("write-tree", index=index).strip()
 
     def restore(self, tree: str, base: str) -> None:
-        """Lay `tree` back over what a check or an installation left in the work tree."""
+        """Reset the work tree to `tree`, undoing what a check or an installation left in it."""
         now = self.snapshot(base)
         if now == tree:
             return
         rows = self._raw_rows(tree, now)
-        for path, status, _, _ in rows:
-            if status == "added":
-                remove(self.tree / path)
+        for row in rows:
+            if row.status == "added":
+                remove(self.tree / row.path)
         index = self._index()
         self._git("read-tree", tree, index=index)
-        for path, status, _, _ in rows:
-            if status != "added":
-                command = (f"--work-tree={self.tree}", "checkout-index", "--force", "--", path)
+        for row in rows:
+            if row.status != "added":
+                command = (f"--work-tree={self.tree}", "checkout-index", "--force", "--", row.path)
                 self._git(*command, index=index, cwd=self.tree)
 
     def commit(
         self, tree: str, base: str, message: str, author: tuple[str, str], when: datetime
     ) -> str | None:
-        """Commit `tree` on `base`; None when nothing changed. The same input makes the same commit."""
+        """Commit `tree` on `base`; return None when nothing changed. The same input makes the same commit."""
         if tree == self._git("rev-parse", f"{base}^{{tree}}").strip():
             return None
         return self.commit_tree(tree, base, message, author, when)
@@ -142,7 +159,7 @@ class TrustedRepository:
     def commit_tree(
         self, tree: str, parent: str, message: str, author: tuple[str, str], when: datetime
     ) -> str:
-        """A commit that is on no branch yet; author and date are given, so that it repeats."""
+        """Return a commit that is on no branch yet. The same input makes the same commit."""
         name, mail = author
         stamp = f"{int(when.timestamp())} +0000"
         who = {
@@ -152,76 +169,61 @@ class TrustedRepository:
         }
         return self._git("commit-tree", tree, "-p", parent, "-m", message, extra=who).strip()
 
-    def touched(self, tree: str, base: str) -> list[ChangedFile]:
-        """Every file in which `tree` differs from `base`; a rename is a deletion and an addition."""
+    def changed_files(self, tree: str, base: str) -> list[ChangedFile]:
+        """Return every file in which `tree` differs from `base`; a rename is a deletion and an addition."""
         rows = self._raw_rows(base, tree)
         counts = self._counts(base, tree)
-        lines = self._lines(base, tree) if len(rows) <= MAX_TEXTS else {}
-        found = []
-        for number, (path, status, old, new) in enumerate(rows):
-            added, deleted = counts[path]
-            text = added >= 0 and number < MAX_TEXTS
-            found.append(
+        lines = self._changed_lines(base, tree) if len(rows) <= MAX_TEXTS else []
+        files = []
+        for number, row in enumerate(rows):
+            additions, deletions = counts[row.path]
+            readable = additions >= 0 and number < MAX_TEXTS
+            changed = lines[number] if readable and number < len(lines) else ChangedLines()
+            files.append(
                 ChangedFile(
-                    path=path,
-                    status=status,
-                    additions=added,
-                    deletions=deleted,
-                    mode=new,
-                    before=self.text(base, path) if text and old.startswith("100") else None,
-                    after=self.text(tree, path) if text and new.startswith("100") else None,
-                    added=lines[number][0] if text and number in lines else (),
-                    removed=lines[number][1] if text and number in lines else (),
+                    path=row.path,
+                    status=row.status,
+                    additions=additions,
+                    deletions=deletions,
+                    mode=row.new_mode,
+                    before=self.text(base, row.path) if readable and row.old_mode.startswith("100") else None,
+                    after=self.text(tree, row.path) if readable and row.new_mode.startswith("100") else None,
+                    added=changed.added,
+                    removed=changed.removed,
                 )
             )
-        return found
+        return files
 
-    def _raw_rows(self, base: str, tree: str) -> list[tuple[str, str, str, str]]:
-        """Path, what happened, old and new mode."""
+    def _raw_rows(self, base: str, tree: str) -> list[_RawRow]:
         names = {"A": "added", "D": "deleted"}
         raw = self._git("diff", "--no-renames", "--raw", "-z", base, tree).split("\0")
         rows = []
         for meta, path in zip(raw[0::2], raw[1::2], strict=False):
-            old, new, _, _, kind = meta.removeprefix(":").split()
-            rows.append((path, names.get(kind[0], "modified"), old, new))
+            old_mode, new_mode, _, _, kind = meta.removeprefix(":").split()
+            rows.append(_RawRow(path, names.get(kind[0], "modified"), old_mode, new_mode))
         return rows
 
     def _counts(self, base: str, tree: str) -> dict[str, tuple[int, int]]:
-        """Added and deleted lines; -1: binary."""
+        """Return added and deleted lines by path; -1: binary."""
         counts = {}
         for row in filter(None, self._git("diff", "--no-renames", "--numstat", "-z", base, tree).split("\0")):
             added, deleted, path = row.split("\t", 2)
             counts[path] = (int(added), int(deleted)) if added != "-" else (-1, -1)
         return counts
 
-    def _lines(self, base: str, tree: str) -> dict[int, tuple[tuple[tuple[int, str], ...], tuple[str, ...]]]:
-        """Added lines with their number, and removed ones, by the position of the file in the diff."""
-        text = self._git(*("diff", "--no-renames", "--no-ext-diff", "--no-textconv", "-U0"), base, tree)
-        found: dict[int, tuple[tuple[tuple[int, str], ...], tuple[str, ...]]] = {}
-        for number, section in enumerate(("\n" + text).split("\ndiff --git ")[1:]):
-            added, removed, at = [], [], 0
-            for line in section.split("\n@@ ")[1:]:
-                header, _, body = line.partition("\n")
-                at = int(HUNK.search(header)[1])  # type: ignore[index]  # git's own format
-                for row in body.split("\n"):
-                    if row.startswith("+"):
-                        added.append((at, row[1:]))
-                        at += 1
-                    elif row.startswith("-"):
-                        removed.append(row[1:])
-            found[number] = (tuple(added), tuple(removed))
-        return found
+    def _changed_lines(self, base: str, tree: str) -> list[ChangedLines]:
+        options = ("--no-renames", "--no-ext-diff", "--no-textconv", "-U0")
+        return parse_diff(self._git("diff", *options, base, tree))
 
-    def left_at(self, branch: str, base_branch: str) -> str | None:
-        """Where a branch that was prepared left its base branch; None: it was not, or the base is gone.
+    def merge_base(self, branch: str, base_branch: str) -> str | None:
+        """Return where `branch` left its base branch; None: it was never prepared, or the base is gone.
 
-        Raises `GitError` when the forge does not answer: a network that fails must not narrow the guard.
+        Raise `GitError` when the forge does not answer: a network that fails must not narrow the guard.
         """
         if not self._git("for-each-ref", f"refs/heads/{branch}"):
             return None
-        refs = f"+refs/heads/{base_branch}:refs/railmend/base"
         try:
-            self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
+            self._fetch(f"+refs/heads/{base_branch}:refs/railmend/base")
             return self._git("merge-base", "refs/railmend/base", f"refs/heads/{branch}").strip()
         except GitError as error:
             if error.retryable:
@@ -230,20 +232,20 @@ class TrustedRepository:
             return None
 
     def authors(self, base: str, head: str) -> dict[str, set[str]]:
-        """Mail addresses of those whose commits touched a path, from `base` to `head`.
+        """Return by path the mail addresses of those whose commits changed it, from `base` to `head`.
 
-        A merge is its author's as far as it differs from the branch before it.
+        A merge counts as its author's as far as it differs from the branch before it.
         """
-        found: dict[str, set[str]] = {}
+        authors: dict[str, set[str]] = {}
         log = ("log", "--first-parent", "-m", "--no-renames", "--name-only", "-z", "--format=%x01%ae%x02")
         for commit in self._git(*log, f"{base}..{head}").split("\x01")[1:]:
             mail, _, names = commit.partition("\x02")
             for path in filter(None, names.strip("\0\n").split("\0")):
-                found.setdefault(path.lstrip("\n"), set()).add(mail)
-        return found
+                authors.setdefault(path.lstrip("\n"), set()).add(mail)
+        return authors
 
     def text(self, revision: str, path: str) -> str | None:
-        """A regular file's text; None: not there, no regular file, or larger than `MAX_TEXT_BYTES`."""
+        """Return a file's text; None: not there, not a regular file, or larger than `MAX_TEXT_BYTES`."""
         listed = self._git("ls-tree", "-l", "-z", revision, "--", path).split("\0")[0]
         meta = listed.partition("\t")[0].split()
         if len(meta) != 4 or not meta[0].startswith("100") or int(meta[3]) > MAX_TEXT_BYTES:
@@ -253,7 +255,7 @@ class TrustedRepository:
         )
 
     def paths(self, revision: str) -> list[str]:
-        """All files of a commit."""
+        """Return the paths of all files of a commit."""
         return [
             path for path in self._git("ls-tree", "-r", "-z", "--name-only", revision).split("\0") if path
         ]
@@ -263,9 +265,22 @@ class TrustedRepository:
         return line.split()[0] if line.strip() else None
 
     def push(self, branch: str, sha: str, expected: str | None) -> None:
-        """`expected`: what the branch must be at now; None: it must not exist. Never overwrites more."""
+        """Push `sha` if the branch is at `expected` now; None: if it does not exist.
+
+        Raise `BranchMoved` when it is not, which overwrites nothing, and `GitError` for any other failure.
+        """
         lease = f"--force-with-lease=refs/heads/{branch}:{expected or ''}"
-        self._git("push", "--quiet", lease, self._url, f"{sha}:refs/heads/{branch}", token=True)
+        refs = f"{sha}:refs/heads/{branch}"
+        done = self._run("push", "--quiet", "--porcelain", lease, self._url, refs, token=True)
+        if not done.returncode:
+            return
+        # git-push(1), OUTPUT: flag, refs and summary; `[rejected]` is git's own refusal, `[remote rejected]`
+        # that of the forge.
+        rows = done.stdout.decode(errors="replace").splitlines()
+        refusals = [row.split("\t")[-1] for row in rows if row.startswith("!")]
+        if any(refusal.startswith("[rejected]") for refusal in refusals):
+            raise BranchMoved(f"{branch} has moved since it was read: {'; '.join(refusals)}")
+        raise failure("push", "\n".join([*refusals, done.stderr.decode(errors="replace")]))
 
     def _excludes(self) -> Path:
         file = self._root / "excludes"
@@ -279,11 +294,11 @@ class TrustedRepository:
         return index
 
     def _forget(self, path: str, index: Path) -> None:
-        """Out of the index alone; forced, or git would look into it first."""
+        """Remove `path` from the index alone; forced, or git would look into it first."""
         self._git(*("rm", "-rqf", "--cached", "--ignore-unmatch", "--", path), index=index, cwd=self.tree)
 
     def _kept(self, base: str) -> list[tuple[str, str, str]]:
-        """Mode, object and path of the base's submodules and of what is hidden from the agent."""
+        """Return mode, object and path of the base's submodules and of what is hidden from the agent."""
         rows = []
         for row in filter(None, self._git("ls-tree", "-r", "-z", base).split("\0")):
             meta, path = row.split("\t", 1)
@@ -292,7 +307,14 @@ class TrustedRepository:
                 rows.append((mode, sha, path))
         return rows
 
-    def _git(
+    def _git(self, *arguments: str, **options: Any) -> str:
+        """Return what the command prints. Raise `GitError` when it fails. `options`: those of `_run`."""
+        done = self._run(*arguments, **options)
+        if done.returncode:
+            raise failure(arguments[0], done.stderr.decode(errors="replace"))
+        return done.stdout.decode(errors="surrogateescape")
+
+    def _run(
         self,
         *arguments: str,
         token: bool = False,
@@ -300,30 +322,28 @@ class TrustedRepository:
         index: Path | None = None,
         cwd: Path | None = None,
         extra: Mapping[str, str] | None = None,
-    ) -> str:
+        stdin: bytes = b"",
+        seconds: float = TIMEOUT_SECONDS,
+    ) -> subprocess.CompletedProcess[bytes]:
         command = ["git", *([f"--git-dir={self.git_dir}"] if trusted else []), *arguments]
         environment = {**self._environment(token), **(extra or {})}
         if index is not None:
             environment["GIT_INDEX_FILE"] = str(index)
         try:
-            done = subprocess.run(
+            return subprocess.run(
                 command,
                 cwd=cwd or self._root,
                 env=environment,
+                input=stdin,
                 capture_output=True,
-                timeout=TIMEOUT_SECONDS,
-                stdin=subprocess.DEVNULL,
+                timeout=seconds,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise GitError(f"git {arguments[0]} timed out after {TIMEOUT_SECONDS} s") from error
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip()[-800:]
-            raise GitError(f"git {arguments[0]} failed: {said}")
-        return done.stdout.decode(errors="surrogateescape")
+            raise GitError(f"git {arguments[0]} timed out after {seconds:g} s", retryable=True) from error
 
     def _environment(self, token: bool) -> dict[str, str]:
-        """Built from nothing: no user or system configuration, no hooks, no helpers, no questions."""
+        """Return a whole environment: no user or system configuration, no hooks, helpers or questions."""
         config = {
             "core.hooksPath": os.devnull,
             "credential.helper": "",
@@ -348,6 +368,12 @@ class TrustedRepository:
         for number, (key, value) in enumerate(config.items()):
             environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
         return environment
+
+
+def failure(command: str, output: str) -> GitError:
+    """Return the error for a git command that failed with `output`."""
+    retryable = any(part in output.lower() for part in TRANSIENT)
+    return GitError(f"git {command} failed: {output.strip()[-800:]}", retryable=retryable)
 
 
 def remove(path: Path) -> None:

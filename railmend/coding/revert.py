@@ -1,7 +1,6 @@
-"""Undoes a merge in the trusted repository, exactly: nothing of it is left, and nothing else is touched."""
+"""Undoes a merge in the trusted repository, exactly: nothing of it is left, and nothing else changes."""
 
 from datetime import datetime
-from pathlib import Path
 
 from railmend.coding.git import GitError, TrustedRepository
 
@@ -11,7 +10,7 @@ class RevertConflict(GitError):
 
 
 class RevertingRepository(TrustedRepository):
-    """Blocking, as its base. Its folder may be thrown away afterwards."""
+    """A repository that reverts merges. Its folder may be deleted afterwards. Blocking."""
 
     def revert(
         self,
@@ -26,17 +25,13 @@ class RevertingRepository(TrustedRepository):
     ) -> str:
         """Push to `branch` a commit on the base branch that undoes `commits` commits up to `merged`.
 
-        Where nothing was merged since, the tree is exactly the one before; else what came later stays.
-        Raises `RevertConflict`. The same input makes the same commit, so it may be tried again.
+        Return its hash. Where nothing was merged since, the tree is exactly the one before; else later
+        commits stay, or `RevertConflict` is raised. The same input makes the same commit: retries are safe.
         """
-        self._root.mkdir(parents=True, exist_ok=True)
-        if not (self.git_dir / "HEAD").exists():
-            self._git("init", "--quiet", "--bare", str(self.git_dir), trusted=False)
-        refs = f"+refs/heads/{base_branch}:refs/heads/{base_branch}"
-        self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
+        self.fetch(base_branch)
         head = self._git("rev-parse", "--verify", f"refs/heads/{base_branch}^{{commit}}").strip()
         before = self._git("rev-parse", "--verify", f"{merged}~{commits}^{{commit}}").strip()
-        tree = self._undone(head, merged, before)
+        tree = self._reverted_tree(head, merged, before)
         sha = self.commit_tree(tree, head, message, author, when)
         remote = self.remote_head(branch)
         if remote is None:
@@ -44,7 +39,7 @@ class RevertingRepository(TrustedRepository):
             return sha
         return remote
 
-    def _undone(self, head: str, merged: str, before: str) -> str:
+    def _reverted_tree(self, head: str, merged: str, before: str) -> str:
         if head == merged:
             return self._git("rev-parse", f"{before}^{{tree}}").strip()
         patch = self._root / "revert.patch"
@@ -61,7 +56,3 @@ class RevertingRepository(TrustedRepository):
                 f"What was merged cannot be undone by itself, later commits changed the same lines: {error}"
             ) from error
         return self._git("write-tree", index=index).strip()
-
-
-def revert_folder(state_dir: Path, key: str) -> Path:
-    return state_dir / f"{key}-revert"

@@ -1,12 +1,11 @@
 """Read a commit's manifests and code from a bare fetch: no work tree, and nothing is run."""
 
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from railmend.coding.git import GitError, TrustedRepository
+from railmend.coding.git import TrustedRepository, failure
 from railmend.source.files import language_of, ships
 from railmend.source.manifests import is_manifest
 
@@ -100,22 +99,9 @@ class CommitReader(TrustedRepository):
         stdin: bytes = b"",
         seconds: float = READ_SECONDS,
     ) -> bytes:
-        try:
-            completed = subprocess.run(
-                ["git", *([f"--git-dir={self.git_dir}"] if bare else []), *arguments],
-                cwd=self._root,
-                env=self._environment(token),
-                input=stdin,
-                capture_output=True,
-                timeout=seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise GitError(f"git {arguments[0]} timed out after {seconds:g} s") from error
+        completed = self._run(*arguments, trusted=bare, token=token, stdin=stdin, seconds=seconds)
         if completed.returncode:
-            raise GitError(
-                f"git {arguments[0]} failed: {completed.stderr.decode(errors='replace').strip()[-400:]}"
-            )
+            raise failure(arguments[0], completed.stderr.decode(errors="replace"))
         return completed.stdout
 
 

@@ -51,7 +51,7 @@ async def _repair(client: Client, server: Running, folder: Path) -> None:
     ):
         follow_up = FollowUp(poll_seconds=2, outcome_seconds=(2,))
         handle = await Play(client, world).start(Policy(follow_up=follow_up))
-        await until(lambda: after.seen["look"] == 2)
+        await until(lambda: after.seen["poll_pull_request"] == 2)
         os.kill(server.pid, signal.SIGKILL)
         await asyncio.to_thread(os.waitpid, server.pid, 0)
         again = await start_or_adopt(folder)

@@ -6,7 +6,7 @@ import pytest
 
 from railmend.coding.git import GitError, TrustedRepository
 from railmend.coding.guard import Plan
-from railmend.coding.guard_rounds import review_all
+from railmend.coding.guard_rounds import Round, review_rounds
 from railmend.coding.guard_settings import GuardSettings
 from tests import samples
 from tests.unit.test_workspace import BOT, run
@@ -38,17 +38,14 @@ class PullRequest:
         for name, text in files.items():
             (repository.tree / name.replace("__", "/")).with_suffix(".py").write_text(text)
         tree = repository.snapshot(base)
-        left_at = repository.left_at(BRANCH, "main")
-        refused = review_all(
-            repository.touched(tree, base),
-            repository,
-            tree,
-            base,
-            left_at,
-            BOT[1],
-            Plan(),
-            settings or GuardSettings(max_lines=20),
+        current = Round(
+            files=repository.changed_files(tree, base),
+            head=base,
+            tree=tree,
+            merge_base=repository.merge_base(BRANCH, "main"),
+            author=BOT[1],
         )
+        refused = review_rounds(repository, current, Plan(), settings or GuardSettings(max_lines=20))
         sha = repository.commit(tree, base, "round", BOT, samples.NOW)
         assert sha is not None
         repository.push(BRANCH, sha, base if self._rounds > 1 else None)
@@ -121,5 +118,5 @@ def test_a_forge_that_does_not_answer_does_not_narrow_the_guard(
     folder = tmp_path / "follow-up"
     TrustedRepository(folder, f"file://{pull_request.origin}", None).prepare(BRANCH, None)
     with pytest.raises(GitError) as told:
-        TrustedRepository(folder, "http://127.0.0.1:9/x.git", None).left_at(BRANCH, "main")
+        TrustedRepository(folder, "http://127.0.0.1:9/x.git", None).merge_base(BRANCH, "main")
     assert told.value.retryable

@@ -8,7 +8,7 @@ import pytest
 
 from activities.coding import MAX_RULES, rules_of
 from railmend.coding.diff import ChangedFile
-from railmend.coding.git import GitError, TrustedRepository
+from railmend.coding.git import BranchMoved, GitError, TrustedRepository
 from railmend.coding.quota import Quota, exceeded, measure, remove_tree
 from railmend.coding.resource_usage import disk_use
 from tests import samples
@@ -20,8 +20,8 @@ def commit(repository: TrustedRepository, base: str, message: str, who: tuple[st
     return repository.commit(repository.snapshot(base), base, message, who, when)
 
 
-def touched(repository: TrustedRepository, base: str) -> list[ChangedFile]:
-    return repository.touched(repository.snapshot(base), base)
+def changed_files(repository: TrustedRepository, base: str) -> list[ChangedFile]:
+    return repository.changed_files(repository.snapshot(base), base)
 
 
 def run(folder: Path, *arguments: str) -> str:
@@ -83,7 +83,7 @@ def test_configuration_of_the_agents_server_is_hidden_but_not_deleted(
     assert not (repository.tree / "opencode.json").exists()
     (repository.tree / "opencode.json").write_text('{"plugin": ["./evil.js"]}')
     (repository.tree / "app.py").write_text("print('two')\n")
-    assert [each.path for each in touched(repository, base)] == ["app.py"]
+    assert [each.path for each in changed_files(repository, base)] == ["app.py"]
     sha = commit(repository, base, "second", BOT, samples.NOW)
     assert sha is not None
     repository.push("b", sha, None)
@@ -109,7 +109,7 @@ def test_nothing_the_agent_wrote_for_git_runs(repository: TrustedRepository, tmp
     assert sha is not None
     repository.push("b", sha, None)
     assert not (tmp_path / "sprung").exists()
-    assert {each.path for each in touched(repository, base)} == {".gitattributes", "app.py"}
+    assert {each.path for each in changed_files(repository, base)} == {".gitattributes", "app.py"}
 
 
 def test_a_branch_that_moved_is_never_overwritten(repository: TrustedRepository) -> None:
@@ -120,17 +120,33 @@ def test_a_branch_that_moved_is_never_overwritten(repository: TrustedRepository)
     assert mine is not None
     assert theirs is not None
     repository.push("b", theirs, None)
-    with pytest.raises(GitError):
+    with pytest.raises(BranchMoved, match="stale info") as caught:
         repository.push("b", mine, None)
+    assert not caught.value.retryable
     assert repository.remote_head("b") == theirs
+
+
+def test_a_push_that_the_forge_refuses_has_not_found_the_branch_moved(
+    repository: TrustedRepository, origin: Path
+) -> None:
+    base = repository.prepare("main", None)
+    (repository.tree / "app.py").write_text("print('two')\n")
+    sha = commit(repository, base, "mine", BOT, samples.NOW)
+    hook = origin / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho protected branch >&2; exit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(GitError, match="pre-receive hook declined") as caught:
+        repository.push("b", sha, None)
+    assert not isinstance(caught.value, BranchMoved)
+    assert not caught.value.retryable
 
 
 def test_modes_tell_links_and_binaries(repository: TrustedRepository) -> None:
     base = repository.prepare("main", None)
     (repository.tree / "link").symlink_to("/etc/passwd")
     (repository.tree / "blob").write_bytes(bytes(range(256)))
-    assert {each.path: each.mode for each in touched(repository, base)}["link"] == "120000"
-    assert {each.path: each.additions for each in touched(repository, base)}["blob"] == -1
+    assert {each.path: each.mode for each in changed_files(repository, base)}["link"] == "120000"
+    assert {each.path: each.additions for each in changed_files(repository, base)}["blob"] == -1
 
 
 def test_the_token_is_on_no_disk(repository: TrustedRepository, tmp_path: Path) -> None:
@@ -170,7 +186,7 @@ def test_a_submodules_own_configuration_never_runs(tmp_path: Path) -> None:
     (vendor / ".git" / "info").mkdir(exist_ok=True)
     (vendor / ".git" / "info" / "attributes").write_text("* filter=x\n")
     (vendor / "lib.c").write_text("2")
-    assert touched(repository, base) == []
+    assert changed_files(repository, base) == []
     assert not (tmp_path / "sprung").exists()
 
 
@@ -193,14 +209,14 @@ def test_installed_packages_are_no_change(repository: TrustedRepository) -> None
     for name in ("node_modules", "__pycache__", ".venv"):
         (repository.tree / name).mkdir()
         (repository.tree / name / "x").write_text("x")
-    assert touched(repository, base) == []
+    assert changed_files(repository, base) == []
 
 
 def test_the_guard_sees_lines_with_their_numbers(repository: TrustedRepository) -> None:
     base = repository.prepare("main", None)
     (repository.tree / "app.py").write_text("import os\nprint('one')\n--- a\n@@ b\n")
     (repository.tree / "new file\n.txt").write_text("x")
-    found = {each.path: each for each in touched(repository, base)}
+    found = {each.path: each for each in changed_files(repository, base)}
     assert found["app.py"].added == ((1, "import os"), (3, "--- a"), (4, "@@ b"))
     assert found["app.py"].before == "print('one')\n"
     assert found["new file\n.txt"].added[0] == (1, "x")

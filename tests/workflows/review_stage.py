@@ -88,10 +88,10 @@ class Afterwards:
     @activity.defn
     async def poll_pull_request(self, question: ReviewQuestion) -> ReviewView:
         self.looked_at.append(activity.info().scheduled_time)
-        view = self._next("look", self.views)
+        view = self._next("poll_pull_request", self.views)
         assert isinstance(view, ReviewView)
         if self.on_look is not None:
-            view = self.on_look(self.seen["look"])
+            view = self.on_look(self.seen["poll_pull_request"])
         fresh = tuple(note for note in view.notes if note.name not in question.seen.names)
         names = (*question.seen.names, *(note.name for note in fresh))
         return view.model_copy(update={"notes": fresh, "later": SeenNotes(names=names)})

@@ -350,7 +350,7 @@ async def test_workers_that_are_restarted_go_on_where_the_last_one_was(
     async with Worker(temporal.client, task_queue=CODING_QUEUE, activities=[world.prepare_workspace]):
         async with worker("first"):
             handle = await on.start(Policy())
-            await until(lambda: after.seen["look"] >= 2)
+            await until(lambda: after.seen["poll_pull_request"] >= 2)
         async with worker("second"):
             await until(lambda: after.seen["measure_service"] >= 1)
         async with worker("third"):

@@ -37,7 +37,7 @@ from hosting.metrics import api_budget
 from hosting.notification_channels import channels
 from hosting.workspace_gc import sweep
 from railmend.coding.server import stop_leftovers
-from railmend.notifying.webhooks import TIMEOUT_SECONDS
+from railmend.notifying.delivery import TIMEOUT_SECONDS
 from railmend.providers.status.reader import StatusReader
 from railmend.railway.pool import RailwayPool
 from railmend.settings import Settings

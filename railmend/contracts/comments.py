@@ -1,4 +1,4 @@
-"""What is told on a pull request once its fate is known."""
+"""Models of the comments posted after a pull request is merged or closed."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ class MeasurementComment(Contract):
 
     repository: str
     number: int
-    outcome: MeasurementStatus
+    status: MeasurementStatus
     measurements: tuple[MeasurementResult, ...]
     merge: Merge
     edited: bool

@@ -100,7 +100,7 @@ class MeasurementRow(Contract):
 class MeasurementResult(Contract):
     """The verdict on one service, with a sentence and the numbers."""
 
-    outcome: MeasurementStatus
+    status: MeasurementStatus
     sentence: str
     service_name: str = ""
     rows: tuple[MeasurementRow, ...] = ()
@@ -142,5 +142,5 @@ ORDER = (
 
 def overall_status(measurements: Sequence[MeasurementResult]) -> MeasurementStatus:
     """Of a repair that mends several services; nothing judged: nobody can tell."""
-    found = {one.outcome for one in measurements}
-    return next((outcome for outcome in ORDER if outcome in found), MeasurementStatus.CANNOT_TELL)
+    statuses = {measurement.status for measurement in measurements}
+    return next((status for status in ORDER if status in statuses), MeasurementStatus.CANNOT_TELL)

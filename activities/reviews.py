@@ -22,14 +22,13 @@ from railmend.contracts.review import (
 )
 from railmend.publishing.comments import (
     LABELS,
-    answer_text,
-    not_deployed_comment,
-    outcome_comment,
-    related_comment,
-    revert_body,
+    format_measurement_comment,
+    format_not_deployed_comment,
+    format_related_comment,
+    format_reply,
+    format_revert_body,
 )
 from railmend.publishing.github import GitHubClient, PullRequestThread
-from railmend.publishing.related import find_related
 from railmend.publishing.text import BOT, marker
 
 
@@ -44,7 +43,7 @@ class ReviewActivities:
         """State, merge, and what writers and checks said since the last look."""
         async with working():
             return await asyncio.to_thread(
-                lambda: self._talk(question.repository, question.number).view(
+                lambda: self._thread(question.repository, question.number).view(
                     question.base_branch or self._github.default_branch(question.repository), question.seen
                 )
             )
@@ -52,12 +51,12 @@ class ReviewActivities:
     @activity.defn
     async def reply_to_notes(self, request: AnswersRequest) -> None:
         """Each note once, however often it is tried."""
-        text = answer_text(request)
+        text = format_reply(request)
 
         def work() -> None:
-            talk = self._talk(request.repository, request.number)
+            thread = self._thread(request.repository, request.number)
             for note in request.notes:
-                talk.answer(NoteReply(note=note, text=text))
+                thread.answer(NoteReply(note=note, text=text))
 
         async with working():
             await asyncio.to_thread(work)
@@ -65,7 +64,7 @@ class ReviewActivities:
     @activity.defn
     async def find_related(self, question: RelatedQuestion) -> Related:
         async with working():
-            return await asyncio.to_thread(find_related, self._github, question)
+            return await asyncio.to_thread(self._github.find_related, question)
 
     @activity.defn
     async def comment_on_related(self, request: RelatedComment) -> str:
@@ -75,7 +74,7 @@ class ReviewActivities:
             repository=repair.repository,
             number=request.number,
             name=f"related/{repair.key}",
-            text=related_comment(request),
+            text=format_related_comment(request),
         )
         async with working():
             return await asyncio.to_thread(self._comment, comment)
@@ -83,11 +82,11 @@ class ReviewActivities:
     @activity.defn
     async def comment_measurement(self, notice: MeasurementComment) -> None:
         """One comment that is rewritten as more is known, and a label of the newest verdict."""
-        await self._tell(notice, outcome_comment(notice), LABELS[notice.outcome])
+        await self._tell(notice, format_measurement_comment(notice), LABELS[notice.status])
 
     @activity.defn
     async def comment_not_deployed(self, notice: NotDeployedComment) -> None:
-        await self._tell(notice, not_deployed_comment(notice), "railmend: not deployed")
+        await self._tell(notice, format_not_deployed_comment(notice), "railmend: not deployed")
 
     @activity.defn
     async def open_revert(self, request: RevertRequest) -> PullRequest:
@@ -124,7 +123,7 @@ class ReviewActivities:
             branch=branch,
             base=base,
             title=title,
-            body=f"{revert_body(request.number, request.reason)}\n\n{marker(request.key, '')}",
+            body=f"{format_revert_body(request.number, request.reason)}\n\n{marker(request.key, '')}",
             draft=False,
             labels=("railmend",),
         )
@@ -137,8 +136,8 @@ class ReviewActivities:
             await asyncio.to_thread(self._comment, request)
 
     def _comment(self, request: CommentRequest) -> str:
-        talk = self._talk(request.repository, request.number)
-        return talk.comment(request.name, request.text, request.labels)
+        thread = self._thread(request.repository, request.number)
+        return thread.comment(request.name, request.text, request.labels)
 
-    def _talk(self, repository: str, number: int) -> PullRequestThread:
+    def _thread(self, repository: str, number: int) -> PullRequestThread:
         return PullRequestThread(self._github, repository, number)

@@ -32,7 +32,7 @@ class ActionActivities:
     async def find_rollback(self, question: RollbackQuestion) -> RollbackOffer:
         """The newest deployment that served before the one to get away from."""
         with translated():
-            client = await self._railway.of(question.environment_id)
+            client = await self._railway.client_for(question.environment_id)
             records = await client.deployments(
                 question.project_id, question.environment_id, question.service_id, HISTORY
             )
@@ -55,7 +55,7 @@ class ActionActivities:
         """Idempotent: what an earlier attempt did since the approval is found again."""
         request = order.request
         with translated():
-            client = await self._railway.of(request.environment_id)
+            client = await self._railway.client_for(request.environment_id)
             done, detail = await _run(client.actions, request, order.approved_at)
         return ActionResult(state=ActionState.DONE, detail=detail, deployment_id=done, at=order.approved_at)
 

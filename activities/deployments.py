@@ -30,7 +30,7 @@ class DeploymentActivities:
     async def chart_facts(self, request: IncidentRequest) -> Facts:
         """CPU, memory, requests by status and latency over the window and over the day before."""
         with translated():
-            client = await self._railway.of(request.environment_id)
+            client = await self._railway.client_for(request.environment_id)
             pairs, unseen = await client.fetch_detailed(
                 request.environment_id, [request.service], request.window
             )
@@ -61,7 +61,7 @@ class DeploymentActivities:
         ids = (request.project_id, request.environment_id, request.service.service_id)
         unseen = ["Variables that were removed cannot be seen: Railway lists those that are there."]
         with translated():
-            context = (await self._railway.of(request.environment_id)).context
+            context = (await self._railway.client_for(request.environment_id)).context
             variables = await _or_none(context.variables(*ids), "Variable names", unseen)
             changes = await _or_none(context.changes(*ids), "The activity feed", unseen)
         text = drift_text(found, variables or (), changes or (), onset(request))
@@ -78,7 +78,7 @@ class DeploymentActivities:
         items = []
         for deployment_id in ids:
             with translated():
-                context = (await self._railway.of(request.environment_id)).context
+                context = (await self._railway.client_for(request.environment_id)).context
                 state = await context.state(deployment_id)
                 steps = await context.steps(deployment_id)
             serves = deployment_id == service.active_deployment_id
@@ -88,7 +88,7 @@ class DeploymentActivities:
 
     async def _history(self, request: IncidentRequest) -> list[Deployed]:
         with translated():
-            context = (await self._railway.of(request.environment_id)).context
+            context = (await self._railway.client_for(request.environment_id)).context
             return await context.history(
                 request.project_id, request.environment_id, request.service.service_id
             )

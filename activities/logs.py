@@ -60,7 +60,7 @@ class LogActivities:
         condenser = Condenser(onset=onset(request), hints=hints(request))
         window = request.window
         with translated():
-            client = await self._railway.of(request.environment_id)
+            client = await self._railway.client_for(request.environment_id)
             pages = client.stream_deploy_logs(deployment_id, window.start, window.end + AFTER, most=MAX_ROWS)
             async for rows in pages:
                 condenser.read_older(rows)
@@ -79,7 +79,7 @@ class LogActivities:
         window = request.window
         condenser = Condenser(onset=onset(request))
         with translated():
-            client = await self._railway.of(request.environment_id)
+            client = await self._railway.client_for(request.environment_id)
             rows = await client.environment_logs(
                 request.environment_id,
                 window.start,
@@ -99,7 +99,7 @@ class LogActivities:
             return Facts(items=())
         end = request.window.end + AFTER
         with translated():
-            client = await self._railway.of(request.environment_id)
+            client = await self._railway.client_for(request.environment_id)
             rows = await client.build_logs(
                 service.latest_deployment_id, end - BUILD_AGE, end, limit=MAX_AT_ONCE
             )
@@ -143,7 +143,7 @@ class LogActivities:
     async def _http(self, request: IncidentRequest, deployment_id: str, filter_: str) -> Condensed:
         window = request.window
         condenser = HttpCondenser(onset=onset(request))
-        client = await self._railway.of(request.environment_id)
+        client = await self._railway.client_for(request.environment_id)
         pages: AsyncIterator[list[HttpLogLine]] = client.stream_http_logs(
             deployment_id, window.start, window.end, filter_, most=MAX_HTTP_ROWS
         )

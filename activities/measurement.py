@@ -45,7 +45,7 @@ class MeasurementActivities:
     async def find_deployment(self, question: DeploymentQuestion) -> DeploymentView:
         """The newest deployment of the service whose commit is the merge, or came after it."""
         async with working():
-            client = await self._railway.of(question.environment_id)
+            client = await self._railway.client_for(question.environment_id)
             records = await client.deployments(
                 question.project_id, question.environment_id, question.service_id, HISTORY
             )
@@ -80,7 +80,7 @@ class MeasurementActivities:
     async def measure_incident(self, incident: IncidentRequest) -> WindowMetrics:
         """The incident's own window, as numbers for the charts of the pull request."""
         async with working():
-            client = await self._railway.of(incident.environment_id)
+            client = await self._railway.client_for(incident.environment_id)
             close, _ = await client.fetch_detailed(
                 incident.environment_id, (incident.service,), incident.window
             )
@@ -98,7 +98,7 @@ class MeasurementActivities:
                 outcome=MeasurementStatus.CANNOT_TELL, sentence=sentence, service_name=service.name
             )
         async with working():
-            client = await self._railway.of(request.environment_id)
+            client = await self._railway.client_for(request.environment_id)
             looks = [
                 (await client.fetch_detailed(request.environment_id, (service,), window))[0][0]
                 for window in windows

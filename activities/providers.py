@@ -123,13 +123,13 @@ class ProviderActivities:
         if deployment is None:
             return []
         window = request.window
-        client = await self._railway.of(request.environment_id)
+        client = await self._railway.client_for(request.environment_id)
         rows = await client.deploy_logs(deployment, window.start, window.end + LATE, limit=MAX_LOG_ROWS)
         return [row.message for row in rows]
 
     async def _peers(self, request: IncidentRequest) -> NetworkSeen:
         window = request.window
-        client = await self._railway.of(request.environment_id)
+        client = await self._railway.client_for(request.environment_id)
         return await self._network_of(client).seen(
             request.project_id, request.environment_id, request.service.service_id, window.start, window.end
         )

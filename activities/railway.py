@@ -37,7 +37,7 @@ class RailwayActivities:
         """Everything at a coarse step; a small project is read finely at once, and decided."""
         scan = request.scan
         with translated():
-            client = await self._railway.of(scan.environment_id)
+            client = await self._railway.client_for(scan.environment_id)
             survey = await client.survey(scan.project_id, scan.environment_id, request.window)
         if survey.ephemeral and not scan.pull_request_environment:
             return _left_alone(survey)
@@ -53,7 +53,7 @@ class RailwayActivities:
             suspects = [
                 service
                 for service in survey.services
-                if suspect(slices[service.service_id], service, rules.of(service))
+                if suspect(slices[service.service_id], service, rules.settings_for(service))
             ]
         troubled = {service.service_id for service in suspects}
         unseen = list(survey.unseen)
@@ -77,7 +77,7 @@ class RailwayActivities:
     async def assess_suspects(self, request: SuspectsRequest) -> Assessment:
         """The suspects at the window's own step; this decides."""
         with translated():
-            client = await self._railway.of(request.environment_id)
+            client = await self._railway.client_for(request.environment_id)
             close, unseen = await client.fetch_detailed(
                 request.environment_id, request.services, request.window
             )

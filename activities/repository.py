@@ -30,7 +30,7 @@ class RepositoryActivities:
         if service.repository is None:
             return Facts(items=(), unseen=("The service has no repository, so no change can be compared.",))
         with translated():
-            context = (await self._railway.of(request.environment_id)).context
+            context = (await self._railway.client_for(request.environment_id)).context
             history = await context.history(request.project_id, request.environment_id, service.service_id)
         found = suspects(history, onset(request))
         if found is None or found.bad.record.commit is None:

@@ -3,7 +3,7 @@
 from bench.detection import generate
 from bench.timing import best
 from railmend.assessment import assess, suspect
-from railmend.assessment.recorded import Recorded, coarsened
+from railmend.assessment.recorded import Recorded, coarsen
 from railmend.contracts.scan import Service
 from railmend.railway.model import Slice
 
@@ -23,7 +23,7 @@ def main() -> None:
         some = slices(minutes)
         seconds = best(lambda some=some: [assess(*one, environment_id="bench") for one in some])  # type: ignore[misc]
         line(f"assess {len(some)} slices of {minutes} points", len(some), seconds)
-    coarse = [(coarsened(one, COARSE_SECONDS), service) for one, service in slices(180)]
+    coarse = [(coarsen(one, COARSE_SECONDS), service) for one, service in slices(180)]
     line(
         f"screen {len(coarse)} slices of 30 points",
         len(coarse),

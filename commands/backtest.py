@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from pydantic import ValidationError
 
 from railmend.assessment import AssessmentRules, assess, suspect
-from railmend.assessment.recorded import Recorded, coarsened
+from railmend.assessment.recorded import Recorded, coarsen
 from railmend.contracts.scan import Finding, Window
 from railmend.railway.plan import coarse
 from railmend.settings import ConfigurationError
@@ -53,8 +53,8 @@ def decide(recorded: Recorded, rules: AssessmentRules) -> list[Finding]:
     length = timedelta(seconds=recorded.points * recorded.step_seconds)
     window = Window(start=one.start, end=one.start + length, step_seconds=recorded.step_seconds)
     step = coarse(window).step_seconds
-    thresholds = rules.of(service)
-    if step > recorded.step_seconds and not suspect(coarsened(one, step), service, thresholds):
+    thresholds = rules.settings_for(service)
+    if step > recorded.step_seconds and not suspect(coarsen(one, step), service, thresholds):
         return []
     history = recorded.history.slice() if recorded.history else None
     return assess(one, service, environment_id="recorded", history=history, settings=rules)

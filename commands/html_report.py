@@ -118,7 +118,7 @@ async def _series(pool: RailwayPool, report: IncidentReport) -> tuple[Slice | No
     request = report.request
     wanted = around(request.window, datetime.now(UTC))
     try:
-        client = await pool.of(request.environment_id)
+        client = await pool.client_for(request.environment_id)
         (close,), _ = await client.fetch_detailed(request.environment_id, [request.service], wanted)
     except RailwayError as error:
         return None, f"The series could not be read again ({error}); these are the charts of the evidence."

@@ -46,12 +46,12 @@ async def slices(pool: RailwayPool, request: ScanRequest, now: datetime) -> tupl
     end -= timedelta(seconds=end.timestamp() % request.step_seconds)
     start = end - timedelta(seconds=request.window_seconds)
     window = Window(start=start, end=end, step_seconds=request.step_seconds)
-    client = await pool.of(request.environment_id)
+    client = await pool.client_for(request.environment_id)
     survey = await client.survey(request.project_id, request.environment_id, window)
     awake = [service for service in survey.services if not service.asleep]
     close, unseen = await client.fetch_detailed(request.environment_id, awake, window)
     rows = [
-        Recorded.of(f"{service.name}@{end:%Y%m%dT%H%M%SZ}", service, one.slice, one.history)
+        Recorded.from_slice(f"{service.name}@{end:%Y%m%dT%H%M%SZ}", service, one.slice, one.history)
         for service, one in zip(awake, close, strict=True)
     ]
     return rows, unseen

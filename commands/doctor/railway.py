@@ -51,7 +51,7 @@ async def reach(settings: Settings, project: ProjectSettings) -> tuple[Survey, s
         raise CheckFailed(said, mend) from error
     end = datetime.now(UTC) - timedelta(seconds=settings.railmend_settle_seconds)
     try:
-        client = await pool.of(project.environment_id)
+        client = await pool.client_for(project.environment_id)
         window = Window(start=end - LOOK, end=end, step_seconds=60)
         survey = await client.survey(project.project_id, project.environment_id, window)
         return survey, await pool.kind_of(project.environment_id)

@@ -1,4 +1,4 @@
-"""Slices in, findings out. Pure."""
+"""Turn metric slices into findings. Pure code, no input or output."""
 
 from railmend.assessment.overrides import AssessmentRules, Ignore
 from railmend.assessment.rules import assess

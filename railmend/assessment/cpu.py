@@ -1,4 +1,4 @@
-"""CPU at its limit, told from work that is merely done quickly."""
+"""Detect CPU at its limit, as opposed to work that merely uses what it may."""
 
 from dataclasses import dataclass
 
@@ -9,62 +9,62 @@ from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.statistics import Flags, Numbers, finite, median, onset, wilson
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
-# One-sided 99 % of the normal distribution: chance alone lifts latency this far in one of a hundred looks.
+# One-sided 99 % of the normal distribution: chance alone lifts latency this far in one of a hundred scans.
 RANK_Z = 2.3
 
 
-def cpu_saturation(look: MetricFrame) -> Finding | None:
-    """High CPU that users feel; without HTTP, high CPU that is new and does not end."""
-    limit = look.cpu_limit
+def cpu_saturation(frame: MetricFrame) -> Finding | None:
+    """Find high CPU that users notice; without HTTP, high CPU that is new and lasts."""
+    limit = frame.cpu_limit
     if limit is None:
         return None
-    if look.has_http:
-        newest = look.cpu[-look.recent :] / limit
-        busy = np.count_nonzero(newest >= look.settings.cpu_share)
-        return _felt(look, look.cpu / limit) if busy >= look.steps(look.settings.burst_minutes) else None
-    return _alone(look, look.cpu / limit)
+    if frame.has_http:
+        newest = frame.cpu[-frame.recent :] / limit
+        busy = np.count_nonzero(newest >= frame.settings.cpu_share)
+        return _felt(frame, frame.cpu / limit) if busy >= frame.steps(frame.settings.burst_minutes) else None
+    return _alone(frame, frame.cpu / limit)
 
 
 @dataclass(frozen=True)
 class Effect:
-    """How requests fared while CPU was high: p95 as a multiple of before, and the lower bound of 5xx."""
+    """Effect of high CPU on requests: p95 as a multiple of before, lower bound of the 5xx share (0..1)."""
 
     latency: float
     failed: float
 
 
-def _felt(look: MetricFrame, share: Numbers) -> Finding | None:
-    s = look.settings
+def _felt(frame: MetricFrame, share: Numbers) -> Finding | None:
+    s = frame.settings
     bad = share >= s.cpu_share
     start, last = onset(bad, np.isfinite(share)), int(np.flatnonzero(bad)[-1])
     during = bad.copy()
     during[:start] = False
-    if last < look.points - look.steps(s.ended_minutes) or during.sum() < look.steps(s.burst_minutes):
+    if last < frame.points - frame.steps(s.ended_minutes) or during.sum() < frame.steps(s.burst_minutes):
         return None
-    effect = _effect(look, during, start, bad)
+    effect = _effect(frame, during, start, bad)
     if effect is None:
         return None
     critical = effect.latency >= s.latency_critical_ratio or effect.failed >= s.error_usual_share
     felt = f"the p95 is {effect.latency:.1f} times what it was" if effect.latency > 1 else "requests fail"
-    return _finding(look, share, during, start, critical=critical, felt=felt, rule="felt")
+    return _finding(frame, share, during, start, critical=critical, felt=felt, rule="felt")
 
 
-def _effect(look: MetricFrame, during: Flags, start: int, bad: Flags) -> Effect | None:
-    """None: requests were served as before."""
-    s = look.settings
-    failed, total = float(look.failed[during].sum()), float(look.total[during].sum())
+def _effect(frame: MetricFrame, during: Flags, start: int, bad: Flags) -> Effect | None:
+    """Return None if requests were served as before."""
+    s = frame.settings
+    failed, total = float(frame.failed[during].sum()), float(frame.total[during].sum())
     bound, _ = wilson(failed, total)
     calm = ~bad
     calm[start:] = False
-    before, now = finite(look.p95[calm]), finite(look.p95[during])
+    before, now = finite(frame.p95[calm]), finite(frame.p95[during])
     latency = 1.0
-    if len(before) >= look.steps(s.past_minutes) and len(now):
+    if len(before) >= frame.steps(s.past_minutes) and len(now):
         ratio = median(now) / max(median(before), 1e-9)
         latency = ratio if ratio >= s.cpu_latency_ratio and _rank_z(before, now) >= RANK_Z else 1.0
     fails = (
         failed >= s.error_min_errors
         and bound >= s.error_share
-        and bound >= s.error_over_past * usual_share(look, "5xx", start)
+        and bound >= s.error_over_past * usual_share(frame, "5xx", start)
     )
     if latency > 1 or fails:
         return Effect(latency, bound if fails else 0.0)
@@ -72,7 +72,7 @@ def _effect(look: MetricFrame, during: Flags, start: int, bad: Flags) -> Effect 
 
 
 def _rank_z(before: Numbers, now: Numbers) -> float:
-    """Mann-Whitney's statistic as a standard score: how far `now` ranks above `before`."""
+    """Return Mann-Whitney's U as a standard score: how far `now` ranks above `before`."""
     ordered = np.sort(before)
     below = np.searchsorted(ordered, now, "left") + np.searchsorted(ordered, now, "right")
     mean_rank = float(below.mean()) / (2 * len(ordered))
@@ -80,46 +80,46 @@ def _rank_z(before: Numbers, now: Numbers) -> float:
     return (mean_rank - 0.5) / float(np.sqrt(variance))
 
 
-def _alone(look: MetricFrame, share: Numbers) -> Finding | None:
-    s = look.settings
-    known = np.isfinite(share)
-    if not known.any():
+def _alone(frame: MetricFrame, share: Numbers) -> Finding | None:
+    s = frame.settings
+    valid = np.isfinite(share)
+    if not valid.any():
         return None
     bad = share >= s.cpu_alone_share
-    lasting = min(look.steps(s.cpu_alone_minutes), look.points)
-    if np.count_nonzero(bad[-lasting:]) < 0.8 * np.count_nonzero(known[-lasting:]) or not bad.any():
+    lasting = min(frame.steps(s.cpu_alone_minutes), frame.points)
+    if np.count_nonzero(bad[-lasting:]) < 0.8 * np.count_nonzero(valid[-lasting:]) or not bad.any():
         return None
-    start = onset(bad, known)
-    if look.points - start < lasting or known[:start].sum() < lasting:
+    start = onset(bad, valid)
+    if frame.points - start < lasting or valid[:start].sum() < lasting:
         return None
-    if bad[:start].sum() > s.cpu_usual_share * known[:start].sum() or _usual(look):
+    if bad[:start].sum() > s.cpu_usual_share * valid[:start].sum() or _usual(frame):
         return None
     during = bad.copy()
     during[:start] = False
     return _finding(
-        look, share, during, start, critical=True, felt="it was never so busy before", rule="alone"
+        frame, share, during, start, critical=True, felt="it was never so busy before", rule="alone"
     )
 
 
-def _usual(look: MetricFrame) -> bool:
-    if look.history is None or look.cpu_limit is None:
+def _usual(frame: MetricFrame) -> bool:
+    if frame.history is None or frame.cpu_limit is None:
         return False
-    s = look.settings
-    old = history_of(look.history.cpu)
-    return share_above(old, s.cpu_alone_share * look.cpu_limit) > s.cpu_usual_share
+    s = frame.settings
+    old = history_of(frame.history.cpu)
+    return share_above(old, s.cpu_alone_share * frame.cpu_limit) > s.cpu_usual_share
 
 
 def _finding(
-    look: MetricFrame, share: Numbers, during: Flags, start: int, *, critical: bool, felt: str, rule: str
+    frame: MetricFrame, share: Numbers, during: Flags, start: int, *, critical: bool, felt: str, rule: str
 ) -> Finding:
-    s = look.settings
+    s = frame.settings
     level = median(share[during])
     threshold = s.cpu_share if rule == "felt" else s.cpu_alone_share
     sentence = (
-        f"CPU of {look.service.name} stays at {level:.0%} of its limit of {look.cpu_limit:.2f} vCPU since "
-        f"{look.at(start):%H:%M}, and {felt}."
+        f"CPU of {frame.service.name} stays at {level:.0%} of its limit of {frame.cpu_limit:.2f} vCPU since "
+        f"{frame.at(start):%H:%M}, and {felt}."
     )
-    return look.finding(
+    return frame.finding(
         FindingKind.CPU_SATURATION,
         Severity.CRITICAL if critical else Severity.WARNING,
         (level, threshold, "share of limit"),

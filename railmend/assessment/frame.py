@@ -1,4 +1,4 @@
-"""One slice as the rules see it: arrays of one length, durations in steps, and how a finding is worded."""
+"""One slice prepared for the rules: arrays of equal length, durations in steps, wording of findings."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,9 +11,9 @@ from railmend.assessment.statistics import LARGEST, Flags, Numbers, numbers, zer
 from railmend.contracts.scan import Finding, FindingKind, Service, Severity
 from railmend.railway.model import Slice
 
-# Missing steps in a row that are taken for lost samples, not for silence.
+# Up to this many missing steps in a row are dropped samples; longer gaps mean no traffic.
 LOST_STEPS = 3
-# Kinds that compare with the day before where it is known.
+# Kinds whose rules compare with the day before, if its history is available.
 COMPARED = frozenset(
     {
         FindingKind.MEMORY_LEAK,
@@ -27,12 +27,11 @@ FIRST_DAY = " The day before was not there to compare with."
 
 
 class MetricFrame:
-    """`history`: the service's longer, coarser past, where there is one.
+    """One service's metrics as every rule reads them, computed once as rows of one array.
 
-    Every rule asks for most of this, so it is laid out once, as rows of one array. `points`: steps; the
-    shorter series end in NaN. `has_past`: whether the slice is long enough to be compared with itself.
-    `recent`: the steps of the newest stretch, which decides. `total`, `failed` (5xx), `refused` (4xx):
-    requests per step.
+    `history`: the service's longer, coarser past, if any. `points`: number of steps; shorter series end in
+    NaN. `has_past`: whether the slice is long enough to be compared with itself. `recent`: number of steps
+    of the newest stretch, which decides. `total`, `failed` (5xx), `refused` (4xx): requests per step.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class MetricFrame:
         self._percentiles = dict(zip(slice.latency, latency, strict=True))
         self.points = int(rows.shape[1])
         self.has_past = self.points * slice.step_seconds >= settings.shortest_minutes * 60
-        # Steps that the rules take for a minute.
+        # Steps per minute, as the rules count them.
         self._pace: float = 60 / slice.step_seconds if self.has_past else 1.0
         self.recent: int = min(self.steps(settings.recent_minutes), self.points)
         self._counts = zeroed(self._http)
@@ -64,6 +63,7 @@ class MetricFrame:
         self.has_http = bool(slice.http) and bool(self.total.any())
 
     def steps(self, minutes: float) -> int:
+        """Return a duration in steps, at least 1."""
         return _steps(minutes, self._pace)
 
     @cached_property
@@ -76,7 +76,7 @@ class MetricFrame:
 
     @cached_property
     def disk(self) -> Numbers:
-        """GB in use on all volumes together; empty without one."""
+        """Return GB in use on all volumes together; empty without a volume."""
         return numbers(self.slice.disk_gb)
 
     @cached_property
@@ -96,19 +96,22 @@ class MetricFrame:
 
     @cached_property
     def sampled(self) -> Flags:
-        """Steps whose requests are known: a few missing ones are lost samples, many are silence."""
-        known: Flags = np.logical_or.reduce(np.isfinite(self._http), axis=0)
-        if known.all():
-            return known
-        edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]])))
+        """Return the mask of steps with request data.
+
+        Gaps of up to `LOST_STEPS` are dropped samples; in longer ones there was no traffic.
+        """
+        sampled: Flags = np.logical_or.reduce(np.isfinite(self._http), axis=0)
+        if sampled.all():
+            return sampled
+        edges = np.flatnonzero(np.diff(np.concatenate([[True], sampled, [True]])))
         for start, end in zip(edges[::2], edges[1::2], strict=True):
             if end - start > LOST_STEPS:
-                known[start:end] = True
-        return known
+                sampled[start:end] = True
+        return sampled
 
     @property
     def p50(self) -> Numbers:
-        """Latency in milliseconds, NaN where nothing was requested or measured."""
+        """Return latency in milliseconds, NaN in steps without requests or samples."""
         return self._percentile("p50")
 
     @property
@@ -120,8 +123,8 @@ class MetricFrame:
         return self._percentile("p99")
 
     def _percentile(self, name: str) -> Numbers:
-        known = self._percentiles.get(name)
-        return np.full(self.points, np.nan) if known is None else known
+        values = self._percentiles.get(name)
+        return np.full(self.points, np.nan) if values is None else values
 
     def at(self, index: int) -> datetime:
         return self.slice.start + timedelta(seconds=int(index) * self.slice.step_seconds)
@@ -139,7 +142,7 @@ class MetricFrame:
         rule: str,
         sentence: str,
     ) -> Finding:
-        """`measured`: value, threshold, unit; `onset`: a step; `confidence`: 0 to 1."""
+        """Make a finding. `measured`: value, threshold, unit; `onset`: a step; `confidence`: 0 to 1."""
         value, threshold, unit = measured
         alone = self.history is None and self.has_past and kind in COMPARED
         return Finding(
@@ -161,22 +164,22 @@ class MetricFrame:
 
 @cache
 def _steps(minutes: float, pace: float) -> int:
-    """A few settings, asked for by every rule of every slice."""
+    """Convert minutes to steps; cached because every rule asks for the same few settings."""
     return max(round(minutes * pace), 1)
 
 
 def _rows(slice: Slice) -> Numbers:
-    """CPU, memory, requests by class, latency by percentile, in this order."""
+    """Return CPU, memory, requests by class and latency by percentile, in this order, padded with NaN."""
     rows = [slice.cpu, slice.memory_gb, *slice.http.values(), *slice.latency.values()]
     points = max(map(len, rows))
     return numbers([row if len(row) == points else [*row, *[None] * (points - len(row))] for row in rows])
 
 
 def margin(value: float, threshold: float) -> float:
-    """Confidence from the distance to a threshold that must be exceeded: 0.5 at it, towards 1 far beyond."""
+    """Return a confidence from the distance to a threshold: 0.5 at it, approaching 1 far beyond."""
     return 1 - 0.5 * threshold / value if value > 0 else 0.5
 
 
 def _limit(series: Sequence[float | None]) -> float | None:
-    """The limit in force: the newest that is known."""
+    """Return the limit in force, which is the newest plausible sample."""
     return next((limit for limit in reversed(series) if limit and 0 < limit < LARGEST), None)

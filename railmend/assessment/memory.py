@@ -1,4 +1,4 @@
-"""Memory: leaks, told from caches, collectors and traffic; and memory at its limit."""
+"""Memory rules: leaks, as opposed to caches, garbage collection and traffic; and memory at its limit."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from railmend.assessment.baseline import history_of
 from railmend.assessment.frame import MetricFrame
-from railmend.assessment.restarts import MemoryDrop, falls, kills
+from railmend.assessment.restarts import MemoryDrop, memory_drops, oom_kills
 from railmend.assessment.statistics import (
     Numbers,
     Steps,
@@ -22,19 +22,20 @@ from railmend.assessment.statistics import (
 )
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
-# A leak may begin within the slice: the longest of these newest parts that rises throughout tells since when.
+# A leak may begin within the slice: the longest of these newest parts that rises throughout gives its onset.
 PARTS = (1.0, 2 / 3, 1 / 2, 1 / 3)
 MIN_BLOCKS = 8
-# Share of its slope at which a rise has not ended.
+# A rise continues while its newest slope is at least this share of it.
 STILL = 0.3
-# Share of the whole rise that the onset may have behind it.
+# Share of the whole rise that may precede the onset.
 BEGUN = 0.05
+# Blocks over which memory may lag behind traffic.
 LAG = 4
 
 
 @dataclass(frozen=True)
 class MemoryRise:
-    """`slope`: GB a step; `share`: of rising pairs; `start`: first step looked at; `onset`: of the rise."""
+    """`slope`: GB per step; `share`: of rising pairs; `start`: first step used; `first`, `last`: GB."""
 
     start: int
     onset: int
@@ -44,50 +45,51 @@ class MemoryRise:
     last: float
 
 
-def memory_leak(look: MetricFrame) -> Finding | None:
-    """Memory that keeps rising: Theil-Sen slope, Mann-Kendall share, no levelling off, not its usual wave."""
-    index = np.flatnonzero(np.isfinite(look.memory))
-    if len(index) < look.steps(look.settings.leak_min_minutes) // 2:
+def memory_leak(frame: MetricFrame) -> Finding | None:
+    """Find memory that keeps rising: Theil-Sen slope, Mann-Kendall share, not levelling off, not usual."""
+    index = np.flatnonzero(np.isfinite(frame.memory))
+    if len(index) < frame.steps(frame.settings.leak_min_minutes) // 2:
         return None
-    values = look.memory[index]
-    found = falls(values, look.settings.collected_fall)
-    killed = kills(look, found)
+    values = frame.memory[index]
+    drops = memory_drops(values, frame.settings.collected_fall)
+    killed = oom_kills(frame, drops)
     if killed:
-        return _killed(look, index, values, found, killed)
-    start = _life(look, values, found)
+        return _killed(frame, index, values, drops, killed)
+    start = _process_start(frame, values, drops)
     if start is None:
         return None
-    rise = _rise(look, index[start:], values[start:])
-    if rise is None or _seen_before(look, rise.last):
+    rise = _rise(frame, index[start:], values[start:])
+    if rise is None or _seen_before(frame, rise.last):
         return None
-    hours = _hours_left(look, rise)
-    if hours is not None and hours > look.settings.leak_horizon_hours:
+    hours = _hours_left(frame, rise)
+    if hours is not None and hours > frame.settings.leak_horizon_hours:
         return None
-    soon = hours is not None and hours <= look.settings.leak_urgent_minutes / 60
-    short = look.points - rise.start < look.steps(look.settings.leak_sure_minutes)
-    if not soon and (short or _by_traffic(look, index[start:], values[start:], rise)):
+    soon = hours is not None and hours <= frame.settings.leak_urgent_minutes / 60
+    short = frame.points - rise.start < frame.steps(frame.settings.leak_sure_minutes)
+    if not soon and (short or _by_traffic(frame, index[start:], values[start:], rise)):
         return None
-    return _leak(look, rise, hours)
+    return _leak(frame, rise, hours)
 
 
-def _life(look: MetricFrame, values: Numbers, found: list[MemoryDrop]) -> int | None:
-    """Position at which the life begins that is judged; None: the rise is the usual wave."""
-    if not found:
+def _process_start(frame: MetricFrame, values: Numbers, drops: list[MemoryDrop]) -> int | None:
+    """Return the position at which the judged process begins; None if the rise is the usual wave."""
+    if not drops:
         return 0
-    collected = [one for one in found if one.depth < look.settings.restart_fall]
-    restarts = [one for one in found if one.depth >= look.settings.restart_fall]
-    waves = collected if len(restarts) < 2 else found
-    if waves and values[-1] <= 1.05 * max(one.peak for one in waves):
+    collected = [drop for drop in drops if drop.depth < frame.settings.restart_fall]
+    restarts = [drop for drop in drops if drop.depth >= frame.settings.restart_fall]
+    waves = collected if len(restarts) < 2 else drops
+    if waves and values[-1] <= 1.05 * max(drop.peak for drop in waves):
         return None
-    return found[-1].at
+    return drops[-1].at
 
 
-def _rise(look: MetricFrame, index: Steps, values: Numbers) -> MemoryRise | None:
-    s = look.settings
-    least = look.steps(s.leak_min_minutes)
+def _rise(frame: MetricFrame, index: Steps, values: Numbers) -> MemoryRise | None:
+    """Return the rise of the longest newest part that rises throughout."""
+    s = frame.settings
+    least = frame.steps(s.leak_min_minutes)
     total = len(values)
     quick = values[-max(total // 10, 1) :].min() - median(values[: max(total // 5, 1)])
-    if quick <= 0:  # cheap: most series do not rise at all
+    if quick <= 0:  # fast path: most series do not rise at all
         return None
     for part in PARTS:
         kept = int(total * part)
@@ -109,7 +111,7 @@ def _rise(look: MetricFrame, index: Steps, values: Numbers) -> MemoryRise | None
         noise = spread(y - slope * x)
         if late < s.leak_levelled_share * early or late <= 0 or rise < s.leak_rise_over_noise * noise:
             continue
-        if rise >= _least_rise(look, y) and _still(look, index.astype(np.float64), values, late):
+        if rise >= _least_rise(frame, y) and _still(frame, index.astype(np.float64), values, late):
             begun = int(np.flatnonzero(y <= y.min() + BEGUN * (y[-1] - y.min()))[-1])
             return MemoryRise(
                 int(index[-kept]), int(x[begun]), late, share, float(y[begun]), float(values[-1])
@@ -117,27 +119,27 @@ def _rise(look: MetricFrame, index: Steps, values: Numbers) -> MemoryRise | None
     return None
 
 
-def _still(look: MetricFrame, x: Numbers, values: Numbers, slope: float) -> bool:
-    """Whether it rises in the newest stretch as well; a longer one where noise would hide it."""
-    few, noise = look.recent, spread(np.diff(values))
+def _still(frame: MetricFrame, x: Numbers, values: Numbers, slope: float) -> bool:
+    """Return whether the newest stretch rises too; it is lengthened where noise would hide the slope."""
+    few, noise = frame.recent, spread(np.diff(values))
     while few < len(values) // 2 and slope * few < 2 * noise:
         few *= 2
     return theil_sen(blocks(x[-few:]), blocks(values[-few:])) >= STILL * slope
 
 
-def _least_rise(look: MetricFrame, y: Numbers) -> float:
-    s = look.settings
-    if look.memory_limit is None:
+def _least_rise(frame: MetricFrame, y: Numbers) -> float:
+    s = frame.settings
+    if frame.memory_limit is None:
         return s.leak_min_rise_of_level * float(y[0])
-    return s.leak_min_rise * look.memory_limit
+    return s.leak_min_rise * frame.memory_limit
 
 
-def _by_traffic(look: MetricFrame, index: Steps, values: Numbers, rise: MemoryRise) -> bool:
-    """Memory that follows the requests: it rises no more than they do, and bends where they bend."""
-    if not look.has_http:
+def _by_traffic(frame: MetricFrame, index: Steps, values: Numbers, rise: MemoryRise) -> bool:
+    """Return whether memory follows the requests: it rises no more than they do, and bends where they do."""
+    if not frame.has_http:
         return False
-    memory, traffic = blocks(values), blocks(look.total[index])
-    # Sessions and pools outlive the request that made them: memory lags a little.
+    memory, traffic = blocks(values), blocks(frame.total[index])
+    # Sessions and pools outlive their request, so memory lags a little.
     traffic = np.convolve(
         np.concatenate([np.repeat(traffic[:1], LAG - 1), traffic]), np.full(LAG, 1 / LAG), "valid"
     )
@@ -146,39 +148,41 @@ def _by_traffic(look: MetricFrame, index: Steps, values: Numbers, rise: MemoryRi
     if grown < rise.last / max(median(memory[:end]), 1e-9):
         return False
     bends = correlation(detrended(memory), detrended(traffic))
-    least = look.settings.leak_traffic_correlation
+    least = frame.settings.leak_traffic_correlation
     return correlation(memory, traffic) >= least and bends >= 2 / 3 * least
 
 
-def _seen_before(look: MetricFrame, level: float) -> bool:
-    """Whether the history was at this level, far from the limit, and came back from it."""
-    if look.history is None or look.memory_limit is None:
+def _seen_before(frame: MetricFrame, level: float) -> bool:
+    """Return whether the history reached this level, far from the limit, and came back from it."""
+    if frame.history is None or frame.memory_limit is None:
         return False
-    old = history_of(look.history.memory_gb)
-    if not len(old) or level >= look.settings.memory_near_limit * look.memory_limit:
+    old = history_of(frame.history.memory_gb)
+    if not len(old) or level >= frame.settings.memory_near_limit * frame.memory_limit:
         return False
     top = int(old.argmax())
-    return bool(old[top] >= level and old[top:].min() < level * (1 - look.settings.collected_fall))
+    return bool(old[top] >= level and old[top:].min() < level * (1 - frame.settings.collected_fall))
 
 
-def _hours_left(look: MetricFrame, rise: MemoryRise) -> float | None:
-    """Hours until the limit at the present slope; None: no limit is known."""
-    if look.memory_limit is None:
+def _hours_left(frame: MetricFrame, rise: MemoryRise) -> float | None:
+    """Return hours until the limit at the current slope; None without a limit."""
+    if frame.memory_limit is None:
         return None
-    return max(look.memory_limit - rise.last, 0.0) / rise.slope * look.slice.step_seconds / 3600
+    return max(frame.memory_limit - rise.last, 0.0) / rise.slope * frame.slice.step_seconds / 3600
 
 
-def _leak(look: MetricFrame, rise: MemoryRise, hours: float | None) -> Finding:
-    rate = rise.slope * 3600 / look.slice.step_seconds
+def _leak(frame: MetricFrame, rise: MemoryRise, hours: float | None) -> Finding:
+    rate = rise.slope * 3600 / frame.slice.step_seconds
     until = (
-        f"; its limit of {look.memory_limit:.2f} GB is reached in {_span(hours)}" if hours is not None else ""
+        f"; its limit of {frame.memory_limit:.2f} GB is reached in {_span(hours)}"
+        if hours is not None
+        else ""
     )
     sentence = (
-        f"Memory of {look.service.name} rose from {rise.first:.3f} to {rise.last:.3f} GB since "
-        f"{look.at(rise.onset):%H:%M}, {rate:.2f} GB an hour{until}."
+        f"Memory of {frame.service.name} rose from {rise.first:.3f} to {rise.last:.3f} GB since "
+        f"{frame.at(rise.onset):%H:%M}, {rate:.2f} GB an hour{until}."
     )
-    critical = hours is not None and hours * 60 <= look.settings.leak_critical_minutes
-    return look.finding(
+    critical = hours is not None and hours * 60 <= frame.settings.leak_critical_minutes
+    return frame.finding(
         FindingKind.MEMORY_LEAK,
         Severity.CRITICAL if critical else Severity.WARNING,
         (rate, 0.0, "GB/h"),
@@ -190,31 +194,31 @@ def _leak(look: MetricFrame, rise: MemoryRise, hours: float | None) -> Finding:
 
 
 def _killed(
-    look: MetricFrame, index: Steps, values: Numbers, found: list[MemoryDrop], killed: list[MemoryDrop]
+    frame: MetricFrame, index: Steps, values: Numbers, drops: list[MemoryDrop], killed: list[MemoryDrop]
 ) -> Finding | None:
-    """A leak that was ended by the limit, and begins again."""
+    """Report a leak that the limit ended and that starts again."""
     last = killed[-1]
-    begins = max([one.at for one in found if one.at < last.at], default=0)
-    life = values[begins : last.at]
+    begins = max([drop.at for drop in drops if drop.at < last.at], default=0)
+    before = values[begins : last.at]
     now, x = values[last.at :], index[last.at :].astype(np.float64)
-    if len(life) < MIN_BLOCKS or life[0] > 0.8 * last.peak:
+    if len(before) < MIN_BLOCKS or before[0] > 0.8 * last.peak:
         return None
-    y = blocks(life)
+    y = blocks(before)
     slope, share = theil_sen(blocks(index[begins : last.at].astype(np.float64)), y), mann_kendall(y)
     again = (
-        len(now) >= look.steps(look.settings.lasting_minutes)
+        len(now) >= frame.steps(frame.settings.lasting_minutes)
         and theil_sen(blocks(x), blocks(now)) > 0.3 * slope
     )
-    fresh = look.points - int(index[last.at]) <= look.recent
-    if share < look.settings.leak_rising_share or not (again or fresh) or values[-1] > 1.05 * last.peak:
+    fresh = frame.points - int(index[last.at]) <= frame.recent
+    if share < frame.settings.leak_rising_share or not (again or fresh) or values[-1] > 1.05 * last.peak:
         return None
-    start = int(index[max([one.at for one in found if one.at < killed[0].at], default=0)])
+    start = int(index[max([drop.at for drop in drops if drop.at < killed[0].at], default=0)])
     sentence = (
-        f"Memory of {look.service.name} ran into its limit of {look.memory_limit:.2f} GB "
-        f"{_times(len(killed))} since {look.at(start):%H:%M}, and rises again."
+        f"Memory of {frame.service.name} ran into its limit of {frame.memory_limit:.2f} GB "
+        f"{_times(len(killed))} since {frame.at(start):%H:%M}, and rises again."
     )
-    rate = slope * 3600 / look.slice.step_seconds
-    return look.finding(
+    rate = slope * 3600 / frame.slice.step_seconds
+    return frame.finding(
         FindingKind.MEMORY_LEAK, Severity.CRITICAL, (rate, 0.0, "GB/h"), start, share, "sawtooth", sentence
     )
 
@@ -228,38 +232,38 @@ def _span(hours: float) -> str:
     return f"{minutes:.0f} min" if minutes < 120 else f"{hours:.1f} h"
 
 
-def memory_saturation(look: MetricFrame) -> Finding | None:
-    """Memory at its limit: it stays there after a rise, leaves nothing to spare, or is about to get there."""
-    least = min(look.settings.surge_share, look.settings.memory_share)
-    if look.memory_limit is None or not (look.memory[-look.recent :] >= least * look.memory_limit).any():
+def memory_saturation(frame: MetricFrame) -> Finding | None:
+    """Find memory that stays at its limit after a rise, leaves nothing to spare, or is about to reach it."""
+    least = min(frame.settings.surge_share, frame.settings.memory_share)
+    if frame.memory_limit is None or not (frame.memory[-frame.recent :] >= least * frame.memory_limit).any():
         return None
-    share = look.memory / look.memory_limit
-    return _at_limit(look, share) or _surge(look)
+    share = frame.memory / frame.memory_limit
+    return _at_limit(frame, share) or _surge(frame)
 
 
-def _at_limit(look: MetricFrame, share: Numbers) -> Finding | None:
-    s = look.settings
+def _at_limit(frame: MetricFrame, share: Numbers) -> Finding | None:
+    s = frame.settings
     bad = share >= s.memory_share
-    if np.count_nonzero(bad[-look.recent :]) < look.steps(s.lasting_minutes):
+    if np.count_nonzero(bad[-frame.recent :]) < frame.steps(s.lasting_minutes):
         return None
-    known = np.isfinite(look.memory)
-    start, last = onset(bad, known), int(np.flatnonzero(bad)[-1])
-    if last < look.points - look.steps(s.ended_minutes):
+    valid = np.isfinite(frame.memory)
+    start, last = onset(bad, valid), int(np.flatnonzero(bad)[-1])
+    if last < frame.points - frame.steps(s.ended_minutes):
         return None
-    before = finite(share[:start][known[:start]])
+    before = finite(share[:start][valid[:start]])
     level = median(share[start:][bad[start:]])
-    rose = len(before) >= look.steps(s.past_minutes) and median(before) < s.memory_near_limit
+    rose = len(before) >= frame.steps(s.past_minutes) and median(before) < s.memory_near_limit
     if not rose and level < s.memory_flat_share:
         return None
-    # What was lower for a short while may have risen: only what was not lower at all is flat.
+    # Memory that was lower even for a short while may have risen; only what never was is flat.
     rule = "level" if (before < s.memory_near_limit).any() else "flat"
     sentence = (
-        f"Memory of {look.service.name} stays at {level:.0%} of its limit of {look.memory_limit:.2f} GB "
-        f"since {look.at(start):%H:%M}."
+        f"Memory of {frame.service.name} stays at {level:.0%} of its limit of {frame.memory_limit:.2f} GB "
+        f"since {frame.at(start):%H:%M}."
     )
     measured = (level, s.memory_share, "share of limit")
     confidence = 0.95 if rose else 0.8
-    return look.finding(
+    return frame.finding(
         FindingKind.MEMORY_SATURATION,
         Severity.CRITICAL,
         measured,
@@ -270,27 +274,27 @@ def _at_limit(look: MetricFrame, share: Numbers) -> Finding | None:
     )
 
 
-def _surge(look: MetricFrame) -> Finding | None:
-    """A steep rise, higher than ever, that meets the limit within minutes."""
-    s, limit = look.settings, look.memory_limit or 0.0
-    few = look.steps(s.lasting_minutes)
-    newest, past = finite(look.memory[-few - 1 :]), finite(look.memory[: -look.recent])
-    if len(newest) < 3 or len(past) < look.steps(s.past_minutes) or newest[-1] < s.surge_share * limit:
+def _surge(frame: MetricFrame) -> Finding | None:
+    """Find a steep rise, higher than ever, that reaches the limit within minutes."""
+    s, limit = frame.settings, frame.memory_limit or 0.0
+    few = frame.steps(s.lasting_minutes)
+    newest, past = finite(frame.memory[-few - 1 :]), finite(frame.memory[: -frame.recent])
+    if len(newest) < 3 or len(past) < frame.steps(s.past_minutes) or newest[-1] < s.surge_share * limit:
         return None
     pace = float(newest[-1] - newest[0]) / few
-    minutes = look.minutes(1) * max(limit - float(newest[-1]), 0.0) / pace if pace > 0 else float("inf")
+    minutes = frame.minutes(1) * max(limit - float(newest[-1]), 0.0) / pace if pace > 0 else float("inf")
     if newest[-1] - past.max() < s.surge_rise * limit or minutes > s.surge_minutes:
         return None
     start = (
-        look.points
-        - look.recent
-        + onset(look.memory[-look.recent :] > past.max() + 0.25 * s.surge_rise * limit)
+        frame.points
+        - frame.recent
+        + onset(frame.memory[-frame.recent :] > past.max() + 0.25 * s.surge_rise * limit)
     )
     sentence = (
-        f"Memory of {look.service.name} rose to {newest[-1] / limit:.0%} of its limit of {limit:.2f} GB "
-        f"since {look.at(start):%H:%M}, higher than ever, and meets it in {minutes:.0f} min."
+        f"Memory of {frame.service.name} rose to {newest[-1] / limit:.0%} of its limit of {limit:.2f} GB "
+        f"since {frame.at(start):%H:%M}, higher than ever, and meets it in {minutes:.0f} min."
     )
     measured = (float(newest[-1]) / limit, s.surge_share, "share of limit")
-    return look.finding(
+    return frame.finding(
         FindingKind.MEMORY_SATURATION, Severity.CRITICAL, measured, start, 0.85, "surge", sentence
     )

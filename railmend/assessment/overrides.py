@@ -1,4 +1,4 @@
-"""Thresholds of one's own, for all services or one, and findings that are to be ignored for a while."""
+"""Thresholds overridden for all services or for one, and findings to ignore until a date."""
 
 from datetime import UTC, date, datetime, time
 from fnmatch import fnmatchcase
@@ -10,7 +10,7 @@ from railmend.contracts.scan import Finding, FindingKind, Service
 
 
 class Ignore(BaseModel):
-    """No findings of this kind (none: of any) for these services, until the end of a day (UTC)."""
+    """Ignore findings of this kind (None: of any) for matching services until the end of a day (UTC)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,7 +22,7 @@ class Ignore(BaseModel):
     def covers(self, finding: Finding, at: datetime) -> bool:
         if at > datetime.combine(self.until, time.max, UTC) or self.kind not in (None, finding.kind):
             return False
-        return any(fnmatchcase(one, self.service) for one in (finding.service_name, finding.service_id))
+        return any(fnmatchcase(name, self.service) for name in (finding.service_name, finding.service_id))
 
 
 class AssessmentRules(AssessmentSettings):
@@ -40,13 +40,13 @@ class AssessmentRules(AssessmentSettings):
             AssessmentSettings(**thresholds)
         return self
 
-    def of(self, service: Service) -> AssessmentSettings:
-        """The thresholds that hold for one service; those by its id win over those by its name."""
+    def settings_for(self, service: Service) -> AssessmentSettings:
+        """Return the thresholds of one service; those by its id win over those by its name."""
         own = self.services.get(service.name, {}) | self.services.get(service.service_id, {})
         return self.model_copy(update=own) if own else self
 
     def over(self, project: "AssessmentRules") -> "AssessmentRules":
-        """These rules with a project's own laid over them; ignore rules and services add up."""
+        """Return these rules overridden by a project's own; ignore rules and services add up."""
         own = {name: getattr(project, name) for name in project.model_fields_set}
         services = {name: {**self.services.get(name, {}), **t} for name, t in project.services.items()}
         return self.model_copy(
@@ -58,5 +58,5 @@ class AssessmentRules(AssessmentSettings):
         )
 
     def ignores(self, finding: Finding, at: datetime) -> bool:
-        """Whether an ignore rule that has not expired at this time covers the finding."""
-        return any(one.covers(finding, at) for one in self.ignore)
+        """Return whether an ignore rule that has not expired at this time covers the finding."""
+        return any(ignore.covers(finding, at) for ignore in self.ignore)

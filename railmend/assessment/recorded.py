@@ -1,4 +1,4 @@
-"""Recorded slices, one a line of JSON: what `backtest` reads and `record` writes."""
+"""Recorded slices as JSON lines: the format that `record` writes and `backtest` reads."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,14 +12,14 @@ from railmend.contracts.scan import Service, ServiceKind
 from railmend.railway.model import Series, Slice
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-# Where the requests of one step lie, as a fraction of the step's: between its percentiles, linearly.
+# Ranks at which the requests of one step are sampled, linearly between its percentiles.
 SAMPLED = np.linspace(0.005, 0.995, 100)
 
 
 class Recorded(BaseModel):
     """One service's series: vCPU, GB, requests per step by class, milliseconds by percentile.
 
-    A null in a list is a step without a sample; no `http` at all: none is measured.
+    A null in a list is a step without a sample; `http` is None where no HTTP traffic is measured.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -44,26 +44,27 @@ class Recorded(BaseModel):
         return max(len(self.cpu), len(self.memory_gb), *map(len, (self.http or {}).values()), 0)
 
     @classmethod
-    def of(cls, id: str, service: Service, one: Slice, history: Slice | None = None) -> Self:
-        points = max(len(one.cpu), len(one.memory_gb), *map(len, one.http.values()), 0)
+    def from_slice(cls, id: str, service: Service, source: Slice, history: Slice | None = None) -> Self:
+        points = max(len(source.cpu), len(source.memory_gb), *map(len, source.http.values()), 0)
         return cls(
             id=id,
             service=service.name,
-            start=one.start,
-            step_seconds=one.step_seconds,
-            minutes=points * one.step_seconds / 60,
-            cpu=one.cpu,
-            cpu_limit=_newest(one.cpu_limit),
-            memory_gb=one.memory_gb,
-            memory_limit=_newest(one.memory_limit_gb),
-            disk_gb=one.disk_gb,
-            disk_limit=_newest(one.disk_limit_gb),
-            http=one.http or None,
-            latency_ms=one.latency or None,
-            history=cls.of(f"{id}/history", service, history) if history else None,
+            start=source.start,
+            step_seconds=source.step_seconds,
+            minutes=points * source.step_seconds / 60,
+            cpu=source.cpu,
+            cpu_limit=_newest(source.cpu_limit),
+            memory_gb=source.memory_gb,
+            memory_limit=_newest(source.memory_limit_gb),
+            disk_gb=source.disk_gb,
+            disk_limit=_newest(source.disk_limit_gb),
+            http=source.http or None,
+            latency_ms=source.latency or None,
+            history=cls.from_slice(f"{id}/history", service, history) if history else None,
         )
 
     def subject(self) -> Service:
+        """Return a service that fits the recording: a worker without HTTP, else a web service."""
         kind = ServiceKind.WORKER if self.http is None else ServiceKind.WEB
         return Service(service_id=self.service, name=self.service, kind=kind)
 
@@ -87,41 +88,44 @@ def _newest(series: Sequence[float | None]) -> float | None:
     return next((value for value in reversed(series) if value is not None), None)
 
 
-def coarsened(one: Slice, step_seconds: int) -> Slice:
-    """The slice as a survey would read it: means, sums of requests, percentiles of all requests of a step."""
-    size = max(step_seconds // one.step_seconds, 1)
-    points = max(map(len, one.latency.values()), default=0)
-    steps = [percentiles(one, slice(first, first + size)) for first in range(0, points, size)]
-    return one.model_copy(
+def coarsen(source: Slice, step_seconds: int) -> Slice:
+    """Return the slice at a coarser step, as a survey reads it.
+
+    CPU, memory and disk become means, requests sums, latency the percentiles of all requests of a step.
+    """
+    size = max(step_seconds // source.step_seconds, 1)
+    points = max(map(len, source.latency.values()), default=0)
+    steps = [percentiles(source, slice(first, first + size)) for first in range(0, points, size)]
+    return source.model_copy(
         update={
-            "step_seconds": size * one.step_seconds,
-            "cpu": _condensed(one.cpu, size, mean=True),
-            "memory_gb": _condensed(one.memory_gb, size, mean=True),
-            "disk_gb": _condensed(one.disk_gb, size, mean=True),
-            "http": {name: _condensed(series, size, mean=False) for name, series in one.http.items()},
+            "step_seconds": size * source.step_seconds,
+            "cpu": _downsampled(source.cpu, size, mean=True),
+            "memory_gb": _downsampled(source.memory_gb, size, mean=True),
+            "disk_gb": _downsampled(source.disk_gb, size, mean=True),
+            "http": {name: _downsampled(series, size, mean=False) for name, series in source.http.items()},
             "latency": {name: [step.get(name) for step in steps] for name in PERCENTILES} if steps else {},
         }
     )
 
 
-def _condensed(series: Series, size: int, *, mean: bool) -> Series:
+def _downsampled(series: Series, size: int, *, mean: bool) -> Series:
     values = numbers(series)
     values = np.concatenate([values, np.full(-len(values) % size, np.nan)]).reshape(-1, size)
-    known = np.isfinite(values).sum(axis=1)
+    counts = np.isfinite(values).sum(axis=1)
     sums = np.where(np.isfinite(values), values, 0).sum(axis=1)
     return [
         None if not count else float(total / count if mean else total)
-        for total, count in zip(sums, known, strict=True)
+        for total, count in zip(sums, counts, strict=True)
     ]
 
 
-def percentiles(one: Slice, part: slice) -> dict[str, float]:
-    """Percentiles of all requests of some steps, from those of each step; empty without requests."""
-    if not set(PERCENTILES) <= set(one.latency):
+def percentiles(source: Slice, part: slice) -> dict[str, float]:
+    """Return percentiles (ms) over several steps from those of each step; empty without requests."""
+    if not set(PERCENTILES) <= set(source.latency):
         return {}
-    steps = np.stack([numbers(one.latency[name][part]) for name in PERCENTILES])
+    steps = np.stack([numbers(source.latency[name][part]) for name in PERCENTILES])
     counts = np.zeros(steps.shape[1])
-    for series in one.http.values():
+    for series in source.http.values():
         values = zeroed(numbers(series[part]))
         counts[: len(values)] += values[: len(counts)]
     used = np.isfinite(steps).all(axis=0) & (counts > 0)

@@ -1,4 +1,4 @@
-"""Rules on what became of the requests: failed, refused, missing."""
+"""Rules about requests: failed (5xx), refused (4xx) and missing ones."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from railmend.contracts.scan import Finding, FindingKind, Severity
 
 @dataclass(frozen=True)
 class Failures:
-    """5xx of the newest stretch. `share` counts from the onset, `bound` is its lower 95 % bound."""
+    """5xx since the onset. `share` and its lower 95 % bound, `bound`, are 0..1."""
 
     onset: int
     failed: float
@@ -21,109 +21,112 @@ class Failures:
     bound: float
 
 
-def error_rate(look: MetricFrame) -> Finding | None:
-    """Share of 5xx by its lower Wilson bound: few requests decide nothing, nor does one bad minute."""
-    s = look.settings
-    if not look.failed.any():
+def error_rate(frame: MetricFrame) -> Finding | None:
+    """Judge the share of 5xx by its lower Wilson bound: few requests or one bad minute decide nothing."""
+    s = frame.settings
+    if not frame.failed.any():
         return None
-    found = _failures(look) or _sparse_failures(look)
-    if found is None:
+    failures = _failures(frame) or _sparse_failures(frame)
+    if failures is None:
         return None
-    critical = found.share >= s.error_critical_share and found.failed >= s.error_critical_errors
+    critical = failures.share >= s.error_critical_share and failures.failed >= s.error_critical_errors
     threshold = s.error_share
     sentence = (
-        f"{found.failed:.0f} of {found.total:.0f} requests to {look.service.name} ({found.share:.1%}) failed "
-        f"with 5xx since {look.at(found.onset):%H:%M}; at least {found.bound:.1%} with 95 % confidence."
+        f"{failures.failed:.0f} of {failures.total:.0f} requests to {frame.service.name} "
+        f"({failures.share:.1%}) failed with 5xx since {frame.at(failures.onset):%H:%M}; at least "
+        f"{failures.bound:.1%} with 95 % confidence."
     )
-    return look.finding(
+    return frame.finding(
         FindingKind.ERROR_RATE,
         Severity.CRITICAL if critical else Severity.WARNING,
-        (found.share, threshold, "share of requests"),
-        found.onset,
-        margin(found.bound, threshold),
+        (failures.share, threshold, "share of requests"),
+        failures.onset,
+        margin(failures.bound, threshold),
         "share",
         sentence,
     )
 
 
-def _failures(look: MetricFrame) -> Failures | None:
-    s = look.settings
-    recent = look.recent
-    if look.failed[-recent:].sum() < s.error_min_errors or look.total[-recent:].sum() < s.sparse_requests:
+def _failures(frame: MetricFrame) -> Failures | None:
+    s = frame.settings
+    recent = frame.recent
+    if frame.failed[-recent:].sum() < s.error_min_errors or frame.total[-recent:].sum() < s.sparse_requests:
         return None
-    bad = look.failed >= np.maximum(0.5 * s.error_share * look.total, 0.5)
-    if np.count_nonzero(bad[-recent:]) < look.steps(s.error_min_minutes):
+    bad = frame.failed >= np.maximum(0.5 * s.error_share * frame.total, 0.5)
+    if np.count_nonzero(bad[-recent:]) < frame.steps(s.error_min_minutes):
         return None
-    start, last = onset(bad, look.total > 0), int(np.flatnonzero(bad)[-1])
-    if last < look.points - look.steps(s.ended_minutes) or last + 1 - start < look.steps(s.error_min_minutes):
+    start, last = onset(bad, frame.total > 0), int(np.flatnonzero(bad)[-1])
+    if last < frame.points - frame.steps(s.ended_minutes) or last + 1 - start < frame.steps(
+        s.error_min_minutes
+    ):
         return None
     # The newest stretch decides, as far back as it is one.
-    first = max(start, look.points - recent)
-    failed, total = float(look.failed[first : last + 1].sum()), float(look.total[first : last + 1].sum())
+    first = max(start, frame.points - recent)
+    failed, total = float(frame.failed[first : last + 1].sum()), float(frame.total[first : last + 1].sum())
     bound, _ = wilson(failed, total)
     if failed < s.error_min_errors or bound < s.error_share:
         return None
-    if bound < s.error_usual_share and bound < s.error_over_past * usual_share(look, "5xx", start):
+    if bound < s.error_usual_share and bound < s.error_over_past * usual_share(frame, "5xx", start):
         return None
-    failed, total = float(look.failed[start : last + 1].sum()), float(look.total[start : last + 1].sum())
+    failed, total = float(frame.failed[start : last + 1].sum()), float(frame.total[start : last + 1].sum())
     return Failures(start, failed, total, failed / total, bound)
 
 
-def _sparse_failures(look: MetricFrame) -> Failures | None:
-    """Services with a request every few minutes: an hour together, errors in several minutes."""
-    s = look.settings
-    if float(look.total[-look.recent :].sum()) >= s.sparse_requests:
+def _sparse_failures(frame: MetricFrame) -> Failures | None:
+    """Judge a service with a request every few minutes over an hour; errors must fall in several minutes."""
+    s = frame.settings
+    if float(frame.total[-frame.recent :].sum()) >= s.sparse_requests:
         return None
-    window = min(look.steps(s.sparse_minutes), look.points)
-    bad = look.failed[-window:] > 0
+    window = min(frame.steps(s.sparse_minutes), frame.points)
+    bad = frame.failed[-window:] > 0
     minutes = np.flatnonzero(bad)
-    if len(minutes) < 2 or minutes[-1] < window - look.recent:
+    if len(minutes) < 2 or minutes[-1] < window - frame.recent:
         return None
-    start = look.points - window + int(minutes[0])
-    failed, total = float(look.failed[start:].sum()), float(look.total[start:].sum())
+    start = frame.points - window + int(minutes[0])
+    failed, total = float(frame.failed[start:].sum()), float(frame.total[start:].sum())
     bound, _ = wilson(failed, total)
-    usual = s.error_over_past * usual_share(look, "5xx", start, s.sparse_usual_share)
+    usual = s.error_over_past * usual_share(frame, "5xx", start, s.sparse_usual_share)
     if failed < s.sparse_min_errors or bound < max(s.sparse_share, usual):
         return None
     return Failures(start, failed, total, failed / total, bound)
 
 
-def client_errors(look: MetricFrame) -> Finding | None:
-    """A jump of the share of 4xx that costs successes; scans that only add 404s cost none."""
-    s = look.settings
-    recent = look.recent
-    if float(look.refused[-recent:].sum()) < s.client_min_errors:
+def client_errors(frame: MetricFrame) -> Finding | None:
+    """Find a jump of the share of 4xx that costs successes; scanners that only add 404s cost none."""
+    s = frame.settings
+    recent = frame.recent
+    if float(frame.refused[-recent:].sum()) < s.client_min_errors:
         return None
-    share = look.refused / np.maximum(look.total, 1)
-    before = usual_share(look, "4xx", look.points - recent)
-    bad = (share >= before + s.client_jump) & (look.refused > 0)
-    if np.count_nonzero(bad[-recent:]) < look.steps(s.lasting_minutes):
+    share = frame.refused / np.maximum(frame.total, 1)
+    before = usual_share(frame, "4xx", frame.points - recent)
+    bad = (share >= before + s.client_jump) & (frame.refused > 0)
+    if np.count_nonzero(bad[-recent:]) < frame.steps(s.lasting_minutes):
         return None
-    start, last = onset(bad, look.total > 0), int(np.flatnonzero(bad)[-1])
+    start, last = onset(bad, frame.total > 0), int(np.flatnonzero(bad)[-1])
     reference = slice(max(start - 2 * recent, 0), start)
     steps, past = last + 1 - start, start - reference.start
-    if last < look.points - look.steps(s.client_ended_minutes) or past < look.steps(s.past_minutes):
+    if last < frame.points - frame.steps(s.client_ended_minutes) or past < frame.steps(s.past_minutes):
         return None
-    refused, total = float(look.refused[start : last + 1].sum()), float(look.total[start : last + 1].sum())
-    usual = usual_share(look, "4xx", start)
+    refused, total = float(frame.refused[start : last + 1].sum()), float(frame.total[start : last + 1].sum())
+    usual = usual_share(frame, "4xx", start)
     jump = refused / total - usual
-    if refused / steps < 2 * float(look.refused[reference].mean()):
+    if refused / steps < 2 * float(frame.refused[reference].mean()):
         return None  # fewer requests, not more refusals
-    # What would have succeeded had nothing happened, and what did; requests come in clumps, so their own
-    # variance counts, and at least Poisson's.
-    served = look.served[reference]
+    # Expected successes had nothing happened, against actual ones. Requests arrive in clumps, so the
+    # variance is the observed one, and at least Poisson's.
+    served = frame.served[reference]
     expected = float(served.mean()) * steps
-    lost = expected - float(look.served[start : last + 1].sum())
+    lost = expected - float(frame.served[start : last + 1].sum())
     variance = max(float(served.var()), float(served.mean())) * steps * (1 + steps / past)
     if jump < s.client_jump or lost < max(
         s.client_lost_share * jump * expected, s.client_sigmas * np.sqrt(variance)
     ):
         return None
     sentence = (
-        f"{refused / total:.0%} of the requests to {look.service.name} were refused with 4xx since "
-        f"{look.at(start):%H:%M} ({usual:.1%} before), and successes fell by {lost / expected:.0%}."
+        f"{refused / total:.0%} of the requests to {frame.service.name} were refused with 4xx since "
+        f"{frame.at(start):%H:%M} ({usual:.1%} before), and successes fell by {lost / expected:.0%}."
     )
-    return look.finding(
+    return frame.finding(
         FindingKind.CLIENT_ERRORS,
         Severity.WARNING,
         (refused / total, usual + s.client_jump, "share of requests"),
@@ -134,23 +137,23 @@ def client_errors(look: MetricFrame) -> Finding | None:
     )
 
 
-def traffic_drop(look: MetricFrame) -> Finding | None:
-    """Traffic far below the least that was usual."""
-    if not look.has_http:
+def traffic_drop(frame: MetricFrame) -> Finding | None:
+    """Find traffic far below the least that was usual."""
+    if not frame.has_http:
         return None
-    s = look.settings
-    now = min(look.steps(s.lasting_minutes), look.points)
-    if look.total[-now:].min() > s.traffic_left * look.total.max():
+    s = frame.settings
+    now = min(frame.steps(s.lasting_minutes), frame.points)
+    if frame.total[-now:].min() > s.traffic_left * frame.total.max():
         return None  # cheap: the usual case
-    level, start, usual = _fallen_to(look, now)
+    level, start, usual = _drop(frame, now)
     if usual is None:
         return None
     left = level / usual.typical
     sentence = (
-        f"Requests to {look.service.name} fell from {usual.typical:.0f} to {level:.0f} a step since "
-        f"{look.at(start):%H:%M}; hardly ever were there fewer than {usual.least:.0f} before."
+        f"Requests to {frame.service.name} fell from {usual.typical:.0f} to {level:.0f} a step since "
+        f"{frame.at(start):%H:%M}; hardly ever were there fewer than {usual.least:.0f} before."
     )
-    return look.finding(
+    return frame.finding(
         FindingKind.TRAFFIC_DROP,
         Severity.CRITICAL if left <= s.traffic_critical_left else Severity.WARNING,
         (level, s.traffic_left * usual.least, "requests a step"),
@@ -162,36 +165,36 @@ def traffic_drop(look: MetricFrame) -> Finding | None:
 
 
 @dataclass(frozen=True)
-class Usual:
-    """Requests a step before the fall: the least but for a twentieth of the steps, and the typical."""
+class UsualTraffic:
+    """Requests per step before the drop: 5th percentile and median."""
 
     least: float
     typical: float
 
 
-def _fallen_to(look: MetricFrame, now: int) -> tuple[float, int, Usual | None]:
-    """Requests a step now, since which step, and what was usual before; None: nothing fell."""
-    s = look.settings
-    known = look.sampled
-    newest = look.total[-now:][known[-now:]]
+def _drop(frame: MetricFrame, now: int) -> tuple[float, int, UsualTraffic | None]:
+    """Return requests per step now, the onset, and what was usual before; None for the last: no drop."""
+    s = frame.settings
+    sampled = frame.sampled
+    newest = frame.total[-now:][sampled[-now:]]
     level = quantile(newest, 0.5) if len(newest) else 0.0
-    past = look.total[:-now][known[:-now]]
-    if len(past) < look.steps(s.traffic_past_minutes):
+    past = frame.total[:-now][sampled[:-now]]
+    if len(past) < frame.steps(s.traffic_past_minutes):
         return level, 0, None
     high = quantile(past, 0.75)
     if level > s.traffic_left * high or high * now < s.traffic_min_requests:
         return level, 0, None
-    bad = known & (look.total <= (level + high) / 2)
-    start = onset(bad, known)
-    before = look.total[:start][known[:start]]
-    if len(before) < look.steps(s.traffic_past_minutes):
+    bad = sampled & (frame.total <= (level + high) / 2)
+    start = onset(bad, sampled)
+    before = frame.total[:start][sampled[:start]]
+    if len(before) < frame.steps(s.traffic_past_minutes):
         return level, 0, None
-    usual = Usual(quantile(before, 0.05), quantile(before[-2 * look.recent :], 0.5))
-    lasting = look.points - start >= now and not np.any(newest > usual.least)
+    usual = UsualTraffic(quantile(before, 0.05), quantile(before[-2 * frame.recent :], 0.5))
+    lasting = frame.points - start >= now and not np.any(newest > usual.least)
     steep = quantile(before[-now:], 0.5) > level + 0.5 * (usual.typical - level)
-    enough = usual.least * (look.points - start) >= s.traffic_min_requests
+    enough = usual.least * (frame.points - start) >= s.traffic_min_requests
     if not (lasting and steep and enough) or level > s.traffic_left * min(
-        usual.least, usual_rate(look, start)
+        usual.least, usual_rate(frame, start)
     ):
         return level, 0, None
     return level, start, usual

@@ -1,4 +1,4 @@
-"""The lives of a process as its memory tells them: collections of garbage, restarts, kills."""
+"""Infer restarts, garbage collections and out-of-memory kills from the memory series."""
 
 from dataclasses import dataclass
 
@@ -7,28 +7,28 @@ import numpy as np
 from railmend.assessment.frame import MetricFrame
 from railmend.assessment.statistics import Numbers, median, spread
 
-# Noise makes no such fall.
+# Noise causes no drop of this share.
 DEEP = 0.4
-# Standard deviations of the differences between two samples.
+# A drop within this many standard deviations of sample-to-sample differences is noise.
 NOISY = 5
-# Samples on both sides of a fall that are compared.
+# Samples compared on each side of a drop.
 FEW = 3
 
 
 @dataclass(frozen=True)
 class MemoryDrop:
-    """`at`: position of the first low sample; `depth`: share of the peak that was lost."""
+    """`at`: position of the first low sample; `peak` in GB; `depth`: share of the peak that was freed."""
 
     at: int
     peak: float
     depth: float
 
 
-def falls(values: Numbers, least: float) -> list[MemoryDrop]:
-    """Every loss of at least this share of the level from one sample to the next; finite values only.
+def memory_drops(values: Numbers, least: float) -> list[MemoryDrop]:
+    """Return every drop by at least this share of the level between samples; `values` must be finite.
 
-    A fall that goes on over several samples is one. One that noise makes is none: it is no deeper than what
-    lies between any two samples, or the samples after it are not lower than those before it.
+    A drop over several samples counts once. Noise does not count: it is no deeper than the usual difference
+    of two samples, or the samples after it are not lower than those before it.
     """
     if not (values[1:] < values[:-1] * (1 - least)).any():
         return []
@@ -54,43 +54,48 @@ def _lasts(values: Numbers, first: int, last: int, least: float) -> bool:
     return median(after) <= median(before) * (1 - 0.7 * least)
 
 
-def kills(look: MetricFrame, found: list[MemoryDrop]) -> list[MemoryDrop]:
-    """Falls from the limit: the kernel's out-of-memory killer."""
-    limit, s = look.memory_limit, look.settings
+def oom_kills(frame: MetricFrame, drops: list[MemoryDrop]) -> list[MemoryDrop]:
+    """Return the drops from near the limit, which the kernel's out-of-memory killer causes."""
+    limit, s = frame.memory_limit, frame.settings
     if limit is None:
         return []
-    return [one for one in found if one.peak >= s.memory_near_limit * limit and one.depth >= s.restart_fall]
+    return [
+        drop for drop in drops if drop.peak >= s.memory_near_limit * limit and drop.depth >= s.restart_fall
+    ]
 
 
-def restart_steps(look: MetricFrame, window: int) -> list[int]:
-    """Steps of the newest `window` at which the process was gone: no sample after one, or a deep fall."""
-    memory = look.memory[-window:]
+def restart_steps(frame: MetricFrame, window: int) -> list[int]:
+    """Return the steps of the newest `window` steps at which the process was gone.
+
+    That is a step without memory after one with, or a drop by the share of a restart.
+    """
+    memory = frame.memory[-window:]
     alive = memory > 0
-    if alive.all() and memory.min() > memory.max() * (1 - look.settings.restart_fall):
+    if alive.all() and memory.min() > memory.max() * (1 - frame.settings.restart_fall):
         return []
     gone = np.flatnonzero(alive[:-1] & ~alive[1:]) + 1
     pairs = alive[:-1] & alive[1:]
-    fell = np.flatnonzero(pairs & (memory[1:] <= memory[:-1] * (1 - look.settings.restart_fall))) + 1
-    first = look.points - window
-    return sorted({first + int(one) for one in (*gone, *fell)})
+    fell = np.flatnonzero(pairs & (memory[1:] <= memory[:-1] * (1 - frame.settings.restart_fall))) + 1
+    first = frame.points - window
+    return sorted({first + int(step) for step in (*gone, *fell)})
 
 
-def restarted_below_baseline(look: MetricFrame, dead: list[int]) -> list[int]:
-    """Those deaths after which the process began anew, below what it usually holds.
+def restarted_below_baseline(frame: MetricFrame, restarts: list[int]) -> list[int]:
+    """Keep the steps after which memory starts below its usual level, as a new process's does.
 
-    A lost sample is followed by the same level; work that ends falls back to the usual level.
+    After a dropped sample the level is the same; after work that ended it is the usual one.
     """
-    memory = look.memory
-    before = memory[: dead[0]] if dead else memory
+    memory = frame.memory
+    before = memory[: restarts[0]] if restarts else memory
     before = before[np.isfinite(before) & (before > 0)]
     usual = float(np.sort(before)[len(before) // 10]) if len(before) else np.inf
     low = []
-    for at in dead:
+    for at in restarts:
         later = memory[at:]
         later = later[later > 0]
         last = float(memory[at - 1])
         if not len(later):
-            low.append(at)  # not yet back
+            low.append(at)  # not running again yet
         elif later[0] < 0.7 * usual or (not np.isfinite(memory[at]) and later[0] < 0.6 * last):
             low.append(at)
     return low

@@ -1,4 +1,4 @@
-"""The rules in order: what is nearest to the root of a trouble comes first and hides what follows."""
+"""All rules in order: the finding nearest to a root cause comes first and hides its consequences."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -32,13 +32,13 @@ RULES: tuple[Callable[[MetricFrame], Finding | None], ...] = (
     disk_filling,
     restart,
 )
-# What may be the effect (memory of waiting requests, time-outs), and what then is the cause.
+# Pairs of (effect, cause): waiting requests hold memory and time out.
 PILES_UP = (
     (FindingKind.MEMORY_SATURATION, FindingKind.CPU_SATURATION),
     (FindingKind.MEMORY_LEAK, FindingKind.LATENCY),
     (FindingKind.ERROR_RATE, FindingKind.LATENCY),
 )
-# What can be told of a service of which nothing is measured.
+# Rules that need no series.
 WITHOUT_SERIES = (deployment_failed, disk_filling)
 FOLLOWS = {
     FindingKind.CRASH_LOOP: {
@@ -63,46 +63,47 @@ def assess(
     history: Slice | None = None,
     settings: AssessmentSettings | None = None,
 ) -> list[Finding]:
-    """All findings of one slice, the root first. Asleep: nothing is wrong.
+    """Return all findings of one slice, the root cause first; none for a service that sleeps.
 
-    `history`: the longer, coarser past of the same service, for what is usual there. `settings` may be
-    `AssessmentRules`, with thresholds of single services and findings to ignore. Never raises for gaps, NaN,
-    infinite or empty series.
+    `history`: the longer, coarser past of the same service, which tells what is usual. `settings` may be
+    `AssessmentRules`, with thresholds of single services and findings to ignore. Never raises for gaps,
+    NaN, infinite or empty series.
     """
     if service.asleep:
         return []
     rules = settings if isinstance(settings, AssessmentRules) else None
-    thresholds = rules.of(service) if rules else settings or DEFAULTS
-    look = MetricFrame(slice, service, environment_id, thresholds, _known(history))
+    thresholds = rules.settings_for(service) if rules else settings or DEFAULTS
+    frame = MetricFrame(slice, service, environment_id, thresholds, _with_samples(history))
     findings: list[Finding] = []
     hidden: set[FindingKind] = set()
     with np.errstate(all="ignore"):
-        for rule in RULES if look.points else WITHOUT_SERIES:
-            found = rule(look)
-            if found is not None and found.kind not in hidden:
-                findings.append(found)
-                hidden |= FOLLOWS.get(found.kind, set())
+        for rule in RULES if frame.points else WITHOUT_SERIES:
+            finding = rule(frame)
+            if finding is not None and finding.kind not in hidden:
+                findings.append(finding)
+                hidden |= FOLLOWS.get(finding.kind, set())
     if rules:
-        findings = [found for found in findings if not rules.ignores(found, look.at(look.points))]
-    return _root_first(findings, look) if len(findings) > 1 else findings
+        findings = [finding for finding in findings if not rules.ignores(finding, frame.at(frame.points))]
+    return _root_first(findings, frame) if len(findings) > 1 else findings
 
 
-def _known(history: Slice | None) -> Slice | None:
-    """None as well where nothing of the past could be read."""
+def _with_samples(history: Slice | None) -> Slice | None:
+    """Return the history, or None if it holds no sample."""
     if history is None:
         return None
     series = (history.cpu, history.memory_gb, *history.http.values())
     return history if any(value is not None for values in series for value in values) else None
 
 
-def _root_first(findings: list[Finding], look: MetricFrame) -> list[Finding]:
-    """Work that piles up, for want of CPU or behind something slow, takes memory at once, and times out.
+def _root_first(findings: list[Finding], frame: MetricFrame) -> list[Finding]:
+    """Move a cause before its effect.
 
-    Memory at its limit costs CPU and time only later: where it was clearly first, it stays first.
+    Work that piles up for lack of CPU or behind a slow dependency takes memory at once, and times out.
+    Memory at its limit costs CPU and time only later: where it clearly came first, it stays first.
     """
-    lasting = timedelta(seconds=look.steps(look.settings.lasting_minutes) * look.slice.step_seconds)
+    lasting = timedelta(seconds=frame.steps(frame.settings.lasting_minutes) * frame.slice.step_seconds)
     for effect, cause in PILES_UP:
-        kinds = [found.kind for found in findings]
+        kinds = [finding.kind for finding in findings]
         if effect not in kinds or cause not in kinds:
             continue
         first, then = kinds.index(effect), kinds.index(cause)

@@ -1,7 +1,7 @@
-"""The first, coarse look: cheap for many services, and generous, because a second look decides.
+"""Screen coarse slices: a cheap, high-recall prefilter; `assess` makes the decision.
 
-About thirty points a series. Everything here is a lower bar than
-the rule that decides: half of a threshold, or any sign that something changed lately.
+Slices have about thirty points a series. Every bar is lower than that of the deciding rule: half of its
+threshold, or any sign of a recent change.
 """
 
 import numpy as np
@@ -14,66 +14,66 @@ from railmend.railway.model import Slice
 
 DEFAULTS = AssessmentSettings()
 FAILED = frozenset({"FAILED", "CRASHED"})
-# Share of a deciding threshold at which a service is worth the second look.
+# Share of a deciding threshold at which a service is fetched in detail.
 GENEROUS = 0.5
 MIN_POINTS = 5
-# The newest points: at least so many, as the last may hold less than a whole step.
+# At least this many points count as the newest, because the last may cover less than a whole step.
 NEWEST = 4
 
 
 def suspect(slice: Slice, service: Service, settings: AssessmentSettings | None = None) -> bool:
-    """Whether anything about this coarse slice calls for a close look. Never raises for gaps."""
+    """Return whether this coarse slice calls for a detailed one. Never raises for gaps."""
     s = settings or DEFAULTS
     if service.asleep:
         return False
     if service.latest_status in FAILED or (service.volume_fill or 0) >= s.disk_share:
         return True
-    look = MetricFrame(slice, service, "", s)
+    frame = MetricFrame(slice, service, "", s)
     with np.errstate(all="ignore"):
-        signs = (_errors, _refusals, _traffic, _slow, _memory, _cpu) if look.points else ()
-        return any(sign(look) for sign in (_disk, *signs))
+        signs = (_errors, _refusals, _traffic, _slow, _memory, _cpu) if frame.points else ()
+        return any(sign(frame) for sign in (_disk, *signs))
 
 
-def _newest(look: MetricFrame) -> int:
-    return max(look.recent + 1, NEWEST)
+def _newest(frame: MetricFrame) -> int:
+    return max(frame.recent + 1, NEWEST)
 
 
-def _errors(look: MetricFrame) -> bool:
-    """A few 5xx within the hour, and not far fewer than what would decide."""
-    s = look.settings
-    newest, hour = _newest(look), max(look.steps(s.sparse_minutes), NEWEST)
-    failed, total = look.failed[-hour:], look.total[-hour:]
+def _errors(frame: MetricFrame) -> bool:
+    """Return whether there are a few 5xx within the hour, not far fewer than the rule needs."""
+    s = frame.settings
+    newest, hour = _newest(frame), max(frame.steps(s.sparse_minutes), NEWEST)
+    failed, total = frame.failed[-hour:], frame.total[-hour:]
     share = failed[-newest:] / np.maximum(total[-newest:], 1)
     return bool(failed.sum() >= s.sparse_min_errors and share.max() >= GENEROUS * s.error_share)
 
 
-def _refusals(look: MetricFrame) -> bool:
-    s = look.settings
-    share = look.refused / np.maximum(look.total, 1)
-    newest = _newest(look)
-    past = median(share[:-newest]) if look.points > newest else 0.0
-    many = look.refused[-newest:].sum() >= GENEROUS * s.client_min_errors
+def _refusals(frame: MetricFrame) -> bool:
+    s = frame.settings
+    share = frame.refused / np.maximum(frame.total, 1)
+    newest = _newest(frame)
+    past = median(share[:-newest]) if frame.points > newest else 0.0
+    many = frame.refused[-newest:].sum() >= GENEROUS * s.client_min_errors
     return bool(many and share[-newest:].max() >= past + GENEROUS * s.client_jump)
 
 
-def _traffic(look: MetricFrame) -> bool:
-    """Half as many requests as in busy times, or none; and CPU that went to nothing."""
-    for series in (look.total, look.cpu):
+def _traffic(frame: MetricFrame) -> bool:
+    """Return whether requests or CPU fell to half of busy times or less."""
+    for series in (frame.total, frame.cpu):
         past, now = finite(series[:-2]), series[-2:]
         if len(past) >= MIN_POINTS and past.any() and not np.all(now > GENEROUS * quantile(past, 0.75)):
             return True
     return False
 
 
-def _slow(look: MetricFrame) -> bool:
-    """Percentiles against their own past; a few slow minutes raise the p95 of their coarse step."""
-    s = look.settings
-    newest = _newest(look)
-    if not look.has_past:
-        return bool((look.p95 >= GENEROUS * s.latency_ms).any())
+def _slow(frame: MetricFrame) -> bool:
+    """Compare percentiles with their own past; a few slow minutes raise the p95 of their coarse step."""
+    s = frame.settings
+    newest = _newest(frame)
+    if not frame.has_past:
+        return bool((frame.p95 >= GENEROUS * s.latency_ms).any())
     for values, floor, ratio in (
-        (look.p95, s.latency_floor_ms, s.latency_ratio),
-        (look.p99, GENEROUS * s.tail_floor_ms, s.tail_ratio),
+        (frame.p95, s.latency_floor_ms, s.latency_ratio),
+        (frame.p99, GENEROUS * s.tail_floor_ms, s.tail_ratio),
     ):
         past, now = finite(values[:-newest]), finite(values[-newest:])
         if len(past) < MIN_POINTS or not len(now):
@@ -83,14 +83,14 @@ def _slow(look: MetricFrame) -> bool:
     return False
 
 
-def _memory(look: MetricFrame) -> bool:
-    s = look.settings
-    y = finite(look.memory)
+def _memory(frame: MetricFrame) -> bool:
+    s = frame.settings
+    y = finite(frame.memory)
     if len(y) < MIN_POINTS:
         return False
-    limit, newest = look.memory_limit, _newest(look)
-    if len(y) < look.points or not y.all() or bool(np.any(y[1:] < y[:-1] * (1 - GENEROUS * s.restart_fall))):
-        return True  # gaps and falls hide restarts
+    limit, newest = frame.memory_limit, _newest(frame)
+    if len(y) < frame.points or not y.all() or bool(np.any(y[1:] < y[:-1] * (1 - GENEROUS * s.restart_fall))):
+        return True  # gaps and drops hide restarts
     if limit is not None and y[-newest:].max() >= GENEROUS * (1 + s.surge_share) * limit:
         return True
     rise = float(y[-1] - y[: max(len(y) // 2, 1)].min())
@@ -98,23 +98,23 @@ def _memory(look: MetricFrame) -> bool:
     return rise >= GENEROUS * least
 
 
-def _cpu(look: MetricFrame) -> bool:
-    """A short time at the limit is diluted by the coarse step, and stands out from the past."""
-    s, limit = look.settings, look.cpu_limit
-    newest = _newest(look)
-    past, now = finite(look.cpu[:-newest]), finite(look.cpu[-newest:])
+def _cpu(frame: MetricFrame) -> bool:
+    """Compare CPU with its limit, and with its past: the coarse step dilutes a short time at the limit."""
+    s, limit = frame.settings, frame.cpu_limit
+    newest = _newest(frame)
+    past, now = finite(frame.cpu[:-newest]), finite(frame.cpu[-newest:])
     if limit is None or not len(now):
         return False
     unusual = len(past) < MIN_POINTS or now.max() >= (1 + GENEROUS) * median(past)
     return bool(now.max() >= s.cpu_share * limit or (unusual and now.max() >= GENEROUS * s.cpu_share * limit))
 
 
-def _disk(look: MetricFrame) -> bool:
-    """A volume that would be full within twice the horizon, were it to go on as it did from end to end."""
-    s, limit = look.settings, look.disk_limit
-    used = finite(look.disk)
+def _disk(frame: MetricFrame) -> bool:
+    """Return whether the volume would be full within twice the horizon at its average growth."""
+    s, limit = frame.settings, frame.disk_limit
+    used = finite(frame.disk)
     if limit is None or len(used) < MIN_POINTS:
         return False
-    hours = look.minutes(len(used) - 1) / 60
+    hours = frame.minutes(len(used) - 1) / 60
     left = limit - float(used[-1])
     return GENEROUS * left * hours <= s.disk_horizon_hours * float(used[-1] - used[0])

@@ -1,11 +1,13 @@
-"""Every threshold of the rules, with its default and where it comes from."""
+"""Every threshold of the rules, with its default and its source."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class AssessmentSettings(BaseModel):
-    """Durations are minutes. A slice shorter than `shortest_minutes` is judged at its own pace (a demo, a
-    load test): one step counts as a minute there, and as it shows no past, absolute limits decide.
+    """Thresholds of all rules; durations are minutes.
+
+    In a slice shorter than `shortest_minutes` (a demo, a load test) one step counts as a minute, and
+    absolute limits decide, because there is no past to compare with.
 
     Sources: SRE = Google's "Site Reliability Workbook", chapter 5; USE = Gregg's "Systems Performance",
     utilisation, saturation, errors; K8s = Kubernetes' defaults; field = chosen between what recorded
@@ -15,12 +17,12 @@ class AssessmentSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     shortest_minutes: float = Field(20, gt=0)
-    # What decides is the newest stretch; an incident may have ended a little before the end. (field)
+    # The newest stretch decides; an incident may have ended shortly before the end of the slice. (field)
     recent_minutes: float = Field(15, gt=0)
     ended_minutes: float = Field(9, gt=0)
     # A symptom must last this long; shorter ones count where users are hit hard. (field; SRE: short window)
     lasting_minutes: float = Field(5, gt=0)
-    # Least past of a service that anything can be compared with. (field)
+    # Shortest past that anything is compared with. (field)
     past_minutes: float = Field(10, gt=0)
 
     # -- memory. Rises are shares of the limit; without a limit, of the level.
@@ -29,7 +31,7 @@ class AssessmentSettings(BaseModel):
     leak_rise_over_noise: float = Field(5, gt=0)
     leak_min_rise: float = Field(0.04, gt=0)
     leak_min_rise_of_level: float = Field(0.2, gt=0)
-    # Shorter rises than this tell a leak only where the limit is near (`leak_urgent_minutes`). (field)
+    # A shorter rise is a leak only if the limit is near (`leak_urgent_minutes`). (field)
     leak_min_minutes: float = Field(20, gt=0)
     leak_sure_minutes: float = Field(50, gt=0)
     leak_urgent_minutes: float = Field(60, gt=0)
@@ -37,27 +39,27 @@ class AssessmentSettings(BaseModel):
     leak_levelled_share: float = Field(0.6, gt=0)
     leak_horizon_hours: float = Field(24, gt=0)
     leak_critical_minutes: float = Field(90, gt=0)
-    # Correlation with traffic that explains a rise; two thirds of it after both trends are taken off. (field)
+    # Correlation with traffic that explains a rise; two thirds of it once both are detrended. (field)
     leak_traffic_correlation: float = Field(0.9, ge=0, le=1)
-    # From here on the kernel kills (USE; cgroup memory.max), and below it a fall is the garbage collector's.
+    # From here on the kernel kills (USE; cgroup memory.max); below it a drop is garbage collection.
     memory_near_limit: float = Field(0.9, gt=0, le=1)
     memory_share: float = Field(0.95, gt=0, le=1)
-    # Flat memory must be this near to its limit; below it many runtimes live for good. (field)
+    # Flat memory must be this near to its limit; many runtimes stay below it permanently. (field)
     memory_flat_share: float = Field(0.97, gt=0, le=1)
-    # On the way: this high, higher than ever, and at its pace at the limit within these minutes. (field)
+    # Surge: this high, higher than ever, and at the limit within these minutes at its pace. (field)
     surge_share: float = Field(0.85, gt=0, le=1)
     surge_rise: float = Field(0.2, gt=0, le=1)
     surge_minutes: float = Field(10, gt=0)
-    # A fall by this share in one step is a restart. (field)
+    # A drop by this share in one step is a restart. (field)
     restart_fall: float = Field(0.5, gt=0, le=1)
     collected_fall: float = Field(0.1, gt=0, le=1)
 
     # -- CPU, share of the limit (USE: queues grow without bound towards 1)
     cpu_share: float = Field(0.75, gt=0, le=1)
     cpu_alone_share: float = Field(0.88, gt=0, le=1)
-    # Busy is not trouble: latency must rise by this factor, or errors appear. (field)
+    # High CPU alone is no incident: latency must rise by this factor, or errors appear. (field)
     cpu_latency_ratio: float = Field(1.8, gt=1)
-    # Without HTTP there is nothing to corroborate: it must last, and be new. (field)
+    # Without HTTP nothing corroborates it: it must last, and be new. (field)
     cpu_alone_minutes: float = Field(20, gt=0)
     cpu_usual_share: float = Field(0.05, ge=0, le=1)
 
@@ -68,37 +70,37 @@ class AssessmentSettings(BaseModel):
     error_over_past: float = Field(2.5, gt=1)
     error_min_errors: int = Field(5, ge=1)
     error_min_minutes: float = Field(3, gt=0)
-    # Where there is little traffic an hour is taken together, and fewer errors tell more. (SRE: low traffic)
+    # With little traffic a whole hour is judged, and fewer errors suffice. (SRE: low traffic)
     sparse_requests: int = Field(60, ge=1)
     sparse_minutes: float = Field(60, gt=0)
     sparse_min_errors: int = Field(3, ge=1)
     sparse_share: float = Field(0.05, gt=0, le=1)
-    # The most that the slice alone makes usual: it may have failed since its first deployment. (field)
+    # Cap on what the slice alone makes usual: it may have failed since its first deployment. (field)
     sparse_usual_share: float = Field(0.08, gt=0, le=1)
     error_critical_share: float = Field(0.12, gt=0, le=1)
     error_critical_errors: int = Field(20, ge=1)
-    # 4xx: a jump of the share, and successes that are missing. (field)
+    # 4xx: a jump of the share, and missing successes. (field)
     client_jump: float = Field(0.1, gt=0, le=1)
     client_min_errors: int = Field(20, ge=1)
-    # Of as many as were refused, so many successes must be missing, beyond their own variation. (field)
+    # Missing successes as a share of the refused requests, beyond their own variation. (field)
     client_lost_share: float = Field(0.65, gt=0)
     client_sigmas: float = Field(1.5, gt=0)
-    # Scans end; a client that is refused tries on. (field)
+    # Scanners stop; a client that is refused keeps trying. (field)
     client_ended_minutes: float = Field(3, gt=0)
-    # Nearly nothing but 5xx is an outage.
+    # Almost only 5xx is an outage.
     outage_share: float = Field(0.9, gt=0, le=1)
     outage_requests: int = Field(20, ge=1)
-    # Traffic: what is left of the least that was usual; gone; critical. (field)
+    # Remaining share of the usual minimum: a drop; none; critical. (field)
     traffic_left: float = Field(0.6, gt=0, le=1)
     traffic_gone: float = Field(0.02, gt=0, le=1)
     traffic_critical_left: float = Field(0.3, gt=0, le=1)
     traffic_min_requests: float = Field(30, gt=0)
-    # A process that stops after this many requests failed to come was put to sleep, not lost. (field)
+    # A process that stops after at least this many expected requests did not arrive was put to sleep. (field)
     idle_requests: float = Field(4, gt=0)
     traffic_past_minutes: float = Field(20, gt=0)
-    # Samples get lost for less than this. (field)
+    # Gaps shorter than this are dropped samples. (field)
     silent_minutes: float = Field(10, gt=0)
-    # A worker must have worked without a pause for so long before its silence is an outage. (field)
+    # A worker must have worked without a pause for this long before its silence is an outage. (field)
     steady_minutes: float = Field(45, gt=0)
     worker_share: float = Field(0.02, gt=0, le=1)
 

@@ -1,4 +1,4 @@
-"""A few robust estimators; each is a handful of lines and costs some microseconds a series."""
+"""Robust estimators, each costing a few microseconds a series."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Steps = NDArray[np.intp]
-# Pairs grow with the square: longer series are first condensed to this many block medians.
+# Pairs grow quadratically: longer series are first reduced to this many block medians.
 MAX_BLOCKS = 40
-# Nothing measured is larger; beyond it sums would overflow.
+# Larger samples are implausible, and their sums could overflow.
 LARGEST = 1e15
 
 
 def numbers(series: Sequence[float | None] | Sequence[Sequence[float | None]]) -> Numbers:
-    """One series, or several of one length, with NaN for None and for what is not a plausible number."""
+    """Return an array of one series, or of several of equal length; NaN for None and implausible numbers."""
     array = np.array(series, dtype=np.float64)
     plausible = np.abs(array) < LARGEST
     if not plausible.all():
@@ -25,7 +25,7 @@ def numbers(series: Sequence[float | None] | Sequence[Sequence[float | None]]) -
 
 
 def zeroed(values: Numbers) -> Numbers:
-    """Counts, with 0 where none is known; counts are never negative."""
+    """Return counts with 0 for NaN and for negative values."""
     return np.fmax(values, 0.0)
 
 
@@ -34,7 +34,7 @@ def finite(values: Numbers) -> Numbers:
 
 
 def quantile(values: Numbers, share: float) -> float:
-    """The lower sample quantile of finite values; NaN of nothing. Several times quicker than numpy's."""
+    """Return the lower sample quantile of finite values, NaN if empty. Several times faster than numpy's."""
     if not len(values):
         return float("nan")
     ordered = values.copy()
@@ -47,12 +47,12 @@ def median(values: Numbers) -> float:
 
 
 def spread(values: Numbers) -> float:
-    """Median absolute deviation, scaled to the standard deviation of a normal distribution (Hampel 1974)."""
+    """Return the median absolute deviation, scaled to a normal standard deviation (Hampel 1974)."""
     return 1.4826 * median(np.abs(values - median(values))) if len(values) else 0.0
 
 
 def blocks(values: Numbers, count: int = MAX_BLOCKS) -> Numbers:
-    """Medians of at most `count` blocks of equal length, NaN where a block is empty; the last is the newest.
+    """Return medians of at most `count` blocks of equal length, oldest first, NaN for an empty block.
 
     A remainder at the old end is left out.
     """
@@ -77,12 +77,12 @@ def _pairs(count: int) -> tuple[Steps, Steps]:
 
 @cache
 def _later(count: int) -> Flags:
-    """Row i, column j: j comes after i."""
+    """Return a mask that is true in row i, column j where j comes after i."""
     return np.triu(np.ones((count, count), dtype=np.bool_), 1)
 
 
 def mann_kendall(y: Numbers) -> float:
-    """The share of pairs that rise (Mann 1945, Kendall, rescaled): 0.5 is no trend, 1 monotone."""
+    """Return the share of rising pairs (Mann 1945, Kendall, rescaled): 0.5 is no trend, 1 monotone."""
     count = len(y)
     if count < 2:
         return 0.5
@@ -91,13 +91,13 @@ def mann_kendall(y: Numbers) -> float:
 
 
 def theil_sen(x: Numbers, y: Numbers) -> float:
-    """Slope: the median over all pairs (Theil 1950, Sen 1968). For few points, see `blocks`."""
+    """Return the slope as the median over all pairs (Theil 1950, Sen 1968). Reduce points with `blocks`."""
     first, second = _pairs(len(x))
     return median((y[second] - y[first]) / (x[second] - x[first])) if len(first) else 0.0
 
 
 def wilson(hits: float, total: float, z: float = 1.96) -> tuple[float, float]:
-    """Both bounds of a binomial share (Wilson 1927); z = 1.96 for 95 %."""
+    """Return both bounds of a binomial share (Wilson 1927); z = 1.96 for 95 %."""
     if total <= 0:
         return 0.0, 1.0
     share = min(hits / total, 1.0)
@@ -107,28 +107,28 @@ def wilson(hits: float, total: float, z: float = 1.96) -> tuple[float, float]:
     return max((centre - width) / scale, 0.0), min((centre + width) / scale, 1.0)
 
 
-def onset(bad: Flags, known: Flags | None = None) -> int:
-    """Where the newest stretch of mostly bad steps begins: the change point of a cumulative sum (Page 1954).
+def onset(bad: Flags, valid: Flags | None = None) -> int:
+    """Return the step at which the newest stretch of mostly bad steps begins (cumulative sum, Page 1954).
 
-    Each bad step counts 1, each good one -1, unknown ones 0; the start that gives the steps up to the last
+    Each bad step counts 1, each good one -1, invalid ones 0; the start that gives the steps up to the last
     bad one the largest sum is the onset. At least one step must be bad.
     """
     last = int(np.flatnonzero(bad)[-1])
     score = np.where(bad[: last + 1], 1, -1)
-    if known is not None:
-        score[~known[: last + 1]] = 0
+    if valid is not None:
+        score[~valid[: last + 1]] = 0
     return last - int(np.argmax(np.cumsum(score[::-1])))
 
 
 def correlation(x: Numbers, y: Numbers) -> float:
-    """Pearson's, 0 where one of the two does not vary."""
+    """Return Pearson's correlation, 0 if one of the two does not vary."""
     dx, dy = x - x.mean(), y - y.mean()
     norm = float(np.sqrt((dx * dx).sum() * (dy * dy).sum()))
     return float((dx * dy).sum()) / norm if norm > 0 else 0.0
 
 
 def detrended(values: Numbers) -> Numbers:
-    """What is left of a series after its straight line (least squares)."""
+    """Return a series minus its least-squares line."""
     x = np.arange(len(values), dtype=np.float64)
     x -= x.mean()
     slope = float((x * values).sum()) / max(float((x * x).sum()), 1e-9)

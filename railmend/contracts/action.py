@@ -1,4 +1,4 @@
-"""What a person may approve to be done to a running service."""
+"""Models of actions on a running service, which a person approves."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What is told on a pull request once its fate is known."""
+"""Models of the comments posted after a pull request is merged."""
 
 from datetime import datetime
 

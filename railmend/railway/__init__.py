@@ -1,1 +1,1 @@
-"""Railway's public GraphQL API: typed client, documents, errors."""
+"""Typed client of Railway's public GraphQL API, its documents and its errors."""

@@ -1,7 +1,7 @@
-"""Rollback, redeploy, restart: used after a person's approval, each idempotent by re-reading state.
+"""Roll back, redeploy or restart after a person's approval; each is idempotent by reading the state first.
 
-An action is named by the deployment it concerns and the moment it was approved: what happened to the
-service since that moment tells whether an earlier attempt has done it already.
+An action is identified by its deployment and the time of its approval: what happened to the service since
+then tells whether an earlier attempt has done it already.
 """
 
 from datetime import datetime
@@ -12,17 +12,17 @@ from railmend.railway.errors import RailwayError
 from railmend.railway.model import DeploymentRecord
 from railmend.railway.transport import Transport
 
-# How far back the service's history is searched for what an earlier attempt left.
+# Newest deployments searched for the one that an earlier attempt made.
 HISTORY = 20
-LIVING = frozenset({"SUCCESS", "BUILDING", "DEPLOYING", "INITIALIZING", "QUEUED", "WAITING"})
+LIVE_STATUSES = frozenset({"SUCCESS", "BUILDING", "DEPLOYING", "INITIALIZING", "QUEUED", "WAITING"})
 
 
 class ActionRefused(RailwayError):
-    """Railway does not allow it now; the message says why and what to do instead."""
+    """Railway does not allow the action now; the message says why and what to do instead."""
 
 
 class Actions:
-    """`approved_at`: what was done after it is taken for this action's doing."""
+    """Approved actions. What happened after `approved_at` is taken as the work of an earlier attempt."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -30,30 +30,30 @@ class Actions:
     async def rollback(self, deployment_id: str, approved_at: datetime) -> DeploymentRecord | None:
         """Restore image and variables of an earlier deployment, as a new one.
 
-        Railway does not tell the new one's id; it is None until it shows in the service's history.
+        Return the new deployment, or None until the service's history shows it: Railway returns no id.
         """
         target = await self._deployment(deployment_id)
-        done = await self._since(target, approved_at)
-        if done is None:
+        deployment = await self._since(target, approved_at)
+        if deployment is None:
             if not target["canRollback"]:
                 raise ActionRefused("Its image is no longer kept. Redeploy the commit instead.")
             await self._run("rollback", {"id": deployment_id})
-            done = await self._since(target, approved_at)
-        return done
+            deployment = await self._since(target, approved_at)
+        return deployment
 
     async def redeploy(self, deployment_id: str, approved_at: datetime) -> DeploymentRecord | None:
-        """The same code and settings once more, as a new deployment."""
+        """Deploy the same code and settings once more; return as `rollback`."""
         target = await self._deployment(deployment_id)
-        done = await self._since(target, approved_at)
-        if done is None:
+        deployment = await self._since(target, approved_at)
+        if deployment is None:
             if not target["canRedeploy"]:
                 raise ActionRefused("Railway cannot redeploy it. Push a commit, or redeploy a newer one.")
             await self._run("redeploy", {"id": deployment_id})
-            done = await self._since(target, approved_at)
-        return done
+            deployment = await self._since(target, approved_at)
+        return deployment
 
     async def restart(self, deployment_id: str, approved_at: datetime) -> bool:
-        """Restart its process; False when it was restarted since the approval already."""
+        """Restart the deployment's process; return False if it was restarted since the approval already."""
         target = await self._deployment(deployment_id)
         if target["status"] == "SLEEPING":
             raise ActionRefused("It is asleep: a request wakes it, a restart is not possible.")
@@ -67,22 +67,23 @@ class Actions:
         return await self._transport.execute(document, variables, urgent=True)
 
     async def _deployment(self, deployment_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = (await self._run("deployment", {"id": deployment_id}))["deployment"]
-        return found
+        data = await self._run("deployment", {"id": deployment_id})
+        deployment: dict[str, Any] = data["deployment"]
+        return deployment
 
     async def _since(self, target: dict[str, Any], approved_at: datetime) -> DeploymentRecord | None:
-        """A deployment of the same commit, made after the approval, that lives or comes up."""
+        """Return a deployment of the same commit, made after the approval, that is live or coming up."""
         wanted = {key: target[key] for key in ("projectId", "environmentId", "serviceId")}
         data = await self._run("deployments", {"input": wanted, "first": HISTORY})
         records = (parse.deployment(node) for node in parse.nodes(data["deployments"]))
         commit = (target["meta"] or {}).get("commitHash")
         for record in records:
-            same = record.commit in (None, commit)  # half-filled while it is built
+            same = record.commit in (None, commit)  # None while it is being built
             if (
                 record.id != target["id"]
                 and record.created_at > approved_at
                 and same
-                and record.status in LIVING
+                and record.status in LIVE_STATUSES
             ):
                 return record
         return None

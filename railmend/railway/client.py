@@ -1,4 +1,4 @@
-"""One project's or one person's reach into Railway: surveys, logs, deployments, actions."""
+"""Client of Railway for one token: surveys, logs, deployments, actions."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
@@ -35,8 +35,8 @@ class RailwayClient:
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         limits = limits or RateLimits()
-        self.gate = RateLimiter(limits)
-        self._transport = Transport(url, token, token_kind, transport, timeout, self.gate)
+        self.limiter = RateLimiter(limits)
+        self._transport = Transport(url, token, token_kind, transport, timeout, self.limiter)
         reader = Reader(self._transport, limits, pause_seconds)
         self._surveyor = Surveyor(reader, limits)
         self.network = NetworkReader(reader)
@@ -52,27 +52,27 @@ class RailwayClient:
         return self._transport.requests
 
     async def survey(self, project_id: str, environment_id: str, window: Window) -> Survey:
-        """Everything of an environment: see `Surveyor.survey`."""
+        """Survey an environment: see `Surveyor.survey`."""
         return await self._surveyor.survey(project_id, environment_id, window)
 
     async def fetch_detailed(
         self, environment_id: str, services: Sequence[Service], window: Window
     ) -> tuple[list[DetailedSlices], list[str]]:
-        """The suspects with their past, and what could not be seen: see `Surveyor.fetch_detailed`."""
+        """Fetch some services in detail: see `Surveyor.fetch_detailed`."""
         return await self._surveyor.fetch_detailed(environment_id, services, window)
 
     async def deployments(
         self, project_id: str, environment_id: str, service_id: str, first: int = 10
     ) -> list[DeploymentRecord]:
-        """Newest first."""
-        wanted = {"projectId": project_id, "environmentId": environment_id, "serviceId": service_id}
-        data = await self._transport.execute("deployments", {"input": wanted, "first": first})
+        """Return the `first` newest deployments, newest first."""
+        service = {"projectId": project_id, "environmentId": environment_id, "serviceId": service_id}
+        data = await self._transport.execute("deployments", {"input": service, "first": first})
         return [parse.deployment(node) for node in parse.nodes(data["deployments"])]
 
     async def deploy_logs(
         self, deployment_id: str, start: datetime, end: datetime, limit: int = 1000
     ) -> list[LogLine]:
-        """Oldest first; the newest `limit` rows of the stretch of time."""
+        """Return the newest `limit` rows between `start` and `end`, oldest first."""
         return await self._deployment_logs(
             "deployment_logs", "deploymentLogs", deployment_id, start, end, limit
         )
@@ -80,7 +80,7 @@ class RailwayClient:
     async def build_logs(
         self, deployment_id: str, start: datetime, end: datetime, limit: int = 1000
     ) -> list[LogLine]:
-        """As `deploy_logs`; a build may lie long before the window, so its own times must be given."""
+        """Return rows as `deploy_logs` does. `start`, `end`: of the build, which may precede the window."""
         return await self._deployment_logs("build_logs", "buildLogs", deployment_id, start, end, limit)
 
     async def _deployment_logs(
@@ -95,7 +95,7 @@ class RailwayClient:
     async def http_logs(
         self, deployment_id: str, start: datetime, end: datetime, filter: str = "", limit: int = 1000
     ) -> list[HttpLogLine]:
-        """Oldest first. `filter`: Railway's language, such as `@httpStatus:>=400`."""
+        """Return rows as `deploy_logs` does. `filter`: in Railway's syntax, such as `@httpStatus:>=400`."""
         span = {"start": parse.iso(start), "end": parse.iso(end)}
         data = await self._transport.execute(
             "http_logs", {"deploymentId": deployment_id, "filter": filter, **span, "limit": limit}
@@ -105,7 +105,7 @@ class RailwayClient:
     async def environment_logs(
         self, environment_id: str, start: datetime, end: datetime, filter: str = "", limit: int = 1000
     ) -> list[LogLine]:
-        """Of all services at once, oldest first; `@service:<id>` in the filter picks one."""
+        """Return rows of all services, oldest first; `@service:<id>` in the filter selects one."""
         span = {"start": parse.iso(start), "end": parse.iso(end)}
         data = await self._transport.execute(
             "environment_logs", {"environmentId": environment_id, "filter": filter, **span, "limit": limit}
@@ -115,7 +115,7 @@ class RailwayClient:
     async def stream_deploy_logs(
         self, deployment_id: str, start: datetime, end: datetime, most: int = 20_000
     ) -> AsyncIterator[list[LogLine]]:
-        """Pages from the newest back to `start`, each oldest first, none held longer than it is used."""
+        """Yield pages from the newest back to `start`, each oldest first; at most about `most` rows."""
 
         async def page(until: datetime) -> list[LogLine]:
             return await self.deploy_logs(deployment_id, start, until, LOG_PAGE)
@@ -126,7 +126,7 @@ class RailwayClient:
     async def stream_http_logs(
         self, deployment_id: str, start: datetime, end: datetime, filter: str = "", most: int = 20_000
     ) -> AsyncIterator[list[HttpLogLine]]:
-        """As `stream_deploy_logs`."""
+        """Yield pages as `stream_deploy_logs` does."""
 
         async def page(until: datetime) -> list[HttpLogLine]:
             return await self.http_logs(deployment_id, start, until, filter, LOG_PAGE)
@@ -136,7 +136,7 @@ class RailwayClient:
 
 
 async def _backwards(page: Callable[[datetime], Any], end: datetime, most: int) -> AsyncIterator[list[Any]]:
-    """Bounds are not trusted to be exclusive: rows that stood on the page before are left out."""
+    """Yield pages back in time, without rows already yielded: the bounds may be inclusive."""
     seen: set[tuple[Any, ...]] = set()
     read = 0
     while read < most:

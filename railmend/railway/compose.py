@@ -1,4 +1,4 @@
-"""Puts many single-field operations into one document, by aliases. Ids travel as variables, never as text."""
+"""Compose many single-field operations into one document by aliases; ids are variables, never text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ DOCUMENTS = Path(__file__).parent / "documents"
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """One root field: its document's file name and the variables. Each ask stands for itself.
+    """One root field: its document's file name and variables; compared by identity.
 
-    `points`: how many values it may answer with. `label`: what is asked, for people, such as
-    "HTTP status counts of checkout".
+    `points`: most values of its result. `label`: its name for people, such as "HTTP status counts of
+    checkout".
     """
 
     document: str
@@ -41,7 +41,7 @@ class Query:
 
 @cache
 def operation(name: str) -> OperationDefinitionNode:
-    """A document of the folder `documents`, parsed once; it holds one operation."""
+    """Return the one operation of a document of the folder `documents`, parsed once."""
     (definition,) = parse((DOCUMENTS / f"{name}.graphql").read_text()).definitions
     if not isinstance(definition, OperationDefinitionNode):
         raise ValueError(f"{name}.graphql does not hold an operation.")
@@ -49,7 +49,7 @@ def operation(name: str) -> OperationDefinitionNode:
 
 
 def root_field(name: str) -> FieldNode:
-    """The one root field of a document."""
+    """Return the one root field of a document."""
     (field,) = operation(name).selection_set.selections
     if not isinstance(field, FieldNode):
         raise ValueError(f"{name}.graphql does not start with a field.")
@@ -58,12 +58,13 @@ def root_field(name: str) -> FieldNode:
 
 @cache
 def breadth(name: str) -> int:
-    """Number of fields selected in the document: what Railway's limit of 500 counts."""
+    """Return the number of fields that a document selects, which Railway limits to 500."""
     return sum(1 for _ in _fields(root_field(name)))
 
 
 @cache
 def depth(name: str) -> int:
+    """Return how deeply a document's fields are nested."""
     return _depth(root_field(name))
 
 
@@ -89,29 +90,29 @@ class _Rename(Visitor):
 
 
 def single(name: str) -> DocumentNode:
-    """A document that holds one operation of the folder, as it stands there."""
+    """Return a document of one operation, as it is written in its file."""
     return DocumentNode(definitions=(operation(name),))
 
 
-def compose(asks: Sequence[Query]) -> tuple[DocumentNode, dict[str, Any]]:
-    """One document whose alias `a0` is the first ask, and its variables. Equal variables are shared."""
+def compose(queries: Sequence[Query]) -> tuple[DocumentNode, dict[str, Any]]:
+    """Return one document with aliases `a0`, `a1` ... in order, and its variables; equal ones are shared."""
     definitions: dict[str, VariableDefinitionNode] = {}
     values: dict[str, Any] = {}
-    known: dict[tuple[str, str, str], str] = {}
+    shared: dict[tuple[str, str, str], str] = {}
     fields: list[FieldNode] = []
-    for number, ask in enumerate(asks):
+    for number, query in enumerate(queries):
         names: dict[str, str] = {}
-        for definition in operation(ask.document).variable_definitions or ():
+        for definition in operation(query.document).variable_definitions or ():
             name = definition.variable.name.value
-            value = ask.variables.get(name)
+            value = query.variables.get(name)
             key = (name, print_ast(definition.type), repr(value))
-            unique = known.setdefault(key, f"{name}_{len(known)}")
+            unique = shared.setdefault(key, f"{name}_{len(shared)}")
             names[name] = unique
             values[unique] = value
             definitions[unique] = VariableDefinitionNode(
                 variable=VariableNode(name=NameNode(value=unique)), type=definition.type
             )
-        renamed: FieldNode = visit(root_field(ask.document), _Rename(names))
+        renamed: FieldNode = visit(root_field(query.document), _Rename(names))
         fields.append(
             FieldNode(
                 alias=NameNode(value=f"a{number}"),
@@ -121,7 +122,7 @@ def compose(asks: Sequence[Query]) -> tuple[DocumentNode, dict[str, Any]]:
             )
         )
     node = OperationDefinitionNode(
-        operation=operation(asks[0].document).operation,
+        operation=operation(queries[0].document).operation,
         variable_definitions=tuple(definitions.values()),
         selection_set=SelectionSetNode(selections=tuple(fields)),
     )

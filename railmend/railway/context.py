@@ -1,6 +1,6 @@
-"""What an investigation asks beside logs: a deployment's steps and state, its settings, what else changed.
+"""What an investigation reads beside logs: deployments, their steps, states and settings, and other changes.
 
-A variable's value is never asked for: names and times only.
+Variables are read by name and time only, never by value.
 """
 
 from collections.abc import Mapping
@@ -18,23 +18,23 @@ HISTORY = 20
 STEPS = 50
 FEED = 50
 VARIABLES_PAGE = 500
-# Of a deployment's manifest: what says how it is built and run, not what it was built from.
+# Manifest settings left out: they say what a build is made from, not how it is built and run.
 LEFT_OUT = frozenset({"build.watchPatterns", "build.nixpacksPlan", "build.nixpacksVersion"})
 META_SETTINGS = ("rootDirectory", "image", "branch", "configFile", "runtime", "buildOnly")
 MAX_VALUE = 300
-# One investigation asks for its service's deployments several times at once; they are one request.
+# Concurrent activities of one investigation ask for the same deployments: cached, so one request serves all.
 SHARED_SECONDS, SHARED_SERVICES = 30, 256
 
 
 class Deployed(BaseModel):
-    """A deployment and the settings it was made with, flat: `deploy.startCommand`, `build.builder` ..."""
+    """A deployment and its settings, flattened: `deploy.startCommand`, `build.builder` ..."""
 
     record: DeploymentRecord
     settings: dict[str, str]
 
 
 class Step(BaseModel):
-    """One step of a deployment; `error` and the rest where Railway says more."""
+    """One step of a deployment; fields from `error` on are set where Railway gives details."""
 
     name: str
     started: datetime
@@ -48,17 +48,17 @@ class Step(BaseModel):
 
 
 class State(BaseModel):
-    """How a deployment stands: a crash loop with restarts left is `SUCCESS` with instances that restart."""
+    """State of a deployment; a crash loop with restarts left is `SUCCESS` with restarting instances."""
 
     status: str
     created_at: datetime
     changed_at: datetime | None
     stopped: bool
-    instances: tuple[str, ...]  # their states
+    instances: tuple[str, ...]  # the state of each
 
 
 class ConfigurationChange(BaseModel):
-    """A line of the project's activity feed; its payload is not asked for, it may hold values."""
+    """An entry of the project's activity feed, without its payload, which may hold values of variables."""
 
     at: datetime
     action: str
@@ -73,44 +73,44 @@ class Variable(BaseModel):
 
 
 class Context:
-    """Every method raises the errors of `railmend.railway.errors`."""
+    """Reader of an incident's context. Every method raises the errors of `railmend.railway.errors`."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._shared_history = alru_cache(SHARED_SERVICES, ttl=SHARED_SECONDS)(self._history)
 
     async def history(self, project_id: str, environment_id: str, service_id: str) -> list[Deployed]:
-        """Newest first; settings of one that is still being built are half filled, so they are left empty.
+        """Return the service's deployments, newest first, at most `SHARED_SECONDS` old.
 
-        As of at most `SHARED_SECONDS` ago.
+        A deployment that is still being built has incomplete settings.
         """
         return list(await self._shared_history(project_id, environment_id, service_id))
 
     async def _history(self, project_id: str, environment_id: str, service_id: str) -> list[Deployed]:
-        wanted = {"projectId": project_id, "environmentId": environment_id, "serviceId": service_id}
-        data = await self._transport.execute("deployments", {"input": wanted, "first": HISTORY})
+        service = {"projectId": project_id, "environmentId": environment_id, "serviceId": service_id}
+        data = await self._transport.execute("deployments", {"input": service, "first": HISTORY})
         return [deployed(node) for node in parse.nodes(data["deployments"])]
 
     async def state(self, deployment_id: str) -> State:
         data = await self._transport.execute("deployment_state", {"id": deployment_id})
-        found = data["deployment"]
+        deployment = data["deployment"]
         return State(
-            status=found["status"],
-            created_at=found["createdAt"],
-            changed_at=found["statusUpdatedAt"],
-            stopped=found["deploymentStopped"],
-            instances=tuple(row["status"] for row in found["instances"]),
+            status=deployment["status"],
+            created_at=deployment["createdAt"],
+            changed_at=deployment["statusUpdatedAt"],
+            stopped=deployment["deploymentStopped"],
+            instances=tuple(row["status"] for row in deployment["instances"]),
         )
 
     async def steps(self, deployment_id: str) -> list[Step]:
-        """In the order in which they began."""
+        """Return the deployment's steps in the order in which they began."""
         data = await self._transport.execute("deployment_events", {"id": deployment_id, "first": STEPS})
         return sorted(map(_step, parse.nodes(data["deploymentEvents"])), key=lambda step: step.started)
 
     async def changes(
         self, project_id: str, environment_id: str, service_id: str
     ) -> list[ConfigurationChange]:
-        """Of this service, newest first."""
+        """Return this service's entries of the activity feed, newest first."""
         variables = {
             "projectId": project_id,
             "environmentId": environment_id,
@@ -127,24 +127,25 @@ class Context:
         return sorted(rows, key=lambda change: change.at, reverse=True)
 
     async def variables(self, project_id: str, environment_id: str, service_id: str) -> list[Variable]:
-        """Names of this service's variables and of those shared by all, with when they were set."""
-        found: list[Variable] = []
+        """Return names and times of this service's variables and of those shared by all services."""
+        variables: list[Variable] = []
         after: str | None = None
         while True:
-            asked = {"environmentId": environment_id, "projectId": project_id, "after": after}
-            data = await self._transport.execute("variable_names", {**asked, "first": VARIABLES_PAGE})
+            page = {"environmentId": environment_id, "projectId": project_id, "after": after}
+            data = await self._transport.execute("variable_names", {**page, "first": VARIABLES_PAGE})
             connection = data["environment"]["variables"]
-            found += [
+            variables += [
                 Variable(name=node["name"], created_at=node["createdAt"], updated_at=node["updatedAt"])
                 for node in parse.nodes(connection)
                 if node["serviceId"] in (None, service_id)
             ]
             after = connection["pageInfo"]["endCursor"]
             if not connection["pageInfo"]["hasNextPage"]:
-                return found
+                return variables
 
 
 def deployed(node: Mapping[str, Any]) -> Deployed:
+    """Parse a node of the deployments connection."""
     record = parse.deployment(dict(node))
     meta = node["meta"] or {}
     manifest = meta.get("serviceManifest") or {}

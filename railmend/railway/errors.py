@@ -1,4 +1,4 @@
-"""What can go wrong with Railway's API, and whether a retry can help.
+"""Errors of Railway's API, and whether a retry can help.
 
 RailwayError
 ├── NotAuthorized       wrong token kind, missing scope, or a resource that does not exist
@@ -6,13 +6,14 @@ RailwayError
 ├── NotFound            the project, environment or deployment is gone
 ├── RateLimited         either limiter; `retry_after` in seconds
 ├── SchemaDrift         the API no longer knows a field or argument
-├── NotWatched          an environment that this worker was not told of, or a token of another one
-└── Unavailable         the catch-all, a server error, a time-out, a broken answer
+├── NotWatched          the worker does not watch the environment, or its token reaches another one
+└── Unavailable         the catch-all, a server error, a broken answer
+    └── Unreachable     no connection, or no answer in time
 """
 
 
 class RailwayError(Exception):
-    """`retryable`: may the same request succeed later? `path`: first element of the GraphQL error path."""
+    """`retryable`: whether the same request may succeed later. `path`: first element of the GraphQL path."""
 
     retryable = False
 
@@ -50,11 +51,20 @@ class SchemaDrift(RailwayError):
     pass
 
 
+class NotWatched(RailwayError):
+    pass
+
+
 class Unavailable(RailwayError):
     retryable = True
 
 
-# Railway's error codes do not classify (most failures arrive as INTERNAL_SERVER_ERROR); its messages do.
+class Unreachable(Unavailable):
+    pass
+
+
+# Railway's error codes do not classify (most failures arrive as INTERNAL_SERVER_ERROR), only its messages do.
+# This table is the one place that reads them: part of the message, type, what to do.
 _BY_MESSAGE: tuple[tuple[str, type[RailwayError], str], ...] = (
     (
         "project token not found",
@@ -88,9 +98,9 @@ def classify(
     retry_after: float | None = None,
     path: str | None = None,
 ) -> RailwayError:
-    """The error for one of Railway's messages; what is unknown counts as a passing fault."""
+    """Return the error for one of Railway's messages; unknown messages count as `Unavailable`."""
     lowered = message.lower()
-    for part, kind, mend in _BY_MESSAGE:
+    for part, kind, hint in _BY_MESSAGE:
         if part in lowered:
-            return kind(f"Railway: {message}. {mend}", trace_id=trace_id, retry_after=retry_after, path=path)
+            return kind(f"Railway: {message}. {hint}", trace_id=trace_id, retry_after=retry_after, path=path)
     return Unavailable(f"Railway: {message}.", trace_id=trace_id, retry_after=retry_after, path=path)

@@ -1,4 +1,4 @@
-"""What one request may hold, and how many may be sent: Railway's limits, with room to spare."""
+"""Limits on the size of one request and on the rate of requests, with a margin below Railway's own."""
 
 import asyncio
 import re
@@ -20,10 +20,10 @@ POLICY = re.compile(r"q=(\d+);w=(\d+)")
 
 
 class RateLimits(BaseModel):
-    """Defaults: the official client's own sizes and what a public collector found (20 aliases, 500 wide).
+    """Sizes of requests and their rate. Defaults: the official client's and a public collector's findings.
 
-    Railway's limits are per account. `sharers` worker processes that use one account's tokens each keep to
-    their equal part of the rate and of the budget, so that together they stay below it without talking.
+    (20 aliases, breadth 500.) Railway's limits are per account: each of `sharers` worker processes that use
+    one account's tokens keeps to an equal share of rate and budget, without coordination.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,38 +32,37 @@ class RateLimits(BaseModel):
     breadth: int = 250
     points: int = 30_000
     in_flight: int = 2
-    per_second: float = 8.0  # the smallest plan that names a rate allows 10
+    per_second: float = 8.0  # the lowest rate that a plan states is 10
     reserve: float = 0.1  # share of the hourly budget kept for approved actions
     page: int = 500
     sharers: int = Field(1, ge=1)
 
 
-def batches(asks: Sequence[Query], limits: RateLimits) -> Iterator[list[Query]]:
-    """In order, as full as the limits allow. An ask that is too large alone still goes alone."""
+def batches(queries: Sequence[Query], limits: RateLimits) -> Iterator[list[Query]]:
+    """Split queries in order into batches within the limits; a query too large for them goes alone."""
     batch: list[Query] = []
-    wide = points = 0
-    for ask in asks:
-        more_wide, more_points = breadth(ask.document), ask.points
-        full = len(batch) == limits.aliases or wide + more_wide > limits.breadth
-        if batch and (full or points + more_points > limits.points):
+    width = points = 0
+    for query in queries:
+        full = len(batch) == limits.aliases or width + breadth(query.document) > limits.breadth
+        if batch and (full or points + query.points > limits.points):
             yield batch
-            batch, wide, points = [], 0, 0
-        batch.append(ask)
-        wide, points = wide + more_wide, points + more_points
+            batch, width, points = [], 0, 0
+        batch.append(query)
+        width, points = width + breadth(query.document), points + query.points
     if batch:
         yield batch
 
 
 class RateLimiter:
-    """One per token: bounds requests in flight, per second, and in the plan's window.
+    """Limiter of one token: requests in flight, per second, and in the plan's window.
 
-    The plan's budget is learnt from `RateLimit-Policy` ("default";q=1000;w=3600): Railway sends no
+    The plan's budget comes from the header `RateLimit-Policy` ("default";q=1000;w=3600). Railway sends no
     remaining count, so requests are counted here.
     """
 
     def __init__(self, limits: RateLimits) -> None:
         self._limits = limits
-        self._free = asyncio.Semaphore(limits.in_flight)
+        self._in_flight = asyncio.Semaphore(limits.in_flight)
         self._turn = asyncio.Lock()
         self._next = 0.0
         self._quota: int | None = None
@@ -73,11 +72,11 @@ class RateLimiter:
 
     @asynccontextmanager
     async def slot(self, *, urgent: bool = False) -> "AsyncIterator[None]":
-        """Raises `RateLimited` at once where waiting would take longer than a scan should.
+        """Wait for a turn; raise `RateLimited` at once if the wait would be too long for a scan.
 
         `urgent`: an approved action, which may use the reserve.
         """
-        async with self._free:
+        async with self._in_flight:
             self._check(time.monotonic(), urgent=urgent)
             async with self._turn:
                 wait = self._next - time.monotonic()
@@ -102,16 +101,16 @@ class RateLimiter:
                 retry_after=after,
             )
 
-    def learn(self, policy: str | None) -> None:
-        """From the header `RateLimit-Policy`."""
+    def update_policy(self, policy: str | None) -> None:
+        """Take over the budget that the header `RateLimit-Policy` states."""
         if policy and (match := POLICY.search(policy)):
             self._quota, self._window = int(match[1]) // self._limits.sharers, float(match[2])
 
     def block(self, seconds: float) -> None:
-        """After a 429: everybody who shares the token waits."""
+        """Send nothing for this long, after a 429: all users of the token wait."""
         self._blocked_until = max(self._blocked_until, time.monotonic() + seconds)
 
     @property
     def left(self) -> int | None:
-        """Requests left of this process's part of the window; None before the first answer."""
+        """Requests left in this process's share of the window; None before the first answer."""
         return None if self._quota is None else max(self._quota - len(self._sent), 0)

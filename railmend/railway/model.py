@@ -1,4 +1,4 @@
-"""What the client hands out beside the contracts; stays inside an activity."""
+"""Models that the client returns beside the contracts; they stay inside an activity."""
 
 from datetime import datetime
 
@@ -8,11 +8,11 @@ Series = list[float | None]
 
 
 class Slice(BaseModel):
-    """One service's series over a window, one value per step; None: no sample in that step.
+    """One service's series over a window, one value per step, None for a step without a sample.
 
     CPU in vCPU, memory and disk (all volumes together) in GB, `http` requests per step by class
-    ("2xx" to "5xx"), `latency` in milliseconds by percentile ("p50" to "p99"). Empty `http`: no HTTP traffic
-    is measured.
+    ("2xx" to "5xx"), `latency` in milliseconds by percentile ("p50" to "p99"). `http` is empty where no HTTP
+    traffic is measured.
     """
 
     service_id: str
@@ -29,7 +29,7 @@ class Slice(BaseModel):
 
 
 class LogLine(BaseModel):
-    """`severity` is the output for plain text; a structured logger's fields are `attributes` (key, value)."""
+    """`severity`: for plain text, the output stream's; `attributes`: a structured logger's (key, value)."""
 
     timestamp: datetime
     severity: str

@@ -1,6 +1,6 @@
-"""Whom a service really talks to: names it resolved, peers of its traffic, names of its variables.
+"""Hosts that a service contacts, from its DNS queries, traffic and names of variables.
 
-Names and ids only; no address, no value.
+Names only: no addresses, no values.
 """
 
 from collections.abc import Iterable
@@ -20,22 +20,21 @@ SUCCESS = frozenset({"noerror", "0", ""})
 
 
 class NetworkSeen(BaseModel):
-    """Host names outside Railway, and ids of services within. `variables`: None where not known.
+    """Host names outside Railway. `variables`: names, None if unknown.
 
-    `unresolved`: no look-up of the name succeeded. `unseen`: what could not be read, one sentence each.
+    `unresolved`: names without a successful lookup. `unseen`: what could not be read, one sentence each.
     """
 
     resolved: tuple[str, ...] = ()
     unresolved: tuple[str, ...] = ()
     connected: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
-    peer_services: tuple[str, ...] = ()
     variables: tuple[str, ...] | None = None
     unseen: tuple[str, ...] = ()
 
 
 class NetworkReader:
-    """One document for all. Many tokens may not read these logs: that is said, not raised."""
+    """Reads all of it in one document. A token that may not read these logs is reported, not raised."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -43,7 +42,7 @@ class NetworkReader:
     async def seen(
         self, project_id: str, environment_id: str, service_id: str, start: datetime, end: datetime
     ) -> NetworkSeen:
-        """Raises `RateLimited` alone."""
+        """Return what a service contacted in a window; raise only `RateLimited`."""
         span = {"start": parse.iso(start), "end": parse.iso(end), "limit": ROWS}
         ids = {"environmentId": environment_id, "serviceId": service_id}
         dns = Query("dns_queries", {**ids, **span}, "DNS queries", ROWS)
@@ -53,19 +52,19 @@ class NetworkReader:
             {"environmentId": environment_id, "projectId": project_id, "first": PAGE, "after": None},
             "Variable names",
         )
-        asks = [dns, flows, names]
+        queries = [dns, flows, names]
         try:
-            answers = await self._reader.read(asks)
+            results = await self._reader.read(queries)
         except (NotAuthorized, ProjectTokenInvalid) as error:
             return NetworkSeen(unseen=(f"DNS queries, network flows and variable names: {error}",))
-        seen = _join(answers.get(dns) or [], answers.get(flows) or [])
-        variables = _variables(answers.get(names), service_id)
-        unseen = answers.unseen(asks)
+        seen = _join(results.get(dns) or [], results.get(flows) or [])
+        variables = _variables(results.get(names), service_id)
+        unseen = results.unseen(queries)
         return seen.model_copy(update={"variables": variables, "unseen": tuple(unseen)})
 
 
 def _join(queries: Iterable[dict[str, Any]], flows: Iterable[dict[str, Any]]) -> NetworkSeen:
-    """A flow knows an address only; the answers to the look-ups tell whose it is."""
+    """Name the address of each flow by the DNS answer that held it."""
     good: dict[str, None] = {}
     bad: dict[str, None] = {}
     owners: dict[str, str] = {}
@@ -77,10 +76,7 @@ def _join(queries: Iterable[dict[str, Any]], flows: Iterable[dict[str, Any]]) ->
         owners.update(dict.fromkeys(query["answers"], name))
     connected: dict[str, None] = {}
     dropped: dict[str, None] = {}
-    peers: dict[str, None] = {}
     for flow in flows:
-        if flow["peerServiceId"]:
-            peers[flow["peerServiceId"]] = None
         owner = owners.get(flow["dstAddr"])
         if flow["direction"] == "egress" and owner is not None:
             (dropped if flow["dropCause"] else connected)[owner] = None
@@ -89,12 +85,11 @@ def _join(queries: Iterable[dict[str, Any]], flows: Iterable[dict[str, Any]]) ->
         unresolved=tuple(name for name in bad if name not in good),
         connected=tuple(connected),
         dropped=tuple(dropped),
-        peer_services=tuple(peers),
     )
 
 
 def _variables(environment: dict[str, Any] | None, service_id: str) -> tuple[str, ...] | None:
-    """None, too, where the list is not complete: a name that is missing from it then means nothing."""
+    """Return the names of a service's variables, None if the list is empty or incomplete."""
     if environment is None or environment["variables"]["pageInfo"]["hasNextPage"]:
         return None
     rows = parse.nodes(environment["variables"])

@@ -1,4 +1,4 @@
-"""Railway's answers as the models that the rest uses."""
+"""Parse Railway's answers into contracts and models."""
 
 import re
 from collections import defaultdict
@@ -19,18 +19,19 @@ MEASUREMENTS = {
     "CPU_LIMIT": "cpu_limit",
     "MEMORY_USAGE_GB": "memory_gb",
     "MEMORY_LIMIT_GB": "memory_limit_gb",
-    "DISK_USAGE_GB": "disk_gb",  # of volumes: other services have none
+    "DISK_USAGE_GB": "disk_gb",  # of volumes; absent for services without one
 }
-# "${{Postgres.DATABASE_URL}}", or the same without braces: the documentation shows only the first.
+# "${{Postgres.DATABASE_URL}}", or the same without braces, which the documentation does not show.
 REFERENCE = re.compile(r"^(?:\$\{\{ ?)?([^.${}]+)\.")
 
 
 def iso(at: datetime) -> str:
+    """Format a time in UTC as Railway does."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def kind_of(node: dict[str, Any]) -> ServiceKind:
-    """In the order Railway's own command line uses: cron, database, function, else by domains."""
+    """Classify a service in the order of Railway's own CLI: cron, database, function, else by domains."""
     image = ((node["source"] or {}).get("image") or "").lower()
     if node["cronSchedule"]:
         return ServiceKind.CRON
@@ -54,7 +55,7 @@ def services(
     variables: Iterable[dict[str, Any]],
     volumes: Iterable[dict[str, Any]],
 ) -> list[Service]:
-    """Living services only. A variable's value is never asked for: names and references tell enough."""
+    """Return the services that are not deleted; dependencies come from references of variables."""
     living = [node for node in instances if not node["deletedAt"]]
     ids = {node["serviceName"].lower(): node["serviceId"] for node in living}
     branches = {row["serviceId"]: row["branch"] for row in triggers}
@@ -70,8 +71,9 @@ def services(
 
 
 def _targets(references: Sequence[str], ids: dict[str, str]) -> list[str]:
-    found = (REFERENCE.match(text) for text in references)
-    return [ids[match[1].strip().lower()] for match in found if match and match[1].strip().lower() in ids]
+    matches = filter(None, map(REFERENCE.match, references))
+    names = (match[1].strip().lower() for match in matches)
+    return [ids[name] for name in names if name in ids]
 
 
 def _service(
@@ -105,48 +107,52 @@ def _service(
 
 
 def _replicas(node: dict[str, Any], meta: dict[str, Any]) -> int:
-    """The instance's own number is a legacy value that reads 1 for services of several regions."""
+    """Count replicas over all regions; `numReplicas` is a legacy value, 1 for services of several regions."""
     regions = ((meta.get("serviceManifest") or {}).get("deploy") or {}).get("multiRegionConfig") or {}
     counted = sum((region or {}).get("numReplicas") or 0 for region in regions.values())
     return counted or node["numReplicas"] or 1
 
 
 def series(window: Window, samples: Iterable[tuple[int, float]]) -> Series:
-    """Samples (Unix seconds, value) laid on the window's steps; a later sample of a step wins."""
+    """Place samples (Unix seconds, value) on the window's steps; the last sample of a step wins."""
     steps = max(int(window.length.total_seconds()) // window.step_seconds, 1)
-    found: Series = [None] * steps
+    values: Series = [None] * steps
     first = window.start.timestamp()
     for ts, value in samples:
         index = int((ts - first) // window.step_seconds)
         if 0 <= index < steps:
-            found[index] = value
-    return found
+            values[index] = value
+    return values
 
 
 def fill_resources(slices: dict[str, Slice], results: Iterable[dict[str, Any]], window: Window) -> None:
-    """Services without samples are simply absent from the answer."""
+    """Fill CPU, memory and disk; services without samples are absent from the results."""
     for result in results:
-        one = slices.get(result["tags"]["serviceId"] or "")
+        target = slices.get(result["tags"]["serviceId"] or "")
         field = MEASUREMENTS.get(result["measurement"])
-        if one is not None and field is not None:
-            setattr(one, field, series(window, ((v["ts"], v["value"]) for v in result["values"])))
+        if target is not None and field is not None:
+            setattr(target, field, series(window, ((v["ts"], v["value"]) for v in result["values"])))
 
 
-def fill_statuses(one: Slice, groups: Iterable[dict[str, Any]], window: Window) -> None:
+def fill_statuses(target: Slice, groups: Iterable[dict[str, Any]], window: Window) -> None:
+    """Fill requests per step by status class."""
     for group in groups:
         name = f"{group['statusCode'] // 100}xx"
         values = series(window, ((s["ts"], s["value"]) for s in group["samples"]))
-        known = one.http.get(name)
-        one.http[name] = values if known is None else [_add(a, b) for a, b in zip(known, values, strict=True)]
+        earlier = target.http.get(name)
+        if earlier is not None:
+            values = [_add(a, b) for a, b in zip(earlier, values, strict=True)]
+        target.http[name] = values
 
 
-def _add(one: float | None, other: float | None) -> float | None:
-    return None if one is None and other is None else (one or 0.0) + (other or 0.0)
+def _add(a: float | None, b: float | None) -> float | None:
+    return None if a is None and b is None else (a or 0.0) + (b or 0.0)
 
 
-def fill_durations(one: Slice, answer: dict[str, Any], window: Window) -> None:
+def fill_durations(target: Slice, answer: dict[str, Any], window: Window) -> None:
+    """Fill latency percentiles in milliseconds."""
     samples = answer["samples"]
-    one.latency = {name: series(window, ((s["ts"], s[name]) for s in samples)) for name in PERCENTILES}
+    target.latency = {name: series(window, ((s["ts"], s[name]) for s in samples)) for name in PERCENTILES}
 
 
 def deployment(node: dict[str, Any]) -> DeploymentRecord:

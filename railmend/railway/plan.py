@@ -1,4 +1,4 @@
-"""Which series a scan asks for, and how their answers become slices. Pure."""
+"""Plan which series a scan queries, and assemble their results into slices. Pure code."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from railmend.railway.compose import Query
 from railmend.railway.model import Slice
 from railmend.railway.reader import QueryResults
 
-# About thirty points a series tell a suspect from a service that is well.
+# About thirty points a series suffice for screening.
 COARSE_POINTS = 30
-# The past beside the window that services are compared with: a day, so that each hour is in it once.
+# History compared with the window: a day, so that it holds each hour once.
 HISTORY = timedelta(hours=24)
 HISTORY_STEP = timedelta(minutes=30)
-# Codes that one service answers with at once, and the series of the other answers.
+# Series per service: status codes in use, latency percentiles, CPU and memory with their limits.
 STATUS_SERIES, LATENCY_SERIES, RESOURCE_SERIES = 5, 4, 4
 
 
@@ -36,31 +36,31 @@ class Reading:
         return {"start": parse.iso(self.window.start), "end": parse.iso(self.window.end)}
 
 
-# Which answer an ask is for: the reading, the service (None: all of the environment), the document.
+# What a query is for: the reading, the service (None: the whole environment), the document.
 Key = tuple[Reading, str | None, str]
-Asks = Mapping[Key, Query]
+Queries = Mapping[Key, Query]
 
 
 def coarse(window: Window) -> Window:
-    """The same stretch of time at about thirty points, in whole multiples of the window's step."""
+    """Return the window at about thirty points, its step a multiple of the window's own."""
     wanted = window.length.total_seconds() / COARSE_POINTS
     step = max(round(wanted / window.step_seconds), 1) * window.step_seconds
     return window.model_copy(update={"step_seconds": step})
 
 
 def past_of(window: Window) -> Window:
-    """The day that ends where the window starts, at a step of half an hour."""
+    """Return the day that ends where the window starts, at a step of half an hour."""
     step = int(HISTORY_STEP.total_seconds())
     return Window(start=window.start - HISTORY, end=window.start, step_seconds=step)
 
 
 def screening(window: Window) -> tuple[Reading, ...]:
-    """The cheap look at everything."""
+    """Return the coarse readings that screen all services."""
     return (Reading(coarse(window)),)
 
 
-def deciding(window: Window) -> tuple[Reading, ...]:
-    """The close look: the window at its own step, and its past."""
+def detailed(window: Window) -> tuple[Reading, ...]:
+    """Return the readings that decide: the window at its own step, and its history."""
     return Reading(window), Reading(past_of(window), latency=False)
 
 
@@ -71,40 +71,40 @@ def for_all(
     web: Mapping[str, str],
     volumes: int = 0,
 ) -> dict[Key, Query]:
-    """CPU, memory and disk of every service in one field, and the HTTP series of each of `web` (name by id).
+    """Query CPU, memory and disk of all services in one field, and HTTP series of each of `web` (name by id).
 
-    `services`, `volumes`: how many answer with their own series, and with one of their disk.
+    `services`, `volumes`: how many services, and how many of them have a volume.
     """
     series = max(services, 1) * RESOURCE_SERIES + volumes
-    asks: dict[Key, Query] = {
+    queries: dict[Key, Query] = {
         (reading, None, "resources"): _resources(environment_id, None, "CPU and memory", reading, series)
         for reading in readings
     }
     for service_id, name in web.items():
         for reading in readings:
-            asks |= dict(_http(environment_id, service_id, name, reading))
-    return asks
+            queries |= dict(_http(environment_id, service_id, name, reading))
+    return queries
 
 
 def for_each(
     environment_id: str, readings: Sequence[Reading], services: Sequence[Service]
 ) -> dict[Key, Query]:
-    """Everything of each service in fields of its own, one service after the other."""
-    asks: dict[Key, Query] = {}
+    """Query everything of each service in fields of its own, service by service."""
+    queries: dict[Key, Query] = {}
     for service in services:
         label = f"CPU and memory of {service.name}"
         for reading in readings:
             key = (reading, service.service_id, "resources")
             series = RESOURCE_SERIES + (service.volume_gb is not None)
-            asks[key] = _resources(environment_id, service.service_id, label, reading, series)
+            queries[key] = _resources(environment_id, service.service_id, label, reading, series)
             if service.serves_http:
-                asks |= dict(_http(environment_id, service.service_id, service.name, reading))
-    return asks
+                queries |= dict(_http(environment_id, service.service_id, service.name, reading))
+    return queries
 
 
-def points(asks: Asks) -> int:
-    """Values that the answers may hold in all."""
-    return sum(ask.points for ask in asks.values())
+def points(queries: Queries) -> int:
+    """Return the most values that all results may hold."""
+    return sum(query.points for query in queries.values())
 
 
 def _resources(
@@ -120,21 +120,26 @@ def _resources(
 
 
 def _http(environment_id: str, service_id: str, name: str, reading: Reading) -> Iterator[tuple[Key, Query]]:
-    base = {"environmentId": environment_id, "serviceId": service_id, **reading.span()}
-    step = reading.window.step_seconds
+    variables = {
+        "environmentId": environment_id,
+        "serviceId": service_id,
+        "step": reading.window.step_seconds,
+        **reading.span(),
+    }
     label = f"HTTP status counts of {name}"
-    counts = Query("statuses", {**base, "step": step}, label, reading.points * STATUS_SERIES)
+    counts = Query("statuses", variables, label, reading.points * STATUS_SERIES)
     yield (reading, service_id, "statuses"), counts
     if reading.latency:
         values = LATENCY_SERIES * reading.points
-        asked = {**base, "step": step}
-        yield (reading, service_id, "durations"), Query("durations", asked, f"Latency of {name}", values)
+        yield (reading, service_id, "durations"), Query("durations", variables, f"Latency of {name}", values)
 
 
-def slices(services: Sequence[Service], answers: QueryResults, asks: Asks, reading: Reading) -> list[Slice]:
-    """One slice per service, with whatever could be had of this reading."""
+def slices(
+    services: Sequence[Service], results: QueryResults, queries: Queries, reading: Reading
+) -> list[Slice]:
+    """Return one slice per service, with all results of this reading that arrived."""
     window = reading.window
-    found = {
+    by_id = {
         service.service_id: Slice(
             service_id=service.service_id,
             start=window.start,
@@ -143,14 +148,14 @@ def slices(services: Sequence[Service], answers: QueryResults, asks: Asks, readi
         )
         for service in services
     }
-    for (of, service_id, document), ask in asks.items():
-        answer = answers.get(ask)
-        if answer is None or of != reading:
+    for (queried, service_id, document), query in queries.items():
+        result = results.get(query)
+        if result is None or queried != reading:
             continue
         if document == "resources":
-            parse.fill_resources(found, answer, window)
-        elif service_id in found and document == "statuses":
-            parse.fill_statuses(found[service_id], answer, window)
-        elif service_id in found:  # else it is gone since the last survey
-            parse.fill_durations(found[service_id], answer, window)
-    return list(found.values())
+            parse.fill_resources(by_id, result, window)
+        elif service_id in by_id and document == "statuses":
+            parse.fill_statuses(by_id[service_id], result, window)
+        elif service_id in by_id:  # else it was deleted since the last survey
+            parse.fill_durations(by_id[service_id], result, window)
+    return list(by_id.values())

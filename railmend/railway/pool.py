@@ -1,4 +1,4 @@
-"""The clients of all watched environments; environments that share a token share a client and its limiter."""
+"""Clients of all watched environments; those that share a token share a client and its limiter."""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,10 +8,11 @@ import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from railmend.railway.client import RailwayClient
-from railmend.railway.errors import RailwayError
-from railmend.railway.limits import RateLimits
-from railmend.railway.tokens import Reach, detect
-from railmend.railway.transport import TokenKind
+from railmend.railway.errors import NotAuthorized, NotWatched, ProjectTokenInvalid, RailwayError
+from railmend.railway.limits import RateLimiter, RateLimits
+from railmend.railway.transport import TokenKind, Transport
+
+TIMEOUT_SECONDS = 30.0
 
 
 class Watched(BaseModel):
@@ -26,12 +27,16 @@ class Watched(BaseModel):
     token_kind: Literal["auto", "project", "bearer"] = "auto"  # noqa: S105 - a kind, not a token
 
 
-class NotWatched(RailwayError):
-    """This worker was not told of the environment, or its token reaches another one."""
+class TokenReach(BaseModel):
+    """A token's kind; a project token names its project and environment, other kinds reach their owner's."""
+
+    kind: TokenKind
+    project_id: str | None = None
+    environment_id: str | None = None
 
 
 class RailwayPool:
-    """Finds out each token's kind at its first use; one client per token."""
+    """One client per token; a token's kind is found out at its first use."""
 
     def __init__(
         self,
@@ -41,63 +46,96 @@ class RailwayPool:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._url = url
-        self._watched = {one.environment_id: one for one in watched}
+        self._watched = {environment.environment_id: environment for environment in watched}
         self._limits = limits or RateLimits()
         self._transport = transport
-        self._reaches: dict[str, Reach] = {}
+        self._reaches: dict[str, TokenReach] = {}
         self._clients: dict[str, RailwayClient] = {}
         self._detecting = asyncio.Lock()
 
-    async def of(self, environment_id: str) -> RailwayClient:
-        """Raises `NotWatched`, and what the detection of the token's kind raises."""
-        one = self._watched.get(environment_id)
-        if one is None:
-            known = ", ".join(self._watched) or "none"
+    async def client_for(self, environment_id: str) -> RailwayClient:
+        """Return the client that reaches an environment.
+
+        Raise `NotWatched`, and the errors of `detect_token`.
+        """
+        environment = self._watched.get(environment_id)
+        if environment is None:
+            watched = ", ".join(self._watched) or "none"
             raise NotWatched(
-                f"Environment {environment_id} is not watched here (known: {known}): add it to railmend.toml "
-                "and restart the worker."
+                f"Environment {environment_id} is not watched here (known: {watched}): add it to "
+                "railmend.toml and restart the worker."
             )
-        secret = one.token.get_secret_value()
+        secret = environment.token.get_secret_value()
         async with self._detecting:
             if secret not in self._clients:
-                reach = await detect(self._url, one.token, one.token_kind, self._transport)
+                reach = await detect_token(
+                    self._url, environment.token, environment.token_kind, self._transport
+                )
                 self._reaches[secret] = reach
                 self._clients[secret] = RailwayClient(
-                    self._url, one.token, reach.kind, self._transport, limits=self._limits
+                    self._url, environment.token, reach.kind, self._transport, limits=self._limits
                 )
-        self._refuse_another(one, self._reaches[secret])
+        self._refuse_another(environment, self._reaches[secret])
         return self._clients[secret]
 
     async def kind_of(self, environment_id: str) -> TokenKind:
-        """Of the token that reaches the environment; raises as `of`."""
-        await self.of(environment_id)
+        """Return the kind of the token that reaches an environment; raise as `client_for`."""
+        await self.client_for(environment_id)
         return self._reaches[self._watched[environment_id].token.get_secret_value()].kind
 
     async def check(self) -> list[tuple[Watched, RailwayError]]:
-        """Every environment whose token cannot be used, with the reason; for a worker's start."""
+        """Return the environments whose token cannot be used, with the reason; for a worker's start."""
         failed = []
-        for one in self._watched.values():
+        for environment in self._watched.values():
             try:
-                await self.of(one.environment_id)
+                await self.client_for(environment.environment_id)
             except RailwayError as error:
-                failed.append((one, error))
+                failed.append((environment, error))
         return failed
 
     @property
     def left(self) -> int | None:
-        """Requests left in the window of the token that has the fewest; None: not known yet."""
-        known = [client.gate.left for client in self._clients.values() if client.gate.left is not None]
-        return min(known, default=None)
+        """Requests left in the window of the token with the fewest; None before the first answer."""
+        lefts = [client.limiter.left for client in self._clients.values()]
+        return min((left for left in lefts if left is not None), default=None)
 
     async def aclose(self) -> None:
         for client in self._clients.values():
             await client.aclose()
 
     @staticmethod
-    def _refuse_another(one: Watched, reach: Reach) -> None:
-        """A project token belongs to one environment; asking it for another reads as `Not Authorized`."""
-        if reach.environment_id not in (None, one.environment_id):
+    def _refuse_another(environment: Watched, reach: TokenReach) -> None:
+        """Refuse a project token of another environment, for which Railway only says `Not Authorized`."""
+        if reach.environment_id not in (None, environment.environment_id):
             raise NotWatched(
-                f"The token of {one.name} is the project token of environment {reach.environment_id}, not of "
-                f"{one.environment_id}: give each environment its own token, or correct environment_id."
+                f"The token of {environment.name} is the project token of environment "
+                f"{reach.environment_id}, not of {environment.environment_id}: give each environment its own "
+                "token, or correct environment_id."
             )
+
+
+async def detect_token(
+    url: str,
+    token: SecretStr,
+    kind: Literal["auto", "project", "bearer"] = "auto",
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> TokenReach:
+    """Find out a token's kind with one request.
+
+    Raise `ProjectTokenInvalid` if `kind` is "project" and the token is none. A workspace, account or OAuth
+    token cannot be told from a wrong one without naming a resource: the first survey fails if it is wrong.
+    """
+    if kind == "bearer":
+        return TokenReach(kind="bearer")
+    connection = Transport(url, token, "project", transport, TIMEOUT_SECONDS, RateLimiter(RateLimits()))
+    try:
+        token_data = (await connection.execute("token", {}))["projectToken"]
+    except (ProjectTokenInvalid, NotAuthorized):
+        if kind == "project":
+            raise
+        return TokenReach(kind="bearer")
+    finally:
+        await connection.aclose()
+    return TokenReach(
+        kind="project", project_id=token_data["projectId"], environment_id=token_data["environmentId"]
+    )

@@ -1,7 +1,7 @@
-"""Sends many asks in few documents, and brings back every answer that can be had.
+"""Send many queries in few documents, and return every result that can be had.
 
-One bad root field makes Railway answer `data: null` for the whole document. So a named field is dropped
-and the rest sent again; where no field is named the document is halved until the bad one stands alone.
+One failing root field makes Railway answer `data: null` for the whole document. If the error names the
+field, it is dropped and the rest sent again; else the document is halved until the failing one is alone.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from railmend.railway.errors import (
     RateLimited,
     SchemaDrift,
     Unavailable,
+    Unreachable,
 )
 from railmend.railway.limits import RateLimits, batches
 from railmend.railway.transport import GraphQLReply, Transport
@@ -27,7 +28,7 @@ PAUSE_SECONDS = 2.0
 
 @dataclass
 class QueryResults:
-    """`data` by ask; an ask that failed for good is in `errors` instead."""
+    """`data` by the query's identity; a query that failed for good is in `errors` instead."""
 
     data: dict[int, Any] = field(default_factory=dict)
     errors: dict[int, RailwayError] = field(default_factory=dict)
@@ -36,23 +37,23 @@ class QueryResults:
         self.data |= more.data
         self.errors |= more.errors
 
-    def get(self, ask: Query) -> Any:
-        """The answer, or None where it could not be had."""
-        return self.data.get(id(ask))
+    def get(self, query: Query) -> Any:
+        """Return the result, or None if it could not be had."""
+        return self.data.get(id(query))
 
-    def need(self, ask: Query) -> Any:
-        """The answer of an ask without which there is no scan; raises its error."""
-        if id(ask) in self.errors:
-            raise self.errors[id(ask)]
-        return self.data[id(ask)]
+    def require(self, query: Query) -> Any:
+        """Return the result of an indispensable query, or raise its error."""
+        if id(query) in self.errors:
+            raise self.errors[id(query)]
+        return self.data[id(query)]
 
-    def unseen(self, asks: Sequence[Query]) -> list[str]:
-        """One sentence for each ask that failed."""
-        return [f"{ask.label}: {self.errors[id(ask)]}" for ask in asks if id(ask) in self.errors]
+    def unseen(self, queries: Sequence[Query]) -> list[str]:
+        """Return one sentence for each query that failed."""
+        return [f"{query.label}: {self.errors[id(query)]}" for query in queries if id(query) in self.errors]
 
 
 class Reader:
-    """`pause_seconds` is waited before a document that failed as a whole is sent again."""
+    """`pause_seconds`: wait before a document that failed as a whole is sent again."""
 
     def __init__(
         self, transport: Transport, limits: RateLimits, pause_seconds: float = PAUSE_SECONDS
@@ -62,93 +63,95 @@ class Reader:
         self._pause = pause_seconds
         self._drifted: set[str] = set()
 
-    async def read(self, asks: Sequence[Query]) -> QueryResults:
-        """Raises `RateLimited`, and token errors that concern no single field; all else is in the answers."""
-        answers = QueryResults()
-        wanted = []
-        for ask in asks:
-            if ask.document in self._drifted:
-                answers.errors[id(ask)] = SchemaDrift("Railway no longer knows this query; update Railmend.")
+    async def read(self, queries: Sequence[Query]) -> QueryResults:
+        """Raise `RateLimited`, and token errors that name no field; other errors are in the results."""
+        results = QueryResults()
+        pending = []
+        for query in queries:
+            if query.document in self._drifted:
+                results.errors[id(query)] = SchemaDrift(
+                    "Railway no longer knows this query; update Railmend."
+                )
             else:
-                wanted.append(ask)
+                pending.append(query)
         try:
             async with asyncio.TaskGroup() as group:
-                for batch in batches(wanted, self._limits):
-                    group.create_task(self._batch(batch, answers))
-        except ExceptionGroup as several:  # the first stops the others; one is enough to tell
-            raise several.exceptions[0] from None
-        return answers
+                for batch in batches(pending, self._limits):
+                    group.create_task(self._batch(batch, results))
+        except ExceptionGroup as group_error:  # the first error cancels the other batches
+            raise group_error.exceptions[0] from None
+        return results
 
-    async def _batch(self, asks: Sequence[Query], answers: QueryResults, *, again: bool = True) -> None:
-        """`again`: the document may be sent once more as it is before it is taken apart."""
-        if not asks:
+    async def _batch(self, queries: Sequence[Query], results: QueryResults, *, again: bool = True) -> None:
+        """Send one document. `again`: it may be sent once more unchanged before it is split."""
+        if not queries:
             return
         try:
-            reply = await self._send(asks)
+            reply = await self._send(queries)
         except Unavailable as error:
-            await self._whole_failed(asks, answers, error, again=again)
+            await self._whole_failed(queries, results, error, again=again)
             return
         if not reply.failures:
-            for number, ask in enumerate(asks):
-                answers.data[id(ask)] = (reply.data or {}).get(f"a{number}")
+            for number, query in enumerate(queries):
+                results.data[id(query)] = (reply.data or {}).get(f"a{number}")
             return
-        await self._some_failed(asks, answers, reply, again=again)
+        await self._some_failed(queries, results, reply, again=again)
 
-    async def _send(self, asks: Sequence[Query]) -> GraphQLReply:
-        document, variables = compose(asks)
-        names = list(dict.fromkeys(ask.document for ask in asks))
+    async def _send(self, queries: Sequence[Query]) -> GraphQLReply:
+        document, variables = compose(queries)
+        names = list(dict.fromkeys(query.document for query in queries))
         return await self._transport.send(document, variables, "+".join(names))
 
     async def _some_failed(
-        self, asks: Sequence[Query], answers: QueryResults, reply: GraphQLReply, *, again: bool
+        self, queries: Sequence[Query], results: QueryResults, reply: GraphQLReply, *, again: bool
     ) -> None:
         named: Mapping[str, RailwayError] = {f.alias: f.error() for f in reply.failures if f.alias}
         if not named:
-            await self._unnamed(asks, answers, reply.failures[0].error(), again=again)
+            await self._unnamed(queries, results, reply.failures[0].error(), again=again)
             return
         rest = []
-        for number, ask in enumerate(asks):
+        for number, query in enumerate(queries):
             error = named.get(f"a{number}")
             if error is None:
-                rest.append(ask)
-            elif error.retryable and len(asks) > 1:
-                await self._batch([ask], answers, again=False)
+                rest.append(query)
+            elif error.retryable and len(queries) > 1:
+                await self._batch([query], results, again=False)
             else:
-                answers.errors[id(ask)] = error
-        await self._batch(rest, answers, again=again)
+                results.errors[id(query)] = error
+        await self._batch(rest, results, again=again)
 
     async def _unnamed(
-        self, asks: Sequence[Query], answers: QueryResults, error: RailwayError, *, again: bool
+        self, queries: Sequence[Query], results: QueryResults, error: RailwayError, *, again: bool
     ) -> None:
         if isinstance(error, (NotAuthorized, ProjectTokenInvalid, RateLimited)):
             raise error
         if isinstance(error, SchemaDrift):
-            await self._schema_drifted(asks, answers, error)
+            await self._schema_drifted(queries, results, error)
         else:
-            await self._whole_failed(asks, answers, error, again=again)
+            await self._whole_failed(queries, results, error, again=again)
 
     async def _schema_drifted(
-        self, asks: Sequence[Query], answers: QueryResults, error: RailwayError
+        self, queries: Sequence[Query], results: QueryResults, error: RailwayError
     ) -> None:
-        """Validation concerns a query's text, not a service: find the query, and ask it no more."""
-        names = list(dict.fromkeys(ask.document for ask in asks))
+        """Find the query that fails validation, whatever its service, and never send it again."""
+        names = list(dict.fromkeys(query.document for query in queries))
         if len(names) == 1:
             self._drifted.add(names[0])
-            answers.errors.update({id(ask): error for ask in asks})
+            results.errors.update({id(query): error for query in queries})
             return
         for name in names:
-            await self._batch([ask for ask in asks if ask.document == name], answers)
+            await self._batch([query for query in queries if query.document == name], results)
 
     async def _whole_failed(
-        self, asks: Sequence[Query], answers: QueryResults, error: RailwayError, *, again: bool
+        self, queries: Sequence[Query], results: QueryResults, error: RailwayError, *, again: bool
     ) -> None:
         if again:
             await asyncio.sleep(self._pause)
-            await self._batch(asks, answers, again=False)
-        elif len(asks) == 1 or "did not answer" in str(error):
-            # A time-out of one half would only be followed by the time-out of the other.
-            answers.errors.update({id(ask): error for ask in asks})
+            await self._batch(queries, results, again=False)
+        elif len(queries) == 1 or isinstance(error, Unreachable):
+            # Splitting does not help: each half would time out in turn.
+            results.errors.update({id(query): error for query in queries})
         else:
-            half = len(asks) // 2
-            await self._batch(asks[:half], answers, again=False)
-            await self._batch(asks[half:], answers, again=False)
+            half = len(queries) // 2
+            await self._batch(queries[:half], results, again=False)
+            await self._batch(queries[half:], results, again=False)

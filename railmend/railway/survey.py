@@ -1,4 +1,4 @@
-"""A coarse survey of everything in a handful of requests, then the suspects finely."""
+"""Survey an environment coarsely in a few requests, then fetch the candidates in detail."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +21,10 @@ CONNECTIONS = {
 
 @dataclass
 class Survey:
-    """What a scan sees at first.
+    """All services of an environment, with their slices.
 
-    `fine`: the project is small enough that the slices are already at the window's step, and `history`
-    holds the day before, service by service as in `slices`. Else `history` is empty.
+    `fine`: the project is small enough that the slices have the window's own step, and `history` holds the
+    day before, in the order of `slices`. Otherwise `history` is empty.
     """
 
     project_name: str
@@ -40,15 +40,15 @@ class Survey:
 
 @dataclass(frozen=True)
 class DetailedSlices:
-    """A suspect at the window's step, and its longer, coarser past."""
+    """One service at the window's step, and its longer, coarser history."""
 
     slice: Slice
     history: Slice
 
 
 @dataclass(frozen=True)
-class _Known:
-    """What the last survey of an environment found: lets the next one ask for everything at once."""
+class _Inventory:
+    """Services seen by the last survey of an environment: the next one can query everything at once."""
 
     services: int
     web: Mapping[str, str]  # name by id
@@ -56,95 +56,104 @@ class _Known:
 
 
 class Surveyor:
-    """Remembers between surveys which services there are, nothing else."""
+    """Surveys environments; keeps only an inventory of each between surveys."""
 
     def __init__(self, reader: Reader, limits: RateLimits) -> None:
         self._reader = reader
         self._limits = limits
-        self._known: dict[str, _Known] = {}
+        self._inventories: dict[str, _Inventory] = {}
 
     async def survey(self, project_id: str, environment_id: str, window: Window) -> Survey:
-        """1 request for a known environment, 1 more for every ten services with HTTP traffic after the
-        first eight; 1 more where the services are not known yet."""
+        """Survey all services of an environment.
+
+        Takes 1 request, 1 more per ten services with HTTP traffic beyond the first eight, and 1 more for
+        the first survey of an environment.
+        """
         status = Query("platform_status", {}, "Railway's own status")
         project = Query("project", {"projectId": project_id}, "The project's name")
         environment = _environment(project_id, environment_id, self._limits.page)
         early = self._early(environment_id, window)
-        answers = await self._reader.read([status, project, environment, *early.values()])
-        found = await self._whole(environment, answers)
-        services = parse.services(*(found[name] for name in CONNECTIONS))
-        known = _Known(
+        results = await self._reader.read([status, project, environment, *early.values()])
+        nodes = await self._all_pages(environment, results)
+        services = parse.services(*(nodes[name] for name in CONNECTIONS))
+        inventory = _Inventory(
             services=len(services),
             web={s.service_id: s.name for s in services if s.serves_http},
             volumes=sum(s.volume_gb is not None for s in services),
         )
-        self._known[environment_id] = known
-        readings, wanted = self._series(environment_id, window, known)
-        asks = {key: early.get(key, ask) for key, ask in wanted.items()}
-        answers.add(await self._reader.read([ask for key, ask in asks.items() if key not in early]))
-        incident = (answers.get(status) or {}).get("incident")
-        first, *past = (plan.slices(services, answers, asks, reading) for reading in readings)
+        self._inventories[environment_id] = inventory
+        readings, planned = self._series(environment_id, window, inventory)
+        queries = {key: early.get(key, query) for key, query in planned.items()}
+        results.add(await self._reader.read([query for key, query in queries.items() if key not in early]))
+        incident = (results.get(status) or {}).get("incident")
+        first, *past = (plan.slices(services, results, queries, reading) for reading in readings)
         return Survey(
-            project_name=(answers.get(project) or {}).get("name") or project_id,
-            environment_name=answers.need(environment)["name"],
-            ephemeral=answers.need(environment)["isEphemeral"],
+            project_name=(results.get(project) or {}).get("name") or project_id,
+            environment_name=results.require(environment)["name"],
+            ephemeral=results.require(environment)["isEphemeral"],
             services=services,
             slices=first,
-            fine=readings == plan.deciding(window),
+            fine=readings == plan.detailed(window),
             history=past[0] if past else [],
             platform_incident=f"{incident['message']} {incident['url'] or ''}".strip() if incident else None,
-            unseen=answers.unseen([status, project, *asks.values()]),
+            unseen=results.unseen([status, project, *queries.values()]),
         )
 
     async def fetch_detailed(
         self, environment_id: str, services: Sequence[Service], window: Window
     ) -> tuple[list[DetailedSlices], list[str]]:
-        """The suspects at the window's step with their past: 1 request for every four."""
-        now, past = readings = plan.deciding(window)
-        asks = plan.for_each(environment_id, readings, services)
-        answers = await self._reader.read(list(asks.values()))
+        """Return services at the window's step with their history, and what could not be read.
+
+        Takes 1 request for every four services.
+        """
+        now, past = readings = plan.detailed(window)
+        queries = plan.for_each(environment_id, readings, services)
+        results = await self._reader.read(list(queries.values()))
         pairs = zip(
-            plan.slices(services, answers, asks, now),
-            plan.slices(services, answers, asks, past),
+            plan.slices(services, results, queries, now),
+            plan.slices(services, results, queries, past),
             strict=True,
         )
-        return [DetailedSlices(one, before) for one, before in pairs], answers.unseen(list(asks.values()))
+        detailed = [DetailedSlices(current, history) for current, history in pairs]
+        return detailed, results.unseen(list(queries.values()))
 
     def _early(self, environment_id: str, window: Window) -> dict[plan.Key, Query]:
-        """What can be asked for before the architecture is known: for a first look, CPU and memory."""
-        known = self._known.get(environment_id)
-        if known is None:
+        """Plan the queries to send along with the inventory; in a first survey, CPU and memory only."""
+        inventory = self._inventories.get(environment_id)
+        if inventory is None:
             return plan.for_all(environment_id, plan.screening(window), 1, {})
-        return self._series(environment_id, window, known)[1]
+        return self._series(environment_id, window, inventory)[1]
 
     def _series(
-        self, environment_id: str, window: Window, known: _Known
+        self, environment_id: str, window: Window, inventory: _Inventory
     ) -> tuple[tuple[plan.Reading, ...], dict[plan.Key, Query]]:
-        """Finely where that stays within one document's points, else coarsely."""
-        readings = plan.deciding(window)
-        asks = plan.for_all(environment_id, readings, known.services, known.web, known.volumes)
-        if plan.points(asks) > self._limits.points:
+        """Plan in detail if that stays within one document's points, else coarsely."""
+        readings = plan.detailed(window)
+        queries = plan.for_all(environment_id, readings, inventory.services, inventory.web, inventory.volumes)
+        if plan.points(queries) > self._limits.points:
             readings = plan.screening(window)
-            asks = plan.for_all(environment_id, readings, known.services, known.web, known.volumes)
-        return readings, asks
+            queries = plan.for_all(
+                environment_id, readings, inventory.services, inventory.web, inventory.volumes
+            )
+        return readings, queries
 
-    async def _whole(self, ask: Query, answers: QueryResults) -> dict[str, list[dict[str, Any]]]:
-        """All nodes of the environment's connections, page after page."""
-        found: dict[str, list[dict[str, Any]]] = {name: [] for name in CONNECTIONS}
+    async def _all_pages(self, query: Query, results: QueryResults) -> dict[str, list[dict[str, Any]]]:
+        """Return all nodes of the environment's connections, page after page."""
+        nodes: dict[str, list[dict[str, Any]]] = {name: [] for name in CONNECTIONS}
         while True:
-            environment = answers.need(ask)
+            environment = results.require(query)
             more: dict[str, Any] = {}
             for name, field_name in CONNECTIONS.items():
                 connection = environment[field_name]
-                found[name] += parse.nodes(connection)
+                nodes[name] += parse.nodes(connection)
                 page = connection["pageInfo"]
-                # A connection that is done is asked for nothing more, while the others go on.
+                # A connection without further pages is queried with a page size of 0 from then on.
                 more[name] = self._limits.page if page["hasNextPage"] else 0
                 more[f"{name}After"] = page["endCursor"] if page["hasNextPage"] else None
             if not any(more[name] for name in CONNECTIONS):
-                return found
-            ask = Query(ask.document, {**ask.variables, **more}, ask.label)
-            answers = await self._reader.read([ask])
+                return nodes
+            query = Query(query.document, {**query.variables, **more}, query.label)
+            results = await self._reader.read([query])
 
 
 def _environment(project_id: str, environment_id: str, page: int) -> Query:

@@ -1,4 +1,4 @@
-"""One HTTP exchange with the GraphQL endpoint; retries are Temporal's business."""
+"""One HTTP exchange with the GraphQL endpoint; Temporal owns the retries."""
 
 from typing import Any, Literal, cast
 
@@ -10,18 +10,18 @@ from graphql import DocumentNode, ExecutionResult
 from pydantic import BaseModel, SecretStr
 
 from railmend.railway.compose import single
-from railmend.railway.errors import RailwayError, RateLimited, Unavailable, classify
+from railmend.railway.errors import RailwayError, RateLimited, Unavailable, Unreachable, classify
 from railmend.railway.limits import RateLimiter
 
 USER_AGENT = "railmend/0.1 (+https://github.com/railmend/railmend)"
-# Railway's own limiter sends Retry-After; the one before it does not, and can block for long.
+# Railway's own limiter sends Retry-After; the edge's in front of it does not, and can block for long.
 DEFAULT_RETRY_AFTER = 60.0
 
 TokenKind = Literal["project", "bearer"]
 
 
 class GraphQLFailure(BaseModel):
-    """One entry of `errors`. `alias`: the root field it belongs to, where Railway says so."""
+    """One entry of `errors`. `alias`: the root field it belongs to, if Railway names it."""
 
     message: str
     trace_id: str | None = None
@@ -37,7 +37,7 @@ class GraphQLReply(BaseModel):
 
 
 class Transport:
-    """Raises `RateLimited` for both limiters' 429 and `Unavailable` where there is no GraphQL answer."""
+    """Raises `RateLimited` for the 429 of either limiter and `Unavailable` without a GraphQL answer."""
 
     def __init__(
         self,
@@ -46,20 +46,20 @@ class Transport:
         kind: TokenKind,
         transport: httpx.AsyncBaseTransport | None,
         timeout: float,
-        gate: RateLimiter,
+        limiter: RateLimiter,
     ) -> None:
         secret = token.get_secret_value()
         header = (
             {"Project-Access-Token": secret} if kind == "project" else {"Authorization": f"Bearer {secret}"}
         )
-        self._gate = gate
+        self._limiter = limiter
         self._gql = HTTPXAsyncTransport(
             url,
             headers={"User-Agent": USER_AGENT, **header},
             transport=transport,
             timeout=timeout,
             http2=True,
-            event_hooks={"response": [self._notice]},
+            event_hooks={"response": [self._apply_limits]},
         )
         self.requests = 0
 
@@ -78,11 +78,11 @@ class Transport:
     async def send(
         self, document: DocumentNode, variables: dict[str, Any], op: str, *, urgent: bool = False
     ) -> GraphQLReply:
-        """`op` is put on the query string: a request without one falls under a much tighter limiter."""
+        """Send a document. `op` goes into the query string: a request without one is limited far more."""
         if self._gql.client is None:
             await self._gql.connect()
         request = GraphQLRequest(document, variable_values=variables)
-        async with self._gate.slot(urgent=urgent):
+        async with self._limiter.slot(urgent=urgent):
             self.requests += 1
             try:
                 result = await self._gql.execute(request, extra_args={"params": {"op": op}})
@@ -92,12 +92,12 @@ class Transport:
             raise Unavailable("Railway answered with no data and no error.")
         return GraphQLReply(data=result.data, failures=[_failure(error) for error in _raw(result)])
 
-    async def _notice(self, response: httpx.Response) -> None:
-        """Before the answer is read: both limiters speak by status and headers."""
-        self._gate.learn(response.headers.get("ratelimit-policy"))
+    async def _apply_limits(self, response: httpx.Response) -> None:
+        """Read both limiters' status and headers, before the body is read."""
+        self._limiter.update_policy(response.headers.get("ratelimit-policy"))
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             after = _seconds(response.headers.get("retry-after")) or DEFAULT_RETRY_AFTER
-            self._gate.block(after)
+            self._limiter.block(after)
             raise RateLimited(
                 "Railway's rate limit is reached; scan less often or use a token of a larger plan.",
                 retry_after=after,
@@ -105,17 +105,17 @@ class Transport:
 
 
 def _raw(result: ExecutionResult) -> list[dict[str, Any]]:
-    """gql hands the entries of `errors` on as they came, whatever the type says."""
+    """Return the entries of `errors`, which gql passes on as raw JSON despite the declared type."""
     return cast("list[dict[str, Any]]", result.errors or [])
 
 
 def _unavailable(error: TransportError) -> RailwayError:
-    """gql wraps what its HTTP client raised, our own error from the response hook included."""
+    """Unwrap gql's error, which may hold our own from the response hook."""
     cause = error.__cause__
     if isinstance(cause, RailwayError):
         return cause
     if isinstance(error, TransportConnectionFailed):
-        return Unavailable(f"Railway did not answer ({type(cause).__name__}: {cause}).")
+        return Unreachable(f"Railway did not answer ({type(cause).__name__}: {cause}).")
     if isinstance(error, TransportServerError):
         return Unavailable(f"Railway answered HTTP {error.code} without JSON.")
     return Unavailable("Railway answered without JSON, or with JSON that is no GraphQL result.")
@@ -126,7 +126,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _failure(error: dict[str, Any]) -> GraphQLFailure:
-    """Railway puts the trace id beside the message; its documentation shows it in `extensions`."""
+    """Parse an error; Railway puts the trace id beside the message, its documentation in `extensions`."""
     trace = error.get("traceId") or (error.get("extensions") or {}).get("traceId")
     path = error.get("path") or [None]
     return GraphQLFailure(

@@ -51,7 +51,7 @@ class History:
         self.shas: tuple[str, ...] = (head, base)
         self.context = self
 
-    async def of(self, _: str) -> "History":
+    async def client_for(self, _: str) -> "History":
         return self
 
     async def history(self, *_: str) -> list[Deployed]:

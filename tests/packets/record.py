@@ -117,7 +117,7 @@ class Recorder:
         scan = ScanRequest(project_id=PROJECT, environment_id=yard.environment_id)
         try:
             screening = await RailwayActivities(pool).screen(ScreenRequest(scan=scan, window=window))
-            client = await pool.of(yard.environment_id)
+            client = await pool.client_for(yard.environment_id)
             survey = await client.survey(PROJECT, yard.environment_id, window)
             wanted = service_id(part)
             service = next(one for one in survey.services if one.service_id == wanted)

@@ -321,7 +321,7 @@ def test_a_project_s_rules_are_laid_over_the_general_ones() -> None:
     ignore = Ignore(service="blog", until=date(2026, 12, 31))
     project = AssessmentRules(services={"checkout": {"cpu_share": 0.9}}, ignore=(ignore,))
     both = general.over(project)
-    assert both.of(samples.service("checkout")).model_dump(
+    assert both.settings_for(samples.service("checkout")).model_dump(
         include={"error_share", "latency_ms", "cpu_share"}
     ) == {"error_share": 0.02, "latency_ms": 500, "cpu_share": 0.9}
     assert both.ignore == (ignore,)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from commands import record
 from commands.backtest import backtest, decide, rules_of
 from railmend.assessment import AssessmentRules
-from railmend.assessment.recorded import Recorded, coarsened
+from railmend.assessment.recorded import Recorded, coarsen
 from railmend.contracts.scan import FindingKind, ScanRequest
 from railmend.railway.limits import RateLimits
 from railmend.railway.pool import RailwayPool, Watched
@@ -143,7 +143,7 @@ def test_the_coarse_look_comes_first() -> None:
         decide(Recorded.model_validate(row(http={"2xx": [500.0] * POINTS, "5xx": few})), AssessmentRules())
         == []
     )
-    one = coarsened(Recorded.model_validate(row()).slice(), 360)
+    one = coarsen(Recorded.model_validate(row()).slice(), 360)
     assert len(one.cpu) == len(one.http["5xx"]) == len(one.latency["p95"]) == 30
     assert one.http["5xx"][-4:] == [100.0, 300.0, 300.0, 300.0]
     assert one.latency["p99"][0] == pytest.approx(20)

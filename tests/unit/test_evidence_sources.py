@@ -263,7 +263,7 @@ class Only(RailwayPool):
         super().__init__("http://railway", ())
         self._one = one
 
-    async def of(self, environment_id: str) -> RailwayClient:
+    async def client_for(self, environment_id: str) -> RailwayClient:
         return self._one
 
 

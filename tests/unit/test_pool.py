@@ -7,9 +7,9 @@ from pydantic import SecretStr
 from activities.railway import RailwayActivities
 from hosting.clients import check_railway
 from railmend.contracts.scan import ScanRequest, ScreenRequest
-from railmend.railway.errors import RateLimited
+from railmend.railway.errors import NotWatched, RateLimited
 from railmend.railway.limits import RateLimiter, RateLimits
-from railmend.railway.pool import NotWatched, RailwayPool, Watched
+from railmend.railway.pool import RailwayPool, Watched
 from railmend.settings import ConfigurationError
 from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
@@ -36,7 +36,7 @@ def pool(
 async def test_environments_of_one_token_share_a_client_and_so_its_limiter() -> None:
     bearer = (watched(ENVIRONMENT, "account"), watched("second", "account"), watched("third", "other"))
     railway, _ = pool(*bearer)
-    first, second, third = [await railway.of(one.environment_id) for one in bearer]
+    first, second, third = [await railway.client_for(one.environment_id) for one in bearer]
     assert first is second
     assert third is not first
 
@@ -44,7 +44,7 @@ async def test_environments_of_one_token_share_a_client_and_so_its_limiter() -> 
 async def test_an_environment_nobody_told_of_is_refused_with_the_next_step() -> None:
     railway, _ = pool(watched())
     with pytest.raises(NotWatched, match=r"elsewhere is not watched here .* add it to railmend.toml"):
-        await railway.of("elsewhere")
+        await railway.client_for("elsewhere")
 
 
 async def test_a_project_token_of_another_environment_is_refused_at_start() -> None:
@@ -57,23 +57,23 @@ async def test_a_railway_that_does_not_answer_does_not_keep_the_worker_from_star
     railway, gatekeeper = pool(watched())
     gatekeeper.behaviour = Behaviour(wholes=[WholeFault(kind="502", times=1)])
     await check_railway(railway)
-    assert (await railway.of(ENVIRONMENT)).requests == 0, "found out at the next use"
+    assert (await railway.client_for(ENVIRONMENT)).requests == 0, "found out at the next use"
 
 
 async def test_workers_that_share_an_account_keep_to_their_part_of_its_budget() -> None:
-    gates = [RateLimiter(RateLimits(sharers=4, per_second=10_000, reserve=0.2)) for _ in range(4)]
+    limiters = [RateLimiter(RateLimits(sharers=4, per_second=10_000, reserve=0.2)) for _ in range(4)]
     sent = 0
-    for gate in gates:
-        gate.learn('"default";q=100;w=3600')
-        while gate.left:
+    for limiter in limiters:
+        limiter.update_policy('"default";q=100;w=3600')
+        while limiter.left:
             try:
-                async with gate.slot():
+                async with limiter.slot():
                     sent += 1
             except RateLimited:
                 break
     assert sent == 80
-    async with gates[0].slot(urgent=True):
-        assert gates[0].left == 4, "an approved action may use the reserve"
+    async with limiters[0].slot(urgent=True):
+        assert limiters[0].left == 4, "an approved action may use the reserve"
 
 
 async def test_the_environment_of_a_pull_request_is_left_alone_unless_wanted() -> None:
@@ -112,7 +112,7 @@ async def test_projects_of_every_shape_are_screened_within_a_payload(
 
 async def test_a_flood_of_failures_is_counted_not_listed() -> None:
     railway, gatekeeper = pool(watched(), size=(200, 100, 0))
-    await railway.of(ENVIRONMENT)
+    await railway.client_for(ENVIRONMENT)
     gatekeeper.behaviour = Behaviour(
         fields=[FieldFault(field="httpDurationMetrics", message="Deployment not found")]
     )

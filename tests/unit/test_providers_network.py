@@ -106,7 +106,6 @@ async def test_names_are_joined_with_the_traffic_in_one_request() -> None:
         unresolved=("api.stripe.com.internal", "api.twilio.com"),
         connected=("api.stripe.com",),
         dropped=("api.openai.com",),
-        peer_services=("db",),
         variables=("STRIPE_KEY",),
     )
     assert railway.requests == 1

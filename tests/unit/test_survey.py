@@ -236,7 +236,7 @@ async def test_the_plans_budget_is_learnt_and_a_reserve_kept() -> None:
     world.gatekeeper.behaviour = Behaviour(quota=10)
     for _ in range(8):
         await world.survey()
-    assert world.client.gate.left == 1
+    assert world.client.limiter.left == 1
     with pytest.raises(errors.RateLimited, match="10 requests in 3600 s"):
         await world.survey()
     assert world.gatekeeper.stats.requests == 9

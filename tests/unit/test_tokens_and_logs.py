@@ -13,7 +13,7 @@ from railmend.railway.client import LOG_PAGE, RailwayClient
 from railmend.railway.errors import ProjectTokenInvalid
 from railmend.railway.limits import RateLimits
 from railmend.railway.parse import iso
-from railmend.railway.tokens import Reach, detect
+from railmend.railway.pool import TokenReach, detect_token
 from railyard.api.behaviour import Gatekeeper
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
 from tests import samples
@@ -26,15 +26,15 @@ def transport() -> httpx.ASGITransport:
 
 
 async def test_a_project_token_is_recognised_and_tells_what_it_reaches() -> None:
-    reach = await detect(URL, SecretStr(TOKEN), transport=transport())
-    assert reach == Reach(kind="project", project_id=PROJECT, environment_id=ENVIRONMENT)
+    reach = await detect_token(URL, SecretStr(TOKEN), transport=transport())
+    assert reach == TokenReach(kind="project", project_id=PROJECT, environment_id=ENVIRONMENT)
 
 
 async def test_another_token_is_taken_for_a_bearer_unless_told_otherwise() -> None:
-    assert (await detect(URL, SecretStr("other"), transport=transport())).kind == "bearer"
-    assert (await detect(URL, SecretStr(TOKEN), "bearer", transport())).kind == "bearer"
+    assert (await detect_token(URL, SecretStr("other"), transport=transport())).kind == "bearer"
+    assert (await detect_token(URL, SecretStr(TOKEN), "bearer", transport())).kind == "bearer"
     with pytest.raises(ProjectTokenInvalid, match="RAILWAY_TOKEN"):
-        await detect(URL, SecretStr("other"), "project", transport())
+        await detect_token(URL, SecretStr("other"), "project", transport())
 
 
 class LogServer:

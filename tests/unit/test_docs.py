@@ -43,9 +43,10 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
 MAPS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "docs/architecture.md",
+    ROOT / "docs/releasing.md",
     *sorted((ROOT / "docs/decisions").glob("*.md")),
 ]
-FILE_NAME = re.compile(r"`((?:\.venv/bin/)?[\w.-]+(?:/[\w.*-]+)*(?:/|\.(?:py|md|toml|json|lock|ts|sh|yml)))`")
+FILE_NAME = re.compile(r"`([\w.-]+(?:/[\w.-]+)*(?:/|\.(?:py|md|toml|json|lock|ts|sh|yml)))`")
 SYMBOLS = re.compile(r"`([\w/]+\.py)`\s+\((`[\w.]+`(?:,\s+`[\w.]+`)*)\)")
 
 

@@ -1,4 +1,4 @@
-"""Tells people of changes of state, on each channel that is set. Never in the way of a repair."""
+"""Notifies people of changes of state, on each channel that is set; never delays a repair."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

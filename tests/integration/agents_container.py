@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hosting.clients import toolbox
 from hosting.sandbox.bubblewrap import ETC, SYSTEM, View, bubblewrap
-from hosting.sandbox.parts import MIB
+from hosting.sandbox.common import MIB
 from hosting.sandbox.remote_daemon import CAPABILITIES, SOCKET
 from railmend.settings import Settings
 

@@ -18,7 +18,7 @@ from railmend.contracts.measurement import (
     MeasureRequest,
     WindowMetrics,
 )
-from railmend.measurement import evaluate, matched, measured
+from railmend.measurement import evaluate, matched_windows, window_metrics
 from railmend.publishing.github import GitHubClient
 from railmend.railway.model import DeploymentRecord
 from railmend.railway.pool import RailwayPool
@@ -81,33 +81,37 @@ class MeasurementActivities:
         """Measure the incident's own window, for the charts of the pull request."""
         async with working():
             client = await self._railway.client_for(incident.environment_id)
-            close, _ = await client.fetch_detailed(
+            detailed, _ = await client.fetch_detailed(
                 incident.environment_id, (incident.service,), incident.window
             )
-        return measured(close[0].slice, incident.window)
+        return window_metrics(detailed[0].slice, incident.window)
 
     @activity.defn
     async def measure_service(self, request: MeasureRequest) -> MeasurementResult:
         """Measure over matched windows before and after; the status is made of these numbers alone."""
         now = datetime.now(UTC) - self._settle
-        windows = matched(request.window, request.up_since, now)
+        windows = matched_windows(request.window, request.up_since, now)
         service = request.service
         if windows is None:
             sentence = f"The fix of {service.name} is up for too short a time to be measured."
             return MeasurementResult(
-                outcome=MeasurementStatus.CANNOT_TELL, sentence=sentence, service_name=service.name
+                status=MeasurementStatus.CANNOT_TELL, sentence=sentence, service_name=service.name
             )
         async with working():
             client = await self._railway.client_for(request.environment_id)
-            looks = [
+            detailed = [
                 (await client.fetch_detailed(request.environment_id, (service,), window))[0][0]
                 for window in windows
             ]
-        before, after = (measured(look.slice, window) for look, window in zip(looks, windows, strict=True))
+        before, after = (
+            window_metrics(each.slice, window) for each, window in zip(detailed, windows, strict=True)
+        )
         # The deployment's own states were looked at before; here only its series count.
         running = service.model_copy(update={"latest_status": "SUCCESS", "asleep": False})
         again = tuple(
-            assess(looks[1].slice, running, environment_id=request.environment_id, history=looks[1].history)
+            assess(
+                detailed[1].slice, running, environment_id=request.environment_id, history=detailed[1].history
+            )
         )
         return evaluate(
             MeasurementInput(

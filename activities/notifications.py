@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.errors import translated
 from railmend.contracts.notification import Notification, NotificationBatch
-from railmend.notifying.webhooks import DeliveryError
+from railmend.notifying.delivery import DeliveryError
 
 log = structlog.get_logger(__name__)
 

@@ -22,14 +22,13 @@ from railmend.contracts.review import (
 )
 from railmend.publishing.comments import (
     LABELS,
-    answer_text,
-    not_deployed_comment,
-    outcome_comment,
-    related_comment,
-    revert_body,
+    format_measurement_comment,
+    format_not_deployed_comment,
+    format_related_comment,
+    format_reply,
+    format_revert_body,
 )
 from railmend.publishing.github import GitHubClient, PullRequestThread
-from railmend.publishing.related import find_related
 from railmend.publishing.text import BOT, marker
 
 
@@ -52,7 +51,7 @@ class ReviewActivities:
     @activity.defn
     async def reply_to_notes(self, request: AnswersRequest) -> None:
         """Reply to each note once, however often it is tried."""
-        text = answer_text(request)
+        text = format_reply(request)
 
         def work() -> None:
             thread = self._thread(request.repository, request.number)
@@ -65,7 +64,7 @@ class ReviewActivities:
     @activity.defn
     async def find_related(self, question: RelatedQuestion) -> Related:
         async with working():
-            return await asyncio.to_thread(find_related, self._github, question)
+            return await asyncio.to_thread(self._github.find_related, question)
 
     @activity.defn
     async def comment_on_related(self, request: RelatedComment) -> str:
@@ -75,7 +74,7 @@ class ReviewActivities:
             repository=repair.repository,
             number=request.number,
             name=f"related/{repair.key}",
-            text=related_comment(request),
+            text=format_related_comment(request),
         )
         async with working():
             return await asyncio.to_thread(self._comment, comment)
@@ -83,11 +82,11 @@ class ReviewActivities:
     @activity.defn
     async def comment_measurement(self, notice: MeasurementComment) -> None:
         """Write or rewrite the one comment on the measurement, and label its status."""
-        await self._comment_outcome(notice, outcome_comment(notice), LABELS[notice.outcome])
+        await self._comment_outcome(notice, format_measurement_comment(notice), LABELS[notice.status])
 
     @activity.defn
     async def comment_not_deployed(self, notice: NotDeployedComment) -> None:
-        await self._comment_outcome(notice, not_deployed_comment(notice), "railmend: not deployed")
+        await self._comment_outcome(notice, format_not_deployed_comment(notice), "railmend: not deployed")
 
     @activity.defn
     async def open_revert(self, request: RevertRequest) -> PullRequest:
@@ -124,7 +123,7 @@ class ReviewActivities:
             branch=branch,
             base=base,
             title=title,
-            body=f"{revert_body(request.number, request.reason)}\n\n{marker(request.key, '')}",
+            body=f"{format_revert_body(request.number, request.reason)}\n\n{marker(request.key, '')}",
             draft=False,
             labels=("railmend",),
         )

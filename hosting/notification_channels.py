@@ -7,7 +7,7 @@ import httpx
 from activities.notifications import Channel
 from hosting import clients
 from railmend.contracts.notification import Notification
-from railmend.notifying import issues, text, webhooks
+from railmend.notifying import delivery, text
 from railmend.settings import Settings
 
 
@@ -27,8 +27,8 @@ def _slack(settings: Settings, client: httpx.AsyncClient) -> Channel | None:
         return None
 
     async def deliver(notification: Notification) -> None:
-        body = text.slack(notification, _link(settings, notification))
-        await webhooks.post(client, "slack", url, body, message_id=notification.notification_id)
+        body = text.format_slack(notification, _link(settings, notification))
+        await delivery.post_webhook(client, "slack", url, body, message_id=notification.notification_id)
 
     # Slack shows a repeated message twice.
     return Channel("slack", deliver, repeatable=False)
@@ -40,8 +40,8 @@ def _webhook(settings: Settings, client: httpx.AsyncClient) -> Channel | None:
         return None
 
     async def deliver(notification: Notification) -> None:
-        body = text.generic(notification, _link(settings, notification))
-        await webhooks.post(
+        body = text.format_webhook(notification, _link(settings, notification))
+        await delivery.post_webhook(
             client, "webhook", url, body, message_id=notification.notification_id, secret=secret
         )
 
@@ -55,6 +55,8 @@ def _github(settings: Settings) -> Channel | None:
     github = clients.github(settings)
 
     async def deliver(notification: Notification) -> None:
-        await asyncio.to_thread(issues.tell, github, repository, notification, _link(settings, notification))
+        await asyncio.to_thread(
+            delivery.post_issue, github, repository, notification, _link(settings, notification)
+        )
 
     return Channel("github", deliver, repeatable=True)

@@ -39,7 +39,7 @@ from hosting.notification_channels import channels
 from hosting.workspace_gc import remove_abandoned_workspaces
 from railmend import __version__
 from railmend.coding.server import stop_leftovers
-from railmend.notifying.webhooks import TIMEOUT_SECONDS
+from railmend.notifying.delivery import TIMEOUT_SECONDS
 from railmend.providers.status.reader import StatusReader
 from railmend.publishing.github import GitHubClient
 from railmend.railway.pool import RailwayPool

@@ -13,7 +13,7 @@ class MeasurementComment(Contract):
 
     repository: str
     number: int
-    outcome: MeasurementStatus
+    status: MeasurementStatus
     measurements: tuple[MeasurementResult, ...]
     merge: Merge
     edited: bool

@@ -100,7 +100,7 @@ class MeasurementRow(Contract):
 class MeasurementResult(Contract):
     """The status of one service after the fix, with a sentence and the numbers."""
 
-    outcome: MeasurementStatus
+    status: MeasurementStatus
     sentence: str
     service_name: str = ""
     rows: tuple[MeasurementRow, ...] = ()
@@ -142,5 +142,5 @@ ORDER = (
 
 def overall_status(results: Sequence[MeasurementResult]) -> MeasurementStatus:
     """Return the worst status of a repair's services; `cannot_tell` where there is none."""
-    statuses = {result.outcome for result in results}
+    statuses = {result.status for result in results}
     return next((status for status in ORDER if status in statuses), MeasurementStatus.CANNOT_TELL)

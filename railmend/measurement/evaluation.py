@@ -1,4 +1,4 @@
-"""The verdict on one service: its own symptoms and the plan's criteria first, then what got worse."""
+"""Evaluate the measurement of one service: harm first, then its symptoms and the plan's criteria."""
 
 from collections.abc import Sequence
 from math import sqrt
@@ -14,21 +14,21 @@ from railmend.contracts.measurement import (
 )
 from railmend.contracts.scan import Finding, FindingKind
 
-# Fewer requests than these say nothing about shares and percentiles; a fix that is hardly used is untried.
+# Fewer requests say nothing about shares and percentiles; a fix with hardly any traffic is untested.
 MIN_REQUESTS = 30
 MIN_TRAFFIC_SHARE = 0.25
-# Samples in at least so many of the steps.
+# Least share of steps with samples.
 MIN_KNOWN = 0.5
-# A rise of memory that is down to this share of what it was is no leak any more.
+# A rise of memory that fell to this share of what it was is no leak any more.
 LEVELLED_SHARE = 0.25
-# Worse: more failing requests than chance explains (two-proportion z test, one-sided p < 0.001), and by so
-# much that users notice; slower by half, and by at least this.
+# Worse: more failing requests than chance explains (two-proportion z test, one-sided p < 0.001), and enough
+# for users to notice; or slower by half, and by at least WORSE_MS.
 Z = 3.1
 WORSE_SHARE = 0.02
 WORSE_FACTOR = 1.5
 WORSE_MS = 100.0
 
-# Which number shows each symptom, and its unit. Others are judged by whether they are found again.
+# The metric that shows each symptom, and its unit. Other kinds are judged by whether they are found again.
 SHOWN_BY: dict[FindingKind, tuple[str, str]] = {
     FindingKind.MEMORY_LEAK: ("memory_slope_gb_per_hour", "GB/h"),
     FindingKind.MEMORY_SATURATION: ("memory_share", "of the limit"),
@@ -47,54 +47,57 @@ UNITS = {
 }
 
 
-def evaluate(of: MeasurementInput) -> MeasurementResult:
-    """`worse` needs no patience; anything else does where too little was seen."""
-    rows = (*(_symptom(finding, of) for finding in of.findings), *(_criterion(c, of) for c in of.criteria))
-    outcome, sentence = _verdict(of, rows)
+def evaluate(measured: MeasurementInput) -> MeasurementResult:
+    """Return the status of one service, with a sentence and the numbers.
+
+    `worse` is concluded at once; everything else needs enough samples and traffic.
+    """
+    rows = (
+        *(_symptom(finding, measured) for finding in measured.findings),
+        *(_criterion(c, measured) for c in measured.criteria),
+    )
+    status, sentence = _verdict(measured, rows)
     return MeasurementResult(
-        outcome=outcome,
+        status=status,
         sentence=sentence,
-        service_name=of.service_name,
+        service_name=measured.service_name,
         rows=rows,
-        before=of.before,
-        after=of.after,
+        before=measured.before,
+        after=measured.after,
     )
 
 
-def _verdict(of: MeasurementInput, rows: Sequence[MeasurementRow]) -> tuple[MeasurementStatus, str]:
-    harm = _harm(of)
+def _verdict(measured: MeasurementInput, rows: Sequence[MeasurementRow]) -> tuple[MeasurementStatus, str]:
+    harm = _harm(measured)
     if harm:
-        return MeasurementStatus.WORSE, f"{of.service_name} is worse than before: {harm}"
-    little = _too_little(of)
+        return MeasurementStatus.WORSE, f"{measured.service_name} is worse than before: {harm}"
+    little = _too_little(measured)
     if little:
         return MeasurementStatus.CANNOT_TELL, f"It cannot be told yet whether the fix holds: {little}"
     bad = [row for row in rows if row.good is False]
     if bad:
         named = "; ".join(f"{row.name} is {_format_value(row.after, row.unit)} ({row.bound})" for row in bad)
-        return MeasurementStatus.NOT_HELD, f"The fix did not hold for {of.service_name}: {named}."
+        return MeasurementStatus.NOT_HELD, f"The fix did not hold for {measured.service_name}: {named}."
     if not any(row.good for row in rows):
-        return (
-            MeasurementStatus.CANNOT_TELL,
-            f"Nothing that shows the trouble of {of.service_name} could be measured.",
-        )
+        sentence = f"Nothing that shows the trouble of {measured.service_name} could be measured."
+        return MeasurementStatus.CANNOT_TELL, sentence
     return MeasurementStatus.HELD, (
-        f"The fix holds for {of.service_name}: the trouble is gone, over {_minutes(of.after)} under "
-        "comparable traffic."
+        f"The fix holds for {measured.service_name}: the trouble is gone, over {_minutes(measured.after)} "
+        "under comparable traffic."
     )
 
 
-def _symptom(finding: Finding, of: MeasurementInput) -> MeasurementRow:
-    """Gone: not found again, and its own number is within its own threshold."""
-    again = any(one.kind is finding.kind for one in of.again)
+def _symptom(finding: Finding, measured: MeasurementInput) -> MeasurementRow:
+    """Compare one symptom: it is gone if it is not found again and its metric is within its threshold."""
+    again = any(later.kind is finding.kind for later in measured.again)
     name = finding.kind.value.replace("_", " ")
     shown = SHOWN_BY.get(finding.kind)
     if shown is None:
-        found = 1.0 if again else 0.0
         return MeasurementRow(
-            name=name, before=1.0, after=found, bound="must not be found again", good=not again
+            name=name, before=1.0, after=float(again), bound="must not be found again", good=not again
         )
     field, unit = shown
-    before, after = getattr(of.before, field), getattr(of.after, field)
+    before, after = getattr(measured.before, field), getattr(measured.after, field)
     bound = finding.threshold or LEVELLED_SHARE * finding.value
     good = None if after is None else not again and after <= bound
     return MeasurementRow(
@@ -107,18 +110,18 @@ def _symptom(finding: Finding, of: MeasurementInput) -> MeasurementRow:
     )
 
 
-def _criterion(criterion: Criterion, of: MeasurementInput) -> MeasurementRow:
-    """Not met and not due yet: nobody can tell."""
-    after, unit = of.after.value(criterion.series), UNITS[criterion.series]
+def _criterion(criterion: Criterion, measured: MeasurementInput) -> MeasurementRow:
+    """Compare one criterion of the plan; not met and not due yet is undecided."""
+    after, unit = measured.after.value(criterion.series), UNITS[criterion.series]
     good: bool | None = None
     if after is not None:
         good = after <= criterion.threshold if criterion.below else after >= criterion.threshold
-        if not good and of.minutes_up < criterion.within_minutes:
+        if not good and measured.minutes_up < criterion.within_minutes:
             good = None
     words = "below" if criterion.below else "above"
     return MeasurementRow(
         name=criterion.series.value.replace("_", " "),
-        before=of.before.value(criterion.series),
+        before=measured.before.value(criterion.series),
         after=after,
         bound=f"{words} {_format_value(criterion.threshold, unit)} within {criterion.within_minutes} min",
         good=good,
@@ -126,8 +129,9 @@ def _criterion(criterion: Criterion, of: MeasurementInput) -> MeasurementRow:
     )
 
 
-def _too_little(of: MeasurementInput) -> str:
-    before, after = of.before, of.after
+def _too_little(measured: MeasurementInput) -> str:
+    """Return what there is too little of, in words; empty if there is enough."""
+    before, after = measured.before, measured.after
     if after.known < MIN_KNOWN:
         return f"only {after.known:.0%} of {_minutes(after)} were measured."
     if not before.requests:
@@ -140,11 +144,11 @@ def _too_little(of: MeasurementInput) -> str:
     return ""
 
 
-def _harm(of: MeasurementInput) -> str:
-    """What is worse, in words; empty where nothing is."""
-    before, after = of.before, of.after
-    known = {finding.kind for finding in of.findings}
-    new = [one for one in of.again if one.kind in HARM and one.kind not in known]
+def _harm(measured: MeasurementInput) -> str:
+    """Return what is worse, in words; empty if nothing is."""
+    before, after = measured.before, measured.after
+    kinds = {finding.kind for finding in measured.findings}
+    new = [finding for finding in measured.again if finding.kind in HARM and finding.kind not in kinds]
     if new:
         return new[0].sentence
     if (before.requests or 0) < MIN_REQUESTS or (after.requests or 0) < MIN_REQUESTS:
@@ -159,7 +163,7 @@ def _harm(of: MeasurementInput) -> str:
 
 
 def _more_fail(before: WindowMetrics, after: WindowMetrics) -> bool:
-    """Two-proportion z test with pooled variance: https://en.wikipedia.org/wiki/Two-proportion_Z-test"""
+    """Apply a two-proportion z test with pooled variance: https://en.wikipedia.org/wiki/Two-proportion_Z-test"""
     p, q, n, m = before.error_share, after.error_share, before.requests, after.requests
     if p is None or q is None or not n or not m or q - p < WORSE_SHARE:
         return False
@@ -168,8 +172,8 @@ def _more_fail(before: WindowMetrics, after: WindowMetrics) -> bool:
     return spread == 0 or (q - p) / spread > Z
 
 
-def _minutes(one: WindowMetrics) -> str:
-    seconds = one.window.length.total_seconds()
+def _minutes(metrics: WindowMetrics) -> str:
+    seconds = metrics.window.length.total_seconds()
     return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
 
 
@@ -180,5 +184,5 @@ def _format_value(value: float | None, unit: str) -> str:
 
 
 def short(value: float) -> str:
-    """Three significant digits, never in powers of ten for what people count."""
+    """Format with three significant digits, integers from 100 on, never as a power of ten."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

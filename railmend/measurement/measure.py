@@ -1,4 +1,4 @@
-"""Two windows that can be compared, and one service's numbers over each."""
+"""Choose two comparable windows, and reduce a service's slice to its numbers over each."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,16 +12,16 @@ from railmend.contracts.scan import Window
 from railmend.railway.model import Slice
 
 Numbers = NDArray[np.float64]
-# A process that has just started fills caches and pools: so much of its life is left out.
+# A process that has just started fills caches and pools: this share of its uptime is left out.
 WARM_UP_SHARE = 0.1
 LONGEST_WARM_UP = timedelta(minutes=5)
 FEWEST_STEPS = 5
 
 
-def matched(incident: Window, up_since: datetime, now: datetime) -> tuple[Window, Window] | None:
-    """The window before and the one after, of one length: the incident's, or what there is since.
+def matched_windows(incident: Window, up_since: datetime, now: datetime) -> tuple[Window, Window] | None:
+    """Return windows of equal length before and after the fix, at most as long as the incident's.
 
-    None: the fix is not up for long enough to measure anything.
+    Return None if the fix has been live too short a time.
     """
     up = now - up_since
     warm = min(up * WARM_UP_SHARE, LONGEST_WARM_UP)
@@ -36,30 +36,31 @@ def matched(incident: Window, up_since: datetime, now: datetime) -> tuple[Window
     )
 
 
-def measured(one: Slice, window: Window) -> WindowMetrics:
-    """The slice condensed to one number per series, and a short series each for the chart."""
-    memory, cpu, p95 = _numbers(one.memory_gb), _numbers(one.cpu), _numbers(one.latency.get("p95", ()))
-    http = {name: np.nan_to_num(_numbers(values)) for name, values in one.http.items()}
+def window_metrics(source: Slice, window: Window) -> WindowMetrics:
+    """Reduce a slice to one number per series, and a short series each for charts."""
+    memory, cpu = _numbers(source.memory_gb), _numbers(source.cpu)
+    p95 = _numbers(source.latency.get("p95", ()))
+    http = {name: np.nan_to_num(_numbers(values)) for name, values in source.http.items()}
     total: Numbers = np.sum(list(http.values()), axis=0) if http else np.zeros(0)
     requests = float(total.sum()) if http else None
     minutes = window.length.total_seconds() / 60
     sampled = [np.isfinite(series) for series in (memory, cpu, p95, np.where(total > 0, total, np.nan))]
     steps = max(len(series) for series in sampled)
-    known = np.zeros(steps, dtype=bool)
+    covered = np.zeros(steps, dtype=bool)
     for series in sampled:
-        known[: len(series)] |= series
+        covered[: len(series)] |= series
     level, load = _median(memory), _median(cpu)
     return WindowMetrics(
         window=window,
-        known=float(known.mean()) if steps else 0.0,
+        known=float(covered.mean()) if steps else 0.0,
         requests=requests,
         memory_gb=level,
         memory_slope_gb_per_hour=_slope(memory, window.step_seconds),
-        memory_share=_share(level, _median(_numbers(one.memory_limit_gb))),
+        memory_share=_share(level, _median(_numbers(source.memory_limit_gb))),
         cpu_cores=load,
-        cpu_share=_share(load, _median(_numbers(one.cpu_limit))),
-        error_share=_of_all(http, "5xx", requests),
-        client_error_share=_of_all(http, "4xx", requests),
+        cpu_share=_share(load, _median(_numbers(source.cpu_limit))),
+        error_share=_status_share(http, "5xx", requests),
+        client_error_share=_status_share(http, "4xx", requests),
         p95_ms=_p95(p95, total),
         requests_per_minute=requests / minutes if requests is not None else None,
         series={
@@ -77,7 +78,7 @@ def measured(one: Slice, window: Window) -> WindowMetrics:
 
 
 def charted(values: Numbers) -> tuple[float | None, ...]:
-    """At most `MAX_POINTS` medians of blocks of equal length; None where a block has no sample."""
+    """Return at most `MAX_POINTS` medians of blocks of equal length, None for a block without samples."""
     size = max(-(-len(values) // MAX_POINTS), 1)
     blocks = (values[start : start + size] for start in range(0, len(values), size))
     medians = (_median(block) for block in blocks)
@@ -94,7 +95,7 @@ def _median(values: Numbers) -> float | None:
 
 
 def _slope(memory: Numbers, step_seconds: int) -> float | None:
-    """GB an hour, by least squares over the samples."""
+    """Return GB/h by least squares over the samples."""
     index = np.flatnonzero(np.isfinite(memory))
     if len(index) < FEWEST_STEPS:
         return None
@@ -107,7 +108,7 @@ def _share(value: float | None, limit: float | None) -> float | None:
     return value / limit if value is not None and limit else None
 
 
-def _of_all(http: dict[str, Numbers], name: str, requests: float | None) -> float | None:
+def _status_share(http: dict[str, Numbers], name: str, requests: float | None) -> float | None:
     return float(http[name].sum()) / requests if requests and name in http else (0.0 if requests else None)
 
 
@@ -118,7 +119,7 @@ def _errors(http: dict[str, Numbers], total: Numbers) -> Numbers:
 
 
 def _p95(p95: Numbers, total: Numbers) -> float | None:
-    """The median over time: single slow steps do not decide. Steps without requests do not count."""
+    """Return the median over the steps with requests, so that single slow steps do not decide."""
     if len(total) == len(p95):
         p95 = p95[total > 0]
     return _median(p95)

@@ -1,1 +1,1 @@
-"""Telling people: texts, webhooks, GitHub issues."""
+"""Notify people: texts, and their delivery by webhook and GitHub issue."""

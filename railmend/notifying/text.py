@@ -1,4 +1,4 @@
-"""The words of a notice. Pure."""
+"""Texts of notifications. Pure code."""
 
 from urllib.parse import quote
 
@@ -13,8 +13,8 @@ HEADLINES = {
 MAX_TITLE = 200
 
 
-def headline(notification: Notification) -> str:
-    """One line, for a chat and for an issue's title."""
+def format_headline(notification: Notification) -> str:
+    """Return one line, for a chat message or an issue's title."""
     text = HEADLINES[notification.kind].format(
         services=", ".join(dict.fromkeys(notification.services)),
         verdict=notification.verdict.replace("_", " "),
@@ -24,7 +24,7 @@ def headline(notification: Notification) -> str:
 
 
 def link(notification: Notification, web_url: str | None, namespace: str) -> str:
-    """The run in the Temporal Web UI, the newest of its workflow ID; empty without an address."""
+    """Return the address of the workflow's newest run in the Temporal Web UI; empty without `web_url`."""
     if not web_url:
         return ""
     return f"{web_url.rstrip('/')}/namespaces/{quote(namespace, safe='')}/workflows/" + quote(
@@ -32,51 +32,54 @@ def link(notification: Notification, web_url: str | None, namespace: str) -> str
     )
 
 
-def lines(notification: Notification) -> list[str]:
-    """What follows the headline, plain, one thought each."""
-    said = [f"- {symptom}" for symptom in notification.symptoms]
+def format_lines(notification: Notification) -> list[str]:
+    """Return the plain lines that follow the headline."""
+    lines = [f"- {symptom}" for symptom in notification.symptoms]
     if notification.summary:
-        said.append(notification.summary)
+        lines.append(notification.summary)
     if notification.kind is NotificationKind.APPROVAL:
-        said.append(f"Approve: starter.py approve {notification.workflow_id}")
-        said.append(f"Reject: starter.py reject {notification.workflow_id} --reason '...'")
+        lines.append(f"Approve: starter.py approve {notification.workflow_id}")
+        lines.append(f"Reject: starter.py reject {notification.workflow_id} --reason '...'")
     if notification.repository:
-        said.append(f"Repository: {notification.repository}")
-    return said
+        lines.append(f"Repository: {notification.repository}")
+    return lines
 
 
-def slack(notification: Notification, url: str) -> dict[str, str]:
-    """The body of an incoming webhook, in Slack's mrkdwn; Mattermost, Rocket.Chat and Discord's
-    `/slack` address take the same."""
-    said = [f"*{_escaped(headline(notification))}*", *map(_escaped, lines(notification))]
+def format_slack(notification: Notification, url: str) -> dict[str, str]:
+    """Return the body of an incoming webhook in Slack's mrkdwn.
+
+    Mattermost, Rocket.Chat and Discord's `/slack` address take the same.
+    """
+    lines = [f"*{_escaped(format_headline(notification))}*", *map(_escaped, format_lines(notification))]
     if notification.pull_request:
-        said.append(f"<{_escaped(notification.pull_request)}|Pull request>")
+        lines.append(f"<{_escaped(notification.pull_request)}|Pull request>")
     if url:
-        said.append(f"<{_escaped(url)}|Open in Temporal>")
-    return {"text": "\n".join(said)}
+        lines.append(f"<{_escaped(url)}|Open in Temporal>")
+    return {"text": "\n".join(lines)}
 
 
 def _escaped(text: str) -> str:
-    """Slack's three control characters: so what a model wrote can neither link nor call a channel."""
+    """Escape Slack's three control characters, so that no model's text links or mentions a channel."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def generic(notification: Notification, url: str) -> dict[str, object]:
-    """The body of the generic webhook: the notice's facts, its headline and its link."""
+def format_webhook(notification: Notification, url: str) -> dict[str, object]:
+    """Return the body of the generic webhook: type, headline, link and the notification's data."""
     return {
         "type": f"railmend.{notification.kind.value}",
-        "headline": headline(notification),
+        "headline": format_headline(notification),
         "link": url,
-    } | {"data": notification.model_dump(mode="json")}
+        "data": notification.model_dump(mode="json"),
+    }
 
 
-def markdown(notification: Notification, url: str) -> str:
-    """For a GitHub issue. The facts stand in a code block, where nothing in them can mention or link."""
+def format_markdown(notification: Notification, url: str) -> str:
+    """Return the text of a GitHub issue; a code block keeps facts from mentioning people or linking."""
     fence = "`" * 4
-    body = "\n".join(lines(notification)).replace(fence, "")
-    said = [f"**{headline(notification)}**", f"{fence}text\n{body}\n{fence}"]
+    body = "\n".join(format_lines(notification)).replace(fence, "")
+    paragraphs = [f"**{format_headline(notification)}**", f"{fence}text\n{body}\n{fence}"]
     if notification.pull_request:
-        said.append(f"Pull request: {notification.pull_request}")
+        paragraphs.append(f"Pull request: {notification.pull_request}")
     if url:
-        said.append(f"[Open in Temporal]({url})")
-    return "\n\n".join(said)
+        paragraphs.append(f"[Open in Temporal]({url})")
+    return "\n\n".join(paragraphs)

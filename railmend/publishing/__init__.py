@@ -1,1 +1,1 @@
-"""What people read: pull requests, reports, the Web UI's Markdown; and the client that posts them."""
+"""Texts for people: pull requests, reports, Markdown of the Web UI; and the GitHub client."""

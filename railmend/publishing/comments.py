@@ -1,4 +1,4 @@
-"""What is said on a pull request after it was merged or closed. Pure."""
+"""Texts of the comments on a pull request, before and after it is merged or closed. Pure code."""
 
 from collections.abc import Sequence
 
@@ -18,44 +18,44 @@ HEADS = {
     MeasurementStatus.WORSE: "It is worse than before",
     MeasurementStatus.CANNOT_TELL: "It cannot be told whether the fix holds",
 }
-LABELS = {outcome: f"railmend: {outcome.value.replace('_', ' ')}" for outcome in MeasurementStatus}
+LABELS = {status: f"railmend: {status.value.replace('_', ' ')}" for status in MeasurementStatus}
 MARKS = {True: "yes", False: "**no**", None: "cannot be told"}
 WAYS = {MergeMethod.MERGE: "a merge commit", MergeMethod.SQUASH: "a squash", MergeMethod.REBASE: "a rebase"}
 
 
-def outcome_comment(notice: MeasurementComment) -> str:
-    """Verdict, then per service a sentence, the numbers before and after, and charts; then what is next."""
-    parts = [f"## {HEADS[notice.outcome]}{' so far' if notice.again_at else ''}"]
-    for one in notice.measurements:
-        parts += [visible(one.sentence), _table(one.rows), *_charts(one)]
-    merge = notice.merge
+def format_measurement_comment(comment: MeasurementComment) -> str:
+    """Give the status; per service a sentence, numbers before and after, and charts; then the next step."""
+    parts = [f"## {HEADS[comment.status]}{' so far' if comment.again_at else ''}"]
+    for result in comment.measurements:
+        parts += [visible(result.sentence), _table(result.rows), *_charts(result)]
+    merge = comment.merge
     how = f"Merged by {merge.by or 'somebody'} as {WAYS[merge.method]} (`{merge.sha[:12]}`)"
-    parts.append(how + (", with changes by people." if notice.edited else "."))
-    parts.append(_next(notice))
+    parts.append(how + (", with changes by people." if comment.edited else "."))
+    parts.append(_next(comment))
     return "\n\n".join(part for part in parts if part)
 
 
-def _next(notice: MeasurementComment) -> str:
+def _next(comment: MeasurementComment) -> str:
     steps = []
-    if notice.again_at:
-        steps.append(f"It is measured again at {notice.again_at:%Y-%m-%d %H:%M} UTC.")
-    if notice.revert:
-        steps.append(f"{notice.revert} undoes it, ready to merge.")
-    if notice.obstacle:
-        steps.append(f"It cannot be reverted automatically, a person has to: {visible(notice.obstacle)}")
-    if notice.action:
-        steps.append(f"Quicker: `starter.py approve {notice.action}` rolls the service back.")
-    if notice.retried:
+    if comment.again_at:
+        steps.append(f"It is measured again at {comment.again_at:%Y-%m-%d %H:%M} UTC.")
+    if comment.revert:
+        steps.append(f"{comment.revert} undoes it, ready to merge.")
+    if comment.obstacle:
+        steps.append(f"It cannot be reverted automatically, a person has to: {visible(comment.obstacle)}")
+    if comment.action:
+        steps.append(f"Quicker: `starter.py approve {comment.action}` rolls the service back.")
+    if comment.retried:
         steps.append("Railmend tries once more, with these numbers as evidence.")
-    elif notice.outcome is MeasurementStatus.NOT_HELD:
+    elif comment.status is MeasurementStatus.NOT_HELD:
         steps.append("Railmend does not try again: a person has to look.")
-    elif notice.outcome is MeasurementStatus.CANNOT_TELL and not notice.again_at:
+    elif comment.status is MeasurementStatus.CANNOT_TELL and not comment.again_at:
         steps.append("Railmend does not measure again.")
     return f"**Next:** {' '.join(steps)}" if steps else ""
 
 
-def answer_text(request: AnswersRequest) -> str:
-    """The agent's words are shown as its own, fenced."""
+def format_reply(request: AnswersRequest) -> str:
+    """Say what became of a reviewer's note; the agent's summary is quoted in a fence."""
     parts = []
     if request.commit:
         parts.append(f"Done in {request.commit}.")
@@ -67,7 +67,7 @@ def answer_text(request: AnswersRequest) -> str:
     else:
         parts.append("Nothing was changed.")
     if request.agent_summary:
-        parts.append("The coding agent's own words:\n\n" + fenced(visible(redact(request.agent_summary))))
+        parts.append("Agent summary:\n\n" + fenced(visible(redact(request.agent_summary))))
     return "\n\n".join(parts)
 
 
@@ -83,11 +83,11 @@ def _table(rows: Sequence[MeasurementRow]) -> str:
     return "\n".join([*head, *body])
 
 
-def _charts(one: MeasurementResult) -> list[str]:
-    before, after = one.before, one.after
+def _charts(result: MeasurementResult) -> list[str]:
+    before, after = result.before, result.after
     if before is None or after is None:
         return []
-    drawn = (before_after(one.service_name, series, before, after) for series in TITLES)
+    drawn = (before_after(result.service_name, series, before, after) for series in TITLES)
     return [chart for chart in drawn if chart][:3]
 
 
@@ -97,21 +97,21 @@ def _number(value: float | None, unit: str) -> str:
     return f"{value:.1%}" if unit.startswith("of ") else f"{short(value)} {unit}".strip()
 
 
-def not_deployed_comment(notice: NotDeployedComment) -> str:
-    """The merge did not get into production: told, and nothing else is touched."""
-    which = f" `{notice.deployment_id}`" if notice.deployment_id else ""
-    head = f"The deployment{which} of {notice.service_name} that carries this merge {notice.what}."
+def format_not_deployed_comment(comment: NotDeployedComment) -> str:
+    """Say that the merge did not reach production, and that nothing else was changed."""
+    which = f" `{comment.deployment_id}`" if comment.deployment_id else ""
+    head = f"The deployment{which} of {comment.service_name} that carries this merge {comment.what}."
     return "\n\n".join(
         [
             "## Not in production",
-            f"{head} {visible(notice.detail)}".rstrip(),
+            f"{head} {visible(comment.detail)}".rstrip(),
             "The earlier deployment goes on serving. Railmend has changed nothing: see the build log in "
             "Railway, and push what it needs.",
         ]
     )
 
 
-def revert_body(number: int, reason: str) -> str:
+def format_revert_body(number: int, reason: str) -> str:
     return (
         f"Reverts #{number} exactly: the tree is what it was before, apart from what was merged since.\n\n"
         f"{visible(reason)}\n\nQuicker than a merge: roll the service back to its previous deployment in "
@@ -119,8 +119,8 @@ def revert_body(number: int, reason: str) -> str:
     )
 
 
-def related_comment(request: RelatedComment) -> str:
-    """The diagnosis and the change that would have been proposed, for whoever works on it already."""
+def format_related_comment(request: RelatedComment) -> str:
+    """Give the diagnosis and the change that would have been proposed to whoever is already working on it."""
     return (
         f"Railmend was about to propose a fix of its own. {visible(request.why)} So here is "
         f"what it found, and no second pull request.\n\n{body(request.publish)}"

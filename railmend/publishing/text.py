@@ -1,4 +1,4 @@
-"""The words of a pull request, a report and an incident. Pure."""
+"""Texts of pull requests, reports and incidents. Pure code."""
 
 import html
 import json
@@ -21,7 +21,7 @@ REHEARSAL = "rehearsal"
 
 
 def marker(key: str, head: str, incidents: Sequence[str] = ()) -> str:
-    """Hidden in the body: finds this repair's pull request again, and tells which incidents it is about."""
+    """Return a hidden comment for the body, which identifies the repair and its incidents."""
     content = {"key": key, "head": head, **({"incidents": list(incidents)} if incidents else {})}
     return f"<!-- railmend {json.dumps(content)} -->"
 
@@ -38,14 +38,14 @@ def title(repair: RepairRequest) -> str:
 
 
 def commit_message(repair: RepairRequest) -> str:
-    """The same words each time, so that a repeated try makes the same commit."""
+    """Return the message, which is the same on every attempt, so that a retry makes the same commit."""
     causes = [f"- {cause.text}" for incident in repair.incidents for cause in incident.diagnosis.causes]
     name, mail = BOT
     return "\n".join([title(repair), "", *causes, "", f"Signed-off-by: {name} <{mail}>"])
 
 
 def follow_up_message(publish: PublishRequest) -> str:
-    """Of a commit that answers reviewers and checks; people are named, as in any review."""
+    """Return the message of a commit that answers reviewers and checks, naming them."""
     who = ", ".join(dict.fromkeys(note.author for note in publish.notes))
     name, mail = BOT
     first = f"Answer the review of {who}"
@@ -54,7 +54,7 @@ def follow_up_message(publish: PublishRequest) -> str:
 
 
 def body(publish: PublishRequest) -> str:
-    """What a reviewer needs, in this order: what was wrong, why, what changed, checks, risk, limits, cost."""
+    """Return the body for a reviewer: what was wrong, why, what changed, checks, risk, limits, cost."""
     repair = publish.repair
     parts: list[str] = []
     if is_rehearsal(repair):
@@ -81,9 +81,9 @@ def _wrong(incident: IncidentReport) -> str:
 
 
 def _charts(incident: IncidentReport, measured: Sequence[WindowMetrics]) -> list[str]:
-    """The series in which the trouble shows, as they were measured."""
+    """Chart the measured series in which the incident shows."""
     name, findings = incident.request.service.name, incident.request.findings
-    drawn = (chart(name, series, one) for one in measured for series in shown_by(findings))
+    drawn = (chart(name, series, metrics) for metrics in measured for series in shown_by(findings))
     return [picture for picture in drawn if picture]
 
 
@@ -92,7 +92,7 @@ def _why(incident: IncidentReport) -> str:
 
 
 def _causes(diagnosis: Diagnosis, packet: EvidencePacket) -> Iterable[str]:
-    """Each cause with the evidence it cites, verbatim."""
+    """Yield each cause with the evidence it cites, verbatim."""
     items = {item.id: item for item in packet.items}
     for cause in diagnosis.causes:
         yield f"**{cause.text}** ({', '.join(cause.evidence)})"
@@ -106,8 +106,8 @@ def _changed(publish: PublishRequest) -> str:
         for change in publish.change.files
     ]
     table = ["| file | | lines |", "| --- | --- | --- |", *rows]
-    told = fenced(visible(redact(publish.coding.text)))
-    return "\n".join(["## What changed", "", *table, "", "The agent's own words:", "", told])
+    summary = fenced(visible(redact(publish.coding.text)))
+    return "\n".join(["## What changed", "", *table, "", "Agent summary:", "", summary])
 
 
 def _doubts(publish: PublishRequest) -> str:
@@ -118,7 +118,7 @@ def _doubts(publish: PublishRequest) -> str:
 
 
 def _checked(publish: PublishRequest) -> str:
-    """Railmend's own runs of the repository's checks, then what anyone can look at."""
+    """Give Railmend's own runs of the repository's checks, then how anyone can verify the fix."""
     how = [f"- {i.diagnosis.verify}" for i in publish.repair.incidents if i.diagnosis.verify]
     parts = ["## How it was checked", _verdict(publish.verification)]
     parts += [_run(now, then) for now, then in publish.verification.pairs()]
@@ -168,7 +168,7 @@ def _cost(publish: PublishRequest) -> str:
 
 
 def report_markdown(report: HealthReport) -> str:
-    """One row per service that is in trouble, and how many are well; for the Web UI."""
+    """Return one row per affected service and the number of all services, for the Web UI."""
     troubled = [row for row in report.rows if row.findings]
     rows = [
         f"| {row.name} | {' '.join(finding.sentence for finding in row.findings)} | `{row.verdict}` "
@@ -192,7 +192,7 @@ def _link(row: ServiceRow) -> str:
 
 
 def incident_markdown(report: IncidentReport) -> str:
-    """The diagnosis with its citations resolved, for the Web UI."""
+    """Return the diagnosis with its citations resolved, for the Web UI."""
     diagnosis = report.diagnosis
     head = f"**{report.request.service.name}**: `{diagnosis.verdict.value}` ({diagnosis.confidence:.0%})"
     plan = [f"{number}. {step}" for number, step in enumerate(diagnosis.plan, start=1)]

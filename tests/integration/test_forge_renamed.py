@@ -46,11 +46,11 @@ def test_review_and_answers_go_on_under_the_old_name(
     people(ADA, "POST", "/pulls/1/comments", body="Why 2?", path="app.py", commit_id=renamed, line=1)
     view = look(github)
     assert [note.kind for note in view.notes] == [NoteKind.COMMENT, NoteKind.LINE]
-    talk = PullRequestThread(github, REPOSITORY, 1)
+    thread = PullRequestThread(github, REPOSITORY, 1)
     for note in view.notes:
-        talk.answer(NoteReply(note=note, text="Done."))
-    talk.comment("outcome", "It held.", ["railmend: held"])
-    assert talk.comment("outcome", "It held for good.")
+        thread.answer(NoteReply(note=note, text="Done."))
+    thread.comment("outcome", "It held.", ["railmend: held"])
+    assert thread.comment("outcome", "It held for good.")
     said = [row["body"] for row in people(TOKEN, "GET", "/issues/1/comments")]  # type: ignore[index]
     assert len(said) == 3
     assert said[-1].endswith("It held for good.")

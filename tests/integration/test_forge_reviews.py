@@ -1,4 +1,4 @@
-"""The talk on a pull request, and how it ends, against the forge."""
+"""The thread on a pull request, and how it ends, against the forge."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from railmend.contracts.review import (
     SeenNotes,
 )
 from railmend.publishing.github import GitHubClient, PullRequestThread
-from railmend.publishing.related import find_related
 from railyard.forge import Forge
 from tests import samples
 from tests.integration.test_forge import (
@@ -206,8 +205,10 @@ def test_who_closes_without_a_merge_may_say_why(github: GitHubClient, people: Pe
 def test_a_comment_is_edited_not_repeated(github: GitHubClient, people: People, tmp_path: Path) -> None:
     pushed(github, tmp_path / "repair")
     open_one(github)
-    talk = PullRequestThread(github, REPOSITORY, 1)
-    assert talk.comment("outcome", "It held.", ["railmend: held"]) == talk.comment("outcome", "It did not.")
+    thread = PullRequestThread(github, REPOSITORY, 1)
+    assert thread.comment("outcome", "It held.", ["railmend: held"]) == thread.comment(
+        "outcome", "It did not."
+    )
     (comment,) = people(TOKEN, "GET", "/issues/1/comments")
     assert comment["body"].endswith("It did not.")  # type: ignore[index]
     labels = people(TOKEN, "GET", "/issues/1/labels")
@@ -235,9 +236,9 @@ def test_an_open_pull_request_about_the_same_is_found(
         fingerprints=("env/id/memory_leak",),
         files=files,
     )
-    assert why in find_related(github, question).why
-    assert bool(find_related(github, question).number) is bool(why)
-    assert find_related(github, question.model_copy(update={"branch": BRANCH})).number is None
+    assert why in github.find_related(question).why
+    assert bool(github.find_related(question).number) is bool(why)
+    assert github.find_related(question.model_copy(update={"branch": BRANCH})).number is None
 
 
 def test_a_reviewer_who_cannot_be_asked_is_no_reason_to_fail(

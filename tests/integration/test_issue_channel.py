@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from railmend.contracts.notification import incident_notification, outcome_notification
 from railmend.contracts.scan import ServiceRow
-from railmend.notifying import issues
+from railmend.notifying import delivery
 from railmend.publishing.github import GitHubClient, GitHubError
 from tests import samples
 from tests.integration.serving import serving
@@ -71,7 +71,7 @@ def test_an_incident_and_its_repair_are_one_issue_however_often_they_are_told() 
     with serving(tracker.app) as url:
         github = GitHubClient(url, SecretStr("t"), pace=False)
         for notification in (found, found, opened, opened):
-            issues.tell(github, "acme/ops", notification, "https://ui.example/x")
+            delivery.post_issue(github, "acme/ops", notification, "https://ui.example/x")
     (issue,) = tracker.issues
     assert issue["title"] == "checkout in trouble: code"
     assert [one["name"] for one in issue["labels"]] == ["railmend-incident"]
@@ -87,5 +87,5 @@ def test_a_repository_without_issues_is_told_and_not_tried_again() -> None:
     with serving(tracker.app) as url:
         github = GitHubClient(url, SecretStr("t"), pace=False)
         with pytest.raises(GitHubError, match=r"Issues of acme/ops.*410") as refused:
-            issues.tell(github, "acme/ops", notification, "")
+            delivery.post_issue(github, "acme/ops", notification, "")
     assert not refused.value.retryable

@@ -17,9 +17,9 @@ from railmend.contracts.measurement import (
 )
 from railmend.contracts.review import Merge, MergeMethod
 from railmend.contracts.scan import Finding, FindingKind, Window
-from railmend.measurement import evaluate, matched, measured
+from railmend.measurement import evaluate, matched_windows, window_metrics
 from railmend.publishing.charts import chart, shown_by
-from railmend.publishing.comments import outcome_comment
+from railmend.publishing.comments import format_measurement_comment
 from railmend.railway.model import Slice
 from tests import samples
 
@@ -63,7 +63,7 @@ def compared(
 
 
 @pytest.mark.parametrize(
-    ("finding", "before", "after", "outcome", "said"),
+    ("finding", "before", "after", "status", "part"),
     [
         (
             LEAK,
@@ -135,33 +135,35 @@ def test_the_verdict_and_its_sentence(
     finding: Finding,
     before: dict[str, object],
     after: dict[str, object],
-    outcome: MeasurementStatus,
-    said: str,
+    status: MeasurementStatus,
+    part: str,
 ) -> None:
-    judgement = evaluate(compared(finding, before, after))
-    assert (judgement.outcome, said in judgement.sentence) == (outcome, True), judgement.sentence
+    result = evaluate(compared(finding, before, after))
+    assert (result.status, part in result.sentence) == (status, True), result.sentence
 
 
 def test_a_symptom_that_is_found_again_did_not_hold_whatever_its_number() -> None:
     for finding in (LEAK, CRASHES):
-        assert evaluate(compared(finding, {}, {}, again=(finding,))).outcome is MeasurementStatus.NOT_HELD
+        assert evaluate(compared(finding, {}, {}, again=(finding,))).status is MeasurementStatus.NOT_HELD
 
 
 def test_a_new_trouble_is_worse_even_with_little_traffic() -> None:
     verdict = evaluate(compared(LEAK, {}, {"requests": 5.0}, again=(CRASHES,)))
-    assert verdict.outcome is MeasurementStatus.WORSE
+    assert verdict.status is MeasurementStatus.WORSE
     assert CRASHES.sentence in verdict.sentence
 
 
 @pytest.mark.parametrize(
-    ("minutes_up", "outcome"),
+    ("minutes_up", "status"),
     [(60.0, MeasurementStatus.HELD), (121.0, MeasurementStatus.NOT_HELD)],
     ids=["not due", "due"],
 )
-def test_a_criterion_counts_when_its_time_has_come(minutes_up: float, outcome: MeasurementStatus) -> None:
+def test_a_criterion_counts_when_its_time_has_come(minutes_up: float, status: MeasurementStatus) -> None:
     criterion = Criterion(series=MeasuredSeries.MEMORY_GB, below=True, threshold=0.2, within_minutes=120)
-    of = compared(LEAK, {"memory_slope_gb_per_hour": 0.8}, {}, criteria=(criterion,), minutes_up=minutes_up)
-    assert evaluate(of).outcome is outcome
+    measured = compared(
+        LEAK, {"memory_slope_gb_per_hour": 0.8}, {}, criteria=(criterion,), minutes_up=minutes_up
+    )
+    assert evaluate(measured).status is status
 
 
 @given(
@@ -192,7 +194,7 @@ def test_more_failures_or_slower_answers_never_make_a_verdict_better(
                     "requests_per_minute": requests / 60,
                 },
             )
-        ).outcome
+        ).status
         for share, ms in zip(sorted(shares), sorted(latencies), strict=True)
     ]
     assert rank(verdicts[1]) <= rank(verdicts[0])
@@ -204,11 +206,11 @@ def test_windows_are_of_one_length_and_begin_after_the_deployment(
 ) -> None:
     incident = Window(start=samples.NOW - timedelta(hours=window_hours), end=samples.NOW, step_seconds=60)
     up_since = samples.NOW + timedelta(hours=1)
-    found = matched(incident, up_since, up_since + timedelta(hours=hours_up))
-    if found is None:
+    windows = matched_windows(incident, up_since, up_since + timedelta(hours=hours_up))
+    if windows is None:
         assert min(hours_up * 0.9, window_hours) * 3600 < 6 * 60
         return
-    before, after = found
+    before, after = windows
     assert before.length == after.length <= incident.length
     assert after.start >= up_since
     assert before.start >= incident.start
@@ -216,7 +218,7 @@ def test_windows_are_of_one_length_and_begin_after_the_deployment(
 
 def test_a_slice_is_condensed_to_its_numbers() -> None:
     steps = 60
-    one = Slice(
+    source = Slice(
         service_id="a",
         start=HOUR.start,
         step_seconds=60,
@@ -227,14 +229,18 @@ def test_a_slice_is_condensed_to_its_numbers() -> None:
         http={"2xx": [8.0] * steps, "5xx": [2.0] * steps},
         latency={"p95": [100.0] * steps},
     )
-    found = measured(one, HOUR)
-    assert found.memory_slope_gb_per_hour == pytest.approx(0.6)
-    assert found.memory_share == pytest.approx(0.495)
-    assert (found.requests, found.requests_per_minute, found.error_share) == (600, 10, pytest.approx(0.2))
-    assert (found.cpu_share, found.p95_ms, found.known) == (0.25, 100, 1)
-    assert len(found.series[MeasuredSeries.MEMORY_GB]) == MAX_POINTS
-    assert found.series[MeasuredSeries.CPU_CORES][-1] is None
-    empty = measured(Slice(service_id="a", start=HOUR.start, step_seconds=60), HOUR)
+    metrics = window_metrics(source, HOUR)
+    assert metrics.memory_slope_gb_per_hour == pytest.approx(0.6)
+    assert metrics.memory_share == pytest.approx(0.495)
+    assert (metrics.requests, metrics.requests_per_minute, metrics.error_share) == (
+        600,
+        10,
+        pytest.approx(0.2),
+    )
+    assert (metrics.cpu_share, metrics.p95_ms, metrics.known) == (0.25, 100, 1)
+    assert len(metrics.series[MeasuredSeries.MEMORY_GB]) == MAX_POINTS
+    assert metrics.series[MeasuredSeries.CPU_CORES][-1] is None
+    empty = window_metrics(Slice(service_id="a", start=HOUR.start, step_seconds=60), HOUR)
     assert (empty.known, empty.memory_gb, empty.requests, empty.series) == (0, None, None, {})
 
 
@@ -248,23 +254,23 @@ def test_the_worst_of_several_services_counts() -> None:
 def test_the_comment_shows_verdict_numbers_chart_and_next_step() -> None:
     series = {MeasuredSeries.MEMORY_GB: (0.1, None, 0.3)}
     flat = {MeasuredSeries.MEMORY_GB: (0.1, 0.1, 0.1)}
-    of = compared(
+    measured = compared(
         LEAK,
         {"memory_slope_gb_per_hour": 0.8, "series": series},
         {"memory_slope_gb_per_hour": 0.0, "series": flat},
     )
     merge = Merge(sha="f" * 40, head="e" * 40, method=MergeMethod.SQUASH, at=samples.NOW, by="ada")
-    notice = MeasurementComment(
+    comment = MeasurementComment(
         repository="acme/checkout",
         number=1,
-        outcome=MeasurementStatus.WORSE,
-        measurements=(evaluate(of),),
+        status=MeasurementStatus.WORSE,
+        measurements=(evaluate(measured),),
         merge=merge,
         edited=True,
         revert="http://forge/2",
         action="action/a/b",
     )
-    text = outcome_comment(notice)
+    text = format_measurement_comment(comment)
     for part in (
         "## It is worse than before",
         "| memory leak | 0.8 GB/h | 0 GB/h | at most 0.2 GB/h | yes |",

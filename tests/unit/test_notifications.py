@@ -26,8 +26,8 @@ from railmend.contracts.notification import (
     thread_of,
 )
 from railmend.contracts.scan import ServiceRow
-from railmend.notifying import issues, text, webhooks
-from railmend.notifying.webhooks import DeliveryError
+from railmend.notifying import delivery, text
+from railmend.notifying.delivery import DeliveryError
 from railmend.publishing.github import Issues
 from railmend.settings import Settings
 from tests import samples
@@ -44,7 +44,7 @@ def notification(**changes: object) -> Notification:
 
 
 def test_an_incident_names_service_symptoms_verdict_and_its_run() -> None:
-    said = text.slack(notification(), text.link(notification(), "https://ui.example/", "prod"))["text"]
+    said = text.format_slack(notification(), text.link(notification(), "https://ui.example/", "prod"))["text"]
     assert "checkout in trouble: code" in said
     assert "checkout is in trouble." in said
     assert "A cache grows &amp; grows." in said
@@ -55,8 +55,8 @@ def test_what_a_model_wrote_can_neither_link_nor_call_people() -> None:
     evil = notification(
         summary="<!channel> <https://evil.example|click> @octocat ```` [x](https://evil.example)"
     )
-    assert "<!channel>" not in text.slack(evil, "")["text"]
-    issue = text.markdown(evil, "")
+    assert "<!channel>" not in text.format_slack(evil, "")["text"]
+    issue = text.format_markdown(evil, "")
     inside = issue.split("````")[1]
     assert "@octocat" in inside
     assert "evil.example" in inside
@@ -65,7 +65,7 @@ def test_what_a_model_wrote_can_neither_link_nor_call_people() -> None:
 
 def test_a_waiting_plan_says_how_to_approve_it() -> None:
     waiting = approval_notification(samples.repair(), "repair/acme/checkout/k", "run")
-    said = text.slack(waiting, "")["text"]
+    said = text.format_slack(waiting, "")["text"]
     assert "waits for your approval" in said
     assert "starter.py approve repair/acme/checkout/k" in said
 
@@ -76,8 +76,8 @@ def test_a_pull_request_and_another_outcome_are_told_apart() -> None:
         repair, "pull_request", "https://forge/acme/checkout/pull/1", "repair/x", "run"
     )
     refused = outcome_notification(repair, "refused", "The guard refused it.", "repair/x", "run")
-    assert "https://forge/acme/checkout/pull/1|Pull request" in text.slack(opened, "")["text"]
-    assert text.headline(refused) == "checkout: repair ended, refused"
+    assert "https://forge/acme/checkout/pull/1|Pull request" in text.format_slack(opened, "")["text"]
+    assert text.format_headline(refused) == "checkout: repair ended, refused"
     assert opened.notification_id != refused.notification_id
 
 
@@ -90,11 +90,11 @@ def test_notices_of_one_trouble_share_a_thread_and_ids_repeat_themselves() -> No
 
 async def deliver(answer: Callable[[httpx.Request], httpx.Response]) -> None:
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        await webhooks.post(
+        await delivery.post_webhook(
             client,
             "webhook",
             SecretStr("https://hook.example/secret-path"),
-            text.generic(notification(), ""),
+            text.format_webhook(notification(), ""),
             message_id="incident/x/run",
             secret=SECRET,
         )
@@ -248,7 +248,7 @@ def test_an_incident_is_one_issue_and_each_later_change_one_comment() -> None:
     first = notification(threads=(thread_of(repair.incidents[0].request),))
     opened = outcome_notification(repair, "pull_request", "https://forge/pull/1", "repair/x", "run")
     for told in (first, first, opened, opened):
-        issues.tell(github, "acme/ops", told, "")
+        delivery.post_issue(github, "acme/ops", told, "")
     (issue,) = repository.all
     assert issue.body.startswith("checkout in trouble: code")
     (comment,) = issue.comments
@@ -269,4 +269,4 @@ async def test_only_what_is_set_is_told() -> None:
 
 @pytest.mark.parametrize("kind", list(NotificationKind))
 def test_every_kind_has_words(kind: NotificationKind) -> None:
-    assert "checkout" in text.headline(notification(kind=kind))
+    assert "checkout" in text.format_headline(notification(kind=kind))

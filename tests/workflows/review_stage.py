@@ -65,7 +65,7 @@ class Afterwards:
 
     views: list[ReviewView] = field(default_factory=lambda: [MERGED])
     deployments: list[DeploymentView] = field(default_factory=lambda: [UP])
-    outcomes: list[MeasurementStatus] = field(default_factory=lambda: [MeasurementStatus.HELD])
+    statuses: list[MeasurementStatus] = field(default_factory=lambda: [MeasurementStatus.HELD])
     related: Related = field(default_factory=Related)
     revert_conflict: bool = False
     on_look: Callable[[int], ReviewView] | None = None
@@ -135,9 +135,9 @@ class Afterwards:
     @activity.defn
     async def measure_service(self, request: MeasureRequest) -> MeasurementResult:
         self.measured_at.append(activity.info().scheduled_time)
-        outcome = self._next("measure_service", self.outcomes)
-        assert isinstance(outcome, MeasurementStatus)
-        return MeasurementResult(outcome=outcome, sentence=f"It is {outcome.value}.")
+        status = self._next("measure_service", self.statuses)
+        assert isinstance(status, MeasurementStatus)
+        return MeasurementResult(status=status, sentence=f"It is {status.value}.")
 
     @activity.defn
     async def find_rollback(self, question: RollbackQuestion) -> RollbackOffer:

@@ -110,7 +110,7 @@ async def test_a_merged_fix_is_measured_at_each_set_time_and_holds(temporal: Wor
         assert (result.outcome, result.edited) == (RepairOutcome.HELD, False)
         first, last = on.after.measured_at
         assert abs(last - first - timedelta(hours=23, minutes=30)) < timedelta(minutes=2)
-        assert [(n.outcome, n.again_at is None) for n in on.after.notices] == [
+        assert [(n.status, n.again_at is None) for n in on.after.notices] == [
             (MeasurementStatus.HELD, False),
             (MeasurementStatus.HELD, True),
         ]
@@ -198,7 +198,7 @@ async def test_opened_again_within_a_day_goes_on(temporal: WorkflowEnvironment) 
 async def test_worse_is_reverted_and_a_rollback_waits_for_a_person(
     temporal: WorkflowEnvironment, conflict: bool
 ) -> None:
-    async with play(temporal, outcomes=[MeasurementStatus.WORSE], revert_conflict=conflict) as on:
+    async with play(temporal, statuses=[MeasurementStatus.WORSE], revert_conflict=conflict) as on:
         with temporal.with_time_skipping_disabled():
             result = await on.ends(outcome_seconds=(1, 86400), poll_seconds=1)
         assert result.outcome is RepairOutcome.WORSE
@@ -215,7 +215,7 @@ async def test_worse_is_reverted_and_a_rollback_waits_for_a_person(
 async def test_a_fix_that_did_not_hold_is_tried_once_more_with_the_numbers(
     temporal: WorkflowEnvironment,
 ) -> None:
-    async with play(temporal, outcomes=[MeasurementStatus.NOT_HELD]) as on:
+    async with play(temporal, statuses=[MeasurementStatus.NOT_HELD]) as on:
         result = await on.ends(outcome_seconds=(60,))
         assert result.outcome is RepairOutcome.NOT_HELD
         _, second = on.world.asked
@@ -230,7 +230,7 @@ async def test_a_fix_that_did_not_hold_is_tried_once_more_with_the_numbers(
 async def test_where_it_cannot_be_told_it_is_waited_longer_and_then_said(
     temporal: WorkflowEnvironment,
 ) -> None:
-    async with play(temporal, outcomes=[MeasurementStatus.CANNOT_TELL]) as on:
+    async with play(temporal, statuses=[MeasurementStatus.CANNOT_TELL]) as on:
         result = await on.ends()
         assert result.outcome is RepairOutcome.CANNOT_TELL
         assert len(on.after.measured_at) == 4

@@ -452,7 +452,7 @@ async def test_what_became_of_a_fix_bounds_the_next_one_and_the_reason_is_told(
         earned=EarnedAutonomy(enabled=True, start=Autonomy.PULL_REQUEST, fixes=1),
         follow_up=FollowUp(outcome_seconds=(60,)),
     )
-    after = Afterwards(outcomes=[MeasurementStatus.WORSE])
+    after = Afterwards(statuses=[MeasurementStatus.WORSE])
     async with stage(temporal, samples.service("checkout"), after_pull_request=after) as on:
         row = row_of(await on.scan(policy=policy), "checkout")
         assert row.bounded_by == ""

@@ -145,7 +145,7 @@ async def _conclude(state: RepairState, status: MeasurementStatus, results: Resu
     revert: PullRequest | None = None
     action = obstacle = ""
     if status is MeasurementStatus.WORSE:
-        worse = next(i for i, result in enumerate(results) if result.outcome is MeasurementStatus.WORSE)
+        worse = next(i for i, result in enumerate(results) if result.status is MeasurementStatus.WORSE)
         revert, obstacle = await _revert(state, results[worse].sentence)
         action = await _offer_rollback(state, worse, results[worse].sentence)
     retried = status is MeasurementStatus.NOT_HELD and state.retries_left
@@ -212,7 +212,7 @@ async def _comment(state: RepairState, status: MeasurementStatus, results: Resul
         MeasurementComment(
             repository=state.request.repository,
             number=fix.pull_request.number,
-            outcome=status,
+            status=status,
             measurements=results,
             merge=fix.merged,
             edited=fix.edited,

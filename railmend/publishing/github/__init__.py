@@ -1,4 +1,4 @@
-"""GitHub by PyGithub: pull requests, the talk on them, and what became of them. Blocking."""
+"""GitHub client on PyGithub: repositories, pull requests and their threads. All calls block."""
 
 from railmend.publishing.github.auth import AppCredentials, TokenCredentials
 from railmend.publishing.github.client import GitHubClient, Issues, PullRequestMatch

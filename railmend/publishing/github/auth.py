@@ -1,4 +1,4 @@
-"""Who Railmend is to GitHub: a token, or an app whose tokens are narrowed to one repository each."""
+"""Credentials for GitHub: a token, or an app whose tokens are each limited to one repository."""
 
 import re
 import threading
@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from railmend.publishing.github.errors import GitHubError
 
-# All that a repair needs, and no more: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
+# Exactly what a repair needs: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
 PERMISSIONS = {
     "checks": "read",
     "contents": "write",
@@ -20,7 +20,7 @@ PERMISSIONS = {
     "pull_requests": "write",
 }
 TIMEOUT_SECONDS = 15
-# An installation's token lives an hour; a push that begins with it must also end with it.
+# An installation token is valid for an hour; a push that begins with it must also end with it.
 RENEW_BEFORE = timedelta(minutes=10)
 
 NUMBER = re.compile(r"/repositories/(\d+)/installation$")
@@ -28,12 +28,12 @@ NUMBER = re.compile(r"/repositories/(\d+)/installation$")
 
 class Credentials(Protocol):
     def auth(self, repository: str) -> Auth.Auth:
-        """For calls about this repository. Its `token` also serves git, as the user `x-access-token`."""
+        """Return the authentication for a repository; git uses its `token` as user `x-access-token`."""
         ...
 
 
 class TokenCredentials:
-    """A fine-grained or classic token: the same for every repository."""
+    """A fine-grained or classic token, the same for every repository."""
 
     def __init__(self, token: SecretStr) -> None:
         self._auth = Auth.Token(token.get_secret_value())
@@ -43,7 +43,7 @@ class TokenCredentials:
 
 
 class AppCredentials:
-    """An app, found again in each repository where it is installed.
+    """A GitHub app, with one installation token per repository.
 
     `app_id`: its number or client id. `private_key`: PEM. `transport`: for tests.
     """
@@ -59,52 +59,52 @@ class AppCredentials:
         self._http = httpx.Client(
             base_url=api_url.rstrip("/"), timeout=TIMEOUT_SECONDS, transport=transport, follow_redirects=True
         )
-        self._known: dict[str, NarrowToken] = {}
+        self._tokens: dict[str, RepositoryToken] = {}
 
     def auth(self, repository: str) -> Auth.Auth:
-        return self._known.setdefault(repository, NarrowToken(self, repository))
+        return self._tokens.setdefault(repository, RepositoryToken(self, repository))
 
     def renew(self, repository: str) -> tuple[str, datetime]:
-        """A new token for this repository alone, and when it ends."""
-        found = self._ask("GET", f"/repos/{repository}/installation", repository)
+        """Return a new token for this repository alone, and its expiry."""
+        installation = self._request("GET", f"/repos/{repository}/installation", repository)
         # A renamed repository is reached by its number: the old name means nothing to an installation.
-        number = NUMBER.search(found.url.path)
-        which: dict[str, object] = {"repositories": [repository.partition("/")[2]]}
+        number = NUMBER.search(installation.url.path)
+        scope: dict[str, object] = {"repositories": [repository.partition("/")[2]]}
         if number:
-            which = {"repository_ids": [int(number[1])]}
-        made = self._ask(
+            scope = {"repository_ids": [int(number[1])]}
+        created = self._request(
             "POST",
-            f"/app/installations/{found.json()['id']}/access_tokens",
+            f"/app/installations/{installation.json()['id']}/access_tokens",
             repository,
-            {**which, "permissions": PERMISSIONS},
+            {**scope, "permissions": PERMISSIONS},
         ).json()
-        return str(made["token"]), datetime.fromisoformat(str(made["expires_at"]))
+        return str(created["token"]), datetime.fromisoformat(str(created["expires_at"]))
 
-    def _ask(
+    def _request(
         self, method: str, path: str, repository: str, body: dict[str, object] | None = None
     ) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self._app.token}", "Accept": "application/vnd.github+json"}
         try:
-            answer = self._http.request(method, path, headers=headers, json=body)
+            response = self._http.request(method, path, headers=headers, json=body)
         except httpx.HTTPError as error:
             raise GitHubError(
                 f"App token for {repository}: GitHub did not answer ({type(error).__name__}).", retryable=True
             ) from error
-        if answer.is_success:
-            return answer
-        mend = {
+        if response.is_success:
+            return response
+        hint = {
             401: "Check GITHUB_APP_ID and the key.",
             404: "Install the app in this repository.",
             422: "The app lacks one of the permissions that docs/repairs.md names.",
-        }.get(answer.status_code, "")
+        }.get(response.status_code, "")
         raise GitHubError(
-            f"App token for {repository}: GitHub answered {answer.status_code}. {mend}".strip(),
-            retryable=answer.status_code >= 500 or answer.status_code == 429,
-            status=answer.status_code,
+            f"App token for {repository}: GitHub answered {response.status_code}. {hint}".strip(),
+            retryable=response.status_code >= 500 or response.status_code == 429,
+            status=response.status_code,
         )
 
 
-class NarrowToken(Auth.Auth):
+class RepositoryToken(Auth.Auth):
     """An installation token for one repository, renewed before it ends."""
 
     def __init__(self, app: AppCredentials, repository: str) -> None:

@@ -1,8 +1,9 @@
-"""Repositories and pull requests. Its own retries are off (they repeat POSTs): Temporal owns them."""
+"""Repositories, pull requests and issues. PyGithub's retries are off: they repeat POSTs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import PurePosixPath
 from typing import Literal
 
 import requests
@@ -13,24 +14,35 @@ from github.Repository import Repository
 from pydantic import BaseModel, SecretStr
 
 from railmend.contracts.repair import PullRequest
+from railmend.contracts.review import Related, RelatedQuestion
 from railmend.evidence.change import CommitComparison
-from railmend.publishing.compare import comparison, own_change
 from railmend.publishing.github.auth import Credentials, TokenCredentials
+from railmend.publishing.github.compare import comparison, own_change
 from railmend.publishing.github.errors import GitHubError, classified, from_status
 
 TIMEOUT_SECONDS = 15
-# Open pull requests that a new one is compared with, newest first.
+# Newest open pull requests that a new one is compared with.
 MAX_COMPARED = 50
+# Touched by nearly every change: sharing one of them means nothing.
+SHARED_BY_ALL = frozenset(
+    {
+        *("changelog.md", "changes.md", "readme.md", "package.json", "package-lock.json", "pnpm-lock.yaml"),
+        *("yarn.lock", "poetry.lock", "uv.lock", "pyproject.toml", "go.mod", "go.sum", "cargo.lock"),
+        *("cargo.toml", "gemfile.lock", "composer.lock", "requirements.txt"),
+    }
+)
 
 
 class PullRequestMatch(BaseModel):
+    """An existing pull request of a branch."""
+
     pull_request: PullRequest
     state: Literal["open", "closed", "merged"]
     labelled: bool
 
 
 class GitHubClient:
-    """`pace=False` drops PyGithub's pauses between calls, for a server on this machine."""
+    """Client for all repositories. `pace=False` drops PyGithub's pauses between calls, for a local server."""
 
     def __init__(self, api_url: str, credentials: SecretStr | Credentials, *, pace: bool = True) -> None:
         self._url = api_url.rstrip("/")
@@ -38,26 +50,27 @@ class GitHubClient:
             TokenCredentials(credentials) if isinstance(credentials, SecretStr) else credentials
         )
         self._pace = pace
-        self._known: dict[str, Github] = {}
+        self._clients: dict[str, Github] = {}
 
     def repository(self, full_name: str) -> Repository:
         with classified(f"Repository {full_name}"):
             return self._github(full_name).get_repo(full_name)
 
     def may_push(self, full_name: str) -> bool | None:
-        """Whether the token's owner may push; None where GitHub does not say. A fine-grained token may allow
-        less than its owner may: only a push would tell.
+        """Return whether the token's owner may push; None if GitHub does not say.
+
+        A fine-grained token may allow less than its owner may: only a push would tell.
         """
         permissions = self.repository(full_name).permissions
         return permissions.push if permissions else None
 
     def git_token(self, full_name: str) -> str:
-        """What git may use for this repository: for an app, an hour's token that reaches nothing else."""
+        """Return a token for git; an app's lasts an hour and reaches only this repository."""
         return self._credentials.auth(full_name).token
 
     def _github(self, full_name: str) -> Github:
-        if full_name not in self._known:
-            self._known[full_name] = Github(
+        if full_name not in self._clients:
+            self._clients[full_name] = Github(
                 base_url=self._url,
                 auth=self._credentials.auth(full_name),
                 timeout=TIMEOUT_SECONDS,
@@ -66,17 +79,17 @@ class GitHubClient:
                 seconds_between_requests=0.25 if self._pace else 0,
                 seconds_between_writes=1.0 if self._pace else 0,
             )
-        return self._known[full_name]
+        return self._clients[full_name]
 
     @property
     def left(self) -> int | None:
-        """Requests left in GitHub's window, as its last answers said; None: it was not asked yet."""
-        known = [github.requester.rate_limiting[0] for github in self._known.values()]
-        return min((left for left in known if left >= 0), default=None)
+        """Requests left in GitHub's window by its last answers; None before the first."""
+        lefts = [github.requester.rate_limiting[0] for github in self._clients.values()]
+        return min((left for left in lefts if left >= 0), default=None)
 
     @contextmanager
     def issues(self, full_name: str) -> Iterator["Issues"]:
-        """The issues of a repository; what goes wrong with them is raised as `GitHubError`."""
+        """Give access to a repository's issues; their errors are raised as `GitHubError`."""
         repository = self.repository(full_name)
         with classified(f"Issues of {full_name}"):
             yield Issues(repository)
@@ -90,33 +103,33 @@ class GitHubClient:
     def missing_files(
         self, repository: str, reference: str, root_directory: str, paths: list[str]
     ) -> list[str]:
-        """Those of `paths` that the tree of `reference` has neither at its root nor in `root_directory`."""
+        """Return those of `paths` that `reference` has neither at its root nor in `root_directory`."""
         repo = self.repository(repository)
         with classified(f"Files of {repository}"):
             tree = repo.get_git_tree(reference, recursive=True)
-            known = {entry.path for entry in tree.tree}
+            existing = {entry.path for entry in tree.tree}
         below = f"{root_directory.strip('/')}/" if root_directory.strip("/") else ""
-        return [path for path in paths if not {_plain(path), below + _plain(path)} & known]
+        return [path for path in paths if not {_plain(path), below + _plain(path)} & existing]
 
     def compare(self, repository: str, base: str, head: str) -> CommitComparison:
-        """Commits, files and hunks from one commit to another."""
+        """Return commits, files and hunks from one commit to another."""
         repo = self.repository(repository)
         with classified(f"Comparison of {base[:12]} with {head[:12]} in {repository}"):
             return comparison(repo, base, head)
 
     def own_change(self, repository: str, sha: str) -> CommitComparison:
-        """What one commit changed."""
+        """Return the changes of one commit."""
         repo = self.repository(repository)
         with classified(f"Commit {sha[:12]} in {repository}"):
             return own_change(repo, sha)
 
     def find_pull_request(self, repository: str, branch: str, base: str) -> PullRequestMatch | None:
-        """The newest pull request of this branch, in any state."""
+        """Return the newest pull request of this branch, in any state."""
         repo = self.repository(repository)
         with classified(f"Pull requests of {repository}"):
             # Without `owner:` GitHub ignores the filter.
             for pull in repo.get_pulls(state="all", head=f"{repo.owner.login}:{branch}", base=base):
-                return _found(pull)
+                return _match(pull)
         return None
 
     def open_pull_request(
@@ -131,50 +144,68 @@ class GitHubClient:
         labels: Sequence[str] = (),
         reviewers: Sequence[str] = (),
     ) -> PullRequest:
-        """Looks before it writes; one that a person closed or merged is left alone and returned. One that is
-        open without a label may be what an earlier try left half made: it gets labels and reviewers.
+        """Open a pull request, or return the branch's existing one.
 
-        `reviewers`: logins, or `org/team`. One that cannot be asked is no reason to fail.
+        One that a person closed or merged is left alone. An open one without a label may be incomplete from
+        an earlier attempt: it gets labels and reviewers. `reviewers`: logins, or `org/team`; one that cannot
+        be requested is no error.
         """
-        known = self.find_pull_request(repository, branch, base)
-        if known is not None:
-            if known.state == "open" and not known.labelled:
-                self._dress(repository, known.pull_request.number, labels, reviewers)
-            return known.pull_request
+        existing = self.find_pull_request(repository, branch, base)
+        if existing is not None:
+            if existing.state == "open" and not existing.labelled:
+                self._add_reviewers_and_labels(repository, existing.pull_request.number, labels, reviewers)
+            return existing.pull_request
         repo = self.repository(repository)
         try:
             pull = repo.create_pull(base=base, head=branch, title=title, body=body, draft=draft)
         except GithubException as error:
-            again = self.find_pull_request(repository, branch, base) if error.status == 422 else None
-            if again is None:
+            existing = self.find_pull_request(repository, branch, base) if error.status == 422 else None
+            if existing is None:
                 raise from_status(f"Pull request for {branch}", error) from error
-            return again.pull_request
+            return existing.pull_request
         except requests.RequestException as error:
             raise GitHubError("GitHub did not answer the new pull request.", retryable=True) from error
-        self._dress(repository, pull.number, labels, reviewers)
+        self._add_reviewers_and_labels(repository, pull.number, labels, reviewers)
         return PullRequest(number=pull.number, url=pull.html_url, head=pull.head.sha, draft=draft)
 
-    def _dress(self, repository: str, number: int, labels: Sequence[str], reviewers: Sequence[str]) -> None:
-        """The label comes last: where it is, the reviewers were asked."""
+    def _add_reviewers_and_labels(
+        self, repository: str, number: int, labels: Sequence[str], reviewers: Sequence[str]
+    ) -> None:
+        """Add labels last: a label shows that the reviewers were requested."""
         repo = self.repository(repository)
         with classified(f"Pull request {number}"):
             pull = repo.get_pull(number)
-        _ask_for_review(pull, reviewers)
+        _request_review(pull, reviewers)
         with classified(f"Labels of pull request {number}"):
             if labels:
                 pull.add_to_labels(*labels)
 
-    def open_pull_requests(self, repository: str, base: str) -> Iterator[GithubPull]:
-        """Newest first, at most `MAX_COMPARED`."""
+    def find_related(self, question: RelatedQuestion) -> Related:
+        """Return the newest open pull request, by anyone, about the same incident or files."""
+        wanted = _telling(question.files)
+        for pull in self._open_pull_requests(question.repository, question.base_branch):
+            if pull.head.ref == question.branch:
+                continue
+            if any(fingerprint in (pull.body or "") for fingerprint in question.fingerprints):
+                why = f"Pull request {pull.number} is about the same incident."
+                return Related(number=pull.number, url=pull.html_url, why=why)
+            with classified(f"Files of pull request {pull.number}"):
+                touched = sorted(wanted & {file.filename for file in pull.get_files()})
+            if touched:
+                why = (
+                    f"Pull request {pull.number} changes {', '.join(touched[:3])}, which the fix needs, too."
+                )
+                return Related(number=pull.number, url=pull.html_url, why=why)
+        return Related()
+
+    def _open_pull_requests(self, repository: str, base: str) -> Iterator[GithubPull]:
+        """Yield open pull requests, newest first, at most `MAX_COMPARED`."""
         repo = self.repository(repository)
         with classified(f"Pull requests of {repository}"):
-            for number, pull in enumerate(repo.get_pulls(state="open", base=base)):
-                if number >= MAX_COMPARED:
-                    return
-                yield pull
+            yield from islice(repo.get_pulls(state="open", base=base), MAX_COMPARED)
 
     def carries(self, repository: str, commit: str, ancestor: str) -> bool:
-        """Whether `commit` is `ancestor` or came after it."""
+        """Return whether `commit` is `ancestor` or a descendant of it."""
         if commit == ancestor:
             return True
         repo = self.repository(repository)
@@ -182,7 +213,7 @@ class GitHubClient:
             return repo.compare(ancestor, commit).status in ("ahead", "identical")
 
 
-def _ask_for_review(pull: GithubPull, reviewers: Sequence[str]) -> None:
+def _request_review(pull: GithubPull, reviewers: Sequence[str]) -> None:
     people = [name for name in reviewers if "/" not in name]
     teams = [name.partition("/")[2] for name in reviewers if "/" in name]
     if not reviewers:
@@ -191,19 +222,19 @@ def _ask_for_review(pull: GithubPull, reviewers: Sequence[str]) -> None:
         with classified(f"Reviewers of pull request {pull.number}"):
             pull.create_review_request(reviewers=people, team_reviewers=teams)
     except GitHubError as error:
-        # 422: one of them is no collaborator. The pull request is there, and people see it.
+        # 422: one of them is no collaborator. The pull request is open, and people see it.
         if error.status != 422:
             raise
 
 
 class Issues:
-    """Of one repository; see `GitHubClient.issues`."""
+    """Issues of one repository; see `GitHubClient.issues`."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
 
     def find(self, label: str, mark: str, most: int) -> Issue | None:
-        """The newest of the `most` newest with this label whose text holds `mark`, in any state."""
+        """Return the newest of the `most` newest issues with this label whose text holds `mark`."""
         newest = self._repository.get_issues(state="all", labels=[label], sort="created", direction="desc")
         return next((issue for issue in islice(newest, most) if mark in (issue.body or "")), None)
 
@@ -211,11 +242,15 @@ class Issues:
         return self._repository.create_issue(title=title, body=body, labels=[label])
 
 
+def _telling(files: Collection[str]) -> set[str]:
+    return {file for file in files if PurePosixPath(file).name.lower() not in SHARED_BY_ALL}
+
+
 def _plain(path: str) -> str:
     return path.removeprefix("./").strip("/")
 
 
-def _found(pull: GithubPull) -> PullRequestMatch:
+def _match(pull: GithubPull) -> PullRequestMatch:
     state: Literal["open", "closed", "merged"] = (
         "merged" if pull.merged_at else "open" if pull.state == "open" else "closed"
     )

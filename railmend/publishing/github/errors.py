@@ -1,4 +1,4 @@
-"""What GitHub refuses, as one error that says whether to try again, when, and what to do."""
+"""GitHub's refusals as one error that says whether and when to retry, and what to do."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -7,15 +7,15 @@ from contextlib import contextmanager
 import requests
 from github import GithubException, RateLimitExceededException
 
-# What GitHub asks for where a secondary limit comes without Retry-After:
+# The wait that GitHub asks for if a secondary limit comes without Retry-After:
 # https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 SECONDARY_LIMIT_SECONDS = 60.0
-# The primary limit is reset every hour; a clock that is off must not make anyone wait longer.
+# The primary limit is reset every hour; a wrong clock must not make the wait longer.
 LONGEST_WAIT_SECONDS = 3600.0
 
 
 class GitHubError(Exception):
-    """The message says what to do, and never holds the token."""
+    """A refusal by GitHub. The message says what to do, and never holds the token."""
 
     def __init__(
         self, message: str, *, retryable: bool, retry_after: float | None = None, status: int | None = None
@@ -28,7 +28,7 @@ class GitHubError(Exception):
 
 @contextmanager
 def classified(what: str) -> Iterator[None]:
-    """`what`: names the thing that was asked for, for the message."""
+    """Raise `GitHubError` for errors of PyGithub and its HTTP client. `what`: the thing requested."""
     try:
         yield
     except requests.RequestException as error:
@@ -40,6 +40,7 @@ def classified(what: str) -> Iterator[None]:
 
 
 def from_status(what: str, error: GithubException) -> GitHubError:
+    """Return the error for GitHub's status and headers. `what`: the thing requested."""
     headers = error.headers or {}
     limited = isinstance(error, RateLimitExceededException) or error.status == 429 or "retry-after" in headers
     if limited or headers.get("x-ratelimit-remaining") == "0":
@@ -47,13 +48,13 @@ def from_status(what: str, error: GithubException) -> GitHubError:
             f"{what}: GitHub's rate limit.", retryable=True, retry_after=_wait(headers), status=error.status
         )
     message = (error.data or {}).get("message", "") if isinstance(error.data, dict) else ""
-    mend = {
+    hint = {
         401: "Check GITHUB_TOKEN, or the app's id and key.",
         403: "The token needs write access to contents and pull requests of this repository.",
         404: "Check that the repository exists and that GITHUB_TOKEN reaches it.",
     }.get(error.status, "")
     return GitHubError(
-        f"{what}: GitHub answered {error.status} {message}. {mend}".strip(),
+        f"{what}: GitHub answered {error.status} {message}. {hint}".strip(),
         retryable=error.status >= 500,
         status=error.status,
     )

@@ -1,7 +1,7 @@
-"""The talk on one pull request: what people and checks say, Railmend's answers, and how it ended.
+"""The thread of one pull request: notes of people and checks, Railmend's replies, and how it ended.
 
-Only people with write access to the repository are listened to; bots, and what Railmend wrote itself
-(known by a hidden marker), are not.
+Only people with write access to the repository are heard. Bots are ignored, and so is what Railmend wrote,
+which a hidden marker identifies.
 """
 
 import json
@@ -35,7 +35,7 @@ User = NamedUser | Organization
 OWN = "<!-- railmend"
 WRITERS = frozenset({"admin", "maintain", "write"})
 FAILED = frozenset({"failure", "timed_out", "startup_failure"})
-# A comment so long before or after the closing tells why.
+# A comment up to this long before the closing, or after it, gives the reason.
 CLOSING = timedelta(minutes=10)
 # Enough for any pull request; each is about 20 bytes of history.
 MAX_SEEN = 1000
@@ -43,11 +43,13 @@ HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 
 
 def marked(name: str, text: str) -> str:
-    """First in the body, so that no cut takes it away."""
+    """Put the hidden marker first in the body, so that truncation keeps it."""
     return f"{OWN} {json.dumps({'comment': name})} -->\n\n{text}"
 
 
 class PullRequestThread:
+    """One pull request, read once. Every method raises `GitHubError`."""
+
     def __init__(self, github: GitHubClient, repository: str, number: int) -> None:
         self._name = f"Pull request {number} of {repository}"
         self._repo: Repository = github.repository(repository)
@@ -56,7 +58,7 @@ class PullRequestThread:
         self._writers: dict[str, bool] = {}
 
     def view(self, base_branch: str, seen: SeenNotes) -> ReviewView:
-        """What is new since `seen`, and the state."""
+        """Return the state, and the notes that are new since `seen`."""
         pull = self._pull
         if pull.merged:
             return ReviewView(state=PullState.MERGED, head=pull.head.sha, later=seen, merge=self._merge())
@@ -71,30 +73,31 @@ class PullRequestThread:
         )
 
     def comment(self, name: str, text: str, labels: Sequence[str] = ()) -> str:
-        """Found by its marker and edited, or made. Returns its address."""
+        """Edit the comment of this name, or create it; return its address."""
         with classified(f"Comment on {self._name}"):
-            known = self._own_comment(name)
+            comment = self._own_comment(name)
             body = marked(name, text)
-            if known is None:
-                known = self._pull.create_issue_comment(body)
-            elif known.body != body:
-                known.edit(body)
+            if comment is None:
+                comment = self._pull.create_issue_comment(body)
+            elif comment.body != body:
+                comment.edit(body)
             if labels:
                 self._pull.add_to_labels(*labels)
-            return known.html_url
+            return comment.html_url
 
     def answer(self, reply: NoteReply) -> None:
-        """In the thread of a line, else as a comment that quotes; once, however often it is tried."""
+        """Reply once: in the thread of a line note, otherwise as a comment that quotes the note."""
         note, name = reply.note, f"answer/{reply.note.name}"
         if note.kind is not NoteKind.LINE:
             self.comment(name, f"{_quoted(note)}\n\n{reply.text}")
             return
         with classified(f"Answer on {self._name}"):
             marker = marked(name, "").strip()
-            if not any(marker in (one.body or "") for one in self._pull.get_review_comments()):
+            if not any(marker in (comment.body or "") for comment in self._pull.get_review_comments()):
                 self._pull.create_review_comment_reply(note.id, marked(name, reply.text))
 
     def close(self, text: str) -> None:
+        """Comment, then close the pull request if it is open."""
         self.comment("closed", text)
         with classified(self._name):
             if self._pull.state == "open":
@@ -102,15 +105,16 @@ class PullRequestThread:
 
     def _own_comment(self, name: str) -> IssueComment | None:
         marker = marked(name, "").strip()
-        return next((one for one in self._pull.get_issue_comments() if marker in (one.body or "")), None)
+        comments = self._pull.get_issue_comments()
+        return next((comment for comment in comments if marker in (comment.body or "")), None)
 
     def _new(self, seen: SeenNotes) -> tuple[list[Note], SeenNotes]:
-        """What asks for something, and everything that was read; what is too much waits for the next look."""
-        known, read = frozenset(seen.names), list(seen.names)
+        """Return new notes that request something, and all that was read; excess ones wait."""
+        earlier, read = frozenset(seen.names), list(seen.names)
         asking: list[Note] = []
         with classified(f"Comments on {self._name}"):
             for note, user, asks in self._notes_by_author():
-                if note.name in known:
+                if note.name in earlier:
                     continue
                 if asks and self._asks(user, note.text):
                     if len(asking) == MAX_NOTES:
@@ -120,19 +124,19 @@ class PullRequestThread:
         return asking, seen.model_copy(update={"names": tuple(read[-MAX_SEEN:])})
 
     def _notes_by_author(self) -> Iterable[tuple[Note, User | None, bool]]:
-        """All there is; the last: whether its kind can ask for anything."""
+        """Yield every note with its author and whether its kind can request anything."""
         for comment in self._pull.get_issue_comments():
             yield _note(NoteKind.COMMENT, comment.id, comment.user, comment.body), comment.user, True
         for line in self._pull.get_review_comments():
             note = _note(NoteKind.LINE, line.id, line.user, line.body)
             yield note.model_copy(update={"path": line.path, "line": line.line}), line.user, True
         for review in self._pull.get_reviews():
-            # An approval asks for nothing, whatever it says beside.
+            # An approval requests nothing, whatever its text.
             asks = review.state in ("CHANGES_REQUESTED", "COMMENTED")
             yield _note(NoteKind.REVIEW, review.id, review.user, review.body), review.user, asks
 
     def _asks(self, user: User | None, body: str | None) -> bool:
-        """A review without words, whose comments stand on lines, asks for nothing itself."""
+        """Return whether a writer requests something; a review without text only carries line comments."""
         if user is None or user.type == "Bot" or OWN in (body or ""):
             return False
         return bool(HIDDEN.sub("", body or "").strip()) and self._writes(user.login)
@@ -148,7 +152,7 @@ class PullRequestThread:
         return self._writers[login]
 
     def _failing(self, base_branch: str) -> list[Note] | None:
-        """Checks that fail here and not on the base branch; None while any still runs, or where none is."""
+        """Return checks that fail here but not on the base branch; None without checks, or while one runs."""
         with classified(f"Checks of {self._name}"):
             runs = list(self._repo.get_commit(self._pull.head.sha).get_check_runs())
             if not runs or any(run.status != "completed" for run in runs):
@@ -157,14 +161,14 @@ class PullRequestThread:
             if not failed:
                 return []
             base = self._repo.get_commit(self._repo.get_branch(base_branch).commit.sha)
-            anyway = {run.name for run in base.get_check_runs() if run.conclusion in FAILED}
+            failing_on_base = {run.name for run in base.get_check_runs() if run.conclusion in FAILED}
         notes = []
         for run in failed:
-            if run.name in anyway:
+            if run.name in failing_on_base:
                 continue
             output = run.output
-            said = "\n".join(filter(None, (output.title, output.summary, output.text))) if output else ""
-            text = f"The check {run.name} ended with {run.conclusion}.\n{said}".strip()
+            details = "\n".join(filter(None, (output.title, output.summary, output.text))) if output else ""
+            text = f"The check {run.name} ended with {run.conclusion}.\n{details}".strip()
             notes.append(Note(kind=NoteKind.CHECK, id=run.id, author=run.name[:100], text=text[:MAX_NOTE]))
         return notes[:MAX_NOTES]
 
@@ -191,12 +195,12 @@ class PullRequestThread:
     def _closing(self) -> str:
         since = (self._pull.closed_at or datetime.now(UTC)) - CLOSING
         with classified(f"Comments on {self._name}"):
-            said = [
+            reasons = [
                 comment.body
                 for comment in self._pull.get_issue_comments()
                 if comment.created_at >= since and self._asks(comment.user, comment.body)
             ]
-        return said[-1][:MAX_NOTE] if said else ""
+        return reasons[-1][:MAX_NOTE] if reasons else ""
 
 
 def _note(kind: NoteKind, number: int, user: User | None, text: str | None) -> Note:

@@ -1,0 +1,123 @@
+"""Deliver notifications: webhooks (Slack's form, or signed as Standard Webhooks says) and GitHub issues.
+
+A webhook call whose response is lost may have arrived: such an error is `uncertain`; the caller decides.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+
+import httpx
+from github.Issue import Issue
+from pydantic import SecretStr
+
+from railmend.contracts.notification import Notification
+from railmend.notifying.text import format_headline, format_markdown
+from railmend.publishing.github import GitHubClient
+
+TIMEOUT_SECONDS = 10.0
+MAX_RETRY_AFTER = 60.0
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the specification's prefix of a secret
+# Newest issues searched for a thread; an older thread is started anew.
+MAX_SEARCHED = 300
+LABEL = "railmend-incident"
+
+
+class DeliveryError(Exception):
+    """A webhook's failure. The message never holds the address, which is the webhook's secret.
+
+    `uncertain`: the call may have arrived nevertheless.
+    """
+
+    def __init__(
+        self, message: str, *, retryable: bool, uncertain: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.uncertain = uncertain
+        self.retry_after = retry_after
+
+
+def signature_headers(secret: SecretStr, message_id: str, body: bytes, at: int) -> dict[str, str]:
+    """Return the headers that authenticate the sender: https://www.standardwebhooks.com, version 1.
+
+    HMAC-SHA256 of "id.timestamp.body"; a secret that begins with `whsec_` is base64. `at`: Unix time in s.
+    """
+    text = secret.get_secret_value()
+    key = base64.b64decode(text[len(SECRET_PREFIX) :]) if text.startswith(SECRET_PREFIX) else text.encode()
+    digest = hmac.new(key, f"{message_id}.{at}.".encode() + body, hashlib.sha256).digest()
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(at),
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
+
+
+async def post_webhook(
+    client: httpx.AsyncClient,
+    channel: str,
+    url: SecretStr,
+    body: Mapping[str, object],
+    *,
+    message_id: str,
+    secret: SecretStr | None = None,
+) -> None:
+    """Call a webhook. Raise `DeliveryError`; `channel` names it in the message."""
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    headers = {"Content-Type": "application/json", "Idempotency-Key": message_id}
+    if secret is not None:
+        headers |= signature_headers(secret, message_id, content, int(time.time()))
+    try:
+        response = await client.post(url.get_secret_value(), content=content, headers=headers)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise DeliveryError(f"{channel}: not reached ({type(error).__name__}).", retryable=True) from None
+    except httpx.HTTPError as error:
+        raise DeliveryError(
+            f"{channel}: no answer ({type(error).__name__}).", retryable=True, uncertain=True
+        ) from None
+    except httpx.InvalidURL:
+        raise DeliveryError(f"{channel}: its address is not a URL.", retryable=False) from None
+    if not response.is_success:
+        raise _refused(channel, response)
+
+
+def _refused(channel: str, response: httpx.Response) -> DeliveryError:
+    """Return the error of a status: 429 and 503 were not accepted, any other 5xx may have been."""
+    status = response.status_code
+    after = response.headers.get("retry-after", "")
+    return DeliveryError(
+        f"{channel}: answered {status}." + ("" if status >= 500 or status == 429 else " Check its address."),
+        retryable=status >= 500 or status in (408, 429),
+        uncertain=status >= 500 and status != 503,
+        retry_after=min(float(after), MAX_RETRY_AFTER) if after.isdigit() else None,
+    )
+
+
+def issue_marker(name: str) -> str:
+    """Return a comment that is invisible in the rendered issue."""
+    return f"<!-- railmend:{name} -->"
+
+
+def post_issue(github: GitHubClient, repository: str, notification: Notification, url: str) -> None:
+    """Open one issue per incident, and add a comment for each further notification. Blocking.
+
+    Safe to repeat: what an issue holds already is not written again. Raise `GitHubError`.
+    """
+    mark = issue_marker(notification.notification_id)
+    body = f"{format_markdown(notification, url)}\n\n{mark}"
+    with github.issues(repository) as issues:
+        for thread in dict.fromkeys(notification.threads):
+            thread_mark = issue_marker(f"thread {thread}")
+            issue = issues.find(LABEL, thread_mark, MAX_SEARCHED)
+            if issue is None:
+                issues.create(format_headline(notification), f"{body}\n{thread_mark}", LABEL)
+            elif not _holds(issue, mark):
+                issue.create_comment(body)
+
+
+def _holds(issue: Issue, mark: str) -> bool:
+    comments = (comment.body for comment in issue.get_comments())
+    return mark in (issue.body or "") or any(mark in (body or "") for body in comments)

@@ -96,16 +96,7 @@ class BubblewrapSandbox(LocalSandbox):
 
     def _view(self, paths: RepairPaths, files: dict[str, Path]) -> list[str]:
         view = View()
-        for path in map(Path, SYSTEM):
-            if path.is_symlink():
-                view.add("--symlink", os.readlink(path), path)
-            elif path.is_dir():
-                view.read_only(path, path)
-        for path in map(Path, ETC):
-            if path.exists():
-                view.read_only(path.resolve(), path)
-        view.add("--proc", "/proc")
-        view.add("--dev", "/dev")
+        view.system()
         for folder in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 - the sandbox's own
             view.memory(Path(folder), self._limits.temporary)
         for target, source in files.items():
@@ -154,6 +145,19 @@ class View:
 
     def add(self, *arguments: object) -> None:
         self.arguments += map(str, arguments)
+
+    def system(self) -> None:
+        """Show the system read-only, and new /proc and /dev."""
+        for path in map(Path, SYSTEM):
+            if path.is_symlink():
+                self.add("--symlink", os.readlink(path), path)
+            elif path.is_dir():
+                self.read_only(path, path)
+        for path in map(Path, ETC):
+            if path.exists():
+                self.read_only(path.resolve(), path)
+        self.add("--proc", "/proc")
+        self.add("--dev", "/dev")
 
     def read_only(self, source: Path, target: Path) -> None:
         self._parents(target)

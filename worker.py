@@ -3,7 +3,7 @@
 import argparse
 
 from hosting import clients, connection, dev_server, logging, preflight, search_attributes, telemetry, workers
-from hosting.cli_runtime import run
+from hosting.cli_runtime import run_main
 from railmend.settings_file import load_settings
 
 
@@ -46,8 +46,8 @@ async def main(options: argparse.Namespace) -> None:
     await search_attributes.register(client)
     await workers.run_until_stopped(client, settings, roles)
     if options.dev:
-        dev_server.tell_that_it_stays(server)
+        dev_server.log_that_it_stays(server)
 
 
 if __name__ == "__main__":
-    run("worker.py", main(arguments()))
+    run_main("worker.py", main(arguments()))

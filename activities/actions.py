@@ -1,4 +1,4 @@
-"""Roll back or restart: what a person approved, done once."""
+"""Rollback and restart, after a person's approval."""
 
 from datetime import datetime
 
@@ -30,7 +30,7 @@ class ActionActivities:
 
     @activity.defn
     async def find_rollback(self, question: RollbackQuestion) -> RollbackOffer:
-        """The newest deployment that served before the one to get away from."""
+        """Find the newest deployment that served before the one to get away from."""
         with translated():
             client = await self._railway.client_for(question.environment_id)
             records = await client.deployments(
@@ -52,7 +52,7 @@ class ActionActivities:
 
     @activity.defn
     async def perform(self, order: ActionOrder) -> ActionResult:
-        """Idempotent: what an earlier attempt did since the approval is found again."""
+        """Perform the action. Idempotent: what an earlier attempt did since the approval is found again."""
         request = order.request
         with translated():
             client = await self._railway.client_for(request.environment_id)
@@ -69,7 +69,10 @@ async def _run(actions: Actions, request: ActionRequest, at: datetime) -> tuple[
 
 
 def rollback_target(records: list[DeploymentRecord], away_from: str | None) -> DeploymentRecord | None:
-    """`records`: newest first. Another commit than the one to get away from, where both are known."""
+    """Return the newest older record that served, with another commit where both commits are known.
+
+    `records`: newest first.
+    """
     if not records:
         return None
     bad = next((record for record in records if record.id == away_from), records[0])

@@ -15,7 +15,7 @@ from railmend.railway.context import Deployed
 from railmend.railway.errors import RailwayError
 from railmend.railway.pool import RailwayPool
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 NOTHING_DEPLOYED = "No deployment of this service is known."
 
 
@@ -35,10 +35,10 @@ class DeploymentActivities:
                 request.environment_id, [request.service], request.window
             )
         items = []
-        for close in pairs:
+        for pair in pairs:
             for text, source in (
-                (charts(close.slice, onset(request)), "series of the window"),
-                (past(close.history), "series of the day before"),
+                (charts(pair.slice, onset(request)), "series of the window"),
+                (past(pair.history), "series of the day before"),
             ):
                 if text:
                     items.append(Fact(kind="chart", source=source, text=text))
@@ -55,8 +55,8 @@ class DeploymentActivities:
     @activity.defn
     async def drift_facts(self, request: IncidentRequest) -> Facts:
         """Settings and names of variables, the last good deployment against the suspected one."""
-        found = suspects(await self._history(request), onset(request))
-        if found is None:
+        pair = suspects(await self._history(request), onset(request))
+        if pair is None:
             return Facts(items=(), unseen=(NOTHING_DEPLOYED,))
         ids = (request.project_id, request.environment_id, request.service.service_id)
         unseen = ["Variables that were removed cannot be seen: Railway lists those that are there."]
@@ -64,7 +64,7 @@ class DeploymentActivities:
             context = (await self._railway.client_for(request.environment_id)).context
             variables = await _or_none(context.variables(*ids), "Variable names", unseen)
             changes = await _or_none(context.changes(*ids), "The activity feed", unseen)
-        text = drift_text(found, variables or (), changes or (), onset(request))
+        text = drift_text(pair, variables or (), changes or (), onset(request))
         source = "settings, last good deployment against the suspected one"
         return Facts(items=(self._fact(request, "drift", source, text),), unseen=tuple(unseen))
 
@@ -72,9 +72,7 @@ class DeploymentActivities:
     async def state_facts(self, request: IncidentRequest) -> Facts:
         """Restarts, crashes and failed steps: of what serves, and of the newest where that is another."""
         service = request.service
-        ids = list(
-            dict.fromkeys(one for one in (service.latest_deployment_id, service.active_deployment_id) if one)
-        )
+        ids = list(dict.fromkeys(filter(None, (service.latest_deployment_id, service.active_deployment_id))))
         items = []
         for deployment_id in ids:
             with translated():
@@ -98,10 +96,10 @@ class DeploymentActivities:
         return Fact(kind=kind, source=source, text=redactor(text))
 
 
-async def _or_none(asked: Awaitable[Found], what: str, unseen: list[str]) -> Found | None:
-    """What a narrow token may not read is said, and does not spoil the rest."""
+async def _or_none(query: Awaitable[Result], what: str, unseen: list[str]) -> Result | None:
+    """Return the result; None and a sentence in `unseen` where the token may not read it."""
     try:
-        return await asked
+        return await query
     except RailwayError as error:
         if error.retryable:
             raise

@@ -13,7 +13,7 @@ MAX_MESSAGE = 2000
 
 @runtime_checkable
 class Classified(Protocol):
-    """What every client error of the rooms offers."""
+    """An error that says whether a retry may succeed, as all errors of Railmend's clients do."""
 
     retryable: bool
 

@@ -1,4 +1,4 @@
-"""What is known already as facts, and the packet that all facts become."""
+"""Facts of what was measured, and the evidence packet made of all facts."""
 
 from temporalio import activity
 
@@ -12,11 +12,11 @@ class EvidenceActivities:
 
     @activity.defn
     async def finding_facts(self, request: IncidentRequest) -> Facts:
-        """What was measured, the service itself, its neighbours and what was repaired before."""
+        """Return what was measured, the service, its neighbours and what was repaired before."""
         return Facts(items=finding_facts(request))
 
     @activity.defn
     async def build_packet(self, request: PacketRequest) -> EvidencePacket:
-        """Numbered in the order of the sources, redacted, within the budget."""
+        """Number the facts in the order of their sources, redacted and within the budget."""
         incident = request.incident
         return number(incident.service.name, request.facts, redaction_key=redaction_key(incident))

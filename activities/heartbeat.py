@@ -39,7 +39,7 @@ async def heartbeating() -> AsyncIterator[Heartbeat]:
 
 @asynccontextmanager
 async def working() -> AsyncIterator[Heartbeat]:
-    """Beats, and raises clients' errors as Temporal's: around what a policy gives a heartbeat timeout."""
+    """Send heartbeats, and raise clients' errors as Temporal's: for activities with a heartbeat timeout."""
     with translated():
         async with heartbeating() as beat:
             yield beat

@@ -28,7 +28,7 @@ class LedgerActivities:
 
     @activity.defn
     async def claim(self, request: ClaimBatch) -> ClaimAnswers:
-        """Each claim stands for itself: one that is refused does not touch the others."""
+        """Claim each fingerprint by itself: a refusal does not affect the others."""
         answers = [
             await self._update(request.project_id, "claim", claim.claim_id, claim, ClaimAnswer)
             for claim in request.claims
@@ -37,19 +37,22 @@ class LedgerActivities:
 
     @activity.defn
     async def settle(self, request: SettlementBatch) -> None:
-        for one in request.settlements:
-            await self._update(request.project_id, "settle", one.settle_id, one, type(None))
+        for settlement in request.settlements:
+            await self._update(request.project_id, "settle", settlement.settle_id, settlement, type(None))
 
     @activity.defn
     async def reserve(self, request: Reserve) -> ReserveAnswer:
-        """Asked before a model is: refused where a limit of the budget would be passed."""
-        one = request.reservation
-        return await self._update(request.project_id, "reserve", one.reserve_id, one, ReserveAnswer)
+        """Reserve the cost of a model call; refused where it would exceed a limit of the budget."""
+        reservation = request.reservation
+        return await self._update(
+            request.project_id, "reserve", reservation.reserve_id, reservation, ReserveAnswer
+        )
 
     @activity.defn
     async def spend(self, request: Spend) -> None:
-        one = request.spending
-        await self._update(request.project_id, "spend", f"spent/{one.reserve_id}", one, type(None))
+        spending = request.spending
+        update_id = f"spent/{spending.reserve_id}"
+        await self._update(request.project_id, "spend", update_id, spending, type(None))
 
     async def _update(
         self, project_id: str, name: str, update_id: str, argument: Contract, answer: type[Answer]

@@ -38,21 +38,21 @@ class LogActivities:
 
     @activity.defn
     async def deploy_log_facts(self, request: IncidentRequest) -> Facts:
-        """Of the deployment that serves, and of the newest where that one failed."""
+        """Return logs of the deployment that serves, and of the newest where that one failed."""
         service = request.service
         wanted = [service.active_deployment_id]
         if service.latest_status in FAILED:
             wanted.append(service.latest_deployment_id)
-        ids = list(dict.fromkeys(one for one in wanted if one))
+        ids = list(dict.fromkeys(filter(None, wanted)))
         if not ids:
             return Facts(items=(), unseen=("No deployment is active, so there are no deploy logs.",))
         items: list[Fact] = []
         unseen: list[str] = []
         for deployment_id in ids:
             serves = deployment_id == service.active_deployment_id
-            found = await self._deploy_log(request, deployment_id, serves=serves)
-            items += found.items
-            unseen += found.unseen
+            facts = await self._deploy_log(request, deployment_id, serves=serves)
+            items += facts.items
+            unseen += facts.unseen
         return Facts(items=tuple(items), unseen=tuple(unseen))
 
     async def _deploy_log(self, request: IncidentRequest, deployment_id: str, *, serves: bool) -> Facts:
@@ -64,15 +64,15 @@ class LogActivities:
             pages = client.stream_deploy_logs(deployment_id, window.start, window.end + AFTER, most=MAX_ROWS)
             async for rows in pages:
                 condenser.read_older(rows)
-        found = condenser.result(DEPLOY_TOKENS)
-        if not found.rows:
+        condensed = condenser.result(DEPLOY_TOKENS)
+        if not condensed.rows:
             return Facts(items=(), unseen=(f"The deploy logs {which} are empty in the window.",))
-        items = [self._fact(request, "deploy_log", f"deploy logs {which}, condensed", found)]
-        if found.rows < MAX_ROWS:
+        items = [self._fact(request, "deploy_log", f"deploy logs {which}, condensed", condensed)]
+        if condensed.rows < MAX_ROWS:
             return Facts(items=tuple(items))
         if serves:
             items.append(await self._errors(request))
-        return Facts(items=tuple(items), unseen=(_cut(f"deploy logs {which}", found.rows),))
+        return Facts(items=tuple(items), unseen=(_cut(f"deploy logs {which}", condensed.rows),))
 
     async def _errors(self, request: IncidentRequest) -> Fact:
         """Where a service says too much to read it all: what it wrote as errors over the whole window."""
@@ -107,11 +107,11 @@ class LogActivities:
             return Facts(items=(), unseen=("The build logs of the newest deployment are empty.",))
         condenser = Condenser(build=True)
         condenser.read(rows)
-        found = condenser.result(BUILD_TOKENS)
+        condensed = condenser.result(BUILD_TOKENS)
         unseen = (_cut("build logs", len(rows)),) if len(rows) >= MAX_AT_ONCE else ()
         return Facts(
             items=(
-                self._fact(request, "build_log", "build logs of the newest deployment, condensed", found),
+                self._fact(request, "build_log", "build logs of the newest deployment, condensed", condensed),
             ),
             unseen=unseen,
         )
@@ -135,9 +135,9 @@ class LogActivities:
             (f"@totalDuration:>={slow:.0f}", f"HTTP logs of requests over {slow:.0f} ms, condensed"),
         ):
             with translated():
-                found = await self._http(request, deployment_id, filter_)
-            if found.rows:
-                items.append(self._fact(request, "http_log", source, found))
+                condensed = await self._http(request, deployment_id, filter_)
+            if condensed.rows:
+                items.append(self._fact(request, "http_log", source, condensed))
         return Facts(items=tuple(items), unseen=(_cut("requests", everything.rows),))
 
     async def _http(self, request: IncidentRequest, deployment_id: str, filter_: str) -> Condensed:
@@ -151,9 +151,9 @@ class LogActivities:
             condenser.read(rows)
         return condenser.result(HTTP_TOKENS)
 
-    def _fact(self, request: IncidentRequest, kind: str, source: str, found: Condensed) -> Fact:
-        text = self._redactor(request)(found.text)
-        return Fact(kind=kind, source=source, text=text, start=found.start, end=found.end)
+    def _fact(self, request: IncidentRequest, kind: str, source: str, condensed: Condensed) -> Fact:
+        text = self._redactor(request)(condensed.text)
+        return Fact(kind=kind, source=source, text=text, start=condensed.start, end=condensed.end)
 
 
 def _cut(what: str, rows: int) -> str:

@@ -1,4 +1,4 @@
-"""Did it hold? The deployment that carries a merge, and one service's numbers before and after."""
+"""The deployment that carries a merge, and one service's numbers before and after it."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -43,23 +43,23 @@ class MeasurementActivities:
 
     @activity.defn
     async def find_deployment(self, question: DeploymentQuestion) -> DeploymentView:
-        """The newest deployment of the service whose commit is the merge, or came after it."""
+        """Find the newest deployment of the service whose commit is the merge, or came after it."""
         async with working():
             client = await self._railway.client_for(question.environment_id)
             records = await client.deployments(
                 question.project_id, question.environment_id, question.service_id, HISTORY
             )
-            found = await self._carrier(question, records)
-        if found is None:
+            carrier = await self._carrier(question, records)
+        if carrier is None:
             return DeploymentView(state=DeployState.WAITING, detail="No deployment carries the merge yet.")
         before = (r for r in records if r.created_at < question.merged_at and r.status in SERVED)
         previous = next(before, None)
         return DeploymentView(
-            state=STATES.get(found.status, DeployState.WAITING),
-            deployment_id=found.id,
-            at=found.created_at,
+            state=STATES.get(carrier.status, DeployState.WAITING),
+            deployment_id=carrier.id,
+            at=carrier.created_at,
             previous=previous.id if previous else None,
-            detail=(found.reason or "")[:500],
+            detail=(carrier.reason or "")[:500],
         )
 
     async def _carrier(
@@ -78,7 +78,7 @@ class MeasurementActivities:
 
     @activity.defn
     async def measure_incident(self, incident: IncidentRequest) -> WindowMetrics:
-        """The incident's own window, as numbers for the charts of the pull request."""
+        """Measure the incident's own window, for the charts of the pull request."""
         async with working():
             client = await self._railway.client_for(incident.environment_id)
             detailed, _ = await client.fetch_detailed(
@@ -88,7 +88,7 @@ class MeasurementActivities:
 
     @activity.defn
     async def measure_service(self, request: MeasureRequest) -> MeasurementResult:
-        """Measured anew over matched windows; the verdict is made of these numbers alone."""
+        """Measure over matched windows before and after; the status is made of these numbers alone."""
         now = datetime.now(UTC) - self._settle
         windows = matched_windows(request.window, request.up_since, now)
         service = request.service

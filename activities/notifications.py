@@ -1,4 +1,4 @@
-"""Tells people of changes of state, on each channel that is set. Never in the way of a repair."""
+"""Notifies people of changes of state, on each channel that is set; never delays a repair."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -33,7 +33,7 @@ class NotificationActivities:
 
     @activity.defn
     async def notify(self, request: NotificationBatch) -> None:
-        """Each notice on each channel. The first failure that a later try may mend is raised at the end."""
+        """Deliver each notification on each channel. The first retryable failure is raised at the end."""
         begun = set(_earlier())
         failures: dict[str, Exception] = {}  # by channel: one that is down is not asked again in this attempt
         for notification in request.notifications:

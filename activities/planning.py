@@ -26,17 +26,17 @@ class TextActivities:
 
     @activity.defn
     async def decide(self, request: DiagnosisRequest) -> Decision:
-        """What rules can tell needs no model."""
+        """Diagnose by rules, which need no model."""
         return Decision(diagnosis=decide_by_rule(request.incident, request.packet))
 
     @activity.defn
     async def describe_report(self, report: HealthReport) -> str:
-        """A scan's end as Markdown for the Web UI."""
+        """Render a scan's report as Markdown for the Web UI."""
         return report_markdown(report)
 
     @activity.defn
     async def describe_incident(self, report: IncidentReport) -> str:
-        """The diagnosis as Markdown for the Web UI."""
+        """Render the diagnosis as Markdown for the Web UI."""
         return incident_markdown(report)
 
 
@@ -65,6 +65,6 @@ class PlanningActivities:
 
     @activity.defn
     async def refute(self, request: ChallengeRequest) -> Diagnosis:
-        """The diagnosis after a second look: as it was, or `unclear`."""
+        """Return the diagnosis after the sceptic's pass: as it was, or `unclear`."""
         with translated():
             return await challenge(request.packet, request.diagnosis, self._sceptic)

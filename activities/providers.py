@@ -31,7 +31,7 @@ LATE = timedelta(minutes=5)
 MAX_PAGES = 25
 # From this attempt on, a part that failed is said to be unseen instead of asked for again.
 LAST_TRY = 2
-Got = TypeVar("Got")
+Result = TypeVar("Result")
 
 # The reader of network logs that shares a client's token and limits.
 NetworkOf = Callable[[RailwayClient], NetworkReader]
@@ -87,12 +87,12 @@ class ProviderActivities:
             detect, source.files if source else (), runtime=runtime, variables=seen.variables
         )
         by_id = load().by_id()
-        asked = [by_id[one.provider] for one in used[:MAX_PAGES]]
+        asked = [by_id[provider.provider] for provider in used[:MAX_PAGES]]
         view = await self._status.incidents(asked, request.window)
         return collected(used, match(used, view.incidents, asked), [*unseen, *seen.unseen, *view.unseen])
 
-    async def _part(self, what: str, work: Awaitable[Got], unseen: list[str]) -> Got | None:
-        """One part may fail alone; a passing fault is worth one more try of the whole."""
+    async def _part(self, what: str, work: Awaitable[Result], unseen: list[str]) -> Result | None:
+        """Return one part; None where it failed for good, or again. A transient error is raised once."""
         try:
             return await work
         except Exception as error:

@@ -17,7 +17,7 @@ class PullRequestActivities:
 
     @activity.defn
     async def open_pull_request(self, request: PullRequestRequest) -> PullRequest:
-        """Found or created: an earlier attempt's pull request is returned, never a second one."""
+        """Return the pull request, created where an earlier attempt left none."""
         publish = request.publish
         repair = publish.repair
         async with working():

@@ -32,11 +32,11 @@ class RepositoryActivities:
         with translated():
             context = (await self._railway.client_for(request.environment_id)).context
             history = await context.history(request.project_id, request.environment_id, service.service_id)
-        found = suspects(history, onset(request))
-        if found is None or found.bad.record.commit is None:
+        pair = suspects(history, onset(request))
+        if pair is None or pair.bad.record.commit is None:
             return Facts(items=(), unseen=("The suspected deployment names no commit.",))
-        good = found.good.record.commit if found.good else None
-        source, text = await self._change(request, good, found.bad.record.commit)
+        good = pair.good.record.commit if pair.good else None
+        source, text = await self._change(request, good, pair.bad.record.commit)
         redactor = Redactor(self._secrets, redaction_key(request))
         return Facts(items=(Fact(kind="change", source=source, text=redactor(text)),))
 
@@ -47,11 +47,11 @@ class RepositoryActivities:
             return repository, f"The suspected deployment runs the commit of the last good one ({bad[:12]})."
         with translated():
             if good is None:
-                found = await asyncio.to_thread(self._github.own_change, repository, bad)
+                change = await asyncio.to_thread(self._github.own_change, repository, bad)
                 source = (
                     f"{repository}, the suspected commit alone: no earlier deployment is known to be good"
                 )
             else:
-                found = await asyncio.to_thread(self._github.compare, repository, good, bad)
+                change = await asyncio.to_thread(self._github.compare, repository, good, bad)
                 source = f"{repository}, last good deployment to the suspected one"
-        return source, describe(found, request.service.root_directory)
+        return source, describe(change, request.service.root_directory)

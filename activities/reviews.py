@@ -1,4 +1,4 @@
-"""The talk on pull requests: looks, answers, comments, and the revert of what made things worse."""
+"""Open pull requests: polling, replies, comments, and the revert of what made things worse."""
 
 import asyncio
 import tempfile
@@ -33,14 +33,14 @@ from railmend.publishing.text import BOT, marker
 
 
 class ReviewActivities:
-    """Blocking calls go to threads."""
+    """GitHub's client blocks, so it is called in threads."""
 
     def __init__(self, github: GitHubClient) -> None:
         self._github = github
 
     @activity.defn
     async def poll_pull_request(self, question: ReviewQuestion) -> ReviewView:
-        """State, merge, and what writers and checks said since the last look."""
+        """Return state, merge, and what writers and checks said since the last poll."""
         async with working():
             return await asyncio.to_thread(
                 lambda: self._thread(question.repository, question.number).view(
@@ -50,7 +50,7 @@ class ReviewActivities:
 
     @activity.defn
     async def reply_to_notes(self, request: AnswersRequest) -> None:
-        """Each note once, however often it is tried."""
+        """Reply to each note once, however often it is tried."""
         text = format_reply(request)
 
         def work() -> None:
@@ -68,7 +68,7 @@ class ReviewActivities:
 
     @activity.defn
     async def comment_on_related(self, request: RelatedComment) -> str:
-        """Returns the comment's address."""
+        """Comment, and return the comment's URL."""
         repair = request.publish.repair
         comment = CommentRequest(
             repository=repair.repository,
@@ -81,16 +81,16 @@ class ReviewActivities:
 
     @activity.defn
     async def comment_measurement(self, notice: MeasurementComment) -> None:
-        """One comment that is rewritten as more is known, and a label of the newest verdict."""
-        await self._tell(notice, format_measurement_comment(notice), LABELS[notice.status])
+        """Write or rewrite the one comment on the measurement, and label its status."""
+        await self._comment_outcome(notice, format_measurement_comment(notice), LABELS[notice.status])
 
     @activity.defn
     async def comment_not_deployed(self, notice: NotDeployedComment) -> None:
-        await self._tell(notice, format_not_deployed_comment(notice), "railmend: not deployed")
+        await self._comment_outcome(notice, format_not_deployed_comment(notice), "railmend: not deployed")
 
     @activity.defn
     async def open_revert(self, request: RevertRequest) -> PullRequest:
-        """Found or made: a branch and a pull request that undo a merge exactly, or `RevertConflict`."""
+        """Return the pull request that reverts a merge, made where there is none. Raise `RevertConflict`."""
         async with working():
             return await asyncio.to_thread(self._revert, request)
 
@@ -128,7 +128,9 @@ class ReviewActivities:
             labels=("railmend",),
         )
 
-    async def _tell(self, notice: MeasurementComment | NotDeployedComment, text: str, label: str) -> None:
+    async def _comment_outcome(
+        self, notice: MeasurementComment | NotDeployedComment, text: str, label: str
+    ) -> None:
         request = CommentRequest(
             repository=notice.repository, number=notice.number, name="outcome", text=text, labels=(label,)
         )

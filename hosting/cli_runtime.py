@@ -1,4 +1,4 @@
-"""Runs an entry point's coroutine; errors that the user can mend end it with one sentence."""
+"""Runs an entry point's coroutine; errors that the user can fix end it with a message."""
 
 import asyncio
 import sys
@@ -10,8 +10,8 @@ T = TypeVar("T")
 SHUTDOWN_GRACE_SECONDS = 0.05
 
 
-def run(program: str, work: Coroutine[Any, Any, T]) -> T:
-    """Configuration errors end the process with code 2, Ctrl-C with 130.
+def run_main(program: str, work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` and return its result; a configuration error ends the process with code 2, Ctrl-C with 130.
 
     Imports are late, so that --help is quick.
     """

@@ -21,8 +21,8 @@ from hosting import connection
 from hosting.codec import codec
 from hosting.gateway.egress import REGISTRIES, egress
 from hosting.gateway.model_gateway import ModelGateway
-from hosting.sandbox.choice import RefusingSandbox, choose
-from hosting.sandbox.parts import Toolbox
+from hosting.sandbox.choice import RefusingSandbox, choose_sandbox
+from hosting.sandbox.common import Toolbox
 from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.quota import Quota
 from railmend.coding.sandbox import Sandbox
@@ -63,7 +63,10 @@ async def temporal(
     interceptors: Sequence[Interceptor] = (),
     tries: int = CONNECT_TRIES,
 ) -> Client:
-    """Connect; a worker may boot before the server does, so the first tries may fail."""
+    """Connect to Temporal, several times: a worker may start before the server does.
+
+    Raise `ConfigurationError` when no server answers.
+    """
     plugin, options = railmend_plugin(codec(settings), interceptors), connection.options(settings)
     for attempt in range(1, tries + 1):
         try:
@@ -82,18 +85,18 @@ async def temporal(
 
 
 def _reason(error: Exception) -> str:
-    """The operating system's words, where the SDK's error wraps them in its own many times."""
+    """Return the operating system's message, which the SDK's error wraps several times."""
     inner = re.search(r'message: "([^"]+)"', str(error))
     return inner[1] if inner else str(error)[:MAX_REASON]
 
 
 def railway(settings: Settings) -> RailwayPool:
-    """Raises what `watched` raises."""
+    """Return a client for each watched project. Raise what `watched` raises."""
     return RailwayPool(settings.railway_api_url, watched(settings), settings.railway_limits)
 
 
 def watched(settings: Settings) -> list[Watched]:
-    """The projects with their tokens. Raises `ConfigurationError` that names each one without at once."""
+    """Return the projects with their tokens. Raise `ConfigurationError`, which names all that have none."""
     projects = settings.watched()
     if not projects:
         require(settings, "railway_project_id", "railway_environment_id")
@@ -112,17 +115,17 @@ def watched(settings: Settings) -> list[Watched]:
 
 
 async def check_railway(pool: RailwayPool) -> None:
-    """At start: a token that is wrong ends the process; a Railway that does not answer only costs a line."""
+    """Raise `ConfigurationError` for wrong tokens; only log that Railway does not answer."""
     failed = await pool.check()
-    wrong = [f"{one.name}: {error}" for one, error in failed if not error.retryable]
+    wrong = [f"{project.name}: {error}" for project, error in failed if not error.retryable]
     if wrong:
         raise ConfigurationError("\n".join(wrong))
-    for one, error in failed:
-        log.warning("railway is not reached yet", project=one.name, reason=str(error))
+    for project, error in failed:
+        log.warning("railway is not reached yet", project=project.name, reason=str(error))
 
 
 def secrets(settings: Settings) -> tuple[str, ...]:
-    """The values that this process holds: evidence never shows them."""
+    """Return the secret values of this process: evidence never shows them."""
     values = [getattr(settings, name) for name in type(settings).model_fields]
     values += [settings.token_of(project) for project in settings.watched()]
     return tuple({value.get_secret_value() for value in values if isinstance(value, SecretStr)})
@@ -135,7 +138,7 @@ def github(settings: Settings) -> GitHubClient:
 
 
 def github_credentials(settings: Settings) -> Credentials:
-    """The app where one is set, else the token."""
+    """Return the app's credentials where an app is set, else the token's."""
     if settings.github_app_id:
         key = _secret(settings, "github_app_key")
         return AppCredentials(settings.github_api_url, settings.github_app_id, key)
@@ -143,19 +146,19 @@ def github_credentials(settings: Settings) -> Credentials:
 
 
 def model(settings: Settings) -> ModelSettings:
-    """MODEL with its fallbacks."""
+    """Return MODEL with its fallbacks."""
     require(settings, "model", "model_api_key")
     fallbacks = tuple(_model(settings, name) for name in settings.model_fallbacks)
     return _model(settings, settings.model or "").model_copy(update={"fallbacks": fallbacks})
 
 
 def sceptic(settings: Settings) -> ModelSettings:
-    """SCEPTIC_MODEL, or the same model as diagnoses."""
+    """Return SCEPTIC_MODEL, or the model of diagnoses."""
     return _model(settings, settings.sceptic_model) if settings.sceptic_model else model(settings)
 
 
 def _model(settings: Settings, name: str) -> ModelSettings:
-    """Address, key and prices belong to MODEL's provider; another one's key is in its own variable."""
+    """Address, key and prices belong to MODEL's provider; others' keys are in variables of their own."""
     if name.partition("/")[0] != (settings.model or "").partition("/")[0]:
         return ModelSettings(model=name)
     return ModelSettings(
@@ -186,22 +189,22 @@ def coding_model(settings: Settings) -> ModelEndpoint:
 
 
 def prices(settings: Settings) -> tuple[float, float]:
-    """USD per million tokens in and out: as set, else from litellm's table, else 0 (then tokens bound it).
+    """Return USD per million tokens in and out: as set, else from litellm's table, else 0.
 
     The table is read without importing litellm, which takes seconds.
     """
-    known: dict[str, float] = {}
-    found = importlib.util.find_spec("litellm")
-    for folder in (found.submodule_search_locations or []) if found else []:
+    row: dict[str, float] = {}
+    spec = importlib.util.find_spec("litellm")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
         table = Path(folder) / "model_prices_and_context_window_backup.json"
         if table.is_file():
             rows = json.loads(table.read_text())
             name = settings.model or ""
-            known = rows.get(name) or rows.get(name.partition("/")[2]) or {}
-    per_token = (known.get("input_cost_per_token") or 0.0, known.get("output_cost_per_token") or 0.0)
-    asked = (settings.model_input_usd, settings.model_output_usd)
-    both = [cost * 1_000_000 if own is None else own for own, cost in zip(asked, per_token, strict=True)]
-    return both[0], both[1]
+            row = rows.get(name) or rows.get(name.partition("/")[2]) or {}
+    per_token = (row.get("input_cost_per_token") or 0.0, row.get("output_cost_per_token") or 0.0)
+    given = (settings.model_input_usd, settings.model_output_usd)
+    costs = [cost * 1_000_000 if own is None else own for own, cost in zip(given, per_token, strict=True)]
+    return costs[0], costs[1]
 
 
 def limits(settings: Settings) -> SessionLimits:
@@ -214,7 +217,7 @@ def limits(settings: Settings) -> SessionLimits:
 
 
 def opencode_binary(settings: Settings) -> Path:
-    """OPENCODE_BIN, or the pinned one that `make setup` installs."""
+    """Return OPENCODE_BIN, or the pinned binary that `make setup` installs. Raise `ConfigurationError`."""
     if settings.opencode_bin:
         if settings.opencode_bin.is_file():
             return settings.opencode_bin.absolute()
@@ -233,7 +236,7 @@ def opencode_binary(settings: Settings) -> Path:
 
 
 def toolbox(settings: Settings) -> Toolbox:
-    """What the sandbox shows besides the system: OpenCode, ripgrep, the toolchains of RAILMEND_TOOLCHAINS."""
+    """Return what the sandbox shows besides the system: OpenCode, ripgrep and RAILMEND_TOOLCHAINS."""
     ripgrep = shutil.which("rg", path=str(Path(sys.executable).absolute().parent)) or shutil.which("rg")
     programs = {"rg": Path(ripgrep)} if ripgrep else {}
     if not settings.opencode_url and settings.railmend_sandbox != "remote":
@@ -242,8 +245,8 @@ def toolbox(settings: Settings) -> Toolbox:
 
 
 def sandbox(settings: Settings) -> Sandbox:
-    """RAILMEND_SANDBOX, if it works here. Else repairs are refused, or run without any sandbox. Blocking."""
-    chosen = choose(
+    """Return the sandbox of RAILMEND_SANDBOX if it works here, else one that refuses, or none. Blocking."""
+    chosen = choose_sandbox(
         settings.railmend_sandbox,
         toolbox(settings),
         settings.state_dir() / "repairs",
@@ -253,7 +256,7 @@ def sandbox(settings: Settings) -> Sandbox:
     if isinstance(chosen, RefusingSandbox):
         log.error("repairs are refused", reason=str(chosen.error))
     elif chosen.name == "none":
-        log.warning("the coding agent runs without a sandbox", because="RAILMEND_UNSAFE_AGENT is set")
+        log.warning("the coding agent runs without a sandbox", reason="RAILMEND_UNSAFE_AGENT is set")
     return chosen
 
 
@@ -267,10 +270,10 @@ def package_egress(settings: Settings) -> Egress:
     return lambda paths: egress(paths, hosts)
 
 
-def coding_servers(settings: Settings, around: Sandbox) -> ServerFor:
-    """One server per repair, or with OPENCODE_URL the one that already runs."""
+def coding_servers(settings: Settings, sandbox: Sandbox) -> ServerFor:
+    """Return how a repair gets its server: a new one each, or with OPENCODE_URL the running one."""
     url = settings.opencode_url
     if url:
-        return lambda _place: RunningServer(url, settings.opencode_password)
+        return lambda _paths: RunningServer(url, settings.opencode_password)
     endpoint, bounds = coding_model(settings), limits(settings)
-    return lambda paths: OpenCodeServer(paths, around, ModelGateway(endpoint, bounds), endpoint)
+    return lambda paths: OpenCodeServer(paths, sandbox, ModelGateway(endpoint, bounds), endpoint)

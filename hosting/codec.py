@@ -25,11 +25,11 @@ NONCE_BYTES = 12
 
 
 class DecryptionRefused(ValueError):
-    """A payload that no known key opens; the message names the key's id."""
+    """No key decrypts the payload; the message names the key's id."""
 
 
 class EncryptionCodec(PayloadCodec):
-    """`keys`: raw 32-byte keys by id. The first encrypts, all decrypt.
+    """Encrypts payloads. `keys`: raw 32-byte keys by id; the first encrypts, all decrypt.
 
     Payloads that are not encrypted pass, so that histories from before encryption can be read.
     """
@@ -44,13 +44,13 @@ class EncryptionCodec(PayloadCodec):
         return [self._encrypt(payload) for payload in payloads]
 
     async def decode(self, payloads: Iterable[Payload]) -> list[Payload]:
-        """Raises `DecryptionRefused`."""
+        """Decrypt. Raise `DecryptionRefused` when no key fits."""
         return [self._decrypt(payload) for payload in payloads]
 
     def _encrypt(self, payload: Payload) -> Payload:
         name, nonce = self._current.encode(), os.urandom(NONCE_BYTES)
-        sealed = self._ciphers[self._current].encrypt(nonce, payload.SerializeToString(), name)
-        return Payload(metadata={"encoding": ENCODING, KEY_ID: name}, data=nonce + sealed)
+        ciphertext = self._ciphers[self._current].encrypt(nonce, payload.SerializeToString(), name)
+        return Payload(metadata={"encoding": ENCODING, KEY_ID: name}, data=nonce + ciphertext)
 
     def _decrypt(self, payload: Payload) -> Payload:
         if payload.metadata.get("encoding") != ENCODING:
@@ -73,16 +73,16 @@ class EncryptionCodec(PayloadCodec):
 
 
 def codec(settings: Settings) -> EncryptionCodec | None:
-    """From RAILMEND_ENCRYPTION_KEYS; None: not set, nothing is encrypted. Raises `ConfigurationError`."""
+    """Return the codec of RAILMEND_ENCRYPTION_KEYS; None: not set. Raise `ConfigurationError`."""
     if settings.railmend_encryption_keys is None:
         return None
     return EncryptionCodec(_keys(settings.railmend_encryption_keys.get_secret_value()))
 
 
 def _keys(text: str) -> dict[str, bytes]:
-    """ID:BASE64, one a line or with commas between. What is wrong is named by place, never by content."""
+    """Parse ID:BASE64, by line or with commas between. Errors name the entry's number, never its content."""
     keys: dict[str, bytes] = {}
-    for paths, part in enumerate(filter(None, (p.strip() for p in text.replace(",", "\n").split("\n"))), 1):
+    for number, part in enumerate(filter(None, (p.strip() for p in text.replace(",", "\n").split("\n"))), 1):
         name, _, encoded = part.partition(":")
         try:
             key = base64.b64decode(encoded, validate=True)
@@ -90,7 +90,7 @@ def _keys(text: str) -> dict[str, bytes]:
             key = b""
         if not name or name in keys or len(key) != KEY_BYTES:
             raise ConfigurationError(
-                f"RAILMEND_ENCRYPTION_KEYS: entry {paths} is not ID:KEY with an id of its own and "
+                f"RAILMEND_ENCRYPTION_KEYS: entry {number} is not ID:KEY with an id of its own and "
                 f"{KEY_BYTES} bytes in base64. Make one with `python -m hosting.codec_server --new-key ID`."
             )
         keys[name] = key
@@ -100,5 +100,5 @@ def _keys(text: str) -> dict[str, bytes]:
 
 
 def new_key(name: str) -> str:
-    """An entry for RAILMEND_ENCRYPTION_KEYS."""
+    """Return a new entry for RAILMEND_ENCRYPTION_KEYS."""
     return f"{name}:{base64.b64encode(AESGCM.generate_key(KEY_BYTES * 8)).decode()}"

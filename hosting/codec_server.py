@@ -22,7 +22,7 @@ from starlette.routing import Route
 from temporalio.api.common.v1 import Payloads
 
 from hosting import logging
-from hosting.cli_runtime import run
+from hosting.cli_runtime import run_main
 from hosting.codec import DecryptionRefused, EncryptionCodec, codec, new_key
 from hosting.http_server import serving, split
 from railmend.settings import ConfigurationError, Settings
@@ -110,7 +110,7 @@ def main() -> None:
         sys.stdout.write(new_key(options.new_key) + "\n")
         return
     logging.configure()
-    run("codec server", serve(options.address, behind_loopback=options.behind_loopback))
+    run_main("codec server", serve(options.address, behind_loopback=options.behind_loopback))
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ def _read(lock: Path) -> Running | None:
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(s.getsockname()[1]) for s in sockets]
-    for one in sockets:
-        one.close()
+    for listener in sockets:
+        listener.close()
     return ports
 
 
@@ -92,7 +92,7 @@ def _command(state_dir: Path, port: int, ui_port: int) -> list[str]:
 
 
 def _spawn(state_dir: Path, port: int, ui_port: int) -> subprocess.Popen[bytes]:
-    """In a session of its own, so that it survives the worker."""
+    """Start the server in a session of its own, so that it survives the worker."""
     with (state_dir / "temporal.log").open("ab") as output:
         return subprocess.Popen(
             _command(state_dir, port, ui_port),
@@ -107,17 +107,17 @@ def _spawn(state_dir: Path, port: int, ui_port: int) -> subprocess.Popen[bytes]:
 async def start_or_adopt(state_dir: Path, port: int | None = None) -> Running:
     """Adopt the server that an earlier worker left running, else start one.
 
-    Raises `ConfigurationError` when it does not come up within 30 s.
+    Raise `ConfigurationError` when it does not come up within 30 s.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
     lock = state_dir / "temporal.json"
-    known = _read(lock)
-    if known and _runs(known):
-        await _wait_until_up(known, state_dir)
-        log.info("adopted the Temporal server", address=known.address, ui=known.ui)
-        return known
+    earlier = _read(lock)
+    if earlier and _runs(earlier):
+        await _wait_until_up(earlier, state_dir)
+        log.info("adopted the Temporal server", address=earlier.address, ui=earlier.ui)
+        return earlier
     free = _free_ports(2)
-    chosen = port or (known.port if known else free[0])
+    chosen = port or (earlier.port if earlier else free[0])
     pid = _spawn(state_dir, chosen, free[1]).pid
     running = Running(pid=pid, started=started(pid) or 0, port=chosen, ui_port=free[1])
     # Written before the server is up: a worker killed now must find it again.
@@ -140,8 +140,8 @@ async def _wait_until_up(running: Running, state_dir: Path) -> None:
     raise ConfigurationError(f"The Temporal server did not come up: see {state_dir / 'temporal.log'}.")
 
 
-def tell_that_it_stays(running: Running) -> None:
-    """It outlives its worker, so that one that is started again goes on at once."""
+def log_that_it_stays(running: Running) -> None:
+    """Log that the server keeps running, and the command that stops it."""
     log.info("the Temporal server stays up", ui=running.ui, end_it_with=f"kill {running.pid}")
 
 
@@ -159,7 +159,7 @@ def stop_server(state_dir: Path) -> None:
 
 
 async def _keep_history(running: Running) -> None:
-    """Closed runs are the archive; the default of one day is too short to look back."""
+    """Set the retention: closed runs are the archive, and the default of one day is too short."""
     arguments = ("operator", "namespace", "update", "--retention", RETENTION, "default")
     for _ in range(20):
         process = await asyncio.create_subprocess_exec(

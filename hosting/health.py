@@ -32,7 +32,7 @@ def application(client: Client, workers: Sequence[Worker], stopping: asyncio.Eve
 
 
 async def _reason(client: Client, workers: Sequence[Worker], stopping: asyncio.Event) -> str:
-    """Why this process takes no work now; empty: it does."""
+    """Return why this process takes no work now; empty: it does."""
     if stopping.is_set():
         return "stopping"
     idle = [worker.task_queue for worker in workers if not worker.is_running]

@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from railmend.settings import ConfigurationError
 
 
-class _Server(uvicorn.Server):
-    """Signals belong to the worker."""
+class EmbeddedServer(uvicorn.Server):
+    """A server that leaves signals to the worker."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -20,13 +20,13 @@ class _Server(uvicorn.Server):
 
 
 def split(address: str) -> tuple[str, int]:
-    """ "127.0.0.1:8080" or "[::]:8080" -> host and port."""
+    """Split "127.0.0.1:8080" or "[::]:8080" into host and port."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
 
 
 def listening(address: str, setting: str) -> socket.socket:
-    """`[::]` means IPv4 too, which asyncio's own sockets would leave out. Raises `ConfigurationError`."""
+    """Listen; `[::]` means IPv4 too, which asyncio would leave out. Raise `ConfigurationError`."""
     host, port = split(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -39,9 +39,9 @@ def listening(address: str, setting: str) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def serving(app: Starlette, address: str, setting: str) -> AsyncIterator[int]:
-    """Serve `app` while the context lasts; gives the port. `setting` names the address in errors."""
+    """Serve `app` while the context lasts; yield the port. `setting` names the address in errors."""
     with listening(address, setting) as port:
-        server = _Server(uvicorn.Config(app, log_config=None, log_level="warning", lifespan="off"))
+        server = EmbeddedServer(uvicorn.Config(app, log_config=None, log_level="warning", lifespan="off"))
         task = asyncio.create_task(server.serve(sockets=[port]))
         try:
             yield port.getsockname()[1]

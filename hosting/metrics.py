@@ -79,9 +79,9 @@ def _session(meter: MetricMeter, _args: Sequence[Any], result: CodingResult, sec
 def _settled(meter: MetricMeter, args: Sequence[Any], _result: Any, _seconds: float) -> None:
     settlements: SettlementBatch = args[0]
     outcomes = meter.create_counter("railmend_repairs", "How repairs ended")
-    for one in settlements.settlements:
-        if one.holder.startswith(REPAIR):
-            outcomes.add(1, {"outcome": one.outcome})
+    for settlement in settlements.settlements:
+        if settlement.holder.startswith(REPAIR):
+            outcomes.add(1, {"outcome": settlement.outcome})
 
 
 def _cost(meter: MetricMeter, usd: float, kind: str) -> None:

@@ -12,9 +12,9 @@ from railmend.settings import Settings
 
 
 def channels(settings: Settings, client: httpx.AsyncClient) -> list[Channel]:
-    """Empty where nobody wants to be told."""
-    found = [_slack(settings, client), _webhook(settings, client), _github(settings)]
-    return [channel for channel in found if channel is not None]
+    """Return the channels that are set; empty where nobody is to be notified."""
+    configured = [_slack(settings, client), _webhook(settings, client), _github(settings)]
+    return [channel for channel in configured if channel is not None]
 
 
 def _link(settings: Settings, notification: Notification) -> str:

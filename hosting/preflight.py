@@ -1,4 +1,4 @@
-"""What a worker needs to be set: all that is missing is told at once, before anything is reached."""
+"""Checks that all settings of a worker's roles are there, before anything is connected."""
 
 from collections.abc import Callable, Collection
 
@@ -6,7 +6,7 @@ from hosting import clients
 from hosting.workers import Role
 from railmend.settings import ConfigurationError, Settings
 
-# What each role builds of its settings; a builder names what it lacks.
+# What each role builds from the settings; a builder raises an error that names what is missing.
 BUILT: dict[Role, tuple[Callable[[Settings], object], ...]] = {
     Role.ORCHESTRATION: (clients.watched, clients.github_credentials),
     Role.PLANNING: (clients.model, clients.github_credentials),
@@ -17,7 +17,7 @@ NEEDED_WITHOUT_SERVER = (clients.coding_model,)
 
 
 def check(settings: Settings, roles: Collection[Role]) -> None:
-    """Raises `ConfigurationError` with one line for each thing that is missing."""
+    """Raise `ConfigurationError` with one line for each thing that is missing."""
     problems: list[str] = []
     for build in dict.fromkeys(build for role in roles for build in BUILT[role]):
         if settings.opencode_url and build in NEEDED_WITHOUT_SERVER:

@@ -19,9 +19,9 @@ Kinds = dict[str, SearchAttributeIndexedValueType]
 
 
 async def missing(client: Client) -> Kinds:
-    """Type by name of those that the namespace has not.
+    """Return the types of the attributes that the namespace lacks, by name.
 
-    Raises `ConfigurationError` for a name that is there with another type, `RPCError` of the server.
+    Raise `ConfigurationError` for a name that is there with another type, `RPCError` of the server.
     """
     answer = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
@@ -40,7 +40,7 @@ async def missing(client: Client) -> Kinds:
 async def register(client: Client) -> tuple[str, ...]:
     """Create what is missing and return its names; safe to run again and by several workers.
 
-    Raises `ConfigurationError` with the commands where the server does not let us.
+    Raise `ConfigurationError` with the commands where the server does not let us.
     """
     lacking: Kinds = {}
     try:
@@ -66,7 +66,7 @@ async def register(client: Client) -> tuple[str, ...]:
 
 
 def commands(namespace: str, lacking: Kinds) -> str:
-    """The `temporal` command that creates `lacking`, or all where nobody could tell."""
+    """Return the `temporal` command that creates `lacking`, or all attributes when it is empty."""
     kinds = lacking or {key.name: key.indexed_value_type for key in REGISTRY}
-    each = " ".join(f"--name {name} --type {TYPES[kind]}" for name, kind in kinds.items())
-    return f"temporal operator search-attribute create --namespace {namespace} {each}"
+    arguments = " ".join(f"--name {name} --type {TYPES[kind]}" for name, kind in kinds.items())
+    return f"temporal operator search-attribute create --namespace {namespace} {arguments}"

@@ -60,7 +60,7 @@ HEARTBEAT_THROTTLE = timedelta(seconds=2)
 
 
 class Role(StrEnum):
-    """What one worker process does; one machine may do all."""
+    """What a worker process does; a process may have all roles."""
 
     ORCHESTRATION = "orchestration"  # workflows, Railway, GitHub
     PLANNING = "planning"  # asks models
@@ -68,7 +68,7 @@ class Role(StrEnum):
 
 
 def machine_queue(state_dir: Path) -> str:
-    """The queue that reaches this machine's workspaces: the same after a restart, so kept on disk."""
+    """Return the queue of this machine's workspaces; it is kept on disk, to be the same after a restart."""
     file = state_dir / "machine"
     if not file.exists():
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def planning_activities(settings: Settings) -> list[Activity]:
 def coding_activities(
     settings: Settings, environment: CodingEnvironment, queue: str
 ) -> tuple[list[Activity], list[Activity]]:
-    """Return what any coding worker may do, and what only the one with the workspace can; `queue` is its."""
+    """Return what any coding worker may do, and what only the owner of `queue`, with the workspace, can."""
     work = CodingActivities(
         environment,
         task_queue=queue,

@@ -1,4 +1,4 @@
-"""The names in `.env`: on which line each stands, and which of them is a slip of the pen."""
+"""The names in `.env`: their lines, and which are misspelt."""
 
 import difflib
 import re
@@ -14,25 +14,25 @@ NEAR = 0.85
 
 
 def lines() -> dict[str, int]:
-    """The last line of each name, which is the one that counts; empty where there is no file."""
+    """Return each name's last line number, which is the one that counts; empty without a file."""
     try:
         text = Path(ENV_FILE).read_text(encoding="utf-8")
     except OSError:
         return {}
-    found = ((ASSIGNED.match(line), number) for number, line in enumerate(text.splitlines(), 1))
-    return {match[1]: number for match, number in found if match}
+    matches = ((ASSIGNED.match(line), number) for number, line in enumerate(text.splitlines(), 1))
+    return {match[1]: number for match, number in matches if match}
 
 
-def slips(known: Collection[str]) -> list[str]:
-    """One line for each unknown name that was meant for Railmend: it begins so, or is spelt nearly so.
+def misspelt(names: Collection[str]) -> list[str]:
+    """Return a line for each name not in `names` that is meant for Railmend: similar, or with its prefix.
 
     The file may also hold what Docker Compose, OpenTelemetry or a model's provider read.
     """
-    told = []
+    messages = []
     for name, number in lines().items():
-        near = difflib.get_close_matches(name, known, 1, NEAR)
-        if name in known or not (near or name.startswith(OURS)):
+        near = difflib.get_close_matches(name, names, 1, NEAR)
+        if name in names or not (near or name.startswith(OURS)):
             continue
         meant = f"Is {near[0]} meant?" if near else "All are listed in docs/settings.md."
-        told.append(f"{ENV_FILE}:{number}: {name} is no setting. {meant}")
-    return told
+        messages.append(f"{ENV_FILE}:{number}: {name} is no setting. {meant}")
+    return messages

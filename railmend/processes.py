@@ -1,10 +1,10 @@
-"""Names a process for good: its id alone is used again after it has ended."""
+"""Identifies a process for good: its id alone is used again after it has ended."""
 
 from pathlib import Path
 
 
 def started(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot; None when it has ended (a zombie has).
+    """Return when the process started, in clock ticks since boot; None when it has ended (a zombie has).
 
     Linux only (`proc(5)`, field 22 of `stat`), as are the sandboxes that these processes run in.
     """

@@ -13,9 +13,9 @@ class SecretRefused(ValueError):
 
 
 def secret(name: str) -> str | None:
-    """The value of NAME, or the content of the file that NAME_FILE names, without the line end.
+    """Return the value of NAME, or the content of the file that NAME_FILE names, without the line end.
 
-    An empty variable of the environment counts as not set, and hides the one in `.env`. Raises
+    An empty variable of the environment counts as not set, and hides the one in `.env`. Raise
     `SecretRefused` where both are set and where the file cannot be read or is empty.
     """
     given = {**dotenv_values(ENV_FILE), **os.environ}

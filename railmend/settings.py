@@ -297,13 +297,13 @@ def _is_secret(field: FieldInfo) -> bool:
 
 
 class _Secrets(PydanticBaseSettingsSource):
-    """Every secret setting NAME, also from the file that NAME_FILE names; what is wrong is told at once."""
+    """Every secret setting NAME, also from the file that NAME_FILE names; all errors are raised together."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         return (_secret(field_name.upper()) if _is_secret(field) else None), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         wrong: list[str] = []
         for name, field in self.settings_cls.model_fields.items():
             try:
@@ -312,10 +312,10 @@ class _Secrets(PydanticBaseSettingsSource):
                 wrong.append(str(error))
                 continue
             if value is not None:
-                found[name] = value
+                values[name] = value
         if wrong:
             raise ConfigurationError("\n".join(wrong))
-        return found
+        return values
 
 
 class _File(TomlConfigSettingsSource):
@@ -333,7 +333,7 @@ class _File(TomlConfigSettingsSource):
             content = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(f"{file_path}: {error}") from error
-        wrong = {name: said for name in content if (said := _refusal(file_path, text, name))}
+        wrong = {name: problem for name in content if (problem := _refusal(file_path, text, name))}
         if wrong and not self._leave_out:
             raise ConfigurationError("\n".join(wrong.values()))
         return {name: value for name, value in content.items() if name not in wrong}
@@ -346,14 +346,14 @@ class RestOfSettings(Settings):
 
 
 def _refusal(file: Path | Traversable, text: str, name: str) -> str:
-    """What is wrong with a top-level name of the file; empty where nothing is."""
+    """Return what is wrong with a top-level name of the file; empty where nothing is."""
     lines = text.splitlines()
     at = next((n for n, line in enumerate(lines, 1) if line.strip().strip("[] ").startswith(name)), 1)
     field = Settings.model_fields.get(name)
     if field is None:
         near = difflib.get_close_matches(name, Settings.model_fields, 1)
-        known = f"Is {near[0]!r} meant?" if near else "All are listed in docs/settings.md."
-        return f"{file}:{at}: {name!r} is no setting. {known}"
+        hint = f"Is {near[0]!r} meant?" if near else "All are listed in docs/settings.md."
+        return f"{file}:{at}: {name!r} is no setting. {hint}"
     if _is_secret(field):
         return f"{file}:{at}: {name!r} is a secret: set {name.upper()} in the environment instead."
     return ""

@@ -1,4 +1,4 @@
-"""All that is wrong with the settings at once, each with file, line and what to do."""
+"""Loads the settings and reports all errors together, each with file, line and what to do."""
 
 import os
 import re
@@ -24,7 +24,7 @@ from railmend.settings import (
     secret_variables,
 )
 
-Place = tuple[str | int, ...]
+Location = tuple[str | int, ...]
 HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?")
 KEY = re.compile(r"""^\s*([A-Za-z0-9_."'-]+)\s*=""")
 TWICE = "stands there already in line"
@@ -32,9 +32,9 @@ TOKEN_DEFAULT = ProjectSettings.model_fields["token_env"].default
 
 
 def load_settings(*, tokens: bool = False) -> Settings:
-    """The settings, from environment, `.env` and file. `tokens`: each project's token must be there too.
+    """Load the settings from environment, `.env` and file. `tokens`: require each project's token too.
 
-    Raises `ConfigurationError` with one line per problem.
+    Raise `ConfigurationError` with one line per problem.
     """
     problems: list[str] = []
     settings: Settings | None = None
@@ -49,7 +49,7 @@ def load_settings(*, tokens: bool = False) -> Settings:
         if any(TWICE in problem for problem in of_projects):
             problems = [problem for problem in problems if MORE_THAN_ONCE not in problem]
         problems += of_projects
-    problems += env_file.slips(_variables())
+    problems += env_file.misspelt(_variables())
     if problems or settings is None:
         raise ConfigurationError("\n".join(dict.fromkeys(problems)))
     return settings
@@ -57,7 +57,7 @@ def load_settings(*, tokens: bool = False) -> Settings:
 
 def _variables() -> set[str]:
     """Every variable that is read: of the settings, of the projects' tokens, and of the file's place."""
-    tokens = {str(one.get("token_env", TOKEN_DEFAULT)) for _, one in _projects()}
+    tokens = {str(project.get("token_env", TOKEN_DEFAULT)) for _, project in _projects()}
     names = {name.upper() for name in Settings.model_fields} | tokens | {CONFIG_VARIABLE}
     return names | set(secret_variables()) | {f"{name}_FILE" for name in tokens}
 
@@ -76,11 +76,11 @@ def _rest() -> list[str]:
 def described(error: ValidationError) -> list[str]:
     """One line per error of the settings: `railmend.toml:12: projects.autonomy: ...`."""
     lines = _lines()
-    return [_line(one["loc"], *_said(one), lines) for one in error.errors()]
+    return [_line(detail["loc"], *_message(detail), lines) for detail in error.errors()]
 
 
-def _said(error: ErrorDetails) -> tuple[str, str]:
-    """The message, and the value it speaks of; that of an unknown name may be a secret and is not shown."""
+def _message(error: ErrorDetails) -> tuple[str, str]:
+    """Return the message and its value; that of an unknown name may be a secret and is not shown."""
     if error["type"] == "extra_forbidden":
         return "there is no such setting here; see docs/settings.md", ""
     value = error.get("input")
@@ -88,7 +88,7 @@ def _said(error: ErrorDetails) -> tuple[str, str]:
     return error["msg"].removeprefix("Value error, "), f" (given: {value!r})" if shown else ""
 
 
-def _line(loc: Place, message: str, given: str, lines: dict[Place, int]) -> str:
+def _line(loc: Location, message: str, given: str, lines: dict[Location, int]) -> str:
     name = ".".join(str(part) for part in loc if not isinstance(part, int))
     if loc and (str(loc[0]).upper() in os.environ or str(loc[0]).upper() in dotenv_values(ENV_FILE)):
         variable = str(loc[0]).upper()
@@ -101,23 +101,23 @@ def _line(loc: Place, message: str, given: str, lines: dict[Place, int]) -> str:
     return f"{where}{name}: {message}{given}" if name else f"{where}{message}"
 
 
-def _secret(loc: Place) -> bool:
+def _secret(loc: Location) -> bool:
     field = Settings.model_fields.get(str(loc[0])) if loc else None
     return field is not None and "SecretStr" in str(field.annotation)
 
 
-def _lines() -> dict[Place, int]:
+def _lines() -> dict[Location, int]:
     try:
         return positions(config_file().read_text(encoding="utf-8"))
     except OSError:
         return {}
 
 
-def positions(text: str) -> dict[Place, int]:
-    """The line of each table and key of a TOML text, by its path; inline tables count as one key."""
-    found: dict[Place, int] = {}
-    counts: Counter[Place] = Counter()
-    table: Place = ()
+def positions(text: str) -> dict[Location, int]:
+    """Return the line of each table and key of a TOML text, by path; inline tables count as one key."""
+    lines: dict[Location, int] = {}
+    counts: Counter[Location] = Counter()
+    table: Location = ()
     for number, line in enumerate(text.splitlines(), 1):
         if header := HEADER.match(line):
             path = _inside(_parts(header[2]), counts)
@@ -125,19 +125,19 @@ def positions(text: str) -> dict[Place, int]:
                 counts[path] += 1
                 path = (*path, counts[path] - 1)
             table = path
-            found.setdefault(table, number)
+            lines.setdefault(table, number)
         elif key := KEY.match(line):
-            found.setdefault((*table, *_parts(key[1])), number)
-    return found
+            lines.setdefault((*table, *_parts(key[1])), number)
+    return lines
 
 
-def _parts(text: str) -> Place:
+def _parts(text: str) -> Location:
     return tuple(part.strip().strip("\"'") for part in text.split("."))
 
 
-def _inside(path: Place, counts: Counter[Place]) -> Place:
+def _inside(path: Location, counts: Counter[Location]) -> Location:
     """A table below an array belongs to the array's last element."""
-    built: Place = ()
+    built: Location = ()
     for position, part in enumerate(path):
         built = (*built, part)
         if counts[built] and position < len(path) - 1:
@@ -146,7 +146,7 @@ def _inside(path: Place, counts: Counter[Place]) -> Place:
 
 
 def _given(variable: str) -> bool:
-    """A token that is given wrongly is told by the source of secrets."""
+    """Return whether a token is set; wrong tokens are already reported by the secrets source."""
     try:
         return bool(secret(variable))
     except SecretRefused:
@@ -159,8 +159,8 @@ def _projects() -> list[tuple[int, dict[str, Any]]]:
         projects = tomllib.loads(config_file().read_text(encoding="utf-8")).get("projects", [])
     except (OSError, tomllib.TOMLDecodeError):
         return []
-    found = enumerate(projects if isinstance(projects, list) else [])
-    return [(number, project) for number, project in found if isinstance(project, dict)]
+    numbered = enumerate(projects if isinstance(projects, list) else [])
+    return [(number, project) for number, project in numbered if isinstance(project, dict)]
 
 
 def _of_projects(*, tokens: bool) -> Iterator[str]:

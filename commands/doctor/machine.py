@@ -7,7 +7,7 @@ from pathlib import Path
 
 from commands.doctor.check import Check, CheckFailed, CheckResult, ok, warning
 from hosting import clients
-from hosting.sandbox.choice import build, probe
+from hosting.sandbox.choice import build_sandbox, probe
 from hosting.sandbox.remote import RemoteSandbox
 from railmend.coding.sandbox import SandboxError
 from railmend.settings import ConfigurationError, Settings
@@ -75,7 +75,7 @@ async def _sandbox(settings: Settings) -> list[CheckResult]:
 
 
 def _try(settings: Settings, folder: Path) -> str:
-    sandbox = build(
+    sandbox = build_sandbox(
         settings.railmend_sandbox,
         clients.toolbox(settings),
         unsafe=settings.railmend_unsafe_agent,

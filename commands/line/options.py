@@ -39,7 +39,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on st
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command to its end; what the user can mend ends it with code 2 and one sentence."""
-    from hosting.cli_runtime import run as entry
+    from hosting.cli_runtime import run_main as entry
 
     return entry(PROGRAM, work)
 

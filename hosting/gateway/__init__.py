@@ -1,1 +1,1 @@
-"""The ways out of a sandbox: to the model, and to the package registries."""
+"""What a sandbox can reach: the model, and the package registries."""

@@ -1,4 +1,4 @@
-"""The way out for prepare steps: an HTTPS proxy that knows the package registries and nothing else.
+"""The network of prepare steps: an HTTPS proxy to the package registries and nothing else.
 
 It listens on a Unix socket of one repair, so that what installs packages reaches neither this machine's
 loopback (Temporal has no password) nor a private network, even where it runs code of the packages.
@@ -28,7 +28,7 @@ CHUNK = 65536
 
 
 def allowed(host: str, hosts: Collection[str]) -> bool:
-    """`hosts` are names; `*` stands for any whose address is public."""
+    """Return whether `host` is one of `hosts`; `*` stands for any whose address is public."""
     return host.lower().rstrip(".") in hosts or ANY_PUBLIC in hosts
 
 
@@ -68,7 +68,7 @@ class _Proxy:
         writer.close()
 
     async def _connect(self, line: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | str:
-        """The connection, or the status that says why not."""
+        """Return the connection, or the HTTP status that says why there is none."""
         method, _, target = line.partition(" ")
         host, _, port = target.split(" ")[0].rpartition(":")
         if method != "CONNECT" or not port.isdigit():

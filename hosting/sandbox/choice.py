@@ -1,7 +1,6 @@
-"""Launchers: how the coding agent's server and the repository's own commands are kept from everything else.
+"""The choice of the sandbox that RAILMEND_SANDBOX names, and a probe of whether it works here.
 
-RAILMEND_SANDBOX chooses one: `bwrap` (namespaces), `user` (another user of this machine), `remote` (another
-container), `none`.
+`bwrap`: namespaces; `user`: another user of this machine; `remote`: another container; `none`.
 """
 
 import os
@@ -13,9 +12,19 @@ from pathlib import Path
 import structlog
 
 from hosting.sandbox.bubblewrap import BubblewrapSandbox, bubblewrap
-from hosting.sandbox.parts import INSIDE, Caps, Local, Toolbox, give, inside, kill_group, spawn, user_of
+from hosting.sandbox.common import (
+    INIT,
+    LocalSandbox,
+    ResourceLimits,
+    Toolbox,
+    change_owner,
+    init_command,
+    kill_group,
+    spawn,
+    uid_for,
+)
 from hosting.sandbox.remote import RemoteSandbox
-from hosting.sandbox.uids import end_user
+from hosting.sandbox.uids import kill_user
 from railmend.coding.sandbox import RepairPaths, Sandbox, SandboxCommand, SandboxError
 
 log = structlog.get_logger(__name__)
@@ -31,66 +40,67 @@ NEXT_STEP = {
 }
 
 
-class UserSandbox(Local):
-    """Another user of this machine, for places without namespaces. It shares the network and the process
-    list with the worker: see docs/security.md for what that leaves open.
+class UserSandbox(LocalSandbox):
+    """Another user of this machine, for machines without namespaces.
+
+    It shares the network and the process list with the worker: docs/security.md says what that leaves open.
     """
 
     name = "user"
 
-    def __init__(self, toolbox: Toolbox, caps: Caps | None = None) -> None:
+    def __init__(self, toolbox: Toolbox, limits: ResourceLimits | None = None) -> None:
         if os.geteuid() != 0:
             raise SandboxError(
                 "RAILMEND_SANDBOX=user needs a worker that runs as root, so that the agent can be somebody "
                 "else. Run it as root, or use RAILMEND_SANDBOX=bwrap."
             )
         self._toolbox = toolbox
-        self._caps = caps or Caps()
+        self._limits = limits or ResourceLimits()
 
     def hand_over(self, paths: RepairPaths) -> None:
         for folder in (paths.tree, paths.home):
-            give(folder, user_of(paths))
+            change_owner(folder, uid_for(paths))
             folder.chmod(0o700)
 
     def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
-        inner = inside(
+        inner = init_command(
             launch,
             self._toolbox,
-            self._caps,
-            INSIDE,
-            uid=user_of(launch.paths),
+            self._limits,
+            INIT,
+            uid=uid_for(launch.paths),
             die_with_parent=True,
             sockets=str(launch.paths.sockets),
         )
         return spawn((), inner, launch, output)
 
     def end(self, paths: RepairPaths, pid: int) -> None:
-        """Everything of the repair's user: an orphan has left the process group."""
+        """Kill all of the repair's user: an orphan has left the process group."""
         kill_group(pid)
-        end_user(user_of(paths))
+        kill_user(uid_for(paths))
 
     def tools_path(self) -> str:
         return _outside_path(self._toolbox)
 
 
-class NoSandbox(Local):
-    """RAILMEND_UNSAFE_AGENT=1: the agent can do whatever the worker can."""
+class NoSandbox(LocalSandbox):
+    """No sandbox (RAILMEND_UNSAFE_AGENT=1): the agent can do whatever the worker can."""
 
     name = "none"
 
-    def __init__(self, toolbox: Toolbox, caps: Caps | None = None) -> None:
+    def __init__(self, toolbox: Toolbox, limits: ResourceLimits | None = None) -> None:
         self._toolbox = toolbox
-        self._caps = caps or Caps(processes=32_768)
+        self._limits = limits or ResourceLimits(processes=32_768)
 
     def hand_over(self, paths: RepairPaths) -> None:
-        """It is the worker's own user."""
+        """Do nothing: the agent runs as the worker's own user."""
 
     def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
-        inner = inside(
+        inner = init_command(
             launch,
             self._toolbox,
-            self._caps,
-            INSIDE,
+            self._limits,
+            INIT,
             uid=None,
             die_with_parent=True,
             sockets=str(launch.paths.sockets),
@@ -105,13 +115,13 @@ class NoSandbox(Local):
 
 
 def _outside_path(toolbox: Toolbox) -> str:
-    """Without a view of its own: the folders that the programs lie in."""
+    """Return the PATH where programs are seen at their own places."""
     folders = dict.fromkeys(str(program.parent) for program in toolbox.programs.values())
     return ":".join([*folders, toolbox.path(Path("/usr/local/bin"))])
 
 
-class RefusingSandbox(Local):
-    """Stands where no sandbox can be built: whoever asks for one is told why."""
+class RefusingSandbox(LocalSandbox):
+    """Takes the place of a sandbox that cannot be built: each use raises the reason."""
 
     name = "none"
 
@@ -131,29 +141,29 @@ class RefusingSandbox(Local):
         raise self.error
 
 
-def build(
-    kind: str, toolbox: Toolbox, *, unsafe: bool, caps: Caps | None = None, shared: Path = SHARED
+def build_sandbox(
+    kind: str, toolbox: Toolbox, *, unsafe: bool, limits: ResourceLimits | None = None, shared: Path = SHARED
 ) -> Sandbox:
-    """The launcher of that name; `shared` is for `remote`.
+    """Return the sandbox of that name; `shared` is for `remote`.
 
-    Raises `SandboxError` when it is `none` and nobody said that this is meant.
+    Raise `SandboxError` when it is `none` and `unsafe` is not set.
     """
     if kind == "remote":
-        return RemoteSandbox(shared, toolbox, caps)
+        return RemoteSandbox(shared, toolbox, limits)
     if kind == "bwrap":
-        return BubblewrapSandbox(bubblewrap(), toolbox, caps)
+        return BubblewrapSandbox(bubblewrap(), toolbox, limits)
     if kind == "user":
-        return UserSandbox(toolbox, caps)
+        return UserSandbox(toolbox, limits)
     if not unsafe:
         raise SandboxError(
             "RAILMEND_SANDBOX=none would let the coding agent read the worker's secrets and use its network. "
             "Set RAILMEND_UNSAFE_AGENT=1 as well if this machine holds nothing of worth."
         )
-    return NoSandbox(toolbox, caps)
+    return NoSandbox(toolbox, limits)
 
 
 def probe(sandbox: Sandbox, folder: Path) -> None:
-    """Run `true` in the sandbox. Raises `SandboxError` with what to do when that fails. Blocking."""
+    """Run `true` in the sandbox. Raise `SandboxError` with the next step when that fails. Blocking."""
     paths = sandbox.paths(folder / f"probe-{secrets.token_hex(4)}")
     environment = {"PATH": sandbox.tools_path()}
     try:
@@ -161,18 +171,18 @@ def probe(sandbox: Sandbox, folder: Path) -> None:
         paths.tree.mkdir(exist_ok=True)
         sandbox.hand_over(paths)
         launch = SandboxCommand(paths=paths, command=("true",), environment=environment, directory=paths.tree)
-        log = paths.run / "log"
-        with log.open("wb") as output:
-            process = sandbox.start(launch, output.fileno())
+        log_file = paths.run / "log"
+        with log_file.open("wb") as stream:
+            process = sandbox.start(launch, stream.fileno())
         code: int | None = None
         with suppress(subprocess.TimeoutExpired):
             code = process.wait(PROBE_SECONDS)
         sandbox.end(paths, process.pid)
         if code != 0:
-            said = log.read_text(errors="replace").strip()[-500:]
+            output = log_file.read_text(errors="replace").strip()[-500:]
             ending = f"no end after {PROBE_SECONDS} s" if code is None else f"exit code {code}"
             raise SandboxError(
-                f"The sandbox `{sandbox.name}` does not work here ({said or ending}). "
+                f"The sandbox `{sandbox.name}` does not work here ({output or ending}). "
                 + NEXT_STEP.get(sandbox.name, "")
             )
     except OSError as error:
@@ -181,27 +191,27 @@ def probe(sandbox: Sandbox, folder: Path) -> None:
         paths.remove()
 
 
-def choose(
+def choose_sandbox(
     kind: str,
     toolbox: Toolbox,
     folder: Path,
     *,
     unsafe: bool,
-    caps: Caps | None = None,
+    limits: ResourceLimits | None = None,
     shared: Path = SHARED,
 ) -> Sandbox:
-    """The launcher of that name if it works here, proved by a probe in `folder`. Blocking.
+    """Return the sandbox of that name if a probe in `folder` succeeds. Blocking.
 
-    Else, when `unsafe`, none at all; otherwise one that refuses, with the reason. One whose launcher runs
-    elsewhere, and may yet come, is not given up.
+    Else return no sandbox when `unsafe`, otherwise one that refuses with the reason. One that may work later,
+    because its daemon runs elsewhere, is returned all the same.
     """
     sandbox: Sandbox | None = None
     try:
-        sandbox = build(kind, toolbox, unsafe=unsafe, caps=caps, shared=shared)
+        sandbox = build_sandbox(kind, toolbox, unsafe=unsafe, limits=limits, shared=shared)
         probe(sandbox, folder)
     except SandboxError as error:
         if unsafe:
-            return NoSandbox(toolbox, caps)
+            return NoSandbox(toolbox, limits)
         if sandbox is None or not error.retryable:
             return RefusingSandbox(error)
         log.error("repairs have to wait", reason=str(error))

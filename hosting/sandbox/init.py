@@ -1,6 +1,6 @@
-"""Runs inside the sandbox as the agent's user: sets limits, carries bytes between sockets, runs one command.
+"""The first process in a sandbox: becomes the agent's user, sets limits, relays sockets, runs one command.
 
-Started as a file, `python -I -S sandbox_inside.py CONFIG`: nothing else of Railmend is visible there, so it
+Started as a file, `python -I -S init.py CONFIG`: nothing else of Railmend is visible there, so it
 needs the standard library alone. CONFIG is JSON with the fields of `Config`.
 """
 
@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any, TypedDict
 
 CHUNK = 65536
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 # prctl(2), seccomp(2), bpf(4)
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 1, 4, 38, 22, 2
 LOAD, JUMP_IF_EQUAL, JUMP_IF_AT_LEAST, JUMP_IF_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -34,7 +35,7 @@ CALLS: dict[str, tuple[int, int, int, int, tuple[int, ...]]] = {
 
 
 class Config(TypedDict):
-    """`uid`: the user to become, if this starts as root. Sizes in bytes. `lifeline`: ends with the worker."""
+    """The configuration. `uid`: the user to become, if started as root. `lifeline`: pipe of the worker."""
 
     uid: int | None
     die_with_parent: bool
@@ -49,7 +50,7 @@ class Config(TypedDict):
 
 
 def become(uid: int | None) -> None:
-    """The user whose processes go before anything else on this machine when memory runs out."""
+    """Become the user; when memory runs out, the kernel kills its processes before any other."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     if uid is None:
@@ -72,7 +73,7 @@ def instruction(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
 
 
 def seccomp_filter(machine: str) -> bytes | None:
-    """Refuses new user namespaces and the calls named in `CALLS`; None on a machine without numbers."""
+    """Return a filter that refuses user namespaces and the `CALLS`; None on a machine not in `CALLS`."""
     if machine not in CALLS:
         return None
     arch, clone, clone3, unshare, refused = CALLS[machine]
@@ -103,7 +104,7 @@ def seccomp_filter(machine: str) -> bytes | None:
 
 
 def harden(die_with_parent: bool) -> None:
-    """For itself and all that it starts."""
+    """Give up privileges and dangerous system calls, for this process and all that it starts."""
     libc = ctypes.CDLL(None, use_errno=True)
     if die_with_parent:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -129,18 +130,18 @@ async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def join(
-    one: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-    other: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    left: Stream,
+    right: Stream,
 ) -> None:
     try:
-        await asyncio.gather(pipe(one[0], other[1]), pipe(other[0], one[1]))
+        await asyncio.gather(pipe(left[0], right[1]), pipe(right[0], left[1]))
     finally:
-        for _, writer in (one, other):
+        for _, writer in (left, right):
             writer.close()
 
 
 def own_listener(port: int) -> bool:
-    """Agents that share a loopback could take each other's ports, and be told what is meant for another."""
+    """Return whether this user listens on `port`: agents that share a loopback could take each other's."""
     with open("/proc/self/net/tcp") as file:
         rows = [row.split() for row in file]
     listening = [row for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port]
@@ -148,7 +149,7 @@ def own_listener(port: int) -> bool:
 
 
 async def relay(config: Config) -> list[asyncio.Server]:
-    """`listen` (from outside) to the command's port, and loopback ports to the sockets that lead outside."""
+    """Relay `listen` (from outside) to the command's port, and loopback ports to the sockets outside."""
     serve, folder = config["serve"], config["sockets"]
 
     async def inward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -159,8 +160,8 @@ async def relay(config: Config) -> list[asyncio.Server]:
             return
         if serve is not None and own_listener(serve):
             await join((reader, writer), there)
-        for each in (writer, there[1]):
-            each.close()
+        for stream in (writer, there[1]):
+            stream.close()
 
     def outward(name: str) -> Any:
         async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -175,17 +176,17 @@ async def relay(config: Config) -> list[asyncio.Server]:
 
     servers: list[asyncio.Server] = []
     if config["listen"] is not None:
-        given = socket.socket(fileno=config["listen"])
-        given.set_inheritable(False)
-        given.setblocking(False)
-        servers.append(await asyncio.start_unix_server(inward, sock=given))
+        listener = socket.socket(fileno=config["listen"])
+        listener.set_inheritable(False)
+        listener.setblocking(False)
+        servers.append(await asyncio.start_unix_server(inward, sock=listener))
     for port, name in config["outward"].items():
         servers.append(await asyncio.start_server(outward(name), "127.0.0.1", int(port)))
     return servers
 
 
 def end_all(uid: int | None) -> None:
-    """The worker is gone: nobody counts, watches or stops any more. In a PID namespace all end with this."""
+    """End all processes, because the worker is gone. In a PID namespace all end with this one."""
     os.killpg(0, signal.SIGKILL) if uid is None else os.kill(-1, signal.SIGKILL)
     os._exit(1)
 

@@ -1,4 +1,4 @@
-"""The launcher `remote`: agents run in a container of their own, beside `hosting/sandbox/remote_daemon.py`.
+"""The sandbox `remote`: agents run in another container, started there by `remote_daemon.py`.
 
 The volume that both share is hostile once an agent has run: nothing of it is read while something runs there,
 and afterwards its folders belong to the worker again.
@@ -9,35 +9,36 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hosting.sandbox.parts import Caps, Inside, Toolbox, kill_group, spawn
+from hosting.sandbox.common import InitCommand, ResourceLimits, Toolbox, kill_group, spawn
 from hosting.sandbox.remote_daemon import REPAIRS, SOCKET, ask
 from railmend.coding.resource_usage import ResourceUsage
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
 
-LINE = Path(__file__).with_name("remote_proxy.py")
+PROXY = Path(__file__).with_name("remote_proxy.py")
 # A container engine needs this long to start it again; asked once a second.
 RETURN_SECONDS = 20
 ANSWER_SECONDS = 60.0
 
 
 class RemoteSandbox:
-    """`shared`: the volume's folder, the same path in both containers. `patience`: seconds in which the other
-    one may come back.
+    """A sandbox in another container. `shared`: the volume's folder, the same path in both containers.
+
+    `patience`: seconds in which the other container may come back.
     """
 
     name = "remote"
     patience: float = RETURN_SECONDS
 
-    def __init__(self, shared: Path, toolbox: Toolbox, caps: Caps | None = None) -> None:
+    def __init__(self, shared: Path, toolbox: Toolbox, limits: ResourceLimits | None = None) -> None:
         self._shared = shared
         self._toolbox = toolbox
-        self._caps = caps or Caps()
+        self._limits = limits or ResourceLimits()
 
     def paths(self, root: Path) -> RepairPaths:
         return RepairPaths(root, self._shared / REPAIRS / root.name)
 
     def hand_over(self, paths: RepairPaths) -> None:
-        """They change hands when something starts; until then nobody else may look."""
+        """Close tree and home to others; the daemon gives them away when something starts."""
         self.end(paths, None)
         for folder in (paths.tree, paths.home):
             folder.chmod(0o700)
@@ -45,21 +46,21 @@ class RemoteSandbox:
     def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
         request = {
             "key": launch.paths.root.name,
-            "limits": self._caps.limits(),
+            "limits": self._limits.rlimits(),
             "serve": launch.serve,
             "outward": {str(port): name for port, name in (launch.outward or {}).items()},
             "directory": str(launch.directory),
             "command": list(launch.command),
         }
         config: dict[str, object] = {
-            "door": str(self._shared / SOCKET),
+            "socket": str(self._shared / SOCKET),
             "listen": launch.listen.fileno() if launch.listen else None,
             "request": request,
         }
-        return spawn((), Inside(self._toolbox.interpreter(), LINE, config), launch, output)
+        return spawn((), InitCommand(self._toolbox.interpreter(), PROXY, config), launch, output)
 
     def end(self, paths: RepairPaths, pid: int | None) -> None:
-        """Raises `SandboxError`, which may be retried, when the launcher does not come back."""
+        """Kill what runs. Raise a retryable `SandboxError` when the daemon does not come back."""
         if pid is not None:
             kill_group(pid)
         if paths.shared is not None and paths.shared.is_dir():
@@ -71,8 +72,8 @@ class RemoteSandbox:
     def ports(self, count: int) -> list[int]:
         return [int(port) for port in self._ask(op="ports", count=count)["ports"]]
 
-    def use(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
-        return ResourceUsage(**self._ask(op="use", key=paths.root.name))
+    def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
+        return ResourceUsage(**self._ask(op="usage", key=paths.root.name))
 
     def _ask(self, **request: Any) -> dict[str, Any]:
         until = time.monotonic() + self.patience
@@ -83,7 +84,7 @@ class RemoteSandbox:
             except OSError as error:
                 if time.monotonic() > until:
                     raise SandboxError(
-                        f"The launcher of coding agents does not answer at {self._shared / SOCKET} "
+                        f"The daemon of coding agents does not answer at {self._shared / SOCKET} "
                         f"({error.strerror or error}): start the container that runs `python -m "
                         "hosting.sandbox.remote_daemon`, and mount one volume at the same path in both, see "
                         "docs/operations.md.",
@@ -91,5 +92,5 @@ class RemoteSandbox:
                     ) from error
                 time.sleep(1)
         if "error" in answer:
-            raise SandboxError(f"The launcher of coding agents: {answer['error']}", retryable=True)
+            raise SandboxError(f"The daemon of coding agents: {answer['error']}", retryable=True)
         return answer

@@ -2,14 +2,15 @@
 
     python -m hosting.sandbox.remote_daemon --shared /agents --worker 10001
 
-Standard library alone, no secret, no network. The two containers share one volume: `SHARED/launcher/` holds
+Standard library alone, no secret, no network. The two containers share one volume: `SHARED/daemon/` holds
 the socket on which the worker asks, `SHARED/repairs/KEY/` the work tree, home and sockets of one repair. A
 repair's folders belong to a user of its own while something of it runs, and to the worker otherwise.
 
-Requests are JSON, one per connection (`SOCK_SEQPACKET`): `op` is one of `OPERATIONS` below, the answers are
-objects too, `{"error": ...}` among them. `start` brings two or three descriptors: output, the far end of the
-worker's life, and the socket that the server listens on. Its answer comes when the command has ended, and the
-command ends when its connection does. See unix(7), `hosting/sandbox/remote.py` and docs/security.md.
+Requests are JSON, one per connection (`SOCK_SEQPACKET`): `op` is one of `OPERATIONS` below. Answers are
+objects too, `{"error": ...}` among them. `start` brings two or three descriptors: output, the read end of
+the worker's lifeline pipe, and the socket that the server listens on. Its answer comes when the command has
+ended, and the command ends when its connection does. See unix(7), `hosting/sandbox/remote.py` and
+docs/security.md.
 """
 
 import argparse
@@ -29,11 +30,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hosting.sandbox.uids import FIRST_UID, LAST_UID, at_work, end_user, memory_of
+from hosting.sandbox.uids import FIRST_UID, LAST_UID, active_uids, kill_user, memory_of
 from railmend.coding.resource_usage import ResourceUsage, disk_use
 
-INSIDE = Path(__file__).with_name("init.py")
-SOCKET = "launcher/launcher.sock"
+INIT = Path(__file__).with_name("init.py")
+SOCKET = "daemon/daemon.sock"
 REPAIRS = "repairs"
 # A packet is sent whole or not at all; Linux allows about 200 KiB by default.
 MAX_REQUEST = 128 * 1024
@@ -52,7 +53,7 @@ class RequestRefused(Exception):
 
 @dataclass(eq=False)
 class RunningCommand:
-    """One command of one repair, and the user that it is."""
+    """One command of one repair, and the user that it runs as."""
 
     uid: int
     process: subprocess.Popen[bytes] | None = None
@@ -60,32 +61,35 @@ class RunningCommand:
 
 @dataclass
 class RemoteDaemon:
-    """`worker`: the user id that may ask and to whom the folders belong. Needs root, with `CAPABILITIES`."""
+    """Starts commands, each as a user of its own. Needs root, with `CAPABILITIES`.
+
+    `worker`: the user id that may ask, and that owns the folders while nothing runs.
+    """
 
     shared: Path
     worker: int
     _runs: dict[str, RunningCommand] = field(default_factory=dict)
     _locks: dict[str, threading.RLock] = field(default_factory=dict)
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
     _last: int = LAST_UID
 
-    def ready(self) -> socket.socket:
-        """Take back what an earlier launcher left, and listen where the worker alone may ask."""
-        repairs, door = self.shared / REPAIRS, self.shared / SOCKET
-        for folder, mode, owner in ((repairs, 0o711, self.worker), (door.parent, 0o710, 0)):
+    def listen(self) -> socket.socket:
+        """End what an earlier daemon left, and listen where the worker alone may ask."""
+        repairs, path = self.shared / REPAIRS, self.shared / SOCKET
+        for folder, mode, owner in ((repairs, 0o711, self.worker), (path.parent, 0o710, 0)):
             folder.mkdir(mode=0o700, exist_ok=True)
-            if folder.stat().st_uid == 0:  # first: the worker's is not ours to change
+            if folder.stat().st_uid == 0:  # first: once it is the worker's it cannot be changed
                 folder.chmod(mode)
                 os.chown(folder, owner, self.worker)
-        for uid in at_work():
-            end_user(uid)
+        for uid in active_uids():
+            kill_user(uid)
         for paths in filter(Path.is_dir, repairs.iterdir()):
-            self._give(paths, self.worker)
-        door.unlink(missing_ok=True)
+            self._hand_over(paths, self.worker)
+        path.unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listening.bind(str(door))
-        door.chmod(0o600)
-        os.chown(door, self.worker, self.worker)
+        listening.bind(str(path))
+        path.chmod(0o600)
+        os.chown(path, self.worker, self.worker)
         listening.listen(64)
         return listening
 
@@ -110,7 +114,7 @@ class RemoteDaemon:
             except (ValueError, LookupError, TypeError) as error:
                 answer = {"error": f"The request is not understood ({type(error).__name__}: {error})."}
             except OSError as error:
-                answer = {"error": f"{error.filename or 'launcher'}: {error.strerror}"}
+                answer = {"error": f"{error.filename or 'daemon'}: {error.strerror}"}
             with suppress(OSError):
                 connection.send(json.dumps(answer).encode())
 
@@ -120,29 +124,29 @@ class RemoteDaemon:
     def _ports(self, request: Json, *_: object) -> Json:
         with ExitStack() as held:
             count = int(request["count"])
-            made = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-            return {"ports": [one.getsockname()[1] for one in made]}
+            sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+            return {"ports": [listener.getsockname()[1] for listener in sockets]}
 
-    def _use(self, request: Json, *_: object) -> Json:
-        paths = self._place(request)
+    def _usage(self, request: Json, *_: object) -> Json:
+        paths = self._paths(request)
         size, files, depth = disk_use((paths / "tree", paths / "home"))
         run = self._runs.get(paths.name)
         memory = memory_of(run.uid) if run else 0
         return asdict(ResourceUsage(size, files, depth, shutil.disk_usage(paths).free, memory))
 
     def _end(self, request: Json, *_: object) -> Json:
-        """Afterwards nothing of the repair runs, and its folders are the worker's."""
-        self._finish(self._place(request))
+        """End what runs of the repair; its folders are the worker's again."""
+        self._finish(self._paths(request))
         return {"ended": True}
 
     def _start(self, request: Json, connection: socket.socket, descriptors: list[int]) -> Json:
-        """To the end of the command, or of the connection. In this thread: the command dies with it."""
-        paths = self._place(request)
+        """Run a command to its end, or the connection's. In this thread: the command dies with it."""
+        paths = self._paths(request)
         with self._lock(paths.name):
             self._finish(paths)
             run = self._runs[paths.name] = RunningCommand(self._free_user())
             try:
-                self._give(paths, run.uid)
+                self._hand_over(paths, run.uid)
                 run.process = self._spawn(paths, run.uid, request, descriptors)
             except BaseException:
                 self._finish(paths, run)
@@ -152,7 +156,7 @@ class RemoteDaemon:
         run.process.wait()
         return {"code": code}
 
-    def _place(self, request: Json) -> Path:
+    def _paths(self, request: Json) -> Path:
         key = str(request["key"])
         if not KEY.fullmatch(key):
             raise RequestRefused("The key is no plain name.")
@@ -164,12 +168,12 @@ class RemoteDaemon:
         return paths
 
     def _lock(self, key: str) -> threading.RLock:
-        with self._guard:
+        with self._mutex:
             return self._locks.setdefault(key, threading.RLock())
 
     def _free_user(self) -> int:
-        """The next one after the last, so that an id rests before it is somebody else's."""
-        with self._guard:
+        """Return the next free user id after the last one, so that an id is not used again at once."""
+        with self._mutex:
             taken = {run.uid for run in self._runs.values()}
             span = LAST_UID - FIRST_UID + 1
             following = (FIRST_UID + (self._last + 1 - FIRST_UID + step) % span for step in range(span))
@@ -177,22 +181,23 @@ class RemoteDaemon:
             return self._last
 
     def _finish(self, paths: Path, only: RunningCommand | None = None) -> None:
-        """`only`: unless another command of the repair has begun since."""
+        """End the repair's command; `only`: unless another one has begun since."""
         with self._lock(paths.name):
             run = self._runs.get(paths.name)
             if run is None or (only is not None and run is not only):
                 return
-            if not end_user(run.uid):
+            if not kill_user(run.uid):
                 raise RequestRefused(
-                    f"Processes of {paths.name} (user {run.uid}) do not end: restart the launcher."
+                    f"Processes of {paths.name} (user {run.uid}) do not end: restart the daemon."
                 )
-            _sweep(run.uid)
-            self._give(paths, self.worker)
+            _remove_temporary_files(run.uid)
+            self._hand_over(paths, self.worker)
             del self._runs[paths.name]
 
-    def _give(self, paths: Path, uid: int) -> None:
-        """Tree and home to the user, and nobody else's way in. chown(1) follows no links with these options,
-        at any depth. Nothing that could change them meanwhile runs.
+    def _hand_over(self, paths: Path, uid: int) -> None:
+        """Give tree and home to the user, and let nobody else in.
+
+        chown(1) follows no links with these options, at any depth. Nothing that could change them runs.
         """
         os.chown(paths, self.worker, uid, follow_symlinks=False)
         folders = [str(paths / name) for name in ("tree", "home") if (paths / name).is_dir()]
@@ -217,7 +222,7 @@ class RemoteDaemon:
             "command": request["command"],
         }
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(INSIDE), json.dumps(config)],
+            [sys.executable, "-I", "-S", str(INIT), json.dumps(config)],
             cwd="/",
             env=request["environment"],
             stdin=subprocess.DEVNULL,
@@ -231,14 +236,14 @@ class RemoteDaemon:
 OPERATIONS: dict[str, Callable[[RemoteDaemon, Json, socket.socket, list[int]], Json]] = {
     "hello": RemoteDaemon._hello,
     "ports": RemoteDaemon._ports,
-    "use": RemoteDaemon._use,
+    "usage": RemoteDaemon._usage,
     "end": RemoteDaemon._end,
     "start": RemoteDaemon._start,
 }
 
 
 def _watch(process: subprocess.Popen[bytes], connection: socket.socket) -> int:
-    """The exit code, as a shell tells it; or 0 when whoever asked has gone."""
+    """Wait for the process; return its exit code as a shell does, or 0 when the connection has ended."""
     ended = os.pidfd_open(process.pid)
     try:
         with selectors.DefaultSelector() as selector:
@@ -253,8 +258,8 @@ def _watch(process: subprocess.Popen[bytes], connection: socket.socket) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _sweep(uid: int) -> None:
-    """What the user left in folders that all of the container share."""
+def _remove_temporary_files(uid: int) -> None:
+    """Remove what the user left in folders that the whole container shares."""
     for folder in filter(os.path.isdir, TEMPORARY):
         for entry in list(os.scandir(folder)):
             with suppress(OSError):
@@ -264,7 +269,7 @@ def _sweep(uid: int) -> None:
 
 
 def ask(shared: Path, request: Json, seconds: float) -> Json:
-    """One request to the launcher, for an answer in that time. Raises `OSError`: it is not there."""
+    """Send one request to the daemon and return its answer. Raise `OSError` when there is none in time."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
         connection.settimeout(seconds)
         connection.connect(str(shared / SOCKET))
@@ -284,10 +289,10 @@ def main() -> int:
             return "path" not in ask(options.shared, {"op": "hello"}, 4)
         except OSError:
             return 1
-    launcher = RemoteDaemon(options.shared, options.worker)
-    listening = launcher.ready()
+    daemon = RemoteDaemon(options.shared, options.worker)
+    listening = daemon.listen()
     sys.stderr.write(f"agents are started in {options.shared}\n")
-    launcher.serve(listening)
+    daemon.serve(listening)
     return 0
 
 

@@ -1,9 +1,8 @@
-"""The worker's end of one command that the launcher runs elsewhere: lives, and ends, with it.
+"""Stands on the worker's machine for one command that the remote daemon runs, and ends with it.
 
-Started as a file, `python -I -S sandbox_line.py CONFIG`, with the command's environment and output as its
-own. CONFIG is JSON: `door`, the launcher's socket; `request`, of the launcher; `lifeline` and `listen`,
-descriptors to hand over (unix(7), SCM_RIGHTS). Ends with the command's exit code; by SIGHUP when the launcher
-is gone.
+Started as a file, `python -I -S remote_proxy.py CONFIG`, with the command's environment and output as its
+own. CONFIG is JSON: `socket`, the daemon's; `request`, for the daemon; `lifeline` and `listen`, descriptors
+to hand over (unix(7), SCM_RIGHTS). Ends with the command's exit code; by SIGHUP when the daemon is gone.
 """
 
 import json
@@ -23,18 +22,18 @@ def main() -> int:
         descriptors.append(config["listen"])
     request = {"op": "start", **config["request"], "environment": dict(os.environ)}
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
-            line.connect(config["door"])
-            socket.send_fds(line, [json.dumps(request).encode()], descriptors)
-            ready, _, _ = select.select([line, config["lifeline"]], [], [])
-            if line not in ready:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.connect(config["socket"])
+            socket.send_fds(connection, [json.dumps(request).encode()], descriptors)
+            ready, _, _ = select.select([connection, config["lifeline"]], [], [])
+            if connection not in ready:
                 return 0  # the worker is gone, and with this connection the command
-            answer = json.loads(line.recv(MAX_ANSWER) or b"{}")
+            answer = json.loads(connection.recv(MAX_ANSWER) or b"{}")
     except OSError as error:
         answer = {"error": error.strerror}
     if "code" in answer:
         return int(answer["code"])
-    sys.stderr.write(f"The launcher: {answer.get('error', 'it ended')}\n")
+    sys.stderr.write(f"The daemon: {answer.get('error', 'it ended')}\n")
     sys.stderr.flush()
     os.kill(os.getpid(), signal.SIGHUP)
     return 1

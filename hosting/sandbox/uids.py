@@ -1,4 +1,4 @@
-"""Users that exist for one repair only, and the end of all their processes. Standard library alone, Linux."""
+"""User ids that belong to one repair only, and their processes. Standard library alone, Linux only."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 # systemd's range for users that exist for one service only (systemd.exec(5), DynamicUser=).
 FIRST_UID, LAST_UID = 61184, 65518
-# Nobody else is this one: processes of a repair cannot signal the one that ends them.
+# Used by nothing else: processes of a repair cannot signal the one that kills them.
 REAPER_UID = 65519
 END_SECONDS = 10.0
 # Allowed to signal the user (effective id) and signalled by none of its processes (real and saved id), and
@@ -23,7 +23,7 @@ REAP = (
 
 @dataclass(frozen=True)
 class Process:
-    """`users`: real, effective, saved and file system's; `memory`: resident bytes."""
+    """A process. `users`: real, effective, saved and file system ids; `memory`: resident bytes."""
 
     pid: int
     users: frozenset[int]
@@ -31,7 +31,10 @@ class Process:
 
 
 def processes() -> Iterator[Process]:
-    """Those of this machine or container that have not ended (proc(5): its own owner is no witness)."""
+    """Yield the running processes of this machine or container.
+
+    The owner of a folder in /proc does not say whose process it is, see proc(5).
+    """
     for name in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError), open(f"/proc/{name}/status") as file:
             fields = dict(row.split(":", 1) for row in file)
@@ -41,18 +44,18 @@ def processes() -> Iterator[Process]:
 
 
 def memory_of(uid: int) -> int:
-    return sum(each.memory for each in processes() if uid in each.users)
+    return sum(process.memory for process in processes() if uid in process.users)
 
 
-def at_work() -> set[int]:
-    """Users of repairs that have processes."""
-    return {uid for each in processes() for uid in each.users if FIRST_UID <= uid <= LAST_UID}
+def active_uids() -> set[int]:
+    """Return the users of repairs that have processes."""
+    return {uid for process in processes() for uid in process.users if FIRST_UID <= uid <= LAST_UID}
 
 
-def end_user(uid: int) -> bool:
-    """Kill every process of the user; False: some live on after 10 s. Needs root. Blocking."""
+def kill_user(uid: int) -> bool:
+    """Kill every process of the user; return False if some still run after 10 s. Needs root. Blocking."""
     until = time.monotonic() + END_SECONDS
-    while any(uid in each.users for each in processes()):
+    while any(uid in process.users for process in processes()):
         if time.monotonic() > until:
             return False
         script = REAP.format(uid=uid, reaper=REAPER_UID)

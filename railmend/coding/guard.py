@@ -1,4 +1,4 @@
-"""What the agent may not have done. Each refusal is a sentence for a person, and for the agent itself."""
+"""The guard: rules that a change must pass. Each refusal is a sentence for a person and for the agent."""
 
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
@@ -18,7 +18,7 @@ REWRITTEN_LINES, REWRITTEN_SHARE = 40, 0.8
 
 
 class Plan(BaseModel):
-    """What was asked for: the words of the plan, the files it suspects, the services' directories."""
+    """What was asked for: the plan's text, the files it suspects, the services' directories."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,7 +28,7 @@ class Plan(BaseModel):
 
 
 def review(files: Sequence[ChangedFile], plan: Plan, settings: GuardSettings) -> tuple[str, ...]:
-    """Empty: the change may be published. In the order of the files, then of the change as a whole."""
+    """Return the refusals, of each file and then of the change as a whole; empty: it may be published."""
     rules: tuple[Callable[[ChangedFile, Plan, GuardSettings], str | None], ...] = (
         _mode,
         _path,
@@ -38,7 +38,7 @@ def review(files: Sequence[ChangedFile], plan: Plan, settings: GuardSettings) ->
         _rewritten,
         _dependencies,
     )
-    refused = [said for file in files for rule in rules if (said := rule(file, plan, settings))]
+    refused = [reason for file in files for rule in rules if (reason := rule(file, plan, settings))]
     refused += weakened(files)
     refused += lacks_manifest([file.path for file in files])
     refused += _size(files, settings)
@@ -47,7 +47,7 @@ def review(files: Sequence[ChangedFile], plan: Plan, settings: GuardSettings) ->
 
 
 def never_published(files: Sequence[ChangedFile]) -> bool:
-    """Whether a push alone would do harm: a secret would be out, a workflow would run with CI's secrets."""
+    """Return whether a push alone would do harm: publish a secret, or run a workflow with CI's secrets."""
     return bool(secrets_in(files)) or any(
         file.mode in FORBIDDEN_MODES or forbidden(file.path) is not None for file in files
     )

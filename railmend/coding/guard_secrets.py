@@ -19,17 +19,17 @@ OWN = (PRIVATE_KEY, *TOKENS, *(rule for rule in CONTEXT if "://" in rule.needles
 ALLOWLIST = "detect_secrets.filters.allowlist.is_line_allowlisted"
 # Slow (8 s per MB), and a change of that size is refused for its size.
 MAX_SCANNED_CHARACTERS = 200_000
-_one_at_a_time = threading.Lock()  # its settings are one object for the whole process
+_scanning = threading.Lock()  # its settings are one object for the whole process
 
 
 def secrets_in(files: Sequence[ChangedFile]) -> list[str]:
-    """One sentence for each file and kind; the secret itself is in none of them."""
-    found: dict[str, None] = {}
+    """Return a sentence for each file with a secret; the secret itself is in none of them."""
+    sentences: dict[str, None] = {}
     for file in files:
         for number, kind in _hits(file):
-            found[f"{file.path} adds what looks like a secret ({kind}, line {number})."] = None
+            sentences[f"{file.path} adds what looks like a secret ({kind}, line {number})."] = None
             break
-    return list(found)
+    return list(sentences)
 
 
 def _hits(file: ChangedFile) -> Iterator[tuple[int, str]]:
@@ -48,7 +48,7 @@ def _detected(file: ChangedFile, text: str) -> Iterator[tuple[int, str]]:
     """The scanner reads files, and looks at their names."""
     if not text:
         return
-    with _one_at_a_time, tempfile.TemporaryDirectory() as folder, default_settings():
+    with _scanning, tempfile.TemporaryDirectory() as folder, default_settings():
         get_settings().disable_filters(ALLOWLIST)
         copy = Path(folder) / PurePosixPath(file.path).name
         copy.write_text(text + "\n", errors="replace")

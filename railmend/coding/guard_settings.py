@@ -1,4 +1,4 @@
-"""What the guard may be told otherwise. Apart from the guard, so that reading settings loads no scanner."""
+"""Settings of the guard, in a module of their own so that reading settings loads no scanner."""
 
 from typing import Literal
 

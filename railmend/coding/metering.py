@@ -1,4 +1,4 @@
-"""What a repair has used of its budget, and how an answer of a model is counted."""
+"""Counts the tokens and cost of a repair's model calls against its limits."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ class ModelEndpoint(BaseModel):
 
 
 class SessionLimits(BaseModel):
-    """Ours, because OpenCode has no hard ones. `stall_seconds`: no visible progress for that long.
+    """Limits of a session; OpenCode has no hard ones. `stall_seconds`: longest time without progress.
 
     Calls, tokens and cost are those of all sessions of one repair together.
     """
@@ -44,7 +44,10 @@ class SessionLimits(BaseModel):
 
 
 class Usage(BaseModel):
-    """`estimated`: a provider sent no usage, so bytes were counted. `refused`: why no call is let through."""
+    """What a repair has used.
+
+    `estimated`: a provider sent no usage, so bytes were counted. `refused`: why no call is let through.
+    """
 
     model_calls: int = 0
     input_tokens: int = 0
@@ -111,7 +114,7 @@ class Meter:
         self._save()
 
     def empty(self, what: str) -> None:
-        """An answer with success and nothing in it: OpenCode would ask again at once, for ever."""
+        """Count a successful but empty answer: OpenCode would ask again at once, for ever."""
         self._empty += 1
         if self._empty >= EMPTY_IN_A_ROW:
             self.usage.refused = f"model: {what}, {self._empty} times in a row"
@@ -123,7 +126,7 @@ class Meter:
 
 
 class MeteredResponse:
-    """Reads along while an answer passes: server-sent events or one JSON object."""
+    """Reads an answer as it passes: server-sent events or one JSON object."""
 
     def __init__(self, *, streamed: bool) -> None:
         self.streamed = streamed
@@ -158,11 +161,11 @@ class MeteredResponse:
     def _choice(self, choice: Any) -> None:
         if not isinstance(choice, dict):
             return
-        said = choice.get("delta") or choice.get("message") or {}
-        text = json.dumps(said)
-        if choice.get("finish_reason") or said.get("tool_calls") or said.get("content"):
+        message = choice.get("delta") or choice.get("message") or {}
+        text = json.dumps(message)
+        if choice.get("finish_reason") or message.get("tool_calls") or message.get("content"):
             self.useful = True
-        if said.get("reasoning_content") or said.get("reasoning"):
+        if message.get("reasoning_content") or message.get("reasoning"):
             self.useful = True
         self.output_bytes += len(text)
 

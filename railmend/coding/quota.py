@@ -1,4 +1,4 @@
-"""How much disk and memory a repair may take, watched from outside while its processes run."""
+"""Limits on a repair's disk and memory, measured from outside while its processes run."""
 
 import asyncio
 import shutil
@@ -28,7 +28,7 @@ class Quota(BaseModel):
 
 
 def memory_use(pid: int) -> int:
-    """Resident bytes of a process and all below it; shared pages count for each. Blocking."""
+    """Return the resident bytes of a process tree; shared pages count for each process. Blocking."""
     total = 0
     with suppress(psutil.Error):
         root = psutil.Process(pid)
@@ -39,7 +39,7 @@ def memory_use(pid: int) -> int:
 
 
 def measure(folders: Iterable[Path], pid: int | None) -> ResourceUsage:
-    """Of the folders together, and of a process and all below it. Blocking."""
+    """Return the usage of the folders and of a process tree. Blocking."""
     folders = list(folders)
     size, files, depth = disk_use(folders)
     return ResourceUsage(
@@ -51,17 +51,17 @@ def measure(folders: Iterable[Path], pid: int | None) -> ResourceUsage:
     )
 
 
-def exceeded(use: ResourceUsage, quota: Quota) -> str | None:
-    """Why the processes must be ended; None: all is within bounds."""
-    if use.size > quota.disk_mib * MIB:
+def exceeded(usage: ResourceUsage, quota: Quota) -> str | None:
+    """Return which limit is exceeded; None: none is."""
+    if usage.size > quota.disk_mib * MIB:
         return f"disk: more than {quota.disk_mib} MiB"
-    if use.files > quota.files:
+    if usage.files > quota.files:
         return f"disk: more than {quota.files} files"
-    if use.depth > MAX_DEPTH:
+    if usage.depth > MAX_DEPTH:
         return f"disk: folders deeper than {MAX_DEPTH}"
-    if use.free < quota.free_mib * MIB:
+    if usage.free < quota.free_mib * MIB:
         return f"disk: less than {quota.free_mib} MiB are free"
-    if use.memory > quota.memory_mib * MIB:
+    if usage.memory > quota.memory_mib * MIB:
         return f"memory: more than {quota.memory_mib} MiB"
     return None
 
@@ -100,7 +100,7 @@ async def watching(
 
 
 def remove_tree(folder: Path) -> None:
-    """Also what an agent nested too deeply for Python. Blocking."""
+    """Remove a folder, even one that is nested too deeply for Python. Blocking."""
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:

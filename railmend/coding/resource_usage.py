@@ -1,4 +1,4 @@
-"""What a repair takes of its machine. Standard library alone, as `hosting/sandbox/remote_daemon.py`."""
+"""Resource usage of a repair. Standard library alone, for `hosting/sandbox/remote_daemon.py`."""
 
 import os
 from collections.abc import Iterable
@@ -12,7 +12,10 @@ MAX_DEPTH = 64
 
 @dataclass(frozen=True)
 class ResourceUsage:
-    """`size`: bytes on disk; `depth`: of the deepest folder; `free`: bytes left; `memory`: resident bytes."""
+    """What a repair uses.
+
+    `size`: bytes on disk; `depth`: of the deepest folder; `free`: bytes left; `memory`: resident bytes.
+    """
 
     size: int
     files: int
@@ -22,11 +25,11 @@ class ResourceUsage:
 
 
 def disk_use(folders: Iterable[Path]) -> tuple[int, int, int]:
-    """Bytes on disk, number of files, depth. Links are counted, not followed. Blocking."""
+    """Return bytes on disk, number of files and depth. Links are counted, not followed. Blocking."""
     size = files = deepest = 0
-    rest = [(str(folder), 1) for folder in folders]
-    while rest:
-        folder, depth = rest.pop()
+    pending = [(str(folder), 1) for folder in folders]
+    while pending:
+        folder, depth = pending.pop()
         deepest = max(deepest, depth)
         if depth > MAX_DEPTH:
             break
@@ -36,5 +39,5 @@ def disk_use(folders: Iterable[Path]) -> tuple[int, int, int]:
                 with suppress(OSError):
                     size += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):
-                        rest.append((entry.path, depth + 1))
+                        pending.append((entry.path, depth + 1))
     return size, files, deepest

@@ -1,4 +1,4 @@
-"""One attempt at a coding session: its server, its quota, its way to an end."""
+"""Runs a coding session: starts its server, watches its quota, and stops the server at the end."""
 
 from collections.abc import Callable
 from functools import partial
@@ -37,7 +37,7 @@ async def run_session(
             sandbox.end(paths, pid)
 
     try:
-        async with watching(partial(sandbox.use, paths, pid), quota, end) as watch:
+        async with watching(partial(sandbox.usage, paths, pid), quota, end) as watch:
             try:
                 async with server.connect() as client:
                     counted = partial(_usage, server, watch)
@@ -59,7 +59,7 @@ async def run_session(
 
 
 def _usage(server: CodingServer, watch: Watch) -> Usage | None:
-    """A quota that was exceeded ends the session too where the server cannot be killed from here."""
+    """Return the usage; an exceeded quota ends the session even where the server cannot be killed."""
     usage = server.usage()
     if watch.reason is None:
         return usage

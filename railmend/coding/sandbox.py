@@ -1,6 +1,6 @@
-"""What the coding rooms ask of a sandbox: run a command where it can hurt nothing but its own work tree.
+"""What the coding package needs of a sandbox: to run a command where it can harm only its own work tree.
 
-How that is done (namespaces, another user, not at all) is the launcher's business; see docs/security.md.
+How that is done (namespaces, another user, not at all) is in hosting/sandbox; see docs/security.md.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from railmend.coding.resource_usage import ResourceUsage
 SERVER_SOCKET = "server.sock"
 GATEWAY_SOCKET = "gateway.sock"
 EGRESS_SOCKET = "egress.sock"
-# How a process of a launcher ends that lost what it stands for, say with the other container.
+# How a process ends that stands for a command elsewhere, when that was lost with its container.
 LOST = -signal.SIGHUP
 
 
@@ -94,37 +94,37 @@ class SandboxCommand:
 
 
 class Sandbox(Protocol):
-    """A launcher. `name` as in RAILMEND_SANDBOX."""
+    """Runs commands apart from the worker. `name` as in RAILMEND_SANDBOX."""
 
     name: str
 
     def paths(self, root: Path) -> RepairPaths:
-        """The folders of the repair whose own one is `root`."""
+        """Return the folders of the repair whose own one is `root`."""
 
     def hand_over(self, paths: RepairPaths) -> None:
         """Give tree and home to the user that the agent runs as. Blocking."""
 
     def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
-        """Start it, with standard output and error to the descriptor `output`. Raises `SandboxError`."""
+        """Start a command, its output to the descriptor `output`. Raise `SandboxError`."""
 
     def end(self, paths: RepairPaths, pid: int) -> None:
         """Kill what was started as `pid`, and whatever it left. Blocking."""
 
     def tools_path(self) -> str:
-        """The PATH inside. Blocking."""
+        """Return the PATH inside. Blocking."""
 
     def ports(self, count: int) -> list[int]:
-        """Loopback ports that are free inside. Blocking."""
+        """Return loopback ports that are free inside. Blocking."""
 
-    def use(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
-        """Of tree, home, and what was started as `pid`. Blocking."""
+    def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
+        """Return the usage of tree, home, and what was started as `pid`. Blocking."""
 
 
 @contextmanager
 def short_path(folder: Path, name: str) -> Iterator[str]:
-    """A path for a socket that is short however deep `folder` lies. Linux only (proc(5)).
+    """Yield a path for a socket that is short however deep `folder` lies. Linux only (proc(5)).
 
-    Raises `OSError` when the folder is a link: what others can write to may have become one.
+    Raise `OSError` when the folder is a link: what others can write to may have become one.
     """
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -134,15 +134,15 @@ def short_path(folder: Path, name: str) -> Iterator[str]:
 
 
 def listening(folder: Path, name: str) -> socket.socket:
-    """A new listening Unix socket that anyone who sees the folder may connect to."""
+    """Return a new listening Unix socket that anyone who sees the folder may connect to."""
     (folder / name).unlink(missing_ok=True)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with short_path(folder, name) as path:
-        made.bind(path)
+        listener.bind(path)
     (folder / name).chmod(stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO)
-    made.listen(64)
-    made.setblocking(False)
-    return made
+    listener.listen(64)
+    listener.setblocking(False)
+    return listener
 
 
 @dataclass(frozen=True)
@@ -158,10 +158,10 @@ class CommandResult:
 async def run_sandboxed(
     sandbox: Sandbox, launch: SandboxCommand, seconds: float, quota: Quota, tail: int = 8000
 ) -> CommandResult:
-    """Run a command to its end, or to the limit in seconds; nothing of it lives on afterwards.
+    """Run a command to its end, or to the limit in seconds; nothing of it runs afterwards.
 
-    The last `tail` bytes of its output are returned. Raises `SandboxError`, to be retried, when the place it
-    ran in is lost: that says nothing about the command.
+    Return the last `tail` bytes of its output. Raise a retryable `SandboxError` when its container is lost:
+    that says nothing about the command.
     """
     loop, paths = asyncio.get_running_loop(), launch.paths
     began, output = loop.time(), paths.run / "output.log"
@@ -171,7 +171,7 @@ async def run_sandboxed(
     reason: str | None = None
     end = partial(sandbox.end, paths, process.pid)
     try:
-        async with watching(partial(sandbox.use, paths, process.pid), quota, end) as watch:
+        async with watching(partial(sandbox.usage, paths, process.pid), quota, end) as watch:
             try:
                 code = await asyncio.wait_for(_ended(process), seconds)
             except TimeoutError:

@@ -30,6 +30,8 @@ REQUEST_SECONDS = 30.0
 
 
 class ServerError(Exception):
+    """The OpenCode server cannot be used."""
+
     def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message)
         self.retryable = retryable
@@ -45,7 +47,7 @@ class ServerRecord(BaseModel):
 
 
 class ModelGate(Protocol):
-    """The way to the model, with a budget; see `hosting/gateway/model_gateway.py`."""
+    """The connection to the model, with a budget; see `hosting/gateway/model_gateway.py`."""
 
     @property
     def usage(self) -> Usage: ...
@@ -63,16 +65,16 @@ class CodingServer(Protocol):
     def connect(self) -> AbstractAsyncContextManager[httpx.AsyncClient]: ...
 
     def usage(self) -> Usage | None:
-        """What the repair has used so far; None where only OpenCode's own figures are known."""
+        """Return what the repair has used so far; None where only OpenCode's own figures are known."""
 
     def pid(self) -> int | None:
-        """The process at the root of all that the server runs; None where that is somebody else's."""
+        """Return the root of the server's process tree; None where that is somebody else's."""
 
     async def stop(self) -> None: ...
 
 
 class RunningServer:
-    """A server that somebody else runs, on the same files: OPENCODE_URL. It is never stopped from here."""
+    """The server of OPENCODE_URL, which somebody else runs on the same files and which is never stopped."""
 
     def __init__(self, base_url: str, password: SecretStr | None) -> None:
         self._base_url = base_url.rstrip("/")
@@ -97,11 +99,11 @@ class RunningServer:
         return None
 
     async def stop(self) -> None:
-        """Its owner's business."""
+        """Do nothing: its owner stops it."""
 
 
 async def _healthy(server: CodingServer) -> bool:
-    """A new connection each time: one made the moment the port opens is never answered."""
+    """Ask on a new connection each time: one made the moment the port opens is never answered."""
     try:
         async with server.connect() as client:
             response = await client.get("/global/health", timeout=1.0)
@@ -132,7 +134,7 @@ def stop_leftovers(repairs: Path, sandbox: Sandbox) -> None:
 
 
 class OpenCodeServer:
-    """`program`: OpenCode's name on the PATH in the sandbox."""
+    """The OpenCode server of one repair. `program`: its name on the PATH in the sandbox."""
 
     def __init__(
         self,
@@ -142,14 +144,14 @@ class OpenCodeServer:
         model: ModelEndpoint,
         program: str = "opencode",
     ) -> None:
-        self._place = paths
+        self._paths = paths
         self._sandbox = sandbox
         self._gate = gate
         self._model = model
         self._program = program
         self._record: ServerRecord | None = None
 
-    def _known(self) -> ServerRecord:
+    def _running(self) -> ServerRecord:
         if self._record is None:
             raise ServerError("The OpenCode server is not started.")
         return self._record
@@ -162,9 +164,9 @@ class OpenCodeServer:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[httpx.AsyncClient]:
-        with short_path(self._place.sockets, SERVER_SOCKET) as path:
+        with short_path(self._paths.sockets, SERVER_SOCKET) as path:
             transport = httpx.AsyncHTTPTransport(uds=path, verify=False)
-            auth = ("opencode", self._known().password)
+            auth = ("opencode", self._running().password)
             async with httpx.AsyncClient(
                 base_url="http://opencode", auth=auth, timeout=REQUEST_SECONDS, transport=transport
             ) as client:
@@ -172,7 +174,7 @@ class OpenCodeServer:
 
     async def start_or_adopt(self) -> None:
         """Adopt the server an earlier attempt left, if it answers; else start one on the same state."""
-        paths = self._place
+        paths = self._paths
         if not paths.tree.is_dir():
             raise ServerError(f"The work tree of {paths.root.name} is gone.", retryable=False)
         paths.create()
@@ -185,7 +187,7 @@ class OpenCodeServer:
         key = secrets.token_urlsafe(24)
         await self._gate.open(paths, key)
         await asyncio.to_thread(self._ready_folders)
-        path, ports = await asyncio.to_thread(self._inside)
+        path, ports = await asyncio.to_thread(self._sandbox_layout)
         self._record = self._start(key, path, ports)
         await self._until_ready(self._record)
 
@@ -194,32 +196,32 @@ class OpenCodeServer:
             if await _healthy(self):
                 return
             if started(record.pid) is None:
-                raise ServerError(f"OpenCode ended at once: {self._last_words()}")
+                raise ServerError(f"OpenCode ended at once: {self._log_tail()}")
             await asyncio.sleep(0.2)
         await self.stop()
-        raise ServerError(f"OpenCode did not come up within {READY_SECONDS} s: {self._last_words()}")
+        raise ServerError(f"OpenCode did not come up within {READY_SECONDS} s: {self._log_tail()}")
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         with suppress(OSError):
-            return (self._place.run / "server.log").read_text(errors="replace").strip()[-500:]
+            return (self._paths.run / "server.log").read_text(errors="replace").strip()[-500:]
         return "it said nothing"
 
     def _ready_folders(self) -> None:
-        """What an agent left for the server to run at its next start is taken away before that."""
+        """Remove what an agent left for the server to run at its next start."""
         for name in HIDDEN:
-            remove(self._place.tree / name)
-        done = self._place.run / "provisioned"
+            remove(self._paths.tree / name)
+        done = self._paths.run / "provisioned"
         if not done.exists():  # later the folder is the agent's, and may lead elsewhere
-            opencode.provision(self._place.home)
+            opencode.provision(self._paths.home)
             done.touch()
-        self._sandbox.hand_over(self._place)
+        self._sandbox.hand_over(self._paths)
 
-    def _inside(self) -> tuple[str, list[int]]:
+    def _sandbox_layout(self) -> tuple[str, list[int]]:
         return self._sandbox.tools_path(), self._sandbox.ports(2)
 
     def _start(self, gateway_key: str, path: str, ports: list[int]) -> ServerRecord:
-        """In the caller's thread: with the thread that started it, a sandboxed process ends."""
-        paths = self._place
+        """Start the server, in the caller's thread: with that thread a sandboxed process ends."""
+        paths = self._paths
         password = secrets.token_urlsafe(24)
         serve, gateway = ports
         with listening(paths.sockets, SERVER_SOCKET) as inward, (paths.run / "server.log").open("ab") as log:
@@ -250,16 +252,16 @@ class OpenCodeServer:
         return record
 
     async def stop(self) -> None:
-        """With all that it started; the state stays for the next attempt."""
+        """End the server and all that it started; its state stays for the next attempt."""
         if self._record is not None:
-            await asyncio.to_thread(self._sandbox.end, self._place, self._record.pid)
+            await asyncio.to_thread(self._sandbox.end, self._paths, self._record.pid)
             self._record = None
-        _record(self._place).unlink(missing_ok=True)
+        _record(self._paths).unlink(missing_ok=True)
         await self._gate.close()
 
 
 def _write(file: Path, secret: str) -> None:
-    """Whole or not at all, and for nobody else to read."""
+    """Write the file atomically, readable by this user alone."""
     partial = file.with_suffix(".tmp")
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

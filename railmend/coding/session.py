@@ -18,7 +18,6 @@ from railmend.evidence.redact import redact
 MAX_TEXT = 4000
 MAX_TODO = 200
 MAX_RESUMES = 3
-LOST_SECONDS = 20.0
 # Accepted, never busy and without an answer for this long: the server dropped the prompt.
 NEVER_STARTED_SECONDS = 20.0
 REFUSAL = "Nobody is there to answer: not allowed. Go on without it."
@@ -38,9 +37,9 @@ class SessionRefused(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked. `key` names the session; each `turn` is one message of the same talk.
+    """What is asked. `key` names the session; each `turn` is one message of it.
 
-    `opening`: told first where the session that this turn belongs to is lost with its machine.
+    `opening`: sent first where the session of this turn was lost with its machine.
     """
 
     work_tree: str
@@ -99,20 +98,20 @@ class _Todo(_Lenient):
 
 
 def ids(key: str, turn: int = 0) -> tuple[str, str]:
-    """Message and part id of the prompt: sent again, they continue the run instead of repeating it."""
+    """Return message and part id of the prompt: sent again, they continue the run instead of repeating it."""
     digest = hashlib.sha256((f"{key}/{turn}" if turn else key).encode()).hexdigest()[:26]
     return f"msg_{digest}", f"prt_{digest}"
 
 
 def todo(tools: list[dict[str, Any]]) -> str:
-    """The newest list that the agent wrote, as "2 of 5 done: what it is at"; empty without one."""
+    """Return the newest list that the agent wrote, as "2 of 5 done: what it is at"; empty without one."""
     lists = [(part.get("state") or {}).get("input") for part in tools if part.get("tool") == "todowrite"]
     try:
-        items = [_Todo.model_validate(one) for one in lists[-1]["todos"]]  # type: ignore[index]
+        items = [_Todo.model_validate(item) for item in lists[-1]["todos"]]  # type: ignore[index]
     except (LookupError, TypeError, ValueError):
         return ""  # none yet, or a model's nonsense
-    done = sum(one.status == "completed" for one in items)
-    at = [one.content for state in ("in_progress", "pending") for one in items if one.status == state]
+    done = sum(item.status == "completed" for item in items)
+    at = [item.content for state in ("in_progress", "pending") for item in items if item.status == state]
     now = f": {at[0][: 2 * MAX_TODO]}" if at else ""
     return redact(f"{done} of {len(items)} done{now}")[:MAX_TODO]
 
@@ -132,9 +131,9 @@ class _Session:
         return response.raise_for_status().json()
 
     async def find_or_create(self) -> None:
-        for known in await self._get("/session", roots="true", limit="1000"):
-            if (known.get("metadata") or {}).get("key") == self._task.key:
-                self.id = known["id"]
+        for session in await self._get("/session", roots="true", limit="1000"):
+            if (session.get("metadata") or {}).get("key") == self._task.key:
+                self.id = session["id"]
                 return
         body = {"title": self._task.title, "metadata": {"key": self._task.key}}
         response = await self._client.post("/session", params=self._query, json=body)
@@ -252,7 +251,7 @@ class _Follower:
             await asyncio.sleep(self._poll)
 
     def _may_post(self, answers: list[_Message]) -> bool:
-        """First time, or when an interrupted run lies still; not while a fresh prompt is starting."""
+        """Return whether to send the prompt: at first and after an interruption, not while one starts."""
         if self._posts == 0:
             return True
         return self._posts <= MAX_RESUMES and time.monotonic() - self._posted_at > NEVER_STARTED_SECONDS
@@ -281,7 +280,7 @@ class _Follower:
         return progress
 
     def _ended(self, answers: list[_Message], progress: SessionProgress) -> CodingResult | None:
-        """Read from the messages: the status is as empty before the start and after a crash."""
+        """Return the result if the messages show one; the status is empty before and after a run."""
         last = answers[-1].info if answers else None
         if last is None or last.time.completed is None:
             if self._posts > MAX_RESUMES:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hosting.clients import toolbox
-from hosting.sandbox.bubblewrap import ETC, SYSTEM, View, bubblewrap
-from hosting.sandbox.parts import MIB
+from hosting.sandbox.bubblewrap import View, bubblewrap
+from hosting.sandbox.common import MIB
 from hosting.sandbox.remote_daemon import CAPABILITIES, SOCKET
 from railmend.settings import Settings
 
@@ -29,16 +29,7 @@ START_SECONDS = 20
 def _view(programs: Mapping[Path, Path], writable: Sequence[Path], python: Path) -> list[str]:
     """`programs`: what is seen where, read-only, besides the system."""
     view = View()
-    for path in map(Path, SYSTEM):
-        if path.is_symlink():
-            view.add("--symlink", path.readlink(), path)
-        elif path.is_dir():
-            view.read_only(path, path)
-    for path in map(Path, ETC):
-        if path.exists():
-            view.read_only(path.resolve(), path)
-    view.add("--proc", "/proc")
-    view.add("--dev", "/dev")
+    view.system()
     view.memory(Path("/tmp"), 64 * MIB)
     for target, source in programs.items():
         view.read_only(source, target)

@@ -59,11 +59,11 @@ for path in ("/models", "/files", "/chat/completions"):
 X"""
 # The gateway's address is in OpenCode's own configuration, which the agent can read.
 GATEWAY = 'GATEWAY=$(echo "$OPENCODE_CONFIG_CONTENT" | grep -o \'http://127[^"]*\'); export GATEWAY; '
-LAUNCHER = """python3 - <<'X'
+DAEMON = """python3 - <<'X'
 import socket
 try:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
-        s.connect("{door}")
+        s.connect("{socket}")
         s.send(b'{{"op": "hello"}}')
         print("ASKED", s.recv(9999))
 except OSError as e: print("refused", e)
@@ -154,10 +154,10 @@ async def outside(folder: Path) -> AsyncIterator[Outside]:
 def attempts(out: Outside, paths: RepairPaths, other: RepairPaths, name: str) -> dict[str, str]:
     """Shell commands by what they try. `other`: another repair's; `name`: of the action and the branch."""
     me, run_folder, root, sockets = os.getpid(), paths.run, paths.root, paths.sockets
-    door = (paths.shared or Path("/agents/repairs/x")).parent.parent / "launcher" / "launcher.sock"
+    socket_path = (paths.shared or Path("/agents/repairs/x")).parent.parent / "daemon" / "daemon.sock"
     folders = [
         *("/", "/etc", "/usr", "/opt", out.folder, root, run_folder, paths.tree.parent, other.tree),
-        *(sockets, paths.tree.parent.parent, door.parent, other.root),
+        *(sockets, paths.tree.parent.parent, socket_path.parent, other.root),
     ]
     return {
         "environment": "env; for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ; done",
@@ -175,7 +175,7 @@ def attempts(out: Outside, paths: RepairPaths, other: RepairPaths, name: str) ->
         "approve itself": out.approve(name),
         "push": out.push(name),
         "kill the worker": f"kill -9 {me} {os.getppid()} && echo KILLED; kill -9 1 || true",
-        "the launcher": LAUNCHER.format(door=door),
+        "the daemon": DAEMON.format(socket=socket_path),
         "become root": "unshare -Ur id; unshare -n true && echo NEWNET; su -c id; sudo -n id; "
         "cp $(command -v id) ./i && chmod 4755 i && ./i; grep -E 'CapEff|NoNew|Seccomp:' /proc/self/status",
         "mount": "mkdir -p m; mount -t tmpfs none m && echo MOUNTED; mount -o remount,rw / && echo MOUNTED",

@@ -13,7 +13,7 @@ from activities.coding_environment import CodingEnvironment
 from hosting.clients import toolbox
 from hosting.gateway.egress import egress
 from hosting.gateway.model_gateway import ModelGateway
-from hosting.sandbox.choice import build
+from hosting.sandbox.choice import build_sandbox
 from railmend.coding.checks import CheckSettings
 from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.metering import ModelEndpoint, SessionLimits
@@ -68,7 +68,7 @@ class CodingRoom:
         sandbox: Sandbox | None = None,
     ) -> None:
         _repository(folder / NAME, files)
-        self.sandbox = sandbox or build("bwrap", toolbox(Settings()), unsafe=False)
+        self.sandbox = sandbox or build_sandbox("bwrap", toolbox(Settings()), unsafe=False)
         self.environment = CodingEnvironment(
             github=cast(GitHubClient, LocalGitHub(folder)),
             state_dir=folder / "repairs",

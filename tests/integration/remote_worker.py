@@ -1,4 +1,4 @@
-"""A worker without rights, for test_fence_remote.py: STATE AGENTS USER. It repairs once, then waits."""
+"""A worker without rights, for test_sandbox_remote.py: STATE AGENTS USER. It repairs once, then waits."""
 
 import asyncio
 import os

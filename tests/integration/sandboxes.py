@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 
 from hosting.clients import toolbox
-from hosting.sandbox.choice import build
-from hosting.sandbox.parts import Caps
+from hosting.sandbox.choice import build_sandbox
+from hosting.sandbox.common import ResourceLimits
 from railmend.coding.quota import Quota
 from railmend.coding.sandbox import CommandResult, RepairPaths, Sandbox, SandboxCommand, run_sandboxed
 from railmend.settings import Settings
@@ -22,9 +22,9 @@ from tests.integration.agents_container import agents_container
 KINDS = ("bwrap", "user", "remote") if os.geteuid() == 0 else ("bwrap",)
 
 
-def the_sandbox(kind: str = "bwrap", shared: Path = Path("/nowhere"), **caps: int) -> Sandbox:
+def the_sandbox(kind: str = "bwrap", shared: Path = Path("/nowhere"), **limits: int) -> Sandbox:
     box = toolbox(Settings.model_validate({"railmend_sandbox": kind}))
-    return build(kind, box, unsafe=False, caps=Caps(**caps), shared=shared)
+    return build_sandbox(kind, box, unsafe=False, limits=ResourceLimits(**limits), shared=shared)
 
 
 @contextmanager

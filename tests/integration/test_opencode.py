@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from hosting.clients import toolbox
 from hosting.gateway.model_gateway import ModelGateway
-from hosting.sandbox.choice import build
+from hosting.sandbox.choice import build_sandbox
 from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.sandbox import RepairPaths
 from railmend.coding.server import OpenCodeServer, ServerRecord, stop_leftovers
@@ -32,7 +32,7 @@ class Room:
         self.tree = self.paths.tree
         self.tree.mkdir(parents=True)
         (self.tree / "app.py").write_text("value = 1\n")
-        self.sandbox = build("bwrap", toolbox(Settings()), unsafe=False)
+        self.sandbox = build_sandbox("bwrap", toolbox(Settings()), unsafe=False)
         self._endpoint = ModelEndpoint(base_url=model.url, model_id="scripted", api_key=SecretStr("k"))
         self.progress: list[SessionProgress] = []
 

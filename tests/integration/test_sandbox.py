@@ -139,10 +139,10 @@ async def through_the_server(result: Said, sandbox: Sandbox, tried: dict[str, st
 
 async def unsandboxed(command: str, folder: Path) -> str:
     """The same command where no sandbox is: what shows that the try was one. Workers of this loop go on."""
-    return await asyncio.to_thread(_unfenced, command, folder)
+    return await asyncio.to_thread(_without_sandbox, command, folder)
 
 
-def _unfenced(command: str, folder: Path) -> str:
+def _without_sandbox(command: str, folder: Path) -> str:
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder)}
     (folder / "file").write_text("x")
     done = subprocess.run(
@@ -233,11 +233,11 @@ def test_it_cannot_end_the_worker_or_become_somebody_else(said: Said) -> None:
     assert "MOUNTED" not in said.outputs["mount"]
 
 
-def test_it_neither_speaks_to_the_launcher_nor_ends_it(said: Said) -> None:
-    assert "ASKED" not in said.outputs["the launcher"]
-    assert "KILLED" not in said.outputs["the launcher"]
+def test_it_neither_reaches_the_daemon_nor_ends_it(said: Said) -> None:
+    assert "ASKED" not in said.outputs["the daemon"]
+    assert "KILLED" not in said.outputs["the daemon"]
     if said.kind == "remote":
-        assert "Permission denied" in said.outputs["the launcher"], "it is there"
+        assert "Permission denied" in said.outputs["the daemon"], "it is there"
 
 
 def test_the_gateway_answers_with_the_model_and_nothing_else(said: Said) -> None:

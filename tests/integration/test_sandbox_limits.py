@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from hosting.sandbox.choice import NoSandbox, RefusingSandbox, UserSandbox, build, choose, probe
-from hosting.sandbox.parts import Toolbox
+from hosting.sandbox.choice import (
+    NoSandbox,
+    RefusingSandbox,
+    UserSandbox,
+    build_sandbox,
+    choose_sandbox,
+    probe,
+)
+from hosting.sandbox.common import Toolbox
 from railmend.coding.quota import Quota
 from railmend.coding.sandbox import (
     SERVER_SOCKET,
@@ -80,17 +87,17 @@ async def test_the_tree_it_works_in_belongs_to_it_and_keeps_what_it_wrote(tmp_pa
 KILLED_WORKER = """
 import asyncio, sys
 from pathlib import Path
-from hosting.sandbox.choice import build
-from hosting.sandbox.parts import Toolbox
-from railmend.coding.sandbox import Launch, Place
-sandbox = build("bwrap", Toolbox({}), unsafe=False)
-place = Place(Path(sys.argv[1]) / "k")
-place.tree.mkdir(parents=True)
-place.make()
-sandbox.admit(place)
+from hosting.sandbox.choice import build_sandbox
+from hosting.sandbox.common import Toolbox
+from railmend.coding.sandbox import RepairPaths, SandboxCommand
+sandbox = build_sandbox("bwrap", Toolbox({}), unsafe=False)
+paths = RepairPaths(Path(sys.argv[1]) / "k")
+paths.tree.mkdir(parents=True)
+paths.create()
+sandbox.hand_over(paths)
 command = ("sh", "-c", "setsid sleep 86397 & sleep 86397")
-launch = Launch(place, command, {"PATH": "/usr/bin:/bin"}, place.tree)
-with open(place.run / "log", "wb") as log:
+launch = SandboxCommand(paths, command, {"PATH": "/usr/bin:/bin"}, paths.tree)
+with open(paths.run / "log", "wb") as log:
     sandbox.start(launch, log.fileno())
 print("started", flush=True)
 sys.stdin.read()
@@ -121,7 +128,7 @@ def walkable() -> Iterator[Path]:
 
 if os.geteuid() == 0:  # nobody else can become another user
 
-    async def test_the_launcher_user_keeps_files_apart_and_ends_orphans(walkable: Path) -> None:
+    async def test_the_sandbox_user_keeps_files_apart_and_ends_orphans(walkable: Path) -> None:
         secret = walkable / "secret"
         secret.write_text("secret-on-disk")
         secret.chmod(0o600)
@@ -154,15 +161,15 @@ if os.geteuid() == 0:  # nobody else can become another user
         sandbox.end(paths, process.pid)
 
 
-def test_without_a_fence_repairs_are_refused_unless_one_says_so(tmp_path: Path) -> None:
+def test_without_a_sandbox_repairs_are_refused_unless_one_says_so(tmp_path: Path) -> None:
     box = Toolbox({}, python=Path("/nowhere"))
-    chosen = choose("bwrap", box, tmp_path, unsafe=False)
+    chosen = choose_sandbox("bwrap", box, tmp_path, unsafe=False)
     assert isinstance(chosen, RefusingSandbox)
     with pytest.raises(SandboxError, match="The sandbox `bwrap` does not work here"):
         chosen.hand_over(RepairPaths(tmp_path))
-    assert isinstance(choose("bwrap", box, tmp_path, unsafe=True), NoSandbox)
+    assert isinstance(choose_sandbox("bwrap", box, tmp_path, unsafe=True), NoSandbox)
     with pytest.raises(SandboxError, match="RAILMEND_UNSAFE_AGENT=1"):
-        build("none", Toolbox({}), unsafe=False)
+        build_sandbox("none", Toolbox({}), unsafe=False)
 
 
 def test_the_default_works_here(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The launcher `remote` beside its container: whose the folders are, what is left when one of them dies."""
+"""The sandbox `remote` beside its container: whose the folders are, what is left when one of them dies."""
 
 import asyncio
 import os
@@ -12,8 +12,8 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from hosting.gateway.model_gateway import ModelGateway
-from hosting.sandbox.choice import choose
-from hosting.sandbox.parts import Toolbox
+from hosting.sandbox.choice import choose_sandbox
+from hosting.sandbox.common import Toolbox
 from hosting.sandbox.remote import RemoteSandbox
 from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.quota import Quota
@@ -132,19 +132,21 @@ if os.geteuid() == 0:  # as a container engine
         assert made["id"] in [each["id"] for each in known]
         assert running(str(paths.shared)) == []
 
-    async def test_the_container_is_healthy_while_its_launcher_answers(both: Both, tmp_path: Path) -> None:
+    async def test_the_container_is_healthy_while_its_daemon_answers(both: Both, tmp_path: Path) -> None:
         check = [sys.executable, "-m", "hosting.sandbox.remote_daemon", "--check", "--shared"]
         for shared, code in ((both.agents, 0), (tmp_path, 1)):
             done = await asyncio.to_thread(subprocess.run, [*check, shared], cwd=ROOT, check=False)
             assert done.returncode == code
 
-    async def test_an_unreachable_launcher_is_named_and_waited_for(
+    async def test_an_unreachable_daemon_is_named_and_waited_for(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(RemoteSandbox, "patience", 0)
-        chosen = choose("remote", Toolbox({}), tmp_path, unsafe=False, shared=tmp_path)
+        chosen = choose_sandbox("remote", Toolbox({}), tmp_path, unsafe=False, shared=tmp_path)
         assert isinstance(chosen, RemoteSandbox), "it may yet come"
-        with pytest.raises(SandboxError, match=r"python -m hosting\.launcher.*docs/operations\.md") as raised:
+        with pytest.raises(
+            SandboxError, match=r"python -m hosting\.sandbox\.remote_daemon.*docs/operations\.md"
+        ) as raised:
             chosen.tools_path()
         assert raised.value.retryable
 

@@ -95,7 +95,7 @@ def test_the_agents_have_no_network_no_secret_and_one_volume_with_their_worker()
     assert environment("coding")["RAILMEND_SANDBOX"] == "remote"
 
 
-def test_the_launcher_has_the_rights_it_needs_and_no_more() -> None:
+def test_the_daemon_has_the_rights_it_needs_and_no_more() -> None:
     agent = services()["agent"]
     assert agent["read_only"]
     assert agent["cap_drop"] == ["ALL"]

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,7 +14,8 @@ from activities.coding import CodingActivities
 from activities.coding_environment import CodingEnvironment
 from activities.methods import MARK, Activity
 from activities.planning import PlanningActivities
-from hosting import workers
+from hosting import worker_options, workers
+from railmend import __version__
 from railmend.coding.quota import Quota
 from railmend.settings import Settings
 
@@ -70,6 +72,21 @@ def test_every_activity_is_served_by_the_worker_that_is_meant_for_it(
     assert names(here) == set().union(*map(decorated, coding))
     # Only a workspace that does not exist yet may be made on any machine.
     assert names(anywhere) == {"prepare_workspace"}
+
+
+@pytest.mark.parametrize(
+    ("given", "build_id", "versioned"),
+    [(None, __version__, False), ("b1", "b1", True)],
+    ids=["default", "set"],
+)
+def test_the_build_id_is_the_version_unless_it_is_set(
+    given: str | None, build_id: str, versioned: bool
+) -> None:
+    client = SimpleNamespace(service_client=SimpleNamespace(config=SimpleNamespace(runtime=None)))
+    settings = Settings.model_validate({"railmend_build_id": given})
+    config = worker_options.shared(settings, cast(Any, client))["deployment_config"]
+    assert (config.version.deployment_name, config.version.build_id) == ("railmend", build_id)
+    assert config.use_worker_versioning is versioned
 
 
 def test_no_activity_has_two_owners() -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from activities.coding_environment import CodingEnvironment
 from hosting.sandbox.choice import NoSandbox
-from hosting.sandbox.parts import Toolbox
+from hosting.sandbox.common import Toolbox
 from hosting.sandbox.remote import RemoteSandbox
 from hosting.sandbox.remote_daemon import REPAIRS
 from hosting.workspace_gc import remove_abandoned_workspaces

@@ -44,7 +44,7 @@ def json_list(body: bytes) -> Iterator[Any]:
     yield from document
 
 
-def make_incident(
+def make_incident(  # noqa: PLR0913 - one for each field of an incident
     provider: str,
     title: str,
     impact: Impact,

@@ -1,4 +1,4 @@
-"""What all launchers share: the programs they offer, the ceilings they set, users, starting and ending."""
+"""What all sandboxes share: their programs and limits, users, and how processes are started and ended."""
 
 import json
 import os
@@ -22,20 +22,20 @@ from railmend.coding.resource_usage import ResourceUsage
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
 from railmend.processes import started
 
-INSIDE = Path(__file__).with_name("init.py")
+INIT = Path(__file__).with_name("init.py")
 MIB = 1024 * 1024
 END_SECONDS = 5.0
-_choosing = threading.Lock()
+_choosing_uid = threading.Lock()
 _lifelines: dict[int, int] = {}
 
 
 @dataclass(frozen=True)
 class Toolbox:
-    """What is visible besides the system: single programs, and folders whose `bin` goes on the PATH."""
+    """What a sandbox shows besides the system: programs, and folders whose `bin` goes on the PATH."""
 
     programs: dict[str, Path]
     folders: tuple[Path, ...] = ()
-    # A Python for the relay, and for repositories that bring none.
+    # The Python of `init.py`, and for repositories that bring none.
     python: Path = field(default_factory=lambda: Path(sys.base_prefix))
 
     def interpreter(self) -> Path:
@@ -47,15 +47,15 @@ class Toolbox:
 
 
 @dataclass(frozen=True)
-class Caps:
-    """Ceilings for all processes of one launch together, or each, as setrlimit(2) counts; sizes in bytes."""
+class ResourceLimits:
+    """Limits of one command and its processes, as setrlimit(2) counts them; sizes in bytes."""
 
     file_size: int = 1024 * MIB
     processes: int = 512
     open_files: int = 8192
     temporary: int = 512 * MIB
 
-    def limits(self) -> dict[str, int]:
+    def rlimits(self) -> dict[str, int]:
         return {
             "FSIZE": self.file_size,
             "NPROC": self.processes,
@@ -64,30 +64,30 @@ class Caps:
         }
 
 
-class Local:
-    """What launchers on the worker's own machine have in common."""
+class LocalSandbox:
+    """Base of the sandboxes on the worker's own machine."""
 
     def paths(self, root: Path) -> RepairPaths:
         return RepairPaths(root)
 
     def ports(self, count: int) -> list[int]:
-        """Such as are free on this machine."""
+        """Return free loopback ports of this machine."""
         with ExitStack() as held:
             probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
             return [int(probe.getsockname()[1]) for probe in probes]
 
-    def use(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
+    def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
         return measure((paths.tree, paths.home), pid)
 
 
-def user_of(paths: RepairPaths) -> int:
-    """A user id of the repair's own, as long as its folder lives. Blocking.
+def uid_for(paths: RepairPaths) -> int:
+    """Return a user id that belongs to the repair as long as its folder exists. Blocking.
 
-    Where the search begins depends on the folder of all repairs, so that two workers of one machine do not
-    begin with the same one: what is counted or killed by user would be the other's too.
+    The search begins at a hash of the folder of all repairs, so that two workers of one machine do not choose
+    the same user: processes are counted and killed by user.
     """
     file = paths.run / "uid"
-    with _choosing:
+    with _choosing_uid:
         if file.exists():
             return int(file.read_text())
         taken = {int(other.read_text()) for other in paths.root.parent.glob("*/run/uid")}
@@ -98,8 +98,8 @@ def user_of(paths: RepairPaths) -> int:
         return free
 
 
-def give(folder: Path, uid: int) -> None:
-    """Links themselves change their owner, never what they point to."""
+def change_owner(folder: Path, uid: int) -> None:
+    """Give `folder` and all in it to the user; links themselves, never what they point to. Blocking."""
     os.chown(folder, uid, uid, follow_symlinks=False)
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -107,8 +107,8 @@ def give(folder: Path, uid: int) -> None:
 
 
 @dataclass(frozen=True)
-class Inside:
-    """How `sandbox_inside.py` is run: by which Python, from where, with which configuration."""
+class InitCommand:
+    """How `init.py` or `remote_proxy.py` is run: with which Python, from where, with which configuration."""
 
     python: Path
     script: Path
@@ -119,9 +119,11 @@ class Inside:
         return [str(self.python), "-I", "-S", str(self.script), config]
 
 
-def inside(launch: SandboxCommand, toolbox: Toolbox, caps: Caps, script: Path, **config: object) -> Inside:
-    given = {
-        "limits": caps.limits(),
+def init_command(
+    launch: SandboxCommand, toolbox: Toolbox, limits: ResourceLimits, script: Path, **config: object
+) -> InitCommand:
+    fields = {
+        "limits": limits.rlimits(),
         "listen": launch.listen.fileno() if launch.listen else None,
         "serve": launch.serve,
         "outward": {str(port): name for port, name in (launch.outward or {}).items()},
@@ -129,18 +131,19 @@ def inside(launch: SandboxCommand, toolbox: Toolbox, caps: Caps, script: Path, *
         "command": list(launch.command),
         **config,
     }
-    return Inside(toolbox.interpreter(), script, given)
+    return InitCommand(toolbox.interpreter(), script, fields)
 
 
 def spawn(
     prefix: Sequence[str],
-    inner: Inside,
+    inner: InitCommand,
     launch: SandboxCommand,
     output: int,
     descriptors: tuple[int, ...] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start `inner`, by way of `prefix`. The lifeline is a pipe whose other end this process
-    alone holds, so that everything ends with it.
+    """Start `inner`, by way of `prefix`. Raise `SandboxError` when it cannot be started.
+
+    The lifeline is a pipe whose write end this process alone holds, so that everything ends with it.
     """
     reading, writing = os.pipe()
     command = [*prefix, *inner.command(reading)]
@@ -165,7 +168,7 @@ def spawn(
 
 
 def kill_group(pid: int) -> None:
-    """Kill it, and wait until it and its children have ended, so that nothing writes any more."""
+    """Kill a process group and wait until it and its children have ended, so that nothing writes any more."""
     children: list[int] = []
     if (lifeline := _lifelines.pop(pid, None)) is not None:
         os.close(lifeline)
@@ -174,5 +177,5 @@ def kill_group(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     until = time.monotonic() + END_SECONDS
-    while any(started(each) is not None for each in (pid, *children)) and time.monotonic() < until:
+    while any(started(process) is not None for process in (pid, *children)) and time.monotonic() < until:
         time.sleep(0.01)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-# What a filter sees of a row: its attributes; under "" the text that words are looked for in.
+# What a filter sees of a row: its attributes; under "" the text that is searched for words.
 Row = Mapping[str, str | float]
 Test = Callable[[Row], bool]
 
@@ -19,7 +19,7 @@ class FilterError(ValueError):
 
 
 def compile_filter(text: str | None) -> Test:
-    """A test for rows; an empty filter lets everything through. Raises FilterError."""
+    """Compile a predicate for rows; an empty filter accepts all. Raise `FilterError`."""
     tokens = TOKEN.findall(text or "")
     if not tokens:
         return lambda _: True

@@ -1,4 +1,4 @@
-"""Rollback, redeploy, restart: what a person approved, done once."""
+"""Roll back or restart: what a person approved, done once."""
 
 from datetime import datetime
 
@@ -63,14 +63,9 @@ class ActionActivities:
 async def _run(actions: Actions, request: ActionRequest, at: datetime) -> tuple[str | None, str]:
     if request.kind is ActionKind.RESTART:
         fresh = await actions.restart(request.deployment_id, at)
-        return (
-            request.deployment_id,
-            "Restarted." if fresh else "It was restarted already.",
-        )
-    act = actions.rollback if request.kind is ActionKind.ROLLBACK else actions.redeploy
-    record = await act(request.deployment_id, at)
-    told = "Rolled back" if request.kind is ActionKind.ROLLBACK else "Deployed again"
-    return (record.id if record else None), f"{told} to deployment {request.deployment_id}."
+        return request.deployment_id, "Restarted." if fresh else "It was restarted already."
+    record = await actions.rollback(request.deployment_id, at)
+    return (record.id if record else None), f"Rolled back to deployment {request.deployment_id}."
 
 
 def rollback_target(records: list[DeploymentRecord], away_from: str | None) -> DeploymentRecord | None:

@@ -1,4 +1,4 @@
-"""The repository's own checks, run by Railmend in the sandbox: without the change, and with it."""
+"""The repository's own checks, run in the sandbox: without the change, and with it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,24 +8,24 @@ from temporalio import activity
 from activities.coding_environment import CodingEnvironment, Egress
 from activities.errors import translated
 from activities.heartbeat import heartbeating
-from railmend.coding.checks import CheckSettings, Suite, environment, suites
+from railmend.coding.checks import CheckSettings, Suite, check_environment, find_suites
 from railmend.coding.git import TrustedRepository
 from railmend.coding.sandbox import EGRESS_SOCKET, CommandResult, SandboxCommand, run_sandboxed
 from railmend.contracts.repair import CheckReport, CheckRun, CodingRequest
 from railmend.evidence.redact import redact
 
 MAX_OUTPUT = 3000
-# The shell's way to say that there is no such program.
+# The shell's exit code for a program that does not exist.
 NOT_FOUND = 127
 
 
 class CheckActivities:
-    """`settings`: by repository, for those whose checks are not to be found from their files."""
+    """The repositories' checks. `settings`: by repository, where they replace what its files say."""
 
     def __init__(
-        self, bench: CodingEnvironment, settings: Mapping[str, CheckSettings], egress: Egress
+        self, environment: CodingEnvironment, settings: Mapping[str, CheckSettings], egress: Egress
     ) -> None:
-        self._bench = bench
+        self._environment = environment
         self._settings = settings
         self._egress = egress
 
@@ -35,11 +35,11 @@ class CheckActivities:
         with translated():
             async with heartbeating() as beat:
                 repository = await self._repository(request)
-                found = await self._suites(request, repository)
-                if not found:
+                suites = await self._suites(request, repository)
+                if not suites:
                     return CheckReport(unverified="No checks were found in the repository's files.")
-                async with self._egress(self._bench.paths(request.workspace.key)):
-                    for suite in found:
+                async with self._egress(self._environment.paths(request.workspace.key)):
+                    for suite in suites:
                         for command in suite.prepare:
                             beat.state = {"preparing": command}
                             done = await self._run(request, suite, command, network=True)
@@ -47,27 +47,27 @@ class CheckActivities:
                                 await self._restore(request, repository)
                                 return CheckReport(unverified=_failed_preparation(command, done))
                 await self._restore(request, repository)
-                return await self._check(request, repository, found)
+                return await self._check(request, repository, suites)
 
     @activity.defn
     async def run_checks(self, request: CodingRequest) -> CheckReport:
-        """As they are found in the base commit: a change does not choose how it is checked."""
+        """Run the checks that the base commit has: a change does not choose how it is checked."""
         with translated():
             async with heartbeating():
                 repository = await self._repository(request)
-                found = await self._suites(request, repository)
-                return await self._check(request, repository, found)
+                suites = await self._suites(request, repository)
+                return await self._check(request, repository, suites)
 
     async def _check(
-        self, request: CodingRequest, repository: TrustedRepository, found: list[Suite]
+        self, request: CodingRequest, repository: TrustedRepository, suites: list[Suite]
     ) -> CheckReport:
-        """Afterwards the work tree is as it was."""
+        """Run the checks; afterwards the work tree is as it was."""
         tree = await asyncio.to_thread(repository.snapshot, request.workspace.base)
         runs = []
-        for suite in found:
+        for suite in suites:
             for command in suite.checks:
                 done = await self._run(request, suite, command, network=False)
-                runs.append(_told(suite, command, done))
+                runs.append(_check_run(suite, command, done))
         await self._restore(request, repository, tree)
         return CheckReport(runs=tuple(runs))
 
@@ -76,24 +76,26 @@ class CheckActivities:
     ) -> None:
         base = request.workspace.base
         await asyncio.to_thread(repository.restore, tree or f"{base}^{{tree}}", base)
-        await asyncio.to_thread(self._bench.sandbox.hand_over, self._bench.paths(request.workspace.key))
+        await asyncio.to_thread(
+            self._environment.sandbox.hand_over, self._environment.paths(request.workspace.key)
+        )
 
     async def _run(
         self, request: CodingRequest, suite: Suite, command: str, *, network: bool
     ) -> CommandResult:
-        sandbox, paths = self._bench.sandbox, self._bench.paths(request.workspace.key)
-        settings = self._of(request)
+        sandbox, paths = self._environment.sandbox, self._environment.paths(request.workspace.key)
+        settings = self._settings_for(request)
         (port,) = await asyncio.to_thread(sandbox.ports, 1)
         path = await asyncio.to_thread(sandbox.tools_path)
         proxy = f"http://127.0.0.1:{port}" if network else None
         launch = SandboxCommand(
             paths=paths,
             command=("sh", "-c", command),
-            environment=environment(str(paths.home), path, settings.environment, proxy),
+            environment=check_environment(str(paths.home), path, settings.environment, proxy),
             directory=paths.tree / suite.directory,
             outward={port: EGRESS_SOCKET} if network else None,
         )
-        return await run_sandboxed(sandbox, launch, settings.seconds, self._bench.quota, MAX_OUTPUT)
+        return await run_sandboxed(sandbox, launch, settings.seconds, self._environment.quota, MAX_OUTPUT)
 
     async def _suites(self, request: CodingRequest, repository: TrustedRepository) -> list[Suite]:
         base = request.workspace.base
@@ -101,19 +103,21 @@ class CheckActivities:
         roots = request.repair.root_directories
 
         def find() -> list[Suite]:
-            return suites(paths, lambda path: repository.text(base, path), roots, self._of(request))
+            return find_suites(
+                paths, lambda path: repository.text(base, path), roots, self._settings_for(request)
+            )
 
         return await asyncio.to_thread(find)
 
-    def _of(self, request: CodingRequest) -> CheckSettings:
+    def _settings_for(self, request: CodingRequest) -> CheckSettings:
         return self._settings.get(request.workspace.repository, CheckSettings())
 
     async def _repository(self, request: CodingRequest) -> TrustedRepository:
         workspace = request.workspace
-        return await asyncio.to_thread(self._bench.repository, workspace.key, workspace.repository)
+        return await asyncio.to_thread(self._environment.repository, workspace.key, workspace.repository)
 
 
-def _told(suite: Suite, command: str, done: CommandResult) -> CheckRun:
+def _check_run(suite: Suite, command: str, done: CommandResult) -> CheckRun:
     output = redact(done.output)
     if done.reason is not None:
         output += f"\n[ended: {done.reason}]"

@@ -1,4 +1,4 @@
-"""Workspace, coding session, guard, commit and push: all on the machine that has the workspace."""
+"""Workspace, coding session, guard, commit and push, on the machine that has the workspace."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -35,23 +35,26 @@ RULES = ("AGENTS.md", "CONTRIBUTING.md", ".github/CONTRIBUTING.md", "docs/CONTRI
 MAX_RULES = 16_000
 MAX_FILES = 200
 
-# A server for the folders of one repair.
+# Makes the coding server for the folders of one repair.
 ServerFor = Callable[[RepairPaths], CodingServer]
 
 
 class CodingActivities:
-    """`task_queue` is this machine's own."""
+    """The coding activities; any machine may prepare a workspace, and has its later ones to itself.
+
+    `task_queue`: this machine's own.
+    """
 
     def __init__(
         self,
-        bench: CodingEnvironment,
+        environment: CodingEnvironment,
         *,
         task_queue: str,
         server_for: ServerFor,
         limits: SessionLimits,
         guard: GuardSettings,
     ) -> None:
-        self._bench = bench
+        self._environment = environment
         self._task_queue = task_queue
         self._server_for = server_for
         self._limits = limits
@@ -59,16 +62,16 @@ class CodingActivities:
 
     @activity.defn
     async def prepare_workspace(self, request: WorkspaceRequest) -> Workspace:
-        """Clone, and hand the work tree over to the agent's user. `SandboxError`: there is no sandbox."""
-        paths = self._bench.paths(request.key)
+        """Clone, and hand the work tree over to the agent's user. Raise `SandboxError` without a sandbox."""
+        paths = self._environment.paths(request.key)
         async with working():
             repository = await self._repository(request.key, request.repository)
             branch = request.base_branch or await asyncio.to_thread(
-                self._bench.github.default_branch, request.repository
+                self._environment.github.default_branch, request.repository
             )
             paths.create()
             base = await asyncio.to_thread(repository.prepare, branch, request.commit)
-            await asyncio.to_thread(self._bench.sandbox.hand_over, paths)
+            await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
         return Workspace(
             key=request.key,
             repository=request.repository,
@@ -81,7 +84,7 @@ class CodingActivities:
     async def run_session(self, request: CodingRequest) -> CodingResult:
         """Idempotent: a new attempt adopts the server and the session that an earlier one left."""
         key = request.workspace.key
-        paths = self._bench.paths(key)
+        paths = self._environment.paths(key)
         async with working() as beat:
 
             def report(progress: SessionProgress) -> None:
@@ -95,8 +98,12 @@ class CodingActivities:
                 turn=request.turn,
                 opening=await self._opening(request) if request.turn else "",
             )
-            server, bench = self._server_for(paths), self._bench
-            return await run_session(server, bench.sandbox, paths, task, self._limits, bench.quota, report)
+            server, sandbox, quota = (
+                self._server_for(paths),
+                self._environment.sandbox,
+                self._environment.quota,
+            )
+            return await run_session(server, sandbox, paths, task, self._limits, quota, report)
 
     @activity.defn
     async def review_change(self, request: CodingRequest) -> WorkspaceChange:
@@ -104,7 +111,7 @@ class CodingActivities:
         async with working():
             repository = await self._repository(workspace.key, workspace.repository)
             base_branch = repair.base_branch or await asyncio.to_thread(
-                self._bench.github.default_branch, workspace.repository
+                self._environment.github.default_branch, workspace.repository
             )
             tree = await asyncio.to_thread(repository.snapshot, workspace.base)
             files = await asyncio.to_thread(repository.changed_files, tree, workspace.base)
@@ -129,7 +136,7 @@ class CodingActivities:
 
     @activity.defn
     async def commit_and_push(self, request: PublishRequest) -> Commit:
-        """The tree that was reviewed, with a fixed author and date: a repeated try makes the same commit."""
+        """Commit and push the reviewed tree; a retry makes the same commit. Raise `BranchMoved`."""
         workspace, repair = request.workspace, request.repair
         async with working():
             repository = await self._repository(workspace.key, workspace.repository)
@@ -147,16 +154,16 @@ class CodingActivities:
     @activity.defn
     async def delete_workspace(self, workspace: Workspace) -> None:
         async with working():
-            await asyncio.to_thread(self._bench.paths(workspace.key).remove)
+            await asyncio.to_thread(self._environment.paths(workspace.key).remove)
 
     @activity.defn
     async def trim_workspace(self, workspace: Workspace) -> None:
-        """While people review, only the session is kept; a follow-up prepares the rest again."""
+        """Keep only the session while people review; a follow-up prepares the rest again."""
         async with working():
-            await asyncio.to_thread(self._bench.rest, workspace.key)
+            await asyncio.to_thread(self._environment.trim, workspace.key)
 
     async def _repository(self, key: str, full_name: str) -> TrustedRepository:
-        return await asyncio.to_thread(self._bench.repository, key, full_name)
+        return await asyncio.to_thread(self._environment.repository, key, full_name)
 
     async def _prompt(self, request: CodingRequest) -> str:
         if request.notes:
@@ -175,19 +182,19 @@ class CodingActivities:
 
 
 def rules_of(repository: TrustedRepository, base: str, root_directories: Sequence[str]) -> dict[str, str]:
-    """What the repository asks of those who change it, by path: the nearest first, bounded in all."""
+    """Return the repository's rules for those who change it, by path, nearest first, `MAX_RULES` in all."""
     own = [f"{directory}/{RULES[0]}" for directory in root_directories if directory]
-    found: dict[str, str] = {}
+    rules: dict[str, str] = {}
     left = MAX_RULES
     for path in (*own, *RULES):
         if left > 0 and (text := repository.text(base, path)):
-            found[path] = text[:left]
+            rules[path] = text[:left]
             left -= len(text)
-    return found
+    return rules
 
 
 def plan_of(repair: RepairRequest) -> Plan:
-    """What the guard must know of what was asked for."""
+    """Return what was asked for, as the guard needs it."""
     diagnoses = [incident.diagnosis for incident in repair.incidents]
     return Plan(
         text="\n".join(line for diagnosis in diagnoses for line in (diagnosis.summary, *diagnosis.plan)),

@@ -1,4 +1,4 @@
-"""What the coding activities share: where a repair's folder lies, its repository, the sandbox around it."""
+"""What the coding activities share: the repairs' folders and repositories, and the sandbox."""
 
 import os
 from collections.abc import Callable, Collection
@@ -11,13 +11,13 @@ from railmend.coding.quota import Quota, remove_tree
 from railmend.coding.sandbox import RepairPaths, Sandbox, SandboxError
 from railmend.publishing.github import GitHubClient
 
-# Opens the way to the package registries for one repair.
+# Opens the way to the package registries while the context lasts.
 Egress = Callable[[RepairPaths], AbstractAsyncContextManager[None]]
 
 
 @dataclass(frozen=True)
 class CodingEnvironment:
-    """`state_dir` holds one folder per repair."""
+    """Folders, repositories and sandbox of the repairs. `state_dir` holds one folder per repair."""
 
     github: GitHubClient
     state_dir: Path
@@ -28,15 +28,20 @@ class CodingEnvironment:
         return self.sandbox.paths(self.state_dir / key)
 
     def repository(self, key: str, full_name: str) -> TrustedRepository:
-        """Blocking: GitHub is asked for the address. `SandboxError`: the agent still has the work tree."""
+        """Return the repository of the repair `key`. Blocking: GitHub is asked for its address.
+
+        Raise `SandboxError` while the work tree still belongs to the agent.
+        """
         paths = self.paths(key)
         if paths.tree.is_dir() and not os.access(paths.tree, os.R_OK | os.W_OK | os.X_OK):
-            raise SandboxError(f"{paths.tree} was not given back yet: is its launcher up?", retryable=True)
+            raise SandboxError(
+                f"{paths.tree} was not handed back yet: does the sandbox daemon run?", retryable=True
+            )
         url, token = self.github.clone_url(full_name), self.github.git_token(full_name)
         return TrustedRepository(paths.root, url, token, paths.tree)
 
-    def rest(self, key: str) -> None:
-        """Between two turns only the session is kept: no code, no checks' leftovers, no sockets. Blocking."""
+    def trim(self, key: str) -> None:
+        """Remove code, leftovers of checks and sockets; the session is kept for the next turn. Blocking."""
         paths = self.paths(key)
         for folder in filter(Path.is_dir, {paths.root, paths.home.parent}):
             for child in folder.iterdir():
@@ -45,7 +50,7 @@ class CodingEnvironment:
         remove_tree(paths.home / ".cache")
 
     def keys(self) -> Collection[str]:
-        """Of the repairs that have left a folder here."""
+        """Return the keys of the repairs that have a folder here. Blocking."""
         shared = self.paths("any").home.parent.parent
         folders = filter(Path.is_dir, {self.state_dir, shared})
-        return {each.name for folder in folders for each in folder.iterdir() if each.is_dir()}
+        return {child.name for folder in folders for child in folder.iterdir() if child.is_dir()}

@@ -15,11 +15,11 @@ from railmend.contracts.incident import Facts, IncidentRequest
 from railmend.contracts.providers import ProviderFacts
 from railmend.contracts.scan import Service
 from railmend.providers.detection import RunTime, detect
-from railmend.providers.matching import collected, match
+from railmend.providers.facts import as_facts, collected
+from railmend.providers.matching import match
 from railmend.providers.registry import load
 from railmend.providers.repository import CommitReader, SourceFiles
 from railmend.providers.status.reader import StatusReader
-from railmend.providers.text import as_facts
 from railmend.publishing.github import GitHubClient
 from railmend.railway.client import RailwayClient
 from railmend.railway.network import NetworkReader, NetworkSeen
@@ -71,9 +71,10 @@ class ProviderActivities:
         seen = network or NetworkSeen()
         if source is None and not request.service.repository:
             unseen.append("The service has no repository, so its code was not searched for providers.")
-        if source is not None and source.cut:
+        if source is not None and source.left_out:
             unseen.append(
-                f"{source.cut} files of the code, too large or too many, were not searched for providers."
+                f"{source.left_out} files of the code, too large or too many, were not searched for "
+                "providers."
             )
         runtime = RunTime(
             log_lines=lines or (),

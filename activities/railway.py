@@ -1,6 +1,6 @@
 """Architecture and measurements over Railway's API, condensed to findings where they are read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from temporalio import activity
 
@@ -34,55 +34,27 @@ class RailwayActivities:
 
     @activity.defn
     async def screen(self, request: ScreenRequest) -> Screening:
-        """Everything at a coarse step; a small project is read finely at once, and decided."""
+        """Survey the environment at a coarse step; a small one is read finely at once, and decided."""
         scan = request.scan
         with translated():
             client = await self._railway.client_for(scan.environment_id)
             survey = await client.survey(scan.project_id, scan.environment_id, request.window)
         if survey.ephemeral and not scan.pull_request_environment:
             return _left_alone(survey)
-        slices = {one.service_id: one for one in survey.slices}
         rules = self._rules.get(scan.environment_id, DEFAULTS)
-        findings: tuple[Finding, ...] = ()
-        if survey.fine:
-            history = {one.service_id: one for one in survey.history}
-            findings = _assess(survey.services, slices, history, scan.environment_id, rules)
-            found = {finding.service_id for finding in findings}
-            suspects = [service for service in survey.services if service.service_id in found]
-        else:
-            suspects = [
-                service
-                for service in survey.services
-                if suspect(slices[service.service_id], service, rules.settings_for(service))
-            ]
-        troubled = {service.service_id for service in suspects}
-        unseen = list(survey.unseen)
-        if len(suspects) > MAX_SUSPECTS:
-            unseen.append(f"{len(suspects)} services look troubled; only {MAX_SUSPECTS} are examined now.")
-        kept = {service.service_id for service in suspects[:MAX_SUSPECTS]}
-        return Screening(
-            project_name=survey.project_name,
-            environment_name=survey.environment_name,
-            healthy=tuple(s.name for s in survey.services if not s.asleep and s.service_id not in troubled),
-            asleep=tuple(s.name for s in survey.services if s.asleep and s.service_id not in troubled),
-            suspects=tuple(suspects[:MAX_SUSPECTS]),
-            decided=survey.fine,
-            findings=tuple(finding for finding in findings if finding.service_id in kept),
-            downstream_effects=downstream_effects(suspects, findings),
-            platform_incident=survey.platform_incident,
-            unseen=_bounded(unseen),
-        )
+        findings = _survey_findings(survey, scan.environment_id, rules) if survey.fine else ()
+        return _screening(survey, _suspects(survey, findings, rules), findings)
 
     @activity.defn
     async def assess_suspects(self, request: SuspectsRequest) -> Assessment:
-        """The suspects at the window's own step; this decides."""
+        """Assess the suspects at the window's own step; this decides."""
         with translated():
             client = await self._railway.client_for(request.environment_id)
-            close, unseen = await client.fetch_detailed(
+            detailed, unseen = await client.fetch_detailed(
                 request.environment_id, request.services, request.window
             )
-        slices = {one.slice.service_id: one.slice for one in close}
-        history = {one.history.service_id: one.history for one in close}
+        slices = {pair.slice.service_id: pair.slice for pair in detailed}
+        history = {pair.history.service_id: pair.history for pair in detailed}
         rules = self._rules.get(request.environment_id, DEFAULTS)
         findings = _assess(request.services, slices, history, request.environment_id, rules)
         return Assessment(
@@ -90,6 +62,47 @@ class RailwayActivities:
             downstream_effects=downstream_effects(request.services, findings),
             unseen=_bounded(unseen),
         )
+
+
+def _survey_findings(survey: Survey, environment_id: str, rules: AssessmentRules) -> tuple[Finding, ...]:
+    slices = {series.service_id: series for series in survey.slices}
+    history = {series.service_id: series for series in survey.history}
+    return _assess(survey.services, slices, history, environment_id, rules)
+
+
+def _suspects(survey: Survey, findings: Sequence[Finding], rules: AssessmentRules) -> list[Service]:
+    """Return the services with findings; after a coarse survey, those that look as if they had some."""
+    if survey.fine:
+        affected = {finding.service_id for finding in findings}
+        return [service for service in survey.services if service.service_id in affected]
+    slices = {series.service_id: series for series in survey.slices}
+    return [
+        service
+        for service in survey.services
+        if suspect(slices[service.service_id], service, rules.settings_for(service))
+    ]
+
+
+def _screening(survey: Survey, suspects: list[Service], findings: Sequence[Finding]) -> Screening:
+    unseen = list(survey.unseen)
+    if len(suspects) > MAX_SUSPECTS:
+        unseen.append(f"{len(suspects)} services look troubled; only {MAX_SUSPECTS} are examined now.")
+    suspected = {service.service_id for service in suspects}
+    quiet = [service for service in survey.services if service.service_id not in suspected]
+    examined = suspects[:MAX_SUSPECTS]
+    examined_ids = {service.service_id for service in examined}
+    return Screening(
+        project_name=survey.project_name,
+        environment_name=survey.environment_name,
+        healthy=tuple(service.name for service in quiet if not service.asleep),
+        asleep=tuple(service.name for service in quiet if service.asleep),
+        suspects=tuple(examined),
+        decided=survey.fine,
+        findings=tuple(finding for finding in findings if finding.service_id in examined_ids),
+        downstream_effects=downstream_effects(suspects, findings),
+        platform_incident=survey.platform_incident,
+        unseen=_bounded(unseen),
+    )
 
 
 def _bounded(unseen: list[str]) -> tuple[str, ...]:

@@ -261,8 +261,8 @@ def quota(settings: Settings) -> Quota:
     return Quota(disk_mib=settings.railmend_disk_mib, memory_mib=settings.railmend_memory_mib)
 
 
-def way_out(settings: Settings) -> Egress:
-    """To the package registries, for prepare steps."""
+def package_egress(settings: Settings) -> Egress:
+    """Return the way to the package registries, for prepare steps."""
     hosts = settings.prepare_hosts() or REGISTRIES
     return lambda paths: egress(paths, hosts)
 

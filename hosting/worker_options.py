@@ -1,4 +1,4 @@
-"""How much a worker does at once, how it stops, and which version of the code it is."""
+"""Options of every worker: how it stops, what observes its activities, and its build id."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,10 +11,11 @@ from temporalio.worker import Interceptor, WorkerDeploymentConfig
 
 from hosting.interceptors import Observing
 from hosting.metrics import Gauge
+from railmend import __version__
 from railmend.settings import Settings
 
 
-class Tuning(TypedDict, total=False):
+class WorkerOptions(TypedDict):
     """Keyword arguments that every `Worker` of a process shares."""
 
     graceful_shutdown_timeout: timedelta
@@ -22,24 +23,26 @@ class Tuning(TypedDict, total=False):
     deployment_config: WorkerDeploymentConfig
 
 
-def shared(settings: Settings, client: Client, *gauges: Gauge) -> Tuning:
-    """`gauges` are read after each activity.
+def shared(settings: Settings, client: Client, *gauges: Gauge) -> WorkerOptions:
+    """Return the options that all workers of the process share. `gauges` are read after each activity.
 
-    With RAILMEND_BUILD_ID the workers are a version of a deployment, which a person makes the current one.
-
-    Runs move on to the current version by themselves: a ledger never ends and repairs last for weeks, so a
-    pinned run would keep old workers alive; patches and replayed histories keep an upgrade safe.
+    The build id is the package's version; RAILMEND_BUILD_ID replaces it and turns worker versioning on: a
+    person then makes a version of the deployment the current one. Runs move on to it by themselves, because a
+    ledger never ends and repairs last for weeks, so that a pinned run would keep old workers alive; patches
+    and replayed histories keep an upgrade safe.
     """
     runtime = client.service_client.config.runtime or Runtime.default()
-    tuning = Tuning(
+    versioned = bool(settings.railmend_build_id)
+    return WorkerOptions(
         graceful_shutdown_timeout=timedelta(seconds=settings.railmend_grace_seconds),
         interceptors=[Observing(runtime.metric_meter, gauges)],
+        deployment_config=WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion(
+                settings.railmend_deployment, settings.railmend_build_id or __version__
+            ),
+            use_worker_versioning=versioned,
+            default_versioning_behavior=(
+                VersioningBehavior.AUTO_UPGRADE if versioned else VersioningBehavior.UNSPECIFIED
+            ),
+        ),
     )
-    if settings.railmend_build_id:
-        version = WorkerDeploymentVersion(settings.railmend_deployment, settings.railmend_build_id)
-        tuning["deployment_config"] = WorkerDeploymentConfig(
-            version=version,
-            use_worker_versioning=True,
-            default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
-        )
-    return tuning

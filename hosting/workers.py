@@ -24,6 +24,7 @@ from activities.evidence import EvidenceActivities
 from activities.ledger import LedgerActivities
 from activities.logs import LogActivities
 from activities.measurement import MeasurementActivities
+from activities.methods import Activity, activity_methods
 from activities.notifications import Channel, NotificationActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
@@ -35,10 +36,12 @@ from hosting import clients, health, worker_options
 from hosting.http_server import serving
 from hosting.metrics import api_budget
 from hosting.notification_channels import channels
-from hosting.workspace_gc import sweep
+from hosting.workspace_gc import remove_abandoned_workspaces
+from railmend import __version__
 from railmend.coding.server import stop_leftovers
 from railmend.notifying.delivery import TIMEOUT_SECONDS
 from railmend.providers.status.reader import StatusReader
+from railmend.publishing.github import GitHubClient
 from railmend.railway.pool import RailwayPool
 from railmend.settings import Settings
 from workflows.actions.approved_action import ApprovedAction
@@ -73,72 +76,70 @@ def machine_queue(state_dir: Path) -> str:
     return f"{CODING_QUEUE}-{file.read_text().strip()}"
 
 
+def orchestration_activities(
+    client: Client,
+    settings: Settings,
+    railway: RailwayPool,
+    github: GitHubClient,
+    status: StatusReader,
+    channels: Sequence[Channel],
+) -> list[Activity]:
+    secrets = clients.secrets(settings)
+    rules = {
+        project.environment_id: settings.assessment.over(project.assessment) for project in settings.watched()
+    }
+    return activity_methods(
+        RailwayActivities(railway, rules),
+        EvidenceActivities(),
+        ProviderActivities(
+            railway=railway, network_of=lambda client: client.network, github=github, status=status
+        ),
+        DeploymentActivities(railway, secrets),
+        LogActivities(railway, secrets),
+        RepositoryActivities(github, railway, secrets),
+        TextActivities(),
+        LedgerActivities(client, ORCHESTRATION_QUEUE),
+        PullRequestActivities(github),
+        NotificationActivities(channels),
+        ReviewActivities(github),
+        MeasurementActivities(railway, github, settings.railmend_settle_seconds),
+        ActionActivities(railway),
+    )
+
+
+def planning_activities(settings: Settings) -> list[Activity]:
+    model, sceptic = clients.model(settings), clients.sceptic(settings)
+    return activity_methods(PlanningActivities(model, sceptic, clients.github(settings)))
+
+
+def coding_activities(
+    settings: Settings, environment: CodingEnvironment, queue: str
+) -> tuple[list[Activity], list[Activity]]:
+    """Return what any coding worker may do, and what only the one with the workspace can; `queue` is its."""
+    work = CodingActivities(
+        environment,
+        task_queue=queue,
+        server_for=clients.coding_servers(settings, environment.sandbox),
+        limits=clients.limits(settings),
+        guard=settings.railmend_guard,
+    )
+    checks = CheckActivities(environment, settings.railmend_checks, clients.package_egress(settings))
+    return [work.prepare_workspace], activity_methods(work, checks)
+
+
 def orchestration(
     client: Client,
     settings: Settings,
     railway: RailwayPool,
     status: StatusReader,
-    told: Sequence[Channel] = (),
+    channels: Sequence[Channel] = (),
 ) -> Worker:
-    rules = {one.environment_id: settings.assessment.over(one.assessment) for one in settings.watched()}
-    reading = RailwayActivities(railway, rules)
-    github, secrets = clients.github(settings), clients.secrets(settings)
-    evidence = EvidenceActivities()
-    deployments = DeploymentActivities(railway, secrets)
-    logs = LogActivities(railway, secrets)
-    repository = RepositoryActivities(github, railway, secrets)
-    providers = ProviderActivities(
-        railway=railway,
-        network_of=lambda of: of.network,
-        github=github,
-        status=status,
-    )
-    text = TextActivities()
-    ledger = LedgerActivities(client, ORCHESTRATION_QUEUE)
-    pulls = PullRequestActivities(github)
-    reviews = ReviewActivities(github)
-    outcome = MeasurementActivities(railway, github, settings.railmend_settle_seconds)
-    actions = ActionActivities(railway)
+    github = clients.github(settings)
     return Worker(
         client,
         task_queue=ORCHESTRATION_QUEUE,
         workflows=WORKFLOWS,
-        activities=[
-            reading.screen,
-            reading.assess_suspects,
-            evidence.finding_facts,
-            evidence.build_packet,
-            providers.provider_facts,
-            deployments.chart_facts,
-            deployments.deployment_facts,
-            deployments.drift_facts,
-            deployments.state_facts,
-            logs.build_log_facts,
-            logs.deploy_log_facts,
-            logs.http_log_facts,
-            repository.change_facts,
-            text.decide,
-            text.describe_incident,
-            text.describe_report,
-            ledger.claim,
-            ledger.settle,
-            ledger.reserve,
-            ledger.spend,
-            pulls.open_pull_request,
-            NotificationActivities(told).notify,
-            reviews.poll_pull_request,
-            reviews.reply_to_notes,
-            reviews.find_related,
-            reviews.comment_on_related,
-            reviews.comment_measurement,
-            reviews.comment_not_deployed,
-            reviews.open_revert,
-            outcome.find_deployment,
-            outcome.measure_incident,
-            outcome.measure_service,
-            actions.find_rollback,
-            actions.perform,
-        ],
+        activities=orchestration_activities(client, settings, railway, github, status, channels),
         # A slot without a thread would let an activity's time run out before it began.
         activity_executor=ThreadPoolExecutor(settings.slots.activities),
         max_concurrent_workflow_tasks=settings.slots.workflow_tasks,
@@ -154,19 +155,18 @@ def orchestration(
 
 
 def planning(client: Client, settings: Settings) -> Worker:
-    """A queue of its own: only the process that serves it imports a model library, and only when asked."""
-    work = PlanningActivities(clients.model(settings), clients.sceptic(settings), clients.github(settings))
+    """Serve a queue of its own: only this process imports a model library, and only when asked."""
     return Worker(
         client,
         task_queue=PLANNING_QUEUE,
-        activities=[work.diagnose, work.refute],
+        activities=planning_activities(settings),
         max_concurrent_activities=settings.slots.diagnoses,
         **worker_options.shared(settings, client),
     )
 
 
-def workbench(settings: Settings) -> CodingEnvironment:
-    """Blocking: the sandbox is tried out."""
+def coding_environment(settings: Settings) -> CodingEnvironment:
+    """Return what the coding activities share. Blocking: the sandbox is probed."""
     return CodingEnvironment(
         github=clients.github(settings),
         state_dir=settings.state_dir() / "repairs",
@@ -175,37 +175,21 @@ def workbench(settings: Settings) -> CodingEnvironment:
     )
 
 
-def coding(client: Client, settings: Settings, bench: CodingEnvironment) -> list[Worker]:
-    """Two queues: one any coding worker serves, one that only this machine serves."""
+def coding(client: Client, settings: Settings, environment: CodingEnvironment) -> list[Worker]:
+    """Serve two queues: one that any coding worker serves, and one that only this machine serves."""
     queue = machine_queue(settings.state_dir())
-    work = CodingActivities(
-        bench,
-        task_queue=queue,
-        server_for=clients.coding_servers(settings, bench.sandbox),
-        limits=clients.limits(settings),
-        guard=settings.railmend_guard,
-    )
-    checks = CheckActivities(bench, settings.railmend_checks, clients.way_out(settings))
+    anywhere, here = coding_activities(settings, environment, queue)
     shared = Worker(
         client,
         task_queue=CODING_QUEUE,
-        activities=[work.prepare_workspace],
+        activities=anywhere,
         max_concurrent_activities=settings.slots.sessions,
         **worker_options.shared(settings, client),
     )
     local = Worker(
         client,
         task_queue=queue,
-        activities=[
-            work.run_session,
-            work.review_change,
-            work.commit_and_push,
-            work.delete_workspace,
-            work.trim_workspace,
-            work.prepare_workspace,
-            checks.prepare_checks,
-            checks.run_checks,
-        ],
+        activities=here,
         max_concurrent_activities=settings.slots.sessions,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
@@ -224,7 +208,7 @@ async def run_until_stopped(
     loop.set_default_executor(ThreadPoolExecutor(settings.slots.activities + settings.slots.sessions))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    bench: CodingEnvironment | None = None
+    environment: CodingEnvironment | None = None
     async with AsyncExitStack() as stack:
         workers = []
         if Role.ORCHESTRATION in roles:
@@ -234,25 +218,24 @@ async def run_until_stopped(
             status = StatusReader(settings.provider_status_urls)
             stack.push_async_callback(status.aclose)
             web = await stack.enter_async_context(httpx.AsyncClient(timeout=TIMEOUT_SECONDS))
-            told = channels(settings, web)
-            workers.append(orchestration(client, settings, railway, status, told))
+            workers.append(orchestration(client, settings, railway, status, channels(settings, web)))
         if Role.PLANNING in roles:
             workers.append(planning(client, settings))
         if Role.CODING in roles:
-            bench = await asyncio.to_thread(workbench, settings)
-            await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.sandbox)
-            await sweep(client, bench)
-            workers += coding(client, settings, bench)
+            environment = await asyncio.to_thread(coding_environment, settings)
+            await asyncio.to_thread(stop_leftovers, environment.state_dir, environment.sandbox)
+            await remove_abandoned_workspaces(client, environment)
+            workers += coding(client, settings, environment)
         for worker in workers:
             await stack.enter_async_context(worker)
         if address := settings.railmend_health_address:
             app = health.application(client, workers, stop)
             await stack.enter_async_context(serving(app, address, "RAILMEND_HEALTH_ADDRESS"))
-        log.info("workers ready", queues=[worker.task_queue for worker in workers])
+        log.info("workers ready", version=__version__, queues=[worker.task_queue for worker in workers])
         await stop.wait()
         log.info("stopping")
         # Together: one after another they would need the grace of each.
         await asyncio.gather(*(worker.shutdown() for worker in workers))
-    if bench is not None:
+    if environment is not None:
         # Servers whose session was given up while nobody could stop them.
-        await asyncio.to_thread(stop_leftovers, bench.state_dir, bench.sandbox)
+        await asyncio.to_thread(stop_leftovers, environment.state_dir, environment.sandbox)

@@ -1,4 +1,4 @@
-"""Folders of repairs that are over: their workflow could not remove them, or was terminated."""
+"""Removes the workspaces of repairs that are over: their workflow could not, or was terminated."""
 
 import asyncio
 import time
@@ -12,25 +12,28 @@ from workflows.repair.repository_repair import RepositoryRepair
 
 log = structlog.get_logger(__name__)
 
-# The server's list of running workflows lags; a repair younger than this is not in it for sure.
-YOUNG_SECONDS = 3600
+# The server's list of running workflows lags; a younger repair may be missing from it.
+MIN_AGE_SECONDS = 3600
 RUNNING = f'WorkflowType = "{RepositoryRepair.__name__}" AND ExecutionStatus = "Running"'
 
 
-async def sweep(client: Client, bench: CodingEnvironment) -> list[str]:
-    """Remove them; returns their keys. A repair's workflow ID ends with its key."""
-    keys = await asyncio.to_thread(bench.keys)
+async def remove_abandoned_workspaces(client: Client, environment: CodingEnvironment) -> list[str]:
+    """Remove the workspaces without a running repair and return their keys.
+
+    A repair's workflow ID ends with its key.
+    """
+    keys = await asyncio.to_thread(environment.keys)
     if not keys:
         return []
-    running = {each.id.rpartition("/")[2] async for each in client.list_workflows(RUNNING)}
-    swept = []
+    running = {execution.id.rpartition("/")[2] async for execution in client.list_workflows(RUNNING)}
+    removed = []
     for key in sorted(keys):
-        paths = bench.paths(key)
+        paths = environment.paths(key)
         folders = filter(Path.is_dir, (paths.root, paths.home.parent))
-        changed = max(folder.stat().st_mtime for folder in folders)
-        if key not in running and time.time() - changed > YOUNG_SECONDS:
+        changed_at = max(folder.stat().st_mtime for folder in folders)
+        if key not in running and time.time() - changed_at > MIN_AGE_SECONDS:
             await asyncio.to_thread(paths.remove)
-            swept.append(key)
-    if swept:
-        log.info("workspaces swept", keys=swept)
-    return swept
+            removed.append(key)
+    if removed:
+        log.info("workspaces removed", keys=removed)
+    return removed

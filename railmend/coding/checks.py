@@ -45,14 +45,16 @@ class Suite:
 Read = Callable[[str], str | None]
 
 
-def suites(paths: Sequence[str], read: Read, roots: Sequence[str], settings: CheckSettings) -> list[Suite]:
-    """For the services' directories (none: the root); what is set replaces what would be found."""
+def find_suites(
+    paths: Sequence[str], read: Read, roots: Sequence[str], settings: CheckSettings
+) -> list[Suite]:
+    """Return the suites of the services' directories (none: the root), or those that are set."""
     if settings.checks:
         return [Suite(settings.directory, settings.prepare, settings.checks)]
-    found: list[Suite] = []
+    suites: list[Suite] = []
     for root in dict.fromkeys(root.strip("/") for root in roots or ("",)):
-        found += _found(_Folder(root, paths, read))
-    return found[:MAX_SUITES]
+        suites += _suites_in(_Folder(root, paths, read))
+    return suites[:MAX_SUITES]
 
 
 class _Folder:
@@ -71,13 +73,13 @@ class _Folder:
         return self._read(f"{self.root}/{name}" if self.root else name) or ""
 
 
-def _found(folder: _Folder) -> Iterator[Suite]:
-    any_found = False
+def _suites_in(folder: _Folder) -> Iterator[Suite]:
+    any_suite = False
     for kind in (_python, _node, _go, _rust):
         if (suite := kind(folder)) is not None:
-            any_found = True
+            any_suite = True
             yield suite
-    if not any_found and MAKE_TEST.search(folder.text("Makefile")):
+    if not any_suite and MAKE_TEST.search(folder.text("Makefile")):
         yield Suite(folder.root, (), ("make test",))
 
 
@@ -138,8 +140,8 @@ def _rust(folder: _Folder) -> Suite | None:
     return Suite(folder.root, ("cargo fetch",), ("cargo test --offline",))
 
 
-def environment(home: str, path: str, extra: Mapping[str, str], proxy: str | None) -> dict[str, str]:
-    """For prepare steps and checks. `proxy`: the only way to the network, if any."""
+def check_environment(home: str, path: str, extra: Mapping[str, str], proxy: str | None) -> dict[str, str]:
+    """Return the environment of prepare steps and checks. `proxy`: the only way to the network, if any."""
     values = {
         "PATH": f"{home}/{VENV}/bin:{path}",
         "HOME": home,

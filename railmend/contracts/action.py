@@ -1,4 +1,4 @@
-"""What a person may approve to be done to a running service."""
+"""Models of actions on a running service, which a person approves."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,12 +10,11 @@ from railmend.contracts.base import Contract
 
 class ActionKind(StrEnum):
     ROLLBACK = "rollback"
-    REDEPLOY = "redeploy"
     RESTART = "restart"
 
 
 class ActionRequest(Contract):
-    """`deployment_id`: what is rolled back to, deployed again or restarted. `reason`: told to the person.
+    """`deployment_id`: what is rolled back to or restarted. `reason`: told to the person.
 
     The workflow ID is made of service and deployment, so one action is offered once, however often it is
     found to be needed.

@@ -1,9 +1,9 @@
-"""The base of every model that crosses a border."""
+"""The base of every model that Temporal stores."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Contract(BaseModel):
-    """Frozen, and strict about unknown keys, so that two versions that disagree fail loudly and early."""
+    """A frozen model that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

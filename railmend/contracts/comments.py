@@ -1,4 +1,4 @@
-"""Models of the comments posted after a pull request is merged or closed."""
+"""Models of the comments posted after a pull request is merged."""
 
 from datetime import datetime
 

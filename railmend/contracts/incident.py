@@ -1,4 +1,4 @@
-"""What an investigation is handed, collects and concludes."""
+"""Models of an investigation: its request, the evidence, the diagnosis."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,7 +30,7 @@ CODING_VERDICTS = frozenset({Verdict.CODE, Verdict.CONFIGURATION})
 
 
 class Neighbour(Contract):
-    """A service next to the troubled one in the dependency graph. `relation`: "needs" or "needed by"."""
+    """A service next to the affected one in the dependency graph. `relation`: "needs" or "needed by"."""
 
     name: str
     relation: str
@@ -43,16 +43,16 @@ MAX_NEIGHBOURS = 12
 def neighbours_of(
     service: Service, services: Sequence[Service], findings: Sequence[Finding]
 ) -> tuple[Neighbour, ...]:
-    """Of the services that are known: those it needs, then those that need it; the troubled ones first."""
-    said: dict[str, tuple[str, ...]] = {}
+    """Return the services next to `service`: those it needs and those that need it, affected ones first."""
+    sentences: dict[str, tuple[str, ...]] = {}
     for finding in findings:
-        said[finding.service_id] = (*said.get(finding.service_id, ()), finding.sentence)
-    pairs = [("needs", one) for one in services if one.service_id in service.depends_on]
-    pairs += [("needed by", one) for one in services if service.service_id in one.depends_on]
-    pairs.sort(key=lambda pair: pair[1].service_id not in said)
+        sentences[finding.service_id] = (*sentences.get(finding.service_id, ()), finding.sentence)
+    pairs = [("needs", other) for other in services if other.service_id in service.depends_on]
+    pairs += [("needed by", other) for other in services if service.service_id in other.depends_on]
+    pairs.sort(key=lambda pair: pair[1].service_id not in sentences)
     return tuple(
-        Neighbour(name=one.name, relation=relation, findings=said.get(one.service_id, ()))
-        for relation, one in pairs[:MAX_NEIGHBOURS]
+        Neighbour(name=other.name, relation=relation, findings=sentences.get(other.service_id, ()))
+        for relation, other in pairs[:MAX_NEIGHBOURS]
     )
 
 
@@ -120,7 +120,7 @@ class Facts(Contract):
     @field_validator("items", mode="before")
     @classmethod
     def _triples(cls, items: Any) -> Any:
-        """A bare (kind, source, text) is a fact without a stretch of time."""
+        """Accept a bare (kind, source, text): a fact without a stretch of time."""
         if not isinstance(items, (tuple, list)):
             return items
         return tuple(
@@ -194,7 +194,7 @@ class DiagnosisRequest(Contract):
 
 
 class Decision(Contract):
-    """What rules could decide without a model; None: only a model can tell."""
+    """What rules could decide without a model; `diagnosis` None: only a model can tell."""
 
     diagnosis: Diagnosis | None = None
 
@@ -207,7 +207,7 @@ class ChallengeRequest(Contract):
 
 
 class Waiting(Contract):
-    """Nothing was asked of a model: which limit of the budget is reached, and when it is asked again."""
+    """An incident that waits: which limit of the budget is reached, and when a model is asked."""
 
     limit: str
     again_at: datetime
@@ -222,7 +222,7 @@ class Waiting(Contract):
 
 
 class IncidentReport(Contract):
-    """How an investigation ended. `packet` travels with it so that a repair needs no earlier stage.
+    """How an investigation ended. `packet` is included, so that a repair needs no earlier stage.
 
     `waiting`: it could not be diagnosed for want of budget.
     """

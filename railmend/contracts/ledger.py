@@ -1,4 +1,4 @@
-"""What is open, suppressed or done in one project, and what has been spent."""
+"""Models of the ledger: claims, settlements, budgets and its state."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -16,10 +16,10 @@ class ClaimState(StrEnum):
 
 
 class ClaimRequest(Contract):
-    """`claim_id` is deterministic: asked again it gives the same answer.
+    """A claim on fingerprints. `claim_id` is deterministic: asked again it gives the same answer.
 
     A claim nobody settles runs out after `lease_seconds`, so that a scan that was terminated does not
-    suppress a fault for ever. `takes_over_from`: the holder that hands its claim on. `deployment`: the one
+    suppress a fault for ever. `takes_over_from`: the holder that transfers its claim. `deployment`: the one
     that serves now; another than at the settlement may end a cool-down early.
     `autonomy_query`: asked for a repair.
     """
@@ -35,7 +35,7 @@ class ClaimRequest(Contract):
 
 
 class PastRepair(Contract):
-    """What came of an earlier trouble of the same service."""
+    """What came of an earlier incident of the same service."""
 
     at: datetime
     outcome: str

@@ -1,4 +1,4 @@
-"""Whether a merged fix held: what was deployed, what was measured before and after, and the verdict."""
+"""Models of the measurement of a merged fix: its deployment, the numbers before and after, the status."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,7 +29,7 @@ class DeployState(StrEnum):
 
 
 class DeploymentQuestion(Contract):
-    """Which deployment of the service carries the commit that a merge made?"""
+    """A query: which deployment of the service carries the commit that a merge made?"""
 
     project_id: str
     environment_id: str
@@ -70,12 +70,12 @@ class WindowMetrics(Contract):
     series: dict[MeasuredSeries, tuple[float | None, ...]] = Field(default_factory=dict)
 
     def value(self, series: MeasuredSeries) -> float | None:
-        found: float | None = getattr(self, series.value)
-        return found
+        value: float | None = getattr(self, series.value)
+        return value
 
 
 class MeasurementInput(Contract):
-    """All that the verdict on one service is made of. `again`: findings of the window after the fix."""
+    """All that one service's status is decided by. `again`: findings of the window after the fix."""
 
     service_name: str
     findings: tuple[Finding, ...]
@@ -98,7 +98,7 @@ class MeasurementRow(Contract):
 
 
 class MeasurementResult(Contract):
-    """The verdict on one service, with a sentence and the numbers."""
+    """The status of one service after the fix, with a sentence and the numbers."""
 
     status: MeasurementStatus
     sentence: str
@@ -131,7 +131,7 @@ HARM = frozenset(
     }
 )
 
-# Worst first: what is true of one service is what a person must know of all.
+# Worst first: the worst service decides how a repair ended.
 ORDER = (
     MeasurementStatus.WORSE,
     MeasurementStatus.NOT_HELD,
@@ -140,7 +140,7 @@ ORDER = (
 )
 
 
-def overall_status(measurements: Sequence[MeasurementResult]) -> MeasurementStatus:
-    """Of a repair that mends several services; nothing judged: nobody can tell."""
-    statuses = {measurement.status for measurement in measurements}
+def overall_status(results: Sequence[MeasurementResult]) -> MeasurementStatus:
+    """Return the worst status of a repair's services; `cannot_tell` where there is none."""
+    statuses = {result.status for result in results}
     return next((status for status in ORDER if status in statuses), MeasurementStatus.CANNOT_TELL)

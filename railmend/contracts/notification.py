@@ -1,4 +1,4 @@
-"""What people are told of: one notice per change of state."""
+"""Notifications to people: one per change of state."""
 
 from enum import StrEnum
 from hashlib import sha256
@@ -22,7 +22,7 @@ class NotificationKind(StrEnum):
 
 
 class Notification(Contract):
-    """Ids and bounded facts; the words are made where it is sent.
+    """Ids and bounded facts; the channel that sends it words them.
 
     `notification_id` is deterministic: the same change always has the same. `threads`: the incidents
     it belongs to, so that everything about one incident can be kept together.
@@ -42,13 +42,13 @@ class Notification(Contract):
 
 
 class NotificationBatch(Contract):
-    """Many in one call: a wide scan keeps a short history."""
+    """Many notifications in one call: a wide scan keeps a short history."""
 
     notifications: tuple[Notification, ...]
 
 
 def thread_of(incident: IncidentRequest) -> str:
-    """The same trouble of the same deployment always gives the same (12 hex digits)."""
+    """Return the thread of an incident (12 hex digits): the same for the same findings and deployment."""
     fingerprints = sorted(incident.fingerprints)
     text = "\n".join([*fingerprints, incident.service.active_deployment_id or ""])
     return sha256(text.encode()).hexdigest()[:12]
@@ -57,7 +57,7 @@ def thread_of(incident: IncidentRequest) -> str:
 def incident_notification(
     incident: IncidentRequest, row: ServiceRow, workflow_id: str, run_id: str
 ) -> Notification:
-    """`row`: what the report says of it. `run_id`: of the scan; a later scan may find the same again."""
+    """Return the notification of one report row. `run_id`: of the scan; a later one may find the same."""
     return Notification(
         notification_id=f"{NotificationKind.INCIDENT.value}/{thread_of(incident)}/{run_id}",
         kind=NotificationKind.INCIDENT,
@@ -80,7 +80,7 @@ def approval_notification(repair: RepairRequest, workflow_id: str, run_id: str) 
 def outcome_notification(
     repair: RepairRequest, outcome: str, detail: str, workflow_id: str, run_id: str
 ) -> Notification:
-    """`detail`: the pull request's address, or the reason why there is none."""
+    """Return the notification of a repair's end. `detail`: the pull request's URL, or why there is none."""
     if outcome == RepairOutcome.PULL_REQUEST.value:
         notification = _repair_notification(
             repair, NotificationKind.PULL_REQUEST, workflow_id, run_id, repair.incidents[0].diagnosis.summary
@@ -98,8 +98,8 @@ def _repair_notification(
     return Notification(
         notification_id=f"{kind.value}/{repair.key}/{run_id}",
         kind=kind,
-        threads=tuple(thread_of(one.request) for one in repair.incidents),
-        services=tuple(one.request.service.name for one in repair.incidents),
+        threads=tuple(thread_of(incident.request) for incident in repair.incidents),
+        services=tuple(incident.request.service.name for incident in repair.incidents),
         summary=summary[:MAX_SUMMARY],
         repository=repair.repository,
         workflow_id=workflow_id,

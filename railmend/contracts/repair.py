@@ -1,4 +1,4 @@
-"""From a plan to a pull request."""
+"""Models of a repair: its request, workspace, coding session, checks, pull request and result."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery
 
 
 def repair_key(repository: str, fingerprints: list[str], deployment_id: str | None) -> str:
-    """Names branch, marker and coding session: the same trouble always gives the same key (12 hex digits)."""
+    """Return the key of branch, marker and session (12 hex digits): the same for the same incidents."""
     text = "\n".join([repository, *sorted(fingerprints), deployment_id or ""])
     return sha256(text.encode()).hexdigest()[:12]
 
@@ -38,9 +38,9 @@ class RepairRequest(Contract):
 
     @property
     def kind(self) -> str:
-        """Of the gravest finding: under it the repair goes into the record."""
+        """The kind of the most severe finding; the track record is kept by it."""
         findings = [finding for incident in self.incidents for finding in incident.request.findings]
-        return min(findings, key=lambda one: one.severity is not Severity.CRITICAL).kind.value
+        return min(findings, key=lambda finding: finding.severity is not Severity.CRITICAL).kind.value
 
     @property
     def onset(self) -> datetime:
@@ -90,7 +90,7 @@ class WorkspaceRequest(Contract):
 class CodingRequest(Contract):
     """The session is found again by `workspace.key`; the prompt is built where it runs.
 
-    `turn` 0 asks for the plan; later turns, in the same session, say in `complaints` what must be mended, or
+    `turn` 0 asks for the plan; later turns, in the same session, say in `complaints` what must be fixed, or
     in `notes` what reviewers and checks say, or in `measurements` that a merged fix did not hold.
     """
 
@@ -113,7 +113,7 @@ class CodingState(StrEnum):
 
 
 class CodingResult(Contract):
-    """How a session ended; `text` is the agent's last word (bounded), `reason` why it failed or was ended."""
+    """How a session ended. `text`: the agent's last message, bounded. `reason`: why it was ended."""
 
     state: CodingState
     session_id: str
@@ -125,7 +125,7 @@ class CodingResult(Contract):
 
     @property
     def declined(self) -> bool:
-        """The agent says that nothing should change; what it left in the tree is not published."""
+        """Whether the agent says that nothing should change; what it left in the tree is not published."""
         return any(line.startswith(NO_CHANGE) for line in self.text.splitlines())
 
 
@@ -139,7 +139,7 @@ class FileChange(Contract):
 class WorkspaceChange(Contract):
     """What the agent left in its work tree. `refused`: the guard's sentences; empty: it may be published.
 
-    `tree`: the git tree that was looked at, and that alone may be committed. `draft_allowed`: a change that
+    `tree`: the git tree that was reviewed; it alone may be committed. `draft_allowed`: a change that
     is refused twice may still become a draft that lists why.
     """
 
@@ -171,19 +171,19 @@ class CheckReport(Contract):
 
 
 class Verification(Contract):
-    """The checks without and with the change, run by Railmend and not on the agent's word."""
+    """The checks without and with the change, run by Railmend: the agent's claims do not count."""
 
     before: CheckReport
     after: CheckReport
 
     def pairs(self) -> list[tuple[CheckRun, CheckRun | None]]:
-        """Each check with the change, and without."""
+        """Return each check's run with the change, and its run without it, if any."""
         earlier = {(run.command, run.directory): run for run in self.before.runs}
         return [(run, earlier.get((run.command, run.directory))) for run in self.after.runs]
 
     @property
     def regressions(self) -> tuple[CheckRun, ...]:
-        """What passed without the change and fails with it."""
+        """The checks that passed without the change and fail with it."""
         return tuple(now for now, then in self.pairs() if now.passed is False and then and then.passed)
 
     @property
@@ -242,7 +242,7 @@ class PullRequestRequest(Contract):
 
 
 class RelatedComment(Contract):
-    """What would have been a pull request, told on the open one that is about the same."""
+    """A comment on an open pull request about the same incident, in place of a pull request of our own."""
 
     publish: PublishRequest
     number: int
@@ -258,7 +258,7 @@ class PullRequest(Contract):
 
 
 class Approval(Contract):
-    """What a person says to a plan; `by` names them, and is kept."""
+    """A person's decision on a plan or an action; `by` names them, and is kept."""
 
     by: str
     reason: str = ""
@@ -266,7 +266,7 @@ class Approval(Contract):
 
 
 class RepairOutcome(StrEnum):
-    """How a repair ended; the first is also what a scan is told as soon as the pull request is open."""
+    """How a repair ended; `pull_request` is also its state as soon as the pull request is open."""
 
     PULL_REQUEST = "pull_request"
     NO_CHANGE = "no_change"
@@ -296,5 +296,5 @@ class RepairResult(Contract):
     action: str = ""  # workflow ID of the rollback that is offered
 
     def but(self, more: str) -> "RepairResult":
-        """The same ending, with what was tried after it."""
+        """Return the same ending, with what was tried after it added to its reason."""
         return self.model_copy(update={"reason": f"{self.reason} {more}".strip()})

@@ -1,4 +1,4 @@
-"""A pull request under review: what people and checks say to it, and how it ended."""
+"""Models of a pull request under review: notes of people and checks, answers, and the end."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from railmend.contracts.base import Contract
 
 # Longer comments are cut: an agent reads the first of it, and history stays small.
 MAX_NOTE = 2000
-# More than these wait for the next look.
+# Further notes are processed on the next poll.
 MAX_NOTES = 8
 
 
@@ -79,9 +79,9 @@ class ReviewQuestion(Contract):
 
 
 class ReviewView(Contract):
-    """One look. `notes`: new since `seen`, by people with write access alone; `later` is for the next look.
+    """One poll. `notes`: new since `seen`, by people with write access; `later`: `seen` of the next poll.
 
-    `closing`: the last word of whoever closed it without a merge, where there is one.
+    `closing`: the last comment of whoever closed it without a merge, where there is one.
     """
 
     state: PullState
@@ -112,7 +112,7 @@ class CommentRequest(Contract):
 
 
 class RelatedQuestion(Contract):
-    """Is there an open pull request that touches the same files, or names the same incident?"""
+    """A query: is there an open pull request that touches the same files, or names the same incident?"""
 
     repository: str
     branch: str

@@ -1,4 +1,4 @@
-"""What a health scan is asked, sees and reports."""
+"""Models of a scan: its request, the screening, findings and the report."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -103,7 +103,7 @@ class Finding(Contract):
 
     @property
     def fingerprint(self) -> str:
-        """Two findings with one fingerprint are the same trouble."""
+        """The identity of the trouble: two findings with one fingerprint are the same."""
         return f"{self.environment_id}/{self.service_id}/{self.kind.value}"
 
 
@@ -130,7 +130,7 @@ class ScreenRequest(Contract):
 
 
 class Screening(Contract):
-    """The first look at everything. `decided`: the project is small enough that the findings are final.
+    """The prefilter's result. `decided`: the project is small enough that the findings are final.
 
     Else the `suspects` are to be examined in detail. Of the others only the names are kept: `healthy`,
     `asleep`. Bounded: `unseen` says when suspects were left out.
@@ -171,7 +171,7 @@ class Assessment(Contract):
 
 
 class ServiceRow(Contract):
-    """One line of the report. `bounded_by`: why a repair may do less than is configured."""
+    """One affected service in the report. `bounded_by`: why a repair may do less than is configured."""
 
     service_id: str
     name: str
@@ -184,7 +184,7 @@ class ServiceRow(Contract):
 
 
 class HealthReport(Contract):
-    """`rows` are the services in trouble; of the others only the names are kept."""
+    """A scan's report. `rows`: the affected services; of the others only the names are kept."""
 
     project_name: str
     environment_name: str

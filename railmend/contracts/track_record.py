@@ -1,4 +1,4 @@
-"""What became of fixes, by repository and kind of fault: a record that stays small for years."""
+"""The track record: what became of fixes, by repository and kind of fault. It stays small for years."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from railmend.contracts.base import Contract
 
 
 class FixRecord(Contract):
-    """One pull request that is decided. `kind`: of the gravest finding. `outcome`: as the repair's.
+    """One decided pull request. `kind`: of the gravest finding. `outcome`: as the repair's.
 
     Seconds are counted from the onset of the trouble. `opened_seconds`: to the pull request, of a first
     attempt; `recovered_seconds`: to the deployment of a fix that held.
@@ -26,7 +26,7 @@ class FixRecord(Contract):
 
 
 class FaultRecord(Contract):
-    """Of one kind of fault in one repository; both empty: of all that had to be left out, together.
+    """The record of one kind of fault in one repository; both empty: of all that were folded together.
 
     `outcomes`: how many ended how. `edited`: of those `merged`, with changes by people. `recent`: the newest
     ones that count for autonomy, newest last, by the first letter of held, not held, worse, closed.
@@ -50,7 +50,7 @@ class TrackRecord(Contract):
 
 
 class AutonomyQuery(Contract):
-    """How far may the next fix go? `configured`: the most that a person has allowed."""
+    """A query: how far may the next fix go? `configured`: the most that a person has allowed."""
 
     repository: str
     kind: str

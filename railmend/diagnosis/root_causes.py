@@ -97,6 +97,6 @@ def _effect(service: Service, root_cause: Service, findings: Sequence[Finding]) 
     return DownstreamEffect(
         service_id=service.service_id,
         root_cause_service_id=root_cause.service_id,
-        sentence=f"{service.name} suffers from {root_cause.name}, which it depends on ({kinds}); that is looked "
-        "at instead.",
+        sentence=f"{service.name} suffers from {root_cause.name}, which it depends on ({kinds}); that is "
+        "looked at instead.",
     )

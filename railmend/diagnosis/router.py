@@ -42,8 +42,8 @@ def _provider(incident: IncidentRequest, packet: EvidencePacket) -> Diagnosis | 
         return None
     return _decided(
         Verdict.PROVIDER_INCIDENT,
-        f"A provider that {incident.service.name} uses is down and its calls fail ({outage.id}): wait it out. "
-        f"{outage.text.splitlines()[0][:300]}",
+        f"A provider that {incident.service.name} uses is down and its calls fail ({outage.id}): wait "
+        f"it out. {outage.text.splitlines()[0][:300]}",
         (outage.id,),
     )
 
@@ -68,8 +68,8 @@ def _few_requests(incident: IncidentRequest, _: EvidencePacket) -> Diagnosis | N
         return None
     return _decided(
         Verdict.TOO_LITTLE_DATA,
-        f"{incident.service.name} had {max(known_counts)} requests in the window, and fewer than {FEW_REQUESTS} "
-        "prove nothing: look again when there are more, or look at those that failed.",
+        f"{incident.service.name} had {max(known_counts)} requests in the window, and fewer than "
+        f"{FEW_REQUESTS} prove nothing: look again when there are more, or look at those that failed.",
     )
 
 

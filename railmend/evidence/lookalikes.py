@@ -102,7 +102,7 @@ def is_mail_address(match: re.Match[str]) -> bool:
 
 
 def is_public_v4(match: re.Match[str]) -> bool:
-    """Return whether the address is public, so may be a person's; private ones show where a service points."""
+    """Return whether the address is public: it may be a person's. Private ones a diagnosis needs."""
     text = match[0]
     if VERSION_BEFORE.search(match.string[max(match.start() - 20, 0) : match.start()]):
         return False

@@ -18,8 +18,8 @@ MIN_KNOWN_LENGTH = 6
 class Redactor:
     """Replaces each secret by one placeholder, such as `<aws-key-1>`, in all text that it is called with.
 
-    `known_secrets`: values that are redacted whatever they look like. `redaction_key`: redactors that share it write
-    the same `<aws-key:3f2a91c4>` for the same secret, and `Numbering` numbers these together.
+    `known_secrets`: values that are redacted whatever they look like. `redaction_key`: redactors that share
+    it write the same `<aws-key:3f2a91c4>` for the same secret, and `Numbering` numbers these together.
     """
 
     def __init__(self, known_secrets: Sequence[str] = (), redaction_key: str | None = None) -> None:

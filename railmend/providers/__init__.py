@@ -1,1 +1,1 @@
-"""Which upstream services code depends on, and what their status pages say."""
+"""Upstream providers: which ones a service depends on, and what their status pages say."""

@@ -1,7 +1,7 @@
-"""Calls to the outside that failed, as log lines tell of them."""
+"""Find failed calls to providers in log lines."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -10,7 +10,7 @@ from railmend.providers.registry import Provider
 
 MAX_LINE = 2000
 MAX_EVENT_LINES = 60
-# A line that goes on with what the line before began: frames, causes, the printed fields of an error.
+# A line that continues the one before: frames, causes, the printed fields of an error.
 CONTINUES = re.compile(
     r"^(?:\s|[}\])]|Caused by|\.{3} \d+ more|The above exception|During handling|goroutine )"
 )
@@ -25,25 +25,31 @@ FAILURE = re.compile(
     r"(?:Error|Exception)\b"
     r"|(?:^|[\s\"'=:/(\[])5(?:00|02|03|04|2[0-9])(?=$|[\s\"',;)\]])(?!\s*(?:ms|s|bytes|B|KB|rows|items)\b)"
 )
-# Where a trace or an error's name gives away the library, though no host is named.
+# A trace or an error's name shows the library, even if no host is named.
 LIBRARY = re.compile(
     r"node_modules/((?:@[\w.-]+/)?[\w.-]+)/|(?:site|dist)-packages/([\w]+)|(?:^|[\s(])(\w+)(?:\.\w+){0,4}"
     r"\.\w*(?:Error|Exception|Timeout)\b|/gems/([\w-]+?)-\d[\w.]*/"
 )
-# Their frames stand in every trace, around the calls of others.
+# Categories of libraries whose frames wrap the calls of others in every trace.
 WRAPPERS = frozenset({"observability", "analytics", "flags"})
 
 
 @dataclass
-class Failing:
-    """What failed on one provider's hosts: how many events, and on which hosts."""
+class FailedCalls:
+    """Failed calls to one provider: the number of log events, also by host."""
 
     events: int = 0
     hosts: dict[str, int] = field(default_factory=dict)
 
+    def add(self, events: int, hosts: Mapping[str, int]) -> None:
+        """Count further events, with their number by host."""
+        self.events += events
+        for host, count in hosts.items():
+            self.hosts[host] = self.hosts.get(host, 0) + count
+
 
 def events(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Lines joined to what was printed together; at most `MAX_EVENT_LINES` are kept of one."""
+    """Yield lines that were printed together, at most `MAX_EVENT_LINES` of each event."""
     current: list[str] = []
     in_traceback = False
     for raw in lines:
@@ -62,9 +68,9 @@ def events(lines: Iterable[str]) -> Iterator[list[str]]:
         yield current
 
 
-def failing_calls(lines: Iterable[str], names: Names) -> dict[str, Failing]:
-    """By provider id. An event counts where it speaks of a failure and names a host or a library."""
-    found: dict[str, Failing] = {}
+def failing_calls(lines: Iterable[str], names: Names) -> dict[str, FailedCalls]:
+    """Return failed calls by provider id: events with words of a failure, and a host or a library."""
+    calls_by_provider: dict[str, FailedCalls] = {}
     for event in events(lines):
         text = "\n".join(event)
         if not FAILURE.search(text):
@@ -75,11 +81,8 @@ def failing_calls(lines: Iterable[str], names: Names) -> dict[str, Failing]:
         if not hosts:
             hosts = {provider.id: set() for provider in islice(_libraries(text, names), 1)}
         for provider_id, seen in hosts.items():
-            failing = found.setdefault(provider_id, Failing())
-            failing.events += 1
-            for host in seen:
-                failing.hosts[host] = failing.hosts.get(host, 0) + 1
-    return found
+            calls_by_provider.setdefault(provider_id, FailedCalls()).add(1, dict.fromkeys(seen, 1))
+    return calls_by_provider
 
 
 def _libraries(text: str, names: Names) -> Iterator[Provider]:

@@ -1,4 +1,4 @@
-"""What one source file reaches for: imports, host names, environment variables, each with its line."""
+"""What one source file uses of providers: imports, host names and environment variables, with their lines."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -33,22 +33,24 @@ VARIABLE = re.compile(
 )
 DESTRUCTURED = re.compile(r"\{([^{}]{1,1000})\}\s*=\s*(?:process|import\.meta|Bun)\.env\b")
 NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
-# A client that is told another address than its library's own, by protocol. A path is no address.
-_GIVEN = r"[\"']?\s*(?:=>|[:=])\s*(?!None\b|null\b|undefined\b|[\"'`]/)"
-READDRESSED = {
+# A client with another address than its library's default, by protocol. A path is no address.
+_ASSIGNED = r"[\"']?\s*(?:=>|[:=])\s*(?!None\b|null\b|undefined\b|[\"'`]/)"
+ADDRESS_SET = {
     "s3": re.compile(
-        rf"\b(?:endpoint_url|endpointUrl|endpoint|BaseEndpoint|ServiceURL){_GIVEN}"
+        rf"\b(?:endpoint_url|endpointUrl|endpoint|BaseEndpoint|ServiceURL){_ASSIGNED}"
         r"|\b(?:endpointOverride|endpoint_url)\("
     ),
     "openai": re.compile(
-        rf"\b(?:base_url|baseURL|baseUrl|BaseURL|uri_base){_GIVEN}|\b(?:WithBaseURL|with_api_base)\("
+        rf"\b(?:base_url|baseURL|baseUrl|BaseURL|uri_base){_ASSIGNED}|\b(?:WithBaseURL|with_api_base)\("
     ),
 }
-# Namespaces too general to be sure of: there the package must be declared as well.
+# In these languages namespaces are so general that the package must be declared as well.
 NEEDS_PACKAGE = frozenset({"rust", "csharp", "php"})
 
 
 class CodeMatch(NamedTuple):
+    """A trace of a provider in code. `kind`: import, host or variable."""
+
     kind: str
     name: str
     line: int
@@ -56,9 +58,9 @@ class CodeMatch(NamedTuple):
 
 
 def read(path: str, text: str, names: Names) -> Iterator[CodeMatch]:
-    """Everything known in a shipped file; nothing from a file that does not ship or is not code.
+    """Yield the traces of providers in a file; none if it does not ship or is not code.
 
-    A manifest's addresses are its own home and where its packages lie.
+    Manifests are left out: their addresses are their own home page and where packages are downloaded from.
     """
     language = language_of(path)
     if language is None or not ships(path) or is_manifest(path):
@@ -75,18 +77,18 @@ def read(path: str, text: str, names: Names) -> Iterator[CodeMatch]:
             yield from _variable(word[0], match.start(1) + word.start(), clean, names)
 
 
-def readdresses(path: str, text: str, protocols: Iterable[str]) -> bool:
-    """Whether a client of one of the protocols is pointed at an address other than its library's own."""
+def sets_address(path: str, text: str, protocols: Iterable[str]) -> bool:
+    """Return whether a client of one of the protocols gets an address other than its library's default."""
     language = language_of(path)
     if language is None:
         return False
     clean = without_comments(text, language)
-    return any(READDRESSED[protocol].search(clean) for protocol in protocols)
+    return any(ADDRESS_SET[protocol].search(clean) for protocol in protocols)
 
 
 def _variable(name: str, position: int, text: str, names: Names) -> Iterator[CodeMatch]:
-    if owner := names.variable(name):
-        yield CodeMatch("variable", name, _line(text, position), owner)
+    if provider := names.variable(name):
+        yield CodeMatch("variable", name, _line(text, position), provider)
 
 
 def _line(text: str, position: int) -> int:
@@ -102,23 +104,23 @@ def _imports(language: str, text: str, names: Names) -> Iterable[tuple[int, str,
             yield position, name, provider
 
 
-Hits = Iterator[tuple[int, str, Provider | None]]
+ImportMatches = Iterator[tuple[int, str, Provider | None]]
 
 
-def _python(text: str, names: Names) -> Hits:
+def _python(text: str, names: Names) -> ImportMatches:
     for match in PY_IMPORT.finditer(text):
-        source, taken, plain = match.groups()
+        source, imported, modules_list = match.groups()
         if source:
-            parts = re.findall(r"\w+", re.sub(r"\bas\s+\w+", "", taken))
+            parts = re.findall(r"\w+", re.sub(r"\bas\s+\w+", "", imported))
             modules = [f"{source}.{part}" for part in parts] or [source]
         else:
-            modules = [one.split()[0] for one in plain.split(",") if one.split()]
+            modules = [words[0] for item in modules_list.split(",") if (words := item.split())]
         for module in modules:
             yield match.start(), module, names.imported("python", module)
 
 
 def npm_package(specifier: str) -> str | None:
-    """The package of an import specifier; None for a path within the repository."""
+    """Return the package of an import specifier; None for a path within the repository."""
     if match := NPM_URL.match(specifier):
         specifier = match[1]
     elif specifier.startswith((".", "/", "~", "#", "@/")) or ":" in specifier:
@@ -128,35 +130,35 @@ def npm_package(specifier: str) -> str | None:
     return re.sub(r"(?<=.)@.*$", "", name)
 
 
-def _javascript(text: str, names: Names) -> Hits:
+def _javascript(text: str, names: Names) -> ImportMatches:
     for match in JS_IMPORT.finditer(text):
         if package := npm_package(match[1]):
             yield match.start(), package, names.package("npm", package)
 
 
-def _ruby(text: str, names: Names) -> Hits:
+def _ruby(text: str, names: Names) -> ImportMatches:
     for match in RUBY_REQUIRE.finditer(text):
         for name in dict.fromkeys((match[1].replace("/", "-"), match[1].partition("/")[0])):
             yield match.start(), name, names.package("rubygems", name)
 
 
-def _rust(text: str, names: Names) -> Hits:
+def _rust(text: str, names: Names) -> ImportMatches:
     for match in RUST_USE.finditer(text):
         name = match[1]
         provider = names.package("cargo", name) or names.package("cargo", name.replace("_", "-"))
         yield match.start(), name, provider
 
 
-def _packages(pattern: re.Pattern[str], ecosystem: Ecosystem) -> Callable[[str, Names], Hits]:
-    def find(text: str, names: Names) -> Hits:
+def _packages(pattern: re.Pattern[str], ecosystem: Ecosystem) -> Callable[[str, Names], ImportMatches]:
+    def find(text: str, names: Names) -> ImportMatches:
         for match in pattern.finditer(text):
             yield match.start(), match[1], names.package(ecosystem, match[1])
 
     return find
 
 
-def _dotted(pattern: re.Pattern[str], language: Language) -> Callable[[str, Names], Hits]:
-    def find(text: str, names: Names) -> Hits:
+def _dotted(pattern: re.Pattern[str], language: Language) -> Callable[[str, Names], ImportMatches]:
+    def find(text: str, names: Names) -> ImportMatches:
         for match in pattern.finditer(text):
             name = match[1].replace("\\", ".")
             yield match.start(), name, names.imported(language, name)
@@ -164,7 +166,7 @@ def _dotted(pattern: re.Pattern[str], language: Language) -> Callable[[str, Name
     return find
 
 
-FINDERS: dict[str, Callable[[str, Names], Hits]] = {
+FINDERS: dict[str, Callable[[str, Names], ImportMatches]] = {
     "python": _python,
     "javascript": _javascript,
     "component": _javascript,

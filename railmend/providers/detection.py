@@ -1,6 +1,6 @@
-"""Which outside services a service uses. Pure; what it does not see it does not claim.
+"""Detect which providers a service uses; what is not seen is not claimed.
 
-A dependency of tests or tools, a comment, a README and a log line that merely mentions a host are not use.
+Neither a dependency of tests or tools, a comment, a README nor a log line that merely mentions a host is use.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from railmend.contracts.providers import Strength, Trace, UsedProvider
-from railmend.providers.calls import Failing, failing_calls
-from railmend.providers.code import NEEDS_PACKAGE, CodeMatch, read, readdresses
+from railmend.providers.calls import FailedCalls, failing_calls
+from railmend.providers.code import NEEDS_PACKAGE, CodeMatch, read, sets_address
 from railmend.providers.names import Names, known_names
 from railmend.providers.registry import Provider
 from railmend.source.files import language_of, ships
@@ -32,23 +32,26 @@ ORDER = {strength: position for position, strength in enumerate(Strength)}
 
 @dataclass(frozen=True)
 class RunTime:
-    """What the running service was seen to do, names only. `log_lines` oldest first."""
+    """Observations of the running service, names only; `log_lines` are oldest first."""
 
     log_lines: Iterable[str] = ()
     resolved: Collection[str] = ()  # host names it looked up
     unresolved: Collection[str] = ()  # host names whose look-up failed
-    connected: Collection[str] = ()  # host names of peers it talked to
+    connected: Collection[str] = ()  # host names of peers it exchanged traffic with
     dropped: Collection[str] = ()  # host names of peers whose traffic was dropped
 
 
 @dataclass
-class _Case:
-    """All that speaks for one provider, by kind and name, with the first place."""
+class _ProviderEvidence:
+    """Evidence for one provider: kind, name, first location.
+
+    `address_set`: its library gets another address.
+    """
 
     provider: Provider
     traces: dict[tuple[str, str], str] = field(default_factory=dict)
-    failing: Failing = field(default_factory=Failing)
-    readdressed: bool = False  # its library is told another address
+    failed: FailedCalls = field(default_factory=FailedCalls)
+    address_set: bool = False
 
     def add(self, kind: str, name: str, where: str) -> None:
         self.traces.setdefault((kind, name), where)
@@ -64,54 +67,59 @@ def detect(
     variables: Collection[str] | None = None,
     names: Names | None = None,
 ) -> tuple[UsedProvider, ...]:
-    """`files`: path (from the service's root directory) and text. The surest providers first.
+    """Return the providers in use, those with failing calls and strong evidence first.
 
-    `variables`: names of the service's variables; None: not known. A variable that only code reads, and that
-    the service is known not to have, does not count.
+    `files`: paths (from the service's root directory) and texts. `variables`: names of the service's
+    variables, None if unknown; a variable that code reads but the service does not have does not count.
     """
-    known = names or known_names()
-    cases: dict[str, _Case] = {}
+    names = names or known_names()
+    by_provider: dict[str, _ProviderEvidence] = {}
     paths = dict(files)
-    _from_manifests(paths, known, cases)
-    _from_code(paths, known, cases, variables)
+    _from_manifests(paths, names, by_provider)
+    _from_code(paths, names, by_provider, variables)
     for name in sorted(variables or ()):
-        if provider := known.variable(name):
-            _case(cases, provider).add("service variable", name, "variables of the service")
-    _from_runtime(runtime or RunTime(), known, cases)
-    used = [_used(case) for case in cases.values() if not _speaks_to_another(case, cases)]
-    return tuple(sorted(used, key=lambda one: (-one.failing_calls, ORDER[one.strength], one.provider)))
+        if provider := names.variable(name):
+            _evidence(by_provider, provider).add("service variable", name, "variables of the service")
+    _from_runtime(runtime or RunTime(), names, by_provider)
+    used = [_used(evidence) for evidence in by_provider.values() if not _calls_another(evidence, by_provider)]
+    return tuple(sorted(used, key=lambda used: (-used.failing_calls, ORDER[used.strength], used.provider)))
 
 
-def _case(cases: dict[str, _Case], provider: Provider) -> _Case:
-    return cases.setdefault(provider.id, _Case(provider))
+def _evidence(by_provider: dict[str, _ProviderEvidence], provider: Provider) -> _ProviderEvidence:
+    return by_provider.setdefault(provider.id, _ProviderEvidence(provider))
 
 
-def _from_manifests(paths: Mapping[str, str], names: Names, cases: dict[str, _Case]) -> None:
-    """Not from examples, nor from a lock file whose manifest is there to say what is direct."""
+def _from_manifests(
+    paths: Mapping[str, str], names: Names, by_provider: dict[str, _ProviderEvidence]
+) -> None:
+    """Leave out examples, and lock files beside their manifest, which shows what is a direct dependency."""
     lowered = {path.lower() for path in paths}
     for path, text in paths.items():
         if not ships(path) or not lowered.isdisjoint(manifests_of(path)):
             continue
         for ecosystem, package in runtime_packages(path, text):
             if provider := names.package(ecosystem, package):
-                _case(cases, provider).add("package", package, path)
+                _evidence(by_provider, provider).add("package", package, path)
 
 
 def _from_code(
-    paths: Mapping[str, str], names: Names, cases: dict[str, _Case], variables: Collection[str] | None
+    paths: Mapping[str, str],
+    names: Names,
+    by_provider: dict[str, _ProviderEvidence],
+    variables: Collection[str] | None,
 ) -> None:
     own = _own_modules(paths)
     for path, text in paths.items():
-        for found in read(path, text, names):
-            if _believable(found, path, own, cases, variables):
-                case = _case(cases, found.provider)
-                case.add(found.kind, found.name, f"{path}:{found.line}")
-                if found.kind == "import" and case.provider.portable and not case.readdressed:
-                    case.readdressed = readdresses(path, text, case.provider.portable)
+        for match in read(path, text, names):
+            if _is_credible(match, path, own, by_provider, variables):
+                evidence = _evidence(by_provider, match.provider)
+                evidence.add(match.kind, match.name, f"{path}:{match.line}")
+                if match.kind == "import" and evidence.provider.portable and not evidence.address_set:
+                    evidence.address_set = sets_address(path, text, evidence.provider.portable)
 
 
 def _own_modules(paths: Mapping[str, str]) -> set[str]:
-    """Python names that mean a module of the repository itself."""
+    """Names of Python modules of the repository itself."""
     own: set[str] = set()
     for path in paths:
         pure = PurePosixPath(path)
@@ -120,28 +128,28 @@ def _own_modules(paths: Mapping[str, str]) -> set[str]:
     return own
 
 
-def _believable(
-    found: CodeMatch,
+def _is_credible(
+    match: CodeMatch,
     path: str,
     own: set[str],
-    cases: dict[str, _Case],
+    by_provider: Mapping[str, _ProviderEvidence],
     variables: Collection[str] | None,
 ) -> bool:
-    if found.kind == "variable":
-        return variables is None or found.name in variables
-    if found.kind != "import":
+    if match.kind == "variable":
+        return variables is None or match.name in variables
+    if match.kind != "import":
         return True
     language = language_of(path) or ""
-    case = cases.get(found.provider.id)
-    declared = case is not None and "package" in case.kinds()
+    evidence = by_provider.get(match.provider.id)
+    declared = evidence is not None and "package" in evidence.kinds()
     if language in NEEDS_PACKAGE:
         return declared
     if language == "python":
-        return declared or found.name.partition(".")[0] not in own
+        return declared or match.name.partition(".")[0] not in own
     return True
 
 
-def _from_runtime(runtime: RunTime, names: Names, cases: dict[str, _Case]) -> None:
+def _from_runtime(runtime: RunTime, names: Names, by_provider: dict[str, _ProviderEvidence]) -> None:
     for kind, hosts, where, failed in (
         ("dns", runtime.resolved, "names it resolved", False),
         ("dns", runtime.unresolved, "look-ups that failed", True),
@@ -150,33 +158,30 @@ def _from_runtime(runtime: RunTime, names: Names, cases: dict[str, _Case]) -> No
     ):
         for host in sorted(hosts):
             if provider := names.host(host):
-                case = _case(cases, provider)
-                case.add(kind, host, where)
+                evidence = _evidence(by_provider, provider)
+                evidence.add(kind, host, where)
                 if failed:
-                    case.failing.events += 1
-                    case.failing.hosts[host] = case.failing.hosts.get(host, 0) + 1
-    for provider_id, failing in failing_calls(runtime.log_lines, names).items():
-        case = _case(cases, names.provider(provider_id))
-        # The line itself stays here: what is printed may hold anything.
-        case.add("log", next(iter(failing.hosts), "its library"), "deploy logs")
-        case.failing.events += failing.events
-        for host, count in failing.hosts.items():
-            case.failing.hosts[host] = case.failing.hosts.get(host, 0) + count
+                    evidence.failed.add(1, {host: 1})
+    for provider_id, calls in failing_calls(runtime.log_lines, names).items():
+        evidence = _evidence(by_provider, names.provider(provider_id))
+        # Never the line itself, which may contain anything.
+        evidence.add("log", next(iter(calls.hosts), "its library"), "deploy logs")
+        evidence.failed.add(calls.events, calls.hosts)
 
 
-def _speaks_to_another(case: _Case, cases: Mapping[str, _Case]) -> bool:
-    """Only its library is there, and it is told to speak to somebody else who understands its protocol.
+def _calls_another(evidence: _ProviderEvidence, by_provider: Mapping[str, _ProviderEvidence]) -> bool:
+    """Whether only the provider's library is there, and it calls another provider that has the same protocol.
 
-    So `boto3` with an address of Cloudflare R2 is no use of AWS, and the `openai` package pointed at Groq, or
-    at an address that only a variable's value tells, none of OpenAI.
+    So `boto3` with an address of Cloudflare R2 is no use of AWS, and the `openai` package with an address of
+    Groq, or with one that only a variable's value tells, is no use of OpenAI.
     """
-    for protocol, portable in case.provider.portable.items():
+    for protocol, portable in evidence.provider.portable.items():
         others = [
             other
-            for other in cases.values()
+            for other in by_provider.values()
             if protocol in other.provider.speaks and not other.kinds() & {"package", "import"}
         ]
-        if (others or case.readdressed) and all(_matches(name, portable) for _, name in case.traces):
+        if (others or evidence.address_set) and all(_matches(name, portable) for _, name in evidence.traces):
             return True
     return False
 
@@ -185,18 +190,18 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _used(case: _Case) -> UsedProvider:
-    ranked = sorted(case.traces.items(), key=lambda item: ORDER[STRENGTHS[item[0][0]]])
-    hosts = sorted(case.failing.hosts, key=lambda host: -case.failing.hosts[host])
+def _used(evidence: _ProviderEvidence) -> UsedProvider:
+    ranked = sorted(evidence.traces.items(), key=lambda item: ORDER[STRENGTHS[item[0][0]]])
+    hosts = sorted(evidence.failed.hosts, key=lambda host: -evidence.failed.hosts[host])
     return UsedProvider(
-        provider=case.provider.id,
-        name=case.provider.name,
-        category=case.provider.category,
+        provider=evidence.provider.id,
+        name=evidence.provider.name,
+        category=evidence.provider.category,
         strength=STRENGTHS[ranked[0][0][0]],
         traces=tuple(
             Trace(kind=kind, name=name[:120], where=where[:200])
             for (kind, name), where in ranked[:MAX_TRACES]
         ),
-        failing_calls=case.failing.events,
+        failing_calls=evidence.failed.events,
         failing_hosts=tuple(hosts[:5]),
     )

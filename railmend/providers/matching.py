@@ -1,4 +1,4 @@
-"""Which incidents explain the failing calls, best first."""
+"""Match providers' incidents to a service's failing calls, the best explanation first."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from railmend.contracts.providers import (
     Impact,
     MatchedIncident,
-    ProviderFacts,
     ProviderIncident,
     Rank,
     Strength,
@@ -14,9 +13,6 @@ from railmend.contracts.providers import (
 )
 from railmend.providers.registry import Provider
 
-MAX_JSON = 16 * 1024
-MAX_INCIDENTS = 8
-MAX_SENTENCES, MAX_SENTENCE = 20, 300
 REGION = re.compile(
     r"\b(?:us|eu|ap|sa|ca|me|af|il|mx)-(?:gov-)?(?:north|south|east|west|central)(?:north|south|east|west)?-\d\b"
 )
@@ -25,94 +21,49 @@ REGION = re.compile(
 def match(
     used: Sequence[UsedProvider], incidents: Iterable[ProviderIncident], providers: Iterable[Provider]
 ) -> tuple[MatchedIncident, ...]:
-    """Incidents of providers that are used; `providers` tells which components matter to callers."""
-    by_id = {one.provider: one for one in used}
-    components = {one.id: one.status.components for one in providers if one.status}
+    """Return the incidents of providers in use; `providers` name the components that matter to callers."""
+    used_by_id = {provider.provider: provider for provider in used}
+    components = {provider.id: provider.status.components for provider in providers if provider.status}
     matched = [
-        _rank(by_id[one.provider], one, components.get(one.provider, ()))
-        for one in incidents
-        if one.provider in by_id and one.impact is not Impact.NONE
+        _rank(used_by_id[incident.provider], incident, components.get(incident.provider, ()))
+        for incident in incidents
+        if incident.provider in used_by_id and incident.impact is not Impact.NONE
     ]
-    return tuple(sorted(matched, key=lambda one: (one.rank, -_weight(one.incident), one.incident.started)))
+    return tuple(sorted(matched, key=_order))
 
 
-def _weight(one: ProviderIncident) -> int:
-    return list(Impact).index(one.impact)
+def _order(matched: MatchedIncident) -> tuple[Rank, int, float]:
+    """By rank, then by impact, then by age."""
+    incident = matched.incident
+    return matched.rank, -list(Impact).index(incident.impact), incident.started.timestamp()
 
 
-def _rank(used: UsedProvider, one: ProviderIncident, components: Sequence[str]) -> MatchedIncident:
-    elsewhere = _elsewhere(used, one, components)
-    grave = one.is_open and one.impact.grave
+def _rank(used: UsedProvider, incident: ProviderIncident, components: Sequence[str]) -> MatchedIncident:
+    elsewhere = _elsewhere(used, incident, components)
+    is_outage = incident.is_open and incident.impact.grave
     if elsewhere:
         rank, reason = Rank.BACKGROUND, elsewhere
     elif used.failing_calls:
         hosts = f" ({', '.join(used.failing_hosts)})" if used.failing_hosts else ""
-        rank = Rank.EXPLAINS if grave else Rank.LIKELY
+        rank = Rank.EXPLAINS if is_outage else Rank.LIKELY
         count = used.failing_calls
         calls = "1 failing call to it was" if count == 1 else f"{count} failing calls to it were"
         reason = f"{calls} seen in the window{hosts}"
-    elif grave:
+    elif is_outage:
         certain = "is used" if used.strength is not Strength.DECLARED else "is declared, perhaps used"
         rank, reason = Rank.POSSIBLE, f"it {certain} by the service; no failing call to it was seen"
     else:
         rank, reason = Rank.BACKGROUND, "it overlaps the window; no failing call to it was seen"
-    return MatchedIncident(rank=rank, incident=one, reason=reason)
+    return MatchedIncident(rank=rank, incident=incident, reason=reason)
 
 
-def _elsewhere(used: UsedProvider, one: ProviderIncident, components: Sequence[str]) -> str | None:
-    """Why the incident is of another part of the provider; None where it may be the same."""
-    hit = set(REGION.findall(" ".join((one.title, *one.components))))
-    ours = set(REGION.findall(" ".join(used.failing_hosts)))
-    if hit and ours and not hit & ours:
-        return f"it is in {', '.join(sorted(hit))}, the failing calls go to {', '.join(sorted(ours))}"
-    if components and one.components and not set(components) & set(one.components):
-        return f"it is of parts that callers of its API do not depend on ({', '.join(one.components[:3])})"
+def _elsewhere(used: UsedProvider, incident: ProviderIncident, components: Sequence[str]) -> str | None:
+    """Why the incident is in another part of the provider; None if it may be in the same."""
+    affected = set(REGION.findall(" ".join((incident.title, *incident.components))))
+    called = set(REGION.findall(" ".join(used.failing_hosts)))
+    if affected and called and not affected & called:
+        return f"it is in {', '.join(sorted(affected))}, the failing calls go to {', '.join(sorted(called))}"
+    if components and incident.components and not set(components) & set(incident.components):
+        parts = ", ".join(incident.components[:3])
+        return f"it is of parts that callers of its API do not depend on ({parts})"
     return None
-
-
-def collected(
-    used: Sequence[UsedProvider], incidents: Sequence[MatchedIncident], unseen: Sequence[str]
-) -> ProviderFacts:
-    """At most 16 KiB: details go first, then the least telling entries, and that is said."""
-    facts = ProviderFacts(
-        used=tuple(used),
-        incidents=tuple(incidents[:MAX_INCIDENTS]),
-        unseen=tuple(one[:MAX_SENTENCE] for one in unseen[:MAX_SENTENCES]),
-    )
-    for details in (2, 1):
-        if not _fits(facts):
-            facts = _shorter(facts, details)
-    if _fits(facts):
-        return facts
-    left_out = f"Of {len(used)} providers in use and {len(incidents)} incidents only the first are listed."
-    facts = facts.model_copy(update={"unseen": (*facts.unseen, left_out)})
-    while not _fits(facts):
-        longer = "used" if len(facts.used) > len(facts.incidents) else "incidents"
-        facts = facts.model_copy(update={longer: getattr(facts, longer)[:-1]})
-    return facts
-
-
-def _shorter(facts: ProviderFacts, details: int) -> ProviderFacts:
-    """At most so many traces, hosts and components each."""
-    used = tuple(
-        one.model_copy(update={"traces": one.traces[:details], "failing_hosts": one.failing_hosts[:details]})
-        for one in facts.used
-    )
-    incidents = tuple(
-        one.model_copy(
-            update={
-                "incident": one.incident.model_copy(
-                    update={
-                        "components": one.incident.components[: 2 * details],
-                        "latest": one.incident.latest[:200],
-                    }
-                )
-            }
-        )
-        for one in facts.incidents
-    )
-    return facts.model_copy(update={"used": used, "incidents": incidents})
-
-
-def _fits(facts: ProviderFacts) -> bool:
-    return len(facts.model_dump_json().encode()) <= MAX_JSON

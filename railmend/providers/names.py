@@ -1,4 +1,4 @@
-"""Looks names up in the registry: packages, imports, hosts, variables."""
+"""Look up providers by names of packages, imports, hosts and variables."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,22 +8,25 @@ from functools import cache
 from railmend.providers.registry import Language, Provider, Registry, load
 from railmend.source.manifests import Ecosystem, canonical_name
 
-# Build tools put these before names that reach the browser.
+# Build tools require these prefixes of variables that reach the browser.
 PUBLIC_PREFIX = re.compile(r"^(?:NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|NUXT|PUBLIC|GATSBY)_")
 SEPARATORS = {"go": "/", "imports": "."}
 
 
 @dataclass
 class Prefixes:
-    """Longest match of whole parts; `separator` parts a name, "" asks for the whole. `*` ends open names."""
+    """Providers by name or prefix: the longest match of whole parts, separated by `separator` ("": no parts).
+
+    A name that ends in `*` matches any ending.
+    """
 
     separator: str = ""
     exact: dict[str, Provider] = field(default_factory=dict)
-    open: list[tuple[str, Provider]] = field(default_factory=list)
+    wildcards: list[tuple[str, Provider]] = field(default_factory=list)
 
     def add(self, name: str, provider: Provider) -> None:
         if name.endswith("*"):
-            self.open.append((name[:-1], provider))
+            self.wildcards.append((name[:-1], provider))
         else:
             self.exact[name] = provider
 
@@ -33,11 +36,11 @@ class Prefixes:
             if rest in self.exact:
                 return self.exact[rest]
             rest = rest.rpartition(self.separator)[0] if self.separator else ""
-        return next((provider for prefix, provider in self.open if name.startswith(prefix)), None)
+        return next((provider for prefix, provider in self.wildcards if name.startswith(prefix)), None)
 
 
 class Names:
-    """The registry, turned round."""
+    """An index of the registry's providers by their names."""
 
     def __init__(self, registry: Registry) -> None:
         self._by_id = registry.by_id()
@@ -51,7 +54,7 @@ class Names:
         self._variables.sort(key=lambda pair: -len(pair[0]))
         endings = sorted({host.rpartition(".")[2] for host in self._all_hosts})
         self._host = re.compile(
-            # At a name's start, behind a user's name, or behind what is filled in: `${account}.host.com`.
+            # At the start of a name, after a user name, or after a placeholder: `${account}.host.com`.
             r"(?:(?<![\w.@-])|(?<=[}>)\"'`]\.)|(?<=://)[^\s/\"'@]{1,256}@)"
             rf"((?:[a-z0-9-]{{1,63}}\.){{1,8}}(?:{'|'.join(endings)}))(?![\w-]|\.\w)",
             re.I,
@@ -78,18 +81,18 @@ class Names:
         return index.find(canonical_name(ecosystem, name)) if index else None
 
     def imported(self, language: Language, name: str) -> Provider | None:
-        """`name` with dots between its parts."""
+        """Return the provider of a module or namespace, with dots between its parts."""
         index = self._imports.get(language)
         return index.find(name) if index else None
 
     def host(self, name: str) -> Provider | None:
-        """Of a name that the running service reached for: one of the suffixes is all of it, or its end."""
+        """Return the provider of a host that the running service called, by its longest suffix."""
         return _by_suffix(self._all_hosts, name)
 
     def hosts_in(self, text: str, *, runtime: bool = False) -> Iterable[tuple[int, str, Provider]]:
-        """Position, name and provider of each known host; the domain of a mail address is none.
+        """Yield position, name and provider of each registered host, not of the domains of mail addresses.
 
-        `runtime`: the text was printed by the running service, it is not code.
+        `runtime`: the text is output of the running service, not code.
         """
         hosts = self._all_hosts if runtime else self._hosts
         for match in self._host.finditer(text):
@@ -97,8 +100,8 @@ class Names:
                 yield match.start(1), match[1].lower(), provider
 
     def variable(self, name: str) -> Provider | None:
-        bare = PUBLIC_PREFIX.sub("", name)
-        return next((provider for prefix, provider in self._variables if bare.startswith(prefix)), None)
+        unprefixed = PUBLIC_PREFIX.sub("", name)
+        return next((provider for prefix, provider in self._variables if unprefixed.startswith(prefix)), None)
 
 
 def _by_suffix(hosts: Mapping[str, Provider], name: str) -> Provider | None:
@@ -112,5 +115,5 @@ def _by_suffix(hosts: Mapping[str, Provider], name: str) -> Provider | None:
 
 @cache
 def known_names() -> Names:
-    """Of the installed registry, turned round once."""
+    """Return the index of the installed registry, built once."""
     return Names(load())

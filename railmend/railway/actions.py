@@ -1,4 +1,4 @@
-"""Roll back, redeploy or restart after a person's approval; each is idempotent by reading the state first.
+"""Roll back or restart after a person's approval; each is idempotent by reading the state first.
 
 An action is identified by its deployment and the time of its approval: what happened to the service since
 then tells whether an earlier attempt has done it already.
@@ -38,17 +38,6 @@ class Actions:
             if not target["canRollback"]:
                 raise ActionRefused("Its image is no longer kept. Redeploy the commit instead.")
             await self._run("rollback", {"id": deployment_id})
-            deployment = await self._since(target, approved_at)
-        return deployment
-
-    async def redeploy(self, deployment_id: str, approved_at: datetime) -> DeploymentRecord | None:
-        """Deploy the same code and settings once more; return as `rollback`."""
-        target = await self._deployment(deployment_id)
-        deployment = await self._since(target, approved_at)
-        if deployment is None:
-            if not target["canRedeploy"]:
-                raise ActionRefused("Railway cannot redeploy it. Push a commit, or redeploy a newer one.")
-            await self._run("redeploy", {"id": deployment_id})
             deployment = await self._since(target, approved_at)
         return deployment
 

@@ -1,13 +1,13 @@
-"""What a source file really says: which files ship, and their text without comments.
+"""Which files of a repository ship, and their text without comments.
 
-A small scanner and not a lexer library: only comments and docstrings must go, in languages of many versions,
-in linear time, and repositories are written by others.
+A small scanner, not a lexer library: it only removes comments and docstrings, in languages of many versions,
+and must take linear time on text written by others.
 """
 
 import re
 from pathlib import PurePosixPath
 
-# Folders whose files do not run in production, wherever they stand in the path.
+# Folders whose files do not run in production, anywhere in the path.
 NOT_SHIPPED = frozenset(
     {
         *("test", "tests", "spec", "specs", "__tests__", "__mocks__", "__fixtures__", "mocks", "testdata"),
@@ -16,7 +16,7 @@ NOT_SHIPPED = frozenset(
         *("node_modules", "vendor", "site-packages", "venv", "third_party", "dist", "build", "target", "obj"),
     }
 )
-# The same; but in languages whose folders are packages, they are names as in com.example.demo.
+# The same, except where folders are packages, as in com.example.demo.
 SAMPLES = frozenset({"example", "examples", "sample", "samples", "demo", "demos"})
 NOT_SHIPPED_NAME = re.compile(
     r"(?i)^(?:test_.*\.py|.*_test\.(?:py|go|rb|exs)|.*_spec\.rb|conftest\.py|setup\.py|noxfile\.py"
@@ -41,8 +41,8 @@ LANGUAGES = {
 LANGUAGE_OF = {suffix: language for language, suffixes in LANGUAGES.items() for suffix in suffixes}
 HASH_COMMENTS = frozenset({"python", "ruby", "elixir", "config"})
 
-# Strings are matched so that comment signs within them are left alone. What is never closed runs to the
-# end of its line or of the file: to give up there would mean to try again at each sign, in quadratic time.
+# Strings are matched so that comment signs within them are ignored. An unclosed string or comment ends with
+# its line or the file: failing there would mean trying again at each sign, in quadratic time.
 _STRINGS = r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?"
 _BLOCK = r"/\*.*?(?:\*/|\Z)"
 _DOC = r"[rRbBuUfF]{0,2}(?:\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z))"
@@ -55,12 +55,12 @@ _MARKUP = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 
 
 def language_of(path: str) -> str | None:
-    """The key of `LANGUAGES`; None for a file that is not read as code."""
+    """Return a key of `LANGUAGES`, None for a file that is not read as code."""
     return LANGUAGE_OF.get(PurePosixPath(path).suffix.lower())
 
 
 def ships(path: str) -> bool:
-    """Whether a file may take part in the running service; tests, samples, docs and hidden folders do not."""
+    """Return whether a file may be part of the running service, unlike tests, samples, docs, hidden files."""
     parts = PurePosixPath(path).parts
     folders = [part.lower() for part in parts[:-1]]
     samples = folders[:1] if language_of(path) == "java" else folders
@@ -73,7 +73,7 @@ SCANNERS = {"ruby": _RUBY, "php": _PHP, "rust": _RUST, **dict.fromkeys(HASH_COMM
 
 
 def without_comments(text: str, language: str) -> str:
-    """The same text and lines, with comments and docstrings blanked."""
+    """Return the text with comments and docstrings blanked, its lines unchanged."""
     if language == "component":
         text = without_markup_comments(text)
     scanner = SCANNERS.get(language, _SLASH)
@@ -81,6 +81,7 @@ def without_comments(text: str, language: str) -> str:
 
 
 def without_markup_comments(text: str) -> str:
+    """Return XML or HTML with comments blanked, its lines unchanged."""
     return _MARKUP.sub(lambda match: _blank(match[0]), text)
 
 
@@ -94,7 +95,7 @@ def _keep_or_blank(match: re.Match[str], text: str) -> str:
 
 
 def _stands_alone(text: str, start: int) -> bool:
-    """A string literal that starts its line is a statement of its own: a docstring. Elixir marks its own."""
+    """A string literal at the start of its line is a statement: a docstring. Elixir's have an attribute."""
     before = text[text.rfind("\n", 0, start) + 1 : start].strip()
     return not before or before in ("@doc", "@moduledoc", "@typedoc")
 

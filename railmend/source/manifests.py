@@ -106,9 +106,9 @@ def parse(path: str, text: str) -> list[Dependency]:
     Raise `ManifestError` for a manifest that its format's parser does not accept, and `RecursionError` for
     one that is nested too deeply.
     """
-    if (found := _format(path)) is None:
+    if (manifest_format := _format(path)) is None:
         return []
-    ecosystem, reader = found
+    ecosystem, reader = manifest_format
     try:
         return [Dependency(ecosystem, *row) for row in reader(text.removeprefix("\ufeff")) if row[0]]
     except (ValueError, ParseError, KeyError, TypeError, AttributeError) as error:

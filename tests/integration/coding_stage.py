@@ -69,7 +69,7 @@ class CodingRoom:
     ) -> None:
         _repository(folder / NAME, files)
         self.sandbox = sandbox or build("bwrap", toolbox(Settings()), unsafe=False)
-        self.bench = CodingEnvironment(
+        self.environment = CodingEnvironment(
             github=cast(GitHubClient, LocalGitHub(folder)),
             state_dir=folder / "repairs",
             sandbox=self.sandbox,
@@ -82,10 +82,10 @@ class CodingRoom:
             return OpenCodeServer(paths, self.sandbox, ModelGateway(endpoint, bounds), endpoint)
 
         self._coding = CodingActivities(
-            self.bench, task_queue="q", server_for=server_for, limits=bounds, guard=GuardSettings()
+            self.environment, task_queue="q", server_for=server_for, limits=bounds, guard=GuardSettings()
         )
         self.hosts: list[str] = []
-        self._checks = CheckActivities(self.bench, {NAME: settings} if settings else {}, self._egress)
+        self._checks = CheckActivities(self.environment, {NAME: settings} if settings else {}, self._egress)
         self._environment = ActivityEnvironment()
         self._repair = repair or samples.repair()
         self._request: CodingRequest | None = None
@@ -103,7 +103,7 @@ class CodingRoom:
 
     @property
     def tree(self) -> Path:
-        return self.bench.paths(KEY).tree
+        return self.environment.paths(KEY).tree
 
     async def session(self, turn: int = 0, complaints: tuple[str, ...] = ()) -> CodingResult:
         request = (await self._asked()).model_copy(update={"turn": turn, "complaints": complaints})

@@ -34,10 +34,10 @@ async def repair(state: Path, agents: Path, sandbox: Sandbox) -> None:
         session = await room.session()
         changed = await room.changed()
         (after,) = (await room.after()).runs
-    paths = room.bench.paths(KEY)
+    paths = room.environment.paths(KEY)
     say(before.passed, session.state.value, changed, after.passed)
     say((paths.home / "uid").read_text().strip())
-    room.bench.rest(KEY)
+    room.environment.trim(KEY)
     say([each.name for each in (paths.shared or state).iterdir()], list(paths.root.iterdir()))
     paths.remove()
     say(list(paths.root.parent.iterdir()), list(agents.glob("repairs/*")))

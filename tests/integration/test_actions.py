@@ -34,17 +34,6 @@ async def test_a_rollback_brings_the_old_version_back_once(tmp_path: Path) -> No
         assert len(on.runner.deployments) == 3
 
 
-async def test_a_redeploy_makes_one_new_deployment(tmp_path: Path) -> None:
-    async with yard(tmp_path) as on:
-        (first,) = on.runner.deployments
-        approved = utc_now()
-        actions = on.client().actions
-        done = [await actions.redeploy(first.id, approved) for _ in range(3)]
-        assert len({record.id for record in done if record}) == 1
-        await until(lambda: on.runner.deployments[-1].status == "SUCCESS")
-        assert len(on.runner.deployments) == 2
-
-
 async def test_a_restart_is_not_repeated_for_one_approval(tmp_path: Path) -> None:
     async with yard(tmp_path) as on:
         (deployment,) = on.runner.deployments
@@ -64,5 +53,5 @@ async def test_what_cannot_be_done_is_refused_with_the_next_step(tmp_path: Path)
         with pytest.raises(ActionRefused, match="Redeploy the commit instead"):
             await actions.rollback(deployment.id, utc_now())
         with pytest.raises(NotFound):
-            await actions.redeploy("nothing", utc_now())
+            await actions.rollback("nothing", utc_now())
         assert len(on.runner.deployments) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from railmend.coding.checks import CheckSettings, Suite, environment, suites
+from railmend.coding.checks import CheckSettings, Suite, check_environment, find_suites
 from railmend.contracts.repair import CheckReport, CheckRun, Verification
 
 PIP = '"$HOME/venv/bin/python" -m pip install --quiet --disable-pip-version-check'
@@ -13,7 +13,7 @@ PYTEST = "python3 -m pytest -q -p no:cacheprovider"
 def found(
     files: dict[str, str], roots: tuple[str, ...] = (), settings: CheckSettings | None = None
 ) -> list[Suite]:
-    return suites(list(files), files.get, roots, settings or CheckSettings())
+    return find_suites(list(files), files.get, roots, settings or CheckSettings())
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_what_is_set_replaces_what_is_found() -> None:
 
 def test_a_check_gets_no_more_than_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", "ghp_x")
-    plain = environment("/home", "/usr/bin", {"TZ": "UTC"}, None)
+    plain = check_environment("/home", "/usr/bin", {"TZ": "UTC"}, None)
     assert plain["PATH"] == "/home/venv/bin:/usr/bin"
     assert plain["TZ"] == "UTC"
     assert not {name for name in plain if "PROXY" in name.upper() or "TOKEN" in name}
-    assert environment("/home", "", {}, "http://127.0.0.1:1")["https_proxy"] == "http://127.0.0.1:1"
+    assert check_environment("/home", "", {}, "http://127.0.0.1:1")["https_proxy"] == "http://127.0.0.1:1"
 
 
 def report(**passed: bool | None) -> CheckReport:

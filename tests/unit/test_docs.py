@@ -1,7 +1,9 @@
 """The docs name commands and files that exist, and what they show offline runs."""
 
+import ast
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from typer.main import get_command
 from starter import app
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 COMMAND = re.compile(r"starter\.py ((?:schedule )?[a-z]+)([^`#\n]*)")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
 COMMAND_LINE = get_command(app)
@@ -34,4 +36,51 @@ def test_the_commands_of_a_page_exist_with_their_options(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    assert missing == []
+
+
+# Pages for contributors name files and what is in them: `path/file.py` (`Class.method`, `CONSTANT`).
+MAPS = [
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "docs/architecture.md",
+    ROOT / "docs/releasing.md",
+    *sorted((ROOT / "docs/decisions").glob("*.md")),
+]
+FILE_NAME = re.compile(r"`([\w.-]+(?:/[\w.-]+)*(?:/|\.(?:py|md|toml|json|lock|ts|sh|yml)))`")
+SYMBOLS = re.compile(r"`([\w/]+\.py)`\s+\((`[\w.]+`(?:,\s+`[\w.]+`)*)\)")
+
+
+def definitions(file: Path) -> set[str]:
+    """Return the names that a module defines: `NAME`, `function`, `Class`, `Class.member`."""
+    names: set[str] = set()
+    for node in ast.parse(file.read_text()).body:
+        names |= set(defined(node))
+        if isinstance(node, ast.ClassDef):
+            names |= {f"{node.name}.{name}" for member in node.body for name in defined(member)}
+    return names
+
+
+def defined(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        yield node.name
+    elif isinstance(node, ast.Assign | ast.AnnAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+@pytest.mark.parametrize("page", MAPS, ids=lambda page: page.name)
+def test_the_files_that_a_page_names_exist(page: Path) -> None:
+    places = (ROOT, ROOT / "docs", page.parent)
+    named = set(FILE_NAME.findall(page.read_text()))
+    assert [name for name in sorted(named) if not any((place / name).exists() for place in places)] == []
+
+
+@pytest.mark.parametrize("page", MAPS, ids=lambda page: page.name)
+def test_what_a_page_says_is_in_a_file_is_there(page: Path) -> None:
+    missing = [
+        f"{file}: {symbol}"
+        for file, symbols in SYMBOLS.findall(page.read_text())
+        for symbol in re.findall(r"`([\w.]+)`", symbols)
+        if symbol not in definitions(ROOT / file)
+    ]
     assert missing == []

@@ -14,9 +14,9 @@ from railmend.contracts.providers import (
     Trace,
     UsedProvider,
 )
-from railmend.providers.matching import MAX_JSON, collected, match
+from railmend.providers.facts import MAX_JSON_BYTES, as_facts, collected
+from railmend.providers.matching import match
 from railmend.providers.registry import load
-from railmend.providers.text import as_facts
 from tests import samples
 
 PROVIDERS = load().providers
@@ -122,7 +122,7 @@ def test_facts_stay_within_their_bound_and_say_what_was_left_out() -> None:
     matched = [MatchedIncident(rank=Rank.EXPLAINS, incident=big, reason="r")] * 30
     facts = collected(many, matched, ["u" * 5000] * 50)
     assert isinstance(facts, ProviderFacts)
-    assert len(facts.model_dump_json().encode()) <= MAX_JSON
+    assert len(facts.model_dump_json().encode()) <= MAX_JSON_BYTES
     assert facts.incidents
     assert facts.used
     assert "only the first are listed" in facts.unseen[-1]

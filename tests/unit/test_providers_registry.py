@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from railmend.providers.registry import FOLDER, Provider, load, parse
-from railmend.providers.status.formats import FORMATS, addresses
+from railmend.providers.status.reader import FORMATS, addresses
 
 GOOD = """
 [[provider]]

@@ -76,7 +76,7 @@ def test_what_the_limits_leave_out_is_counted(
     monkeypatch.setattr(repository, "MAX_FILES", 1)
     found = reader(tmp_path, origin).read("main", None, "apps/api")
     assert [path for path, _ in found.files] == ["package.json"]
-    assert found.cut >= 1
+    assert found.left_out >= 1
 
 
 def test_a_branch_that_is_not_there_is_an_error_without_the_token(tmp_path: Path, origin: Path) -> None:

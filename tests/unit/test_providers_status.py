@@ -9,8 +9,7 @@ import pytest
 
 from railmend.contracts.providers import Impact, ProviderIncident
 from railmend.providers.registry import Provider, StatusPage, load
-from railmend.providers.status.formats import FORMATS
-from railmend.providers.status.reader import StatusReader, overlaps
+from railmend.providers.status.reader import FORMATS, StatusReader, overlaps
 from tests import samples
 
 NOW = samples.NOW

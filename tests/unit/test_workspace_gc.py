@@ -12,7 +12,7 @@ from hosting.sandbox.choice import NoSandbox
 from hosting.sandbox.parts import Toolbox
 from hosting.sandbox.remote import RemoteSandbox
 from hosting.sandbox.remote_daemon import REPAIRS
-from hosting.workspace_gc import sweep
+from hosting.workspace_gc import remove_abandoned_workspaces
 from railmend.coding.quota import Quota
 
 
@@ -38,20 +38,20 @@ async def test_old_folders_of_repairs_that_are_over_are_removed(tmp_path: Path) 
         (tmp_path / name / "tree").mkdir(parents=True)
         os.utime(tmp_path / name, (when, when))
     unused: Any = None
-    bench = CodingEnvironment(
+    environment = CodingEnvironment(
         github=unused, state_dir=tmp_path, sandbox=NoSandbox(Toolbox({})), quota=Quota()
     )
     client = cast(Any, Server("repair/acme/checkout/running", "repair/acme/jobs/elsewhere"))
-    assert await sweep(client, bench) == ["over"]
+    assert await remove_abandoned_workspaces(client, environment) == ["over"]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["running", "young"]
 
 
 async def test_without_a_folder_nobody_is_asked(tmp_path: Path) -> None:
     unused: Any = None
-    bench = CodingEnvironment(
+    environment = CodingEnvironment(
         github=unused, state_dir=tmp_path / "none", sandbox=NoSandbox(Toolbox({})), quota=Quota()
     )
-    assert await sweep(unused, bench) == []
+    assert await remove_abandoned_workspaces(unused, environment) == []
 
 
 async def test_what_was_shared_with_the_agents_container_is_removed_too(tmp_path: Path) -> None:
@@ -62,6 +62,8 @@ async def test_what_was_shared_with_the_agents_container_is_removed_too(tmp_path
     os.utime(shared, (old, old))
     unused: Any = None
     sandbox = RemoteSandbox(tmp_path / "agents", Toolbox({}))
-    bench = CodingEnvironment(github=unused, state_dir=tmp_path / "state", sandbox=sandbox, quota=Quota())
-    assert await sweep(cast(Any, Server()), bench) == ["over"]
+    environment = CodingEnvironment(
+        github=unused, state_dir=tmp_path / "state", sandbox=sandbox, quota=Quota()
+    )
+    assert await remove_abandoned_workspaces(cast(Any, Server()), environment) == ["over"]
     assert not shared.exists()

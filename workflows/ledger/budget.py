@@ -44,7 +44,7 @@ class BudgetStore:
         self._reservations = {reservation.reserve_id: reservation for reservation in reservations}
 
     def reserve(self, request: ReserveRequest) -> ReserveAnswer:
-        """Granted where every limit still holds after it; the reserved sum counts at once."""
+        """Grant a request where every limit still holds after it; the reserved sum counts at once."""
         if request.reserve_id in self._reservations:
             return ReserveAnswer(granted=True)
         refused = self._refusal(request)
@@ -63,7 +63,7 @@ class BudgetStore:
         return ReserveAnswer(granted=True)
 
     def spend(self, request: SpendRequest) -> None:
-        """The real cost in place of the reserved one. Unknown and repeated ids change nothing."""
+        """Replace the reserved sum by the real cost. Unknown and repeated ids change nothing."""
         reservation = self._reservations.get(request.reserve_id)
         if reservation is None or reservation.settled:
             return
@@ -107,7 +107,7 @@ class BudgetStore:
         return tuple(self._days[key] for key in sorted(self._days) if key >= first)
 
     def incidents(self, now: datetime) -> tuple[SpendingTotal, ...]:
-        """Newest first."""
+        """Return the totals by fingerprint, newest first."""
         begin = now - INCIDENT_MEMORY
         alive = [total for total in self._incidents.values() if total.last is None or total.last >= begin]
         alive.sort(key=lambda total: (total.last or begin, total.key), reverse=True)
@@ -148,7 +148,7 @@ def _sum(days: Iterable[SpendingTotal]) -> SpendingTotal:
 
 
 def _reached(spent: SpendingTotal, limit: Limit, request: ReserveRequest, period: str) -> str | None:
-    """The limit that would be passed, in words; None where the request fits."""
+    """Return the limit that would be passed, in words; None where the request fits."""
     if limit.usd is not None and spent.usd + request.usd > limit.usd:
         return f"{limit.usd:g} USD {period} ({spent.usd:.2f} spent or reserved)"
     if request.kind is SpendingKind.DIAGNOSIS and _full(spent.diagnoses, limit.diagnoses):

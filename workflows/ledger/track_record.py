@@ -56,7 +56,7 @@ class TrackRecordStore:
         )
 
     def _fold(self) -> None:
-        """Counts are never lost; what counts for autonomy is, so that it begins anew."""
+        """Fold the oldest record into that of all others. Counts stay; autonomy is earned anew."""
         others = self._records.pop(("", ""), None)
         key = min(self._records, key=lambda each: (self._records[each].at, each))
         oldest = self._records.pop(key)
@@ -71,7 +71,7 @@ class TrackRecordStore:
 
 
 def earned_autonomy(recent: str, policy: EarnedAutonomy) -> Autonomy:
-    """By the newest `policy.fixes` outcomes: the share that held, one step less where one made it worse.
+    """Decide by the newest `policy.fixes` outcomes: the share that held, one step less after a worse one.
 
     It falls at once, and rises by one step for each fix. Before there are so many it is `policy.start`.
     """

@@ -226,7 +226,7 @@ async def _run_session(request: CodingRequest) -> CodingResult:
 
 
 async def _verify(request: CodingRequest, before: CheckReport, change: WorkspaceChange) -> Verification:
-    """A change that the guard refused is not run, and without a before there is no after."""
+    """Run the checks with the change; not where the guard refused it, or there is no run without it."""
     if change.refused or not before.runs:
         why = before.unverified or "The guard refused the change, so it was not run."
         return Verification(before=before, after=CheckReport(unverified=why))
@@ -235,7 +235,7 @@ async def _verify(request: CodingRequest, before: CheckReport, change: Workspace
 
 
 async def _run_checks(method: CheckMethod, request: CodingRequest) -> CheckReport:
-    """Checks that cannot be run are no reason to give the repair up: the pull request says so."""
+    """Run checks. That they cannot be run is no reason to give the repair up: the pull request says so."""
     try:
         return await workflow.execute_activity_method(
             method, request, task_queue=request.workspace.task_queue, **policies.CHECKS
@@ -256,7 +256,7 @@ async def commit(request: PublishRequest) -> Commit:
 
 
 async def _comment_on_related(request: PublishRequest) -> RepairResult | None:
-    """An open pull request about the same files or incident gets the findings, instead of a rival."""
+    """Comment on an open pull request about the same files or incident, instead of opening a rival."""
     repair = request.repair
     related = await workflow.execute_activity_method(
         ReviewActivities.find_related,
@@ -299,7 +299,7 @@ async def _measure(incident: IncidentRequest) -> WindowMetrics:
 
 
 async def trim_workspace(workspace: Workspace) -> None:
-    """While people review, only the session stays on its machine."""
+    """Keep only the session on its machine while people review."""
     await _clean_up(CodingActivities.trim_workspace, workspace)
 
 
@@ -310,7 +310,7 @@ async def delete_workspace(workspace: Workspace) -> None:
 async def _clean_up(
     method: Callable[[CodingActivities, Workspace], Awaitable[None]], workspace: Workspace
 ) -> None:
-    """A workspace that cannot be removed now is collected when its machine starts again."""
+    """Clean up; what cannot be removed now is collected when the machine starts again."""
     try:
         await workflow.execute_activity_method(
             method, workspace, task_queue=workspace.task_queue, **policies.CLEAN_UP

@@ -45,7 +45,7 @@ def _converter(codec: PayloadCodec | None) -> DataConverter:
 def railmend_plugin(
     codec: PayloadCodec | None = None, interceptors: Sequence[Interceptor] = ()
 ) -> SimplePlugin:
-    """A new plugin object; every client, worker and replayer takes one.
+    """Return a new plugin; every client, worker and replayer takes one.
 
     `codec`: encrypts payloads, see `hosting.codec`. `interceptors`: for logs and traces; none of them may
     change what a workflow does, so that a replay needs none.

@@ -1,6 +1,6 @@
-"""The registry of upstream providers: data in the TOML files beside this one, checked when it is loaded.
+"""The registry of upstream providers: the TOML files in this folder, checked when they are loaded.
 
-A field that is not known for certain is left empty: a wrong status page is worse than none.
+A field that is not certain is left empty: a wrong status page is worse than none.
 """
 
 import tomllib
@@ -17,7 +17,7 @@ from railmend.source.manifests import Ecosystem
 FOLDER = Path(__file__).parent
 
 Language = Literal["python", "java", "csharp", "php"]
-# What libraries of one provider also speak with others.
+# Protocols of one provider that others implement too.
 Protocol = Literal["s3", "openai"]
 StatusFormat = Literal[
     "statuspage", "instatus", "statusio", "betterstack", "google", "aws", "slack", "heroku", "feed"
@@ -30,17 +30,20 @@ Https = Annotated[str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(?:/\S*)?
 
 
 class RegistryError(ValueError):
-    """The data contradicts itself; the message names the entries."""
+    """A contradiction in the data; the message names the entries."""
 
 
 class Entry(BaseModel):
+    """Base of the registry's models: immutable, without unknown fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class StatusPage(Entry):
-    """`page` is for people; `endpoint` what is fetched, where the format does not derive it from the page.
+    """A provider's status page.
 
-    `components`: those a caller of the API depends on; empty: all. `aliases`: hosts it may redirect to.
+    `page`: for people; `endpoint`: what is fetched, if the format does not derive it from the page;
+    `components`: those a caller of the API depends on, empty for all; `aliases`: hosts it may redirect to.
     """
 
     page: Https
@@ -56,21 +59,20 @@ class StatusPage(Entry):
         return self
 
     def hosts(self) -> frozenset[str]:
-        """The only hosts that may be asked about this provider."""
-        named = {urlsplit(url).netloc for url in (self.page, self.endpoint) if url}
-        return frozenset({*named, *self.aliases})
+        """Return the only hosts that may be fetched from."""
+        hosts = {urlsplit(url).netloc for url in (self.page, self.endpoint) if url}
+        return frozenset({*hosts, *self.aliases})
 
 
 class Provider(Entry):
-    """One outside service, and how a repository or its logs betray its use.
+    """An upstream provider, and the names by which code, logs and traffic show that it is used.
 
-    `packages`: client libraries by ecosystem (Go: module paths, Maven: group:artifact; a trailing `*` stands
-    for any ending). `imports`: module or namespace prefixes, dots between parts, where a language's imports
-    do not carry the package's name. `hosts`: suffixes of host names that its API is reached by;
-    `runtime_hosts`: those that count only where the running service reached for them, as code names them for
-    mere links, too. `variables`: prefixes of environment variables. `speaks`: protocols of others that it
-    understands; `portable`: packages, imports and variables of this provider that by such a protocol reach
-    others too.
+    `packages`: client libraries by ecosystem (Go: module paths, Maven: group:artifact; a trailing `*` matches
+    any ending). `imports`: module or namespace prefixes, dots between parts, for languages whose imports do
+    not contain the package's name. `hosts`: suffixes of its API's host names; `runtime_hosts`: those that
+    count only if the running service called them, as code also contains them as links. `variables`: prefixes
+    of environment variables. `speaks`: protocols of other providers that its API implements; `portable`: its
+    own packages, imports and variables that, by such a protocol, serve other providers too.
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
@@ -93,7 +95,7 @@ class Provider(Entry):
 
 
 class Registry(Entry):
-    """All providers; no two claim one name."""
+    """All providers; no two may claim the same name."""
 
     providers: tuple[Provider, ...]
 
@@ -124,9 +126,9 @@ def _claims(provider: Provider) -> Iterable[tuple[str, str]]:
 
 
 def parse(documents: Mapping[str, str]) -> Registry:
-    """TOML texts by file name. A file's top-level `category` holds for entries without one of their own.
+    """Return the registry of TOML texts by file name; a file's `category` applies to entries without one.
 
-    Raises pydantic's `ValidationError` (which names entry and field) or `tomllib.TOMLDecodeError`.
+    Raise pydantic's `ValidationError` (which names entry and field) or `tomllib.TOMLDecodeError`.
     """
     entries: list[dict[str, Any]] = []
     for text in documents.values():
@@ -138,5 +140,5 @@ def parse(documents: Mapping[str, str]) -> Registry:
 
 @cache
 def load() -> Registry:
-    """The registry of this installation, read once."""
+    """Return the registry of this installation, read once."""
     return parse({path.name: path.read_text() for path in sorted(FOLDER.glob("*.toml"))})

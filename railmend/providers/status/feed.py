@@ -1,4 +1,4 @@
-"""RSS 2.0 and Atom: the last resort, as a feed does not say how grave an incident is, nor if it is over."""
+"""RSS 2.0 and Atom: the last resort, as a feed states neither an incident's impact nor whether it is over."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -7,26 +7,28 @@ from html import unescape
 from xml.etree.ElementTree import Element, ParseError
 
 from railmend.contracts.providers import Impact, ProviderIncident
-from railmend.providers.status.shared import decoded, incident
+from railmend.providers.status.shared import decoded, make_incident
 from railmend.xml import local_name, parse_xml
 
 TAG = re.compile(r"<[^<>]{0,500}>")
 OVER = re.compile(r"(?i)\b(?:resolved|completed|mitigated|restored|operating normally|closed)\b")
-GRAVE = re.compile(r"(?i)\b(?:major|outage|down|unavailable|unable to)\b")
+OUTAGE = re.compile(r"(?i)\b(?:major|outage|down|unavailable|unable to)\b")
 PLANNED = re.compile(r"(?i)\b(?:scheduled|maintenance|planned)\b")
-# Feeds keep old entries; one that nobody touched for a day and that does not say it is over is over.
-FRESH = timedelta(hours=24)
+# Feeds keep old entries: one that was not updated for a day counts as over.
+MAX_AGE = timedelta(hours=24)
 
 
 def feed(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
+    """Return the incidents of a feed. Raise `ValueError` for any other body."""
     try:
         root = parse_xml(decoded(body).strip())
     except ParseError as error:
         raise ValueError(f"the answer is no feed ({error})") from error
-    entries = [one for one in root.iter() if local_name(one) in ("item", "entry")]
+    entries = [element for element in root.iter() if local_name(element) in ("item", "entry")]
     if not entries and local_name(root) not in ("rss", "feed", "RDF"):
         raise ValueError("the answer is no feed")
-    return [made for entry in entries if (made := _incident(provider, entry, now))]
+    incidents = (_incident(provider, entry, now) for entry in entries)
+    return [incident for incident in incidents if incident]
 
 
 def _incident(provider: str, entry: Element, now: datetime) -> ProviderIncident | None:
@@ -34,28 +36,28 @@ def _incident(provider: str, entry: Element, now: datetime) -> ProviderIncident 
     started = _moment(_text(entry, "published", "pubDate", "updated"))
     if started is None:
         return None
-    touched = _moment(_text(entry, "updated")) or started
+    updated = _moment(_text(entry, "updated")) or started
     title = _text(entry, "title")
     latest = unescape(TAG.sub(" ", unescape(_text(entry, "description", "content", "summary")))).strip()
-    said = f"{title} {latest[:400]}"
-    over = bool(OVER.search(said)) or now - touched > FRESH
+    text = f"{title} {latest[:400]}"
+    over = bool(OVER.search(text)) or now - updated > MAX_AGE
     impact = (
-        Impact.MAINTENANCE if PLANNED.search(title) else Impact.MAJOR if GRAVE.search(said) else Impact.MINOR
+        Impact.MAINTENANCE if PLANNED.search(title) else Impact.MAJOR if OUTAGE.search(text) else Impact.MINOR
     )
-    return incident(
+    return make_incident(
         provider,
         title or "Incident",
         impact,
         "resolved" if over else "open",
         started,
-        resolved=touched if over else None,
+        resolved=updated if over else None,
         url=_link(entry),
         latest=" ".join(latest.split()),
     )
 
 
 def _text(entry: Element, *tags: str) -> str:
-    """Of the first of the tags that is there."""
+    """Of the first of the tags that has any."""
     for tag in tags:
         for child in entry:
             if local_name(child) == tag and (text := "".join(child.itertext()).strip()):

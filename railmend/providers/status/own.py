@@ -2,7 +2,7 @@
 
 Sources: Google's `incidents.json`, AWS Health's public `currentevents` (status 0 resolved, 1 informational,
 2 degraded, 3 disrupted), Slack's "Status API v2.0.0", Heroku's "Status API v4".
-Pure; `ValueError` for a body that is not of the format.
+All raise `ValueError` for a body in another format.
 """
 
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict
 
 from railmend.contracts.providers import Impact, ProviderIncident
-from railmend.providers.status.shared import Moment, decoded, incident, json_list, json_object
+from railmend.providers.status.shared import Moment, decoded, json_list, json_object, make_incident
 
 
 class _Titled(BaseModel):
@@ -41,7 +41,7 @@ GOOGLE_IMPACT = {
 def google(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
     rows = [_GoogleIncident.model_validate(row) for row in json_list(body)]
     return [
-        incident(
+        make_incident(
             provider,
             row.external_desc or row.service_name or "Incident",
             GOOGLE_IMPACT.get(row.status_impact, Impact.MINOR),
@@ -80,10 +80,10 @@ def aws(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
 
 
 def _aws_event(provider: str, row: _AwsEvent) -> ProviderIncident:
-    newest = max(row.event_log, key=lambda one: one.timestamp, default=_AwsLog(timestamp=row.date))
+    newest = max(row.event_log, key=lambda log: log.timestamp, default=_AwsLog(timestamp=row.date))
     over = row.status == "0"
     region = (row.arn.split(":") + [""] * 4)[3]
-    return incident(
+    return make_incident(
         provider,
         f"{row.summary or 'Event'} ({row.service_name}, {row.region_name} {region})",
         Impact.MAJOR if over else AWS_IMPACT.get(row.status, Impact.MINOR),
@@ -125,14 +125,14 @@ SLACK_IMPACT = {
 
 
 def slack(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
-    """`current`, or `history`, which is the bare list."""
-    bare = decoded(body).lstrip().startswith("[")
-    rows = list(json_list(body)) if bare else json_object(body, "active_incidents")["active_incidents"]
-    found = []
-    for row in (_SlackIncident.model_validate(one) for one in rows):
+    """Return the incidents of `current`, or of `history`, which is a bare list."""
+    is_history = decoded(body).lstrip().startswith("[")
+    rows = list(json_list(body)) if is_history else json_object(body, "active_incidents")["active_incidents"]
+    incidents = []
+    for row in map(_SlackIncident.model_validate, rows):
         over = row.status in ("resolved", "completed", "cancelled")
-        found.append(
-            incident(
+        incidents.append(
+            make_incident(
                 provider,
                 row.title,
                 SLACK_IMPACT.get(row.type, Impact.MINOR),
@@ -144,7 +144,7 @@ def slack(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
                 latest=row.notes[0].body if row.notes else "",
             )
         )
-    return found
+    return incidents
 
 
 class _HerokuSystem(BaseModel):
@@ -172,20 +172,20 @@ class _Heroku(BaseModel):
 
 def heroku(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
     document = _Heroku.model_validate(json_object(body, "status"))
-    colours = {one.status for one in document.status}
+    colours = {system.status for system in document.status}
     worst = Impact.CRITICAL if "red" in colours else Impact.MAJOR if "orange" in colours else Impact.MINOR
-    parts = [one.system for one in document.status if one.status != "green"]
+    parts = [system.system for system in document.status if system.status != "green"]
     return [
-        incident(
+        make_incident(
             provider,
-            one.title,
+            row.title,
             worst,
-            one.state,
-            one.created_at,
-            resolved=(one.updated_at or one.created_at) if one.state == "resolved" else None,
+            row.state,
+            row.created_at,
+            resolved=(row.updated_at or row.created_at) if row.state == "resolved" else None,
             components=parts,
-            url=one.full_url,
-            latest=one.updates[0].contents if one.updates else "",
+            url=row.full_url,
+            latest=row.updates[0].contents if row.updates else "",
         )
-        for one in document.incidents
+        for row in document.incidents
     ]

@@ -1,51 +1,82 @@
-"""Fetches status pages: in parallel, cached, bounded, from the registry's hosts alone. Raises for no page."""
+"""Fetch status pages: in parallel, cached, bounded, and only from the registry's hosts. No page raises."""
 
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import httpx
 
 from railmend.contracts.providers import ProviderIncident
 from railmend.contracts.scan import Window
-from railmend.providers.registry import Provider, StatusPage
-from railmend.providers.status.formats import FORMATS, addresses
+from railmend.providers.registry import Provider, StatusFormat, StatusPage
+from railmend.providers.status.feed import feed
+from railmend.providers.status.own import aws, google, heroku, slack
+from railmend.providers.status.shared import Parser
+from railmend.providers.status.vendors import betterstack, instatus, statusio, statuspage
 from railmend.railway.transport import USER_AGENT
 
 TIMEOUT_SECONDS = 8.0
 CACHE_SECONDS = 60.0
-AT_ONCE = 8
+MAX_PARALLEL = 8
 MAX_REDIRECTS = 2
 # Google's list of all incidents is the largest, at a few megabytes.
 MAX_BYTES = 8_000_000
-# Pages are changed by people, some time after the trouble began.
+# People update status pages some time after an incident began.
 LAG = timedelta(minutes=30)
 
 
-class _Unseen(Exception):
-    """Why a page could not be read, for people."""
+class Format(NamedTuple):
+    """A format's parser, and the paths behind the page's address; without paths the endpoint is fetched."""
+
+    parser: Parser
+    paths: tuple[str, ...] = ()
+
+
+FORMATS: dict[StatusFormat, Format] = {
+    "statuspage": Format(statuspage, ("/api/v2/summary.json", "/api/v2/incidents.json")),
+    "instatus": Format(instatus, ("/summary.json",)),
+    "statusio": Format(statusio),
+    "betterstack": Format(betterstack, ("/index.json",)),
+    "google": Format(google),
+    "aws": Format(aws),
+    "slack": Format(slack, ("/api/v2.0.0/current", "/api/v2.0.0/history")),
+    "heroku": Format(heroku, ("/api/v4/current-status",)),
+    "feed": Format(feed),
+}
+
+
+def addresses(page: StatusPage) -> tuple[str, ...]:
+    """Return what to fetch: the current state first, then the past if the format has it."""
+    if page.endpoint:
+        return (page.endpoint,)
+    return tuple(page.page.rstrip("/") + path for path in FORMATS[page.format].paths)
+
+
+class _UnreadablePage(Exception):
+    """Why a page could not be read, in words for a person."""
 
 
 @dataclass
 class StatusView:
-    """`unseen`: one sentence for each page that could not be seen."""
+    """Incidents, and in `unseen` one sentence for each page that could not be read."""
 
     incidents: list[ProviderIncident] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
 
 
 @dataclass
-class _Cached:
+class _PageResult:
     until: float = 0.0
     incidents: list[ProviderIncident] = field(default_factory=list)
     problem: str | None = None
 
 
 class StatusReader:
-    """One per process. `overrides`: another base address by provider id, such as a server on this machine."""
+    """Reads status pages; one per process. `overrides`: base addresses by provider id, for tests."""
 
     def __init__(
         self,
@@ -66,76 +97,75 @@ class StatusReader:
             timeout=timeout,
             follow_redirects=False,
         )
-        self._cache: dict[str, _Cached] = {}
+        self._cache: dict[str, _PageResult] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self._free = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_PARALLEL)
 
     async def aclose(self) -> None:
         await self._http.aclose()
 
     async def incidents(self, providers: Iterable[Provider], window: Window) -> StatusView:
-        """Those that overlap the window, or began up to half an hour after it: pages lag behind."""
-        wanted = list(providers)
-        pages = [(one, one.status) for one in wanted if one.status]
-        views = await asyncio.gather(*(self._view(one, page, window) for one, page in pages))
-        view = StatusView()
-        for one in views:
-            view.incidents += one.incidents
-            view.unseen += one.unseen
-        if silent := [one.name for one in wanted if one.status is None]:
-            view.unseen.append(f"No status page that a program can read is known for {', '.join(silent)}.")
-        return view
+        """Return incidents that overlap the window, or began up to `LAG` after it."""
+        providers = list(providers)
+        pages = [(provider, provider.status) for provider in providers if provider.status]
+        views = await asyncio.gather(*(self._view(provider, page, window) for provider, page in pages))
+        combined = StatusView()
+        for view in views:
+            combined.incidents += view.incidents
+            combined.unseen += view.unseen
+        if without_page := [provider.name for provider in providers if provider.status is None]:
+            combined.unseen.append(
+                f"No status page that a program can read is known for {', '.join(without_page)}."
+            )
+        return combined
 
     async def _view(self, provider: Provider, page: StatusPage, window: Window) -> StatusView:
         base = self._overrides.get(provider.id)
-        urls = [_moved(url, base) if base else url for url in addresses(page)]
-        answers = await asyncio.gather(*(self._cached(provider, page, url) for url in urls))
+        urls = [_rebased(url, base) if base else url for url in addresses(page)]
+        results = await asyncio.gather(*(self._cached(provider, page, url) for url in urls))
         view = StatusView()
         seen: set[tuple[str, datetime]] = set()
-        for answer in answers:
-            for one in answer.incidents:
-                if overlaps(one, window) and (one.title, one.started) not in seen:
-                    seen.add((one.title, one.started))
-                    view.incidents.append(one)
-        problems = [answer.problem for answer in answers if answer.problem]
+        for result in results:
+            for incident in result.incidents:
+                key = (incident.title, incident.started)
+                if overlaps(incident, window) and key not in seen:
+                    seen.add(key)
+                    view.incidents.append(incident)
+        problems = [result.problem for result in results if result.problem]
         if problems:
-            seen_in_part = (
-                "could be seen only in part" if len(problems) < len(answers) else "could not be seen"
-            )
-            view.unseen.append(
-                f"The status page of {provider.name} ({page.page}) {seen_in_part}: {problems[0]}."
-            )
+            how = "could be seen only in part" if len(problems) < len(results) else "could not be seen"
+            view.unseen.append(f"The status page of {provider.name} ({page.page}) {how}: {problems[0]}.")
         return view
 
-    async def _cached(self, provider: Provider, page: StatusPage, url: str) -> _Cached:
-        """Failures are kept as long as answers: a page that is down is not asked by every investigation."""
+    async def _cached(self, provider: Provider, page: StatusPage, url: str) -> _PageResult:
+        """Failures are cached too, so that not every investigation fetches a page that is down."""
         async with self._locks.setdefault(url, asyncio.Lock()):
-            known = self._cache.get(url)
-            if known is None or known.until < time.monotonic():
-                known = await self._read(provider, page, url)
-                known.until = time.monotonic() + self._cache_seconds
-                self._cache[url] = known
-        return known
+            result = self._cache.get(url)
+            if result is None or result.until < time.monotonic():
+                result = await self._read(provider, page, url)
+                result.until = time.monotonic() + self._cache_seconds
+                self._cache[url] = result
+        return result
 
-    async def _read(self, provider: Provider, page: StatusPage, url: str) -> _Cached:
+    async def _read(self, provider: Provider, page: StatusPage, url: str) -> _PageResult:
         parser = FORMATS[page.format].parser
         try:
-            async with self._free, asyncio.timeout(self._timeout):
+            async with self._slots, asyncio.timeout(self._timeout):
                 body = await self._fetch(url, self._allowed(provider, page))
-            found = await asyncio.to_thread(parser, provider.id, body, datetime.now(UTC))
+            incidents = await asyncio.to_thread(parser, provider.id, body, datetime.now(UTC))
         except TimeoutError:
-            return _Cached(problem=f"no answer within {self._timeout:g} s")
+            return _PageResult(problem=f"no answer within {self._timeout:g} s")
         except httpx.HTTPError as error:
-            return _Cached(problem=f"no answer, {type(error).__name__}")
-        except _Unseen as error:
-            return _Cached(problem=str(error))
+            return _PageResult(problem=f"no answer, {type(error).__name__}")
+        except _UnreadablePage as error:
+            return _PageResult(problem=str(error))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-            # Not the format: errors of JSON and pydantic, another shape, a moment out of range.
-            return _Cached(problem=f"its answer is not understood ({_first_line(error)})")
-        return _Cached(incidents=found)
+            # Not in this format: errors of JSON and pydantic, another shape, a time out of range.
+            return _PageResult(problem=f"its answer is not understood ({_first_line(error)})")
+        return _PageResult(incidents=incidents)
 
     def _allowed(self, provider: Provider, page: StatusPage) -> frozenset[tuple[str, str]]:
-        """Scheme and host of all that may be asked about this provider."""
+        """Scheme and host of every address that may be fetched for this provider."""
         base = self._overrides.get(provider.id)
         if base:
             parts = urlsplit(base)
@@ -146,15 +176,17 @@ class StatusReader:
         for _ in range(MAX_REDIRECTS + 1):
             parts = urlsplit(url)
             if (parts.scheme, parts.netloc) not in allowed:
-                raise _Unseen(f"it leads to {parts.netloc or 'nowhere'}, which is not in the registry")
+                raise _UnreadablePage(
+                    f"it leads to {parts.netloc or 'nowhere'}, which is not in the registry"
+                )
             async with self._http.stream("GET", url) as response:
                 if response.is_redirect:
                     url = urljoin(url, response.headers.get("location", ""))
                     continue
                 if response.status_code != httpx.codes.OK:
-                    raise _Unseen(f"it answered HTTP {response.status_code}")
+                    raise _UnreadablePage(f"it answered HTTP {response.status_code}")
                 return await self._body(response)
-        raise _Unseen("it redirects without end")
+        raise _UnreadablePage("it redirects without end")
 
     async def _body(self, response: httpx.Response) -> bytes:
         parts: list[bytes] = []
@@ -162,7 +194,7 @@ class StatusReader:
         async for part in response.aiter_bytes():
             size += len(part)
             if size > self._max_bytes:
-                raise _Unseen(f"its answer is larger than {self._max_bytes} bytes")
+                raise _UnreadablePage(f"its answer is larger than {self._max_bytes} bytes")
             parts.append(part)
         return b"".join(parts)
 
@@ -171,11 +203,14 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
-def overlaps(one: ProviderIncident, window: Window) -> bool:
-    return one.started <= window.end + LAG and (one.resolved is None or one.resolved >= window.start)
+def overlaps(incident: ProviderIncident, window: Window) -> bool:
+    """Return whether an incident overlaps the window; its page may be up to `LAG` late."""
+    if incident.started > window.end + LAG:
+        return False
+    return incident.resolved is None or incident.resolved >= window.start
 
 
-def _moved(url: str, base: str) -> str:
-    """The path of `url` behind the address `base`."""
-    parts, other = urlsplit(url), urlsplit(base)
-    return urlunsplit((other.scheme, other.netloc, other.path.rstrip("/") + parts.path, parts.query, ""))
+def _rebased(url: str, base: str) -> str:
+    """The path of `url` at the address `base`."""
+    parts, target = urlsplit(url), urlsplit(base)
+    return urlunsplit((target.scheme, target.netloc, target.path.rstrip("/") + parts.path, parts.query, ""))

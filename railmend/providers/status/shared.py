@@ -1,4 +1,4 @@
-"""What the formats share: reading a body, and making an incident of bounded size."""
+"""What the formats share: decoding a body, and incidents of bounded size."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from railmend.contracts.providers import Impact, ProviderIncident
 
 TITLE, LATEST, COMPONENTS = 300, 600, 20
 
-# Provider id, body, now. Raises `ValueError` for a body that is not of the format.
+# Takes provider id, body and now. Raises `ValueError` for a body in another format.
 Parser = Callable[[str, bytes, datetime], list[ProviderIncident]]
 
 
@@ -23,13 +23,13 @@ Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
 def decoded(body: bytes) -> str:
-    """AWS sends UTF-16, with a byte order mark; everybody else UTF-8."""
+    """Return the body's text: UTF-16 if it has that byte order mark, as AWS's, else UTF-8."""
     utf16 = body[:2] in (b"\xff\xfe", b"\xfe\xff")
     return body.decode("utf-16" if utf16 else "utf-8-sig", errors="replace")
 
 
 def json_object(body: bytes, key: str) -> dict[str, Any]:
-    """A JSON object that has the format's main key; a login page or another API's answer has not."""
+    """Return a JSON object with the format's main key. Raise `ValueError` for any other body."""
     document = json.loads(decoded(body))
     if not isinstance(document, dict) or key not in document:
         raise ValueError(f"the answer has no {key!r}")
@@ -37,13 +37,14 @@ def json_object(body: bytes, key: str) -> dict[str, Any]:
 
 
 def json_list(body: bytes) -> Iterator[Any]:
+    """Yield the items of a JSON list. Raise `ValueError` for any other body."""
     document = json.loads(decoded(body))
     if not isinstance(document, list):
         raise ValueError("the answer is not a list")
     yield from document
 
 
-def incident(
+def make_incident(
     provider: str,
     title: str,
     impact: Impact,
@@ -55,6 +56,7 @@ def incident(
     url: str | None = None,
     latest: str | None = None,
 ) -> ProviderIncident:
+    """Return an incident with its texts and components cut to their limits."""
     return ProviderIncident(
         provider=provider,
         title=title[:TITLE],

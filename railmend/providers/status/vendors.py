@@ -2,7 +2,7 @@
 
 Sources: Statuspage's "Status API v2" (which incident.io's pages answer too), Instatus' `summary.json`,
 status.io's "Public Status API 1.0", Better Stack's `index.json`.
-Pure; `ValueError` for a body that is not of the format.
+All raise `ValueError` for a body in another format.
 """
 
 from datetime import datetime
@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from railmend.contracts.providers import Impact, ProviderIncident
-from railmend.providers.status.shared import Moment, incident, json_object
+from railmend.providers.status.shared import Moment, json_object, make_incident
 
 
 class _Update(BaseModel):
@@ -65,50 +65,51 @@ COMPONENT_IMPACT = {
 
 
 def statuspage(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
-    """`summary.json` or `incidents.json`. Where parts are down and no incident is open, the parts speak."""
-    # incident.io's summary has no incidents; they are in the other document.
+    """Return the incidents of `summary.json` or `incidents.json`.
+
+    If components are down but no incident is open, the components make one.
+    """
+    # incident.io's summary has no incidents; they are in `incidents.json`.
     document = _Statuspage.model_validate(json_object(body, "page"))
-    found = [_statuspage_incident(provider, one) for one in document.incidents]
-    found += [
-        _statuspage_incident(provider, one)
-        for one in document.scheduled_maintenances
-        if one.status in ("in_progress", "verifying")
-    ]
-    if not any(one.is_open and one.impact is not Impact.MAINTENANCE for one in found):
-        found += _without_incident(provider, document)
-    return found
+    active = [row for row in document.scheduled_maintenances if row.status in ("in_progress", "verifying")]
+    incidents = [_statuspage_incident(provider, row) for row in (*document.incidents, *active)]
+    if not any(incident.is_open and incident.impact is not Impact.MAINTENANCE for incident in incidents):
+        incidents += _without_incident(provider, document)
+    return incidents
 
 
-def _statuspage_incident(provider: str, one: _StatuspageIncident) -> ProviderIncident:
-    over = one.status in ("resolved", "postmortem", "completed")
-    latest = one.incident_updates[0].body if one.incident_updates else None
-    return incident(
+def _statuspage_incident(provider: str, row: _StatuspageIncident) -> ProviderIncident:
+    over = row.status in ("resolved", "postmortem", "completed")
+    latest = row.incident_updates[0].body if row.incident_updates else None
+    return make_incident(
         provider,
-        one.name,
-        _impact(one.impact),
-        one.status,
-        one.started_at or one.scheduled_for or one.created_at,
-        resolved=(one.resolved_at or one.created_at) if over else None,
-        components=[component.name for component in one.components or []],
-        url=one.shortlink,
+        row.name,
+        _impact(row.impact),
+        row.status,
+        row.started_at or row.scheduled_for or row.created_at,
+        resolved=(row.resolved_at or row.created_at) if over else None,
+        components=[component.name for component in row.components or []],
+        url=row.shortlink,
         latest=latest,
     )
 
 
 def _without_incident(provider: str, document: _Statuspage) -> list[ProviderIncident]:
     page = document.page or _Page()
-    down = [one for one in document.components if one.status in COMPONENT_IMPACT and not one.group]
+    down = [part for part in document.components if part.status in COMPONENT_IMPACT and not part.group]
     indicator = document.status or _Indicator()
     impact = max(
-        [_impact(indicator.indicator), *(COMPONENT_IMPACT[one.status] for one in down)],
+        [_impact(indicator.indicator), *(COMPONENT_IMPACT[part.status] for part in down)],
         key=list(Impact).index,
     )
-    since = min((one.updated_at for one in down if one.updated_at), default=page.updated_at)
+    since = min((part.updated_at for part in down if part.updated_at), default=page.updated_at)
     if impact in (Impact.NONE, Impact.MAINTENANCE) or since is None:
         return []
     title = indicator.description or "Components are not operational"
-    parts = [f"{one.name} ({one.status.replace('_', ' ')})" for one in down]
-    return [incident(provider, title, impact, "no incident posted", since, components=parts, url=page.url)]
+    parts = [f"{part.name} ({part.status.replace('_', ' ')})" for part in down]
+    return [
+        make_incident(provider, title, impact, "no incident posted", since, components=parts, url=page.url)
+    ]
 
 
 def _impact(word: str) -> Impact:
@@ -141,15 +142,15 @@ INSTATUS_IMPACT = {
 def instatus(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
     document = _Instatus.model_validate(json_object(body, "page"))
     return [
-        incident(
+        make_incident(
             provider,
-            one.name,
-            INSTATUS_IMPACT.get(one.impact, Impact.MINOR),
-            one.status.lower(),
-            one.started,
-            url=one.url,
+            row.name,
+            INSTATUS_IMPACT.get(row.impact, Impact.MINOR),
+            row.status.lower(),
+            row.started,
+            url=row.url,
         )
-        for one in document.active
+        for row in document.active
     ]
 
 
@@ -181,11 +182,14 @@ class _StatusIo(BaseModel):
 
 
 def statusio(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
-    """Codes: 300 degraded, 400 partial disruption, 500 disruption, 600 security event."""
+    """Return the open incidents.
+
+    Codes: 300 degraded, 400 partial disruption, 500 disruption, 600 security event.
+    """
     document = _StatusIo.model_validate(json_object(body, "result"))
-    found = []
-    for one in document.result.incidents:
-        newest = one.messages[-1] if one.messages else _StatusIoMessage(status=300)
+    incidents = []
+    for row in document.result.incidents:
+        newest = row.messages[-1] if row.messages else _StatusIoMessage(status=300)
         impact = (
             Impact.CRITICAL
             if newest.status >= 500
@@ -193,13 +197,13 @@ def statusio(provider: str, body: bytes, now: datetime) -> list[ProviderIncident
             if newest.status >= 400
             else Impact.MINOR
         )
-        parts = [part.name for part in one.components_affected]
-        found.append(
-            incident(
-                provider, one.name, impact, "open", one.datetime_open, components=parts, latest=newest.details
+        parts = [part.name for part in row.components_affected]
+        incidents.append(
+            make_incident(
+                provider, row.name, impact, "open", row.datetime_open, components=parts, latest=newest.details
             )
         )
-    return found
+    return incidents
 
 
 # -- Better Stack
@@ -226,11 +230,11 @@ BETTERSTACK_IMPACT = {
 
 
 def betterstack(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
-    """A page that is not operational speaks for itself where no report is open."""
+    """Return the reports, or one of the page's own state if it is not operational and no report is open."""
     document = json_object(body, "data")
     page = _PageState.model_validate(document["data"]["attributes"])
     current = BETTERSTACK_IMPACT.get(page.aggregate_state, Impact.NONE)
-    found = []
+    incidents = []
     for row in document.get("included") or []:
         if row.get("type") != "status_report":
             continue
@@ -240,8 +244,8 @@ def betterstack(provider: str, body: bytes, now: datetime) -> list[ProviderIncid
             report.aggregate_state, current if not report.ends_at else Impact.MINOR
         )
         if report.starts_at <= now:
-            found.append(
-                incident(
+            incidents.append(
+                make_incident(
                     provider,
                     report.title or "Incident",
                     Impact.MAINTENANCE if planned else impact,
@@ -250,7 +254,7 @@ def betterstack(provider: str, body: bytes, now: datetime) -> list[ProviderIncid
                     resolved=report.ends_at if report.ends_at and report.ends_at <= now else None,
                 )
             )
-    if current is not Impact.NONE and not any(one.is_open for one in found):
+    if current is not Impact.NONE and not any(incident.is_open for incident in incidents):
         title = f"The page says: {page.aggregate_state}"
-        found.append(incident(provider, title, current, "no report posted", page.updated_at))
-    return found
+        incidents.append(make_incident(provider, title, current, "no report posted", page.updated_at))
+    return incidents

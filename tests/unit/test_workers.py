@@ -1,0 +1,77 @@
+"""Every activity is served, by the worker that is meant for it and by no other."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+import activities
+from activities.checks import CheckActivities
+from activities.coding import CodingActivities
+from activities.coding_environment import CodingEnvironment
+from activities.methods import MARK, Activity
+from activities.planning import PlanningActivities
+from hosting import workers
+from railmend.coding.quota import Quota
+from railmend.settings import Settings
+
+UNUSED = cast(Any, None)
+
+
+def names(served: list[Activity]) -> set[str]:
+    assert len({activity.__name__ for activity in served}) == len(served), "twice"
+    return {activity.__name__ for activity in served}
+
+
+def decorated(owner: type) -> set[str]:
+    return {name for name, member in vars(owner).items() if hasattr(member, MARK)}
+
+
+def activity_classes() -> set[type]:
+    modules = [
+        importlib.import_module(f"activities.{module.name}")
+        for module in pkgutil.iter_modules(activities.__path__)
+    ]
+    members = [(module, member) for module in modules for member in vars(module).values()]
+    return {
+        member
+        for module, member in members
+        if isinstance(member, type) and member.__module__ == module.__name__ and decorated(member)
+    }
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings.model_validate(
+        {
+            "github_token": "ghp_x",
+            "model": "openai/x",
+            "model_api_key": "sk-x",
+            "railway_project_id": "p",
+            "railway_environment_id": "e",
+        }
+    )
+
+
+def test_every_activity_is_served_by_the_worker_that_is_meant_for_it(
+    settings: Settings, tmp_path: Path
+) -> None:
+    environment = CodingEnvironment(github=UNUSED, state_dir=tmp_path, sandbox=UNUSED, quota=Quota())
+    orchestration = workers.orchestration_activities(UNUSED, settings, UNUSED, UNUSED, UNUSED, ())
+    anywhere, here = workers.coding_activities(settings, environment, "railmend-coding-x")
+    planning = {PlanningActivities}
+    coding = {CodingActivities, CheckActivities}
+    others = activity_classes() - planning - coding
+    assert len(others) > 10
+    assert names(orchestration) == set().union(*map(decorated, others))
+    assert names(workers.planning_activities(settings)) == decorated(PlanningActivities)
+    assert names(here) == set().union(*map(decorated, coding))
+    # Only a workspace that does not exist yet may be made on any machine.
+    assert names(anywhere) == {"prepare_workspace"}
+
+
+def test_no_activity_has_two_owners() -> None:
+    owned = [name for owner in activity_classes() for name in decorated(owner)]
+    assert sorted(owned) == sorted(set(owned))

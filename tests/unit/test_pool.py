@@ -36,7 +36,7 @@ def pool(
 async def test_environments_of_one_token_share_a_client_and_so_its_limiter() -> None:
     bearer = (watched(ENVIRONMENT, "account"), watched("second", "account"), watched("third", "other"))
     railway, _ = pool(*bearer)
-    first, second, third = [await railway.client_for(one.environment_id) for one in bearer]
+    first, second, third = [await railway.client_for(environment.environment_id) for environment in bearer]
     assert first is second
     assert third is not first
 

@@ -2,7 +2,7 @@
 
 from bench.detection import generate
 from bench.timing import best
-from railmend.assessment import assess, suspect
+from railmend.assessment import assess, is_candidate
 from railmend.assessment.recorded import Recorded, coarsen
 from railmend.contracts.scan import Service
 from railmend.railway.model import Slice
@@ -27,7 +27,7 @@ def main() -> None:
     line(
         f"screen {len(coarse)} slices of 30 points",
         len(coarse),
-        best(lambda: [suspect(*pair) for pair in coarse]),
+        best(lambda: [is_candidate(*pair) for pair in coarse]),
     )
 
 

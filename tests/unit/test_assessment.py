@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from railmend.assessment import AssessmentRules, AssessmentSettings, Ignore, assess, suspect
+from railmend.assessment import AssessmentRules, AssessmentSettings, Ignore, assess, is_candidate
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 from railmend.railway.model import Series, Slice
 from tests import samples
@@ -263,7 +263,7 @@ def test_a_sleeping_service_is_left_in_peace() -> None:
     original = slice_of(http=http(0, 50))
     service = samples.service(asleep=True)
     assert assess(original, service, environment_id="env") == []
-    assert not suspect(original, service)
+    assert not is_candidate(original, service)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_the_newest_deployment_counts(
     service = samples.service(latest_status=status, active_deployment_id=active)
     (finding,) = assess(slice_of(), service, environment_id="env")
     assert (finding.kind, finding.severity) == (kind, severity)
-    assert suspect(slice_of(), service)
+    assert is_candidate(slice_of(), service)
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_a_volume_that_fills_up(fill: float | None, disk: Any, severity: Severit
     original = slice_of(disk_gb=[float(v) for v in disk], disk_limit_gb=[10.0])
     findings = assess(original, samples.service(volume_fill=fill), environment_id="env")
     assert [finding.severity for finding in findings] == ([severity] if severity else [])
-    assert suspect(original, samples.service(volume_fill=fill)) or not severity
+    assert is_candidate(original, samples.service(volume_fill=fill)) or not severity
 
 
 def test_a_cron_job_that_ended_is_no_outage() -> None:
@@ -451,4 +451,4 @@ def test_no_series_makes_it_raise(
         disk_limit_gb=limit,
     )
     findings_of(original, history=original)
-    suspect(original, samples.service())
+    is_candidate(original, samples.service())

@@ -9,7 +9,7 @@ import pytest
 from graphql import FieldNode, print_ast
 from pydantic import SecretStr
 
-from railmend.assessment import assess, suspect
+from railmend.assessment import assess, is_candidate
 from railmend.contracts.scan import FindingKind, Service, Window
 from railmend.railway import errors
 from railmend.railway.client import RailwayClient, Survey
@@ -64,8 +64,8 @@ async def test_a_volume_that_fills_is_seen_long_before_it_is_full_and_costs_no_r
     before, survey = world.client.requests, await world.survey()
     assert world.client.requests - before == 4, "as without a volume"
     service, coarse_look = survey.services[0], survey.slices[0]
-    assert (service.volume_fill, suspect(coarse_look, service)) == (0.6, True)
-    assert not suspect(survey.slices[30], survey.services[30])
+    assert (service.volume_fill, is_candidate(coarse_look, service)) == (0.6, True)
+    assert not is_candidate(survey.slices[30], survey.services[30])
     ((detailed,), unseen) = await world.client.fetch_detailed(ENVIRONMENT, [service], WINDOW)
     assert (len(detailed.slice.disk_gb), detailed.slice.disk_limit_gb, unseen) == (180, [50.0], [])
     (finding,) = assess(detailed.slice, service, environment_id=ENVIRONMENT, history=detailed.history)

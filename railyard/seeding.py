@@ -37,7 +37,7 @@ def _take_back(tree: Path, changes: list[dict[str, str]]) -> None:
         file = tree / change["file"]
         text = file.read_text()
         if change["find"] not in text:
-            raise ValueError(f"{change['file']} does not hold {change['find'][:60]!r}: mend the manifest.")
+            raise ValueError(f"{change['file']} does not hold {change['find'][:60]!r}: correct the manifest.")
         file.write_text(text.replace(change["find"], change["put"]))
 
 

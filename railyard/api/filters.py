@@ -38,15 +38,15 @@ def _either(tokens: list[str]) -> Test:
 
 
 def _all(tokens: list[str]) -> Test:
-    tests = [_one(tokens)]
+    tests = [_operand(tokens)]
     while tokens and tokens[0] not in ("OR", ")"):
         if tokens[0] == "AND":
             tokens.pop(0)
-        tests.append(_one(tokens))
+        tests.append(_operand(tokens))
     return lambda row: all(test(row) for test in tests)
 
 
-def _one(tokens: list[str]) -> Test:
+def _operand(tokens: list[str]) -> Test:
     word = tokens.pop(0) if tokens else ""
     if word in ("", ")", "AND", "OR"):
         raise FilterError("The filter ends, or joins, too early.")
@@ -56,7 +56,7 @@ def _one(tokens: list[str]) -> Test:
             raise FilterError("A parenthesis is not closed.")
         return test
     if word.startswith("-"):
-        negated = _one(tokens) if word == "-" else _term(word[1:])
+        negated = _operand(tokens) if word == "-" else _term(word[1:])
         return lambda row: not negated(row)
     return _term(word)
 

@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
-from graphql import GraphQLError, build_schema, graphql, parse, validate
+from graphql import DocumentNode, GraphQLError, build_schema, execute, parse, validate
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -99,20 +101,28 @@ def _error(message: str, code: str = "INTERNAL_SERVER_ERROR", path: list[str | i
     return error | ({"path": path} if path else {})
 
 
+@lru_cache(maxsize=64)
+def _checked(query: str) -> tuple[DocumentNode, tuple[GraphQLError, ...]]:
+    """Parse and validate a document; a scan sends few different ones, and many of each."""
+    document = parse(query)
+    return document, tuple(validate(SCHEMA, document))
+
+
 async def _execute(body: dict[str, Any], root: dict[str, Any]) -> tuple[dict[str, Any], int]:
     try:
-        document = parse(body["query"])
+        document, wrong = _checked(body["query"])
     except GraphQLError as error:
         return {"errors": [_error(error.message, "GRAPHQL_PARSE_FAILED")]}, 400
-    if wrong := validate(SCHEMA, document):
+    if wrong:
         return {"errors": [_error(error.message, "GRAPHQL_VALIDATION_FAILED") for error in wrong]}, 400
-    result = await graphql(
+    executed = execute(
         SCHEMA,
-        body["query"],
+        document,
         root_value=root,
         variable_values=body.get("variables"),
         operation_name=body.get("operationName"),
     )
+    result = await executed if isawaitable(executed) else executed
     content: dict[str, Any] = {"data": result.data}
     if result.errors:
         content = {"errors": [_told(error) for error in result.errors], **content}

@@ -42,7 +42,7 @@ from railmend.contracts.scan import (
 from railmend.providers.status.reader import StatusReader
 from railmend.publishing.github import GitHubClient
 from railmend.railway.limits import RateLimits
-from railmend.railway.pool import RailwayPool, Watched
+from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railyard.forge import Forge
 from railyard.forge import build as build_forge
 from tests.integration.serving import serving
@@ -105,7 +105,7 @@ class Recorder:
 
     async def _record(self, yard: Yard) -> Recording:
         scenario, part = yard.scenario, yard.scenario.parts[0]
-        watched = Watched(
+        watched = WatchedEnvironment(
             name=scenario.name,
             project_id=PROJECT,
             environment_id=yard.environment_id,

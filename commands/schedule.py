@@ -8,6 +8,8 @@ import typer
 from commands.options import AutonomyOption, JsonOption, ProjectOption, emit, run
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from temporalio.client import Client, Schedule, ScheduleHandle, ScheduleUpdate, ScheduleUpdateInput
     from temporalio.service import RPCError
 
@@ -204,7 +206,7 @@ async def _request(action: str, project: str | None, reason: str) -> str:
 
     handle = await _handle(project)
     note = f"{reason or action} (by {getpass.getuser()})"
-    calls = {
+    calls: dict[str, Callable[[], Awaitable[None]]] = {
         "pause": lambda: handle.pause(note=note),
         "resume": lambda: handle.unpause(note=note),
         "trigger": handle.trigger,

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from temporalio.client import Client
 
-from commands.demo import BROKEN, Demo, environment, triggered, until_symptoms
+from commands.demo_steps import BROKEN, DemoProcesses, environment, triggered, until_symptoms
 from commands.progress import follow
 from commands.scan_request import scan_request
 from commands.scan_result import ScanResult
@@ -42,7 +42,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.demo = Demo(folder, QUIET)
+        self.demo = DemoProcesses(folder, QUIET)
         self.variables: dict[str, str] = {}
 
     async def start_railyard(self, *arguments: str) -> None:

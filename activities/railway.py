@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from temporalio import activity
 
 from activities.errors import translated
-from railmend.assessment import AssessmentRules, assess, suspect
+from railmend.assessment import AssessmentRules, assess, is_candidate
 from railmend.contracts.scan import (
     Assessment,
     Finding,
@@ -79,7 +79,7 @@ def _suspects(survey: Survey, findings: Sequence[Finding], rules: AssessmentRule
     return [
         service
         for service in survey.services
-        if suspect(slices[service.service_id], service, rules.settings_for(service))
+        if is_candidate(slices[service.service_id], service, rules.settings_for(service))
     ]
 
 

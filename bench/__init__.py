@@ -1,1 +1,1 @@
-"""Timings, side by side in one run: `make bench`. Tests assert none of them."""
+"""Benchmarks: `make bench`. No test asserts their timings."""

@@ -1,4 +1,4 @@
-"""`make bench`: everything, one table after the other."""
+"""Run all benchmarks: `make bench`."""
 
 from bench import assessment, command_line, evidence, railway
 

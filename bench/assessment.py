@@ -1,8 +1,8 @@
-"""How many slices one core assesses a second, and how that grows with their length."""
+"""Time how many slices one core assesses per second, by their length."""
 
 from bench.detection import generate
 from bench.timing import best
-from railmend.assessment import assess, suspect
+from railmend.assessment import assess, is_candidate
 from railmend.assessment.recorded import Recorded, coarsen
 from railmend.contracts.scan import Service
 from railmend.railway.model import Slice
@@ -12,7 +12,7 @@ COARSE_SECONDS = 360
 
 
 def slices(minutes: int) -> list[tuple[Slice, Service]]:
-    """The generator's slices with HTTP, troubled and not: ten series each."""
+    """Return the generated slices with HTTP, affected and healthy: ten series each."""
     rows = (Recorded.model_validate(row) for row, _ in generate(EACH, lengths=(minutes,)))
     return [(row.slice(), row.subject()) for row in rows if row.http]
 
@@ -20,14 +20,14 @@ def slices(minutes: int) -> list[tuple[Slice, Service]]:
 def main() -> None:
     print(f"{'what':<40}{'seconds':>10}{'per second':>14}")
     for minutes in (180, 360, 720, 1440):
-        some = slices(minutes)
-        seconds = best(lambda some=some: [assess(*one, environment_id="bench") for one in some])  # type: ignore[misc]
-        line(f"assess {len(some)} slices of {minutes} points", len(some), seconds)
-    coarse = [(coarsen(one, COARSE_SECONDS), service) for one, service in slices(180)]
+        pairs = slices(minutes)
+        seconds = best(lambda pairs=pairs: [assess(*pair, environment_id="bench") for pair in pairs])  # type: ignore[misc]
+        line(f"assess {len(pairs)} slices of {minutes} points", len(pairs), seconds)
+    coarse = [(coarsen(source, COARSE_SECONDS), service) for source, service in slices(180)]
     line(
         f"screen {len(coarse)} slices of 30 points",
         len(coarse),
-        best(lambda: [suspect(*one) for one in coarse]),
+        best(lambda: [is_candidate(*pair) for pair in coarse]),
     )
 
 

@@ -1,6 +1,6 @@
-"""Recorded-looking slices with known trouble: a service's ordinary life, and what is laid over it.
+"""Generate labelled slices: an ordinary service with an incident, or a healthy pattern, laid over it.
 
-Deterministic by seed. The format is that of `starter.py backtest`, the labels say what must be found.
+Deterministic by seed. The format is that of `starter.py backtest`; labels say what must be found.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,15 +14,15 @@ Numbers = NDArray[np.float64]
 Json = dict[str, object]
 START = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 LENGTHS = (25, 45, 60, 90, 120, 180, 180, 180, 240, 360)
-# Share of what is served that is answered with 3xx.
+# Share of successful responses with 3xx.
 REDIRECTED = 0.1
-# Troubles that need some length to show, in minutes.
+# Shortest slice in minutes for incidents that develop slowly.
 LONG = 90
 
 
 @dataclass
-class Life:
-    """One service over some minutes. Latency is made of a median, a spread and a slow share."""
+class ServiceSeries:
+    """One service's series per minute. Latency consists of a median, a spread and a slow share."""
 
     random: np.random.Generator
     minutes: int
@@ -44,13 +44,13 @@ class Life:
         return np.arange(self.minutes, dtype=np.float64)
 
     def since(self, low: float, high: float) -> int:
-        """An onset so many minutes before the end."""
+        """Return an onset between `low` and `high` minutes before the end."""
         before = min(float(self.random.uniform(low, high)), self.minutes * 0.5)
         return self.minutes - max(int(before), 1)
 
 
-def life(random: np.random.Generator, minutes: int, *, web: bool | None = None) -> Life:
-    """Traffic with a daily cycle or none, sparse or dense, and resources that go with it."""
+def ordinary(random: np.random.Generator, minutes: int, *, web: bool | None = None) -> ServiceSeries:
+    """Generate sparse or dense traffic, with or without a daily cycle, and matching resources."""
     web = bool(random.random() < 0.85) if web is None else web
     t = np.arange(minutes, dtype=np.float64)
     rate = float(random.choice([3, 15, 60, 400, 1500])) * float(random.uniform(0.7, 1.4))
@@ -67,10 +67,10 @@ def life(random: np.random.Generator, minutes: int, *, web: bool | None = None) 
     heavy = bool(random.random() < 0.2)
     p50 = float(random.choice([4, 20, 40, 200])) * random.lognormal(0, 0.05, minutes)
     tail = 1.6 * random.lognormal(0, 0.08, minutes)
-    if heavy:  # now and then a request that is slow in itself
+    if heavy:  # occasional requests that are slow in themselves
         spikes = random.random(minutes) < 0.1
         tail[spikes] *= random.uniform(3, 10, int(spikes.sum()))
-    return Life(
+    return ServiceSeries(
         random=random,
         minutes=minutes,
         cpu_limit=limit,
@@ -91,194 +91,197 @@ def life(random: np.random.Generator, minutes: int, *, web: bool | None = None) 
     )
 
 
-# -- trouble
+# -- incidents
 
 
-def leak(one: Life) -> None:
-    start = one.since(60, 300)
-    to = float(one.random.uniform(0.75, 0.98)) * one.memory_limit
-    one.memory[start:] += np.linspace(
-        0, max(to - one.memory[start], 0.2 * one.memory_limit), one.minutes - start
+def leak(series: ServiceSeries) -> None:
+    start = series.since(60, 300)
+    to = float(series.random.uniform(0.75, 0.98)) * series.memory_limit
+    series.memory[start:] += np.linspace(
+        0, max(to - series.memory[start], 0.2 * series.memory_limit), series.minutes - start
     )
-    np.minimum(one.memory, 0.99 * one.memory_limit, out=one.memory)
+    np.minimum(series.memory, 0.99 * series.memory_limit, out=series.memory)
 
 
-def leak_killed(one: Life) -> None:
-    period, low = one.random.integers(30, 80), 0.2 * one.memory_limit
-    phase = (one.t + one.random.integers(10, 25)) % period
-    one.memory[:] = low + (0.98 * one.memory_limit - low) * phase / period
+def leak_killed(series: ServiceSeries) -> None:
+    period, low = series.random.integers(30, 80), 0.2 * series.memory_limit
+    phase = (series.t + series.random.integers(10, 25)) % period
+    series.memory[:] = low + (0.98 * series.memory_limit - low) * phase / period
     killed = np.flatnonzero(np.diff(phase) < 0) + 1
-    one.failed[killed] += 0.5 * one.requests[killed]
+    series.failed[killed] += 0.5 * series.requests[killed]
 
 
-def full(one: Life) -> None:
-    start = one.since(12, 40)
-    ramp = np.clip((one.t - start) / 6, 0, 1)
-    one.memory[:] = one.memory + ramp * (0.985 * one.memory_limit - one.memory)
-    one.p50[start:] *= 1 + 2 * ramp[start:]
+def full(series: ServiceSeries) -> None:
+    start = series.since(12, 40)
+    ramp = np.clip((series.t - start) / 6, 0, 1)
+    series.memory[:] = series.memory + ramp * (0.985 * series.memory_limit - series.memory)
+    series.p50[start:] *= 1 + 2 * ramp[start:]
 
 
-def throttled(one: Life) -> None:
-    start = one.since(8, 50) if one.web else one.since(25, 60)
-    one.cpu[start:] = one.cpu_limit * one.random.uniform(0.93, 1.0, one.minutes - start)
-    one.p50[start:] *= float(one.random.uniform(2.5, 8))
+def throttled(series: ServiceSeries) -> None:
+    start = series.since(8, 50) if series.web else series.since(25, 60)
+    series.cpu[start:] = series.cpu_limit * series.random.uniform(0.93, 1.0, series.minutes - start)
+    series.p50[start:] *= float(series.random.uniform(2.5, 8))
 
 
-def failing(one: Life) -> None:
-    """From one endpoint of many to nearly everything."""
-    start, share = one.since(9, 60), float(one.random.choice([0.02, 0.04, 0.1, 0.3, 0.6]))
-    one.failed[start:] = one.random.binomial(one.requests[start:].astype(int), share)
+def failing(series: ServiceSeries) -> None:
+    """Fail between one endpoint of many and nearly everything."""
+    start, share = series.since(9, 60), float(series.random.choice([0.02, 0.04, 0.1, 0.3, 0.6]))
+    series.failed[start:] = series.random.binomial(series.requests[start:].astype(int), share)
 
 
-def refusing(one: Life) -> None:
-    start, share = one.since(12, 40), float(one.random.uniform(0.25, 0.7))
-    one.refused[start:] = one.random.binomial(one.requests[start:].astype(int), share)
+def refusing(series: ServiceSeries) -> None:
+    start, share = series.since(12, 40), float(series.random.uniform(0.25, 0.7))
+    series.refused[start:] = series.random.binomial(series.requests[start:].astype(int), share)
 
 
-def slower(one: Life) -> None:
-    start, factor = one.since(9, 50), float(one.random.uniform(4, 12))
-    one.p50[start:] *= factor
-    one.p50 *= max(1.0, 60 / float(np.median(one.p50)))
+def slower(series: ServiceSeries) -> None:
+    start, factor = series.since(9, 50), float(series.random.uniform(4, 12))
+    series.p50[start:] *= factor
+    series.p50 *= max(1.0, 60 / float(np.median(series.p50)))
 
 
-def creeping(one: Life) -> None:
-    start = one.since(60, 120)
-    one.p50 *= max(1.0, 40 / float(np.median(one.p50)))
-    one.p50[start:] *= np.linspace(1, float(one.random.uniform(4, 6)), one.minutes - start)
+def creeping(series: ServiceSeries) -> None:
+    start = series.since(60, 120)
+    series.p50 *= max(1.0, 40 / float(np.median(series.p50)))
+    series.p50[start:] *= np.linspace(1, float(series.random.uniform(4, 6)), series.minutes - start)
 
 
-def slow_share(one: Life) -> None:
-    start = one.since(10, 60)
-    one.slow["p95"] = np.full(one.minutes, np.nan)
-    one.slow["p95"][start:] = one.random.uniform(4000, 12000) * one.random.lognormal(
-        0, 0.1, one.minutes - start
+def slow_share(series: ServiceSeries) -> None:
+    start = series.since(10, 60)
+    series.slow["p95"] = np.full(series.minutes, np.nan)
+    series.slow["p95"][start:] = series.random.uniform(4000, 12000) * series.random.lognormal(
+        0, 0.1, series.minutes - start
     )
 
 
-def stalls(one: Life) -> None:
-    """A few minutes in which everything waits."""
-    start = one.minutes - int(one.random.integers(6, 10))
-    one.p50[start : start + 4] = float(one.random.uniform(1500, 9000))
+def stalls(series: ServiceSeries) -> None:
+    """Make every request wait for a few minutes."""
+    start = series.minutes - int(series.random.integers(6, 10))
+    series.p50[start : start + 4] = float(series.random.uniform(1500, 9000))
 
 
-def crashing(one: Life) -> None:
-    start, period = one.since(20, 45), int(one.random.integers(3, 6))
-    phase = (np.arange(one.minutes - start)) % period
-    one.memory[start:] *= 0.2 + 0.5 * phase / period
-    one.gone[start:] = phase >= period - 2
+def crashing(series: ServiceSeries) -> None:
+    start, period = series.since(20, 45), int(series.random.integers(3, 6))
+    phase = (np.arange(series.minutes - start)) % period
+    series.memory[start:] *= 0.2 + 0.5 * phase / period
+    series.gone[start:] = phase >= period - 2
     down = np.where(phase >= period - 2, 0.95, 0.4)
-    one.failed[start:] = one.random.binomial(one.requests[start:].astype(int), down)
+    series.failed[start:] = series.random.binomial(series.requests[start:].astype(int), down)
 
 
-def down(one: Life) -> None:
-    start = one.since(8, 40)
-    one.gone[start:] = True
-    if one.random.random() < 0.5:
-        one.failed[start:] = one.requests[start:]
+def down(series: ServiceSeries) -> None:
+    start = series.since(8, 40)
+    series.gone[start:] = True
+    if series.random.random() < 0.5:
+        series.failed[start:] = series.requests[start:]
     else:
-        one.requests[start:] = one.refused[start:] = one.failed[start:] = 0
+        series.requests[start:] = series.refused[start:] = series.failed[start:] = 0
 
 
-def deserted(one: Life) -> None:
-    start = one.since(10, 60)
-    for series in (one.requests, one.refused, one.failed):
-        series[start:] = np.round(series[start:] * float(one.random.uniform(0.05, 0.3)))
+def deserted(series: ServiceSeries) -> None:
+    start = series.since(10, 60)
+    for counts in (series.requests, series.refused, series.failed):
+        counts[start:] = np.round(counts[start:] * float(series.random.uniform(0.05, 0.3)))
 
 
-# -- what only looks like it
+# -- healthy patterns that resemble them
 
 
-def nothing(one: Life) -> None:
-    """An ordinary day."""
+def nothing(series: ServiceSeries) -> None:
+    """Leave an ordinary day as it is."""
 
 
-def batch(one: Life) -> None:
-    period, busy = int(one.random.integers(25, 50)), int(one.random.integers(5, 13))
-    on = (one.t + one.random.integers(0, period)) % period < busy
-    one.cpu[on] = one.cpu_limit * one.random.uniform(0.85, 0.97, int(on.sum()))
-    one.memory[on] *= 1.3
+def batch(series: ServiceSeries) -> None:
+    period, busy = int(series.random.integers(25, 50)), int(series.random.integers(5, 13))
+    on = (series.t + series.random.integers(0, period)) % period < busy
+    series.cpu[on] = series.cpu_limit * series.random.uniform(0.85, 0.97, int(on.sum()))
+    series.memory[on] *= 1.3
 
 
-def burst(one: Life) -> None:
-    start, length = one.since(5, 50), int(one.random.integers(8, 20))
-    one.requests[start : start + length] *= float(one.random.uniform(2, 4))
-    one.cpu[start : start + length] *= 2
+def burst(series: ServiceSeries) -> None:
+    start, length = series.since(5, 50), int(series.random.integers(8, 20))
+    series.requests[start : start + length] *= float(series.random.uniform(2, 4))
+    series.cpu[start : start + length] *= 2
 
 
-def collector(one: Life) -> None:
-    period, top = int(one.random.integers(8, 70)), float(one.random.uniform(0.5, 0.85)) * one.memory_limit
-    phase = (one.t + one.random.integers(0, period)) % period / period
-    one.memory[:] = top * (float(one.random.uniform(0.5, 0.75)) + 0.25 * phase)
-
-
-def cache(one: Life) -> None:
-    tau = float(one.random.uniform(0.08, 0.22)) * one.minutes
-    one.memory[:] = one.memory_limit * (0.25 + 0.5 * (1 - np.exp(-one.t / tau)))
-    one.memory *= 1 + 0.003 * one.random.standard_normal(one.minutes)
-
-
-def high_and_flat(one: Life) -> None:
-    one.memory[:] = one.memory_limit * float(one.random.uniform(0.82, 0.92))
-    one.memory *= 1 + 0.004 * one.random.standard_normal(one.minutes)
-
-
-def growth(one: Life) -> None:
-    """More users, more memory, served well."""
-    factor = 1 + float(one.random.uniform(0.4, 1.0)) / (
-        1 + np.exp(-(one.t - 0.6 * one.minutes) / (0.08 * one.minutes))
+def collector(series: ServiceSeries) -> None:
+    period, top = (
+        int(series.random.integers(8, 70)),
+        float(series.random.uniform(0.5, 0.85)) * series.memory_limit,
     )
-    one.requests[:] = np.round(one.requests * factor)
-    one.memory[:] = 0.5 * one.memory_limit * (1 + 0.6 * (factor - 1))
-    one.memory *= 1 + 0.003 * one.random.standard_normal(one.minutes)
+    phase = (series.t + series.random.integers(0, period)) % period / period
+    series.memory[:] = top * (float(series.random.uniform(0.5, 0.75)) + 0.25 * phase)
 
 
-def deploy(one: Life) -> None:
-    start = one.since(3, 50)
-    one.memory[start:] *= 1 - 0.7 * np.exp(-(np.arange(one.minutes - start)) / 5)
-    one.cpu[start : start + 2] = 0.9 * one.cpu_limit
-    one.failed[start : start + 1] += np.minimum(2, one.requests[start : start + 1])
-    one.gone[start : start + 1] = True
+def cache(series: ServiceSeries) -> None:
+    tau = float(series.random.uniform(0.08, 0.22)) * series.minutes
+    series.memory[:] = series.memory_limit * (0.25 + 0.5 * (1 - np.exp(-series.t / tau)))
+    series.memory *= 1 + 0.003 * series.random.standard_normal(series.minutes)
 
 
-def scan(one: Life) -> None:
-    start, length = one.since(5, 40), int(one.random.integers(5, 25))
-    added = one.random.poisson(float(one.random.uniform(0.5, 3)) * np.median(one.requests), length).astype(
-        float
+def high_and_flat(series: ServiceSeries) -> None:
+    series.memory[:] = series.memory_limit * float(series.random.uniform(0.82, 0.92))
+    series.memory *= 1 + 0.004 * series.random.standard_normal(series.minutes)
+
+
+def growth(series: ServiceSeries) -> None:
+    """Add users and memory; requests are served well."""
+    factor = 1 + float(series.random.uniform(0.4, 1.0)) / (
+        1 + np.exp(-(series.t - 0.6 * series.minutes) / (0.08 * series.minutes))
     )
-    added = added[: one.minutes - start]
-    one.refused[start : start + length] += added
-    one.requests[start : start + length] += added
+    series.requests[:] = np.round(series.requests * factor)
+    series.memory[:] = 0.5 * series.memory_limit * (1 + 0.6 * (factor - 1))
+    series.memory *= 1 + 0.003 * series.random.standard_normal(series.minutes)
 
 
-def habitual(one: Life) -> None:
-    """Always slow, and always with many 404s."""
-    one.p50 *= 2500 / float(np.median(one.p50))
-    one.refused[:] = one.random.binomial(one.requests.astype(int), 0.2)
+def deploy(series: ServiceSeries) -> None:
+    start = series.since(3, 50)
+    series.memory[start:] *= 1 - 0.7 * np.exp(-(np.arange(series.minutes - start)) / 5)
+    series.cpu[start : start + 2] = 0.9 * series.cpu_limit
+    series.failed[start : start + 1] += np.minimum(2, series.requests[start : start + 1])
+    series.gone[start : start + 1] = True
 
 
-def quick(one: Life) -> None:
-    """Latency that multiplies and stays tiny."""
-    one.p50 *= 5 / float(np.median(one.p50))
-    one.p50[one.since(10, 50) :] *= 3.5
+def scan(series: ServiceSeries) -> None:
+    start, length = series.since(5, 40), int(series.random.integers(5, 25))
+    added = series.random.poisson(
+        float(series.random.uniform(0.5, 3)) * np.median(series.requests), length
+    ).astype(float)
+    added = added[: series.minutes - start]
+    series.refused[start : start + length] += added
+    series.requests[start : start + length] += added
 
 
-def healed(one: Life) -> None:
-    start = max(one.minutes - 110, 5)
-    end = max(one.minutes - 75, start + 1)
-    one.failed[start:end] = np.round(0.4 * one.requests[start:end])
-    one.p50[start:end] *= 6
+def habitual(series: ServiceSeries) -> None:
+    """Make the service slow and full of 404s all the time."""
+    series.p50 *= 2500 / float(np.median(series.p50))
+    series.refused[:] = series.random.binomial(series.requests.astype(int), 0.2)
 
 
-def lost_samples(one: Life) -> None:
+def quick(series: ServiceSeries) -> None:
+    """Multiply a latency that stays tiny."""
+    series.p50 *= 5 / float(np.median(series.p50))
+    series.p50[series.since(10, 50) :] *= 3.5
+
+
+def healed(series: ServiceSeries) -> None:
+    start = max(series.minutes - 110, 5)
+    end = max(series.minutes - 75, start + 1)
+    series.failed[start:end] = np.round(0.4 * series.requests[start:end])
+    series.p50[start:end] *= 6
+
+
+def lost_samples(series: ServiceSeries) -> None:
     for _ in range(3):
-        start = int(one.random.integers(0, one.minutes - 3))
-        one.gone[start : start + int(one.random.integers(2, 7))] = True
+        start = int(series.random.integers(0, series.minutes - 3))
+        series.gone[start : start + int(series.random.integers(2, 7))] = True
 
 
 @dataclass(frozen=True)
 class Case:
-    overlay: Callable[[Life], None]
-    kinds: tuple[str, ...] = ()  # those that count as right; none: healthy
+    overlay: Callable[[ServiceSeries], None]
+    kinds: tuple[str, ...] = ()  # kinds that count as correct; empty: healthy
     web: bool | None = True
     least: int = 25
     dense: bool = False
@@ -315,44 +318,44 @@ CASES = {
 
 
 def generate(each: int, seed: int = 7, lengths: tuple[int, ...] = LENGTHS) -> Iterator[tuple[Json, Json]]:
-    """Slices and their labels: so many of every case, of these lengths in minutes."""
-    for place, (name, case) in enumerate(CASES.items()):
+    """Yield slices and labels: `each` of every case, with lengths in minutes."""
+    for index, (name, case) in enumerate(CASES.items()):
         for number in range(each):
-            random = np.random.default_rng([seed, place, number])
-            length = int(random.choice([one for one in lengths if one >= case.least]))
-            one = life(random, length, web=case.web)
-            while case.dense and float(np.median(one.requests)) < 40:
-                one = life(random, length, web=case.web)
-            case.overlay(one)
+            random = np.random.default_rng([seed, index, number])
+            length = int(random.choice([minutes for minutes in lengths if minutes >= case.least]))
+            series = ordinary(random, length, web=case.web)
+            while case.dense and float(np.median(series.requests)) < 40:
+                series = ordinary(random, length, web=case.web)
+            case.overlay(series)
             label: Json = {
                 "id": f"{name}-{number}",
                 "affected": bool(case.kinds),
                 "accept": list(case.kinds),
                 "variant": name,
             }
-            yield row(f"{name}-{number}", one), label
+            yield row(f"{name}-{number}", series), label
 
 
-def row(name: str, one: Life) -> Json:
-    """The slice as `backtest` reads it."""
-    served = one.requests - one.refused - one.failed
+def row(name: str, series: ServiceSeries) -> Json:
+    """Return the slice in the format of `backtest`."""
+    served = series.requests - series.refused - series.failed
     moved = np.floor(REDIRECTED * np.maximum(served, 0))
-    http = {"2xx": served - moved, "3xx": moved, "4xx": one.refused, "5xx": one.failed}
-    p95 = np.fmax(one.p50 * one.tail, one.slow.get("p95", np.nan))
-    latency = {"p50": one.p50, "p90": 0.5 * (one.p50 + p95), "p95": p95, "p99": 1.4 * p95}
-    quiet = one.requests <= 0
+    http = {"2xx": served - moved, "3xx": moved, "4xx": series.refused, "5xx": series.failed}
+    p95 = np.fmax(series.p50 * series.tail, series.slow.get("p95", np.nan))
+    latency = {"p50": series.p50, "p90": 0.5 * (series.p50 + p95), "p95": p95, "p99": 1.4 * p95}
+    quiet = series.requests <= 0
     return {
         "id": name,
         "service": name,
         "start": START.isoformat(),
         "step_seconds": 60,
-        "minutes": one.minutes,
-        "cpu": _listed(np.minimum(one.cpu, one.cpu_limit), one.gone),
-        "cpu_limit": one.cpu_limit,
-        "memory_gb": _listed(one.memory, one.gone),
-        "memory_limit": one.memory_limit,
-        "http": {k: _listed(np.maximum(v, 0), None) for k, v in http.items()} if one.web else None,
-        "latency_ms": {k: _listed(v, quiet) for k, v in latency.items()} if one.web else None,
+        "minutes": series.minutes,
+        "cpu": _listed(np.minimum(series.cpu, series.cpu_limit), series.gone),
+        "cpu_limit": series.cpu_limit,
+        "memory_gb": _listed(series.memory, series.gone),
+        "memory_limit": series.memory_limit,
+        "http": {k: _listed(np.maximum(v, 0), None) for k, v in http.items()} if series.web else None,
+        "latency_ms": {k: _listed(v, quiet) for k, v in latency.items()} if series.web else None,
     }
 
 

@@ -1,4 +1,4 @@
-"""How long logs take to condense and to redact, and how much memory: each size in a process of its own."""
+"""Time the condensing and redaction of logs, and measure memory; each size in its own process."""
 
 import random
 import resource
@@ -27,7 +27,7 @@ TRACE = (
 
 
 def rows(count: int) -> Iterator[StreamRow]:
-    """What services write: access lines, ids, hashes, retries, one line in a hundred the head of a trace."""
+    """Yield typical log lines: access lines, ids, hashes, retries; one in a hundred starts a stack trace."""
     chance = random.Random(1)  # noqa: S311 - made-up logs
     made = 0
     while made < count:
@@ -54,7 +54,7 @@ def _lines(chance: random.Random) -> list[tuple[str, str]]:
 
 
 def condense_once(count: int) -> None:
-    """Prints seconds of the processor, without those of making the rows, and megabytes resident at most."""
+    """Print CPU seconds, without those of generating the rows, and peak resident megabytes."""
     began = time.process_time()
     for _ in rows(count):
         pass

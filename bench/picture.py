@@ -1,4 +1,4 @@
-"""Draws docs/assessment.svg: each trouble above what only looks like it, from the generator's slices."""
+"""Draw docs/assessment.svg from generated slices: each incident above healthy behaviour that resembles it."""
 
 from pathlib import Path
 
@@ -19,21 +19,21 @@ PAIRS = (
 )
 
 
-def series(one: Recorded, name: str) -> tuple[Series, float | None]:
-    """The values, and their limit if they have one."""
+def series(recorded: Recorded, name: str) -> tuple[Series, float | None]:
+    """The values, and their limit if they have recorded."""
     if name == "memory":
-        return one.memory_gb, one.memory_limit
+        return recorded.memory_gb, recorded.memory_limit
     if name == "cpu":
-        return one.cpu, one.cpu_limit
-    return ((one.latency_ms or {}) | (one.http or {}))[name], None
+        return recorded.cpu, recorded.cpu_limit
+    return ((recorded.latency_ms or {}) | (recorded.http or {}))[name], None
 
 
-def panel(one: Recorded, name: str, title: str, x: int, y: int) -> str:
-    values, limit = series(one, name)
+def panel(recorded: Recorded, name: str, title: str, x: int, y: int) -> str:
+    values, limit = series(recorded, name)
     top = 1.08 * max(
         [value for value in values if value is not None] + [limit or 0, 400 if name == "p95" else 0]
     )
-    findings = assess(one.slice(), one.subject(), environment_id="picture")
+    findings = assess(recorded.slice(), recorded.subject(), environment_id="picture")
     colour = "#c0392b" if findings else "#2c7a4b"
 
     def at(value: float) -> float:
@@ -52,20 +52,24 @@ def panel(one: Recorded, name: str, title: str, x: int, y: int) -> str:
     if limit is not None:
         lines.append(f'<path d="M{x} {at(limit):.1f}h{WIDTH}" stroke="#8a929b" stroke-dasharray="3 3"/>')
     if findings:
-        minutes = (findings[0].onset - one.start).total_seconds() / 60
+        minutes = (findings[0].onset - recorded.start).total_seconds() / 60
         onset = x + WIDTH * minutes / len(values)
         lines.append(f'<path d="M{onset:.1f} {y}v{HEIGHT}" stroke="#c0392b" stroke-width=".8" opacity=".6"/>')
     return "\n".join(lines)
 
 
 def draw() -> str:
-    found = {str(row["id"]): Recorded.model_validate(row) for row, _ in generate(1, seed=5, lengths=(180,))}
+    slices = {str(row["id"]): Recorded.model_validate(row) for row, _ in generate(1, seed=5, lengths=(180,))}
     panels = [
         panel(
-            found[f"{case}-0"], name, title, GAP + column * (WIDTH + GAP), TOP + place * (HEIGHT + TOP + GAP)
+            slices[f"{case}-0"],
+            name,
+            title,
+            GAP + column * (WIDTH + GAP),
+            TOP + row_number * (HEIGHT + TOP + GAP),
         )
         for column, pair in enumerate(PAIRS)
-        for place, (case, name, title) in enumerate(pair)
+        for row_number, (case, name, title) in enumerate(pair)
     ]
     width, height = GAP + len(PAIRS) * (WIDTH + GAP), 2 * (HEIGHT + TOP + GAP)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'

@@ -1,8 +1,8 @@
-"""A scan of N services: our plan beside the reference plan, against one server with 150 ms latency.
+"""Time a scan of N services: our plan beside the reference plan, against one server with 150 ms latency.
 
-The reference plan is how such tools are usually written: 1 + 2N + S requests, none batched: the project,
-then for each service its limits and its metrics, and for each deployed one up to 5,000 HTTP log rows,
-from which rates and percentiles would be counted. For each service in trouble three more.
+The reference plan is how such tools are usually written: 1 + 2N + S requests without batching. It reads the
+project, then limits and metrics of each service, and up to 5,000 HTTP log rows of each deployed one, from
+which rates and percentiles are counted; for each affected service it sends three more.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ async def ours(url: str, suspects: int) -> dict[str, float]:
 
 
 async def reference(url: str, services: int, suspects: int) -> dict[str, float]:
-    """Plain, one field a request; the per-service requests all at once, as the original sends them."""
+    """Send one field per request; the requests per service go out all at once, as the original does."""
     sent = 0
     headers = {"Project-Access-Token": TOKEN}
     limits = httpx.Limits(max_connections=10)
@@ -62,28 +62,32 @@ async def reference(url: str, services: int, suspects: int) -> dict[str, float]:
         began = time.perf_counter()
         await ask(f'{{ project(id: "{PROJECT}") {{ id name }} }}')
         ids = [f"service-{number:04d}" for number in range(services)]
-        for one in ids:
-            await ask(f'{{ serviceInstanceLimits(environmentId: "{ENVIRONMENT}", serviceId: "{one}") }}')
+        for service_id in ids:
+            await ask(
+                f'{{ serviceInstanceLimits(environmentId: "{ENVIRONMENT}", serviceId: "{service_id}") }}'
+            )
         metrics = [
-            f'{{ metrics(environmentId: "{ENVIRONMENT}", serviceId: "{one}", {span}, sampleRateSeconds: 60, '
-            "measurements: [CPU_USAGE, MEMORY_USAGE_GB]) { measurement values { ts value } } }"
-            for one in ids
+            f'{{ metrics(environmentId: "{ENVIRONMENT}", serviceId: "{service_id}", {span}, '
+            "sampleRateSeconds: 60, measurements: [CPU_USAGE, MEMORY_USAGE_GB]) "
+            "{ measurement values { ts value } } }"
+            for service_id in ids
         ]
         rows = [
-            f'{{ httpLogs(deploymentId: "deployment-{one}", limit: {REFERENCE_ROWS}) '
+            f'{{ httpLogs(deploymentId: "deployment-{service_id}", limit: {REFERENCE_ROWS}) '
             "{ timestamp method path httpStatus totalDuration } }"
-            for one in ids
+            for service_id in ids
         ]
         logs = [
-            f'{{ deploymentLogs(deploymentId: "deployment-{one}", limit: 1000) {{ timestamp message }} }}'
-            for one in ids[:suspects]
+            f'{{ deploymentLogs(deploymentId: "deployment-{service_id}", limit: 1000) '
+            "{ timestamp message } }"
+            for service_id in ids[:suspects]
         ]
         await asyncio.gather(*(ask(query) for query in [*metrics, *rows, *logs * 3]))
         return {"requests": sent, "seconds": time.perf_counter() - began}
 
 
 def start(services: int, web: int) -> tuple[subprocess.Popen[str], str]:
-    """The server runs as a process of its own, so that memory and time are the client's."""
+    """Run the server as its own process, so that memory and time measured are the client's."""
     process = subprocess.Popen(
         [sys.executable, "-m", SERVER, str(services), str(web), str(SUSPECTS), str(LATENCY_SECONDS)],
         stdout=subprocess.PIPE,
@@ -95,12 +99,12 @@ def start(services: int, web: int) -> tuple[subprocess.Popen[str], str]:
 
 
 def stats(url: str) -> dict[str, int]:
-    found: dict[str, int] = httpx.get(url.replace("/graphql/v2", "/_railyard/stats")).json()
-    return found
+    counts: dict[str, int] = httpx.get(url.replace("/graphql/v2", "/_railyard/stats")).json()
+    return counts
 
 
-def one(plan: str, services: int, web: int) -> None:
-    """Runs in a process of its own, so that its peak memory is its own; prints one line of JSON."""
+def run_plan(plan: str, services: int, web: int) -> None:
+    """Run one plan and print a line of JSON; each runs in its own process, for its peak memory."""
     process, url = start(services, web)
     suspects = min(SUSPECTS, web)
     try:
@@ -130,6 +134,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        one(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+        run_plan(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
     else:
         main()

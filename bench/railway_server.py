@@ -1,4 +1,4 @@
-"""A synthetic project as a process: prints its address, serves until it is killed."""
+"""Serve a synthetic project: print its address, then run until killed."""
 
 import asyncio
 import sys

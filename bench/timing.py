@@ -1,4 +1,4 @@
-"""How long a piece of work takes."""
+"""Time a function."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ REPEATS = 3
 
 
 def best(work: Callable[[], object]) -> float:
-    """Seconds of the quickest of a few runs."""
+    """Return the seconds of the fastest of a few runs."""
     times = []
     for _ in range(REPEATS):
         began = time.perf_counter()

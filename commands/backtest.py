@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from pydantic import ValidationError
 
-from railmend.assessment import AssessmentRules, assess, suspect
+from railmend.assessment import AssessmentRules, assess, is_candidate
 from railmend.assessment.recorded import Recorded, coarsen
 from railmend.contracts.scan import Finding, Window
 from railmend.railway.plan import coarse
@@ -48,13 +48,13 @@ def _parsed(file: Path, number: int, line: str) -> Recorded:
 
 
 def decide(recorded: Recorded, rules: AssessmentRules) -> list[Finding]:
-    """Both passes of a scan: the coarse screen, and for a suspect the fine decision."""
+    """Both passes of a scan: the coarse screen, and for a candidate the fine decision."""
     one, service = recorded.slice(), recorded.subject()
     length = timedelta(seconds=recorded.points * recorded.step_seconds)
     window = Window(start=one.start, end=one.start + length, step_seconds=recorded.step_seconds)
     step = coarse(window).step_seconds
     thresholds = rules.settings_for(service)
-    if step > recorded.step_seconds and not suspect(coarsen(one, step), service, thresholds):
+    if step > recorded.step_seconds and not is_candidate(coarsen(one, step), service, thresholds):
         return []
     history = recorded.history.slice() if recorded.history else None
     return assess(one, service, environment_id="recorded", history=history, settings=rules)

@@ -30,7 +30,7 @@ from railmend.coding.server import OpenCodeServer, RunningServer
 from railmend.diagnosis.model import ModelSettings
 from railmend.publishing.github import AppCredentials, GitHubClient, TokenCredentials
 from railmend.publishing.github.auth import Credentials
-from railmend.railway.pool import RailwayPool, Watched
+from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railmend.settings import ConfigurationError, Settings
 from workflows.shared.plugin import Interceptor, railmend_plugin
 
@@ -95,7 +95,7 @@ def railway(settings: Settings) -> RailwayPool:
     return RailwayPool(settings.railway_api_url, watched(settings), settings.railway_limits)
 
 
-def watched(settings: Settings) -> list[Watched]:
+def watched(settings: Settings) -> list[WatchedEnvironment]:
     """Return the projects with their tokens. Raise `ConfigurationError`, which names all that have none."""
     projects = settings.watched()
     if not projects:
@@ -108,7 +108,9 @@ def watched(settings: Settings) -> list[Watched]:
             "in the environment or in .env."
         )
     return [
-        Watched(token=token, **project.model_dump(include=set(Watched.model_fields) - {"token"}))
+        WatchedEnvironment(
+            token=token, **project.model_dump(include=set(WatchedEnvironment.model_fields) - {"token"})
+        )
         for project in projects
         if (token := tokens[project.name])
     ]

@@ -36,7 +36,7 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 
 def write_env(path: Path, told: dict[str, str]) -> None:
-    """Refuses to replace a file: it may hold somebody's real tokens."""
+    """Refuse to replace a file: it may hold real tokens."""
     values = {name: value for name, value in told.items() if name not in ("REHEARSAL_URL", "FORGE_URL")}
     values |= {
         "MODEL": "openai/rehearsal",
@@ -78,7 +78,7 @@ async def main(options: argparse.Namespace) -> None:
     railway_token, github_token = secrets.token_hex(18), f"ghp_{secrets.token_hex(18)}"
     person_token = f"ghp_{secrets.token_hex(18)}"
     forge = Forge(state / "forge", {github_token: "railmend[bot]", person_token: PERSON})
-    # Beside the settings, not among them: it is nobody's but the person's who reviews.
+    # Beside the settings, not among them: only the person who reviews needs it.
     write(state / "person.json", {"GITHUB_TOKEN": person_token})
     platform = Platform(state / "platform", specs(forge, options.service), sample_seconds=options.sample)
     api = build_api(

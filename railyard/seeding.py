@@ -1,4 +1,4 @@
-"""Makes a demo service's repository: its history, told by the manifest, as real commits."""
+"""Create a demo service's repository with the manifest's history as real commits."""
 
 import os
 import shutil
@@ -12,14 +12,14 @@ LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.db")
 
 
 def seed(git_dir: Path, entry: dict[str, Any], services_dir: Path) -> str:
-    """Commit the service's history to `main` of the bare repository; its head. Nothing if it is there.
+    """Commit the service's history to `main` of the bare repository unless it exists; return its head.
 
     An entry of `history` may hold `before`: what the commit after it (the last) changes, so that the
     earlier state is the tree with `find` replaced by `put`. Raises ValueError when `find` is missing.
     """
-    known = _git(git_dir, "rev-parse", "-q", "--verify", "refs/heads/main", check=False)
-    if known:
-        return known
+    head = _git(git_dir, "rev-parse", "-q", "--verify", "refs/heads/main", check=False)
+    if head:
+        return head
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         history = entry["history"]
@@ -37,7 +37,7 @@ def _take_back(tree: Path, changes: list[dict[str, str]]) -> None:
         file = tree / change["file"]
         text = file.read_text()
         if change["find"] not in text:
-            raise ValueError(f"{change['file']} does not hold {change['find'][:60]!r}: mend the manifest.")
+            raise ValueError(f"{change['file']} does not hold {change['find'][:60]!r}: correct the manifest.")
         file.write_text(text.replace(change["find"], change["put"]))
 
 

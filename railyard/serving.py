@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 
 class QuietServer(uvicorn.Server):
-    """Leaves signals to the process: several servers share one loop."""
+    """A server that leaves signals to the process: several servers share one loop."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -18,7 +18,7 @@ class QuietServer(uvicorn.Server):
 
 
 class Serving:
-    """One application on a free loopback port; listens from the start, answers after `start`."""
+    """One application on a free loopback port; it listens from creation on and answers after `start`."""
 
     def __init__(self, app: Starlette) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))

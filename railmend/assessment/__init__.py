@@ -2,7 +2,7 @@
 
 from railmend.assessment.overrides import AssessmentRules, Ignore
 from railmend.assessment.rules import assess
-from railmend.assessment.screening import suspect
+from railmend.assessment.screening import is_candidate
 from railmend.assessment.settings import AssessmentSettings
 
-__all__ = ["AssessmentRules", "AssessmentSettings", "Ignore", "assess", "suspect"]
+__all__ = ["AssessmentRules", "AssessmentSettings", "Ignore", "assess", "is_candidate"]

@@ -42,10 +42,10 @@ def _requests(frame: MetricFrame, steps: Flags) -> float:
 def _level(frame: MetricFrame) -> Finding | None:
     """Compare the p95 with a multiple of the service's own level, then the p99 with a larger one."""
     s = frame.settings
-    rise = risen(frame, frame.p95, "p95", s.latency_floor_ms, s.latency_ratio)
+    rise = _find_rise(frame, frame.p95, "p95", s.latency_floor_ms, s.latency_ratio)
     name = "p95"
     if rise is None:
-        rise = risen(frame, frame.p99, "p99", s.tail_floor_ms, s.tail_ratio)
+        rise = _find_rise(frame, frame.p99, "p99", s.tail_floor_ms, s.tail_ratio)
         name = "p99"
     if rise is None:
         return None
@@ -68,13 +68,15 @@ def _level(frame: MetricFrame) -> Finding | None:
     )
 
 
-def risen(frame: MetricFrame, values: Numbers, name: str, floor: float, ratio: float) -> LatencyRise | None:
+def _find_rise(
+    frame: MetricFrame, values: Numbers, name: str, floor: float, ratio: float
+) -> LatencyRise | None:
     """Return the rise if most of the newest steps lie above `floor` and `ratio` times the level before it."""
     s = frame.settings
     if np.count_nonzero(values[-frame.recent :] >= floor) < frame.steps(s.lasting_minutes):
         return None
     valid = np.isfinite(values)
-    base = baseline(frame, values, valid)
+    base = _base_level(frame, values, valid)
     if base is None:
         return None
     line = max(floor, ratio * base)
@@ -99,7 +101,7 @@ def risen(frame: MetricFrame, values: Numbers, name: str, floor: float, ratio: f
     return LatencyRise(start, base, line, level) if level >= line else None
 
 
-def baseline(frame: MetricFrame, values: Numbers, valid: Flags) -> float | None:
+def _base_level(frame: MetricFrame, values: Numbers, valid: Flags) -> float | None:
     """Return the level before the newest stretch, in the unit of the values; None with too few samples."""
     past = values[: -frame.recent][valid[: -frame.recent]]
     if len(past) < frame.steps(frame.settings.past_minutes):

@@ -21,7 +21,7 @@ MIN_POINTS = 5
 NEWEST = 4
 
 
-def suspect(slice: Slice, service: Service, settings: AssessmentSettings | None = None) -> bool:
+def is_candidate(slice: Slice, service: Service, settings: AssessmentSettings | None = None) -> bool:
     """Return whether this coarse slice calls for a detailed one. Never raises for gaps."""
     s = settings or DEFAULTS
     if service.asleep:

@@ -20,7 +20,6 @@ from graphql import (
     print_ast,
     visit,
 )
-from graphql.language import FieldNode as Field
 
 DOCUMENTS = Path(__file__).parent / "documents"
 
@@ -62,22 +61,11 @@ def breadth(name: str) -> int:
     return sum(1 for _ in _fields(root_field(name)))
 
 
-@cache
-def depth(name: str) -> int:
-    """Return how deeply a document's fields are nested."""
-    return _depth(root_field(name))
-
-
 def _fields(field: FieldNode) -> Iterator[FieldNode]:
     yield field
     for child in field.selection_set.selections if field.selection_set else ():
         if isinstance(child, FieldNode):
             yield from _fields(child)
-
-
-def _depth(field: FieldNode) -> int:
-    children = field.selection_set.selections if field.selection_set else ()
-    return 1 + max((_depth(child) for child in children if isinstance(child, Field)), default=0)
 
 
 class _Rename(Visitor):

@@ -44,7 +44,6 @@ class Step(BaseModel):
     detail: str | None = None
     attempt: int | None = None
     attempts: int | None = None
-    skipped: bool = False
 
 
 class State(BaseModel):
@@ -180,5 +179,4 @@ def _step(node: Mapping[str, Any]) -> Step:
         detail=payload.get("detail"),
         attempt=payload.get("attempt"),
         attempts=payload.get("maxAttempts"),
-        skipped=bool(payload.get("skipped")),
     )

@@ -48,20 +48,20 @@ def coarse(window: Window) -> Window:
     return window.model_copy(update={"step_seconds": step})
 
 
-def past_of(window: Window) -> Window:
+def history_window(window: Window) -> Window:
     """Return the day that ends where the window starts, at a step of half an hour."""
     step = int(HISTORY_STEP.total_seconds())
     return Window(start=window.start - HISTORY, end=window.start, step_seconds=step)
 
 
-def screening(window: Window) -> tuple[Reading, ...]:
+def coarse_readings(window: Window) -> tuple[Reading, ...]:
     """Return the coarse readings that screen all services."""
     return (Reading(coarse(window)),)
 
 
-def detailed(window: Window) -> tuple[Reading, ...]:
+def detailed_readings(window: Window) -> tuple[Reading, ...]:
     """Return the readings that decide: the window at its own step, and its history."""
-    return Reading(window), Reading(past_of(window), latency=False)
+    return Reading(window), Reading(history_window(window), latency=False)
 
 
 def for_all(
@@ -71,7 +71,7 @@ def for_all(
     web: Mapping[str, str],
     volumes: int = 0,
 ) -> dict[Key, Query]:
-    """Query CPU, memory and disk of all services in one field, and HTTP series of each of `web` (name by id).
+    """Plan CPU, memory and disk of all services in one query, and HTTP series of each of `web` (name by id).
 
     `services`, `volumes`: how many services, and how many of them have a volume.
     """
@@ -89,7 +89,7 @@ def for_all(
 def for_each(
     environment_id: str, readings: Sequence[Reading], services: Sequence[Service]
 ) -> dict[Key, Query]:
-    """Query everything of each service in fields of its own, service by service."""
+    """Plan all series of each service in queries of its own, service by service."""
     queries: dict[Key, Query] = {}
     for service in services:
         label = f"CPU and memory of {service.name}"

@@ -15,7 +15,7 @@ from railmend.railway.transport import TokenKind, Transport
 TIMEOUT_SECONDS = 30.0
 
 
-class Watched(BaseModel):
+class WatchedEnvironment(BaseModel):
     """One environment of one project, and the token that reaches it."""
 
     model_config = ConfigDict(frozen=True)
@@ -41,7 +41,7 @@ class RailwayPool:
     def __init__(
         self,
         url: str,
-        watched: Iterable[Watched],
+        watched: Iterable[WatchedEnvironment],
         limits: RateLimits | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -83,7 +83,7 @@ class RailwayPool:
         await self.client_for(environment_id)
         return self._reaches[self._watched[environment_id].token.get_secret_value()].kind
 
-    async def check(self) -> list[tuple[Watched, RailwayError]]:
+    async def check(self) -> list[tuple[WatchedEnvironment, RailwayError]]:
         """Return the environments whose token cannot be used, with the reason; for a worker's start."""
         failed = []
         for environment in self._watched.values():
@@ -104,7 +104,7 @@ class RailwayPool:
             await client.aclose()
 
     @staticmethod
-    def _refuse_another(environment: Watched, reach: TokenReach) -> None:
+    def _refuse_another(environment: WatchedEnvironment, reach: TokenReach) -> None:
         """Refuse a project token of another environment, for which Railway only says `Not Authorized`."""
         if reach.environment_id not in (None, environment.environment_id):
             raise NotWatched(

@@ -93,7 +93,7 @@ class Surveyor:
             ephemeral=results.require(environment)["isEphemeral"],
             services=services,
             slices=first,
-            fine=readings == plan.detailed(window),
+            fine=readings == plan.detailed_readings(window),
             history=past[0] if past else [],
             platform_incident=f"{incident['message']} {incident['url'] or ''}".strip() if incident else None,
             unseen=results.unseen([status, project, *queries.values()]),
@@ -106,7 +106,7 @@ class Surveyor:
 
         Takes 1 request for every four services.
         """
-        now, past = readings = plan.detailed(window)
+        now, past = readings = plan.detailed_readings(window)
         queries = plan.for_each(environment_id, readings, services)
         results = await self._reader.read(list(queries.values()))
         pairs = zip(
@@ -121,17 +121,17 @@ class Surveyor:
         """Plan the queries to send along with the inventory; in a first survey, CPU and memory only."""
         inventory = self._inventories.get(environment_id)
         if inventory is None:
-            return plan.for_all(environment_id, plan.screening(window), 1, {})
+            return plan.for_all(environment_id, plan.coarse_readings(window), 1, {})
         return self._series(environment_id, window, inventory)[1]
 
     def _series(
         self, environment_id: str, window: Window, inventory: _Inventory
     ) -> tuple[tuple[plan.Reading, ...], dict[plan.Key, Query]]:
         """Plan in detail if that stays within one document's points, else coarsely."""
-        readings = plan.detailed(window)
+        readings = plan.detailed_readings(window)
         queries = plan.for_all(environment_id, readings, inventory.services, inventory.web, inventory.volumes)
         if plan.points(queries) > self._limits.points:
-            readings = plan.screening(window)
+            readings = plan.coarse_readings(window)
             queries = plan.for_all(
                 environment_id, readings, inventory.services, inventory.web, inventory.volumes
             )

@@ -1,4 +1,4 @@
-"""How the API misbehaves, switchable while it runs, and what it was asked."""
+"""Faults of the API, switchable while it runs, and counts of its requests."""
 
 import asyncio
 import json
@@ -11,16 +11,16 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 POLICY = '"default";q={quota};w=3600'
-# Without a query string on the URL a limiter before the API holds requests to this rate.
+# A limiter in front of the API holds requests without a query string to this rate.
 UNHINTED_PER_SECOND = 10
 
 
 class RequestError(Exception):
-    """A refusal in Railway's words; its code is as little telling as Railway's."""
+    """A refusal with Railway's message; its code says as little as Railway's."""
 
 
 class FieldFault(BaseModel):
-    """One root field fails. `service_id`: only for this service. `named`: the error tells the field."""
+    """Make a root field fail. `service_id`: only for this service. `named`: the error names the field."""
 
     field: str
     message: str
@@ -30,7 +30,7 @@ class FieldFault(BaseModel):
 
 
 class WholeFault(BaseModel):
-    """A whole answer fails: a status, a broken body, or no answer for `seconds`."""
+    """Make a whole answer fail: a status, a broken body, or no answer for `seconds`."""
 
     kind: str  # "429", "1015", "502", "truncated", "hang"
     retry_after: int | None = None
@@ -57,7 +57,7 @@ class Stats(BaseModel):
 
 
 class Gatekeeper:
-    """Applies a behaviour to each request, and counts."""
+    """Applies a behaviour to each request, and counts requests."""
 
     def __init__(self, behaviour: Behaviour | None = None) -> None:
         self.behaviour = behaviour or Behaviour()
@@ -67,11 +67,11 @@ class Gatekeeper:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The only header of its kind that Railway was seen to send."""
+        """Return the only rate-limit header that Railway was observed to send."""
         return {"RateLimit-Policy": POLICY.format(quota=self.behaviour.quota)}
 
     async def before(self, *, hinted: bool) -> Response | None:
-        """A refusal in place of an answer, or None."""
+        """Return a refusal in place of an answer, or None."""
         self.stats.requests += 1
         await asyncio.sleep(self.behaviour.latency_seconds)
         now = time.monotonic()
@@ -110,14 +110,14 @@ class Gatekeeper:
         return bodies[fault.kind]
 
     def after(self, content: Any, aliases: int) -> str:
-        """The body as text, counted."""
+        """Return the body as text, and count its bytes."""
         text = json.dumps(content)
         self.stats.bytes_out += len(text)
         self.stats.most_aliases = max(self.stats.most_aliases, aliases)
         return text
 
     def root(self, root: dict[str, Any]) -> dict[str, Any]:
-        """The resolvers, each behind its faults."""
+        """Return the resolvers, each behind its faults."""
         return {name: self._guarded(name, resolver) for name, resolver in root.items()}
 
     def _guarded(self, name: str, resolver: Callable[..., Any]) -> Callable[..., Any]:
@@ -133,4 +133,4 @@ class Gatekeeper:
 
 
 class UnnamedError(RequestError):
-    """A refusal that does not tell which field it concerns."""
+    """A refusal that does not name its field."""

@@ -1,4 +1,4 @@
-"""A deployment's steps and the project's activity feed, told from what the platform remembers."""
+"""A deployment's steps and the project's activity feed, derived from the platform's records."""
 
 from railyard.api.views import Json, iso
 from railyard.platform.model import Deployment
@@ -12,48 +12,53 @@ ACTIONS = {
 }
 
 
-def steps(one: Deployment) -> list[Json]:
-    """Only the times of the first and the last change are remembered, so steps begin and end with these."""
-    built = one.status not in ("INITIALIZING", "BUILDING") and not _build_failed(one)
+def steps(deployment: Deployment) -> list[Json]:
+    """Return the steps; all begin and end with the deployment, of which only these times are recorded."""
+    built = deployment.status not in ("INITIALIZING", "BUILDING") and not _build_failed(deployment)
     names = ["SNAPSHOT_CODE", "BUILD_IMAGE"]
     if built:
         names += ["CREATE_CONTAINER", "HEALTHCHECK"]
-    rows = [_step(one, name) for name in names]
-    if one.status in ("FAILED", "CRASHED"):
-        last = (one.build_logs if _build_failed(one) else one.logs) or None
-        rows[-1]["payload"] = {"error": last[-1].message if last else one.status}
+    rows = [_step(deployment, name) for name in names]
+    if deployment.status in ("FAILED", "CRASHED"):
+        last = (deployment.build_logs if _build_failed(deployment) else deployment.logs) or None
+        rows[-1]["payload"] = {"error": last[-1].message if last else deployment.status}
     return rows
 
 
-def _build_failed(one: Deployment) -> bool:
-    return one.status == "FAILED" and not one.logs
+def _build_failed(deployment: Deployment) -> bool:
+    return deployment.status == "FAILED" and not deployment.logs
 
 
-def _step(one: Deployment, name: str) -> Json:
-    ended = one.status in ENDED or one.status == "FAILED"
+def _step(deployment: Deployment, name: str) -> Json:
+    ended = deployment.status in ENDED or deployment.status == "FAILED"
     return {
-        "id": f"{one.id}-{name}",
+        "id": f"{deployment.id}-{name}",
         "step": name,
-        "createdAt": iso(one.created_at),
-        "completedAt": iso(one.status_at) if ended else None,
+        "createdAt": iso(deployment.created_at),
+        "completedAt": iso(deployment.status_at) if ended else None,
         "payload": None,
     }
 
 
-def events(one: Deployment, project_id: str, environment_id: str) -> list[Json]:
-    """One when it was made, one for how it ended."""
+def events(deployment: Deployment, project_id: str, environment_id: str) -> list[Json]:
+    """Return one event for the creation and one for the end."""
     base = {"object": "Deployment", "projectId": project_id, "environmentId": environment_id}
     rows: list[Json] = [
-        {"id": f"{one.id}-created", "action": "created", "severity": "INFO", "createdAt": iso(one.created_at)}
+        {
+            "id": f"{deployment.id}-created",
+            "action": "created",
+            "severity": "INFO",
+            "createdAt": iso(deployment.created_at),
+        }
     ]
-    if one.status in ACTIONS:
-        action, severity = ACTIONS[one.status]
+    if deployment.status in ACTIONS:
+        action, severity = ACTIONS[deployment.status]
         rows.append(
             {
-                "id": f"{one.id}-{action}",
+                "id": f"{deployment.id}-{action}",
                 "action": action,
                 "severity": severity,
-                "createdAt": iso(one.status_at),
+                "createdAt": iso(deployment.status_at),
             }
         )
     return [{**base, **row} for row in rows]

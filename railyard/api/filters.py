@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-# What a filter sees of a row: its attributes; under "" the text that words are looked for in.
+# What a filter sees of a row: its attributes; under "" the text that is searched for words.
 Row = Mapping[str, str | float]
 Test = Callable[[Row], bool]
 
@@ -19,7 +19,7 @@ class FilterError(ValueError):
 
 
 def compile_filter(text: str | None) -> Test:
-    """A test for rows; an empty filter lets everything through. Raises FilterError."""
+    """Compile a predicate for rows; an empty filter accepts all. Raise `FilterError`."""
     tokens = TOKEN.findall(text or "")
     if not tokens:
         return lambda _: True
@@ -38,15 +38,15 @@ def _either(tokens: list[str]) -> Test:
 
 
 def _all(tokens: list[str]) -> Test:
-    tests = [_one(tokens)]
+    tests = [_operand(tokens)]
     while tokens and tokens[0] not in ("OR", ")"):
         if tokens[0] == "AND":
             tokens.pop(0)
-        tests.append(_one(tokens))
+        tests.append(_operand(tokens))
     return lambda row: all(test(row) for test in tests)
 
 
-def _one(tokens: list[str]) -> Test:
+def _operand(tokens: list[str]) -> Test:
     word = tokens.pop(0) if tokens else ""
     if word in ("", ")", "AND", "OR"):
         raise FilterError("The filter ends, or joins, too early.")
@@ -56,7 +56,7 @@ def _one(tokens: list[str]) -> Test:
             raise FilterError("A parenthesis is not closed.")
         return test
     if word.startswith("-"):
-        negated = _one(tokens) if word == "-" else _term(word[1:])
+        negated = _operand(tokens) if word == "-" else _term(word[1:])
         return lambda row: not negated(row)
     return _term(word)
 

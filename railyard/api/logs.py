@@ -1,4 +1,4 @@
-"""Which rows a log query answers. Oldest first, and one row more than the limit, as Railway may do."""
+"""Select the rows of a log query: oldest first, and one more than the limit, as Railway may do."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -13,16 +13,16 @@ DEFAULT_LIMIT, MAX_LIMIT = 100, 5000
 
 
 def between(rows: Iterable[LogRow], arguments: dict[str, Any]) -> list[LogRow]:
-    """The newest `limit` + 1 rows of [startDate, endDate]; both may be left out."""
+    """Return the newest `limit` + 1 rows of [startDate, endDate]; both are optional."""
     start, end = arguments.get("startDate"), series.moment(arguments.get("endDate"))
     after = series.moment(start) if start else None
-    found = [row for row in rows if (after is None or row.at >= after) and row.at <= end]
-    return found[-_limit(arguments.get("limit")) - 1 :]
+    selected = [row for row in rows if (after is None or row.at >= after) and row.at <= end]
+    return selected[-_limit(arguments.get("limit")) - 1 :]
 
 
 def anchored(rows: Iterable[Row], at: Callable[[Row], datetime], arguments: dict[str, Any]) -> list[Row]:
-    """The newest `beforeLimit` + 1 rows of [beforeDate, anchorDate], then the oldest `afterLimit` up to
-    afterDate. Without an anchor it is now.
+    """Return the newest `beforeLimit` + 1 rows of [beforeDate, anchorDate], then the oldest `afterLimit`
+    up to afterDate. The anchor defaults to now.
     """
     anchor = series.moment(arguments.get("anchorDate"))
     start = series.moment(arguments.get("beforeDate") or series.EPOCH)
@@ -36,12 +36,12 @@ def anchored(rows: Iterable[Row], at: Callable[[Row], datetime], arguments: dict
 
 
 def log_view(row: LogRow, service_id: str) -> FilterRow:
-    """What a filter sees of a log row."""
+    """Return what a filter sees of a log row."""
     return {"": row.message, "level": row.severity, "service": service_id}
 
 
 def http_view(row: HttpRow) -> FilterRow:
-    """What a filter sees of a request; words are looked for in the path."""
+    """Return what a filter sees of a request; words are searched in the path."""
     return {
         "": row.path,
         "path": row.path,

@@ -1,4 +1,4 @@
-"""The root fields. Arguments keep the schema's names, hence the keyword dictionaries."""
+"""Resolvers of the root fields. Arguments keep the schema's names, hence the keyword dictionaries."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -70,7 +70,7 @@ class Resolvers:
         services = [views.service_instance(runner, *ids) for runner in runners]
         triggers = [views.trigger(runner, *ids) for runner in runners]
         history = sorted(
-            (views.deployment(one, *ids) for runner in runners for one in runner.deployments),
+            (views.deployment(deployment, *ids) for runner in runners for deployment in runner.deployments),
             key=lambda row: str(row["createdAt"]),
             reverse=True,
         )
@@ -92,9 +92,9 @@ class Resolvers:
         }
 
     def _own(self, environment_id: str | None) -> None:
-        """Refuses an environment other than the token's; None stands for the token's."""
+        """Refuse an environment other than the token's; None stands for the token's."""
         if environment_id not in (None, self._environment_id):
-            raise RequestError("Not Authorized")  # what Railway says of one that does not exist
+            raise RequestError("Not Authorized")  # what Railway answers for one that does not exist
 
     def _runner(self, arguments: Json) -> ServiceRunner:
         self._own(arguments["environmentId"])
@@ -106,10 +106,10 @@ class Resolvers:
     # -- deployments and their logs
 
     def _find(self, deployment_id: str) -> tuple[ServiceRunner, Deployment]:
-        found = self._platform.find(deployment_id)
-        if found is None:
+        pair = self._platform.find(deployment_id)
+        if pair is None:
             raise RequestError("Deployment not found")
-        return found
+        return pair
 
     def _deployment(self, _: Any, **arguments: Any) -> Json:
         return views.deployment(self._find(arguments["id"])[1], self._project_id, self._environment_id)
@@ -119,10 +119,10 @@ class Resolvers:
         self._own(wanted.get("environmentId"))
         runners = self._platform.services.values()
         rows = [
-            views.deployment(one, self._project_id, self._environment_id)
+            views.deployment(deployment, self._project_id, self._environment_id)
             for runner in runners
             if wanted.get("serviceId") in (None, runner.spec.service_id)
-            for one in runner.deployments
+            for deployment in runner.deployments
         ]
         status = wanted.get("status") or {}
         if status.get("in"):
@@ -145,8 +145,8 @@ class Resolvers:
             row
             for service_id, runner in self._platform.services.items()
             if wanted is None or service_id in wanted
-            for one in runner.deployments
-            for row in feed.events(one, self._project_id, self._environment_id)
+            for deployment in runner.deployments
+            for row in feed.events(deployment, self._project_id, self._environment_id)
         ]
         rows.sort(key=lambda row: str(row["createdAt"]), reverse=True)
         return views.connection(rows, arguments.get("first"), arguments.get("after"))
@@ -174,7 +174,7 @@ class Resolvers:
         return [views.log(row, self._tags(deployment)) for row in logs.between(passed, arguments)]
 
     def _dnsQueryLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
-        """The miniature's services share the machine's network, which keeps no log of them."""
+        """Return nothing: services share the machine's network, which keeps no log of them."""
         return []
 
     def _networkFlowLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
@@ -184,14 +184,14 @@ class Resolvers:
         self._own(arguments["environmentId"])
         test = compile_filter(arguments.get("filter"))
         rows = [
-            (row, one)
+            (row, deployment)
             for runner in self._platform.services.values()
-            for one in runner.deployments
-            for row in one.logs
-            if test(logs.log_view(row, one.service_id))
+            for deployment in runner.deployments
+            for row in deployment.logs
+            if test(logs.log_view(row, deployment.service_id))
         ]
-        found = logs.anchored(rows, lambda pair: pair[0].at, arguments)
-        return [views.log(row, self._tags(one)) for row, one in found]
+        pairs = logs.anchored(rows, lambda pair: pair[0].at, arguments)
+        return [views.log(row, self._tags(deployment)) for row, deployment in pairs]
 
     def _httpLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         runner, deployment = self._find(arguments["deploymentId"])
@@ -201,8 +201,8 @@ class Resolvers:
             for row in runner.edge.rows
             if row.deployment_id == deployment.id and test(logs.http_view(row))
         ]
-        found = logs.anchored(rows, lambda row: row.at, arguments)
-        return [views.http_log(row, deployment.instance_id) for row in found]
+        selected = logs.anchored(rows, lambda row: row.at, arguments)
+        return [views.http_log(row, deployment.instance_id) for row in selected]
 
     # -- metrics
 
@@ -218,15 +218,17 @@ class Resolvers:
         grouped = "SERVICE_ID" in (arguments.get("groupBy") or [])
         # Without grouping the whole selection is one series, of sums.
         groups = (
-            [([one], {"serviceId": one.spec.service_id}) for one in chosen] if grouped else [(chosen, {})]
+            [([runner], {"serviceId": runner.spec.service_id}) for runner in chosen]
+            if grouped
+            else [(chosen, {})]
         )
-        found = []
+        results = []
         for runners, tags in groups:
             for measurement in arguments["measurements"]:
-                parts = [series.resource(one, measurement, start, end, step) for one in runners]
-                if values := series.added(parts):  # a service without samples is simply absent
-                    found.append({"measurement": measurement, "tags": tags, "values": values})
-        return found
+                parts = [series.resource(runner, measurement, start, end, step) for runner in runners]
+                if values := series.added(parts):  # a service without samples is absent
+                    results.append({"measurement": measurement, "tags": tags, "values": values})
+        return results
 
     def _http_rows(self, arguments: Json) -> list[HttpRow]:
         runner = self._runner(arguments)

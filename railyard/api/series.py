@@ -1,4 +1,4 @@
-"""Samples and request rows as the series that the metrics queries answer."""
+"""Turn samples and request rows into the series of the metrics queries."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ EPOCH = "1970-01-01T00:00:00Z"
 
 
 def moment(value: str | datetime | None) -> datetime:
-    """A DateTime argument, UTC where it names no zone; None is now. Raises ValueError."""
+    """Parse a DateTime argument, UTC without a zone; None is now. Raise ValueError."""
     if value is None:
         return datetime.now(UTC)
     at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
@@ -28,7 +28,7 @@ def _bucket(at: float, start: float, step: int) -> int:
 def resource(
     runner: ServiceRunner, measurement: str, start: datetime, end: datetime, step: int
 ) -> list[Json]:
-    """One value per step that has samples: the mean for usage, the constant for limits."""
+    """Return one value per step with samples: the mean for usage, the constant for limits."""
     values: dict[str, Callable[[Sample], float]] = {
         "CPU_USAGE": lambda sample: sample.cpu,
         "MEMORY_USAGE_GB": lambda sample: sample.memory,
@@ -42,11 +42,11 @@ def resource(
     for sample in list(runner.samples):
         if first <= sample.at < last:
             steps[_bucket(sample.at, first, step)].append(values[measurement](sample))
-    return [{"ts": ts, "value": sum(found) / len(found)} for ts, found in sorted(steps.items())]
+    return [{"ts": ts, "value": sum(samples) / len(samples)} for ts, samples in sorted(steps.items())]
 
 
 def added(parts: Iterable[list[Json]]) -> list[Json]:
-    """Several series as one, its values the sums per step."""
+    """Return the sums per step of several series."""
     sums: dict[int, float] = defaultdict(float)
     for part in parts:
         for point in part:
@@ -67,21 +67,21 @@ def by_status(rows: Iterable[HttpRow], start: datetime, step: int | None) -> lis
     return [
         {
             "statusCode": status,
-            "samples": [{"ts": ts, "value": float(count)} for ts, count in sorted(found.items())],
+            "samples": [{"ts": ts, "value": float(count)} for ts, count in sorted(by_step.items())],
         }
-        for status, found in sorted(counts.items())
+        for status, by_step in sorted(counts.items())
     ]
 
 
 def durations(rows: Iterable[HttpRow], start: datetime, step: int | None) -> list[Json]:
-    """Without a step one sample with the percentiles of the whole window."""
+    """Return percentiles per step; without a step, one sample for the whole window."""
     first = start.timestamp()
     steps: dict[int, list[float]] = defaultdict(list)
     for row in rows:
         steps[_bucket(row.at.timestamp(), first, step) if step else int(first)].append(row.total_ms)
     return [
-        {"ts": ts, **{f"p{q}": _percentile(sorted(found), q) for q in PERCENTILES}}
-        for ts, found in sorted(steps.items())
+        {"ts": ts, **{f"p{q}": _percentile(sorted(values), q) for q in PERCENTILES}}
+        for ts, values in sorted(steps.items())
     ]
 
 

@@ -35,7 +35,7 @@ def build_api(
     )
 
     async def state(_: Request) -> Response:
-        """For people: what runs, and how it does."""
+        """Show people what runs, and its state."""
         return JSONResponse([_state(runner) for runner in platform.services.values()])
 
     app = graphql_app(resolvers.root, token=token, gatekeeper=gatekeeper or Gatekeeper())
@@ -95,7 +95,7 @@ def _refusal(request: Request, token: str) -> str | None:
 
 
 def _error(message: str, code: str = "INTERNAL_SERVER_ERROR", path: list[str | int] | None = None) -> Any:
-    """The trace id sits beside the message, not in the extensions."""
+    """Put the trace id beside the message, not into the extensions."""
     trace = str(int(hashlib.sha256(message.encode()).hexdigest()[:15], 16))
     error: dict[str, Any] = {"message": message, "extensions": {"code": code}, "traceId": trace}
     return error | ({"path": path} if path else {})
@@ -130,12 +130,12 @@ async def _execute(body: dict[str, Any], root: dict[str, Any]) -> tuple[dict[str
 
 
 def _told(error: GraphQLError) -> Any:
-    """Refusals in their own words, wrong variables too; a fault of the server tells nothing of itself."""
+    """Format an error: refusals and wrong variables with their message, a server fault without details."""
     if isinstance(error.original_error, UnnamedError):
         return _error(error.message)
     if isinstance(error.original_error, RequestError):
         return _error(error.message, path=error.path)
-    if error.path is None:  # not a field's: the variables do not fit the document
+    if error.path is None:  # no field: the variables do not fit the document
         return _error(error.message, "BAD_USER_INPUT")
     return _error("Problem processing request", path=error.path)
 

@@ -1,4 +1,4 @@
-"""A made-up project of any size, answered from formulas: for counting requests and for `bench/`."""
+"""A synthetic project of any size, answered from formulas: for counting requests and for `bench/`."""
 
 import math
 from typing import Any
@@ -74,10 +74,10 @@ class Synthetic:
             "unmergedChangesCount": 0,
             "createdAt": STAMP,
             "updatedAt": STAMP,
-            "serviceInstances": _connected([self._instance(one) for one in self.ids]),
-            "deploymentTriggers": _connected([self._trigger(one) for one in self.ids]),
-            "deployments": _connected([self._deployment(one) for one in self.ids]),
-            "variables": _connected([self._variable(one) for one in self.ids[1:]]),
+            "serviceInstances": _connected([self._instance(service_id) for service_id in self.ids]),
+            "deploymentTriggers": _connected([self._trigger(service_id) for service_id in self.ids]),
+            "deployments": _connected([self._deployment(service_id) for service_id in self.ids]),
+            "variables": _connected([self._variable(service_id) for service_id in self.ids[1:]]),
             "volumeInstances": _connected(
                 [{"serviceId": self._filling, "currentSizeMB": 30_000, "sizeMB": 50_000}]
                 if self._filling
@@ -85,32 +85,37 @@ class Synthetic:
             ),
         }
 
-    def _instance(self, one: str) -> Json:
-        deployment = None if one == self._undeployed else self._deployment(one)
-        domain: Json = {"id": one, "domain": f"{one}.example", "environmentId": ENVIRONMENT, "serviceId": one}
+    def _instance(self, service_id: str) -> Json:
+        deployment = None if service_id == self._undeployed else self._deployment(service_id)
+        domain: Json = {
+            "id": service_id,
+            "domain": f"{service_id}.example",
+            "environmentId": ENVIRONMENT,
+            "serviceId": service_id,
+        }
         domain |= {"syncStatus": "ACTIVE", "targetPort": None}
         return {
-            "id": f"instance-{one}",
-            "serviceId": one,
-            "serviceName": one,
+            "id": f"instance-{service_id}",
+            "serviceId": service_id,
+            "serviceName": service_id,
             "environmentId": ENVIRONMENT,
             "createdAt": STAMP,
             "updatedAt": STAMP,
             "builder": "RAILPACK",
             "isUpdatable": True,
-            "source": {"repo": f"acme/{one}", "image": None},
+            "source": {"repo": f"acme/{service_id}", "image": None},
             "numReplicas": 1,
             "restartPolicyType": "ON_FAILURE",
             "restartPolicyMaxRetries": 10,
             "watchPatterns": [],
-            "domains": {"serviceDomains": [domain] if one in self._web else [], "customDomains": []},
+            "domains": {"serviceDomains": [domain] if service_id in self._web else [], "customDomains": []},
             "latestDeployment": deployment,
             "activeDeployments": [deployment] if deployment else [],
         }
 
-    def _deployment(self, one: str) -> Json:
+    def _deployment(self, service_id: str) -> Json:
         return {
-            "id": f"deployment-{one}",
+            "id": f"deployment-{service_id}",
             "status": "SLEEPING" if self._asleep else "SUCCESS",
             "createdAt": STAMP,
             "updatedAt": STAMP,
@@ -119,32 +124,32 @@ class Synthetic:
             "canRollback": False,
             "environmentId": ENVIRONMENT,
             "projectId": PROJECT,
-            "serviceId": one,
+            "serviceId": service_id,
             "instances": [],
             "meta": {"commitHash": "c" * 40, "branch": "main"},
         }
 
-    def _trigger(self, one: str) -> Json:
+    def _trigger(self, service_id: str) -> Json:
         return {
-            "id": f"trigger-{one}",
-            "serviceId": one,
+            "id": f"trigger-{service_id}",
+            "serviceId": service_id,
             "environmentId": ENVIRONMENT,
             "projectId": PROJECT,
             "provider": "github",
-            "repository": f"acme/{one}",
+            "repository": f"acme/{service_id}",
             "branch": "main",
             "checkSuites": False,
             "validCheckSuites": 0,
         }
 
-    def _variable(self, one: str) -> Json:
-        """Each service needs the first."""
-        name = f"variable-{one}"
+    def _variable(self, service_id: str) -> Json:
+        """Give each service a reference to the first."""
+        name = f"variable-{service_id}"
         reference = f"${{{{{self.ids[0]}.URL}}}}"
         return {
             "id": name,
             "name": "UPSTREAM_URL",
-            "serviceId": one,
+            "serviceId": service_id,
             "environmentId": ENVIRONMENT,
             "isSealed": False,
             "references": [reference],
@@ -161,21 +166,21 @@ class Synthetic:
 
     def _metrics(self, _: Any, **arguments: Any) -> list[Json]:
         wanted = arguments.get("serviceId")
-        ids = [
-            one for one in self.ids if wanted in (None, one) and not self._asleep and one != self._undeployed
-        ]
+        awake = [] if self._asleep else [name for name in self.ids if name != self._undeployed]
+        ids = [service_id for service_id in awake if wanted in (None, service_id)]
         steps = self._steps(arguments, arguments.get("sampleRateSeconds") or 60)
         value = {"CPU_USAGE": 0.2, "CPU_LIMIT": 8.0, "MEMORY_USAGE_GB": 0.3, "MEMORY_LIMIT_GB": 8.0}
-        found = []
-        for one in ids:
+        results = []
+        for service_id in ids:
+            tags = {"serviceId": service_id}
             for measurement in value.keys() & set(arguments["measurements"]):
                 values = [{"ts": ts, "value": value[measurement] * (1 + 0.02 * math.sin(ts))} for ts in steps]
                 self.rows += len(values)
-                found.append({"measurement": measurement, "tags": {"serviceId": one}, "values": values})
-            if one == self._filling and "DISK_USAGE_GB" in arguments["measurements"]:
+                results.append({"measurement": measurement, "tags": tags, "values": values})
+            if service_id == self._filling and "DISK_USAGE_GB" in arguments["measurements"]:
                 values = [{"ts": ts, "value": 30 - 2 * (steps.stop - ts) / 3600} for ts in steps]
-                found.append({"measurement": "DISK_USAGE_GB", "tags": {"serviceId": one}, "values": values})
-        return found
+                results.append({"measurement": "DISK_USAGE_GB", "tags": tags, "values": values})
+        return results
 
     def _httpMetricsGroupedByStatus(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         if self._asleep or arguments["serviceId"] not in self._web:
@@ -200,7 +205,7 @@ class Synthetic:
         self.rows += len(steps)
         return {"samples": [{"ts": ts, "p50": 40.0, "p90": 80.0, "p95": 90.0, "p99": 150.0} for ts in steps]}
 
-    # -- rows, for the plan that reads them
+    # -- rows, for the reference plan of `bench/`
 
     def _httpLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         limit = arguments.get("beforeLimit") or arguments.get("limit") or 100
@@ -227,8 +232,10 @@ class Synthetic:
         return {"containers": {"cpu": 8, "memoryBytes": 8_000_000_000}}
 
     def _deployments(self, _: Any, **arguments: Any) -> Json:
-        one = arguments["input"].get("serviceId") or self.ids[0]
-        return views.connection([self._deployment(one)], arguments.get("first"), arguments.get("after"))
+        service_id = arguments["input"].get("serviceId") or self.ids[0]
+        return views.connection(
+            [self._deployment(service_id)], arguments.get("first"), arguments.get("after")
+        )
 
     def _deploymentEvents(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
         step: Json = {"id": "step", "step": "BUILD_IMAGE", "createdAt": STAMP, "completedAt": STAMP}

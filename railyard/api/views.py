@@ -30,30 +30,30 @@ def connection(nodes: Sequence[Json], first: int | None = None, after: str | Non
     }
 
 
-def deployment(one: Deployment, project_id: str, environment_id: str) -> Json:
+def deployment(record: Deployment, project_id: str, environment_id: str) -> Json:
     return {
-        "id": one.id,
-        "status": one.status,
-        "createdAt": iso(one.created_at),
-        "updatedAt": iso(one.status_at),
-        "statusUpdatedAt": iso(one.status_at),
-        "deploymentStopped": one.status not in ("SUCCESS", "SLEEPING"),
+        "id": record.id,
+        "status": record.status,
+        "createdAt": iso(record.created_at),
+        "updatedAt": iso(record.status_at),
+        "statusUpdatedAt": iso(record.status_at),
+        "deploymentStopped": record.status not in ("SUCCESS", "SLEEPING"),
         "canRedeploy": True,
-        "canRollback": one.status == "REMOVED",
-        # While it is being built the description is only partly filled.
-        "meta": {"reason": "deploy"} if one.status == "BUILDING" else one.meta,
-        "instances": [{"id": one.instance_id, "status": one.instance_status}],
+        "canRollback": record.status == "REMOVED",
+        # While it is being built, meta is incomplete.
+        "meta": {"reason": "deploy"} if record.status == "BUILDING" else record.meta,
+        "instances": [{"id": record.instance_id, "status": record.instance_status}],
         "environmentId": environment_id,
         "projectId": project_id,
-        "serviceId": one.service_id,
+        "serviceId": record.service_id,
         "url": None,
     }
 
 
 def service_instance(runner: ServiceRunner, project_id: str, environment_id: str) -> Json:
     spec, deployments = runner.spec, runner.deployments
-    shown = [deployment(one, project_id, environment_id) for one in deployments]
-    active = [row for row, one in zip(shown, deployments, strict=True) if one is runner.serving]
+    shown = [deployment(record, project_id, environment_id) for record in deployments]
+    active = [row for row, record in zip(shown, deployments, strict=True) if record is runner.serving]
     created = iso(deployments[0].created_at) if deployments else "1970-01-01T00:00:00Z"
     domain = {
         "id": f"domain-{spec.service_id}",

@@ -10,7 +10,7 @@ METHODS = ("merge", "squash", "rebase")
 def merged(
     forge: Forge, full_name: str, ends: tuple[str, str], method: str, message: str, user: str
 ) -> str | None:
-    """`ends`: base and head. The commit that the base moves to; None where there is a conflict."""
+    """Return the commit that the base moves to, None on a conflict. `ends`: base and head."""
     base, head = ends
     if method == "rebase":
         return _rebased(forge, full_name, base, head, user)
@@ -22,7 +22,7 @@ def merged(
 
 
 def _rebased(forge: Forge, full_name: str, base: str, head: str, user: str) -> str | None:
-    """Each commit anew on the base, with its own author and message."""
+    """Recreate each commit on the base, with its own author and message."""
     path, tip = forge.git_dir(full_name), base
     for sha in git(path, "rev-list", "--reverse", "--no-merges", f"{base}..{head}").split():
         if base == git(path, "merge-base", base, head):

@@ -1,4 +1,4 @@
-"""Pages where a person reads, and with buttons merges, a pull request."""
+"""Pages for reading a pull request, and with buttons for merging it."""
 
 import html
 import re
@@ -34,7 +34,7 @@ a{color:#0969da;text-decoration:none}.box{border:1px solid #d0d7de;border-radius
 pre{overflow-x:auto;background:#f6f8fa;padding:.5em;border-radius:6px}blockquote{border-left:4px solid #ddd;
 margin:0;padding-left:1em;color:#59636e}button{padding:.4em 1em}"""
 )
-# The one piece of HTML that bodies may hold, as GitHub allows it.
+# The only HTML allowed in bodies, as on GitHub.
 DETAILS = re.compile(r"&lt;(/?(?:details|summary))&gt;")
 
 
@@ -178,7 +178,7 @@ def _pull(forge: Forge, full_name: str, number: int, *, read_only: bool) -> Resp
 
 
 def _talk(forge: Forge, full_name: str, number: int) -> list[Json]:
-    """Comments, reviews with words, and comments on lines, oldest first."""
+    """Return comments, reviews with text, and line comments, oldest first."""
     repo = forge.repo(full_name)
     tables = (repo["comments"], repo["review_comments"], repo.get("reviews", {}))
     rows = [row for table in tables for row in table.values() if row["issue"] == number and row["body"]]

@@ -21,7 +21,7 @@ GIT = re.compile(r"/(?P<name>[^/]+/[^/]+)\.git(?P<rest>/.*)")
 
 @on("PATCH", REPO)
 def rename(call: Call) -> Answer:
-    """Of all that may be edited, the name alone."""
+    """Edit a repository; only the name is supported."""
     call.need("Repository", "name")
     if call.forge.role(call.full_name, call.user) != "admin":
         raise ApiError(403, "Must have admin rights to Repository.")
@@ -31,7 +31,7 @@ def rename(call: Call) -> Answer:
 
 
 class Renamed:
-    """In front of the forge: redirects old names, and resolves numbers."""
+    """Middleware of the forge: redirects old names, and resolves numbers."""
 
     def __init__(self, app: ASGIApp, forge: Forge) -> None:
         self._app = app
@@ -58,7 +58,7 @@ class Renamed:
         await self._app(scope, receive, send)
 
     def _moved(self, path: str) -> str | None:
-        """Where a path by an old name leads to; git's paths keep names."""
+        """Return where a path with an old name leads to; git's paths keep names."""
         numbers = self._forge.state.get("renamed", {})
         found = BY_NAME.fullmatch(path)
         if found and found["name"] in numbers:

@@ -1,4 +1,4 @@
-"""The REST calls, as a table of method, path and handler. Handlers answer a body or (status, body)."""
+"""REST calls as a table of method, path and handler. Handlers return a body or (status, body)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ def on(method: str, path: str) -> Callable[[Handler], Handler]:
 
 
 class Call:
-    """One request: who asks, for which repository, with what."""
+    """One request: caller, repository and arguments."""
 
     def __init__(self, forge: Forge, request: Request, body: Any, user: str, api: str, web: str) -> None:
         self.forge, self.query, self.user = forge, request.query_params, user

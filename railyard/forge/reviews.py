@@ -1,4 +1,4 @@
-"""The REST calls of a review: comments on lines, reviews, who may write, whom to ask."""
+"""REST calls of a review: line comments, reviews, permissions, requested reviewers."""
 
 from railyard.forge.rest import REPO, Answer, Call, on
 from railyard.forge.store import Json, invalid, not_found, now

@@ -29,7 +29,7 @@ API = "/api/v3"
 
 
 def build(forge: Forge, *, read_only: bool = True) -> Starlette:
-    """`read_only`: the pages have no buttons; their forms know no login, and an agent may run beside."""
+    """`read_only`: pages without buttons; their forms need no login, and an agent may run on the machine."""
     routes = [Route(API + path, _rest(forge, handler), methods=[method]) for method, path, handler in ROUTES]
 
     async def up(_: Request) -> Response:
@@ -136,7 +136,7 @@ def _smart_http(forge: Forge) -> Endpoint:
 
 
 async def _backend(forge: Forge, request: Request, full_name: str, rest: str, user: str) -> Response:
-    """`git http-backend`, spoken to as CGI."""
+    """Call `git http-backend` as CGI."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(forge.root),

@@ -1,4 +1,4 @@
-"""Git is the truth for branches, commits, diffs and merges; `state.json` holds the rest."""
+"""Store: git holds branches, commits, diffs and merges; `state.json` holds the rest."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from typing import Any
 Json = dict[str, Any]
 DOCUMENTATION = "https://docs.github.com/rest"
 MAX_BODY = 65_536
-# Who presses the buttons of the pages.
+# Login of whoever uses the pages' buttons.
 PERSON = "you"
 
 
@@ -49,7 +49,7 @@ def git(
     check: bool = True,
     env: Mapping[str, str] | None = None,
 ) -> str:
-    """What git prints; with `check=False` an empty text where it fails."""
+    """Return git's output; with `check=False` an empty text if it fails."""
     done = subprocess.run(
         ["git", "--git-dir", str(path), *arguments],
         input=data,
@@ -89,7 +89,7 @@ class Forge:
         return int(self.state["sequence"])
 
     def add_repo(self, full_name: str, default_branch: str = "main") -> Path:
-        """The bare repository's directory, made if it is not there."""
+        """Return the bare repository's directory, created if missing."""
         path = self.git_dir(full_name)
         if self.state.get("renamed", {}).pop(full_name, None):
             path.unlink()
@@ -113,7 +113,7 @@ class Forge:
         return path
 
     def rename(self, old: str, new: str) -> None:
-        """The old name leads to it until another repository takes it."""
+        """Rename a repository; the old name leads to it until another repository takes it."""
         if new in self.state["repos"]:
             raise invalid("Repository", "name", "custom", "name already exists on this account")
         repo = self.state["repos"].pop(old)
@@ -121,7 +121,7 @@ class Forge:
         self.state.setdefault("renamed", {})[old] = repo["id"]
         self.state["renamed"].pop(new, None)
         self.git_dir(old).rename(self.git_dir(new))
-        # Whoever watches the branch on disk, as the platform does, goes on seeing it.
+        # The platform watches the branch on disk, and must keep seeing it.
         self.git_dir(old).symlink_to(self.git_dir(new))
 
     def name_of(self, number: int) -> str | None:
@@ -137,7 +137,7 @@ class Forge:
         return found
 
     def role(self, full_name: str, login: str) -> str | None:
-        """As set; else whoever uses the pages may do everything, and users of tokens write."""
+        """Return the permission as set; by default the user of the pages is admin, users of tokens write."""
         known = {PERSON: "admin"} | {
             name.removesuffix("(read)"): "read" if name.endswith("(read)") else "write"
             for name in self.tokens.values()
@@ -161,7 +161,7 @@ class Forge:
         return self.sync(full_name, found)
 
     def sync(self, full_name: str, pull: Json) -> Json:
-        """Bring an open pull request up to what git says now: pushed to, branch gone, merged by hand."""
+        """Update an open pull request from git: pushed to, branch deleted, merged by hand."""
         if "head" not in pull or pull["state"] != "open":
             return pull
         head, base = self.branch(full_name, pull["head"]), self.branch(full_name, pull["base"])
@@ -176,6 +176,6 @@ class Forge:
         return pull
 
     def merge_tree(self, full_name: str, base: str, head: str) -> str | None:
-        """The merged tree, or None where there is a conflict."""
+        """Return the merged tree, or None on a conflict."""
         out = git(self.git_dir(full_name), "merge-tree", "--write-tree", base, head, check=False)
         return out.split()[0] if out else None

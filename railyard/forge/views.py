@@ -1,4 +1,4 @@
-"""JSON as GitHub shows it."""
+"""JSON in GitHub's shapes."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ def _utc(iso: str) -> str:
 
 
 class View:
-    """`api` and `web` are the addresses the caller used: PyGithub insists that answers repeat them."""
+    """`api` and `web` are the addresses the caller used: PyGithub requires that responses repeat them."""
 
     def __init__(self, forge: Forge, full_name: str, api: str, web: str) -> None:
         self.forge, self.full_name = forge, full_name
@@ -121,7 +121,7 @@ class View:
         return git(self.git_dir, "diff", "-M", *arguments[:split], old, new, *arguments[split:])
 
     def _counts(self, old: str, new: str) -> list[tuple[str, tuple[int, int]]]:
-        """By path: lines added and removed; -1 for binary files."""
+        """Return lines added and removed by path; -1 for binary files."""
         parts = self._diff(old, new, "--numstat", "-z").split("\0")
         rows = []
         while parts and parts[0]:

@@ -1,4 +1,4 @@
-"""Runs services for real: clones, starts, restarts, redeploys, measures, and sends them traffic."""
+"""Platform that really runs services: clones, starts, restarts, redeploys, measures, sends traffic."""
 
 from railyard.platform.model import Deployment, ServiceSpec, TrafficProfile
 from railyard.platform.platform import Platform

@@ -15,16 +15,16 @@ from starlette.routing import Route
 from railyard.platform.model import HTTP_ROWS, HttpRow, utc_now
 
 UPSTREAM_SECONDS = 30.0
-# Said anew for each hop; the client has already undone the content's encoding.
+# Hop-by-hop headers; the client has already decoded the content.
 HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "host"}
 )
-# Whose requests they are, and where they go: deployment id ("" before the first), port (None: it is down).
+# Target of requests: deployment id ("" before the first) and port (None: it is down).
 Target = Callable[[], tuple[str, int | None]]
 
 
 class Edge:
-    """Proxies to what serves now; `rows` holds the newest requests, oldest first."""
+    """Proxy to the live deployment; `rows` holds the newest requests, oldest first."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -44,7 +44,7 @@ class Edge:
 
     async def _handle(self, request: Request) -> Response:
         began, (deployment_id, port), details = time.monotonic(), self._target(), ""
-        raw_path: bytes = request.scope["raw_path"]  # as it was asked, not unquoted
+        raw_path: bytes = request.scope["raw_path"]  # as requested, not unquoted
         path = raw_path.decode("latin-1") + (f"?{request.url.query}" if request.url.query else "")
         asked = time.monotonic()
         if port is None:

@@ -1,4 +1,4 @@
-"""What the platform is told of a service, and what it remembers of one."""
+"""Models of a service: its specification and the platform's records."""
 
 import uuid
 from collections import deque
@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, Field
 
 LOG_ROWS = 20_000
-# Metrics are counted from these rows, so they must outlast a window: 30 minutes at 50 requests a second.
+# Metrics are computed from these rows, so they must cover a window: 30 minutes at 50 requests a second.
 HTTP_ROWS = 100_000
 
 

@@ -1,4 +1,4 @@
-"""All services of the miniature, started and stopped together, sampled on one clock."""
+"""All services of the miniature, started and stopped together, sampled at one interval."""
 
 import asyncio
 from pathlib import Path
@@ -8,7 +8,7 @@ from railyard.platform.service import ServiceRunner
 
 
 class Platform:
-    """`sample_seconds`: distance of two measurements."""
+    """`sample_seconds`: interval of measurements."""
 
     def __init__(self, state_dir: Path, specs: list[ServiceSpec], sample_seconds: float = 1.0) -> None:
         self.services = {
@@ -18,11 +18,11 @@ class Platform:
         self._clock: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Returns when every service serves or has failed."""
+        """Start all services; return when each is live or has failed."""
         starts = [asyncio.create_task(service.start()) for service in self.services.values()]
         try:
             await asyncio.gather(*starts)
-        except BaseException:  # also when cancelled: what has started must not stay behind
+        except BaseException:  # also when cancelled: started services must not be left running
             for start in starts:
                 start.cancel()
             await asyncio.gather(*starts, return_exceptions=True)
@@ -31,14 +31,14 @@ class Platform:
         self._clock = asyncio.create_task(self._measure())
 
     async def stop(self) -> None:
-        """No process it started is left when it returns."""
+        """Stop all services; no process is left running on return."""
         if self._clock is not None:
             self._clock.cancel()
             await asyncio.gather(self._clock, return_exceptions=True)
         await asyncio.gather(*(service.stop() for service in self.services.values()))
 
     def find(self, deployment_id: str) -> tuple[ServiceRunner, Deployment] | None:
-        """A deployment of any service, also a removed one."""
+        """Return a deployment of any service, also a removed one."""
         for service in self.services.values():
             for deployment in service.deployments:
                 if deployment.id == deployment_id:

@@ -25,7 +25,7 @@ def free_port() -> int:
 
 
 class Application:
-    """`port` is where it was told to listen."""
+    """`port`: where the application has to listen."""
 
     def __init__(self, folder: Path, command: list[str], deployment: Deployment) -> None:
         self._folder = folder
@@ -39,7 +39,7 @@ class Application:
         self.port = 0
 
     async def start(self) -> None:
-        """Raises OSError when the command or the folder does not exist."""
+        """Start the process. Raise OSError if the command or the folder does not exist."""
         self.port = free_port()
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
@@ -75,7 +75,7 @@ class Application:
             self._deployment.say(line.decode(errors="replace").rstrip("\n"), severity)
 
     async def listens(self, seconds: float) -> bool:
-        """Whether it accepts connections within this time; False as soon as it has died."""
+        """Return whether it accepts connections within this time; False as soon as it has died."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.alive():
             with suppress(OSError):
@@ -90,12 +90,12 @@ class Application:
 
     async def _exited(self, process: Process) -> int:
         # Process.wait() also waits for the output to be closed, which a child may hold open.
-        while process.returncode is None:  # noqa: ASYNC110 - nothing tells of it
+        while process.returncode is None:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(EXIT_POLL_SECONDS)
         return process.returncode
 
     async def wait(self) -> int:
-        """Its exit code, once it and its children are gone and their output is read."""
+        """Return its exit code once it and its children are gone and their output is read."""
         if self._process is None:
             return 0
         code = await self._exited(self._process)
@@ -113,7 +113,7 @@ class Application:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     async def stop(self) -> None:
-        """SIGTERM, then SIGKILL for the whole group."""
+        """Send SIGTERM, then SIGKILL, to the whole group."""
         if self._process is None:
             return
         with suppress(ProcessLookupError):
@@ -124,7 +124,7 @@ class Application:
         await self.wait()
 
     def sample(self) -> Sample | None:
-        """CPU since the last sample, and memory now; None when it does not run."""
+        """Return CPU since the last sample, and memory now; None if it does not run."""
         if self._tree is None or not self.alive():
             return None
         used, memory, seconds = 0.0, 0, {}

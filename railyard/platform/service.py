@@ -32,7 +32,7 @@ class ServiceRunner:
         self.address = Serving(self.edge.app)
         self._folder = folder
         self._application: Application | None = None
-        # Everything started and not yet stopped: during a deploy that is more than what serves.
+        # All processes started and not yet stopped: during a deploy more than the live one.
         self._applications: set[Application] = set()
         self._commit: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -45,7 +45,7 @@ class ServiceRunner:
         return self.serving.id, self._application.port if self._application.alive() else None
 
     async def start(self) -> None:
-        """Returns when the first deployment serves or has failed."""
+        """Start; return when the first deployment is live or has failed."""
         self.address.start()
         await self._follow_branch_once()
         self._tasks.append(asyncio.create_task(self._follow_branch()))
@@ -63,7 +63,7 @@ class ServiceRunner:
         await self.edge.aclose()
 
     def measure(self) -> None:
-        """One sample; kills the process above its memory limit, as the platform's kernel would."""
+        """Take a sample; kill the process above its memory limit, as the platform's kernel would."""
         sample = self._application.sample() if self._application else None
         if sample is None or self._application is None:
             return
@@ -84,19 +84,19 @@ class ServiceRunner:
             if head == self._commit:
                 return
             meta = await asyncio.to_thread(self._meta, head)
-        except subprocess.CalledProcessError:  # no such branch yet, or a push under way: ask again
+        except subprocess.CalledProcessError:  # no such branch yet, or a push in progress: try again
             return
         self._commit = head
         await self._carry_out(self._announce(meta))
 
     async def deploy_again(self, earlier: Deployment) -> Deployment:
-        """The commit of an earlier deployment as a new one; returned at once, carried out behind."""
+        """Deploy an earlier deployment's commit as a new one, in the background; return at once."""
         deployment = self._announce(dict(earlier.meta))
         self._tasks.append(asyncio.create_task(self._carry_out(deployment)))
         return deployment
 
     async def restart(self) -> None:
-        """Same deployment, new process: the keeper starts it again."""
+        """Restart the live deployment's process: the keeper starts it again."""
         if self.serving is not None and self._application is not None:
             self.serving.say("Restarted on request")
             self.serving.become(self.serving.status, "RESTARTING")
@@ -134,7 +134,7 @@ class ServiceRunner:
             deployment.become(outcome, "CRASHED")
 
     async def _bring_up(self, application: Application, deployment: Deployment) -> str:
-        """SUCCESS once it listens; FAILED when it cannot or does not; CRASHED when it keeps dying."""
+        """Return SUCCESS once it listens, FAILED if it does not, CRASHED if it keeps dying."""
         while True:
             try:
                 await application.start()
@@ -160,7 +160,7 @@ class ServiceRunner:
         self._applications.discard(application)
 
     async def _switch(self, application: Application, deployment: Deployment) -> None:
-        """Requests go to the new deployment; the one before is stopped."""
+        """Send requests to the new deployment, and stop the one before."""
         before, before_application, keeper = self.serving, self._application, self._keeper
         self.serving, self._application = deployment, application
         deployment.become("SUCCESS", "RUNNING")

@@ -1,4 +1,4 @@
-"""Sends a service the traffic of its profile, from outside, like its users."""
+"""Send a service the traffic of its profile from outside, as its users do."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ from railyard.platform.model import TrafficProfile, utc_now
 
 
 class Traffic:
-    """Seeded, so that two runs ask the same."""
+    """Traffic of one service; seeded, so that two runs send the same requests."""
 
     def __init__(self, profile: TrafficProfile, url: str, seed: str) -> None:
         self._profile = profile
@@ -21,11 +21,11 @@ class Traffic:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Send requests until cancelled."""
         if self._profile.starts_at is not None:
             await asyncio.sleep(max((self._profile.starts_at - utc_now()).total_seconds(), 0))
         began = time.monotonic()
-        # trust_env: a proxy of the machine must not get in between.
+        # trust_env: a proxy configured on the machine must not be used.
         async with httpx.AsyncClient(base_url=self._url, timeout=60, trust_env=False) as client:
             try:
                 while True:
@@ -46,10 +46,10 @@ class Traffic:
 
     async def _ask(self, client: httpx.AsyncClient) -> None:
         requests = self._profile.requests
-        one = self._random.choices(requests, [request.weight for request in requests])[0]
-        path = one.path.replace("{n}", str(self._random.randint(1, one.n_max)))
+        request = self._random.choices(requests, [request.weight for request in requests])[0]
+        path = request.path.replace("{n}", str(self._random.randint(1, request.n_max)))
         try:
             with suppress(httpx.HTTPError):
-                await client.request(one.method, path, content=one.body or None)
+                await client.request(request.method, path, content=request.body or None)
         finally:
             self._gate.release()

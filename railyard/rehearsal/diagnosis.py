@@ -1,4 +1,4 @@
-"""The rehearsal's verdict over a packet, in the fields that the asker's schema names."""
+"""The rehearsal's diagnosis of a packet, in the fields of the caller's schema."""
 
 import re
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 from railyard.rehearsal.evidence import Item, items, missing_key, symptoms
 
 LABEL = "[rehearsal]"
-# A route so slow that the edge gives up is slow too.
+# A route on which the edge gives up counts as slow too.
 SLOW_ROUTE = re.compile(r"^(\w+ \S+) -> (?:2\d\d|499|50[24]): .*p95 (\d+) ms", re.M)
 KEPT = re.compile(r"kept in memory")
 
 
 def diagnose(packet: str) -> dict[str, Any]:
-    """`unclear` unless the packet shows one of the known kinds with the evidence that goes with it."""
-    found = items(packet)
-    shown = symptoms(found)
+    """Return a diagnosis: `unclear` unless the packet holds a handled finding and the evidence for it."""
+    packet_items = items(packet)
+    shown = symptoms(packet_items)
     if not shown:
         return _unclear("The evidence shows no trouble that this rehearsal knows.")
     judges = {"memory_leak": _leak, "error_rate": _missing_key, "latency": _slow_query}
     for finding in shown:
-        answer = judges[finding.source](finding, found)
+        answer = judges[finding.source](finding, packet_items)
         if answer is not None:
             return answer
     kinds = ", ".join(finding.source for finding in shown)
@@ -27,10 +27,10 @@ def diagnose(packet: str) -> dict[str, Any]:
 
 
 def refute(packet: str) -> dict[str, Any]:
-    """The sceptic's part: what the evidence shows is looked at once more, from the start."""
+    """Play the sceptic: diagnose the same evidence again."""
     again = diagnose(packet)
     survives = again["verdict"] == "code"
-    ids = sorted({one for cause in again["causes"] for one in cause["evidence"]})
+    ids = sorted({item_id for cause in again["causes"] for item_id in cause["evidence"]})
     reason = f"{LABEL} The same evidence leads to the same cause." if survives else again["summary"]
     return {"survives": survives, "reason": reason, "evidence": ids}
 
@@ -70,8 +70,8 @@ def _answer(
     }
 
 
-def _leak(finding: Item, found: list[Item]) -> dict[str, Any] | None:
-    logs = [item for item in found if item.kind == "deploy_log" and KEPT.search(item.text)]
+def _leak(finding: Item, packet_items: list[Item]) -> dict[str, Any] | None:
+    logs = [item for item in packet_items if item.kind == "deploy_log" and KEPT.search(item.text)]
     if not logs:
         return None
     return _answer(
@@ -93,8 +93,8 @@ def _leak(finding: Item, found: list[Item]) -> dict[str, Any] | None:
     )
 
 
-def _missing_key(finding: Item, found: list[Item]) -> dict[str, Any] | None:
-    for item in found:
+def _missing_key(finding: Item, packet_items: list[Item]) -> dict[str, Any] | None:
+    for item in packet_items:
         missing = missing_key(item.text) if item.kind == "deploy_log" else None
         if missing is None:
             continue
@@ -120,8 +120,8 @@ def _missing_key(finding: Item, found: list[Item]) -> dict[str, Any] | None:
     return None
 
 
-def _slow_query(finding: Item, found: list[Item]) -> dict[str, Any] | None:
-    for item in found:
+def _slow_query(finding: Item, packet_items: list[Item]) -> dict[str, Any] | None:
+    for item in packet_items:
         routes = SLOW_ROUTE.findall(item.text) if item.kind == "http_log" else []
         slow = [(route, int(p95)) for route, p95 in routes if int(p95) >= 500]
         if not slow:

@@ -1,4 +1,4 @@
-"""Reads an evidence packet, as any model would have to: from its text."""
+"""Parse an evidence packet from its text, as any model has to."""
 
 import re
 from dataclasses import dataclass
@@ -26,25 +26,26 @@ class MissingKey:
 
 
 def items(text: str) -> list[Item]:
-    found: list[Item] = []
+    """Return the packet's items in order."""
+    parsed: list[Item] = []
     for line in text.splitlines():
         match = ITEM.match(line)
         if match:
-            found.append(Item(match[1], match[2], match[3], ""))
-        elif found:
-            last = found[-1]
-            found[-1] = Item(last.id, last.kind, last.source, f"{last.text}{line}\n")
-    return found
+            parsed.append(Item(match[1], match[2], match[3], ""))
+        elif parsed:
+            last = parsed[-1]
+            parsed[-1] = Item(last.id, last.kind, last.source, f"{last.text}{line}\n")
+    return parsed
 
 
-def symptoms(found: list[Item]) -> list[Item]:
-    """The findings of a kind that the rehearsal knows; one fault may show in several."""
-    known = ("memory_leak", "error_rate", "latency")
-    return [item for item in found if item.kind == "finding" and item.source in known]
+def symptoms(packet_items: list[Item]) -> list[Item]:
+    """Return the findings of kinds that the rehearsal handles; one fault may show in several."""
+    handled = ("memory_leak", "error_rate", "latency")
+    return [item for item in packet_items if item.kind == "finding" and item.source in handled]
 
 
 def missing_key(text: str) -> MissingKey | None:
-    """From the first stack trace that ends in a KeyError."""
+    """Return the failed lookup of the first stack trace that ends in a KeyError."""
     match = MISSING_KEY.search(text)
     frames = FRAME.findall(text[: match.start()]) if match else []
     if match is None or not frames:

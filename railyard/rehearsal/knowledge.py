@@ -1,4 +1,4 @@
-"""Edits that derive from what the code says. No match, no edit."""
+"""Edits derived from the code; without a match there is none."""
 
 import re
 from collections.abc import Mapping
@@ -23,32 +23,31 @@ class Edit:
 
 @dataclass(frozen=True)
 class Repair:
-    """`said`: what was wrong and what changes, or why nothing does."""
+    """Edits to make. `summary`: what was wrong and what changes, or why nothing does."""
 
     edits: tuple[Edit, ...]
-    said: str
+    summary: str
 
 
 def repair(task: str, files: Mapping[str, str]) -> Repair:
-    """`task`: the prompt with its evidence. `files`: text by absolute path."""
+    """Return the edits for a task. `task`: the prompt with its evidence. `files`: text by absolute path."""
     if REVIEW in task:
         return _least_recently_used(task, files)
-    found = items(task)
-    tried = Repair((), "the task holds no finding that this rehearsal knows.")
-    for finding in symptoms(found):
+    attempt = Repair((), "the task holds no finding that this rehearsal knows.")
+    for finding in symptoms(items(task)):
         if finding.source == "memory_leak":
-            tried = _bound(files)
+            attempt = _bound(files)
         elif finding.source == "latency":
-            tried = _index(files)
+            attempt = _index(files)
         else:
-            tried = _tolerate(task, files)
-        if tried.edits:
+            attempt = _tolerate(task, files)
+        if attempt.edits:
             break
-    return tried
+    return attempt
 
 
 def _least_recently_used(task: str, files: Mapping[str, str]) -> Repair:
-    """A reviewer asks for an LRU where the oldest entry goes first: what is read moves to the end."""
+    """Turn first-in-first-out eviction into LRU on a reviewer's request: a read entry moves to the end."""
     if "LRU" not in task:
         return Repair((), "the reviewers ask for nothing that this rehearsal knows.")
     for path, text in files.items():
@@ -57,13 +56,13 @@ def _least_recently_used(task: str, files: Mapping[str, str]) -> Repair:
             if read is None or f"{name}.move_to_end(" in text:
                 continue
             moved = f"{read[1]}{name}.move_to_end({read[2]})\n{read[0]}"
-            said = f"`{name}` now drops what was not read for longest, instead of what came first."
-            return Repair((Edit(path, read[0], moved),), said)
+            summary = f"`{name}` now drops what was not read for longest, instead of what came first."
+            return Repair((Edit(path, read[0], moved),), summary)
     return Repair((), "no bounded container is returned from.")
 
 
 def _bound(files: Mapping[str, str]) -> Repair:
-    """A module-level dictionary that is written and never taken from."""
+    """Bound a module-level dictionary that is written to and never emptied."""
     for path, text in files.items():
         for declaration in CONTAINER.finditer(text):
             name, types = declaration[1], declaration[2] or ""
@@ -83,8 +82,10 @@ def _bound(files: Mapping[str, str]) -> Repair:
                 Edit(path, declaration[0], bounded),
                 Edit(path, write[0], f"{write[0]}\n{drop}"),
             )
-            said = f"`{name}` got an entry for each request and never lost one; it now keeps {MAX_ENTRIES}."
-            return Repair(edits, said)
+            summary = (
+                f"`{name}` got an entry for each request and never lost one; it now keeps {MAX_ENTRIES}."
+            )
+            return Repair(edits, summary)
     return Repair((), "no container at module level is written to without ever being emptied.")
 
 
@@ -97,7 +98,7 @@ def _import(path: str, text: str, line: str) -> Edit:
 
 
 def _tolerate(task: str, files: Mapping[str, str]) -> Repair:
-    """A lookup of an optional key, in the file that the stack trace names."""
+    """Tolerate a missing optional key, in the file that the stack trace names."""
     missing = missing_key(task)
     if missing is None:
         return Repair((), "the evidence holds no stack trace with a missing key.")
@@ -115,19 +116,19 @@ def _tolerate(task: str, files: Mapping[str, str]) -> Repair:
             if nested
             else (f'{match[1]}.get("{missing.key}")')
         )
-        said = f"`{missing.key}` is optional, but `{missing.function}` demanded it; it now works without."
-        return Repair((Edit(path, match[0], match[0].replace(old, new)),), said)
+        summary = f"`{missing.key}` is optional, but `{missing.function}` demanded it; it now works without."
+        return Repair((Edit(path, match[0], match[0].replace(old, new)),), summary)
     return Repair((), f"{missing.file} holds no direct lookup of `{missing.key}`.")
 
 
 def _function(text: str, name: str) -> str:
-    """The text of one function, up to the next line that is not indented deeper."""
+    """Return the text of one function, up to the next line that is not indented deeper."""
     match = re.search(rf"^( *)def {name}\(.*\n(?:(?:\1 +.*)?\n)*", text, re.M)
     return match[0] if match else ""
 
 
 def _index(files: Mapping[str, str]) -> Repair:
-    """A table that is selected by columns which no index covers."""
+    """Add an index to a table that is selected by columns without one."""
     schemas = {path: text for path, text in files.items() if path.endswith(".sql")}
     for query in FILTER.finditer("\n".join(files.values())):
         table, columns = query[1], re.findall(r"(\w+) = \?", query[2])
@@ -138,6 +139,6 @@ def _index(files: Mapping[str, str]) -> Repair:
             name = "_".join([table, *columns])
             index = f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({', '.join(columns)});"
             last = match[0].rsplit("\n", 2)[-2] + "\n);"
-            said = f"`{table}` was searched by {' and '.join(columns)} without an index; it has one now."
-            return Repair((Edit(path, last, f"{last}\n\n{index}"),), said)
+            summary = f"`{table}` was searched by {' and '.join(columns)} without an index; it has one now."
+            return Repair((Edit(path, last, f"{last}\n\n{index}"),), summary)
     return Repair((), "no table is selected by columns that lack an index.")

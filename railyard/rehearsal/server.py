@@ -21,7 +21,7 @@ CHARS_PER_TOKEN = 4
 
 
 def build_rehearsal(delay_seconds: float = 0.0) -> Starlette:
-    """`delay_seconds`: how long it thinks before each answer."""
+    """`delay_seconds`: pause before each answer."""
 
     async def complete(request: Request) -> Response:
         body = await request.json()
@@ -43,7 +43,7 @@ def build_rehearsal(delay_seconds: float = 0.0) -> Starlette:
 
 
 def _step(body: Json) -> ToolCall | str:
-    """With tools it is the coding agent; without, it is asked for a diagnosis, or to refute one."""
+    """Act as the coding agent if tools are given; otherwise diagnose, or refute a diagnosis."""
     if body.get("tools"):
         return next_step(body["messages"])
     packet = "\n".join(str(m["content"]) for m in body["messages"] if m["role"] == "user")

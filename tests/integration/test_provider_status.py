@@ -23,7 +23,7 @@ from railmend.providers.status.reader import StatusReader
 from railmend.publishing.github import GitHubError
 from railmend.railway.limits import RateLimiter, RateLimits
 from railmend.railway.network import NetworkReader
-from railmend.railway.pool import RailwayPool, Watched
+from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railmend.railway.reader import Reader
 from railmend.railway.transport import Transport
 from tests import samples
@@ -97,7 +97,7 @@ async def facts(
 ) -> Facts:
     limits = RateLimits(per_second=10_000)
     mock = httpx.MockTransport(railway)
-    watched = Watched(
+    watched = WatchedEnvironment(
         name="p", project_id="project", environment_id="env", token=SecretStr("t"), token_kind="bearer"
     )
     pool = RailwayPool("http://railway/graphql/v2", [watched], limits, mock)

@@ -42,7 +42,7 @@ from railmend.contracts.scan import (
 from railmend.providers.status.reader import StatusReader
 from railmend.publishing.github import GitHubClient
 from railmend.railway.limits import RateLimits
-from railmend.railway.pool import RailwayPool, Watched
+from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railyard.forge import Forge
 from railyard.forge import build as build_forge
 from tests.integration.serving import serving
@@ -92,7 +92,10 @@ class Recorder:
         self._status_url = status_url
 
     async def batch(self, scenarios: Sequence[Scenario]) -> list[Recording]:
-        yards = [Yard(one, self._folder / one.name, self._forge, self._provider_url) for one in scenarios]
+        yards = [
+            Yard(scenario, self._folder / scenario.name, self._forge, self._provider_url)
+            for scenario in scenarios
+        ]
         self._provider.fails_from = time.monotonic() + TROUBLE_SECONDS
         try:
             await asyncio.gather(*(yard.run(RUN_SECONDS) for yard in yards))
@@ -102,7 +105,7 @@ class Recorder:
 
     async def _record(self, yard: Yard) -> Recording:
         scenario, part = yard.scenario, yard.scenario.parts[0]
-        watched = Watched(
+        watched = WatchedEnvironment(
             name=scenario.name,
             project_id=PROJECT,
             environment_id=yard.environment_id,
@@ -120,23 +123,25 @@ class Recorder:
             client = await pool.client_for(yard.environment_id)
             survey = await client.survey(PROJECT, yard.environment_id, window)
             wanted = service_id(part)
-            service = next(one for one in survey.services if one.service_id == wanted)
+            service = next(service for service in survey.services if service.service_id == wanted)
             request = incident(scenario, screening, service, survey.services, window)
             packet = await EvidenceActivities().build_packet(
                 PacketRequest(incident=request, facts=await self._facts(pool, request, scenario))
             )
         finally:
             await pool.aclose()
-        slices = {one.service_id: one for one in survey.slices}
-        past = {one.service_id: one for one in survey.history}
-        explained = next((one for one in screening.downstream_effects if one.service_id == wanted), None)
+        slices = {measured.service_id: measured for measured in survey.slices}
+        past = {history.service_id: history for history in survey.history}
+        explained = next(
+            (effect for effect in screening.downstream_effects if effect.service_id == wanted), None
+        )
         return Recording(
             scenario=scenario.name,
             trouble=scenario.trouble,
             verdict=scenario.right,
             by_rule=scenario.by_rule,
             artificial=scenario.artificial is not None,
-            measured=tuple(one.kind for one in screening.findings if one.service_id == wanted),
+            measured=tuple(finding.kind for finding in screening.findings if finding.service_id == wanted),
             explained=explained,
             files=yard.files(part),
             request=request,
@@ -180,7 +185,7 @@ class Recorder:
 def incident(
     scenario: Scenario, screening: Screening, service: Service, services: Sequence[Service], window: Window
 ) -> IncidentRequest:
-    findings = [one for one in screening.findings if one.service_id == service.service_id]
+    findings = [finding for finding in screening.findings if finding.service_id == service.service_id]
     if not findings and scenario.artificial:
         findings = [false_alarm(scenario.artificial, service, window, f"environment-{scenario.name}")]
     return IncidentRequest(
@@ -231,15 +236,15 @@ async def main(names: Sequence[str]) -> None:
             status_url=stack.enter_context(serving(status_server(down=True))),
         )
         for batch in BATCHES:
-            chosen = [one for one in batch if not names or one.name in names]
+            chosen = [scenario for scenario in batch if not names or scenario.name in names]
             for recording in await recorder.batch(chosen) if chosen else ():
-                expected = next(one for one in chosen if one.name == recording.scenario).shows
+                expected = next(scenario.shows for scenario in chosen if scenario.name == recording.scenario)
                 file = write(recording)
                 as_it_should = set(expected) <= set(recording.measured) and bool(expected) == bool(
                     recording.measured
                 )
-                mark = "" if as_it_should else f"  <- wanted {[one.value for one in expected]}"
-                kinds = [one.value for one in recording.measured]
+                mark = "" if as_it_should else f"  <- wanted {[kind.value for kind in expected]}"
+                kinds = [kind.value for kind in recording.measured]
                 print(f"{recording.scenario}: {kinds}, {file.stat().st_size} bytes{mark}")  # noqa: T201
 
 

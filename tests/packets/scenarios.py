@@ -63,7 +63,8 @@ class Part:
 class Scenario:
     """`right`: the verdict; `by_rule`: decided without a model. `shows`: the kinds of finding that must be
     measured, empty where none may be. `artificial`: a finding that is handed on all the same, as a
-    false alarm would be. `victim_of`: the trouble is a neighbour's and is linked to that one, no incident.
+    false alarm would be. `downstream_of`: the neighbour that is the root cause; the service is linked to it and
+    gets no incident.
     The first of `parts` is the service in question."""
 
     name: str
@@ -75,7 +76,7 @@ class Scenario:
     artificial: FindingKind | None = None
     platform_incident: str | None = None
     provider_down: bool = False
-    victim_of: str | None = None
+    downstream_of: str | None = None
 
 
 def app(text: str, **more: str) -> dict[str, str]:
@@ -304,7 +305,7 @@ NEIGHBOURS = (
         (caller("shop", "store"), slow_store("store")),
         Verdict.UNCLEAR,
         shows=(FindingKind.LATENCY,),
-        victim_of="store",
+        downstream_of="store",
     ),
     Scenario(
         "slow_store",

@@ -205,7 +205,11 @@ class Yard:
             name=part.name,
             repo=f"{OWNER}/{part.name}",
             git_dir=self._bare[part.name],
-            start_command=["python3", "app.py", *(self._given.get(one, one) for one in part.arguments)],
+            start_command=[
+                "python3",
+                "app.py",
+                *(self._given.get(argument, argument) for argument in part.arguments),
+            ],
             memory_limit_gb=part.limit_gb,
             cpu_limit=1.0,
             traffic=part.traffic,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from railmend.assessment import AssessmentRules, AssessmentSettings, Ignore, assess, suspect
+from railmend.assessment import AssessmentRules, AssessmentSettings, Ignore, assess, is_candidate
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 from railmend.railway.model import Series, Slice
 from tests import samples
@@ -23,12 +23,12 @@ def slice_of(step: int = 60, points: int = POINTS, name: str = "checkout", **ser
     return Slice(service_id=f"id-{name}", start=start, step_seconds=step, **series)
 
 
-def found(one: Slice, **options: Any) -> list[Finding]:
-    return assess(one, samples.service("checkout"), environment_id="env", **options)
+def findings_of(original: Slice, **options: Any) -> list[Finding]:
+    return assess(original, samples.service("checkout"), environment_id="env", **options)
 
 
 def kinds(**series: Any) -> list[FindingKind]:
-    return [finding.kind for finding in found(slice_of(**series))]
+    return [finding.kind for finding in findings_of(slice_of(**series))]
 
 
 def noisy(values: Any, share: float = 0.02, seed: int = 7) -> Series:
@@ -160,7 +160,9 @@ def test_trouble_is_told_from_noise(series: dict[str, Any], expected: list[Findi
 
 
 def test_a_finding_explains_itself() -> None:
-    (leak,) = found(slice_of(memory_gb=noisy(np.linspace(0.2, 0.95, POINTS), 0.0), memory_limit_gb=LIMIT))
+    (leak,) = findings_of(
+        slice_of(memory_gb=noisy(np.linspace(0.2, 0.95, POINTS), 0.0), memory_limit_gb=LIMIT)
+    )
     assert leak.severity is Severity.CRITICAL
     assert leak.value == pytest.approx(0.75 / (179 / 60), rel=0.01)
     assert leak.unit == "GB/h"
@@ -172,9 +174,9 @@ def test_a_finding_explains_itself() -> None:
 
 def test_the_onset_is_when_it_began() -> None:
     rising = np.concatenate([np.full(100, 0.3), np.linspace(0.3, 0.8, 80)])
-    (leak,) = found(slice_of(memory_gb=noisy(rising, 0.003), memory_limit_gb=LIMIT))
+    (leak,) = findings_of(slice_of(memory_gb=noisy(rising, 0.003), memory_limit_gb=LIMIT))
     assert abs(leak.onset - (samples.NOW - timedelta(minutes=80))) <= timedelta(minutes=10)
-    (slow,) = found(slice_of(http=http(flat(500)), latency=latency(since(25, 100, 600))))
+    (slow,) = findings_of(slice_of(http=http(flat(500)), latency=latency(since(25, 100, 600))))
     assert slow.onset == samples.NOW - timedelta(minutes=25)
     assert (slow.threshold, slow.unit) == (pytest.approx(250, rel=0.05), "ms p95")
 
@@ -201,7 +203,7 @@ def test_the_onset_is_when_it_began() -> None:
     ],
 )
 def test_severity_follows_what_users_feel(series: dict[str, Any], severity: Severity) -> None:
-    assert [finding.severity for finding in found(slice_of(**series))] == [severity]
+    assert [finding.severity for finding in findings_of(slice_of(**series))] == [severity]
 
 
 def test_what_piles_up_behind_something_slow_follows_from_it() -> None:
@@ -216,14 +218,14 @@ def test_a_warning_must_last_and_a_critical_burst_need_not() -> None:
     brief = slice_of(http=http(flat(500)), latency=latency(since(3, 100, 280)))
     burst = slice_of(http=http(flat(500)), latency=latency(since(3, 100, 4000)))
     over = slice_of(http=http(flat(500)), latency=latency([*since(60, 100, 600)[:-30], *[100.0] * 30]))
-    assert found(brief) == found(over) == []
-    assert [finding.rule for finding in found(burst)] == ["latency.burst"]
+    assert findings_of(brief) == findings_of(over) == []
+    assert [finding.rule for finding in findings_of(burst)] == ["latency.burst"]
 
 
 def test_without_a_past_absolute_limits_decide() -> None:
     """A platform that samples each second, and a slice of less than a minute."""
     slow = slice_of(step=1, points=55, http={"2xx": [10.0] * 55}, latency=latency([1800.0] * 55))
-    assert [finding.rule for finding in found(slow)] == ["latency.absolute"]
+    assert [finding.rule for finding in findings_of(slow)] == ["latency.absolute"]
 
 
 def day_before(**series: Any) -> Slice:
@@ -236,32 +238,32 @@ def test_what_the_day_before_shows_is_usual() -> None:
     full_of_memory = slice_of(memory_gb=noisy(RISING, 0.005), memory_limit_gb=LIMIT)
     night = day_before(http={"2xx": [3000.0] * 48})
     wave = day_before(memory_gb=[*np.linspace(0.2, 0.85, 24), *np.linspace(0.2, 0.6, 24)])
-    assert found(fewer)
-    assert found(full_of_memory)
-    assert found(fewer, history=night) == []
-    assert found(full_of_memory, history=wave) == []
-    assert found(fewer, history=day_before(http={"2xx": [15000.0] * 48}))
-    assert found(fewer, history=day_before())
+    assert findings_of(fewer)
+    assert findings_of(full_of_memory)
+    assert findings_of(fewer, history=night) == []
+    assert findings_of(full_of_memory, history=wave) == []
+    assert findings_of(fewer, history=day_before(http={"2xx": [15000.0] * 48}))
+    assert findings_of(fewer, history=day_before())
     young = day_before(memory_gb=[None] * 48, http={"2xx": [None] * 48})
-    assert found(fewer, history=young)
+    assert findings_of(fewer, history=young)
     half_a_day = {"memory_gb": [None] * 24 + [0.5] * 24, "http": {"2xx": [None] * 24 + [15000.0] * 24}}
-    assert found(fewer, history=day_before(**half_a_day))
+    assert findings_of(fewer, history=day_before(**half_a_day))
 
 
 def test_what_fails_since_the_first_deployment_is_not_usual_for_want_of_better() -> None:
     """A request every two minutes, and every second one fails."""
     served, failed = [1.0, 0.0, 0.0, 0.0] * 45, [0.0, 0.0, 1.0, 0.0] * 45
     failing = slice_of(http=http(served, failed))
-    assert [finding.rule for finding in found(failing)] == ["error_rate.share"]
-    assert found(failing, history=day_before(http={"2xx": [8.0] * 48, "5xx": [7.0] * 48})) == []
-    assert found(failing, history=day_before(http={"2xx": [15.0] * 48, "5xx": [0.0] * 48}))
+    assert [finding.rule for finding in findings_of(failing)] == ["error_rate.share"]
+    assert findings_of(failing, history=day_before(http={"2xx": [8.0] * 48, "5xx": [7.0] * 48})) == []
+    assert findings_of(failing, history=day_before(http={"2xx": [15.0] * 48, "5xx": [0.0] * 48}))
 
 
 def test_a_sleeping_service_is_left_in_peace() -> None:
-    one = slice_of(http=http(0, 50))
+    original = slice_of(http=http(0, 50))
     service = samples.service(asleep=True)
-    assert assess(one, service, environment_id="env") == []
-    assert not suspect(one, service)
+    assert assess(original, service, environment_id="env") == []
+    assert not is_candidate(original, service)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +280,7 @@ def test_the_newest_deployment_counts(
     service = samples.service(latest_status=status, active_deployment_id=active)
     (finding,) = assess(slice_of(), service, environment_id="env")
     assert (finding.kind, finding.severity) == (kind, severity)
-    assert suspect(slice_of(), service)
+    assert is_candidate(slice_of(), service)
 
 
 @pytest.mark.parametrize(
@@ -293,10 +295,10 @@ def test_the_newest_deployment_counts(
     ids=["half full", "nearly full", "full", "full in six hours", "hardly growing"],
 )
 def test_a_volume_that_fills_up(fill: float | None, disk: Any, severity: Severity | None) -> None:
-    one = slice_of(disk_gb=[float(v) for v in disk], disk_limit_gb=[10.0])
-    findings = assess(one, samples.service(volume_fill=fill), environment_id="env")
+    original = slice_of(disk_gb=[float(v) for v in disk], disk_limit_gb=[10.0])
+    findings = assess(original, samples.service(volume_fill=fill), environment_id="env")
     assert [finding.severity for finding in findings] == ([severity] if severity else [])
-    assert suspect(one, samples.service(volume_fill=fill)) or not severity
+    assert is_candidate(original, samples.service(volume_fill=fill)) or not severity
 
 
 def test_a_cron_job_that_ended_is_no_outage() -> None:
@@ -307,9 +309,9 @@ def test_a_cron_job_that_ended_is_no_outage() -> None:
 def test_thresholds_of_ones_own() -> None:
     slow = slice_of(http=http(flat(500)), latency=latency(since(20, 100, 600)))
     tolerant = AssessmentRules(services={"checkout": {"latency_ratio": 8, "burst_ratio": 20}})
-    assert found(slow, settings=AssessmentSettings(latency_ratio=8, burst_ratio=20)) == []
-    assert found(slow, settings=tolerant) == []
-    assert found(slow, settings=AssessmentRules(services={"other": {"latency_ratio": 8}}))
+    assert findings_of(slow, settings=AssessmentSettings(latency_ratio=8, burst_ratio=20)) == []
+    assert findings_of(slow, settings=tolerant) == []
+    assert findings_of(slow, settings=AssessmentRules(services={"other": {"latency_ratio": 8}}))
     with pytest.raises(ValidationError, match=r"services.checkout: no such threshold: latency_ration"):
         AssessmentRules(services={"checkout": {"latency_ration": 8}})
     with pytest.raises(ValidationError, match="latency_ratio"):
@@ -340,7 +342,7 @@ def test_a_project_s_rules_are_laid_over_the_general_ones() -> None:
 )
 def test_findings_to_ignore(ignore: Ignore, left: int) -> None:
     slow = slice_of(http=http(flat(500)), latency=latency(since(20, 100, 600)))
-    assert len(found(slow, settings=AssessmentRules(ignore=(ignore,)))) == left
+    assert len(findings_of(slow, settings=AssessmentRules(ignore=(ignore,)))) == left
 
 
 # -- properties
@@ -365,8 +367,8 @@ TROUBLED = {
 }
 
 
-def verdict(one: Slice) -> list[tuple[FindingKind, Severity]]:
-    return [(finding.kind, finding.severity) for finding in found(one)]
+def verdict(original: Slice) -> list[tuple[FindingKind, Severity]]:
+    return [(finding.kind, finding.severity) for finding in findings_of(original)]
 
 
 @given(
@@ -376,43 +378,46 @@ def verdict(one: Slice) -> list[tuple[FindingKind, Severity]]:
 )
 @settings(max_examples=40, deadline=None)
 def test_time_and_units_do_not_matter(case: str, days: int, factor: float) -> None:
-    one = slice_of(**TROUBLED[case])
+    original = slice_of(**TROUBLED[case])
     scaled = {
-        name: [None if v is None else v * factor for v in getattr(one, name)]
+        name: [None if v is None else v * factor for v in getattr(original, name)]
         for name in ("cpu", "cpu_limit", "memory_gb", "memory_limit_gb")
     }
-    moved = one.model_copy(update={**scaled, "start": one.start + timedelta(days=days)})
-    assert verdict(moved) == verdict(one)
+    moved = original.model_copy(update={**scaled, "start": original.start + timedelta(days=days)})
+    assert verdict(moved) == verdict(original)
 
 
 @given(case=st.sampled_from(sorted(TROUBLED)), seed=st.integers(0, 10_000), share=st.floats(0, 0.1))
 @settings(max_examples=60, deadline=None)
 def test_a_tenth_of_the_samples_may_be_lost(case: str, seed: int, share: float) -> None:
-    one = slice_of(**TROUBLED[case])
+    original = slice_of(**TROUBLED[case])
     lost = np.random.default_rng(seed).random(POINTS) < share
 
     def thinned(series: Series) -> Series:
         return [None if len(series) == POINTS and gone else v for v, gone in zip(series, lost, strict=False)]
 
-    fewer = one.model_copy(
+    fewer = original.model_copy(
         update={
-            "cpu": thinned(one.cpu),
-            "memory_gb": thinned(one.memory_gb),
-            "http": {name: thinned(series) for name, series in one.http.items()},
-            "latency": {name: thinned(series) for name, series in one.latency.items()},
+            "cpu": thinned(original.cpu),
+            "memory_gb": thinned(original.memory_gb),
+            "http": {name: thinned(series) for name, series in original.http.items()},
+            "latency": {name: thinned(series) for name, series in original.latency.items()},
         }
     )
-    assert verdict(fewer) == verdict(one)
+    assert verdict(fewer) == verdict(original)
 
 
 @given(case=st.sampled_from(sorted(TROUBLED)), more=st.floats(0, 5))
 @settings(max_examples=40, deadline=None)
 def test_a_constant_far_from_the_limit_does_not_matter(case: str, more: float) -> None:
     """Memory against a limit of 100 GB, with a constant on both."""
-    one = slice_of(**TROUBLED[case])
-    wide = {"memory_gb": [None if v is None else v * 100 for v in one.memory_gb], "memory_limit_gb": [100.0]}
-    shifted = {"memory_gb": [None if v is None else v * 100 - more for v in one.memory_gb]}
-    base = one.model_copy(update=wide)
+    original = slice_of(**TROUBLED[case])
+    wide = {
+        "memory_gb": [None if v is None else v * 100 for v in original.memory_gb],
+        "memory_limit_gb": [100.0],
+    }
+    shifted = {"memory_gb": [None if v is None else v * 100 - more for v in original.memory_gb]}
+    base = original.model_copy(update=wide)
     assert verdict(base.model_copy(update=shifted)) == verdict(base)
 
 
@@ -434,7 +439,7 @@ VALUES = st.lists(
 def test_no_series_makes_it_raise(
     memory: Series, limit: Series, cpu: Series, errors: Series, p95: Series, disk: Series, step: int
 ) -> None:
-    one = slice_of(
+    original = slice_of(
         step=step,
         cpu=cpu,
         cpu_limit=limit,
@@ -445,5 +450,5 @@ def test_no_series_makes_it_raise(
         disk_gb=disk,
         disk_limit_gb=limit,
     )
-    found(one, history=one)
-    suspect(one, samples.service())
+    findings_of(original, history=original)
+    is_candidate(original, samples.service())

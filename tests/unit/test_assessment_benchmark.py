@@ -24,13 +24,13 @@ def test_generated_slices_are_told_apart() -> None:
     wrong: Counter[str] = Counter()
     kinds = affected = healthy = 0
     for row, label in generate(each=8, seed=11):
-        told = prediction(Recorded.model_validate(row), RULES)
+        predicted = prediction(Recorded.model_validate(row), RULES)
         affected += bool(label["affected"])
         healthy += not label["affected"]
-        if told["affected"] != label["affected"]:
+        if predicted["affected"] != label["affected"]:
             wrong["missed" if label["affected"] else "false alarm"] += 1
         elif label["affected"]:
-            kinds += told["kind"] in label["accept"]  # type: ignore[operator]
+            kinds += predicted["kind"] in label["accept"]  # type: ignore[operator]
     assert wrong["missed"] <= 0.03 * affected, wrong
     assert wrong["false alarm"] <= 0.03 * healthy, wrong
     assert kinds >= 0.97 * (affected - wrong["missed"])
@@ -41,7 +41,7 @@ if DETECTION.is_dir():
 
     def scored(folder: Path, command: str, labels: str, slices: Iterable[Recorded]) -> dict[str, Any]:
         predictions = folder / "predictions.jsonl"
-        predictions.write_text("".join(json.dumps(prediction(one, RULES)) + "\n" for one in slices))
+        predictions.write_text("".join(json.dumps(prediction(recorded, RULES)) + "\n" for recorded in slices))
         arguments = ["--labels", str(DETECTION / labels), "--pred", str(predictions), "--json"]
         return score(command, *arguments)
 

@@ -16,7 +16,7 @@ from railmend.assessment import AssessmentRules
 from railmend.assessment.recorded import Recorded, coarsen
 from railmend.contracts.scan import FindingKind, ScanRequest
 from railmend.railway.limits import RateLimits
-from railmend.railway.pool import RailwayPool, Watched
+from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railmend.settings import ConfigurationError, Settings
 from railyard.api.behaviour import Gatekeeper
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
@@ -152,7 +152,9 @@ def test_the_coarse_look_comes_first() -> None:
 
 async def test_what_a_scan_sees_is_recorded_and_read_back(tmp_path: Path) -> None:
     app = build_synthetic(Synthetic(5, 3, 1), Gatekeeper())
-    watched = Watched(name="shop", project_id=PROJECT, environment_id=ENVIRONMENT, token=SecretStr(TOKEN))
+    watched = WatchedEnvironment(
+        name="shop", project_id=PROJECT, environment_id=ENVIRONMENT, token=SecretStr(TOKEN)
+    )
     pool = RailwayPool(
         "http://railway/graphql/v2", [watched], RateLimits(per_second=10_000), httpx.ASGITransport(app=app)
     )

@@ -73,10 +73,10 @@ CASES += [(sample, 12, torn) for sample in RUNTIME_SAMPLES for torn in (False, T
 @pytest.mark.parametrize(("sample", "times", "torn"), CASES)
 def test_a_failure_of_any_language_survives(sample: Sample, times: int, torn: bool) -> None:
     made = case(sample, times=times, torn=torn)
-    found = condense_logs(made, budget_tokens=1000, build=sample.stream == "build")
-    text = re.sub(r"\s+", " ", found.text)
+    summary = condense_logs(made, budget_tokens=1000, build=sample.stream == "build")
+    text = re.sub(r"\s+", " ", summary.text)
     assert [wanted for wanted in sample.wanted if not re.search(wanted, text, re.I)] == []
-    assert estimate(found.text) <= 1000
+    assert estimate(summary.text) <= 1000
 
 
 def test_a_trace_is_folded_to_the_frames_of_the_application() -> None:
@@ -122,7 +122,8 @@ def test_what_is_on_standard_output_does_not_tear_a_trace_on_standard_error() ->
         "    g()",
         "KeyError: 'x'",
     ]
-    made = [one for n, line in enumerate(lines) for one in (row(n, line, "error"), row(n, f"GET /{n} 200"))]
+    pairs = ((row(n, line, "error"), row(n, f"GET /{n} 200")) for n, line in enumerate(lines))
+    made = [logged for pair in pairs for logged in pair]
     text = condense_logs(made).text
     assert "  File \"/app/a.py\", line 3, in f\n    g()\nKeyError: 'x'" in text
 
@@ -133,8 +134,8 @@ def test_the_error_and_its_stack_are_found_in_a_loggers_attributes() -> None:
     pairs = {"level": "info", "err.message": refused, "err.stack": stack, "req.method": "GET"}
     pairs["req.url"] = "/v1/items/3"
     attributes = tuple((key, f'"{value}"') for key, value in pairs.items())
-    one = StreamRow(START, "info", "request errored", attributes)
-    text = condense_logs([one]).text
+    logged = StreamRow(START, "info", "request errored", attributes)
+    text = condense_logs([logged]).text
     assert "ECONNREFUSED 10.0.0.4:5432" in text
     assert "/app/db.js:8:11" in text
     assert "GET /v1/items/3" in text
@@ -146,8 +147,10 @@ def test_a_go_stack_in_an_attribute_is_folded() -> None:
         "net/http.F.ServeHTTP\\n\\t/usr/local/go/src/net/http/s.go:2",
     )
     stack = f"{own}\\n{library}"
-    one = StreamRow(START, "error", "accept failed", (("error", '"no such quote"'), ("trace", f'"{stack}"')))
-    text = condense_logs([one]).text
+    logged = StreamRow(
+        START, "error", "accept failed", (("error", '"no such quote"'), ("trace", f'"{stack}"'))
+    )
+    text = condense_logs([logged]).text
     assert "no such quote" in text
     assert "main.accept /src/main.go:44" in text
     assert "(1 library frames)" in text
@@ -168,7 +171,7 @@ def test_lines_that_differ_in_their_exit_code_are_apart() -> None:
 def test_an_error_since_the_beginning_ranks_below_one_since_the_onset() -> None:
     old = [row(second, "ERROR metrics push failed") for second in range(0, 600, 10)]
     new = [row(second, "ERROR charge was refused by the bank") for second in range(300, 600, 30)]
-    both = sorted([*old, *new], key=lambda one: one.timestamp)
+    both = sorted([*old, *new], key=lambda line: line.timestamp)
     text = condense_logs(both, onset=START + timedelta(seconds=299)).text
     assert text.index("refused by the bank") < text.index("metrics push")
     assert "onset 10:04:59" in text
@@ -178,7 +181,7 @@ def test_a_rare_line_at_the_onset_is_shown_as_its_context() -> None:
     calm = [row(second, f"GET /items/{second} 200 3 ms") for second in range(500)]
     turn = [row(300, "configuration reloaded from /etc/app.toml")]
     errors = [row(second, "ERROR no route to billing") for second in range(301, 500, 5)]
-    text = condense_logs(sorted([*calm, *turn, *errors], key=lambda one: one.timestamp)).text
+    text = condense_logs(sorted([*calm, *turn, *errors], key=lambda line: line.timestamp)).text
     assert "configuration reloaded" in text
 
 
@@ -193,10 +196,10 @@ def test_hints_bring_up_an_ordinary_line_and_both_its_ends() -> None:
 def test_what_was_cut_is_counted() -> None:
     words = random.Random(5)  # noqa: S311 - made-up words
     made = rows(*(f"ERROR {' '.join(words.choices(WORDS, k=6))} failed" for _ in range(300)))
-    found = condense_logs(made, budget_tokens=300)
-    assert found.rows == 300
-    assert f"Left out: {found.left_out} kinds of event" in found.text
-    assert 0 < found.left_out < found.groups
+    summary = condense_logs(made, budget_tokens=300)
+    assert summary.rows == 300
+    assert f"Left out: {summary.left_out} kinds of event" in summary.text
+    assert 0 < summary.left_out < summary.groups
 
 
 def test_pages_read_from_the_newest_back_give_the_same_groups() -> None:
@@ -256,19 +259,19 @@ def test_memory_is_bounded_by_kinds_not_by_rows() -> None:
     )
     condenser = Condenser()
     condenser.read(made)
-    found: Condensed = condenser.result(800)
+    summary: Condensed = condenser.result(800)
     assert condenser.forgotten > 0
-    assert "the one that matters" in found.text
+    assert "the one that matters" in summary.text
 
 
 @given(st.lists(st.text(max_size=120), max_size=60), st.sampled_from(["info", "error", "warn"]))
 @settings(deadline=None)
 def test_any_lines_are_condensed_within_the_budget(messages: list[str], severity: str) -> None:
-    found = condense_logs(
+    summary = condense_logs(
         [row(n, message, severity) for n, message in enumerate(messages)], budget_tokens=200
     )
-    assert found.rows == len(messages)
-    assert estimate(found.text) <= 200
+    assert summary.rows == len(messages)
+    assert estimate(summary.text) <= 200
 
 
 @given(st.text(max_size=400), st.integers(min_value=1, max_value=100))

@@ -126,10 +126,10 @@ class Model:
 
 @pytest.fixture
 def model() -> Iterator[Model]:
-    one = Model()
-    with serving(Starlette(routes=[Route("/chat/completions", one.complete, methods=["POST"])])) as url:
-        one.url = url
-        yield one
+    stand_in = Model()
+    with serving(Starlette(routes=[Route("/chat/completions", stand_in.complete, methods=["POST"])])) as url:
+        stand_in.url = url
+        yield stand_in
 
 
 async def test_a_good_answer_is_taken_as_it_is(model: Model) -> None:
@@ -150,7 +150,7 @@ async def test_prose_around_the_answer_is_forgiven(model: Model) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    ("bad", "error"),
     [
         ("I cannot help with that.", "no JSON object"),
         (uncited(confidence="high"), "does not fit the schema"),
@@ -165,13 +165,13 @@ async def test_prose_around_the_answer_is_forgiven(model: Model) -> None:
         ((GOOD, "length"), "cut short"),
     ],
 )
-async def test_a_bad_answer_is_asked_again_once_and_then_unclear(model: Model, bad: Any, said: str) -> None:
+async def test_a_bad_answer_is_asked_again_once_and_then_unclear(model: Model, bad: Any, error: str) -> None:
     assert (await model.ask(bad, GOOD)).verdict is Verdict.CODE
-    assert said in model.asked[1]["messages"][-1]["content"]
+    assert error in model.asked[1]["messages"][-1]["content"]
     model.asked.clear()
     diagnosis = await model.ask(bad)
     assert diagnosis.verdict is Verdict.UNCLEAR
-    assert said in diagnosis.summary
+    assert error in diagnosis.summary
     assert len(model.asked) == 2
     assert diagnosis.tokens == 240
 

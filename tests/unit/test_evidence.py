@@ -180,7 +180,7 @@ def test_the_hash_names_what_the_packet_says() -> None:
 
 
 def test_charts_show_extremes_limits_and_gaps() -> None:
-    one = Slice(
+    measured = Slice(
         service_id="s",
         start=datetime(2026, 2, 3, 10, tzinfo=UTC),
         step_seconds=60,
@@ -189,7 +189,7 @@ def test_charts_show_extremes_limits_and_gaps() -> None:
         http={"5xx": [0.0] * 59 + [3.0]},
         latency={"p95": []},
     )
-    text = charts(one, onset=datetime(2026, 2, 3, 10, 32, tzinfo=UTC))
+    text = charts(measured, onset=datetime(2026, 2, 3, 10, 32, tzinfo=UTC))
     assert "memory" in text
     assert "min 0.1, max 0.37, last 0.37, limit 0.5 GB" in text
     assert "·" in text
@@ -199,8 +199,10 @@ def test_charts_show_extremes_limits_and_gaps() -> None:
 
 
 def test_a_single_spike_is_not_lost_between_columns() -> None:
-    one = Slice(service_id="s", start=samples.NOW, step_seconds=60, cpu=[0.1] * 100 + [9.0] + [0.1] * 200)
-    assert "█" in charts(one)
+    measured = Slice(
+        service_id="s", start=samples.NOW, step_seconds=60, cpu=[0.1] * 100 + [9.0] + [0.1] * 200
+    )
+    assert "█" in charts(measured)
 
 
 def test_a_slice_without_samples_gives_no_chart() -> None:
@@ -225,7 +227,7 @@ def test_neighbours_and_past_repairs_are_facts() -> None:
         ),
     )
     facts = finding_facts(incident)
-    assert [one.kind for one in facts] == ["finding", "architecture", "neighbour", "past_repair"]
+    assert [fact.kind for fact in facts] == ["finding", "architecture", "neighbour", "past_repair"]
     assert "volume filled to 97%: close to full" in facts[1].text
     assert facts[2].text == "needs db: Memory of db is full."
     assert "merged: Bounded the cache. http://x/1" in facts[3].text
@@ -238,8 +240,8 @@ def test_neighbours_are_those_of_the_dependency_graph() -> None:
         samples.service("cache"),
         samples.service("admin", depends_on=("id-web",)),
     ]
-    found = neighbours_of(web, [web, *others, samples.service("apart")], [samples.finding("cache")])
-    assert [(one.relation, one.name, bool(one.findings)) for one in found] == [
+    neighbours = neighbours_of(web, [web, *others, samples.service("apart")], [samples.finding("cache")])
+    assert [(neighbour.relation, neighbour.name, bool(neighbour.findings)) for neighbour in neighbours] == [
         ("needs", "cache", True),
         ("needs", "db", False),
         ("needed by", "admin", False),

@@ -26,18 +26,20 @@ def http(count: int, path: str = "/x", status: int = 200, ms: float = 5, at: int
 
 
 def test_http_rows_are_grouped_by_route_and_the_failing_one_comes_first() -> None:
-    found = condense_http([*http(90, "/products/{n}"), *http(10, "/products/{n}", 500)])
-    first, second = found.text.split("\n")[1:3]
+    summary = condense_http([*http(90, "/products/{n}"), *http(10, "/products/{n}", 500)])
+    first, second = summary.text.split("\n")[1:3]
     assert first.startswith("GET /products/{id} -> 500: 10x (10.0%)")
     assert second.startswith("GET /products/{id} -> 200: 90x (90.0%)")
 
 
 def test_slow_routes_are_shown_although_they_answer_200() -> None:
-    found = condense_http([*http(5000, "/fast"), *http(200, "/other/{n}"), *http(40, "/report/{n}", ms=1900)])
-    line = next(row for row in found.text.split("\n") if "/report/{id}" in row)
+    summary = condense_http(
+        [*http(5000, "/fast"), *http(200, "/other/{n}"), *http(40, "/report/{n}", ms=1900)]
+    )
+    line = next(row for row in summary.text.split("\n") if "/report/{id}" in row)
     p95 = int(re.search(r"p95 (\d+) ms", line)[1])  # type: ignore[index]
     assert abs(p95 - 1900) <= 1900 * 0.025
-    assert found.text.index("/report/") < found.text.index("/fast")
+    assert summary.text.index("/report/") < summary.text.index("/fast")
 
 
 def test_a_route_many_times_slower_than_the_rest_is_shown() -> None:
@@ -62,7 +64,7 @@ def test_traffic_is_compared_with_before_the_onset() -> None:
 def test_any_number_of_paths_is_held_in_bounded_memory() -> None:
     letters = "abcdefghij"
     rows = [
-        one for n in range(4000) for one in http(1, "/" + "".join(letters[int(d)] for d in f"{n:04d}"), 404)
+        row for n in range(4000) for row in http(1, "/" + "".join(letters[int(d)] for d in f"{n:04d}"), 404)
     ]
     assert condense_http(rows).groups <= 2001
 

@@ -41,7 +41,7 @@ NOW = samples.NOW
 ROOT = Path(__file__).parents[2]
 
 
-def one(name: str, status: str, hours: float, **settings: str) -> Deployed:
+def deployment(name: str, status: str, hours: float, **settings: str) -> Deployed:
     """A deployment made so many hours before `NOW`."""
     record = DeploymentRecord(
         id=name,
@@ -58,35 +58,55 @@ def one(name: str, status: str, hours: float, **settings: str) -> Deployed:
     ("history", "onset_hours", "bad", "good"),
     [
         # The one that was deployed last before the onset, not the newest.
-        ([one("d", "SUCCESS", 0.1), one("c", "REMOVED", 2), one("b", "REMOVED", 9)], 1, "c", "b"),
+        (
+            [deployment("d", "SUCCESS", 0.1), deployment("c", "REMOVED", 2), deployment("b", "REMOVED", 9)],
+            1,
+            "c",
+            "b",
+        ),
         # A fault measured a moment before its deployment is called finished.
-        ([one("c", "SUCCESS", 0.99), one("b", "REMOVED", 9)], 1, "c", "b"),
+        ([deployment("c", "SUCCESS", 0.99), deployment("b", "REMOVED", 9)], 1, "c", "b"),
         # The first of a run of failures; those before it that failed are not good.
-        ([one("d", "FAILED", 1), one("c", "FAILED", 2), one("b", "SUCCESS", 3)], 1, "c", "b"),
-        ([one("d", "SUCCESS", 1), one("c", "FAILED", 2), one("b", "REMOVED", 3)], 0.5, "d", "b"),
+        (
+            [deployment("d", "FAILED", 1), deployment("c", "FAILED", 2), deployment("b", "SUCCESS", 3)],
+            1,
+            "c",
+            "b",
+        ),
+        (
+            [deployment("d", "SUCCESS", 1), deployment("c", "FAILED", 2), deployment("b", "REMOVED", 3)],
+            0.5,
+            "d",
+            "b",
+        ),
         # What is still being built is no suspect.
-        ([one("d", "BUILDING", 0.1), one("c", "SUCCESS", 2), one("b", "REMOVED", 3)], 1, "c", "b"),
+        (
+            [deployment("d", "BUILDING", 0.1), deployment("c", "SUCCESS", 2), deployment("b", "REMOVED", 3)],
+            1,
+            "c",
+            "b",
+        ),
         # A trouble older than all of the history.
-        ([one("c", "SUCCESS", 2)], 50, "c", None),
-        ([one("c", "CRASHED", 2), one("b", "REMOVED", 3)], 1, "c", "b"),
+        ([deployment("c", "SUCCESS", 2)], 50, "c", None),
+        ([deployment("c", "CRASHED", 2), deployment("b", "REMOVED", 3)], 1, "c", "b"),
     ],
 )
 def test_the_suspected_and_the_last_good_deployment(
     history: list[Deployed], onset_hours: float, bad: str, good: str | None
 ) -> None:
-    found = suspects(history, NOW - timedelta(hours=onset_hours))
-    assert found is not None
-    assert found.bad.record.id == bad
-    assert (found.good.record.id if found.good else None) == good
+    suspected = suspects(history, NOW - timedelta(hours=onset_hours))
+    assert suspected is not None
+    assert suspected.bad.record.id == bad
+    assert (suspected.good.record.id if suspected.good else None) == good
 
 
 def test_nothing_deployed_suspects_nothing() -> None:
     assert suspects([], NOW) is None
-    assert suspects([one("a", "BUILDING", 1)], NOW) is None
+    assert suspects([deployment("a", "BUILDING", 1)], NOW) is None
 
 
 def test_the_history_marks_both() -> None:
-    history = [one("c", "SUCCESS", 2), one("b", "REMOVED", 9)]
+    history = [deployment("c", "SUCCESS", 2), deployment("b", "REMOVED", 9)]
     text = history_text(history, suspects(history, NOW))
     assert text.split("\n") == [
         "2026-11-24 07:00:00 SUCCESS cccccccc by eve: Change c  <- served at the onset",
@@ -95,10 +115,12 @@ def test_the_history_marks_both() -> None:
 
 
 def test_drift_tells_settings_names_and_feed_but_no_value() -> None:
-    good = one("b", "REMOVED", 9, **{"deploy.startCommand": "serve", "region": "us"})
-    bad = one("c", "SUCCESS", 2, **{"deploy.startCommand": "serve --fast", "region": "us", "builder": "X"})
-    found = suspects([bad, good], NOW)
-    assert found is not None
+    good = deployment("b", "REMOVED", 9, **{"deploy.startCommand": "serve", "region": "us"})
+    bad = deployment(
+        "c", "SUCCESS", 2, **{"deploy.startCommand": "serve --fast", "region": "us", "builder": "X"}
+    )
+    suspected = suspects([bad, good], NOW)
+    assert suspected is not None
     old, recent = NOW - timedelta(days=9), NOW - timedelta(hours=1)
     variables = [
         Variable(name="NEW_KEY", created_at=recent, updated_at=recent),
@@ -106,7 +128,7 @@ def test_drift_tells_settings_names_and_feed_but_no_value() -> None:
         Variable(name="OLD_KEY", created_at=old, updated_at=old),
     ]
     changes = [ConfigurationChange(at=recent, action="updated", object="Variable", severity="INFO")]
-    text = drift_text(found, variables, changes, NOW)
+    text = drift_text(suspected, variables, changes, NOW)
     assert "deploy.startCommand: serve -> serve --fast" in text
     assert "builder: not set -> X" in text
     assert "region" not in text
@@ -218,7 +240,7 @@ def incident(**changes: Any) -> IncidentRequest:
 async def test_the_context_is_read_from_railway() -> None:
     context = Context(transport())
     ids = (PROJECT, ENVIRONMENT, "service-0001")
-    assert [found.record.commit for found in await context.history(*ids)] == ["c" * 40]
+    assert [deployment.record.commit for deployment in await context.history(*ids)] == ["c" * 40]
     assert [step.name for step in await context.steps("deployment-service-0001")] == ["BUILD_IMAGE"]
     assert [change.action for change in await context.changes(*ids)] == ["deployed"]
     assert [variable.name for variable in await context.variables(*ids)] == ["UPSTREAM_URL"]
@@ -259,12 +281,12 @@ async def test_what_a_narrow_token_may_not_read_is_said_and_the_rest_is_given() 
 class Only(RailwayPool):
     """A pool of one client, whatever is asked for."""
 
-    def __init__(self, one: RailwayClient) -> None:
+    def __init__(self, client: RailwayClient) -> None:
         super().__init__("http://railway", ())
-        self._one = one
+        self._client = client
 
     async def client_for(self, environment_id: str) -> RailwayClient:
-        return self._one
+        return self._client
 
 
 def log_server(rows: list[dict[str, Any]], asked: list[str]) -> Callable[[httpx.Request], httpx.Response]:
@@ -351,9 +373,9 @@ async def test_too_many_requests_to_read_are_asked_for_by_error_and_duration() -
 
 async def test_a_packet_of_all_sources_is_small_and_complete() -> None:
     activities = EvidenceActivities()
-    known = await activities.finding_facts(incident())
+    findings = await activities.finding_facts(incident())
     logs = Facts(items=(("deploy_log", "logs", "KeyError: 'x'"),))  # type: ignore[arg-type]
-    packet = await activities.build_packet(PacketRequest(incident=incident(), facts=(known, logs)))
+    packet = await activities.build_packet(PacketRequest(incident=incident(), facts=(findings, logs)))
     assert [item.kind for item in packet.items] == ["finding", "architecture", "deploy_log"]
     assert "KeyError: 'x'" in render(packet)
 

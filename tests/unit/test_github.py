@@ -74,12 +74,12 @@ def test_an_apps_token_is_renewed_before_it_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "retryable", "said"),
+    ("status", "retryable", "message"),
     [(404, False, "Install the app"), (422, False, "lacks one of the permissions"), (503, True, "503")],
 )
-def test_an_app_that_is_refused_says_what_to_do(status: int, retryable: bool, said: str) -> None:
+def test_an_app_that_is_refused_says_what_to_do(status: int, retryable: bool, message: str) -> None:
     auth = App(status=status).credentials().auth("acme/shop")
-    with pytest.raises(GitHubError, match=said) as caught:
+    with pytest.raises(GitHubError, match=message) as caught:
         _ = auth.token
     assert caught.value.retryable is retryable
 

@@ -283,8 +283,8 @@ def test_the_comment_shows_verdict_numbers_chart_and_next_step() -> None:
 
 def test_a_chart_needs_two_points_and_cannot_be_broken_out_of() -> None:
     assert shown_by((LEAK, CRASHES, SLOW)) == (MeasuredSeries.MEMORY_GB, MeasuredSeries.P95_MS)
-    one = numbers(series={MeasuredSeries.MEMORY_GB: (None, 0.5, 0.7)})
-    drawn = chart('a"\n```\n# b', MeasuredSeries.MEMORY_GB, one)
+    metrics = numbers(series={MeasuredSeries.MEMORY_GB: (None, 0.5, 0.7)})
+    drawn = chart('a"\n```\n# b', MeasuredSeries.MEMORY_GB, metrics)
     assert "line [0.5, 0.5, 0.7]" in drawn
     assert drawn.count("```") == 2
-    assert chart("a", MeasuredSeries.P95_MS, one) == ""
+    assert chart("a", MeasuredSeries.P95_MS, metrics) == ""

@@ -44,11 +44,11 @@ def notification(**changes: object) -> Notification:
 
 
 def test_an_incident_names_service_symptoms_verdict_and_its_run() -> None:
-    said = text.format_slack(notification(), text.link(notification(), "https://ui.example/", "prod"))["text"]
-    assert "checkout in trouble: code" in said
-    assert "checkout is in trouble." in said
-    assert "A cache grows &amp; grows." in said
-    assert "https://ui.example/namespaces/prod/workflows/incident%2Fenv%2Fid-checkout" in said
+    sent = text.format_slack(notification(), text.link(notification(), "https://ui.example/", "prod"))["text"]
+    assert "checkout in trouble: code" in sent
+    assert "checkout is in trouble." in sent
+    assert "A cache grows &amp; grows." in sent
+    assert "https://ui.example/namespaces/prod/workflows/incident%2Fenv%2Fid-checkout" in sent
 
 
 def test_what_a_model_wrote_can_neither_link_nor_call_people() -> None:
@@ -65,9 +65,9 @@ def test_what_a_model_wrote_can_neither_link_nor_call_people() -> None:
 
 def test_a_waiting_plan_says_how_to_approve_it() -> None:
     waiting = approval_notification(samples.repair(), "repair/acme/checkout/k", "run")
-    said = text.format_slack(waiting, "")["text"]
-    assert "waits for your approval" in said
-    assert "starter.py approve repair/acme/checkout/k" in said
+    sent = text.format_slack(waiting, "")["text"]
+    assert "waits for your approval" in sent
+    assert "starter.py approve repair/acme/checkout/k" in sent
 
 
 def test_a_pull_request_and_another_outcome_are_told_apart() -> None:
@@ -152,8 +152,8 @@ class Receiver:
         self.got: list[str] = []
         self._answers = list(answers)
 
-    async def __call__(self, one: Notification) -> None:
-        self.got.append(one.notification_id)
+    async def __call__(self, notification: Notification) -> None:
+        self.got.append(notification.notification_id)
         answer = self._answers.pop(0) if self._answers else None
         if answer is not None:
             raise answer
@@ -208,7 +208,7 @@ async def test_a_channel_that_is_down_is_asked_once_an_attempt_not_for_every_not
     many = [notification(notification_id=f"incident/{number}/run") for number in range(5)]
     assert await attempts(work, *many) == 2
     assert len(slack.got) == 6
-    assert set(slack.got) == {one.notification_id for one in many}
+    assert set(slack.got) == {entry.notification_id for entry in many}
 
 
 async def test_a_wrong_address_is_given_up_at_once() -> None:
@@ -247,8 +247,8 @@ def test_an_incident_is_one_issue_and_each_later_change_one_comment() -> None:
     repair = samples.repair()
     first = notification(threads=(thread_of(repair.incidents[0].request),))
     opened = outcome_notification(repair, "pull_request", "https://forge/pull/1", "repair/x", "run")
-    for told in (first, first, opened, opened):
-        delivery.post_issue(github, "acme/ops", told, "")
+    for again in (first, first, opened, opened):
+        delivery.post_issue(github, "acme/ops", again, "")
     (issue,) = repository.all
     assert issue.body.startswith("checkout in trouble: code")
     (comment,) = issue.comments
@@ -262,7 +262,7 @@ async def test_only_what_is_set_is_told() -> None:
         notify_github_repository="acme/ops",
         github_token=SecretStr("t"),
     )
-    assert [one.name for one in channels(chosen, httpx.AsyncClient())] == ["slack", "github"]
+    assert [channel.name for channel in channels(chosen, httpx.AsyncClient())] == ["slack", "github"]
     assert chosen.policy().notify
     assert not Settings().policy().notify
 

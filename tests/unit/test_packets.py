@@ -26,41 +26,43 @@ from tests.unit.test_diagnosis import GOOD, KEY, SURVIVES, Model, model
 __all__ = ["model"]  # a fixture
 
 RECORDINGS = read_all()
-OF_RULES = [one for one in RECORDINGS if one.by_rule]
-LINKED = [one for one in RECORDINGS if one.explained]
-OF_MODELS = [one for one in RECORDINGS if not one.by_rule and not one.explained]
+OF_RULES = [recording for recording in RECORDINGS if recording.by_rule]
+LINKED = [recording for recording in RECORDINGS if recording.explained]
+OF_MODELS = [recording for recording in RECORDINGS if not recording.by_rule and not recording.explained]
 
 
 def named(recordings: Sequence[Recording]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("recorded", recordings, ids=[one.scenario for one in recordings])
+    return pytest.mark.parametrize(
+        "recorded", recordings, ids=[recording.scenario for recording in recordings]
+    )
 
 
 def test_every_trouble_is_recorded_and_most_deserve_no_pull_request() -> None:
-    assert {one.scenario for one in RECORDINGS} == {one.name for one in SCENARIOS}
+    assert {recording.scenario for recording in RECORDINGS} == {scenario.name for scenario in SCENARIOS}
     assert len(RECORDINGS) >= 24
-    assert sum(one.verdict not in CODING_VERDICTS for one in RECORDINGS) >= 12
-    assert {one.verdict for one in RECORDINGS} == set(Verdict)
+    assert sum(recording.verdict not in CODING_VERDICTS for recording in RECORDINGS) >= 12
+    assert {recording.verdict for recording in RECORDINGS} == set(Verdict)
 
 
 @named(RECORDINGS)
 def test_a_recording_is_small_and_tells_nothing_of_where_it_was_made(recorded: Recording) -> None:
     text = (RECORDED / f"{recorded.scenario}.json").read_text()
     assert len(text.encode()) <= MAX_BYTES
-    for told in ("/tmp/", "/home/", "/root/", "/work/", TOKEN, "token-of-the-forge"):
-        assert told not in text
+    for secret in ("/tmp/", "/home/", "/root/", "/work/", TOKEN, "token-of-the-forge"):
+        assert secret not in text
 
 
 @named(RECORDINGS)
 def test_the_series_still_show_what_was_measured(recorded: Recording) -> None:
     request = recorded.request
-    found = assess(
+    findings = assess(
         recorded.slice,
         request.service,
         environment_id=request.environment_id,
         history=recorded.history,
     )
-    assert tuple(finding.kind for finding in found) == recorded.measured
-    (scenario,) = [one for one in SCENARIOS if one.name == recorded.scenario]
+    assert tuple(finding.kind for finding in findings) == recorded.measured
+    (scenario,) = [scenario for scenario in SCENARIOS if scenario.name == recorded.scenario]
     assert set(scenario.shows) <= set(recorded.measured)
     assert bool(scenario.shows) == bool(recorded.measured), "a healthy service must not be suspected"
 
@@ -82,11 +84,11 @@ def test_rules_leave_the_rest_to_a_model(recorded: Recording) -> None:
 
 
 @named(LINKED)
-def test_a_victim_is_linked_to_the_neighbour_that_makes_it_suffer(recorded: Recording) -> None:
-    (scenario,) = [one for one in SCENARIOS if one.name == recorded.scenario]
+def test_a_downstream_effect_is_linked_to_its_root_cause(recorded: Recording) -> None:
+    (scenario,) = [scenario for scenario in SCENARIOS if scenario.name == recorded.scenario]
     assert recorded.explained is not None
     assert recorded.explained.service_id == recorded.request.service.service_id
-    assert recorded.explained.root_cause_service_id == f"service-{scenario.victim_of}"
+    assert recorded.explained.root_cause_service_id == f"service-{scenario.downstream_of}"
     (neighbour,) = recorded.request.neighbours
     assert neighbour.findings, "the packet tells of the neighbour's trouble"
 
@@ -125,7 +127,7 @@ async def test_a_model_that_always_says_code_gets_no_repair_without_grounds(
 
 
 async def test_configuration_starts_a_repair_only_where_the_repository_holds_it(model: Model) -> None:
-    by_name = {one.scenario: one for one in RECORDINGS}
+    by_name = {recording.scenario: recording for recording in RECORDINGS}
     answer = always_code(verdict="configuration")
     diagnosis = await asked(model, by_name["missing_variable"], answer)
     assert diagnosis.verdict is Verdict.UNCLEAR

@@ -9,7 +9,7 @@ from hosting.clients import check_railway
 from railmend.contracts.scan import ScanRequest, ScreenRequest
 from railmend.railway.errors import NotWatched, RateLimited
 from railmend.railway.limits import RateLimiter, RateLimits
-from railmend.railway.pool import RailwayPool, Watched
+from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railmend.settings import ConfigurationError
 from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
@@ -18,14 +18,14 @@ from tests import samples
 URL = "http://railway/graphql/v2"
 
 
-def watched(environment_id: str = ENVIRONMENT, token: str = TOKEN) -> Watched:
-    return Watched(
+def watched(environment_id: str = ENVIRONMENT, token: str = TOKEN) -> WatchedEnvironment:
+    return WatchedEnvironment(
         name=f"of-{environment_id}", project_id=PROJECT, environment_id=environment_id, token=SecretStr(token)
     )
 
 
 def pool(
-    *environments: Watched, size: tuple[int, int, int] = (5, 3, 0), **shape: bool
+    *environments: WatchedEnvironment, size: tuple[int, int, int] = (5, 3, 0), **shape: bool
 ) -> tuple[RailwayPool, Gatekeeper]:
     gatekeeper = Gatekeeper()
     app = build_synthetic(Synthetic(*size, **shape), gatekeeper)
@@ -36,7 +36,7 @@ def pool(
 async def test_environments_of_one_token_share_a_client_and_so_its_limiter() -> None:
     bearer = (watched(ENVIRONMENT, "account"), watched("second", "account"), watched("third", "other"))
     railway, _ = pool(*bearer)
-    first, second, third = [await railway.client_for(one.environment_id) for one in bearer]
+    first, second, third = [await railway.client_for(environment.environment_id) for environment in bearer]
     assert first is second
     assert third is not first
 

@@ -11,7 +11,7 @@ from tests.unit.provider_repositories import REPOSITORIES, Repository
 
 
 def by_id(used: tuple[UsedProvider, ...]) -> dict[str, UsedProvider]:
-    return {one.provider: one for one in used}
+    return {provider.provider: provider for provider in used}
 
 
 @pytest.mark.parametrize("repository", REPOSITORIES.values(), ids=REPOSITORIES)
@@ -75,9 +75,9 @@ MANIFESTS = {
 }
 
 
-@pytest.mark.parametrize(("path", "found"), MANIFESTS.items(), ids=MANIFESTS)
-def test_each_manifest_names_what_runs(path: str, found: tuple[str, str]) -> None:
-    text, expected = found
+@pytest.mark.parametrize(("path", "manifest"), MANIFESTS.items(), ids=MANIFESTS)
+def test_each_manifest_names_what_runs(path: str, manifest: tuple[str, str]) -> None:
+    text, expected = manifest
     assert set(by_id(detect([(path, text)]))) == set(expected.split())
 
 
@@ -139,7 +139,7 @@ def test_names_resolved_and_peers_are_use_without_any_code() -> None:
     )
     used = by_id(detect((), runtime=runtime))
     assert set(used) == {"neon", "stripe", "aws", "twilio", "discord"}
-    assert {one.strength for one in used.values()} == {Strength.SEEN}
+    assert {provider.strength for provider in used.values()} == {Strength.SEEN}
     assert used["stripe"].failing_calls == used["twilio"].failing_calls == 1
     assert used["neon"].failing_calls == used["aws"].failing_calls == 0
 
@@ -192,10 +192,10 @@ FAILING = {
 
 @pytest.mark.parametrize(("lines", "provider", "host"), FAILING.values(), ids=FAILING)
 def test_a_failing_call_is_recognised(lines: list[str], provider: str, host: str | None) -> None:
-    found = failing_calls(["listening on 3000", *lines, "GET / 200 12ms"], known_names())
-    assert set(found) == {provider}
-    assert found[provider].events == 1
-    assert list(found[provider].hosts) == ([host] if host else [])
+    failed = failing_calls(["listening on 3000", *lines, "GET / 200 12ms"], known_names())
+    assert set(failed) == {provider}
+    assert failed[provider].events == 1
+    assert list(failed[provider].hosts) == ([host] if host else [])
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def incident(
 
 
 @pytest.mark.parametrize(
-    ("one", "what", "rank"),
+    ("provider", "reported", "rank"),
     [
         (used(failing=3), incident(), Rank.EXPLAINS),
         (used(failing=3), incident(impact=Impact.MINOR), Rank.LIKELY),
@@ -73,8 +73,8 @@ def incident(
         (used("github", 2), incident("github", components=("API Requests", "Pages")), Rank.EXPLAINS),
     ],
 )
-def test_the_rank_of_an_incident(one: UsedProvider, what: ProviderIncident, rank: Rank) -> None:
-    (matched,) = match([one], [what], PROVIDERS)
+def test_the_rank_of_an_incident(provider: UsedProvider, reported: ProviderIncident, rank: Rank) -> None:
+    (matched,) = match([provider], [reported], PROVIDERS)
     assert matched.rank is rank
 
 
@@ -106,8 +106,8 @@ def test_the_open_major_outage_that_matches_failing_calls_comes_first() -> None:
 
 
 def test_an_incident_that_only_happened_at_the_time_does_not_pose_as_the_cause() -> None:
-    one = [used()]
-    facts = as_facts(collected(one, match(one, [incident(impact=Impact.MINOR)], PROVIDERS), []))
+    providers = [used()]
+    facts = as_facts(collected(providers, match(providers, [incident(impact=Impact.MINOR)], PROVIDERS), []))
     assert facts.items[0].kind == "provider_status"
 
 

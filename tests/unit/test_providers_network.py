@@ -112,14 +112,14 @@ async def test_names_are_joined_with_the_traffic_in_one_request() -> None:
 
 
 async def test_what_the_token_may_not_read_is_said_and_the_rest_is_read() -> None:
-    found = await seen(Railway("dnsQueryLogs", "networkFlowLogs"))
-    assert found.variables == ("STRIPE_KEY",)
-    assert found.resolved == ()
-    assert [sentence.split(":")[0] for sentence in found.unseen] == ["DNS queries", "Network flows"]
-    assert "Not Authorized" in found.unseen[0]
+    network = await seen(Railway("dnsQueryLogs", "networkFlowLogs"))
+    assert network.variables == ("STRIPE_KEY",)
+    assert network.resolved == ()
+    assert [sentence.split(":")[0] for sentence in network.unseen] == ["DNS queries", "Network flows"]
+    assert "Not Authorized" in network.unseen[0]
 
 
 async def test_a_token_that_may_read_nothing_of_it_is_said_too() -> None:
-    found = await seen(Railway("dnsQueryLogs", named=False))
-    assert found == NetworkSeen(unseen=found.unseen)
-    assert "Not Authorized" in found.unseen[0]
+    network = await seen(Railway("dnsQueryLogs", named=False))
+    assert network == NetworkSeen(unseen=network.unseen)
+    assert "Not Authorized" in network.unseen[0]

@@ -42,19 +42,19 @@ def reader(tmp_path: Path, origin: Path) -> CommitReader:
 
 
 def test_the_root_directory_of_a_commit_is_read_manifests_first(tmp_path: Path, origin: Path) -> None:
-    found = reader(tmp_path, origin).read("main", None, "/apps/api")
-    assert found.files == (
+    source = reader(tmp_path, origin).read("main", None, "/apps/api")
+    assert source.files == (
         ("package.json", '{"dependencies": {"stripe": "1"}}'),
         ("server.js", "import 'stripe' // \ufffd\n"),
     )
-    assert found.commit == run(origin, "rev-parse", "main")
+    assert source.commit == run(origin, "rev-parse", "main")
 
 
 def test_an_older_commit_is_read_where_it_is_named(tmp_path: Path, origin: Path) -> None:
     first = run(origin, "rev-parse", "main~1")
-    found = reader(tmp_path, origin).read("main", first, "")
-    assert dict(found.files)["main.go"] == "package main\n"
-    assert found.commit == first
+    source = reader(tmp_path, origin).read("main", first, "")
+    assert dict(source.files)["main.go"] == "package main\n"
+    assert source.commit == first
 
 
 def test_the_default_branch_is_read_where_none_is_named(tmp_path: Path, origin: Path) -> None:
@@ -74,9 +74,9 @@ def test_what_the_limits_leave_out_is_counted(
     tmp_path: Path, origin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repository, "MAX_FILES", 1)
-    found = reader(tmp_path, origin).read("main", None, "apps/api")
-    assert [path for path, _ in found.files] == ["package.json"]
-    assert found.left_out >= 1
+    source = reader(tmp_path, origin).read("main", None, "apps/api")
+    assert [path for path, _ in source.files] == ["package.json"]
+    assert source.left_out >= 1
 
 
 def test_a_branch_that_is_not_there_is_an_error_without_the_token(tmp_path: Path, origin: Path) -> None:

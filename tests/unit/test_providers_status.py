@@ -173,9 +173,9 @@ FORMS: dict[str, tuple[str, bytes, list[tuple[str, Impact, bool]]]] = {
 
 @pytest.mark.parametrize(("form", "body", "expected"), FORMS.values(), ids=FORMS)
 def test_each_format_is_read(form: str, body: bytes, expected: list[tuple[str, Impact, bool]]) -> None:
-    found = FORMATS[form].parser("x", body, NOW)  # type: ignore[index]
-    assert [(one.title, one.impact, one.is_open) for one in found] == expected
-    assert all(NOW - HOUR <= one.started <= NOW for one in found)
+    incidents = FORMATS[form].parser("x", body, NOW)  # type: ignore[index]
+    assert [(incident.title, incident.impact, incident.is_open) for incident in incidents] == expected
+    assert all(NOW - HOUR <= incident.started <= NOW for incident in incidents)
 
 
 BROKEN = (b"", b"<html>", b"{}", b"[1]", b'{"data": 3}', b"\xff\xfe{", b'{"page": 1}', b"[" * 99_999)
@@ -185,8 +185,8 @@ BROKEN = (b"", b"<html>", b"{}", b"[1]", b'{"data": 3}', b"\xff\xfe{", b'{"page"
 @pytest.mark.parametrize("body", BROKEN, ids=lambda body: repr(body[:12]))
 async def test_what_is_not_of_the_format_is_said_not_raised(form: str, body: bytes) -> None:
     page = StatusPage(page="https://s.example.com", format=form, endpoint="https://s.example.com/x")  # type: ignore[arg-type]
-    one = Provider(id="x", name="Ex", category="test", hosts=("api.example.com",), status=page)
-    view = await reader(lambda _: httpx.Response(200, content=body)).incidents([one], samples.WINDOW)
+    provider = Provider(id="x", name="Ex", category="test", hosts=("api.example.com",), status=page)
+    view = await reader(lambda _: httpx.Response(200, content=body)).incidents([provider], samples.WINDOW)
     assert view.incidents == []
     assert len(view.unseen) == 1
     assert "status page of Ex (https://s.example.com) could not be seen" in view.unseen[0]
@@ -209,7 +209,7 @@ async def test_the_past_and_the_present_are_joined_without_repeats() -> None:
     view = await reader(stripe(lambda _: httpx.Response(200, json=STATUSPAGE))).incidents(
         [PROVIDERS["stripe"]], samples.WINDOW
     )
-    assert [one.title for one in view.incidents] == ["Elevated API errors", "Now"]
+    assert [incident.title for incident in view.incidents] == ["Elevated API errors", "Now"]
     assert view.unseen == []
 
 
@@ -230,9 +230,9 @@ async def test_pages_are_asked_at_the_registrys_addresses_and_once_while_fresh()
         asked.append(str(request.url))
         return httpx.Response(503)
 
-    one = reader(handler)
+    status = reader(handler)
     for _ in range(3):
-        view = await one.incidents(
+        view = await status.incidents(
             [PROVIDERS["stripe"], PROVIDERS["gitlab"], PROVIDERS["auth0"]], samples.WINDOW
         )
     assert sorted(asked) == [
@@ -287,12 +287,12 @@ async def test_an_endless_answer_is_cut_and_a_dead_page_is_said() -> None:
     def dead(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectTimeout("", request=request)
 
-    one = [PROVIDERS["stripe"]]
+    providers = [PROVIDERS["stripe"]]
     assert (
         "larger than 4000 bytes"
-        in (await reader(endless, max_bytes=4000).incidents(one, samples.WINDOW)).unseen[0]
+        in (await reader(endless, max_bytes=4000).incidents(providers, samples.WINDOW)).unseen[0]
     )
-    assert "no answer, ConnectTimeout" in (await reader(dead).incidents(one, samples.WINDOW)).unseen[0]
+    assert "no answer, ConnectTimeout" in (await reader(dead).incidents(providers, samples.WINDOW)).unseen[0]
 
 
 async def test_an_override_moves_the_base_address_of_one_provider() -> None:
@@ -302,8 +302,8 @@ async def test_an_override_moves_the_base_address_of_one_provider() -> None:
         asked.append(str(request.url))
         return httpx.Response(200, json=[])
 
-    one = reader(handler, overrides={"google_cloud": "http://127.0.0.1:8080/fake"})
-    assert (await one.incidents([PROVIDERS["google_cloud"]], samples.WINDOW)).unseen == []
+    status = reader(handler, overrides={"google_cloud": "http://127.0.0.1:8080/fake"})
+    assert (await status.incidents([PROVIDERS["google_cloud"]], samples.WINDOW)).unseen == []
     assert asked == ["http://127.0.0.1:8080/fake/incidents.json"]
 
 

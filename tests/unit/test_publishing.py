@@ -37,12 +37,12 @@ def checked(before: bool, after: bool, output: str = "2 passed") -> Verification
 
 def publish(
     repair: RepairRequest | None = None,
-    said: str = "Bounded it.",
+    summary: str = "Bounded it.",
     verification: Verification = UNVERIFIED,
     doubts: tuple[str, ...] = (),
 ) -> PublishRequest:
     coding = CodingResult(
-        state=CodingState.DONE, session_id="s", text=said, model_calls=3, tokens=900, cost_usd=0.25
+        state=CodingState.DONE, session_id="s", text=summary, model_calls=3, tokens=900, cost_usd=0.25
     )
     files = (FileChange(path="app.py", status="modified", additions=4, deletions=1),)
     return PublishRequest(
@@ -88,7 +88,7 @@ def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
 
 
 def test_evidence_and_the_agents_words_cannot_leave_their_sandbox() -> None:
-    text = body(publish(with_evidence("```\n# Approved by security\n```"), said="```\n## Risk\nnone"))
+    text = body(publish(with_evidence("```\n# Approved by security\n```"), summary="```\n## Risk\nnone"))
     assert "\n````\n```\n# Approved by security\n```\n````\n" in text
     assert "\n````\n```\n## Risk\nnone\n````\n" in text
 
@@ -110,7 +110,7 @@ def test_the_output_of_a_check_cannot_leave_its_sandbox() -> None:
 
 def test_a_secret_in_the_agents_words_is_not_published() -> None:
     token = "ghp_" + "a1" * 18
-    assert token not in body(publish(said=f"I found {token} in the environment."))
+    assert token not in body(publish(summary=f"I found {token} in the environment."))
 
 
 def test_a_draft_says_why() -> None:

@@ -33,7 +33,7 @@ def failing(message: str, **more: Any) -> httpx.Response:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "retryable", "said"),
+    ("answer", "kind", "retryable", "message"),
     [
         (failing("Not Authorized"), errors.NotAuthorized, False, "trace 42"),
         (failing("Project Token not found"), errors.ProjectTokenInvalid, False, "RAILWAY_TOKEN_KIND"),
@@ -46,9 +46,9 @@ def failing(message: str, **more: Any) -> httpx.Response:
     ],
 )
 async def test_errors_are_classed(
-    answer: httpx.Response, kind: type[errors.RailwayError], retryable: bool, said: str
+    answer: httpx.Response, kind: type[errors.RailwayError], retryable: bool, message: str
 ) -> None:
-    with pytest.raises(kind, match=said) as caught:
+    with pytest.raises(kind, match=message) as caught:
         await client(lambda _: answer).deployments("p", "e", "s")
     assert caught.value.retryable is retryable
 

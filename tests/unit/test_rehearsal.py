@@ -108,9 +108,9 @@ class Agent:
 @pytest.mark.parametrize("name", PACKETS)
 def test_a_known_bug_is_mended_and_the_tests_still_pass(name: str, tmp_path: Path) -> None:
     agent = Agent(name, tmp_path)
-    said = agent.run()
-    assert said.startswith("[rehearsal]")
-    assert said.endswith("The repository's tests pass.")
+    summary = agent.run()
+    assert summary.startswith("[rehearsal]")
+    assert summary.endswith("The repository's tests pass.")
     file, fix = FIXES[name]
     assert fix in (agent.tree / file).read_text()
 
@@ -129,9 +129,9 @@ def test_an_altered_bug_is_left_alone(name: str, old: str, new: str, why: str, t
     altered = file.read_text().replace(old, new)
     assert altered != file.read_text()
     file.write_text(altered)
-    said = agent.run()
-    assert said.startswith("NO CHANGE:")
-    assert why in said
+    summary = agent.run()
+    assert summary.startswith("NO CHANGE:")
+    assert why in summary
     assert file.read_text() == altered
 
 

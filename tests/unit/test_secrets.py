@@ -69,7 +69,7 @@ def test_an_empty_variable_hides_the_one_of_the_env_file(
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({"TEMPORAL_TLS": "false", "TEMPORAL_API_KEY": "k"}, "unencrypted"),
         ({"TEMPORAL_TLS_CLIENT_CERT_PATH": "/c"}, "together"),
@@ -80,11 +80,11 @@ def test_an_empty_variable_hides_the_one_of_the_env_file(
     ],
 )
 def test_settings_that_do_not_fit_each_other_are_refused(
-    variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("GITHUB_TOKEN", "hidden-value")
-    with pytest.raises(ValidationError, match=said) as refused:
+    with pytest.raises(ValidationError, match=message) as refused:
         Settings()
     assert "hidden-value" not in str(refused.value)

@@ -6,14 +6,14 @@ from typing import Any
 
 import httpx
 import pytest
-from graphql import print_ast
+from graphql import FieldNode, print_ast
 from pydantic import SecretStr
 
-from railmend.assessment import assess, suspect
+from railmend.assessment import assess, is_candidate
 from railmend.contracts.scan import FindingKind, Service, Window
 from railmend.railway import errors
 from railmend.railway.client import RailwayClient, Survey
-from railmend.railway.compose import Query, breadth, compose, depth
+from railmend.railway.compose import Query, breadth, compose, root_field
 from railmend.railway.limits import RateLimits
 from railmend.railway.plan import coarse
 from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
@@ -64,28 +64,30 @@ async def test_a_volume_that_fills_is_seen_long_before_it_is_full_and_costs_no_r
     before, survey = world.client.requests, await world.survey()
     assert world.client.requests - before == 4, "as without a volume"
     service, coarse_look = survey.services[0], survey.slices[0]
-    assert (service.volume_fill, suspect(coarse_look, service)) == (0.6, True)
-    assert not suspect(survey.slices[30], survey.services[30])
-    ((close,), unseen) = await world.client.fetch_detailed(ENVIRONMENT, [service], WINDOW)
-    assert (len(close.slice.disk_gb), close.slice.disk_limit_gb, unseen) == (180, [50.0], [])
-    (finding,) = assess(close.slice, service, environment_id=ENVIRONMENT, history=close.history)
+    assert (service.volume_fill, is_candidate(coarse_look, service)) == (0.6, True)
+    assert not is_candidate(survey.slices[30], survey.services[30])
+    ((detailed,), unseen) = await world.client.fetch_detailed(ENVIRONMENT, [service], WINDOW)
+    assert (len(detailed.slice.disk_gb), detailed.slice.disk_limit_gb, unseen) == (180, [50.0], [])
+    (finding,) = assess(detailed.slice, service, environment_id=ENVIRONMENT, history=detailed.history)
     assert (finding.kind, finding.rule) == (FindingKind.DISK_FILLING, "disk_filling.time_to_full")
     assert "full in 10.0 h at 2.00 GB an hour" in finding.sentence
 
 
-@pytest.mark.parametrize("suspects", [1, 4, 5, 10])
-async def test_four_suspects_share_a_request(suspects: int) -> None:
-    world = World(50, 25, troubled=suspects)
+@pytest.mark.parametrize("count", [1, 4, 5, 10])
+async def test_four_detailed_services_share_a_request(count: int) -> None:
+    world = World(50, 25, troubled=count)
     survey = await world.survey()
     before = world.client.requests
-    close, unseen = await world.client.fetch_detailed(ENVIRONMENT, survey.services[:suspects], WINDOW)
-    assert world.client.requests - before == math.ceil(suspects / 4)
+    detailed, unseen = await world.client.fetch_detailed(ENVIRONMENT, survey.services[:count], WINDOW)
+    assert world.client.requests - before == math.ceil(count / 4)
     assert unseen == []
-    one = close[0]
-    assert len(one.slice.http["5xx"]) == len(one.slice.latency["p95"]) == len(one.slice.cpu) == 180
-    assert sum(filter(None, one.slice.http["5xx"])) == pytest.approx(180 * 120 * 0.2)
-    assert one.history.step_seconds == 1800
-    assert len(one.history.memory_gb) == len(one.history.http["2xx"]) == 48
+    metrics = detailed[0]
+    assert (
+        len(metrics.slice.http["5xx"]) == len(metrics.slice.latency["p95"]) == len(metrics.slice.cpu) == 180
+    )
+    assert sum(filter(None, metrics.slice.http["5xx"])) == pytest.approx(180 * 120 * 0.2)
+    assert metrics.history.step_seconds == 1800
+    assert len(metrics.history.memory_gb) == len(metrics.history.http["2xx"]) == 48
 
 
 async def test_a_small_project_is_read_finely_at_once_and_a_large_one_coarsely() -> None:
@@ -96,10 +98,15 @@ async def test_a_small_project_is_read_finely_at_once_and_a_large_one_coarsely()
     assert len(small.history[0].http["2xx"]) == len(small.history[4].memory_gb) == 48
     assert not large.fine
     assert large.history == []
-    one = large.slices[0]
-    assert len(one.memory_gb) == len(one.http["2xx"]) == 30
-    assert one.latency["p95"] == [90] * 30
-    assert sum(filter(None, one.http["2xx"])) == pytest.approx(180 * 120)
+    metrics = large.slices[0]
+    assert len(metrics.memory_gb) == len(metrics.http["2xx"]) == 30
+    assert metrics.latency["p95"] == [90] * 30
+    assert sum(filter(None, metrics.http["2xx"])) == pytest.approx(180 * 120)
+
+
+def depth(field: FieldNode) -> int:
+    children = field.selection_set.selections if field.selection_set else ()
+    return 1 + max((depth(child) for child in children if isinstance(child, FieldNode)), default=0)
 
 
 async def test_documents_stay_within_the_limits() -> None:
@@ -109,15 +116,15 @@ async def test_documents_stay_within_the_limits() -> None:
     assert world.gatekeeper.stats.most_aliases <= 20
     names = ["platform_status", "project", "environment", "resources", "statuses", "durations"]
     assert sum(breadth(name) for name in names[:4]) + 8 * (breadth(names[4]) + breadth(names[5])) <= 250
-    assert max(depth(name) for name in names) <= 10
+    assert max(depth(root_field(name)) for name in names) <= 10
 
 
 def test_ids_travel_as_variables() -> None:
-    asks = [
+    queries = [
         Query("statuses", {"serviceId": name, "environmentId": "e", "start": "a", "end": "b"}, name)
         for name in ('x") { id } #', "y")
     ]
-    composed, variables = compose(asks)
+    composed, variables = compose(queries)
     document = print_ast(composed)
     assert 'x")' not in document
     assert set(variables.values()) == {'x") { id } #', "y", "e", "a", "b", None}
@@ -145,7 +152,7 @@ async def test_one_bad_field_costs_one_value(message: str, named: bool, field: s
     bad = survey.slices[7]
     assert (bad.http, bad.latency) != ({}, {})
     assert {} in (bad.http, bad.latency)
-    assert [one.http != {} and one.latency != {} for one in survey.slices[:25]].count(False) == 1
+    assert [metrics.http != {} and metrics.latency != {} for metrics in survey.slices[:25]].count(False) == 1
     assert len(survey.unseen) == 1
     assert "service-0007" in survey.unseen[0]
     assert message in survey.unseen[0]
@@ -180,7 +187,7 @@ async def test_documents_that_keep_failing_are_taken_apart_until_all_is_seen() -
     world.misbehave(whole=WholeFault(kind="502", times=5))
     survey = await world.survey()
     assert survey.unseen == []
-    assert all(one.http for one in survey.slices[:10])
+    assert all(metrics.http for metrics in survey.slices[:10])
 
 
 async def test_an_api_that_is_down_is_given_up_after_a_bounded_number_of_requests() -> None:
@@ -214,7 +221,7 @@ async def test_a_time_out_is_tried_once_more_and_then_named(times: int, lost: in
     survey = await world.survey()
     assert len(survey.unseen) == lost
     assert all("did not answer (ReadTimeout" in sentence for sentence in survey.unseen)
-    assert sum(one.http != {} for one in survey.slices[:25]) == 25 - lost / 2
+    assert sum(metrics.http != {} for metrics in survey.slices[:25]) == 25 - lost / 2
 
 
 @pytest.mark.parametrize(("kind", "after"), [("429", 3), ("1015", 60)])
@@ -248,7 +255,7 @@ async def test_a_query_the_api_no_longer_knows_is_dropped_for_all_and_asked_no_m
     message = 'Cannot query field "httpDurationMetrics" on type "Query".'
     world.misbehave(FieldFault(field="httpDurationMetrics", message=message, named=False))
     survey = await world.survey()
-    assert all(one.http for one in survey.slices[:25])
+    assert all(metrics.http for metrics in survey.slices[:25])
     assert len(survey.unseen) == 25
     assert all("update Railmend" in sentence for sentence in survey.unseen)
     before = world.client.requests

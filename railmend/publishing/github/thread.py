@@ -96,13 +96,6 @@ class PullRequestThread:
             if not any(marker in (comment.body or "") for comment in self._pull.get_review_comments()):
                 self._pull.create_review_comment_reply(note.id, marked(name, reply.text))
 
-    def close(self, text: str) -> None:
-        """Comment, then close the pull request if it is open."""
-        self.comment("closed", text)
-        with classified(self._name):
-            if self._pull.state == "open":
-                self._pull.edit(state="closed")
-
     def _own_comment(self, name: str) -> IssueComment | None:
         marker = marked(name, "").strip()
         comments = self._pull.get_issue_comments()

@@ -268,9 +268,9 @@ async def test_every_line_about_a_run_names_it(server: WorkflowEnvironment, log_
     async with working(client, settings, one):
         _, scan_id, _ = await scan_and_repair(client, one)
     lines = log_lines()
-    told = next(line for line in lines if "not everybody was told" in line["event"])
-    assert told["workflow_id"] == scan_id
-    assert told["workflow"] == "HealthScan"
+    unsent = next(line for line in lines if "notifications not sent" in line["event"])
+    assert unsent["workflow_id"] == scan_id
+    assert unsent["workflow"] == "HealthScan"
     failed = next(line for line in lines if line.get("activity") == "http_log_facts")
     assert failed["workflow_id"].startswith("incident/")
     assert failed["attempt"] == 1

@@ -197,7 +197,9 @@ async def test_health_follows_the_workers_and_the_server(server: WorkflowEnviron
             async with serving(app, "127.0.0.1:0", "RAILMEND_HEALTH_ADDRESS") as port:
                 base = f"http://127.0.0.1:{port}"
                 assert (await web.get(f"{base}/healthz")).status_code == 200
-                ready = await web.get(f"{base}/readyz")
+                async with asyncio.timeout(30):  # the workers begin to poll in their own time
+                    while (ready := await web.get(f"{base}/readyz")).status_code != 200:  # noqa: ASYNC110
+                        await asyncio.sleep(0.1)
                 assert (ready.status_code, ready.json()["status"]) == (200, "ready")
                 assert CODING_QUEUE in ready.json()["queues"]
                 stopping.set()

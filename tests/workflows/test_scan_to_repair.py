@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -333,6 +333,8 @@ async def test_a_used_up_budget_delays_diagnoses_to_the_next_day(temporal: Workf
     names = [f"s{number}" for number in range(5)]
     services = [samples.service(name) for name in names]
     async with stage(temporal, *services, verdicts=dict.fromkeys(names, Verdict.UNCLEAR)) as on:
+        now = datetime.now(UTC)
+        on.later(now.replace(hour=12) + timedelta(days=1) - now)  # at noon: no midnight comes between
         report = await on.scan(policy=Policy(budget=TWO_A_DAY))
         verdicts = sorted(row.verdict for row in report.rows)
         assert verdicts == ["unclear", "unclear", "waiting", "waiting", "waiting"]

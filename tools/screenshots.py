@@ -19,7 +19,7 @@ DRAW_MILLISECONDS = 12_000
 
 
 def browser() -> str:
-    """Ends the process with code 2 and a sentence where there is none."""
+    """End the process with code 2 and a sentence where there is none."""
     for name in (os.environ.get("CHROMIUM"), *NAMES):
         if name and (found := shutil.which(name)):
             return found

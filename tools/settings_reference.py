@@ -62,7 +62,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def updated(text: str) -> str:
-    """The page with the table between its two marks."""
+    """Return the page with the table between its two marks."""
     head, _, rest = text.partition(BEGIN)
     tail = rest.partition(END)[2]
     return f"{head}{BEGIN}\n{table()}\n{END}{tail}"

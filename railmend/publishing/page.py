@@ -31,7 +31,7 @@ class Story:
 
 
 def page(stories: Iterable[Story], made: datetime) -> str:
-    """A whole HTML document. Text from production is escaped, and odd characters made visible."""
+    """Return a whole HTML document. Text from production is escaped, and odd characters made visible."""
     found = list(stories)
     body = "".join(map(_story, found)) if found else "<p>No incident is known.</p>"
     return (
@@ -132,7 +132,7 @@ def _causes(one: Story) -> str:
 
 
 def _evidence(one: Story) -> str:
-    """What a cause cites stands open."""
+    """Show one item; what a cause cites is open."""
     cited = {i for cause in one.report.diagnosis.causes for i in cause.evidence}
     rows = "".join(
         f'<details id="{_anchor(one)}-{escape(item.id)}"{" open" if item.id in cited else ""}>'

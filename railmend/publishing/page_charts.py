@@ -102,7 +102,7 @@ def _line(values: Series, colour: str, top: float) -> str:
 
 
 def _thinned(values: Series) -> Series:
-    """The highest of each stretch, so that no spike is lost."""
+    """Return the highest of each stretch, so that no spike is lost."""
     width = max(-(-len(values) // MAX_POINTS), 1)
     stretches = (values[at : at + width] for at in range(0, len(values), width))
     return [max((v for v in stretch if v is not None), default=None) for stretch in stretches]

@@ -159,7 +159,7 @@ async def test_every_other_verdict_starts_no_coding(temporal: WorkflowEnvironmen
 async def test_a_small_project_is_decided_at_the_first_look(temporal: WorkflowEnvironment) -> None:
     async with stage(temporal, samples.service("checkout"), decided=True) as on:
         assert row_of(await on.scan(), "checkout").verdict == "code"
-        assert on.world.calls["assess_suspects"] == 0
+        assert on.world.calls["assess_candidates"] == 0
 
 
 async def test_report_only_asks_no_model(temporal: WorkflowEnvironment) -> None:

@@ -297,7 +297,9 @@ async def test_a_cancelled_repair_leaves_no_workspace(temporal: WorkflowEnvironm
         assert [(e.state, e.outcome) for e in (await on.ledger()).entries] == [("suppressed", "cancelled")]
 
 
-async def test_a_victim_is_linked_to_its_culprit_and_gets_no_repair(temporal: WorkflowEnvironment) -> None:
+async def test_a_downstream_effect_is_linked_to_its_root_cause_and_gets_no_repair(
+    temporal: WorkflowEnvironment,
+) -> None:
     why = "api suffers from db."
     link = DownstreamEffect(service_id="id-api", root_cause_service_id="id-db", sentence=why)
     async with stage(

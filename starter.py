@@ -8,25 +8,58 @@ Exit codes: 0 done, 1 done and the answer is bad news (doctor, replay, demo), 2 
 wrong, 130 stopped with Ctrl-C.
 """
 
+from typing import Annotated
+
 import typer
 
-from commands.line import decide, offline, setup, watch
+from commands.approve import approve, reject
+from commands.backtest import backtest
+from commands.cancel import cancel
+from commands.condense import condense
+from commands.demo import demo
+from commands.diagnose import diagnose
+from commands.doctor import doctor
+from commands.evidence import evidence
+from commands.incidents import incidents
+from commands.record import record
+from commands.redact import redact
+from commands.replay import replay
+from commands.report import report
+from commands.scan import scan
+from commands.schedule import schedule
+from commands.show import show
+from railmend import __version__
 
 COMMANDS = (
-    *(setup.demo, setup.doctor),
-    *(watch.scan, watch.incidents, watch.show, watch.report),
-    *(decide.approve, decide.reject, decide.cancel, decide.replay),
-    *(offline.record, offline.backtest, offline.condense, offline.redact),
-    *(offline.evidence, offline.diagnose),
+    *(demo, doctor),
+    *(scan, incidents, show, report),
+    *(approve, reject, cancel, replay),
+    *(record, backtest, condense, redact),
+    *(evidence, diagnose),
 )
 
 # Without rich's help pages: importing them alone takes longer than all the rest.
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False, help=__doc__
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_show_locals=False)
 for command in COMMANDS:
     app.command()(command)
-app.add_typer(watch.schedule, name="schedule")
+app.add_typer(schedule, name="schedule")
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"railmend {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=__doc__)
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
+
 
 if __name__ == "__main__":
     app()

@@ -1,1 +1,1 @@
-"""One file per command of starter.py; heavy imports happen inside the commands, so that --help is quick."""
+"""One file per command of starter.py, signature and body; heavy imports are in bodies, so --help is quick."""

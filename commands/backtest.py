@@ -2,43 +2,66 @@
 
 import json
 import sys
-import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
-from pydantic import ValidationError
+import typer
 
-from railmend.assessment import AssessmentRules, assess, is_candidate
-from railmend.assessment.recorded import Recorded, coarsen
-from railmend.contracts.scan import Finding, Window
-from railmend.railway.plan import coarse
-from railmend.settings import ConfigurationError
+from commands.options import run
+
+if TYPE_CHECKING:
+    from railmend.assessment import AssessmentRules
+    from railmend.assessment.recorded import Recorded
+    from railmend.contracts.scan import Finding
 
 MAX_REPORTED = 300
 
 
-async def backtest(
+def backtest(
+    file: Annotated[Path, typer.Argument(help="Recorded slices, one a line; - is standard input.")],
+    settings: Annotated[Path | None, typer.Option(help="A file with a table [assessment].")] = None,
+    project: Annotated[str | None, typer.Option(help="A project of that file.")] = None,
+    explain: Annotated[bool, typer.Option(help="Add every finding, with its numbers.")] = False,
+) -> None:
+    """Try thresholds on recorded slices.
+
+    Assesses them in both passes of a scan; prints one prediction a line, as JSON.
+    """
+    run(write_predictions(file, settings, project, sys.stdout, explain=explain))
+
+
+async def write_predictions(
     file: Path, settings: Path | None, project: str | None, out: TextIO, *, explain: bool = False
 ) -> None:
-    """One prediction a line, in the order of the file. Raises `ConfigurationError` that names a bad line."""
-    rules = rules_of(settings, project)
+    """Write one prediction a line, in the order of the file.
+
+    Raises `ConfigurationError` that names a bad line.
+    """
+    rules = load_rules(settings, project)
     for recorded in recordings(file):
         out.write(json.dumps(prediction(recorded, rules, explain=explain)) + "\n")
 
 
-def recordings(file: Path) -> Iterator[Recorded]:
+def recordings(file: Path) -> "Iterator[Recorded]":
+    from railmend.settings import ConfigurationError
+
     try:
         with sys.stdin if str(file) == "-" else file.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _parsed(file, number, line)
+                    yield _parse(file, number, line)
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
 
 
-def _parsed(file: Path, number: int, line: str) -> Recorded:
+def _parse(file: Path, number: int, line: str) -> "Recorded":
+    from pydantic import ValidationError
+
+    from railmend.assessment.recorded import Recorded
+    from railmend.settings import ConfigurationError
+
     try:
         return Recorded.model_validate_json(line)
     except ValidationError as error:
@@ -47,22 +70,27 @@ def _parsed(file: Path, number: int, line: str) -> Recorded:
         ) from error
 
 
-def decide(recorded: Recorded, rules: AssessmentRules) -> list[Finding]:
-    """Both passes of a scan: the coarse screen, and for a candidate the fine decision."""
-    one, service = recorded.slice(), recorded.subject()
+def assess_recorded(recorded: "Recorded", rules: "AssessmentRules") -> "list[Finding]":
+    """Assess in both passes of a scan: the coarse screen, and for a candidate the fine decision."""
+    from railmend.assessment import assess, is_candidate
+    from railmend.assessment.recorded import coarsen
+    from railmend.contracts.scan import Window
+    from railmend.railway.plan import coarse
+
+    measured, service = recorded.slice(), recorded.subject()
     length = timedelta(seconds=recorded.points * recorded.step_seconds)
-    window = Window(start=one.start, end=one.start + length, step_seconds=recorded.step_seconds)
+    window = Window(start=measured.start, end=measured.start + length, step_seconds=recorded.step_seconds)
     step = coarse(window).step_seconds
     thresholds = rules.settings_for(service)
-    if step > recorded.step_seconds and not is_candidate(coarsen(one, step), service, thresholds):
+    if step > recorded.step_seconds and not is_candidate(coarsen(measured, step), service, thresholds):
         return []
     history = recorded.history.slice() if recorded.history else None
-    return assess(one, service, environment_id="recorded", history=history, settings=rules)
+    return assess(measured, service, environment_id="recorded", history=history, settings=rules)
 
 
-def prediction(recorded: Recorded, rules: AssessmentRules, *, explain: bool = False) -> dict[str, Any]:
-    """The first finding is the root; `score` is its confidence, 0 where nothing was found."""
-    findings = decide(recorded, rules)
+def prediction(recorded: "Recorded", rules: "AssessmentRules", *, explain: bool = False) -> dict[str, Any]:
+    """Return a row of output. The first finding is the root; `score` is its confidence, 0 without one."""
+    findings = assess_recorded(recorded, rules)
     first = findings[0] if findings else None
     row: dict[str, Any] = {
         "id": recorded.id,
@@ -73,35 +101,34 @@ def prediction(recorded: Recorded, rules: AssessmentRules, *, explain: bool = Fa
         "onset": first.onset.isoformat() if first else None,
     }
     if explain:
-        row["findings"] = [
-            {
-                "rule": f.rule,
-                "value": f.value,
-                "threshold": f.threshold,
-                "unit": f.unit,
-                "sentence": f.sentence,
-            }
-            for f in findings
-        ]
+        fields = ("rule", "value", "threshold", "unit", "sentence")
+        row["findings"] = [{name: getattr(finding, name) for name in fields} for finding in findings]
     return row
 
 
-def rules_of(file: Path | None, project: str | None = None) -> AssessmentRules:
-    """The table `[assessment]` of a file, with that of a project of it; the defaults where there is none.
+def load_rules(file: Path | None, project: str | None = None) -> "AssessmentRules":
+    """Return the table `[assessment]` of a file, with that of a project of it; the defaults without a file.
 
     Reads nothing else of it, so that a few lines suffice to try thresholds.
     """
+    import tomllib
+
+    from pydantic import ValidationError
+
+    from railmend.assessment import AssessmentRules
+    from railmend.settings import ConfigurationError
+
     if file is None:
         return AssessmentRules()
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
-        general = AssessmentRules.model_validate(content.get("assessment", {}))
-        own = [
-            one for one in content.get("projects", []) if project is not None and one.get("name") == project
-        ]
-        if project is not None and not own:
-            raise ConfigurationError(f"{file}: no project is named {project}.")
-        return general.over(AssessmentRules.model_validate(own[0].get("assessment", {}))) if own else general
+        rules = AssessmentRules.model_validate(content.get("assessment", {}))
+        if project is None:
+            return rules
+        for table in content.get("projects", []):
+            if table.get("name") == project:
+                return rules.over(AssessmentRules.model_validate(table.get("assessment", {})))
+        raise ConfigurationError(f"{file}: no project is named {project}.")
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, ValidationError) as error:

@@ -9,29 +9,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle, WorkflowHandle
+import typer
 
-from activities.railway import RailwayActivities
-from commands.durations import interval
-from commands.progress import follow
-from commands.report import ScanResult
-from commands.scan import scan_request
-from commands.schedule import create_or_update
-from hosting import clients
-from hosting.connection import local
-from hosting.dev_server import Running, stop_server
-from railmend.contracts.autonomy import Autonomy
-from railmend.contracts.scan import HealthReport, ScreenRequest, Window
-from railmend.settings import ConfigurationError, Settings, secret_variables
-from workflows.scan.health_scan import HealthScan
+from commands.options import console, run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from temporalio.client import Client, ScheduleHandle, WorkflowHandle
+
+    from commands.scan_result import ScanResult
+    from railmend.contracts.scan import HealthReport
+    from railmend.settings import Settings
+    from workflows.scan.health_scan import HealthScan
 
 ROOT = Path(__file__).resolve().parent.parent
 BROKEN = ("checkout", "catalog", "reports")
@@ -39,18 +35,29 @@ HEALTHY = ("storefront",)
 START_SECONDS = 90
 # Long enough for a leak to be told from a start-up, short enough to watch.
 WINDOW_SECONDS = 55
-# How often the services are looked at until all of them show their trouble, and how long at most.
-LOOK_SECONDS = 5
+# How often the services are measured until all of them show symptoms, and how long at most.
+POLL_SECONDS = 5
 SYMPTOM_SECONDS = 120
 STOP_SECONDS = 15
 
 
+def demo(
+    keep: Annotated[bool, typer.Option(help="Leave everything running to look at, until Ctrl-C.")] = False,
+    state: Annotated[Path | None, typer.Option(help="Keep repositories, logs and history here.")] = None,
+) -> None:
+    """Show the whole loop here, without an account.
+
+    Real services, a real Temporal server, a real OpenCode, real git.
+    """
+    raise typer.Exit(run(_demo(keep, state, console())))
+
+
 @dataclass
 class Demo:
-    """The processes of one demo, and what they told about themselves."""
+    """The processes of one demo, with their logs in the folder `state`."""
 
     state: Path
-    console: Console
+    console: "Console"
     processes: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
     logs: list[IO[bytes]] = field(default_factory=list)
 
@@ -69,7 +76,9 @@ class Demo:
         self.processes.append((name, process))
 
     async def wait_for(self, file: Path) -> dict[str, object]:
-        """The JSON a process writes when it is ready."""
+        """Return the JSON that a process writes when it is ready."""
+        from railmend.settings import ConfigurationError
+
         for _ in range(START_SECONDS * 5):
             for name, process in self.processes:
                 if process.poll() is not None:
@@ -81,7 +90,9 @@ class Demo:
         raise ConfigurationError(f"{file.name} did not appear: see the logs in {self.state}")
 
     def stop(self) -> None:
-        """Worker first, so that nothing starts anew; the Temporal server it brought last."""
+        """Stop the worker first, so that nothing starts anew; the Temporal server it brought last."""
+        from hosting.dev_server import stop_server
+
         for _, process in reversed(self.processes):
             _end(process)
         stop_server(self.state / "worker")
@@ -89,27 +100,21 @@ class Demo:
             log.close()
 
 
-@contextmanager
-def _ignoring_the_dead() -> Iterator[None]:
-    try:
-        yield
-    except ProcessLookupError:
-        return
-
-
 def _end(process: subprocess.Popen[bytes]) -> None:
-    with _ignoring_the_dead():
+    with suppress(ProcessLookupError):
         os.kill(process.pid, signal.SIGTERM)
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        with _ignoring_the_dead():
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 def environment(railyard: dict[str, object], state: Path) -> dict[str, str]:
-    """The same settings as production; MODEL from the caller's environment replaces the rehearsal."""
+    """Return variables as in production; MODEL from the caller's environment replaces the rehearsal."""
+    from railmend.settings import secret_variables
+
     values = {key: str(value) for key, value in railyard.items()}
     own = {
         key: os.environ[key] for key in ("MODEL", "MODEL_BASE_URL", "MODEL_API_KEY") if os.environ.get(key)
@@ -118,7 +123,7 @@ def environment(railyard: dict[str, object], state: Path) -> dict[str, str]:
         "MODEL": "openai/rehearsal",
         "MODEL_BASE_URL": values.pop("REHEARSAL_URL"),
         "MODEL_API_KEY": "rehearsal",
-        # The rehearsal is no stranger: where no sandbox works, the demo goes on without one.
+        # The rehearsal can be trusted: where no sandbox works, the demo goes on without one.
         "RAILMEND_UNSAFE_AGENT": "1",
     }
     # What a `.env` of this folder says about somebody's real accounts is not the demo's.
@@ -133,30 +138,42 @@ def environment(railyard: dict[str, object], state: Path) -> dict[str, str]:
     }
 
 
-async def demo(keep: bool, state: Path | None, console: Console) -> int:
-    """Exit code 0 when each broken service has its pull request and the healthy one has none."""
+async def _demo(keep: bool, state: Path | None, console: "Console") -> int:
+    """Return exit code 0 when each broken service has its pull request and the healthy one has none."""
     folder = state or Path(tempfile.mkdtemp(prefix="railmend-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
-    run = Demo(folder, console)
+    processes = Demo(folder, console)
     try:
-        code = await _run(run)
+        code = await _play(processes)
         if keep:
-            await _until_interrupted(run)
+            await _until_interrupted(processes)
         return code
     finally:
-        run.stop()
+        processes.stop()
         if state is None and not keep:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _run(run: Demo) -> int:
-    console = run.console
+async def _play(processes: Demo) -> int:
+    from commands.durations import interval
+    from commands.progress import follow
+    from commands.scan_request import scan_request
+    from commands.schedule import create_or_update
+    from hosting import clients
+    from hosting.connection import local
+    from hosting.dev_server import Running
+    from railmend.contracts.autonomy import Autonomy
+    from railmend.settings import Settings
+
+    console = processes.console
     console.print("[bold]1[/] A miniature Railway starts four real services; three of them have a bug.")
-    run.start("railyard", ["-m", "railyard", "--state", str(run.state / "railyard")], {})
-    variables = environment(await run.wait_for(run.state / "railyard" / "railyard.json"), run.state)
+    processes.start("railyard", ["-m", "railyard", "--state", str(processes.state / "railyard")], {})
+    variables = environment(
+        await processes.wait_for(processes.state / "railyard" / "railyard.json"), processes.state
+    )
     console.print("[bold]2[/] A worker starts, and brings its own Temporal server.")
-    run.start("worker", ["worker.py", "--dev"], variables)
-    temporal = Running.model_validate(await run.wait_for(run.state / "worker" / "temporal.json"))
+    processes.start("worker", ["worker.py", "--dev"], variables)
+    temporal = Running.model_validate(await processes.wait_for(processes.state / "worker" / "temporal.json"))
     console.print(f"  Temporal Web UI: {temporal.ui}\n  Repositories:    {variables['FORGE_URL']}")
     console.print("[bold]3[/] Traffic flows until there are symptoms to measure, in about a minute.")
     os.environ.update(variables)  # from here on this process is an ordinary starter.py
@@ -166,34 +183,47 @@ async def _run(run: Demo) -> int:
     client = await clients.temporal(settings)
     console.print("[bold]4[/] The schedule starts the health scan.")
     schedule = await create_or_update(client, scan_request(settings, Autonomy.PULL_REQUEST), interval("10m"))
-    ending = await follow(client, await triggered(client, schedule), console)
-    return _verdict(ending, temporal, console)
+    result = await follow(client, await triggered(client, schedule), console)
+    console.print(f"Temporal Web UI: {temporal.ui}")
+    return _verdict(result, console)
 
 
-async def until_symptoms(settings: Settings, console: Console, names: Collection[str] = BROKEN) -> None:
-    """Looks as a scan does until all of `names` are in trouble; gives up quietly, the scan will tell."""
+async def until_symptoms(settings: "Settings", console: "Console", names: Collection[str] = BROKEN) -> None:
+    """Measure as a scan does until all of `names` show symptoms, or for `SYMPTOM_SECONDS`."""
+    from activities.railway import RailwayActivities
+    from commands.scan_request import scan_request
+    from hosting import clients
+    from railmend.contracts.scan import ScreenRequest, Window
+
     railway = clients.railway(settings)
-    reading, request = RailwayActivities(railway), scan_request(settings)
-    seen: set[str] = set()
+    activities, request = RailwayActivities(railway), scan_request(settings)
+    affected: set[str] = set()
     began = time.monotonic()
     await asyncio.sleep(request.window_seconds)
     try:
-        while not set(names) <= seen and time.monotonic() - began < SYMPTOM_SECONDS:
+        while not set(names) <= affected and time.monotonic() - began < SYMPTOM_SECONDS:
             end = datetime.now(UTC) - timedelta(seconds=request.settle_seconds)
             start = end - timedelta(seconds=request.window_seconds)
             window = Window(start=start, end=end, step_seconds=request.step_seconds)
-            screening = await reading.screen(ScreenRequest(scan=request, window=window))
-            shown = {finding.service_name for finding in screening.findings}
-            for name in sorted(shown - seen):
+            screening = await activities.screen(ScreenRequest(scan=request, window=window))
+            candidates = {finding.service_name for finding in screening.findings}
+            for name in sorted(candidates - affected):
                 console.print(f"  {name} shows trouble")
-            seen |= shown
-            await asyncio.sleep(LOOK_SECONDS)
+            affected |= candidates
+            await asyncio.sleep(POLL_SECONDS)
     finally:
         await railway.aclose()
 
 
-async def triggered(client: Client, schedule: ScheduleHandle) -> WorkflowHandle[HealthScan, HealthReport]:
+async def triggered(
+    client: "Client", schedule: "ScheduleHandle"
+) -> "WorkflowHandle[HealthScan, HealthReport]":
     """Trigger the schedule and return the handle of the scan that it started."""
+    from temporalio.client import ScheduleActionExecutionStartWorkflow
+
+    from railmend.settings import ConfigurationError
+    from workflows.scan.health_scan import HealthScan
+
     await schedule.trigger()
     for _ in range(100):
         actions = (await schedule.describe()).info.recent_actions
@@ -205,22 +235,42 @@ async def triggered(client: Client, schedule: ScheduleHandle) -> WorkflowHandle[
     raise ConfigurationError("The schedule was triggered but started no scan.")
 
 
-def _verdict(ending: ScanResult, temporal: Running, console: Console) -> int:
-    pulls = ending.pull_requests()
-    console.print(f"Temporal Web UI: {temporal.ui}")
-    missing = [name for name in BROKEN if name not in pulls]
-    wrong = [name for name in HEALTHY if name in pulls]
-    if missing or wrong:
-        console.print(
-            f"[red]Not as it should be.[/] Missing: {missing or '-'}; wrongly repaired: {wrong or '-'}"
-        )
+def _verdict(result: "ScanResult", console: "Console") -> int:
+    from rich.markup import escape
+
+    pull_requests = result.pull_requests()
+    problems = [
+        *(
+            f"`{name}` got no pull request: {_reason(result, name)}"
+            for name in BROKEN
+            if name not in pull_requests
+        ),
+        *(
+            f"`{name}` got a pull request, and nothing was wrong with it."
+            for name in HEALTHY
+            if name in pull_requests
+        ),
+    ]
+    for problem in problems:
+        console.print(f"[red]{escape(problem)}[/]", soft_wrap=True)
+    if problems:
         return 1
     console.print("[green]Each broken service has its pull request; the healthy one was left alone.[/]")
     return 0
 
 
-async def _until_interrupted(run: Demo) -> None:
-    run.console.print(f"Left running; logs in {run.state}. Stop with Ctrl-C.")
+def _reason(result: "ScanResult", name: str) -> str:
+    """Return why a service has no pull request, in one sentence."""
+    for row in result.report.rows:
+        if row.name == name:
+            repair = result.repairs.get(row.repair_workflow_id or "")
+            reason = repair.reason if repair else row.detail or row.verdict
+            return f"{reason.rstrip('.') or 'no reason is known'}."
+    return "the scan found nothing wrong with it."
+
+
+async def _until_interrupted(processes: Demo) -> None:
+    processes.console.print(f"Left running; logs in {processes.state}. Stop with Ctrl-C.")
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

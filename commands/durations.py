@@ -1,4 +1,4 @@
-"""Stretches of time as people write them."""
+"""Durations as people write them."""
 
 import re
 from datetime import timedelta
@@ -9,7 +9,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def interval(text: str, option: str = "--every") -> timedelta:
-    """ "10m" -> ten minutes. Raises `ConfigurationError` for anything else."""
+    """Parse "10m" as ten minutes. Raises `ConfigurationError` for anything else."""
     match = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if match is None or int(match[1]) == 0:
         raise ConfigurationError(f"{option} {text!r} is no interval: write 90s, 10m, 1h or 1d.")
@@ -17,14 +17,14 @@ def interval(text: str, option: str = "--every") -> timedelta:
 
 
 def written(length: timedelta) -> str:
-    """As `interval` reads it: ten minutes are "10m"."""
+    """Format as `interval` reads it: ten minutes are "10m"."""
     total = int(length.total_seconds())
     unit = next(unit for unit in reversed(UNITS) if total % UNITS[unit] == 0)
     return f"{total // UNITS[unit]}{unit}"
 
 
 def seconds(text: str) -> int:
-    """As `interval`; a bare number is seconds."""
+    """Parse as `interval` does; a bare number is seconds."""
     if text.isdecimal():
         text += "s"
     return int(interval(text, "--window").total_seconds())

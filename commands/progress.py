@@ -1,4 +1,4 @@
-"""What a scan and its repairs do, told while they do it."""
+"""Print what a scan and its repairs do while they do it."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -9,8 +9,8 @@ from rich.markup import escape
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
-from commands.report import ScanResult, render
-from commands.show import current_details
+from commands.run_status import current_details
+from commands.scan_result import ScanResult, render
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.settings import ConfigurationError
@@ -19,52 +19,54 @@ from workflows.scan.health_scan import HealthScan
 
 T = TypeVar("T")
 POLL_SECONDS = 1.0
-# A repair takes minutes, and each look costs its worker a replay.
+# A repair takes minutes, and each query costs its worker a replay.
 REPAIR_POLL_SECONDS = 2.0
-# Unanswered so often, it is no longer a worker that is only starting.
-PATIENCE = 10
-MOST = 200
+# After so many unanswered queries it is no longer a worker that is only starting.
+MOST_UNANSWERED = 10
+MOST_CHARACTERS = 200  # of a repair's reason
 
 
 class ProgressPrinter:
-    """Says each thing once. `stage`: what comes first on the line, dimmed."""
+    """Prints each line once. `stage`: what comes first on the line, dimmed."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._said: set[tuple[str, str]] = set()
+        self._printed: set[tuple[str, str]] = set()
 
-    def say(self, stage: str, text: str) -> None:
-        if (stage, text) not in self._said:
-            self._said.add((stage, text))
+    def print(self, stage: str, text: str) -> None:
+        if (stage, text) not in self._printed:
+            self._printed.add((stage, text))
             self._console.print(f"[dim]{stage}[/] {escape(text)}", soft_wrap=True)
 
 
 async def follow(
     client: Client, handle: WorkflowHandle[HealthScan, HealthReport], console: Console
 ) -> ScanResult:
-    """Until the scan has ended, and each repair it started has its pull request, ended or waits for a person.
+    """Follow a scan to its end, and each repair until it has its pull request, ended or waits for a person.
 
     Raises `ConfigurationError` where the scan fails.
     """
-    voice = ProgressPrinter(console)
-    voice.say("scan", handle.id)
+    printer = ProgressPrinter(console)
+    printer.print("scan", handle.id)
     with console.status("scanning"):  # turns on a terminal, and is nothing elsewhere
-        report = await _watch_scan(handle, voice)
+        report = await _watch_scan(handle, printer)
     repairs = sorted({row.repair_workflow_id for row in report.rows if row.repair_workflow_id})
     with console.status("repairing"):
-        results = await asyncio.gather(*(_watch_repair(client, one, voice) for one in repairs))
-    found = dict(zip(repairs, results, strict=True))
-    ending = ScanResult(
+        results = await asyncio.gather(
+            *(_watch_repair(client, workflow_id, printer) for workflow_id in repairs)
+        )
+    by_id = dict(zip(repairs, results, strict=True))
+    scan_result = ScanResult(
         report=report,
-        repairs={name: result for name, result in found.items() if result},
-        waiting=tuple(name for name, result in found.items() if result is None),
+        repairs={workflow_id: result for workflow_id, result in by_id.items() if result},
+        waiting=tuple(workflow_id for workflow_id, result in by_id.items() if result is None),
     )
-    render(ending, console)
-    return ending
+    render(scan_result, console)
+    return scan_result
 
 
 async def _watch_scan(
-    handle: WorkflowHandle[HealthScan, HealthReport], voice: ProgressPrinter
+    handle: WorkflowHandle[HealthScan, HealthReport], printer: ProgressPrinter
 ) -> HealthReport:
     unanswered = 0
     result = asyncio.ensure_future(handle.result())
@@ -74,33 +76,35 @@ async def _watch_scan(
             break
         rows = await _answer(handle.query(HealthScan.rows))
         unanswered = unanswered + 1 if rows is None else 0
-        if unanswered == PATIENCE:
-            voice.say("waits", "for a worker: start `worker.py`, or end this with Ctrl-C; the scan stays.")
+        if unanswered == MOST_UNANSWERED:
+            printer.print(
+                "waits", "for a worker: start `worker.py`, or end this with Ctrl-C; the scan stays."
+            )
         for row in rows or ():
-            _tell(row, voice)
+            _print_row(row, printer)
     try:
         report = result.result()
     except WorkflowFailureError as error:
         cause = getattr(error.cause, "cause", None) or error.cause
         raise ConfigurationError(f"The scan failed: {getattr(cause, 'message', cause)}") from error
     for row in report.rows:
-        _tell(row, voice)
+        _print_row(row, printer)
     return report
 
 
-def _tell(row: ServiceRow, voice: ProgressPrinter) -> None:
+def _print_row(row: ServiceRow, printer: ProgressPrinter) -> None:
     for finding in row.findings:
-        voice.say("found", f"{row.name}: {finding.sentence}")
+        printer.print("found", f"{row.name}: {finding.sentence}")
     if row.findings and row.verdict not in ("affected", "healthy"):
-        voice.say("verdict", f"{row.name}: {row.verdict} ({row.detail})")
+        printer.print("verdict", f"{row.name}: {row.verdict} ({row.detail})")
 
 
-async def _watch_repair(client: Client, workflow_id: str, voice: ProgressPrinter) -> RepairResult | None:
-    """Until its pull request is open; what becomes of that, the repair follows alone for days.
+async def _watch_repair(client: Client, workflow_id: str, printer: ProgressPrinter) -> RepairResult | None:
+    """Follow a repair until its pull request is open; it goes on alone for days after that.
 
-    None where it waits for a person.
+    Return None where it waits for a person.
     """
-    voice.say("repair", workflow_id)
+    printer.print("repair", workflow_id)
     handle = client.get_workflow_handle_for(RepositoryRepair.run, workflow_id)
     ended = asyncio.ensure_future(handle.result())
     try:
@@ -108,20 +112,20 @@ async def _watch_repair(client: Client, workflow_id: str, voice: ProgressPrinter
             if await _answer(handle.query(RepositoryRepair.waits_for_approval)):
                 return None
             if stage := (await current_details(client, workflow_id)).partition("\n")[0]:
-                voice.say("repair", f"{workflow_id}: {stage}")
+                printer.print("repair", f"{workflow_id}: {stage}")
             await asyncio.wait([ended], timeout=REPAIR_POLL_SECONDS)
         result = result or await ended
     except WorkflowFailureError as error:
         result = RepairResult(outcome=RepairOutcome.FAILED, reason=str(error.cause or error))
     finally:
         ended.cancel()
-    where = result.pull_request.url if result.pull_request else result.reason[:MOST]
-    voice.say("repaired", f"{workflow_id}: {result.outcome.value} {where}")
+    where = result.pull_request.url if result.pull_request else result.reason[:MOST_CHARACTERS]
+    printer.print("repaired", f"{workflow_id}: {result.outcome.value} {where}")
     return result
 
 
 async def _answer(query: Awaitable[T]) -> T | None:
-    """None while no worker answers: progress is a nicety."""
+    """Return None if no worker answered; progress output is best effort."""
     try:
         return await query
     except RPCError:

@@ -3,22 +3,45 @@
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from commands.scan import scan_request
-from hosting import clients
-from railmend.assessment.recorded import Recorded
-from railmend.contracts.scan import ScanRequest, Window
-from railmend.railway.errors import RailwayError
-from railmend.railway.pool import RailwayPool
-from railmend.settings import ConfigurationError
-from railmend.settings_file import load_settings
+import typer
+
+from commands.options import JsonOption, ProjectOption, emit, run
+
+if TYPE_CHECKING:
+    from railmend.assessment.recorded import Recorded
+    from railmend.contracts.scan import ScanRequest
+    from railmend.railway.pool import RailwayPool
 
 
-async def record(file: Path, window_seconds: int | None, project: str | None) -> tuple[int, list[str]]:
-    """Append a slice of every service, with its day before; returns how many, and what could not be read.
+def record(
+    file: Annotated[Path, typer.Argument(help="One slice a line is appended; - is standard output.")],
+    project: ProjectOption = None,
+    window: Annotated[int | None, typer.Option(help="Seconds to look back; default: the setting.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Save what a scan would measure, for `backtest`."""
+    count, unseen = run(_record(file, window, project))
+    if as_json and str(file) != "-":
+        emit({"file": str(file), "slices": count, "unseen": unseen})
+        return
+    for sentence in unseen:
+        typer.echo(sentence, err=True)
+    typer.echo(f"{count} slices appended to {file}.", err=str(file) == "-")
+
+
+async def _record(file: Path, window_seconds: int | None, project: str | None) -> tuple[int, list[str]]:
+    """Append a slice of every service, with its day before; return how many, and what could not be read.
 
     The file `-` is standard output. Raises `ConfigurationError` for a file that cannot be written.
     """
+    from commands.scan_request import scan_request
+    from hosting import clients
+    from railmend.railway.errors import RailwayError
+    from railmend.settings import ConfigurationError
+    from railmend.settings_file import load_settings
+
     settings = load_settings()
     request = scan_request(settings, None, window_seconds, project)
     pool = clients.railway(settings)
@@ -40,8 +63,16 @@ async def record(file: Path, window_seconds: int | None, project: str | None) ->
     return len(rows), unseen
 
 
-async def slices(pool: RailwayPool, request: ScanRequest, now: datetime) -> tuple[list[Recorded], list[str]]:
-    """Every service that is awake, at the window's own step; raises what the client raises."""
+async def slices(
+    pool: "RailwayPool", request: "ScanRequest", now: datetime
+) -> "tuple[list[Recorded], list[str]]":
+    """Return a slice of every service that is awake, at the window's own step, and what could not be read.
+
+    Raises what the client raises.
+    """
+    from railmend.assessment.recorded import Recorded
+    from railmend.contracts.scan import Window
+
     end = now - timedelta(seconds=request.settle_seconds)
     end -= timedelta(seconds=end.timestamp() % request.step_seconds)
     start = end - timedelta(seconds=request.window_seconds)
@@ -49,9 +80,9 @@ async def slices(pool: RailwayPool, request: ScanRequest, now: datetime) -> tupl
     client = await pool.client_for(request.environment_id)
     survey = await client.survey(request.project_id, request.environment_id, window)
     awake = [service for service in survey.services if not service.asleep]
-    close, unseen = await client.fetch_detailed(request.environment_id, awake, window)
+    measured, unseen = await client.fetch_detailed(request.environment_id, awake, window)
     rows = [
-        Recorded.from_slice(f"{service.name}@{end:%Y%m%dT%H%M%SZ}", service, one.slice, one.history)
-        for service, one in zip(awake, close, strict=True)
+        Recorded.from_slice(f"{service.name}@{end:%Y%m%dT%H%M%SZ}", service, detail.slice, detail.history)
+        for service, detail in zip(awake, measured, strict=True)
     ]
     return rows, unseen

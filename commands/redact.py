@@ -2,12 +2,17 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from railmend.evidence.redact import Redactor
+import typer
 
 
-def redact(file: Path) -> None:
-    """Ends the process with code 2 on a file that cannot be read."""
+def redact(
+    file: Annotated[Path, typer.Argument(help="Text; default: standard input.")] = Path("-"),
+) -> None:
+    """Take secrets and personal data out of a text."""
+    from railmend.evidence.redact import Redactor
+
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,21 +1,45 @@
 """`starter.py replay`: would a history continue with the code as it is now?"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from temporalio.client import WorkflowHistory
-from temporalio.service import RPCError
-from temporalio.worker import Replayer
-from temporalio.workflow import NondeterminismError
+import typer
 
-from hosting import clients
-from hosting.workers import WORKFLOWS
-from railmend.settings import ConfigurationError
-from railmend.settings_file import load_settings
-from workflows.shared.plugin import railmend_plugin
+from commands.options import JsonOption, emit, run
+
+if TYPE_CHECKING:
+    from temporalio.client import WorkflowHistory
 
 
-async def replay(history: str) -> str | None:
-    """None where it replays, else what differs. Raises `ConfigurationError` where it cannot be had."""
+def replay(
+    history: Annotated[
+        str, typer.Argument(metavar="FILE|ID", help="A recorded history (JSON), or a workflow ID.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Would a run continue with this code?
+
+    Replays a recorded or live history, as a worker does after an upgrade.
+
+    Ends with code 1 where the code would do something else than the history.
+    """
+    difference = run(_replay(history))
+    if as_json:
+        emit({"history": history, "replays": difference is None, "reason": difference})
+    else:
+        typer.echo(f"{history}: {'replays' if difference is None else difference}")
+    if difference is not None:
+        raise typer.Exit(1)
+
+
+async def _replay(history: str) -> str | None:
+    """Return None where it replays, else what differs. Raises `ConfigurationError` where there is none."""
+    from temporalio.worker import Replayer
+    from temporalio.workflow import NondeterminismError
+
+    from hosting.workers import WORKFLOWS
+    from workflows.shared.plugin import railmend_plugin
+
     file = Path(history)
     recorded = _read(file) if file.is_file() else await _fetch(history)
     try:
@@ -25,7 +49,11 @@ async def replay(history: str) -> str | None:
     return None
 
 
-def _read(file: Path) -> WorkflowHistory:
+def _read(file: Path) -> "WorkflowHistory":
+    from temporalio.client import WorkflowHistory
+
+    from railmend.settings import ConfigurationError
+
     try:
         return WorkflowHistory.from_json(file.stem, file.read_text(encoding="utf-8"))
     # The parser of protobuf's JSON has an error of its own for each layer.
@@ -35,7 +63,13 @@ def _read(file: Path) -> WorkflowHistory:
         ) from error
 
 
-async def _fetch(workflow_id: str) -> WorkflowHistory:
+async def _fetch(workflow_id: str) -> "WorkflowHistory":
+    from temporalio.service import RPCError
+
+    from hosting import clients
+    from railmend.settings import ConfigurationError
+    from railmend.settings_file import load_settings
+
     client = await clients.temporal(load_settings(), tries=1)
     try:
         return await client.get_workflow_handle(workflow_id).fetch_history()

@@ -1,79 +1,46 @@
-"""How a scan's end is shown on a terminal."""
+"""`starter.py report`: the newest investigations with their series and repairs, as one HTML page."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+import typer
 
-from railmend.contracts.repair import RepairOutcome, RepairResult
-from railmend.contracts.scan import HealthReport, ServiceRow
-
-# Of services that are well, so many are named.
-NAMES = 20
+from commands.options import JsonOption, ProjectOption, emit, run
 
 
-@dataclass(frozen=True)
-class ScanResult:
-    """A finished scan and the repairs it started, by workflow ID; `waiting`: those a person must allow."""
+def report(
+    file: Annotated[str, typer.Option("--html", metavar="FILE", help="The page to write.")],
+    incident: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Workflow ID of an investigation; default: the newest of each."),
+    ] = None,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write incidents as one HTML page.
 
-    report: HealthReport
-    repairs: dict[str, RepairResult] = field(default_factory=dict)
-    waiting: tuple[str, ...] = ()
-
-    def pull_requests(self) -> dict[str, str]:
-        """Pull-request address by service name."""
-        found = {}
-        for row in self.report.rows:
-            result = self.repairs.get(row.repair_workflow_id or "")
-            if result and result.pull_request:
-                found[row.name] = result.pull_request.url
-        return found
-
-    def as_data(self) -> dict[str, Any]:
-        """For --json: the report, how each repair ended, and which wait for `approve`."""
-        return {
-            "report": self.report.model_dump(mode="json"),
-            "repairs": {name: one.model_dump(mode="json") for name, one in self.repairs.items()},
-            "waiting": list(self.waiting),
-        }
-
-
-def render(ending: ScanResult, console: Console) -> None:
-    report = ending.report
-    table = Table(
-        title=f"{report.project_name} / {report.environment_name}", title_justify="left", expand=True
+    With charts, evidence, diagnosis and outcome; the page needs no network and no script.
+    """
+    count = run(_write(Path(file), incident, project))
+    emit({"file": file, "incidents": count}) if as_json else typer.echo(
+        f"{count} incident{'' if count == 1 else 's'} written to {file}."
     )
-    for name in ("service", "found", "verdict", "what was done"):
-        table.add_column(name, overflow="fold")
-    for row in report.rows:
-        found = "\n".join(escape(finding.sentence) for finding in row.findings) or "-"
-        table.add_row(escape(row.name), found, escape(row.verdict), escape(_done(row, ending)))
-    console.print(table if report.rows else f"Nothing is wrong in {report.project_name}.")
-    for state, names in (("Well", report.healthy), ("Asleep", report.asleep)):
-        if names:
-            console.print(f"{state}: {escape(', '.join(names[:NAMES]))}{_more(names)}")
-    for sentence in report.unseen:
-        console.print(f"Could not be seen: {escape(sentence)}")
-    # Below the table and unbroken, so that they can be copied.
-    for name, url in sorted(ending.pull_requests().items()):
-        console.print(f"Pull request for {escape(name)}: {url}", soft_wrap=True)
-    for repair in ending.waiting:
-        console.print(f"Waits for you: starter.py approve {escape(repair)}", soft_wrap=True)
 
 
-def _more(names: tuple[str, ...]) -> str:
-    return f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
+async def _write(file: Path, incident: str | None, project: str | None) -> int:
+    """Write the page; return how many incidents it has.
 
+    Raises `ConfigurationError` for an incident that is not known or has not ended.
+    """
+    from datetime import UTC, datetime
 
-def _done(row: ServiceRow, ending: ScanResult) -> str:
-    if row.repair_workflow_id in ending.waiting:
-        return "a plan waits for you"
-    result = ending.repairs.get(row.repair_workflow_id or "")
-    if result is None:
-        return f"a {row.bounded_by}" if row.bounded_by else row.detail or row.action
-    if result.outcome is RepairOutcome.PULL_REQUEST and result.pull_request:
-        bounded = f" (a {row.bounded_by})" if row.bounded_by else ""
-        return f"pull request #{result.pull_request.number}{bounded}"
-    return f"{result.outcome.value}: {result.reason}"
+    from commands.reported_incidents import collect
+    from railmend.publishing.page import render_page
+    from railmend.settings import ConfigurationError
+
+    incidents = await collect(incident, project)
+    try:
+        file.write_text(render_page(incidents, datetime.now(UTC)), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}.") from error
+    return len(incidents)

@@ -1,85 +1,64 @@
 """`starter.py scan`: one scan now, followed to its report."""
 
-import getpass
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from temporalio.client import Client, WorkflowHandle
+import typer
 
-from commands.durations import seconds
-from commands.progress import follow
-from commands.report import ScanResult
-from hosting import clients
-from hosting.workers import ORCHESTRATION_QUEUE
-from railmend.contracts.autonomy import Autonomy
-from railmend.contracts.scan import HealthReport, ScanRequest
-from railmend.settings import ConfigurationError, ProjectSettings, Settings
-from railmend.settings_file import load_settings
-from workflows.scan.health_scan import HealthScan
+from commands.options import AutonomyOption, JsonOption, ProjectOption, WindowOption, console, emit, run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from commands.scan_result import ScanResult
 
 
-def chosen(settings: Settings, name: str | None) -> ProjectSettings:
-    """The project of that name, or the only one. Raises `ConfigurationError` that lists the names."""
-    projects = settings.watched()
-    if not projects:
-        clients.require(settings, "railway_project_id", "railway_environment_id")
-    found = [project for project in projects if name in (None, project.name)]
-    if len(found) != 1:
-        names = ", ".join(project.name for project in projects)
-        what = f"--project {name} is not among" if name else "Choose with --project one of"
-        raise ConfigurationError(f"{what} the projects of railmend.toml: {names}.")
-    return found[0]
+def scan(
+    project: ProjectOption = None,
+    autonomy: AutonomyOption = None,
+    window: WindowOption = None,
+    follow: Annotated[
+        bool, typer.Option("--follow/--no-follow", help="Stay until the scan and its repairs have ended.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Run one scan now.
+
+    Try `scan --autonomy report` first: it measures and reports, asks no model and changes nothing.
+    """
+    output = console(progress_beside_json=as_json) if follow else None
+    workflow_id, result = run(_scan(autonomy, window, project, output))
+    if result is None:
+        emit({"id": workflow_id}) if as_json else typer.echo(workflow_id)
+    elif as_json:
+        emit(result.as_data())
 
 
-def scan_request(
-    settings: Settings,
-    autonomy: Autonomy | None = None,
-    window_seconds: int | None = None,
-    project: str | None = None,
-) -> ScanRequest:
-    """`autonomy` and `window_seconds` default to the project's and the general setting."""
-    watched = chosen(settings, project)
-    return ScanRequest(
-        project_id=watched.project_id,
-        environment_id=watched.environment_id,
-        pull_request_environment=watched.pull_request_environment,
-        service_autonomy={
-            name: one.autonomy for name, one in watched.services.items() if one.autonomy is not None
-        },
-        policy=settings.policy(),
-        window_seconds=window_seconds or settings.railmend_window_seconds,
-        step_seconds=settings.railmend_step_seconds,
-        settle_seconds=settings.railmend_settle_seconds,
-        autonomy=autonomy or watched.autonomy,
-    )
+async def _scan(
+    autonomy: str | None, window: str | None, project: str | None, output: "Console | None"
+) -> "tuple[str, ScanResult | None]":
+    """Start a scan and, given a console, follow it and its repairs; return its workflow ID and result."""
+    import getpass
+    from datetime import UTC, datetime
 
+    from commands.durations import seconds
+    from commands.progress import follow
+    from commands.scan_request import scan_request
+    from hosting import clients
+    from hosting.workers import ORCHESTRATION_QUEUE
+    from railmend.contracts.autonomy import Autonomy
+    from railmend.settings_file import load_settings
+    from workflows.scan.health_scan import HealthScan
 
-async def scan(level: str | None, window: str | None, project: str | None, console: Console) -> ScanResult:
-    """Start a scan, follow it and its repairs, print the report."""
     settings = load_settings()
     client = await clients.temporal(settings, tries=1)
-    handle = await _start(client, settings, level, window, project)
-    return await follow(client, handle, console)
-
-
-async def begin(level: str | None, window: str | None, project: str | None) -> str:
-    """Start a scan and return its workflow ID."""
-    settings = load_settings()
-    client = await clients.temporal(settings, tries=1)
-    return (await _start(client, settings, level, window, project)).id
-
-
-async def _start(
-    client: Client, settings: Settings, level: str | None, window: str | None, project: str | None
-) -> WorkflowHandle[HealthScan, HealthReport]:
-    autonomy = Autonomy(level) if level else None
-    request = scan_request(settings, autonomy, seconds(window) if window else None, project)
-    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return await client.start_workflow(
+    level = Autonomy(autonomy) if autonomy else None
+    request = scan_request(settings, level, seconds(window) if window else None, project)
+    handle = await client.start_workflow(
         HealthScan.run,
         request,
-        id=f"scan/{request.environment_id}/manual-{stamp}",
+        id=f"scan/{request.environment_id}/manual-{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         task_queue=ORCHESTRATION_QUEUE,
         static_summary="Scan on request",
         static_details=f"Started by {getpass.getuser()} with `starter.py scan`.",
     )
+    return handle.id, await follow(client, handle, output) if output else None

@@ -1,90 +1,165 @@
 """`starter.py schedule`: the schedule of one environment."""
 
-import getpass
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionExecutionStartWorkflow,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleHandle,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-    ScheduleState,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
-)
-from temporalio.service import RPCError, RPCStatusCode
+import typer
 
-from commands.durations import interval, written
-from commands.scan import chosen, scan_request
-from hosting import clients
-from hosting.workers import ORCHESTRATION_QUEUE
-from railmend.contracts.autonomy import Autonomy
-from railmend.contracts.scan import ScanRequest
-from railmend.settings import ConfigurationError
-from railmend.settings_file import load_settings
-from workflows.scan.health_scan import HealthScan
+from commands.options import AutonomyOption, JsonOption, ProjectOption, emit, run
 
-# After an outage of Railmend the past is not scanned again: one look at the present is enough.
+if TYPE_CHECKING:
+    from temporalio.client import Client, Schedule, ScheduleHandle, ScheduleUpdate, ScheduleUpdateInput
+    from temporalio.service import RPCError
+
+    from railmend.contracts.scan import ScanRequest
+    from railmend.settings import ConfigurationError
+
+# After an outage of Railmend the past is not scanned again: one scan of the present is enough.
 CATCH_UP = timedelta(minutes=10)
+DONE = {"pause": "paused", "resume": "resumed", "trigger": "a scan starts", "delete": "deleted"}
+
+schedule = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Scan regularly: create, pause, trigger ..."
+)
 
 
-def build(request: ScanRequest, every: timedelta) -> Schedule:
-    return Schedule(
-        action=ScheduleActionStartWorkflow(
-            HealthScan.run,
-            request,
-            id=f"scan/{request.environment_id}/scheduled",
-            task_queue=ORCHESTRATION_QUEUE,
-            static_summary="Scheduled scan",
-        ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
-        state=ScheduleState(note=f"Railmend looks at environment {request.environment_id}"),
+@schedule.command()
+def create(
+    every: Annotated[str, typer.Option(metavar="TIME", help="How often to look: 90s, 10m, 1h, 1d.")] = "10m",
+    project: ProjectOption = None,
+    autonomy: AutonomyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create the schedule, or change the existing one.
+
+    A scan never overlaps the one before.
+    """
+    schedule_id = run(_create(every, autonomy, project))
+    emit({"id": schedule_id, "every": every}) if as_json else typer.echo(
+        f"Schedule {schedule_id}: every {every}."
     )
 
 
-async def create_or_update(client: Client, request: ScanRequest, every: timedelta) -> ScheduleHandle:
-    """Safe to run again: a schedule gets the new interval and request, and stays paused if it is."""
-    schedule_id = f"scan/{request.environment_id}"
-    schedule = build(request, every)
+@schedule.command()
+def show(project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Show its interval, its last scans and the next.
 
-    async def update(known: ScheduleUpdateInput) -> ScheduleUpdate:
-        return ScheduleUpdate(schedule=replace(schedule, state=known.description.schedule.state))
+    Also whether it is paused, and why.
+    """
+    description = run(_describe(project))
+    if as_json:
+        emit(description)
+        return
+    for name, value in description.items():
+        text = ", ".join(value) if isinstance(value, list) else value
+        typer.echo(f"{name.replace('_', ' ')}: {'-' if text == '' else text}")
+
+
+@schedule.command()
+def pause(
+    project: ProjectOption = None,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the schedule.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Start no more scans until `resume`."""
+    _act("pause", project, reason, as_json=as_json)
+
+
+@schedule.command()
+def resume(project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Resume a paused schedule."""
+    _act("resume", project, as_json=as_json)
+
+
+@schedule.command()
+def trigger(project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Scan now, as the schedule would."""
+    _act("trigger", project, as_json=as_json)
+
+
+@schedule.command()
+def delete(project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Remove the schedule; what already runs goes on."""
+    _act("delete", project, as_json=as_json)
+
+
+def _act(action: str, project: str | None, reason: str = "", *, as_json: bool) -> None:
+    schedule_id = run(_request(action, project, reason))
+    emit({"id": schedule_id, "action": action}) if as_json else typer.echo(
+        f"Schedule {schedule_id}: {DONE[action]}."
+    )
+
+
+async def _create(every: str, level: str | None, project: str | None) -> str:
+    """Return the schedule's ID."""
+    from commands.durations import interval
+    from commands.scan_request import scan_request
+    from hosting import clients
+    from railmend.contracts.autonomy import Autonomy
+    from railmend.settings_file import load_settings
+
+    period = interval(every)
+    settings = load_settings()
+    client = await clients.temporal(settings, tries=1)
+    request = scan_request(settings, Autonomy(level) if level else None, project=project)
+    return (await create_or_update(client, request, period)).id
+
+
+async def create_or_update(client: "Client", request: "ScanRequest", every: timedelta) -> "ScheduleHandle":
+    """Create the schedule, or give an existing one the interval and request; it stays paused if it is."""
+    from dataclasses import replace
+
+    from temporalio.client import ScheduleAlreadyRunningError, ScheduleUpdate
+
+    schedule_id = f"scan/{request.environment_id}"
+    wanted = _build(request, every)
+
+    async def update(current: "ScheduleUpdateInput") -> "ScheduleUpdate":
+        return ScheduleUpdate(schedule=replace(wanted, state=current.description.schedule.state))
 
     try:
-        return await client.create_schedule(schedule_id, schedule)
+        return await client.create_schedule(schedule_id, wanted)
     except ScheduleAlreadyRunningError:
         handle = client.get_schedule_handle(schedule_id)
         await handle.update(update)
         return handle
 
 
-async def schedule(every: str, level: str | None, project: str | None) -> str:
-    """Returns the schedule's ID."""
-    period = interval(every)
+def _build(request: "ScanRequest", every: timedelta) -> "Schedule":
+    from temporalio import client as temporal
+
+    from hosting.workers import ORCHESTRATION_QUEUE
+    from workflows.scan.health_scan import HealthScan
+
+    return temporal.Schedule(
+        action=temporal.ScheduleActionStartWorkflow(
+            HealthScan.run,
+            request,
+            id=f"scan/{request.environment_id}/scheduled",
+            task_queue=ORCHESTRATION_QUEUE,
+            static_summary="Scheduled scan",
+        ),
+        spec=temporal.ScheduleSpec(intervals=[temporal.ScheduleIntervalSpec(every=every)]),
+        policy=temporal.SchedulePolicy(overlap=temporal.ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
+        state=temporal.ScheduleState(note=f"Railmend looks at environment {request.environment_id}"),
+    )
+
+
+async def _handle(project: str | None) -> "ScheduleHandle":
+    from commands.scan_request import choose_project
+    from hosting import clients
+    from railmend.settings_file import load_settings
+
     settings = load_settings()
     client = await clients.temporal(settings, tries=1)
-    autonomy = Autonomy(level) if level else None
-    handle = await create_or_update(client, scan_request(settings, autonomy, project=project), period)
-    return handle.id
+    return client.get_schedule_handle(f"scan/{choose_project(settings, project).environment_id}")
 
 
-async def _handle(project: str | None) -> ScheduleHandle:
-    settings = load_settings()
-    client = await clients.temporal(settings, tries=1)
-    return client.get_schedule_handle(f"scan/{chosen(settings, project).environment_id}")
+def _failure(handle: "ScheduleHandle", error: "RPCError") -> "ConfigurationError":
+    from temporalio.service import RPCStatusCode
 
+    from railmend.settings import ConfigurationError
 
-def _missing(handle: ScheduleHandle, error: RPCError) -> ConfigurationError:
     if error.status is RPCStatusCode.NOT_FOUND:
         return ConfigurationError(
             f"There is no schedule {handle.id}: make it with `starter.py schedule create --every 10m`."
@@ -92,35 +167,44 @@ def _missing(handle: ScheduleHandle, error: RPCError) -> ConfigurationError:
     return ConfigurationError(f"Schedule {handle.id}: {error.message}")
 
 
-async def describe(project: str | None) -> dict[str, Any]:
-    """Raises `ConfigurationError` where there is none."""
+async def _describe(project: str | None) -> dict[str, Any]:
+    """Return what `show` prints. Raises `ConfigurationError` where there is no schedule."""
+    from temporalio.client import ScheduleActionExecutionStartWorkflow
+    from temporalio.service import RPCError
+
+    from commands.durations import written
+
     handle = await _handle(project)
     try:
-        told = await handle.describe()
+        description = await handle.describe()
     except RPCError as error:
-        raise _missing(handle, error) from error
-    every = [written(one.every) for one in told.schedule.spec.intervals]
+        raise _failure(handle, error) from error
+    state, info = description.schedule.state, description.info
     return {
         "id": handle.id,
-        "every": ", ".join(every),
-        "paused": told.schedule.state.paused,
-        "note": told.schedule.state.note,
+        "every": ", ".join(written(spec.every) for spec in description.schedule.spec.intervals),
+        "paused": state.paused,
+        "note": state.note,
         "running": [
-            one.workflow_id
-            for one in told.info.running_actions
-            if isinstance(one, ScheduleActionExecutionStartWorkflow)
+            action.workflow_id
+            for action in info.running_actions
+            if isinstance(action, ScheduleActionExecutionStartWorkflow)
         ],
-        "last": [one.started_at.isoformat() for one in told.info.recent_actions[-5:]],
-        "next": [at.isoformat() for at in told.info.next_action_times[:1]],
-        "skipped_because_one_ran": told.info.num_actions_skipped_overlap,
+        "last": [action.started_at.isoformat() for action in info.recent_actions[-5:]],
+        "next": [at.isoformat() for at in info.next_action_times[:1]],
+        "skipped_because_one_ran": info.num_actions_skipped_overlap,
     }
 
 
-async def act(action: str, project: str | None, reason: str) -> str:
-    """`action`: pause, resume, trigger or delete. Returns the schedule's ID."""
+async def _request(action: str, project: str | None, reason: str) -> str:
+    """Pause, resume, trigger or delete the schedule; return its ID."""
+    import getpass
+
+    from temporalio.service import RPCError
+
     handle = await _handle(project)
     note = f"{reason or action} (by {getpass.getuser()})"
-    calls: dict[str, Callable[[], Awaitable[None]]] = {
+    calls = {
         "pause": lambda: handle.pause(note=note),
         "resume": lambda: handle.unpause(note=note),
         "trigger": handle.trigger,
@@ -129,5 +213,5 @@ async def act(action: str, project: str | None, reason: str) -> str:
     try:
         await calls[action]()
     except RPCError as error:
-        raise _missing(handle, error) from error
+        raise _failure(handle, error) from error
     return handle.id

@@ -1,118 +1,21 @@
-"""`starter.py show`: one run, as the Web UI tells it."""
+"""`starter.py show`: one run, as the Web UI shows it."""
 
-from datetime import datetime
-from typing import Any
+from typing import Annotated
 
-from pydantic import BaseModel
-from rich.console import Console
-from rich.markdown import Markdown
-from temporalio.api.sdk.v1 import WorkflowMetadata
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
-from temporalio.service import RPCError
+import typer
 
-from hosting import clients
-from railmend.settings import ConfigurationError
-from railmend.settings_file import load_settings
-from workflows.actions.approved_action import ApprovedAction
-from workflows.investigation.incident_investigation import IncidentInvestigation
-from workflows.repair.repository_repair import RepositoryRepair
-from workflows.scan.health_scan import HealthScan
-from workflows.shared.search_attributes import REGISTRY
-
-METADATA_QUERY = "__temporal_workflow_metadata"  # the SDK's own: holds the current details
-RUNS: dict[str, Any] = {  # methods that share no signature
-    "scan": HealthScan.run,
-    "incident": IncidentInvestigation.run,
-    "repair": RepositoryRepair.run,
-    "action": ApprovedAction.run,
-}
+from commands.options import JsonOption, console, emit, run
 
 
-class RunStatus(BaseModel):
-    """`about` and `details`: Markdown, said at the start and now. `result`: of a run that has ended well."""
+def show(
+    workflow: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Workflow ID, as `incidents`, a report or the Web UI show it."),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Show the status of a scan, incident or repair."""
+    from commands.run_status import read, render
 
-    id: str
-    run_id: str
-    status: str
-    summary: str
-    started: datetime
-    ended: datetime | None
-    attributes: dict[str, Any]
-    about: str
-    details: str
-    result: Any = None
-    failure: str | None = None
-
-
-async def show(workflow_id: str) -> RunStatus:
-    """Raises `ConfigurationError` for an ID that Temporal does not know."""
-    kind = workflow_id.partition("/")[0]
-    if kind not in RUNS:
-        raise ConfigurationError(
-            f"{workflow_id!r} is no ID: they begin with scan/, incident/, repair/ or action/."
-        )
-    client = await clients.temporal(load_settings(), tries=1)
-    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle_for(RUNS[kind], workflow_id)
-    try:
-        described = await handle.describe()
-        summary, about = await described.static_summary(), await described.static_details()
-    except RPCError as error:
-        raise ConfigurationError(
-            f"{workflow_id} is not known ({error.message}). `starter.py incidents` lists IDs; histories are "
-            "kept for a limited time."
-        ) from error
-    told = RunStatus(
-        id=workflow_id,
-        run_id=described.run_id,
-        status=described.status.name.lower() if described.status else "unknown",
-        summary=summary or "",
-        started=described.start_time,
-        ended=described.close_time,
-        attributes=_attributes(described.typed_search_attributes),
-        about=about or "",
-        details=await current_details(client, workflow_id),
-    )
-    if described.status is WorkflowExecutionStatus.RUNNING:
-        return told
-    try:
-        result = await handle.result()
-    except WorkflowFailureError as error:
-        cause = getattr(error.cause, "cause", None) or error.cause
-        return told.model_copy(update={"failure": str(getattr(cause, "message", cause))})
-    return told.model_copy(update={"result": result.model_dump(mode="json")})
-
-
-def _attributes(typed: Any) -> dict[str, Any]:
-    return {key.name: value for key in REGISTRY if (value := typed.get(key)) is not None}
-
-
-async def current_details(client: Client, workflow_id: str) -> str:
-    """Answered by a worker, from the history; empty while none runs."""
-    try:
-        told = await client.get_workflow_handle(workflow_id).query(
-            METADATA_QUERY, result_type=WorkflowMetadata
-        )
-    except RPCError:
-        return ""
-    return str(told.current_details)
-
-
-def render(told: RunStatus, console: Console) -> None:
-    ended = f", ended {told.ended:%Y-%m-%d %H:%M:%S}" if told.ended else ""
-    console.print(f"{told.id}", style="bold", soft_wrap=True)
-    console.print(f"{told.status}; started {told.started:%Y-%m-%d %H:%M:%S}{ended} UTC", highlight=False)
-    if told.summary:
-        console.print(told.summary, markup=False)
-    for name, value in told.attributes.items():
-        shown = ", ".join(value) if isinstance(value, list) else value
-        console.print(f"  {name.removeprefix('Railmend').lower()}: {shown}", markup=False, highlight=False)
-    if told.failure:
-        console.print(f"Failed: {told.failure}", markup=False)
-    for text in filter(None, (told.about, told.details)):
-        console.print()
-        if console.is_terminal:
-            console.print(Markdown(text))
-        else:
-            console.print(text, markup=False, soft_wrap=True)
-    if not told.details and told.ended is None:
-        console.print("No worker answers, so there is no live stage to show: start `worker.py`.")
+    status = run(read(workflow))
+    emit(status.model_dump(mode="json")) if as_json else render(status, console())

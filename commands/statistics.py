@@ -1,4 +1,4 @@
-"""`starter.py incidents --stats`: counts, money and what became of the fixes, as the ledgers know it."""
+"""The numbers of `starter.py incidents --stats`: counts, money and what became of the fixes."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from commands.incidents import IncidentList
+from commands.incident_list import IncidentList
 from railmend.contracts.ledger import SpendingTotal
 from railmend.contracts.track_record import FaultRecord
 
@@ -20,28 +20,28 @@ ENDINGS = ("closed", "held", "not_held", "worse", "cannot_tell", "not_deployed")
 JUDGED = ("held", "not_held", "worse", "closed")
 
 
-def statistics(known: IncidentList, now: datetime | None = None) -> dict[str, Any]:
-    """Troubles as they are remembered, fixes and money as they were counted from the beginning.
+def statistics(incidents: IncidentList, now: datetime | None = None) -> dict[str, Any]:
+    """Count incidents as they are remembered, fixes and money as they were counted from the beginning.
 
     USD of the day and the month (UTC) of `now` by project. Seconds are medians of the newest fixes, from
-    the onset of the trouble. None: nothing to divide by yet.
+    the onset of the fault. None: nothing to divide by yet.
     """
     today = f"{now or datetime.now(UTC):%Y-%m-%d}"
-    records = [record for track in known.tracks.values() for record in track.records]
+    records = [record for track in incidents.tracks.values() for record in track.records]
     held = sum(record.outcomes.get("held", 0) for record in records)
-    spent = sum(total.usd for total in known.totals.values())
+    spent = sum(total.usd for total in incidents.totals.values())
     return {
-        "troubles": len(known.troubles),
-        "by_state": Counter(one.state for one in known.troubles),
-        "by_kind": Counter(one.kind for one in known.troubles),
-        "by_outcome": Counter(one.outcome for one in known.troubles if one.outcome),
-        "pull_requests": len({one.pull_request for one in known.troubles if one.pull_request}),
-        "usd_today": {name: _usd(days, today) for name, days in known.days.items()},
-        "usd_this_month": {name: _usd(days, today[:7]) for name, days in known.days.items()},
+        "incidents": len(incidents.rows),
+        "by_state": Counter(row.state for row in incidents.rows),
+        "by_kind": Counter(row.kind for row in incidents.rows),
+        "by_outcome": Counter(row.outcome for row in incidents.rows if row.outcome),
+        "pull_requests": len({row.pull_request for row in incidents.rows if row.pull_request}),
+        "usd_today": {name: _usd(days, today) for name, days in incidents.days.items()},
+        "usd_this_month": {name: _usd(days, today[:7]) for name, days in incidents.days.items()},
         "fixes": _fixes(records),
         "usd_per_held_fix": round(spent / held, 4) if held else None,
-        "seconds_to_pull_request": _median(track.opened_seconds for track in known.tracks.values()),
-        "seconds_to_recovery": _median(track.recovered_seconds for track in known.tracks.values()),
+        "seconds_to_pull_request": _median(track.opened_seconds for track in incidents.tracks.values()),
+        "seconds_to_recovery": _median(track.recovered_seconds for track in incidents.tracks.values()),
         "win_rates": [rate for record in records if (rate := _rate(record))],
     }
 
@@ -51,13 +51,13 @@ def _usd(days: Sequence[SpendingTotal], period: str) -> float:
 
 
 def _fixes(records: Sequence[FaultRecord]) -> dict[str, int]:
-    merged, edited = sum(one.merged for one in records), sum(one.edited for one in records)
-    endings = {name: sum(one.outcomes.get(name, 0) for one in records) for name in ENDINGS}
+    merged, edited = sum(record.merged for record in records), sum(record.edited for record in records)
+    endings = {name: sum(record.outcomes.get(name, 0) for record in records) for name in ENDINGS}
     return {"merged_unchanged": merged - edited, "merged_edited": edited, **endings}
 
 
-def _median(of: Iterable[Sequence[int]]) -> float | None:
-    seconds = [one for each in of for one in each]
+def _median(tracks: Iterable[Sequence[int]]) -> float | None:
+    seconds = [value for track in tracks for value in track]
     return float(median(seconds)) if seconds else None
 
 
@@ -66,16 +66,21 @@ def _rate(record: FaultRecord) -> dict[str, Any] | None:
     if not judged:
         return None
     held = record.outcomes.get("held", 0)
-    where = {"repository": record.repository or "others", "kind": record.kind or "others"}
-    return {**where, "held": held, "of": judged, "share": round(held / judged, 3)}
+    return {
+        "repository": record.repository or "others",
+        "kind": record.kind or "others",
+        "held": held,
+        "of": judged,
+        "share": round(held / judged, 3),
+    }
 
 
-def show_statistics(known: IncidentList, console: Console) -> None:
-    told = statistics(known)
-    rates = told.pop("win_rates")
-    for name, value in told.items():
-        said = ", ".join(f"{key} {n}" for key, n in value.items()) if isinstance(value, dict) else value
-        console.print(f"{name.replace('_', ' ')}: {'-' if said in ('', None) else said}", highlight=False)
+def print_statistics(incidents: IncidentList, console: Console) -> None:
+    numbers = statistics(incidents)
+    rates = numbers.pop("win_rates")
+    for name, value in numbers.items():
+        text = ", ".join(f"{key} {n}" for key, n in value.items()) if isinstance(value, dict) else value
+        console.print(f"{name.replace('_', ' ')}: {'-' if text in ('', None) else text}", highlight=False)
     if not rates:
         return
     table = Table(box=None, pad_edge=False)

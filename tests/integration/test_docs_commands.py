@@ -194,7 +194,7 @@ def tells(*words: str) -> Callable[[str], None]:
 RUNNING = "\"RailmendService = 'checkout' AND ExecutionStatus = 'Running'\""
 # What the page promises to show.
 THEN: dict[str, Callable[[str], None]] = {
-    ".venv/bin/python starter.py doctor": tells("ok      temporal:", "ok      railway,", " 0 to mend."),
+    ".venv/bin/python starter.py doctor": tells("ok      temporal:", "ok      railway,", " 0 errors."),
     ".venv/bin/python starter.py scan --autonomy plan": tells("verdict checkout: code", "starter.py approve"),
     ".venv/bin/python starter.py incidents": tells(
         "memory_leak", "open", "waits for approve", "incident/", "repair/acme/checkout/"

@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 from temporalio.testing import WorkflowEnvironment
 
-from commands.doctor import doctor
-from commands.doctor.check import CheckResult, CheckStatus
+from commands.checks.check import CheckResult, CheckStatus
+from commands.doctor import run_checks
 from hosting import search_attributes
 from railmend.publishing.github import GitHubClient
 from workflows.shared.search_attributes import REGISTRY
@@ -70,7 +70,7 @@ def installed(yard: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: P
 async def examine(*, ask_model: bool = True) -> tuple[dict[str, CheckResult], str]:
     """Results by name, and what a person read."""
     out = StringIO()
-    results = await doctor(Console(file=out, width=300), ask_model=ask_model)
+    results = await run_checks(Console(file=out, width=300), ask_model=ask_model)
     return {one.name: one for one in results}, out.getvalue()
 
 
@@ -110,7 +110,7 @@ async def test_what_is_broken_is_named_and_hides_no_other_check(
         monkeypatch.setenv(setting, value)
     results, text = await examine()
     assert {"temporal", broken} <= bad(results)
-    assert said in f"{results[broken].said} {results[broken].mend}"
+    assert said in f"{results[broken].message} {results[broken].hint}"
     asked = {name.partition(",")[0] for name in results}
     assert asked >= {name.partition(",")[0] for name in NAMES}
     for name in ("RAILWAY_TOKEN", "GITHUB_TOKEN", "MODEL_API_KEY"):
@@ -163,9 +163,9 @@ async def test_everything_broken_at_once_is_all_told(
         "opencode",
     }
     assert results["railway, project shop"].status is CheckStatus.OK
-    assert "WIKI_TOKEN" in results["railway, project wiki"].said
-    assert "2.20.1 is too old" in results["git"].said
-    assert "0.1.0" in results["opencode"].said
+    assert "WIKI_TOKEN" in results["railway, project wiki"].message
+    assert "2.20.1 is too old" in results["git"].message
+    assert "0.1.0" in results["opencode"].message
     for secret in ("rw_wrong", "ghp_wrong", installed["RAILWAY_TOKEN"], installed["MODEL_API_KEY"]):
         assert secret not in text
 
@@ -186,23 +186,23 @@ async def test_a_token_that_only_reads_is_told(
     results, _ = await examine(ask_model=False)
     for name in ("github, acme/checkout", "github, acme/incidents"):
         assert results[name].status is status
-        assert said in results[name].said
-        assert "contents" in results[name].mend
+        assert said in results[name].message
+        assert "contents" in results[name].hint
 
 
 async def test_too_little_disk_is_told(installed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAILMEND_DISK_MIB", "1000000000")
     results, _ = await examine(ask_model=False)
     assert results["disk"].status is CheckStatus.WARNING
-    assert "lower RAILMEND_DISK_MIB" in results["disk"].mend
+    assert "lower RAILMEND_DISK_MIB" in results["disk"].hint
 
 
 async def test_all_is_well_but_temporal(installed: dict[str, str]) -> None:
     results, _ = await examine()
     assert set(results) == NAMES
     assert bad(results) <= {"temporal", "sandbox"}  # a container may forbid the sandbox
-    assert "127.0.0.1:1" in results["temporal"].said
-    assert "worker.py --dev" in results["temporal"].mend
+    assert "127.0.0.1:1" in results["temporal"].message
+    assert "worker.py --dev" in results["temporal"].hint
 
 
 async def test_wrong_settings_are_all_told(
@@ -210,10 +210,10 @@ async def test_wrong_settings_are_all_told(
 ) -> None:
     (tmp_path / "railmend.toml").write_text("modle = 'x'\n")
     monkeypatch.setenv("RAILMEND_DISK_MIB", "0")
-    out = await doctor(None, ask_model=False)
+    out = await run_checks(None, ask_model=False)
     assert [one.status for one in out] == [CheckStatus.BAD, CheckStatus.BAD]
-    assert "railmend.toml:1" in out[0].said
-    assert "RAILMEND_DISK_MIB" in out[1].said
+    assert "railmend.toml:1" in out[0].message
+    assert "RAILMEND_DISK_MIB" in out[1].message
 
 
 async def test_a_bare_temporal_server_gets_its_attributes_and_its_short_memory_is_told(
@@ -226,7 +226,7 @@ async def test_a_bare_temporal_server_gets_its_attributes_and_its_short_memory_i
         results, _ = await examine()
         assert results["temporal"].status is CheckStatus.OK
         assert results["retention"].status is CheckStatus.WARNING
-        assert "--retention 30d" in results["retention"].mend
-        assert all(key.name in results["search attributes"].said for key in REGISTRY)
+        assert "--retention 30d" in results["retention"].hint
+        assert all(key.name in results["search attributes"].message for key in REGISTRY)
         assert await search_attributes.missing(temporal.client) == {}
         assert results["workers"].status is CheckStatus.WARNING

@@ -19,8 +19,8 @@ from temporalio.client import Client
 
 from commands.demo import BROKEN, Demo, environment, triggered, until_symptoms
 from commands.progress import follow
-from commands.report import ScanResult
-from commands.scan import scan_request
+from commands.scan_request import scan_request
+from commands.scan_result import ScanResult
 from commands.schedule import create_or_update
 from hosting import clients
 from hosting.dev_server import Running

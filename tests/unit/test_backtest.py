@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from commands import record
-from commands.backtest import backtest, decide, rules_of
+from commands.backtest import assess_recorded, load_rules, write_predictions
 from railmend.assessment import AssessmentRules
 from railmend.assessment.recorded import Recorded, coarsen
 from railmend.contracts.scan import FindingKind, ScanRequest
@@ -51,7 +51,7 @@ def write(folder: Path, *rows: dict[str, Any]) -> Path:
 
 async def told(file: Path, settings: Path | None = None, **options: bool) -> list[dict[str, Any]]:
     out = StringIO()
-    await backtest(file, settings, None, out, **options)
+    await write_predictions(file, settings, None, out, **options)
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
@@ -92,12 +92,12 @@ def test_a_project_s_table_is_laid_over_the_general_one(tmp_path: Path) -> None:
         '[[projects]]\nname = "shop"\n[projects.assessment]\nerror_share = 0.05\n'
         '[[projects.assessment.ignore]]\nservice = "blog"\nkind = "latency"\nuntil = 2026-12-31\n'
     )
-    shop = rules_of(file, "shop")
+    shop = load_rules(file, "shop")
     assert (shop.error_share, shop.latency_ms) == (0.05, 700)
     assert shop.ignore[0].kind is FindingKind.LATENCY
-    assert rules_of(file).error_share == 0.02
+    assert load_rules(file).error_share == 0.02
     with pytest.raises(ConfigurationError, match="no project is named blog"):
-        rules_of(file, "blog")
+        load_rules(file, "blog")
 
 
 def test_the_worker_s_settings_hold_the_same_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ def test_wrong_settings_are_named(tmp_path: Path, text: str | None, message: str
     if text is not None:
         file.write_text(text)
     with pytest.raises(ConfigurationError, match=message):
-        rules_of(file)
+        load_rules(file)
 
 
 async def test_a_wrong_line_is_named(tmp_path: Path) -> None:
@@ -140,7 +140,9 @@ def test_the_coarse_look_comes_first() -> None:
     """Four failed requests in two minutes of three hours are no sign for it."""
     few = [0.0] * 170 + [2.0, 2.0] + [0.0] * 8
     assert (
-        decide(Recorded.model_validate(row(http={"2xx": [500.0] * POINTS, "5xx": few})), AssessmentRules())
+        assess_recorded(
+            Recorded.model_validate(row(http={"2xx": [500.0] * POINTS, "5xx": few})), AssessmentRules()
+        )
         == []
     )
     one = coarsen(Recorded.model_validate(row()).slice(), 360)

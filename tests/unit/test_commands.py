@@ -12,15 +12,13 @@ from rich.console import Console
 
 from commands.demo import _verdict
 from commands.durations import interval
-from commands.report import ScanResult, render
-from hosting.dev_server import Running
+from commands.scan_result import ScanResult, render
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.settings import ConfigurationError
 from tests import samples
 
 ROOT = Path(__file__).parents[2]
-TEMPORAL = Running(pid=1, started=1, port=1, ui_port=1)
 
 
 def starter(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -78,7 +76,7 @@ def test_help_names_the_commands() -> None:
     assert all(name in starter("--help").stdout for name in ("scan", "schedule", "demo"))
 
 
-def ending(*repaired: str, reason: str = "") -> ScanResult:
+def scan_result(*repaired: str, reason: str = "") -> ScanResult:
     """Four services; those named have a pull request, the other broken ones ended with the reason."""
     rows, repairs = [], {}
     for name in ("checkout", "catalog", "reports", "storefront"):
@@ -112,12 +110,12 @@ def ending(*repaired: str, reason: str = "") -> ScanResult:
     ],
 )
 def test_the_demo_fails_when_a_pull_request_is_missing_or_wrong(repaired: tuple[str, ...], code: int) -> None:
-    assert _verdict(ending(*repaired), TEMPORAL, Console(file=StringIO())) == code
+    assert _verdict(scan_result(*repaired), Console(file=StringIO())) == code
 
 
 def test_the_report_says_why_nothing_was_changed() -> None:
     out = StringIO()
-    render(ending("catalog", reason="NO CHANGE: [rehearsal] no container"), Console(file=out, width=200))
+    render(scan_result("catalog", reason="NO CHANGE: [rehearsal] no container"), Console(file=out, width=200))
     text = out.getvalue()
     assert "no_change: NO CHANGE: [rehearsal] no container" in text
     assert "http://forge/catalog/pull/1" in text

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -16,14 +17,22 @@ from rich.console import Console
 from temporalio.service import RPCError, RPCStatusCode
 from typer.main import get_command
 
-from commands import incidents as commands
-from commands import progress, record
-from commands.doctor.check import Check, CheckFailed, CheckStatus, conclude, failed, line
-from commands.doctor.check import CheckResult as Checked
+from commands import incident_list, progress, record
+from commands.checks.check import (
+    Check,
+    CheckFailed,
+    CheckResult,
+    CheckStatus,
+    any_failed,
+    conclude,
+    line,
+    render_totals,
+)
 from commands.durations import interval, seconds, written
-from commands.incidents import IncidentList, IncidentRow
-from commands.line.options import Level
-from commands.statistics import show_statistics, statistics
+from commands.incident_list import IncidentList, IncidentRow
+from commands.options import Level
+from commands.statistics import print_statistics, statistics
+from railmend import __version__
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.ledger import SpendingTotal
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
@@ -37,6 +46,10 @@ from workflows.repair.repository_repair import RepositoryRepair
 ROOT = Path(__file__).parents[2]
 HISTORIES = ROOT / "tests" / "replay" / "histories"
 NOW = datetime.now(UTC)
+HEAVY = {
+    *("temporalio", "pydantic", "pydantic_settings", "httpx", "numpy", "rich", "litellm", "github", "jinja2"),
+    *("structlog", "cryptography", "gql"),
+}
 
 
 def starter(*arguments: str) -> Result:
@@ -44,13 +57,13 @@ def starter(*arguments: str) -> Result:
 
 
 def test_the_words_for_autonomy_are_the_contracts() -> None:
-    assert list(get_args(Level)) == [one.value for one in Autonomy]
+    assert list(get_args(Level)) == [level.value for level in Autonomy]
 
 
 def test_help_says_what_each_command_does_in_one_unbroken_line() -> None:
-    told = starter("--help").output
+    result = starter("--help").output
     for command in COMMANDS:
-        (row,) = (row for row in told.splitlines() if row.startswith(f"  {command.__name__} "))
+        (row,) = (row for row in result.splitlines() if row.startswith(f"  {command.__name__} "))
         assert row.endswith((".", "?"))
         assert not row.endswith("...")
 
@@ -77,15 +90,15 @@ def test_a_slice_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(record, "slices", nothing)
     for name in ("RAILWAY_PROJECT_ID", "RAILWAY_ENVIRONMENT_ID", "RAILWAY_TOKEN"):
         monkeypatch.setenv(name, "x")
-    told = starter("record", "/nowhere/slices.jsonl")
-    assert told.exit_code == 2
-    assert "/nowhere/slices.jsonl cannot be written" in told.stderr
+    result = starter("record", "/nowhere/slices.jsonl")
+    assert result.exit_code == 2
+    assert "/nowhere/slices.jsonl cannot be written" in result.stderr
 
 
 def test_recorded_slices_come_from_a_pipe() -> None:
-    told = CliRunner().invoke(get_command(app), ["backtest", "-"], input="no slice\n")
-    assert told.exit_code == 2
-    assert "-:1: no recorded slice" in told.stderr
+    result = CliRunner().invoke(get_command(app), ["backtest", "-"], input="no slice\n")
+    assert result.exit_code == 2
+    assert "-:1: no recorded slice" in result.stderr
 
 
 async def test_a_scan_that_nobody_works_on_says_so_until_a_worker_comes(
@@ -105,16 +118,16 @@ async def test_a_scan_that_nobody_works_on_says_so_until_a_worker_comes(
 
         async def query(self, _: object) -> None:
             self.asked += 1
-            if self.asked == 2 * progress.PATIENCE:
+            if self.asked == 2 * progress.MOST_UNANSWERED:
                 done.set_result(
                     HealthReport(project_name="shop", environment_name="e", window=samples.WINDOW, rows=())
                 )
             raise RPCError("no poller", RPCStatusCode.FAILED_PRECONDITION, b"")
 
     handle: Any = Handle()
-    ending = await progress.follow(handle, handle, Console(file=out, width=120))
+    result = await progress.follow(handle, handle, Console(file=out, width=120))
     assert out.getvalue().count("start `worker.py`") == 1
-    assert ending.report.project_name == "shop"
+    assert result.report.project_name == "shop"
 
 
 def test_bash_completes_a_command() -> None:
@@ -131,7 +144,7 @@ def test_bash_completes_a_command() -> None:
     assert done.stdout.split() == ["schedule"]
 
 
-def trouble(service: str, state: str, outcome: str = "") -> IncidentRow:
+def incident(service: str, state: str, outcome: str = "") -> IncidentRow:
     pull = f"http://forge/{service}/1" if outcome == "pull_request" else ""
     return IncidentRow(
         project="shop",
@@ -149,19 +162,23 @@ def trouble(service: str, state: str, outcome: str = "") -> IncidentRow:
     )
 
 
-KNOWN = IncidentList(
-    troubles=[trouble("checkout", "suppressed", "pull_request"), trouble("[red]jobs", "open")],
+INCIDENTS = IncidentList(
+    rows=[incident("checkout", "suppressed", "pull_request"), incident("[red]jobs", "open")],
     days={"shop": [SpendingTotal(key=f"{NOW:%Y-%m-%d}", usd=1.5), SpendingTotal(key="2020-01-01", usd=9.0)]},
 )
 
 
 def test_statistics_count_and_sum_by_period() -> None:
-    told = statistics(KNOWN, NOW)
-    assert told["by_state"] == {"suppressed": 1, "open": 1}
-    assert told["pull_requests"] == 1
-    assert told["usd_today"] == {"shop": 1.5}
-    assert told["usd_this_month"] == {"shop": 1.5}
-    assert (told["usd_per_held_fix"], told["seconds_to_recovery"], told["win_rates"]) == (None, None, [])
+    numbers = statistics(INCIDENTS, NOW)
+    assert numbers["by_state"] == {"suppressed": 1, "open": 1}
+    assert numbers["pull_requests"] == 1
+    assert numbers["usd_today"] == {"shop": 1.5}
+    assert numbers["usd_this_month"] == {"shop": 1.5}
+    assert (numbers["usd_per_held_fix"], numbers["seconds_to_recovery"], numbers["win_rates"]) == (
+        None,
+        None,
+        [],
+    )
 
 
 def test_statistics_tell_what_became_of_the_fixes() -> None:
@@ -174,14 +191,14 @@ def test_statistics_tell_what_became_of_the_fixes() -> None:
         at=NOW,
     )
     track = TrackRecord(records=(record,), opened_seconds=(60, 300, 120), recovered_seconds=(900,))
-    known = KNOWN.model_copy(
+    incidents = INCIDENTS.model_copy(
         update={
             "totals": {"p": SpendingTotal(key="total", usd=1.5)},
             "tracks": {"p": track, "q": TrackRecord()},
         }
     )
-    told = statistics(known)
-    assert told["fixes"] == {
+    numbers = statistics(incidents)
+    assert numbers["fixes"] == {
         "merged_unchanged": 3,
         "merged_edited": 2,
         "closed": 1,
@@ -191,18 +208,18 @@ def test_statistics_tell_what_became_of_the_fixes() -> None:
         "cannot_tell": 1,
         "not_deployed": 0,
     }
-    assert told["usd_per_held_fix"] == 0.5
-    assert (told["seconds_to_pull_request"], told["seconds_to_recovery"]) == (120, 900)
-    (rate,) = told["win_rates"]
+    assert numbers["usd_per_held_fix"] == 0.5
+    assert (numbers["seconds_to_pull_request"], numbers["seconds_to_recovery"]) == (120, 900)
+    (rate,) = numbers["win_rates"]
     assert (rate["held"], rate["of"], rate["share"]) == (3, 5, 0.6)
     out = StringIO()
-    show_statistics(known, Console(file=out, width=160))
+    print_statistics(incidents, Console(file=out, width=160))
     assert "acme/[b]shop  memory_leak  3     5   60%" in out.getvalue()
 
 
 def test_a_list_names_what_to_look_at_and_a_name_is_no_markup() -> None:
     out = StringIO()
-    commands.show(KNOWN, Console(file=out, width=40))
+    incident_list.render(INCIDENTS, Console(file=out, width=40))
     lines = out.getvalue().splitlines()
     assert "  repair/acme/checkout/1: http://forge/checkout/1" in lines
     assert "  incident/e/[red]jobs ([red]jobs)" in lines
@@ -232,60 +249,91 @@ async def test_an_open_repair_tells_what_it_has_come_to(
             return opened if asked is RepositoryRepair.opened else waits
 
     client: Any = Client()
-    told = await commands._so_far(client, trouble("jobs", "open"))
-    assert (told.outcome, told.pull_request) == (outcome, url)
+    result = await incident_list._with_repair(client, incident("jobs", "open"))
+    assert (result.outcome, result.pull_request) == (outcome, url)
 
 
 @pytest.mark.parametrize("what", ["list", "statistics"])
 def test_incidents_as_json(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    async def known(project: str | None, *, only_open: bool) -> IncidentList:
-        return KNOWN
+    async def read(project: str | None, *, only_open: bool) -> IncidentList:
+        return INCIDENTS
 
-    monkeypatch.setattr(commands, "incidents", known)
-    told = starter("incidents", "--json", *(["--stats"] if what == "statistics" else []))
-    assert told.exit_code == 0
-    data = json.loads(told.stdout)
-    assert data["troubles"] == 2 if what == "statistics" else data[0]["service"] == "checkout"
+    monkeypatch.setattr(incident_list, "read", read)
+    result = starter("incidents", "--json", *(["--stats"] if what == "statistics" else []))
+    assert result.exit_code == 0
+    data = json.loads(result.stdout)
+    assert data["incidents"] == 2 if what == "statistics" else data[0]["service"] == "checkout"
 
 
 def test_a_recorded_history_replays_from_the_command_line() -> None:
-    told = starter("replay", str(HISTORIES / "ledger.json"), "--json")
-    assert told.exit_code == 0
-    assert json.loads(told.stdout)["replays"] is True
+    result = starter("replay", str(HISTORIES / "ledger.json"), "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["replays"] is True
 
 
 def test_a_history_that_differs_ends_with_code_1_and_says_where(tmp_path: Path) -> None:
     altered = tmp_path / "altered.json"
     text = (HISTORIES / "repository_repair.json").read_text()
     altered.write_text(text.replace('"run_session"', '"another_step"'))
-    told = starter("replay", str(altered))
-    assert told.exit_code == 1
-    assert "another_step" in told.output
+    result = starter("replay", str(altered))
+    assert result.exit_code == 1
+    assert "another_step" in result.output
 
 
 def test_a_file_that_is_no_history_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "x.json"
     file.write_text("no history")
-    told = starter("replay", str(file))
-    assert told.exit_code == 2
-    assert "temporal workflow show" in told.stderr
+    result = starter("replay", str(file))
+    assert result.exit_code == 2
+    assert "temporal workflow show" in result.stderr
 
 
 def test_the_ledger_is_not_cancelled() -> None:
-    told = starter("cancel", "ledger/p")
-    assert told.exit_code == 2
-    assert "must stay open" in told.stderr
+    result = starter("cancel", "ledger/p")
+    assert result.exit_code == 2
+    assert "must stay open" in result.stderr
 
 
 async def test_a_check_that_breaks_is_only_its_own_result() -> None:
-    async def breaks() -> list[Checked]:
+    async def breaks() -> list[CheckResult]:
         raise RuntimeError("unforeseen")
 
-    async def finds() -> list[Checked]:
+    async def finds() -> list[CheckResult]:
         raise CheckFailed("no git", "install git")
 
-    (one,), (two,) = await conclude(Check("a", breaks)), await conclude(Check("git", finds))
-    assert (one.status, one.said) == (CheckStatus.BAD, "RuntimeError: unforeseen")
-    assert line(two).endswith("git: no git -> install git")
-    assert failed([one, two])
-    assert not failed([Checked(name="x", status=CheckStatus.WARNING, said="")])
+    (broken,), (git,) = await conclude(Check("a", breaks)), await conclude(Check("git", finds))
+    assert (broken.status, broken.message) == (CheckStatus.BAD, "RuntimeError: unforeseen")
+    assert line(git).endswith("git: no git -> install git")
+    assert any_failed([broken, git])
+    assert not any_failed([CheckResult(name="x", status=CheckStatus.WARNING, message="")])
+
+
+@pytest.mark.parametrize(
+    ("statuses", "totals"),
+    [
+        ([CheckStatus.OK, CheckStatus.WARNING], "1 ok, 1 warning, 0 errors."),
+        ([CheckStatus.BAD, CheckStatus.WARNING, CheckStatus.WARNING], "0 ok, 2 warnings, 1 error."),
+    ],
+)
+def test_the_doctor_counts_what_it_found(statuses: list[CheckStatus], totals: str) -> None:
+    out = StringIO()
+    results = [CheckResult(name="x", status=status, message="") for status in statuses]
+    render_totals(results, Console(file=out))
+    assert out.getvalue() == f"{totals}\n"
+
+
+def test_building_the_command_line_imports_nothing_heavy() -> None:
+    """--help, --version and completion wait for these imports at every keystroke."""
+    script = (
+        f"import sys, starter; print(*sorted({HEAVY!r} & {{name.partition('.')[0] for name in sys.modules}}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
+
+
+def test_the_version_is_the_packages() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert __version__ == declared
+    assert starter("--version").output == f"railmend {declared}\n"

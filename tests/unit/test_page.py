@@ -1,17 +1,18 @@
 """The HTML report: a document that a browser opens by itself, whatever production says."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
 
-from commands.html_report import MOST_POINTS, around
+from commands.reported_incidents import MOST_POINTS, shown_window
 from railmend.contracts.incident import EvidenceItem
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import Window
-from railmend.publishing.page import Story, page
-from railmend.publishing.page_charts import charts
+from railmend.publishing import page_charts
+from railmend.publishing.page import ENVIRONMENT, ReportedIncident, render_page
 from railmend.railway.model import Slice
 from tests import samples
 
@@ -50,13 +51,19 @@ def slice_of(**series: object) -> Slice:
     return Slice.model_validate({**base, **series})
 
 
-def story(**changes: object) -> Story:
-    one = Story(report=samples.report(), series=slice_of(cpu=[0.1, None, 0.3], memory_gb=[0.1, 0.2, 0.3]))
-    return Story(**{**one.__dict__, **changes})  # type: ignore[arg-type]
+def charts(measured: Slice, onset: datetime | None) -> list[str]:
+    """The charts as the page draws them."""
+    template = ENVIRONMENT.get_template("chart.svg.j2")
+    return [template.render(chart=chart) for chart in page_charts.charts(measured, onset)]
+
+
+def incident(**changes: object) -> ReportedIncident:
+    series = slice_of(cpu=[0.1, None, 0.3], memory_gb=[0.1, 0.2, 0.3])
+    return replace(ReportedIncident(report=samples.report(), series=series), **changes)  # type: ignore[arg-type]
 
 
 def test_the_page_needs_nothing_else_and_its_citations_lead_somewhere() -> None:
-    read = Reader(page([story()], samples.NOW))
+    read = Reader(render_page([incident()], samples.NOW))
     assert read.open == []
     assert not read.tags & {"script", "link", "iframe", "img"}
     assert read.fetched == []
@@ -73,7 +80,7 @@ def test_what_production_says_stays_text() -> None:
             "diagnosis": report.diagnosis.model_copy(update={"summary": EVIL, "plan": (EVIL,)}),
         }
     )
-    text = page([story(report=report)], samples.NOW)
+    text = render_page([incident(report=report)], samples.NOW)
     assert not Reader(text).tags & {"script", "img"}
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
@@ -84,21 +91,21 @@ def test_what_production_says_stays_text() -> None:
 def test_only_an_address_of_the_web_becomes_a_link(url: str, linked: bool) -> None:
     pull = PullRequest(number=1, url=url, head="a")
     repair = RepairResult(outcome=RepairOutcome.PULL_REQUEST, reason="", pull_request=pull)
-    assert (f'<a href="{url}">' in page([story(repair=repair)], samples.NOW)) is linked
+    assert (f'<a href="{url}">' in render_page([incident(repair=repair)], samples.NOW)) is linked
 
 
 def test_without_series_the_charts_of_the_evidence_stand_there_and_the_reason() -> None:
     report = samples.report()
     item = EvidenceItem(id="E2", kind="chart", source="series", text="CPU ▁▂▃")
     report = report.model_copy(update={"packet": report.packet.model_copy(update={"items": (item,)})})
-    text = page([story(report=report, series=None, unseen="Railway was down.")], samples.NOW)
+    text = render_page([incident(report=report, series=None, unseen="Railway was down.")], samples.NOW)
     assert "CPU ▁▂▃" in text
     assert "Railway was down." in text
 
 
 def test_a_chart_is_valid_breaks_at_a_gap_and_marks_the_onset() -> None:
-    one = slice_of(memory_gb=[0.1, None, 0.3], memory_limit_gb=[0.5, 0.5, 0.5])
-    (svg,) = charts(one, one.start + timedelta(minutes=1))
+    measured = slice_of(memory_gb=[0.1, None, 0.3], memory_limit_gb=[0.5, 0.5, 0.5])
+    (svg,) = charts(measured, measured.start + timedelta(minutes=1))
     drawing = ElementTree.fromstring(svg)  # noqa: S314 - made here
     paths = {path.get("class"): path.get("d", "") for path in drawing.iter("path")}
     assert paths["line ok"].count("M") == 2
@@ -122,8 +129,8 @@ def test_a_spike_survives_the_thinning() -> None:
 
 def test_the_stretch_shown_reaches_before_and_after_the_window() -> None:
     window = Window(start=samples.NOW - timedelta(hours=3), end=samples.NOW, step_seconds=60)
-    wide = around(window, samples.NOW + timedelta(days=2))
+    wide = shown_window(window, samples.NOW + timedelta(days=2))
     assert wide.start == window.start - timedelta(hours=3)
     assert wide.end == window.end + timedelta(hours=6)
     assert wide.length.total_seconds() / wide.step_seconds <= MOST_POINTS + 1
-    assert around(window, samples.NOW).end == window.end
+    assert shown_window(window, samples.NOW).end == window.end

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from commands.scan import chosen, scan_request
+from commands.scan_request import choose_project, scan_request
 from hosting import clients
 from railmend.contracts.autonomy import Autonomy
 from railmend.settings import ConfigurationError, Settings
@@ -117,9 +117,9 @@ def test_a_named_file_that_is_not_there_is_refused(folder: Path, monkeypatch: py
 def test_which_project_must_be_said_where_there_are_several(folder: Path) -> None:
     write(folder, TWO)
     with pytest.raises(ConfigurationError, match=r"--project one of the projects of .*: shop, blog"):
-        chosen(Settings(), None)
+        choose_project(Settings(), None)
     with pytest.raises(ConfigurationError, match="--project cart is not among the projects"):
-        chosen(Settings(), "cart")
+        choose_project(Settings(), "cart")
 
 
 def test_every_missing_token_is_named_at_once(folder: Path) -> None:

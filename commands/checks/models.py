@@ -4,7 +4,7 @@ import asyncio
 
 from pydantic import BaseModel, SecretStr
 
-from commands.doctor.check import Check, CheckFailed, CheckResult, ok, warning
+from commands.checks.check import Check, CheckFailed, CheckResult, ok, warning
 from hosting import clients
 from railmend.coding.opencode import VERSION
 from railmend.coding.server import RunningServer, ServerError
@@ -12,7 +12,6 @@ from railmend.diagnosis.model import ModelError, ask
 from railmend.settings import ConfigurationError, Settings
 
 QUESTION = [{"role": "user", "content": "Answer with the word yes."}]
-LOCAL = ("http://127.0.0.1", "http://localhost")
 
 
 class ProbeAnswer(BaseModel):
@@ -20,9 +19,9 @@ class ProbeAnswer(BaseModel):
 
 
 def checks(settings: Settings, *, ask: bool) -> tuple[Check, ...]:
-    asked = (Check("model", lambda: _answers(settings)),) if ask else ()
+    model = (Check("model", lambda: _answers(settings)),) if ask else ()
     return (
-        *asked,
+        *model,
         Check("price", lambda: _price(settings)),
         Check("opencode", lambda: _opencode(settings)),
         Check("opencode provider", lambda: _provider(settings)),
@@ -63,8 +62,8 @@ async def _opencode(settings: Settings) -> list[CheckResult]:
     try:
         binary = clients.opencode_binary(settings)
     except ConfigurationError as error:
-        said, _, mend = str(error).partition(": ")
-        raise CheckFailed(said, mend) from error
+        message, _, hint = str(error).partition(": ")
+        raise CheckFailed(message, hint) from error
     process = await asyncio.create_subprocess_exec(
         str(binary),
         "--version",
@@ -81,15 +80,15 @@ async def _opencode(settings: Settings) -> list[CheckResult]:
 
 
 async def _running(url: str, password: SecretStr | None) -> str:
-    """The version of the server at OPENCODE_URL."""
+    """Return the version of the server at OPENCODE_URL."""
     server = RunningServer(url, password)
     try:
         await server.start_or_adopt()
         async with server.connect() as client:
             return str((await client.get("/global/health")).json().get("version"))
     except ServerError as error:
-        said, _, mend = str(error).partition(": ")
-        raise CheckFailed(said, mend) from error
+        message, _, hint = str(error).partition(": ")
+        raise CheckFailed(message, hint) from error
 
 
 def _as_tested(version: str) -> list[CheckResult]:

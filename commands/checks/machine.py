@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from commands.doctor.check import Check, CheckFailed, CheckResult, ok, warning
+from commands.checks.check import Check, CheckFailed, CheckResult, ok, warning
 from hosting import clients
 from hosting.sandbox.choice import build_sandbox, probe
 from hosting.sandbox.remote import RemoteSandbox
@@ -13,8 +13,8 @@ from railmend.coding.sandbox import SandboxError
 from railmend.settings import ConfigurationError, Settings
 
 # `git -c safe.directory` and partial clones with filters behave as Railmend needs from here on.
-GIT = (2, 30)
-AT_ONCE = 2  # repairs on one machine, as `hosting.workers` sets it
+OLDEST_GIT = (2, 30)
+REPAIRS_AT_ONCE = 2  # on one machine, as `hosting.workers` sets it
 
 
 def checks(settings: Settings) -> tuple[Check, ...]:
@@ -26,17 +26,17 @@ def checks(settings: Settings) -> tuple[Check, ...]:
 
 
 async def _git() -> list[CheckResult]:
-    found = shutil.which("git")
-    if found is None:
+    git = shutil.which("git")
+    if git is None:
         raise CheckFailed("git is not installed", "install git 2.30 or newer")
     process = await asyncio.create_subprocess_exec(
-        found, "--version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        git, "--version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
-    said = (await process.communicate())[0].decode().strip()
-    numbers = re.search(r"(\d+)\.(\d+)", said)
-    if numbers is None or (int(numbers[1]), int(numbers[2])) < GIT:
-        raise CheckFailed(f"{said or 'git'} is too old", "install git 2.30 or newer")
-    return ok("git", said.removeprefix("git "))
+    version = (await process.communicate())[0].decode().strip()
+    numbers = re.search(r"(\d+)\.(\d+)", version)
+    if numbers is None or (int(numbers[1]), int(numbers[2])) < OLDEST_GIT:
+        raise CheckFailed(f"{version or 'git'} is too old", "install git 2.30 or newer")
+    return ok("git", version.removeprefix("git "))
 
 
 async def _disk(settings: Settings) -> list[CheckResult]:
@@ -52,11 +52,11 @@ async def _disk(settings: Settings) -> list[CheckResult]:
             "set RAILMEND_STATE_DIR to another folder",
         ) from error
     free = shutil.disk_usage(folder).free // 2**20
-    wanted = settings.railmend_disk_mib * AT_ONCE
+    wanted = settings.railmend_disk_mib * REPAIRS_AT_ONCE
     if free < wanted:
         return warning(
             "disk",
-            f"{free} MiB are free at {folder}, {AT_ONCE} repairs at once may take {wanted} MiB",
+            f"{free} MiB are free at {folder}, {REPAIRS_AT_ONCE} repairs at once may take {wanted} MiB",
             "free some, or lower RAILMEND_DISK_MIB",
         )
     return ok("disk", f"{free} MiB are free at {folder}")

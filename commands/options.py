@@ -38,14 +38,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on st
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command to its end; what the user can mend ends it with code 2 and one sentence."""
-    from hosting.cli_runtime import run_main as entry
+    """Run a command to its end; what the user can fix ends it with code 2 and one sentence."""
+    from hosting.cli_runtime import run_main
 
-    return entry(PROGRAM, work)
+    return run_main(PROGRAM, work)
 
 
 def console(*, progress_beside_json: bool = False) -> "Console":
-    """Colours only on a terminal and where they mean something; elsewhere lines are 160 columns wide."""
+    """Return a console with colours on a terminal; elsewhere lines are 160 columns wide."""
     from rich.console import Console
 
     out = Console(stderr=progress_beside_json, highlight=False)
@@ -53,5 +53,5 @@ def console(*, progress_beside_json: bool = False) -> "Console":
 
 
 def emit(data: Any) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))

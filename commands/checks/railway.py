@@ -2,15 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
-from commands.doctor.check import Check, CheckFailed, CheckResult, ok
+from commands.checks.check import Check, CheckFailed, CheckResult, ok
 from hosting import clients
-from railmend.contracts.scan import Service, Window
+from railmend.contracts.scan import Window
 from railmend.railway.errors import RailwayError
 from railmend.railway.survey import Survey
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 
 # Enough for one sample at Railway's coarsest plan; the survey is asked for the services, not the numbers.
-LOOK = timedelta(minutes=10)
+SURVEY_LENGTH = timedelta(minutes=10)
 
 
 def checks(settings: Settings) -> tuple[Check, ...]:
@@ -30,7 +30,7 @@ async def _none() -> list[CheckResult]:
 def _check(settings: Settings, project: ProjectSettings) -> Check:
     name = f"railway, project {project.name}"
 
-    async def look() -> list[CheckResult]:
+    async def run() -> list[CheckResult]:
         survey, kind = await reach(settings, project)
         return ok(
             name,
@@ -38,21 +38,21 @@ def _check(settings: Settings, project: ProjectSettings) -> Check:
             f"{len(survey.services)} services",
         )
 
-    return Check(name, look)
+    return Check(name, run)
 
 
 async def reach(settings: Settings, project: ProjectSettings) -> tuple[Survey, str]:
-    """What the project's token sees, and its kind. Raises `CheckFailed`."""
+    """Return what the project's token sees, and its kind. Raises `CheckFailed`."""
     alone = settings.model_copy(update={"projects": (project,)})
     try:
         pool = clients.railway(alone)
     except ConfigurationError as error:
-        said, _, mend = str(error).partition(". ")
-        raise CheckFailed(said, mend) from error
+        message, _, hint = str(error).partition(". ")
+        raise CheckFailed(message, hint) from error
     end = datetime.now(UTC) - timedelta(seconds=settings.railmend_settle_seconds)
     try:
         client = await pool.client_for(project.environment_id)
-        window = Window(start=end - LOOK, end=end, step_seconds=60)
+        window = Window(start=end - SURVEY_LENGTH, end=end, step_seconds=60)
         survey = await client.survey(project.project_id, project.environment_id, window)
         return survey, await pool.kind_of(project.environment_id)
     except RailwayError as error:
@@ -61,18 +61,13 @@ async def reach(settings: Settings, project: ProjectSettings) -> tuple[Survey, s
         await pool.aclose()
 
 
-async def repositories(settings: Settings) -> dict[str, list[str]]:
-    """Services by repository, of every project that can be reached."""
-    found: dict[str, list[str]] = {}
+async def repositories(settings: Settings) -> set[str]:
+    """Return the repositories of the services, of every project that can be reached."""
+    names: set[str] = set()
     for project in settings.watched():
         try:
             survey, _ = await reach(settings, project)
         except CheckFailed:
-            continue  # told by the project's own check
-        for service in _with_repository(survey):
-            found.setdefault(service.repository or "", []).append(service.name)
-    return found
-
-
-def _with_repository(survey: Survey) -> list[Service]:
-    return [service for service in survey.services if service.repository]
+            continue  # the project's own check reports it
+        names.update(service.repository for service in survey.services if service.repository)
+    return names

@@ -1,18 +1,17 @@
-"""`starter.py report`: the newest investigations with their series and repairs, as one HTML page."""
+"""What the HTML report shows: investigations with their series, read again, and their repairs."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.service import RPCError
 
-from commands.scan import chosen
+from commands.scan_request import choose_project
 from hosting import clients
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import Window
-from railmend.publishing.page import Story, page
+from railmend.publishing.page import ReportedIncident
 from railmend.railway.errors import RailwayError
 from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
@@ -22,42 +21,43 @@ from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.repair.repository_repair import RepositoryRepair
 
 # A page with more is no longer read.
-MOST = 20
+MOST_INCIDENTS = 20
 # Shown around a window: as much before it, and what came after, up to this much.
 AFTER = timedelta(hours=6)
 MOST_POINTS = 360
 
 
-async def html_report(file: Path, incident: str | None, project: str | None) -> int:
-    """Writes the page; returns how many incidents it has.
+async def collect(incident: str | None, project: str | None) -> list[ReportedIncident]:
+    """Return one incident, or the newest of each service of the project.
 
     Raises `ConfigurationError` for an incident that is not known or has not ended.
     """
     settings = load_settings()
     client = await clients.temporal(settings, tries=1)
-    found = [incident] if incident else await _newest(client, settings, project)
+    workflow_ids = [incident] if incident else await _newest(client, settings, project)
     reports = [
-        report for one in found if (report := await _report(client, one, required=incident is not None))
+        report
+        for workflow_id in workflow_ids
+        if (report := await _report(client, workflow_id, required=incident is not None))
     ]
-    stories = await _stories(client, settings, reports)
+    pool = clients.railway(settings)
     try:
-        file.write_text(page(stories, datetime.now(UTC)), encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be written: {error.strerror}.") from error
-    return len(stories)
+        return list(await asyncio.gather(*(_reported(client, pool, report) for report in reports)))
+    finally:
+        await pool.aclose()
 
 
 async def _newest(client: Client, settings: Settings, project: str | None) -> list[str]:
-    """Investigations that ended well, newest first, each service once."""
-    environment = chosen(settings, project).environment_id
+    """Return the IDs of investigations that succeeded, newest first, each service once."""
+    environment = choose_project(settings, project).environment_id
     query = "WorkflowType = 'IncidentInvestigation' AND ExecutionStatus = 'Completed'"
-    found: dict[str, None] = {}
+    workflow_ids: dict[str, None] = {}
     async for run in client.list_workflows(query):
         if run.id.startswith(f"incident/{environment}/"):
-            found[run.id] = None
-        if len(found) == MOST:
+            workflow_ids[run.id] = None
+        if len(workflow_ids) == MOST_INCIDENTS:
             break
-    return list(found)
+    return list(workflow_ids)
 
 
 async def _report(client: Client, incident: str, *, required: bool) -> IncidentReport | None:
@@ -77,22 +77,14 @@ async def _report(client: Client, incident: str, *, required: bool) -> IncidentR
     return None
 
 
-async def _stories(client: Client, settings: Settings, reports: list[IncidentReport]) -> list[Story]:
-    pool = clients.railway(settings)
-    try:
-        return list(await asyncio.gather(*(_story(client, pool, report) for report in reports)))
-    finally:
-        await pool.aclose()
-
-
-async def _story(client: Client, pool: RailwayPool, report: IncidentReport) -> Story:
+async def _reported(client: Client, pool: RailwayPool, report: IncidentReport) -> ReportedIncident:
     repair_id, repair = await _repair(client, report)
     series, unseen = await _series(pool, report)
-    return Story(report=report, series=series, unseen=unseen, repair=repair, repair_id=repair_id)
+    return ReportedIncident(report=report, series=series, unseen=unseen, repair=repair, repair_id=repair_id)
 
 
 async def _repair(client: Client, report: IncidentReport) -> tuple[str, RepairResult | None]:
-    """The newest repair of the service's repository that names the service."""
+    """Return the newest repair of the service's repository that names the service, by its ID."""
     service = report.request.service
     if service.repository is None:
         return "", None
@@ -107,26 +99,26 @@ async def _repair(client: Client, report: IncidentReport) -> tuple[str, RepairRe
                 return run.id, await handle.query(RepositoryRepair.opened)
             return run.id, await handle.result()
         except RPCError:
-            return run.id, None  # no worker answers: what it came to stands in its history
+            return run.id, None  # no worker answers: its result is in its history alone
         except WorkflowFailureError as error:
             return run.id, RepairResult(outcome=RepairOutcome.FAILED, reason=str(error.cause or error))
     return "", None
 
 
 async def _series(pool: RailwayPool, report: IncidentReport) -> tuple[Slice | None, str]:
-    """Read anew, so that the page shows what came after; Railway keeps metrics for a limited time."""
+    """Read the series again, so that the page shows what came after; else return why it cannot be read."""
     request = report.request
-    wanted = around(request.window, datetime.now(UTC))
+    window = shown_window(request.window, datetime.now(UTC))
     try:
         client = await pool.client_for(request.environment_id)
-        (close,), _ = await client.fetch_detailed(request.environment_id, [request.service], wanted)
+        (detail,), _ = await client.fetch_detailed(request.environment_id, [request.service], window)
     except RailwayError as error:
         return None, f"The series could not be read again ({error}); these are the charts of the evidence."
-    return close.slice, ""
+    return detail.slice, ""
 
 
-def around(window: Window, now: datetime) -> Window:
-    """From one length before the window to what came after it, at most `MOST_POINTS` steps."""
+def shown_window(window: Window, now: datetime) -> Window:
+    """Return a window from one length before to what came after, of at most `MOST_POINTS` steps."""
     start = window.start - window.length
     end = min(now - timedelta(seconds=window.step_seconds), window.end + max(window.length, AFTER))
     end = max(end, window.end)

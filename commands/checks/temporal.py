@@ -9,7 +9,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, Describe
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from commands.doctor.check import Check, CheckFailed, CheckResult, CheckStatus, ok, warning
+from commands.checks.check import Check, CheckFailed, CheckResult, bad, ok, warning
 from hosting import clients, search_attributes
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.settings import ConfigurationError, Settings
@@ -25,32 +25,28 @@ def checks(settings: Settings) -> tuple[Check, ...]:
 
 
 async def _temporal(settings: Settings) -> list[CheckResult]:
-    """The others need the connection: without it there is one line, not four."""
+    """Check the connection first: the others need it, and without it there is one line, not four."""
     try:
         client = await clients.temporal(settings, tries=1)
     except ConfigurationError as error:
-        said, _, mend = str(error).partition(". ")
-        raise CheckFailed(said, mend) from error
-    where = f"{settings.temporal_address} answers, namespace {client.namespace}"
-    results = ok("temporal", where)
-    for name, look in (("retention", _retention), ("search attributes", _attributes), ("workers", _workers)):
+        message, _, hint = str(error).partition(". ")
+        raise CheckFailed(message, hint) from error
+    results = ok("temporal", f"{settings.temporal_address} answers, namespace {client.namespace}")
+    for name, check in (("retention", _retention), ("search attributes", _attributes), ("workers", _workers)):
         try:
-            results += await look(client)
+            results += await check(client)
         except (CheckFailed, ConfigurationError) as error:
-            mend = getattr(error, "mend", "")
-            results.append(CheckResult(name=name, status=CheckStatus.BAD, said=str(error), mend=mend))
+            results += bad(name, str(error), getattr(error, "hint", ""))
         except RPCError as error:
-            results.append(
-                CheckResult(name=name, status=CheckStatus.BAD, said=f"not readable: {error.message}")
-            )
+            results += bad(name, f"not readable: {error.message}")
     return results
 
 
 async def _retention(client: Client) -> list[CheckResult]:
-    told = await client.workflow_service.describe_namespace(
+    response = await client.workflow_service.describe_namespace(
         DescribeNamespaceRequest(namespace=client.namespace)
     )
-    kept = told.config.workflow_execution_retention_ttl.ToTimedelta()
+    kept = response.config.workflow_execution_retention_ttl.ToTimedelta()
     days = f"closed runs are kept for {kept / timedelta(days=1):g} days"
     if kept >= RETENTION:
         return ok("retention", days)
@@ -75,9 +71,9 @@ async def _workers(client: Client) -> list[CheckResult]:
 
 async def _polled(client: Client, queue: str) -> bool:
     kind: Any = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
-    told = await client.workflow_service.describe_task_queue(
+    response = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
         )
     )
-    return bool(told.pollers)
+    return bool(response.pollers)

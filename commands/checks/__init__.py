@@ -1,0 +1,1 @@
+"""The checks of `starter.py doctor`, by outside system."""

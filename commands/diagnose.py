@@ -1,0 +1,36 @@
+"""`starter.py diagnose`: ask the model again about an exported evidence packet."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.options import run
+
+
+def diagnose(file: Annotated[Path, typer.Argument(help="An exported evidence packet.")]) -> None:
+    """Diagnose exported evidence again; prints JSON."""
+    typer.echo(run(_diagnose(file)))
+
+
+async def _diagnose(file: Path) -> str:
+    """Return the model's diagnosis as JSON; rules that need the incident itself are not asked."""
+    from hosting import clients
+    from railmend.diagnosis.diagnose import diagnose
+    from railmend.diagnosis.model import ModelError
+    from railmend.evidence.packet import PacketError, load
+    from railmend.settings import ConfigurationError
+    from railmend.settings_file import load_settings
+
+    try:
+        packet = load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
+    except (PacketError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: {error}") from error
+    model = clients.model(load_settings())
+    typer.echo(f"Asking {model.model}; this may take a minute.", err=True)
+    try:
+        return (await diagnose(packet, model)).model_dump_json(indent=2)
+    except ModelError as error:
+        raise ConfigurationError(f"{error} `starter.py doctor` checks the model.") from error

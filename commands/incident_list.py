@@ -1,0 +1,163 @@
+"""What the ledgers know of incidents, newest first: read from Temporal, and shown as a table."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from commands.scan_request import choose_project
+from hosting import clients
+from railmend.contracts.ledger import LedgerEntry, LedgerState, SpendingTotal
+from railmend.contracts.track_record import TrackRecord
+from railmend.settings import ConfigurationError, ProjectSettings, Settings
+from railmend.settings_file import load_settings
+from workflows.ledger.ledger import Ledger
+from workflows.repair.repository_repair import RepositoryRepair
+from workflows.shared.search_attributes import SERVICE
+
+
+class IncidentRow(BaseModel):
+    """One fingerprint. `state`: open (worked on), suppressed (settled, in its cool-down) or closed."""
+
+    project: str
+    service: str
+    kind: str
+    state: str
+    since: datetime
+    until: datetime
+    outcome: str
+    detail: str
+    pull_request: str
+    times: int
+    id: str  # workflow ID of who has it, or had it last
+    incident: str  # workflow ID of its investigation
+
+
+class IncidentList(BaseModel):
+    rows: list[IncidentRow]
+    days: dict[str, list[SpendingTotal]]  # by project
+    # By Railway's project, whose environments share one ledger: all that was ever spent, and all fixes.
+    totals: dict[str, SpendingTotal] = {}
+    tracks: dict[str, TrackRecord] = {}
+
+
+async def read(project_name: str | None, *, only_open: bool = False) -> IncidentList:
+    """Return the incidents of one project, or of all.
+
+    Raises `ConfigurationError` when Temporal or the workers do not answer.
+    """
+    settings = load_settings()
+    client = await clients.temporal(settings, tries=1)
+    rows: list[IncidentRow] = []
+    days: dict[str, list[SpendingTotal]] = {}
+    ledgers: dict[str, LedgerState] = {}
+    for project in _projects(settings, project_name):
+        state = ledgers[project.project_id] = await _ledger(client, project)
+        prefix = f"{project.environment_id}/"
+        entries = [entry for entry in state.entries if entry.fingerprint.startswith(prefix)]
+        names = await _names(client, entries)
+        rows += await asyncio.gather(
+            *(_with_repair(client, _row(project.name, entry, names)) for entry in entries)
+        )
+        days[project.name] = list(state.days)
+    rows = [row for row in rows if row.state == "open" or not only_open]
+    return IncidentList(
+        rows=sorted(rows, key=lambda row: row.since, reverse=True),
+        days=days,
+        totals={key: state.total for key, state in ledgers.items()},
+        tracks={key: state.track for key, state in ledgers.items()},
+    )
+
+
+def _projects(settings: Settings, name: str | None) -> Sequence[ProjectSettings]:
+    return settings.watched() if name is None and settings.projects else [choose_project(settings, name)]
+
+
+async def _ledger(client: Client, project: ProjectSettings) -> LedgerState:
+    workflow_id = f"ledger/{project.project_id}"
+    try:
+        return await client.get_workflow_handle_for(Ledger.run, workflow_id).query(Ledger.state)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return LedgerState(project_id=project.project_id)  # nothing was found yet
+        raise ConfigurationError(
+            f"{workflow_id} does not answer ({error.message}): does a worker run? Start `worker.py`."
+        ) from error
+
+
+async def _names(client: Client, entries: Sequence[LedgerEntry]) -> dict[str, str]:
+    """Return service names by `environment/service`, from the investigations' search attributes."""
+    keys = sorted({entry.fingerprint.rpartition("/")[0] for entry in entries})
+
+    async def name(key: str) -> str:
+        try:
+            run = await client.get_workflow_handle(f"incident/{key}").describe()
+        except RPCError:
+            return key.rpartition("/")[2]  # older than the namespace's retention
+        services = run.typed_search_attributes.get(SERVICE)
+        return services[0] if services else key.rpartition("/")[2]
+
+    return dict(zip(keys, await asyncio.gather(*map(name, keys)), strict=True))
+
+
+def _row(project: str, entry: LedgerEntry, names: dict[str, str]) -> IncidentRow:
+    key, _, kind = entry.fingerprint.rpartition("/")
+    return IncidentRow(
+        project=project,
+        service=names[key],
+        kind=kind,
+        state=entry.state if entry.until > datetime.now(UTC) else "closed",
+        since=entry.since,
+        until=entry.until,
+        outcome=entry.outcome,
+        detail=entry.detail,
+        pull_request=entry.pull_request,
+        times=entry.times,
+        id=entry.holder,
+        incident=f"incident/{key}",
+    )
+
+
+async def _with_repair(client: Client, row: IncidentRow) -> IncidentRow:
+    """Add to an open incident what its repair has come to: the ledger learns of it only at the end."""
+    if row.state != "open" or not row.id.startswith("repair/"):
+        return row
+    handle = client.get_workflow_handle_for(RepositoryRepair.run, row.id)
+    try:
+        opened = await handle.query(RepositoryRepair.opened)
+        waits = opened is None and await handle.query(RepositoryRepair.waits_for_approval)
+    except RPCError:
+        return row  # it ends right now
+    if opened is None or opened.pull_request is None:
+        return row.model_copy(update={"outcome": "waits for approve"}) if waits else row
+    return row.model_copy(update={"outcome": opened.outcome.value, "pull_request": opened.pull_request.url})
+
+
+def render(incidents: IncidentList, console: Console) -> None:
+    if not incidents.rows:
+        console.print("Nothing is known to be wrong.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("project", "service", "trouble", "state", "since (UTC)", "outcome"):
+        table.add_column(column, overflow="fold")
+    for row in incidents.rows:
+        cells = (row.project, row.service, row.kind, row.state, f"{row.since:%Y-%m-%d %H:%M}", row.outcome)
+        table.add_row(*map(escape, cells))
+    console.print(table)
+    # Below the table and unbroken, so that they can be copied.
+    console.print("\nWhere to look, with `starter.py show ID`:", style="dim")
+    for line in dict.fromkeys(line for row in incidents.rows for line in _ids(row)):
+        console.print(escape(line), soft_wrap=True)
+
+
+def _ids(row: IncidentRow) -> list[str]:
+    """Return lines that begin with an ID, or hold the pull request's address."""
+    pull_request = f": {row.pull_request}" if row.pull_request else ""
+    holder = [] if row.id == row.incident and not pull_request else [f"  {row.id}{pull_request}"]
+    return [f"  {row.incident} ({row.service})", *holder]

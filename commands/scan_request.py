@@ -1,0 +1,44 @@
+"""What a scan is asked for: one project of the settings, and how far to go and to look back."""
+
+from hosting import clients
+from railmend.contracts.autonomy import Autonomy
+from railmend.contracts.scan import ScanRequest
+from railmend.settings import ConfigurationError, ProjectSettings, Settings
+
+
+def choose_project(settings: Settings, name: str | None) -> ProjectSettings:
+    """Return the project of that name, or the only one. Raises `ConfigurationError` that lists the names."""
+    projects = settings.watched()
+    if not projects:
+        clients.require(settings, "railway_project_id", "railway_environment_id")
+    matching = [project for project in projects if name in (None, project.name)]
+    if len(matching) != 1:
+        names = ", ".join(project.name for project in projects)
+        problem = f"--project {name} is not among" if name else "Choose with --project one of"
+        raise ConfigurationError(f"{problem} the projects of railmend.toml: {names}.")
+    return matching[0]
+
+
+def scan_request(
+    settings: Settings,
+    autonomy: Autonomy | None = None,
+    window_seconds: int | None = None,
+    project: str | None = None,
+) -> ScanRequest:
+    """`autonomy` and `window_seconds` default to the project's and the general setting."""
+    watched = choose_project(settings, project)
+    return ScanRequest(
+        project_id=watched.project_id,
+        environment_id=watched.environment_id,
+        pull_request_environment=watched.pull_request_environment,
+        service_autonomy={
+            name: service.autonomy
+            for name, service in watched.services.items()
+            if service.autonomy is not None
+        },
+        policy=settings.policy(),
+        window_seconds=window_seconds or settings.railmend_window_seconds,
+        step_seconds=settings.railmend_step_seconds,
+        settle_seconds=settings.railmend_settle_seconds,
+        autonomy=autonomy or watched.autonomy,
+    )

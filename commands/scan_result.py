@@ -1,0 +1,81 @@
+"""The result of a scan and its repairs, and how it is shown on a terminal."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from railmend.contracts.repair import RepairOutcome, RepairResult
+from railmend.contracts.scan import HealthReport, ServiceRow
+
+# Of healthy services, so many are named.
+MOST_NAMES = 20
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """A finished scan and the repairs it started, by workflow ID; `waiting`: those a person must allow."""
+
+    report: HealthReport
+    repairs: dict[str, RepairResult] = field(default_factory=dict)
+    waiting: tuple[str, ...] = ()
+
+    def pull_requests(self) -> dict[str, str]:
+        """Return addresses of pull requests by service name."""
+        urls = {}
+        for row in self.report.rows:
+            result = self.repairs.get(row.repair_workflow_id or "")
+            if result and result.pull_request:
+                urls[row.name] = result.pull_request.url
+        return urls
+
+    def as_data(self) -> dict[str, Any]:
+        """Return what --json prints: the report, each repair's result, and which wait for `approve`."""
+        return {
+            "report": self.report.model_dump(mode="json"),
+            "repairs": {
+                workflow_id: result.model_dump(mode="json") for workflow_id, result in self.repairs.items()
+            },
+            "waiting": list(self.waiting),
+        }
+
+
+def render(result: ScanResult, console: Console) -> None:
+    report = result.report
+    table = Table(
+        title=f"{report.project_name} / {report.environment_name}", title_justify="left", expand=True
+    )
+    for name in ("service", "found", "verdict", "what was done"):
+        table.add_column(name, overflow="fold")
+    for row in report.rows:
+        findings = "\n".join(escape(finding.sentence) for finding in row.findings) or "-"
+        table.add_row(escape(row.name), findings, escape(row.verdict), escape(_done(row, result)))
+    console.print(table if report.rows else f"Nothing is wrong in {report.project_name}.")
+    for state, names in (("Well", report.healthy), ("Asleep", report.asleep)):
+        if names:
+            console.print(f"{state}: {escape(', '.join(names[:MOST_NAMES]))}{_more(names)}")
+    for sentence in report.unseen:
+        console.print(f"Could not be seen: {escape(sentence)}")
+    # Below the table and unbroken, so that they can be copied.
+    for name, url in sorted(result.pull_requests().items()):
+        console.print(f"Pull request for {escape(name)}: {url}", soft_wrap=True)
+    for repair in result.waiting:
+        console.print(f"Waits for you: starter.py approve {escape(repair)}", soft_wrap=True)
+
+
+def _more(names: tuple[str, ...]) -> str:
+    return f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+
+
+def _done(row: ServiceRow, result: ScanResult) -> str:
+    if row.repair_workflow_id in result.waiting:
+        return "a plan waits for you"
+    repair = result.repairs.get(row.repair_workflow_id or "")
+    if repair is None:
+        return f"a {row.bounded_by}" if row.bounded_by else row.detail or row.action
+    if repair.outcome is RepairOutcome.PULL_REQUEST and repair.pull_request:
+        bounded = f" (a {row.bounded_by})" if row.bounded_by else ""
+        return f"pull request #{repair.pull_request.number}{bounded}"
+    return f"{repair.outcome.value}: {repair.reason}"

@@ -1,5 +1,6 @@
 """`starter.py schedule`: the schedule of one environment."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -204,7 +205,7 @@ async def _request(action: str, project: str | None, reason: str) -> str:
 
     handle = await _handle(project)
     note = f"{reason or action} (by {getpass.getuser()})"
-    calls = {
+    calls: dict[str, Callable[[], Awaitable[None]]] = {
         "pause": lambda: handle.pause(note=note),
         "resume": lambda: handle.unpause(note=note),
         "trigger": handle.trigger,

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from temporalio.client import Client
 
-from commands.demo import BROKEN, Demo, environment, triggered, until_symptoms
+from commands.demo_run import BROKEN, Demo, environment, triggered, until_symptoms
 from commands.progress import follow
 from commands.scan_request import scan_request
 from commands.scan_result import ScanResult

@@ -173,7 +173,7 @@ class CodingActivities:
         return follow_up_prompt(request.complaints) if request.turn else await self._opening(request)
 
     async def _opening(self, request: CodingRequest) -> str:
-        """The repository's rules come from the base commit, not from a tree that others write to."""
+        """Read the repository's rules from the base commit, not from a tree that others write to."""
         workspace, repair = request.workspace, request.repair
         repository = await self._repository(workspace.key, workspace.repository)
         rules = await asyncio.to_thread(rules_of, repository, workspace.base, repair.root_directories)

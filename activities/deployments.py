@@ -54,7 +54,7 @@ class DeploymentActivities:
 
     @activity.defn
     async def drift_facts(self, request: IncidentRequest) -> Facts:
-        """Settings and names of variables, the last good deployment against the suspected one."""
+        """Compare settings and names of variables: the last good deployment with the suspected one."""
         pair = suspects(await self._history(request), onset(request))
         if pair is None:
             return Facts(items=(), unseen=(NOTHING_DEPLOYED,))

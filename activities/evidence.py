@@ -17,6 +17,6 @@ class EvidenceActivities:
 
     @activity.defn
     async def build_packet(self, request: PacketRequest) -> EvidencePacket:
-        """Number the facts in the order of their sources, redacted and within the budget."""
+        """Give the facts their numbers, in the order of their sources, redacted and within the budget."""
         incident = request.incident
         return number(incident.service.name, request.facts, redaction_key=redaction_key(incident))

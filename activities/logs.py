@@ -161,6 +161,6 @@ def _cut(what: str, rows: int) -> str:
 
 
 def _slow_from(request: IncidentRequest) -> float:
-    """The threshold of a latency finding in milliseconds, else what is slow for anyone."""
+    """Return the threshold of a latency finding in milliseconds, else what is slow for anyone."""
     thresholds = [finding.threshold for finding in request.findings if finding.unit.startswith("ms")]
     return min([*thresholds, SLOW_MS])

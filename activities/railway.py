@@ -8,11 +8,11 @@ from activities.errors import translated
 from railmend.assessment import AssessmentRules, assess, is_candidate
 from railmend.contracts.scan import (
     Assessment,
+    CandidatesRequest,
     Finding,
     Screening,
     ScreenRequest,
     Service,
-    SuspectsRequest,
 )
 from railmend.diagnosis.root_causes import downstream_effects
 from railmend.railway.model import Slice
@@ -20,8 +20,8 @@ from railmend.railway.pool import RailwayPool
 from railmend.railway.survey import Survey
 
 DEFAULTS = AssessmentRules()
-# More suspects than these would not fit a payload, and no team could read them.
-MAX_SUSPECTS = 60
+# More candidates than these would not fit a payload, and no team could read them.
+MAX_CANDIDATES = 60
 # Sentences about what could not be seen; the rest is counted.
 MAX_UNSEEN = 40
 
@@ -46,8 +46,8 @@ class RailwayActivities:
         return _screening(survey, _suspects(survey, findings, rules), findings)
 
     @activity.defn
-    async def assess_suspects(self, request: SuspectsRequest) -> Assessment:
-        """Assess the suspects at the window's own step; this decides."""
+    async def assess_candidates(self, request: CandidatesRequest) -> Assessment:
+        """Assess the candidates at the window's own step; this decides."""
         with translated():
             client = await self._railway.client_for(request.environment_id)
             detailed, unseen = await client.fetch_detailed(
@@ -83,23 +83,23 @@ def _suspects(survey: Survey, findings: Sequence[Finding], rules: AssessmentRule
     ]
 
 
-def _screening(survey: Survey, suspects: list[Service], findings: Sequence[Finding]) -> Screening:
+def _screening(survey: Survey, candidates: list[Service], findings: Sequence[Finding]) -> Screening:
     unseen = list(survey.unseen)
-    if len(suspects) > MAX_SUSPECTS:
-        unseen.append(f"{len(suspects)} services look troubled; only {MAX_SUSPECTS} are examined now.")
-    suspected = {service.service_id for service in suspects}
-    quiet = [service for service in survey.services if service.service_id not in suspected]
-    examined = suspects[:MAX_SUSPECTS]
+    if len(candidates) > MAX_CANDIDATES:
+        unseen.append(f"{len(candidates)} services look troubled; only {MAX_CANDIDATES} are examined now.")
+    candidate_ids = {service.service_id for service in candidates}
+    quiet = [service for service in survey.services if service.service_id not in candidate_ids]
+    examined = candidates[:MAX_CANDIDATES]
     examined_ids = {service.service_id for service in examined}
     return Screening(
         project_name=survey.project_name,
         environment_name=survey.environment_name,
         healthy=tuple(service.name for service in quiet if not service.asleep),
         asleep=tuple(service.name for service in quiet if service.asleep),
-        suspects=tuple(examined),
+        candidates=tuple(examined),
         decided=survey.fine,
         findings=tuple(finding for finding in findings if finding.service_id in examined_ids),
-        downstream_effects=downstream_effects(suspects, findings),
+        downstream_effects=downstream_effects(candidates, findings),
         platform_incident=survey.platform_incident,
         unseen=_bounded(unseen),
     )
@@ -119,7 +119,7 @@ def _left_alone(survey: Survey) -> Screening:
     return Screening(
         project_name=survey.project_name,
         environment_name=survey.environment_name,
-        suspects=(),
+        candidates=(),
         decided=True,
         unseen=(reason,),
     )

@@ -25,7 +25,7 @@ class RepositoryActivities:
 
     @activity.defn
     async def change_facts(self, request: IncidentRequest) -> Facts:
-        """Commits, files and the hunks that may matter."""
+        """Return commits, files and the hunks that may matter."""
         service = request.service
         if service.repository is None:
             return Facts(items=(), unseen=("The service has no repository, so no change can be compared.",))

@@ -21,7 +21,7 @@ from railmend.railway.client import RailwayClient
 
 LATENCY_SECONDS = 0.15
 SIZES = ((5, 3), (20, 10), (50, 25), (200, 100))  # services, of these with HTTP traffic
-SUSPECTS = 10
+CANDIDATES = 10
 TOKEN, PROJECT, ENVIRONMENT = "synthetic-token", "synthetic-project", "synthetic-environment"
 REFERENCE_ROWS = 5000
 SERVER = "bench.railway_server"
@@ -32,11 +32,11 @@ def window() -> Window:
     return Window(start=end - timedelta(minutes=180), end=end, step_seconds=60)
 
 
-async def ours(url: str, suspects: int) -> dict[str, float]:
+async def ours(url: str, candidates: int) -> dict[str, float]:
     client = RailwayClient(url, SecretStr(TOKEN))
     began = time.perf_counter()
     survey = await client.survey(PROJECT, ENVIRONMENT, window())
-    await client.fetch_detailed(ENVIRONMENT, survey.services[:suspects], window())
+    await client.fetch_detailed(ENVIRONMENT, survey.services[:candidates], window())
     cold, cold_seconds = client.requests, time.perf_counter() - began
     began = time.perf_counter()
     await client.survey(PROJECT, ENVIRONMENT, window())
@@ -45,7 +45,7 @@ async def ours(url: str, suspects: int) -> dict[str, float]:
     return {"requests": cold, "seconds": cold_seconds, "warm": warm, "warm_seconds": warm_seconds}
 
 
-async def reference(url: str, services: int, suspects: int) -> dict[str, float]:
+async def reference(url: str, services: int, candidates: int) -> dict[str, float]:
     """Send one field per request; the requests per service go out all at once, as the original does."""
     sent = 0
     headers = {"Project-Access-Token": TOKEN}
@@ -80,7 +80,7 @@ async def reference(url: str, services: int, suspects: int) -> dict[str, float]:
         logs = [
             f'{{ deploymentLogs(deploymentId: "deployment-{service_id}", limit: 1000) '
             "{ timestamp message } }"
-            for service_id in ids[:suspects]
+            for service_id in ids[:candidates]
         ]
         await asyncio.gather(*(ask(query) for query in [*metrics, *rows, *logs * 3]))
         return {"requests": sent, "seconds": time.perf_counter() - began}
@@ -89,7 +89,7 @@ async def reference(url: str, services: int, suspects: int) -> dict[str, float]:
 def start(services: int, web: int) -> tuple[subprocess.Popen[str], str]:
     """Run the server as its own process, so that memory and time measured are the client's."""
     process = subprocess.Popen(
-        [sys.executable, "-m", SERVER, str(services), str(web), str(SUSPECTS), str(LATENCY_SECONDS)],
+        [sys.executable, "-m", SERVER, str(services), str(web), str(CANDIDATES), str(LATENCY_SECONDS)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -106,9 +106,9 @@ def stats(url: str) -> dict[str, int]:
 def run_plan(plan: str, services: int, web: int) -> None:
     """Run one plan and print a line of JSON; each runs in its own process, for its peak memory."""
     process, url = start(services, web)
-    suspects = min(SUSPECTS, web)
+    candidates = min(CANDIDATES, web)
     try:
-        work = ours(url, suspects) if plan == "ours" else reference(url, services, suspects)
+        work = ours(url, candidates) if plan == "ours" else reference(url, services, candidates)
         figures = asyncio.run(work)
         figures |= {"bytes": stats(url)["bytes_out"], "rows": stats(url)["rows"]}
     finally:

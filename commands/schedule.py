@@ -1,5 +1,6 @@
 """`starter.py schedule`: the schedule of one environment."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 

@@ -7,7 +7,7 @@ from railmend.settings import ConfigurationError, Settings
 
 
 def profile(settings: Settings) -> ClientConfigProfile:
-    """The settings in the form that Temporal's own tools read from the same variables."""
+    """Return the settings in the form that Temporal's own tools read from the same variables."""
     key: SecretStr | None = settings.temporal_api_key
     return ClientConfigProfile(
         address=settings.temporal_address,
@@ -31,7 +31,7 @@ def _tls(settings: Settings) -> ClientConfigTLS | None:
 
 
 def local(settings: Settings, address: str, web: str | None = None) -> Settings:
-    """The same settings for a server on this machine: plain, in its default namespace, with its Web UI."""
+    """Return the same settings for a server on this machine: plain, default namespace, with its Web UI."""
     plain = {name: None for name in Settings.model_fields if name.startswith("temporal_tls")}
     own = {"temporal_address": address, "temporal_namespace": "default", "temporal_api_key": None}
     links = {"railmend_web_url": settings.railmend_web_url or web}

@@ -16,7 +16,7 @@ CHECK_TIMEOUT = timedelta(seconds=3)
 
 
 def application(client: Client, workers: Sequence[Worker], stopping: asyncio.Event) -> Starlette:
-    """`stopping` turns readiness off before the workers drain, so that nothing is sent here any more."""
+    """Build the application. `stopping` turns readiness off before the workers drain."""
 
     async def healthz(_: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})

@@ -20,7 +20,7 @@ ACTIVITY_IDS = {
 
 
 def flat_ids(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The ids that the SDK's loggers put into dictionaries, as keys of the line; what core adds, likewise."""
+    """Make the ids that the SDK's loggers put into dictionaries keys of the line; likewise what core adds."""
     for key, names in (("temporal_workflow", WORKFLOW_IDS), ("temporal_activity", ACTIVITY_IDS)):
         details = line.pop(key, None)
         if isinstance(details, dict):

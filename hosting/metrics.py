@@ -39,7 +39,7 @@ class Gauge:
 
 
 def api_budget(api: str, left: Callable[[], int | None]) -> Gauge:
-    """Requests that the outside API still allows this process in its current window."""
+    """Build a gauge of requests that the outside API still allows this process in its current window."""
     return Gauge("railmend_api_budget_left", "Requests left in the API's window", {"api": api}, left)
 
 
@@ -85,7 +85,7 @@ def _settled(meter: MetricMeter, args: Sequence[Any], _result: Any, _seconds: fl
 
 
 def _cost(meter: MetricMeter, usd: float, kind: str) -> None:
-    """A histogram: its sum is what was spent, its count how often."""
+    """Record a histogram: its sum is what was spent, its count how often."""
     meter.create_histogram_float(COST, "Cost of models, USD").record(usd, {"kind": kind})
 
 

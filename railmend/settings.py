@@ -230,7 +230,7 @@ class Settings(HostingSettings):
         return self
 
     def watched(self) -> tuple[ProjectSettings, ...]:
-        """The file's projects; without any, the one that the environment names."""
+        """Return the file's projects; without any, the one that the environment names."""
         if self.projects or not (self.railway_project_id and self.railway_environment_id):
             return self.projects
         return (
@@ -260,7 +260,7 @@ class Settings(HostingSettings):
         )
 
     def missing(self, *names: str) -> list[str]:
-        """The environment names of those settings that are not set."""
+        """Return the environment names of those settings that are not set."""
         return [name.upper() for name in names if not getattr(self, name)]
 
     def coding_base_url(self) -> str | None:

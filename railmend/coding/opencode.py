@@ -93,6 +93,6 @@ def _config(model: ModelEndpoint, base_url: str) -> dict[str, Any]:
                 },
             }
         },
-        "agent": {AGENT: {"mode": "primary", "description": "mends code", "prompt": AGENT_PROMPT}},
+        "agent": {AGENT: {"mode": "primary", "description": "fixes code", "prompt": AGENT_PROMPT}},
         "permission": PERMISSIONS,
     }

@@ -9,7 +9,8 @@ from railmend.contracts.review import Merge
 
 class MeasurementComment(Contract):
     """`again_at`: when it is measured once more. `retried`: a second fix is tried. `revert`: its address.
-    `action`: the workflow that offers a rollback. `obstacle`: why there is no revert."""
+    `action`: the workflow that offers a rollback. `obstacle`: why there is no revert.
+    """
 
     repository: str
     number: int

@@ -54,9 +54,11 @@ class ClaimAnswer(Contract):
 
 
 class SettleRequest(Contract):
-    """Ends a claim. The fingerprints stay quiet for `cooldown_seconds` after `at` whatever happens, and for
-    `unchanged_cooldown_seconds` as long as the same deployment serves.
-    `fixes`: pull requests that it came to."""
+    """The end of a claim. The fingerprints stay quiet for `cooldown_seconds` after `at` whatever happens.
+
+    They do so for `unchanged_cooldown_seconds` as long as the same deployment serves.
+    `fixes`: pull requests that it came to.
+    """
 
     settle_id: str
     fingerprints: tuple[str, ...]

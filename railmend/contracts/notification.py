@@ -88,7 +88,7 @@ def outcome_notification(
         return notification.model_copy(update={"pull_request": detail, "outcome": outcome})
     notification = _repair_notification(repair, NotificationKind.OUTCOME, workflow_id, run_id, detail)
     return notification.model_copy(
-        update={"outcome": outcome, "notice_id": f"{notification.notification_id}/{outcome}"},
+        update={"outcome": outcome, "notification_id": f"{notification.notification_id}/{outcome}"},
     )
 
 

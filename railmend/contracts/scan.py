@@ -132,13 +132,13 @@ class ScreenRequest(Contract):
 class Screening(Contract):
     """The prefilter's result. `decided`: the project is small enough that the findings are final.
 
-    Else the `suspects` are to be examined in detail. Of the others only the names are kept: `healthy`,
-    `asleep`. Bounded: `unseen` says when suspects were left out.
+    Else the `candidates` are to be examined in detail. Of the others only the names are kept: `healthy`,
+    `asleep`. Bounded: `unseen` says when candidates were left out.
     """
 
     project_name: str
     environment_name: str
-    suspects: tuple[Service, ...]
+    candidates: tuple[Service, ...]
     decided: bool
     healthy: tuple[str, ...] = ()
     asleep: tuple[str, ...] = ()
@@ -156,7 +156,7 @@ class DownstreamEffect(Contract):
     sentence: str
 
 
-class SuspectsRequest(Contract):
+class CandidatesRequest(Contract):
     environment_id: str
     services: tuple[Service, ...]
     window: Window

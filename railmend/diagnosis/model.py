@@ -160,7 +160,7 @@ def _classified(error: Exception, settings: ModelSettings, key: str | None) -> M
 
 
 def _retry_after(error: Exception) -> float | None:
-    """The seconds that the provider asks to wait, bounded."""
+    """Return the seconds that the provider asks to wait, bounded."""
     headers = getattr(error, "litellm_response_headers", None) or {}
     text = str(headers.get("retry-after", ""))
     return min(float(text), MAX_WAIT_SECONDS) if text.isdigit() else None

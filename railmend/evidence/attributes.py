@@ -95,7 +95,7 @@ def read(text: str, pairs: Sequence[tuple[str, str]]) -> StructuredRow | None:
 
 
 def _plain(value: str) -> str:
-    """A value without the quotes of JSON text."""
+    """Return a value without the quotes of JSON text."""
     if value[:1] == '"':
         try:
             return str(json.loads(value))
@@ -125,7 +125,7 @@ def _first(fields: Mapping[str, str], names: Sequence[str]) -> str:
 
 
 def _with_request(message: str, fields: Mapping[str, str]) -> str:
-    """The message with the request that it is about, as an access line shows it."""
+    """Return the message with the request that it is about, as an access line shows it."""
     method, path, status = (_first(fields, keys) for keys in (METHOD_KEYS, PATH_KEYS, STATUS_KEYS))
     if not method or not path or f" {path}" in message:
         return message

@@ -79,7 +79,7 @@ def _commit(commit: ComparedCommit) -> str:
 
 
 def _rank(file: ComparedFile, root_directory: str) -> tuple[bool, int, int]:
-    """The root directory first; code, configuration, tests and documents, generated; small ones first."""
+    """Order: the root directory first; code, configuration, tests and documents, generated; small first."""
     outside = bool(root_directory) and not file.path.startswith(f"{root_directory.strip('/')}/")
     if GENERATED.search(file.path):
         kind = 3

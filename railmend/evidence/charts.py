@@ -72,7 +72,7 @@ def _bar(value: float | None, top: float) -> str:
 
 
 def _marker(measured: Slice, onset: datetime | None, end: datetime) -> list[str]:
-    """A line that points at the onset, where it lies within the slice."""
+    """Return a line that points at the onset, where it lies within the slice."""
     if onset is None or not measured.start <= onset <= end or end == measured.start:
         return []
     column = min(int((onset - measured.start) / (end - measured.start) * COLUMNS), COLUMNS - 1)

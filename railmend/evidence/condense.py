@@ -125,7 +125,7 @@ class Condenser:
         return merged
 
     def _key(self, event: Event) -> GroupKey:
-        """The event's group; two caches spare most lines the tree: by shape, and by the masked line."""
+        """Return the event's group. Two caches spare most lines the tree: by shape and by masked line."""
         line = event.lines[0]
         shape = line.translate(NO_DIGITS)
         if len(event.lines) > 1:

@@ -188,7 +188,7 @@ class _Stream:
             self.open.trace = (STARTS.match(line) or GROUP.match(line)) is not None
 
     def _may_continue(self, line: str) -> bool:
-        """False, cheaply, for nearly all lines: not indented, no start of a trace, no trace open."""
+        """Return False, cheaply, for nearly all lines: not indented, no start of a trace, none open."""
         if self.build or line[0] in " \t" or self.interrupted is not None:
             return True
         return (self.open is not None and self.open.trace) or OPENS.match(line) is not None
@@ -211,7 +211,7 @@ class _Stream:
 
 
 def _target(event: Event | None, interrupted: Event | None, line: str, build: bool) -> Event | None:
-    """The event that this line continues; None: it begins one."""
+    """Return the event that this line continues; None: it begins one."""
     if event is None:
         return interrupted if interrupted is not None and FRAME.match(line) else None
     indented = line[0] in " \t"

@@ -128,7 +128,7 @@ def _ends(sections: list[Section]) -> list[Section]:
 
 
 def _own(sections: list[Section]) -> str | None:
-    """The innermost application frame of the root cause, which is the last section that has one."""
+    """Return the innermost application frame of the root cause, which is the last section that has one."""
     for section in reversed(sections):
         own = [frame for frame in section.frames if frame.part is Part.APPLICATION]
         if own:
@@ -153,7 +153,7 @@ def _narrow(line: str, width: int) -> str:
 
 
 def _show(section: Section) -> Iterator[str]:
-    """The application's frames in their order, with the number of library frames between them."""
+    """Return the application's frames in their order, with the number of library frames between them."""
     frames = _collapsed(section.frames)
     own = [frame for frame in frames if frame.part is Part.APPLICATION]
     if not own:  # the innermost three show at least where it happened
@@ -177,7 +177,7 @@ def _show(section: Section) -> Iterator[str]:
 
 
 def _collapsed(frames: Sequence[Frame]) -> list[Frame]:
-    """The frames of a recursion as one with a count."""
+    """Return the frames of a recursion as one with a count."""
     collapsed: list[Frame] = []
     for frame in frames:
         if collapsed and collapsed[-1].text == frame.text and frame.part is Part.APPLICATION:
@@ -227,7 +227,7 @@ def _python(section: Section) -> Section:
 
 
 def _frame(lines: Sequence[str], index: int) -> tuple[Frame | None, int, bool]:
-    """A frame that begins at this line, how many lines it takes, and whether the innermost comes last."""
+    """Return a frame that begins here, its number of lines, and whether the innermost comes last."""
     line = lines[index]
     following = lines[index + 1] if index + 1 < len(lines) else ""
     match = PYTHON.match(line)
@@ -246,7 +246,7 @@ def _frame(lines: Sequence[str], index: int) -> tuple[Frame | None, int, bool]:
 
 
 def _python_frame(lines: Sequence[str], index: int, part: Part) -> tuple[Frame, int, bool]:
-    """A frame with the code below it, which is indented deeper, and without the pointers below that."""
+    """Return a frame with the code below it, indented deeper, without the pointers below that."""
     indent = _indent(lines[index])
     used = 1
     text = lines[index]

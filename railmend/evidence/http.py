@@ -171,7 +171,7 @@ def _line(group: RouteGroup, count: int, onset: datetime | None) -> str:
 
 
 def _traffic_around(groups: list[RouteGroup], onset: datetime, start: datetime, end: datetime) -> str:
-    """Requests and failures per minute, before the onset and since."""
+    """Return requests and failures per minute, before the onset and since."""
     minutes = (max((onset - start).total_seconds(), 1) / 60, max((end - onset).total_seconds(), 1) / 60)
     before = sum(g.before for g in groups) / minutes[0]
     since = sum(g.since for g in groups) / minutes[1]

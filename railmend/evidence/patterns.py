@@ -28,7 +28,7 @@ class Rule:
 
 
 def _token(kind: str, needles: str, pattern: str) -> Rule:
-    """A token known by its prefix. The pattern begins with the prefix, which makes the search fast."""
+    """Return a token known by its prefix. The pattern begins with the prefix, which makes the search fast."""
     return Rule(kind, tuple(needles.split()), re.compile(pattern), False, lookalikes.stands_alone)
 
 

@@ -112,7 +112,7 @@ def _is_new(group: EventGroup, span: Span) -> bool:
 
 
 def _novelty(group: EventGroup, span: Span, *, new: bool) -> float:
-    """What occurred before at the same rate is the service's usual noise, whatever its level."""
+    """Tell whether it occurred before at the same rate: the service's usual noise, whatever its level."""
     if new:
         return NEW
     if span.onset is not None and span.start is not None and span.start >= span.onset:
@@ -123,7 +123,7 @@ def _novelty(group: EventGroup, span: Span, *, new: bool) -> float:
 
 
 def _estimated_onset(groups: Sequence[EventGroup], scores: dict[int, float], span: Span) -> datetime | None:
-    """The first event of the highest-ranked error, unless it was there from the beginning."""
+    """Return the first event of the highest-ranked error, unless it was there from the beginning."""
     errors = [group for group in groups if group.level >= LogLevel.ERROR]
     if not errors:
         return None

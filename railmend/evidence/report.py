@@ -90,7 +90,7 @@ def _block(ranked: RankedGroup, span: Span, max_tokens: int) -> str:
 
 
 def _shortened(lines: list[str], max_tokens: int) -> str:
-    """The beginning and the end: the end of a trace holds its root cause."""
+    """Return the beginning and the end: the end of a trace holds its root cause."""
     half = max_tokens // 2
     head = cut("\n".join(lines), half)
     end: list[str] = []

@@ -79,7 +79,7 @@ class Tree:
 
 
 def _similarity(template: list[str], tokens: list[str]) -> float:
-    """The share of equal tokens, 0 to 1; a wildcard equals any token."""
+    """Return the share of equal tokens, 0 to 1; a wildcard equals any token."""
     equal: int = sum(map(eq, template, tokens))
     return (equal + (template.count(WILDCARD) if WILDCARD in template else 0)) / len(tokens)
 

@@ -163,7 +163,7 @@ def _harm(measured: MeasurementInput) -> str:
 
 
 def _more_fail(before: WindowMetrics, after: WindowMetrics) -> bool:
-    """Apply a two-proportion z test with pooled variance: https://en.wikipedia.org/wiki/Two-proportion_Z-test"""
+    """Apply a two-proportion z test with pooled variance (Wikipedia: Two-proportion Z-test)."""
     p, q, n, m = before.error_share, after.error_share, before.requests, after.requests
     if p is None or q is None or not n or not m or q - p < WORSE_SHARE:
         return False

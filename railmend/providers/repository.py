@@ -72,7 +72,7 @@ class CommitReader(TrustedRepository):
                 yield _Entry(path, blob)
 
     def _present(self, commit: str, entries: Sequence[_Entry]) -> list[_Entry]:
-        """The entries with sizes, without those the filter left on the server: reading one would fetch it."""
+        """Return entries with sizes, not those the filter left on the server: reading one would fetch it."""
         listed = self._call("rev-list", "--objects", "--no-object-names", "--missing=print", commit)
         fetched = {line for line in listed.decode().split() if not line.startswith("?")}
         present = [entry for entry in entries if entry.blob in fetched]

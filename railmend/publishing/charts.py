@@ -30,7 +30,7 @@ HEADROOM = 1.1
 
 
 def shown_by(findings: Sequence[Finding]) -> tuple[MeasuredSeries, ...]:
-    """The series in which these findings can be seen, each once, worst finding first."""
+    """Return the series in which these findings can be seen, each once, worst finding first."""
     return tuple(dict.fromkeys(SHOWN[finding.kind] for finding in findings if finding.kind in SHOWN))
 
 

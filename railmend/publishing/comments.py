@@ -67,7 +67,7 @@ def format_reply(request: AnswersRequest) -> str:
     else:
         parts.append("Nothing was changed.")
     if request.agent_summary:
-        parts.append("The coding agent's own words:\n\n" + fenced(visible(redact(request.agent_summary))))
+        parts.append("Agent summary:\n\n" + fenced(visible(redact(request.agent_summary))))
     return "\n\n".join(parts)
 
 

@@ -95,7 +95,7 @@ def _keep_or_blank(match: re.Match[str], text: str) -> str:
 
 
 def _stands_alone(text: str, start: int) -> bool:
-    """A string literal at the start of its line is a statement: a docstring. Elixir's have an attribute."""
+    """Tell whether a string literal starts its line: a docstring. Elixir's have an attribute."""
     before = text[text.rfind("\n", 0, start) + 1 : start].strip()
     return not before or before in ("@doc", "@moduledoc", "@typedoc")
 

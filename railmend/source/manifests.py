@@ -148,7 +148,7 @@ def _requirement_lines(text: str) -> Iterator[str]:
 
 
 def _requirement(text: str) -> Iterator[str]:
-    """The name in a requirement of PEP 508 or a bare URL. `./path` names nothing, any other path itself."""
+    """Return the name in a PEP 508 requirement or bare URL. `./path` has none, another path itself."""
     text = LINE_OPTIONS.sub("", text).strip()
     if URL.match(text):
         yield _name_in_url(text)
@@ -230,7 +230,7 @@ def _package_lock(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _npm_tables(document: dict[str, Any]) -> Iterator[tuple[str, bool]]:
-    """The package itself where the key is an alias of it: `"ai": "npm:openai@4"`."""
+    """Return the package itself where the key is an alias of it: `"ai": "npm:openai@4"`."""
     for runtime, keys in (
         (True, ("dependencies", "optionalDependencies")),
         (False, ("devDependencies", "peerDependencies")),
@@ -254,7 +254,7 @@ def _composer(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _go_mod(text: str) -> Iterator[tuple[str, bool]]:
-    """Required modules, and those that take another's place by `replace`; paths of this machine are none."""
+    """Return required modules and those put in by `replace`; paths of this machine are none."""
     block = ""
     for line in text.splitlines():
         words = line.split("//")[0].strip()
@@ -302,7 +302,7 @@ def _gemfile_lock(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _cargo(text: str) -> Iterator[tuple[str, bool]]:
-    """The crate itself where the key is an alias. What a workspace declares runs only once a member asks."""
+    """Return the crate behind an alias. What a workspace declares runs only once a member asks."""
     document = tomllib.loads(text)
     tables = [(table, True) for table in (document, *document.get("target", {}).values())]
     for table, runtime in (*tables, (document.get("workspace", {}), False)):

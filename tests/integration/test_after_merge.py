@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 
-from commands.demo_steps import ROOT, until_symptoms
+from commands.demo_run import ROOT, until_symptoms
 from railmend.contracts.action import ActionState
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import Window

@@ -197,7 +197,9 @@ async def test_health_follows_the_workers_and_the_server(server: WorkflowEnviron
             async with serving(app, "127.0.0.1:0", "RAILMEND_HEALTH_ADDRESS") as port:
                 base = f"http://127.0.0.1:{port}"
                 assert (await web.get(f"{base}/healthz")).status_code == 200
-                ready = await web.get(f"{base}/readyz")
+                async with asyncio.timeout(30):  # the workers begin to poll in their own time
+                    while (ready := await web.get(f"{base}/readyz")).status_code != 200:  # noqa: ASYNC110
+                        await asyncio.sleep(0.1)
                 assert (ready.status_code, ready.json()["status"]) == (200, "ready")
                 assert CODING_QUEUE in ready.json()["queues"]
                 stopping.set()
@@ -268,9 +270,9 @@ async def test_every_line_about_a_run_names_it(server: WorkflowEnvironment, log_
     async with working(client, settings, one):
         _, scan_id, _ = await scan_and_repair(client, one)
     lines = log_lines()
-    told = next(line for line in lines if "not everybody was told" in line["event"])
-    assert told["workflow_id"] == scan_id
-    assert told["workflow"] == "HealthScan"
+    unsent = next(line for line in lines if "notifications not sent" in line["event"])
+    assert unsent["workflow_id"] == scan_id
+    assert unsent["workflow"] == "HealthScan"
     failed = next(line for line in lines if line.get("activity") == "http_log_facts")
     assert failed["workflow_id"].startswith("incident/")
     assert failed["attempt"] == 1

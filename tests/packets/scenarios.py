@@ -63,8 +63,8 @@ class Part:
 class Scenario:
     """`right`: the verdict; `by_rule`: decided without a model. `shows`: the kinds of finding that must be
     measured, empty where none may be. `artificial`: a finding that is handed on all the same, as a
-    false alarm would be. `downstream_of`: the neighbour that is the root cause; the service is linked to it and
-    gets no incident.
+    false alarm would be. `downstream_of`: the neighbour that is the root cause; the service is linked to it
+    and gets no incident.
     The first of `parts` is the service in question."""
 
     name: str

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from commands.demo import _verdict
+from commands.demo_run import _verdict
 from commands.durations import interval
 from commands.scan_result import ScanResult, render
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult

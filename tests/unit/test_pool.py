@@ -81,7 +81,7 @@ async def test_the_environment_of_a_pull_request_is_left_alone_unless_wanted() -
     scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
     activities = RailwayActivities(railway)
     left = await activities.screen(ScreenRequest(scan=scan, window=samples.WINDOW))
-    assert (left.healthy, left.suspects, left.findings) == ((), (), ())
+    assert (left.healthy, left.candidates, left.findings) == ((), (), ())
     assert "environment of a pull request" in left.unseen[0]
     wanted = scan.model_copy(update={"pull_request_environment": True})
     looked = await activities.screen(ScreenRequest(scan=wanted, window=samples.WINDOW))
@@ -105,7 +105,7 @@ async def test_projects_of_every_shape_are_screened_within_a_payload(
     scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
     screening = await RailwayActivities(railway).screen(ScreenRequest(scan=scan, window=samples.WINDOW))
     assert (len(screening.healthy), len(screening.asleep)) == (well, asleep)
-    assert len(screening.suspects) == min(troubled, 60)
+    assert len(screening.candidates) == min(troubled, 60)
     assert bool(screening.unseen) == (troubled > 60)
     assert len(screening.model_dump_json()) < 64 * 1024
 

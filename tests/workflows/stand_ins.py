@@ -40,13 +40,13 @@ from railmend.contracts.repair import (
 )
 from railmend.contracts.scan import (
     Assessment,
+    CandidatesRequest,
     DownstreamEffect,
     Finding,
     HealthReport,
     Screening,
     ScreenRequest,
     Service,
-    SuspectsRequest,
 )
 from tests import samples
 from tests.workflows.review_stage import Afterwards
@@ -105,14 +105,14 @@ class World:
             project_name="acme",
             environment_name="production",
             healthy=tuple(s.name for s in self.services if s.service_id not in troubled),
-            suspects=tuple(s for s in self.services if s.service_id in troubled),
+            candidates=tuple(s for s in self.services if s.service_id in troubled),
             decided=self.decided,
             findings=self.findings if self.decided else (),
             unseen=("Nothing of the moon.",),
         )
 
     @activity.defn
-    async def assess_suspects(self, request: SuspectsRequest) -> Assessment:
+    async def assess_candidates(self, request: CandidatesRequest) -> Assessment:
         self._count()
         return Assessment(findings=self.findings, downstream_effects=self.downstream_effects)
 
@@ -225,7 +225,7 @@ class World:
         ledger = LedgerActivities(client, self.queue)
         return [
             self.screen,
-            self.assess_suspects,
+            self.assess_candidates,
             self.finding_facts,
             *self.sources(),
             self.build_packet,

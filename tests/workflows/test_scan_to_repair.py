@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -159,7 +159,7 @@ async def test_every_other_verdict_starts_no_coding(temporal: WorkflowEnvironmen
 async def test_a_small_project_is_decided_at_the_first_look(temporal: WorkflowEnvironment) -> None:
     async with stage(temporal, samples.service("checkout"), decided=True) as on:
         assert row_of(await on.scan(), "checkout").verdict == "code"
-        assert on.world.calls["assess_suspects"] == 0
+        assert on.world.calls["assess_candidates"] == 0
 
 
 async def test_report_only_asks_no_model(temporal: WorkflowEnvironment) -> None:
@@ -297,7 +297,9 @@ async def test_a_cancelled_repair_leaves_no_workspace(temporal: WorkflowEnvironm
         assert [(e.state, e.outcome) for e in (await on.ledger()).entries] == [("suppressed", "cancelled")]
 
 
-async def test_a_victim_is_linked_to_its_culprit_and_gets_no_repair(temporal: WorkflowEnvironment) -> None:
+async def test_a_downstream_effect_is_linked_to_its_root_cause_and_gets_no_repair(
+    temporal: WorkflowEnvironment,
+) -> None:
     why = "api suffers from db."
     link = DownstreamEffect(service_id="id-api", root_cause_service_id="id-db", sentence=why)
     async with stage(
@@ -333,6 +335,8 @@ async def test_a_used_up_budget_delays_diagnoses_to_the_next_day(temporal: Workf
     names = [f"s{number}" for number in range(5)]
     services = [samples.service(name) for name in names]
     async with stage(temporal, *services, verdicts=dict.fromkeys(names, Verdict.UNCLEAR)) as on:
+        now = datetime.now(UTC)
+        on.later(now.replace(hour=12) + timedelta(days=1) - now)  # at noon: no midnight comes between
         report = await on.scan(policy=Policy(budget=TWO_A_DAY))
         verdicts = sorted(row.verdict for row in report.rows)
         assert verdicts == ["unclear", "unclear", "waiting", "waiting", "waiting"]

@@ -25,6 +25,7 @@ from railmend.contracts.notification import incident_notification
 from railmend.contracts.repair import RepairRequest, repair_key
 from railmend.contracts.scan import (
     Assessment,
+    CandidatesRequest,
     DownstreamEffect,
     Finding,
     HealthReport,
@@ -32,7 +33,6 @@ from railmend.contracts.scan import (
     Screening,
     ScreenRequest,
     ServiceRow,
-    SuspectsRequest,
     Window,
 )
 from workflows.actions.rollback_offer import offer_rollback
@@ -73,7 +73,7 @@ class HealthScan:
             rows=tuple(self._rows.values()),
             healthy=(
                 *screening.healthy,
-                *(s.name for s in screening.suspects if s.service_id not in self._rows),
+                *(s.name for s in screening.candidates if s.service_id not in self._rows),
             ),
             asleep=screening.asleep,
             unseen=(*screening.unseen, *assessment.unseen),
@@ -93,13 +93,13 @@ class HealthScan:
         return Window(start=start, end=end, step_seconds=self._request.step_seconds)
 
     async def _assess(self, screening: Screening, window: Window) -> Assessment:
-        """Assess the suspects in detail; a small project is decided by its screening."""
-        if screening.decided or not screening.suspects:
+        """Assess the candidates in detail; a small project is decided by its screening."""
+        if screening.decided or not screening.candidates:
             return Assessment(findings=screening.findings, downstream_effects=screening.downstream_effects)
         return await workflow.execute_activity_method(
-            RailwayActivities.assess_suspects,
-            SuspectsRequest(
-                environment_id=self._request.environment_id, services=screening.suspects, window=window
+            RailwayActivities.assess_candidates,
+            CandidatesRequest(
+                environment_id=self._request.environment_id, services=screening.candidates, window=window
             ),
             **policies.READ,
         )
@@ -111,7 +111,7 @@ class HealthScan:
         by_service: dict[str, list[Finding]] = defaultdict(list)
         for finding in assessment.findings:
             by_service[finding.service_id].append(finding)
-        affected = [s for s in screening.suspects if s.service_id in by_service]
+        affected = [s for s in screening.candidates if s.service_id in by_service]
         for service in affected:
             self._rows[service.service_id] = ServiceRow(
                 service_id=service.service_id,
@@ -128,7 +128,7 @@ class HealthScan:
                 window=window,
                 platform_incident=screening.platform_incident,
                 policy=self._request.policy,
-                neighbours=neighbours_of(service, screening.suspects, assessment.findings),
+                neighbours=neighbours_of(service, screening.candidates, assessment.findings),
             )
             for service in affected
             if service.service_id not in downstream

@@ -211,6 +211,6 @@ def overlaps(incident: ProviderIncident, window: Window) -> bool:
 
 
 def _rebased(url: str, base: str) -> str:
-    """The path of `url` at the address `base`."""
+    """Return the path of `url` at the address `base`."""
     parts, target = urlsplit(url), urlsplit(base)
     return urlunsplit((target.scheme, target.netloc, target.path.rstrip("/") + parts.path, parts.query, ""))

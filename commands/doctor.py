@@ -39,7 +39,7 @@ async def run_checks(output: "Console | None", *, ask_model: bool) -> "list[Chec
     from pathlib import Path
 
     from commands.checks import github, machine, models, railway, temporal
-    from commands.checks.check import bad, conclude, line, ok
+    from commands.checks.check import CheckResult, bad, conclude, line, ok
     from railmend.secrets import ENV_FILE
     from railmend.settings import ConfigurationError, config_file
     from railmend.settings_file import load_settings

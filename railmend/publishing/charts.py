@@ -45,7 +45,7 @@ def chart(name: str, series: MeasuredSeries, measured: WindowMetrics) -> str:
 
 
 def before_after(name: str, series: MeasuredSeries, before: WindowMetrics, after: WindowMetrics) -> str:
-    """Two lines over windows of one length: bars before the fix, a line after it."""
+    """Draw two series over windows of one length: bars before the fix, a line after it."""
     first, second = _filled(before.series.get(series, ())), _filled(after.series.get(series, ()))
     points = min(len(first), len(second))
     if points < 2:
@@ -81,13 +81,13 @@ def _length(measured: WindowMetrics) -> tuple[float, str]:
 
 
 def _filled(values: Sequence[float | None]) -> list[float]:
-    """Mermaid knows no gaps: a missing point repeats the one before, at the start the first that is known."""
-    known = next((value for value in values if value is not None), None)
+    """Fill gaps, which Mermaid has not: with the value before, at the start with the first value there is."""
+    last = next((value for value in values if value is not None), None)
     filled = []
     for value in values:
-        known = known if value is None else value
-        if known is not None:
-            filled.append(known)
+        last = last if value is None else value
+        if last is not None:
+            filled.append(last)
     return filled
 
 

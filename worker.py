@@ -1,4 +1,4 @@
-"""Hosts the workers. `--dev` brings a Temporal server along: one process is a complete installation."""
+"""Host the workers. With `--dev` it also starts a Temporal server: one process is a complete installation."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""How long `starter.py --help` takes: what a person waits for at every Tab and every slip."""
+"""How long `starter.py --help` takes: what a person waits for at every Tab and every wrong option."""
 
 import subprocess
 import sys

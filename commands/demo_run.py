@@ -14,16 +14,25 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from temporalio.client import Client, ScheduleHandle, WorkflowHandle
+from rich.console import Console
+from rich.markup import escape
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleHandle, WorkflowHandle
 
-    from commands.scan_result import ScanResult
-    from railmend.contracts.scan import HealthReport
-    from railmend.settings import Settings
-    from workflows.scan.health_scan import HealthScan
+from activities.railway import RailwayActivities
+from commands.durations import interval
+from commands.progress import follow
+from commands.scan_request import scan_request
+from commands.scan_result import ScanResult
+from commands.schedule import create_or_update
+from hosting import clients
+from hosting.connection import local
+from hosting.dev_server import Running, stop_server
+from railmend.contracts.autonomy import Autonomy
+from railmend.contracts.scan import HealthReport, ScreenRequest, Window
+from railmend.settings import ConfigurationError, Settings, secret_variables
+from workflows.scan.health_scan import HealthScan
 
 ROOT = Path(__file__).resolve().parent.parent
 BROKEN = ("checkout", "catalog", "reports")
@@ -42,7 +51,7 @@ class Demo:
     """The processes of one demo, with their logs in the folder `state`."""
 
     state: Path
-    console: "Console"
+    console: Console
     processes: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
     logs: list[IO[bytes]] = field(default_factory=list)
 
@@ -62,8 +71,6 @@ class Demo:
 
     async def wait_for(self, file: Path) -> dict[str, object]:
         """Return the JSON that a process writes when it is ready."""
-        from railmend.settings import ConfigurationError
-
         for _ in range(START_SECONDS * 5):
             for name, process in self.processes:
                 if process.poll() is not None:
@@ -76,8 +83,6 @@ class Demo:
 
     def stop(self) -> None:
         """Stop the worker first, so that nothing starts anew; the Temporal server it brought last."""
-        from hosting.dev_server import stop_server
-
         for _, process in reversed(self.processes):
             _end(process)
         stop_server(self.state / "worker")
@@ -98,8 +103,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def environment(railyard: dict[str, object], state: Path) -> dict[str, str]:
     """Return variables as in production; MODEL from the caller's environment replaces the rehearsal."""
-    from railmend.settings import secret_variables
-
     values = {key: str(value) for key, value in railyard.items()}
     own = {
         key: os.environ[key] for key in ("MODEL", "MODEL_BASE_URL", "MODEL_API_KEY") if os.environ.get(key)
@@ -123,7 +126,7 @@ def environment(railyard: dict[str, object], state: Path) -> dict[str, str]:
     }
 
 
-async def play(keep: bool, state: Path | None, console: "Console") -> int:
+async def play(keep: bool, state: Path | None, console: Console) -> int:
     """Return exit code 0 when each broken service has its pull request and the healthy one has none."""
     folder = state or Path(tempfile.mkdtemp(prefix="railmend-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -140,22 +143,11 @@ async def play(keep: bool, state: Path | None, console: "Console") -> int:
 
 
 async def _play(processes: Demo) -> int:
-    from commands.durations import interval
-    from commands.progress import follow
-    from commands.scan_request import scan_request
-    from commands.schedule import create_or_update
-    from hosting import clients
-    from hosting.connection import local
-    from hosting.dev_server import Running
-    from railmend.contracts.autonomy import Autonomy
-    from railmend.settings import Settings
-
     console = processes.console
     console.print("[bold]1[/] A miniature Railway starts four real services; three of them have a bug.")
     processes.start("railyard", ["-m", "railyard", "--state", str(processes.state / "railyard")], {})
-    variables = environment(
-        await processes.wait_for(processes.state / "railyard" / "railyard.json"), processes.state
-    )
+    railyard = await processes.wait_for(processes.state / "railyard" / "railyard.json")
+    variables = environment(railyard, processes.state)
     console.print("[bold]2[/] A worker starts, and brings its own Temporal server.")
     processes.start("worker", ["worker.py", "--dev"], variables)
     temporal = Running.model_validate(await processes.wait_for(processes.state / "worker" / "temporal.json"))
@@ -173,13 +165,8 @@ async def _play(processes: Demo) -> int:
     return _verdict(result, console)
 
 
-async def until_symptoms(settings: "Settings", console: "Console", names: Collection[str] = BROKEN) -> None:
+async def until_symptoms(settings: Settings, console: Console, names: Collection[str] = BROKEN) -> None:
     """Measure as a scan does until all of `names` show symptoms, or for `SYMPTOM_SECONDS`."""
-    from activities.railway import RailwayActivities
-    from commands.scan_request import scan_request
-    from hosting import clients
-    from railmend.contracts.scan import ScreenRequest, Window
-
     railway = clients.railway(settings)
     activities, request = RailwayActivities(railway), scan_request(settings)
     affected: set[str] = set()
@@ -200,15 +187,8 @@ async def until_symptoms(settings: "Settings", console: "Console", names: Collec
         await railway.aclose()
 
 
-async def triggered(
-    client: "Client", schedule: "ScheduleHandle"
-) -> "WorkflowHandle[HealthScan, HealthReport]":
+async def triggered(client: Client, schedule: ScheduleHandle) -> WorkflowHandle[HealthScan, HealthReport]:
     """Trigger the schedule and return the handle of the scan that it started."""
-    from temporalio.client import ScheduleActionExecutionStartWorkflow
-
-    from railmend.settings import ConfigurationError
-    from workflows.scan.health_scan import HealthScan
-
     await schedule.trigger()
     for _ in range(100):
         actions = (await schedule.describe()).info.recent_actions
@@ -220,22 +200,12 @@ async def triggered(
     raise ConfigurationError("The schedule was triggered but started no scan.")
 
 
-def _verdict(result: "ScanResult", console: "Console") -> int:
-    from rich.markup import escape
-
+def _verdict(result: ScanResult, console: Console) -> int:
     pull_requests = result.pull_requests()
-    problems = [
-        *(
-            f"`{name}` got no pull request: {_reason(result, name)}"
-            for name in BROKEN
-            if name not in pull_requests
-        ),
-        *(
-            f"`{name}` got a pull request, and nothing was wrong with it."
-            for name in HEALTHY
-            if name in pull_requests
-        ),
-    ]
+    missing = [name for name in BROKEN if name not in pull_requests]
+    wrong = [name for name in HEALTHY if name in pull_requests]
+    problems = [f"`{name}` got no pull request: {_reason(result, name)}" for name in missing]
+    problems += [f"`{name}` got a pull request, and nothing was wrong with it." for name in wrong]
     for problem in problems:
         console.print(f"[red]{escape(problem)}[/]", soft_wrap=True)
     if problems:
@@ -244,7 +214,7 @@ def _verdict(result: "ScanResult", console: "Console") -> int:
     return 0
 
 
-def _reason(result: "ScanResult", name: str) -> str:
+def _reason(result: ScanResult, name: str) -> str:
     """Return why a service has no pull request, in one sentence."""
     for row in result.report.rows:
         if row.name == name:

@@ -9,6 +9,8 @@ import typer
 from commands.options import AutonomyOption, JsonOption, ProjectOption, emit, run
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from temporalio.client import Client, Schedule, ScheduleHandle, ScheduleUpdate, ScheduleUpdateInput
     from temporalio.service import RPCError
 

@@ -1,4 +1,4 @@
-"""`python -m tools.screenshots`: pictures for the docs from a demo left running with `--keep`.
+"""Take pictures for the docs from a demo left running with `--keep`: `python -m tools.screenshots`.
 
 Needs Chromium on this machine (CHROMIUM names another one). Writes docs/images/*.png.
 """
@@ -19,10 +19,10 @@ DRAW_MILLISECONDS = 12_000
 
 
 def browser() -> str:
-    """End the process with code 2 and a sentence where there is none."""
+    """Return the path of a browser; without one, end the process with code 2 and a sentence."""
     for name in (os.environ.get("CHROMIUM"), *NAMES):
-        if name and (found := shutil.which(name)):
-            return found
+        if name and (path := shutil.which(name)):
+            return path
     sys.stderr.write("Chromium is not installed here: install it, or set CHROMIUM to its path.\n")
     raise SystemExit(2)
 
@@ -50,14 +50,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ui", required=True, help="address of the Temporal Web UI, as the demo prints it")
     parser.add_argument("--incident", required=True, help="workflow ID of an investigation")
-    parser.add_argument("--run-id", required=True, help="its run ID, as `starter.py show ID --json` tells it")
+    parser.add_argument(
+        "--run-id", required=True, help="its run ID, as `starter.py show ID --json` prints it"
+    )
     parser.add_argument("--pull-request", required=True, help="address of a pull request")
     parser.add_argument("--report", type=Path, help="a page of `starter.py report`")
     options = parser.parse_args()
     IMAGES.mkdir(parents=True, exist_ok=True)
     runs = f"{options.ui}/namespaces/default/workflows"
-    of_checkout = quote("RailmendService = 'checkout'")
-    shoot(f"{runs}?query={of_checkout}", IMAGES / "runs.png", "1300,600")
+    query = quote("RailmendService = 'checkout'")
+    shoot(f"{runs}?query={query}", IMAGES / "runs.png", "1300,600")
     incident = f"{runs}/{quote(options.incident, safe='')}/{options.run_id}/user-metadata"
     shoot(incident, IMAGES / "incident.png", "1700,1300")
     shoot(options.pull_request, IMAGES / "pull-request.png", "1100,1300")

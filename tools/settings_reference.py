@@ -1,4 +1,4 @@
-"""`python -m tools.settings_reference`: writes the table of settings into docs/settings.md."""
+"""Write the table of settings into docs/settings.md: `python -m tools.settings_reference`."""
 
 import sys
 from enum import Enum
@@ -16,7 +16,7 @@ BEGIN, END = "<!-- settings -->", "<!-- end of settings -->"
 
 
 def table() -> str:
-    """Markdown: name, form and bounds, default, meaning; in the order of the model."""
+    """Return Markdown: name, form and bounds, default, meaning; in the order of the model."""
     rows = [
         f"| `{name.upper()}` | {_form(field)} | {_default(field)} | {field.description or ''} |"
         for name, field in Settings.model_fields.items()
@@ -37,9 +37,9 @@ def _form(field: FieldInfo) -> str:
 def _type(kind: Any) -> str:
     origin, inside = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
-        return _type(next(one for one in inside if one is not type(None)))
+        return _type(next(member for member in inside if member is not type(None)))
     if origin is Literal:
-        return ", ".join(f"`{one}`" for one in inside)
+        return ", ".join(f"`{value}`" for value in inside)
     if origin is tuple and isinstance(inside[0], type) and issubclass(inside[0], BaseModel):
         return "tables"
     if origin is tuple:
@@ -49,7 +49,7 @@ def _type(kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "table or JSON"
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return ", ".join(f"`{one.value}`" for one in kind)
+        return ", ".join(f"`{member.value}`" for member in kind)
     names = {int: "whole number", float: "number", bool: "`0` or `1`", Path: "path"}
     return {**names, str: "text", SecretStr: "secret"}[kind]
 

@@ -1,4 +1,4 @@
-"""This machine: git, disk, the state directory, the sandbox. For a worker; run doctor where it runs."""
+"""The machine: git, disk, the state directory, the sandbox. Run doctor where the worker runs."""
 
 import asyncio
 import re

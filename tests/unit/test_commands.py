@@ -113,6 +113,20 @@ def test_the_demo_fails_when_a_pull_request_is_missing_or_wrong(repaired: tuple[
     assert _verdict(scan_result(*repaired), Console(file=StringIO())) == code
 
 
+@pytest.mark.parametrize(
+    ("repaired", "reason", "line"),
+    [
+        (("checkout", "catalog"), "no container", "`reports` got no pull request: no container."),
+        (("checkout", "catalog"), "", "`reports` got no pull request: no reason is known."),
+        (("storefront",), "", "`storefront` got a pull request, and nothing was wrong with it."),
+    ],
+)
+def test_the_demo_says_what_went_wrong(repaired: tuple[str, ...], reason: str, line: str) -> None:
+    out = StringIO()
+    _verdict(scan_result(*repaired, reason=reason), Console(file=out))
+    assert line in out.getvalue().splitlines()
+
+
 def test_the_report_says_why_nothing_was_changed() -> None:
     out = StringIO()
     render(scan_result("catalog", reason="NO CHANGE: [rehearsal] no container"), Console(file=out, width=200))

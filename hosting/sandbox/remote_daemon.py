@@ -24,7 +24,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
@@ -40,8 +39,6 @@ REPAIRS = "repairs"
 # A packet is sent whole or not at all; Linux allows about 200 KiB by default.
 MAX_REQUEST = 128 * 1024
 MAX_DESCRIPTORS = 3
-# A container that is killed ends all its processes within this time, though in any order.
-CONTAINER_END_SECONDS = 0.5
 # FOWNER: files with the setuid bit change hands too.
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID")
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -258,8 +255,6 @@ def _watch(process: subprocess.Popen[bytes], connection: socket.socket) -> int:
     code = process.poll()
     if code is None:
         return 0
-    if code < 0:  # killed; with the whole container, this process too, before it can tell a result
-        time.sleep(CONTAINER_END_SECONDS)
     return code if code >= 0 else 128 - code
 
 

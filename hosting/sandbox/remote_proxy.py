@@ -35,6 +35,8 @@ def main() -> int:
         return int(answer["code"])
     sys.stderr.write(f"The daemon: {answer.get('error', 'it ended')}\n")
     sys.stderr.flush()
+    # Under nohup the signal is ignored, which processes inherit.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGHUP)
     return 1
 

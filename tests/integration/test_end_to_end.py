@@ -131,7 +131,9 @@ async def test_a_killed_worker_still_ends_in_one_fix_each_that_holds(
         assert again == temporal, "the restarted worker adopts the Temporal server"
         ending = await scanning
 
-        assert set(ending.pull_requests()) == set(BROKEN)
+        assert set(ending.pull_requests()) == set(BROKEN), [
+            (row.name, row.verdict, row.action, row.detail) for row in ending.report.rows
+        ]
         for name in BROKEN:
             assert len(on.pull_requests(f"acme/{name}")) == 1
             branches = run(on.git_dir(f"acme/{name}"), "branch", "--list", "railmend/*").split()

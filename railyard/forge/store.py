@@ -138,12 +138,9 @@ class Forge:
 
     def role(self, full_name: str, login: str) -> str | None:
         """Return the permission as set; by default the user of the pages is admin, users of tokens write."""
-        known = {PERSON: "admin"} | {
-            name.removesuffix("(read)"): "read" if name.endswith("(read)") else "write"
-            for name in self.tokens.values()
-        }
+        by_token = {name: "read" if name.endswith("(read)") else "write" for name in self.tokens.values()}
         roles: Json = self.repo(full_name).get("roles", {})
-        return roles.get(login) or known.get(login)
+        return roles.get(login) or ({PERSON: "admin"} | by_token).get(login)
 
     def sha(self, full_name: str, revision: str) -> str | None:
         found = git(

@@ -1,22 +1,61 @@
-"""The log benchmark, where its data lies beside the checkout: culprits survive in few tokens."""
+"""Culprits survive in few tokens: in cases of our own, and in a benchmark beside the checkout."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.unit.build_log_samples import BUILD_SAMPLES
+from tests.unit.log_samples import RUNTIME_SAMPLES, Sample
+from tests.unit.test_condense import case
+
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
 
 
-def score(budget: int, folder: Path) -> dict[str, float]:
+def condensed(cases: Path, budget: int, folder: Path) -> Path:
     predicted = folder / "predicted.jsonl"
-    cases, labels = DATA / "logs" / "log_cases.jsonl", DATA / "logs" / "log_labels.jsonl"
     arguments = ["condense", str(cases), "--budget", str(budget)]
     with predicted.open("w") as out:
         subprocess.run([sys.executable, "starter.py", *arguments], cwd=ROOT, stdout=out, check=True)
+    return predicted
+
+
+def as_case(sample: Sample) -> str:
+    lines = [
+        {
+            "ts": row.timestamp.isoformat(),
+            "stream": sample.stream,
+            "severity": row.severity,
+            "message": row.message,
+        }
+        for row in case(sample, times=3, torn=False)
+    ]
+    return json.dumps({"id": sample.name, "lines": lines})
+
+
+def test_culprits_of_our_own_cases_survive(tmp_path: Path) -> None:
+    samples = {sample.name: sample for sample in (*RUNTIME_SAMPLES, *BUILD_SAMPLES)}
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text("".join(as_case(sample) + "\n" for sample in samples.values()))
+    predicted = [json.loads(line) for line in condensed(cases, 1000, tmp_path).read_text().splitlines()]
+    assert [row["id"] for row in predicted] == list(samples)
+    texts = {row["id"]: re.sub(r"\s+", " ", row["text"]) for row in predicted}
+    lost = [
+        (name, wanted)
+        for name, sample in samples.items()
+        for wanted in sample.wanted
+        if not re.search(wanted, texts[name], re.IGNORECASE)
+    ]
+    assert lost == []
+
+
+def score(budget: int, folder: Path) -> dict[str, float]:
+    cases, labels = DATA / "logs" / "log_cases.jsonl", DATA / "logs" / "log_labels.jsonl"
+    predicted = condensed(cases, budget, folder)
     scored = subprocess.run(
         [
             *(sys.executable, str(DATA / "score.py"), "logs", "--labels", str(labels)),

@@ -134,3 +134,33 @@ def test_the_stretch_shown_reaches_before_and_after_the_window() -> None:
     assert wide.end == window.end + timedelta(hours=6)
     assert wide.length.total_seconds() / wide.step_seconds <= MOST_POINTS + 1
     assert shown_window(window, samples.NOW).end == window.end
+
+
+HOSTILE = """'"><script>alert(1)</script><img src=x onerror="alert(1)">{{ 7*7 }}{% raw %}{# c #}"""
+
+
+def test_nothing_hostile_is_live_wherever_it_stands() -> None:
+    report = samples.report()
+    service = report.request.service.model_copy(update={"name": HOSTILE, "service_id": HOSTILE})
+    item = EvidenceItem(id=HOSTILE, kind="deploy_log", source=HOSTILE, text=HOSTILE)
+    cause = report.diagnosis.causes[0].model_copy(
+        update={"text": HOSTILE, "evidence": (HOSTILE,), "against": (HOSTILE,)}
+    )
+    words = dict.fromkeys(("summary", "verify", "risk", "model"), HOSTILE)
+    report = report.model_copy(
+        update={
+            "request": report.request.model_copy(update={"service": service}),
+            "packet": report.packet.model_copy(update={"items": (item,), "unseen": (HOSTILE,)}),
+            "diagnosis": report.diagnosis.model_copy(
+                update={**words, "plan": (HOSTILE,), "causes": (cause,)}
+            ),
+        }
+    )
+    text = render_page([incident(report=report, repair_id=HOSTILE), incident()], samples.NOW)
+    read = Reader(text)
+    assert read.open == []
+    assert not read.tags & {"script", "img"}
+    assert read.fetched == []
+    assert 'onerror="' not in text
+    assert "{{ 7*7 }}" in text
+    assert read.targets <= read.ids

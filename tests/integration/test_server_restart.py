@@ -17,9 +17,9 @@ from hosting.workers import WORKFLOWS
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import RepairOutcome
 from railmend.contracts.review import ReviewView
-from tests.workflows.review_stage import MERGED, OPEN, Afterwards
+from tests.workflows.review_stage import MERGED, OPEN, ReviewStage
 from tests.workflows.stand_ins import World
-from tests.workflows.test_after_pull_request import Play, until
+from tests.workflows.test_after_pull_request import RepairStage, until
 from workflows.shared.plugin import railmend_plugin
 from workflows.shared.policies import CODING_QUEUE
 
@@ -42,7 +42,7 @@ async def _repair(client: Client, server: Running, folder: Path) -> None:
     def view(_: int) -> ReviewView:
         return MERGED if restarted else OPEN
 
-    after = Afterwards(on_look=view)
+    after = ReviewStage(on_poll=view)
     world = World(queue=f"review-{uuid.uuid4().hex[:8]}", services=(), findings=(), after_pull_request=after)
     activities: Any = world.orchestration(client)
     async with (
@@ -50,7 +50,7 @@ async def _repair(client: Client, server: Running, folder: Path) -> None:
         Worker(client, task_queue=CODING_QUEUE, activities=[world.prepare_workspace]),
     ):
         follow_up = FollowUp(poll_seconds=2, outcome_seconds=(2,))
-        handle = await Play(client, world).start(Policy(follow_up=follow_up))
+        handle = await RepairStage(client, world).start(Policy(follow_up=follow_up))
         await until(lambda: after.seen["poll_pull_request"] == 2)
         os.kill(server.pid, signal.SIGKILL)
         await asyncio.to_thread(os.waitpid, server.pid, 0)

@@ -14,7 +14,7 @@ from temporalio.client import Client
 from railmend.contracts.incident import Verdict
 from tests import samples
 from tests.workflows.conftest import environment
-from tests.workflows.review_stage import MERGED, OPEN, said
+from tests.workflows.review_stage import MERGED, OPEN, commented
 from tests.workflows.test_scan_to_repair import row_of, stage
 from workflows.actions.approved_action import ApprovedAction
 
@@ -33,7 +33,7 @@ async def main() -> None:
     async with await environment() as temporal:
         services = (samples.service("checkout"), samples.service("jobs"), samples.service("healthy"))
         async with stage(temporal, *services, verdicts={"jobs": Verdict.BAD_DEPLOY}) as on:
-            on.world.after_pull_request.views = [OPEN, said(1), MERGED]
+            on.world.after_pull_request.views = [OPEN, commented(1), MERGED]
             report = await on.scan()
             action_id = row_of(report, "jobs").detail.rpartition(" ")[2]
             await on.client.get_workflow_handle_for(ApprovedAction.run, action_id).result()

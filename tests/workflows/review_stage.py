@@ -54,13 +54,13 @@ CLOSED = ReviewView(state=PullState.CLOSED, head=HEAD, closing="We drop this fea
 UP = DeploymentView(state=DeployState.UP, deployment_id="d2", previous="d1")
 
 
-def said(number: int, text: str = "Use an LRU instead.") -> ReviewView:
+def commented(number: int, text: str = "Use an LRU instead.") -> ReviewView:
     note = Note(kind=NoteKind.COMMENT, id=number, author="ada", text=text)
     return OPEN.model_copy(update={"notes": (note,)})
 
 
 @dataclass
-class Afterwards:
+class ReviewStage:
     """`views`: one per look, the last for ever; `again`: notes that were not taken up are shown once more."""
 
     views: list[ReviewView] = field(default_factory=lambda: [MERGED])
@@ -68,18 +68,18 @@ class Afterwards:
     statuses: list[MeasurementStatus] = field(default_factory=lambda: [MeasurementStatus.HELD])
     related: Related = field(default_factory=Related)
     revert_conflict: bool = False
-    on_look: Callable[[int], ReviewView] | None = None
+    on_poll: Callable[[int], ReviewView] | None = None
     seen: Counter[str] = field(default_factory=Counter)
     answers: list[AnswersRequest] = field(default_factory=list)
-    notices: list[MeasurementComment] = field(default_factory=list)
-    undeployed: list[NotDeployedComment] = field(default_factory=list)
+    comments: list[MeasurementComment] = field(default_factory=list)
+    not_deployed: list[NotDeployedComment] = field(default_factory=list)
     orders: list[ActionOrder] = field(default_factory=list)
     measured_at: list[datetime] = field(default_factory=list)
-    looked_at: list[datetime] = field(default_factory=list)
+    polled_at: list[datetime] = field(default_factory=list)
 
     def waits(self) -> list[timedelta]:
         """Between two looks at the pull request."""
-        return [b - a for a, b in zip(self.looked_at, self.looked_at[1:], strict=False)]
+        return [b - a for a, b in zip(self.polled_at, self.polled_at[1:], strict=False)]
 
     def _next(self, name: str, rows: list) -> object:  # type: ignore[type-arg]
         self.seen[name] += 1
@@ -87,11 +87,11 @@ class Afterwards:
 
     @activity.defn
     async def poll_pull_request(self, question: ReviewQuestion) -> ReviewView:
-        self.looked_at.append(activity.info().scheduled_time)
+        self.polled_at.append(activity.info().scheduled_time)
         view = self._next("poll_pull_request", self.views)
         assert isinstance(view, ReviewView)
-        if self.on_look is not None:
-            view = self.on_look(self.seen["poll_pull_request"])
+        if self.on_poll is not None:
+            view = self.on_poll(self.seen["poll_pull_request"])
         fresh = tuple(note for note in view.notes if note.name not in question.seen.names)
         names = (*question.seen.names, *(note.name for note in fresh))
         return view.model_copy(update={"notes": fresh, "later": SeenNotes(names=names)})
@@ -110,11 +110,11 @@ class Afterwards:
 
     @activity.defn
     async def comment_measurement(self, notice: MeasurementComment) -> None:
-        self.notices.append(notice)
+        self.comments.append(notice)
 
     @activity.defn
     async def comment_not_deployed(self, notice: NotDeployedComment) -> None:
-        self.undeployed.append(notice)
+        self.not_deployed.append(notice)
 
     @activity.defn
     async def open_revert(self, request: RevertRequest) -> PullRequest:

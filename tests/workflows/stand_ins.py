@@ -49,7 +49,7 @@ from railmend.contracts.scan import (
     Service,
 )
 from tests import samples
-from tests.workflows.review_stage import Afterwards
+from tests.workflows.review_stage import ReviewStage
 
 DONE = CodingResult(state=CodingState.DONE, session_id="ses_1", text="Bounded the cache.")
 
@@ -87,9 +87,9 @@ class World:
     downstream_effects: tuple[DownstreamEffect, ...] = ()
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
-    told: list[Notification] = field(default_factory=list)
+    notified: list[Notification] = field(default_factory=list)
     prepared: list[WorkspaceRequest] = field(default_factory=list)
-    after_pull_request: Afterwards = field(default_factory=Afterwards)
+    after_pull_request: ReviewStage = field(default_factory=ReviewStage)
 
     def _count(self) -> None:
         name = activity.info().activity_type
@@ -219,7 +219,7 @@ class World:
     @activity.defn
     async def notify(self, request: NotificationBatch) -> None:
         self._count()
-        self.told.extend(request.notifications)
+        self.notified.extend(request.notifications)
 
     def orchestration(self, client: Client) -> list[object]:
         ledger = LedgerActivities(client, self.queue)

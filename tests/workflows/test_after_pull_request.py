@@ -28,7 +28,7 @@ from railmend.contracts.repair import (
 )
 from railmend.contracts.review import MergeMethod, Related, ReviewView, SeenNotes
 from tests import samples
-from tests.workflows.review_stage import CLOSED, MERGE, MERGED, OPEN, Afterwards, said
+from tests.workflows.review_stage import CLOSED, MERGE, MERGED, OPEN, ReviewStage, commented
 from tests.workflows.stand_ins import CHANGE, World
 from workflows.actions.approved_action import ApprovedAction
 from workflows.ledger.ledger import Ledger
@@ -37,7 +37,7 @@ from workflows.repair.state import Phase, PublishedFix, RepairState
 from workflows.shared.policies import CODING_QUEUE, LONGEST_HISTORY
 
 
-class Play:
+class RepairStage:
     def __init__(self, client: Client, world: World) -> None:
         self.client, self.world, self.after = client, world, world.after_pull_request
         self.project = f"project-{uuid.uuid4().hex[:8]}"
@@ -92,25 +92,25 @@ def held_by(workflow_id: str, repair: RepairRequest) -> ClaimRequest:
 
 
 @asynccontextmanager
-async def play(temporal: WorkflowEnvironment, **after: Any) -> AsyncIterator[Play]:
+async def repairing(temporal: WorkflowEnvironment, **after: Any) -> AsyncIterator[RepairStage]:
     queue = f"review-{uuid.uuid4().hex[:8]}"
-    world = World(queue=queue, services=(), findings=(), after_pull_request=Afterwards(**after))
+    world = World(queue=queue, services=(), findings=(), after_pull_request=ReviewStage(**after))
     client = temporal.client
     activities: Any = world.orchestration(client)
     async with (
         Worker(client, task_queue=queue, workflows=WORKFLOWS, activities=activities),
         Worker(client, task_queue=CODING_QUEUE, activities=[world.prepare_workspace]),
     ):
-        yield Play(client, world)
+        yield RepairStage(client, world)
 
 
 async def test_a_merged_fix_is_measured_at_each_set_time_and_holds(temporal: WorkflowEnvironment) -> None:
-    async with play(temporal, views=[OPEN, OPEN, MERGED]) as on:
+    async with repairing(temporal, views=[OPEN, OPEN, MERGED]) as on:
         result = await on.ends()
         assert (result.outcome, result.edited) == (RepairOutcome.HELD, False)
         first, last = on.after.measured_at
         assert abs(last - first - timedelta(hours=23, minutes=30)) < timedelta(minutes=2)
-        assert [(n.status, n.again_at is None) for n in on.after.notices] == [
+        assert [(n.status, n.again_at is None) for n in on.after.comments] == [
             (MeasurementStatus.HELD, False),
             (MeasurementStatus.HELD, True),
         ]
@@ -125,16 +125,16 @@ async def test_every_way_to_merge_and_a_persons_commits_are_told(
     temporal: WorkflowEnvironment, method: MergeMethod
 ) -> None:
     merge = MERGE.model_copy(update={"method": method, "head": "9" * 40})
-    async with play(temporal, views=[MERGED.model_copy(update={"merge": merge})]) as on:
+    async with repairing(temporal, views=[MERGED.model_copy(update={"merge": merge})]) as on:
         result = await on.ends(outcome_seconds=(60,))
         assert (result.merge, result.edited) == (merge, True)
-        assert on.after.notices[0].edited
+        assert on.after.comments[0].edited
 
 
 async def test_a_comment_is_noticed_in_time_answered_and_pushed_by_the_same_session(
     temporal: WorkflowEnvironment,
 ) -> None:
-    async with play(temporal, views=[OPEN, OPEN, said(7), OPEN, MERGED]) as on:
+    async with repairing(temporal, views=[OPEN, OPEN, commented(7), OPEN, MERGED]) as on:
         await on.ends(outcome_seconds=(60,))
         assert max(on.after.waits()) < timedelta(minutes=5)
         (answer,) = on.after.answers
@@ -146,14 +146,14 @@ async def test_a_comment_is_noticed_in_time_answered_and_pushed_by_the_same_sess
 
 
 async def test_review_has_bounds_in_rounds_and_money_and_says_so(temporal: WorkflowEnvironment) -> None:
-    talk = [said(number) for number in range(1, 4)]
-    async with play(temporal, views=[*talk, MERGED]) as on:
+    talk = [commented(number) for number in range(1, 4)]
+    async with repairing(temporal, views=[*talk, MERGED]) as on:
         await on.ends(rounds=1, outcome_seconds=(60,))
         assert [bool(answer.commit) for answer in on.after.answers] == [True, False, False]
         assert "1 rounds of review" in on.after.answers[1].limit
         assert on.world.calls["run_session"] == 2
     poor = Budget(incident=Limit(sessions=1), day=Limit(), month=Limit())
-    async with play(temporal, views=[said(1), MERGED]) as on:
+    async with repairing(temporal, views=[commented(1), MERGED]) as on:
         handle = await on.start(Policy(budget=poor, follow_up=FollowUp(outcome_seconds=(60,))))
         await handle.result()
         assert "1 coding sessions an incident" in on.after.answers[0].limit
@@ -162,16 +162,16 @@ async def test_review_has_bounds_in_rounds_and_money_and_says_so(temporal: Workf
 async def test_a_follow_up_that_is_refused_is_told_and_not_pushed(temporal: WorkflowEnvironment) -> None:
     refused = CHANGE.model_copy(update={"refused": ("x.yml may not be touched.",)})
 
-    async with play(temporal, views=[said(1), MERGED]) as on:
+    async with repairing(temporal, views=[commented(1), MERGED]) as on:
         looks = 0
 
         def look(number: int) -> ReviewView:
             nonlocal looks
             looks = number
             on.world.change = refused if number == 1 else CHANGE
-            return said(1) if number == 1 else MERGED
+            return commented(1) if number == 1 else MERGED
 
-        on.after.on_look = look
+        on.after.on_poll = look
         await on.ends(outcome_seconds=(60,))
         (answer,) = on.after.answers
         assert (answer.commit, answer.refused) == (None, refused.refused)
@@ -181,14 +181,14 @@ async def test_a_follow_up_that_is_refused_is_told_and_not_pushed(temporal: Work
 async def test_closed_without_a_merge_is_silence_with_the_reason_as_memory(
     temporal: WorkflowEnvironment,
 ) -> None:
-    async with play(temporal, views=[OPEN, CLOSED]) as on:
+    async with repairing(temporal, views=[OPEN, CLOSED]) as on:
         result = await on.ends(reopen_seconds=3600)
         assert (result.outcome, result.reason) == (RepairOutcome.CLOSED, "We drop this feature.")
-        assert on.after.notices == []
+        assert on.after.comments == []
 
 
 async def test_opened_again_within_a_day_goes_on(temporal: WorkflowEnvironment) -> None:
-    async with play(temporal, views=[CLOSED, CLOSED, OPEN, said(3), MERGED]) as on:
+    async with repairing(temporal, views=[CLOSED, CLOSED, OPEN, commented(3), MERGED]) as on:
         result = await on.ends(outcome_seconds=(60,))
         assert result.outcome is RepairOutcome.HELD
         assert len(on.after.answers) == 1
@@ -198,12 +198,12 @@ async def test_opened_again_within_a_day_goes_on(temporal: WorkflowEnvironment) 
 async def test_worse_is_reverted_and_a_rollback_waits_for_a_person(
     temporal: WorkflowEnvironment, conflict: bool
 ) -> None:
-    async with play(temporal, statuses=[MeasurementStatus.WORSE], revert_conflict=conflict) as on:
+    async with repairing(temporal, statuses=[MeasurementStatus.WORSE], revert_conflict=conflict) as on:
         with temporal.with_time_skipping_disabled():
             result = await on.ends(outcome_seconds=(1, 86400), poll_seconds=1)
         assert result.outcome is RepairOutcome.WORSE
         assert (result.revert is None) is conflict
-        (notice,) = on.after.notices
+        (notice,) = on.after.comments
         assert ("same lines" in notice.obstacle) is conflict
         action = on.client.get_workflow_handle_for(ApprovedAction.run, result.action)
         await action.execute_update(ApprovedAction.approve, Approval(by="ada"))
@@ -215,7 +215,7 @@ async def test_worse_is_reverted_and_a_rollback_waits_for_a_person(
 async def test_a_fix_that_did_not_hold_is_tried_once_more_with_the_numbers(
     temporal: WorkflowEnvironment,
 ) -> None:
-    async with play(temporal, statuses=[MeasurementStatus.NOT_HELD]) as on:
+    async with repairing(temporal, statuses=[MeasurementStatus.NOT_HELD]) as on:
         result = await on.ends(outcome_seconds=(60,))
         assert result.outcome is RepairOutcome.NOT_HELD
         _, second = on.world.asked
@@ -224,13 +224,13 @@ async def test_a_fix_that_did_not_hold_is_tried_once_more_with_the_numbers(
         assert (record.outcomes, record.recent, record.merged) == ({"not_held": 2}, "nn", 2)
         branches = [publish.repair.branch for publish in on.world.published]
         assert branches == ["railmend/0123456789ab", "railmend/0123456789ab-2"]
-        assert [notice.retried for notice in on.after.notices] == [True, False]
+        assert [notice.retried for notice in on.after.comments] == [True, False]
 
 
 async def test_where_it_cannot_be_told_it_is_waited_longer_and_then_said(
     temporal: WorkflowEnvironment,
 ) -> None:
-    async with play(temporal, statuses=[MeasurementStatus.CANNOT_TELL]) as on:
+    async with repairing(temporal, statuses=[MeasurementStatus.CANNOT_TELL]) as on:
         result = await on.ends()
         assert result.outcome is RepairOutcome.CANNOT_TELL
         assert len(on.after.measured_at) == 4
@@ -249,18 +249,18 @@ async def test_where_it_cannot_be_told_it_is_waited_longer_and_then_said(
 async def test_a_merge_that_is_not_deployed_is_told_and_nothing_else_touched(
     temporal: WorkflowEnvironment, deployments: list[DeploymentView], what: str
 ) -> None:
-    async with play(temporal, deployments=deployments) as on:
+    async with repairing(temporal, deployments=deployments) as on:
         result = await on.ends()
         assert result.outcome is RepairOutcome.NOT_DEPLOYED
-        assert [notice.what for notice in on.after.undeployed] == [what]
-        assert (on.after.notices, on.after.orders) == ([], [])
+        assert [notice.what for notice in on.after.not_deployed] == [what]
+        assert (on.after.comments, on.after.orders) == ([], [])
 
 
 async def test_a_related_pull_request_gets_a_comment_instead_of_a_rival(
     temporal: WorkflowEnvironment,
 ) -> None:
     related = Related(number=9, url="http://forge/9", why="Pull request 9 changes app.py.")
-    async with play(temporal, related=related) as on:
+    async with repairing(temporal, related=related) as on:
         result = await on.ends()
         assert (result.outcome, result.pull_request) == (RepairOutcome.RELATED, None)
         assert "pull/9#comment" in result.reason
@@ -276,7 +276,7 @@ async def test_long_waiting_keeps_every_history_short_and_forgets_nothing(
     The server skips time at most 200 times for one workflow, over all its runs: then it waits for real.
     """
     looks = 160
-    async with play(temporal, views=[OPEN, said(1), *[OPEN] * looks, said(2), MERGED]) as on:
+    async with repairing(temporal, views=[OPEN, commented(1), *[OPEN] * looks, commented(2), MERGED]) as on:
         handle = await on.start(Policy(follow_up=FollowUp(outcome_seconds=(60,))))
         first = handle.first_execution_run_id
         result = await handle.result()
@@ -298,7 +298,7 @@ async def test_on_its_last_day_of_a_month_a_comment_is_noticed_and_then_nobody_d
     temporal: WorkflowEnvironment,
 ) -> None:
     """As a run finds it that was handed on many times before, with as much state as there may be."""
-    async with play(temporal, views=[*[OPEN] * 10, said(2000), OPEN]) as on:
+    async with repairing(temporal, views=[*[OPEN] * 10, commented(2000), OPEN]) as on:
         opened = datetime.now(UTC) - timedelta(days=30) + timedelta(hours=2)
         pull_request = PullRequest(number=1, url="http://forge/acme/checkout/pull/1", head="a" * 40)
         state = RepairState(
@@ -332,9 +332,9 @@ async def test_workers_that_are_restarted_go_on_where_the_last_one_was(
 ) -> None:
     """Each with nothing in memory: every step of a workflow is replayed from its history."""
     queue = f"review-{uuid.uuid4().hex[:8]}"
-    after = Afterwards(views=[OPEN, OPEN, said(1), OPEN, MERGED])
+    after = ReviewStage(views=[OPEN, OPEN, commented(1), OPEN, MERGED])
     world = World(queue=queue, services=(), findings=(), after_pull_request=after)
-    on = Play(temporal.client, world)
+    on = RepairStage(temporal.client, world)
     activities: Any = world.orchestration(temporal.client)
 
     def worker(identity: str) -> Worker:
@@ -373,14 +373,14 @@ ACTION = ActionRequest(
 )
 
 
-async def act(on: Play) -> WorkflowHandle[ApprovedAction, Any]:
+async def act(on: RepairStage) -> WorkflowHandle[ApprovedAction, Any]:
     return await on.client.start_workflow(
         ApprovedAction.run, ACTION, id=f"action/{uuid.uuid4()}", task_queue=on.world.queue
     )
 
 
 async def test_an_action_is_decided_once_and_expires(temporal: WorkflowEnvironment) -> None:
-    async with play(temporal) as on:
+    async with repairing(temporal) as on:
         with temporal.with_time_skipping_disabled():
             rejected = await act(on)
             await rejected.execute_update(ApprovedAction.reject, Approval(by="ada", reason="No."))

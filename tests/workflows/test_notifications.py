@@ -21,17 +21,17 @@ async def test_an_incident_and_its_pull_request_are_told_once_each(temporal: Wor
         report = await on.scan(policy=TOLD)
         await on.repair(row_of(report, "checkout").repair_workflow_id)
         await on.scan(policy=TOLD)  # the same again: silent
-        told = {(one.kind, one.services, one.verdict or one.outcome) for one in on.world.told}
+        told = {(one.kind, one.services, one.verdict or one.outcome) for one in on.world.notified}
         assert told == {
             (NotificationKind.INCIDENT, ("checkout",), "code"),
             (NotificationKind.INCIDENT, ("jobs",), "bad_deploy"),
             (NotificationKind.PULL_REQUEST, ("checkout",), "pull_request"),
             (NotificationKind.OUTCOME, ("checkout",), "held"),
         }
-        assert len(on.world.told) == 4
-        opened = next(one for one in on.world.told if one.kind is NotificationKind.PULL_REQUEST)
+        assert len(on.world.notified) == 4
+        opened = next(one for one in on.world.notified if one.kind is NotificationKind.PULL_REQUEST)
         assert opened.pull_request.endswith("/pull/1")
-        assert set(opened.threads) < {thread for one in on.world.told for thread in one.threads}
+        assert set(opened.threads) < {thread for one in on.world.notified for thread in one.threads}
 
 
 async def test_a_plan_that_waits_is_told_and_what_came_of_it(temporal: WorkflowEnvironment) -> None:
@@ -43,7 +43,7 @@ async def test_a_plan_that_waits_is_told_and_what_came_of_it(temporal: WorkflowE
         handle = on.client.get_workflow_handle_for(RepositoryRepair.run, repair_id)
         await handle.execute_update(RepositoryRepair.approve, Approval(by="ada"))
         assert (await on.repair(repair_id)).outcome is RepairOutcome.REFUSED
-        assert [one.kind for one in on.world.told] == [
+        assert [one.kind for one in on.world.notified] == [
             NotificationKind.INCIDENT,
             NotificationKind.APPROVAL,
             NotificationKind.OUTCOME,

@@ -21,7 +21,7 @@ from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import Approval, CodingState, RepairOutcome, RepairResult, WorkspaceChange
 from railmend.contracts.scan import DownstreamEffect, FindingKind, HealthReport, ScanRequest, Service
 from tests import samples
-from tests.workflows.review_stage import Afterwards
+from tests.workflows.review_stage import ReviewStage
 from tests.workflows.stand_ins import CHANGE, CHECKED, DONE, FAILING, World
 from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
@@ -457,7 +457,7 @@ async def test_what_became_of_a_fix_bounds_the_next_one_and_the_reason_is_told(
         earned=EarnedAutonomy(enabled=True, start=Autonomy.PULL_REQUEST, fixes=1),
         follow_up=FollowUp(outcome_seconds=(60,)),
     )
-    after = Afterwards(statuses=[MeasurementStatus.WORSE])
+    after = ReviewStage(statuses=[MeasurementStatus.WORSE])
     async with stage(temporal, samples.service("checkout"), after_pull_request=after) as on:
         row = row_of(await on.scan(policy=policy), "checkout")
         assert row.bounded_by == ""

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from temporalio import activity
 
-from activities.errors import translated
+from activities.heartbeat import working
 from railmend.contracts.action import (
     ActionKind,
     ActionOrder,
@@ -31,7 +31,7 @@ class ActionActivities:
     @activity.defn
     async def find_rollback(self, question: RollbackQuestion) -> RollbackOffer:
         """Find the newest deployment that served before the one to get away from."""
-        with translated():
+        async with working():
             client = await self._railway.client_for(question.environment_id)
             records = await client.deployments(
                 question.project_id, question.environment_id, question.service_id, HISTORY
@@ -54,7 +54,7 @@ class ActionActivities:
     async def perform(self, order: ActionOrder) -> ActionResult:
         """Perform the action. Idempotent: what an earlier attempt did since the approval is found again."""
         request = order.request
-        with translated():
+        async with working():
             client = await self._railway.client_for(request.environment_id)
             done, detail = await _run(client.actions, request, order.approved_at)
         return ActionResult(state=ActionState.DONE, detail=detail, deployment_id=done, at=order.approved_at)

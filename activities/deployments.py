@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from temporalio import activity
 
-from activities.errors import translated
+from activities.heartbeat import working
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.evidence.charts import charts, past
 from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
@@ -29,7 +29,7 @@ class DeploymentActivities:
     @activity.defn
     async def chart_facts(self, request: IncidentRequest) -> Facts:
         """CPU, memory, requests by status and latency over the window and over the day before."""
-        with translated():
+        async with working():
             client = await self._railway.client_for(request.environment_id)
             pairs, unseen = await client.fetch_detailed(
                 request.environment_id, [request.service], request.window
@@ -60,7 +60,7 @@ class DeploymentActivities:
             return Facts(items=(), unseen=(NOTHING_DEPLOYED,))
         ids = (request.project_id, request.environment_id, request.service.service_id)
         unseen = ["Variables that were removed cannot be seen: Railway lists those that are there."]
-        with translated():
+        async with working():
             context = (await self._railway.client_for(request.environment_id)).context
             variables = await _or_none(context.variables(*ids), "Variable names", unseen)
             changes = await _or_none(context.changes(*ids), "The activity feed", unseen)
@@ -75,7 +75,7 @@ class DeploymentActivities:
         ids = list(dict.fromkeys(filter(None, (service.latest_deployment_id, service.active_deployment_id))))
         items = []
         for deployment_id in ids:
-            with translated():
+            async with working():
                 context = (await self._railway.client_for(request.environment_id)).context
                 state = await context.state(deployment_id)
                 steps = await context.steps(deployment_id)
@@ -85,7 +85,7 @@ class DeploymentActivities:
         return Facts(items=tuple(items), unseen=() if items else (NOTHING_DEPLOYED,))
 
     async def _history(self, request: IncidentRequest) -> list[Deployed]:
-        with translated():
+        async with working():
             context = (await self._railway.client_for(request.environment_id)).context
             return await context.history(
                 request.project_id, request.environment_id, request.service.service_id

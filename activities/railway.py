@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from temporalio import activity
 
-from activities.errors import translated
+from activities.heartbeat import working
 from railmend.assessment import AssessmentRules, assess, is_candidate
 from railmend.contracts.scan import (
     Assessment,
@@ -36,7 +36,7 @@ class RailwayActivities:
     async def screen(self, request: ScreenRequest) -> Screening:
         """Survey the environment at a coarse step; a small one is read finely at once, and decided."""
         scan = request.scan
-        with translated():
+        async with working():
             client = await self._railway.client_for(scan.environment_id)
             survey = await client.survey(scan.project_id, scan.environment_id, request.window)
         if survey.ephemeral and not scan.pull_request_environment:
@@ -48,7 +48,7 @@ class RailwayActivities:
     @activity.defn
     async def assess_candidates(self, request: CandidatesRequest) -> Assessment:
         """Assess the candidates at the window's own step; this decides."""
-        with translated():
+        async with working():
             client = await self._railway.client_for(request.environment_id)
             detailed, unseen = await client.fetch_detailed(
                 request.environment_id, request.services, request.window

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
-from activities.errors import translated
+from activities.heartbeat import working
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.evidence.change import describe
 from railmend.evidence.deployments import suspects
@@ -29,7 +29,7 @@ class RepositoryActivities:
         service = request.service
         if service.repository is None:
             return Facts(items=(), unseen=("The service has no repository, so no change can be compared.",))
-        with translated():
+        async with working():
             context = (await self._railway.client_for(request.environment_id)).context
             history = await context.history(request.project_id, request.environment_id, service.service_id)
         pair = suspects(history, onset(request))
@@ -45,7 +45,7 @@ class RepositoryActivities:
         repository = request.service.repository or ""
         if good == bad:
             return repository, f"The suspected deployment runs the commit of the last good one ({bad[:12]})."
-        with translated():
+        async with working():
             if good is None:
                 change = await asyncio.to_thread(self._github.own_change, repository, bad)
                 source = (

@@ -161,6 +161,8 @@ def planning(client: Client, settings: Settings) -> Worker:
         task_queue=PLANNING_QUEUE,
         activities=planning_activities(settings),
         max_concurrent_activities=settings.slots.diagnoses,
+        # What a call costs is told by a heartbeat as it begins: it must be out before the worker can die.
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         **worker_options.shared(settings, client),
     )
 

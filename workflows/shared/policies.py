@@ -54,24 +54,30 @@ def _retry(attempts: int, first: float, most: float) -> RetryPolicy:
     )
 
 
+# Whatever waits for an outside system beats: a worker that dies in it is noticed after this (and the pause
+# before a retry), not after the longest that the call may take.
+BEAT = timedelta(seconds=20)
 # Reads over the network: the client's own limit is 30 s a request, and a scan makes a handful.
-READ = Call(
+READ = BeatingCall(
     start_to_close_timeout=timedelta(minutes=3),
     schedule_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=BEAT,
     retry_policy=_retry(5, 2, 60),
 )
 # One evidence source may fail alone; but many investigations at once share the client's pace of requests, and
 # a source asks up to eight.
-EVIDENCE = Call(
+EVIDENCE = BeatingCall(
     start_to_close_timeout=timedelta(minutes=3),
     schedule_to_close_timeout=timedelta(minutes=8),
+    heartbeat_timeout=BEAT,
     retry_policy=_retry(3, 1, 20),
 )
 # A model call lasts at most 2 minutes (client), may ask once more, and go to a fallback; a provider that is
 # overloaded for minutes is waited for.
-MODEL = Call(
+MODEL = BeatingCall(
     start_to_close_timeout=timedelta(minutes=10),
     schedule_to_close_timeout=timedelta(minutes=25),
+    heartbeat_timeout=BEAT,
     retry_policy=_retry(6, 5, 120),
 )
 # An update of the ledger: quick, idempotent by its update id, and needed.
@@ -94,9 +100,6 @@ NOTIFY = BeatingCall(
     heartbeat_timeout=timedelta(seconds=40),
     retry_policy=_retry(4, 2, 60),
 )
-# What a repair does beside its session beats too: a worker that dies in it is noticed after this, not after
-# the longest that the call may take.
-BEAT = timedelta(seconds=20)
 # Clone or fetch of a repository.
 WORKSPACE = BeatingCall(
     start_to_close_timeout=timedelta(minutes=10),
@@ -111,7 +114,7 @@ SESSION = LongCall(
     start_to_close_timeout=timedelta(minutes=40),
     schedule_to_close_timeout=timedelta(hours=2),
     schedule_to_start_timeout=timedelta(minutes=10),
-    heartbeat_timeout=timedelta(seconds=20),
+    heartbeat_timeout=BEAT,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=_retry(6, 1, 30),
 )
@@ -121,7 +124,7 @@ CHECKS = LongCall(
     start_to_close_timeout=timedelta(hours=1),
     schedule_to_close_timeout=timedelta(hours=3),
     schedule_to_start_timeout=timedelta(minutes=10),
-    heartbeat_timeout=timedelta(seconds=20),
+    heartbeat_timeout=BEAT,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=_retry(4, 1, 30),
 )
@@ -157,9 +160,10 @@ COMMENT = BeatingCall(
     retry_policy=_retry(0, 5, 600),
 )
 # A person waits for it, and Railway may be down just then.
-ACTION = Call(
+ACTION = BeatingCall(
     start_to_close_timeout=timedelta(minutes=2),
     schedule_to_close_timeout=timedelta(hours=1),
+    heartbeat_timeout=BEAT,
     retry_policy=_retry(0, 2, 60),
 )
 

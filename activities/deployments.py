@@ -6,7 +6,7 @@ from typing import TypeVar
 from temporalio import activity
 
 from activities.heartbeat import working
-from railmend.contracts.incident import Fact, Facts, IncidentRequest
+from railmend.contracts.incident import EvidenceSource, Fact, Facts, IncidentRequest
 from railmend.evidence.charts import charts, past
 from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
 from railmend.evidence.incident_facts import onset, redaction_key
@@ -42,7 +42,8 @@ class DeploymentActivities:
             ):
                 if text:
                     items.append(Fact(kind="chart", source=source, text=text))
-        return Facts(items=tuple(items), unseen=tuple(unseen))
+        unread = None if items else EvidenceSource.SERIES
+        return Facts(items=tuple(items), unseen=tuple(unseen), unread=unread)
 
     @activity.defn
     async def deployment_facts(self, request: IncidentRequest) -> Facts:

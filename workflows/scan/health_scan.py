@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.exceptions import CancelledError, ChildWorkflowError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 from activities.planning import TextActivities
@@ -15,6 +15,7 @@ from railmend.contracts.action import RollbackQuestion
 from railmend.contracts.autonomy import LADDER, Autonomy
 from railmend.contracts.incident import (
     CODING_VERDICTS,
+    Diagnosis,
     IncidentReport,
     IncidentRequest,
     Verdict,
@@ -169,7 +170,7 @@ class HealthScan:
         notifications = [
             incident_notification(incident, row, incident_id(incident), run_id)
             for incident, row in rows
-            if row.action != "running"
+            if row.action != "running" and not _repeats(incident, row)
         ]
         await notify(self._request.policy, notifications)
 
@@ -190,6 +191,12 @@ class HealthScan:
             self._row(service.service_id, action="running", detail=incident_id(incident))
             return None
         except ChildWorkflowError as error:
+            if isinstance(error.cause, CancelledError):
+                self._row(
+                    service.service_id, action="cancelled", detail="A person cancelled the investigation."
+                )
+                self._settle(incident, "cancelled", "A person cancelled the investigation.")
+                return None
             reason = reason_of(error.cause) if error.cause else str(error)
             detail = f"Investigation failed: {reason}"
             self._row(service.service_id, verdict="unclear", action="failed", detail=detail)
@@ -197,6 +204,9 @@ class HealthScan:
             return None
         verdict = "waiting" if report.waiting else report.diagnosis.verdict.value
         self._row(service.service_id, verdict=verdict, detail=report.diagnosis.summary)
+        if (again := _next_look(report.diagnosis)) is not None:
+            detail = f"{report.diagnosis.summary} Next look: {again:%Y-%m-%d %H:%M} UTC."
+            self._row(service.service_id, action="look_again", detail=detail)
         return report
 
     async def _act(self, reports: list[IncidentReport], screening: Screening) -> None:
@@ -213,7 +223,8 @@ class HealthScan:
             else:
                 if report.diagnosis.verdict is Verdict.BAD_DEPLOY:
                     await self._offer_rollback(report)
-                self._settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary)
+                again = _next_look(report.diagnosis)
+                self._settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary, again)
         for repository, group in by_repository.items():
             await self._start_repair(repository, group, screening)
         await self._ledger.settle(*self._settlements)
@@ -294,3 +305,16 @@ class HealthScan:
 
     def _row(self, service_id: str, **changes: str) -> None:
         self._rows[service_id] = self._rows[service_id].model_copy(update=changes)
+
+
+def _next_look(diagnosis: Diagnosis) -> datetime | None:
+    """Return when a verdict that waits for something is looked at again; None for any other."""
+    if diagnosis.again_seconds is None:
+        return None
+    return workflow.now() + timedelta(seconds=diagnosis.again_seconds)
+
+
+def _repeats(incident: IncidentRequest, row: ServiceRow) -> bool:
+    """Whether a verdict that waits is the one of the last look: people were notified of it then."""
+    last = incident.past_repairs[0].outcome if incident.past_repairs else ""
+    return row.action == "look_again" and last.endswith(f": {row.verdict}")

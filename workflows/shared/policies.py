@@ -72,6 +72,8 @@ EVIDENCE = BeatingCall(
     heartbeat_timeout=BEAT,
     retry_policy=_retry(3, 1, 20),
 )
+# A source that failed in all its attempts is read once more after this.
+READ_AGAIN_AFTER = timedelta(minutes=1)
 # A model call lasts at most 2 minutes (client), may ask once more, and go to a fallback; a provider that is
 # overloaded for minutes is waited for.
 MODEL = BeatingCall(

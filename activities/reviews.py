@@ -13,6 +13,8 @@ from railmend.contracts.repair import PullRequest, RelatedComment
 from railmend.contracts.review import (
     AnswersRequest,
     CommentRequest,
+    Earlier,
+    EarlierQuestion,
     NoteReply,
     Related,
     RelatedQuestion,
@@ -47,6 +49,19 @@ class ReviewActivities:
                     question.base_branch or self._github.default_branch(question.repository), question.seen
                 )
             )
+
+    @activity.defn
+    async def find_earlier(self, question: EarlierQuestion) -> Earlier:
+        """Find the pull request that an earlier run of the same repair opened: by branch and marker."""
+        async with working():
+            return await asyncio.to_thread(self._earlier, question)
+
+    def _earlier(self, question: EarlierQuestion) -> Earlier:
+        base = question.base_branch or self._github.default_branch(question.repository)
+        found = self._github.find_pull_request(question.repository, question.branch, base)
+        if found is None or not found.is_of(question.key):
+            return Earlier()
+        return Earlier(pull_request=self._thread(question.repository, found.pull_request.number).earlier())
 
     @activity.defn
     async def reply_to_notes(self, request: AnswersRequest) -> None:

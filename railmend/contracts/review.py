@@ -111,6 +111,36 @@ class CommentRequest(Contract):
     labels: tuple[str, ...] = ()
 
 
+class EarlierQuestion(Contract):
+    """A query: what have earlier runs of the repair `key` published from `branch`?"""
+
+    repository: str
+    key: str
+    branch: str
+    base_branch: str
+
+
+class EarlierPullRequest(Contract):
+    """The pull request that an earlier run opened, in any state.
+
+    `head`: the last commit that is Railmend's own. `rounds`: its follow-ups. `seen`: the answered notes.
+    """
+
+    number: int
+    url: str
+    head: str
+    draft: bool
+    opened_at: datetime
+    rounds: int
+    seen: SeenNotes = SeenNotes()
+
+
+class Earlier(Contract):
+    """None: nothing was published yet."""
+
+    pull_request: EarlierPullRequest | None = None
+
+
 class RelatedQuestion(Contract):
     """A query: is there an open pull request that touches the same files, or names the same incident?"""
 

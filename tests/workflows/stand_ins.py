@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from temporalio import activity
 from temporalio.client import Client
@@ -38,6 +39,7 @@ from railmend.contracts.repair import (
     WorkspaceChange,
     WorkspaceRequest,
 )
+from railmend.contracts.review import EarlierPullRequest
 from railmend.contracts.scan import (
     Assessment,
     CandidatesRequest,
@@ -209,7 +211,11 @@ class World:
     async def open_pull_request(self, request: PullRequestRequest) -> PullRequest:
         self._count()
         self.published.append(request.publish)
-        return PullRequest(number=1, url="http://forge/acme/checkout/pull/1", head=request.commit.sha)
+        url = "http://forge/acme/checkout/pull/1"
+        self.after_pull_request.opened[request.commit.branch] = EarlierPullRequest(
+            number=1, url=url, head=request.commit.sha, draft=False, opened_at=datetime.now(UTC), rounds=0
+        )
+        return PullRequest(number=1, url=url, head=request.commit.sha)
 
     @activity.defn
     async def delete_workspace(self, workspace: Workspace) -> None:

@@ -111,6 +111,8 @@ class RepositoryRepair:
         repair, info = state.request, workflow.info()
         if repair.autonomy is not Autonomy.PLAN:
             return Phase.CODING
+        if await coding.resume_review(state):
+            return Phase.REVIEW
         days = repair.policy.approval_days
         why = f"\n\nA {repair.bounded_by}." if repair.bounded_by else ""
         workflow.set_current_details(

@@ -30,7 +30,7 @@ def pool(
     gatekeeper = Gatekeeper()
     app = build_synthetic(Synthetic(*size, **shape), gatekeeper)
     limits = RateLimits(per_second=10_000)
-    return RailwayPool(URL, environments, limits, httpx.ASGITransport(app=app)), gatekeeper
+    return RailwayPool(URL, lambda: environments, limits, httpx.ASGITransport(app=app)), gatekeeper
 
 
 async def test_environments_of_one_token_share_a_client_and_so_its_limiter() -> None:
@@ -83,8 +83,8 @@ async def test_the_environment_of_a_pull_request_is_left_alone_unless_wanted() -
     left = await activities.screen(ScreenRequest(scan=scan, window=samples.WINDOW))
     assert (left.healthy, left.candidates, left.findings) == ((), (), ())
     assert "environment of a pull request" in left.unseen[0]
-    wanted = scan.model_copy(update={"pull_request_environment": True})
-    looked = await activities.screen(ScreenRequest(scan=wanted, window=samples.WINDOW))
+    wanted = ScreenRequest(scan=scan, window=samples.WINDOW, pull_request_environment=True)
+    looked = await activities.screen(wanted)
     assert len(looked.healthy) == 5
 
 

@@ -54,11 +54,9 @@ class CurrentSettings:
     def _read(self) -> None:
         try:
             settings = self._load()
-        except ConfigurationError as error:
+        except (ConfigurationError, OSError, ValueError) as error:
             self.problem = str(error)
-            log.error(
-                "settings refused, the last good ones stay in force", problems=self.problem.splitlines()
-            )
+            log.error("settings refused, the last good ones stay in force", problem=self.problem)
             return
         if self.problem or settings != self._settings:
             log.info("settings read again", projects=[project.name for project in settings.watched()])

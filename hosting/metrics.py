@@ -50,6 +50,13 @@ def settings_refused(problem: Callable[[], str]) -> Gauge:
     )
 
 
+def missed_scans(meter: MetricMeter, project: str, count: int) -> None:
+    """Record how many of a project's newest scans failed or were skipped, in a row."""
+    meter.create_gauge("railmend_missed_scans", "Newest scans that failed or were skipped").set(
+        count, {"project": project}
+    )
+
+
 def record(meter: MetricMeter, activity: str, args: Sequence[Any], result: Any, seconds: float) -> None:
     """`activity`: its type; `seconds`: how long this attempt took."""
     if recorder := RECORDERS.get(activity):

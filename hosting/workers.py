@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import structlog
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.worker import Worker
 
 from activities.actions import ActionActivities
@@ -37,6 +38,7 @@ from hosting import clients, health, worker_options
 from hosting.http_server import serving
 from hosting.metrics import api_budget, settings_refused
 from hosting.notification_channels import channels
+from hosting.scan_watch import watch_scans
 from hosting.workspace_gc import remove_abandoned_workspaces
 from railmend import __version__
 from railmend.coding.server import stop_leftovers
@@ -51,13 +53,14 @@ from workflows.actions.approved_action import ApprovedAction
 from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
+from workflows.scan.alarm import ScanAlarm
 from workflows.scan.health_scan import HealthScan
 from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
 
 log = structlog.get_logger(__name__)
 
 ORCHESTRATION_QUEUE = "railmend"
-WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, ApprovedAction, Ledger)
+WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, ApprovedAction, Ledger, ScanAlarm)
 # A killed activity resumes from details at most this old, and a cancel arrives within it.
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
 
@@ -216,6 +219,7 @@ async def run_until_stopped(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     environment: CodingEnvironment | None = None
+    current: CurrentSettings | None = None
     async with AsyncExitStack() as stack:
         workers = []
         if Role.ORCHESTRATION in roles:
@@ -243,6 +247,10 @@ async def run_until_stopped(
         if address := settings.railmend_health_address:
             app = health.application(client, workers, stop)
             await stack.enter_async_context(serving(app, address, "RAILMEND_HEALTH_ADDRESS"))
+        if current is not None:
+            meter = (client.service_client.config.runtime or Runtime.default()).metric_meter
+            watch = asyncio.create_task(watch_scans(client, current.get, ORCHESTRATION_QUEUE, meter))
+            stack.callback(watch.cancel)
         log.info("workers ready", version=__version__, queues=[worker.task_queue for worker in workers])
         await stop.wait()
         log.info("stopping")

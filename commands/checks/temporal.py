@@ -10,6 +10,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from commands.checks.check import Check, CheckFailed, CheckResult, bad, ok, warning
+from commands.checks.schedules import scans
 from hosting import clients, search_attributes
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.settings import ConfigurationError, Settings
@@ -32,9 +33,14 @@ async def _temporal(settings: Settings) -> list[CheckResult]:
         message, _, hint = str(error).partition(". ")
         raise CheckFailed(message, hint) from error
     results = ok("temporal", f"{settings.temporal_address} answers, namespace {client.namespace}")
-    for name, check in (("retention", _retention), ("search attributes", _attributes), ("workers", _workers)):
+    for name, check in (
+        ("retention", lambda: _retention(client)),
+        ("search attributes", lambda: _attributes(client)),
+        ("workers", lambda: _workers(client)),
+        ("scans", lambda: scans(client, settings)),
+    ):
         try:
-            results += await check(client)
+            results += await check()
         except (CheckFailed, ConfigurationError) as error:
             results += bad(name, str(error), getattr(error, "hint", ""))
         except RPCError as error:

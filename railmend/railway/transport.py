@@ -24,7 +24,7 @@ TokenKind = Literal["project", "bearer"]
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """Return whom to trust. Built once: it takes 50 ms, and there is a client for each of a hundred tokens."""
+    """Return whom to trust. Built once, because it takes 50 ms and each token has a client."""
     return httpx.create_ssl_context()
 
 

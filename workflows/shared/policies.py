@@ -169,6 +169,8 @@ INVESTIGATION_TIMEOUT = timedelta(hours=1)
 # A scan that hangs is ended, because its schedule starts no other beside it. The slowest that gets on: 60
 # candidates in 6 rounds of investigations, at half an hour each.
 SCAN_TIMEOUT = timedelta(hours=3)
+# A streak of missed scans that lasts this long is told again.
+ALARM_REPEAT = timedelta(days=7)
 # A scan settles or hands on its claims within this time, or they run out.
 INCIDENT_LEASE = timedelta(hours=2)
 # Longer than a review may take: the repair that holds it settles it itself.

@@ -36,7 +36,7 @@ def create(
     """
     created = run(_create(every, project))
     if as_json:
-        emit({"id": created["id"], "every": every})
+        emit({**created, "every": every})
         return
     typer.echo(f"Schedule {created['id']}: every {every}.")
     for line in created["means"]:

@@ -1,6 +1,6 @@
 """Sources about the service's deployments: history, drift of settings, state, and its series as charts."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from temporalio import activity
@@ -22,7 +22,7 @@ NOTHING_DEPLOYED = "No deployment of this service is known."
 class DeploymentActivities:
     """`secrets`: values that the worker holds; they never pass."""
 
-    def __init__(self, railway: RailwayPool, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, railway: RailwayPool, secrets: Callable[[], Sequence[str]] = tuple) -> None:
         self._railway = railway
         self._secrets = secrets
 
@@ -93,7 +93,7 @@ class DeploymentActivities:
             )
 
     def _fact(self, request: IncidentRequest, kind: str, source: str, text: str) -> Fact:
-        redactor = Redactor(self._secrets, redaction_key(request))
+        redactor = Redactor(self._secrets(), redaction_key(request))
         return Fact(kind=kind, source=source, text=redactor(text))
 
 

@@ -1,6 +1,6 @@
 """Log sources: each condenses and redacts where it reads, and hands on bounded text."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 
 from temporalio import activity
@@ -29,12 +29,12 @@ FAILED = ("FAILED", "CRASHED")
 class LogActivities:
     """`secrets`: values that the worker holds; they never pass, whatever they look like."""
 
-    def __init__(self, railway: RailwayPool, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, railway: RailwayPool, secrets: Callable[[], Sequence[str]] = tuple) -> None:
         self._railway = railway
         self._secrets = secrets
 
     def _redactor(self, incident: IncidentRequest) -> Redactor:
-        return Redactor(self._secrets, redaction_key(incident))
+        return Redactor(self._secrets(), redaction_key(incident))
 
     @activity.defn
     async def deploy_log_facts(self, request: IncidentRequest) -> Facts:

@@ -1,7 +1,7 @@
 """What changed in the code between the last good and the suspected deployment."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from temporalio import activity
 
@@ -18,7 +18,9 @@ from railmend.railway.pool import RailwayPool
 class RepositoryActivities:
     """GitHub's client blocks, so it is called in threads. `secrets`: values that the worker holds."""
 
-    def __init__(self, github: GitHubClient, railway: RailwayPool, secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self, github: GitHubClient, railway: RailwayPool, secrets: Callable[[], Sequence[str]] = tuple
+    ) -> None:
         self._github = github
         self._railway = railway
         self._secrets = secrets
@@ -37,7 +39,7 @@ class RepositoryActivities:
             return Facts(items=(), unseen=("The suspected deployment names no commit.",))
         good = pair.good.record.commit if pair.good else None
         source, text = await self._change(request, good, pair.bad.record.commit)
-        redactor = Redactor(self._secrets, redaction_key(request))
+        redactor = Redactor(self._secrets(), redaction_key(request))
         return Facts(items=(Fact(kind="change", source=source, text=redactor(text)),))
 
     async def _change(self, request: IncidentRequest, good: str | None, bad: str) -> tuple[str, str]:

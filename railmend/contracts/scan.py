@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.base import Contract
@@ -108,10 +108,26 @@ class Finding(Contract):
 
 
 class ScanRequest(Contract):
-    """`window_seconds` and `step_seconds` bound what is read; the end lies `settle_seconds` back."""
+    """What a schedule holds: whom to look at. How, the settings say when the scan begins.
+
+    `autonomy_once`, `window_seconds_once`: of one scan that a person asked for, instead of the settings'.
+    """
+
+    # Schedules of earlier versions also stored settings: these are no longer read.
+    model_config = ConfigDict(extra="ignore")
 
     project_id: str
     environment_id: str
+    autonomy_once: Autonomy | None = None
+    window_seconds_once: int | None = None
+
+
+class ScanSettings(Contract):
+    """What the settings said when a scan began; it keeps to this.
+
+    `window_seconds` and `step_seconds` bound what is read; the end lies `settle_seconds` back.
+    """
+
     window_seconds: int = 180 * 60
     step_seconds: int = 60
     settle_seconds: int = 60
@@ -123,10 +139,16 @@ class ScanRequest(Contract):
     def autonomy_of(self, service: Service) -> Autonomy:
         return self.service_autonomy.get(service.name, self.autonomy)
 
+    def window(self, now: datetime) -> Window:
+        end = now.replace(microsecond=0) - timedelta(seconds=self.settle_seconds)
+        start = end - timedelta(seconds=self.window_seconds)
+        return Window(start=start, end=end, step_seconds=self.step_seconds)
+
 
 class ScreenRequest(Contract):
     scan: ScanRequest
     window: Window
+    pull_request_environment: bool = False
 
 
 class Screening(Contract):

@@ -9,6 +9,7 @@ HEADLINES = {
     NotificationKind.APPROVAL: "{services}: a plan waits for your approval",
     NotificationKind.PULL_REQUEST: "{services}: pull request opened",
     NotificationKind.OUTCOME: "{services}: repair ended, {outcome}",
+    NotificationKind.MISSED_SCANS: "Project {services} is not looked at: scans fail or are skipped",
 }
 MAX_TITLE = 200
 

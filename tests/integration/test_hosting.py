@@ -34,7 +34,7 @@ from hosting.metrics import RECORDERS, api_budget
 from hosting.workers import WORKFLOWS
 from railmend.contracts.policy import Policy
 from railmend.contracts.repair import RepairOutcome, WorkspaceChange
-from railmend.contracts.scan import HealthReport, ScanRequest
+from railmend.contracts.scan import HealthReport, ScanRequest, ScanSettings
 from railmend.settings import ConfigurationError, Settings
 from tests import samples
 from tests.workflows.stand_ins import World
@@ -76,6 +76,7 @@ def world() -> World:
     """One service in trouble, and an agent that changes nothing: a repair that waits for no review."""
     return World(
         change=WorkspaceChange(files=()),
+        settings=ScanSettings(policy=Policy(notify=True)),
         queue=f"railmend-{uuid.uuid4().hex[:8]}",
         services=(samples.service("checkout"),),
         findings=(samples.finding("checkout"),),
@@ -113,7 +114,7 @@ async def scan_and_repair(client: Client, one: World) -> tuple[HealthReport, str
     scan_id = f"scan/{environment}/x"
     report = await client.execute_workflow(
         HealthScan.run,
-        ScanRequest(project_id=environment, environment_id=environment, policy=Policy(notify=True)),
+        ScanRequest(project_id=environment, environment_id=environment),
         id=scan_id,
         task_queue=one.queue,
         static_summary=f"of {SYMPTOM}",

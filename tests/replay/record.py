@@ -17,6 +17,7 @@ from tests.workflows.conftest import environment
 from tests.workflows.review_stage import MERGED, OPEN, commented
 from tests.workflows.test_scan_to_repair import row_of, stage
 from workflows.actions.approved_action import ApprovedAction
+from workflows.scan.alarm import ScanAlarm
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -45,6 +46,15 @@ async def main() -> None:
             await save(on.client, repair_id, "repository_repair")
             await save(on.client, action_id, "approved_action")
             await save(on.client, f"ledger/{on.environment_id}", "ledger")
+            alarm = await on.client.start_workflow(
+                ScanAlarm.run,
+                samples.missed_scans(),
+                id=f"alarm/{on.environment_id}",
+                task_queue=on.world.queue,
+            )
+            await alarm.signal(ScanAlarm.over)
+            await alarm.result()
+            await save(on.client, alarm.id, "scan_alarm")
         await asyncio.sleep(0.5)  # the SDK's threads may abort a process that ends at once
 
 

@@ -46,6 +46,8 @@ from railmend.contracts.scan import (
     DownstreamEffect,
     Finding,
     HealthReport,
+    ScanRequest,
+    ScanSettings,
     Screening,
     ScreenRequest,
     Service,
@@ -73,6 +75,7 @@ class World:
     queue: str
     services: tuple[Service, ...]
     findings: tuple[Finding, ...]
+    settings: ScanSettings = field(default_factory=ScanSettings)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     coding: CodingResult = DONE
     change: WorkspaceChange = CHANGE
@@ -98,6 +101,11 @@ class World:
         self.calls[name] += 1
         if name in self.broken:
             raise ApplicationError(f"{name} is broken on purpose", non_retryable=True)
+
+    @activity.defn
+    async def read_scan_settings(self, request: ScanRequest) -> ScanSettings:
+        self._count()
+        return self.settings
 
     @activity.defn
     async def screen(self, request: ScreenRequest) -> Screening:
@@ -230,6 +238,7 @@ class World:
     def orchestration(self, client: Client) -> list[object]:
         ledger = LedgerActivities(client, self.queue)
         return [
+            self.read_scan_settings,
             self.screen,
             self.assess_candidates,
             self.finding_facts,

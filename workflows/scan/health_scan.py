@@ -11,6 +11,7 @@ from temporalio.workflow import ParentClosePolicy
 
 from activities.planning import TextActivities
 from activities.railway import RailwayActivities
+from activities.settings import SettingsActivities
 from railmend.contracts.action import RollbackQuestion
 from railmend.contracts.autonomy import LADDER, Autonomy
 from railmend.contracts.incident import (
@@ -31,6 +32,7 @@ from railmend.contracts.scan import (
     Finding,
     HealthReport,
     ScanRequest,
+    ScanSettings,
     Screening,
     ScreenRequest,
     ServiceRow,
@@ -51,6 +53,7 @@ class HealthScan:
     @workflow.init
     def __init__(self, request: ScanRequest) -> None:
         self._request = request
+        self._settings = ScanSettings()  # until they are read
         self._rows: dict[str, ServiceRow] = {}
         self._ledger = LedgerClient(request.project_id)
         # Sent together at the end: a wide scan keeps a short history.
@@ -58,9 +61,18 @@ class HealthScan:
 
     @workflow.run
     async def run(self, request: ScanRequest) -> HealthReport:
-        window = self._window()
+        self._settings = await workflow.execute_activity_method(
+            SettingsActivities.read_scan_settings, request, **policies.TEXT
+        )
+        window = self._settings.window(workflow.now())
         screening = await workflow.execute_activity_method(
-            RailwayActivities.screen, ScreenRequest(scan=request, window=window), **policies.READ
+            RailwayActivities.screen,
+            ScreenRequest(
+                scan=request,
+                window=window,
+                pull_request_environment=self._settings.pull_request_environment,
+            ),
+            **policies.READ,
         )
         workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
         assessment = await self._assess(screening, window)
@@ -87,11 +99,6 @@ class HealthScan:
     @workflow.query(description="What is known so far, one row per service")
     def rows(self) -> list[ServiceRow]:
         return list(self._rows.values())
-
-    def _window(self) -> Window:
-        end = workflow.now().replace(microsecond=0) - timedelta(seconds=self._request.settle_seconds)
-        start = end - timedelta(seconds=self._request.window_seconds)
-        return Window(start=start, end=end, step_seconds=self._request.step_seconds)
 
     async def _assess(self, screening: Screening, window: Window) -> Assessment:
         """Assess the candidates in detail; a small project is decided by its screening."""
@@ -128,12 +135,12 @@ class HealthScan:
                 findings=tuple(by_service[service.service_id]),
                 window=window,
                 platform_incident=screening.platform_incident,
-                policy=self._request.policy,
+                policy=self._settings.policy,
                 neighbours=neighbours_of(service, screening.candidates, assessment.findings),
             )
             for service in affected
             if service.service_id not in downstream
-            and self._request.autonomy_of(service) is not Autonomy.REPORT
+            and self._settings.autonomy_of(service) is not Autonomy.REPORT
         ]
 
     def _link_downstream(self, effects: Iterable[DownstreamEffect]) -> set[str]:
@@ -172,7 +179,7 @@ class HealthScan:
             for incident, row in rows
             if row.action != "running" and not _repeats(incident, row)
         ]
-        await notify(self._request.policy, notifications)
+        await notify(self._settings.policy, notifications)
 
     async def _investigate(self, incident: IncidentRequest, screening: Screening) -> IncidentReport | None:
         service = incident.service
@@ -269,16 +276,16 @@ class HealthScan:
             commit=services[0].commit,
             root_directories=tuple(sorted({s.root_directory for s in services if s.root_directory})),
             incidents=tuple(group),
-            autonomy=min((self._request.autonomy_of(s) for s in services), key=LADDER.index),
+            autonomy=min((self._settings.autonomy_of(s) for s in services), key=LADDER.index),
             requested_at=workflow.now(),
             project_id=self._request.project_id,
-            policy=self._request.policy,
+            policy=self._settings.policy,
         )
         workflow_id = f"repair/{repository}/{repair.key}"
         decision = await self._ledger.transfer(
             [report.request for report in group],
             workflow_id,
-            repair.autonomy_query(self._request.policy.earned),
+            repair.autonomy_query(self._settings.policy.earned),
         )
         repair = repair.bounded(decision)
         # Already started: another scan was first with this very repair, which is as good.

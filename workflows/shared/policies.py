@@ -88,7 +88,7 @@ LEDGER = Call(
     schedule_to_close_timeout=timedelta(minutes=10),
     retry_policy=_retry(0, 1, 30),
 )
-# Pure text made by an activity: only a dead worker can make it fail.
+# Pure text made by an activity, or settings read from this machine: only a dead worker can make it fail.
 TEXT = Call(
     start_to_close_timeout=timedelta(seconds=30),
     schedule_to_close_timeout=timedelta(minutes=10),
@@ -172,6 +172,11 @@ ACTION = BeatingCall(
 # Children are started this many at a time: one workflow task must stay far below 4 MB of commands.
 CHILDREN_AT_ONCE = 10
 INVESTIGATION_TIMEOUT = timedelta(hours=1)
+# A scan that hangs is ended, because its schedule starts no other beside it. The slowest that gets on: 60
+# candidates in 6 rounds of investigations, at half an hour each.
+SCAN_TIMEOUT = timedelta(hours=3)
+# A streak of missed scans that lasts this long is told again.
+ALARM_REPEAT = timedelta(days=7)
 # A scan settles or hands on its claims within this time, or they run out.
 INCIDENT_LEASE = timedelta(hours=2)
 # Longer than a review may take: the repair that holds it settles it itself.

@@ -1,21 +1,20 @@
 """Models of a scan: its request, the screening, findings and the report."""
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from pydantic import Field
 
 from railmend.contracts.autonomy import Autonomy
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.policy import Policy
 
 
-class Severity(StrEnum):
+class Severity(OpenEnum):
     WARNING = "warning"
     CRITICAL = "critical"
 
 
-class FindingKind(StrEnum):
+class FindingKind(OpenEnum):
     """Kinds of trouble, in the words of the assessment benchmark plus the platform's own."""
 
     MEMORY_LEAK = "memory_leak"
@@ -32,7 +31,7 @@ class FindingKind(StrEnum):
     RESTART = "restart"
 
 
-class ServiceKind(StrEnum):
+class ServiceKind(OpenEnum):
     WEB = "web"
     WORKER = "worker"
     CRON = "cron"

@@ -128,6 +128,14 @@ class ScreenRequest(Contract):
     window: Window
 
 
+class DownstreamEffect(Contract):
+    """A service whose trouble comes from one that it depends on and that is in trouble itself."""
+
+    service_id: str
+    root_cause_service_id: str
+    sentence: str
+
+
 class Screening(Contract):
     """The prefilter's result. `decided`: the project is small enough that the findings are final.
 
@@ -142,17 +150,9 @@ class Screening(Contract):
     healthy: tuple[str, ...] = ()
     asleep: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
-    downstream_effects: tuple["DownstreamEffect", ...] = ()
+    downstream_effects: tuple[DownstreamEffect, ...] = ()
     platform_incident: str | None = None
     unseen: tuple[str, ...] = ()
-
-
-class DownstreamEffect(Contract):
-    """A service whose trouble comes from one that it depends on and that is in trouble itself."""
-
-    service_id: str
-    root_cause_service_id: str
-    sentence: str
 
 
 class CandidatesRequest(Contract):

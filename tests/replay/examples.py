@@ -60,17 +60,12 @@ def _value(annotation: Any, name: str, field: FieldInfo | None = None) -> Any:
 
 def _number(kind: type, default: Any, field: FieldInfo | None) -> Any:
     """Return a number within the field's bounds that is not its default."""
-    bounds = {
-        key: getattr(each, key) for each in (field.metadata if field else ()) for key in _bounded_by(each)
-    }
-    low, high = bounds.get("ge", 0), bounds.get("le")
+    bounds = field.metadata if field else ()
+    high = next((each.le for each in bounds if hasattr(each, "le")), None)
+    low = next((each.ge for each in bounds if hasattr(each, "ge")), 0)
     start = low if default is None else default
-    number = start + 1 if high is None else (start + high) / 2
-    return kind(number) if kind(number) != default else kind(low)
-
-
-def _bounded_by(constraint: Any) -> list[str]:
-    return [key for key in ("ge", "le") if hasattr(constraint, key)]
+    number = kind(start + 1 if high is None else (start + high) / 2)
+    return number if number != default else kind(low)
 
 
 def from_the_future(model: type[BaseModel], value: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,6 +76,8 @@ def from_the_future(model: type[BaseModel], value: Mapping[str, Any]) -> dict[st
 
 
 def _ahead(annotation: Any, value: Any) -> Any:
+    if value is None:
+        return None
     origin, inside = get_origin(annotation), get_args(annotation)
     if isinstance(annotation, UnionType):
         return _ahead(next(each for each in inside if each is not NoneType), value)

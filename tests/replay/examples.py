@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
@@ -15,10 +14,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from tests.replay.freeze import GOLDEN, NEXT
 from tests.replay.stored_types import payload_types, stored_enums
 
-GOLDEN = Path(__file__).parent / "golden"
-NEXT = "next"
 # A key and a value that no version has.
 FUTURE, AHEAD = "from_the_future", {"kept": ["as", 1, None]}
 MOMENT = datetime(2026, 11, 24, 9, 30, 15, tzinfo=UTC)

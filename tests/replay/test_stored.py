@@ -7,7 +7,8 @@ import pytest
 from pydantic import BaseModel
 
 from railmend.contracts.base import Contract, OpenEnum
-from tests.replay.examples import FUTURE, NEXT, example, examples, from_the_future, golden_files
+from tests.replay.examples import FUTURE, example, examples, from_the_future, golden_files
+from tests.replay.freeze import NEXT
 from tests.replay.stored_types import payload_types, stored_enums, stored_models
 from workflows.shared.converter import CONVERTER
 

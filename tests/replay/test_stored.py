@@ -1,16 +1,44 @@
 """What any version stored is read, and what is not known here is kept and written back."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from railmend.contracts.base import Contract, OpenEnum
+from railmend.contracts.comments import MeasurementComment
+from railmend.contracts.incident import (
+    ChallengeRequest,
+    Diagnosis,
+    DiagnosisRequest,
+    IncidentReport,
+    IncidentRequest,
+)
+from railmend.contracts.measurement import MeasurementInput
+from railmend.contracts.notification import Notification
+from railmend.contracts.repair import (
+    CodingRequest,
+    PublishRequest,
+    RelatedComment,
+    RepairRequest,
+    RepairResult,
+)
+from railmend.contracts.review import AnswersRequest
+from railmend.contracts.scan import HealthReport
+from railmend.diagnosis.prompt import challenge_messages, not_held_prompt, review_prompt
+from railmend.diagnosis.router import decide_by_rule
+from railmend.evidence.incident_facts import finding_facts, hints
+from railmend.measurement.evaluation import evaluate
+from railmend.notifying.text import format_headline, format_markdown
+from railmend.publishing import comments
+from railmend.publishing.text import body, commit_message, incident_markdown, report_markdown, title
 from tests.replay.examples import FUTURE, example, examples, from_the_future, golden_files
 from tests.replay.freeze import NEXT
 from tests.replay.stored_types import payload_types, stored_enums, stored_models
 from workflows.shared.converter import CONVERTER
+from workflows.shared.search_attributes import attributes_for_diagnosis, attributes_for_result
 
 PAYLOADS = {model.__name__: model for model in payload_types()}
 GOLDEN = dict(golden_files())
@@ -96,3 +124,35 @@ def test_an_unknown_value_of_an_enum_is_none_of_its_members(each: type[OpenEnum]
     assert dict.fromkeys(each, 1).get(unknown) is None
     with pytest.raises(ValueError, match=FUTURE):
         each(FUTURE)
+
+
+# What a person, a model or a channel reads, by what it is made of.
+TEXTS: tuple[tuple[type[BaseModel], Callable[[Any], object]], ...] = (
+    (MeasurementComment, comments.format_measurement_comment),
+    (RelatedComment, comments.format_related_comment),
+    (AnswersRequest, comments.format_reply),
+    (RepairRequest, title),
+    (RepairRequest, commit_message),
+    (PublishRequest, body),
+    (HealthReport, report_markdown),
+    (IncidentReport, incident_markdown),
+    (Notification, lambda notification: format_markdown(notification, "")),
+    (Notification, format_headline),
+    (MeasurementInput, evaluate),
+    (IncidentRequest, finding_facts),
+    (IncidentRequest, hints),
+    (DiagnosisRequest, lambda request: decide_by_rule(request.incident, request.packet)),
+    (ChallengeRequest, lambda request: challenge_messages("", request.diagnosis)),
+    (CodingRequest, lambda request: review_prompt(request.notes)),
+    (CodingRequest, lambda request: not_held_prompt(request.measurements)),
+    (RepairResult, attributes_for_result),
+    (Diagnosis, attributes_for_diagnosis),
+)
+
+
+@pytest.mark.parametrize(("model", "read"), TEXTS)
+def test_no_text_and_no_rule_fails_on_what_a_newer_version_stored(
+    model: type[BaseModel], read: Callable[[Any], object]
+) -> None:
+    newer = decoded(model, from_the_future(model, example(model).model_dump(mode="json")))
+    read(newer)

@@ -15,6 +15,8 @@ PLANNING_QUEUE = "railmend-planning"
 CODING_QUEUE = "railmend-coding"
 # Raised by the SDK when a result is too large: sending it again cannot help.
 TOO_LARGE = "PayloadsTooLarge"
+# Ids of patches (`workflow.patched`) stand here, each with what changed and since which release: PATCH_NAME =
+# "what-changed". None is used twice; both branches stay as long as a recorded history needs the old one.
 
 
 class Call(TypedDict):

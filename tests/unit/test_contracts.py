@@ -1,12 +1,16 @@
 """Settings, answers of models and code know every name; only stored data may hold others."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel, ValidationError
+from temporalio.exceptions import ApplicationError
 
+from activities.actions import ActionActivities
+from railmend.contracts.action import ActionOrder
 from railmend.contracts.autonomy import Autonomy, level_of
 from railmend.contracts.base import stored
 from railmend.contracts.incident import MeasuredSeries, Verdict
@@ -120,3 +124,24 @@ def test_a_series_that_is_not_known_has_no_value() -> None:
     with stored():
         series = MeasuredSeries("window")  # a field, and no series
     assert WindowMetrics(window=samples.WINDOW, known=1.0).value(series) is None
+
+
+class UntouchedRailway:
+    """Knows one client, whose actions nobody may use."""
+
+    actions = None
+
+    async def client_for(self, environment_id: str) -> "UntouchedRailway":
+        return self
+
+
+async def test_an_action_that_a_newer_version_offered_is_left_to_its_workers() -> None:
+    request = {
+        "kind": FUTURE,
+        **dict.fromkeys(("environment_id", "service_id", "service_name", "deployment_id", "reason"), "x"),
+    }
+    order = read(ActionOrder, json.dumps({"request": request, "approved_at": "2026-11-24T09:00:00Z"}))
+    railway: Any = UntouchedRailway()
+    with pytest.raises(ApplicationError, match="Start workers of that version") as caught:
+        await ActionActivities(railway).perform(order)
+    assert not caught.value.non_retryable

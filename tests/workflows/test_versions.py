@@ -132,6 +132,17 @@ async def test_a_bug_in_a_phase_leaves_the_repair_open_and_a_fixed_worker_ends_i
     assert (on.world.calls["open_pull_request"], on.world.calls["delete_workspace"]) == (1, 1)
 
 
+async def test_a_repair_whose_input_cannot_be_read_waits_and_does_not_fail(
+    temporal: WorkflowEnvironment,
+) -> None:
+    on = staged(temporal)
+    async with worker(on):
+        handle = await start(on, {"phase": "review"})
+        assert "decoding" in await task_failure(handle)
+        assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        await handle.terminate()
+
+
 async def test_a_phase_that_only_a_newer_worker_knows_waits_for_it(
     temporal: WorkflowEnvironment, tmp_path: Path
 ) -> None:

@@ -73,7 +73,7 @@ class IncidentRequest(Contract):
         return tuple(finding.fingerprint for finding in self.findings)
 
 
-class EvidenceSource(StrEnum):
+class EvidenceSource(OpenEnum):
     """The sources of a packet, in the order in which a reader meets them."""
 
     PROVIDERS = "providers"

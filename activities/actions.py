@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import working
 from railmend.contracts.action import (
@@ -64,6 +65,11 @@ async def _run(actions: Actions, request: ActionRequest, at: datetime) -> tuple[
     if request.kind is ActionKind.RESTART:
         fresh = await actions.restart(request.deployment_id, at)
         return request.deployment_id, "Restarted." if fresh else "It was restarted already."
+    if request.kind is not ActionKind.ROLLBACK:
+        raise ApplicationError(
+            f"This worker cannot carry out {request.kind.value!r}: a newer version offered it. Start workers "
+            "of that version; it is tried again."
+        )
     record = await actions.rollback(request.deployment_id, at)
     return (record.id if record else None), f"Rolled back to deployment {request.deployment_id}."
 

@@ -23,12 +23,12 @@ from railmend.contracts.review import (
     ReviewView,
 )
 from railmend.publishing.comments import (
-    LABELS,
     format_measurement_comment,
     format_not_deployed_comment,
     format_related_comment,
     format_reply,
     format_revert_body,
+    label_of,
 )
 from railmend.publishing.github import GitHubClient, PullRequestThread
 from railmend.publishing.text import BOT, marker
@@ -97,7 +97,7 @@ class ReviewActivities:
     @activity.defn
     async def comment_measurement(self, notice: MeasurementComment) -> None:
         """Write or rewrite the one comment on the measurement, and label its status."""
-        await self._comment_outcome(notice, format_measurement_comment(notice), LABELS[notice.status])
+        await self._comment_outcome(notice, format_measurement_comment(notice), label_of(notice.status))
 
     @activity.defn
     async def comment_not_deployed(self, notice: NotDeployedComment) -> None:

@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from pydantic import Field, field_validator
 
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.ledger import PastRepair
 from railmend.contracts.policy import Policy
 from railmend.contracts.scan import Finding, Service, Window
 
 
-class Verdict(StrEnum):
+class Verdict(OpenEnum):
     HEALTHY = "healthy"
     TOO_LITTLE_DATA = "too_little_data"
     ASLEEP = "asleep"
@@ -74,7 +73,7 @@ class IncidentRequest(Contract):
         return tuple(finding.fingerprint for finding in self.findings)
 
 
-class EvidenceSource(StrEnum):
+class EvidenceSource(OpenEnum):
     """The sources of a packet, in the order in which a reader meets them."""
 
     PROVIDERS = "providers"
@@ -165,7 +164,7 @@ class Cause(Contract):
     against: tuple[str, ...] = ()
 
 
-class MeasuredSeries(StrEnum):
+class MeasuredSeries(OpenEnum):
     """Series that a fix can be measured by."""
 
     MEMORY_GB = "memory_gb"

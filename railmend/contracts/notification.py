@@ -1,12 +1,11 @@
 """Notifications to people: one per change of state."""
 
 from datetime import datetime
-from enum import StrEnum
 from hashlib import sha256
 
 from pydantic import Field
 
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.incident import IncidentRequest
 from railmend.contracts.repair import RepairOutcome, RepairRequest
 from railmend.contracts.scan import ServiceRow
@@ -15,7 +14,7 @@ MAX_SUMMARY = 600
 MAX_SYMPTOMS = 5
 
 
-class NotificationKind(StrEnum):
+class NotificationKind(OpenEnum):
     INCIDENT = "incident"  # a service is in trouble, and what the verdict is
     APPROVAL = "approval"  # a plan waits for a person
     PULL_REQUEST = "pull_request"

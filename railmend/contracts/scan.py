@@ -1,21 +1,20 @@
 """Models of a scan: its request, the screening, findings and the report."""
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from pydantic import ConfigDict, Field
 
 from railmend.contracts.autonomy import Autonomy
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.policy import Policy
 
 
-class Severity(StrEnum):
+class Severity(OpenEnum):
     WARNING = "warning"
     CRITICAL = "critical"
 
 
-class FindingKind(StrEnum):
+class FindingKind(OpenEnum):
     """Kinds of trouble, in the words of the assessment benchmark plus the platform's own."""
 
     MEMORY_LEAK = "memory_leak"
@@ -32,7 +31,7 @@ class FindingKind(StrEnum):
     RESTART = "restart"
 
 
-class ServiceKind(StrEnum):
+class ServiceKind(OpenEnum):
     WEB = "web"
     WORKER = "worker"
     CRON = "cron"
@@ -151,6 +150,14 @@ class ScreenRequest(Contract):
     pull_request_environment: bool = False
 
 
+class DownstreamEffect(Contract):
+    """A service whose trouble comes from one that it depends on and that is in trouble itself."""
+
+    service_id: str
+    root_cause_service_id: str
+    sentence: str
+
+
 class Screening(Contract):
     """The prefilter's result. `decided`: the project is small enough that the findings are final.
 
@@ -165,17 +172,9 @@ class Screening(Contract):
     healthy: tuple[str, ...] = ()
     asleep: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
-    downstream_effects: tuple["DownstreamEffect", ...] = ()
+    downstream_effects: tuple[DownstreamEffect, ...] = ()
     platform_incident: str | None = None
     unseen: tuple[str, ...] = ()
-
-
-class DownstreamEffect(Contract):
-    """A service whose trouble comes from one that it depends on and that is in trouble itself."""
-
-    service_id: str
-    root_cause_service_id: str
-    sentence: str
 
 
 class CandidatesRequest(Contract):

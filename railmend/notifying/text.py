@@ -16,10 +16,11 @@ MAX_TITLE = 200
 
 def format_headline(notification: Notification) -> str:
     """Return one line, for a chat message or an issue's title."""
-    text = HEADLINES[notification.kind].format(
+    text = HEADLINES.get(notification.kind, "{services}: {kind}").format(
         services=", ".join(dict.fromkeys(notification.services)),
         verdict=notification.verdict.replace("_", " "),
         outcome=notification.outcome.replace("_", " "),
+        kind=notification.kind.value.replace("_", " "),
     )
     return text[:MAX_TITLE]
 

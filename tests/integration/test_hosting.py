@@ -318,14 +318,14 @@ async def test_a_version_of_the_workers_takes_over_when_it_is_made_the_current_o
     settings = settings_for(server, railmend_build_id="b1", railmend_deployment=deployment)
     client, one = await clients.temporal(settings), world()
     async with working(client, settings, one):
-        await _make_current(settings, deployment, "b1")
+        await make_current(settings, deployment, "b1")
         _, scan_id, _ = await scan_and_repair(client, one)
     found = await client.get_workflow_handle(scan_id).describe()
     version = found.raw_description.workflow_execution_info.versioning_info.deployment_version
     assert (version.deployment_name, version.build_id) == (deployment, "b1")
 
 
-async def _make_current(settings: Settings, deployment: str, build: str) -> None:
+async def make_current(settings: Settings, deployment: str, build: str) -> None:
     """By the command that docs/operations.md gives; the server learns of a version with its first poll."""
     command = [
         *(str(binary()), "worker", "deployment", "set-current-version"),

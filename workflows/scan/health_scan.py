@@ -13,7 +13,7 @@ from activities.planning import TextActivities
 from activities.railway import RailwayActivities
 from activities.settings import SettingsActivities
 from railmend.contracts.action import RollbackQuestion
-from railmend.contracts.autonomy import LADDER, Autonomy
+from railmend.contracts.autonomy import Autonomy, level_of
 from railmend.contracts.incident import (
     CODING_VERDICTS,
     Diagnosis,
@@ -140,7 +140,7 @@ class HealthScan:
             )
             for service in affected
             if service.service_id not in downstream
-            and self._settings.autonomy_of(service) is not Autonomy.REPORT
+            and level_of(self._settings.autonomy_of(service)) > level_of(Autonomy.REPORT)
         ]
 
     def _link_downstream(self, effects: Iterable[DownstreamEffect]) -> set[str]:
@@ -276,7 +276,7 @@ class HealthScan:
             commit=services[0].commit,
             root_directories=tuple(sorted({s.root_directory for s in services if s.root_directory})),
             incidents=tuple(group),
-            autonomy=min((self._settings.autonomy_of(s) for s in services), key=LADDER.index),
+            autonomy=min((self._settings.autonomy_of(s) for s in services), key=level_of),
             requested_at=workflow.now(),
             project_id=self._request.project_id,
             policy=self._settings.policy,

@@ -13,10 +13,10 @@ from temporalio.workflow import ActivityCancellationType
 PLANNING_QUEUE = "railmend-planning"
 # Any coding worker may prepare a workspace; its machine serves the rest from a queue of its own.
 CODING_QUEUE = "railmend-coding"
-# Plain errors that fail a workflow; any other fails its task. The plugin tells the SDK.
-FAILURE_TYPES: tuple[type[Exception], ...] = (ValueError, TypeError, KeyError, AssertionError)
 # Raised by the SDK when a result is too large: sending it again cannot help.
 TOO_LARGE = "PayloadsTooLarge"
+# Ids of patches (`workflow.patched`) stand here, each with what changed and since which release: PATCH_NAME =
+# "what-changed". None is used twice; both branches stay as long as a recorded history needs the old one.
 
 
 class Call(TypedDict):

@@ -103,7 +103,8 @@ class ReviewStage:
     @activity.defn
     async def find_earlier(self, question: EarlierQuestion) -> Earlier:
         """As on GitHub: what the same repair has opened is found by its branch."""
-        return Earlier(pull_request=self.opened.get(question.branch))
+        found = self.opened.get(question.branch)
+        return Earlier(pull_request=found if found and found.opened_at > question.requested_at else None)
 
     @activity.defn
     async def reply_to_notes(self, request: AnswersRequest) -> None:

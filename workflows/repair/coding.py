@@ -135,6 +135,7 @@ async def resume_review(state: RepairState) -> bool:
             key=repair.key,
             branch=repair.branch,
             base_branch=repair.base_branch,
+            requested_at=repair.requested_at,
         ),
         **policies.PUBLISH,
     )

@@ -112,6 +112,7 @@ class ScanRequest(Contract):
     `autonomy_once`, `window_seconds_once`: of one scan that a person asked for, instead of the settings'.
     """
 
+    # Schedules of earlier versions also stored settings: these are kept, and no longer read.
     project_id: str
     environment_id: str
     autonomy_once: Autonomy | None = None

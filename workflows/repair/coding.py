@@ -249,9 +249,8 @@ async def run_turns(request: CodingRequest) -> CodingRound:
 
 
 def format_complaint(run: CheckRun) -> str:
-    """Return what the agent is told of a check that passed without its change."""
-    ticks = "`" * 5
-    return f"`{run.name}` passed before and fails now:\n{ticks}\n{run.output[-MAX_COMPLAINT:]}\n{ticks}"
+    """Return what the agent is told of a check that passed without its change: a sentence, and its output."""
+    return f"`{run.name}` passed before and fails now:\n{run.output[-MAX_COMPLAINT:]}"
 
 
 async def _run_session(request: CodingRequest) -> CodingResult:

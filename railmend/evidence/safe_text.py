@@ -23,7 +23,7 @@ LIVE = tuple(
         r"/(?:issues|pull|pulls|discussions)/(?=\d)",
         r"\[(?=[^\]\n]{0,60}(?:skip|no[ _-]?ci))",  # [skip ci], [ci skip], [no ci], [skip netlify]
         r"\*{3}(?=NO_CI)",
-        r"\bskip-checks(?=\s*:)",
+        r"skip-checks(?=\s*:)",
         r"^[ \t]*(?:[\w-]+-by|change-id|breaking[ -]change|release-as)(?=[ \t]*:)",  # trailers
         r"^[ \t]*/(?=[a-z][a-z-]*(?:\s|$))",  # commands of bots, such as /approve
         r"<(?=!--)",
@@ -172,7 +172,7 @@ class MarkdownText(SafeText):
     @classmethod
     def comment(cls, name: str, content: str = "") -> Self:
         """Return a hidden marker: `name` and JSON, which cannot end it."""
-        hidden = f"{name} {content}".strip().replace("<", "\\u003c").replace(">", "\\u003e")
+        hidden = _one_line(f"{name} {content}").replace("<", "\\u003c").replace(">", "\\u003e")
         return cls._made(f"<!-- {hidden} -->")
 
     @classmethod

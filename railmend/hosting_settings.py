@@ -42,6 +42,9 @@ class HostingSettings(BaseSettings):
     temporal_tls_client_cert_path: Path | None = Field(None, description="the worker's certificate (mTLS)")
     temporal_tls_client_key_path: Path | None = Field(None, description="its key")
     railmend_encryption_keys: SecretStr | None = Field(None, description="ID:BASE64, the first encrypts")
+    railmend_encryption_strict: bool = Field(
+        False, description="refuse payloads that are not encrypted, once no history from before is left"
+    )
     railmend_codec_token: SecretStr | None = Field(None, description="what the Web UI shows the codec server")
     railmend_codec_origins: tuple[str, ...] = Field(
         ("http://localhost:8080", "http://127.0.0.1:8080"),

@@ -58,9 +58,9 @@ class EncryptionCodec(PayloadCodec):
         if payload.metadata.get("encoding") != ENCODING:
             if self._strict:
                 raise DecryptionRefused(
-                    "A payload is not encrypted, and RAILMEND_ENCRYPTION_STRICT refuses that: whoever sent it "
-                    "has no key, or it is from before encryption; then set it to false until the retention "
-                    "is over."
+                    "A payload is not encrypted, and RAILMEND_ENCRYPTION_STRICT refuses that. Whoever sent "
+                    "it has no key, or it is from before encryption: then set it to false until the "
+                    "retention is over."
                 )
             return payload
         name = payload.metadata.get(KEY_ID, b"")

@@ -40,7 +40,7 @@ from railmend.contracts.repair import (
 )
 from railmend.contracts.review import EarlierQuestion, RelatedQuestion
 from workflows.repair.state import Phase, PublishedFix, RepairState
-from workflows.shared import policies, search_attributes
+from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import machine_is_gone, reason_of
 from workflows.shared.ledger_client import LedgerClient
 from workflows.shared.notifications import notify
@@ -256,7 +256,7 @@ def format_complaint(run: CheckRun) -> str:
 async def _run_session(request: CodingRequest) -> CodingResult:
     name = request.repair.repository
     again = " again: " + " ".join(request.complaints)[:300] if request.complaints else ""
-    workflow.set_current_details(f"A coding session works on `{name}`{again}.")
+    details.show("A coding session works on {}{}.", details.code(name), again)
     return await workflow.execute_activity_method(
         CodingActivities.run_session,
         request,

@@ -71,7 +71,7 @@ class IncidentInvestigation:
         decision = await workflow.execute_activity_method(TextActivities.decide, question, **policies.TEXT)
         if decision.diagnosis is not None:
             return IncidentReport(request=request, packet=packet, diagnosis=decision.diagnosis)
-        ledger = LedgerClient(request.project_id)
+        ledger = LedgerClient(request.project_id, policies.LEDGER_BRIEFLY)
         answer = await ledger.reserve(SpendingKind.DIAGNOSIS, request.policy, request.fingerprints)
         if not answer.granted:
             waiting = Waiting(limit=answer.limit, again_at=answer.again_at or workflow.now())

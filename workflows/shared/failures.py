@@ -1,6 +1,13 @@
-"""Read a failed activity: its reason in words, its type for decisions."""
+"""Read a failed activity: its reason in words, its type for decisions; tell how a run ends."""
 
-from temporalio.exceptions import ApplicationError, TimeoutError, TimeoutType
+import asyncio
+
+from temporalio.exceptions import ApplicationError, FailureError, TimeoutError, TimeoutType
+
+from workflows.shared.policies import FAILURE_TYPES
+
+# Errors that end a workflow; every other one fails its task, and the run waits for a worker that is fixed.
+ENDING = (FailureError, asyncio.CancelledError, *FAILURE_TYPES)
 
 
 def reason_of(error: BaseException) -> str:

@@ -30,7 +30,7 @@ class IncidentRow(BaseModel):
     kind: str
     state: str
     since: datetime
-    until: datetime
+    until: datetime | None  # end of the cool-down
     outcome: str
     detail: str
     pull_request: str
@@ -112,7 +112,7 @@ def _row(project: str, entry: LedgerEntry, names: dict[str, str]) -> IncidentRow
         project=project,
         service=names[key],
         kind=kind,
-        state=entry.state if entry.until > datetime.now(UTC) else "closed",
+        state=entry.state if entry.alive(datetime.now(UTC)) else "closed",
         since=entry.since,
         until=entry.until,
         outcome=entry.outcome,
@@ -159,5 +159,6 @@ def render(incidents: IncidentList, console: Console) -> None:
 def _ids(row: IncidentRow) -> list[str]:
     """Return lines that begin with an ID, or hold the pull request's address."""
     pull_request = f": {row.pull_request}" if row.pull_request else ""
-    holder = [] if row.id == row.incident and not pull_request else [f"  {row.id}{pull_request}"]
+    quiet = not row.id.startswith("repair/") and not pull_request
+    holder = [] if quiet else [f"  {row.id}{pull_request}"]
     return [f"  {row.incident} ({row.service})", *holder]

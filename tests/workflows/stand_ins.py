@@ -243,6 +243,7 @@ class World:
             self.decide,
             self.notify,
             ledger.claim,
+            ledger.confirm,
             ledger.settle,
             ledger.reserve,
             ledger.spend,

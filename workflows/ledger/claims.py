@@ -26,7 +26,7 @@ OUTCOME_BYTES = 200
 PAST_BYTES = 32 * 1024
 # A person is told at most this often of a holder that is stuck.
 TOLD_EVERY = timedelta(days=1)
-BRIEFLY = {"detail": "", "handed_by": "", "handed_by_run": ""}
+NOBODY = {"handed_by": "", "handed_by_run": ""}
 
 
 class ClaimStore:
@@ -159,7 +159,7 @@ class ClaimStore:
                 continue
             self._entries[fingerprint] = entry.model_copy(
                 update={
-                    **BRIEFLY,
+                    **NOBODY,
                     "state": SETTLED,
                     "until": max(cooldown, unchanged),
                     "cooldown_until": cooldown,
@@ -176,14 +176,8 @@ class ClaimStore:
         if not entry.outcome:
             del self._entries[entry.fingerprint]
             return
-        update = {
-            "state": SETTLED,
-            "until": at,
-            "times": entry.times - 1,
-            "handed_by": "",
-            "handed_by_run": "",
-        }
-        self._entries[entry.fingerprint] = entry.model_copy(update=update)
+        update = {"state": SETTLED, "until": at, "times": entry.times - 1, "told_at": None}
+        self._entries[entry.fingerprint] = entry.model_copy(update={**update, **NOBODY})
 
     def suppress(self, request: SuppressRequest) -> None:
         """Keep fingerprints quiet because a person says so."""
@@ -241,8 +235,8 @@ class ClaimStore:
         alive = [entry for entry in self._entries.values() if entry.alive(now)]
         held = sum(entry.state == OPEN for entry in alive)
         return (
-            f"The ledger is full: {held} faults are open and {len(alive) - held} suppressed, and none of them "
-            "may be forgotten. `starter.py ledger show` lists them."
+            f"The ledger is full: {held} faults are open and {len(alive) - held} suppressed, and none may be "
+            "forgotten. `starter.py ledger show` lists them."
         )
 
 
@@ -272,7 +266,7 @@ def _size(entry: LedgerEntry) -> int:
 @lru_cache(maxsize=2048)
 def _need(entry: LedgerEntry) -> int:
     """Return the bytes that an entry will take at least: of its details none, of its outcome all."""
-    short = _size(entry.model_copy(update=BRIEFLY))
+    short = _size(entry.model_copy(update={"detail": "", **NOBODY}))
     if entry.state != OPEN:
         return short
     handed = len(entry.handed_by) + len(entry.handed_by_run)

@@ -71,7 +71,7 @@ class Ledger:
 
     @claim.validator
     def _may_claim(self, request: ClaimRequest) -> None:
-        """What was investigated before the pause is handed on all the same; its repair waits."""
+        """Refuse while paused; a scan hands on what it has investigated, and its repair waits."""
         if not request.handed_by:
             self._refuse_while_paused()
 

@@ -183,21 +183,16 @@ class HealthScan:
             self._miss_ledger(error)
             return []
         granted, stuck = [], []
+        run_id = workflow.info().run_id
         for incident, answer in zip(incidents, answers, strict=True):
             if answer.state is ClaimState.GRANTED:
                 granted.append(incident.model_copy(update={"past_repairs": answer.past}))
                 continue
             self._refused(incident, answer)
             if answer.tell:
-                stuck.append((incident, answer.holder))
-        run_id = workflow.info().run_id
-        await notify(
-            self._request.policy,
-            [
-                incident_notification(incident, self._rows[incident.service.service_id], holder, run_id)
-                for incident, holder in stuck
-            ],
-        )
+                row = self._rows[incident.service.service_id].model_copy(update={"verdict": "repair_stuck"})
+                stuck.append(incident_notification(incident, row, answer.holder, run_id))
+        await notify(self._request.policy, stuck)
         return granted
 
     def _refused(self, incident: IncidentRequest, answer: ClaimAnswer) -> None:
@@ -207,7 +202,7 @@ class HealthScan:
         self._row(incident.service.service_id, action=answer.state.value, detail=detail)
 
     def _miss_ledger(self, error: ActivityError) -> None:
-        """A scan reports without its ledger; what it held is free as soon as it has ended."""
+        """Report without the ledger; what the scan held is free as soon as it has ended."""
         self._unseen.append(
             f"The ledger did not answer: {reason_of(error)} What is open or settled is not known, so faults "
             f"may be investigated again. Look at the workflow ledger/{self._request.project_id}."

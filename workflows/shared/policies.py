@@ -82,8 +82,8 @@ MODEL = Call(
     schedule_to_close_timeout=timedelta(minutes=25),
     retry_policy=_retry(6, 5, 120),
 )
-# Updates of the ledger: quick, idempotent by their ids, and needed. A repair waits for its ledger for ever: it
-# must neither end nor go on because of one that does not answer. So do pauses: asked again every 30 s.
+# Updates of the ledger: quick, idempotent by their ids, and needed. A repair waits for its ledger for ever:
+# it must neither end nor go on because of one that does not answer, or is paused.
 LEDGER = LedgerCall(start_to_close_timeout=timedelta(seconds=30), retry_policy=_retry(0, 1, 30))
 # A scan and an investigation go on without: a scan always reports, and the next one asks again.
 LEDGER_BRIEFLY = LedgerCall(

@@ -1,5 +1,7 @@
 """The ledger of one project: claims and cool-downs, budgets, the track record of fixes, and the pause."""
 
+from typing import Any
+
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
@@ -21,43 +23,25 @@ from workflows.ledger.parts import merge, split
 from workflows.ledger.track_record import TrackRecordStore
 from workflows.shared import policies
 
-Part = LedgerState | None
-
 
 @workflow.defn
 class Ledger:
     """Always open; handlers only change state, so that two claims can never both be granted.
 
-    A new run gets the state in parts: what `split` returns, each a payload of its own.
+    A new run gets the state in parts, as `split` makes them, each a payload of its own. Their number varies,
+    so the SDK leaves them as they were stored.
     """
 
     @workflow.init
-    def __init__(
-        self,
-        core: LedgerState,
-        incidents: Part = None,
-        entries_1: Part = None,
-        entries_2: Part = None,
-        entries_3: Part = None,
-        entries_4: Part = None,
-    ) -> None:
-        state = merge(core, (incidents, entries_1, entries_2, entries_3, entries_4))
-        self._core = core
+    def __init__(self, *parts: Any) -> None:
+        self._core = state = merge(parts)
         self._paused = state.paused
         self._claims = ClaimStore(state.entries, state.grants)
         self._budget = BudgetStore(state.days, state.incidents, state.reservations, state.total)
         self._track_record = TrackRecordStore(state.track)
 
     @workflow.run
-    async def run(
-        self,
-        core: LedgerState,
-        incidents: Part = None,
-        entries_1: Part = None,
-        entries_2: Part = None,
-        entries_3: Part = None,
-        entries_4: Part = None,
-    ) -> None:
+    async def run(self, *parts: Any) -> None:
         await workflow.wait_condition(_is_long)
         await workflow.wait_condition(workflow.all_handlers_finished)
         workflow.continue_as_new(args=split(self._state()))

@@ -1,12 +1,12 @@
 """The state of a ledger in several payloads, so that each stays below 64 KiB however much is open."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from railmend.contracts.ledger import LedgerEntry, LedgerState
 
 # Of entries in one payload, as JSON; what stands round them is less than a KiB.
 PART_BYTES = 60 * 1024
-MOST_PARTS = 4
 
 
 def split(state: LedgerState) -> list[LedgerState]:
@@ -18,9 +18,11 @@ def split(state: LedgerState) -> list[LedgerState]:
     ]
 
 
-def merge(core: LedgerState, others: Iterable[LedgerState | None]) -> LedgerState:
-    """Return the state whose parts these are; one that was never split is its own core."""
-    known = [core, *(part for part in others if part is not None)]
+def merge(parts: Iterable[Any]) -> LedgerState:
+    """Return the state whose parts these are, as models or as stored; the first has what is in no other."""
+    core, *others = known = [LedgerState.model_validate(part) for part in parts]
+    if not others:
+        return core
     return core.model_copy(
         update={
             "entries": tuple(entry for part in known for entry in part.entries),
@@ -34,7 +36,7 @@ def _packed(entries: Iterable[LedgerEntry]) -> list[tuple[LedgerEntry, ...]]:
     room = 0
     for entry in entries:
         size = len(entry.model_dump_json().encode()) + 1
-        if not packed or (size > room and len(packed) < MOST_PARTS):
+        if size > room:
             packed.append(())
             room = PART_BYTES
         packed[-1] = (*packed[-1], entry)

@@ -1,5 +1,6 @@
 """Temporal: reachable, history kept long enough, search attributes there, workers there."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from commands.checks.check import Check, CheckFailed, CheckResult, bad, ok, warning
+from commands.ledgers import pauses
 from hosting import clients, search_attributes
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.settings import ConfigurationError, Settings
@@ -32,9 +34,15 @@ async def _temporal(settings: Settings) -> list[CheckResult]:
         message, _, hint = str(error).partition(". ")
         raise CheckFailed(message, hint) from error
     results = ok("temporal", f"{settings.temporal_address} answers, namespace {client.namespace}")
-    for name, check in (("retention", _retention), ("search attributes", _attributes), ("workers", _workers)):
+    others: tuple[tuple[str, Callable[[], Awaitable[list[CheckResult]]]], ...] = (
+        ("retention", lambda: _retention(client)),
+        ("search attributes", lambda: _attributes(client)),
+        ("workers", lambda: _workers(client)),
+        ("pause", lambda: _pause(client, settings)),
+    )
+    for name, check in others:
         try:
-            results += await check(client)
+            results += await check()
         except (CheckFailed, ConfigurationError) as error:
             results += bad(name, str(error), getattr(error, "hint", ""))
         except RPCError as error:
@@ -67,6 +75,15 @@ async def _workers(client: Client) -> list[CheckResult]:
     if not idle:
         return ok("workers", f"serve {', '.join(QUEUES)}")
     return warning("workers", f"nobody serves {', '.join(idle)}", "start `worker.py`")
+
+
+async def _pause(client: Client, settings: Settings) -> list[CheckResult]:
+    told = await pauses(client, settings)
+    return [
+        result
+        for project, why in told.items()
+        for result in warning("pause", f"project {project}: {why}", "`starter.py resume --all` goes on")
+    ]
 
 
 async def _polled(client: Client, queue: str) -> bool:

@@ -42,6 +42,7 @@ class Ledger:
 
     @workflow.run
     async def run(self, *parts: Any) -> None:
+        self._show()
         await workflow.wait_condition(_is_long)
         await workflow.wait_condition(workflow.all_handlers_finished)
         workflow.continue_as_new(args=split(self._state()))
@@ -89,14 +90,19 @@ class Ledger:
     @workflow.signal(description="Begin nothing new until the resume")
     def pause(self, pause: Pause) -> None:
         self._paused = self._paused or pause
+        self._show()
 
     @workflow.signal(description="End the pause")
     def resume(self) -> None:
         self._paused = None
+        self._show()
 
     @workflow.query(description="Everything that is open, suppressed or remembered, and what was spent")
     def state(self) -> LedgerState:
         return self._state()
+
+    def _show(self) -> None:
+        workflow.set_current_details(f"{self._paused}." if self._paused else "")
 
     def _refuse_while_paused(self) -> None:
         """Refuse in a validator: what waits asks again and again, and leaves nothing in the history."""

@@ -21,7 +21,7 @@ from railmend.contracts.ledger import (
 from railmend.contracts.track_record import FixRecord, TrackRecord
 from tests.samples import NOW
 from workflows.ledger.budget import MOST_INCIDENTS, BudgetStore
-from workflows.ledger.claims import ClaimStore
+from workflows.ledger.claims import MOST_BYTES, ClaimStore
 from workflows.ledger.parts import merge, split
 from workflows.ledger.track_record import MOST_RECORDS, TrackRecordStore
 
@@ -252,7 +252,8 @@ def test_what_is_reserved_counts_and_is_corrected_in_the_next_run() -> None:
     assert (kept.total.usd, kept.days(NOW)[0].usd, kept.incidents(NOW)[0].usd) == (1.25, 1.25, 1.25)
     again = restarted(kept)
     again.spend(SpendRequest(reserve_id="r0", usd=9.0))
-    assert again.total.usd == 1.25, "a repeated settlement changes nothing"
+    assert reserve(again, budget, 0) == ""
+    assert again.total.usd == 1.25, "nothing that is repeated counts twice"
 
 
 def test_every_fault_of_a_repair_pays_and_is_corrected() -> None:
@@ -390,6 +391,7 @@ def test_a_full_ledger_refuses_new_claims_and_forgets_nothing_that_is_open() -> 
     entries = claims.entries(NOW)
     assert len(entries) == granted, "there is room for what comes of each"
     parts = split(LedgerState(project_id="p", entries=entries))
+    assert sum(len(entry.model_dump_json()) + 1 for entry in entries) <= MOST_BYTES
     assert max(len(part.model_dump_json()) for part in parts) < 64 * 1024
     assert len(claims.entries(NOW + 2 * HOUR)) < 100, "what is over is only remembered where there is room"
     assert claim(claims, at=NOW + 2 * HOUR) is ClaimState.GRANTED

@@ -112,17 +112,21 @@ def shared(on: Stage) -> tuple[Service, ...]:
     return tuple(s.model_copy(update={"repository": repository}) for s in on.world.services)
 
 
-async def taken_by_another(on: Stage, fingerprint: str, grant: int) -> None:
+async def taken_by_another(on: Stage, fingerprint: str, grant: int) -> str:
+    """By a repair that is open; return its workflow ID."""
+    other = f"repair/{on.environment_id}/another"
+    await on.client.start_workflow("Unserved", id=other, task_queue=f"nobody-{on.environment_id}")
     ledger = LedgerActivities(on.client, on.world.queue)
     claim = ClaimRequest(
         claim_id=str(uuid.uuid4()),
         fingerprints=(fingerprint,),
-        holder="repair/somebody/else",
+        holder=other,
         at=datetime.now(UTC),
         replaces=(grant,),
     )
     (answer,) = (await ledger.claim(ClaimBatch(project_id=on.environment_id, claims=(claim,)))).answers
     assert answer.state is ClaimState.GRANTED
+    return other
 
 
 @pytest.mark.parametrize("ending", ["terminated", "cancelled"])
@@ -224,17 +228,17 @@ async def test_a_service_whose_hand_over_is_refused_is_not_in_the_repair(
         scan = await start_scan(on)
         await called(on, "diagnose", 2)
         (api,) = [e for e in (await on.ledger()).entries if "id-api" in e.fingerprint]
-        await taken_by_another(on, api.fingerprint, api.grant)
+        other = await taken_by_another(on, api.fingerprint, api.grant)
         on.world.gates["jobs"].set()
         report = await scan.result()
         refused, repaired = row_of(report, "api"), row_of(report, "jobs")
         assert (refused.action, refused.repair_workflow_id) == ("held", None)
-        assert refused.detail.startswith("repair/somebody/else has it since ")
+        assert refused.detail.startswith(f"{other} has it since ")
         handle = on.client.get_workflow_handle_for(RepositoryRepair.run, repaired.repair_workflow_id)
         state = await handle.query(RepositoryRepair.state)
         assert [report.request.service.name for report in state.request.incidents] == ["jobs"]
         holders = {e.fingerprint: e.holder for e in (await on.ledger()).entries}
-        assert sorted(holders.values()) == sorted(["repair/somebody/else", handle.id])
+        assert sorted(holders.values()) == sorted([other, handle.id])
         on.world.hang = False
         await handle.result()
 
@@ -243,14 +247,14 @@ async def test_a_repair_that_lost_its_claim_publishes_nothing_and_pays(on: Stage
     on.world.coding = DONE.model_copy(update={"cost_usd": 0.3})
     repair = await repairing(on)
     held = await entry(on)
-    await taken_by_another(on, held.fingerprint, held.grant)
+    other = await taken_by_another(on, held.fingerprint, held.grant)
     on.world.hang = False
     result = await on.repair(repair.id)
     assert result.outcome is RepairOutcome.FAILED
-    assert "is lost, so nothing more is done: repair/somebody/else has it" in result.reason
+    assert f"is lost, so nothing more is done: {other} has it" in result.reason
     calls = on.world.calls
     assert (calls["commit_and_push"], calls["open_pull_request"], calls["delete_workspace"]) == (0, 0, 1)
-    assert (await entry(on)).holder == "repair/somebody/else"
+    assert (await entry(on)).holder == other
     assert (await on.ledger()).total.usd == 0.3
 
 
@@ -307,6 +311,9 @@ async def test_a_fault_that_a_person_suppresses_is_not_taken_up(on: Stage) -> No
 async def test_nothing_new_begins_while_everything_is_paused(on: Stage) -> None:
     request = ScanRequest(project_id=on.environment_id, environment_id=on.environment_id)
     schedule = await create_or_update(on.client, request, timedelta(days=1))
+    nothing = ClaimRequest(claim_id="c", fingerprints=(), holder="nobody", at=datetime.now(UTC))
+    ledger = LedgerActivities(on.client, on.world.queue)  # which opens it on a queue that is served
+    await ledger.claim(ClaimBatch(project_id=on.environment_id, claims=(nothing,)))
     mine = {f"ledger/{on.environment_id}", f"scan/{on.environment_id}"}
     assert mine <= set(await ledgers.pause(None, "deploy freeze", everything=True))
     assert (await schedule.describe()).schedule.state.paused

@@ -236,6 +236,12 @@ class HealthScan:
             self._row(service.service_id, action="running", detail=incident_id(incident))
             return None
         except ChildWorkflowError as error:
+            if is_cancelled_exception(error):
+                if workflow.cancellation_reason() is not None:
+                    raise
+                # Somebody stopped the investigation, not the fault: its claim is released at the end.
+                self._row(service.service_id, action="cancelled", detail=incident_id(incident))
+                return None
             reason = reason_of(error.cause) if error.cause else str(error)
             detail = f"Investigation failed: {reason}"
             self._row(service.service_id, verdict="unclear", action="failed", detail=detail)

@@ -1,5 +1,6 @@
 """The ledgers as a person sees and changes them: what is open, who has it, and the pause."""
 
+import asyncio
 import getpass
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -288,15 +289,16 @@ async def _set_paused(client: Client, schedule_id: str, note: str | None) -> boo
 
 async def pauses(client: Client, settings: Settings) -> dict[str, str]:
     """Return by project name which ledgers are paused, and why; those that do not answer are left out."""
-    told = {}
-    for project in settings.watched():
+
+    async def ask(project: ProjectSettings) -> tuple[str, str]:
         try:
             state = await ledger_state(client, project.project_id)
         except ConfigurationError:
-            continue
-        if state.paused:
-            told[project.name] = str(state.paused)
-    return told
+            return project.name, ""
+        return project.name, str(state.paused or "")
+
+    told = await asyncio.gather(*map(ask, settings.watched()))
+    return {name: why for name, why in told if why}
 
 
 def render(overview: LedgerOverview, console: Console) -> None:

@@ -17,15 +17,17 @@ from activities.ledger import LedgerActivities
 from commands import ledgers
 from commands.schedule import create_or_update
 from hosting.dev_server import DYNAMIC_CONFIG
+from railmend.contracts.action import ActionKind, ActionRequest, ActionState
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.ledger import ClaimBatch, ClaimRequest, ClaimState, LedgerEntry, SettleRequest
 from railmend.contracts.policy import FollowUp, Policy
-from railmend.contracts.repair import RepairOutcome
+from railmend.contracts.repair import Approval, RepairOutcome
 from railmend.contracts.scan import FindingKind, HealthReport, ScanRequest, Service
 from railmend.settings import ConfigurationError
 from tests import samples
 from tests.workflows.stand_ins import DONE
 from tests.workflows.test_scan_to_repair import Stage, row_of, stage
+from workflows.actions.approved_action import ApprovedAction
 from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
@@ -345,6 +347,35 @@ async def test_a_session_that_runs_is_kept_and_its_push_waits_for_the_resume(on:
     assert (on.world.calls["run_session"], on.world.calls["commit_and_push"]) == (1, 0)
     await ledgers.resume(None, everything=False)
     assert (await on.repair(repair.id)).outcome is RepairOutcome.HELD
+
+
+async def test_an_approved_action_waits_for_the_resume(on: Stage) -> None:
+    nothing = ClaimRequest(claim_id="c", fingerprints=(), holder="nobody", at=datetime.now(UTC))
+    ledger = LedgerActivities(on.client, on.world.queue)
+    await ledger.claim(ClaimBatch(project_id=on.environment_id, claims=(nothing,)))
+    await ledgers.pause(None, "", everything=False)
+    action = ActionRequest(
+        kind=ActionKind.RESTART,
+        project_id=on.environment_id,
+        environment_id=on.environment_id,
+        service_id="s",
+        service_name="checkout",
+        deployment_id="d",
+        reason="It is stuck.",
+    )
+    handle = await on.client.start_workflow(
+        ApprovedAction.run, action, id=f"action/{on.environment_id}", task_queue=on.world.queue
+    )
+    await handle.execute_update(ApprovedAction.approve, Approval(by="ada"))
+
+    async def waits() -> bool:
+        pending = (await handle.describe()).raw_description.pending_activities
+        return any("Railmend is paused by " in each.last_failure.message for each in pending)
+
+    await until(waits)
+    assert on.world.after_pull_request.orders == []
+    await ledgers.resume(None, everything=False)
+    assert (await handle.result()).state is ActionState.DONE
 
 
 async def test_a_plan_that_waits_for_a_person_keeps_its_claim_after_its_scan(on: Stage) -> None:

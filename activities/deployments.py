@@ -1,12 +1,12 @@
 """Sources about the service's deployments: history, drift of settings, state, and its series as charts."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from temporalio import activity
 
-from activities.errors import translated
-from railmend.contracts.incident import Fact, Facts, IncidentRequest
+from activities.heartbeat import working
+from railmend.contracts.incident import EvidenceSource, Fact, Facts, IncidentRequest
 from railmend.evidence.charts import charts, past
 from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
 from railmend.evidence.incident_facts import onset, redaction_key
@@ -22,14 +22,14 @@ NOTHING_DEPLOYED = "No deployment of this service is known."
 class DeploymentActivities:
     """`secrets`: values that the worker holds; they never pass."""
 
-    def __init__(self, railway: RailwayPool, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, railway: RailwayPool, secrets: Callable[[], Sequence[str]] = tuple) -> None:
         self._railway = railway
         self._secrets = secrets
 
     @activity.defn
     async def chart_facts(self, request: IncidentRequest) -> Facts:
         """CPU, memory, requests by status and latency over the window and over the day before."""
-        with translated():
+        async with working():
             client = await self._railway.client_for(request.environment_id)
             pairs, unseen = await client.fetch_detailed(
                 request.environment_id, [request.service], request.window
@@ -42,7 +42,8 @@ class DeploymentActivities:
             ):
                 if text:
                     items.append(Fact(kind="chart", source=source, text=text))
-        return Facts(items=tuple(items), unseen=tuple(unseen))
+        unread = None if items else EvidenceSource.SERIES
+        return Facts(items=tuple(items), unseen=tuple(unseen), unread=unread)
 
     @activity.defn
     async def deployment_facts(self, request: IncidentRequest) -> Facts:
@@ -60,7 +61,7 @@ class DeploymentActivities:
             return Facts(items=(), unseen=(NOTHING_DEPLOYED,))
         ids = (request.project_id, request.environment_id, request.service.service_id)
         unseen = ["Variables that were removed cannot be seen: Railway lists those that are there."]
-        with translated():
+        async with working():
             context = (await self._railway.client_for(request.environment_id)).context
             variables = await _or_none(context.variables(*ids), "Variable names", unseen)
             changes = await _or_none(context.changes(*ids), "The activity feed", unseen)
@@ -75,7 +76,7 @@ class DeploymentActivities:
         ids = list(dict.fromkeys(filter(None, (service.latest_deployment_id, service.active_deployment_id))))
         items = []
         for deployment_id in ids:
-            with translated():
+            async with working():
                 context = (await self._railway.client_for(request.environment_id)).context
                 state = await context.state(deployment_id)
                 steps = await context.steps(deployment_id)
@@ -85,14 +86,14 @@ class DeploymentActivities:
         return Facts(items=tuple(items), unseen=() if items else (NOTHING_DEPLOYED,))
 
     async def _history(self, request: IncidentRequest) -> list[Deployed]:
-        with translated():
+        async with working():
             context = (await self._railway.client_for(request.environment_id)).context
             return await context.history(
                 request.project_id, request.environment_id, request.service.service_id
             )
 
     def _fact(self, request: IncidentRequest, kind: str, source: str, text: str) -> Fact:
-        redactor = Redactor(self._secrets, redaction_key(request))
+        redactor = Redactor(self._secrets(), redaction_key(request))
         return Fact(kind=kind, source=source, text=redactor(text))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
-from activities.errors import translated
+from activities.heartbeat import Heartbeat, working
 from railmend.contracts.incident import (
     ChallengeRequest,
     Decision,
@@ -15,7 +15,7 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.scan import HealthReport
 from railmend.diagnosis.diagnose import challenge, diagnose
-from railmend.diagnosis.model import ModelSettings
+from railmend.diagnosis.model import ModelSettings, ModelUsage
 from railmend.diagnosis.router import decide_by_rule
 from railmend.publishing.github import GitHubClient
 from railmend.publishing.text import incident_markdown, report_markdown
@@ -60,11 +60,29 @@ class PlanningActivities:
                 self._github.missing_files, repository, reference, service.root_directory, list(paths)
             )
 
-        with translated():
-            return await diagnose(request.packet, self._model, missing)
+        before = _spent_before()
+        async with working(before) as beat:
+            return await diagnose(request.packet, self._model, missing, _usage(before, beat))
 
     @activity.defn
     async def refute(self, request: ChallengeRequest) -> Diagnosis:
         """Return the diagnosis after the sceptic's pass: as it was, or `unclear`."""
-        with translated():
-            return await challenge(request.packet, request.diagnosis, self._sceptic)
+        before = _spent_before()
+        async with working(before) as beat:
+            return await challenge(request.packet, request.diagnosis, self._sceptic, _usage(before, beat))
+
+
+def _spent_before() -> float:
+    """Return what earlier attempts of this activity spent, in USD: a worker was killed in mid-call."""
+    details = activity.info().heartbeat_details if activity.in_activity() else ()
+    return float(details[0]) if details else 0.0
+
+
+def _usage(before: float, beat: Heartbeat) -> ModelUsage:
+    """Return the count of what is spent, kept by the server: a new attempt goes on from it."""
+
+    def keep(usd: float) -> None:
+        beat.state = usd
+        beat.send()
+
+    return ModelUsage(before, keep)

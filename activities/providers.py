@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from temporalio import activity
 
-from activities.errors import Classified, translated
+from activities.errors import Classified
+from activities.heartbeat import working
 from railmend.contracts.incident import Facts, IncidentRequest
 from railmend.contracts.providers import ProviderFacts
 from railmend.contracts.scan import Service
@@ -58,7 +59,7 @@ class ProviderActivities:
     @activity.defn
     async def provider_facts(self, request: IncidentRequest) -> Facts:
         """Items of kind `provider_incident` come first, and belong before all other evidence."""
-        with translated():
+        async with working():
             return as_facts(await self._collect(request))
 
     async def _collect(self, request: IncidentRequest) -> ProviderFacts:

@@ -10,6 +10,9 @@ from railmend.contracts.repair import PullRequest, PullRequestRequest
 from railmend.publishing.github import GitHubClient
 from railmend.publishing.text import body, title
 
+# With any other autonomy, one that a later version added too, the pull request is a draft.
+OPENS_READY = (Autonomy.PLAN, Autonomy.PULL_REQUEST)
+
 
 class PullRequestActivities:
     def __init__(self, github: GitHubClient) -> None:
@@ -29,7 +32,7 @@ class PullRequestActivities:
                 or await asyncio.to_thread(self._github.default_branch, repair.repository),
                 title=title(repair),
                 body=body(publish),
-                draft=repair.autonomy is Autonomy.DRAFT or bool(publish.doubts),
+                draft=repair.autonomy not in OPENS_READY or bool(publish.doubts),
                 labels=repair.policy.follow_up.labels,
                 reviewers=repair.policy.follow_up.reviewers,
             )

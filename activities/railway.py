@@ -1,10 +1,10 @@
 """Architecture and measurements over Railway's API, condensed to findings where they are read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from temporalio import activity
 
-from activities.errors import translated
+from activities.heartbeat import working
 from railmend.assessment import AssessmentRules, assess, is_candidate
 from railmend.contracts.scan import (
     Assessment,
@@ -27,35 +27,37 @@ MAX_UNSEEN = 40
 
 
 class RailwayActivities:
-    def __init__(self, railway: RailwayPool, rules: Mapping[str, AssessmentRules] | None = None) -> None:
-        """`rules`: thresholds and what to ignore, by environment id; the defaults where there are none."""
+    def __init__(
+        self, railway: RailwayPool, rules_of: Callable[[str], AssessmentRules] = lambda _: DEFAULTS
+    ) -> None:
+        """`rules_of`: thresholds and what to ignore, by environment id."""
         self._railway = railway
-        self._rules = rules or {}
+        self._rules_of = rules_of
 
     @activity.defn
     async def screen(self, request: ScreenRequest) -> Screening:
         """Survey the environment at a coarse step; a small one is read finely at once, and decided."""
         scan = request.scan
-        with translated():
+        async with working():
             client = await self._railway.client_for(scan.environment_id)
             survey = await client.survey(scan.project_id, scan.environment_id, request.window)
-        if survey.ephemeral and not scan.pull_request_environment:
+        if survey.ephemeral and not request.pull_request_environment:
             return _left_alone(survey)
-        rules = self._rules.get(scan.environment_id, DEFAULTS)
+        rules = self._rules_of(scan.environment_id)
         findings = _survey_findings(survey, scan.environment_id, rules) if survey.fine else ()
         return _screening(survey, _suspects(survey, findings, rules), findings)
 
     @activity.defn
     async def assess_candidates(self, request: CandidatesRequest) -> Assessment:
         """Assess the candidates at the window's own step; this decides."""
-        with translated():
+        async with working():
             client = await self._railway.client_for(request.environment_id)
             detailed, unseen = await client.fetch_detailed(
                 request.environment_id, request.services, request.window
             )
         slices = {pair.slice.service_id: pair.slice for pair in detailed}
         history = {pair.history.service_id: pair.history for pair in detailed}
-        rules = self._rules.get(request.environment_id, DEFAULTS)
+        rules = self._rules_of(request.environment_id)
         findings = _assess(request.services, slices, history, request.environment_id, rules)
         return Assessment(
             findings=findings,

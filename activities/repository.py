@@ -1,11 +1,11 @@
 """What changed in the code between the last good and the suspected deployment."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from temporalio import activity
 
-from activities.errors import translated
+from activities.heartbeat import working
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.evidence.change import describe
 from railmend.evidence.deployments import suspects
@@ -18,7 +18,9 @@ from railmend.railway.pool import RailwayPool
 class RepositoryActivities:
     """GitHub's client blocks, so it is called in threads. `secrets`: values that the worker holds."""
 
-    def __init__(self, github: GitHubClient, railway: RailwayPool, secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self, github: GitHubClient, railway: RailwayPool, secrets: Callable[[], Sequence[str]] = tuple
+    ) -> None:
         self._github = github
         self._railway = railway
         self._secrets = secrets
@@ -29,7 +31,7 @@ class RepositoryActivities:
         service = request.service
         if service.repository is None:
             return Facts(items=(), unseen=("The service has no repository, so no change can be compared.",))
-        with translated():
+        async with working():
             context = (await self._railway.client_for(request.environment_id)).context
             history = await context.history(request.project_id, request.environment_id, service.service_id)
         pair = suspects(history, onset(request))
@@ -37,7 +39,7 @@ class RepositoryActivities:
             return Facts(items=(), unseen=("The suspected deployment names no commit.",))
         good = pair.good.record.commit if pair.good else None
         source, text = await self._change(request, good, pair.bad.record.commit)
-        redactor = Redactor(self._secrets, redaction_key(request))
+        redactor = Redactor(self._secrets(), redaction_key(request))
         return Facts(items=(Fact(kind="change", source=source, text=redactor(text)),))
 
     async def _change(self, request: IncidentRequest, good: str | None, bad: str) -> tuple[str, str]:
@@ -45,7 +47,7 @@ class RepositoryActivities:
         repository = request.service.repository or ""
         if good == bad:
             return repository, f"The suspected deployment runs the commit of the last good one ({bad[:12]})."
-        with translated():
+        async with working():
             if good is None:
                 change = await asyncio.to_thread(self._github.own_change, repository, bad)
                 source = (

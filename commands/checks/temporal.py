@@ -1,6 +1,5 @@
 """Temporal: reachable, history kept long enough, search attributes there, workers there."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from commands.checks.check import Check, CheckFailed, CheckResult, bad, ok, warning
+from commands.checks.schedules import scans
 from commands.ledgers import pauses
 from hosting import clients, search_attributes
 from hosting.workers import ORCHESTRATION_QUEUE
@@ -34,19 +34,20 @@ async def _temporal(settings: Settings) -> list[CheckResult]:
         message, _, hint = str(error).partition(". ")
         raise CheckFailed(message, hint) from error
     results = ok("temporal", f"{settings.temporal_address} answers, namespace {client.namespace}")
-    others: tuple[tuple[str, Callable[[], Awaitable[list[CheckResult]]]], ...] = (
-        ("retention", lambda: _retention(client)),
-        ("search attributes", lambda: _attributes(client)),
-        ("workers", lambda: _workers(client)),
-        ("pause", lambda: _pause(client, settings)),
+    others = (
+        Check("retention", lambda: _retention(client)),
+        Check("search attributes", lambda: _attributes(client)),
+        Check("workers", lambda: _workers(client)),
+        Check("scans", lambda: scans(client, settings)),
+        Check("pause", lambda: _pause(client, settings)),
     )
-    for name, check in others:
+    for other in others:
         try:
-            results += await check()
+            results += await other.run()
         except (CheckFailed, ConfigurationError) as error:
-            results += bad(name, str(error), getattr(error, "hint", ""))
+            results += bad(other.name, str(error), getattr(error, "hint", ""))
         except RPCError as error:
-            results += bad(name, f"not readable: {error.message}")
+            results += bad(other.name, f"not readable: {error.message}")
     return results
 
 

@@ -1,13 +1,12 @@
 """Models of the ledger: claims, settlements, budgets and its state."""
 
 from datetime import datetime
-from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery, FixRecord, TrackRecord
 
 # The error type with which a paused ledger refuses.
@@ -15,7 +14,7 @@ PAUSED_ERROR = "Paused"
 OPEN, SETTLED = "open", "suppressed"  # states of an entry
 
 
-class ClaimState(StrEnum):
+class ClaimState(OpenEnum):
     GRANTED = "granted"
     HELD = "held"  # someone else has it open
     SUPPRESSED = "suppressed"  # settled a short while ago; not to be raised again yet
@@ -30,7 +29,8 @@ class ClaimRequest(Contract):
     grants that end with this one. `handed_by`, `handed_by_run`: the scan that hands its claims to a repair
     which has no run yet; until that repair asks itself, either of them holds. `deployment`: the one that
     serves now; another than at the settlement may end a cool-down early. `autonomy_query`: asked for a
-    repair. `stuck`: the holder fails its workflow task, and a person is to be told.
+    repair. `again`: by who has the claim, or had it and was reset since: what came of its own work does not
+    refuse it. `stuck`: the holder fails its workflow task, and a person is to be told.
     """
 
     claim_id: str
@@ -43,6 +43,7 @@ class ClaimRequest(Contract):
     handed_by_run: str = ""
     deployment: str | None = None
     autonomy_query: AutonomyQuery | None = None
+    again: bool = False
     stuck: bool = False
 
 
@@ -136,7 +137,7 @@ class SettlementBatch(Contract):
     settlements: tuple[SettleRequest, ...]
 
 
-class SpendingKind(StrEnum):
+class SpendingKind(OpenEnum):
     DIAGNOSIS = "diagnosis"
     SESSION = "session"
 

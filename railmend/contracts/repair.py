@@ -1,11 +1,10 @@
 """Models of a repair: its request, workspace, coding session, checks, pull request and result."""
 
 from datetime import datetime
-from enum import StrEnum
 from hashlib import sha256
 
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.measurement import MeasurementResult, WindowMetrics
 from railmend.contracts.policy import Policy
@@ -41,6 +40,11 @@ class RepairRequest(Contract):
         """The kind of the most severe finding; the track record is kept by it."""
         findings = [finding for incident in self.incidents for finding in incident.request.findings]
         return min(findings, key=lambda finding: finding.severity is not Severity.CRITICAL).kind.value
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a person allows it first: so with `plan`, and with what a later version added."""
+        return self.autonomy not in (Autonomy.DRAFT, Autonomy.PULL_REQUEST)
 
     @property
     def onset(self) -> datetime:
@@ -106,7 +110,7 @@ class CodingRequest(Contract):
 NO_CHANGE = "NO CHANGE:"
 
 
-class CodingState(StrEnum):
+class CodingState(OpenEnum):
     DONE = "done"
     FAILED = "failed"
     ABORTED = "aborted"
@@ -265,7 +269,7 @@ class Approval(Contract):
     approved: bool = True
 
 
-class RepairOutcome(StrEnum):
+class RepairOutcome(OpenEnum):
     """How a repair ended; `pull_request` is also its state as soon as the pull request is open."""
 
     PULL_REQUEST = "pull_request"

@@ -1,21 +1,20 @@
 """Models of a scan: its request, the screening, findings and the report."""
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from railmend.contracts.autonomy import Autonomy
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.policy import Policy
 
 
-class Severity(StrEnum):
+class Severity(OpenEnum):
     WARNING = "warning"
     CRITICAL = "critical"
 
 
-class FindingKind(StrEnum):
+class FindingKind(OpenEnum):
     """Kinds of trouble, in the words of the assessment benchmark plus the platform's own."""
 
     MEMORY_LEAK = "memory_leak"
@@ -32,7 +31,7 @@ class FindingKind(StrEnum):
     RESTART = "restart"
 
 
-class ServiceKind(StrEnum):
+class ServiceKind(OpenEnum):
     WEB = "web"
     WORKER = "worker"
     CRON = "cron"
@@ -108,10 +107,26 @@ class Finding(Contract):
 
 
 class ScanRequest(Contract):
-    """`window_seconds` and `step_seconds` bound what is read; the end lies `settle_seconds` back."""
+    """What a schedule holds: whom to look at. How, the settings say when the scan begins.
+
+    `autonomy_once`, `window_seconds_once`: of one scan that a person asked for, instead of the settings'.
+    """
+
+    # Schedules of earlier versions also stored settings: these are no longer read.
+    model_config = ConfigDict(extra="ignore")
 
     project_id: str
     environment_id: str
+    autonomy_once: Autonomy | None = None
+    window_seconds_once: int | None = None
+
+
+class ScanSettings(Contract):
+    """What the settings said when a scan began; it keeps to this.
+
+    `window_seconds` and `step_seconds` bound what is read; the end lies `settle_seconds` back.
+    """
+
     window_seconds: int = 180 * 60
     step_seconds: int = 60
     settle_seconds: int = 60
@@ -123,10 +138,24 @@ class ScanRequest(Contract):
     def autonomy_of(self, service: Service) -> Autonomy:
         return self.service_autonomy.get(service.name, self.autonomy)
 
+    def window(self, now: datetime) -> Window:
+        end = now.replace(microsecond=0) - timedelta(seconds=self.settle_seconds)
+        start = end - timedelta(seconds=self.window_seconds)
+        return Window(start=start, end=end, step_seconds=self.step_seconds)
+
 
 class ScreenRequest(Contract):
     scan: ScanRequest
     window: Window
+    pull_request_environment: bool = False
+
+
+class DownstreamEffect(Contract):
+    """A service whose trouble comes from one that it depends on and that is in trouble itself."""
+
+    service_id: str
+    root_cause_service_id: str
+    sentence: str
 
 
 class Screening(Contract):
@@ -143,17 +172,9 @@ class Screening(Contract):
     healthy: tuple[str, ...] = ()
     asleep: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
-    downstream_effects: tuple["DownstreamEffect", ...] = ()
+    downstream_effects: tuple[DownstreamEffect, ...] = ()
     platform_incident: str | None = None
     unseen: tuple[str, ...] = ()
-
-
-class DownstreamEffect(Contract):
-    """A service whose trouble comes from one that it depends on and that is in trouble itself."""
-
-    service_id: str
-    root_cause_service_id: str
-    sentence: str
 
 
 class CandidatesRequest(Contract):

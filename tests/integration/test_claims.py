@@ -22,7 +22,7 @@ from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.ledger import ClaimBatch, ClaimRequest, ClaimState, LedgerEntry, SettleRequest
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import Approval, RepairOutcome
-from railmend.contracts.scan import FindingKind, HealthReport, ScanRequest, Service
+from railmend.contracts.scan import FindingKind, HealthReport, ScanRequest, ScanSettings, Service
 from railmend.settings import ConfigurationError
 from tests import samples
 from tests.workflows.stand_ins import DONE
@@ -86,7 +86,8 @@ async def called(on: Stage, activity: str, times: int = 1) -> None:
 
 
 async def start_scan(on: Stage) -> WorkflowHandle[HealthScan, HealthReport]:
-    request = ScanRequest(project_id=on.environment_id, environment_id=on.environment_id, policy=SOON)
+    on.world.settings = ScanSettings(policy=SOON)
+    request = ScanRequest(project_id=on.environment_id, environment_id=on.environment_id)
     return await on.client.start_workflow(
         HealthScan.run,
         request,

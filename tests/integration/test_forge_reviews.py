@@ -6,9 +6,12 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from temporalio.testing import ActivityEnvironment
 
+from activities.reviews import ReviewActivities
 from railmend.coding.revert import RevertConflict, RevertingRepository
 from railmend.contracts.review import (
+    EarlierQuestion,
     MergeMethod,
     NoteKind,
     NoteReply,
@@ -18,6 +21,8 @@ from railmend.contracts.review import (
     SeenNotes,
 )
 from railmend.publishing.github import GitHubClient, PullRequestThread
+from railmend.publishing.text import BOT as OWN_AUTHOR
+from railmend.publishing.text import marker
 from railyard.forge import Forge
 from tests import samples
 from tests.integration.test_forge import (
@@ -253,3 +258,36 @@ def test_a_reviewer_who_cannot_be_asked_is_no_reason_to_fail(
 def test_secret_of_the_client_is_git_s_token() -> None:
     client = GitHubClient("http://127.0.0.1:1/api/v3", SecretStr(TOKEN), pace=False)
     assert client.git_token(REPOSITORY) == TOKEN
+
+
+async def test_what_an_earlier_run_opened_is_found_with_its_own_commits_and_answers(
+    github: GitHubClient, people: People, tmp_path: Path
+) -> None:
+    """By branch and marker; a stranger's pull request from a branch of that name is not taken over."""
+    question = EarlierQuestion(repository=REPOSITORY, key="k1", branch=BRANCH, base_branch="main")
+    reviews = ActivityEnvironment()
+    find = ReviewActivities(github).find_earlier
+    assert (await reviews.run(find, question)).pull_request is None
+    own = pushed(github, tmp_path / "repair", author=OWN_AUTHOR)
+    pull = open_one(github, f"Because.\n\n{marker('k1', own)}")
+    people(ADA, "POST", "/issues/1/comments", body="Use an LRU.")
+    people(ADA, "POST", "/issues/1/comments", body="And test it.")
+    first = look(github).notes[0]
+    PullRequestThread(github, REPOSITORY, 1).answer(NoteReply(note=first, text="Done."))
+    commit_of_a_person(tmp_path / "ada", github)
+
+    found = (await reviews.run(find, question)).pull_request
+    assert found is not None
+    assert (found.number, found.url, found.head, found.rounds) == (1, pull.url, own, 0)
+    assert found.seen.names == (first.name,)
+    assert [note.text for note in look(github, found.seen).notes] == ["And test it."]
+    other = question.model_copy(update={"key": "k2"})
+    assert (await reviews.run(find, other)).pull_request is None
+
+
+def commit_of_a_person(folder: Path, github: GitHubClient) -> None:
+    url = github.clone_url(REPOSITORY).replace("://", f"://x-access-token:{ADA}@")
+    run(folder.parent, "clone", "-q", "-b", BRANCH, url, str(folder))
+    (folder / "app.py").write_text("value = 3\n")
+    run(folder, "commit", "-qam", "Three")
+    run(folder, "push", "-q", "origin", BRANCH)

@@ -107,6 +107,18 @@ def test_a_released_claim_leaves_the_fault_as_it_was() -> None:
     assert (entry.outcome, entry.times, entry.alive(NOW + 8 * DAY)) == ("unclear", 1, False)
 
 
+def test_a_repair_that_is_reset_after_its_end_has_its_claim_again_unless_another_was_since() -> None:
+    claims = ClaimStore(())
+    claim(claims)
+    settle(claims)
+    assert claim(claims) is ClaimState.SUPPRESSED, "a scan that is reset does not begin anew"
+    assert claim(claims, again=True) is ClaimState.GRANTED
+    settle(claims)
+    assert claim(claims, "b", NOW + 8 * DAY) is ClaimState.GRANTED
+    settle(claims, "b", NOW + 8 * DAY)
+    assert claim(claims, at=NOW + 8 * DAY, again=True) is ClaimState.SUPPRESSED
+
+
 def test_what_a_person_suppresses_stays_quiet_whatever_is_deployed() -> None:
     claims = ClaimStore(())
     claims.suppress(SuppressRequest(fingerprints=(FAULT,), by="ada", seconds=86400, at=NOW))

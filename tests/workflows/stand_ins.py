@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from temporalio import activity
 from temporalio.client import Client
@@ -38,12 +39,15 @@ from railmend.contracts.repair import (
     WorkspaceChange,
     WorkspaceRequest,
 )
+from railmend.contracts.review import EarlierPullRequest
 from railmend.contracts.scan import (
     Assessment,
     CandidatesRequest,
     DownstreamEffect,
     Finding,
     HealthReport,
+    ScanRequest,
+    ScanSettings,
     Screening,
     ScreenRequest,
     Service,
@@ -71,6 +75,7 @@ class World:
     queue: str
     services: tuple[Service, ...]
     findings: tuple[Finding, ...]
+    settings: ScanSettings = field(default_factory=ScanSettings)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     coding: CodingResult = DONE
     change: WorkspaceChange = CHANGE
@@ -98,6 +103,11 @@ class World:
         self.calls[name] += 1
         if name in self.broken:
             raise ApplicationError(f"{name} is broken on purpose", non_retryable=True)
+
+    @activity.defn
+    async def read_scan_settings(self, request: ScanRequest) -> ScanSettings:
+        self._count()
+        return self.settings
 
     @activity.defn
     async def screen(self, request: ScreenRequest) -> Screening:
@@ -213,7 +223,11 @@ class World:
     async def open_pull_request(self, request: PullRequestRequest) -> PullRequest:
         self._count()
         self.published.append(request.publish)
-        return PullRequest(number=1, url="http://forge/acme/checkout/pull/1", head=request.commit.sha)
+        url = "http://forge/acme/checkout/pull/1"
+        self.after_pull_request.opened[request.commit.branch] = EarlierPullRequest(
+            number=1, url=url, head=request.commit.sha, draft=False, opened_at=datetime.now(UTC), rounds=0
+        )
+        return PullRequest(number=1, url=url, head=request.commit.sha)
 
     @activity.defn
     async def delete_workspace(self, workspace: Workspace) -> None:
@@ -228,6 +242,7 @@ class World:
     def orchestration(self, client: Client) -> list[object]:
         ledger = LedgerActivities(client, self.queue)
         return [
+            self.read_scan_settings,
             self.screen,
             self.assess_candidates,
             self.finding_facts,

@@ -101,6 +101,8 @@ class ClaimStore:
             if _owns(entry, request) or entry.grant in request.replaces:
                 return None
             return self._held(entry, request)
+        if request.again and _is_of(entry, request):
+            return None
         changed = request.deployment != entry.deployment
         if changed and (entry.cooldown_until is None or entry.cooldown_until <= request.at):
             return None
@@ -138,7 +140,8 @@ class ClaimStore:
                 "pull_request": earlier.pull_request,
                 "times": earlier.times + (earlier.state != OPEN),
             }
-            entry = entry.model_copy(update=update)
+            # A copy of the earlier one keeps what a newer version stored with it.
+            entry = earlier.model_copy(update={**dict(entry), **update})
         self._entries[fingerprint] = entry
 
     def settle(self, request: SettleRequest) -> bool:
@@ -183,19 +186,20 @@ class ClaimStore:
         """Keep fingerprints quiet because a person says so."""
         until = request.at + timedelta(seconds=request.seconds)
         for fingerprint in request.fingerprints:
-            earlier = self._entries.get(fingerprint)
-            self._entries[fingerprint] = LedgerEntry(
-                fingerprint=fingerprint,
-                holder=f"person/{request.by}",
-                state=SETTLED,
-                since=request.at,
-                until=until,
-                cooldown_until=until,
-                deployment=earlier.deployment if earlier else None,
-                outcome="suppressed",
-                detail=request.reason,
-                pull_request=earlier.pull_request if earlier else "",
-                times=earlier.times if earlier else 0,
+            holder = f"person/{request.by}"
+            blank = LedgerEntry(
+                fingerprint=fingerprint, holder=holder, state=SETTLED, since=request.at, times=0
+            )
+            self._entries[fingerprint] = self._entries.get(fingerprint, blank).model_copy(
+                update={
+                    "holder": holder,
+                    "first_run_id": "",
+                    "since": request.at,
+                    "until": until,
+                    "cooldown_until": until,
+                    "outcome": "suppressed",
+                    "detail": request.reason,
+                }
             )
 
     def open_among(self, fingerprints: Iterable[str]) -> list[LedgerEntry]:
@@ -242,7 +246,11 @@ class ClaimStore:
 
 def _owns(entry: LedgerEntry, by: ClaimRequest | SettleRequest) -> bool:
     """Whether `by` has the claim: the same workflow, and the same chain of runs as soon as one has asked."""
-    return entry.state == OPEN and entry.holder == by.holder and entry.first_run_id in ("", by.first_run_id)
+    return entry.state == OPEN and _is_of(entry, by)
+
+
+def _is_of(entry: LedgerEntry, by: ClaimRequest | SettleRequest) -> bool:
+    return entry.holder == by.holder and entry.first_run_id in ("", by.first_run_id)
 
 
 def _blank(fingerprint: str, request: ClaimRequest, grant: int = 0) -> LedgerEntry:

@@ -34,7 +34,7 @@ class Ledger:
 
     @workflow.init
     def __init__(self, *parts: Any) -> None:
-        self._core = state = merge(parts)
+        self._begun_with = state = merge(parts)  # with what a newer version keeps in it
         self._paused = state.paused
         self._claims = ClaimStore(state.entries, state.grants)
         self._budget = BudgetStore(state.days, state.incidents, state.reservations, state.total)
@@ -111,7 +111,7 @@ class Ledger:
 
     def _state(self) -> LedgerState:
         now = workflow.now()
-        return self._core.model_copy(
+        return self._begun_with.model_copy(
             update={
                 "grants": self._claims.grants,
                 "paused": self._paused,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from railmend.contracts.base import stored
 from railmend.contracts.ledger import LedgerEntry, LedgerState
 
 # Of entries in one payload, as JSON; what stands round them is less than a KiB.
@@ -20,7 +21,8 @@ def split(state: LedgerState) -> list[LedgerState]:
 
 def merge(parts: Iterable[Any]) -> LedgerState:
     """Return the state whose parts these are, as models or as stored; the first has what is in no other."""
-    core, *others = known = [LedgerState.model_validate(part) for part in parts]
+    with stored():
+        core, *others = known = [LedgerState.model_validate(part) for part in parts]
     if not others:
         return core
     return core.model_copy(

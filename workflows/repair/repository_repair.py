@@ -11,7 +11,6 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
-from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.notification import approval_notification, outcome_notification
 from railmend.contracts.repair import Approval, RepairOutcome, RepairResult
 from railmend.contracts.track_record import FixRecord
@@ -63,8 +62,14 @@ class RepositoryRepair:
     async def _step(self) -> Phase:
         """Run the phase's handler. A lost claim, and what others refuse for good, ends the repair."""
         state = self._state
+        handler = self._handlers.get(state.phase)
+        if handler is None:
+            raise NotImplementedError(
+                f"The phase {state.phase.value!r} is not known to this worker: a newer version began it. "
+                "Start workers of that version; until then the repair waits, and nothing of it is lost."
+            )
         try:
-            return await self._handlers[state.phase](state, self._ledger)
+            return await handler(state, self._ledger)
         except ClaimLost as error:
             return state.end(RepairOutcome.FAILED, error.message)
         except ActivityError as error:
@@ -104,10 +109,12 @@ class RepositoryRepair:
             await notify(repair.policy, [notification])
 
     async def _wait_for_approval(self, state: RepairState, ledger: LedgerClient) -> Phase:
-        """With autonomy `plan` a person decides."""
+        """With autonomy `plan`, and with one that is not known, a person decides."""
         repair, info = state.request, workflow.info()
-        if repair.autonomy is not Autonomy.PLAN:
+        if not repair.needs_approval:
             return Phase.CODING
+        if await coding.resume_review(state):
+            return Phase.REVIEW
         days = repair.policy.approval_days
         why = f"\n\nA {repair.bounded_by}." if repair.bounded_by else ""
         workflow.set_current_details(
@@ -149,7 +156,7 @@ class RepositoryRepair:
 
     @workflow.query(description="Whether the plan waits for a person")
     def waits_for_approval(self) -> bool:
-        return self._state.waits_for_approval and self._state.request.autonomy is Autonomy.PLAN
+        return self._state.waits_for_approval and self._state.request.needs_approval
 
     @workflow.query(description="The first pull request, once it is open; the scan stops waiting here")
     def opened(self) -> RepairResult | None:

@@ -16,10 +16,12 @@ from temporalio.workflow import ParentClosePolicy
 
 from activities.planning import TextActivities
 from activities.railway import RailwayActivities
+from activities.settings import SettingsActivities
 from railmend.contracts.action import RollbackQuestion
-from railmend.contracts.autonomy import LADDER, Autonomy
+from railmend.contracts.autonomy import Autonomy, level_of
 from railmend.contracts.incident import (
     CODING_VERDICTS,
+    Diagnosis,
     IncidentReport,
     IncidentRequest,
     Verdict,
@@ -35,6 +37,7 @@ from railmend.contracts.scan import (
     Finding,
     HealthReport,
     ScanRequest,
+    ScanSettings,
     Screening,
     ScreenRequest,
     ServiceRow,
@@ -55,6 +58,7 @@ class HealthScan:
     @workflow.init
     def __init__(self, request: ScanRequest) -> None:
         self._request = request
+        self._settings = ScanSettings()  # until they are read
         self._rows: dict[str, ServiceRow] = {}
         self._ledger = LedgerClient(request.project_id, policies.LEDGER_BRIEFLY)
         # Sent together at the end: a wide scan keeps a short history.
@@ -74,9 +78,18 @@ class HealthScan:
                 await self._settle_all()
 
     async def _scan(self, request: ScanRequest) -> HealthReport:
-        window = self._window()
+        self._settings = await workflow.execute_activity_method(
+            SettingsActivities.read_scan_settings, request, **policies.TEXT
+        )
+        window = self._settings.window(workflow.now())
         screening = await workflow.execute_activity_method(
-            RailwayActivities.screen, ScreenRequest(scan=request, window=window), **policies.READ
+            RailwayActivities.screen,
+            ScreenRequest(
+                scan=request,
+                window=window,
+                pull_request_environment=self._settings.pull_request_environment,
+            ),
+            **policies.READ,
         )
         workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
         assessment = await self._assess(screening, window)
@@ -104,11 +117,6 @@ class HealthScan:
     @workflow.query(description="What is known so far, one row per service")
     def rows(self) -> list[ServiceRow]:
         return list(self._rows.values())
-
-    def _window(self) -> Window:
-        end = workflow.now().replace(microsecond=0) - timedelta(seconds=self._request.settle_seconds)
-        start = end - timedelta(seconds=self._request.window_seconds)
-        return Window(start=start, end=end, step_seconds=self._request.step_seconds)
 
     async def _assess(self, screening: Screening, window: Window) -> Assessment:
         """Assess the candidates in detail; a small project is decided by its screening."""
@@ -145,12 +153,12 @@ class HealthScan:
                 findings=tuple(by_service[service.service_id]),
                 window=window,
                 platform_incident=screening.platform_incident,
-                policy=self._request.policy,
+                policy=self._settings.policy,
                 neighbours=neighbours_of(service, screening.candidates, assessment.findings),
             )
             for service in affected
             if service.service_id not in downstream
-            and self._request.autonomy_of(service) is not Autonomy.REPORT
+            and level_of(self._settings.autonomy_of(service)) > level_of(Autonomy.REPORT)
         ]
 
     def _link_downstream(self, effects: Iterable[DownstreamEffect]) -> set[str]:
@@ -192,7 +200,7 @@ class HealthScan:
             if answer.tell:
                 row = self._rows[incident.service.service_id].model_copy(update={"verdict": "repair_stuck"})
                 stuck.append(incident_notification(incident, row, answer.holder, run_id))
-        await notify(self._request.policy, stuck)
+        await notify(self._settings.policy, stuck)
         return granted
 
     def _refused(self, incident: IncidentRequest, answer: ClaimAnswer) -> None:
@@ -215,9 +223,9 @@ class HealthScan:
         notifications = [
             incident_notification(incident, row, incident_id(incident), run_id)
             for incident, row in rows
-            if row.action != "running"
+            if row.action != "running" and not _repeats(incident, row)
         ]
-        await notify(self._request.policy, notifications)
+        await notify(self._settings.policy, notifications)
 
     async def _investigate(self, incident: IncidentRequest, screening: Screening) -> IncidentReport | None:
         service = incident.service
@@ -238,9 +246,10 @@ class HealthScan:
         except ChildWorkflowError as error:
             if is_cancelled_exception(error):
                 if workflow.cancellation_reason() is not None:
-                    raise
-                # Somebody stopped the investigation, not the fault: its claim is released at the end.
-                self._row(service.service_id, action="cancelled", detail=incident_id(incident))
+                    raise  # the scan itself, and the investigation with it
+                why = "A person cancelled the investigation."
+                self._row(service.service_id, action="cancelled", detail=why)
+                self._settle(incident, "cancelled", why)
                 return None
             reason = reason_of(error.cause) if error.cause else str(error)
             detail = f"Investigation failed: {reason}"
@@ -249,6 +258,9 @@ class HealthScan:
             return None
         verdict = "waiting" if report.waiting else report.diagnosis.verdict.value
         self._row(service.service_id, verdict=verdict, detail=report.diagnosis.summary)
+        if (again := _next_look(report.diagnosis)) is not None:
+            detail = f"{report.diagnosis.summary} Next look: {again:%Y-%m-%d %H:%M} UTC."
+            self._row(service.service_id, action="look_again", detail=detail)
         return report
 
     async def _act(self, reports: list[IncidentReport], screening: Screening) -> None:
@@ -265,7 +277,8 @@ class HealthScan:
             else:
                 if report.diagnosis.verdict is Verdict.BAD_DEPLOY:
                     await self._offer_rollback(report)
-                self._settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary)
+                again = _next_look(report.diagnosis)
+                self._settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary, again)
         for repository, group in by_repository.items():
             await self._start_repair(repository, group, screening)
 
@@ -314,7 +327,7 @@ class HealthScan:
             repair = self._repair(repository, group)
             workflow_id = f"repair/{repository}/{repair.key}"
             incidents = [report.request for report in group]
-            query = repair.autonomy_query(self._request.policy.earned)
+            query = repair.autonomy_query(self._settings.policy.earned)
             answers = await self._ledger.transfer(incidents, workflow_id, query)
             refused = [answer.state is not ClaimState.GRANTED for answer in answers]
             if not any(refused):
@@ -336,10 +349,10 @@ class HealthScan:
             commit=services[0].commit,
             root_directories=tuple(sorted({s.root_directory for s in services if s.root_directory})),
             incidents=tuple(group),
-            autonomy=min((self._request.autonomy_of(s) for s in services), key=LADDER.index),
+            autonomy=min((self._settings.autonomy_of(s) for s in services), key=level_of),
             requested_at=workflow.now(),
             project_id=self._request.project_id,
-            policy=self._request.policy,
+            policy=self._settings.policy,
         )
 
     async def _start(self, repair: RepairRequest, workflow_id: str, screening: Screening) -> None:
@@ -371,3 +384,16 @@ class HealthScan:
 
     def _row(self, service_id: str, **changes: str) -> None:
         self._rows[service_id] = self._rows[service_id].model_copy(update=changes)
+
+
+def _next_look(diagnosis: Diagnosis) -> datetime | None:
+    """Return when a verdict that waits for something is looked at again; None for any other."""
+    if diagnosis.again_seconds is None:
+        return None
+    return workflow.now() + timedelta(seconds=diagnosis.again_seconds)
+
+
+def _repeats(incident: IncidentRequest, row: ServiceRow) -> bool:
+    """Whether a verdict that waits is the one of the last look: people were notified of it then."""
+    last = incident.past_repairs[0].outcome if incident.past_repairs else ""
+    return row.action == "look_again" and last.endswith(f": {row.verdict}")

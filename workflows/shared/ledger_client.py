@@ -153,6 +153,7 @@ class LedgerClient:
             holder=info.workflow_id,
             first_run_id=info.first_execution_run_id,
             at=workflow.now(),
+            again=True,
         )
         answer = await workflow.execute_activity_method(
             LedgerActivities.confirm,

@@ -39,6 +39,11 @@ class PullRequestMatch(BaseModel):
     pull_request: PullRequest
     state: Literal["open", "closed", "merged"]
     labelled: bool
+    body: str = ""
+
+    def is_of(self, key: str) -> bool:
+        """Whether the hidden marker in its text names this repair."""
+        return f'<!-- railmend {{"key": "{key}"' in self.body
 
 
 class GitHubClient:
@@ -260,4 +265,5 @@ def _match(pull: GithubPull) -> PullRequestMatch:
         ),
         state=state,
         labelled=bool(pull.labels),
+        body=pull.body or "",
     )

@@ -30,7 +30,7 @@ from railmend.publishing.comments import (
     format_revert_body,
     label_of,
 )
-from railmend.publishing.github import GitHubClient, PullRequestThread
+from railmend.publishing.github import GitHubClient, NewPullRequest, PullRequestThread
 from railmend.publishing.text import BOT, marker
 
 
@@ -58,7 +58,9 @@ class ReviewActivities:
 
     def _earlier(self, question: EarlierQuestion) -> Earlier:
         base = question.base_branch or self._github.default_branch(question.repository)
-        found = self._github.find_pull_request(question.repository, question.branch, base)
+        found = self._github.find_pull_request(
+            question.repository, question.branch, base, question.requested_at
+        )
         if found is None or not found.is_of(question.key):
             return Earlier()
         return Earlier(pull_request=self._thread(question.repository, found.pull_request.number).earlier())
@@ -135,12 +137,14 @@ class ReviewActivities:
             )
         return self._github.open_pull_request(
             request.repository,
-            branch=branch,
-            base=base,
-            title=title,
-            body=f"{format_revert_body(request.number, request.reason)}\n\n{marker(request.key, '')}",
-            draft=False,
-            labels=("railmend",),
+            NewPullRequest(
+                branch=branch,
+                base=base,
+                title=title,
+                body=f"{format_revert_body(request.number, request.reason)}\n\n{marker(request.key, '')}",
+                draft=False,
+                labels=("railmend",),
+            ),
         )
 
     async def _comment_outcome(

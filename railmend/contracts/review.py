@@ -111,12 +111,16 @@ class CommentRequest(Contract):
 
 
 class EarlierQuestion(Contract):
-    """A query: what have earlier runs of the repair `key` published from `branch`?"""
+    """A query: what have earlier runs of the repair `key` published from `branch`?
+
+    `requested_at`: of the repair; what is older and no longer open belongs to an earlier repair of the same.
+    """
 
     repository: str
     key: str
     branch: str
     base_branch: str
+    requested_at: datetime
 
 
 class EarlierPullRequest(Contract):

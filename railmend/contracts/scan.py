@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.base import Contract, OpenEnum
@@ -112,9 +112,7 @@ class ScanRequest(Contract):
     `autonomy_once`, `window_seconds_once`: of one scan that a person asked for, instead of the settings'.
     """
 
-    # Schedules of earlier versions also stored settings: these are no longer read.
-    model_config = ConfigDict(extra="ignore")
-
+    # Schedules of earlier versions also stored settings: these are kept, and no longer read.
     project_id: str
     environment_id: str
     autonomy_once: Autonomy | None = None

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from railmend.coding.git import GitError, TrustedRepository
-from railmend.publishing.github import GitHubClient, GitHubError
+from railmend.publishing.github import GitHubClient, GitHubError, NewPullRequest
 from railyard.forge import Forge, build
 from tests import samples
 from tests.integration.serving import serving
@@ -64,12 +64,14 @@ def pushed(
 def open_one(github: GitHubClient, body: str = "Because."):  # type: ignore[no-untyped-def]
     return github.open_pull_request(
         REPOSITORY,
-        branch=BRANCH,
-        base="main",
-        title="Set value",
-        body=body,
-        draft=False,
-        labels=("railmend",),
+        NewPullRequest(
+            branch=BRANCH,
+            base="main",
+            title="Set value",
+            body=body,
+            draft=False,
+            labels=("railmend",),
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """The thread on a pull request, and how it ends, against the forge."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.reviews import ReviewActivities
 from railmend.coding.revert import RevertConflict, RevertingRepository
+from railmend.contracts.repair import PullRequest
 from railmend.contracts.review import (
     EarlierQuestion,
     MergeMethod,
@@ -20,7 +22,7 @@ from railmend.contracts.review import (
     ReviewView,
     SeenNotes,
 )
-from railmend.publishing.github import GitHubClient, PullRequestThread
+from railmend.publishing.github import GitHubClient, NewPullRequest, PullRequestThread
 from railmend.publishing.text import BOT as OWN_AUTHOR
 from railmend.publishing.text import marker
 from railyard.forge import Forge
@@ -250,8 +252,8 @@ def test_a_reviewer_who_cannot_be_asked_is_no_reason_to_fail(
     github: GitHubClient, people: People, tmp_path: Path
 ) -> None:
     pushed(github, tmp_path / "repair")
-    options = {"branch": BRANCH, "base": "main", "title": "t", "body": "b", "draft": True}
-    pull = github.open_pull_request(REPOSITORY, reviewers=("nobody",), **options)  # type: ignore[arg-type]
+    new = NewPullRequest(branch=BRANCH, base="main", title="t", body="b", draft=True, reviewers=("nobody",))
+    pull = github.open_pull_request(REPOSITORY, new)
     assert pull.draft
 
 
@@ -264,7 +266,9 @@ async def test_what_an_earlier_run_opened_is_found_with_its_own_commits_and_answ
     github: GitHubClient, people: People, tmp_path: Path
 ) -> None:
     """By branch and marker; a stranger's pull request from a branch of that name is not taken over."""
-    question = EarlierQuestion(repository=REPOSITORY, key="k1", branch=BRANCH, base_branch="main")
+    question = EarlierQuestion(
+        repository=REPOSITORY, key="k1", branch=BRANCH, base_branch="main", requested_at=datetime.now(UTC)
+    )
     reviews = ActivityEnvironment()
     find = ReviewActivities(github).find_earlier
     assert (await reviews.run(find, question)).pull_request is None
@@ -283,6 +287,25 @@ async def test_what_an_earlier_run_opened_is_found_with_its_own_commits_and_answ
     assert [note.text for note in look(github, found.seen).notes] == ["And test it."]
     other = question.model_copy(update={"key": "k2"})
     assert (await reviews.run(find, other)).pull_request is None
+
+
+def test_a_fault_that_returns_after_a_closed_pull_request_gets_one_of_its_own(
+    github: GitHubClient, people: People, tmp_path: Path
+) -> None:
+    """Of the same branch, because the same deployment is at fault; a retry finds the new one."""
+    pushed(github, tmp_path / "repair")
+    first = open_one(github)
+    people(ADA, "PATCH", "/pulls/1", state="closed")
+    later = datetime.now(UTC) + timedelta(days=14)
+
+    def again(since: datetime) -> PullRequest:
+        new = NewPullRequest(branch=BRANCH, base="main", title="Set value", body="Again.", since=since)
+        return github.open_pull_request(REPOSITORY, new)
+
+    assert again(datetime.now(UTC)).number == first.number
+    second = again(later)
+    assert (second.number, second.existed) == (first.number + 1, False)
+    assert again(later).number == second.number
 
 
 def commit_of_a_person(folder: Path, github: GitHubClient) -> None:

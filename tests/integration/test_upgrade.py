@@ -65,6 +65,7 @@ async def wait_in_every_phase(client: Client, world: World) -> Repairs:
     """Start one repair for each phase in which repairs wait."""
     world.after_pull_request.views = [OPEN]
     world.after_pull_request.deployments = [WAITING]
+    world.after_pull_request.opened.clear()
     seen = world.after_pull_request.seen
     seen.clear()
 

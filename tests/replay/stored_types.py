@@ -52,7 +52,7 @@ def _all_types() -> set[type]:
 def _signatures() -> Iterator[Any]:
     for definition in (*_activities(), *_workflows()):
         yield from definition.arg_types or ()
-        if definition.ret_type is not None:
+        if getattr(definition, "ret_type", None) is not None:  # a signal has none
             yield definition.ret_type
 
 
@@ -70,4 +70,5 @@ def _workflows() -> Iterator[Any]:
     for each in WORKFLOWS:
         definition = workflow._Definition.must_from_class(each)
         yield definition
-        yield from (*definition.queries.values(), *definition.updates.values())
+        yield from definition.queries.values()
+        yield from (*definition.updates.values(), *definition.signals.values())

@@ -10,6 +10,7 @@ from commands.scan_request import choose_project, scan_request
 from commands.what_it_means import what_it_means
 from hosting import clients
 from railmend.contracts.autonomy import Autonomy
+from railmend.contracts.base import stored
 from railmend.contracts.scan import ScanRequest
 from railmend.current_settings import CurrentSettings
 from railmend.railway.errors import NotWatched
@@ -193,10 +194,13 @@ def test_a_project_that_is_gone_from_the_settings_is_told_with_the_next_step(fol
         scan_settings(Settings(), ScanRequest(project_id="p", environment_id="e9"))
 
 
-def test_what_an_older_schedule_stored_beside_the_ids_counts_no_more() -> None:
+def test_what_an_older_schedule_stored_beside_the_ids_counts_no_more(folder: Path) -> None:
+    write(folder, TWO)
     older = {"project_id": "p1", "environment_id": "e1", "autonomy": "pull_request", "window_seconds": 60}
     older |= {"policy": {"budget": {}}, "service_autonomy": {}, "settle_seconds": 1}
-    assert ScanRequest.model_validate(older) == REQUEST
+    with stored():
+        request = ScanRequest.model_validate(older)
+    assert scan_settings(Settings(), request) == scan_settings(Settings(), REQUEST)
 
 
 def test_a_file_that_cannot_be_used_leaves_the_last_good_settings_in_force(folder: Path) -> None:

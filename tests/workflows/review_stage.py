@@ -70,6 +70,7 @@ class ReviewStage:
     deployments: list[DeploymentView] = field(default_factory=lambda: [UP])
     statuses: list[MeasurementStatus] = field(default_factory=lambda: [MeasurementStatus.HELD])
     related: Related = field(default_factory=Related)
+    same_incident: bool = False
     revert_conflict: bool = False
     on_poll: Callable[[int], ReviewView] | None = None
     opened: dict[str, EarlierPullRequest] = field(default_factory=dict)
@@ -103,7 +104,8 @@ class ReviewStage:
     @activity.defn
     async def find_earlier(self, question: EarlierQuestion) -> Earlier:
         """As on GitHub: what the same repair has opened is found by its branch."""
-        return Earlier(pull_request=self.opened.get(question.branch))
+        found = self.opened.get(question.branch)
+        return Earlier(pull_request=found if found and found.opened_at > question.requested_at else None)
 
     @activity.defn
     async def reply_to_notes(self, request: AnswersRequest) -> None:
@@ -115,7 +117,8 @@ class ReviewStage:
 
     @activity.defn
     async def find_related(self, question: RelatedQuestion) -> Related:
-        return self.related
+        """By the same incident at any time, or once the changed files are known."""
+        return self.related if question.files or self.same_incident else Related()
 
     @activity.defn
     async def comment_on_related(self, request: RelatedComment) -> str:

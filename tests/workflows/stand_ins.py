@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from temporalio import activity
 from temporalio.client import Client
@@ -225,7 +224,12 @@ class World:
         self.published.append(request.publish)
         url = "http://forge/acme/checkout/pull/1"
         self.after_pull_request.opened[request.commit.branch] = EarlierPullRequest(
-            number=1, url=url, head=request.commit.sha, draft=False, opened_at=datetime.now(UTC), rounds=0
+            number=1,
+            url=url,
+            head=request.commit.sha,
+            draft=False,
+            opened_at=activity.info().scheduled_time,
+            rounds=0,
         )
         return PullRequest(number=1, url=url, head=request.commit.sha)
 

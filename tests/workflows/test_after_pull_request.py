@@ -257,6 +257,18 @@ async def test_a_merge_that_is_not_deployed_is_told_and_nothing_else_touched(
         assert (on.after.comments, on.after.orders) == ([], [])
 
 
+async def test_no_session_is_spent_on_an_incident_that_an_open_pull_request_is_about(
+    temporal: WorkflowEnvironment,
+) -> None:
+    """As after a ledger was lost: its claim is gone, its pull request waits."""
+    related = Related(number=9, url="http://forge/9", why="Pull request 9 is about the same incident.")
+    async with repairing(temporal, related=related, same_incident=True) as on:
+        result = await on.ends()
+        assert (result.outcome, result.reason) == (RepairOutcome.RELATED, related.why)
+        assert on.world.calls["run_session"] == on.world.calls["prepare_workspace"] == 0
+        assert (await on.ledger()).total.usd == 0
+
+
 async def test_a_related_pull_request_gets_a_comment_instead_of_a_rival(
     temporal: WorkflowEnvironment,
 ) -> None:

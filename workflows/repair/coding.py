@@ -38,7 +38,7 @@ from railmend.contracts.repair import (
     WorkspaceChange,
     WorkspaceRequest,
 )
-from railmend.contracts.review import EarlierQuestion, RelatedQuestion
+from railmend.contracts.review import EarlierQuestion, Related, RelatedQuestion
 from workflows.repair.state import Phase, PublishedFix, RepairState
 from workflows.shared import policies, search_attributes
 from workflows.shared.failures import machine_is_gone, reason_of
@@ -53,10 +53,14 @@ MAX_COMPLAINT = 1500
 async def make_change(state: RepairState, ledger: LedgerClient) -> Phase:
     """Phase CODING: within the budget, have a session carry the plan out, or make a further fix.
 
-    A run that was reset, or started again, may have published it already: then it goes on from there.
+    A run that was reset, or started again, may have published it already: then it goes on from there. Where
+    an open pull request is about the same incident, of a ledger that was lost or of a person, none is spent.
     """
     if await resume_review(state):
         return Phase.REVIEW
+    related = await _find_related(state.request, files=())
+    if related.number is not None:
+        return state.end(RepairOutcome.RELATED, related.why)
     refused = await _reserve(state, ledger)
     if refused:
         return state.end(RepairOutcome.NOT_ALLOWED, refused)
@@ -137,6 +141,7 @@ async def resume_review(state: RepairState) -> bool:
             key=repair.key,
             branch=repair.branch,
             base_branch=repair.base_branch,
+            requested_at=repair.requested_at,
         ),
         **policies.PUBLISH,
     )
@@ -300,20 +305,25 @@ async def commit(request: PublishRequest, ledger: LedgerClient) -> Commit:
     )
 
 
-async def _comment_on_related(request: PublishRequest, ledger: LedgerClient) -> RepairResult | None:
-    """Comment on an open pull request about the same files or incident, instead of opening a rival."""
-    repair = request.repair
-    related = await workflow.execute_activity_method(
+async def _find_related(repair: RepairRequest, files: tuple[str, ...]) -> Related:
+    """Find an open pull request that is about the same incident, or changes the same files."""
+    return await workflow.execute_activity_method(
         ReviewActivities.find_related,
         RelatedQuestion(
             repository=repair.repository,
             branch=repair.branch,
             base_branch=repair.base_branch,
             fingerprints=repair.fingerprints,
-            files=tuple(file.path for file in request.change.files),
+            files=files,
         ),
         **policies.PUBLISH,
     )
+
+
+async def _comment_on_related(request: PublishRequest, ledger: LedgerClient) -> RepairResult | None:
+    """Comment on an open pull request about the same files or incident, instead of opening a rival."""
+    repair = request.repair
+    related = await _find_related(repair, tuple(file.path for file in request.change.files))
     if related.number is None:
         return None
     await ledger.confirm(repair.fingerprints)

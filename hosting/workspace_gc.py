@@ -1,11 +1,14 @@
 """Removes the workspaces of repairs that are over: their workflow could not, or was terminated."""
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import structlog
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from activities.coding_environment import CodingEnvironment
 from workflows.repair.repository_repair import RepositoryRepair
@@ -14,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 # The server's list of running workflows lags; a younger repair may be missing from it.
 MIN_AGE_SECONDS = 3600
+# A repair that is terminated cleans nothing up, and its worker may run for months.
+EVERY_SECONDS = 3600
 RUNNING = f'WorkflowType = "{RepositoryRepair.__name__}" AND ExecutionStatus = "Running"'
 
 
@@ -37,3 +42,25 @@ async def remove_abandoned_workspaces(client: Client, environment: CodingEnviron
     if removed:
         log.info("workspaces removed", keys=removed)
     return removed
+
+
+@contextlib.asynccontextmanager
+async def removing_abandoned_workspaces(
+    client: Client, environment: CodingEnvironment, every_seconds: float = EVERY_SECONDS
+) -> AsyncIterator[None]:
+    """Remove abandoned workspaces at once, and again and again while the context lasts."""
+    await remove_abandoned_workspaces(client, environment)
+
+    async def again() -> None:
+        while True:
+            await asyncio.sleep(every_seconds)
+            try:
+                await remove_abandoned_workspaces(client, environment)
+            except (RPCError, OSError) as error:
+                log.warning("workspaces not removed", reason=str(error))
+
+    task = asyncio.create_task(again())
+    try:
+        yield
+    finally:
+        task.cancel()

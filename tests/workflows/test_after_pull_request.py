@@ -82,13 +82,13 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def held_by(workflow_id: str, repair: RepairRequest) -> ClaimRequest:
-    """As the scan hands it on, for longer than any test lasts."""
+    """As the scan hands it on, before the repair has a run."""
     return ClaimRequest(
         claim_id=f"claim/{workflow_id}",
         fingerprints=repair.fingerprints,
         holder=workflow_id,
         at=datetime.now(UTC),
-        lease_seconds=100 * 86400,
+        handed_by="scan/test",
     )
 
 

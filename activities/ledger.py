@@ -17,6 +17,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.ledger_recovery import recovered
 from railmend.contracts.base import Contract
 from railmend.contracts.ledger import (
     PAUSED_ERROR,
@@ -25,7 +26,6 @@ from railmend.contracts.ledger import (
     ClaimBatch,
     ClaimRequest,
     ClaimState,
-    LedgerState,
     Reserve,
     ReserveAnswer,
     SettlementBatch,
@@ -33,6 +33,7 @@ from railmend.contracts.ledger import (
 )
 
 Answer = TypeVar("Answer")
+LEDGER_SUMMARY = "Open and suppressed fingerprints of this project"
 # Who waits for a resume asks again after this.
 ASK_AGAIN = timedelta(seconds=30)
 # Claims of one call that are sent side by side.
@@ -149,24 +150,29 @@ class LedgerActivities:
     async def _update(
         self, project_id: str, name: str, update_id: str, argument: Contract, answer: type[Answer]
     ) -> Answer:
-        result: Answer = await self._client.execute_update_with_start_workflow(
-            name,
-            argument,
-            id=update_id,
-            result_type=answer,
-            start_workflow_operation=self._open(project_id),
-        )
+        """Update the ledger; open it first, with what is known of an earlier one, where none is open."""
+        ledger = self._client.get_workflow_handle(f"ledger/{project_id}")
+        result: Answer
+        try:
+            result = await ledger.execute_update(name, argument, id=update_id, result_type=answer)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            result = await self._client.execute_update_with_start_workflow(
+                name,
+                argument,
+                id=update_id,
+                result_type=answer,
+                start_workflow_operation=WithStartWorkflowOperation(
+                    "Ledger",
+                    args=await recovered(self._client, project_id),
+                    id=ledger.id,
+                    task_queue=self._task_queue,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    static_summary=LEDGER_SUMMARY,
+                ),
+            )
         return result
-
-    def _open(self, project_id: str) -> WithStartWorkflowOperation[None, None]:
-        return WithStartWorkflowOperation(
-            "Ledger",
-            LedgerState(project_id=project_id),
-            id=f"ledger/{project_id}",
-            task_queue=self._task_queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary="Open and suppressed fingerprints of this project",
-        )
 
 
 async def standing_of(client: Client, workflow_id: str, first_run_id: str) -> Standing:

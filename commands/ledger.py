@@ -1,5 +1,6 @@
 """`starter.py ledger`: what a project's ledger holds, and how a person frees or silences a fault."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,3 +68,34 @@ def suppress(
         return
     for fingerprint in fingerprints:
         typer.echo(f"{fingerprint}: suppressed until {until:%Y-%m-%d %H:%M} UTC.")
+
+
+@ledger.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; `-`: standard output.")],
+    project: ProjectOption = None,
+) -> None:
+    """Write all that a ledger knows to a file: claims, cool-downs, spending, the record of fixes."""
+    from commands import ledgers
+
+    text = run(ledgers.export(project)).model_dump_json(indent=1) + "\n"
+    if str(file) == "-":
+        typer.echo(text, nl=False)
+        return
+    file.write_text(text)
+    typer.echo(f"Written to {file}.")
+
+
+@ledger.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, help="What `ledger export` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="End the ledger that is open, and forget what it learnt since.")
+    ] = False,
+    project: ProjectOption = None,
+) -> None:
+    """Open a ledger with what `export` wrote, after the server or the ledger was lost."""
+    from commands import ledgers
+
+    workflow_id = run(ledgers.import_state(project, file.read_text(), replace=replace))
+    typer.echo(f"{workflow_id}: opened with {file}.")

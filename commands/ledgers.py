@@ -16,9 +16,11 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.ledger import Standing, standing_of
+from activities.ledger import LEDGER_SUMMARY, Standing, standing_of
+from activities.ledger_recovery import recovered
 from commands.scan_request import choose_project
 from hosting import clients
 from hosting.workers import ORCHESTRATION_QUEUE
@@ -30,6 +32,7 @@ from railmend.contracts.ledger import (
     SettleRequest,
     SuppressRequest,
 )
+from railmend.contracts.ledger_parts import split
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
 from workflows.ledger.ledger import Ledger
@@ -222,7 +225,7 @@ async def pause(project: str | None, reason: str, *, everything: bool) -> list[s
         # Kept by the server even while no worker runs, and where nothing was ever claimed.
         await client.start_workflow(
             Ledger.__name__,
-            LedgerState(project_id=workflow_id.partition("/")[2]),
+            args=await recovered(client, workflow_id.partition("/")[2]),
             id=workflow_id,
             task_queue=ORCHESTRATION_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
@@ -299,6 +302,47 @@ async def pauses(client: Client, settings: Settings) -> dict[str, str]:
 
     told = await asyncio.gather(*map(ask, settings.watched()))
     return {name: why for name, why in told if why}
+
+
+async def export(project: str | None) -> LedgerState:
+    """Return all that a project's ledger knows. Raises `ConfigurationError` where it does not answer."""
+    settings = load_settings()
+    client = await clients.temporal(settings, tries=1)
+    return await ledger_state(client, choose_project(settings, project).project_id)
+
+
+async def import_state(project: str | None, text: str, *, replace: bool) -> str:
+    """Open a project's ledger with an export; return its workflow ID.
+
+    Raises `ConfigurationError` where the text is none of this project, or a ledger is open and `replace` is
+    not set.
+    """
+    settings = load_settings()
+    project_id = choose_project(settings, project).project_id
+    try:
+        state = LedgerState.model_validate_json(text)
+    except ValueError as error:
+        raise ConfigurationError(f"The file is no export of `starter.py ledger export`: {error}") from error
+    if state.project_id != project_id:
+        raise ConfigurationError(f"The file is of project {state.project_id}, not of {project_id}.")
+    client = await clients.temporal(settings, tries=1)
+    ledger = client.get_workflow_handle(f"ledger/{project_id}")
+    try:
+        await client.start_workflow(
+            Ledger.__name__,
+            args=split(state),
+            id=ledger.id,
+            task_queue=ORCHESTRATION_QUEUE,
+            id_conflict_policy=(
+                WorkflowIDConflictPolicy.TERMINATE_EXISTING if replace else WorkflowIDConflictPolicy.FAIL
+            ),
+            static_summary=LEDGER_SUMMARY,
+        )
+    except WorkflowAlreadyStartedError as error:
+        raise ConfigurationError(
+            f"{ledger.id} is open. With --replace it is ended, and what it has learnt since is forgotten."
+        ) from error
+    return ledger.id
 
 
 def render(overview: LedgerOverview, console: Console) -> None:

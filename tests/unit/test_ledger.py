@@ -18,11 +18,11 @@ from railmend.contracts.ledger import (
     SpendRequest,
     SuppressRequest,
 )
+from railmend.contracts.ledger_parts import merge, split
 from railmend.contracts.track_record import FixRecord, TrackRecord
 from tests.samples import NOW
 from workflows.ledger.budget import MOST_INCIDENTS, BudgetStore
 from workflows.ledger.claims import MOST_BYTES, ClaimStore
-from workflows.ledger.parts import merge, split
 from workflows.ledger.track_record import MOST_RECORDS, TrackRecordStore
 
 FAULT = "env/service/memory_leak"

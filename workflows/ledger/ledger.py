@@ -17,9 +17,9 @@ from railmend.contracts.ledger import (
     SpendRequest,
     SuppressRequest,
 )
+from railmend.contracts.ledger_parts import merge, split
 from workflows.ledger.budget import BudgetStore
 from workflows.ledger.claims import ClaimStore
-from workflows.ledger.parts import merge, split
 from workflows.ledger.track_record import TrackRecordStore
 from workflows.shared import policies
 

@@ -14,6 +14,7 @@ from temporalio.exceptions import (
 )
 from temporalio.workflow import ParentClosePolicy
 
+from activities.ledger_recovery import MEMO_FINGERPRINTS, MEMO_PROJECT
 from activities.planning import TextActivities
 from activities.railway import RailwayActivities
 from activities.settings import SettingsActivities
@@ -369,7 +370,11 @@ class HealthScan:
                     f"- {step}" for report in repair.incidents for step in report.diagnosis.plan
                 ),
                 search_attributes=search_attributes.attributes_for_repair(repair, screening),
-                memo={"incidents": [incident_id(incident) for incident in incidents]},
+                memo={
+                    "incidents": [incident_id(incident) for incident in incidents],
+                    MEMO_PROJECT: repair.project_id,
+                    MEMO_FINGERPRINTS: list(repair.fingerprints),
+                },
             )
         except WorkflowAlreadyStartedError:
             workflow.logger.info("repair %s already runs", workflow_id)

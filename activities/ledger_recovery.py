@@ -33,35 +33,32 @@ async def recovered(client: Client, project_id: str) -> list[LedgerState]:
 
 
 async def _earlier(client: Client, project_id: str) -> LedgerState:
-    last = client.get_workflow_handle(f"ledger/{project_id}")
     try:
-        last = client.get_workflow_handle(last.id, run_id=(await last.describe()).run_id)
+        run = await client.get_workflow_handle(f"ledger/{project_id}").describe()
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         return LedgerState(project_id=project_id)  # the first of this project
-    for read in (_asked, _began_with):
-        try:
-            return await read(last)
-        except (RPCError, WorkflowQueryFailedError, ValueError, TypeError) as error:
-            log.warning("an earlier ledger cannot be read", way=read.__name__, error=str(error)[:300])
-    pause = Pause(by="Railmend", since=datetime.now(UTC), reason=LOST)
-    return LedgerState(project_id=project_id, paused=pause)
+    last = client.get_workflow_handle(run.id, run_id=run.run_id)
+    try:
+        state: LedgerState = await last.query("state", result_type=LedgerState, rpc_timeout=ANSWER_WITHIN)
+        return state
+    except (RPCError, WorkflowQueryFailedError) as error:
+        log.warning("an earlier ledger does not answer", ledger=run.id, reason=str(error)[:300])
+    try:
+        return await _began_with(client, last)
+    except (RPCError, ValueError, TypeError, RuntimeError) as error:
+        log.warning("an earlier ledger cannot be read", ledger=run.id, reason=str(error)[:300])
+    return LedgerState(
+        project_id=project_id, paused=Pause(by="Railmend", since=datetime.now(UTC), reason=LOST)
+    )
 
 
-async def _asked(run: WorkflowHandle[Any, Any]) -> LedgerState:
-    state: LedgerState = await run.client.get_workflow_handle(
-        run.id, run_id=run.run_id, result_type=LedgerState
-    ).query("state", result_type=LedgerState, rpc_timeout=ANSWER_WITHIN)
-    return state
-
-
-async def _began_with(run: WorkflowHandle[Any, Any]) -> LedgerState:
+async def _began_with(client: Client, run: WorkflowHandle[Any, Any]) -> LedgerState:
     """Return the input of a run: what it was told since is missing, what it took over is not."""
     async for event in run.fetch_history_events(page_size=1):
         payloads = event.workflow_execution_started_event_attributes.input.payloads
-        types = [LedgerState] * len(payloads)
-        return merge(await run.client.data_converter.decode(payloads, types))  # type: ignore[arg-type]
+        return merge(await client.data_converter.decode(payloads))
     raise ValueError(f"{run.id} has no history.")
 
 

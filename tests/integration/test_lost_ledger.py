@@ -1,6 +1,8 @@
 """A ledger that is lost, on a real server: the next one knows what is open and what was spent."""
 
 import asyncio
+import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ledger import LedgerActivities
 from commands import ledgers
-from railmend.contracts.ledger import ClaimBatch, LedgerState, SpendingTotal
+from railmend.contracts.ledger import ClaimBatch, ClaimRequest, LedgerState, SpendingTotal
 from railmend.settings import ConfigurationError
 from tests.integration.test_claims import SOON, _quickly, on, repairing, temporal, until
 from tests.workflows.stand_ins import DONE
@@ -55,8 +57,9 @@ async def deployed_anew(on: Stage) -> None:
 
 async def touch(on: Stage) -> None:
     """Anybody asks the ledger for something."""
+    nothing = ClaimRequest(claim_id=uuid.uuid4().hex, fingerprints=(), holder="nobody", at=datetime.now(UTC))
     await LedgerActivities(on.client, on.world.queue).claim(
-        ClaimBatch(project_id=on.environment_id, claims=())
+        ClaimBatch(project_id=on.environment_id, claims=(nothing,))
     )
 
 

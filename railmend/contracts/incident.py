@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.base import Contract
 from railmend.contracts.ledger import PastRepair
 from railmend.contracts.policy import Policy
@@ -56,22 +57,27 @@ def neighbours_of(
     )
 
 
-class IncidentRequest(Contract):
-    """Handed to one investigation: ids, findings and bounded facts, at most 16 KiB."""
+class Incident(Contract):
+    """What one investigation, and later one part of a repair, is about."""
 
     project_id: str
     environment_id: str
     service: Service
     findings: tuple[Finding, ...]
     window: Window
-    platform_incident: str | None = None
-    policy: Policy = Policy()
-    neighbours: tuple[Neighbour, ...] = ()
-    past_repairs: tuple[PastRepair, ...] = ()
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
         return tuple(finding.fingerprint for finding in self.findings)
+
+
+class IncidentRequest(Incident):
+    """Handed to one investigation: ids, findings and bounded facts, at most 16 KiB."""
+
+    platform_incident: str | None = None
+    policy: Policy = Policy()
+    neighbours: tuple[Neighbour, ...] = ()
+    past_repairs: tuple[PastRepair, ...] = ()
 
 
 class EvidenceItem(Contract):
@@ -131,9 +137,17 @@ class Facts(Contract):
         )
 
 
+class StoredFacts(Contract):
+    """What one source gives: `facts` is an artifact (`Facts`). None: it failed, and `unseen` says why."""
+
+    source: str
+    facts: ArtifactReference | None = None
+    unseen: tuple[str, ...] = ()
+
+
 class PacketRequest(Contract):
     incident: IncidentRequest
-    facts: tuple[Facts, ...]
+    facts: tuple[StoredFacts, ...]
 
 
 class Cause(Contract):
@@ -190,7 +204,7 @@ class Diagnosis(Contract):
 
 class DiagnosisRequest(Contract):
     incident: IncidentRequest
-    packet: EvidencePacket
+    packet: ArtifactReference
 
 
 class Decision(Contract):
@@ -202,7 +216,7 @@ class Decision(Contract):
 class ChallengeRequest(Contract):
     """A diagnosis that a second pass shall try to refute from the same packet."""
 
-    packet: EvidencePacket
+    packet: ArtifactReference
     diagnosis: Diagnosis
 
 
@@ -222,12 +236,12 @@ class Waiting(Contract):
 
 
 class IncidentReport(Contract):
-    """How an investigation ended. `packet` is included, so that a repair needs no earlier stage.
+    """How an investigation ended. `packet`: an artifact (`EvidencePacket`), kept as long as a repair lives.
 
     `waiting`: it could not be diagnosed for want of budget.
     """
 
-    request: IncidentRequest
-    packet: EvidencePacket
+    request: Incident
+    packet: ArtifactReference
     diagnosis: Diagnosis
     waiting: Waiting | None = None

@@ -14,7 +14,8 @@ from railmend.coding.sandbox import EGRESS_SOCKET, CommandResult, SandboxCommand
 from railmend.contracts.repair import CheckReport, CheckRun, CodingRequest
 from railmend.evidence.redact import redact
 
-MAX_OUTPUT = 3000
+# Characters of one run's output, and of all runs together.
+MAX_OUTPUT, MAX_OUTPUTS, MIN_OUTPUT = 3000, 6000, 300
 # The shell's exit code for a program that does not exist.
 NOT_FOUND = 127
 
@@ -68,6 +69,8 @@ class CheckActivities:
             for command in suite.checks:
                 done = await self._run(request, suite, command, network=False)
                 runs.append(_check_run(suite, command, done))
+        share = max(MAX_OUTPUTS // max(len(runs), 1), MIN_OUTPUT)
+        runs = [run.model_copy(update={"output": run.output[-share:]}) for run in runs]
         await self._restore(request, repository, tree)
         return CheckReport(runs=tuple(runs))
 

@@ -6,6 +6,8 @@ from typing import TypeVar
 from temporalio import activity
 
 from activities.errors import translated
+from activities.stored import stored
+from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.evidence.charts import charts, past
 from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
@@ -22,11 +24,13 @@ NOTHING_DEPLOYED = "No deployment of this service is known."
 class DeploymentActivities:
     """`secrets`: values that the worker holds; they never pass."""
 
-    def __init__(self, railway: RailwayPool, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, railway: RailwayPool, artifacts: ArtifactStore, secrets: Sequence[str] = ()) -> None:
         self._railway = railway
+        self.artifacts = artifacts
         self._secrets = secrets
 
     @activity.defn
+    @stored
     async def chart_facts(self, request: IncidentRequest) -> Facts:
         """CPU, memory, requests by status and latency over the window and over the day before."""
         with translated():
@@ -45,6 +49,7 @@ class DeploymentActivities:
         return Facts(items=tuple(items), unseen=tuple(unseen))
 
     @activity.defn
+    @stored
     async def deployment_facts(self, request: IncidentRequest) -> Facts:
         history = await self._history(request)
         if not history:
@@ -53,6 +58,7 @@ class DeploymentActivities:
         return Facts(items=(self._fact(request, "deployment", "railway deployments, newest first", text),))
 
     @activity.defn
+    @stored
     async def drift_facts(self, request: IncidentRequest) -> Facts:
         """Compare settings and names of variables: the last good deployment with the suspected one."""
         pair = suspects(await self._history(request), onset(request))
@@ -69,6 +75,7 @@ class DeploymentActivities:
         return Facts(items=(self._fact(request, "drift", source, text),), unseen=tuple(unseen))
 
     @activity.defn
+    @stored
     async def state_facts(self, request: IncidentRequest) -> Facts:
         """Restarts, crashes and failed steps: of what serves, and of the newest where that is another."""
         service = request.service

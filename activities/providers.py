@@ -11,6 +11,8 @@ from typing import TypeVar
 from temporalio import activity
 
 from activities.errors import Classified, translated
+from activities.stored import stored
+from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import Facts, IncidentRequest
 from railmend.contracts.providers import ProviderFacts
 from railmend.contracts.scan import Service
@@ -47,15 +49,18 @@ class ProviderActivities:
         network_of: NetworkOf,
         github: GitHubClient,
         status: StatusReader,
+        artifacts: ArtifactStore,
         folder: Path | None = None,
     ) -> None:
         self._railway = railway
         self._network_of = network_of
         self._github = github
         self._status = status
+        self.artifacts = artifacts
         self._folder = folder
 
     @activity.defn
+    @stored
     async def provider_facts(self, request: IncidentRequest) -> Facts:
         """Items of kind `provider_incident` come first, and belong before all other evidence."""
         with translated():

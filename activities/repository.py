@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from temporalio import activity
 
 from activities.errors import translated
+from activities.stored import stored
+from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.evidence.change import describe
 from railmend.evidence.deployments import suspects
@@ -18,12 +20,20 @@ from railmend.railway.pool import RailwayPool
 class RepositoryActivities:
     """GitHub's client blocks, so it is called in threads. `secrets`: values that the worker holds."""
 
-    def __init__(self, github: GitHubClient, railway: RailwayPool, secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        github: GitHubClient,
+        railway: RailwayPool,
+        artifacts: ArtifactStore,
+        secrets: Sequence[str] = (),
+    ) -> None:
         self._github = github
+        self.artifacts = artifacts
         self._railway = railway
         self._secrets = secrets
 
     @activity.defn
+    @stored
     async def change_facts(self, request: IncidentRequest) -> Facts:
         """Return commits, files and the hunks that may matter."""
         service = request.service

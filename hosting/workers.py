@@ -36,7 +36,7 @@ from hosting import clients, health, worker_options
 from hosting.http_server import serving
 from hosting.metrics import api_budget
 from hosting.notification_channels import channels
-from hosting.workspace_gc import remove_abandoned_workspaces
+from hosting.workspace_gc import remove_abandoned_workspaces, remove_old_artifacts
 from railmend import __version__
 from railmend.coding.server import stop_leftovers
 from railmend.notifying.delivery import TIMEOUT_SECONDS
@@ -84,32 +84,37 @@ def orchestration_activities(
     status: StatusReader,
     channels: Sequence[Channel],
 ) -> list[Activity]:
-    secrets = clients.secrets(settings)
+    secrets, artifacts = clients.secrets(settings), clients.artifacts(settings)
     rules = {
         project.environment_id: settings.assessment.over(project.assessment) for project in settings.watched()
     }
     return activity_methods(
-        RailwayActivities(railway, rules),
-        EvidenceActivities(),
+        RailwayActivities(railway, artifacts, rules),
+        EvidenceActivities(artifacts),
         ProviderActivities(
-            railway=railway, network_of=lambda client: client.network, github=github, status=status
+            railway=railway,
+            network_of=lambda client: client.network,
+            github=github,
+            status=status,
+            artifacts=artifacts,
         ),
-        DeploymentActivities(railway, secrets),
-        LogActivities(railway, secrets),
-        RepositoryActivities(github, railway, secrets),
-        TextActivities(),
+        DeploymentActivities(railway, artifacts, secrets),
+        LogActivities(railway, artifacts, secrets),
+        RepositoryActivities(github, railway, artifacts, secrets),
+        TextActivities(artifacts),
         LedgerActivities(client, ORCHESTRATION_QUEUE),
-        PullRequestActivities(github),
+        PullRequestActivities(github, artifacts),
         NotificationActivities(channels),
-        ReviewActivities(github),
-        MeasurementActivities(railway, github, settings.railmend_settle_seconds),
+        ReviewActivities(github, artifacts),
+        MeasurementActivities(railway, github, artifacts, settings.railmend_settle_seconds),
         ActionActivities(railway),
     )
 
 
 def planning_activities(settings: Settings) -> list[Activity]:
     model, sceptic = clients.model(settings), clients.sceptic(settings)
-    return activity_methods(PlanningActivities(model, sceptic, clients.github(settings)))
+    github, artifacts = clients.github(settings), clients.artifacts(settings)
+    return activity_methods(PlanningActivities(model, sceptic, github, artifacts))
 
 
 def coding_activities(
@@ -118,6 +123,7 @@ def coding_activities(
     """Return what any coding worker may do, and what only the owner of `queue`, with the workspace, can."""
     work = CodingActivities(
         environment,
+        artifacts=clients.artifacts(settings),
         task_queue=queue,
         server_for=clients.coding_servers(settings, environment.sandbox),
         limits=clients.limits(settings),
@@ -225,6 +231,7 @@ async def run_until_stopped(
             environment = await asyncio.to_thread(coding_environment, settings)
             await asyncio.to_thread(stop_leftovers, environment.state_dir, environment.sandbox)
             await remove_abandoned_workspaces(client, environment)
+            await remove_old_artifacts(clients.artifacts(settings), settings.policy())
             workers += coding(client, settings, environment)
         for worker in workers:
             await stack.enter_async_context(worker)

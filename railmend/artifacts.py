@@ -71,7 +71,7 @@ class ArtifactStore:
                 sealed = bytes(await answer.bytes_async())
             except FileNotFoundError as error:
                 raise ArtifactGone(
-                    f"The artifact {reference.sha256[:12]} is not in {self.place}: it was removed, or whoever "
+                    f"The artifact {reference.sha256[:12]} is not in {self.place}: it was removed, or who "
                     "wrote it uses another store. All roles and commands need the same RAILMEND_ARTIFACTS."
                 ) from error
         try:
@@ -157,7 +157,7 @@ def bucket_store(
     try:
         store = S3Store.from_url(
             url,
-            config=options,  # type: ignore[call-overload] # a TypedDict of all options
+            config=options,  # type: ignore[arg-type] # a TypedDict of all options
             client_options={
                 "connect_timeout": CONNECT,
                 "timeout": ANSWER,

@@ -45,8 +45,8 @@ class HostingSettings(BaseSettings):
     railmend_encryption_keys: SecretStr | None = Field(None, description="ID:BASE64, the first encrypts")
     railmend_artifacts: str | None = Field(
         None,
-        description="where evidence and other large results are kept: a folder, or s3://BUCKET/PREFIX; the same "
-        "for all workers and commands; default: `artifacts` in the state directory, see operations.md",
+        description="where evidence and other large results are kept: a folder, or s3://BUCKET/PREFIX; the "
+        "same for all workers and commands; default: `artifacts` in the state directory, see operations.md",
     )
     railmend_artifacts_endpoint: str | None = Field(
         None, pattern=r"^https?://", description="address of a service other than AWS that speaks S3"

@@ -260,7 +260,7 @@ class PublishRequest(Contract):
     doubts: tuple[str, ...] = ()
     # What a follow-up commit answers; empty: it is the fix itself.
     notes: tuple[Note, ...] = ()
-    # Numbers of each incident's window, for the charts: artifacts (`WindowMetrics`); one per incident, or none.
+    # Each incident's window in numbers, for the charts: artifacts (`WindowMetrics`); one each, or none.
     measured: tuple[ArtifactReference, ...] = ()
 
 

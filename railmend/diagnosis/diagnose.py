@@ -21,6 +21,8 @@ from railmend.evidence.packet import render
 
 # One question, and one more with the errors of the first answer; then a person must look.
 MAX_ANSWERS = 2
+# A diagnosis travels with its repair, and several share one payload of 64 KiB.
+MOST_BYTES, LONGEST_TEXT, MOST_CITED = 4500, 1500, 10
 # How often a packet that is too long for the model is halved.
 HALVINGS = 3
 MIN_CHARACTERS = 200  # items of at most this length are not halved
@@ -92,13 +94,29 @@ async def challenge(packet: EvidencePacket, diagnosis: Diagnosis, settings: Mode
         "tokens": diagnosis.tokens + result.tokens,
         "cost_usd": (diagnosis.cost_usd or 0.0) + result.cost_usd,
     }
-    if answer is None or not answer.survives:
-        update |= {
-            "verdict": Verdict.UNCLEAR,
-            "summary": f"{diagnosis.summary} Not acted on: a second look did not confirm it.",
-            "plan": (),
-        }
+    looked_at = diagnosis.model_copy(update=update)
+    return looked_at if answer and answer.survives else unconfirmed(looked_at, reason)
+
+
+def unconfirmed(diagnosis: Diagnosis, reason: str) -> Diagnosis:
+    """Return the diagnosis as `unclear`, with why a second look did not confirm it: nothing is changed."""
+    update = {
+        "sceptic": reason,
+        "verdict": Verdict.UNCLEAR,
+        "summary": f"{diagnosis.summary} Not acted on: a second look did not confirm it.",
+        "plan": (),
+    }
     return diagnosis.model_copy(update=update)
+
+
+def without_evidence(reason: Exception) -> Diagnosis:
+    """Return `unclear`: what a verdict would rest on is lost, so nobody is asked."""
+    return Diagnosis(
+        summary=f"The evidence was collected and is lost. {reason}",
+        verdict=Verdict.UNCLEAR,
+        confidence=0.0,
+        cost_usd=0.0,
+    )
 
 
 async def _ask_until_valid(
@@ -158,23 +176,35 @@ def halved(packet: EvidencePacket) -> EvidencePacket:
 
 
 def _diagnosis(answer: DiagnosisAnswer, result: ModelAnswer[DiagnosisAnswer]) -> Diagnosis:
+    """Return the diagnosis within `MOST_BYTES`: its texts are cut, all alike, until it fits."""
+    longest = LONGEST_TEXT
+    while len((diagnosis := _cut(answer, result, longest)).model_dump_json().encode()) > MOST_BYTES:
+        longest = longest * 3 // 4
+    return diagnosis
+
+
+def _cut(answer: DiagnosisAnswer, result: ModelAnswer[DiagnosisAnswer], longest: int) -> Diagnosis:
     return Diagnosis(
-        summary=answer.summary[:2000],
+        summary=answer.summary[:longest],
         verdict=answer.verdict,
         confidence=answer.confidence,
-        assumes=answer.assumes[:1000],
+        assumes=answer.assumes[:longest],
         causes=tuple(
-            Cause(text=cause.text[:2000], evidence=tuple(cause.evidence), against=tuple(cause.against))
-            for cause in answer.causes[:10]
+            Cause(
+                text=cause.text[:longest],
+                evidence=tuple(cause.evidence[:MOST_CITED]),
+                against=tuple(cause.against[:MOST_CITED]),
+            )
+            for cause in answer.causes[:5]
         ),
-        suspected_files=tuple(answer.suspected_files[:50]),
-        suspected_commits=tuple(answer.suspected_commits[:10]),
-        plan=tuple(step[:2000] for step in answer.plan[:30]),
-        reproduce=answer.reproduce[:2000],
-        verify=answer.verify[:2000],
+        suspected_files=tuple(path[:longest] for path in answer.suspected_files[:20]),
+        suspected_commits=tuple(commit[:40] for commit in answer.suspected_commits[:5]),
+        plan=tuple(step[:longest] for step in answer.plan[:12]),
+        reproduce=answer.reproduce[:longest],
+        verify=answer.verify[:longest],
         criteria=tuple(Criterion(**criterion.model_dump()) for criterion in answer.criteria[:5]),
-        risk=answer.risk[:2000],
-        if_not_fixed=answer.if_not_fixed[:2000],
+        risk=answer.risk[:longest],
+        if_not_fixed=answer.if_not_fixed[:longest],
         model=result.model,
         tokens=result.tokens,
         cost_usd=result.cost_usd,

@@ -13,16 +13,16 @@ from activities.logs import LogActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.repository import RepositoryActivities
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import (
     CODING_VERDICTS,
     ChallengeRequest,
     Diagnosis,
     DiagnosisRequest,
-    EvidencePacket,
-    Facts,
     IncidentReport,
     IncidentRequest,
     PacketRequest,
+    StoredFacts,
     Waiting,
 )
 from railmend.contracts.ledger import SpendingKind
@@ -55,20 +55,22 @@ class IncidentInvestigation:
         packet = await workflow.execute_activity_method(
             EvidenceActivities.build_packet,
             PacketRequest(incident=request, facts=tuple(facts)),
-            **policies.TEXT,
+            **policies.STORED,
         )
         workflow.set_current_details("Evidence collected; diagnosing.")
         report = await self._conclude(request, packet)
         workflow.upsert_search_attributes(search_attributes.attributes_for_diagnosis(report.diagnosis))
         workflow.set_current_details(
-            await workflow.execute_activity_method(TextActivities.describe_incident, report, **policies.TEXT)
+            await workflow.execute_activity_method(
+                TextActivities.describe_incident, report, **policies.STORED
+            )
         )
         return report
 
-    async def _conclude(self, request: IncidentRequest, packet: EvidencePacket) -> IncidentReport:
+    async def _conclude(self, request: IncidentRequest, packet: ArtifactReference) -> IncidentReport:
         """Decide by rules; ask a model only when they cannot tell and the budget allows it."""
         question = DiagnosisRequest(incident=request, packet=packet)
-        decision = await workflow.execute_activity_method(TextActivities.decide, question, **policies.TEXT)
+        decision = await workflow.execute_activity_method(TextActivities.decide, question, **policies.STORED)
         if decision.diagnosis is not None:
             return IncidentReport(request=request, packet=packet, diagnosis=decision.diagnosis)
         ledger = LedgerClient(request.project_id)
@@ -101,7 +103,7 @@ class IncidentInvestigation:
             **policies.MODEL,
         )
 
-    async def _providers(self, request: IncidentRequest) -> Facts:
+    async def _providers(self, request: IncidentRequest) -> StoredFacts:
         """As `_facts`; it reads the repository, so it may take longer than the other sources."""
         return await self._or_unseen(
             workflow.execute_activity_method(
@@ -110,14 +112,15 @@ class IncidentInvestigation:
             "providers",
         )
 
-    async def _facts(self, source: Callable[..., Any], name: str, request: IncidentRequest) -> Facts:
+    async def _facts(self, source: Callable[..., Any], name: str, request: IncidentRequest) -> StoredFacts:
         """Return a source's facts; one that fails costs only these, and the packet says so."""
         return await self._or_unseen(
             workflow.execute_activity_method(source, request, summary=name, **policies.EVIDENCE), name
         )
 
-    async def _or_unseen(self, work: Awaitable[Facts], name: str) -> Facts:
+    async def _or_unseen(self, work: Awaitable[StoredFacts], name: str) -> StoredFacts:
         try:
             return await work
         except ActivityError as error:
-            return Facts(items=(), unseen=(f"The {name} could not be read: {reason_of(error)}",))
+            unseen = f"The {name} could not be read: {reason_of(error)[:500]}"
+            return StoredFacts(source=name, unseen=(unseen,))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -15,6 +15,7 @@ from railmend.contracts.action import RollbackQuestion
 from railmend.contracts.autonomy import LADDER, Autonomy
 from railmend.contracts.incident import (
     CODING_VERDICTS,
+    Incident,
     IncidentReport,
     IncidentRequest,
     Verdict,
@@ -22,10 +23,9 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.ledger import ClaimState, SettleRequest
 from railmend.contracts.notification import incident_notification
-from railmend.contracts.repair import RepairRequest, repair_key
+from railmend.contracts.repair import MOST_SERVICES, LeftOutService, RepairRequest, repair_key, worst_first
 from railmend.contracts.scan import (
     Assessment,
-    CandidatesRequest,
     DownstreamEffect,
     Finding,
     HealthReport,
@@ -39,10 +39,16 @@ from workflows.actions.rollback_offer import offer_rollback
 from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.repair.state import RepairState
+from workflows.scan import candidates
 from workflows.shared import policies, search_attributes
 from workflows.shared.failures import reason_of
 from workflows.shared.ledger_client import LedgerClient, incident_id, settlement
 from workflows.shared.notifications import notify
+
+# Characters of one text in the rows of a report, times the rows; sentences of what was unseen.
+ROWS_TEXT, MOST_UNSEEN = 8_000, 40
+# Temporal refuses a start whose details are longer than 20,000 bytes.
+MOST_DETAILS = 6_000
 
 
 @workflow.defn
@@ -62,7 +68,8 @@ class HealthScan:
             RailwayActivities.screen, ScreenRequest(scan=request, window=window), **policies.READ
         )
         workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
-        assessment = await self._assess(screening, window)
+        screening = await candidates.read_all(screening)
+        assessment = await candidates.assess(screening, request.environment_id, window)
         incidents = self._incidents(screening, assessment, window)
         reports = await self._investigate_all(incidents, screening)
         await self._act(reports, screening)
@@ -70,16 +77,16 @@ class HealthScan:
             project_name=screening.project_name,
             environment_name=screening.environment_name,
             window=window,
-            rows=tuple(self._rows.values()),
+            rows=fitted_rows(self._rows.values()),
             healthy=(
                 *screening.healthy,
                 *(s.name for s in screening.candidates if s.service_id not in self._rows),
             ),
             asleep=screening.asleep,
-            unseen=(*screening.unseen, *assessment.unseen),
+            unseen=(*screening.unseen, *assessment.unseen)[:MOST_UNSEEN],
         )
         workflow.set_current_details(
-            await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.TEXT)
+            await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.STORED)
         )
         return report
 
@@ -91,18 +98,6 @@ class HealthScan:
         end = workflow.now().replace(microsecond=0) - timedelta(seconds=self._request.settle_seconds)
         start = end - timedelta(seconds=self._request.window_seconds)
         return Window(start=start, end=end, step_seconds=self._request.step_seconds)
-
-    async def _assess(self, screening: Screening, window: Window) -> Assessment:
-        """Assess the candidates in detail; a small project is decided by its screening."""
-        if screening.decided or not screening.candidates:
-            return Assessment(findings=screening.findings, downstream_effects=screening.downstream_effects)
-        return await workflow.execute_activity_method(
-            RailwayActivities.assess_candidates,
-            CandidatesRequest(
-                environment_id=self._request.environment_id, services=screening.candidates, window=window
-            ),
-            **policies.READ,
-        )
 
     def _incidents(
         self, screening: Screening, assessment: Assessment, window: Window
@@ -218,9 +213,7 @@ class HealthScan:
             await self._start_repair(repository, group, screening)
         await self._ledger.settle(*self._settlements)
 
-    def _settle(
-        self, incident: IncidentRequest, outcome: str, detail: str, until: datetime | None = None
-    ) -> None:
+    def _settle(self, incident: Incident, outcome: str, detail: str, until: datetime | None = None) -> None:
         """Note a settlement. `until`: the end of its cool-down; else the policies' times."""
         holder = incident_id(incident)
         if until is None:
@@ -249,15 +242,21 @@ class HealthScan:
             self._row(service.service_id, action="rollback_offered", detail=detail)
 
     async def _start_repair(self, repository: str, group: list[IncidentReport], screening: Screening) -> None:
+        """Repair the worst `MOST_SERVICES` of the group; the others are claimed with them, and named."""
+        group = worst_first(group)
         services = [report.request.service for report in group]
         fingerprints = [fp for report in group for fp in report.request.fingerprints]
+        repaired, left_out = group[:MOST_SERVICES], group[MOST_SERVICES:]
         repair = RepairRequest(
             repository=repository,
             key=repair_key(repository, fingerprints, services[0].active_deployment_id),
             base_branch=services[0].branch or "",
             commit=services[0].commit,
-            root_directories=tuple(sorted({s.root_directory for s in services if s.root_directory})),
-            incidents=tuple(group),
+            root_directories=tuple(
+                sorted({s.root_directory for s in services[:MOST_SERVICES] if s.root_directory})
+            ),
+            incidents=tuple(repaired),
+            left_out=tuple(_left_out(report) for report in left_out),
             autonomy=min((self._request.autonomy_of(s) for s in services), key=LADDER.index),
             requested_at=workflow.now(),
             project_id=self._request.project_id,
@@ -278,7 +277,9 @@ class HealthScan:
                 id=workflow_id,
                 parent_close_policy=ParentClosePolicy.ABANDON,
                 static_summary=f"{repository}: {group[0].diagnosis.summary[:150]}",
-                static_details="\n".join(f"- {step}" for report in group for step in report.diagnosis.plan),
+                static_details="\n".join(
+                    f"- {step}" for report in repaired for step in report.diagnosis.plan
+                )[:MOST_DETAILS],
                 search_attributes=search_attributes.attributes_for_repair(repair, screening),
                 memo={"incidents": [incident_id(report.request) for report in group]},
             )
@@ -294,3 +295,14 @@ class HealthScan:
 
     def _row(self, service_id: str, **changes: str) -> None:
         self._rows[service_id] = self._rows[service_id].model_copy(update=changes)
+
+
+def fitted_rows(rows: Collection[ServiceRow]) -> tuple[ServiceRow, ...]:
+    """Return the rows; of many, each says less, so that a report is one payload at any width."""
+    return tuple(row.shortened(max(ROWS_TEXT // max(len(rows), 1), 80)) for row in rows)
+
+
+def _left_out(report: IncidentReport) -> LeftOutService:
+    service, findings = report.request.service, report.request.findings
+    kinds = tuple(finding.kind for finding in findings)
+    return LeftOutService(service_id=service.service_id, name=service.name, kinds=kinds)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 from activities.ledger import LedgerActivities
-from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.incident import Incident, IncidentRequest
 from railmend.contracts.ledger import (
     ClaimAnswer,
     ClaimBatch,
@@ -25,7 +25,7 @@ from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery, Fix
 from workflows.shared import policies
 
 
-def incident_id(incident: IncidentRequest) -> str:
+def incident_id(incident: Incident) -> str:
     return f"incident/{incident.environment_id}/{incident.service.service_id}"
 
 
@@ -80,7 +80,7 @@ class LedgerClient:
         )
 
     async def transfer(
-        self, incidents: Sequence[IncidentRequest], repair_id: str, query: AutonomyQuery
+        self, incidents: Sequence[Incident], repair_id: str, query: AutonomyQuery
     ) -> AutonomyDecision | None:
         """Hand the investigations' claims to the repair that takes them all; return how far it may go."""
         claims = [
@@ -94,10 +94,11 @@ class LedgerClient:
 
     async def settle(self, *settlements: SettleRequest) -> None:
         """End claims, and keep their fingerprints quiet for a while."""
-        if settlements:
+        for start in range(0, len(settlements), policies.CLAIMS_AT_ONCE):
+            some = settlements[start : start + policies.CLAIMS_AT_ONCE]
             await workflow.execute_activity_method(
                 LedgerActivities.settle,
-                SettlementBatch(project_id=self._project_id, settlements=settlements),
+                SettlementBatch(project_id=self._project_id, settlements=some),
                 **policies.LEDGER,
             )
 
@@ -148,17 +149,19 @@ class LedgerClient:
         )
 
     async def _claim(self, claims: list[ClaimRequest]) -> tuple[ClaimAnswer, ...]:
-        if not claims:
-            return ()
-        batch = await workflow.execute_activity_method(
-            LedgerActivities.claim,
-            ClaimBatch(project_id=self._project_id, claims=tuple(claims)),
-            **policies.LEDGER,
-        )
-        return batch.answers
+        answers: list[ClaimAnswer] = []
+        for start in range(0, len(claims), policies.CLAIMS_AT_ONCE):
+            some = tuple(claims[start : start + policies.CLAIMS_AT_ONCE])
+            batch = await workflow.execute_activity_method(
+                LedgerActivities.claim,
+                ClaimBatch(project_id=self._project_id, claims=some),
+                **policies.LEDGER,
+            )
+            answers += batch.answers
+        return tuple(answers)
 
 
-def _claim_request(incident: IncidentRequest, holder: str, lease: timedelta) -> ClaimRequest:
+def _claim_request(incident: Incident, holder: str, lease: timedelta) -> ClaimRequest:
     return ClaimRequest(
         claim_id=f"claim/{workflow.info().run_id}/{incident_id(incident)}/{holder}",
         fingerprints=incident.fingerprints,

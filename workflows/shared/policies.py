@@ -15,7 +15,7 @@ PLANNING_QUEUE = "railmend-planning"
 CODING_QUEUE = "railmend-coding"
 # Plain errors that fail a workflow; any other fails its task. The plugin tells the SDK.
 FAILURE_TYPES: tuple[type[Exception], ...] = (ValueError, TypeError, KeyError, AssertionError)
-# Raised by the SDK when a result is too large: sending it again cannot help.
+# Raised by the SDK when a result is over 2 MB, which nothing here comes near: sending it again cannot help.
 TOO_LARGE = "PayloadsTooLarge"
 
 
@@ -80,11 +80,12 @@ LEDGER = Call(
     schedule_to_close_timeout=timedelta(minutes=10),
     retry_policy=_retry(0, 1, 30),
 )
-# Pure text made by an activity: only a dead worker can make it fail.
-TEXT = Call(
-    start_to_close_timeout=timedelta(seconds=30),
+# Text made of artifacts, or artifacts read: a store that does not answer is waited for. One request takes at
+# most 20 s (client), and most of these make one.
+STORED = Call(
+    start_to_close_timeout=timedelta(minutes=1),
     schedule_to_close_timeout=timedelta(minutes=10),
-    retry_policy=_retry(3, 1, 10),
+    retry_policy=_retry(12, 1, 60),
 )
 # Some HTTP calls of at most 10 s each; a channel that is away for longer is not waited for. The heartbeat
 # keeps what was sent, so that a new attempt does not say it twice.
@@ -140,6 +141,8 @@ PUBLISH = BeatingCall(
     retry_policy=_retry(8, 2, 300),
 )
 
+# Claims or settlements in one call: about 1.5 KiB each, with their answers.
+CLAIMS_AT_ONCE = 20
 # Notifications sent in one call: about 1.5 KiB each, so a call stays far below 64 KiB.
 NOTIFICATIONS_AT_ONCE = 20
 # One look at a pull request is some reads; a GitHub that is down for an hour delays a repair, no more.

@@ -14,6 +14,7 @@ from hosting.clients import toolbox
 from hosting.gateway.egress import egress
 from hosting.gateway.model_gateway import ModelGateway
 from hosting.sandbox.choice import build_sandbox
+from railmend.artifacts import ArtifactStore
 from railmend.coding.checks import CheckSettings
 from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.metering import ModelEndpoint, SessionLimits
@@ -32,6 +33,7 @@ from railmend.contracts.repair import (
 from railmend.publishing.github import GitHubClient
 from railmend.settings import Settings
 from tests import samples
+from tests.kept import memory_store
 from tests.unit.test_workspace import run
 
 KEY = "0123456789ab"
@@ -66,6 +68,7 @@ class CodingRoom:
         settings: CheckSettings | None = None,
         repair: RepairRequest | None = None,
         sandbox: Sandbox | None = None,
+        artifacts: ArtifactStore | None = None,
     ) -> None:
         _repository(folder / NAME, files)
         self.sandbox = sandbox or build_sandbox("bwrap", toolbox(Settings()), unsafe=False)
@@ -82,7 +85,12 @@ class CodingRoom:
             return OpenCodeServer(paths, self.sandbox, ModelGateway(endpoint, bounds), endpoint)
 
         self._coding = CodingActivities(
-            self.environment, task_queue="q", server_for=server_for, limits=bounds, guard=GuardSettings()
+            self.environment,
+            artifacts=artifacts or memory_store(),
+            task_queue="q",
+            server_for=server_for,
+            limits=bounds,
+            guard=GuardSettings(),
         )
         self.hosts: list[str] = []
         self._checks = CheckActivities(self.environment, {NAME: settings} if settings else {}, self._egress)

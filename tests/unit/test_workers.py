@@ -45,10 +45,11 @@ def activity_classes() -> set[type]:
 
 
 @pytest.fixture
-def settings() -> Settings:
+def settings(tmp_path: Path) -> Settings:
     return Settings.model_validate(
         {
             "github_token": "ghp_x",
+            "railmend_state_dir": tmp_path,
             "model": "openai/x",
             "model_api_key": "sk-x",
             "railway_project_id": "p",

@@ -9,17 +9,19 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from activities.ledger import LedgerActivities
+from railmend.artifacts import ArtifactStore
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import (
     ChallengeRequest,
     Decision,
     Diagnosis,
     DiagnosisRequest,
-    EvidencePacket,
     Fact,
     Facts,
     IncidentReport,
     IncidentRequest,
     PacketRequest,
+    StoredFacts,
     Verdict,
 )
 from railmend.contracts.notification import Notification, NotificationBatch
@@ -49,6 +51,7 @@ from railmend.contracts.scan import (
     Service,
 )
 from tests import samples
+from tests.kept import memory_store
 from tests.workflows.review_stage import ReviewStage
 
 DONE = CodingResult(state=CodingState.DONE, session_id="ses_1", text="Bounded the cache.")
@@ -85,6 +88,7 @@ class World:
     broken: frozenset[str] = frozenset()
     survives: bool = True
     downstream_effects: tuple[DownstreamEffect, ...] = ()
+    artifacts: ArtifactStore = field(default_factory=memory_store)
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
     notified: list[Notification] = field(default_factory=list)
@@ -117,9 +121,10 @@ class World:
         return Assessment(findings=self.findings, downstream_effects=self.downstream_effects)
 
     @activity.defn
-    async def finding_facts(self, request: IncidentRequest) -> Facts:
+    async def finding_facts(self, request: IncidentRequest) -> StoredFacts:
         self._count()
-        return Facts(items=(Fact(kind="finding", source="rule", text="memory rises"),))
+        facts = Facts(items=(Fact(kind="finding", source="rule", text="memory rises"),))
+        return StoredFacts(source="finding_facts", facts=await self.artifacts.put_model(facts))
 
     def sources(self) -> list[object]:
         """All sources but the findings: empty, and counted."""
@@ -127,17 +132,18 @@ class World:
 
     def _source(self, name: str) -> object:
         @activity.defn(name=name)
-        async def source(request: IncidentRequest) -> Facts:
+        async def source(request: IncidentRequest) -> StoredFacts:
             self._count()
-            return Facts(items=())
+            return StoredFacts(source=name)
 
         return source
 
     @activity.defn
-    async def build_packet(self, request: PacketRequest) -> EvidencePacket:
+    async def build_packet(self, request: PacketRequest) -> ArtifactReference:
         self._count()
         unseen = tuple(sentence for facts in request.facts for sentence in facts.unseen)
-        return samples.packet(request.incident.service.name).model_copy(update={"unseen": unseen})
+        packet = samples.packet(request.incident.service.name).model_copy(update={"unseen": unseen})
+        return await self.artifacts.put_model(packet)
 
     @activity.defn
     async def decide(self, request: DiagnosisRequest) -> Decision:

@@ -37,7 +37,7 @@ from railmend.publishing.text import BOT, commit_message, follow_up_message
 RULES = ("AGENTS.md", "CONTRIBUTING.md", ".github/CONTRIBUTING.md", "docs/CONTRIBUTING.md")
 MAX_RULES = 16_000
 # Characters of the names of changed files, and of what the guard says of them.
-MAX_NAMES, MAX_REFUSED = 4000, 3000
+MAX_NAMES, MAX_REFUSED = 2500, 3000
 
 # Makes the coding server for the folders of one repair.
 ServerFor = Callable[[RepairPaths], CodingServer]

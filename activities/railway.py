@@ -58,7 +58,7 @@ class RailwayActivities:
         findings = _survey_findings(survey, scan.environment_id, rules) if survey.fine else ()
         suspects = _suspects(survey, findings, rules)
         screening = _screening(survey, suspects, findings)
-        pages = _pages(suspects[:MAX_CANDIDATES], findings)
+        pages = paged(suspects[:MAX_CANDIDATES], findings)
         with translated():
             more = [await self._artifacts.put_model(page) for page in pages[1:]]
         first = pages[0] if pages else CandidatePage(services=(), findings=())
@@ -128,7 +128,7 @@ def _suspects(survey: Survey, findings: Sequence[Finding], rules: AssessmentRule
     ]
 
 
-def _pages(services: Sequence[Service], findings: Sequence[Finding]) -> list[CandidatePage]:
+def paged(services: Sequence[Service], findings: Sequence[Finding]) -> list[CandidatePage]:
     pages = []
     for start in range(0, len(services), PAGE):
         chosen = tuple(services[start : start + PAGE])

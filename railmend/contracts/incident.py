@@ -176,6 +176,10 @@ class Criterion(Contract):
     within_minutes: int = Field(ge=1, le=7 * 24 * 60)
 
 
+# Characters: where cutting begins, and ends.
+LONGEST_TEXT, SHORTEST_TEXT = 2000, 40
+
+
 class Diagnosis(Contract):
     """The model's answer after validation; `model` names who said it, `rehearsal` that it was a stand-in.
 
@@ -200,6 +204,22 @@ class Diagnosis(Contract):
     model: str = ""
     cost_usd: float | None = None
     tokens: int = 0
+
+    def within(self, most: int) -> "Diagnosis":
+        """Return the diagnosis in at most `most` bytes of JSON: all texts are cut alike until it fits."""
+        fitted, longest = self, LONGEST_TEXT
+        while len(fitted.model_dump_json().encode()) > most and longest > SHORTEST_TEXT:
+            fitted, longest = self._cut(longest), longest * 4 // 5
+        return fitted
+
+    def _cut(self, longest: int) -> "Diagnosis":
+        names = ("summary", "assumes", "reproduce", "verify", "sceptic", "risk", "if_not_fixed")
+        update: dict[str, Any] = {name: getattr(self, name)[:longest] for name in names}
+        update["plan"] = tuple(step[:longest] for step in self.plan)
+        update["causes"] = tuple(
+            cause.model_copy(update={"text": cause.text[:longest]}) for cause in self.causes
+        )
+        return self.model_copy(update=update)
 
 
 class DiagnosisRequest(Contract):

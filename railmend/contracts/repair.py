@@ -22,8 +22,9 @@ def repair_key(repository: str, fingerprints: list[str], deployment_id: str | No
     return sha256(text.encode()).hexdigest()[:12]
 
 
-# More than these are too much for one prompt, one pull request and one payload.
-MOST_SERVICES = 6
+# More than these are too much for one prompt and one pull request. Their diagnoses share so many bytes: they
+# travel to each activity of the repair, together with the session's answer, its change and its checks.
+MOST_SERVICES, DIAGNOSES_BYTES = 5, 18_000
 
 
 class LeftOutService(Contract):
@@ -32,6 +33,12 @@ class LeftOutService(Contract):
     service_id: str
     name: str
     kinds: tuple[FindingKind, ...]
+
+
+def fitted(reports: Sequence[IncidentReport]) -> tuple[IncidentReport, ...]:
+    """Return the reports with their diagnoses cut, where they are too long together."""
+    share = DIAGNOSES_BYTES // max(len(reports), 1)
+    return tuple(r.model_copy(update={"diagnosis": r.diagnosis.within(share)}) for r in reports)
 
 
 def worst_first(reports: Sequence[IncidentReport]) -> list[IncidentReport]:

@@ -218,10 +218,18 @@ class ServiceRow(Contract):
     bounded_by: str = ""
 
     def shortened(self, most: int) -> "ServiceRow":
-        """Return the row with the gravest two findings, and each text within `most` characters."""
-        gravest = sorted(self.findings, key=lambda finding: finding.severity is not Severity.CRITICAL)[:2]
-        cut = (f.model_copy(update={"sentence": f.sentence[:most]}) for f in gravest)
-        return self.model_copy(update={"findings": tuple(cut), "detail": self.detail[:most]})
+        """Return the row with its texts within `most` characters, half of them for the gravest findings.
+
+        Findings that find no room keep their kind alone.
+        """
+        left, findings = most // 2, []
+        for finding in sorted(self.findings, key=lambda finding: finding.severity is not Severity.CRITICAL):
+            symptom = Symptom(
+                kind=finding.kind, severity=finding.severity, sentence=finding.sentence[: max(left, 0)]
+            )
+            left -= len(symptom.sentence)
+            findings.append(symptom)
+        return self.model_copy(update={"findings": tuple(findings), "detail": self.detail[: most // 2]})
 
 
 class HealthReport(Contract):

@@ -21,8 +21,8 @@ from railmend.evidence.packet import render
 
 # One question, and one more with the errors of the first answer; then a person must look.
 MAX_ANSWERS = 2
-# A diagnosis travels with its repair, and several share one payload of 64 KiB.
-MOST_BYTES, LONGEST_TEXT, MOST_CITED = 4500, 1500, 10
+# A diagnosis travels through every step of its repair.
+MOST_BYTES, MOST_CITED = 7000, 10
 # How often a packet that is too long for the model is halved.
 HALVINGS = 3
 MIN_CHARACTERS = 200  # items of at most this length are not halved
@@ -69,7 +69,7 @@ async def diagnose(
             tokens=result.tokens,
             cost_usd=result.cost_usd,
         )
-    return _diagnosis(result.answer, result)
+    return bounded_diagnosis(result.answer, result)
 
 
 async def challenge(packet: EvidencePacket, diagnosis: Diagnosis, settings: ModelSettings) -> Diagnosis:
@@ -175,37 +175,30 @@ def halved(packet: EvidencePacket) -> EvidencePacket:
     return packet.model_copy(update={"items": items})
 
 
-def _diagnosis(answer: DiagnosisAnswer, result: ModelAnswer[DiagnosisAnswer]) -> Diagnosis:
-    """Return the diagnosis within `MOST_BYTES`: its texts are cut, all alike, until it fits."""
-    longest = LONGEST_TEXT
-    while len((diagnosis := _cut(answer, result, longest)).model_dump_json().encode()) > MOST_BYTES:
-        longest = longest * 3 // 4
-    return diagnosis
-
-
-def _cut(answer: DiagnosisAnswer, result: ModelAnswer[DiagnosisAnswer], longest: int) -> Diagnosis:
+def bounded_diagnosis(answer: DiagnosisAnswer, result: ModelAnswer[DiagnosisAnswer]) -> Diagnosis:
+    """Return the answer as a diagnosis of at most `MOST_BYTES`."""
     return Diagnosis(
-        summary=answer.summary[:longest],
+        summary=answer.summary,
         verdict=answer.verdict,
         confidence=answer.confidence,
-        assumes=answer.assumes[:longest],
+        assumes=answer.assumes,
         causes=tuple(
             Cause(
-                text=cause.text[:longest],
+                text=cause.text,
                 evidence=tuple(cause.evidence[:MOST_CITED]),
                 against=tuple(cause.against[:MOST_CITED]),
             )
             for cause in answer.causes[:5]
         ),
-        suspected_files=tuple(path[:longest] for path in answer.suspected_files[:20]),
+        suspected_files=tuple(path[:200] for path in answer.suspected_files[:10]),
         suspected_commits=tuple(commit[:40] for commit in answer.suspected_commits[:5]),
-        plan=tuple(step[:longest] for step in answer.plan[:12]),
-        reproduce=answer.reproduce[:longest],
-        verify=answer.verify[:longest],
+        plan=tuple(answer.plan[:12]),
+        reproduce=answer.reproduce,
+        verify=answer.verify,
         criteria=tuple(Criterion(**criterion.model_dump()) for criterion in answer.criteria[:5]),
-        risk=answer.risk[:longest],
-        if_not_fixed=answer.if_not_fixed[:longest],
+        risk=answer.risk,
+        if_not_fixed=answer.if_not_fixed,
         model=result.model,
         tokens=result.tokens,
         cost_usd=result.cost_usd,
-    )
+    ).within(MOST_BYTES)

@@ -201,8 +201,8 @@ def report_markdown(report: HealthReport) -> str:
     """Return one row per affected service and the number of all services, for the Web UI."""
     troubled = [row for row in report.rows if row.findings]
     rows = [
-        f"| {row.name} | {' '.join(finding.sentence for finding in row.findings)} | `{row.verdict}` "
-        f"| {_link(row)} |"
+        f"| {row.name} | {' '.join(finding.sentence or finding.kind.value for finding in row.findings)} "
+        f"| `{row.verdict}` | {_link(row)} |"
         for row in troubled
     ]
     count = len(report.rows) + len(report.healthy) + len(report.asleep)

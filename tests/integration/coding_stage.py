@@ -14,7 +14,6 @@ from hosting.clients import toolbox
 from hosting.gateway.egress import egress
 from hosting.gateway.model_gateway import ModelGateway
 from hosting.sandbox.choice import build_sandbox
-from railmend.artifacts import ArtifactStore
 from railmend.coding.checks import CheckSettings
 from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.metering import ModelEndpoint, SessionLimits
@@ -68,7 +67,6 @@ class CodingRoom:
         settings: CheckSettings | None = None,
         repair: RepairRequest | None = None,
         sandbox: Sandbox | None = None,
-        artifacts: ArtifactStore | None = None,
     ) -> None:
         _repository(folder / NAME, files)
         self.sandbox = sandbox or build_sandbox("bwrap", toolbox(Settings()), unsafe=False)
@@ -84,9 +82,10 @@ class CodingRoom:
         def server_for(paths: RepairPaths) -> OpenCodeServer:
             return OpenCodeServer(paths, self.sandbox, ModelGateway(endpoint, bounds), endpoint)
 
+        self.artifacts = memory_store()
         self._coding = CodingActivities(
             self.environment,
-            artifacts=artifacts or memory_store(),
+            artifacts=self.artifacts,
             task_queue="q",
             server_for=server_for,
             limits=bounds,

@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from activities.ledger import LedgerActivities
+from activities.railway import paged
 from railmend.artifacts import ArtifactStore
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import (
@@ -42,8 +43,11 @@ from railmend.contracts.repair import (
 )
 from railmend.contracts.scan import (
     Assessment,
+    CandidatePage,
+    CandidatePages,
     CandidatesRequest,
     DownstreamEffect,
+    DownstreamEffects,
     Finding,
     HealthReport,
     Screening,
@@ -88,6 +92,9 @@ class World:
     broken: frozenset[str] = frozenset()
     survives: bool = True
     downstream_effects: tuple[DownstreamEffect, ...] = ()
+    # Texts of a packet, and a diagnosis, in place of the small ones.
+    evidence: tuple[str, ...] = ()
+    diagnosis: Diagnosis | None = None
     artifacts: ArtifactStore = field(default_factory=memory_store)
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
@@ -105,20 +112,37 @@ class World:
     async def screen(self, request: ScreenRequest) -> Screening:
         self._count()
         troubled = {finding.service_id for finding in self.findings}
+        candidates = [s for s in self.services if s.service_id in troubled]
+        pages = paged(candidates, self.findings if self.decided else ())
+        first = pages[0] if pages else CandidatePage(services=(), findings=())
         return Screening(
             project_name="acme",
             environment_name="production",
             healthy=tuple(s.name for s in self.services if s.service_id not in troubled),
-            candidates=tuple(s for s in self.services if s.service_id in troubled),
+            candidates=first.services,
+            findings=first.findings,
+            more=tuple([await self.artifacts.put_model(page) for page in pages[1:]]),
             decided=self.decided,
-            findings=self.findings if self.decided else (),
             unseen=("Nothing of the moon.",),
         )
 
     @activity.defn
+    async def read_candidates(self, reference: ArtifactReference) -> CandidatePage:
+        self._count()
+        return await self.artifacts.get_model(reference, CandidatePage)
+
+    @activity.defn
+    async def link_downstream(self, request: CandidatePages) -> DownstreamEffects:
+        self._count()
+        return DownstreamEffects(effects=self.downstream_effects)
+
+    @activity.defn
     async def assess_candidates(self, request: CandidatesRequest) -> Assessment:
         self._count()
-        return Assessment(findings=self.findings, downstream_effects=self.downstream_effects)
+        ids = {service.service_id for service in request.services}
+        findings = tuple(finding for finding in self.findings if finding.service_id in ids)
+        page = await self.artifacts.put_model(CandidatePage(services=request.services, findings=findings))
+        return Assessment(findings=findings, page=page, downstream_effects=self.downstream_effects)
 
     @activity.defn
     async def finding_facts(self, request: IncidentRequest) -> StoredFacts:
@@ -143,6 +167,12 @@ class World:
         self._count()
         unseen = tuple(sentence for facts in request.facts for sentence in facts.unseen)
         packet = samples.packet(request.incident.service.name).model_copy(update={"unseen": unseen})
+        if self.evidence:
+            items = tuple(
+                packet.items[0].model_copy(update={"id": f"E{number}", "text": text})
+                for number, text in enumerate(self.evidence, start=1)
+            )
+            packet = packet.model_copy(update={"items": items})
         return await self.artifacts.put_model(packet)
 
     @activity.defn
@@ -160,6 +190,8 @@ class World:
     @activity.defn
     async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
         self._count()
+        if self.diagnosis is not None:
+            return self.diagnosis
         return samples.diagnosis(self.verdicts.get(request.incident.service.name, Verdict.CODE))
 
     @activity.defn
@@ -232,6 +264,8 @@ class World:
         return [
             self.screen,
             self.assess_candidates,
+            self.read_candidates,
+            self.link_downstream,
             self.finding_facts,
             *self.sources(),
             self.build_packet,

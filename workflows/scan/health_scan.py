@@ -23,7 +23,14 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.ledger import ClaimState, SettleRequest
 from railmend.contracts.notification import incident_notification
-from railmend.contracts.repair import MOST_SERVICES, LeftOutService, RepairRequest, repair_key, worst_first
+from railmend.contracts.repair import (
+    MOST_SERVICES,
+    LeftOutService,
+    RepairRequest,
+    fitted,
+    repair_key,
+    worst_first,
+)
 from railmend.contracts.scan import (
     Assessment,
     DownstreamEffect,
@@ -45,8 +52,8 @@ from workflows.shared.failures import reason_of
 from workflows.shared.ledger_client import LedgerClient, incident_id, settlement
 from workflows.shared.notifications import notify
 
-# Characters of one text in the rows of a report, times the rows; sentences of what was unseen.
-ROWS_TEXT, MOST_UNSEEN = 8_000, 40
+# Characters of all texts in the rows of a report, and how many sentences of what was unseen.
+ROWS_TEXT, MOST_UNSEEN = 20_000, 40
 # Temporal refuses a start whose details are longer than 20,000 bytes.
 MOST_DETAILS = 6_000
 
@@ -255,7 +262,7 @@ class HealthScan:
             root_directories=tuple(
                 sorted({s.root_directory for s in services[:MOST_SERVICES] if s.root_directory})
             ),
-            incidents=tuple(repaired),
+            incidents=fitted(repaired),
             left_out=tuple(_left_out(report) for report in left_out),
             autonomy=min((self._request.autonomy_of(s) for s in services), key=LADDER.index),
             requested_at=workflow.now(),
@@ -281,7 +288,7 @@ class HealthScan:
                     f"- {step}" for report in repaired for step in report.diagnosis.plan
                 )[:MOST_DETAILS],
                 search_attributes=search_attributes.attributes_for_repair(repair, screening),
-                memo={"incidents": [incident_id(report.request) for report in group]},
+                memo={"incidents": [incident_id(report.request) for report in repaired]},
             )
         except WorkflowAlreadyStartedError:
             workflow.logger.info("repair %s already runs", workflow_id)
@@ -299,7 +306,7 @@ class HealthScan:
 
 def fitted_rows(rows: Collection[ServiceRow]) -> tuple[ServiceRow, ...]:
     """Return the rows; of many, each says less, so that a report is one payload at any width."""
-    return tuple(row.shortened(max(ROWS_TEXT // max(len(rows), 1), 80)) for row in rows)
+    return tuple(row.shortened(ROWS_TEXT // max(len(rows), 1)) for row in rows)
 
 
 def _left_out(report: IncidentReport) -> LeftOutService:

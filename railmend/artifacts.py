@@ -49,7 +49,7 @@ class ArtifactStore:
     """Artifacts in a folder or a bucket, encrypted where there is a `cipher`. `place`: for people."""
 
     def __init__(self, store: ObjectStore, place: str, cipher: ArtifactCipher | None = None) -> None:
-        self._store = store
+        self.objects = store
         self._cipher = cipher
         self.place = place
 
@@ -58,16 +58,16 @@ class ArtifactStore:
         reference = ArtifactReference(sha256=sha256(content).hexdigest(), size=len(content))
         sealed = self._cipher.seal(content) if self._cipher else content
         async with self._reaching():
-            await self._store.put_async(reference.sha256, sealed)
-            if isinstance(self._store, LocalStore) and self._store.prefix is not None:
-                await asyncio.to_thread((self._store.prefix / reference.sha256).chmod, FILE_MODE)
+            await self.objects.put_async(reference.sha256, sealed)
+            if isinstance(self.objects, LocalStore) and self.objects.prefix is not None:
+                await asyncio.to_thread((self.objects.prefix / reference.sha256).chmod, FILE_MODE)
         return reference
 
     async def get(self, reference: ArtifactReference) -> bytes:
         """Return the content. Raise `ArtifactGone`, or `ArtifactError` where a new attempt may help."""
         async with self._reaching():
             try:
-                answer = await self._store.get_async(reference.sha256)
+                answer = await self.objects.get_async(reference.sha256)
                 sealed = bytes(await answer.bytes_async())
             except FileNotFoundError as error:
                 raise ArtifactGone(
@@ -107,13 +107,13 @@ class ArtifactStore:
         async with self._reaching():
             old = [
                 meta["path"]
-                async for batch in self._store.list()
+                async for batch in self.objects.list()
                 for meta in batch
                 if meta["last_modified"] < oldest and _is_name(meta["path"])
             ]
             for path in old:
                 with suppress(FileNotFoundError):  # another worker sweeps too
-                    await self._store.delete_async(path)
+                    await self.objects.delete_async(path)
         return len(old)
 
     @asynccontextmanager

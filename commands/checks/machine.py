@@ -65,10 +65,10 @@ async def _disk(settings: Settings) -> list[CheckResult]:
 
 
 async def _artifacts(settings: Settings) -> list[CheckResult]:
-    artifacts = clients.artifacts(settings)
     try:
+        artifacts = clients.artifacts(settings)
         await artifacts.probe()
-    except (ArtifactError, ArtifactGone) as error:
+    except (ArtifactError, ArtifactGone, ConfigurationError) as error:
         raise CheckFailed(str(error), "docs/operations.md") from error
     shared = "" if artifacts.place.startswith("s3://") else ": every worker and command must see this folder"
     return ok("artifacts", f"can be written and read in {artifacts.place}{shared}")

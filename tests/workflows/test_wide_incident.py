@@ -116,16 +116,18 @@ FULL = {
 
 
 @asynccontextmanager
-async def monorepo(temporal: WorkflowEnvironment, **world: object) -> AsyncIterator[Stage]:
+async def monorepo(
+    temporal: WorkflowEnvironment, affected: int = AFFECTED, **world: object
+) -> AsyncIterator[Stage]:
     """A stage whose affected services are all of one repository."""
     async with stage(temporal, **{**FULL, **world}) as on:
-        make_wide(on.world, on.environment_id)
+        make_wide(on.world, on.environment_id, affected)
         yield on
 
 
-def make_wide(world: World, environment_id: str) -> None:
+def make_wide(world: World, environment_id: str, count: int) -> None:
     shared = {"repository": f"{environment_id}/monorepo"}
-    affected = [service(number).model_copy(update=shared) for number in range(AFFECTED)]
+    affected = [service(number).model_copy(update=shared) for number in range(count)]
     well = [samples.service(f"a-service-that-is-well-{n:03}") for n in range(WELL)]
     world.services = (*affected, *well)
     world.findings = tuple(finding for one in affected for finding in findings(one, environment_id))
@@ -154,17 +156,6 @@ async def test_a_wide_incident_in_one_repository_is_one_repair_and_no_payload_is
         assert on.world.calls["open_pull_request"] == 1
         incidents = [f"incident/{on.environment_id}/{row.service_id}" for row in report.rows]
         found = await histories(on.client, *on.scans, *incidents, repair_id)
-        print(sorted(largest(found).values())[-5:], largest(found)[repair_id], largest(found)[on.scans[0]])
-        for e in found[on.scans[0]].events:
-            if e.ByteSize() > 20000:
-                print(
-                    e.event_type, e.ByteSize(), e.activity_task_scheduled_event_attributes.activity_type.name
-                )
-        for e in found[repair_id].events:
-            if e.ByteSize() > 30000:
-                print(
-                    e.event_type, e.ByteSize(), e.activity_task_scheduled_event_attributes.activity_type.name
-                )
         assert {one: size for one, size in largest(found).items() if size > LIMIT} == {}
         again = await on.scan(policy=POLICY)
         assert {row.action for row in again.rows} == {"suppressed"}, (

@@ -7,13 +7,14 @@ from railmend.contracts.repair import (
     CodingResult,
     CodingState,
     FileChange,
+    LeftOutService,
     PublishRequest,
     RepairRequest,
     Verification,
     Workspace,
     WorkspaceChange,
 )
-from railmend.contracts.scan import HealthReport, ServiceRow
+from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow
 from railmend.publishing.text import (
     PublishedMaterial,
     body,
@@ -142,6 +143,21 @@ def test_the_body_fits_github_and_keeps_its_marker() -> None:
     text = body(publish(), material("x" * 100_000))
     assert len(text) <= 60_000
     assert text.endswith(MARKER)
+
+
+def test_a_pull_request_whose_evidence_is_gone_says_so_and_keeps_the_diagnosis() -> None:
+    text = body(publish(), PublishedMaterial(packets=(None,)))
+    assert "The evidence that these causes cite is no longer stored." in text
+    assert "**The cache grows with each request.** (E1)" in text
+
+
+def test_a_pull_request_names_the_services_that_are_in_trouble_too() -> None:
+    left = LeftOutService(service_id="id-jobs", name="jobs", kinds=(FindingKind.LATENCY,))
+    repair = samples.repair().model_copy(update={"left_out": (left,)})
+    text = body(publish(repair), material())
+    assert "In trouble too, not looked at here (1)" in text
+    assert "- jobs: latency" in text
+    assert text.endswith(marker(repair.key, "", (*samples.repair().fingerprints, "env/id-jobs/latency")))
 
 
 def test_title_and_commit_are_short_signed_and_repeatable() -> None:

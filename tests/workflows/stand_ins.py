@@ -54,8 +54,7 @@ from railmend.contracts.scan import (
     ScreenRequest,
     Service,
 )
-from tests import samples
-from tests.kept import memory_store
+from tests import kept, samples
 from tests.workflows.review_stage import ReviewStage
 
 DONE = CodingResult(state=CodingState.DONE, session_id="ses_1", text="Bounded the cache.")
@@ -95,7 +94,7 @@ class World:
     # Texts of a packet, and a diagnosis, in place of the small ones.
     evidence: tuple[str, ...] = ()
     diagnosis: Diagnosis | None = None
-    artifacts: ArtifactStore = field(default_factory=memory_store)
+    artifacts: ArtifactStore = field(default_factory=lambda: kept.memory_store())
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
     notified: list[Notification] = field(default_factory=list)

@@ -11,9 +11,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.planning import PlanningActivities
 from railmend.contracts.scan import ServiceRow
-from tests import samples
+from tests import kept, samples
 from tests.integration.serving import serving
-from tests.kept import memory_store
 from tests.unit.test_diagnosis import GOOD, KEY, Model
 from tests.workflows.stand_ins import World
 from tests.workflows.test_scan_to_repair import Stage, row_of, stage
@@ -36,10 +35,10 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
     with serving(Starlette(routes=[Route("/chat/completions", one.complete, methods=["POST"])])) as url:
         one.url = url
         settings = one.settings()
-        artifacts = memory_store()
+        artifacts = kept.memory_store()
         planning = PlanningActivities(settings, settings, GitHub(), artifacts)  # type: ignore[arg-type]
         monkeypatch.setattr(World, "diagnose", planning.diagnose)
-        monkeypatch.setattr(World, "artifacts", artifacts)
+        monkeypatch.setattr(kept, "memory_store", lambda: artifacts)
         yield one
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -35,19 +35,16 @@ async def material_of(publish: PublishRequest, artifacts: ArtifactStore) -> Publ
     return PublishedMaterial(packets=tuple(packets), measured=tuple(measured))
 
 
-class FactSource(Protocol):
-    """A class whose methods are sources of evidence."""
-
-    @property
-    def artifacts(self) -> ArtifactStore: ...
-
-
 def stored(
     source: Callable[[Any, IncidentRequest], Awaitable[Facts]],
 ) -> Callable[[Any, IncidentRequest], Awaitable[StoredFacts]]:
-    """Store what a source's method returns, under the same name; below `activity.defn`."""
+    """Store what a source's method returns, under the same name; below `activity.defn`.
 
-    async def keep(self: FactSource, request: IncidentRequest) -> StoredFacts:
+    Its class has an attribute `artifacts`.
+    """
+
+    # Temporal takes a first parameter with an annotation for the request.
+    async def keep(self, request: IncidentRequest) -> StoredFacts:  # type: ignore[no-untyped-def]
         facts = await source(self, request)
         with translated():
             return StoredFacts(source=source.__name__, facts=await self.artifacts.put_model(facts))

@@ -93,3 +93,10 @@ def test_the_build_id_is_the_version_unless_it_is_set(
 def test_no_activity_has_two_owners() -> None:
     owned = [name for owner in activity_classes() for name in decorated(owner)]
     assert sorted(owned) == sorted(set(owned))
+
+
+def test_temporal_decodes_every_request_and_result_as_what_the_activity_says() -> None:
+    definitions = [
+        getattr(vars(owner)[name], MARK) for owner in activity_classes() for name in decorated(owner)
+    ]
+    assert [one.name for one in definitions if len(one.arg_types or ()) != 1 or one.ret_type is None] == []

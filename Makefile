@@ -26,9 +26,9 @@ demo: export MODEL_API_KEY := $(MODEL_API_KEY)
 demo: setup
 	$(BIN)/python starter.py demo $(DEMO_ARGS)
 
-# Two at a time: half of the tests wait for real servers. A file's tests share what it starts.
+# More at a time than there are cores: most tests wait for real servers. A file's tests share what it starts.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # kill -9 at every named point (REPEAT=5: each round five times), and what takes minutes of real traffic.
 chaos: setup

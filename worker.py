@@ -30,7 +30,7 @@ def arguments() -> argparse.Namespace:
 
 async def main(options: argparse.Namespace) -> None:
     roles = [workers.Role(name) for name in options.role or workers.Role]
-    settings = load_settings(tokens=workers.Role.ORCHESTRATION in roles)
+    settings = load_settings()
     if options.log_level:
         settings = settings.model_copy(update={"railmend_log_level": options.log_level})
     preflight.check(settings, roles)

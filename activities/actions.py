@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
-from activities.errors import translated
+from activities.heartbeat import working
 from railmend.contracts.action import (
     ActionKind,
     ActionOrder,
@@ -31,7 +32,7 @@ class ActionActivities:
     @activity.defn
     async def find_rollback(self, question: RollbackQuestion) -> RollbackOffer:
         """Find the newest deployment that served before the one to get away from."""
-        with translated():
+        async with working():
             client = await self._railway.client_for(question.environment_id)
             records = await client.deployments(
                 question.project_id, question.environment_id, question.service_id, HISTORY
@@ -54,7 +55,7 @@ class ActionActivities:
     async def perform(self, order: ActionOrder) -> ActionResult:
         """Perform the action. Idempotent: what an earlier attempt did since the approval is found again."""
         request = order.request
-        with translated():
+        async with working():
             client = await self._railway.client_for(request.environment_id)
             done, detail = await _run(client.actions, request, order.approved_at)
         return ActionResult(state=ActionState.DONE, detail=detail, deployment_id=done, at=order.approved_at)
@@ -64,6 +65,11 @@ async def _run(actions: Actions, request: ActionRequest, at: datetime) -> tuple[
     if request.kind is ActionKind.RESTART:
         fresh = await actions.restart(request.deployment_id, at)
         return request.deployment_id, "Restarted." if fresh else "It was restarted already."
+    if request.kind is not ActionKind.ROLLBACK:
+        raise ApplicationError(
+            f"This worker cannot carry out {request.kind.value!r}: a newer version offered it. Start workers "
+            "of that version; it is tried again."
+        )
     record = await actions.rollback(request.deployment_id, at)
     return (record.id if record else None), f"Rolled back to deployment {request.deployment_id}."
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from temporalio import activity
 
+from activities.by_reference import packet_or_none
 from activities.coding_environment import CodingEnvironment
 from activities.heartbeat import working
-from activities.stored import packet_or_none
 from railmend.artifacts import ArtifactStore
 from railmend.coding.git import TrustedRepository
 from railmend.coding.guard import Plan, never_published

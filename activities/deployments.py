@@ -1,14 +1,14 @@
 """Sources about the service's deployments: history, drift of settings, state, and its series as charts."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from temporalio import activity
 
-from activities.errors import translated
-from activities.stored import stored
+from activities.by_reference import by_reference
+from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
-from railmend.contracts.incident import Fact, Facts, IncidentRequest
+from railmend.contracts.incident import EvidenceSource, Fact, Facts, IncidentRequest
 from railmend.evidence.charts import charts, past
 from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
 from railmend.evidence.incident_facts import onset, redaction_key
@@ -24,16 +24,18 @@ NOTHING_DEPLOYED = "No deployment of this service is known."
 class DeploymentActivities:
     """`secrets`: values that the worker holds; they never pass."""
 
-    def __init__(self, railway: RailwayPool, artifacts: ArtifactStore, secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self, railway: RailwayPool, artifacts: ArtifactStore, secrets: Callable[[], Sequence[str]] = tuple
+    ) -> None:
         self._railway = railway
         self.artifacts = artifacts
         self._secrets = secrets
 
     @activity.defn
-    @stored
+    @by_reference
     async def chart_facts(self, request: IncidentRequest) -> Facts:
         """CPU, memory, requests by status and latency over the window and over the day before."""
-        with translated():
+        async with working():
             client = await self._railway.client_for(request.environment_id)
             pairs, unseen = await client.fetch_detailed(
                 request.environment_id, [request.service], request.window
@@ -46,10 +48,11 @@ class DeploymentActivities:
             ):
                 if text:
                     items.append(Fact(kind="chart", source=source, text=text))
-        return Facts(items=tuple(items), unseen=tuple(unseen))
+        unread = None if items else EvidenceSource.SERIES
+        return Facts(items=tuple(items), unseen=tuple(unseen), unread=unread)
 
     @activity.defn
-    @stored
+    @by_reference
     async def deployment_facts(self, request: IncidentRequest) -> Facts:
         history = await self._history(request)
         if not history:
@@ -58,7 +61,7 @@ class DeploymentActivities:
         return Facts(items=(self._fact(request, "deployment", "railway deployments, newest first", text),))
 
     @activity.defn
-    @stored
+    @by_reference
     async def drift_facts(self, request: IncidentRequest) -> Facts:
         """Compare settings and names of variables: the last good deployment with the suspected one."""
         pair = suspects(await self._history(request), onset(request))
@@ -66,7 +69,7 @@ class DeploymentActivities:
             return Facts(items=(), unseen=(NOTHING_DEPLOYED,))
         ids = (request.project_id, request.environment_id, request.service.service_id)
         unseen = ["Variables that were removed cannot be seen: Railway lists those that are there."]
-        with translated():
+        async with working():
             context = (await self._railway.client_for(request.environment_id)).context
             variables = await _or_none(context.variables(*ids), "Variable names", unseen)
             changes = await _or_none(context.changes(*ids), "The activity feed", unseen)
@@ -75,14 +78,14 @@ class DeploymentActivities:
         return Facts(items=(self._fact(request, "drift", source, text),), unseen=tuple(unseen))
 
     @activity.defn
-    @stored
+    @by_reference
     async def state_facts(self, request: IncidentRequest) -> Facts:
         """Restarts, crashes and failed steps: of what serves, and of the newest where that is another."""
         service = request.service
         ids = list(dict.fromkeys(filter(None, (service.latest_deployment_id, service.active_deployment_id))))
         items = []
         for deployment_id in ids:
-            with translated():
+            async with working():
                 context = (await self._railway.client_for(request.environment_id)).context
                 state = await context.state(deployment_id)
                 steps = await context.steps(deployment_id)
@@ -92,14 +95,14 @@ class DeploymentActivities:
         return Facts(items=tuple(items), unseen=() if items else (NOTHING_DEPLOYED,))
 
     async def _history(self, request: IncidentRequest) -> list[Deployed]:
-        with translated():
+        async with working():
             context = (await self._railway.client_for(request.environment_id)).context
             return await context.history(
                 request.project_id, request.environment_id, request.service.service_id
             )
 
     def _fact(self, request: IncidentRequest, kind: str, source: str, text: str) -> Fact:
-        redactor = Redactor(self._secrets, redaction_key(request))
+        redactor = Redactor(self._secrets(), redaction_key(request))
         return Fact(kind=kind, source=source, text=redactor(text))
 
 

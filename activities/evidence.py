@@ -2,8 +2,8 @@
 
 from temporalio import activity
 
+from activities.by_reference import by_reference
 from activities.errors import translated
-from activities.stored import stored
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import Facts, IncidentRequest, PacketRequest, StoredFacts
@@ -18,7 +18,7 @@ class EvidenceActivities:
         self.artifacts = artifacts
 
     @activity.defn
-    @stored
+    @by_reference
     async def finding_facts(self, request: IncidentRequest) -> Facts:
         """Return what was measured, the service, its neighbours and what was repaired before."""
         return Facts(items=finding_facts(request))
@@ -37,8 +37,9 @@ class EvidenceActivities:
 
     async def _facts(self, stored: StoredFacts) -> Facts:
         if stored.facts is None:
-            return Facts(items=(), unseen=stored.unseen)
+            return Facts(items=(), unseen=stored.unseen, unread=stored.source)
         try:
             return await self.artifacts.get_model(stored.facts, Facts)
         except ArtifactGone as error:
-            return Facts(items=(), unseen=(f"What {stored.source} had found is lost. {error}",))
+            unseen = f"The {stored.source.value} were read, and are lost. {error}"
+            return Facts(items=(), unseen=(unseen,), unread=stored.source)

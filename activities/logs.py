@@ -1,12 +1,12 @@
 """Log sources: each condenses and redacts where it reads, and hands on bounded text."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 
 from temporalio import activity
 
-from activities.errors import translated
-from activities.stored import stored
+from activities.by_reference import by_reference
+from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.evidence.condense import Condensed, Condenser
@@ -31,16 +31,18 @@ FAILED = ("FAILED", "CRASHED")
 class LogActivities:
     """`secrets`: values that the worker holds; they never pass, whatever they look like."""
 
-    def __init__(self, railway: RailwayPool, artifacts: ArtifactStore, secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self, railway: RailwayPool, artifacts: ArtifactStore, secrets: Callable[[], Sequence[str]] = tuple
+    ) -> None:
         self._railway = railway
         self.artifacts = artifacts
         self._secrets = secrets
 
     def _redactor(self, incident: IncidentRequest) -> Redactor:
-        return Redactor(self._secrets, redaction_key(incident))
+        return Redactor(self._secrets(), redaction_key(incident))
 
     @activity.defn
-    @stored
+    @by_reference
     async def deploy_log_facts(self, request: IncidentRequest) -> Facts:
         """Return logs of the deployment that serves, and of the newest where that one failed."""
         service = request.service
@@ -63,7 +65,7 @@ class LogActivities:
         which = "of the deployment that serves" if serves else "of the newest deployment, which failed"
         condenser = Condenser(onset=onset(request), hints=hints(request))
         window = request.window
-        with translated():
+        async with working():
             client = await self._railway.client_for(request.environment_id)
             pages = client.stream_deploy_logs(deployment_id, window.start, window.end + AFTER, most=MAX_ROWS)
             async for rows in pages:
@@ -82,7 +84,7 @@ class LogActivities:
         """Where a service says too much to read it all: what it wrote as errors over the whole window."""
         window = request.window
         condenser = Condenser(onset=onset(request))
-        with translated():
+        async with working():
             client = await self._railway.client_for(request.environment_id)
             rows = await client.environment_logs(
                 request.environment_id,
@@ -96,14 +98,14 @@ class LogActivities:
         return self._fact(request, "deploy_log", source, condenser.result(ERROR_TOKENS))
 
     @activity.defn
-    @stored
+    @by_reference
     async def build_log_facts(self, request: IncidentRequest) -> Facts:
         """Only of a newest deployment that failed: the build of what serves went well."""
         service = request.service
         if service.latest_deployment_id is None or service.latest_status not in FAILED:
             return Facts(items=())
         end = request.window.end + AFTER
-        with translated():
+        async with working():
             client = await self._railway.client_for(request.environment_id)
             rows = await client.build_logs(
                 service.latest_deployment_id, end - BUILD_AGE, end, limit=MAX_AT_ONCE
@@ -122,13 +124,13 @@ class LogActivities:
         )
 
     @activity.defn
-    @stored
+    @by_reference
     async def http_log_facts(self, request: IncidentRequest) -> Facts:
         """All requests for shares and traffic; errors and slow ones apart where all are too many to read."""
         deployment_id = request.service.active_deployment_id
         if deployment_id is None:
             return Facts(items=(), unseen=("No deployment is active, so there are no HTTP logs.",))
-        with translated():
+        async with working():
             everything = await self._http(request, deployment_id, "")
         if not everything.rows:
             return Facts(items=(), unseen=("No HTTP log in the window: private or without traffic.",))
@@ -140,7 +142,7 @@ class LogActivities:
             ("@httpStatus:>=500", "HTTP logs of failed requests, condensed"),
             (f"@totalDuration:>={slow:.0f}", f"HTTP logs of requests over {slow:.0f} ms, condensed"),
         ):
-            with translated():
+            async with working():
                 condensed = await self._http(request, deployment_id, filter_)
             if condensed.rows:
                 items.append(self._fact(request, "http_log", source, condensed))

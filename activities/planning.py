@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
+from activities.by_reference import packet_or_none
 from activities.errors import translated
-from activities.stored import packet_or_none
+from activities.heartbeat import Heartbeat, working
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.contracts.incident import (
     ChallengeRequest,
@@ -18,7 +19,7 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.scan import HealthReport
 from railmend.diagnosis.diagnose import challenge, diagnose, unconfirmed, without_evidence
-from railmend.diagnosis.model import ModelSettings
+from railmend.diagnosis.model import ModelSettings, ModelUsage
 from railmend.diagnosis.router import decide_by_rule
 from railmend.publishing.github import GitHubClient
 from railmend.publishing.text import incident_markdown, report_markdown
@@ -76,19 +77,39 @@ class PlanningActivities:
                 self._github.missing_files, repository, reference, service.root_directory, list(paths)
             )
 
-        with translated():
+        before = _spent_before()
+        async with working(before) as beat:
             try:
                 packet = await self._artifacts.get_model(request.packet, EvidencePacket)
             except ArtifactGone as error:
-                return without_evidence(error)
-            return await diagnose(packet, self._model, missing)
+                return without_evidence(error, before)
+            return await diagnose(packet, self._model, missing, _usage(before, beat))
 
     @activity.defn
     async def refute(self, request: ChallengeRequest) -> Diagnosis:
         """Return the diagnosis after the sceptic's pass: as it was, or `unclear`."""
-        with translated():
+        before = _spent_before()
+        async with working(before) as beat:
             try:
                 packet = await self._artifacts.get_model(request.packet, EvidencePacket)
             except ArtifactGone as error:
-                return unconfirmed(request.diagnosis, f"The evidence could not be read again. {error}")
-            return await challenge(packet, request.diagnosis, self._sceptic)
+                cost = (request.diagnosis.cost_usd or 0.0) + before
+                diagnosis = request.diagnosis.model_copy(update={"cost_usd": cost})
+                return unconfirmed(diagnosis, f"The evidence could not be read again. {error}")
+            return await challenge(packet, request.diagnosis, self._sceptic, _usage(before, beat))
+
+
+def _spent_before() -> float:
+    """Return what earlier attempts of this activity spent, in USD: a worker was killed in mid-call."""
+    details = activity.info().heartbeat_details if activity.in_activity() else ()
+    return float(details[0]) if details else 0.0
+
+
+def _usage(before: float, beat: Heartbeat) -> ModelUsage:
+    """Return the count of what is spent, kept by the server: a new attempt goes on from it."""
+
+    def keep(usd: float) -> None:
+        beat.state = usd
+        beat.send()
+
+    return ModelUsage(before, keep)

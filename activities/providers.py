@@ -10,8 +10,9 @@ from typing import TypeVar
 
 from temporalio import activity
 
-from activities.errors import Classified, translated
-from activities.stored import stored
+from activities.by_reference import by_reference
+from activities.errors import Classified
+from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import Facts, IncidentRequest
 from railmend.contracts.providers import ProviderFacts
@@ -60,10 +61,10 @@ class ProviderActivities:
         self._folder = folder
 
     @activity.defn
-    @stored
+    @by_reference
     async def provider_facts(self, request: IncidentRequest) -> Facts:
         """Items of kind `provider_incident` come first, and belong before all other evidence."""
-        with translated():
+        async with working():
             return as_facts(await self._collect(request))
 
     async def _collect(self, request: IncidentRequest) -> ProviderFacts:

@@ -4,13 +4,16 @@ import asyncio
 
 from temporalio import activity
 
+from activities.by_reference import material_of
 from activities.heartbeat import working
-from activities.stored import material_of
 from railmend.artifacts import ArtifactStore
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.repair import PullRequest, PullRequestRequest
-from railmend.publishing.github import GitHubClient
+from railmend.publishing.github import GitHubClient, NewPullRequest
 from railmend.publishing.text import body, title
+
+# With any other autonomy, one that a later version added too, the pull request is a draft.
+OPENS_READY = (Autonomy.PLAN, Autonomy.PULL_REQUEST)
 
 
 class PullRequestActivities:
@@ -28,12 +31,15 @@ class PullRequestActivities:
             return await asyncio.to_thread(
                 self._github.open_pull_request,
                 repair.repository,
-                branch=request.commit.branch,
-                base=repair.base_branch
-                or await asyncio.to_thread(self._github.default_branch, repair.repository),
-                title=title(repair),
-                body=body(publish, material),
-                draft=repair.autonomy is Autonomy.DRAFT or bool(publish.doubts),
-                labels=repair.policy.follow_up.labels,
-                reviewers=repair.policy.follow_up.reviewers,
+                NewPullRequest(
+                    branch=request.commit.branch,
+                    base=repair.base_branch
+                    or await asyncio.to_thread(self._github.default_branch, repair.repository),
+                    title=title(repair),
+                    body=body(publish, material),
+                    draft=repair.autonomy not in OPENS_READY or bool(publish.doubts),
+                    labels=repair.policy.follow_up.labels,
+                    reviewers=repair.policy.follow_up.reviewers,
+                    since=repair.requested_at,
+                ),
             )

@@ -1,11 +1,11 @@
 """Architecture and measurements over Railway's API, condensed to findings where they are read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from temporalio import activity
 
-from activities.errors import translated
+from activities.heartbeat import working
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.assessment import AssessmentRules, assess, is_candidate
 from railmend.contracts.artifact import ArtifactReference
@@ -38,28 +38,28 @@ class RailwayActivities:
         self,
         railway: RailwayPool,
         artifacts: ArtifactStore,
-        rules: Mapping[str, AssessmentRules] | None = None,
+        rules_of: Callable[[str], AssessmentRules] = lambda _: DEFAULTS,
     ) -> None:
-        """`rules`: thresholds and what to ignore, by environment id; the defaults where there are none."""
+        """`rules_of`: thresholds and what to ignore, by environment id."""
         self._railway = railway
         self._artifacts = artifacts
-        self._rules = rules or {}
+        self._rules_of = rules_of
 
     @activity.defn
     async def screen(self, request: ScreenRequest) -> Screening:
         """Survey the environment at a coarse step; a small one is read finely at once, and decided."""
         scan = request.scan
-        with translated():
+        async with working():
             client = await self._railway.client_for(scan.environment_id)
             survey = await client.survey(scan.project_id, scan.environment_id, request.window)
-        if survey.ephemeral and not scan.pull_request_environment:
+        if survey.ephemeral and not request.pull_request_environment:
             return _left_alone(survey)
-        rules = self._rules.get(scan.environment_id, DEFAULTS)
+        rules = self._rules_of(scan.environment_id)
         findings = _survey_findings(survey, scan.environment_id, rules) if survey.fine else ()
         suspects = _suspects(survey, findings, rules)
         screening = _screening(survey, suspects, findings)
         pages = paged(suspects[:MAX_CANDIDATES], findings)
-        with translated():
+        async with working():
             more = [await self._artifacts.put_model(page) for page in pages[1:]]
         first = pages[0] if pages else CandidatePage(services=(), findings=())
         return screening.model_copy(
@@ -69,7 +69,7 @@ class RailwayActivities:
     @activity.defn
     async def read_candidates(self, reference: ArtifactReference) -> CandidatePage:
         """Return one further page of candidates. Raise `ArtifactGone` where it is lost."""
-        with translated():
+        async with working():
             return await self._artifacts.get_model(reference, CandidatePage)
 
     @activity.defn
@@ -77,7 +77,7 @@ class RailwayActivities:
         """Find downstream effects among the services of all pages; a page that is lost explains nothing."""
         services: list[Service] = []
         findings: list[Finding] = []
-        with translated():
+        async with working():
             for reference in request.pages:
                 with suppress(ArtifactGone):
                     page = await self._artifacts.get_model(reference, CandidatePage)
@@ -88,16 +88,16 @@ class RailwayActivities:
     @activity.defn
     async def assess_candidates(self, request: CandidatesRequest) -> Assessment:
         """Assess the candidates at the window's own step; this decides."""
-        with translated():
+        async with working():
             client = await self._railway.client_for(request.environment_id)
             detailed, unseen = await client.fetch_detailed(
                 request.environment_id, request.services, request.window
             )
         slices = {pair.slice.service_id: pair.slice for pair in detailed}
         history = {pair.history.service_id: pair.history for pair in detailed}
-        rules = self._rules.get(request.environment_id, DEFAULTS)
+        rules = self._rules_of(request.environment_id)
         findings = _assess(request.services, slices, history, request.environment_id, rules)
-        with translated():
+        async with working():
             page = await self._artifacts.put_model(
                 CandidatePage(services=request.services, findings=findings)
             )

@@ -1,12 +1,12 @@
 """What changed in the code between the last good and the suspected deployment."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from temporalio import activity
 
-from activities.errors import translated
-from activities.stored import stored
+from activities.by_reference import by_reference
+from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.evidence.change import describe
@@ -25,7 +25,7 @@ class RepositoryActivities:
         github: GitHubClient,
         railway: RailwayPool,
         artifacts: ArtifactStore,
-        secrets: Sequence[str] = (),
+        secrets: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._github = github
         self.artifacts = artifacts
@@ -33,13 +33,13 @@ class RepositoryActivities:
         self._secrets = secrets
 
     @activity.defn
-    @stored
+    @by_reference
     async def change_facts(self, request: IncidentRequest) -> Facts:
         """Return commits, files and the hunks that may matter."""
         service = request.service
         if service.repository is None:
             return Facts(items=(), unseen=("The service has no repository, so no change can be compared.",))
-        with translated():
+        async with working():
             context = (await self._railway.client_for(request.environment_id)).context
             history = await context.history(request.project_id, request.environment_id, service.service_id)
         pair = suspects(history, onset(request))
@@ -47,7 +47,7 @@ class RepositoryActivities:
             return Facts(items=(), unseen=("The suspected deployment names no commit.",))
         good = pair.good.record.commit if pair.good else None
         source, text = await self._change(request, good, pair.bad.record.commit)
-        redactor = Redactor(self._secrets, redaction_key(request))
+        redactor = Redactor(self._secrets(), redaction_key(request))
         return Facts(items=(Fact(kind="change", source=source, text=redactor(text)),))
 
     async def _change(self, request: IncidentRequest, good: str | None, bad: str) -> tuple[str, str]:
@@ -55,7 +55,7 @@ class RepositoryActivities:
         repository = request.service.repository or ""
         if good == bad:
             return repository, f"The suspected deployment runs the commit of the last good one ({bad[:12]})."
-        with translated():
+        async with working():
             if good is None:
                 change = await asyncio.to_thread(self._github.own_change, repository, bad)
                 source = (

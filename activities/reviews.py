@@ -6,8 +6,8 @@ from pathlib import Path
 
 from temporalio import activity
 
+from activities.by_reference import material_of
 from activities.heartbeat import working
-from activities.stored import material_of
 from railmend.artifacts import ArtifactStore
 from railmend.coding.revert import RevertingRepository
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
@@ -15,6 +15,8 @@ from railmend.contracts.repair import PullRequest, RelatedComment
 from railmend.contracts.review import (
     AnswersRequest,
     CommentRequest,
+    Earlier,
+    EarlierQuestion,
     NoteReply,
     Related,
     RelatedQuestion,
@@ -23,14 +25,14 @@ from railmend.contracts.review import (
     ReviewView,
 )
 from railmend.publishing.comments import (
-    LABELS,
     format_measurement_comment,
     format_not_deployed_comment,
     format_related_comment,
     format_reply,
     format_revert_body,
+    label_of,
 )
-from railmend.publishing.github import GitHubClient, PullRequestThread
+from railmend.publishing.github import GitHubClient, NewPullRequest, PullRequestThread
 from railmend.publishing.text import BOT, marker
 
 
@@ -50,6 +52,21 @@ class ReviewActivities:
                     question.base_branch or self._github.default_branch(question.repository), question.seen
                 )
             )
+
+    @activity.defn
+    async def find_earlier(self, question: EarlierQuestion) -> Earlier:
+        """Find the pull request that an earlier run of the same repair opened: by branch and marker."""
+        async with working():
+            return await asyncio.to_thread(self._earlier, question)
+
+    def _earlier(self, question: EarlierQuestion) -> Earlier:
+        base = question.base_branch or self._github.default_branch(question.repository)
+        found = self._github.find_pull_request(
+            question.repository, question.branch, base, question.requested_at
+        )
+        if found is None or not found.is_of(question.key):
+            return Earlier()
+        return Earlier(pull_request=self._thread(question.repository, found.pull_request.number).earlier())
 
     @activity.defn
     async def reply_to_notes(self, request: AnswersRequest) -> None:
@@ -86,7 +103,7 @@ class ReviewActivities:
     @activity.defn
     async def comment_measurement(self, notice: MeasurementComment) -> None:
         """Write or rewrite the one comment on the measurement, and label its status."""
-        await self._comment_outcome(notice, format_measurement_comment(notice), LABELS[notice.status])
+        await self._comment_outcome(notice, format_measurement_comment(notice), label_of(notice.status))
 
     @activity.defn
     async def comment_not_deployed(self, notice: NotDeployedComment) -> None:
@@ -124,12 +141,14 @@ class ReviewActivities:
             )
         return self._github.open_pull_request(
             request.repository,
-            branch=branch,
-            base=base,
-            title=title,
-            body=f"{format_revert_body(request.number, request.reason)}\n\n{marker(request.key, '')}",
-            draft=False,
-            labels=("railmend",),
+            NewPullRequest(
+                branch=branch,
+                base=base,
+                title=title,
+                body=f"{format_revert_body(request.number, request.reason)}\n\n{marker(request.key, '')}",
+                draft=False,
+                labels=("railmend",),
+            ),
         )
 
     async def _comment_outcome(

@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -29,8 +29,8 @@ from commands.schedule import create_or_update
 from hosting import clients
 from hosting.connection import local
 from hosting.dev_server import Running, stop_server
-from railmend.contracts.autonomy import Autonomy
-from railmend.contracts.scan import HealthReport, ScreenRequest, Window
+from railmend.contracts.scan import HealthReport, ScreenRequest
+from railmend.scan_settings import scan_settings
 from railmend.settings import ConfigurationError, Settings, secret_variables
 from workflows.scan.health_scan import HealthScan
 
@@ -120,6 +120,7 @@ def environment(railyard: dict[str, object], state: Path) -> dict[str, str]:
         **values,
         **(own if "MODEL" in own else rehearsal),
         "RAILMEND_STATE_DIR": str(state / "worker"),
+        "RAILMEND_AUTONOMY": "pull_request",
         "RAILMEND_WINDOW_SECONDS": str(WINDOW_SECONDS),
         "RAILMEND_STEP_SECONDS": "1",
         "RAILMEND_SETTLE_SECONDS": "2",
@@ -159,7 +160,7 @@ async def _play(processes: Demo) -> int:
         await until_symptoms(settings, console)
     client = await clients.temporal(settings)
     console.print("[bold]4[/] The schedule starts the health scan.")
-    schedule = await create_or_update(client, scan_request(settings, Autonomy.PULL_REQUEST), interval("10m"))
+    schedule = await create_or_update(client, scan_request(settings), interval("10m"))
     result = await follow(client, await triggered(client, schedule), console)
     console.print(f"Temporal Web UI: {temporal.ui}")
     return _verdict(result, console)
@@ -169,14 +170,13 @@ async def until_symptoms(settings: Settings, console: Console, names: Collection
     """Measure as a scan does until all of `names` show symptoms, or for `SYMPTOM_SECONDS`."""
     railway = clients.railway(settings)
     activities, request = RailwayActivities(railway, clients.artifacts(settings)), scan_request(settings)
+    scanned = scan_settings(settings, request)
     affected: set[str] = set()
     began = time.monotonic()
-    await asyncio.sleep(request.window_seconds)
+    await asyncio.sleep(scanned.window_seconds)
     try:
         while not set(names) <= affected and time.monotonic() - began < SYMPTOM_SECONDS:
-            end = datetime.now(UTC) - timedelta(seconds=request.settle_seconds)
-            start = end - timedelta(seconds=request.window_seconds)
-            window = Window(start=start, end=end, step_seconds=request.step_seconds)
+            window = scanned.window(datetime.now(UTC))
             screening = await activities.screen(ScreenRequest(scan=request, window=window))
             candidates = {finding.service_name for finding in screening.findings}
             for name in sorted(candidates - affected):

@@ -11,7 +11,7 @@ from commands.options import JsonOption, ProjectOption, emit, run
 
 if TYPE_CHECKING:
     from railmend.assessment.recorded import Recorded
-    from railmend.contracts.scan import ScanRequest
+    from railmend.contracts.scan import ScanRequest, ScanSettings
     from railmend.railway.pool import RailwayPool
 
 
@@ -39,14 +39,16 @@ async def _record(file: Path, window_seconds: int | None, project: str | None) -
     from commands.scan_request import scan_request
     from hosting import clients
     from railmend.railway.errors import RailwayError
+    from railmend.scan_settings import scan_settings
     from railmend.settings import ConfigurationError
     from railmend.settings_file import load_settings
 
     settings = load_settings()
     request = scan_request(settings, None, window_seconds, project)
+    scanned = scan_settings(settings, request)
     pool = clients.railway(settings)
     try:
-        rows, unseen = await slices(pool, request, datetime.now(UTC))
+        rows, unseen = await slices(pool, request, scanned, datetime.now(UTC))
     except RailwayError as error:
         raise ConfigurationError(str(error)) from error
     finally:
@@ -64,25 +66,25 @@ async def _record(file: Path, window_seconds: int | None, project: str | None) -
 
 
 async def slices(
-    pool: "RailwayPool", request: "ScanRequest", now: datetime
+    pool: "RailwayPool", request: "ScanRequest", settings: "ScanSettings", now: datetime
 ) -> "tuple[list[Recorded], list[str]]":
     """Return a slice of every service that is awake, at the window's own step, and what could not be read.
 
     Raises what the client raises.
     """
     from railmend.assessment.recorded import Recorded
-    from railmend.contracts.scan import Window
 
-    end = now - timedelta(seconds=request.settle_seconds)
-    end -= timedelta(seconds=end.timestamp() % request.step_seconds)
-    start = end - timedelta(seconds=request.window_seconds)
-    window = Window(start=start, end=end, step_seconds=request.step_seconds)
+    now = now.replace(microsecond=0)
+    past_step = (now.timestamp() - settings.settle_seconds) % settings.step_seconds
+    window = settings.window(now - timedelta(seconds=past_step))
     client = await pool.client_for(request.environment_id)
     survey = await client.survey(request.project_id, request.environment_id, window)
     awake = [service for service in survey.services if not service.asleep]
     measured, unseen = await client.fetch_detailed(request.environment_id, awake, window)
     rows = [
-        Recorded.from_slice(f"{service.name}@{end:%Y%m%dT%H%M%SZ}", service, detail.slice, detail.history)
+        Recorded.from_slice(
+            f"{service.name}@{window.end:%Y%m%dT%H%M%SZ}", service, detail.slice, detail.history
+        )
         for service, detail in zip(awake, measured, strict=True)
     ]
     return rows, unseen

@@ -48,6 +48,7 @@ async def _scan(
     from railmend.contracts.autonomy import Autonomy
     from railmend.settings_file import load_settings
     from workflows.scan.health_scan import HealthScan
+    from workflows.shared.policies import SCAN_TIMEOUT
 
     settings = load_settings()
     client = await clients.temporal(settings, tries=1)
@@ -58,6 +59,7 @@ async def _scan(
         request,
         id=f"scan/{request.environment_id}/manual-{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         task_queue=ORCHESTRATION_QUEUE,
+        execution_timeout=SCAN_TIMEOUT,
         static_summary="Scan on request",
         static_details=f"Started by {getpass.getuser()} with `starter.py scan`.",
     )

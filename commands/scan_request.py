@@ -25,20 +25,11 @@ def scan_request(
     window_seconds: int | None = None,
     project: str | None = None,
 ) -> ScanRequest:
-    """`autonomy` and `window_seconds` default to the project's and the general setting."""
+    """`autonomy` and `window_seconds` are for this one scan; without them the settings hold."""
     watched = choose_project(settings, project)
     return ScanRequest(
         project_id=watched.project_id,
         environment_id=watched.environment_id,
-        pull_request_environment=watched.pull_request_environment,
-        service_autonomy={
-            name: service.autonomy
-            for name, service in watched.services.items()
-            if service.autonomy is not None
-        },
-        policy=settings.policy(),
-        window_seconds=window_seconds or settings.railmend_window_seconds,
-        step_seconds=settings.railmend_step_seconds,
-        settle_seconds=settings.railmend_settle_seconds,
-        autonomy=autonomy or watched.autonomy,
+        autonomy_once=autonomy,
+        window_seconds_once=window_seconds,
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.options import AutonomyOption, JsonOption, ProjectOption, emit, run
+from commands.options import JsonOption, ProjectOption, emit, run
 
 if TYPE_CHECKING:
     from temporalio.client import Client, Schedule, ScheduleHandle, ScheduleUpdate, ScheduleUpdateInput
@@ -28,17 +28,19 @@ schedule = typer.Typer(
 def create(
     every: Annotated[str, typer.Option(metavar="TIME", help="How often to look: 90s, 10m, 1h, 1d.")] = "10m",
     project: ProjectOption = None,
-    autonomy: AutonomyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Create the schedule, or change the existing one.
+    """Create the schedule, or give the existing one another interval.
 
-    A scan never overlaps the one before.
+    It holds nothing else: how far to go, and for how much, each scan reads from the settings when it begins.
     """
-    schedule_id = run(_create(every, autonomy, project))
-    emit({"id": schedule_id, "every": every}) if as_json else typer.echo(
-        f"Schedule {schedule_id}: every {every}."
-    )
+    created = run(_create(every, project))
+    if as_json:
+        emit({**created, "every": every})
+        return
+    typer.echo(f"Schedule {created['id']}: every {every}.")
+    for line in created["means"]:
+        typer.echo(line)
 
 
 @schedule.command()
@@ -91,23 +93,24 @@ def _act(action: str, project: str | None, reason: str = "", *, as_json: bool) -
     )
 
 
-async def _create(every: str, level: str | None, project: str | None) -> str:
-    """Return the schedule's ID."""
+async def _create(every: str, project: str | None) -> dict[str, Any]:
+    """Return the schedule's ID, and in sentences what it means."""
     from commands.durations import interval
     from commands.scan_request import scan_request
+    from commands.what_it_means import what_it_means
     from hosting import clients
-    from railmend.contracts.autonomy import Autonomy
     from railmend.settings_file import load_settings
 
     period = interval(every)
     settings = load_settings()
+    request = scan_request(settings, project=project)
     client = await clients.temporal(settings, tries=1)
-    request = scan_request(settings, Autonomy(level) if level else None, project=project)
-    return (await create_or_update(client, request, period)).id
+    handle = await create_or_update(client, request, period)
+    return {"id": handle.id, "means": what_it_means(settings, request)}
 
 
 async def create_or_update(client: "Client", request: "ScanRequest", every: timedelta) -> "ScheduleHandle":
-    """Create the schedule, or give an existing one the interval and request; it stays paused if it is."""
+    """Create the schedule, or give an existing one the interval; whatever else it has stays."""
     from dataclasses import replace
 
     from temporalio.client import ScheduleAlreadyRunningError, ScheduleUpdate
@@ -116,7 +119,9 @@ async def create_or_update(client: "Client", request: "ScanRequest", every: time
     wanted = _build(request, every)
 
     async def update(current: "ScheduleUpdateInput") -> "ScheduleUpdate":
-        return ScheduleUpdate(schedule=replace(wanted, state=current.description.schedule.state))
+        found = current.description.schedule
+        spec = replace(found.spec, intervals=wanted.spec.intervals)
+        return ScheduleUpdate(schedule=replace(found, action=wanted.action, spec=spec))
 
     try:
         return await client.create_schedule(schedule_id, wanted)
@@ -131,6 +136,7 @@ def _build(request: "ScanRequest", every: timedelta) -> "Schedule":
 
     from hosting.workers import ORCHESTRATION_QUEUE
     from workflows.scan.health_scan import HealthScan
+    from workflows.shared.policies import SCAN_TIMEOUT
 
     return temporal.Schedule(
         action=temporal.ScheduleActionStartWorkflow(
@@ -138,6 +144,7 @@ def _build(request: "ScanRequest", every: timedelta) -> "Schedule":
             request,
             id=f"scan/{request.environment_id}/scheduled",
             task_queue=ORCHESTRATION_QUEUE,
+            execution_timeout=SCAN_TIMEOUT,
             static_summary="Scheduled scan",
         ),
         spec=temporal.ScheduleSpec(intervals=[temporal.ScheduleIntervalSpec(every=every)]),
@@ -152,8 +159,12 @@ async def _handle(project: str | None) -> "ScheduleHandle":
     from railmend.settings_file import load_settings
 
     settings = load_settings()
+    names = [each.name for each in settings.watched()]
+    # The environment id of a project that is gone from the settings finds its schedule all the same.
+    gone = project is not None and project not in names
+    environment_id = project if gone else choose_project(settings, project).environment_id
     client = await clients.temporal(settings, tries=1)
-    return client.get_schedule_handle(f"scan/{choose_project(settings, project).environment_id}")
+    return client.get_schedule_handle(f"scan/{environment_id}")
 
 
 def _failure(handle: "ScheduleHandle", error: "RPCError") -> "ConfigurationError":
@@ -163,7 +174,8 @@ def _failure(handle: "ScheduleHandle", error: "RPCError") -> "ConfigurationError
 
     if error.status is RPCStatusCode.NOT_FOUND:
         return ConfigurationError(
-            f"There is no schedule {handle.id}: make it with `starter.py schedule create --every 10m`."
+            f"There is no schedule {handle.id}: make it with `starter.py schedule create --every 10m`. "
+            "--project takes a name of railmend.toml or an environment id."
         )
     return ConfigurationError(f"Schedule {handle.id}: {error.message}")
 

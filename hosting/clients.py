@@ -6,7 +6,8 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -24,6 +25,7 @@ from hosting.gateway.model_gateway import ModelGateway
 from hosting.sandbox.choice import RefusingSandbox, choose_sandbox
 from hosting.sandbox.common import Toolbox
 from railmend.artifacts import ArtifactError, ArtifactStore, bucket_store, folder_store
+from railmend.assessment.overrides import AssessmentRules
 from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.quota import Quota
 from railmend.coding.sandbox import Sandbox
@@ -93,38 +95,67 @@ def _reason(error: Exception) -> str:
 
 def railway(settings: Settings) -> RailwayPool:
     """Return a client for each watched project. Raise what `watched` raises."""
-    return RailwayPool(settings.railway_api_url, watched(settings), settings.railway_limits)
+    environments = watched(settings)
+    return RailwayPool(settings.railway_api_url, lambda: environments, settings.railway_limits)
 
 
 def watched(settings: Settings) -> list[WatchedEnvironment]:
-    """Return the projects with their tokens. Raise `ConfigurationError`, which names all that have none."""
-    projects = settings.watched()
-    if not projects:
+    """Return the projects. Raise `ConfigurationError` where there is none, or none that has a token."""
+    environments = watched_environments(settings)
+    if not environments:
         require(settings, "railway_project_id", "railway_environment_id")
-    tokens = {project.name: settings.token_of(project) for project in projects}
-    missing = [f"{p.token_env} (project {p.name})" for p in projects if tokens[p.name] is None]
-    if missing:
-        raise ConfigurationError(
-            f"Not set: {', '.join(missing)}. Make a project token in Railway's project settings and set it "
-            "in the environment or in .env."
+    if not any(environment.token for environment in environments):
+        raise ConfigurationError("\n".join(f"Project {each.name}: {each.no_token}" for each in environments))
+    return environments
+
+
+def watched_environments(settings: Settings) -> list[WatchedEnvironment]:
+    """Return the projects with their tokens; one that has none says why."""
+    environments = []
+    for project in settings.watched():
+        try:
+            token = settings.token_of(project)
+        except ConfigurationError as error:
+            token, reason = None, str(error)
+        else:
+            reason = (
+                f"{project.token_env} is not set. Make a project token in Railway's project settings and set "
+                "it in the environment or in .env."
+            )
+        environments.append(
+            WatchedEnvironment(
+                token=token,
+                no_token="" if token else reason,
+                **project.model_dump(include=set(WatchedEnvironment.model_fields) - {"token", "no_token"}),
+            )
         )
-    return [
-        WatchedEnvironment(
-            token=token, **project.model_dump(include=set(WatchedEnvironment.model_fields) - {"token"})
-        )
-        for project in projects
-        if (token := tokens[project.name])
-    ]
+    return environments
 
 
 async def check_railway(pool: RailwayPool) -> None:
-    """Raise `ConfigurationError` for wrong tokens; only log that Railway does not answer."""
-    failed = await pool.check()
-    wrong = [f"{project.name}: {error}" for project, error in failed if not error.retryable]
-    if wrong:
+    """Tell of each project that cannot be watched; raise `ConfigurationError` where that is all of them.
+
+    A Railway that does not answer is only told: its scans try again.
+    """
+    checked = await pool.check()
+    wrong = [f"Project {name}: {error}" for name, error in checked.items() if error and not error.retryable]
+    if wrong and len(wrong) == len(checked):
         raise ConfigurationError("\n".join(wrong))
-    for project, error in failed:
-        log.warning("railway is not reached yet", project=project.name, reason=str(error))
+    for name, error in checked.items():
+        if error is None:
+            continue
+        if error.retryable:
+            log.warning("railway is not reached yet", project=name, reason=str(error))
+        else:
+            log.error("this project is not watched until it is put right", project=name, reason=str(error))
+
+
+def assessment_rules(settings: Settings) -> Mapping[str, AssessmentRules]:
+    """Return thresholds and what to ignore, by environment id; the general ones for any other."""
+    return defaultdict(
+        lambda: settings.assessment,
+        {each.environment_id: settings.assessment.over(each.assessment) for each in settings.watched()},
+    )
 
 
 def artifacts(settings: Settings) -> ArtifactStore:
@@ -148,7 +179,7 @@ def artifacts(settings: Settings) -> ArtifactStore:
 def secrets(settings: Settings) -> tuple[str, ...]:
     """Return the secret values of this process: evidence never shows them."""
     values = [getattr(settings, name) for name in type(settings).model_fields]
-    values += [settings.token_of(project) for project in settings.watched()]
+    values += [environment.token for environment in watched_environments(settings)]
     return tuple({value.get_secret_value() for value in values if isinstance(value, SecretStr)})
 
 

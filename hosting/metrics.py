@@ -43,6 +43,20 @@ def api_budget(api: str, left: Callable[[], int | None]) -> Gauge:
     return Gauge("railmend_api_budget_left", "Requests left in the API's window", {"api": api}, left)
 
 
+def settings_refused(problem: Callable[[], str]) -> Gauge:
+    """Build a gauge of whether the settings' files cannot be used, so that older ones are in force."""
+    return Gauge(
+        "railmend_settings_refused", "1: the files cannot be used", {}, lambda: 1 if problem() else 0
+    )
+
+
+def missed_scans(meter: MetricMeter, project: str, count: int) -> None:
+    """Record how many of a project's newest scans failed or were skipped, in a row."""
+    meter.create_gauge("railmend_missed_scans", "Newest scans that failed or were skipped").set(
+        count, {"project": project}
+    )
+
+
 def record(meter: MetricMeter, activity: str, args: Sequence[Any], result: Any, seconds: float) -> None:
     """`activity`: its type; `seconds`: how long this attempt took."""
     if recorder := RECORDERS.get(activity):

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import structlog
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.worker import Worker
 
 from activities.actions import ActionActivities
@@ -32,29 +33,34 @@ from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
 from activities.repository import RepositoryActivities
 from activities.reviews import ReviewActivities
+from activities.settings import SettingsActivities
 from hosting import clients, health, worker_options
 from hosting.http_server import serving
-from hosting.metrics import api_budget
+from hosting.metrics import api_budget, settings_refused
 from hosting.notification_channels import channels
+from hosting.scan_watch import watch_scans
 from hosting.workspace_gc import remove_abandoned_workspaces, remove_old_artifacts
 from railmend import __version__
 from railmend.coding.server import stop_leftovers
+from railmend.current_settings import CurrentSettings
 from railmend.notifying.delivery import TIMEOUT_SECONDS
 from railmend.providers.status.reader import StatusReader
 from railmend.publishing.github import GitHubClient
 from railmend.railway.pool import RailwayPool
 from railmend.settings import Settings
+from railmend.settings_file import load_settings
 from workflows.actions.approved_action import ApprovedAction
 from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
+from workflows.scan.alarm import ScanAlarm
 from workflows.scan.health_scan import HealthScan
 from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
 
 log = structlog.get_logger(__name__)
 
 ORCHESTRATION_QUEUE = "railmend"
-WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, ApprovedAction, Ledger)
+WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, ApprovedAction, Ledger, ScanAlarm)
 # A killed activity resumes from details at most this old, and a cancel arrives within it.
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
 
@@ -78,18 +84,17 @@ def machine_queue(state_dir: Path) -> str:
 
 def orchestration_activities(
     client: Client,
-    settings: Settings,
+    current: CurrentSettings,
     railway: RailwayPool,
     github: GitHubClient,
     status: StatusReader,
     channels: Sequence[Channel],
 ) -> list[Activity]:
-    secrets, artifacts = clients.secrets(settings), clients.artifacts(settings)
-    rules = {
-        project.environment_id: settings.assessment.over(project.assessment) for project in settings.watched()
-    }
+    secrets, artifacts = current.derive(clients.secrets), clients.artifacts(current.get())
+    rules = current.derive(clients.assessment_rules)
     return activity_methods(
-        RailwayActivities(railway, artifacts, rules),
+        SettingsActivities(current.get),
+        RailwayActivities(railway, artifacts, lambda environment_id: rules()[environment_id]),
         EvidenceActivities(artifacts),
         ProviderActivities(
             railway=railway,
@@ -106,7 +111,7 @@ def orchestration_activities(
         PullRequestActivities(github, artifacts),
         NotificationActivities(channels),
         ReviewActivities(github, artifacts),
-        MeasurementActivities(railway, github, artifacts, settings.railmend_settle_seconds),
+        MeasurementActivities(railway, github, artifacts, current.get().railmend_settle_seconds),
         ActionActivities(railway),
     )
 
@@ -135,17 +140,18 @@ def coding_activities(
 
 def orchestration(
     client: Client,
-    settings: Settings,
+    current: CurrentSettings,
     railway: RailwayPool,
     status: StatusReader,
     channels: Sequence[Channel] = (),
 ) -> Worker:
+    settings = current.get()
     github = clients.github(settings)
     return Worker(
         client,
         task_queue=ORCHESTRATION_QUEUE,
         workflows=WORKFLOWS,
-        activities=orchestration_activities(client, settings, railway, github, status, channels),
+        activities=orchestration_activities(client, current, railway, github, status, channels),
         # A slot without a thread would let an activity's time run out before it began.
         activity_executor=ThreadPoolExecutor(settings.slots.activities),
         max_concurrent_workflow_tasks=settings.slots.workflow_tasks,
@@ -156,6 +162,7 @@ def orchestration(
             client,
             api_budget("railway", lambda: railway.left),
             api_budget("github", lambda: github.left),
+            settings_refused(lambda: current.problem),
         ),
     )
 
@@ -167,6 +174,8 @@ def planning(client: Client, settings: Settings) -> Worker:
         task_queue=PLANNING_QUEUE,
         activities=planning_activities(settings),
         max_concurrent_activities=settings.slots.diagnoses,
+        # What a call costs is told by a heartbeat as it begins: it must be out before the worker can die.
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         **worker_options.shared(settings, client),
     )
 
@@ -205,9 +214,12 @@ def coding(client: Client, settings: Settings, environment: CodingEnvironment) -
 
 
 async def run_until_stopped(
-    client: Client, settings: Settings, roles: Collection[Role] = tuple(Role)
+    client: Client,
+    settings: Settings,
+    roles: Collection[Role] = tuple(Role),
+    load: Callable[[], Settings] = load_settings,
 ) -> None:
-    """Serve the queues of `roles` until SIGINT or SIGTERM, then drain."""
+    """Serve the queues of `roles` until SIGINT or SIGTERM, then drain. `load`: reads the settings again."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Git and GitHub block a thread each; the default of a handful would let a few slow ones hold up all.
@@ -215,16 +227,22 @@ async def run_until_stopped(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     environment: CodingEnvironment | None = None
+    current: CurrentSettings | None = None
     async with AsyncExitStack() as stack:
         workers = []
         if Role.ORCHESTRATION in roles:
-            railway = clients.railway(settings)
+            current = CurrentSettings(settings, load)
+            railway = RailwayPool(
+                settings.railway_api_url,
+                current.derive(clients.watched_environments),
+                settings.railway_limits,
+            )
             stack.push_async_callback(railway.aclose)
             await clients.check_railway(railway)
             status = StatusReader(settings.provider_status_urls)
             stack.push_async_callback(status.aclose)
             web = await stack.enter_async_context(httpx.AsyncClient(timeout=TIMEOUT_SECONDS))
-            workers.append(orchestration(client, settings, railway, status, channels(settings, web)))
+            workers.append(orchestration(client, current, railway, status, channels(settings, web)))
         if Role.PLANNING in roles:
             workers.append(planning(client, settings))
         if Role.CODING in roles:
@@ -238,6 +256,10 @@ async def run_until_stopped(
         if address := settings.railmend_health_address:
             app = health.application(client, workers, stop)
             await stack.enter_async_context(serving(app, address, "RAILMEND_HEALTH_ADDRESS"))
+        if current is not None:
+            meter = (client.service_client.config.runtime or Runtime.default()).metric_meter
+            watch = asyncio.create_task(watch_scans(client, current.get, ORCHESTRATION_QUEUE, meter))
+            stack.callback(watch.cancel)
         log.info("workers ready", version=__version__, queues=[worker.task_queue for worker in workers])
         await stop.wait()
         log.info("stopping")

@@ -17,6 +17,7 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from railmend.contracts.artifact import ArtifactReference
+from railmend.contracts.base import stored
 
 Model = TypeVar("Model", bound=BaseModel)
 # Artifacts are some 100 kB at most. Temporal repeats the activity, so the client repeats nothing.
@@ -91,7 +92,9 @@ class ArtifactStore:
     async def get_model(self, reference: ArtifactReference, kind: type[Model]) -> Model:
         """Return the model. Raise what `get` raises; `ArtifactGone` too for what this version cannot read."""
         try:
-            return kind.model_validate_json(await self.get(reference))
+            content = await self.get(reference)
+            with stored():
+                return kind.model_validate_json(content)
         except ValidationError as error:
             raise ArtifactGone(
                 f"The artifact {reference.sha256[:12]} was written by another version of Railmend."

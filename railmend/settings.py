@@ -67,7 +67,7 @@ class ProjectSettings(BaseModel):
     environment_id: str = Field(min_length=1)
     token_env: str = Field("RAILWAY_TOKEN", description="the environment variable that holds its token")
     token_kind: TokenKindSetting = "auto"  # noqa: S105 - a kind, not a token
-    autonomy: Autonomy = Autonomy.PULL_REQUEST
+    autonomy: Autonomy | None = Field(None, description="default: RAILMEND_AUTONOMY")
     pull_request_environment: bool = Field(
         False, description="look at it although Railway made it for a pull request"
     )
@@ -148,6 +148,10 @@ class Settings(HostingSettings):
     )
     railmend_state_dir: Path = Field(
         Path(".railmend"), description="workspaces, and with --dev the Temporal server's database"
+    )
+    railmend_autonomy: Autonomy = Field(
+        Autonomy.PULL_REQUEST,
+        description="how far Railmend may go alone, where a project's table says nothing",
     )
     railmend_window_seconds: int = Field(
         180 * 60, ge=10, le=30 * 24 * 3600, description="how far back a scan looks"
@@ -246,6 +250,9 @@ class Settings(HostingSettings):
         """From the variable that the project names, or from the file that its `_FILE` names."""
         text = _secret(project.token_env)
         return SecretStr(text) if text else None
+
+    def autonomy_of(self, project: ProjectSettings) -> Autonomy:
+        return project.autonomy or self.railmend_autonomy
 
     def policy(self) -> Policy:
         return Policy(

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from railmend import env_file
-from railmend.secrets import ENV_FILE, SecretRefused, secret
+from railmend.secrets import ENV_FILE
 from railmend.settings import (
     CONFIG_VARIABLE,
     MORE_THAN_ONCE,
@@ -31,8 +31,8 @@ TWICE = "stands there already in line"
 TOKEN_DEFAULT = ProjectSettings.model_fields["token_env"].default
 
 
-def load_settings(*, tokens: bool = False) -> Settings:
-    """Load the settings from environment, `.env` and file. `tokens`: require each project's token too.
+def load_settings() -> Settings:
+    """Load the settings from environment, `.env` and file.
 
     Raise `ConfigurationError` with one line per problem.
     """
@@ -44,11 +44,8 @@ def load_settings(*, tokens: bool = False) -> Settings:
         problems += [*str(error).splitlines(), *_rest()]
     except ValidationError as error:
         problems += described(error)
-    if tokens or settings is None:
-        of_projects = list(_of_projects(tokens=tokens))
-        if any(TWICE in problem for problem in of_projects):
-            problems = [problem for problem in problems if MORE_THAN_ONCE not in problem]
-        problems += of_projects
+    if twice := list(_twice()):
+        problems = [problem for problem in problems if MORE_THAN_ONCE not in problem] + twice
     problems += env_file.misspelt(_variables())
     if problems or settings is None:
         raise ConfigurationError("\n".join(dict.fromkeys(problems)))
@@ -145,14 +142,6 @@ def _inside(path: Location, counts: Counter[Location]) -> Location:
     return built
 
 
-def _given(variable: str) -> bool:
-    """Return whether a token is set; wrong tokens are already reported by the secrets source."""
-    try:
-        return bool(secret(variable))
-    except SecretRefused:
-        return True
-
-
 def _projects() -> list[tuple[int, dict[str, Any]]]:
     """Return the file's tables `[[projects]]` by their number, as they stand there."""
     try:
@@ -163,8 +152,8 @@ def _projects() -> list[tuple[int, dict[str, Any]]]:
     return [(number, project) for number, project in numbered if isinstance(project, dict)]
 
 
-def _of_projects(*, tokens: bool) -> Iterator[str]:
-    """Names and environments that stand there twice, and tokens that are not set."""
+def _twice() -> Iterator[str]:
+    """Names and environments that stand there twice."""
     lines = _lines()
     seen: dict[tuple[str, str], int] = {}
     for number, project in _projects():
@@ -178,9 +167,3 @@ def _of_projects(*, tokens: bool) -> Iterator[str]:
                     f"{seen[what, value]}. Each project needs its own."
                 )
             seen.setdefault((what, value), line)
-        variable = str(project.get("token_env", TOKEN_DEFAULT))
-        if tokens and not _given(variable):
-            yield (
-                f"{config_file()}:{at}: project {project.get('name')!r}: {variable} is not set. Make a "
-                "project token in Railway's project settings and set it in the environment or in .env."
-            )

@@ -3,13 +3,13 @@
 from obstore.store import MemoryStore
 
 from railmend.artifacts import ArtifactStore
-from railmend.contracts.incident import Facts, StoredFacts
+from railmend.contracts.artifact import ArtifactReference
+from railmend.contracts.incident import Facts
 
 
 def memory_store() -> ArtifactStore:
     return ArtifactStore(MemoryStore(), "memory")
 
 
-async def facts_of(artifacts: ArtifactStore, stored: StoredFacts) -> Facts:
-    assert stored.facts is not None, stored.unseen
-    return await artifacts.get_model(stored.facts, Facts)
+async def facts_of(artifacts: ArtifactStore, reference: ArtifactReference) -> Facts:
+    return await artifacts.get_model(reference, Facts)

@@ -14,6 +14,7 @@ from railmend.contracts.incident import (
     IncidentRequest,
     Verdict,
 )
+from railmend.contracts.notification import MissedScans
 from railmend.contracts.repair import RepairRequest
 from railmend.contracts.scan import (
     Finding,
@@ -95,6 +96,18 @@ def diagnosis(verdict: Verdict = Verdict.CODE) -> Diagnosis:
 
 def report(name: str = "checkout", verdict: Verdict = Verdict.CODE) -> IncidentReport:
     return IncidentReport(request=incident(name), packet=packet_reference(name), diagnosis=diagnosis(verdict))
+
+
+def missed_scans() -> MissedScans:
+    return MissedScans(
+        project="shop",
+        environment_id="env",
+        count=3,
+        skipped=False,
+        since=NOW,
+        reason="The token is refused.",
+        workflow_id="scan/env/scheduled",
+    )
 
 
 def repair(name: str = "checkout") -> RepairRequest:

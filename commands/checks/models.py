@@ -8,7 +8,7 @@ from commands.checks.check import Check, CheckFailed, CheckResult, ok, warning
 from hosting import clients
 from railmend.coding.opencode import VERSION
 from railmend.coding.server import RunningServer, ServerError
-from railmend.diagnosis.model import ModelError, ask
+from railmend.diagnosis.model import ModelError, ModelUsage, ask
 from railmend.settings import ConfigurationError, Settings
 
 QUESTION = [{"role": "user", "content": "Answer with the word yes."}]
@@ -34,7 +34,7 @@ async def _answers(settings: Settings) -> list[CheckResult]:
     except ConfigurationError as error:
         raise CheckFailed(str(error).split(". ")[0], "set MODEL (provider/name) and MODEL_API_KEY") from error
     try:
-        reply = await ask(QUESTION, ProbeAnswer, model)
+        reply = await ask(QUESTION, ProbeAnswer, model, ModelUsage())
     except ModelError as error:
         raise CheckFailed(str(error)) from error
     cost = "" if reply.cost_usd is None else f", {reply.cost_usd:.6f} USD"

@@ -10,6 +10,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from commands.checks.check import Check, CheckFailed, CheckResult, bad, ok, warning
+from commands.checks.schedules import scans
 from hosting import clients, search_attributes
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.settings import ConfigurationError, Settings
@@ -32,13 +33,19 @@ async def _temporal(settings: Settings) -> list[CheckResult]:
         message, _, hint = str(error).partition(". ")
         raise CheckFailed(message, hint) from error
     results = ok("temporal", f"{settings.temporal_address} answers, namespace {client.namespace}")
-    for name, check in (("retention", _retention), ("search attributes", _attributes), ("workers", _workers)):
+    others = (
+        Check("retention", lambda: _retention(client)),
+        Check("search attributes", lambda: _attributes(client)),
+        Check("workers", lambda: _workers(client)),
+        Check("scans", lambda: scans(client, settings)),
+    )
+    for other in others:
         try:
-            results += await check(client)
+            results += await other.run()
         except (CheckFailed, ConfigurationError) as error:
-            results += bad(name, str(error), getattr(error, "hint", ""))
+            results += bad(other.name, str(error), getattr(error, "hint", ""))
         except RPCError as error:
-            results += bad(name, f"not readable: {error.message}")
+            results += bad(other.name, f"not readable: {error.message}")
     return results
 
 

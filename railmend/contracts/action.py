@@ -1,14 +1,13 @@
 """Models of actions on a running service, which a person approves."""
 
 from datetime import datetime
-from enum import StrEnum
 
 from pydantic import Field
 
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 
 
-class ActionKind(StrEnum):
+class ActionKind(OpenEnum):
     ROLLBACK = "rollback"
     RESTART = "restart"
 
@@ -40,7 +39,7 @@ class ActionOrder(Contract):
     approved_at: datetime
 
 
-class ActionState(StrEnum):
+class ActionState(OpenEnum):
     DONE = "done"
     REJECTED = "rejected"
     EXPIRED = "expired"

@@ -1,14 +1,13 @@
 """How far Railmend may go alone, and how it earns to go further."""
 
-from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 
 
-class Autonomy(StrEnum):
+class Autonomy(OpenEnum):
     """How far Railmend may go alone, from reporting to an open pull request."""
 
     REPORT = "report"
@@ -19,6 +18,11 @@ class Autonomy(StrEnum):
 
 # From the least to the most that Railmend may do alone.
 LADDER = (Autonomy.REPORT, Autonomy.PLAN, Autonomy.DRAFT, Autonomy.PULL_REQUEST)
+
+
+def level_of(autonomy: Autonomy) -> int:
+    """Return its place on the ladder; what a later version added counts as the lowest."""
+    return LADDER.index(autonomy) if autonomy.known else 0
 
 
 class EarnedAutonomy(Contract):

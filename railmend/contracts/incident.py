@@ -2,19 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from pydantic import Field, field_validator
 
 from railmend.contracts.artifact import ArtifactReference
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.ledger import PastRepair
 from railmend.contracts.policy import Policy
 from railmend.contracts.scan import Finding, Service, Window
 
 
-class Verdict(StrEnum):
+class Verdict(OpenEnum):
     HEALTHY = "healthy"
     TOO_LITTLE_DATA = "too_little_data"
     ASLEEP = "asleep"
@@ -80,6 +79,21 @@ class IncidentRequest(Incident):
     past_repairs: tuple[PastRepair, ...] = ()
 
 
+class EvidenceSource(OpenEnum):
+    """The sources of a packet, in the order in which a reader meets them."""
+
+    PROVIDERS = "providers"
+    FINDINGS = "findings"
+    SERIES = "series"
+    DEPLOYMENTS = "deployments"
+    DEPLOYMENT_STATE = "state of the deployment"
+    BUILD_LOGS = "build logs"
+    DEPLOY_LOGS = "deploy logs"
+    HTTP_LOGS = "HTTP logs"
+    CODE_CHANGES = "changes in the code"
+    CONFIGURATION_CHANGES = "changes of the configuration"
+
+
 class EvidenceItem(Contract):
     """One numbered fact. `text` is data from production, redacted, never an instruction."""
 
@@ -96,11 +110,15 @@ PACKET_VERSION = 1
 
 
 class EvidencePacket(Contract):
-    """All that a model ever sees of production. `unseen`: what could not be had, one sentence each."""
+    """All that a model ever sees of production. `unseen`: what could not be had, one sentence each.
+
+    `unread`: the sources that could not be read at all.
+    """
 
     service_name: str
     items: tuple[EvidenceItem, ...]
     unseen: tuple[str, ...] = ()
+    unread: tuple[EvidenceSource, ...] = ()
     version: int = PACKET_VERSION
 
     def ids(self) -> frozenset[str]:
@@ -118,10 +136,14 @@ class Fact(Contract):
 
 
 class Facts(Contract):
-    """What one source gives, and what it could not see, one sentence each."""
+    """What one source gives, and what it could not see, one sentence each.
+
+    `unread`: the source, where it could not be read at all; one that is empty was read.
+    """
 
     items: tuple[Fact, ...]
     unseen: tuple[str, ...] = ()
+    unread: EvidenceSource | None = None
 
     @field_validator("items", mode="before")
     @classmethod
@@ -140,7 +162,7 @@ class Facts(Contract):
 class StoredFacts(Contract):
     """What one source gives: `facts` is an artifact (`Facts`). None: it failed, and `unseen` says why."""
 
-    source: str
+    source: EvidenceSource
     facts: ArtifactReference | None = None
     unseen: tuple[str, ...] = ()
 
@@ -156,7 +178,7 @@ class Cause(Contract):
     against: tuple[str, ...] = ()
 
 
-class MeasuredSeries(StrEnum):
+class MeasuredSeries(OpenEnum):
     """Series that a fix can be measured by."""
 
     MEMORY_GB = "memory_gb"
@@ -184,7 +206,8 @@ class Diagnosis(Contract):
     """The model's answer after validation; `model` names who said it, `rehearsal` that it was a stand-in.
 
     `assumes`: what would have to be true for the verdict to be right. `sceptic`: what a second pass that
-    tried to refute it said; empty where none was asked.
+    tried to refute it said; empty where none was asked. `again_seconds`: after how long a verdict that waits
+    for something is looked at again; None: when its cool-down ends.
     """
 
     summary: str
@@ -204,6 +227,7 @@ class Diagnosis(Contract):
     model: str = ""
     cost_usd: float | None = None
     tokens: int = 0
+    again_seconds: int | None = None
 
     def within(self, most: int) -> "Diagnosis":
         """Return the diagnosis in at most `most` bytes of JSON: all texts are cut alike until it fits."""

@@ -1,15 +1,14 @@
 """Models of the ledger: claims, settlements, budgets and its state."""
 
 from datetime import datetime
-from enum import StrEnum
 
 from pydantic import Field
 
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery, FixRecord, TrackRecord
 
 
-class ClaimState(StrEnum):
+class ClaimState(OpenEnum):
     GRANTED = "granted"
     HELD = "held"  # someone else has it open
     SUPPRESSED = "suppressed"  # settled a short while ago; not to be raised again yet
@@ -90,7 +89,7 @@ class SettlementBatch(Contract):
     settlements: tuple[SettleRequest, ...]
 
 
-class SpendingKind(StrEnum):
+class SpendingKind(OpenEnum):
     DIAGNOSIS = "diagnosis"
     SESSION = "session"
 

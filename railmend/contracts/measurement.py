@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 
 from pydantic import Field
 
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.incident import Criterion, MeasuredSeries
 from railmend.contracts.scan import Finding, FindingKind, Service, Window
 
@@ -14,14 +13,14 @@ from railmend.contracts.scan import Finding, FindingKind, Service, Window
 MAX_POINTS = 30
 
 
-class MeasurementStatus(StrEnum):
+class MeasurementStatus(OpenEnum):
     HELD = "held"
     NOT_HELD = "not_held"
     WORSE = "worse"
     CANNOT_TELL = "cannot_tell"
 
 
-class DeployState(StrEnum):
+class DeployState(OpenEnum):
     WAITING = "waiting"  # none carries the merge yet, or it is being built
     UP = "up"
     FAILED = "failed"  # it failed to build or to become healthy
@@ -70,7 +69,7 @@ class WindowMetrics(Contract):
     series: dict[MeasuredSeries, tuple[float | None, ...]] = Field(default_factory=dict)
 
     def value(self, series: MeasuredSeries) -> float | None:
-        value: float | None = getattr(self, series.value)
+        value: float | None = getattr(self, series.value) if series.known else None
         return value
 
 
@@ -146,5 +145,5 @@ ORDER = (
 
 def overall_status(results: Sequence[MeasurementResult]) -> MeasurementStatus:
     """Return the worst status of a repair's services; `cannot_tell` where there is none."""
-    statuses = {result.status for result in results}
+    statuses = {result.status if result.status.known else MeasurementStatus.CANNOT_TELL for result in results}
     return next((status for status in ORDER if status in statuses), MeasurementStatus.CANNOT_TELL)

@@ -1,11 +1,11 @@
 """Notifications to people: one per change of state."""
 
-from enum import StrEnum
+from datetime import datetime
 from hashlib import sha256
 
 from pydantic import Field
 
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.incident import Incident, IncidentRequest
 from railmend.contracts.repair import RepairOutcome, RepairRequest
 from railmend.contracts.scan import ServiceRow
@@ -14,11 +14,12 @@ MAX_SUMMARY = 600
 MAX_SYMPTOMS = 5
 
 
-class NotificationKind(StrEnum):
+class NotificationKind(OpenEnum):
     INCIDENT = "incident"  # a service is in trouble, and what the verdict is
     APPROVAL = "approval"  # a plan waits for a person
     PULL_REQUEST = "pull_request"
     OUTCOME = "outcome"  # a repair ended in another way
+    MISSED_SCANS = "missed_scans"  # scans of a project fail, or are skipped, in a row
 
 
 class Notification(Contract):
@@ -45,6 +46,44 @@ class NotificationBatch(Contract):
     """Many notifications in one call: a wide scan keeps a short history."""
 
     notifications: tuple[Notification, ...]
+
+
+class MissedScans(Contract):
+    """Scans of a schedule that failed, or were skipped because one runs on and on; the newest is named."""
+
+    project: str  # its name in the settings
+    environment_id: str
+    count: int
+    skipped: bool
+    since: datetime
+    reason: str
+    workflow_id: str
+
+    @property
+    def sentence(self) -> str:
+        what = "was skipped" if self.skipped else "failed"
+        many = f"scan {what}" if self.count == 1 else f"{self.count} scans {what.replace('was', 'were')}"
+        return f"The last {many}, since {self.since:%Y-%m-%d %H:%M} UTC: {self.reason}"
+
+    @property
+    def next_step(self) -> str:
+        if self.skipped:
+            return (
+                f"End it, and the next begins: temporal workflow terminate --workflow-id {self.workflow_id}"
+            )
+        return "Put that right; then `starter.py schedule trigger` scans at once."
+
+
+def missed_scans_notification(missed: MissedScans, run_id: str) -> Notification:
+    """Return the notification of one streak. `run_id`: of the alarm, which is open as long as the streak."""
+    return Notification(
+        notification_id=f"{NotificationKind.MISSED_SCANS.value}/{missed.environment_id}/{run_id}",
+        kind=NotificationKind.MISSED_SCANS,
+        threads=(sha256(run_id.encode()).hexdigest()[:12],),
+        services=(missed.project,),
+        summary=f"{missed.sentence} {missed.next_step}"[:MAX_SUMMARY],
+        workflow_id=missed.workflow_id,
+    )
 
 
 def thread_of(incident: Incident) -> str:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from hashlib import sha256
 
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.measurement import MeasurementResult
 from railmend.contracts.policy import Policy
@@ -79,6 +78,11 @@ class RepairRequest(Contract):
         return min(findings, key=lambda finding: finding.severity is not Severity.CRITICAL).kind.value
 
     @property
+    def needs_approval(self) -> bool:
+        """Whether a person allows it first: so with `plan`, and with what a later version added."""
+        return self.autonomy not in (Autonomy.DRAFT, Autonomy.PULL_REQUEST)
+
+    @property
     def onset(self) -> datetime:
         return min(f.onset for incident in self.incidents for f in incident.request.findings)
 
@@ -145,7 +149,7 @@ class CodingRequest(Contract):
 NO_CHANGE = "NO CHANGE:"
 
 
-class CodingState(StrEnum):
+class CodingState(OpenEnum):
     DONE = "done"
     FAILED = "failed"
     ABORTED = "aborted"
@@ -305,7 +309,7 @@ class Approval(Contract):
     approved: bool = True
 
 
-class RepairOutcome(StrEnum):
+class RepairOutcome(OpenEnum):
     """How a repair ended; `pull_request` is also its state as soon as the pull request is open."""
 
     PULL_REQUEST = "pull_request"

@@ -1,11 +1,10 @@
 """Models of a pull request under review: notes of people and checks, answers, and the end."""
 
 from datetime import datetime
-from enum import StrEnum
 
 from pydantic import Field
 
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 
 # Longer comments are cut: an agent reads the first of it, and history stays small.
 MAX_NOTE = 2000
@@ -13,7 +12,7 @@ MAX_NOTE = 2000
 MAX_NOTES = 8
 
 
-class NoteKind(StrEnum):
+class NoteKind(OpenEnum):
     COMMENT = "comment"  # on the pull request
     LINE = "line"  # on a line of the diff
     REVIEW = "review"  # the text of a review
@@ -45,13 +44,13 @@ class SeenNotes(Contract):
     checked: str = ""
 
 
-class PullState(StrEnum):
+class PullState(OpenEnum):
     OPEN = "open"
     CLOSED = "closed"
     MERGED = "merged"
 
 
-class MergeMethod(StrEnum):
+class MergeMethod(OpenEnum):
     MERGE = "merge"
     SQUASH = "squash"
     REBASE = "rebase"
@@ -109,6 +108,40 @@ class CommentRequest(Contract):
     name: str
     text: str
     labels: tuple[str, ...] = ()
+
+
+class EarlierQuestion(Contract):
+    """A query: what have earlier runs of the repair `key` published from `branch`?
+
+    `requested_at`: of the repair; what is older and no longer open belongs to an earlier repair of the same.
+    """
+
+    repository: str
+    key: str
+    branch: str
+    base_branch: str
+    requested_at: datetime
+
+
+class EarlierPullRequest(Contract):
+    """The pull request that an earlier run opened, in any state.
+
+    `head`: the last commit that is Railmend's own. `rounds`: its follow-ups. `seen`: the answered notes.
+    """
+
+    number: int
+    url: str
+    head: str
+    draft: bool
+    opened_at: datetime
+    rounds: int
+    seen: SeenNotes = SeenNotes()
+
+
+class Earlier(Contract):
+    """None: nothing was published yet."""
+
+    pull_request: EarlierPullRequest | None = None
 
 
 class RelatedQuestion(Contract):

@@ -1,22 +1,21 @@
 """Models of a scan: its request, the screening, findings and the report."""
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from pydantic import Field
 
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.autonomy import Autonomy
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.policy import Policy
 
 
-class Severity(StrEnum):
+class Severity(OpenEnum):
     WARNING = "warning"
     CRITICAL = "critical"
 
 
-class FindingKind(StrEnum):
+class FindingKind(OpenEnum):
     """Kinds of trouble, in the words of the assessment benchmark plus the platform's own."""
 
     MEMORY_LEAK = "memory_leak"
@@ -33,7 +32,7 @@ class FindingKind(StrEnum):
     RESTART = "restart"
 
 
-class ServiceKind(StrEnum):
+class ServiceKind(OpenEnum):
     WEB = "web"
     WORKER = "worker"
     CRON = "cron"
@@ -118,10 +117,24 @@ class Finding(Symptom):
 
 
 class ScanRequest(Contract):
-    """`window_seconds` and `step_seconds` bound what is read; the end lies `settle_seconds` back."""
+    """What a schedule holds: whom to look at. How, the settings say when the scan begins.
 
+    `autonomy_once`, `window_seconds_once`: of one scan that a person asked for, instead of the settings'.
+    """
+
+    # Schedules of earlier versions also stored settings: these are kept, and no longer read.
     project_id: str
     environment_id: str
+    autonomy_once: Autonomy | None = None
+    window_seconds_once: int | None = None
+
+
+class ScanSettings(Contract):
+    """What the settings said when a scan began; it keeps to this.
+
+    `window_seconds` and `step_seconds` bound what is read; the end lies `settle_seconds` back.
+    """
+
     window_seconds: int = 180 * 60
     step_seconds: int = 60
     settle_seconds: int = 60
@@ -133,10 +146,24 @@ class ScanRequest(Contract):
     def autonomy_of(self, service: Service) -> Autonomy:
         return self.service_autonomy.get(service.name, self.autonomy)
 
+    def window(self, now: datetime) -> Window:
+        end = now.replace(microsecond=0) - timedelta(seconds=self.settle_seconds)
+        start = end - timedelta(seconds=self.window_seconds)
+        return Window(start=start, end=end, step_seconds=self.step_seconds)
+
 
 class ScreenRequest(Contract):
     scan: ScanRequest
     window: Window
+    pull_request_environment: bool = False
+
+
+class DownstreamEffect(Contract):
+    """A service whose trouble comes from one that it depends on and that is in trouble itself."""
+
+    service_id: str
+    root_cause_service_id: str
+    sentence: str
 
 
 class Screening(Contract):
@@ -155,17 +182,9 @@ class Screening(Contract):
     asleep: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     more: tuple[ArtifactReference, ...] = ()
-    downstream_effects: tuple["DownstreamEffect", ...] = ()
+    downstream_effects: tuple[DownstreamEffect, ...] = ()
     platform_incident: str | None = None
     unseen: tuple[str, ...] = ()
-
-
-class DownstreamEffect(Contract):
-    """A service whose trouble comes from one that it depends on and that is in trouble itself."""
-
-    service_id: str
-    root_cause_service_id: str
-    sentence: str
 
 
 # Services of one page: with a few findings each it is about 25 KiB.

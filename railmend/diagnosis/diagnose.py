@@ -15,7 +15,7 @@ from railmend.contracts.incident import (
     Verdict,
 )
 from railmend.diagnosis.answer import DiagnosisAnswer, Refutation, check, check_refutation, parse
-from railmend.diagnosis.model import Messages, ModelReply, ModelSettings, TooLong, ask
+from railmend.diagnosis.model import Messages, ModelReply, ModelSettings, ModelUsage, TooLong, ask
 from railmend.diagnosis.prompt import challenge_messages, messages
 from railmend.evidence.packet import render
 
@@ -23,6 +23,8 @@ from railmend.evidence.packet import render
 MAX_ANSWERS = 2
 # A diagnosis travels through every step of its repair.
 MOST_BYTES, MOST_CITED = 7000, 10
+# When lost evidence is collected again.
+READ_AGAIN_SECONDS = 1800
 # How often a packet that is too long for the model is halved.
 HALVINGS = 3
 MIN_CHARACTERS = 200  # items of at most this length are not halved
@@ -48,9 +50,14 @@ async def _none_missing(_: Sequence[str]) -> list[str]:
 
 
 async def diagnose(
-    packet: EvidencePacket, settings: ModelSettings, find_missing: FindMissing = _none_missing
+    packet: EvidencePacket,
+    settings: ModelSettings,
+    find_missing: FindMissing = _none_missing,
+    usage: ModelUsage | None = None,
 ) -> Diagnosis:
     """Return a checked diagnosis: `unclear`, never a guess, if the second answer is not valid either.
+
+    `usage` counts on from what earlier attempts spent; the diagnosis's cost is its sum.
 
     Raise `ModelError` if no model can be asked, and what `find_missing` raises.
     """
@@ -59,7 +66,7 @@ async def diagnose(
         paths = await find_missing(answer.suspected_files) if answer.suspected_files else []
         return check(answer, shown, paths)
 
-    result = await _ask_until_valid(packet, messages, DiagnosisAnswer, errors_in, settings)
+    result = await _ask_until_valid(packet, messages, DiagnosisAnswer, errors_in, settings, usage)
     if result.answer is None:
         return Diagnosis(
             summary=f"The model's answers did not hold: {result.errors[:600]}",
@@ -72,7 +79,12 @@ async def diagnose(
     return bounded_diagnosis(result.answer, result)
 
 
-async def challenge(packet: EvidencePacket, diagnosis: Diagnosis, settings: ModelSettings) -> Diagnosis:
+async def challenge(
+    packet: EvidencePacket,
+    diagnosis: Diagnosis,
+    settings: ModelSettings,
+    usage: ModelUsage | None = None,
+) -> Diagnosis:
     """Return the diagnosis with the sceptic's reason, changed to `unclear` if it did not survive.
 
     Two invalid answers count as a refutation: no code is changed on a verdict that was not checked.
@@ -86,7 +98,7 @@ async def challenge(packet: EvidencePacket, diagnosis: Diagnosis, settings: Mode
     async def errors_in(answer: Refutation, shown: EvidencePacket) -> list[str]:
         return check_refutation(answer, shown)
 
-    result = await _ask_until_valid(packet, build_messages, Refutation, errors_in, settings)
+    result = await _ask_until_valid(packet, build_messages, Refutation, errors_in, settings, usage)
     answer = result.answer
     reason = answer.reason[:1000] if answer else f"Its answers did not hold: {result.errors[:300]}"
     update: dict[str, object] = {
@@ -109,13 +121,17 @@ def unconfirmed(diagnosis: Diagnosis, reason: str) -> Diagnosis:
     return diagnosis.model_copy(update=update)
 
 
-def without_evidence(reason: Exception) -> Diagnosis:
-    """Return `unclear`: what a verdict would rest on is lost, so nobody is asked."""
+def without_evidence(reason: Exception, spent_usd: float = 0.0) -> Diagnosis:
+    """Return `unclear`: what a verdict would rest on is lost, so nobody is asked; it is collected again.
+
+    `spent_usd`: by earlier attempts.
+    """
     return Diagnosis(
         summary=f"The evidence was collected and is lost. {reason}",
         verdict=Verdict.UNCLEAR,
         confidence=0.0,
-        cost_usd=0.0,
+        cost_usd=spent_usd,
+        again_seconds=READ_AGAIN_SECONDS,
     )
 
 
@@ -125,14 +141,16 @@ async def _ask_until_valid(
     schema: type[Schema],
     errors_in: Callable[[Schema, EvidencePacket], Awaitable[list[str]]],
     settings: ModelSettings,
+    usage: ModelUsage | None,
 ) -> ModelAnswer[Schema]:
+    usage = usage or ModelUsage()
     result = ModelAnswer[Schema](None, "", settings.model, 0, 0.0)
     refusals: Messages = []
     for _ in range(MAX_ANSWERS):
-        reply = await _ask_shortened(packet, build_messages, refusals, schema, settings)
+        reply = await _ask_shortened(packet, build_messages, refusals, schema, settings, usage)
         result.model = reply.model
         result.tokens += reply.tokens
-        result.cost_usd += reply.cost_usd or 0.0
+        result.cost_usd = usage.usd
         answer, error = parse(reply.text, schema)
         if reply.finish in ("length", "content_filter"):
             answer, error = None, f"The answer was cut short ({reply.finish})."
@@ -154,14 +172,15 @@ async def _ask_shortened(
     refusals: Messages,
     schema: type[BaseModel],
     settings: ModelSettings,
+    usage: ModelUsage,
 ) -> ModelReply:
     """Ask with the whole packet, and with ever shorter items while it does not fit the model."""
     for _ in range(HALVINGS):
         try:
-            return await ask([*build_messages(render(packet)), *refusals], schema, settings)
+            return await ask([*build_messages(render(packet)), *refusals], schema, settings, usage)
         except TooLong:
             packet = halved(packet)
-    return await ask([*build_messages(render(packet)), *refusals], schema, settings)
+    return await ask([*build_messages(render(packet)), *refusals], schema, settings, usage)
 
 
 def halved(packet: EvidencePacket) -> EvidencePacket:

@@ -3,9 +3,12 @@
 import json
 import logging
 import os
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
+
+from railmend.evidence.tokens import estimate
 
 MAX_TOKENS = 4096
 RETRYABLE_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
@@ -60,7 +63,40 @@ class ModelReply(BaseModel):
     cost_usd: float | None = None
 
 
-async def ask(messages: Messages, schema: type[BaseModel], settings: ModelSettings) -> ModelReply:
+class ModelUsage:
+    """What one question has cost in USD: of its answers, and of attempts that were cut off before this one.
+
+    A call under way counts as the most it may come to, because the provider bills it even if its answer
+    reaches nobody. `on_change` is told each new sum.
+    """
+
+    def __init__(self, before: float = 0.0, on_change: Callable[[float], None] | None = None) -> None:
+        self._ended = before
+        self._under_way = 0.0
+        self._on_change = on_change
+
+    @property
+    def usd(self) -> float:
+        return self._ended + self._under_way
+
+    def begin(self, most: float) -> None:
+        self._under_way = most
+        self._tell()
+
+    def end(self, usd: float | None) -> None:
+        """End the call under way. None: nobody can tell its cost, so the most it may be stays."""
+        self._ended += self._under_way if usd is None else usd
+        self._under_way = 0.0
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._on_change is not None:
+            self._on_change(self.usd)
+
+
+async def ask(
+    messages: Messages, schema: type[BaseModel], settings: ModelSettings, usage: ModelUsage
+) -> ModelReply:
     """Return the reply of the first model that answers: the chosen one, else its fallbacks in turn.
 
     A model without structured output gets the schema as text. Raise the chosen model's `ModelError` if none
@@ -69,7 +105,7 @@ async def ask(messages: Messages, schema: type[BaseModel], settings: ModelSettin
     first_error: ModelError | None = None
     for candidate in (settings, *settings.fallbacks):
         try:
-            return await _ask_with_or_without_schema(messages, schema, candidate)
+            return await _ask_with_or_without_schema(messages, schema, candidate, usage)
         except TooLong:
             raise
         except ModelError as error:
@@ -78,13 +114,13 @@ async def ask(messages: Messages, schema: type[BaseModel], settings: ModelSettin
 
 
 async def _ask_with_or_without_schema(
-    messages: Messages, schema: type[BaseModel], settings: ModelSettings
+    messages: Messages, schema: type[BaseModel], settings: ModelSettings, usage: ModelUsage
 ) -> ModelReply:
     try:
-        return await _ask(messages, settings, response_format=schema)
+        return await _ask(messages, settings, usage, response_format=schema)
     except _NoSchema:
         instruction = f"Answer with one JSON object of this schema:\n{json.dumps(schema.model_json_schema())}"
-        return await _ask([*messages, {"role": "user", "content": instruction}], settings)
+        return await _ask([*messages, {"role": "user", "content": instruction}], settings, usage)
 
 
 def _litellm() -> Any:
@@ -98,12 +134,13 @@ def _litellm() -> Any:
     return litellm
 
 
-async def _ask(messages: Messages, settings: ModelSettings, **options: Any) -> ModelReply:
+async def _ask(messages: Messages, settings: ModelSettings, usage: ModelUsage, **options: Any) -> ModelReply:
     litellm = _litellm()
     key = settings.api_key.get_secret_value() if settings.api_key else None
     if not key and not litellm.validate_environment(settings.model)["keys_in_environment"]:
         # litellm reports a missing key as a server error, which would be retried.
         raise ModelError(f"No key for {settings.model}: set MODEL_API_KEY.", retryable=False)
+    usage.begin(_most_usd(litellm, messages, settings))
     try:
         response = await litellm.acompletion(
             model=settings.model,
@@ -117,18 +154,37 @@ async def _ask(messages: Messages, settings: ModelSettings, **options: Any) -> M
             **options,
         )
     except litellm.exceptions.ContextWindowExceededError as error:
+        usage.end(0.0)
         text = f"The packet is too long for {settings.model}: choose a model with a larger context."
         raise TooLong(text, retryable=False) from error
     except (litellm.exceptions.APIError, litellm.openai.OpenAIError) as error:
+        # A provider may still work on what was given up, and bills it.
+        usage.end(None if isinstance(error, litellm.exceptions.Timeout) else 0.0)
         raise _classified(error, settings, key) from error
+    cost = response._hidden_params.get("response_cost")
+    usage.end(cost or 0.0)
     choice = response.choices[0]
     return ModelReply(
         text=choice.message.content or "",
         finish=choice.finish_reason or "",
         model=settings.model,
         tokens=response.usage.total_tokens if response.get("usage") else 0,
-        cost_usd=response._hidden_params.get("response_cost"),
+        cost_usd=cost,
     )
+
+
+def _most_usd(litellm: Any, messages: Messages, settings: ModelSettings) -> float:
+    """Return what one call may cost at most: its messages, and the longest answer; 0 without known prices."""
+    try:
+        prompt, completion = litellm.cost_per_token(
+            model=settings.model,
+            prompt_tokens=sum(estimate(message["content"]) for message in messages),
+            completion_tokens=MAX_TOKENS,
+            custom_cost_per_token=_prices(settings) or None,
+        )
+    except Exception:  # noqa: BLE001 - litellm raises a plain one for a model that it has no prices of
+        return 0.0
+    return float(prompt + completion)
 
 
 def _prices(settings: ModelSettings) -> dict[str, float]:

@@ -1,8 +1,16 @@
 """Decide by rule, without a model, what rules can decide; each diagnosis has its reason."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
-from railmend.contracts.incident import Cause, Diagnosis, EvidencePacket, IncidentRequest, Verdict
+from railmend.contracts.incident import (
+    Cause,
+    Diagnosis,
+    EvidencePacket,
+    EvidenceSource,
+    IncidentRequest,
+    Verdict,
+)
 from railmend.contracts.scan import FindingKind, Service
 
 BY_RULE = "rule"
@@ -14,6 +22,32 @@ FEW_REQUESTS = 10
 NEEDS_REQUESTS = frozenset({FindingKind.ERROR_RATE, FindingKind.CLIENT_ERRORS, FindingKind.LATENCY})
 FAILED = frozenset({"FAILED", "CRASHED"})
 IN_PROGRESS = frozenset({"BUILDING", "DEPLOYING", "INITIALIZING", "NEEDS_APPROVAL", "QUEUED", "WAITING"})
+# A verdict that waits is looked at again: when a deployment should serve, when an incident may have ended
+# (status pages change within minutes), when a quiet service may have had ten times the requests, or when what
+# could not be read may be back.
+DEPLOYMENT_PAUSE = timedelta(minutes=5)
+INCIDENT_PAUSE = timedelta(minutes=15)
+DATA_PAUSE = timedelta(minutes=30)
+READING_PAUSE = timedelta(minutes=30)
+# What a verdict about code rests on, by kind of fault: a model that does not see it guesses.
+ALWAYS_NEEDED = frozenset(
+    {EvidenceSource.FINDINGS, EvidenceSource.DEPLOYMENTS, EvidenceSource.CONFIGURATION_CHANGES}
+)
+RUNNING = frozenset({EvidenceSource.SERIES, EvidenceSource.DEPLOY_LOGS, EvidenceSource.CODE_CHANGES})
+REQUESTS = RUNNING | {EvidenceSource.HTTP_LOGS}
+STARTING = frozenset(
+    {EvidenceSource.DEPLOYMENT_STATE, EvidenceSource.DEPLOY_LOGS, EvidenceSource.CODE_CHANGES}
+)
+NEEDED = {
+    FindingKind.ERROR_RATE: REQUESTS,
+    FindingKind.CLIENT_ERRORS: REQUESTS,
+    FindingKind.LATENCY: REQUESTS,
+    FindingKind.TRAFFIC_DROP: REQUESTS,
+    FindingKind.CRASH_LOOP: STARTING,
+    FindingKind.OUTAGE: STARTING,
+    FindingKind.RESTART: STARTING,
+    FindingKind.DEPLOYMENT_FAILED: STARTING | {EvidenceSource.BUILD_LOGS},
+}
 # The assessment's rule for memory that is at its limit although it never rose.
 STEADY_AT_LIMIT = f"{FindingKind.MEMORY_SATURATION.value}.flat"
 
@@ -33,6 +67,7 @@ def _platform(incident: IncidentRequest, _: EvidencePacket) -> Diagnosis | None:
     return _decided(
         Verdict.PLATFORM_INCIDENT,
         f"Railway reports an incident of its own ({incident.platform_incident}): wait it out.",
+        again=INCIDENT_PAUSE,
     )
 
 
@@ -45,6 +80,7 @@ def _provider(incident: IncidentRequest, packet: EvidencePacket) -> Diagnosis | 
         f"A provider that {incident.service.name} uses is down and its calls fail ({outage.id}): wait "
         f"it out. {outage.text.splitlines()[0][:300]}",
         (outage.id,),
+        again=INCIDENT_PAUSE,
     )
 
 
@@ -59,8 +95,10 @@ def _no_evidence(incident: IncidentRequest, packet: EvidencePacket) -> Diagnosis
         return None
     if incident.findings and packet.unseen:
         why = " ".join(packet.unseen)[:600]
-        return _decided(Verdict.UNCLEAR, f"No evidence could be had, so nothing is concluded. {why}")
-    return _decided(Verdict.TOO_LITTLE_DATA, "There is too little data for a verdict.")
+        return _decided(
+            Verdict.UNCLEAR, f"No evidence could be had, so nothing is concluded. {why}", again=READING_PAUSE
+        )
+    return _decided(Verdict.TOO_LITTLE_DATA, "There is too little data for a verdict.", again=DATA_PAUSE)
 
 
 def _few_requests(incident: IncidentRequest, _: EvidencePacket) -> Diagnosis | None:
@@ -72,7 +110,8 @@ def _few_requests(incident: IncidentRequest, _: EvidencePacket) -> Diagnosis | N
     return _decided(
         Verdict.TOO_LITTLE_DATA,
         f"{incident.service.name} had {max(known_counts)} requests in the window, and fewer than "
-        f"{FEW_REQUESTS} prove nothing: look again when there are more, or look at those that failed.",
+        f"{FEW_REQUESTS} prove nothing: it is looked at again, or look at those that failed.",
+        again=DATA_PAUSE,
     )
 
 
@@ -83,8 +122,9 @@ def _no_live_deployment(incident: IncidentRequest, _: EvidencePacket) -> Diagnos
     if service.latest_status in IN_PROGRESS:
         return _decided(
             Verdict.TOO_LITTLE_DATA,
-            f"A deployment of {service.name} is under way ({service.latest_status}): look again when it "
-            "serves.",
+            f"A deployment of {service.name} is under way ({service.latest_status}): it is looked at again "
+            "when it should serve.",
+            again=DEPLOYMENT_PAUSE,
         )
     state = f" (the newest is {service.latest_status})" if service.latest_status else ""
     return _decided(
@@ -121,15 +161,37 @@ def _no_repository(incident: IncidentRequest, _: EvidencePacket) -> Diagnosis | 
     return _decided(Verdict.UNCLEAR, f"{service.name} {_made_from(service)}: a person must look.")
 
 
+def _unread(incident: IncidentRequest, packet: EvidencePacket) -> Diagnosis | None:
+    """Ask no model that lacks what a verdict about code rests on: it would be guessing."""
+    needed = ALWAYS_NEEDED.union(*(NEEDED.get(finding.kind, RUNNING) for finding in incident.findings))
+    lacking = [source.value for source in packet.unread if source in needed]
+    if not lacking:
+        return None
+    return _decided(
+        Verdict.UNCLEAR,
+        f"{incident.service.name} is not diagnosed, because the {', '.join(lacking)} could not be read, and "
+        "a verdict about its code needs them. They are read again.",
+        again=READING_PAUSE,
+    )
+
+
 def _made_from(service: Service) -> str:
     if service.image:
         return f"runs the image {service.image}, so there is no repository to fix"
     return "has no repository"
 
 
-def _decided(verdict: Verdict, reason: str, evidence: tuple[str, ...] = ()) -> Diagnosis:
-    causes = (Cause(text=reason, evidence=evidence),) if evidence else ()
-    return Diagnosis(summary=reason, verdict=verdict, confidence=1.0, causes=causes, model=BY_RULE)
+def _decided(
+    verdict: Verdict, reason: str, evidence: tuple[str, ...] = (), again: timedelta | None = None
+) -> Diagnosis:
+    return Diagnosis(
+        summary=reason,
+        verdict=verdict,
+        confidence=1.0,
+        causes=(Cause(text=reason, evidence=evidence),) if evidence else (),
+        model=BY_RULE,
+        again_seconds=int(again.total_seconds()) if again else None,
+    )
 
 
 RULES: tuple[Callable[[IncidentRequest, EvidencePacket], Diagnosis | None], ...] = (
@@ -142,4 +204,5 @@ RULES: tuple[Callable[[IncidentRequest, EvidencePacket], Diagnosis | None], ...]
     _newest_failed,
     _limit,
     _no_repository,
+    _unread,
 )

@@ -64,7 +64,8 @@ def number(service_name: str, facts: Sequence[Facts], *, redaction_key: str = "p
     )
     sentences = [inline(numbering(redactor(sentence)), 400) for source in facts for sentence in source.unseen]
     unseen = tuple(dict.fromkeys(sentences))[:MAX_UNSEEN]
-    return EvidencePacket(service_name=inline(service_name), items=items, unseen=unseen)
+    unread = tuple(source.unread for source in facts if source.unread is not None)
+    return EvidencePacket(service_name=inline(service_name), items=items, unseen=unseen, unread=unread)
 
 
 def _order(fact: Fact) -> int:

@@ -112,7 +112,7 @@ def _symptom(finding: Finding, measured: MeasurementInput) -> MeasurementRow:
 
 def _criterion(criterion: Criterion, measured: MeasurementInput) -> MeasurementRow:
     """Compare one criterion of the plan; not met and not due yet is undecided."""
-    after, unit = measured.after.value(criterion.series), UNITS[criterion.series]
+    after, unit = measured.after.value(criterion.series), UNITS.get(criterion.series, "")
     good: bool | None = None
     if after is not None:
         good = after <= criterion.threshold if criterion.below else after >= criterion.threshold

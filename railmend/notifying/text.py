@@ -9,16 +9,18 @@ HEADLINES = {
     NotificationKind.APPROVAL: "{services}: a plan waits for your approval",
     NotificationKind.PULL_REQUEST: "{services}: pull request opened",
     NotificationKind.OUTCOME: "{services}: repair ended, {outcome}",
+    NotificationKind.MISSED_SCANS: "Project {services} is not looked at: scans fail or are skipped",
 }
 MAX_TITLE = 200
 
 
 def format_headline(notification: Notification) -> str:
     """Return one line, for a chat message or an issue's title."""
-    text = HEADLINES[notification.kind].format(
+    text = HEADLINES.get(notification.kind, "{services}: {kind}").format(
         services=", ".join(dict.fromkeys(notification.services)),
         verdict=notification.verdict.replace("_", " "),
         outcome=notification.outcome.replace("_", " "),
+        kind=notification.kind.value.replace("_", " "),
     )
     return text[:MAX_TITLE]
 

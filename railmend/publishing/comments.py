@@ -18,18 +18,23 @@ HEADS = {
     MeasurementStatus.WORSE: "It is worse than before",
     MeasurementStatus.CANNOT_TELL: "It cannot be told whether the fix holds",
 }
-LABELS = {status: f"railmend: {status.value.replace('_', ' ')}" for status in MeasurementStatus}
 MARKS = {True: "yes", False: "**no**", None: "cannot be told"}
 WAYS = {MergeMethod.MERGE: "a merge commit", MergeMethod.SQUASH: "a squash", MergeMethod.REBASE: "a rebase"}
 
 
+def label_of(status: MeasurementStatus) -> str:
+    return f"railmend: {status.value.replace('_', ' ')}"
+
+
 def format_measurement_comment(comment: MeasurementComment) -> str:
     """Give the status; per service a sentence, numbers before and after, and charts; then the next step."""
-    parts = [f"## {HEADS[comment.status]}{' so far' if comment.again_at else ''}"]
+    head = HEADS.get(comment.status, HEADS[MeasurementStatus.CANNOT_TELL])
+    parts = [f"## {head}{' so far' if comment.again_at else ''}"]
     for result in comment.measurements:
         parts += [visible(result.sentence), _table(result.rows), *_charts(result)]
     merge = comment.merge
-    how = f"Merged by {merge.by or 'somebody'} as {WAYS[merge.method]} (`{merge.sha[:12]}`)"
+    way = WAYS.get(merge.method, merge.method.value)
+    how = f"Merged by {merge.by or 'somebody'} as {way} (`{merge.sha[:12]}`)"
     parts.append(how + (", with changes by people." if comment.edited else "."))
     parts.append(_next(comment))
     return "\n\n".join(part for part in parts if part)

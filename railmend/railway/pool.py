@@ -1,30 +1,42 @@
 """Clients of all watched environments; those that share a token share a client and its limiter."""
 
 import asyncio
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Literal
 
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from railmend.railway.client import RailwayClient
-from railmend.railway.errors import NotAuthorized, NotWatched, ProjectTokenInvalid, RailwayError
+from railmend.railway.errors import (
+    NotAuthorized,
+    NotWatched,
+    ProjectTokenInvalid,
+    RailwayError,
+    Unreachable,
+)
 from railmend.railway.limits import RateLimiter, RateLimits
 from railmend.railway.transport import TokenKind, Transport
 
 TIMEOUT_SECONDS = 30.0
+# A worker's start: a hundred projects are tried in some seconds, and one that hangs delays it by no more.
+CHECKS_AT_ONCE = 20
+CHECK_SECONDS = 15.0
 
 
 class WatchedEnvironment(BaseModel):
-    """One environment of one project, and the token that reaches it."""
+    """One environment of one project, and the token that reaches it, or why there is none."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     project_id: str
     environment_id: str
-    token: SecretStr
+    token: SecretStr | None
     token_kind: Literal["auto", "project", "bearer"] = "auto"  # noqa: S105 - a kind, not a token
+    no_token: str = ""
 
 
 class TokenReach(BaseModel):
@@ -36,44 +48,39 @@ class TokenReach(BaseModel):
 
 
 class RailwayPool:
-    """One client per token; a token's kind is found out at its first use."""
+    """One client per token; a token's kind is found out at its first use.
+
+    `watched` is asked at each use, so that an environment or token may come, go and change.
+    """
 
     def __init__(
         self,
         url: str,
-        watched: Iterable[WatchedEnvironment],
+        watched: Callable[[], Iterable[WatchedEnvironment]],
         limits: RateLimits | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._url = url
-        self._watched = {environment.environment_id: environment for environment in watched}
+        self._watched = watched
         self._limits = limits or RateLimits()
         self._transport = transport
         self._reaches: dict[str, TokenReach] = {}
         self._clients: dict[str, RailwayClient] = {}
-        self._detecting = asyncio.Lock()
+        self._detecting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def client_for(self, environment_id: str) -> RailwayClient:
         """Return the client that reaches an environment.
 
         Raise `NotWatched`, and the errors of `detect_token`.
         """
-        environment = self._watched.get(environment_id)
-        if environment is None:
-            watched = ", ".join(self._watched) or "none"
-            raise NotWatched(
-                f"Environment {environment_id} is not watched here (known: {watched}): add it to "
-                "railmend.toml and restart the worker."
-            )
-        secret = environment.token.get_secret_value()
-        async with self._detecting:
+        environment, token = self._find(environment_id)
+        secret = token.get_secret_value()
+        async with self._detecting[secret]:
             if secret not in self._clients:
-                reach = await detect_token(
-                    self._url, environment.token, environment.token_kind, self._transport
-                )
+                reach = await detect_token(self._url, token, environment.token_kind, self._transport)
                 self._reaches[secret] = reach
                 self._clients[secret] = RailwayClient(
-                    self._url, environment.token, reach.kind, self._transport, limits=self._limits
+                    self._url, token, reach.kind, self._transport, limits=self._limits
                 )
         self._refuse_another(environment, self._reaches[secret])
         return self._clients[secret]
@@ -81,22 +88,49 @@ class RailwayPool:
     async def kind_of(self, environment_id: str) -> TokenKind:
         """Return the kind of the token that reaches an environment; raise as `client_for`."""
         await self.client_for(environment_id)
-        return self._reaches[self._watched[environment_id].token.get_secret_value()].kind
+        return self._reaches[self._find(environment_id)[1].get_secret_value()].kind
 
-    async def check(self) -> list[tuple[WatchedEnvironment, RailwayError]]:
-        """Return the environments whose token cannot be used, with the reason; for a worker's start."""
-        failed = []
-        for environment in self._watched.values():
-            try:
-                await self.client_for(environment.environment_id)
-            except RailwayError as error:
-                failed.append((environment, error))
-        return failed
+    async def check(self, seconds: float = CHECK_SECONDS) -> dict[str, RailwayError | None]:
+        """Try every token, some at once, for `seconds`; return by project name what is wrong, or None."""
+        environments = tuple(self._watched())
+        late = Unreachable(f"Railway has not answered within {seconds:g} s.")
+        found: dict[str, RailwayError | None] = dict.fromkeys((each.name for each in environments), late)
+        at_once = asyncio.Semaphore(CHECKS_AT_ONCE)
+
+        async def check(environment: WatchedEnvironment) -> None:
+            async with at_once:
+                try:
+                    await self.client_for(environment.environment_id)
+                except RailwayError as error:
+                    found[environment.name] = error
+                    return
+            found[environment.name] = None
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+                for environment in environments:
+                    group.create_task(check(environment))
+        return found
+
+    def _find(self, environment_id: str) -> tuple[WatchedEnvironment, SecretStr]:
+        watched = {environment.environment_id: environment for environment in self._watched()}
+        environment = watched.get(environment_id)
+        if environment is None:
+            raise NotWatched(
+                f"Environment {environment_id} is not watched here (known: {', '.join(watched) or 'none'}): "
+                "add it to railmend.toml."
+            )
+        if environment.token is None:
+            raise NotWatched(f"Project {environment.name} has no token: {environment.no_token}")
+        return environment, environment.token
 
     @property
     def left(self) -> int | None:
         """Requests left in the window of the token with the fewest; None before the first answer."""
-        lefts = [client.limiter.left for client in self._clients.values()]
+        tokens = {
+            environment.token.get_secret_value() for environment in self._watched() if environment.token
+        }
+        lefts = [client.limiter.left for secret, client in self._clients.items() if secret in tokens]
         return min((left for left in lefts if left is not None), default=None)
 
     async def aclose(self) -> None:

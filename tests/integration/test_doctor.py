@@ -83,7 +83,7 @@ def bad(results: dict[str, CheckResult]) -> set[str]:
     ("setting", "value", "broken", "said"),
     [
         ("RAILWAY_TOKEN", "wrong", "railway, project default", "Not Authorized"),
-        ("RAILWAY_TOKEN", None, "railway, project default", "RAILWAY_TOKEN (project default)"),
+        ("RAILWAY_TOKEN", None, "railway, project default", "RAILWAY_TOKEN is not set"),
         ("RAILWAY_ENVIRONMENT_ID", "other", "railway, project default", "environment"),
         ("RAILWAY_API_URL", "http://127.0.0.1:1", "railway, project default", "Railway"),
         ("GITHUB_TOKEN", "ghp_wrong", "github, acme/checkout", "Check GITHUB_TOKEN"),

@@ -25,7 +25,6 @@ from commands.schedule import create_or_update
 from hosting import clients
 from hosting.dev_server import Running
 from railmend.assessment import assess
-from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.repair import RepairOutcome
 from railmend.contracts.scan import Finding, Window
 from railmend.railway.client import RailwayClient
@@ -99,7 +98,7 @@ async def running(folder: Path) -> AsyncIterator[Run]:
 
 
 async def scan(client: Client, settings: Settings) -> ScanResult:
-    request = scan_request(settings, Autonomy.PULL_REQUEST)
+    request = scan_request(settings)
     schedule = await create_or_update(client, request, timedelta(hours=1))
     return await follow(client, await triggered(client, schedule), QUIET)
 

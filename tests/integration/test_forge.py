@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from railmend.coding.git import GitError, TrustedRepository
-from railmend.publishing.github import GitHubClient, GitHubError
+from railmend.publishing.github import GitHubClient, GitHubError, NewPullRequest
 from railyard.forge import Forge, build
 from tests import samples
 from tests.integration.serving import serving
@@ -45,11 +45,17 @@ def github(address: str) -> GitHubClient:
     return GitHubClient(f"{address}/api/v3", SecretStr(TOKEN), pace=False)
 
 
-def pushed(github: GitHubClient, folder: Path, text: str = "value = 2\n", token: str = TOKEN) -> str:
+def pushed(
+    github: GitHubClient,
+    folder: Path,
+    text: str = "value = 2\n",
+    token: str = TOKEN,
+    author: tuple[str, str] = BOT,
+) -> str:
     repository = TrustedRepository(folder, github.clone_url(REPOSITORY), token)
     base = repository.prepare("main", None)
     (repository.tree / "app.py").write_text(text)
-    sha = repository.commit(repository.snapshot(base), base, "Set value", BOT, samples.NOW)
+    sha = repository.commit(repository.snapshot(base), base, "Set value", author, samples.NOW)
     assert sha is not None
     repository.push(BRANCH, sha, repository.remote_head(BRANCH))
     return sha
@@ -58,12 +64,14 @@ def pushed(github: GitHubClient, folder: Path, text: str = "value = 2\n", token:
 def open_one(github: GitHubClient, body: str = "Because."):  # type: ignore[no-untyped-def]
     return github.open_pull_request(
         REPOSITORY,
-        branch=BRANCH,
-        base="main",
-        title="Set value",
-        body=body,
-        draft=False,
-        labels=("railmend",),
+        NewPullRequest(
+            branch=BRANCH,
+            base="main",
+            title="Set value",
+            body=body,
+            draft=False,
+            labels=("railmend",),
+        ),
     )
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from railmend.contracts.review import NoteKind, NoteReply, PullState, SeenNotes
-from railmend.publishing.github import GitHubClient, GitHubError, PullRequestThread
+from railmend.publishing.github import GitHubClient, GitHubError, NewPullRequest, PullRequestThread
 from railyard.forge import Forge
 from tests.integration.test_forge import REPOSITORY, TOKEN, address, forge, github, open_one, pushed
 from tests.integration.test_forge_reviews import ADA, People, look, people, revert
@@ -73,7 +73,7 @@ def test_the_merge_is_found_and_reverted_under_the_old_name(
     sha = revert(github, tmp_path, view.merge.sha)
     assert run(git_dir, "rev-parse", "railmend/abc-revert^{tree}") == before
     pull = github.open_pull_request(
-        REPOSITORY, branch="railmend/abc-revert", base="main", title="Revert", body="b", draft=False
+        REPOSITORY, NewPullRequest(branch="railmend/abc-revert", base="main", title="Revert", body="b")
     )
     assert (pull.number, pull.head) == (2, sha)
     assert pull.url.endswith(f"/{NEW}/pull/2")

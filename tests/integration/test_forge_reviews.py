@@ -1,14 +1,19 @@
 """The thread on a pull request, and how it ends, against the forge."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
+from temporalio.testing import ActivityEnvironment
 
+from activities.reviews import ReviewActivities
 from railmend.coding.revert import RevertConflict, RevertingRepository
+from railmend.contracts.repair import PullRequest
 from railmend.contracts.review import (
+    EarlierQuestion,
     MergeMethod,
     NoteKind,
     NoteReply,
@@ -17,7 +22,9 @@ from railmend.contracts.review import (
     ReviewView,
     SeenNotes,
 )
-from railmend.publishing.github import GitHubClient, PullRequestThread
+from railmend.publishing.github import GitHubClient, NewPullRequest, PullRequestThread
+from railmend.publishing.text import BOT as OWN_AUTHOR
+from railmend.publishing.text import marker
 from railyard.forge import Forge
 from tests import samples
 from tests.integration.test_forge import (
@@ -245,11 +252,65 @@ def test_a_reviewer_who_cannot_be_asked_is_no_reason_to_fail(
     github: GitHubClient, people: People, tmp_path: Path
 ) -> None:
     pushed(github, tmp_path / "repair")
-    options = {"branch": BRANCH, "base": "main", "title": "t", "body": "b", "draft": True}
-    pull = github.open_pull_request(REPOSITORY, reviewers=("nobody",), **options)  # type: ignore[arg-type]
+    new = NewPullRequest(branch=BRANCH, base="main", title="t", body="b", draft=True, reviewers=("nobody",))
+    pull = github.open_pull_request(REPOSITORY, new)
     assert pull.draft
 
 
 def test_secret_of_the_client_is_git_s_token() -> None:
     client = GitHubClient("http://127.0.0.1:1/api/v3", SecretStr(TOKEN), pace=False)
     assert client.git_token(REPOSITORY) == TOKEN
+
+
+async def test_what_an_earlier_run_opened_is_found_with_its_own_commits_and_answers(
+    github: GitHubClient, people: People, tmp_path: Path
+) -> None:
+    """By branch and marker; a stranger's pull request from a branch of that name is not taken over."""
+    question = EarlierQuestion(
+        repository=REPOSITORY, key="k1", branch=BRANCH, base_branch="main", requested_at=datetime.now(UTC)
+    )
+    reviews = ActivityEnvironment()
+    find = ReviewActivities(github).find_earlier
+    assert (await reviews.run(find, question)).pull_request is None
+    own = pushed(github, tmp_path / "repair", author=OWN_AUTHOR)
+    pull = open_one(github, f"Because.\n\n{marker('k1', own)}")
+    people(ADA, "POST", "/issues/1/comments", body="Use an LRU.")
+    people(ADA, "POST", "/issues/1/comments", body="And test it.")
+    first = look(github).notes[0]
+    PullRequestThread(github, REPOSITORY, 1).answer(NoteReply(note=first, text="Done."))
+    commit_of_a_person(tmp_path / "ada", github)
+
+    found = (await reviews.run(find, question)).pull_request
+    assert found is not None
+    assert (found.number, found.url, found.head, found.rounds) == (1, pull.url, own, 0)
+    assert found.seen.names == (first.name,)
+    assert [note.text for note in look(github, found.seen).notes] == ["And test it."]
+    other = question.model_copy(update={"key": "k2"})
+    assert (await reviews.run(find, other)).pull_request is None
+
+
+def test_a_fault_that_returns_after_a_closed_pull_request_gets_one_of_its_own(
+    github: GitHubClient, people: People, tmp_path: Path
+) -> None:
+    """Of the same branch, because the same deployment is at fault; a retry finds the new one."""
+    pushed(github, tmp_path / "repair")
+    first = open_one(github)
+    people(ADA, "PATCH", "/pulls/1", state="closed")
+    later = datetime.now(UTC) + timedelta(days=14)
+
+    def again(since: datetime) -> PullRequest:
+        new = NewPullRequest(branch=BRANCH, base="main", title="Set value", body="Again.", since=since)
+        return github.open_pull_request(REPOSITORY, new)
+
+    assert again(datetime.now(UTC)).number == first.number
+    second = again(later)
+    assert (second.number, second.existed) == (first.number + 1, False)
+    assert again(later).number == second.number
+
+
+def commit_of_a_person(folder: Path, github: GitHubClient) -> None:
+    url = github.clone_url(REPOSITORY).replace("://", f"://x-access-token:{ADA}@")
+    run(folder.parent, "clone", "-q", "-b", BRANCH, url, str(folder))
+    (folder / "app.py").write_text("value = 3\n")
+    run(folder, "commit", "-qam", "Three")
+    run(folder, "push", "-q", "origin", BRANCH)

@@ -34,7 +34,7 @@ from hosting.metrics import RECORDERS, api_budget
 from hosting.workers import WORKFLOWS
 from railmend.contracts.policy import Policy
 from railmend.contracts.repair import RepairOutcome, WorkspaceChange
-from railmend.contracts.scan import HealthReport, ScanRequest
+from railmend.contracts.scan import HealthReport, ScanRequest, ScanSettings
 from railmend.settings import ConfigurationError, Settings
 from tests import samples
 from tests.workflows.stand_ins import World
@@ -76,6 +76,7 @@ def world() -> World:
     """One service in trouble, and an agent that changes nothing: a repair that waits for no review."""
     return World(
         change=WorkspaceChange(files=()),
+        settings=ScanSettings(policy=Policy(notify=True)),
         queue=f"railmend-{uuid.uuid4().hex[:8]}",
         services=(samples.service("checkout"),),
         findings=(samples.finding("checkout"),),
@@ -113,7 +114,7 @@ async def scan_and_repair(client: Client, one: World) -> tuple[HealthReport, str
     scan_id = f"scan/{environment}/x"
     report = await client.execute_workflow(
         HealthScan.run,
-        ScanRequest(project_id=environment, environment_id=environment, policy=Policy(notify=True)),
+        ScanRequest(project_id=environment, environment_id=environment),
         id=scan_id,
         task_queue=one.queue,
         static_summary=f"of {SYMPTOM}",
@@ -317,14 +318,14 @@ async def test_a_version_of_the_workers_takes_over_when_it_is_made_the_current_o
     settings = settings_for(server, railmend_build_id="b1", railmend_deployment=deployment)
     client, one = await clients.temporal(settings), world()
     async with working(client, settings, one):
-        await _make_current(settings, deployment, "b1")
+        await make_current(settings, deployment, "b1")
         _, scan_id, _ = await scan_and_repair(client, one)
     found = await client.get_workflow_handle(scan_id).describe()
     version = found.raw_description.workflow_execution_info.versioning_info.deployment_version
     assert (version.deployment_name, version.build_id) == (deployment, "b1")
 
 
-async def _make_current(settings: Settings, deployment: str, build: str) -> None:
+async def make_current(settings: Settings, deployment: str, build: str) -> None:
     """By the command that docs/operations.md gives; the server learns of a version with its first poll."""
     command = [
         *(str(binary()), "worker", "deployment", "set-current-version"),

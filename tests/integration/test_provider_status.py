@@ -101,7 +101,7 @@ async def facts(
     watched = WatchedEnvironment(
         name="p", project_id="project", environment_id="env", token=SecretStr("t"), token_kind="bearer"
     )
-    pool = RailwayPool("http://railway/graphql/v2", [watched], limits, mock)
+    pool = RailwayPool("http://railway/graphql/v2", lambda: [watched], limits, mock)
     transport = Transport("http://railway/graphql/v2", SecretStr("t"), "bearer", mock, 5, RateLimiter(limits))
     status = StatusReader(overrides, timeout=5)
     work = ProviderActivities(

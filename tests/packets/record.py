@@ -121,7 +121,7 @@ class Recorder:
             token_kind="project",
         )
         limits = RateLimits(per_second=1000)
-        pool = RailwayPool("http://railway/graphql/v2", [watched], limits, yard.transport)
+        pool = RailwayPool("http://railway/graphql/v2", lambda: [watched], limits, yard.transport)
         end = yard.ended - timedelta(seconds=SETTLE_SECONDS)
         start = end - timedelta(seconds=WINDOW_SECONDS)
         window = Window(start=start, end=end, step_seconds=1)

@@ -1,51 +1,182 @@
-"""Records one history of each workflow: `python -m tests.replay.record`.
+"""Records histories of each workflow for the release to come: `python -m tests.replay.record`.
 
-Run it when a workflow gets new commands on purpose, after the old histories have been proved to replay.
+Run it when a workflow gets new commands on purpose, after the old histories have been proved to replay. It
+writes to `histories/next` alone; `tests.replay.freeze` makes that a release's folder, which nothing changes.
 """
 
 import asyncio
 import json
 import os
+import shutil
 import socket
-from pathlib import Path
+from contextlib import suppress
+from typing import Any
 
-from temporalio.client import Client
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
 
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.incident import Verdict
+from railmend.contracts.measurement import MeasurementStatus
+from railmend.contracts.policy import FollowUp, Policy
+from railmend.contracts.repair import Approval
 from tests import samples
+from tests.replay.freeze import HISTORIES, NEXT
 from tests.workflows.conftest import environment
 from tests.workflows.review_stage import MERGED, OPEN, commented
+from tests.workflows.test_after_pull_request import RepairStage, repairing, until
 from tests.workflows.test_scan_to_repair import row_of, stage
 from workflows.actions.approved_action import ApprovedAction
+from workflows.repair.repository_repair import RepositoryRepair
+from workflows.scan.alarm import ScanAlarm
 
-HISTORIES = Path(__file__).parent / "histories"
+FOLDER = HISTORIES / NEXT
+# So few events that a ledger of one fix is handed on.
+LEDGER_EVENTS = "limit.historyCount.suggestContinueAsNew=10"
+QUICK = FollowUp(outcome_seconds=(60,))
 
 
-async def save(client: Client, workflow_id: str, name: str) -> None:
-    history = await client.get_workflow_handle(workflow_id).fetch_history()
+async def save(client: Client, workflow_id: str, name: str, run_id: str | None = None) -> None:
+    history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
     text = json.dumps(json.loads(history.to_json()), indent=1)
     machine = f"{os.getpid()}@{socket.gethostname()}"
-    HISTORIES.mkdir(exist_ok=True)
-    (HISTORIES / f"{name}.json").write_text(text.replace(machine, "worker") + "\n")
+    (FOLDER / f"{name}.json").write_text(text.replace(machine, "worker") + "\n")
+
+
+async def save_first_run(handle: WorkflowHandle[Any, Any], client: Client, name: str) -> None:
+    """Save the run that was handed on by a continue-as-new."""
+    await save(client, handle.id, name, handle.first_execution_run_id)
+
+
+async def happy_path(temporal: WorkflowEnvironment) -> None:
+    services = (samples.service("checkout"), samples.service("jobs"), samples.service("healthy"))
+    async with stage(temporal, *services, verdicts={"jobs": Verdict.BAD_DEPLOY}) as on:
+        on.world.after_pull_request.views = [OPEN, commented(1), MERGED]
+        report = await on.scan()
+        action_id = row_of(report, "jobs").detail.rpartition(" ")[2]
+        await on.client.get_workflow_handle_for(ApprovedAction.run, action_id).result()
+        repair_id = row_of(report, "checkout").repair_workflow_id
+        await on.repair(repair_id)
+        (scan_id,) = on.scans
+        await save(on.client, scan_id, "health_scan")
+        await save(on.client, f"incident/{on.environment_id}/id-checkout", "incident_investigation")
+        await save(on.client, repair_id, "repository_repair")
+        await save(on.client, action_id, "approved_action")
+        await save(on.client, f"ledger/{on.environment_id}", "ledger")
+
+
+async def approved(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        policy = Policy(follow_up=FollowUp(poll_seconds=1, outcome_seconds=(1,)))
+        with temporal.with_time_skipping_disabled():  # a week would be over before anybody approves
+            row = row_of(await on.scan(Autonomy.PLAN, policy=policy), "checkout")
+        handle = on.client.get_workflow_handle_for(RepositoryRepair.run, row.repair_workflow_id)
+        await handle.execute_update(RepositoryRepair.approve, Approval(by="ada"))
+        await handle.result()
+        await save(on.client, handle.id, "repair_approved")
+
+
+async def retried(temporal: WorkflowEnvironment) -> None:
+    statuses = [MeasurementStatus.NOT_HELD, MeasurementStatus.HELD]
+    async with repairing(temporal, views=[MERGED], statuses=statuses) as on:
+        handle = await on.start(Policy(follow_up=QUICK))
+        await handle.result()
+        await save(on.client, handle.id, "repair_retried")
+
+
+async def reverted(temporal: WorkflowEnvironment) -> None:
+    async with repairing(temporal, views=[MERGED], statuses=[MeasurementStatus.WORSE]) as on:
+        handle = await on.start(Policy(follow_up=QUICK))
+        await handle.result()
+        await save(on.client, handle.id, "repair_reverted")
+
+
+async def cancelled(temporal: WorkflowEnvironment) -> None:
+    async with repairing(temporal, views=[OPEN]) as on:
+        handle = await on.start(Policy(follow_up=QUICK))
+        await until(lambda: len(on.after.polled_at) > 1)
+        await handle.cancel()
+        with suppress(WorkflowFailureError):
+            await handle.result()
+        await save(on.client, handle.id, "repair_cancelled")
+
+
+async def handed_on(temporal: WorkflowEnvironment) -> None:
+    """A review so long that a second run goes on with it."""
+    async with repairing(temporal, views=[*[OPEN] * 80, MERGED]) as on:
+        handle = await on.start(Policy(follow_up=QUICK))
+        await handle.result()
+        await save_first_run(handle, on.client, "repair_handed_on")
+        await save(on.client, handle.id, "repair_taken_over")
+
+
+async def reset(temporal: WorkflowEnvironment) -> None:
+    """A repair that was reset to when its pull request had just been opened."""
+    async with repairing(temporal, views=[OPEN, MERGED]) as on:
+        handle = await on.start(Policy(follow_up=QUICK))
+        await handle.result()
+        on.after.seen.clear()
+        run_id = await reset_to_review(on, handle)
+        await on.client.get_workflow_handle(handle.id, run_id=run_id).result()
+        await save(on.client, handle.id, "repair_reset", run_id)
+
+
+async def reset_to_review(on: RepairStage, handle: WorkflowHandle[Any, Any]) -> str:
+    """Reset a repair to the task after its pull request was opened; return the id of the new run."""
+    opened, task = 0, 0
+    for event in (await handle.fetch_history()).events:
+        scheduled = event.activity_task_scheduled_event_attributes
+        if scheduled.activity_type.name == "open_pull_request":
+            opened = event.event_id
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED and opened and not task:
+            task = event.event_id
+    answer = await on.client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=on.client.namespace,
+            workflow_execution=WorkflowExecution(
+                workflow_id=handle.id, run_id=handle.first_execution_run_id or ""
+            ),
+            reason="recorded",
+            request_id=handle.id,
+            workflow_task_finish_event_id=task,
+        )
+    )
+    return answer.run_id
+
+
+async def ledger_handed_on(temporal: WorkflowEnvironment) -> None:
+    async with repairing(temporal, views=[MERGED]) as on:
+        await (await on.start(Policy(follow_up=QUICK))).result()
+        ledger = on.client.get_workflow_handle(f"ledger/{on.project}")
+        first = (await ledger.describe()).raw_description.workflow_execution_info.first_run_id
+        await save(on.client, ledger.id, "ledger_handed_on", first)
+
+
+async def missed_scans(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("healthy")) as on:
+        alarm = await on.client.start_workflow(
+            ScanAlarm.run,
+            samples.missed_scans(),
+            id=f"alarm/{on.environment_id}",
+            task_queue=on.world.queue,
+        )
+        await alarm.signal(ScanAlarm.over)
+        await alarm.result()
+        await save(on.client, alarm.id, "scan_alarm")
 
 
 async def main() -> None:
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
     async with await environment() as temporal:
-        services = (samples.service("checkout"), samples.service("jobs"), samples.service("healthy"))
-        async with stage(temporal, *services, verdicts={"jobs": Verdict.BAD_DEPLOY}) as on:
-            on.world.after_pull_request.views = [OPEN, commented(1), MERGED]
-            report = await on.scan()
-            action_id = row_of(report, "jobs").detail.rpartition(" ")[2]
-            await on.client.get_workflow_handle_for(ApprovedAction.run, action_id).result()
-            repair_id = row_of(report, "checkout").repair_workflow_id
-            await on.repair(repair_id)
-            (scan_id,) = on.scans
-            await save(on.client, scan_id, "health_scan")
-            await save(on.client, f"incident/{on.environment_id}/id-checkout", "incident_investigation")
-            await save(on.client, repair_id, "repository_repair")
-            await save(on.client, action_id, "approved_action")
-            await save(on.client, f"ledger/{on.environment_id}", "ledger")
-        await asyncio.sleep(0.5)  # the SDK's threads may abort a process that ends at once
+        for record in (happy_path, approved, retried, reverted, cancelled, handed_on, reset, missed_scans):
+            await record(temporal)
+    async with await environment(LEDGER_EVENTS) as temporal:
+        await ledger_handed_on(temporal)
+    await asyncio.sleep(0.5)  # the SDK's threads may abort a process that ends at once
 
 
 if __name__ == "__main__":

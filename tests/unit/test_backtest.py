@@ -14,7 +14,7 @@ from commands import record
 from commands.backtest import assess_recorded, load_rules, write_predictions
 from railmend.assessment import AssessmentRules
 from railmend.assessment.recorded import Recorded, coarsen
-from railmend.contracts.scan import FindingKind, ScanRequest
+from railmend.contracts.scan import FindingKind, ScanRequest, ScanSettings
 from railmend.railway.limits import RateLimits
 from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railmend.settings import ConfigurationError, Settings
@@ -158,10 +158,13 @@ async def test_what_a_scan_sees_is_recorded_and_read_back(tmp_path: Path) -> Non
         name="shop", project_id=PROJECT, environment_id=ENVIRONMENT, token=SecretStr(TOKEN)
     )
     pool = RailwayPool(
-        "http://railway/graphql/v2", [watched], RateLimits(per_second=10_000), httpx.ASGITransport(app=app)
+        "http://railway/graphql/v2",
+        lambda: [watched],
+        RateLimits(per_second=10_000),
+        httpx.ASGITransport(app=app),
     )
     request = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
-    rows, unseen = await record.slices(pool, request, samples.NOW)
+    rows, unseen = await record.slices(pool, request, ScanSettings(), samples.NOW)
     assert (len(rows), unseen) == (5, [])
     file = tmp_path / "slices.jsonl"
     file.write_text("".join(one.model_dump_json() + "\n" for one in rows))

@@ -1,7 +1,9 @@
 """Rules first, model second; and a model that misbehaves never starts a repair."""
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +12,20 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from temporalio.testing import ActivityEnvironment
 
-from railmend.contracts.incident import Diagnosis, EvidenceItem, EvidencePacket, MeasuredSeries, Verdict
+from activities.planning import PlanningActivities
+from railmend.contracts.incident import (
+    ChallengeRequest,
+    Diagnosis,
+    DiagnosisRequest,
+    EvidenceItem,
+    EvidencePacket,
+    MeasuredSeries,
+    Verdict,
+)
 from railmend.diagnosis.diagnose import challenge, diagnose, halved
-from railmend.diagnosis.model import ModelError, ModelSettings
+from railmend.diagnosis.model import ModelError, ModelSettings, ModelUsage
 from railmend.diagnosis.prompt import repair_prompt
 from railmend.diagnosis.router import decide_by_rule
 from railmend.evidence.packet import render
@@ -67,6 +79,13 @@ def test_what_rules_can_tell_needs_no_model(incident: Any, verdict: Verdict | No
 
 async def missing(paths: Sequence[str]) -> list[str]:
     return [path for path in paths if path != "app.py"]
+
+
+class NoGitHub:
+    """Has every file."""
+
+    def missing_files(self, *_: object) -> list[str]:
+        return []
 
 
 @pytest.mark.parametrize(
@@ -326,3 +345,41 @@ async def test_a_verdict_that_does_not_survive_becomes_unclear(
 async def test_only_a_verdict_that_would_change_code_is_doubted(model: Model) -> None:
     assert (await model.doubt(SURVIVES, verdict=Verdict.BAD_DEPLOY)).sceptic == ""
     assert model.asked == []
+
+
+PRICED = {"input_usd": 1000.0, "output_usd": 1000.0}  # a tenth of a cent a token
+
+
+async def test_an_attempt_goes_on_from_what_a_killed_one_spent(model: Model) -> None:
+    """The first attempt dies in mid-call: its call counts as the most it may have come to."""
+    beats: list[float] = []
+    first = ActivityEnvironment()
+    first.on_heartbeat = lambda *details: beats.append(details[0])
+    model.answers = [GOOD]
+    planning = PlanningActivities(model.settings(**PRICED), model.settings(**PRICED), NoGitHub())  # type: ignore[arg-type]
+    question = DiagnosisRequest(incident=samples.incident(), packet=samples.packet())
+    whole = await first.run(planning.diagnose, question)
+    under_way = beats[0]
+    assert whole.cost_usd == pytest.approx(0.12)  # 120 tokens
+    assert under_way > 4.0  # the prompt and an answer of 4,096 tokens
+
+    second = ActivityEnvironment()
+    second.info = replace(second.info, attempt=2, heartbeat_details=[under_way])
+    again = await second.run(planning.diagnose, question)
+    assert again.cost_usd == pytest.approx(under_way + 0.12)
+    doubted = await second.run(planning.refute, ChallengeRequest(packet=question.packet, diagnosis=whole))
+    assert doubted.cost_usd == pytest.approx(0.12 + under_way + 2 * 0.12)  # asked twice: no refutation
+
+
+async def test_a_call_that_is_given_up_counts_as_the_most_it_may_be(model: Model) -> None:
+    """The provider bills what it worked on; what it refused costs nothing."""
+    usage = ModelUsage()
+    model.answers = [429]
+    with pytest.raises(ModelError):
+        await diagnose(samples.packet(), model.settings(**PRICED), missing, usage)
+    assert usage.usd == 0.0
+
+    model.answers = [lambda _: time.sleep(1) or JSONResponse({})]
+    with pytest.raises(ModelError):
+        await diagnose(samples.packet(), model.settings(timeout_seconds=0.2, **PRICED), missing, usage)
+    assert usage.usd > 4.0

@@ -105,7 +105,7 @@ def test_other_activities_record_nothing() -> None:
 
 def test_a_budget_that_is_not_known_yet_is_not_told() -> None:
     meter = Meter()
-    pool = RailwayPool("http://railway.invalid", [])
+    pool = RailwayPool("http://railway.invalid", tuple)
     github = GitHubClient("http://github.invalid", SecretStr("t"))
     for gauge in (api_budget("railway", lambda: pool.left), api_budget("github", lambda: github.left)):
         gauge.record(meter)  # type: ignore[arg-type]

@@ -1,8 +1,11 @@
 """Several environments and tokens in one worker, and workers that share an account."""
 
+import time
+
 import httpx
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from activities.railway import RailwayActivities
 from hosting.clients import check_railway
@@ -31,7 +34,7 @@ def pool(
     gatekeeper = Gatekeeper()
     app = build_synthetic(Synthetic(*size, **shape), gatekeeper)
     limits = RateLimits(per_second=10_000)
-    return RailwayPool(URL, environments, limits, httpx.ASGITransport(app=app)), gatekeeper
+    return RailwayPool(URL, lambda: environments, limits, httpx.ASGITransport(app=app)), gatekeeper
 
 
 async def test_environments_of_one_token_share_a_client_and_so_its_limiter() -> None:
@@ -52,6 +55,47 @@ async def test_a_project_token_of_another_environment_is_refused_at_start() -> N
     railway, _ = pool(watched("staging"))
     with pytest.raises(ConfigurationError, match=f"project token of environment {ENVIRONMENT}"):
         await check_railway(railway)
+
+
+async def test_a_project_that_is_wrong_is_told_and_stops_no_other() -> None:
+    nobody = watched("third").model_copy(update={"token": None, "no_token": "THIRD_TOKEN is not set."})
+    railway, _ = pool(watched("staging"), watched(), nobody)
+    with capture_logs() as logs:
+        await check_railway(railway)
+    assert {line["project"]: line["log_level"] for line in logs} == {
+        "of-staging": "error",
+        "of-third": "error",
+    }
+    assert "THIRD_TOKEN is not set." in str(logs)
+    assert await railway.client_for(ENVIRONMENT)
+
+
+async def test_a_hundred_projects_are_tried_side_by_side() -> None:
+    latency, projects = 0.2, 100
+    railway, gatekeeper = pool(*(watched(f"e{number}", f"t{number}") for number in range(projects)))
+    gatekeeper.behaviour = Behaviour(latency_seconds=latency)
+    began = time.monotonic()
+    checked = await railway.check()
+    assert time.monotonic() - began < latency * projects / 4
+    assert list(checked.values()) == [None] * projects
+
+
+async def test_a_start_waits_no_longer_than_it_must_for_a_railway_that_hangs() -> None:
+    railway, gatekeeper = pool(watched())
+    gatekeeper.behaviour = Behaviour(wholes=[WholeFault(kind="hang", seconds=60)])
+    (error,) = (await railway.check(seconds=0.1)).values()
+    assert error is not None
+    assert error.retryable
+
+
+async def test_an_environment_that_is_added_later_is_watched_from_then_on() -> None:
+    environments: list[WatchedEnvironment] = []
+    app = build_synthetic(Synthetic(5, 3, 0), Gatekeeper())
+    railway = RailwayPool(URL, lambda: environments, transport=httpx.ASGITransport(app=app))
+    with pytest.raises(NotWatched):
+        await railway.client_for(ENVIRONMENT)
+    environments.append(watched())
+    assert await railway.client_for(ENVIRONMENT)
 
 
 async def test_a_railway_that_does_not_answer_does_not_keep_the_worker_from_starting() -> None:
@@ -84,8 +128,8 @@ async def test_the_environment_of_a_pull_request_is_left_alone_unless_wanted() -
     left = await activities.screen(ScreenRequest(scan=scan, window=samples.WINDOW))
     assert (left.healthy, left.candidates, left.findings) == ((), (), ())
     assert "environment of a pull request" in left.unseen[0]
-    wanted = scan.model_copy(update={"pull_request_environment": True})
-    looked = await activities.screen(ScreenRequest(scan=wanted, window=samples.WINDOW))
+    wanted = ScreenRequest(scan=scan, window=samples.WINDOW, pull_request_environment=True)
+    looked = await activities.screen(wanted)
     assert len(looked.healthy) == 5
 
 

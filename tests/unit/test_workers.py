@@ -17,6 +17,7 @@ from activities.planning import PlanningActivities
 from hosting import worker_options, workers
 from railmend import __version__
 from railmend.coding.quota import Quota
+from railmend.current_settings import CurrentSettings
 from railmend.settings import Settings
 
 UNUSED = cast(Any, None)
@@ -62,7 +63,9 @@ def test_every_activity_is_served_by_the_worker_that_is_meant_for_it(
     settings: Settings, tmp_path: Path
 ) -> None:
     environment = CodingEnvironment(github=UNUSED, state_dir=tmp_path, sandbox=UNUSED, quota=Quota())
-    orchestration = workers.orchestration_activities(UNUSED, settings, UNUSED, UNUSED, UNUSED, ())
+    orchestration = workers.orchestration_activities(
+        UNUSED, CurrentSettings(settings, lambda: settings), UNUSED, UNUSED, UNUSED, ()
+    )
     anywhere, here = workers.coding_activities(settings, environment, "railmend-coding-x")
     planning = {PlanningActivities}
     coding = {CodingActivities, CheckActivities}

@@ -18,8 +18,9 @@ SETTINGS = (
 )
 
 
-async def environment() -> WorkflowEnvironment:
-    arguments = [part for value in SETTINGS for part in ("--dynamic-config-value", value)]
+async def environment(*more: str) -> WorkflowEnvironment:
+    """Start a server. `more`: further values of its dynamic configuration."""
+    arguments = [part for value in (*SETTINGS, *more) for part in ("--dynamic-config-value", value)]
     return await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
         dev_server_extra_args=arguments,

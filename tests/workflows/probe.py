@@ -5,11 +5,12 @@ import sys
 from temporalio import workflow
 from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
-import workflows.scan.health_scan  # brings in all modules but the ledger's
+import workflows.scan.health_scan  # brings in all modules but those below
 
 import workflows.ledger.ledger  # isort: skip
+import workflows.scan.alarm  # isort: skip
 
-ENTRY_POINTS = (workflows.scan.health_scan, workflows.ledger.ledger)
+ENTRY_POINTS = (workflows.scan.health_scan, workflows.ledger.ledger, workflows.scan.alarm)
 
 
 @workflow.defn

@@ -31,6 +31,9 @@ from railmend.contracts.measurement import (
 from railmend.contracts.repair import PullRequest, RelatedComment, Workspace
 from railmend.contracts.review import (
     AnswersRequest,
+    Earlier,
+    EarlierPullRequest,
+    EarlierQuestion,
     Merge,
     MergeMethod,
     Note,
@@ -70,6 +73,7 @@ class ReviewStage:
     related: Related = field(default_factory=Related)
     revert_conflict: bool = False
     on_poll: Callable[[int], ReviewView] | None = None
+    opened: dict[str, EarlierPullRequest] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
     answers: list[AnswersRequest] = field(default_factory=list)
     comments: list[MeasurementComment] = field(default_factory=list)
@@ -98,8 +102,18 @@ class ReviewStage:
         return view.model_copy(update={"notes": fresh, "later": SeenNotes(names=names)})
 
     @activity.defn
+    async def find_earlier(self, question: EarlierQuestion) -> Earlier:
+        """As on GitHub: what the same repair has opened is found by its branch."""
+        found = self.opened.get(question.branch)
+        return Earlier(pull_request=found if found and found.opened_at > question.requested_at else None)
+
+    @activity.defn
     async def reply_to_notes(self, request: AnswersRequest) -> None:
         self.answers.append(request)
+        names = tuple(note.name for note in request.notes)
+        for branch, pull in self.opened.items():
+            seen = SeenNotes(names=(*pull.seen.names, *names))
+            self.opened[branch] = pull.model_copy(update={"seen": seen})
 
     @activity.defn
     async def find_related(self, question: RelatedQuestion) -> Related:
@@ -164,6 +178,7 @@ class ReviewStage:
     def activities(self) -> list[object]:
         return [
             self.poll_pull_request,
+            self.find_earlier,
             self.reply_to_notes,
             self.find_related,
             self.comment_on_related,

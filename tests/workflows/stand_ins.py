@@ -41,6 +41,7 @@ from railmend.contracts.repair import (
     WorkspaceChange,
     WorkspaceRequest,
 )
+from railmend.contracts.review import EarlierPullRequest
 from railmend.contracts.scan import (
     Assessment,
     CandidatePage,
@@ -50,6 +51,8 @@ from railmend.contracts.scan import (
     DownstreamEffects,
     Finding,
     HealthReport,
+    ScanRequest,
+    ScanSettings,
     Screening,
     ScreenRequest,
     Service,
@@ -77,6 +80,7 @@ class World:
     queue: str
     services: tuple[Service, ...]
     findings: tuple[Finding, ...]
+    settings: ScanSettings = field(default_factory=ScanSettings)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     coding: CodingResult = DONE
     change: WorkspaceChange = CHANGE
@@ -106,6 +110,11 @@ class World:
         self.calls[name] += 1
         if name in self.broken:
             raise ApplicationError(f"{name} is broken on purpose", non_retryable=True)
+
+    @activity.defn
+    async def read_scan_settings(self, request: ScanRequest) -> ScanSettings:
+        self._count()
+        return self.settings
 
     @activity.defn
     async def screen(self, request: ScreenRequest) -> Screening:
@@ -246,7 +255,16 @@ class World:
     async def open_pull_request(self, request: PullRequestRequest) -> PullRequest:
         self._count()
         self.published.append(request.publish)
-        return PullRequest(number=1, url="http://forge/acme/checkout/pull/1", head=request.commit.sha)
+        url = "http://forge/acme/checkout/pull/1"
+        self.after_pull_request.opened[request.commit.branch] = EarlierPullRequest(
+            number=1,
+            url=url,
+            head=request.commit.sha,
+            draft=False,
+            opened_at=activity.info().scheduled_time,
+            rounds=0,
+        )
+        return PullRequest(number=1, url=url, head=request.commit.sha)
 
     @activity.defn
     async def delete_workspace(self, workspace: Workspace) -> None:
@@ -261,6 +279,7 @@ class World:
     def orchestration(self, client: Client) -> list[object]:
         ledger = LedgerActivities(client, self.queue)
         return [
+            self.read_scan_settings,
             self.screen,
             self.assess_candidates,
             self.read_candidates,

@@ -43,7 +43,7 @@ class RepairStage:
         self.project = f"project-{uuid.uuid4().hex[:8]}"
 
     async def start(
-        self, policy: Policy, state: RepairState | None = None
+        self, policy: Policy, state: RepairState | None = None, **request_changes: Any
     ) -> WorkflowHandle[RepositoryRepair, RepairResult]:
         incident = samples.report()
         request = incident.request.model_copy(update={"environment_id": self.project})
@@ -52,6 +52,7 @@ class RepairStage:
                 "project_id": self.project,
                 "policy": policy,
                 "incidents": (incident.model_copy(update={"request": request}),),
+                **request_changes,
             }
         )
         workflow_id = f"repair/{self.project}/{repair.key}"

@@ -1,5 +1,7 @@
 """Who is told what, and that telling is never in a repair's way."""
 
+from temporalio.client import WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.testing import WorkflowEnvironment
 
 from railmend.contracts.autonomy import Autonomy
@@ -11,6 +13,7 @@ from tests import samples
 from tests.workflows.stand_ins import CHANGE
 from tests.workflows.test_scan_to_repair import row_of, stage
 from workflows.repair.repository_repair import RepositoryRepair
+from workflows.scan.alarm import ScanAlarm
 
 TOLD = Policy(notify=True)
 
@@ -56,6 +59,32 @@ async def test_a_channel_that_always_fails_fails_no_repair(temporal: WorkflowEnv
         result = await on.repair(row_of(report, "checkout").repair_workflow_id)
         assert result.outcome is RepairOutcome.HELD
         assert on.world.calls["notify"] == 3  # the incident, the pull request, what became of it
+
+
+async def test_missed_scans_are_told_once_and_again_after_a_week(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("healthy")) as on:
+
+        async def alarm() -> WorkflowHandle[ScanAlarm, None]:
+            """As every worker does at each look, while scans are missed."""
+            return await on.client.start_workflow(
+                ScanAlarm.run,
+                samples.missed_scans(),
+                id=f"alarm/{on.environment_id}",
+                task_queue=on.world.queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
+
+        await (await alarm()).result()  # the server skips the week
+        (told,) = on.world.notified
+        assert told.services == ("shop",)
+        assert "The last 3 scans failed, since 2026-11-24 09:00 UTC: The token is refused." in told.summary
+        assert "starter.py schedule trigger" in told.summary
+        with temporal.with_time_skipping_disabled():
+            await alarm()
+            streak = await alarm()
+        await streak.signal(ScanAlarm.over)
+        await streak.result()
+        assert len(on.world.notified) == 2
 
 
 async def test_nobody_is_told_who_did_not_ask(temporal: WorkflowEnvironment) -> None:

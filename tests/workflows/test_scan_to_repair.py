@@ -19,7 +19,14 @@ from railmend.contracts.ledger import Budget, LedgerState, Limit
 from railmend.contracts.measurement import MeasurementStatus
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import Approval, CodingState, RepairOutcome, RepairResult, WorkspaceChange
-from railmend.contracts.scan import DownstreamEffect, FindingKind, HealthReport, ScanRequest, Service
+from railmend.contracts.scan import (
+    DownstreamEffect,
+    FindingKind,
+    HealthReport,
+    ScanRequest,
+    ScanSettings,
+    Service,
+)
 from tests import samples
 from tests.workflows.review_stage import ReviewStage
 from tests.workflows.stand_ins import CHANGE, CHECKED, DONE, FAILING, World
@@ -44,9 +51,8 @@ class Stage:
         self._delay += time
 
     async def scan(self, autonomy: Autonomy = Autonomy.PULL_REQUEST, **more: Any) -> HealthReport:
-        request = ScanRequest(
-            project_id=self.environment_id, environment_id=self.environment_id, autonomy=autonomy, **more
-        )
+        self.world.settings = ScanSettings(autonomy=autonomy, **more)
+        request = ScanRequest(project_id=self.environment_id, environment_id=self.environment_id)
         self.scans.append(f"scan/{self.environment_id}/{uuid.uuid4()}")
         return await self.client.execute_workflow(
             HealthScan.run,

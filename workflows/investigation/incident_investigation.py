@@ -1,11 +1,11 @@
 """Investigate one affected service: evidence in parallel, then a verdict. Never waits for a person."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, RetryState, is_cancelled_exception
 
 from activities.deployments import DeploymentActivities
 from activities.evidence import EvidenceActivities
@@ -19,6 +19,7 @@ from railmend.contracts.incident import (
     ChallengeRequest,
     Diagnosis,
     DiagnosisRequest,
+    EvidenceSource,
     IncidentReport,
     IncidentRequest,
     PacketRequest,
@@ -30,18 +31,18 @@ from workflows.shared import policies, search_attributes
 from workflows.shared.failures import reason_of
 from workflows.shared.ledger_client import LedgerClient
 
-# In the order in which a reader meets them in the packet.
-SOURCES: tuple[tuple[Callable[..., Any], str], ...] = (
-    (EvidenceActivities.finding_facts, "findings"),
-    (DeploymentActivities.chart_facts, "series"),
-    (DeploymentActivities.deployment_facts, "deployments"),
-    (DeploymentActivities.state_facts, "state of the deployment"),
-    (LogActivities.build_log_facts, "build logs"),
-    (LogActivities.deploy_log_facts, "deploy logs"),
-    (LogActivities.http_log_facts, "HTTP logs"),
-    (RepositoryActivities.change_facts, "changes in the code"),
-    (DeploymentActivities.drift_facts, "changes of the configuration"),
-)
+ACTIVITIES: dict[EvidenceSource, Callable[..., Any]] = {
+    EvidenceSource.PROVIDERS: ProviderActivities.provider_facts,
+    EvidenceSource.FINDINGS: EvidenceActivities.finding_facts,
+    EvidenceSource.SERIES: DeploymentActivities.chart_facts,
+    EvidenceSource.DEPLOYMENTS: DeploymentActivities.deployment_facts,
+    EvidenceSource.DEPLOYMENT_STATE: DeploymentActivities.state_facts,
+    EvidenceSource.BUILD_LOGS: LogActivities.build_log_facts,
+    EvidenceSource.DEPLOY_LOGS: LogActivities.deploy_log_facts,
+    EvidenceSource.HTTP_LOGS: LogActivities.http_log_facts,
+    EvidenceSource.CODE_CHANGES: RepositoryActivities.change_facts,
+    EvidenceSource.CONFIGURATION_CHANGES: DeploymentActivities.drift_facts,
+}
 
 
 @workflow.defn
@@ -49,9 +50,7 @@ class IncidentInvestigation:
     @workflow.run
     async def run(self, request: IncidentRequest) -> IncidentReport:
         workflow.set_current_details("Collecting evidence.")
-        facts = await asyncio.gather(
-            self._providers(request), *(self._facts(source, name, request) for source, name in SOURCES)
-        )
+        facts = await asyncio.gather(*(self._facts(source, request) for source in EvidenceSource))
         packet = await workflow.execute_activity_method(
             EvidenceActivities.build_packet,
             PacketRequest(incident=request, facts=tuple(facts)),
@@ -103,24 +102,32 @@ class IncidentInvestigation:
             **policies.MODEL,
         )
 
-    async def _providers(self, request: IncidentRequest) -> StoredFacts:
-        """As `_facts`; it reads the repository, so it may take longer than the other sources."""
-        return await self._or_unseen(
-            workflow.execute_activity_method(
-                ProviderActivities.provider_facts, request, summary="providers", **policies.READ
-            ),
-            "providers",
-        )
-
-    async def _facts(self, source: Callable[..., Any], name: str, request: IncidentRequest) -> StoredFacts:
-        """Return a source's facts; one that fails costs only these, and the packet says so."""
-        return await self._or_unseen(
-            workflow.execute_activity_method(source, request, summary=name, **policies.EVIDENCE), name
-        )
-
-    async def _or_unseen(self, work: Awaitable[StoredFacts], name: str) -> StoredFacts:
+    async def _facts(self, source: EvidenceSource, request: IncidentRequest) -> StoredFacts:
+        """Return a source's facts. One that fails is read once more where that may help, then left out."""
         try:
-            return await work
+            return await self._read(source, request)
         except ActivityError as error:
-            unseen = f"The {name} could not be read: {reason_of(error)[:500]}"
-            return StoredFacts(source=name, unseen=(unseen,))
+            if is_cancelled_exception(error):
+                raise
+            if error.retry_state is RetryState.NON_RETRYABLE_FAILURE:
+                return _unread(source, error)
+        await workflow.sleep(policies.READ_AGAIN_AFTER, summary=f"{source.value} again")
+        try:
+            return await self._read(source, request)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return _unread(source, error)
+
+    async def _read(self, source: EvidenceSource, request: IncidentRequest) -> StoredFacts:
+        # The providers' source reads the repository, so it may take longer than the others.
+        policy = policies.READ if source is EvidenceSource.PROVIDERS else policies.EVIDENCE
+        facts: ArtifactReference = await workflow.execute_activity_method(
+            ACTIVITIES[source], request, summary=source.value, **policy
+        )
+        return StoredFacts(source=source, facts=facts)
+
+
+def _unread(source: EvidenceSource, error: ActivityError) -> StoredFacts:
+    unseen = (f"The {source.value} could not be read: {reason_of(error)[:500]}",)
+    return StoredFacts(source=source, unseen=unseen)

@@ -68,7 +68,7 @@ class ClaimStore:
     def _open(self, fingerprint: str, request: ClaimRequest, until: datetime) -> None:
         earlier = self._entries.get(fingerprint)
         again = earlier is not None and earlier.state != "open"
-        self._entries[fingerprint] = LedgerEntry(
+        entry = LedgerEntry(
             fingerprint=fingerprint,
             holder=request.holder,
             state="open",
@@ -81,6 +81,8 @@ class ClaimStore:
             pull_request=earlier.pull_request if earlier else "",
             times=(earlier.times if earlier else 0) + (1 if again or earlier is None else 0),
         )
+        # A copy keeps what a newer version stored with the earlier one.
+        self._entries[fingerprint] = earlier.model_copy(update=dict(entry)) if earlier else entry
 
     def settle(self, request: SettleRequest) -> bool:
         """Settle the holder's own claim; one that another has taken over is left alone.

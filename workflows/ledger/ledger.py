@@ -26,7 +26,7 @@ class Ledger:
 
     @workflow.init
     def __init__(self, state: LedgerState) -> None:
-        self._project_id = state.project_id
+        self._begun_with = state  # with what a newer version keeps in it
         self._claims = ClaimStore(state.entries)
         self._budget = BudgetStore(state.days, state.incidents, state.reservations, state.total)
         self._track_record = TrackRecordStore(state.track)
@@ -63,12 +63,13 @@ class Ledger:
 
     def _state(self) -> LedgerState:
         now = workflow.now()
-        return LedgerState(
-            project_id=self._project_id,
-            entries=self._claims.entries(now, MAX_ENTRIES),
-            days=self._budget.days(now),
-            incidents=self._budget.incidents(now),
-            reservations=self._budget.reservations(now),
-            total=self._budget.total,
-            track=self._track_record.track(),
+        return self._begun_with.model_copy(
+            update={
+                "entries": self._claims.entries(now, MAX_ENTRIES),
+                "days": self._budget.days(now),
+                "incidents": self._budget.incidents(now),
+                "reservations": self._budget.reservations(now),
+                "total": self._budget.total,
+                "track": self._track_record.track(),
+            }
         )

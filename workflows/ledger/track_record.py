@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from railmend.contracts.autonomy import LADDER, Autonomy, EarnedAutonomy
+from railmend.contracts.autonomy import LADDER, Autonomy, EarnedAutonomy, level_of
 from railmend.contracts.track_record import (
     AutonomyDecision,
     AutonomyQuery,
@@ -24,6 +24,7 @@ class TrackRecordStore:
     """By repository and kind of fault. The longest untouched go first, into one record of all others."""
 
     def __init__(self, track: TrackRecord) -> None:
+        self._begun_with = track  # with what a newer version keeps in it
         self._records = {(record.repository, record.kind): record for record in track.records}
         self._opened = track.opened_seconds
         self._recovered = track.recovered_seconds
@@ -45,14 +46,18 @@ class TrackRecordStore:
         record = self._records.get((query.repository, query.kind))
         recent = record.recent if record else ""
         level = earned_autonomy(recent, query.policy)
-        if LADDER.index(level) >= LADDER.index(query.configured):
+        if level_of(level) >= level_of(query.configured):
             return AutonomyDecision(autonomy=query.configured)
         return AutonomyDecision(autonomy=level, reason=_reason(level, recent, query))
 
     def track(self) -> TrackRecord:
         ordered = sorted(self._records.values(), key=lambda record: record.at, reverse=True)
-        return TrackRecord(
-            records=tuple(ordered), opened_seconds=self._opened, recovered_seconds=self._recovered
+        return self._begun_with.model_copy(
+            update={
+                "records": tuple(ordered),
+                "opened_seconds": self._opened,
+                "recovered_seconds": self._recovered,
+            }
         )
 
     def _fold(self) -> None:
@@ -60,13 +65,14 @@ class TrackRecordStore:
         others = self._records.pop(("", ""), None)
         key = min(self._records, key=lambda each: (self._records[each].at, each))
         oldest = self._records.pop(key)
-        self._records["", ""] = FaultRecord(
-            repository="",
-            kind="",
-            outcomes=dict(Counter(oldest.outcomes) + Counter(others.outcomes if others else {})),
-            merged=oldest.merged + (others.merged if others else 0),
-            edited=oldest.edited + (others.edited if others else 0),
-            at=oldest.at,
+        others = others or FaultRecord(repository="", kind="", at=oldest.at)
+        self._records["", ""] = others.model_copy(
+            update={
+                "outcomes": dict(Counter(oldest.outcomes) + Counter(others.outcomes)),
+                "merged": oldest.merged + others.merged,
+                "edited": oldest.edited + others.edited,
+                "at": oldest.at,
+            }
         )
 
 
@@ -75,7 +81,7 @@ def earned_autonomy(recent: str, policy: EarnedAutonomy) -> Autonomy:
 
     It falls at once, and rises by one step for each fix. Before there are so many it is `policy.start`.
     """
-    level = LADDER.index(policy.start)
+    level = level_of(policy.start)
     for end in range(1, len(recent) + 1):
         level = min(level + 1, _deserved(recent[max(end - policy.fixes, 0) : end], policy))
     return LADDER[level]
@@ -89,7 +95,7 @@ def _deserved(newest: str, policy: EarnedAutonomy) -> int:
         level = Autonomy.PULL_REQUEST
     else:
         level = Autonomy.DRAFT if share >= policy.draft_share else Autonomy.PLAN
-    return max(LADDER.index(level) - (WORSE in newest), LADDER.index(Autonomy.PLAN))
+    return max(level_of(level) - (WORSE in newest), level_of(Autonomy.PLAN))
 
 
 def _reason(level: Autonomy, recent: str, query: AutonomyQuery) -> str:

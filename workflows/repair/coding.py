@@ -27,6 +27,7 @@ from railmend.contracts.repair import (
     CodingState,
     Commit,
     PublishRequest,
+    PullRequest,
     PullRequestRequest,
     RelatedComment,
     RepairOutcome,
@@ -37,7 +38,7 @@ from railmend.contracts.repair import (
     WorkspaceChange,
     WorkspaceRequest,
 )
-from railmend.contracts.review import RelatedQuestion
+from railmend.contracts.review import EarlierQuestion, RelatedQuestion
 from workflows.repair.state import Phase, PublishedFix, RepairState
 from workflows.shared import policies, search_attributes
 from workflows.shared.failures import machine_is_gone, reason_of
@@ -50,7 +51,12 @@ MAX_COMPLAINT = 1500
 
 
 async def make_change(state: RepairState, ledger: LedgerClient) -> Phase:
-    """Phase CODING: within the budget, have a session carry the plan out, or make a further fix."""
+    """Phase CODING: within the budget, have a session carry the plan out, or make a further fix.
+
+    A run that was reset, or started again, may have published it already: then it goes on from there.
+    """
+    if await resume_review(state):
+        return Phase.REVIEW
     refused = await _reserve(state, ledger)
     if refused:
         return state.end(RepairOutcome.NOT_ALLOWED, refused)
@@ -117,6 +123,42 @@ async def publish(state: RepairState, ledger: LedgerClient) -> Phase:
     )
     await notify(repair.policy, [notification])
     return Phase.REVIEW
+
+
+async def resume_review(state: RepairState) -> bool:
+    """Take over the pull request that an earlier run of this repair opened; False: there is none."""
+    repair = state.request
+    earlier = await workflow.execute_activity_method(
+        ReviewActivities.find_earlier,
+        EarlierQuestion(
+            repository=repair.repository,
+            key=repair.key,
+            branch=repair.branch,
+            base_branch=repair.base_branch,
+            requested_at=repair.requested_at,
+        ),
+        **policies.PUBLISH,
+    )
+    found = earlier.pull_request
+    if found is None:
+        return False
+    pull_request = PullRequest(
+        number=found.number, url=found.url, head=found.head, draft=found.draft, existed=True
+    )
+    state.fix = PublishedFix(
+        pull_request=pull_request,
+        head=found.head,
+        opened_at=found.opened_at,
+        seen=found.seen,
+        rounds=found.rounds,
+    )
+    state.result = RepairResult(
+        outcome=RepairOutcome.PULL_REQUEST,
+        reason="Goes on with the pull request of an earlier run.",
+        pull_request=pull_request,
+    )
+    state.opened = state.opened or state.result
+    return True
 
 
 def start_over(state: RepairState) -> Phase:

@@ -1,6 +1,7 @@
 """From a merge to what production shows: is the fix deployed, and does it hold?"""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,7 +46,7 @@ async def wait_for_deployment(state: RepairState, ledger: LedgerClient) -> Phase
             if view.state in NOT_SERVING:
                 return await _not_deployed(state, incident, view, NOT_SERVING[view.state])
         if all(view.state is DeployState.UP for view in views):
-            fix.live_since = workflow.now()
+            fix.live_since = _live_since(views)
             fix.deployed = tuple(view.deployment_id for view in views)
             return Phase.MEASUREMENT
         if workflow.now() > merged_at + policies.DEPLOYED_WITHIN:
@@ -54,6 +55,13 @@ async def wait_for_deployment(state: RepairState, ledger: LedgerClient) -> Phase
             hours = policies.DEPLOYED_WITHIN.total_seconds() / 3600
             return await _not_deployed(state, incident, view, f"is not up after {hours:.0f} hours")
         await state.pause(poll, "deployment")
+
+
+def _live_since(views: Sequence[DeploymentView]) -> datetime:
+    """Return since when the merge serves: now, but where a repair that began anew finds it up for long."""
+    now = workflow.now()
+    created = max((view.at for view in views if view.at is not None), default=now)
+    return created if now - created > policies.DEPLOYED_WITHIN else now
 
 
 async def measure(state: RepairState, ledger: LedgerClient) -> Phase:

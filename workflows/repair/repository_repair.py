@@ -12,7 +12,6 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
-from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.notification import approval_notification, outcome_notification
 from railmend.contracts.repair import Approval, RepairOutcome, RepairResult
 from railmend.contracts.track_record import FixRecord
@@ -26,8 +25,9 @@ from workflows.shared.ledger_client import LedgerClient, settlement
 from workflows.shared.notifications import notify
 
 Handler = Callable[[RepairState, LedgerClient], Awaitable[Phase]]
-# Errors that end the workflow; every other one fails its task, and the run waits for a worker that is fixed.
-ENDING = (FailureError, asyncio.CancelledError, *policies.FAILURE_TYPES)
+# Errors that end the workflow, as the SDK has it; every other one is a bug: it fails the workflow's task, and
+# the run waits for a worker that is fixed.
+ENDING = (FailureError, builtins.TimeoutError, asyncio.CancelledError)
 
 
 @workflow.defn
@@ -66,8 +66,14 @@ class RepositoryRepair:
     async def _step(self) -> Phase:
         """Run the phase's handler. What GitHub, Railway or git refuse for good ends the repair."""
         state = self._state
+        handler = self._handlers.get(state.phase)
+        if handler is None:
+            raise NotImplementedError(
+                f"The phase {state.phase.value!r} is not known to this worker: a newer version began it. "
+                "Start workers of that version; until then the repair waits, and nothing of it is lost."
+            )
         try:
-            return await self._handlers[state.phase](state, self._ledger)
+            return await handler(state, self._ledger)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -107,10 +113,12 @@ class RepositoryRepair:
             await notify(repair.policy, [notification])
 
     async def _wait_for_approval(self, state: RepairState, ledger: LedgerClient) -> Phase:
-        """With autonomy `plan` a person decides."""
+        """With autonomy `plan`, and with one that is not known, a person decides."""
         repair, info = state.request, workflow.info()
-        if repair.autonomy is not Autonomy.PLAN:
+        if not repair.needs_approval:
             return Phase.CODING
+        if await coding.resume_review(state):
+            return Phase.REVIEW
         days = repair.policy.approval_days
         why = f"\n\nA {repair.bounded_by}." if repair.bounded_by else ""
         workflow.set_current_details(
@@ -152,7 +160,7 @@ class RepositoryRepair:
 
     @workflow.query(description="Whether the plan waits for a person")
     def waits_for_approval(self) -> bool:
-        return self._state.waits_for_approval and self._state.request.autonomy is Autonomy.PLAN
+        return self._state.waits_for_approval and self._state.request.needs_approval
 
     @workflow.query(description="The first pull request, once it is open; the scan stops waiting here")
     def opened(self) -> RepairResult | None:

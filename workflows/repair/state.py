@@ -1,13 +1,12 @@
 """All that a repair knows, and how a long one goes on in a new run."""
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from pydantic import ConfigDict
 from temporalio import workflow
 
-from railmend.contracts.base import Contract
+from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.policy import FollowUp
 from railmend.contracts.repair import (
     Approval,
@@ -23,7 +22,7 @@ from railmend.contracts.track_record import FixRecord
 from workflows.shared import policies
 
 
-class Phase(StrEnum):
+class Phase(OpenEnum):
     """What a repair does now. Each phase has one handler, which returns the next one."""
 
     APPROVAL = "approval"  # a person decides, where that is asked for

@@ -6,15 +6,17 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.exceptions import CancelledError, ChildWorkflowError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 from activities.planning import TextActivities
 from activities.railway import RailwayActivities
+from activities.settings import SettingsActivities
 from railmend.contracts.action import RollbackQuestion
-from railmend.contracts.autonomy import LADDER, Autonomy
+from railmend.contracts.autonomy import Autonomy, level_of
 from railmend.contracts.incident import (
     CODING_VERDICTS,
+    Diagnosis,
     Incident,
     IncidentReport,
     IncidentRequest,
@@ -37,6 +39,7 @@ from railmend.contracts.scan import (
     Finding,
     HealthReport,
     ScanRequest,
+    ScanSettings,
     Screening,
     ScreenRequest,
     ServiceRow,
@@ -63,6 +66,7 @@ class HealthScan:
     @workflow.init
     def __init__(self, request: ScanRequest) -> None:
         self._request = request
+        self._settings = ScanSettings()  # until they are read
         self._rows: dict[str, ServiceRow] = {}
         self._ledger = LedgerClient(request.project_id)
         # Sent together at the end: a wide scan keeps a short history.
@@ -70,9 +74,18 @@ class HealthScan:
 
     @workflow.run
     async def run(self, request: ScanRequest) -> HealthReport:
-        window = self._window()
+        self._settings = await workflow.execute_activity_method(
+            SettingsActivities.read_scan_settings, request, **policies.TEXT
+        )
+        window = self._settings.window(workflow.now())
         screening = await workflow.execute_activity_method(
-            RailwayActivities.screen, ScreenRequest(scan=request, window=window), **policies.READ
+            RailwayActivities.screen,
+            ScreenRequest(
+                scan=request,
+                window=window,
+                pull_request_environment=self._settings.pull_request_environment,
+            ),
+            **policies.READ,
         )
         workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
         screening = await candidates.read_all(screening)
@@ -101,11 +114,6 @@ class HealthScan:
     def rows(self) -> list[ServiceRow]:
         return list(self._rows.values())
 
-    def _window(self) -> Window:
-        end = workflow.now().replace(microsecond=0) - timedelta(seconds=self._request.settle_seconds)
-        start = end - timedelta(seconds=self._request.window_seconds)
-        return Window(start=start, end=end, step_seconds=self._request.step_seconds)
-
     def _incidents(
         self, screening: Screening, assessment: Assessment, window: Window
     ) -> list[IncidentRequest]:
@@ -129,12 +137,12 @@ class HealthScan:
                 findings=tuple(by_service[service.service_id]),
                 window=window,
                 platform_incident=screening.platform_incident,
-                policy=self._request.policy,
+                policy=self._settings.policy,
                 neighbours=neighbours_of(service, screening.candidates, assessment.findings),
             )
             for service in affected
             if service.service_id not in downstream
-            and self._request.autonomy_of(service) is not Autonomy.REPORT
+            and level_of(self._settings.autonomy_of(service)) > level_of(Autonomy.REPORT)
         ]
 
     def _link_downstream(self, effects: Iterable[DownstreamEffect]) -> set[str]:
@@ -171,9 +179,9 @@ class HealthScan:
         notifications = [
             incident_notification(incident, row, incident_id(incident), run_id)
             for incident, row in rows
-            if row.action != "running"
+            if row.action != "running" and not _repeats(incident, row)
         ]
-        await notify(self._request.policy, notifications)
+        await notify(self._settings.policy, notifications)
 
     async def _investigate(self, incident: IncidentRequest, screening: Screening) -> IncidentReport | None:
         service = incident.service
@@ -192,6 +200,12 @@ class HealthScan:
             self._row(service.service_id, action="running", detail=incident_id(incident))
             return None
         except ChildWorkflowError as error:
+            if isinstance(error.cause, CancelledError):
+                self._row(
+                    service.service_id, action="cancelled", detail="A person cancelled the investigation."
+                )
+                self._settle(incident, "cancelled", "A person cancelled the investigation.")
+                return None
             reason = reason_of(error.cause) if error.cause else str(error)
             detail = f"Investigation failed: {reason}"
             self._row(service.service_id, verdict="unclear", action="failed", detail=detail)
@@ -199,6 +213,9 @@ class HealthScan:
             return None
         verdict = "waiting" if report.waiting else report.diagnosis.verdict.value
         self._row(service.service_id, verdict=verdict, detail=report.diagnosis.summary)
+        if (again := _next_look(report.diagnosis)) is not None:
+            detail = f"{report.diagnosis.summary} Next look: {again:%Y-%m-%d %H:%M} UTC."
+            self._row(service.service_id, action="look_again", detail=detail)
         return report
 
     async def _act(self, reports: list[IncidentReport], screening: Screening) -> None:
@@ -215,7 +232,8 @@ class HealthScan:
             else:
                 if report.diagnosis.verdict is Verdict.BAD_DEPLOY:
                     await self._offer_rollback(report)
-                self._settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary)
+                again = _next_look(report.diagnosis)
+                self._settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary, again)
         for repository, group in by_repository.items():
             await self._start_repair(repository, group, screening)
         await self._ledger.settle(*self._settlements)
@@ -264,16 +282,16 @@ class HealthScan:
             ),
             incidents=fitted(repaired),
             left_out=tuple(_left_out(report) for report in left_out),
-            autonomy=min((self._request.autonomy_of(s) for s in services), key=LADDER.index),
+            autonomy=min((self._settings.autonomy_of(s) for s in services), key=level_of),
             requested_at=workflow.now(),
             project_id=self._request.project_id,
-            policy=self._request.policy,
+            policy=self._settings.policy,
         )
         workflow_id = f"repair/{repository}/{repair.key}"
         decision = await self._ledger.transfer(
             [report.request for report in group],
             workflow_id,
-            repair.autonomy_query(self._request.policy.earned),
+            repair.autonomy_query(self._settings.policy.earned),
         )
         repair = repair.bounded(decision)
         # Already started: another scan was first with this very repair, which is as good.
@@ -313,3 +331,16 @@ def _left_out(report: IncidentReport) -> LeftOutService:
     service, findings = report.request.service, report.request.findings
     kinds = tuple(finding.kind for finding in findings)
     return LeftOutService(service_id=service.service_id, name=service.name, kinds=kinds)
+
+
+def _next_look(diagnosis: Diagnosis) -> datetime | None:
+    """Return when a verdict that waits for something is looked at again; None for any other."""
+    if diagnosis.again_seconds is None:
+        return None
+    return workflow.now() + timedelta(seconds=diagnosis.again_seconds)
+
+
+def _repeats(incident: IncidentRequest, row: ServiceRow) -> bool:
+    """Whether a verdict that waits is the one of the last look: people were notified of it then."""
+    last = incident.past_repairs[0].outcome if incident.past_repairs else ""
+    return row.action == "look_again" and last.endswith(f": {row.verdict}")

@@ -1,11 +1,15 @@
-"""The one plugin (converter, sandbox, failure types) for client, worker, tests and Replayer alike."""
+"""The one plugin (converter, sandbox) for client, worker, tests and Replayer alike.
+
+No plain exception is declared as one that fails a workflow: only Temporal's own failures do, which is what
+domain errors are raised as. A bug fails the workflow's task, so that the run goes on once a worker has the
+fix.
+"""
 
 import dataclasses
 from collections.abc import Sequence
 
 import temporalio.client
 import temporalio.worker
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import (
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
@@ -15,7 +19,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from workflows.shared.policies import FAILURE_TYPES
+from workflows.shared.converter import CONVERTER
 
 # Passed through, so outside the sandbox's guards: pydantic and the contracts, whose re-import for each run
 # costs twice the time and memory; and activities, which workflows only name. Modules of workflows/ never are.
@@ -34,9 +38,9 @@ def _runner(existing: WorkflowRunner | None) -> WorkflowRunner:
 def _converter(codec: PayloadCodec | None) -> DataConverter:
     """With a codec the messages and stack traces of failures are payloads too, and so encrypted."""
     if codec is None:
-        return pydantic_data_converter
+        return CONVERTER
     return dataclasses.replace(
-        pydantic_data_converter,
+        CONVERTER,
         payload_codec=codec,
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )
@@ -55,6 +59,4 @@ def railmend_plugin(
         data_converter=_converter(codec),
         interceptors=list(interceptors),
         workflow_runner=_runner,
-        # A plain exception in workflow code would wedge the run in endless retries; a failure is honest.
-        workflow_failure_exception_types=FAILURE_TYPES,
     )

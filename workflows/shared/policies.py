@@ -13,10 +13,10 @@ from temporalio.workflow import ActivityCancellationType
 PLANNING_QUEUE = "railmend-planning"
 # Any coding worker may prepare a workspace; its machine serves the rest from a queue of its own.
 CODING_QUEUE = "railmend-coding"
-# Plain errors that fail a workflow; any other fails its task. The plugin tells the SDK.
-FAILURE_TYPES: tuple[type[Exception], ...] = (ValueError, TypeError, KeyError, AssertionError)
 # Raised by the SDK when a result is over 2 MB, which nothing here comes near: sending it again cannot help.
 TOO_LARGE = "PayloadsTooLarge"
+# Ids of patches (`workflow.patched`) stand here, each with what changed and since which release: PATCH_NAME =
+# "what-changed". None is used twice; both branches stay as long as a recorded history needs the old one.
 
 
 class Call(TypedDict):
@@ -54,24 +54,32 @@ def _retry(attempts: int, first: float, most: float) -> RetryPolicy:
     )
 
 
+# Whatever waits for an outside system beats: a worker that dies in it is noticed after this (and the pause
+# before a retry), not after the longest that the call may take.
+BEAT = timedelta(seconds=20)
 # Reads over the network: the client's own limit is 30 s a request, and a scan makes a handful.
-READ = Call(
+READ = BeatingCall(
     start_to_close_timeout=timedelta(minutes=3),
     schedule_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=BEAT,
     retry_policy=_retry(5, 2, 60),
 )
 # One evidence source may fail alone; but many investigations at once share the client's pace of requests, and
 # a source asks up to eight.
-EVIDENCE = Call(
+EVIDENCE = BeatingCall(
     start_to_close_timeout=timedelta(minutes=3),
     schedule_to_close_timeout=timedelta(minutes=8),
+    heartbeat_timeout=BEAT,
     retry_policy=_retry(3, 1, 20),
 )
+# A source that failed in all its attempts is read once more after this.
+READ_AGAIN_AFTER = timedelta(minutes=1)
 # A model call lasts at most 2 minutes (client), may ask once more, and go to a fallback; a provider that is
 # overloaded for minutes is waited for.
-MODEL = Call(
+MODEL = BeatingCall(
     start_to_close_timeout=timedelta(minutes=10),
     schedule_to_close_timeout=timedelta(minutes=25),
+    heartbeat_timeout=BEAT,
     retry_policy=_retry(6, 5, 120),
 )
 # An update of the ledger: quick, idempotent by its update id, and needed.
@@ -79,6 +87,12 @@ LEDGER = Call(
     start_to_close_timeout=timedelta(seconds=20),
     schedule_to_close_timeout=timedelta(minutes=10),
     retry_policy=_retry(0, 1, 30),
+)
+# Settings read from this machine: only a dead worker can make it fail.
+TEXT = Call(
+    start_to_close_timeout=timedelta(seconds=30),
+    schedule_to_close_timeout=timedelta(minutes=10),
+    retry_policy=_retry(3, 1, 10),
 )
 # Text made of artifacts, or artifacts read: a store that does not answer is waited for. One request takes at
 # most 20 s (client), and most of these make one.
@@ -95,9 +109,6 @@ NOTIFY = BeatingCall(
     heartbeat_timeout=timedelta(seconds=40),
     retry_policy=_retry(4, 2, 60),
 )
-# What a repair does beside its session beats too: a worker that dies in it is noticed after this, not after
-# the longest that the call may take.
-BEAT = timedelta(seconds=20)
 # Clone or fetch of a repository.
 WORKSPACE = BeatingCall(
     start_to_close_timeout=timedelta(minutes=10),
@@ -112,7 +123,7 @@ SESSION = LongCall(
     start_to_close_timeout=timedelta(minutes=40),
     schedule_to_close_timeout=timedelta(hours=2),
     schedule_to_start_timeout=timedelta(minutes=10),
-    heartbeat_timeout=timedelta(seconds=20),
+    heartbeat_timeout=BEAT,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=_retry(6, 1, 30),
 )
@@ -122,7 +133,7 @@ CHECKS = LongCall(
     start_to_close_timeout=timedelta(hours=1),
     schedule_to_close_timeout=timedelta(hours=3),
     schedule_to_start_timeout=timedelta(minutes=10),
-    heartbeat_timeout=timedelta(seconds=20),
+    heartbeat_timeout=BEAT,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=_retry(4, 1, 30),
 )
@@ -160,15 +171,21 @@ COMMENT = BeatingCall(
     retry_policy=_retry(0, 5, 600),
 )
 # A person waits for it, and Railway may be down just then.
-ACTION = Call(
+ACTION = BeatingCall(
     start_to_close_timeout=timedelta(minutes=2),
     schedule_to_close_timeout=timedelta(hours=1),
+    heartbeat_timeout=BEAT,
     retry_policy=_retry(0, 2, 60),
 )
 
 # Children are started this many at a time: one workflow task must stay far below 4 MB of commands.
 CHILDREN_AT_ONCE = 10
 INVESTIGATION_TIMEOUT = timedelta(hours=1)
+# A scan that hangs is ended, because its schedule starts no other beside it. The slowest that gets on: 60
+# candidates in 6 rounds of investigations, at half an hour each.
+SCAN_TIMEOUT = timedelta(hours=3)
+# A streak of missed scans that lasts this long is told again.
+ALARM_REPEAT = timedelta(days=7)
 # A scan settles or hands on its claims within this time, or they run out.
 INCIDENT_LEASE = timedelta(hours=2)
 # Longer than a review may take: the repair that holds it settles it itself.

@@ -1,7 +1,7 @@
 """GitHub client on PyGithub: repositories, pull requests and their threads. All calls block."""
 
 from railmend.publishing.github.auth import AppCredentials, TokenCredentials
-from railmend.publishing.github.client import GitHubClient, Issues, PullRequestMatch
+from railmend.publishing.github.client import GitHubClient, Issues, NewPullRequest, PullRequestMatch
 from railmend.publishing.github.errors import GitHubError
 from railmend.publishing.github.thread import PullRequestThread
 
@@ -10,6 +10,7 @@ __all__ = [
     "GitHubClient",
     "GitHubError",
     "Issues",
+    "NewPullRequest",
     "PullRequestMatch",
     "PullRequestThread",
     "TokenCredentials",

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Literal
@@ -23,6 +24,8 @@ from railmend.publishing.github.errors import GitHubError, classified, from_stat
 TIMEOUT_SECONDS = 15
 # Newest open pull requests that a new one is compared with.
 MAX_COMPARED = 50
+# GitHub's clock and the worker's may differ by this; repairs of the same fault are hours apart.
+CLOCKS_APART = timedelta(minutes=10)
 # Touched by nearly every change: sharing one of them means nothing.
 SHARED_BY_ALL = frozenset(
     {
@@ -39,6 +42,27 @@ class PullRequestMatch(BaseModel):
     pull_request: PullRequest
     state: Literal["open", "closed", "merged"]
     labelled: bool
+    body: str = ""
+
+    def is_of(self, key: str) -> bool:
+        """Whether the hidden marker in its text names this repair."""
+        return f'<!-- railmend {{"key": "{key}"' in self.body
+
+
+class NewPullRequest(BaseModel):
+    """What is opened. `reviewers`: logins, or `org/team`; one that cannot be requested is no error.
+
+    `since`: when it was asked for; what was closed or merged before is of an earlier repair.
+    """
+
+    branch: str
+    base: str
+    title: str
+    body: str
+    draft: bool = False
+    labels: Sequence[str] = ()
+    reviewers: Sequence[str] = ()
+    since: datetime | None = None
 
 
 class GitHubClient:
@@ -123,62 +147,57 @@ class GitHubClient:
         with classified(f"Commit {sha[:12]} in {repository}"):
             return own_change(repo, sha)
 
-    def find_pull_request(self, repository: str, branch: str, base: str) -> PullRequestMatch | None:
-        """Return the newest pull request of this branch, in any state."""
+    def find_pull_request(
+        self, repository: str, branch: str, base: str, since: datetime | None = None
+    ) -> PullRequestMatch | None:
+        """Return the newest pull request of this branch, in any state.
+
+        `since`: one that is closed or merged must have been opened after it.
+        """
         repo = self.repository(repository)
         with classified(f"Pull requests of {repository}"):
             # Without `owner:` GitHub ignores the filter.
             for pull in repo.get_pulls(state="all", head=f"{repo.owner.login}:{branch}", base=base):
-                return _match(pull)
+                if since is None or pull.state == "open" or pull.created_at > since - CLOCKS_APART:
+                    return _match(pull)
         return None
 
-    def open_pull_request(
-        self,
-        repository: str,
-        *,
-        branch: str,
-        base: str,
-        title: str,
-        body: str,
-        draft: bool,
-        labels: Sequence[str] = (),
-        reviewers: Sequence[str] = (),
-    ) -> PullRequest:
+    def open_pull_request(self, repository: str, new: NewPullRequest) -> PullRequest:
         """Open a pull request, or return the branch's existing one.
 
         One that a person closed or merged is left alone. An open one without a label may be incomplete from
-        an earlier attempt: it gets labels and reviewers. `reviewers`: logins, or `org/team`; one that cannot
-        be requested is no error.
+        an earlier attempt: it gets labels and reviewers.
         """
-        existing = self.find_pull_request(repository, branch, base)
+        existing = self.find_pull_request(repository, new.branch, new.base, new.since)
         if existing is not None:
             if existing.state == "open" and not existing.labelled:
-                self._add_reviewers_and_labels(repository, existing.pull_request.number, labels, reviewers)
+                self._add_reviewers_and_labels(repository, existing.pull_request.number, new)
             return existing.pull_request
         repo = self.repository(repository)
         try:
-            pull = repo.create_pull(base=base, head=branch, title=title, body=body, draft=draft)
+            pull = repo.create_pull(
+                base=new.base, head=new.branch, title=new.title, body=new.body, draft=new.draft
+            )
         except GithubException as error:
-            existing = self.find_pull_request(repository, branch, base) if error.status == 422 else None
+            if error.status == 422:
+                existing = self.find_pull_request(repository, new.branch, new.base, new.since)
             if existing is None:
-                raise from_status(f"Pull request for {branch}", error) from error
+                raise from_status(f"Pull request for {new.branch}", error) from error
             return existing.pull_request
         except requests.RequestException as error:
             raise GitHubError("GitHub did not answer the new pull request.", retryable=True) from error
-        self._add_reviewers_and_labels(repository, pull.number, labels, reviewers)
-        return PullRequest(number=pull.number, url=pull.html_url, head=pull.head.sha, draft=draft)
+        self._add_reviewers_and_labels(repository, pull.number, new)
+        return PullRequest(number=pull.number, url=pull.html_url, head=pull.head.sha, draft=new.draft)
 
-    def _add_reviewers_and_labels(
-        self, repository: str, number: int, labels: Sequence[str], reviewers: Sequence[str]
-    ) -> None:
+    def _add_reviewers_and_labels(self, repository: str, number: int, new: NewPullRequest) -> None:
         """Add labels last: a label shows that the reviewers were requested."""
         repo = self.repository(repository)
         with classified(f"Pull request {number}"):
             pull = repo.get_pull(number)
-        _request_review(pull, reviewers)
+        _request_review(pull, new.reviewers)
         with classified(f"Labels of pull request {number}"):
-            if labels:
-                pull.add_to_labels(*labels)
+            if new.labels:
+                pull.add_to_labels(*new.labels)
 
     def find_related(self, question: RelatedQuestion) -> Related:
         """Return the newest open pull request, by anyone, about the same incident or files."""
@@ -260,4 +279,5 @@ def _match(pull: GithubPull) -> PullRequestMatch:
         ),
         state=state,
         labelled=bool(pull.labels),
+        body=pull.body or "",
     )

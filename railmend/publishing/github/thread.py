@@ -19,6 +19,7 @@ from github.Repository import Repository
 from railmend.contracts.review import (
     MAX_NOTE,
     MAX_NOTES,
+    EarlierPullRequest,
     Merge,
     MergeMethod,
     Note,
@@ -30,6 +31,7 @@ from railmend.contracts.review import (
 )
 from railmend.publishing.github.client import GitHubClient
 from railmend.publishing.github.errors import classified
+from railmend.publishing.text import BOT
 
 User = NamedUser | Organization
 OWN = "<!-- railmend"
@@ -39,6 +41,7 @@ FAILED = frozenset({"failure", "timed_out", "startup_failure"})
 CLOSING = timedelta(minutes=10)
 # Enough for any pull request; each is about 20 bytes of history.
 MAX_SEEN = 1000
+ANSWERED = re.compile(r'<!-- railmend \{"comment": "answer/([a-z]+/\d+)"\} -->')
 HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 
 
@@ -67,9 +70,25 @@ class PullRequestThread:
         notes, later = self._new(seen)
         if seen.checked != pull.head.sha and (failing := self._failing(base_branch)) is not None:
             later = later.model_copy(update={"checked": pull.head.sha})
-            notes += failing
+            notes += [note for note in failing if note.name not in seen.names]
         return ReviewView(
             state=PullState.OPEN, head=pull.head.sha, draft=pull.draft, notes=tuple(notes), later=later
+        )
+
+    def earlier(self) -> EarlierPullRequest:
+        """Return what a repair that begins anew has to know of the pull request it opened in another run."""
+        with classified(self._name):
+            own = [commit for commit in self._pull.get_commits() if commit.commit.author.email == BOT[1]]
+            comments = [*self._pull.get_issue_comments(), *self._pull.get_review_comments()]
+        answered = [match[1] for comment in comments if (match := ANSWERED.match(comment.body or ""))]
+        return EarlierPullRequest(
+            number=self._pull.number,
+            url=self._pull.html_url,
+            head=own[-1].sha if own else self._pull.head.sha,
+            draft=self._pull.draft,
+            opened_at=self._pull.created_at,
+            rounds=max(len(own) - 1, 0),
+            seen=SeenNotes(names=tuple(answered[-MAX_SEEN:])),
         )
 
     def comment(self, name: str, text: str, labels: Sequence[str] = ()) -> str:

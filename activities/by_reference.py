@@ -6,10 +6,10 @@ from typing import Any
 
 import structlog
 
-from activities.errors import translated
+from activities.heartbeat import working
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.contracts.artifact import ArtifactReference
-from railmend.contracts.incident import EvidencePacket, Facts, IncidentRequest, StoredFacts
+from railmend.contracts.incident import EvidencePacket, Facts, IncidentRequest
 from railmend.contracts.measurement import WindowMetrics
 from railmend.contracts.repair import PublishRequest
 from railmend.publishing.text import PublishedMaterial
@@ -35,19 +35,20 @@ async def material_of(publish: PublishRequest, artifacts: ArtifactStore) -> Publ
     return PublishedMaterial(packets=tuple(packets), measured=tuple(measured))
 
 
-def stored(
+def by_reference(
     source: Callable[[Any, IncidentRequest], Awaitable[Facts]],
-) -> Callable[[Any, IncidentRequest], Awaitable[StoredFacts]]:
-    """Store what a source's method returns, under the same name; below `activity.defn`.
+) -> Callable[[Any, IncidentRequest], Awaitable[ArtifactReference]]:
+    """Store the facts that a source's method returns, and return their reference; below `activity.defn`.
 
-    Its class has an attribute `artifacts`.
+    The method's class has an attribute `artifacts`.
     """
 
     # Temporal takes a first parameter with an annotation for the request.
-    async def keep(self, request: IncidentRequest) -> StoredFacts:  # type: ignore[no-untyped-def]
+    async def keep(self, request: IncidentRequest) -> ArtifactReference:  # type: ignore[no-untyped-def]
         facts = await source(self, request)
-        with translated():
-            return StoredFacts(source=source.__name__, facts=await self.artifacts.put_model(facts))
+        async with working():
+            reference: ArtifactReference = await self.artifacts.put_model(facts)
+        return reference
 
     keep.__name__, keep.__qualname__, keep.__doc__ = source.__name__, source.__qualname__, source.__doc__
     return keep

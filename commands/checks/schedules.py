@@ -1,0 +1,36 @@
+"""The schedules: each project has one, and its scans succeed."""
+
+from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleDescription
+
+from commands.checks.check import CheckResult, bad, ok, warning
+from commands.durations import written
+from hosting.missed_scans import find_missed_scans
+from hosting.scan_watch import describe_schedule
+from railmend.settings import ProjectSettings, Settings
+
+
+async def scans(client: Client, settings: Settings) -> list[CheckResult]:
+    return [result for project in settings.watched() for result in await _scans(client, project)]
+
+
+async def _scans(client: Client, project: ProjectSettings) -> list[CheckResult]:
+    name, option = f"scans, project {project.name}", f"--project {project.name}"
+    schedule = await describe_schedule(client, project)
+    if schedule is None:
+        hint = f"starter.py schedule create {option}"
+        return warning(name, "no schedule: nothing is looked at by itself", hint)
+    if schedule.schedule.state.paused:
+        note = schedule.schedule.state.note
+        return warning(name, f"paused: {note}", f"starter.py schedule resume {option}")
+    if missed := await find_missed_scans(client, project, schedule):
+        return bad(name, missed.sentence, missed.next_step)
+    every = ", ".join(written(spec.every) for spec in schedule.schedule.spec.intervals)
+    if _without_limit(schedule):
+        hint = f"starter.py schedule create --every {every} {option}"
+        return warning(name, "the schedule is of an earlier version: a scan that hangs blocks it", hint)
+    return ok(name, f"every {every}")
+
+
+def _without_limit(schedule: ScheduleDescription) -> bool:
+    action = schedule.schedule.action
+    return isinstance(action, ScheduleActionStartWorkflow) and not action.execution_timeout

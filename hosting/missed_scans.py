@@ -1,0 +1,121 @@
+"""Reads off a schedule whether its newest scans failed, or were skipped because one does not end."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import (
+    Client,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleDescription,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from railmend.contracts.notification import MissedScans
+from railmend.settings import ProjectSettings
+from workflows.shared.failures import reason_of
+from workflows.shared.policies import SCAN_TIMEOUT
+
+# One may fail by chance, and the next makes good for it.
+FAILED_IN_A_ROW = 2
+# A scan with many investigations may take longer than an interval of minutes, and that is no fault.
+LONG = timedelta(minutes=30)
+MAX_REASON = 300
+ENDED_BADLY = {
+    WorkflowExecutionStatus.FAILED: "",
+    WorkflowExecutionStatus.TIMED_OUT: f"it took longer than {SCAN_TIMEOUT.total_seconds() / 3600:g} hours.",
+    WorkflowExecutionStatus.TERMINATED: "it was terminated.",
+}
+
+
+async def find_missed_scans(
+    client: Client, project: ProjectSettings, schedule: ScheduleDescription
+) -> MissedScans | None:
+    """Return what is wrong with the newest scans of the project's schedule; None where nothing is."""
+    if schedule.schedule.state.paused:
+        return None
+    failed: list[WorkflowExecutionDescription] = []
+    async for run in _newest_first(client, schedule):
+        if run.status is WorkflowExecutionStatus.RUNNING:
+            if missed := await _skipped(client, project, schedule, run):
+                return missed
+        elif run.status in ENDED_BADLY:
+            failed.append(run)
+        elif run.status is not WorkflowExecutionStatus.CANCELED:
+            break
+    if len(failed) < FAILED_IN_A_ROW:
+        return None
+    return MissedScans(
+        project=project.name,
+        environment_id=project.environment_id,
+        count=len(failed),
+        skipped=False,
+        since=failed[-1].start_time,
+        reason=await _why_failed(client, failed[0]),
+        workflow_id=failed[0].id,
+    )
+
+
+async def _newest_first(
+    client: Client, schedule: ScheduleDescription
+) -> AsyncIterator[WorkflowExecutionDescription]:
+    """Yield the runs that the schedule remembers, about ten, and that the server still keeps."""
+    for result in reversed(schedule.info.recent_actions):
+        action = result.action
+        if not isinstance(action, ScheduleActionExecutionStartWorkflow):
+            continue
+        handle = client.get_workflow_handle(action.workflow_id, run_id=action.first_execution_run_id)
+        try:
+            yield await handle.describe()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+
+async def _skipped(
+    client: Client,
+    project: ProjectSettings,
+    schedule: ScheduleDescription,
+    run: WorkflowExecutionDescription,
+) -> MissedScans | None:
+    """Return the scans that the schedule has left out since `run` began, if it has run for long."""
+    runs_for = datetime.now(UTC) - run.start_time
+    intervals = [spec.every for spec in schedule.schedule.spec.intervals]
+    count = int(runs_for / min(intervals)) if intervals else 0
+    if runs_for < LONG or count == 0:
+        return None
+    return MissedScans(
+        project=project.name,
+        environment_id=project.environment_id,
+        count=count,
+        skipped=True,
+        since=run.start_time,
+        reason=f"{run.id} still runs, {await _why_running(client, run)}"[:MAX_REASON],
+        workflow_id=run.id,
+    )
+
+
+async def _why_failed(client: Client, run: WorkflowExecutionDescription) -> str:
+    if known := ENDED_BADLY.get(run.status) if run.status else None:
+        return known
+    try:
+        await client.get_workflow_handle(run.id, run_id=run.run_id).result()
+    except WorkflowFailureError as error:
+        return reason_of(error.cause)[:MAX_REASON]
+    return "no reason is known."
+
+
+async def _why_running(client: Client, run: WorkflowExecutionDescription) -> str:
+    raw = run.raw_description
+    if raw.pending_workflow_task.attempt > 1:
+        return f"and its workflow task has failed {raw.pending_workflow_task.attempt - 1} times."
+    for pending in raw.pending_activities:
+        if pending.HasField("last_failure"):
+            error = await client.data_converter.decode_failure(pending.last_failure)
+            text = getattr(error, "message", None) or str(error)
+            return f"in {pending.activity_type.name}, attempt {pending.attempt}: {text}"
+    if raw.pending_children:
+        return f"and waits for {', '.join(child.workflow_id for child in raw.pending_children[:3])}."
+    return "and waits for a worker: is one running?"

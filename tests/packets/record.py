@@ -31,6 +31,7 @@ from activities.repository import RepositoryActivities
 from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import (
     EvidencePacket,
+    EvidenceSource,
     IncidentRequest,
     PacketRequest,
     StoredFacts,
@@ -179,7 +180,7 @@ class Recorder:
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(ActivityEnvironment.default_info(), attempt=2)
         try:
-            return (
+            found = (
                 await environment.run(providers.provider_facts, request),
                 await EvidenceActivities(artifacts).finding_facts(request),
                 await deployments.chart_facts(request),
@@ -190,6 +191,10 @@ class Recorder:
                 await logs.http_log_facts(request),
                 await RepositoryActivities(self._github, pool, artifacts).change_facts(request),
                 await deployments.drift_facts(request),
+            )
+            return tuple(
+                StoredFacts(source=source, facts=facts)
+                for source, facts in zip(EvidenceSource, found, strict=True)
             )
         finally:
             await status.aclose()

@@ -17,6 +17,7 @@ from activities.evidence import EvidenceActivities
 from activities.logs import MAX_HTTP_ROWS, MAX_ROWS, LogActivities
 from railmend.contracts.incident import (
     EvidencePacket,
+    EvidenceSource,
     Fact,
     Facts,
     IncidentRequest,
@@ -390,8 +391,9 @@ async def test_a_packet_of_all_sources_is_small_and_complete() -> None:
     activities = EvidenceActivities(artifacts)
     findings = await activities.finding_facts(incident())
     found = Facts(items=(("deploy_log", "logs", "KeyError: 'x'"),))  # type: ignore[arg-type]
-    logs = StoredFacts(source="deploy_log_facts", facts=await artifacts.put_model(found))
-    reference = await activities.build_packet(PacketRequest(incident=incident(), facts=(findings, logs)))
+    logs = StoredFacts(source=EvidenceSource.DEPLOY_LOGS, facts=await artifacts.put_model(found))
+    first = StoredFacts(source=EvidenceSource.FINDINGS, facts=findings)
+    reference = await activities.build_packet(PacketRequest(incident=incident(), facts=(first, logs)))
     packet = await artifacts.get_model(reference, EvidencePacket)
     assert [item.kind for item in packet.items] == ["finding", "architecture", "deploy_log"]
     assert "KeyError: 'x'" in render(packet)
@@ -402,12 +404,14 @@ async def test_what_a_source_found_and_was_lost_is_named_in_the_packet() -> None
     activities = EvidenceActivities(artifacts)
     findings = await activities.finding_facts(incident())
     elsewhere = await memory_store().put_model(Facts(items=()))
-    lost = StoredFacts(source="deploy_log_facts", facts=elsewhere)
-    reference = await activities.build_packet(PacketRequest(incident=incident(), facts=(findings, lost)))
+    lost = StoredFacts(source=EvidenceSource.DEPLOY_LOGS, facts=elsewhere)
+    first = StoredFacts(source=EvidenceSource.FINDINGS, facts=findings)
+    reference = await activities.build_packet(PacketRequest(incident=incident(), facts=(first, lost)))
     packet = await artifacts.get_model(reference, EvidencePacket)
     assert packet.items
     (sentence,) = packet.unseen
-    assert sentence.startswith("What deploy_log_facts had found is lost.")
+    assert packet.unread == (EvidenceSource.DEPLOY_LOGS,)
+    assert sentence.startswith("The deploy logs were read, and are lost.")
     assert "RAILMEND_ARTIFACTS" in sentence
 
 

@@ -22,7 +22,6 @@ from railmend.contracts.incident import (
     IncidentReport,
     IncidentRequest,
     PacketRequest,
-    StoredFacts,
     Verdict,
 )
 from railmend.contracts.notification import Notification, NotificationBatch
@@ -153,10 +152,10 @@ class World:
         return Assessment(findings=findings, page=page, downstream_effects=self.downstream_effects)
 
     @activity.defn
-    async def finding_facts(self, request: IncidentRequest) -> StoredFacts:
+    async def finding_facts(self, request: IncidentRequest) -> ArtifactReference:
         self._count()
         facts = Facts(items=(Fact(kind="finding", source="rule", text="memory rises"),))
-        return StoredFacts(source="finding_facts", facts=await self.artifacts.put_model(facts))
+        return await self.artifacts.put_model(facts)
 
     def sources(self) -> list[object]:
         """All sources but the findings: empty, and counted."""
@@ -164,9 +163,9 @@ class World:
 
     def _source(self, name: str) -> object:
         @activity.defn(name=name)
-        async def source(request: IncidentRequest) -> StoredFacts:
+        async def source(request: IncidentRequest) -> ArtifactReference:
             self._count()
-            return StoredFacts(source=name)
+            return await self.artifacts.put_model(Facts(items=()))
 
         return source
 

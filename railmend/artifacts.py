@@ -66,6 +66,8 @@ class ArtifactStore:
 
     async def get(self, reference: ArtifactReference) -> bytes:
         """Return the content. Raise `ArtifactGone`, or `ArtifactError` where a new attempt may help."""
+        if not _is_name(reference.sha256):
+            raise ArtifactGone(f"{reference.sha256!r} names no artifact.")
         async with self._reaching():
             try:
                 answer = await self.objects.get_async(reference.sha256)

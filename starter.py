@@ -21,6 +21,8 @@ from commands.diagnose import diagnose
 from commands.doctor import doctor
 from commands.evidence import evidence
 from commands.incidents import incidents
+from commands.ledger import ledger
+from commands.pause import pause, resume
 from commands.record import record
 from commands.redact import redact
 from commands.replay import replay
@@ -34,6 +36,7 @@ COMMANDS = (
     *(demo, doctor),
     *(scan, incidents, show, report),
     *(approve, reject, cancel, replay),
+    *(pause, resume),
     *(record, backtest, condense, redact),
     *(evidence, diagnose),
 )
@@ -43,6 +46,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(schedule, name="schedule")
+app.add_typer(ledger, name="ledger")
 
 
 def print_version(wanted: bool) -> None:

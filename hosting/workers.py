@@ -39,7 +39,7 @@ from hosting.http_server import serving
 from hosting.metrics import api_budget, settings_refused
 from hosting.notification_channels import channels
 from hosting.scan_watch import watch_scans
-from hosting.workspace_gc import remove_abandoned_workspaces, remove_old_artifacts
+from hosting.workspace_gc import remove_old_artifacts, removing_abandoned_workspaces
 from railmend import __version__
 from railmend.coding.server import stop_leftovers
 from railmend.current_settings import CurrentSettings
@@ -248,7 +248,7 @@ async def run_until_stopped(
         if Role.CODING in roles:
             environment = await asyncio.to_thread(coding_environment, settings)
             await asyncio.to_thread(stop_leftovers, environment.state_dir, environment.sandbox)
-            await remove_abandoned_workspaces(client, environment)
+            await stack.enter_async_context(removing_abandoned_workspaces(client, environment))
             await remove_old_artifacts(clients.artifacts(settings), settings.policy())
             workers += coding(client, settings, environment)
         for worker in workers:

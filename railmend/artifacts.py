@@ -1,7 +1,7 @@
 """The artifact store: what is too large for Temporal, kept under the hash of its content.
 
 Workflows hand on references alone; the activity that needs an artifact reads it. Why:
-docs/decisions/0012-large-results-in-an-artifact-store.md.
+docs/decisions/0013-large-results-in-an-artifact-store.md.
 """
 
 import asyncio

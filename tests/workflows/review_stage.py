@@ -71,6 +71,7 @@ class ReviewStage:
     deployments: list[DeploymentView] = field(default_factory=lambda: [UP])
     statuses: list[MeasurementStatus] = field(default_factory=lambda: [MeasurementStatus.HELD])
     related: Related = field(default_factory=Related)
+    same_incident: bool = False
     revert_conflict: bool = False
     on_poll: Callable[[int], ReviewView] | None = None
     opened: dict[str, EarlierPullRequest] = field(default_factory=dict)
@@ -117,7 +118,8 @@ class ReviewStage:
 
     @activity.defn
     async def find_related(self, question: RelatedQuestion) -> Related:
-        return self.related
+        """By the same incident at any time, or once the changed files are known."""
+        return self.related if question.files or self.same_incident else Related()
 
     @activity.defn
     async def comment_on_related(self, request: RelatedComment) -> str:

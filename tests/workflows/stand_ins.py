@@ -101,6 +101,8 @@ class World:
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
     notified: list[Notification] = field(default_factory=list)
+    # Diagnoses of these services wait until they are set.
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
     prepared: list[WorkspaceRequest] = field(default_factory=list)
     after_pull_request: ReviewStage = field(default_factory=ReviewStage)
 
@@ -197,6 +199,8 @@ class World:
     @activity.defn
     async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
         self._count()
+        if gate := self.gates.get(request.incident.service.name):
+            await gate.wait()
         if self.diagnosis is not None:
             return self.diagnosis
         return samples.diagnosis(self.verdicts.get(request.incident.service.name, Verdict.CODE))
@@ -300,6 +304,7 @@ class World:
             self.decide,
             self.notify,
             ledger.claim,
+            ledger.confirm,
             ledger.settle,
             ledger.reserve,
             ledger.spend,

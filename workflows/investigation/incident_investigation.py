@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
@@ -26,9 +27,9 @@ from railmend.contracts.incident import (
     StoredFacts,
     Waiting,
 )
-from railmend.contracts.ledger import SpendingKind
+from railmend.contracts.ledger import PAUSED_ERROR, SpendingKind
 from workflows.shared import policies, search_attributes
-from workflows.shared.failures import reason_of
+from workflows.shared.failures import reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
 
 ACTIVITIES: dict[EvidenceSource, Callable[..., Any]] = {
@@ -72,18 +73,31 @@ class IncidentInvestigation:
         decision = await workflow.execute_activity_method(TextActivities.decide, question, **policies.STORED)
         if decision.diagnosis is not None:
             return IncidentReport(request=request, packet=packet, diagnosis=decision.diagnosis)
-        ledger = LedgerClient(request.project_id)
+        ledger = LedgerClient(request.project_id, policies.LEDGER_BRIEFLY)
         answer = await ledger.reserve(SpendingKind.DIAGNOSIS, request.policy, request.fingerprints)
         if not answer.granted:
-            waiting = Waiting(limit=answer.limit, again_at=answer.again_at or workflow.now())
-            return IncidentReport(
-                request=request, packet=packet, diagnosis=waiting.as_diagnosis(), waiting=waiting
-            )
-        diagnosis = await self._ask(question)
+            return self._waiting(question, answer.limit, answer.again_at)
+        try:
+            diagnosis = await self._ask(question, ledger)
+        except ActivityError as error:
+            if type_of(error) != PAUSED_ERROR:
+                raise
+            return self._waiting(question, f"no model calls while {reason_of(error)}")
         await ledger.record_spend(diagnosis.cost_usd or 0.0)
         return IncidentReport(request=request, packet=packet, diagnosis=diagnosis)
 
-    async def _ask(self, question: DiagnosisRequest) -> Diagnosis:
+    def _waiting(
+        self, question: DiagnosisRequest, limit: str, again_at: datetime | None = None
+    ) -> IncidentReport:
+        waiting = Waiting(limit=limit, again_at=again_at or workflow.now())
+        return IncidentReport(
+            request=question.incident,
+            packet=question.packet,
+            diagnosis=waiting.as_diagnosis(),
+            waiting=waiting,
+        )
+
+    async def _ask(self, question: DiagnosisRequest, ledger: LedgerClient) -> Diagnosis:
         diagnosis = await workflow.execute_activity_method(
             PlanningActivities.diagnose,
             question,
@@ -93,6 +107,7 @@ class IncidentInvestigation:
         )
         if diagnosis.verdict not in CODING_VERDICTS or not question.incident.policy.sceptic:
             return diagnosis
+        await ledger.confirm(())  # a pause that began meanwhile
         workflow.set_current_details("Diagnosed; a second look tries to refute it.")
         return await workflow.execute_activity_method(
             PlanningActivities.refute,

@@ -17,8 +17,9 @@ from railmend.contracts.action import (
     RollbackOffer,
     RollbackQuestion,
 )
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
-from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.incident import Incident
 from railmend.contracts.measurement import (
     DeploymentQuestion,
     DeploymentView,
@@ -26,7 +27,6 @@ from railmend.contracts.measurement import (
     MeasurementResult,
     MeasurementStatus,
     MeasureRequest,
-    WindowMetrics,
 )
 from railmend.contracts.repair import PullRequest, RelatedComment, Workspace
 from railmend.contracts.review import (
@@ -46,6 +46,7 @@ from railmend.contracts.review import (
     ReviewView,
     SeenNotes,
 )
+from tests import samples
 
 HEAD = "a" * 40
 MERGE = Merge(
@@ -145,8 +146,8 @@ class ReviewStage:
         return view
 
     @activity.defn
-    async def measure_incident(self, incident: IncidentRequest) -> WindowMetrics:
-        return WindowMetrics(window=incident.window, known=1.0)
+    async def measure_incident(self, incident: Incident) -> ArtifactReference:
+        return samples.packet_reference()
 
     @activity.defn
     async def measure_service(self, request: MeasureRequest) -> MeasurementResult:

@@ -14,17 +14,17 @@ from activities.logs import LogActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.repository import RepositoryActivities
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import (
     CODING_VERDICTS,
     ChallengeRequest,
     Diagnosis,
     DiagnosisRequest,
-    EvidencePacket,
     EvidenceSource,
-    Facts,
     IncidentReport,
     IncidentRequest,
     PacketRequest,
+    StoredFacts,
     Waiting,
 )
 from railmend.contracts.ledger import PAUSED_ERROR, SpendingKind
@@ -55,20 +55,22 @@ class IncidentInvestigation:
         packet = await workflow.execute_activity_method(
             EvidenceActivities.build_packet,
             PacketRequest(incident=request, facts=tuple(facts)),
-            **policies.TEXT,
+            **policies.STORED,
         )
         workflow.set_current_details("Evidence collected; diagnosing.")
         report = await self._conclude(request, packet)
         workflow.upsert_search_attributes(search_attributes.attributes_for_diagnosis(report.diagnosis))
         workflow.set_current_details(
-            await workflow.execute_activity_method(TextActivities.describe_incident, report, **policies.TEXT)
+            await workflow.execute_activity_method(
+                TextActivities.describe_incident, report, **policies.STORED
+            )
         )
         return report
 
-    async def _conclude(self, request: IncidentRequest, packet: EvidencePacket) -> IncidentReport:
+    async def _conclude(self, request: IncidentRequest, packet: ArtifactReference) -> IncidentReport:
         """Decide by rules; ask a model only when they cannot tell and the budget allows it."""
         question = DiagnosisRequest(incident=request, packet=packet)
-        decision = await workflow.execute_activity_method(TextActivities.decide, question, **policies.TEXT)
+        decision = await workflow.execute_activity_method(TextActivities.decide, question, **policies.STORED)
         if decision.diagnosis is not None:
             return IncidentReport(request=request, packet=packet, diagnosis=decision.diagnosis)
         ledger = LedgerClient(request.project_id, policies.LEDGER_BRIEFLY)
@@ -115,7 +117,7 @@ class IncidentInvestigation:
             **policies.MODEL,
         )
 
-    async def _facts(self, source: EvidenceSource, request: IncidentRequest) -> Facts:
+    async def _facts(self, source: EvidenceSource, request: IncidentRequest) -> StoredFacts:
         """Return a source's facts. One that fails is read once more where that may help, then left out."""
         try:
             return await self._read(source, request)
@@ -132,15 +134,15 @@ class IncidentInvestigation:
                 raise
             return _unread(source, error)
 
-    async def _read(self, source: EvidenceSource, request: IncidentRequest) -> Facts:
+    async def _read(self, source: EvidenceSource, request: IncidentRequest) -> StoredFacts:
         # The providers' source reads the repository, so it may take longer than the others.
         policy = policies.READ if source is EvidenceSource.PROVIDERS else policies.EVIDENCE
-        facts: Facts = await workflow.execute_activity_method(
+        facts: ArtifactReference = await workflow.execute_activity_method(
             ACTIVITIES[source], request, summary=source.value, **policy
         )
-        return facts
+        return StoredFacts(source=source, facts=facts)
 
 
-def _unread(source: EvidenceSource, error: ActivityError) -> Facts:
-    unseen = (f"The {source.value} could not be read: {reason_of(error)}",)
-    return Facts(items=(), unseen=unseen, unread=source)
+def _unread(source: EvidenceSource, error: ActivityError) -> StoredFacts:
+    unseen = (f"The {source.value} could not be read: {reason_of(error)[:500]}",)
+    return StoredFacts(source=source, unseen=unseen)

@@ -14,9 +14,9 @@ from activities.coding import CodingActivities
 from activities.measurement import MeasurementActivities
 from activities.pull_requests import PullRequestActivities
 from activities.reviews import ReviewActivities
-from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.artifact import ArtifactReference
+from railmend.contracts.incident import Incident
 from railmend.contracts.ledger import SpendingKind
-from railmend.contracts.measurement import WindowMetrics
 from railmend.contracts.notification import outcome_notification
 from railmend.contracts.repair import (
     CheckReport,
@@ -337,7 +337,7 @@ async def _comment_on_related(request: PublishRequest, ledger: LedgerClient) -> 
     )
 
 
-async def _window_metrics(repair: RepairRequest) -> tuple[WindowMetrics, ...]:
+async def _window_metrics(repair: RepairRequest) -> tuple[ArtifactReference, ...]:
     """Measure each incident's window, for the charts; a pull request can do without them."""
     try:
         return tuple(await asyncio.gather(*(_measure(incident.request) for incident in repair.incidents)))
@@ -348,7 +348,7 @@ async def _window_metrics(repair: RepairRequest) -> tuple[WindowMetrics, ...]:
         return ()
 
 
-async def _measure(incident: IncidentRequest) -> WindowMetrics:
+async def _measure(incident: Incident) -> ArtifactReference:
     return await workflow.execute_activity_method(
         MeasurementActivities.measure_incident, incident, summary=incident.service.name, **policies.EVIDENCE
     )

@@ -170,7 +170,8 @@ async def _conclude(state: RepairState, status: MeasurementStatus, results: Resu
     )
     phase = state.end(RepairOutcome(status.value), " ".join(result.sentence for result in results))
     if state.result is not None:
-        update = {"measurements": results, "revert": revert, "action": action}
+        kept = tuple(result.without_series() for result in results)
+        update = {"measurements": kept, "revert": revert, "action": action}
         state.result = state.result.model_copy(update=update)
     return state.next_fix() if retried else phase
 

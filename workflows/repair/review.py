@@ -141,7 +141,8 @@ async def _turn(
                 coding=coding_round.coding,
                 change=coding_round.change,
                 verification=coding_round.verification,
-                notes=notes,
+                # The message names their authors; what they wrote was for the session.
+                notes=tuple(note.model_copy(update={"text": ""}) for note in notes),
             ),
             ledger,
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -23,6 +23,7 @@ from railmend.contracts.autonomy import Autonomy, level_of
 from railmend.contracts.incident import (
     CODING_VERDICTS,
     Diagnosis,
+    Incident,
     IncidentReport,
     IncidentRequest,
     Verdict,
@@ -30,10 +31,16 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.ledger import ClaimAnswer, ClaimState, SettleRequest
 from railmend.contracts.notification import incident_notification
-from railmend.contracts.repair import RepairRequest, repair_key
+from railmend.contracts.repair import (
+    MOST_SERVICES,
+    LeftOutService,
+    RepairRequest,
+    fitted,
+    repair_key,
+    worst_first,
+)
 from railmend.contracts.scan import (
     Assessment,
-    CandidatesRequest,
     DownstreamEffect,
     Finding,
     HealthReport,
@@ -48,10 +55,16 @@ from workflows.actions.rollback_offer import offer_rollback
 from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.repair.state import RepairState
+from workflows.scan import candidates
 from workflows.shared import policies, search_attributes
 from workflows.shared.failures import ENDING, reason_of
 from workflows.shared.ledger_client import LedgerClient, incident_id, settlement
 from workflows.shared.notifications import notify
+
+# Characters of all texts in the rows of a report, and how many sentences of what was unseen.
+ROWS_TEXT, MOST_UNSEEN = 20_000, 40
+# Temporal refuses a start whose details are longer than 20,000 bytes.
+MOST_DETAILS = 6_000
 
 
 @workflow.defn
@@ -93,7 +106,8 @@ class HealthScan:
             **policies.READ,
         )
         workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
-        assessment = await self._assess(screening, window)
+        screening = await candidates.read_all(screening)
+        assessment = await candidates.assess(screening, request.environment_id, window)
         incidents = self._incidents(screening, assessment, window)
         reports = await self._investigate_all(incidents, screening)
         await self._act(reports, screening)
@@ -102,34 +116,22 @@ class HealthScan:
             project_name=screening.project_name,
             environment_name=screening.environment_name,
             window=window,
-            rows=tuple(self._rows.values()),
+            rows=fitted_rows(self._rows.values()),
             healthy=(
                 *screening.healthy,
                 *(s.name for s in screening.candidates if s.service_id not in self._rows),
             ),
             asleep=screening.asleep,
-            unseen=(*screening.unseen, *assessment.unseen, *self._unseen),
+            unseen=(*screening.unseen, *assessment.unseen, *self._unseen)[:MOST_UNSEEN],
         )
         workflow.set_current_details(
-            await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.TEXT)
+            await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.STORED)
         )
         return report
 
     @workflow.query(description="What is known so far, one row per service")
     def rows(self) -> list[ServiceRow]:
         return list(self._rows.values())
-
-    async def _assess(self, screening: Screening, window: Window) -> Assessment:
-        """Assess the candidates in detail; a small project is decided by its screening."""
-        if screening.decided or not screening.candidates:
-            return Assessment(findings=screening.findings, downstream_effects=screening.downstream_effects)
-        return await workflow.execute_activity_method(
-            RailwayActivities.assess_candidates,
-            CandidatesRequest(
-                environment_id=self._request.environment_id, services=screening.candidates, window=window
-            ),
-            **policies.READ,
-        )
 
     def _incidents(
         self, screening: Screening, assessment: Assessment, window: Window
@@ -204,7 +206,7 @@ class HealthScan:
         await notify(self._settings.policy, stuck)
         return granted
 
-    def _refused(self, incident: IncidentRequest, answer: ClaimAnswer) -> None:
+    def _refused(self, incident: Incident, answer: ClaimAnswer) -> None:
         """Say in the row who has the incident, or why nobody takes it up."""
         named = answer.state is ClaimState.SUPPRESSED
         detail = f"{answer.holder} {answer.detail}".strip() if named else answer.detail
@@ -295,9 +297,7 @@ class HealthScan:
             self._ledger.forget_all()
             self._miss_ledger(error)
 
-    def _settle(
-        self, incident: IncidentRequest, outcome: str, detail: str, until: datetime | None = None
-    ) -> None:
+    def _settle(self, incident: Incident, outcome: str, detail: str, until: datetime | None = None) -> None:
         """Note a settlement. `until`: the end of its cool-down; else the policies' times."""
         if until is None:
             self._settlements.append(settlement(incident.fingerprints, outcome, detail))
@@ -332,7 +332,7 @@ class HealthScan:
             answers = await self._ledger.transfer(incidents, workflow_id, query)
             refused = [answer.state is not ClaimState.GRANTED for answer in answers]
             if not any(refused):
-                await self._start(repair.bounded(answers[0].autonomy), workflow_id, screening)
+                await self._start(repair.bounded(answers[0].autonomy), workflow_id, incidents, screening)
                 return
             for incident, answer, lost in zip(incidents, answers, refused, strict=True):
                 if lost:
@@ -341,6 +341,9 @@ class HealthScan:
             group = [report for report, lost in zip(group, refused, strict=True) if not lost]
 
     def _repair(self, repository: str, group: list[IncidentReport]) -> RepairRequest:
+        """Take the worst `MOST_SERVICES` of the group; the others are claimed with them, and named."""
+        group = worst_first(group)
+        repaired, left_out = group[:MOST_SERVICES], group[MOST_SERVICES:]
         services = [report.request.service for report in group]
         fingerprints = [fp for report in group for fp in report.request.fingerprints]
         return RepairRequest(
@@ -348,16 +351,21 @@ class HealthScan:
             key=repair_key(repository, fingerprints, services[0].active_deployment_id),
             base_branch=services[0].branch or "",
             commit=services[0].commit,
-            root_directories=tuple(sorted({s.root_directory for s in services if s.root_directory})),
-            incidents=tuple(group),
+            root_directories=tuple(
+                sorted({s.root_directory for s in services[:MOST_SERVICES] if s.root_directory})
+            ),
+            incidents=fitted(repaired),
+            left_out=tuple(_left_out(report) for report in left_out),
             autonomy=min((self._settings.autonomy_of(s) for s in services), key=level_of),
             requested_at=workflow.now(),
             project_id=self._request.project_id,
             policy=self._settings.policy,
         )
 
-    async def _start(self, repair: RepairRequest, workflow_id: str, screening: Screening) -> None:
-        incidents = [report.request for report in repair.incidents]
+    async def _start(
+        self, repair: RepairRequest, workflow_id: str, incidents: list[Incident], screening: Screening
+    ) -> None:
+        """Start the repair that has the claims on `incidents`, those that it leaves out among them."""
         # Already started: it runs without a claim, after its ledger was lost; now it has one again.
         try:
             await workflow.start_child_workflow(
@@ -368,10 +376,10 @@ class HealthScan:
                 static_summary=f"{repair.repository}: {repair.incidents[0].diagnosis.summary[:150]}",
                 static_details="\n".join(
                     f"- {step}" for report in repair.incidents for step in report.diagnosis.plan
-                ),
+                )[:MOST_DETAILS],
                 search_attributes=search_attributes.attributes_for_repair(repair, screening),
                 memo={
-                    "incidents": [incident_id(incident) for incident in incidents],
+                    "incidents": [incident_id(report.request) for report in repair.incidents],
                     MEMO_PROJECT: repair.project_id,
                     MEMO_FINGERPRINTS: list(repair.fingerprints),
                 },
@@ -389,6 +397,17 @@ class HealthScan:
 
     def _row(self, service_id: str, **changes: str) -> None:
         self._rows[service_id] = self._rows[service_id].model_copy(update=changes)
+
+
+def fitted_rows(rows: Collection[ServiceRow]) -> tuple[ServiceRow, ...]:
+    """Return the rows; of many, each says less, so that a report is one payload at any width."""
+    return tuple(row.shortened(ROWS_TEXT // max(len(rows), 1)) for row in rows)
+
+
+def _left_out(report: IncidentReport) -> LeftOutService:
+    service, findings = report.request.service, report.request.findings
+    kinds = tuple(finding.kind for finding in findings)
+    return LeftOutService(service_id=service.service_id, name=service.name, kinds=kinds)
 
 
 def _next_look(diagnosis: Diagnosis) -> datetime | None:

@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from activities.ledger import LedgerActivities
-from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.incident import Incident
 from railmend.contracts.ledger import (
     ClaimAnswer,
     ClaimBatch,
@@ -46,13 +46,13 @@ class ClaimLost(ApplicationError):
 class _Held:
     """A claim that this run answers for, by the name that holds it: its own, or that of a repair to come."""
 
-    incident: IncidentRequest
+    incident: Incident
     holder: str
     first_run_id: str
     grant: int
 
 
-def incident_id(incident: IncidentRequest) -> str:
+def incident_id(incident: Incident) -> str:
     return f"incident/{incident.environment_id}/{incident.service.service_id}"
 
 
@@ -103,7 +103,7 @@ class LedgerClient:
         """Whether a reservation waits for its cost."""
         return self._open is not None
 
-    async def claim(self, incidents: Sequence[IncidentRequest]) -> tuple[ClaimAnswer, ...]:
+    async def claim(self, incidents: Sequence[Incident]) -> tuple[ClaimAnswer, ...]:
         """Claim each incident for this workflow; return one answer each, in order."""
         info = workflow.info()
         holder = info.workflow_id, info.first_execution_run_id
@@ -111,7 +111,7 @@ class LedgerClient:
         return await self._claim(incidents, requests)
 
     async def transfer(
-        self, incidents: Sequence[IncidentRequest], repair_id: str, query: AutonomyQuery
+        self, incidents: Sequence[Incident], repair_id: str, query: AutonomyQuery
     ) -> tuple[ClaimAnswer, ...]:
         """Hand claims of this workflow to the repair that it is about to start; one answer each, in order.
 
@@ -131,7 +131,7 @@ class LedgerClient:
         ]
         return await self._claim(incidents, requests)
 
-    def forget(self, incidents: Sequence[IncidentRequest]) -> None:
+    def forget(self, incidents: Sequence[Incident]) -> None:
         """Leave claims to the repair that was started: it settles them."""
         for incident in incidents:
             self._held.pop(incident_id(incident), None)
@@ -244,7 +244,7 @@ class LedgerClient:
         )
 
     async def _claim(
-        self, incidents: Sequence[IncidentRequest], requests: Sequence[ClaimRequest]
+        self, incidents: Sequence[Incident], requests: Sequence[ClaimRequest]
     ) -> tuple[ClaimAnswer, ...]:
         """Send the claims, and note what was granted and what is held no longer."""
         answers: list[ClaimAnswer] = []
@@ -263,12 +263,12 @@ class LedgerClient:
                 )
         return tuple(answers)
 
-    def _held_of(self, incident: IncidentRequest) -> list[_Held]:
+    def _held_of(self, incident: Incident) -> list[_Held]:
         held = self._held.get(incident_id(incident))
         return [held] if held else []
 
 
-def _claim_request(incident: IncidentRequest, holder: str, first_run_id: str = "") -> ClaimRequest:
+def _claim_request(incident: Incident, holder: str, first_run_id: str = "") -> ClaimRequest:
     return ClaimRequest(
         claim_id=f"claim/{workflow.info().run_id}/{incident_id(incident)}/{holder}",
         fingerprints=incident.fingerprints,

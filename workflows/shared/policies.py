@@ -13,7 +13,7 @@ from temporalio.workflow import ActivityCancellationType
 PLANNING_QUEUE = "railmend-planning"
 # Any coding worker may prepare a workspace; its machine serves the rest from a queue of its own.
 CODING_QUEUE = "railmend-coding"
-# Raised by the SDK when a result is too large: sending it again cannot help.
+# Raised by the SDK when a result is over 2 MB, which nothing here comes near: sending it again cannot help.
 TOO_LARGE = "PayloadsTooLarge"
 # Ids of patches (`workflow.patched`) stand here, each with what changed and since which release: PATCH_NAME =
 # "what-changed". None is used twice; both branches stay as long as a recorded history needs the old one.
@@ -104,11 +104,18 @@ CLAIMS_AT_ONCE = 20
 # The ledger goes on in a new run before Temporal would ask for it: its answers wait for a replay.
 LEDGER_EVENTS = 4_000
 LEDGER_BYTES = 2 * 1024 * 1024
-# Pure text made by an activity, or settings read from this machine: only a dead worker can make it fail.
+# Settings read from this machine: only a dead worker can make it fail.
 TEXT = Call(
     start_to_close_timeout=timedelta(seconds=30),
     schedule_to_close_timeout=timedelta(minutes=10),
     retry_policy=_retry(3, 1, 10),
+)
+# Text made of artifacts, or artifacts read: a store that does not answer is waited for. One request takes at
+# most 20 s (client), and most of these make one.
+STORED = Call(
+    start_to_close_timeout=timedelta(minutes=1),
+    schedule_to_close_timeout=timedelta(minutes=10),
+    retry_policy=_retry(12, 1, 60),
 )
 # Some HTTP calls of at most 10 s each; a channel that is away for longer is not waited for. The heartbeat
 # keeps what was sent, so that a new attempt does not say it twice.

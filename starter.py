@@ -27,6 +27,7 @@ from commands.record import record
 from commands.redact import redact
 from commands.replay import replay
 from commands.report import report
+from commands.rerun import rerun
 from commands.scan import scan
 from commands.schedule import schedule
 from commands.show import show
@@ -35,7 +36,7 @@ from railmend import __version__
 COMMANDS = (
     *(demo, doctor),
     *(scan, incidents, show, report),
-    *(approve, reject, cancel, replay),
+    *(approve, reject, cancel, rerun, replay),
     *(pause, resume),
     *(record, backtest, condense, redact),
     *(evidence, diagnose),

@@ -28,6 +28,7 @@ from railmend.contracts.ledger import (
     ClaimState,
     Reserve,
     ReserveAnswer,
+    RunReference,
     SettlementBatch,
     Spend,
 )
@@ -76,6 +77,16 @@ class LedgerActivities:
         if answer.state is ClaimState.PAUSED:
             raise ApplicationError(answer.detail, type=PAUSED_ERROR, next_retry_delay=ASK_AGAIN)
         return answer
+
+    @activity.defn
+    async def run_is_open(self, run: RunReference) -> bool:
+        handle = self._client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
+        try:
+            return (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
 
     @activity.defn
     async def settle(self, request: SettlementBatch) -> None:

@@ -30,7 +30,8 @@ class ClaimRequest(Contract):
     which has no run yet; until that repair asks itself, either of them holds. `deployment`: the one that
     serves now; another than at the settlement may end a cool-down early. `autonomy_query`: asked for a
     repair. `again`: by who has the claim, or had it and was reset since: what came of its own work does not
-    refuse it. `stuck`: the holder fails its workflow task, and a person is to be told.
+    refuse it. `by_person`: somebody wants it looked at now, so no cool-down refuses it. `stuck`: the holder
+    fails its workflow task, and a person is to be told.
     """
 
     claim_id: str
@@ -44,7 +45,15 @@ class ClaimRequest(Contract):
     deployment: str | None = None
     autonomy_query: AutonomyQuery | None = None
     again: bool = False
+    by_person: bool = False
     stuck: bool = False
+
+
+class RunReference(Contract):
+    """One run of a workflow."""
+
+    workflow_id: str
+    run_id: str
 
 
 class PastRepair(Contract):

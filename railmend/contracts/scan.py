@@ -120,12 +120,14 @@ class ScanRequest(Contract):
     """What a schedule holds: whom to look at. How, the settings say when the scan begins.
 
     `autonomy_once`, `window_seconds_once`: of one scan that a person asked for, instead of the settings'.
+    `again`: service ids; only these are taken up, whatever their cool-downs, because a person wants it.
     """
 
     # Schedules of earlier versions also stored settings: these are kept, and no longer read.
     project_id: str
     environment_id: str
     autonomy_once: Autonomy | None = None
+    again: tuple[str, ...] = ()
     window_seconds_once: int | None = None
 
 

@@ -304,6 +304,7 @@ class World:
             self.decide,
             self.notify,
             ledger.claim,
+            ledger.run_is_open,
             ledger.confirm,
             ledger.settle,
             ledger.reserve,

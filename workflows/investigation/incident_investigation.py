@@ -7,9 +7,11 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, RetryState, is_cancelled_exception
+from temporalio.workflow import ParentClosePolicy
 
 from activities.deployments import DeploymentActivities
 from activities.evidence import EvidenceActivities
+from activities.ledger import LedgerActivities
 from activities.logs import LogActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
@@ -25,9 +27,11 @@ from railmend.contracts.incident import (
     IncidentRequest,
     PacketRequest,
     StoredFacts,
+    Verdict,
     Waiting,
 )
-from railmend.contracts.ledger import PAUSED_ERROR, SpendingKind
+from railmend.contracts.ledger import PAUSED_ERROR, RunReference, SpendingKind
+from railmend.contracts.scan import ScanRequest
 from workflows.shared import policies, search_attributes
 from workflows.shared.failures import reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
@@ -50,6 +54,9 @@ ACTIVITIES: dict[EvidenceSource, Callable[..., Any]] = {
 class IncidentInvestigation:
     @workflow.run
     async def run(self, request: IncidentRequest) -> IncidentReport:
+        """Diagnose for the scan that waits for it; started by hand, leave it to a scan that can act on it."""
+        if not await _scan_waits():
+            return await _hand_to_a_scan(request)
         workflow.set_current_details("Collecting evidence.")
         facts = await asyncio.gather(*(self._facts(source, request) for source in EvidenceSource))
         packet = await workflow.execute_activity_method(
@@ -141,6 +148,42 @@ class IncidentInvestigation:
             ACTIVITIES[source], request, summary=source.value, **policy
         )
         return StoredFacts(source=source, facts=facts)
+
+
+async def _scan_waits() -> bool:
+    """Tell whether a scan acts on the diagnosis: it does not if this was started, or reset, by hand."""
+    info = workflow.info()
+    if info.parent is None:
+        return False
+    if info.run_id == info.first_execution_run_id:
+        return True
+    parent = RunReference(workflow_id=info.parent.workflow_id, run_id=info.parent.run_id)
+    return await workflow.execute_activity_method(LedgerActivities.run_is_open, parent, **policies.LEDGER)
+
+
+async def _hand_to_a_scan(request: IncidentRequest) -> IncidentReport:
+    """Start a scan that takes up this service alone, and acts on what it finds."""
+    scan = ScanRequest(
+        project_id=request.project_id,
+        environment_id=request.environment_id,
+        again=(request.service.service_id,),
+    )
+    workflow_id = f"scan/{request.environment_id}/again-{workflow.info().run_id}"
+    await workflow.start_child_workflow(
+        "HealthScan",
+        scan,
+        id=workflow_id,
+        parent_close_policy=ParentClosePolicy.ABANDON,
+        execution_timeout=policies.SCAN_TIMEOUT,
+        static_summary=f"{request.service.name} again",
+    )
+    summary = f"Started again by hand: {workflow_id} looks at {request.service.name} now."
+    workflow.set_current_details(summary)
+    return IncidentReport(
+        request=request,
+        packet=ArtifactReference(sha256="", size=0),
+        diagnosis=Diagnosis(summary=summary, verdict=Verdict.UNCLEAR, confidence=0.0),
+    )
 
 
 def _unread(source: EvidenceSource, error: ActivityError) -> StoredFacts:

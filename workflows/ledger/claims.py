@@ -101,7 +101,7 @@ class ClaimStore:
             if _owns(entry, request) or entry.grant in request.replaces:
                 return None
             return self._held(entry, request)
-        if request.again and _is_of(entry, request):
+        if request.by_person or (request.again and _is_of(entry, request)):
             return None
         changed = request.deployment != entry.deployment
         if changed and (entry.cooldown_until is None or entry.cooldown_until <= request.at):

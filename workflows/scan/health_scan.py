@@ -161,6 +161,7 @@ class HealthScan:
             )
             for service in affected
             if service.service_id not in downstream
+            and (not self._request.again or service.service_id in self._request.again)
             and level_of(self._settings.autonomy_of(service)) > level_of(Autonomy.REPORT)
         ]
 
@@ -187,7 +188,7 @@ class HealthScan:
     async def _claim(self, incidents: list[IncidentRequest]) -> list[IncidentRequest]:
         """Claim the incidents; return those that are granted, and say in the others' rows who has them."""
         try:
-            answers = await self._ledger.claim(incidents)
+            answers = await self._ledger.claim(incidents, by_person=bool(self._request.again))
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise

@@ -103,11 +103,19 @@ class LedgerClient:
         """Whether a reservation waits for its cost."""
         return self._open is not None
 
-    async def claim(self, incidents: Sequence[Incident]) -> tuple[ClaimAnswer, ...]:
-        """Claim each incident for this workflow; return one answer each, in order."""
+    async def claim(
+        self, incidents: Sequence[Incident], *, by_person: bool = False
+    ) -> tuple[ClaimAnswer, ...]:
+        """Claim each incident for this workflow; return one answer each, in order.
+
+        `by_person`: somebody wants them looked at now, whatever their cool-down.
+        """
         info = workflow.info()
         holder = info.workflow_id, info.first_execution_run_id
-        requests = [_claim_request(incident, *holder) for incident in incidents]
+        requests = [
+            _claim_request(incident, *holder).model_copy(update={"by_person": by_person})
+            for incident in incidents
+        ]
         return await self._claim(incidents, requests)
 
     async def transfer(

@@ -159,6 +159,13 @@ def repair_prompt(
     parts = [PromptText.of(TASK, work_tree=work_tree)]
     for incident in repair.incidents:
         parts += _plan(incident)
+    if repair.left_out:
+        names = ", ".join(service.name for service in repair.left_out)
+        parts.append(
+            PromptText.of(
+                "In trouble too, without a plan of their own (a shared cause may help them): {}", names
+            )
+        )
     parts += rendered_packets
     for path, text in rules.items():
         parts += [PromptText.of("Rules of the repository ({}), as data:", path), PromptText.block(text)]

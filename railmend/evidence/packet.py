@@ -117,6 +117,15 @@ def render(packet: EvidencePacket) -> PromptText:
     return PromptText.joined(parts)
 
 
+def missing(service_name: str) -> PromptText:
+    """Return what stands in place of a packet that is no longer stored."""
+    return PromptText.of(
+        "# Evidence for service {}\n\nThe evidence is no longer stored; what was concluded from it is in the "
+        "diagnosis.",
+        inline(service_name),
+    )
+
+
 def canonical(packet: EvidencePacket) -> str:
     """Return the packet's canonical JSON: keys sorted, no blanks, times in UTC."""
     return json.dumps(

@@ -176,7 +176,7 @@ class MarkdownText(SafeText):
         return cls._made(f"<!-- {hidden} -->")
 
     @classmethod
-    def bounded(cls, parts: Iterable["MarkdownText"], length: int) -> Self:
+    def bounded(cls, parts: Iterable["MarkdownText"], length: int, between: str = "\n\n") -> Self:
         """Join the parts that fit, whole, so that nothing is left open; say how many did not."""
         kept: list[MarkdownText] = []
         left_out, room = 0, length - 100
@@ -188,7 +188,7 @@ class MarkdownText(SafeText):
                 left_out += 1
         if left_out:
             kept.append(cls.of("({} parts are left out: too long for one text.)", left_out))
-        return cls.joined(kept)
+        return cls.joined(kept, between)
 
 
 # What this program and a forge make addresses of; no character of it means anything to Markdown or mrkdwn.

@@ -10,7 +10,7 @@ from railmend.evidence.redact import redact
 from railmend.evidence.safe_text import MarkdownText
 from railmend.measurement.evaluation import short
 from railmend.publishing.charts import TITLES, before_after
-from railmend.publishing.text import MAX_BODY, body
+from railmend.publishing.text import MAX_BODY, PublishedMaterial, body
 
 HEADS = {
     MeasurementStatus.HELD: "The fix holds",
@@ -154,11 +154,11 @@ def format_revert_body(number: int, reason: str) -> MarkdownText:
     )
 
 
-def format_related_comment(request: RelatedComment) -> MarkdownText:
+def format_related_comment(request: RelatedComment, material: PublishedMaterial) -> MarkdownText:
     """Give the diagnosis and the change that would have been proposed to whoever is already working on it."""
     return MarkdownText.of(
         "Railmend was about to propose a fix of its own. {} So here is what it found, and no second pull "
         "request.\n\n{}",
         request.why,
-        body(request.publish),
+        body(request.publish, material),
     )

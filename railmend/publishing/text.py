@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentReport
 from railmend.contracts.measurement import WindowMetrics
@@ -17,6 +18,22 @@ MAX_TITLE = 72
 # Temporal keeps at most 20,000 bytes of current details.
 MAX_DETAILS = 18_000
 REHEARSAL = "rehearsal"
+EVIDENCE_GONE = "The evidence that these causes cite is no longer stored."
+LEFT_OUT = (
+    "One repair takes the worst services of a repository. What it changes may help these too; a later scan "
+    "takes up what still shows after it."
+)
+
+
+@dataclass(frozen=True)
+class PublishedMaterial:
+    """What a pull request shows beside the diagnoses, by incident; a packet is None where it is gone.
+
+    `measured`: the numbers of each incident's window, or none at all.
+    """
+
+    packets: tuple[EvidencePacket | None, ...]
+    measured: tuple[WindowMetrics, ...] = ()
 
 
 def marker(key: str, head: str, incidents: Sequence[str] = ()) -> MarkdownText:
@@ -59,13 +76,13 @@ def _signed(subject: PlainText, *paragraphs: PlainText) -> PlainText:
     return PlainText.joined([subject, *paragraphs, PlainText.of("Signed-off-by: {} <{}>", *BOT)])
 
 
-def body(publish: PublishRequest) -> MarkdownText:
+def body(publish: PublishRequest, material: PublishedMaterial) -> MarkdownText:
     """Return the body for a reviewer: what was wrong, why, what changed, checks, risk, limits, cost."""
     end = marker(publish.repair.key, "", publish.repair.fingerprints)
-    return MarkdownText.joined([MarkdownText.bounded(_sections(publish), MAX_BODY - len(end)), end])
+    return MarkdownText.joined([MarkdownText.bounded(_sections(publish, material), MAX_BODY - len(end)), end])
 
 
-def _sections(publish: PublishRequest) -> Iterator[MarkdownText]:
+def _sections(publish: PublishRequest, material: PublishedMaterial) -> Iterator[MarkdownText]:
     repair = publish.repair
     if is_rehearsal(repair):
         yield MarkdownText.of(
@@ -75,14 +92,15 @@ def _sections(publish: PublishRequest) -> Iterator[MarkdownText]:
     yield _doubts(publish)
     if repair.bounded_by:
         yield MarkdownText.of("> A {}.", repair.bounded_by)
-    for number, incident in enumerate(repair.incidents):
+    for number, (incident, packet) in enumerate(zip(repair.incidents, material.packets, strict=True)):
         yield _wrong(incident)
-        yield from _charts(incident, publish.measured[number : number + 1])
-        yield from _why(incident)
+        yield from _charts(incident, material.measured[number : number + 1])
+        yield from _why(incident, packet)
+    yield _left_out(repair)
     yield from _changed(publish)
     yield from _checked(publish)
     yield _risk(repair)
-    yield _unseen(repair)
+    yield _unseen(material.packets)
     yield _cost(publish)
 
 
@@ -117,15 +135,17 @@ def _charts(incident: IncidentReport, measured: Sequence[WindowMetrics]) -> list
     return [picture for picture in drawn if picture]
 
 
-def _why(incident: IncidentReport) -> Iterator[MarkdownText]:
+def _why(incident: IncidentReport, packet: EvidencePacket | None) -> Iterator[MarkdownText]:
     yield MarkdownText.of("## Why")
     yield MarkdownText(incident.diagnosis.summary)
-    yield from _causes(incident.diagnosis, incident.packet)
+    yield from _causes(incident.diagnosis, packet)
+    if packet is None:
+        yield MarkdownText(EVIDENCE_GONE)
 
 
-def _causes(diagnosis: Diagnosis, packet: EvidencePacket) -> Iterator[MarkdownText]:
+def _causes(diagnosis: Diagnosis, packet: EvidencePacket | None) -> Iterator[MarkdownText]:
     """Yield each cause with the evidence it cites."""
-    items = {item.id: item for item in packet.items}
+    items = {item.id: item for item in packet.items} if packet else {}
     for cause in diagnosis.causes:
         yield MarkdownText.of("**{}** ({})", cause.text, ", ".join(cause.evidence))
         for item in (items[i] for i in cause.evidence if i in items):
@@ -144,6 +164,8 @@ def _changed(publish: PublishRequest) -> Iterator[MarkdownText]:
         )
         for change in publish.change.files
     ]
+    if publish.change.more_files:
+        rows.append(MarkdownText.of("| and {} more files | | |", publish.change.more_files))
     yield MarkdownText.of("## What changed")
     yield _lines([head, *rows])
     yield MarkdownText.of("Agent summary:")
@@ -207,8 +229,20 @@ def _risk(repair: RepairRequest) -> MarkdownText:
     return _lines([MarkdownText.of("## Risk and roll back"), *rows, back])
 
 
-def _unseen(repair: RepairRequest) -> MarkdownText:
-    rows = [MarkdownText.of("- {}", sentence) for i in repair.incidents for sentence in i.packet.unseen]
+def _left_out(repair: RepairRequest) -> MarkdownText:
+    """Name what this repair leaves to people and later scans."""
+    if not repair.left_out:
+        return MarkdownText()
+    rows = [
+        MarkdownText.of("- {}: {}", service.name, ", ".join(kind.value for kind in service.kinds))
+        for service in repair.left_out
+    ]
+    head = MarkdownText.of("## In trouble too, not looked at here ({})\n{}\n\n", len(rows), LEFT_OUT)
+    return head + _lines(rows)
+
+
+def _unseen(packets: Iterable[EvidencePacket | None]) -> MarkdownText:
+    rows = [MarkdownText.of("- {}", sentence) for packet in packets if packet for sentence in packet.unseen]
     return _lines([MarkdownText.of("## What Railmend could not see"), *rows]) if rows else MarkdownText()
 
 
@@ -231,7 +265,7 @@ def report_markdown(report: HealthReport) -> MarkdownText:
         MarkdownText.of(
             "| {} | {} | {} | {} |",
             row.name,
-            " ".join(finding.sentence for finding in row.findings),
+            " ".join(finding.sentence or finding.kind.value for finding in row.findings),
             MarkdownText.code(row.verdict),
             _link(row),
         )
@@ -247,7 +281,8 @@ def report_markdown(report: HealthReport) -> MarkdownText:
     )
     top = MarkdownText.of("| service | found | verdict | what is done |\n| --- | --- | --- | --- |")
     unseen = [MarkdownText.of("- Could not be seen: {}", sentence) for sentence in report.unseen]
-    return MarkdownText.bounded([head, _lines([top, *rows] if rows else []), _lines(unseen)], MAX_DETAILS)
+    table = MarkdownText.bounded([top, *rows] if rows else [], MAX_DETAILS - 4_000, "\n")
+    return MarkdownText.joined([head, table, MarkdownText.bounded(unseen, 3_000, "\n")])
 
 
 def _link(row: ServiceRow) -> MarkdownText:
@@ -257,7 +292,7 @@ def _link(row: ServiceRow) -> MarkdownText:
     return MarkdownText.of("{} (a {})", link, row.bounded_by) if row.bounded_by else link
 
 
-def incident_markdown(report: IncidentReport) -> MarkdownText:
+def incident_markdown(report: IncidentReport, packet: EvidencePacket | None) -> MarkdownText:
     """Return the diagnosis with its citations resolved, for the Web UI."""
     diagnosis = report.diagnosis
     head = MarkdownText.of(
@@ -267,6 +302,7 @@ def incident_markdown(report: IncidentReport) -> MarkdownText:
         diagnosis.confidence,
     )
     plan = [MarkdownText.of("{:d}. {}", number, step) for number, step in enumerate(diagnosis.plan, start=1)]
-    charts = [MarkdownText.block(item.text) for item in report.packet.items if item.kind == "chart"]
+    items = packet.items if packet else ()
+    charts = [MarkdownText.block(item.text) for item in items if item.kind == "chart"]
     steps = [MarkdownText.of("## Plan"), _lines(plan)] if plan else []
-    return MarkdownText.bounded([head, _wrong(report), *charts, *_why(report), *steps], MAX_DETAILS)
+    return MarkdownText.bounded([head, _wrong(report), *charts, *_why(report, packet), *steps], MAX_DETAILS)

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
-from railmend.contracts.incident import Cause, EvidenceItem, MeasuredSeries
+from railmend.contracts.incident import Cause, EvidenceItem, EvidencePacket, MeasuredSeries
 from railmend.contracts.measurement import (
     MeasurementResult,
     MeasurementRow,
@@ -30,6 +30,7 @@ from railmend.contracts.repair import (
     CodingResult,
     CodingState,
     FileChange,
+    LeftOutService,
     PublishRequest,
     RelatedComment,
     RepairRequest,
@@ -38,7 +39,7 @@ from railmend.contracts.repair import (
     WorkspaceChange,
 )
 from railmend.contracts.review import AnswersRequest, Merge, MergeMethod, Note, NoteKind
-from railmend.contracts.scan import HealthReport, ServiceRow
+from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow
 from railmend.diagnosis import prompt
 from railmend.evidence import packet
 from railmend.evidence.safe_text import MarkdownText, PlainText, PromptText, SafeText
@@ -167,13 +168,19 @@ def repair(evil: str) -> RepairRequest:
             "suspected_files": (evil,),
         }
     )
+    report = incident.model_copy(update={"request": request, "diagnosis": diagnosis})
+    other = LeftOutService(service_id="b", name=evil, kinds=(FindingKind.OUTAGE,))
+    return base.model_copy(update={"incidents": (report,), "bounded_by": evil, "left_out": (other,)})
+
+
+def seen(evil: str) -> EvidencePacket:
     item = EvidenceItem(id="E1", kind="deploy_log", source=evil, text=evil)
     chart = item.model_copy(update={"id": "E2", "kind": "chart"})
-    seen = incident.packet.model_copy(
-        update={"service_name": evil, "items": (item, chart), "unseen": (evil,)}
-    )
-    report = incident.model_copy(update={"request": request, "diagnosis": diagnosis, "packet": seen})
-    return base.model_copy(update={"incidents": (report,), "bounded_by": evil})
+    return EvidencePacket(service_name=evil, items=(item, chart), unseen=(evil,))
+
+
+def material(evil: str) -> text.PublishedMaterial:
+    return text.PublishedMaterial(packets=(seen(evil),), measured=(measured(),))
 
 
 def measured() -> WindowMetrics:
@@ -200,7 +207,6 @@ def publish(evil: str) -> PublishRequest:
         verification=Verification(before=checked(True), after=checked(False)),
         doubts=(evil,),
         notes=(note(evil),),
-        measured=(measured(),),
     )
 
 
@@ -287,9 +293,9 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
     text.follow_up_message: lambda evil: text.follow_up_message(publish(evil)),
     text.revert_title: text.revert_title,
     text.revert_message: lambda evil: text.revert_message(evil, evil, evil),
-    text.body: lambda evil: text.body(publish(evil)),
+    text.body: lambda evil: text.body(publish(evil), material(evil)),
     text.report_markdown: lambda evil: text.report_markdown(report(evil)),
-    text.incident_markdown: lambda evil: text.incident_markdown(repair(evil).incidents[0]),
+    text.incident_markdown: lambda evil: text.incident_markdown(repair(evil).incidents[0], seen(evil)),
     comments.format_measurement_comment: lambda evil: comments.format_measurement_comment(measurement(evil)),
     comments.format_reply: lambda evil: MarkdownText.joined(
         comments.format_reply(answers(evil, **changes))
@@ -300,7 +306,7 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
     ),
     comments.format_revert_body: lambda evil: comments.format_revert_body(1, evil),
     comments.format_related_comment: lambda evil: comments.format_related_comment(
-        RelatedComment(publish=publish(evil), number=1, why=evil)
+        RelatedComment(publish=publish(evil), number=1, why=evil), material(evil)
     ),
     charts.chart: lambda evil: charts.chart(evil, MeasuredSeries.MEMORY_GB, measured()),
     charts.before_after: lambda evil: charts.before_after(
@@ -311,7 +317,7 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
     messages.format_markdown: lambda evil: messages.format_markdown(notification(evil), evil),
     delivery.issue_marker: delivery.issue_marker,
     prompt.challenge_messages: lambda evil: prompt.challenge_messages(
-        packet.render(repair(evil).incidents[0].packet), repair(evil).incidents[0].diagnosis
+        packet.render(seen(evil)), repair(evil).incidents[0].diagnosis
     )[1]["content"],
     prompt.refusal_messages: lambda evil: "\n\n".join(
         message["content"] for message in prompt.refusal_messages(evil, evil)
@@ -319,13 +325,12 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
     prompt.follow_up_prompt: lambda evil: prompt.follow_up_prompt([evil, f"{evil}\n{evil}"]),
     prompt.review_prompt: lambda evil: prompt.review_prompt([note(evil)]),
     prompt.not_held_prompt: lambda evil: prompt.not_held_prompt([result(evil)]),
-    prompt.messages: lambda evil: prompt.messages(packet.render(repair(evil).incidents[0].packet))[1][
-        "content"
-    ],
+    prompt.messages: lambda evil: prompt.messages(packet.render(seen(evil)))[1]["content"],
     prompt.repair_prompt: lambda evil: prompt.repair_prompt(
-        repair(evil), [packet.render(repair(evil).incidents[0].packet)], {evil: evil}, evil
+        repair(evil), [packet.render(seen(evil))], {evil: evil}, evil
     ),
-    packet.render: lambda evil: packet.render(repair(evil).incidents[0].packet),
+    packet.missing: packet.missing,
+    packet.render: lambda evil: packet.render(seen(evil)),
 }
 PROMPTS = {made for made in FUNCTIONS if made.__module__ in (prompt.__name__, packet.__name__)}
 MARKDOWN = {made for made in FUNCTIONS if get_type_hints(made)["return"] is MarkdownText}

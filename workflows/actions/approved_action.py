@@ -11,6 +11,7 @@ from railmend.contracts.action import ActionOrder, ActionRequest, ActionResult, 
 from railmend.contracts.repair import Approval
 from workflows.shared import details, policies
 from workflows.shared.failures import reason_of
+from workflows.shared.ledger_client import LedgerClient
 
 
 @workflow.defn
@@ -52,6 +53,8 @@ class ApprovedAction:
             who, why = (decision.by, decision.reason) if decision else ("", "")
             return ActionResult(state=ActionState.REJECTED, detail=why, by=who, at=at)
         details.show("Approved by {}; {} is carried out.", decision.by, request.kind.value)
+        if request.project_id:
+            await LedgerClient(request.project_id).confirm(())
         try:
             result = await workflow.execute_activity_method(
                 ActionActivities.perform,

@@ -59,7 +59,7 @@ class ApprovedAction:
             result = await workflow.execute_activity_method(
                 ActionActivities.perform,
                 ActionOrder(request=request, approved_at=at),
-                summary=f"{request.kind.value} {request.service_name}",
+                summary=details.line(f"{request.kind.value} {request.service_name}"),
                 **policies.ACTION,
             )
         except ActivityError as error:

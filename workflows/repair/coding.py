@@ -349,7 +349,10 @@ async def _window_metrics(repair: RepairRequest) -> tuple[ArtifactReference, ...
 
 async def _measure(incident: Incident) -> ArtifactReference:
     return await workflow.execute_activity_method(
-        MeasurementActivities.measure_incident, incident, summary=incident.service.name, **policies.EVIDENCE
+        MeasurementActivities.measure_incident,
+        incident,
+        summary=details.line(incident.service.name),
+        **policies.EVIDENCE,
     )
 
 

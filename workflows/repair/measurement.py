@@ -93,7 +93,7 @@ async def _find_deployment(state: RepairState, incident: IncidentReport) -> Depl
             commit=merge.sha,
             merged_at=merge.at,
         ),
-        summary=request.service.name,
+        summary=details.line(request.service.name),
         **policies.POLL,
     )
 
@@ -145,7 +145,7 @@ async def _measure(state: RepairState, incident: IncidentReport) -> MeasurementR
             window=request.window,
             up_since=state.published.live_since or workflow.now(),
         ),
-        summary=request.service.name,
+        summary=details.line(request.service.name),
         **policies.POLL,
     )
 

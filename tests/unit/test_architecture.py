@@ -1,6 +1,7 @@
 """Rules of the code base that no linter knows."""
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -27,3 +28,13 @@ def test_a_public_class_name_has_one_meaning() -> None:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     places[node.name].append(str(file.relative_to(ROOT)))
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
+def test_what_an_activity_decides_does_not_rest_on_its_worker_s_clock() -> None:
+    """Times are the server's: they come with the request. A ledger that was lost is no decision of a run."""
+    reading = [
+        path.name
+        for path in sorted((ROOT / "activities").glob("*.py"))
+        if re.search(r"datetime\.now\(|time\.time\(", path.read_text())
+    ]
+    assert reading == ["ledger_recovery.py"]

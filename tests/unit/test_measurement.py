@@ -5,13 +5,16 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from temporalio.exceptions import ApplicationError
 
+from activities.measurement import MeasurementActivities
 from railmend.contracts.comments import MeasurementComment
 from railmend.contracts.incident import Criterion, MeasuredSeries
 from railmend.contracts.measurement import (
     MAX_POINTS,
     MeasurementInput,
     MeasurementStatus,
+    MeasureRequest,
     WindowMetrics,
     overall_status,
 )
@@ -20,6 +23,7 @@ from railmend.contracts.scan import Finding, FindingKind, Window
 from railmend.measurement import evaluate, matched_windows, window_metrics
 from railmend.publishing.charts import chart, shown_by
 from railmend.publishing.comments import format_measurement_comment
+from railmend.railway.errors import RailwayError
 from railmend.railway.model import Slice
 from tests import samples
 
@@ -166,6 +170,38 @@ def test_a_criterion_counts_when_its_time_has_come(minutes_up: float, status: Me
     assert evaluate(measured).status is status
 
 
+@pytest.mark.parametrize(
+    ("requests", "before", "after", "worse"),
+    [
+        (30, 0.0, 0.10, False),  # three failures of thirty: z = 1.78
+        (100, 0.0, 0.09, False),  # z = 3.07 with the pooled variance, 3.14 without
+        (100, 0.0, 0.10, True),  # z = 3.24
+        (100_000, 0.01, 0.029, False),  # beyond chance, and nobody would notice
+        (100_000, 0.01, 0.031, True),
+    ],
+)
+def test_only_more_failures_than_chance_explains_and_users_notice_revert_a_fix(
+    requests: int, before: float, after: float, worse: bool
+) -> None:
+    """The z values are those of the two-proportion test, computed by hand; 3.1 is p = 0.001."""
+    sides = ({"requests": requests, "error_share": share} for share in (before, after))
+    measured = compared(LEAK, *sides)
+    assert (evaluate(measured).status is MeasurementStatus.WORSE) is worse
+
+
+@pytest.mark.parametrize(
+    ("rate", "status"), [(50.0, MeasurementStatus.HELD), (30.0, MeasurementStatus.NOT_HELD)]
+)
+def test_a_criterion_may_want_more_of_something(rate: float, status: MeasurementStatus) -> None:
+    criterion = Criterion(
+        series=MeasuredSeries.REQUESTS_PER_MINUTE, below=False, threshold=40.0, within_minutes=30
+    )
+    measured = compared(CRASHES, {}, {"requests_per_minute": rate}, criteria=(criterion,))
+    result = evaluate(measured)
+    assert result.status is status
+    assert "above 40" in result.rows[-1].bound
+
+
 @given(
     shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
     latencies=st.tuples(st.floats(1, 1e5), st.floats(1, 1e5)),
@@ -288,3 +324,29 @@ def test_a_chart_needs_two_points_and_cannot_be_broken_out_of() -> None:
     assert "line [0.5, 0.5, 0.7]" in drawn
     assert drawn.count("```") == 2
     assert chart("a", MeasuredSeries.P95_MS, metrics) == ""
+
+
+async def test_the_windows_are_of_the_server_s_time_whatever_the_worker_s_clock_says() -> None:
+    asked: list[Window] = []
+
+    class Railway:
+        async def client_for(self, _: str) -> "Railway":
+            return self
+
+        async def fetch_detailed(self, _: str, __: object, window: Window) -> None:
+            asked.append(window)
+            raise RailwayError("enough")
+
+    measuring = MeasurementActivities(Railway(), None, None, settle_seconds=60)  # type: ignore[arg-type]
+    request = MeasureRequest(
+        environment_id="env",
+        service=samples.service(),
+        findings=(LEAK,),
+        criteria=(),
+        window=HOUR,
+        up_since=samples.NOW,
+        at=samples.NOW + timedelta(minutes=31),
+    )
+    with pytest.raises(ApplicationError, match="enough"):
+        await measuring.measure_service(request)
+    assert asked == [HOUR.model_copy(update={"start": HOUR.end - timedelta(minutes=27)})]

@@ -29,6 +29,7 @@ class FindingKind(OpenEnum):
     DISK_FILLING = "disk_filling"
     DEPLOYMENT_FAILED = "deployment_failed"
     RESTART = "restart"
+    CRON_FAILED = "cron_failed"
 
 
 class ServiceKind(OpenEnum):
@@ -39,8 +40,21 @@ class ServiceKind(OpenEnum):
     FUNCTION = "function"
 
 
+class CronRun(Contract):
+    """One execution of a cron service; `ended` is None while it runs."""
+
+    status: str
+    started: datetime
+    ended: datetime | None = None
+
+
 class Service(Contract):
-    """One service in one environment; `commit` is the commit of the deployment that serves now."""
+    """One service in one environment; `commit` is the commit of the deployment that serves now.
+
+    `latest_...`: the newest deployment that decided something, which one that was skipped, waits or is built
+    has not; its status is in `under_way`. `active_...`: the deployment that serves. `instances`: states of
+    the processes of that one.
+    """
 
     service_id: str
     name: str
@@ -52,6 +66,11 @@ class Service(Contract):
     active_deployment_id: str | None = None
     latest_deployment_id: str | None = None
     latest_status: str | None = None
+    latest_since: datetime | None = None
+    active_status: str | None = None
+    active_since: datetime | None = None
+    instances: tuple[str, ...] = ()
+    under_way: str | None = None
     commit: str | None = None
     asleep: bool = False
     sleeps_when_idle: bool = False  # the first request after a while may fail or be slow
@@ -61,11 +80,15 @@ class Service(Contract):
     depends_on: tuple[str, ...] = ()  # service ids, from variable references
     volume_fill: float | None = None  # share, 0..1
     volume_gb: float | None = None  # its size
+    public: bool = False  # has a domain
+    runs: tuple[CronRun, ...] = ()  # of a cron, newest first
+    next_run_at: datetime | None = None
+    unread: tuple[str, ...] = ()  # what could not be read of it, so that it cannot be called healthy
 
     @property
     def serves_http(self) -> bool:
         """Only a service with a domain has HTTP series."""
-        return self.kind is ServiceKind.WEB
+        return self.public or self.kind is ServiceKind.WEB
 
 
 class Window(Contract):
@@ -148,6 +171,22 @@ class ScreenRequest(Contract):
     pull_request_environment: bool = False
 
 
+class UnknownServices(Contract):
+    """Services of which nobody can say whether they are well; `reason` says why, and what to do."""
+
+    reason: str
+    services: tuple[str, ...]
+
+
+class PlatformIncident(Contract):
+    """An incident of Railway's own; if anything names what is affected, `message` does."""
+
+    message: str
+    url: str = ""
+    status: str = ""
+    begun: datetime | None = None
+
+
 class DownstreamEffect(Contract):
     """A service whose trouble comes from one that it depends on and that is in trouble itself."""
 
@@ -159,8 +198,9 @@ class DownstreamEffect(Contract):
 class Screening(Contract):
     """The prefilter's result. `decided`: the project is small enough that the findings are final.
 
-    Else the `candidates` are to be examined in detail. Of the others only the names are kept: `healthy`,
-    `asleep`. Bounded: `unseen` says when candidates were left out.
+    Else the `candidates` are to be examined in detail, over `window`, which ends earlier than what was asked
+    for where samples are late. Of the others only the names are kept: `healthy`, `asleep`, `unknown`.
+    Candidates that are too many are `unknown`.
     """
 
     project_name: str
@@ -172,6 +212,9 @@ class Screening(Contract):
     findings: tuple[Finding, ...] = ()
     downstream_effects: tuple[DownstreamEffect, ...] = ()
     platform_incident: str | None = None
+    platform: PlatformIncident | None = None
+    unknown: tuple[UnknownServices, ...] = ()
+    window: Window | None = None
     unseen: tuple[str, ...] = ()
 
 
@@ -186,6 +229,7 @@ class Assessment(Contract):
 
     findings: tuple[Finding, ...]
     downstream_effects: tuple[DownstreamEffect, ...] = ()
+    unknown: tuple[UnknownServices, ...] = ()
     unseen: tuple[str, ...] = ()
 
 
@@ -203,7 +247,10 @@ class ServiceRow(Contract):
 
 
 class HealthReport(Contract):
-    """A scan's report. `rows`: the affected services; of the others only the names are kept."""
+    """A scan's report. `rows`: the affected services; of the others only the names are kept.
+
+    `unknown`: what could not be read or was not examined, which is never called healthy.
+    """
 
     project_name: str
     environment_name: str
@@ -211,4 +258,24 @@ class HealthReport(Contract):
     rows: tuple[ServiceRow, ...]
     healthy: tuple[str, ...] = ()
     asleep: tuple[str, ...] = ()
+    unknown: tuple[UnknownServices, ...] = ()
     unseen: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many services are in each state."""
+        affected = sum(bool(row.findings) for row in self.rows)
+        unknown = {name for group in self.unknown for name in group.services}
+        return {
+            "affected": affected,
+            "healthy": len(self.healthy),
+            "asleep": len(self.asleep),
+            "unknown": len(unknown),
+        }
+
+    @property
+    def headline(self) -> str:
+        """Return the number of services in each state, in one sentence."""
+        count = sum(self.counts.values())
+        states = ", ".join(f"{number} {state}" for state, number in self.counts.items())
+        return f"{count} service{'' if count == 1 else 's'}: {states}."

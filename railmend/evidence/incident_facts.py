@@ -24,6 +24,7 @@ HINTS: dict[FindingKind, tuple[str, ...]] = {
     FindingKind.CPU_SATURATION: ("cpu", "busy", "loop", "queue", "backlog", "worker"),
     FindingKind.LATENCY: ("slow", "took", "duration", "query", "lock", "wait", "pool", "queue"),
     FindingKind.CRASH_LOOP: ("start", "exit", "restart", "signal", "shutdown"),
+    FindingKind.CRON_FAILED: ("start", "exit", "fail", "timeout", "signal"),
     FindingKind.DEPLOYMENT_FAILED: ("start", "exit", "migrat", "health"),
 }
 

@@ -42,8 +42,8 @@ class WholeFault(BaseModel):
 class Behaviour(BaseModel):
     """`latency_seconds` is added to each answer; `quota` requests an hour, `per_second` at most.
 
-    `breadth`: most fields of a document. `points`: most values of a `metrics` result. `missing`: fields that the
-    API has lost, as "Type.field". `expires_after`: requests after which the token is refused.
+    `breadth`: most fields of a document. `points`: most values of a `metrics` result. `missing`: fields that
+    the API has lost, as "Type.field". `expires_after`: requests after which the token is refused.
     `clock_ahead_seconds`: of the header `Date`.
     """
 

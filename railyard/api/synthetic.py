@@ -21,8 +21,8 @@ REQUESTS_PER_MINUTE = 120.0
 class More:
     """What differs from a calm project.
 
-    `variables`: more of them, of the first service. `backwards`: services are listed in reverse. `newest`: the
-    time after which Railway has no samples yet; `dead`: when a service's samples ended. `instances`: what
+    `variables`: more of them, of the first service. `backwards`: services are listed in reverse. `newest`:
+    the time after which Railway has no samples yet; `dead`: when a service's samples ended. `instances`: what
     replaces fields of a service; `failed`: earlier deployments; `runs`: of crons, newest first.
     """
 

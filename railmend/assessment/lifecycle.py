@@ -44,7 +44,7 @@ def crash_loop(frame: MetricFrame) -> Finding | None:
     service = frame.service
     if service.kind is ServiceKind.CRON or "CRASHED" in (service.latest_status, service.active_status):
         return None
-    return _dies_again(frame) or _restarting(frame)
+    return (_dies_again(frame) if frame.points else None) or _restarting(frame)
 
 
 def _dies_again(frame: MetricFrame) -> Finding | None:

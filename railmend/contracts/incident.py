@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.ledger import PastRepair
 from railmend.contracts.policy import Policy
-from railmend.contracts.scan import Finding, Service, Window
+from railmend.contracts.scan import Finding, PlatformIncident, Service, Window
 
 
 class Verdict(OpenEnum):
@@ -56,7 +56,11 @@ def neighbours_of(
 
 
 class IncidentRequest(Contract):
-    """Handed to one investigation: ids, findings and bounded facts, at most 16 KiB."""
+    """Handed to one investigation: ids, findings and bounded facts, at most 16 KiB.
+
+    `platform`: an incident of Railway's own, which is evidence; `platform_incident`: one that explains the
+    findings, which is the verdict.
+    """
 
     project_id: str
     environment_id: str
@@ -64,6 +68,7 @@ class IncidentRequest(Contract):
     findings: tuple[Finding, ...]
     window: Window
     platform_incident: str | None = None
+    platform: PlatformIncident | None = None
     policy: Policy = Policy()
     neighbours: tuple[Neighbour, ...] = ()
     past_repairs: tuple[PastRepair, ...] = ()

@@ -38,6 +38,7 @@ from railmend.contracts.scan import (
     ServiceRow,
     Window,
 )
+from railmend.diagnosis.platform import blamed
 from workflows.actions.rollback_offer import offer_rollback
 from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.repair.repository_repair import RepositoryRepair
@@ -75,6 +76,8 @@ class HealthScan:
             **policies.READ,
         )
         workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
+        # Earlier than what was asked for, where Railway's samples are late.
+        window = screening.window or window
         assessment = await self._assess(screening, window)
         incidents = self._incidents(screening, assessment, window)
         reports = await self._investigate_all(incidents, screening)
@@ -84,11 +87,9 @@ class HealthScan:
             environment_name=screening.environment_name,
             window=window,
             rows=tuple(self._rows.values()),
-            healthy=(
-                *screening.healthy,
-                *(s.name for s in screening.candidates if s.service_id not in self._rows),
-            ),
+            healthy=(*screening.healthy, *self._found_well(screening, assessment)),
             asleep=screening.asleep,
+            unknown=(*screening.unknown, *assessment.unknown),
             unseen=(*screening.unseen, *assessment.unseen),
         )
         workflow.set_current_details(
@@ -112,6 +113,15 @@ class HealthScan:
             **policies.READ,
         )
 
+    def _found_well(self, screening: Screening, assessment: Assessment) -> list[str]:
+        """Return the candidates without findings, of which everything could be read."""
+        unknown = {name for group in assessment.unknown for name in group.services}
+        return [
+            service.name
+            for service in screening.candidates
+            if service.service_id not in self._rows and service.name not in unknown
+        ]
+
     def _incidents(
         self, screening: Screening, assessment: Assessment, window: Window
     ) -> list[IncidentRequest]:
@@ -134,7 +144,9 @@ class HealthScan:
                 service=service,
                 findings=tuple(by_service[service.service_id]),
                 window=window,
-                platform_incident=screening.platform_incident,
+                platform=screening.platform,
+                platform_incident=screening.platform_incident
+                or blamed(screening.platform, service, by_service[service.service_id]),
                 policy=self._settings.policy,
                 neighbours=neighbours_of(service, screening.candidates, assessment.findings),
             )

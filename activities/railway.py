@@ -17,6 +17,7 @@ from railmend.contracts.scan import (
     Severity,
     UnknownServices,
 )
+from railmend.diagnosis.platform import blamed
 from railmend.diagnosis.root_causes import downstream_effects
 from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
@@ -82,6 +83,7 @@ class RailwayActivities:
         return Assessment(
             findings=findings,
             downstream_effects=downstream_effects(request.services, findings),
+            blamed=blamed(request.platform, request.services, findings),
             unknown=_unknown(reasons),
             unseen=_bounded(_unread_of(troubled, details.unread)),
         )
@@ -147,6 +149,7 @@ def _screening(
         decided=survey.fine,
         findings=tuple(finding for finding in findings if finding.service_id in examined_ids),
         downstream_effects=downstream_effects(candidates, findings),
+        blamed=blamed(survey.platform, candidates, findings),
         platform=survey.platform,
         window=survey.window,
         unseen=_bounded(unseen),

@@ -59,8 +59,8 @@ def render(result: ScanResult, console: Console) -> None:
         if names:
             console.print(f"{state}: {escape(', '.join(names[:MOST_NAMES]))}{_more(names)}")
     for group in report.unknown:
-        names = f"{escape(', '.join(group.services[:MOST_NAMES]))}{_more(group.services)}"
-        console.print(f"Unknown: {names}: {escape(group.reason)}")
+        shown = f"{escape(', '.join(group.services[:MOST_NAMES]))}{_more(group.services)}"
+        console.print(f"Unknown: {shown}: {escape(group.reason)}")
     for sentence in report.unseen:
         console.print(f"Could not be seen: {escape(sentence)}")
     # Below the table and unbroken, so that they can be copied.

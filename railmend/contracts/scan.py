@@ -213,6 +213,7 @@ class Screening(Contract):
     downstream_effects: tuple[DownstreamEffect, ...] = ()
     platform_incident: str | None = None
     platform: PlatformIncident | None = None
+    blamed: dict[str, str] = Field(default_factory=dict)
     unknown: tuple[UnknownServices, ...] = ()
     window: Window | None = None
     unseen: tuple[str, ...] = ()
@@ -222,13 +223,18 @@ class CandidatesRequest(Contract):
     environment_id: str
     services: tuple[Service, ...]
     window: Window
+    platform: PlatformIncident | None = None
 
 
 class Assessment(Contract):
-    """Findings of the window. `unseen` says, one sentence each, what could not be measured."""
+    """Findings of the window. `unseen` says, one sentence each, what could not be measured.
+
+    `blamed`: by service id, the incident of Railway's own that explains its findings.
+    """
 
     findings: tuple[Finding, ...]
     downstream_effects: tuple[DownstreamEffect, ...] = ()
+    blamed: dict[str, str] = Field(default_factory=dict)
     unknown: tuple[UnknownServices, ...] = ()
     unseen: tuple[str, ...] = ()
 

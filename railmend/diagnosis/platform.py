@@ -1,7 +1,8 @@
 """Whether an incident of Railway's own explains what was found in a service, or is evidence only."""
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from railmend.contracts.scan import Finding, FindingKind, PlatformIncident, Service
@@ -38,11 +39,21 @@ _REGIONS: tuple[tuple[str, str], ...] = (
 )
 
 
-def blamed(incident: PlatformIncident | None, service: Service, findings: Sequence[Finding]) -> str | None:
+def blamed(
+    incident: PlatformIncident | None, services: Iterable[Service], findings: Iterable[Finding]
+) -> dict[str, str]:
+    """Return the incident's words by the id of each service whose findings it explains."""
+    by_service: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        by_service[finding.service_id].append(finding)
+    told = {s.service_id: explains(incident, s, by_service[s.service_id]) for s in services}
+    return {service_id: words for service_id, words in told.items() if words is not None}
+
+
+def explains(incident: PlatformIncident | None, service: Service, findings: Sequence[Finding]) -> str | None:
     """Return the incident's words if it explains all findings, else None.
 
-    It must be open, have begun before them, and name something that breaks in this way, where the service
-    runs.
+    It must be open, have begun before them, and name what breaks in this way, where the service runs.
     """
     if incident is None or incident.status == OVER or incident.begun is None or not findings:
         return None

@@ -46,7 +46,7 @@ def onset(incident: IncidentRequest) -> datetime | None:
 
 
 def finding_facts(incident: IncidentRequest) -> tuple[Fact, ...]:
-    """Return each finding in the words of its rule, then architecture, platform, neighbours and past repairs."""
+    """Return each finding in its rule's words, then architecture, platform, neighbours and past repairs."""
     findings = [
         Fact(
             kind="finding",

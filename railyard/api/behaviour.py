@@ -31,9 +31,10 @@ class FieldFault(BaseModel):
 
 
 class WholeFault(BaseModel):
-    """Make a whole answer fail: a status, a broken body, or no answer for `seconds`."""
+    """Make a whole answer fail: a status, a broken body, or no answer for `seconds`; not the first `skip`."""
 
-    kind: str  # "429", "1015", "502", "truncated", "hang"
+    kind: str  # "429", "1015", "403", "502", "503", "truncated", "hang"
+    skip: int = 0
     retry_after: int | None = None
     seconds: float = 60.0
     times: int = 1
@@ -103,7 +104,9 @@ class Gatekeeper:
         if over_rate or self.stats.requests > self.behaviour.quota:
             return self._refuse(JSONResponse({"errors": []}, 429, {"Retry-After": "1"}))
         for fault in self.behaviour.wholes:
-            if fault.times > 0:
+            if fault.skip > 0:
+                fault.skip -= 1
+            elif fault.times > 0:
                 fault.times -= 1
                 return await self._fail(fault)
         return None
@@ -124,6 +127,7 @@ class Gatekeeper:
             "429": JSONResponse({}, 429, {"Retry-After": str(fault.retry_after or 1)}),
             "1015": Response("error code: 1015", 429),
             "502": Response("<html>bad gateway</html>", 502),
+            "503": Response("<html>unavailable</html>", 503),
             "403": Response("<html>Attention Required! | Cloudflare</html>", 403),
             "truncated": Response('{"data": {"environm', 200),
             "hang": Response("", 504),

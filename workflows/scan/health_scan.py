@@ -38,7 +38,6 @@ from railmend.contracts.scan import (
     ServiceRow,
     Window,
 )
-from railmend.diagnosis.platform import blamed
 from workflows.actions.rollback_offer import offer_rollback
 from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.repair.repository_repair import RepositoryRepair
@@ -104,11 +103,18 @@ class HealthScan:
     async def _assess(self, screening: Screening, window: Window) -> Assessment:
         """Assess the candidates in detail; a small project is decided by its screening."""
         if screening.decided or not screening.candidates:
-            return Assessment(findings=screening.findings, downstream_effects=screening.downstream_effects)
+            return Assessment(
+                findings=screening.findings,
+                downstream_effects=screening.downstream_effects,
+                blamed=screening.blamed,
+            )
         return await workflow.execute_activity_method(
             RailwayActivities.assess_candidates,
             CandidatesRequest(
-                environment_id=self._request.environment_id, services=screening.candidates, window=window
+                environment_id=self._request.environment_id,
+                services=screening.candidates,
+                window=window,
+                platform=screening.platform,
             ),
             **policies.READ,
         )
@@ -145,8 +151,7 @@ class HealthScan:
                 findings=tuple(by_service[service.service_id]),
                 window=window,
                 platform=screening.platform,
-                platform_incident=screening.platform_incident
-                or blamed(screening.platform, service, by_service[service.service_id]),
+                platform_incident=screening.platform_incident or assessment.blamed.get(service.service_id),
                 policy=self._settings.policy,
                 neighbours=neighbours_of(service, screening.candidates, assessment.findings),
             )

@@ -11,6 +11,7 @@ from railmend.contracts.scan import (
     Assessment,
     CandidatesRequest,
     Finding,
+    FindingKind,
     Screening,
     ScreenRequest,
     Service,
@@ -30,6 +31,7 @@ TOO_MANY = (
     f"it looks troubled, but only the {MAX_CANDIDATES} that look worst are examined in one scan. Put those "
     "right, or watch its project in parts."
 )
+DOWN = frozenset({FindingKind.OUTAGE, FindingKind.CRASH_LOOP})
 # Sentences about what could not be seen; the rest is counted. Of the reasons why services are unknown, so
 # many are told apart, each with so many characters.
 MAX_UNSEEN, MAX_REASONS, MAX_REASON = 40, 20, 400
@@ -112,10 +114,15 @@ def _suspects(survey: Survey, findings: Sequence[Finding], rules: AssessmentRule
 def _worst_first(services: Iterable[Service], findings: Iterable[Finding]) -> list[Service]:
     critical: dict[str, int] = defaultdict(int)
     all_of: dict[str, int] = defaultdict(int)
+    findings = list(findings)
+    down = {finding.service_id for finding in findings if finding.kind in DOWN}
     for finding in findings:
         critical[finding.service_id] += finding.severity is Severity.CRITICAL
         all_of[finding.service_id] += 1
-    return sorted(services, key=lambda s: (-critical[s.service_id], -all_of[s.service_id], s.name))
+    return sorted(
+        services,
+        key=lambda s: (s.service_id not in down, -critical[s.service_id], -all_of[s.service_id], s.name),
+    )
 
 
 def _screening(

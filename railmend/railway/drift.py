@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from railmend.railway.compose import Query, paths
+from railmend.railway.compose import paths, root_field
 from railmend.railway.errors import SchemaDrift
 from railmend.railway.transport import GraphQLFailure
 
@@ -58,16 +58,31 @@ class Drift:
         self._fields |= {(document, field): self._clock() + AGAIN_SECONDS for field in fields}
 
     def named(
-        self, queries: Sequence[Query], failures: Sequence[GraphQLFailure]
+        self, documents: Iterable[str], failures: Sequence[GraphQLFailure]
     ) -> dict[str, frozenset[str]]:
         """Return the optional fields, by document, that invalid documents' messages name in quotes."""
-        words = {word for failure in failures for word in failure.message.replace("'", '"').split('"')[1::2]}
+        words = _quoted(failures)
         found = {
             name: frozenset(path for path in self.left(name) if path.rpartition(".")[2] in words)
-            for name in dict.fromkeys(query.document for query in queries)
+            for name in documents
         }
         return {name: fields for name, fields in found.items() if fields}
+
+    def culprit(self, documents: Sequence[str], failures: Sequence[GraphQLFailure]) -> str | None:
+        """Return the only document that can be meant by the messages, None if that is not clear."""
+        words = _quoted(failures)
+        meant = [name for name in documents if words & _fields(name)]
+        return documents[0] if len(documents) == 1 else meant[0] if len(meant) == 1 else None
 
     def left(self, document: str) -> frozenset[str]:
         """Return the optional fields that are still asked for."""
         return optional(document) - self.dropped(document)
+
+
+def _quoted(failures: Iterable[GraphQLFailure]) -> set[str]:
+    return {word for failure in failures for word in failure.message.replace("'", '"').split('"')[1::2]}
+
+
+def _fields(document: str) -> set[str]:
+    """Return the names of all fields of a document."""
+    return {path.rpartition(".")[2] for path in paths(document)} | {root_field(document).name.value}

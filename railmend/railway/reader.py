@@ -30,7 +30,7 @@ from railmend.railway.transport import GraphQLFailure, GraphQLReply, Transport
 PAUSE_SECONDS = 2.0
 # A field that is refused so often is refused for all services: the first number where none was answered.
 REFUSALS, REFUSALS_OF_SOME = 3, 8
-# So many answers in a row that are none of the API's: it is down, and smaller parts do not help.
+# So many answers in a row without anything: it is down or takes the token no more; smaller parts do not help.
 BROKEN_ANSWERS = 6
 
 
@@ -92,7 +92,7 @@ class QueryResults:
         return self.stopped or self._refused.get(document)
 
     def broke(self, error: RailwayError) -> None:
-        """Count an answer that is none of the API's."""
+        """Count an answer without anything: of no API, or to a token that is no longer taken."""
         self._broken += 1
         if self._broken >= BROKEN_ANSWERS:
             self.stopped = error
@@ -149,7 +149,6 @@ class Reader:
         elif reply is None:
             self._worth_asking(queries, results)
         elif reply.failures:
-            results.arrived()
             await self._some_failed(queries, results, reply, again=again)
         else:
             results.arrived()
@@ -182,6 +181,7 @@ class Reader:
         if not named:
             await self._unnamed(queries, results, reply.failures, again=again)
             return
+        results.arrived()
         rest = []
         for number, query in enumerate(queries):
             failure = named.get(f"a{number}")
@@ -215,6 +215,7 @@ class Reader:
         elif isinstance(error, SchemaDrift):
             await self._drifted(queries, results, failures, error)
         elif isinstance(error, NotAuthorized):
+            results.broke(error)
             await self._refused(queries, results, error)
         else:
             await self._whole_failed(queries, results, error, again=again)
@@ -228,18 +229,18 @@ class Reader:
     ) -> None:
         """Let optional fields fall away: those that the messages name, else all; then the whole query."""
         names = list(dict.fromkeys(query.document for query in queries))
-        fallen = self.drift.named(queries, failures)
-        if not fallen and len(names) == 1:
-            fallen = {name: left for name in names if (left := self.drift.left(name))}
+        fallen = self.drift.named(names, failures)
+        culprit = self.drift.culprit(names, failures)
+        if not fallen and culprit and (left := self.drift.left(culprit)):
+            fallen = {culprit: left}
         for name, fields in fallen.items():
             self.drift.drop(name, fields)
-        if fallen:
-            await self._batch(queries, results)
-        elif len(names) == 1:
-            self.drift.give_up(names[0], error)
-            self._worth_asking(queries, results)
-        else:
+        if not fallen and culprit is None:
             await self._by_document(queries, results)
+            return
+        if not fallen and culprit is not None:
+            self.drift.give_up(culprit, error)
+        await self._batch(queries, results)
 
     async def _refused(self, queries: Sequence[Query], results: QueryResults, error: NotAuthorized) -> None:
         """Find what the token may not read, where Railway does not name it."""

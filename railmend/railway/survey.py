@@ -122,7 +122,10 @@ class Surveyor:
         window = self._not_ahead(window)
         early, early_runs = self._early(environment_id, window)
         first = [status, project, failed, *(listing.query for listing in lists.all())]
-        results = await self._reader.read([*first, *early.values(), *early_runs.values()])
+        first += [*early.values(), *early_runs.values()]
+        # One request; what does not fit goes along with further pages, so that these cost nothing.
+        held = first[self._limits.aliases :]
+        results = await self._reader.read(first[: self._limits.aliases])
         await self._list_services(lists, results)
         asked, window = window, self._not_ahead(window)
         draft = parse.services(_inventory(lists, results, failed, {}))
@@ -130,7 +133,9 @@ class Surveyor:
         readings, planned = self._series(environment_id, window, known)
         queries = {key: early.get(key, query) for key, query in planned.items()}
         runs = {key: early_runs.get(key) or _runs(environment_id, key, known) for key in known.crons}
-        rest = [query for key, query in queries.items() if key not in early]
+        wanted = {id(query) for query in (*queries.values(), *runs.values())}
+        rest = [query for query in held if id(query) in wanted]
+        rest += [query for key, query in queries.items() if key not in early]
         rest += [query for key, query in runs.items() if key not in early_runs]
         await self._read_along(lists, rest, results)
         queries = await self._resources_one_by_one(environment_id, draft, queries, results)

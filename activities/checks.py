@@ -1,7 +1,7 @@
 """The repository's own checks, run in the sandbox: without the change, and with it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from temporalio import activity
 
@@ -14,7 +14,8 @@ from railmend.coding.sandbox import EGRESS_SOCKET, CommandResult, SandboxCommand
 from railmend.contracts.repair import CheckReport, CheckRun, CodingRequest
 from railmend.evidence.redact import redact
 
-MAX_OUTPUT = 3000
+# Characters of output: of one run, of all that fail together, of one that passed.
+MAX_OUTPUT, MAX_OUTPUTS, OF_PASSED = 3000, 4000, 200
 # The shell's exit code for a program that does not exist.
 NOT_FOUND = 127
 
@@ -69,7 +70,7 @@ class CheckActivities:
                 done = await self._run(request, suite, command, network=False)
                 runs.append(_check_run(suite, command, done))
         await self._restore(request, repository, tree)
-        return CheckReport(runs=tuple(runs))
+        return CheckReport(runs=within(runs, MAX_OUTPUTS))
 
     async def _restore(
         self, request: CodingRequest, repository: TrustedRepository, tree: str | None = None
@@ -115,6 +116,14 @@ class CheckActivities:
     async def _repository(self, request: CodingRequest) -> TrustedRepository:
         workspace = request.workspace
         return await asyncio.to_thread(self._environment.repository, workspace.key, workspace.repository)
+
+
+def within(runs: Sequence[CheckRun], most: int) -> tuple[CheckRun, ...]:
+    """Return the runs with the ends of their output: of those that fail as much as `most` allows."""
+    share = most // max(sum(not run.passed for run in runs), 1)
+    return tuple(
+        run.model_copy(update={"output": run.output[-(OF_PASSED if run.passed else share) :]}) for run in runs
+    )
 
 
 def _check_run(suite: Suite, command: str, done: CommandResult) -> CheckRun:

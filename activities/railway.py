@@ -2,14 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from temporalio import activity
 
 from activities.heartbeat import working
+from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.assessment import AssessmentRules, assess, is_candidate, why_unknown
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.scan import (
+    PAGE,
     Assessment,
+    CandidatePage,
+    CandidatePages,
     CandidatesRequest,
+    DownstreamEffects,
     Finding,
     FindingKind,
     Screening,
@@ -25,7 +32,7 @@ from railmend.railway.pool import RailwayPool
 from railmend.railway.survey import Survey
 
 DEFAULTS = AssessmentRules()
-# More candidates than these would not fit a payload, and no team could read them.
+# No team could read more.
 MAX_CANDIDATES = 60
 TOO_MANY = (
     f"it looks troubled, but only the {MAX_CANDIDATES} that look worst are examined in one scan. Put those "
@@ -40,10 +47,14 @@ OTHER_REASONS = "there are other reasons: run `starter.py doctor`."
 
 class RailwayActivities:
     def __init__(
-        self, railway: RailwayPool, rules_of: Callable[[str], AssessmentRules] = lambda _: DEFAULTS
+        self,
+        railway: RailwayPool,
+        artifacts: ArtifactStore,
+        rules_of: Callable[[str], AssessmentRules] = lambda _: DEFAULTS,
     ) -> None:
         """`rules_of`: thresholds and what to ignore, by environment id."""
         self._railway = railway
+        self._artifacts = artifacts
         self._rules_of = rules_of
 
     @activity.defn
@@ -58,7 +69,34 @@ class RailwayActivities:
         rules = self._rules_of(scan.environment_id)
         found = _survey_findings(survey, scan.environment_id, rules)
         suspects = _worst_first(_suspects(survey, found, rules), found)
-        return _screening(survey, suspects, found if survey.fine else (), rules)
+        findings = found if survey.fine else ()
+        screening = _screening(survey, suspects, findings, rules)
+        pages = paged(suspects[:MAX_CANDIDATES], findings)
+        async with working():
+            more = [await self._artifacts.put_model(page) for page in pages[1:]]
+        first = pages[0] if pages else CandidatePage(services=(), findings=())
+        return screening.model_copy(
+            update={"candidates": first.services, "findings": first.findings, "more": tuple(more)}
+        )
+
+    @activity.defn
+    async def read_candidates(self, reference: ArtifactReference) -> CandidatePage:
+        """Return one further page of candidates. Raise `ArtifactGone` where it is lost."""
+        async with working():
+            return await self._artifacts.get_model(reference, CandidatePage)
+
+    @activity.defn
+    async def link_downstream(self, request: CandidatePages) -> DownstreamEffects:
+        """Find downstream effects among the services of all pages; a page that is lost explains nothing."""
+        services: list[Service] = []
+        findings: list[Finding] = []
+        async with working():
+            for reference in request.pages:
+                with suppress(ArtifactGone):
+                    page = await self._artifacts.get_model(reference, CandidatePage)
+                    services += page.services
+                    findings += page.findings
+        return DownstreamEffects(effects=downstream_effects(services, findings))
 
     @activity.defn
     async def assess_candidates(self, request: CandidatesRequest) -> Assessment:
@@ -82,8 +120,13 @@ class RailwayActivities:
             if service.service_id not in affected
         }
         troubled = [service for service in request.services if service.service_id in affected]
+        async with working():
+            page = await self._artifacts.put_model(
+                CandidatePage(services=request.services, findings=findings)
+            )
         return Assessment(
             findings=findings,
+            page=page,
             downstream_effects=downstream_effects(request.services, findings),
             blamed=blamed(request.platform, request.services, findings),
             unknown=_unknown(reasons),
@@ -125,6 +168,16 @@ def _worst_first(services: Iterable[Service], findings: Iterable[Finding]) -> li
     )
 
 
+def paged(services: Sequence[Service], findings: Sequence[Finding]) -> list[CandidatePage]:
+    pages = []
+    for start in range(0, len(services), PAGE):
+        chosen = tuple(services[start : start + PAGE])
+        ids = {service.service_id for service in chosen}
+        own = tuple(finding for finding in findings if finding.service_id in ids)
+        pages.append(CandidatePage(services=chosen, findings=own))
+    return pages
+
+
 def _screening(
     survey: Survey, candidates: list[Service], findings: Sequence[Finding], rules: AssessmentRules
 ) -> Screening:
@@ -142,7 +195,6 @@ def _screening(
         unread = survey.unread.get(service.service_id, ())
         settings = rules.settings_for(service)
         reasons[service.name] = why_unknown(slices[service.service_id], service, unread, settings)
-    examined_ids = {service.service_id for service in examined}
     unseen = [*survey.unseen, *_private(survey.services)]
     if survey.fine:
         unseen += _unread_of(examined, survey.unread)
@@ -152,9 +204,8 @@ def _screening(
         healthy=tuple(name for name, reason in reasons.items() if reason is None),
         asleep=tuple(asleep),
         unknown=_unknown(reasons),
-        candidates=tuple(examined),
+        candidates=(),
         decided=survey.fine,
-        findings=tuple(finding for finding in findings if finding.service_id in examined_ids),
         downstream_effects=downstream_effects(candidates, findings),
         blamed=blamed(survey.platform, candidates, findings),
         platform=survey.platform,

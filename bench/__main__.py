@@ -1,6 +1,6 @@
 """Run all benchmarks: `make bench`."""
 
-from bench import assessment, command_line, evidence, railway
+from bench import assessment, command_line, evidence, railway, wide_incident
 
 if __name__ == "__main__":
     assessment.main()
@@ -10,3 +10,5 @@ if __name__ == "__main__":
     railway.main()
     print()
     command_line.main()
+    print()
+    wide_incident.main()

@@ -29,6 +29,7 @@ from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, More, Synthetic, build_synthetic
 from tests import samples
+from tests.kept import memory_store
 
 END = samples.WINDOW.end
 LIMITS = RateLimits(per_second=10_000)
@@ -81,9 +82,13 @@ class Yard:
         )
 
     async def scan(self, window: Window = samples.WINDOW) -> Told:
-        activities = RailwayActivities(self.pool)
+        activities = RailwayActivities(self.pool, memory_store())
         screening = await activities.screen(ScreenRequest(scan=SCAN, window=window))
-        if screening.decided or not screening.candidates:
+        pages = [await activities.read_candidates(reference) for reference in screening.more]
+        services = [*screening.candidates, *(service for page in pages for service in page.services)]
+        findings = [*screening.findings, *(finding for page in pages for finding in page.findings)]
+        screening = screening.model_copy(update={"candidates": tuple(services), "findings": tuple(findings)})
+        if screening.decided or not services:
             return Told(screening, None)
         request = CandidatesRequest(
             environment_id=ENVIRONMENT,

@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, Literal, cast
@@ -128,7 +128,7 @@ class Transport:
     async def _apply_limits(self, response: httpx.Response) -> None:
         """Read the clock, both limiters' status and headers, before the body is read."""
         self._limiter.update_policy(response.headers.get("ratelimit-policy"))
-        if date := _date(response.headers.get("date")):
+        if date := _date(next(iter(response.headers.get_list("date")), None)):
             self._server_time = date, time.monotonic()
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             told = _seconds(response.headers.get("retry-after"))
@@ -182,9 +182,11 @@ def _seconds(text: str | None) -> float | None:
 
 def _date(text: str | None) -> datetime | None:
     try:
-        return parsedate_to_datetime(text) if text else None
+        date = parsedate_to_datetime(text) if text else None
     except ValueError:
         return None
+    # A date without a zone is in UTC (RFC 9110).
+    return date.replace(tzinfo=UTC) if date is not None and date.tzinfo is None else date
 
 
 def _failure(error: dict[str, Any]) -> GraphQLFailure:

@@ -18,6 +18,8 @@ MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
 MAX_TITLE = 72
 # Temporal keeps at most 20,000 bytes of current details.
 MAX_DETAILS = 18_000
+# Of services in one state, so many are named.
+MOST_NAMES = 20
 REHEARSAL = "rehearsal"
 EVIDENCE_GONE = "The evidence that these causes cite is no longer stored."
 LEFT_OUT = (
@@ -198,21 +200,28 @@ def _cost(publish: PublishRequest) -> str:
 
 
 def report_markdown(report: HealthReport) -> str:
-    """Return one row per affected service and the number of all services, for the Web UI."""
+    """Return one row per affected service and how many are in which state, for the Web UI."""
     troubled = [row for row in report.rows if row.findings]
     rows = [
         f"| {row.name} | {' '.join(finding.sentence or finding.kind.value for finding in row.findings)} "
         f"| `{row.verdict}` | {_link(row)} |"
         for row in troubled
     ]
-    count = len(report.rows) + len(report.healthy) + len(report.asleep)
-    head = f"**{report.project_name} / {report.environment_name}**: {count} services"
+    head = f"**{report.project_name} / {report.environment_name}**: {report.headline}"
     table = (
         ["| service | found | verdict | what is done |", "| --- | --- | --- | --- |", *rows] if rows else []
     )
-    unseen = [f"- Could not be seen: {sentence}" for sentence in report.unseen]
-    parts = [f"{head}, {len(troubled)} in trouble.", "\n".join(table), "\n".join(unseen)]
+    unseen = [
+        *(f"- Unknown: {_names(group.services)}: {group.reason}" for group in report.unknown),
+        *(f"- Could not be seen: {sentence}" for sentence in report.unseen),
+    ]
+    parts = [head, "\n".join(table), "\n".join(unseen)]
     return visible("\n\n".join(part for part in parts if part))[:MAX_DETAILS]
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _link(row: ServiceRow) -> str:

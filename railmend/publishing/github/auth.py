@@ -42,6 +42,16 @@ class TokenCredentials:
         return self._auth
 
 
+class NoCredentials:
+    """Stands for a token that is not set: refuses each call with `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def auth(self, repository: str) -> Auth.Auth:
+        raise GitHubError(self._reason, retryable=False)
+
+
 class AppCredentials:
     """A GitHub app, with one installation token per repository.
 

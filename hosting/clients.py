@@ -197,7 +197,12 @@ def secrets(settings: Settings) -> tuple[str, ...]:
 def github(settings: Settings) -> GitHubClient:
     # Pacing protects from GitHub's secondary limits; a server on this machine has none.
     pace = not settings.github_api_url.startswith(LOOPBACK)
-    return GitHubClient(settings.github_api_url, github_credentials(settings), pace=pace)
+    return GitHubClient(
+        settings.github_api_url,
+        github_credentials(settings),
+        former_ids=settings.railmend_former_github_ids,
+        pace=pace,
+    )
 
 
 def github_if_set(settings: Settings) -> GitHubClient:

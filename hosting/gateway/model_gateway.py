@@ -9,7 +9,6 @@ import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import uvicorn
@@ -18,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from hosting.gateway.chat_request import rewritten
 from hosting.http_server import EmbeddedServer
 from railmend.coding.metering import Meter, MeteredResponse, ModelEndpoint, SessionLimits, Usage
 from railmend.coding.sandbox import GATEWAY_SOCKET, RepairPaths, listening
 
-Json = dict[str, Any]
 # A long conversation with files in it; a provider's own limit is about this.
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 MAX_ERROR_BYTES = 16 * 1024
@@ -105,28 +104,13 @@ class _Proxy:
         if not self._authorized(request):
             return _error(401, "Not this repair's key.")
         try:
-            content = self._rewritten(await _body(request))
+            content = rewritten(await _body(request), self._model)
         except ValueError as error:
             return _error(400, str(error))
         reserved = self._meter.begin(len(content), self._model.output_limit)
         if reserved is None:
             return _error(PAYMENT_REQUIRED, f"Railmend's budget: {self._meter.usage.refused}")
         return await _Call(self._model, self._meter, self._client, content, reserved).answer()
-
-    def _rewritten(self, raw: bytes) -> bytes:
-        """Return the request for the configured model, one bounded choice, and usage in the stream."""
-        body = json.loads(raw)
-        if not isinstance(body, dict):
-            raise ValueError("A JSON object is expected.")
-        most = self._model.output_limit
-        name = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
-        wanted = body.get(name)
-        body |= {"model": self._model.model_id, name: min(wanted, most) if isinstance(wanted, int) else most}
-        body.pop("n", None)
-        body.pop("stream_options", None)
-        if body.get("stream"):
-            body["stream_options"] = {"include_usage": True}
-        return json.dumps(body).encode()
 
 
 async def _body(request: Request) -> bytes:

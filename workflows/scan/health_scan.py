@@ -56,7 +56,7 @@ from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.repair.state import RepairState
 from workflows.scan import candidates
-from workflows.shared import policies, search_attributes
+from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import ENDING, reason_of
 from workflows.shared.ledger_client import LedgerClient, incident_id, settlement
 from workflows.shared.notifications import notify
@@ -249,8 +249,10 @@ class HealthScan:
                 incident,
                 id=incident_id(incident),
                 execution_timeout=policies.INVESTIGATION_TIMEOUT,
-                static_summary=f"{service.name}: {', '.join(f.kind.value for f in incident.findings)}",
-                static_details="\n".join(f"- {f.sentence}" for f in incident.findings),
+                static_summary=details.line(
+                    f"{service.name}: {', '.join(f.kind.value for f in incident.findings)}"
+                ),
+                static_details=details.items(finding.sentence for finding in incident.findings),
                 search_attributes=search_attributes.attributes_for_incident(incident, screening),
                 memo={"scan": workflow.info().workflow_id},
             )

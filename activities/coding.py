@@ -113,8 +113,9 @@ class CodingActivities:
             base_branch = repair.base_branch or await asyncio.to_thread(
                 self._environment.github.default_branch, workspace.repository
             )
-            tree = await asyncio.to_thread(repository.snapshot, workspace.base)
-            files = await asyncio.to_thread(repository.changed_files, tree, workspace.base)
+            taken = await asyncio.to_thread(repository.take, workspace.base)
+            tree = taken.tree
+            files = await asyncio.to_thread(repository.changed_files, tree, workspace.base, taken.oversized)
             current = Round(
                 files=files,
                 head=workspace.base,

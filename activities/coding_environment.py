@@ -6,8 +6,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from railmend.coding.foreign_files import remove_tree
 from railmend.coding.git import TrustedRepository
-from railmend.coding.quota import Quota, remove_tree
+from railmend.coding.quota import Quota
 from railmend.coding.sandbox import RepairPaths, Sandbox, SandboxError
 from railmend.publishing.github import GitHubClient
 

@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from railmend.coding.quota import Quota, remove_tree, watching
+from railmend.coding.foreign_files import remove_tree
+from railmend.coding.quota import Quota, watching
 from railmend.coding.resource_usage import ResourceUsage
 
 # A socket's path may have 107 bytes only (unix(7)); inside a sandbox this is where they are seen.

@@ -11,8 +11,8 @@ from typing import Protocol
 import httpx
 from pydantic import BaseModel, SecretStr
 
-from railmend.coding import opencode
-from railmend.coding.git import HIDDEN, remove
+from railmend.coding import foreign_files, opencode
+from railmend.coding.git import HIDDEN
 from railmend.coding.metering import ModelEndpoint, Usage
 from railmend.coding.sandbox import (
     GATEWAY_SOCKET,
@@ -209,7 +209,7 @@ class OpenCodeServer:
     def _ready_folders(self) -> None:
         """Remove what an agent left for the server to run at its next start."""
         for name in HIDDEN:
-            remove(self._paths.tree / name)
+            foreign_files.remove(self._paths.tree, name)
         done = self._paths.run / "provisioned"
         if not done.exists():  # later the folder is the agent's, and may lead elsewhere
             opencode.provision(self._paths.home)

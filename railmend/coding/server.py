@@ -20,6 +20,7 @@ from railmend.coding.sandbox import (
     RepairPaths,
     Sandbox,
     SandboxCommand,
+    last,
     listening,
     short_path,
 )
@@ -127,10 +128,14 @@ def _read(paths: RepairPaths) -> ServerRecord | None:
 def stop_leftovers(repairs: Path, sandbox: Sandbox) -> None:
     """Kill every server whose record remains in a repair's folder under `repairs`. Blocking."""
     for file in repairs.glob("*/run/server.json"):
-        paths = sandbox.paths(file.parent.parent)
-        if record := _read(paths):
-            sandbox.end(paths, record.pid)
-        file.unlink(missing_ok=True)
+        stop_leftover(sandbox.paths(file.parent.parent), sandbox)
+
+
+def stop_leftover(paths: RepairPaths, sandbox: Sandbox) -> None:
+    """Kill all that runs of a repair: only then may what it wrote be read. Blocking."""
+    record = _read(paths)
+    sandbox.end(paths, record.pid if record else None)
+    _record(paths).unlink(missing_ok=True)
 
 
 class OpenCodeServer:
@@ -183,7 +188,7 @@ class OpenCodeServer:
             await self._gate.open(paths, record.gateway_key)
             if await _healthy(self):
                 return
-            await asyncio.to_thread(self._sandbox.end, paths, record.pid)
+        await asyncio.to_thread(stop_leftover, paths, self._sandbox)
         key = secrets.token_urlsafe(24)
         await self._gate.open(paths, key)
         await asyncio.to_thread(self._ready_folders)
@@ -203,17 +208,14 @@ class OpenCodeServer:
 
     def _log_tail(self) -> str:
         with suppress(OSError):
-            return (self._paths.run / "server.log").read_text(errors="replace").strip()[-500:]
+            return last(self._paths.run / "server.log", 500).strip()
         return "it said nothing"
 
     def _ready_folders(self) -> None:
-        """Remove what an agent left for the server to run at its next start."""
+        """Remove what foreign code left for the server to run at its next start, and provide its own."""
         for name in HIDDEN:
             foreign_files.remove(self._paths.tree, name)
-        done = self._paths.run / "provisioned"
-        if not done.exists():  # later the folder is the agent's, and may lead elsewhere
-            opencode.provision(self._paths.home)
-            done.touch()
+        opencode.provision(self._paths.home)
         self._sandbox.hand_over(self._paths)
 
     def _sandbox_layout(self) -> tuple[str, list[int]]:

@@ -186,19 +186,39 @@ class TrustedRepository:
         rows = {row.path: row.status for row in self._raw_rows(tree, now.tree)[0]}
         known = self.files(tree)
         rows |= {path: "modified" if path in known else "added" for path in now.oversized}
-        if not rows:
+        for path in rows:
+            foreign_files.remove(self.tree, path)
+        self.lay(tree, [path for path, status in rows.items() if status != "added"], self.tree)
+
+    def lay(self, tree: str, paths: Collection[str], target: Path) -> None:
+        """Put the files `paths` of a tree into a folder that foreign code could write to."""
+        if not paths:
             return
-        copy = self._root / "restored"
+        copy = self._root / "laid"
         foreign_files.remove_tree(copy)
         try:
-            self.export(tree, copy, only=[path for path, status in rows.items() if status != "added"])
-            for path in rows:
-                foreign_files.remove(self.tree, path)
-            for path, status in rows.items():
-                if status != "added" and known[path].mode != SUBMODULE:
-                    foreign_files.copy(copy, self.tree, path, foreign_files.ANY_SIZE)
+            self.export(tree, copy, only=paths)
+            for path in paths:
+                if not (copy / path).is_dir():  # of a submodule
+                    foreign_files.copy(copy, target, path, foreign_files.ANY_SIZE)
         finally:
             foreign_files.remove_tree(copy)
+
+    def write_blob(self, text: str) -> str:
+        """Return the object of a new file."""
+        return self._git("hash-object", "-w", "--stdin", stdin=text.encode(errors="surrogateescape")).strip()
+
+    def changed_tree(self, tree: str, entries: Mapping[str, tuple[str, str] | None]) -> str:
+        """Return `tree` with other files: mode and object by path; None: without it."""
+        index = self._index()
+        self._git("read-tree", tree, index=index)
+        rows = []
+        for path, entry in sorted(entries.items(), key=lambda row: row[1] is not None):  # room first
+            mode, sha = entry or ("0", "0" * 40)
+            rows.append(f"{mode} {sha}\t{path}\0")
+        stdin = os.fsencode("".join(rows))
+        self._git("update-index", "-z", "--index-info", index=index, stdin=stdin)
+        return self._git("write-tree", index=index).strip()
 
     def commit(
         self, tree: str, base: str, message: str, author: tuple[str, str], when: datetime

@@ -131,7 +131,10 @@ def _verdict(verification: Verification) -> str:
     if verification.verified:
         return "Railmend ran the repository's own checks with the change, without network: **they pass**."
     if verification.regressions:
-        return "Railmend ran the repository's own checks: **some that passed before fail with the change**."
+        return (
+            "Railmend ran the repository's own checks: **some that passed before fail with the change**, "
+            "or run fewer tests."
+        )
     if verification.after.runs:
         return (
             "Railmend ran the repository's own checks; **they do not all pass, with or without the change**."
@@ -144,8 +147,19 @@ def _run(now: CheckRun, then: CheckRun | None) -> str:
     words = {True: "passes", False: "fails", None: "could not be run"}
     before = words[then.passed] if then else "was not run"
     name = html.escape(visible(now.name))
-    head = f"<code>{name}</code> {words[now.passed]} ({now.seconds:.0f} s); before the change it {before}"
+    own = " with the change's own tests" if now.added else ""
+    head = f"<code>{name}</code>{own} {words[now.passed]} ({_tests(now)}{now.seconds:.0f} s)"
+    if not now.added:
+        head += f"; before the change it {before}" + (
+            f" ({_tests(then).rstrip(', ')})" if then and _tests(then) else ""
+        )
     return f"<details><summary>{head}</summary>\n\n{fenced(visible(now.output))}\n\n</details>"
+
+
+def _tests(run: CheckRun) -> str:
+    if run.ran is None:
+        return ""
+    return f"{run.ran} tests ran" + (f", {run.skipped} skipped, " if run.skipped else ", ")
 
 
 def _risk(repair: RepairRequest) -> str:

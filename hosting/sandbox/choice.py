@@ -25,7 +25,7 @@ from hosting.sandbox.common import (
     uid_for,
 )
 from hosting.sandbox.remote import RemoteSandbox
-from railmend.coding.sandbox import RepairPaths, Sandbox, SandboxCommand, SandboxError
+from railmend.coding.sandbox import RepairPaths, Sandbox, SandboxCommand, SandboxError, last
 
 log = structlog.get_logger(__name__)
 
@@ -183,7 +183,7 @@ def probe(sandbox: Sandbox, folder: Path) -> None:
             code = process.wait(PROBE_SECONDS)
         sandbox.end(paths, process.pid)
         if code != 0:
-            output = log_file.read_text(errors="replace").strip()[-500:]
+            output = last(log_file, 500).strip()
             ending = f"no end after {PROBE_SECONDS} s" if code is None else f"exit code {code}"
             raise SandboxError(
                 f"The sandbox `{sandbox.name}` does not work here ({output or ending}). "

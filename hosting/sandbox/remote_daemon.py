@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from hosting.sandbox.uids import FIRST_UID, LAST_UID, active_uids, kill_user, memory_of
+from railmend.coding.foreign_files import remove
 from railmend.coding.resource_usage import ResourceUsage, disk_use
 
 INIT = Path(__file__).with_name("init.py")
@@ -267,8 +268,7 @@ def _remove_temporary_files(uid: int) -> None:
         for entry in list(os.scandir(folder)):
             with suppress(OSError):
                 if entry.stat(follow_symlinks=False).st_uid == uid:
-                    is_folder = entry.is_dir(follow_symlinks=False)
-                    shutil.rmtree(entry.path, ignore_errors=True) if is_folder else os.unlink(entry.path)
+                    remove(Path(folder), entry.name)
 
 
 def ask(shared: Path, request: Json, seconds: float) -> Json:

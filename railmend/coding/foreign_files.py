@@ -81,8 +81,8 @@ def _plain(part: str) -> str:
 
 
 def _split(path: str) -> tuple[list[str], str]:
-    *folders, name = path.split("/")
-    return folders, _plain(name)
+    *folders, name = map(_plain, path.split("/"))
+    return folders, name
 
 
 def _open(name: str, flags: int, folder: int) -> int:

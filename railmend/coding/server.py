@@ -12,6 +12,7 @@ import httpx
 from pydantic import BaseModel, SecretStr
 
 from railmend.coding import foreign_files, opencode
+from railmend.coding.bounded_http import BoundedTransport
 from railmend.coding.git import HIDDEN
 from railmend.coding.metering import ModelEndpoint, Usage
 from railmend.coding.sandbox import (
@@ -90,7 +91,10 @@ class RunningServer:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[httpx.AsyncClient]:
         auth = ("opencode", self._password)
-        async with httpx.AsyncClient(base_url=self._base_url, auth=auth, timeout=REQUEST_SECONDS) as client:
+        transport = BoundedTransport(httpx.AsyncHTTPTransport())
+        async with httpx.AsyncClient(
+            base_url=self._base_url, auth=auth, timeout=REQUEST_SECONDS, transport=transport
+        ) as client:
             yield client
 
     def usage(self) -> Usage | None:
@@ -170,7 +174,7 @@ class OpenCodeServer:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[httpx.AsyncClient]:
         with short_path(self._paths.sockets, SERVER_SOCKET) as path:
-            transport = httpx.AsyncHTTPTransport(uds=path, verify=False)
+            transport = BoundedTransport(httpx.AsyncHTTPTransport(uds=path, verify=False))
             auth = ("opencode", self._running().password)
             async with httpx.AsyncClient(
                 base_url="http://opencode", auth=auth, timeout=REQUEST_SECONDS, transport=transport

@@ -33,9 +33,9 @@ def test_a_public_class_name_has_one_meaning() -> None:
 # (its state, `run`, `sockets`, /proc, or a folder that it has just made). All else of a repair's folders goes
 # through `railmend/coding/foreign_files.py`.
 FILE_CALLS = frozenset(
-    """open fdopen read_text write_text read_bytes write_bytes mkdir makedirs chmod chown lchown rmtree copytree
-    copyfile copy2 walk fwalk scandir listdir iterdir glob rglob unlink touch rename renames symlink symlink_to
-    hardlink_to rmdir readlink utime truncate mkfifo""".split()  # noqa: SIM905 - a list of words
+    """open fdopen read_text write_text read_bytes write_bytes mkdir makedirs chmod chown lchown rmtree
+    copytree copyfile copy2 walk fwalk scandir listdir iterdir glob rglob unlink touch rename renames symlink
+    symlink_to hardlink_to rmdir readlink utime truncate mkfifo""".split()  # noqa: SIM905 - a list of words
 )
 OWN_FOLDERS = {
     "railmend/coding/git.py": {"prepare", "fetch", "export", "_excludes", "_index"},

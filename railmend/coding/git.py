@@ -176,6 +176,9 @@ class TrustedRepository:
             for change, paths in (("--force-remove", tree.gone), ("--add", tree.taken)):
                 command = (work, "update-index", change, "-z", "--stdin")
                 self._git(*command, index=index, cwd=copy, stdin=_listed(paths))
+            for folder in tree.repositories:  # the guard refuses submodules, so which commit does not matter
+                entry = ("--add", "--replace", "--cacheinfo", f"{SUBMODULE},{base},{folder}")
+                self._git("update-index", *entry, index=index, cwd=copy)
         finally:
             foreign_files.remove_tree(copy)
         return Snapshot(self._git("write-tree", index=index).strip(), oversized)

@@ -15,6 +15,7 @@ GIT_FILES = frozenset({".gitignore", ".gitattributes"})
 MAX_GIT_FILE_BYTES = 1024 * 1024
 GIT_FOLDER = ".git"
 LINK = "120000"
+REPOSITORY = ".railmend-repository"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class WorkTree:
     """The folder `root` that an agent left. `files`: of its base, by path.
 
     `ignored`: paths that are not looked at, nor what lies below. `skip`: names of such folders, at any depth.
-    After `lay_out` and `copy_changed`: `gone` and `taken` are the paths that git has to forget and to take.
+    After `lay_out` and `copy_changed`: `gone` and `taken` are the paths that git has to forget and to take,
+    `repositories` folders that are repositories of their own, of which nothing is taken.
     """
 
     root: Path
@@ -40,14 +42,18 @@ class WorkTree:
     skip: frozenset[str]
     gone: Collection[str] = ()
     taken: list[str] = field(default_factory=list)
+    repositories: list[str] = field(default_factory=list)
     _changed: dict[str, int] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
 
     def lay_out(self, copy: Path) -> None:
         """Make the folder `copy`, with an empty file for each new one: git can say there what is ignored."""
         copy.mkdir(mode=0o700)
-        seen = set()
+        seen, inner = set(), set()
         for entry in foreign_files.walk(self.root, self.skip | {GIT_FOLDER}):
+            folder = entry.path.removesuffix(f"/{GIT_FOLDER}")
+            if folder != entry.path and not self._is_ignored(folder):
+                inner.add(folder)
             if entry.is_folder or self._is_ignored(entry.path) or not (entry.is_file or entry.is_link):
                 continue
             seen.add(entry.path)
@@ -61,11 +67,25 @@ class WorkTree:
             elif not _same(entry, base):
                 self._changed[entry.path] = size
         self.gone = [path for path in self.files if path not in seen]
+        for folder in sorted(inner):
+            self._set_apart(copy, folder)
+
+    def _set_apart(self, copy: Path, folder: str) -> None:
+        """Leave of a repository in the tree nothing but a mark that git can list, or ignore."""
+        foreign_files.remove(copy, folder)
+        for sizes in (self._changed, self._sizes):
+            for path in [path for path in sizes if path.startswith(f"{folder}/")]:
+                del sizes[path]
+        foreign_files.write(copy, f"{folder}/{REPOSITORY}", ())
 
     def copy_changed(self, copy: Path, new: Iterable[str]) -> dict[str, int]:
         """Copy what differs from the base, and what is `new`. Return bytes by path of what is too large."""
         oversized = {}
         for path, size in (*self._changed.items(), *((path, self._sizes.get(path, 0)) for path in new)):
+            folder = path.removesuffix(f"/{REPOSITORY}")
+            if folder != path:
+                self.repositories.append(folder)
+                continue
             if size > MAX_TAKEN_BYTES:
                 oversized[path] = size
                 continue

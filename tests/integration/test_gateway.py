@@ -284,8 +284,8 @@ async def raw(bench: Bench, size: int, body: bytes) -> str:
     """Send the beginning of a request, and return the first line of its answer."""
     with short_path(bench.paths.sockets, GATEWAY_SOCKET) as socket:
         reader, writer = await asyncio.open_unix_connection(socket)
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer repair-key\r\nContent-Length: {size}"
-    writer.write(f"{head}\r\n\r\n".encode() + body)
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n"
+    writer.write(f"{head}Authorization: Bearer repair-key\r\n\r\n".encode() + body)
     line = (await asyncio.wait_for(reader.readline(), 10)).decode().strip()
     writer.close()
     return line
@@ -332,7 +332,7 @@ async def test_no_more_calls_than_an_agent_needs_are_under_way(bench: Bench) -> 
 
     bench.provider.answer = lambda: StreamingResponse(slow(), media_type="text/event-stream")
     calls = [asyncio.create_task(bench.ask()) for _ in range(model_gateway.MAX_CALLS)]
-    while bench.gateway.usage.model_calls < model_gateway.MAX_CALLS:
+    while bench.gateway.usage.model_calls < model_gateway.MAX_CALLS:  # noqa: ASYNC110 - a state, not an event
         await asyncio.sleep(0.02)
     refused = await bench.ask()
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")

@@ -154,3 +154,15 @@ def test_a_link_in_the_place_of_gits_own_files_is_seen_and_not_followed(tmp_path
     outside.write_text("*.py\n")
     files = between(tmp_path, {}, {name: ("120000", os.fsencode(outside)), "a.py": ("100644", b"x\n")})
     assert {file.path for file in files} == {name, "a.py"}
+
+
+def test_a_repository_in_the_tree_is_seen_as_such_unless_it_is_ignored(tmp_path: Path) -> None:
+    tree = {
+        ".gitignore": ("100644", b"vendor/\n"),
+        "inner/.git/HEAD": ("100644", b"ref: refs/heads/main\n"),
+        "inner/code.py": ("100644", b"x\n"),
+        "vendor/a/.git/HEAD": ("100644", b"ref: refs/heads/main\n"),
+    }
+    files = between(tmp_path, {}, tree)
+    assert [(file.path, file.mode) for file in files] == [(".gitignore", "100644"), ("inner", "160000")]
+    assert "inner is a submodule." in review(files, Plan(), GuardSettings())

@@ -21,10 +21,13 @@ from commands.diagnose import diagnose
 from commands.doctor import doctor
 from commands.evidence import evidence
 from commands.incidents import incidents
+from commands.ledger import ledger
+from commands.pause import pause, resume
 from commands.record import record
 from commands.redact import redact
 from commands.replay import replay
 from commands.report import report
+from commands.rerun import rerun
 from commands.scan import scan
 from commands.schedule import schedule
 from commands.show import show
@@ -33,7 +36,8 @@ from railmend import __version__
 COMMANDS = (
     *(demo, doctor),
     *(scan, incidents, show, report),
-    *(approve, reject, cancel, replay),
+    *(approve, reject, cancel, rerun, replay),
+    *(pause, resume),
     *(record, backtest, condense, redact),
     *(evidence, diagnose),
 )
@@ -43,6 +47,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(schedule, name="schedule")
+app.add_typer(ledger, name="ledger")
 
 
 def print_version(wanted: bool) -> None:

@@ -43,6 +43,7 @@ class ActionActivities:
         return RollbackOffer(
             request=ActionRequest(
                 kind=ActionKind.ROLLBACK,
+                project_id=question.project_id,
                 environment_id=question.environment_id,
                 service_id=question.service_id,
                 service_name=question.service_name,

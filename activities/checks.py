@@ -18,8 +18,9 @@ from railmend.coding.sandbox import EGRESS_SOCKET, CommandResult, RepairPaths, S
 from railmend.contracts.repair import CheckReport, CheckRun, CodingRequest
 from railmend.evidence.redact import redact
 
-MAX_OUTPUT = 3000
-# Of the end of its output, where tests are counted.
+# Characters of output: of one run, of all that fail together, of one that passed.
+MAX_OUTPUT, MAX_OUTPUTS, OF_PASSED = 3000, 4000, 200
+# Bytes of the end of its output, where tests are counted.
 COUNTED_OUTPUT = 1024 * 1024
 # The shell's exit code for a program that does not exist.
 NOT_FOUND = 127
@@ -50,7 +51,7 @@ class CheckActivities:
                     report = await run.report(paths)
                 if report.runs:
                     await self._install(key, repository, base, run)
-                return report
+                return _bounded(report)
 
     @activity.defn
     async def run_checks(self, request: CodingRequest) -> CheckReport:
@@ -73,7 +74,7 @@ class CheckActivities:
                         await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
                         added = [each.model_copy(update={"added": True}) for each in await run.checks(paths)]
                         report = CheckReport(runs=(*report.runs, *added))
-                return report
+                return _bounded(report)
 
     async def _install(self, key: str, repository: TrustedRepository, base: str, run: "_SuiteRun") -> None:
         """Install in the agent's tree, with a home apart from its own; that this fails is no harm.
@@ -159,6 +160,18 @@ class _SuiteRun:
         )
         seconds, quota = self.settings.seconds, self.environment.quota
         return await run_sandboxed(sandbox, launch, seconds, quota, COUNTED_OUTPUT)
+
+
+def _bounded(report: CheckReport) -> CheckReport:
+    return report.model_copy(update={"runs": within(report.runs, MAX_OUTPUTS)})
+
+
+def within(runs: Sequence[CheckRun], most: int) -> tuple[CheckRun, ...]:
+    """Return the runs with the ends of their output: of those that fail as much as `most` allows."""
+    share = most // max(sum(not run.passed for run in runs), 1)
+    return tuple(
+        run.model_copy(update={"output": run.output[-(OF_PASSED if run.passed else share) :]}) for run in runs
+    )
 
 
 def _check_run(suite: Suite, command: str, done: CommandResult) -> CheckRun:

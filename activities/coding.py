@@ -1,12 +1,14 @@
 """Workspace, coding session, guard, commit and push, on the machine that has the workspace."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from temporalio import activity
 
+from activities.by_reference import packet_or_none
 from activities.coding_environment import CodingEnvironment
 from activities.heartbeat import working
+from railmend.artifacts import ArtifactStore
 from railmend.coding.git import TrustedRepository
 from railmend.coding.guard import Plan, never_published
 from railmend.coding.guard_rounds import Round, review_rounds
@@ -16,6 +18,7 @@ from railmend.coding.run_session import run_session
 from railmend.coding.sandbox import RepairPaths
 from railmend.coding.server import CodingServer
 from railmend.coding.session import SessionProgress, Task
+from railmend.contracts.incident import IncidentReport
 from railmend.contracts.repair import (
     CodingRequest,
     CodingResult,
@@ -27,13 +30,14 @@ from railmend.contracts.repair import (
     WorkspaceRequest,
 )
 from railmend.diagnosis.prompt import follow_up_prompt, not_held_prompt, repair_prompt, review_prompt
-from railmend.evidence.packet import render
+from railmend.evidence.packet import missing, render
 from railmend.publishing.text import BOT, commit_message, follow_up_message
 
 # Where repositories keep their rules for agents and people, and how much of them is passed on.
 RULES = ("AGENTS.md", "CONTRIBUTING.md", ".github/CONTRIBUTING.md", "docs/CONTRIBUTING.md")
 MAX_RULES = 16_000
-MAX_FILES = 200
+# Characters of the names of changed files, and of what the guard says of them.
+MAX_NAMES, MAX_REFUSED = 2500, 3000
 
 # Makes the coding server for the folders of one repair.
 ServerFor = Callable[[RepairPaths], CodingServer]
@@ -49,12 +53,14 @@ class CodingActivities:
         self,
         environment: CodingEnvironment,
         *,
+        artifacts: ArtifactStore,
         task_queue: str,
         server_for: ServerFor,
         limits: SessionLimits,
         guard: GuardSettings,
     ) -> None:
         self._environment = environment
+        self._artifacts = artifacts
         self._task_queue = task_queue
         self._server_for = server_for
         self._limits = limits
@@ -129,9 +135,11 @@ class CodingActivities:
             )
             drafts = self._guard.second_refusal == "draft"
             draft_allowed = drafts and not await asyncio.to_thread(never_published, files)
+        named = len(bounded((file.path for file in files), MAX_NAMES))
         return WorkspaceChange(
-            files=tuple(file.change() for file in files[:MAX_FILES]),
-            refused=refused[:MAX_FILES],
+            files=tuple(file.change() for file in files[:named]),
+            more_files=len(files) - named,
+            refused=bounded(refused, MAX_REFUSED),
             tree=tree,
             draft_allowed=draft_allowed,
         )
@@ -179,8 +187,23 @@ class CodingActivities:
         workspace, repair = request.workspace, request.repair
         repository = await self._repository(workspace.key, workspace.repository)
         rules = await asyncio.to_thread(rules_of, repository, workspace.base, repair.root_directories)
-        packets = [render(incident.packet) for incident in repair.incidents]
+        packets = [await self._evidence(incident) for incident in repair.incidents]
         return repair_prompt(repair, packets, rules, workspace.work_tree)
+
+    async def _evidence(self, incident: IncidentReport) -> str:
+        packet = await packet_or_none(self._artifacts, incident.packet)
+        return render(packet) if packet else missing(incident.request.service.name)
+
+
+def bounded(texts: Iterable[str], most: int) -> tuple[str, ...]:
+    """Return the first of `texts` that together have at most `most` characters; the first one always."""
+    kept: list[str] = []
+    for text in texts:
+        most -= len(text)
+        if kept and most < 0:
+            break
+        kept.append(text[: max(most + len(text), 0)])
+    return tuple(kept)
 
 
 def rules_of(repository: TrustedRepository, base: str, root_directories: Sequence[str]) -> dict[str, str]:

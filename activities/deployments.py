@@ -5,7 +5,9 @@ from typing import TypeVar
 
 from temporalio import activity
 
+from activities.by_reference import by_reference
 from activities.heartbeat import working
+from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import EvidenceSource, Fact, Facts, IncidentRequest
 from railmend.evidence.charts import charts, past
 from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
@@ -22,11 +24,15 @@ NOTHING_DEPLOYED = "No deployment of this service is known."
 class DeploymentActivities:
     """`secrets`: values that the worker holds; they never pass."""
 
-    def __init__(self, railway: RailwayPool, secrets: Callable[[], Sequence[str]] = tuple) -> None:
+    def __init__(
+        self, railway: RailwayPool, artifacts: ArtifactStore, secrets: Callable[[], Sequence[str]] = tuple
+    ) -> None:
         self._railway = railway
+        self.artifacts = artifacts
         self._secrets = secrets
 
     @activity.defn
+    @by_reference
     async def chart_facts(self, request: IncidentRequest) -> Facts:
         """CPU, memory, requests by status and latency over the window and over the day before."""
         async with working():
@@ -46,6 +52,7 @@ class DeploymentActivities:
         return Facts(items=tuple(items), unseen=tuple(unseen), unread=unread)
 
     @activity.defn
+    @by_reference
     async def deployment_facts(self, request: IncidentRequest) -> Facts:
         history = await self._history(request)
         if not history:
@@ -54,6 +61,7 @@ class DeploymentActivities:
         return Facts(items=(self._fact(request, "deployment", "railway deployments, newest first", text),))
 
     @activity.defn
+    @by_reference
     async def drift_facts(self, request: IncidentRequest) -> Facts:
         """Compare settings and names of variables: the last good deployment with the suspected one."""
         pair = suspects(await self._history(request), onset(request))
@@ -70,6 +78,7 @@ class DeploymentActivities:
         return Facts(items=(self._fact(request, "drift", source, text),), unseen=tuple(unseen))
 
     @activity.defn
+    @by_reference
     async def state_facts(self, request: IncidentRequest) -> Facts:
         """Restarts, crashes and failed steps: of what serves, and of the newest where that is another."""
         service = request.service

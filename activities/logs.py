@@ -5,7 +5,9 @@ from datetime import timedelta
 
 from temporalio import activity
 
+from activities.by_reference import by_reference
 from activities.heartbeat import working
+from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.evidence.condense import Condensed, Condenser
 from railmend.evidence.http import SLOW_MS, HttpCondenser
@@ -29,14 +31,18 @@ FAILED = ("FAILED", "CRASHED")
 class LogActivities:
     """`secrets`: values that the worker holds; they never pass, whatever they look like."""
 
-    def __init__(self, railway: RailwayPool, secrets: Callable[[], Sequence[str]] = tuple) -> None:
+    def __init__(
+        self, railway: RailwayPool, artifacts: ArtifactStore, secrets: Callable[[], Sequence[str]] = tuple
+    ) -> None:
         self._railway = railway
+        self.artifacts = artifacts
         self._secrets = secrets
 
     def _redactor(self, incident: IncidentRequest) -> Redactor:
         return Redactor(self._secrets(), redaction_key(incident))
 
     @activity.defn
+    @by_reference
     async def deploy_log_facts(self, request: IncidentRequest) -> Facts:
         """Return logs of the deployment that serves, and of the newest where that one failed."""
         service = request.service
@@ -92,6 +98,7 @@ class LogActivities:
         return self._fact(request, "deploy_log", source, condenser.result(ERROR_TOKENS))
 
     @activity.defn
+    @by_reference
     async def build_log_facts(self, request: IncidentRequest) -> Facts:
         """Only of a newest deployment that failed: the build of what serves went well."""
         service = request.service
@@ -117,6 +124,7 @@ class LogActivities:
         )
 
     @activity.defn
+    @by_reference
     async def http_log_facts(self, request: IncidentRequest) -> Facts:
         """All requests for shares and traffic; errors and slow ones apart where all are too many to read."""
         deployment_id = request.service.active_deployment_id

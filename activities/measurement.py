@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from temporalio import activity
 
 from activities.heartbeat import working
+from railmend.artifacts import ArtifactStore
 from railmend.assessment import assess
-from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.artifact import ArtifactReference
+from railmend.contracts.incident import Incident
 from railmend.contracts.measurement import (
     DeploymentQuestion,
     DeploymentView,
@@ -16,7 +18,6 @@ from railmend.contracts.measurement import (
     MeasurementResult,
     MeasurementStatus,
     MeasureRequest,
-    WindowMetrics,
 )
 from railmend.measurement import evaluate, matched_windows, window_metrics
 from railmend.publishing.github import GitHubClient
@@ -36,8 +37,11 @@ SERVED = frozenset({"SUCCESS", "REMOVED", "SLEEPING"})
 class MeasurementActivities:
     """`settle_seconds`: samples of the newest stretch of time arrive late and are left out."""
 
-    def __init__(self, railway: RailwayPool, github: GitHubClient, settle_seconds: int) -> None:
+    def __init__(
+        self, railway: RailwayPool, github: GitHubClient, artifacts: ArtifactStore, settle_seconds: int
+    ) -> None:
         self._railway = railway
+        self._artifacts = artifacts
         self._settle = timedelta(seconds=settle_seconds)
         self._github = github
 
@@ -77,14 +81,14 @@ class MeasurementActivities:
         return None
 
     @activity.defn
-    async def measure_incident(self, incident: IncidentRequest) -> WindowMetrics:
-        """Measure the incident's own window, for the charts of the pull request."""
+    async def measure_incident(self, incident: Incident) -> ArtifactReference:
+        """Measure the incident's own window, for the charts of the pull request; return it, stored."""
         async with working():
             client = await self._railway.client_for(incident.environment_id)
             detailed, _ = await client.fetch_detailed(
                 incident.environment_id, (incident.service,), incident.window
             )
-        return window_metrics(detailed[0].slice, incident.window)
+            return await self._artifacts.put_model(window_metrics(detailed[0].slice, incident.window))
 
     @activity.defn
     async def measure_service(self, request: MeasureRequest) -> MeasurementResult:

@@ -5,16 +5,20 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
+from activities.by_reference import packet_or_none
+from activities.errors import translated
 from activities.heartbeat import Heartbeat, working
+from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.contracts.incident import (
     ChallengeRequest,
     Decision,
     Diagnosis,
     DiagnosisRequest,
+    EvidencePacket,
     IncidentReport,
 )
 from railmend.contracts.scan import HealthReport
-from railmend.diagnosis.diagnose import challenge, diagnose
+from railmend.diagnosis.diagnose import challenge, diagnose, unconfirmed, without_evidence
 from railmend.diagnosis.model import ModelSettings, ModelUsage
 from railmend.diagnosis.router import decide_by_rule
 from railmend.publishing.github import GitHubClient
@@ -22,12 +26,20 @@ from railmend.publishing.text import incident_markdown, report_markdown
 
 
 class TextActivities:
-    """Quick and without any outside system."""
+    """Quick; no outside system is asked, but where artifacts are kept."""
+
+    def __init__(self, artifacts: ArtifactStore) -> None:
+        self._artifacts = artifacts
 
     @activity.defn
     async def decide(self, request: DiagnosisRequest) -> Decision:
-        """Diagnose by rules, which need no model."""
-        return Decision(diagnosis=decide_by_rule(request.incident, request.packet))
+        """Diagnose by rules, which need no model: `unclear` where the evidence is gone."""
+        with translated():
+            try:
+                packet = await self._artifacts.get_model(request.packet, EvidencePacket)
+            except ArtifactGone as error:
+                return Decision(diagnosis=without_evidence(error))
+        return Decision(diagnosis=decide_by_rule(request.incident, packet))
 
     @activity.defn
     async def describe_report(self, report: HealthReport) -> str:
@@ -36,20 +48,25 @@ class TextActivities:
 
     @activity.defn
     async def describe_incident(self, report: IncidentReport) -> str:
-        """Render the diagnosis as Markdown for the Web UI."""
-        return incident_markdown(report)
+        """Render the diagnosis as Markdown for the Web UI; without evidence where it is gone."""
+        with translated():
+            return incident_markdown(report, await packet_or_none(self._artifacts, report.packet))
 
 
 class PlanningActivities:
     """Asks models. `sceptic` may be a cheaper one than `model`."""
 
-    def __init__(self, model: ModelSettings, sceptic: ModelSettings, github: GitHubClient) -> None:
+    def __init__(
+        self, model: ModelSettings, sceptic: ModelSettings, github: GitHubClient, artifacts: ArtifactStore
+    ) -> None:
+        self._artifacts = artifacts
         self._model = model
         self._sceptic = sceptic
         self._github = github
 
     @activity.defn
     async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
+        """Ask the model; `unclear`, and nobody is asked, where the evidence is gone."""
         service = request.incident.service
         repository, reference = service.repository, service.commit or service.branch
 
@@ -62,14 +79,24 @@ class PlanningActivities:
 
         before = _spent_before()
         async with working(before) as beat:
-            return await diagnose(request.packet, self._model, missing, _usage(before, beat))
+            try:
+                packet = await self._artifacts.get_model(request.packet, EvidencePacket)
+            except ArtifactGone as error:
+                return without_evidence(error, before)
+            return await diagnose(packet, self._model, missing, _usage(before, beat))
 
     @activity.defn
     async def refute(self, request: ChallengeRequest) -> Diagnosis:
         """Return the diagnosis after the sceptic's pass: as it was, or `unclear`."""
         before = _spent_before()
         async with working(before) as beat:
-            return await challenge(request.packet, request.diagnosis, self._sceptic, _usage(before, beat))
+            try:
+                packet = await self._artifacts.get_model(request.packet, EvidencePacket)
+            except ArtifactGone as error:
+                cost = (request.diagnosis.cost_usd or 0.0) + before
+                diagnosis = request.diagnosis.model_copy(update={"cost_usd": cost})
+                return unconfirmed(diagnosis, f"The evidence could not be read again. {error}")
+            return await challenge(packet, request.diagnosis, self._sceptic, _usage(before, beat))
 
 
 def _spent_before() -> float:

@@ -10,8 +10,10 @@ from typing import TypeVar
 
 from temporalio import activity
 
+from activities.by_reference import by_reference
 from activities.errors import Classified
 from activities.heartbeat import working
+from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import Facts, IncidentRequest
 from railmend.contracts.providers import ProviderFacts
 from railmend.contracts.scan import Service
@@ -48,15 +50,18 @@ class ProviderActivities:
         network_of: NetworkOf,
         github: GitHubClient,
         status: StatusReader,
+        artifacts: ArtifactStore,
         folder: Path | None = None,
     ) -> None:
         self._railway = railway
         self._network_of = network_of
         self._github = github
         self._status = status
+        self.artifacts = artifacts
         self._folder = folder
 
     @activity.defn
+    @by_reference
     async def provider_facts(self, request: IncidentRequest) -> Facts:
         """Items of kind `provider_incident` come first, and belong before all other evidence."""
         async with working():

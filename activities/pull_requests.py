@@ -4,7 +4,9 @@ import asyncio
 
 from temporalio import activity
 
+from activities.by_reference import material_of
 from activities.heartbeat import working
+from railmend.artifacts import ArtifactStore
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.repair import PullRequest, PullRequestRequest
 from railmend.publishing.github import GitHubClient, NewPullRequest
@@ -15,8 +17,9 @@ OPENS_READY = (Autonomy.PLAN, Autonomy.PULL_REQUEST)
 
 
 class PullRequestActivities:
-    def __init__(self, github: GitHubClient) -> None:
+    def __init__(self, github: GitHubClient, artifacts: ArtifactStore) -> None:
         self._github = github
+        self._artifacts = artifacts
 
     @activity.defn
     async def open_pull_request(self, request: PullRequestRequest) -> PullRequest:
@@ -24,6 +27,7 @@ class PullRequestActivities:
         publish = request.publish
         repair = publish.repair
         async with working():
+            material = await material_of(publish, self._artifacts)
             return await asyncio.to_thread(
                 self._github.open_pull_request,
                 repair.repository,
@@ -32,7 +36,7 @@ class PullRequestActivities:
                     base=repair.base_branch
                     or await asyncio.to_thread(self._github.default_branch, repair.repository),
                     title=title(repair),
-                    body=body(publish),
+                    body=body(publish, material),
                     draft=repair.autonomy not in OPENS_READY or bool(publish.doubts),
                     labels=repair.policy.follow_up.labels,
                     reviewers=repair.policy.follow_up.reviewers,

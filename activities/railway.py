@@ -1,14 +1,21 @@
 """Architecture and measurements over Railway's API, condensed to findings where they are read."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from temporalio import activity
 
 from activities.heartbeat import working
+from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.assessment import AssessmentRules, assess, is_candidate
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.scan import (
+    PAGE,
     Assessment,
+    CandidatePage,
+    CandidatePages,
     CandidatesRequest,
+    DownstreamEffects,
     Finding,
     Screening,
     ScreenRequest,
@@ -20,7 +27,7 @@ from railmend.railway.pool import RailwayPool
 from railmend.railway.survey import Survey
 
 DEFAULTS = AssessmentRules()
-# More candidates than these would not fit a payload, and no team could read them.
+# No team could read more.
 MAX_CANDIDATES = 60
 # Sentences about what could not be seen; the rest is counted.
 MAX_UNSEEN = 40
@@ -28,10 +35,14 @@ MAX_UNSEEN = 40
 
 class RailwayActivities:
     def __init__(
-        self, railway: RailwayPool, rules_of: Callable[[str], AssessmentRules] = lambda _: DEFAULTS
+        self,
+        railway: RailwayPool,
+        artifacts: ArtifactStore,
+        rules_of: Callable[[str], AssessmentRules] = lambda _: DEFAULTS,
     ) -> None:
         """`rules_of`: thresholds and what to ignore, by environment id."""
         self._railway = railway
+        self._artifacts = artifacts
         self._rules_of = rules_of
 
     @activity.defn
@@ -45,7 +56,34 @@ class RailwayActivities:
             return _left_alone(survey)
         rules = self._rules_of(scan.environment_id)
         findings = _survey_findings(survey, scan.environment_id, rules) if survey.fine else ()
-        return _screening(survey, _suspects(survey, findings, rules), findings)
+        suspects = _suspects(survey, findings, rules)
+        screening = _screening(survey, suspects, findings)
+        pages = paged(suspects[:MAX_CANDIDATES], findings)
+        async with working():
+            more = [await self._artifacts.put_model(page) for page in pages[1:]]
+        first = pages[0] if pages else CandidatePage(services=(), findings=())
+        return screening.model_copy(
+            update={"candidates": first.services, "findings": first.findings, "more": tuple(more)}
+        )
+
+    @activity.defn
+    async def read_candidates(self, reference: ArtifactReference) -> CandidatePage:
+        """Return one further page of candidates. Raise `ArtifactGone` where it is lost."""
+        async with working():
+            return await self._artifacts.get_model(reference, CandidatePage)
+
+    @activity.defn
+    async def link_downstream(self, request: CandidatePages) -> DownstreamEffects:
+        """Find downstream effects among the services of all pages; a page that is lost explains nothing."""
+        services: list[Service] = []
+        findings: list[Finding] = []
+        async with working():
+            for reference in request.pages:
+                with suppress(ArtifactGone):
+                    page = await self._artifacts.get_model(reference, CandidatePage)
+                    services += page.services
+                    findings += page.findings
+        return DownstreamEffects(effects=downstream_effects(services, findings))
 
     @activity.defn
     async def assess_candidates(self, request: CandidatesRequest) -> Assessment:
@@ -59,8 +97,13 @@ class RailwayActivities:
         history = {pair.history.service_id: pair.history for pair in detailed}
         rules = self._rules_of(request.environment_id)
         findings = _assess(request.services, slices, history, request.environment_id, rules)
+        async with working():
+            page = await self._artifacts.put_model(
+                CandidatePage(services=request.services, findings=findings)
+            )
         return Assessment(
             findings=findings,
+            page=page,
             downstream_effects=downstream_effects(request.services, findings),
             unseen=_bounded(unseen),
         )
@@ -85,22 +128,29 @@ def _suspects(survey: Survey, findings: Sequence[Finding], rules: AssessmentRule
     ]
 
 
+def paged(services: Sequence[Service], findings: Sequence[Finding]) -> list[CandidatePage]:
+    pages = []
+    for start in range(0, len(services), PAGE):
+        chosen = tuple(services[start : start + PAGE])
+        ids = {service.service_id for service in chosen}
+        own = tuple(finding for finding in findings if finding.service_id in ids)
+        pages.append(CandidatePage(services=chosen, findings=own))
+    return pages
+
+
 def _screening(survey: Survey, candidates: list[Service], findings: Sequence[Finding]) -> Screening:
     unseen = list(survey.unseen)
     if len(candidates) > MAX_CANDIDATES:
         unseen.append(f"{len(candidates)} services look troubled; only {MAX_CANDIDATES} are examined now.")
     candidate_ids = {service.service_id for service in candidates}
     quiet = [service for service in survey.services if service.service_id not in candidate_ids]
-    examined = candidates[:MAX_CANDIDATES]
-    examined_ids = {service.service_id for service in examined}
     return Screening(
         project_name=survey.project_name,
         environment_name=survey.environment_name,
         healthy=tuple(service.name for service in quiet if not service.asleep),
         asleep=tuple(service.name for service in quiet if service.asleep),
-        candidates=tuple(examined),
+        candidates=(),
         decided=survey.fine,
-        findings=tuple(finding for finding in findings if finding.service_id in examined_ids),
         downstream_effects=downstream_effects(candidates, findings),
         platform_incident=survey.platform_incident,
         unseen=_bounded(unseen),

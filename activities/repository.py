@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 
 from temporalio import activity
 
+from activities.by_reference import by_reference
 from activities.heartbeat import working
+from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.evidence.change import describe
 from railmend.evidence.deployments import suspects
@@ -19,13 +21,19 @@ class RepositoryActivities:
     """GitHub's client blocks, so it is called in threads. `secrets`: values that the worker holds."""
 
     def __init__(
-        self, github: GitHubClient, railway: RailwayPool, secrets: Callable[[], Sequence[str]] = tuple
+        self,
+        github: GitHubClient,
+        railway: RailwayPool,
+        artifacts: ArtifactStore,
+        secrets: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._github = github
+        self.artifacts = artifacts
         self._railway = railway
         self._secrets = secrets
 
     @activity.defn
+    @by_reference
     async def change_facts(self, request: IncidentRequest) -> Facts:
         """Return commits, files and the hunks that may matter."""
         service = request.service

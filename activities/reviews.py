@@ -6,7 +6,9 @@ from pathlib import Path
 
 from temporalio import activity
 
+from activities.by_reference import material_of
 from activities.heartbeat import working
+from railmend.artifacts import ArtifactStore
 from railmend.coding.revert import RevertingRepository
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.repair import PullRequest, RelatedComment
@@ -37,8 +39,9 @@ from railmend.publishing.text import BOT, marker
 class ReviewActivities:
     """GitHub's client blocks, so it is called in threads."""
 
-    def __init__(self, github: GitHubClient) -> None:
+    def __init__(self, github: GitHubClient, artifacts: ArtifactStore) -> None:
         self._github = github
+        self._artifacts = artifacts
 
     @activity.defn
     async def poll_pull_request(self, question: ReviewQuestion) -> ReviewView:
@@ -87,13 +90,14 @@ class ReviewActivities:
     async def comment_on_related(self, request: RelatedComment) -> str:
         """Comment, and return the comment's URL."""
         repair = request.publish.repair
-        comment = CommentRequest(
-            repository=repair.repository,
-            number=request.number,
-            name=f"related/{repair.key}",
-            text=format_related_comment(request),
-        )
         async with working():
+            material = await material_of(request.publish, self._artifacts)
+            comment = CommentRequest(
+                repository=repair.repository,
+                number=request.number,
+                name=f"related/{repair.key}",
+                text=format_related_comment(request, material),
+            )
             return await asyncio.to_thread(self._comment, comment)
 
     @activity.defn

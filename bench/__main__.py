@@ -1,6 +1,6 @@
 """Run all benchmarks: `make bench`."""
 
-from bench import assessment, border, command_line, evidence, railway
+from bench import assessment, border, command_line, evidence, railway, wide_incident
 
 if __name__ == "__main__":
     assessment.main()
@@ -12,3 +12,5 @@ if __name__ == "__main__":
     border.main()
     print()
     command_line.main()
+    print()
+    wide_incident.main()

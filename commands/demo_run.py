@@ -169,7 +169,7 @@ async def _play(processes: Demo) -> int:
 async def until_symptoms(settings: Settings, console: Console, names: Collection[str] = BROKEN) -> None:
     """Measure as a scan does until all of `names` show symptoms, or for `SYMPTOM_SECONDS`."""
     railway = clients.railway(settings)
-    activities, request = RailwayActivities(railway), scan_request(settings)
+    activities, request = RailwayActivities(railway, clients.artifacts(settings)), scan_request(settings)
     scanned = scan_settings(settings, request)
     affected: set[str] = set()
     began = time.monotonic()

@@ -24,12 +24,15 @@ async def _export(incident: str, *, markdown: bool) -> str:
     from temporalio.service import RPCError
 
     from hosting import clients
+    from railmend.artifacts import ArtifactError, ArtifactGone
+    from railmend.contracts.incident import EvidencePacket
     from railmend.evidence.packet import export, render
     from railmend.settings import ConfigurationError
     from railmend.settings_file import load_settings
     from workflows.investigation.incident_investigation import IncidentInvestigation
 
-    client = await clients.temporal(load_settings(), tries=1)
+    settings = load_settings()
+    client = await clients.temporal(settings, tries=1)
     handle = client.get_workflow_handle_for(IncidentInvestigation.run, incident)
     try:
         if (await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
@@ -42,4 +45,8 @@ async def _export(incident: str, *, markdown: bool) -> str:
         ) from error
     except WorkflowFailureError as error:
         raise ConfigurationError(f"{incident} ended without a packet ({error.cause}).") from error
-    return render(report.packet) if markdown else export(report.packet)
+    try:
+        packet = await clients.artifacts(settings).get_model(report.packet, EvidencePacket)
+    except (ArtifactGone, ArtifactError) as error:
+        raise ConfigurationError(str(error)) from error
+    return render(packet) if markdown else export(packet)

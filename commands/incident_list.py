@@ -9,15 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
-from commands.scan_request import choose_project
+from commands.ledgers import ledger_state, projects_of
 from hosting import clients
 from railmend.contracts.ledger import LedgerEntry, LedgerState, SpendingTotal
 from railmend.contracts.track_record import TrackRecord
-from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
-from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.shared.search_attributes import SERVICE
 
@@ -30,7 +28,7 @@ class IncidentRow(BaseModel):
     kind: str
     state: str
     since: datetime
-    until: datetime
+    until: datetime | None  # end of the cool-down
     outcome: str
     detail: str
     pull_request: str
@@ -45,6 +43,7 @@ class IncidentList(BaseModel):
     # By Railway's project, whose environments share one ledger: all that was ever spent, and all fixes.
     totals: dict[str, SpendingTotal] = {}
     tracks: dict[str, TrackRecord] = {}
+    paused: list[str] = []
 
 
 async def read(project_name: str | None, *, only_open: bool = False) -> IncidentList:
@@ -57,8 +56,8 @@ async def read(project_name: str | None, *, only_open: bool = False) -> Incident
     rows: list[IncidentRow] = []
     days: dict[str, list[SpendingTotal]] = {}
     ledgers: dict[str, LedgerState] = {}
-    for project in _projects(settings, project_name):
-        state = ledgers[project.project_id] = await _ledger(client, project)
+    for project in projects_of(settings, project_name):
+        state = ledgers[project.project_id] = await ledger_state(client, project.project_id)
         prefix = f"{project.environment_id}/"
         entries = [entry for entry in state.entries if entry.fingerprint.startswith(prefix)]
         names = await _names(client, entries)
@@ -72,23 +71,8 @@ async def read(project_name: str | None, *, only_open: bool = False) -> Incident
         days=days,
         totals={key: state.total for key, state in ledgers.items()},
         tracks={key: state.track for key, state in ledgers.items()},
+        paused=sorted({f"{state.paused}." for state in ledgers.values() if state.paused}),
     )
-
-
-def _projects(settings: Settings, name: str | None) -> Sequence[ProjectSettings]:
-    return settings.watched() if name is None and settings.projects else [choose_project(settings, name)]
-
-
-async def _ledger(client: Client, project: ProjectSettings) -> LedgerState:
-    workflow_id = f"ledger/{project.project_id}"
-    try:
-        return await client.get_workflow_handle_for(Ledger.run, workflow_id).query(Ledger.state)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return LedgerState(project_id=project.project_id)  # nothing was found yet
-        raise ConfigurationError(
-            f"{workflow_id} does not answer ({error.message}): does a worker run? Start `worker.py`."
-        ) from error
 
 
 async def _names(client: Client, entries: Sequence[LedgerEntry]) -> dict[str, str]:
@@ -112,7 +96,7 @@ def _row(project: str, entry: LedgerEntry, names: dict[str, str]) -> IncidentRow
         project=project,
         service=names[key],
         kind=kind,
-        state=entry.state if entry.until > datetime.now(UTC) else "closed",
+        state=entry.state if entry.alive(datetime.now(UTC)) else "closed",
         since=entry.since,
         until=entry.until,
         outcome=entry.outcome,
@@ -140,6 +124,8 @@ async def _with_repair(client: Client, row: IncidentRow) -> IncidentRow:
 
 
 def render(incidents: IncidentList, console: Console) -> None:
+    for sentence in incidents.paused:
+        console.print(f"{escape(sentence)} `starter.py resume` ends that.", soft_wrap=True)
     if not incidents.rows:
         console.print("Nothing is known to be wrong.")
         return
@@ -159,5 +145,6 @@ def render(incidents: IncidentList, console: Console) -> None:
 def _ids(row: IncidentRow) -> list[str]:
     """Return lines that begin with an ID, or hold the pull request's address."""
     pull_request = f": {row.pull_request}" if row.pull_request else ""
-    holder = [] if row.id == row.incident and not pull_request else [f"  {row.id}{pull_request}"]
+    quiet = not row.id.startswith("repair/") and not pull_request
+    holder = [] if quiet else [f"  {row.id}{pull_request}"]
     return [f"  {row.incident} ({row.service})", *holder]

@@ -8,7 +8,8 @@ from temporalio.service import RPCError
 
 from commands.scan_request import choose_project
 from hosting import clients
-from railmend.contracts.incident import IncidentReport
+from railmend.artifacts import ArtifactError, ArtifactGone, ArtifactStore
+from railmend.contracts.incident import EvidencePacket, IncidentReport
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import Window
 from railmend.publishing.page import ReportedIncident
@@ -42,7 +43,8 @@ async def collect(incident: str | None, project: str | None) -> list[ReportedInc
     ]
     pool = clients.railway(settings)
     try:
-        return list(await asyncio.gather(*(_reported(client, pool, report) for report in reports)))
+        artifacts = clients.artifacts(settings)
+        return list(await asyncio.gather(*(_reported(client, pool, artifacts, report) for report in reports)))
     finally:
         await pool.aclose()
 
@@ -77,10 +79,28 @@ async def _report(client: Client, incident: str, *, required: bool) -> IncidentR
     return None
 
 
-async def _reported(client: Client, pool: RailwayPool, report: IncidentReport) -> ReportedIncident:
+async def _reported(
+    client: Client, pool: RailwayPool, artifacts: ArtifactStore, report: IncidentReport
+) -> ReportedIncident:
     repair_id, repair = await _repair(client, report)
     series, unseen = await _series(pool, report)
-    return ReportedIncident(report=report, series=series, unseen=unseen, repair=repair, repair_id=repair_id)
+    return ReportedIncident(
+        report=report,
+        packet=await _packet(artifacts, report),
+        series=series,
+        unseen=unseen,
+        repair=repair,
+        repair_id=repair_id,
+    )
+
+
+async def _packet(artifacts: ArtifactStore, report: IncidentReport) -> EvidencePacket:
+    """Return the evidence; where it cannot be read, a packet that says why."""
+    try:
+        return await artifacts.get_model(report.packet, EvidencePacket)
+    except (ArtifactGone, ArtifactError) as error:
+        name = report.request.service.name
+        return EvidencePacket(service_name=name, items=(), unseen=(f"The evidence: {error}",))
 
 
 async def _repair(client: Client, report: IncidentReport) -> tuple[str, RepairResult | None]:

@@ -50,7 +50,9 @@ def render(result: ScanResult, console: Console) -> None:
     for name in ("service", "found", "verdict", "what was done"):
         table.add_column(name, overflow="fold")
     for row in report.rows:
-        findings = "\n".join(escape(finding.sentence) for finding in row.findings) or "-"
+        findings = (
+            "\n".join(escape(finding.sentence or finding.kind.value) for finding in row.findings) or "-"
+        )
         table.add_row(escape(row.name), findings, escape(row.verdict), escape(_done(row, result)))
     console.print(table if report.rows else f"Nothing is wrong in {report.project_name}.")
     for state, names in (("Well", report.healthy), ("Asleep", report.asleep)):

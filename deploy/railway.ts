@@ -46,6 +46,11 @@ export default defineRailway(() => {
       RAILMEND_METRICS_ADDRESS: "[::]:9090",
       RAILMEND_GRACE_SECONDS: "25",
       GITHUB_TOKEN: preserve(),
+      // Services share no volume, so what they hand on by reference lies in a bucket.
+      RAILMEND_ARTIFACTS: preserve(),
+      RAILMEND_ARTIFACTS_ENDPOINT: preserve(),
+      RAILMEND_ARTIFACTS_KEY_ID: preserve(),
+      RAILMEND_ARTIFACTS_SECRET: preserve(),
       ...env,
     },
   });

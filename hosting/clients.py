@@ -24,6 +24,7 @@ from hosting.gateway.egress import REGISTRIES, egress
 from hosting.gateway.model_gateway import ModelGateway
 from hosting.sandbox.choice import RefusingSandbox, choose_sandbox
 from hosting.sandbox.common import Toolbox
+from railmend.artifacts import ArtifactError, ArtifactStore, bucket_store, folder_store
 from railmend.assessment.overrides import AssessmentRules
 from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.quota import Quota
@@ -155,6 +156,24 @@ def assessment_rules(settings: Settings) -> Mapping[str, AssessmentRules]:
         lambda: settings.assessment,
         {each.environment_id: settings.assessment.over(each.assessment) for each in settings.watched()},
     )
+
+
+def artifacts(settings: Settings) -> ArtifactStore:
+    """Return the store of RAILMEND_ARTIFACTS. Raise `ConfigurationError` for one that cannot be opened."""
+    place, cipher = settings.railmend_artifacts or str(settings.state_dir() / "artifacts"), codec(settings)
+    key, secret = settings.railmend_artifacts_key_id, settings.railmend_artifacts_secret
+    try:
+        if not place.startswith("s3://"):
+            return folder_store(Path(place).absolute(), cipher)
+        return bucket_store(
+            place,
+            endpoint=settings.railmend_artifacts_endpoint,
+            region=settings.railmend_artifacts_region,
+            key=(key.get_secret_value(), secret) if key and secret else None,
+            cipher=cipher,
+        )
+    except (OSError, ArtifactError) as error:
+        raise ConfigurationError(f"RAILMEND_ARTIFACTS={place} cannot be used: {error}") from error
 
 
 def secrets(settings: Settings) -> tuple[str, ...]:

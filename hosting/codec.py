@@ -1,4 +1,4 @@
-"""Encrypts what Temporal stores: AES-256-GCM, a key id for rotation.
+"""Encrypts what Temporal stores, and artifacts: AES-256-GCM, a key id for rotation.
 
 Inputs, results, heartbeats, memos, summaries and the details of failures; not workflow ids, search
 attributes and names of activities, which Temporal needs to find them.
@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
@@ -46,6 +47,21 @@ class EncryptionCodec(PayloadCodec):
     async def decode(self, payloads: Iterable[Payload]) -> list[Payload]:
         """Decrypt. Raise `DecryptionRefused` when no key fits."""
         return [self._decrypt(payload) for payload in payloads]
+
+    def seal(self, plain: bytes) -> bytes:
+        """Return `plain` encrypted, as artifacts are kept."""
+        return self._encrypt(Payload(data=plain)).SerializeToString()
+
+    def open(self, sealed: bytes) -> bytes:
+        """Return what was sealed. Raise `DecryptionRefused` when no key fits.
+
+        What was written before encryption passes, as with payloads.
+        """
+        try:
+            payload = Payload.FromString(sealed)
+        except DecodeError:
+            return sealed
+        return self._decrypt(payload).data if payload.metadata.get("encoding") == ENCODING else sealed
 
     def _encrypt(self, payload: Payload) -> Payload:
         name, nonce = self._current.encode(), os.urandom(NONCE_BYTES)

@@ -8,9 +8,9 @@ from railmend.settings import ConfigurationError, Settings
 
 # What each role builds from the settings; a builder raises an error that names what is missing.
 BUILT: dict[Role, tuple[Callable[[Settings], object], ...]] = {
-    Role.ORCHESTRATION: (clients.watched, clients.github_credentials),
-    Role.PLANNING: (clients.model, clients.github_credentials),
-    Role.CODING: (clients.toolbox, clients.coding_model, clients.github_credentials),
+    Role.ORCHESTRATION: (clients.watched, clients.github_credentials, clients.artifacts),
+    Role.PLANNING: (clients.model, clients.github_credentials, clients.artifacts),
+    Role.CODING: (clients.toolbox, clients.coding_model, clients.github_credentials, clients.artifacts),
 }
 # A server that somebody else runs has its own model.
 NEEDED_WITHOUT_SERVER = (clients.coding_model,)

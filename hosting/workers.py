@@ -39,7 +39,7 @@ from hosting.http_server import serving
 from hosting.metrics import api_budget, settings_refused
 from hosting.notification_channels import channels
 from hosting.scan_watch import watch_scans
-from hosting.workspace_gc import remove_abandoned_workspaces
+from hosting.workspace_gc import remove_old_artifacts, removing_abandoned_workspaces
 from railmend import __version__
 from railmend.coding.server import stop_leftovers
 from railmend.current_settings import CurrentSettings
@@ -90,31 +90,36 @@ def orchestration_activities(
     status: StatusReader,
     channels: Sequence[Channel],
 ) -> list[Activity]:
-    secrets = current.derive(clients.secrets)
+    secrets, artifacts = current.derive(clients.secrets), clients.artifacts(current.get())
     rules = current.derive(clients.assessment_rules)
     return activity_methods(
         SettingsActivities(current.get),
-        RailwayActivities(railway, lambda environment_id: rules()[environment_id]),
-        EvidenceActivities(),
+        RailwayActivities(railway, artifacts, lambda environment_id: rules()[environment_id]),
+        EvidenceActivities(artifacts),
         ProviderActivities(
-            railway=railway, network_of=lambda client: client.network, github=github, status=status
+            railway=railway,
+            network_of=lambda client: client.network,
+            github=github,
+            status=status,
+            artifacts=artifacts,
         ),
-        DeploymentActivities(railway, secrets),
-        LogActivities(railway, secrets),
-        RepositoryActivities(github, railway, secrets),
-        TextActivities(),
+        DeploymentActivities(railway, artifacts, secrets),
+        LogActivities(railway, artifacts, secrets),
+        RepositoryActivities(github, railway, artifacts, secrets),
+        TextActivities(artifacts),
         LedgerActivities(client, ORCHESTRATION_QUEUE),
-        PullRequestActivities(github),
+        PullRequestActivities(github, artifacts),
         NotificationActivities(channels),
-        ReviewActivities(github),
-        MeasurementActivities(railway, github, current.get().railmend_settle_seconds),
+        ReviewActivities(github, artifacts),
+        MeasurementActivities(railway, github, artifacts, current.get().railmend_settle_seconds),
         ActionActivities(railway),
     )
 
 
 def planning_activities(settings: Settings) -> list[Activity]:
     model, sceptic = clients.model(settings), clients.sceptic(settings)
-    return activity_methods(PlanningActivities(model, sceptic, clients.github(settings)))
+    github, artifacts = clients.github(settings), clients.artifacts(settings)
+    return activity_methods(PlanningActivities(model, sceptic, github, artifacts))
 
 
 def coding_activities(
@@ -123,6 +128,7 @@ def coding_activities(
     """Return what any coding worker may do, and what only the owner of `queue`, with the workspace, can."""
     work = CodingActivities(
         environment,
+        artifacts=clients.artifacts(settings),
         task_queue=queue,
         server_for=clients.coding_servers(settings, environment.sandbox),
         limits=clients.limits(settings),
@@ -242,7 +248,8 @@ async def run_until_stopped(
         if Role.CODING in roles:
             environment = await asyncio.to_thread(coding_environment, settings)
             await asyncio.to_thread(stop_leftovers, environment.state_dir, environment.sandbox)
-            await remove_abandoned_workspaces(client, environment)
+            await stack.enter_async_context(removing_abandoned_workspaces(client, environment))
+            await remove_old_artifacts(clients.artifacts(settings), settings.policy())
             workers += coding(client, settings, environment)
         for worker in workers:
             await stack.enter_async_context(worker)

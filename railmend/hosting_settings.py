@@ -1,5 +1,6 @@
 """The settings of the processes themselves: Temporal, encryption, observability, notifications."""
 
+import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -42,6 +43,19 @@ class HostingSettings(BaseSettings):
     temporal_tls_client_cert_path: Path | None = Field(None, description="the worker's certificate (mTLS)")
     temporal_tls_client_key_path: Path | None = Field(None, description="its key")
     railmend_encryption_keys: SecretStr | None = Field(None, description="ID:BASE64, the first encrypts")
+    railmend_artifacts: str | None = Field(
+        None,
+        description="where evidence and other large results are kept: a folder, or s3://BUCKET/PREFIX; the "
+        "same for all workers and commands; default: `artifacts` in the state directory, see operations.md",
+    )
+    railmend_artifacts_endpoint: str | None = Field(
+        None, pattern=r"^https?://", description="address of a service other than AWS that speaks S3"
+    )
+    railmend_artifacts_region: str = Field("us-east-1", description="the bucket's region")
+    railmend_artifacts_key_id: SecretStr | None = Field(
+        None, description="access key for the bucket; default: as AWS's own tools find one"
+    )
+    railmend_artifacts_secret: SecretStr | None = Field(None, description="its secret")
     railmend_codec_token: SecretStr | None = Field(None, description="what the Web UI shows the codec server")
     railmend_codec_origins: tuple[str, ...] = Field(
         ("http://localhost:8080", "http://127.0.0.1:8080"),
@@ -87,6 +101,10 @@ class HostingSettings(BaseSettings):
             raise ValueError("set TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH together")
         if self.temporal_tls is False and (self.temporal_api_key or self.temporal_tls_client_cert_path):
             raise ValueError("TEMPORAL_TLS=false would send the API key or certificate's traffic unencrypted")
+        if bool(self.railmend_artifacts_key_id) != bool(self.railmend_artifacts_secret):
+            raise ValueError("set RAILMEND_ARTIFACTS_KEY_ID and RAILMEND_ARTIFACTS_SECRET together")
+        if self.railmend_artifacts and re.match(r"(?!s3://[^/]+)\w+://", self.railmend_artifacts):
+            raise ValueError("RAILMEND_ARTIFACTS is a folder or s3://BUCKET/PREFIX")
         if bool(self.notify_webhook_url) != bool(self.notify_webhook_secret):
             raise ValueError("set NOTIFY_WEBHOOK_URL and NOTIFY_WEBHOOK_SECRET together: calls are signed")
         return self

@@ -1,7 +1,9 @@
 """Small valid models that tests alter."""
 
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.incident import (
     Cause,
@@ -75,6 +77,11 @@ def packet(name: str = "checkout") -> EvidencePacket:
     return EvidencePacket(service_name=name, items=(item,))
 
 
+def packet_reference(name: str = "checkout") -> ArtifactReference:
+    content = packet(name).model_dump_json().encode()
+    return ArtifactReference(sha256=sha256(content).hexdigest(), size=len(content))
+
+
 def diagnosis(verdict: Verdict = Verdict.CODE) -> Diagnosis:
     return Diagnosis(
         summary="A cache is never emptied.",
@@ -88,7 +95,7 @@ def diagnosis(verdict: Verdict = Verdict.CODE) -> Diagnosis:
 
 
 def report(name: str = "checkout", verdict: Verdict = Verdict.CODE) -> IncidentReport:
-    return IncidentReport(request=incident(name), packet=packet(name), diagnosis=diagnosis(verdict))
+    return IncidentReport(request=incident(name), packet=packet_reference(name), diagnosis=diagnosis(verdict))
 
 
 def missed_scans() -> MissedScans:

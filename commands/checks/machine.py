@@ -9,6 +9,7 @@ from commands.checks.check import Check, CheckFailed, CheckResult, ok, warning
 from hosting import clients
 from hosting.sandbox.choice import build_sandbox, probe
 from hosting.sandbox.remote import RemoteSandbox
+from railmend.artifacts import ArtifactError, ArtifactGone
 from railmend.coding.sandbox import SandboxError
 from railmend.settings import ConfigurationError, Settings
 
@@ -21,6 +22,7 @@ def checks(settings: Settings) -> tuple[Check, ...]:
     return (
         Check("git", _git),
         Check("disk", lambda: _disk(settings)),
+        Check("artifacts", lambda: _artifacts(settings)),
         Check("sandbox", lambda: _sandbox(settings)),
     )
 
@@ -60,6 +62,16 @@ async def _disk(settings: Settings) -> list[CheckResult]:
             "free some, or lower RAILMEND_DISK_MIB",
         )
     return ok("disk", f"{free} MiB are free at {folder}")
+
+
+async def _artifacts(settings: Settings) -> list[CheckResult]:
+    try:
+        artifacts = clients.artifacts(settings)
+        await artifacts.probe()
+    except (ArtifactError, ArtifactGone, ConfigurationError) as error:
+        raise CheckFailed(str(error), "docs/operations.md") from error
+    shared = "" if artifacts.place.startswith("s3://") else ": every worker and command must see this folder"
+    return ok("artifacts", f"can be written and read in {artifacts.place}{shared}")
 
 
 async def _sandbox(settings: Settings) -> list[CheckResult]:

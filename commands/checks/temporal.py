@@ -11,6 +11,7 @@ from temporalio.service import RPCError
 
 from commands.checks.check import Check, CheckFailed, CheckResult, bad, ok, warning
 from commands.checks.schedules import scans
+from commands.ledgers import pauses
 from hosting import clients, search_attributes
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.settings import ConfigurationError, Settings
@@ -38,6 +39,7 @@ async def _temporal(settings: Settings) -> list[CheckResult]:
         Check("search attributes", lambda: _attributes(client)),
         Check("workers", lambda: _workers(client)),
         Check("scans", lambda: scans(client, settings)),
+        Check("pause", lambda: _pause(client, settings)),
     )
     for other in others:
         try:
@@ -74,6 +76,15 @@ async def _workers(client: Client) -> list[CheckResult]:
     if not idle:
         return ok("workers", f"serve {', '.join(QUEUES)}")
     return warning("workers", f"nobody serves {', '.join(idle)}", "start `worker.py`")
+
+
+async def _pause(client: Client, settings: Settings) -> list[CheckResult]:
+    told = await pauses(client, settings)
+    return [
+        result
+        for project, why in told.items()
+        for result in warning("pause", f"project {project}: {why}", "`starter.py resume --all` goes on")
+    ]
 
 
 async def _polled(client: Client, queue: str) -> bool:

@@ -93,7 +93,8 @@ class RepairPaths:
 
     def create(self) -> None:
         if self.shared is not None:  # before anything lies in it: other agents could look
-            self.shared.mkdir(mode=0o710, exist_ok=True)
+            self.shared.mkdir(mode=0o700, exist_ok=True)
+            self.shared.chmod(0o710)  # the daemon gives its group to the agent's user
         self.root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.root, self.home, self.run):
             folder.mkdir(mode=0o700, exist_ok=True)

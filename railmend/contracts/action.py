@@ -20,6 +20,7 @@ class ActionRequest(Contract):
     """
 
     kind: ActionKind
+    project_id: str = ""
     environment_id: str
     service_id: str
     service_name: str

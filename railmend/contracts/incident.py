@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.ledger import PastRepair
 from railmend.contracts.policy import Policy
@@ -55,22 +56,27 @@ def neighbours_of(
     )
 
 
-class IncidentRequest(Contract):
-    """Handed to one investigation: ids, findings and bounded facts, at most 16 KiB."""
+class Incident(Contract):
+    """What one investigation, and later one part of a repair, is about."""
 
     project_id: str
     environment_id: str
     service: Service
     findings: tuple[Finding, ...]
     window: Window
-    platform_incident: str | None = None
-    policy: Policy = Policy()
-    neighbours: tuple[Neighbour, ...] = ()
-    past_repairs: tuple[PastRepair, ...] = ()
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
         return tuple(finding.fingerprint for finding in self.findings)
+
+
+class IncidentRequest(Incident):
+    """Handed to one investigation: ids, findings and bounded facts, at most 16 KiB."""
+
+    platform_incident: str | None = None
+    policy: Policy = Policy()
+    neighbours: tuple[Neighbour, ...] = ()
+    past_repairs: tuple[PastRepair, ...] = ()
 
 
 class EvidenceSource(OpenEnum):
@@ -153,9 +159,17 @@ class Facts(Contract):
         )
 
 
+class StoredFacts(Contract):
+    """What one source gives: `facts` is an artifact (`Facts`). None: it failed, and `unseen` says why."""
+
+    source: EvidenceSource
+    facts: ArtifactReference | None = None
+    unseen: tuple[str, ...] = ()
+
+
 class PacketRequest(Contract):
     incident: IncidentRequest
-    facts: tuple[Facts, ...]
+    facts: tuple[StoredFacts, ...]
 
 
 class Cause(Contract):
@@ -182,6 +196,10 @@ class Criterion(Contract):
     below: bool
     threshold: float
     within_minutes: int = Field(ge=1, le=7 * 24 * 60)
+
+
+# Characters: where cutting begins, and ends.
+LONGEST_TEXT, SHORTEST_TEXT = 2000, 40
 
 
 class Diagnosis(Contract):
@@ -211,10 +229,26 @@ class Diagnosis(Contract):
     tokens: int = 0
     again_seconds: int | None = None
 
+    def within(self, most: int) -> "Diagnosis":
+        """Return the diagnosis in at most `most` bytes of JSON: all texts are cut alike until it fits."""
+        fitted, longest = self, LONGEST_TEXT
+        while len(fitted.model_dump_json().encode()) > most and longest > SHORTEST_TEXT:
+            fitted, longest = self._cut(longest), longest * 4 // 5
+        return fitted
+
+    def _cut(self, longest: int) -> "Diagnosis":
+        names = ("summary", "assumes", "reproduce", "verify", "sceptic", "risk", "if_not_fixed")
+        update: dict[str, Any] = {name: getattr(self, name)[:longest] for name in names}
+        update["plan"] = tuple(step[:longest] for step in self.plan)
+        update["causes"] = tuple(
+            cause.model_copy(update={"text": cause.text[:longest]}) for cause in self.causes
+        )
+        return self.model_copy(update=update)
+
 
 class DiagnosisRequest(Contract):
     incident: IncidentRequest
-    packet: EvidencePacket
+    packet: ArtifactReference
 
 
 class Decision(Contract):
@@ -226,7 +260,7 @@ class Decision(Contract):
 class ChallengeRequest(Contract):
     """A diagnosis that a second pass shall try to refute from the same packet."""
 
-    packet: EvidencePacket
+    packet: ArtifactReference
     diagnosis: Diagnosis
 
 
@@ -246,12 +280,12 @@ class Waiting(Contract):
 
 
 class IncidentReport(Contract):
-    """How an investigation ended. `packet` is included, so that a repair needs no earlier stage.
+    """How an investigation ended. `packet`: an artifact (`EvidencePacket`), kept as long as a repair lives.
 
     `waiting`: it could not be diagnosed for want of budget.
     """
 
-    request: IncidentRequest
-    packet: EvidencePacket
+    request: Incident
+    packet: ArtifactReference
     diagnosis: Diagnosis
     waiting: Waiting | None = None

@@ -1,36 +1,59 @@
 """Models of the ledger: claims, settlements, budgets and its state."""
 
 from datetime import datetime
+from hashlib import sha256
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery, FixRecord, TrackRecord
+
+# The error type with which a paused ledger refuses.
+PAUSED_ERROR = "Paused"
+OPEN, SETTLED = "open", "suppressed"  # states of an entry
 
 
 class ClaimState(OpenEnum):
     GRANTED = "granted"
     HELD = "held"  # someone else has it open
     SUPPRESSED = "suppressed"  # settled a short while ago; not to be raised again yet
+    PAUSED = "paused"  # a person has stopped Railmend
+    FULL = "full"  # no room for another fault: what is open is never forgotten
 
 
 class ClaimRequest(Contract):
     """A claim on fingerprints. `claim_id` is deterministic: asked again it gives the same answer.
 
-    A claim nobody settles runs out after `lease_seconds`, so that a scan that was terminated does not
-    suppress a fault for ever. `takes_over_from`: the holder that transfers its claim. `deployment`: the one
-    that serves now; another than at the settlement may end a cool-down early.
-    `autonomy_query`: asked for a repair.
+    `holder` and `first_run_id`: who asks; a continue-as-new and a reset keep both. `replaces`: numbers of
+    grants that end with this one. `handed_by`, `handed_by_run`: the scan that hands its claims to a repair
+    which has no run yet; until that repair asks itself, either of them holds. `deployment`: the one that
+    serves now; another than at the settlement may end a cool-down early. `autonomy_query`: asked for a
+    repair. `again`: by who has the claim, or had it and was reset since: what came of its own work does not
+    refuse it. `by_person`: somebody wants it looked at now, so no cool-down refuses it. `stuck`: the holder
+    fails its workflow task, and a person is to be told.
     """
 
     claim_id: str
     fingerprints: tuple[str, ...]
     holder: str  # workflow ID
+    first_run_id: str = ""
     at: datetime
-    lease_seconds: int
-    takes_over_from: str | None = None
+    replaces: tuple[int, ...] = ()
+    handed_by: str = ""
+    handed_by_run: str = ""
     deployment: str | None = None
     autonomy_query: AutonomyQuery | None = None
+    again: bool = False
+    by_person: bool = False
+    stuck: bool = False
+
+
+class RunReference(Contract):
+    """One run of a workflow."""
+
+    workflow_id: str
+    run_id: str
 
 
 class PastRepair(Contract):
@@ -43,11 +66,21 @@ class PastRepair(Contract):
 
 
 class ClaimAnswer(Contract):
-    """`past`: what is remembered of the claimed service, newest first; only with a claim that was granted."""
+    """`holder` and what follows: of the claim as it is now. `grant`: its number.
+
+    `past`: what is remembered of the claimed service, newest first; only with a claim that was granted.
+    `tell`: nobody was told yet today that its holder is stuck.
+    """
 
     state: ClaimState
     holder: str
+    first_run_id: str = ""
+    handed_by: str = ""
+    handed_by_run: str = ""
+    grant: int = 0
+    fingerprint: str = ""  # the one that is refused
     detail: str = ""
+    tell: bool = False
     past: tuple[PastRepair, ...] = ()
     autonomy: AutonomyDecision | None = None
 
@@ -55,13 +88,15 @@ class ClaimAnswer(Contract):
 class SettleRequest(Contract):
     """The end of a claim. The fingerprints stay quiet for `cooldown_seconds` after `at` whatever happens.
 
-    They do so for `unchanged_cooldown_seconds` as long as the same deployment serves.
+    They do so for `unchanged_cooldown_seconds` as long as the same deployment serves. An empty `outcome`:
+    nothing came of it, and the fingerprints are as they were before the claim.
     `fixes`: pull requests that it came to.
     """
 
     settle_id: str
     fingerprints: tuple[str, ...]
     holder: str
+    first_run_id: str = ""
     outcome: str
     detail: str = Field(max_length=500)
     cooldown_seconds: int
@@ -69,6 +104,28 @@ class SettleRequest(Contract):
     at: datetime
     pull_request: str = ""
     fixes: tuple[FixRecord, ...] = ()
+
+
+class SuppressRequest(Contract):
+    """A person wants not to hear of these fingerprints for a while, whatever is deployed."""
+
+    fingerprints: tuple[str, ...]
+    by: str
+    reason: str = Field("", max_length=200)
+    seconds: int = Field(gt=0)
+    at: datetime
+
+
+class Pause(Contract):
+    """A person has stopped Railmend: nothing new begins, what waits goes on after the resume."""
+
+    by: str
+    since: datetime
+    reason: str = Field("", max_length=200)
+
+    def __str__(self) -> str:
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"Railmend is paused by {self.by} since {self.since:%Y-%m-%d %H:%M} UTC{reason}"
 
 
 class ClaimBatch(Contract):
@@ -146,26 +203,54 @@ class Spend(Contract):
     spending: SpendRequest
 
 
+def spending_key(fingerprint: str) -> str:
+    """Return the short key (12 hex digits) by which the ledger remembers what a fault has cost."""
+    return sha256(fingerprint.encode()).hexdigest()[:12] if "/" in fingerprint else fingerprint
+
+
 class LedgerEntry(Contract):
-    """One fingerprint. `until`: end of the lease or of the cool-down while the deployment stays the same."""
+    """One fingerprint. `until`: end of the cool-down while the deployment stays the same; None: open.
+
+    `grant`: number of the claim, `told_at`: when a person was told that its holder is stuck. Defaults are
+    not stored: hundreds of entries are kept.
+    """
 
     fingerprint: str
     holder: str
-    state: str  # open, suppressed; silent entries that have run out are kept as memory
+    first_run_id: str = ""
+    handed_by: str = ""
+    handed_by_run: str = ""
+    grant: int = 0
+    state: str  # open, suppressed; suppressed entries that have run out are kept as memory
     since: datetime
-    until: datetime
+    until: datetime | None = None
     cooldown_until: datetime | None = None  # whatever is deployed
     deployment: str | None = None
     outcome: str = ""
     detail: str = ""
     pull_request: str = ""
     times: int = 1
+    told_at: datetime | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        stored: dict[str, Any] = serialize(self)
+        return {
+            name: value
+            for name, value in stored.items()
+            if name not in fields or fields[name].is_required() or value != fields[name].default
+        }
+
+    def alive(self, now: datetime) -> bool:
+        """Whether it is open or in its cool-down."""
+        return self.state == OPEN or (self.until is not None and self.until > now)
 
 
 class SpendingTotal(Contract):
     """Totals of one day, or of one fingerprint."""
 
-    key: str  # "2026-11-25", or the fingerprint
+    key: str  # "2026-11-25", or the fingerprint's short key
     usd: float = 0.0
     diagnoses: int = 0
     sessions: int = 0
@@ -176,7 +261,7 @@ class Reservation(Contract):
     """`settled`: its real cost is known; kept a while so that a repeated call counts once."""
 
     reserve_id: str
-    fingerprints: tuple[str, ...]
+    fingerprints: tuple[str, ...]  # their short keys; none once it is settled
     kind: SpendingKind
     usd: float
     day: str
@@ -184,9 +269,14 @@ class Reservation(Contract):
 
 
 class LedgerState(Contract):
-    """`total`: all that was ever spent. `track`: what became of all fixes."""
+    """All that a ledger knows, or one part of it: a new run gets several, each a payload of its own.
+
+    `grants`: how many were made. `total`: all that was ever spent. `track`: what became of all fixes.
+    """
 
     project_id: str
+    grants: int = 0
+    paused: Pause | None = None
     entries: tuple[LedgerEntry, ...] = ()
     days: tuple[SpendingTotal, ...] = ()
     incidents: tuple[SpendingTotal, ...] = ()

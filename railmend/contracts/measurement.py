@@ -106,6 +106,10 @@ class MeasurementResult(Contract):
     before: WindowMetrics | None = None
     after: WindowMetrics | None = None
 
+    def without_series(self) -> "MeasurementResult":
+        """Return what a state keeps: sentence and numbers; the series were drawn in a comment."""
+        return self.model_copy(update={"before": None, "after": None})
+
 
 class MeasureRequest(Contract):
     """Measure one service over matched windows: as long as can be, at most as long as the incident's."""

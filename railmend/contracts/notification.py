@@ -6,7 +6,7 @@ from hashlib import sha256
 from pydantic import Field
 
 from railmend.contracts.base import Contract, OpenEnum
-from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.incident import Incident, IncidentRequest
 from railmend.contracts.repair import RepairOutcome, RepairRequest
 from railmend.contracts.scan import ServiceRow
 
@@ -86,7 +86,7 @@ def missed_scans_notification(missed: MissedScans, run_id: str) -> Notification:
     )
 
 
-def thread_of(incident: IncidentRequest) -> str:
+def thread_of(incident: Incident) -> str:
     """Return the thread of an incident (12 hex digits): the same for the same findings and deployment."""
     fingerprints = sorted(incident.fingerprints)
     text = "\n".join([*fingerprints, incident.service.active_deployment_id or ""])

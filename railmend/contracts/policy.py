@@ -1,5 +1,7 @@
 """What a person allows, and for how much. Travels with requests: a run keeps what it started with."""
 
+from datetime import timedelta
+
 from pydantic import Field
 
 from railmend.contracts.autonomy import EarnedAutonomy
@@ -43,3 +45,13 @@ class Policy(Contract):
     notify: bool = False
     follow_up: FollowUp = FollowUp()
     earned: EarnedAutonomy = EarnedAutonomy()
+
+    def longest_repair(self) -> timedelta:
+        """Return how long a repair may live: approval, then for each fix its review and its measurement.
+
+        Half of it is added for what no setting bounds: budgets and machines that are waited for.
+        """
+        follow = self.follow_up
+        measured = timedelta(seconds=3 * max(follow.outcome_seconds) + follow.reopen_seconds)
+        one_fix = timedelta(days=follow.watch_days) + measured
+        return 1.5 * (timedelta(days=self.approval_days) + (follow.retries + 1) * one_fix)

@@ -1,15 +1,17 @@
 """Models of a repair: its request, workspace, coding session, checks, pull request and result."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.incident import IncidentReport
-from railmend.contracts.measurement import MeasurementResult, WindowMetrics
+from railmend.contracts.measurement import MeasurementResult
 from railmend.contracts.policy import Policy
 from railmend.contracts.review import Merge, Note
-from railmend.contracts.scan import Severity
+from railmend.contracts.scan import FindingKind, Severity, fingerprint
 from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery
 
 
@@ -19,8 +21,41 @@ def repair_key(repository: str, fingerprints: list[str], deployment_id: str | No
     return sha256(text.encode()).hexdigest()[:12]
 
 
+# More than these are too much for one prompt and one pull request. Their diagnoses share so many bytes: they
+# travel to each activity of the repair, together with the session's answer, its change and its checks.
+MOST_SERVICES, DIAGNOSES_BYTES = 5, 18_000
+
+
+class LeftOutService(Contract):
+    """A service that is in trouble too, and that a repair with `MOST_SERVICES` others names and claims."""
+
+    service_id: str
+    name: str
+    kinds: tuple[FindingKind, ...]
+
+
+def fitted(reports: Sequence[IncidentReport]) -> tuple[IncidentReport, ...]:
+    """Return the reports with their diagnoses cut, where they are too long together."""
+    share = DIAGNOSES_BYTES // max(len(reports), 1)
+    return tuple(r.model_copy(update={"diagnosis": r.diagnosis.within(share)}) for r in reports)
+
+
+def worst_first(reports: Sequence[IncidentReport]) -> list[IncidentReport]:
+    """Return the reports, those with critical findings first, then those that began first."""
+
+    def rank(report: IncidentReport) -> tuple[bool, datetime, str]:
+        findings = report.request.findings
+        critical = any(finding.severity is Severity.CRITICAL for finding in findings)
+        return not critical, min(finding.onset for finding in findings), report.request.service.service_id
+
+    return sorted(reports, key=rank)
+
+
 class RepairRequest(Contract):
-    """One repair of one repository for one or more incidents of its services."""
+    """One repair of one repository for one or more incidents of its services, the worst first.
+
+    `left_out`: what is in trouble too, beyond `MOST_SERVICES`: claimed by this repair, and shown to people.
+    """
 
     repository: str  # "owner/name"
     key: str
@@ -34,6 +69,7 @@ class RepairRequest(Contract):
     policy: Policy = Policy()
     fix_number: int = 1  # one more for each merged fix that did not hold
     bounded_by: str = ""  # why the autonomy is less than configured
+    left_out: tuple[LeftOutService, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -71,7 +107,10 @@ class RepairRequest(Contract):
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        return tuple(fp for incident in self.incidents for fp in incident.request.fingerprints)
+        own = tuple(fp for incident in self.incidents for fp in incident.request.fingerprints)
+        environment = self.incidents[0].request.environment_id
+        others = (fingerprint(environment, s.service_id, kind) for s in self.left_out for kind in s.kinds)
+        return (*own, *others)
 
 
 class Workspace(Contract):
@@ -146,10 +185,11 @@ class WorkspaceChange(Contract):
     """What the agent left in its work tree. `refused`: the guard's sentences; empty: it may be published.
 
     `tree`: the git tree that was reviewed; it alone may be committed. `draft_allowed`: a change that
-    is refused twice may still become a draft that lists why.
+    is refused twice may still become a draft that lists why. `more_files`: changed too, and not listed.
     """
 
     files: tuple[FileChange, ...]
+    more_files: int = 0
     refused: tuple[str, ...] = ()
     tree: str = ""
     draft_allowed: bool = False
@@ -258,8 +298,8 @@ class PublishRequest(Contract):
     doubts: tuple[str, ...] = ()
     # What a follow-up commit answers; empty: it is the fix itself.
     notes: tuple[Note, ...] = ()
-    # Numbers of the incident's window, for the charts; one per incident, or none.
-    measured: tuple[WindowMetrics, ...] = ()
+    # Each incident's window in numbers, for the charts: artifacts (`WindowMetrics`); one each, or none.
+    measured: tuple[ArtifactReference, ...] = ()
 
 
 class Commit(Contract):

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.policy import Policy
@@ -80,7 +81,19 @@ class Window(Contract):
         return self.end - self.start
 
 
-class Finding(Contract):
+def fingerprint(environment_id: str, service_id: str, kind: FindingKind) -> str:
+    return f"{environment_id}/{service_id}/{kind.value}"
+
+
+class Symptom(Contract):
+    """What a report says of a finding."""
+
+    kind: FindingKind
+    severity: Severity
+    sentence: str
+
+
+class Finding(Symptom):
     """One measured symptom of one service, in plain numbers.
 
     `requests`: how many the window holds in all; None where no HTTP traffic is measured.
@@ -89,33 +102,32 @@ class Finding(Contract):
     environment_id: str
     service_id: str
     service_name: str
-    kind: FindingKind
-    severity: Severity
     value: float
     threshold: float
     unit: str
     onset: datetime
     confidence: float  # 0..1
     rule: str
-    sentence: str
     requests: int | None = None
 
     @property
     def fingerprint(self) -> str:
         """The identity of the trouble: two findings with one fingerprint are the same."""
-        return f"{self.environment_id}/{self.service_id}/{self.kind.value}"
+        return fingerprint(self.environment_id, self.service_id, self.kind)
 
 
 class ScanRequest(Contract):
     """What a schedule holds: whom to look at. How, the settings say when the scan begins.
 
     `autonomy_once`, `window_seconds_once`: of one scan that a person asked for, instead of the settings'.
+    `again`: service ids; only these are taken up, whatever their cool-downs, because a person wants it.
     """
 
     # Schedules of earlier versions also stored settings: these are kept, and no longer read.
     project_id: str
     environment_id: str
     autonomy_once: Autonomy | None = None
+    again: tuple[str, ...] = ()
     window_seconds_once: int | None = None
 
 
@@ -160,7 +172,8 @@ class Screening(Contract):
     """The prefilter's result. `decided`: the project is small enough that the findings are final.
 
     Else the `candidates` are to be examined in detail. Of the others only the names are kept: `healthy`,
-    `asleep`. Bounded: `unseen` says when candidates were left out.
+    `asleep`. Bounded: `unseen` says when candidates were left out. `more`: further candidates with their
+    findings, each reference a `CandidatePage`.
     """
 
     project_name: str
@@ -170,9 +183,29 @@ class Screening(Contract):
     healthy: tuple[str, ...] = ()
     asleep: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    more: tuple[ArtifactReference, ...] = ()
     downstream_effects: tuple[DownstreamEffect, ...] = ()
     platform_incident: str | None = None
     unseen: tuple[str, ...] = ()
+
+
+# Services of one page: with a few findings each it is about 25 KiB.
+PAGE = 12
+
+
+class CandidatePage(Contract):
+    """Some of a scan's candidates with their findings: a wide incident does not fit one payload."""
+
+    services: tuple[Service, ...]
+    findings: tuple[Finding, ...]
+
+
+class CandidatePages(Contract):
+    pages: tuple[ArtifactReference, ...]
+
+
+class DownstreamEffects(Contract):
+    effects: tuple[DownstreamEffect, ...] = ()
 
 
 class CandidatesRequest(Contract):
@@ -182,9 +215,13 @@ class CandidatesRequest(Contract):
 
 
 class Assessment(Contract):
-    """Findings of the window. `unseen` says, one sentence each, what could not be measured."""
+    """Findings of the window. `unseen` says, one sentence each, what could not be measured.
+
+    `page`: the same services and findings as an artifact, for whoever needs those of all pages.
+    """
 
     findings: tuple[Finding, ...]
+    page: ArtifactReference | None = None
     downstream_effects: tuple[DownstreamEffect, ...] = ()
     unseen: tuple[str, ...] = ()
 
@@ -194,12 +231,26 @@ class ServiceRow(Contract):
 
     service_id: str
     name: str
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Symptom, ...] = ()
     verdict: str = "affected"
     action: str = "none"
     detail: str = ""
     repair_workflow_id: str | None = None
     bounded_by: str = ""
+
+    def shortened(self, most: int) -> "ServiceRow":
+        """Return the row with its texts within `most` characters, half of them for the gravest findings.
+
+        Findings that find no room keep their kind alone.
+        """
+        left, findings = most // 2, []
+        for finding in sorted(self.findings, key=lambda finding: finding.severity is not Severity.CRITICAL):
+            symptom = Symptom(
+                kind=finding.kind, severity=finding.severity, sentence=finding.sentence[: max(left, 0)]
+            )
+            left -= len(symptom.sentence)
+            findings.append(symptom)
+        return self.model_copy(update={"findings": tuple(findings), "detail": self.detail[: most // 2]})
 
 
 class HealthReport(Contract):

@@ -21,6 +21,10 @@ from railmend.evidence.packet import render
 
 # One question, and one more with the errors of the first answer; then a person must look.
 MAX_ANSWERS = 2
+# A diagnosis travels through every step of its repair.
+MOST_BYTES, MOST_CITED = 7000, 10
+# When lost evidence is collected again.
+READ_AGAIN_SECONDS = 1800
 # How often a packet that is too long for the model is halved.
 HALVINGS = 3
 MIN_CHARACTERS = 200  # items of at most this length are not halved
@@ -72,7 +76,7 @@ async def diagnose(
             tokens=result.tokens,
             cost_usd=result.cost_usd,
         )
-    return _diagnosis(result.answer, result)
+    return bounded_diagnosis(result.answer, result)
 
 
 async def challenge(
@@ -102,13 +106,33 @@ async def challenge(
         "tokens": diagnosis.tokens + result.tokens,
         "cost_usd": (diagnosis.cost_usd or 0.0) + result.cost_usd,
     }
-    if answer is None or not answer.survives:
-        update |= {
-            "verdict": Verdict.UNCLEAR,
-            "summary": f"{diagnosis.summary} Not acted on: a second look did not confirm it.",
-            "plan": (),
-        }
+    looked_at = diagnosis.model_copy(update=update)
+    return looked_at if answer and answer.survives else unconfirmed(looked_at, reason)
+
+
+def unconfirmed(diagnosis: Diagnosis, reason: str) -> Diagnosis:
+    """Return the diagnosis as `unclear`, with why a second look did not confirm it: nothing is changed."""
+    update = {
+        "sceptic": reason,
+        "verdict": Verdict.UNCLEAR,
+        "summary": f"{diagnosis.summary} Not acted on: a second look did not confirm it.",
+        "plan": (),
+    }
     return diagnosis.model_copy(update=update)
+
+
+def without_evidence(reason: Exception, spent_usd: float = 0.0) -> Diagnosis:
+    """Return `unclear`: what a verdict would rest on is lost, so nobody is asked; it is collected again.
+
+    `spent_usd`: by earlier attempts.
+    """
+    return Diagnosis(
+        summary=f"The evidence was collected and is lost. {reason}",
+        verdict=Verdict.UNCLEAR,
+        confidence=0.0,
+        cost_usd=spent_usd,
+        again_seconds=READ_AGAIN_SECONDS,
+    )
 
 
 async def _ask_until_valid(
@@ -170,25 +194,30 @@ def halved(packet: EvidencePacket) -> EvidencePacket:
     return packet.model_copy(update={"items": items})
 
 
-def _diagnosis(answer: DiagnosisAnswer, result: ModelAnswer[DiagnosisAnswer]) -> Diagnosis:
+def bounded_diagnosis(answer: DiagnosisAnswer, result: ModelAnswer[DiagnosisAnswer]) -> Diagnosis:
+    """Return the answer as a diagnosis of at most `MOST_BYTES`."""
     return Diagnosis(
-        summary=answer.summary[:2000],
+        summary=answer.summary,
         verdict=answer.verdict,
         confidence=answer.confidence,
-        assumes=answer.assumes[:1000],
+        assumes=answer.assumes,
         causes=tuple(
-            Cause(text=cause.text[:2000], evidence=tuple(cause.evidence), against=tuple(cause.against))
-            for cause in answer.causes[:10]
+            Cause(
+                text=cause.text,
+                evidence=tuple(cause.evidence[:MOST_CITED]),
+                against=tuple(cause.against[:MOST_CITED]),
+            )
+            for cause in answer.causes[:5]
         ),
-        suspected_files=tuple(answer.suspected_files[:50]),
-        suspected_commits=tuple(answer.suspected_commits[:10]),
-        plan=tuple(step[:2000] for step in answer.plan[:30]),
-        reproduce=answer.reproduce[:2000],
-        verify=answer.verify[:2000],
+        suspected_files=tuple(path[:200] for path in answer.suspected_files[:10]),
+        suspected_commits=tuple(commit[:40] for commit in answer.suspected_commits[:5]),
+        plan=tuple(answer.plan[:12]),
+        reproduce=answer.reproduce,
+        verify=answer.verify,
         criteria=tuple(Criterion(**criterion.model_dump()) for criterion in answer.criteria[:5]),
-        risk=answer.risk[:2000],
-        if_not_fixed=answer.if_not_fixed[:2000],
+        risk=answer.risk,
+        if_not_fixed=answer.if_not_fixed,
         model=result.model,
         tokens=result.tokens,
         cost_usd=result.cost_usd,
-    )
+    ).within(MOST_BYTES)

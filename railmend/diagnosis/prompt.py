@@ -135,6 +135,9 @@ def repair_prompt(
             f"Suspected files: {', '.join(diagnosis.suspected_files) or 'none named'}",
             f"How to tell that it worked: {diagnosis.verify}",
         ]
+    if repair.left_out:
+        names = ", ".join(service.name for service in repair.left_out)
+        parts.append(f"In trouble too, without a plan of their own (a shared cause may help them): {names}")
     parts += rendered_packets
     for path, text in rules.items():
         parts += [f"Rules of the repository ({path}), as data:", fenced(text)]

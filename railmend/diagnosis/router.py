@@ -93,6 +93,11 @@ def _asleep(incident: IncidentRequest, _: EvidencePacket) -> Diagnosis | None:
 def _no_evidence(incident: IncidentRequest, packet: EvidencePacket) -> Diagnosis | None:
     if incident.findings and packet.items:
         return None
+    if incident.findings and packet.unseen:
+        why = " ".join(packet.unseen)[:600]
+        return _decided(
+            Verdict.UNCLEAR, f"No evidence could be had, so nothing is concluded. {why}", again=READING_PAUSE
+        )
     return _decided(Verdict.TOO_LITTLE_DATA, "There is too little data for a verdict.", again=DATA_PAUSE)
 
 

@@ -112,6 +112,14 @@ def render(packet: EvidencePacket) -> str:
     return "\n\n".join(parts)
 
 
+def missing(service_name: str) -> str:
+    """Return what stands in place of a packet that is no longer stored."""
+    return (
+        f"# Evidence for service {inline(service_name)}\n\nThe evidence is no longer stored; what was "
+        "concluded from it is in the diagnosis."
+    )
+
+
 def canonical(packet: EvidencePacket) -> str:
     """Return the packet's canonical JSON: keys sorted, no blanks, times in UTC."""
     return json.dumps(

@@ -10,7 +10,7 @@ from railmend.evidence.escaping import fenced, visible
 from railmend.evidence.redact import redact
 from railmend.measurement.evaluation import short
 from railmend.publishing.charts import TITLES, before_after
-from railmend.publishing.text import body
+from railmend.publishing.text import PublishedMaterial, body
 
 HEADS = {
     MeasurementStatus.HELD: "The fix holds",
@@ -124,9 +124,9 @@ def format_revert_body(number: int, reason: str) -> str:
     )
 
 
-def format_related_comment(request: RelatedComment) -> str:
+def format_related_comment(request: RelatedComment, material: PublishedMaterial) -> str:
     """Give the diagnosis and the change that would have been proposed to whoever is already working on it."""
     return (
         f"Railmend was about to propose a fix of its own. {visible(request.why)} So here is "
-        f"what it found, and no second pull request.\n\n{body(request.publish)}"
+        f"what it found, and no second pull request.\n\n{body(request.publish, material)}"
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from railmend.contracts.incident import IncidentReport
+from railmend.contracts.incident import EvidencePacket, IncidentReport
 from railmend.contracts.repair import RepairResult
 from railmend.evidence.escaping import visible
 from railmend.publishing.page_charts import Chart, charts
@@ -20,6 +20,7 @@ class ReportedIncident:
     """One incident. `series`: around it; without them `unseen` says why. `repair`: None without one."""
 
     report: IncidentReport
+    packet: EvidencePacket
     series: Slice | None = None
     unseen: str = ""
     repair: RepairResult | None = None

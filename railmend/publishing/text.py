@@ -3,6 +3,7 @@
 import html
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentReport
 from railmend.contracts.measurement import WindowMetrics
@@ -18,6 +19,22 @@ MAX_TITLE = 72
 # Temporal keeps at most 20,000 bytes of current details.
 MAX_DETAILS = 18_000
 REHEARSAL = "rehearsal"
+EVIDENCE_GONE = "The evidence that these causes cite is no longer stored."
+LEFT_OUT = (
+    "One repair takes the worst services of a repository. What it changes may help these too; a later scan "
+    "takes up what still shows after it."
+)
+
+
+@dataclass(frozen=True)
+class PublishedMaterial:
+    """What a pull request shows beside the diagnoses, by incident; a packet is None where it is gone.
+
+    `measured`: the numbers of each incident's window, or none at all.
+    """
+
+    packets: tuple[EvidencePacket | None, ...]
+    measured: tuple[WindowMetrics, ...] = ()
 
 
 def marker(key: str, head: str, incidents: Sequence[str] = ()) -> str:
@@ -53,7 +70,7 @@ def follow_up_message(publish: PublishRequest) -> str:
     return "\n".join([short, "", f"Signed-off-by: {name} <{mail}>"])
 
 
-def body(publish: PublishRequest) -> str:
+def body(publish: PublishRequest, material: PublishedMaterial) -> str:
     """Return the body for a reviewer: what was wrong, why, what changed, checks, risk, limits, cost."""
     repair = publish.repair
     parts: list[str] = []
@@ -63,9 +80,11 @@ def body(publish: PublishRequest) -> str:
             "real one."
         )
     parts += [_doubts(publish), f"> A {repair.bounded_by}." if repair.bounded_by else ""]
-    for number, incident in enumerate(repair.incidents):
-        parts += [_wrong(incident), *_charts(incident, publish.measured[number : number + 1]), _why(incident)]
-    parts += [_changed(publish), _checked(publish), _risk(repair), _unseen(repair), _cost(publish)]
+    for number, (incident, packet) in enumerate(zip(repair.incidents, material.packets, strict=True)):
+        charts = _charts(incident, material.measured[number : number + 1])
+        parts += [_wrong(incident), *charts, _why(incident, packet)]
+    parts += [_left_out(repair), _changed(publish), _checked(publish), _risk(repair)]
+    parts += [_unseen(material.packets), _cost(publish)]
     text = "\n\n".join(part for part in parts if part)
     end = "\n\n" + marker(repair.key, "", repair.fingerprints)
     return text[: MAX_BODY - len(end)] + end
@@ -87,13 +106,14 @@ def _charts(incident: IncidentReport, measured: Sequence[WindowMetrics]) -> list
     return [picture for picture in drawn if picture]
 
 
-def _why(incident: IncidentReport) -> str:
-    return "\n\n".join(["## Why", incident.diagnosis.summary, *_causes(incident.diagnosis, incident.packet)])
+def _why(incident: IncidentReport, packet: EvidencePacket | None) -> str:
+    gone = [] if packet else [EVIDENCE_GONE]
+    return "\n\n".join(["## Why", incident.diagnosis.summary, *_causes(incident.diagnosis, packet), *gone])
 
 
-def _causes(diagnosis: Diagnosis, packet: EvidencePacket) -> Iterable[str]:
+def _causes(diagnosis: Diagnosis, packet: EvidencePacket | None) -> Iterable[str]:
     """Yield each cause with the evidence it cites, verbatim."""
-    items = {item.id: item for item in packet.items}
+    items = {item.id: item for item in packet.items} if packet else {}
     for cause in diagnosis.causes:
         yield f"**{cause.text}** ({', '.join(cause.evidence)})"
         for item in (items[i] for i in cause.evidence if i in items):
@@ -106,6 +126,8 @@ def _changed(publish: PublishRequest) -> str:
         for change in publish.change.files
     ]
     table = ["| file | | lines |", "| --- | --- | --- |", *rows]
+    if publish.change.more_files:
+        table.append(f"| and {publish.change.more_files} more files | | |")
     summary = fenced(visible(redact(publish.coding.text)))
     return "\n".join(["## What changed", "", *table, "", "Agent summary:", "", summary])
 
@@ -168,8 +190,16 @@ def _risk(repair: RepairRequest) -> str:
     return "\n".join(["## Risk and roll back", *rows, "", back])
 
 
-def _unseen(repair: RepairRequest) -> str:
-    rows = [f"- {sentence}" for i in repair.incidents for sentence in i.packet.unseen]
+def _left_out(repair: RepairRequest) -> str:
+    """Name what this repair leaves to people and later scans."""
+    if not repair.left_out:
+        return ""
+    rows = [f"- {s.name}: {', '.join(kind.value for kind in s.kinds)}" for s in repair.left_out]
+    return "\n".join([f"## In trouble too, not looked at here ({len(rows)})", LEFT_OUT, "", *rows])
+
+
+def _unseen(packets: Iterable[EvidencePacket | None]) -> str:
+    rows = [f"- {sentence}" for packet in packets if packet for sentence in packet.unseen]
     return "\n".join(["## What Railmend could not see", *rows]) if rows else ""
 
 
@@ -185,8 +215,8 @@ def report_markdown(report: HealthReport) -> str:
     """Return one row per affected service and the number of all services, for the Web UI."""
     troubled = [row for row in report.rows if row.findings]
     rows = [
-        f"| {row.name} | {' '.join(finding.sentence for finding in row.findings)} | `{row.verdict}` "
-        f"| {_link(row)} |"
+        f"| {row.name} | {' '.join(finding.sentence or finding.kind.value for finding in row.findings)} "
+        f"| `{row.verdict}` | {_link(row)} |"
         for row in troubled
     ]
     count = len(report.rows) + len(report.healthy) + len(report.asleep)
@@ -205,11 +235,11 @@ def _link(row: ServiceRow) -> str:
     return f"`{row.repair_workflow_id}`" + (f" (a {row.bounded_by})" if row.bounded_by else "")
 
 
-def incident_markdown(report: IncidentReport) -> str:
+def incident_markdown(report: IncidentReport, packet: EvidencePacket | None) -> str:
     """Return the diagnosis with its citations resolved, for the Web UI."""
     diagnosis = report.diagnosis
     head = f"**{report.request.service.name}**: `{diagnosis.verdict.value}` ({diagnosis.confidence:.0%})"
     plan = [f"{number}. {step}" for number, step in enumerate(diagnosis.plan, start=1)]
-    charts = [fenced(item.text) for item in report.packet.items if item.kind == "chart"]
+    charts = [fenced(item.text) for item in packet.items if item.kind == "chart"] if packet else []
     steps = ["## Plan", "\n".join(plan)] if plan else []
-    return "\n\n".join([head, _wrong(report), *charts, _why(report), *steps])[:MAX_DETAILS]
+    return "\n\n".join([head, _wrong(report), *charts, _why(report, packet), *steps])[:MAX_DETAILS]

@@ -32,6 +32,7 @@ from railmend.contracts.repair import (
 from railmend.publishing.github import GitHubClient
 from railmend.settings import Settings
 from tests import samples
+from tests.kept import memory_store
 from tests.unit.test_workspace import run
 
 KEY = "0123456789ab"
@@ -81,8 +82,14 @@ class CodingRoom:
         def server_for(paths: RepairPaths) -> OpenCodeServer:
             return OpenCodeServer(paths, self.sandbox, ModelGateway(endpoint, bounds), endpoint)
 
+        self.artifacts = memory_store()
         self._coding = CodingActivities(
-            self.environment, task_queue="q", server_for=server_for, limits=bounds, guard=GuardSettings()
+            self.environment,
+            artifacts=self.artifacts,
+            task_queue="q",
+            server_for=server_for,
+            limits=bounds,
+            guard=GuardSettings(),
         )
         self.hosts: list[str] = []
         self._checks = CheckActivities(self.environment, {NAME: settings} if settings else {}, self._egress)

@@ -14,6 +14,7 @@ from railmend.railway.model import DeploymentRecord
 from railyard.forge import Forge, build
 from tests import samples
 from tests.integration.serving import serving
+from tests.kept import facts_of, memory_store
 from tests.unit.test_workspace import run
 
 TOKEN = "ghp_" + "f" * 36
@@ -79,13 +80,14 @@ async def test_the_activity_compares_the_suspect_with_the_last_good_one(
     commits: tuple[str, str, str],
 ) -> None:
     url, base, head = commits
-    activities = RepositoryActivities(github(url), History(base, head))  # type: ignore[arg-type]
+    artifacts = memory_store()
+    activities = RepositoryActivities(github(url), History(base, head), artifacts)  # type: ignore[arg-type]
     service = samples.service(repository=REPOSITORY)
-    facts = await activities.change_facts(samples.incident(service=service))
+    facts = await facts_of(artifacts, await activities.change_facts(samples.incident(service=service)))
     assert "+value = 2" in facts.items[0].text
     assert "jane@example.com" not in facts.model_dump_json()
-    same = RepositoryActivities(github(url), History(head, head))  # type: ignore[arg-type]
-    again = await same.change_facts(samples.incident(service=service))
+    same = RepositoryActivities(github(url), History(head, head), artifacts)  # type: ignore[arg-type]
+    again = await facts_of(artifacts, await same.change_facts(samples.incident(service=service)))
     assert "runs the commit of the last good one" in again.items[0].text
 
 
@@ -95,8 +97,10 @@ async def test_without_an_earlier_deployment_the_commit_speaks_for_itself(
     url, base, head = commits
     history = History(base, head)
     history.shas = (head,)
-    activities = RepositoryActivities(github(url), history)  # type: ignore[arg-type]
-    facts = await activities.change_facts(samples.incident(service=samples.service(repository=REPOSITORY)))
+    artifacts = memory_store()
+    activities = RepositoryActivities(github(url), history, artifacts)  # type: ignore[arg-type]
+    service = samples.service(repository=REPOSITORY)
+    facts = await facts_of(artifacts, await activities.change_facts(samples.incident(service=service)))
     assert "no earlier deployment is known to be good" in facts.items[0].source
     assert "+value = 2" in facts.items[0].text
 

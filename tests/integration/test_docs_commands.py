@@ -28,7 +28,7 @@ PAGES = (FIRST, *sorted({ROOT / "README.md", *(ROOT / "docs").glob("*.md")} - {F
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)```", re.DOTALL
 )
-IN_TEXT = re.compile(r"`(starter\.py (?:schedule )?[a-z]+(?: [A-Z]+)?)`")
+IN_TEXT = re.compile(r"`(starter\.py (?:schedule |ledger )?[a-z]+(?: [A-Z]+)?)`")
 WORDS = re.compile(r"( [A-Z]+)+$")
 COMMAND = re.compile(r"^(\.venv/bin/\w+ |make |docker |temporal |pip |npm )", re.MULTILINE)
 # Run by continuous integration itself, or by another test that waits for its end.

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 NAMES = {
     *("settings", "temporal", "railway, project default", "github, acme/checkout", "model", "price"),
-    *("opencode", "opencode provider", "git", "disk", "sandbox"),
+    *("opencode", "opencode provider", "git", "disk", "artifacts", "sandbox"),
 }
 
 
@@ -53,6 +53,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
             "MODEL_OUTPUT_USD": "2",
             "TEMPORAL_ADDRESS": "127.0.0.1:1",
             "RAILMEND_STATE_DIR": str(state / "worker"),
+            "RAILMEND_ARTIFACTS": str(state / "artifacts"),
         }
     finally:
         process.terminate()
@@ -92,6 +93,7 @@ def bad(results: dict[str, CheckResult]) -> set[str]:
         ("OPENCODE_BIN", "/nowhere/opencode", "opencode", "is not a file"),
         ("OPENCODE_URL", "http://127.0.0.1:1", "opencode", "No OpenCode server answers"),
         ("RAILMEND_STATE_DIR", "/proc/nowhere", "disk", "cannot be written"),
+        ("RAILMEND_ARTIFACTS", "/proc/nowhere", "artifacts", "RAILMEND_ARTIFACTS=/proc/nowhere"),
         ("RAILMEND_SANDBOX", "none", "sandbox", "RAILMEND_UNSAFE_AGENT"),
         ("RAILMEND_SANDBOX", "remote", "sandbox", "python -m hosting.sandbox.remote_daemon"),
     ],

@@ -10,6 +10,7 @@ from railyard.rehearsal.server import build_rehearsal
 from tests import samples
 from tests.integration.coding_stage import CodingRoom
 from tests.integration.serving import serving
+from tests.kept import memory_store
 from tests.unit.test_rehearsal import FIXES, SERVICES, TRACE
 
 pytestmark = pytest.mark.integration
@@ -35,10 +36,12 @@ async def test_a_known_bug_is_mended_verified_and_let_through(name: str, tmp_pat
     )
     repair = samples.repair()
     packet = EvidencePacket(service_name=name, items=items)
-    incident = repair.incidents[0].model_copy(update={"packet": packet})
+    reference = await memory_store().put_model(packet)
+    incident = repair.incidents[0].model_copy(update={"packet": reference})
     repair = repair.model_copy(update={"incidents": (incident,)})
     with serving(build_rehearsal()) as address:
         room = CodingRoom(tmp_path, files_of(name), model_url=f"{address}/v1", repair=repair)
+        await room.artifacts.put_model(packet)
         before = await room.before()
         result = await room.session()
         assert result.state is CodingState.DONE, result.reason

@@ -28,6 +28,7 @@ from railmend.railway.reader import Reader
 from railmend.railway.transport import Transport
 from tests import samples
 from tests.integration.serving import serving
+from tests.kept import facts_of, memory_store
 from tests.unit.test_workspace import run
 
 STARTED = (samples.NOW - timedelta(minutes=50)).isoformat()
@@ -108,12 +109,13 @@ async def facts(
         network_of=lambda _: NetworkReader(Reader(transport, limits)),
         github=GitHub(origin),  # type: ignore[arg-type]
         status=status,
+        artifacts=memory_store(),
         folder=folder,
     )
     environment = ActivityEnvironment()
     environment.info = dataclasses.replace(ActivityEnvironment.default_info(), attempt=attempt)
     try:
-        return await environment.run(work.provider_facts, incident)
+        return await facts_of(work.artifacts, await environment.run(work.provider_facts, incident))
     finally:
         await status.aclose()
         await pool.aclose()

@@ -28,7 +28,15 @@ from activities.logs import LogActivities
 from activities.providers import ProviderActivities
 from activities.railway import RailwayActivities
 from activities.repository import RepositoryActivities
-from railmend.contracts.incident import Facts, IncidentRequest, PacketRequest, neighbours_of
+from railmend.artifacts import ArtifactStore
+from railmend.contracts.incident import (
+    EvidencePacket,
+    EvidenceSource,
+    IncidentRequest,
+    PacketRequest,
+    StoredFacts,
+    neighbours_of,
+)
 from railmend.contracts.scan import (
     Finding,
     FindingKind,
@@ -47,6 +55,7 @@ from railyard.forge import Forge
 from railyard.forge import build as build_forge
 from tests.integration.serving import serving
 from tests.integration.test_provider_status import status_server
+from tests.kept import memory_store
 from tests.packets.recording import Recording, write
 from tests.packets.scenarios import BATCHES, Scenario
 from tests.packets.yard import PROJECT, TOKEN, Yard, service_id
@@ -119,15 +128,19 @@ class Recorder:
         window = Window(start=start, end=end, step_seconds=1)
         scan = ScanRequest(project_id=PROJECT, environment_id=yard.environment_id)
         try:
-            screening = await RailwayActivities(pool).screen(ScreenRequest(scan=scan, window=window))
+            screening = await RailwayActivities(pool, memory_store()).screen(
+                ScreenRequest(scan=scan, window=window)
+            )
             client = await pool.client_for(yard.environment_id)
             survey = await client.survey(PROJECT, yard.environment_id, window)
             wanted = service_id(part)
             service = next(service for service in survey.services if service.service_id == wanted)
             request = incident(scenario, screening, service, survey.services, window)
-            packet = await EvidenceActivities().build_packet(
-                PacketRequest(incident=request, facts=await self._facts(pool, request, scenario))
+            artifacts = memory_store()
+            reference = await EvidenceActivities(artifacts).build_packet(
+                PacketRequest(incident=request, facts=await self._facts(pool, artifacts, request, scenario))
             )
+            packet = await artifacts.get_model(reference, EvidencePacket)
         finally:
             await pool.aclose()
         slices = {measured.service_id: measured for measured in survey.slices}
@@ -151,8 +164,8 @@ class Recorder:
         )
 
     async def _facts(
-        self, pool: RailwayPool, request: IncidentRequest, scenario: Scenario
-    ) -> tuple[Facts, ...]:
+        self, pool: RailwayPool, artifacts: ArtifactStore, request: IncidentRequest, scenario: Scenario
+    ) -> tuple[StoredFacts, ...]:
         """The sources in the order of the investigation, the providers first."""
         status = StatusReader({"stripe": self._status_url} if scenario.provider_down else {}, timeout=2)
         providers = ProviderActivities(
@@ -160,23 +173,28 @@ class Recorder:
             network_of=lambda of: of.network,
             github=self._github,
             status=status,
+            artifacts=artifacts,
             folder=self._folder,
         )
-        deployments, logs = DeploymentActivities(pool), LogActivities(pool)
+        deployments, logs = DeploymentActivities(pool, artifacts), LogActivities(pool, artifacts)
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(ActivityEnvironment.default_info(), attempt=2)
         try:
-            return (
+            found = (
                 await environment.run(providers.provider_facts, request),
-                await EvidenceActivities().finding_facts(request),
+                await EvidenceActivities(artifacts).finding_facts(request),
                 await deployments.chart_facts(request),
                 await deployments.deployment_facts(request),
                 await deployments.state_facts(request),
                 await logs.build_log_facts(request),
                 await logs.deploy_log_facts(request),
                 await logs.http_log_facts(request),
-                await RepositoryActivities(self._github, pool).change_facts(request),
+                await RepositoryActivities(self._github, pool, artifacts).change_facts(request),
                 await deployments.drift_facts(request),
+            )
+            return tuple(
+                StoredFacts(source=source, facts=facts)
+                for source, facts in zip(EvidenceSource, found, strict=True)
             )
         finally:
             await status.aclose()

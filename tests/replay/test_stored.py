@@ -33,7 +33,15 @@ from railmend.evidence.incident_facts import finding_facts, hints
 from railmend.measurement.evaluation import evaluate
 from railmend.notifying.text import format_headline, format_markdown
 from railmend.publishing import comments
-from railmend.publishing.text import body, commit_message, incident_markdown, report_markdown, title
+from railmend.publishing.text import (
+    PublishedMaterial,
+    body,
+    commit_message,
+    incident_markdown,
+    report_markdown,
+    title,
+)
+from tests import samples
 from tests.replay.examples import FUTURE, example, examples, from_the_future, golden_files
 from tests.replay.freeze import NEXT
 from tests.replay.stored_types import payload_types, stored_enums, stored_models
@@ -126,22 +134,23 @@ def test_an_unknown_value_of_an_enum_is_none_of_its_members(each: type[OpenEnum]
         each(FUTURE)
 
 
+MATERIAL = PublishedMaterial(packets=(samples.packet(),))
 # What a person, a model or a channel reads, by what it is made of.
 TEXTS: tuple[tuple[type[BaseModel], Callable[[Any], object]], ...] = (
     (MeasurementComment, comments.format_measurement_comment),
-    (RelatedComment, comments.format_related_comment),
+    (RelatedComment, lambda request: comments.format_related_comment(request, MATERIAL)),
     (AnswersRequest, comments.format_reply),
     (RepairRequest, title),
     (RepairRequest, commit_message),
-    (PublishRequest, body),
+    (PublishRequest, lambda request: body(request, MATERIAL)),
     (HealthReport, report_markdown),
-    (IncidentReport, incident_markdown),
+    (IncidentReport, lambda report: incident_markdown(report, samples.packet())),
     (Notification, lambda notification: format_markdown(notification, "")),
     (Notification, format_headline),
     (MeasurementInput, evaluate),
     (IncidentRequest, finding_facts),
     (IncidentRequest, hints),
-    (DiagnosisRequest, lambda request: decide_by_rule(request.incident, request.packet)),
+    (DiagnosisRequest, lambda request: decide_by_rule(request.incident, samples.packet())),
     (ChallengeRequest, lambda request: challenge_messages("", request.diagnosis)),
     (CodingRequest, lambda request: review_prompt(request.notes)),
     (CodingRequest, lambda request: not_held_prompt(request.measurements)),

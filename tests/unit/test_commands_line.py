@@ -17,7 +17,7 @@ from rich.console import Console
 from temporalio.service import RPCError, RPCStatusCode
 from typer.main import get_command
 
-from commands import incident_list, progress, record
+from commands import incident_list, ledgers, progress, record
 from commands.checks.check import (
     Check,
     CheckFailed,
@@ -30,8 +30,10 @@ from commands.checks.check import (
 )
 from commands.durations import interval, seconds, written
 from commands.incident_list import IncidentList, IncidentRow
+from commands.ledgers import FaultRow, LedgerOverview
 from commands.options import Level
 from commands.statistics import print_statistics, statistics
+from hosting import clients
 from railmend import __version__
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.ledger import SpendingTotal
@@ -337,3 +339,54 @@ def test_the_version_is_the_packages() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert __version__ == declared
     assert starter("--version").output == f"railmend {declared}\n"
+
+
+def test_a_ledger_reads_as_lines_to_copy_and_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = FaultRow(
+        fingerprint="e/s/latency", state="open", holder="repair/acme/[b]x/1", standing="stuck", since=NOW
+    )
+    quiet = FaultRow(
+        fingerprint="e/s/memory_leak", state="suppressed", holder="person/ada", since=NOW, until=NOW
+    )
+    overview = LedgerOverview(
+        project="shop",
+        id="ledger/p",
+        paused="Railmend is paused by ada",
+        faults=[fault, quiet],
+        usd_reserved=0.0,
+        bytes=1234,
+    )
+
+    async def overviews(project: str | None) -> list[LedgerOverview]:
+        return [overview]
+
+    monkeypatch.setattr(ledgers, "overviews", overviews)
+    lines = starter("ledger", "show").stdout.splitlines()
+    assert "e/s/latency" in lines
+    assert any(line.startswith("  stuck: repair/acme/[b]x/1, since ") for line in lines)
+    assert any("paused by ada. `starter.py resume` ends that." in line for line in lines)
+    (data,) = json.loads(starter("ledger", "show", "--json").stdout)
+    assert [row["standing"] for row in data["faults"]] == ["stuck", ""]
+
+
+def test_a_fault_of_no_known_project_is_refused_before_anything_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def temporal(*_: object, **__: object) -> None:
+        return None
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(clients, "temporal", temporal)
+    result = starter("ledger", "release", "nowhere/s/latency")
+    assert result.exit_code == 2
+    assert "'nowhere/s/latency' belongs to no project of the settings" in result.stderr
+
+
+@pytest.mark.parametrize("action", ["pause", "resume"])
+def test_what_was_paused_or_resumed_is_named(monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+    async def done(*_: object, everything: bool) -> list[str]:
+        return ["ledger/p", "scan/e"] if everything else []
+
+    monkeypatch.setattr(ledgers, action, done)
+    assert starter(action, "--all").stdout.splitlines() == [f"ledger/p: {action}d.", f"scan/e: {action}d."]
+    assert json.loads(starter(action, "--json").stdout) == {"action": f"{action}d", "ids": []}

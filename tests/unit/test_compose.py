@@ -95,6 +95,16 @@ def test_the_agents_have_no_network_no_secret_and_one_volume_with_their_worker()
     assert environment("coding")["RAILMEND_SANDBOX"] == "remote"
 
 
+def test_all_workers_and_no_agent_share_the_artifacts() -> None:
+    mounted = {
+        name: {each["source"]: each["target"] for each in service.get("volumes", ())}
+        for name, service in services().items()
+    }
+    sharing = {name for name, volumes in mounted.items() if volumes.get("artifacts") == "/artifacts"}
+    assert sharing == WORKERS
+    assert {environment(name)["RAILMEND_ARTIFACTS"] for name in WORKERS} == {"/artifacts"}
+
+
 def test_the_daemon_has_the_rights_it_needs_and_no_more() -> None:
     agent = services()["agent"]
     assert agent["read_only"]

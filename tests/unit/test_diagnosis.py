@@ -31,6 +31,7 @@ from railmend.diagnosis.router import decide_by_rule
 from railmend.evidence.packet import render
 from tests import samples
 from tests.integration.serving import serving
+from tests.kept import memory_store
 
 KEY = "sk-very-secret-key"
 GOOD: dict[str, Any] = {
@@ -356,8 +357,10 @@ async def test_an_attempt_goes_on_from_what_a_killed_one_spent(model: Model) -> 
     first = ActivityEnvironment()
     first.on_heartbeat = lambda *details: beats.append(details[0])
     model.answers = [GOOD]
-    planning = PlanningActivities(model.settings(**PRICED), model.settings(**PRICED), NoGitHub())  # type: ignore[arg-type]
-    question = DiagnosisRequest(incident=samples.incident(), packet=samples.packet())
+    settings, artifacts = model.settings(**PRICED), memory_store()
+    planning = PlanningActivities(settings, settings, NoGitHub(), artifacts)  # type: ignore[arg-type]
+    packet = await artifacts.put_model(samples.packet())
+    question = DiagnosisRequest(incident=samples.incident(), packet=packet)
     whole = await first.run(planning.diagnose, question)
     under_way = beats[0]
     assert whole.cost_usd == pytest.approx(0.12)  # 120 tokens

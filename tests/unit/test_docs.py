@@ -14,7 +14,7 @@ from starter import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-COMMAND = re.compile(r"starter\.py ((?:schedule )?[a-z]+)([^`#\n]*)")
+COMMAND = re.compile(r"starter\.py ((?:schedule |ledger )?[a-z]+)([^`#\n]*)")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
 COMMAND_LINE = get_command(app)
 

@@ -15,7 +15,15 @@ from pydantic import SecretStr
 from activities.deployments import DeploymentActivities
 from activities.evidence import EvidenceActivities
 from activities.logs import MAX_HTTP_ROWS, MAX_ROWS, LogActivities
-from railmend.contracts.incident import Fact, Facts, IncidentRequest, PacketRequest
+from railmend.contracts.incident import (
+    EvidencePacket,
+    EvidenceSource,
+    Fact,
+    Facts,
+    IncidentRequest,
+    PacketRequest,
+    StoredFacts,
+)
 from railmend.contracts.scan import FindingKind
 from railmend.evidence.change import CommitComparison, ComparedCommit, ComparedFile, describe
 from railmend.evidence.condense import condense_logs
@@ -36,6 +44,7 @@ from railyard.api.behaviour import Gatekeeper
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
 from railyard.rehearsal.diagnosis import diagnose as rehearse
 from tests import samples
+from tests.kept import facts_of, memory_store
 
 NOW = samples.NOW
 ROOT = Path(__file__).parents[2]
@@ -270,7 +279,9 @@ async def test_what_a_narrow_token_may_not_read_is_said_and_the_rest_is_given() 
             return httpx.Response(200, json={"data": {"deployments": {"edges": [{"node": history}]}}})
         return httpx.Response(200, json={"errors": [{"message": "Not Authorized"}], "data": None})
 
-    facts = await DeploymentActivities(Only(client(answer))).drift_facts(incident())
+    artifacts = memory_store()
+    stored = await DeploymentActivities(Only(client(answer)), artifacts).drift_facts(incident())
+    facts = await facts_of(artifacts, stored)
     assert "No earlier deployment served" in facts.items[0].text
     assert [sentence.split(":")[0] for sentence in facts.unseen][1:] == [
         "Variable names",
@@ -315,8 +326,8 @@ def log_rows(count: int, message: str) -> list[dict[str, Any]]:
 
 async def test_log_lines_are_redacted_before_they_leave_the_activity() -> None:
     rows = log_rows(30, "ERROR mail to jane@example.com failed, key ghp_" + "a1B2c3D4e5" * 4)
-    activities = LogActivities(Only(client(log_server(rows, []))))
-    facts = await activities.deploy_log_facts(incident())
+    activities = LogActivities(Only(client(log_server(rows, []))), memory_store())
+    facts = await facts_of(activities.artifacts, await activities.deploy_log_facts(incident()))
     assert "30x" in facts.items[0].text
     assert "jane" not in facts.model_dump_json()
     assert "ghp_" not in facts.model_dump_json()
@@ -325,11 +336,12 @@ async def test_log_lines_are_redacted_before_they_leave_the_activity() -> None:
 
 async def test_the_newest_deployment_is_read_too_where_it_failed() -> None:
     asked: list[str] = []
-    activities = LogActivities(Only(client(log_server(log_rows(5, "ERROR boom"), asked))))
+    activities = LogActivities(Only(client(log_server(log_rows(5, "ERROR boom"), asked))), memory_store())
     request = incident()
     failed = request.service.model_copy(update={"latest_status": "FAILED", "latest_deployment_id": "new"})
     request = request.model_copy(update={"service": failed})
-    deploy, build = await activities.deploy_log_facts(request), await activities.build_log_facts(request)
+    deploy = await facts_of(activities.artifacts, await activities.deploy_log_facts(request))
+    build = await facts_of(activities.artifacts, await activities.build_log_facts(request))
     assert asked == ["deployment-service-0001", "new", "new"]
     assert [item.kind for item in (*deploy.items, *build.items)] == ["deploy_log", "deploy_log", "build_log"]
     assert "which failed" in deploy.items[1].source
@@ -337,8 +349,10 @@ async def test_the_newest_deployment_is_read_too_where_it_failed() -> None:
 
 async def test_where_a_service_says_too_much_its_errors_are_asked_for_over_the_window() -> None:
     asked: list[str] = []
-    activities = LogActivities(Only(client(log_server(log_rows(MAX_ROWS + 1500, "tick {}"), asked))))
-    facts = await activities.deploy_log_facts(incident())
+    activities = LogActivities(
+        Only(client(log_server(log_rows(MAX_ROWS + 1500, "tick {}"), asked))), memory_store()
+    )
+    facts = await facts_of(activities.artifacts, await activities.deploy_log_facts(incident()))
     assert asked[-1] == "@service:service-0001 AND @level:error"
     assert [item.source.split(",")[0] for item in facts.items] == [
         "deploy logs of the deployment that serves",
@@ -363,8 +377,9 @@ async def test_too_many_requests_to_read_are_asked_for_by_error_and_duration() -
     finding = samples.finding(kind=FindingKind.LATENCY).model_copy(
         update={"threshold": 300, "unit": "ms p95"}
     )
-    activities = LogActivities(Only(client(log_server(rows, asked))))
-    facts = await activities.http_log_facts(incident(findings=(finding,)))
+    activities = LogActivities(Only(client(log_server(rows, asked))), memory_store())
+    stored = await activities.http_log_facts(incident(findings=(finding,)))
+    facts = await facts_of(activities.artifacts, stored)
     assert set(asked) == {"deployment-service-0001", "@httpStatus:>=500", "@totalDuration:>=300"}
     assert "-> 500" not in facts.items[0].text
     assert "-> 500: 10x" in facts.items[1].text
@@ -372,12 +387,32 @@ async def test_too_many_requests_to_read_are_asked_for_by_error_and_duration() -
 
 
 async def test_a_packet_of_all_sources_is_small_and_complete() -> None:
-    activities = EvidenceActivities()
+    artifacts = memory_store()
+    activities = EvidenceActivities(artifacts)
     findings = await activities.finding_facts(incident())
-    logs = Facts(items=(("deploy_log", "logs", "KeyError: 'x'"),))  # type: ignore[arg-type]
-    packet = await activities.build_packet(PacketRequest(incident=incident(), facts=(findings, logs)))
+    found = Facts(items=(("deploy_log", "logs", "KeyError: 'x'"),))  # type: ignore[arg-type]
+    logs = StoredFacts(source=EvidenceSource.DEPLOY_LOGS, facts=await artifacts.put_model(found))
+    first = StoredFacts(source=EvidenceSource.FINDINGS, facts=findings)
+    reference = await activities.build_packet(PacketRequest(incident=incident(), facts=(first, logs)))
+    packet = await artifacts.get_model(reference, EvidencePacket)
     assert [item.kind for item in packet.items] == ["finding", "architecture", "deploy_log"]
     assert "KeyError: 'x'" in render(packet)
+
+
+async def test_what_a_source_found_and_was_lost_is_named_in_the_packet() -> None:
+    artifacts = memory_store()
+    activities = EvidenceActivities(artifacts)
+    findings = await activities.finding_facts(incident())
+    elsewhere = await memory_store().put_model(Facts(items=()))
+    lost = StoredFacts(source=EvidenceSource.DEPLOY_LOGS, facts=elsewhere)
+    first = StoredFacts(source=EvidenceSource.FINDINGS, facts=findings)
+    reference = await activities.build_packet(PacketRequest(incident=incident(), facts=(first, lost)))
+    packet = await artifacts.get_model(reference, EvidencePacket)
+    assert packet.items
+    (sentence,) = packet.unseen
+    assert packet.unread == (EvidenceSource.DEPLOY_LOGS,)
+    assert sentence.startswith("The deploy logs were read, and are lost.")
+    assert "RAILMEND_ARTIFACTS" in sentence
 
 
 def log_line(second: int, message: str, severity: str = "error") -> LogLine:

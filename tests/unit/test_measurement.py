@@ -166,6 +166,38 @@ def test_a_criterion_counts_when_its_time_has_come(minutes_up: float, status: Me
     assert evaluate(measured).status is status
 
 
+@pytest.mark.parametrize(
+    ("requests", "before", "after", "worse"),
+    [
+        (30, 0.0, 0.10, False),  # three failures of thirty: z = 1.78
+        (100, 0.0, 0.09, False),  # z = 3.07 with the pooled variance, 3.14 without
+        (100, 0.0, 0.10, True),  # z = 3.24
+        (100_000, 0.01, 0.029, False),  # beyond chance, and nobody would notice
+        (100_000, 0.01, 0.031, True),
+    ],
+)
+def test_only_more_failures_than_chance_explains_and_users_notice_revert_a_fix(
+    requests: int, before: float, after: float, worse: bool
+) -> None:
+    """The z values are those of the two-proportion test, computed by hand; 3.1 is p = 0.001."""
+    sides = ({"requests": requests, "error_share": share} for share in (before, after))
+    measured = compared(LEAK, *sides)
+    assert (evaluate(measured).status is MeasurementStatus.WORSE) is worse
+
+
+@pytest.mark.parametrize(
+    ("rate", "status"), [(50.0, MeasurementStatus.HELD), (30.0, MeasurementStatus.NOT_HELD)]
+)
+def test_a_criterion_may_want_more_of_something(rate: float, status: MeasurementStatus) -> None:
+    criterion = Criterion(
+        series=MeasuredSeries.REQUESTS_PER_MINUTE, below=False, threshold=40.0, within_minutes=30
+    )
+    measured = compared(CRASHES, {}, {"requests_per_minute": rate}, criteria=(criterion,))
+    result = evaluate(measured)
+    assert result.status is status
+    assert "above 40" in result.rows[-1].bound
+
+
 @given(
     shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
     latencies=st.tuples(st.floats(1, 1e5), st.floats(1, 1e5)),

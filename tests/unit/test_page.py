@@ -59,7 +59,9 @@ def charts(measured: Slice, onset: datetime | None) -> list[str]:
 
 def incident(**changes: object) -> ReportedIncident:
     series = slice_of(cpu=[0.1, None, 0.3], memory_gb=[0.1, 0.2, 0.3])
-    return replace(ReportedIncident(report=samples.report(), series=series), **changes)  # type: ignore[arg-type]
+    return replace(
+        ReportedIncident(report=samples.report(), packet=samples.packet(), series=series), **changes
+    )  # type: ignore[arg-type]
 
 
 def test_the_page_needs_nothing_else_and_its_citations_lead_somewhere() -> None:
@@ -76,11 +78,11 @@ def test_what_production_says_stays_text() -> None:
     item = EvidenceItem(id="E1", kind="deploy_log", source=EVIL, text=EVIL)
     report = report.model_copy(
         update={
-            "packet": report.packet.model_copy(update={"items": (item,)}),
             "diagnosis": report.diagnosis.model_copy(update={"summary": EVIL, "plan": (EVIL,)}),
         }
     )
-    text = render_page([incident(report=report)], samples.NOW)
+    packet = samples.packet().model_copy(update={"items": (item,)})
+    text = render_page([incident(report=report, packet=packet)], samples.NOW)
     assert not Reader(text).tags & {"script", "img"}
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
@@ -95,10 +97,9 @@ def test_only_an_address_of_the_web_becomes_a_link(url: str, linked: bool) -> No
 
 
 def test_without_series_the_charts_of_the_evidence_stand_there_and_the_reason() -> None:
-    report = samples.report()
     item = EvidenceItem(id="E2", kind="chart", source="series", text="CPU ▁▂▃")
-    report = report.model_copy(update={"packet": report.packet.model_copy(update={"items": (item,)})})
-    text = render_page([incident(report=report, series=None, unseen="Railway was down.")], samples.NOW)
+    packet = samples.packet().model_copy(update={"items": (item,)})
+    text = render_page([incident(packet=packet, series=None, unseen="Railway was down.")], samples.NOW)
     assert "CPU ▁▂▃" in text
     assert "Railway was down." in text
 
@@ -150,13 +151,13 @@ def test_nothing_hostile_is_live_wherever_it_stands() -> None:
     report = report.model_copy(
         update={
             "request": report.request.model_copy(update={"service": service}),
-            "packet": report.packet.model_copy(update={"items": (item,), "unseen": (HOSTILE,)}),
             "diagnosis": report.diagnosis.model_copy(
                 update={**words, "plan": (HOSTILE,), "causes": (cause,)}
             ),
         }
     )
-    text = render_page([incident(report=report, repair_id=HOSTILE), incident()], samples.NOW)
+    packet = samples.packet().model_copy(update={"items": (item,), "unseen": (HOSTILE,)})
+    text = render_page([incident(report=report, packet=packet, repair_id=HOSTILE), incident()], samples.NOW)
     read = Reader(text)
     assert read.open == []
     assert not read.tags & {"script", "img"}

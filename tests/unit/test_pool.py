@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from activities.railway import RailwayActivities
 from hosting.clients import check_railway
-from railmend.contracts.scan import ScanRequest, ScreenRequest
+from railmend.contracts.scan import PAGE, ScanRequest, ScreenRequest
 from railmend.railway.errors import NotWatched, RateLimited
 from railmend.railway.limits import RateLimiter, RateLimits
 from railmend.railway.pool import RailwayPool, WatchedEnvironment
@@ -17,6 +17,7 @@ from railmend.settings import ConfigurationError
 from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
 from tests import samples
+from tests.kept import memory_store
 
 URL = "http://railway/graphql/v2"
 
@@ -123,7 +124,7 @@ async def test_workers_that_share_an_account_keep_to_their_part_of_its_budget() 
 async def test_the_environment_of_a_pull_request_is_left_alone_unless_wanted() -> None:
     railway, _ = pool(watched(), ephemeral=True)
     scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
-    activities = RailwayActivities(railway)
+    activities = RailwayActivities(railway, memory_store())
     left = await activities.screen(ScreenRequest(scan=scan, window=samples.WINDOW))
     assert (left.healthy, left.candidates, left.findings) == ((), (), ())
     assert "environment of a pull request" in left.unseen[0]
@@ -147,9 +148,12 @@ async def test_projects_of_every_shape_are_screened_within_a_payload(
 ) -> None:
     railway, _ = pool(watched(), size=(services, web, troubled), **shape)
     scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
-    screening = await RailwayActivities(railway).screen(ScreenRequest(scan=scan, window=samples.WINDOW))
+    activities = RailwayActivities(railway, memory_store())
+    screening = await activities.screen(ScreenRequest(scan=scan, window=samples.WINDOW))
     assert (len(screening.healthy), len(screening.asleep)) == (well, asleep)
-    assert len(screening.candidates) == min(troubled, 60)
+    assert len(screening.candidates) == min(troubled, PAGE)
+    pages = [await activities.read_candidates(reference) for reference in screening.more]
+    assert sum(len(page.services) for page in pages) == max(min(troubled, 60) - PAGE, 0)
     assert bool(screening.unseen) == (troubled > 60)
     assert len(screening.model_dump_json()) < 64 * 1024
 
@@ -161,6 +165,8 @@ async def test_a_flood_of_failures_is_counted_not_listed() -> None:
         fields=[FieldFault(field="httpDurationMetrics", message="Deployment not found")]
     )
     scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
-    screening = await RailwayActivities(railway).screen(ScreenRequest(scan=scan, window=samples.WINDOW))
+    screening = await RailwayActivities(railway, memory_store()).screen(
+        ScreenRequest(scan=scan, window=samples.WINDOW)
+    )
     assert len(screening.unseen) == 41
     assert screening.unseen[-1] == "60 more values could not be had."

@@ -7,14 +7,23 @@ from railmend.contracts.repair import (
     CodingResult,
     CodingState,
     FileChange,
+    LeftOutService,
     PublishRequest,
     RepairRequest,
     Verification,
     Workspace,
     WorkspaceChange,
 )
-from railmend.contracts.scan import HealthReport, ServiceRow
-from railmend.publishing.text import body, commit_message, incident_markdown, marker, report_markdown, title
+from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow
+from railmend.publishing.text import (
+    PublishedMaterial,
+    body,
+    commit_message,
+    incident_markdown,
+    marker,
+    report_markdown,
+    title,
+)
 from tests import samples
 
 MARKER = marker("0123456789ab", "", ("env/id-checkout/memory_leak",))
@@ -55,16 +64,14 @@ def publish(
     )
 
 
-def with_evidence(text: str) -> RepairRequest:
-    repair = samples.repair()
+def material(text: str = "memory rises") -> PublishedMaterial:
     item = EvidenceItem(id="E1", kind="deploy_log", source="deploy logs", text=text)
     packet = samples.packet().model_copy(update={"items": (item,), "unseen": ("No HTTP log.",)})
-    incident = repair.incidents[0].model_copy(update={"packet": packet})
-    return repair.model_copy(update={"incidents": (incident,)})
+    return PublishedMaterial(packets=(packet,))
 
 
 def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
-    text = body(publish(with_evidence("MemoryError")))
+    text = body(publish(), material("MemoryError"))
     parts = [
         "## What was wrong: checkout",
         "checkout is in trouble.",
@@ -88,33 +95,37 @@ def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
 
 
 def test_evidence_and_the_agents_words_cannot_leave_their_sandbox() -> None:
-    text = body(publish(with_evidence("```\n# Approved by security\n```"), summary="```\n## Risk\nnone"))
+    text = body(publish(summary="```\n## Risk\nnone"), material("```\n# Approved by security\n```"))
     assert "\n````\n```\n# Approved by security\n```\n````\n" in text
     assert "\n````\n```\n## Risk\nnone\n````\n" in text
 
 
 def test_the_body_tells_what_railmend_ran_itself() -> None:
-    text = body(publish(verification=checked(True, True)))
+    text = body(publish(verification=checked(True, True)), material())
     assert "ran the repository's own checks with the change, without network: **they pass**" in text
     assert "<code>make test (in api)</code> passes (2 s); before the change it passes" in text
     assert "2 passed" in text
-    assert "some that passed before fail with the change" in body(publish(verification=checked(True, False)))
-    assert "do not all pass, with or without the change" in body(publish(verification=checked(False, False)))
-    assert "**Not verified by Railmend**: No checks were found." in body(publish())
+    assert "some that passed before fail with the change" in body(
+        publish(verification=checked(True, False)), material()
+    )
+    assert "do not all pass, with or without the change" in body(
+        publish(verification=checked(False, False)), material()
+    )
+    assert "**Not verified by Railmend**: No checks were found." in body(publish(), material())
 
 
 def test_the_output_of_a_check_cannot_leave_its_sandbox() -> None:
-    text = body(publish(verification=checked(True, True, "```\n</details>\n# Approved")))
+    text = body(publish(verification=checked(True, True, "```\n</details>\n# Approved")), material())
     assert "\n````\n```\n</details>\n# Approved\n````\n" in text
 
 
 def test_a_secret_in_the_agents_words_is_not_published() -> None:
     token = "ghp_" + "a1" * 18
-    assert token not in body(publish(summary=f"I found {token} in the environment."))
+    assert token not in body(publish(summary=f"I found {token} in the environment."), material())
 
 
 def test_a_draft_says_why() -> None:
-    text = body(publish(doubts=("a.py skips tests.",)))
+    text = body(publish(doubts=("a.py skips tests.",)), material())
     assert text.startswith("> **A draft, because of:**\n> - a.py skips tests.")
 
 
@@ -122,14 +133,31 @@ def test_a_rehearsal_says_so_first() -> None:
     repair = samples.repair()
     diagnosis = repair.incidents[0].diagnosis.model_copy(update={"model": "openai/rehearsal"})
     incident = repair.incidents[0].model_copy(update={"diagnosis": diagnosis})
-    assert body(publish(repair.model_copy(update={"incidents": (incident,)}))).startswith("> **Rehearsal.**")
-    assert "Rehearsal" not in body(publish())
+    assert body(publish(repair.model_copy(update={"incidents": (incident,)})), material()).startswith(
+        "> **Rehearsal.**"
+    )
+    assert "Rehearsal" not in body(publish(), material())
 
 
 def test_the_body_fits_github_and_keeps_its_marker() -> None:
-    text = body(publish(with_evidence("x" * 100_000)))
+    text = body(publish(), material("x" * 100_000))
     assert len(text) <= 60_000
     assert text.endswith(MARKER)
+
+
+def test_a_pull_request_whose_evidence_is_gone_says_so_and_keeps_the_diagnosis() -> None:
+    text = body(publish(), PublishedMaterial(packets=(None,)))
+    assert "The evidence that these causes cite is no longer stored." in text
+    assert "**The cache grows with each request.** (E1)" in text
+
+
+def test_a_pull_request_names_the_services_that_are_in_trouble_too() -> None:
+    left = LeftOutService(service_id="id-jobs", name="jobs", kinds=(FindingKind.LATENCY,))
+    repair = samples.repair().model_copy(update={"left_out": (left,)})
+    text = body(publish(repair), material())
+    assert "In trouble too, not looked at here (1)" in text
+    assert "- jobs: latency" in text
+    assert text.endswith(marker(repair.key, "", (*samples.repair().fingerprints, "env/id-jobs/latency")))
 
 
 def test_title_and_commit_are_short_signed_and_repeatable() -> None:
@@ -142,7 +170,7 @@ def test_title_and_commit_are_short_signed_and_repeatable() -> None:
 
 
 def test_the_web_ui_shows_verdict_citations_and_the_scan_at_a_glance() -> None:
-    shown = incident_markdown(samples.report())
+    shown = incident_markdown(samples.report(), samples.packet())
     assert shown.startswith("**checkout**: `code` (90%)")
     assert "memory rises" in shown
     assert "1. Bound the cache." in shown

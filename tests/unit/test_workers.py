@@ -46,10 +46,11 @@ def activity_classes() -> set[type]:
 
 
 @pytest.fixture
-def settings() -> Settings:
+def settings(tmp_path: Path) -> Settings:
     return Settings.model_validate(
         {
             "github_token": "ghp_x",
+            "railmend_state_dir": tmp_path,
             "model": "openai/x",
             "model_api_key": "sk-x",
             "railway_project_id": "p",
@@ -95,3 +96,10 @@ def test_the_build_id_is_the_version_unless_it_is_set(
 def test_no_activity_has_two_owners() -> None:
     owned = [name for owner in activity_classes() for name in decorated(owner)]
     assert sorted(owned) == sorted(set(owned))
+
+
+def test_temporal_decodes_every_request_and_result_as_what_the_activity_says() -> None:
+    definitions = [
+        getattr(vars(owner)[name], MARK) for owner in activity_classes() for name in decorated(owner)
+    ]
+    assert [one.name for one in definitions if len(one.arg_types or ()) != 1 or one.ret_type is None] == []

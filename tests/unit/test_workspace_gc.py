@@ -1,5 +1,6 @@
-"""Which folders of repairs are removed when a worker starts."""
+"""Which folders of repairs a worker removes."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from hosting.sandbox.choice import NoSandbox
 from hosting.sandbox.common import Toolbox
 from hosting.sandbox.remote import RemoteSandbox
 from hosting.sandbox.remote_daemon import REPAIRS
-from hosting.workspace_gc import remove_abandoned_workspaces
+from hosting.workspace_gc import remove_abandoned_workspaces, removing_abandoned_workspaces
 from railmend.coding.quota import Quota
 
 
@@ -44,6 +45,20 @@ async def test_old_folders_of_repairs_that_are_over_are_removed(tmp_path: Path) 
     client = cast(Any, Server("repair/acme/checkout/running", "repair/acme/jobs/elsewhere"))
     assert await remove_abandoned_workspaces(client, environment) == ["over"]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["running", "young"]
+
+
+async def test_the_folder_of_a_repair_that_is_terminated_goes_while_the_worker_runs(tmp_path: Path) -> None:
+    unused: Any = None
+    environment = CodingEnvironment(
+        github=unused, state_dir=tmp_path, sandbox=NoSandbox(Toolbox({})), quota=Quota()
+    )
+    folder = tmp_path / "over"
+    async with removing_abandoned_workspaces(cast(Any, Server()), environment, every_seconds=0.01):
+        (folder / "tree").mkdir(parents=True)
+        os.utime(folder, (0, 0))
+        async with asyncio.timeout(10):
+            while folder.exists():  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
 
 
 async def test_without_a_folder_nobody_is_asked(tmp_path: Path) -> None:

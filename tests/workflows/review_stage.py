@@ -17,8 +17,9 @@ from railmend.contracts.action import (
     RollbackOffer,
     RollbackQuestion,
 )
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
-from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.incident import Incident
 from railmend.contracts.measurement import (
     DeploymentQuestion,
     DeploymentView,
@@ -26,7 +27,6 @@ from railmend.contracts.measurement import (
     MeasurementResult,
     MeasurementStatus,
     MeasureRequest,
-    WindowMetrics,
 )
 from railmend.contracts.repair import PullRequest, RelatedComment, Workspace
 from railmend.contracts.review import (
@@ -46,6 +46,7 @@ from railmend.contracts.review import (
     ReviewView,
     SeenNotes,
 )
+from tests import samples
 
 HEAD = "a" * 40
 MERGE = Merge(
@@ -70,6 +71,7 @@ class ReviewStage:
     deployments: list[DeploymentView] = field(default_factory=lambda: [UP])
     statuses: list[MeasurementStatus] = field(default_factory=lambda: [MeasurementStatus.HELD])
     related: Related = field(default_factory=Related)
+    same_incident: bool = False
     revert_conflict: bool = False
     on_poll: Callable[[int], ReviewView] | None = None
     opened: dict[str, EarlierPullRequest] = field(default_factory=dict)
@@ -116,7 +118,8 @@ class ReviewStage:
 
     @activity.defn
     async def find_related(self, question: RelatedQuestion) -> Related:
-        return self.related
+        """By the same incident at any time, or once the changed files are known."""
+        return self.related if question.files or self.same_incident else Related()
 
     @activity.defn
     async def comment_on_related(self, request: RelatedComment) -> str:
@@ -143,8 +146,8 @@ class ReviewStage:
         return view
 
     @activity.defn
-    async def measure_incident(self, incident: IncidentRequest) -> WindowMetrics:
-        return WindowMetrics(window=incident.window, known=1.0)
+    async def measure_incident(self, incident: Incident) -> ArtifactReference:
+        return samples.packet_reference()
 
     @activity.defn
     async def measure_service(self, request: MeasureRequest) -> MeasurementResult:

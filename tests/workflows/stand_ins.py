@@ -9,12 +9,14 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from activities.ledger import LedgerActivities
+from activities.railway import paged
+from railmend.artifacts import ArtifactStore
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import (
     ChallengeRequest,
     Decision,
     Diagnosis,
     DiagnosisRequest,
-    EvidencePacket,
     Fact,
     Facts,
     IncidentReport,
@@ -41,8 +43,11 @@ from railmend.contracts.repair import (
 from railmend.contracts.review import EarlierPullRequest
 from railmend.contracts.scan import (
     Assessment,
+    CandidatePage,
+    CandidatePages,
     CandidatesRequest,
     DownstreamEffect,
+    DownstreamEffects,
     Finding,
     HealthReport,
     ScanRequest,
@@ -51,7 +56,7 @@ from railmend.contracts.scan import (
     ScreenRequest,
     Service,
 )
-from tests import samples
+from tests import kept, samples
 from tests.workflows.review_stage import ReviewStage
 
 DONE = CodingResult(state=CodingState.DONE, session_id="ses_1", text="Bounded the cache.")
@@ -89,9 +94,15 @@ class World:
     broken: frozenset[str] = frozenset()
     survives: bool = True
     downstream_effects: tuple[DownstreamEffect, ...] = ()
+    # Texts of a packet, and a diagnosis, in place of the small ones.
+    evidence: tuple[str, ...] = ()
+    diagnosis: Diagnosis | None = None
+    artifacts: ArtifactStore = field(default_factory=lambda: kept.memory_store())
     calls: Counter[str] = field(default_factory=Counter)
     removed: list[str] = field(default_factory=list)
     notified: list[Notification] = field(default_factory=list)
+    # Diagnoses of these services wait until they are set.
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
     prepared: list[WorkspaceRequest] = field(default_factory=list)
     after_pull_request: ReviewStage = field(default_factory=ReviewStage)
 
@@ -110,25 +121,43 @@ class World:
     async def screen(self, request: ScreenRequest) -> Screening:
         self._count()
         troubled = {finding.service_id for finding in self.findings}
+        candidates = [s for s in self.services if s.service_id in troubled]
+        pages = paged(candidates, self.findings if self.decided else ())
+        first = pages[0] if pages else CandidatePage(services=(), findings=())
         return Screening(
             project_name="acme",
             environment_name="production",
             healthy=tuple(s.name for s in self.services if s.service_id not in troubled),
-            candidates=tuple(s for s in self.services if s.service_id in troubled),
+            candidates=first.services,
+            findings=first.findings,
+            more=tuple([await self.artifacts.put_model(page) for page in pages[1:]]),
             decided=self.decided,
-            findings=self.findings if self.decided else (),
             unseen=("Nothing of the moon.",),
         )
 
     @activity.defn
-    async def assess_candidates(self, request: CandidatesRequest) -> Assessment:
+    async def read_candidates(self, reference: ArtifactReference) -> CandidatePage:
         self._count()
-        return Assessment(findings=self.findings, downstream_effects=self.downstream_effects)
+        return await self.artifacts.get_model(reference, CandidatePage)
 
     @activity.defn
-    async def finding_facts(self, request: IncidentRequest) -> Facts:
+    async def link_downstream(self, request: CandidatePages) -> DownstreamEffects:
         self._count()
-        return Facts(items=(Fact(kind="finding", source="rule", text="memory rises"),))
+        return DownstreamEffects(effects=self.downstream_effects)
+
+    @activity.defn
+    async def assess_candidates(self, request: CandidatesRequest) -> Assessment:
+        self._count()
+        ids = {service.service_id for service in request.services}
+        findings = tuple(finding for finding in self.findings if finding.service_id in ids)
+        page = await self.artifacts.put_model(CandidatePage(services=request.services, findings=findings))
+        return Assessment(findings=findings, page=page, downstream_effects=self.downstream_effects)
+
+    @activity.defn
+    async def finding_facts(self, request: IncidentRequest) -> ArtifactReference:
+        self._count()
+        facts = Facts(items=(Fact(kind="finding", source="rule", text="memory rises"),))
+        return await self.artifacts.put_model(facts)
 
     def sources(self) -> list[object]:
         """All sources but the findings: empty, and counted."""
@@ -136,17 +165,24 @@ class World:
 
     def _source(self, name: str) -> object:
         @activity.defn(name=name)
-        async def source(request: IncidentRequest) -> Facts:
+        async def source(request: IncidentRequest) -> ArtifactReference:
             self._count()
-            return Facts(items=())
+            return await self.artifacts.put_model(Facts(items=()))
 
         return source
 
     @activity.defn
-    async def build_packet(self, request: PacketRequest) -> EvidencePacket:
+    async def build_packet(self, request: PacketRequest) -> ArtifactReference:
         self._count()
         unseen = tuple(sentence for facts in request.facts for sentence in facts.unseen)
-        return samples.packet(request.incident.service.name).model_copy(update={"unseen": unseen})
+        packet = samples.packet(request.incident.service.name).model_copy(update={"unseen": unseen})
+        if self.evidence:
+            items = tuple(
+                packet.items[0].model_copy(update={"id": f"E{number}", "text": text})
+                for number, text in enumerate(self.evidence, start=1)
+            )
+            packet = packet.model_copy(update={"items": items})
+        return await self.artifacts.put_model(packet)
 
     @activity.defn
     async def decide(self, request: DiagnosisRequest) -> Decision:
@@ -163,6 +199,10 @@ class World:
     @activity.defn
     async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
         self._count()
+        if gate := self.gates.get(request.incident.service.name):
+            await gate.wait()
+        if self.diagnosis is not None:
+            return self.diagnosis
         return samples.diagnosis(self.verdicts.get(request.incident.service.name, Verdict.CODE))
 
     @activity.defn
@@ -245,6 +285,8 @@ class World:
             self.read_scan_settings,
             self.screen,
             self.assess_candidates,
+            self.read_candidates,
+            self.link_downstream,
             self.finding_facts,
             *self.sources(),
             self.build_packet,
@@ -262,6 +304,8 @@ class World:
             self.decide,
             self.notify,
             ledger.claim,
+            ledger.run_is_open,
+            ledger.confirm,
             ledger.settle,
             ledger.reserve,
             ledger.spend,

@@ -82,13 +82,13 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def held_by(workflow_id: str, repair: RepairRequest) -> ClaimRequest:
-    """As the scan hands it on, for longer than any test lasts."""
+    """As the scan hands it on, before the repair has a run."""
     return ClaimRequest(
         claim_id=f"claim/{workflow_id}",
         fingerprints=repair.fingerprints,
         holder=workflow_id,
         at=datetime.now(UTC),
-        lease_seconds=100 * 86400,
+        handed_by="scan/test",
     )
 
 
@@ -255,6 +255,18 @@ async def test_a_merge_that_is_not_deployed_is_told_and_nothing_else_touched(
         assert result.outcome is RepairOutcome.NOT_DEPLOYED
         assert [notice.what for notice in on.after.not_deployed] == [what]
         assert (on.after.comments, on.after.orders) == ([], [])
+
+
+async def test_no_session_is_spent_on_an_incident_that_an_open_pull_request_is_about(
+    temporal: WorkflowEnvironment,
+) -> None:
+    """As after a ledger was lost: its claim is gone, its pull request waits."""
+    related = Related(number=9, url="http://forge/9", why="Pull request 9 is about the same incident.")
+    async with repairing(temporal, related=related, same_incident=True) as on:
+        result = await on.ends()
+        assert (result.outcome, result.reason) == (RepairOutcome.RELATED, related.why)
+        assert on.world.calls["run_session"] == on.world.calls["prepare_workspace"] == 0
+        assert (await on.ledger()).total.usd == 0
 
 
 async def test_a_related_pull_request_gets_a_comment_instead_of_a_rival(

@@ -11,7 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.planning import PlanningActivities
 from railmend.contracts.scan import ServiceRow
-from tests import samples
+from tests import kept, samples
 from tests.integration.serving import serving
 from tests.unit.test_diagnosis import GOOD, KEY, Model
 from tests.workflows.stand_ins import World
@@ -35,8 +35,10 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
     with serving(Starlette(routes=[Route("/chat/completions", one.complete, methods=["POST"])])) as url:
         one.url = url
         settings = one.settings()
-        planning = PlanningActivities(settings, settings, GitHub())  # type: ignore[arg-type]
+        artifacts = kept.memory_store()
+        planning = PlanningActivities(settings, settings, GitHub(), artifacts)  # type: ignore[arg-type]
         monkeypatch.setattr(World, "diagnose", planning.diagnose)
+        monkeypatch.setattr(kept, "memory_store", lambda: artifacts)
         yield one
 
 

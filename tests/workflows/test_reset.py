@@ -65,10 +65,11 @@ async def test_a_repair_that_is_reset_in_review_is_in_review_again(
 
     after = ReviewStage(on_poll=view)
     async with stage(temporal, samples.service("checkout"), after_pull_request=after) as on:
-        repair_id = row_of(await on.scan(autonomy, policy=AT_ONCE), "checkout").repair_workflow_id
-        handle = on.client.get_workflow_handle(repair_id)
-        if autonomy is Autonomy.PLAN:
-            await handle.execute_update("approve", Approval(by="ada"))
+        with temporal.with_time_skipping_disabled():  # a week would be over before anybody approves
+            repair_id = row_of(await on.scan(autonomy, policy=AT_ONCE), "checkout").repair_workflow_id
+            handle = on.client.get_workflow_handle(repair_id)
+            if autonomy is Autonomy.PLAN:
+                await handle.execute_update("approve", Approval(by="ada"))
         await until(lambda: len(after.answers) == 1)
         polls, sessions, run = (
             after.seen["poll_pull_request"],

@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 
 from hosting.workers import WORKFLOWS
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
-from railmend.contracts.incident import Verdict
+from railmend.contracts.incident import EvidencePacket, IncidentReport, Verdict
 from railmend.contracts.ledger import Budget, LedgerState, Limit
 from railmend.contracts.measurement import MeasurementStatus
 from railmend.contracts.policy import FollowUp, Policy
@@ -183,8 +183,9 @@ async def test_a_source_that_fails_alone_is_said_and_costs_nothing_else(
         repair_id = row_of(report, "checkout").repair_workflow_id
         assert (await on.repair(repair_id)).outcome is RepairOutcome.HELD
         handle = on.client.get_workflow_handle(f"incident/{on.environment_id}/id-checkout")
-        said = str(await handle.result())
-        assert "The HTTP logs could not be read: http_log_facts is broken on purpose" in said
+        ended = IncidentReport.model_validate(await handle.result())
+        said = (await on.world.artifacts.get_model(ended.packet, EvidencePacket)).unseen
+        assert said == ("The HTTP logs could not be read: http_log_facts is broken on purpose",)
 
 
 async def test_a_failed_investigation_is_told_and_does_not_fail_the_scan(

@@ -11,11 +11,12 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.evidence import EvidenceActivities
 from activities.planning import TextActivities
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import Diagnosis, DiagnosisRequest, EvidenceSource, Facts, IncidentRequest
 from railmend.contracts.policy import Policy
 from railmend.contracts.scan import FindingKind, ServiceRow
 from railmend.diagnosis.router import ALWAYS_NEEDED, NEEDED, RUNNING, decide_by_rule
-from tests import samples
+from tests import kept, samples
 from tests.workflows.stand_ins import SOURCES, World
 from tests.workflows.test_after_pull_request import until
 from tests.workflows.test_scan_to_repair import Stage, row_of, stage
@@ -24,8 +25,10 @@ from tests.workflows.test_scan_to_repair import Stage, row_of, stage
 @pytest.fixture(autouse=True)
 def _own_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """The product's own packet and rules; only the sources and the model are stand-ins."""
-    monkeypatch.setattr(World, "decide", TextActivities().decide)
-    monkeypatch.setattr(World, "build_packet", EvidenceActivities().build_packet)
+    artifacts = kept.memory_store()
+    monkeypatch.setattr(kept, "memory_store", lambda: artifacts)
+    monkeypatch.setattr(World, "decide", TextActivities(artifacts).decide)
+    monkeypatch.setattr(World, "build_packet", EvidenceActivities(artifacts).build_packet)
 
 
 async def look(on: Stage, after: timedelta) -> ServiceRow:
@@ -75,11 +78,11 @@ async def test_no_code_is_blamed_on_a_packet_that_lacks_what_the_verdict_needs(
 
     def source(self: World, name: str) -> object:
         @activity.defn(name=name)
-        async def read(request: IncidentRequest) -> Facts:
+        async def read(request: IncidentRequest) -> ArtifactReference:
             asked[name] += 1
             if name == "drift_facts" and asked[name] <= attempts:
                 raise ApplicationError("Railway did not answer.")
-            return Facts(items=())
+            return await self.artifacts.put_model(Facts(items=()))
 
         return read
 

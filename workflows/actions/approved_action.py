@@ -11,6 +11,7 @@ from railmend.contracts.action import ActionOrder, ActionRequest, ActionResult, 
 from railmend.contracts.repair import Approval
 from workflows.shared import policies
 from workflows.shared.failures import reason_of
+from workflows.shared.ledger_client import LedgerClient
 
 
 @workflow.defn
@@ -48,6 +49,8 @@ class ApprovedAction:
             who, why = (decision.by, decision.reason) if decision else ("", "")
             return ActionResult(state=ActionState.REJECTED, detail=why, by=who, at=at)
         workflow.set_current_details(f"Approved by {decision.by}; {request.kind.value} is carried out.")
+        if request.project_id:
+            await LedgerClient(request.project_id).confirm(())
         try:
             result = await workflow.execute_activity_method(
                 ActionActivities.perform,

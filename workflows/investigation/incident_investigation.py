@@ -2,33 +2,38 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, RetryState, is_cancelled_exception
+from temporalio.workflow import ParentClosePolicy
 
 from activities.deployments import DeploymentActivities
 from activities.evidence import EvidenceActivities
+from activities.ledger import LedgerActivities
 from activities.logs import LogActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.repository import RepositoryActivities
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import (
     CODING_VERDICTS,
     ChallengeRequest,
     Diagnosis,
     DiagnosisRequest,
-    EvidencePacket,
     EvidenceSource,
-    Facts,
     IncidentReport,
     IncidentRequest,
     PacketRequest,
+    StoredFacts,
+    Verdict,
     Waiting,
 )
-from railmend.contracts.ledger import SpendingKind
+from railmend.contracts.ledger import PAUSED_ERROR, RunReference, SpendingKind
+from railmend.contracts.scan import ScanRequest
 from workflows.shared import policies, search_attributes
-from workflows.shared.failures import reason_of
+from workflows.shared.failures import reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
 
 ACTIVITIES: dict[EvidenceSource, Callable[..., Any]] = {
@@ -49,39 +54,57 @@ ACTIVITIES: dict[EvidenceSource, Callable[..., Any]] = {
 class IncidentInvestigation:
     @workflow.run
     async def run(self, request: IncidentRequest) -> IncidentReport:
+        """Diagnose for the scan that waits for it; started by hand, leave it to a scan that can act on it."""
+        if not await _scan_waits():
+            return await _hand_to_a_scan(request)
         workflow.set_current_details("Collecting evidence.")
         facts = await asyncio.gather(*(self._facts(source, request) for source in EvidenceSource))
         packet = await workflow.execute_activity_method(
             EvidenceActivities.build_packet,
             PacketRequest(incident=request, facts=tuple(facts)),
-            **policies.TEXT,
+            **policies.STORED,
         )
         workflow.set_current_details("Evidence collected; diagnosing.")
         report = await self._conclude(request, packet)
         workflow.upsert_search_attributes(search_attributes.attributes_for_diagnosis(report.diagnosis))
         workflow.set_current_details(
-            await workflow.execute_activity_method(TextActivities.describe_incident, report, **policies.TEXT)
+            await workflow.execute_activity_method(
+                TextActivities.describe_incident, report, **policies.STORED
+            )
         )
         return report
 
-    async def _conclude(self, request: IncidentRequest, packet: EvidencePacket) -> IncidentReport:
+    async def _conclude(self, request: IncidentRequest, packet: ArtifactReference) -> IncidentReport:
         """Decide by rules; ask a model only when they cannot tell and the budget allows it."""
         question = DiagnosisRequest(incident=request, packet=packet)
-        decision = await workflow.execute_activity_method(TextActivities.decide, question, **policies.TEXT)
+        decision = await workflow.execute_activity_method(TextActivities.decide, question, **policies.STORED)
         if decision.diagnosis is not None:
             return IncidentReport(request=request, packet=packet, diagnosis=decision.diagnosis)
-        ledger = LedgerClient(request.project_id)
+        ledger = LedgerClient(request.project_id, policies.LEDGER_BRIEFLY)
         answer = await ledger.reserve(SpendingKind.DIAGNOSIS, request.policy, request.fingerprints)
         if not answer.granted:
-            waiting = Waiting(limit=answer.limit, again_at=answer.again_at or workflow.now())
-            return IncidentReport(
-                request=request, packet=packet, diagnosis=waiting.as_diagnosis(), waiting=waiting
-            )
-        diagnosis = await self._ask(question)
+            return self._waiting(question, answer.limit, answer.again_at)
+        try:
+            diagnosis = await self._ask(question, ledger)
+        except ActivityError as error:
+            if type_of(error) != PAUSED_ERROR:
+                raise
+            return self._waiting(question, f"no model calls while {reason_of(error)}")
         await ledger.record_spend(diagnosis.cost_usd or 0.0)
         return IncidentReport(request=request, packet=packet, diagnosis=diagnosis)
 
-    async def _ask(self, question: DiagnosisRequest) -> Diagnosis:
+    def _waiting(
+        self, question: DiagnosisRequest, limit: str, again_at: datetime | None = None
+    ) -> IncidentReport:
+        waiting = Waiting(limit=limit, again_at=again_at or workflow.now())
+        return IncidentReport(
+            request=question.incident,
+            packet=question.packet,
+            diagnosis=waiting.as_diagnosis(),
+            waiting=waiting,
+        )
+
+    async def _ask(self, question: DiagnosisRequest, ledger: LedgerClient) -> Diagnosis:
         diagnosis = await workflow.execute_activity_method(
             PlanningActivities.diagnose,
             question,
@@ -91,6 +114,7 @@ class IncidentInvestigation:
         )
         if diagnosis.verdict not in CODING_VERDICTS or not question.incident.policy.sceptic:
             return diagnosis
+        await ledger.confirm(())  # a pause that began meanwhile
         workflow.set_current_details("Diagnosed; a second look tries to refute it.")
         return await workflow.execute_activity_method(
             PlanningActivities.refute,
@@ -100,7 +124,7 @@ class IncidentInvestigation:
             **policies.MODEL,
         )
 
-    async def _facts(self, source: EvidenceSource, request: IncidentRequest) -> Facts:
+    async def _facts(self, source: EvidenceSource, request: IncidentRequest) -> StoredFacts:
         """Return a source's facts. One that fails is read once more where that may help, then left out."""
         try:
             return await self._read(source, request)
@@ -117,15 +141,51 @@ class IncidentInvestigation:
                 raise
             return _unread(source, error)
 
-    async def _read(self, source: EvidenceSource, request: IncidentRequest) -> Facts:
+    async def _read(self, source: EvidenceSource, request: IncidentRequest) -> StoredFacts:
         # The providers' source reads the repository, so it may take longer than the others.
         policy = policies.READ if source is EvidenceSource.PROVIDERS else policies.EVIDENCE
-        facts: Facts = await workflow.execute_activity_method(
+        facts: ArtifactReference = await workflow.execute_activity_method(
             ACTIVITIES[source], request, summary=source.value, **policy
         )
-        return facts
+        return StoredFacts(source=source, facts=facts)
 
 
-def _unread(source: EvidenceSource, error: ActivityError) -> Facts:
-    unseen = (f"The {source.value} could not be read: {reason_of(error)}",)
-    return Facts(items=(), unseen=unseen, unread=source)
+async def _scan_waits() -> bool:
+    """Tell whether a scan acts on the diagnosis: it does not if this was started, or reset, by hand."""
+    info = workflow.info()
+    if info.parent is None:
+        return False
+    if info.run_id == info.first_execution_run_id:
+        return True
+    parent = RunReference(workflow_id=info.parent.workflow_id, run_id=info.parent.run_id)
+    return await workflow.execute_activity_method(LedgerActivities.run_is_open, parent, **policies.LEDGER)
+
+
+async def _hand_to_a_scan(request: IncidentRequest) -> IncidentReport:
+    """Start a scan that takes up this service alone, and acts on what it finds."""
+    scan = ScanRequest(
+        project_id=request.project_id,
+        environment_id=request.environment_id,
+        again=(request.service.service_id,),
+    )
+    workflow_id = f"scan/{request.environment_id}/again-{workflow.info().run_id}"
+    await workflow.start_child_workflow(
+        "HealthScan",
+        scan,
+        id=workflow_id,
+        parent_close_policy=ParentClosePolicy.ABANDON,
+        execution_timeout=policies.SCAN_TIMEOUT,
+        static_summary=f"{request.service.name} again",
+    )
+    summary = f"Started again by hand: {workflow_id} looks at {request.service.name} now."
+    workflow.set_current_details(summary)
+    return IncidentReport(
+        request=request,
+        packet=ArtifactReference(sha256="", size=0),
+        diagnosis=Diagnosis(summary=summary, verdict=Verdict.UNCLEAR, confidence=0.0),
+    )
+
+
+def _unread(source: EvidenceSource, error: ActivityError) -> StoredFacts:
+    unseen = (f"The {source.value} could not be read: {reason_of(error)[:500]}",)
+    return StoredFacts(source=source, unseen=unseen)

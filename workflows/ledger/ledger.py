@@ -1,41 +1,51 @@
-"""The ledger of one project: claims and cool-downs, budgets, the track record of fixes."""
+"""The ledger of one project: claims and cool-downs, budgets, the track record of fixes, and the pause."""
+
+from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 from railmend.contracts.ledger import (
+    PAUSED_ERROR,
     ClaimAnswer,
     ClaimRequest,
     LedgerState,
+    Pause,
     ReserveAnswer,
     ReserveRequest,
     SettleRequest,
     SpendRequest,
+    SuppressRequest,
 )
+from railmend.contracts.ledger_parts import merge, split
 from workflows.ledger.budget import BudgetStore
 from workflows.ledger.claims import ClaimStore
 from workflows.ledger.track_record import TrackRecordStore
-
-# About 600 bytes each at most: with the totals of the spending and the record of fixes the state stays below
-# 64 KiB.
-MAX_ENTRIES = 55
+from workflows.shared import policies
 
 
 @workflow.defn
 class Ledger:
-    """Always open; handlers only change state, so that two claims can never both be granted."""
+    """Always open; handlers only change state, so that two claims can never both be granted.
+
+    A new run gets the state in parts, as `split` makes them, each a payload of its own. Their number varies,
+    so the SDK leaves them as they were stored.
+    """
 
     @workflow.init
-    def __init__(self, state: LedgerState) -> None:
-        self._begun_with = state  # with what a newer version keeps in it
-        self._claims = ClaimStore(state.entries)
+    def __init__(self, *parts: Any) -> None:
+        self._begun_with = state = merge(parts)  # with what a newer version keeps in it
+        self._paused = state.paused
+        self._claims = ClaimStore(state.entries, state.grants)
         self._budget = BudgetStore(state.days, state.incidents, state.reservations, state.total)
         self._track_record = TrackRecordStore(state.track)
 
     @workflow.run
-    async def run(self, state: LedgerState) -> None:
-        await workflow.wait_condition(workflow.info().is_continue_as_new_suggested)
+    async def run(self, *parts: Any) -> None:
+        self._show()
+        await workflow.wait_condition(_is_long)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(self._state())
+        workflow.continue_as_new(args=split(self._state()))
 
     @workflow.update(description="Claim fingerprints for an investigation or a repair")
     def claim(self, request: ClaimRequest) -> ClaimAnswer:
@@ -44,28 +54,68 @@ class Ledger:
             return answer
         return answer.model_copy(update={"autonomy": self._track_record.decide(request.autonomy_query)})
 
+    @claim.validator
+    def _may_claim(self, request: ClaimRequest) -> None:
+        """Refuse while paused; a scan hands on what it has investigated, and its repair waits."""
+        if not request.handed_by:
+            self._refuse_while_paused()
+
     @workflow.update(description="End a claim and keep its fingerprints quiet for a while")
     def settle(self, request: SettleRequest) -> None:
         if self._claims.settle(request):
             self._track_record.add(request.fixes)
 
+    @workflow.update(description="Keep fingerprints quiet because a person says so")
+    def suppress(self, request: SuppressRequest) -> None:
+        self._claims.suppress(request)
+
+    @suppress.validator
+    def _may_suppress(self, request: SuppressRequest) -> None:
+        for entry in self._claims.open_among(request.fingerprints):
+            raise ApplicationError(f"{entry.fingerprint} is open: {entry.holder} has it.", type="Open")
+
     @workflow.update(description="Reserve money and a run before a model is asked")
     def reserve(self, request: ReserveRequest) -> ReserveAnswer:
         return self._budget.reserve(request)
+
+    @reserve.validator
+    def _may_reserve(self, request: ReserveRequest) -> None:
+        self._refuse_while_paused()
 
     @workflow.update(description="Say what a reservation came to")
     def spend(self, request: SpendRequest) -> None:
         self._budget.spend(request)
 
+    # Signals, so that a pause is kept by the server even while no worker runs.
+    @workflow.signal(description="Begin nothing new until the resume")
+    def pause(self, pause: Pause) -> None:
+        self._paused = self._paused or pause
+        self._show()
+
+    @workflow.signal(description="End the pause")
+    def resume(self) -> None:
+        self._paused = None
+        self._show()
+
     @workflow.query(description="Everything that is open, suppressed or remembered, and what was spent")
     def state(self) -> LedgerState:
         return self._state()
+
+    def _show(self) -> None:
+        workflow.set_current_details(f"{self._paused}." if self._paused else "")
+
+    def _refuse_while_paused(self) -> None:
+        """Refuse in a validator: what waits asks again and again, and leaves nothing in the history."""
+        if self._paused is not None:
+            raise ApplicationError(str(self._paused), type=PAUSED_ERROR)
 
     def _state(self) -> LedgerState:
         now = workflow.now()
         return self._begun_with.model_copy(
             update={
-                "entries": self._claims.entries(now, MAX_ENTRIES),
+                "grants": self._claims.grants,
+                "paused": self._paused,
+                "entries": self._claims.entries(now),
                 "days": self._budget.days(now),
                 "incidents": self._budget.incidents(now),
                 "reservations": self._budget.reservations(now),
@@ -73,3 +123,12 @@ class Ledger:
                 "track": self._track_record.track(),
             }
         )
+
+
+def _is_long() -> bool:
+    info = workflow.info()
+    return (
+        info.is_continue_as_new_suggested()
+        or info.get_current_history_length() > policies.LEDGER_EVENTS
+        or info.get_current_history_size() > policies.LEDGER_BYTES
+    )

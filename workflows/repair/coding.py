@@ -14,9 +14,9 @@ from activities.coding import CodingActivities
 from activities.measurement import MeasurementActivities
 from activities.pull_requests import PullRequestActivities
 from activities.reviews import ReviewActivities
-from railmend.contracts.incident import IncidentRequest
+from railmend.contracts.artifact import ArtifactReference
+from railmend.contracts.incident import Incident
 from railmend.contracts.ledger import SpendingKind
-from railmend.contracts.measurement import WindowMetrics
 from railmend.contracts.notification import outcome_notification
 from railmend.contracts.repair import (
     CheckReport,
@@ -38,7 +38,7 @@ from railmend.contracts.repair import (
     WorkspaceChange,
     WorkspaceRequest,
 )
-from railmend.contracts.review import EarlierQuestion, RelatedQuestion
+from railmend.contracts.review import EarlierQuestion, Related, RelatedQuestion
 from workflows.repair.state import Phase, PublishedFix, RepairState
 from workflows.shared import policies, search_attributes
 from workflows.shared.failures import machine_is_gone, reason_of
@@ -53,10 +53,14 @@ MAX_COMPLAINT = 1500
 async def make_change(state: RepairState, ledger: LedgerClient) -> Phase:
     """Phase CODING: within the budget, have a session carry the plan out, or make a further fix.
 
-    A run that was reset, or started again, may have published it already: then it goes on from there.
+    A run that was reset, or started again, may have published it already: then it goes on from there. Where
+    an open pull request is about the same incident, of a ledger that was lost or of a person, none is spent.
     """
     if await resume_review(state):
         return Phase.REVIEW
+    related = await _find_related(state.request, files=())
+    if related.number is not None:
+        return state.end(RepairOutcome.RELATED, related.why)
     refused = await _reserve(state, ledger)
     if refused:
         return state.end(RepairOutcome.NOT_ALLOWED, refused)
@@ -76,7 +80,7 @@ async def make_change(state: RepairState, ledger: LedgerClient) -> Phase:
     request = CodingRequest(
         workspace=state.workspace, repair=repair, turn=state.next_turn, measurements=measurements
     )
-    state.round = await run_turns(request)
+    state.round = await run_turns(request, ledger)
     state.next_turn = state.round.turn + 1
     await ledger.record_spend(state.round.coding.cost_usd)
     unpublishable = state.round.unpublishable()
@@ -98,12 +102,14 @@ async def publish(state: RepairState, ledger: LedgerClient) -> Phase:
         doubts=coding_round.doubts,
         measured=await _window_metrics(repair),
     )
-    related = await _comment_on_related(request)
+    related = await _comment_on_related(request, ledger)
     if related is not None:
         return state.end_with(related)
+    pushed = await commit(request, ledger)
+    await ledger.confirm(repair.fingerprints)
     pull_request = await workflow.execute_activity_method(
         PullRequestActivities.open_pull_request,
-        PullRequestRequest(publish=request, commit=await commit(request)),
+        PullRequestRequest(publish=request, commit=pushed),
         **policies.PUBLISH,
     )
     await trim_workspace(workspace)
@@ -213,11 +219,12 @@ async def prepare(request: WorkspaceRequest, machine: str | None) -> Workspace:
     )
 
 
-async def run_turns(request: CodingRequest) -> CodingRound:
+async def run_turns(request: CodingRequest, ledger: LedgerClient) -> CodingRound:
     """Send the request to the session; a change that is refused or breaks a check goes back once."""
     workflow.set_current_details("Installing what the repository's checks need, and running them.")
     before = await _run_checks(CheckActivities.prepare_checks, request)
     for follow_up in range(policies.FOLLOW_UPS + 1):
+        await ledger.confirm(request.repair.fingerprints)
         coding = await _run_session(request)
         if coding.state is not CodingState.DONE:
             return CodingRound(turn=request.turn, coding=coding)
@@ -295,7 +302,8 @@ async def _run_checks(method: CheckMethod, request: CodingRequest) -> CheckRepor
         return CheckReport(unverified=f"The checks could not be run: {reason_of(error)[:500]}")
 
 
-async def commit(request: PublishRequest) -> Commit:
+async def commit(request: PublishRequest, ledger: LedgerClient) -> Commit:
+    await ledger.confirm(request.repair.fingerprints)
     return await workflow.execute_activity_method(
         CodingActivities.commit_and_push,
         request,
@@ -304,22 +312,28 @@ async def commit(request: PublishRequest) -> Commit:
     )
 
 
-async def _comment_on_related(request: PublishRequest) -> RepairResult | None:
-    """Comment on an open pull request about the same files or incident, instead of opening a rival."""
-    repair = request.repair
-    related = await workflow.execute_activity_method(
+async def _find_related(repair: RepairRequest, files: tuple[str, ...]) -> Related:
+    """Find an open pull request that is about the same incident, or changes the same files."""
+    return await workflow.execute_activity_method(
         ReviewActivities.find_related,
         RelatedQuestion(
             repository=repair.repository,
             branch=repair.branch,
             base_branch=repair.base_branch,
             fingerprints=repair.fingerprints,
-            files=tuple(file.path for file in request.change.files),
+            files=files,
         ),
         **policies.PUBLISH,
     )
+
+
+async def _comment_on_related(request: PublishRequest, ledger: LedgerClient) -> RepairResult | None:
+    """Comment on an open pull request about the same files or incident, instead of opening a rival."""
+    repair = request.repair
+    related = await _find_related(repair, tuple(file.path for file in request.change.files))
     if related.number is None:
         return None
+    await ledger.confirm(repair.fingerprints)
     url = await workflow.execute_activity_method(
         ReviewActivities.comment_on_related,
         RelatedComment(publish=request, number=related.number, why=related.why),
@@ -330,7 +344,7 @@ async def _comment_on_related(request: PublishRequest) -> RepairResult | None:
     )
 
 
-async def _window_metrics(repair: RepairRequest) -> tuple[WindowMetrics, ...]:
+async def _window_metrics(repair: RepairRequest) -> tuple[ArtifactReference, ...]:
     """Measure each incident's window, for the charts; a pull request can do without them."""
     try:
         return tuple(await asyncio.gather(*(_measure(incident.request) for incident in repair.incidents)))
@@ -341,7 +355,7 @@ async def _window_metrics(repair: RepairRequest) -> tuple[WindowMetrics, ...]:
         return ()
 
 
-async def _measure(incident: IncidentRequest) -> WindowMetrics:
+async def _measure(incident: Incident) -> ArtifactReference:
     return await workflow.execute_activity_method(
         MeasurementActivities.measure_incident, incident, summary=incident.service.name, **policies.EVIDENCE
     )

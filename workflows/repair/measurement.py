@@ -44,7 +44,7 @@ async def wait_for_deployment(state: RepairState, ledger: LedgerClient) -> Phase
         views = await asyncio.gather(*(_find_deployment(state, incident) for incident in incidents))
         for incident, view in zip(incidents, views, strict=True):
             if view.state in NOT_SERVING:
-                return await _not_deployed(state, incident, view, NOT_SERVING[view.state])
+                return await _not_deployed(state, ledger, incident, view, NOT_SERVING[view.state])
         if all(view.state is DeployState.UP for view in views):
             fix.live_since = _live_since(views)
             fix.deployed = tuple(view.deployment_id for view in views)
@@ -53,7 +53,7 @@ async def wait_for_deployment(state: RepairState, ledger: LedgerClient) -> Phase
             pairs = zip(incidents, views, strict=True)
             incident, view = next(pair for pair in pairs if pair[1].state is not DeployState.UP)
             hours = policies.DEPLOYED_WITHIN.total_seconds() / 3600
-            return await _not_deployed(state, incident, view, f"is not up after {hours:.0f} hours")
+            return await _not_deployed(state, ledger, incident, view, f"is not up after {hours:.0f} hours")
         await state.pause(poll, "deployment")
 
 
@@ -75,6 +75,7 @@ async def measure(state: RepairState, ledger: LedgerClient) -> Phase:
         results = tuple(await asyncio.gather(*(_measure(state, incident) for incident in incidents)))
         status = overall_status(results)
         fix.measurements += 1
+        await ledger.confirm(state.request.fingerprints)
         if status in (MeasurementStatus.WORSE, MeasurementStatus.NOT_HELD) or _enough(state, status):
             return await _conclude(state, status, results)
         await _comment(state, status, results, again_at=_due(state, fix.measurements))
@@ -98,10 +99,11 @@ async def _find_deployment(state: RepairState, incident: IncidentReport) -> Depl
 
 
 async def _not_deployed(
-    state: RepairState, incident: IncidentReport, view: DeploymentView, what: str
+    state: RepairState, ledger: LedgerClient, incident: IncidentReport, view: DeploymentView, what: str
 ) -> Phase:
     """End with a comment; nothing else is done. `what`: how a sentence about the deployment goes on."""
     name = incident.request.service.name
+    await ledger.confirm(state.request.fingerprints)
     await workflow.execute_activity_method(
         ReviewActivities.comment_not_deployed,
         NotDeployedComment(
@@ -168,7 +170,8 @@ async def _conclude(state: RepairState, status: MeasurementStatus, results: Resu
     )
     phase = state.end(RepairOutcome(status.value), " ".join(result.sentence for result in results))
     if state.result is not None:
-        update = {"measurements": results, "revert": revert, "action": action}
+        kept = tuple(result.without_series() for result in results)
+        update = {"measurements": kept, "revert": revert, "action": action}
         state.result = state.result.model_copy(update=update)
     return state.next_fix() if retried else phase
 

@@ -4,13 +4,12 @@ A person allows it, where that is asked for; a session makes the change; it is p
 is merged, deployed and measured; what came of it is settled in the ledger.
 """
 
-import asyncio
 import builtins
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from railmend.contracts.notification import approval_notification, outcome_notification
 from railmend.contracts.repair import Approval, RepairOutcome, RepairResult
@@ -20,14 +19,11 @@ from workflows.repair.measurement import measure, wait_for_deployment
 from workflows.repair.review import review
 from workflows.repair.state import Phase, RepairState
 from workflows.shared import policies, search_attributes
-from workflows.shared.failures import machine_is_gone, reason_of
-from workflows.shared.ledger_client import LedgerClient, settlement
+from workflows.shared.failures import ENDING, machine_is_gone, reason_of
+from workflows.shared.ledger_client import ClaimLost, LedgerClient, settlement
 from workflows.shared.notifications import notify
 
 Handler = Callable[[RepairState, LedgerClient], Awaitable[Phase]]
-# Errors that end the workflow, as the SDK has it; every other one is a bug: it fails the workflow's task, and
-# the run waits for a worker that is fixed.
-ENDING = (FailureError, builtins.TimeoutError, asyncio.CancelledError)
 
 
 @workflow.defn
@@ -64,7 +60,7 @@ class RepositoryRepair:
                 await self._conclude()
 
     async def _step(self) -> Phase:
-        """Run the phase's handler. What GitHub, Railway or git refuse for good ends the repair."""
+        """Run the phase's handler. A lost claim, and what others refuse for good, ends the repair."""
         state = self._state
         handler = self._handlers.get(state.phase)
         if handler is None:
@@ -74,6 +70,8 @@ class RepositoryRepair:
             )
         try:
             return await handler(state, self._ledger)
+        except ClaimLost as error:
+            return state.end(RepairOutcome.FAILED, error.message)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -104,9 +102,7 @@ class RepositoryRepair:
             cooldown = unchanged = timedelta(days=repair.policy.follow_up.closed_days)
         url = state.result.pull_request.url if state.result and state.result.pull_request else ""
         await self._ledger.settle(
-            settlement(
-                repair.fingerprints, info.workflow_id, outcome, reason, cooldown, unchanged, url, fixes
-            )
+            settlement(repair.fingerprints, outcome, reason, cooldown, unchanged, url, fixes)
         )
         if outcome != RepairOutcome.PULL_REQUEST.value:  # that it is open was notified when it was opened
             notification = outcome_notification(repair, outcome, reason, info.workflow_id, info.run_id)

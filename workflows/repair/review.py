@@ -73,6 +73,7 @@ async def _answer(state: RepairState, fix: PublishedFix, ledger: LedgerClient, v
         answer = await _follow_up(state, fix, ledger, view)
         if answer.later:
             return
+        await ledger.confirm(state.request.fingerprints)
         await workflow.execute_activity_method(
             ReviewActivities.reply_to_notes,
             AnswersRequest(
@@ -126,7 +127,7 @@ async def _turn(
     )
     try:
         request = CodingRequest(workspace=workspace, repair=repair, turn=state.next_turn, notes=notes)
-        coding_round = await coding.run_turns(request)
+        coding_round = await coding.run_turns(request, ledger)
         state.next_turn = coding_round.turn + 1
         await ledger.record_spend(coding_round.coding.cost_usd)
         unpublishable, text = coding_round.unpublishable(), coding_round.coding.text
@@ -140,8 +141,10 @@ async def _turn(
                 coding=coding_round.coding,
                 change=coding_round.change,
                 verification=coding_round.verification,
-                notes=notes,
-            )
+                # The message names their authors; what they wrote was for the session.
+                notes=tuple(note.model_copy(update={"text": ""}) for note in notes),
+            ),
+            ledger,
         )
         fix.head = commit.sha
         return ReviewAnswer(commit=commit.sha, text=text)

@@ -2,13 +2,19 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import CancelledError, ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.exceptions import (
+    ActivityError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 from temporalio.workflow import ParentClosePolicy
 
+from activities.ledger_recovery import MEMO_FINGERPRINTS, MEMO_PROJECT
 from activities.planning import TextActivities
 from activities.railway import RailwayActivities
 from activities.settings import SettingsActivities
@@ -17,17 +23,24 @@ from railmend.contracts.autonomy import Autonomy, level_of
 from railmend.contracts.incident import (
     CODING_VERDICTS,
     Diagnosis,
+    Incident,
     IncidentReport,
     IncidentRequest,
     Verdict,
     neighbours_of,
 )
-from railmend.contracts.ledger import ClaimState, SettleRequest
+from railmend.contracts.ledger import ClaimAnswer, ClaimState, SettleRequest
 from railmend.contracts.notification import incident_notification
-from railmend.contracts.repair import RepairRequest, repair_key
+from railmend.contracts.repair import (
+    MOST_SERVICES,
+    LeftOutService,
+    RepairRequest,
+    fitted,
+    repair_key,
+    worst_first,
+)
 from railmend.contracts.scan import (
     Assessment,
-    CandidatesRequest,
     DownstreamEffect,
     Finding,
     HealthReport,
@@ -42,10 +55,16 @@ from workflows.actions.rollback_offer import offer_rollback
 from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.repair.state import RepairState
+from workflows.scan import candidates
 from workflows.shared import policies, search_attributes
-from workflows.shared.failures import reason_of
+from workflows.shared.failures import ENDING, reason_of
 from workflows.shared.ledger_client import LedgerClient, incident_id, settlement
 from workflows.shared.notifications import notify
+
+# Characters of all texts in the rows of a report, and how many sentences of what was unseen.
+ROWS_TEXT, MOST_UNSEEN = 20_000, 40
+# Temporal refuses a start whose details are longer than 20,000 bytes.
+MOST_DETAILS = 6_000
 
 
 @workflow.defn
@@ -55,12 +74,24 @@ class HealthScan:
         self._request = request
         self._settings = ScanSettings()  # until they are read
         self._rows: dict[str, ServiceRow] = {}
-        self._ledger = LedgerClient(request.project_id)
+        self._ledger = LedgerClient(request.project_id, policies.LEDGER_BRIEFLY)
         # Sent together at the end: a wide scan keeps a short history.
         self._settlements: list[SettleRequest] = []
+        self._unseen: list[str] = []
 
     @workflow.run
     async def run(self, request: ScanRequest) -> HealthReport:
+        ended = True
+        try:
+            return await self._scan(request)
+        except BaseException as error:
+            ended = isinstance(error, ENDING)  # an eviction and a bug end nothing
+            raise
+        finally:
+            if ended:
+                await self._settle_all()
+
+    async def _scan(self, request: ScanRequest) -> HealthReport:
         self._settings = await workflow.execute_activity_method(
             SettingsActivities.read_scan_settings, request, **policies.TEXT
         )
@@ -75,42 +106,32 @@ class HealthScan:
             **policies.READ,
         )
         workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
-        assessment = await self._assess(screening, window)
+        screening = await candidates.read_all(screening)
+        assessment = await candidates.assess(screening, request.environment_id, window)
         incidents = self._incidents(screening, assessment, window)
         reports = await self._investigate_all(incidents, screening)
         await self._act(reports, screening)
+        await self._settle_all()
         report = HealthReport(
             project_name=screening.project_name,
             environment_name=screening.environment_name,
             window=window,
-            rows=tuple(self._rows.values()),
+            rows=fitted_rows(self._rows.values()),
             healthy=(
                 *screening.healthy,
                 *(s.name for s in screening.candidates if s.service_id not in self._rows),
             ),
             asleep=screening.asleep,
-            unseen=(*screening.unseen, *assessment.unseen),
+            unseen=(*screening.unseen, *assessment.unseen, *self._unseen)[:MOST_UNSEEN],
         )
         workflow.set_current_details(
-            await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.TEXT)
+            await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.STORED)
         )
         return report
 
     @workflow.query(description="What is known so far, one row per service")
     def rows(self) -> list[ServiceRow]:
         return list(self._rows.values())
-
-    async def _assess(self, screening: Screening, window: Window) -> Assessment:
-        """Assess the candidates in detail; a small project is decided by its screening."""
-        if screening.decided or not screening.candidates:
-            return Assessment(findings=screening.findings, downstream_effects=screening.downstream_effects)
-        return await workflow.execute_activity_method(
-            RailwayActivities.assess_candidates,
-            CandidatesRequest(
-                environment_id=self._request.environment_id, services=screening.candidates, window=window
-            ),
-            **policies.READ,
-        )
 
     def _incidents(
         self, screening: Screening, assessment: Assessment, window: Window
@@ -140,6 +161,7 @@ class HealthScan:
             )
             for service in affected
             if service.service_id not in downstream
+            and (not self._request.again or service.service_id in self._request.again)
             and level_of(self._settings.autonomy_of(service)) > level_of(Autonomy.REPORT)
         ]
 
@@ -154,14 +176,7 @@ class HealthScan:
         self, incidents: list[IncidentRequest], screening: Screening
     ) -> list[IncidentReport]:
         """Investigate the incidents that nobody else has open and that are in no cool-down."""
-        answers = await self._ledger.claim(incidents)
-        granted = []
-        for incident, answer in zip(incidents, answers, strict=True):
-            if answer.state is ClaimState.GRANTED:
-                granted.append(incident.model_copy(update={"past_repairs": answer.past}))
-                continue
-            detail = f"{answer.holder} {answer.detail}".strip()
-            self._row(incident.service.service_id, action=answer.state.value, detail=detail)
+        granted = await self._claim(incidents)
         reports: list[IncidentReport] = []
         for start in range(0, len(granted), policies.CHILDREN_AT_ONCE):
             batch = granted[start : start + policies.CHILDREN_AT_ONCE]
@@ -169,6 +184,41 @@ class HealthScan:
             reports.extend(report for report in ended if report is not None)
         await self._notify(granted)
         return reports
+
+    async def _claim(self, incidents: list[IncidentRequest]) -> list[IncidentRequest]:
+        """Claim the incidents; return those that are granted, and say in the others' rows who has them."""
+        try:
+            answers = await self._ledger.claim(incidents, by_person=bool(self._request.again))
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            self._miss_ledger(error)
+            return []
+        granted, stuck = [], []
+        run_id = workflow.info().run_id
+        for incident, answer in zip(incidents, answers, strict=True):
+            if answer.state is ClaimState.GRANTED:
+                granted.append(incident.model_copy(update={"past_repairs": answer.past}))
+                continue
+            self._refused(incident, answer)
+            if answer.tell:
+                row = self._rows[incident.service.service_id].model_copy(update={"verdict": "repair_stuck"})
+                stuck.append(incident_notification(incident, row, answer.holder, run_id))
+        await notify(self._settings.policy, stuck)
+        return granted
+
+    def _refused(self, incident: Incident, answer: ClaimAnswer) -> None:
+        """Say in the row who has the incident, or why nobody takes it up."""
+        named = answer.state is ClaimState.SUPPRESSED
+        detail = f"{answer.holder} {answer.detail}".strip() if named else answer.detail
+        self._row(incident.service.service_id, action=answer.state.value, detail=detail)
+
+    def _miss_ledger(self, error: ActivityError) -> None:
+        """Report without the ledger; what the scan held is free as soon as it has ended."""
+        self._unseen.append(
+            f"The ledger did not answer: {reason_of(error)} What is open or settled is not known, so faults "
+            f"may be investigated again. Look at the workflow ledger/{self._request.project_id}."
+        )
 
     async def _notify(self, incidents: list[IncidentRequest]) -> None:
         """Notify of what this scan investigated; another scan notifies of its own."""
@@ -198,11 +248,12 @@ class HealthScan:
             self._row(service.service_id, action="running", detail=incident_id(incident))
             return None
         except ChildWorkflowError as error:
-            if isinstance(error.cause, CancelledError):
-                self._row(
-                    service.service_id, action="cancelled", detail="A person cancelled the investigation."
-                )
-                self._settle(incident, "cancelled", "A person cancelled the investigation.")
+            if is_cancelled_exception(error):
+                if workflow.cancellation_reason() is not None:
+                    raise  # the scan itself, and the investigation with it
+                why = "A person cancelled the investigation."
+                self._row(service.service_id, action="cancelled", detail=why)
+                self._settle(incident, "cancelled", why)
                 return None
             reason = reason_of(error.cause) if error.cause else str(error)
             detail = f"Investigation failed: {reason}"
@@ -234,20 +285,26 @@ class HealthScan:
                 self._settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary, again)
         for repository, group in by_repository.items():
             await self._start_repair(repository, group, screening)
-        await self._ledger.settle(*self._settlements)
 
-    def _settle(
-        self, incident: IncidentRequest, outcome: str, detail: str, until: datetime | None = None
-    ) -> None:
+    async def _settle_all(self) -> None:
+        """Settle what came to an end, and release what did not: the same for every ending of a scan."""
+        settlements, self._settlements = self._settlements, []
+        try:
+            await self._ledger.settle(*settlements)
+            await self._ledger.release()
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            self._ledger.forget_all()
+            self._miss_ledger(error)
+
+    def _settle(self, incident: Incident, outcome: str, detail: str, until: datetime | None = None) -> None:
         """Note a settlement. `until`: the end of its cool-down; else the policies' times."""
-        holder = incident_id(incident)
         if until is None:
-            self._settlements.append(settlement(incident.fingerprints, holder, outcome, detail))
+            self._settlements.append(settlement(incident.fingerprints, outcome, detail))
             return
         cooldown = max(until - workflow.now(), timedelta(0))
-        self._settlements.append(
-            settlement(incident.fingerprints, holder, outcome, detail, cooldown, cooldown)
-        )
+        self._settlements.append(settlement(incident.fingerprints, outcome, detail, cooldown, cooldown))
 
     async def _offer_rollback(self, report: IncidentReport) -> None:
         """Offer to undo a bad deploy; a workflow of its own waits for the person, the scan goes on."""
@@ -267,44 +324,73 @@ class HealthScan:
             self._row(service.service_id, action="rollback_offered", detail=detail)
 
     async def _start_repair(self, repository: str, group: list[IncidentReport], screening: Screening) -> None:
+        """Start the repair of what this scan still holds; a claim that is lost is somebody else's by now."""
+        while group:
+            repair = self._repair(repository, group)
+            workflow_id = f"repair/{repository}/{repair.key}"
+            incidents = [report.request for report in group]
+            query = repair.autonomy_query(self._settings.policy.earned)
+            answers = await self._ledger.transfer(incidents, workflow_id, query)
+            refused = [answer.state is not ClaimState.GRANTED for answer in answers]
+            if not any(refused):
+                await self._start(repair.bounded(answers[0].autonomy), workflow_id, incidents, screening)
+                return
+            for incident, answer, lost in zip(incidents, answers, refused, strict=True):
+                if lost:
+                    self._refused(incident, answer)
+            # Another group is another repair, under another ID.
+            group = [report for report, lost in zip(group, refused, strict=True) if not lost]
+
+    def _repair(self, repository: str, group: list[IncidentReport]) -> RepairRequest:
+        """Take the worst `MOST_SERVICES` of the group; the others are claimed with them, and named."""
+        group = worst_first(group)
+        repaired, left_out = group[:MOST_SERVICES], group[MOST_SERVICES:]
         services = [report.request.service for report in group]
         fingerprints = [fp for report in group for fp in report.request.fingerprints]
-        repair = RepairRequest(
+        return RepairRequest(
             repository=repository,
             key=repair_key(repository, fingerprints, services[0].active_deployment_id),
             base_branch=services[0].branch or "",
             commit=services[0].commit,
-            root_directories=tuple(sorted({s.root_directory for s in services if s.root_directory})),
-            incidents=tuple(group),
+            root_directories=tuple(
+                sorted({s.root_directory for s in services[:MOST_SERVICES] if s.root_directory})
+            ),
+            incidents=fitted(repaired),
+            left_out=tuple(_left_out(report) for report in left_out),
             autonomy=min((self._settings.autonomy_of(s) for s in services), key=level_of),
             requested_at=workflow.now(),
             project_id=self._request.project_id,
             policy=self._settings.policy,
         )
-        workflow_id = f"repair/{repository}/{repair.key}"
-        decision = await self._ledger.transfer(
-            [report.request for report in group],
-            workflow_id,
-            repair.autonomy_query(self._settings.policy.earned),
-        )
-        repair = repair.bounded(decision)
-        # Already started: another scan was first with this very repair, which is as good.
+
+    async def _start(
+        self, repair: RepairRequest, workflow_id: str, incidents: list[Incident], screening: Screening
+    ) -> None:
+        """Start the repair that has the claims on `incidents`, those that it leaves out among them."""
+        # Already started: it runs without a claim, after its ledger was lost; now it has one again.
         try:
             await workflow.start_child_workflow(
                 RepositoryRepair.run,
                 RepairState(request=repair),
                 id=workflow_id,
                 parent_close_policy=ParentClosePolicy.ABANDON,
-                static_summary=f"{repository}: {group[0].diagnosis.summary[:150]}",
-                static_details="\n".join(f"- {step}" for report in group for step in report.diagnosis.plan),
+                static_summary=f"{repair.repository}: {repair.incidents[0].diagnosis.summary[:150]}",
+                static_details="\n".join(
+                    f"- {step}" for report in repair.incidents for step in report.diagnosis.plan
+                )[:MOST_DETAILS],
                 search_attributes=search_attributes.attributes_for_repair(repair, screening),
-                memo={"incidents": [incident_id(report.request) for report in group]},
+                memo={
+                    "incidents": [incident_id(report.request) for report in repair.incidents],
+                    MEMO_PROJECT: repair.project_id,
+                    MEMO_FINGERPRINTS: list(repair.fingerprints),
+                },
             )
         except WorkflowAlreadyStartedError:
             workflow.logger.info("repair %s already runs", workflow_id)
-        for service in services:
+        self._ledger.forget(incidents)
+        for incident in incidents:
             self._row(
-                service.service_id,
+                incident.service.service_id,
                 action="repair",
                 repair_workflow_id=workflow_id,
                 bounded_by=repair.bounded_by,
@@ -312,6 +398,17 @@ class HealthScan:
 
     def _row(self, service_id: str, **changes: str) -> None:
         self._rows[service_id] = self._rows[service_id].model_copy(update=changes)
+
+
+def fitted_rows(rows: Collection[ServiceRow]) -> tuple[ServiceRow, ...]:
+    """Return the rows; of many, each says less, so that a report is one payload at any width."""
+    return tuple(row.shortened(ROWS_TEXT // max(len(rows), 1)) for row in rows)
+
+
+def _left_out(report: IncidentReport) -> LeftOutService:
+    service, findings = report.request.service, report.request.findings
+    kinds = tuple(finding.kind for finding in findings)
+    return LeftOutService(service_id=service.service_id, name=service.name, kinds=kinds)
 
 
 def _next_look(diagnosis: Diagnosis) -> datetime | None:

@@ -1,6 +1,13 @@
-"""Read a failed activity: its reason in words, its type for decisions."""
+"""Read a failed activity: its reason in words, its type for decisions; tell how a run ends."""
 
-from temporalio.exceptions import ApplicationError, TimeoutError, TimeoutType
+import asyncio
+import builtins
+
+from temporalio.exceptions import ApplicationError, FailureError, TimeoutError, TimeoutType
+
+# Errors that end the workflow, as the SDK has it; every other one is a bug: it fails the workflow's task, and
+# the run waits for a worker that is fixed.
+ENDING = (FailureError, builtins.TimeoutError, asyncio.CancelledError)
 
 
 def reason_of(error: BaseException) -> str:

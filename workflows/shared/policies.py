@@ -4,7 +4,7 @@ Nested: client < start-to-close < schedule-to-close.
 """
 
 from datetime import timedelta
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
@@ -13,7 +13,7 @@ from temporalio.workflow import ActivityCancellationType
 PLANNING_QUEUE = "railmend-planning"
 # Any coding worker may prepare a workspace; its machine serves the rest from a queue of its own.
 CODING_QUEUE = "railmend-coding"
-# Raised by the SDK when a result is too large: sending it again cannot help.
+# Raised by the SDK when a result is over 2 MB, which nothing here comes near: sending it again cannot help.
 TOO_LARGE = "PayloadsTooLarge"
 # Ids of patches (`workflow.patched`) stand here, each with what changed and since which release: PATCH_NAME =
 # "what-changed". None is used twice; both branches stay as long as a recorded history needs the old one.
@@ -24,6 +24,14 @@ class Call(TypedDict):
 
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+class LedgerCall(TypedDict):
+    """As `Call`; without a schedule-to-close it is repeated for ever."""
+
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: NotRequired[timedelta]
     retry_policy: RetryPolicy
 
 
@@ -82,17 +90,32 @@ MODEL = BeatingCall(
     heartbeat_timeout=BEAT,
     retry_policy=_retry(6, 5, 120),
 )
-# An update of the ledger: quick, idempotent by its update id, and needed.
-LEDGER = Call(
-    start_to_close_timeout=timedelta(seconds=20),
+# Updates of the ledger: quick, idempotent by their ids, and needed. A repair waits for its ledger for ever:
+# it must neither end nor go on because of one that does not answer, or is paused.
+LEDGER = LedgerCall(start_to_close_timeout=timedelta(seconds=30), retry_policy=_retry(0, 1, 30))
+# A scan and an investigation go on without: a scan always reports, and the next one asks again.
+LEDGER_BRIEFLY = LedgerCall(
+    start_to_close_timeout=timedelta(seconds=30),
     schedule_to_close_timeout=timedelta(minutes=10),
     retry_policy=_retry(0, 1, 30),
 )
-# Pure text made by an activity, or settings read from this machine: only a dead worker can make it fail.
+# Claims and settlements sent in one call: about 2 KiB each with their answers, so a call stays below 64 KiB.
+CLAIMS_AT_ONCE = 20
+# The ledger goes on in a new run before Temporal would ask for it: its answers wait for a replay.
+LEDGER_EVENTS = 4_000
+LEDGER_BYTES = 2 * 1024 * 1024
+# Settings read from this machine: only a dead worker can make it fail.
 TEXT = Call(
     start_to_close_timeout=timedelta(seconds=30),
     schedule_to_close_timeout=timedelta(minutes=10),
     retry_policy=_retry(3, 1, 10),
+)
+# Text made of artifacts, or artifacts read: a store that does not answer is waited for. One request takes at
+# most 20 s (client), and most of these make one.
+STORED = Call(
+    start_to_close_timeout=timedelta(minutes=1),
+    schedule_to_close_timeout=timedelta(minutes=10),
+    retry_policy=_retry(12, 1, 60),
 )
 # Some HTTP calls of at most 10 s each; a channel that is away for longer is not waited for. The heartbeat
 # keeps what was sent, so that a new attempt does not say it twice.
@@ -177,16 +200,12 @@ INVESTIGATION_TIMEOUT = timedelta(hours=1)
 SCAN_TIMEOUT = timedelta(hours=3)
 # A streak of missed scans that lasts this long is told again.
 ALARM_REPEAT = timedelta(days=7)
-# A scan settles or hands on its claims within this time, or they run out.
-INCIDENT_LEASE = timedelta(hours=2)
-# Longer than a review may take: the repair that holds it settles it itself.
-REPAIR_LEASE = timedelta(days=100)
 # What was settled is not raised again for this long, whatever is deployed ...
 COOLDOWN = timedelta(hours=6)
 # ... and for this long while the same deployment serves: nothing has changed that could change the verdict.
 COOLDOWN_UNCHANGED = timedelta(days=7)
 # A repair whose budget is used up asks again at most this often.
-BUDGET_PAUSE = timedelta(minutes=10)
+BUDGET_PAUSE = timedelta(seconds=30)
 # A change that is refused, or breaks a check, goes back to the agent this many times.
 FOLLOW_UPS = 1
 # How often a repair starts over when the machine with its workspace is gone.

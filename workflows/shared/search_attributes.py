@@ -30,6 +30,7 @@ REGISTRY: tuple[SearchAttributeKey, ...] = (  # type: ignore[type-arg] # of seve
     *(PROJECT, ENVIRONMENT, SERVICE, REPOSITORY),
     *(VERDICT, OUTCOME, SEVERITY, COST),
 )
+MOST_NAMES = 1200
 Updates = list[SearchAttributeUpdate]  # type: ignore[type-arg] # of several value types
 
 
@@ -54,7 +55,7 @@ def attributes_for_repair(repair: RepairRequest, screening: Screening) -> TypedS
     return TypedSearchAttributes(
         [
             *_place(screening),
-            SearchAttributePair(SERVICE, sorted({request.service.name for request in requests})),
+            SearchAttributePair(SERVICE, _names(repair)),
             SearchAttributePair(REPOSITORY, repair.repository),
             SearchAttributePair(VERDICT, repair.incidents[0].diagnosis.verdict.value),
             SearchAttributePair(SEVERITY, _worst(findings)),
@@ -69,6 +70,15 @@ def attributes_for_diagnosis(diagnosis: Diagnosis) -> Updates:
 def attributes_for_result(result: RepairResult) -> Updates:
     cost = result.coding.cost_usd if result.coding else 0.0
     return [OUTCOME.value_set(result.outcome.value), COST.value_set(cost)]
+
+
+def _names(repair: RepairRequest) -> list[str]:
+    """Return the repaired services' names, then of the others as many as Temporal takes (2 KB a value)."""
+    names = sorted({incident.request.service.name for incident in repair.incidents})
+    for service in repair.left_out:
+        if service.name not in names and sum(map(len, names)) + 4 * len(names) < MOST_NAMES:
+            names.append(service.name)
+    return names
 
 
 def _place(screening: Screening) -> list[SearchAttributePair]:  # type: ignore[type-arg]

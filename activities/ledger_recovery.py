@@ -1,0 +1,85 @@
+"""With what a ledger begins that is not open: what the run before it knew, never less."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from railmend.contracts.ledger import OPEN, LedgerEntry, LedgerState, Pause
+from railmend.contracts.ledger_parts import merge, split
+
+log = structlog.get_logger(__name__)
+REPAIRS = 'WorkflowType = "RepositoryRepair" AND ExecutionStatus = "Running"'
+# The names under which the memo of a repair says what it holds.
+MEMO_PROJECT, MEMO_FINGERPRINTS = "project", "fingerprints"
+ANSWER_WITHIN = timedelta(seconds=10)
+LOST = (
+    "its earlier state cannot be read: `starter.py ledger import FILE` takes an export, `starter.py resume` "
+    "begins without earlier spending and cool-downs"
+)
+
+
+async def recovered(client: Client, project_id: str) -> list[LedgerState]:
+    """Return the state, in parts, with which the ledger of a project begins.
+
+    It is that of the last run: asked, because a closed run still answers, or else as it began. Claims of
+    repairs that run are added; a list of runs may lag, so it takes nothing away. Where nothing of an earlier
+    run can be read the ledger begins paused: no money is spent until a person has seen it.
+    """
+    state = await _earlier(client, project_id)
+    return split(await _with_running_repairs(client, state))
+
+
+async def _earlier(client: Client, project_id: str) -> LedgerState:
+    try:
+        run = await client.get_workflow_handle(f"ledger/{project_id}").describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return LedgerState(project_id=project_id)  # the first of this project
+    last = client.get_workflow_handle(run.id, run_id=run.run_id)
+    try:
+        state: LedgerState = await last.query("state", result_type=LedgerState, rpc_timeout=ANSWER_WITHIN)
+        return state
+    except (RPCError, WorkflowQueryFailedError) as error:
+        log.warning("an earlier ledger does not answer", ledger=run.id, reason=str(error)[:300])
+    try:
+        return await _began_with(client, last)
+    except (RPCError, ValueError, TypeError, RuntimeError) as error:
+        log.warning("an earlier ledger cannot be read", ledger=run.id, reason=str(error)[:300])
+    return LedgerState(
+        project_id=project_id, paused=Pause(by="Railmend", since=datetime.now(UTC), reason=LOST)
+    )
+
+
+async def _began_with(client: Client, run: WorkflowHandle[Any, Any]) -> LedgerState:
+    """Return the input of a run: what it was told since is missing, what it took over is not."""
+    async for event in run.fetch_history_events(page_size=1):
+        payloads = event.workflow_execution_started_event_attributes.input.payloads
+        return merge(await client.data_converter.decode(payloads))
+    raise ValueError(f"{run.id} has no history.")
+
+
+async def _with_running_repairs(client: Client, state: LedgerState) -> LedgerState:
+    now = datetime.now(UTC)
+    known = {entry.fingerprint: entry for entry in state.entries}
+    grants = state.grants
+    async for run in client.list_workflows(REPAIRS):
+        memo = await run.memo()
+        if memo.get(MEMO_PROJECT) != state.project_id:
+            continue
+        grants += 1
+        for fingerprint in memo.get(MEMO_FINGERPRINTS, ()):
+            if fingerprint in known and known[fingerprint].alive(now):
+                continue
+            known[fingerprint] = LedgerEntry(
+                fingerprint=fingerprint,
+                holder=run.id,
+                first_run_id=run.raw_info.first_run_id,
+                grant=grants,
+                state=OPEN,
+                since=run.start_time,
+            )
+    return state.model_copy(update={"entries": tuple(known.values()), "grants": grants})

@@ -1,0 +1,101 @@
+"""`starter.py ledger`: what a project's ledger holds, and how a person frees or silences a fault."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.options import JsonOption, ProjectOption, console, emit, run
+
+FingerprintsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="FINGERPRINT", help="Environment id/service id/kind, as `ledger show` prints it."),
+]
+
+ledger = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="What is open or suppressed, and who has it."
+)
+
+
+@ledger.command()
+def show(project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """List open and suppressed fingerprints.
+
+    Of an open one also who has it, and whether that one is open, closed or stuck.
+    """
+    from commands import ledgers
+
+    overviews = run(ledgers.overviews(project))
+    if as_json:
+        emit([overview.model_dump(mode="json") for overview in overviews])
+        return
+    for overview in overviews:
+        ledgers.render(overview, console())
+
+
+@ledger.command()
+def release(
+    fingerprints: FingerprintsArgument,
+    terminate: Annotated[
+        bool, typer.Option("--terminate", help="End whoever works on it first, without cleaning up.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Free an open fault for the next scan.
+
+    Needed only where whoever has it is stuck: a claim of a workflow that has ended is taken over by itself.
+    """
+    from commands import ledgers
+
+    lines = run(ledgers.release(fingerprints, terminate=terminate))
+    emit({"done": lines}) if as_json else typer.echo("\n".join(lines))
+
+
+@ledger.command()
+def suppress(
+    fingerprints: FingerprintsArgument,
+    length: Annotated[str, typer.Option("--for", metavar="TIME", help="How long: 12h, 7d.")] = "7d",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the fault.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Keep a fault quiet for a while, whatever is deployed."""
+    from commands import ledgers
+    from commands.durations import interval
+
+    until = run(ledgers.suppress(fingerprints, interval(length, "--for"), reason[:200]))
+    if as_json:
+        emit({"fingerprints": fingerprints, "until": until})
+        return
+    for fingerprint in fingerprints:
+        typer.echo(f"{fingerprint}: suppressed until {until:%Y-%m-%d %H:%M} UTC.")
+
+
+@ledger.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; `-`: standard output.")],
+    project: ProjectOption = None,
+) -> None:
+    """Write all that a ledger knows to a file: claims, cool-downs, spending, the record of fixes."""
+    from commands import ledgers
+
+    text = run(ledgers.export(project)).model_dump_json(indent=1) + "\n"
+    if str(file) == "-":
+        typer.echo(text, nl=False)
+        return
+    file.write_text(text)
+    typer.echo(f"Written to {file}.")
+
+
+@ledger.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, help="What `ledger export` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="End the ledger that is open, and forget what it learnt since.")
+    ] = False,
+    project: ProjectOption = None,
+) -> None:
+    """Open a ledger with what `export` wrote, after the server or the ledger was lost."""
+    from commands import ledgers
+
+    workflow_id = run(ledgers.import_state(project, file.read_text(), replace=replace))
+    typer.echo(f"{workflow_id}: opened with {file}.")

@@ -1,0 +1,43 @@
+"""`starter.py pause` and `resume`: stop everything, and go on."""
+
+from typing import Annotated
+
+import typer
+
+from commands.options import JsonOption, ProjectOption, emit, run
+
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Every project, of the settings and whatever else Temporal knows.")
+]
+
+
+def pause(
+    everything: AllOption = False,
+    project: ProjectOption = None,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; everybody who asks is told.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Begin no scan, model call, session, push or action.
+
+    What runs is kept, a coding session is finished, and all goes on after `resume`.
+    """
+    from commands import ledgers
+
+    _tell("paused", run(ledgers.pause(project, reason[:200], everything=everything)), as_json=as_json)
+
+
+def resume(everything: AllOption = False, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Go on after `pause`; what waits does within a minute."""
+    from commands import ledgers
+
+    _tell("resumed", run(ledgers.resume(project, everything=everything)), as_json=as_json)
+
+
+def _tell(action: str, ids: list[str], *, as_json: bool) -> None:
+    if as_json:
+        emit({"action": action, "ids": ids})
+        return
+    for one in ids:
+        typer.echo(f"{one}: {action}.")
+    if not ids:
+        typer.echo("Nothing was there to be changed.")

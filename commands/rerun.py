@@ -1,0 +1,130 @@
+"""`starter.py rerun`: do again what a scan, an incident, a repair or an action did."""
+
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
+
+import typer
+
+from commands.options import JsonOption, emit, run
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from railmend.contracts.scan import ScanRequest
+
+Model = TypeVar("Model")
+
+
+def rerun(
+    workflow: Annotated[
+        str, typer.Argument(metavar="ID", help="Workflow ID of a scan, incident, repair or action.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Do again what a scan, incident, repair or action did.
+
+    A new scan looks at the project, or at the services of an incident or repair whatever their cool-down, and
+    acts on what it finds. An action that was rejected or has expired is offered again.
+    """
+    workflow_id = run(_rerun(workflow))
+    emit({"id": workflow_id}) if as_json else typer.echo(workflow_id)
+
+
+async def _rerun(workflow_id: str) -> str:
+    """Return the ID of what was started. Raises `ConfigurationError` where there is nothing to do again."""
+    from temporalio.client import WorkflowExecutionStatus
+    from temporalio.service import RPCError
+
+    from hosting import clients
+    from railmend.settings import ConfigurationError
+    from railmend.settings_file import load_settings
+
+    kind = workflow_id.partition("/")[0]
+    if kind not in ("scan", "incident", "repair", "action"):
+        raise ConfigurationError(
+            f"{workflow_id} is no scan, incident, repair or action. A lost ledger opens by itself; "
+            "`starter.py ledger import` brings an export back."
+        )
+    client = await clients.temporal(load_settings(), tries=1)
+    try:
+        status = (await client.get_workflow_handle(workflow_id).describe()).status
+    except RPCError as error:
+        raise ConfigurationError(
+            f"Nothing is known of {workflow_id} ({error.message}). `starter.py incidents` lists the IDs."
+        ) from error
+    if status is WorkflowExecutionStatus.RUNNING and kind != "scan":
+        raise ConfigurationError(
+            f"{workflow_id} is open: `starter.py show {workflow_id}` says what it does, `starter.py cancel "
+            f"{workflow_id}` ends it."
+        )
+    if kind == "action":
+        return await _offer_again(client, workflow_id)
+    return await _scan(client, await _request(client, kind, workflow_id), workflow_id)
+
+
+async def _request(client: "Client", kind: str, workflow_id: str) -> "ScanRequest":
+    """Return the scan that looks again at what this workflow was about."""
+    from railmend.contracts.incident import IncidentRequest
+    from railmend.contracts.scan import ScanRequest
+    from workflows.repair.state import RepairState
+
+    if kind == "scan":
+        return await _input(client, workflow_id, ScanRequest)
+    if kind == "incident":
+        incident = await _input(client, workflow_id, IncidentRequest)
+        return ScanRequest(
+            project_id=incident.project_id,
+            environment_id=incident.environment_id,
+            again=(incident.service.service_id,),
+        )
+    repair = (await _input(client, workflow_id, RepairState)).request
+    incidents = [report.request for report in repair.incidents]
+    others = (service.service_id for service in repair.left_out)
+    return ScanRequest(
+        project_id=repair.project_id,
+        environment_id=incidents[0].environment_id,
+        again=(*(incident.service.service_id for incident in incidents), *others),
+    )
+
+
+async def _input(client: "Client", workflow_id: str, model: type[Model]) -> Model:
+    """Return what the newest run under this ID was started with."""
+    from railmend.settings import ConfigurationError
+
+    handle = client.get_workflow_handle(workflow_id)
+    async for event in handle.fetch_history_events(page_size=1):
+        payloads = event.workflow_execution_started_event_attributes.input.payloads
+        (decoded,) = await client.data_converter.decode(payloads[:1], [model])
+        return cast("Model", decoded)
+    raise ConfigurationError(f"{workflow_id} has no history any more.")
+
+
+async def _scan(client: "Client", request: "ScanRequest", workflow_id: str) -> str:
+    import getpass
+    from uuid import uuid4
+
+    from hosting.workers import ORCHESTRATION_QUEUE
+    from workflows.scan.health_scan import HealthScan
+    from workflows.shared.policies import SCAN_TIMEOUT
+
+    handle = await client.start_workflow(
+        HealthScan.run,
+        request,
+        id=f"scan/{request.environment_id}/again-{uuid4().hex[:12]}",
+        task_queue=ORCHESTRATION_QUEUE,
+        execution_timeout=SCAN_TIMEOUT,
+        static_summary=f"{workflow_id} again",
+        static_details=f"Started by {getpass.getuser()} with `starter.py rerun`.",
+    )
+    return handle.id
+
+
+async def _offer_again(client: "Client", workflow_id: str) -> str:
+    from hosting.workers import ORCHESTRATION_QUEUE
+    from railmend.contracts.action import ActionRequest
+    from workflows.actions.approved_action import ApprovedAction
+
+    request = await _input(client, workflow_id, ActionRequest)
+    handle = await client.start_workflow(
+        ApprovedAction.run, request, id=workflow_id, task_queue=ORCHESTRATION_QUEUE
+    )
+    return handle.id

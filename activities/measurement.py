@@ -1,7 +1,7 @@
 """The deployment that carries a merge, and one service's numbers before and after it."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from temporalio import activity
 
@@ -93,7 +93,7 @@ class MeasurementActivities:
     @activity.defn
     async def measure_service(self, request: MeasureRequest) -> MeasurementResult:
         """Measure over matched windows before and after; the status is made of these numbers alone."""
-        now = datetime.now(UTC) - self._settle
+        now = request.at - self._settle
         windows = matched_windows(request.window, request.up_since, now)
         service = request.service
         if windows is None:

@@ -112,7 +112,10 @@ class MeasurementResult(Contract):
 
 
 class MeasureRequest(Contract):
-    """Measure one service over matched windows: as long as can be, at most as long as the incident's."""
+    """Measure one service over matched windows: as long as can be, at most as long as the incident's.
+
+    `at`: the server's time, as `up_since` is: a worker's clock may be wrong.
+    """
 
     environment_id: str
     service: Service
@@ -120,6 +123,7 @@ class MeasureRequest(Contract):
     criteria: tuple[Criterion, ...]
     window: Window
     up_since: datetime
+    at: datetime
 
 
 # Kinds that tell of harm when they appear after a fix and were not there before.

@@ -169,19 +169,18 @@ def _run(now: CheckRun, then: CheckRun | None) -> str:
     words = {True: "passes", False: "fails", None: "could not be run"}
     before = words[then.passed] if then else "was not run"
     name = html.escape(visible(now.name))
-    own = " with the change's own tests" if now.added else ""
-    head = f"<code>{name}</code>{own} {words[now.passed]} ({_tests(now)}{now.seconds:.0f} s)"
-    if not now.added:
-        head += f"; before the change it {before}" + (
-            f" ({_tests(then).rstrip(', ')})" if then and _tests(then) else ""
-        )
+    if now.added:
+        head = f"<code>{name}</code>, with the change's own tests, {words[now.passed]} ({_numbers(now)})"
+    else:
+        head = f"<code>{name}</code> {words[now.passed]} ({_numbers(now)}); before the change it {before}"
+        head += f" ({_numbers(then)})" if then and then.ran is not None else ""
     return f"<details><summary>{head}</summary>\n\n{fenced(visible(now.output))}\n\n</details>"
 
 
-def _tests(run: CheckRun) -> str:
-    if run.ran is None:
-        return ""
-    return f"{run.ran} tests ran" + (f", {run.skipped} skipped, " if run.skipped else ", ")
+def _numbers(run: CheckRun) -> str:
+    skipped = f", {run.skipped} skipped" if run.skipped else ""
+    tests = "" if run.ran is None else f"{run.ran} tests ran{skipped}, "
+    return f"{tests}{run.seconds:.0f} s"
 
 
 def _risk(repair: RepairRequest) -> str:

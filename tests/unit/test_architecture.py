@@ -1,6 +1,7 @@
 """Rules of the code base that no linter knows."""
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -84,3 +85,13 @@ def test_what_foreign_code_could_write_is_opened_by_one_layer_alone() -> None:
             if name != "railmend/coding/foreign_files.py" and (functions := _file_calls(file)):
                 seen[name] = functions
     assert seen == OWN_FOLDERS
+
+
+def test_what_an_activity_decides_does_not_rest_on_its_worker_s_clock() -> None:
+    """Times are the server's: they come with the request. A ledger that was lost is no decision of a run."""
+    reading = [
+        path.name
+        for path in sorted((ROOT / "activities").glob("*.py"))
+        if re.search(r"datetime\.now\(|time\.time\(", path.read_text())
+    ]
+    assert reading == ["ledger_recovery.py"]

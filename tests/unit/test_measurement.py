@@ -5,13 +5,16 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from temporalio.exceptions import ApplicationError
 
+from activities.measurement import MeasurementActivities
 from railmend.contracts.comments import MeasurementComment
 from railmend.contracts.incident import Criterion, MeasuredSeries
 from railmend.contracts.measurement import (
     MAX_POINTS,
     MeasurementInput,
     MeasurementStatus,
+    MeasureRequest,
     WindowMetrics,
     overall_status,
 )
@@ -20,6 +23,7 @@ from railmend.contracts.scan import Finding, FindingKind, Window
 from railmend.measurement import evaluate, matched_windows, window_metrics
 from railmend.publishing.charts import chart, shown_by
 from railmend.publishing.comments import format_measurement_comment
+from railmend.railway.errors import RailwayError
 from railmend.railway.model import Slice
 from tests import samples
 
@@ -320,3 +324,29 @@ def test_a_chart_needs_two_points_and_cannot_be_broken_out_of() -> None:
     assert "line [0.5, 0.5, 0.7]" in drawn
     assert drawn.count("```") == 2
     assert chart("a", MeasuredSeries.P95_MS, metrics) == ""
+
+
+async def test_the_windows_are_of_the_server_s_time_whatever_the_worker_s_clock_says() -> None:
+    asked: list[Window] = []
+
+    class Railway:
+        async def client_for(self, _: str) -> "Railway":
+            return self
+
+        async def fetch_detailed(self, _: str, __: object, window: Window) -> None:
+            asked.append(window)
+            raise RailwayError("enough")
+
+    measuring = MeasurementActivities(Railway(), None, None, settle_seconds=60)  # type: ignore[arg-type]
+    request = MeasureRequest(
+        environment_id="env",
+        service=samples.service(),
+        findings=(LEAK,),
+        criteria=(),
+        window=HOUR,
+        up_since=samples.NOW,
+        at=samples.NOW + timedelta(minutes=31),
+    )
+    with pytest.raises(ApplicationError, match="enough"):
+        await measuring.measure_service(request)
+    assert asked == [HOUR.model_copy(update={"start": HOUR.end - timedelta(minutes=27)})]

@@ -144,6 +144,7 @@ async def _measure(state: RepairState, incident: IncidentReport) -> MeasurementR
             criteria=incident.diagnosis.criteria,
             window=request.window,
             up_since=state.published.live_since or workflow.now(),
+            at=workflow.now(),
         ),
         summary=request.service.name,
         **policies.POLL,

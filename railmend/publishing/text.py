@@ -200,7 +200,8 @@ def _verdict(verification: Verification) -> MarkdownText:
         )
     if verification.regressions:
         return MarkdownText.of(
-            "Railmend ran the repository's own checks: **some that passed before fail with the change**."
+            "Railmend ran the repository's own checks: **some that passed before fail with the change**, "
+            "or run fewer tests."
         )
     if verification.after.runs:
         return MarkdownText.of(
@@ -213,14 +214,30 @@ def _verdict(verification: Verification) -> MarkdownText:
 def _run(now: CheckRun, then: CheckRun | None) -> MarkdownText:
     words = {True: "passes", False: "fails", None: "could not be run"}
     before = words[then.passed] if then else "was not run"
-    head = MarkdownText.of(
-        "<code>{}</code> {} ({:.0f} s); before the change it {}",
-        now.name,
-        words[now.passed],
-        now.seconds,
-        before,
-    )
+    if now.added:
+        head = MarkdownText.of(
+            "<code>{}</code>, with the change's own tests, {} ({})",
+            now.name,
+            words[now.passed],
+            _numbers(now),
+        )
+    else:
+        earlier = f" ({_numbers(then)})" if then and then.ran is not None else ""
+        head = MarkdownText.of(
+            "<code>{}</code> {} ({}); before the change it {}{}",
+            now.name,
+            words[now.passed],
+            _numbers(now),
+            before,
+            earlier,
+        )
     return _folded(head, now.output)
+
+
+def _numbers(run: CheckRun) -> str:
+    skipped = f", {run.skipped} skipped" if run.skipped else ""
+    tests = "" if run.ran is None else f"{run.ran} tests ran{skipped}, "
+    return f"{tests}{run.seconds:.0f} s"
 
 
 def _risk(repair: RepairRequest) -> MarkdownText:

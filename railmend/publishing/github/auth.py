@@ -60,6 +60,10 @@ class NoCredentials:
     def auth(self, repository: str) -> Auth.Auth:
         raise GitHubError(self._reason, retryable=False)
 
+    @property
+    def app_slug(self) -> str | None:
+        return None
+
 
 class AppCredentials:
     """A GitHub app, with one installation token per repository.

@@ -222,15 +222,15 @@ def _run(now: CheckRun, then: CheckRun | None) -> MarkdownText:
             _numbers(now),
         )
     else:
-        earlier = f" ({_numbers(then)})" if then and then.ran is not None else ""
         head = MarkdownText.of(
-            "<code>{}</code> {} ({}); before the change it {}{}",
+            "<code>{}</code> {} ({}); before the change it {}",
             now.name,
             words[now.passed],
             _numbers(now),
             before,
-            earlier,
         )
+        if then and then.ran is not None:
+            head += MarkdownText.of(" ({})", _numbers(then))
     return _folded(head, now.output)
 
 

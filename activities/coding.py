@@ -31,6 +31,7 @@ from railmend.contracts.repair import (
 )
 from railmend.diagnosis.prompt import follow_up_prompt, not_held_prompt, repair_prompt, review_prompt
 from railmend.evidence.packet import missing, render
+from railmend.evidence.safe_text import PromptText
 from railmend.publishing.text import BOT, commit_message, follow_up_message
 
 # Where repositories keep their rules for agents and people, and how much of them is passed on.
@@ -175,14 +176,14 @@ class CodingActivities:
     async def _repository(self, key: str, full_name: str) -> TrustedRepository:
         return await asyncio.to_thread(self._environment.repository, key, full_name)
 
-    async def _prompt(self, request: CodingRequest) -> str:
+    async def _prompt(self, request: CodingRequest) -> PromptText:
         if request.notes:
             return review_prompt(request.notes)
         if request.measurements:
             return not_held_prompt(request.measurements)
         return follow_up_prompt(request.complaints) if request.turn else await self._opening(request)
 
-    async def _opening(self, request: CodingRequest) -> str:
+    async def _opening(self, request: CodingRequest) -> PromptText:
         """Read the repository's rules from the base commit, not from a tree that others write to."""
         workspace, repair = request.workspace, request.repair
         repository = await self._repository(workspace.key, workspace.repository)
@@ -190,7 +191,7 @@ class CodingActivities:
         packets = [await self._evidence(incident) for incident in repair.incidents]
         return repair_prompt(repair, packets, rules, workspace.work_tree)
 
-    async def _evidence(self, incident: IncidentReport) -> str:
+    async def _evidence(self, incident: IncidentReport) -> PromptText:
         packet = await packet_or_none(self._artifacts, incident.packet)
         return render(packet) if packet else missing(incident.request.service.name)
 

@@ -24,6 +24,7 @@ from railmend.contracts.review import (
     ReviewQuestion,
     ReviewView,
 )
+from railmend.evidence.safe_text import MarkdownText
 from railmend.publishing.comments import (
     format_measurement_comment,
     format_not_deployed_comment,
@@ -33,7 +34,7 @@ from railmend.publishing.comments import (
     label_of,
 )
 from railmend.publishing.github import GitHubClient, NewPullRequest, PullRequestThread
-from railmend.publishing.text import BOT, marker
+from railmend.publishing.text import BOT, marker, revert_message, revert_title
 
 
 class ReviewActivities:
@@ -118,12 +119,6 @@ class ReviewActivities:
     def _revert(self, request: RevertRequest) -> PullRequest:
         base = request.base_branch or self._github.default_branch(request.repository)
         branch = f"railmend/{request.key}-revert"
-        title = f"Revert: {request.title}"[:72]
-        name, mail = BOT
-        message = (
-            f"{title}\n\nThis reverts commit {request.merge.sha}.\n\n{request.reason}\n\n"
-            f"Signed-off-by: {name} <{mail}>"
-        )
         with tempfile.TemporaryDirectory(prefix="railmend-revert-") as folder:
             repository = RevertingRepository(
                 Path(folder),
@@ -135,7 +130,7 @@ class ReviewActivities:
                 merged=request.merge.sha,
                 commits=request.merge.commits,
                 branch=branch,
-                message=message,
+                message=revert_message(request.title, request.merge.sha, request.reason),
                 author=BOT,
                 when=request.requested_at,
             )
@@ -144,15 +139,17 @@ class ReviewActivities:
             NewPullRequest(
                 branch=branch,
                 base=base,
-                title=title,
-                body=f"{format_revert_body(request.number, request.reason)}\n\n{marker(request.key, '')}",
+                title=revert_title(request.title),
+                body=MarkdownText.joined(
+                    [format_revert_body(request.number, request.reason), marker(request.key, "")]
+                ),
                 draft=False,
                 labels=("railmend",),
             ),
         )
 
     async def _comment_outcome(
-        self, notice: MeasurementComment | NotDeployedComment, text: str, label: str
+        self, notice: MeasurementComment | NotDeployedComment, text: MarkdownText, label: str
     ) -> None:
         request = CommentRequest(
             repository=notice.repository, number=notice.number, name="outcome", text=text, labels=(label,)
@@ -162,7 +159,7 @@ class ReviewActivities:
 
     def _comment(self, request: CommentRequest) -> str:
         thread = self._thread(request.repository, request.number)
-        return thread.comment(request.name, request.text, request.labels)
+        return thread.comment(request.name, MarkdownText(request.text), request.labels)
 
     def _thread(self, repository: str, number: int) -> PullRequestThread:
         return PullRequestThread(self._github, repository, number)

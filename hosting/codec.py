@@ -26,20 +26,22 @@ NONCE_BYTES = 12
 
 
 class DecryptionRefused(ValueError):
-    """No key decrypts the payload; the message names the key's id."""
+    """No key decrypts the payload, or it is not encrypted; the message names the key's id, or the setting."""
 
 
 class EncryptionCodec(PayloadCodec):
     """Encrypts payloads. `keys`: raw 32-byte keys by id; the first encrypts, all decrypt.
 
-    Payloads that are not encrypted pass, so that histories from before encryption can be read.
+    Payloads that are not encrypted pass, so that histories from before encryption can be read; not so if
+    `strict`: then whoever reaches Temporal without a key can neither start nor tell Railmend anything.
     """
 
-    def __init__(self, keys: Mapping[str, bytes]) -> None:
+    def __init__(self, keys: Mapping[str, bytes], *, strict: bool = False) -> None:
         if not keys:
             raise ValueError("no key")
         self._ciphers = MappingProxyType({name: AESGCM(key) for name, key in keys.items()})
         self._current = next(iter(keys))
+        self._strict = strict
 
     async def encode(self, payloads: Iterable[Payload]) -> list[Payload]:
         return [self._encrypt(payload) for payload in payloads]
@@ -70,6 +72,12 @@ class EncryptionCodec(PayloadCodec):
 
     def _decrypt(self, payload: Payload) -> Payload:
         if payload.metadata.get("encoding") != ENCODING:
+            if self._strict:
+                raise DecryptionRefused(
+                    "A payload is not encrypted, and RAILMEND_ENCRYPTION_STRICT refuses that. Whoever sent "
+                    "it has no key, or it is from before encryption: then set it to false until the "
+                    "retention is over."
+                )
             return payload
         name = payload.metadata.get(KEY_ID, b"")
         cipher = self._ciphers.get(name.decode(errors="replace"))
@@ -91,8 +99,11 @@ class EncryptionCodec(PayloadCodec):
 def codec(settings: Settings) -> EncryptionCodec | None:
     """Return the codec of RAILMEND_ENCRYPTION_KEYS; None: not set. Raise `ConfigurationError`."""
     if settings.railmend_encryption_keys is None:
+        if settings.railmend_encryption_strict:
+            raise ConfigurationError("RAILMEND_ENCRYPTION_STRICT needs RAILMEND_ENCRYPTION_KEYS: set both.")
         return None
-    return EncryptionCodec(_keys(settings.railmend_encryption_keys.get_secret_value()))
+    keys = _keys(settings.railmend_encryption_keys.get_secret_value())
+    return EncryptionCodec(keys, strict=settings.railmend_encryption_strict)
 
 
 def _keys(text: str) -> dict[str, bytes]:

@@ -1,14 +1,19 @@
-"""The names in `.env`: their lines, and which are misspelt."""
+"""The names in `.env`: their lines, which are misspelt, and whether others can read its secrets."""
 
 import difflib
 import re
+import stat
 from collections.abc import Collection
 from pathlib import Path
+
+from dotenv import dotenv_values
 
 from railmend.secrets import ENV_FILE
 
 ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 OURS = "RAILMEND_"
+# A provider's key, read by its own client.
+SECRET = re.compile(r"(?:TOKEN|KEYS?|PASSWORD|SECRET)$")
 # RAILWAY_TOKN is RAILWAY_TOKEN; OPENAI_API_KEY is not MODEL_API_KEY.
 NEAR = 0.85
 
@@ -36,3 +41,19 @@ def misspelt(names: Collection[str]) -> list[str]:
         meant = f"Is {near[0]} meant?" if near else "All are listed in docs/settings.md."
         messages.append(f"{ENV_FILE}:{number}: {name} is no setting. {meant}")
     return messages
+
+
+def exposed(secrets: Collection[str]) -> list[str]:
+    """Return a line if somebody else can read a secret in the file. `secrets`: names of variables."""
+    file = Path(ENV_FILE)
+    held = [name for name, value in dotenv_values(file).items() if value and _is_secret(name, secrets)]
+    mode = stat.S_IMODE(file.stat().st_mode) if held else 0
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return []
+    return [
+        f"{ENV_FILE} holds {held[0]}, and others can read it (mode {mode:03o}): run `chmod 600 {ENV_FILE}`."
+    ]
+
+
+def _is_secret(name: str, secrets: Collection[str]) -> bool:
+    return not name.endswith("_FILE") and (name in secrets or bool(SECRET.search(name)))

@@ -43,6 +43,9 @@ class HostingSettings(BaseSettings):
     temporal_tls_client_cert_path: Path | None = Field(None, description="the worker's certificate (mTLS)")
     temporal_tls_client_key_path: Path | None = Field(None, description="its key")
     railmend_encryption_keys: SecretStr | None = Field(None, description="ID:BASE64, the first encrypts")
+    railmend_encryption_strict: bool = Field(
+        False, description="refuse payloads that are not encrypted, once no history from before is left"
+    )
     railmend_artifacts: str | None = Field(
         None,
         description="where evidence and other large results are kept: a folder, or s3://BUCKET/PREFIX; the "

@@ -112,6 +112,9 @@ class Settings(HostingSettings):
         None, description="instead of the token: the number or client id of an app"
     )
     github_app_key: SecretStr | None = Field(None, description="the app's private key (PEM)")
+    railmend_former_github_ids: tuple[int, ...] = Field(
+        (), description="ids (GET /users/LOGIN) of GitHub accounts that Railmend wrote with before this one"
+    )
     model: str | None = Field(None, description="provider/name, as litellm writes it")
     model_base_url: str | None = Field(
         None, description="an OpenAI-compatible address; default: the provider's"

@@ -47,6 +47,7 @@ def load_settings() -> Settings:
     if twice := list(_twice()):
         problems = [problem for problem in problems if MORE_THAN_ONCE not in problem] + twice
     problems += env_file.misspelt(_variables())
+    problems = problems or env_file.exposed({*secret_variables(), *_tokens()})
     if problems or settings is None:
         raise ConfigurationError("\n".join(dict.fromkeys(problems)))
     return settings
@@ -54,9 +55,13 @@ def load_settings() -> Settings:
 
 def _variables() -> set[str]:
     """Every variable that is read: of the settings, of the projects' tokens, and of the file's place."""
-    tokens = {str(project.get("token_env", TOKEN_DEFAULT)) for _, project in _projects()}
+    tokens = _tokens()
     names = {name.upper() for name in Settings.model_fields} | tokens | {CONFIG_VARIABLE}
     return names | set(secret_variables()) | {f"{name}_FILE" for name in tokens}
+
+
+def _tokens() -> set[str]:
+    return {str(project.get("token_env", TOKEN_DEFAULT)) for _, project in _projects()}
 
 
 def _rest() -> list[str]:

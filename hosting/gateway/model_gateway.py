@@ -6,11 +6,9 @@ model for completions and nothing else.
 
 import asyncio
 import contextlib
-import json
 import secrets
 import weakref
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import uvicorn
@@ -19,12 +17,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from hosting.gateway.chat_request import rewritten
 from hosting.http_server import EmbeddedServer
-from railmend.coding.bounded_http import load_json
 from railmend.coding.metering import Meter, MeteredResponse, ModelEndpoint, SessionLimits, Usage
 from railmend.coding.sandbox import GATEWAY_SOCKET, RepairPaths, listening
 
-Json = dict[str, Any]
 # A long conversation with files in it: two million tokens.
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
 # Bodies that are read at once, and the seconds in which one must be there; OpenCode sends one or two calls.
@@ -138,22 +135,7 @@ class _Proxy:
         """Return the rewritten body, and whether a stream is wanted. Its JSON is read in another thread."""
         async with self._bodies:
             raw = await _body(request)
-            return await asyncio.to_thread(self._rewritten, raw)
-
-    def _rewritten(self, raw: bytes) -> tuple[bytes, bool]:
-        """Return the request for the configured model, one bounded choice, and usage in the stream."""
-        body = load_json(raw)
-        if not isinstance(body, dict):
-            raise ValueError("A JSON object is expected.")
-        most = self._model.output_limit
-        name = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
-        wanted = body.get(name)
-        body |= {"model": self._model.model_id, name: min(wanted, most) if isinstance(wanted, int) else most}
-        body.pop("n", None)
-        body.pop("stream_options", None)
-        if body.get("stream"):
-            body["stream_options"] = {"include_usage": True}
-        return json.dumps(body).encode(), bool(body.get("stream"))
+            return await asyncio.to_thread(rewritten, raw, self._model)
 
 
 async def _body(request: Request) -> bytes:

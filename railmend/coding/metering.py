@@ -1,6 +1,7 @@
 """Counts the tokens and cost of a repair's model calls against its limits."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 # Where a provider sends no usage: the usual rule of thumb for English and code.
 BYTES_PER_TOKEN = 4
 EMPTY_IN_A_ROW = 3
+NEWER_CAP = re.compile(r"(?:^|/)(?:gpt-(?:[5-9]|\d\d)|o[1-9])(?![a-z])")
 
 
 class ModelEndpoint(BaseModel):
@@ -23,6 +25,11 @@ class ModelEndpoint(BaseModel):
     output_cost: float = 0.0
     context_limit: int = 128_000
     output_limit: int = 8192
+
+    @property
+    def output_field(self) -> str:
+        """The field that bounds an answer: OpenAI's newer models refuse `max_tokens`, others the other."""
+        return "max_completion_tokens" if NEWER_CAP.search(self.model_id) else "max_tokens"
 
     def cost_usd(self, input_tokens: int, output_tokens: int) -> float:
         return (input_tokens * self.input_cost + output_tokens * self.output_cost) / 1_000_000

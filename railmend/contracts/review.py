@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
 from railmend.contracts.base import Contract, OpenEnum
 
@@ -93,8 +93,10 @@ class ReviewView(Contract):
 
 
 class NoteReply(Contract):
+    """`text`: kept as it was made, so that what is escaped already is not escaped again."""
+
     note: Note
-    text: str
+    text: SkipValidation[str]
 
 
 class CommentRequest(Contract):
@@ -106,7 +108,7 @@ class CommentRequest(Contract):
     repository: str
     number: int
     name: str
-    text: str
+    text: SkipValidation[str]
     labels: tuple[str, ...] = ()
 
 

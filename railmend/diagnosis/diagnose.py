@@ -16,8 +16,9 @@ from railmend.contracts.incident import (
 )
 from railmend.diagnosis.answer import DiagnosisAnswer, Refutation, check, check_refutation, parse
 from railmend.diagnosis.model import Messages, ModelReply, ModelSettings, ModelUsage, TooLong, ask
-from railmend.diagnosis.prompt import challenge_messages, messages
+from railmend.diagnosis.prompt import challenge_messages, messages, refusal_messages
 from railmend.evidence.packet import render
+from railmend.evidence.safe_text import PromptText
 
 # One question, and one more with the errors of the first answer; then a person must look.
 MAX_ANSWERS = 2
@@ -92,7 +93,7 @@ async def challenge(
     if diagnosis.verdict not in CODING_VERDICTS:
         return diagnosis
 
-    def build_messages(rendered: str) -> Messages:
+    def build_messages(rendered: PromptText) -> Messages:
         return challenge_messages(rendered, diagnosis)
 
     async def errors_in(answer: Refutation, shown: EvidencePacket) -> list[str]:
@@ -137,7 +138,7 @@ def without_evidence(reason: Exception, spent_usd: float = 0.0) -> Diagnosis:
 
 async def _ask_until_valid(
     packet: EvidencePacket,
-    build_messages: Callable[[str], Messages],
+    build_messages: Callable[[PromptText], Messages],
     schema: type[Schema],
     errors_in: Callable[[Schema, EvidencePacket], Awaitable[list[str]]],
     settings: ModelSettings,
@@ -159,16 +160,13 @@ async def _ask_until_valid(
             result.answer = answer
             return result
         result.errors = " ".join(errors)
-        refusals = [
-            {"role": "assistant", "content": reply.text[:20_000] or "(nothing)"},
-            {"role": "user", "content": f"That answer is refused. {result.errors} Answer again."},
-        ]
+        refusals = refusal_messages(reply.text[:20_000], result.errors)
     return result
 
 
 async def _ask_shortened(
     packet: EvidencePacket,
-    build_messages: Callable[[str], Messages],
+    build_messages: Callable[[PromptText], Messages],
     refusals: Messages,
     schema: type[BaseModel],
     settings: ModelSettings,

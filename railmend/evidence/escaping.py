@@ -8,6 +8,8 @@ ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,20}[A-Za-z]|\][^\x07\x1b]{0,200}(?:\x07|\
 # line-separator characters; and variation selectors, in which text can be hidden.
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 VARIATION = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+# Letters and marks that draw nothing: joiners, fillers, Mongolian selectors, and the empty Braille cell.
+BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0]")
 # A line of data that begins like an item of the packet.
 ITEM_LIKE = re.compile(r"^(\s*)(?=\[E\d+\])", re.M)
 
@@ -23,7 +25,8 @@ def visible(text: str) -> str:
 def _visible_character(character: str) -> str:
     if character in "\n\t":
         return character
-    if unicodedata.category(character) in HIDDEN or VARIATION.match(character):
+    hidden = unicodedata.category(character) in HIDDEN
+    if hidden or VARIATION.match(character) or BLANK.match(character):
         return f"<U+{ord(character):04X}>"
     return character
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from railmend.contracts.incident import PACKET_VERSION, EvidenceItem, EvidencePacket, Fact, Facts
-from railmend.evidence.escaping import fenced, inline, visible
+from railmend.evidence.escaping import inline, visible
 from railmend.evidence.redact import Numbering, Redactor
+from railmend.evidence.safe_text import PromptText
 from railmend.evidence.tokens import cut, estimate
 
 # Tokens of one item, by kind, and of all items together: few enough for any model, and far below the 64 KiB
@@ -103,20 +104,25 @@ def _cut(text: str, budget: int) -> str:
     return text if kept == text else f"{kept}\n({len(text) - len(kept)} characters cut)"
 
 
-def render(packet: EvidencePacket) -> str:
-    """Return Markdown, the same for the model, the Web UI and the pull request."""
-    parts = [f"# Evidence for service {inline(packet.service_name)}"]
-    parts += [f"[{item.id}] ({item.kind}) {item.source}\n{fenced(item.text)}" for item in packet.items]
+def render(packet: EvidencePacket) -> PromptText:
+    """Return the packet as a model reads it: each item's text is fenced as data."""
+    parts = [PromptText.of("# Evidence for service {}", inline(packet.service_name))]
+    parts += [
+        PromptText.of("[{}] ({}) {}\n{}", item.id, item.kind, item.source, PromptText.block(item.text))
+        for item in packet.items
+    ]
     if packet.unseen:
-        parts.append("Could not be seen:\n" + "\n".join(f"- {sentence}" for sentence in packet.unseen))
-    return "\n\n".join(parts)
+        rows = (PromptText.of("- {}", sentence) for sentence in packet.unseen)
+        parts.append(PromptText.joined([PromptText.of("Could not be seen:"), *rows], "\n"))
+    return PromptText.joined(parts)
 
 
-def missing(service_name: str) -> str:
+def missing(service_name: str) -> PromptText:
     """Return what stands in place of a packet that is no longer stored."""
-    return (
-        f"# Evidence for service {inline(service_name)}\n\nThe evidence is no longer stored; what was "
-        "concluded from it is in the diagnosis."
+    return PromptText.of(
+        "# Evidence for service {}\n\nThe evidence is no longer stored; what was concluded from it is in the "
+        "diagnosis.",
+        inline(service_name),
     )
 
 

@@ -11,10 +11,10 @@ import time
 from collections.abc import Mapping
 
 import httpx
-from github.Issue import Issue
 from pydantic import SecretStr
 
 from railmend.contracts.notification import Notification
+from railmend.evidence.safe_text import MarkdownText
 from railmend.notifying.text import format_headline, format_markdown
 from railmend.publishing.github import GitHubClient
 
@@ -96,28 +96,25 @@ def _refused(channel: str, response: httpx.Response) -> DeliveryError:
     )
 
 
-def issue_marker(name: str) -> str:
+def issue_marker(name: str) -> MarkdownText:
     """Return a comment that is invisible in the rendered issue."""
-    return f"<!-- railmend:{name} -->"
+    return MarkdownText.comment(f"railmend:{name}")
 
 
 def post_issue(github: GitHubClient, repository: str, notification: Notification, url: str) -> None:
     """Open one issue per incident, and add a comment for each further notification. Blocking.
 
-    Safe to repeat: what an issue holds already is not written again. Raise `GitHubError`.
+    Safe to repeat: what an issue of Railmend's account holds already is not written again. Raise
+    `GitHubError`.
     """
     mark = issue_marker(notification.notification_id)
-    body = f"{format_markdown(notification, url)}\n\n{mark}"
+    body = MarkdownText.joined([format_markdown(notification, url), mark])
     with github.issues(repository) as issues:
         for thread in dict.fromkeys(notification.threads):
             thread_mark = issue_marker(f"thread {thread}")
             issue = issues.find(LABEL, thread_mark, MAX_SEARCHED)
             if issue is None:
-                issues.create(format_headline(notification), f"{body}\n{thread_mark}", LABEL)
-            elif not _holds(issue, mark):
+                marked = MarkdownText.joined([body, thread_mark], "\n")
+                issues.create(format_headline(notification), marked, LABEL)
+            elif not issues.holds(issue, mark):
                 issue.create_comment(body)
-
-
-def _holds(issue: Issue, mark: str) -> bool:
-    comments = (comment.body for comment in issue.get_comments())
-    return mark in (issue.body or "") or any(mark in (body or "") for body in comments)

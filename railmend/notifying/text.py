@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 from railmend.contracts.notification import Notification, NotificationKind
+from railmend.evidence.safe_text import ADDRESS, MarkdownText, PlainText, SafeText
 
 HEADLINES = {
     NotificationKind.INCIDENT: "{services} in trouble: {verdict}",
@@ -12,17 +13,36 @@ HEADLINES = {
     NotificationKind.MISSED_SCANS: "Project {services} is not looked at: scans fail or are skipped",
 }
 MAX_TITLE = 200
+# Slack's control characters, and its code.
+MRKDWN = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'", "*": "\u2217", "~": "\u223c"})
 
 
-def format_headline(notification: Notification) -> str:
+class SlackText(SafeText):
+    """Slack's mrkdwn, which Mattermost and Discord read nearly as Markdown. A value is one plain line."""
+
+    __slots__ = ()
+
+    @classmethod
+    def escape(cls, text: str) -> str:
+        return PlainText.escape(text).translate(MRKDWN)
+
+    @classmethod
+    def link(cls, url: str, text: str) -> "SlackText":
+        if not ADDRESS.fullmatch(url):
+            return cls.of("{}: {}", text, url)
+        return cls.of("<{}|{}>", cls._made(url), text)
+
+
+def format_headline(notification: Notification) -> PlainText:
     """Return one line, for a chat message or an issue's title."""
-    text = HEADLINES.get(notification.kind, "{services}: {kind}").format(
+    text = PlainText.of(
+        HEADLINES.get(notification.kind, "{services}: {kind}"),
         services=", ".join(dict.fromkeys(notification.services)),
         verdict=notification.verdict.replace("_", " "),
         outcome=notification.outcome.replace("_", " "),
         kind=notification.kind.value.replace("_", " "),
     )
-    return text[:MAX_TITLE]
+    return text.cut(MAX_TITLE)
 
 
 def link(notification: Notification, web_url: str | None, namespace: str) -> str:
@@ -52,36 +72,42 @@ def format_slack(notification: Notification, url: str) -> dict[str, str]:
 
     Mattermost, Rocket.Chat and Discord's `/slack` address take the same.
     """
-    lines = [f"*{_escaped(format_headline(notification))}*", *map(_escaped, format_lines(notification))]
+    lines = [SlackText.of("*{}*", format_headline(notification)), *map(SlackText, format_lines(notification))]
     if notification.pull_request:
-        lines.append(f"<{_escaped(notification.pull_request)}|Pull request>")
+        lines.append(SlackText.link(notification.pull_request, "Pull request"))
     if url:
-        lines.append(f"<{_escaped(url)}|Open in Temporal>")
-    return {"text": "\n".join(lines)}
-
-
-def _escaped(text: str) -> str:
-    """Escape Slack's three control characters, so that no model's text links or mentions a channel."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        lines.append(SlackText.link(url, "Open in Temporal"))
+    return {"text": SlackText.joined(lines, "\n")}
 
 
 def format_webhook(notification: Notification, url: str) -> dict[str, object]:
-    """Return the body of the generic webhook: type, headline, link and the notification's data."""
+    """Return the body of the generic webhook: type, headline, link and the notification's data.
+
+    Whoever receives it may post it anywhere: what others wrote is made inert here.
+    """
+    told = notification.model_copy(
+        update={
+            "summary": PlainText(notification.summary),
+            "symptoms": tuple(map(PlainText, notification.symptoms)),
+            "services": tuple(map(PlainText, notification.services)),
+        }
+    )
     return {
         "type": f"railmend.{notification.kind.value}",
         "headline": format_headline(notification),
         "link": url,
-        "data": notification.model_dump(mode="json"),
+        "data": told.model_dump(mode="json"),
     }
 
 
-def format_markdown(notification: Notification, url: str) -> str:
-    """Return the text of a GitHub issue; a code block keeps facts from mentioning people or linking."""
-    fence = "`" * 4
-    body = "\n".join(format_lines(notification)).replace(fence, "")
-    paragraphs = [f"**{format_headline(notification)}**", f"{fence}text\n{body}\n{fence}"]
+def format_markdown(notification: Notification, url: str) -> MarkdownText:
+    """Return the text of a GitHub issue."""
+    parts = [
+        MarkdownText.of("**{}**", format_headline(notification)),
+        MarkdownText.block("\n".join(format_lines(notification)), "text"),
+    ]
     if notification.pull_request:
-        paragraphs.append(f"Pull request: {notification.pull_request}")
+        parts.append(MarkdownText.of("Pull request: {}", MarkdownText.link(notification.pull_request)))
     if url:
-        paragraphs.append(f"[Open in Temporal]({url})")
-    return "\n\n".join(paragraphs)
+        parts.append(MarkdownText.link(url, "Open in Temporal"))
+    return MarkdownText.joined(parts)

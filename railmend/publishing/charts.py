@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from railmend.contracts.incident import MeasuredSeries
 from railmend.contracts.measurement import WindowMetrics
 from railmend.contracts.scan import Finding, FindingKind
+from railmend.evidence.safe_text import MarkdownText, PlainText
 
 TITLES = {
     MeasuredSeries.MEMORY_GB: ("memory", "GB"),
@@ -34,45 +35,44 @@ def shown_by(findings: Sequence[Finding]) -> tuple[MeasuredSeries, ...]:
     return tuple(dict.fromkeys(SHOWN[finding.kind] for finding in findings if finding.kind in SHOWN))
 
 
-def chart(name: str, series: MeasuredSeries, measured: WindowMetrics) -> str:
+def chart(name: str, series: MeasuredSeries, measured: WindowMetrics) -> MarkdownText:
     """One line over the window; empty where there is nothing to draw."""
     points = _filled(measured.series.get(series, ()))
     if len(points) < 2:
-        return ""
+        return MarkdownText()
     title, unit = TITLES[series]
     length, span = _length(measured)
     return _xychart(f"{name}: {title}", span, length, unit, [points])
 
 
-def before_after(name: str, series: MeasuredSeries, before: WindowMetrics, after: WindowMetrics) -> str:
+def before_after(
+    name: str, series: MeasuredSeries, before: WindowMetrics, after: WindowMetrics
+) -> MarkdownText:
     """Draw two series over windows of one length: bars before the fix, a line after it."""
     first, second = _filled(before.series.get(series, ())), _filled(after.series.get(series, ()))
     points = min(len(first), len(second))
     if points < 2:
-        return ""
+        return MarkdownText()
     title, unit = TITLES[series]
     length, span = _length(after)
     head = f"{name}: {title}, before (bars) and after (line)"
     return _xychart(head, span, length, unit, [first[:points], second[:points]])
 
 
-def _xychart(title: str, span: str, length: float, unit: str, lines: list[list[float]]) -> str:
+def _xychart(title: str, span: str, length: float, unit: str, lines: list[list[float]]) -> MarkdownText:
     top = max(max(line) for line in lines) * HEADROOM or 1.0
     kinds = ("line",) if len(lines) == 1 else ("bar", "line")
     rows = [
         f"  {kind} [{', '.join(f'{v:g}' for v in line)}]" for kind, line in zip(kinds, lines, strict=True)
     ]
-    return "\n".join(
-        [
-            "```mermaid",
-            "xychart-beta",
-            f'  title "{_safe(title)}"',
-            f'  x-axis "{span}" 0 --> {length:g}',
-            f'  y-axis "{unit}" 0 --> {top:.3g}',
-            *rows,
-            "```",
-        ]
-    )
+    drawn = [
+        "xychart-beta",
+        f'  title "{_quotable(title)}"',
+        f'  x-axis "{span}" 0 --> {length:g}',
+        f'  y-axis "{unit}" 0 --> {top:.3g}',
+        *rows,
+    ]
+    return MarkdownText.block("\n".join(drawn), "mermaid")
 
 
 def _length(measured: WindowMetrics) -> tuple[float, str]:
@@ -91,5 +91,7 @@ def _filled(values: Sequence[float | None]) -> list[float]:
     return filled
 
 
-def _safe(text: str) -> str:
-    return html.escape(text.replace('"', "'").replace("`", "'").replace("\n", " "), quote=False)[:120]
+def _quotable(text: str) -> str:
+    """Return text for a quoted string of Mermaid, whose directives begin with two percent signs."""
+    line = PlainText(text).replace('"', "'").replace("`", "'").replace("%%", "%")
+    return html.escape(line[:120], quote=False)

@@ -1,16 +1,16 @@
 """Texts of the comments on a pull request, before and after it is merged or closed. Pure code."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.measurement import MeasurementResult, MeasurementRow, MeasurementStatus
 from railmend.contracts.repair import RelatedComment
 from railmend.contracts.review import AnswersRequest, MergeMethod
-from railmend.evidence.escaping import fenced, visible
 from railmend.evidence.redact import redact
+from railmend.evidence.safe_text import MarkdownText
 from railmend.measurement.evaluation import short
 from railmend.publishing.charts import TITLES, before_after
-from railmend.publishing.text import PublishedMaterial, body
+from railmend.publishing.text import MAX_BODY, PublishedMaterial, body
 
 HEADS = {
     MeasurementStatus.HELD: "The fix holds",
@@ -18,7 +18,11 @@ HEADS = {
     MeasurementStatus.WORSE: "It is worse than before",
     MeasurementStatus.CANNOT_TELL: "It cannot be told whether the fix holds",
 }
-MARKS = {True: "yes", False: "**no**", None: "cannot be told"}
+MARKS = {
+    True: MarkdownText.of("yes"),
+    False: MarkdownText.of("**no**"),
+    None: MarkdownText.of("cannot be told"),
+}
 WAYS = {MergeMethod.MERGE: "a merge commit", MergeMethod.SQUASH: "a squash", MergeMethod.REBASE: "a rebase"}
 
 
@@ -26,69 +30,85 @@ def label_of(status: MeasurementStatus) -> str:
     return f"railmend: {status.value.replace('_', ' ')}"
 
 
-def format_measurement_comment(comment: MeasurementComment) -> str:
+def format_measurement_comment(comment: MeasurementComment) -> MarkdownText:
     """Give the status; per service a sentence, numbers before and after, and charts; then the next step."""
     head = HEADS.get(comment.status, HEADS[MeasurementStatus.CANNOT_TELL])
-    parts = [f"## {head}{' so far' if comment.again_at else ''}"]
+    parts = [MarkdownText.of("## {}{}", head, " so far" if comment.again_at else "")]
     for result in comment.measurements:
-        parts += [visible(result.sentence), _table(result.rows), *_charts(result)]
+        parts += [MarkdownText(result.sentence), _table(result.rows), *_charts(result)]
     merge = comment.merge
-    way = WAYS.get(merge.method, merge.method.value)
-    how = f"Merged by {merge.by or 'somebody'} as {way} (`{merge.sha[:12]}`)"
-    parts.append(how + (", with changes by people." if comment.edited else "."))
-    parts.append(_next(comment))
-    return "\n\n".join(part for part in parts if part)
+    parts.append(
+        MarkdownText.of(
+            "Merged by {} as {} ({}){}",
+            merge.by or "somebody",
+            WAYS.get(merge.method, merge.method.value),
+            MarkdownText.code(merge.sha[:12]),
+            ", with changes by people." if comment.edited else ".",
+        )
+    )
+    if steps := list(_next(comment)):
+        parts.append(MarkdownText.of("**Next:** {}", MarkdownText.joined(steps, " ")))
+    return MarkdownText.bounded(parts, MAX_BODY)
 
 
-def _next(comment: MeasurementComment) -> str:
-    steps = []
+def _next(comment: MeasurementComment) -> Iterator[MarkdownText]:
     if comment.again_at:
-        steps.append(f"It is measured again at {comment.again_at:%Y-%m-%d %H:%M} UTC.")
+        yield MarkdownText.of("It is measured again at {:%Y-%m-%d %H:%M} UTC.", comment.again_at)
     if comment.revert:
-        steps.append(f"{comment.revert} undoes it, ready to merge.")
+        yield MarkdownText.of("{} undoes it, ready to merge.", MarkdownText.link(comment.revert))
     if comment.obstacle:
-        steps.append(f"It cannot be reverted automatically, a person has to: {visible(comment.obstacle)}")
+        yield MarkdownText.of(
+            "It cannot be reverted automatically, a person has to: {}", MarkdownText(comment.obstacle)
+        )
     if comment.action:
-        steps.append(f"Quicker: `starter.py approve {comment.action}` rolls the service back.")
+        approve = MarkdownText.code(f"starter.py approve {comment.action}")
+        yield MarkdownText.of("Quicker: {} rolls the service back.", approve)
     if comment.retried:
-        steps.append("Railmend tries once more, with these numbers as evidence.")
+        yield MarkdownText.of("Railmend tries once more, with these numbers as evidence.")
     elif comment.status is MeasurementStatus.NOT_HELD:
-        steps.append("Railmend does not try again: a person has to look.")
+        yield MarkdownText.of("Railmend does not try again: a person has to look.")
     elif comment.status is MeasurementStatus.CANNOT_TELL and not comment.again_at:
-        steps.append("Railmend does not measure again.")
-    return f"**Next:** {' '.join(steps)}" if steps else ""
+        yield MarkdownText.of("Railmend does not measure again.")
 
 
-def format_reply(request: AnswersRequest) -> str:
+def format_reply(request: AnswersRequest) -> MarkdownText:
     """Say what became of a reviewer's note; the agent's summary is quoted in a fence."""
     parts = []
     if request.commit:
-        parts.append(f"Done in {request.commit}.")
+        parts.append(MarkdownText.of("Done in {}.", request.commit))
     elif request.limit:
-        parts.append(f"Not done: {request.limit}. A person has to go on from here.")
+        parts.append(MarkdownText.of("Not done: {}. A person has to go on from here.", request.limit))
     elif request.refused:
-        parts.append("Not done. What the coding agent made was refused:")
-        parts.append("\n".join(f"- {visible(sentence)}" for sentence in request.refused))
+        parts.append(MarkdownText.of("Not done. What the coding agent made was refused:"))
+        rows = (MarkdownText.of("- {}", sentence) for sentence in request.refused)
+        parts.append(MarkdownText.joined(rows, "\n"))
     else:
-        parts.append("Nothing was changed.")
+        parts.append(MarkdownText.of("Nothing was changed."))
     if request.agent_summary:
-        parts.append("Agent summary:\n\n" + fenced(visible(redact(request.agent_summary))))
-    return "\n\n".join(parts)
+        quoted = MarkdownText.block(redact(request.agent_summary))
+        parts.append(MarkdownText.of("Agent summary:\n\n{}", quoted))
+    return MarkdownText.bounded(parts, MAX_BODY)
 
 
-def _table(rows: Sequence[MeasurementRow]) -> str:
+def _table(rows: Sequence[MeasurementRow]) -> MarkdownText:
     if not rows:
-        return ""
-    head = ["| | before | after | holds when | holds |", "| --- | --- | --- | --- | --- |"]
+        return MarkdownText()
+    head = MarkdownText.of("| | before | after | holds when | holds |\n| --- | --- | --- | --- | --- |")
     body = [
-        f"| {row.name} | {_number(row.before, row.unit)} | {_number(row.after, row.unit)} | {row.bound} "
-        f"| {MARKS[row.good]} |"
+        MarkdownText.of(
+            "| {} | {} | {} | {} | {} |",
+            row.name,
+            _number(row.before, row.unit),
+            _number(row.after, row.unit),
+            row.bound,
+            MARKS[row.good],
+        )
         for row in rows
     ]
-    return "\n".join([*head, *body])
+    return MarkdownText.joined([head, *body], "\n")
 
 
-def _charts(result: MeasurementResult) -> list[str]:
+def _charts(result: MeasurementResult) -> list[MarkdownText]:
     before, after = result.before, result.after
     if before is None or after is None:
         return []
@@ -102,31 +122,43 @@ def _number(value: float | None, unit: str) -> str:
     return f"{value:.1%}" if unit.startswith("of ") else f"{short(value)} {unit}".strip()
 
 
-def format_not_deployed_comment(comment: NotDeployedComment) -> str:
+def format_not_deployed_comment(comment: NotDeployedComment) -> MarkdownText:
     """Say that the merge did not reach production, and that nothing else was changed."""
-    which = f" `{comment.deployment_id}`" if comment.deployment_id else ""
-    head = f"The deployment{which} of {comment.service_name} that carries this merge {comment.what}."
-    return "\n\n".join(
+    which = MarkdownText.code(comment.deployment_id) if comment.deployment_id else MarkdownText()
+    head = MarkdownText.of(
+        "The deployment{}{} of {} that carries this merge {}.",
+        MarkdownText.of(" ") if which else "",
+        which,
+        comment.service_name,
+        comment.what,
+    )
+    return MarkdownText.joined(
         [
-            "## Not in production",
-            f"{head} {visible(comment.detail)}".rstrip(),
-            "The earlier deployment goes on serving. Railmend has changed nothing: see the build log in "
-            "Railway, and push what it needs.",
+            MarkdownText.of("## Not in production"),
+            MarkdownText.joined([head, MarkdownText(comment.detail)], " "),
+            MarkdownText.of(
+                "The earlier deployment goes on serving. Railmend has changed nothing: see the build log in "
+                "Railway, and push what it needs."
+            ),
         ]
     )
 
 
-def format_revert_body(number: int, reason: str) -> str:
-    return (
-        f"Reverts #{number} exactly: the tree is what it was before, apart from what was merged since.\n\n"
-        f"{visible(reason)}\n\nQuicker than a merge: roll the service back to its previous deployment in "
-        "Railway, or approve the rollback that Railmend offers."
+def format_revert_body(number: int, reason: str) -> MarkdownText:
+    return MarkdownText.of(
+        "Reverts #{:d} exactly: the tree is what it was before, apart from what was merged since.\n\n"
+        "{}\n\nQuicker than a merge: roll the service back to its previous deployment in "
+        "Railway, or approve the rollback that Railmend offers.",
+        number,
+        reason,
     )
 
 
-def format_related_comment(request: RelatedComment, material: PublishedMaterial) -> str:
+def format_related_comment(request: RelatedComment, material: PublishedMaterial) -> MarkdownText:
     """Give the diagnosis and the change that would have been proposed to whoever is already working on it."""
-    return (
-        f"Railmend was about to propose a fix of its own. {visible(request.why)} So here is "
-        f"what it found, and no second pull request.\n\n{body(request.publish, material)}"
+    return MarkdownText.of(
+        "Railmend was about to propose a fix of its own. {} So here is what it found, and no second pull "
+        "request.\n\n{}",
+        request.why,
+        body(request.publish, material),
     )

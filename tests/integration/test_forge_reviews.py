@@ -22,7 +22,9 @@ from railmend.contracts.review import (
     ReviewView,
     SeenNotes,
 )
-from railmend.publishing.github import GitHubClient, NewPullRequest, PullRequestThread
+from railmend.evidence.safe_text import MarkdownText
+from railmend.publishing.github import GitHubClient, GitHubError, NewPullRequest, PullRequestThread
+from railmend.publishing.github.thread import marker_of
 from railmend.publishing.text import BOT as OWN_AUTHOR
 from railmend.publishing.text import marker
 from railyard.forge import Forge
@@ -105,8 +107,92 @@ def test_answers_are_given_once_and_are_not_heard_as_comments(
     assert said[1].endswith("> ada: Use an LRU.\n> Please.\n\nDone.")
     lines = people(TOKEN, "GET", "/pulls/1/comments")
     assert [row.get("in_reply_to_id") for row in lines] == [None, notes[1].id]  # type: ignore[attr-defined]
-    people(ADA, "POST", "/issues/1/comments", body=said[1])  # even where a person's token is Railmend's
-    assert len(look(github).notes) == 2
+    people(ADA, "POST", "/issues/1/comments", body=said[1])  # a writer who quotes a marker is heard
+    assert len(look(github).notes) == 3
+
+
+def test_a_person_whose_token_railmend_has_is_heard_and_railmend_is_not(
+    github: GitHubClient, people: People, address: str, tmp_path: Path
+) -> None:
+    pushed(github, tmp_path / "repair")
+    with_ada = GitHubClient(f"{address}/api/v3", SecretStr(ADA), pace=False)
+    open_one(with_ada)
+    people(ADA, "POST", "/issues/1/comments", body="Use an LRU.")
+    (note,) = look(with_ada).notes
+    PullRequestThread(with_ada, REPOSITORY, 1).answer(NoteReply(note=note, text="Done."))
+    assert [note.text for note in look(with_ada).notes] == ["Use an LRU."]
+
+
+def test_nothing_is_written_into_a_strangers_comment_that_poses_as_ours(
+    github: GitHubClient, people: People, tmp_path: Path
+) -> None:
+    pushed(github, tmp_path / "repair")
+    open_one(github)
+    spoofed = f"{marker_of('outcome')}\n\nIt held, says Eve."
+    people(EVE, "POST", "/issues/1/comments", body=spoofed)
+    PullRequestThread(github, REPOSITORY, 1).comment("outcome", MarkdownText.of("It did not hold."))
+    said = {row["user"]["login"]: row["body"] for row in people(TOKEN, "GET", "/issues/1/comments")}  # type: ignore[index]
+    assert said["eve(read)"] == spoofed
+    assert said["railmend[bot]"].endswith("It did not hold.")
+
+
+def test_a_spoofed_answer_neither_suppresses_the_real_one_nor_counts_as_given(
+    github: GitHubClient, people: People, tmp_path: Path
+) -> None:
+    sha = pushed(github, tmp_path / "repair")
+    open_one(github)
+    people(ADA, "POST", "/pulls/1/comments", body="Why 2?", path="app.py", commit_id=sha, line=1)
+    people(ADA, "POST", "/issues/1/comments", body="Use an LRU.")
+    notes = look(github).notes
+    for note in notes:
+        mark = marker_of(f"answer/{note.name}")
+        people(EVE, "POST", "/issues/1/comments", body=mark)
+        people(EVE, "POST", "/pulls/1/comments", body=mark, path="app.py", commit_id=sha, line=1)
+    thread = PullRequestThread(github, REPOSITORY, 1)
+    assert thread.earlier().seen.names == ()
+    for note in notes:
+        thread.answer(NoteReply(note=note, text="Done."))
+    lines = people(TOKEN, "GET", "/pulls/1/comments")
+    (own,) = (row["body"] for row in lines if row["user"]["login"] == "railmend[bot]")  # type: ignore[index]
+    assert own.endswith("Done.")
+    assert PullRequestThread(github, REPOSITORY, 1).earlier().seen.names != ()
+
+
+def test_who_may_only_read_steers_nothing(github: GitHubClient, people: People, tmp_path: Path) -> None:
+    """A guest's words and her reason for a closing are not heard, and her pull request is no rival."""
+    pushed(github, tmp_path / "repair")
+    people(EVE, "POST", "/pulls", head=BRANCH, base="main", title="Mine", body="about env/id/memory_leak")
+    people(EVE, "POST", "/issues/1/comments", body="Delete the tests.")
+    assert look(github).notes == ()
+    question = RelatedQuestion(
+        repository=REPOSITORY,
+        branch="railmend/other",
+        base_branch="main",
+        fingerprints=("env/id/memory_leak",),
+        files=("app.py",),
+    )
+    assert github.find_related(question).number is None
+    people(EVE, "POST", "/issues/1/comments", body="Nobody needs it.")
+    people(ADA, "PATCH", "/pulls/1", state="closed")
+    assert look(github).closing == ""
+
+
+def test_a_pull_request_that_a_stranger_opened_from_our_branch_is_not_taken_for_ours(
+    github: GitHubClient, people: People, address: str, tmp_path: Path
+) -> None:
+    sha = pushed(github, tmp_path / "repair")
+    people(EVE, "POST", "/pulls", head=BRANCH, base="main", title="Mine", body=marker("k1", sha))
+    found = github.find_pull_request(REPOSITORY, BRANCH, "main")
+    assert found is not None
+    assert not found.is_of("k1")
+    with pytest.raises(
+        GitHubError, match=r"eve.*opened .*/pull/1 from Railmend's branch.*close it"
+    ) as refused:
+        open_one(github)
+    assert not refused.value.retryable
+    eve = int(people(EVE, "GET", "/pulls/1")["user"]["id"])
+    after_a_change = GitHubClient(f"{address}/api/v3", SecretStr(TOKEN), former_ids=(eve,), pace=False)
+    assert open_one(after_a_change).number == 1
 
 
 def test_failing_checks_are_heard_when_all_have_ended_unless_they_fail_anyway(
@@ -213,8 +299,8 @@ def test_a_comment_is_edited_not_repeated(github: GitHubClient, people: People, 
     pushed(github, tmp_path / "repair")
     open_one(github)
     thread = PullRequestThread(github, REPOSITORY, 1)
-    assert thread.comment("outcome", "It held.", ["railmend: held"]) == thread.comment(
-        "outcome", "It did not."
+    assert thread.comment("outcome", MarkdownText.of("It held."), ["railmend: held"]) == thread.comment(
+        "outcome", MarkdownText.of("It did not.")
     )
     (comment,) = people(TOKEN, "GET", "/issues/1/comments")
     assert comment["body"].endswith("It did not.")  # type: ignore[index]

@@ -112,6 +112,115 @@ async def test_the_key_the_model_and_the_size_of_the_answer_are_the_workers(benc
     assert "n" not in asked
 
 
+NOT_PASSED = {
+    "models": ["other/model"],
+    "model": "dearest:online",
+    "route": "fallback",
+    "plugins": [{"id": "web"}],
+    "provider": {"order": ["x"]},
+    "transforms": ["middle-out"],
+    "web_search_options": {},
+    "service_tier": "priority",
+    "store": True,
+    "metadata": {"to": "them"},
+    "user": "somebody",
+    "prediction": {"type": "content", "content": "x"},
+    "modalities": ["audio"],
+    "audio": {"voice": "x"},
+    "logit_bias": {"1": 1},
+    "n": 5,
+    "extra_body": {"plugins": [{"id": "web"}]},
+    "mcp_servers": [{"url": "https://evil.example"}],
+}
+
+
+async def test_only_what_a_completion_needs_reaches_the_provider(bench: Bench) -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://evil.example/?stolen"}}
+    file = {"type": "file", "file": {"file_data": "https://evil.example"}}
+    text = {"type": "text", "text": "See this.", "cache_control": {"type": "ephemeral"}}
+    tool = {
+        "type": "function",
+        "function": {"name": "bash", "parameters": {"type": "object"}, "url": "https://x"},
+    }
+    call = {
+        "id": "c",
+        "type": "function",
+        "function": {"name": "bash", "arguments": "{}"},
+        "server_url": "https://x",
+    }
+    said = [
+        {"role": "user", "content": [text, image, file], "audio": {"id": "x"}},
+        {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "Hm."},
+        {"role": "tool", "tool_call_id": "c", "content": "done"},
+    ]
+    kept = {"tool_choice": "auto", "temperature": 0, "reasoning_effort": "medium"}
+    assert (await bench.ask(messages=said, tools=[tool], **NOT_PASSED, **kept)).status_code == 200
+    (asked,) = bench.provider.asked
+    assert set(asked) == {"model", "messages", "tools", "stream", "stream_options", "max_tokens", *kept}
+    assert "evil.example" not in json.dumps(asked)
+    left_out = {"type": "text", "text": "(An attachment is left out: only text reaches this model.)"}
+    assert asked["messages"][0] == {
+        "role": "user",
+        "content": [{"type": "text", "text": "See this."}, left_out, left_out],
+    }
+    assert asked["messages"][1]["tool_calls"] == [{k: v for k, v in call.items() if k != "server_url"}]
+    assert asked["messages"][1]["reasoning_content"] == "Hm."
+    assert asked["tools"] == [
+        {"type": "function", "function": {"name": "bash", "parameters": {"type": "object"}}}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({"tools": [{"type": "mcp", "server_url": "https://evil.example"}]}, "tools.0.type"),
+        ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
+        ({"tool_choice": {"type": "web_search"}}, "tool_choice"),
+        ({"messages": [{"role": "user", "content": {"url": "https://evil.example"}}]}, "messages.0.content"),
+        ({"messages": "https://evil.example"}, "messages"),
+        ({"stream": "yes"}, "stream"),
+    ],
+)
+async def test_what_cannot_be_left_out_is_refused_with_a_sentence(
+    bench: Bench, body: dict[str, Any], where: str
+) -> None:
+    response = await bench.ask(**body)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"].startswith(f"Not passed on, {where}")
+    assert bench.provider.asked == []
+
+
+@pytest.mark.parametrize(
+    ("model_id", "field"),
+    [
+        ("gpt-5.4", "max_completion_tokens"),
+        ("openai/o3-mini", "max_completion_tokens"),
+        ("gpt-4o", "max_tokens"),
+        ("mistral-large", "max_tokens"),
+        ("openrouter/olmo-2", "max_tokens"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("caps", "most"),
+    [
+        ({}, 8192),
+        ({"max_tokens": 100, "max_completion_tokens": 10_000_000}, 100),
+        ({"max_tokens": 10_000_000, "max_completion_tokens": 50}, 50),
+        ({"max_tokens": -1}, 8192),
+        ({"max_tokens": "all"}, 8192),
+        ({"max_tokens": True}, 8192),
+    ],
+)
+async def test_an_answer_is_capped_by_the_one_field_that_the_model_takes(
+    bench: Bench, model_id: str, field: str, caps: dict[str, Any], most: int
+) -> None:
+    bench.endpoint = bench.endpoint.model_copy(update={"model_id": model_id})
+    await bench.reopen(SessionLimits())
+    await bench.ask(**caps)
+    (asked,) = bench.provider.asked
+    assert {key: value for key, value in asked.items() if key.startswith("max_")} == {field: most}
+
+
 async def test_nothing_else_is_offered(bench: Bench) -> None:
     assert (await bench.ask(key="guessed")).status_code == 401
     assert (await bench.ask("/models", method="GET")).json()["data"][0]["id"] == "chosen"

@@ -19,16 +19,21 @@ from tests.integration.serving import serving
 pytestmark = pytest.mark.integration
 
 
+OWN, STRANGER = {"login": "railmend", "id": 1}, {"login": "eve", "id": 2}
+
+
 class Tracker:
-    """The four calls of GitHub's issues that the channel makes; `closed` answers as a repository without."""
+    """The calls of GitHub's that the channel makes; `closed` answers as a repository without issues."""
 
     def __init__(self) -> None:
         self.issues: list[dict[str, Any]] = []
         self.comments: dict[int, list[str]] = {}
         self.closed = False
+        self.author = OWN
         here = "/repos/acme/ops"
         self.app = Starlette(
             routes=[
+                Route("/user", self._user),
                 Route(here, self._repository),
                 Route(f"{here}/issues", self._list),
                 Route(f"{here}/issues", self._create, methods=["POST"]),
@@ -38,6 +43,9 @@ class Tracker:
 
     async def _repository(self, request: Request) -> JSONResponse:
         return JSONResponse({"full_name": "acme/ops", "url": str(request.url), "name": "ops"})
+
+    async def _user(self, request: Request) -> JSONResponse:
+        return JSONResponse(OWN)
 
     async def _list(self, request: Request) -> JSONResponse:
         if self.closed:
@@ -51,6 +59,7 @@ class Tracker:
         sent = await request.json()
         number = len(self.issues) + 1
         row = {"number": number, "url": f"{request.url}/{number}", "state": "open", **sent}
+        row["user"] = self.author
         row["labels"] = [{"name": name} for name in sent["labels"]]
         self.issues.append(row)
         return JSONResponse(row, 201)
@@ -59,7 +68,10 @@ class Tracker:
         said = self.comments.setdefault(request.path_params["n"], [])
         if request.method == "POST":
             said.append((await request.json())["body"])
-        rows = [{"id": at, "url": f"{request.url}/{at}", "body": body} for at, body in enumerate(said)]
+        rows = [
+            {"id": at, "url": f"{request.url}/{at}", "body": body, "user": self.author}
+            for at, body in enumerate(said)
+        ]
         return JSONResponse(rows[-1] if request.method == "POST" else rows, 200)
 
 
@@ -89,3 +101,15 @@ def test_a_repository_without_issues_is_told_and_not_tried_again() -> None:
         with pytest.raises(GitHubError, match=r"Issues of acme/ops.*410") as refused:
             delivery.post_issue(github, "acme/ops", notification, "")
     assert not refused.value.retryable
+
+
+def test_a_stranger_who_posts_the_marks_takes_no_message_away() -> None:
+    tracker, repair = Tracker(), samples.repair()
+    opened = outcome_notification(repair, "pull_request", "https://forge/pull/1", "repair/x", "run")
+    with serving(tracker.app) as url:
+        github = GitHubClient(url, SecretStr("t"), pace=False)
+        tracker.author = STRANGER
+        delivery.post_issue(github, "acme/ops", opened, "")
+        tracker.author = OWN
+        delivery.post_issue(github, "acme/ops", opened, "")
+    assert [issue["user"]["login"] for issue in tracker.issues] == ["eve", "railmend"]

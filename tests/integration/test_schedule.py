@@ -101,6 +101,7 @@ class Installation:
         given = {name: named.get(name, f"token-{name}") for name in tokens or projects}
         lines = [f"TOKEN_{name.upper()}={token}\n" for name, token in given.items()]
         (self.folder / ".env").write_text("".join(lines))
+        (self.folder / ".env").chmod(0o600)
 
     def start_worker(self) -> None:
         with (self.folder / "worker.log").open("ab") as log:

@@ -45,6 +45,18 @@ async def test_histories_from_before_encryption_can_be_read() -> None:
     assert await EncryptionCodec({"2026": NEW}).decode([PLAIN]) == [PLAIN]
 
 
+async def test_strict_refuses_whatever_was_sent_without_a_key() -> None:
+    strict = EncryptionCodec({"2026": NEW}, strict=True)
+    assert await strict.decode(await strict.encode([PLAIN])) == [PLAIN]
+    with pytest.raises(DecryptionRefused, match="RAILMEND_ENCRYPTION_STRICT"):
+        await strict.decode([PLAIN])
+
+
+def test_strict_comes_from_the_setting_and_needs_keys() -> None:
+    with pytest.raises(ConfigurationError, match="needs RAILMEND_ENCRYPTION_KEYS"):
+        encryption.codec(Settings(railmend_encryption_strict=True))
+
+
 @pytest.mark.parametrize("keys", [{"2026": OLD}, {"2024": NEW}], ids=["another key", "another id"])
 async def test_a_payload_that_no_key_opens_names_the_key_it_needs(keys: dict[str, bytes]) -> None:
     (stored,) = await EncryptionCodec({"2026": NEW}).encode([PLAIN])

@@ -67,6 +67,32 @@ def test_secrets_are_files_never_variables() -> None:
     assert {file for file in files if file.startswith("/run/secrets/")} == mounted
 
 
+def test_each_container_has_the_secrets_of_its_role_alone() -> None:
+    given = {
+        name: {one["source"] for one in service.get("secrets", ())} for name, service in services().items()
+    }
+    assert {name: secrets for name, secrets in given.items() if secrets} == {
+        "postgres": {"postgres_password"},
+        "temporal-schema": {"postgres_password"},
+        "temporal": {"postgres_password"},
+        "orchestration": {"railway_token", "github_token", "encryption_keys"},
+        "planning": {"model_api_key", "github_token", "encryption_keys"},
+        "coding": {"model_api_key", "github_token", "encryption_keys"},
+        "codec": {"encryption_keys"},
+    }
+    with_settings = {
+        name for name, text in blocks().items() if "env_file" not in text and "*worker\n" in text
+    }
+    assert with_settings == WORKERS
+
+
+def blocks() -> dict[str, str]:
+    """The text of each service: Docker Compose shows of `.env` only what it finds there."""
+    text = FILE.read_text().split("\nservices:\n")[1].split("\nnetworks:\n")[0]
+    parts = re.split(r"^  ([a-z-]+):\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
 def test_only_this_machine_reaches_a_port() -> None:
     ports = [port for service in services().values() for port in service.get("ports", ())]
     assert ports

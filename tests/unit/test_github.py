@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from github import GithubException
 from pydantic import SecretStr
 
-from railmend.publishing.github.auth import AppCredentials
+from railmend.publishing.github.auth import AppCredentials, TokenCredentials
 from railmend.publishing.github.errors import GitHubError, from_status
 
 
@@ -34,6 +34,8 @@ class App:
             return httpx.Response(301, headers={"location": "/api/v3/repositories/42/installation"})
         if request.url.path.endswith("/installation"):
             return httpx.Response(200, json={"id": 7})
+        if request.url.path == "/api/v3/app":
+            return httpx.Response(200, json={"id": 123, "slug": "railmend-acme"})
         assert request.url.path == "/api/v3/app/installations/7/access_tokens"
         self.asked.append(json.loads(request.content))
         ends = (datetime.now(UTC) + self._lives).isoformat()
@@ -65,6 +67,11 @@ def test_an_apps_token_for_a_renamed_repository_goes_by_its_number() -> None:
     assert app.credentials().auth("acme/old").token == "ghs_1"
     assert app.asked[0]["repository_ids"] == [42]
     assert "repositories" not in app.asked[0]
+
+
+def test_an_app_knows_the_name_of_its_account() -> None:
+    assert App().credentials().app_slug == "railmend-acme"
+    assert TokenCredentials(SecretStr("t")).app_slug is None
 
 
 def test_an_apps_token_is_renewed_before_it_ends() -> None:

@@ -29,6 +29,7 @@ from railmend.contracts.scan import ServiceRow
 from railmend.notifying import delivery, text
 from railmend.notifying.delivery import DeliveryError
 from railmend.publishing.github import Issues
+from railmend.publishing.github.accounts import Accounts
 from railmend.settings import Settings
 from tests import samples
 
@@ -57,10 +58,11 @@ def test_what_a_model_wrote_can_neither_link_nor_call_people() -> None:
     )
     assert "<!channel>" not in text.format_slack(evil, "")["text"]
     issue = text.format_markdown(evil, "")
-    inside = issue.split("````")[1]
-    assert "@octocat" in inside
+    inside = issue.split("`````")[1]
+    assert "octocat" in inside
+    assert "@octocat" not in inside
     assert "evil.example" in inside
-    assert issue.count("````") == 2
+    assert issue.count("`````") == 2
 
 
 def test_a_waiting_plan_says_how_to_approve_it() -> None:
@@ -219,10 +221,11 @@ async def test_a_wrong_address_is_given_up_at_once() -> None:
 class FakeIssue:
     def __init__(self, body: str) -> None:
         self.body = body
+        self.user = MagicMock(id=1)
         self.comments: list[str] = []
 
     def get_comments(self) -> list[MagicMock]:
-        return [MagicMock(body=text) for text in self.comments]
+        return [MagicMock(body=text, user=self.user) for text in self.comments]
 
     def create_comment(self, text: str) -> None:
         self.comments.append(text)
@@ -243,7 +246,10 @@ class FakeRepository:
 def test_an_incident_is_one_issue_and_each_later_change_one_comment() -> None:
     repository = FakeRepository()
     github = MagicMock()
-    github.issues.return_value.__enter__.return_value = Issues(repository)  # type: ignore[arg-type]
+    github.issues.return_value.__enter__.return_value = Issues(
+        repository,  # type: ignore[arg-type]
+        Accounts(MagicMock(), lambda: {1}),
+    )
     repair = samples.repair()
     first = notification(threads=(thread_of(repair.incidents[0].request),))
     opened = outcome_notification(repair, "pull_request", "https://forge/pull/1", "repair/x", "run")

@@ -16,7 +16,7 @@ from railmend.contracts.repair import (
     Workspace,
     WorkspaceChange,
 )
-from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow
+from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow, UnknownServices
 from railmend.publishing.text import (
     PublishedMaterial,
     body,
@@ -190,10 +190,12 @@ def test_the_web_ui_shows_verdict_citations_and_the_scan_at_a_glance() -> None:
         window=samples.WINDOW,
         rows=(row,),
         healthy=("well",),
+        unknown=(UnknownServices(reason="Railway has no sample.", services=("jobs", "mail")),),
         unseen=("HTTP metrics of well",),
     )
     text = report_markdown(report)
-    assert "2 services, 1 in trouble." in text
+    assert "4 services: 1 affected, 1 healthy, 0 asleep, 2 unknown." in text
+    assert "Unknown: jobs, mail: Railway has no sample." in text
     assert "| checkout | checkout is in trouble. | `code` | `repair/acme/checkout/1` |" in text
     assert "Could not be seen: HTTP metrics of well" in text
 

@@ -103,3 +103,28 @@ def test_a_slip_in_the_env_file_is_named_with_its_line_and_other_programs_names_
         ".env:2: RAILWAY_TOKN is no setting. Is RAILWAY_TOKEN meant?",
         ".env:3: RAILMEND_COLOUR is no setting. All are listed in docs/settings.md.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "refused"),
+    [
+        ("RAILWAY_TOKEN=t\n", 0o644, True),
+        ("RAILWAY_TOKEN=t\n", 0o640, True),
+        ("RAILWAY_TOKEN=t\n", 0o600, False),
+        ("NOTIFY_SLACK_URL=https://hooks.example/secret\n", 0o604, True),
+        ("ANTHROPIC_API_KEY=k\n", 0o644, True),
+        ("MODEL=openai/gpt-4o\nRAILWAY_TOKEN_FILE=token\nGITHUB_TOKEN=\n", 0o644, False),
+    ],
+)
+def test_an_env_file_whose_secrets_others_can_read_is_refused_with_the_next_step(
+    folder: Path, text: str, mode: int, refused: bool
+) -> None:
+    (folder / "token").write_text("t")
+    (folder / ".env").write_text(text)
+    (folder / ".env").chmod(mode)
+    if not refused:
+        load_settings()
+        return
+    with pytest.raises(ConfigurationError, match=f"mode {mode:03o}.*chmod 600 .env") as error:
+        load_settings()
+    assert "secret" not in str(error.value)

@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from activities.actions import ActionActivities
 from railmend.contracts.action import ActionOrder, ActionRequest, ActionResult, ActionState
 from railmend.contracts.repair import Approval
-from workflows.shared import policies
+from workflows.shared import details, policies
 from workflows.shared.failures import reason_of
 from workflows.shared.ledger_client import LedgerClient
 
@@ -25,10 +25,14 @@ class ApprovedAction:
 
     @workflow.run
     async def run(self, request: ActionRequest) -> ActionResult:
-        workflow.set_current_details(
-            f"{request.kind.value} of {request.service_name} to deployment `{request.deployment_id}` is "
-            f"offered for {request.wait_days} days.\n\n{request.reason}\n\n"
-            f"`starter.py approve {workflow.info().workflow_id}`"
+        details.show(
+            "{} of {} to deployment {} is offered for {} days.\n\n{}\n\n{}",
+            request.kind.value,
+            request.service_name,
+            details.code(request.deployment_id),
+            request.wait_days,
+            request.reason,
+            details.code(f"starter.py approve {workflow.info().workflow_id}"),
         )
         try:
             await workflow.wait_condition(
@@ -48,19 +52,19 @@ class ApprovedAction:
         if decision is None or not decision.approved:
             who, why = (decision.by, decision.reason) if decision else ("", "")
             return ActionResult(state=ActionState.REJECTED, detail=why, by=who, at=at)
-        workflow.set_current_details(f"Approved by {decision.by}; {request.kind.value} is carried out.")
+        details.show("Approved by {}; {} is carried out.", decision.by, request.kind.value)
         if request.project_id:
             await LedgerClient(request.project_id).confirm(())
         try:
             result = await workflow.execute_activity_method(
                 ActionActivities.perform,
                 ActionOrder(request=request, approved_at=at),
-                summary=f"{request.kind.value} {request.service_name}",
+                summary=details.line(f"{request.kind.value} {request.service_name}"),
                 **policies.ACTION,
             )
         except ActivityError as error:
             result = ActionResult(state=ActionState.FAILED, detail=reason_of(error))
-        workflow.set_current_details(f"{result.state.value}: {result.detail}")
+        details.show("{}: {}", result.state.value, result.detail)
         return result.model_copy(update={"by": decision.by, "at": at})
 
     @workflow.query(description="What is offered, and why")

@@ -7,7 +7,7 @@ from temporalio.workflow import ParentClosePolicy
 from activities.actions import ActionActivities
 from railmend.contracts.action import RollbackQuestion
 from workflows.actions.approved_action import ApprovedAction
-from workflows.shared import policies
+from workflows.shared import details, policies
 from workflows.shared.failures import reason_of
 
 
@@ -18,7 +18,10 @@ async def offer_rollback(question: RollbackQuestion) -> str:
     """
     try:
         offer = await workflow.execute_activity_method(
-            ActionActivities.find_rollback, question, summary=question.service_name, **policies.READ
+            ActionActivities.find_rollback,
+            question,
+            summary=details.line(question.service_name),
+            **policies.READ,
         )
     except ActivityError as error:
         if is_cancelled_exception(error):
@@ -34,7 +37,7 @@ async def offer_rollback(question: RollbackQuestion) -> str:
             action,
             id=action.workflow_id,
             parent_close_policy=ParentClosePolicy.ABANDON,
-            static_summary=f"{action.kind.value} {action.service_name}: {action.reason[:120]}",
+            static_summary=details.line(f"{action.kind.value} {action.service_name}: {action.reason[:120]}"),
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("%s is offered already", action.workflow_id)

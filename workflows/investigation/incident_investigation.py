@@ -32,7 +32,7 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.ledger import PAUSED_ERROR, RunReference, SpendingKind
 from railmend.contracts.scan import ScanRequest
-from workflows.shared import policies, search_attributes
+from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
 
@@ -109,7 +109,7 @@ class IncidentInvestigation:
             PlanningActivities.diagnose,
             question,
             task_queue=policies.PLANNING_QUEUE,
-            summary=question.incident.service.name,
+            summary=details.line(question.incident.service.name),
             **policies.MODEL,
         )
         if diagnosis.verdict not in CODING_VERDICTS or not question.incident.policy.sceptic:
@@ -120,7 +120,7 @@ class IncidentInvestigation:
             PlanningActivities.refute,
             ChallengeRequest(packet=question.packet, diagnosis=diagnosis),
             task_queue=policies.PLANNING_QUEUE,
-            summary=question.incident.service.name,
+            summary=details.line(question.incident.service.name),
             **policies.MODEL,
         )
 
@@ -175,10 +175,10 @@ async def _hand_to_a_scan(request: IncidentRequest) -> IncidentReport:
         id=workflow_id,
         parent_close_policy=ParentClosePolicy.ABANDON,
         execution_timeout=policies.SCAN_TIMEOUT,
-        static_summary=f"{request.service.name} again",
+        static_summary=details.line(f"{request.service.name} again"),
     )
     summary = f"Started again by hand: {workflow_id} looks at {request.service.name} now."
-    workflow.set_current_details(summary)
+    details.show("{}", summary)
     return IncidentReport(
         request=request,
         packet=ArtifactReference(sha256="", size=0),

@@ -21,7 +21,7 @@ from railmend.contracts.ledger_parts import merge, split
 from workflows.ledger.budget import BudgetStore
 from workflows.ledger.claims import ClaimStore
 from workflows.ledger.track_record import TrackRecordStore
-from workflows.shared import policies
+from workflows.shared import details, policies
 
 
 @workflow.defn
@@ -102,7 +102,7 @@ class Ledger:
         return self._state()
 
     def _show(self) -> None:
-        workflow.set_current_details(f"{self._paused}." if self._paused else "")
+        details.show("{}", f"{self._paused}." if self._paused else "")
 
     def _refuse_while_paused(self) -> None:
         """Refuse in a validator: what waits asks again and again, and leaves nothing in the history."""

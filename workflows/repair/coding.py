@@ -40,7 +40,7 @@ from railmend.contracts.repair import (
 )
 from railmend.contracts.review import EarlierQuestion, Related, RelatedQuestion
 from workflows.repair.state import Phase, PublishedFix, RepairState
-from workflows.shared import policies, search_attributes
+from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import machine_is_gone, reason_of
 from workflows.shared.ledger_client import LedgerClient
 from workflows.shared.notifications import notify
@@ -261,16 +261,15 @@ def format_doubt(run: CheckRun) -> str:
 
 
 def format_complaint(run: CheckRun) -> str:
-    """Return what the agent is told of a check that passed without its change."""
-    ticks = "`" * 5
+    """Return what the agent is told of a check that passed without its change: a sentence, and its output."""
     now = "fails now" if run.passed is False else f"runs fewer tests now ({run.ran})"
-    return f"`{run.name}` passed before and {now}:\n{ticks}\n{run.output[-MAX_COMPLAINT:]}\n{ticks}"
+    return f"`{run.name}` passed before and {now}:\n{run.output[-MAX_COMPLAINT:]}"
 
 
 async def _run_session(request: CodingRequest) -> CodingResult:
     name = request.repair.repository
     again = " again: " + " ".join(request.complaints)[:300] if request.complaints else ""
-    workflow.set_current_details(f"A coding session works on `{name}`{again}.")
+    details.show("A coding session works on {}{}.", details.code(name), again)
     return await workflow.execute_activity_method(
         CodingActivities.run_session,
         request,
@@ -357,7 +356,10 @@ async def _window_metrics(repair: RepairRequest) -> tuple[ArtifactReference, ...
 
 async def _measure(incident: Incident) -> ArtifactReference:
     return await workflow.execute_activity_method(
-        MeasurementActivities.measure_incident, incident, summary=incident.service.name, **policies.EVIDENCE
+        MeasurementActivities.measure_incident,
+        incident,
+        summary=details.line(incident.service.name),
+        **policies.EVIDENCE,
     )
 
 

@@ -26,7 +26,7 @@ from railmend.contracts.repair import PullRequest, RepairOutcome
 from railmend.contracts.review import RevertRequest
 from workflows.actions.rollback_offer import offer_rollback
 from workflows.repair.state import Phase, RepairState
-from workflows.shared import policies
+from workflows.shared import details, policies
 from workflows.shared.failures import reason_of
 from workflows.shared.ledger_client import LedgerClient
 
@@ -39,7 +39,7 @@ async def wait_for_deployment(state: RepairState, ledger: LedgerClient) -> Phase
     fix, incidents = state.published, state.request.incidents
     merged_at = fix.merged_seen_at or workflow.now()
     poll = min(policies.DEPLOYMENT_POLL, timedelta(seconds=state.policy.poll_seconds))
-    workflow.set_current_details(f"Merged as `{fix.merged.sha[:12]}`; waits for its deployment.")
+    details.show("Merged as {}; waits for its deployment.", details.code(fix.merged.sha[:12]))
     while True:
         views = await asyncio.gather(*(_find_deployment(state, incident) for incident in incidents))
         for incident, view in zip(incidents, views, strict=True):
@@ -69,7 +69,7 @@ async def measure(state: RepairState, ledger: LedgerClient) -> Phase:
     fix = state.published
     while True:
         due = _due(state, fix.measurements)
-        workflow.set_current_details(f"In production; measured at {due:%Y-%m-%d %H:%M} UTC.")
+        details.show("In production; measured at {:%Y-%m-%d %H:%M} UTC.", due)
         await state.pause_until(due, "measurement")
         incidents = state.request.incidents
         results = tuple(await asyncio.gather(*(_measure(state, incident) for incident in incidents)))
@@ -93,7 +93,7 @@ async def _find_deployment(state: RepairState, incident: IncidentReport) -> Depl
             commit=merge.sha,
             merged_at=merge.at,
         ),
-        summary=request.service.name,
+        summary=details.line(request.service.name),
         **policies.POLL,
     )
 
@@ -146,7 +146,7 @@ async def _measure(state: RepairState, incident: IncidentReport) -> MeasurementR
             up_since=state.published.live_since or workflow.now(),
             at=workflow.now(),
         ),
-        summary=request.service.name,
+        summary=details.line(request.service.name),
         **policies.POLL,
     )
 

@@ -18,7 +18,7 @@ from workflows.repair import coding
 from workflows.repair.measurement import measure, wait_for_deployment
 from workflows.repair.review import review
 from workflows.repair.state import Phase, RepairState
-from workflows.shared import policies, search_attributes
+from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import ENDING, machine_is_gone, reason_of
 from workflows.shared.ledger_client import ClaimLost, LedgerClient, settlement
 from workflows.shared.notifications import notify
@@ -116,10 +116,11 @@ class RepositoryRepair:
         if await coding.resume_review(state):
             return Phase.REVIEW
         days = repair.policy.approval_days
-        why = f"\n\nA {repair.bounded_by}." if repair.bounded_by else ""
-        workflow.set_current_details(
-            f"The plan waits for a person, at most {days} days:{why}\n\n"
-            f"`starter.py approve {info.workflow_id}`"
+        details.show(
+            "The plan waits for a person, at most {} days. {}\n\n{}",
+            days,
+            f"A {repair.bounded_by}." if repair.bounded_by else "",
+            details.code(f"starter.py approve {info.workflow_id}"),
         )
         await notify(repair.policy, [approval_notification(repair, info.workflow_id, info.run_id)])
         try:

@@ -12,7 +12,7 @@ from railmend.contracts.repair import CodingRequest, PublishRequest, RepairOutco
 from railmend.contracts.review import AnswersRequest, Note, PullState, ReviewQuestion, ReviewView
 from workflows.repair import coding
 from workflows.repair.state import Phase, PublishedFix, RepairState
-from workflows.shared import policies
+from workflows.shared import details, policies
 from workflows.shared.failures import reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
 
@@ -34,7 +34,7 @@ class ReviewAnswer:
 async def review(state: RepairState, ledger: LedgerClient) -> Phase:
     """Phase REVIEW: poll the pull request until it is merged, closed for good, or nobody decided in time."""
     fix, policy = state.published, state.policy
-    workflow.set_current_details(f"Waits for review: {fix.pull_request.url}")
+    details.show("Waits for review: {}", details.link(fix.pull_request.url))
     while True:
         await state.pause(timedelta(seconds=policy.poll_seconds), "review")
         view = await _poll(state, fix)
@@ -101,7 +101,7 @@ async def _follow_up(
     if not answer.granted:
         return ReviewAnswer(limit=f"the limit of {answer.limit} is reached")
     fix.rounds += 1
-    workflow.set_current_details(f"Answering the review of {fix.pull_request.url}")
+    details.show("Answering the review of {}", details.link(fix.pull_request.url))
     try:
         return await _turn(state, fix, ledger, view.head, view.notes)
     except ActivityError as error:
@@ -111,7 +111,7 @@ async def _follow_up(
             return ReviewAnswer(later=True)
         return ReviewAnswer(refused=(reason_of(error)[:500],))
     finally:
-        workflow.set_current_details(f"Waits for review: {fix.pull_request.url}")
+        details.show("Waits for review: {}", details.link(fix.pull_request.url))
 
 
 async def _turn(

@@ -7,7 +7,7 @@ from temporalio import workflow
 
 from railmend.contracts.notification import MissedScans, missed_scans_notification
 from railmend.contracts.policy import Policy
-from workflows.shared import policies
+from workflows.shared import details, policies
 from workflows.shared.notifications import notify
 
 
@@ -20,7 +20,7 @@ class ScanAlarm:
 
     @workflow.run
     async def run(self, missed: MissedScans) -> None:
-        workflow.set_current_details(f"{missed.sentence} {missed.next_step}")
+        details.show("{} {}", missed.sentence, missed.next_step)
         await notify(Policy(notify=True), [missed_scans_notification(missed, workflow.info().run_id)])
         with suppress(asyncio.TimeoutError):  # a streak that goes on is then told again
             await workflow.wait_condition(

@@ -56,7 +56,7 @@ from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.repair.state import RepairState
 from workflows.scan import candidates
-from workflows.shared import policies, search_attributes
+from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import ENDING, reason_of
 from workflows.shared.ledger_client import LedgerClient, incident_id, settlement
 from workflows.shared.notifications import notify
@@ -106,6 +106,8 @@ class HealthScan:
             **policies.READ,
         )
         workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
+        # Earlier than what was asked for, where Railway's samples are late.
+        window = screening.window or window
         screening = await candidates.read_all(screening)
         assessment = await candidates.assess(screening, request.environment_id, window)
         incidents = self._incidents(screening, assessment, window)
@@ -117,11 +119,9 @@ class HealthScan:
             environment_name=screening.environment_name,
             window=window,
             rows=fitted_rows(self._rows.values()),
-            healthy=(
-                *screening.healthy,
-                *(s.name for s in screening.candidates if s.service_id not in self._rows),
-            ),
+            healthy=(*screening.healthy, *self._found_well(screening, assessment)),
             asleep=screening.asleep,
+            unknown=(*screening.unknown, *assessment.unknown),
             unseen=(*screening.unseen, *assessment.unseen, *self._unseen)[:MOST_UNSEEN],
         )
         workflow.set_current_details(
@@ -132,6 +132,15 @@ class HealthScan:
     @workflow.query(description="What is known so far, one row per service")
     def rows(self) -> list[ServiceRow]:
         return list(self._rows.values())
+
+    def _found_well(self, screening: Screening, assessment: Assessment) -> list[str]:
+        """Return the candidates without findings, of which everything could be read."""
+        unknown = {name for group in assessment.unknown for name in group.services}
+        return [
+            service.name
+            for service in screening.candidates
+            if service.service_id not in self._rows and service.name not in unknown
+        ]
 
     def _incidents(
         self, screening: Screening, assessment: Assessment, window: Window
@@ -155,7 +164,8 @@ class HealthScan:
                 service=service,
                 findings=tuple(by_service[service.service_id]),
                 window=window,
-                platform_incident=screening.platform_incident,
+                platform=screening.platform,
+                platform_incident=screening.platform_incident or assessment.blamed.get(service.service_id),
                 policy=self._settings.policy,
                 neighbours=neighbours_of(service, screening.candidates, assessment.findings),
             )
@@ -239,8 +249,10 @@ class HealthScan:
                 incident,
                 id=incident_id(incident),
                 execution_timeout=policies.INVESTIGATION_TIMEOUT,
-                static_summary=f"{service.name}: {', '.join(f.kind.value for f in incident.findings)}",
-                static_details="\n".join(f"- {f.sentence}" for f in incident.findings),
+                static_summary=details.line(
+                    f"{service.name}: {', '.join(f.kind.value for f in incident.findings)}"
+                ),
+                static_details=details.items(finding.sentence for finding in incident.findings),
                 search_attributes=search_attributes.attributes_for_incident(incident, screening),
                 memo={"scan": workflow.info().workflow_id},
             )

@@ -26,7 +26,7 @@ from railmend.contracts.ledger import (
 )
 from railmend.contracts.policy import Policy
 from railmend.contracts.track_record import AutonomyQuery, FixRecord
-from workflows.shared import policies
+from workflows.shared import details, policies
 
 T = TypeVar("T")
 
@@ -233,9 +233,10 @@ class LedgerClient:
             if answer.granted:
                 return
             again_at = answer.again_at or workflow.now() + policies.BUDGET_PAUSE
-            workflow.set_current_details(
-                f"Waits for budget until {again_at:%Y-%m-%d %H:%M} UTC: "
-                f"the limit of {answer.limit} is reached."
+            details.show(
+                "Waits for budget until {:%Y-%m-%d %H:%M} UTC: the limit of {} is reached.",
+                again_at,
+                answer.limit,
             )
             await workflow.sleep(max(again_at - workflow.now(), policies.BUDGET_PAUSE), summary="budget")
 

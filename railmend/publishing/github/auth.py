@@ -31,6 +31,11 @@ class Credentials(Protocol):
         """Return the authentication for a repository; git uses its `token` as user `x-access-token`."""
         ...
 
+    @property
+    def app_slug(self) -> str | None:
+        """The app's name, which its account bears with `[bot]` behind it; None: an account of its own."""
+        ...
+
 
 class TokenCredentials:
     """A fine-grained or classic token, the same for every repository."""
@@ -40,6 +45,24 @@ class TokenCredentials:
 
     def auth(self, repository: str) -> Auth.Auth:
         return self._auth
+
+    @property
+    def app_slug(self) -> str | None:
+        return None
+
+
+class NoCredentials:
+    """Stands for a token that is not set: refuses each call with `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def auth(self, repository: str) -> Auth.Auth:
+        raise GitHubError(self._reason, retryable=False)
+
+    @property
+    def app_slug(self) -> str | None:
+        return None
 
 
 class AppCredentials:
@@ -63,6 +86,10 @@ class AppCredentials:
 
     def auth(self, repository: str) -> Auth.Auth:
         return self._tokens.setdefault(repository, RepositoryToken(self, repository))
+
+    @property
+    def app_slug(self) -> str | None:
+        return str(self._request("GET", "/app", "the app itself").json()["slug"])
 
     def renew(self, repository: str) -> tuple[str, datetime]:
         """Return a new token for this repository alone, and its expiry."""

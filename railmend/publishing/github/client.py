@@ -10,13 +10,16 @@ from typing import Literal
 import requests
 from github import Github, GithubException
 from github.Issue import Issue
+from github.IssueComment import IssueComment
 from github.PullRequest import PullRequest as GithubPull
 from github.Repository import Repository
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, SkipValidation
 
 from railmend.contracts.repair import PullRequest
 from railmend.contracts.review import Related, RelatedQuestion
 from railmend.evidence.change import CommitComparison
+from railmend.evidence.safe_text import MarkdownText, PlainText
+from railmend.publishing.github.accounts import Accounts
 from railmend.publishing.github.auth import Credentials, TokenCredentials
 from railmend.publishing.github.compare import comparison, own_change
 from railmend.publishing.github.errors import GitHubError, classified, from_status
@@ -37,16 +40,18 @@ SHARED_BY_ALL = frozenset(
 
 
 class PullRequestMatch(BaseModel):
-    """An existing pull request of a branch."""
+    """An existing pull request of a branch. `own`: Railmend's account opened it; else `author` did."""
 
     pull_request: PullRequest
     state: Literal["open", "closed", "merged"]
     labelled: bool
     body: str = ""
+    own: bool = False
+    author: str = ""
 
     def is_of(self, key: str) -> bool:
-        """Whether the hidden marker in its text names this repair."""
-        return f'<!-- railmend {{"key": "{key}"' in self.body
+        """Whether it is Railmend's, and the hidden marker in its text names this repair."""
+        return self.own and f'<!-- railmend {{"key": "{key}"' in self.body
 
 
 class NewPullRequest(BaseModel):
@@ -55,10 +60,12 @@ class NewPullRequest(BaseModel):
     `since`: when it was asked for; what was closed or merged before is of an earlier repair.
     """
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
     branch: str
     base: str
-    title: str
-    body: str
+    title: SkipValidation[PlainText]
+    body: SkipValidation[MarkdownText]
     draft: bool = False
     labels: Sequence[str] = ()
     reviewers: Sequence[str] = ()
@@ -66,15 +73,43 @@ class NewPullRequest(BaseModel):
 
 
 class GitHubClient:
-    """Client for all repositories. `pace=False` drops PyGithub's pauses between calls, for a local server."""
+    """Client for all repositories.
 
-    def __init__(self, api_url: str, credentials: SecretStr | Credentials, *, pace: bool = True) -> None:
+    `former_ids`: of accounts that Railmend wrote with before. `pace=False` drops PyGithub's pauses between
+    calls, for a local server.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        credentials: SecretStr | Credentials,
+        *,
+        former_ids: Collection[int] = (),
+        pace: bool = True,
+    ) -> None:
         self._url = api_url.rstrip("/")
         self._credentials = (
             TokenCredentials(credentials) if isinstance(credentials, SecretStr) else credentials
         )
         self._pace = pace
         self._clients: dict[str, Github] = {}
+        self._former_ids = frozenset(former_ids)
+        self._own_id: int | None = None
+
+    def accounts(self, repository: Repository) -> Accounts:
+        """Return who is who in a repository; it raises `GitHubError` if GitHub does not tell our own id."""
+        return Accounts(repository, lambda: self._own_ids(repository.full_name))
+
+    def _own_ids(self, full_name: str) -> frozenset[int]:
+        if self._own_id is None:
+            self._own_id = self._ask_own_id(full_name)
+        return self._former_ids | {self._own_id}
+
+    def _ask_own_id(self, full_name: str) -> int:
+        with classified("The account of GITHUB_TOKEN, or of the app"):
+            github, slug = self._github(full_name), self._credentials.app_slug
+            # An installation's token may not ask for its own account.
+            return (github.get_user(f"{slug}[bot]") if slug else github.get_user()).id
 
     def repository(self, full_name: str) -> Repository:
         with classified(f"Repository {full_name}"):
@@ -116,7 +151,7 @@ class GitHubClient:
         """Give access to a repository's issues; their errors are raised as `GitHubError`."""
         repository = self.repository(full_name)
         with classified(f"Issues of {full_name}"):
-            yield Issues(repository)
+            yield Issues(repository, self.accounts(repository))
 
     def default_branch(self, repository: str) -> str:
         return self.repository(repository).default_branch
@@ -159,17 +194,19 @@ class GitHubClient:
             # Without `owner:` GitHub ignores the filter.
             for pull in repo.get_pulls(state="all", head=f"{repo.owner.login}:{branch}", base=base):
                 if since is None or pull.state == "open" or pull.created_at > since - CLOCKS_APART:
-                    return _match(pull)
+                    return _match(pull, self.accounts(repo).own(pull.user))
         return None
 
     def open_pull_request(self, repository: str, new: NewPullRequest) -> PullRequest:
         """Open a pull request, or return the branch's existing one.
 
         One that a person closed or merged is left alone. An open one without a label may be incomplete from
-        an earlier attempt: it gets labels and reviewers.
+        an earlier attempt: it gets labels and reviewers. One that another account opened from the branch is
+        refused: its words are not Railmend's.
         """
         existing = self.find_pull_request(repository, new.branch, new.base, new.since)
         if existing is not None:
+            _check_own(repository, existing)
             if existing.state == "open" and not existing.labelled:
                 self._add_reviewers_and_labels(repository, existing.pull_request.number, new)
             return existing.pull_request
@@ -183,6 +220,7 @@ class GitHubClient:
                 existing = self.find_pull_request(repository, new.branch, new.base, new.since)
             if existing is None:
                 raise from_status(f"Pull request for {new.branch}", error) from error
+            _check_own(repository, existing)
             return existing.pull_request
         except requests.RequestException as error:
             raise GitHubError("GitHub did not answer the new pull request.", retryable=True) from error
@@ -200,10 +238,14 @@ class GitHubClient:
                 pull.add_to_labels(*new.labels)
 
     def find_related(self, question: RelatedQuestion) -> Related:
-        """Return the newest open pull request, by anyone, about the same incident or files."""
+        """Return the newest open pull request about the same incident or files.
+
+        Only those of who may write count: anybody can open one that names an incident.
+        """
         wanted = _telling(question.files)
+        accounts = self.accounts(self.repository(question.repository))
         for pull in self._open_pull_requests(question.repository, question.base_branch):
-            if pull.head.ref == question.branch:
+            if pull.head.ref == question.branch or not self._counts(pull, accounts):
                 continue
             if any(fingerprint in (pull.body or "") for fingerprint in question.fingerprints):
                 why = f"Pull request {pull.number} is about the same incident."
@@ -216,6 +258,12 @@ class GitHubClient:
                 )
                 return Related(number=pull.number, url=pull.html_url, why=why)
         return Related()
+
+    def _counts(self, pull: GithubPull, accounts: Accounts) -> bool:
+        """Return whether a writer opened it, or an app from a branch that it was able to push here."""
+        with classified(f"The author of pull request {pull.number}"):
+            here = pull.head.repo is not None and pull.head.repo.id == pull.base.repo.id
+            return accounts.writes(pull.user) or (here and pull.user.type == "Bot")
 
     def _open_pull_requests(self, repository: str, base: str) -> Iterator[GithubPull]:
         """Yield open pull requests, newest first, at most `MAX_COMPARED`."""
@@ -247,18 +295,28 @@ def _request_review(pull: GithubPull, reviewers: Sequence[str]) -> None:
 
 
 class Issues:
-    """Issues of one repository; see `GitHubClient.issues`."""
+    """Railmend's own issues of one repository; see `GitHubClient.issues`."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, accounts: Accounts) -> None:
         self._repository = repository
+        self._accounts = accounts
 
     def find(self, label: str, mark: str, most: int) -> Issue | None:
-        """Return the newest of the `most` newest issues with this label whose text holds `mark`."""
+        """Return the newest of the `most` newest issues with this label that holds `mark` and is our own."""
         newest = self._repository.get_issues(state="all", labels=[label], sort="created", direction="desc")
-        return next((issue for issue in islice(newest, most) if mark in (issue.body or "")), None)
+        return next((issue for issue in islice(newest, most) if self._marked(issue, mark)), None)
 
-    def create(self, title: str, body: str, label: str) -> Issue:
+    def create(self, title: PlainText, body: MarkdownText, label: str) -> Issue:
         return self._repository.create_issue(title=title, body=body, labels=[label])
+
+    def holds(self, issue: Issue, mark: str) -> bool:
+        """Return whether an issue of our own, or a comment of ours on it, holds `mark`."""
+        return self._marked(issue, mark) or any(
+            self._marked(comment, mark) for comment in issue.get_comments()
+        )
+
+    def _marked(self, written: Issue | IssueComment, mark: str) -> bool:
+        return mark in (written.body or "") and self._accounts.own(written.user)
 
 
 def _telling(files: Collection[str]) -> set[str]:
@@ -269,7 +327,17 @@ def _plain(path: str) -> str:
     return path.removeprefix("./").strip("/")
 
 
-def _match(pull: GithubPull) -> PullRequestMatch:
+def _check_own(repository: str, existing: PullRequestMatch) -> None:
+    if not existing.own:
+        raise GitHubError(
+            f"{existing.author} opened {existing.pull_request.url} from Railmend's branch of {repository}: "
+            "close it, and the repair can be tried again. If that was Railmend's former account, add its id "
+            "to RAILMEND_FORMER_GITHUB_IDS.",
+            retryable=False,
+        )
+
+
+def _match(pull: GithubPull, own: bool) -> PullRequestMatch:
     state: Literal["open", "closed", "merged"] = (
         "merged" if pull.merged_at else "open" if pull.state == "open" else "closed"
     )
@@ -280,4 +348,6 @@ def _match(pull: GithubPull) -> PullRequestMatch:
         state=state,
         labelled=bool(pull.labels),
         body=pull.body or "",
+        own=own,
+        author=pull.user.login if pull.user else "ghost",
     )

@@ -1,7 +1,7 @@
 """The thread of one pull request: notes of people and checks, Railmend's replies, and how it ended.
 
-Only people with write access to the repository are heard. Bots are ignored, and so is what Railmend wrote,
-which a hidden marker identifies.
+Only people with write access to the repository are heard. Bots are ignored, and so is what Railmend wrote:
+its account wrote it, and it begins with a hidden marker. Neither alone is enough.
 """
 
 import json
@@ -9,11 +9,9 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from github import GithubException
 from github.IssueComment import IssueComment
-from github.NamedUser import NamedUser
-from github.Organization import Organization
 from github.PullRequest import PullRequest as GithubPull
+from github.PullRequestComment import PullRequestComment
 from github.Repository import Repository
 
 from railmend.contracts.review import (
@@ -29,13 +27,13 @@ from railmend.contracts.review import (
     ReviewView,
     SeenNotes,
 )
+from railmend.evidence.safe_text import MarkdownText
+from railmend.publishing.github.accounts import Accounts, User
 from railmend.publishing.github.client import GitHubClient
 from railmend.publishing.github.errors import classified
 from railmend.publishing.text import BOT
 
-User = NamedUser | Organization
 OWN = "<!-- railmend"
-WRITERS = frozenset({"admin", "maintain", "write"})
 FAILED = frozenset({"failure", "timed_out", "startup_failure"})
 # A comment up to this long before the closing, or after it, gives the reason.
 CLOSING = timedelta(minutes=10)
@@ -45,9 +43,8 @@ ANSWERED = re.compile(r'<!-- railmend \{"comment": "answer/([a-z]+/\d+)"\} -->')
 HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 
 
-def marked(name: str, text: str) -> str:
-    """Put the hidden marker first in the body, so that truncation keeps it."""
-    return f"{OWN} {json.dumps({'comment': name})} -->\n\n{text}"
+def marker_of(name: str) -> MarkdownText:
+    return MarkdownText.comment("railmend", json.dumps({"comment": name}))
 
 
 class PullRequestThread:
@@ -58,7 +55,7 @@ class PullRequestThread:
         self._repo: Repository = github.repository(repository)
         with classified(self._name):
             self._pull: GithubPull = self._repo.get_pull(number)
-        self._writers: dict[str, bool] = {}
+        self._accounts: Accounts = github.accounts(self._repo)
 
     def view(self, base_branch: str, seen: SeenNotes) -> ReviewView:
         """Return the state, and the notes that are new since `seen`."""
@@ -80,7 +77,11 @@ class PullRequestThread:
         with classified(self._name):
             own = [commit for commit in self._pull.get_commits() if commit.commit.author.email == BOT[1]]
             comments = [*self._pull.get_issue_comments(), *self._pull.get_review_comments()]
-        answered = [match[1] for comment in comments if (match := ANSWERED.match(comment.body or ""))]
+        answered = [
+            match[1]
+            for comment in comments
+            if (match := ANSWERED.match(comment.body or "")) and self._accounts.own(comment.user)
+        ]
         return EarlierPullRequest(
             number=self._pull.number,
             url=self._pull.html_url,
@@ -91,11 +92,14 @@ class PullRequestThread:
             seen=SeenNotes(names=tuple(answered[-MAX_SEEN:])),
         )
 
-    def comment(self, name: str, text: str, labels: Sequence[str] = ()) -> str:
-        """Edit the comment of this name, or create it; return its address."""
+    def comment(self, name: str, text: MarkdownText, labels: Sequence[str] = ()) -> str:
+        """Edit Railmend's own comment of this name, or create it; return its address."""
         with classified(f"Comment on {self._name}"):
-            comment = self._own_comment(name)
-            body = marked(name, text)
+            marker = marker_of(name)
+            comments = self._pull.get_issue_comments()
+            comment = next((comment for comment in comments if self._is_own(comment, marker)), None)
+            # First in the body, so that truncation keeps it.
+            body = MarkdownText.joined([marker, MarkdownText(text)])
             if comment is None:
                 comment = self._pull.create_issue_comment(body)
             elif comment.body != body:
@@ -106,19 +110,17 @@ class PullRequestThread:
 
     def answer(self, reply: NoteReply) -> None:
         """Reply once: in the thread of a line note, otherwise as a comment that quotes the note."""
-        note, name = reply.note, f"answer/{reply.note.name}"
+        note, name, text = reply.note, f"answer/{reply.note.name}", MarkdownText(reply.text)
         if note.kind is not NoteKind.LINE:
-            self.comment(name, f"{_quoted(note)}\n\n{reply.text}")
+            self.comment(name, MarkdownText.joined([_quoted(note), text]))
             return
         with classified(f"Answer on {self._name}"):
-            marker = marked(name, "").strip()
-            if not any(marker in (comment.body or "") for comment in self._pull.get_review_comments()):
-                self._pull.create_review_comment_reply(note.id, marked(name, reply.text))
+            marker = marker_of(name)
+            if not any(self._is_own(comment, marker) for comment in self._pull.get_review_comments()):
+                self._pull.create_review_comment_reply(note.id, MarkdownText.joined([marker, text]))
 
-    def _own_comment(self, name: str) -> IssueComment | None:
-        marker = marked(name, "").strip()
-        comments = self._pull.get_issue_comments()
-        return next((comment for comment in comments if marker in (comment.body or "")), None)
+    def _is_own(self, comment: IssueComment | PullRequestComment, marker: str = OWN) -> bool:
+        return (comment.body or "").startswith(marker) and self._accounts.own(comment.user)
 
     def _new(self, seen: SeenNotes) -> tuple[list[Note], SeenNotes]:
         """Return new notes that request something, and all that was read; excess ones wait."""
@@ -149,19 +151,10 @@ class PullRequestThread:
 
     def _asks(self, user: User | None, body: str | None) -> bool:
         """Return whether a writer requests something; a review without text only carries line comments."""
-        if user is None or user.type == "Bot" or OWN in (body or ""):
+        text = body or ""
+        if user is None or user.type == "Bot" or (text.startswith(OWN) and self._accounts.own(user)):
             return False
-        return bool(HIDDEN.sub("", body or "").strip()) and self._writes(user.login)
-
-    def _writes(self, login: str) -> bool:
-        if login not in self._writers:
-            try:
-                self._writers[login] = self._repo.get_collaborator_permission(login) in WRITERS
-            except GithubException as error:
-                if error.status != 404:
-                    raise
-                self._writers[login] = False
-        return self._writers[login]
+        return bool(HIDDEN.sub("", text).strip()) and self._accounts.writes(user)
 
     def _failing(self, base_branch: str) -> list[Note] | None:
         """Return checks that fail here but not on the base branch; None without checks, or while one runs."""
@@ -219,7 +212,8 @@ def _note(kind: NoteKind, number: int, user: User | None, text: str | None) -> N
     return Note(kind=kind, id=number, author=user.login if user else "ghost", text=(text or "")[:MAX_NOTE])
 
 
-def _quoted(note: Note) -> str:
-    first = note.text.strip().splitlines()[:6]
-    head = f"> {note.author}: " if note.kind is not NoteKind.CHECK else "> "
-    return head + "\n> ".join(first)
+def _quoted(note: Note) -> MarkdownText:
+    first, *more = note.text.strip().splitlines()[:6] or [""]
+    who = MarkdownText.of("{}: ", note.author) if note.kind is not NoteKind.CHECK else MarkdownText()
+    head = MarkdownText.of("> {}{}", who, first)
+    return MarkdownText.joined([head, *(MarkdownText.of("> {}", line) for line in more)], "\n")

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import httpx
 import pytest
@@ -356,7 +357,7 @@ async def test_what_an_earlier_run_opened_is_found_with_its_own_commits_and_answ
         repository=REPOSITORY, key="k1", branch=BRANCH, base_branch="main", requested_at=datetime.now(UTC)
     )
     reviews = ActivityEnvironment()
-    find = ReviewActivities(github).find_earlier
+    find = ReviewActivities(github, MagicMock()).find_earlier
     assert (await reviews.run(find, question)).pull_request is None
     own = pushed(github, tmp_path / "repair", author=OWN_AUTHOR)
     pull = open_one(github, f"Because.\n\n{marker('k1', own)}")

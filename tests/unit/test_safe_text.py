@@ -47,6 +47,7 @@ from railmend.notifying import delivery
 from railmend.notifying import text as messages
 from railmend.publishing import charts, comments, text
 from tests import samples
+from workflows.shared import details
 
 ROOT = Path(__file__).parents[2]
 TARGETS = ("SafeText", "PlainText", "MarkdownText", "PromptText", "SlackText")
@@ -512,6 +513,20 @@ def test_what_is_too_long_goes_as_a_whole_so_that_nothing_stays_open() -> None:
     parts = [MarkdownText.block("x" * 900), MarkdownText.of("end")]
     shown = MarkdownText.bounded(parts, 600)
     assert shown == "end\n\n(1 parts are left out: too long for one text.)"
+
+
+@settings(max_examples=100, deadline=None)
+@given(evil=hostile_texts)
+@example(evil=all_of)
+@example(evil="*" * 400)
+@example(evil="\u00e4\U0001f600" * 400)
+def test_a_runs_summary_and_details_are_inert_and_never_too_long_for_temporal(evil: str) -> None:
+    summary, listed = details.line(evil), details.items([evil] * 400)
+    assert len(summary.encode()) <= 400
+    assert len(listed.encode()) <= 20_000
+    for shown in (summary, listed):
+        assert forbidden(shown) == []
+        assert [pattern.findall(words(shown)) for pattern in (REFERENCE, LINK, MENTION)] == [[], [], []]
 
 
 def modules() -> Iterator[ModuleType]:

@@ -63,8 +63,6 @@ from workflows.shared.notifications import notify
 
 # Characters of all texts in the rows of a report, and how many sentences of what was unseen.
 ROWS_TEXT, MOST_UNSEEN = 20_000, 40
-# Temporal refuses a start whose details are longer than 20,000 bytes.
-MOST_DETAILS = 6_000
 
 
 @workflow.defn
@@ -386,10 +384,12 @@ class HealthScan:
                 RepairState(request=repair),
                 id=workflow_id,
                 parent_close_policy=ParentClosePolicy.ABANDON,
-                static_summary=f"{repair.repository}: {repair.incidents[0].diagnosis.summary[:150]}",
-                static_details="\n".join(
-                    f"- {step}" for report in repair.incidents for step in report.diagnosis.plan
-                )[:MOST_DETAILS],
+                static_summary=details.line(
+                    f"{repair.repository}: {repair.incidents[0].diagnosis.summary[:150]}"
+                ),
+                static_details=details.items(
+                    step for report in repair.incidents for step in report.diagnosis.plan
+                ),
                 search_attributes=search_attributes.attributes_for_repair(repair, screening),
                 memo={
                     "incidents": [incident_id(report.request) for report in repair.incidents],

@@ -6,6 +6,10 @@ from temporalio import workflow
 
 from railmend.evidence.safe_text import MarkdownText
 
+# Bytes: Temporal refuses a start whose summary is longer than 400, or whose details are longer than 20,000.
+MOST_SUMMARY = 400
+MOST_DETAILS = 6_000  # characters
+
 
 def show(template: str, *values: object) -> None:
     """Set the run's current details. `template`: literal, in the notation of `str.format`."""
@@ -13,12 +17,16 @@ def show(template: str, *values: object) -> None:
 
 
 def line(text: str) -> MarkdownText:
-    """Return a summary: one line of Markdown that the Web UI shows of an activity or a run."""
-    return MarkdownText(text)
+    """Return a summary: one bounded line of Markdown that the Web UI shows of an activity or a run."""
+    shown = MarkdownText(text)
+    while len(shown.encode()) > MOST_SUMMARY:
+        shown = shown.cut(len(shown) * 3 // 4)
+    return shown
 
 
-def items(texts: Iterable[str]) -> MarkdownText:
-    return MarkdownText.joined((MarkdownText.of("- {}", text) for text in texts), "\n")
+def items(texts: Iterable[str], most: int = MOST_DETAILS) -> MarkdownText:
+    """Return a list of at most so many characters."""
+    return MarkdownText.bounded((MarkdownText.of("- {}", text) for text in texts), most, "\n")
 
 
 def code(text: str) -> MarkdownText:

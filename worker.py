@@ -2,7 +2,17 @@
 
 import argparse
 
-from hosting import clients, connection, dev_server, logging, preflight, search_attributes, telemetry, workers
+from hosting import (
+    clients,
+    connection,
+    dev_server,
+    logging,
+    preflight,
+    private_files,
+    search_attributes,
+    telemetry,
+    workers,
+)
 from hosting.cli_runtime import run_main
 from railmend.settings_file import load_settings
 
@@ -20,7 +30,7 @@ def arguments() -> argparse.Namespace:
         "--role",
         action="append",
         choices=[role.value for role in workers.Role],
-        help="do only this (may be repeated; default: all)",
+        help="do only this (may be repeated; default: all that the settings carry)",
     )
     parser.add_argument(
         "--log-level", choices=["DEBUG", "INFO", "WARNING", "ERROR"], help="default: RAILMEND_LOG_LEVEL"
@@ -29,14 +39,14 @@ def arguments() -> argparse.Namespace:
 
 
 async def main(options: argparse.Namespace) -> None:
-    roles = [workers.Role(name) for name in options.role or workers.Role]
     settings = load_settings()
     if options.log_level:
         settings = settings.model_copy(update={"railmend_log_level": options.log_level})
-    preflight.check(settings, roles)
+    start = preflight.start(settings, [workers.Role(name) for name in options.role or ()])
     logging.configure(settings.railmend_log_level)
     if options.unsafe_agent:
         settings = settings.model_copy(update={"railmend_unsafe_agent": True})
+    private_files.keep_private(settings)
     if options.dev:
         server = await dev_server.start_or_adopt(settings.state_dir(), options.dev_port)
         settings = connection.local(settings, server.address, server.ui)
@@ -44,7 +54,7 @@ async def main(options: argparse.Namespace) -> None:
         settings, runtime=telemetry.runtime(settings), interceptors=telemetry.tracing(settings)
     )
     await search_attributes.register(client)
-    await workers.run_until_stopped(client, settings, roles)
+    await workers.run_until_stopped(client, settings, start.roles, report_only=start.report_only)
     if options.dev:
         dev_server.log_that_it_stays(server)
 

@@ -2,20 +2,26 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from temporalio import activity
 
 from activities.coding_environment import CodingEnvironment, Egress
 from activities.errors import translated
-from activities.heartbeat import heartbeating
+from activities.heartbeat import Heartbeat, heartbeating
+from railmend.coding import foreign_files
+from railmend.coding.base_checks import checked_tree
 from railmend.coding.checks import CheckSettings, Suite, check_environment, find_suites
 from railmend.coding.git import TrustedRepository
-from railmend.coding.sandbox import EGRESS_SOCKET, CommandResult, SandboxCommand, run_sandboxed
+from railmend.coding.run_counts import RunCounts, count, prints_counts
+from railmend.coding.sandbox import EGRESS_SOCKET, CommandResult, RepairPaths, SandboxCommand, run_sandboxed
 from railmend.contracts.repair import CheckReport, CheckRun, CodingRequest
 from railmend.evidence.redact import redact
 
 # Characters of output: of one run, of all that fail together, of one that passed.
 MAX_OUTPUT, MAX_OUTPUTS, OF_PASSED = 3000, 4000, 200
+# Bytes of the end of its output, where tests are counted.
+COUNTED_OUTPUT = 1024 * 1024
 # The shell's exit code for a program that does not exist.
 NOT_FOUND = 127
 
@@ -32,71 +38,57 @@ class CheckActivities:
 
     @activity.defn
     async def prepare_checks(self, request: CodingRequest) -> CheckReport:
-        """Install what the checks need, with the registries' network and no secret; then run them once."""
+        """Run the base's checks in a clean checkout of it; then install their needs where the agent works."""
         with translated():
             async with heartbeating() as beat:
                 repository = await self._repository(request)
                 suites = await self._suites(request, repository)
                 if not suites:
                     return CheckReport(unverified="No checks were found in the repository's files.")
-                async with self._egress(self._environment.paths(request.workspace.key)):
-                    for suite in suites:
-                        for command in suite.prepare:
-                            beat.state = {"preparing": command}
-                            done = await self._run(request, suite, command, network=True)
-                            if done.code != 0:
-                                await self._restore(request, repository)
-                                return CheckReport(unverified=_failed_preparation(command, done))
-                await self._restore(request, repository)
-                return await self._check(request, repository, suites)
+                run = _SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
+                key, base = request.workspace.key, request.workspace.base
+                async with self._environment.clean_checkout(key, repository, base) as paths:
+                    report = await run.report(paths)
+                if report.runs:
+                    await self._install(key, repository, base, run)
+                return _bounded(report)
 
     @activity.defn
     async def run_checks(self, request: CodingRequest) -> CheckReport:
-        """Run the checks that the base commit has: a change does not choose how it is checked."""
+        """Run the base's checks and tests on the reviewed tree, in a clean checkout; its own tests apart."""
         with translated():
-            async with heartbeating():
+            async with heartbeating() as beat:
                 repository = await self._repository(request)
                 suites = await self._suites(request, repository)
-                return await self._check(request, repository, suites)
+                key, base = request.workspace.key, request.workspace.base
+                reviewed = request.reviewed
+                if not reviewed:  # by a workflow of an older version
+                    await asyncio.to_thread(self._environment.settle, key)
+                    reviewed = await asyncio.to_thread(repository.snapshot, base)
+                tree, own = await asyncio.to_thread(checked_tree, repository, base, reviewed)
+                run = _SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
+                async with self._environment.clean_checkout(key, repository, tree) as paths:
+                    report = await run.report(paths)
+                    if own and report.runs and all(each.passed for each in report.runs):
+                        await asyncio.to_thread(repository.lay, reviewed, own, paths.tree)
+                        await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
+                        added = [each.model_copy(update={"added": True}) for each in await run.checks(paths)]
+                        report = CheckReport(runs=(*report.runs, *added))
+                return _bounded(report)
 
-    async def _check(
-        self, request: CodingRequest, repository: TrustedRepository, suites: list[Suite]
-    ) -> CheckReport:
-        """Run the checks; afterwards the work tree is as it was."""
-        tree = await asyncio.to_thread(repository.snapshot, request.workspace.base)
-        runs = []
-        for suite in suites:
-            for command in suite.checks:
-                done = await self._run(request, suite, command, network=False)
-                runs.append(_check_run(suite, command, done))
-        await self._restore(request, repository, tree)
-        return CheckReport(runs=within(runs, MAX_OUTPUTS))
+    async def _install(self, key: str, repository: TrustedRepository, base: str, run: "_SuiteRun") -> None:
+        """Install in the agent's tree, with a home apart from its own; that this fails is no harm.
 
-    async def _restore(
-        self, request: CodingRequest, repository: TrustedRepository, tree: str | None = None
-    ) -> None:
-        base = request.workspace.base
-        await asyncio.to_thread(repository.restore, tree or f"{base}^{{tree}}", base)
-        await asyncio.to_thread(
-            self._environment.sandbox.hand_over, self._environment.paths(request.workspace.key)
-        )
-
-    async def _run(
-        self, request: CodingRequest, suite: Suite, command: str, *, network: bool
-    ) -> CommandResult:
-        sandbox, paths = self._environment.sandbox, self._environment.paths(request.workspace.key)
-        settings = self._settings_for(request)
-        (port,) = await asyncio.to_thread(sandbox.ports, 1)
-        path = await asyncio.to_thread(sandbox.tools_path)
-        proxy = f"http://127.0.0.1:{port}" if network else None
-        launch = SandboxCommand(
-            paths=paths,
-            command=("sh", "-c", command),
-            environment=check_environment(str(paths.home), path, settings.environment, proxy),
-            directory=paths.tree / suite.directory,
-            outward={port: EGRESS_SOCKET} if network else None,
-        )
-        return await run_sandboxed(sandbox, launch, settings.seconds, self._environment.quota, MAX_OUTPUT)
+        What an earlier attempt of the session changed is still there afterwards.
+        """
+        await asyncio.to_thread(self._environment.settle, key)
+        paths = self._environment.paths(key).installing()
+        tree = await asyncio.to_thread(repository.snapshot, base)
+        await asyncio.to_thread(foreign_files.remove_tree, paths.home)
+        await asyncio.to_thread(paths.create)
+        await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
+        await run.prepare(paths)
+        await asyncio.to_thread(repository.restore, tree, base)
 
     async def _suites(self, request: CodingRequest, repository: TrustedRepository) -> list[Suite]:
         base = request.workspace.base
@@ -118,6 +110,62 @@ class CheckActivities:
         return await asyncio.to_thread(self._environment.repository, workspace.key, workspace.repository)
 
 
+@dataclass
+class _SuiteRun:
+    """Runs suites in one repair's sandbox; `beat` tells what it is at."""
+
+    environment: CodingEnvironment
+    settings: CheckSettings
+    egress: Egress
+    beat: Heartbeat
+    suites: Sequence[Suite]
+
+    async def report(self, paths: RepairPaths) -> CheckReport:
+        """Install what the checks need, with the registries' network and no secret; then run them once."""
+        failed = await self.prepare(paths)
+        return CheckReport(unverified=failed) if failed else CheckReport(runs=tuple(await self.checks(paths)))
+
+    async def prepare(self, paths: RepairPaths) -> str | None:
+        """Return what failed, as a sentence; None: nothing."""
+        async with self.egress(paths):
+            for suite in self.suites:
+                for command in suite.prepare:
+                    self.beat.state = {"preparing": command}
+                    done = await self._command(paths, suite, command, network=True)
+                    if done.code != 0:
+                        return _failed_preparation(command, done)
+        return None
+
+    async def checks(self, paths: RepairPaths) -> list[CheckRun]:
+        runs = []
+        for suite in self.suites:
+            for command in suite.checks:
+                self.beat.state = {"checking": command}
+                runs.append(_check_run(suite, command, await self._command(paths, suite, command)))
+        return runs
+
+    async def _command(
+        self, paths: RepairPaths, suite: Suite, command: str, *, network: bool = False
+    ) -> CommandResult:
+        sandbox = self.environment.sandbox
+        (port,) = await asyncio.to_thread(sandbox.ports, 1)
+        path = await asyncio.to_thread(sandbox.tools_path)
+        proxy = f"http://127.0.0.1:{port}" if network else None
+        launch = SandboxCommand(
+            paths=paths,
+            command=("sh", "-c", command),
+            environment=check_environment(str(paths.home), path, self.settings.environment, proxy),
+            directory=paths.tree / suite.directory,
+            outward={port: EGRESS_SOCKET} if network else None,
+        )
+        seconds, quota = self.settings.seconds, self.environment.quota
+        return await run_sandboxed(sandbox, launch, seconds, quota, COUNTED_OUTPUT)
+
+
+def _bounded(report: CheckReport) -> CheckReport:
+    return report.model_copy(update={"runs": within(report.runs, MAX_OUTPUTS)})
+
+
 def within(runs: Sequence[CheckRun], most: int) -> tuple[CheckRun, ...]:
     """Return the runs with the ends of their output: of those that fail as much as `most` allows."""
     share = most // max(sum(not run.passed for run in runs), 1)
@@ -127,16 +175,33 @@ def within(runs: Sequence[CheckRun], most: int) -> tuple[CheckRun, ...]:
 
 
 def _check_run(suite: Suite, command: str, done: CommandResult) -> CheckRun:
-    output = redact(done.output)
+    counts = count(done.output)
+    output = redact(done.output[-4 * MAX_OUTPUT :])
+    passed = None if done.code == NOT_FOUND else done.code == 0
     if done.reason is not None:
         output += f"\n[ended: {done.reason}]"
+    elif passed and (doubt := _no_evidence(command, counts)):
+        passed = False
+        output += f"\n[exit code 0, but {doubt}]"
     return CheckRun(
         command=command,
         directory=suite.directory,
-        passed=None if done.code == NOT_FOUND else done.code == 0,
+        passed=passed,
         seconds=round(done.seconds, 1),
         output=output[-MAX_OUTPUT:],
+        ran=counts.ran if counts else None,
+        failed=counts.failed if counts else None,
+        skipped=counts.skipped if counts else None,
     )
+
+
+def _no_evidence(command: str, counts: RunCounts | None) -> str | None:
+    """Return why an exit code of 0 does not show that tests passed; None: it does."""
+    if counts is None:
+        return "its runner did not say how many tests it ran" if prints_counts(command) else None
+    if counts.failed:
+        return f"{counts.failed} tests failed"
+    return None if counts.ran else "no test ran"
 
 
 def _failed_preparation(command: str, done: CommandResult) -> str:

@@ -120,8 +120,10 @@ class CodingActivities:
             base_branch = repair.base_branch or await asyncio.to_thread(
                 self._environment.github.default_branch, workspace.repository
             )
-            tree = await asyncio.to_thread(repository.snapshot, workspace.base)
-            files = await asyncio.to_thread(repository.changed_files, tree, workspace.base)
+            await asyncio.to_thread(self._environment.settle, workspace.key)
+            taken = await asyncio.to_thread(repository.take, workspace.base)
+            tree = taken.tree
+            files = await asyncio.to_thread(repository.changed_files, tree, workspace.base, taken.oversized)
             current = Round(
                 files=files,
                 head=workspace.base,
@@ -163,7 +165,7 @@ class CodingActivities:
     @activity.defn
     async def delete_workspace(self, workspace: Workspace) -> None:
         async with working():
-            await asyncio.to_thread(self._environment.paths(workspace.key).remove)
+            await asyncio.to_thread(self._environment.remove, workspace.key)
 
     @activity.defn
     async def trim_workspace(self, workspace: Workspace) -> None:

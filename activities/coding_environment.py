@@ -1,18 +1,24 @@
 """What the coding activities share: the repairs' folders and repositories, and the sandbox."""
 
+import asyncio
 import os
-from collections.abc import Callable, Collection
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from railmend.coding import foreign_files
 from railmend.coding.git import TrustedRepository
-from railmend.coding.quota import Quota, remove_tree
+from railmend.coding.opencode import keep_sessions
+from railmend.coding.quota import Quota
 from railmend.coding.sandbox import RepairPaths, Sandbox, SandboxError
+from railmend.coding.server import stop_leftover
 from railmend.publishing.github import GitHubClient
 
 # Opens the way to the package registries while the context lasts.
 Egress = Callable[[RepairPaths], AbstractAsyncContextManager[None]]
+# Ends the name of the folder of a repair's clean checkout; no key has a dot.
+CHECKOUT = ".checkout"
 
 
 @dataclass(frozen=True)
@@ -40,17 +46,61 @@ class CodingEnvironment:
         url, token = self.github.clone_url(full_name), self.github.git_token(full_name)
         return TrustedRepository(paths.root, url, token, paths.tree)
 
+    def settle(self, key: str) -> None:
+        """End whatever runs of the repair, so that what it wrote can be read. Blocking."""
+        stop_leftover(self.paths(key), self.sandbox)
+
+    @asynccontextmanager
+    async def clean_checkout(
+        self, key: str, repository: TrustedRepository, tree: str
+    ) -> AsyncIterator[RepairPaths]:
+        """Yield folders with the files of `tree` and empty homes, where nothing has run and no agent looks.
+
+        They have a user of their own in the sandbox, and are removed afterwards.
+        """
+        name = key + CHECKOUT
+        paths = self.paths(name)
+        await asyncio.to_thread(self._discard, name)
+        try:
+            await asyncio.to_thread(paths.create)
+            await asyncio.to_thread(repository.export, tree, paths.tree)
+            await asyncio.to_thread(self.sandbox.hand_over, paths)
+            yield paths
+        finally:
+            await asyncio.to_thread(self._discard, name)
+
     def trim(self, key: str) -> None:
         """Remove code, leftovers of checks and sockets; the session is kept for the next turn. Blocking."""
+        self.settle(key)
+        self._discard(key + CHECKOUT)
         paths = self.paths(key)
-        for folder in filter(Path.is_dir, {paths.root, paths.home.parent}):
-            for child in folder.iterdir():
-                if child != paths.home:
-                    remove_tree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
-        remove_tree(paths.home / ".cache")
+        for folder in {paths.root, paths.outer}:
+            for name in foreign_files.names(folder):
+                if folder / name != paths.home:
+                    foreign_files.remove(folder, name)
+        keep_sessions(paths.home)
+
+    def remove(self, key: str) -> None:
+        """Remove all folders of the repair. Blocking."""
+        self._discard(key + CHECKOUT)
+        self._discard(key)
 
     def keys(self) -> Collection[str]:
         """Return the keys of the repairs that have a folder here. Blocking."""
-        shared = self.paths("any").home.parent.parent
-        folders = filter(Path.is_dir, {self.state_dir, shared})
-        return {child.name for folder in folders for child in folder.iterdir() if child.is_dir()}
+        return {folder.name.removesuffix(CHECKOUT) for folder in self._all_folders()}
+
+    def changed_at(self, key: str) -> float:
+        """Return when something of the repair began or ended here, in seconds of the epoch. Blocking."""
+        own = (each for each in self._all_folders() if each.name.removesuffix(CHECKOUT) == key)
+        return max((each.stat(follow_symlinks=False).st_mtime for each in own), default=0.0)
+
+    def _all_folders(self) -> list[Path]:
+        parents = {self.state_dir, self.paths("any").outer.parent}
+        found = (parent / name for parent in parents for name in foreign_files.names(parent))
+        return [folder for folder in found if folder.is_dir()]
+
+    def _discard(self, name: str) -> None:
+        paths = self.paths(name)
+        if paths.root.is_dir():
+            self.settle(name)
+        paths.remove()

@@ -111,7 +111,8 @@ class MeasurementActivities:
             window_metrics(each.slice, window) for each, window in zip(detailed, windows, strict=True)
         )
         # The deployment's own states were looked at before; here only its series count.
-        running = service.model_copy(update={"latest_status": "SUCCESS", "asleep": False})
+        states = {"latest_status": "SUCCESS", "active_status": "SUCCESS", "instances": (), "runs": ()}
+        running = service.model_copy(update={**states, "asleep": False})
         again = tuple(
             assess(
                 detailed[1].slice, running, environment_id=request.environment_id, history=detailed[1].history

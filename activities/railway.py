@@ -1,5 +1,6 @@
 """Architecture and measurements over Railway's API, condensed to findings where they are read."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
@@ -7,7 +8,7 @@ from temporalio import activity
 
 from activities.heartbeat import working
 from railmend.artifacts import ArtifactGone, ArtifactStore
-from railmend.assessment import AssessmentRules, assess, is_candidate
+from railmend.assessment import AssessmentRules, assess, is_candidate, why_unknown
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.scan import (
     PAGE,
@@ -17,10 +18,14 @@ from railmend.contracts.scan import (
     CandidatesRequest,
     DownstreamEffects,
     Finding,
+    FindingKind,
     Screening,
     ScreenRequest,
     Service,
+    Severity,
+    UnknownServices,
 )
+from railmend.diagnosis.platform import blamed
 from railmend.diagnosis.root_causes import downstream_effects
 from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
@@ -29,8 +34,15 @@ from railmend.railway.survey import Survey
 DEFAULTS = AssessmentRules()
 # No team could read more.
 MAX_CANDIDATES = 60
-# Sentences about what could not be seen; the rest is counted.
-MAX_UNSEEN = 40
+TOO_MANY = (
+    f"it looks troubled, but only the {MAX_CANDIDATES} that look worst are examined in one scan. Put those "
+    "right, or watch its project in parts."
+)
+DOWN = frozenset({FindingKind.OUTAGE, FindingKind.CRASH_LOOP})
+# Sentences about what could not be seen; the rest is counted. Of the reasons why services are unknown, so
+# many are told apart, each with so many characters.
+MAX_UNSEEN, MAX_REASONS, MAX_REASON = 40, 20, 400
+OTHER_REASONS = "there are other reasons: run `starter.py doctor`."
 
 
 class RailwayActivities:
@@ -55,9 +67,10 @@ class RailwayActivities:
         if survey.ephemeral and not request.pull_request_environment:
             return _left_alone(survey)
         rules = self._rules_of(scan.environment_id)
-        findings = _survey_findings(survey, scan.environment_id, rules) if survey.fine else ()
-        suspects = _suspects(survey, findings, rules)
-        screening = _screening(survey, suspects, findings)
+        found = _survey_findings(survey, scan.environment_id, rules)
+        suspects = _worst_first(_suspects(survey, found, rules), found)
+        findings = found if survey.fine else ()
+        screening = _screening(survey, suspects, findings, rules)
         pages = paged(suspects[:MAX_CANDIDATES], findings)
         async with working():
             more = [await self._artifacts.put_model(page) for page in pages[1:]]
@@ -87,16 +100,26 @@ class RailwayActivities:
 
     @activity.defn
     async def assess_candidates(self, request: CandidatesRequest) -> Assessment:
-        """Assess the candidates at the window's own step; this decides."""
+        """Assess the candidates at the window's own step; this decides. What cannot be read is unknown."""
         async with working():
             client = await self._railway.client_for(request.environment_id)
-            detailed, unseen = await client.fetch_detailed(
-                request.environment_id, request.services, request.window
-            )
-        slices = {pair.slice.service_id: pair.slice for pair in detailed}
-        history = {pair.history.service_id: pair.history for pair in detailed}
+            details = await client.examine(request.environment_id, request.services, request.window)
+        slices = {pair.slice.service_id: pair.slice for pair in details.services}
+        history = {pair.history.service_id: pair.history for pair in details.services}
         rules = self._rules_of(request.environment_id)
         findings = _assess(request.services, slices, history, request.environment_id, rules)
+        affected = {finding.service_id for finding in findings}
+        reasons = {
+            service.name: why_unknown(
+                slices[service.service_id],
+                service,
+                details.unread.get(service.service_id, ()),
+                rules.settings_for(service),
+            )
+            for service in request.services
+            if service.service_id not in affected
+        }
+        troubled = [service for service in request.services if service.service_id in affected]
         async with working():
             page = await self._artifacts.put_model(
                 CandidatePage(services=request.services, findings=findings)
@@ -105,11 +128,14 @@ class RailwayActivities:
             findings=findings,
             page=page,
             downstream_effects=downstream_effects(request.services, findings),
-            unseen=_bounded(unseen),
+            blamed=blamed(request.platform, request.services, findings),
+            unknown=_unknown(reasons),
+            unseen=_bounded(_unread_of(troubled, details.unread)),
         )
 
 
 def _survey_findings(survey: Survey, environment_id: str, rules: AssessmentRules) -> tuple[Finding, ...]:
+    """Return what the survey shows; after a coarse one that tells only which services look worst."""
     slices = {series.service_id: series for series in survey.slices}
     history = {series.service_id: series for series in survey.history}
     return _assess(survey.services, slices, history, environment_id, rules)
@@ -128,6 +154,20 @@ def _suspects(survey: Survey, findings: Sequence[Finding], rules: AssessmentRule
     ]
 
 
+def _worst_first(services: Iterable[Service], findings: Iterable[Finding]) -> list[Service]:
+    critical: dict[str, int] = defaultdict(int)
+    all_of: dict[str, int] = defaultdict(int)
+    findings = list(findings)
+    down = {finding.service_id for finding in findings if finding.kind in DOWN}
+    for finding in findings:
+        critical[finding.service_id] += finding.severity is Severity.CRITICAL
+        all_of[finding.service_id] += 1
+    return sorted(
+        services,
+        key=lambda s: (s.service_id not in down, -critical[s.service_id], -all_of[s.service_id], s.name),
+    )
+
+
 def paged(services: Sequence[Service], findings: Sequence[Finding]) -> list[CandidatePage]:
     pages = []
     for start in range(0, len(services), PAGE):
@@ -138,23 +178,71 @@ def paged(services: Sequence[Service], findings: Sequence[Finding]) -> list[Cand
     return pages
 
 
-def _screening(survey: Survey, candidates: list[Service], findings: Sequence[Finding]) -> Screening:
-    unseen = list(survey.unseen)
-    if len(candidates) > MAX_CANDIDATES:
-        unseen.append(f"{len(candidates)} services look troubled; only {MAX_CANDIDATES} are examined now.")
+def _screening(
+    survey: Survey, candidates: list[Service], findings: Sequence[Finding], rules: AssessmentRules
+) -> Screening:
+    examined, left_out = candidates[:MAX_CANDIDATES], candidates[MAX_CANDIDATES:]
+    reasons: dict[str, str | None] = {service.name: TOO_MANY for service in left_out}
     candidate_ids = {service.service_id for service in candidates}
-    quiet = [service for service in survey.services if service.service_id not in candidate_ids]
+    slices = {series.service_id: series for series in survey.slices}
+    asleep = []
+    for service in survey.services:
+        if service.service_id in candidate_ids:
+            continue
+        if service.asleep and not service.unread:
+            asleep.append(service.name)
+            continue
+        unread = survey.unread.get(service.service_id, ())
+        settings = rules.settings_for(service)
+        reasons[service.name] = why_unknown(slices[service.service_id], service, unread, settings)
+    unseen = [*survey.unseen, *_private(survey.services)]
+    if survey.fine:
+        unseen += _unread_of(examined, survey.unread)
     return Screening(
         project_name=survey.project_name,
         environment_name=survey.environment_name,
-        healthy=tuple(service.name for service in quiet if not service.asleep),
-        asleep=tuple(service.name for service in quiet if service.asleep),
+        healthy=tuple(name for name, reason in reasons.items() if reason is None),
+        asleep=tuple(asleep),
+        unknown=_unknown(reasons),
         candidates=(),
         decided=survey.fine,
         downstream_effects=downstream_effects(candidates, findings),
-        platform_incident=survey.platform_incident,
+        blamed=blamed(survey.platform, candidates, findings),
+        platform=survey.platform,
+        window=survey.window,
         unseen=_bounded(unseen),
     )
+
+
+def _unknown(reasons: Mapping[str, str | None]) -> tuple[UnknownServices, ...]:
+    """Group the services, given with why they are unknown, by reason: many share one."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, reason in reasons.items():
+        if reason is not None:
+            text = reason[:MAX_REASON]
+            groups[text if text in groups or len(groups) < MAX_REASONS else OTHER_REASONS].append(name)
+    return tuple(UnknownServices(reason=reason, services=tuple(names)) for reason, names in groups.items())
+
+
+def _unread_of(services: Iterable[Service], unread: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what could not be read of services that are affected anyway."""
+    return [
+        f"{service.name}: {reason}"
+        for service in services
+        for reason in dict.fromkeys((*service.unread, *unread.get(service.service_id, ())))
+    ]
+
+
+def _private(services: Iterable[Service]) -> list[str]:
+    """Say whose requests nobody measures: Railway counts those that come through a domain."""
+    names = [s.name for s in services if s.health_check and not s.serves_http and not s.asleep]
+    if not names:
+        return []
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return [
+        "Requests within the private network: Railway measures none of them, so errors and latency of "
+        f"{shown} are not seen, only CPU, memory and whether they run."
+    ]
 
 
 def _bounded(unseen: list[str]) -> tuple[str, ...]:

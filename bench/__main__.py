@@ -1,6 +1,6 @@
 """Run all benchmarks: `make bench`."""
 
-from bench import assessment, command_line, evidence, railway, wide_incident
+from bench import assessment, border, command_line, evidence, railway, wide_incident
 
 if __name__ == "__main__":
     assessment.main()
@@ -8,6 +8,8 @@ if __name__ == "__main__":
     evidence.main()
     print()
     railway.main()
+    print()
+    border.main()
     print()
     command_line.main()
     print()

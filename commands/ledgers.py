@@ -31,6 +31,7 @@ from railmend.contracts.ledger import (
     Pause,
     SettleRequest,
     SuppressRequest,
+    spending_key,
 )
 from railmend.contracts.ledger_parts import split
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
@@ -148,7 +149,7 @@ async def release(fingerprints: Sequence[str], *, terminate: bool) -> list[str]:
             await client.get_workflow_handle(name).terminate(f"ledger release, by {getpass.getuser()}")
             lines.append(f"{name}: terminated.")
         await ledger.execute_update(
-            Ledger.settle, _released(entry), id=f"released/{entry.grant}/{fingerprint}"
+            Ledger.settle, _released(entry), id=f"released/{entry.grant}/{spending_key(fingerprint)}"
         )
         lines.append(f"{fingerprint}: released; the next scan may take it up.")
     return lines

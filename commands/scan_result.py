@@ -54,10 +54,15 @@ def render(result: ScanResult, console: Console) -> None:
             "\n".join(escape(finding.sentence or finding.kind.value) for finding in row.findings) or "-"
         )
         table.add_row(escape(row.name), findings, escape(row.verdict), escape(_done(row, result)))
-    console.print(table if report.rows else f"Nothing is wrong in {report.project_name}.")
+    if report.rows:
+        console.print(table)
+    console.print(f"{escape(report.project_name)}: {report.headline}")
     for state, names in (("Well", report.healthy), ("Asleep", report.asleep)):
         if names:
             console.print(f"{state}: {escape(', '.join(names[:MOST_NAMES]))}{_more(names)}")
+    for group in report.unknown:
+        shown = f"{escape(', '.join(group.services[:MOST_NAMES]))}{_more(group.services)}"
+        console.print(f"Unknown: {shown}: {escape(group.reason)}")
     for sentence in report.unseen:
         console.print(f"Could not be seen: {escape(sentence)}")
     # Below the table and unbroken, so that they can be copied.

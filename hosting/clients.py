@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import json
+import os
 import re
 import shutil
 import sys
@@ -31,7 +32,7 @@ from railmend.coding.quota import Quota
 from railmend.coding.sandbox import Sandbox
 from railmend.coding.server import OpenCodeServer, RunningServer
 from railmend.diagnosis.model import ModelSettings
-from railmend.publishing.github import AppCredentials, GitHubClient, TokenCredentials
+from railmend.publishing.github import AppCredentials, GitHubClient, NoCredentials, TokenCredentials
 from railmend.publishing.github.auth import Credentials
 from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railmend.settings import ConfigurationError, Settings
@@ -102,11 +103,21 @@ def railway(settings: Settings) -> RailwayPool:
 def watched(settings: Settings) -> list[WatchedEnvironment]:
     """Return the projects. Raise `ConfigurationError` where there is none, or none that has a token."""
     environments = watched_environments(settings)
+    if not settings.projects and environments and runs_in(environments[0].project_id):
+        raise ConfigurationError(
+            "This process runs on Railway, which sets RAILWAY_PROJECT_ID to the project that it runs in: it "
+            "would watch itself. Say in PROJECTS what to watch; docs/deploy-railway.md shows how."
+        )
     if not environments:
         require(settings, "railway_project_id", "railway_environment_id")
     if not any(environment.token for environment in environments):
         raise ConfigurationError("\n".join(f"Project {each.name}: {each.no_token}" for each in environments))
     return environments
+
+
+def runs_in(project_id: str) -> bool:
+    """Return whether this process is a service of a Railway project, which sets these variables."""
+    return "RAILWAY_SERVICE_ID" in os.environ and os.environ.get("RAILWAY_PROJECT_ID") == project_id
 
 
 def watched_environments(settings: Settings) -> list[WatchedEnvironment]:
@@ -192,6 +203,14 @@ def github(settings: Settings) -> GitHubClient:
         former_ids=settings.railmend_former_github_ids,
         pace=pace,
     )
+
+
+def github_if_set(settings: Settings) -> GitHubClient:
+    """Return GitHub's client; without credentials one that refuses each call and says what to set."""
+    try:
+        return github(settings)
+    except ConfigurationError as error:
+        return GitHubClient(settings.github_api_url, NoCredentials(str(error)))
 
 
 def github_credentials(settings: Settings) -> Credentials:

@@ -1,6 +1,7 @@
 """Checks that all settings of a worker's roles are there, before anything is connected."""
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from hosting import clients
 from hosting.workers import Role
@@ -14,6 +15,31 @@ BUILT: dict[Role, tuple[Callable[[Settings], object], ...]] = {
 }
 # A server that somebody else runs has its own model.
 NEEDED_WITHOUT_SERVER = (clients.coding_model,)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a worker starts. `report_only`: why it only measures and reports, empty if it may do more."""
+
+    roles: tuple[Role, ...]
+    report_only: str = ""
+
+
+def start(settings: Settings, asked_for: Collection[Role]) -> Start:
+    """Return the roles to start: those that were asked for, else all, as far as the settings carry them.
+
+    Raise `ConfigurationError` where one that was asked for cannot start, or nothing can be watched. Watching
+    needs a token of Railway's and nothing else.
+    """
+    if asked_for:
+        check(settings, asked_for)
+        return Start(tuple(asked_for))
+    clients.watched(settings)
+    try:
+        check(settings, tuple(Role))
+    except ConfigurationError as error:
+        return Start((Role.ORCHESTRATION,), report_only=str(error))
+    return Start(tuple(Role))
 
 
 def check(settings: Settings, roles: Collection[Role]) -> None:

@@ -89,11 +89,13 @@ def orchestration_activities(
     github: GitHubClient,
     status: StatusReader,
     channels: Sequence[Channel],
+    *,
+    report_only: bool = False,
 ) -> list[Activity]:
     secrets, artifacts = current.derive(clients.secrets), clients.artifacts(current.get())
     rules = current.derive(clients.assessment_rules)
     return activity_methods(
-        SettingsActivities(current.get),
+        SettingsActivities(current.get, report_only=report_only),
         RailwayActivities(railway, artifacts, lambda environment_id: rules()[environment_id]),
         EvidenceActivities(artifacts),
         ProviderActivities(
@@ -144,14 +146,18 @@ def orchestration(
     railway: RailwayPool,
     status: StatusReader,
     channels: Sequence[Channel] = (),
+    *,
+    report_only: bool = False,
 ) -> Worker:
     settings = current.get()
-    github = clients.github(settings)
+    github = clients.github(settings) if not report_only else clients.github_if_set(settings)
     return Worker(
         client,
         task_queue=ORCHESTRATION_QUEUE,
         workflows=WORKFLOWS,
-        activities=orchestration_activities(client, current, railway, github, status, channels),
+        activities=orchestration_activities(
+            client, current, railway, github, status, channels, report_only=report_only
+        ),
         # A slot without a thread would let an activity's time run out before it began.
         activity_executor=ThreadPoolExecutor(settings.slots.activities),
         max_concurrent_workflow_tasks=settings.slots.workflow_tasks,
@@ -218,8 +224,18 @@ async def run_until_stopped(
     settings: Settings,
     roles: Collection[Role] = tuple(Role),
     load: Callable[[], Settings] = load_settings,
+    report_only: str = "",
 ) -> None:
-    """Serve the queues of `roles` until SIGINT or SIGTERM, then drain. `load`: reads the settings again."""
+    """Serve the queues of `roles` until SIGINT or SIGTERM, then drain.
+
+    `load`: reads the settings again. `report_only`: why scans only measure and report, if they do.
+    """
+    if report_only:
+        log.warning(
+            "scans only measure and report; diagnoses and repairs need a model and GitHub",
+            missing=report_only.splitlines(),
+            next="set what is missing, see docs/getting-started.md, and start the worker again",
+        )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Git and GitHub block a thread each; the default of a handful would let a few slow ones hold up all.
@@ -242,7 +258,8 @@ async def run_until_stopped(
             status = StatusReader(settings.provider_status_urls)
             stack.push_async_callback(status.aclose)
             web = await stack.enter_async_context(httpx.AsyncClient(timeout=TIMEOUT_SECONDS))
-            workers.append(orchestration(client, current, railway, status, channels(settings, web)))
+            parts = (railway, status, channels(settings, web))
+            workers.append(orchestration(client, current, *parts, report_only=bool(report_only)))
         if Role.PLANNING in roles:
             workers.append(planning(client, settings))
         if Role.CODING in roles:

@@ -5,7 +5,6 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import structlog
 from temporalio.client import Client
@@ -13,6 +12,7 @@ from temporalio.service import RPCError
 
 from activities.coding_environment import CodingEnvironment
 from railmend.artifacts import ArtifactError, ArtifactStore
+from railmend.coding.sandbox import SandboxError
 from railmend.contracts.policy import Policy
 from workflows.repair.repository_repair import RepositoryRepair
 
@@ -38,12 +38,12 @@ async def remove_abandoned_workspaces(client: Client, environment: CodingEnviron
     running = {execution.id.rpartition("/")[2] async for execution in client.list_workflows(RUNNING)}
     removed = []
     for key in sorted(keys):
-        paths = environment.paths(key)
-        folders = filter(Path.is_dir, (paths.root, paths.home.parent))
-        changed_at = max(folder.stat().st_mtime for folder in folders)
-        if key not in running and time.time() - changed_at > MIN_AGE_SECONDS:
-            await asyncio.to_thread(paths.remove)
-            removed.append(key)
+        if key not in running and time.time() - environment.changed_at(key) > MIN_AGE_SECONDS:
+            try:
+                await asyncio.to_thread(environment.remove, key)
+                removed.append(key)
+            except SandboxError as error:  # of no use to those who wait for this worker
+                log.warning("a workspace stays", key=key, reason=str(error))
     if removed:
         log.info("workspaces removed", keys=removed)
     return removed

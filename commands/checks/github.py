@@ -2,7 +2,7 @@
 
 import asyncio
 
-from commands.checks.check import Check, CheckFailed, CheckResult, bad, ok, warning
+from commands.checks.check import Check, CheckResult, bad, ok, warning
 from commands.checks.railway import repositories
 from hosting import clients
 from railmend.publishing.github import GitHubClient, GitHubError
@@ -18,10 +18,12 @@ def checks(settings: Settings) -> tuple[Check, ...]:
 async def _github(settings: Settings) -> list[CheckResult]:
     try:
         github = clients.github(settings)
-    except ConfigurationError as error:
-        raise CheckFailed(
-            "GITHUB_TOKEN is not set", "make a fine-grained token; docs/getting-started.md"
-        ) from error
+    except ConfigurationError:
+        return warning(
+            "github",
+            "GITHUB_TOKEN is not set: scans only measure and report",
+            "for diagnoses and repairs make a fine-grained token; docs/getting-started.md",
+        )
     names = await repositories(settings)
     if settings.notify_github_repository:
         names.add(settings.notify_github_repository)

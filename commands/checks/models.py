@@ -32,7 +32,11 @@ async def _answers(settings: Settings) -> list[CheckResult]:
     try:
         model = clients.model(settings)
     except ConfigurationError as error:
-        raise CheckFailed(str(error).split(". ")[0], "set MODEL (provider/name) and MODEL_API_KEY") from error
+        return warning(
+            "model",
+            f"{str(error).split('. ')[0]}: scans only measure and report",
+            "for diagnoses and repairs set MODEL (provider/name) and MODEL_API_KEY",
+        )
     try:
         reply = await ask(QUESTION, ProbeAnswer, model, ModelUsage())
     except ModelError as error:
@@ -43,7 +47,9 @@ async def _answers(settings: Settings) -> list[CheckResult]:
 
 async def _price(settings: Settings) -> list[CheckResult]:
     if not settings.model:
-        raise CheckFailed("MODEL is not set", "set MODEL (provider/name)")
+        return warning(
+            "price", "MODEL is not set: scans only measure and report", "set MODEL (provider/name)"
+        )
     price = clients.prices(settings)
     if any(price):
         return ok("price", f"{price[0]:g} USD in, {price[1]:g} USD out for a million tokens")

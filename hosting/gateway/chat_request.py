@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, WrapValidator
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
+from railmend.coding.bounded_http import load_json
 from railmend.coding.metering import ModelEndpoint
 
 MAX_PROBLEM = 200
@@ -115,10 +116,13 @@ class ChatRequest(Allowed):
     max_completion_tokens: Any = None
 
 
-def rewritten(raw: bytes, model: ModelEndpoint) -> bytes:
-    """Return the request as the model's provider gets it. Raise `ValueError` with a sentence."""
+def rewritten(raw: bytes, model: ModelEndpoint) -> tuple[bytes, bool]:
+    """Return the request as the model's provider gets it, and whether it wants a stream.
+
+    Raise `ValueError` with a sentence. Blocking: a body of megabytes takes seconds.
+    """
     try:
-        request = ChatRequest.model_validate_json(raw)
+        request = ChatRequest.model_validate(load_json(raw))
     except ValidationError as error:
         raise ValueError(_problem(error)) from error
     body = request.model_dump(
@@ -132,7 +136,7 @@ def rewritten(raw: bytes, model: ModelEndpoint) -> bytes:
     body |= {"model": model.model_id, model.output_field: min(wanted, default=model.output_limit)}
     if request.stream:
         body["stream_options"] = {"include_usage": True}
-    return json.dumps(body).encode()
+    return json.dumps(body).encode(), request.stream
 
 
 def _problem(error: ValidationError) -> str:

@@ -24,6 +24,8 @@ REGISTRIES = (
 ANY_PUBLIC = "*"
 MAX_HEAD_BYTES = 16 * 1024
 CONNECT_SECONDS = 20
+HEAD_SECONDS = 20
+MAX_CONNECTIONS = 64  # of one repair; npm opens about 15
 CHUNK = 65536
 
 
@@ -54,10 +56,15 @@ async def egress(paths: RepairPaths, hosts: Collection[str]) -> AsyncIterator[No
 class _Proxy:
     def __init__(self, hosts: frozenset[str]) -> None:
         self._hosts = hosts
+        self._places = asyncio.Semaphore(MAX_CONNECTIONS)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            head = await reader.readuntil(b"\r\n\r\n")
+        async with self._places:
+            await self._serve(reader, writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HEAD_SECONDS)
             there = await self._connect(head.split(b"\r\n")[0].decode("latin-1"))
             if isinstance(there, str):
                 writer.write(f"HTTP/1.1 {there}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())

@@ -6,8 +6,8 @@ model for completions and nothing else.
 
 import asyncio
 import contextlib
-import json
 import secrets
+import weakref
 from collections.abc import AsyncIterator
 
 import httpx
@@ -22,8 +22,13 @@ from hosting.http_server import EmbeddedServer
 from railmend.coding.metering import Meter, MeteredResponse, ModelEndpoint, SessionLimits, Usage
 from railmend.coding.sandbox import GATEWAY_SOCKET, RepairPaths, listening
 
-# A long conversation with files in it; a provider's own limit is about this.
-MAX_REQUEST_BYTES = 16 * 1024 * 1024
+# A long conversation with files in it: two million tokens.
+MAX_REQUEST_BYTES = 8 * 1024 * 1024
+# Bodies that are read at once, and the seconds in which one must be there; OpenCode sends one or two calls.
+MAX_BODIES = 2
+BODY_SECONDS = 60.0
+MAX_CALLS = 8
+MAX_CONNECTIONS = 32
 MAX_ERROR_BYTES = 16 * 1024
 # The provider may think for long before the first byte, and between two.
 TIMEOUT = httpx.Timeout(connect=15, read=180, write=60, pool=60)
@@ -53,7 +58,12 @@ class ModelGateway:
         client = await self._stack.enter_async_context(httpx.AsyncClient(timeout=TIMEOUT))
         proxy = _Proxy(self._model, key, self._meter, client)
         config = uvicorn.Config(
-            proxy.app(), log_config=None, log_level="warning", access_log=False, lifespan="off"
+            proxy.app(),
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            limit_concurrency=MAX_CONNECTIONS,
         )
         server = EmbeddedServer(config)
         task = asyncio.create_task(server.serve(sockets=[listening(paths.sockets, GATEWAY_SOCKET)]))
@@ -82,6 +92,9 @@ class _Proxy:
         self._key = key
         self._meter = meter
         self._client = client
+        self._bodies = asyncio.Semaphore(MAX_BODIES)
+        # As long as anything holds one, it holds its request.
+        self._calls: weakref.WeakSet[_Call] = weakref.WeakSet()
 
     def app(self) -> Starlette:
         return Starlette(
@@ -104,38 +117,62 @@ class _Proxy:
         if not self._authorized(request):
             return _error(401, "Not this repair's key.")
         try:
-            content = rewritten(await _body(request), self._model)
+            content, streamed = await asyncio.wait_for(self._content(request), BODY_SECONDS)
         except ValueError as error:
             return _error(400, str(error))
+        except TimeoutError:
+            return _error(408, f"The request was not there within {BODY_SECONDS:g} s.")
+        if len(self._calls) >= MAX_CALLS:
+            return _error(429, f"{MAX_CALLS} calls are under way.", {"retry-after": "5"})
         reserved = self._meter.begin(len(content), self._model.output_limit)
         if reserved is None:
             return _error(PAYMENT_REQUIRED, f"Railmend's budget: {self._meter.usage.refused}")
-        return await _Call(self._model, self._meter, self._client, content, reserved).answer()
+        call = _Call(self._model, self._meter, self._client, content, reserved, streamed)
+        self._calls.add(call)
+        return await call.answer()
+
+    async def _content(self, request: Request) -> tuple[bytes, bool]:
+        """Return the rewritten body, and whether a stream is wanted. Its JSON is read in another thread."""
+        async with self._bodies:
+            raw = await _body(request)
+            return await asyncio.to_thread(rewritten, raw, self._model)
 
 
 async def _body(request: Request) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_REQUEST_BYTES:
-            raise ValueError(f"More than {MAX_REQUEST_BYTES} bytes.")
-        parts.append(part)
-    return b"".join(parts)
+    """Return the body. Raise `ValueError` when it is too large; where it says so itself it is not read."""
+    body = bytearray()
+    declared = request.headers.get("content-length", "0")
+    size = int(declared) if declared.isdigit() else 0
+    if size <= MAX_REQUEST_BYTES:
+        async for part in request.stream():
+            body += part
+            size = len(body)
+            if size > MAX_REQUEST_BYTES:
+                break
+    if size > MAX_REQUEST_BYTES:
+        raise ValueError(f"More than {MAX_REQUEST_BYTES} bytes.")
+    return bytes(body)
 
 
 class _Call:
     """One call of the provider, metered to its end even if the agent hangs up."""
 
     def __init__(
-        self, model: ModelEndpoint, meter: Meter, client: httpx.AsyncClient, content: bytes, reserved: int
+        self,
+        model: ModelEndpoint,
+        meter: Meter,
+        client: httpx.AsyncClient,
+        content: bytes,
+        reserved: int,
+        streamed: bool,
     ) -> None:
         self._model = model
         self._meter = meter
         self._client = client
         self._content = content
         self._reserved = reserved
-        self._answer = MeteredResponse(streamed=bool(json.loads(content).get("stream")))
-        self._streamed = self._answer.streamed
+        self._streamed = streamed
+        self._answer = MeteredResponse(streamed=streamed)
 
     async def answer(self) -> Response:
         request = self._client.build_request(

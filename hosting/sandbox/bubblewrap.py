@@ -12,7 +12,8 @@ from hosting.sandbox.common import (
     LocalSandbox,
     ResourceLimits,
     Toolbox,
-    change_owner,
+    end_user,
+    give_to_user,
     init_command,
     kill_group,
     spawn,
@@ -60,18 +61,19 @@ class BubblewrapSandbox(LocalSandbox):
 
     def hand_over(self, paths: RepairPaths) -> None:
         if self._root:
-            for folder in (paths.tree, paths.home):
-                change_owner(folder, uid_for(paths))
+            give_to_user(paths)
 
     def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
         paths = launch.paths
         uid = uid_for(paths) if self._root else os.getuid()
-        users, groups = paths.run / "passwd", paths.run / "group"
-        users.write_text(f"agent:x:{uid}:{uid}::{paths.home}:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
-        groups.write_text(f"agent:x:{uid}:\nnogroup:x:65534:\n")
-        hosts = paths.run / "hosts"
-        hosts.write_text("127.0.0.1 localhost\n::1 localhost\n")
-        files = {"/etc/passwd": users, "/etc/group": groups, "/etc/hosts": hosts}
+        files = {
+            "passwd": f"agent:x:{uid}:{uid}::{paths.home}:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
+            "group": f"agent:x:{uid}:\nnogroup:x:65534:\n",
+            "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+        }
+        for name, text in files.items():
+            (paths.run / name).write_text(text)
+            (paths.run / name).chmod(0o644)  # the agent's own user reads them
         inner = init_command(
             launch,
             self._toolbox,
@@ -82,7 +84,7 @@ class BubblewrapSandbox(LocalSandbox):
             sockets=str(SOCKETS),
         )
         # Not on the command line: in the process list the agent could read how this machine is laid out.
-        with _in_memory([*self._namespaces(), *self._view(paths, files)]) as arguments:
+        with _in_memory([*self._namespaces(), *self._view(paths, tuple(files))]) as arguments:
             prefix = [str(self._bwrap), "--args", str(arguments)]
             return spawn(prefix, inner, launch, output, (arguments,))
 
@@ -94,13 +96,13 @@ class BubblewrapSandbox(LocalSandbox):
             return [*flags, *drop]
         return [*flags, "--unshare-user", "--disable-userns"]
 
-    def _view(self, paths: RepairPaths, files: dict[str, Path]) -> list[str]:
+    def _view(self, paths: RepairPaths, files: tuple[str, ...]) -> list[str]:
         view = View()
         view.system()
         for folder in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 - the sandbox's own
             view.memory(Path(folder), self._limits.temporary)
-        for target, source in files.items():
-            view.read_only(source, Path(target))
+        for name in files:
+            view.read_only(paths.run / name, Path("/etc") / name)
         view.read_only(paths.sockets, SOCKETS)
         view.read_only(INIT, TOOLS / INIT.name)
         for name, program in self._toolbox.programs.items():
@@ -110,11 +112,16 @@ class BubblewrapSandbox(LocalSandbox):
                 view.read_only(tools, tools)
         view.writable(paths.home)
         view.writable(paths.tree)
+        if paths.home != paths.installed and paths.installed.is_dir():
+            view.read_only(paths.installed, paths.installed)
         return [*view.arguments, "--remount-ro", "/dev", "--remount-ro", "/"]
 
-    def end(self, paths: RepairPaths, pid: int) -> None:
-        """Kill the first process of the PID namespace, and so all of them."""
-        kill_group(pid)
+    def end(self, paths: RepairPaths, pid: int | None) -> None:
+        """Kill the first process of the PID namespace, and so all of them; as root, the user's as well."""
+        if pid is not None:
+            kill_group(pid)
+        if self._root:
+            end_user(paths)
 
     def tools_path(self) -> str:
         return self._toolbox.path(TOOLS / "bin")

@@ -17,15 +17,15 @@ from hosting.sandbox.common import (
     LocalSandbox,
     ResourceLimits,
     Toolbox,
-    change_owner,
+    end_user,
+    give_to_user,
     init_command,
     kill_group,
     spawn,
     uid_for,
 )
 from hosting.sandbox.remote import RemoteSandbox
-from hosting.sandbox.uids import kill_user
-from railmend.coding.sandbox import RepairPaths, Sandbox, SandboxCommand, SandboxError
+from railmend.coding.sandbox import RepairPaths, Sandbox, SandboxCommand, SandboxError, last
 
 log = structlog.get_logger(__name__)
 
@@ -58,9 +58,11 @@ class UserSandbox(LocalSandbox):
         self._limits = limits or ResourceLimits()
 
     def hand_over(self, paths: RepairPaths) -> None:
-        for folder in (paths.tree, paths.home):
-            change_owner(folder, uid_for(paths))
-            folder.chmod(0o700)
+        """Give, and let that user alone walk there; it can look into none of the folders above."""
+        give_to_user(paths)
+        os.chown(paths.root, -1, uid_for(paths))
+        paths.root.chmod(0o710)
+        paths.root.parent.chmod(0o711)
 
     def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
         inner = init_command(
@@ -74,10 +76,10 @@ class UserSandbox(LocalSandbox):
         )
         return spawn((), inner, launch, output)
 
-    def end(self, paths: RepairPaths, pid: int) -> None:
-        """Kill all of the repair's user: an orphan has left the process group."""
-        kill_group(pid)
-        kill_user(uid_for(paths))
+    def end(self, paths: RepairPaths, pid: int | None) -> None:
+        if pid is not None:
+            kill_group(pid)
+        end_user(paths)
 
     def tools_path(self) -> str:
         return _outside_path(self._toolbox)
@@ -107,8 +109,9 @@ class NoSandbox(LocalSandbox):
         )
         return spawn((), inner, launch, output)
 
-    def end(self, paths: RepairPaths, pid: int) -> None:
-        kill_group(pid)
+    def end(self, paths: RepairPaths, pid: int | None) -> None:
+        if pid is not None:
+            kill_group(pid)
 
     def tools_path(self) -> str:
         return _outside_path(self._toolbox)
@@ -134,8 +137,9 @@ class RefusingSandbox(LocalSandbox):
     def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
         raise self.error
 
-    def end(self, paths: RepairPaths, pid: int) -> None:
-        kill_group(pid)
+    def end(self, paths: RepairPaths, pid: int | None) -> None:
+        if pid is not None:
+            kill_group(pid)
 
     def tools_path(self) -> str:
         raise self.error
@@ -179,7 +183,7 @@ def probe(sandbox: Sandbox, folder: Path) -> None:
             code = process.wait(PROBE_SECONDS)
         sandbox.end(paths, process.pid)
         if code != 0:
-            output = log_file.read_text(errors="replace").strip()[-500:]
+            output = last(log_file, 500).strip()
             ending = f"no end after {PROBE_SECONDS} s" if code is None else f"exit code {code}"
             raise SandboxError(
                 f"The sandbox `{sandbox.name}` does not work here ({output or ending}). "

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import psutil
 
-from hosting.sandbox.uids import FIRST_UID, LAST_UID
+from hosting.sandbox.uids import FIRST_UID, LAST_UID, kill_user
+from railmend.coding import foreign_files
 from railmend.coding.quota import measure
 from railmend.coding.resource_usage import ResourceUsage
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
@@ -77,7 +78,7 @@ class LocalSandbox:
             return [int(probe.getsockname()[1]) for probe in probes]
 
     def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
-        return measure((paths.tree, paths.home), pid)
+        return measure((*paths.foreign, paths.run), pid)  # with its log
 
 
 def uid_for(paths: RepairPaths) -> int:
@@ -98,12 +99,21 @@ def uid_for(paths: RepairPaths) -> int:
         return free
 
 
-def change_owner(folder: Path, uid: int) -> None:
-    """Give `folder` and all in it to the user; links themselves, never what they point to. Blocking."""
-    os.chown(folder, uid, uid, follow_symlinks=False)
-    for parent, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            os.chown(os.path.join(parent, name), uid, uid, follow_symlinks=False)
+def give_to_user(paths: RepairPaths) -> None:
+    """Give the folders of foreign code to the repair's user, and take the withheld ones back. Blocking."""
+    for folders, uid in ((paths.withheld, os.geteuid()), (paths.foreign, uid_for(paths))):
+        for folder in folders:
+            foreign_files.change_owner(folder, uid)
+            foreign_files.set_mode(folder, 0o700)
+
+
+def end_user(paths: RepairPaths) -> None:
+    """Kill every process of the repair's user: an orphan has left the process group. Blocking.
+
+    Raise a retryable `SandboxError` when they do not end.
+    """
+    if (paths.run / "uid").exists() and not kill_user(uid_for(paths)):
+        raise SandboxError(f"Processes of {paths.root.name} do not end: restart the machine.", retryable=True)
 
 
 @dataclass(frozen=True)
@@ -177,5 +187,7 @@ def kill_group(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     until = time.monotonic() + END_SECONDS
-    while any(started(process) is not None for process in (pid, *children)) and time.monotonic() < until:
+    while any(started(process) is not None for process in (pid, *children)):
+        if time.monotonic() > until:
+            raise SandboxError(f"The process {pid} does not end: restart the machine.", retryable=True)
         time.sleep(0.01)

@@ -6,12 +6,14 @@ and afterwards its folders belong to the worker again.
 
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hosting.sandbox.common import InitCommand, ResourceLimits, Toolbox, kill_group, spawn
 from hosting.sandbox.remote_daemon import REPAIRS, SOCKET, ask
-from railmend.coding.resource_usage import ResourceUsage
+from railmend.coding.foreign_files import set_mode
+from railmend.coding.resource_usage import ResourceUsage, disk_use
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
 
 PROXY = Path(__file__).with_name("remote_proxy.py")
@@ -40,8 +42,8 @@ class RemoteSandbox:
     def hand_over(self, paths: RepairPaths) -> None:
         """Close tree and home to others; the daemon gives them away when something starts."""
         self.end(paths, None)
-        for folder in (paths.tree, paths.home):
-            folder.chmod(0o700)
+        for folder in (*paths.foreign, *paths.withheld):
+            set_mode(folder, 0o700)
 
     def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
         request = {
@@ -50,6 +52,7 @@ class RemoteSandbox:
             "serve": launch.serve,
             "outward": {str(port): name for port, name in (launch.outward or {}).items()},
             "directory": str(launch.directory),
+            "home": launch.paths.home.name,
             "command": list(launch.command),
         }
         config: dict[str, object] = {
@@ -73,7 +76,8 @@ class RemoteSandbox:
         return [int(port) for port in self._ask(op="ports", count=count)["ports"]]
 
     def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
-        return ResourceUsage(**self._ask(op="usage", key=paths.root.name))
+        there = ResourceUsage(**self._ask(op="usage", key=paths.root.name))
+        return replace(there, size=there.size + disk_use((paths.run,))[0])  # with its log
 
     def _ask(self, **request: Any) -> dict[str, Any]:
         until = time.monotonic() + self.patience

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from hosting.sandbox.uids import FIRST_UID, LAST_UID, active_uids, kill_user, memory_of
+from railmend.coding.foreign_files import remove
 from railmend.coding.resource_usage import ResourceUsage, disk_use
 
 INIT = Path(__file__).with_name("init.py")
@@ -41,6 +42,9 @@ MAX_REQUEST = 128 * 1024
 MAX_DESCRIPTORS = 3
 # FOWNER: files with the setuid bit change hands too.
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID")
+# Of a repair's folders, what foreign code may write to; what a command with that home gets, if not all.
+FOLDERS = ("tree", "home", "installed")
+SEEN = {"installed": ("tree", "installed")}
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - what agents leave there is removed
 
@@ -129,7 +133,7 @@ class RemoteDaemon:
 
     def _usage(self, request: Json, *_: object) -> Json:
         paths = self._paths(request)
-        size, files, depth = disk_use((paths / "tree", paths / "home"))
+        size, files, depth = disk_use(paths / name for name in FOLDERS)
         run = self._runs.get(paths.name)
         memory = memory_of(run.uid) if run else 0
         return asdict(ResourceUsage(size, files, depth, shutil.disk_usage(paths).free, memory))
@@ -146,7 +150,7 @@ class RemoteDaemon:
             self._finish(paths)
             run = self._runs[paths.name] = RunningCommand(self._free_user())
             try:
-                self._hand_over(paths, run.uid)
+                self._hand_over(paths, run.uid, SEEN.get(str(request.get("home")), FOLDERS))
                 run.process = self._spawn(paths, run.uid, request, descriptors)
             except BaseException:
                 self._finish(paths, run)
@@ -194,13 +198,13 @@ class RemoteDaemon:
             self._hand_over(paths, self.worker)
             del self._runs[paths.name]
 
-    def _hand_over(self, paths: Path, uid: int) -> None:
-        """Give tree and home to the user, and let nobody else in.
+    def _hand_over(self, paths: Path, uid: int, names: tuple[str, ...] = FOLDERS) -> None:
+        """Give tree and homes, or those `names` alone, to the user, and let nobody else in.
 
         chown(1) follows no links with these options, at any depth. Nothing that could change them runs.
         """
         os.chown(paths, self.worker, uid, follow_symlinks=False)
-        folders = [str(paths / name) for name in ("tree", "home") if (paths / name).is_dir()]
+        folders = [str(paths / name) for name in names if (paths / name).is_dir()]
         if folders:
             command = ["chown", "-hRP", f"{uid}:{uid}", "--", *folders]
             done = subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL)
@@ -264,8 +268,7 @@ def _remove_temporary_files(uid: int) -> None:
         for entry in list(os.scandir(folder)):
             with suppress(OSError):
                 if entry.stat(follow_symlinks=False).st_uid == uid:
-                    is_folder = entry.is_dir(follow_symlinks=False)
-                    shutil.rmtree(entry.path, ignore_errors=True) if is_folder else os.unlink(entry.path)
+                    remove(Path(folder), entry.name)
 
 
 def ask(shared: Path, request: Json, seconds: float) -> Json:

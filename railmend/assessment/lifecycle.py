@@ -1,6 +1,7 @@
 """Rules about deployments, restarts and volumes."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -10,25 +11,45 @@ from railmend.assessment.statistics import blocks, finite, mann_kendall, theil_s
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 
 FAILED = frozenset({"FAILED", "CRASHED"})
+# A volume that is full in a month or later is not filling.
+TELLING_HOURS = 720.0
+DOWN = frozenset({"CRASHED", "RESTARTING"})
 
 
 def deployment_failed(frame: MetricFrame) -> Finding | None:
-    """Report that the newest deployment failed (an older one may still be live) or crashed for good."""
-    status = frame.service.latest_status
-    if status not in FAILED:
+    """Report that the deployment that decides failed (an older one may still serve) or crashed for good."""
+    service = frame.service
+    crashed = service.active_status == "CRASHED"
+    status = "CRASHED" if crashed else service.latest_status
+    if status not in FAILED or (status == "CRASHED" and service.kind is ServiceKind.CRON and service.runs):
         return None
-    serving = frame.service.active_deployment_id
+    serves = service.active_deployment_id is not None and status == "FAILED"
     kind = FindingKind.CRASH_LOOP if status == "CRASHED" else FindingKind.DEPLOYMENT_FAILED
-    severity = Severity.WARNING if serving and status == "FAILED" else Severity.CRITICAL
-    sentence = f"The newest deployment of {frame.service.name} is {status}."
-    return frame.finding(kind, severity, (1, 1, "deployments"), 0, 0.99, "status", sentence)
+    severity = Severity.WARNING if serves else Severity.CRITICAL
+    which = "deployment that serves" if crashed else "newest deployment"
+    sentence = f"The {which} of {service.name} is {status}."
+    if service.under_way is not None:
+        sentence += f" One after it is {service.under_way}, which changes nothing yet."
+    finding = frame.finding(kind, severity, (1, 1, "deployments"), 0, 0.99, "status", sentence)
+    return since(finding, service.active_since if crashed else service.latest_since)
+
+
+def since(finding: Finding, at: datetime | None) -> Finding:
+    """Return a finding whose onset is known from elsewhere than its series."""
+    return finding if at is None else finding.model_copy(update={"onset": at})
 
 
 def crash_loop(frame: MetricFrame) -> Finding | None:
+    """Find a process that dies again and again, by its memory or by what Railway says of its state."""
+    service = frame.service
+    if service.kind is ServiceKind.CRON or "CRASHED" in (service.latest_status, service.active_status):
+        return None
+    return (_dies_again(frame) if frame.points else None) or _restarting(frame)
+
+
+def _dies_again(frame: MetricFrame) -> Finding | None:
     """Find repeated restarts: gaps and drops of memory and, with HTTP, failing requests."""
     s = frame.settings
-    if frame.service.kind is ServiceKind.CRON or frame.service.latest_status == "CRASHED":
-        return None
     window = min(frame.steps(s.loop_minutes), frame.points)
     restarts = restart_steps(frame, window)
     if len(restarts) < s.loop_restarts:
@@ -54,6 +75,44 @@ def crash_loop(frame: MetricFrame) -> Finding | None:
         "restarts",
         sentence,
     )
+
+
+def _restarting(frame: MetricFrame) -> Finding | None:
+    """Find processes that Railway restarts or that crashed.
+
+    The state alone is not the truth: where requests are served and no other process does it, it is outdated.
+    One process that runs does not hide another that is down.
+    """
+    states = frame.service.instances
+    down = [state for state in states if state in DOWN]
+    alive = states.count("RUNNING")
+    if not down or (not alive and _is_served(frame)):
+        return None
+    window = min(frame.steps(frame.settings.loop_minutes), frame.points)
+    restarts = restart_steps(frame, window) if frame.points else []
+    sure = bool(restarts) or (frame.has_http and not alive)
+    which = f"{len(down)} of {len(states)} processes" if len(states) > 1 else "The process"
+    verb = "are" if len(down) > 1 else "is"
+    sentence = (
+        f"{which} of {frame.service.name} {verb} {' and '.join(sorted(set(down)))} by Railway's own account."
+    )
+    finding = frame.finding(
+        FindingKind.CRASH_LOOP,
+        Severity.CRITICAL if sure and not alive else Severity.WARNING,
+        (len(down), 1, "processes"),
+        restarts[0] if restarts else 0,
+        0.95 if sure else 0.7,
+        "instances",
+        sentence,
+    )
+    began = frame.service.active_since
+    return since(finding, began) if began and began > finding.onset and not restarts else finding
+
+
+def _is_served(frame: MetricFrame) -> bool:
+    """Return whether nearly all requests of the newest stretch succeed."""
+    failed, total = (float(series[-frame.recent :].sum()) for series in (frame.failed, frame.total))
+    return total > 0 and failed / total < frame.settings.sparse_share
 
 
 def restart(frame: MetricFrame) -> Finding | None:
@@ -93,16 +152,16 @@ def disk_filling(frame: MetricFrame) -> Finding | None:
     soon = hours is not None and hours <= s.disk_horizon_hours and fill >= s.disk_share / 2
     if fill < s.disk_share and not soon:
         return None
-    until = (
-        f" and full in {hours:.1f} h at {growth.rate:.2f} GB an hour" if growth and hours is not None else ""
-    )
+    told = growth is not None and hours is not None and hours <= TELLING_HOURS
+    until = f" and full in {hours:.1f} h at {growth.rate:.2f} GB an hour" if growth and told else ""
     sentence = f"The volume of {frame.service.name} is {fill:.0%} full{until}."
+    full = np.flatnonzero(frame.disk >= s.disk_share * (frame.disk_limit or np.inf))
     critical = fill >= s.disk_critical_share or (hours is not None and hours <= 1)
     return frame.finding(
         FindingKind.DISK_FILLING,
         Severity.CRITICAL if critical else Severity.WARNING,
         (fill, s.disk_share, "share of volume"),
-        0,
+        int(full[0]) if len(full) else 0,
         0.9,
         "fill" if not soon else "time_to_full",
         sentence,

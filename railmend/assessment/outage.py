@@ -1,9 +1,11 @@
 """Rules about services that are gone, with HTTP or without."""
 
+from datetime import timedelta
+
 import numpy as np
 
 from railmend.assessment.frame import MetricFrame
-from railmend.assessment.statistics import finite, median, onset, quantile, wilson
+from railmend.assessment.statistics import finite, median, numbers, onset, quantile, wilson
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 
 # Kinds whose process ends by itself.
@@ -16,7 +18,7 @@ IDLE, STEADY = 0.1, 0.4
 def outage(frame: MetricFrame) -> Finding | None:
     """Find an outage: every request fails, or the requests and the process are gone together."""
     if frame.has_http:
-        return _all_fail(frame) or _gone(frame)
+        return _all_fail(frame) or _gone(frame) or _long_gone(frame)
     return _process_gone(frame)
 
 
@@ -77,7 +79,7 @@ def _process_gone(frame: MetricFrame) -> Finding | None:
     """Find, without HTTP, a process that always ran and is gone, or that has stopped working."""
     if frame.service.kind in ENDING:
         return None
-    return _vanished(frame) or _idle(frame)
+    return _vanished(frame) or _long_gone(frame) or _idle(frame)
 
 
 def _vanished(frame: MetricFrame) -> Finding | None:
@@ -102,6 +104,36 @@ def _vanished(frame: MetricFrame) -> Finding | None:
     )
     measured = (0.0, used, "GB")
     return frame.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.9, "vanished", sentence)
+
+
+def _long_gone(frame: MetricFrame) -> Finding | None:
+    """Find a process that ran all day without a break and is gone for most of the window, or longer."""
+    s, service, history = frame.settings, frame.service, frame.history
+    if history is None or service.sleeps_when_idle or service.kind in ENDING:
+        return None
+    lived = np.flatnonzero(numbers(history.memory_gb) > 0)
+    hours = len(lived) * history.step_seconds / 60
+    if hours < s.steady_minutes or np.diff(lived).max(initial=1) > 1:
+        return None
+    alive = np.flatnonzero(frame.memory > 0)
+    if len(alive) >= frame.steps(s.steady_minutes) or np.diff(alive).max(initial=1) > frame.steps(
+        s.silent_minutes
+    ):
+        return None
+    start = int(alive[-1]) + 1 if len(alive) else 0
+    if frame.points - start < frame.steps(s.silent_minutes) or frame.served[start:].sum() > 0:
+        return None
+    used = median(finite(numbers(history.memory_gb)))
+    ended = history.start + timedelta(seconds=(int(lived[-1]) + 1) * history.step_seconds)
+    onset_at = frame.at(start) if len(alive) else ended
+    sentence = (
+        f"The process of {service.name} is gone since {onset_at:%Y-%m-%d %H:%M}: it held {used:.2f} GB all "
+        "day before, and nothing since."
+    )
+    finding = frame.finding(
+        FindingKind.OUTAGE, Severity.CRITICAL, (0.0, used, "GB"), start, 0.9, "vanished", sentence
+    )
+    return finding.model_copy(update={"onset": onset_at})
 
 
 def _idle(frame: MetricFrame) -> Finding | None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import numpy as np
 
 from railmend.assessment.cpu import cpu_saturation
+from railmend.assessment.crons import cron_failed
 from railmend.assessment.frame import MetricFrame
 from railmend.assessment.latency import latency
 from railmend.assessment.lifecycle import crash_loop, deployment_failed, disk_filling, restart
@@ -31,6 +32,7 @@ RULES: tuple[Callable[[MetricFrame], Finding | None], ...] = (
     traffic_drop,
     disk_filling,
     restart,
+    cron_failed,
 )
 # Pairs of (effect, cause): waiting requests hold memory and time out.
 PILES_UP = (
@@ -39,7 +41,7 @@ PILES_UP = (
     (FindingKind.ERROR_RATE, FindingKind.LATENCY),
 )
 # Rules that need no series.
-WITHOUT_SERIES = (deployment_failed, disk_filling)
+WITHOUT_SERIES = (crash_loop, deployment_failed, disk_filling, cron_failed)
 FOLLOWS = {
     FindingKind.CRASH_LOOP: {
         FindingKind.OUTAGE,

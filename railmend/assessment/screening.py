@@ -6,14 +6,15 @@ threshold, or any sign of a recent change.
 
 import numpy as np
 
+from railmend.assessment.crons import cron_failed
 from railmend.assessment.frame import MetricFrame
 from railmend.assessment.settings import AssessmentSettings
 from railmend.assessment.statistics import finite, median, quantile
-from railmend.contracts.scan import Service
+from railmend.contracts.scan import Service, ServiceKind
 from railmend.railway.model import Slice
 
 DEFAULTS = AssessmentSettings()
-FAILED = frozenset({"FAILED", "CRASHED"})
+TROUBLE = frozenset({"FAILED", "CRASHED", "RESTARTING"})
 # Share of a deciding threshold at which a service is fetched in detail.
 GENEROUS = 0.5
 MIN_POINTS = 5
@@ -26,12 +27,28 @@ def is_candidate(slice: Slice, service: Service, settings: AssessmentSettings | 
     s = settings or DEFAULTS
     if service.asleep:
         return False
-    if service.latest_status in FAILED or (service.volume_fill or 0) >= s.disk_share:
+    if _told(service) or (service.volume_fill or 0) >= s.disk_share:
         return True
     frame = MetricFrame(slice, service, "", s)
+    if cron_failed(frame) is not None or _silent(frame):
+        return True
     with np.errstate(all="ignore"):
         signs = (_errors, _refusals, _traffic, _slow, _memory, _cpu) if frame.points else ()
         return any(sign(frame) for sign in (_disk, *signs))
+
+
+def _told(service: Service) -> bool:
+    """Return whether Railway itself says that something is wrong."""
+    states = {service.latest_status, service.active_status, *service.instances}
+    return bool(states & TROUBLE)
+
+
+def _silent(frame: MetricFrame) -> bool:
+    """Return whether there is no sample at all where a process should run: its past tells more."""
+    service = frame.service
+    if service.kind is ServiceKind.CRON or service.active_deployment_id is None:
+        return False
+    return not np.isfinite(frame.memory).any()
 
 
 def _newest(frame: MetricFrame) -> int:

@@ -131,7 +131,7 @@ def _node(folder: _Folder) -> Suite | None:
 def _go(folder: _Folder) -> Suite | None:
     if "go.mod" not in folder.top or not any(path.endswith("_test.go") for path in folder.files):
         return None
-    return Suite(folder.root, ("go mod download",), ("go test ./...",))
+    return Suite(folder.root, ("go mod download",), ("go test -v ./...",))
 
 
 def _rust(folder: _Folder) -> Suite | None:
@@ -148,6 +148,7 @@ def check_environment(home: str, path: str, extra: Mapping[str, str], proxy: str
         "LANG": "C.UTF-8",
         "CI": "true",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
         "GIT_TERMINAL_PROMPT": "0",
         **extra,
     }

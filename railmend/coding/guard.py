@@ -34,6 +34,7 @@ def review(files: Sequence[ChangedFile], plan: Plan, settings: GuardSettings) ->
         _path,
         _migration,
         _directory,
+        _unread,
         _binary,
         _rewritten,
         _dependencies,
@@ -47,9 +48,12 @@ def review(files: Sequence[ChangedFile], plan: Plan, settings: GuardSettings) ->
 
 
 def never_published(files: Sequence[ChangedFile]) -> bool:
-    """Return whether a push alone would do harm: publish a secret, or run a workflow with CI's secrets."""
+    """Return whether a push alone would do harm: publish a secret, or run a workflow with CI's secrets.
+
+    What could not be read may hold either.
+    """
     return bool(secrets_in(files)) or any(
-        file.mode in FORBIDDEN_MODES or forbidden(file.path) is not None for file in files
+        file.unread or file.mode in FORBIDDEN_MODES or forbidden(file.path) is not None for file in files
     )
 
 
@@ -78,7 +82,11 @@ def _directory(file: ChangedFile, plan: Plan, _: GuardSettings) -> str | None:
 
 
 def _binary(file: ChangedFile, _: Plan, __: GuardSettings) -> str | None:
-    return f"{file.path} is a binary file." if file.additions < 0 else None
+    return f"{file.path} is a binary file." if file.additions < 0 and file.unread is None else None
+
+
+def _unread(file: ChangedFile, _: Plan, __: GuardSettings) -> str | None:
+    return f"{file.path} cannot be judged: {file.unread}." if file.unread else None
 
 
 def _rewritten(file: ChangedFile, _: Plan, __: GuardSettings) -> str | None:

@@ -1,13 +1,16 @@
 """OpenCode's own configuration: one provider (the gateway), one agent, permissions that guide it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from railmend.coding import foreign_files
 from railmend.coding.metering import ModelEndpoint
 
 VERSION = "1.18.33"
 AGENT = "railmend"
+CONFIG = "config/opencode"
 PROVIDER = "railmend"
 AGENT_PROMPT = (
     "You are a careful software engineer. Change as little as needed, and say honestly what you did."
@@ -33,14 +36,34 @@ DISABLED = (
 )
 
 
+# What OpenCode keeps of a session, in `data/opencode`. All else in its home is configuration, plugins,
+# programs or caches, which it would run or believe.
+SESSION_FILE = re.compile(r"opencode[\w.-]*\.db(?:-wal|-shm)?|storage|snapshot|tool-output")
+
+
+def keep_sessions(home: Path) -> None:
+    """Remove everything but the sessions from a home, which foreign code may have written to."""
+    for folders, kept in (
+        ((), re.compile("data")),
+        (("data",), re.compile("opencode")),
+        (("data", "opencode"), SESSION_FILE),
+    ):
+        for name in foreign_files.names(home, *folders):
+            if not kept.fullmatch(name):
+                foreign_files.remove(home, "/".join((*folders, name)))
+
+
 def provision(home: Path) -> None:
-    """Without these OpenCode installs a plugin package over the network at first use."""
-    folder = home / "config" / "opencode"
-    (folder / "node_modules").mkdir(parents=True, exist_ok=True)
+    """Make the home as OpenCode may find it at a start: its sessions, and the configuration that we wrote.
+
+    Without these files it installs a plugin package over the network at first use.
+    """
+    keep_sessions(home)
     needs = {"dependencies": {"@opencode-ai/plugin": VERSION}}
-    (folder / "package.json").write_text(json.dumps(needs))
     lock = {"name": "x", "lockfileVersion": 3, "requires": True, "packages": {"": needs}}
-    (folder / "package-lock.json").write_text(json.dumps(lock))
+    foreign_files.make_folder(home, f"{CONFIG}/node_modules")
+    for name, content in (("package.json", needs), ("package-lock.json", lock)):
+        foreign_files.write(home, f"{CONFIG}/{name}", (json.dumps(content).encode(),))
 
 
 def environment(

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from railmend.coding.resource_usage import MAX_DEPTH, ResourceUsage, disk_use
+from railmend.coding.foreign_files import MAX_DEPTH
+from railmend.coding.resource_usage import ResourceUsage, disk_use
 
 MIB = 1024 * 1024
 EVERY_SECONDS = 1.0
@@ -97,19 +97,3 @@ async def watching(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder, even one that is nested too deeply for Python. Blocking."""
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except (OSError, RecursionError):
-        for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-            subprocess.run(
-                [*command, "--", str(folder)],
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )

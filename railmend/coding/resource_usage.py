@@ -1,13 +1,10 @@
 """Resource usage of a repair. Standard library alone, for `hosting/sandbox/remote_daemon.py`."""
 
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# Deeper folders hide what lies in them: their paths are too long to be measured.
-MAX_DEPTH = 64
+from railmend.coding.foreign_files import walk
 
 
 @dataclass(frozen=True)
@@ -27,17 +24,9 @@ class ResourceUsage:
 def disk_use(folders: Iterable[Path]) -> tuple[int, int, int]:
     """Return bytes on disk, number of files and depth. Links are counted, not followed. Blocking."""
     size = files = deepest = 0
-    pending = [(str(folder), 1) for folder in folders]
-    while pending:
-        folder, depth = pending.pop()
-        deepest = max(deepest, depth)
-        if depth > MAX_DEPTH:
-            break
-        with suppress(OSError), os.scandir(folder) as entries:
-            for entry in entries:
-                files += 1
-                with suppress(OSError):
-                    size += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append((entry.path, depth + 1))
+    for folder in folders:
+        for entry in walk(folder):
+            files += 1
+            size += entry.status.st_blocks * 512
+            deepest = max(deepest, entry.depth + entry.is_folder)
     return size, files, deepest

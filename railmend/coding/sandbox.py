@@ -11,18 +11,21 @@ import stat
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from railmend.coding.quota import Quota, remove_tree, watching
+from railmend.coding.foreign_files import remove_tree
+from railmend.coding.quota import Quota, watching
 from railmend.coding.resource_usage import ResourceUsage
 
 # A socket's path may have 107 bytes only (unix(7)); inside a sandbox this is where they are seen.
 SERVER_SOCKET = "server.sock"
 GATEWAY_SOCKET = "gateway.sock"
 EGRESS_SOCKET = "egress.sock"
+# Names of a repair's homes.
+HOME, INSTALLED = "home", "installed"
 # How a process ends that stands for a command elsewhere, when that was lost with its container.
 LOST = -signal.SIGHUP
 
@@ -40,19 +43,45 @@ class RepairPaths:
     """The folders of one repair. The agent sees `tree` and `home`, and of `sockets` only what it connects to.
 
     `run` is the worker's own: process record, log and usage, out of the agent's reach. `shared`: where those
-    three lie when another container must see them, and it may see nothing else.
+    three lie when another container must see them, and it may see nothing else. `home_name`: HOME for the
+    coding session; INSTALLED for what installs its dependencies, which sees no other home.
     """
 
     root: Path
     shared: Path | None = None
+    home_name: str = HOME
+
+    def installing(self) -> "RepairPaths":
+        """Return the same folders as a prepare step sees them."""
+        return replace(self, home_name=INSTALLED)
+
+    @property
+    def outer(self) -> Path:
+        """Return the folder that holds the ones of foreign code; itself it belongs to the worker."""
+        return self.shared or self.root
 
     @property
     def tree(self) -> Path:
-        return (self.shared or self.root) / "tree"
+        return self.outer / "tree"
 
     @property
     def home(self) -> Path:
-        return (self.shared or self.root) / "home"
+        return self.outer / self.home_name
+
+    @property
+    def installed(self) -> Path:
+        """Return the home of prepare steps, which a session may read."""
+        return self.outer / INSTALLED
+
+    @property
+    def foreign(self) -> tuple[Path, ...]:
+        """Return the folders that are there and that foreign code may write to now."""
+        return tuple(filter(Path.is_dir, dict.fromkeys((self.tree, self.home, self.installed))))
+
+    @property
+    def withheld(self) -> tuple[Path, ...]:
+        """Return the homes that are there and that it may not even see."""
+        return tuple(each for each in (self.outer / HOME,) if each != self.home and each.is_dir())
 
     @property
     def run(self) -> Path:
@@ -64,9 +93,15 @@ class RepairPaths:
 
     def create(self) -> None:
         if self.shared is not None:  # before anything lies in it: other agents could look
-            self.shared.mkdir(mode=0o710, exist_ok=True)
-        for folder in (self.root, self.home, self.run, self.sockets):
-            folder.mkdir(parents=True, exist_ok=True)
+            self.shared.mkdir(mode=0o700, exist_ok=True)
+            self.shared.chmod(0o710)  # the daemon gives its group to the agent's user
+        self.root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.root, self.home, self.run):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        if not self.sockets.is_dir():
+            self.sockets.mkdir()
+            # Walked to by descriptor or in a mount; everything above it is closed.
+            self.sockets.chmod(0o711)
 
     def remove(self) -> None:
         """Blocking."""
@@ -102,13 +137,16 @@ class Sandbox(Protocol):
         """Return the folders of the repair whose own one is `root`."""
 
     def hand_over(self, paths: RepairPaths) -> None:
-        """Give tree and home to the user that the agent runs as. Blocking."""
+        """Give `paths.foreign` to the user that the agent runs as, and nothing else. Blocking."""
 
     def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
         """Start a command, its output to the descriptor `output`. Raise `SandboxError`."""
 
-    def end(self, paths: RepairPaths, pid: int) -> None:
-        """Kill what was started as `pid`, and whatever it left. Blocking."""
+    def end(self, paths: RepairPaths, pid: int | None) -> None:
+        """Kill what was started as `pid`, and whatever else runs of the repair. Blocking.
+
+        Raise a retryable `SandboxError` when something does not end: then nothing may be read.
+        """
 
     def tools_path(self) -> str:
         """Return the PATH inside. Blocking."""
@@ -182,8 +220,8 @@ async def run_sandboxed(
         await asyncio.to_thread(end)
         await asyncio.to_thread(process.wait)
     if code == LOST:
-        raise SandboxError(f"The sandbox was lost: {_tail(output, 300).strip()}", retryable=True)
-    return CommandResult(code=code, reason=reason, output=_tail(output, tail), seconds=loop.time() - began)
+        raise SandboxError(f"The sandbox was lost: {last(output, 300).strip()}", retryable=True)
+    return CommandResult(code=code, reason=reason, output=last(output, tail), seconds=loop.time() - began)
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> int:
@@ -192,7 +230,8 @@ async def _ended(process: subprocess.Popen[bytes]) -> int:
     return code
 
 
-def _tail(file: Path, size: int) -> str:
+def last(file: Path, size: int) -> str:
+    """Return the end of a log of the worker's, which foreign code writes to: it may be very large."""
     with file.open("rb") as stream:
         stream.seek(max(file.stat().st_size - size, 0))
         return stream.read().decode(errors="replace")

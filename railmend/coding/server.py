@@ -11,8 +11,9 @@ from typing import Protocol
 import httpx
 from pydantic import BaseModel, SecretStr
 
-from railmend.coding import opencode
-from railmend.coding.git import HIDDEN, remove
+from railmend.coding import foreign_files, opencode
+from railmend.coding.bounded_http import BoundedTransport
+from railmend.coding.git import HIDDEN
 from railmend.coding.metering import ModelEndpoint, Usage
 from railmend.coding.sandbox import (
     GATEWAY_SOCKET,
@@ -20,6 +21,7 @@ from railmend.coding.sandbox import (
     RepairPaths,
     Sandbox,
     SandboxCommand,
+    last,
     listening,
     short_path,
 )
@@ -89,7 +91,10 @@ class RunningServer:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[httpx.AsyncClient]:
         auth = ("opencode", self._password)
-        async with httpx.AsyncClient(base_url=self._base_url, auth=auth, timeout=REQUEST_SECONDS) as client:
+        transport = BoundedTransport(httpx.AsyncHTTPTransport())
+        async with httpx.AsyncClient(
+            base_url=self._base_url, auth=auth, timeout=REQUEST_SECONDS, transport=transport
+        ) as client:
             yield client
 
     def usage(self) -> Usage | None:
@@ -127,10 +132,14 @@ def _read(paths: RepairPaths) -> ServerRecord | None:
 def stop_leftovers(repairs: Path, sandbox: Sandbox) -> None:
     """Kill every server whose record remains in a repair's folder under `repairs`. Blocking."""
     for file in repairs.glob("*/run/server.json"):
-        paths = sandbox.paths(file.parent.parent)
-        if record := _read(paths):
-            sandbox.end(paths, record.pid)
-        file.unlink(missing_ok=True)
+        stop_leftover(sandbox.paths(file.parent.parent), sandbox)
+
+
+def stop_leftover(paths: RepairPaths, sandbox: Sandbox) -> None:
+    """Kill all that runs of a repair: only then may what it wrote be read. Blocking."""
+    record = _read(paths)
+    sandbox.end(paths, record.pid if record else None)
+    _record(paths).unlink(missing_ok=True)
 
 
 class OpenCodeServer:
@@ -165,7 +174,7 @@ class OpenCodeServer:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[httpx.AsyncClient]:
         with short_path(self._paths.sockets, SERVER_SOCKET) as path:
-            transport = httpx.AsyncHTTPTransport(uds=path, verify=False)
+            transport = BoundedTransport(httpx.AsyncHTTPTransport(uds=path, verify=False))
             auth = ("opencode", self._running().password)
             async with httpx.AsyncClient(
                 base_url="http://opencode", auth=auth, timeout=REQUEST_SECONDS, transport=transport
@@ -183,7 +192,7 @@ class OpenCodeServer:
             await self._gate.open(paths, record.gateway_key)
             if await _healthy(self):
                 return
-            await asyncio.to_thread(self._sandbox.end, paths, record.pid)
+        await asyncio.to_thread(stop_leftover, paths, self._sandbox)
         key = secrets.token_urlsafe(24)
         await self._gate.open(paths, key)
         await asyncio.to_thread(self._ready_folders)
@@ -203,17 +212,14 @@ class OpenCodeServer:
 
     def _log_tail(self) -> str:
         with suppress(OSError):
-            return (self._paths.run / "server.log").read_text(errors="replace").strip()[-500:]
+            return last(self._paths.run / "server.log", 500).strip()
         return "it said nothing"
 
     def _ready_folders(self) -> None:
-        """Remove what an agent left for the server to run at its next start."""
+        """Remove what foreign code left for the server to run at its next start, and provide its own."""
         for name in HIDDEN:
-            remove(self._paths.tree / name)
-        done = self._paths.run / "provisioned"
-        if not done.exists():  # later the folder is the agent's, and may lead elsewhere
-            opencode.provision(self._paths.home)
-            done.touch()
+            foreign_files.remove(self._paths.tree, name)
+        opencode.provision(self._paths.home)
         self._sandbox.hand_over(self._paths)
 
     def _sandbox_layout(self) -> tuple[str, list[int]]:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, ConfigDict
 
+from railmend.coding.bounded_http import load_json
 from railmend.coding.metering import SessionLimits, Usage
 from railmend.coding.opencode import AGENT, PROVIDER
 from railmend.contracts.repair import CodingResult, CodingState
@@ -128,7 +129,15 @@ class _Session:
 
     async def _get(self, path: str, **query: str) -> Any:
         response = await self._client.get(path, params={**self._query, **query})
-        return response.raise_for_status().json()
+        return await self._value(response)
+
+    async def _value(self, response: httpx.Response) -> Any:
+        """Raise `SessionLost` for what is no JSON that can be held in memory."""
+        raw = response.raise_for_status().content
+        try:
+            return await asyncio.to_thread(load_json, raw)
+        except ValueError as error:
+            raise SessionLost(f"OpenCode's answer is not understood: {error}") from error
 
     async def find_or_create(self) -> None:
         for session in await self._get("/session", roots="true", limit="1000"):
@@ -137,7 +146,7 @@ class _Session:
                 return
         body = {"title": self._task.title, "metadata": {"key": self._task.key}}
         response = await self._client.post("/session", params=self._query, json=body)
-        self.id = response.raise_for_status().json()["id"]
+        self.id = (await self._value(response))["id"]
 
     async def model_id(self) -> str:
         """Asked first: a prompt for an unknown model is accepted and then never answered."""
@@ -208,7 +217,7 @@ async def follow(
             f"OpenCode answered {error.response.status_code}: {error.response.text[:300]}"
         ) from error
     except httpx.TransportError as error:
-        raise SessionLost(f"OpenCode stopped answering ({type(error).__name__}).") from error
+        raise SessionLost(f"OpenCode stopped answering ({type(error).__name__}: {error}).") from error
 
 
 class _Follower:

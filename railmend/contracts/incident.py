@@ -10,7 +10,7 @@ from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.ledger import PastRepair
 from railmend.contracts.policy import Policy
-from railmend.contracts.scan import Finding, Service, Window
+from railmend.contracts.scan import Finding, PlatformIncident, Service, Window
 
 
 class Verdict(OpenEnum):
@@ -71,9 +71,14 @@ class Incident(Contract):
 
 
 class IncidentRequest(Incident):
-    """Handed to one investigation: ids, findings and bounded facts, at most 16 KiB."""
+    """Handed to one investigation: ids, findings and bounded facts, at most 16 KiB.
+
+    `platform`: an incident of Railway's own, which is evidence; `platform_incident`: one that explains the
+    findings, which is the verdict.
+    """
 
     platform_incident: str | None = None
+    platform: PlatformIncident | None = None
     policy: Policy = Policy()
     neighbours: tuple[Neighbour, ...] = ()
     past_repairs: tuple[PastRepair, ...] = ()

@@ -134,7 +134,8 @@ class CodingRequest(Contract):
     """The session is found again by `workspace.key`; the prompt is built where it runs.
 
     `turn` 0 asks for the plan; later turns, in the same session, say in `complaints` what must be fixed, or
-    in `notes` what reviewers and checks say, or in `measurements` that a merged fix did not hold.
+    in `notes` what reviewers and checks say, or in `measurements` that a merged fix did not hold. `reviewed`:
+    the git tree that the guard has seen, where one is to be checked.
     """
 
     workspace: Workspace
@@ -143,6 +144,7 @@ class CodingRequest(Contract):
     complaints: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
     measurements: tuple[MeasurementResult, ...] = ()
+    reviewed: str = ""
 
 
 # How the agent is asked to start a line when the plan is wrong.
@@ -194,17 +196,28 @@ class WorkspaceChange(Contract):
 
 
 class CheckRun(Contract):
-    """One of the repository's own checks. `passed` None: it could not be run. `output`: its redacted tail."""
+    """One of the repository's own checks. `passed` None: it could not be run. `output`: its redacted tail.
+
+    `ran`, `failed`, `skipped`: tests, where the runner says so. `added`: a run apart, with the change's own.
+    """
 
     command: str
     directory: str
     passed: bool | None
     seconds: float
     output: str
+    ran: int | None = None
+    failed: int | None = None
+    skipped: int | None = None
+    added: bool = False
 
     @property
     def name(self) -> str:
         return f"{self.command} (in {self.directory})" if self.directory else self.command
+
+    def fewer_than(self, then: "CheckRun") -> bool:
+        """Return whether it ran fewer tests than `then`, or does not say how many."""
+        return then.ran is not None and (self.ran is None or self.ran < then.ran)
 
 
 class CheckReport(Contract):
@@ -215,24 +228,38 @@ class CheckReport(Contract):
 
 
 class Verification(Contract):
-    """The checks without and with the change, run by Railmend: the agent's claims do not count."""
+    """The checks without and with the change, run by Railmend: the agent's claims do not count.
+
+    Fewer tests than before are no pass, whatever the exit code.
+    """
 
     before: CheckReport
     after: CheckReport
 
     def pairs(self) -> list[tuple[CheckRun, CheckRun | None]]:
-        """Return each check's run with the change, and its run without it, if any."""
+        """Return each check's run with the change, and its run without it, if any.
+
+        The change's own tests have none.
+        """
         earlier = {(run.command, run.directory): run for run in self.before.runs}
-        return [(run, earlier.get((run.command, run.directory))) for run in self.after.runs]
+        return [
+            (run, None if run.added else earlier.get((run.command, run.directory))) for run in self.after.runs
+        ]
 
     @property
     def regressions(self) -> tuple[CheckRun, ...]:
-        """The checks that passed without the change and fail with it."""
-        return tuple(now for now, then in self.pairs() if now.passed is False and then and then.passed)
+        """The checks that passed without the change, and with it fail or run fewer tests."""
+        return tuple(
+            now
+            for now, then in self.pairs()
+            if then and then.passed and (now.passed is False or now.fewer_than(then))
+        )
 
     @property
     def verified(self) -> bool:
-        return bool(self.after.runs) and all(run.passed for run in self.after.runs)
+        return bool(self.after.runs) and all(
+            now.passed and not (then and now.fewer_than(then)) for now, then in self.pairs()
+        )
 
 
 class CodingRound(Contract):

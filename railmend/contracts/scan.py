@@ -30,6 +30,7 @@ class FindingKind(OpenEnum):
     DISK_FILLING = "disk_filling"
     DEPLOYMENT_FAILED = "deployment_failed"
     RESTART = "restart"
+    CRON_FAILED = "cron_failed"
 
 
 class ServiceKind(OpenEnum):
@@ -40,8 +41,21 @@ class ServiceKind(OpenEnum):
     FUNCTION = "function"
 
 
+class CronRun(Contract):
+    """One execution of a cron service; `ended` is None while it runs."""
+
+    status: str
+    started: datetime
+    ended: datetime | None = None
+
+
 class Service(Contract):
-    """One service in one environment; `commit` is the commit of the deployment that serves now."""
+    """One service in one environment; `commit` is the commit of the deployment that serves now.
+
+    `latest_...`: the newest deployment that decided something, which one that was skipped, waits or is built
+    has not; its status is in `under_way`. `active_...`: the deployment that serves. `instances`: states of
+    the processes of that one.
+    """
 
     service_id: str
     name: str
@@ -53,6 +67,11 @@ class Service(Contract):
     active_deployment_id: str | None = None
     latest_deployment_id: str | None = None
     latest_status: str | None = None
+    latest_since: datetime | None = None
+    active_status: str | None = None
+    active_since: datetime | None = None
+    instances: tuple[str, ...] = ()
+    under_way: str | None = None
     commit: str | None = None
     asleep: bool = False
     sleeps_when_idle: bool = False  # the first request after a while may fail or be slow
@@ -62,11 +81,15 @@ class Service(Contract):
     depends_on: tuple[str, ...] = ()  # service ids, from variable references
     volume_fill: float | None = None  # share, 0..1
     volume_gb: float | None = None  # its size
+    public: bool = False  # has a domain
+    runs: tuple[CronRun, ...] = ()  # of a cron, newest first
+    next_run_at: datetime | None = None
+    unread: tuple[str, ...] = ()  # what could not be read of it, so that it cannot be called healthy
 
     @property
     def serves_http(self) -> bool:
         """Only a service with a domain has HTTP series."""
-        return self.kind is ServiceKind.WEB
+        return self.public or self.kind is ServiceKind.WEB
 
 
 class Window(Contract):
@@ -160,6 +183,22 @@ class ScreenRequest(Contract):
     pull_request_environment: bool = False
 
 
+class UnknownServices(Contract):
+    """Services of which nobody can say whether they are well; `reason` says why, and what to do."""
+
+    reason: str
+    services: tuple[str, ...]
+
+
+class PlatformIncident(Contract):
+    """An incident of Railway's own; if anything names what is affected, `message` does."""
+
+    message: str
+    url: str = ""
+    status: str = ""
+    begun: datetime | None = None
+
+
 class DownstreamEffect(Contract):
     """A service whose trouble comes from one that it depends on and that is in trouble itself."""
 
@@ -171,9 +210,10 @@ class DownstreamEffect(Contract):
 class Screening(Contract):
     """The prefilter's result. `decided`: the project is small enough that the findings are final.
 
-    Else the `candidates` are to be examined in detail. Of the others only the names are kept: `healthy`,
-    `asleep`. Bounded: `unseen` says when candidates were left out. `more`: further candidates with their
-    findings, each reference a `CandidatePage`.
+    Else the `candidates` are to be examined in detail, over `window`, which ends earlier than what was asked
+    for where samples are late. Of the others only the names are kept: `healthy`, `asleep`, `unknown`.
+    Candidates that are too many are `unknown`. `more`: further candidates with their findings, each reference
+    a `CandidatePage`.
     """
 
     project_name: str
@@ -186,6 +226,10 @@ class Screening(Contract):
     more: tuple[ArtifactReference, ...] = ()
     downstream_effects: tuple[DownstreamEffect, ...] = ()
     platform_incident: str | None = None
+    platform: PlatformIncident | None = None
+    blamed: dict[str, str] = Field(default_factory=dict)
+    unknown: tuple[UnknownServices, ...] = ()
+    window: Window | None = None
     unseen: tuple[str, ...] = ()
 
 
@@ -212,17 +256,21 @@ class CandidatesRequest(Contract):
     environment_id: str
     services: tuple[Service, ...]
     window: Window
+    platform: PlatformIncident | None = None
 
 
 class Assessment(Contract):
     """Findings of the window. `unseen` says, one sentence each, what could not be measured.
 
-    `page`: the same services and findings as an artifact, for whoever needs those of all pages.
+    `page`: the same services and findings as an artifact, for whoever needs those of all pages. `blamed`: by
+    service id, the incident of Railway's own that explains its findings.
     """
 
     findings: tuple[Finding, ...]
     page: ArtifactReference | None = None
     downstream_effects: tuple[DownstreamEffect, ...] = ()
+    blamed: dict[str, str] = Field(default_factory=dict)
+    unknown: tuple[UnknownServices, ...] = ()
     unseen: tuple[str, ...] = ()
 
 
@@ -254,7 +302,10 @@ class ServiceRow(Contract):
 
 
 class HealthReport(Contract):
-    """A scan's report. `rows`: the affected services; of the others only the names are kept."""
+    """A scan's report. `rows`: the affected services; of the others only the names are kept.
+
+    `unknown`: what could not be read or was not examined, which is never called healthy.
+    """
 
     project_name: str
     environment_name: str
@@ -262,4 +313,24 @@ class HealthReport(Contract):
     rows: tuple[ServiceRow, ...]
     healthy: tuple[str, ...] = ()
     asleep: tuple[str, ...] = ()
+    unknown: tuple[UnknownServices, ...] = ()
     unseen: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many services are in each state."""
+        affected = sum(bool(row.findings) for row in self.rows)
+        unknown = {name for group in self.unknown for name in group.services}
+        return {
+            "affected": affected,
+            "healthy": len(self.healthy),
+            "asleep": len(self.asleep),
+            "unknown": len(unknown),
+        }
+
+    @property
+    def headline(self) -> str:
+        """Return the number of services in each state, in one sentence."""
+        count = sum(self.counts.values())
+        states = ", ".join(f"{number} {state}" for state, number in self.counts.items())
+        return f"{count} service{'' if count == 1 else 's'}: {states}."

@@ -4,14 +4,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from railmend.contracts.scan import DownstreamEffect, Finding, FindingKind, Service
+from railmend.contracts.scan import DownstreamEffect, Finding, FindingKind, Service, Severity
 
 # What a caller shows if a service that it calls is slow or down; any other finding is the caller's own.
 CALLER_SYMPTOMS = frozenset(
     {FindingKind.ERROR_RATE, FindingKind.LATENCY, FindingKind.OUTAGE, FindingKind.TRAFFIC_DROP}
 )
-# What affects callers; a client's 4xx does not.
-AFFECTS_CALLERS = frozenset(FindingKind) - {FindingKind.CLIENT_ERRORS, FindingKind.TRAFFIC_DROP}
+# What affects callers; a client's 4xx, a cron's failure and a build whose predecessor still serves do not.
+AFFECTS_CALLERS = frozenset(FindingKind) - {
+    FindingKind.CLIENT_ERRORS,
+    FindingKind.TRAFFIC_DROP,
+    FindingKind.CRON_FAILED,
+}
 # Rules detect onsets at different speeds: a root cause may seem to start a little after its effect.
 SLACK = timedelta(minutes=10)
 
@@ -69,13 +73,16 @@ def _affected_dependencies(
     latest = min(finding.onset for finding in findings[service.service_id]) + SLACK
     candidates = []
     for service_id in service.depends_on:
-        onsets = [
-            finding.onset for finding in findings.get(service_id, []) if finding.kind in AFFECTS_CALLERS
-        ]
+        onsets = [finding.onset for finding in findings.get(service_id, []) if _affects_callers(finding)]
         if service_id in services and service_id not in seen and onsets and min(onsets) <= latest:
             candidates.append((min(onsets), service_id))
     for _, service_id in sorted(candidates):
         yield services[service_id]
+
+
+def _affects_callers(finding: Finding) -> bool:
+    harmless = finding.kind is FindingKind.DEPLOYMENT_FAILED and finding.severity is Severity.WARNING
+    return finding.kind in AFFECTS_CALLERS and not harmless
 
 
 def _depends_on(service: Service, other: Service, services: Mapping[str, Service]) -> bool:

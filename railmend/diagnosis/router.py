@@ -46,6 +46,7 @@ NEEDED = {
     FindingKind.CRASH_LOOP: STARTING,
     FindingKind.OUTAGE: STARTING,
     FindingKind.RESTART: STARTING,
+    FindingKind.CRON_FAILED: STARTING,
     FindingKind.DEPLOYMENT_FAILED: STARTING | {EvidenceSource.BUILD_LOGS},
 }
 # The assessment's rule for memory that is at its limit although it never rose.

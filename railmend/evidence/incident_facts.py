@@ -24,6 +24,7 @@ HINTS: dict[FindingKind, tuple[str, ...]] = {
     FindingKind.CPU_SATURATION: ("cpu", "busy", "loop", "queue", "backlog", "worker"),
     FindingKind.LATENCY: ("slow", "took", "duration", "query", "lock", "wait", "pool", "queue"),
     FindingKind.CRASH_LOOP: ("start", "exit", "restart", "signal", "shutdown"),
+    FindingKind.CRON_FAILED: ("start", "exit", "fail", "timeout", "signal"),
     FindingKind.DEPLOYMENT_FAILED: ("start", "exit", "migrat", "health"),
 }
 
@@ -45,7 +46,7 @@ def onset(incident: IncidentRequest) -> datetime | None:
 
 
 def finding_facts(incident: IncidentRequest) -> tuple[Fact, ...]:
-    """Return each finding in the words of its rule, then architecture, neighbours and past repairs."""
+    """Return each finding in its rule's words, then architecture, platform, neighbours and past repairs."""
     findings = [
         Fact(
             kind="finding",
@@ -55,7 +56,13 @@ def finding_facts(incident: IncidentRequest) -> tuple[Fact, ...]:
         )
         for finding in incident.findings
     ]
-    return (*findings, _architecture(incident.service), *_neighbours(incident), *_past(incident))
+    return (
+        *findings,
+        _architecture(incident.service),
+        *_platform(incident),
+        *_neighbours(incident),
+        *_past(incident),
+    )
 
 
 def _architecture(service: Service) -> Fact:
@@ -67,11 +74,27 @@ def _architecture(service: Service) -> Fact:
     ]
     if service.image:
         lines.append(f"image {service.image}")
+    states = ", ".join(service.instances)
+    if service.active_status:
+        running = f", processes {states}" if states else ""
+        lines.append(f"the deployment that serves is {service.active_status}{running}")
+    if service.under_way:
+        lines.append(f"the newest deployment is {service.under_way}: it decides nothing yet")
     lines.append(f"health check {service.health_check}" if service.health_check else "no health check is set")
     if service.volume_fill is not None:
         full = ": close to full" if service.volume_fill >= VOLUME_FULL else ""
         lines.append(f"volume filled to {service.volume_fill:.0%}{full}")
     return Fact(kind="architecture", source="railway", text="\n".join(lines))
+
+
+def _platform(incident: IncidentRequest) -> tuple[Fact, ...]:
+    """Say what Railway tells of an incident of its own, which need not have to do with this one."""
+    platform = incident.platform
+    if platform is None:
+        return ()
+    begun = f" since {platform.begun.isoformat()}" if platform.begun else ""
+    text = f"Railway reports an incident of its own{begun} ({platform.status.lower()}): {platform.message}"
+    return (Fact(kind="platform_incident", source="Railway's status", text=text),)
 
 
 def _neighbours(incident: IncidentRequest) -> tuple[Fact, ...]:

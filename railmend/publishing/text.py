@@ -17,6 +17,8 @@ MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
 MAX_TITLE = 72
 # Temporal keeps at most 20,000 bytes of current details.
 MAX_DETAILS = 18_000
+# Of services in one state, so many are named.
+MOST_NAMES = 20
 REHEARSAL = "rehearsal"
 EVIDENCE_GONE = "The evidence that these causes cite is no longer stored."
 LEFT_OUT = (
@@ -198,7 +200,8 @@ def _verdict(verification: Verification) -> MarkdownText:
         )
     if verification.regressions:
         return MarkdownText.of(
-            "Railmend ran the repository's own checks: **some that passed before fail with the change**."
+            "Railmend ran the repository's own checks: **some that passed before fail with the change**, "
+            "or run fewer tests."
         )
     if verification.after.runs:
         return MarkdownText.of(
@@ -211,14 +214,30 @@ def _verdict(verification: Verification) -> MarkdownText:
 def _run(now: CheckRun, then: CheckRun | None) -> MarkdownText:
     words = {True: "passes", False: "fails", None: "could not be run"}
     before = words[then.passed] if then else "was not run"
-    head = MarkdownText.of(
-        "<code>{}</code> {} ({:.0f} s); before the change it {}",
-        now.name,
-        words[now.passed],
-        now.seconds,
-        before,
-    )
+    if now.added:
+        head = MarkdownText.of(
+            "<code>{}</code>, with the change's own tests, {} ({})",
+            now.name,
+            words[now.passed],
+            _numbers(now),
+        )
+    else:
+        head = MarkdownText.of(
+            "<code>{}</code> {} ({}); before the change it {}",
+            now.name,
+            words[now.passed],
+            _numbers(now),
+            before,
+        )
+        if then and then.ran is not None:
+            head += MarkdownText.of(" ({})", _numbers(then))
     return _folded(head, now.output)
+
+
+def _numbers(run: CheckRun) -> str:
+    skipped = f", {run.skipped} skipped" if run.skipped else ""
+    tests = "" if run.ran is None else f"{run.ran} tests ran{skipped}, "
+    return f"{tests}{run.seconds:.0f} s"
 
 
 def _risk(repair: RepairRequest) -> MarkdownText:
@@ -259,7 +278,7 @@ def _cost(publish: PublishRequest) -> MarkdownText:
 
 
 def report_markdown(report: HealthReport) -> MarkdownText:
-    """Return one row per affected service and the number of all services, for the Web UI."""
+    """Return one row per affected service and how many are in which state, for the Web UI."""
     troubled = [row for row in report.rows if row.findings]
     rows = [
         MarkdownText.of(
@@ -271,18 +290,22 @@ def report_markdown(report: HealthReport) -> MarkdownText:
         )
         for row in troubled
     ]
-    count = len(report.rows) + len(report.healthy) + len(report.asleep)
-    head = MarkdownText.of(
-        "**{} / {}**: {} services, {} in trouble.",
-        report.project_name,
-        report.environment_name,
-        count,
-        len(troubled),
-    )
+    head = MarkdownText.of("**{} / {}**: {}", report.project_name, report.environment_name, report.headline)
     top = MarkdownText.of("| service | found | verdict | what is done |\n| --- | --- | --- | --- |")
-    unseen = [MarkdownText.of("- Could not be seen: {}", sentence) for sentence in report.unseen]
+    unseen = [
+        *(
+            MarkdownText.of("- Unknown: {}: {}", _names(group.services), group.reason)
+            for group in report.unknown
+        ),
+        *(MarkdownText.of("- Could not be seen: {}", sentence) for sentence in report.unseen),
+    ]
     table = MarkdownText.bounded([top, *rows] if rows else [], MAX_DETAILS - 4_000, "\n")
     return MarkdownText.joined([head, table, MarkdownText.bounded(unseen, 3_000, "\n")])
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _link(row: ServiceRow) -> MarkdownText:

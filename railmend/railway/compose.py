@@ -61,6 +61,47 @@ def breadth(name: str) -> int:
     return sum(1 for _ in _fields(root_field(name)))
 
 
+@cache
+def paths(name: str) -> frozenset[str]:
+    """Return the dotted paths of all fields below a document's root field."""
+
+    def below(field: FieldNode, prefix: str) -> Iterator[str]:
+        for child in field.selection_set.selections if field.selection_set else ():
+            if isinstance(child, FieldNode):
+                path = f"{prefix}{child.name.value}"
+                yield path
+                yield from below(child, f"{path}.")
+
+    return frozenset(below(root_field(name), ""))
+
+
+@cache
+def _without(name: str, dropped: frozenset[str]) -> FieldNode:
+    """Return a document's root field without some of its paths, and without what is empty then."""
+
+    def kept(field: FieldNode, prefix: str) -> FieldNode | None:
+        if not field.selection_set:
+            return field
+        children = [
+            kept(child, f"{prefix}{child.name.value}.")
+            for child in field.selection_set.selections
+            if isinstance(child, FieldNode) and f"{prefix}{child.name.value}" not in dropped
+        ]
+        selections = tuple(child for child in children if child is not None)
+        if not selections:
+            return None
+        return FieldNode(
+            name=field.name,
+            arguments=field.arguments,
+            selection_set=SelectionSetNode(selections=selections),
+        )
+
+    field = kept(root_field(name), "")
+    if field is None:
+        raise ValueError(f"Nothing is left of {name}.graphql.")
+    return field
+
+
 def _fields(field: FieldNode) -> Iterator[FieldNode]:
     yield field
     for child in field.selection_set.selections if field.selection_set else ():
@@ -82,8 +123,13 @@ def single(name: str) -> DocumentNode:
     return DocumentNode(definitions=(operation(name),))
 
 
-def compose(queries: Sequence[Query]) -> tuple[DocumentNode, dict[str, Any]]:
-    """Return one document with aliases `a0`, `a1` ... in order, and its variables; equal ones are shared."""
+def compose(
+    queries: Sequence[Query], dropped: Mapping[str, frozenset[str]] | None = None
+) -> tuple[DocumentNode, dict[str, Any]]:
+    """Return one document with aliases `a0`, `a1` ... in order, and its variables; equal ones are shared.
+
+    `dropped`: paths that are left out, by the name of their document.
+    """
     definitions: dict[str, VariableDefinitionNode] = {}
     values: dict[str, Any] = {}
     shared: dict[tuple[str, str, str], str] = {}
@@ -100,7 +146,9 @@ def compose(queries: Sequence[Query]) -> tuple[DocumentNode, dict[str, Any]]:
             definitions[unique] = VariableDefinitionNode(
                 variable=VariableNode(name=NameNode(value=unique)), type=definition.type
             )
-        renamed: FieldNode = visit(root_field(query.document), _Rename(names))
+        renamed: FieldNode = visit(
+            _without(query.document, (dropped or {}).get(query.document, frozenset())), _Rename(names)
+        )
         fields.append(
             FieldNode(
                 alias=NameNode(value=f"a{number}"),

@@ -5,15 +5,21 @@ RailwayError
 ├── ProjectTokenInvalid bad project token, or sent with the wrong header
 ├── NotFound            the project, environment or deployment is gone
 ├── RateLimited         either limiter; `retry_after` in seconds
-├── SchemaDrift         the API no longer knows a field or argument
+├── EdgeBlocked         the network in front of Railway refuses this address
+├── SchemaDrift         the API no longer takes a document: it fails validation
 ├── NotWatched          the worker does not watch the environment, or its token reaches another one
 └── Unavailable         the catch-all, a server error, a broken answer
     └── Unreachable     no connection, or no answer in time
 """
 
+import re
+
 
 class RailwayError(Exception):
-    """`retryable`: whether the same request may succeed later. `path`: first element of the GraphQL path."""
+    """`retryable`: whether the same request may succeed later. `path`: first element of the GraphQL path.
+
+    `plain`: the message without Railway's trace id, the same for each request that fails alike.
+    """
 
     retryable = False
 
@@ -26,6 +32,7 @@ class RailwayError(Exception):
         path: str | None = None,
     ) -> None:
         super().__init__(f"{message} (Railway trace {trace_id})" if trace_id else message)
+        self.plain = message
         self.trace_id = trace_id
         self.retry_after = retry_after
         self.path = path
@@ -47,6 +54,10 @@ class RateLimited(RailwayError):
     retryable = True
 
 
+class EdgeBlocked(RateLimited):
+    pass
+
+
 class SchemaDrift(RailwayError):
     pass
 
@@ -63,8 +74,12 @@ class Unreachable(Unavailable):
     pass
 
 
-# Railway's error codes do not classify (most failures arrive as INTERNAL_SERVER_ERROR), only its messages do.
-# This table is the one place that reads them: part of the message, type, what to do.
+# The codes of documents that fail validation are reliable; other failures arrive under any code (most as
+# INTERNAL_SERVER_ERROR), and only their messages tell them apart.
+INVALID = frozenset({"GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED"})
+DRIFTED = "Railway changed its API; update Railmend."
+TRY_AGAIN = re.compile(r"try again in (\d+(?:\.\d+)?) ?s", re.IGNORECASE)
+# The one place that reads messages: part of the message, type, what to do.
 _BY_MESSAGE: tuple[tuple[str, type[RailwayError], str], ...] = (
     (
         "project token not found",
@@ -74,19 +89,20 @@ _BY_MESSAGE: tuple[tuple[str, type[RailwayError], str], ...] = (
     (
         "not authorized",
         NotAuthorized,
-        "Check that the token reaches this project and environment, and that their ids are right.",
+        "Check that the token reaches this project and environment, and that their ids are right: each is a "
+        "UUID, as in the address of the project's page.",
     ),
     ("two factor authentication", NotAuthorized, "Use an API token: it needs no second factor."),
     ("not found", NotFound, "It was deleted, or the id is wrong."),
-    ("cannot query field", SchemaDrift, "Railway changed its API; update Railmend."),
-    ("unknown argument", SchemaDrift, "Railway changed its API; update Railmend."),
-    ("is not defined by type", SchemaDrift, "Railway changed its API; update Railmend."),
+    ("cannot query field", SchemaDrift, DRIFTED),
+    ("unknown argument", SchemaDrift, DRIFTED),
+    ("is not defined by type", SchemaDrift, DRIFTED),
     ("too quickly", RateLimited, "Railway asks to slow down."),
     (
         "problem processing request",
         Unavailable,
-        "It is asked again in smaller parts; logs older than the plan keeps (7 days on Hobby, 30 on Pro) "
-        "read the same.",
+        "Railway did not say why: it may be busy, or the logs are older than the plan keeps (7 days on "
+        "Hobby, 30 on Pro). The next scan asks again.",
     ),
 )
 
@@ -94,13 +110,22 @@ _BY_MESSAGE: tuple[tuple[str, type[RailwayError], str], ...] = (
 def classify(
     message: str,
     *,
+    code: str | None = None,
     trace_id: str | None = None,
     retry_after: float | None = None,
     path: str | None = None,
 ) -> RailwayError:
-    """Return the error for one of Railway's messages; unknown messages count as `Unavailable`."""
+    """Return the error for one of Railway's; unknown messages count as `Unavailable`."""
     lowered = message.lower()
-    for part, kind, hint in _BY_MESSAGE:
-        if part in lowered:
-            return kind(f"Railway: {message}. {hint}", trace_id=trace_id, retry_after=retry_after, path=path)
-    return Unavailable(f"Railway: {message}.", trace_id=trace_id, retry_after=retry_after, path=path)
+    kind: type[RailwayError] = Unavailable
+    hint = "The next scan asks again."
+    if code in INVALID:
+        kind, hint = SchemaDrift, DRIFTED
+    elif again := TRY_AGAIN.search(message):
+        kind, hint, retry_after = RateLimited, "Nothing is sent until then.", float(again[1])
+    else:
+        known = next((row for row in _BY_MESSAGE if row[0] in lowered), None)
+        if known is not None:
+            _, kind, hint = known
+    text = f"Railway: {message.rstrip('.')}. {hint}"
+    return kind(text, trace_id=trace_id, retry_after=retry_after, path=path)

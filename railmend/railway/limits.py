@@ -35,6 +35,7 @@ class RateLimits(BaseModel):
     per_second: float = 8.0  # the lowest rate that a plan states is 10
     reserve: float = 0.1  # share of the hourly budget kept for approved actions
     page: int = 500
+    small_page: int = 5000  # of nodes of two fields; the official client asks for as many projects
     sharers: int = Field(1, ge=1)
 
 

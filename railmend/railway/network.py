@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from railmend.railway import parse
 from railmend.railway.compose import Query
-from railmend.railway.errors import NotAuthorized, ProjectTokenInvalid
+from railmend.railway.errors import RateLimited
 from railmend.railway.reader import Reader
 
 ROWS = 500
@@ -53,10 +53,9 @@ class NetworkReader:
             "Variable names",
         )
         queries = [dns, flows, names]
-        try:
-            results = await self._reader.read(queries)
-        except (NotAuthorized, ProjectTokenInvalid) as error:
-            return NetworkSeen(unseen=(f"DNS queries, network flows and variable names: {error}",))
+        results = await self._reader.read(queries)
+        if isinstance(results.stopped, RateLimited):
+            raise results.stopped
         seen = _join(results.get(dns) or [], results.get(flows) or [])
         variables = _variables(results.get(names), service_id)
         unseen = results.unseen(queries)

@@ -2,15 +2,22 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from railmend.contracts.scan import Service, ServiceKind, Window
+from railmend.contracts.scan import CronRun, Service, ServiceKind, Window
 from railmend.railway.model import DeploymentRecord, HttpLogLine, LogLine, Series, Slice
 
-DATABASE_IMAGES = (
-    *("postgres", "postgis", "timescale", "redis", "mongo", "mysql", "mariadb", "memcached", "valkey"),
+DATABASE_IMAGE = re.compile(
+    r"(postgres(ql)?|postgis|pgvector|timescaledb|redis|mongo(db)?|mysql|mariadb|memcached|valkey|keydb)"
+    r"([-_](ssl|alpine|ha|server|stack|cluster|community|enterprise|bundle|repmgr|sentinel|galera|sharded|\d+))*"
+)
+# A deployment that serves, served or sleeps; and one that says nothing about how the service is.
+STABLE = frozenset({"SUCCESS", "CRASHED", "SLEEPING"})
+UNDECIDED = frozenset(
+    {"SKIPPED", "NEEDS_APPROVAL", "INITIALIZING", "BUILDING", "DEPLOYING", "QUEUED", "WAITING"}
 )
 FUNCTION_IMAGE = "ghcr.io/railwayapp/function"
 PERCENTILES = ("p50", "p90", "p95", "p99")
@@ -32,42 +39,73 @@ def iso(at: datetime) -> str:
 
 def kind_of(node: dict[str, Any]) -> ServiceKind:
     """Classify a service in the order of Railway's own CLI: cron, database, function, else by domains."""
-    image = ((node["source"] or {}).get("image") or "").lower()
-    if node["cronSchedule"]:
+    image = ((node.get("source") or {}).get("image") or "").lower()
+    if node.get("cronSchedule"):
         return ServiceKind.CRON
-    if any(name in image for name in DATABASE_IMAGES):
+    if is_database(image):
         return ServiceKind.DATABASE
     if image.startswith(FUNCTION_IMAGE):
         return ServiceKind.FUNCTION
-    domains = node["domains"] or {}
-    if domains.get("serviceDomains") or domains.get("customDomains"):
-        return ServiceKind.WEB
-    return ServiceKind.WORKER
+    return ServiceKind.WEB if has_domain(node) else ServiceKind.WORKER
+
+
+def is_database(image: str) -> bool:
+    """Return whether an image is a database's, by its own name and not by a part of a word.
+
+    "ghcr.io/railwayapp-templates/postgres-ssl:16" is one; mongo-express, redisinsight and postgrest are not.
+    """
+    name = image.rpartition("/")[2].partition("@")[0].partition(":")[0]
+    return bool(DATABASE_IMAGE.fullmatch(name))
+
+
+def has_domain(node: dict[str, Any]) -> bool:
+    domains = node.get("domains") or {}
+    return bool(domains.get("serviceDomains") or domains.get("customDomains"))
 
 
 def nodes(connection: dict[str, Any]) -> list[dict[str, Any]]:
     return [edge["node"] for edge in connection["edges"]]
 
 
-def services(
-    instances: Iterable[dict[str, Any]],
-    triggers: Iterable[dict[str, Any]],
-    variables: Iterable[dict[str, Any]],
-    volumes: Iterable[dict[str, Any]],
-) -> list[Service]:
-    """Return the services that are not deleted; dependencies come from references of variables."""
-    living = [node for node in instances if not node["deletedAt"]]
+@dataclass(frozen=True)
+class Inventory:
+    """What Railway lists of an environment; None for what could not be read.
+
+    `deployed`: newest and active deployments by service id. `failed`: failed deployments, newest first.
+    `runs`: of crons, by service id.
+    """
+
+    instances: Iterable[dict[str, Any]]
+    deployed: Mapping[str, dict[str, Any]]
+    failed: Sequence[dict[str, Any]] | None = ()
+    triggers: Iterable[dict[str, Any]] = ()
+    variables: Iterable[dict[str, Any]] = ()
+    volumes: Iterable[dict[str, Any]] = ()
+    runs: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)
+
+
+def services(inventory: Inventory) -> list[Service]:
+    """Return the services that are not deleted, by name; dependencies come from references of variables."""
+    living = [node for node in inventory.instances if not node.get("deletedAt")]
     ids = {node["serviceName"].lower(): node["serviceId"] for node in living}
-    branches = {row["serviceId"]: row["branch"] for row in triggers}
-    fill = {row["serviceId"]: row for row in volumes if row["serviceId"]}
+    branches = {row["serviceId"]: row["branch"] for row in inventory.triggers}
+    fill = {row["serviceId"]: row for row in inventory.volumes if row["serviceId"]}
     needs: dict[str, set[str]] = defaultdict(set)
-    for row in variables:
+    for row in inventory.variables:
         for target in _targets(row["references"], ids):
             if row["serviceId"] and target != row["serviceId"]:
                 needs[row["serviceId"]].add(target)
-    return [
-        _service(node, branches, needs[node["serviceId"]], fill.get(node["serviceId"])) for node in living
+    found = [
+        _service(node, inventory).model_copy(
+            update={
+                "branch": branches.get(node["serviceId"]) or _branch(node, inventory),
+                "depends_on": tuple(sorted(needs[node["serviceId"]])),
+                **_volume(fill.get(node["serviceId"])),
+            }
+        )
+        for node in living
     ]
+    return sorted(found, key=lambda service: (service.name, service.service_id))
 
 
 def _targets(references: Sequence[str], ids: dict[str, str]) -> list[str]:
@@ -76,51 +114,111 @@ def _targets(references: Sequence[str], ids: dict[str, str]) -> list[str]:
     return [ids[name] for name in names if name in ids]
 
 
-def _service(
-    node: dict[str, Any], branches: dict[str, str], needs: set[str], volume: dict[str, Any] | None
-) -> Service:
-    latest = node["latestDeployment"]
-    active = node["activeDeployments"][0] if node["activeDeployments"] else None
-    meta = (active or latest or {}).get("meta") or {}
-    source = node["source"] or {}
+def _volume(row: dict[str, Any] | None) -> dict[str, float]:
+    if not row or not row["sizeMB"]:
+        return {}
+    return {"volume_fill": row["currentSizeMB"] / row["sizeMB"], "volume_gb": row["sizeMB"] / 1000}
+
+
+def _meta(deployment: dict[str, Any] | None) -> dict[str, Any]:
+    meta: dict[str, Any] = (deployment or {}).get("meta") or {}
+    return meta
+
+
+def _branch(node: dict[str, Any], inventory: Inventory) -> str | None:
+    deployed = inventory.deployed.get(node["serviceId"]) or {}
+    branch: str | None = _meta(serving(deployed) or deployed.get("latestDeployment")).get("branch")
+    return branch
+
+
+def _service(node: dict[str, Any], inventory: Inventory) -> Service:
+    service_id = node["serviceId"]
+    deployed = inventory.deployed.get(service_id) or {}
+    newest, active = deployed.get("latestDeployment"), serving(deployed)
+    latest = deciding(
+        newest, active, [row for row in inventory.failed or () if row["serviceId"] == service_id]
+    )
+    meta = _meta(active or latest)
+    source = node.get("source") or {}
     return Service(
-        service_id=node["serviceId"],
+        service_id=service_id,
         name=node["serviceName"],
         kind=kind_of(node),
         repository=source.get("repo"),
-        branch=branches.get(node["serviceId"]) or meta.get("branch"),
-        root_directory=(node["rootDirectory"] or "").strip("/"),
+        root_directory=(node.get("rootDirectory") or "").strip("/"),
         image=source.get("image"),
         active_deployment_id=active["id"] if active else None,
+        active_status=active["status"] if active else None,
+        active_since=since(active),
+        instances=tuple(row["status"] for row in (active or {}).get("instances") or ()),
         latest_deployment_id=latest["id"] if latest else None,
         latest_status=latest["status"] if latest else None,
+        latest_since=since(latest),
+        under_way=newest["status"] if newest and latest is not newest else None,
         commit=meta.get("commitHash"),
         asleep=bool(latest and latest["status"] == "SLEEPING"),
-        sleeps_when_idle=bool(node["sleepApplication"]),
+        sleeps_when_idle=bool(node.get("sleepApplication")),
         replicas=_replicas(node, meta),
-        region=node["region"],
-        health_check=node["healthcheckPath"],
-        depends_on=tuple(sorted(needs)),
-        volume_fill=volume["currentSizeMB"] / volume["sizeMB"] if volume and volume["sizeMB"] else None,
-        volume_gb=volume["sizeMB"] / 1000 if volume and volume["sizeMB"] else None,
+        region=node.get("region"),
+        health_check=node.get("healthcheckPath"),
+        public=has_domain(node),
+        runs=tuple(
+            sorted(map(_run, inventory.runs.get(service_id, ())), key=lambda run: run.started, reverse=True)
+        ),
+        next_run_at=node.get("nextCronRunAt"),
     )
+
+
+def _run(row: dict[str, Any]) -> CronRun:
+    return CronRun(status=row["status"], started=row["createdAt"], ended=row["completedAt"])
+
+
+def serving(deployed: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the active deployment that serves; during a rollout there are several."""
+    active = deployed.get("activeDeployments") or []
+    stable = [row for row in active if row["status"] in STABLE]
+    return max(stable or active[:1], key=lambda row: str(row.get("createdAt") or ""), default=None)
+
+
+def deciding(
+    newest: dict[str, Any] | None, active: dict[str, Any] | None, failed: Sequence[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Return the newest deployment that says how the service is.
+
+    One that was skipped (in a monorepo most are), waits for approval or is being built does not: it hides
+    neither a failure before it nor what serves.
+    """
+    if newest is None or newest["status"] not in UNDECIDED:
+        return newest
+    earlier = [row for row in (active, *failed) if row is not None and row["status"] not in UNDECIDED]
+    return max(earlier, key=lambda row: str(row.get("createdAt") or ""), default=newest)
+
+
+def since(deployment: dict[str, Any] | None) -> datetime | None:
+    """Return when a deployment took its status, as far as Railway says."""
+    told = (deployment or {}).get("statusUpdatedAt") or (deployment or {}).get("createdAt")
+    return datetime.fromisoformat(told) if told else None
 
 
 def _replicas(node: dict[str, Any], meta: dict[str, Any]) -> int:
     """Count replicas over all regions; `numReplicas` is a legacy value, 1 for services of several regions."""
     regions = ((meta.get("serviceManifest") or {}).get("deploy") or {}).get("multiRegionConfig") or {}
     counted = sum((region or {}).get("numReplicas") or 0 for region in regions.values())
-    return counted or node["numReplicas"] or 1
+    return counted or node.get("numReplicas") or 1
 
 
 def series(window: Window, samples: Iterable[tuple[int, float]]) -> Series:
-    """Place samples (Unix seconds, value) on the window's steps; the last sample of a step wins."""
+    """Place samples (Unix seconds, value) on the window's steps; the last sample of a step wins.
+
+    A step that reaches beyond the window is left out: Railway aligns steps to the epoch and fills them only
+    as far as the window goes.
+    """
     steps = max(int(window.length.total_seconds()) // window.step_seconds, 1)
     values: Series = [None] * steps
-    first = window.start.timestamp()
+    first, last = window.start.timestamp(), window.end.timestamp()
     for ts, value in samples:
         index = int((ts - first) // window.step_seconds)
-        if 0 <= index < steps:
+        if 0 <= index < steps and (ts + window.step_seconds <= last or steps == 1):
             values[index] = value
     return values
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from railmend.contracts.scan import Service, Window
@@ -41,17 +41,29 @@ Key = tuple[Reading, str | None, str]
 Queries = Mapping[Key, Query]
 
 
+def aligned(window: Window) -> Window:
+    """Return the whole steps of a window: Railway's begin at multiples of the step since 1970.
+
+    A partial step holds fewer requests and another mean, and would look like a change.
+    """
+    step = window.step_seconds
+    end = int(window.end.timestamp()) // step * step
+    length = max(int(window.length.total_seconds()) // step, 1) * step
+    ends = datetime.fromtimestamp(end, UTC)
+    return window.model_copy(update={"start": ends - timedelta(seconds=length), "end": ends})
+
+
 def coarse(window: Window) -> Window:
     """Return the window at about thirty points, its step a multiple of the window's own."""
     wanted = window.length.total_seconds() / COARSE_POINTS
     step = max(round(wanted / window.step_seconds), 1) * window.step_seconds
-    return window.model_copy(update={"step_seconds": step})
+    return aligned(window.model_copy(update={"step_seconds": step}))
 
 
 def history_window(window: Window) -> Window:
     """Return the day that ends where the window starts, at a step of half an hour."""
     step = int(HISTORY_STEP.total_seconds())
-    return Window(start=window.start - HISTORY, end=window.start, step_seconds=step)
+    return aligned(Window(start=window.start - HISTORY, end=window.start, step_seconds=step))
 
 
 def coarse_readings(window: Window) -> tuple[Reading, ...]:
@@ -61,6 +73,7 @@ def coarse_readings(window: Window) -> tuple[Reading, ...]:
 
 def detailed_readings(window: Window) -> tuple[Reading, ...]:
     """Return the readings that decide: the window at its own step, and its history."""
+    window = aligned(window)
     return Reading(window), Reading(history_window(window), latency=False)
 
 
@@ -100,6 +113,20 @@ def for_each(
             if service.serves_http:
                 queries |= dict(_http(environment_id, service.service_id, service.name, reading))
     return queries
+
+
+def resources_of_each(environment_id: str, reading: Reading, services: Sequence[Service]) -> dict[Key, Query]:
+    """Plan CPU, memory and disk of each service by itself, where all in one are too much for Railway."""
+    return {
+        (reading, service.service_id, "resources"): _resources(
+            environment_id,
+            service.service_id,
+            f"CPU and memory of {service.name}",
+            reading,
+            RESOURCE_SERIES + (service.volume_gb is not None),
+        )
+        for service in services
+    }
 
 
 def points(queries: Queries) -> int:
@@ -153,6 +180,10 @@ def slices(
         if result is None or queried != reading:
             continue
         if document == "resources":
+            asked = by_id if service_id is None else {service_id: by_id[service_id]}
+            for answered in asked.values():
+                # An answer without the service is one too: there are no samples of it.
+                answered.memory_gb = answered.memory_gb or [None] * reading.points
             parse.fill_resources(by_id, result, window)
         elif service_id in by_id and document == "statuses":
             parse.fill_statuses(by_id[service_id], result, window)

@@ -18,6 +18,7 @@ from railmend.railway.errors import (
     Unreachable,
 )
 from railmend.railway.limits import RateLimiter, RateLimits
+from railmend.railway.reader import PAUSE_SECONDS
 from railmend.railway.transport import TokenKind, Transport
 
 TIMEOUT_SECONDS = 30.0
@@ -59,8 +60,10 @@ class RailwayPool:
         watched: Callable[[], Iterable[WatchedEnvironment]],
         limits: RateLimits | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._url = url
+        self._pause = pause_seconds
         self._watched = watched
         self._limits = limits or RateLimits()
         self._transport = transport
@@ -80,7 +83,12 @@ class RailwayPool:
                 reach = await detect_token(self._url, token, environment.token_kind, self._transport)
                 self._reaches[secret] = reach
                 self._clients[secret] = RailwayClient(
-                    self._url, token, reach.kind, self._transport, limits=self._limits
+                    self._url,
+                    token,
+                    reach.kind,
+                    self._transport,
+                    limits=self._limits,
+                    pause_seconds=self._pause,
                 )
         self._refuse_another(environment, self._reaches[secret])
         return self._clients[secret]

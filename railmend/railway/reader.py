@@ -2,14 +2,18 @@
 
 One failing root field makes Railway answer `data: null` for the whole document. If the error names the
 field, it is dropped and the rest sent again; else the document is halved until the failing one is alone.
+What is refused again and again is not asked for again in the same reading.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from railmend.railway.compose import Query, compose
+from railmend.railway.drift import Drift
 from railmend.railway.errors import (
     NotAuthorized,
     ProjectTokenInvalid,
@@ -20,22 +24,30 @@ from railmend.railway.errors import (
     Unreachable,
 )
 from railmend.railway.limits import RateLimits, batches
-from railmend.railway.transport import GraphQLReply, Transport
+from railmend.railway.transport import GraphQLFailure, GraphQLReply, Transport
 
 # Railway's catch-all error is often gone after a moment.
 PAUSE_SECONDS = 2.0
+# A field that is refused so often is refused for all services: the first number where none was answered.
+REFUSALS, REFUSALS_OF_SOME = 3, 8
+# So many answers in a row without anything: it is down or takes the token no more; smaller parts do not help.
+BROKEN_ANSWERS = 6
 
 
 @dataclass
 class QueryResults:
-    """`data` by the query's identity; a query that failed for good is in `errors` instead."""
+    """`data` by the query's identity; a query that failed for good is in `errors` instead.
+
+    `stopped`: why nothing more was asked for, such as a rate limit.
+    """
 
     data: dict[int, Any] = field(default_factory=dict)
     errors: dict[int, RailwayError] = field(default_factory=dict)
-
-    def add(self, more: "QueryResults") -> None:
-        self.data |= more.data
-        self.errors |= more.errors
+    stopped: RailwayError | None = None
+    _answered: set[str] = field(default_factory=set)
+    _refused: dict[str, RailwayError] = field(default_factory=dict)
+    _refusals: Counter[str] = field(default_factory=Counter)
+    _broken: int = 0
 
     def get(self, query: Query) -> Any:
         """Return the result, or None if it could not be had."""
@@ -47,9 +59,46 @@ class QueryResults:
             raise self.errors[id(query)]
         return self.data[id(query)]
 
-    def unseen(self, queries: Sequence[Query]) -> list[str]:
-        """Return one sentence for each query that failed."""
-        return [f"{query.label}: {self.errors[id(query)]}" for query in queries if id(query) in self.errors]
+    def error(self, query: Query) -> RailwayError | None:
+        return self.errors.get(id(query))
+
+    def unseen(self, queries: Iterable[Query]) -> list[str]:
+        """Return one sentence for each query that failed, none of them twice."""
+        failed = ((query.label, self.errors[id(query)]) for query in queries if id(query) in self.errors)
+        return list(dict.fromkeys(f"{label}: {error.plain}" for label, error in failed))
+
+    def answer(self, query: Query, value: Any) -> None:
+        self.data[id(query)] = value
+        self._answered.add(query.document)
+
+    def fail(self, query: Query, error: RailwayError) -> None:
+        """Note a failure; from some number of them on the field counts as refused."""
+        self.errors[id(query)] = error
+        self._refusals[query.document] += 1
+        most = REFUSALS_OF_SOME if query.document in self._answered else REFUSALS
+        if self._refusals[query.document] >= most:
+            self.refuse(query.document, error)
+
+    def refuse(self, document: str, error: RailwayError) -> None:
+        self._refused[document] = error
+
+    def give_another_chance(self, document: str) -> None:
+        """Ask for a document again: what failed of it differs from what comes."""
+        self._refused.pop(document, None)
+        del self._refusals[document]
+
+    def why_not(self, document: str) -> RailwayError | None:
+        """Return why a document is not worth asking for, or None."""
+        return self.stopped or self._refused.get(document)
+
+    def broke(self, error: RailwayError) -> None:
+        """Count an answer without anything: of no API, or to a token that is no longer taken."""
+        self._broken += 1
+        if self._broken >= BROKEN_ANSWERS:
+            self.stopped = error
+
+    def arrived(self) -> None:
+        self._broken = 0
 
 
 class Reader:
@@ -61,86 +110,155 @@ class Reader:
         self._transport = transport
         self._limits = limits
         self._pause = pause_seconds
-        self._drifted: set[str] = set()
+        self._sending = asyncio.Semaphore(limits.in_flight)
+        self.drift = Drift()
 
-    async def read(self, queries: Sequence[Query]) -> QueryResults:
-        """Raise `RateLimited`, and token errors that name no field; other errors are in the results."""
-        results = QueryResults()
-        pending = []
-        for query in queries:
-            if query.document in self._drifted:
-                results.errors[id(query)] = SchemaDrift(
-                    "Railway no longer knows this query; update Railmend."
-                )
-            else:
-                pending.append(query)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for batch in batches(pending, self._limits):
-                    group.create_task(self._batch(batch, results))
-        except ExceptionGroup as group_error:  # the first error cancels the other batches
-            raise group_error.exceptions[0] from None
+    @property
+    def now(self) -> datetime | None:
+        """Return the time by Railway's own clock; None before its first answer."""
+        return self._transport.now
+
+    async def read(self, queries: Sequence[Query], results: QueryResults | None = None) -> QueryResults:
+        """Read all that can be had. Raise nothing of Railway's: each failure is in the results.
+
+        `results`: what was read before in the same scan; it is added to.
+        """
+        results = results or QueryResults()
+        async with asyncio.TaskGroup() as group:
+            for batch in batches(queries, self._limits):
+                group.create_task(self._batch(batch, results))
         return results
 
     async def _batch(self, queries: Sequence[Query], results: QueryResults, *, again: bool = True) -> None:
         """Send one document. `again`: it may be sent once more unchanged before it is split."""
-        if not queries:
-            return
-        try:
-            reply = await self._send(queries)
-        except Unavailable as error:
-            await self._whole_failed(queries, results, error, again=again)
-            return
-        if not reply.failures:
+        reply: GraphQLReply | None = None
+        failure: Unavailable | None = None
+        async with self._sending:
+            queries = self._worth_asking(queries, results)
+            if not queries:
+                return
+            try:
+                reply = await self._send(queries)
+            except Unavailable as error:
+                failure = error
+            except RateLimited as error:
+                results.stopped = error
+        if failure is not None:
+            results.broke(failure)
+            await self._whole_failed(queries, results, failure, again=again)
+        elif reply is None:
+            self._worth_asking(queries, results)
+        elif reply.failures:
+            await self._some_failed(queries, results, reply, again=again)
+        else:
+            results.arrived()
             for number, query in enumerate(queries):
-                results.data[id(query)] = (reply.data or {}).get(f"a{number}")
-            return
-        await self._some_failed(queries, results, reply, again=again)
+                results.answer(query, (reply.data or {}).get(f"a{number}"))
+
+    def _worth_asking(self, queries: Sequence[Query], results: QueryResults) -> list[Query]:
+        """Return the queries that may succeed, and note why the others are not sent."""
+        worth = []
+        for query in queries:
+            error = results.why_not(query.document) or self.drift.gone(query.document)
+            if error is None:
+                worth.append(query)
+            else:
+                results.errors[id(query)] = error
+        return worth
 
     async def _send(self, queries: Sequence[Query]) -> GraphQLReply:
-        document, variables = compose(queries)
         names = list(dict.fromkeys(query.document for query in queries))
+        document, variables = compose(queries, {name: self.drift.dropped(name) for name in names})
         return await self._transport.send(document, variables, "+".join(names))
 
     async def _some_failed(
         self, queries: Sequence[Query], results: QueryResults, reply: GraphQLReply, *, again: bool
     ) -> None:
-        named: Mapping[str, RailwayError] = {f.alias: f.error() for f in reply.failures if f.alias}
+        asked = {f"a{number}" for number in range(len(queries))}
+        named: Mapping[str, GraphQLFailure] = {
+            f.alias: f for f in reply.failures if f.alias and f.alias in asked
+        }
         if not named:
-            await self._unnamed(queries, results, reply.failures[0].error(), again=again)
+            await self._unnamed(queries, results, reply.failures, again=again)
             return
+        results.arrived()
         rest = []
         for number, query in enumerate(queries):
-            error = named.get(f"a{number}")
-            if error is None:
+            failure = named.get(f"a{number}")
+            if failure is None or self._spared(query, failure):
                 rest.append(query)
-            elif error.retryable and len(queries) > 1:
+            elif failure.error().retryable and len(queries) > 1:
                 await self._batch([query], results, again=False)
             else:
-                results.errors[id(query)] = error
+                results.fail(query, failure.error())
         await self._batch(rest, results, again=again)
 
+    def _spared(self, query: Query, failure: GraphQLFailure) -> bool:
+        """Drop the optional field that failed, so that the rest of its query can be had."""
+        parts = failure.field.split(".")
+        fields = {".".join(parts[:end]) for end in range(1, len(parts) + 1)} & self.drift.left(query.document)
+        self.drift.drop(query.document, fields)
+        return bool(fields)
+
     async def _unnamed(
-        self, queries: Sequence[Query], results: QueryResults, error: RailwayError, *, again: bool
+        self,
+        queries: Sequence[Query],
+        results: QueryResults,
+        failures: Sequence[GraphQLFailure],
+        *,
+        again: bool,
     ) -> None:
-        if isinstance(error, (NotAuthorized, ProjectTokenInvalid, RateLimited)):
-            raise error
-        if isinstance(error, SchemaDrift):
-            await self._schema_drifted(queries, results, error)
+        error = failures[0].error()
+        if isinstance(error, (ProjectTokenInvalid, RateLimited)):
+            results.stopped = error
+            self._worth_asking(queries, results)
+        elif isinstance(error, SchemaDrift):
+            await self._drifted(queries, results, failures, error)
+        elif isinstance(error, NotAuthorized):
+            results.broke(error)
+            await self._refused(queries, results, error)
         else:
             await self._whole_failed(queries, results, error, again=again)
 
-    async def _schema_drifted(
-        self, queries: Sequence[Query], results: QueryResults, error: RailwayError
+    async def _drifted(
+        self,
+        queries: Sequence[Query],
+        results: QueryResults,
+        failures: Sequence[GraphQLFailure],
+        error: SchemaDrift,
     ) -> None:
-        """Find the query that fails validation, whatever its service, and never send it again."""
+        """Let optional fields fall away: those that the messages name, else all; then the whole query."""
         names = list(dict.fromkeys(query.document for query in queries))
-        if len(names) == 1:
-            self._drifted.add(names[0])
-            results.errors.update({id(query): error for query in queries})
+        fallen = self.drift.named(names, failures)
+        culprit = self.drift.culprit(names, failures)
+        if not fallen and culprit and (left := self.drift.left(culprit)):
+            fallen = {culprit: left}
+        for name, fields in fallen.items():
+            self.drift.drop(name, fields)
+        if not fallen and culprit is None:
+            await self._by_document(queries, results)
             return
-        for name in names:
+        if not fallen and culprit is not None:
+            self.drift.give_up(culprit, error)
+        await self._batch(queries, results)
+
+    async def _refused(self, queries: Sequence[Query], results: QueryResults, error: NotAuthorized) -> None:
+        """Find what the token may not read, where Railway does not name it."""
+        if len({query.document for query in queries}) > 1:
+            await self._by_document(queries, results)
+        elif len(queries) == 1:
+            results.fail(queries[0], error)
+        else:
+            await self._halves(queries, results)
+
+    async def _by_document(self, queries: Sequence[Query], results: QueryResults) -> None:
+        for name in dict.fromkeys(query.document for query in queries):
             await self._batch([query for query in queries if query.document == name], results)
+
+    async def _halves(self, queries: Sequence[Query], results: QueryResults) -> None:
+        half = len(queries) // 2
+        await self._batch(queries[:half], results, again=False)
+        await self._batch(queries[half:], results, again=False)
 
     async def _whole_failed(
         self, queries: Sequence[Query], results: QueryResults, error: RailwayError, *, again: bool
@@ -150,8 +268,8 @@ class Reader:
             await self._batch(queries, results, again=False)
         elif len(queries) == 1 or isinstance(error, Unreachable):
             # Splitting does not help: each half would time out in turn.
-            results.errors.update({id(query): error for query in queries})
+            results.errors |= {id(query): error for query in queries}
+            if len(queries) == 1:
+                results.fail(queries[0], error)
         else:
-            half = len(queries) // 2
-            await self._batch(queries[:half], results, again=False)
-            await self._batch(queries[half:], results, again=False)
+            await self._halves(queries, results)

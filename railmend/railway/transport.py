@@ -1,6 +1,9 @@
 """One HTTP exchange with the GraphQL endpoint; Temporal owns the retries."""
 
 import ssl
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, Literal, cast
 
@@ -12,7 +15,14 @@ from graphql import DocumentNode, ExecutionResult
 from pydantic import BaseModel, SecretStr
 
 from railmend.railway.compose import single
-from railmend.railway.errors import RailwayError, RateLimited, Unavailable, Unreachable, classify
+from railmend.railway.errors import (
+    EdgeBlocked,
+    RailwayError,
+    RateLimited,
+    Unavailable,
+    Unreachable,
+    classify,
+)
 from railmend.railway.limits import RateLimiter
 
 USER_AGENT = "railmend/0.1 (+https://github.com/railmend/railmend)"
@@ -29,14 +39,19 @@ def _certificates() -> ssl.SSLContext:
 
 
 class GraphQLFailure(BaseModel):
-    """One entry of `errors`. `alias`: the root field it belongs to, if Railway names it."""
+    """One entry of `errors`.
+
+    `alias`: the root field it belongs to, if Railway names it; `field`: which of its fields, dotted.
+    """
 
     message: str
+    code: str | None = None
     trace_id: str | None = None
     alias: str | None = None
+    field: str = ""
 
     def error(self) -> RailwayError:
-        return classify(self.message, trace_id=self.trace_id)
+        return classify(self.message, code=self.code, trace_id=self.trace_id)
 
 
 class GraphQLReply(BaseModel):
@@ -71,6 +86,15 @@ class Transport:
             event_hooks={"response": [self._apply_limits]},
         )
         self.requests = 0
+        self._server_time: tuple[datetime, float] | None = None
+
+    @property
+    def now(self) -> datetime | None:
+        """Return the time by Railway's own clock; None before its first answer."""
+        if self._server_time is None:
+            return None
+        at, received = self._server_time
+        return at + timedelta(seconds=time.monotonic() - received)
 
     async def aclose(self) -> None:
         await self._gql.close()
@@ -102,13 +126,24 @@ class Transport:
         return GraphQLReply(data=result.data, failures=[_failure(error) for error in _raw(result)])
 
     async def _apply_limits(self, response: httpx.Response) -> None:
-        """Read both limiters' status and headers, before the body is read."""
+        """Read the clock, both limiters' status and headers, before the body is read."""
         self._limiter.update_policy(response.headers.get("ratelimit-policy"))
+        if date := _date(next(iter(response.headers.get_list("date")), None)):
+            self._server_time = date, time.monotonic()
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            after = _seconds(response.headers.get("retry-after")) or DEFAULT_RETRY_AFTER
+            told = _seconds(response.headers.get("retry-after"))
+            after = told or DEFAULT_RETRY_AFTER
             self._limiter.block(after)
+            if told is None:
+                raise EdgeBlocked(
+                    "The network in front of Railway (Cloudflare) refuses this address for now, for too many "
+                    "requests in a second; that can last for hours. Nothing is sent for a minute: do not "
+                    "scan more often, and see that nothing else on this address asks Railway.",
+                    retry_after=after,
+                )
             raise RateLimited(
-                "Railway's rate limit is reached; scan less often or use a token of a larger plan.",
+                f"Railway's rate limit is reached, it asks to wait {after:.0f} s. Scan less often, or use a "
+                "token of a plan with a larger limit.",
                 retry_after=after,
             )
 
@@ -126,20 +161,43 @@ def _unavailable(error: TransportError) -> RailwayError:
     if isinstance(error, TransportConnectionFailed):
         return Unreachable(f"Railway did not answer ({type(cause).__name__}: {cause}).")
     if isinstance(error, TransportServerError):
-        return Unavailable(f"Railway answered HTTP {error.code} without JSON.")
-    return Unavailable("Railway answered without JSON, or with JSON that is no GraphQL result.")
+        if error.code == httpx.codes.FORBIDDEN:
+            return Unavailable(
+                "The network in front of Railway (Cloudflare) refuses this address (HTTP 403). Try from "
+                "another network, or ask Railway's support."
+            )
+        return Unavailable(
+            f"Railway answered HTTP {error.code} and no data: it may be down, see "
+            "https://status.railway.com. The next scan asks again."
+        )
+    return Unavailable(
+        "Railway's answer was cut off, or is not what its API sends. Check RAILWAY_API_URL; the next scan "
+        "asks again."
+    )
 
 
 def _seconds(text: str | None) -> float | None:
     return float(text) if text and text.isdigit() else None
 
 
+def _date(text: str | None) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
+    # A date without a zone is in UTC (RFC 9110).
+    return date.replace(tzinfo=UTC) if date is not None and date.tzinfo is None else date
+
+
 def _failure(error: dict[str, Any]) -> GraphQLFailure:
     """Parse an error; Railway puts the trace id beside the message, its documentation in `extensions`."""
-    trace = error.get("traceId") or (error.get("extensions") or {}).get("traceId")
-    path = error.get("path") or [None]
+    extensions = error.get("extensions") or {}
+    trace = error.get("traceId") or extensions.get("traceId")
+    path = [part for part in error.get("path") or () if isinstance(part, str)]
     return GraphQLFailure(
         message=str(error.get("message", "unknown error")),
+        code=extensions.get("code"),
         trace_id=str(trace) if trace else None,
-        alias=str(path[0]) if path[0] else None,
+        alias=path[0] if path else None,
+        field=".".join(path[1:]),
     )

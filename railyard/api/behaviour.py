@@ -5,6 +5,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -30,20 +31,31 @@ class FieldFault(BaseModel):
 
 
 class WholeFault(BaseModel):
-    """Make a whole answer fail: a status, a broken body, or no answer for `seconds`."""
+    """Make a whole answer fail: a status, a broken body, or no answer for `seconds`; not the first `skip`."""
 
-    kind: str  # "429", "1015", "502", "truncated", "hang"
+    kind: str  # "429", "1015", "403", "502", "503", "truncated", "hang"
+    skip: int = 0
     retry_after: int | None = None
     seconds: float = 60.0
     times: int = 1
 
 
 class Behaviour(BaseModel):
-    """`latency_seconds` is added to each answer; `quota` requests an hour, `per_second` at most."""
+    """`latency_seconds` is added to each answer; `quota` requests an hour, `per_second` at most.
+
+    `breadth`: most fields of a document. `points`: most values of a `metrics` result. `missing`: fields that
+    the API has lost, as "Type.field". `expires_after`: requests after which the token is refused.
+    `clock_ahead_seconds`: of the header `Date`.
+    """
 
     latency_seconds: float = 0.0
     quota: int = 1000
     per_second: int | None = None
+    breadth: int | None = None
+    points: int | None = None
+    missing: list[str] = Field(default_factory=list)
+    expires_after: int | None = None
+    clock_ahead_seconds: float = 0.0
     fields: list[FieldFault] = Field(default_factory=list)
     wholes: list[WholeFault] = Field(default_factory=list)
 
@@ -67,8 +79,17 @@ class Gatekeeper:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the only rate-limit header that Railway was observed to send."""
-        return {"RateLimit-Policy": POLICY.format(quota=self.behaviour.quota)}
+        """Return the only rate-limit header that Railway was observed to send, and the server's time."""
+        date = time.time() + self.behaviour.clock_ahead_seconds
+        return {
+            "RateLimit-Policy": POLICY.format(quota=self.behaviour.quota),
+            "Date": formatdate(date, usegmt=True),
+        }
+
+    @property
+    def expired(self) -> bool:
+        after = self.behaviour.expires_after
+        return after is not None and self.stats.requests > after
 
     async def before(self, *, hinted: bool) -> Response | None:
         """Return a refusal in place of an answer, or None."""
@@ -83,7 +104,9 @@ class Gatekeeper:
         if over_rate or self.stats.requests > self.behaviour.quota:
             return self._refuse(JSONResponse({"errors": []}, 429, {"Retry-After": "1"}))
         for fault in self.behaviour.wholes:
-            if fault.times > 0:
+            if fault.skip > 0:
+                fault.skip -= 1
+            elif fault.times > 0:
                 fault.times -= 1
                 return await self._fail(fault)
         return None
@@ -104,6 +127,8 @@ class Gatekeeper:
             "429": JSONResponse({}, 429, {"Retry-After": str(fault.retry_after or 1)}),
             "1015": Response("error code: 1015", 429),
             "502": Response("<html>bad gateway</html>", 502),
+            "503": Response("<html>unavailable</html>", 503),
+            "403": Response("<html>Attention Required! | Cloudflare</html>", 403),
             "truncated": Response('{"data": {"environm', 200),
             "hang": Response("", 504),
         }
@@ -127,7 +152,11 @@ class Gatekeeper:
                 if same and fault.times > 0:
                     fault.times -= 1
                     raise RequestError(fault.message) if fault.named else UnnamedError(fault.message)
-            return resolver(info, **arguments)
+            result = resolver(info, **arguments)
+            most = self.behaviour.points
+            if name == "metrics" and most is not None and sum(len(one["values"]) for one in result) > most:
+                raise RequestError("Problem processing request")
+            return result
 
         return resolve
 

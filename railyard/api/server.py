@@ -7,7 +7,7 @@ from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
-from graphql import DocumentNode, GraphQLError, build_schema, execute, parse, validate
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, build_schema, execute, parse, validate
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,7 +17,8 @@ from railyard.api.behaviour import Behaviour, Gatekeeper, RequestError, UnnamedE
 from railyard.api.resolvers import Resolvers
 from railyard.platform import Platform
 
-SCHEMA = build_schema((Path(__file__).parent / "schema.graphql").read_text())
+SCHEMA_TEXT = (Path(__file__).parent / "schema.graphql").read_text()
+SCHEMA = build_schema(SCHEMA_TEXT)
 
 
 def build_api(
@@ -52,7 +53,7 @@ def graphql_app(root: Callable[[], dict[str, Any]], *, token: str, gatekeeper: G
     async def endpoint(request: Request) -> Response:
         if (refused := await gatekeeper.before(hinted=bool(request.url.query))) is not None:
             return refused
-        content, status = await _respond(request, gatekeeper.root(root()), token)
+        content, status = await _respond(request, gatekeeper, root(), token)
         aliases = len(content.get("data") or {})
         text = gatekeeper.after(content, aliases)
         return Response(text, status, gatekeeper.headers, media_type="application/json")
@@ -73,8 +74,10 @@ def graphql_app(root: Callable[[], dict[str, Any]], *, token: str, gatekeeper: G
     )
 
 
-async def _respond(request: Request, root: dict[str, Any], token: str) -> tuple[dict[str, Any], int]:
-    refusal = _refusal(request, token)
+async def _respond(
+    request: Request, gatekeeper: Gatekeeper, root: dict[str, Any], token: str
+) -> tuple[dict[str, Any], int]:
+    refusal = "Not Authorized" if gatekeeper.expired else _refusal(request, token)
     if refusal is not None:
         return {"errors": [_error(refusal)], "data": None}, 200
     try:
@@ -83,7 +86,7 @@ async def _respond(request: Request, root: dict[str, Any], token: str) -> tuple[
         body = None
     if not isinstance(body, dict) or not isinstance(body.get("query"), str):
         return {"errors": [_error("Problem processing request", "BAD_USER_INPUT")]}, 400
-    return await _execute(body, root)
+    return await _execute(body, gatekeeper.root(root), gatekeeper.behaviour)
 
 
 def _refusal(request: Request, token: str) -> str | None:
@@ -102,19 +105,43 @@ def _error(message: str, code: str = "INTERNAL_SERVER_ERROR", path: list[str | i
 
 
 @lru_cache(maxsize=64)
-def _checked(query: str) -> tuple[DocumentNode, tuple[GraphQLError, ...]]:
+def _checked(query: str, missing: tuple[str, ...]) -> tuple[DocumentNode, tuple[GraphQLError, ...]]:
     """Parse and validate a document; a scan sends few different ones, and many of each."""
     document = parse(query)
-    return document, tuple(validate(SCHEMA, document))
+    return document, tuple(validate(_without(missing), document))
 
 
-async def _execute(body: dict[str, Any], root: dict[str, Any]) -> tuple[dict[str, Any], int]:
+@lru_cache(maxsize=8)
+def _without(missing: tuple[str, ...]) -> GraphQLSchema:
+    """Return the schema without some fields, "Type.field"."""
+    schema = build_schema(SCHEMA_TEXT)
+    for name in missing:
+        type_name, _, field = name.partition(".")
+        schema.type_map[type_name].fields.pop(field)  # type: ignore[attr-defined]
+    return schema
+
+
+def _breadth(document: DocumentNode) -> int:
+    """Count the selected fields, as the limit does."""
+
+    def count(node: Any) -> int:
+        selections = node.selection_set.selections if node.selection_set else ()
+        return sum(1 + count(field) for field in selections)
+
+    return sum(count(definition) for definition in document.definitions)
+
+
+async def _execute(
+    body: dict[str, Any], root: dict[str, Any], behaviour: Behaviour
+) -> tuple[dict[str, Any], int]:
     try:
-        document, wrong = _checked(body["query"])
+        document, wrong = _checked(body["query"], tuple(behaviour.missing))
     except GraphQLError as error:
         return {"errors": [_error(error.message, "GRAPHQL_PARSE_FAILED")]}, 400
     if wrong:
         return {"errors": [_error(error.message, "GRAPHQL_VALIDATION_FAILED") for error in wrong]}, 400
+    if behaviour.breadth is not None and _breadth(document) > behaviour.breadth:
+        return {"errors": [_error(f"Query exceeds the maximum breadth of {behaviour.breadth}")]}, 400
     executed = execute(
         SCHEMA,
         document,

@@ -1,6 +1,8 @@
 """A synthetic project of any size, answered from formulas: for counting requests and for `bench/`."""
 
 import math
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -15,11 +17,31 @@ STAMP = "2026-01-01T00:00:00Z"
 REQUESTS_PER_MINUTE = 120.0
 
 
+@dataclass
+class More:
+    """What differs from a calm project.
+
+    `variables`: more of them, of the first service. `backwards`: services are listed in reverse. `newest`:
+    the time after which Railway has no samples yet; `dead`: when a service's samples ended. `instances`: what
+    replaces fields of a service; `failed`: earlier deployments; `runs`: of crons, newest first.
+    """
+
+    variables: int = 0
+    backwards: bool = False
+    newest: datetime | None = None
+    dead: dict[str, datetime] = field(default_factory=dict)
+    instances: dict[str, Json] = field(default_factory=dict)
+    failed: list[Json] = field(default_factory=list)
+    runs: dict[str, list[Json]] = field(default_factory=dict)
+    incident: Json | None = None
+
+
 class Synthetic:
     """`services` in all: the first `web` have a domain, `troubled` of these fail; the rest are workers.
 
     `asleep`: all of them sleep. `undeployed`: the last one has no deployment. `ephemeral`: the environment
     was made for a pull request. `filling`: the first one has a volume of 50 GB that gains 2 GB an hour.
+    Steps are aligned to the epoch, so the first and the last of a window may be partial.
     """
 
     def __init__(
@@ -32,6 +54,7 @@ class Synthetic:
         undeployed: bool = False,
         ephemeral: bool = False,
         filling: bool = False,
+        more: "More | None" = None,
     ) -> None:
         self.ids = [f"service-{number:04d}" for number in range(services)]
         self._web = set(self.ids[:web])
@@ -40,6 +63,7 @@ class Synthetic:
         self._ephemeral = ephemeral
         self._filling = self.ids[0] if filling else None
         self._undeployed = self.ids[-1] if undeployed and self.ids else None
+        self._more = more or More()
         self.rows = 0
 
     def root(self) -> Json:
@@ -47,6 +71,7 @@ class Synthetic:
             *("projectToken", "platformStatus", "project", "environment", "metrics", "serviceInstanceLimits"),
             *("httpMetricsGroupedByStatus", "httpDurationMetrics", "httpLogs", "deployments"),
             *("deploymentLogs", "buildLogs", "environmentLogs", "deploymentEvents", "events"),
+            "deploymentInstanceExecutions",
         )
         return {name: getattr(self, f"_{name}") for name in names}
 
@@ -55,7 +80,8 @@ class Synthetic:
         return {"id": "token", "name": "bench", "displayToken": "****", "createdAt": STAMP, **ids}
 
     def _platformStatus(self, _: Any) -> Json:  # noqa: N802
-        return {"isStable": True, "incident": None, "maintenance": None}
+        incident = self._more.incident
+        return {"isStable": incident is None, "incident": incident, "maintenance": None}
 
     def _project(self, _: Any, **arguments: Any) -> Json:
         if arguments["id"] != PROJECT:
@@ -74,16 +100,22 @@ class Synthetic:
             "unmergedChangesCount": 0,
             "createdAt": STAMP,
             "updatedAt": STAMP,
-            "serviceInstances": _connected([self._instance(service_id) for service_id in self.ids]),
+            "serviceInstances": _connected([self._instance(service_id) for service_id in self._listed()]),
             "deploymentTriggers": _connected([self._trigger(service_id) for service_id in self.ids]),
             "deployments": _connected([self._deployment(service_id) for service_id in self.ids]),
-            "variables": _connected([self._variable(service_id) for service_id in self.ids[1:]]),
+            "variables": _connected(
+                [self._variable(service_id) for service_id in self.ids[1:]]
+                + [self._variable(self.ids[0], number) for number in range(self._more.variables)]
+            ),
             "volumeInstances": _connected(
-                [{"serviceId": self._filling, "currentSizeMB": 30_000, "sizeMB": 50_000}]
+                [{"id": "volume", "serviceId": self._filling, "currentSizeMB": 30_000, "sizeMB": 50_000}]
                 if self._filling
                 else []
             ),
         }
+
+    def _listed(self) -> list[str]:
+        return self.ids[::-1] if self._more.backwards else self.ids
 
     def _instance(self, service_id: str) -> Json:
         deployment = None if service_id == self._undeployed else self._deployment(service_id)
@@ -111,7 +143,7 @@ class Synthetic:
             "domains": {"serviceDomains": [domain] if service_id in self._web else [], "customDomains": []},
             "latestDeployment": deployment,
             "activeDeployments": [deployment] if deployment else [],
-        }
+        } | self._more.instances.get(service_id, {})
 
     def _deployment(self, service_id: str) -> Json:
         return {
@@ -142,9 +174,9 @@ class Synthetic:
             "validCheckSuites": 0,
         }
 
-    def _variable(self, service_id: str) -> Json:
+    def _variable(self, service_id: str, number: int = 0) -> Json:
         """Give each service a reference to the first."""
-        name = f"variable-{service_id}"
+        name = f"variable-{service_id}-{number}"
         reference = f"${{{{{self.ids[0]}.URL}}}}"
         return {
             "id": name,
@@ -162,7 +194,17 @@ class Synthetic:
     def _steps(self, arguments: Json, step: int | None) -> range:
         start = int(series.moment(arguments["startDate"]).timestamp())
         end = int(series.moment(arguments.get("endDate")).timestamp())
-        return range(start, end, step or max(end - start, 1))
+        if step is None:
+            return range(start, end, max(end - start, 1))
+        if self._more.newest is not None:
+            end = min(end, int(self._more.newest.timestamp()))
+        return range(start // step * step, end, step)
+
+    def _covered(self, arguments: Json, ts: int, step: int) -> float:
+        """Return how much of a step lies in the window."""
+        start = series.moment(arguments["startDate"]).timestamp()
+        end = series.moment(arguments.get("endDate")).timestamp()
+        return max(min(end, ts + step) - max(start, ts), 0) / step
 
     def _metrics(self, _: Any, **arguments: Any) -> list[Json]:
         wanted = arguments.get("serviceId")
@@ -174,7 +216,11 @@ class Synthetic:
         for service_id in ids:
             tags = {"serviceId": service_id}
             for measurement in value.keys() & set(arguments["measurements"]):
-                values = [{"ts": ts, "value": value[measurement] * (1 + 0.02 * math.sin(ts))} for ts in steps]
+                until = self._more.dead.get(service_id)
+                lived = [ts for ts in steps if until is None or ts < until.timestamp()]
+                if not lived:
+                    continue
+                values = [{"ts": ts, "value": value[measurement] * (1 + 0.02 * math.sin(ts))} for ts in lived]
                 self.rows += len(values)
                 results.append({"measurement": measurement, "tags": tags, "values": values})
             if service_id == self._filling and "DISK_USAGE_GB" in arguments["measurements"]:
@@ -193,7 +239,15 @@ class Synthetic:
         return [
             {
                 "statusCode": code,
-                "samples": [{"ts": ts, "value": round(REQUESTS_PER_MINUTE * width * share)} for ts in steps],
+                "samples": [
+                    {
+                        "ts": ts,
+                        "value": round(
+                            REQUESTS_PER_MINUTE * width * share * self._covered(arguments, ts, steps.step)
+                        ),
+                    }
+                    for ts in steps
+                ],
             }
             for code, share in shares.items()
         ]
@@ -232,10 +286,17 @@ class Synthetic:
         return {"containers": {"cpu": 8, "memoryBytes": 8_000_000_000}}
 
     def _deployments(self, _: Any, **arguments: Any) -> Json:
-        service_id = arguments["input"].get("serviceId") or self.ids[0]
-        return views.connection(
-            [self._deployment(service_id)], arguments.get("first"), arguments.get("after")
-        )
+        wanted = arguments["input"]
+        statuses = (wanted.get("status") or {}).get("in")
+        if statuses:
+            rows = [row for row in self._more.failed if row["status"] in statuses]
+        else:
+            rows = [self._deployment(wanted.get("serviceId") or self.ids[0])]
+        return views.connection(rows, arguments.get("first"), arguments.get("after"))
+
+    def _deploymentInstanceExecutions(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
+        runs = self._more.runs.get(arguments["input"]["serviceId"], [])
+        return views.connection(runs, arguments.get("first"), arguments.get("after"))
 
     def _deploymentEvents(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
         step: Json = {"id": "step", "step": "BUILD_IMAGE", "createdAt": STAMP, "completedAt": STAMP}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from railmend.coding.checks import CheckSettings
+from railmend.contracts.repair import Verification
 from tests.integration.coding_stage import CodingRoom
 
 pytestmark = pytest.mark.integration
@@ -99,3 +100,86 @@ async def test_a_check_has_no_network_and_ends_in_time(tmp_path: Path) -> None:
     assert missing.passed is None
     assert slow.passed is False
     assert slow.output.endswith("[ended: time: longer than 3 s]")
+
+
+GREEN = """\
+import unittest, app
+class A(unittest.TestCase):
+    def test_a(self): self.assertEqual(app.VALUE, 1)
+"""
+BROKEN = {"app.py": "VALUE = 1\n", "tests/__init__.py": "", "tests/test_app.py": GREEN}
+FAKE = "#!/bin/sh\necho 'Ran 1 test in 0.1s'; echo; echo OK\n"
+
+
+async def test_the_runs_say_how_many_tests_ran(tmp_path: Path) -> None:
+    room = CodingRoom(tmp_path, BROKEN)
+    before = await room.before()
+    assert [(run.passed, run.ran, run.failed) for run in before.runs] == [(True, 1, 0)]
+    (room.tree / "app.py").write_text("VALUE = 2\n")
+    after = await room.after()
+    assert [(run.passed, run.ran, run.failed) for run in after.runs] == [(False, 1, 1)]
+
+
+async def test_what_was_left_in_a_home_does_not_turn_a_broken_change_green(tmp_path: Path) -> None:
+    room = CodingRoom(tmp_path, BROKEN)
+    before = await room.before()
+    (room.tree / "app.py").write_text("VALUE = 2\n")
+    paths = room.environment.paths(room.tree.parent.name)
+    for home in (paths.home, paths.installed):
+        site = home / ".local/lib/python3.11/site-packages"
+        for folder in (home / "venv/bin", site):
+            folder.mkdir(parents=True)
+        (home / "venv/bin/python3").write_text(FAKE)
+        (home / "venv/bin/python3").chmod(0o755)
+        (site / "usercustomize.py").write_text(
+            "print('Ran 1 test in 0.1s\\n\\nOK'); import os; os._exit(0)\n"
+        )
+    room.sandbox.hand_over(paths)
+    verification = Verification(before=before, after=await room.after())
+    assert not verification.verified
+    assert [run.ran for run in verification.regressions] == [1]
+
+
+@pytest.mark.parametrize("said", ["", "print('OK');"])
+async def test_a_test_package_that_ends_the_run_is_no_pass(tmp_path: Path, said: str) -> None:
+    room = CodingRoom(tmp_path, BROKEN)
+    before = await room.before()
+    (room.tree / "app.py").write_text("VALUE = 2\n")
+    (room.tree / "tests/__init__.py").write_text(f"{said} import os; os._exit(0)\n")
+    verification = Verification(before=before, after=await room.after())
+    assert not verification.verified
+    assert verification.regressions
+
+
+async def test_code_that_ends_the_run_is_no_pass_either(tmp_path: Path) -> None:
+    room = CodingRoom(tmp_path, BROKEN)
+    before = await room.before()
+    (room.tree / "app.py").write_text("import os; os._exit(0)\n")
+    verification = Verification(before=before, after=await room.after())
+    assert verification.regressions
+    assert verification.after.runs[0].output.endswith("did not say how many tests it ran]")
+
+
+async def test_a_changes_own_tests_run_apart(tmp_path: Path) -> None:
+    room = CodingRoom(tmp_path, BROKEN)
+    before = await room.before()
+    (room.tree / "app.py").write_text("VALUE = 1\nMORE = 2\n")
+    more = GREEN.replace("VALUE, 1", "MORE, 2")
+    (room.tree / "tests/test_more.py").write_text(more)
+    verification = Verification(before=before, after=await room.after())
+    assert [(run.added, run.passed, run.ran) for run in verification.after.runs] == [
+        (False, True, 1),
+        (True, True, 2),
+    ]
+    assert verification.verified
+    (room.tree / "tests/test_more.py").write_text(more.replace("2)", "3)"))
+    verification = Verification(before=before, after=await room.after())
+    assert not verification.verified
+    assert verification.regressions == ()
+
+
+async def test_nothing_of_a_checkout_stays(tmp_path: Path) -> None:
+    room = CodingRoom(tmp_path, BROKEN)
+    await room.before()
+    await room.after()
+    assert [each.name for each in (tmp_path / "repairs").iterdir()] == [room.tree.parent.name]

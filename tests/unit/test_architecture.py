@@ -30,6 +30,63 @@ def test_a_public_class_name_has_one_meaning() -> None:
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
 
 
+# What opens, lists or changes files, and where: by name of the function, in folders that are the worker's own
+# (its state, `run`, `sockets`, /proc, or a folder that it has just made). All else of a repair's folders goes
+# through `railmend/coding/foreign_files.py`.
+FILE_CALLS = frozenset(
+    """open fdopen read_text write_text read_bytes write_bytes mkdir makedirs chmod chown lchown rmtree
+    copytree copyfile copy2 walk fwalk scandir listdir iterdir glob rglob unlink touch rename renames symlink
+    symlink_to hardlink_to rmdir readlink utime truncate mkfifo""".split()  # noqa: SIM905 - a list of words
+)
+OWN_FOLDERS = {
+    "railmend/coding/git.py": {"prepare", "fetch", "export", "_excludes", "_index"},
+    "railmend/coding/guard_secrets.py": {"_detected"},
+    "railmend/coding/metering.py": {"__init__", "_save"},
+    "railmend/coding/revert.py": {"_reverted_tree"},
+    "railmend/coding/sandbox.py": {"short_path", "listening", "run_sandboxed", "last", "create"},
+    "railmend/coding/server.py": {
+        *("_read", "stop_leftovers", "stop_leftover", "_write", "start_or_adopt", "_start", "stop"),
+    },
+    "railmend/coding/work_tree.py": {"lay_out"},
+    "activities/providers.py": {"_read"},
+    "hosting/sandbox/bubblewrap.py": {"start", "system"},
+    "hosting/sandbox/choice.py": {"probe", "hand_over"},
+    "hosting/sandbox/common.py": {"uid_for"},
+    "hosting/sandbox/init.py": {"become", "own_listener", "main"},
+    "hosting/sandbox/remote_daemon.py": {"listen", "_hand_over", "_remove_temporary_files"},
+    "hosting/sandbox/uids.py": {"processes"},
+}
+
+
+def _file_calls(file: Path) -> set[str]:
+    """Return the functions of a file that call what opens files; a module's own level is `<module>`."""
+    found = set()
+
+    def visit(node: ast.AST, inside: str) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            inside = node.name
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+            by_layer = ast.unparse(node.func).startswith("foreign_files.") or called == "walk"
+            if called in FILE_CALLS and not by_layer:
+                found.add(inside)
+        for child in ast.iter_child_nodes(node):
+            visit(child, inside)
+
+    visit(ast.parse(file.read_text()), "<module>")
+    return found
+
+
+def test_what_foreign_code_could_write_is_opened_by_one_layer_alone() -> None:
+    seen = {}
+    for package in ("railmend/coding", "activities", "hosting/sandbox"):
+        for file in (ROOT / package).rglob("*.py"):
+            name = str(file.relative_to(ROOT))
+            if name != "railmend/coding/foreign_files.py" and (functions := _file_calls(file)):
+                seen[name] = functions
+    assert seen == OWN_FOLDERS
+
+
 def test_what_an_activity_decides_does_not_rest_on_its_worker_s_clock() -> None:
     """Times are the server's: they come with the request. A ledger that was lost is no decision of a run."""
     reading = [

@@ -64,7 +64,7 @@ def found(
         ),
         ({"package.json": "{not json"}, None, None),
         ({"package.json": "[]"}, None, None),
-        ({"go.mod": "", "a/b_test.go": ""}, ("go mod download",), ("go test ./...",)),
+        ({"go.mod": "", "a/b_test.go": ""}, ("go mod download",), ("go test -v ./...",)),
         ({"go.mod": "", "main.go": ""}, None, None),
         ({"Cargo.toml": ""}, ("cargo fetch",), ("cargo test --offline",)),
         ({"Makefile": "all:\n\ntest: all\n\t./run"}, (), ("make test",)),
@@ -83,7 +83,7 @@ def test_only_the_services_directories_are_looked_at() -> None:
     files = {"api/go.mod": "", "api/a_test.go": "", "web/Makefile": "test:\n", "jobs/Makefile": "test:\n"}
     suite = found(files, ("/api", "web/"))
     assert [(one.directory, one.checks) for one in suite] == [
-        ("api", ("go test ./...",)),
+        ("api", ("go test -v ./...",)),
         ("web", ("make test",)),
     ]
 

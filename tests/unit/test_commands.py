@@ -47,9 +47,10 @@ def test_what_is_no_interval_is_named(text: str) -> None:
         interval(text)
 
 
-def test_all_settings_that_a_worker_lacks_are_told_at_once() -> None:
+def test_all_settings_that_the_roles_of_a_worker_lack_are_told_at_once() -> None:
+    roles = [f"--role={role}" for role in ("orchestration", "planning", "coding")]
     worker = subprocess.run(
-        [sys.executable, str(ROOT / "worker.py")],
+        [sys.executable, str(ROOT / "worker.py"), *roles],
         env={"PATH": os.environ["PATH"], "TEMPORAL_ADDRESS": "127.0.0.1:1"},
         cwd=ROOT,
         capture_output=True,

@@ -84,3 +84,23 @@ def test_what_a_page_says_is_in_a_file_is_there(page: Path) -> None:
         if symbol not in definitions(ROOT / file)
     ]
     assert missing == []
+
+
+def test_each_line_of_the_security_page_is_enforced_by_a_test_that_exists_or_says_that_it_is_not() -> None:
+    page = (ROOT / "docs/security.md").read_text()
+    tables = page[page.index("In the tables below") :].split("\n| | |\n")[1:]
+    rows = [row for table in tables for row in table.partition("\n\n")[0].splitlines()]
+    assert len(rows) > 30
+    tests = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", file.read_text())
+    }
+    for row in rows:
+        state = row.rstrip(" |").rpartition(" | ")[2]
+        if row.startswith("| --- ") or not state.strip("| "):
+            continue
+        named = re.findall(r"`(test_\w+)`", state)
+        assert re.match(r"enforced|asked for|not covered|measured", state), row
+        assert bool(named) == state.startswith("enforced"), row
+        assert set(named) <= tests, row

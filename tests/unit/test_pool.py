@@ -134,17 +134,17 @@ async def test_the_environment_of_a_pull_request_is_left_alone_unless_wanted() -
 
 
 @pytest.mark.parametrize(
-    ("services", "web", "troubled", "shape", "well", "asleep"),
+    ("services", "web", "troubled", "shape", "well", "asleep", "unknown"),
     [
-        (0, 0, 0, {}, 0, 0),
-        (1, 1, 0, {"undeployed": True}, 1, 0),
-        (500, 100, 80, {}, 420, 0),
-        (20, 10, 0, {"asleep": True}, 0, 20),
+        (0, 0, 0, {}, 0, 0, 0),
+        (1, 1, 0, {"undeployed": True}, 0, 0, 1),
+        (500, 100, 80, {}, 420, 0, 20),
+        (20, 10, 0, {"asleep": True}, 0, 20, 0),
     ],
     ids=["empty", "never deployed", "five hundred", "all asleep"],
 )
 async def test_projects_of_every_shape_are_screened_within_a_payload(
-    services: int, web: int, troubled: int, shape: dict[str, bool], well: int, asleep: int
+    services: int, web: int, troubled: int, shape: dict[str, bool], well: int, asleep: int, unknown: int
 ) -> None:
     railway, _ = pool(watched(), size=(services, web, troubled), **shape)
     scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
@@ -154,19 +154,19 @@ async def test_projects_of_every_shape_are_screened_within_a_payload(
     assert len(screening.candidates) == min(troubled, PAGE)
     pages = [await activities.read_candidates(reference) for reference in screening.more]
     assert sum(len(page.services) for page in pages) == max(min(troubled, 60) - PAGE, 0)
-    assert bool(screening.unseen) == (troubled > 60)
+    assert sum(len(group.services) for group in screening.unknown) == unknown
     assert len(screening.model_dump_json()) < 64 * 1024
 
 
-async def test_a_flood_of_failures_is_counted_not_listed() -> None:
+async def test_what_is_refused_for_many_services_is_one_reason_and_calls_none_of_them_well() -> None:
     railway, gatekeeper = pool(watched(), size=(200, 100, 0))
     await railway.client_for(ENVIRONMENT)
     gatekeeper.behaviour = Behaviour(
         fields=[FieldFault(field="httpDurationMetrics", message="Deployment not found")]
     )
     scan = ScanRequest(project_id=PROJECT, environment_id=ENVIRONMENT)
-    screening = await RailwayActivities(railway, memory_store()).screen(
-        ScreenRequest(scan=scan, window=samples.WINDOW)
-    )
-    assert len(screening.unseen) == 41
-    assert screening.unseen[-1] == "60 more values could not be had."
+    activities = RailwayActivities(railway, memory_store())
+    screening = await activities.screen(ScreenRequest(scan=scan, window=samples.WINDOW))
+    (group,) = screening.unknown
+    assert (len(group.services), len(screening.healthy)) == (100, 100)
+    assert "latency could not be read" in group.reason

@@ -119,7 +119,10 @@ async def test_what_the_token_may_not_read_is_said_and_the_rest_is_read() -> Non
     assert "Not Authorized" in network.unseen[0]
 
 
-async def test_a_token_that_may_read_nothing_of_it_is_said_too() -> None:
+async def test_what_the_token_may_not_read_is_found_where_railway_does_not_name_it() -> None:
     network = await seen(Railway("dnsQueryLogs", named=False))
-    assert network == NetworkSeen(unseen=network.unseen)
-    assert "Not Authorized" in network.unseen[0]
+    assert network.variables == ("STRIPE_KEY",)
+    assert [sentence.split(":")[0] for sentence in network.unseen] == ["DNS queries"]
+    nothing = await seen(Railway("dnsQueryLogs", "networkFlowLogs", "environment", named=False))
+    assert nothing == NetworkSeen(unseen=nothing.unseen)
+    assert "Not Authorized" in nothing.unseen[0]

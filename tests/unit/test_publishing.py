@@ -1,5 +1,7 @@
 """What a reviewer reads."""
 
+import pytest
+
 from railmend.contracts.incident import EvidenceItem
 from railmend.contracts.repair import (
     CheckReport,
@@ -14,7 +16,7 @@ from railmend.contracts.repair import (
     Workspace,
     WorkspaceChange,
 )
-from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow
+from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow, UnknownServices
 from railmend.publishing.text import (
     PublishedMaterial,
     body,
@@ -188,9 +190,34 @@ def test_the_web_ui_shows_verdict_citations_and_the_scan_at_a_glance() -> None:
         window=samples.WINDOW,
         rows=(row,),
         healthy=("well",),
+        unknown=(UnknownServices(reason="Railway has no sample.", services=("jobs", "mail")),),
         unseen=("HTTP metrics of well",),
     )
     text = report_markdown(report)
-    assert "2 services, 1 in trouble." in text
+    assert "4 services: 1 affected, 1 healthy, 0 asleep, 2 unknown." in text
+    assert "Unknown: jobs, mail: Railway has no sample." in text
     assert "| checkout | checkout is in trouble. | `code` | `repair/acme/checkout/1` |" in text
     assert "Could not be seen: HTTP metrics of well" in text
+
+
+def counted(ran: int | None, *, passed: bool = True, added: bool = False) -> CheckRun:
+    return CheckRun(
+        command="make test", directory="", passed=passed, seconds=2.0, output="", ran=ran, added=added
+    )
+
+
+@pytest.mark.parametrize("ran", [11, 0, None])
+def test_fewer_tests_than_before_are_no_pass(ran: int | None) -> None:
+    before = CheckReport(runs=(counted(12),))
+    verification = Verification(before=before, after=CheckReport(runs=(counted(ran),)))
+    assert not verification.verified
+    assert verification.regressions == verification.after.runs
+
+
+def test_the_pull_request_says_how_many_tests_ran_and_which_are_the_changes_own() -> None:
+    runs = (counted(13), counted(15, added=True))
+    verification = Verification(before=CheckReport(runs=(counted(12),)), after=CheckReport(runs=runs))
+    assert verification.verified
+    text = body(publish(verification=verification), material())
+    assert "passes (13 tests ran, 2 s); before the change it passes (12 tests ran, 2 s)" in text
+    assert "with the change's own tests, passes (15 tests ran, 2 s)" in text

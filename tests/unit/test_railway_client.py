@@ -41,7 +41,7 @@ def failing(message: str, **more: Any) -> httpx.Response:
         (failing('Cannot query field "x" on type "Query".'), errors.SchemaDrift, False, "update Railmend"),
         (failing("Problem processing request"), errors.Unavailable, True, "Problem"),
         (httpx.Response(502, text="<html>"), errors.Unavailable, True, "502"),
-        (httpx.Response(200, text='{"data": {"deploy'), errors.Unavailable, True, "without JSON"),
+        (httpx.Response(200, text='{"data": {"deploy'), errors.Unavailable, True, "cut off"),
         (httpx.Response(200, json={"data": None}), errors.Unavailable, True, "no data"),
     ],
 )

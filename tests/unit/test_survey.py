@@ -153,23 +153,25 @@ async def test_one_bad_field_costs_one_value(message: str, named: bool, field: s
     assert (bad.http, bad.latency) != ({}, {})
     assert {} in (bad.http, bad.latency)
     assert [metrics.http != {} and metrics.latency != {} for metrics in survey.slices[:25]].count(False) == 1
-    assert len(survey.unseen) == 1
-    assert "service-0007" in survey.unseen[0]
-    assert message in survey.unseen[0]
+    (reasons,) = survey.unread.values()
+    assert list(survey.unread) == ["service-0007"]
+    assert message in reasons[0]
 
 
-@pytest.mark.parametrize(
-    ("message", "error"),
-    [
-        ("Not Authorized", errors.NotAuthorized),
-        ("Project Token not found", errors.ProjectTokenInvalid),
-    ],
-)
-async def test_a_refused_token_ends_the_scan_with_what_to_do(message: str, error: type[Exception]) -> None:
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_token_that_may_list_no_services_ends_the_scan_with_what_to_do(named: bool) -> None:
     world = World(50, 25)
-    world.misbehave(FieldFault(field="metrics", message=message, named=False))
-    with pytest.raises(error, match="token"):
+    world.misbehave(FieldFault(field="environment", message="Not Authorized", named=named))
+    with pytest.raises(errors.NotAuthorized, match="token"):
         await world.survey()
+
+
+async def test_a_wrong_token_is_not_tried_again() -> None:
+    world = World(50, 25)
+    world.misbehave(FieldFault(field="metrics", message="Project Token not found", named=False))
+    with pytest.raises(errors.ProjectTokenInvalid, match="token"):
+        await world.survey()
+    assert world.client.requests == 1
 
 
 @pytest.mark.parametrize("kind", ["502", "truncated"])
@@ -219,8 +221,9 @@ async def test_a_time_out_is_tried_once_more_and_then_named(times: int, lost: in
     inner = world.client._transport._gql.client._transport
     world.client._transport._gql.client._transport = Slow(inner, "service-0012", times)
     survey = await world.survey()
-    assert len(survey.unseen) == lost
-    assert all("did not answer (ReadTimeout" in sentence for sentence in survey.unseen)
+    reasons = [reason for each in survey.unread.values() for reason in each]
+    assert len(reasons) == lost
+    assert all("did not answer (ReadTimeout" in reason for reason in reasons)
     assert sum(metrics.http != {} for metrics in survey.slices[:25]) == 25 - lost / 2
 
 
@@ -256,8 +259,8 @@ async def test_a_query_the_api_no_longer_knows_is_dropped_for_all_and_asked_no_m
     world.misbehave(FieldFault(field="httpDurationMetrics", message=message, named=False))
     survey = await world.survey()
     assert all(metrics.http for metrics in survey.slices[:25])
-    assert len(survey.unseen) == 25
-    assert all("update Railmend" in sentence for sentence in survey.unseen)
+    assert len(survey.unread) == 25
+    assert all("update Railmend" in reason for reasons in survey.unread.values() for reason in reasons)
     before = world.client.requests
     await world.survey()
     assert world.client.requests - before <= 3

@@ -8,8 +8,9 @@ import pytest
 
 from activities.coding import MAX_RULES, rules_of
 from railmend.coding.diff import ChangedFile
+from railmend.coding.foreign_files import remove_tree
 from railmend.coding.git import BranchMoved, GitError, TrustedRepository
-from railmend.coding.quota import Quota, exceeded, measure, remove_tree
+from railmend.coding.quota import Quota, exceeded, measure
 from railmend.coding.resource_usage import disk_use
 from tests import samples
 

@@ -227,7 +227,8 @@ async def test_the_ledger_hands_on_what_a_newer_version_keeps_in_it() -> None:
     assert (refused.state, refused.holder) == ("held", raw["entries"][0]["holder"])
     assert state.total.usd == 240.0
     assert len(runs) > 1
-    assert runs[-1].pop("grants") == raw.pop("grants") + 12
+    assert state.grants == raw.pop("grants") + 12
+    assert runs[-1].pop("grants") > 1, "some of them before it was handed on"
     raw_entry, entries = raw.pop("entries")[0], runs[-1].pop("entries")
     assert within(raw, runs[-1])
     assert any(within(raw_entry, entry) for entry in entries)

@@ -238,7 +238,7 @@ async def run_turns(request: CodingRequest, ledger: LedgerClient) -> CodingRound
             return CodingRound(turn=request.turn, coding=coding, change=change)
         verification = await _verify(request, before, change)
         failing = verification.regressions
-        doubts = (*change.refused, *(f"`{run.name}` fails with it." for run in failing))
+        doubts = (*change.refused, *map(format_doubt, failing))
         coding_round = CodingRound(
             turn=request.turn, coding=coding, change=change, verification=verification, doubts=doubts
         )
@@ -255,9 +255,15 @@ async def run_turns(request: CodingRequest, ledger: LedgerClient) -> CodingRound
     return coding_round
 
 
+def format_doubt(run: CheckRun) -> str:
+    """Return why a person must look at a check that passed without the change."""
+    return f"`{run.name}` {'fails' if run.passed is False else 'runs fewer tests'} with it."
+
+
 def format_complaint(run: CheckRun) -> str:
     """Return what the agent is told of a check that passed without its change: a sentence, and its output."""
-    return f"`{run.name}` passed before and fails now:\n{run.output[-MAX_COMPLAINT:]}"
+    now = "fails now" if run.passed is False else f"runs fewer tests now ({run.ran})"
+    return f"`{run.name}` passed before and {now}:\n{run.output[-MAX_COMPLAINT:]}"
 
 
 async def _run_session(request: CodingRequest) -> CodingResult:
@@ -279,6 +285,7 @@ async def _verify(request: CodingRequest, before: CheckReport, change: Workspace
         why = before.unverified or "The guard refused the change, so it was not run."
         return Verification(before=before, after=CheckReport(unverified=why))
     workflow.set_current_details("Running the repository's checks with the change.")
+    request = request.model_copy(update={"reviewed": change.tree})
     return Verification(before=before, after=await _run_checks(CheckActivities.run_checks, request))
 
 

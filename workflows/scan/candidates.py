@@ -43,12 +43,19 @@ async def assess(screening: Screening, environment_id: str, window: Window) -> A
     """Assess the candidates in detail; a small project is decided by its screening."""
     services = screening.candidates
     if screening.decided or not services:
-        return Assessment(findings=screening.findings, downstream_effects=screening.downstream_effects)
+        return Assessment(
+            findings=screening.findings,
+            downstream_effects=screening.downstream_effects,
+            blamed=screening.blamed,
+        )
     assessments = [
         await workflow.execute_activity_method(
             RailwayActivities.assess_candidates,
             CandidatesRequest(
-                environment_id=environment_id, services=services[start : start + PAGE], window=window
+                environment_id=environment_id,
+                services=services[start : start + PAGE],
+                window=window,
+                platform=screening.platform,
             ),
             **policies.READ,
         )
@@ -57,6 +64,8 @@ async def assess(screening: Screening, environment_id: str, window: Window) -> A
     return Assessment(
         findings=tuple(finding for each in assessments for finding in each.findings),
         downstream_effects=await _downstream(assessments),
+        blamed={service_id: words for each in assessments for service_id, words in each.blamed.items()},
+        unknown=tuple(group for each in assessments for group in each.unknown),
         unseen=tuple(dict.fromkeys(sentence for each in assessments for sentence in each.unseen)),
     )
 

@@ -104,6 +104,8 @@ class HealthScan:
             **policies.READ,
         )
         workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
+        # Earlier than what was asked for, where Railway's samples are late.
+        window = screening.window or window
         screening = await candidates.read_all(screening)
         assessment = await candidates.assess(screening, request.environment_id, window)
         incidents = self._incidents(screening, assessment, window)
@@ -115,11 +117,9 @@ class HealthScan:
             environment_name=screening.environment_name,
             window=window,
             rows=fitted_rows(self._rows.values()),
-            healthy=(
-                *screening.healthy,
-                *(s.name for s in screening.candidates if s.service_id not in self._rows),
-            ),
+            healthy=(*screening.healthy, *self._found_well(screening, assessment)),
             asleep=screening.asleep,
+            unknown=(*screening.unknown, *assessment.unknown),
             unseen=(*screening.unseen, *assessment.unseen, *self._unseen)[:MOST_UNSEEN],
         )
         workflow.set_current_details(
@@ -130,6 +130,15 @@ class HealthScan:
     @workflow.query(description="What is known so far, one row per service")
     def rows(self) -> list[ServiceRow]:
         return list(self._rows.values())
+
+    def _found_well(self, screening: Screening, assessment: Assessment) -> list[str]:
+        """Return the candidates without findings, of which everything could be read."""
+        unknown = {name for group in assessment.unknown for name in group.services}
+        return [
+            service.name
+            for service in screening.candidates
+            if service.service_id not in self._rows and service.name not in unknown
+        ]
 
     def _incidents(
         self, screening: Screening, assessment: Assessment, window: Window
@@ -153,7 +162,8 @@ class HealthScan:
                 service=service,
                 findings=tuple(by_service[service.service_id]),
                 window=window,
-                platform_incident=screening.platform_incident,
+                platform=screening.platform,
+                platform_incident=screening.platform_incident or assessment.blamed.get(service.service_id),
                 policy=self._settings.policy,
                 neighbours=neighbours_of(service, screening.candidates, assessment.findings),
             )

@@ -23,6 +23,7 @@ from railmend.contracts.ledger import (
     Spend,
     SpendingKind,
     SpendRequest,
+    spending_key,
 )
 from railmend.contracts.policy import Policy
 from railmend.contracts.track_record import AutonomyQuery, FixRecord
@@ -71,7 +72,7 @@ def settlement(
     """
     info = workflow.info()
     return SettleRequest(
-        settle_id=f"settle/{info.run_id}/{fingerprints[0]}",
+        settle_id=f"settle/{info.run_id}/{spending_key(fingerprints[0])}",
         fingerprints=tuple(fingerprints),
         holder=info.workflow_id,
         first_run_id=info.first_execution_run_id,

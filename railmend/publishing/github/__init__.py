@@ -1,6 +1,6 @@
 """GitHub client on PyGithub: repositories, pull requests and their threads. All calls block."""
 
-from railmend.publishing.github.auth import AppCredentials, TokenCredentials
+from railmend.publishing.github.auth import AppCredentials, NoCredentials, TokenCredentials
 from railmend.publishing.github.client import GitHubClient, Issues, NewPullRequest, PullRequestMatch
 from railmend.publishing.github.errors import GitHubError
 from railmend.publishing.github.thread import PullRequestThread
@@ -11,6 +11,7 @@ __all__ = [
     "GitHubError",
     "Issues",
     "NewPullRequest",
+    "NoCredentials",
     "PullRequestMatch",
     "PullRequestThread",
     "TokenCredentials",

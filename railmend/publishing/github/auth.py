@@ -51,6 +51,20 @@ class TokenCredentials:
         return None
 
 
+class NoCredentials:
+    """Stands for a token that is not set: refuses each call with `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def auth(self, repository: str) -> Auth.Auth:
+        raise GitHubError(self._reason, retryable=False)
+
+    @property
+    def app_slug(self) -> str | None:
+        return None
+
+
 class AppCredentials:
     """A GitHub app, with one installation token per repository.
 

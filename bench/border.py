@@ -1,0 +1,260 @@
+"""What attacks on the worker cost it in memory and time: each in a process of its own."""
+
+import asyncio
+import gzip
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+from pydantic import SecretStr
+
+from hosting.gateway.model_gateway import ModelGateway
+from railmend.coding.bounded_http import BoundedTransport, load_json
+from railmend.coding.git import TrustedRepository
+from railmend.coding.guard import Plan, review
+from railmend.coding.guard_settings import GuardSettings
+from railmend.coding.metering import ModelEndpoint, SessionLimits
+from railmend.coding.sandbox import GATEWAY_SOCKET, RepairPaths, short_path
+
+MIB = 1024 * 1024
+STALL_SECONDS = 0.01
+
+
+def _change(folder: Path, leave: Callable[[Path], None]) -> str:
+    """Have the guard look at what `leave` puts into a work tree."""
+    work = folder / "work"
+    work.mkdir()
+    git = ["git", "-C", str(work), "-c", "user.name=d", "-c", "user.email=d@example.invalid"]
+    subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
+    subprocess.run([*git, "commit", "-qm", "base", "--allow-empty"], check=True)
+    repository = TrustedRepository(folder / "repair", f"file://{work}", None)
+    base = repository.prepare("main", None)
+    leave(repository.tree)
+    taken = repository.take(base)
+    files = repository.changed_files(taken.tree, base, taken.oversized)
+    return f"refused with {len(review(files, Plan(), GuardSettings()))} sentences"
+
+
+async def text_of_50_mib(folder: Path) -> str:
+    def leave(tree: Path) -> None:
+        line = b"an ordinary line of text\n"
+        with (tree / "data.txt").open("wb") as file:
+            for _ in range(50):
+                file.write(line * (MIB // len(line)))
+
+    return await asyncio.to_thread(_change, folder, leave)
+
+
+async def hundred_texts(folder: Path) -> str:
+    def leave(tree: Path) -> None:
+        for number in range(100):
+            (tree / f"{number}.txt").write_bytes(b"x\n" * 450_000)
+
+    return await asyncio.to_thread(_change, folder, leave)
+
+
+async def many_files(folder: Path) -> str:
+    def leave(tree: Path) -> None:
+        for number in range(50_000):
+            (tree / f"file-of-an-ordinary-name-{number}.txt").touch()
+
+    return await asyncio.to_thread(_change, folder, leave)
+
+
+async def sparse_gibibyte(folder: Path) -> str:
+    def leave(tree: Path) -> None:
+        with (tree / "sparse").open("wb") as file:
+            file.truncate(1024 * MIB)
+
+    return await asyncio.to_thread(_change, folder, leave)
+
+
+async def _answered(folder: Path, headers: bytes, body: bytes) -> str:
+    """Ask a server in OpenCode's place."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + headers + b"\r\n")
+        for start in range(0, len(body), 65536):
+            writer.write(body[start : start + 65536])
+            await writer.drain()
+        writer.close()
+
+    path = str(folder / "server.sock")
+    server = await asyncio.start_unix_server(serve, path)
+    transport = BoundedTransport(httpx.AsyncHTTPTransport(uds=path))
+    async with server, httpx.AsyncClient(transport=transport, base_url="http://opencode") as client:
+        try:
+            raw = (await client.get("/session")).content
+            await asyncio.to_thread(load_json, raw)
+        except (httpx.TransportError, ValueError) as error:
+            return str(error)
+    return "read"
+
+
+async def gzip_of_200_mib(folder: Path) -> str:
+    packed = _packed(200)
+    return await _answered(folder, b"Content-Encoding: gzip\r\n", packed)
+
+
+def _packed(mib: int) -> bytes:
+    """Return zeros, packed piece by piece: this process must not have had them."""
+    with tempfile.TemporaryFile() as file:
+        with gzip.GzipFile(fileobj=file, mode="wb") as stream:
+            for _ in range(mib):
+                stream.write(bytes(MIB))
+        file.seek(0)
+        return file.read()
+
+
+async def many_values(folder: Path) -> str:
+    return await _answered(folder, b"", b"[" + b"[]," * (7 * MIB // 3) + b"[]]")
+
+
+async def long_texts(folder: Path) -> str:
+    text = json.dumps(["\U0001f600" + "x" * 7 * MIB], ensure_ascii=False).encode()
+    return await _answered(folder, b"", text)
+
+
+async def _gateway(folder: Path, attack: Callable[[str], Awaitable[str]]) -> str:
+    paths = RepairPaths(folder / "key")
+    paths.create()
+    model = ModelEndpoint(base_url="http://127.0.0.1:9/v1", model_id="m", api_key=SecretStr("k"))
+    gateway = ModelGateway(model, SessionLimits())
+    await gateway.open(paths, "key")
+    try:
+        with short_path(paths.sockets, GATEWAY_SOCKET) as socket:
+            return await attack(socket)
+    finally:
+        await gateway.close()
+
+
+def _head(size: int) -> bytes:
+    lines = (
+        "POST /v1/chat/completions HTTP/1.1",
+        "Host: x",
+        "Authorization: Bearer key",
+        f"Content-Length: {size}",
+    )
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+async def _send(socket: str, size: int, piece: bytes, sent: int) -> str:
+    """Send `sent` of `size` bytes of a body, and return the first line of the answer, if any comes."""
+    reader, writer = await asyncio.open_unix_connection(socket)
+    try:
+        writer.write(_head(size))
+        for _ in range(sent // len(piece)):
+            writer.write(piece)
+            await asyncio.wait_for(writer.drain(), 2)
+        return (await asyncio.wait_for(reader.readline(), 2)).decode().strip()
+    except (TimeoutError, OSError):
+        return "no answer"
+    finally:
+        writer.close()
+
+
+async def half_sent_bodies(folder: Path) -> str:
+    async def attack(socket: str) -> str:
+        piece = b" " * 65536
+        size = 8 * MIB
+        answers = await asyncio.gather(*(_send(socket, size, piece, size - 65536) for _ in range(60)))
+        return f"{len(answers)} connections, {answers.count('no answer')} without an answer"
+
+    return await _gateway(folder, attack)
+
+
+async def request_of_12_mb(folder: Path) -> str:
+    async def attack(socket: str) -> str:
+        return await _send(socket, 12_500_000, b"[]," * 20_000, 12_500_000)
+
+    return await _gateway(folder, attack)
+
+
+async def request_of_many_values(folder: Path) -> str:
+    async def attack(socket: str) -> str:
+        return await _send(socket, 7_800_000, b"[]," * 20_000, 7_800_000)
+
+    return await _gateway(folder, attack)
+
+
+ATTACKS: dict[str, Callable[[Path], Awaitable[str]]] = {
+    "a text file of 50 MiB": text_of_50_mib,
+    "100 texts of 0.9 MB": hundred_texts,
+    "50,000 files": many_files,
+    "a sparse file of 1 GiB": sparse_gibibyte,
+    "a gzip answer of 200 MiB": gzip_of_200_mib,
+    "an answer of 2.4 million values": many_values,
+    "an answer of one text of 7 MiB": long_texts,
+    "60 half-sent bodies of 8 MiB": half_sent_bodies,
+    "a request of 12.5 MB": request_of_12_mb,
+    "a request of 2.6 million values": request_of_many_values,
+}
+
+
+async def _measured(name: str) -> dict[str, object]:
+    longest = 0.0
+
+    async def beat() -> None:
+        nonlocal longest
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(STALL_SECONDS)
+            longest = max(longest, time.perf_counter() - began - STALL_SECONDS)
+
+    with tempfile.TemporaryDirectory() as folder:
+        task = asyncio.create_task(beat())
+        idle, began, used = _memory("VmRSS"), time.perf_counter(), time.process_time()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew, proc(5)
+        said = await ATTACKS[name](Path(folder))
+        row = {
+            "said": said,
+            "idle": idle,
+            "peak": _memory("VmHWM"),
+            "seconds": time.perf_counter() - began,
+            "cpu": time.process_time() - used,
+            "stall": longest,
+        }
+        task.cancel()
+    return row
+
+
+def _memory(field: str) -> float:
+    rows = dict(row.split(":", 1) for row in Path("/proc/self/status").read_text().splitlines())
+    return int(rows[field].split()[0]) / 1024
+
+
+def run(name: str) -> dict[str, object]:
+    """Return the numbers of one attack, in a new process."""
+    command = [sys.executable, "-m", "bench.border", name]
+    done = subprocess.run(command, check=True, capture_output=True, env={**os.environ, "NO_COLOR": "1"})
+    row: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+def main() -> None:
+    print(
+        "Attacks on the worker: MiB above idle, seconds, CPU seconds, longest stall of the event loop in ms"
+    )
+    for name in ATTACKS:
+        row = run(name)
+        above = float(str(row["peak"])) - float(str(row["idle"]))
+        numbers = (
+            f"{above:6.0f} {row['seconds']:6.1f} {row['cpu']:6.1f} {1000 * float(str(row['stall'])):6.0f}"
+        )
+        print(f"  {name:34} {numbers}   {row['said']}")
+
+
+if __name__ == "__main__":
+    logging.disable()
+    if len(sys.argv) > 1:
+        print(json.dumps(asyncio.run(_measured(sys.argv[1]))))
+    else:
+        main()

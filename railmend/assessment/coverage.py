@@ -1,0 +1,51 @@
+"""Say why nobody can call a service well although nothing was found: unknown is not healthy."""
+
+from collections.abc import Sequence
+
+from railmend.assessment.settings import AssessmentSettings
+from railmend.contracts.scan import Service, ServiceKind
+from railmend.railway.model import Slice
+
+DEFAULTS = AssessmentSettings()
+MOST_REASONS = 3
+
+
+def why_unknown(
+    source: Slice,
+    service: Service,
+    unread: Sequence[str] = (),
+    settings: AssessmentSettings | None = None,
+) -> str | None:
+    """Return the reason, with the next step; None for a service that is well.
+
+    `unread`: what could not be read of it, which goes before what its series lack.
+    """
+    reasons = list(dict.fromkeys((*service.unread, *unread)))
+    if reasons:
+        more = len(reasons) - MOST_REASONS
+        return " ".join([*reasons[:MOST_REASONS], *([f"And {more} more."] if more > 0 else [])])
+    if service.latest_deployment_id is None:
+        return "it was never deployed, so nothing of it runs. Deploy it, or delete it in Railway."
+    if service.kind is ServiceKind.CRON:
+        return None if service.runs or service.public else "no run of it is known yet."
+    return _silent(source, settings or DEFAULTS)
+
+
+def _silent(source: Slice, settings: AssessmentSettings) -> str | None:
+    """Return why the samples do not show that it runs: there are none, or none of late."""
+    sampled = [
+        index
+        for values in (source.memory_gb, source.cpu)
+        for index, value in enumerate(values)
+        if value is not None
+    ]
+    if not sampled:
+        return "Railway has no sample of its CPU or memory in the window. See there whether its process runs."
+    length = max(len(source.memory_gb), len(source.cpu))
+    silent = (length - 1 - max(sampled)) * source.step_seconds
+    if silent < max(settings.silent_minutes * 60, 2 * source.step_seconds):
+        return None
+    return (
+        f"Railway has no sample of its CPU or memory for the last {silent / 60:.0f} min. See in Railway "
+        "whether its process runs."
+    )

@@ -1,0 +1,50 @@
+"""What a worker starts with, and what it refuses."""
+
+import pytest
+
+from activities.settings import SettingsActivities
+from hosting import clients, preflight
+from hosting.workers import Role
+from railmend.contracts.autonomy import Autonomy
+from railmend.contracts.scan import ScanRequest
+from railmend.settings import ConfigurationError, Settings
+
+REPORTING = {"railway_project_id": "p", "railway_environment_id": "e"}
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_TOKEN", "MODEL", "MODEL_API_KEY", "RAILWAY_SERVICE_ID", "RAILWAY_PROJECT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAILWAY_TOKEN", "secret")
+
+
+def settings(**more: str) -> Settings:
+    return Settings.model_validate({**REPORTING, **more})
+
+
+async def test_a_railway_token_alone_starts_a_worker_whose_scans_only_report() -> None:
+    start = preflight.start(settings(), ())
+    assert start.roles == (Role.ORCHESTRATION,)
+    assert "github_token" in start.report_only.lower()
+    scan = ScanRequest(project_id="p", environment_id="e", autonomy_once=Autonomy.PULL_REQUEST)
+    scanned = await SettingsActivities(settings, report_only=True).read_scan_settings(scan)
+    assert scanned.autonomy is Autonomy.REPORT
+
+
+def test_a_role_that_was_asked_for_is_not_left_out_in_silence() -> None:
+    with pytest.raises(ConfigurationError, match="MODEL"):
+        preflight.start(settings(), (Role.PLANNING,))
+
+
+def test_a_worker_without_anything_to_watch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAILWAY_TOKEN")
+    with pytest.raises(ConfigurationError, match="RAILWAY_TOKEN"):
+        preflight.start(settings(), ())
+
+
+def test_a_worker_on_railway_does_not_watch_its_own_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAILWAY_SERVICE_ID", "s")
+    monkeypatch.setenv("RAILWAY_PROJECT_ID", "p")
+    with pytest.raises(ConfigurationError, match="PROJECTS"):
+        clients.watched(settings())

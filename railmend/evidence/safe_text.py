@@ -30,7 +30,7 @@ LIVE = tuple(
     )
 )
 # Beyond that, what text outside of code makes live: addresses, which are linked and fetched, and tags.
-LINKS = tuple(re.compile(pattern, re.I) for pattern in (r":(?=//)", r"\bwww(?=\.)"))
+LINKS = tuple(re.compile(pattern, re.I) for pattern in (r":(?=//)", r"\bwww(?=\.|\Z)"))
 TAGS = re.compile(r"<(?=[!/?A-Za-z])(?!U\+[0-9A-F])")
 # In Markdown: emphasis, and an emoji such as :white_check_mark:.
 UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -40,6 +40,8 @@ PLAIN_CODE = re.compile(r"[A-Za-z0-9_./:+ -]+")
 MARKDOWN = str.maketrans({character: f"&#{ord(character)};" for character in "[]`*|\\~$"}) | str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 )
+# What a cut leaves of an entity: `&#4` would be a reference.
+HALF_ENTITY = re.compile(r"&[#\w]*\Z")
 # Stands for the break while other characters are replaced; `visible` leaves none in a text.
 BREAK = "\0"
 # Invisible, as others' bots do it: what it breaks is shown as it was.
@@ -109,7 +111,9 @@ class SafeText(str):
 
     def cut(self, length: int) -> Self:
         """Return at most so many characters. For text of one line: what is cut off opens nothing."""
-        return self if len(self) <= length else self._made(self[: length - 1].rstrip() + "…")
+        if len(self) <= length:
+            return self
+        return self._made(HALF_ENTITY.sub("", self[: length - 1]).rstrip() + "…")
 
 
 class _EscapingFormatter(Formatter):

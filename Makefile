@@ -28,7 +28,7 @@ demo: setup
 
 # More at a time than there are cores: most tests wait for real servers. A file's tests share what it starts.
 test: setup
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # kill -9 at every named point (REPEAT=5: each round five times), and what takes minutes of real traffic.
 chaos: setup

@@ -27,7 +27,7 @@ from railmend.coding.sandbox import (
 )
 from railmend.processes import started
 
-READY_SECONDS = 60
+READY_SECONDS = 120
 REQUEST_SECONDS = 30.0
 
 

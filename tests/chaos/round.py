@@ -11,7 +11,7 @@ from tests.chaos.repair import Repair, Told
 from tests.chaos.stage import Stage
 
 # On their way to their points at once: each starts a server.
-AT_ONCE = 4
+AT_ONCE = 2
 
 
 class Round:

@@ -26,6 +26,7 @@ class Resolvers:
     def root(self) -> Json:
         names = (
             *("projectToken", "platformStatus", "project", "environment", "metrics", "deployments"),
+            "deploymentInstanceExecutions",
             *("httpMetricsGroupedByStatus", "httpDurationMetrics", "deployment", "buildLogs"),
             *("deploymentLogs", "environmentLogs", "httpLogs", "serviceInstanceLimits"),
             *("deploymentEvents", "events"),
@@ -113,6 +114,10 @@ class Resolvers:
 
     def _deployment(self, _: Any, **arguments: Any) -> Json:
         return views.deployment(self._find(arguments["id"])[1], self._project_id, self._environment_id)
+
+    def _deploymentInstanceExecutions(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
+        """Return none: no service of this platform is a cron."""
+        return views.connection([], arguments.get("first"), arguments.get("after"))
 
     def _deployments(self, _: Any, **arguments: Any) -> Json:
         wanted = arguments["input"]

@@ -4,9 +4,12 @@ What passes through a gate is a request to the forge or to the model, or a progr
 """
 
 import asyncio
+import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Protocol
 
 from starlette.requests import Request
@@ -77,16 +80,30 @@ class Gated:
 
 
 class FenceGate:
-    """For a program in the sandbox that leaves `held` in the agent's home and waits there for `go`."""
+    """For a program in the sandbox that leaves `held` in its home and waits there for `go`.
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    Each run of a check has a home of its own, and the session's is emptied before each start: so the gate
+    looks for it in all of the repair's folders, and once open it stays so for every later one.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def _held(self) -> list[Path]:
+        return [Path(folder) for folder, _, files in os.walk(self._root) if "held" in files]
 
     def reached(self) -> bool:
-        return (self._home / "held").exists()
+        return bool(self._held())
 
     def open(self) -> None:
-        (self._home / "go").touch()
+        Thread(target=self._stay_open, daemon=True).start()
+
+    def _stay_open(self) -> None:
+        while self._root.exists():
+            for home in self._held():
+                with suppress(OSError):
+                    (home / "go").touch()
+            time.sleep(0.2)
 
 
 # What such a program runs; a shell with the agent's home.

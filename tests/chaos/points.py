@@ -61,7 +61,7 @@ def _model(step: str, repair: "Repair") -> Gate:
 
 
 def _sandbox(repair: "Repair") -> Gate:
-    return FenceGate(repair.paths.home)
+    return FenceGate(repair.paths.root)
 
 
 fetch_begins = partial(_forge, "GET", "git-upload-pack")

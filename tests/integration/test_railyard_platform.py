@@ -114,6 +114,9 @@ async def test_every_field_of_every_root_is_answered(tmp_path: Path) -> None:
             "httpLogs": one,
             "deployment": f'(id: "{deployment}")',
             "deploymentEvents": f'(id: "{deployment}", first: 5)',
+            "deploymentInstanceExecutions": (
+                f'(input: {{environmentId: "e", serviceId: "{SERVICE}"}}, first: 5)'
+            ),
             "deployments": '(input: {environmentId: "e"}, first: 5)',
             "dnsQueryLogs": '(environmentId: "e")',
             "networkFlowLogs": '(environmentId: "e")',

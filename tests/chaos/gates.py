@@ -8,12 +8,15 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from threading import Event, Thread
 from typing import Protocol
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from activities.coding_environment import CHECKOUT
 
 # Method, path with its query, body.
 Matches = Callable[[str, str, bytes], bool]
@@ -88,9 +91,11 @@ class FenceGate:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._folders = (root, root.with_name(root.name + CHECKOUT))
 
     def _held(self) -> list[Path]:
-        return [Path(folder) for folder, _, files in os.walk(self._root) if "held" in files]
+        walks = chain.from_iterable(map(os.walk, self._folders))
+        return [Path(folder) for folder, _, files in walks if "held" in files]
 
     def reached(self) -> bool:
         return bool(self._held())

@@ -18,6 +18,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ledger_recovery import recovered
+from activities.runs import described
 from railmend.contracts.base import Contract
 from railmend.contracts.ledger import (
     PAUSED_ERROR,
@@ -80,13 +81,8 @@ class LedgerActivities:
 
     @activity.defn
     async def run_is_open(self, run: RunReference) -> bool:
-        handle = self._client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
-        try:
-            return (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
+        now = await described(self._client, run.workflow_id, run.run_id)
+        return now is not None and now.status is WorkflowExecutionStatus.RUNNING
 
     @activity.defn
     async def settle(self, request: SettlementBatch) -> None:
@@ -188,12 +184,9 @@ class LedgerActivities:
 
 async def standing_of(client: Client, workflow_id: str, first_run_id: str) -> Standing:
     """Describe the chain of runs that began with `first_run_id`; empty: whichever has the ID."""
-    try:
-        run = await client.get_workflow_handle(workflow_id).describe()
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return Standing(open=False)
-        raise
+    run = await described(client, workflow_id)
+    if run is None:
+        return Standing(open=False)
     another = first_run_id not in ("", run.raw_info.first_run_id or first_run_id)
     if another or run.status is not WorkflowExecutionStatus.RUNNING:
         return Standing(open=False)

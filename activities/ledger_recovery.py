@@ -5,8 +5,9 @@ from typing import Any
 
 import structlog
 from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
+from activities.runs import described, input_of
 from railmend.contracts.ledger import OPEN, LedgerEntry, LedgerState, Pause
 from railmend.contracts.ledger_parts import merge, split
 
@@ -33,11 +34,8 @@ async def recovered(client: Client, project_id: str) -> list[LedgerState]:
 
 
 async def _earlier(client: Client, project_id: str) -> LedgerState:
-    try:
-        run = await client.get_workflow_handle(f"ledger/{project_id}").describe()
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
+    run = await described(client, f"ledger/{project_id}")
+    if run is None:
         return LedgerState(project_id=project_id)  # the first of this project
     last = client.get_workflow_handle(run.id, run_id=run.run_id)
     try:
@@ -56,10 +54,7 @@ async def _earlier(client: Client, project_id: str) -> LedgerState:
 
 async def _began_with(client: Client, run: WorkflowHandle[Any, Any]) -> LedgerState:
     """Return the input of a run: what it was told since is missing, what it took over is not."""
-    async for event in run.fetch_history_events(page_size=1):
-        payloads = event.workflow_execution_started_event_attributes.input.payloads
-        return merge(await client.data_converter.decode(payloads))
-    raise ValueError(f"{run.id} has no history.")
+    return merge(await client.data_converter.decode(await input_of(run)))
 
 
 async def _with_running_repairs(client: Client, state: LedgerState) -> LedgerState:

@@ -88,34 +88,24 @@ async def _request(client: "Client", kind: str, workflow_id: str) -> "ScanReques
 
 async def _input(client: "Client", workflow_id: str, model: type[Model]) -> Model:
     """Return what the newest run under this ID was started with."""
+    from activities.runs import input_of
     from railmend.settings import ConfigurationError
 
-    handle = client.get_workflow_handle(workflow_id)
-    async for event in handle.fetch_history_events(page_size=1):
-        payloads = event.workflow_execution_started_event_attributes.input.payloads
-        (decoded,) = await client.data_converter.decode(payloads[:1], [model])
-        return cast("Model", decoded)
-    raise ConfigurationError(f"{workflow_id} has no history any more.")
+    try:
+        payloads = await input_of(client.get_workflow_handle(workflow_id))
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    (decoded,) = await client.data_converter.decode(payloads[:1], [model])
+    return cast("Model", decoded)
 
 
 async def _scan(client: "Client", request: "ScanRequest", workflow_id: str) -> str:
-    import getpass
     from uuid import uuid4
 
-    from hosting.workers import ORCHESTRATION_QUEUE
-    from workflows.scan.health_scan import HealthScan
-    from workflows.shared.policies import SCAN_TIMEOUT
+    from commands.scan_request import start_scan
 
-    handle = await client.start_workflow(
-        HealthScan.run,
-        request,
-        id=f"scan/{request.environment_id}/again-{uuid4().hex[:12]}",
-        task_queue=ORCHESTRATION_QUEUE,
-        execution_timeout=SCAN_TIMEOUT,
-        static_summary=f"{workflow_id} again",
-        static_details=f"Started by {getpass.getuser()} with `starter.py rerun`.",
-    )
-    return handle.id
+    name = f"again-{uuid4().hex[:12]}"
+    return (await start_scan(client, request, name, f"{workflow_id} again", "rerun")).id
 
 
 async def _offer_again(client: "Client", workflow_id: str) -> str:

@@ -37,30 +37,19 @@ async def _scan(
     autonomy: str | None, window: str | None, project: str | None, output: "Console | None"
 ) -> "tuple[str, ScanResult | None]":
     """Start a scan and, given a console, follow it and its repairs; return its workflow ID and result."""
-    import getpass
     from datetime import UTC, datetime
 
     from commands.durations import seconds
     from commands.progress import follow
-    from commands.scan_request import scan_request
+    from commands.scan_request import scan_request, start_scan
     from hosting import clients
-    from hosting.workers import ORCHESTRATION_QUEUE
     from railmend.contracts.autonomy import Autonomy
     from railmend.settings_file import load_settings
-    from workflows.scan.health_scan import HealthScan
-    from workflows.shared.policies import SCAN_TIMEOUT
 
     settings = load_settings()
     client = await clients.temporal(settings, tries=1)
     level = Autonomy(autonomy) if autonomy else None
     request = scan_request(settings, level, seconds(window) if window else None, project)
-    handle = await client.start_workflow(
-        HealthScan.run,
-        request,
-        id=f"scan/{request.environment_id}/manual-{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        task_queue=ORCHESTRATION_QUEUE,
-        execution_timeout=SCAN_TIMEOUT,
-        static_summary="Scan on request",
-        static_details=f"Started by {getpass.getuser()} with `starter.py scan`.",
-    )
+    name = f"manual-{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    handle = await start_scan(client, request, name, "Scan on request", "scan")
     return handle.id, await follow(client, handle, output) if output else None

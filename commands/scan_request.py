@@ -1,9 +1,18 @@
 """What a scan is asked for: one project of the settings, and how far to go and to look back."""
 
+import getpass
+from typing import TYPE_CHECKING
+
 from hosting import clients
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.scan import ScanRequest
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
+
+if TYPE_CHECKING:
+    from temporalio.client import Client, WorkflowHandle
+
+    from railmend.contracts.scan import HealthReport
+    from workflows.scan.health_scan import HealthScan
 
 
 def choose_project(settings: Settings, name: str | None) -> ProjectSettings:
@@ -32,4 +41,23 @@ def scan_request(
         environment_id=watched.environment_id,
         autonomy_once=autonomy,
         window_seconds_once=window_seconds,
+    )
+
+
+async def start_scan(
+    client: "Client", request: ScanRequest, name: str, summary: str, command: str
+) -> "WorkflowHandle[HealthScan, HealthReport]":
+    """Start a scan that a person asked for with `command`. `name`: the end of its workflow ID."""
+    from hosting.workers import ORCHESTRATION_QUEUE
+    from workflows.scan.health_scan import HealthScan
+    from workflows.shared.policies import SCAN_TIMEOUT
+
+    return await client.start_workflow(
+        HealthScan.run,
+        request,
+        id=f"scan/{request.environment_id}/{name}",
+        task_queue=ORCHESTRATION_QUEUE,
+        execution_timeout=SCAN_TIMEOUT,
+        static_summary=summary,
+        static_details=f"Started by {getpass.getuser()} with `starter.py {command}`.",
     )

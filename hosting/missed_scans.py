@@ -11,8 +11,8 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowFailureError,
 )
-from temporalio.service import RPCError, RPCStatusCode
 
+from activities.runs import described
 from railmend.contracts.notification import MissedScans
 from railmend.settings import ProjectSettings
 from workflows.shared.failures import reason_of
@@ -66,12 +66,9 @@ async def _newest_first(
         action = result.action
         if not isinstance(action, ScheduleActionExecutionStartWorkflow):
             continue
-        handle = client.get_workflow_handle(action.workflow_id, run_id=action.first_execution_run_id)
-        try:
-            yield await handle.describe()
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
+        run = await described(client, action.workflow_id, action.first_execution_run_id)
+        if run is not None:
+            yield run
 
 
 async def _skipped(

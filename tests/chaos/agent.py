@@ -18,7 +18,7 @@ def content(turn: int) -> str:
 
 
 class ScriptedAgent(ScriptedModel):
-    """`slow`: keys of the repairs whose first tool call waits (see `FenceGate`)."""
+    """`slow`: keys of the repairs whose first tool call waits (see `SandboxGate`)."""
 
     def __init__(self) -> None:
         super().__init__([])

@@ -82,7 +82,7 @@ class Gated:
         await self._app(scope, again, send)
 
 
-class FenceGate:
+class SandboxGate:
     """For a program in the sandbox that leaves `held` in its home and waits there for `go`.
 
     Each run of a check has a home of its own, and the session's is emptied before each start: so the gate

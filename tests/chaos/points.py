@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.chaos.agent import asks
-from tests.chaos.gates import FenceGate, Gate, RequestGate
+from tests.chaos.gates import Gate, RequestGate, SandboxGate
 
 if TYPE_CHECKING:
     from tests.chaos.repair import Repair
@@ -61,7 +61,7 @@ def _model(step: str, repair: "Repair") -> Gate:
 
 
 def _sandbox(repair: "Repair") -> Gate:
-    return FenceGate(repair.paths.root)
+    return SandboxGate(repair.paths.root)
 
 
 fetch_begins = partial(_forge, "GET", "git-upload-pack")

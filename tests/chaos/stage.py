@@ -141,7 +141,7 @@ class Stage:
         }
 
     def _slow_to_start(self, program: Path) -> Path:
-        """OpenCode, that waits before it serves where the repository asks for it (see `FenceGate`)."""
+        """OpenCode, that waits before it serves where the repository asks for it (see `SandboxGate`)."""
         script = self._folder / "opencode"
         script.write_text(f'#!/bin/sh\nif [ -e hold-server ]; then {WAIT}; fi\nexec {program} "$@"\n')
         script.chmod(0o755)

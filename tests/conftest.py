@@ -15,3 +15,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 1 + next((number for number, part in enumerate(LAST) if part in item.nodeid), -1)
 
     items.sort(key=rank)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Refuse cases from a set: workers that collect them in different orders stop the whole run.
+
+    A set of functions or classes is ordered by their addresses, so one run in a few is hit.
+    """
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        if isinstance(mark.args[1], (set, frozenset)):
+            raise pytest.UsageError(f"{metafunc.definition.nodeid}: parametrize over a list, not a set")

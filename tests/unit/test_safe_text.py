@@ -333,9 +333,9 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
     packet.missing: packet.missing,
     packet.render: lambda evil: packet.render(seen(evil)),
 }
-PROMPTS = {made for made in FUNCTIONS if made.__module__ in (prompt.__name__, packet.__name__)}
-MARKDOWN = {made for made in FUNCTIONS if get_type_hints(made)["return"] is MarkdownText}
-PLAIN = set(FUNCTIONS) - PROMPTS - MARKDOWN
+PROMPTS = [made for made in FUNCTIONS if made.__module__ in (prompt.__name__, packet.__name__)]
+MARKDOWN = [made for made in FUNCTIONS if get_type_hints(made)["return"] is MarkdownText]
+PLAIN = [made for made in FUNCTIONS if made not in (*PROMPTS, *MARKDOWN)]
 
 # -- what must not come out
 

@@ -6,7 +6,7 @@ whether they are new, and by closeness to the onset. Memory is bounded by the nu
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from railmend.evidence.event_groups import EventGroup, headline, level_of_event
@@ -166,6 +166,8 @@ class Condenser:
         """Find the event's template in the tree, and make a group for it where there is none."""
         folded = fold(event.lines)
         level = level_of_event(event, access, folded)
+        if event.prefix:
+            folded = replace(folded, lines=(event.prefix + folded.lines[0], *folded.lines[1:]))
         kind = f"{int(level)}{access['method'] + access['status'] if access else ''}"
         if folded.frames:  # the same exception below another first line is the same problem
             masked = mask(headline(event.lines))

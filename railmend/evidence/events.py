@@ -66,7 +66,8 @@ OPENS = re.compile("|".join(p.pattern for p in (STARTS, CONTINUES, EXCEPTION, RU
 BUILDKIT = re.compile(r"#\d+ (?:\d+\.\d+ )?")
 # Rails puts the id of its request before every line of a trace.
 REQUEST_TAG = re.compile(
-    r"(?P<logger>[A-Z], \[[^\]]{1,60}\] {1,2}[A-Z]{1,8} -- [^:]{0,40}: )?(?P<label>\[[0-9a-f]{8}-[0-9a-f-]{27}\]) ?"
+    r"(?P<logger>[A-Z], \[[^\]]{1,60}\] {1,2}[A-Z]{1,8} -- [^:]{0,40}: )?"
+    r"(?P<label>\[[0-9a-f]{8}-[0-9a-f-]{27}\]) ?"
 )
 # Some loggers write a trace line by line, each behind their time, level and thread.
 DECORATED = re.compile(
@@ -192,7 +193,7 @@ def first_start(rows: Sequence[LogRow]) -> int:
 
 
 class _Stream:
-    """What is open on one output, the newest last. `bare`: failures that never have frames, by their start."""
+    """What is open on one output, the newest last. `bare`: counts failures without frames, by their start."""
 
     def __init__(self, build: bool, severity: str) -> None:
         self.build = build
@@ -275,7 +276,7 @@ class _Stream:
     def _undecorated(self, line: _Line) -> _Line:
         """Return a line without what a logger put before each line of a trace that it wrote line by line."""
         text = line.text
-        if ("Traceback (" in text or ", line " in text or ":" in text and " at " in text) and (
+        if ("Traceback (" in text or ", line " in text or ("at " in text and ":" in text)) and (
             decorated := DECORATED.match(text)
         ):
             before = decorated["before"]

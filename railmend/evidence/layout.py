@@ -23,9 +23,11 @@ PREFIXES = tuple(
     re.compile(pattern)
     for pattern in (
         # pm2's `0|api  | `; foreman, overmind, docker compose: `22:07:41 web.1  | `.
-        rf"(?:(?:{TIME}|\d\d:\d\d:\d\d)\s+)?(?P<label>\d+\|[^|\s]{{1,40}}|(?=[^|\s]*[A-Za-z])[^|\s]{{1,48}}?)\s*[|│»>] ?",
+        rf"(?:(?:{TIME}|\d\d:\d\d:\d\d)\s+)?"
+        r"(?P<label>\d+\|[^|\s]{1,40}|(?=[^|\s]*[A-Za-z])[^|\s]{1,48}?)\s*[|│»>] ?",
         # Syslog and Heroku: `Nov 20 01:30:00 host app[12]: `, `2026-... app[web.1]: `.
-        rf"(?:<\d+>)?(?:{TIME}|[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d)(?: [\w.-]+)? (?P<label>[\w./-]{{1,40}}\[[\w.]+\]): ?",
+        rf"(?:<\d+>)?(?:{TIME}|[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d)(?: [\w.-]+)?"
+        r" (?P<label>[\w./-]{1,40}\[[\w.]+\]): ?",
         # Kubernetes and Docker: `2026-11-20T01:30:00.123456789Z stdout F `.
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z (?:std(?:out|err) [FP] )?",
         # Turborepo, concurrently, threads: `@acme/api:start: `, `[0] `, `[worker-1] `.

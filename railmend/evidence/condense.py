@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from railmend.evidence.event_groups import EventGroup, headline, level_of_event
+from railmend.evidence.event_groups import MAX_VARIANTS, EventGroup, headline, level_of_event
 from railmend.evidence.events import Event, Joiner, LogRow, first_start
 from railmend.evidence.frames import fold
 from railmend.evidence.log_level import LogLevel, access_line
@@ -19,7 +19,6 @@ from railmend.evidence.templates import Tree, mask, route
 
 MAX_GROUPS = 2000
 MAX_SHAPES = 10_000
-MAX_VARIANTS = 3
 NO_DIGITS = str.maketrans("", "", "0123456789")
 # Numbers that distinguish two lines of one shape: a status, an exit code, a compiler's error number.
 # Each alternative begins with a set of characters, which makes the search fast.
@@ -88,6 +87,7 @@ class Condenser:
         for event in self._joiner.rest():
             self._add(event)
         rows = self._joiner.rows
+        self.span.stderr_share = self._joiner.stderr_rows / max(rows, 1)
         groups = rank(self._merged(), self.span, rows)
         text, left_out = render(groups, self.span, rows=rows, forgotten=self.forgotten, budget=budget_tokens)
         return Condensed(

@@ -29,17 +29,18 @@ STARTS = re.compile(
     r"|thread '[^']{0,80}' (?:\(\d+\) )?panicked"
     r"|Unhandled exception|Uncaught |(?:PHP )?Fatal error: |Exception in thread "
     r"|(?:(?:file://)?/\S+\.[cm]?[jt]sx?|node:\S+):\d+$"
-    r"|\*\* \(|terminate called|<--- Last few GCs"
+    r"|\*\* \(|terminate called|<--- Last few GCs|╭─+ Traceback "
 )
 # Those of them that do not say what failed; the line before does.
-NEEDS_HEAD = re.compile(r"(?:Exception Group )?Traceback \(|goroutine \d+ \[|\*\* \(")
+NEEDS_HEAD = re.compile(r"(?:Exception Group )?Traceback \(|goroutine \d+ \[|\*\* \(|╭─")
 # Lines that continue an open event although they are not indented.
 CONTINUES = re.compile(
     r"Caused by|Suppressed: |Wrapped by: |During handling of the above|The above exception was the direct"
     r"|at (?:async )?[\w$.<>\[\]/ @]+\(|Stack trace:|\[stacktrace\]|stack backtrace:|note: |#\d+ "
     r"|\{main\}|thrown in |Require stack:|- /|\(Use .node --trace|-{5} Native stack trace|<--- JS stacktrace"
     r"|created by |goroutine \d+ \[|\[signal |exit status \d|Node\.js v\d|--- End of|\d+ more|\.{3} \d+ "
-    r"|\[SQL: |\[parameters: |\(Background on this error|[}\])]{1,3};?,?$|[\^~]+$"
+    r"|Last message(?: |:)|State: |Initial Call: |[│╰├]"
+    r"|\[SQL: |\[parameters: |\(Background on this error|\"?[}\])]{1,3};?,?$|[\^~]+$"
 )
 # Python's groups of exceptions are indented from their first line on.
 GROUP = re.compile(r"\s*\+ Exception Group Traceback")
@@ -54,7 +55,9 @@ EXCEPTION = re.compile(
 )
 PYTHON_END = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
 POINTER = re.compile(r"\s*[\^~]+$")
-GO_CALL = re.compile(r"[\w./*()$·\[\]{}-]{1,300}\(.*\)$")
+GO_CALL = re.compile(r"(?=\S*[.(])[\w./*()$·\[\]{}-]{1,300}(?:\(.*\))?$")
+# Lines between a failure and its frames: Phoenix's request, a function of zap's stack.
+BEFORE_FRAMES = re.compile(r"(?:Server|Request): |[\w./-]{1,200}\.[\w.()*]{1,200}$")
 RUBY_FRAME = re.compile(r"\S+\.(?:rb|erb|ru):\d+:in ")
 # PostgreSQL writes the rest of an error as lines of their own.
 POSTGRES = re.compile(r".{0,60}?\b(?:STATEMENT|DETAIL|HINT|CONTEXT|QUERY): ")
@@ -317,7 +320,13 @@ class _Stream:
         for event in events:
             if event.trace and (event is newest or not event.complete) and _continues_trace(event, text):
                 return event
-        return newest if not newest.trace and _extends(newest, text, self.build) else None
+        if newest.trace or (EXCEPTION.match(text) and self._is_bare(newest)):
+            return None
+        return newest if _extends(newest, text, self.build) else None
+
+    def _is_bare(self, event: Event) -> bool:
+        """Whether a failure of one line has had no frames whenever it came."""
+        return len(event.lines) == 1 and self.bare[_start(event)] >= BARE
 
     def _busy(self) -> bool:
         return any(event.trace or event.fails for event in self.open)
@@ -326,14 +335,14 @@ class _Stream:
         """Return the event that a frame belongs to: the nearest that fails, unless that one never has any."""
         takers = [event for event in events if event.trace or event.fails]
         torn = next((event for event in takers[1:] if event.trace and not event.complete), None)
-        if torn and len(takers[0].lines) == 1 and self.bare[_start(takers[0])] >= BARE:
+        if torn and self._is_bare(takers[0]):
             return torn
         return takers[0] if takers else None
 
     def _settle_pending(self, line: _Line) -> bool:
         """Join the lines that were kept, or begin events with them; False: this line is kept as well."""
         newest = self.open[-1]
-        if FRAME.match(line.text):
+        if FRAME.match(line.text) or line.text.startswith("** ("):
             newest.lines += [pending.text for pending in newest.pending]
             newest.pending = []
         elif self._waits(line):
@@ -347,8 +356,9 @@ class _Stream:
         newest = self.open[-1] if self.open else None
         if newest is None or newest.label != line.label or len(newest.pending) >= MAX_PENDING:
             return False
-        bare = newest.fails and not newest.trace and EXCEPTION.match(newest.lines[-1])
-        if not bare or _is_head(line.text):
+        if not newest.fails or newest.trace or _is_head(line.text):
+            return False
+        if not EXCEPTION.match(newest.lines[-1]) and not BEFORE_FRAMES.match(line.text):
             return False
         newest.pending.append(line)
         return True
@@ -439,6 +449,8 @@ def _continues_trace(event: Event, line: str) -> bool:
         return True
     if (_is_go(event) and GO_CALL.match(line)) or RUBY_FRAME.match(line) or NEXT_JOINS.match(last):
         return True
+    if last[0] == "╰" and EXCEPTION.match(line):
+        return True
     starts_here = len(event.lines) < 6 and STARTS.match(event.lines[0])
     return bool(starts_here and EXCEPTION.match(line))
 
@@ -495,4 +507,5 @@ def _is_python(event: Event) -> bool:
 
 
 def _is_go(event: Event) -> bool:
-    return any(line.startswith(("goroutine ", "panic: ")) for line in event.lines[:6])
+    frames = event.lines[-1].startswith("\t") and ".go:" in event.lines[-1]
+    return frames or any(line.startswith(("goroutine ", "panic: ")) for line in event.lines[:6])

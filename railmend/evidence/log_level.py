@@ -120,12 +120,14 @@ WARNING = re.compile(
 )
 # A line without any of these has no word of the three patterns above; this test is ten times as fast.
 STEMS_BY_COMMA = (
-    "err,fail,exce,fatal,panic,oom,memory,segf,sig,core,overflow,uncaught,unhandled,exit,crash,terminat,kill,"
-    "address,addrinuse,successfully,space,enospc,deadlock,refus,denied,unable,cannot,can't,could,invalid,undefined,"
-    "unreach,not,no ,missing,unauth,forbid,reject,abort,connection,pipe,time,unavail,conflict,corrupt,expired,"
-    "satur,exhaust,unresolved,unexpected,too many,nil,violat,mismatch,disconn,unhealthy,lost,leak,warn,retr,slow,"
-    "deprec,degr,backoff,fall,drop,throttl,rate limit,skipp,stale,high ,heap,disk,reconn,fehl,éch,falló,falha,"
-    "błąd,ошибка,удалось,错误,失败,异常,エラー,失敗,例外,오류,실패"
+    "err,fail,exce,fatal,panic,oom,memory,segf,sig,core,overflow,uncaught,unhandled,"
+    "exit,crash,terminat,kill,address,addrinuse,successfully,space,enospc,deadlock,refus,"
+    "denied,unable,cannot,can't,could,invalid,undefined,unreach,not,no ,missing,unauth,"
+    "forbid,reject,abort,connection,pipe,time,unavail,conflict,corrupt,expired,satur,"
+    "exhaust,unresolved,unexpected,too many,nil,violat,mismatch,disconn,unhealthy,lost,"
+    "leak,warn,retr,slow,deprec,degr,backoff,fall,drop,throttl,rate limit,skipp,stale,"
+    "high ,heap,disk,reconn,fehl,éch,falló,falha,błąd,ошибка,удалось,错误,失败,异常,エラー,失敗,"
+    "例外,오류,실패"
 )
 STEMS = tuple(STEMS_BY_COMMA.split(","))
 # An access line that ends in a status: method, path, then the code.

@@ -2,6 +2,8 @@
 
 import re
 from enum import IntEnum
+from itertools import groupby
+from operator import itemgetter
 
 
 class LogLevel(IntEnum):
@@ -129,7 +131,12 @@ STEMS_BY_COMMA = (
     "high ,heap,disk,reconn,fehl,éch,falló,falha,błąd,ошибка,удалось,错误,失败,异常,エラー,失敗,"
     "例外,오류,실패"
 )
-STEMS = tuple(STEMS_BY_COMMA.split(","))
+STEM = re.compile(
+    "|".join(
+        f"{first}(?:{'|'.join(stem[1:] for stem in stems)})"
+        for first, stems in groupby(sorted(STEMS_BY_COMMA.split(",")), key=itemgetter(0))
+    )
+)
 # An access line that ends in a status: method, path, then the code.
 ACCESS = re.compile(
     r"\b(?P<method>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b[\"']?[\s:=\"']{1,3}(?:path=|url=|uri=)?[\"']?"
@@ -170,8 +177,7 @@ def level_of_line(text: str) -> LogLevel:
 
 
 def _level_by_words(text: str) -> LogLevel:
-    low = text.lower()
-    if not any(stem in low for stem in STEMS):
+    if not STEM.search(text.lower()):
         return LogLevel.ORDINARY
     clean = HARMLESS.sub("", text)
     if FATAL.search(clean):

@@ -51,7 +51,9 @@ STATUS_KEYS = (
     *("http.response.status_code", "statuscode", "status_code", "status"),
 )
 # Where the line was written: for an error without a trace this is the place to look.
-PLACE_KEYS = ("caller", "source.file", "source.function", "log.origin.file.name", "file", "filename")
+PLACE_KEYS = frozenset(
+    ("caller", "source.file", "source.function", "log.origin.file.name", "file", "filename")
+)
 # Shown elsewhere, or of no use to a diagnosis.
 NOISE_KEYS = frozenset(
     (
@@ -100,10 +102,12 @@ def read(text: str, pairs: Sequence[tuple[str, str]]) -> StructuredRow | None:
     found = _level(level)
     rest = {
         key: value[:MAX_VALUE]
-        for key, value in sorted(fields.items(), key=lambda item: item[0].lower() not in PLACE_KEYS)
+        for key, value in fields.items()
         if _is_informative(key.lower(), lowered[key.lower()], lines)
-        and (key.lower() not in PLACE_KEYS or found >= LogLevel.WARNING)
     }
+    places = {key: rest.pop(key) for key in tuple(rest) if key.lower() in PLACE_KEYS}
+    if found >= LogLevel.WARNING:
+        rest = places | rest
     return StructuredRow(lines or [text], found, dict(list(rest.items())[:MAX_SHOWN]))
 
 
@@ -162,14 +166,20 @@ def _frame(frame: Mapping[str, Any]) -> str:
 
 
 def _first(fields: Mapping[str, str], names: Sequence[str]) -> str:
-    return next((fields[name] for name in names if fields.get(name)), "")
+    for name in names:
+        value = fields.get(name)
+        if value:
+            return value
+    return ""
 
 
 def _with_request(message: str, fields: Mapping[str, str]) -> str:
     """Return the message with the request that it is about, as an access line shows it."""
-    method, path, status = (_first(fields, keys) for keys in (METHOD_KEYS, PATH_KEYS, STATUS_KEYS))
-    if not method or not path or f" {path}" in message:
+    method = _first(fields, METHOD_KEYS)
+    path = _first(fields, PATH_KEYS) if method else ""
+    if not path or f" {path}" in message:
         return message
+    status = _first(fields, STATUS_KEYS)
     status = status if status.isdigit() else ""
     return " ".join(part for part in (message, method.upper(), path, status) if part)
 

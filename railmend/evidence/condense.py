@@ -118,7 +118,8 @@ class Condenser:
                 with_trace[number] = group
         merged = []
         for (number, frame), group in self._groups.items():
-            if frame or number not in with_trace:
+            # Where most have none, the few traces were written by others beside them.
+            if frame or number not in with_trace or group.count > with_trace[number].count:
                 merged.append(group)
             else:
                 with_trace[number].absorb(group)

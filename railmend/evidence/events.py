@@ -58,7 +58,9 @@ POINTER = re.compile(r"\s*[\^~]+$")
 GO_CALL = re.compile(r"(?=\S*[.(])[\w./*()$·\[\]{}-]{1,300}(?:\(.*\))?$")
 # Lines between a failure and its frames: Phoenix's request, a function of zap's stack.
 BEFORE_FRAMES = re.compile(r"(?:Server|Request): |[\w./-]{1,200}\.[\w.()*]{1,200}$")
-RUBY_FRAME = re.compile(r"\S+\.(?:rb|erb|ru):\d+:in ")
+# Ruby's first line has the form of a frame, and the exception's class at its end.
+RUBY_START = re.compile(r"\S+\.(?:rb|erb|ru):\d+:in .{1,2000} \([A-Z]\w*(?:::\w+)*\)$")
+RUBY_FRAME = re.compile(rf"(?!{RUBY_START.pattern})\S+\.(?:rb|erb|ru):\d+:in ")
 # PostgreSQL writes the rest of an error as lines of their own.
 POSTGRES = re.compile(r".{0,60}?\b(?:STATEMENT|DETAIL|HINT|CONTEXT|QUERY): ")
 POSTGRES_ERROR = re.compile(r".{0,60}?\b(?:ERROR|FATAL|PANIC): ")
@@ -311,18 +313,27 @@ class _Stream:
         newest = events[0]
         if FRAME.match(text):
             taker = self._taker(events)
+            if taker and taker.complete and text.startswith('  File "'):
+                return None
             return taker or (newest if indented else None)
         if GROUP.match(text):
             return newest if _extends(newest, text.lstrip(" +"), self.build) else None
         if indented or EXCERPT.match(text):
             torn = next((event for event in events if event.lines[-1].lstrip().startswith('File "')), newest)
             return newest if newest.trace or newest.lines[1:] else torn
-        for event in events:
-            if event.trace and (event is newest or not event.complete) and _continues_trace(event, text):
-                return event
-        if newest.trace or (EXCEPTION.match(text) and self._is_bare(newest)):
+        if newest.trace:
+            joins = not _repeats(newest, text) and _continues_trace(newest, text)
+        else:
+            trace = EXCEPTION.match(text) or NEEDS_HEAD.match(text)
+            joins = not (trace and self._is_bare(newest)) and _extends(newest, text, self.build)
+        if joins:
+            return newest
+        if newest.fails and not self._is_bare(newest):
             return None
-        return newest if _extends(newest, text, self.build) else None
+        torn = (event for event in events[1:] if event.trace and not event.complete)
+        return next(
+            (event for event in torn if not _repeats(event, text) and _continues_trace(event, text)), None
+        )
 
     def _is_bare(self, event: Event) -> bool:
         """Whether a failure of one line has had no frames whenever it came."""
@@ -383,7 +394,7 @@ class _Stream:
             on_stderr=self.severity == "error",
             label=line.label,
             prefix=line.prefix,
-            trace=bool(STARTS.match(text) or GROUP.match(text) or FRAME.match(text)),
+            trace=any(pattern.match(text) for pattern in (STARTS, GROUP, FRAME, RUBY_START)),
         )
         event.fails = event.trace or (
             FAILS.search(text[:MAX_HEAD]) is not None and _stated(text) >= LogLevel.WARNING
@@ -415,6 +426,11 @@ class _Stream:
 
 def _start(event: Event) -> str:
     return event.lines[0][:40].translate(ZEROS)
+
+
+def _repeats(event: Event, text: str) -> bool:
+    """Whether a line is a trace's first line once more: the same failure again."""
+    return len(event.lines) > 1 and _start(event) == text[:40].translate(ZEROS)
 
 
 def _stated(text: str) -> LogLevel:
@@ -483,7 +499,9 @@ def _extends(event: Event, line: str, build: bool) -> bool:
 def _append(event: Event, line: str) -> None:
     if not event.trace:
         event.trace = bool(STARTS.match(line) or FRAME.match(line) or RUBY_FRAME.match(line))
-    elif _ends_python_trace(event, line):
+    if not event.fails and EXCEPTION.match(line):
+        event.fails = True
+    if event.trace and _ends_python_trace(event, line):
         event.complete = True
     elif event.complete and CONTINUES.match(line):
         event.complete = False
@@ -503,7 +521,9 @@ def _is_chain(line: str) -> bool:
 
 
 def _is_python(event: Event) -> bool:
-    return any(line.startswith("Traceback (") for line in event.lines[:8]) or '  File "' in event.lines[-1]
+    if event.lines[0].startswith('  File "') or '  File "' in event.lines[-1]:
+        return True
+    return any(line.startswith("Traceback (") for line in event.lines[:8])
 
 
 def _is_go(event: Event) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from enum import IntEnum
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 
@@ -158,6 +159,7 @@ def access_line(text: str) -> re.Match[str] | None:
     return ACCESS.search(beginning) or STATUS_FIRST.search(beginning)
 
 
+@lru_cache(256)
 def stated_level(text: str) -> LogLevel | None:
     """Return the level that the line states itself; None where it states none."""
     match = LEVEL.search(text[:LEVEL_WITHIN])

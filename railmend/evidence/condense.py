@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from railmend.evidence.event_groups import MAX_VARIANTS, EventGroup, headline, level_of_event
-from railmend.evidence.events import Event, Joiner, LogRow, first_start
+from railmend.evidence.event_lines import Event, LogRow
+from railmend.evidence.events import Joiner, first_start
 from railmend.evidence.frames import fold
 from railmend.evidence.log_level import LogLevel, access_line
 from railmend.evidence.ranking import Span, rank

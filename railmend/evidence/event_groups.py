@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from railmend.evidence.events import Event
+from railmend.evidence.event_lines import Event
 from railmend.evidence.frames import Folded
 from railmend.evidence.log_level import LogLevel, level_of_line, level_of_status
 

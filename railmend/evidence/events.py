@@ -114,7 +114,7 @@ class _Stream:
         self.open: list[Event] = []
         self.done: list[Event] = []
         self.bare: Counter[str] = Counter()
-        self.decorations: set[str] = set()
+        self.decorations: list[str] = []
         self.layout = Layout()
         self.sample: list[str] = []
         self.waiting: list[tuple[LogRow, int]] = []
@@ -191,8 +191,9 @@ class _Stream:
             decorated := DECORATED.match(text)
         ):
             before = decorated["before"]
-            if len(self.decorations) < MAX_DECORATIONS:
-                self.decorations.add(before.translate(ZEROS))
+            masked = before.translate(ZEROS)
+            if masked not in self.decorations and len(self.decorations) < MAX_DECORATIONS:
+                self.decorations.append(masked)
         else:
             masked = text.translate(ZEROS) if self.decorations else ""
             before = next((text[: len(each)] for each in self.decorations if masked.startswith(each)), "")
@@ -303,7 +304,11 @@ class _Stream:
             on_stderr=self.severity == "error",
             label=line.label,
             prefix=line.prefix,
-            trace=any(pattern.match(text) for pattern in (STARTS, GROUP, FRAME, RUBY_START)),
+            trace=bool(
+                STARTS.match(text)
+                or (text[0] in " \t#C" and (FRAME.match(text) or GROUP.match(text)))
+                or RUBY_START.match(text)
+            ),
         )
         event.fails = event.trace or (
             FAILS.search(text[:MAX_HEAD]) is not None and stated(text) >= LogLevel.WARNING

@@ -1,5 +1,5 @@
 # ruff: noqa: E501, W291, W293 - lines as they are printed
-"""Logs of further stacks, retyped from public reports: what a healthy one says, and a failure in its own form.
+"""Logs of further stacks, typed in their formats: what a healthy one says, and a failure in its own form.
 
 `calm` lines have `{n}` where a number varies. `wanted` must survive; the block is so many `events`.
 """

@@ -110,7 +110,6 @@ NOBODYS: dict[str, Write] = {
     "the token of a CI job": lambda plan: plan.approve(ADA, user="github-actions[bot]"),
     "Railmend's account": lambda plan: plan.approve(TOKEN),
     "a quotation": lambda plan: plan.comment(ADA, f"> /railmend approve {plan.shown.plan}\n\nIs this safe?"),
-    "a block of code": lambda plan: plan.comment(ADA, f"```\n/railmend approve {plan.shown.plan}\n```"),
     "a deleted account": lambda plan: plan.approve(ADA, user=None),
 }
 
@@ -151,6 +150,14 @@ NEARLY: dict[str, tuple[Write, str]] = {
     "of another plan": (lambda plan: plan.approve(ADA, "f" * 16), "ffffffffffffffff is not the plan"),
     "with more words": (
         lambda plan: plan.comment(ADA, f"/railmend approve {plan.shown.plan} but later"),
+        "no command",
+    ),
+    "below a quotation": (
+        lambda plan: plan.comment(ADA, f"> Risk: none.\n\n/railmend approve {plan.shown.plan}"),
+        "no command",
+    ),
+    "a block of code": (
+        lambda plan: plan.comment(ADA, f"```\n/railmend approve {plan.shown.plan}\n```"),
         "no command",
     ),
     "without a hash": (lambda plan: plan.comment(ADA, "/railmend approve"), "no command"),

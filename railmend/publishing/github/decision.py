@@ -25,7 +25,8 @@ from railmend.publishing.github.thread import marker_of
 # two requests, and anybody can comment on a public repository.
 MAX_READ, MAX_COMMANDS = 300, 20
 MAX_REASON = 500
-CALL = "/railmend"
+# A line of a comment that means us, even if it decides nothing: one below a quotation, say.
+CALL = re.compile(r"^/railmend\b", re.M)
 # In the body of an issue that was opened for a plan; see `issue_marker`.
 PLAN_MARK = f"<!-- railmend:{NotificationKind.APPROVAL.value}/"
 COMMAND = re.compile(r"/railmend (?:approve ([0-9a-f]{16})|reject ([0-9a-f]{16})(?:[ \n]([^\0]*))?)")
@@ -93,8 +94,8 @@ class PlanThread:
     def _may_count(self, comment: IssueComment) -> bool:
         user = comment.user
         return (
-            (comment.body or "").startswith(CALL)
-            and user is not None
+            user is not None
+            and CALL.search(comment.body or "") is not None
             and user.type == "User"
             and not self._accounts.own(user)
         )

@@ -16,13 +16,17 @@ class PlanIssueRequest(Contract):
 
 
 class PlanIssue(Contract):
-    """Where a plan is shown. `shown_at`: by GitHub's clock; what was written before is about another plan."""
+    """Where a plan is shown. `shown_at`: by GitHub's clock; what was written before is about another plan.
+
+    `digest`: of the text that was published; who may write to a repository can edit what others wrote.
+    """
 
     repository: str
     number: int
     url: str
     plan: str
     shown_at: datetime
+    digest: str
 
 
 class PlanDecided(Contract):

@@ -20,7 +20,7 @@ from railmend.contracts.notification import Notification
 from railmend.evidence.safe_text import MarkdownText
 from railmend.notifying.text import format_headline, format_markdown
 from railmend.publishing.github import GitHubClient, Issues
-from railmend.publishing.github.decision import PLAN_MARK
+from railmend.publishing.github.decision import PLAN_MARK, digest_of
 from railmend.publishing.text import format_plan_issue
 
 TIMEOUT_SECONDS = 10.0
@@ -134,6 +134,7 @@ def post_plan(github: GitHubClient, request: PlanIssueRequest) -> PlanIssue:
         url=shown.html_url,
         plan=repair.plan_hash,
         shown_at=shown.created_at,
+        digest=digest_of(shown),
     )
 
 

@@ -176,6 +176,19 @@ def test_a_writers_command_that_does_not_count_is_answered_once_with_the_one_tha
     assert plan.decision() is not None
 
 
+def test_a_plan_that_somebody_edited_is_not_approved_by_its_hash(plan: Plan) -> None:
+    body = plan.people(TOKEN, "GET", "/issues/1")["body"]
+    plan.people(BOB, "PATCH", "/issues/1", body=body.replace("cache", "comment"))
+    plan.approve(ADA)
+    assert plan.decision() is None
+    (answer,) = plan.said()
+    assert "is not what Railmend wrote" in answer
+    later = plan.repair.model_copy(update={"requested_at": plan.repair.requested_at + timedelta(hours=1)})
+    plan.shown = plan.show(later, "another run")
+    plan.approve(ADA)
+    assert plan.decision() is not None, "it was shown anew, in a comment"
+
+
 def test_a_rejection_outweighs_approvals_whatever_came_first(plan: Plan) -> None:
     plan.approve(ADA)
     plan.comment(BOB, f"/railmend reject {plan.shown.plan} It is the cache of payments.")

@@ -303,6 +303,7 @@ class World:
             url="http://forge/acme/checkout/issues/1",
             plan=request.repair.plan_hash,
             shown_at=activity.info().scheduled_time,
+            digest="",
         )
 
     @activity.defn

@@ -6,6 +6,7 @@ it since. Anything else than a command (a quotation, a block of code, a sentence
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import islice
 
 from github.Issue import Issue
@@ -50,6 +51,10 @@ def parse_command(text: str) -> PlanCommand | None:
     return PlanCommand(bool(approved), approved or rejected, " ".join(reason.split())[:MAX_REASON])
 
 
+def digest_of(written: Issue | IssueComment) -> str:
+    return sha256((written.body or "").encode()).hexdigest()
+
+
 class PlanThread:
     """The issue of a plan, read once. Every method raises `GitHubError`."""
 
@@ -91,6 +96,13 @@ class PlanThread:
         newest = islice(reversed(since), MAX_READ)
         return [comment for comment in newest if comment.created_at >= self._shown.shown_at]
 
+    def _is_shown(self, comments: list[IssueComment]) -> bool:
+        """Return whether the plan still stands there as it was published."""
+        return any(
+            written.html_url == self._shown.url and digest_of(written) == self._shown.digest
+            for written in (self._issue, *comments)
+        )
+
     def _may_count(self, comment: IssueComment) -> bool:
         user = comment.user
         return (
@@ -106,6 +118,8 @@ class PlanThread:
             return None
         command = parse_command(comment.body or "")
         obstacle = _obstacle(comment, command, self._shown.plan)
+        if not (obstacle or self._is_shown(comments)):
+            obstacle = "The plan above is not what Railmend wrote: decide on the command line."
         if command is None or obstacle:
             text = format_plan_answer(obstacle, self._shown.plan)
             self._issue.create_comment(MarkdownText.joined([answer, text]))

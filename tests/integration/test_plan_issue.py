@@ -16,6 +16,7 @@ from railmend.contracts.notification import approval_notification
 from railmend.contracts.repair import Approval, RepairRequest
 from railmend.notifying.delivery import post_issue
 from railmend.publishing.github import GitHubClient
+from railmend.publishing.github.thread import marker_of
 from railyard.forge import Forge
 from tests import samples
 from tests.integration.test_forge import REPOSITORY, TOKEN, address, forge, github
@@ -176,6 +177,12 @@ def test_a_writers_command_that_does_not_count_is_answered_once_with_the_one_tha
     assert plan.decision() is not None
 
 
+def test_a_stranger_who_poses_as_having_answered_takes_no_approval_away(plan: Plan) -> None:
+    written = plan.approve(ADA)
+    plan.comment(EVE, marker_of(f"decision/{written['id']}") + "\n\nThis decides nothing.")
+    assert plan.decision() is not None
+
+
 def test_a_plan_that_somebody_edited_is_not_approved_by_its_hash(plan: Plan) -> None:
     body = plan.people(TOKEN, "GET", "/issues/1")["body"]
     plan.people(BOB, "PATCH", "/issues/1", body=body.replace("cache", "comment"))
@@ -213,6 +220,7 @@ def test_strangers_who_comment_without_end_cost_a_bounded_number_of_requests(pla
 def test_a_plan_is_shown_once_and_another_one_on_the_same_issue(plan: Plan) -> None:
     assert plan.show(plan.repair) == plan.shown
     plan.approve(ADA, created_at=EARLIER, updated_at=EARLIER)
+    plan.approve(ADA, created_at=EARLIER, updated_at=LATER)
     later = plan.repair.model_copy(update={"requested_at": plan.repair.requested_at + timedelta(hours=1)})
     first, plan.shown = plan.shown, plan.show(later, "another run")
     assert (plan.shown.number, plan.shown.plan) != (first.number, first.plan)

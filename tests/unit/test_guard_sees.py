@@ -131,11 +131,16 @@ def test_a_file_of_a_gigabyte_is_refused_without_being_read(tmp_path: Path) -> N
     base = repository.prepare("main", None)
     with (repository.tree / "sparse").open("wb") as file:
         file.truncate(2**40)
+    (repository.tree / ".gitignore").write_bytes(b"#\n" * 600_000)
     os.mkfifo(repository.tree / "pipe")
     (repository.tree / "loop").symlink_to("loop")
     taken = repository.take(base)
     files = repository.changed_files(taken.tree, base, taken.oversized)
-    assert [(file.path, file.mode) for file in files] == [("loop", "120000"), ("sparse", "100644")]
+    assert [(file.path, file.mode) for file in files] == [
+        (".gitignore", "100644"),
+        ("loop", "120000"),
+        ("sparse", "100644"),
+    ]
     assert any(
         "sparse cannot be judged: its 1099511.6 MB" in each for each in review(files, Plan(), GuardSettings())
     )

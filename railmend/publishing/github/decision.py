@@ -98,10 +98,9 @@ class PlanThread:
 
     def _is_shown(self, comments: list[IssueComment]) -> bool:
         """Return whether the plan still stands there as it was published."""
-        return any(
-            written.html_url == self._shown.url and digest_of(written) == self._shown.digest
-            for written in (self._issue, *comments)
-        )
+        posts: list[Issue | IssueComment] = [self._issue, *comments]
+        shown = (post for post in posts if post.html_url == self._shown.url)
+        return any(digest_of(post) == self._shown.digest for post in shown)
 
     def _may_count(self, comment: IssueComment) -> bool:
         user = comment.user

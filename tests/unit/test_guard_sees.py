@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from railmend.coding import git as git_module
 from railmend.coding.diff import ChangedFile
 from railmend.coding.git import TrustedRepository
 from railmend.coding.guard import Plan, never_published, review
@@ -119,6 +120,17 @@ def test_what_is_too_large_to_be_read_is_refused_for_its_size(tmp_path: Path) ->
     ]
     refused = review(files, Plan(), GuardSettings())
     assert "data.txt cannot be judged: its 2.0 MB are more than the 1 MB that are read." in refused
+    assert never_published(files)
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MAX_TEXTS", 2), ("MAX_ALL_TEXTS_BYTES", 45), ("MAX_LINES", 2)])
+def test_a_change_of_more_than_is_read_is_refused_for_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    monkeypatch.setattr(git_module, bound, most)
+    new = {f"{name}.py": ("100644", f"value = {name!r}  # a line\n".encode()) for name in "abc"}
+    files = between(tmp_path, {}, new)
+    assert [file.path for file in files if file.unread] == ["c.py"]
     assert never_published(files)
 
 

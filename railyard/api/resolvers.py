@@ -113,8 +113,7 @@ class Resolvers:
         return pair
 
     def _deployment(self, _: Any, **arguments: Any) -> Json:
-        found = views.deployment(self._find(arguments["id"])[1], self._project_id, self._environment_id)
-        return {**found, "environment": {"unmergedChangesCount": self._platform.staged_changes}}
+        return views.deployment(self._find(arguments["id"])[1], self._project_id, self._environment_id)
 
     def _deploymentInstanceExecutions(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
         """Return none: no service of this platform is a cron."""

@@ -27,8 +27,6 @@ def late_steps(slices: Sequence[Slice]) -> int:
     late = max(len(each.memory_gb) or len(each.cpu) for each, _ in running) - newest
     if late * step < USUAL or len(together) < max(2, len(running) / 2):
         return 0
-    if step > USUAL:
-        late, newest = late + 1, newest - 1  # of the last step with samples, a part may be missing
     return late if _served(together, newest) else 0
 
 

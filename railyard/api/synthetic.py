@@ -204,9 +204,11 @@ class Synthetic:
         return range(start // step * step, end, step)
 
     def _covered(self, arguments: Json, ts: int, step: int) -> float:
-        """Return how much of a step lies in the window."""
+        """Return of how much of a step there are samples."""
         start = series.moment(arguments["startDate"]).timestamp()
         end = series.moment(arguments.get("endDate")).timestamp()
+        if self._more.newest is not None:
+            end = min(end, self._more.newest.timestamp())
         return max(min(end, ts + step) - max(start, ts), 0) / step
 
     def _metrics(self, _: Any, **arguments: Any) -> list[Json]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from activities.railway import RailwayActivities
+from railmend.assessment import assess
 from railmend.contracts.scan import (
     Assessment,
     CandidatesRequest,
@@ -24,6 +25,7 @@ from railmend.contracts.scan import (
 )
 from railmend.railway import errors
 from railmend.railway.limits import RateLimits
+from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, More, Synthetic, build_synthetic
@@ -179,6 +181,18 @@ async def test_the_worst_are_examined_first_and_the_others_are_unknown() -> None
     assert len(told.affected) == 60
     assert len(told.unknown) == 21
     assert all("it looks troubled" in reason for reason in told.unknown.values())
+
+
+def test_newest_samples_that_are_missing_raise_nothing() -> None:
+    steps = 30
+    source = Slice(
+        service_id="s",
+        start=END - timedelta(hours=3),
+        step_seconds=360,
+        memory_gb=[0.3] * steps,
+        http={"2xx": [600.0] * (steps - 1) + [None]},
+    )
+    assert assess(source, samples.service(), environment_id="e") == []
 
 
 # -- what could not be read
@@ -500,10 +514,14 @@ async def test_a_service_without_any_sample_is_unknown(services: int) -> None:
 
 @pytest.mark.parametrize(("services", "web"), [(5, 3), (60, 30)])
 @pytest.mark.parametrize("minutes", [4, 9, 11, 12, 14, 17, 40])
-async def test_samples_that_are_late_are_no_outage(services: int, web: int, minutes: int) -> None:
-    """At a coarse step the newest sample may be of a part of its step."""
-    newest = END - timedelta(minutes=minutes)
-    told = await Yard(services, web, newest=newest).scan()
+@pytest.mark.parametrize("seconds", [0, 263])
+async def test_samples_that_are_late_are_no_outage(
+    services: int, web: int, minutes: int, seconds: int
+) -> None:
+    """At a coarse step the newest sample may be of a part of its step. `seconds`: the window's phase."""
+    end = END + timedelta(seconds=seconds)
+    window = Window(start=samples.WINDOW.start + timedelta(seconds=seconds), end=end, step_seconds=60)
+    told = await Yard(services, web, newest=end - timedelta(minutes=minutes)).scan(window)
     assert told.affected == set()
     if services == 5:
         assert told.unknown == {}

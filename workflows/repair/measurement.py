@@ -56,7 +56,7 @@ async def wait_for_deployment(state: RepairState, ledger: LedgerClient) -> Phase
         absent = [pair for pair in zip(incidents, views, strict=True) if pair[1].state is not DeployState.UP]
         late = since > policies.DEPLOYED_WITHIN
         if skipped or late:
-            waits = workflow.patched(policies.MERGE_RIDES_LATER)
+            waits = workflow.patched(policies.PATCH_MERGE_RIDES_LATER)
             within = policies.RIDES_WITHIN if waits else policies.DEPLOYED_WITHIN
             incident, view = (skipped or absent)[0]
             if since > within:

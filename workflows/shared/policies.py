@@ -18,7 +18,7 @@ TOO_LARGE = "PayloadsTooLarge"
 # Ids of patches (`workflow.patched`) stand here, each with what changed and since which release: PATCH_NAME =
 # "what-changed". None is used twice; both branches stay as long as a recorded history needs the old one.
 # After 0.1.0: a merge that is not deployed by itself is told at once, and waited for; it ended the repair.
-MERGE_RIDES_LATER = "merge-rides-later"
+PATCH_MERGE_RIDES_LATER = "merge-rides-later"
 
 
 class Call(TypedDict):

@@ -294,6 +294,7 @@ def report_markdown(report: HealthReport) -> MarkdownText:
     head = MarkdownText.of("**{} / {}**: {}", report.project_name, report.environment_name, report.headline)
     top = MarkdownText.of("| service | found | verdict | what is done |\n| --- | --- | --- | --- |")
     unseen = [
+        *([MarkdownText.of("- {}", report.unlisted)] if report.unlisted and not report.unknown else ()),
         *(
             MarkdownText.of("- Unknown: {}: {}", _names(group.services), group.reason)
             for group in report.unknown

@@ -27,13 +27,13 @@ pytestmark = pytest.mark.integration
 class Room:
     """A work tree and a server for it, in the sandbox that is the default."""
 
-    def __init__(self, folder: Path, model: ScriptedModel) -> None:
+    def __init__(self, folder: Path, endpoint: ModelEndpoint) -> None:
         self.paths = RepairPaths(folder / "key")
         self.tree = self.paths.tree
         self.tree.mkdir(parents=True)
         (self.tree / "app.py").write_text("value = 1\n")
         self.sandbox = build_sandbox("bwrap", toolbox(Settings()), unsafe=False)
-        self._endpoint = ModelEndpoint(base_url=model.url, model_id="scripted", api_key=SecretStr("k"))
+        self._endpoint = endpoint
         self.progress: list[SessionProgress] = []
 
     def server(self, limits: SessionLimits | None = None) -> OpenCodeServer:
@@ -61,7 +61,7 @@ class Room:
 @contextmanager
 def room(folder: Path, steps: list[Step], *, endless: bool = False) -> Iterator[tuple[Room, ScriptedModel]]:
     with ScriptedModel(steps, endless=endless).serve() as model:
-        paths = Room(folder, model)
+        paths = Room(folder, ModelEndpoint(base_url=model.url, model_id="scripted", api_key=SecretStr("k")))
         try:
             yield paths, model
         finally:

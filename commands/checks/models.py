@@ -38,6 +38,8 @@ async def _answers(settings: Settings) -> list[CheckResult]:
     try:
         model = models.model(settings)
     except ConfigurationError as error:
+        if not settings.missing("model", "model_api_key"):
+            raise CheckFailed(str(error)) from error
         return warning(
             "model",
             f"{str(error).split('. ')[0]}: scans only measure and report",

@@ -15,7 +15,7 @@ class Dialect(StrEnum):
     GEMINI = "gemini"
 
 
-class Provider(NamedTuple):
+class ModelProvider(NamedTuple):
     """`base_url`: the coding agent's address; `version`: the path that one without any needs.
 
     `diagnosis_has_version`: whether litellm wants that path too, or adds its own.
@@ -28,19 +28,18 @@ class Provider(NamedTuple):
 
 
 # By the prefix of MODEL, as litellm writes it; another one is a server that speaks as OpenAI does.
-PROVIDERS: Mapping[str, Provider] = {
-    "openai": Provider("https://api.openai.com/v1", Dialect.RESPONSES),
-    "anthropic": Provider("https://api.anthropic.com/v1", Dialect.MESSAGES, diagnosis_has_version=False),
-    "gemini": Provider("https://generativelanguage.googleapis.com/v1beta", Dialect.GEMINI, "/v1beta"),
-    "azure": Provider(None, Dialect.RESPONSES, "/openai/v1", diagnosis_has_version=False),
-    "openrouter": Provider("https://openrouter.ai/api/v1"),
-    "groq": Provider("https://api.groq.com/openai/v1"),
-    "mistral": Provider("https://api.mistral.ai/v1"),
-    "deepseek": Provider("https://api.deepseek.com/v1"),
-    "xai": Provider("https://api.x.ai/v1"),
-    "ollama": Provider("http://localhost:11434/v1", diagnosis_has_version=False),
-    "ollama_chat": Provider("http://localhost:11434/v1", diagnosis_has_version=False),
-    "lm_studio": Provider("http://localhost:1234/v1"),
+PROVIDERS: Mapping[str, ModelProvider] = {
+    "openai": ModelProvider("https://api.openai.com/v1", Dialect.RESPONSES),
+    "anthropic": ModelProvider("https://api.anthropic.com/v1", Dialect.MESSAGES, diagnosis_has_version=False),
+    "gemini": ModelProvider("https://generativelanguage.googleapis.com/v1beta", Dialect.GEMINI, "/v1beta"),
+    "azure": ModelProvider(None, Dialect.RESPONSES, "/openai/v1", diagnosis_has_version=False),
+    "openrouter": ModelProvider("https://openrouter.ai/api/v1"),
+    "groq": ModelProvider("https://api.groq.com/openai/v1"),
+    "mistral": ModelProvider("https://api.mistral.ai/v1"),
+    "deepseek": ModelProvider("https://api.deepseek.com/v1"),
+    "xai": ModelProvider("https://api.x.ai/v1"),
+    "ollama": ModelProvider("http://localhost:11434/v1", diagnosis_has_version=False),
+    "ollama_chat": ModelProvider("http://localhost:11434/v1", diagnosis_has_version=False),
 }
 # Their keys are no bearer tokens, and the coding agent's gateway does not sign requests.
 _BY_A_PROXY = (
@@ -77,11 +76,9 @@ def reach(model: str, base_url: str | None, dialect: Dialect | None = None) -> R
 
     One base URL serves both halves, whether or not it ends with the version that one of them adds itself.
     """
+    refuse_unreachable(model)
     prefix, _, name = model.rpartition("/") if "/" not in model else model.partition("/")
-    refused = REFUSED.get(_ALIASES.get(prefix, prefix))
-    if refused:
-        raise ValueError(f"MODEL={model}: {refused}")
-    known = PROVIDERS.get(prefix, Provider(None))
+    known = PROVIDERS.get(prefix, ModelProvider(None))
     if base_url is None:
         if known.base_url is None:
             raise ValueError(f"MODEL={model} needs an address: set MODEL_BASE_URL.")
@@ -90,6 +87,14 @@ def reach(model: str, base_url: str | None, dialect: Dialect | None = None) -> R
     with_version = _with_version(base_url, known.version)
     bare = with_version.removesuffix(known.version)
     return Reach(name, chosen, with_version, with_version if known.diagnosis_has_version else bare)
+
+
+def refuse_unreachable(model: str) -> None:
+    """Raise `ValueError` with what to do, where a provider cannot be reached by an address and a key."""
+    prefix = model.partition("/")[0]
+    refused = REFUSED.get(_ALIASES.get(prefix, prefix)) if "/" in model else None
+    if refused:
+        raise ValueError(f"MODEL={model}: {refused}")
 
 
 def _dialect_at(base_url: str, dialect: Dialect) -> Dialect:

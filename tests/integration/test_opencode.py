@@ -6,20 +6,26 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from hosting.clients import toolbox
 from hosting.gateway.model_gateway import ModelGateway
 from hosting.sandbox.choice import build_sandbox
 from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.sandbox import RepairPaths
-from railmend.coding.server import OpenCodeServer, ServerRecord, stop_leftovers
+from railmend.coding.server import OpenCodeServer, RunningServer, ServerError, ServerRecord, stop_leftovers
 from railmend.coding.session import SessionProgress, Task, follow
 from railmend.contracts.repair import CodingResult, CodingState
 from railmend.settings import Settings
 from tests.integration.scripted_model import ScriptedModel, Step
+from tests.integration.serving import serving
 
 pytestmark = pytest.mark.integration
 
@@ -143,3 +149,16 @@ async def test_an_endless_session_is_ended_with_a_reason(tmp_path: Path) -> None
         result = await paths.follow(server, limits)
         assert result.state is CodingState.ABORTED
         assert result.reason == "calls: more than 5 model calls"
+
+
+@pytest.mark.parametrize("told", [{"healthy": True, "version": "2.3.0"}, {"healthy": True}])
+async def test_a_server_of_another_major_version_is_refused_with_a_sentence(told: dict[str, Any]) -> None:
+    """OpenCode 2 answers there too, and on none of the other routes."""
+
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse(told)
+
+    app = Starlette(routes=[Route("/global/health", health)])
+    with serving(app) as address, pytest.raises(ServerError, match=r"speaks to 1\.x alone") as caught:
+        await RunningServer(address, None).start_or_adopt()
+    assert not caught.value.retryable

@@ -11,24 +11,24 @@ from railmend.coding.metering import ModelEndpoint
 _ATTACHED = frozenset({"inlineData", "fileData", "executableCode", "codeExecutionResult"})
 
 
-class FunctionCall(Allowed):
+class GeminiCall(Allowed):
     id: str | None = None
     name: str
     args: Json | None = None
 
 
-class FunctionResponse(Allowed):
+class GeminiResult(Allowed):
     id: str | None = None
     name: str
     response: Json
 
 
-class Part(Allowed):
+class GeminiPart(Allowed):
     text: str | None = None
     thought: StrictBool | None = None
     thoughtSignature: str | None = None  # noqa: N815 - Gemini's name
-    functionCall: FunctionCall | None = None  # noqa: N815
-    functionResponse: FunctionResponse | None = None  # noqa: N815
+    functionCall: GeminiCall | None = None  # noqa: N815
+    functionResponse: GeminiResult | None = None  # noqa: N815
 
 
 def _part_or_note(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
@@ -36,29 +36,29 @@ def _part_or_note(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
     return read({"text": LEFT_OUT} if attached else value)
 
 
-class Content(Allowed):
+class GeminiContent(Allowed):
     role: Literal["user", "model"] | None = None
-    parts: list[Annotated[Part, WrapValidator(_part_or_note)]]
+    parts: list[Annotated[GeminiPart, WrapValidator(_part_or_note)]]
 
 
-class Function(Allowed):
+class GeminiFunction(Allowed):
     name: str
     description: str | None = None
     parameters: Json | None = None
     parametersJsonSchema: Json | None = None  # noqa: N815
 
 
-class Tools(Allowed):
-    functionDeclarations: list[Function]  # noqa: N815
+class GeminiTools(Allowed):
+    functionDeclarations: list[GeminiFunction]  # noqa: N815
 
 
-class Calling(Allowed):
+class GeminiCalling(Allowed):
     mode: Literal["AUTO", "ANY", "NONE", "VALIDATED"] | None = None
     allowedFunctionNames: list[str] | None = None  # noqa: N815
 
 
-class ToolConfig(Allowed):
-    functionCallingConfig: Calling | None = None  # noqa: N815
+class GeminiToolConfig(Allowed):
+    functionCallingConfig: GeminiCalling | None = None  # noqa: N815
 
 
 class ThinkingConfig(Allowed):
@@ -83,10 +83,10 @@ class GeminiRequest(AllowedRequest):
         *("generationConfig.temperature", "toolConfig"),
     )
 
-    contents: list[Content]
-    systemInstruction: Content | None = None  # noqa: N815
-    tools: list[Tools] | None = None
-    toolConfig: ToolConfig | None = None  # noqa: N815
+    contents: list[GeminiContent]
+    systemInstruction: GeminiContent | None = None  # noqa: N815
+    tools: list[GeminiTools] | None = None
+    toolConfig: GeminiToolConfig | None = None  # noqa: N815
     generationConfig: GenerationConfig = GenerationConfig()  # noqa: N815
 
     def body(self, model: ModelEndpoint) -> Json:

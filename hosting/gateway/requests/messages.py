@@ -28,7 +28,7 @@ class Text(Cacheable):
     text: str
 
 
-class Thinking(Allowed):
+class SignedThinking(Allowed):
     """Given back as it was: its signature is checked."""
 
     type: Literal["thinking"]
@@ -56,16 +56,18 @@ class ToolResult(Cacheable):
 
 
 _KINDS = ("text", "thinking", "redacted_thinking", "tool_use", "tool_result")
-_AnyBlock = Annotated[Text | Thinking | HiddenThinking | ToolUse | ToolResult, Field(discriminator="type")]
+_AnyBlock = Annotated[
+    Text | SignedThinking | HiddenThinking | ToolUse | ToolResult, Field(discriminator="type")
+]
 Block = Annotated[_AnyBlock, attachment_or(_KINDS, _NOTE)]
 
 
-class Message(Allowed):
+class TurnMessage(Allowed):
     role: Literal["user", "assistant"]
     content: str | list[Block]
 
 
-class Tool(Cacheable):
+class OwnTool(Cacheable):
     """One that the agent runs: a type would name one that Anthropic runs."""
 
     name: str
@@ -75,7 +77,7 @@ class Tool(Cacheable):
     strict: StrictBool | None = None
 
 
-class ToolChoice(Allowed):
+class OwnToolChoice(Allowed):
     type: Literal["auto", "any", "none", "tool"]
     name: str | None = None
     disable_parallel_tool_use: StrictBool | None = None
@@ -97,10 +99,10 @@ class MessagesRequest(AllowedRequest):
         "tools.*.strict",
     )
 
-    messages: list[Message]
+    messages: list[TurnMessage]
     system: str | list[Text] | None = None
-    tools: list[Tool] | None = None
-    tool_choice: ToolChoice | None = None
+    tools: list[OwnTool] | None = None
+    tool_choice: OwnToolChoice | None = None
     thinking: ThinkingOptions | None = None
     output_config: OutputOptions | None = None
     stop_sequences: list[str] | None = None

@@ -18,42 +18,42 @@ from railmend.coding.metering import ModelEndpoint
 _NOTE = {"type": "input_text", "text": LEFT_OUT}
 
 
-class TextPart(Allowed):
+class ResponseText(Allowed):
     type: Literal["input_text", "output_text"]
     text: str
 
 
-Text = str | list[Annotated[TextPart, attachment_or(("input_text", "output_text"), _NOTE)]]
+Text = str | list[Annotated[ResponseText, attachment_or(("input_text", "output_text"), _NOTE)]]
 
 
-class Message(Allowed):
+class ResponseMessage(Allowed):
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
     content: Text
     phase: Word | None = None
 
 
-class Summary(Allowed):
+class ReasoningSummary(Allowed):
     type: Literal["summary_text"]
     text: str
 
 
-class Reasoning(Allowed):
+class EncryptedReasoning(Allowed):
     """What the model thought before, encrypted: its id would be looked up, and nothing is stored."""
 
     type: Literal["reasoning"]
     encrypted_content: str | None = None
-    summary: list[Summary] = Field(default_factory=list)
+    summary: list[ReasoningSummary] = Field(default_factory=list)
 
 
-class Call(Allowed):
+class ResponseCall(Allowed):
     type: Literal["function_call"]
     call_id: str
     name: str
     arguments: str
 
 
-class CallOutput(Allowed):
+class ResponseCallOutput(Allowed):
     type: Literal["function_call_output"]
     call_id: str
     output: Text
@@ -65,15 +65,15 @@ def _kind(item: Any) -> str:
 
 
 Item = Annotated[
-    Annotated[Message, Tag("message")]
-    | Annotated[Reasoning, Tag("reasoning")]
-    | Annotated[Call, Tag("function_call")]
-    | Annotated[CallOutput, Tag("function_call_output")],
+    Annotated[ResponseMessage, Tag("message")]
+    | Annotated[EncryptedReasoning, Tag("reasoning")]
+    | Annotated[ResponseCall, Tag("function_call")]
+    | Annotated[ResponseCallOutput, Tag("function_call_output")],
     Discriminator(_kind),
 ]
 
 
-class Tool(Allowed):
+class ResponseTool(Allowed):
     type: Literal["function"]
     name: str
     description: str | None = None
@@ -81,7 +81,7 @@ class Tool(Allowed):
     strict: StrictBool | None = None
 
 
-class Thinking(Allowed):
+class ReasoningOptions(Allowed):
     effort: Word | None = None
     summary: Word | None = None
 
@@ -99,12 +99,12 @@ class ResponsesRequest(AllowedRequest):
 
     input: list[Item]
     instructions: str | None = None
-    tools: list[Tool] | None = None
+    tools: list[ResponseTool] | None = None
     tool_choice: Literal["auto", "none", "required"] | None = None
     parallel_tool_calls: StrictBool | None = None
     temperature: float | None = None
     top_p: float | None = None
-    reasoning: Thinking | None = None
+    reasoning: ReasoningOptions | None = None
     text: TextOptions | None = None
     include: list[Literal["reasoning.encrypted_content"]] | None = None
     prompt_cache_key: Annotated[str, Field(max_length=64)] | None = None

@@ -21,7 +21,8 @@ from tests.workflows.test_scan_to_repair import Stage, row_of, stage
 
 # The first workflow task's end: from there a run begins anew.
 FIRST_TASK = 4
-AT_ONCE = Policy(follow_up=FollowUp(reopen_seconds=0))
+# Whoever waits for a person does so in real time here, and so are the looks at its pull request.
+AT_ONCE = Policy(follow_up=FollowUp(poll_seconds=1, reopen_seconds=0))
 
 
 async def reset(on: Stage, handle: WorkflowHandle[Any, Any]) -> None:

@@ -28,6 +28,8 @@ from tests.integration.serving import serving
 ROOT = Path(__file__).parent.parent.parent
 TOKEN, PERSON = "ghp_" + "r" * 36, "ghp_" + "p" * 36
 READY_SECONDS = 60
+# What a worker may take to end what it does, and what it needs beyond that to be gone.
+GRACE_SECONDS, STOPPED_SECONDS = 2, 8
 
 
 class Stage:
@@ -118,6 +120,15 @@ class Stage:
         self._worker.kill()
         self._worker.wait()
 
+    def stop_worker(self) -> asyncio.Future[None]:
+        """Ask it to stop, as a supervisor does; the future is done when it has gone."""
+        assert self._worker is not None
+        self._worker.terminate()
+        return asyncio.get_running_loop().run_in_executor(None, self._has_stopped, self._worker)
+
+    def _has_stopped(self, worker: "subprocess.Popen[bytes]") -> None:
+        assert worker.wait(GRACE_SECONDS + STOPPED_SECONDS) == 0, (self._folder / "worker.log").read_text()
+
     def _environment(self) -> dict[str, str]:
         folder = clients.opencode_binary(Settings()).resolve().parent.parent
         return {
@@ -137,6 +148,7 @@ class Stage:
             "RAILMEND_STATE_DIR": str(self._state),
             "RAILMEND_TOOLCHAINS": str(folder),
             "OPENCODE_BIN": str(self._slow_to_start(folder / "bin" / "opencode")),
+            "RAILMEND_GRACE_SECONDS": str(GRACE_SECONDS),
             "SLOTS": json.dumps({"sessions": 40}),
         }
 

@@ -340,7 +340,13 @@ class HealthScan:
             workflow_id = f"repair/{repository}/{repair.key}"
             incidents = [report.request for report in group]
             query = repair.autonomy_query(self._settings.policy.earned)
-            answers = await self._ledger.transfer(incidents, workflow_id, query)
+            try:
+                answers = await self._ledger.transfer(incidents, workflow_id, query)
+            except ActivityError as error:
+                if is_cancelled_exception(error) or not workflow.patched(policies.PATCH_WITHOUT_LEDGER):
+                    raise
+                self._miss_ledger(error)
+                return
             refused = [answer.state is not ClaimState.GRANTED for answer in answers]
             if not any(refused):
                 await self._start(repair.bounded(answers[0].autonomy), workflow_id, incidents, screening)

@@ -9,6 +9,7 @@ from rich.markup import escape
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.runs import why_open
 from commands.run_status import current_details
 from commands.scan_result import ScanResult, render
 from railmend.contracts.repair import RepairOutcome, RepairResult
@@ -49,7 +50,7 @@ async def follow(
     printer = ProgressPrinter(console)
     printer.print("scan", handle.id)
     with console.status("scanning"):  # turns on a terminal, and is nothing elsewhere
-        report = await _watch_scan(handle, printer)
+        report = await _watch_scan(client, handle, printer)
     repairs = sorted({row.repair_workflow_id for row in report.rows if row.repair_workflow_id})
     with console.status("repairing"):
         results = await asyncio.gather(
@@ -66,7 +67,7 @@ async def follow(
 
 
 async def _watch_scan(
-    handle: WorkflowHandle[HealthScan, HealthReport], printer: ProgressPrinter
+    client: Client, handle: WorkflowHandle[HealthScan, HealthReport], printer: ProgressPrinter
 ) -> HealthReport:
     unanswered = 0
     result = asyncio.ensure_future(handle.result())
@@ -77,9 +78,7 @@ async def _watch_scan(
         rows = await _answer(handle.query(HealthScan.rows))
         unanswered = unanswered + 1 if rows is None else 0
         if unanswered == MOST_UNANSWERED:
-            printer.print(
-                "waits", "for a worker: start `worker.py`, or end this with Ctrl-C; the scan stays."
-            )
+            printer.print("waits", f"{await _why_open(client, handle)} Ctrl-C ends this; the scan stays.")
         for row in rows or ():
             _print_row(row, printer)
     try:
@@ -122,6 +121,13 @@ async def _watch_repair(client: Client, workflow_id: str, printer: ProgressPrint
     where = result.pull_request.url if result.pull_request else result.reason[:MOST_CHARACTERS]
     printer.print("repaired", f"{workflow_id}: {result.outcome.value} {where}")
     return result
+
+
+async def _why_open(client: Client, handle: WorkflowHandle[HealthScan, HealthReport]) -> str:
+    try:
+        return f"The scan still runs, {await why_open(client, await handle.describe())}"
+    except RPCError as error:
+        return f"Temporal does not answer: {error.message}."
 
 
 async def _answer(query: Awaitable[T]) -> T | None:

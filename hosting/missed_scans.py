@@ -1,7 +1,8 @@
 """Reads off a schedule whether its newest scans failed, or were skipped because one does not end."""
 
+import math
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from temporalio.client import (
     Client,
@@ -12,7 +13,7 @@ from temporalio.client import (
     WorkflowFailureError,
 )
 
-from activities.runs import described
+from activities.runs import described, why_open
 from railmend.contracts.notification import MissedScans
 from railmend.settings import ProjectSettings
 from workflows.shared.failures import reason_of
@@ -77,11 +78,17 @@ async def _skipped(
     schedule: ScheduleDescription,
     run: WorkflowExecutionDescription,
 ) -> MissedScans | None:
-    """Return the scans that the schedule has left out since `run` began, if it has run for long."""
-    runs_for = datetime.now(UTC) - run.start_time
+    """Return the scans that the schedule has left out since `run` began, if it has run for long.
+
+    By what the schedule starts next, so by the server's clock: this machine's may be wrong.
+    """
     intervals = [spec.every for spec in schedule.schedule.spec.intervals]
-    count = int(runs_for / min(intervals)) if intervals else 0
-    if runs_for < LONG or count == 0:
+    if not intervals or not schedule.info.next_action_times:
+        return None
+    interval = min(intervals)
+    runs_for = schedule.info.next_action_times[0] - interval - run.start_time
+    count = math.ceil(runs_for / interval)
+    if runs_for < LONG or count <= 0:
         return None
     return MissedScans(
         project=project.name,
@@ -89,7 +96,7 @@ async def _skipped(
         count=count,
         skipped=True,
         since=run.start_time,
-        reason=f"{run.id} still runs, {await _why_running(client, run)}"[:MAX_REASON],
+        reason=f"{run.id} still runs, {await why_open(client, run)}"[:MAX_REASON],
         workflow_id=run.id,
     )
 
@@ -102,17 +109,3 @@ async def _why_failed(client: Client, run: WorkflowExecutionDescription) -> str:
     except WorkflowFailureError as error:
         return reason_of(error.cause)[:MAX_REASON]
     return "no reason is known."
-
-
-async def _why_running(client: Client, run: WorkflowExecutionDescription) -> str:
-    raw = run.raw_description
-    if raw.pending_workflow_task.attempt > 1:
-        return f"and its workflow task has failed {raw.pending_workflow_task.attempt - 1} times."
-    for pending in raw.pending_activities:
-        if pending.HasField("last_failure"):
-            error = await client.data_converter.decode_failure(pending.last_failure)
-            text = getattr(error, "message", None) or str(error)
-            return f"in {pending.activity_type.name}, attempt {pending.attempt}: {text}"
-    if raw.pending_children:
-        return f"and waits for {', '.join(child.workflow_id for child in raw.pending_children[:3])}."
-    return "and waits for a worker: is one running?"

@@ -9,11 +9,13 @@ import tomllib
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.service import RPCError, RPCStatusCode
 from typer.main import get_command
 
@@ -117,6 +119,9 @@ async def test_a_scan_that_nobody_works_on_says_so_until_a_worker_comes(
 
         async def result(self) -> HealthReport:
             return await done
+
+        async def describe(self) -> SimpleNamespace:
+            return SimpleNamespace(raw_description=DescribeWorkflowExecutionResponse())
 
         async def query(self, _: object) -> None:
             self.asked += 1

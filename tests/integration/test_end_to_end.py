@@ -34,6 +34,7 @@ from tests.unit.test_workspace import run
 
 pytestmark = pytest.mark.integration
 QUIET = Console(quiet=True)
+HOUR = timedelta(hours=1)
 
 
 class Run:
@@ -49,8 +50,10 @@ class Run:
         self.demo.start("railyard", ["-m", "railyard", "--state", str(yard), *arguments], {})
         self.variables = environment(await self.demo.wait_for(yard / "railyard.json"), self.folder)
 
-    async def start_worker(self) -> Running:
-        self.demo.start("worker", ["worker.py", "--dev"], self.variables)
+    async def start_worker(self, clock_ahead: timedelta = timedelta(0)) -> Running:
+        """Start a worker, as on a machine whose clock is ahead by so much."""
+        skewed = ["-m", "tests.skewed", str(clock_ahead.total_seconds())] if clock_ahead else []
+        self.demo.start("worker", [*skewed, "worker.py", "--dev"], self.variables)
         return Running.model_validate(await self.demo.wait_for(self.folder / "worker" / "temporal.json"))
 
     def kill_worker(self) -> None:
@@ -111,9 +114,10 @@ def holders_of(secret: str, folder: Path) -> list[str]:
 async def test_a_killed_worker_still_ends_in_one_fix_each_that_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The clock of the killed worker was an hour ahead, that of the next one is an hour behind."""
     async with asyncio.timeout(360), running(tmp_path) as on:
         await on.start_railyard("--model-delay", "1")
-        temporal = await on.start_worker()
+        temporal = await on.start_worker(HOUR)
         client, settings = await on.client(temporal, monkeypatch)
         await until_symptoms(settings, QUIET)
         scanning = asyncio.create_task(scan(client, settings))
@@ -126,7 +130,7 @@ async def test_a_killed_worker_still_ends_in_one_fix_each_that_holds(
         ]
         on.kill_worker()
         mid_session = holders_of(settings.github_token.get_secret_value(), tmp_path / "worker")  # type: ignore[union-attr]
-        again = await on.start_worker()
+        again = await on.start_worker(-HOUR)
         assert again == temporal, "the restarted worker adopts the Temporal server"
         ending = await scanning
 

@@ -111,7 +111,7 @@ class Stage:
             )
         async with asyncio.timeout(READY_SECONDS):
             while b"workers ready" not in log.read_bytes()[before:]:
-                assert self._worker.poll() is None, log.read_text()
+                assert self._worker.poll() is None, log.read_text(errors="replace")
                 await asyncio.sleep(0.1)
 
     def kill_worker(self) -> None:
@@ -127,7 +127,9 @@ class Stage:
         return asyncio.get_running_loop().run_in_executor(None, self._has_stopped, self._worker)
 
     def _has_stopped(self, worker: "subprocess.Popen[bytes]") -> None:
-        assert worker.wait(GRACE_SECONDS + STOPPED_SECONDS) == 0, (self._folder / "worker.log").read_text()
+        with suppress(subprocess.TimeoutExpired):
+            worker.wait(GRACE_SECONDS + STOPPED_SECONDS)
+        assert worker.returncode == 0, (self._folder / "worker.log").read_text(errors="replace")
 
     def _environment(self) -> dict[str, str]:
         folder = clients.opencode_binary(Settings()).resolve().parent.parent

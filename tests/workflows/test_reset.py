@@ -23,8 +23,7 @@ from tests.workflows.test_scan_to_repair import Stage, row_of, stage
 
 # The first workflow task's end: from there a run begins anew.
 FIRST_TASK = 4
-# Where a person is waited for no time is skipped, so all that a repair waits for has to come soon.
-AT_ONCE = Policy(follow_up=FollowUp(poll_seconds=1, outcome_seconds=(1,), reopen_seconds=0))
+AT_ONCE = Policy(follow_up=FollowUp(reopen_seconds=0))
 
 
 async def reset(on: Stage, handle: WorkflowHandle[Any, Any]) -> None:

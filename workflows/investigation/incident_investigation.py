@@ -32,7 +32,7 @@ from railmend.contracts.incident import (
 from railmend.contracts.ledger import PAUSED_ERROR, RunReference, SpendingKind
 from railmend.contracts.scan import ScanRequest
 from workflows.shared import details, policies, search_attributes
-from workflows.shared.failures import reason_of, type_of
+from workflows.shared.failures import ledger_is_away, reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
 
 ACTIVITIES: dict[EvidenceSource, Callable[..., Any]] = {
@@ -47,8 +47,6 @@ ACTIVITIES: dict[EvidenceSource, Callable[..., Any]] = {
     EvidenceSource.CODE_CHANGES: RepositoryActivities.change_facts,
     EvidenceSource.CONFIGURATION_CHANGES: DeploymentActivities.drift_facts,
 }
-
-LEDGER_CALLS = frozenset({"reserve", "confirm", "spend"})
 
 
 @workflow.defn
@@ -184,17 +182,9 @@ def _waits_for(error: ActivityError) -> str | None:
     """Return what has to end before a model can be asked; None where it failed for another reason."""
     if type_of(error) == PAUSED_ERROR:
         return f"no model is asked while {reason_of(error)}"
-    if _ledger_is_away(error):
+    if ledger_is_away(error):
         return f"the ledger did not answer ({reason_of(error)}), and nothing is spent without it"
     return None
-
-
-def _ledger_is_away(error: ActivityError) -> bool:
-    return (
-        error.activity_type in LEDGER_CALLS
-        and not is_cancelled_exception(error)
-        and workflow.patched(policies.PATCH_WITHOUT_LEDGER)
-    )
 
 
 async def _record_spend(ledger: LedgerClient, usd: float) -> None:
@@ -202,7 +192,7 @@ async def _record_spend(ledger: LedgerClient, usd: float) -> None:
     try:
         await ledger.record_spend(usd)
     except ActivityError as error:
-        if not _ledger_is_away(error):
+        if not ledger_is_away(error):
             raise
 
 

@@ -57,7 +57,7 @@ from workflows.repair.repository_repair import RepositoryRepair
 from workflows.repair.state import RepairState
 from workflows.scan import candidates
 from workflows.shared import details, policies, search_attributes
-from workflows.shared.failures import ENDING, reason_of
+from workflows.shared.failures import ENDING, ledger_is_away, reason_of
 from workflows.shared.ledger_client import LedgerClient, incident_id, settlement
 from workflows.shared.notifications import notify
 
@@ -343,7 +343,7 @@ class HealthScan:
             try:
                 answers = await self._ledger.transfer(incidents, workflow_id, query)
             except ActivityError as error:
-                if is_cancelled_exception(error) or not workflow.patched(policies.PATCH_WITHOUT_LEDGER):
+                if not ledger_is_away(error):
                     raise
                 self._miss_ledger(error)
                 return

@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from hosting.sandbox.common import (
@@ -16,9 +17,12 @@ from hosting.sandbox.common import (
     give_to_user,
     init_command,
     kill_group,
+    processes_of_user,
     spawn,
     uid_for,
 )
+from hosting.sandbox.uids import TEMPORARY
+from railmend.coding.resource_usage import ResourceUsage
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
 
 TOOLS = Path("/opt/railmend")
@@ -99,7 +103,7 @@ class BubblewrapSandbox(LocalSandbox):
     def _view(self, paths: RepairPaths, files: tuple[str, ...]) -> list[str]:
         view = View()
         view.system()
-        for folder in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 - the sandbox's own
+        for folder in TEMPORARY:
             view.memory(Path(folder), self._limits.temporary)
         for name in files:
             view.read_only(paths.run / name, Path("/etc") / name)
@@ -122,6 +126,19 @@ class BubblewrapSandbox(LocalSandbox):
             kill_group(pid)
         if self._root:
             end_user(paths)
+
+    def processes(self, paths: RepairPaths, pid: int | None) -> list[int]:
+        """Return the user's; in a user namespace the tree, which its PID namespace keeps together."""
+        return processes_of_user(paths) if self._root else super().processes(paths, pid)
+
+    def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
+        """Return the usage, with the folders in memory, which all processes of the sandbox see."""
+        measured, size = super().usage(paths, pid), 0
+        for process in self.processes(paths, pid)[-1:]:
+            with suppress(OSError):  # it has ended
+                folders = [os.statvfs(f"/proc/{process}/root{folder}") for folder in TEMPORARY]
+                size = sum((each.f_blocks - each.f_bfree) * each.f_frsize for each in folders)
+        return replace(measured, memory=measured.memory + size)
 
     def tools_path(self) -> str:
         return self._toolbox.path(TOOLS / "bin")

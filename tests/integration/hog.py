@@ -1,0 +1,107 @@
+"""What a hostile process fills, for test_sandbox_hogs.py: each until it is ended. Standard library alone."""
+
+import ctypes
+import mmap
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+MIB = 1024 * 1024
+BLOCK = b"x" * MIB
+PR_SET_DUMPABLE, PR_SET_NAME = 4, 15
+LIBC = ctypes.CDLL(None, use_errno=True)
+SHMGET = {"x86_64": 29, "aarch64": 194}[os.uname().machine]
+
+
+def say(*words: object) -> None:
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
+def fill(descriptor: int) -> None:
+    for _ in range(512):
+        os.write(descriptor, BLOCK)
+        time.sleep(0.005)
+    say("FILLED")
+    time.sleep(20)
+
+
+def unlinked(folder: str = ".") -> None:
+    name = f"{folder}/hog-{os.getpid()}"
+    descriptor = os.open(name, os.O_CREAT | os.O_RDWR, 0o600)
+    os.unlink(name)
+    fill(descriptor)
+
+
+def temporary() -> None:
+    descriptor, name = tempfile.mkstemp(prefix="hog-")
+    say(name)
+    fill(descriptor)
+
+
+def system_v() -> None:
+    """As many segments as there may be, left behind."""
+    size = 0
+    for _ in range(512):
+        for each in (MIB, 65536):
+            number = LIBC.syscall(SHMGET, 0, ctypes.c_ulong(each), 0o1600)
+            size += each if number >= 0 else 0
+    say("SEGMENTS", size, os.getuid())
+
+
+def memfd() -> None:
+    fill(os.memfd_create("hog"))
+
+
+def hidden() -> None:
+    """Shared memory of which one page stays mapped."""
+    kept = [mmap.mmap(-1, 512 * MIB)]
+    for at in range(0, 512 * MIB, MIB):
+        kept[0][at : at + MIB] = BLOCK
+    kept[0].madvise(mmap.MADV_DONTNEED)
+    time.sleep(20)
+
+
+def grown() -> None:
+    memory = BLOCK * 512
+    time.sleep(20)
+    del memory
+
+
+def orphan() -> None:
+    """The same in a process that left its session and its parent, with a name that is no text."""
+    if os.fork():
+        time.sleep(20)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    LIBC.prctl(PR_SET_NAME, b"\xff 1 kB", 0, 0, 0)
+    grown()
+
+
+def log() -> None:
+    fill(1)
+
+
+def descriptors() -> None:
+    for _ in range(5):
+        if not os.fork():
+            kept = []
+            try:
+                while True:
+                    kept.append(os.dup(0))
+            except OSError:
+                time.sleep(20)
+    time.sleep(20)
+
+
+HOGS: dict[str, Callable[[], None]] = {
+    each.__name__: each
+    for each in (unlinked, temporary, system_v, memfd, hidden, grown, orphan, log, descriptors)
+}
+
+if __name__ == "__main__":
+    LIBC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    HOGS[sys.argv[1]]()

@@ -134,10 +134,11 @@ class BubblewrapSandbox(LocalSandbox):
     def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
         """Return the usage, with the folders in memory, which all processes of the sandbox see."""
         measured, size = super().usage(paths, pid), 0
-        for process in self.processes(paths, pid)[-1:]:
+        for process in reversed(self.processes(paths, pid)):  # bwrap itself may come first
             with suppress(OSError):  # it has ended
                 folders = [os.statvfs(f"/proc/{process}/root{folder}") for folder in TEMPORARY]
                 size = sum((each.f_blocks - each.f_bfree) * each.f_frsize for each in folders)
+                break
         return replace(measured, memory=measured.memory + size)
 
     def tools_path(self) -> str:

@@ -60,7 +60,7 @@ class ResourceLimits:
             "FSIZE": self.file_size,
             "NPROC": self.processes,
             "NOFILE": self.open_files,
-            "CORE": 0,
+            **dict.fromkeys(("CORE", "MSGQUEUE", "NICE", "RTPRIO"), 0),
         }
 
 

@@ -16,6 +16,7 @@ import struct
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple, TypedDict
 
 CHUNK = 65536
@@ -25,6 +26,8 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_
 LOAD, JUMP_IF_EQUAL, JUMP_IF_AT_LEAST, JUMP_IF_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000
 CLONE_NEWUSER = 0x10000000
+# A thread with descriptors of its own would hold files that /proc/PID/fd does not show.
+CLONE_THREAD, CLONE_FILES, CLOSE_RANGE, CLOSE_RANGE_UNSHARE = 0x10000, 0x400, 436, 2
 # landlock(7): numbers of calls, the same on all machines; the version of its interface; what is kept apart
 CREATE_RULESET, RESTRICT_SELF, SCOPED_SINCE, SCOPE_ABSTRACT_SOCKETS, SCOPE_SIGNALS = 444, 446, 6, 1, 2
 X32_CALLS = 0x40000000  # the same calls under other numbers, on x86_64
@@ -136,6 +139,11 @@ def argument(index: int) -> bytes:
     return instruction(LOAD, 16 + 8 * index)
 
 
+def refused_flags(flags: int) -> list[bytes]:
+    """Refuse any of the flags in the loaded argument."""
+    return [instruction(JUMP_IF_ANY_BIT, flags, no=1), answer(errno.EPERM)]
+
+
 def on_socket(number: int) -> list[bytes]:
     """Allow `FAMILIES`, and netlink for `NETLINK_ROUTE`."""
     families = [part for family in FAMILIES for part in (instruction(JUMP_IF_EQUAL, family, no=1), answer(0))]
@@ -155,12 +163,6 @@ def seccomp_filter(machine: str) -> bytes | None:
     if machine not in CALLS:
         return None
     calls = CALLS[machine]
-    new_user = [
-        argument(0),
-        instruction(JUMP_IF_ANY_BIT, CLONE_NEWUSER, no=1),
-        answer(errno.EPERM),
-        answer(0),
-    ]
     program = [
         instruction(LOAD, 4),  # seccomp_data.arch
         instruction(JUMP_IF_EQUAL, calls.arch, yes=1),
@@ -172,8 +174,18 @@ def seccomp_filter(machine: str) -> bytes | None:
         *(part for number in calls.missing for part in on_call(number, answer(errno.ENOSYS))),
         # Its flags lie in memory, where a filter cannot look: libc falls back to clone.
         *on_call(calls.clone3, answer(errno.ENOSYS)),
-        *on_call(calls.clone, *new_user),
-        *on_call(calls.unshare, *new_user),
+        *on_call(
+            calls.clone,
+            argument(0),
+            *refused_flags(CLONE_NEWUSER),
+            *(
+                instruction(JUMP_IF_ANY_BIT, CLONE_THREAD, no=1),
+                instruction(JUMP_IF_ANY_BIT, CLONE_FILES, no=1),
+            ),
+            *(answer(0), answer(errno.EPERM)),
+        ),
+        *on_call(calls.unshare, argument(0), *refused_flags(CLONE_NEWUSER | CLONE_FILES), answer(0)),
+        *on_call(CLOSE_RANGE, argument(2), *refused_flags(CLOSE_RANGE_UNSHARE), answer(0)),
         *on_socket(calls.socket),
         *on_socket(calls.socketpair),
         # The size has 64 bits.
@@ -256,7 +268,7 @@ def sockets() -> Iterator[tuple[str, str, str, int]]:
     mapped = "0" * 16 + address("0.0.255.255", 0)[:8]
     for name in ("tcp", "tcp6"):
         with suppress(FileNotFoundError), open(f"/proc/self/net/{name}") as file:
-            for row in list(file)[1:]:
+            for row in islice(file, 1, None):
                 _, local, remote, state, *_, user = row.split()[:8]
                 yield local.removeprefix(mapped), remote.removeprefix(mapped), state, int(user)
 

@@ -1,6 +1,7 @@
 """User ids that belong to one repair only, and what is theirs. Standard library alone, Linux only."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from railmend.coding.foreign_files import remove
 from railmend.coding.resource_usage import disk_use
+from railmend.processes import running_thread
 
 # systemd's range for users that exist for one service only (systemd.exec(5), DynamicUser=).
 FIRST_UID, LAST_UID = 61184, 65518
@@ -26,6 +28,7 @@ REAP = "os.kill(-1, signal.SIGKILL)"  # in one call, so that none escapes by a f
 REMOVE_SEGMENTS = "for id in {ids}: ctypes.CDLL(None).shmctl(id, 0, None)"
 # What the whole machine, or container, shares.
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - what agents leave there is removed
+USERS = re.compile(rb"^Uid:(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,11 @@ def processes() -> Iterator[Process]:
 
     The owner of a folder in /proc does not say whose process it is, see proc(5).
     """
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        # The name that a process gave itself is any bytes.
-        with suppress(OSError), open(f"/proc/{name}/status", errors="replace") as file:
-            fields = dict(row.split(":", 1) for row in file)
-            if fields["State"].split()[0] not in "ZX":
-                yield Process(int(name), frozenset(map(int, fields["Uid"].split())))
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        if (thread := running_thread(pid)) is not None:
+            with suppress(OSError), open(f"/proc/{thread}/status", "rb") as file:
+                if ids := USERS.search(file.read()):
+                    yield Process(pid, frozenset(map(int, ids[1].split())))
 
 
 def pids_of(uid: int) -> list[int]:

@@ -67,7 +67,12 @@ async def watching(
     async def measure() -> None:
         while True:
             began = asyncio.get_running_loop().time()
-            watch.reason = exceeded(await asyncio.to_thread(measured), quota)
+            try:
+                usage = await asyncio.to_thread(measured)
+            except Exception:  # nothing runs unmeasured
+                await asyncio.to_thread(end)
+                raise
+            watch.reason = exceeded(usage, quota)
             if watch.reason is not None:
                 await asyncio.to_thread(end)
                 return

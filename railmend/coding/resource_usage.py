@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from railmend.coding.foreign_files import walk
+from railmend.processes import running_thread
 
 # Of all processes of a repair together: beyond these they are not counted one by one any more.
 MAX_DESCRIPTORS = 32_768
@@ -60,7 +61,7 @@ def measure(folders: Iterable[Path], processes: Iterable[int]) -> ResourceUsage:
         free=min(shutil.disk_usage(folder).free for folder in folders),
         memory=held.private + max(held.shared, held.unlinked(in_memory=True)),
         descriptors=held.descriptors,
-        available=_fields("/proc/meminfo")["MemAvailable"],
+        available=_fields("/proc/meminfo")["MemAvailable"],  # since Linux 3.14
     )
 
 
@@ -75,7 +76,7 @@ class _Held:
 
     def add(self, process: int) -> None:
         """Add a process. Pages that it shares, but has not mapped now, are counted by `unlinked` alone."""
-        folder = f"/proc/{process}"
+        folder = f"/proc/{running_thread(process) or process}"
         status = _fields(f"{folder}/status")
         shared = status.get("RssShmem", 0)
         self.shared += shared

@@ -5,6 +5,7 @@ import mmap
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 
@@ -12,7 +13,8 @@ MIB = 1024 * 1024
 BLOCK = b"x" * MIB
 PR_SET_DUMPABLE, PR_SET_NAME = 4, 15
 LIBC = ctypes.CDLL(None, use_errno=True)
-SHMGET = {"x86_64": 29, "aarch64": 194}[os.uname().machine]
+SHMGET, EXIT = {"x86_64": (29, 60), "aarch64": (194, 93)}[os.uname().machine]
+CLONE_VM, CLONE_FILES, CLONE_SIGHAND, CLONE_THREAD, CLOSE_RANGE = 0x100, 0x400, 0x800, 0x10000, 436
 
 
 def say(*words: object) -> None:
@@ -81,6 +83,37 @@ def orphan() -> None:
     grown()
 
 
+def leaderless(name: bytes = b"hog") -> None:
+    """The same in a thread that outlives the first one: to proc(5) the process is a zombie."""
+
+    def work() -> None:
+        LIBC.prctl(PR_SET_NAME, name, 0, 0, 0)
+        grown()
+
+    threading.Thread(target=work).start()
+    LIBC.syscall(EXIT, 0)
+
+
+def survivor() -> None:
+    """The same in a session of its own, named after the argument."""
+    os.setsid()
+    leaderless(sys.argv[2].encode())
+
+
+def own_descriptors() -> None:
+    """Threads with descriptors of their own, which /proc/PID/fd would not show."""
+    stack = ctypes.create_string_buffer(1 << 16)
+    entry = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(lambda _: 0)
+    as_thread = CLONE_THREAD | CLONE_VM | CLONE_SIGHAND
+    made = LIBC.clone(entry, ctypes.byref(stack, (1 << 16) - 64), as_thread, None)
+    say(
+        made,
+        LIBC.unshare(CLONE_FILES),
+        LIBC.syscall(CLOSE_RANGE, 900, 901, 2),
+        LIBC.syscall(CLOSE_RANGE, 900, 901, 0),
+    )
+
+
 def log() -> None:
     fill(1)
 
@@ -99,7 +132,20 @@ def descriptors() -> None:
 
 HOGS: dict[str, Callable[[], None]] = {
     each.__name__: each
-    for each in (unlinked, temporary, system_v, memfd, hidden, grown, orphan, log, descriptors)
+    for each in (
+        unlinked,
+        temporary,
+        system_v,
+        memfd,
+        hidden,
+        grown,
+        orphan,
+        leaderless,
+        survivor,
+        own_descriptors,
+        log,
+        descriptors,
+    )
 }
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ ENDED = {
     "log": DISK,
     "grown": MEMORY,
     "orphan": MEMORY,
+    "leaderless": MEMORY,
     "descriptors": "memory: more than 32768 open files",
 }
 
@@ -68,6 +69,21 @@ async def test_shared_memory_that_nobody_has_mapped_counts_too(pen: Pen) -> None
     assert (await pen.run("hidden")).reason == MEMORY
 
 
+async def test_a_process_without_its_first_thread_ends_with_the_command(pen: Pen) -> None:
+    """It is a zombie by its state, and has no command line any more."""
+    name = f"hog-{os.getpid()}"
+    command = f"python3 hog.py survivor {name} & until grep -qs {name} /proc/[0-9]*/task/*/comm; do :; done"
+    (pen.paths.tree / "hog.py").write_text(HOG)
+    pen.sandbox.hand_over(pen.paths)
+    assert (await shell_in(pen.paths, pen.sandbox, command)).code == 0
+    named = [file.read_text() for file in Path("/proc").glob("[0-9]*/task/*/comm") if file.exists()]
+    assert f"{name}\n" not in named
+
+
+async def test_all_threads_of_a_process_share_its_descriptors(pen: Pen) -> None:
+    assert (await pen.run("own_descriptors")).output == "-1 -1 -1 0\n"
+
+
 async def test_memory_without_a_name_is_refused(pen: Pen) -> None:
     assert "Function not implemented" in (await pen.run("memfd")).output
 
@@ -76,8 +92,8 @@ async def test_system_v_segments_are_small_and_gone_with_their_user(pen: Pen) ->
     """PostgreSQL needs one of 56 bytes."""
     word, size, user = (await pen.run("system_v")).output.split()
     assert (word, int(size)) == ("SEGMENTS", 512 * 65536)
-    left = (await shell_in(pen.paths, pen.sandbox, "cat /proc/sysvipc/shm")).output.splitlines()
-    assert user not in [row.split()[7] for row in left]
+    count = f"awk '$8 == {user}' /proc/sysvipc/shm | wc -l"
+    assert (await shell_in(pen.paths, pen.sandbox, count)).output == "0\n"
 
 
 async def test_nothing_is_left_in_folders_that_all_share(pen: Pen) -> None:

@@ -13,7 +13,8 @@ MIB = 1024 * 1024
 BLOCK = b"x" * MIB
 PR_SET_DUMPABLE, PR_SET_NAME = 4, 15
 LIBC = ctypes.CDLL(None, use_errno=True)
-SHMGET, EXIT = {"x86_64": (29, 60), "aarch64": (194, 93)}[os.uname().machine]
+NUMBERS = {"x86_64": (29, 68, 64, 60), "aarch64": (194, 186, 190, 93)}
+SHMGET, MSGGET, SEMGET, EXIT = NUMBERS[os.uname().machine]
 CLONE_VM, CLONE_FILES, CLONE_SIGHAND, CLONE_THREAD, CLOSE_RANGE = 0x100, 0x400, 0x800, 0x10000, 436
 
 
@@ -50,7 +51,7 @@ def system_v() -> None:
         for each in (MIB, 65536):
             number = LIBC.syscall(SHMGET, 0, ctypes.c_ulong(each), 0o1600)
             size += each if number >= 0 else 0
-    say("SEGMENTS", size, os.getuid())
+    say("SEGMENTS", size, os.getuid(), LIBC.syscall(MSGGET, 0, 0o1600), LIBC.syscall(SEMGET, 0, 1, 0o1600))
 
 
 def memfd() -> None:

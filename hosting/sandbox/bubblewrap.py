@@ -1,5 +1,6 @@
 """The sandbox `bwrap`: bubblewrap's namespaces, set up for the coding agent."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -62,6 +63,8 @@ class BubblewrapSandbox(LocalSandbox):
         self._toolbox = toolbox
         self._limits = limits or ResourceLimits()
         self._root = os.geteuid() == 0
+        # By the id of bwrap: the first process of the namespace, which outlives it for a moment.
+        self._first: dict[int, int] = {}
 
     def hand_over(self, paths: RepairPaths) -> None:
         if self._root:
@@ -88,9 +91,16 @@ class BubblewrapSandbox(LocalSandbox):
             sockets=str(SOCKETS),
         )
         # Not on the command line: in the process list the agent could read how this machine is laid out.
-        with _in_memory([*self._namespaces(), *self._view(paths, tuple(files))]) as arguments:
-            prefix = [str(self._bwrap), "--args", str(arguments)]
-            return spawn(prefix, inner, launch, output, (arguments,))
+        view = [*self._namespaces(), *self._view(paths, tuple(files))]
+        with _in_memory(view) as arguments, os.fdopen((ends := os.pipe())[0], "rb") as information:
+            prefix = [str(self._bwrap), "--args", str(arguments), "--info-fd", str(ends[1])]
+            try:
+                process = spawn(prefix, inner, launch, output, (arguments, ends[1]))
+            finally:
+                os.close(ends[1])
+            if said := information.read():  # nothing, where it fails
+                self._first[process.pid] = int(json.loads(said)["child-pid"])
+            return process
 
     def _namespaces(self) -> list[str]:
         flags = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
@@ -123,7 +133,7 @@ class BubblewrapSandbox(LocalSandbox):
     def end(self, paths: RepairPaths, pid: int | None) -> None:
         """Kill the first process of the PID namespace, and so all of them; as root, the user's as well."""
         if pid is not None:
-            kill_group(pid)
+            kill_group(pid, *filter(None, [self._first.pop(pid, None)]))
         if self._root:
             end_user(paths)
 
@@ -133,13 +143,8 @@ class BubblewrapSandbox(LocalSandbox):
 
     def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
         """Return the usage, with the folders in memory, which all processes of the sandbox see."""
-        measured, size = super().usage(paths, pid), 0
-        for process in reversed(self.processes(paths, pid)):  # bwrap itself may come first
-            with suppress(OSError):  # it has ended
-                folders = [os.statvfs(f"/proc/{process}/root{folder}") for folder in TEMPORARY]
-                size = sum((each.f_blocks - each.f_bfree) * each.f_frsize for each in folders)
-                break
-        return replace(measured, memory=measured.memory + size)
+        measured, processes = super().usage(paths, pid), self.processes(paths, pid)
+        return replace(measured, memory=measured.memory + max(map(_temporary_use, processes), default=0))
 
     def tools_path(self) -> str:
         return self._toolbox.path(TOOLS / "bin")
@@ -147,6 +152,18 @@ class BubblewrapSandbox(LocalSandbox):
     def ports(self, count: int) -> list[int]:
         """Return any ports: it has a network of its own."""
         return list(range(4096, 4096 + count))
+
+
+def _temporary_use(process: int) -> int:
+    """Return the bytes in `TEMPORARY` as the process sees it; until it sees its own, 0."""
+    size = 0
+    with suppress(OSError):  # it has ended
+        for folder in TEMPORARY:
+            seen = f"/proc/{process}/root{folder}"
+            if os.stat(seen).st_dev != os.stat(folder).st_dev:
+                used = os.statvfs(seen)
+                size += (used.f_blocks - used.f_bfree) * used.f_frsize
+    return size
 
 
 @contextmanager

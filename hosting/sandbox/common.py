@@ -188,13 +188,13 @@ def spawn(
     return process
 
 
-def kill_group(pid: int) -> None:
-    """Kill a process group and wait until it and its children have ended, so that nothing writes any more."""
-    children: list[int] = []
+def kill_group(pid: int, *others: int) -> None:
+    """Kill a process group and wait until it, its children and `others` have ended: nothing writes then."""
+    children = list(others)
     if (lifeline := _lifelines.pop(pid, None)) is not None:
         os.close(lifeline)
     with suppress(psutil.Error):
-        children = [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        children += [child.pid for child in psutil.Process(pid).children(recursive=True)]
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     until = time.monotonic() + END_SECONDS

@@ -53,6 +53,7 @@ class Calls(NamedTuple):
     socket: int
     socketpair: int
     shmget: int
+    prctl: int
     refused: tuple[int, ...]
     missing: tuple[int, ...]
 
@@ -62,12 +63,12 @@ class Calls(NamedTuple):
 # missing: memfd_secret, msgget, semget. What memfd_create makes is counted: compilers (Wasmtime) need it.
 CALLS = {
     "x86_64": Calls(
-        *(0xC000003E, 56, 435, 272, 41, 53, 29),
+        *(0xC000003E, 56, 435, 272, 41, 53, 29, 157),
         (101, 250, 248, 249, 321, 298, 323, 425, 165, 429, 430, 428, 203),
         (447, 68, 64),
     ),
     "aarch64": Calls(
-        *(0xC00000B7, 220, 435, 97, 198, 199, 194),
+        *(0xC00000B7, 220, 435, 97, 198, 199, 194, 167),
         (117, 219, 217, 218, 280, 241, 282, 425, 40, 429, 430, 428, 122),
         (447, 186, 190),
     ),
@@ -188,6 +189,12 @@ def seccomp_filter(machine: str) -> bytes | None:
         *on_call(CLOSE_RANGE, argument(2), *refused_flags(CLOSE_RANGE_UNSHARE), answer(0)),
         *on_socket(calls.socket),
         *on_socket(calls.socketpair),
+        # Done, says the answer: without it a process could hide its descriptors from a worker without rights.
+        *on_call(
+            calls.prctl,
+            *(argument(0), instruction(JUMP_IF_EQUAL, PR_SET_DUMPABLE, no=1)),
+            *(instruction(RETURN, REFUSE), answer(0)),
+        ),
         # The size has 64 bits.
         *on_call(
             calls.shmget,

@@ -36,7 +36,7 @@ async def why_open(client: Client, run: WorkflowExecutionDescription) -> str:
     raw = run.raw_description
     if raw.pending_workflow_task.attempt > 1:
         failed = raw.pending_workflow_task.attempt - 1
-        return f"and its workflow task has failed {failed} times{await _task_failure(client, run)}"
+        return f"and its workflow task has failed {failed} times{await task_failure(client, run)}"
     for pending in raw.pending_activities:
         if pending.HasField("last_failure"):
             error = await client.data_converter.decode_failure(pending.last_failure)
@@ -46,8 +46,8 @@ async def why_open(client: Client, run: WorkflowExecutionDescription) -> str:
     return "and waits for a worker: start `worker.py`."
 
 
-async def _task_failure(client: Client, run: WorkflowExecutionDescription) -> str:
-    """Return why the newest workflow task failed, which only the end of the history tells."""
+async def task_failure(client: Client, run: WorkflowExecutionDescription) -> str:
+    """Return why the newest workflow task failed, behind a colon: only the end of the history tells."""
     request = GetWorkflowExecutionHistoryReverseRequest(
         namespace=client.namespace,
         execution=WorkflowExecution(workflow_id=run.id, run_id=run.run_id),
@@ -62,4 +62,6 @@ async def _task_failure(client: Client, run: WorkflowExecutionDescription) -> st
 
 
 def _text(error: BaseException) -> str:
-    return str(getattr(error, "message", None) or error)
+    """Return the reason: the server puts a long failure into one that says only that it is long."""
+    cause = error.__cause__ or error
+    return str(getattr(cause, "message", None) or cause)

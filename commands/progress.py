@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.markup import escape
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
-from activities.runs import why_open
+from activities.runs import task_failure
 from commands.run_status import current_details
 from commands.scan_result import ScanResult, render
 from railmend.contracts.repair import RepairOutcome, RepairResult
@@ -17,13 +18,16 @@ from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.settings import ConfigurationError
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
+from workflows.shared.failures import reason_of
 
 T = TypeVar("T")
 POLL_SECONDS = 1.0
 # A repair takes minutes, and each query costs its worker a replay.
 REPAIR_POLL_SECONDS = 2.0
-# After so many unanswered queries it is no longer a worker that is only starting.
-MOST_UNANSWERED = 10
+# A query without a worker hangs: what the scan waits for is said within five seconds.
+QUERY_PATIENCE = timedelta(seconds=2)
+# An activity or a task that no worker has taken after this waits for one.
+UNTAKEN = timedelta(seconds=2)
 MOST_CHARACTERS = 200  # of a repair's reason
 
 
@@ -69,16 +73,16 @@ async def follow(
 async def _watch_scan(
     client: Client, handle: WorkflowHandle[HealthScan, HealthReport], printer: ProgressPrinter
 ) -> HealthReport:
-    unanswered = 0
     result = asyncio.ensure_future(handle.result())
     while not result.done():
         await asyncio.wait([result], timeout=POLL_SECONDS)
         if result.done():
             break
-        rows = await _answer(handle.query(HealthScan.rows))
-        unanswered = unanswered + 1 if rows is None else 0
-        if unanswered == MOST_UNANSWERED:
-            printer.print("waits", f"{await _why_open(client, handle)} Ctrl-C ends this; the scan stays.")
+        rows, waits = await asyncio.gather(
+            _answer(handle.query(HealthScan.rows, rpc_timeout=QUERY_PATIENCE)), _waits_for(client, handle)
+        )
+        if waits:
+            printer.print("waits", waits)
         for row in rows or ():
             _print_row(row, printer)
     try:
@@ -123,11 +127,29 @@ async def _watch_repair(client: Client, workflow_id: str, printer: ProgressPrint
     return result
 
 
-async def _why_open(client: Client, handle: WorkflowHandle[HealthScan, HealthReport]) -> str:
-    try:
-        return f"The scan still runs, {await why_open(client, await handle.describe())}"
-    except RPCError as error:
-        return f"Temporal does not answer: {error.message}."
+async def _waits_for(client: Client, handle: WorkflowHandle[HealthScan, HealthReport]) -> str:
+    """Return what the scan waits for, and until when, as Temporal knows it; empty while it gets on."""
+    run = await _answer(handle.describe(rpc_timeout=QUERY_PATIENCE))
+    if run is None:
+        return ""
+    now, raw = datetime.now(UTC), run.raw_description
+    if raw.pending_workflow_task.attempt > 1:
+        return f"for code that works: its workflow task fails{await task_failure(client, run)}"
+    for pending in raw.pending_activities:
+        if pending.HasField("last_failure") and pending.attempt > 1:
+            error = await client.data_converter.decode_failure(pending.last_failure)
+            until = pending.next_attempt_schedule_time.ToDatetime(UTC)
+            again = f"It is tried again at {until:%H:%M:%S} UTC" if until > now else "It is being tried again"
+            # The server puts a long failure into one that says only that it is long.
+            return f"{reason_of(error)} {again} (attempt {pending.attempt})."
+    task = raw.pending_workflow_task
+    taken = [task.HasField("started_time")] if raw.HasField("pending_workflow_task") else []
+    since = [task.scheduled_time.ToDatetime(UTC)] if taken else []
+    taken += [pending.HasField("last_started_time") for pending in raw.pending_activities]
+    since += [pending.scheduled_time.ToDatetime(UTC) for pending in raw.pending_activities]
+    if any(not started and now - at > UNTAKEN for started, at in zip(taken, since, strict=True)):
+        return "for a worker: start `worker.py`, or end this with Ctrl-C; the scan waits until one polls."
+    return ""
 
 
 async def _answer(query: Awaitable[T]) -> T | None:

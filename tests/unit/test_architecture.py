@@ -63,6 +63,7 @@ OWN_FOLDERS = {
     "railmend/coding/git.py": {"prepare", "fetch", "export", "_excludes", "_index"},
     "railmend/coding/guard_secrets.py": {"_detected"},
     "railmend/coding/metering.py": {"__init__", "_save"},
+    "railmend/coding/resource_usage.py": {"_fields", "add"},  # of /proc
     "railmend/coding/revert.py": {"_reverted_tree"},
     "railmend/coding/sandbox.py": {"short_path", "listening", "run_sandboxed", "last", "create"},
     "railmend/coding/server.py": {
@@ -73,9 +74,9 @@ OWN_FOLDERS = {
     "hosting/sandbox/bubblewrap.py": {"start", "system"},
     "hosting/sandbox/choice.py": {"probe", "hand_over"},
     "hosting/sandbox/common.py": {"uid_for"},
-    "hosting/sandbox/init.py": {"become", "own_listener", "main"},
-    "hosting/sandbox/remote_daemon.py": {"listen", "_hand_over", "_remove_temporary_files"},
-    "hosting/sandbox/uids.py": {"processes"},
+    "hosting/sandbox/init.py": {"become", "sockets", "main"},
+    "hosting/sandbox/remote_daemon.py": {"listen", "_hand_over"},
+    "hosting/sandbox/uids.py": {"processes", "_temporary_files", "remove_left"},
 }
 
 

@@ -180,7 +180,7 @@ def combined_status(call: Call) -> Answer:
 @on("POST", REPO + "/statuses/{sha}", "statuses:write")
 def create_status(call: Call) -> Answer:
     row: Json = {"context": "default", **call.body, "id": call.forge.next_id(), "sha": call.path["sha"]}
-    row |= {"created_at": now(), "updated_at": now()}
+    row |= {"created_at": now(), "updated_at": now(), "url": f"{call.view.api}/statuses/{row['sha']}"}
     call.repo.setdefault("statuses", []).append(row)
     return 201, row
 
@@ -202,7 +202,7 @@ def workflow_runs(call: Call) -> Answer:
 def jobs(call: Call) -> Answer:
     head = call.repo["checks"][str(call.path["id"])]["head_sha"]
     rows = [row for row in call.repo["checks"].values() if row["head_sha"] == head]
-    kept = ("id", "name", "status", "conclusion", "head_sha", "completed_at", "html_url")
+    kept = ("id", "name", "status", "conclusion", "head_sha", "completed_at", "url", "html_url")
     steps = [{"name": "Run the tests", "number": 1, "status": "completed", "conclusion": "failure"}]
     shown = [{key: row[key] for key in kept if key in row} | {"steps": steps} for row in rows]
     return {"total_count": len(rows), "jobs": shown}
@@ -211,10 +211,19 @@ def jobs(call: Call) -> Answer:
 @on("POST", REPO + "/check-runs", "checks:write")
 def create_check_run(call: Call) -> Answer:
     call.need("CheckRun", "name", "head_sha")
-    row: Json = {"status": "queued", "conclusion": None, **call.body, "id": call.forge.next_id()}
+    number = call.forge.next_id()
+    urls = {"url": f"{call.view.api}/check-runs/{number}", "html_url": f"{call.view.web}/runs/{number}"}
+    row: Json = {
+        "status": "queued",
+        "conclusion": None,
+        "completed_at": None,
+        **call.body,
+        **urls,
+        "id": number,
+    }
     row["head_sha"] = call.revision(row["head_sha"])
     if row["conclusion"]:
-        row = {"completed_at": now(), **row, "status": "completed"}
+        row |= {"completed_at": call.body.get("completed_at") or now(), "status": "completed"}
     call.repo["checks"][str(row["id"])] = row
     return 201, row
 

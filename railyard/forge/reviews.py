@@ -65,6 +65,14 @@ def edit_line_comment(call: Call) -> Answer:
     return call.view.line_comment(call.edited(call.repo["review_comments"].get(call.path["id"])))
 
 
+@on("GET", REPO + "/pulls/comments/{id}", PULL_READ)
+def line_comment(call: Call) -> Answer:
+    row = call.repo["review_comments"].get(call.path["id"])
+    if row is None:
+        raise not_found()
+    return call.view.line_comment(row)
+
+
 def review_threads(call: Call) -> Answer:
     """Answer the one GraphQL query that is asked: which threads of a pull request are resolved?"""
     rows = call.repo["review_comments"].values()

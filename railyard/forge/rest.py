@@ -217,6 +217,7 @@ def create_check_run(call: Call) -> Answer:
         "status": "queued",
         "conclusion": None,
         "completed_at": None,
+        "output": dict.fromkeys(("title", "summary", "text")),
         **call.body,
         **urls,
         "id": number,

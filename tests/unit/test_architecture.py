@@ -43,7 +43,7 @@ OWN_FOLDERS = {
     "railmend/coding/guard_secrets.py": {"_detected"},
     "railmend/coding/metering.py": {"__init__", "_save"},
     "railmend/coding/resource_usage.py": {"_fields", "add"},  # of /proc
-    "railmend/coding/revert.py": {"_reverted_tree"},
+    "railmend/coding/revert.py": {"_merged_file"},
     "railmend/coding/sandbox.py": {"short_path", "listening", "run_sandboxed", "last", "create"},
     "railmend/coding/server.py": {
         *("_read", "stop_leftovers", "stop_leftover", "_write", "start_or_adopt", "_start", "stop"),

@@ -19,6 +19,10 @@ TOO_LARGE = "PayloadsTooLarge"
 # "what-changed". None is used twice; both branches stay as long as a recorded history needs the old one.
 
 
+# An investigation reads the code after all other sources, which name what of it matters. Since 0.2.0.
+PATCH_CODE_AFTER_LOGS = "code-after-logs"
+
+
 class Call(TypedDict):
     """The keyword arguments of one kind of activity call."""
 

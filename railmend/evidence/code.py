@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import PurePosixPath
+from posixpath import normpath
 
 from railmend.contracts.scan import FindingKind
 from railmend.evidence.clues import Place, file_of
@@ -301,7 +302,9 @@ class CodeText:
         if excerpt.focus and estimate(text) > min(room, MAX_FUNCTION_TOKENS):
             excerpt, text = self._around(excerpt, text, min(room, MAX_FUNCTION_TOKENS))
         reason = f": {excerpt.reason}" if excerpt.reason else ""
-        block = f"--- {self._root}{excerpt.path} lines {excerpt.start}-{excerpt.end}{reason}\n{text}"
+        block = (
+            f"--- {normpath(self._root + excerpt.path)} lines {excerpt.start}-{excerpt.end}{reason}\n{text}"
+        )
         size = estimate(block) + 4
         if size > room:
             return False
@@ -330,7 +333,9 @@ class CodeText:
     def text(self) -> str:
         """Return the excerpts, and a list of what there was no room for."""
         rows = [
-            f"{self._root}{e.path} lines {e.start}-{e.end}" for e in self._left_out if not self._is_shown(e)
+            f"{normpath(self._root + e.path)} lines {e.start}-{e.end}"
+            for e in self._left_out
+            if not self._is_shown(e)
         ]
         more = [f"and {len(rows) - MAX_LEFT_OUT} more"] if len(rows) > MAX_LEFT_OUT else []
         listed = [f"(not shown: {'; '.join([*rows[:MAX_LEFT_OUT], *more])})"] if rows else []

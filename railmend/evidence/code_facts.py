@@ -1,6 +1,7 @@
 """The service's code and what changed in it, as evidence: both share the room that other evidence leaves."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from posixpath import normpath
 
 from railmend.contracts.incident import Fact, IncidentRequest
 from railmend.evidence.change import CommitComparison, describe
@@ -57,5 +58,5 @@ def _lines(named: Iterable[Excerpt], root_directory: str) -> dict[str, list[int]
     root = f"{root_directory.strip('/')}/" if root_directory.strip("/") else ""
     lines: dict[str, list[int]] = {}
     for excerpt in named:
-        lines.setdefault(f"{root}{excerpt.path}", []).append(excerpt.focus or excerpt.start)
+        lines.setdefault(normpath(root + excerpt.path), []).append(excerpt.focus or excerpt.start)
     return lines

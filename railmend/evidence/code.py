@@ -302,9 +302,7 @@ class CodeText:
         if excerpt.focus and estimate(text) > min(room, MAX_FUNCTION_TOKENS):
             excerpt, text = self._around(excerpt, text, min(room, MAX_FUNCTION_TOKENS))
         reason = f": {excerpt.reason}" if excerpt.reason else ""
-        block = (
-            f"--- {normpath(self._root + excerpt.path)} lines {excerpt.start}-{excerpt.end}{reason}\n{text}"
-        )
+        block = f"--- {self._place(excerpt)}{reason}\n{text}"
         size = estimate(block) + 4
         if size > room:
             return False
@@ -312,6 +310,9 @@ class CodeText:
         self._shown.append(excerpt)
         self.used += size
         return True
+
+    def _place(self, excerpt: Excerpt) -> str:
+        return f"{normpath(self._root + excerpt.path)} lines {excerpt.start}-{excerpt.end}"
 
     def _around(self, excerpt: Excerpt, text: str, room: int) -> tuple[Excerpt, str]:
         """Return as many lines around the named one as there is room for."""
@@ -332,11 +333,7 @@ class CodeText:
 
     def text(self) -> str:
         """Return the excerpts, and a list of what there was no room for."""
-        rows = [
-            f"{normpath(self._root + e.path)} lines {e.start}-{e.end}"
-            for e in self._left_out
-            if not self._is_shown(e)
-        ]
+        rows = [self._place(excerpt) for excerpt in self._left_out if not self._is_shown(excerpt)]
         more = [f"and {len(rows) - MAX_LEFT_OUT} more"] if len(rows) > MAX_LEFT_OUT else []
         listed = [f"(not shown: {'; '.join([*rows[:MAX_LEFT_OUT], *more])})"] if rows else []
         return "\n\n".join([*self._blocks, *listed])

@@ -315,18 +315,18 @@ def test_comments_go_and_lines_stay() -> None:
 
 # What code says of a setting, and the provider that it is for; none: it only names one.
 SETTINGS = {
-    "pydantic": ("config.py", "class Settings(BaseSettings):\n    DEBUG: bool = False\n    stripe_secret_key: str\n", "stripe"),
+    "pydantic": ("c.py", "class Settings(BaseSettings):\n    x: int = 1\n    stripe_key: str\n", "stripe"),
     "t3-env": ("env.ts", "createEnv({ server: { RESEND_API_KEY: z.string().min(1) } })", "resend"),
     "envalid": ("env.js", "cleanEnv(process.env, { SENTRY_DSN: str() })", "sentry"),
     "nest": ("app.ts", "this.configService.getOrThrow<string>('TWILIO_ACCOUNT_SID')", "twilio"),
-    "go tags": ("config.go", "type C struct {\n\tKey string `env:\"SENDGRID_API_KEY,required\"`\n}", "sendgrid"),
+    "go tags": ("config.go", "type C struct {\n\tKey string `env:\"SENDGRID_API_KEY\"`\n}", "sendgrid"),
     "viper": ("config.go", 'key := viper.GetString("stripe.secret_key")', "stripe"),
     "rails": ("config/initializers/x.rb", "Rails.application.credentials.dig(:stripe, :key)", "stripe"),
     "another class": ("config.py", "class Row(Base):\n    stripe_secret_key: str\n", ""),
     "placeholder": ("form.vue", '<input placeholder="https://api.sendgrid.com/v3">', ""),
     "preset": ("form.vue", "const presets = [{ host: 'smtp.mailgun.org' }]", ""),
     "help": ("forms.py", 'url = Field(help_text="such as https://api.twilio.com")', ""),
-    "scaffold": ("config/services.php", "<?php return ['postmark' => ['token' => env('POSTMARK_TOKEN')]];", ""),
+    "scaffold": ("config/services.php", "<?php return ['token' => env('POSTMARK_TOKEN')];", ""),
     "data": ("src/data/webhooks.json", '{"hosts": ["hooks.slack.com"]}', ""),
     "script": ("scripts/translate.py", "import openai\n", ""),
     "other tools": ("monitoring.compose.yml", "x: https://api.telegram.org", ""),

@@ -107,7 +107,7 @@ def test_packages_of_the_same_repository_that_the_service_asks_for_are_read_too(
     work = tmp_path / "work"
     packages = {
         "apps/api": '{"name": "api", "dependencies": {"@shop/mail": "workspace:*"}}',
-        "packages/mail": '{"name": "@shop/mail", "dependencies": {"@shop/http": "workspace:^", "resend": "4"}}',
+        "packages/mail": '{"name": "@shop/mail", "dependencies": {"@shop/http": "*", "resend": "4"}}',
         "packages/http": '{"name": "@shop/http"}',
         "packages/unused": '{"name": "@shop/unused", "dependencies": {"twilio": "5"}}',
     }

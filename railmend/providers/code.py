@@ -37,6 +37,7 @@ DECLARED = re.compile(
     r"\b([A-Z][A-Z0-9_]{2,})\s*:\s*(?:z|[Jj]oi|v|envalid|str|url|host|email|makeValidator)\b\s*[.(]"
     r"|\b(?:[\w]*[cC]onfig(?:Service)?|viper|[eE]nv)\s*\.\s*(?:[gG]et\w*|require\w*)\s*(?:<[^>\n]{0,80}>)?\(\s*"
     r"[\"'`]([\w.]{3,80})[\"'`]"
+    r"|\b(?:env|environment|settings)\.([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"
     r"|`[^`\n]{0,200}\benv(?:config)?:\"([A-Z][A-Z0-9_]{2,})"
     r"|\bcredentials(?:&?\.dig\(\s*:|\[:|&?\.)([a-z]\w{2,})"
 )
@@ -99,7 +100,7 @@ def _declared(language: str, text: str) -> Iterator[tuple[str, int]]:
     """Yield the names of variables in declarations of settings, and where they stand."""
     for match in DECLARED.finditer(text):
         name = next(group for group in match.groups() if group)
-        yield f"{name.upper().replace('.', '_')}{'_' if match[4] else ''}", match.start()
+        yield f"{name.upper().replace('.', '_')}{'_' if match[5] else ''}", match.start()
     if language == "python":
         for settings in SETTINGS_CLASS.finditer(text):
             for field in FIELD.finditer(settings[1]):

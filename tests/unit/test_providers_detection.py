@@ -317,6 +317,7 @@ def test_comments_go_and_lines_stay() -> None:
 SETTINGS = {
     "pydantic": ("c.py", "class Settings(BaseSettings):\n    x: int = 1\n    stripe_key: str\n", "stripe"),
     "t3-env": ("env.ts", "createEnv({ server: { RESEND_API_KEY: z.string().min(1) } })", "resend"),
+    "an object of settings": ("a.ts", "clientId: env.DISCORD_CLIENT_ID", "discord"),
     "envalid": ("env.js", "cleanEnv(process.env, { SENTRY_DSN: str() })", "sentry"),
     "nest": ("app.ts", "this.configService.getOrThrow<string>('TWILIO_ACCOUNT_SID')", "twilio"),
     "go tags": ("config.go", "type C struct {\n\tKey string `env:\"SENDGRID_API_KEY\"`\n}", "sendgrid"),

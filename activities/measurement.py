@@ -1,6 +1,7 @@
 """The deployment that carries a merge, and one service's numbers before and after it."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import activity
@@ -24,14 +25,21 @@ from railmend.publishing.github import GitHubClient
 from railmend.railway.model import DeploymentRecord
 from railmend.railway.pool import RailwayPool
 
-HISTORY = 20
-STATES = {
-    "SUCCESS": DeployState.UP,
-    "SLEEPING": DeployState.UP,
-    "FAILED": DeployState.FAILED,
-    "CRASHED": DeployState.CRASHED,
-}
-SERVED = frozenset({"SUCCESS", "REMOVED", "SLEEPING"})
+# In a monorepo each push leaves a record, most of them skipped: the merge's own must not be pushed out.
+HISTORY = 50
+UP = frozenset({"SUCCESS", "SLEEPING"})
+FAILED = {"FAILED": DeployState.FAILED, "CRASHED": DeployState.CRASHED}
+# It served and was replaced, or it was given up for a later one.
+ENDED = frozenset({"REMOVED", "REMOVING"})
+SERVED = UP | {"REMOVED"}
+NEVER_AGAIN = (
+    "Railway does not try it again by itself. Deploy the newest commit there (Deploy Latest Commit), or push "
+    "another one."
+)
+NO_RECORD = (
+    "Railway lists no deployment that contains the merge. It makes none where automatic deployments are off, "
+    f"where the service follows another branch, or where GitHub's message was lost. {NEVER_AGAIN}"
+)
 
 
 class MeasurementActivities:
@@ -53,32 +61,36 @@ class MeasurementActivities:
             records = await client.deployments(
                 question.project_id, question.environment_id, question.service_id, HISTORY
             )
-            carrier = await self._carrier(question, records)
-        if carrier is None:
-            return DeploymentView(state=DeployState.WAITING, detail="No deployment carries the merge yet.")
+            own = next((record for record in records if record.commit == question.commit), None)
+            later = await self._later(question, records)
+        view = deployment_view(own, later)
         before = (r for r in records if r.created_at < question.merged_at and r.status in SERVED)
         previous = next(before, None)
-        return DeploymentView(
-            state=STATES.get(carrier.status, DeployState.WAITING),
-            deployment_id=carrier.id,
-            at=carrier.created_at,
-            previous=previous.id if previous else None,
-            detail=(carrier.reason or "")[:500],
-        )
+        return view.model_copy(update={"previous": previous.id if previous else None})
 
-    async def _carrier(
-        self, question: DeploymentQuestion, records: list[DeploymentRecord]
-    ) -> DeploymentRecord | None:
+    async def _later(
+        self, question: DeploymentQuestion, records: Sequence[DeploymentRecord]
+    ) -> list[DeploymentRecord]:
+        """Return the deployments of later commits that contain the merge, newest first.
+
+        Skipped ones tell nothing, and what is older than one that is up decides nothing.
+        """
+        carrying: dict[str, bool] = {question.commit: True}
+        later = []
         for record in records:
-            if record.commit == question.commit:
-                return record
-            if record.commit is None or record.created_at < question.merged_at:
+            if record.commit is None or record.status == "SKIPPED":
                 continue
-            if await asyncio.to_thread(
-                self._github.carries, question.repository, record.commit, question.commit
-            ):
-                return record
-        return None
+            if record.created_at < question.merged_at and record.commit != question.commit:
+                continue
+            if record.commit not in carrying:
+                carrying[record.commit] = await asyncio.to_thread(
+                    self._github.carries, question.repository, record.commit, question.commit
+                )
+            if carrying[record.commit]:
+                later.append(record)
+                if record.status in UP:
+                    break
+        return later
 
     @activity.defn
     async def measure_incident(self, incident: Incident) -> ArtifactReference:
@@ -129,3 +141,32 @@ class MeasurementActivities:
                 minutes_up=(now - request.up_since).total_seconds() / 60,
             )
         )
+
+
+def deployment_view(own: DeploymentRecord | None, carriers: Sequence[DeploymentRecord]) -> DeploymentView:
+    """Return how far a merge is deployed. `own`: its newest deployment; `carriers`: all that contain it.
+
+    What fails after it, or instead of it, is another push's: only its own failure is said to be the fix's.
+    """
+    up = next((record for record in carriers if record.status in UP), None)
+    if up is not None:
+        return _view(DeployState.UP, up, up.reason or "")
+    if own is not None and own.status in FAILED:
+        return _view(FAILED[own.status], own, own.reason or "")
+    coming = next((r for r in carriers if r.status not in FAILED and r.status not in ENDED), None)
+    if coming is not None:
+        return _view(DeployState.WAITING, coming, f"It is {coming.status}.")
+    failed = next((record for record in carriers if record.status in FAILED), None)
+    after = f" A later one, {failed.id}, is {failed.status}; that need not be the fix's." if failed else ""
+    if own is not None and own.status == "SKIPPED":
+        why = f"Railway's reason: {own.reason}. " if own.reason else ""
+        return _view(DeployState.SKIPPED, own, f"{why}{NEVER_AGAIN}{after}")
+    if own is not None:
+        return _view(DeployState.WAITING, own, f"It is {own.status}.{after}")
+    if failed is not None:
+        return DeploymentView(state=DeployState.WAITING, detail=f"None of the merge itself is listed.{after}")
+    return DeploymentView(state=DeployState.WAITING, detail=NO_RECORD)
+
+
+def _view(state: DeployState, record: DeploymentRecord, detail: str) -> DeploymentView:
+    return DeploymentView(state=state, deployment_id=record.id, at=record.created_at, detail=detail[:500])

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 from temporalio import activity
 
@@ -19,6 +20,7 @@ from railmend.contracts.scan import (
     DownstreamEffects,
     Finding,
     FindingKind,
+    ScanRequest,
     Screening,
     ScreenRequest,
     Service,
@@ -27,6 +29,7 @@ from railmend.contracts.scan import (
 )
 from railmend.diagnosis.platform import blamed
 from railmend.diagnosis.root_causes import downstream_effects
+from railmend.railway.errors import RailwayError
 from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
 from railmend.railway.survey import Survey
@@ -42,6 +45,8 @@ DOWN = frozenset({FindingKind.OUTAGE, FindingKind.CRASH_LOOP})
 # Sentences about what could not be seen; the rest is counted. Of the reasons why services are unknown, so
 # many are told apart, each with so many characters.
 MAX_UNSEEN, MAX_REASONS, MAX_REASON = 40, 20, 400
+# Of the time that all attempts have, what the last one may take.
+RESERVED = timedelta(minutes=3)
 OTHER_REASONS = "there are other reasons: run `starter.py doctor`."
 
 
@@ -62,8 +67,13 @@ class RailwayActivities:
         """Survey the environment at a coarse step; a small one is read finely at once, and decided."""
         scan = request.scan
         async with working():
-            client = await self._railway.client_for(scan.environment_id)
-            survey = await client.survey(scan.project_id, scan.environment_id, request.window)
+            try:
+                client = await self._railway.client_for(scan.environment_id)
+                survey = await client.survey(scan.project_id, scan.environment_id, request.window)
+            except RailwayError as error:
+                if _is_worth_retrying(error):
+                    raise
+                return await self._unlisted(scan, error)
         if survey.ephemeral and not request.pull_request_environment:
             return _left_alone(survey)
         rules = self._rules_of(scan.environment_id)
@@ -77,6 +87,19 @@ class RailwayActivities:
         first = pages[0] if pages else CandidatePage(services=(), findings=())
         return screening.model_copy(
             update={"candidates": first.services, "findings": first.findings, "more": tuple(more)}
+        )
+
+    async def _unlisted(self, scan: ScanRequest, error: RailwayError) -> Screening:
+        """Report that nothing can be read: all that was seen before is unknown; a scan always reports."""
+        reason = f"The list of services could not be read. {error}"[:MAX_REASON]
+        known = self._railway.last_seen(scan.environment_id)
+        return Screening(
+            project_name=known.project_name or scan.project_id,
+            environment_name=known.environment_name or scan.environment_id,
+            candidates=(),
+            decided=True,
+            unknown=(UnknownServices(reason=reason, services=known.names),) if known.names else (),
+            unlisted=reason,
         )
 
     @activity.defn
@@ -132,6 +155,17 @@ class RailwayActivities:
             unknown=_unknown(reasons),
             unseen=_bounded(_unread_of(troubled, details.unread)),
         )
+
+
+def _is_worth_retrying(error: RailwayError) -> bool:
+    """Return whether Temporal will try again, and in time: the last attempt reports instead of failing."""
+    if not error.retryable or not activity.in_activity():
+        return False
+    info = activity.info()
+    most = info.retry_policy.maximum_attempts if info.retry_policy else 0
+    left = info.schedule_to_close_timeout or timedelta.max
+    used = info.started_time - info.scheduled_time
+    return info.attempt != most and timedelta(seconds=error.retry_after or 0) < left - used - RESERVED
 
 
 def _survey_findings(survey: Survey, environment_id: str, rules: AssessmentRules) -> tuple[Finding, ...]:
@@ -235,13 +269,17 @@ def _unread_of(services: Iterable[Service], unread: Mapping[str, Sequence[str]])
 
 def _private(services: Iterable[Service]) -> list[str]:
     """Say whose requests nobody measures: Railway counts those that come through a domain."""
-    names = [s.name for s in services if s.health_check and not s.serves_http and not s.asleep]
-    if not names:
-        return []
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    silent = [s for s in services if not s.serves_http and not s.asleep]
+    groups = {
+        "Requests within the private network": [s.name for s in silent if s.health_check and not s.tcp],
+        "What is asked on TCP": [s.name for s in silent if s.tcp],
+    }
     return [
-        "Requests within the private network: Railway measures none of them, so errors and latency of "
-        f"{shown} are not seen, only CPU, memory and whether they run."
+        f"{what}: Railway measures none of it, so errors and latency of "
+        f"{', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''} are not seen, only "
+        "CPU, memory and whether they run."
+        for what, names in groups.items()
+        if names
     ]
 
 

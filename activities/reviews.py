@@ -108,7 +108,9 @@ class ReviewActivities:
 
     @activity.defn
     async def comment_not_deployed(self, notice: NotDeployedComment) -> None:
-        await self._comment_outcome(notice, format_not_deployed_comment(notice), "railmend: not deployed")
+        ended = notice.waits_until is None
+        labels = ("railmend: not deployed",) if ended else ()
+        await self._comment_outcome(notice, format_not_deployed_comment(notice), *labels)
 
     @activity.defn
     async def open_revert(self, request: RevertRequest) -> PullRequest:
@@ -149,10 +151,10 @@ class ReviewActivities:
         )
 
     async def _comment_outcome(
-        self, notice: MeasurementComment | NotDeployedComment, text: MarkdownText, label: str
+        self, notice: MeasurementComment | NotDeployedComment, text: MarkdownText, *labels: str
     ) -> None:
         request = CommentRequest(
-            repository=notice.repository, number=notice.number, name="outcome", text=text, labels=(label,)
+            repository=notice.repository, number=notice.number, name="outcome", text=text, labels=labels
         )
         async with working():
             await asyncio.to_thread(self._comment, request)

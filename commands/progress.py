@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from rich.console import Console
@@ -16,13 +17,16 @@ from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.settings import ConfigurationError
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
+from workflows.shared.failures import reason_of
 
 T = TypeVar("T")
 POLL_SECONDS = 1.0
 # A repair takes minutes, and each query costs its worker a replay.
 REPAIR_POLL_SECONDS = 2.0
-# After so many unanswered queries it is no longer a worker that is only starting.
-MOST_UNANSWERED = 10
+# A query without a worker hangs: what the scan waits for is said within five seconds.
+QUERY_PATIENCE = timedelta(seconds=2)
+# An activity or a task that no worker has taken after this waits for one.
+UNTAKEN = timedelta(seconds=2)
 MOST_CHARACTERS = 200  # of a repair's reason
 
 
@@ -49,7 +53,7 @@ async def follow(
     printer = ProgressPrinter(console)
     printer.print("scan", handle.id)
     with console.status("scanning"):  # turns on a terminal, and is nothing elsewhere
-        report = await _watch_scan(handle, printer)
+        report = await _watch_scan(client, handle, printer)
     repairs = sorted({row.repair_workflow_id for row in report.rows if row.repair_workflow_id})
     with console.status("repairing"):
         results = await asyncio.gather(
@@ -66,20 +70,18 @@ async def follow(
 
 
 async def _watch_scan(
-    handle: WorkflowHandle[HealthScan, HealthReport], printer: ProgressPrinter
+    client: Client, handle: WorkflowHandle[HealthScan, HealthReport], printer: ProgressPrinter
 ) -> HealthReport:
-    unanswered = 0
     result = asyncio.ensure_future(handle.result())
     while not result.done():
         await asyncio.wait([result], timeout=POLL_SECONDS)
         if result.done():
             break
-        rows = await _answer(handle.query(HealthScan.rows))
-        unanswered = unanswered + 1 if rows is None else 0
-        if unanswered == MOST_UNANSWERED:
-            printer.print(
-                "waits", "for a worker: start `worker.py`, or end this with Ctrl-C; the scan stays."
-            )
+        rows, waits = await asyncio.gather(
+            _answer(handle.query(HealthScan.rows, rpc_timeout=QUERY_PATIENCE)), _waits_for(client, handle)
+        )
+        if waits:
+            printer.print("waits", waits)
         for row in rows or ():
             _print_row(row, printer)
     try:
@@ -122,6 +124,29 @@ async def _watch_repair(client: Client, workflow_id: str, printer: ProgressPrint
     where = result.pull_request.url if result.pull_request else result.reason[:MOST_CHARACTERS]
     printer.print("repaired", f"{workflow_id}: {result.outcome.value} {where}")
     return result
+
+
+async def _waits_for(client: Client, handle: WorkflowHandle[HealthScan, HealthReport]) -> str:
+    """Return what the scan waits for, and until when, as Temporal knows it; empty while it gets on."""
+    run = await _answer(handle.describe(rpc_timeout=QUERY_PATIENCE))
+    if run is None:
+        return ""
+    now, raw = datetime.now(UTC), run.raw_description
+    for pending in raw.pending_activities:
+        if pending.HasField("last_failure") and pending.attempt > 1:
+            error = await client.data_converter.decode_failure(pending.last_failure)
+            until = pending.next_attempt_schedule_time.ToDatetime(UTC)
+            again = f"It is tried again at {until:%H:%M:%S} UTC" if until > now else "It is being tried again"
+            # The server puts a long failure into one that says only that it is long.
+            return f"{reason_of(error)} {again} (attempt {pending.attempt})."
+    task = raw.pending_workflow_task
+    taken = [task.HasField("started_time")] if raw.HasField("pending_workflow_task") else []
+    since = [task.scheduled_time.ToDatetime(UTC)] if taken else []
+    taken += [pending.HasField("last_started_time") for pending in raw.pending_activities]
+    since += [pending.scheduled_time.ToDatetime(UTC) for pending in raw.pending_activities]
+    if any(not started and now - at > UNTAKEN for started, at in zip(taken, since, strict=True)):
+        return "for a worker: start `worker.py`, or end this with Ctrl-C; the scan waits until one polls."
+    return ""
 
 
 async def _answer(query: Awaitable[T]) -> T | None:

@@ -23,7 +23,8 @@ def scan(
 ) -> None:
     """Run one scan now.
 
-    Try `scan --autonomy report` first: it measures and reports, asks no model and changes nothing.
+    Try `scan --autonomy report` first: it measures and reports, asks no model and changes nothing. Ends with
+    code 1 if not even the services could be listed.
     """
     output = console(progress_beside_json=as_json) if follow else None
     workflow_id, result = run(_scan(autonomy, window, project, output))
@@ -31,6 +32,8 @@ def scan(
         emit({"id": workflow_id}) if as_json else typer.echo(workflow_id)
     elif as_json:
         emit(result.as_data())
+    if result is not None and result.report.unlisted:
+        raise typer.Exit(1)
 
 
 async def _scan(

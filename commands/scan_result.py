@@ -63,7 +63,8 @@ def render(result: ScanResult, console: Console) -> None:
     for group in report.unknown:
         shown = f"{escape(', '.join(group.services[:MOST_NAMES]))}{_more(group.services)}"
         console.print(f"Unknown: {shown}: {escape(group.reason)}")
-    for sentence in report.unseen:
+    unlisted = (report.unlisted,) if report.unlisted and not report.unknown else ()
+    for sentence in (*report.unseen, *unlisted):
         console.print(f"Could not be seen: {escape(sentence)}")
     # Below the table and unbroken, so that they can be copied.
     for name, url in sorted(result.pull_requests().items()):

@@ -10,11 +10,14 @@ from temporalio.client import (
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
+    WorkflowHandle,
 )
 
 from activities.runs import described
 from railmend.contracts.notification import MissedScans
+from railmend.contracts.scan import HealthReport
 from railmend.settings import ProjectSettings
+from workflows.scan.health_scan import HealthScan
 from workflows.shared.failures import reason_of
 from workflows.shared.policies import SCAN_TIMEOUT
 
@@ -41,10 +44,10 @@ async def find_missed_scans(
         if run.status is WorkflowExecutionStatus.RUNNING:
             if missed := await _skipped(client, project, schedule, run):
                 return missed
-        elif run.status in ENDED_BADLY:
+        elif run.status in ENDED_BADLY or await _report_of_nothing(client, run):
             failed.append(run)
         elif run.status is not WorkflowExecutionStatus.CANCELED:
-            break
+            break  # it has succeeded
     if len(failed) < FAILED_IN_A_ROW:
         return None
     return MissedScans(
@@ -98,10 +101,20 @@ async def _why_failed(client: Client, run: WorkflowExecutionDescription) -> str:
     if known := ENDED_BADLY.get(run.status) if run.status else None:
         return known
     try:
-        await client.get_workflow_handle(run.id, run_id=run.run_id).result()
+        report = await _handle(client, run).result()
     except WorkflowFailureError as error:
         return reason_of(error.cause)[:MAX_REASON]
-    return "no reason is known."
+    return report.unlisted[:MAX_REASON] or "no reason is known."
+
+
+async def _report_of_nothing(client: Client, run: WorkflowExecutionDescription) -> bool:
+    """Return whether the scan ended with a report that not even the services could be listed."""
+    done = run.status is WorkflowExecutionStatus.COMPLETED
+    return done and bool((await _handle(client, run).result()).unlisted)
+
+
+def _handle(client: Client, run: WorkflowExecutionDescription) -> WorkflowHandle[HealthScan, HealthReport]:
+    return client.get_workflow_handle_for(HealthScan.run, run.id, run_id=run.run_id)
 
 
 async def _why_running(client: Client, run: WorkflowExecutionDescription) -> str:
@@ -111,8 +124,7 @@ async def _why_running(client: Client, run: WorkflowExecutionDescription) -> str
     for pending in raw.pending_activities:
         if pending.HasField("last_failure"):
             error = await client.data_converter.decode_failure(pending.last_failure)
-            text = getattr(error, "message", None) or str(error)
-            return f"in {pending.activity_type.name}, attempt {pending.attempt}: {text}"
+            return f"in {pending.activity_type.name}, attempt {pending.attempt}: {reason_of(error)}"
     if raw.pending_children:
         return f"and waits for {', '.join(child.workflow_id for child in raw.pending_children[:3])}."
     return "and waits for a worker: is one running?"

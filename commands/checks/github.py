@@ -1,6 +1,7 @@
 """GitHub: the token, and what it may do in each repository that a watched service is built from."""
 
 import asyncio
+from collections.abc import Sequence
 
 from commands.checks.check import Check, CheckResult, bad, ok, warning
 from commands.checks.railway import repositories
@@ -8,6 +9,7 @@ from hosting import clients
 from railmend.publishing.github import GitHubClient, GitHubError
 from railmend.settings import ConfigurationError, Settings
 
+UNAUTHORIZED = 401
 HINT = "the token needs write access to contents and pull requests, and issues for labels"
 
 
@@ -29,15 +31,29 @@ async def _github(settings: Settings) -> list[CheckResult]:
         names.add(settings.notify_github_repository)
     if not names:
         return warning("github", "no repository is known", "it is read from the services that Railway shows")
-    return [result for name in sorted(names) for result in await asyncio.to_thread(_rights, github, name)]
+    return await asyncio.to_thread(_rights_of_all, github, sorted(names))
+
+
+def _rights_of_all(github: GitHubClient, names: Sequence[str]) -> list[CheckResult]:
+    """Return a line for each repository; what is wrong with GitHub or the token itself is one line."""
+    results: list[CheckResult] = []
+    for number, name in enumerate(names):
+        try:
+            results += _rights(github, name)
+        except GitHubError as error:
+            if not error.retryable and error.status != UNAUTHORIZED:
+                results += bad(f"github, {name}", str(error))
+                continue
+            left = len(names) - number - 1
+            others = f" {left} more of the repositories were not asked for." if left else ""
+            hint = "see https://www.githubstatus.com, and run this again" if error.retryable else ""
+            return results + bad("github" if left else f"github, {name}", f"{error}{others}", hint)
+    return results
 
 
 def _rights(github: GitHubClient, repository: str) -> list[CheckResult]:
     name = f"github, {repository}"
-    try:
-        allowed = github.may_push(repository)
-    except GitHubError as error:
-        return bad(name, str(error))
+    allowed = github.may_push(repository)
     if allowed is False:
         return bad(name, "the token may read but not push", HINT)
     if allowed is None:

@@ -8,6 +8,7 @@ from railmend.railway.model import Slice
 
 DEFAULTS = AssessmentSettings()
 MOST_REASONS = 3
+SERVES, GONE = frozenset({"SUCCESS", "SLEEPING"}), frozenset({"REMOVED", "REMOVING"})
 
 
 def why_unknown(
@@ -28,7 +29,13 @@ def why_unknown(
         return "it was never deployed, so nothing of it runs. Deploy it, or delete it in Railway."
     if service.kind is ServiceKind.CRON:
         return None if service.runs or service.public else "no run of it is known yet."
-    return _silent(source, settings or DEFAULTS)
+    silent = _silent(source, settings or DEFAULTS)
+    if service.active_deployment_id is not None or service.latest_status in SERVES:
+        return silent
+    if service.latest_status not in GONE:
+        return f"nothing of it serves: its newest deployment is {service.latest_status}. See in Railway why."
+    # A removed deployment may go on serving for hours.
+    return silent and "its deployment was removed. Redeploy it, or delete it in Railway."
 
 
 def _silent(source: Slice, settings: AssessmentSettings) -> str | None:

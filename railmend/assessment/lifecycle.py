@@ -1,24 +1,31 @@
 """Rules about deployments, restarts and volumes."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
 from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.restarts import memory_drops, oom_kills, restart_steps, restarted_below_baseline
 from railmend.assessment.statistics import blocks, finite, mann_kendall, theil_sen, wilson
-from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
+from railmend.contracts.scan import Finding, FindingKind, Service, ServiceKind, Severity
 
 FAILED = frozenset({"FAILED", "CRASHED"})
 # A volume that is full in a month or later is not filling.
 TELLING_HOURS = 720.0
 DOWN = frozenset({"CRASHED", "RESTARTING"})
+# A process that ended by itself, with success: no trouble of a job, but of one replica among others.
+ENDED = frozenset({"EXITED", "STOPPED"})
+# A deployment that still is in one of these after so long will not come up by itself: Railway's own limits of
+# a build and a health check are within the hour. One that waits for people, or for CI, is not stuck.
+COMING_UP, STUCK = frozenset({"INITIALIZING", "QUEUED", "BUILDING", "DEPLOYING"}), timedelta(hours=2)
 
 
 def deployment_failed(frame: MetricFrame) -> Finding | None:
-    """Report that the deployment that decides failed (an older one may still serve) or crashed for good."""
+    """Report that the deployment that decides failed (an older one may still serve), crashed or is stuck."""
     service = frame.service
+    if is_stuck(service, frame.at(frame.points)):
+        return _stuck(frame)
     crashed = service.active_status == "CRASHED"
     status = "CRASHED" if crashed else service.latest_status
     if status not in FAILED or (status == "CRASHED" and service.kind is ServiceKind.CRON and service.runs):
@@ -32,6 +39,26 @@ def deployment_failed(frame: MetricFrame) -> Finding | None:
         sentence += f" One after it is {service.under_way}, which changes nothing yet."
     finding = frame.finding(kind, severity, (1, 1, "deployments"), 0, 0.99, "status", sentence)
     return since(finding, service.active_since if crashed else service.latest_since)
+
+
+def is_stuck(service: Service, now: datetime) -> bool:
+    """Return whether the newest deployment has been coming up for too long, as where no check succeeds."""
+    status, began = service.coming
+    return status in COMING_UP and began is not None and now - began > STUCK
+
+
+def _stuck(frame: MetricFrame) -> Finding:
+    service, (status, began) = frame.service, frame.service.coming
+    hours = (frame.at(frame.points) - (began or frame.at(0))).total_seconds() / 3600
+    serves = service.active_deployment_id is not None
+    then = "an earlier one serves" if serves else "nothing else serves"
+    sentence = f"The newest deployment of {service.name} has been {status} for {hours:.1f} h; {then}."
+    severity = Severity.WARNING if serves else Severity.CRITICAL
+    most = STUCK.total_seconds() / 3600
+    measured = (hours, most, "hours")
+    return since(
+        frame.finding(FindingKind.DEPLOYMENT_FAILED, severity, measured, 0, 0.9, "stuck", sentence), began
+    )
 
 
 def since(finding: Finding, at: datetime | None) -> Finding:
@@ -81,11 +108,11 @@ def _restarting(frame: MetricFrame) -> Finding | None:
     """Find processes that Railway restarts or that crashed.
 
     The state alone is not the truth: where requests are served and no other process does it, it is outdated.
-    One process that runs does not hide another that is down.
+    One process that runs does not hide another that is down, or has ended.
     """
     states = frame.service.instances
-    down = [state for state in states if state in DOWN]
     alive = states.count("RUNNING")
+    down = [state for state in states if state in DOWN or (alive and state in ENDED)]
     if not down or (not alive and _is_served(frame)):
         return None
     window = min(frame.steps(frame.settings.loop_minutes), frame.points)

@@ -10,6 +10,7 @@ from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 
 # Kinds whose process ends by itself.
 ENDING = frozenset({ServiceKind.CRON, ServiceKind.FUNCTION})
+ENDED = frozenset({"EXITED", "STOPPED", "CRASHED", "REMOVED"})
 
 # Shares of a worker's usual CPU: at most IDLE is doing nothing; a steady one never falls below STEADY.
 IDLE, STEADY = 0.1, 0.4
@@ -18,7 +19,7 @@ IDLE, STEADY = 0.1, 0.4
 def outage(frame: MetricFrame) -> Finding | None:
     """Find an outage: every request fails, or the requests and the process are gone together."""
     if frame.has_http:
-        return _all_fail(frame) or _gone(frame) or _long_gone(frame)
+        return _all_fail(frame) or _gone(frame) or _long_gone(frame) or _ended(frame)
     return _process_gone(frame)
 
 
@@ -104,6 +105,12 @@ def _vanished(frame: MetricFrame) -> Finding | None:
     )
     measured = (0.0, used, "GB")
     return frame.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.9, "vanished", sentence)
+
+
+def _ended(frame: MetricFrame) -> Finding | None:
+    """Find a process that hardly anybody asks, and that Railway too calls ended."""
+    states = set(frame.service.instances)
+    return _vanished(frame) if states and states <= ENDED and frame.service.kind not in ENDING else None
 
 
 def _long_gone(frame: MetricFrame) -> Finding | None:

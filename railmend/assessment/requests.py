@@ -185,6 +185,8 @@ def _drop(frame: MetricFrame, now: int) -> tuple[float, int, UsualTraffic | None
     if level > s.traffic_left * high or high * now < s.traffic_min_requests:
         return level, 0, None
     bad = sampled & (frame.total <= (level + high) / 2)
+    if not bad.any():
+        return level, 0, None  # the newest samples are missing
     start = onset(bad, sampled)
     before = frame.total[:start][sampled[:start]]
     if len(before) < frame.steps(s.traffic_past_minutes):

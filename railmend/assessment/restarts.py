@@ -13,6 +13,8 @@ DEEP = 0.4
 NOISY = 5
 # Samples compared on each side of a drop.
 FEW = 3
+# Share of the requests of a step that fail while the process is gone.
+FELT = 0.5
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def restart_steps(frame: MetricFrame, window: int) -> list[int]:
 def restarted_below_baseline(frame: MetricFrame, restarts: list[int]) -> list[int]:
     """Keep the steps after which memory starts below its usual level, as a new process's does.
 
-    After a dropped sample the level is the same; after work that ended it is the usual one.
+    After a dropped sample the level is the same; after work that ended it is the usual one. Where most
+    requests fail meanwhile, it is a restart at any level: a loop that began before the window has no other.
     """
     memory = frame.memory
     before = memory[: restarts[0]] if restarts else memory
@@ -94,7 +97,10 @@ def restarted_below_baseline(frame: MetricFrame, restarts: list[int]) -> list[in
         later = memory[at:]
         later = later[later > 0]
         last = float(memory[at - 1])
-        if not len(later):
+        near = slice(max(at - 1, 0), at + 2)
+        if (frame.failed[near] > FELT * frame.total[near]).any():
+            low.append(at)
+        elif not len(later):
             low.append(at)  # not running again yet
         elif later[0] < 0.7 * usual or (not np.isfinite(memory[at]) and later[0] < 0.6 * last):
             low.append(at)

@@ -8,6 +8,7 @@ import numpy as np
 
 from railmend.assessment.crons import cron_failed
 from railmend.assessment.frame import MetricFrame
+from railmend.assessment.lifecycle import ENDED, is_stuck
 from railmend.assessment.settings import AssessmentSettings
 from railmend.assessment.statistics import finite, median, quantile
 from railmend.contracts.scan import Service, ServiceKind
@@ -30,7 +31,7 @@ def is_candidate(slice: Slice, service: Service, settings: AssessmentSettings | 
     if _told(service) or (service.volume_fill or 0) >= s.disk_share:
         return True
     frame = MetricFrame(slice, service, "", s)
-    if cron_failed(frame) is not None or _silent(frame):
+    if cron_failed(frame) is not None or _silent(frame) or is_stuck(service, frame.at(frame.points)):
         return True
     with np.errstate(all="ignore"):
         signs = (_errors, _refusals, _traffic, _slow, _memory, _cpu) if frame.points else ()
@@ -40,13 +41,16 @@ def is_candidate(slice: Slice, service: Service, settings: AssessmentSettings | 
 def _told(service: Service) -> bool:
     """Return whether Railway itself says that something is wrong."""
     states = {service.latest_status, service.active_status, *service.instances}
-    return bool(states & TROUBLE)
+    some_ended = "RUNNING" in states and not states.isdisjoint(ENDED)
+    return bool(states & TROUBLE) or some_ended
 
 
 def _silent(frame: MetricFrame) -> bool:
     """Return whether there is no sample at all where a process should run: its past tells more."""
     service = frame.service
-    if service.kind is ServiceKind.CRON or service.active_deployment_id is None:
+    if service.kind is ServiceKind.CRON:
+        return False
+    if service.active_deployment_id is None and not frame.total.any():
         return False
     return not np.isfinite(frame.memory).any()
 

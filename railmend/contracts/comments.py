@@ -26,7 +26,10 @@ class MeasurementComment(Contract):
 
 
 class NotDeployedComment(Contract):
-    """`what`: in the words of a sentence about the deployment, such as "failed"."""
+    """`what`: in the words of a sentence about the deployment, such as "failed".
+
+    `waits_until`: how long a later deployment that contains the merge is waited for; None: it is not.
+    """
 
     repository: str
     number: int
@@ -34,3 +37,4 @@ class NotDeployedComment(Contract):
     what: str
     detail: str = ""
     deployment_id: str | None = None
+    waits_until: datetime | None = None

@@ -25,6 +25,7 @@ class DeployState(OpenEnum):
     UP = "up"
     FAILED = "failed"  # it failed to build or to become healthy
     CRASHED = "crashed"
+    SKIPPED = "skipped"  # Railway skipped it, and does not try again by itself
 
 
 class DeploymentQuestion(Contract):
@@ -39,7 +40,7 @@ class DeploymentQuestion(Contract):
 
 
 class DeploymentView(Contract):
-    """`previous`: the deployment that served before, for a rollback."""
+    """`previous`: the deployment that served before, for a rollback. `detail`: why it is in this state."""
 
     state: DeployState
     deployment_id: str | None = None

@@ -54,7 +54,7 @@ class Service(Contract):
 
     `latest_...`: the newest deployment that decided something, which one that was skipped, waits or is built
     has not; its status is in `under_way`. `active_...`: the deployment that serves. `instances`: states of
-    the processes of that one.
+    the processes of that one. `tcp`: it is reached through a TCP proxy, as far as that is known.
     """
 
     service_id: str
@@ -72,6 +72,7 @@ class Service(Contract):
     active_since: datetime | None = None
     instances: tuple[str, ...] = ()
     under_way: str | None = None
+    under_way_since: datetime | None = None
     commit: str | None = None
     asleep: bool = False
     sleeps_when_idle: bool = False  # the first request after a while may fail or be slow
@@ -82,9 +83,17 @@ class Service(Contract):
     volume_fill: float | None = None  # share, 0..1
     volume_gb: float | None = None  # its size
     public: bool = False  # has a domain
+    tcp: bool = False
     runs: tuple[CronRun, ...] = ()  # of a cron, newest first
     next_run_at: datetime | None = None
     unread: tuple[str, ...] = ()  # what could not be read of it, so that it cannot be called healthy
+
+    @property
+    def coming(self) -> tuple[str | None, datetime | None]:
+        """Return status and beginning of the newest deployment."""
+        if self.under_way is not None:
+            return self.under_way, self.under_way_since
+        return self.latest_status, self.latest_since
 
     @property
     def serves_http(self) -> bool:
@@ -213,7 +222,8 @@ class Screening(Contract):
     Else the `candidates` are to be examined in detail, over `window`, which ends earlier than what was asked
     for where samples are late. Of the others only the names are kept: `healthy`, `asleep`, `unknown`.
     Candidates that are too many are `unknown`. `more`: further candidates with their findings, each reference
-    a `CandidatePage`.
+    a `CandidatePage`. `unlisted`: why not even the services could be listed; those known from before are
+    `unknown`.
     """
 
     project_name: str
@@ -231,6 +241,7 @@ class Screening(Contract):
     unknown: tuple[UnknownServices, ...] = ()
     window: Window | None = None
     unseen: tuple[str, ...] = ()
+    unlisted: str = ""
 
 
 # Services of one page: with a few findings each it is about 25 KiB.
@@ -304,7 +315,8 @@ class ServiceRow(Contract):
 class HealthReport(Contract):
     """A scan's report. `rows`: the affected services; of the others only the names are kept.
 
-    `unknown`: what could not be read or was not examined, which is never called healthy.
+    `unknown`: what could not be read or was not examined, which is never called healthy. `unlisted`: why not
+    even the services could be listed.
     """
 
     project_name: str
@@ -315,6 +327,7 @@ class HealthReport(Contract):
     asleep: tuple[str, ...] = ()
     unknown: tuple[UnknownServices, ...] = ()
     unseen: tuple[str, ...] = ()
+    unlisted: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -333,4 +346,6 @@ class HealthReport(Contract):
         """Return the number of services in each state, in one sentence."""
         count = sum(self.counts.values())
         states = ", ".join(f"{number} {state}" for state, number in self.counts.items())
+        if self.unlisted and not count:
+            return "every service is unknown: they could not be listed."
         return f"{count} service{'' if count == 1 else 's'}: {states}."

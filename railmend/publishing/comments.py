@@ -1,6 +1,7 @@
 """Texts of the comments on a pull request, before and after it is merged or closed. Pure code."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.measurement import MeasurementResult, MeasurementRow, MeasurementStatus
@@ -136,11 +137,21 @@ def format_not_deployed_comment(comment: NotDeployedComment) -> MarkdownText:
         [
             MarkdownText.of("## Not in production"),
             MarkdownText.joined([head, MarkdownText(comment.detail)], " "),
-            MarkdownText.of(
-                "The earlier deployment goes on serving. Railmend has changed nothing: see the build log in "
-                "Railway, and push what it needs."
-            ),
+            _until_deployed(comment.waits_until),
         ]
+    )
+
+
+def _until_deployed(waits_until: datetime | None) -> MarkdownText:
+    if waits_until is None:
+        return MarkdownText.of(
+            "The earlier deployment goes on serving. Railmend has changed nothing: see the build log in "
+            "Railway, and push what it needs."
+        )
+    return MarkdownText.of(
+        "The earlier deployment goes on serving, with the fault. Railmend waits until {} UTC for a "
+        "deployment that contains the merge, and measures then.",
+        f"{waits_until:%Y-%m-%d %H:%M}",
     )
 
 
@@ -161,4 +172,15 @@ def format_related_comment(request: RelatedComment, material: PublishedMaterial)
         "request.\n\n{}",
         request.why,
         body(request.publish, material),
+    )
+
+
+def format_plan_answer(obstacle: str, plan: str) -> MarkdownText:
+    """Tell a writer why a command decided nothing, and which one does. `plan`: the hash of what waits."""
+    return MarkdownText.of(
+        "This decides nothing. {} A new comment does: `/railmend approve {}`, or "
+        "`/railmend reject {} REASON`.",
+        obstacle,
+        plan,
+        plan,
     )

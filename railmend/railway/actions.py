@@ -21,6 +21,17 @@ class ActionRefused(RailwayError):
     """Railway does not allow the action now; the message says why and what to do instead."""
 
 
+def _refuse_over_staged_changes(deployment: dict[str, Any]) -> None:
+    """Do nothing to an environment that a person is just changing."""
+    staged = deployment["environment"]["unmergedChangesCount"] or 0
+    if staged:
+        changes = "1 change is" if staged == 1 else f"{staged} changes are"
+        raise ActionRefused(
+            f"{changes} staged in this environment and not deployed: somebody is changing it. Deploy or "
+            "discard them in Railway, then do this there; the next scan that finds it needed offers it again."
+        )
+
+
 class Actions:
     """Approved actions. What happened after `approved_at` is taken as the work of an earlier attempt."""
 
@@ -35,6 +46,7 @@ class Actions:
         target = await self._deployment(deployment_id)
         deployment = await self._since(target, approved_at)
         if deployment is None:
+            _refuse_over_staged_changes(target)
             if not target["canRollback"]:
                 raise ActionRefused("Its image is no longer kept. Redeploy the commit instead.")
             await self._run("rollback", {"id": deployment_id})
@@ -49,6 +61,7 @@ class Actions:
         changed = target["statusUpdatedAt"]
         if changed and datetime.fromisoformat(changed) > approved_at:
             return False
+        _refuse_over_staged_changes(target)
         await self._run("restart", {"id": deployment_id})
         return True
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from railmend.contracts.scan import Window
 from railmend.railway.model import Series, Slice
 
-# All series may end so much before the window, as single samples arrive late; two steps at least.
+# All series may end so much before the window, as single samples arrive late.
 USUAL = timedelta(minutes=3)
 # Share of requests after the samples' end that must succeed for the end to be the samples' alone.
 SERVED = 0.5
@@ -25,7 +25,7 @@ def late_steps(slices: Sequence[Slice]) -> int:
     together = [each for each, end in running if end >= newest - 1]
     step = timedelta(seconds=running[0][0].step_seconds)
     late = max(len(each.memory_gb) or len(each.cpu) for each, _ in running) - newest
-    if late < 2 or late * step < USUAL or len(together) < max(2, len(running) / 2):
+    if late * step < USUAL or len(together) < max(2, len(running) / 2):
         return 0
     return late if _served(together, newest) else 0
 

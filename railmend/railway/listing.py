@@ -1,10 +1,13 @@
-"""A connection of an environment, read page after page."""
+"""What is listed of an environment, each connection read page after page."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from railmend.railway import parse
 from railmend.railway.compose import Query
 from railmend.railway.errors import RailwayError
+from railmend.railway.limits import RateLimits
 from railmend.railway.reader import QueryResults
 
 
@@ -60,3 +63,43 @@ class Listing:
             return []
         part = f" beyond the first {len(self.nodes)}" if self.nodes else ""
         return [f"{self.query.label}{part}: {self.error.plain}"]
+
+
+@dataclass
+class Listings:
+    """What is listed of an environment, page after page."""
+
+    services: Listing
+    deployed: Listing
+    triggers: Listing
+    variables: Listing
+    volumes: Listing
+
+    def all(self) -> tuple[Listing, ...]:
+        return self.services, self.deployed, self.triggers, self.variables, self.volumes
+
+    @classmethod
+    def of_environment(cls, ids: Mapping[str, str], limits: RateLimits) -> "Listings":
+        def listing(document: str, connection: str, label: str, page: int) -> Listing:
+            return Listing(document, connection, label, {**ids, "first": page, "after": None})
+
+        return cls(
+            services=listing("environment", "serviceInstances", "The list of services", limits.page),
+            deployed=listing("deployed", "serviceInstances", "The list of deployments", limits.page),
+            triggers=listing("triggers", "deploymentTriggers", "The branches of services", limits.page),
+            variables=listing("references", "variables", "Which service needs which", limits.small_page),
+            volumes=listing("volumes", "volumeInstances", "The list of volumes", limits.page),
+        )
+
+    def inventory(self, results: QueryResults, failed: Query, runs: Mapping[str, Query]) -> parse.Inventory:
+        """Return all that is listed. `failed`: the query for deployments that failed; `runs`: of crons."""
+        failures, ran = results.get(failed), {key: results.get(query) for key, query in runs.items()}
+        return parse.Inventory(
+            instances=self.services.nodes.values(),
+            deployed={node["serviceId"]: node for node in self.deployed.nodes.values()},
+            failed=None if failures is None else parse.nodes(failures),
+            triggers=self.triggers.nodes.values(),
+            variables=self.variables.nodes.values(),
+            volumes=self.volumes.nodes.values(),
+            runs={key: parse.nodes(listed) for key, listed in ran.items() if listed is not None},
+        )

@@ -53,4 +53,4 @@ class DeploymentRecord(BaseModel):
     commit_message: str | None = None
     commit_author: str | None = None
     branch: str | None = None
-    reason: str | None = None
+    reason: str | None = None  # why it was made or, of a skipped one, why it was skipped

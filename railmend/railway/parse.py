@@ -155,6 +155,7 @@ def _service(node: dict[str, Any], inventory: Inventory) -> Service:
         latest_status=latest["status"] if latest else None,
         latest_since=since(latest),
         under_way=newest["status"] if newest and latest is not newest else None,
+        under_way_since=since(newest) if latest is not newest else None,
         commit=meta.get("commitHash"),
         asleep=bool(latest and latest["status"] == "SLEEPING"),
         sleeps_when_idle=bool(node.get("sleepApplication")),
@@ -263,7 +264,7 @@ def deployment(node: dict[str, Any]) -> DeploymentRecord:
         commit_message=meta.get("commitMessage"),
         commit_author=meta.get("commitAuthor"),
         branch=meta.get("branch"),
-        reason=meta.get("reason"),
+        reason=meta.get("skippedReason" if node["status"] == "SKIPPED" else "reason"),
     )
 
 

@@ -105,11 +105,8 @@ def for_each(
     """Plan all series of each service in queries of its own, service by service."""
     queries: dict[Key, Query] = {}
     for service in services:
-        label = f"CPU and memory of {service.name}"
         for reading in readings:
-            key = (reading, service.service_id, "resources")
-            series = RESOURCE_SERIES + (service.volume_gb is not None)
-            queries[key] = _resources(environment_id, service.service_id, label, reading, series)
+            queries |= resources_of_each(environment_id, reading, [service])
             if service.serves_http:
                 queries |= dict(_http(environment_id, service.service_id, service.name, reading))
     return queries
@@ -117,16 +114,12 @@ def for_each(
 
 def resources_of_each(environment_id: str, reading: Reading, services: Sequence[Service]) -> dict[Key, Query]:
     """Plan CPU, memory and disk of each service by itself, where all in one are too much for Railway."""
-    return {
-        (reading, service.service_id, "resources"): _resources(
-            environment_id,
-            service.service_id,
-            f"CPU and memory of {service.name}",
-            reading,
-            RESOURCE_SERIES + (service.volume_gb is not None),
-        )
-        for service in services
-    }
+    queries: dict[Key, Query] = {}
+    for service in services:
+        label, series = f"CPU and memory of {service.name}", RESOURCE_SERIES + (service.volume_gb is not None)
+        query = _resources(environment_id, service.service_id, label, reading, series)
+        queries[reading, service.service_id, "resources"] = query
+    return queries
 
 
 def points(queries: Queries) -> int:

@@ -53,12 +53,6 @@ class QueryResults:
         """Return the result, or None if it could not be had."""
         return self.data.get(id(query))
 
-    def require(self, query: Query) -> Any:
-        """Return the result of an indispensable query, or raise its error."""
-        if id(query) in self.errors:
-            raise self.errors[id(query)]
-        return self.data[id(query)]
-
     def error(self, query: Query) -> RailwayError | None:
         return self.errors.get(id(query))
 

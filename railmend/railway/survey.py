@@ -1,19 +1,17 @@
 """Survey an environment coarsely in a few requests, then fetch the candidates in detail."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from railmend.contracts.scan import PlatformIncident, Service, ServiceKind, Window
-from railmend.railway import parse, plan
+from railmend.railway import parse, plan, unread
 from railmend.railway.compose import Query
-from railmend.railway.drift import NODE
 from railmend.railway.errors import NotAuthorized, RailwayError, SchemaDrift
 from railmend.railway.lateness import earlier, late_steps, without_newest
-from railmend.railway.limits import RateLimits
-from railmend.railway.listing import Listing
+from railmend.railway.limits import RateLimits, batches
+from railmend.railway.listing import Listing, Listings
 from railmend.railway.model import Slice
 from railmend.railway.reader import QueryResults, Reader
 
@@ -21,18 +19,6 @@ from railmend.railway.reader import QueryResults, Reader
 FAILED_DEPLOYMENTS, RUNS = 200, 10
 # A window that ends later than this by Railway's own clock has steps without samples.
 AHEAD, SETTLE = timedelta(seconds=5), timedelta(seconds=60)
-WHAT = {"resources": "CPU and memory", "statuses": "HTTP status counts", "durations": "latency"}
-# Without these fields nobody can say whether a service is well: what they would have told.
-JUDGING = {
-    ("environment", f"{NODE}.domains"): "whether it has a domain",
-    ("environment", f"{NODE}.domains.serviceDomains"): "whether it has a domain",
-    ("environment", f"{NODE}.domains.serviceDomains.domain"): "whether it has a domain",
-    ("environment", f"{NODE}.cronSchedule"): "whether it is a cron",
-    ("deployed", f"{NODE}.latestDeployment"): "its newest deployment",
-    ("deployed", f"{NODE}.activeDeployments"): "the deployment that serves",
-    ("deployed", f"{NODE}.activeDeployments.instances"): "the state of its processes",
-    ("deployed", f"{NODE}.activeDeployments.instances.status"): "the state of its processes",
-}
 
 
 @dataclass
@@ -77,27 +63,18 @@ class Details:
 
 
 @dataclass(frozen=True)
-class _Known:
-    """Services seen by the last survey of an environment: the next one can query everything at once."""
+class Known:
+    """What the last survey of an environment saw: the next one can query everything at once.
 
-    services: int
-    web: Mapping[str, str]  # name by id
-    volumes: int
-    crons: Mapping[str, str]
+    `names`: of all services; they are reported where the next one can list none.
+    """
 
-
-@dataclass
-class _Lists:
-    """What is listed of an environment, page after page."""
-
-    services: Listing
-    deployed: Listing
-    triggers: Listing
-    variables: Listing
-    volumes: Listing
-
-    def all(self) -> tuple[Listing, ...]:
-        return self.services, self.deployed, self.triggers, self.variables, self.volumes
+    names: tuple[str, ...] = ()
+    project_name: str = ""
+    environment_name: str = ""
+    web: Mapping[str, str] = field(default_factory=dict)  # name by id
+    volumes: int = 0
+    crons: Mapping[str, str] = field(default_factory=dict)
 
 
 class Surveyor:
@@ -106,7 +83,8 @@ class Surveyor:
     def __init__(self, reader: Reader, limits: RateLimits) -> None:
         self._reader = reader
         self._limits = limits
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Known] = {}
+        self._tcp: dict[str, bool] = {}  # by service id, of those that were asked about
 
     async def survey(self, project_id: str, environment_id: str, window: Window) -> Survey:
         """Survey all services of an environment. Raise where not even its services can be listed.
@@ -118,7 +96,7 @@ class Surveyor:
         status = Query("platform_status", {}, "Railway's own status")
         project = Query("project", {"projectId": project_id}, "The project's name")
         failed = _failed_deployments(ids)
-        lists = _lists(ids, self._limits)
+        lists = Listings.of_environment(ids, self._limits)
         window = self._not_ahead(window)
         early, early_runs = self._early(environment_id, window)
         first = [status, project, failed, *(listing.query for listing in lists.all())]
@@ -128,8 +106,10 @@ class Surveyor:
         results = await self._reader.read(first[: self._limits.aliases])
         await self._list_services(lists, results)
         asked, window = window, self._not_ahead(window)
-        draft = parse.services(_inventory(lists, results, failed, {}))
-        known = self._remember(environment_id, draft)
+        draft = parse.services(lists.inventory(results, failed, {}))
+        project_name = (results.get(project) or {}).get("name") or project_id
+        environment_name = lists.services.root.get("name") or environment_id
+        known = self._known[environment_id] = _known(draft, project_name, environment_name)
         readings, planned = self._series(environment_id, window, known)
         queries = {key: early.get(key, query) for key, query in planned.items()}
         runs = {key: early_runs.get(key) or _runs(environment_id, key, known) for key in known.crons}
@@ -137,18 +117,26 @@ class Surveyor:
         rest = [query for query in held if id(query) in wanted]
         rest += [query for key, query in queries.items() if key not in early]
         rest += [query for key, query in runs.items() if key not in early_runs]
-        await self._read_along(lists, rest, results)
+        proxies = self._proxies(environment_id, draft, rest)
+        await self._read_along(lists, [*rest, *proxies.values()], results)
+        answers = {service_id: results.get(query) for service_id, query in proxies.items()}
+        self._tcp |= {service_id: bool(rows) for service_id, rows in answers.items() if rows is not None}
         queries = await self._resources_one_by_one(environment_id, draft, queries, results)
-        services = parse.services(_inventory(lists, results, failed, runs))
+        services = parse.services(lists.inventory(results, failed, runs))
         slices, *past = (plan.slices(services, results, queries, reading) for reading in readings)
         late = late_steps(slices)
         judged = earlier(readings[0].window, timedelta(seconds=late * readings[0].window.step_seconds))
-        reasons = self._unread_of_lists(services, slices, lists)
-        _unread_history(reasons, services, results, failed, runs)
-        services = [s.model_copy(update={"unread": tuple(reasons[s.service_id])}) for s in services]
+        reasons = unread.of_lists(services, slices, lists, self._reader.drift)
+        unread.of_history(reasons, services, results, failed, runs)
+        services = [
+            s.model_copy(
+                update={"unread": tuple(reasons[s.service_id]), "tcp": self._tcp.get(s.service_id, False)}
+            )
+            for s in services
+        ]
         return Survey(
-            project_name=(results.get(project) or {}).get("name") or project_id,
-            environment_name=lists.services.root.get("name") or environment_id,
+            project_name=project_name,
+            environment_name=environment_name,
             ephemeral=bool(lists.services.root.get("isEphemeral")),
             services=services,
             slices=[without_newest(each, late) for each in slices],
@@ -156,14 +144,17 @@ class Surveyor:
             window=judged.model_copy(update={"step_seconds": window.step_seconds}),
             history=past[0] if past else [],
             platform=_incident(results.get(status)),
-            unread=_unread(services, results, queries),
+            unread=unread.of_series(services, results, queries),
             unseen=[
-                *_shifted(asked, window, judged if late else None),
+                *unread.shifted(asked, window, judged if late else None),
                 *results.unseen([status, project]),
                 *(sentence for listing in lists.all() for sentence in listing.unseen()),
-                *self._fallen(),
+                *unread.fallen(self._reader.drift),
             ],
         )
+
+    def last_seen(self, environment_id: str) -> Known:
+        return self._known.get(environment_id, Known())
 
     async def examine(self, environment_id: str, services: Sequence[Service], window: Window) -> Details:
         """Read services at the window's step with their history, as far as they can be had.
@@ -173,14 +164,14 @@ class Surveyor:
         now, past = readings = plan.detailed_readings(window)
         queries = plan.for_each(environment_id, readings, services)
         results = await self._reader.read(list(queries.values()))
-        pairs = zip(
-            plan.slices(services, results, queries, now),
-            plan.slices(services, results, queries, past),
-            strict=True,
-        )
+        current, history = (plan.slices(services, results, queries, reading) for reading in (now, past))
+        late = late_steps(current)  # by less than a coarse step
         return Details(
-            services=[DetailedSlices(current, history) for current, history in pairs],
-            unread=_unread(services, results, queries),
+            services=[
+                DetailedSlices(without_newest(each, late), day)
+                for each, day in zip(current, history, strict=True)
+            ],
+            unread=unread.of_series(services, results, queries),
             unseen=results.unseen(queries.values()),
             stopped=results.stopped,
         )
@@ -213,29 +204,33 @@ class Surveyor:
         return self._series(environment_id, window, known)[1], runs
 
     def _series(
-        self, environment_id: str, window: Window, known: _Known
+        self, environment_id: str, window: Window, known: Known
     ) -> tuple[tuple[plan.Reading, ...], dict[plan.Key, Query]]:
         """Plan in detail if that stays within one document's points, else coarsely."""
         readings = plan.detailed_readings(window)
-        queries = plan.for_all(environment_id, readings, known.services, known.web, known.volumes)
+        queries = plan.for_all(environment_id, readings, len(known.names), known.web, known.volumes)
         if plan.points(queries) > self._limits.points:
             readings = plan.coarse_readings(window)
-            queries = plan.for_all(environment_id, readings, known.services, known.web, known.volumes)
+            queries = plan.for_all(environment_id, readings, len(known.names), known.web, known.volumes)
         return readings, queries
 
-    def _remember(self, environment_id: str, services: Sequence[Service]) -> _Known:
-        known = _Known(
-            services=len(services),
-            web={service.service_id: service.name for service in services if service.serves_http},
-            volumes=sum(service.volume_gb is not None for service in services),
-            crons={
-                service.service_id: service.name for service in services if service.kind is ServiceKind.CRON
-            },
-        )
-        self._known[environment_id] = known
-        return known
+    def _proxies(
+        self, environment_id: str, services: Sequence[Service], rest: Sequence[Query]
+    ) -> dict[str, Query]:
+        """Plan to ask who has a TCP proxy, as far as that costs no request: it tells what is unseen."""
+        most = sum(1 for _ in batches(rest, self._limits))
+        asked: dict[str, Query] = {}
+        for service in services:
+            if service.serves_http or service.kind is ServiceKind.CRON or service.service_id in self._tcp:
+                continue
+            ids = {"environmentId": environment_id, "serviceId": service.service_id}
+            query = Query("tcp_proxies", ids, f"TCP proxies of {service.name}", 1)
+            if sum(1 for _ in batches([*rest, *asked.values(), query], self._limits)) > most:
+                break
+            asked[service.service_id] = query
+        return asked
 
-    async def _list_services(self, lists: _Lists, results: QueryResults) -> None:
+    async def _list_services(self, lists: Listings, results: QueryResults) -> None:
         """Take the first pages, and read those of services to the end: all else is planned from them."""
         for listing in lists.all():
             listing.take(results)
@@ -243,7 +238,7 @@ class Surveyor:
         while pages := [listing for listing in (lists.services, lists.deployed) if listing.more]:
             await self._next_pages(pages, [], results)
 
-    async def _read_along(self, lists: _Lists, rest: Sequence[Query], results: QueryResults) -> None:
+    async def _read_along(self, lists: Listings, rest: Sequence[Query], results: QueryResults) -> None:
         """Read what is left of the lists along with the other queries: further pages cost no request."""
         while pages := [listing for listing in lists.all() if listing.more]:
             room = max(self._limits.aliases - len(pages), 0)
@@ -280,55 +275,6 @@ class Surveyor:
             queries = {**{other: one for other, one in queries.items() if other != key}, **each}
         return queries
 
-    def _unread_of_lists(
-        self, services: Sequence[Service], slices: Sequence[Slice], lists: _Lists
-    ) -> dict[str, list[str]]:
-        """Return by service id why its deployments, its volume or what it is could not be read."""
-        missing = [
-            f"{what} could not be read. {DRIFTED}"
-            for (document, path), what in JUDGING.items()
-            if path in self._reader.drift.dropped(document)
-        ]
-        unread: dict[str, list[str]] = {}
-        deployed = {node["serviceId"] for node in lists.deployed.nodes.values()}
-        for service, series in zip(services, slices, strict=True):
-            reasons = unread[service.service_id] = list(dict.fromkeys(missing))
-            if service.service_id not in deployed:
-                reasons.append(f"its deployments could not be read. {lists.deployed.why}".strip())
-            if lists.volumes.error is not None and any(value is not None for value in series.disk_gb):
-                reasons.append(f"the size of its volume could not be read. {lists.volumes.why}")
-        return unread
-
-    def _fallen(self) -> list[str]:
-        """Return one sentence about the fields that Railway no longer has, each tried again after an hour."""
-        fields = {
-            path.rpartition(".")[2]
-            for document in ("environment", "deployed", "platform_status")
-            for path in self._reader.drift.dropped(document)
-        }
-        if not fields:
-            return []
-        return [
-            f"Railway's API no longer answers {', '.join(sorted(fields))}: what these tell is missing. They "
-            "are asked for again within the hour; update Railmend if that does not help."
-        ]
-
-
-DRIFTED = "Railway changed its API, or refuses this; it is tried again within the hour."
-
-
-def _lists(ids: Mapping[str, str], limits: RateLimits) -> _Lists:
-    def listing(document: str, connection: str, label: str, page: int) -> Listing:
-        return Listing(document, connection, label, {**ids, "first": page, "after": None})
-
-    return _Lists(
-        services=listing("environment", "serviceInstances", "The list of services", limits.page),
-        deployed=listing("deployed", "serviceInstances", "The list of deployments", limits.page),
-        triggers=listing("triggers", "deploymentTriggers", "The branches of services", limits.page),
-        variables=listing("references", "variables", "Which service needs which", limits.small_page),
-        volumes=listing("volumes", "volumeInstances", "The list of volumes", limits.page),
-    )
-
 
 def _failed_deployments(ids: Mapping[str, str]) -> Query:
     wanted = {**ids, "status": {"in": ["FAILED", "CRASHED"]}}
@@ -337,61 +283,9 @@ def _failed_deployments(ids: Mapping[str, str]) -> Query:
     )
 
 
-def _runs(environment_id: str, service_id: str, known: _Known) -> Query:
+def _runs(environment_id: str, service_id: str, known: Known) -> Query:
     wanted = {"environmentId": environment_id, "serviceId": service_id}
     return Query("executions", {"input": wanted, "first": RUNS}, f"Runs of {known.crons[service_id]}")
-
-
-def _inventory(
-    lists: _Lists, results: QueryResults, failed: Query, runs: Mapping[str, Query]
-) -> parse.Inventory:
-    failures, ran = results.get(failed), {key: results.get(query) for key, query in runs.items()}
-    return parse.Inventory(
-        instances=lists.services.nodes.values(),
-        deployed={node["serviceId"]: node for node in lists.deployed.nodes.values()},
-        failed=None if failures is None else parse.nodes(failures),
-        triggers=lists.triggers.nodes.values(),
-        variables=lists.variables.nodes.values(),
-        volumes=lists.volumes.nodes.values(),
-        runs={key: parse.nodes(listed) for key, listed in ran.items() if listed is not None},
-    )
-
-
-def _unread(
-    services: Sequence[Service], results: QueryResults, queries: plan.Queries
-) -> dict[str, list[str]]:
-    """Return by service id which series could not be read, and why."""
-    found: dict[str, dict[str, None]] = defaultdict(dict)
-    for (_, service_id, document), query in queries.items():
-        error = results.error(query)
-        if error is None:
-            continue
-        reason = f"{WHAT[document]} could not be read. {error.plain}"
-        for service in services:
-            if service_id in (None, service.service_id):
-                found[service.service_id][reason] = None
-    return {service_id: list(reasons) for service_id, reasons in found.items()}
-
-
-def _unread_history(
-    unread: dict[str, list[str]],
-    services: Sequence[Service],
-    results: QueryResults,
-    failed: Query,
-    runs: Mapping[str, Query],
-) -> None:
-    """Note whose earlier deployments or runs could not be read, where they decide."""
-    for service in services:
-        hidden = results.error(failed)
-        if hidden is not None and service.under_way is not None:
-            unread[service.service_id].append(
-                f"its newest deployment is {service.under_way}, and those before it could not be read. "
-                f"{hidden.plain}"
-            )
-        ran = runs.get(service.service_id)
-        error = results.error(ran) if ran is not None else None
-        if error is not None:
-            unread[service.service_id].append(f"its runs could not be read. {error.plain}")
 
 
 def _incident(answer: dict[str, Any] | None) -> PlatformIncident | None:
@@ -406,18 +300,12 @@ def _incident(answer: dict[str, Any] | None) -> PlatformIncident | None:
     )
 
 
-def _shifted(asked: Window, read: Window, judged: Window | None) -> list[str]:
-    """Say why an earlier window was looked at than was asked for."""
-    sentences = []
-    if read.end < asked.end:
-        minutes = (asked.end - read.end).total_seconds() / 60
-        sentences.append(
-            f"The clock of this installation is about {minutes:.0f} min ahead of Railway's: what was looked "
-            f"at ends at {read.end:%H:%M} UTC by Railway's. Set the clock."
-        )
-    if judged is not None:
-        sentences.append(
-            f"Railway's samples are late: those of all services end at {judged.end:%H:%M} UTC, so what came "
-            "after is not judged in this scan."
-        )
-    return sentences
+def _known(services: Sequence[Service], project_name: str, environment_name: str) -> Known:
+    return Known(
+        names=tuple(service.name for service in services),
+        project_name=project_name,
+        environment_name=environment_name,
+        web={service.service_id: service.name for service in services if service.serves_http},
+        volumes=sum(service.volume_gb is not None for service in services),
+        crons={service.service_id: service.name for service in services if service.kind is ServiceKind.CRON},
+    )

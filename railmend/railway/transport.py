@@ -120,6 +120,8 @@ class Transport:
             try:
                 result = await self._gql.execute(request, extra_args={"params": {"op": op}})
             except TransportError as error:
+                if isinstance(error.__cause__, RailwayError):  # our own, from the hook: no circle of causes
+                    raise error.__cause__ from None
                 raise _unavailable(error) from error
         if not (result.errors or isinstance(result.data, dict)):
             raise Unavailable("Railway answered with no data and no error.")
@@ -154,10 +156,7 @@ def _raw(result: ExecutionResult) -> list[dict[str, Any]]:
 
 
 def _unavailable(error: TransportError) -> RailwayError:
-    """Unwrap gql's error, which may hold our own from the response hook."""
     cause = error.__cause__
-    if isinstance(cause, RailwayError):
-        return cause
     if isinstance(error, TransportConnectionFailed):
         return Unreachable(f"Railway did not answer ({type(cause).__name__}: {cause}).")
     if isinstance(error, TransportServerError):

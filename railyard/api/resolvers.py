@@ -26,7 +26,7 @@ class Resolvers:
     def root(self) -> Json:
         names = (
             *("projectToken", "platformStatus", "project", "environment", "metrics", "deployments"),
-            "deploymentInstanceExecutions",
+            *("deploymentInstanceExecutions", "tcpProxies"),
             *("httpMetricsGroupedByStatus", "httpDurationMetrics", "deployment", "buildLogs"),
             *("deploymentLogs", "environmentLogs", "httpLogs", "serviceInstanceLimits"),
             *("deploymentEvents", "events"),
@@ -82,7 +82,7 @@ class Resolvers:
             "projectId": self._project_id,
             "canAccess": True,
             "isEphemeral": False,
-            "unmergedChangesCount": 0,
+            "unmergedChangesCount": self._platform.staged_changes,
             "createdAt": stamp,
             "updatedAt": stamp,
             "serviceInstances": _connected(services),
@@ -118,6 +118,11 @@ class Resolvers:
     def _deploymentInstanceExecutions(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
         """Return none: no service of this platform is a cron."""
         return views.connection([], arguments.get("first"), arguments.get("after"))
+
+    def _tcpProxies(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
+        """Return none: services of this platform listen on HTTP."""
+        self._own(arguments["environmentId"])
+        return []
 
     def _deployments(self, _: Any, **arguments: Any) -> Json:
         wanted = arguments["input"]

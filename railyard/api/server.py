@@ -5,9 +5,18 @@ from collections.abc import Callable
 from functools import lru_cache
 from inspect import isawaitable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, build_schema, execute, parse, validate
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLObjectType,
+    GraphQLSchema,
+    build_schema,
+    execute,
+    parse,
+    validate,
+)
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,6 +28,10 @@ from railyard.platform import Platform
 
 SCHEMA_TEXT = (Path(__file__).parent / "schema.graphql").read_text()
 SCHEMA = build_schema(SCHEMA_TEXT)
+_DEPLOYMENT = cast("GraphQLObjectType", SCHEMA.type_map["Deployment"])
+_DEPLOYMENT.fields["environment"].resolve = lambda row, info: info.root_value["environment"](
+    info, id=row["environmentId"]
+)
 
 
 def build_api(

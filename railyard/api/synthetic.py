@@ -23,7 +23,8 @@ class More:
 
     `variables`: more of them, of the first service. `backwards`: services are listed in reverse. `newest`:
     the time after which Railway has no samples yet; `dead`: when a service's samples ended. `instances`: what
-    replaces fields of a service; `failed`: earlier deployments; `runs`: of crons, newest first.
+    replaces fields of a service; `failed`: earlier deployments; `runs`: of crons, newest first; `volumes`:
+    in place of the one that fills; `tcp`: services with a TCP proxy.
     """
 
     variables: int = 0
@@ -33,6 +34,8 @@ class More:
     instances: dict[str, Json] = field(default_factory=dict)
     failed: list[Json] = field(default_factory=list)
     runs: dict[str, list[Json]] = field(default_factory=dict)
+    volumes: list[Json] = field(default_factory=list)
+    tcp: set[str] = field(default_factory=set)
     incident: Json | None = None
 
 
@@ -71,7 +74,7 @@ class Synthetic:
             *("projectToken", "platformStatus", "project", "environment", "metrics", "serviceInstanceLimits"),
             *("httpMetricsGroupedByStatus", "httpDurationMetrics", "httpLogs", "deployments"),
             *("deploymentLogs", "buildLogs", "environmentLogs", "deploymentEvents", "events"),
-            "deploymentInstanceExecutions",
+            *("deploymentInstanceExecutions", "tcpProxies"),
         )
         return {name: getattr(self, f"_{name}") for name in names}
 
@@ -110,7 +113,7 @@ class Synthetic:
             "volumeInstances": _connected(
                 [{"id": "volume", "serviceId": self._filling, "currentSizeMB": 30_000, "sizeMB": 50_000}]
                 if self._filling
-                else []
+                else self._more.volumes
             ),
         }
 
@@ -201,9 +204,11 @@ class Synthetic:
         return range(start // step * step, end, step)
 
     def _covered(self, arguments: Json, ts: int, step: int) -> float:
-        """Return how much of a step lies in the window."""
+        """Return of how much of a step there are samples."""
         start = series.moment(arguments["startDate"]).timestamp()
         end = series.moment(arguments.get("endDate")).timestamp()
+        if self._more.newest is not None:
+            end = min(end, self._more.newest.timestamp())
         return max(min(end, ts + step) - max(start, ts), 0) / step
 
     def _metrics(self, _: Any, **arguments: Any) -> list[Json]:
@@ -297,6 +302,12 @@ class Synthetic:
     def _deploymentInstanceExecutions(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
         runs = self._more.runs.get(arguments["input"]["serviceId"], [])
         return views.connection(runs, arguments.get("first"), arguments.get("after"))
+
+    def _tcpProxies(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
+        service_id = arguments["serviceId"]
+        proxy: Json = {"id": "proxy", "applicationPort": 5432, "proxyPort": 40123, "domain": "proxy.example"}
+        ids = {"environmentId": ENVIRONMENT, "serviceId": service_id}
+        return [{**proxy, **ids}] if service_id in self._more.tcp else []
 
     def _deploymentEvents(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
         step: Json = {"id": "step", "step": "BUILD_IMAGE", "createdAt": STAMP, "completedAt": STAMP}

@@ -8,13 +8,14 @@ from railyard.platform.service import ServiceRunner
 
 
 class Platform:
-    """`sample_seconds`: interval of measurements."""
+    """`sample_seconds`: interval of measurements. `staged_changes`: of people, not deployed yet."""
 
     def __init__(self, state_dir: Path, specs: list[ServiceSpec], sample_seconds: float = 1.0) -> None:
         self.services = {
             spec.service_id: ServiceRunner(spec, state_dir / "deploys" / spec.name) for spec in specs
         }
         self.sample_seconds = sample_seconds
+        self.staged_changes = 0
         self._clock: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

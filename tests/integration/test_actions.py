@@ -55,3 +55,15 @@ async def test_what_cannot_be_done_is_refused_with_the_next_step(tmp_path: Path)
         with pytest.raises(NotFound):
             await actions.rollback("nothing", utc_now())
         assert len(on.runner.deployments) == 1
+
+
+@pytest.mark.parametrize("staged", [1, 3])
+async def test_nothing_is_done_while_a_person_changes_the_environment(tmp_path: Path, staged: int) -> None:
+    async with yard(tmp_path) as on:
+        first, second = await second_version(on)
+        on.platform.staged_changes = staged
+        actions = on.client().actions
+        for act, deployment in ((actions.rollback, first), (actions.restart, second)):
+            with pytest.raises(ActionRefused, match=f"{staged} change.* staged .* Deploy or discard them"):
+                await act(deployment, utc_now())
+        assert [deployment.restarts for deployment in on.runner.deployments] == [0, 0]

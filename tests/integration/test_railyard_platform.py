@@ -129,12 +129,14 @@ async def test_every_field_of_every_root_is_answered(tmp_path: Path) -> None:
             "measurements: [CPU_USAGE, CPU_LIMIT, MEMORY_USAGE_GB, MEMORY_LIMIT_GB])",
             "project": '(id: "p")',
             "serviceInstanceLimits": f'(environmentId: "e", serviceId: "{SERVICE}")',
+            "tcpProxies": f'(environmentId: "e", serviceId: "{SERVICE}")',
         }
         assert SCHEMA.query_type is not None
         for name, field in SCHEMA.query_type.fields.items():
             data = await ask(on, "{ " + whole(name, field, arguments.get(name, "")) + " }")
-            # Processes of this machine have no logs of their own network.
-            assert data[name] or (name in ("dnsQueryLogs", "networkFlowLogs") and data[name] == []), name
+            # Processes of this machine have no logs of their own network, and no proxies.
+            none = name in ("dnsQueryLogs", "networkFlowLogs", "tcpProxies")
+            assert data[name] or (none and data[name] == []), name
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -9,7 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from rich.console import Console
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -28,13 +31,15 @@ from temporalio.testing import WorkflowEnvironment
 
 from commands.checks.check import CheckResult, CheckStatus
 from commands.checks.schedules import scans
+from commands.progress import follow
+from commands.scan_request import start_scan
 from commands.schedule import create_or_update
 from hosting import clients, missed_scans, scan_watch
 from hosting.dev_server import binary
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.contracts.scan import HealthReport, ScanRequest
 from railmend.settings import Settings
-from railyard.api.behaviour import Gatekeeper
+from railyard.api.behaviour import Behaviour, Gatekeeper, WholeFault
 from railyard.api.server import graphql_app
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, Synthetic
 from tests.integration.serving import serving
@@ -347,3 +352,34 @@ async def test_scans_that_are_skipped_because_one_hangs_are_told_with_the_way_ou
     await hanging.terminate()
     assert (await doctor_on(client))["shop"].status is CheckStatus.WARNING
     assert (await hanging.describe()).status is WorkflowExecutionStatus.TERMINATED
+
+
+async def waiting(client: Client, text: str, folder: Path) -> str:
+    """Start a scan and follow it until the command says that it waits; return what it says."""
+    written = folder / "said.txt"
+    request = ScanRequest(project_id=PROJECT, environment_id="env-shop")
+    handle = await start_scan(client, request, text, "Scan on request", "scan")
+    with written.open("w") as file:
+        following = asyncio.create_task(follow(client, handle, Console(file=file, width=400)))
+        try:
+            await until(lambda: file.flush() or "waits" in written.read_text(), 30)
+        finally:
+            await handle.terminate()
+            await asyncio.gather(following, return_exceptions=True)
+    return written.read_text()
+
+
+async def test_a_scan_says_that_it_waits_for_what_and_until_when(place: Installation) -> None:
+    place.write("shop")
+    client = await client_of()
+    assert "waits for a worker: start `worker.py`" in await waiting(client, "alone", place.folder)
+    api = os.environ["RAILWAY_API_URL"].removesuffix("/graphql/v2")
+    limited = Behaviour(wholes=[WholeFault(kind="429", retry_after=50, times=1000)])
+    async with httpx.AsyncClient(headers={"Project-Access-Token": "token-shop"}) as http:
+        answer = await http.put(f"{api}/_railyard/behaviour", json=limited.model_dump(mode="json"))
+    answer.raise_for_status()
+    place.start_worker()
+    said = await waiting(client, "limited", place.folder)
+    while "for a worker" in said:  # it is only starting
+        said = await waiting(client, "limited", place.folder)
+    assert re.search(r"waits Railway's rate limit is reached.* tried again at \d\d:\d\d:\d\d UTC", said), said

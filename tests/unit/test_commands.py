@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from commands.checks import github as github_checks
 from commands.demo_run import _verdict
 from commands.durations import interval
 from commands.scan_result import ScanResult, render
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow
+from railmend.publishing.github import GitHubError
 from railmend.settings import ConfigurationError
 from tests import samples
 
@@ -135,3 +137,25 @@ def test_the_report_says_why_nothing_was_changed() -> None:
     assert "no_change: NO CHANGE: [rehearsal] no container" in text
     assert "http://forge/catalog/pull/1" in text
     assert "Well: storefront" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "lines"),
+    [
+        (GitHubError("GitHub did not answer (ConnectTimeout).", retryable=True), 1),
+        (GitHubError("GitHub answered 401. Check GITHUB_TOKEN.", retryable=False, status=401), 1),
+        (GitHubError("GitHub answered 404. Check that it exists.", retryable=False, status=404), 14),
+    ],
+    ids=["outage", "token", "each its own"],
+)
+def test_one_outage_of_github_is_one_line_of_doctor(error: GitHubError, lines: int) -> None:
+    class GitHub:
+        def may_push(self, _: str) -> bool:
+            raise error
+
+    names = [f"acme/service-{number}" for number in range(14)]
+    results = github_checks._rights_of_all(GitHub(), names)  # type: ignore[arg-type]
+    assert len(results) == lines
+    assert str(error) in results[0].message
+    if lines == 1:
+        assert "13 more" in results[0].message

@@ -1,17 +1,21 @@
 """Did it hold? Tables of numbers, and properties that hold for all of them."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 from activities.measurement import MeasurementActivities
 from railmend.contracts.comments import MeasurementComment
 from railmend.contracts.incident import Criterion, MeasuredSeries
 from railmend.contracts.measurement import (
     MAX_POINTS,
+    DeploymentQuestion,
+    DeployState,
     MeasurementInput,
     MeasurementStatus,
     MeasureRequest,
@@ -24,8 +28,9 @@ from railmend.measurement import evaluate, matched_windows, window_metrics
 from railmend.publishing.charts import chart, shown_by
 from railmend.publishing.comments import format_measurement_comment
 from railmend.railway.errors import RailwayError
-from railmend.railway.model import Slice
+from railmend.railway.model import DeploymentRecord, Slice
 from tests import samples
+from tests.kept import memory_store
 
 HOUR = Window(start=samples.NOW - timedelta(hours=1), end=samples.NOW, step_seconds=60)
 LATER = Window(start=samples.NOW + timedelta(hours=1), end=samples.NOW + timedelta(hours=2), step_seconds=60)
@@ -350,3 +355,98 @@ async def test_the_windows_are_of_the_server_s_time_whatever_the_worker_s_clock_
     with pytest.raises(ApplicationError, match="enough"):
         await measuring.measure_service(request)
     assert asked == [HOUR.model_copy(update={"start": HOUR.end - timedelta(minutes=27)})]
+
+
+MERGED_AT = samples.NOW
+OWN, NEXT_PUSH, OTHER = "f" * 40, "9" * 40, "1" * 40
+
+
+def record(status: str, commit: str | None = OWN, after: float = 1, reason: str = "") -> DeploymentRecord:
+    at = MERGED_AT + timedelta(minutes=after)
+    name = f"{status.lower()}-{after:g}"
+    return DeploymentRecord(id=name, status=status, created_at=at, commit=commit, reason=reason or None)
+
+
+class History:
+    """A service's deployments, newest first, and a repository where `NEXT_PUSH` contains `OWN`."""
+
+    def __init__(self, records: list[DeploymentRecord]) -> None:
+        self.records = sorted(records, key=lambda record: record.created_at, reverse=True)
+        self.compared: list[str] = []
+
+    async def client_for(self, _: str) -> "History":
+        return self
+
+    async def deployments(self, *_: object) -> list[DeploymentRecord]:
+        return self.records
+
+    def carries(self, _: str, commit: str, ancestor: str) -> bool:
+        self.compared.append(commit)
+        return (commit, ancestor) == (NEXT_PUSH, OWN)
+
+
+@pytest.mark.parametrize(
+    ("records", "state", "part"),
+    [
+        ([], DeployState.WAITING, "Railway lists no deployment that contains the merge"),
+        ([record("SUCCESS", OTHER, -60)], DeployState.WAITING, "Railway lists no deployment"),
+        ([record("BUILDING")], DeployState.WAITING, "It is BUILDING"),
+        ([record("SUCCESS")], DeployState.UP, ""),
+        ([record("FAILED")], DeployState.FAILED, ""),
+        ([record("CRASHED")], DeployState.CRASHED, ""),
+        (
+            [record("SKIPPED", reason="CI check suite failed")],
+            DeployState.SKIPPED,
+            "Railway's reason: CI check suite failed. Railway does not try it again by itself.",
+        ),
+        # What another push does is not the fix's.
+        ([record("SUCCESS"), record("SKIPPED", NEXT_PUSH, 9)], DeployState.UP, ""),
+        ([record("SUCCESS"), record("FAILED", NEXT_PUSH, 9)], DeployState.UP, ""),
+        ([record("SUCCESS"), record("SKIPPED", OTHER, 9)], DeployState.UP, ""),
+        ([record("REMOVED"), record("SUCCESS", NEXT_PUSH, 9)], DeployState.UP, ""),
+        ([record("REMOVED"), record("CRASHED", NEXT_PUSH, 9)], DeployState.WAITING, "need not be the fix's"),
+        ([record("FAILED", NEXT_PUSH, 9)], DeployState.WAITING, "need not be the fix's"),
+        ([record("SKIPPED"), record("FAILED", NEXT_PUSH, 9)], DeployState.SKIPPED, "need not be the fix's"),
+        ([record("SKIPPED"), record("BUILDING", NEXT_PUSH, 9)], DeployState.WAITING, "It is BUILDING"),
+        ([record("SKIPPED"), record("SUCCESS", NEXT_PUSH, 9)], DeployState.UP, ""),
+        ([record("FAILED"), record("SUCCESS", NEXT_PUSH, 9)], DeployState.UP, ""),
+        ([record("FAILED"), record("SUCCESS", OWN, 9)], DeployState.UP, ""),
+        ([record("SKIPPED"), record("SUCCESS", OTHER, 9)], DeployState.SKIPPED, "does not try it again"),
+        ([record("NEEDS_APPROVAL")], DeployState.WAITING, "It is NEEDS_APPROVAL"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, DeployState) else None,
+)
+async def test_how_far_a_merge_is_deployed(
+    records: list[DeploymentRecord], state: DeployState, part: str
+) -> None:
+    history = History(records)
+    activities: Any = MeasurementActivities(history, history, memory_store(), 60)  # type: ignore[arg-type]
+    view = await ActivityEnvironment().run(
+        activities.find_deployment,
+        DeploymentQuestion(
+            project_id="p",
+            environment_id="e",
+            service_id="s",
+            repository="acme/shop",
+            commit=OWN,
+            merged_at=MERGED_AT,
+        ),
+    )
+    assert view.state is state, view
+    assert part in view.detail
+
+
+async def test_a_history_full_of_skipped_pushes_costs_no_comparison_of_commits() -> None:
+    skipped = [record("SKIPPED", f"{number:040d}", number) for number in range(2, 40)]
+    history = History([record("SUCCESS"), *skipped])
+    activities: Any = MeasurementActivities(history, history, memory_store(), 60)  # type: ignore[arg-type]
+    question = DeploymentQuestion(
+        project_id="p",
+        environment_id="e",
+        service_id="s",
+        repository="acme/shop",
+        commit=OWN,
+        merged_at=MERGED_AT,
+    )
+    view = await ActivityEnvironment().run(activities.find_deployment, question)
+    assert (view.state, history.compared) == (DeployState.UP, [])

@@ -64,6 +64,7 @@ async def test_both_limiters_say_how_long_to_wait(answer: httpx.Response, after:
     with pytest.raises(errors.RateLimited) as caught:
         await client(lambda _: answer).deployments("p", "e", "s")
     assert (caught.value.retryable, caught.value.retry_after) == (True, after)
+    assert caught.value.__cause__ is None, "Temporal follows the causes, and a circle has no end"
 
 
 async def test_a_time_out_is_retryable() -> None:

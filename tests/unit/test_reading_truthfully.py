@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from temporalio.exceptions import ApplicationError
 
 from activities.railway import RailwayActivities
+from railmend.assessment import assess
 from railmend.contracts.scan import (
     Assessment,
     CandidatesRequest,
@@ -25,6 +25,7 @@ from railmend.contracts.scan import (
 )
 from railmend.railway import errors
 from railmend.railway.limits import RateLimits
+from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, More, Synthetic, build_synthetic
@@ -182,6 +183,18 @@ async def test_the_worst_are_examined_first_and_the_others_are_unknown() -> None
     assert all("it looks troubled" in reason for reason in told.unknown.values())
 
 
+def test_newest_samples_that_are_missing_raise_nothing() -> None:
+    steps = 30
+    source = Slice(
+        service_id="s",
+        start=END - timedelta(hours=3),
+        step_seconds=360,
+        memory_gb=[0.3] * steps,
+        http={"2xx": [600.0] * (steps - 1) + [None]},
+    )
+    assert assess(source, samples.service(), environment_id="e") == []
+
+
 # -- what could not be read
 
 
@@ -314,9 +327,36 @@ async def test_cpu_and_memory_that_are_too_much_in_one_are_read_one_by_one() -> 
 async def test_a_block_by_the_network_in_front_is_not_blamed_on_the_plan() -> None:
     yard = await Yard(5, 3).connected()
     yard.gatekeeper.behaviour = Behaviour(wholes=[WholeFault(kind="1015")])
-    with pytest.raises(ApplicationError, match="Cloudflare") as caught:
+    told = await yard.scan()
+    assert "Cloudflare" in told.screening.unlisted
+    assert "plan" not in told.screening.unlisted
+
+
+@pytest.mark.parametrize("kind", ["502", "503", "429", "1015", "403", "truncated"])
+@pytest.mark.parametrize("services", [0, 50])
+async def test_a_scan_that_can_list_nothing_reports_what_was_known_before_as_unknown(
+    kind: str, services: int
+) -> None:
+    """`services`: how many an earlier scan saw."""
+    yard = await Yard(services, 0).connected()
+    if services:
         await yard.scan()
-    assert "plan" not in str(caught.value)
+    yard.gatekeeper.behaviour = Behaviour(wholes=[WholeFault(kind=kind, times=10_000)])
+    before = yard.gatekeeper.stats.requests
+    told = await yard.scan()
+    assert set(told.unknown) == names(range(services))
+    assert told.healthy == set()
+    assert "The list of services could not be read. " in told.screening.unlisted
+    assert yard.gatekeeper.stats.requests - before <= 10
+
+
+async def test_a_token_that_is_taken_no_more_gives_a_report_with_the_next_step() -> None:
+    yard = await Yard(20, 10).connected()
+    await yard.scan()
+    yard.gatekeeper.behaviour = Behaviour(expires_after=0)
+    told = await yard.scan()
+    assert told.states() == dict.fromkeys(names(range(20)), "unknown")
+    assert "Check that the token reaches this project" in told.screening.unlisted
 
 
 async def test_try_again_in_some_seconds_is_kept_to() -> None:
@@ -381,6 +421,77 @@ async def test_a_process_that_railway_restarts_is_a_crash_loop_and_one_that_serv
     assert "1 of 2 processes" in next(f.sentence for f in told.findings if f.service_name == "service-0003")
 
 
+@pytest.mark.parametrize("services", [5, 60])
+@pytest.mark.parametrize("state", ["CRASHED", "EXITED"])
+async def test_one_healthy_replica_of_several_regions_hides_no_dead_one(services: int, state: str) -> None:
+    regions = {"us-west2": {"numReplicas": 2}, "europe-west4-drams3a": {"numReplicas": 1}}
+    active = states_of("RUNNING", "RUNNING", state)["activeDeployments"][0]
+    active["meta"] = {"serviceManifest": {"deploy": {"multiRegionConfig": regions}}}
+    told = await Yard(
+        services, 3, instances={"service-0001": instance(latestDeployment=active, activeDeployments=[active])}
+    ).scan()
+    (finding,) = told.findings
+    assert (finding.service_name, finding.kind) == ("service-0001", FindingKind.CRASH_LOOP)
+    assert "1 of 3 processes" in finding.sentence
+
+
+@pytest.mark.parametrize("services", [5, 60])
+@pytest.mark.parametrize(
+    ("status", "hours", "state"),
+    [
+        ("DEPLOYING", 4, "affected"),  # its health check never succeeds
+        ("BUILDING", 4, "affected"),
+        ("DEPLOYING", 0.2, "unknown"),
+        ("NEEDS_APPROVAL", 50, "unknown"),
+        ("REMOVED", 50, "unknown"),
+    ],
+)
+async def test_a_service_of_which_nothing_serves_is_never_well(
+    services: int, status: str, hours: float, state: str
+) -> None:
+    newest = deployment(status, hours * 60)
+    yard = Yard(
+        services,
+        3,
+        instances={"service-0004": instance(latestDeployment=newest, activeDeployments=[])},
+        dead={"service-0004": END - timedelta(days=9)},
+    )
+    told = await yard.scan()
+    assert told.states()["service-0004"] == state
+    assert state == "affected" or "its" in told.unknown["service-0004"]
+
+
+@pytest.mark.parametrize(("hours", "affected"), [(0.5, set()), (4, {"service-0001"})])
+async def test_a_deployment_that_comes_up_for_ever_is_seen_although_an_older_one_serves(
+    hours: float, affected: set[str]
+) -> None:
+    instances = {
+        "service-0001": instance(
+            latestDeployment=deployment("BUILDING", hours * 60),
+            activeDeployments=[deployment("SUCCESS", 3000)],
+        )
+    }
+    told = await Yard(5, 3, instances=instances).scan()
+    assert told.affected == affected
+    assert all(finding.severity is Severity.WARNING for finding in told.findings)
+
+
+async def test_a_service_with_a_tcp_proxy_is_said_to_be_asked_on_tcp_and_costs_no_request() -> None:
+    yard = await Yard(20, 10, tcp={"service-0012", "service-0019"}).connected()
+    assert await yard.requests() <= 3
+    told = await yard.scan()
+    assert told.healthy == names(range(20))
+    (sentence,) = told.screening.unseen
+    assert sentence.startswith("What is asked on TCP: Railway measures none of it, so errors and latency of")
+    assert "service-0012" in sentence
+
+
+async def test_a_volume_of_no_service_is_no_services() -> None:
+    yard = Yard(5, 3, volumes=[{"id": "orphan", "serviceId": None, "currentSizeMB": 4990, "sizeMB": 5000}])
+    told = await yard.scan()
+    assert told.healthy == names(range(5))
+
+
 # -- samples
 
 
@@ -401,11 +512,16 @@ async def test_a_service_without_any_sample_is_unknown(services: int) -> None:
     assert "no sample" in told.unknown["service-0004"]
 
 
-@pytest.mark.parametrize("services", [5, 60])
-@pytest.mark.parametrize("minutes", [4, 12, 40])
-async def test_samples_that_are_late_are_no_outage(services: int, minutes: int) -> None:
-    newest = END - timedelta(minutes=minutes)
-    told = await Yard(services, 3, newest=newest).scan()
+@pytest.mark.parametrize(("services", "web"), [(5, 3), (60, 30)])
+@pytest.mark.parametrize("minutes", [4, 9, 11, 12, 14, 17, 40])
+@pytest.mark.parametrize("seconds", [0, 263])
+async def test_samples_that_are_late_are_no_outage(
+    services: int, web: int, minutes: int, seconds: int
+) -> None:
+    """At a coarse step the newest sample may be of a part of its step. `seconds`: the window's phase."""
+    end = END + timedelta(seconds=seconds)
+    window = Window(start=samples.WINDOW.start + timedelta(seconds=seconds), end=end, step_seconds=60)
+    told = await Yard(services, web, newest=end - timedelta(minutes=minutes)).scan(window)
     assert told.affected == set()
     if services == 5:
         assert told.unknown == {}
@@ -571,13 +687,15 @@ DRIFT = (
 
 
 def troubled_yard(services: int) -> Yard:
-    """A failure behind a skipped deployment, a crash loop, a dead process, a cron, errors, no samples."""
+    """A failure behind a skipped deployment, a crash loop, an ended replica, and others of each kind."""
     instances = {
         "service-0001": instance(
             latestDeployment=deployment("SKIPPED", 5), activeDeployments=[deployment("SUCCESS", 600)]
         ),
+        "service-0002": states_of("RUNNING", "EXITED"),
         "service-0005": states_of("RESTARTING"),
         "service-0006": instance(cronSchedule="0 * * * *"),
+        "service-0009": instance(latestDeployment=deployment("DEPLOYING", 240), activeDeployments=[]),
     }
     return Yard(
         services,
@@ -606,7 +724,7 @@ def test_what_is_refused_turns_no_trouble_into_health(
     services: int, refused: set[str], gone: set[str], named: bool, service: str | None
 ) -> None:
     whole = asyncio.run(troubled_yard(services).scan())
-    assert whole.affected == names([0, 1, 5, 6, 7])
+    assert whole.affected == names([0, 1, 2, 5, 6, 7, 9])
     assert set(whole.unknown) == names([8])
     yard = troubled_yard(services)
     yard.gatekeeper.behaviour = Behaviour(

@@ -28,7 +28,7 @@ from railmend.contracts.repair import (
 )
 from railmend.contracts.review import MergeMethod, Related, ReviewView, SeenNotes
 from tests import samples
-from tests.workflows.review_stage import CLOSED, MERGE, MERGED, OPEN, ReviewStage, commented
+from tests.workflows.review_stage import CLOSED, MERGE, MERGED, OPEN, UP, ReviewStage, commented
 from tests.workflows.stand_ins import CHANGE, World
 from workflows.actions.approved_action import ApprovedAction
 from workflows.ledger.ledger import Ledger
@@ -244,9 +244,8 @@ async def test_where_it_cannot_be_told_it_is_waited_longer_and_then_said(
     [
         ([DeploymentView(state=DeployState.WAITING), DeploymentView(state=DeployState.FAILED)], "failed"),
         ([DeploymentView(state=DeployState.CRASHED)], "crashed"),
-        ([DeploymentView(state=DeployState.WAITING)], "is not up after 2 hours"),
     ],
-    ids=["failed", "crashed", "never"],
+    ids=["failed", "crashed"],
 )
 async def test_a_merge_that_is_not_deployed_is_told_and_nothing_else_touched(
     temporal: WorkflowEnvironment, deployments: list[DeploymentView], what: str
@@ -256,6 +255,38 @@ async def test_a_merge_that_is_not_deployed_is_told_and_nothing_else_touched(
         assert result.outcome is RepairOutcome.NOT_DEPLOYED
         assert [notice.what for notice in on.after.not_deployed] == [what]
         assert (on.after.comments, on.after.orders) == ([], [])
+
+
+SKIPPED = DeploymentView(state=DeployState.SKIPPED, deployment_id="d2", detail="CI check suite failed.")
+
+
+@pytest.mark.parametrize(
+    ("deployments", "told"),
+    [
+        ([SKIPPED] * 4 + [UP], "was skipped by Railway"),
+        # It is asked each minute for two hours, then each half hour.
+        ([DeploymentView(state=DeployState.WAITING)] * 125 + [UP], "is not up after 2 hours"),
+    ],
+    ids=["skipped", "no deployment"],
+)
+async def test_a_merge_that_railway_does_not_deploy_is_told_once_and_measured_with_what_it_rides_on(
+    temporal: WorkflowEnvironment, deployments: list[DeploymentView], told: str
+) -> None:
+    async with repairing(temporal, deployments=deployments) as on:
+        result = await on.ends()
+        (notice,) = on.after.not_deployed
+        assert (notice.what, result.outcome) == (told, RepairOutcome.HELD)
+        assert notice.waits_until is not None
+
+
+async def test_a_merge_that_rides_on_nothing_is_not_deployed_after_three_days(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with repairing(temporal, deployments=[SKIPPED]) as on:
+        result = await on.ends()
+        assert (result.outcome, SKIPPED.detail in result.reason) == (RepairOutcome.NOT_DEPLOYED, True)
+        told = [(notice.what, notice.waits_until is None) for notice in on.after.not_deployed]
+        assert told == [("was skipped by Railway", False), ("is not up after 3 days", True)]
 
 
 async def test_no_session_is_spent_on_an_incident_that_an_open_pull_request_is_about(

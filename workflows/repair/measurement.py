@@ -35,10 +35,12 @@ Results = tuple[MeasurementResult, ...]
 
 
 async def wait_for_deployment(state: RepairState, ledger: LedgerClient) -> Phase:
-    """Phase DEPLOYMENT: wait until every service of the repair runs the merge, or one of them cannot."""
+    """Phase DEPLOYMENT: wait until every service of the repair runs the merge, or one of them cannot.
+
+    One that Railway skips, or makes no deployment for, gets the merge with a later deployment, if at all.
+    """
     fix, incidents = state.published, state.request.incidents
     merged_at = fix.merged_seen_at or workflow.now()
-    poll = min(policies.DEPLOYMENT_POLL, timedelta(seconds=state.policy.poll_seconds))
     details.show("Merged as {}; waits for its deployment.", details.code(fix.merged.sha[:12]))
     while True:
         views = await asyncio.gather(*(_find_deployment(state, incident) for incident in incidents))
@@ -49,12 +51,31 @@ async def wait_for_deployment(state: RepairState, ledger: LedgerClient) -> Phase
             fix.live_since = _live_since(views)
             fix.deployed = tuple(view.deployment_id for view in views)
             return Phase.MEASUREMENT
-        if workflow.now() > merged_at + policies.DEPLOYED_WITHIN:
-            pairs = zip(incidents, views, strict=True)
-            incident, view = next(pair for pair in pairs if pair[1].state is not DeployState.UP)
-            hours = policies.DEPLOYED_WITHIN.total_seconds() / 3600
-            return await _not_deployed(state, ledger, incident, view, f"is not up after {hours:.0f} hours")
-        await state.pause(poll, "deployment")
+        since = workflow.now() - merged_at
+        skipped = [pair for pair in zip(incidents, views, strict=True) if _is_skipped(pair[1])]
+        absent = [pair for pair in zip(incidents, views, strict=True) if pair[1].state is not DeployState.UP]
+        late = since > policies.DEPLOYED_WITHIN
+        if skipped or late:
+            waits = workflow.patched(policies.PATCH_MERGE_RIDES_LATER)
+            within = policies.RIDES_WITHIN if waits else policies.DEPLOYED_WITHIN
+            incident, view = (skipped or absent)[0]
+            if since > within:
+                what = f"is not up after {_spelled(within)}"
+                return await _not_deployed(state, ledger, incident, view, what)
+            if waits and not fix.delay_told:
+                what = "was skipped by Railway" if skipped else f"is not up after {_spelled(since)}"
+                await _tell_not_deployed(state, ledger, incident, view, what, merged_at + within)
+                fix.delay_told = True
+        poll = min(policies.DEPLOYMENT_POLL, timedelta(seconds=state.policy.poll_seconds))
+        await state.pause(policies.RIDES_POLL if fix.delay_told else poll, "deployment")
+
+
+def _is_skipped(view: DeploymentView) -> bool:
+    return view.state is DeployState.SKIPPED
+
+
+def _spelled(length: timedelta) -> str:
+    return f"{length.days} days" if length.days > 1 else f"{length.total_seconds() / 3600:.0f} hours"
 
 
 def _live_since(views: Sequence[DeploymentView]) -> datetime:
@@ -103,6 +124,22 @@ async def _not_deployed(
 ) -> Phase:
     """End with a comment; nothing else is done. `what`: how a sentence about the deployment goes on."""
     name = incident.request.service.name
+    await _tell_not_deployed(state, ledger, incident, view, what, None)
+    return state.end(RepairOutcome.NOT_DEPLOYED, f"The deployment of {name} {what}. {view.detail}".strip())
+
+
+async def _tell_not_deployed(
+    state: RepairState,
+    ledger: LedgerClient,
+    incident: IncidentReport,
+    view: DeploymentView,
+    what: str,
+    waits_until: datetime | None,
+) -> None:
+    """Say on the pull request, and in the details of the run, that the merge is not in production."""
+    name = incident.request.service.name
+    until = f" Waits until {waits_until:%Y-%m-%d %H:%M} UTC for a later one." if waits_until else ""
+    details.show("Merged. The deployment of {} {}. {}{}", name, what, view.detail, until)
     await ledger.confirm(state.request.fingerprints)
     await workflow.execute_activity_method(
         ReviewActivities.comment_not_deployed,
@@ -113,10 +150,10 @@ async def _not_deployed(
             what=what,
             detail=view.detail,
             deployment_id=view.deployment_id,
+            waits_until=waits_until,
         ),
         **policies.COMMENT,
     )
-    return state.end(RepairOutcome.NOT_DEPLOYED, f"The deployment of {name} {what}. {view.detail}".strip())
 
 
 def _due(state: RepairState, number: int) -> datetime:

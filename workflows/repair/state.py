@@ -40,7 +40,7 @@ class PublishedFix(Contract):
     `head`: the last commit that Railmend pushed. `rounds`: follow-ups made in answer to the review.
     `closed_at`: since when it is closed, while it may be opened again. `deployed`: by incident, the
     deployment that carries the merge. `live_since`: when the merge was seen in production. `measurements`:
-    how many were made.
+    how many were made. `delay_told`: people know that the merge is not deployed by itself.
     """
 
     model_config = ConfigDict(frozen=False)
@@ -56,6 +56,7 @@ class PublishedFix(Contract):
     deployed: tuple[str | None, ...] = ()
     live_since: datetime | None = None
     measurements: int = 0
+    delay_told: bool = False
 
     @property
     def edited(self) -> bool:

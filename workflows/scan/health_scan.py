@@ -121,6 +121,7 @@ class HealthScan:
             asleep=screening.asleep,
             unknown=(*screening.unknown, *assessment.unknown),
             unseen=(*screening.unseen, *assessment.unseen, *self._unseen)[:MOST_UNSEEN],
+            unlisted=screening.unlisted,
         )
         workflow.set_current_details(
             await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.STORED)

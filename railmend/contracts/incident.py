@@ -172,6 +172,12 @@ class StoredFacts(Contract):
     unseen: tuple[str, ...] = ()
 
 
+class CodeRequest(IncidentRequest):
+    """`facts`: what the other sources found; what they name of the code is shown first."""
+
+    facts: tuple[StoredFacts, ...] = ()
+
+
 class PacketRequest(Contract):
     incident: IncidentRequest
     facts: tuple[StoredFacts, ...]

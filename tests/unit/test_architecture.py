@@ -64,13 +64,13 @@ OWN_FOLDERS = {
     "railmend/coding/guard_secrets.py": {"_detected"},
     "railmend/coding/metering.py": {"__init__", "_save"},
     "railmend/coding/resource_usage.py": {"_fields", "add"},  # of /proc
-    "railmend/coding/revert.py": {"_reverted_tree"},
+    "railmend/coding/revert.py": {"_merged_file"},
     "railmend/coding/sandbox.py": {"short_path", "listening", "run_sandboxed", "last", "create"},
     "railmend/coding/server.py": {
         *("_read", "stop_leftovers", "stop_leftover", "_write", "start_or_adopt", "_start", "stop"),
     },
     "railmend/coding/work_tree.py": {"lay_out"},
-    "activities/providers.py": {"_read"},
+    "activities/repository.py": {"read_source"},
     "hosting/sandbox/bubblewrap.py": {"start", "system"},
     "hosting/sandbox/choice.py": {"probe", "hand_over"},
     "hosting/sandbox/common.py": {"uid_for"},

@@ -19,6 +19,7 @@ from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import (
     CODING_VERDICTS,
     ChallengeRequest,
+    CodeRequest,
     Diagnosis,
     DiagnosisRequest,
     EvidenceSource,
@@ -47,6 +48,8 @@ ACTIVITIES: dict[EvidenceSource, Callable[..., Any]] = {
     EvidenceSource.CODE_CHANGES: RepositoryActivities.change_facts,
     EvidenceSource.CONFIGURATION_CHANGES: DeploymentActivities.drift_facts,
 }
+# These fetch a commit, so they may take longer than the others.
+READS_REPOSITORY = (EvidenceSource.PROVIDERS, EvidenceSource.CODE_CHANGES)
 
 
 @workflow.defn
@@ -57,7 +60,7 @@ class IncidentInvestigation:
         if not await _scan_waits():
             return await _hand_to_a_scan(request)
         workflow.set_current_details("Collecting evidence.")
-        facts = await asyncio.gather(*(self._facts(source, request) for source in EvidenceSource))
+        facts = await self._collect(request)
         packet = await workflow.execute_activity_method(
             EvidenceActivities.build_packet,
             PacketRequest(incident=request, facts=tuple(facts)),
@@ -72,6 +75,17 @@ class IncidentInvestigation:
             )
         )
         return report
+
+    async def _collect(self, request: IncidentRequest) -> list[StoredFacts]:
+        """Read all sources; the code last, because the others name what of it matters."""
+        if not workflow.patched(policies.PATCH_CODE_AFTER_LOGS):
+            return await asyncio.gather(*(self._facts(source, request) for source in EvidenceSource))
+        others = [source for source in EvidenceSource if source is not EvidenceSource.CODE_CHANGES]
+        facts = await asyncio.gather(*(self._facts(source, request) for source in others))
+        asked = CodeRequest(**dict(request), facts=tuple(facts))
+        facts.append(await self._facts(EvidenceSource.CODE_CHANGES, asked))
+        order = list(EvidenceSource)
+        return sorted(facts, key=lambda stored: order.index(stored.source))
 
     async def _conclude(self, request: IncidentRequest, packet: ArtifactReference) -> IncidentReport:
         """Decide by rules; ask a model only when they cannot tell and the budget allows it."""
@@ -134,8 +148,7 @@ class IncidentInvestigation:
             return _unread(source, error)
 
     async def _read(self, source: EvidenceSource, request: IncidentRequest) -> StoredFacts:
-        # The providers' source reads the repository, so it may take longer than the others.
-        policy = policies.READ if source is EvidenceSource.PROVIDERS else policies.EVIDENCE
+        policy = policies.READ if source in READS_REPOSITORY else policies.EVIDENCE
         facts: ArtifactReference = await workflow.execute_activity_method(
             ACTIVITIES[source], request, summary=source.value, **policy
         )

@@ -25,6 +25,10 @@ PATCH_APPROVE_BY_COMMENT = "approve-by-comment"
 PATCH_MERGE_RIDES_LATER = "merge-rides-later"
 
 
+# An investigation reads the code after all other sources, which name what of it matters. Since 0.2.0.
+PATCH_CODE_AFTER_LOGS = "code-after-logs"
+
+
 class Call(TypedDict):
     """The keyword arguments of one kind of activity call."""
 

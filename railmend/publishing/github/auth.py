@@ -13,13 +13,9 @@ from pydantic import SecretStr
 from railmend.publishing.github.errors import GitHubError, server_time
 
 # Exactly what a repair needs: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
-PERMISSIONS = {
-    "checks": "read",
-    "contents": "write",
-    "issues": "write",
-    "metadata": "read",
-    "pull_requests": "write",
-}
+PERMISSIONS = {"contents": "write", "issues": "write", "metadata": "read", "pull_requests": "write"}
+# Without them checks are not seen. An app that was installed for 0.1.0 has no permission for statuses.
+ALSO_CHECKS = {"checks": "read", "statuses": "read"}
 TIMEOUT_SECONDS = 15
 # An installation token is valid for an hour; a push that begins with it must also end with it.
 RENEW_BEFORE_SECONDS = 600
@@ -104,6 +100,7 @@ class AppCredentials:
         scope: dict[str, object] = {"repositories": [repository.partition("/")[2]]}
         if number:
             scope = {"repository_ids": [int(number[1])]}
+<<<<<<< HEAD
         response = self._request(
             "POST",
             f"/app/installations/{installation.json()['id']}/access_tokens",
@@ -113,6 +110,18 @@ class AppCredentials:
         created, now = response.json(), server_time(response.headers.get("date", ""))
         ends = datetime.fromisoformat(str(created["expires_at"]))
         return str(created["token"]), (ends - now).total_seconds()
+=======
+        path = f"/app/installations/{installation.json()['id']}/access_tokens"
+        for optional in (ALSO_CHECKS, {"checks": "read"}, {}):
+            try:
+                body = {**scope, "permissions": {**PERMISSIONS, **optional}}
+                created = self._request("POST", path, repository, body).json()
+                break
+            except GitHubError as error:
+                if error.status != 422 or not optional:
+                    raise
+        return str(created["token"]), datetime.fromisoformat(str(created["expires_at"]))
+>>>>>>> main
 
     def _request(
         self, method: str, path: str, repository: str, body: dict[str, object] | None = None
@@ -130,7 +139,7 @@ class AppCredentials:
         hint = {
             401: "Check GITHUB_APP_ID and the key.",
             404: "Install the app in this repository.",
-            422: "The app lacks one of the permissions that docs/repairs.md names.",
+            422: "The app lacks one of the permissions that docs/github.md names.",
         }.get(response.status_code, "")
         raise GitHubError(
             f"App token for {repository}: GitHub answered {response.status_code}. {hint}".strip(),

@@ -100,28 +100,18 @@ class AppCredentials:
         scope: dict[str, object] = {"repositories": [repository.partition("/")[2]]}
         if number:
             scope = {"repository_ids": [int(number[1])]}
-<<<<<<< HEAD
-        response = self._request(
-            "POST",
-            f"/app/installations/{installation.json()['id']}/access_tokens",
-            repository,
-            {**scope, "permissions": PERMISSIONS},
-        )
-        created, now = response.json(), server_time(response.headers.get("date", ""))
-        ends = datetime.fromisoformat(str(created["expires_at"]))
-        return str(created["token"]), (ends - now).total_seconds()
-=======
         path = f"/app/installations/{installation.json()['id']}/access_tokens"
         for optional in (ALSO_CHECKS, {"checks": "read"}, {}):
             try:
                 body = {**scope, "permissions": {**PERMISSIONS, **optional}}
-                created = self._request("POST", path, repository, body).json()
+                response = self._request("POST", path, repository, body)
                 break
             except GitHubError as error:
                 if error.status != 422 or not optional:
                     raise
-        return str(created["token"]), datetime.fromisoformat(str(created["expires_at"]))
->>>>>>> main
+        created, now = response.json(), server_time(response.headers.get("date", ""))
+        ends = datetime.fromisoformat(str(created["expires_at"]))
+        return str(created["token"]), (ends - now).total_seconds()
 
     def _request(
         self, method: str, path: str, repository: str, body: dict[str, object] | None = None

@@ -47,8 +47,7 @@ class RepositoryActivities:
             return Facts(items=(), unseen=("The suspected deployment names no commit.",))
         good = pair.good.record.commit if pair.good else None
         source, text = await self._change(request, good, pair.bad.record.commit)
-        redactor = Redactor(self._secrets(), redaction_key(request))
-        return Facts(items=(Fact(kind="change", source=source, text=redactor(text)),))
+        return Facts(items=(Fact(kind="change", source=source, text=text),))
 
     async def _change(self, request: IncidentRequest, good: str | None, bad: str) -> tuple[str, str]:
         """Source and text. Without an earlier deployment that served: what the suspected commit changed."""
@@ -64,4 +63,5 @@ class RepositoryActivities:
             else:
                 change = await asyncio.to_thread(self._github.compare, repository, good, bad)
                 source = f"{repository}, last good deployment to the suspected one"
-        return source, describe(change, request.service.root_directory)
+        redactor = Redactor(self._secrets(), redaction_key(request))
+        return source, describe(redactor.model(change), request.service.root_directory)

@@ -11,30 +11,37 @@ RepairArgument = Annotated[
 ]
 
 
-def approve(repair: RepairArgument, as_json: JsonOption = False) -> None:
+PlanOption = Annotated[
+    str,
+    typer.Option(metavar="HASH", help="Only if the plan that waits is this one: the hash shown with it."),
+]
+
+
+def approve(repair: RepairArgument, plan: PlanOption = "", as_json: JsonOption = False) -> None:
     """Let a plan that waits for a person go ahead."""
-    _decide(repair, approved=True, reason="", as_json=as_json)
+    _decide(repair, approved=True, reason="", plan=plan, as_json=as_json)
 
 
 def reject(
     repair: RepairArgument,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the repair.")] = "",
+    plan: PlanOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Drop a plan that waits for a person."""
-    _decide(repair, approved=False, reason=reason, as_json=as_json)
+    _decide(repair, approved=False, reason=reason, plan=plan, as_json=as_json)
 
 
-def _decide(repair: str, *, approved: bool, reason: str, as_json: bool) -> None:
-    user = run(_send(repair, approved=approved, reason=reason))
+def _decide(repair: str, *, approved: bool, reason: str, plan: str, as_json: bool) -> None:
+    user = run(_send(repair, approved=approved, reason=reason, plan=plan))
     decision = "approved" if approved else "rejected"
     emit({"id": repair, "decision": decision, "by": user}) if as_json else typer.echo(
         f"{repair}: {decision} by {user}."
     )
 
 
-async def _send(workflow_id: str, *, approved: bool, reason: str) -> str:
-    """Return who decided. Raises `ConfigurationError` when nothing waits under this ID."""
+async def _send(workflow_id: str, *, approved: bool, reason: str, plan: str) -> str:
+    """Return who decided. Raises `ConfigurationError` when nothing waits under this ID, or another plan."""
     import getpass
 
     from temporalio.client import WorkflowUpdateFailedError
@@ -50,7 +57,9 @@ async def _send(workflow_id: str, *, approved: bool, reason: str) -> str:
     client = await clients.temporal(load_settings(), tries=1)
     handle = client.get_workflow_handle(workflow_id)
     workflow = ApprovedAction if workflow_id.startswith("action/") else RepositoryRepair
-    approval = Approval(by=getpass.getuser(), reason=reason)
+    if plan and workflow is ApprovedAction:
+        raise ConfigurationError(f"{workflow_id} is an action, which has no plan: leave --plan out.")
+    approval = Approval(by=getpass.getuser(), reason=reason, plan=plan)
     try:
         await handle.execute_update(workflow.approve if approved else workflow.reject, approval)
     except WorkflowUpdateFailedError as error:

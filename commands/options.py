@@ -46,12 +46,12 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def console(*, progress_beside_json: bool = False) -> "Console":
     """Return a console with colours on a terminal; elsewhere lines are 160 columns wide."""
-    from rich.console import Console
+    from commands.terminal import SafeConsole
 
-    out = Console(stderr=progress_beside_json, highlight=False)
-    return out if out.is_terminal else Console(stderr=progress_beside_json, highlight=False, width=160)
+    out = SafeConsole(stderr=progress_beside_json, highlight=False)
+    return out if out.is_terminal else SafeConsole(stderr=progress_beside_json, highlight=False, width=160)
 
 
 def emit(data: Any) -> None:
     """Print one JSON document on standard output."""
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+    typer.echo(json.dumps(data, indent=2, default=str))

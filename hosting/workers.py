@@ -17,6 +17,7 @@ from temporalio.runtime import Runtime
 from temporalio.worker import Worker
 
 from activities.actions import ActionActivities
+from activities.approvals import ApprovalActivities
 from activities.checks import CheckActivities
 from activities.coding import CodingActivities
 from activities.coding_environment import CodingEnvironment
@@ -113,6 +114,7 @@ def orchestration_activities(
         PullRequestActivities(github, artifacts),
         NotificationActivities(channels),
         ReviewActivities(github, artifacts),
+        ApprovalActivities(github),
         MeasurementActivities(railway, github, artifacts, current.get().railmend_settle_seconds),
         ActionActivities(railway),
     )

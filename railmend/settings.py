@@ -206,6 +206,11 @@ class Settings(HostingSettings):
     railmend_approval_days: int = Field(
         7, ge=1, le=30, description="how long a plan waits for starter.py approve"
     )
+    railmend_approve_by_comment: bool = Field(
+        False,
+        description="a plan that waits is shown on an issue of its repository, where whoever may write there "
+        "decides by a comment",
+    )
 
     leave_out: ClassVar[bool] = False  # names that the file may not hold, in place of refusing them
 
@@ -264,6 +269,7 @@ class Settings(HostingSettings):
             session_usd=self.railmend_session_usd,
             sceptic=self.sceptic,
             approval_days=self.railmend_approval_days,
+            approve_by_comment=self.railmend_approve_by_comment,
             notify=self.notifies(),
             follow_up=self.railmend_follow_up,
             earned=self.railmend_earned_autonomy,

@@ -4,6 +4,8 @@ set -eu
 cd "$(dirname "$0")/../.."
 work=${1:-$(mktemp -d)}
 mkdir -p "$work/build" "$work/app"
+echo "== images"
+deploy/steps/images.sh check || echo "pin them before you publish images of a release"
 echo "== packages"
 deploy/steps/python.sh "$work/railmend" deploy/requirements.lock
 echo "== opencode"

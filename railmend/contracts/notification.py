@@ -40,6 +40,8 @@ class Notification(Contract):
     repository: str = ""
     pull_request: str = ""  # its address
     workflow_id: str
+    plan: str = ""  # the hash of the plan that waits
+    issue: str = ""  # the address of the issue where it can be decided by a comment
 
 
 class NotificationBatch(Contract):
@@ -113,7 +115,8 @@ def incident_notification(
 def approval_notification(repair: RepairRequest, workflow_id: str, run_id: str) -> Notification:
     summary = repair.incidents[0].diagnosis.summary
     why = f"A {repair.bounded_by}. " if repair.bounded_by else ""
-    return _repair_notification(repair, NotificationKind.APPROVAL, workflow_id, run_id, why + summary)
+    notification = _repair_notification(repair, NotificationKind.APPROVAL, workflow_id, run_id, why + summary)
+    return notification.model_copy(update={"plan": repair.plan_hash})
 
 
 def outcome_notification(

@@ -34,7 +34,8 @@ class Policy(Contract):
     """`diagnosis_usd`, `session_usd`: most that one diagnosis, one coding session may cost; reserved before.
 
     `sceptic`: a second pass tries to refute a `code` verdict. `approval_days`: how long a plan waits for a
-    person. `notify`: somebody wants to be told of state changes. `earned`: what earlier fixes allow.
+    person. `approve_by_comment`: it is shown on an issue of its repository too, where a writer's comment
+    decides. `notify`: somebody wants to be told of state changes. `earned`: what earlier fixes allow.
     """
 
     budget: Budget = Budget()
@@ -42,6 +43,7 @@ class Policy(Contract):
     session_usd: float = Field(5.0, ge=0)
     sceptic: bool = True
     approval_days: int = Field(7, ge=1, le=30)
+    approve_by_comment: bool = False
     notify: bool = False
     follow_up: FollowUp = FollowUp()
     earned: EarnedAutonomy = EarnedAutonomy()

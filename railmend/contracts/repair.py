@@ -1,5 +1,6 @@
 """Models of a repair: its request, workspace, coding session, checks, pull request and result."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -7,7 +8,7 @@ from hashlib import sha256
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.base import Contract, OpenEnum
-from railmend.contracts.incident import IncidentReport
+from railmend.contracts.incident import Diagnosis, IncidentReport
 from railmend.contracts.measurement import MeasurementResult
 from railmend.contracts.policy import Policy
 from railmend.contracts.review import Merge, Note
@@ -24,6 +25,13 @@ def repair_key(repository: str, fingerprints: list[str], deployment_id: str | No
 # More than these are too much for one prompt and one pull request. Their diagnoses share so many bytes: they
 # travel to each activity of the repair, together with the session's answer, its change and its checks.
 MOST_SERVICES, DIAGNOSES_BYTES = 5, 18_000
+
+
+def _plan_of(diagnosis: Diagnosis) -> tuple[object, ...]:
+    """Return what an agent is told to do, and why."""
+    causes = [(cause.text, cause.evidence) for cause in diagnosis.causes]
+    files = (diagnosis.suspected_files, diagnosis.plan)
+    return (diagnosis.summary, causes, *files, diagnosis.verify, diagnosis.risk, diagnosis.assumes)
 
 
 class LeftOutService(Contract):
@@ -81,6 +89,20 @@ class RepairRequest(Contract):
     def needs_approval(self) -> bool:
         """Whether a person allows it first: so with `plan`, and with what a later version added."""
         return self.autonomy not in (Autonomy.DRAFT, Autonomy.PULL_REQUEST)
+
+    @property
+    def plan_hash(self) -> str:
+        """Return what names exactly this plan (16 hex digits), for whoever approves it.
+
+        Another text, base, service or request has another. The fields are listed, so that one which a later
+        version adds changes no plan that waits.
+        """
+        plans = [
+            (report.request.service.service_id, *_plan_of(report.diagnosis)) for report in self.incidents
+        ]
+        place = (self.repository, self.key, self.base_branch, self.commit, self.root_directories)
+        text = json.dumps((place, self.autonomy.value, self.requested_at.isoformat(), plans))
+        return sha256(text.encode()).hexdigest()[:16]
 
     @property
     def onset(self) -> datetime:
@@ -329,11 +351,17 @@ class PullRequest(Contract):
 
 
 class Approval(Contract):
-    """A person's decision on a plan or an action; `by` names them, and is kept."""
+    """A person's decision on a plan or an action.
+
+    `by`: whoever GitHub says wrote `comment` (its address); from the command line, where there is none, what
+    the caller's machine calls them. `plan`: the hash of the plan that they saw; empty: whichever waits.
+    """
 
     by: str
     reason: str = ""
     approved: bool = True
+    plan: str = ""
+    comment: str = ""
 
 
 class RepairOutcome(OpenEnum):

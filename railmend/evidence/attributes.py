@@ -8,56 +8,64 @@ from typing import Any
 
 from railmend.evidence.log_level import LEVELS_BY_NAME, LogLevel
 
-MESSAGE_KEYS = ("msg", "message", "event", "log", "text")
-LEVEL_KEYS = ("level", "s", "lvl", "severity", "levelname", "log.level", "loglevel")
-STACK_KEYS = ("stack", "stacktrace", "stack_trace", "exc_info", "traceback", "backtrace", "errorverbose")
+MESSAGE_KEYS = ("msg", "message", "event", "log", "text", "@m", "@mt")
+LEVEL_KEYS = ("level", "s", "lvl", "severity", "levelname", "log.level", "loglevel", "@l", "level_name")
+STACK_KEYS = (
+    *("stack", "stacktrace", "stack_trace", "exc_info", "traceback", "backtrace", "errorverbose", "trace"),
+    *("exception", "frames", "@x"),
+)
 ERROR_KEYS = (
-    "err.message",
-    "error.message",
-    "exception.message",
-    "exc.message",
-    "error",
-    "err",
-    "exception",
-    "reason",
-    "cause",
+    *(
+        "err.message",
+        "error.message",
+        "exception.message",
+        "exc.message",
+        "error",
+        "err",
+        "exception",
+        "reason",
+    ),
+    *("cause", "context.exception.message"),
 )
 TYPE_KEYS = (
-    "err.type",
-    "error.type",
-    "exception.type",
-    "err.name",
-    "error.name",
-    "error.kind",
-    "exc.type",
-    "exception.class",
+    *("err.type", "error.type", "exception.type", "err.name", "error.name", "error.kind", "exc.type"),
+    *("exception.class", "exception.name", "context.exception.class"),
 )
 METHOD_KEYS = ("req.method", "request.method", "http.method", "http.request.method", "method", "verb")
 PATH_KEYS = (
-    "req.url",
-    "request.url",
-    "request.path",
-    "http.url",
-    "http.target",
-    "http.path",
-    "url.path",
-    "url",
-    "path",
+    *(
+        "req.url",
+        "request.url",
+        "request.path",
+        "http.url",
+        "http.target",
+        "http.path",
+        "url.path",
+        "url",
+        "path",
+    ),
     "uri",
 )
 STATUS_KEYS = (
     *("res.statuscode", "response.status", "response.statuscode", "http.status_code"),
     *("http.response.status_code", "statuscode", "status_code", "status"),
 )
+# Where the line was written: for an error without a trace this is the place to look.
+PLACE_KEYS = frozenset(
+    ("caller", "source.file", "source.function", "log.origin.file.name", "file", "filename")
+)
 # Shown elsewhere, or of no use to a diagnosis.
 NOISE_KEYS = frozenset(
     (
-        *("time", "timestamp", "ts", "@timestamp", "pid", "hostname", "host", "logger", "v", "name"),
+        *("time", "timestamp", "ts", "@timestamp", "pid", "hostname", "host", "logger", "v", "name", "@t"),
         *("err.stack", "reqid", "requestid", "request_id", "traceid", "trace_id", "spanid", "span_id"),
-        *("req.id", "caller", "thread", "threadname", "process", "dd.trace_id", "dd.span_id"),
-        *("responsetime",),
+        *("req.id", "thread", "threadname", "process", "dd.trace_id", "dd.span_id", "responsetime"),
     )
 )
+# The keys of a frame in a list of frames: structlog, zerolog, Sentry, Java's JSON layouts.
+FRAME_FILE = ("filename", "file", "source", "abs_path", "path", "fileName")
+FRAME_LINE = ("lineno", "line", "lineNumber")
+FRAME_NAME = ("name", "func", "function", "method", "methodName")
 TRACE = re.compile(r"Traceback \(|\n\s+at |\n\t\S+\.go:\d|\n\s+from \S+\.rb:|\n#\d+ ")
 MAX_STACK = 120
 MAX_VALUE = 200
@@ -82,16 +90,25 @@ def read(text: str, pairs: Sequence[tuple[str, str]]) -> StructuredRow | None:
     if text.startswith("{") and text.rstrip().endswith("}"):
         fields |= _flat(text)
     lowered = {key.lower(): value for key, value in fields.items()}
+    for key, value in lowered.items():
+        if value[:1] == "[" and key.rsplit(".", 1)[-1] in STACK_KEYS:
+            lowered[key] = _stack_of_list(value)
     level = _first(lowered, LEVEL_KEYS)
     if len(lowered) <= (1 if level else 0):
         return None
     message = text if not text.startswith("{") else _first(lowered, MESSAGE_KEYS)
     lines = [line for line in _with_request(message, lowered).split("\n") if line.strip()]
     lines += _error(lowered, lines)
+    found = _level(level)
     rest = {
-        key: value[:MAX_VALUE] for key, value in fields.items() if _is_informative(key.lower(), value, lines)
+        key: value[:MAX_VALUE]
+        for key, value in fields.items()
+        if _is_informative(key.lower(), lowered[key.lower()], lines)
     }
-    return StructuredRow(lines or [text], _level(level), dict(list(rest.items())[:MAX_SHOWN]))
+    places = {key: rest.pop(key) for key in tuple(rest) if key.lower() in PLACE_KEYS}
+    if found >= LogLevel.WARNING:
+        rest = places | rest
+    return StructuredRow(lines or [text], found, dict(list(rest.items())[:MAX_SHOWN]))
 
 
 def _plain(value: str) -> str:
@@ -120,15 +137,49 @@ def _leaves(tree: dict[str, Any], prefix: str, depth: int) -> Iterator[tuple[str
             yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
 
 
+def _stack_of_list(value: str) -> str:
+    """Return a stack that a logger gave as a list: of lines, of frames, or of exceptions with frames."""
+    try:
+        entries = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    if all(isinstance(entry, str) for entry in entries):
+        return "\n".join(entry if entry[:1].isspace() else f"    {entry}" for entry in entries)
+    dicts = [entry for entry in entries if isinstance(entry, dict)]
+    if not any("frames" in entry for entry in dicts):
+        return "\n".join(map(_frame, dicts))
+    # structlog names the exception that was caught first, and below it what caused it.
+    texts = []
+    for entry in reversed(dicts):
+        frames = "\n".join(_frame(frame) for frame in entry.get("frames") or () if isinstance(frame, dict))
+        named = f"{entry.get('exc_type', '')}: {entry.get('exc_value', '')}"
+        texts.append(f"Traceback (most recent call last):\n{frames}\n{named}")
+    return "\nDuring handling of the above exception, another exception occurred:\n".join(texts)
+
+
+def _frame(frame: Mapping[str, Any]) -> str:
+    file, line, name = (
+        next((frame[key] for key in keys if frame.get(key)), "")
+        for keys in (FRAME_FILE, FRAME_LINE, FRAME_NAME)
+    )
+    return f'  File "{file}", line {line}, in {name}' if name != line else f'  File "{file}", line {line}'
+
+
 def _first(fields: Mapping[str, str], names: Sequence[str]) -> str:
-    return next((fields[name] for name in names if fields.get(name)), "")
+    for name in names:
+        value = fields.get(name)
+        if value:
+            return value
+    return ""
 
 
 def _with_request(message: str, fields: Mapping[str, str]) -> str:
     """Return the message with the request that it is about, as an access line shows it."""
-    method, path, status = (_first(fields, keys) for keys in (METHOD_KEYS, PATH_KEYS, STATUS_KEYS))
-    if not method or not path or f" {path}" in message:
+    method = _first(fields, METHOD_KEYS)
+    path = _first(fields, PATH_KEYS) if method else ""
+    if not path or f" {path}" in message:
         return message
+    status = _first(fields, STATUS_KEYS)
     status = status if status.isdigit() else ""
     return " ".join(part for part in (message, method.upper(), path, status) if part)
 
@@ -137,7 +188,7 @@ def _error(fields: Mapping[str, str], message_lines: Sequence[str]) -> list[str]
     """`Type: message` and the stack, unless the row's message contains it already."""
     stack = next((value for key, value in fields.items() if _holds_stack(key, value)), "")
     kind, message = _first(fields, TYPE_KEYS), _first(fields, ERROR_KEYS)
-    if message.startswith("{") or message == stack:
+    if message.startswith("{") or message == stack or (message[:1] == "[" and "\n" in stack):
         message = ""
     lines = stack.split("\n")[:MAX_STACK] if stack else []
     shown = "\n".join([*message_lines, *lines[:1], *lines[-1:]])

@@ -6,11 +6,12 @@ whether they are new, and by closeness to the onset. Memory is bounded by the nu
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from railmend.evidence.event_groups import EventGroup, headline, level_of_event
-from railmend.evidence.events import Event, Joiner, LogRow, first_start
+from railmend.evidence.event_groups import MAX_VARIANTS, EventGroup, headline, level_of_event
+from railmend.evidence.event_lines import Event, LogRow
+from railmend.evidence.events import Joiner, first_start
 from railmend.evidence.frames import fold
 from railmend.evidence.log_level import LogLevel, access_line
 from railmend.evidence.ranking import Span, rank
@@ -19,7 +20,6 @@ from railmend.evidence.templates import Tree, mask, route
 
 MAX_GROUPS = 2000
 MAX_SHAPES = 10_000
-MAX_VARIANTS = 3
 NO_DIGITS = str.maketrans("", "", "0123456789")
 # Numbers that distinguish two lines of one shape: a status, an exit code, a compiler's error number.
 # Each alternative begins with a set of characters, which makes the search fast.
@@ -88,6 +88,7 @@ class Condenser:
         for event in self._joiner.rest():
             self._add(event)
         rows = self._joiner.rows
+        self.span.stderr_share = self._joiner.stderr_rows / max(rows, 1)
         groups = rank(self._merged(), self.span, rows)
         text, left_out = render(groups, self.span, rows=rows, forgotten=self.forgotten, budget=budget_tokens)
         return Condensed(
@@ -118,7 +119,8 @@ class Condenser:
                 with_trace[number] = group
         merged = []
         for (number, frame), group in self._groups.items():
-            if frame or number not in with_trace:
+            # Where most have none, the few traces were written by others beside them.
+            if frame or number not in with_trace or group.count > with_trace[number].count:
                 merged.append(group)
             else:
                 with_trace[number].absorb(group)
@@ -166,6 +168,8 @@ class Condenser:
         """Find the event's template in the tree, and make a group for it where there is none."""
         folded = fold(event.lines)
         level = level_of_event(event, access, folded)
+        if event.prefix:
+            folded = replace(folded, lines=(event.prefix + folded.lines[0], *folded.lines[1:]))
         kind = f"{int(level)}{access['method'] + access['status'] if access else ''}"
         if folded.frames:  # the same exception below another first line is the same problem
             masked = mask(headline(event.lines))

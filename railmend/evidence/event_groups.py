@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from railmend.evidence.events import Event
+from railmend.evidence.event_lines import Event
 from railmend.evidence.frames import Folded
 from railmend.evidence.log_level import LogLevel, level_of_line, level_of_status
 
+MAX_VARIANTS = 3
 EXCEPTION_LINE = re.compile(r"^[\s|+]*(?:Caused by: )?[\w.$:]*(?:Error|Exception)\b|^panic: |panicked at")
 
 
@@ -31,6 +32,7 @@ class EventGroup:
     count: int = 0
     before: int = 0
     access: bool = False
+    on_stderr: bool = False
     variants: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -45,6 +47,7 @@ class EventGroup:
             last=event.at,
             last_position=event.position,
             latest=event.lines[0],
+            on_stderr=event.on_stderr,
         )
 
     def add(self, event: Event, onset: datetime | None) -> None:
@@ -60,6 +63,7 @@ class EventGroup:
 
     def absorb(self, other: "EventGroup") -> None:
         """Take over another group's events; the example stays."""
+        self.variants = dict([*self.variants.items(), *other.variants.items()][:MAX_VARIANTS])
         self.count += other.count
         self.before += other.before
         self.first = min(self.first, other.first)

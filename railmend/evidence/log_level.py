@@ -2,6 +2,9 @@
 
 import re
 from enum import IntEnum
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 
 
 class LogLevel(IntEnum):
@@ -21,7 +24,9 @@ LEVEL = re.compile(
     (?:^|[\s\[|(,.:=\"'<])
     (?:level(?:name)?["']?\s?[=:]\s?["']?)?
     (?P<word>(?:TRACE|DEBUG|VERBOSE|INFO|NOTICE|LOG|WARN|WARNING|ERROR|ERR|SEVERE|CRITICAL|CRIT|FATAL|PANIC
-      |ALERT|EMERG(?:ENCY)?|FINE|CONFIG|HINT|STATEMENT|DETAIL)
+      |ALERT|EMERG(?:ENCY)?|FINE|CONFIG|HINT|STATEMENT|DETAIL
+      |FEHLER|WARNUNG|ERREUR|AVERTISSEMENT|ERRO|AVISO|FALHA|ADVERTENCIA|ERRORE|AVVISO|FOUT|FEL|FEJL|CHYBA|HATA
+      |BŁĄD|ОШИБКА|ПРЕДУПРЕЖДЕНИЕ|КРИТИЧНО|错误|严重|致命|警告|紧急|エラー|警告|致命的|重大|오류|에러|경고)(?!\w)
      |(?<=[\[=:"'<])(?:trace|debug|verbose|info|notice|warn|warning|error|err|critical|crit|fatal|panic|alert
       |emerg)
      |(?:dbug|info|warn|fail|crit)(?=:\s[A-Z]\w+(?:\.\w+)*\[\d)
@@ -36,11 +41,50 @@ LEVELS_BY_NAME = {
     **dict.fromkeys(
         ("TRACE", "DEBUG", "DBUG", "VERBOSE", "INFO", "LOG", "FINE", "CONFIG", "I"), LogLevel.ORDINARY
     ),
-    **dict.fromkeys(("NOTICE", "HINT", "STATEMENT", "DETAIL"), LogLevel.NOTICE),
-    **dict.fromkeys(("WARN", "WARNING", "W"), LogLevel.WARNING),
-    **dict.fromkeys(("ERROR", "ERR", "SEVERE", "FAIL", "E"), LogLevel.ERROR),
     **dict.fromkeys(
-        ("CRITICAL", "CRIT", "FATAL", "PANIC", "ALERT", "EMERG", "EMERGENCY", "F"), LogLevel.FATAL
+        (
+            *("WARNUNG", "AVERTISSEMENT", "AVISO", "ADVERTENCIA", "AVVISO", "ПРЕДУПРЕЖДЕНИЕ", "警告", "경고"),
+            *("WARN", "WARNING", "W"),
+        ),
+        LogLevel.WARNING,
+    ),
+    **dict.fromkeys(("NOTICE", "HINT", "STATEMENT", "DETAIL"), LogLevel.NOTICE),
+    **dict.fromkeys(
+        (
+            *(
+                "ERROR",
+                "ERR",
+                "SEVERE",
+                "FAIL",
+                "E",
+                "FEHLER",
+                "ERREUR",
+                "ERRO",
+                "FALHA",
+                "ERRORE",
+                "FOUT",
+                "FEL",
+            ),
+            *("FEJL", "CHYBA", "HATA", "BŁĄD", "ОШИБКА", "错误", "严重", "エラー", "重大", "오류", "에러"),
+        ),
+        LogLevel.ERROR,
+    ),
+    **dict.fromkeys(
+        (
+            "CRITICAL",
+            "CRIT",
+            "FATAL",
+            "PANIC",
+            "ALERT",
+            "EMERG",
+            "EMERGENCY",
+            "F",
+            "КРИТИЧНО",
+            "致命",
+            "致命的",
+            "紧急",
+        ),
+        LogLevel.FATAL,
     ),
 }
 FATAL = re.compile(
@@ -61,7 +105,9 @@ ERROR = re.compile(
     r"|\bexceeded\b|\bunavailable\b|\bconflict\b|\bcorrupt(?:ed|ion)?\b|\bexpired\b|no instances"
     r"|\bsaturated\b|\bexhausted\b|\bunresolved\b|\bunexpected\b|too many\b|does not exist|nil pointer"
     r"|\bviolat|\bmismatch|\bdisconnected\b|\bunhealthy\b|\blost\b"
-    r"|is not\b.{0,40}\b(?:defined|assignable)|leak)"
+    r"|is not\b.{0,40}\b(?:defined|assignable)|leak"
+    r"|\bfehlgeschlagen|\bfehler|\berreur|\béchec|\béchoué|\bfalló|\bfallo\b|\bfalha|\bfallito|\bbłąd|ошибка"
+    r"|не удалось|错误|失败|异常|エラー|失敗|例外|오류|실패)"
 )
 # Here the word means that all is well.
 HARMLESS = re.compile(
@@ -76,62 +122,21 @@ WARNING = re.compile(
     r"|high (?:memory|cpu|load)"
 )
 # A line without any of these has no word of the three patterns above; this test is ten times as fast.
-STEMS = (
-    *(
-        "err",
-        "fail",
-        "exce",
-        "fatal",
-        "panic",
-        "oom",
-        "memory",
-        "segf",
-        "sig",
-        "core",
-        "overflow",
-        "uncaught",
-    ),
-    *(
-        "unhandled",
-        "exit",
-        "crash",
-        "terminat",
-        "kill",
-        "address",
-        "addrinuse",
-        "successfully",
-        "space",
-        "enospc",
-    ),
-    *("deadlock", "refus", "denied", "unable", "cannot", "can't", "could", "invalid", "undefined", "unreach"),
-    *(
-        "not",
-        "no ",
-        "missing",
-        "unauth",
-        "forbid",
-        "reject",
-        "abort",
-        "connection",
-        "pipe",
-        "time",
-        "unavail",
-    ),
-    *("conflict", "corrupt", "expired", "satur", "exhaust", "unresolved", "unexpected", "too many", "nil"),
-    *("violat", "mismatch", "disconn", "unhealthy", "lost", "leak", "warn", "retr", "slow", "deprec", "degr"),
-    *(
-        "backoff",
-        "fall",
-        "drop",
-        "throttl",
-        "rate limit",
-        "skipp",
-        "stale",
-        "high ",
-        "heap",
-        "disk",
-        "reconn",
-    ),
+STEMS_BY_COMMA = (
+    "err,fail,exce,fatal,panic,oom,memory,segf,sig,core,overflow,uncaught,unhandled,"
+    "exit,crash,terminat,kill,address,addrinuse,successfully,space,enospc,deadlock,refus,"
+    "denied,unable,cannot,can't,could,invalid,undefined,unreach,not,no ,missing,unauth,"
+    "forbid,reject,abort,connection,pipe,time,unavail,conflict,corrupt,expired,satur,"
+    "exhaust,unresolved,unexpected,too many,nil,violat,mismatch,disconn,unhealthy,lost,"
+    "leak,warn,retr,slow,deprec,degr,backoff,fall,drop,throttl,rate limit,skipp,stale,"
+    "high ,heap,disk,reconn,fehl,éch,falló,falha,błąd,ошибка,удалось,错误,失败,异常,エラー,失敗,"
+    "例外,오류,실패"
+)
+STEM = re.compile(
+    "|".join(
+        f"{first}(?:{'|'.join(stem[1:] for stem in stems)})"
+        for first, stems in groupby(sorted(STEMS_BY_COMMA.split(",")), key=itemgetter(0))
+    )
 )
 # An access line that ends in a status: method, path, then the code.
 ACCESS = re.compile(
@@ -154,6 +159,7 @@ def access_line(text: str) -> re.Match[str] | None:
     return ACCESS.search(beginning) or STATUS_FIRST.search(beginning)
 
 
+@lru_cache(256)
 def stated_level(text: str) -> LogLevel | None:
     """Return the level that the line states itself; None where it states none."""
     match = LEVEL.search(text[:LEVEL_WITHIN])
@@ -173,8 +179,7 @@ def level_of_line(text: str) -> LogLevel:
 
 
 def _level_by_words(text: str) -> LogLevel:
-    low = text.lower()
-    if not any(stem in low for stem in STEMS):
+    if not STEM.search(text.lower()):
         return LogLevel.ORDINARY
     clean = HARMLESS.sub("", text)
     if FATAL.search(clean):

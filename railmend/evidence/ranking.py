@@ -20,6 +20,9 @@ OWN_TRACE, ANY_TRACE = 28.0, 14.0
 NEW, OLD = 12.0, -15.0
 CONTEXT = 26.0  # rare and close to the onset
 HINTED = 24.0
+# Standard error says little where much is written to it, and something where next to nothing is.
+ON_STDERR, STDERR_SHARE = 20.0, 0.05
+MAX_FOR_RARITY = 5.0  # reached by an ordinary line that is one of a thousand
 TAIL = 18.0  # among a build's last rows
 MAX_FOR_COUNT = 8.0
 # A group is new if its first event lies beyond this share of the span.
@@ -34,13 +37,17 @@ ROUTINE_WARNINGS = ("deprecat", "experimental", "update available", "npm notice"
 
 @dataclass
 class Span:
-    """The time that was read; the onset of the incident and words that hint at it, where known."""
+    """The time that was read; the onset of the incident and words that hint at it, where known.
+
+    `stderr_share`: of the rows, 0 to 1.
+    """
 
     onset: datetime | None = None
     build: bool = False
     hints: tuple[str, ...] = ()
     start: datetime | None = None
     end: datetime | None = None
+    stderr_share: float = 1.0
 
     def extend_to(self, at: datetime) -> None:
         """Widen the span so that it contains this moment."""
@@ -76,6 +83,10 @@ def rank(groups: Sequence[EventGroup], span: Span, rows: int) -> list[RankedGrou
     scores = {id(group): _content(group) for group in groups}
     new = {id(group): _is_new(group, span) for group in groups}
     for group in groups:
+        if group.level <= LogLevel.NOTICE and group.count <= RARE:
+            scores[id(group)] += min(log2(rows / group.count) / 2, MAX_FOR_RARITY)
+        if group.level <= LogLevel.NOTICE and group.on_stderr and span.stderr_share < STDERR_SHARE:
+            scores[id(group)] += ON_STDERR
         scores[id(group)] += HINTED if hinted(group, span) else _novelty(group, span, new=new[id(group)])
         if span.build and rows - group.last_position <= TAIL_ROWS and group.count <= RARE:
             scores[id(group)] += TAIL
@@ -106,7 +117,7 @@ def _content(group: EventGroup) -> float:
 
 
 def _is_new(group: EventGroup, span: Span) -> bool:
-    if span.onset is not None and span.start is not None and span.start < span.onset:
+    if span.onset is not None and span.start is not None and span.share(span.onset) > EARLY:
         return group.before == 0
     return span.share(group.first) > EARLY
 

@@ -13,6 +13,8 @@ ENOUGH_TOKENS = 800
 MIN_SCORE = 14.0
 HIGH_SCORE = 58.0
 MAX_HIGH = 12
+# Ordinary lines that are shown for being rare have so many tokens together.
+LOW_SCORE, LOW_TOKENS = 20.0, 350
 # One event's limits: a share of the budget, and tokens.
 MAX_EVENT_SHARE = 0.6
 MAX_EVENT_TOKENS = 600
@@ -55,6 +57,8 @@ def render(
 def _wanted(ranked: RankedGroup, used: int, shown: int) -> bool:
     if ranked.score < MIN_SCORE:
         return False
+    if ranked.score < LOW_SCORE and used > LOW_TOKENS:
+        return False
     return used < ENOUGH_TOKENS or (ranked.score >= HIGH_SCORE and shown < MAX_HIGH)
 
 
@@ -93,6 +97,8 @@ def _shortened(lines: list[str], max_tokens: int) -> str:
     """Return the beginning and the end: the end of a trace holds its root cause."""
     half = max_tokens // 2
     head = cut("\n".join(lines), half)
+    if len(lines) - head.count("\n") < 3:  # one long line
+        return f"{head} … {lines[-1][-len(head) * 3 // 4 :]}"
     end: list[str] = []
     size = 0
     for line in reversed(lines[head.count("\n") + 1 :]):

@@ -7,7 +7,9 @@ template in which the differing tokens are `<*>`.
 
 import re
 from dataclasses import dataclass, field
-from operator import eq
+
+import numpy as np
+from numpy.typing import NDArray
 
 MASK = re.compile(
     r"""(?x)
@@ -20,6 +22,7 @@ MASK = re.compile(
     """
 )
 WILDCARD = "<*>"
+WILDCARD_HASH = hash(WILDCARD)
 MAX_TOKENS = 60
 MAX_IN_LEAF = 60
 # Share of equal tokens from which two lines share a template; errors need more in common.
@@ -43,45 +46,56 @@ class Template:
     tokens: list[str]
 
 
+@dataclass(slots=True)
+class _Leaf:
+    """Templates of one length, and the hashes of their tokens, a row each: all are compared at once."""
+
+    templates: list[Template]
+    hashes: NDArray[np.int64]
+
+
 @dataclass
 class Tree:
     """A parse tree that grows with the number of distinct templates, not of lines; its owner bounds it."""
 
     size: int = 0
-    _leaves: dict[tuple[int, str, str], list[Template]] = field(default_factory=dict)
+    _leaves: dict[tuple[int, str, str], _Leaf] = field(default_factory=dict)
 
-    def place(self, line: str, kind: str, *, strict: bool) -> Template:
-        """Return the line's template, created if needed. Lines of different `kind` never share one."""
-        tokens = mask(line).split()[:MAX_TOKENS] or [""]
+    def place(self, masked: str, kind: str, *, strict: bool) -> Template:
+        """Return a masked line's template, created if needed. Lines of different `kind` never share one."""
+        tokens = masked.split()[:MAX_TOKENS] or [""]
+        hashes = np.fromiter(map(hash, tokens), np.int64, len(tokens))
         first = tokens[0] if "#" not in tokens[0] else WILDCARD
-        leaf = self._leaves.setdefault((len(tokens), first, kind), [])
-        closest, highest = None, -1.0
-        for template in leaf:
-            similarity = _similarity(template.tokens, tokens)
-            if similarity > highest:
-                closest, highest = template, similarity
-        full = len(leaf) >= MAX_IN_LEAF
-        if closest is not None and (highest >= (MIN_ERROR_SIMILARITY if strict else MIN_SIMILARITY) or full):
-            closest.tokens = [a if a == b else WILDCARD for a, b in zip(closest.tokens, tokens, strict=True)]
-            return closest
+        key = (len(tokens), first, kind)
+        leaf = self._leaves.get(key)
+        if leaf is not None:
+            equal = ((leaf.hashes == hashes) | (leaf.hashes == WILDCARD_HASH)).sum(axis=1)
+            index = int(equal.argmax())
+            enough = (MIN_ERROR_SIMILARITY if strict else MIN_SIMILARITY) * len(tokens)
+            if equal[index] >= enough or len(leaf.templates) >= MAX_IN_LEAF:
+                closest = leaf.templates[index]
+                if equal[index] < len(tokens):
+                    pairs = zip(closest.tokens, tokens, strict=True)
+                    closest.tokens = [a if a == b else WILDCARD for a, b in pairs]
+                    leaf.hashes[index][leaf.hashes[index] != hashes] = WILDCARD_HASH
+                return closest
         self.size += 1
         template = Template(self.size, tokens)
-        leaf.append(template)
+        if leaf is None:
+            self._leaves[key] = _Leaf([template], hashes[np.newaxis])
+        else:
+            leaf.templates.append(template)
+            leaf.hashes = np.vstack((leaf.hashes, hashes))
         return template
 
     def only(self, numbers: frozenset[int]) -> "Tree":
         """Return a copy that holds only the templates of these numbers."""
-        leaves = {
-            key: [template for template in leaf if template.number in numbers]
-            for key, leaf in self._leaves.items()
-        }
-        return Tree(self.size, {key: leaf for key, leaf in leaves.items() if leaf})
-
-
-def _similarity(template: list[str], tokens: list[str]) -> float:
-    """Return the share of equal tokens, 0 to 1; a wildcard equals any token."""
-    equal: int = sum(map(eq, template, tokens))
-    return (equal + (template.count(WILDCARD) if WILDCARD in template else 0)) / len(tokens)
+        leaves = {}
+        for key, leaf in self._leaves.items():
+            kept = [n for n, template in enumerate(leaf.templates) if template.number in numbers]
+            if kept:
+                leaves[key] = _Leaf([leaf.templates[n] for n in kept], leaf.hashes[kept])
+        return Tree(self.size, leaves)
 
 
 def mask(line: str) -> str:

@@ -11,12 +11,17 @@ import time
 from collections.abc import Mapping
 
 import httpx
+from github.Issue import Issue
+from github.IssueComment import IssueComment
 from pydantic import SecretStr
 
+from railmend.contracts.approval import PlanIssue, PlanIssueRequest
 from railmend.contracts.notification import Notification
 from railmend.evidence.safe_text import MarkdownText
 from railmend.notifying.text import format_headline, format_markdown
-from railmend.publishing.github import GitHubClient
+from railmend.publishing.github import GitHubClient, Issues
+from railmend.publishing.github.decision import PLAN_MARK, digest_of
+from railmend.publishing.text import format_plan_issue
 
 TIMEOUT_SECONDS = 10.0
 MAX_RETRY_AFTER = 60.0
@@ -107,14 +112,41 @@ def post_issue(github: GitHubClient, repository: str, notification: Notification
     Safe to repeat: what an issue of Railmend's account holds already is not written again. Raise
     `GitHubError`.
     """
-    mark = issue_marker(notification.notification_id)
-    body = MarkdownText.joined([format_markdown(notification, url), mark])
+    body = format_markdown(notification, url)
     with github.issues(repository) as issues:
         for thread in dict.fromkeys(notification.threads):
-            thread_mark = issue_marker(f"thread {thread}")
-            issue = issues.find(LABEL, thread_mark, MAX_SEARCHED)
-            if issue is None:
-                marked = MarkdownText.joined([body, thread_mark], "\n")
-                issues.create(format_headline(notification), marked, LABEL)
-            elif not issues.holds(issue, mark):
-                issue.create_comment(body)
+            _post(issues, thread, notification, body)
+
+
+def post_plan(github: GitHubClient, request: PlanIssueRequest) -> PlanIssue:
+    """Show a plan on the issue of its first incident, in place of its notification there. As `post_issue`.
+
+    An issue that was closed with an earlier plan is opened again.
+    """
+    repair, notification = request.repair, request.notification
+    with github.issues(repair.repository) as issues:
+        issue, shown = _post(issues, notification.threads[0], notification, format_plan_issue(request))
+        if issue.state == "closed" and PLAN_MARK in (issue.body or ""):
+            issue.edit(state="open")
+    return PlanIssue(
+        repository=repair.repository,
+        number=issue.number,
+        url=shown.html_url,
+        plan=repair.plan_hash,
+        shown_at=shown.created_at,
+        digest=digest_of(shown),
+    )
+
+
+def _post(
+    issues: Issues, thread: str, notification: Notification, body: MarkdownText
+) -> tuple[Issue, Issue | IssueComment]:
+    """Return the issue of a thread, and what on it holds the notification."""
+    mark, thread_mark = issue_marker(notification.notification_id), issue_marker(f"thread {thread}")
+    marked = MarkdownText.joined([body, mark])
+    issue = issues.find(LABEL, thread_mark, MAX_SEARCHED)
+    if issue is None:
+        opened = MarkdownText.joined([marked, thread_mark], "\n")
+        issue = issues.create(format_headline(notification), opened, LABEL)
+        return issue, issue
+    return issue, issues.written(issue, mark) or issue.create_comment(marked)

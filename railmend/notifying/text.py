@@ -60,7 +60,8 @@ def format_lines(notification: Notification) -> list[str]:
     if notification.summary:
         lines.append(notification.summary)
     if notification.kind is NotificationKind.APPROVAL:
-        lines.append(f"Approve: starter.py approve {notification.workflow_id}")
+        seen = f" --plan {notification.plan}" if notification.plan else ""
+        lines.append(f"Approve: starter.py approve {notification.workflow_id}{seen}")
         lines.append(f"Reject: starter.py reject {notification.workflow_id} --reason '...'")
     if notification.repository:
         lines.append(f"Repository: {notification.repository}")
@@ -75,6 +76,8 @@ def format_slack(notification: Notification, url: str) -> dict[str, str]:
     lines = [SlackText.of("*{}*", format_headline(notification)), *map(SlackText, format_lines(notification))]
     if notification.pull_request:
         lines.append(SlackText.link(notification.pull_request, "Pull request"))
+    if notification.issue:
+        lines.append(SlackText.link(notification.issue, "Read the plan, and decide by a comment"))
     if url:
         lines.append(SlackText.link(url, "Open in Temporal"))
     return {"text": SlackText.joined(lines, "\n")}
@@ -108,6 +111,8 @@ def format_markdown(notification: Notification, url: str) -> MarkdownText:
     ]
     if notification.pull_request:
         parts.append(MarkdownText.of("Pull request: {}", MarkdownText.link(notification.pull_request)))
+    if notification.issue:
+        parts.append(MarkdownText.of("The plan, to decide: {}", MarkdownText.link(notification.issue)))
     if url:
         parts.append(MarkdownText.link(url, "Open in Temporal"))
     return MarkdownText.joined(parts)

@@ -162,3 +162,14 @@ def format_related_comment(request: RelatedComment, material: PublishedMaterial)
         request.why,
         body(request.publish, material),
     )
+
+
+def format_plan_answer(obstacle: str, plan: str) -> MarkdownText:
+    """Tell a writer why a command decided nothing, and which one does. `plan`: the hash of what waits."""
+    return MarkdownText.of(
+        "This decides nothing. {} A new comment does: `/railmend approve {}`, or "
+        "`/railmend reject {} REASON`.",
+        obstacle,
+        plan,
+        plan,
+    )

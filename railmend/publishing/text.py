@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from railmend.contracts.approval import PlanIssueRequest
 from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentReport
 from railmend.contracts.measurement import WindowMetrics
 from railmend.contracts.repair import CheckRun, PublishRequest, RepairRequest, Verification
@@ -324,8 +325,59 @@ def incident_markdown(report: IncidentReport, packet: EvidencePacket | None) -> 
         MarkdownText.code(diagnosis.verdict.value),
         diagnosis.confidence,
     )
-    plan = [MarkdownText.of("{:d}. {}", number, step) for number, step in enumerate(diagnosis.plan, start=1)]
     items = packet.items if packet else ()
     charts = [MarkdownText.block(item.text) for item in items if item.kind == "chart"]
-    steps = [MarkdownText.of("## Plan"), _lines(plan)] if plan else []
+    steps = _steps(diagnosis)
     return MarkdownText.bounded([head, _wrong(report), *charts, *_why(report, packet), *steps], MAX_DETAILS)
+
+
+def _steps(diagnosis: Diagnosis) -> list[MarkdownText]:
+    plan = [MarkdownText.of("{:d}. {}", number, step) for number, step in enumerate(diagnosis.plan, start=1)]
+    return [MarkdownText.of("## Plan"), _lines(plan)] if plan else []
+
+
+def format_plan_issue(request: PlanIssueRequest) -> MarkdownText:
+    """Return all that an approval binds, and how to give it."""
+    parts = [*_how_to_decide(request), *_plan(request.repair), _left_out(request.repair)]
+    return MarkdownText.bounded(parts, MAX_BODY)
+
+
+def _how_to_decide(request: PlanIssueRequest) -> Iterator[MarkdownText]:
+    repair, plan = request.repair, request.repair.plan_hash
+    base = f"{repair.base_branch or 'its default branch'} {(repair.commit or '')[:12]}".strip()
+    yield MarkdownText.of(
+        "Railmend wants to change {} from {}, and waits for a person until {:%Y-%m-%d %H:%M} UTC.",
+        MarkdownText.code(repair.repository),
+        MarkdownText.code(base),
+        request.until,
+    )
+    if repair.bounded_by:
+        yield MarkdownText.of("A {}.", repair.bounded_by)
+    yield MarkdownText.of(
+        "Whoever may write to this repository decides, by a comment that is one of these lines alone:\n\n"
+        "- `/railmend approve {}`\n- `/railmend reject {} REASON`",
+        *(plan, plan),
+    )
+    yield MarkdownText.of(
+        "or by `starter.py approve` or `reject`, {} `--plan {}`. An edited comment, or one of a bot or an "
+        "app, decides nothing; a rejection outweighs approvals. Another plan has another hash.",
+        MarkdownText.code(request.notification.workflow_id),
+        plan,
+    )
+
+
+def _plan(repair: RepairRequest) -> Iterator[MarkdownText]:
+    for incident in repair.incidents:
+        diagnosis = incident.diagnosis
+        yield _wrong(incident)
+        yield MarkdownText.of("## Why")
+        yield MarkdownText(diagnosis.summary)
+        yield from _causes(diagnosis, None)
+        yield from _steps(diagnosis)
+        rest = (
+            ("Files", ", ".join(diagnosis.suspected_files)),
+            ("How to tell that it worked", diagnosis.verify),
+            ("Risk", diagnosis.risk),
+            ("Rests on", diagnosis.assumes),
+        )
+        yield _lines(MarkdownText.of("- {}: {}", what, said) for what, said in rest if said)

@@ -155,7 +155,7 @@ def compare(call: Call) -> Answer:
     }
 
 
-def _add_labels(call: Call, issue: Json, names: list[str]) -> None:
+def add_labels_to(call: Call, issue: Json, names: list[str]) -> None:
     for name in names:
         fresh = {"id": call.forge.next_id(), "name": name, "color": "ededed", "description": None}
         call.repo["labels"].setdefault(name.lower(), fresh)
@@ -185,7 +185,7 @@ def issue_labels(call: Call) -> Answer:
 
 @on("POST", REPO + "/issues/{n:int}/labels")
 def add_labels(call: Call) -> Answer:
-    _add_labels(call, call.issue(), call.body["labels"] if isinstance(call.body, dict) else call.body)
+    add_labels_to(call, call.issue(), call.body["labels"] if isinstance(call.body, dict) else call.body)
     return issue_labels(call)
 
 
@@ -196,8 +196,9 @@ def issue(call: Call) -> Answer:
 
 @on("GET", REPO + "/issues/{n:int}/comments")
 def comments(call: Call) -> Answer:
-    number = call.issue()["number"]
-    return [call.view.comment(row) for row in call.repo["comments"].values() if row["issue"] == number]
+    number, since = call.issue()["number"], call.query.get("since", "")
+    rows = [row for row in call.repo["comments"].values() if row["issue"] == number]
+    return [call.view.comment(row) for row in rows if row["updated_at"] >= since]
 
 
 @on("POST", REPO + "/issues/{n:int}/comments")

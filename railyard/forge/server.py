@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from railyard.forge import reviews  # noqa: F401 - registers its calls
+from railyard.forge import issues, reviews  # noqa: F401 - they register their calls
 from railyard.forge.pages import page_routes
 from railyard.forge.renaming import Renamed
 from railyard.forge.rest import ROUTES, Call, Handler

@@ -251,6 +251,7 @@ class View:
             "url": f"{self.api}/issues/comments/{comment['id']}",
             "issue_url": f"{self.api}/issues/{number}",
             "html_url": f"{self.web}/issues/{number}#issuecomment-{comment['id']}",
+            "performed_via_github_app": comment.get("app"),
         }
 
     def _line_comments(self) -> Iterable[Json]:

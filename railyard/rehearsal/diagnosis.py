@@ -7,7 +7,7 @@ from railyard.rehearsal.evidence import Item, items, missing_key, symptoms
 
 LABEL = "[rehearsal]"
 # A route on which the edge gives up counts as slow too.
-SLOW_ROUTE = re.compile(r"^(\w+ \S+) -> (?:2\d\d|499|50[24]): .*p95 (\d+) ms", re.M)
+SLOW_ROUTE = re.compile(r"^(\w+ \S+): \d+x .*?p95 (\d+) ms", re.M)
 KEPT = re.compile(r"kept in memory")
 
 

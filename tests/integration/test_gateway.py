@@ -389,11 +389,12 @@ def test_which_hosts_and_addresses_are_meant() -> None:
         assert not public(address), address
 
 
-async def raw(bench: Bench, size: int, body: bytes) -> str:
-    """Send the beginning of a request, and return the first line of its answer."""
+async def raw(bench: Bench, size: int | None, body: bytes) -> str:
+    """Send the beginning of a request, and return the first line of its answer. `size` None: in chunks."""
     with short_path(bench.paths.sockets, GATEWAY_SOCKET) as socket:
         reader, writer = await asyncio.open_unix_connection(socket)
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n"
+    length = "Transfer-Encoding: chunked" if size is None else f"Content-Length: {size}"
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n{length}\r\n"
     writer.write(f"{head}Authorization: Bearer repair-key\r\n\r\n".encode() + body)
     line = (await asyncio.wait_for(reader.readline(), 10)).decode().strip()
     writer.close()
@@ -403,6 +404,14 @@ async def raw(bench: Bench, size: int, body: bytes) -> str:
 async def test_a_body_that_is_too_large_is_refused_before_it_is_sent(bench: Bench) -> None:
     assert await raw(bench, model_gateway.MAX_REQUEST_BYTES + 1, b"") == "HTTP/1.1 400 Bad Request"
     assert bench.gateway.usage.model_calls == 0
+
+
+async def test_a_body_that_does_not_say_its_size_is_refused_as_soon_as_it_is_too_large(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_gateway, "MAX_REQUEST_BYTES", 1000)
+    chunk = b"3e9\r\n" + b"[" * 1001 + b"\r\n"  # and never the last one
+    assert await raw(bench, None, chunk) == "HTTP/1.1 400 Bad Request"
 
 
 async def test_a_body_that_never_ends_holds_its_place_for_a_while_only(

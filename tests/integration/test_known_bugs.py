@@ -18,7 +18,11 @@ pytestmark = pytest.mark.integration
 SYMPTOMS = {
     "checkout": ("memory_leak", "deploy_log", "quotes: 900 rendered pages kept in memory"),
     "catalog": ("error_rate", "deploy_log", TRACE),
-    "reports": ("latency", "http_log", "GET /reports/{id} -> 200: 30x (100%), p50 900 ms, p95 1500 ms"),
+    "reports": (
+        "latency",
+        "http_log",
+        "GET /reports/{id}: 30x (100.0% of all) [200 30x], p50 900 ms, p95 1500 ms",
+    ),
 }
 
 

@@ -79,6 +79,19 @@ async def approved(temporal: WorkflowEnvironment) -> None:
         await save(on.client, handle.id, "repair_approved")
 
 
+async def approved_by_comment(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        on.world.approvals.decisions = [
+            None,
+            Approval(by="ada", comment="http://forge/issues/1#issuecomment-1"),
+        ]
+        follow_up = FollowUp(poll_seconds=1, outcome_seconds=(1,))
+        policy = Policy(approve_by_comment=True, follow_up=follow_up)
+        row = row_of(await on.scan(Autonomy.PLAN, policy=policy), "checkout")
+        await on.repair(row.repair_workflow_id)
+        await save(on.client, row.repair_workflow_id, "repair_approved_by_comment")
+
+
 async def retried(temporal: WorkflowEnvironment) -> None:
     statuses = [MeasurementStatus.NOT_HELD, MeasurementStatus.HELD]
     async with repairing(temporal, views=[MERGED], statuses=statuses) as on:
@@ -172,7 +185,10 @@ async def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     async with await environment() as temporal:
-        for record in (happy_path, approved, retried, reverted, cancelled, handed_on, reset, missed_scans):
+        for record in (
+            *(happy_path, approved, approved_by_comment, retried, reverted, cancelled, handed_on, reset),
+            missed_scans,
+        ):
             await record(temporal)
     async with await environment(LEDGER_EVENTS) as temporal:
         await ledger_handed_on(temporal)

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Any, get_args
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 from temporalio.service import RPCError, RPCStatusCode
 from typer.main import get_command
 
@@ -33,6 +37,7 @@ from commands.incident_list import IncidentList, IncidentRow
 from commands.ledgers import FaultRow, LedgerOverview
 from commands.options import Level
 from commands.statistics import print_statistics, statistics
+from commands.terminal import SafeConsole
 from hosting import clients
 from railmend import __version__
 from railmend.contracts.autonomy import Autonomy
@@ -390,3 +395,29 @@ def test_what_was_paused_or_resumed_is_named(monkeypatch: pytest.MonkeyPatch, ac
     monkeypatch.setattr(ledgers, action, done)
     assert starter(action, "--all").stdout.splitlines() == [f"ledger/p: {action}d.", f"scan/e: {action}d."]
     assert json.loads(starter(action, "--json").stdout) == {"action": f"{action}d", "ids": []}
+
+
+HIDING = "ok\x1b[2J\x1b[1A\x1b]0;title\x07\x1b]8;;https://evil.example\x1b\\\x9b2K\u202efdp.exe\u200b\r"
+
+
+def test_what_others_wrote_moves_no_cursor_and_hides_nothing_on_a_terminal() -> None:
+    shown = StringIO()
+    console = SafeConsole(file=shown, force_terminal=True, color_system=None, highlight=False, width=200)
+    table = Table(HIDING)
+    table.add_row(HIDING)
+    console.print(table)
+    console.print(escape(HIDING), HIDING)
+    console.print(HIDING, markup=False, soft_wrap=True)
+    printed = shown.getvalue()
+    assert {each for each in printed if unicodedata.category(each)[0] == "C"} == {"\n"}
+    assert printed.count("<U+202E>") == 5
+
+
+def test_every_command_prints_on_that_console() -> None:
+    made = [
+        f"{file.name}: {line.strip()}"
+        for file in sorted((Path(__file__).parents[2] / "commands").rglob("*.py"))
+        for line in file.read_text().splitlines()
+        if re.search(r"\bConsole\(|rich\.print|^from rich import print", line)
+    ]
+    assert made == []

@@ -44,7 +44,8 @@ def test_condense_reads_cases_and_writes_one_line_each(tmp_path: Path) -> None:
     first, second = (json.loads(line) for line in done.stdout.splitlines())
     assert (first["id"], second["id"]) == ("c1", "c2")
     assert "charge failed for <email-1>" in first["text"]
-    assert "GET /a/{id} -> 502" in first["text"]
+    assert "GET /a/{id}:" in first["text"]
+    assert "502 " in first["text"]
     assert "jane@example.com" in starter("condense", str(file), "--raw").stdout
 
 

@@ -381,8 +381,8 @@ async def test_too_many_requests_to_read_are_asked_for_by_error_and_duration() -
     stored = await activities.http_log_facts(incident(findings=(finding,)))
     facts = await facts_of(activities.artifacts, stored)
     assert set(asked) == {"deployment-service-0001", "@httpStatus:>=500", "@totalDuration:>=300"}
-    assert "-> 500" not in facts.items[0].text
-    assert "-> 500: 10x" in facts.items[1].text
+    assert "500 10x" not in facts.items[0].text
+    assert "GET /items/{id}: 10x (100.0% of all), 100.0% failed [500 10x]" in facts.items[1].text
     assert re.search(r"Of the requests only the newest \d{4} rows were read", facts.unseen[0])
 
 

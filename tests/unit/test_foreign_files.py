@@ -131,3 +131,21 @@ def test_a_home_is_provided_anew_with_nothing_but_its_sessions(home: Path, outsi
     assert not (config / "package.json").is_symlink()
     assert list((config / "node_modules").iterdir()) == []
     assert untouched(outside)
+
+
+def test_rights_are_given_back_to_no_target_of_a_link(
+    home: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is for a worker that is not root: what it may not open gets its owner's rights back."""
+    (outside / "secret").chmod(0)
+    opened = os.open
+
+    def refused(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if path == "file" and not flags & os.O_PATH:
+            raise PermissionError(path)
+        return opened(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(PermissionError):
+        foreign_files.read(home, "file", 100)
+    assert stat.S_IMODE((outside / "secret").stat().st_mode) == 0

@@ -2,6 +2,8 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -10,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from github import GithubException
 from pydantic import SecretStr
 
+from railmend.publishing.github import GitHubClient
 from railmend.publishing.github.auth import AppCredentials, TokenCredentials
 from railmend.publishing.github.errors import GitHubError, from_status
 
@@ -108,3 +111,19 @@ def test_limits_are_waited_for_and_refusals_are_not(
 ) -> None:
     error = from_status("Thing", GithubException(status, {"message": "no"}, headers))
     assert (error.retryable, error.retry_after) == (retryable, after)
+
+
+@pytest.mark.parametrize(("head", "counts"), [(1, True), (2, False), (None, False)])
+def test_an_apps_pull_request_counts_from_a_branch_here_and_never_from_a_fork(
+    head: int | None, counts: bool
+) -> None:
+    """Anybody can run an app on a fork of their own; a fork that was deleted is None."""
+    here, there = SimpleNamespace(id=1), None if head is None else SimpleNamespace(id=head)
+    pull: Any = SimpleNamespace(
+        number=1,
+        user=SimpleNamespace(type="Bot"),
+        head=SimpleNamespace(repo=there),
+        base=SimpleNamespace(repo=here),
+    )
+    nobody: Any = SimpleNamespace(writes=lambda user: False)
+    assert GitHubClient("http://forge", SecretStr("t"))._counts(pull, nobody) is counts

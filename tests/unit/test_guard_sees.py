@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from railmend.coding import git as git_module
 from railmend.coding.diff import ChangedFile
 from railmend.coding.git import TrustedRepository
 from railmend.coding.guard import Plan, never_published, review
@@ -122,6 +123,17 @@ def test_what_is_too_large_to_be_read_is_refused_for_its_size(tmp_path: Path) ->
     assert never_published(files)
 
 
+@pytest.mark.parametrize(("bound", "most"), [("MAX_TEXTS", 2), ("MAX_ALL_TEXTS_BYTES", 45), ("MAX_LINES", 2)])
+def test_a_change_of_more_than_is_read_is_refused_for_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    monkeypatch.setattr(git_module, bound, most)
+    new = {f"{name}.py": ("100644", f"value = {name!r}  # a line\n".encode()) for name in "abc"}
+    files = between(tmp_path, {}, new)
+    assert [file.path for file in files if file.unread] == ["c.py"]
+    assert never_published(files)
+
+
 def test_a_file_of_a_gigabyte_is_refused_without_being_read(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
@@ -131,11 +143,16 @@ def test_a_file_of_a_gigabyte_is_refused_without_being_read(tmp_path: Path) -> N
     base = repository.prepare("main", None)
     with (repository.tree / "sparse").open("wb") as file:
         file.truncate(2**40)
+    (repository.tree / ".gitignore").write_bytes(b"#\n" * 600_000)
     os.mkfifo(repository.tree / "pipe")
     (repository.tree / "loop").symlink_to("loop")
     taken = repository.take(base)
     files = repository.changed_files(taken.tree, base, taken.oversized)
-    assert [(file.path, file.mode) for file in files] == [("loop", "120000"), ("sparse", "100644")]
+    assert [(file.path, file.mode) for file in files] == [
+        (".gitignore", "100644"),
+        ("loop", "120000"),
+        ("sparse", "100644"),
+    ]
     assert any(
         "sparse cannot be judged: its 1099511.6 MB" in each for each in review(files, Plan(), GuardSettings())
     )

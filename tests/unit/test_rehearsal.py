@@ -28,7 +28,9 @@ def packet(finding: str, kind: str, text: str) -> str:
 PACKETS = {
     "checkout": packet("memory_leak", "deploy_log", "quotes: 900 rendered pages kept in memory"),
     "catalog": packet("error_rate", "deploy_log", TRACE),
-    "reports": packet("latency", "http_log", "GET /reports/{id} -> 200: 30x (100%), p50 900 ms, p95 1500 ms"),
+    "reports": packet(
+        "latency", "http_log", "GET /reports/{id}: 30x (100.0% of all) [200 30x], p50 900 ms, p95 1500 ms"
+    ),
 }
 FIXES = {
     "checkout": ("quotes.py", "RENDERED.popitem(last=False)"),
@@ -52,7 +54,7 @@ def test_a_known_symptom_gets_a_verdict_that_cites_what_is_there(name: str) -> N
         packet("crash_loop", "deploy_log", TRACE),
         packet("memory_leak", "deploy_log", "all is well"),
         packet("error_rate", "deploy_log", "Traceback: ValueError: 3"),
-        packet("latency", "http_log", "GET / -> 200: 30x (100%), p50 9 ms, p95 15 ms"),
+        packet("latency", "http_log", "GET /: 30x (100.0% of all) [200 30x], p50 9 ms, p95 15 ms"),
     ],
 )
 def test_what_it_does_not_understand_is_unclear(text: str) -> None:

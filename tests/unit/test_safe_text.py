@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from railmend.contracts.approval import PlanIssueRequest
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.incident import Cause, EvidenceItem, EvidencePacket, MeasuredSeries
 from railmend.contracts.measurement import (
@@ -284,7 +285,15 @@ def notification(evil: str) -> Notification:
         repository=evil,
         pull_request=evil,
         workflow_id=evil,
+        plan=evil,
+        issue=evil,
     )
+
+
+def plan_issue(evil: str) -> PlanIssueRequest:
+    places = {"repository": evil, "base_branch": evil, "commit": evil}
+    changed = repair(evil).model_copy(update=places)
+    return PlanIssueRequest(repair=changed, notification=notification(evil), until=samples.NOW)
 
 
 FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
@@ -305,6 +314,8 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
     comments.format_not_deployed_comment: lambda evil: comments.format_not_deployed_comment(
         not_deployed(evil)
     ),
+    text.format_plan_issue: lambda evil: text.format_plan_issue(plan_issue(evil)),
+    comments.format_plan_answer: lambda evil: comments.format_plan_answer(evil, evil),
     comments.format_revert_body: lambda evil: comments.format_revert_body(1, evil),
     comments.format_related_comment: lambda evil: comments.format_related_comment(
         RelatedComment(publish=publish(evil), number=1, why=evil), material(evil)

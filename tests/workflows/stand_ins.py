@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.ledger import LedgerActivities
 from activities.railway import paged
 from railmend.artifacts import ArtifactStore
+from railmend.contracts.approval import PlanDecided, PlanIssue, PlanIssueRequest
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import (
     ChallengeRequest,
@@ -26,6 +27,7 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.notification import Notification, NotificationBatch
 from railmend.contracts.repair import (
+    Approval,
     CheckReport,
     CheckRun,
     CodingRequest,
@@ -73,6 +75,17 @@ CHANGE = WorkspaceChange(files=(FileChange(path="app.py", status="modified", add
 
 
 @dataclass
+class ApprovalStage:
+    """`decisions`: one per poll of a plan's issue, None where nobody has decided; the last one stays."""
+
+    decisions: list[Approval | None] = field(default_factory=lambda: [None])
+    shown: list[PlanIssueRequest] = field(default_factory=list)
+    decided: list[PlanDecided] = field(default_factory=list)
+    polls: int = 0
+    polled: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
 class World:
     """What the outside answers; `calls` counts activities by name."""
 
@@ -105,6 +118,7 @@ class World:
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     prepared: list[WorkspaceRequest] = field(default_factory=list)
     after_pull_request: ReviewStage = field(default_factory=ReviewStage)
+    approvals: ApprovalStage = field(default_factory=ApprovalStage)
 
     def _count(self) -> None:
         name = activity.info().activity_type
@@ -279,6 +293,35 @@ class World:
         self._count()
         self.notified.extend(request.notifications)
 
+    @activity.defn
+    async def open_plan_issue(self, request: PlanIssueRequest) -> PlanIssue:
+        self._count()
+        self.approvals.shown.append(request)
+        return PlanIssue(
+            repository=request.repair.repository,
+            number=1,
+            url="http://forge/acme/checkout/issues/1",
+            plan=request.repair.plan_hash,
+            shown_at=activity.info().scheduled_time,
+            digest="",
+        )
+
+    @activity.defn
+    async def find_decision(self, issue: PlanIssue) -> Approval:
+        self._count()
+        stage = self.approvals
+        stage.polls += 1
+        stage.polled.set()
+        decision = stage.decisions[min(stage.polls, len(stage.decisions)) - 1]
+        if decision is None:
+            raise ApplicationError("Nobody has decided yet.", category=ApplicationErrorCategory.BENIGN)
+        return decision
+
+    @activity.defn
+    async def close_plan_issue(self, decided: PlanDecided) -> None:
+        self._count()
+        self.approvals.decided.append(decided)
+
     def orchestration(self, client: Client) -> list[object]:
         ledger = LedgerActivities(client, self.queue)
         return [
@@ -303,6 +346,9 @@ class World:
             *self.after_pull_request.activities(),
             self.decide,
             self.notify,
+            self.open_plan_issue,
+            self.find_decision,
+            self.close_plan_issue,
             ledger.claim,
             ledger.run_is_open,
             ledger.confirm,

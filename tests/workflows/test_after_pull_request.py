@@ -76,9 +76,10 @@ class RepairStage:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Of what activities count."""
-    while not holds():  # noqa: ASYNC110 - nothing else tells of it
-        await asyncio.sleep(0.01)
+    """Of what activities count. A test that waits for what never comes fails, and holds up no run."""
+    async with asyncio.timeout(120):
+        while not holds():  # noqa: ASYNC110 - nothing else tells of it
+            await asyncio.sleep(0.01)
 
 
 def held_by(workflow_id: str, repair: RepairRequest) -> ClaimRequest:

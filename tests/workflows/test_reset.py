@@ -1,6 +1,8 @@
 """A run that is reset goes on from what the earlier one left in the world."""
 
+import asyncio
 import uuid
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -65,11 +67,14 @@ async def test_a_repair_that_is_reset_in_review_is_in_review_again(
 
     after = ReviewStage(on_poll=view)
     async with stage(temporal, samples.service("checkout"), after_pull_request=after) as on:
-        with temporal.with_time_skipping_disabled():  # a week would be over before anybody approves
+        asked = autonomy is Autonomy.PLAN
+        # A week would be over before anybody approves.
+        with temporal.with_time_skipping_disabled() if asked else nullcontext():
             repair_id = row_of(await on.scan(autonomy, policy=AT_ONCE), "checkout").repair_workflow_id
             handle = on.client.get_workflow_handle(repair_id)
-            if autonomy is Autonomy.PLAN:
+            if asked:
                 await handle.execute_update("approve", Approval(by="ada"))
+        skipping = [asyncio.create_task(temporal.fast_forward(handle))]
         await until(lambda: len(after.answers) == 1)
         polls, sessions, run = (
             after.seen["poll_pull_request"],
@@ -77,9 +82,12 @@ async def test_a_repair_that_is_reset_in_review_is_in_review_again(
             await newest_run(handle),
         )
         await reset(on, handle)
+        newest = on.client.get_workflow_handle(repair_id)
+        skipping.append(asyncio.create_task(temporal.fast_forward(newest)))
         await until(lambda: after.seen["poll_pull_request"] > polls + 1)
         decided = True
         result = await ended(on, handle, run)
+        await asyncio.gather(*skipping)
         assert result.outcome is outcome
         assert result.pull_request is not None
         assert (on.world.calls["open_pull_request"], on.world.calls["run_session"]) == (1, sessions)

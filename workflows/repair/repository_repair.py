@@ -4,21 +4,21 @@ A person allows it, where that is asked for; a session makes the change; it is p
 is merged, deployed and measured; what came of it is settled in the ledger.
 """
 
-import builtins
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
-from railmend.contracts.notification import approval_notification, outcome_notification
+from railmend.contracts.notification import outcome_notification
 from railmend.contracts.repair import Approval, RepairOutcome, RepairResult
 from railmend.contracts.track_record import FixRecord
 from workflows.repair import coding
+from workflows.repair.approval import wait_for_approval
 from workflows.repair.measurement import measure, wait_for_deployment
 from workflows.repair.review import review
 from workflows.repair.state import Phase, RepairState
-from workflows.shared import details, policies, search_attributes
+from workflows.shared import policies, search_attributes
 from workflows.shared.failures import ENDING, machine_is_gone, reason_of
 from workflows.shared.ledger_client import ClaimLost, LedgerClient, settlement
 from workflows.shared.notifications import notify
@@ -36,7 +36,7 @@ class RepositoryRepair:
         self._ledger = LedgerClient(state.request.project_id)
         self._cancelled = False
         self._handlers: dict[Phase, Handler] = {
-            Phase.APPROVAL: self._wait_for_approval,
+            Phase.APPROVAL: wait_for_approval,
             Phase.CODING: coding.make_change,
             Phase.PUBLISHING: coding.publish,
             Phase.REVIEW: review,
@@ -108,40 +108,13 @@ class RepositoryRepair:
             notification = outcome_notification(repair, outcome, reason, info.workflow_id, info.run_id)
             await notify(repair.policy, [notification])
 
-    async def _wait_for_approval(self, state: RepairState, ledger: LedgerClient) -> Phase:
-        """With autonomy `plan`, and with one that is not known, a person decides."""
-        repair, info = state.request, workflow.info()
-        if not repair.needs_approval:
-            return Phase.CODING
-        if await coding.resume_review(state):
-            return Phase.REVIEW
-        days = repair.policy.approval_days
-        details.show(
-            "The plan waits for a person, at most {} days. {}\n\n{}",
-            days,
-            f"A {repair.bounded_by}." if repair.bounded_by else "",
-            details.code(f"starter.py approve {info.workflow_id}"),
-        )
-        await notify(repair.policy, [approval_notification(repair, info.workflow_id, info.run_id)])
-        try:
-            await workflow.wait_condition(
-                lambda: state.approval is not None, timeout=timedelta(days=days), timeout_summary="approval"
-            )
-        except builtins.TimeoutError:
-            return state.end(RepairOutcome.NOT_ALLOWED, f"Nobody approved the plan within {days} days.")
-        approval = state.approval
-        if approval is None or approval.approved:
-            return Phase.CODING
-        reason = f"{approval.by} rejected the plan. {approval.reason}".strip()
-        return state.end(RepairOutcome.NOT_ALLOWED, reason)
-
     @workflow.update(description="Let Railmend carry the plan out")
     def approve(self, approval: Approval) -> None:
         self._state.approval = approval.model_copy(update={"approved": True})
 
     @approve.validator
     def _may_approve(self, approval: Approval) -> None:
-        self._refuse_unless_waiting()
+        self._refuse_unless_waiting(approval)
 
     @workflow.update(description="Do not carry the plan out")
     def reject(self, approval: Approval) -> None:
@@ -149,11 +122,13 @@ class RepositoryRepair:
 
     @reject.validator
     def _may_reject(self, approval: Approval) -> None:
-        self._refuse_unless_waiting()
+        self._refuse_unless_waiting(approval)
 
-    def _refuse_unless_waiting(self) -> None:
+    def _refuse_unless_waiting(self, approval: Approval) -> None:
         if not self.waits_for_approval():
             raise ApplicationError("This repair does not wait for an approval.", type="NotWaiting")
+        if (plan := self._state.request.plan_hash) != (approval.plan or plan):
+            raise ApplicationError(f"The plan that waits is {plan}: look at it first.", type="AnotherPlan")
 
     @workflow.query(description="Whether the plan waits for a person")
     def waits_for_approval(self) -> bool:

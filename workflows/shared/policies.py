@@ -17,6 +17,8 @@ CODING_QUEUE = "railmend-coding"
 TOO_LARGE = "PayloadsTooLarge"
 # Ids of patches (`workflow.patched`) stand here, each with what changed and since which release: PATCH_NAME =
 # "what-changed". None is used twice; both branches stay as long as a recorded history needs the old one.
+# Since 0.2.0 a plan that waits may be shown on an issue, and decided by a comment there.
+PATCH_APPROVE_BY_COMMENT = "approve-by-comment"
 
 
 class Call(TypedDict):
@@ -176,6 +178,14 @@ POLL = BeatingCall(
     schedule_to_close_timeout=timedelta(hours=6),
     heartbeat_timeout=BEAT,
     retry_policy=_retry(0, 5, 300),
+)
+# A plan that waits for a comment: the first looks come quickly, then one in 10 minutes. A retry is one action
+# and no event: 30 days, the most that a plan may wait, are about 4,300. The workflow ends it at its own time.
+DECISION = BeatingCall(
+    start_to_close_timeout=timedelta(minutes=2),
+    schedule_to_close_timeout=timedelta(days=31),
+    heartbeat_timeout=BEAT,
+    retry_policy=_retry(0, 30, 600),
 )
 # Comments, labels, a revert: wanted, but a repair goes on without them after a day.
 COMMENT = BeatingCall(

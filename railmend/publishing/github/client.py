@@ -309,11 +309,11 @@ class Issues:
     def create(self, title: PlainText, body: MarkdownText, label: str) -> Issue:
         return self._repository.create_issue(title=title, body=body, labels=[label])
 
-    def holds(self, issue: Issue, mark: str) -> bool:
-        """Return whether an issue of our own, or a comment of ours on it, holds `mark`."""
-        return self._marked(issue, mark) or any(
-            self._marked(comment, mark) for comment in issue.get_comments()
-        )
+    def written(self, issue: Issue, mark: str) -> Issue | IssueComment | None:
+        """Return what holds `mark`: an issue of our own, or a comment of ours on it."""
+        if self._marked(issue, mark):
+            return issue
+        return next((comment for comment in issue.get_comments() if self._marked(comment, mark)), None)
 
     def _marked(self, written: Issue | IssueComment, mark: str) -> bool:
         return mark in (written.body or "") and self._accounts.own(written.user)

@@ -1,0 +1,46 @@
+"""REST calls of issues that are no pull requests."""
+
+from railyard.forge.rest import REPO, Answer, Call, add_labels_to, on
+from railyard.forge.store import MAX_BODY, Json, invalid, now
+
+
+@on("GET", REPO + "/issues")
+def issues(call: Call) -> Answer:
+    """As GitHub: pull requests are among them, the newest first."""
+    state, labels = call.query.get("state", "open"), [*filter(None, call.query.get("labels", "").split(","))]
+    rows = [
+        row
+        for row in call.repo["issues"].values()
+        if state in ("all", row["state"]) and set(labels) <= set(row["labels"])
+    ]
+    return [call.view.issue(row) for row in sorted(rows, key=lambda row: -int(row["number"]))]
+
+
+@on("POST", REPO + "/issues")
+def create_issue(call: Call) -> Answer:
+    call.need("Issue", "title")
+    if len(call.body.get("body") or "") > MAX_BODY:
+        raise invalid("Issue", "body", "custom", f"body is too long (maximum is {MAX_BODY} characters)")
+    call.repo["number"] += 1
+    row: Json = {
+        "id": call.forge.next_id(),
+        "number": call.repo["number"],
+        "title": call.body["title"],
+        "body": call.body.get("body"),
+        "state": "open",
+        "user": call.user,
+        "labels": [],
+        "created_at": now(),
+        "updated_at": now(),
+    }
+    call.repo["issues"][str(row["number"])] = row
+    add_labels_to(call, row, call.body.get("labels", []))
+    return 201, call.view.issue(row)
+
+
+@on("PATCH", REPO + "/issues/{n:int}")
+def edit_issue(call: Call) -> Answer:
+    row = call.issue()
+    row.update({key: call.body[key] for key in ("title", "body", "state") if key in call.body})
+    row.update(updated_at=now(), closed_at=now() if row["state"] == "closed" else None)
+    return call.view.issue(row)

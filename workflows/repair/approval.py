@@ -1,0 +1,135 @@
+"""A plan waits for a person, who decides from the command line or by a comment on its issue."""
+
+import asyncio
+import builtins
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+from activities.approvals import ApprovalActivities
+from railmend.contracts.approval import PlanDecided, PlanIssue, PlanIssueRequest
+from railmend.contracts.notification import Notification, approval_notification
+from railmend.contracts.repair import Approval, RepairOutcome
+from workflows.repair import coding
+from workflows.repair.state import Phase, RepairState
+from workflows.shared import details, policies
+from workflows.shared.failures import reason_of
+from workflows.shared.ledger_client import LedgerClient
+from workflows.shared.notifications import notify
+
+
+async def wait_for_approval(state: RepairState, ledger: LedgerClient) -> Phase:
+    """Phase APPROVAL: with autonomy `plan`, and with one that is not known, a person decides."""
+    repair, info = state.request, workflow.info()
+    if not repair.needs_approval:
+        return Phase.CODING
+    if await coding.resume_review(state):
+        return Phase.REVIEW
+    notification = approval_notification(repair, info.workflow_id, info.run_id)
+    issue, obstacle = await _show(state, ledger, notification)
+    details.show(
+        "The plan waits for a person, at most {} days. {}\n\n{}\n\n{}{}",
+        repair.policy.approval_days,
+        f"A {repair.bounded_by}." if repair.bounded_by else "",
+        details.code(f"starter.py approve {info.workflow_id} --plan {repair.plan_hash}"),
+        details.link(issue.url) if issue else "",
+        f"It cannot be approved by a comment: {obstacle}" if obstacle else "",
+    )
+    url = issue.url if issue else ""
+    await notify(repair.policy, [notification.model_copy(update={"issue": url})])
+    if issue is None:
+        return _next(state, await _decision(state))
+    listening = asyncio.create_task(_listen(state, issue))
+    sentence = "The repair was cancelled. Nothing was changed."
+    try:
+        phase = _next(state, await _decision(state))
+        sentence = _sentence(state)
+        return phase
+    finally:
+        listening.cancel()
+        await _conclude(PlanDecided(issue=issue, sentence=sentence))
+
+
+async def _show(
+    state: RepairState, ledger: LedgerClient, notification: Notification
+) -> tuple[PlanIssue | None, str]:
+    """Return where the plan is shown, or None and, where it was to be, why it is not."""
+    repair = state.request
+    if not (repair.policy.approve_by_comment and workflow.patched(policies.PATCH_APPROVE_BY_COMMENT)):
+        return None, ""
+    await ledger.confirm(repair.fingerprints)
+    until = workflow.now() + timedelta(days=repair.policy.approval_days)
+    try:
+        issue = await workflow.execute_activity_method(
+            ApprovalActivities.open_plan_issue,
+            PlanIssueRequest(repair=repair, notification=notification, until=until),
+            **policies.NOTIFY,
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        return None, reason_of(error)
+    return issue, ""
+
+
+async def _decision(state: RepairState) -> Approval | None:
+    """Return what a person decided, in whichever way; None: nobody did in time."""
+    days = timedelta(days=state.request.policy.approval_days)
+    try:
+        await workflow.wait_condition(
+            lambda: state.approval is not None, timeout=days, timeout_summary="approval"
+        )
+    except builtins.TimeoutError:
+        return None
+    return state.approval
+
+
+def _next(state: RepairState, approval: Approval | None) -> Phase:
+    if approval is None:
+        days = state.request.policy.approval_days
+        return state.end(RepairOutcome.NOT_ALLOWED, f"Nobody approved the plan within {days} days.")
+    if approval.approved:
+        return Phase.CODING
+    reason = f"{approval.by} rejected the plan. {approval.reason}".strip()
+    return state.end(RepairOutcome.NOT_ALLOWED, reason)
+
+
+def _sentence(state: RepairState) -> str:
+    """Return what the plan's issue is told."""
+    if state.approval is not None and state.approval.approved:
+        where = (
+            f"by the comment {state.approval.comment}" if state.approval.comment else "on the command line"
+        )
+        return f"{state.approval.by} approved the plan {where}. Railmend works on it."
+    return f"{state.result.reason if state.result else ''} Nothing was changed.".strip()
+
+
+async def _listen(state: RepairState, issue: PlanIssue) -> None:
+    """Take over what a comment decides, unless somebody decided on the command line before."""
+    try:
+        decision = await workflow.execute_activity_method(
+            ApprovalActivities.find_decision, issue, summary="comments", **policies.DECISION
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.warning("a plan can no longer be decided by a comment: %s", error.cause)
+        details.show(
+            "The plan waits for a person, on the command line alone: {}\n\n{}",
+            reason_of(error),
+            details.code(f"starter.py approve {workflow.info().workflow_id} --plan {issue.plan}"),
+        )
+        return
+    state.approval = state.approval or decision
+
+
+async def _conclude(decided: PlanDecided) -> None:
+    try:
+        await workflow.execute_activity_method(
+            ApprovalActivities.close_plan_issue, decided, **policies.NOTIFY
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.warning("not said on the plan's issue: %s", error.cause)

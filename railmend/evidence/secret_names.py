@@ -12,7 +12,7 @@ EDGE = r"(?:(?<![A-Za-z])|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))"
 PASSWORDS = (
     r"passwor[dt]s?|passwd|passphrase|passcode|contrase[nñ]a|mot[ _-]?de[ _-]?passe|kennwort|wachtwoord"
     r"|l[oö]senord|пароль|密[码碼]|口令|パスワード|비밀번호|requirepass|masterauth|mnemonic"
-    r"|(?:seed|recovery)[-_ ]?phrase|identified by"
+    r"|(?:seed|recovery)[-_ ]?phrase|identified (?:with \w{1,40} )?by"
     r"|(?:db|my|user|smtp|mail|root|admin|pg|redis|ftp|sql|rabbitmq)(?:pass|pwd)(?![a-z])"
 )
 SHORT_PASSWORDS = r"pass|pwd|pw|pin|otp|totp|cvv2?|cvc|psk|senha|parola|has[lł]o|heslo|[sş]ifre"

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hosting.gateway.model_call import ModelCall, error_response
 from hosting.gateway.provider_api import APIS, GEMINI_STREAM, GEMINI_WHOLE
@@ -32,6 +33,8 @@ MAX_BODIES = 2
 BODY_SECONDS = 60.0
 MAX_CALLS = 8
 MAX_CONNECTIONS = 32
+# Beyond these a connection is closed unread: each takes a descriptor of the worker's, and may never ask.
+MAX_OPEN = 4 * MAX_CONNECTIONS
 # Not retried by OpenCode: the budget does not come back by itself.
 PAYMENT_REQUIRED = 402
 
@@ -68,6 +71,7 @@ class ModelGateway:
             access_log=False,
             lifespan="off",
             limit_concurrency=MAX_CONNECTIONS,
+            http=_BoundedProtocol,
         )
         server = EmbeddedServer(config)
         task = asyncio.create_task(server.serve(sockets=[listening(paths.sockets, GATEWAY_SOCKET)]))
@@ -84,6 +88,13 @@ class ModelGateway:
 
     async def close(self) -> None:
         await self._stack.aclose()
+
+
+class _BoundedProtocol(H11Protocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MAX_OPEN:
+            transport.abort()
 
 
 class _Proxy:

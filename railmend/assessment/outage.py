@@ -33,7 +33,8 @@ def _all_fail(frame: MetricFrame) -> Finding | None:
     start, last = onset(bad, frame.total > 0), int(np.flatnonzero(bad)[-1])
     failed, total = float(frame.failed[start : last + 1].sum()), float(frame.total[start : last + 1].sum())
     ended = last < frame.points - frame.steps(s.ended_minutes)
-    if ended or failed < s.outage_requests or failed / total < s.outage_share:
+    brief = np.count_nonzero(bad[start : last + 1]) < frame.steps(s.error_min_minutes)
+    if ended or brief or failed < s.outage_requests or failed / total < s.outage_share:
         return None
     sentence = (
         f"{frame.service.name} serves nothing: {failed:.0f} of {total:.0f} requests failed with 5xx "

@@ -6,7 +6,7 @@ import numpy as np
 
 from railmend.assessment.baseline import usual_rate, usual_share
 from railmend.assessment.frame import MetricFrame, margin
-from railmend.assessment.statistics import onset, quantile, wilson
+from railmend.assessment.statistics import onset, quantile, share_onset, wilson
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 
@@ -29,7 +29,9 @@ def error_rate(frame: MetricFrame) -> Finding | None:
     failures = _failures(frame) or _sparse_failures(frame)
     if failures is None:
         return None
-    critical = failures.share >= s.error_critical_share and failures.failed >= s.error_critical_errors
+    critical = failures.share >= s.error_critical_share and (
+        failures.failed >= s.error_critical_errors or failures.bound >= s.error_critical_share
+    )
     threshold = s.error_share
     sentence = (
         f"{failures.failed:.0f} of {failures.total:.0f} requests to {frame.service.name} "
@@ -55,21 +57,25 @@ def _failures(frame: MetricFrame) -> Failures | None:
     bad = frame.failed >= np.maximum(0.5 * s.error_share * frame.total, 0.5)
     if np.count_nonzero(bad[-recent:]) < frame.steps(s.error_min_minutes):
         return None
-    start, last = onset(bad, frame.total > 0), int(np.flatnonzero(bad)[-1])
-    if last < frame.points - frame.steps(s.ended_minutes) or last + 1 - start < frame.steps(
-        s.error_min_minutes
-    ):
+    last = int(np.flatnonzero(bad)[-1])
+    if last < frame.points - frame.steps(s.ended_minutes):
         return None
+    newest = slice(frame.points - recent, last + 1)
+    share = float(frame.failed[newest].sum()) / float(frame.total[newest].sum())
+    start = share_onset(frame.failed * bad, frame.total, min(share / 4, s.error_share), share)
     # The newest stretch decides, as far back as it is one.
-    first = max(start, frame.points - recent)
-    failed, total = float(frame.failed[first : last + 1].sum()), float(frame.total[first : last + 1].sum())
-    bound, _ = wilson(failed, total)
-    if failed < s.error_min_errors or bound < s.error_share:
+    now = _failures_from(frame, max(start, frame.points - recent), last)
+    if now.failed < s.error_min_errors or now.bound < s.error_share:
         return None
-    if bound < s.error_usual_share and bound < s.error_over_past * usual_share(frame, "5xx", start):
+    if now.bound < s.error_usual_share and now.bound < s.error_over_past * usual_share(frame, "5xx", start):
         return None
+    return _failures_from(frame, start, last)
+
+
+def _failures_from(frame: MetricFrame, start: int, last: int) -> Failures:
+    """Return share and bound of one and the same stretch, from `start` to `last`."""
     failed, total = float(frame.failed[start : last + 1].sum()), float(frame.total[start : last + 1].sum())
-    return Failures(start, failed, total, failed / total, bound)
+    return Failures(start, failed, total, failed / total, wilson(failed, total)[0])
 
 
 def _sparse_failures(frame: MetricFrame) -> Failures | None:
@@ -83,12 +89,11 @@ def _sparse_failures(frame: MetricFrame) -> Failures | None:
     if len(minutes) < 2 or minutes[-1] < window - frame.recent:
         return None
     start = frame.points - window + int(minutes[0])
-    failed, total = float(frame.failed[start:].sum()), float(frame.total[start:].sum())
-    bound, _ = wilson(failed, total)
+    failures = _failures_from(frame, start, frame.points - 1)
     usual = s.error_over_past * usual_share(frame, "5xx", start, s.sparse_usual_share)
-    if failed < s.sparse_min_errors or bound < max(s.sparse_share, usual):
+    if failures.failed < s.sparse_min_errors or failures.bound < max(s.sparse_share, usual):
         return None
-    return Failures(start, failed, total, failed / total, bound)
+    return failures
 
 
 def client_errors(frame: MetricFrame) -> Finding | None:

@@ -89,7 +89,7 @@ class AssessmentSettings(BaseModel):
     client_ended_minutes: float = Field(3, gt=0)
     # Almost only 5xx is an outage.
     outage_share: float = Field(0.9, gt=0, le=1)
-    outage_requests: int = Field(20, ge=1)
+    outage_requests: int = Field(6, ge=1)
     # Remaining share of the usual minimum: a drop; none; critical. (field)
     traffic_left: float = Field(0.6, gt=0, le=1)
     traffic_gone: float = Field(0.02, gt=0, le=1)

@@ -6,7 +6,7 @@ import numpy as np
 
 from railmend.assessment.baseline import history_of, share_above
 from railmend.assessment.frame import MetricFrame, margin
-from railmend.assessment.statistics import Flags, Numbers, median, onset, quantile
+from railmend.assessment.statistics import Flags, Numbers, median, onset, quantile, share_onset
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # Low, so that an incident as long as half of the slice does not raise its own baseline.
@@ -14,6 +14,8 @@ BASE_QUANTILE = 0.25
 # Share of past minutes that are faster than the rare ones.
 RARE = 0.97
 BEYOND_RARE = 1.5
+# Requests at least this share as slow are of the same sort.
+SAME = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ def latency(frame: MetricFrame) -> Finding | None:
         return None
     if not frame.has_past:
         return _absolute(frame)
-    return _level(frame) or _burst(frame)
+    return _level(frame) or _burst(frame) or _recurring(frame)
 
 
 def _requests(frame: MetricFrame, steps: Flags) -> float:
@@ -98,7 +100,59 @@ def _find_rise(
         return None
     newest = values[start : last + 1][during]
     level = median(newest[-frame.steps(s.lasting_minutes) :])
-    return LatencyRise(start, base, line, level) if level >= line else None
+    if level < line or _same_requests(frame, name, level, start):
+        return None
+    return LatencyRise(start, base, line, level)
+
+
+def _same_requests(frame: MetricFrame, name: str, level: float, start: int) -> bool:
+    """Return whether requests as slow were usual before, so that only their share grew past a percentile.
+
+    Sockets, uploads and exports are logged when they end: more of them lift the p95 while none got slower.
+    """
+    slower, others = (frame.p99, frame.p50) if name == "p95" else (frame.p99, frame.p95)
+    past = slower[:start][np.isfinite(slower[:start])]
+    if not len(past) or share_above(past, SAME * level) <= frame.settings.latency_usual_share:
+        return False
+    before, now = (part[np.isfinite(part)] for part in (others[:start], others[start:]))
+    return median(now) < frame.settings.latency_rest_ratio * median(before)
+
+
+def _recurring(frame: MetricFrame) -> Finding | None:
+    """Find minutes far slower than usual that keep coming back, as when one worker of several blocks."""
+    s = frame.settings
+    values = frame.p95
+    valid = np.isfinite(values)
+    base = _base_level(frame, values, valid)
+    if base is None:
+        return None
+    line = max(s.burst_floor_ms, s.burst_ratio * base)
+    bad = valid & (values >= line)
+    hits = np.flatnonzero(bad[-frame.recent :])
+    if len(hits) < frame.steps(s.burst_minutes) or hits[-1] - hits[0] < frame.steps(s.lasting_minutes):
+        return None
+    last, share = int(np.flatnonzero(bad)[-1]), len(hits) / max(int(valid[-frame.recent :].sum()), 1)
+    start = share_onset(bad.astype(float), valid.astype(float), share / 4, share)
+    span, before = valid[start : last + 1].sum(), valid[:start].sum()
+    if span < frame.recent or before < frame.recent or frame.points - last > frame.steps(s.ended_minutes):
+        return None
+    count, past = float(bad[start:].sum()), (bad[:start].sum() + 1) / (before + 2)
+    sigmas = (count - span * past) / np.sqrt(span * past * (1 - past))
+    level = median(values[start:][bad[start:]])
+    rare = share_above(values[:start][valid[:start]], line) < s.cpu_usual_share
+    if sigmas < s.burst_sigmas or not rare or _requests(frame, bad) < s.latency_min_requests:
+        return None
+    if _usual_in_history(frame, "p95", line) or _same_requests(frame, "p95", level, start):
+        return None
+    sentence = (
+        f"In {frame.minutes(int(count)):.0f} of the last {frame.minutes(frame.points - start):.0f} min the p95 "
+        f"of {frame.service.name} was {line:.0f} ms or more, {level:.0f} ms as a rule; {base:.0f} ms are usual."
+    )
+    severity = Severity.CRITICAL if level >= s.latency_ms else Severity.WARNING
+    confidence = margin(level, line)
+    return frame.finding(
+        FindingKind.LATENCY, severity, (level, line, "ms p95"), start, confidence, "recurring", sentence
+    )
 
 
 def _base_level(frame: MetricFrame, values: Numbers, valid: Flags) -> float | None:

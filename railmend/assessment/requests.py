@@ -29,9 +29,7 @@ def error_rate(frame: MetricFrame) -> Finding | None:
     failures = _failures(frame) or _sparse_failures(frame)
     if failures is None:
         return None
-    critical = failures.share >= s.error_critical_share and (
-        failures.failed >= s.error_critical_errors or failures.bound >= s.error_critical_share
-    )
+    critical = failures.share >= s.error_critical_share and failures.failed >= s.error_critical_errors
     threshold = s.error_share
     sentence = (
         f"{failures.failed:.0f} of {failures.total:.0f} requests to {frame.service.name} "

@@ -16,6 +16,8 @@ RARE = 0.97
 BEYOND_RARE = 1.5
 # Requests at least this share as slow are of the same sort.
 SAME = 0.5
+# Minutes that keep coming back are at least this share of all: every sixth.
+RECURS = 1 / 6
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _same_requests(frame: MetricFrame, name: str, level: float, start: int) -> b
     """
     slower, others = (frame.p99, frame.p50) if name == "p95" else (frame.p99, frame.p95)
     past = slower[:start][np.isfinite(slower[:start])]
-    if not len(past) or share_above(past, SAME * level) <= frame.settings.latency_usual_share:
+    if not len(past) or share_above(past, SAME * level) <= frame.settings.latency_sort_share:
         return False
     before, now = (part[np.isfinite(part)] for part in (others[:start], others[start:]))
     return median(now) < frame.settings.latency_rest_ratio * median(before)
@@ -134,9 +136,10 @@ def _recurring(frame: MetricFrame) -> Finding | None:
     last, share = int(np.flatnonzero(bad)[-1]), len(hits) / max(int(valid[-frame.recent :].sum()), 1)
     start = share_onset(bad.astype(float), valid.astype(float), share / 4, share)
     span, before = valid[start : last + 1].sum(), valid[:start].sum()
-    if span < frame.recent or before < frame.recent or frame.points - last > frame.steps(s.ended_minutes):
-        return None
     count, past = float(bad[start:].sum()), (bad[:start].sum() + 1) / (before + 2)
+    short = span < frame.recent or before < 2 * frame.recent or count < RECURS * span
+    if short or frame.points - last > frame.steps(s.ended_minutes):
+        return None
     sigmas = (count - span * past) / np.sqrt(span * past * (1 - past))
     level = median(values[start:][bad[start:]])
     rare = share_above(values[:start][valid[:start]], line) < s.cpu_usual_share

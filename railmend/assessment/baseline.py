@@ -28,7 +28,7 @@ def usual_share(frame: MetricFrame, status: str, before: int, most: float = 1.0)
 
 def usual_cpu(frame: MetricFrame, step: int) -> float:
     """Return the least vCPU of the history around this time of day; infinite without a history."""
-    return _least_at_this_hour(frame, step, numbers(frame.history.cpu)) if frame.history else float("inf")
+    return _least(at_this_hour(frame, step, numbers(frame.history.cpu))) if frame.history else float("inf")
 
 
 def usual_rate(frame: MetricFrame, step: int) -> float:
@@ -44,18 +44,21 @@ def usual_rate(frame: MetricFrame, step: int) -> float:
     memory = numbers(history.memory_gb)[: len(rates)]
     if np.isfinite(memory).any():
         rates[: len(memory)][~np.isfinite(memory)] = np.nan
-    return _least_at_this_hour(frame, step, rates)
+    return _least(at_this_hour(frame, step, rates))
 
 
-def _least_at_this_hour(frame: MetricFrame, step: int, values: Numbers) -> float:
-    """Return the least of a history's series around the same time, from a step to the end, the day before."""
+def _least(values: Numbers) -> float:
+    return float(values.min()) if len(values) else float("inf")
+
+
+def at_this_hour(frame: MetricFrame, step: int, values: Numbers) -> Numbers:
+    """Return the samples of a history's series around the same time, from a step to the end, the day before."""
     if frame.history is None:
-        return float("inf")
+        return values[:0]
     length = timedelta(seconds=frame.history.step_seconds)
     first = (frame.at(step) - DAY - frame.history.start) / length
     last = (frame.at(frame.points) - DAY - frame.history.start) / length
-    around = finite(values[max(int(first) - 1, 0) : max(int(last) + 2, 0)])
-    return float(around.min()) if len(around) else float("inf")
+    return finite(values[max(int(first) - 1, 0) : max(int(last) + 2, 0)])
 
 
 def history_counts(history: Slice, status: str | None = None) -> Numbers:

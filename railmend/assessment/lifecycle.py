@@ -139,7 +139,9 @@ def _outgrows(frame: MetricFrame) -> Finding | None:
         f"{frame.minutes(1) * interval:.0f} min, each time at {peak:.2f} GB of memory."
     )
     measured = (float(len(grown)), 2.0, "deaths at one level")
-    return frame.finding(FindingKind.CRASH_LOOP, Severity.CRITICAL, measured, begun, 0.9, "outgrows", sentence)
+    return frame.finding(
+        FindingKind.CRASH_LOOP, Severity.CRITICAL, measured, begun, 0.9, "outgrows", sentence
+    )
 
 
 def _rises(values: Numbers, peak: float) -> bool:

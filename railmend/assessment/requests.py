@@ -103,9 +103,18 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     share = frame.refused / np.maximum(frame.total, 1)
     before = usual_share(frame, "4xx", frame.points - recent)
     bad = (share >= before + s.client_jump) & (frame.refused > 0)
-    if np.count_nonzero(bad[-recent:]) < frame.steps(s.lasting_minutes):
+    hits = np.flatnonzero(bad[-recent:])
+    # Bursts count by what they refuse of all, once they have come back.
+    lasts = len(hits) >= frame.steps(s.lasting_minutes) or (
+        len(hits) >= frame.steps(s.burst_minutes) and hits[-1] - hits[0] > frame.steps(s.lasting_minutes)
+    )
+    now = float(frame.refused[-recent:].sum()) / max(float(frame.total[-recent:].sum()), 1)
+    if not lasts:
         return None
-    start, last = onset(bad, frame.total > 0), int(np.flatnonzero(bad)[-1])
+    last = int(np.flatnonzero(bad)[-1])
+    start = share_onset(
+        frame.refused * bad, frame.total, before + s.client_jump / 2, max(now, before + s.client_jump)
+    )
     reference = slice(max(start - 2 * recent, 0), start)
     steps, past = last + 1 - start, start - reference.start
     if last < frame.points - frame.steps(s.client_ended_minutes) or past < frame.steps(s.past_minutes):

@@ -61,7 +61,9 @@ def oom_kills(frame: MetricFrame, drops: list[MemoryDrop]) -> list[MemoryDrop]:
     limit, s = frame.memory_limit, frame.settings
     if limit is None:
         return []
-    return [drop for drop in drops if drop.peak >= s.memory_near_limit * limit and drop.depth >= s.killed_fall]
+    return [
+        drop for drop in drops if drop.peak >= s.memory_near_limit * limit and drop.depth >= s.killed_fall
+    ]
 
 
 def restart_steps(frame: MetricFrame, window: int) -> list[int]:

@@ -44,12 +44,12 @@ class Service:
 
 
 def since(minutes: float) -> NDArray[np.bool_]:
-    return np.asarray(T >= -minutes)
+    return np.asarray(-minutes <= T)
 
 
 def yesterday(minutes: float, length: float) -> NDArray[np.bool_]:
     """Return the mask of a stretch that began so many minutes ago, today and on the day before."""
-    return np.asarray(((T >= -minutes) | (T >= -minutes - DAY) & (T < -minutes - DAY + length)))
+    return np.asarray((-minutes <= T) | (-minutes - DAY <= T) & (-minutes - DAY + length > T))
 
 
 def comes_and_goes(s: Service) -> None:

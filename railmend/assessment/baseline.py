@@ -52,7 +52,7 @@ def _least(values: Numbers) -> float:
 
 
 def at_this_hour(frame: MetricFrame, step: int, values: Numbers) -> Numbers:
-    """Return the samples of a history's series around the same time, from a step to the end, the day before."""
+    """Return a history's samples around the same time of the day before, from a step to the end."""
     if frame.history is None:
         return values[:0]
     length = timedelta(seconds=frame.history.step_seconds)

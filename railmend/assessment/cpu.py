@@ -104,7 +104,7 @@ def _alone(frame: MetricFrame, share: Numbers) -> Finding | None:
 
 
 def _usual(frame: MetricFrame, start: int) -> bool:
-    """Return whether the day before was as busy: often, or at this hour, in steps that dilute a short time."""
+    """Return whether the day before was as busy: often, or at this hour, where steps dilute a short time."""
     if frame.history is None or frame.cpu_limit is None:
         return False
     s = frame.settings

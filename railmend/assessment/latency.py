@@ -158,8 +158,9 @@ def _recurring(frame: MetricFrame) -> Finding | None:
     if _usual_in_history(frame, "p95", line, level, start) or _same_requests(frame, level, start):
         return None
     sentence = (
-        f"In {frame.minutes(int(count)):.0f} of the last {frame.minutes(frame.points - start):.0f} min the p95 "
-        f"of {frame.service.name} was {line:.0f} ms or more, {level:.0f} ms as a rule; {base:.0f} ms are usual."
+        f"In {frame.minutes(int(count)):.0f} of the last {frame.minutes(frame.points - start):.0f} min the "
+        f"p95 of {frame.service.name} was {line:.0f} ms or more, {level:.0f} ms as a rule; {base:.0f} ms are "
+        "usual."
     )
     severity = Severity.CRITICAL if level >= s.latency_ms else Severity.WARNING
     confidence = margin(level, line)

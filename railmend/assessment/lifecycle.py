@@ -14,8 +14,8 @@ FAILED = frozenset({"FAILED", "CRASHED"})
 # A volume that is full in a month or later is not filling.
 TELLING_HOURS = 720.0
 DOWN = frozenset({"CRASHED", "RESTARTING"})
-# Peaks this near to each other are one limit; a fall by `EMPTIED` leaves what a new process holds. Between two
-# falls at least `RISES` of the pairs rise, and the middle one lies below `STEEP` of the peak.
+# Peaks this near to each other are one limit; a fall by `EMPTIED` leaves what a new process holds. Between
+# two falls at least `RISES` of the pairs rise, and the median lies below `STEEP` of the peak.
 SAME_PEAK, EMPTIED, RISES, STEEP = 0.1, 0.7, 0.85, 0.85
 # A process that ended by itself, with success: no trouble of a job, but of one replica among others.
 ENDED = frozenset({"EXITED", "STOPPED"})
@@ -110,8 +110,8 @@ def _dies_again(frame: MetricFrame) -> Finding | None:
 def _outgrows(frame: MetricFrame) -> Finding | None:
     """Find a process that grows to the same level again and again and dies there: a limit of its own.
 
-    A runtime's heap limit lies anywhere below the service's. A collector frees much, too: a death frees nearly
-    everything, or costs requests.
+    A runtime's heap limit lies anywhere below the service's. A collector frees much, too: a death frees
+    nearly everything, or costs requests.
     """
     s = frame.settings
     index = np.flatnonzero(frame.memory > 0)
@@ -145,7 +145,7 @@ def _outgrows(frame: MetricFrame) -> Finding | None:
 
 
 def _rises(values: Numbers, peak: float) -> bool:
-    """Return whether memory rose all the time up to a fall; work that needs memory for a while rises at once."""
+    """Return whether memory rose all the time up to a fall; work that needs it for a while takes it at once."""
     return len(values) > 2 and mann_kendall(blocks(values)) >= RISES and median(values) <= STEEP * peak
 
 

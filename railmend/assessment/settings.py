@@ -113,7 +113,7 @@ class AssessmentSettings(BaseModel):
     latency_floor_ms: float = Field(100, gt=0)
     latency_ratio: float = Field(2.5, gt=1)
     latency_critical_ratio: float = Field(3.2, gt=1)
-    # Where this share of minutes had requests as slow before, the others must be slower by this factor. (field)
+    # Where this share of minutes had requests as slow before, the rest must be slower by this factor. (field)
     latency_sort_share: float = Field(0.2, gt=0, le=1)
     latency_rest_ratio: float = Field(1.5, gt=1)
     latency_usual_share: float = Field(0.4, gt=0, le=1)
@@ -129,6 +129,14 @@ class AssessmentSettings(BaseModel):
     # Without a past, slower than this is slow.
     latency_ms: float = Field(1000, gt=0)
     latency_critical_ms: float = Field(5000, gt=0)
+
+    # -- chronic: bad throughout at least this window, so that nothing is there to compare with. Nielsen 1993:
+    # after 10 s attention is gone, half of that where it is each answer; SRE: 99 % is the laxest usual SLO;
+    # more refusals than answers is no use of a service.
+    chronic_minutes: float = Field(150, gt=0)
+    chronic_latency_ms: float = Field(5000, gt=0)
+    chronic_failed: float = Field(0.01, gt=0, le=1)
+    chronic_refused: float = Field(0.4, gt=0, le=1)
 
     # -- restarts: this many within `loop_minutes` are a loop (K8s: back-off reaches 5 min after 5 crashes)
     loop_restarts: int = Field(3, ge=2)

@@ -123,8 +123,8 @@ def onset(bad: Flags, valid: Flags | None = None) -> int:
 def share_onset(hits: Numbers, trials: Numbers, before: float, now: float) -> int:
     """Return the step at which a share rose from `before` to `now`: log-likelihood ratios (Page 1954).
 
-    Each step counts by its hits and misses, so hits that come and go belong to one stretch, and a step of many
-    trials outweighs one of few. At least one step must have hits.
+    Each step counts by its hits and misses, so hits that come and go belong to one stretch, and a step of
+    many trials outweighs one of few. At least one step must have hits.
     """
     last = int(np.flatnonzero(hits)[-1])
     now = min(max(now, 1e-9), 0.98)

@@ -17,6 +17,7 @@ END = datetime(2026, 3, 2, 14, 7, tzinfo=UTC)
 DAY, WINDOW = 1440, 180
 # Minutes of the whole simulation, the last one being the newest; negative times lie before now.
 T = np.arange(-DAY - WINDOW, 0, dtype=np.float64)
+RANKS = (50, 90, 95, 99)
 RATES = (1.0, 12.0, 150.0, 2000.0)  # requests a minute
 
 
@@ -121,6 +122,27 @@ def gone_quiet(s: Service) -> None:
     s.rate[since(15)] *= 0.05
 
 
+# -- what was always bad
+
+
+def always_slow(s: Service) -> None:
+    """Take many slow queries for each answer."""
+    s.median_ms[:] = 9000
+
+
+def always_busy(s: Service) -> None:
+    s.cpu_limit, s.cpu = 1.0, np.full(len(T), 0.99)
+    s.median_ms[:] = 1200
+
+
+def always_refused(s: Service) -> None:
+    s.refused[:] = 0.6
+
+
+def always_failing_a_little(s: Service) -> None:
+    s.failing[:] = 0.017
+
+
 # -- what only looks like trouble
 
 
@@ -195,6 +217,12 @@ class Shape:
 
 
 LEAK = ("memory_leak", "memory_saturation", "crash_loop")
+CHRONIC = {
+    "latency": always_slow,
+    "cpu_saturation": always_busy,
+    "client_errors": always_refused,
+    "error_rate": always_failing_a_little,
+}
 SHAPES = {
     "comes_and_goes": Shape(comes_and_goes, ("error_rate",), RATES[1:]),
     "comes_and_goes_since_ever": Shape(comes_and_goes_since_ever, ("error_rate",), RATES[1:]),
@@ -220,7 +248,7 @@ SHAPES = {
     "batch_as_last_night": Shape(batch_as_last_night, rates=RATES[:1], needs_history=True),
     "export_as_last_night": Shape(export_as_last_night, rates=RATES[1:], needs_history=True),
     "office_closes": Shape(office_closes, rates=RATES[1:], needs_history=True),
-    "one_uploads": Shape(one_uploads, rates=RATES[1:3]),
+    "one_uploads": Shape(one_uploads, rates=RATES[2:3]),
     "scanned": Shape(scanned, rates=RATES[1:3]),
     "compiled_then_flat": Shape(compiled_then_flat),
 }
@@ -244,8 +272,9 @@ def simulated(
         few = np.round(slow[minute] * kept / max(count, 1)).astype(int)
         times = service.median_ms[minute] * random.lognormal(0, 0.5, kept)
         times[:few] = service.slow_ms * random.lognormal(0, 0.5, few)
-        for name, values in latency.items():
-            values.append(round(float(np.percentile(times, float(name[1:]))), 1) if kept else None)
+        ranks = np.percentile(times, RANKS) if kept else (None,) * len(RANKS)
+        for values, value in zip(latency.values(), ranks, strict=True):
+            values.append(None if value is None else round(float(value), 1))
     row: dict[str, Any] = {
         "id": simulate.__name__,
         "service": "app",

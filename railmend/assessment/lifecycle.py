@@ -145,7 +145,7 @@ def _outgrows(frame: MetricFrame) -> Finding | None:
 
 
 def _rises(values: Numbers, peak: float) -> bool:
-    """Return whether memory rose all the time up to a fall; work that needs it for a while takes it at once."""
+    """Return whether memory rose all the time up to a fall; work for a while takes it at once."""
     return len(values) > 2 and mann_kendall(blocks(values)) >= RISES and median(values) <= STEEP * peak
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from railmend.assessment.baseline import usual_rate, usual_share
 from railmend.assessment.frame import MetricFrame, margin
-from railmend.assessment.statistics import onset, quantile, share_onset, wilson
+from railmend.assessment.statistics import Flags, onset, quantile, share_onset, wilson
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 
@@ -119,16 +119,20 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     steps, past = last + 1 - start, start - reference.start
     if last < frame.points - frame.steps(s.client_ended_minutes) or past < frame.steps(s.past_minutes):
         return None
-    refused, total = float(frame.refused[start : last + 1].sum()), float(frame.total[start : last + 1].sum())
+    during, control = _masked(frame, slice(start, last + 1)), _masked(frame, reference)
+    if np.count_nonzero(bad & during) < 0.5 * steps:  # bursts: the minutes between them show what was due
+        during, control = bad & during, during & ~bad & frame.sampled
+        steps, past = int(during.sum()), int(control.sum())
+    refused, total = float(frame.refused[during].sum()), float(frame.total[during].sum())
     usual = usual_share(frame, "4xx", start)
     jump = refused / total - usual
-    if refused / steps < 2 * float(frame.refused[reference].mean()):
+    if refused / steps < 2 * float(frame.refused[control].mean()):
         return None  # fewer requests, not more refusals
     # Expected successes had nothing happened, against actual ones. Requests arrive in clumps, so the
     # variance is the observed one, and at least Poisson's.
-    served = frame.served[reference]
+    served = frame.served[control]
     expected = float(served.mean()) * steps
-    lost = expected - float(frame.served[start : last + 1].sum())
+    lost = expected - float(frame.served[during].sum())
     variance = max(float(served.var()), float(served.mean())) * steps * (1 + steps / past)
     if jump < s.client_jump or lost < max(
         s.client_lost_share * jump * expected, s.client_sigmas * np.sqrt(variance)
@@ -147,6 +151,12 @@ def client_errors(frame: MetricFrame) -> Finding | None:
         "jump",
         sentence,
     )
+
+
+def _masked(frame: MetricFrame, steps: slice) -> Flags:
+    mask = np.zeros(frame.points, dtype=np.bool_)
+    mask[steps] = True
+    return mask
 
 
 def traffic_drop(frame: MetricFrame) -> Finding | None:

@@ -119,7 +119,8 @@ def _memory(frame: MetricFrame) -> bool:
     if limit is not None and y[-newest:].max() >= GENEROUS * (1 + s.surge_share) * limit:
         return True
     rise = float(y[-1] - y[: max(len(y) // 2, 1)].min())
-    least = s.leak_min_rise * limit if limit is not None else s.leak_min_rise_of_level * float(y[0])
+    own = s.leak_min_rise_of_level * float(y[0])
+    least = own if limit is None else min(own, s.leak_min_rise * limit)
     return rise >= GENEROUS * least
 
 

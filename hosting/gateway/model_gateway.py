@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hosting.gateway.chat_request import rewritten
 from hosting.http_server import EmbeddedServer
@@ -29,6 +30,8 @@ MAX_BODIES = 2
 BODY_SECONDS = 60.0
 MAX_CALLS = 8
 MAX_CONNECTIONS = 32
+# Beyond these a connection is closed unread: each takes a descriptor of the worker's, and may never ask.
+MAX_OPEN = 4 * MAX_CONNECTIONS
 MAX_ERROR_BYTES = 16 * 1024
 # The provider may think for long before the first byte, and between two.
 TIMEOUT = httpx.Timeout(connect=15, read=180, write=60, pool=60)
@@ -64,6 +67,7 @@ class ModelGateway:
             access_log=False,
             lifespan="off",
             limit_concurrency=MAX_CONNECTIONS,
+            http=_BoundedProtocol,
         )
         server = EmbeddedServer(config)
         task = asyncio.create_task(server.serve(sockets=[listening(paths.sockets, GATEWAY_SOCKET)]))
@@ -80,6 +84,13 @@ class ModelGateway:
 
     async def close(self) -> None:
         await self._stack.aclose()
+
+
+class _BoundedProtocol(H11Protocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MAX_OPEN:
+            transport.abort()
 
 
 def _error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:

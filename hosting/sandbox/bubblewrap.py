@@ -1,10 +1,12 @@
 """The sandbox `bwrap`: bubblewrap's namespaces, set up for the coding agent."""
 
+import json
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from hosting.sandbox.common import (
@@ -16,9 +18,12 @@ from hosting.sandbox.common import (
     give_to_user,
     init_command,
     kill_group,
+    processes_of_user,
     spawn,
     uid_for,
 )
+from hosting.sandbox.uids import TEMPORARY
+from railmend.coding.resource_usage import ResourceUsage
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
 
 TOOLS = Path("/opt/railmend")
@@ -58,6 +63,8 @@ class BubblewrapSandbox(LocalSandbox):
         self._toolbox = toolbox
         self._limits = limits or ResourceLimits()
         self._root = os.geteuid() == 0
+        # By the id of bwrap: the first process of the namespace, which outlives it for a moment.
+        self._first: dict[int, int] = {}
 
     def hand_over(self, paths: RepairPaths) -> None:
         if self._root:
@@ -84,9 +91,16 @@ class BubblewrapSandbox(LocalSandbox):
             sockets=str(SOCKETS),
         )
         # Not on the command line: in the process list the agent could read how this machine is laid out.
-        with _in_memory([*self._namespaces(), *self._view(paths, tuple(files))]) as arguments:
-            prefix = [str(self._bwrap), "--args", str(arguments)]
-            return spawn(prefix, inner, launch, output, (arguments,))
+        view = [*self._namespaces(), *self._view(paths, tuple(files))]
+        with _in_memory(view) as arguments, os.fdopen((ends := os.pipe())[0], "rb") as information:
+            prefix = [str(self._bwrap), "--args", str(arguments), "--info-fd", str(ends[1])]
+            try:
+                process = spawn(prefix, inner, launch, output, (arguments, ends[1]))
+            finally:
+                os.close(ends[1])
+            if said := information.read():  # nothing, where it fails
+                self._first[process.pid] = int(json.loads(said)["child-pid"])
+            return process
 
     def _namespaces(self) -> list[str]:
         flags = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
@@ -99,7 +113,7 @@ class BubblewrapSandbox(LocalSandbox):
     def _view(self, paths: RepairPaths, files: tuple[str, ...]) -> list[str]:
         view = View()
         view.system()
-        for folder in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 - the sandbox's own
+        for folder in TEMPORARY:
             view.memory(Path(folder), self._limits.temporary)
         for name in files:
             view.read_only(paths.run / name, Path("/etc") / name)
@@ -119,9 +133,18 @@ class BubblewrapSandbox(LocalSandbox):
     def end(self, paths: RepairPaths, pid: int | None) -> None:
         """Kill the first process of the PID namespace, and so all of them; as root, the user's as well."""
         if pid is not None:
-            kill_group(pid)
+            kill_group(pid, *filter(None, [self._first.pop(pid, None)]))
         if self._root:
             end_user(paths)
+
+    def processes(self, paths: RepairPaths, pid: int | None) -> list[int]:
+        """Return the user's; in a user namespace the tree, which its PID namespace keeps together."""
+        return processes_of_user(paths) if self._root else super().processes(paths, pid)
+
+    def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
+        """Return the usage, with the folders in memory, which all processes of the sandbox see."""
+        measured, processes = super().usage(paths, pid), self.processes(paths, pid)
+        return replace(measured, memory=measured.memory + max(map(_temporary_use, processes), default=0))
 
     def tools_path(self) -> str:
         return self._toolbox.path(TOOLS / "bin")
@@ -129,6 +152,18 @@ class BubblewrapSandbox(LocalSandbox):
     def ports(self, count: int) -> list[int]:
         """Return any ports: it has a network of its own."""
         return list(range(4096, 4096 + count))
+
+
+def _temporary_use(process: int) -> int:
+    """Return the bytes in `TEMPORARY` as the process sees it; until it sees its own, 0."""
+    size = 0
+    with suppress(OSError):  # it has ended
+        for folder in TEMPORARY:
+            seen = f"/proc/{process}/root{folder}"
+            if os.stat(seen).st_dev != os.stat(folder).st_dev:
+                used = os.statvfs(seen)
+                size += (used.f_blocks - used.f_bfree) * used.f_frsize
+    return size
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -21,10 +22,13 @@ from hosting.sandbox.common import (
     give_to_user,
     init_command,
     kill_group,
+    processes_of_user,
     spawn,
     uid_for,
 )
 from hosting.sandbox.remote import RemoteSandbox
+from hosting.sandbox.uids import remove_left, temporary_use
+from railmend.coding.resource_usage import ResourceUsage
 from railmend.coding.sandbox import RepairPaths, Sandbox, SandboxCommand, SandboxError, last
 
 log = structlog.get_logger(__name__)
@@ -80,6 +84,16 @@ class UserSandbox(LocalSandbox):
         if pid is not None:
             kill_group(pid)
         end_user(paths)
+        if (paths.run / "uid").exists():
+            remove_left(uid_for(paths))
+
+    def processes(self, paths: RepairPaths, pid: int | None) -> list[int]:
+        """Return the user's: the tree of `pid` would not hold an orphan."""
+        return processes_of_user(paths)
+
+    def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
+        measured = super().usage(paths, pid)
+        return replace(measured, size=measured.size + temporary_use(uid_for(paths)))
 
     def tools_path(self) -> str:
         return _outside_path(self._toolbox)

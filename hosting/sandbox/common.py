@@ -16,10 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from hosting.sandbox.uids import FIRST_UID, LAST_UID, kill_user
+from hosting.sandbox.uids import FIRST_UID, LAST_UID, kill_user, pids_of
 from railmend.coding import foreign_files
-from railmend.coding.quota import measure
-from railmend.coding.resource_usage import ResourceUsage
+from railmend.coding.resource_usage import ResourceUsage, measure
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
 from railmend.processes import started
 
@@ -61,7 +60,7 @@ class ResourceLimits:
             "FSIZE": self.file_size,
             "NPROC": self.processes,
             "NOFILE": self.open_files,
-            "CORE": 0,
+            **dict.fromkeys(("CORE", "MSGQUEUE", "NICE", "RTPRIO"), 0),
         }
 
 
@@ -78,7 +77,15 @@ class LocalSandbox:
             return [int(probe.getsockname()[1]) for probe in probes]
 
     def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
-        return measure((*paths.foreign, paths.run), pid)  # with its log
+        return measure((*paths.foreign, paths.run), self.processes(paths, pid))  # with its log
+
+    def processes(self, paths: RepairPaths, pid: int | None) -> list[int]:
+        """Return what runs of the repair: the tree of `pid`. Where a sandbox knows better, it does so."""
+        if pid is None:
+            return []
+        with suppress(psutil.Error):
+            return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+        return []
 
 
 def uid_for(paths: RepairPaths) -> int:
@@ -105,6 +112,10 @@ def give_to_user(paths: RepairPaths) -> None:
         for folder in folders:
             foreign_files.change_owner(folder, uid)
             foreign_files.set_mode(folder, 0o700)
+
+
+def processes_of_user(paths: RepairPaths) -> list[int]:
+    return pids_of(uid_for(paths)) if (paths.run / "uid").exists() else []
 
 
 def end_user(paths: RepairPaths) -> None:
@@ -177,13 +188,13 @@ def spawn(
     return process
 
 
-def kill_group(pid: int) -> None:
-    """Kill a process group and wait until it and its children have ended, so that nothing writes any more."""
-    children: list[int] = []
+def kill_group(pid: int, *others: int) -> None:
+    """Kill a process group and wait until it, its children and `others` have ended: nothing writes then."""
+    children = list(others)
     if (lifeline := _lifelines.pop(pid, None)) is not None:
         os.close(lifeline)
     with suppress(psutil.Error):
-        children = [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        children += [child.pid for child in psutil.Process(pid).children(recursive=True)]
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     until = time.monotonic() + END_SECONDS

@@ -14,8 +14,10 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from typing import Any, TypedDict
+from itertools import islice
+from typing import Any, NamedTuple, TypedDict
 
 CHUNK = 65536
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -24,13 +26,52 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_
 LOAD, JUMP_IF_EQUAL, JUMP_IF_AT_LEAST, JUMP_IF_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000
 CLONE_NEWUSER = 0x10000000
+# A thread with descriptors of its own would hold files that /proc/PID/fd does not show.
+CLONE_THREAD, CLONE_FILES, CLOSE_RANGE, CLOSE_RANGE_UNSHARE = 0x10000, 0x400, 436, 2
+# landlock(7): numbers of calls, the same on all machines; the version of its interface; what is kept apart
+CREATE_RULESET, RESTRICT_SELF, SCOPED_SINCE, SCOPE_ABSTRACT_SOCKETS, SCOPE_SIGNALS = 444, 446, 6, 1, 2
 X32_CALLS = 0x40000000  # the same calls under other numbers, on x86_64
-# Per machine: AUDIT_ARCH value, clone, clone3, unshare, and those that no build or test needs but many
-# break-outs began with: ptrace, keyctl, add_key, request_key, bpf, perf_event_open, userfaultfd,
-# io_uring_setup, mount, move_mount, fsopen, open_tree.
-CALLS: dict[str, tuple[int, int, int, int, tuple[int, ...]]] = {
-    "x86_64": (0xC000003E, 56, 435, 272, (101, 250, 248, 249, 321, 298, 323, 425, 165, 429, 430, 428)),
-    "aarch64": (0xC00000B7, 220, 435, 97, (117, 219, 217, 218, 280, 241, 282, 425, 40, 429, 430, 428)),
+# What can carry IP or stays on the machine. Others have led to the hypervisor (AF_VSOCK) and into the kernel
+# (AF_ALG, AF_PACKET).
+FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6)
+NETLINK_ROUTE = 0  # of AF_NETLINK this alone: getifaddrs(3), without which Node does not list its interfaces
+# PostgreSQL guards its data with a segment of 56 bytes. All of a namespace (4096) are then 256 MiB at most.
+MAX_SEGMENT = 64 * 1024
+
+
+class Calls(NamedTuple):
+    """Numbers of system calls, and the AUDIT_ARCH value, of one kind of machine.
+
+    `refused`: no build or test needs them but many break-outs began with them. `missing`: they hold memory
+    that no limit counts; the answer is an old kernel's, for which programs have another way.
+    """
+
+    arch: int
+    clone: int
+    clone3: int
+    unshare: int
+    socket: int
+    socketpair: int
+    shmget: int
+    prctl: int
+    refused: tuple[int, ...]
+    missing: tuple[int, ...]
+
+
+# refused: ptrace, keyctl, add_key, request_key, bpf, perf_event_open, userfaultfd, io_uring_setup, mount,
+# move_mount, fsopen, open_tree; and what would undo the bound on processors: sched_setaffinity.
+# missing: memfd_secret, msgget, semget. What memfd_create makes is counted: compilers (Wasmtime) need it.
+CALLS = {
+    "x86_64": Calls(
+        *(0xC000003E, 56, 435, 272, 41, 53, 29, 157),
+        (101, 250, 248, 249, 321, 298, 323, 425, 165, 429, 430, 428, 203),
+        (447, 68, 64),
+    ),
+    "aarch64": Calls(
+        *(0xC00000B7, 220, 435, 97, 198, 199, 194, 167),
+        (117, 219, 217, 218, 280, 241, 282, 425, 40, 429, 430, 428, 122),
+        (447, 186, 190),
+    ),
 }
 
 
@@ -68,39 +109,116 @@ def limit(limits: dict[str, int]) -> None:
         resource.setrlimit(which, (value, value))
 
 
+def leave_processors() -> None:
+    """Leave one processor to the worker; where there is one only, let it go first.
+
+    Children inherit it, however they are started, and the filter refuses to undo it. RLIMIT_CPU would be for
+    each process, and control groups are rarely writable.
+    """
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) > 1:
+        os.sched_setaffinity(0, processors[1:])
+    else:
+        os.nice(10)
+
+
 def instruction(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
     return struct.pack("HBBI", code, yes, no, value)
 
 
+def answer(error: int) -> bytes:
+    return instruction(RETURN, REFUSE | error if error else ALLOW)
+
+
+def on_call(number: int, *then: bytes) -> list[bytes]:
+    """Run `then`, which ends with an answer, for the system call; its number is loaded."""
+    return [instruction(JUMP_IF_EQUAL, number, no=len(then)), *then]
+
+
+def argument(index: int) -> bytes:
+    """Load the low half of an argument, which is all that the kernel uses of an int."""
+    return instruction(LOAD, 16 + 8 * index)
+
+
+def refused_flags(flags: int) -> list[bytes]:
+    """Refuse any of the flags in the loaded argument."""
+    return [instruction(JUMP_IF_ANY_BIT, flags, no=1), answer(errno.EPERM)]
+
+
+def on_socket(number: int) -> list[bytes]:
+    """Allow `FAMILIES`, and netlink for `NETLINK_ROUTE`."""
+    families = [part for family in FAMILIES for part in (instruction(JUMP_IF_EQUAL, family, no=1), answer(0))]
+    netlink = [argument(2), instruction(JUMP_IF_EQUAL, NETLINK_ROUTE, no=1), answer(0)]
+    return on_call(
+        number,
+        argument(0),
+        *families,
+        instruction(JUMP_IF_EQUAL, socket.AF_NETLINK, no=len(netlink)),
+        *netlink,
+        answer(errno.EAFNOSUPPORT),
+    )
+
+
 def seccomp_filter(machine: str) -> bytes | None:
-    """Return a filter that refuses user namespaces and the `CALLS`; None on a machine not in `CALLS`."""
+    """Return a filter that refuses user namespaces and what `CALLS` names; None on a machine not in it."""
     if machine not in CALLS:
         return None
-    arch, clone, clone3, unshare, refused = CALLS[machine]
+    calls = CALLS[machine]
     program = [
         instruction(LOAD, 4),  # seccomp_data.arch
-        instruction(JUMP_IF_EQUAL, arch, yes=1),
-        instruction(RETURN, REFUSE | errno.EPERM),
+        instruction(JUMP_IF_EQUAL, calls.arch, yes=1),
+        answer(errno.EPERM),
         instruction(LOAD, 0),  # seccomp_data.nr
         instruction(JUMP_IF_AT_LEAST, X32_CALLS, no=1),
-        instruction(RETURN, REFUSE | errno.EPERM),
-    ]
-    for number in refused:
-        program += [
-            instruction(JUMP_IF_EQUAL, number, no=1),
-            instruction(RETURN, REFUSE | errno.EPERM),
-        ]
-    # Its flags lie in memory, where a filter cannot look: libc falls back to clone.
-    program += [instruction(JUMP_IF_EQUAL, clone3, no=1), instruction(RETURN, REFUSE | errno.ENOSYS)]
-    program += [
-        instruction(JUMP_IF_EQUAL, clone, yes=1),
-        instruction(JUMP_IF_EQUAL, unshare, no=3),
-        instruction(LOAD, 16),  # the low half of the first argument: flags
-        instruction(JUMP_IF_ANY_BIT, CLONE_NEWUSER, no=1),
-        instruction(RETURN, REFUSE | errno.EPERM),
-        instruction(RETURN, ALLOW),
+        answer(errno.EPERM),
+        *(part for number in calls.refused for part in on_call(number, answer(errno.EPERM))),
+        *(part for number in calls.missing for part in on_call(number, answer(errno.ENOSYS))),
+        # Its flags lie in memory, where a filter cannot look: libc falls back to clone.
+        *on_call(calls.clone3, answer(errno.ENOSYS)),
+        *on_call(
+            calls.clone,
+            argument(0),
+            *refused_flags(CLONE_NEWUSER),
+            *(
+                instruction(JUMP_IF_ANY_BIT, CLONE_THREAD, no=1),
+                instruction(JUMP_IF_ANY_BIT, CLONE_FILES, no=1),
+            ),
+            *(answer(0), answer(errno.EPERM)),
+        ),
+        *on_call(calls.unshare, argument(0), *refused_flags(CLONE_NEWUSER | CLONE_FILES), answer(0)),
+        *on_call(CLOSE_RANGE, argument(2), *refused_flags(CLOSE_RANGE_UNSHARE), answer(0)),
+        *on_socket(calls.socket),
+        *on_socket(calls.socketpair),
+        # Done, says the answer: without it a process could hide its descriptors from a worker without rights.
+        *on_call(
+            calls.prctl,
+            *(argument(0), instruction(JUMP_IF_EQUAL, PR_SET_DUMPABLE, no=1)),
+            *(instruction(RETURN, REFUSE), answer(0)),
+        ),
+        # The size has 64 bits.
+        *on_call(
+            calls.shmget,
+            *(instruction(LOAD, 16 + 8 + 4), instruction(JUMP_IF_EQUAL, 0, no=3)),
+            *(argument(1), instruction(JUMP_IF_AT_LEAST, MAX_SEGMENT + 1, yes=1)),
+            *(answer(0), answer(errno.ENOSYS)),
+        ),
+        answer(0),
     ]
     return b"".join(program)
+
+
+def keep_apart(libc: ctypes.CDLL) -> None:
+    """Refuse abstract Unix sockets and signals of whatever is not below this process, by landlock(7).
+
+    Without a network namespace the first belong to all of the machine. Before Linux 6.12 it does nothing.
+    """
+    if libc.syscall(CREATE_RULESET, None, 0, 1) < SCOPED_SINCE:
+        return
+    attributes = struct.pack("QQQ", 0, 0, SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS)
+    rules = libc.syscall(CREATE_RULESET, attributes, len(attributes), 0)
+    if rules < 0 or libc.syscall(RESTRICT_SELF, rules, 0):
+        raise OSError(ctypes.get_errno(), "landlock")
+    os.close(rules)
 
 
 def harden(die_with_parent: bool) -> None:
@@ -111,6 +229,7 @@ def harden(die_with_parent: bool) -> None:
     libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # lost with the change of user; /proc/self needs it
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "no_new_privs")
+    keep_apart(libc)
     code = seccomp_filter(os.uname().machine)
     if code is None:
         return
@@ -140,48 +259,83 @@ async def join(
             writer.close()
 
 
+LISTENING, LIVE = "0A", ("01", "04", "05")  # established, and those that have said all: tcp_states.h
+
+
+def address(host: str, port: int) -> str:
+    """Return an IPv4 address as proc(5) has it: a number of the machine's."""
+    return f"{struct.unpack('=I', socket.inet_aton(host))[0]:08X}:{port:04X}"
+
+
+def sockets() -> Iterator[tuple[str, str, str, int]]:
+    """Yield what is seen here of TCP over IPv4: local and remote address, state, user. See proc(5).
+
+    Java reaches IPv4 by sockets of IPv6, with mapped addresses.
+    """
+    mapped = "0" * 16 + address("0.0.255.255", 0)[:8]
+    for name in ("tcp", "tcp6"):
+        with suppress(FileNotFoundError), open(f"/proc/self/net/{name}") as file:
+            for row in islice(file, 1, None):
+                _, local, remote, state, *_, user = row.split()[:8]
+                yield local.removeprefix(mapped), remote.removeprefix(mapped), state, int(user)
+
+
 def own_listener(port: int) -> bool:
     """Return whether this user listens on `port`: agents that share a loopback could take each other's."""
-    with open("/proc/self/net/tcp") as file:
-        rows = [row.split() for row in file]
-    listening = [row for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port]
-    return {int(row[7]) for row in listening} == {os.getuid()}
+    places = (address("127.0.0.1", port), address("0.0.0.0", port))
+    users = {user for local, _, state, user in sockets() if state == LISTENING and local in places}
+    return users == {os.getuid()}
+
+
+def own_client(there: tuple[str, int], here: tuple[str, int]) -> bool:
+    """Return whether a process of this user made the connection: others share the loopback.
+
+    Whoever hands a connection on, or relays, does so on purpose.
+    """
+    ends = (address(*there), address(*here))
+    return any(
+        (local, remote) == ends and state in LIVE and user == os.getuid()
+        for local, remote, state, user in sockets()
+    )
+
+
+async def carry_in(port: int, outside: Stream) -> None:
+    """Carry what comes from outside to the command's port, if the command listens there.
+
+    Looked at before and after connecting: whoever had the port until now shall not keep the connection.
+    """
+    with suppress(OSError):
+        own = own_listener(port)
+        inside = await asyncio.open_connection("127.0.0.1", port)
+        if own and own_listener(port):
+            await join(outside, inside)
+        inside[1].close()
+    outside[1].close()
+
+
+async def carry_out(path: str, inside: Stream) -> None:
+    """Carry what a process of this user sends to a socket outside."""
+    with suppress(OSError):
+        if own_client(inside[1].get_extra_info("peername"), inside[1].get_extra_info("sockname")):
+            await join(inside, await asyncio.open_unix_connection(path))
+    inside[1].close()
 
 
 async def relay(config: Config) -> list[asyncio.Server]:
     """Relay `listen` (from outside) to the command's port, and loopback ports to the sockets outside."""
-    serve, folder = config["serve"], config["sockets"]
 
-    async def inward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            there = await asyncio.open_connection("127.0.0.1", serve)
-        except OSError:
-            writer.close()
-            return
-        if serve is not None and own_listener(serve):
-            await join((reader, writer), there)
-        for stream in (writer, there[1]):
-            stream.close()
-
-    def outward(name: str) -> Any:
-        async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                there = await asyncio.open_unix_connection(f"{folder}/{name}")
-            except OSError:
-                writer.close()
-                return
-            await join((reader, writer), there)
-
-        return carry
+    def carried(carry: Callable[[Any, Stream], Awaitable[None]], where: Any) -> Any:
+        return lambda reader, writer: carry(where, (reader, writer))
 
     servers: list[asyncio.Server] = []
     if config["listen"] is not None:
         listener = socket.socket(fileno=config["listen"])
         listener.set_inheritable(False)
         listener.setblocking(False)
-        servers.append(await asyncio.start_unix_server(inward, sock=listener))
+        servers.append(await asyncio.start_unix_server(carried(carry_in, config["serve"]), sock=listener))
     for port, name in config["outward"].items():
-        servers.append(await asyncio.start_server(outward(name), "127.0.0.1", int(port)))
+        path = f"{config['sockets']}/{name}"
+        servers.append(await asyncio.start_server(carried(carry_out, path), "127.0.0.1", int(port)))
     return servers
 
 
@@ -211,6 +365,7 @@ def main() -> int:
     config["sockets"] = f"/proc/self/fd/{folder}"
     become(config["uid"])
     limit(config["limits"])
+    leave_processors()
     harden(config["die_with_parent"])
     try:
         return asyncio.run(work(config))

@@ -13,7 +13,7 @@ from typing import Any
 from hosting.sandbox.common import InitCommand, ResourceLimits, Toolbox, kill_group, spawn
 from hosting.sandbox.remote_daemon import REPAIRS, SOCKET, ask
 from railmend.coding.foreign_files import set_mode
-from railmend.coding.resource_usage import ResourceUsage, disk_use
+from railmend.coding.resource_usage import ResourceUsage, measure
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
 
 PROXY = Path(__file__).with_name("remote_proxy.py")
@@ -77,7 +77,8 @@ class RemoteSandbox:
 
     def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
         there = ResourceUsage(**self._ask(op="usage", key=paths.root.name))
-        return replace(there, size=there.size + disk_use((paths.run,))[0])  # with its log
+        here = measure((paths.run,), ())  # its log
+        return replace(there, size=there.size + here.size, free=min(there.free, here.free))
 
     def _ask(self, **request: Any) -> dict[str, Any]:
         until = time.monotonic() + self.patience

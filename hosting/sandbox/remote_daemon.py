@@ -18,7 +18,6 @@ import json
 import os
 import re
 import selectors
-import shutil
 import socket
 import struct
 import subprocess
@@ -30,9 +29,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hosting.sandbox.uids import FIRST_UID, LAST_UID, active_uids, kill_user, memory_of
-from railmend.coding.foreign_files import remove
-from railmend.coding.resource_usage import ResourceUsage, disk_use
+from hosting.sandbox.uids import (
+    FIRST_UID,
+    LAST_UID,
+    active_uids,
+    kill_user,
+    pids_of,
+    remove_left,
+    temporary_use,
+)
+from railmend.coding.resource_usage import measure
 
 INIT = Path(__file__).with_name("init.py")
 SOCKET = "daemon/daemon.sock"
@@ -40,13 +46,13 @@ REPAIRS = "repairs"
 # A packet is sent whole or not at all; Linux allows about 200 KiB by default.
 MAX_REQUEST = 128 * 1024
 MAX_DESCRIPTORS = 3
-# FOWNER: files with the setuid bit change hands too.
-CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID")
+# FOWNER: files with the setuid bit change hands too. SYS_PTRACE, CHECKPOINT_RESTORE: proc(5) shows which
+# files processes hold open, and which they have mapped.
+CAPABILITIES = ("CHECKPOINT_RESTORE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID", "SYS_PTRACE")
 # Of a repair's folders, what foreign code may write to; what a command with that home gets, if not all.
 FOLDERS = ("tree", "home", "installed")
 SEEN = {"installed": ("tree", "installed")}
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - what agents leave there is removed
 
 Json = dict[str, Any]
 
@@ -133,10 +139,10 @@ class RemoteDaemon:
 
     def _usage(self, request: Json, *_: object) -> Json:
         paths = self._paths(request)
-        size, files, depth = disk_use(paths / name for name in FOLDERS)
+        folders = [paths / name for name in FOLDERS if (paths / name).is_dir()]
         run = self._runs.get(paths.name)
-        memory = memory_of(run.uid) if run else 0
-        return asdict(ResourceUsage(size, files, depth, shutil.disk_usage(paths).free, memory))
+        measured = measure(folders or [paths], pids_of(run.uid) if run else ())
+        return asdict(measured) | {"size": measured.size + (temporary_use(run.uid) if run else 0)}
 
     def _end(self, request: Json, *_: object) -> Json:
         """End what runs of the repair; its folders are the worker's again."""
@@ -194,7 +200,7 @@ class RemoteDaemon:
                 raise RequestRefused(
                     f"Processes of {paths.name} (user {run.uid}) do not end: restart the daemon."
                 )
-            _remove_temporary_files(run.uid)
+            remove_left(run.uid)
             self._hand_over(paths, self.worker)
             del self._runs[paths.name]
 
@@ -260,15 +266,6 @@ def _watch(process: subprocess.Popen[bytes], connection: socket.socket) -> int:
     if code is None:
         return 0
     return code if code >= 0 else 128 - code
-
-
-def _remove_temporary_files(uid: int) -> None:
-    """Remove what the user left in folders that the whole container shares."""
-    for folder in filter(os.path.isdir, TEMPORARY):
-        for entry in list(os.scandir(folder)):
-            with suppress(OSError):
-                if entry.stat(follow_symlinks=False).st_uid == uid:
-                    remove(Path(folder), entry.name)
 
 
 def ask(shared: Path, request: Json, seconds: float) -> Json:

@@ -1,33 +1,42 @@
-"""User ids that belong to one repair only, and their processes. Standard library alone, Linux only."""
+"""User ids that belong to one repair only, and what is theirs. Standard library alone, Linux only."""
 
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+from railmend.coding.foreign_files import remove
+from railmend.coding.resource_usage import disk_use
+from railmend.processes import running_thread
 
 # systemd's range for users that exist for one service only (systemd.exec(5), DynamicUser=).
 FIRST_UID, LAST_UID = 61184, 65518
 # Used by nothing else: processes of a repair cannot signal the one that kills them.
 REAPER_UID = 65519
 END_SECONDS = 10.0
-# Allowed to signal the user (effective id) and signalled by none of its processes (real and saved id), and
-# in one call, so that none escapes by a fork: kill(2).
-REAP = (
-    "import os,signal\nos.setgroups([]); os.setresgid({reaper},{reaper},{reaper})\n"
-    "os.setresuid({reaper},{uid},{reaper})\nos.kill(-1, signal.SIGKILL)"
+# Allowed to signal the user (effective id) and signalled by none of its processes (real and saved id).
+BECOME = (
+    "import ctypes,os,signal\nos.setgroups([]); os.setresgid({reaper},{reaper},{reaper})\n"
+    "os.setresuid({reaper},{uid},{reaper})\n"
 )
+REAP = "os.kill(-1, signal.SIGKILL)"  # in one call, so that none escapes by a fork: kill(2)
+REMOVE_SEGMENTS = "for id in {ids}: ctypes.CDLL(None).shmctl(id, 0, None)"
+# What the whole machine, or container, shares.
+TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - what agents leave there is removed
+USERS = re.compile(rb"^Uid:(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process. `users`: real, effective, saved and file system ids; `memory`: resident bytes."""
+    """A process. `users`: real, effective, saved and file system ids."""
 
     pid: int
     users: frozenset[int]
-    memory: int
 
 
 def processes() -> Iterator[Process]:
@@ -35,16 +44,16 @@ def processes() -> Iterator[Process]:
 
     The owner of a folder in /proc does not say whose process it is, see proc(5).
     """
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(OSError), open(f"/proc/{name}/status") as file:
-            fields = dict(row.split(":", 1) for row in file)
-            if fields["State"].split()[0] not in "ZX":
-                users = frozenset(map(int, fields["Uid"].split()))
-                yield Process(int(name), users, int(fields.get("VmRSS", "0").split()[0]) * 1024)
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        if (thread := running_thread(pid)) is not None:
+            with suppress(OSError), open(f"/proc/{thread}/status", "rb") as file:
+                if ids := USERS.search(file.read()):
+                    yield Process(pid, frozenset(map(int, ids[1].split())))
 
 
-def memory_of(uid: int) -> int:
-    return sum(process.memory for process in processes() if uid in process.users)
+def pids_of(uid: int) -> list[int]:
+    """Return the user's processes; also those that left their session, and their parent."""
+    return [process.pid for process in processes() if uid in process.users]
 
 
 def active_uids() -> set[int]:
@@ -58,12 +67,43 @@ def kill_user(uid: int) -> bool:
     while any(uid in process.users for process in processes()):
         if time.monotonic() > until:
             return False
-        script = REAP.format(uid=uid, reaper=REAPER_UID)
-        subprocess.run(
-            [sys.executable, "-I", "-S", "-c", script],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        _as_user(uid, REAP)
         time.sleep(0.01)
     return True
+
+
+def _as_user(uid: int, script: str) -> None:
+    subprocess.run(
+        [sys.executable, "-I", "-S", "-c", BECOME.format(uid=uid, reaper=REAPER_UID) + script],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _temporary_files(uid: int) -> Iterator[os.DirEntry[str]]:
+    for folder in filter(os.path.isdir, TEMPORARY):
+        for entry in list(os.scandir(folder)):
+            with suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_uid == uid:
+                    yield entry
+
+
+def temporary_use(uid: int) -> int:
+    """Return the bytes of what the user has in `TEMPORARY`. Blocking."""
+    size = 0
+    for entry in _temporary_files(uid):
+        with suppress(OSError):
+            size += entry.stat(follow_symlinks=False).st_blocks * 512 + disk_use([Path(entry.path)])[0]
+    return size
+
+
+def remove_left(uid: int) -> None:
+    """Remove what an ended user left in `TEMPORARY`, and its shared memory (shmget(2)). Blocking."""
+    for entry in _temporary_files(uid):
+        with suppress(OSError):
+            remove(Path(entry.path).parent, entry.name)
+    with suppress(OSError), open("/proc/sysvipc/shm") as file:
+        rows = [row.split() for row in list(file)[1:]]
+        if ids := [int(row[1]) for row in rows if str(uid) in (row[7], row[9])]:  # its owner, its creator
+            _as_user(uid, REMOVE_SEGMENTS.format(ids=ids))

@@ -1,23 +1,26 @@
 """Limits on a repair's disk and memory, measured from outside while its processes run."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
-import psutil
 from pydantic import BaseModel, ConfigDict
 
 from railmend.coding.foreign_files import MAX_DEPTH
-from railmend.coding.resource_usage import ResourceUsage, disk_use
+from railmend.coding.resource_usage import MAX_DESCRIPTORS, ResourceUsage
 
 MIB = 1024 * 1024
 EVERY_SECONDS = 1.0
+# However large the tree: what is written meanwhile is not seen.
+AT_LEAST_EVERY_SECONDS = 5.0
 
 
 class Quota(BaseModel):
-    """In MiB, over the work tree and the agent's home together; `free_mib` must stay free on the disk."""
+    """In MiB, over the work tree and the agent's home together; `free_mib` must stay free on the disk.
+
+    `available_mib`: of the machine's memory. It ends what no other limit counts: buffers of sockets,
+    descriptors that are on their way, memory that is shared and hidden.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,30 +28,7 @@ class Quota(BaseModel):
     files: int = 200_000
     memory_mib: int = 4096
     free_mib: int = 256
-
-
-def memory_use(pid: int) -> int:
-    """Return the resident bytes of a process tree; shared pages count for each process. Blocking."""
-    total = 0
-    with suppress(psutil.Error):
-        root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            with suppress(psutil.Error):
-                total += process.memory_info().rss
-    return total
-
-
-def measure(folders: Iterable[Path], pid: int | None) -> ResourceUsage:
-    """Return the usage of the folders and of a process tree. Blocking."""
-    folders = list(folders)
-    size, files, depth = disk_use(folders)
-    return ResourceUsage(
-        size=size,
-        files=files,
-        depth=depth,
-        free=shutil.disk_usage(folders[0]).free,
-        memory=memory_use(pid) if pid is not None else 0,
-    )
+    available_mib: int = 128
 
 
 def exceeded(usage: ResourceUsage, quota: Quota) -> str | None:
@@ -63,6 +43,10 @@ def exceeded(usage: ResourceUsage, quota: Quota) -> str | None:
         return f"disk: less than {quota.free_mib} MiB are free"
     if usage.memory > quota.memory_mib * MIB:
         return f"memory: more than {quota.memory_mib} MiB"
+    if usage.descriptors > MAX_DESCRIPTORS:
+        return f"memory: more than {MAX_DESCRIPTORS} open files"
+    if usage.available < quota.available_mib * MIB:
+        return f"memory: less than {quota.available_mib} MiB are available on this machine"
     return None
 
 
@@ -83,12 +67,18 @@ async def watching(
     async def measure() -> None:
         while True:
             began = asyncio.get_running_loop().time()
-            watch.reason = exceeded(await asyncio.to_thread(measured), quota)
+            try:
+                usage = await asyncio.to_thread(measured)
+            except Exception:  # nothing runs unmeasured
+                await asyncio.to_thread(end)
+                raise
+            watch.reason = exceeded(usage, quota)
             if watch.reason is not None:
                 await asyncio.to_thread(end)
                 return
             took = asyncio.get_running_loop().time() - began
-            await asyncio.sleep(max(EVERY_SECONDS, 10 * took))  # a large tree is measured less often
+            # A large tree is measured less often.
+            await asyncio.sleep(min(max(EVERY_SECONDS, 10 * took), AT_LEAST_EVERY_SECONDS))
 
     task = asyncio.create_task(measure())
     try:

@@ -70,6 +70,13 @@ async def test_a_command_that_never_ends_is_ended_with_all_it_started(tmp_path: 
     assert running("sleep 86398") == []
 
 
+async def test_nothing_runs_after_a_command_that_ended_by_itself(tmp_path: Path) -> None:
+    command = "for i in $(seq 200); do setsid sleep 86390 & done"
+    done, _ = await shell(tmp_path, command)
+    assert done.code == 0
+    assert running("sleep 86390") == []
+
+
 async def test_killing_everything_it_can_see_is_its_own_end(tmp_path: Path) -> None:
     done, _ = await shell(tmp_path, "kill -9 -1; echo STILL")
     assert done.reason is None

@@ -100,7 +100,8 @@ if os.geteuid() == 0:  # as a container engine
             await shell_in(paths, both.sandbox, "echo begun > begun; sleep 86394")
 
         command = asyncio.create_task(lost())
-        await until((paths.tree / "begun").exists)
+        begun = paths.tree / "begun"
+        await until(lambda: begun.exists() and begun.read_text() != "")
         both.kill()
         both.restart()
         with pytest.raises(SandboxError, match="The sandbox was lost") as raised:

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from hosting.preflight import check
 from hosting.sandbox.choice import SHARED
 from hosting.sandbox.remote_daemon import CAPABILITIES
-from railmend.settings import Settings
+from hosting.workers import Role
+from railmend.settings import ConfigurationError, Settings, secret_variables
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -84,6 +86,28 @@ def test_each_container_has_the_secrets_of_its_role_alone() -> None:
         name for name, text in blocks().items() if "env_file" not in text and "*worker\n" in text
     }
     assert with_settings == WORKERS
+
+
+@pytest.mark.parametrize("role", sorted(WORKERS))
+def test_a_worker_has_no_secret_that_its_role_can_start_without(
+    role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable in secret_variables():
+        monkeypatch.delenv(variable, raising=False)
+    given = {"railway_token": "r", "github_token": "ghp_g", "model_api_key": "m"}
+    others = {"railway_project_id": "p", "railway_environment_id": "e", "model": "openai/gpt-5"}
+    needed: set[str | None] = set()
+    for name in (*given, None):
+        for variable, value in given.items():
+            monkeypatch.setenv(variable.upper(), "" if variable == name else value)
+        try:
+            check(Settings.model_validate(others), [Role(role)])
+        except ConfigurationError:
+            needed.add(name)
+    mounted = {one["source"] for one in services()[role]["secrets"]}
+    named = {Path(value).name for key, value in environment(role).items() if key.endswith("_FILE") and value}
+    assert mounted - {"encryption_keys"} == named == needed
 
 
 def blocks() -> dict[str, str]:

@@ -10,8 +10,8 @@ from activities.coding import MAX_RULES, rules_of
 from railmend.coding.diff import ChangedFile
 from railmend.coding.foreign_files import remove_tree
 from railmend.coding.git import BranchMoved, GitError, TrustedRepository
-from railmend.coding.quota import Quota, exceeded, measure
-from railmend.coding.resource_usage import disk_use
+from railmend.coding.quota import Quota, exceeded
+from railmend.coding.resource_usage import disk_use, measure
 from tests import samples
 
 BOT = ("Railmend", "railmend@example.invalid")
@@ -242,12 +242,11 @@ def test_the_quota_names_what_was_exceeded(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(b"x" * 3 * 1024 * 1024)
     (tmp_path / "link").symlink_to("/usr")
     assert disk_use([tmp_path])[1] == 2
-    assert exceeded(measure([tmp_path], None), Quota()) is None
-    assert exceeded(measure([tmp_path], None), Quota(disk_mib=2)) == "disk: more than 2 MiB"
-    assert exceeded(measure([tmp_path], None), Quota(files=1)) == "disk: more than 1 files"
+    assert exceeded(measure([tmp_path], []), Quota()) is None
+    assert exceeded(measure([tmp_path], []), Quota(disk_mib=2)) == "disk: more than 2 MiB"
+    assert exceeded(measure([tmp_path], []), Quota(files=1)) == "disk: more than 1 files"
     assert (
-        exceeded(measure([tmp_path], None), Quota(free_mib=10**9))
-        == "disk: less than 1000000000 MiB are free"
+        exceeded(measure([tmp_path], []), Quota(free_mib=10**9)) == "disk: less than 1000000000 MiB are free"
     )
 
 
@@ -256,7 +255,7 @@ def test_what_is_nested_too_deeply_to_measure_is_refused_and_still_removed(tmp_p
     deep.mkdir()
     script = "i=0; while [ $i -lt 1500 ]; do mkdir d && cd d; i=$((i+1)); done; echo x > hidden"
     subprocess.run(["sh", "-c", script], cwd=deep, check=True, stderr=subprocess.DEVNULL)
-    assert exceeded(measure([deep], None), Quota()) == "disk: folders deeper than 64"
+    assert exceeded(measure([deep], []), Quota()) == "disk: folders deeper than 64"
     remove_tree(deep)
     assert not deep.exists()
 

@@ -56,7 +56,7 @@ def test_a_shape_is_judged_alike_at_any_length_and_with_the_day_before(name: str
 def test_a_trouble_does_not_depend_on_the_phase_of_the_window(name: str) -> None:
     shape = SHAPES[name]
     row = _simulated(name, shape.rates[-1], 0)
-    for earlier in range(5):
+    for earlier in range(3):
         found = _found_earlier(row, earlier)
         assert _is_right(shape, found), (earlier, found)
 
@@ -75,10 +75,10 @@ def test_a_higher_limit_hides_nothing(name: str) -> None:
 
 
 def test_more_failures_longer_failures_and_deeper_ones_are_found_and_are_no_less_grave() -> None:
-    """In one minute of three, two and one; from a tenth to all of the requests; for 20 to 150 minutes."""
-    for rate in (12.0, 150.0, 2000.0):
-        for period in (3, 2, 1):
-            for minutes in (20, 60, 150):
+    """In one minute of three and in each; from a tenth to all of the requests; for 20 to 150 minutes."""
+    for rate in (12.0, 2000.0):
+        for period in (3, 1):
+            for minutes in (20, 150):
                 worst = Severity.WARNING
                 for share in (0.1, 0.3, 0.6, 1.0):
 
@@ -105,7 +105,7 @@ def test_what_was_always_bad_is_chronic_and_no_incident(kind: str) -> None:
 
 def test_share_and_bound_of_a_sentence_come_from_one_stretch() -> None:
     """The bound is below the share, and both are what the counted requests make."""
-    for seed in range(12):
+    for seed in range(6):
         random = np.random.default_rng(seed)
         share, since, period = (
             float(random.uniform(0.05, 0.9)),

@@ -22,9 +22,10 @@ STATUS_SERIES, LATENCY_SERIES, RESOURCE_SERIES = 5, 4, 4
 
 @dataclass(frozen=True)
 class Reading:
-    """Series over one window."""
+    """Series over one window, with or without percentiles."""
 
     window: Window
+    latency: bool = True
 
     @property
     def points(self) -> int:
@@ -73,7 +74,7 @@ def coarse_readings(window: Window) -> tuple[Reading, ...]:
 def detailed_readings(window: Window) -> tuple[Reading, ...]:
     """Return the readings that decide: the window at its own step, and its history."""
     window = aligned(window)
-    return Reading(window), Reading(history_window(window))
+    return Reading(window), Reading(history_window(window), latency=False)
 
 
 def for_all(
@@ -148,8 +149,9 @@ def _http(environment_id: str, service_id: str, name: str, reading: Reading) -> 
     label = f"HTTP status counts of {name}"
     counts = Query("statuses", variables, label, reading.points * STATUS_SERIES)
     yield (reading, service_id, "statuses"), counts
-    values = LATENCY_SERIES * reading.points
-    yield (reading, service_id, "durations"), Query("durations", variables, f"Latency of {name}", values)
+    if reading.latency:
+        values = LATENCY_SERIES * reading.points
+        yield (reading, service_id, "durations"), Query("durations", variables, f"Latency of {name}", values)
 
 
 def slices(

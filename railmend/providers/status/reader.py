@@ -14,9 +14,17 @@ from railmend.contracts.providers import ProviderIncident
 from railmend.contracts.scan import Window
 from railmend.providers.registry import Provider, StatusFormat, StatusPage
 from railmend.providers.status.feed import feed
-from railmend.providers.status.own import aws, google, heroku, slack
+from railmend.providers.status.formats import (
+    aws,
+    betterstack,
+    google,
+    heroku,
+    instatus,
+    slack,
+    statusio,
+    statuspage,
+)
 from railmend.providers.status.shared import Parser
-from railmend.providers.status.vendors import betterstack, instatus, statusio, statuspage
 from railmend.railway.transport import USER_AGENT
 
 TIMEOUT_SECONDS = 8.0

@@ -7,7 +7,7 @@ from html import unescape
 from xml.etree.ElementTree import Element, ParseError
 
 from railmend.contracts.providers import Impact, ProviderIncident
-from railmend.providers.status.shared import IncidentRow, decoded
+from railmend.providers.status.shared import PostedIncident, decoded
 from railmend.xml import local_name, parse_xml
 
 TAG = re.compile(r"<[^<>]{0,500}>")
@@ -44,7 +44,7 @@ def _incident(provider: str, entry: Element, now: datetime) -> ProviderIncident 
     impact = (
         Impact.MAINTENANCE if PLANNED.search(title) else Impact.MAJOR if OUTAGE.search(text) else Impact.MINOR
     )
-    row = IncidentRow(
+    row = PostedIncident(
         title=title or "Incident",
         started=started,
         state="resolved" if over else "open",

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from railmend.contracts.providers import Impact, ProviderIncident
-from railmend.providers.status.shared import IncidentRow, Moment, decoded, json_list, json_object
+from railmend.providers.status.shared import PostedIncident, Moment, decoded, json_list, json_object
 
 GRADES = {
     "statuspage": {impact.value: impact for impact in Impact},
@@ -67,8 +67,8 @@ class _Statuspage(BaseModel):
     page: _Page | None = None
     status: _Indicator | None = None
     components: list[_Component] = []
-    incidents: list[IncidentRow] = []
-    scheduled_maintenances: list[IncidentRow] = []
+    incidents: list[PostedIncident] = []
+    scheduled_maintenances: list[PostedIncident] = []
 
 
 def statuspage(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
@@ -96,7 +96,7 @@ def _without_incident(provider: str, document: _Statuspage) -> list[ProviderInci
     since = min((part.updated_at for part in down if part.updated_at), default=page.updated_at)
     if impact in (Impact.NONE, Impact.MAINTENANCE) or since is None:
         return []
-    row = IncidentRow(
+    row = PostedIncident(
         title=status.description or "Components are not operational",
         started=since,
         state="no incident posted",
@@ -108,7 +108,7 @@ def _without_incident(provider: str, document: _Statuspage) -> list[ProviderInci
 
 class _Instatus(BaseModel):
     page: dict[str, Any]
-    active: list[IncidentRow] = Field([], validation_alias="activeIncidents")
+    active: list[PostedIncident] = Field([], validation_alias="activeIncidents")
 
 
 def instatus(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
@@ -117,7 +117,7 @@ def instatus(provider: str, body: bytes, now: datetime) -> list[ProviderIncident
 
 
 class _StatusIoResult(BaseModel):
-    incidents: list[IncidentRow] = []
+    incidents: list[PostedIncident] = []
 
 
 class _StatusIo(BaseModel):
@@ -152,7 +152,7 @@ def betterstack(provider: str, body: bytes, now: datetime) -> list[ProviderIncid
     incidents = [_reported(provider, report, current, now) for report in reports if report.starts_at <= now]
     if current is not Impact.NONE and not any(incident.is_open for incident in incidents):
         title = f"The page says: {page.aggregate_state}"
-        row = IncidentRow(title=title, started=page.updated_at, state="no report posted")
+        row = PostedIncident(title=title, started=page.updated_at, state="no report posted")
         incidents.append(row.incident(provider, current))
     return incidents
 
@@ -163,7 +163,7 @@ def _reported(provider: str, report: _Report, current: Impact, now: datetime) ->
     if report.report_type == "maintenance":
         impact = Impact.MAINTENANCE
     over = report.ends_at is not None and report.ends_at <= now
-    row = IncidentRow(
+    row = PostedIncident(
         title=report.title or "Incident",
         started=report.starts_at,
         state="resolved" if over else "open",
@@ -174,7 +174,7 @@ def _reported(provider: str, report: _Report, current: Impact, now: datetime) ->
 
 def google(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
     incidents = []
-    for row in map(IncidentRow.model_validate, json_list(body)):
+    for row in map(PostedIncident.model_validate, json_list(body)):
         row.state = "resolved" if row.ended else "open"
         incidents.append(row.incident(provider, _graded("google", row.grade)))
     return incidents
@@ -204,7 +204,7 @@ def aws(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
 def _aws_event(provider: str, event: _AwsEvent) -> ProviderIncident:
     newest = max(event.event_log, key=lambda log: log.timestamp, default=_AwsLog(timestamp=event.date))
     region = (event.arn.split(":") + [""] * 4)[3]
-    row = IncidentRow(
+    row = PostedIncident(
         title=f"{event.summary or 'Event'} ({event.service_name}, {event.region_name} {region})",
         started=event.date,
         state="resolved" if event.status == "0" else "open",
@@ -221,7 +221,8 @@ def slack(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:
     is_history = decoded(body).lstrip().startswith("[")
     rows = json_list(body) if is_history else json_object(body, "active_incidents")["active_incidents"]
     return [
-        row.incident(provider, _graded("slack", row.grade)) for row in map(IncidentRow.model_validate, rows)
+        row.incident(provider, _graded("slack", row.grade))
+        for row in map(PostedIncident.model_validate, rows)
     ]
 
 
@@ -232,7 +233,7 @@ class _HerokuSystem(BaseModel):
 
 class _Heroku(BaseModel):
     status: list[_HerokuSystem]
-    incidents: list[IncidentRow] = []
+    incidents: list[PostedIncident] = []
 
 
 def heroku(provider: str, body: bytes, now: datetime) -> list[ProviderIncident]:

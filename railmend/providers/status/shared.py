@@ -63,7 +63,7 @@ def _called(*names: str | AliasPath, default: Any = PydanticUndefined) -> Any:
     return Field(default, validation_alias=AliasChoices(*names))
 
 
-class IncidentRow(BaseModel):
+class PostedIncident(BaseModel):
     """An incident under the names that pages have for its fields; what is empty is absent.
 
     `grade`: the page's word for the impact. `ended`: counts if the state says that it is over.

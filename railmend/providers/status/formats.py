@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from railmend.contracts.providers import Impact, ProviderIncident
-from railmend.providers.status.shared import PostedIncident, Moment, decoded, json_list, json_object
+from railmend.providers.status.shared import Moment, PostedIncident, decoded, json_list, json_object
 
 GRADES = {
     "statuspage": {impact.value: impact for impact in Impact},

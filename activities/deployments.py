@@ -38,7 +38,7 @@ class DeploymentActivities:
         """CPU, memory, requests by status and latency over the window and over the day before."""
         async with working():
             client = await self._railway.client_for(request.environment_id)
-            pairs, unseen = await client.fetch_detailed(
+            pairs, unseen = await client.surveyor.fetch_detailed(
                 request.environment_id, [request.service], request.window
             )
         items = []

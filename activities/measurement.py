@@ -97,7 +97,7 @@ class MeasurementActivities:
         """Measure the incident's own window, for the charts of the pull request; return it, stored."""
         async with working():
             client = await self._railway.client_for(incident.environment_id)
-            detailed, _ = await client.fetch_detailed(
+            detailed, _ = await client.surveyor.fetch_detailed(
                 incident.environment_id, (incident.service,), incident.window
             )
             return await self._artifacts.put_model(window_metrics(detailed[0].slice, incident.window))
@@ -116,7 +116,7 @@ class MeasurementActivities:
         async with working():
             client = await self._railway.client_for(request.environment_id)
             detailed = [
-                (await client.fetch_detailed(request.environment_id, (service,), window))[0][0]
+                (await client.surveyor.fetch_detailed(request.environment_id, (service,), window))[0][0]
                 for window in windows
             ]
         before, after = (

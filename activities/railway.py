@@ -69,7 +69,7 @@ class RailwayActivities:
         async with working():
             try:
                 client = await self._railway.client_for(scan.environment_id)
-                survey = await client.survey(scan.project_id, scan.environment_id, request.window)
+                survey = await client.surveyor.survey(scan.project_id, scan.environment_id, request.window)
             except RailwayError as error:
                 if _is_worth_retrying(error):
                     raise
@@ -126,7 +126,7 @@ class RailwayActivities:
         """Assess the candidates at the window's own step; this decides. What cannot be read is unknown."""
         async with working():
             client = await self._railway.client_for(request.environment_id)
-            details = await client.examine(request.environment_id, request.services, request.window)
+            details = await client.surveyor.examine(request.environment_id, request.services, request.window)
         slices = {pair.slice.service_id: pair.slice for pair in details.services}
         history = {pair.history.service_id: pair.history for pair in details.services}
         rules = self._rules_of(request.environment_id)

@@ -35,11 +35,11 @@ def window() -> Window:
 async def ours(url: str, candidates: int) -> dict[str, float]:
     client = RailwayClient(url, SecretStr(TOKEN))
     began = time.perf_counter()
-    survey = await client.survey(PROJECT, ENVIRONMENT, window())
-    await client.fetch_detailed(ENVIRONMENT, survey.services[:candidates], window())
+    survey = await client.surveyor.survey(PROJECT, ENVIRONMENT, window())
+    await client.surveyor.fetch_detailed(ENVIRONMENT, survey.services[:candidates], window())
     cold, cold_seconds = client.requests, time.perf_counter() - began
     began = time.perf_counter()
-    await client.survey(PROJECT, ENVIRONMENT, window())
+    await client.surveyor.survey(PROJECT, ENVIRONMENT, window())
     warm, warm_seconds = client.requests - cold, time.perf_counter() - began
     await client.aclose()
     return {"requests": cold, "seconds": cold_seconds, "warm": warm, "warm_seconds": warm_seconds}

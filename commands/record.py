@@ -78,9 +78,9 @@ async def slices(
     past_step = (now.timestamp() - settings.settle_seconds) % settings.step_seconds
     window = settings.window(now - timedelta(seconds=past_step))
     client = await pool.client_for(request.environment_id)
-    survey = await client.survey(request.project_id, request.environment_id, window)
+    survey = await client.surveyor.survey(request.project_id, request.environment_id, window)
     awake = [service for service in survey.services if not service.asleep]
-    measured, unseen = await client.fetch_detailed(request.environment_id, awake, window)
+    measured, unseen = await client.surveyor.fetch_detailed(request.environment_id, awake, window)
     rows = [
         Recorded.from_slice(
             f"{service.name}@{window.end:%Y%m%dT%H%M%SZ}", service, detail.slice, detail.history

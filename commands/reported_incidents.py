@@ -131,7 +131,7 @@ async def _series(pool: RailwayPool, report: IncidentReport) -> tuple[Slice | No
     window = shown_window(request.window, datetime.now(UTC))
     try:
         client = await pool.client_for(request.environment_id)
-        (detail,), _ = await client.fetch_detailed(request.environment_id, [request.service], window)
+        (detail,), _ = await client.surveyor.fetch_detailed(request.environment_id, [request.service], window)
     except RailwayError as error:
         return None, f"The series could not be read again ({error}); these are the charts of the evidence."
     return detail.slice, ""

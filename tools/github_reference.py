@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from railmend.publishing.github.calls import table
+from tools.github_calls import table
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "github.md"
 BEGIN, END = "<!-- calls -->", "<!-- end of calls -->"

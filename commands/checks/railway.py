@@ -53,7 +53,7 @@ async def reach(settings: Settings, project: ProjectSettings) -> tuple[Survey, s
     try:
         client = await pool.client_for(project.environment_id)
         window = Window(start=end - SURVEY_LENGTH, end=end, step_seconds=60)
-        survey = await client.survey(project.project_id, project.environment_id, window)
+        survey = await client.surveyor.survey(project.project_id, project.environment_id, window)
         return survey, await pool.kind_of(project.environment_id)
     except RailwayError as error:
         raise CheckFailed(str(error)) from error

@@ -22,9 +22,9 @@ from railmend.evidence.lookalikes import (
     is_opaque,
     is_wordlike,
     looks_random,
-    words,
 )
 from railmend.evidence.secret_names import KEY, PASSWORD, STRONG, WEAK, WORD, Name, names
+from railmend.evidence.words import words
 
 SEPARATOR = r"(?:=>|->|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|::?(?!//)|\|)"
 TYPE = r"(?:[*&]?(?:[\w:]{0,20}[sS]tr(?:ing)?|text|varchar\(\d{1,4}\)|char|\[\]byte|bytes|SecretStr)\*?)"
@@ -94,7 +94,7 @@ ADDRESS = re.compile(r"\w{1,20}://\S+")
 NUMBERED = re.compile(
     r"(?i)(?:user|step|attempt|version|v|page|item|test|client|account|node|worker|job)[-_]?\d{1,6}"
 )
-SHORT_CODES = words("pin otp totp cvv cvv2 cvc pass pw")
+SHORT_CODES = words("short_codes")
 CODE = re.compile(r"(?!Test[A-Z])(?=\D{0,200}\d)(?=[^A-Za-z]{0,200}[A-Za-z]).+")
 
 

@@ -7,61 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from railmend.evidence.log_level import LEVELS_BY_NAME, LogLevel
+from railmend.evidence.words import table, words
 
-MESSAGE_KEYS = ("msg", "message", "event", "log", "text", "@m", "@mt")
-LEVEL_KEYS = ("level", "s", "lvl", "severity", "levelname", "log.level", "loglevel", "@l", "level_name")
-STACK_KEYS = (
-    *("stack", "stacktrace", "stack_trace", "exc_info", "traceback", "backtrace", "errorverbose", "trace"),
-    *("exception", "frames", "@x"),
+MESSAGE_KEYS, LEVEL_KEYS, STACK_KEYS, ERROR_KEYS, TYPE_KEYS, METHOD_KEYS, PATH_KEYS, STATUS_KEYS = (
+    table(f"keys.{kind}")
+    for kind in ("message", "level", "stack", "error", "type", "method", "path", "status")
 )
-ERROR_KEYS = (
-    *(
-        "err.message",
-        "error.message",
-        "exception.message",
-        "exc.message",
-        "error",
-        "err",
-        "exception",
-        "reason",
-    ),
-    *("cause", "context.exception.message"),
-)
-TYPE_KEYS = (
-    *("err.type", "error.type", "exception.type", "err.name", "error.name", "error.kind", "exc.type"),
-    *("exception.class", "exception.name", "context.exception.class"),
-)
-METHOD_KEYS = ("req.method", "request.method", "http.method", "http.request.method", "method", "verb")
-PATH_KEYS = (
-    *(
-        "req.url",
-        "request.url",
-        "request.path",
-        "http.url",
-        "http.target",
-        "http.path",
-        "url.path",
-        "url",
-        "path",
-    ),
-    "uri",
-)
-STATUS_KEYS = (
-    *("res.statuscode", "response.status", "response.statuscode", "http.status_code"),
-    *("http.response.status_code", "statuscode", "status_code", "status"),
-)
-# Where the line was written: for an error without a trace this is the place to look.
-PLACE_KEYS = frozenset(
-    ("caller", "source.file", "source.function", "log.origin.file.name", "file", "filename")
-)
-# Shown elsewhere, or of no use to a diagnosis.
-NOISE_KEYS = frozenset(
-    (
-        *("time", "timestamp", "ts", "@timestamp", "pid", "hostname", "host", "logger", "v", "name", "@t"),
-        *("err.stack", "reqid", "requestid", "request_id", "traceid", "trace_id", "spanid", "span_id"),
-        *("req.id", "thread", "threadname", "process", "dd.trace_id", "dd.span_id", "responsetime"),
-    )
-)
+PLACE_KEYS, NOISE_KEYS = words("keys.place"), words("keys.noise")
 # The keys of a frame in a list of frames: structlog, zerolog, Sentry, Java's JSON layouts.
 FRAME_FILE = ("filename", "file", "source", "abs_path", "path", "fileName")
 FRAME_LINE = ("lineno", "line", "lineNumber")

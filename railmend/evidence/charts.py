@@ -1,9 +1,8 @@
 """Small charts of a service's slice in block characters, each with its extremes and its last value."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from railmend.railway.model import Series, Slice
+from railmend.railway.model import Series, Slice, last_value, thinned
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = "·"
@@ -23,13 +22,10 @@ def past(measured: Slice, onset: datetime | None = None) -> str:
 def charts(measured: Slice, onset: datetime | None = None) -> str:
     """Return one line for each series that has samples; empty without any."""
     rows = [
-        _row("CPU", "vCPU", measured.cpu, _last(measured.cpu_limit)),
-        _row("memory", "GB", measured.memory_gb, _last(measured.memory_limit_gb)),
+        _row("CPU", "vCPU", measured.cpu, last_value(measured.cpu_limit)),
+        _row("memory", "GB", measured.memory_gb, last_value(measured.memory_limit_gb)),
     ]
-    per_minute = 60 / measured.step_seconds
-    for name in CLASSES:
-        series = [None if value is None else value * per_minute for value in measured.http.get(name, [])]
-        rows.append(_row(f"{name} a minute", "", series, None))
+    rows += [_row(f"{name} a minute", "", measured.requests_a_minute(name), None) for name in CLASSES]
     rows += [_row(name, "ms", measured.latency.get(name, []), None) for name in ("p50", "p95", "p99")]
     shown = [row for row in rows if row]
     if not shown:
@@ -49,20 +45,10 @@ def _row(name: str, unit: str, series: Series, limit: float | None) -> str:
     if not values or not any(values):
         return ""
     top = max(max(values), 1e-9)
-    bars = "".join(_bar(column, top) for column in _columns(series))
+    bars = "".join(_bar(column, top) for column in thinned(series, COLUMNS))
     extremes = f"min {_short(min(values))}, max {_short(max(values))}, last {_short(values[-1])}"
     bound = f", limit {_short(limit)}" if limit else ""
     return f"{name:<13} {bars} {extremes}{bound}{' ' + unit if unit else ''}"
-
-
-def _columns(series: Series) -> list[float | None]:
-    """At most `COLUMNS` values, the highest of equally long parts, so that no spike is lost."""
-    width = max(-(-len(series) // COLUMNS), 1)
-    return [_highest(series[start : start + width]) for start in range(0, len(series), width)]
-
-
-def _highest(values: Sequence[float | None]) -> float | None:
-    return max((value for value in values if value is not None), default=None)
 
 
 def _bar(value: float | None, top: float) -> str:
@@ -77,10 +63,6 @@ def _marker(measured: Slice, onset: datetime | None, end: datetime) -> list[str]
         return []
     column = min(int((onset - measured.start) / (end - measured.start) * COLUMNS), COLUMNS - 1)
     return [f"{'onset':<13} {' ' * column}v {onset:%H:%M:%S}"]
-
-
-def _last(series: Series) -> float | None:
-    return next((value for value in reversed(series) if value is not None), None)
 
 
 def _short(value: float) -> str:

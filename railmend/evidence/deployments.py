@@ -144,12 +144,8 @@ def state_text(state: State, steps: Sequence[Step]) -> str:
     restarting = sum(counts.get(name, 0) for name in ("RESTARTING", "CRASHED"))
     if restarting:
         lines.append(f"{restarting} of {len(state.instances)} replicas restart or have crashed.")
-    lines += [_step(step) for step in steps if step.error or step.reason or _repeated(step)]
+    lines += [_step(step) for step in steps if step.error or step.reason or (step.attempt or 0) > 1]
     return "\n".join(lines)
-
-
-def _repeated(step: Step) -> bool:
-    return step.attempt is not None and step.attempt > 1
 
 
 def _step(step: Step) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from railmend.evidence.words import words
+
 MAX_FRAMES = 8  # of one section of a trace
 MAX_SECTIONS = 6  # of a chain of causes: the first and the last ones
 MAX_TEXT_LINES = 24  # of what is no frame: messages, compiler output
@@ -59,14 +61,7 @@ LIBRARY_NAME = re.compile(
     r"|^<?(?:std|core|alloc|tokio|hyper|axum|actix\w*|tower\w*|futures\w*|backtrace|rocket|warp|mio|rayon|reqwest)\b"
     r"|^(?:__?rust|rust_|_start|__libc|clone|start_thread|main$|_main$|<unknown>)"
 )
-ELIXIR_LIBRARY = frozenset(
-    (
-        *("elixir", "stdlib", "kernel", "erts", "phoenix", "plug", "plug_cowboy", "plug_crypto"),
-        *("ecto", "ecto_sql", "db_connection", "postgrex", "cowboy", "bandit", "thousand_island"),
-        *("telemetry", "mix", "ex_unit", "logger", "iex", "gen_stage", "broadway", "oban", "absinthe"),
-        *("finch", "mint", "tesla", "jason", "phoenix_live_view", "phoenix_ecto"),
-    )
-)
+ELIXIR_LIBRARY = words("elixir_libraries")
 
 
 class Part(Enum):

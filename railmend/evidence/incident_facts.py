@@ -8,19 +8,10 @@ from railmend.contracts.scan import FindingKind, Service
 # A volume filled beyond this is close to full; Railway's volumes do not grow by themselves.
 VOLUME_FULL = 0.85
 # Words that make an ordinary log line worth showing, by kind of finding.
+MEMORY = ("memory", "heap", "cache", "kept", " rss", "gc ", "entries", "buffer")
 HINTS: dict[FindingKind, tuple[str, ...]] = {
-    FindingKind.MEMORY_LEAK: (
-        "memory",
-        "heap",
-        "cache",
-        "kept",
-        " rss",
-        "gc ",
-        "entries",
-        "pool size",
-        "buffer",
-    ),
-    FindingKind.MEMORY_SATURATION: ("memory", "heap", "cache", "kept", " rss", "gc ", "entries", "buffer"),
+    FindingKind.MEMORY_LEAK: (*MEMORY, "pool size"),
+    FindingKind.MEMORY_SATURATION: MEMORY,
     FindingKind.CPU_SATURATION: ("cpu", "busy", "loop", "queue", "backlog", "worker"),
     FindingKind.LATENCY: ("slow", "took", "duration", "query", "lock", "wait", "pool", "queue"),
     FindingKind.CRASH_LOOP: ("start", "exit", "restart", "signal", "shutdown"),

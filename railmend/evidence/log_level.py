@@ -6,6 +6,8 @@ from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 
+from railmend.evidence.words import table
+
 
 class LogLevel(IntEnum):
     """The level of a log line or event, from ordinary to the end of the process."""
@@ -37,56 +39,7 @@ LEVEL = re.compile(
 LEVEL_WITHIN = 140  # characters
 # An access line names its request within so many characters.
 MAX_ACCESS = 1000
-LEVELS_BY_NAME = {
-    **dict.fromkeys(
-        ("TRACE", "DEBUG", "DBUG", "VERBOSE", "INFO", "LOG", "FINE", "CONFIG", "I"), LogLevel.ORDINARY
-    ),
-    **dict.fromkeys(
-        (
-            *("WARNUNG", "AVERTISSEMENT", "AVISO", "ADVERTENCIA", "AVVISO", "ПРЕДУПРЕЖДЕНИЕ", "警告", "경고"),
-            *("WARN", "WARNING", "W"),
-        ),
-        LogLevel.WARNING,
-    ),
-    **dict.fromkeys(("NOTICE", "HINT", "STATEMENT", "DETAIL"), LogLevel.NOTICE),
-    **dict.fromkeys(
-        (
-            *(
-                "ERROR",
-                "ERR",
-                "SEVERE",
-                "FAIL",
-                "E",
-                "FEHLER",
-                "ERREUR",
-                "ERRO",
-                "FALHA",
-                "ERRORE",
-                "FOUT",
-                "FEL",
-            ),
-            *("FEJL", "CHYBA", "HATA", "BŁĄD", "ОШИБКА", "错误", "严重", "エラー", "重大", "오류", "에러"),
-        ),
-        LogLevel.ERROR,
-    ),
-    **dict.fromkeys(
-        (
-            "CRITICAL",
-            "CRIT",
-            "FATAL",
-            "PANIC",
-            "ALERT",
-            "EMERG",
-            "EMERGENCY",
-            "F",
-            "КРИТИЧНО",
-            "致命",
-            "致命的",
-            "紧急",
-        ),
-        LogLevel.FATAL,
-    ),
-}
+LEVELS_BY_NAME = {word: level for level in LogLevel for word in table(f"levels.{level.name.lower()}")}
 FATAL = re.compile(
     r"(?i)\bpanic(?:ked)?\b|\bfatal\b|out of memory|\boom[- _]?kill|outofmemory|heap limit"
     r"|cannot allocate memory"

@@ -3,31 +3,9 @@
 import ipaddress
 import re
 
+from railmend.evidence.words import words
 
-def words(text: str) -> frozenset[str]:
-    """Return the words of a table."""
-    return frozenset(text.split())
-
-
-# Values that mean that there is no secret, or name a type, a state or what a program takes it from.
-WORDS = words(
-    """
-    none null nil undefined true false yes no on off empty unset missing required invalid expired redacted
-    hidden masked filtered string str bytes byte int integer number object text boolean bool any optional
-    varchar char not is was are must cannot can should unknown default ok failed failure error found
-    changeme authentication authenticated verification reset change changed mismatch incorrect wrong bad
-    weak strong rejected accepted denied refused revoked valid matches match has have had will and or if for
-    from in the a an this that to too only length short long value values input data params param args hash
-    raw user users result await new func function lambda async self req request body form field label
-    placeholder option options type name id key keys confirmation protected private public static final
-    const let var void return when where with without provided given set used sent supplied received
-    generated created updated deleted stored rotated enabled disabled needed ignored skipped basic bearer
-    digest negotiate oauth oauth2 jwt hmac rsa aes sha256 bcrypt argon2 scrypt pbkdf2 plain plaintext
-    cleartext login signup hmac-sha256 md5 sha1 env environment file vault prompt interactive stdin email
-    username cookie cookies header headers session sessions auth ldap saml sso local example sample test
-    dummy fake todo tbd n/a na
-    """
-)
+WORDS = words("no_secret")
 # Words of sentences: a quoted text with one of them explains, and is no passphrase.
 PROSE = re.compile(
     r"(?i)\b(?:is|are|was|be|must|should|your|not|does|enter|please|invalid|missing|required|characters?|least|contain"
@@ -52,19 +30,7 @@ UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T_ ].*)?|\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}")
 CHUNK = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-# Nearly all pairs of letters in English and code, by first letter.
-PAIRS = frozenset(
-    group[0] + second
-    for group in words(
-        """
-        abcdfgilmnprstuvwxy baeilorstu cacehiklortu dadeilorst eabcdefilmnopqrstvwxy faefilortu gaeghinrst
-        haeiort iabcdefglmnoprstuvxz je keg lacdeilnostuy mabeilmops nacdefgiklopstu oabcdfgiklmnoprstuvwx
-        padeiloprstu qu racdefgiklmnorstuy sacefhilmoprstuwy tacehilmnoprstuxy ubcdeilmnprst vaeio waehinor
-        xpt yelnp zeo
-        """
-    )
-    for second in group[1:]
-)
+PAIRS = frozenset(group[0] + second for group in words("pairs_of_letters") for second in group[1:])
 # What precedes an id or a digest, however random it looks.
 LABEL = re.compile(
     r"(?i)(?:\bid|[a-z]id|Id|_id|uuid|commit|sha-?\d*|digest|md5|hash|etag|checksum|fingerprint|integrity|trace|span"
@@ -77,22 +43,8 @@ ALGORITHM = re.compile(
     r"[-_]?\d{1,4}(?:[-_./][a-z0-9]{1,8}){0,3}"
 )
 PLACEHOLDER = re.compile(r"<[a-z][a-z0-9-]{1,24}(?:-\d{1,6}|:[0-9a-f]{8})>")
-# Endings of file and machine names, not of mail domains.
-NO_MAIL = words(
-    """
-    png jpg jpeg gif svg webp ico js ts jsx tsx mjs cjs css scss json html map py go rb java php rs so dll
-    md txt yml yaml lock vue toml xml service socket timer target mount internal local localhost localdomain
-    svc sh cs kt
-    """
-)
-MAIL_DOMAINS = words(
-    """
-    com org net edu gov mil int info biz name pro app dev cloud online site tech store shop blog xyz email
-    mail company agency studio digital media group team work systems solutions software services network
-    test example invalid academy global world life live news space website design consulting finance health
-    care art
-    """
-)
+NO_MAIL = words("no_mail")
+MAIL_DOMAINS = words("mail_domains")
 VERSION_BEFORE = re.compile(
     r"(?:version|release|build|\bv|ver|assembly)[\"']?[ :=]{0,3}$"
     r"|(?:==|~>|[<>=^~]=|\(=|[~^])\s?$|^[-+ ]*[\w.-]+ \($",

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from railmend.evidence.lookalikes import CHUNK, PLACEHOLDER, words
+from railmend.evidence.lookalikes import CHUNK, PLACEHOLDER
+from railmend.evidence.words import words
 
 # How much a word says: that of a key may mean anything, that of a password is a secret even in a sentence.
 KEY, WEAK, STRONG, PASSWORD = 1, 2, 3, 4
@@ -27,70 +28,13 @@ WORD = re.compile(
     rf"(?P<password>(?i:{PASSWORDS})|{EDGE}(?i:{SHORT_PASSWORDS})(?![a-z]))|(?P<secret>(?i:{SECRETS}))"
     rf"|(?P<token>(?i:{TOKENS})|{EDGE}(?i:{SHORT_TOKENS})(?![a-z]))|(?P<key>{EDGE}(?i:key)(?![a-z]))"
 )
-# Each sensitive word contains one of these, in lower case: most lines need no look at their words.
-STEMS = words(
-    """
-    pass pwd pw pin otp cvv cvc psk senha parola heslo hasl hasł ifre contrase kennwort wachtwoord
-    senord парол 密 口令 パス 비밀 masterauth mnemonic phrase identified secret private token key credential
-    sess string srf auth sid sig jwt bearer cred salt pepper hmac cookie
-    """
-)
+STEMS = words("stems")
 STRENGTHS = {"password": PASSWORD, "secret": STRONG, "token": WEAK, "key": KEY}
 BEFORE = re.compile(r"[\w.$@-]*\Z")
 AFTER = re.compile(r"[\w-]*(?:\.\w+)*")
-# Parts of an identifier behind the word that make it the name of something else than the secret, and those
-# that do not; what is neither makes the word weaker.
-OTHER_THING = words(
-    """
-    id ids name names type types url uri urls path paths file files ref refs arn length len size sizes count
-    counts ttl expiry expires expiration exp expire timeout age policy method methods mode provider
-    providers version status state error errors field fields column label reset resets hint strength valid
-    validity enabled required changed at limit prefix suffix format algorithm alg kind scheme schemes header
-    headers issuer audience scope bucket server service endpoint host port store storage manager handler
-    factory class encoder validator validation validators generator middleware guard location rotation
-    rotate exists present set input form view page screen link links message messages template index map
-    dict group usage used budget price cost per total max min number pair ring board code codes down up
-    press word words stroke frame point points schema sets list spec attempt attempts retry retries regex
-    pattern rule rules test tests check checks checker match matches mismatch params param args arg config
-    settings option options event events listener callback hook hooks context user users controller module
-    repository resolver strategy adapter client clients interface impl base64url request response parser
-    lexer stream iterator kinds literal node nodes counter interval window cache lookup
-    """
-)
-SAME_THING = words(
-    """
-    prod production staging stage test dev live old new current next previous primary secondary main backup
-    base hash hashed digest value val string str raw plain plaintext text hex b64 base64 encoded encrypted
-    confirm confirmation again repeat repeated data v x key token secret password default override local env
-    root admin db app api svc for json pem salt access
-    """
-)
-# The part before the word that makes it something else.
-OTHER_BEFORE = {
-    "token": words(
-        """
-        page next cancellation continuation max total prompt completion input output num unexpected syntax
-        reserved public pub start end eof sync cursor tokens per count lex parse keyword punctuation
-        publishable skip
-        """
-    ),
-    "key": words(
-        """
-        public pub primary foreign cache partition sort row group idempotency bucket unique translation
-        sequence schema hash routing composite registry index object map dict hot host natural range lookup
-        search order user config property message i18n event field column data query react flag lock topic
-        feature redis dedup duplicate publishable left right up down arrow enter space missing unknown is
-        has by per sub
-        """
-    ),
-    "password": words(
-        """
-        no has is show hide toggle use enable allow require requires with without missing invalid wrong
-        forgot forgotten validate check verify compare hash encrypt encode generate update change on handle
-        send match lost
-        """
-    ),
-}
+OTHER_THING = words("other_thing")
+SAME_THING = words("same_thing")
+OTHER_BEFORE = {word: words(f"before_{word}") for word in ("token", "key", "password")}
 OTHER_BEFORE["secret"] = OTHER_BEFORE["password"]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from railmend.railway.model import Series, Slice
+from railmend.railway.model import Series, Slice, last_value, thinned
 
 WIDTH, HEIGHT = 640, 150
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 22, 24
@@ -47,19 +47,11 @@ class Chart:
 
 def charts(measured: Slice, onset: datetime | None) -> list[Chart]:
     """Return one chart per measured quantity that has samples."""
-    per_minute = 60 / measured.step_seconds
-    requests = [
-        (
-            name,
-            colour,
-            [None if value is None else value * per_minute for value in measured.http.get(name, [])],
-        )
-        for name, colour in CLASSES
-    ]
+    requests = [(name, colour, measured.requests_a_minute(name)) for name, colour in CLASSES]
     latency = [(name, colour, measured.latency.get(name, [])) for name, colour in PERCENTILES]
     quantities: list[tuple[str, list[Named], float | None]] = [
-        ("CPU, vCPU", [("CPU", "ok", measured.cpu)], _last(measured.cpu_limit)),
-        ("memory, GB", [("memory", "ok", measured.memory_gb)], _last(measured.memory_limit_gb)),
+        ("CPU, vCPU", [("CPU", "ok", measured.cpu)], last_value(measured.cpu_limit)),
+        ("memory, GB", [("memory", "ok", measured.memory_gb)], last_value(measured.memory_limit_gb)),
         ("requests a minute", requests, None),
         ("latency, ms", latency, None),
     ]
@@ -104,7 +96,7 @@ def _times(start: datetime, length: timedelta) -> list[tuple[float, str, str]]:
 
 def _path(values: Series, top: float) -> str:
     """Return a line that is broken where there is no sample."""
-    points = _thinned(values)
+    points = thinned(values, MAX_POINTS)
     path, pen = [], "M"
     for number, value in enumerate(points):
         if value is None:
@@ -115,22 +107,11 @@ def _path(values: Series, top: float) -> str:
     return "".join(path)
 
 
-def _thinned(values: Series) -> Series:
-    """Return the highest of each stretch, so that no spike is lost."""
-    width = max(-(-len(values) // MAX_POINTS), 1)
-    stretches = (values[at : at + width] for at in range(0, len(values), width))
-    return [max((value for value in stretch if value is not None), default=None) for stretch in stretches]
-
-
 def _onset(start: datetime, length: timedelta, onset: datetime | None) -> tuple[float, str, str] | None:
     if onset is None or not length or not start <= onset <= start + length:
         return None
     x = _x((onset - start) / length)
     return x, "end" if x > WIDTH * 0.8 else "start", f"onset {onset:%H:%M:%S}"
-
-
-def _last(series: Series) -> float | None:
-    return next((value for value in reversed(series) if value is not None), None)
 
 
 def _short(value: float) -> str:

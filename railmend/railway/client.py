@@ -1,21 +1,21 @@
 """Client of Railway for one token: surveys, logs, deployments, actions."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
-from railmend.contracts.scan import Service, Window
 from railmend.railway import parse
 from railmend.railway.actions import Actions
+from railmend.railway.compose import root_field
 from railmend.railway.context import Context
 from railmend.railway.limits import RateLimiter, RateLimits
 from railmend.railway.model import DeploymentRecord, HttpLogLine, LogLine
 from railmend.railway.network import NetworkReader
 from railmend.railway.reader import PAUSE_SECONDS, Reader
-from railmend.railway.survey import DetailedSlices, Details, Known, Survey, Surveyor
+from railmend.railway.survey import Surveyor
 from railmend.railway.transport import TokenKind, Transport
 
 LOG_PAGE = 1000
@@ -38,7 +38,7 @@ class RailwayClient:
         self.limiter = RateLimiter(limits)
         self._transport = Transport(url, token, token_kind, transport, timeout, self.limiter)
         reader = Reader(self._transport, limits, pause_seconds)
-        self._surveyor = Surveyor(reader, limits)
+        self.surveyor = Surveyor(reader, limits)
         self.network = NetworkReader(reader)
         self.context = Context(self._transport)
         self.actions = Actions(self._transport)
@@ -50,24 +50,6 @@ class RailwayClient:
     def requests(self) -> int:
         """Requests sent since the start."""
         return self._transport.requests
-
-    async def survey(self, project_id: str, environment_id: str, window: Window) -> Survey:
-        """Survey an environment: see `Surveyor.survey`."""
-        return await self._surveyor.survey(project_id, environment_id, window)
-
-    def last_seen(self, environment_id: str) -> Known:
-        """Return what the last survey of an environment saw; empty without one."""
-        return self._surveyor.last_seen(environment_id)
-
-    async def examine(self, environment_id: str, services: Sequence[Service], window: Window) -> Details:
-        """Read some services in detail, as far as they can be had: see `Surveyor.examine`."""
-        return await self._surveyor.examine(environment_id, services, window)
-
-    async def fetch_detailed(
-        self, environment_id: str, services: Sequence[Service], window: Window
-    ) -> tuple[list[DetailedSlices], list[str]]:
-        """Fetch some services in detail: see `Surveyor.fetch_detailed`."""
-        return await self._surveyor.fetch_detailed(environment_id, services, window)
 
     async def deployments(
         self, project_id: str, environment_id: str, service_id: str, first: int = 10
@@ -81,66 +63,51 @@ class RailwayClient:
         self, deployment_id: str, start: datetime, end: datetime, limit: int = 1000
     ) -> list[LogLine]:
         """Return the newest `limit` rows between `start` and `end`, oldest first."""
-        return await self._deployment_logs(
-            "deployment_logs", "deploymentLogs", deployment_id, start, end, limit
-        )
+        rows = await self._rows("deployment_logs", start, end, limit, deploymentId=deployment_id)
+        return list(map(parse.log_line, rows))
 
     async def build_logs(
         self, deployment_id: str, start: datetime, end: datetime, limit: int = 1000
     ) -> list[LogLine]:
         """Return rows as `deploy_logs` does. `start`, `end`: of the build, which may precede the window."""
-        return await self._deployment_logs("build_logs", "buildLogs", deployment_id, start, end, limit)
-
-    async def _deployment_logs(
-        self, document: str, root: str, deployment_id: str, start: datetime, end: datetime, limit: int
-    ) -> list[LogLine]:
-        span = {"start": parse.iso(start), "end": parse.iso(end)}
-        data = await self._transport.execute(
-            document, {"deploymentId": deployment_id, **span, "limit": limit}
-        )
-        return [parse.log_line(row) for row in data[root]][-limit:]  # Railway may return one row more
+        rows = await self._rows("build_logs", start, end, limit, deploymentId=deployment_id)
+        return list(map(parse.log_line, rows))
 
     async def http_logs(
         self, deployment_id: str, start: datetime, end: datetime, filter: str = "", limit: int = 1000
     ) -> list[HttpLogLine]:
         """Return rows as `deploy_logs` does. `filter`: in Railway's syntax, such as `@httpStatus:>=400`."""
-        span = {"start": parse.iso(start), "end": parse.iso(end)}
-        data = await self._transport.execute(
-            "http_logs", {"deploymentId": deployment_id, "filter": filter, **span, "limit": limit}
-        )
-        return [parse.http_log_line(row) for row in data["httpLogs"]][-limit:]
+        rows = await self._rows("http_logs", start, end, limit, deploymentId=deployment_id, filter=filter)
+        return list(map(parse.http_log_line, rows))
 
     async def environment_logs(
         self, environment_id: str, start: datetime, end: datetime, filter: str = "", limit: int = 1000
     ) -> list[LogLine]:
         """Return rows of all services, oldest first; `@service:<id>` in the filter selects one."""
-        span = {"start": parse.iso(start), "end": parse.iso(end)}
-        data = await self._transport.execute(
-            "environment_logs", {"environmentId": environment_id, "filter": filter, **span, "limit": limit}
-        )
-        return [parse.log_line(row) for row in data["environmentLogs"]][-limit:]
+        ids = {"environmentId": environment_id, "filter": filter}
+        return list(map(parse.log_line, await self._rows("environment_logs", start, end, limit, **ids)))
 
-    async def stream_deploy_logs(
+    async def _rows(
+        self, document: str, start: datetime, end: datetime, limit: int, **of: str
+    ) -> list[dict[str, Any]]:
+        variables = {**of, "start": parse.iso(start), "end": parse.iso(end), "limit": limit}
+        data = await self._transport.execute(document, variables)
+        rows: list[dict[str, Any]] = data[root_field(document).name.value]
+        return rows[-limit:]  # Railway may return one row more
+
+    def stream_deploy_logs(
         self, deployment_id: str, start: datetime, end: datetime, most: int = 20_000
     ) -> AsyncIterator[list[LogLine]]:
         """Yield pages from the newest back to `start`, each oldest first; at most about `most` rows."""
+        return _backwards(lambda until: self.deploy_logs(deployment_id, start, until, LOG_PAGE), end, most)
 
-        async def page(until: datetime) -> list[LogLine]:
-            return await self.deploy_logs(deployment_id, start, until, LOG_PAGE)
-
-        async for rows in _backwards(page, end, most):
-            yield rows
-
-    async def stream_http_logs(
+    def stream_http_logs(
         self, deployment_id: str, start: datetime, end: datetime, filter: str = "", most: int = 20_000
     ) -> AsyncIterator[list[HttpLogLine]]:
         """Yield pages as `stream_deploy_logs` does."""
-
-        async def page(until: datetime) -> list[HttpLogLine]:
-            return await self.http_logs(deployment_id, start, until, filter, LOG_PAGE)
-
-        async for rows in _backwards(page, end, most):
-            yield rows
+        return _backwards(
+            lambda until: self.http_logs(deployment_id, start, until, filter, LOG_PAGE), end, most
+        )
 
 
 async def _backwards(page: Callable[[datetime], Any], end: datetime, most: int) -> AsyncIterator[list[Any]]:

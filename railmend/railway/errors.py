@@ -16,7 +16,7 @@ import re
 
 
 class RailwayError(Exception):
-    """`retryable`: whether the same request may succeed later. `path`: first element of the GraphQL path.
+    """`retryable`: whether the same request may succeed later. `retry_after`: in how many seconds.
 
     `plain`: the message without Railway's trace id, the same for each request that fails alike.
     """
@@ -24,18 +24,11 @@ class RailwayError(Exception):
     retryable = False
 
     def __init__(
-        self,
-        message: str,
-        *,
-        trace_id: str | None = None,
-        retry_after: float | None = None,
-        path: str | None = None,
+        self, message: str, *, trace_id: str | None = None, retry_after: float | None = None
     ) -> None:
         super().__init__(f"{message} (Railway trace {trace_id})" if trace_id else message)
         self.plain = message
-        self.trace_id = trace_id
         self.retry_after = retry_after
-        self.path = path
 
 
 class NotAuthorized(RailwayError):
@@ -107,17 +100,11 @@ _BY_MESSAGE: tuple[tuple[str, type[RailwayError], str], ...] = (
 )
 
 
-def classify(
-    message: str,
-    *,
-    code: str | None = None,
-    trace_id: str | None = None,
-    retry_after: float | None = None,
-    path: str | None = None,
-) -> RailwayError:
+def classify(message: str, *, code: str | None = None, trace_id: str | None = None) -> RailwayError:
     """Return the error for one of Railway's; unknown messages count as `Unavailable`."""
     lowered = message.lower()
     kind: type[RailwayError] = Unavailable
+    retry_after: float | None = None
     hint = "The next scan asks again."
     if code in INVALID:
         kind, hint = SchemaDrift, DRIFTED
@@ -128,4 +115,4 @@ def classify(
         if known is not None:
             _, kind, hint = known
     text = f"Railway: {message.rstrip('.')}. {hint}"
-    return kind(text, trace_id=trace_id, retry_after=retry_after, path=path)
+    return kind(text, trace_id=trace_id, retry_after=retry_after)

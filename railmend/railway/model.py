@@ -7,6 +7,17 @@ from pydantic import BaseModel
 Series = list[float | None]
 
 
+def last_value(series: Series) -> float | None:
+    return next((value for value in reversed(series) if value is not None), None)
+
+
+def thinned(series: Series, most: int) -> Series:
+    """Return at most `most` values, the highest of equally long stretches, so that no spike is lost."""
+    width = max(-(-len(series) // most), 1)
+    stretches = (series[start : start + width] for start in range(0, len(series), width))
+    return [max((value for value in stretch if value is not None), default=None) for stretch in stretches]
+
+
 class Slice(BaseModel):
     """One service's series over a window, one value per step, None for a step without a sample.
 
@@ -26,6 +37,10 @@ class Slice(BaseModel):
     disk_limit_gb: Series = []
     http: dict[str, Series] = {}
     latency: dict[str, Series] = {}
+
+    def requests_a_minute(self, status_class: str) -> Series:
+        per_minute = 60 / self.step_seconds
+        return [None if value is None else value * per_minute for value in self.http.get(status_class, [])]
 
 
 class LogLine(BaseModel):

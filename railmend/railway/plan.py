@@ -32,8 +32,11 @@ class Reading:
         """Values of one series."""
         return max(int(self.window.length.total_seconds()) // self.window.step_seconds, 1)
 
-    def span(self) -> dict[str, Any]:
-        return {"start": parse.iso(self.window.start), "end": parse.iso(self.window.end)}
+    def variables(self, environment_id: str, service_id: str | None) -> dict[str, Any]:
+        """Return the variables of a document of series."""
+        ids = {"environmentId": environment_id, "serviceId": service_id}
+        span = {"start": parse.iso(self.window.start), "end": parse.iso(self.window.end)}
+        return {**ids, **span, "step": self.window.step_seconds}
 
 
 # What a query is for: the reading, the service (None: the whole environment), the document.
@@ -130,22 +133,12 @@ def points(queries: Queries) -> int:
 def _resources(
     environment_id: str, service_id: str | None, label: str, reading: Reading, series: int
 ) -> Query:
-    variables = {
-        "environmentId": environment_id,
-        "serviceId": service_id,
-        "step": reading.window.step_seconds,
-        **reading.span(),
-    }
+    variables = reading.variables(environment_id, service_id)
     return Query("resources", variables, label, reading.points * series)
 
 
 def _http(environment_id: str, service_id: str, name: str, reading: Reading) -> Iterator[tuple[Key, Query]]:
-    variables = {
-        "environmentId": environment_id,
-        "serviceId": service_id,
-        "step": reading.window.step_seconds,
-        **reading.span(),
-    }
+    variables = reading.variables(environment_id, service_id)
     label = f"HTTP status counts of {name}"
     counts = Query("statuses", variables, label, reading.points * STATUS_SERIES)
     yield (reading, service_id, "statuses"), counts

@@ -100,7 +100,7 @@ class RailwayPool:
 
     def last_seen(self, environment_id: str) -> Known:
         """Return what the last survey of an environment saw, with whatever token; empty without one."""
-        seen = (client.last_seen(environment_id) for client in self._clients.values())
+        seen = (client.surveyor.last_seen(environment_id) for client in self._clients.values())
         return next((known for known in seen if known.names), Known())
 
     async def check(self, seconds: float = CHECK_SECONDS) -> dict[str, RailwayError | None]:

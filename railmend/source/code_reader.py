@@ -6,7 +6,7 @@ out, the rest is found. Lines count from 1, and both ends of a span belong to it
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -190,7 +190,7 @@ class _Reading:
             arguments = nodes.get("arguments")
             self._calls[node.start_byte, node.end_byte] = FunctionCall(
                 self._cut(nodes["callee"]),
-                self._arguments(arguments) if arguments else (),
+                tuple(map(self._cut, arguments.named_children[:MAX_ARGUMENTS])) if arguments else (),
                 node.start_point.row + 1,
                 _last_row(node),
             )
@@ -231,9 +231,6 @@ class _Reading:
         name = ".".join(names)
         return Definition(name, made.kind, made.start, made.line, made.end)
 
-    def _arguments(self, node: Node) -> tuple[str, ...]:
-        return tuple(self._cut(child) for child in node.named_children[:MAX_ARGUMENTS])
-
     def _cut(self, node: Node) -> str:
         end = min(node.end_byte, node.start_byte + MAX_ARGUMENT)
         return self._data[node.start_byte : end].decode(errors="replace")
@@ -243,9 +240,3 @@ def _last_row(node: Node) -> int:
     """Return the number of the node's last line; one that ends with its line break ends above it."""
     row, column = node.end_point
     return row + (0 if column == 0 and row > node.start_point.row else 1)
-
-
-def outline(code: SourceCode) -> Iterator[str]:
-    """Yield a line for each definition: `12-30 function Cart.add`."""
-    for definition in code.definitions:
-        yield f"{definition.start}-{definition.end} {definition.kind} {definition.name}"

@@ -27,14 +27,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
 # Callees whose string is put before the routes of a file.
 PREFIXES = frozenset(
     (
-        "apirouter",
-        "blueprint",
-        "controller",
-        "group",
-        "route",
-        "requestmapping",
-        "namespace",
-        "scope",
+        *("apirouter", "blueprint", "controller", "group", "route", "requestmapping", "namespace", "scope"),
         "prefix",
     )
 )

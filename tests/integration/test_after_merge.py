@@ -209,7 +209,7 @@ async def deployments(on: Run, repository: str) -> list[DeploymentRecord]:
     try:
         end = utc_now()
         window = Window(start=end - timedelta(seconds=10), end=end, step_seconds=1)
-        survey = await railway.survey(*ids, window)
+        survey = await railway.surveyor.survey(*ids, window)
         (service,) = (one for one in survey.services if one.repository == repository)
         return (await railway.deployments(*ids, service.service_id, 10))[::-1]
     finally:

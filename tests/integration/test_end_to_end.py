@@ -83,7 +83,7 @@ class Run:
         try:
             end = utc_now() - timedelta(seconds=2)
             window = Window(start=end - timedelta(seconds=seconds), end=end, step_seconds=1)
-            survey = await railway.survey(*ids, window)
+            survey = await railway.surveyor.survey(*ids, window)
         finally:
             await railway.aclose()
         by_id = {service.service_id: service for service in survey.services}

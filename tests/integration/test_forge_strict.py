@@ -15,11 +15,11 @@ from railmend.contracts.review import AnswersRequest, CommentRequest, NoteKind, 
 from railmend.diagnosis.prompt import review_prompt
 from railmend.evidence.safe_text import MarkdownText
 from railmend.publishing.github import GitHubClient, GitHubError, NewPullRequest, PullRequestThread
-from railmend.publishing.github.calls import CALLS, REPO
 from railyard.forge import Forge
 from tests.integration.test_forge import BRANCH, REPOSITORY, TOKEN, address, forge, github, open_one, pushed
 from tests.integration.test_forge_reviews import ADA, People, look, people
 from tests.unit.test_workspace import run
+from tools.github_calls import CALLS, REPO
 
 __all__ = ["address", "forge", "github", "people"]
 WRITES = dict.fromkeys(("contents", "issues", "pull_requests"), "write")

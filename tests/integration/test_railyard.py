@@ -117,7 +117,7 @@ async def test_architecture_series_and_logs_tell_what_happened(tmp_path: Path) -
         await until(lambda: len(on.runner.samples) >= 3)
         client = on.client()
         window = last_minute()
-        survey = await client.survey("p", "e", window)
+        survey = await client.surveyor.survey("p", "e", window)
         (service,), (one,) = survey.services, survey.slices
         assert (service.name, service.kind, service.repository) == ("shop", ServiceKind.WEB, "acme/shop")
         assert service.commit == run(on.work, "rev-parse", "HEAD")
@@ -157,7 +157,7 @@ async def test_a_commit_that_does_not_start_leaves_the_old_one_serving(tmp_path:
         on.push("raise SystemExit('no')")
         await until(lambda: on.runner.deployments[-1].status == "CRASHED")
         assert (await on.get("/")).text == "one"
-        (service,) = (await on.client().survey("p", "e", last_minute())).services
+        (service,) = (await on.client().surveyor.survey("p", "e", last_minute())).services
         assert service.latest_status == "CRASHED"
         assert service.active_deployment_id != service.latest_deployment_id
 
@@ -200,6 +200,8 @@ async def test_refusals_are_told_apart(
     platform = Platform(tmp_path, [])
     with pytest.raises(error, match="trace") as caught:
         await (
-            Yard(platform, tmp_path, tmp_path).client(token, kind).survey(project, environment, last_minute())
+            Yard(platform, tmp_path, tmp_path)
+            .client(token, kind)
+            .surveyor.survey(project, environment, last_minute())
         )
     assert not caught.value.retryable  # type: ignore[attr-defined]

@@ -133,7 +133,7 @@ class Recorder:
                 ScreenRequest(scan=scan, window=window)
             )
             client = await pool.client_for(yard.environment_id)
-            survey = await client.survey(PROJECT, yard.environment_id, window)
+            survey = await client.surveyor.survey(PROJECT, yard.environment_id, window)
             wanted = service_id(part)
             service = next(service for service in survey.services if service.service_id == wanted)
             request = incident(scenario, screening, service, survey.services, window)

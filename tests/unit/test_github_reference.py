@@ -5,7 +5,7 @@ from pathlib import Path
 
 import github
 
-from railmend.publishing.github.calls import CALLS
+from tools.github_calls import CALLS
 from tools.github_reference import FILE, updated
 
 # Asked without a method of PyGithub's.

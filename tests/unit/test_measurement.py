@@ -338,6 +338,10 @@ async def test_the_windows_are_of_the_server_s_time_whatever_the_worker_s_clock_
         async def client_for(self, _: str) -> "Railway":
             return self
 
+        @property
+        def surveyor(self) -> "Railway":
+            return self
+
         async def fetch_detailed(self, _: str, __: object, window: Window) -> None:
             asked.append(window)
             raise RailwayError("enough")

@@ -257,7 +257,7 @@ async def test_a_field_that_decides_makes_services_unknown_and_is_asked_for_agai
     assert "domain" in told.unknown["service-0030"]
     yard.gatekeeper.behaviour = Behaviour()
     client = await yard.pool.client_for(ENVIRONMENT)
-    client._surveyor._reader.drift._clock = lambda: 10**9
+    client.surveyor._reader.drift._clock = lambda: 10**9
     again = await yard.scan()
     assert (len(again.healthy), again.affected) == (47, names(range(3)))
 
@@ -291,7 +291,7 @@ async def test_a_scan_that_is_cut_off_reports_what_it_saw_and_names_the_rest(
     await yard.scan()
     yard.gatekeeper.stats.requests = 0
     client = await yard.pool.client_for(ENVIRONMENT)
-    client._surveyor._known.clear()
+    client.surveyor._known.clear()
     client.limiter._sent.clear()
     if reason == "HTTP 503":
         behaviour = Behaviour(wholes=[WholeFault(kind="503", times=10_000, skip=2)])

@@ -12,10 +12,11 @@ from pydantic import SecretStr
 from railmend.assessment import assess, is_candidate
 from railmend.contracts.scan import FindingKind, Service, Window
 from railmend.railway import errors
-from railmend.railway.client import RailwayClient, Survey
+from railmend.railway.client import RailwayClient
 from railmend.railway.compose import Query, breadth, compose, root_field
 from railmend.railway.limits import RateLimits
 from railmend.railway.plan import coarse
+from railmend.railway.survey import Survey
 from railyard.api.behaviour import Behaviour, FieldFault, Gatekeeper, WholeFault
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
 from tests import samples
@@ -40,7 +41,7 @@ class World:
         )
 
     async def survey(self, window: Window = WINDOW) -> Survey:
-        return await self.client.survey(PROJECT, ENVIRONMENT, window)
+        return await self.client.surveyor.survey(PROJECT, ENVIRONMENT, window)
 
     async def count(self, window: Window = WINDOW) -> int:
         before = self.client.requests
@@ -66,7 +67,7 @@ async def test_a_volume_that_fills_is_seen_long_before_it_is_full_and_costs_no_r
     service, coarse_look = survey.services[0], survey.slices[0]
     assert (service.volume_fill, is_candidate(coarse_look, service)) == (0.6, True)
     assert not is_candidate(survey.slices[30], survey.services[30])
-    ((detailed,), unseen) = await world.client.fetch_detailed(ENVIRONMENT, [service], WINDOW)
+    ((detailed,), unseen) = await world.client.surveyor.fetch_detailed(ENVIRONMENT, [service], WINDOW)
     assert (len(detailed.slice.disk_gb), detailed.slice.disk_limit_gb, unseen) == (180, [50.0], [])
     (finding,) = assess(detailed.slice, service, environment_id=ENVIRONMENT, history=detailed.history)
     assert (finding.kind, finding.rule) == (FindingKind.DISK_FILLING, "disk_filling.time_to_full")
@@ -78,7 +79,9 @@ async def test_four_detailed_services_share_a_request(count: int) -> None:
     world = World(50, 25, troubled=count)
     survey = await world.survey()
     before = world.client.requests
-    detailed, unseen = await world.client.fetch_detailed(ENVIRONMENT, survey.services[:count], WINDOW)
+    detailed, unseen = await world.client.surveyor.fetch_detailed(
+        ENVIRONMENT, survey.services[:count], WINDOW
+    )
     assert world.client.requests - before == math.ceil(count / 4)
     assert unseen == []
     metrics = detailed[0]
@@ -268,7 +271,7 @@ async def test_a_query_the_api_no_longer_knows_is_dropped_for_all_and_asked_no_m
 
 async def test_pages_are_followed_to_the_end() -> None:
     world = World(50, 25)
-    world.client._surveyor._limits = RateLimits(page=20, per_second=10_000)
+    world.client.surveyor._limits = RateLimits(page=20, per_second=10_000)
     survey = await world.survey()
     assert len(survey.services) == 50
     assert survey.services[30].depends_on == ("service-0000",)

@@ -7,7 +7,7 @@ from html import unescape
 from xml.etree.ElementTree import Element, ParseError
 
 from railmend.contracts.providers import Impact, ProviderIncident
-from railmend.providers.status.shared import decoded, make_incident
+from railmend.providers.status.shared import PostedIncident, decoded
 from railmend.xml import local_name, parse_xml
 
 TAG = re.compile(r"<[^<>]{0,500}>")
@@ -44,16 +44,15 @@ def _incident(provider: str, entry: Element, now: datetime) -> ProviderIncident 
     impact = (
         Impact.MAINTENANCE if PLANNED.search(title) else Impact.MAJOR if OUTAGE.search(text) else Impact.MINOR
     )
-    return make_incident(
-        provider,
-        title or "Incident",
-        impact,
-        "resolved" if over else "open",
-        started,
-        resolved=updated if over else None,
+    row = PostedIncident(
+        title=title or "Incident",
+        started=started,
+        state="resolved" if over else "open",
+        ended=updated,
         url=_link(entry),
         latest=" ".join(latest.split()),
     )
+    return row.incident(provider, impact)
 
 
 def _text(entry: Element, *tags: str) -> str:

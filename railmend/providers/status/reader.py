@@ -14,9 +14,17 @@ from railmend.contracts.providers import ProviderIncident
 from railmend.contracts.scan import Window
 from railmend.providers.registry import Provider, StatusFormat, StatusPage
 from railmend.providers.status.feed import feed
-from railmend.providers.status.own import aws, google, heroku, slack
+from railmend.providers.status.formats import (
+    aws,
+    betterstack,
+    google,
+    heroku,
+    instatus,
+    slack,
+    statusio,
+    statuspage,
+)
 from railmend.providers.status.shared import Parser
-from railmend.providers.status.vendors import betterstack, instatus, statusio, statuspage
 from railmend.railway.transport import USER_AGENT
 
 TIMEOUT_SECONDS = 8.0
@@ -161,7 +169,8 @@ class StatusReader:
             return _PageResult(problem=str(error))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             # Not in this format: errors of JSON and pydantic, another shape, a time out of range.
-            return _PageResult(problem=f"its answer is not understood ({_first_line(error)})")
+            why = (str(error).splitlines() or [type(error).__name__])[0][:120]
+            return _PageResult(problem=f"its answer is not understood ({why})")
         return _PageResult(incidents=incidents)
 
     def _allowed(self, provider: Provider, page: StatusPage) -> frozenset[tuple[str, str]]:
@@ -197,10 +206,6 @@ class StatusReader:
                 raise _UnreadablePage(f"its answer is larger than {self._max_bytes} bytes")
             parts.append(part)
         return b"".join(parts)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def overlaps(incident: ProviderIncident, window: Window) -> bool:

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from github import GithubException
 from github.CheckRun import CheckRun
-from github.Commit import Commit
 from github.CommitStatus import CommitStatus
 from github.Repository import Repository
 from github.WorkflowJob import WorkflowJob
@@ -73,7 +72,7 @@ def read_checks(repository: Repository, sha: str) -> CommitChecks:
     if found is None:
         found = _if_allowed(lambda: list(_jobs(repository, sha)))
         unseen.append(NO_JOBS if found is None else JOBS_INSTEAD)
-    statuses = _if_allowed(lambda: [_of_status(status) for status in _statuses(commit)])
+    statuses = _if_allowed(lambda: [_of_status(each) for each in commit.get_combined_status().statuses])
     if statuses is None:
         unseen.append(NO_STATUSES)
     return CommitChecks(outcomes=(*(found or ()), *(statuses or ())), unseen=tuple(unseen))
@@ -105,10 +104,6 @@ def _outcome(run: CheckRun | WorkflowJob, details: list[str | None]) -> CheckOut
     ended = run.status == "completed" or run.status in WAITS_FOR_PEOPLE
     conclusion = (run.conclusion or "neutral") if ended else ""
     return CheckOutcome(run.name, conclusion, run.completed_at, "\n".join(filter(None, details)))
-
-
-def _statuses(commit: Commit) -> list[CommitStatus]:
-    return list(commit.get_combined_status().statuses)
 
 
 def _of_status(status: CommitStatus) -> CheckOutcome:

@@ -322,7 +322,7 @@ class GitHubClient:
 
         Only those of who may write count: anybody can open one that names an incident.
         """
-        wanted = _telling(question.files)
+        wanted = {file for file in question.files if PurePosixPath(file).name.lower() not in SHARED_BY_ALL}
         accounts = self.accounts(self.repository(question.repository))
         for pull in self._open_pull_requests(question.repository, question.base_branch):
             if pull.head.ref == question.branch or not self._counts(pull, accounts):
@@ -411,10 +411,6 @@ class Issues:
 
     def _marked(self, written: Issue | IssueComment, mark: str) -> bool:
         return mark in (written.body or "") and self._accounts.own(written.user)
-
-
-def _telling(files: Collection[str]) -> set[str]:
-    return {file for file in files if PurePosixPath(file).name.lower() not in SHARED_BY_ALL}
 
 
 def _plain(path: str) -> str:

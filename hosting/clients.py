@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import SecretStr
@@ -17,26 +18,25 @@ from temporalio.client import Client
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 
-from activities.coding import ServerFor
-from activities.coding_environment import Egress
 from hosting import connection
-from hosting.codec import codec
-from hosting.gateway.egress import REGISTRIES, egress
-from hosting.gateway.model_gateway import ModelGateway
-from hosting.sandbox.choice import RefusingSandbox, choose_sandbox
-from hosting.sandbox.common import Toolbox
-from railmend.artifacts import ArtifactError, ArtifactStore, bucket_store, folder_store
-from railmend.assessment.overrides import AssessmentRules
-from railmend.coding.metering import ModelEndpoint, SessionLimits
-from railmend.coding.quota import Quota
-from railmend.coding.sandbox import Sandbox
-from railmend.coding.server import OpenCodeServer, RunningServer
-from railmend.diagnosis.model import ModelSettings
-from railmend.publishing.github import AppCredentials, GitHubClient, NoCredentials, TokenCredentials
-from railmend.publishing.github.auth import Credentials
-from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railmend.settings import ConfigurationError, Settings
 from workflows.shared.plugin import Interceptor, railmend_plugin
+
+if TYPE_CHECKING:
+    # Imported where they are used: a command line that asks Temporal alone starts three times as fast.
+    from activities.coding import ServerFor
+    from activities.coding_environment import Egress
+    from hosting.codec import EncryptionCodec
+    from hosting.sandbox.common import Toolbox
+    from railmend.artifacts import ArtifactStore
+    from railmend.assessment.overrides import AssessmentRules
+    from railmend.coding.metering import ModelEndpoint, SessionLimits
+    from railmend.coding.quota import Quota
+    from railmend.coding.sandbox import Sandbox
+    from railmend.diagnosis.model import ModelSettings
+    from railmend.publishing.github import GitHubClient
+    from railmend.publishing.github.auth import Credentials
+    from railmend.railway.pool import RailwayPool, WatchedEnvironment
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ async def temporal(
 
     Raise `ConfigurationError` when no server answers.
     """
-    plugin, options = railmend_plugin(codec(settings), interceptors), connection.options(settings)
+    plugin, options = railmend_plugin(_codec(settings), interceptors), connection.options(settings)
     for attempt in range(1, tries + 1):
         try:
             return await Client.connect(**options, plugins=[plugin], runtime=runtime)
@@ -88,19 +88,30 @@ async def temporal(
     raise AssertionError("unreachable")
 
 
+def _codec(settings: Settings) -> "EncryptionCodec | None":
+    """Return the codec, importing cryptography where one is set alone."""
+    if settings.railmend_encryption_keys is None and not settings.railmend_encryption_strict:
+        return None
+    from hosting.codec import codec
+
+    return codec(settings)
+
+
 def _reason(error: Exception) -> str:
     """Return the operating system's message, which the SDK's error wraps several times."""
     inner = re.search(r'message: "([^"]+)"', str(error))
     return inner[1] if inner else str(error)[:MAX_REASON]
 
 
-def railway(settings: Settings) -> RailwayPool:
+def railway(settings: Settings) -> "RailwayPool":
     """Return a client for each watched project. Raise what `watched` raises."""
+    from railmend.railway.pool import RailwayPool
+
     environments = watched(settings)
     return RailwayPool(settings.railway_api_url, lambda: environments, settings.railway_limits)
 
 
-def watched(settings: Settings) -> list[WatchedEnvironment]:
+def watched(settings: Settings) -> "list[WatchedEnvironment]":
     """Return the projects. Raise `ConfigurationError` where there is none, or none that has a token."""
     environments = watched_environments(settings)
     if not settings.projects and environments and runs_in(environments[0].project_id):
@@ -120,8 +131,10 @@ def runs_in(project_id: str) -> bool:
     return "RAILWAY_SERVICE_ID" in os.environ and os.environ.get("RAILWAY_PROJECT_ID") == project_id
 
 
-def watched_environments(settings: Settings) -> list[WatchedEnvironment]:
+def watched_environments(settings: Settings) -> "list[WatchedEnvironment]":
     """Return the projects with their tokens; one that has none says why."""
+    from railmend.railway.pool import WatchedEnvironment
+
     environments = []
     for project in settings.watched():
         try:
@@ -143,7 +156,7 @@ def watched_environments(settings: Settings) -> list[WatchedEnvironment]:
     return environments
 
 
-async def check_railway(pool: RailwayPool) -> None:
+async def check_railway(pool: "RailwayPool") -> None:
     """Tell of each project that cannot be watched; raise `ConfigurationError` where that is all of them.
 
     A Railway that does not answer is only told: its scans try again.
@@ -161,7 +174,7 @@ async def check_railway(pool: RailwayPool) -> None:
             log.error("this project is not watched until it is put right", project=name, reason=str(error))
 
 
-def assessment_rules(settings: Settings) -> Mapping[str, AssessmentRules]:
+def assessment_rules(settings: Settings) -> "Mapping[str, AssessmentRules]":
     """Return thresholds and what to ignore, by environment id; the general ones for any other."""
     return defaultdict(
         lambda: settings.assessment,
@@ -169,9 +182,11 @@ def assessment_rules(settings: Settings) -> Mapping[str, AssessmentRules]:
     )
 
 
-def artifacts(settings: Settings) -> ArtifactStore:
+def artifacts(settings: Settings) -> "ArtifactStore":
     """Return the store of RAILMEND_ARTIFACTS. Raise `ConfigurationError` for one that cannot be opened."""
-    place, cipher = settings.railmend_artifacts or str(settings.state_dir() / "artifacts"), codec(settings)
+    from railmend.artifacts import ArtifactError, bucket_store, folder_store
+
+    place, cipher = settings.railmend_artifacts or str(settings.state_dir() / "artifacts"), _codec(settings)
     key, secret = settings.railmend_artifacts_key_id, settings.railmend_artifacts_secret
     try:
         if not place.startswith("s3://"):
@@ -194,7 +209,9 @@ def secrets(settings: Settings) -> tuple[str, ...]:
     return tuple({value.get_secret_value() for value in values if isinstance(value, SecretStr)})
 
 
-def github(settings: Settings) -> GitHubClient:
+def github(settings: Settings) -> "GitHubClient":
+    from railmend.publishing.github import GitHubClient
+
     # Pacing protects from GitHub's secondary limits; a server on this machine has none.
     pace = not settings.github_api_url.startswith(LOOPBACK)
     return GitHubClient(
@@ -205,36 +222,42 @@ def github(settings: Settings) -> GitHubClient:
     )
 
 
-def github_if_set(settings: Settings) -> GitHubClient:
+def github_if_set(settings: Settings) -> "GitHubClient":
     """Return GitHub's client; without credentials one that refuses each call and says what to set."""
+    from railmend.publishing.github import GitHubClient, NoCredentials
+
     try:
         return github(settings)
     except ConfigurationError as error:
         return GitHubClient(settings.github_api_url, NoCredentials(str(error)))
 
 
-def github_credentials(settings: Settings) -> Credentials:
+def github_credentials(settings: Settings) -> "Credentials":
     """Return the app's credentials where an app is set, else the token's."""
+    from railmend.publishing.github import AppCredentials, TokenCredentials
+
     if settings.github_app_id:
         key = _secret(settings, "github_app_key")
         return AppCredentials(settings.github_api_url, settings.github_app_id, key)
     return TokenCredentials(_secret(settings, "github_token"))
 
 
-def model(settings: Settings) -> ModelSettings:
+def model(settings: Settings) -> "ModelSettings":
     """Return MODEL with its fallbacks."""
     require(settings, "model", "model_api_key")
     fallbacks = tuple(_model(settings, name) for name in settings.model_fallbacks)
     return _model(settings, settings.model or "").model_copy(update={"fallbacks": fallbacks})
 
 
-def sceptic(settings: Settings) -> ModelSettings:
+def sceptic(settings: Settings) -> "ModelSettings":
     """Return SCEPTIC_MODEL, or the model of diagnoses."""
     return _model(settings, settings.sceptic_model) if settings.sceptic_model else model(settings)
 
 
-def _model(settings: Settings, name: str) -> ModelSettings:
+def _model(settings: Settings, name: str) -> "ModelSettings":
     """Address, key and prices belong to MODEL's provider; others' keys are in variables of their own."""
+    from railmend.diagnosis.model import ModelSettings
+
     if name.partition("/")[0] != (settings.model or "").partition("/")[0]:
         return ModelSettings(model=name)
     return ModelSettings(
@@ -246,7 +269,9 @@ def _model(settings: Settings, name: str) -> ModelSettings:
     )
 
 
-def coding_model(settings: Settings) -> ModelEndpoint:
+def coding_model(settings: Settings) -> "ModelEndpoint":
+    from railmend.coding.metering import ModelEndpoint
+
     require(settings, "model", "model_api_key")
     base_url = settings.coding_base_url()
     if base_url is None:
@@ -283,7 +308,9 @@ def prices(settings: Settings) -> tuple[float, float]:
     return costs[0], costs[1]
 
 
-def limits(settings: Settings) -> SessionLimits:
+def limits(settings: Settings) -> "SessionLimits":
+    from railmend.coding.metering import SessionLimits
+
     return SessionLimits(
         seconds=settings.railmend_session_seconds,
         model_calls=settings.railmend_session_calls,
@@ -311,8 +338,10 @@ def opencode_binary(settings: Settings) -> Path:
     raise ConfigurationError("OpenCode is not installed: run `make setup`, or set OPENCODE_BIN.")
 
 
-def toolbox(settings: Settings) -> Toolbox:
+def toolbox(settings: Settings) -> "Toolbox":
     """Return what the sandbox shows besides the system: OpenCode, ripgrep and RAILMEND_TOOLCHAINS."""
+    from hosting.sandbox.common import Toolbox
+
     ripgrep = shutil.which("rg", path=str(Path(sys.executable).absolute().parent)) or shutil.which("rg")
     programs = {"rg": Path(ripgrep)} if ripgrep else {}
     if not settings.opencode_url and settings.railmend_sandbox != "remote":
@@ -320,8 +349,10 @@ def toolbox(settings: Settings) -> Toolbox:
     return Toolbox(programs=programs, folders=settings.toolchains())
 
 
-def sandbox(settings: Settings) -> Sandbox:
+def sandbox(settings: Settings) -> "Sandbox":
     """Return the sandbox of RAILMEND_SANDBOX if it works here, else one that refuses, or none. Blocking."""
+    from hosting.sandbox.choice import RefusingSandbox, choose_sandbox
+
     chosen = choose_sandbox(
         settings.railmend_sandbox,
         toolbox(settings),
@@ -336,18 +367,25 @@ def sandbox(settings: Settings) -> Sandbox:
     return chosen
 
 
-def quota(settings: Settings) -> Quota:
+def quota(settings: Settings) -> "Quota":
+    from railmend.coding.quota import Quota
+
     return Quota(disk_mib=settings.railmend_disk_mib, memory_mib=settings.railmend_memory_mib)
 
 
-def package_egress(settings: Settings) -> Egress:
+def package_egress(settings: Settings) -> "Egress":
     """Return the way to the package registries, for prepare steps."""
+    from hosting.gateway.egress import REGISTRIES, egress
+
     hosts = settings.prepare_hosts() or REGISTRIES
     return lambda paths: egress(paths, hosts)
 
 
-def coding_servers(settings: Settings, sandbox: Sandbox) -> ServerFor:
+def coding_servers(settings: Settings, sandbox: "Sandbox") -> "ServerFor":
     """Return how a repair gets its server: a new one each, or with OPENCODE_URL the running one."""
+    from hosting.gateway.model_gateway import ModelGateway
+    from railmend.coding.server import OpenCodeServer, RunningServer
+
     url = settings.opencode_url
     if url:
         return lambda _paths: RunningServer(url, settings.opencode_password)

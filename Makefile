@@ -10,12 +10,14 @@ OPENCODE := node_modules/.railmend-ready
 setup: $(VENV)/.ready $(OPENCODE)
 
 $(VENV)/.ready: requirements.lock deploy/steps/installer.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Railmend needs Python 3.11 or newer: set PYTHON=python3.11")'
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed: install Python 3.11 or newer, or set PYTHON." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Railmend needs Python 3.11 or newer: set PYTHON=python3.11")'
 	PYTHON=$(PYTHON) UV_COMPILE_BYTECODE=1 deploy/steps/packages.sh $(VENV) requirements.lock
 	touch $@
 
 # Not `npm ci`: it refuses a lock file that leaves out the binaries of other platforms.
 $(OPENCODE): package.json package-lock.json
+	@command -v npm >/dev/null || { echo "The coding agent is installed with npm: install Node.js 20 or newer (https://nodejs.org), then run make again." >&2; exit 1; }
 	npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 

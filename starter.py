@@ -10,6 +10,9 @@ wrong, 130 stopped with Ctrl-C.
 
 from typing import Annotated
 
+import commands.ready  # noqa: F401 - before anything that may not be installed
+
+# isort: split
 import typer
 
 from commands.accept import accept
@@ -32,11 +35,12 @@ from commands.rerun import rerun
 from commands.scan import scan
 from commands.schedule import schedule
 from commands.show import show
+from commands.status import status
 from railmend import __version__
 
 COMMANDS = (
     *(demo, doctor),
-    *(scan, incidents, show, report),
+    *(status, scan, incidents, show, report),
     *(approve, reject, cancel, accept, rerun, replay),
     *(pause, resume),
     *(record, backtest, condense, redact),

@@ -2,6 +2,9 @@
 
 import argparse
 
+import commands.ready  # noqa: F401 - before anything that may not be installed
+
+# isort: split
 from hosting import (
     clients,
     connection,
@@ -50,6 +53,7 @@ async def main(options: argparse.Namespace) -> None:
     if options.dev:
         server = await dev_server.start_or_adopt(settings.state_dir(), options.dev_port)
         settings = connection.local(settings, server.address, server.ui)
+        dev_server.say_where(server)
     client = await clients.temporal(
         settings, runtime=telemetry.runtime(settings), interceptors=telemetry.tracing(settings)
     )

@@ -8,7 +8,7 @@ from temporalio import activity
 
 from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
-from railmend.assessment import assess
+from railmend.assessment.rules import assess
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import Incident
 from railmend.contracts.measurement import (

@@ -9,7 +9,10 @@ from temporalio import activity
 
 from activities.heartbeat import working
 from railmend.artifacts import ArtifactGone, ArtifactStore
-from railmend.assessment import AssessmentRules, assess, is_candidate, why_unknown
+from railmend.assessment.coverage import why_unknown
+from railmend.assessment.overrides import AssessmentRules
+from railmend.assessment.rules import assess
+from railmend.assessment.screening import is_candidate
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.scan import (
     PAGE,

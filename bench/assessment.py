@@ -2,8 +2,9 @@
 
 from bench.detection import generate
 from bench.timing import best
-from railmend.assessment import assess, is_candidate
 from railmend.assessment.recorded import Recorded, coarsen
+from railmend.assessment.rules import assess
+from railmend.assessment.screening import is_candidate
 from railmend.contracts.scan import Service
 from railmend.railway.model import Slice
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from bench.detection import generate
-from railmend.assessment import assess
 from railmend.assessment.recorded import Recorded
+from railmend.assessment.rules import assess
 from railmend.railway.model import Series
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "assessment.svg"

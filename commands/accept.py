@@ -90,7 +90,7 @@ async def _service_id(service: str, project: str | None) -> str:
     pool = clients.railway(settings)
     try:
         client = await pool.client_for(request.environment_id)
-        survey = await client.survey(request.project_id, request.environment_id, window)
+        survey = await client.surveyor.survey(request.project_id, request.environment_id, window)
     except RailwayError as error:
         raise ConfigurationError(str(error)) from error
     finally:

@@ -4,10 +4,15 @@ from typing import Annotated
 
 import typer
 
-from commands.options import JsonOption, emit, run
+from commands.options import PROGRAM, JsonOption, complete_names, emit, run
 
 RepairArgument = Annotated[
-    str, typer.Argument(metavar="REPAIR", help="The repair's workflow ID: repair/<owner>/<repository>/<key>.")
+    str,
+    typer.Argument(
+        metavar="SERVICE|ID",
+        help="The service, or the workflow ID of its repair or action.",
+        autocompletion=complete_names,
+    ),
 ]
 
 
@@ -29,44 +34,53 @@ def reject(
     as_json: JsonOption = False,
 ) -> None:
     """Drop a plan that waits for a person."""
+    if not reason.strip():
+        typer.echo(f"{PROGRAM}: Say why with --reason 'TEXT': it is kept and shown.", err=True)
+        raise typer.Exit(2)
     _decide(repair, approved=False, reason=reason, plan=plan, as_json=as_json)
 
 
 def _decide(repair: str, *, approved: bool, reason: str, plan: str, as_json: bool) -> None:
-    user = run(_send(repair, approved=approved, reason=reason, plan=plan))
+    workflow_id, user = run(_send(repair, approved=approved, reason=reason, plan=plan))
     decision = "approved" if approved else "rejected"
-    emit({"id": repair, "decision": decision, "by": user}) if as_json else typer.echo(
-        f"{repair}: {decision} by {user}."
-    )
+    if as_json:
+        emit({"id": workflow_id, "decision": decision, "by": user})
+        return
+    typer.echo(f"{workflow_id}: {decision} by {user}.")
+    if approved:
+        typer.echo(f"Follow it: starter.py show {workflow_id}")
 
 
-async def _send(workflow_id: str, *, approved: bool, reason: str, plan: str) -> str:
-    """Return who decided. Raises `ConfigurationError` when nothing waits under this ID, or another plan."""
+async def _send(name: str, *, approved: bool, reason: str, plan: str) -> tuple[str, str]:
+    """Return what was decided on, and who decided.
+
+    Raises `ConfigurationError` when nothing waits under this name, or another plan does.
+    """
     import getpass
 
     from temporalio.client import WorkflowUpdateFailedError
     from temporalio.service import RPCError
 
+    from commands.runs import check_kind, find_waiting, kind_of
     from hosting import clients
     from railmend.contracts.repair import Approval
     from railmend.settings import ConfigurationError
     from railmend.settings_file import load_settings
-    from workflows.actions.approved_action import ApprovedAction
-    from workflows.repair.repository_repair import RepositoryRepair
 
+    check_kind(name, "repair", "action")
+    if plan and kind_of(name) == "action":
+        raise ConfigurationError(f"{name} is an action, which has no plan: leave --plan out.")
     client = await clients.temporal(load_settings(), tries=1)
+    workflow_id = await find_waiting(client, name)
     handle = client.get_workflow_handle(workflow_id)
-    workflow = ApprovedAction if workflow_id.startswith("action/") else RepositoryRepair
-    if plan and workflow is ApprovedAction:
-        raise ConfigurationError(f"{workflow_id} is an action, which has no plan: leave --plan out.")
     approval = Approval(by=getpass.getuser(), reason=reason, plan=plan)
     try:
-        await handle.execute_update(workflow.approve if approved else workflow.reject, approval)
+        await handle.execute_update("approve" if approved else "reject", approval)
     except WorkflowUpdateFailedError as error:
-        raise ConfigurationError(f"{workflow_id}: {error.cause}") from error
+        raise ConfigurationError(f"{workflow_id}: {getattr(error.cause, 'message', error.cause)}") from error
     except RPCError as error:
         raise ConfigurationError(
-            f"Nothing waits under {workflow_id} ({error.message}). `starter.py incidents --open`, the report "
-            "of a scan and the comments on its pull requests name the IDs."
+            f"Nothing waits under {workflow_id} ({error.message}). `starter.py status` lists what waits "
+            "for you."
         ) from error
-    return approval.by
+    return workflow_id, approval.by

@@ -12,7 +12,7 @@ import typer
 from commands.options import run
 
 if TYPE_CHECKING:
-    from railmend.assessment import AssessmentRules
+    from railmend.assessment.overrides import AssessmentRules
     from railmend.assessment.recorded import Recorded
     from railmend.contracts.scan import Finding
 
@@ -72,8 +72,9 @@ def _parse(file: Path, number: int, line: str) -> "Recorded":
 
 def assess_recorded(recorded: "Recorded", rules: "AssessmentRules") -> "list[Finding]":
     """Assess in both passes of a scan: the coarse screen, and for a candidate the fine decision."""
-    from railmend.assessment import assess, is_candidate
     from railmend.assessment.recorded import coarsen
+    from railmend.assessment.rules import assess
+    from railmend.assessment.screening import is_candidate
     from railmend.contracts.scan import Window
     from railmend.railway.plan import coarse
 
@@ -119,7 +120,7 @@ def load_rules(file: Path | None, project: str | None = None) -> "AssessmentRule
 
     from pydantic import ValidationError
 
-    from railmend.assessment import AssessmentRules
+    from railmend.assessment.overrides import AssessmentRules
     from railmend.settings import ConfigurationError
 
     if file is None:

@@ -30,7 +30,8 @@ def condense(
     except BrokenPipeError:
         raise  # whoever read the output has seen enough
     except (FormatError, OSError, UnicodeDecodeError) as error:
-        sys.stderr.write(f"starter.py condense: {error}\n")
+        reason = f"{file} cannot be read: {error.strerror}." if isinstance(error, OSError) else error
+        sys.stderr.write(f"starter.py condense: {reason}\n")
         raise SystemExit(2) from error
 
 

@@ -8,12 +8,18 @@ from railmend.settings import ConfigurationError
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def interval(text: str, option: str = "--every") -> timedelta:
-    """Parse "10m" as ten minutes. Raises `ConfigurationError` for anything else."""
+def interval(text: str, option: str = "--every", least: timedelta = timedelta(0)) -> timedelta:
+    """Parse "10m" as ten minutes.
+
+    Raises `ConfigurationError` for anything else, and for less than `least`.
+    """
     match = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if match is None or int(match[1]) == 0:
         raise ConfigurationError(f"{option} {text!r} is no interval: write 90s, 10m, 1h or 1d.")
-    return timedelta(seconds=int(match[1]) * UNITS[match[2]])
+    length = timedelta(seconds=int(match[1]) * UNITS[match[2]])
+    if length < least:
+        raise ConfigurationError(f"{option} {text} is too short: {written(least)} is the least.")
+    return length
 
 
 def written(length: timedelta) -> str:

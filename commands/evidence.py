@@ -4,18 +4,25 @@ from typing import Annotated
 
 import typer
 
-from commands.options import run
+from commands.options import complete_names, run
 
 
 def evidence(
-    incident: Annotated[str, typer.Argument(help="Workflow ID: incident/<environment>/<service>.")],
+    incident: Annotated[
+        str,
+        typer.Argument(
+            metavar="SERVICE|ID",
+            help="A service, or a workflow ID: incident/<environment>/<service>.",
+            autocompletion=complete_names,
+        ),
+    ],
     markdown: Annotated[bool, typer.Option("--markdown", help="As a person reads it.")] = False,
 ) -> None:
     """Export the evidence of an incident, as JSON."""
     typer.echo(run(_export(incident, markdown=markdown)))
 
 
-async def _export(incident: str, *, markdown: bool) -> str:
+async def _export(name: str, *, markdown: bool) -> str:
     """Return the packet as JSON with its hash, or as Markdown.
 
     Raises `ConfigurationError` for an investigation that is not there, has not ended, or failed.
@@ -23,17 +30,19 @@ async def _export(incident: str, *, markdown: bool) -> str:
     from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
     from temporalio.service import RPCError
 
+    from commands.runs import check_kind, find, handle_of
     from hosting import clients
     from railmend.artifacts import ArtifactError, ArtifactGone
     from railmend.contracts.incident import EvidencePacket
     from railmend.evidence.packet import export, render
     from railmend.settings import ConfigurationError
     from railmend.settings_file import load_settings
-    from workflows.investigation.incident_investigation import IncidentInvestigation
 
+    check_kind(name, "incident")
     settings = load_settings()
     client = await clients.temporal(settings, tries=1)
-    handle = client.get_workflow_handle_for(IncidentInvestigation.run, incident)
+    incident = await find(client, name, "incident")
+    handle = handle_of(client, incident)
     try:
         if (await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
             raise ConfigurationError(f"{incident} has not ended yet: ask again in a minute.")

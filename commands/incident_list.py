@@ -11,12 +11,15 @@ from rich.table import Table
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.runs import described
 from commands.ledgers import ledger_state, projects_of
+from commands.runs import NEVER_SCANNED, kind_of, newest_report, status_of
 from hosting import clients
 from railmend.contracts.ledger import LedgerEntry, LedgerState, SpendingTotal
+from railmend.contracts.status import incident_label
 from railmend.contracts.track_record import TrackRecord
+from railmend.settings import ProjectSettings
 from railmend.settings_file import load_settings
-from workflows.repair.repository_repair import RepositoryRepair
 from workflows.shared.search_attributes import SERVICE
 
 
@@ -30,6 +33,8 @@ class IncidentRow(BaseModel):
     since: datetime
     until: datetime | None  # end of the cool-down
     outcome: str
+    label: str = ""  # how it stands, in the words of every screen
+    command: str = ""  # what answers it, where it waits for a person
     detail: str
     pull_request: str
     times: int
@@ -44,6 +49,7 @@ class IncidentList(BaseModel):
     totals: dict[str, SpendingTotal] = {}
     tracks: dict[str, TrackRecord] = {}
     paused: list[str] = []
+    last_scan: str = ""  # headline of the newest report; empty: no scan has ended yet
 
 
 async def read(project_name: str | None, *, only_open: bool = False) -> IncidentList:
@@ -56,7 +62,8 @@ async def read(project_name: str | None, *, only_open: bool = False) -> Incident
     rows: list[IncidentRow] = []
     days: dict[str, list[SpendingTotal]] = {}
     ledgers: dict[str, LedgerState] = {}
-    for project in projects_of(settings, project_name):
+    projects = projects_of(settings, project_name)
+    for project in projects:
         state = ledgers[project.project_id] = await ledger_state(client, project.project_id)
         prefix = f"{project.environment_id}/"
         entries = [entry for entry in state.entries if entry.fingerprint.startswith(prefix)]
@@ -72,6 +79,7 @@ async def read(project_name: str | None, *, only_open: bool = False) -> Incident
         totals={key: state.total for key, state in ledgers.items()},
         tracks={key: state.track for key, state in ledgers.items()},
         paused=sorted({f"{state.paused}." for state in ledgers.values() if state.paused}),
+        last_scan="" if rows else await _last_scan(client, projects),
     )
 
 
@@ -92,14 +100,16 @@ async def _names(client: Client, entries: Sequence[LedgerEntry]) -> dict[str, st
 
 def _row(project: str, entry: LedgerEntry, names: dict[str, str]) -> IncidentRow:
     key, _, kind = entry.fingerprint.rpartition("/")
+    state = entry.state if entry.alive(datetime.now(UTC)) else "closed"
     return IncidentRow(
         project=project,
         service=names[key],
         kind=kind,
-        state=entry.state if entry.alive(datetime.now(UTC)) else "closed",
+        state=state,
         since=entry.since,
         until=entry.until,
         outcome=entry.outcome,
+        label=incident_label(state, entry.outcome, entry.until, None),
         detail=entry.detail,
         pull_request=entry.pull_request,
         times=entry.times,
@@ -109,35 +119,45 @@ def _row(project: str, entry: LedgerEntry, names: dict[str, str]) -> IncidentRow
 
 
 async def _with_repair(client: Client, row: IncidentRow) -> IncidentRow:
-    """Add to an open incident what its repair has come to: the ledger learns of it only at the end."""
-    if row.state != "open" or not row.id.startswith("repair/"):
+    """Add to an open incident how its repair stands: the ledger learns of it only at the end."""
+    if row.state != "open" or kind_of(row.id) != "repair":
         return row
-    handle = client.get_workflow_handle_for(RepositoryRepair.run, row.id)
-    try:
-        opened = await handle.query(RepositoryRepair.opened)
-        waits = opened is None and await handle.query(RepositoryRepair.waits_for_approval)
-    except RPCError:
-        return row  # it ends right now
-    if opened is None or opened.pull_request is None:
-        return row.model_copy(update={"outcome": "waits for approve"}) if waits else row
-    return row.model_copy(update={"outcome": opened.outcome.value, "pull_request": opened.pull_request.url})
+    run = await described(client, row.id)
+    if run is None:
+        return row
+    repair = await status_of(client, run)
+    return row.model_copy(
+        update={
+            "label": incident_label(row.state, row.outcome, row.until, repair),
+            "command": repair.command,
+            "pull_request": repair.link if not repair.command else "",
+        }
+    )
+
+
+async def _last_scan(client: Client, projects: Sequence[ProjectSettings]) -> str:
+    reports = [await newest_report(client, project.environment_id) for project in projects]
+    return " ".join(f"{each.report.project_name}: {each.report.headline}" for each in reports if each)
 
 
 def render(incidents: IncidentList, console: Console) -> None:
     for sentence in incidents.paused:
         console.print(f"{escape(sentence)} `starter.py resume` ends that.", soft_wrap=True)
     if not incidents.rows:
-        console.print("Nothing is known to be wrong.")
+        known = f"No incident is known. {escape(incidents.last_scan)}"
+        console.print(known if incidents.last_scan else NEVER_SCANNED, soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("project", "service", "trouble", "state", "since (UTC)", "outcome"):
+    for column in ("project", "service", "finding", "since (UTC)", "state"):
         table.add_column(column, overflow="fold")
     for row in incidents.rows:
-        cells = (row.project, row.service, row.kind, row.state, f"{row.since:%Y-%m-%d %H:%M}", row.outcome)
+        cells = (row.project, row.service, row.kind, f"{row.since:%Y-%m-%d %H:%M}", row.label)
         table.add_row(*map(escape, cells))
     console.print(table)
     # Below the table and unbroken, so that they can be copied.
-    console.print("\nWhere to look, with `starter.py show ID`:", style="dim")
+    for command in dict.fromkeys(row.command for row in incidents.rows if row.command):
+        console.print(f"Waits for you: {escape(command)}", soft_wrap=True)
+    console.print("\nMore, with `starter.py show SERVICE` or an ID:", style="dim")
     for line in dict.fromkeys(line for row in incidents.rows for line in _ids(row)):
         console.print(escape(line), soft_wrap=True)
 

@@ -60,9 +60,8 @@ def suppress(
 ) -> None:
     """Keep a fault quiet for a while, whatever is deployed."""
     from commands import ledgers
-    from commands.durations import interval
 
-    until = run(ledgers.suppress(fingerprints, interval(length, "--for"), reason[:200]))
+    until = run(ledgers.suppress_for(fingerprints, length, reason[:200]))
     if as_json:
         emit({"fingerprints": fingerprints, "until": until})
         return

@@ -21,9 +21,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ledger import LEDGER_SUMMARY, Standing, standing_of
 from activities.ledger_recovery import recovered
+from commands.durations import interval
 from commands.scan_request import choose_project
 from hosting import clients
-from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.contracts.ledger import (
     OPEN,
     LedgerEntry,
@@ -37,6 +37,7 @@ from railmend.contracts.ledger_parts import split
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
 from workflows.ledger.ledger import Ledger
+from workflows.shared.policies import ORCHESTRATION_QUEUE
 
 RUNNING = f'WorkflowType = "{Ledger.__name__}" AND ExecutionStatus = "Running"'
 # How the note of a schedule begins that `pause` has paused; `resume` leaves every other one as it is.
@@ -135,6 +136,8 @@ async def release(fingerprints: Sequence[str], *, terminate: bool) -> list[str]:
     Raises `ConfigurationError` where one is not open, or somebody works on it and `terminate` is not set.
     """
     settings = load_settings()
+    for fingerprint in fingerprints:
+        _project_of(settings, fingerprint)
     client = await clients.temporal(settings, tries=1)
     lines = []
     for fingerprint in fingerprints:
@@ -191,6 +194,11 @@ def _released(entry: LedgerEntry) -> SettleRequest:
     )
 
 
+async def suppress_for(fingerprints: Sequence[str], time: str, reason: str) -> datetime:
+    """Do as `suppress` does; `time`: how long, as people write it: "7d"."""
+    return await suppress(fingerprints, interval(time, "--for"), reason)
+
+
 async def suppress(
     fingerprints: Sequence[str], length: timedelta, reason: str, *, accepted: bool = False
 ) -> datetime:
@@ -199,6 +207,8 @@ async def suppress(
     `accepted`: because what was found is the service's normal.
     """
     settings = load_settings()
+    for fingerprint in fingerprints:
+        _project_of(settings, fingerprint)
     client = await clients.temporal(settings, tries=1)
     now = datetime.now(UTC)
     for fingerprint in fingerprints:
@@ -329,7 +339,9 @@ async def import_state(project: str | None, text: str, *, replace: bool) -> str:
     try:
         state = LedgerState.model_validate_json(text)
     except ValueError as error:
-        raise ConfigurationError(f"The file is no export of `starter.py ledger export`: {error}") from error
+        raise ConfigurationError(
+            "The file is no export of a ledger: write one with `starter.py ledger export FILE`."
+        ) from error
     if state.project_id != project_id:
         raise ConfigurationError(f"The file is of project {state.project_id}, not of {project_id}.")
     client = await clients.temporal(settings, tries=1)

@@ -13,6 +13,7 @@ PROGRAM = "starter.py"
 # The values of `railmend.contracts.autonomy.Autonomy`, whose import would slow --help down.
 Level = Literal["report", "plan", "draft", "pull_request"]
 T = TypeVar("T")
+COMPLETION_SECONDS = 2  # a person waits for it with a finger on the key
 
 AutonomyOption = Annotated[
     Level | None,
@@ -35,6 +36,24 @@ WindowOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
+
+
+def complete_names(incomplete: str) -> list[str]:
+    """Return the services that runs are about, for the shell; none where Temporal does not answer at once."""
+    import asyncio
+
+    async def names() -> list[str]:
+        from commands.runs import known_names
+        from hosting import clients
+        from railmend.settings_file import load_settings
+
+        async with asyncio.timeout(COMPLETION_SECONDS):
+            return await known_names(await clients.temporal(load_settings(), tries=1))
+
+    try:
+        return [name for name in asyncio.run(names()) if name.startswith(incomplete)]
+    except Exception:  # noqa: BLE001 - an error in the middle of a typed line helps nobody
+        return []
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

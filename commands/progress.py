@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,13 +11,12 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.runs import task_failure
-from commands.run_status import current_details
+from commands.runs import handle_of
 from commands.scan_result import ScanResult, render
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow
+from railmend.contracts.status import RepairStatus, ending_label
 from railmend.settings import ConfigurationError
-from workflows.repair.repository_repair import RepositoryRepair
-from workflows.scan.health_scan import HealthScan
 from workflows.shared.failures import reason_of
 
 T = TypeVar("T")
@@ -44,9 +43,7 @@ class ProgressPrinter:
             self._console.print(f"[dim]{stage}[/] {escape(text)}", soft_wrap=True)
 
 
-async def follow(
-    client: Client, handle: WorkflowHandle[HealthScan, HealthReport], console: Console
-) -> ScanResult:
+async def follow(client: Client, handle: WorkflowHandle[Any, HealthReport], console: Console) -> ScanResult:
     """Follow a scan to its end, and each repair until it has its pull request, ended or waits for a person.
 
     Raises `ConfigurationError` where the scan fails.
@@ -71,7 +68,7 @@ async def follow(
 
 
 async def _watch_scan(
-    client: Client, handle: WorkflowHandle[HealthScan, HealthReport], printer: ProgressPrinter
+    client: Client, handle: WorkflowHandle[Any, HealthReport], printer: ProgressPrinter
 ) -> HealthReport:
     result = asyncio.ensure_future(handle.result())
     while not result.done():
@@ -79,7 +76,8 @@ async def _watch_scan(
         if result.done():
             break
         rows, waits = await asyncio.gather(
-            _answer(handle.query(HealthScan.rows, rpc_timeout=QUERY_PATIENCE)), _waits_for(client, handle)
+            _answer(handle.query("rows", result_type=list[ServiceRow], rpc_timeout=QUERY_PATIENCE)),
+            _waits_for(client, handle),
         )
         if waits:
             printer.print("waits", waits)
@@ -108,26 +106,29 @@ async def _watch_repair(client: Client, workflow_id: str, printer: ProgressPrint
     Return None where it waits for a person.
     """
     printer.print("repair", workflow_id)
-    handle = client.get_workflow_handle_for(RepositoryRepair.run, workflow_id)
+    handle = handle_of(client, workflow_id)
     ended = asyncio.ensure_future(handle.result())
     try:
-        while (result := await _answer(handle.query(RepositoryRepair.opened))) is None and not ended.done():
-            if await _answer(handle.query(RepositoryRepair.waits_for_approval)):
-                return None
-            if stage := (await current_details(client, workflow_id)).partition("\n")[0]:
-                printer.print("repair", f"{workflow_id}: {stage}")
+        while not ended.done():
+            status = await _answer(handle.query("status", result_type=RepairStatus))
+            if status is not None:
+                printer.print("repair", f"{workflow_id}: {status.sentence}")
+                if status.command:
+                    return None
+                if status.link:
+                    break
             await asyncio.wait([ended], timeout=REPAIR_POLL_SECONDS)
-        result = result or await ended
+        result: RepairResult = await _answer(handle.query("opened", result_type=RepairResult)) or await ended
     except WorkflowFailureError as error:
         result = RepairResult(outcome=RepairOutcome.FAILED, reason=str(error.cause or error))
     finally:
         ended.cancel()
     where = result.pull_request.url if result.pull_request else result.reason[:MOST_CHARACTERS]
-    printer.print("repaired", f"{workflow_id}: {result.outcome.value} {where}")
+    printer.print("repaired", f"{workflow_id}: {ending_label(result.outcome.value)}. {where}")
     return result
 
 
-async def _waits_for(client: Client, handle: WorkflowHandle[HealthScan, HealthReport]) -> str:
+async def _waits_for(client: Client, handle: WorkflowHandle[Any, HealthReport]) -> str:
     """Return what the scan waits for, and until when, as Temporal knows it; empty while it gets on."""
     run = await _answer(handle.describe(rpc_timeout=QUERY_PATIENCE))
     if run is None:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.service import RPCError
 
+from commands.runs import INCIDENT, find, handle_of, repair_of, status_of
 from commands.scan_request import choose_project
 from hosting import clients
 from railmend.artifacts import ArtifactError, ArtifactGone, ArtifactStore
 from railmend.contracts.incident import EvidencePacket, IncidentReport
-from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import Window
 from railmend.publishing.page import ReportedIncident
 from railmend.railway.errors import RailwayError
@@ -18,8 +18,7 @@ from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
 from railmend.settings import ConfigurationError, Settings
 from railmend.settings_file import load_settings
-from workflows.investigation.incident_investigation import IncidentInvestigation
-from workflows.repair.repository_repair import RepositoryRepair
+from workflows.shared.ledger_client import incident_id
 
 # A page with more is no longer read.
 MOST_INCIDENTS = 20
@@ -35,7 +34,9 @@ async def collect(incident: str | None, project: str | None) -> list[ReportedInc
     """
     settings = load_settings()
     client = await clients.temporal(settings, tries=1)
-    workflow_ids = [incident] if incident else await _newest(client, settings, project)
+    workflow_ids = (
+        [await find(client, incident, "incident")] if incident else await _newest(client, settings, project)
+    )
     reports = [
         report
         for workflow_id in workflow_ids
@@ -52,7 +53,7 @@ async def collect(incident: str | None, project: str | None) -> list[ReportedInc
 async def _newest(client: Client, settings: Settings, project: str | None) -> list[str]:
     """Return the IDs of investigations that succeeded, newest first, each service once."""
     environment = choose_project(settings, project).environment_id
-    query = "WorkflowType = 'IncidentInvestigation' AND ExecutionStatus = 'Completed'"
+    query = f"WorkflowType = '{INCIDENT}' AND ExecutionStatus = 'Completed'"
     workflow_ids: dict[str, None] = {}
     async for run in client.list_workflows(query):
         if run.id.startswith(f"incident/{environment}/"):
@@ -63,11 +64,12 @@ async def _newest(client: Client, settings: Settings, project: str | None) -> li
 
 
 async def _report(client: Client, incident: str, *, required: bool) -> IncidentReport | None:
-    handle = client.get_workflow_handle_for(IncidentInvestigation.run, incident)
+    handle = handle_of(client, incident)
     try:
         if (await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
             raise ConfigurationError(f"{incident} has not ended yet: ask again in a minute.")
-        return await handle.result()
+        ended: IncidentReport = await handle.result()
+        return ended
     except ConfigurationError:
         if required:
             raise
@@ -82,15 +84,16 @@ async def _report(client: Client, incident: str, *, required: bool) -> IncidentR
 async def _reported(
     client: Client, pool: RailwayPool, artifacts: ArtifactStore, report: IncidentReport
 ) -> ReportedIncident:
-    repair_id, repair = await _repair(client, report)
+    request = report.request
+    run = await repair_of(client, incident_id(request), request.service.name)
     series, unseen = await _series(pool, report)
     return ReportedIncident(
         report=report,
         packet=await _packet(artifacts, report),
         series=series,
         unseen=unseen,
-        repair=repair,
-        repair_id=repair_id,
+        repair=await status_of(client, run) if run else None,
+        repair_id=run.id if run else "",
     )
 
 
@@ -101,28 +104,6 @@ async def _packet(artifacts: ArtifactStore, report: IncidentReport) -> EvidenceP
     except (ArtifactGone, ArtifactError) as error:
         name = report.request.service.name
         return EvidencePacket(service_name=name, items=(), unseen=(f"The evidence: {error}",))
-
-
-async def _repair(client: Client, report: IncidentReport) -> tuple[str, RepairResult | None]:
-    """Return the newest repair of the service's repository that names the service, by its ID."""
-    service = report.request.service
-    if service.repository is None:
-        return "", None
-    query = (
-        f"WorkflowType = 'RepositoryRepair' AND RailmendRepository = '{service.repository}' "
-        f"AND RailmendService = '{service.name}'"
-    )
-    async for run in client.list_workflows(query, limit=1):
-        handle = client.get_workflow_handle_for(RepositoryRepair.run, run.id)
-        try:
-            if run.status is WorkflowExecutionStatus.RUNNING:
-                return run.id, await handle.query(RepositoryRepair.opened)
-            return run.id, await handle.result()
-        except RPCError:
-            return run.id, None  # no worker answers: its result is in its history alone
-        except WorkflowFailureError as error:
-            return run.id, RepairResult(outcome=RepairOutcome.FAILED, reason=str(error.cause or error))
-    return "", None
 
 
 async def _series(pool: RailwayPool, report: IncidentReport) -> tuple[Slice | None, str]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import typer
 
-from commands.options import JsonOption, emit, run
+from commands.options import JsonOption, complete_names, emit, run
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -15,8 +15,13 @@ Model = TypeVar("Model")
 
 
 def rerun(
-    workflow: Annotated[
-        str, typer.Argument(metavar="ID", help="Workflow ID of a scan, incident, repair or action.")
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="SERVICE|ID",
+            help="A service, or the workflow ID of a scan, incident, repair or action.",
+            autocompletion=complete_names,
+        ),
     ],
     as_json: JsonOption = False,
 ) -> None:
@@ -25,26 +30,25 @@ def rerun(
     A new scan looks at the project, or at the services of an incident or repair whatever their cool-down, and
     acts on what it finds. An action that was rejected or has expired is offered again.
     """
-    workflow_id = run(_rerun(workflow))
+    workflow_id = run(_rerun(name))
     emit({"id": workflow_id}) if as_json else typer.echo(workflow_id)
 
 
-async def _rerun(workflow_id: str) -> str:
+async def _rerun(name: str) -> str:
     """Return the ID of what was started. Raises `ConfigurationError` where there is nothing to do again."""
     from temporalio.client import WorkflowExecutionStatus
     from temporalio.service import RPCError
 
+    from commands.runs import check_kind, find, kind_of
     from hosting import clients
     from railmend.settings import ConfigurationError
     from railmend.settings_file import load_settings
 
-    kind = workflow_id.partition("/")[0]
-    if kind not in ("scan", "incident", "repair", "action"):
-        raise ConfigurationError(
-            f"{workflow_id} is no scan, incident, repair or action. A lost ledger opens by itself; "
-            "`starter.py ledger import` brings an export back."
-        )
+    kinds = ("repair", "incident", "scan", "action")
+    check_kind(name, *kinds)
     client = await clients.temporal(load_settings(), tries=1)
+    workflow_id = await find(client, name, *kinds)
+    kind = kind_of(workflow_id)
     try:
         status = (await client.get_workflow_handle(workflow_id).describe()).status
     except RPCError as error:
@@ -109,12 +113,10 @@ async def _scan(client: "Client", request: "ScanRequest", workflow_id: str) -> s
 
 
 async def _offer_again(client: "Client", workflow_id: str) -> str:
-    from hosting.workers import ORCHESTRATION_QUEUE
+    from commands.runs import ACTION
     from railmend.contracts.action import ActionRequest
-    from workflows.actions.approved_action import ApprovedAction
+    from workflows.shared.policies import ORCHESTRATION_QUEUE
 
     request = await _input(client, workflow_id, ActionRequest)
-    handle = await client.start_workflow(
-        ApprovedAction.run, request, id=workflow_id, task_queue=ORCHESTRATION_QUEUE
-    )
+    handle = await client.start_workflow(ACTION, request, id=workflow_id, task_queue=ORCHESTRATION_QUEUE)
     return handle.id

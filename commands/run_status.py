@@ -1,32 +1,50 @@
-"""The status of one run, read from Temporal and shown as in the Web UI."""
+"""The status of one run, read from Temporal and shown in the words of the Web UI."""
 
 from datetime import datetime
+from html import unescape
 from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
 from rich.markdown import Markdown
 from temporalio.api.sdk.v1 import WorkflowMetadata
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowExecution, WorkflowFailureError
 from temporalio.service import RPCError
 
 from activities.runs import why_open
+from commands.runs import (
+    ANSWER_WITHIN,
+    KINDS,
+    RUNNING,
+    check_kind,
+    find,
+    handle_of,
+    kind_of,
+    reason_of,
+    repair_of,
+    status_of,
+)
 from hosting import clients
+from railmend.contracts.status import RepairStatus
 from railmend.settings import ConfigurationError
 from railmend.settings_file import load_settings
-from workflows.actions.approved_action import ApprovedAction
-from workflows.investigation.incident_investigation import IncidentInvestigation
-from workflows.repair.repository_repair import RepositoryRepair
-from workflows.scan.health_scan import HealthScan
-from workflows.shared.search_attributes import REGISTRY
+from workflows.shared.details import format_status
+from workflows.shared.search_attributes import REGISTRY, SERVICE, VERDICT
 
 METADATA_QUERY = "__temporal_workflow_metadata"  # the SDK's own: holds the current details
-RUNS: dict[str, Any] = {  # methods that share no signature
-    "scan": HealthScan.run,
-    "incident": IncidentInvestigation.run,
-    "repair": RepositoryRepair.run,
-    "action": ApprovedAction.run,
-}
+MOST_EARLIER = 5
+
+
+class RelatedRun(BaseModel):
+    """Another run that belongs to this one: an incident's repair, a repair's incident, an earlier run.
+
+    `run_id`: empty for the newest under its ID.
+    """
+
+    relation: str
+    id: str
+    run_id: str = ""
+    status: str
 
 
 class RunStatus(BaseModel):
@@ -44,20 +62,21 @@ class RunStatus(BaseModel):
     attributes: dict[str, Any]
     about: str
     details: str
+    related: list[RelatedRun] = []
     result: Any = None
     failure: str | None = None
     still_runs: str = ""
 
 
-async def read(workflow_id: str) -> RunStatus:
-    """Return the status of a run. Raises `ConfigurationError` for an ID that Temporal does not know."""
-    kind = workflow_id.partition("/")[0]
-    if kind not in RUNS:
-        raise ConfigurationError(
-            f"{workflow_id!r} is no ID: they begin with scan/, incident/, repair/ or action/."
-        )
+async def read(name: str, run_id: str | None = None) -> RunStatus:
+    """Return the status of the run that is meant, by workflow ID or a service's name.
+
+    Raises `ConfigurationError` for what Temporal does not know.
+    """
+    check_kind(name, *KINDS)
     client = await clients.temporal(load_settings(), tries=1)
-    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle_for(RUNS[kind], workflow_id)
+    workflow_id = await find(client, name, *KINDS)
+    handle = handle_of(client, workflow_id, run_id)
     try:
         run = await handle.describe()
         summary, about = await run.static_summary(), await run.static_details()
@@ -75,16 +94,16 @@ async def read(workflow_id: str) -> RunStatus:
         ended=run.close_time,
         attributes=_attributes(run.typed_search_attributes),
         about=about or "",
-        details=await current_details(client, workflow_id),
+        details=await _details(client, run),
+        related=await _related(client, run),
     )
-    if run.status is WorkflowExecutionStatus.RUNNING:
+    if run.status is RUNNING:
         why = "" if status.details else await why_open(client, run)
         return status.model_copy(update={"still_runs": why})
     try:
         result = await handle.result()
     except WorkflowFailureError as error:
-        cause = getattr(error.cause, "cause", None) or error.cause
-        return status.model_copy(update={"failure": str(getattr(cause, "message", cause))})
+        return status.model_copy(update={"failure": reason_of(error)})
     return status.model_copy(update={"result": result.model_dump(mode="json")})
 
 
@@ -92,15 +111,37 @@ def _attributes(typed: Any) -> dict[str, Any]:
     return {key.name: value for key in REGISTRY if (value := typed.get(key)) is not None}
 
 
-async def current_details(client: Client, workflow_id: str) -> str:
-    """Return the details that a worker reads from the history; empty while none runs."""
+async def _details(client: Client, run: WorkflowExecution) -> str:
+    """Return the details of now; empty while no worker reads them from the history."""
+    if kind_of(run.id) in ("repair", "action"):
+        return str(format_status(await status_of(client, run)))
+    handle = client.get_workflow_handle(run.id, run_id=run.run_id)
     try:
-        metadata = await client.get_workflow_handle(workflow_id).query(
-            METADATA_QUERY, result_type=WorkflowMetadata
-        )
+        metadata = await handle.query(METADATA_QUERY, result_type=WorkflowMetadata, rpc_timeout=ANSWER_WITHIN)
     except RPCError:
         return ""
     return str(metadata.current_details)
+
+
+async def _related(client: Client, run: WorkflowExecution) -> list[RelatedRun]:
+    """Return an incident's repair and its earlier runs; a repair's incidents."""
+    if kind_of(run.id) == "repair":
+        incidents = (await run.memo()).get("incidents", ())
+        return [RelatedRun(relation="incident", id=incident, status="") for incident in incidents]
+    if kind_of(run.id) != "incident":
+        return []
+    related = []
+    services = run.typed_search_attributes.get(SERVICE) or ()
+    repair = await repair_of(client, run.id, services[0]) if services else None
+    if repair is not None:
+        status: RepairStatus = await status_of(client, repair)
+        related.append(RelatedRun(relation="repair", id=repair.id, status=status.label))
+    async for other in client.list_workflows(f"WorkflowId = '{run.id}'", limit=MOST_EARLIER + 1):
+        if other.run_id != run.run_id:
+            verdict = other.typed_search_attributes.get(VERDICT) or "no verdict"
+            at = f"{verdict.replace('_', ' ')}, {other.start_time:%Y-%m-%d %H:%M} UTC"
+            related.append(RelatedRun(relation="other run", id=run.id, run_id=other.run_id, status=at))
+    return related
 
 
 def render(status: RunStatus, console: Console) -> None:
@@ -108,10 +149,16 @@ def render(status: RunStatus, console: Console) -> None:
     console.print(f"{status.id}", style="bold", soft_wrap=True)
     console.print(f"{status.status}; started {status.started:%Y-%m-%d %H:%M:%S}{ended} UTC", highlight=False)
     if status.summary:
-        console.print(status.summary, markup=False)
+        console.print(unescape(status.summary), markup=False)
     for name, value in status.attributes.items():
         shown = ", ".join(value) if isinstance(value, list) else value
         console.print(f"  {name.removeprefix('Railmend').lower()}: {shown}", markup=False, highlight=False)
+    for other in status.related:
+        run_id = f" --run {other.run_id}" if other.run_id else ""
+        shown = f" ({other.status})" if other.status else ""
+        console.print(
+            f"  {other.relation}: {other.id}{run_id}{shown}", markup=False, highlight=False, soft_wrap=True
+        )
     if status.failure:
         console.print(f"Failed: {status.failure}", markup=False)
     for text in filter(None, (status.about, status.details)):
@@ -119,6 +166,6 @@ def render(status: RunStatus, console: Console) -> None:
         if console.is_terminal:
             console.print(Markdown(text))
         else:
-            console.print(text, markup=False, soft_wrap=True)
+            console.print(unescape(text), markup=False, soft_wrap=True)
     if status.still_runs:
         console.print(f"There is no stage to show: it still runs, {status.still_runs}", markup=False)

@@ -50,9 +50,9 @@ async def _scan(
     from railmend.settings_file import load_settings
 
     settings = load_settings()
-    client = await clients.temporal(settings, tries=1)
     level = Autonomy(autonomy) if autonomy else None
     request = scan_request(settings, level, seconds(window) if window else None, project)
+    client = await clients.temporal(settings, tries=1)
     name = f"manual-{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     handle = await start_scan(client, request, name, "Scan on request", "scan")
     return handle.id, await follow(client, handle, output) if output else None

@@ -1,7 +1,7 @@
 """What a scan is asked for: one project of the settings, and how far to go and to look back."""
 
 import getpass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.scan import ScanRequest
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
 
     from railmend.contracts.scan import HealthReport
-    from workflows.scan.health_scan import HealthScan
 
 
 def choose_project(settings: Settings, name: str | None) -> ProjectSettings:
@@ -45,15 +44,16 @@ def scan_request(
 
 async def start_scan(
     client: "Client", request: ScanRequest, name: str, summary: str, command: str
-) -> "WorkflowHandle[HealthScan, HealthReport]":
+) -> "WorkflowHandle[Any, HealthReport]":
     """Start a scan that a person asked for with `command`. `name`: the end of its workflow ID."""
-    from hosting.workers import ORCHESTRATION_QUEUE
-    from workflows.scan.health_scan import HealthScan
-    from workflows.shared.policies import SCAN_TIMEOUT
+    from commands.runs import SCAN
+    from railmend.contracts.scan import HealthReport
+    from workflows.shared.policies import ORCHESTRATION_QUEUE, SCAN_TIMEOUT
 
     return await client.start_workflow(
-        HealthScan.run,
+        SCAN,
         request,
+        result_type=HealthReport,
         id=f"scan/{request.environment_id}/{name}",
         task_queue=ORCHESTRATION_QUEUE,
         execution_timeout=SCAN_TIMEOUT,

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow
+from railmend.contracts.status import WAITS_FOR_APPROVAL, action_label, ending_label
 
 # Of healthy services, so many are named.
 MOST_NAMES = 20
@@ -31,6 +32,16 @@ class ScanResult:
                 urls[row.name] = result.pull_request.url
         return urls
 
+    def then(self, later: "ScanResult") -> "ScanResult":
+        """Return both scans' results as one: of each service the later row, unless it only repeats."""
+        rows = {row.name: row for row in self.report.rows}
+        rows |= {row.name: row for row in later.report.rows if row.repair_workflow_id or row.name not in rows}
+        return ScanResult(
+            report=later.report.model_copy(update={"rows": tuple(rows.values())}),
+            repairs={**self.repairs, **later.repairs},
+            waiting=(*self.waiting, *later.waiting),
+        )
+
     def as_data(self) -> dict[str, Any]:
         """Return what --json prints: the report, each repair's result, and which wait for `approve`."""
         return {
@@ -47,7 +58,7 @@ def render(result: ScanResult, console: Console) -> None:
     table = Table(
         title=f"{report.project_name} / {report.environment_name}", title_justify="left", expand=True
     )
-    for name in ("service", "found", "verdict", "what was done"):
+    for name in ("service", "finding", "verdict", "what was done"):
         table.add_column(name, overflow="fold")
     for row in report.rows:
         findings = (
@@ -57,7 +68,7 @@ def render(result: ScanResult, console: Console) -> None:
     if report.rows:
         console.print(table)
     console.print(f"{escape(report.project_name)}: {report.headline}")
-    for state, names in (("Well", report.healthy), ("Asleep", report.asleep)):
+    for state, names in (("Healthy", report.healthy), ("Asleep", report.asleep)):
         if names:
             console.print(f"{state}: {escape(', '.join(names[:MOST_NAMES]))}{_more(names)}")
     for group in report.unknown:
@@ -79,11 +90,13 @@ def _more(names: tuple[str, ...]) -> str:
 
 def _done(row: ServiceRow, result: ScanResult) -> str:
     if row.repair_workflow_id in result.waiting:
-        return "a plan waits for you"
+        return WAITS_FOR_APPROVAL
     repair = result.repairs.get(row.repair_workflow_id or "")
     if repair is None:
-        return f"a {row.bounded_by}" if row.bounded_by else row.detail or row.action
+        label = action_label(row.action)
+        more = f"a {row.bounded_by}" if row.bounded_by else row.detail
+        return f"{label}: {more}" if more else label
     if repair.outcome is RepairOutcome.PULL_REQUEST and repair.pull_request:
         bounded = f" (a {row.bounded_by})" if row.bounded_by else ""
         return f"pull request #{repair.pull_request.number}{bounded}"
-    return f"{repair.outcome.value}: {repair.reason}"
+    return f"{ending_label(repair.outcome.value)}: {repair.reason}"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # After an outage of Railmend the past is not scanned again: one scan of the present is enough.
 CATCH_UP = timedelta(minutes=10)
+# Railway's samples are a minute apart, and a scan takes about as long: more often sees nothing new.
+SHORTEST = timedelta(minutes=1)
 DONE = {"pause": "paused", "resume": "resumed", "trigger": "a scan starts", "delete": "deleted"}
 
 schedule = typer.Typer(
@@ -101,7 +103,7 @@ async def _create(every: str, project: str | None) -> dict[str, Any]:
     from hosting import clients
     from railmend.settings_file import load_settings
 
-    period = interval(every)
+    period = interval(every, least=SHORTEST)
     settings = load_settings()
     request = scan_request(settings, project=project)
     client = await clients.temporal(settings, tries=1)
@@ -134,13 +136,12 @@ async def create_or_update(client: "Client", request: "ScanRequest", every: time
 def _build(request: "ScanRequest", every: timedelta) -> "Schedule":
     from temporalio import client as temporal
 
-    from hosting.workers import ORCHESTRATION_QUEUE
-    from workflows.scan.health_scan import HealthScan
-    from workflows.shared.policies import SCAN_TIMEOUT
+    from commands.runs import SCAN
+    from workflows.shared.policies import ORCHESTRATION_QUEUE, SCAN_TIMEOUT
 
     return temporal.Schedule(
         action=temporal.ScheduleActionStartWorkflow(
-            HealthScan.run,
+            SCAN,
             request,
             id=f"scan/{request.environment_id}/scheduled",
             task_queue=ORCHESTRATION_QUEUE,

@@ -4,18 +4,25 @@ from typing import Annotated
 
 import typer
 
-from commands.options import JsonOption, console, emit, run
+from commands.options import JsonOption, complete_names, console, emit, run
 
 
 def show(
-    workflow: Annotated[
+    name: Annotated[
         str,
-        typer.Argument(metavar="ID", help="Workflow ID, as `incidents`, a report or the Web UI show it."),
+        typer.Argument(
+            metavar="SERVICE|ID",
+            help="A service, or a workflow ID as `incidents`, a report or the Web UI show it.",
+            autocompletion=complete_names,
+        ),
     ],
+    run_id: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="An earlier run under the same ID.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the status of a scan, incident or repair."""
     from commands.run_status import read, render
 
-    status = run(read(workflow))
+    status = run(read(name, run_id))
     emit(status.model_dump(mode="json")) if as_json else render(status, console())

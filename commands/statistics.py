@@ -36,8 +36,8 @@ def statistics(incidents: IncidentList, now: datetime | None = None) -> dict[str
         "by_kind": Counter(row.kind for row in incidents.rows),
         "by_outcome": Counter(row.outcome for row in incidents.rows if row.outcome),
         "pull_requests": len({row.pull_request for row in incidents.rows if row.pull_request}),
-        "usd_today": {name: _usd(days, today) for name, days in incidents.days.items()},
-        "usd_this_month": {name: _usd(days, today[:7]) for name, days in incidents.days.items()},
+        "usd_today": {name: usd_of(days, today) for name, days in incidents.days.items()},
+        "usd_this_month": {name: usd_of(days, today[:7]) for name, days in incidents.days.items()},
         "fixes": _fixes(records),
         "usd_per_held_fix": round(spent / held, 4) if held else None,
         "seconds_to_pull_request": _median(track.opened_seconds for track in incidents.tracks.values()),
@@ -46,7 +46,7 @@ def statistics(incidents: IncidentList, now: datetime | None = None) -> dict[str
     }
 
 
-def _usd(days: Sequence[SpendingTotal], period: str) -> float:
+def usd_of(days: Sequence[SpendingTotal], period: str) -> float:
     return round(sum(day.usd for day in days if day.key.startswith(period)), 4)
 
 

@@ -8,6 +8,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import SecretStr
@@ -15,25 +16,23 @@ from temporalio.client import Client
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 
-from activities.coding import ServerFor
-from activities.coding_environment import Egress
-from hosting import connection, models
-from hosting.codec import codec
-from hosting.gateway.egress import REGISTRIES, egress
-from hosting.gateway.model_gateway import ModelGateway
-from hosting.sandbox.choice import RefusingSandbox, choose_sandbox
-from hosting.sandbox.common import Toolbox
-from railmend.artifacts import ArtifactError, ArtifactStore, bucket_store, folder_store
-from railmend.assessment.overrides import AssessmentRules
-from railmend.coding.quota import Quota
-from railmend.coding.refused_parameters import Learned
-from railmend.coding.sandbox import Sandbox
-from railmend.coding.server import OpenCodeServer, RunningServer
-from railmend.publishing.github import AppCredentials, GitHubClient, NoCredentials, TokenCredentials
-from railmend.publishing.github.auth import Credentials
-from railmend.railway.pool import RailwayPool, WatchedEnvironment
+from hosting import connection
 from railmend.settings import ConfigurationError, Settings, require
 from workflows.shared.plugin import Interceptor, railmend_plugin
+
+if TYPE_CHECKING:
+    # Imported where they are used: a command line that asks Temporal alone starts three times as fast.
+    from activities.coding import ServerFor
+    from activities.coding_environment import Egress
+    from hosting.codec import EncryptionCodec
+    from hosting.sandbox.common import Toolbox
+    from railmend.artifacts import ArtifactStore
+    from railmend.assessment.overrides import AssessmentRules
+    from railmend.coding.quota import Quota
+    from railmend.coding.sandbox import Sandbox
+    from railmend.publishing.github import GitHubClient
+    from railmend.publishing.github.auth import Credentials
+    from railmend.railway.pool import RailwayPool, WatchedEnvironment
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +58,7 @@ async def temporal(
 
     Raise `ConfigurationError` when no server answers.
     """
-    plugin, options = railmend_plugin(codec(settings), interceptors), connection.options(settings)
+    plugin, options = railmend_plugin(_codec(settings), interceptors), connection.options(settings)
     for attempt in range(1, tries + 1):
         try:
             return await Client.connect(**options, plugins=[plugin], runtime=runtime)
@@ -76,19 +75,30 @@ async def temporal(
     raise AssertionError("unreachable")
 
 
+def _codec(settings: Settings) -> "EncryptionCodec | None":
+    """Return the codec, importing cryptography where one is set alone."""
+    if settings.railmend_encryption_keys is None and not settings.railmend_encryption_strict:
+        return None
+    from hosting.codec import codec
+
+    return codec(settings)
+
+
 def _reason(error: Exception) -> str:
     """Return the operating system's message, which the SDK's error wraps several times."""
     inner = re.search(r'message: "([^"]+)"', str(error))
     return inner[1] if inner else str(error)[:MAX_REASON]
 
 
-def railway(settings: Settings) -> RailwayPool:
+def railway(settings: Settings) -> "RailwayPool":
     """Return a client for each watched project. Raise what `watched` raises."""
+    from railmend.railway.pool import RailwayPool
+
     environments = watched(settings)
     return RailwayPool(settings.railway_api_url, lambda: environments, settings.railway_limits)
 
 
-def watched(settings: Settings) -> list[WatchedEnvironment]:
+def watched(settings: Settings) -> "list[WatchedEnvironment]":
     """Return the projects. Raise `ConfigurationError` where there is none, or none that has a token."""
     environments = watched_environments(settings)
     if not settings.projects and environments and runs_in(environments[0].project_id):
@@ -108,8 +118,10 @@ def runs_in(project_id: str) -> bool:
     return "RAILWAY_SERVICE_ID" in os.environ and os.environ.get("RAILWAY_PROJECT_ID") == project_id
 
 
-def watched_environments(settings: Settings) -> list[WatchedEnvironment]:
+def watched_environments(settings: Settings) -> "list[WatchedEnvironment]":
     """Return the projects with their tokens; one that has none says why."""
+    from railmend.railway.pool import WatchedEnvironment
+
     environments = []
     for project in settings.watched():
         try:
@@ -131,7 +143,7 @@ def watched_environments(settings: Settings) -> list[WatchedEnvironment]:
     return environments
 
 
-async def check_railway(pool: RailwayPool) -> None:
+async def check_railway(pool: "RailwayPool") -> None:
     """Tell of each project that cannot be watched; raise `ConfigurationError` where that is all of them.
 
     A Railway that does not answer is only told: its scans try again.
@@ -149,7 +161,7 @@ async def check_railway(pool: RailwayPool) -> None:
             log.error("this project is not watched until it is put right", project=name, reason=str(error))
 
 
-def assessment_rules(settings: Settings) -> Mapping[str, AssessmentRules]:
+def assessment_rules(settings: Settings) -> "Mapping[str, AssessmentRules]":
     """Return thresholds and what to ignore, by environment id; the general ones for any other."""
     return defaultdict(
         lambda: settings.assessment,
@@ -157,9 +169,11 @@ def assessment_rules(settings: Settings) -> Mapping[str, AssessmentRules]:
     )
 
 
-def artifacts(settings: Settings) -> ArtifactStore:
+def artifacts(settings: Settings) -> "ArtifactStore":
     """Return the store of RAILMEND_ARTIFACTS. Raise `ConfigurationError` for one that cannot be opened."""
-    place, cipher = settings.railmend_artifacts or str(settings.state_dir() / "artifacts"), codec(settings)
+    from railmend.artifacts import ArtifactError, bucket_store, folder_store
+
+    place, cipher = settings.railmend_artifacts or str(settings.state_dir() / "artifacts"), _codec(settings)
     key, secret = settings.railmend_artifacts_key_id, settings.railmend_artifacts_secret
     try:
         if not place.startswith("s3://"):
@@ -182,7 +196,9 @@ def secrets(settings: Settings) -> tuple[str, ...]:
     return tuple({value.get_secret_value() for value in values if isinstance(value, SecretStr)})
 
 
-def github(settings: Settings) -> GitHubClient:
+def github(settings: Settings) -> "GitHubClient":
+    from railmend.publishing.github import GitHubClient
+
     # Pacing protects from GitHub's secondary limits; a server on this machine has none.
     pace = not settings.github_api_url.startswith(LOOPBACK)
     return GitHubClient(
@@ -193,16 +209,20 @@ def github(settings: Settings) -> GitHubClient:
     )
 
 
-def github_if_set(settings: Settings) -> GitHubClient:
+def github_if_set(settings: Settings) -> "GitHubClient":
     """Return GitHub's client; without credentials one that refuses each call and says what to set."""
+    from railmend.publishing.github import GitHubClient, NoCredentials
+
     try:
         return github(settings)
     except ConfigurationError as error:
         return GitHubClient(settings.github_api_url, NoCredentials(str(error)))
 
 
-def github_credentials(settings: Settings) -> Credentials:
+def github_credentials(settings: Settings) -> "Credentials":
     """Return the app's credentials where an app is set, else the token's."""
+    from railmend.publishing.github import AppCredentials, TokenCredentials
+
     if settings.github_app_id:
         key = _secret(settings, "github_app_key")
         return AppCredentials(settings.github_api_url, settings.github_app_id, key)
@@ -228,8 +248,10 @@ def opencode_binary(settings: Settings) -> Path:
     raise ConfigurationError("OpenCode is not installed: run `make setup`, or set OPENCODE_BIN.")
 
 
-def toolbox(settings: Settings) -> Toolbox:
+def toolbox(settings: Settings) -> "Toolbox":
     """Return what the sandbox shows besides the system: OpenCode, ripgrep and RAILMEND_TOOLCHAINS."""
+    from hosting.sandbox.common import Toolbox
+
     ripgrep = shutil.which("rg", path=str(Path(sys.executable).absolute().parent)) or shutil.which("rg")
     programs = {"rg": Path(ripgrep)} if ripgrep else {}
     if not settings.opencode_url and settings.railmend_sandbox != "remote":
@@ -237,8 +259,10 @@ def toolbox(settings: Settings) -> Toolbox:
     return Toolbox(programs=programs, folders=settings.toolchains())
 
 
-def sandbox(settings: Settings) -> Sandbox:
+def sandbox(settings: Settings) -> "Sandbox":
     """Return the sandbox of RAILMEND_SANDBOX if it works here, else one that refuses, or none. Blocking."""
+    from hosting.sandbox.choice import RefusingSandbox, choose_sandbox
+
     chosen = choose_sandbox(
         settings.railmend_sandbox,
         toolbox(settings),
@@ -253,18 +277,27 @@ def sandbox(settings: Settings) -> Sandbox:
     return chosen
 
 
-def quota(settings: Settings) -> Quota:
+def quota(settings: Settings) -> "Quota":
+    from railmend.coding.quota import Quota
+
     return Quota(disk_mib=settings.railmend_disk_mib, memory_mib=settings.railmend_memory_mib)
 
 
-def package_egress(settings: Settings) -> Egress:
+def package_egress(settings: Settings) -> "Egress":
     """Return the way to the package registries, for prepare steps."""
+    from hosting.gateway.egress import REGISTRIES, egress
+
     hosts = settings.prepare_hosts() or REGISTRIES
     return lambda paths: egress(paths, hosts)
 
 
-def coding_servers(settings: Settings, sandbox: Sandbox) -> ServerFor:
+def coding_servers(settings: Settings, sandbox: "Sandbox") -> "ServerFor":
     """Return how a repair gets its server: a new one each, or with OPENCODE_URL the running one."""
+    from hosting import models
+    from hosting.gateway.model_gateway import ModelGateway
+    from railmend.coding.refused_parameters import Learned
+    from railmend.coding.server import OpenCodeServer, RunningServer
+
     url = settings.opencode_url
     if url:
         return lambda _paths: RunningServer(url, settings.opencode_password)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ DYNAMIC_CONFIG = (
 RETENTION = "45d"
 START_SECONDS = 30
 STOP_SECONDS = 10
+LEAST_FREE_MIB = 64  # SQLite's write-ahead log alone may grow to some tens of MiB
 
 
 class Running(BaseModel):
@@ -116,8 +118,15 @@ async def start_or_adopt(state_dir: Path, port: int | None = None) -> Running:
         await _wait_until_up(earlier, state_dir)
         log.info("adopted the Temporal server", address=earlier.address, ui=earlier.ui)
         return earlier
+    _check_disk(state_dir)
     free = _free_ports(2)
-    chosen = port or (earlier.port if earlier else free[0])
+    if port and _accepts(port):
+        raise ConfigurationError(
+            f"Port {port} is held by another program: stop that, or choose another with --dev-port."
+        )
+    # The port of last time, for whoever has it in a bookmark, unless another program has taken it.
+    kept = earlier.port if earlier and not _accepts(earlier.port) else free[0]
+    chosen = port or kept
     pid = _spawn(state_dir, chosen, free[1]).pid
     running = Running(pid=pid, started=started(pid) or 0, port=chosen, ui_port=free[1])
     # Written before the server is up: a worker killed now must find it again.
@@ -125,9 +134,18 @@ async def start_or_adopt(state_dir: Path, port: int | None = None) -> Running:
     partial.write_text(json.dumps(running.model_dump()))
     partial.replace(lock)
     await _wait_until_up(running, state_dir)
-    await _keep_history(running)
+    await _keep_history(running, state_dir)
     log.info("started a Temporal server", address=running.address, ui=running.ui)
     return running
+
+
+def _check_disk(state_dir: Path) -> None:
+    free = shutil.disk_usage(state_dir).free // 2**20
+    if free < LEAST_FREE_MIB:
+        raise ConfigurationError(
+            f"The disk of {state_dir} is full: {free} MiB are free, and Temporal's history needs at least "
+            f"{LEAST_FREE_MIB}. Make room, or set RAILMEND_STATE_DIR to a folder on another disk."
+        )
 
 
 async def _wait_until_up(running: Running, state_dir: Path) -> None:
@@ -140,9 +158,19 @@ async def _wait_until_up(running: Running, state_dir: Path) -> None:
     raise ConfigurationError(f"The Temporal server did not come up: see {state_dir / 'temporal.log'}.")
 
 
+def say_where(running: Running) -> None:
+    """Tell a person at a terminal where to look and how to stop; a log is told in its own way."""
+    if sys.stderr.isatty():
+        sys.stderr.write(
+            f"Temporal Web UI: {running.ui}\n"
+            "Stop the worker with Ctrl-C. The Temporal server keeps running, so that a restart goes on at "
+            f"once; stop it with: kill {running.pid}\n"
+        )
+
+
 def log_that_it_stays(running: Running) -> None:
     """Log that the server keeps running, and the command that stops it."""
-    log.info("the Temporal server stays up", ui=running.ui, end_it_with=f"kill {running.pid}")
+    log.info("the Temporal server keeps running", ui=running.ui, stop_it_with=f"kill {running.pid}")
 
 
 def stop_server(state_dir: Path) -> None:
@@ -158,20 +186,23 @@ def stop_server(state_dir: Path) -> None:
     os.killpg(running.pid, signal.SIGKILL)
 
 
-async def _keep_history(running: Running) -> None:
+async def _keep_history(running: Running, state_dir: Path) -> None:
     """Set the retention: closed runs are the archive, and the default of one day is too short."""
     arguments = ("operator", "namespace", "update", "--retention", RETENTION, "default")
     for _ in range(20):
         process = await asyncio.create_subprocess_exec(
             *(str(binary()), *arguments, "--address", running.address),
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             # Nothing of TEMPORAL_*: a key or certificate in the environment is another server's.
             env={"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "")},
         )
-        if await process.wait() == 0:
+        _, complaint = await process.communicate()
+        if process.returncode == 0:
             return
         await asyncio.sleep(0.5)
+    why = complaint.decode(errors="replace").strip().splitlines()[-1:]
     raise ConfigurationError(
-        f"The Temporal server at {running.address} refused the retention of {RETENTION}."
+        f"The Temporal server at {running.address} does not keep history for {RETENTION}: "
+        f"{why[0] if why else 'it does not say why'}. See {state_dir / 'temporal.log'}."
     )

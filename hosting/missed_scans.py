@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import (
     Client,
@@ -13,12 +14,12 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowHandle,
 )
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.runs import described, why_open
 from railmend.contracts.notification import MissedScans
 from railmend.contracts.scan import HealthReport
 from railmend.settings import ProjectSettings
-from workflows.scan.health_scan import HealthScan
 from workflows.shared.failures import reason_of
 from workflows.shared.policies import SCAN_TIMEOUT
 
@@ -32,6 +33,16 @@ ENDED_BADLY = {
     WorkflowExecutionStatus.TIMED_OUT: f"it took longer than {SCAN_TIMEOUT.total_seconds() / 3600:g} hours.",
     WorkflowExecutionStatus.TERMINATED: "it was terminated.",
 }
+
+
+async def describe_schedule(client: Client, project: ProjectSettings) -> ScheduleDescription | None:
+    """Return the project's schedule; None where it has none."""
+    try:
+        return await client.get_schedule_handle(f"scan/{project.environment_id}").describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
 
 
 async def find_missed_scans(
@@ -120,5 +131,5 @@ async def _report_of_nothing(client: Client, run: WorkflowExecutionDescription) 
     return done and bool((await _handle(client, run).result()).unlisted)
 
 
-def _handle(client: Client, run: WorkflowExecutionDescription) -> WorkflowHandle[HealthScan, HealthReport]:
-    return client.get_workflow_handle_for(HealthScan.run, run.id, run_id=run.run_id)
+def _handle(client: Client, run: WorkflowExecutionDescription) -> WorkflowHandle[Any, HealthReport]:
+    return client.get_workflow_handle(run.id, run_id=run.run_id, result_type=HealthReport)

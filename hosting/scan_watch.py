@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import structlog
-from temporalio.client import Client, ScheduleDescription
+from temporalio.client import Client
 from temporalio.common import MetricMeter, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from hosting.metrics import missed_scans
-from hosting.missed_scans import find_missed_scans
+from hosting.missed_scans import describe_schedule, find_missed_scans
 from railmend.contracts.notification import MissedScans
 from railmend.settings import ProjectSettings, Settings
 from workflows.scan.alarm import ScanAlarm
@@ -50,16 +50,6 @@ async def look(client: Client, settings: Settings, queue: str, meter: MetricMete
                 log.warning("schedule not looked at", project=project.name, reason=error.message)
 
     await asyncio.gather(*(one(project) for project in settings.watched()))
-
-
-async def describe_schedule(client: Client, project: ProjectSettings) -> ScheduleDescription | None:
-    """Return the project's schedule; None where it has none."""
-    try:
-        return await client.get_schedule_handle(f"scan/{project.environment_id}").describe()
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return None
-        raise
 
 
 async def _missed(client: Client, project: ProjectSettings) -> MissedScans | None:

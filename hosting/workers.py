@@ -56,11 +56,10 @@ from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.alarm import ScanAlarm
 from workflows.scan.health_scan import HealthScan
-from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
+from workflows.shared.policies import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNING_QUEUE
 
 log = structlog.get_logger(__name__)
 
-ORCHESTRATION_QUEUE = "railmend"
 WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, ApprovedAction, Ledger, ScanAlarm)
 # A killed activity resumes from details at most this old, and a cancel arrives within it.
 HEARTBEAT_THROTTLE = timedelta(seconds=2)

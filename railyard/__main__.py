@@ -9,6 +9,7 @@ import asyncio
 import json
 import secrets
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +118,26 @@ async def main(options: argparse.Namespace) -> None:
     if options.env:
         write_env(options.env, told)
     write(state / "railyard.json", told)
+    say_what_runs(options, told)
     await stop.wait()
     await platform.stop()
     for one in running.values():
         await one.stop()
+
+
+def say_what_runs(options: argparse.Namespace, told: dict[str, str]) -> None:
+    """Print what was started, where, and what to do next."""
+    settings = options.env or options.state / "railyard.json"
+    lines = [
+        "A practice project of real services runs, with its own GitHub and model.",
+        f"  Repositories: {told['FORGE_URL']}",
+        f"  Railway API:  {told['RAILWAY_API_URL']}",
+        f"  Settings:     {settings}",
+        *(["Next, with these settings as .env: python worker.py --dev"] if options.env else []),
+        "Stop with Ctrl-C.",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
 
 
 def arguments() -> argparse.Namespace:

@@ -4,8 +4,7 @@ from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleDescr
 
 from commands.checks.check import CheckResult, bad, ok, warning
 from commands.durations import written
-from hosting.missed_scans import find_missed_scans
-from hosting.scan_watch import describe_schedule
+from hosting.missed_scans import describe_schedule, find_missed_scans
 from railmend.settings import ProjectSettings, Settings
 
 

@@ -13,9 +13,8 @@ from commands.checks.check import Check, CheckFailed, CheckResult, bad, ok, warn
 from commands.checks.schedules import scans
 from commands.ledgers import pauses
 from hosting import clients, search_attributes
-from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.settings import ConfigurationError, Settings
-from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
+from workflows.shared.policies import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNING_QUEUE
 
 # A pull request may wait for weeks; its repair and evidence are to be readable as long.
 RETENTION = timedelta(days=30)
@@ -75,7 +74,8 @@ async def _workers(client: Client) -> list[CheckResult]:
     idle = [queue for queue in QUEUES if not await _polled(client, queue)]
     if not idle:
         return ok("workers", f"serve {', '.join(QUEUES)}")
-    return warning("workers", f"nobody serves {', '.join(idle)}", "start `worker.py`")
+    problem = warning if ORCHESTRATION_QUEUE not in idle else bad  # without it nothing at all happens
+    return problem("workers", f"nobody serves {', '.join(idle)}", "start `worker.py`")
 
 
 async def _pause(client: Client, settings: Settings) -> list[CheckResult]:

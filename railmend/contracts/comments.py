@@ -10,6 +10,7 @@ from railmend.contracts.review import Merge
 class MeasurementComment(Contract):
     """`again_at`: when it is measured once more. `retried`: a second fix is tried. `revert`: its address.
     `action`: the workflow that offers a rollback. `obstacle`: why there is no revert.
+    `no_other_fix`: a second fix was tried, and why it was not published.
     """
 
     repository: str
@@ -23,6 +24,7 @@ class MeasurementComment(Contract):
     revert: str = ""
     action: str = ""
     obstacle: str = ""
+    no_other_fix: str = ""
 
 
 class NotDeployedComment(Contract):

@@ -125,6 +125,10 @@ class RepairRequest(Contract):
         return self.model_copy(update={"fix_number": self.fix_number + 1, "commit": None})
 
     @property
+    def workflow_id(self) -> str:
+        return f"repair/{self.repository}/{self.key}"
+
+    @property
     def branch(self) -> str:
         return f"railmend/{self.key}" + (f"-{self.fix_number}" if self.fix_number > 1 else "")
 

@@ -3,13 +3,14 @@
 from urllib.parse import quote
 
 from railmend.contracts.notification import Notification, NotificationKind
+from railmend.contracts.status import WAITS_FOR_APPROVAL, ending_label
 from railmend.evidence.safe_text import ADDRESS, MarkdownText, PlainText, SafeText
 
 HEADLINES = {
     NotificationKind.INCIDENT: "{services} in trouble: {verdict}",
-    NotificationKind.APPROVAL: "{services}: a plan waits for your approval",
-    NotificationKind.PULL_REQUEST: "{services}: pull request opened",
-    NotificationKind.OUTCOME: "{services}: repair ended, {outcome}",
+    NotificationKind.APPROVAL: "{services}: {waits}",
+    NotificationKind.PULL_REQUEST: "{services}: {outcome}",
+    NotificationKind.OUTCOME: "{services}: {outcome}",
     NotificationKind.MISSED_SCANS: "Project {services} is not looked at: scans fail or are skipped",
 }
 MAX_TITLE = 200
@@ -39,7 +40,8 @@ def format_headline(notification: Notification) -> PlainText:
         HEADLINES.get(notification.kind, "{services}: {kind}"),
         services=", ".join(dict.fromkeys(notification.services)),
         verdict=notification.verdict.replace("_", " "),
-        outcome=notification.outcome.replace("_", " "),
+        outcome=ending_label(notification.outcome),
+        waits=WAITS_FOR_APPROVAL,
         kind=notification.kind.value.replace("_", " "),
     )
     return text.cut(MAX_TITLE)

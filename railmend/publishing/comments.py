@@ -5,20 +5,15 @@ from datetime import datetime
 
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.measurement import MeasurementResult, MeasurementRow, MeasurementStatus
-from railmend.contracts.repair import RelatedComment
+from railmend.contracts.repair import RelatedComment, RepairOutcome
 from railmend.contracts.review import AnswersRequest, MergeMethod
+from railmend.contracts.status import ENDINGS, PHASES, Phase, capitalized, ending_label, so_far
 from railmend.evidence.redact import redact
 from railmend.evidence.safe_text import MarkdownText
 from railmend.measurement.evaluation import short
 from railmend.publishing.charts import TITLES, before_after
 from railmend.publishing.text import MAX_BODY, PublishedMaterial, body
 
-HEADS = {
-    MeasurementStatus.HELD: "The fix holds",
-    MeasurementStatus.NOT_HELD: "The fix did not hold",
-    MeasurementStatus.WORSE: "It is worse than before",
-    MeasurementStatus.CANNOT_TELL: "It cannot be told whether the fix holds",
-}
 MARKS = {
     True: MarkdownText.of("yes"),
     False: MarkdownText.of("**no**"),
@@ -33,8 +28,8 @@ def label_of(status: MeasurementStatus) -> str:
 
 def format_measurement_comment(comment: MeasurementComment) -> MarkdownText:
     """Give the status; per service a sentence, numbers before and after, and charts; then the next step."""
-    head = HEADS.get(comment.status, HEADS[MeasurementStatus.CANNOT_TELL])
-    parts = [MarkdownText.of("## {}{}", head, " so far" if comment.again_at else "")]
+    label = so_far(comment.status.value) if comment.again_at else ending_label(comment.status.value)
+    parts = [MarkdownText.of("## {}", capitalized(label))]
     for result in comment.measurements:
         parts += [MarkdownText(result.sentence), _table(result.rows), *_charts(result)]
     merge = comment.merge
@@ -66,6 +61,10 @@ def _next(comment: MeasurementComment) -> Iterator[MarkdownText]:
         yield MarkdownText.of("Quicker: {} rolls the service back.", approve)
     if comment.retried:
         yield MarkdownText.of("Railmend tries once more, with these numbers as evidence.")
+    elif comment.no_other_fix:
+        yield MarkdownText.of(
+            "Railmend tried once more, and published nothing: a person has to look. {}", comment.no_other_fix
+        )
     elif comment.status is MeasurementStatus.NOT_HELD:
         yield MarkdownText.of("Railmend does not try again: a person has to look.")
     elif comment.status is MeasurementStatus.CANNOT_TELL and not comment.again_at:
@@ -125,6 +124,7 @@ def _number(value: float | None, unit: str) -> str:
 
 def format_not_deployed_comment(comment: NotDeployedComment) -> MarkdownText:
     """Say that the merge did not reach production, and that nothing else was changed."""
+    ended = comment.waits_until is None
     which = MarkdownText.code(comment.deployment_id) if comment.deployment_id else MarkdownText()
     head = MarkdownText.of(
         "The deployment{}{} of {} that carries this merge {}.",
@@ -133,9 +133,10 @@ def format_not_deployed_comment(comment: NotDeployedComment) -> MarkdownText:
         comment.service_name,
         comment.what,
     )
+    label = ENDINGS[RepairOutcome.NOT_DEPLOYED] if ended else PHASES[Phase.DEPLOYMENT]
     return MarkdownText.joined(
         [
-            MarkdownText.of("## Not in production"),
+            MarkdownText.of("## {}", capitalized(label)),
             MarkdownText.joined([head, MarkdownText(comment.detail)], " "),
             _until_deployed(comment.waits_until),
         ]

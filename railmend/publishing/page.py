@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from railmend.contracts.incident import EvidencePacket, IncidentReport
-from railmend.contracts.repair import RepairResult
+from railmend.contracts.status import RepairStatus
 from railmend.evidence.escaping import visible
 from railmend.publishing.page_charts import Chart, charts
 from railmend.railway.model import Slice
@@ -17,13 +17,15 @@ from railmend.railway.model import Slice
 
 @dataclass(frozen=True)
 class ReportedIncident:
-    """One incident. `series`: around it; without them `unseen` says why. `repair`: None without one."""
+    """One incident. `series`: around it; without them `unseen` says why. `repair`: how its repair
+    stands; None without one.
+    """
 
     report: IncidentReport
     packet: EvidencePacket
     series: Slice | None = None
     unseen: str = ""
-    repair: RepairResult | None = None
+    repair: RepairStatus | None = None
     repair_id: str = ""
 
     @property

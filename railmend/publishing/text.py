@@ -9,6 +9,7 @@ from railmend.contracts.incident import Diagnosis, EvidencePacket, IncidentRepor
 from railmend.contracts.measurement import WindowMetrics
 from railmend.contracts.repair import CheckRun, PublishRequest, RepairRequest, Verification
 from railmend.contracts.scan import HealthReport, ServiceRow
+from railmend.contracts.status import WAITS_FOR_APPROVAL, action_label, capitalized
 from railmend.evidence.redact import redact
 from railmend.evidence.safe_text import MarkdownText, PlainText
 from railmend.publishing.charts import chart, shown_by
@@ -316,7 +317,7 @@ def _names(names: Sequence[str]) -> str:
 
 def _link(row: ServiceRow) -> MarkdownText:
     if not row.repair_workflow_id:
-        return MarkdownText(row.action)
+        return MarkdownText(action_label(row.action))
     link = MarkdownText.code(row.repair_workflow_id)
     return MarkdownText.of("{} (a {})", link, row.bounded_by) if row.bounded_by else link
 
@@ -351,10 +352,11 @@ def _how_to_decide(request: PlanIssueRequest) -> Iterator[MarkdownText]:
     repair, plan = request.repair, request.repair.plan_hash
     base = f"{repair.base_branch or 'its default branch'} {(repair.commit or '')[:12]}".strip()
     yield MarkdownText.of(
-        "Railmend wants to change {} from {}, and waits for a person until {:%Y-%m-%d %H:%M} UTC.",
+        "**{}**, until {:%Y-%m-%d %H:%M} UTC. It changes {} from {}.",
+        capitalized(WAITS_FOR_APPROVAL),
+        request.until,
         MarkdownText.code(repair.repository),
         MarkdownText.code(base),
-        request.until,
     )
     if repair.bounded_by:
         yield MarkdownText.of("A {}.", repair.bounded_by)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from railmend.railway.compose import Query, breadth
 from railmend.railway.errors import RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from railmend.railway.compose import Query
 
 POLICY = re.compile(r"q=(\d+);w=(\d+)")
 
@@ -39,8 +40,10 @@ class RateLimits(BaseModel):
     sharers: int = Field(1, ge=1)
 
 
-def batches(queries: Sequence[Query], limits: RateLimits) -> Iterator[list[Query]]:
+def batches(queries: Sequence["Query"], limits: RateLimits) -> Iterator[list["Query"]]:
     """Split queries in order into batches within the limits; a query too large for them goes alone."""
+    from railmend.railway.compose import breadth  # GraphQL is slow to import, and settings need the limits
+
     batch: list[Query] = []
     width = points = 0
     for query in queries:

@@ -19,7 +19,7 @@ from temporalio.client import Client
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor, Worker
 
 from activities.planning import PlanningActivities
-from hosting.workers import HEARTBEAT_THROTTLE, ORCHESTRATION_QUEUE, WORKFLOWS, drain, stop_signal
+from hosting.workers import HEARTBEAT_THROTTLE, WORKFLOWS, drain, stop_signal
 from railmend.artifacts import folder_store
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.measurement import MeasurementStatus
@@ -30,7 +30,7 @@ from tests import samples
 from tests.workflows.review_stage import MERGED, ReviewStage
 from tests.workflows.stand_ins import World
 from workflows.shared.plugin import railmend_plugin
-from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
+from workflows.shared.policies import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNING_QUEUE
 
 SOON = Policy(sceptic=False, follow_up=FollowUp(poll_seconds=1, outcome_seconds=(1,)))
 PRICE_USD = 1000.0  # for a million tokens, so that each call is seen in the ledger

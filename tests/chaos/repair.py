@@ -12,7 +12,6 @@ import httpx
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
-from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.coding.sandbox import RepairPaths
 from railmend.contracts.ledger import Budget, Limit
 from railmend.contracts.policy import FollowUp, Policy
@@ -25,6 +24,7 @@ from tests.chaos.stage import PERSON, TOKEN, Stage
 from tests.unit.test_workspace import run
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.repair.state import RepairState
+from workflows.shared.policies import ORCHESTRATION_QUEUE
 
 ENOUGH = Limit(usd=10_000, diagnoses=10_000, sessions=10_000)
 ANSWER = "Done in "

@@ -22,7 +22,6 @@ from starlette.routing import Route
 from temporalio.client import Client, WorkflowHandle
 
 from hosting import dev_server, search_attributes
-from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.contracts.ledger import LedgerState
 from railmend.contracts.repair import Approval, RepairOutcome
 from railmend.contracts.scan import HealthReport, ScanRequest
@@ -34,6 +33,7 @@ from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
 from workflows.shared.plugin import railmend_plugin
+from workflows.shared.policies import ORCHESTRATION_QUEUE
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 IN_CALL = "in the model call"

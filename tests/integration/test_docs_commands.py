@@ -197,10 +197,11 @@ THEN: dict[str, Callable[[str], None]] = {
     ".venv/bin/python starter.py doctor": tells("ok      temporal:", "ok      railway,", " 0 errors."),
     ".venv/bin/python starter.py scan --autonomy plan": tells("verdict checkout: code", "starter.py approve"),
     ".venv/bin/python starter.py incidents": tells(
-        "memory_leak", "open", "waits for approve", "incident/", "repair/acme/checkout/"
+        "memory_leak", "the plan waits for your approval", "incident/", "repair/acme/checkout/"
     ),
+    ".venv/bin/python starter.py status": tells("Waits for you\n  checkout:", "starter.py approve repair/"),
     ".venv/bin/python starter.py show ID": tells("verdict: code", "(E1)", "## Plan"),
-    ".venv/bin/python starter.py approve REPAIR": tells(": approved by "),
+    ".venv/bin/python starter.py approve REPAIR": tells(": approved by ", "starter.py show repair/"),
     ".venv/bin/python starter.py report --html report.html": tells("1 incident written"),
     ".venv/bin/python starter.py schedule show": tells("every: 10m", "paused: False"),
     ".venv/bin/python starter.py redact < app.log": lambda output: forbidden(output, "hunter2"),

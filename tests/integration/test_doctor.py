@@ -239,4 +239,4 @@ async def test_a_bare_temporal_server_gets_its_attributes_and_its_short_memory_i
         assert "--retention 30d" in results["retention"].hint
         assert all(key.name in results["search attributes"].message for key in REGISTRY)
         assert await search_attributes.missing(temporal.client) == {}
-        assert results["workers"].status is CheckStatus.WARNING
+        assert results["workers"].status is CheckStatus.BAD

@@ -24,7 +24,7 @@ from commands.scan_result import ScanResult
 from commands.schedule import create_or_update
 from hosting import clients
 from hosting.dev_server import Running
-from railmend.assessment import assess
+from railmend.assessment.rules import assess
 from railmend.contracts.scan import Finding, Window
 from railmend.railway.client import RailwayClient
 from railmend.settings import Settings

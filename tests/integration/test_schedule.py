@@ -36,7 +36,6 @@ from commands.scan_request import start_scan
 from commands.schedule import create_or_update
 from hosting import clients, missed_scans, scan_watch
 from hosting.dev_server import binary
-from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.contracts.scan import HealthReport, ScanRequest
 from railmend.settings import Settings
 from railyard.api.behaviour import Behaviour, Gatekeeper, WholeFault
@@ -46,6 +45,7 @@ from tests.integration.serving import serving
 from workflows.scan.alarm import ScanAlarm
 from workflows.scan.health_scan import HealthScan
 from workflows.shared.failures import reason_of
+from workflows.shared.policies import ORCHESTRATION_QUEUE
 from workflows.shared.search_attributes import REGISTRY
 
 pytestmark = pytest.mark.integration

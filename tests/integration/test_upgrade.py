@@ -21,6 +21,7 @@ from railmend.contracts.ledger import ClaimBatch
 from railmend.contracts.measurement import DeploymentView, DeployState
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import Approval, PullRequest, RepairOutcome, RepairResult
+from railmend.contracts.status import Phase
 from railmend.settings import Settings
 from tests import samples
 from tests.integration.next_build import NextRepair
@@ -29,7 +30,7 @@ from tests.workflows.review_stage import MERGE, MERGED, OPEN, UP, ReviewStage
 from tests.workflows.stand_ins import World
 from tests.workflows.test_after_pull_request import RepairStage, held_by, until
 from workflows.repair.repository_repair import RepositoryRepair
-from workflows.repair.state import Phase, PublishedFix, RepairState
+from workflows.repair.state import PublishedFix, RepairState
 from workflows.shared.search_attributes import REGISTRY
 
 pytestmark = pytest.mark.integration

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.detection import generate
 from commands.backtest import prediction, recordings
-from railmend.assessment import AssessmentRules
+from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.recorded import Recorded
 
 ROOT = Path(__file__).parents[2]

@@ -134,9 +134,9 @@ def test_the_report_says_why_nothing_was_changed() -> None:
     out = StringIO()
     render(scan_result("catalog", reason="NO CHANGE: [rehearsal] no container"), Console(file=out, width=200))
     text = out.getvalue()
-    assert "no_change: NO CHANGE: [rehearsal] no container" in text
+    assert "the agent proposes no change: NO CHANGE: [rehearsal] no container" in text
     assert "http://forge/catalog/pull/1" in text
-    assert "Well: storefront" in text
+    assert "Healthy: storefront" in text
 
 
 @pytest.mark.parametrize(

@@ -46,11 +46,17 @@ from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.ledger import SpendingTotal
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport
+from railmend.contracts.status import (
+    PHASES,
+    WAITS_FOR_APPROVAL,
+    Phase,
+    RepairStatus,
+    status_of_result,
+)
 from railmend.contracts.track_record import FaultRecord, TrackRecord
 from railmend.settings import ConfigurationError
 from starter import COMMANDS, app
 from tests import samples
-from workflows.repair.repository_repair import RepositoryRepair
 
 ROOT = Path(__file__).parents[2]
 HISTORIES = ROOT / "tests" / "replay" / "histories"
@@ -245,26 +251,28 @@ OPENED = RepairResult(outcome=RepairOutcome.PULL_REQUEST, reason="", pull_reques
 
 
 @pytest.mark.parametrize(
-    ("opened", "waits", "outcome", "url"),
+    "status",
     [
-        (OPENED, False, "pull_request", "http://forge/jobs/1"),
-        (None, True, "waits for approve", ""),
-        (None, False, "", ""),
+        status_of_result(OPENED),
+        RepairStatus(label=WAITS_FOR_APPROVAL, waits=True, command="starter.py approve repair/acme/jobs/1"),
+        RepairStatus(label=PHASES[Phase.CODING]),
     ],
+    ids=["opened", "waits", "works"],
 )
-async def test_an_open_repair_tells_what_it_has_come_to(
-    opened: RepairResult | None, waits: bool, outcome: str, url: str
+async def test_an_open_incident_stands_as_its_repair_does(
+    monkeypatch: pytest.MonkeyPatch, status: RepairStatus
 ) -> None:
-    class Client:
-        def get_workflow_handle_for(self, *_: object) -> "Client":
-            return self
+    async def run_of(*_: object) -> object:
+        return object()
 
-        async def query(self, asked: object) -> object:
-            return opened if asked is RepositoryRepair.opened else waits
+    async def asked(*_: object) -> RepairStatus:
+        return status
 
-    client: Any = Client()
-    result = await incident_list._with_repair(client, incident("jobs", "open"))
-    assert (result.outcome, result.pull_request) == (outcome, url)
+    monkeypatch.setattr(incident_list, "described", run_of)
+    monkeypatch.setattr(incident_list, "status_of", asked)
+    client: Any = None
+    row = await incident_list._with_repair(client, incident("jobs", "open"))
+    assert (row.label, row.command, row.pull_request) == (status.label, status.command, status.link)
 
 
 @pytest.mark.parametrize("what", ["list", "statistics"])
@@ -305,7 +313,7 @@ def test_a_file_that_is_no_history_is_refused(tmp_path: Path) -> None:
 def test_the_ledger_is_not_cancelled() -> None:
     result = starter("cancel", "ledger/p")
     assert result.exit_code == 2
-    assert "must stay open" in result.stderr
+    assert "stays open" in result.stderr
 
 
 async def test_a_check_that_breaks_is_only_its_own_result() -> None:

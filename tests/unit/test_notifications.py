@@ -79,7 +79,7 @@ def test_a_pull_request_and_another_outcome_are_told_apart() -> None:
     )
     refused = outcome_notification(repair, "refused", "The guard refused it.", "repair/x", "run")
     assert "https://forge/acme/checkout/pull/1|Pull request" in text.format_slack(opened, "")["text"]
-    assert text.format_headline(refused) == "checkout: repair ended, refused"
+    assert text.format_headline(refused) == "checkout: the change was refused"
     assert opened.notification_id != refused.notification_id
 
 

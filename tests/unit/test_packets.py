@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from railmend.assessment import assess
+from railmend.assessment.rules import assess
 from railmend.contracts.incident import CODING_VERDICTS, Diagnosis, Verdict
 from railmend.contracts.scan import FindingKind
 from railmend.diagnosis.diagnose import challenge, diagnose

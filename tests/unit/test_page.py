@@ -11,6 +11,7 @@ from commands.reported_incidents import MOST_POINTS, shown_window
 from railmend.contracts.incident import EvidenceItem
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import Window
+from railmend.contracts.status import status_of_result
 from railmend.publishing import page_charts
 from railmend.publishing.page import ENVIRONMENT, ReportedIncident, render_page
 from railmend.railway.model import Slice
@@ -92,7 +93,7 @@ def test_what_production_says_stays_text() -> None:
 )
 def test_only_an_address_of_the_web_becomes_a_link(url: str, linked: bool) -> None:
     pull = PullRequest(number=1, url=url, head="a")
-    repair = RepairResult(outcome=RepairOutcome.PULL_REQUEST, reason="", pull_request=pull)
+    repair = status_of_result(RepairResult(outcome=RepairOutcome.PULL_REQUEST, reason="", pull_request=pull))
     assert (f'<a href="{url}">' in render_page([incident(repair=repair)], samples.NOW)) is linked
 
 

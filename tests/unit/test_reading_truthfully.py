@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from activities.railway import RailwayActivities
-from railmend.assessment import assess
+from railmend.assessment.rules import assess
 from railmend.contracts.scan import (
     Assessment,
     CandidatesRequest,

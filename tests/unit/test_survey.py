@@ -9,7 +9,8 @@ import pytest
 from graphql import FieldNode, print_ast
 from pydantic import SecretStr
 
-from railmend.assessment import assess, is_candidate
+from railmend.assessment.rules import assess
+from railmend.assessment.screening import is_candidate
 from railmend.contracts.scan import FindingKind, Service, Window
 from railmend.railway import errors
 from railmend.railway.client import RailwayClient

@@ -25,15 +25,17 @@ from railmend.contracts.repair import (
     RepairRequest,
     RepairResult,
     Workspace,
+    WorkspaceChange,
 )
 from railmend.contracts.review import MergeMethod, Related, ReviewView, SeenNotes
+from railmend.contracts.status import Phase
 from tests import samples
 from tests.workflows.review_stage import CLOSED, MERGE, MERGED, OPEN, UP, ReviewStage, commented
 from tests.workflows.stand_ins import CHANGE, World
 from workflows.actions.approved_action import ApprovedAction
 from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
-from workflows.repair.state import Phase, PublishedFix, RepairState
+from workflows.repair.state import PublishedFix, RepairState
 from workflows.shared.policies import CODING_QUEUE, LONGEST_HISTORY
 
 
@@ -227,6 +229,20 @@ async def test_a_fix_that_did_not_hold_is_tried_once_more_with_the_numbers(
         branches = [publish.repair.branch for publish in on.world.published]
         assert branches == ["railmend/0123456789ab", "railmend/0123456789ab-2"]
         assert [notice.retried for notice in on.after.comments] == [True, False]
+
+
+async def test_a_second_fix_that_comes_to_nothing_is_said_where_it_was_announced(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with repairing(temporal, statuses=[MeasurementStatus.NOT_HELD]) as on:
+        on.world.mended = WorkspaceChange(files=())
+        result = await on.ends(outcome_seconds=(60,))
+        assert result.outcome is RepairOutcome.NOT_HELD
+        assert len(on.world.published) == 1
+        announced, corrected = on.after.comments
+        assert (announced.retried, corrected.retried) == (True, False)
+        assert corrected.no_other_fix == result.reason
+        assert corrected.measurements[0].sentence == announced.measurements[0].sentence
 
 
 async def test_where_it_cannot_be_told_it_is_waited_longer_and_then_said(

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
+from commands.run_status import METADATA_QUERY
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.policy import Policy
 from railmend.contracts.repair import Approval, RepairOutcome
+from railmend.contracts.status import WAITS_FOR_APPROVAL
 from tests import samples
 from tests.workflows.test_scan_to_repair import Stage, row_of, stage
 from workflows.repair.repository_repair import RepositoryRepair
@@ -51,6 +54,23 @@ async def test_a_comment_that_rejects_ends_the_repair_with_its_reason(temporal: 
         assert on.world.calls["prepare_workspace"] == 0
         (decided,) = on.world.approvals.decided
         assert decided.sentence == "ada rejected the plan. Not now. Nothing was changed."
+
+
+async def test_after_a_decision_nothing_asks_for_one(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        with temporal.with_time_skipping_disabled():
+            handle = await waiting(on, Policy())
+            status = await handle.query(RepositoryRepair.status)
+            assert (status.label, status.waits) == (WAITS_FOR_APPROVAL, True)
+            assert status.command.startswith(f"starter.py approve {handle.id} --plan ")
+            await handle.execute_update(RepositoryRepair.reject, Approval(by="ada", reason="Not now."))
+            await handle.result()
+            status = await handle.query(RepositoryRepair.status)
+            assert (status.waits, status.command) == (False, "")
+            assert status.sentence == "Not carried out. ada rejected the plan. Not now."
+            metadata = await handle.query(METADATA_QUERY, result_type=WorkflowMetadata)
+            assert metadata.current_details.startswith("Not carried out.")
+            assert "starter.py approve" not in metadata.current_details
 
 
 async def test_polling_adds_no_event(temporal: WorkflowEnvironment) -> None:

@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from activities.actions import ActionActivities
 from railmend.contracts.action import ActionOrder, ActionRequest, ActionResult, ActionState
 from railmend.contracts.repair import Approval
+from railmend.contracts.status import RepairStatus, action_status
 from workflows.shared import details, policies
 from workflows.shared.failures import reason_of
 from workflows.shared.ledger_client import LedgerClient
@@ -66,6 +67,10 @@ class ApprovedAction:
             result = ActionResult(state=ActionState.FAILED, detail=reason_of(error))
         details.show("{}: {}", result.state.value, result.detail)
         return result.model_copy(update={"by": decision.by, "at": at})
+
+    @workflow.query(description="How it stands, in the words of every screen")
+    def status(self) -> RepairStatus:
+        return action_status(self._request.workflow_id, self._request.service_name, self._decision)
 
     @workflow.query(description="What is offered, and why")
     def offered(self) -> ActionRequest:

@@ -7,7 +7,7 @@ from temporalio.workflow import ParentClosePolicy
 from activities.actions import ActionActivities
 from railmend.contracts.action import RollbackQuestion
 from workflows.actions.approved_action import ApprovedAction
-from workflows.shared import details, policies
+from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import reason_of
 
 
@@ -37,6 +37,7 @@ async def offer_rollback(question: RollbackQuestion) -> str:
             action,
             id=action.workflow_id,
             parent_close_policy=ParentClosePolicy.ABANDON,
+            search_attributes=search_attributes.attributes_for_action(action),
             static_summary=details.line(f"{action.kind.value} {action.service_name}: {action.reason[:120]}"),
         )
     except WorkflowAlreadyStartedError:

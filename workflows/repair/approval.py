@@ -11,9 +11,10 @@ from activities.approvals import ApprovalActivities
 from railmend.contracts.approval import PlanDecided, PlanIssue, PlanIssueRequest
 from railmend.contracts.notification import Notification, approval_notification
 from railmend.contracts.repair import Approval, RepairOutcome
+from railmend.contracts.status import Phase
 from workflows.repair import coding
-from workflows.repair.state import Phase, RepairState
-from workflows.shared import details, policies
+from workflows.repair.state import RepairState
+from workflows.shared import policies
 from workflows.shared.failures import reason_of
 from workflows.shared.ledger_client import LedgerClient
 from workflows.shared.notifications import notify
@@ -28,14 +29,12 @@ async def wait_for_approval(state: RepairState, ledger: LedgerClient) -> Phase:
         return Phase.REVIEW
     notification = approval_notification(repair, info.workflow_id, info.run_id)
     issue, obstacle = await _show(state, ledger, notification)
-    details.show(
-        "The plan waits for a person, at most {} days. {}\n\n{}\n\n{}{}",
-        repair.policy.approval_days,
-        f"A {repair.bounded_by}." if repair.bounded_by else "",
-        details.code(f"starter.py approve {info.workflow_id} --plan {repair.plan_hash}"),
-        details.link(issue.url) if issue else "",
-        f"It cannot be approved by a comment: {obstacle}" if obstacle else "",
+    bounded = f"A {repair.bounded_by}." if repair.bounded_by else ""
+    comments = f"It cannot be approved by a comment: {obstacle}" if obstacle else ""
+    until = (
+        f"It expires at {workflow.now() + timedelta(days=repair.policy.approval_days):%Y-%m-%d %H:%M} UTC."
     )
+    state.show(" ".join(filter(None, (until, bounded, comments))), issue.url if issue else "")
     url = issue.url if issue else ""
     await notify(repair.policy, [notification.model_copy(update={"issue": url})])
     if issue is None:
@@ -115,11 +114,7 @@ async def _listen(state: RepairState, issue: PlanIssue) -> None:
         if is_cancelled_exception(error):
             raise
         workflow.logger.warning("a plan can no longer be decided by a comment: %s", error.cause)
-        details.show(
-            "The plan waits for a person, on the command line alone: {}\n\n{}",
-            reason_of(error),
-            details.code(f"starter.py approve {workflow.info().workflow_id} --plan {issue.plan}"),
-        )
+        state.show(f"It can no longer be decided by a comment: {reason_of(error)}", issue.url)
         return
     state.approval = state.approval or decision
 

@@ -39,7 +39,8 @@ from railmend.contracts.repair import (
     WorkspaceRequest,
 )
 from railmend.contracts.review import EarlierQuestion, Related, RelatedQuestion
-from workflows.repair.state import Phase, PublishedFix, RepairState
+from railmend.contracts.status import Phase
+from workflows.repair.state import PublishedFix, RepairState
 from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import machine_is_gone, reason_of
 from workflows.shared.ledger_client import LedgerClient
@@ -65,7 +66,7 @@ async def make_change(state: RepairState, ledger: LedgerClient) -> Phase:
     if refused:
         return state.end(RepairOutcome.NOT_ALLOWED, refused)
     repair = state.request
-    workflow.set_current_details("Preparing the workspace.")
+    state.show("The workspace is being prepared.")
     state.workspace = await prepare(
         WorkspaceRequest(
             key=repair.key,
@@ -80,7 +81,7 @@ async def make_change(state: RepairState, ledger: LedgerClient) -> Phase:
     request = CodingRequest(
         workspace=state.workspace, repair=repair, turn=state.next_turn, measurements=measurements
     )
-    state.round = await run_turns(request, ledger)
+    state.round = await run_turns(state, request, ledger)
     state.next_turn = state.round.turn + 1
     await ledger.record_spend(state.round.coding.cost_usd)
     unpublishable = state.round.unpublishable()
@@ -92,7 +93,6 @@ async def publish(state: RepairState, ledger: LedgerClient) -> Phase:
     repair, workspace, coding_round = state.request, state.workspace, state.round
     if workspace is None or coding_round is None:
         raise ValueError(f"The repair {repair.key} has nothing to publish.")
-    workflow.set_current_details("Publishing the change.")
     request = PublishRequest(
         workspace=workspace,
         repair=repair,
@@ -219,13 +219,13 @@ async def prepare(request: WorkspaceRequest, machine: str | None) -> Workspace:
     )
 
 
-async def run_turns(request: CodingRequest, ledger: LedgerClient) -> CodingRound:
+async def run_turns(state: RepairState, request: CodingRequest, ledger: LedgerClient) -> CodingRound:
     """Send the request to the session; a change that is refused or breaks a check goes back once."""
-    workflow.set_current_details("Installing what the repository's checks need, and running them.")
+    state.show("The repository's checks run without the change.")
     before = await _run_checks(CheckActivities.prepare_checks, request)
     for follow_up in range(policies.FOLLOW_UPS + 1):
         await ledger.confirm(request.repair.fingerprints)
-        coding = await _run_session(request)
+        coding = await _run_session(state, request)
         if coding.state is not CodingState.DONE:
             return CodingRound(turn=request.turn, coding=coding)
         change = await workflow.execute_activity_method(
@@ -236,7 +236,7 @@ async def run_turns(request: CodingRequest, ledger: LedgerClient) -> CodingRound
         )
         if coding.declined or not change.files:
             return CodingRound(turn=request.turn, coding=coding, change=change)
-        verification = await _verify(request, before, change)
+        verification = await _verify(state, request, before, change)
         failing = verification.regressions
         doubts = (*change.refused, *map(format_doubt, failing))
         coding_round = CodingRound(
@@ -266,10 +266,10 @@ def format_complaint(run: CheckRun) -> str:
     return f"`{run.name}` passed before and {now}:\n{run.output[-MAX_COMPLAINT:]}"
 
 
-async def _run_session(request: CodingRequest) -> CodingResult:
+async def _run_session(state: RepairState, request: CodingRequest) -> CodingResult:
     name = request.repair.repository
-    again = " again: " + " ".join(request.complaints)[:300] if request.complaints else ""
-    details.show("A coding session works on {}{}.", details.code(name), again)
+    again = f" again: {' '.join(request.complaints)[:300]}" if request.complaints else "."
+    state.show(f"A coding session works on {name}{again}")
     return await workflow.execute_activity_method(
         CodingActivities.run_session,
         request,
@@ -279,12 +279,14 @@ async def _run_session(request: CodingRequest) -> CodingResult:
     )
 
 
-async def _verify(request: CodingRequest, before: CheckReport, change: WorkspaceChange) -> Verification:
+async def _verify(
+    state: RepairState, request: CodingRequest, before: CheckReport, change: WorkspaceChange
+) -> Verification:
     """Run the checks with the change; not where the guard refused it, or there is no run without it."""
     if change.refused or not before.runs:
         why = before.unverified or "The guard refused the change, so it was not run."
         return Verification(before=before, after=CheckReport(unverified=why))
-    workflow.set_current_details("Running the repository's checks with the change.")
+    state.show("The repository's checks run with the change.")
     request = request.model_copy(update={"reviewed": change.tree})
     return Verification(before=before, after=await _run_checks(CheckActivities.run_checks, request))
 

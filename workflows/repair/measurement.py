@@ -24,8 +24,9 @@ from railmend.contracts.measurement import (
 )
 from railmend.contracts.repair import PullRequest, RepairOutcome
 from railmend.contracts.review import RevertRequest
+from railmend.contracts.status import Phase
 from workflows.actions.rollback_offer import offer_rollback
-from workflows.repair.state import Phase, RepairState
+from workflows.repair.state import RepairState
 from workflows.shared import details, policies
 from workflows.shared.failures import reason_of
 from workflows.shared.ledger_client import LedgerClient
@@ -41,7 +42,7 @@ async def wait_for_deployment(state: RepairState, ledger: LedgerClient) -> Phase
     """
     fix, incidents = state.published, state.request.incidents
     merged_at = fix.merged_seen_at or workflow.now()
-    details.show("Merged as {}; waits for its deployment.", details.code(fix.merged.sha[:12]))
+    state.show(f"The merge is {fix.merged.sha[:12]}.")
     while True:
         views = await asyncio.gather(*(_find_deployment(state, incident) for incident in incidents))
         for incident, view in zip(incidents, views, strict=True):
@@ -90,7 +91,7 @@ async def measure(state: RepairState, ledger: LedgerClient) -> Phase:
     fix = state.published
     while True:
         due = _due(state, fix.measurements)
-        details.show("In production; measured at {:%Y-%m-%d %H:%M} UTC.", due)
+        state.show(f"The next measurement is made at {due:%Y-%m-%d %H:%M} UTC.")
         await state.pause_until(due, "measurement")
         incidents = state.request.incidents
         results = tuple(await asyncio.gather(*(_measure(state, incident) for incident in incidents)))
@@ -139,7 +140,7 @@ async def _tell_not_deployed(
     """Say on the pull request, and in the details of the run, that the merge is not in production."""
     name = incident.request.service.name
     until = f" Waits until {waits_until:%Y-%m-%d %H:%M} UTC for a later one." if waits_until else ""
-    details.show("Merged. The deployment of {} {}. {}{}", name, what, view.detail, until)
+    state.show(f"The deployment of {name} {what}. {view.detail}{until}")
     await ledger.confirm(state.request.fingerprints)
     await workflow.execute_activity_method(
         ReviewActivities.comment_not_deployed,
@@ -250,6 +251,27 @@ async def _offer_rollback(state: RepairState, incident: int, reason: str) -> str
             deployment_id=deployed[incident] if deployed else None,
             reason=reason[:500],
         )
+    )
+
+
+async def say_that_no_other_fix_came(state: RepairState, ledger: LedgerClient) -> None:
+    """Rewrite the last comment on the measurement: the fix that it announces was not published."""
+    result = state.result
+    if result is None or result.merge is None or result.pull_request is None:
+        raise ValueError(f"The repair {state.request.key} has announced no other fix.")
+    await ledger.confirm(state.request.fingerprints)
+    await workflow.execute_activity_method(
+        ReviewActivities.comment_measurement,
+        MeasurementComment(
+            repository=state.request.repository,
+            number=result.pull_request.number,
+            status=MeasurementStatus(result.outcome.value),
+            measurements=result.measurements,
+            merge=result.merge,
+            edited=result.edited,
+            no_other_fix=result.reason,
+        ),
+        **policies.COMMENT,
     )
 
 

@@ -12,13 +12,14 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 from railmend.contracts.notification import outcome_notification
 from railmend.contracts.repair import Approval, RepairOutcome, RepairResult
+from railmend.contracts.status import Phase, RepairStatus, capitalized, status_of_failure
 from railmend.contracts.track_record import FixRecord
 from workflows.repair import coding
 from workflows.repair.approval import wait_for_approval
-from workflows.repair.measurement import measure, wait_for_deployment
+from workflows.repair.measurement import measure, say_that_no_other_fix_came, wait_for_deployment
 from workflows.repair.review import review
-from workflows.repair.state import Phase, RepairState
-from workflows.shared import policies, search_attributes
+from workflows.repair.state import RepairState
+from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import ENDING, machine_is_gone, reason_of
 from workflows.shared.ledger_client import ClaimLost, LedgerClient, settlement
 from workflows.shared.notifications import notify
@@ -48,8 +49,10 @@ class RepositoryRepair:
     async def run(self, state: RepairState) -> RepairResult:
         ended = True
         try:
+            self._state.enter(self._state.phase)
             while self._state.phase is not Phase.DONE:
-                self._state.phase = await self._step()
+                self._state.enter(await self._step())
+                await self._say_that_no_other_fix_came()
             return self._result()
         except BaseException as error:
             ended = isinstance(error, ENDING)  # a continue-as-new, an eviction and a bug end nothing
@@ -79,6 +82,19 @@ class RepositoryRepair:
                 return coding.start_over(state)
             return state.end(RepairOutcome.FAILED, reason_of(error))
 
+    async def _say_that_no_other_fix_came(self) -> None:
+        """Correct the comment that announced another fix, where none was published."""
+        if not (self._state.retry_failed and workflow.patched(policies.PATCH_RETRY_ENDED)):
+            return
+        try:
+            await say_that_no_other_fix_came(self._state, self._ledger)
+        except ClaimLost as error:
+            workflow.logger.warning("not said on the pull request: %s", error.message)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("not said on the pull request: %s", reason_of(error))
+
     def _result(self) -> RepairResult:
         if self._state.result is None:
             raise ValueError(f"The repair {self._state.request.key} ended without a result.")
@@ -91,6 +107,7 @@ class RepositoryRepair:
         fixes: tuple[FixRecord, ...] = ()
         if self._cancelled:
             outcome, reason = "cancelled", "A person cancelled the repair."
+            details.show_status(self.status())
         elif state.result is not None and state.phase is Phase.DONE:
             outcome, reason = state.result.outcome.value, state.result.reason
             fixes = state.fix_records()
@@ -126,7 +143,10 @@ class RepositoryRepair:
 
     def _refuse_unless_waiting(self, approval: Approval) -> None:
         if not self.waits_for_approval():
-            raise ApplicationError("This repair does not wait for an approval.", type="NotWaiting")
+            earlier = self._state.approval
+            label = capitalized(self.status().label)
+            decided = f"{earlier.by} has decided already. " if earlier else ""
+            raise ApplicationError(f"No plan waits here. {decided}{label}.", type="NotWaiting")
         if (plan := self._state.request.plan_hash) != (approval.plan or plan):
             raise ApplicationError(f"The plan that waits is {plan}: look at it first.", type="AnotherPlan")
 
@@ -137,6 +157,12 @@ class RepositoryRepair:
     @workflow.query(description="The first pull request, once it is open; the scan stops waiting here")
     def opened(self) -> RepairResult | None:
         return self._state.opened
+
+    @workflow.query(description="How it stands, in the words of every screen")
+    def status(self) -> RepairStatus:
+        if self._cancelled:
+            return status_of_failure(cancelled=True, reason="")
+        return self._state.status()
 
     @workflow.query(description="The whole state: the phase, and what each phase left")
     def state(self) -> RepairState:

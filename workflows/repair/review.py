@@ -10,9 +10,10 @@ from activities.reviews import ReviewActivities
 from railmend.contracts.ledger import SpendingKind
 from railmend.contracts.repair import CodingRequest, PublishRequest, RepairOutcome, WorkspaceRequest
 from railmend.contracts.review import AnswersRequest, Note, PullState, ReviewQuestion, ReviewView
+from railmend.contracts.status import Phase
 from workflows.repair import coding
-from workflows.repair.state import Phase, PublishedFix, RepairState
-from workflows.shared import details, policies
+from workflows.repair.state import PublishedFix, RepairState
+from workflows.shared import policies
 from workflows.shared.failures import reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
 
@@ -34,8 +35,6 @@ class ReviewAnswer:
 async def review(state: RepairState, ledger: LedgerClient) -> Phase:
     """Phase REVIEW: poll the pull request until it is merged, closed for good, or nobody decided in time."""
     fix, policy = state.published, state.policy
-    url = fix.pull_request.url
-    details.show("Waits for review: {}", details.link(url))
     while True:
         await state.pause(timedelta(seconds=policy.poll_seconds), "review")
         view = await _poll(state, fix)
@@ -44,15 +43,19 @@ async def review(state: RepairState, ledger: LedgerClient) -> Phase:
             return Phase.DEPLOYMENT
         if view.state is PullState.CLOSED:
             fix.closed_at = fix.closed_at or workflow.now()
+            until = fix.closed_at + timedelta(seconds=policy.reopen_seconds)
+            state.show(f"It is closed, and may be opened again until {until:%Y-%m-%d %H:%M} UTC.")
             # Somebody may open it again, by mistake closed or on second thoughts.
-            if workflow.now() >= fix.closed_at + timedelta(seconds=policy.reopen_seconds):
+            if workflow.now() >= until:
                 reason = view.closing or "Closed without a merge; nobody said why."
                 return state.end(RepairOutcome.CLOSED, reason)
             continue
-        fix.closed_at = None
+        if fix.closed_at:
+            fix.closed_at = None
+            state.show("")
         await _answer(state, fix, ledger, view)
         if view.unseen:
-            details.show("Waits for review: {}. Not seen: {}", details.link(url), " ".join(view.unseen))
+            state.show(f"Not seen: {' '.join(view.unseen)}")
         if workflow.now() > fix.opened_at + timedelta(days=policy.watch_days):
             return state.end(RepairOutcome.PULL_REQUEST, f"Nobody decided within {policy.watch_days} days.")
 
@@ -104,7 +107,7 @@ async def _follow_up(
     if not answer.granted:
         return ReviewAnswer(limit=f"the limit of {answer.limit} is reached")
     fix.rounds += 1
-    details.show("Answering the review of {}", details.link(fix.pull_request.url))
+    state.show("The review is being answered.")
     try:
         return await _turn(state, fix, ledger, view.head, view.notes)
     except ActivityError as error:
@@ -114,7 +117,7 @@ async def _follow_up(
             return ReviewAnswer(later=True)
         return ReviewAnswer(refused=(reason_of(error)[:500],))
     finally:
-        details.show("Waits for review: {}", details.link(fix.pull_request.url))
+        state.show("")
 
 
 async def _turn(
@@ -130,7 +133,7 @@ async def _turn(
     )
     try:
         request = CodingRequest(workspace=workspace, repair=repair, turn=state.next_turn, notes=notes)
-        coding_round = await coding.run_turns(request, ledger)
+        coding_round = await coding.run_turns(state, request, ledger)
         state.next_turn = coding_round.turn + 1
         await ledger.record_spend(coding_round.coding.cost_usd)
         unpublishable, text = coding_round.unpublishable(), coding_round.coding.text

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, PrivateAttr
 from temporalio import workflow
 
-from railmend.contracts.base import Contract, OpenEnum
+from railmend.contracts.base import Contract
 from railmend.contracts.policy import FollowUp
 from railmend.contracts.repair import (
     Approval,
@@ -18,20 +18,16 @@ from railmend.contracts.repair import (
     Workspace,
 )
 from railmend.contracts.review import Merge, SeenNotes
+from railmend.contracts.status import (
+    PHASES,
+    WAITS_FOR_APPROVAL,
+    Phase,
+    RepairStatus,
+    status_of_failure,
+    status_of_result,
+)
 from railmend.contracts.track_record import FixRecord
-from workflows.shared import policies
-
-
-class Phase(OpenEnum):
-    """What a repair does now. Each phase has one handler, which returns the next one."""
-
-    APPROVAL = "approval"  # a person decides, where that is asked for
-    CODING = "coding"  # a session makes the change, the guard and the checks look at it
-    PUBLISHING = "publishing"  # commit, branch, pull request
-    REVIEW = "review"  # people decide on the pull request
-    DEPLOYMENT = "deployment"  # the merge is built and starts to serve
-    MEASUREMENT = "measurement"  # production shows whether the fix holds
-    DONE = "done"
+from workflows.shared import details, policies
 
 
 class PublishedFix(Contract):
@@ -93,6 +89,9 @@ class RepairState(Contract):
     machines_lost: int = 0
     fix: PublishedFix | None = None
     earlier: tuple[FixRecord, ...] = ()
+    # What the phase is at, for people: not stored, a replay comes to it again.
+    _step: str = PrivateAttr("")
+    _link: str = PrivateAttr("")
 
     @property
     def policy(self) -> FollowUp:
@@ -107,10 +106,44 @@ class RepairState(Contract):
     def waits_for_approval(self) -> bool:
         return self.phase is Phase.APPROVAL and self.approval is None
 
+    def enter(self, phase: Phase) -> None:
+        """Begin a phase, and show it."""
+        self.phase = phase
+        self.show("")
+
+    def show(self, step: str, link: str = "") -> None:
+        """Show the status with what the phase is at. `link`: an address that belongs to it."""
+        self._step, self._link = step, link
+        details.show_status(self.status())
+
+    def status(self) -> RepairStatus:
+        """Return how the repair stands, as every screen shows it."""
+        if self.phase is Phase.DONE:
+            if self.result is None:
+                return status_of_failure(cancelled=False, reason="")
+            return status_of_result(self.result).model_copy(update={"waits": False})
+        link = self.fix.pull_request.url if self.fix else ""
+        if self.waits_for_approval and self.request.needs_approval:
+            command = f"starter.py approve {self.request.workflow_id} --plan {self.request.plan_hash}"
+            return RepairStatus(
+                label=WAITS_FOR_APPROVAL, detail=self._step, waits=True, command=command, link=self._link
+            )
+        label = PHASES.get(self.phase, f"in phase {self.phase.value}, which a newer version began")
+        if self.phase is Phase.CODING and self.request.fix_number > 1:
+            label = "the fix did not hold, another one is being written"
+        waits = self.phase is Phase.REVIEW
+        return RepairStatus(label=label, detail=self._step, waits=waits, link=link)
+
     @property
     def retries_left(self) -> bool:
         """Whether a merged fix that does not hold is followed by another one."""
         return self.request.fix_number <= self.policy.retries
+
+    @property
+    def retry_failed(self) -> bool:
+        """Whether the repair has ended with no pull request for the fix that it announced."""
+        announced = self.result is not None and self.result.merge is not None
+        return self.phase is Phase.DONE and self.fix is None and announced
 
     @property
     def published(self) -> PublishedFix:

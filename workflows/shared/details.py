@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from temporalio import workflow
 
+from railmend.contracts.status import RepairStatus, capitalized
 from railmend.evidence.safe_text import MarkdownText
 
 # Bytes: Temporal refuses a start whose summary is longer than 400, or whose details are longer than 20,000.
@@ -14,6 +15,17 @@ MOST_DETAILS = 6_000  # characters
 def show(template: str, *values: object) -> None:
     """Set the run's current details. `template`: literal, in the notation of `str.format`."""
     workflow.set_current_details(MarkdownText.of(template, *values))
+
+
+def show_status(status: RepairStatus) -> None:
+    """Show how a repair stands: its label first, and below it the command that answers, or the address."""
+    workflow.set_current_details(format_status(status))
+
+
+def format_status(status: RepairStatus) -> MarkdownText:
+    head = MarkdownText.of("{}.{}", capitalized(status.label), f" {status.detail}" if status.detail else "")
+    command = [code(status.command)] if status.command else []
+    return MarkdownText.joined([head, *command, *([link(status.link)] if status.link else [])])
 
 
 def line(text: str) -> MarkdownText:

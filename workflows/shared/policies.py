@@ -9,6 +9,8 @@ from typing import NotRequired, TypedDict
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
+# All workflows, and the activities that ask Railway, GitHub, the ledger and message channels.
+ORCHESTRATION_QUEUE = "railmend"
 # Served by the processes that may import a model library; the others stay small.
 PLANNING_QUEUE = "railmend-planning"
 # Any coding worker may prepare a workspace; its machine serves the rest from a queue of its own.
@@ -23,6 +25,8 @@ PATCH_WITHOUT_LEDGER = "without-ledger"
 PATCH_APPROVE_BY_COMMENT = "approve-by-comment"
 # After 0.1.0: a merge that is not deployed by itself is told at once, and waited for; it ended the repair.
 PATCH_MERGE_RIDES_LATER = "merge-rides-later"
+# After 0.1.0: where another fix was announced and none came, the pull request of the first says so.
+PATCH_RETRY_ENDED = "retry-ended"
 
 
 # An investigation reads the code after all other sources, which name what of it matters. Since 0.2.0.

@@ -12,6 +12,7 @@ from temporalio.common import (
     TypedSearchAttributes,
 )
 
+from railmend.contracts.action import ActionRequest
 from railmend.contracts.incident import Diagnosis, IncidentRequest
 from railmend.contracts.repair import RepairRequest, RepairResult
 from railmend.contracts.scan import Finding, Screening, Severity
@@ -61,6 +62,10 @@ def attributes_for_repair(repair: RepairRequest, screening: Screening) -> TypedS
             SearchAttributePair(SEVERITY, _worst(findings)),
         ]
     )
+
+
+def attributes_for_action(action: ActionRequest) -> TypedSearchAttributes:
+    return TypedSearchAttributes([SearchAttributePair(SERVICE, [action.service_name])])
 
 
 def attributes_for_diagnosis(diagnosis: Diagnosis) -> Updates:

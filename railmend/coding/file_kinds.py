@@ -16,7 +16,7 @@ CODE = frozenset(
         *(".clj", ".cljs", ".hs", ".ml", ".erl", ".hrl", ".gleam", ".zig", ".nim", ".cr", ".sol", ".wat", ".razor"),
         *(".sql", ".prisma", ".graphql", ".gql", ".proto", ".mdx", ".css", ".scss", ".sass", ".less", ".html", ".htm"),
         *(".cshtml", ".erb", ".haml", ".slim", ".heex", ".eex", ".leex", ".j2", ".jinja", ".jinja2", ".hbs", ".ejs"),
-        *(".pug", ".liquid", ".mustache", ".tmpl", ".gohtml", ".templ", ".twig", ".jbuilder", ".svg", ".astro", ".stub", ".markerb"),
+        *(".pug", ".liquid", ".mustache", ".tmpl", ".gohtml", ".templ", ".twig", ".jbuilder", ".svg", ".astro", ".stub", ".markerb", ".jsp", ".xhtml", ".ftl"),
     }
 )  # fmt: skip
 DOCUMENTS = frozenset({".md", ".rst", ".adoc", ".txt", ".po", ".pot"})

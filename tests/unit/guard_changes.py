@@ -7,7 +7,7 @@ from typing import NamedTuple
 PASSES = ""
 GITHUB = "ghp_" + "a1B2c3D4" * 4 + "x9Y8"
 GITHUB_IN_BASE64 = "Z2hwX2ExQjJjM0Q0YTFCMmMzRDRhMUIyYzNENGExQjJjM0Q0eDlZOA=="
-KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7bq1\n"
+KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7bq1xJ0vQ2mZk4Ty8LpR\n"
 LONG = "".join(f"line_{n} = {n}\n" for n in range(100))
 NINETY_GONE = LONG[-100:] + "x = 1\n" * 10
 CI, AGENT, HIDDEN, DEPLOYS = (

@@ -20,7 +20,6 @@ def edit(path: str, before: str | None, after: str | None, mode: str = "100644")
             removed += old[a:b]
             added += list(enumerate(new[c:d], start=c + 1))
     status = "added" if before is None else "deleted" if after is None else "modified"
-    counts = {"additions": len(added), "deletions": len(removed)}
     return ChangedFile(
         path=path,
         status=status,
@@ -29,7 +28,8 @@ def edit(path: str, before: str | None, after: str | None, mode: str = "100644")
         after=after,
         added=tuple(added),
         removed=tuple(removed),
-        **counts,
+        additions=len(added),
+        deletions=len(removed),
     )
 
 

@@ -1,4 +1,3 @@
-
 """Secrets that a change adds: the patterns that redact evidence, without what code is full of.
 
 What stood in the file before is not added, and what is plainly an example is no secret.

@@ -1,4 +1,3 @@
-
 """The guard: what a change may do. Each refusal is a sentence for a person and for the agent.
 
 A repair may touch source code, tests, documents and the application's data, inside the service's directory;

@@ -3,7 +3,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from railmend.coding.diff import ChangedFile
@@ -28,6 +28,8 @@ NPM_HOOK = re.compile(
     r"^(?:(?:pre|post)?(?:install|prepare|publish|pack|test)|prepublishOnly|dependencies|test:.*)$"
 )
 INTERNAL = re.compile(r"[\"'](?:workspace:|file:\.)|\bpath\s*[:=]\s*[\"']|\bworkspace\s*=\s*true")
+# Where a lock file says that a package is fetched, not where its authors are thanked.
+FETCHED = re.compile(r"resolved|tarball|\bregistry\b|\bremote:|\burl = |\bsource\b")
 HOST = re.compile(r"\b(?:https?|ssh|git)://([^/\s\"'@]+@)?([\w.-]+)")
 REGISTRIES = frozenset(
     {
@@ -100,7 +102,10 @@ def _lock(file: ChangedFile, changed: Sequence[PurePosixPath]) -> Iterator[str]:
     wanted = LOCK_FILES[lock.name]
     if not any(path.name in wanted and path.is_relative_to(lock.parent) for path in changed):
         yield f"{file.path} is a lock file that changed without a manifest."
-    known = {match[2] for match in HOST.finditer(file.before or "")} | REGISTRIES if file.before else None
-    new = {match[2] for _, line in file.added for match in HOST.finditer(line)} - (known or set())
-    if known and new:
+    old = [*(file.before or "").splitlines(), *file.removed]
+    if new := _hosts(line for _, line in file.added) - _hosts(old) - REGISTRIES:
         yield f"{file.path} takes packages from {', '.join(sorted(new))}, which it did not before."
+
+
+def _hosts(lines: Iterable[str]) -> set[str]:
+    return {match[2] for line in lines if FETCHED.search(line) for match in HOST.finditer(line)}

@@ -60,6 +60,7 @@ PYPROJECT = '[project]\nname = "x"\ndependencies = [\n  "httpx>=0.28",\n]\n'
 CARGO = '[package]\nname = "x"\n\n[dependencies]\nserde = "1"\n'
 GO_MOD = "module x\n\nrequire (\n\tgithub.com/a/b v1.0.0\n)\n"
 POM = "<project><dependencies>\n</dependencies></project>\n"
+BIG_LOCK = "".join(f"package_{n}: 1.0.{n}\n" for n in range(60_000))
 LOCKED = '{"resolved": "https://registry.npmjs.org/a/-/a-1.tgz"}\n'
 REQUIREMENTS = "httpx==0.28\n"
 
@@ -162,6 +163,9 @@ CHANGES: list[Change] = [
     *one(LOCK, ("web/package-lock.json", LOCKED, LOCKED + "\n")),
     *one(LOCK, ("web/yarn.lock", "a\n", "b\n"), ("api/package.json", PACKAGE, PACKAGE.replace("5.0.0", "5.0.1"))),
     *one(PASSES, ("pnpm-lock.yaml", "a\n", "b\n"), ("apps/web/package.json", PACKAGE, PACKAGE.replace("5.0.0", "5.0.1"))),
+    *one(PASSES, ("pnpm-lock.yaml", BIG_LOCK, BIG_LOCK + "b: 1\n"), ("package.json", PACKAGE, PACKAGE.replace("5.0.0", "5.0.1"))),
+    *one("takes packages from evil.example", ("yarn.lock", BIG_LOCK, BIG_LOCK + 'resolved "https://evil.example/a.tgz"\n'), ("package.json", PACKAGE, PACKAGE.replace("5.0.0", "5.0.1"))),
+    *one("cannot be judged", ("data/all.json", BIG_LOCK, BIG_LOCK + "b: 1\n")),
     *one(PASSES, ("go.sum", "a\n", "b\n"), ("go.mod", GO_MOD, GO_MOD.replace("v1.0.0", "v1.0.1"))),
     *one("takes packages from evil.example", ("package-lock.json", LOCKED, LOCKED.replace("registry.npmjs.org", "evil.example")), ("package.json", PACKAGE, PACKAGE.replace("5.0.0", "5.0.1"))),
     # Tests

@@ -10,8 +10,7 @@ from activities.coding_environment import CodingEnvironment
 from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
 from railmend.coding.git import TrustedRepository
-from railmend.coding.guard import Plan, never_published
-from railmend.coding.guard_rounds import Round, review_rounds
+from railmend.coding.guard import Plan, Round, never_published, review_rounds
 from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.metering import SessionLimits
 from railmend.coding.run_session import run_session

@@ -62,8 +62,17 @@ async def hundred_texts(folder: Path) -> str:
 
 async def many_files(folder: Path) -> str:
     def leave(tree: Path) -> None:
-        for number in range(50_000):
+        for number in range(20_000):
             (tree / f"file-of-an-ordinary-name-{number}.txt").touch()
+
+    return await asyncio.to_thread(_change, folder, leave)
+
+
+async def line_of_1_mb(folder: Path) -> str:
+    def leave(tree: Path) -> None:
+        for name in ("app.py", "test_app.py", "requirements.txt", "app.java"):
+            (tree / name).write_bytes(b"token='" + b"assert(" * 35_000 + b"\n")
+        (tree / "data.md").write_bytes(b"ghp_" * 249_000)
 
     return await asyncio.to_thread(_change, folder, leave)
 
@@ -188,7 +197,8 @@ async def request_of_many_values(folder: Path) -> str:
 ATTACKS: dict[str, Callable[[Path], Awaitable[str]]] = {
     "a text file of 50 MiB": text_of_50_mib,
     "100 texts of 0.9 MB": hundred_texts,
-    "50,000 files": many_files,
+    "20,000 files": many_files,
+    "lines of 0.2 to 1 MB": line_of_1_mb,
     "a sparse file of 1 GiB": sparse_gibibyte,
     "a gzip answer of 200 MiB": gzip_of_200_mib,
     "an answer of 2.4 million values": many_values,

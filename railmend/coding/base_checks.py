@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from railmend.coding.file_kinds import is_test
 from railmend.coding.git import TrustedRepository
-from railmend.coding.guard_tests import is_test
 
 # They configure test runners and nothing else.
 SETTINGS = re.compile(

@@ -1,8 +1,10 @@
 """The files of a change, with all that the guard reads of them."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from railmend.contracts.repair import FileChange
 
@@ -10,6 +12,8 @@ from railmend.contracts.repair import FileChange
 FIRST_NEW_LINE = re.compile(r"\+(\d+)")
 # How git writes bytes of a path in C style (quote.c): an octal number, or a letter.
 ESCAPED = re.compile(rb"\\([0-7]{3}|.)")
+# A file was moved if so much of it is in another one, which is compared with so many.
+MOVED_SHARE, MAX_MOVES = 0.6, 20
 LETTERS = dict(zip(b'abtnvfr"\\', b'\a\b\t\n\v\f\r"\\', strict=True))
 
 
@@ -46,8 +50,56 @@ class ChangedFile:
 
     def change(self) -> FileChange:
         return FileChange(
-            path=self.path, status=self.status, additions=self.additions, deletions=self.deletions
+            path=readable(self.path),
+            status=self.status,
+            additions=self.additions,
+            deletions=self.deletions,
         )
+
+
+def readable(path: str) -> str:
+    """Return a path with what is no text in it escaped: git's names are bytes."""
+    return path.encode(errors="backslashreplace").decode()
+
+
+def joined_moves(files: Sequence[ChangedFile]) -> list[ChangedFile]:
+    """Return the files with each one that was moved as a change of its old text, under its new path."""
+    added = [file for file in files if file.status == "added" and file.after is not None][:MAX_MOVES]
+    joined = list(files)
+    for old in [file for file in files if file.status == "deleted" and file.before][:MAX_MOVES]:
+        new = next((file for file in added if _is_moved(old, file)), None)
+        if new is not None:
+            added.remove(new)
+            joined.remove(old)
+            joined[joined.index(new)] = _between(old, new)
+    return joined
+
+
+def _is_moved(old: ChangedFile, new: ChangedFile) -> bool:
+    lines, others = Counter(old.removed), Counter(line for _, line in new.added)
+    shared = sum((lines & others).values())
+    same_name = PurePosixPath(old.path).name == PurePosixPath(new.path).name
+    return shared >= (MOVED_SHARE / 2 if same_name else MOVED_SHARE) * max(len(old.removed), 1)
+
+
+def _between(old: ChangedFile, new: ChangedFile) -> ChangedFile:
+    """Return the change from an old to a new file, of lines alone: what changed places is no change."""
+    left, others = Counter(old.removed), Counter(text for _, text in new.added)
+    removed = tuple((left - others).elements())
+    added = []
+    for number, text in new.added:
+        if left[text] <= 0:
+            added.append((number, text))
+        left[text] -= 1
+    return replace(
+        new,
+        status="modified",
+        before=old.before,
+        additions=len(added),
+        deletions=len(removed),
+        added=tuple(added),
+        removed=removed,
+    )
 
 
 def parse_diff(output: bytes) -> dict[str, ChangedLines]:

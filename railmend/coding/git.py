@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from railmend.coding import foreign_files
 from railmend.coding.diff import ChangedFile, ChangedLines, parse_diff
 from railmend.coding.work_tree import BaseFile, WorkTree
+from railmend.source.manifests import manifests_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ TIMEOUT_SECONDS = 300
 # Texts are read for the guard up to these; what is larger is refused for its size alone. Lines cost more
 # than their bytes in memory.
 MAX_TEXT_BYTES = 1_000_000
+# Lock files of a workspace are larger; of these, the lines that changed are read and no more.
+MAX_LOCK_BYTES = 4_000_000
 MAX_TEXTS = 100
 MAX_ALL_TEXTS_BYTES = 8_000_000
 MAX_LINES = 50_000
@@ -309,10 +312,11 @@ class TrustedRepository:
         for row in rows:
             size = max(sizes.get(row.old_sha, 0), sizes.get(row.new_sha, 0))
             additions, deletions = counts.get(row.path, (-1, -1))
-            if size > MAX_TEXT_BYTES:
+            if size > (MAX_LOCK_BYTES if manifests_of(row.path) else MAX_TEXT_BYTES):
                 unread[row.path] = _too_large(size)
                 continue
-            texts, all_bytes, all_lines = texts + 1, all_bytes + size, all_lines + additions + deletions
+            texts, all_lines = texts + 1, all_lines + additions + deletions
+            all_bytes += size if size <= MAX_TEXT_BYTES else 0
             if texts > MAX_TEXTS or all_bytes > MAX_ALL_TEXTS_BYTES or all_lines > MAX_LINES:
                 unread[row.path] = "the whole change is too large to be read"
             else:
@@ -490,7 +494,7 @@ class TrustedRepository:
             "http.followRedirects": "false",
             "core.fsmonitor": "false",
             # Larger files are binary to git: it compares no lines of them.
-            "core.bigFileThreshold": str(MAX_TEXT_BYTES),
+            "core.bigFileThreshold": str(MAX_LOCK_BYTES),
             # Filters named by the tree's .gitattributes are defined nowhere here, so none runs.
             "core.attributesFile": os.devnull,
             "core.excludesFile": str(self._excludes()),

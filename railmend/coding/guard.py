@@ -1,20 +1,42 @@
-"""The guard: rules that a change must pass. Each refusal is a sentence for a person and for the agent."""
+"""The guard: what a change may do. Each refusal is a sentence for a person and for the agent.
 
-from collections.abc import Callable, Sequence
+A repair may touch source code, tests, documents and the application's data, inside the service's directory;
+everything else is a person's to change, unless the plan names the file.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
-from railmend.coding.diff import ChangedFile
-from railmend.coding.guard_dependencies import lacks_manifest, new_dependencies
-from railmend.coding.guard_paths import forbidden, is_migration, outside
-from railmend.coding.guard_secrets import secrets_in
+from railmend.coding.added_secrets import secrets_in
+from railmend.coding.diff import ChangedFile, joined_moves, readable
+from railmend.coding.file_kinds import forbidden, is_migration, is_outside, is_test, unexpected
+from railmend.coding.git import TrustedRepository
 from railmend.coding.guard_settings import GuardSettings
-from railmend.coding.guard_tests import weakened
+from railmend.coding.manifest_changes import manifest_refusals
+from railmend.coding.weakened_tests import test_refusals
 
 FORBIDDEN_MODES = {"120000": "a symbolic link", "160000": "a submodule"}
 # A file is called rewritten from this size on, when so much of it is gone.
-REWRITTEN_LINES, REWRITTEN_SHARE = 40, 0.8
+REWRITTEN_LINES, DELETED_LINES, REWRITTEN_SHARE = 40, 100, 0.8
+LFS_POINTER = "version https://git-lfs"
+# Marks that make code read otherwise than it runs (CVE-2021-42574), and letters of two alphabets in a word.
+DISGUISED = re.compile(
+    r"[\u202a-\u202e\u2066-\u2069\u200b\u2060\ufeff]|[A-Za-z_][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-z_]"
+)
+OPENED = re.compile(
+    r"\bverify\s*=\s*False\b|rejectUnauthorized[\"']?\s*:\s*false|InsecureSkipVerify:\s*true|NODE_TLS_REJECT_UNAUTHORIZED"
+    r"|VERIFY_NONE|\bCERT_NONE\b|check_hostname\s*=\s*False|_create_unverified_context|danger_accept_invalid_certs\(true"
+    r"|allow_origins\s*=\s*\[\s*[\"']\*|Allow-Origin[\"']?\s*[,:=]\s*[\"']\*|\borigins?:\s*[\"']\*|AllowAllOrigins\W+true|AllowAnyOrigin"
+    r"|@csrf_exempt|skip_(?:forgery_protection|before_action\s+:(?:authenticat|authori|verify|require))|\bpermitAll\(\)|\bAllowAny\b|@PermitAll|\[AllowAnonymous"
+)
+GUARDED = re.compile(
+    r"@(?:login_required|permission_required|requires_auth|jwt_required|PreAuthorize|RolesAllowed|UseGuards)|\[Authorize"
+    r"|before_action\s+:(?:authenticat|authori)|protect_from_forgery|\b(?:requireAuth|isAuthenticated|ensureAuthenticated)\b"
+)
 
 
 class Plan(BaseModel):
@@ -27,24 +49,56 @@ class Plan(BaseModel):
     root_directories: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Round:
+    """The `files` that differ between the commit `head` and the git tree `tree`.
+
+    `merge_base`: where the branch left its base branch; None in the first round. `author`: mail address of
+    the guarded commits.
+    """
+
+    files: list[ChangedFile]
+    head: str
+    tree: str
+    merge_base: str | None
+    author: str
+
+
+def review_rounds(
+    repository: TrustedRepository, current: Round, plan: Plan, settings: GuardSettings
+) -> tuple[str, ...]:
+    """Return the refusals of this round, and of all rounds together. Blocking.
+
+    Files that somebody else has changed in between are judged by this round alone, and so is everything once
+    a pull request was opened with refusals: whoever reviews it has seen them.
+    """
+    refused = review(current.files, plan, settings)
+    base, head = current.merge_base, current.head
+    if base is None or base == head:
+        return refused
+    authors = repository.authors(base, head)
+
+    def own(files: Iterable[ChangedFile]) -> list[ChangedFile]:
+        return [file for file in files if authors.get(file.path, {current.author}) == {current.author}]
+
+    if review(own(repository.changed_files(head, base)), plan, settings):
+        return refused
+    together = review(own(repository.changed_files(current.tree, base)), plan, settings)
+    return (*refused, *(f"With the rounds before: {reason}" for reason in together if reason not in refused))
+
+
 def review(files: Sequence[ChangedFile], plan: Plan, settings: GuardSettings) -> tuple[str, ...]:
     """Return the refusals, of each file and then of the change as a whole; empty: it may be published."""
-    rules: tuple[Callable[[ChangedFile, Plan, GuardSettings], str | None], ...] = (
-        _mode,
-        _path,
-        _migration,
-        _directory,
-        _unread,
-        _binary,
-        _rewritten,
-        _dependencies,
-    )
-    refused = [reason for file in files for rule in rules if (reason := rule(file, plan, settings))]
-    refused += weakened(files)
-    refused += lacks_manifest([file.path for file in files])
-    refused += _size(files, settings)
-    refused += secrets_in(files)
-    return tuple(refused)
+    joined = joined_moves(files)
+    refused = [
+        f"{readable(file.path)} {reason}." for file in files for reason in _of_place(file, plan, settings)
+    ]
+    refused += [f"{readable(file.path)} {reason}." for file in joined for reason in _of_content(file)]
+    refused += manifest_refusals(files, plan.text)
+    refused += test_refusals(joined)
+    refused += _size(joined, settings)
+    refused += secrets_in(joined)
+    return tuple(dict.fromkeys(map(readable, refused)))
 
 
 def never_published(files: Sequence[ChangedFile]) -> bool:
@@ -52,67 +106,55 @@ def never_published(files: Sequence[ChangedFile]) -> bool:
 
     What could not be read may hold either.
     """
-    return bool(secrets_in(files)) or any(
+    return bool(secrets_in(joined_moves(files))) or any(
         file.unread or file.mode in FORBIDDEN_MODES or forbidden(file.path) is not None for file in files
     )
 
 
-def _mode(file: ChangedFile, _: Plan, __: GuardSettings) -> str | None:
-    kind = FORBIDDEN_MODES.get(file.mode)
-    return f"{file.path} is {kind}." if kind else None
+def _of_place(file: ChangedFile, plan: Plan, settings: GuardSettings) -> Iterator[str]:
+    if kind := FORBIDDEN_MODES.get(file.mode):
+        yield f"is {kind}"
+    elif kind := forbidden(file.path):
+        yield f"may not be touched: {kind}"
+    elif any(PurePosixPath(file.path).match(pattern) for pattern in settings.also_forbidden):
+        yield "may not be touched: forbidden by setting"
+    elif is_migration(file.path, (file.before or "") + (file.after or "")):
+        if not settings.allow_migrations:
+            yield "is a database migration; a person must write those (allow_migrations is off)"
+    elif file.path in plan.files:
+        return
+    elif kind := unexpected(file.path):
+        yield f"is not what a fix may touch: {kind}, and the plan does not name it"
+    elif is_outside(file.path, plan.root_directories):
+        yield f"lies outside the service's directory ({', '.join(plan.root_directories)})"
 
 
-def _path(file: ChangedFile, _: Plan, settings: GuardSettings) -> str | None:
-    kind = forbidden(file.path)
-    if kind is None and any(PurePosixPath(file.path).match(p) for p in settings.also_forbidden):
-        kind = "forbidden by setting"
-    return f"{file.path} may not be touched: {kind}." if kind else None
-
-
-def _migration(file: ChangedFile, _: Plan, settings: GuardSettings) -> str | None:
-    if settings.allow_migrations or not is_migration(file.path):
-        return None
-    return f"{file.path} is a database migration; a person must write those (allow_migrations is off)."
-
-
-def _directory(file: ChangedFile, plan: Plan, _: GuardSettings) -> str | None:
-    if file.path in plan.files or not outside(file.path, plan.root_directories):
-        return None
-    return f"{file.path} lies outside the service's directory ({', '.join(plan.root_directories)})."
-
-
-def _binary(file: ChangedFile, _: Plan, __: GuardSettings) -> str | None:
-    return f"{file.path} is a binary file." if file.additions < 0 and file.unread is None else None
-
-
-def _unread(file: ChangedFile, _: Plan, __: GuardSettings) -> str | None:
-    return f"{file.path} cannot be judged: {file.unread}." if file.unread else None
-
-
-def _rewritten(file: ChangedFile, _: Plan, __: GuardSettings) -> str | None:
-    if file.status != "modified" or file.before is None:
-        return None
-    lines = len(file.before.splitlines())
-    if lines < REWRITTEN_LINES or file.deletions < REWRITTEN_SHARE * lines:
-        return None
-    return f"{file.path} was rewritten: {file.deletions} of its {lines} lines are gone."
-
-
-def _dependencies(file: ChangedFile, plan: Plan, _: GuardSettings) -> str | None:
-    words = plan.text.lower()
-    unasked = [
-        name for name in new_dependencies(file.path, file.before, file.after) if name.lower() not in words
+def _of_content(file: ChangedFile) -> Iterator[str]:
+    if file.unread:
+        yield f"cannot be judged: {file.unread}"
+    elif file.additions < 0:
+        yield "is a binary file"
+    lines = len((file.before or "").splitlines())
+    most = DELETED_LINES if file.status == "deleted" else REWRITTEN_LINES
+    if lines >= most and file.deletions >= REWRITTEN_SHARE * lines and not is_test(file.path):
+        what = "was deleted" if file.status == "deleted" else "was rewritten"
+        yield f"{what}: {file.deletions} of its {lines} lines are gone"
+    texts = [text for _, text in file.added]
+    if texts and texts[0].startswith(LFS_POINTER):
+        yield "is a pointer to a file elsewhere (Git LFS), which cannot be judged"
+    if any(map(DISGUISED.search, texts)) and not DISGUISED.search(file.before or ""):
+        yield "holds characters that make it read otherwise than it runs"
+    opened = [
+        text for text in texts if OPENED.search(text) and text.strip() not in map(str.strip, file.removed)
     ]
-    if not unasked:
-        return None
-    return f"{file.path} adds a dependency that the plan does not name: {', '.join(unasked)}."
+    lost = sum(map(bool, map(GUARDED.search, file.removed))) - sum(map(bool, map(GUARDED.search, texts)))
+    if (opened or lost > 0) and not is_test(file.path) and not file.path.endswith((".md", ".rst")):
+        yield "turns off a protection (certificates, origins or authentication)"
 
 
-def _size(files: Sequence[ChangedFile], settings: GuardSettings) -> list[str]:
-    refused = []
+def _size(files: Sequence[ChangedFile], settings: GuardSettings) -> Iterator[str]:
     if len(files) > settings.max_files:
-        refused.append(f"The change touches {len(files)} files; at most {settings.max_files} are allowed.")
+        yield f"The change touches {len(files)} files; at most {settings.max_files} are allowed."
     lines = sum(max(file.additions, 0) + max(file.deletions, 0) for file in files)
     if lines > settings.max_lines:
-        refused.append(f"The change has {lines} lines; at most {settings.max_lines} are allowed.")
-    return refused
+        yield f"The change has {lines} lines; at most {settings.max_lines} are allowed."

@@ -15,9 +15,10 @@ from posixpath import normpath
 from railmend.contracts.scan import FindingKind
 from railmend.evidence.clues import Place, file_of
 from railmend.evidence.tokens import estimate
-from railmend.source.code_reader import Definition, SourceCode, last_name, read
+from railmend.source.code_reader import Definition, SourceCode, last_name
 from railmend.source.grammars import can_read
 from railmend.source.manifests import is_manifest, manifests_of
+from railmend.source.reading_process import CodeReaderProcess
 from railmend.source.routes import RouteHandler, matches, routes_of, split_path
 
 # Files are read as they are needed, for at most so long.
@@ -67,10 +68,15 @@ class Excerpt:
 
 
 class CodeChooser:
-    """Chooses from the files of one commit. `files`: texts by path from the service's root directory."""
+    """Chooses from the files of one commit. `files`: texts by path from the service's root directory.
 
-    def __init__(self, files: Mapping[str, str], kinds: Iterable[FindingKind] = ()) -> None:
-        self._files = files
+    `reader`: reads them, and names those that it could not read.
+    """
+
+    def __init__(
+        self, files: Mapping[str, str], reader: CodeReaderProcess, kinds: Iterable[FindingKind] = ()
+    ) -> None:
+        self._files, self._reader = files, reader
         self._codes: dict[str, SourceCode | None] = {}
         self._routes: dict[str, tuple[RouteHandler, ...]] = {}
         self._until = time.monotonic() + MAX_SECONDS
@@ -133,6 +139,10 @@ class CodeChooser:
         signs = {sign.lower() for sign in self._hints.findall(text)}
         return len(signs) / (1 + len(text) / LONG_TEXT)
 
+    @property
+    def unread(self) -> Sequence[str]:
+        return tuple(self._reader.unread)
+
     def lines(self, excerpt: Excerpt) -> str:
         return "\n".join(self._files[excerpt.path].split("\n")[excerpt.start - 1 : max(excerpt.end, 0)])
 
@@ -140,7 +150,7 @@ class CodeChooser:
         if path not in self._codes:
             if time.monotonic() > self._until:
                 return None
-            self._codes[path] = read(path, self._files[path])
+            self._codes[path] = self._reader.read(path, self._files[path])
         return self._codes[path]
 
     def _traced(self, place: Place) -> Iterator[Excerpt]:
@@ -332,8 +342,12 @@ class CodeText:
         return part, "\n".join(lines[low : high + 1])
 
     def text(self) -> str:
-        """Return the excerpts, and a list of what there was no room for."""
+        """Return the excerpts, and lists of what there was no room for and what could not be read."""
         rows = [self._place(excerpt) for excerpt in self._left_out if not self._is_shown(excerpt)]
-        more = [f"and {len(rows) - MAX_LEFT_OUT} more"] if len(rows) > MAX_LEFT_OUT else []
-        listed = [f"(not shown: {'; '.join([*rows[:MAX_LEFT_OUT], *more])})"] if rows else []
-        return "\n\n".join([*self._blocks, *listed])
+        unread = [normpath(self._root + path) for path in self._chooser.unread]
+        return "\n\n".join([*self._blocks, *_listed("not shown", rows), *_listed("not read as code", unread)])
+
+
+def _listed(what: str, rows: Sequence[str]) -> list[str]:
+    more = [f"and {len(rows) - MAX_LEFT_OUT} more"] if len(rows) > MAX_LEFT_OUT else []
+    return [f"({what}: {'; '.join([*rows[:MAX_LEFT_OUT], *more])})"] if rows else []

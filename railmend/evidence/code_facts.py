@@ -8,6 +8,7 @@ from railmend.evidence.change import CommitComparison, describe
 from railmend.evidence.clues import places_in, requests_in
 from railmend.evidence.code import CodeChooser, CodeText, Excerpt
 from railmend.evidence.tokens import estimate
+from railmend.source.reading_process import CodeReaderProcess
 
 # A change needs little of the room where traces name what matters, and is seldom worth more than this.
 CHANGE_SHARE, MAX_CHANGE_TOKENS = 0.25, 3500
@@ -30,11 +31,9 @@ def code_facts(
     summaries of HTTP logs say.
     """
     root = incident.service.root_directory
-    chooser = CodeChooser(files, [finding.kind for finding in incident.findings])
-    code = CodeText(chooser, redact, root)
-    named = chooser.named(places_in(logs), requests_in(requests))
+    paths = [file.path.removeprefix(f"{root.strip('/')}/") for file in comparison.files] if comparison else []
 
-    def change(budget: int) -> str:
+    def change(budget: int, named: Iterable[Excerpt]) -> str:
         if comparison is None:
             return ""
         whole = not files  # else the first commit's code is shown as the service's
@@ -42,13 +41,16 @@ def code_facts(
             describe(comparison, root, named=_lines(named, root), budget=max(budget, 300), whole=whole)
         )
 
-    wanted = estimate(change(MAX_CHANGE_TOKENS))
-    reserved = min(wanted, int(room * CHANGE_SHARE))
-    code.add(named, room - reserved)
-    code.add(chooser.called(named), room - reserved)
-    changed = change(min(room - code.used, MAX_CHANGE_TOKENS))
-    paths = [file.path.removeprefix(f"{root.strip('/')}/") for file in comparison.files] if comparison else []
-    code.add(chooser.rest(named, paths), room - estimate(changed), in_parts=True)
+    with CodeReaderProcess() as reader:
+        chooser = CodeChooser(files, reader, [finding.kind for finding in incident.findings])
+        code = CodeText(chooser, redact, root)
+        named = chooser.named(places_in(logs), requests_in(requests))
+        wanted = estimate(change(MAX_CHANGE_TOKENS, named))
+        reserved = min(wanted, int(room * CHANGE_SHARE))
+        code.add(named, room - reserved)
+        code.add(chooser.called(named), room - reserved)
+        changed = change(min(room - code.used, MAX_CHANGE_TOKENS), named)
+        code.add(chooser.rest(named, paths), room - estimate(changed), in_parts=True)
     text = code.text()
     return (Fact(kind="code", source=CODE_SOURCE, text=text),) if text else (), changed
 

@@ -79,6 +79,9 @@ LOCK_FILES: Mapping[str, tuple[str, ...]] = {
     "go.sum": ("go.mod",),
     "gemfile.lock": ("gemfile",),
     "composer.lock": ("composer.json",),
+    "mix.lock": ("mix.exs",),
+    "deno.lock": ("deno.json", "package.json"),
+    "go.work.sum": ("go.mod", "go.work"),
 }
 
 

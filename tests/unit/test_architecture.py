@@ -61,7 +61,6 @@ FILE_CALLS = frozenset(
 )
 OWN_FOLDERS = {
     "railmend/coding/git.py": {"prepare", "fetch", "export", "_excludes", "_index"},
-    "railmend/coding/guard_secrets.py": {"_detected"},
     "railmend/coding/metering.py": {"__init__", "_save"},
     "railmend/coding/resource_usage.py": {"_fields", "add"},  # of /proc
     "railmend/coding/revert.py": {"_merged_file"},

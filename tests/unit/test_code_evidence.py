@@ -8,6 +8,7 @@ from railmend.evidence.clues import Place, file_of, places_in, requests_in
 from railmend.evidence.code_facts import code_facts
 from railmend.evidence.packet import TOTAL_BUDGET, number, room_for_code
 from railmend.evidence.tokens import estimate
+from railmend.source.reading_process import CodeReaderProcess
 from tests import samples
 from tests.unit.planted_services import SERVICES, Planted
 
@@ -52,6 +53,24 @@ def test_what_is_shown_is_shown_once_and_a_secret_in_it_not_at_all() -> None:
     assert headers[0] == "--- app.py lines 8-9: named by a trace, line 9"
     assert fact.text.count("def a():") == fact.text.count("KEY = ") == 1
     assert "tulip-harbour" not in fact.text
+
+
+def test_a_file_that_kills_the_parser_is_named_and_the_rest_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "railmend.evidence.code_facts.CodeReaderProcess", lambda: CodeReaderProcess("tests.unit.dying_reader")
+    )
+    trace = 'File "/srv/bad.py", line 1, in a\nFile "/srv/app.py", line 1, in b'
+    (fact,), _ = code_facts(
+        incident_of(FindingKind.ERROR_RATE),
+        {"bad.py": "abort", "app.py": "def b():\n    return 1\n"},
+        None,
+        logs=[trace],
+        requests=[],
+        redact=str,
+        room=1500,
+    )
+    assert "--- app.py lines 1-2: named by a trace, line 1" in fact.text
+    assert "(not read as code: bad.py)" in fact.text
 
 
 def test_a_function_too_long_for_the_room_is_shown_around_the_line_that_failed() -> None:

@@ -2,11 +2,11 @@
 
 # ruff: noqa: E501 (code of others, as it is written)
 
-import time
-
 import pytest
 
+from railmend.source import reading_process
 from railmend.source.code_reader import MAX_BYTES, SourceCode, read
+from railmend.source.reading_process import CodeReaderProcess
 from railmend.source.routes import matches, routes_of
 
 # By file: its text, and what the outline says.
@@ -121,12 +121,36 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("suffix", ["py", "js", "rb"])
-def test_hostile_text_costs_no_more_than_the_time_that_it_is_given(suffix: str, text: str) -> None:
-    began = time.process_time()
-    read(f"a.{suffix}", text)
-    assert time.process_time() - began < 20  # it was minutes, for a search is quadratic in what is wrong
+def test_hostile_text_is_read_or_named_and_the_next_file_is_read(suffix: str) -> None:
+    for name, text in HOSTILE.items():
+        with CodeReaderProcess() as reader:
+            code = reader.read(f"{name}.{suffix}", text)
+            assert (code is None) == (f"{name}.{suffix}" in reader.unread)
+            assert reader.read("a.py", "def a(): pass\n")
+
+
+def test_a_parser_that_dies_takes_its_file_alone_with_it() -> None:
+    with CodeReaderProcess("tests.unit.dying_reader") as reader:
+        for how in ("abort", "memory"):
+            assert reader.read(f"{how}.py", how) is None
+            assert reader.read("a.py", OUTLINES["a.py"][0]) == read("a.py", OUTLINES["a.py"][0])
+        assert list(reader.unread) == ["abort.py", "memory.py"]
+
+
+def test_a_parser_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading_process, "MAX_SECONDS", 0.5)
+    with CodeReaderProcess("tests.unit.dying_reader") as reader:
+        assert reader.read("endless.py", "endless") is None
+        assert list(reader.unread) == ["endless.py"]
+
+
+def test_who_kills_every_parser_is_given_no_more_of_them() -> None:
+    with CodeReaderProcess("tests.unit.dying_reader") as reader:
+        for number in range(reading_process.MAX_FAILURES):
+            reader.read(f"{number}.py", "abort")
+        assert reader.read("good.py", "def a(): pass\n") is None
+        assert "good.py" in reader.unread
 
 
 def test_what_is_no_code_or_too_large_is_not_read() -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from railmend.coding.git import GitError, TrustedRepository
-from railmend.coding.guard import Plan
-from railmend.coding.guard_rounds import Round, review_rounds
+from railmend.coding.guard import Plan, Round, review_rounds
 from railmend.coding.guard_settings import GuardSettings
 from tests import samples
 from tests.unit.test_workspace import BOT, run
@@ -78,7 +77,7 @@ def test_rounds_that_are_small_alone_are_not_small_together(pull_request: PullRe
 def test_a_test_is_not_taken_away_piece_by_piece(pull_request: PullRequest) -> None:
     assert pull_request.round(app="x = 2\n") == ()
     (said,) = pull_request.round(tests__test_app=TEST.replace("    assert two() == 2\n", ""))
-    assert said == "tests/test_app.py has 1 assertions fewer than before."
+    assert said == "tests/test_app.py has 1 assertion fewer than before."
 
 
 def test_what_a_round_moves_out_of_sight_is_missed_by_all_together(pull_request: PullRequest) -> None:
@@ -87,7 +86,7 @@ def test_what_a_round_moves_out_of_sight_is_missed_by_all_together(pull_request:
     # Two fewer than before this round, one fewer than at the start.
     alone, together = pull_request.round(tests__test_app="def test_a():\n    assert one() == 1\n")
     assert alone == "tests/test_app.py has 2 assertions fewer than before."
-    assert together == "With the rounds before: tests/test_app.py has 1 assertions fewer than before."
+    assert together == "With the rounds before: tests/test_app.py has 1 assertion fewer than before."
 
 
 def test_the_work_of_a_person_is_not_held_against_the_agent(pull_request: PullRequest) -> None:

@@ -15,6 +15,7 @@ from railmend.coding.diff import ChangedFile
 from railmend.coding.git import TrustedRepository
 from railmend.coding.guard import Plan, never_published, review
 from railmend.coding.guard_settings import GuardSettings
+from tests.unit.guard_changes import GITHUB
 
 NAMES = st.sampled_from(
     ["a", "b.py", "test_a.py", 'qu"ote', "new\nline", "tab\t", "back\\slash", "spa ce", "ü", "日本", " a/b"]
@@ -99,7 +100,7 @@ def test_a_link_in_the_base_hides_neither_a_secret_nor_a_lost_assertion(tmp_path
     old = {"a_link": ("120000", b"b.py"), "b.py": ("100644", b"x\n"), "test_c.py": ("100644", test)}
     new = {
         "a_link": ("100644", b"x\n"),
-        "b.py": ("100644", b'TOKEN = "ghp_' + b"a1B2" * 9 + b'"\n'),
+        "b.py": ("100644", f'TOKEN = "{GITHUB}"\n'.encode()),
         "test_c.py": ("100644", b"def test_a():\n    assert 1\n"),
     }
     files = between(tmp_path, old, new)

@@ -4,9 +4,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from railmend.coding.guard_dependencies import lacks_manifest, new_dependencies
+from railmend.coding.diff import ChangedFile
+from railmend.coding.manifest_changes import new_dependencies as names_in
 from railmend.providers.detection import detect
 from railmend.source.manifests import BY_NAME, runtime_packages
+
+
+def new_dependencies(path: str, before: str | None, after: str | None) -> list[str]:
+    return names_in(ChangedFile(path, "modified", 1, 1, before=before, after=after))
+
 
 # By case: path, text, the names that run, and those that only tests, builds or tools have.
 CASES: dict[str, tuple[str, str, str, str]] = {
@@ -196,9 +202,6 @@ def test_a_lock_file_counts_for_detection_alone_and_only_without_its_manifest() 
     manifest = ("api/package.json", '{"dependencies": {}}')
     assert [used.provider for used in detect([("api/package-lock.json", lock)])] == ["twilio"]
     assert detect([("api/package-lock.json", lock), manifest]) == ()
-    assert new_dependencies("api/package-lock.json", None, lock) == []
-    assert lacks_manifest(["api/package-lock.json"])
-    assert not lacks_manifest(["api/package-lock.json", manifest[0]])
 
 
 @pytest.mark.parametrize("path", [*BY_NAME, "requirements.txt", "x.csproj"])

@@ -79,6 +79,8 @@ class RepositoryActivities:
             source, comparison, note = await self._change(service.repository, pair)
             files, unseen = await self._files(service, pair)
             redactor = Redactor(self._secrets(), redaction_key(request))
+            if comparison is not None:
+                comparison = await asyncio.to_thread(redactor.model, comparison)
             items, change = await asyncio.to_thread(
                 code_facts,
                 request,

@@ -42,7 +42,7 @@ def _rights_of_all(github: GitHubClient, names: Sequence[str]) -> list[CheckResu
             results += _rights(github, name)
         except GitHubError as error:
             if not error.retryable and error.status != UNAUTHORIZED:
-                results += bad(f"github, {name}", str(error))
+                results += bad(f"github, {name}", str(error), HINT)
                 continue
             left = len(names) - number - 1
             others = f" {left} more of the repositories were not asked for." if left else ""
@@ -54,11 +54,8 @@ def _rights_of_all(github: GitHubClient, names: Sequence[str]) -> list[CheckResu
 def _rights(github: GitHubClient, repository: str) -> list[CheckResult]:
     """Try what a repair does there, up to the point where something would be written."""
     name = f"github, {repository}"
-    try:
-        github.check_publishable(repository, "railmend/doctor", "")
-        unseen = github.unseen_checks(repository, github.default_branch(repository))
-    except GitHubError as error:
-        return bad(name, str(error), HINT)
+    github.check_publishable(repository, "railmend/doctor", "")
+    unseen = github.unseen_checks(repository, github.default_branch(repository))
     if unseen:
         return warning(name, f"it takes a push; not seen: {' '.join(unseen)}", "docs/github.md")
     return ok(name, "it takes a push, and its checks can be read")

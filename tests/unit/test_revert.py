@@ -82,7 +82,7 @@ class History:
         head = self._git("rev-parse", "fix")
         if how == "rebase":
             self._git("checkout", "-q", "-b", "copy", "fix")
-            self._git("rebase", "-q", "main")
+            self._git("rebase", "-q", "--no-ff", "main")  # GitHub commits anew, also where main stands still
             self._git("checkout", "-q", "main")
             self._git("merge", "-q", "--ff-only", "copy")
         else:

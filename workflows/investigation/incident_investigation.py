@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
@@ -34,7 +33,7 @@ from railmend.contracts.incident import (
 from railmend.contracts.ledger import PAUSED_ERROR, RunReference, SpendingKind
 from railmend.contracts.scan import ScanRequest
 from workflows.shared import details, policies, search_attributes
-from workflows.shared.failures import reason_of, type_of
+from workflows.shared.failures import ledger_is_away, reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
 
 ACTIVITIES: dict[EvidenceSource, Callable[..., Any]] = {
@@ -95,28 +94,19 @@ class IncidentInvestigation:
         if decision.diagnosis is not None:
             return IncidentReport(request=request, packet=packet, diagnosis=decision.diagnosis)
         ledger = LedgerClient(request.project_id, policies.LEDGER_BRIEFLY)
-        answer = await ledger.reserve(SpendingKind.DIAGNOSIS, request.policy, request.fingerprints)
-        if not answer.granted:
-            return self._waiting(question, answer.limit, answer.again_at)
         try:
+            answer = await ledger.reserve(SpendingKind.DIAGNOSIS, request.policy, request.fingerprints)
+            if not answer.granted:
+                return _waiting(
+                    question, Waiting(limit=answer.limit, again_at=answer.again_at or workflow.now())
+                )
             diagnosis = await self._ask(question, ledger)
         except ActivityError as error:
-            if type_of(error) != PAUSED_ERROR:
+            if (reason := _waits_for(error)) is None:
                 raise
-            return self._waiting(question, f"no model calls while {reason_of(error)}")
-        await ledger.record_spend(diagnosis.cost_usd or 0.0)
+            return _waiting(question, Waiting(reason=reason, again_at=workflow.now()))
+        await _record_spend(ledger, diagnosis.cost_usd or 0.0)
         return IncidentReport(request=request, packet=packet, diagnosis=diagnosis)
-
-    def _waiting(
-        self, question: DiagnosisRequest, limit: str, again_at: datetime | None = None
-    ) -> IncidentReport:
-        waiting = Waiting(limit=limit, again_at=again_at or workflow.now())
-        return IncidentReport(
-            request=question.incident,
-            packet=question.packet,
-            diagnosis=waiting.as_diagnosis(),
-            waiting=waiting,
-        )
 
     async def _ask(self, question: DiagnosisRequest, ledger: LedgerClient) -> Diagnosis:
         diagnosis = await workflow.execute_activity_method(
@@ -132,7 +122,9 @@ class IncidentInvestigation:
         workflow.set_current_details("Diagnosed; a second look tries to refute it.")
         return await workflow.execute_activity_method(
             PlanningActivities.refute,
-            ChallengeRequest(packet=question.packet, diagnosis=diagnosis),
+            ChallengeRequest(
+                packet=question.packet, diagnosis=diagnosis, project_id=question.incident.project_id
+            ),
             task_queue=policies.PLANNING_QUEUE,
             summary=details.line(question.incident.service.name),
             **policies.MODEL,
@@ -196,6 +188,33 @@ async def _hand_to_a_scan(request: IncidentRequest) -> IncidentReport:
         request=request,
         packet=ArtifactReference(sha256="", size=0),
         diagnosis=Diagnosis(summary=summary, verdict=Verdict.UNCLEAR, confidence=0.0),
+    )
+
+
+def _waits_for(error: ActivityError) -> str | None:
+    """Return what has to end before a model can be asked; None where it failed for another reason."""
+    if type_of(error) == PAUSED_ERROR:
+        return f"no model is asked while {reason_of(error)}"
+    if ledger_is_away(error):
+        return f"the ledger did not answer ({reason_of(error)}), and nothing is spent without it"
+    return None
+
+
+async def _record_spend(ledger: LedgerClient, usd: float) -> None:
+    """Where the ledger is away the reserved sum stays in its books: the diagnosis is paid and is kept."""
+    try:
+        await ledger.record_spend(usd)
+    except ActivityError as error:
+        if not ledger_is_away(error):
+            raise
+
+
+def _waiting(question: DiagnosisRequest, waiting: Waiting) -> IncidentReport:
+    return IncidentReport(
+        request=question.incident,
+        packet=question.packet,
+        diagnosis=waiting.as_diagnosis(),
+        waiting=waiting,
     )
 
 

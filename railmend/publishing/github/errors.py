@@ -1,8 +1,9 @@
 """GitHub's refusals as one error that says whether and when to retry, and what to do."""
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import requests
 from github import GithubException, RateLimitExceededException
@@ -10,7 +11,7 @@ from github import GithubException, RateLimitExceededException
 # The wait that GitHub asks for if a secondary limit comes without Retry-After:
 # https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 SECONDARY_LIMIT_SECONDS = 60.0
-# The primary limit is reset every hour; a wrong clock must not make the wait longer.
+# The primary limit is reset every hour.
 LONGEST_WAIT_SECONDS = 3600.0
 # It may not be done, or there is nothing to do it with (any more); asking again will not help.
 REFUSALS = frozenset({403, 404, 409, 410, 422})
@@ -93,5 +94,15 @@ def _wait(headers: Mapping[str, str]) -> float:
         return float(after)
     reset = headers.get("x-ratelimit-reset", "")
     if headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
-        return min(max(float(reset) - time.time(), 1.0), LONGEST_WAIT_SECONDS)
+        # By GitHub's own clock: by a fast one the limit would seem to be reset.
+        now = server_time(headers.get("date", "")).timestamp()
+        return min(max(float(reset) - now, 1.0), LONGEST_WAIT_SECONDS)
     return SECONDARY_LIMIT_SECONDS
+
+
+def server_time(date: str) -> datetime:
+    """Return the time that GitHub's header `Date` tells; this machine's where it tells none."""
+    try:
+        return parsedate_to_datetime(date)
+    except ValueError:
+        return datetime.now(UTC)

@@ -8,12 +8,11 @@ from pydantic import BaseModel, ConfigDict
 
 from railmend.coding.checks_ci import Job, read_jobs
 from railmend.coding.checks_commands import CheckCommand, Purpose, commands, ecosystem_of, join
+from railmend.coding.checks_folder import Folder, Read
 from railmend.coding.checks_packages import (
     NODE,
     TOOLS,
     VENV,
-    Folder,
-    Read,
     blocked_by,
     bootstrap,
     conventions,

@@ -232,9 +232,7 @@ def _base_report(report: CheckReport, *, found: bool) -> CheckReport:
 
     That is so of checks that were found: of those that are set the exit code says enough.
     """
-    runs = report.runs
-    if found:
-        runs = tuple(_without_evidence(run) if run.passed is False and not run.ran else run for run in runs)
+    runs = tuple(map(_with_evidence, report.runs)) if found else report.runs
     if any(run.not_run is None for run in runs):
         return CheckReport(runs=runs)
     reasons = list(dict.fromkeys(run.not_run for run in runs if run.not_run))[:MAX_REASONS]
@@ -242,8 +240,13 @@ def _base_report(report: CheckReport, *, found: bool) -> CheckReport:
     return CheckReport(unverified=" ".join(reasons) + (f"\n{output}" if output else ""))
 
 
-def _without_evidence(run: CheckRun) -> CheckRun:
+def _with_evidence(run: CheckRun) -> CheckRun:
+    """Return a run; as one that says nothing where no test ran, or all failed for want of something ours."""
+    if run.passed is not False or (run.ran and run.ran != run.failed):
+        return run
     missing = next((what for what, pattern in MISSING.items() if pattern.search(run.output)), None)
+    if run.ran and missing is None:
+        return run
     why = f"it needs {missing}" if missing else "it ended before a test ran"
     sentence = f"`{run.name}` could not be run in Railmend's sandbox: {why}."
     return run.model_copy(update={"passed": None, "not_run": sentence})

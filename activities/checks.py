@@ -1,8 +1,9 @@
 """The repository's own checks, run in the sandbox: without the change, and with it."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from temporalio import activity
 
@@ -11,7 +12,7 @@ from activities.errors import translated
 from activities.heartbeat import Heartbeat, heartbeating
 from railmend.coding import foreign_files
 from railmend.coding.base_checks import checked_tree
-from railmend.coding.checks import CheckSettings, Suite, check_environment, find_suites
+from railmend.coding.checks import CheckSettings, Suite, check_environment, find_suites, step_key
 from railmend.coding.git import TrustedRepository
 from railmend.coding.run_counts import RunCounts, count, prints_counts
 from railmend.coding.sandbox import EGRESS_SOCKET, CommandResult, RepairPaths, SandboxCommand, run_sandboxed
@@ -22,6 +23,31 @@ from railmend.evidence.redact import redact
 MAX_OUTPUT, MAX_OUTPUTS, OF_PASSED = 3000, 4000, 200
 # Bytes of the end of its output, where tests are counted.
 COUNTED_OUTPUT = 1024 * 1024
+# Characters of a failed prepare step's output; reasons that are told together.
+FAILED_OUTPUT, MAX_REASONS = 800, 3
+# What a run says that lacked something of the machine's.
+MISSING: Mapping[str, re.Pattern[str]] = {
+    "a database or another service that answers": re.compile(
+        r"ECONNREFUSED|[Cc]onnection refused|could not connect to server|PG::ConnectionBad"
+        r"|SQLSTATE.HY000. .2002.|DBConnection\.ConnectionError|MongooseServerSelectionError"
+    ),
+    "the network": re.compile(
+        r"ENOTFOUND|EAI_AGAIN|ENETUNREACH|Network is unreachable|getaddrinfo|Could not resolve host"
+        r"|Temporary failure in name resolution|Name or service not known"
+    ),
+    "a browser": re.compile(
+        r"Executable doesn't exist at|browserType\.launch|Cypress binary is missing|chromedriver"
+        r"|Could not find Chrome"
+    ),
+    "a program or package that is not installed": re.compile(
+        r"command not found|: not found|No module named|Cannot find module|ERR_MODULE_NOT_FOUND"
+        r"|cannot load such file"
+    ),
+}
+PUBLIC = frozenset(
+    {"registry.npmjs.org", "registry.yarnpkg.com", "pypi.org", "files.pythonhosted.org", "rubygems.org"}
+    | {"github.com", "index.rubygems.org", "proxy.golang.org", "repo.packagist.org", "hex.pm"}
+)
 # The shell's exit code for a program that does not exist.
 NOT_FOUND = 127
 
@@ -48,7 +74,7 @@ class CheckActivities:
                 run = _SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
                 key, base = request.workspace.key, request.workspace.base
                 async with self._environment.clean_checkout(key, repository, base) as paths:
-                    report = await run.report(paths)
+                    report = _base_report(await run.report(paths), found=not run.settings.checks)
                 if report.runs:
                     await self._install(key, repository, base, run)
                 return _bounded(report)
@@ -69,11 +95,11 @@ class CheckActivities:
                 run = _SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
                 async with self._environment.clean_checkout(key, repository, tree) as paths:
                     report = await run.report(paths)
-                    if own and report.runs and all(each.passed for each in report.runs):
+                    if own and _all_pass(report.runs):
                         await asyncio.to_thread(repository.lay, reviewed, own, paths.tree)
                         await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
                         added = [each.model_copy(update={"added": True}) for each in await run.checks(paths)]
-                        report = CheckReport(runs=(*report.runs, *added))
+                        report = CheckReport(runs=(*report.runs, *(run for run in added if not run.not_run)))
                 return _bounded(report)
 
     async def _install(self, key: str, repository: TrustedRepository, base: str, run: "_SuiteRun") -> None:
@@ -119,29 +145,48 @@ class _SuiteRun:
     egress: Egress
     beat: Heartbeat
     suites: Sequence[Suite]
+    # What a prepare step of a directory said that failed, or that it did not; suites share steps.
+    prepared: dict[tuple[str, str], CommandResult] = field(default_factory=dict)
+    # Why a suite's checks are not run: its need, or its prepare step that failed with its output.
+    dropped: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     async def report(self, paths: RepairPaths) -> CheckReport:
         """Install what the checks need, with the registries' network and no secret; then run them once."""
-        failed = await self.prepare(paths)
-        return CheckReport(unverified=failed) if failed else CheckReport(runs=tuple(await self.checks(paths)))
+        await self.prepare(paths)
+        return CheckReport(runs=tuple(await self.checks(paths)))
 
-    async def prepare(self, paths: RepairPaths) -> str | None:
-        """Return what failed, as a sentence; None: nothing."""
+    async def prepare(self, paths: RepairPaths) -> None:
+        """Run the prepare steps of what can be run; one that fails drops its own suite alone."""
+        self.prepared.clear()
+        self.dropped = {
+            index: (suite.not_run, "") for index, suite in enumerate(self.suites) if suite.not_run is not None
+        }
         async with self.egress(paths):
-            for suite in self.suites:
-                for command in suite.prepare:
-                    self.beat.state = {"preparing": command}
-                    done = await self._command(paths, suite, command, network=True)
-                    if done.code != 0:
-                        return _failed_preparation(command, done)
+            for index, suite in enumerate(self.suites):
+                if index not in self.dropped and (failed := await self._prepare(paths, suite)):
+                    self.dropped[index] = failed
+
+    async def _prepare(self, paths: RepairPaths, suite: Suite) -> tuple[str, str] | None:
+        for command in suite.prepare:
+            key = step_key(suite.directory, command)
+            if key not in self.prepared:
+                self.beat.state = {"preparing": command}
+                self.prepared[key] = await self._command(paths, suite, command, network=True)
+            if (done := self.prepared[key]).code != 0:
+                return _failed_preparation(suite, command, done), redact(done.output)[-FAILED_OUTPUT:]
         return None
 
     async def checks(self, paths: RepairPaths) -> list[CheckRun]:
         runs = []
-        for suite in self.suites:
+        for index, suite in enumerate(self.suites):
             for command in suite.checks:
+                if index in self.dropped:
+                    why, output = self.dropped[index]
+                    runs.append(_not_run(suite, command, why, output))
+                    continue
                 self.beat.state = {"checking": command}
-                runs.append(_check_run(suite, command, await self._command(paths, suite, command)))
+                done = await self._command(paths, suite, command)
+                runs.append(_check_run(suite, command, done, found=not self.settings.checks))
         return runs
 
     async def _command(
@@ -154,7 +199,9 @@ class _SuiteRun:
         launch = SandboxCommand(
             paths=paths,
             command=("sh", "-c", command),
-            environment=check_environment(str(paths.home), path, self.settings.environment, proxy),
+            environment=check_environment(
+                str(paths.home), path, {**suite.environment, **self.settings.environment}, proxy
+            ),
             directory=paths.tree / suite.directory,
             outward={port: EGRESS_SOCKET} if network else None,
         )
@@ -174,15 +221,56 @@ def within(runs: Sequence[CheckRun], most: int) -> tuple[CheckRun, ...]:
     )
 
 
-def _check_run(suite: Suite, command: str, done: CommandResult) -> CheckRun:
+def _all_pass(runs: Sequence[CheckRun]) -> bool:
+    """Return whether checks were run, and all of them passed."""
+    told = [run.passed for run in runs if run.not_run is None]
+    return bool(told) and all(told)
+
+
+def _base_report(report: CheckReport, *, found: bool) -> CheckReport:
+    """Return what the base's checks say of a change to come: nothing, where they ended before a test ran.
+
+    That is so of checks that were found: of those that are set the exit code says enough.
+    """
+    runs = tuple(map(_with_evidence, report.runs)) if found else report.runs
+    if any(run.not_run is None for run in runs):
+        return CheckReport(runs=runs)
+    reasons = list(dict.fromkeys(run.not_run for run in runs if run.not_run))[:MAX_REASONS]
+    output = next((run.output for run in runs if run.output), "")
+    return CheckReport(unverified=" ".join(reasons) + (f"\n{output}" if output else ""))
+
+
+def _with_evidence(run: CheckRun) -> CheckRun:
+    """Return a run; as one that says nothing where no test ran, or all failed for want of something ours."""
+    if run.passed is not False or (run.ran and run.ran != run.failed):
+        return run
+    missing = next((what for what, pattern in MISSING.items() if pattern.search(run.output)), None)
+    if run.ran and missing is None:
+        return run
+    why = f"it needs {missing}" if missing else "it ended before a test ran"
+    sentence = f"`{run.name}` could not be run in Railmend's sandbox: {why}."
+    return run.model_copy(update={"passed": None, "not_run": sentence})
+
+
+def _not_run(suite: Suite, command: str, why: str, output: str = "") -> CheckRun:
+    return CheckRun(
+        command=command, directory=suite.directory, passed=None, seconds=0, output=output, not_run=why
+    )
+
+
+def _check_run(suite: Suite, command: str, done: CommandResult, *, found: bool) -> CheckRun:
+    """`found`: the command is Railmend's choice, so that it counts only where it says how many tests ran."""
     counts = count(done.output)
     output = redact(done.output[-4 * MAX_OUTPUT :])
     passed = None if done.code == NOT_FOUND else done.code == 0
+    not_run = f"A program of `{command}` is not installed in Railmend's sandbox." if passed is None else None
     if done.reason is not None:
         output += f"\n[ended: {done.reason}]"
     elif passed and (doubt := _no_evidence(command, counts)):
         passed = False
         output += f"\n[exit code 0, but {doubt}]"
+    elif passed and found and counts is None:
+        passed, not_run = None, f"`{command}` ended well, but did not say how many tests it ran."
     return CheckRun(
         command=command,
         directory=suite.directory,
@@ -192,6 +280,7 @@ def _check_run(suite: Suite, command: str, done: CommandResult) -> CheckRun:
         ran=counts.ran if counts else None,
         failed=counts.failed if counts else None,
         skipped=counts.skipped if counts else None,
+        not_run=not_run,
     )
 
 
@@ -204,6 +293,8 @@ def _no_evidence(command: str, counts: RunCounts | None) -> str | None:
     return None if counts.ran else "no test ran"
 
 
-def _failed_preparation(command: str, done: CommandResult) -> str:
+def _failed_preparation(suite: Suite, command: str, done: CommandResult) -> str:
     why = done.reason or f"exit code {done.code}"
-    return f"What the checks need could not be installed: `{command}` ({why}).\n{redact(done.output)[-800:]}"
+    hosts = ", ".join(host for host in suite.registries if host not in PUBLIC)
+    hint = f" Packages come from {hosts} too: may `RAILMEND_PREPARE_HOSTS` reach that?" if hosts else ""
+    return f"What the checks need could not be installed: `{command}` ({why}).{hint}"

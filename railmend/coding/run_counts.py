@@ -78,6 +78,20 @@ LINES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], RunCounts]], ...] 
         ),
         _of_total,
     ),
+    # ExUnit: "2 doctests, 3 tests, 1 failure, 1 excluded, 1 skipped"
+    (
+        re.compile(
+            r"^(?:\d+ (?:doctests?|properties|property), )*(?P<all>\d+) tests?, (?P<failed>\d+) failures?"
+            r"(?:, \d+ (?:invalid|excluded))*(?:, (?P<skipped>\d+) skipped)?(?P<errors>)$"
+        ),
+        _of_total,
+    ),
+    # Deno: "ok | 5 passed (2 steps) | 1 failed | 1 ignored (12ms)"
+    (re.compile(r"^(?:ok|FAILED) \| \d+ passed.*\| \d+ failed.*$"), _by_words),
+    # cargo nextest: "     Summary [   0.1s] 3 tests run: 2 passed, 1 failed, 1 skipped"
+    (re.compile(r"^ *Summary \[.*\] .*tests? run: .*"), _by_words),
+    # Pest: "  Tests:    1 failed, 2 passed (5 assertions)"
+    (re.compile(r"^ *Tests: +\d+ .*\(\d+ assertions?\)$"), _by_words),
     # PHPUnit: "OK (3 tests, 5 assertions)" or "Tests: 3, Assertions: 5, Failures: 1, Skipped: 1."
     (
         re.compile(

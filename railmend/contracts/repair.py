@@ -230,6 +230,7 @@ class CheckRun(Contract):
     """One of the repository's own checks. `passed` None: it could not be run. `output`: its redacted tail.
 
     `ran`, `failed`, `skipped`: tests, where the runner says so. `added`: a run apart, with the change's own.
+    `not_run`: why it says nothing, as a sentence; that is neither the change's fault nor the repository's.
     """
 
     command: str
@@ -241,6 +242,7 @@ class CheckRun(Contract):
     failed: int | None = None
     skipped: int | None = None
     added: bool = False
+    not_run: str | None = None
 
     @property
     def name(self) -> str:
@@ -287,9 +289,16 @@ class Verification(Contract):
         )
 
     @property
+    def judged(self) -> list[tuple[CheckRun, CheckRun | None]]:
+        """Return the pairs that say something: not those that could not be run without the change either."""
+        return [
+            (now, then) for now, then in self.pairs() if now.passed or not then or then.passed is not None
+        ]
+
+    @property
     def verified(self) -> bool:
-        return bool(self.after.runs) and all(
-            now.passed and not (then and now.fewer_than(then)) for now, then in self.pairs()
+        return bool(self.judged) and all(
+            now.passed and not (then and now.fewer_than(then)) for now, then in self.judged
         )
 
 

@@ -200,6 +200,8 @@ def _checked(publish: PublishRequest) -> Iterator[MarkdownText]:
 
 
 def _verdict(verification: Verification) -> MarkdownText:
+    """Tell what the checks say. That one could not be run, or fails either way, is not called their fault."""
+    after = verification.after
     if verification.verified:
         return MarkdownText.of(
             "Railmend ran the repository's own checks with the change, without network: **they pass**."
@@ -209,16 +211,25 @@ def _verdict(verification: Verification) -> MarkdownText:
             "Railmend ran the repository's own checks: **some that passed before fail with the change**, "
             "or run fewer tests."
         )
-    if verification.after.runs:
+    if any(run.added and not run.passed for run in after.runs):
         return MarkdownText.of(
-            "Railmend ran the repository's own checks; **they do not all pass, with or without the change**."
+            "Railmend ran the repository's own checks: they pass, but **the change's own tests fail**."
         )
-    why = (verification.after.unverified or "No checks were run.").split("\n")[0]
-    return MarkdownText.of("**Not verified by Railmend**: {}", why)
+    if any(run.passed is False for run, _ in verification.judged):
+        return MarkdownText.of(
+            "**Not verified by Railmend**: some checks fail in its sandbox, with the change and without it. "
+            "The sandbox has no network and no services, so they may well pass elsewhere."
+        )
+    reasons = [after.unverified, *(run.not_run for run in after.runs), "No checks were run."]
+    return MarkdownText.of(
+        "**Not verified by Railmend**: {}", next(reason for reason in reasons if reason).split("\n")[0]
+    )
 
 
 def _run(now: CheckRun, then: CheckRun | None) -> MarkdownText:
     words = {True: "passes", False: "fails", None: "could not be run"}
+    if now.not_run is not None and not (then and then.passed):
+        return _folded(MarkdownText.of("<code>{}</code> was not run: {}", now.name, now.not_run), now.output)
     before = words[then.passed] if then else "was not run"
     if now.added:
         head = MarkdownText.of(

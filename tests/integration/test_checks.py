@@ -102,6 +102,58 @@ async def test_a_check_has_no_network_and_ends_in_time(tmp_path: Path) -> None:
     assert slow.output.endswith("[ended: time: longer than 3 s]")
 
 
+WORKFLOW = """\
+on: push
+jobs:
+  unit:
+    steps:
+      - run: python -m unittest discover -s tests
+  pages:
+    steps:
+      - run: npx playwright test
+  jobs:
+    defaults: {run: {working-directory: jobs}}
+    steps:
+      - run: pip install ./missing
+      - run: python -m unittest
+  slow:
+    defaults: {run: {working-directory: slow}}
+    steps:
+      - run: python -m unittest
+"""
+
+
+async def test_one_suite_that_cannot_be_run_leaves_the_others_verified(tmp_path: Path) -> None:
+    """A browser, a failed installation, a service that does not answer: told, and blamed on nobody."""
+    slow = "import socket; socket.create_connection(('127.0.0.1', 5432))"
+    files = {**BROKEN, ".github/workflows/ci.yml": WORKFLOW, "jobs/a.py": "", "slow/test_a.py": slow}
+    room = CodingRoom(tmp_path, files)
+    before = await room.before()
+    told = {(run.directory, run.command): (run.passed, run.not_run) for run in before.runs}
+    assert told.pop(("", "python -m unittest discover -s tests")) == (True, None)
+    browser, install, service = (told[key] for key in sorted(told))
+    assert browser == (None, "It needs a browser, which Railmend's sandbox does not have.")
+    assert install == (
+        None,
+        "What the checks need could not be installed: `pip install ./missing` (exit code 1).",
+    )
+    assert service[0] is None
+    assert "needs a database or another service that answers" in str(service[1])
+    assert Verification(before=before, after=await room.after()).verified
+    (room.tree / "app.py").write_text("VALUE = 2\n")
+    verification = Verification(before=before, after=await room.after())
+    assert [run.directory for run in verification.regressions] == [""]
+
+
+async def test_no_test_at_all_is_no_pass(tmp_path: Path) -> None:
+    files = {".github/workflows/ci.yml": "on: push\njobs: {t: {steps: [{run: node --test}]}}", "a.py": ""}
+    room = CodingRoom(tmp_path, {**files, "package.json": "{}"})
+    said = (await room.before()).unverified or ""
+    assert said.startswith(
+        "`node --test` could not be run in Railmend's sandbox: it ended before a test ran."
+    )
+
+
 GREEN = """\
 import unittest, app
 class A(unittest.TestCase):

@@ -110,10 +110,36 @@ def test_the_body_tells_what_railmend_ran_itself() -> None:
     assert "some that passed before fail with the change" in body(
         publish(verification=checked(True, False)), material()
     )
-    assert "do not all pass, with or without the change" in body(
-        publish(verification=checked(False, False)), material()
+    failing = body(publish(verification=checked(False, False)), material())
+    assert (
+        "**Not verified by Railmend**: some checks fail in its sandbox, with the change and without"
+        in failing
     )
+    assert "do not all pass" not in failing
     assert "**Not verified by Railmend**: No checks were found." in body(publish(), material())
+
+
+def test_what_could_not_be_run_is_told_with_its_reason_and_blames_nobody() -> None:
+    passed = CheckRun(command="go test", directory="", passed=True, seconds=1, output="", ran=3)
+    missing = CheckRun(
+        command="npx playwright test",
+        directory="",
+        passed=None,
+        seconds=0,
+        output="",
+        not_run="It needs a browser.",
+    )
+    both = CheckReport(runs=(passed, missing))
+    text = body(publish(verification=Verification(before=both, after=both)), material())
+    assert "**they pass**" in text
+    assert "<code>npx playwright test</code> was not run: It needs a browser." in text
+    alone = CheckReport(runs=(missing,))
+    text = body(publish(verification=Verification(before=alone, after=alone)), material())
+    assert "**Not verified by Railmend**: It needs a browser." in text
+    own = passed.model_copy(update={"passed": False, "added": True})
+    after = CheckReport(runs=(passed, own))
+    text = body(publish(verification=Verification(before=both, after=after)), material())
+    assert "**the change's own tests fail**" in text
 
 
 def test_the_output_of_a_check_cannot_leave_its_sandbox() -> None:

@@ -26,6 +26,13 @@ SAID = {
         "--- PASS: TestA (0.00s)\n    --- FAIL: TestA/b (0.00s)\n--- SKIP: TestC (0.00s)",
         RunCounts(2, 1, 1),
     ),
+    "mix": ("1 doctest, 3 tests, 1 failure, 1 excluded, 1 skipped", RunCounts(2, 1, 1)),
+    "deno": ("ok | 5 passed (2 steps) | 0 failed | 1 ignored (12ms)", RunCounts(5, 0, 1)),
+    "nextest": (
+        "     Summary [   0.1s] 3 tests run: 2 passed, 1 failed, 1 skipped",
+        RunCounts(3, 1, 1),
+    ),
+    "pest": ("  Tests:    1 failed, 2 passed (5 assertions)", RunCounts(3, 1)),
     "rspec": ("3 examples, 1 failure, 1 pending", RunCounts(2, 1, 1)),
     "minitest": ("3 runs, 5 assertions, 1 failures, 1 errors, 0 skips", RunCounts(3, 2, 0)),
     "phpunit": ("OK (3 tests, 5 assertions)", RunCounts(3)),

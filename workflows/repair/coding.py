@@ -262,6 +262,10 @@ def format_doubt(run: CheckRun) -> str:
 
 def format_complaint(run: CheckRun) -> str:
     """Return what the agent is told of a check that passed without its change: a sentence, and its output."""
+    if run.not_run is not None:
+        return (
+            f"`{run.name}` passed before and cannot be run now: {run.not_run}\n{run.output[-MAX_COMPLAINT:]}"
+        )
     now = "fails now" if run.passed is False else f"runs fewer tests now ({run.ran})"
     return f"`{run.name}` passed before and {now}:\n{run.output[-MAX_COMPLAINT:]}"
 

@@ -45,7 +45,7 @@ class CheckActivities:
                 suites = await self._suites(request, repository)
                 if not suites:
                     return CheckReport(unverified="No checks were found in the repository's files.")
-                run = _SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
+                run = SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
                 key, base = request.workspace.key, request.workspace.base
                 async with self._environment.clean_checkout(key, repository, base) as paths:
                     report = await run.report(paths)
@@ -66,7 +66,7 @@ class CheckActivities:
                     await asyncio.to_thread(self._environment.settle, key)
                     reviewed = await asyncio.to_thread(repository.snapshot, base)
                 tree, own = await asyncio.to_thread(checked_tree, repository, base, reviewed)
-                run = _SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
+                run = SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
                 async with self._environment.clean_checkout(key, repository, tree) as paths:
                     report = await run.report(paths)
                     if own and report.runs and all(each.passed for each in report.runs):
@@ -76,7 +76,7 @@ class CheckActivities:
                         report = CheckReport(runs=(*report.runs, *added))
                 return _bounded(report)
 
-    async def _install(self, key: str, repository: TrustedRepository, base: str, run: "_SuiteRun") -> None:
+    async def _install(self, key: str, repository: TrustedRepository, base: str, run: "SuiteRun") -> None:
         """Install in the agent's tree, with a home apart from its own; that this fails is no harm.
 
         What an earlier attempt of the session changed is still there afterwards.
@@ -111,7 +111,7 @@ class CheckActivities:
 
 
 @dataclass
-class _SuiteRun:
+class SuiteRun:
     """Runs suites in one repair's sandbox; `beat` tells what it is at."""
 
     environment: CodingEnvironment
@@ -131,7 +131,7 @@ class _SuiteRun:
             for suite in self.suites:
                 for command in suite.prepare:
                     self.beat.state = {"preparing": command}
-                    done = await self._command(paths, suite, command, network=True)
+                    done = await self.command(paths, suite, command, network=True)
                     if done.code != 0:
                         return _failed_preparation(command, done)
         return None
@@ -141,12 +141,13 @@ class _SuiteRun:
         for suite in self.suites:
             for command in suite.checks:
                 self.beat.state = {"checking": command}
-                runs.append(_check_run(suite, command, await self._command(paths, suite, command)))
+                runs.append(_check_run(suite, command, await self.command(paths, suite, command)))
         return runs
 
-    async def _command(
+    async def command(
         self, paths: RepairPaths, suite: Suite, command: str, *, network: bool = False
     ) -> CommandResult:
+        """Run one command of a suite to its end."""
         sandbox = self.environment.sandbox
         (port,) = await asyncio.to_thread(sandbox.ports, 1)
         path = await asyncio.to_thread(sandbox.tools_path)

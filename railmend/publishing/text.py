@@ -12,6 +12,7 @@ from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.evidence.redact import redact
 from railmend.evidence.safe_text import MarkdownText, PlainText
 from railmend.publishing.charts import chart, shown_by
+from railmend.publishing.proof import proof_table
 
 BOT = ("Railmend", "railmend@users.noreply.github.com")
 MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
@@ -92,6 +93,7 @@ def _sections(publish: PublishRequest, material: PublishedMaterial) -> Iterator[
             "> **Rehearsal.** The diagnosis and the edit were made by the demo's stand-in model, not by a "
             "real one."
         )
+    yield from proof_table(publish.proof)
     yield _doubts(publish)
     if repair.bounded_by:
         yield MarkdownText.of("> A {}.", repair.bounded_by)

@@ -16,6 +16,7 @@ from railmend.contracts.track_record import FixRecord
 from workflows.repair import coding
 from workflows.repair.approval import wait_for_approval
 from workflows.repair.measurement import measure, wait_for_deployment
+from workflows.repair.proof import prove
 from workflows.repair.review import review
 from workflows.repair.state import Phase, RepairState
 from workflows.shared import policies, search_attributes
@@ -38,6 +39,7 @@ class RepositoryRepair:
         self._handlers: dict[Phase, Handler] = {
             Phase.APPROVAL: wait_for_approval,
             Phase.CODING: coding.make_change,
+            Phase.PROOF: prove,
             Phase.PUBLISHING: coding.publish,
             Phase.REVIEW: review,
             Phase.DEPLOYMENT: wait_for_deployment,
@@ -75,7 +77,7 @@ class RepositoryRepair:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            if machine_is_gone(error) and state.phase in (Phase.CODING, Phase.PUBLISHING):
+            if machine_is_gone(error) and state.phase in (Phase.CODING, Phase.PROOF, Phase.PUBLISHING):
                 return coding.start_over(state)
             return state.end(RepairOutcome.FAILED, reason_of(error))
 

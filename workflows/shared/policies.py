@@ -21,6 +21,8 @@ TOO_LARGE = "PayloadsTooLarge"
 PATCH_APPROVE_BY_COMMENT = "approve-by-comment"
 # After 0.1.0: a merge that is not deployed by itself is told at once, and waited for; it ended the repair.
 PATCH_MERGE_RIDES_LATER = "merge-rides-later"
+# After 0.1.0: a change is proved before it is published; it was published at once.
+PATCH_PROOF = "proof"
 
 
 class Call(TypedDict):
@@ -150,6 +152,15 @@ SESSION = LongCall(
 # Installing what checks need, and running them: 4 suites of a few commands, each ended after 10 minutes by
 # default. Bound to the machine like the session, and noticed as quickly when its worker dies.
 CHECKS = LongCall(
+    start_to_close_timeout=timedelta(hours=1),
+    schedule_to_close_timeout=timedelta(hours=3),
+    schedule_to_start_timeout=timedelta(minutes=10),
+    heartbeat_timeout=BEAT,
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry_policy=_retry(4, 1, 30),
+)
+# One side of a proof: what is installed for the checks, and at most 9 runs of 2 minutes.
+PROOF = LongCall(
     start_to_close_timeout=timedelta(hours=1),
     schedule_to_close_timeout=timedelta(hours=3),
     schedule_to_start_timeout=timedelta(minutes=10),

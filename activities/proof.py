@@ -1,0 +1,176 @@
+"""What the change proves: its regression tests and its start, measured on the base and on the change."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.by_reference import packet_or_none
+from activities.checks import SuiteRun
+from activities.coding_environment import CodingEnvironment, Egress
+from activities.errors import translated
+from activities.heartbeat import Heartbeat, heartbeating
+from railmend.artifacts import ArtifactStore
+from railmend.coding import regression
+from railmend.coding.base_checks import checked_tree
+from railmend.coding.checks import CheckSettings, Suite, find_suites
+from railmend.coding.git import TrustedRepository
+from railmend.coding.sandbox import RepairPaths
+from railmend.contracts.proof import Proof, ProofRun, SideReport, TestFileRuns
+from railmend.contracts.repair import CodingRequest
+from railmend.evidence.packet import render
+
+# Sandboxes in which nothing that is run reaches a network.
+WITHOUT_NETWORK = ("bwrap", "remote")
+NO_SANDBOX = "It needs a sandbox without network, RAILMEND_SANDBOX=bwrap or remote."
+# A regression test that takes longer, in seconds, is ended.
+TEST_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What both sides are made of. `tests`: the change's own tests and their data, by path."""
+
+    repository: TrustedRepository
+    request: CodingRequest
+    settings: CheckSettings
+    tree: str
+    tests: tuple[str, ...]
+
+    def files(self) -> list[tuple[str, str]]:
+        """Return path and text of each file with test cases. Blocking."""
+        texts = ((path, self.repository.text(self.request.reviewed, path) or "") for path in self.tests)
+        found = [(path, text) for path, text in texts if regression.has_cases(text)]
+        return found[: regression.MOST_TESTS]
+
+    def read(self, path: str) -> str | None:
+        """Return a file of the base, or a test. Blocking."""
+        base = self.request.workspace.base
+        text = self.repository.text(self.request.reviewed if path in self.tests else base, path)
+        return regression.with_test_script(text) if text and path.endswith("package.json") else text
+
+    def suites(self) -> list[Suite]:
+        """Return the base's suites, as they are with the tests. Blocking."""
+        paths = {*self.repository.paths(self.request.workspace.base), *self.tests}
+        return find_suites(sorted(paths), self.read, self.request.repair.root_directories, self.settings)
+
+
+class ProofActivities:
+    """The proofs of a change, on the machine that has its workspace. `settings`: as for its checks."""
+
+    def __init__(
+        self,
+        environment: CodingEnvironment,
+        settings: Mapping[str, CheckSettings],
+        egress: Egress,
+        artifacts: ArtifactStore,
+    ) -> None:
+        self._environment = environment
+        self._settings = settings
+        self._egress = egress
+        self._artifacts = artifacts
+
+    @activity.defn
+    async def reproduce_on_base(self, request: CodingRequest) -> SideReport:
+        """Run the change's regression tests on the base, where they must fail as was diagnosed."""
+        with translated():
+            async with heartbeating() as beat:
+                material = await self._material(request)
+                return await self._side(material, request.workspace.base, beat, await self._named(request))
+
+    @activity.defn
+    async def prove_change(self, request: CodingRequest) -> Proof:
+        """Run the same on the change, and compare: `request.on_base` is what the base did."""
+        with translated():
+            async with heartbeating() as beat:
+                material = await self._material(request)
+                base = request.on_base or SideReport(unavailable="It was not run without the change.")
+                change = base
+                if not base.unavailable:
+                    change = await self._side(material, material.tree, beat)
+                files = await asyncio.to_thread(
+                    material.repository.changed_files, request.reviewed, request.workspace.base
+                )
+                rows = regression.regression_rows(base, change, regression.conceals(files), request.text)
+                return Proof(rows=tuple(rows))
+
+    async def _side(
+        self, material: _Material, tree: str, beat: Heartbeat, named: str | None = None
+    ) -> SideReport:
+        """Measure one side. `named`: on the base, what a failure must be one of."""
+        files = await asyncio.to_thread(material.files)
+        if not files:
+            return SideReport(unavailable=regression.NO_TEST_ADDED)
+        if self._environment.sandbox.name not in WITHOUT_NETWORK:
+            return SideReport(unavailable=NO_SANDBOX)
+        suites = await asyncio.to_thread(material.suites)
+        key, repository = material.request.workspace.key, material.repository
+        bounded = material.settings.model_copy(
+            update={"seconds": min(material.settings.seconds, TEST_SECONDS)}
+        )
+        async with self._environment.clean_checkout(key, repository, tree) as paths:
+            run = SuiteRun(self._environment, material.settings, self._egress, beat, suites)
+            await asyncio.to_thread(repository.lay, material.request.reviewed, material.tests, paths.tree)
+            await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
+            if failed := await run.prepare(paths):
+                return SideReport(unavailable=failed.split("\n")[0])
+            run = SuiteRun(self._environment, bounded, self._egress, beat, suites)
+            tests = [await self._runs(run, paths, material, *file, named) for file in files]
+        return SideReport(tests=tuple(tests))
+
+    async def _runs(
+        self, run: SuiteRun, paths: RepairPaths, material: _Material, path: str, text: str, named: str | None
+    ) -> TestFileRuns:
+        if not regression.asserts(text):
+            return TestFileRuns(path=path, doubt="It asserts nothing, so that any answer passes.")
+        found = await asyncio.to_thread(_suite_of, material, run.suites, path, text)
+        if found is None:
+            return TestFileRuns(path=path, doubt="Railmend does not know how to run this file alone.")
+        runs: list[ProofRun] = []
+        for _ in range(regression.RUNS):
+            run.beat.state = {"proving": found[1]}
+            done = await run.command(paths, *found)
+            runs.append(regression.run_of(done))
+            if runs[-1].passed is None:
+                break
+            unnamed = (
+                None if named is None or runs[-1].passed else regression.unnamed_failure(done.output, named)
+            )
+            if unnamed is not None:
+                doubt = f"Without the change it fails for a reason that was not diagnosed: {unnamed}"
+                return TestFileRuns(path=path, runs=tuple(runs), doubt=doubt)
+        return TestFileRuns(path=path, runs=tuple(runs))
+
+    async def _material(self, request: CodingRequest) -> _Material:
+        workspace = request.workspace
+        repository = await asyncio.to_thread(
+            self._environment.repository, workspace.key, workspace.repository
+        )
+        tree, own = await asyncio.to_thread(checked_tree, repository, workspace.base, request.reviewed)
+        settings = self._settings.get(workspace.repository, CheckSettings())
+        tests = tuple(regression.regression_tests(own))
+        return _Material(repository, request, settings, tree, tests)
+
+    async def _named(self, request: CodingRequest) -> str:
+        """Return diagnosis and evidence, in which the fault is named."""
+        parts = []
+        for incident in request.repair.incidents:
+            diagnosis = incident.diagnosis
+            parts += [diagnosis.summary, *(cause.text for cause in diagnosis.causes)]
+            packet = await packet_or_none(self._artifacts, incident.packet)
+            parts += [render(packet)] if packet else []
+        return "\n".join(parts)
+
+
+def _suite_of(material: _Material, suites: Sequence[Suite], path: str, text: str) -> tuple[Suite, str] | None:
+    """Return the suite of the nearest directory that runs the file, and the command for it. Blocking."""
+    for suite in sorted(suites, key=lambda each: -len(each.directory)):
+        prefix = f"{suite.directory}/" if suite.directory else ""
+        if not path.startswith(prefix):
+            continue
+        script = regression.test_script(material.read(f"{prefix}package.json") or "{}")
+        inside = path.removeprefix(prefix)
+        if (command := regression.test_command(suite, inside, text, script)) is not None:
+            return suite, command
+    return None

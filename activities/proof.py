@@ -1,6 +1,7 @@
 """What the change proves: its regression tests and its start, measured on the base and on the change."""
 
 import asyncio
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from activities.coding_environment import CodingEnvironment, Egress
 from activities.errors import translated
 from activities.heartbeat import Heartbeat, heartbeating
 from railmend.artifacts import ArtifactStore
-from railmend.coding import regression
+from railmend.coding import foreign_files, regression
 from railmend.coding.base_checks import checked_tree
 from railmend.coding.checks import CheckSettings, Suite, find_suites
 from railmend.coding.git import TrustedRepository
@@ -140,7 +141,22 @@ class ProofActivities:
             if unnamed is not None:
                 doubt = f"Without the change it fails for a reason that was not diagnosed: {unnamed}"
                 return TestFileRuns(path=path, runs=tuple(runs), doubt=doubt)
+        if named is None and all(each.passed for each in runs):
+            doubt = await self._lies(run, paths, material, path, text, found[1])
+            return TestFileRuns(path=path, runs=tuple(runs), doubt=doubt)
         return TestFileRuns(path=path, runs=tuple(runs))
+
+    async def _lies(
+        self, run: SuiteRun, paths: RepairPaths, material: _Material, path: str, text: str, command: str
+    ) -> str:
+        """Return why the runner is not believed: it reports success for a test that fails."""
+        failing = regression.with_failing_test(path, text, command, f"T{secrets.token_hex(8)}")
+        found = await asyncio.to_thread(_suite_of, material, run.suites, path, failing)
+        await asyncio.to_thread(foreign_files.write, paths.tree, path, (failing.encode(),))
+        await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
+        if found is not None and regression.is_believed(await run.command(paths, *found)):
+            return ""
+        return "With the change its runner reports success even for a test that fails."
 
     async def _material(self, request: CodingRequest) -> _Material:
         workspace = request.workspace

@@ -114,6 +114,31 @@ def test_command(suite: Suite, path: str, text: str, script: str) -> str | None:
     return None
 
 
+def with_failing_test(path: str, text: str, command: str, name: str) -> str:
+    """Return the file with one more test, which fails.
+
+    Where the runner reports success even so, whatever it reports is worth nothing.
+    """
+    if path.endswith(".py"):
+        case = f"class Test{name}(unittest.TestCase):\n    def test_{name}(self):\n        self.fail()\n"
+        return f"{text}\n\nimport unittest\n{case}"
+    if path.endswith(".go"):
+        return f'{text}\nfunc Test{name}(t *testing.T) {{ t.Fatal("{name}") }}\n'
+    body = f"('{name}', () => {{ throw new Error('{name}'); }});\n"
+    module = "vitest" if "vitest" in command else "node:test" if "--test" in command else ""
+    if not module:
+        return f"{text}\nit{body}"
+    if re.search(r"^import\b", text, re.M):
+        return f"{text}\nimport {{ it as {name} }} from '{module}';\n{name}{body}"
+    return f"{text}\nrequire('{module}').it{body}"
+
+
+def is_believed(done: CommandResult) -> bool:
+    """Return whether the run of a file with a failing test was reported as failed."""
+    counts = count(done.output)
+    return done.reason is None and bool(done.code) and counts is not None and counts.failed > 0
+
+
 def run_of(done: CommandResult) -> ProofRun:
     """Return what one run shows: only a test that ran and was counted passed or failed."""
     counts = count(done.output)

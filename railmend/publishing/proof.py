@@ -9,36 +9,38 @@ from railmend.evidence.safe_text import MarkdownText, PlainText
 # The label of what no proof has shown to fix its fault.
 UNPROVEN = "unproven"
 WORDS = {
-    ProofVerdict.PASSED: "passed",
-    ProofVerdict.FAILED: "**failed**",
-    ProofVerdict.NOT_HAD: "could not be had",
+    ProofVerdict.PASSED: MarkdownText.of("passed"),
+    ProofVerdict.FAILED: MarkdownText.of("**failed**"),
+    ProofVerdict.NOT_HAD: MarkdownText.of("could not be had"),
 }
-HEAD = "| what | base | change | verdict |\n| --- | --- | --- | --- |"
-PROVEN = (
-    "## Proven: the fault shows without this change, and not with it\nRailmend ran this itself, each in a "
-    "clean checkout without network. The agent wrote the test: read it as you read the fix."
-)
-FAILED = "## Not proven: a proof failed"
-NOT_HAD = "## Not proven: the fault could not be shown"
 
 
 def proof_table(proof: Proof | None) -> Iterator[MarkdownText]:
     """Yield what was measured on the base and on the change, a row each."""
     if proof is None:
         return
-    yield MarkdownText.of(PROVEN if proof.proven else FAILED if proof.failed else NOT_HAD)
+    if proof.proven:
+        yield MarkdownText.of(
+            "## Proven: the fault shows without this change, and not with it\nRailmend ran this itself, in "
+            "clean checkouts without network. The agent wrote the test: read it as you read the fix."
+        )
+    elif proof.failed:
+        yield MarkdownText.of("## Not proven: a proof failed")
+    else:
+        yield MarkdownText.of("## Not proven: the fault could not be shown")
     rows = [
         MarkdownText.of(
             "| {} | {} | {} | {}{} |",
             row.what,
             row.base,
             row.change,
-            MarkdownText.of(WORDS.get(row.verdict, "could not be had")),
+            WORDS.get(row.verdict, WORDS[ProofVerdict.NOT_HAD]),
             MarkdownText.of(": {}", row.reason) if row.reason else MarkdownText(),
         )
         for row in proof.rows
     ]
-    yield MarkdownText.joined([MarkdownText.of(HEAD), *rows], "\n")
+    head = MarkdownText.of("| what | base | change | verdict |\n| --- | --- | --- | --- |")
+    yield MarkdownText.joined([head, *rows], "\n")
 
 
 def marked(title: PlainText, publish: PublishRequest) -> PlainText:

@@ -145,7 +145,9 @@ async def test_a_test_that_shows_nothing_is_no_proof(
 
 
 LIES = {
-    "prints a count and ends": "import os\nprint('Ran 2 tests in 0.001s\\n\\nOK', flush=True)\nos._exit(0)\n",
+    "prints a count and ends": (
+        "import os\nprint('Ran 2 tests in 0.001s\\n\\nOK', flush=True)\ngetattr(os, '_ex' + 'it')(0)\n"
+    ),
     "prints a count beside the runner's": "print('Ran 2 tests in 0.001s\\n\\nOK')\n",
     "forks": "import os\nfor _ in range(10_000):\n    os.fork() or os.system('sleep 60')\n",
     "floods the log": "while True:\n    print('Ran 2 tests in 0.001s\\n\\nOK\\n' * 10_000)\n",
@@ -187,17 +189,16 @@ const assert = require('node:assert');
 const shop = require('../shop.js');
 test('a price without a discount', () => { assert.strictEqual(shop.price('cup'), 900); });
 """
-NODE_SHOP = (
-    "const PRICES = {cup: {cents: 900}};\nexports.price = (name) => PRICES[name].cents - PRICES[name].off;\n"
-)
+NODE_SHOP = """\
+const PRICES = {cup: {cents: 900}};
+exports.price = (name) => PRICES[name].cents - PRICES[name].off;
+"""
 
 
 async def test_node_without_any_test_is_proved_by_its_own_runner(tmp_path: Path) -> None:
     room = CodingRoom(tmp_path, {"package.json": '{"name": "shop"}', "shop.js": NODE_SHOP})
     await room.changed()
-    (room.tree / "shop.js").write_text(
-        NODE_SHOP.replace("[name].off", "[name].off || 0").replace("- ", "- (").replace("|| 0", "|| 0)")
-    )
+    (room.tree / "shop.js").write_text(NODE_SHOP.replace("PRICES[name].off;", "(PRICES[name].off || 0);"))
     (room.tree / "tests").mkdir()
     (room.tree / "tests" / "price.test.js").write_text(NODE_TEST)
     proof = await room.proof()

@@ -30,7 +30,7 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-# kill -9 at every named point (REPEAT=5: each round five times), and what takes minutes of real traffic.
+# SIGKILL and SIGTERM at every named point (REPEAT=5: each round five times), and what takes minutes of real traffic.
 chaos: setup
 	$(BIN)/python -m pytest -m "chaos or long"
 

@@ -13,7 +13,7 @@ from hosting import (
     telemetry,
     workers,
 )
-from hosting.cli_runtime import run_main
+from hosting.cli_runtime import leave, run_main
 from railmend.settings_file import load_settings
 
 
@@ -57,6 +57,7 @@ async def main(options: argparse.Namespace) -> None:
     await workers.run_until_stopped(client, settings, start.roles, report_only=start.report_only)
     if options.dev:
         dev_server.log_that_it_stays(server)
+    leave()
 
 
 if __name__ == "__main__":

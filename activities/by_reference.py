@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -15,6 +15,7 @@ from railmend.contracts.repair import PublishRequest
 from railmend.publishing.text import PublishedMaterial
 
 log = structlog.get_logger(__name__)
+RequestT = TypeVar("RequestT", bound=IncidentRequest)
 
 
 async def packet_or_none(artifacts: ArtifactStore, reference: ArtifactReference) -> EvidencePacket | None:
@@ -36,19 +37,20 @@ async def material_of(publish: PublishRequest, artifacts: ArtifactStore) -> Publ
 
 
 def by_reference(
-    source: Callable[[Any, IncidentRequest], Awaitable[Facts]],
-) -> Callable[[Any, IncidentRequest], Awaitable[ArtifactReference]]:
+    source: Callable[[Any, RequestT], Awaitable[Facts]],
+) -> Callable[[Any, RequestT], Awaitable[ArtifactReference]]:
     """Store the facts that a source's method returns, and return their reference; below `activity.defn`.
 
     The method's class has an attribute `artifacts`.
     """
 
     # Temporal takes a first parameter with an annotation for the request.
-    async def keep(self, request: IncidentRequest) -> ArtifactReference:  # type: ignore[no-untyped-def]
+    async def keep(self, request: RequestT) -> ArtifactReference:  # type: ignore[no-untyped-def]
         facts = await source(self, request)
         async with working():
             reference: ArtifactReference = await self.artifacts.put_model(facts)
         return reference
 
     keep.__name__, keep.__qualname__, keep.__doc__ = source.__name__, source.__qualname__, source.__doc__
+    keep.__annotations__["request"] = source.__annotations__["request"]
     return keep

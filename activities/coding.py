@@ -32,7 +32,7 @@ from railmend.contracts.repair import (
 from railmend.diagnosis.prompt import follow_up_prompt, not_held_prompt, repair_prompt, review_prompt
 from railmend.evidence.packet import missing, render
 from railmend.evidence.safe_text import PromptText
-from railmend.publishing.text import BOT, commit_message, follow_up_message
+from railmend.publishing.text import Author, commit_message, follow_up_message
 
 # Where repositories keep their rules for agents and people, and how much of them is passed on.
 RULES = ("AGENTS.md", "CONTRIBUTING.md", ".github/CONTRIBUTING.md", "docs/CONTRIBUTING.md")
@@ -129,7 +129,7 @@ class CodingActivities:
                 head=workspace.base,
                 tree=tree,
                 merge_base=await asyncio.to_thread(repository.merge_base, repair.branch, base_branch),
-                author=BOT[1],
+                author=(await self._author(workspace.repository))[1],
             )
             refused = await asyncio.to_thread(
                 review_rounds, repository, current, plan_of(repair), self._guard
@@ -151,9 +151,10 @@ class CodingActivities:
         workspace, repair = request.workspace, request.repair
         async with working():
             repository = await self._repository(workspace.key, workspace.repository)
-            message = follow_up_message(request) if request.notes else commit_message(repair)
+            author = await self._author(workspace.repository)
+            message = follow_up_message(request, author) if request.notes else commit_message(repair, author)
             sha = await asyncio.to_thread(
-                repository.commit, request.change.tree, workspace.base, message, BOT, repair.requested_at
+                repository.commit, request.change.tree, workspace.base, message, author, repair.requested_at
             )
             if sha is None:
                 sha = workspace.base
@@ -175,6 +176,9 @@ class CodingActivities:
 
     async def _repository(self, key: str, full_name: str) -> TrustedRepository:
         return await asyncio.to_thread(self._environment.repository, key, full_name)
+
+    async def _author(self, full_name: str) -> Author:
+        return await asyncio.to_thread(self._environment.github.author, full_name)
 
     async def _prompt(self, request: CodingRequest) -> PromptText:
         if request.notes:

@@ -1,6 +1,7 @@
 """Sources about the service's deployments: history, drift of settings, state, and its series as charts."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from temporalio import activity
@@ -57,6 +58,8 @@ class DeploymentActivities:
         history = await self._history(request)
         if not history:
             return Facts(items=(), unseen=(NOTHING_DEPLOYED,))
+        redactor = self._redactor(request)
+        history = [redactor.model(deployed) for deployed in history]
         text = history_text(history, suspects(history, onset(request)))
         return Facts(items=(self._fact(request, "deployment", "railway deployments, newest first", text),))
 
@@ -73,7 +76,10 @@ class DeploymentActivities:
             context = (await self._railway.client_for(request.environment_id)).context
             variables = await _or_none(context.variables(*ids), "Variable names", unseen)
             changes = await _or_none(context.changes(*ids), "The activity feed", unseen)
-        text = drift_text(pair, variables or (), changes or (), onset(request))
+        redactor = self._redactor(request)
+        pair = replace(pair, bad=redactor.model(pair.bad), good=pair.good and redactor.model(pair.good))
+        names = [redactor.model(variable) for variable in variables or ()]
+        text = drift_text(pair, names, [redactor.model(change) for change in changes or ()], onset(request))
         source = "settings, last good deployment against the suspected one"
         return Facts(items=(self._fact(request, "drift", source, text),), unseen=tuple(unseen))
 
@@ -101,9 +107,11 @@ class DeploymentActivities:
                 request.project_id, request.environment_id, request.service.service_id
             )
 
+    def _redactor(self, request: IncidentRequest) -> Redactor:
+        return Redactor(self._secrets(), redaction_key(request))
+
     def _fact(self, request: IncidentRequest, kind: str, source: str, text: str) -> Fact:
-        redactor = Redactor(self._secrets(), redaction_key(request))
-        return Fact(kind=kind, source=source, text=redactor(text))
+        return Fact(kind=kind, source=source, text=self._redactor(request)(text))
 
 
 async def _or_none(query: Awaitable[Result], what: str, unseen: list[str]) -> Result | None:

@@ -27,6 +27,7 @@ from railmend.contracts.ledger import (
     ClaimBatch,
     ClaimRequest,
     ClaimState,
+    LedgerState,
     Reserve,
     ReserveAnswer,
     RunReference,
@@ -180,6 +181,19 @@ class LedgerActivities:
                 ),
             )
         return result
+
+
+async def refuse_a_retry_while_paused(project_id: str) -> None:
+    """Let an activity that ran when a pause began not ask a model again; it was allowed once, by `reserve`.
+
+    Raise `ApplicationError` (type `PAUSED_ERROR`), which is not retried: the workflow looks again later.
+    """
+    if not (project_id and activity.in_activity() and activity.info().attempt > 1):
+        return
+    ledger = activity.client().get_workflow_handle(f"ledger/{project_id}")
+    state: LedgerState = await ledger.query("state", result_type=LedgerState)
+    if state.paused is not None:
+        raise ApplicationError(str(state.paused), type=PAUSED_ERROR, non_retryable=True)
 
 
 async def standing_of(client: Client, workflow_id: str, first_run_id: str) -> Standing:

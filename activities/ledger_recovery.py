@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from temporalio import activity
 from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
@@ -47,9 +48,7 @@ async def _earlier(client: Client, project_id: str) -> LedgerState:
         return await _began_with(client, last)
     except (RPCError, ValueError, TypeError, RuntimeError) as error:
         log.warning("an earlier ledger cannot be read", ledger=run.id, reason=str(error)[:300])
-    return LedgerState(
-        project_id=project_id, paused=Pause(by="Railmend", since=datetime.now(UTC), reason=LOST)
-    )
+    return LedgerState(project_id=project_id, paused=Pause(by="Railmend", since=_now(), reason=LOST))
 
 
 async def _began_with(client: Client, run: WorkflowHandle[Any, Any]) -> LedgerState:
@@ -58,7 +57,7 @@ async def _began_with(client: Client, run: WorkflowHandle[Any, Any]) -> LedgerSt
 
 
 async def _with_running_repairs(client: Client, state: LedgerState) -> LedgerState:
-    now = datetime.now(UTC)
+    now = _now()
     known = {entry.fingerprint: entry for entry in state.entries}
     grants = state.grants
     async for run in client.list_workflows(REPAIRS):
@@ -78,3 +77,8 @@ async def _with_running_repairs(client: Client, state: LedgerState) -> LedgerSta
                 since=run.start_time,
             )
     return state.model_copy(update={"entries": tuple(known.values()), "grants": grants})
+
+
+def _now() -> datetime:
+    """Return the server's time: a worker's clock may be wrong, and a cool-down would seem over, or not."""
+    return activity.info().started_time if activity.in_activity() else datetime.now(UTC)

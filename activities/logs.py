@@ -1,5 +1,6 @@
-"""Log sources: each condenses and redacts where it reads, and hands on bounded text."""
+"""Log sources: each redacts rows as they are read, condenses them, and hands on bounded text."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 
@@ -63,13 +64,13 @@ class LogActivities:
 
     async def _deploy_log(self, request: IncidentRequest, deployment_id: str, *, serves: bool) -> Facts:
         which = "of the deployment that serves" if serves else "of the newest deployment, which failed"
-        condenser = Condenser(onset=onset(request), hints=hints(request))
+        condenser, redactor = Condenser(onset=onset(request), hints=hints(request)), self._redactor(request)
         window = request.window
         async with working():
             client = await self._railway.client_for(request.environment_id)
             pages = client.stream_deploy_logs(deployment_id, window.start, window.end + AFTER, most=MAX_ROWS)
             async for rows in pages:
-                condenser.read_older(rows)
+                condenser.read_older(await asyncio.to_thread(redactor.rows, rows))
         condensed = condenser.result(DEPLOY_TOKENS)
         if not condensed.rows:
             return Facts(items=(), unseen=(f"The deploy logs {which} are empty in the window.",))
@@ -93,7 +94,7 @@ class LogActivities:
                 f"@service:{request.service.service_id} AND @level:error",
                 MAX_AT_ONCE,
             )
-        condenser.read(rows)
+        condenser.read(await asyncio.to_thread(self._redactor(request).rows, rows))
         source = "deploy logs of level error over the window, condensed"
         return self._fact(request, "deploy_log", source, condenser.result(ERROR_TOKENS))
 
@@ -113,7 +114,7 @@ class LogActivities:
         if not rows:
             return Facts(items=(), unseen=("The build logs of the newest deployment are empty.",))
         condenser = Condenser(build=True)
-        condenser.read(rows)
+        condenser.read(await asyncio.to_thread(self._redactor(request).rows, rows))
         condensed = condenser.result(BUILD_TOKENS)
         unseen = (_cut("build logs", len(rows)),) if len(rows) >= MAX_AT_ONCE else ()
         return Facts(
@@ -150,13 +151,13 @@ class LogActivities:
 
     async def _http(self, request: IncidentRequest, deployment_id: str, filter_: str) -> Condensed:
         window = request.window
-        condenser = HttpCondenser(onset=onset(request))
+        condenser, redactor = HttpCondenser(onset=onset(request)), self._redactor(request)
         client = await self._railway.client_for(request.environment_id)
         pages: AsyncIterator[list[HttpLogLine]] = client.stream_http_logs(
             deployment_id, window.start, window.end, filter_, most=MAX_HTTP_ROWS
         )
         async for rows in pages:
-            condenser.read(rows)
+            condenser.read(redactor.rows(rows))
         return condenser.result(HTTP_TOKENS)
 
     def _fact(self, request: IncidentRequest, kind: str, source: str, condensed: Condensed) -> Fact:

@@ -8,6 +8,7 @@ from temporalio import activity
 from activities.by_reference import packet_or_none
 from activities.errors import translated
 from activities.heartbeat import Heartbeat, working
+from activities.ledger import refuse_a_retry_while_paused
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.contracts.incident import (
     ChallengeRequest,
@@ -77,6 +78,7 @@ class PlanningActivities:
                 self._github.missing_files, repository, reference, service.root_directory, list(paths)
             )
 
+        await refuse_a_retry_while_paused(request.incident.project_id)
         before = _spent_before()
         async with working(before) as beat:
             try:
@@ -88,6 +90,7 @@ class PlanningActivities:
     @activity.defn
     async def refute(self, request: ChallengeRequest) -> Diagnosis:
         """Return the diagnosis after the sceptic's pass: as it was, or `unclear`."""
+        await refuse_a_retry_while_paused(request.project_id)
         before = _spent_before()
         async with working(before) as beat:
             try:

@@ -1,8 +1,6 @@
 """Upstream providers: which the service uses, and whether one of them is down."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,15 +11,15 @@ from temporalio import activity
 from activities.by_reference import by_reference
 from activities.errors import Classified
 from activities.heartbeat import working
+from activities.repository import read_source
 from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import Facts, IncidentRequest
 from railmend.contracts.providers import ProviderFacts
-from railmend.contracts.scan import Service
 from railmend.providers.detection import RunTime, detect
 from railmend.providers.facts import as_facts, collected
 from railmend.providers.matching import match
 from railmend.providers.registry import load
-from railmend.providers.repository import CommitReader, SourceFiles
+from railmend.providers.repository import SourceFiles
 from railmend.providers.status.reader import StatusReader
 from railmend.publishing.github import GitHubClient
 from railmend.railway.client import RailwayClient
@@ -113,17 +111,7 @@ class ProviderActivities:
         service = request.service
         if not service.repository:
             return None
-        return await asyncio.to_thread(self._read, service.repository, service)
-
-    def _read(self, full_name: str, service: Service) -> SourceFiles:
-        url, token = self._github.clone_url(full_name), self._github.git_token(full_name)
-        folder = Path(tempfile.mkdtemp(prefix="railmend-code-", dir=self._folder))
-        try:
-            return CommitReader(folder, url, token).read(
-                service.branch, service.commit, service.root_directory
-            )
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        return await asyncio.to_thread(read_source, self._github, service, self._folder)
 
     async def _log_lines(self, request: IncidentRequest) -> list[str]:
         deployment = request.service.active_deployment_id

@@ -1,6 +1,7 @@
 """Pull requests by PyGithub; blocking, so in threads."""
 
 import asyncio
+from dataclasses import replace
 
 from temporalio import activity
 
@@ -28,14 +29,17 @@ class PullRequestActivities:
         publish = request.publish
         repair = publish.repair
         async with working():
-            material = await material_of(publish, self._artifacts)
+            base = repair.base_branch or await asyncio.to_thread(
+                self._github.default_branch, repair.repository
+            )
+            unseen = await asyncio.to_thread(self._github.unseen_checks, repair.repository, base)
+            material = replace(await material_of(publish, self._artifacts), unseen=unseen)
             return await asyncio.to_thread(
                 self._github.open_pull_request,
                 repair.repository,
                 NewPullRequest(
                     branch=request.commit.branch,
-                    base=repair.base_branch
-                    or await asyncio.to_thread(self._github.default_branch, repair.repository),
+                    base=base,
                     title=marked(title(repair), publish),
                     body=body(publish, material),
                     draft=repair.autonomy not in OPENS_READY or is_draft(publish),

@@ -1,8 +1,12 @@
 """Open pull requests: polling, replies, comments, and the revert of what made things worse."""
 
 import asyncio
+import logging
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from temporalio import activity
 
@@ -33,8 +37,11 @@ from railmend.publishing.comments import (
     format_revert_body,
     label_of,
 )
-from railmend.publishing.github import GitHubClient, NewPullRequest, PullRequestThread
-from railmend.publishing.text import BOT, marker, revert_message, revert_title
+from railmend.publishing.github import GitHubClient, GitHubError, NewPullRequest, PullRequestThread
+from railmend.publishing.text import marker, revert_message, revert_title
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 class ReviewActivities:
@@ -71,21 +78,28 @@ class ReviewActivities:
 
     @activity.defn
     async def reply_to_notes(self, request: AnswersRequest) -> None:
-        """Reply to each note once, however often it is tried."""
+        """Reply to each note once, however often it is tried. A locked conversation stays unanswered."""
         text = format_reply(request)
 
         def work() -> None:
             thread = self._thread(request.repository, request.number)
             for note in request.notes:
-                thread.answer(NoteReply(note=note, text=text))
+                _unless_refused(partial(thread.answer, NoteReply(note=note, text=text)), None)
 
         async with working():
             await asyncio.to_thread(work)
 
     @activity.defn
     async def find_related(self, question: RelatedQuestion) -> Related:
+        """Find it. Before the session (no files yet), raise where nothing could be published."""
+
+        def work() -> Related:
+            if not question.files:
+                self._github.check_publishable(question.repository, question.branch, question.base_branch)
+            return self._github.find_related(question)
+
         async with working():
-            return await asyncio.to_thread(self._github.find_related, question)
+            return await asyncio.to_thread(work)
 
     @activity.defn
     async def comment_on_related(self, request: RelatedComment) -> str:
@@ -121,6 +135,7 @@ class ReviewActivities:
     def _revert(self, request: RevertRequest) -> PullRequest:
         base = request.base_branch or self._github.default_branch(request.repository)
         branch = f"railmend/{request.key}-revert"
+        author = self._github.author(request.repository)
         with tempfile.TemporaryDirectory(prefix="railmend-revert-") as folder:
             repository = RevertingRepository(
                 Path(folder),
@@ -130,10 +145,11 @@ class ReviewActivities:
             repository.revert(
                 base_branch=base,
                 merged=request.merge.sha,
-                commits=request.merge.commits,
+                head=request.merge.head,
+                pull=f"refs/pull/{request.number}/head",
                 branch=branch,
-                message=revert_message(request.title, request.merge.sha, request.reason),
-                author=BOT,
+                message=revert_message(request.title, request.merge.sha, request.reason, author),
+                author=author,
                 when=request.requested_at,
             )
         return self._github.open_pull_request(
@@ -160,8 +176,22 @@ class ReviewActivities:
             await asyncio.to_thread(self._comment, request)
 
     def _comment(self, request: CommentRequest) -> str:
+        """Comment, and return the address; none where GitHub refuses it, which ends no repair."""
         thread = self._thread(request.repository, request.number)
-        return thread.comment(request.name, MarkdownText(request.text), request.labels)
+        return _unless_refused(
+            lambda: thread.comment(request.name, MarkdownText(request.text), request.labels), ""
+        )
 
     def _thread(self, repository: str, number: int) -> PullRequestThread:
         return PullRequestThread(self._github, repository, number)
+
+
+def _unless_refused(say: Callable[[], T], otherwise: T) -> T:
+    """Call it; where GitHub refuses it for good, log that and return `otherwise`."""
+    try:
+        return say()
+    except GitHubError as error:
+        if not error.refused:
+            raise
+        logger.warning("not said on GitHub: %s", error)
+        return otherwise

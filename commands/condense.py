@@ -77,5 +77,9 @@ def _text(rows: Iterable[dict[str, Any]], budget: int, number: int, *, redacted:
             f"Line {number} holds a row without ts and message, or for HTTP without method, path, status and "
             f"duration_ms ({error!r})."
         ) from error
-    text = condense_streams(streams, budget_tokens=budget)
-    return Redactor()(text) if redacted else text
+    if not redacted:
+        return condense_streams(streams, budget_tokens=budget)
+    redactor = Redactor()
+    return redactor(
+        condense_streams({name: redactor.rows(rows) for name, rows in streams.items()}, budget_tokens=budget)
+    )

@@ -187,7 +187,7 @@ def _released(entry: LedgerEntry) -> SettleRequest:
         outcome="released",
         detail=f"Released by {getpass.getuser()}.",
         cooldown_seconds=0,
-        at=datetime.now(UTC),
+        at=entry.since,  # over at once, whatever this machine's clock says
     )
 
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.runs import task_failure
 from commands.run_status import current_details
 from commands.scan_result import ScanResult, render
 from railmend.contracts.repair import RepairOutcome, RepairResult
@@ -132,6 +133,8 @@ async def _waits_for(client: Client, handle: WorkflowHandle[HealthScan, HealthRe
     if run is None:
         return ""
     now, raw = datetime.now(UTC), run.raw_description
+    if raw.pending_workflow_task.attempt > 1:
+        return f"for code that works: its workflow task fails{await task_failure(client, run)}"
     for pending in raw.pending_activities:
         if pending.HasField("last_failure") and pending.attempt > 1:
             error = await client.data_converter.decode_failure(pending.last_failure)

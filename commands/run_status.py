@@ -10,6 +10,7 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.runs import why_open
 from hosting import clients
 from railmend.settings import ConfigurationError
 from railmend.settings_file import load_settings
@@ -29,7 +30,10 @@ RUNS: dict[str, Any] = {  # methods that share no signature
 
 
 class RunStatus(BaseModel):
-    """One run. `about` and `details`: Markdown of its start and of now; `result`: of one that succeeded."""
+    """One run. `about` and `details`: Markdown of its start and of now; `result`: of one that succeeded.
+
+    `still_runs`: of one whose stage nobody tells, what it waits for.
+    """
 
     id: str
     run_id: str
@@ -42,6 +46,7 @@ class RunStatus(BaseModel):
     details: str
     result: Any = None
     failure: str | None = None
+    still_runs: str = ""
 
 
 async def read(workflow_id: str) -> RunStatus:
@@ -73,7 +78,8 @@ async def read(workflow_id: str) -> RunStatus:
         details=await current_details(client, workflow_id),
     )
     if run.status is WorkflowExecutionStatus.RUNNING:
-        return status
+        why = "" if status.details else await why_open(client, run)
+        return status.model_copy(update={"still_runs": why})
     try:
         result = await handle.result()
     except WorkflowFailureError as error:
@@ -114,5 +120,5 @@ def render(status: RunStatus, console: Console) -> None:
             console.print(Markdown(text))
         else:
             console.print(text, markup=False, soft_wrap=True)
-    if not status.details and status.ended is None:
-        console.print("No worker answers, so there is no live stage to show: start `worker.py`.")
+    if status.still_runs:
+        console.print(f"There is no stage to show: it still runs, {status.still_runs}", markup=False)

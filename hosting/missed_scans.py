@@ -1,7 +1,8 @@
 """Reads off a schedule whether its newest scans failed, or were skipped because one does not end."""
 
+import math
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from temporalio.client import (
     Client,
@@ -13,7 +14,7 @@ from temporalio.client import (
     WorkflowHandle,
 )
 
-from activities.runs import described
+from activities.runs import described, why_open
 from railmend.contracts.notification import MissedScans
 from railmend.contracts.scan import HealthReport
 from railmend.settings import ProjectSettings
@@ -80,11 +81,17 @@ async def _skipped(
     schedule: ScheduleDescription,
     run: WorkflowExecutionDescription,
 ) -> MissedScans | None:
-    """Return the scans that the schedule has left out since `run` began, if it has run for long."""
-    runs_for = datetime.now(UTC) - run.start_time
+    """Return the scans that the schedule has left out since `run` began, if it has run for long.
+
+    By what the schedule starts next, so by the server's clock: this machine's may be wrong.
+    """
     intervals = [spec.every for spec in schedule.schedule.spec.intervals]
-    count = int(runs_for / min(intervals)) if intervals else 0
-    if runs_for < LONG or count == 0:
+    if not intervals or not schedule.info.next_action_times:
+        return None
+    interval = min(intervals)
+    runs_for = schedule.info.next_action_times[0] - interval - run.start_time
+    count = math.ceil(runs_for / interval)
+    if runs_for < LONG or count <= 0:
         return None
     return MissedScans(
         project=project.name,
@@ -92,7 +99,7 @@ async def _skipped(
         count=count,
         skipped=True,
         since=run.start_time,
-        reason=f"{run.id} still runs, {await _why_running(client, run)}"[:MAX_REASON],
+        reason=f"{run.id} still runs, {await why_open(client, run)}"[:MAX_REASON],
         workflow_id=run.id,
     )
 
@@ -115,16 +122,3 @@ async def _report_of_nothing(client: Client, run: WorkflowExecutionDescription) 
 
 def _handle(client: Client, run: WorkflowExecutionDescription) -> WorkflowHandle[HealthScan, HealthReport]:
     return client.get_workflow_handle_for(HealthScan.run, run.id, run_id=run.run_id)
-
-
-async def _why_running(client: Client, run: WorkflowExecutionDescription) -> str:
-    raw = run.raw_description
-    if raw.pending_workflow_task.attempt > 1:
-        return f"and its workflow task has failed {raw.pending_workflow_task.attempt - 1} times."
-    for pending in raw.pending_activities:
-        if pending.HasField("last_failure"):
-            error = await client.data_converter.decode_failure(pending.last_failure)
-            return f"in {pending.activity_type.name}, attempt {pending.attempt}: {reason_of(error)}"
-    if raw.pending_children:
-        return f"and waits for {', '.join(child.workflow_id for child in raw.pending_children[:3])}."
-    return "and waits for a worker: is one running?"

@@ -224,6 +224,20 @@ def coding(client: Client, settings: Settings, environment: CodingEnvironment) -
     return [shared, local]
 
 
+def stop_signal() -> asyncio.Event:
+    """Return what SIGINT and SIGTERM set."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def drain(workers: Sequence[Worker]) -> None:
+    """Take no more work, end what can be ended within the grace, and hand back the rest."""
+    # Together: one after another they would need the grace of each.
+    await asyncio.gather(*(worker.shutdown() for worker in workers))
+
+
 async def run_until_stopped(
     client: Client,
     settings: Settings,
@@ -241,12 +255,11 @@ async def run_until_stopped(
             missing=report_only.splitlines(),
             next="set what is missing, see docs/getting-started.md, and start the worker again",
         )
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stop = stop_signal()
     # Git and GitHub block a thread each; the default of a handful would let a few slow ones hold up all.
-    loop.set_default_executor(ThreadPoolExecutor(settings.slots.activities + settings.slots.sessions))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    asyncio.get_running_loop().set_default_executor(
+        ThreadPoolExecutor(settings.slots.activities + settings.slots.sessions)
+    )
     environment: CodingEnvironment | None = None
     current: CurrentSettings | None = None
     async with AsyncExitStack() as stack:
@@ -285,8 +298,7 @@ async def run_until_stopped(
         log.info("workers ready", version=__version__, queues=[worker.task_queue for worker in workers])
         await stop.wait()
         log.info("stopping")
-        # Together: one after another they would need the grace of each.
-        await asyncio.gather(*(worker.shutdown() for worker in workers))
+        await drain(workers)
     if environment is not None:
         # Servers whose session was given up while nobody could stop them.
         await asyncio.to_thread(stop_leftovers, environment.state_dir, environment.sandbox)

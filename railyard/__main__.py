@@ -78,6 +78,9 @@ async def main(options: argparse.Namespace) -> None:
     railway_token, github_token = secrets.token_hex(18), f"ghp_{secrets.token_hex(18)}"
     person_token = f"ghp_{secrets.token_hex(18)}"
     forge = Forge(state / "forge", {github_token: "railmend[bot]", person_token: PERSON})
+    # As docs/getting-started.md asks for.
+    writes = dict.fromkeys(("contents", "issues", "pull_requests"), "write")
+    forge.limit(github_token, "fine-grained", **writes, actions="read", statuses="read")
     # Beside the settings, not among them: only the person who reviews needs it.
     write(state / "person.json", {"GITHUB_TOKEN": person_token})
     platform = Platform(state / "platform", specs(forge, options.service), sample_seconds=options.sample)

@@ -10,7 +10,7 @@ from railmend.publishing.github import GitHubClient, GitHubError
 from railmend.settings import ConfigurationError, Settings
 
 UNAUTHORIZED = 401
-HINT = "the token needs write access to contents and pull requests, and issues for labels"
+HINT = "what the token needs for each call: docs/github.md"
 
 
 def checks(settings: Settings) -> tuple[Check, ...]:
@@ -42,7 +42,7 @@ def _rights_of_all(github: GitHubClient, names: Sequence[str]) -> list[CheckResu
             results += _rights(github, name)
         except GitHubError as error:
             if not error.retryable and error.status != UNAUTHORIZED:
-                results += bad(f"github, {name}", str(error))
+                results += bad(f"github, {name}", str(error), HINT)
                 continue
             left = len(names) - number - 1
             others = f" {left} more of the repositories were not asked for." if left else ""
@@ -52,11 +52,10 @@ def _rights_of_all(github: GitHubClient, names: Sequence[str]) -> list[CheckResu
 
 
 def _rights(github: GitHubClient, repository: str) -> list[CheckResult]:
+    """Try what a repair does there, up to the point where something would be written."""
     name = f"github, {repository}"
-    allowed = github.may_push(repository)
-    if allowed is False:
-        return bad(name, "the token may read but not push", HINT)
-    if allowed is None:
-        hint = "give GITHUB_TOKEN write access to contents, pull requests and issues; only a push would tell"
-        return warning(name, "the token reads it, and GitHub does not say whether it may push", hint)
-    return ok(name, "the token's owner may push")
+    github.check_publishable(repository, "railmend/doctor", "")
+    unseen = github.unseen_checks(repository, github.default_branch(repository))
+    if unseen:
+        return warning(name, f"it takes a push; not seen: {' '.join(unseen)}", "docs/github.md")
+    return ok(name, "it takes a push, and its checks can be read")

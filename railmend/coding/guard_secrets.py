@@ -1,6 +1,5 @@
 """Secrets in the lines that a change adds: bc-detect-secrets, and the patterns that redact evidence."""
 
-import re
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,11 +9,12 @@ from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import default_settings, get_settings
 
 from railmend.coding.diff import ChangedFile
-from railmend.evidence.patterns import CONTEXT, PRIVATE_KEY, TOKENS, Rule
+from railmend.evidence.blocks import private_keys
+from railmend.evidence.patterns import CONTEXT, TOKENS
 
 # Of the rules for evidence those that rest on the words around a value are wrong in code about as often as
 # they are right, and stay away; credentials in addresses are worth it.
-OWN = (PRIVATE_KEY, *TOKENS, *(rule for rule in CONTEXT if "://" in rule.needles))
+OWN = (*TOKENS, *(rule for rule in CONTEXT if "://" in rule.needles))
 # A comment that the agent writes must not hide a secret.
 ALLOWLIST = "detect_secrets.filters.allowlist.is_line_allowlisted"
 # Slow (8 s per MB), and a change of that size is refused for its size.
@@ -34,14 +34,11 @@ def secrets_in(files: Sequence[ChangedFile]) -> list[str]:
 
 def _hits(file: ChangedFile) -> Iterator[tuple[int, str]]:
     text = "\n".join(line for _, line in file.added)
-    for rule in OWN:
-        if match := next(_matches(rule, text), None):
-            yield file.added[text.count("\n", 0, match.start())][0], rule.kind
+    lowered = text.lower()
+    for finds in (private_keys(text), *(rule.find(text, lowered) for rule in OWN)):
+        if found := next(finds, None):
+            yield file.added[text.count("\n", 0, found[0])][0], found[2]
     yield from _detected(file, text[:MAX_SCANNED_CHARACTERS])
-
-
-def _matches(rule: Rule, text: str) -> Iterator[re.Match[str]]:
-    return (match for match in rule.pattern.finditer(text) if rule.secret is None or rule.secret(match))
 
 
 def _detected(file: ChangedFile, text: str) -> Iterator[tuple[int, str]]:

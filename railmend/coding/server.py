@@ -80,7 +80,7 @@ class RunningServer:
 
     def __init__(self, base_url: str, password: SecretStr | None) -> None:
         self._base_url = base_url.rstrip("/")
-        self._password = password.get_secret_value() if password else ""
+        self._password = password
 
     async def start_or_adopt(self) -> None:
         if not await _healthy(self):
@@ -90,7 +90,7 @@ class RunningServer:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[httpx.AsyncClient]:
-        auth = ("opencode", self._password)
+        auth = ("opencode", self._password.get_secret_value() if self._password else "")
         transport = BoundedTransport(httpx.AsyncHTTPTransport())
         async with httpx.AsyncClient(
             base_url=self._base_url, auth=auth, timeout=REQUEST_SECONDS, transport=transport

@@ -172,6 +172,12 @@ class StoredFacts(Contract):
     unseen: tuple[str, ...] = ()
 
 
+class CodeRequest(IncidentRequest):
+    """`facts`: what the other sources found; what they name of the code is shown first."""
+
+    facts: tuple[StoredFacts, ...] = ()
+
+
 class PacketRequest(Contract):
     incident: IncidentRequest
     facts: tuple[StoredFacts, ...]
@@ -267,17 +273,23 @@ class ChallengeRequest(Contract):
 
     packet: ArtifactReference
     diagnosis: Diagnosis
+    project_id: str = ""  # empty: an earlier version asked
 
 
 class Waiting(Contract):
-    """An incident that waits: which limit of the budget is reached, and when a model is asked."""
+    """An incident that waits: which limit of the budget is reached, and when a model is asked.
 
-    limit: str
+    `reason`: what it waits for in place of its budget, a sentence without its full stop.
+    """
+
+    limit: str = ""
     again_at: datetime
+    reason: str = ""
 
     def as_diagnosis(self) -> Diagnosis:
+        reason = self.reason or f"the limit of {self.limit} is reached"
         return Diagnosis(
-            summary=f"Not diagnosed yet: the limit of {self.limit} is reached. It is taken up again after "
+            summary=f"Not diagnosed yet: {reason}. It is taken up again after "
             f"{self.again_at:%Y-%m-%d %H:%M} UTC.",
             verdict=Verdict.UNCLEAR,
             confidence=0.0,
@@ -287,7 +299,7 @@ class Waiting(Contract):
 class IncidentReport(Contract):
     """How an investigation ended. `packet`: an artifact (`EvidencePacket`), kept as long as a repair lives.
 
-    `waiting`: it could not be diagnosed for want of budget.
+    `waiting`: it could not be diagnosed for want of budget, or of a ledger.
     """
 
     request: Incident

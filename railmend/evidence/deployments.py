@@ -124,8 +124,12 @@ def _names(label: str, names: Sequence[str]) -> list[str]:
 
 def _gap(deployed: datetime, onset: datetime) -> str:
     minutes = (onset - deployed).total_seconds() / 60
-    if minutes < 0:
+    if minutes < -SLACK / timedelta(minutes=1):
         return "It was deployed after the onset."
+    if minutes < 0:
+        return (
+            f"It was deployed within the {SLACK / timedelta(minutes=1):.0f} min that an onset is uncertain."
+        )
     span = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
     return f"It was deployed {span} before the onset."
 

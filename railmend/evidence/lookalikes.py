@@ -3,36 +3,101 @@
 import ipaddress
 import re
 
-# Values that mean that there is no secret, or name a type or a state.
-WORDS = frozenset(
-    (
-        *("none", "null", "nil", "undefined", "true", "false", "yes", "no", "empty", "unset"),
-        *("missing", "required", "invalid", "expired", "redacted", "hidden", "masked", "string", "str"),
-        *("bytes", "int", "number", "object", "text", "boolean", "any", "optional", "not", "is", "was"),
-        *("must", "cannot", "unknown", "default", "ok", "failed", "error", "found", "changeme"),
-        *("authentication", "authenticated", "verification", "reset", "change", "mismatch"),
-        *("incorrect", "wrong"),
-    )
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a table."""
+    return frozenset(text.split())
+
+
+# Values that mean that there is no secret, or name a type, a state or what a program takes it from.
+WORDS = words(
+    """
+    none null nil undefined true false yes no on off empty unset missing required invalid expired redacted
+    hidden masked filtered string str bytes byte int integer number object text boolean bool any optional
+    varchar char not is was are must cannot can should unknown default ok failed failure error found
+    changeme authentication authenticated verification reset change changed mismatch incorrect wrong bad
+    weak strong rejected accepted denied refused revoked valid matches match has have had will and or if for
+    from in the a an this that to too only length short long value values input data params param args hash
+    raw user users result await new func function lambda async self req request body form field label
+    placeholder option options type name id key keys confirmation protected private public static final
+    const let var void return when where with without provided given set used sent supplied received
+    generated created updated deleted stored rotated enabled disabled needed ignored skipped basic bearer
+    digest negotiate oauth oauth2 jwt hmac rsa aes sha256 bcrypt argon2 scrypt pbkdf2 plain plaintext
+    cleartext login signup hmac-sha256 md5 sha1 env environment file vault prompt interactive stdin email
+    username cookie cookies header headers session sessions auth ldap saml sso local example sample test
+    dummy fake todo tbd n/a na
+    """
 )
-# `${TOKEN}`, `$TOKEN`, `%s`, `{token}`, `***`, a placeholder of a redactor, an environment variable's name.
+# Words of sentences: a quoted text with one of them explains, and is no passphrase.
+PROSE = re.compile(
+    r"(?i)\b(?:is|are|was|be|must|should|your|not|does|enter|please|invalid|missing|required|characters?|least|contain"
+    r"|match|field|cannot|can't|forgot\w*|need|needed|failed|error|wrong|expired|valid|confirm|confirmation)\b"
+)
+# A variable, a template's or formatter's place, a redactor's mask.
 REFERENCE = re.compile(
-    r"^(?:[$%{<*]|\*{2}|x{4,}$|os\.|env\.|process\.|config\.|self\.|settings\.|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$)"
+    r"(?i:bearer |basic |token )?(?:\$\{[^}]*\}?|\$[a-z_]\w*(?:->\w+(?:\(\))?)+"
+    r"|\$\([^)]*\)?|\$[A-Z_][A-Z0-9_]*|\$[a-z]+(?:[A-Z_][a-zA-Z]*)*|#\{[^}]*\}?|%\{[^}]*\}?|%\(\w+\)[sr]"
+    r"|%[sdvqrx+#]{1,3}|%[A-Z_]{2,}%|\{\{.*\}?\}?"
+    r"|\{[\w .:!\[\]'\"()-]{0,60}\}|<%.*|<[^>]*>|\[[\w -]*\]|\([\w ]*\)"
+    r"|[*\u2022\u25cf.#?_-]+|[xX*]{3,}\S{0,4}|(?:os|env|process|config|self|settings|this|ctx|req|request|secrets|var"
+    r"|vars|data|local|each|module|Rails|System|Deno|import)[.\[]\S*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|@[a-z_]+|:[a-z_]+)"
+    r"[;,]?"
 )
-ATTRIBUTE = re.compile(r"^[a-z_][\w]{0,60}(?:\.[a-z_][\w]{0,60}){1,6}$")
-PATH = re.compile(r"^\.{0,2}/[\w./-]*$")
-MEASURE = re.compile(r"^[\d.,]{1,15}(?:ms|s|m|h|d|%|kb|mb|gb|k)?$", re.I)
-UUID = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$", re.I)
-LONG = 16  # characters
-# Endings of file and machine names, not of mail domains.
-NO_MAIL = frozenset(
-    (
-        *("png", "jpg", "jpeg", "gif", "svg", "webp", "ico", "js", "ts", "jsx", "tsx", "mjs", "cjs"),
-        *("css", "scss", "json", "html", "map", "py", "go", "rb", "java", "php", "rs", "so", "dll"),
-        *("md", "txt", "yml", "yaml", "lock", "vue", "toml", "xml", "service", "socket", "timer"),
-        *("target", "mount", "internal", "local", "localhost", "localdomain", "svc"),
+# Rules of a form, in Laravel's notation.
+VALIDATION = re.compile(r"[a-z_]+(?::[\w,.]+)?(?:\|[a-z_]+(?::[\w,.]+)?)+")
+IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.|!!?\.)[A-Za-z_$][\w$]*)*[!?]?")
+PATH = re.compile(r"(?:~|\.{0,2})/[\w./@~-]*|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)*\.(?:\w{2,4})")
+MEASURE = re.compile(r"[-+]?[\d.,]{1,15}(?:ms|s|m|h|d|%|kb|mb|gb|k)?|0x[0-9a-fA-F]{1,16}", re.I)
+UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
+HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
+DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T_ ].*)?|\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}")
+CHUNK = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+# Nearly all pairs of letters in English and code, by first letter.
+PAIRS = frozenset(
+    group[0] + second
+    for group in words(
+        """
+        abcdfgilmnprstuvwxy baeilorstu cacehiklortu dadeilorst eabcdefilmnopqrstvwxy faefilortu gaeghinrst
+        haeiort iabcdefglmnoprstuvxz je keg lacdeilnostuy mabeilmops nacdefgiklopstu oabcdfgiklmnoprstuvwx
+        padeiloprstu qu racdefgiklmnorstuy sacefhilmoprstuwy tacehilmnoprstuxy ubcdeilmnprst vaeio waehinor
+        xpt yelnp zeo
+        """
     )
+    for second in group[1:]
 )
-VERSION_BEFORE = re.compile(r"(?:version|release|build|\bv|ver|assembly)[\"']?[ :=]{0,3}$", re.I)
+# What precedes an id or a digest, however random it looks.
+LABEL = re.compile(
+    r"(?i)(?:\bid|[a-z]id|Id|_id|uuid|commit|sha-?\d*|digest|md5|hash|etag|checksum|fingerprint|integrity|trace|span"
+    r"|request|revision|rev|version|build|image|deployment|instance|pod|container|arn|ref|branch|tag|file|host"
+    r"|h1|kid|pid|thread|object|class|node|blob|tree|job|order|upstream|key[_ -]?id)"
+    r"[\"']?\s{0,2}[:=#@/]?\s{0,2}[\"']?$"
+)
+ALGORITHM = re.compile(
+    r"(?i)(?:sha|md|aes|rsa|hs|rs|es|ps|utf|oauth|http|ipv|argon|pbkdf|x|ed|base|blake|http|tls|ssl|v|p|id|id_|ecdsa|hmac)"
+    r"[-_]?\d{1,4}(?:[-_./][a-z0-9]{1,8}){0,3}"
+)
+PLACEHOLDER = re.compile(r"<[a-z][a-z0-9-]{1,24}(?:-\d{1,6}|:[0-9a-f]{8})>")
+# Endings of file and machine names, not of mail domains.
+NO_MAIL = words(
+    """
+    png jpg jpeg gif svg webp ico js ts jsx tsx mjs cjs css scss json html map py go rb java php rs so dll
+    md txt yml yaml lock vue toml xml service socket timer target mount internal local localhost localdomain
+    svc sh cs kt
+    """
+)
+MAIL_DOMAINS = words(
+    """
+    com org net edu gov mil int info biz name pro app dev cloud online site tech store shop blog xyz email
+    mail company agency studio digital media group team work systems solutions software services network
+    test example invalid academy global world life live news space website design consulting finance health
+    care art
+    """
+)
+VERSION_BEFORE = re.compile(
+    r"(?:version|release|build|\bv|ver|assembly)[\"']?[ :=]{0,3}$"
+    r"|(?:==|~>|[<>=^~]=|\(=|[~^])\s?$|^[-+ ]*[\w.-]+ \($",
+    re.I | re.M,
+)
 RESOLVERS = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9"})
 DOCUMENTATION = tuple(
     ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
@@ -42,69 +107,99 @@ PUBLIC_V6 = ipaddress.ip_network("2000::/3")
 CARDS = re.compile(r"^(?:4\d{15}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|6(?:011|4[4-9]\d|5\d\d)\d{12})$")
 
 
-def span(match: re.Match[str]) -> tuple[int, int]:
-    """Return the secret's position: the one group that matched, or the whole match."""
-    groups = (number for number in range(1, (match.lastindex or 0) + 1) if match[number] is not None)
-    return match.span(next(groups, 0))
+def is_wordlike(letters: str) -> bool:
+    """Return whether most pairs of neighbouring letters are ones that words are made of."""
+    text = letters.lower()
+    pairs = sum(text[i : i + 2] in PAIRS for i in range(len(text) - 1))
+    return len(text) >= 3 and pairs >= (len(text) - 1) * 0.55
 
 
-def matched(match: re.Match[str]) -> str:
-    start, end = span(match)
-    return match.string[start:end]
+def _random_share(text: str) -> tuple[int, float]:
+    """Return how many letters and digits there are, and the share of them that is not in words."""
+    total = sum(character.isalnum() for character in text)
+    words = sum(
+        len(chunk)
+        for chunk in CHUNK.findall(text)
+        if len(chunk) > 3 and chunk.isalpha() and is_wordlike(chunk)
+    )
+    return total, (total - words) / total if total else 0.0
 
 
-def stands_alone(match: re.Match[str]) -> bool:
-    """Return whether a token with a prefix does not begin inside a word."""
-    before = match.string[match.start() - 1 : match.start()]
-    return not (before.isalnum() or before == "_")
-
-
-def is_literal(match: re.Match[str]) -> bool:
-    """Return whether what is assigned to a password is a literal."""
-    text = matched(match)
-    if (
-        text.lower().rstrip(".,!") in WORDS
-        or REFERENCE.match(text)
-        or ATTRIBUTE.match(text)
-        or PATH.match(text)
-    ):
+def looks_random(text: str, min_length: int = 12) -> bool:
+    """Return whether a word is made by a machine: letters and digits, or both cases, that form no words."""
+    if len(text) < min_length or UUID.fullmatch(text) or DATE.match(text) or ALGORITHM.fullmatch(text):
         return False
-    return len(text) >= 3
+    total, share = _random_share(text)
+    digits, lower = any(map(str.isdigit, text)), any(map(str.islower, text))
+    upper = any(map(str.isupper, text))
+    letters = sum(map(str.isalpha, text))
+    if total < min_length * 0.7 or letters < 2:
+        return False
+    if digits and (lower or upper):
+        return share > 0.5
+    return total >= 16 and share > 0.6
 
 
-def is_random(match: re.Match[str]) -> bool:
-    """Return whether what is assigned to a token or key looks random, as such names occur in prose too.
+def has_letters_and_digits(text: str) -> bool:
+    return any(map(str.isdigit, text)) and any(map(str.isalpha, text))
+
+
+def has_symbols(text: str) -> bool:
+    """Return whether it has several kinds of symbols that neither names nor paths have."""
+    return len(set(re.findall(r"[^\w\s.,;:/()'\"-]", text))) >= 2 and any(map(str.isalpha, text))
+
+
+def is_literal(text: str) -> bool:
+    """Return whether what is assigned may be a secret: not a state, a reference, a path or a mask."""
+    stripped = text.strip().rstrip(".,!;")
+    if len(stripped) < 3 or stripped.lower() in WORDS or REFERENCE.fullmatch(stripped):
+        return False
+    if VALIDATION.fullmatch(stripped):
+        return False
+    if PATH.fullmatch(stripped) and not looks_random(stripped, 16):
+        return False
+    return not (PLACEHOLDER.fullmatch(stripped) or ALGORITHM.fullmatch(stripped.strip("$")))
+
+
+def is_opaque(text: str) -> bool:
+    """Return whether it looks random, as names of tokens and keys occur in prose too.
 
     A UUID counts: Railway's own tokens are UUIDs.
     """
-    text = matched(match)
-    if not is_literal(match) or MEASURE.match(text):
+    if not is_literal(text) or MEASURE.fullmatch(text) or DATE.fullmatch(text) or ALGORITHM.fullmatch(text):
         return False
-    if UUID.match(text):
+    if UUID.fullmatch(text):
         return True
-    return len(text) >= 6 and (any(c.isdigit() for c in text) or len(text) >= LONG)
+    if len(text) >= 6 and has_letters_and_digits(text):
+        return not re.fullmatch(r"[a-z]+(?:[-_.][a-z]+)*[-_.]?\d{1,2}", text) or len(text) < 9
+    return len(text) >= 12 and (
+        has_symbols(text) or looks_random(text) or (len(text) >= 16 and text.isdigit())
+    )
 
 
-def is_mixed(match: re.Match[str]) -> bool:
+def is_mixed(text: str) -> bool:
     """Return whether it has letters and digits, or is longer than any word."""
-    text = matched(match)
-    return (any(c.isdigit() for c in text) and any(c.isalpha() for c in text)) or len(text) >= 24
+    return has_letters_and_digits(text) or len(text) >= 24
 
 
 def is_mail_address(match: re.Match[str]) -> bool:
-    """Return whether the domain is one that mail is sent to; `git@` names a repository."""
+    """Return whether the domain is one that mail is sent to; `git@` names a repository, `this@` a scope."""
     name, _, domain = match[0].partition("@")
     labels = domain.lower().split(".")
     top = labels[-1]
-    if not top.isalpha() or not 2 <= len(top) <= 24 or top in NO_MAIL:
+    if top in NO_MAIL or not (top in MAIL_DOMAINS or (len(top) == 2 and top.isalpha())):
         return False
-    return name.lower() != "git" and not (labels[0].isdigit() and labels[1].isdigit())
+    if match.string[match.end() : match.end() + 1] == "(" or not name[-1:].isalnum():
+        return False
+    return name.lower() not in ("git", "this", "return", "super") and not (
+        labels[0].isdigit() and labels[1].isdigit()
+    )
 
 
 def is_public_v4(match: re.Match[str]) -> bool:
     """Return whether the address is public: it may be a person's. Private ones a diagnosis needs."""
     text = match[0]
-    if VERSION_BEFORE.search(match.string[max(match.start() - 20, 0) : match.start()]):
+    if VERSION_BEFORE.search(match.string[max(match.start() - 40, 0) : match.start()]):
         return False
     try:
         address = ipaddress.IPv4Address(text)

@@ -1,7 +1,7 @@
 """Evidence packets: facts of all sources, numbered, redacted, within a budget; rendered, hashed, exported."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from railmend.contracts.incident import PACKET_VERSION, EvidenceItem, EvidencePacket, Fact, Facts
@@ -17,7 +17,8 @@ BUDGETS = {
     "chart": 900,
     "architecture": 400,
     "deployment": 700,
-    "change": 2200,
+    "change": 3600,
+    "code": 8000,
     "drift": 500,
     "state": 500,
     "build_log": 1400,
@@ -42,6 +43,8 @@ CUT_FIRST = (
     "deploy_log",
 )
 MIN_TOKENS = 250
+# What code and changes get at least, however much else there is.
+MIN_CODE_TOKENS = 3500
 # Kinds that may explain all other items precede them.
 FIRST = ("provider_outage", "provider_incident")
 
@@ -67,6 +70,12 @@ def number(service_name: str, facts: Sequence[Facts], *, redaction_key: str = "p
     unseen = tuple(dict.fromkeys(sentences))[:MAX_UNSEEN]
     unread = tuple(source.unread for source in facts if source.unread is not None)
     return EvidencePacket(service_name=inline(service_name), items=items, unseen=unseen, unread=unread)
+
+
+def room_for_code(facts: Iterable[Fact]) -> int:
+    """Return the tokens that all other facts leave to the code and its changes."""
+    used = sum(min(estimate(fact.text), BUDGETS.get(fact.kind, OTHER_BUDGET)) for fact in facts)
+    return max(TOTAL_BUDGET - used, MIN_CODE_TOKENS)
 
 
 def _order(fact: Fact) -> int:

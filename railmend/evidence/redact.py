@@ -4,15 +4,29 @@ import hashlib
 import hmac
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from railmend.evidence.lookalikes import span
-from railmend.evidence.patterns import RULES, Rule
+from pydantic import BaseModel
+
+from railmend.evidence import assignments
+from railmend.evidence.blocks import private_keys, tables
+from railmend.evidence.lookalikes import PLACEHOLDER
+from railmend.evidence.patterns import CONTEXT, PERSONAL, TOKENS, Span
+from railmend.evidence.views import BASE64, HEX, decode, views
 
 # A placeholder with a digest: sources are redacted separately, and their packet numbers all of them.
 KEYED = re.compile(r"<([a-z0-9-]{2,24}):([0-9a-f]{8})>")
+PERSONAL_KINDS = frozenset(rule.kind for rule in PERSONAL)
 KNOWN_KIND = "known-secret"
 MIN_KNOWN_LENGTH = 6
+MAX_ENCODED = 2  # base64 in base64
+
+
+Row = TypeVar("Row")
+Model = TypeVar("Model", bound=BaseModel)
+Pairs = tuple[tuple[str, str], ...]
 
 
 class Redactor:
@@ -30,26 +44,109 @@ class Redactor:
         self._counts: dict[str, int] = defaultdict(int)
 
     def __call__(self, text: str) -> str:
-        for secret in self._known_secrets:
-            if secret in text:
-                text = text.replace(secret, self._placeholder(KNOWN_KIND, secret))
-        lowered, original = text.lower(), text
-        for rule in RULES:
-            if original is not text:
-                lowered, original = text.lower(), text
-            if not rule.needles or any(needle in lowered for needle in rule.needles):
-                text = rule.pattern.sub(lambda match, rule=rule: self._replaced(rule, match), text)  # type: ignore[misc]
-        return text
+        return self._replace(text, self._find(text))
 
-    def _replaced(self, rule: Rule, match: re.Match[str]) -> str:
-        if rule.secret is not None and not rule.secret(match):
-            return match[0]
-        start, end = span(match) if rule.in_context else match.span()
-        secret = match.string[start:end]
-        if secret.startswith("<") and secret.endswith(">"):
-            return match[0]
-        before, after = match.string[match.start() : start], match.string[end : match.end()]
-        return before + self._placeholder(rule.kind, secret) + after
+    def lines(self, lines: Sequence[str]) -> list[str]:
+        """Redact lines as one text; of a secret that fills several lines all but the first become empty."""
+        text = "\n".join(lines)
+        redacted = self._replace(text, self._find(text), keep_lines=True).split("\n")
+        counts = [line.count("\n") + 1 for line in lines]
+        result, at = [], 0
+        for count in counts:
+            result.append("\n".join(redacted[at : at + count]))
+            at += count
+        return result
+
+    def rows(self, rows: Sequence[Row]) -> list[Row]:
+        """Return log rows with message, attributes (by their keys) or path redacted, before any is joined."""
+        changes: list[dict[str, object]] = [{} for _ in rows]
+        paths = [getattr(row, "path", "") for row in rows]
+        distinct = list(dict.fromkeys(path for path in paths if path))
+        known = dict(zip(distinct, self.lines(distinct), strict=True))
+        messages = [getattr(row, "message", "") for row in rows]
+        attributes: list[Pairs] = [getattr(row, "attributes", ()) for row in rows]
+        pairs = list(dict.fromkeys(pair for each in attributes for pair in each))
+        known_pairs = dict(zip(pairs, self._pairs(pairs), strict=True))
+        for change, path, message, each in zip(changes, paths, self.lines(messages), attributes, strict=True):
+            if path:
+                change["path"] = known[path]
+            if message:
+                change["message"] = message
+            if each:
+                change["attributes"] = tuple(known_pairs[pair] for pair in each)
+        return [_changed(row, change) for row, change in zip(rows, changes, strict=True)]
+
+    def model(self, model: Model) -> Model:
+        """Return a copy of a commit, a deployment, a comparison ... with each of its texts redacted."""
+        texts: list[str] = []
+
+        def collect(text: str) -> str:
+            texts.append(text)
+            return text
+
+        _walk(model, collect)
+        redacted = iter(self.lines(texts))
+        changed: Model = _walk(model, lambda _: next(redacted))
+        return changed
+
+    def _pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Redact values that are JSON text, whole where their key says what they are."""
+        values = self.lines([f"{key}={value}" for key, value in pairs])
+        return [
+            (key, self._by_key(key, value) or redacted.partition("=")[2] if "=" not in key else redacted)
+            for (key, value), redacted in zip(pairs, values, strict=True)
+        ]
+
+    def _by_key(self, key: str, value: str) -> str | None:
+        plain = value[1:-1] if value[:1] == value[-1:] == '"' and len(value) > 1 else value
+        kind = assignments.kind_of(key, plain)
+        return value.replace(plain, self._placeholder(kind, plain)) if kind and plain else None
+
+    def _find(self, text: str, depth: int = 0) -> list[Span]:
+        """Return what is secret in any view of the text, in order, what overlaps as one stretch."""
+        found: list[Span] = []
+        for view in views(text):
+            for start, end, kind in self._find_in_view(view.text, depth):
+                found.append((*view.original(start, end), kind))
+        found.sort(key=lambda span: (span[0], -span[1]))
+        merged: list[Span] = []
+        for start, end, kind in found:
+            if merged and start < merged[-1][1]:
+                merged[-1] = _union(merged[-1], (start, end, kind))
+            else:
+                merged.append((start, end, kind))
+        return merged
+
+    def _find_in_view(self, text: str, depth: int) -> Iterator[Span]:
+        for secret in self._known_secrets:
+            at = text.find(secret)
+            while at >= 0:
+                yield at, at + len(secret), KNOWN_KIND
+                at = text.find(secret, at + len(secret))
+        lowered = text.lower()
+        yield from private_keys(text)
+        for rule in (*TOKENS, *CONTEXT):
+            yield from rule.find(text, lowered)
+        yield from assignments.find(text)
+        yield from tables(text)
+        for rule in PERSONAL:
+            yield from rule.find(text, lowered)
+        if depth < MAX_ENCODED:
+            for pattern in (BASE64, HEX):
+                for match in pattern.finditer(text):
+                    decoded = decode(match[0])
+                    if decoded and self._find(decoded, depth + 1):
+                        yield (*match.span(), "encoded-secret")
+
+    def _replace(self, text: str, spans: Sequence[Span], *, keep_lines: bool = False) -> str:
+        pieces, at = [], 0
+        for start, end, kind in spans:
+            for first, last in _between_placeholders(text, max(start, at), end):
+                pieces += [text[at:first], self._placeholder(kind, text[first:last])]
+                if keep_lines:
+                    pieces.append("\n" * text.count("\n", first, last))
+                at = last
+        return "".join([*pieces, text[at:]])
 
     def _placeholder(self, kind: str, secret: str) -> str:
         placeholder = self._placeholders.get(secret)
@@ -58,10 +155,58 @@ class Redactor:
                 self._counts[kind] += 1
                 placeholder = f"<{kind}-{self._counts[kind]}>"
             else:
-                digest = hmac.new(self._redaction_key.encode(), secret.encode(), hashlib.sha256).hexdigest()
+                digest = hmac.new(
+                    self._redaction_key.encode(), secret.encode("utf-8", "replace"), hashlib.sha256
+                ).hexdigest()
                 placeholder = f"<{kind}:{digest[:8]}>"
             self._placeholders[secret] = placeholder
         return placeholder
+
+
+def _changed(row: Row, changes: dict[str, object]) -> Row:
+    """Return a copy of a model or of a dataclass."""
+    if isinstance(row, BaseModel):
+        return row.model_copy(update=changes)
+    changed: Row = replace(row, **changes)  # type: ignore[type-var]
+    return changed
+
+
+def _walk(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a copy of a tree of models with each text changed, in a fixed order."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return value.model_copy(update={name: _walk(getattr(value, name), change) for name in fields})
+    if isinstance(value, dict):
+        return {key: _after_key(key, part, change) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_walk(part, change) for part in value)
+    return value
+
+
+def _after_key(key: str, value: Any, change: Callable[[str], str]) -> Any:
+    if not isinstance(value, str):
+        return _walk(value, change)
+    return change(f"{key}={value}").removeprefix(f"{key}=")
+
+
+def _union(one: Span, other: Span) -> Span:
+    """Return what two stretches cover together; of a secret and an address around it the secret alone."""
+    for secret, address in ((one, other), (other, one)):
+        if address[2] in PERSONAL_KINDS and secret[2] not in PERSONAL_KINDS:
+            return secret
+    return one[0], max(one[1], other[1]), one[2]
+
+
+def _between_placeholders(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a stretch that no earlier redaction wrote."""
+    for match in PLACEHOLDER.finditer(text, start, end):
+        if any(map(str.isalnum, text[start : match.start()])):
+            yield start, match.start()
+        start = match.end()
+    if any(map(str.isalnum, text[start:end])):
+        yield start, end
 
 
 class Numbering:

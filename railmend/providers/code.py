@@ -31,6 +31,22 @@ VARIABLE = re.compile(
     r"|ENV(?:\.fetch)?|_ENV|config)\s*[\[(]\s*[\"']([A-Z][A-Z0-9_]{2,})[\"']"
     r"|\$\{([A-Z][A-Z0-9_]{2,})(?=[:}])"
 )
+# Where a service's settings are declared or looked up: schemas of zod, Joi and envalid, as t3-env has them;
+# Nest's ConfigService and viper; tags of Go; credentials of Rails.
+DECLARED = re.compile(
+    r"\b([A-Z][A-Z0-9_]{2,})\s*:\s*(?:z|[Jj]oi|v|envalid|str|url|host|email|makeValidator)\b\s*[.(]"
+    r"|\b(?:[\w]*[cC]onfig(?:Service)?|viper|[eE]nv)\s*\.\s*(?:[gG]et\w*|require\w*)\s*(?:<[^>\n]{0,80}>)?\(\s*"
+    r"[\"'`]([\w.]{3,80})[\"'`]"
+    r"|\b(?:env|environment|settings)\.([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"
+    r"|`[^`\n]{0,200}\benv(?:config)?:\"([A-Z][A-Z0-9_]{2,})"
+    r"|\bcredentials(?:&?\.dig\(\s*:|\[:|&?\.)([a-z]\w{2,})"
+)
+# Fields of pydantic's settings, whose names are those of variables.
+SETTINGS_CLASS = re.compile(r"^class \w+\([^)\n]*Settings\b[^)\n]*\):[^\n]*\n((?:[ \t]+[^\n]*\n|\n)*)", re.M)
+FIELD = re.compile(r"^[ \t]+([A-Za-z]\w{2,})[ \t]*:[ \t]", re.M)
+# A host that is shown to people, not called.
+SHOWN = re.compile(r"placeholder|\be\.g\.|example|help_?text|description|tooltip|\bhint\b", re.I)
+USER_INTERFACE = (".vue", ".svelte", ".astro", ".tsx", ".jsx")
 DESTRUCTURED = re.compile(r"\{([^{}]{1,1000})\}\s*=\s*(?:process|import\.meta|Bun)\.env\b")
 NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
 # A client with another address than its library's default, by protocol. A path is no address.
@@ -69,12 +85,35 @@ def read(path: str, text: str, names: Names) -> Iterator[CodeMatch]:
     for position, name, provider in _imports(language, clean, names):
         yield CodeMatch("import", name, _line(clean, position), provider)
     for position, name, provider in names.hosts_in(clean):
-        yield CodeMatch("host", name, _line(clean, position), provider)
+        if _is_called(path, clean, position):
+            yield CodeMatch("host", name, _line(clean, position), provider)
     for match in VARIABLE.finditer(clean):
         yield from _variable(match[1] or match[2] or match[3], match.start(), clean, names)
+    for name, position in _declared(language, clean):
+        yield from _variable(name, position, clean, names)
     for match in DESTRUCTURED.finditer(clean):
         for word in NAME.finditer(match[1]):
             yield from _variable(word[0], match.start(1) + word.start(), clean, names)
+
+
+def _declared(language: str, text: str) -> Iterator[tuple[str, int]]:
+    """Yield the names of variables in declarations of settings, and where they stand."""
+    for match in DECLARED.finditer(text):
+        name = next(group for group in match.groups() if group)
+        yield f"{name.upper().replace('.', '_')}{'_' if match[5] else ''}", match.start()
+    if language == "python":
+        for settings in SETTINGS_CLASS.finditer(text):
+            for field in FIELD.finditer(settings[1]):
+                yield field[1].upper(), settings.start(1) + field.start(1)
+
+
+def _is_called(path: str, text: str, position: int) -> bool:
+    """Tell whether a host is one that code calls, not a preset or an example for whoever fills in a form."""
+    start = text.rfind("\n", 0, position) + 1
+    line = text[start : text.find("\n", position) if "\n" in text[position:] else len(text)]
+    if SHOWN.search(line):
+        return False
+    return not path.endswith(USER_INTERFACE) or "://" in text[max(start, position - 80) : position]
 
 
 def sets_address(path: str, text: str, protocols: Iterable[str]) -> bool:

@@ -3,6 +3,7 @@
 Neither a dependency of tests or tools, a comment, a README nor a log line that merely mentions a host is use.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -17,6 +18,21 @@ from railmend.source.files import language_of, ships
 from railmend.source.manifests import manifests_of, runtime_packages
 
 MAX_TRACES = 4
+# Laravel's configuration comes with these, whether they are used or not.
+SCAFFOLD = re.compile(
+    r"(?:^|/)config/(?:services|cache|mail|queue|filesystems|broadcasting|logging|session|database|scout)\.php$"
+)
+SCAFFOLDED = frozenset(
+    ("aws", "mailgun", "postmark", "resend", "slack", "pusher", "ably", "algolia", "papertrail", "sendgrid")
+)
+# Files that name providers without using them: scripts beside the service, data, other tools' settings.
+FOR_SHOW = re.compile(
+    r"(?:^|/)(?:scripts?|tools?|hack|migrations?|seeds?|data|locales?|i18n|lang|presets?|grafana|prometheus|helm"
+    r"|charts|k8s|kubernetes|terraform|ansible)/"
+    r"|(?:domains|presets|templates|snapshots?|catalog)\.\w+$"
+    r"|(?:^|/)(?!(?:\w+[.-])?(?:config|settings|appsettings|application|app|env)[\w.-]*\.)[^/]+\.json$",
+    re.I,
+)
 STRENGTHS = {
     "dns": Strength.SEEN,
     "flow": Strength.SEEN,
@@ -109,13 +125,26 @@ def _from_code(
     variables: Collection[str] | None,
 ) -> None:
     own = _own_modules(paths)
-    for path, text in paths.items():
+    # What may be there for show comes last, and counts only for a provider that is used elsewhere.
+    for path, text in sorted(paths.items(), key=lambda item: _is_for_show(item[0])):
         for match in read(path, text, names):
+            if not (match.provider.id in by_provider or _is_set(match, variables)) and (
+                FOR_SHOW.search(path) or (SCAFFOLD.search(path) and match.provider.id in SCAFFOLDED)
+            ):
+                continue
             if _is_credible(match, path, own, by_provider, variables):
                 evidence = _evidence(by_provider, match.provider)
                 evidence.add(match.kind, match.name, f"{path}:{match.line}")
                 if match.kind == "import" and evidence.provider.portable and not evidence.address_set:
                     evidence.address_set = sets_address(path, text, evidence.provider.portable)
+
+
+def _is_for_show(path: str) -> bool:
+    return bool(FOR_SHOW.search(path) or SCAFFOLD.search(path))
+
+
+def _is_set(match: CodeMatch, variables: Collection[str] | None) -> bool:
+    return match.kind == "variable" and variables is not None and match.name in variables
 
 
 def _own_modules(paths: Mapping[str, str]) -> set[str]:

@@ -1,14 +1,17 @@
 """Read a commit's manifests and code from a bare fetch: no work tree, and nothing is run."""
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from posixpath import relpath
 
 from railmend.coding.git import TrustedRepository, failure
 from railmend.source.files import language_of, ships
-from railmend.source.manifests import is_manifest
+from railmend.source.manifests import is_manifest, runtime_packages
 
+PACKAGE = "package.json"
 COMMIT = re.compile(r"[0-9a-f]{40,64}")  # a server accepts only whole ones
 MAX_FILES = 3000
 MAX_FILE_BYTES = 256 * 1024
@@ -22,7 +25,8 @@ FILTER = f"--filter=blob:limit={MAX_FILE_BYTES // 1024}k"
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """Paths and texts, manifests first; paths start at the service's root directory.
+    """Paths and texts, manifests first; paths start at the service's root directory, those of
+    packages of the same repository with `..`.
 
     `left_out`: the number of files beyond the limits.
     """
@@ -57,19 +61,49 @@ class CommitReader(TrustedRepository):
             seconds=FETCH_SECONDS,
         )
         head = self._call("rev-parse", "FETCH_HEAD^{commit}").decode().strip()
-        listed = list(self._entries(head, root_directory))
-        chosen = _chosen(self._present(head, listed))
+        folder = root_directory.strip("/")
+        listed = list(self._entries(head, folder))
+        present = self._present(head, listed)
+        if folder not in ("", "."):
+            shared = self._workspace(
+                head, folder, dict(self._texts([e for e in present if e.path == PACKAGE]))
+            )
+            listed, present = [*listed, *shared], [*present, *shared]
+        chosen = _chosen(present)
         return SourceFiles(commit=head, files=tuple(self._texts(chosen)), left_out=len(listed) - len(chosen))
 
-    def _entries(self, commit: str, root_directory: str) -> Iterator[_Entry]:
+    def _entries(self, commit: str, folder: str) -> Iterator[_Entry]:
         """Regular files that are manifests or code; symbolic links and submodules are neither."""
-        folder = root_directory.strip("/")
         tree = f"{commit}:{folder}" if folder and folder != "." else commit
         for row in self._call("ls-tree", "-r", "-z", tree).decode(errors="surrogateescape").split("\0"):
             meta, _, path = row.partition("\t")
             mode, blob = meta.partition(" ")[0], meta.rpartition(" ")[2]
             if mode.startswith("100") and ships(path) and (is_manifest(path) or language_of(path)):
                 yield _Entry(path, blob)
+
+    def _workspace(self, commit: str, folder: str, own: Mapping[str, str]) -> list[_Entry]:
+        """Return the files of npm packages of the same repository that the service asks for, and so on."""
+        if PACKAGE not in own:
+            return []
+        every = self._present(commit, list(self._entries(commit, "")))
+        manifests = [entry for entry in every if PurePosixPath(entry.path).name == PACKAGE]
+        packages = {
+            name: (path, text) for path, text in self._texts(manifests) if (name := _package_name(text))
+        }
+        wanted, folders = [own[PACKAGE]], set[str]()
+        while wanted:
+            for _, name in runtime_packages(PACKAGE, wanted.pop()):
+                path, text = packages.get(name, ("", ""))
+                package = str(PurePosixPath(path).parent)
+                if path and package not in folders and package != folder:
+                    folders.add(package)
+                    wanted.append(text)
+        inside = tuple(f"{each}/" for each in folders)
+        return [
+            _Entry(relpath(entry.path, folder), entry.blob, entry.size)
+            for entry in every
+            if entry.path.startswith(inside)
+        ]
 
     def _present(self, commit: str, entries: Sequence[_Entry]) -> list[_Entry]:
         """Return entries with sizes, not those the filter left on the server: reading one would fetch it."""
@@ -105,12 +139,23 @@ class CommitReader(TrustedRepository):
         return completed.stdout
 
 
+def _package_name(text: str) -> str:
+    try:
+        name = json.loads(text).get("name")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return name if isinstance(name, str) else ""
+
+
 def _chosen(entries: Sequence[_Entry]) -> list[_Entry]:
-    """Manifests first, then files nearest to the root, within all three limits."""
-    ordered = sorted(
-        entries,
-        key=lambda entry: (not is_manifest(entry.path), len(PurePosixPath(entry.path).parts), entry.path),
-    )
+    """Manifests first, then files nearest to the root, data last, within all three limits."""
+
+    def order(entry: _Entry) -> tuple[bool, bool, int, str]:
+        pure = PurePosixPath(entry.path)
+        manifest = is_manifest(entry.path)
+        return not manifest, not manifest and pure.suffix == ".json", len(pure.parts), entry.path
+
+    ordered = sorted(entries, key=order)
     chosen: list[_Entry] = []
     total = 0
     for entry in ordered:

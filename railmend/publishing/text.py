@@ -14,7 +14,9 @@ from railmend.evidence.safe_text import MarkdownText, PlainText
 from railmend.publishing.charts import chart, shown_by
 from railmend.publishing.proof import proof_table
 
-BOT = ("Railmend", "railmend@users.noreply.github.com")
+Author = tuple[str, str]
+# The author of commits of 0.1.0, whatever its account; now it is `GitHubClient.author`.
+BOT: Author = ("Railmend", "railmend@users.noreply.github.com")
 MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
 MAX_TITLE = 72
 # Temporal keeps at most 20,000 bytes of current details.
@@ -33,11 +35,12 @@ LEFT_OUT = (
 class PublishedMaterial:
     """What a pull request shows beside the diagnoses, by incident; a packet is None where it is gone.
 
-    `measured`: the numbers of each incident's window, or none at all.
+    `measured`: the numbers of each incident's window, or none at all. `unseen`: what GitHub does not show.
     """
 
     packets: tuple[EvidencePacket | None, ...]
     measured: tuple[WindowMetrics, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 def marker(key: str, head: str, incidents: Sequence[str] = ()) -> MarkdownText:
@@ -56,28 +59,29 @@ def title(repair: RepairRequest) -> PlainText:
     return PlainText.of("{}: {}", first.request.service.name, text).cut(MAX_TITLE)
 
 
-def commit_message(repair: RepairRequest) -> PlainText:
+def commit_message(repair: RepairRequest, author: Author = BOT) -> PlainText:
     """Return the message, which is the same on every attempt, so that a retry makes the same commit."""
     causes = [cause.text for incident in repair.incidents for cause in incident.diagnosis.causes]
-    return _signed(title(repair), PlainText.joined((PlainText.of("- {}", cause) for cause in causes), "\n"))
+    listed = PlainText.joined((PlainText.of("- {}", cause) for cause in causes), "\n")
+    return _signed(author, title(repair), listed)
 
 
-def follow_up_message(publish: PublishRequest) -> PlainText:
+def follow_up_message(publish: PublishRequest, author: Author = BOT) -> PlainText:
     """Return the message of a commit that answers reviewers and checks, naming them."""
     who = ", ".join(dict.fromkeys(note.author for note in publish.notes))
-    return _signed(PlainText.of("Answer the review of {}", who).cut(MAX_TITLE))
+    return _signed(author, PlainText.of("Answer the review of {}", who).cut(MAX_TITLE))
 
 
 def revert_title(of: str) -> PlainText:
     return PlainText.of("Revert: {}", of).cut(MAX_TITLE)
 
 
-def revert_message(of: str, sha: str, reason: str) -> PlainText:
-    return _signed(revert_title(of), PlainText.of("This reverts commit {}.\n\n{}", sha, reason))
+def revert_message(of: str, sha: str, reason: str, author: Author = BOT) -> PlainText:
+    return _signed(author, revert_title(of), PlainText.of("This reverts commit {}.\n\n{}", sha, reason))
 
 
-def _signed(subject: PlainText, *paragraphs: PlainText) -> PlainText:
-    return PlainText.joined([subject, *paragraphs, PlainText.of("Signed-off-by: {} <{}>", *BOT)])
+def _signed(author: Author, subject: PlainText, *paragraphs: PlainText) -> PlainText:
+    return PlainText.joined([subject, *paragraphs, PlainText.of("Signed-off-by: {} <{}>", *author)])
 
 
 def body(publish: PublishRequest, material: PublishedMaterial) -> MarkdownText:
@@ -105,7 +109,7 @@ def _sections(publish: PublishRequest, material: PublishedMaterial) -> Iterator[
     yield from _changed(publish)
     yield from _checked(publish)
     yield _risk(repair)
-    yield _unseen(material.packets)
+    yield _unseen([s for packet in material.packets if packet for s in packet.unseen] + [*material.unseen])
     yield _cost(publish)
 
 
@@ -263,8 +267,8 @@ def _left_out(repair: RepairRequest) -> MarkdownText:
     return head + _lines(rows)
 
 
-def _unseen(packets: Iterable[EvidencePacket | None]) -> MarkdownText:
-    rows = [MarkdownText.of("- {}", sentence) for packet in packets if packet for sentence in packet.unseen]
+def _unseen(sentences: Iterable[str]) -> MarkdownText:
+    rows = [MarkdownText.of("- {}", sentence) for sentence in sentences]
     return _lines([MarkdownText.of("## What Railmend could not see"), *rows]) if rows else MarkdownText()
 
 

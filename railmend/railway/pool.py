@@ -68,9 +68,9 @@ class RailwayPool:
         self._watched = watched
         self._limits = limits or RateLimits()
         self._transport = transport
-        self._reaches: dict[str, TokenReach] = {}
-        self._clients: dict[str, RailwayClient] = {}
-        self._detecting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._reaches: dict[SecretStr, TokenReach] = {}
+        self._clients: dict[SecretStr, RailwayClient] = {}
+        self._detecting: defaultdict[SecretStr, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def client_for(self, environment_id: str) -> RailwayClient:
         """Return the client that reaches an environment.
@@ -78,12 +78,11 @@ class RailwayPool:
         Raise `NotWatched`, and the errors of `detect_token`.
         """
         environment, token = self._find(environment_id)
-        secret = token.get_secret_value()
-        async with self._detecting[secret]:
-            if secret not in self._clients:
+        async with self._detecting[token]:
+            if token not in self._clients:
                 reach = await detect_token(self._url, token, environment.token_kind, self._transport)
-                self._reaches[secret] = reach
-                self._clients[secret] = RailwayClient(
+                self._reaches[token] = reach
+                self._clients[token] = RailwayClient(
                     self._url,
                     token,
                     reach.kind,
@@ -91,13 +90,13 @@ class RailwayPool:
                     limits=self._limits,
                     pause_seconds=self._pause,
                 )
-        self._refuse_another(environment, self._reaches[secret])
-        return self._clients[secret]
+        self._refuse_another(environment, self._reaches[token])
+        return self._clients[token]
 
     async def kind_of(self, environment_id: str) -> TokenKind:
         """Return the kind of the token that reaches an environment; raise as `client_for`."""
         await self.client_for(environment_id)
-        return self._reaches[self._find(environment_id)[1].get_secret_value()].kind
+        return self._reaches[self._find(environment_id)[1]].kind
 
     def last_seen(self, environment_id: str) -> Known:
         """Return what the last survey of an environment saw, with whatever token; empty without one."""
@@ -141,10 +140,8 @@ class RailwayPool:
     @property
     def left(self) -> int | None:
         """Requests left in the window of the token with the fewest; None before the first answer."""
-        tokens = {
-            environment.token.get_secret_value() for environment in self._watched() if environment.token
-        }
-        lefts = [client.limiter.left for secret, client in self._clients.items() if secret in tokens]
+        tokens = {environment.token for environment in self._watched() if environment.token}
+        lefts = [client.limiter.left for token, client in self._clients.items() if token in tokens]
         return min((left for left in lefts if left is not None), default=None)
 
     async def aclose(self) -> None:

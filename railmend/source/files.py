@@ -21,7 +21,7 @@ SAMPLES = frozenset({"example", "examples", "sample", "samples", "demo", "demos"
 NOT_SHIPPED_NAME = re.compile(
     r"(?i)^(?:test_.*\.py|.*_test\.(?:py|go|rb|exs)|.*_spec\.rb|conftest\.py|setup\.py|noxfile\.py"
     r"|.*[.-](?:test|spec|stories|mock)\.[cm]?[jt]sx?|.*Tests?\.(?:java|kt|cs|php)|.*IT\.java"
-    r"|gulpfile\..*|.*\.min\.js|(?:docker-)?compose[\w.-]*\.ya?ml|mkdocs\.yml|pnpm-lock\.yaml"
+    r"|gulpfile\..*|.*\.min\.js|(?:.*[.-])?compose[\w.-]*\.ya?ml|mkdocs\.yml|pnpm-lock\.yaml"
     r"|(?:openapi|swagger)\.(?:json|ya?ml)"
     r"|(?:jest|vitest|cypress|playwright|webpack|rollup|eslint|commitlint)\.config\..*)$"
 )
@@ -66,7 +66,9 @@ def ships(path: str) -> bool:
     samples = folders[:1] if language_of(path) == "java" else folders
     if not NOT_SHIPPED.isdisjoint(folders) or not SAMPLES.isdisjoint(samples):
         return False
-    return not any(part.startswith(".") for part in parts) and not NOT_SHIPPED_NAME.match(parts[-1])
+    return not any(part.startswith(".") and part != ".." for part in parts) and not NOT_SHIPPED_NAME.match(
+        parts[-1]
+    )
 
 
 SCANNERS = {"ruby": _RUBY, "php": _PHP, "rust": _RUST, **dict.fromkeys(HASH_COMMENTS - {"ruby"}, _HASH)}

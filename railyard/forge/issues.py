@@ -1,10 +1,10 @@
 """REST calls of issues that are no pull requests."""
 
-from railyard.forge.rest import REPO, Answer, Call, add_labels_to, on
+from railyard.forge.rest import ISSUE_READ, ISSUE_WRITE, REPO, Answer, Call, add_labels_to, on
 from railyard.forge.store import MAX_BODY, Json, invalid, now
 
 
-@on("GET", REPO + "/issues")
+@on("GET", REPO + "/issues", ISSUE_READ)
 def issues(call: Call) -> Answer:
     """As GitHub: pull requests are among them, the newest first."""
     state, labels = call.query.get("state", "open"), [*filter(None, call.query.get("labels", "").split(","))]
@@ -16,7 +16,7 @@ def issues(call: Call) -> Answer:
     return [call.view.issue(row) for row in sorted(rows, key=lambda row: -int(row["number"]))]
 
 
-@on("POST", REPO + "/issues")
+@on("POST", REPO + "/issues", ISSUE_WRITE)
 def create_issue(call: Call) -> Answer:
     call.need("Issue", "title")
     if len(call.body.get("body") or "") > MAX_BODY:
@@ -38,7 +38,7 @@ def create_issue(call: Call) -> Answer:
     return 201, call.view.issue(row)
 
 
-@on("PATCH", REPO + "/issues/{n:int}")
+@on("PATCH", REPO + "/issues/{n:int}", ISSUE_WRITE)
 def edit_issue(call: Call) -> Answer:
     row = call.issue()
     row.update({key: call.body[key] for key in ("title", "body", "state") if key in call.body})

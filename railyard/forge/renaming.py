@@ -19,7 +19,7 @@ BY_NUMBER = re.compile(r"(?P<api>.*)/repositories/(?P<number>\d+)(?P<rest>(/.*)?
 GIT = re.compile(r"/(?P<name>[^/]+/[^/]+)\.git(?P<rest>/.*)")
 
 
-@on("PATCH", REPO)
+@on("PATCH", REPO, "administration:write")
 def rename(call: Call) -> Answer:
     """Edit a repository; only the name is supported."""
     call.need("Repository", "name")

@@ -1,24 +1,30 @@
 """REST calls as a table of method, path and handler. Handlers return a body or (status, body)."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from fnmatch import fnmatch
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from railyard.forge.merging import METHODS, merged
-from railyard.forge.store import MAX_BODY, ApiError, Forge, Json, git, invalid, not_found, now
+from railyard.forge.store import FORM, MAX_BODY, ApiError, Forge, Json, git, invalid, not_found, now
 from railyard.forge.views import View
 
 Answer = Json | list[Json] | tuple[int, Json | None] | Response
 Handler = Callable[["Call"], Answer]
-ROUTES: list[tuple[str, str, Handler]] = []
+# Method, path, handler, and what a limited token needs for it:
+# https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens
+ROUTES: list[tuple[str, str, Handler, str]] = []
 REPO = "/repos/{owner}/{repo}"
+PULL_READ, PULL_WRITE = "pull_requests:read", "pull_requests:write"
+ISSUE_READ, ISSUE_WRITE = f"issues:read|{PULL_READ}", f"issues:write|{PULL_WRITE}"
 
 
-def on(method: str, path: str) -> Callable[[Handler], Handler]:
+def on(method: str, path: str, needs: str = "metadata:read") -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
-        ROUTES.append((method, path, handler))
+        ROUTES.append((method, path, handler, needs))
         return handler
 
     return register
@@ -50,6 +56,20 @@ class Call:
     def issue(self, *, pull: bool = False) -> Json:
         return self.forge.issue(self.full_name, self.path["n"], pull=pull)
 
+    def refuse_locked(self, issue: Json) -> None:
+        if issue.get("locked"):
+            raise ApiError(403, "Unable to create comment because issue is locked.")
+
+    def edited(self, comment: Json | None) -> Json:
+        """Give a comment its new text; only its author may, and the time of the edit shows it."""
+        if comment is None:
+            raise not_found()
+        if comment["user"] != self.user:
+            raise ApiError(403, "You cannot edit this comment.")
+        later = datetime.fromisoformat(comment["updated_at"]) + timedelta(seconds=1)
+        comment.update(body=self.body["body"], updated_at=max(now(), later.strftime(FORM)))
+        return comment
+
     def revision(self, ref: str) -> str:
         sha = self.forge.branch(self.full_name, ref) or self.forge.sha(self.full_name, ref)
         if sha is None:
@@ -61,9 +81,14 @@ class Call:
         return [self.forge.sync(self.full_name, row) for row in rows]
 
 
-@on("GET", "/user")
+@on("GET", "/user", "account:read")
 def user(call: Call) -> Answer:
     return (call.view.user(call.user) or {}) | {"name": call.user, "email": None}
+
+
+@on("GET", "/users/{login}", "")
+def account(call: Call) -> Answer:
+    return call.view.user(call.path["login"]) or {}
 
 
 @on("GET", REPO)
@@ -71,22 +96,51 @@ def repository(call: Call) -> Answer:
     return call.view.repository()
 
 
-@on("GET", REPO + "/git/trees/{ref:path}")
+@on("GET", REPO + "/git/trees/{ref:path}", "contents:read")
 def git_tree(call: Call) -> Answer:
     sha = call.revision(call.path["ref"])
     arguments = ["-r", "-t"] if call.query.get("recursive") else []
     rows = git(call.git_dir, "ls-tree", *arguments, "--full-tree", sha).splitlines()
-    return {"sha": sha, "tree": [call.view.tree_entry(row) for row in rows], "truncated": False}
+    most = call.repo.get("tree_limit", len(rows))
+    tree = [call.view.tree_entry(row) for row in rows[:most]]
+    return {"sha": sha, "tree": tree, "truncated": most < len(rows)}
 
 
-@on("GET", REPO + "/branches")
+@on("GET", REPO + "/contents/{file:path}", "contents:read")
+def contents(call: Call) -> Answer:
+    sha, path = call.revision(call.query.get("ref") or call.repo["default_branch"]), call.path["file"]
+    row = git(call.git_dir, "ls-tree", "--full-tree", sha, "--", path)
+    if not row:
+        raise not_found()
+    entry = call.view.tree_entry(row)
+    url = f"{call.view.api}/contents/{path}?ref={sha}"
+    return entry | {"type": "file", "name": path.rpartition("/")[2], "size": 1, "url": url}
+
+
+@on("GET", REPO + "/rules/branches/{branch:path}")
+def rules(call: Call) -> Answer:
+    rows = call.repo.get("rules", ())
+    return [
+        {key: row[key] for key in ("type", "ruleset_id", "parameters")}
+        for row in rows
+        if fnmatch(call.path["branch"], row["branches"])
+    ]
+
+
+@on("GET", REPO + "/rulesets/{id:int}")
+def ruleset(call: Call) -> Answer:
+    bypass = call.repo.get("bypass", "never")
+    return {"id": call.path["id"], "name": "ours", "current_user_can_bypass": bypass}
+
+
+@on("GET", REPO + "/branches", "contents:read")
 def branches(call: Call) -> Answer:
     rows = git(call.git_dir, "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads").splitlines()
     pairs = (row.split() for row in rows)
     return [call.view.branch(name.removeprefix("refs/heads/"), sha) for name, sha in pairs]
 
 
-@on("GET", REPO + "/branches/{branch:path}")
+@on("GET", REPO + "/branches/{branch:path}", "contents:read")
 def branch(call: Call) -> Answer:
     sha = call.forge.branch(call.full_name, call.path["branch"])
     if sha is None:
@@ -94,7 +148,7 @@ def branch(call: Call) -> Answer:
     return call.view.branch(call.path["branch"], sha)
 
 
-@on("DELETE", REPO + "/git/refs/{ref:path}")
+@on("DELETE", REPO + "/git/refs/{ref:path}", "contents:write")
 def delete_ref(call: Call) -> Answer:
     ref = f"refs/{call.path['ref']}"
     if call.forge.sha(call.full_name, ref) is None:
@@ -103,31 +157,79 @@ def delete_ref(call: Call) -> Answer:
     return 204, None
 
 
-@on("GET", REPO + "/commits")
+@on("GET", REPO + "/commits", "contents:read")
 def commits(call: Call) -> Answer:
     start = call.revision(call.query.get("sha") or call.repo["default_branch"])
     return [call.view.commit(sha) for sha in git(call.git_dir, "rev-list", "--max-count=100", start).split()]
 
 
-@on("GET", REPO + "/commits/{ref:path}/check-runs")
+@on("GET", REPO + "/commits/{ref:path}/check-runs", "checks:read")
 def check_runs(call: Call) -> Answer:
     sha = call.revision(call.path["ref"])
     rows = [row for row in call.repo["checks"].values() if row["head_sha"] == sha]
     return {"total_count": len(rows), "check_runs": rows}
 
 
-@on("POST", REPO + "/check-runs")
+@on("GET", REPO + "/commits/{ref:path}/status", "statuses:read")
+def combined_status(call: Call) -> Answer:
+    sha = call.revision(call.path["ref"])
+    newest = {row["context"]: row for row in call.repo.get("statuses", ()) if row["sha"] == sha}
+    return {"sha": sha, "state": "pending", "total_count": len(newest), "statuses": list(newest.values())}
+
+
+@on("POST", REPO + "/statuses/{sha}", "statuses:write")
+def create_status(call: Call) -> Answer:
+    row: Json = {"context": "default", **call.body, "id": call.forge.next_id(), "sha": call.path["sha"]}
+    row |= {"created_at": now(), "updated_at": now(), "url": f"{call.view.api}/statuses/{row['sha']}"}
+    call.repo.setdefault("statuses", []).append(row)
+    return 201, row
+
+
+@on("GET", REPO + "/actions/runs", "actions:read")
+def workflow_runs(call: Call) -> Answer:
+    """Show one run for each commit; its jobs are the commit's check runs."""
+    heads = {row["head_sha"]: row["id"] for row in call.repo["checks"].values()}
+    wanted = {sha: number for sha, number in heads.items() if call.query.get("head_sha") in (None, sha)}
+    url = f"{call.view.api}/actions/runs"
+    rows = [
+        {"id": number, "head_sha": sha, "url": f"{url}/{number}", "jobs_url": f"{url}/{number}/jobs"}
+        for sha, number in wanted.items()
+    ]
+    return {"total_count": len(rows), "workflow_runs": rows}
+
+
+@on("GET", REPO + "/actions/runs/{id:int}/jobs", "actions:read")
+def jobs(call: Call) -> Answer:
+    head = call.repo["checks"][str(call.path["id"])]["head_sha"]
+    rows = [row for row in call.repo["checks"].values() if row["head_sha"] == head]
+    kept = ("id", "name", "status", "conclusion", "head_sha", "completed_at", "url", "html_url")
+    steps = [{"name": "Run the tests", "number": 1, "status": "completed", "conclusion": "failure"}]
+    shown = [{key: row[key] for key in kept if key in row} | {"steps": steps} for row in rows]
+    return {"total_count": len(rows), "jobs": shown}
+
+
+@on("POST", REPO + "/check-runs", "checks:write")
 def create_check_run(call: Call) -> Answer:
     call.need("CheckRun", "name", "head_sha")
-    row: Json = {"status": "queued", "conclusion": None, **call.body, "id": call.forge.next_id()}
+    number = call.forge.next_id()
+    urls = {"url": f"{call.view.api}/check-runs/{number}", "html_url": f"{call.view.web}/runs/{number}"}
+    row: Json = {
+        "status": "queued",
+        "conclusion": None,
+        "completed_at": None,
+        "output": dict.fromkeys(("title", "summary", "text")),
+        **call.body,
+        **urls,
+        "id": number,
+    }
     row["head_sha"] = call.revision(row["head_sha"])
     if row["conclusion"]:
-        row["status"] = "completed"
+        row |= {"completed_at": call.body.get("completed_at") or now(), "status": "completed"}
     call.repo["checks"][str(row["id"])] = row
     return 201, row
 
 
-@on("GET", REPO + "/commits/{ref:path}")
+@on("GET", REPO + "/commits/{ref:path}", "contents:read")
 def commit(call: Call) -> Answer:
     found = call.view.commit(call.revision(call.path["ref"]))
     parents = found["parents"]
@@ -135,7 +237,7 @@ def commit(call: Call) -> Answer:
     return found | {"files": call.view.files(base, found["sha"])}
 
 
-@on("GET", REPO + "/compare/{spec:path}")
+@on("GET", REPO + "/compare/{spec:path}", "contents:read")
 def compare(call: Call) -> Answer:
     base, head = (call.revision(end.split(":")[-1]) for end in call.path["spec"].split("..."))
     common = call.view.merge_base(base, head)
@@ -163,7 +265,7 @@ def add_labels_to(call: Call, issue: Json, names: list[str]) -> None:
             issue["labels"].append(name)
 
 
-@on("POST", REPO + "/labels")
+@on("POST", REPO + "/labels", ISSUE_WRITE)
 def create_label(call: Call) -> Answer:
     call.need("Label", "name")
     key = call.body["name"].lower()
@@ -178,33 +280,34 @@ def create_label(call: Call) -> Answer:
     return 201, call.view.label(key)
 
 
-@on("GET", REPO + "/issues/{n:int}/labels")
+@on("GET", REPO + "/issues/{n:int}/labels", ISSUE_READ)
 def issue_labels(call: Call) -> Answer:
     return [call.view.label(name) for name in call.issue()["labels"]]
 
 
-@on("POST", REPO + "/issues/{n:int}/labels")
+@on("POST", REPO + "/issues/{n:int}/labels", ISSUE_WRITE)
 def add_labels(call: Call) -> Answer:
     add_labels_to(call, call.issue(), call.body["labels"] if isinstance(call.body, dict) else call.body)
     return issue_labels(call)
 
 
-@on("GET", REPO + "/issues/{n:int}")
+@on("GET", REPO + "/issues/{n:int}", ISSUE_READ)
 def issue(call: Call) -> Answer:
     return call.view.issue(call.issue())
 
 
-@on("GET", REPO + "/issues/{n:int}/comments")
+@on("GET", REPO + "/issues/{n:int}/comments", ISSUE_READ)
 def comments(call: Call) -> Answer:
     number, since = call.issue()["number"], call.query.get("since", "")
     rows = [row for row in call.repo["comments"].values() if row["issue"] == number]
     return [call.view.comment(row) for row in rows if row["updated_at"] >= since]
 
 
-@on("POST", REPO + "/issues/{n:int}/comments")
+@on("POST", REPO + "/issues/{n:int}/comments", ISSUE_WRITE)
 def create_comment(call: Call) -> Answer:
     call.need("IssueComment", "body")
     issue = call.issue()
+    call.refuse_locked(issue)
     row: Json = {"id": call.forge.next_id(), "issue": issue["number"], "body": call.body["body"]}
     row |= {"user": call.user, "created_at": now(), "updated_at": now()}
     call.repo["comments"][str(row["id"])] = row
@@ -212,16 +315,12 @@ def create_comment(call: Call) -> Answer:
     return 201, call.view.comment(row)
 
 
-@on("PATCH", REPO + "/issues/comments/{id}")
+@on("PATCH", REPO + "/issues/comments/{id}", ISSUE_WRITE)
 def edit_comment(call: Call) -> Answer:
-    row = call.repo["comments"].get(call.path["id"])
-    if row is None:
-        raise not_found()
-    row.update(body=call.body["body"], updated_at=now())
-    return call.view.comment(row)
+    return call.view.comment(call.edited(call.repo["comments"].get(call.path["id"])))
 
 
-@on("GET", REPO + "/pulls")
+@on("GET", REPO + "/pulls", PULL_READ)
 def pulls(call: Call) -> Answer:
     state, head, base = call.query.get("state", "open"), call.query.get("head", ""), call.query.get("base")
     owner = call.full_name.split("/")[0]
@@ -232,10 +331,14 @@ def pulls(call: Call) -> Answer:
         return state in ("all", row["state"]) and same_head and base in (None, "", row["base"])
 
     rows = sorted(filter(wanted, call.pulls()), key=lambda row: -int(row["number"]))
+    # A new pull request is not listed at once.
+    if call.repo.get("unlisted", 0) > 0:
+        call.repo["unlisted"] -= 1
+        rows = rows[1:]
     return [call.view.pull(row, full=False) for row in rows]
 
 
-@on("POST", REPO + "/pulls")
+@on("POST", REPO + "/pulls", PULL_WRITE)
 def create_pull(call: Call) -> Answer:
     call.need("PullRequest", "head", "base", "title")
     owner, head, base = call.full_name.split("/")[0], call.body["head"].split(":")[-1], call.body["base"]
@@ -250,6 +353,8 @@ def create_pull(call: Call) -> Answer:
         raise invalid("PullRequest", None, "custom", message)
     if not git(call.git_dir, "rev-list", "-1", f"{shas['base']}..{shas['head']}"):
         raise invalid("PullRequest", None, "custom", f"No commits between {base} and {head}")
+    if call.body.get("draft") and call.repo.get("plan") == "free":
+        raise ApiError(422, "Draft pull requests are not supported in this repository.")
     if len(call.body.get("body") or "") > MAX_BODY:
         raise invalid("Issue", "body", "custom", f"body is too long (maximum is {MAX_BODY} characters)")
     call.repo["number"] += 1
@@ -271,10 +376,11 @@ def create_pull(call: Call) -> Answer:
         "merged": False,
     }
     call.repo["issues"][str(row["number"])] = row
+    call.forge.sync(call.full_name, row)
     return 201, call.view.pull(row)
 
 
-@on("GET", REPO + "/pulls/{n:int}")
+@on("GET", REPO + "/pulls/{n:int}", PULL_READ)
 def pull(call: Call) -> Answer:
     row = call.issue(pull=True)
     if ".diff" in call.accept:
@@ -282,7 +388,7 @@ def pull(call: Call) -> Answer:
     return call.view.pull(row)
 
 
-@on("PATCH", REPO + "/pulls/{n:int}")
+@on("PATCH", REPO + "/pulls/{n:int}", PULL_WRITE)
 def edit_pull(call: Call) -> Answer:
     row = call.issue(pull=True)
     row.update({key: call.body[key] for key in ("title", "body") if key in call.body}, updated_at=now())
@@ -294,17 +400,17 @@ def edit_pull(call: Call) -> Answer:
     return call.view.pull(row)
 
 
-@on("GET", REPO + "/pulls/{n:int}/files")
+@on("GET", REPO + "/pulls/{n:int}/files", PULL_READ)
 def pull_files(call: Call) -> Answer:
     return call.view.pull_files(call.issue(pull=True))
 
 
-@on("GET", REPO + "/pulls/{n:int}/commits")
+@on("GET", REPO + "/pulls/{n:int}/commits", PULL_READ)
 def pull_commits(call: Call) -> Answer:
     return [call.view.commit(sha) for sha in call.view.pull_commits(call.issue(pull=True))]
 
 
-@on("PUT", REPO + "/pulls/{n:int}/merge")
+@on("PUT", REPO + "/pulls/{n:int}/merge", "contents:write")
 def merge(call: Call) -> Answer:
     row = call.issue(pull=True)
     if call.body.get("sha", row["head_sha"]) != row["head_sha"]:

@@ -1,7 +1,7 @@
 """REST calls of a review: line comments, reviews, permissions, requested reviewers."""
 
-from railyard.forge.rest import REPO, Answer, Call, on
-from railyard.forge.store import Json, invalid, not_found, now
+from railyard.forge.rest import PULL_READ, PULL_WRITE, REPO, Answer, Call, on
+from railyard.forge.store import ApiError, Json, invalid, not_found, now
 
 STATES = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
 ROLES = ("admin", "write", "read")
@@ -15,33 +15,36 @@ def permission(call: Call) -> Answer:
     return {"permission": role, "role_name": role, "user": call.view.user(call.path["login"])}
 
 
-@on("PUT", REPO + "/collaborators/{login}")
+@on("PUT", REPO + "/collaborators/{login}", "administration:write")
 def add_collaborator(call: Call) -> Answer:
     role = {"push": "write", "pull": "read"}.get(call.body.get("permission", "push"), "admin")
     call.repo.setdefault("roles", {})[call.path["login"]] = role
     return 204, None
 
 
-@on("GET", REPO + "/pulls/{n:int}/comments")
+@on("GET", REPO + "/pulls/{n:int}/comments", PULL_READ)
 def line_comments(call: Call) -> Answer:
     number = call.issue(pull=True)["number"]
     rows = [row for row in call.repo["review_comments"].values() if row["issue"] == number]
     return [call.view.line_comment(row) for row in rows]
 
 
-@on("POST", REPO + "/pulls/{n:int}/comments")
+@on("POST", REPO + "/pulls/{n:int}/comments", PULL_WRITE)
 def create_line_comment(call: Call) -> Answer:
     call.need("PullRequestReviewComment", "body", "path", "commit_id")
-    row = _line(call, {key: call.body.get(key) for key in ("body", "path", "commit_id", "line")})
+    kept = ("body", "path", "commit_id", "line", "start_line")
+    row = _line(call, {key: call.body.get(key) for key in kept})
     return 201, call.view.line_comment(row)
 
 
-@on("POST", REPO + "/pulls/{n:int}/comments/{id}/replies")
+@on("POST", REPO + "/pulls/{n:int}/comments/{id}/replies", PULL_WRITE)
 def reply(call: Call) -> Answer:
     call.need("PullRequestReviewComment", "body")
     first = call.repo["review_comments"].get(call.path["id"])
     if first is None:
         raise not_found()
+    if first.get("in_reply_to_id"):
+        raise invalid("PullRequestReviewComment", "in_reply_to_id")
     place = {key: first[key] for key in ("path", "commit_id", "line")}
     row = _line(call, {**place, "body": call.body["body"], "in_reply_to_id": first["id"]})
     return 201, call.view.line_comment(row)
@@ -49,6 +52,7 @@ def reply(call: Call) -> Answer:
 
 def _line(call: Call, content: Json) -> Json:
     issue = call.issue(pull=True)
+    call.refuse_locked(issue)
     row: Json = {"id": call.forge.next_id(), "issue": issue["number"], "user": call.user, **content}
     row |= {"created_at": now(), "updated_at": now()}
     call.repo["review_comments"][str(row["id"])] = row
@@ -56,14 +60,38 @@ def _line(call: Call, content: Json) -> Json:
     return row
 
 
-@on("GET", REPO + "/pulls/{n:int}/reviews")
+@on("PATCH", REPO + "/pulls/comments/{id}", PULL_WRITE)
+def edit_line_comment(call: Call) -> Answer:
+    return call.view.line_comment(call.edited(call.repo["review_comments"].get(call.path["id"])))
+
+
+@on("GET", REPO + "/pulls/comments/{id}", PULL_READ)
+def line_comment(call: Call) -> Answer:
+    row = call.repo["review_comments"].get(call.path["id"])
+    if row is None:
+        raise not_found()
+    return call.view.line_comment(row)
+
+
+def review_threads(call: Call) -> Answer:
+    """Answer the one GraphQL query that is asked: which threads of a pull request are resolved?"""
+    rows = call.repo["review_comments"].values()
+    first = [row for row in rows if row["issue"] == call.path["n"] and not row.get("in_reply_to_id")]
+    nodes = [
+        {"isResolved": bool(row.get("resolved")), "comments": {"nodes": [{"databaseId": row["id"]}]}}
+        for row in first
+    ]
+    return {"data": {"repository": {"pullRequest": {"reviewThreads": {"nodes": nodes}}}}}
+
+
+@on("GET", REPO + "/pulls/{n:int}/reviews", PULL_READ)
 def reviews(call: Call) -> Answer:
     number = call.issue(pull=True)["number"]
     rows = [row for row in call.repo.get("reviews", {}).values() if row["issue"] == number]
     return [call.view.review(row) for row in rows]
 
 
-@on("POST", REPO + "/pulls/{n:int}/reviews")
+@on("POST", REPO + "/pulls/{n:int}/reviews", PULL_WRITE)
 def create_review(call: Call) -> Answer:
     issue, event = call.issue(pull=True), call.body.get("event", "COMMENT")
     if event not in STATES:
@@ -77,12 +105,12 @@ def create_review(call: Call) -> Answer:
     return call.view.review(row)
 
 
-@on("POST", REPO + "/pulls/{n:int}/requested_reviewers")
+@on("POST", REPO + "/pulls/{n:int}/requested_reviewers", PULL_WRITE)
 def ask_reviewers(call: Call) -> Answer:
     row = call.issue(pull=True)
     wanted = call.body.get("reviewers", [])
-    if any(call.forge.role(call.full_name, login) not in ROLES for login in wanted):
-        message = "Reviews may only be requested from collaborators."
-        raise invalid("PullRequest", None, "custom", message)
+    teams = call.body.get("team_reviewers", [])
+    if teams or any(call.forge.role(call.full_name, login) not in ROLES for login in wanted):
+        raise ApiError(422, "Reviews may only be requested from collaborators.")
     row["reviewers"] = sorted({*row.get("reviewers", []), *wanted})
     return 201, call.view.pull(row)

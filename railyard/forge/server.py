@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from railyard.forge import issues, reviews  # noqa: F401 - they register their calls
+from railyard.forge import issues, reviews  # noqa: F401 - the first registers its calls
 from railyard.forge.pages import page_routes
 from railyard.forge.renaming import Renamed
 from railyard.forge.rest import ROUTES, Call, Handler
@@ -30,7 +30,7 @@ API = "/api/v3"
 
 def build(forge: Forge, *, read_only: bool = True) -> Starlette:
     """`read_only`: pages without buttons; their forms need no login, and an agent may run on the machine."""
-    routes = [Route(API + path, _rest(forge, handler), methods=[method]) for method, path, handler in ROUTES]
+    routes = [Route(API + row[1], _rest(forge, *row), methods=[row[0]]) for row in ROUTES]
 
     async def up(_: Request) -> Response:
         return Response("ok")
@@ -43,6 +43,7 @@ def build(forge: Forge, *, read_only: bool = True) -> Starlette:
         return JSONResponse({"message": "Not Found", "status": "404"}, 404)
 
     routes += [
+        Route("/api/graphql", _graphql(forge), methods=["POST"]),
         Route("/_forge/up", up),
         Route("/_forge/faults", faults, methods=["PUT"]),
         Route("/{owner}/{repo}.git/{rest:path}", _smart_http(forge), methods=["GET", "POST"]),
@@ -52,13 +53,13 @@ def build(forge: Forge, *, read_only: bool = True) -> Starlette:
     return Starlette(routes=routes, exception_handlers={404: lost}, middleware=middleware)
 
 
-def _who(forge: Forge, request: Request) -> str:
+def _token(forge: Forge, request: Request) -> str:
     kind, _, value = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "basic":
         value = base64.b64decode(value).decode().partition(":")[2]
     if value not in forge.tokens:
         raise ApiError(401, "Bad credentials" if value else "Requires authentication")
-    return forge.tokens[value]
+    return value
 
 
 def _fault(forge: Forge, request: Request, *, after: bool) -> Response | None:
@@ -71,25 +72,31 @@ def _fault(forge: Forge, request: Request, *, after: bool) -> Response | None:
             fault["times"] -= 1
             time.sleep(fault.get("delay", 0))
             if "status" in fault:
-                return JSONResponse(
-                    {"message": "Server Error"}, fault["status"], headers=fault.get("headers", {})
-                )
+                body = {"message": fault.get("message", "Server Error")}
+                return JSONResponse(body, fault["status"], headers=fault.get("headers", {}))
     return None
 
 
-def _rest(forge: Forge, handler: Handler) -> Endpoint:
+def _rest(forge: Forge, method: str, path: str, handler: Handler, needs: str) -> Endpoint:
+    template = re.sub(r":\w+}", "}", path)
+
     def answer(request: Request, raw: bytes) -> Response:
         if (bad := _fault(forge, request, after=False)) is not None:
             return bad
         web = f"{request.url.scheme}://{request.headers.get('host', '127.0.0.1')}"
         try:
             with forge.lock:
-                body = json.loads(raw) if raw else {}
-                out = handler(Call(forge, request, body, _who(forge, request), web + API, web))
+                forge.calls.add((method, template))
+                body, token = json.loads(raw) if raw else {}, _token(forge, request)
+                call = Call(forge, request, body, forge.tokens[token], web + API, web)
+                forge.permit(token, needs)
+                if request.method != "GET" and call.full_name and call.repo.get("archived"):
+                    raise ApiError(403, "Repository was archived so is read-only.")
+                out = handler(call)
                 if request.method != "GET":
                     forge.save()
         except ApiError as error:
-            return JSONResponse(error.body, error.status)
+            return JSONResponse(error.body, error.status, error.headers)
         except json.JSONDecodeError:
             return JSONResponse({"message": "Problems parsing JSON"}, 400)
         if (bad := _fault(forge, request, after=True)) is not None:
@@ -101,6 +108,16 @@ def _rest(forge: Forge, handler: Handler) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         return await run_in_threadpool(answer, request, await request.body())
+
+    return endpoint
+
+
+def _graphql(forge: Forge) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        asked = (await request.json())["variables"]
+        request.scope["path_params"] = {key: asked[key] for key in ("owner", "repo", "n")}
+        answer = _rest(forge, "POST", "/graphql", reviews.review_threads, "pull_requests:read")
+        return await answer(request)
 
     return endpoint
 
@@ -123,12 +140,14 @@ def _smart_http(forge: Forge) -> Endpoint:
         full_name, rest = f"{path['owner']}/{path['repo']}", path["rest"]
         push = "git-receive-pack" in rest or request.query_params.get("service") == "git-receive-pack"
         try:
-            user = _who(forge, request)
-            forge.repo(full_name)
+            token = _token(forge, request)
+            archived = forge.repo(full_name).get("archived")
+            forge.permit(token, "contents:write" if push else "contents:read")
         except ApiError as error:
             headers = {"WWW-Authenticate": 'Basic realm="GitHub"'} if error.status == 401 else {}
             return Response(error.body["message"], error.status, headers)
-        if push and user.endswith("(read)"):
+        user = forge.tokens[token]
+        if push and (archived or user.endswith("(read)")):
             return Response("Permission to repository denied.", 403)
         return await _backend(forge, request, full_name, rest, user)
 

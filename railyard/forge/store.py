@@ -19,9 +19,15 @@ PERSON = "you"
 class ApiError(Exception):
     """A refusal with GitHub's body."""
 
-    def __init__(self, status: int, message: str, errors: list[Json] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        errors: list[Json] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.headers = status, headers
         self.body: Json = {"message": message, "documentation_url": DOCUMENTATION, "status": str(status)}
         if errors is not None:
             self.body["errors"] = errors
@@ -38,8 +44,11 @@ def invalid(
     return ApiError(422, "Validation Failed", [{k: v for k, v in error.items() if v is not None}])
 
 
+FORM = "%Y-%m-%dT%H:%M:%SZ"
+
+
 def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(UTC).strftime(FORM)
 
 
 def git(
@@ -74,6 +83,9 @@ class Forge:
         self.lock = threading.RLock()
         self.tokens = dict(tokens)
         self.faults: list[Json] = []
+        # Kind and permissions of the tokens that are limited, and the calls that were made: method, template.
+        self.grants: dict[str, tuple[str, Mapping[str, str]]] = {}
+        self.calls: set[tuple[str, str]] = set()
         self._file = root / "state.json"
         self.state: Json = (
             json.loads(self._file.read_text()) if self._file.exists() else {"sequence": 1000, "repos": {}}
@@ -83,6 +95,38 @@ class Forge:
         partial = self._file.with_suffix(".tmp")
         partial.write_text(json.dumps(self.state, indent=1))
         partial.replace(self._file)
+
+    def limit(self, token: str, kind: str, **permissions: str) -> None:
+        """Make a token `fine-grained`, or one of an `app`, with these permissions (`read` or `write`)."""
+        if kind == "fine-grained" and "checks" in permissions:
+            raise ValueError("GitHub offers no Checks permission for fine-grained tokens.")
+        self.grants[token] = (kind, {"metadata": "read", **permissions})
+
+    def permit(self, token: str, needs: str) -> None:
+        """Raise GitHub's 403 where a token lacks what a call needs: `permission:level`, any one of `|`."""
+        kind, granted = self.grants.get(token, ("classic", {}))
+        if kind == "classic" or not needs or (needs == "account:read" and kind == "fine-grained"):
+            return
+        for alternative in needs.split("|"):
+            name, _, level = alternative.partition(":")
+            if granted.get(name) in (level, "write"):
+                return
+        who = "integration" if kind == "app" else "personal access token"
+        accepted = needs.replace(":", "=").replace("|", "; ")
+        headers = {"X-Accepted-GitHub-Permissions": accepted}
+        raise ApiError(403, f"Resource not accessible by {who}", headers=headers)
+
+    def add_rule(self, full_name: str, branches: str, kind: str, **parameters: Any) -> None:
+        """Add a rule of a ruleset for branches like `railmend/*`; git refuses what it forbids."""
+        rules = self.repo(full_name).setdefault("rules", [])
+        rules.append({"type": kind, "branches": branches, "ruleset_id": 7, "parameters": parameters})
+        hook = self.git_dir(full_name) / "hooks" / "pre-receive"
+        hook.write_text(
+            '#!/bin/sh\nwhile read -r _ _ ref; do case "$ref" in '
+            f"refs/heads/{branches}) echo 'error: GH013: Repository rule violations found' >&2; exit 1;; "
+            "esac; done\n"
+        )
+        hook.chmod(0o755)
 
     def next_id(self) -> int:
         self.state["sequence"] += 1
@@ -167,6 +211,7 @@ class Forge:
             return pull
         if head != pull["head_sha"]:
             pull.update(head_sha=head, updated_at=now())
+        git(self.git_dir(full_name), "update-ref", f"refs/pull/{pull['number']}/head", head)
         moved = base and base != pull["base_sha"]
         if moved and not git(self.git_dir(full_name), "rev-list", "-1", f"{base}..{head}"):
             pull.update(state="closed", merged=True, merged_at=now(), closed_at=now(), merge_commit_sha=head)

@@ -59,8 +59,9 @@ class View:
             "created_at": repo["created_at"],
             "updated_at": repo["created_at"],
             "pushed_at": repo["created_at"],
-            "archived": False,
+            "archived": bool(repo.get("archived")),
             "disabled": False,
+            "has_issues": repo.get("has_issues", True),
             "permissions": {"admin": False, "push": True, "pull": True},
         }
 
@@ -158,7 +159,7 @@ class View:
             },
             "node_id": f"I_{issue['id']}",
             "closed_at": issue.get("closed_at"),
-            "locked": False,
+            "locked": bool(issue.get("locked")),
             "user": self.user(issue["user"]),
             "labels": [self.label(name) for name in issue["labels"]],
             "assignee": None,
@@ -260,9 +261,8 @@ class View:
 
     def line_comment(self, row: Json) -> Json:
         return {
-            **{
-                k: row.get(k) for k in ("id", "body", "path", "line", "commit_id", "created_at", "updated_at")
-            },
+            **{k: row.get(k) for k in ("id", "body", "path", "commit_id", "created_at", "updated_at")},
+            **self._place(row),
             **({"in_reply_to_id": row["in_reply_to_id"]} if row.get("in_reply_to_id") else {}),
             "node_id": f"PRRC_{row['id']}",
             "user": self.user(row["user"]),
@@ -270,6 +270,19 @@ class View:
             "url": f"{self.api}/pulls/comments/{row['id']}",
             "pull_request_url": f"{self.api}/pulls/{row['issue']}",
             "html_url": f"{self.web}/pull/{row['issue']}#discussion_r{row['id']}",
+        }
+
+    def _place(self, row: Json) -> Json:
+        """Return the lines of a comment; an outdated one has only those of its own commit."""
+        pull, commit = self.forge.repo(self.full_name)["issues"][str(row["issue"])], row["commit_id"]
+        outdated = bool(self._diff(commit, pull["head_sha"], "--", row["path"]))
+        hunk = self._diff(self._pull_base(pull), commit, "--", row["path"])
+        return {
+            "line": None if outdated else row.get("line"),
+            "start_line": None if outdated else row.get("start_line"),
+            "original_line": row.get("line"),
+            "original_start_line": row.get("start_line"),
+            "diff_hunk": hunk[hunk.find("@@") :],
         }
 
     def review(self, row: Json) -> Json:

@@ -1,10 +1,10 @@
-"""At each point of a repair something is killed with kill -9, and what a supervisor restarts is restarted.
+"""At each point of a repair something is killed or stopped, and what a supervisor restarts is restarted.
 
 `REPEAT=5 make chaos` plays every round five times; the number in a test's name is the seed.
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 
@@ -17,23 +17,29 @@ Case = tuple[Point, Victim, int]
 WAVE = 6
 
 
-def wave(point: Point) -> int:
-    return POINTS.index(point) // WAVE
+def wave(case: Case, chosen: Sequence[Case]) -> tuple[Case, ...]:
+    """Return the cases that are played with this one, of those that are asked for in this run."""
+    alike = [each for each in chosen if each[1:] == case[1:]]
+    start = alike.index(case) // WAVE * WAVE
+    return tuple(alike[start : start + WAVE])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each module the cases of its victim: xdist spreads modules over its workers."""
     if "case" not in metafunc.fixturenames:
         return
-    victim = metafunc.module.VICTIM
     cases = [
-        (point, victim, number)
+        pytest.param(
+            (point, victim, number),
+            id=f"{victim}-{number}-{point.name}".replace(" ", "_"),
+            marks=[pytest.mark.long] if point.is_long(victim) else [],
+        )
         for number in range(int(os.environ.get("REPEAT", "1")))
+        for victim in metafunc.module.VICTIMS
         for point in POINTS
         if victim in point.victims
     ]
-    names = [f"{number}-{point.name}".replace(" ", "_") for point, _, number in cases]
-    metafunc.parametrize("case", cases, ids=names)
+    metafunc.parametrize("case", cases)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +53,7 @@ def round_of(
     stage: Stage, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Case], Awaitable[Round]]:
     """Played at its first test, with those of its wave's points that are asked for in this run."""
-    played: dict[tuple[Victim, int, int], Round] = {}
+    played: dict[tuple[Case, ...], Round] = {}
     chosen: list[Case] = [
         item.callspec.params["case"]
         for item in request.session.items
@@ -55,12 +61,12 @@ def round_of(
     ]
 
     async def play(case: Case) -> Round:
-        point, victim, number = case
-        which = (victim, number, wave(point))
-        if which not in played:
-            points = [point for point, *rest in chosen if (*rest, wave(point)) == which]
-            played[which] = Round(stage, victim, points, number, tmp_path_factory.mktemp("round"))
-            await played[which].play()
-        return played[which]
+        together = wave(case, chosen)
+        if together not in played:
+            _, victim, number = case
+            points = [point for point, *_ in together]
+            played[together] = Round(stage, victim, points, number, tmp_path_factory.mktemp("round"))
+            await played[together].play()
+        return played[together]
 
     return play

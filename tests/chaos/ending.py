@@ -1,4 +1,4 @@
-"""What must be true of a repair in which something was killed, whatever it was."""
+"""What must be true of a repair in which something was killed or stopped, whatever it was."""
 
 from collections.abc import Awaitable, Callable
 

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 class Victim(StrEnum):
-    WORKER = "worker"
+    WORKER = "worker"  # by SIGKILL
+    DRAINED = "drained"  # the worker too, by SIGTERM
     TEMPORAL = "temporal"
     OPENCODE = "opencode"
 
 
 ALL = tuple(Victim)
-SERVERS = (Victim.WORKER, Victim.TEMPORAL)
+SERVERS = (Victim.WORKER, Victim.DRAINED, Victim.TEMPORAL)
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Point:
     `effect`: the point is after what the gate lets through, and before Temporal knows of it: Temporal is
     stopped (SIGSTOP), the gate opened, and the victim killed when the effect is seen. `in_review`: the gate
     is set when the pull request is open and has a comment. `lobby`: a gate before it that can wait for
-    minutes, where the gate itself holds a request that is given up after seconds.
+    minutes, where the gate itself holds a request that is given up after seconds. `drained_always`: drained
+    there in every run of the tests, and not by `make chaos` alone.
     """
 
     name: str
@@ -42,6 +44,10 @@ class Point:
     files: tuple[tuple[str, str], ...] = ()
     slow_tool: bool = False
     person_pushes: bool = False
+    drained_always: bool = False
+
+    def is_long(self, victim: Victim) -> bool:
+        return victim is Victim.DRAINED and not self.drained_always
 
     @property
     def reviewed(self) -> bool:
@@ -86,19 +92,24 @@ class Waits(unittest.TestCase):
 
 POINTS = (
     Point("before the clone", fetch_begins),
-    Point("after the clone, not recorded", fetch, effect=lambda r: (r.paths.root / "base").exists()),
+    Point(
+        "after the clone, not recorded",
+        fetch,
+        effect=lambda r: (r.paths.root / "base").exists(),
+        drained_always=True,
+    ),
     Point("server started, before the prompt", _sandbox, ALL, lobby=fetch, files=(("hold-server", ""),)),
-    Point("a tool call runs", _sandbox, ALL, slow_tool=True),
+    Point("a tool call runs", _sandbox, ALL, slow_tool=True, drained_always=True),
     Point("a model call is pending", partial(_model, "edit/0"), ALL),
     Point("session done, not recorded", partial(_model, "word/0"), effect=lambda r: not r.server_runs()),
     Point("reviewed by the guard, in the checks", _sandbox, files=(("tests/test_app.py", TEST),)),
-    Point("after the commit, before the push", push_begins),
+    Point("after the commit, before the push", push_begins, drained_always=True),
     Point("after the push, not recorded", push, effect=lambda r: r.head() is not None),
     Point("before the pull request", create, lobby=push),
     Point("after the pull request, before its labels", label, lobby=push),
     Point("after the pull request, not recorded", label, lobby=push, effect=lambda r: r.labelled()),
-    Point("waiting for review", None),
-    Point("in mid-review", partial(_model, "edit/1"), ALL, in_review=True),
+    Point("waiting for review", None, drained_always=True),
+    Point("in mid-review", partial(_model, "edit/1"), ALL, in_review=True, drained_always=True),
     Point(
         "after the follow-up's push, not recorded",
         push,

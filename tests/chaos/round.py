@@ -63,6 +63,12 @@ class Round:
                 self._stage.thaw_temporal()
                 await asyncio.sleep(pause)
                 await self._stage.start_worker()
+            case Victim.DRAINED:
+                stopping = self._stage.stop_worker()
+                self._stage.thaw_temporal()
+                await stopping
+                await asyncio.sleep(pause)
+                await self._stage.start_worker()
             case Victim.OPENCODE:
                 for repair in self._going(self.repairs):
                     self._stage.kill_opencode(repair.key)

@@ -28,6 +28,8 @@ from tests.integration.serving import serving
 ROOT = Path(__file__).parent.parent.parent
 TOKEN, PERSON = "ghp_" + "r" * 36, "ghp_" + "p" * 36
 READY_SECONDS = 60
+# What a worker may take to end what it does, and what it needs beyond that to be gone.
+GRACE_SECONDS, STOPPED_SECONDS = 2, 8
 
 
 class Stage:
@@ -109,7 +111,7 @@ class Stage:
             )
         async with asyncio.timeout(READY_SECONDS):
             while b"workers ready" not in log.read_bytes()[before:]:
-                assert self._worker.poll() is None, log.read_text()
+                assert self._worker.poll() is None, log.read_text(errors="replace")
                 await asyncio.sleep(0.1)
 
     def kill_worker(self) -> None:
@@ -117,6 +119,17 @@ class Stage:
         assert self._worker is not None
         self._worker.kill()
         self._worker.wait()
+
+    def stop_worker(self) -> asyncio.Future[None]:
+        """Ask it to stop, as a supervisor does; the future is done when it has gone."""
+        assert self._worker is not None
+        self._worker.terminate()
+        return asyncio.get_running_loop().run_in_executor(None, self._has_stopped, self._worker)
+
+    def _has_stopped(self, worker: "subprocess.Popen[bytes]") -> None:
+        with suppress(subprocess.TimeoutExpired):
+            worker.wait(GRACE_SECONDS + STOPPED_SECONDS)
+        assert worker.returncode == 0, (self._folder / "worker.log").read_text(errors="replace")
 
     def _environment(self) -> dict[str, str]:
         folder = clients.opencode_binary(Settings()).resolve().parent.parent
@@ -137,6 +150,7 @@ class Stage:
             "RAILMEND_STATE_DIR": str(self._state),
             "RAILMEND_TOOLCHAINS": str(folder),
             "OPENCODE_BIN": str(self._slow_to_start(folder / "bin" / "opencode")),
+            "RAILMEND_GRACE_SECONDS": str(GRACE_SECONDS),
             "SLOTS": json.dumps({"sessions": 40}),
         }
 

@@ -6,4 +6,4 @@ from tests.chaos.ending import test_one_pull_request_whatever_dies as test_one_p
 from tests.chaos.points import Victim
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
-VICTIM = Victim.OPENCODE
+VICTIMS = (Victim.OPENCODE,)

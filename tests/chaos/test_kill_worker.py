@@ -1,4 +1,4 @@
-"""The worker is killed."""
+"""The worker is killed, or told to stop."""
 
 import pytest
 
@@ -6,4 +6,4 @@ from tests.chaos.ending import test_one_pull_request_whatever_dies as test_one_p
 from tests.chaos.points import Victim
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
-VICTIM = Victim.WORKER
+VICTIMS = (Victim.WORKER, Victim.DRAINED)

@@ -50,6 +50,9 @@ class LocalGitHub:
     def clone_url(self, full_name: str) -> str:
         return f"file://{self._folder / full_name}"
 
+    def author(self, full_name: str) -> tuple[str, str]:
+        return "Railmend", "1+railmend@users.noreply.example.invalid"
+
     def git_token(self, repository: str) -> str:
         return "ghp_secret"
 

@@ -24,7 +24,9 @@ from railyard.platform.model import utc_now
 from tests.integration.test_end_to_end import QUIET, Run, running, scan
 from tests.unit.test_workspace import run
 from workflows.actions.approved_action import ApprovedAction
+from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
+from workflows.shared.policies import COOLDOWN
 
 pytestmark = pytest.mark.integration
 QUICK = {"poll_seconds": 2, "outcome_seconds": [75], "reopen_seconds": 2, "retries": 0}
@@ -61,13 +63,17 @@ Repairs = dict[str, WorkflowHandle[RepositoryRepair, RepairResult]]
 
 
 async def opened(
-    on: Run, monkeypatch: pytest.MonkeyPatch, *services: str, **follow_up: Any
+    on: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    *services: str,
+    clock_ahead: timedelta = timedelta(0),
+    **follow_up: Any,
 ) -> tuple[Client, Repairs]:
-    """Repairs whose pull requests are open, by service."""
+    """Repairs whose pull requests are open, by service. `clock_ahead`: of the worker's machine."""
     arguments = [part for name in services for part in ("--service", name)]
     await on.start_railyard(*arguments)
     on.variables["RAILMEND_FOLLOW_UP"] = json.dumps(QUICK | follow_up)
-    client, settings = await on.client(await on.start_worker(), monkeypatch)
+    client, settings = await on.client(await on.start_worker(clock_ahead), monkeypatch)
     await until_symptoms(settings, QUIET, services)
     ending = await scan(client, settings)
     assert set(ending.pull_requests()) == set(services)
@@ -77,11 +83,13 @@ async def opened(
     }
 
 
-async def test_a_reviewed_fix_is_followed_up_merged_and_holds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("hours", [1, pytest.param(-1, marks=pytest.mark.long)])
+async def test_a_reviewed_fix_is_followed_up_merged_and_holds_though_the_workers_clock_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
+    clock_ahead = timedelta(hours=hours)
     async with asyncio.timeout(400), running(tmp_path) as on:
-        _, handles = await opened(on, monkeypatch, "checkout")
+        client, handles = await opened(on, monkeypatch, "checkout", clock_ahead=clock_ahead)
         assert not list((tmp_path / "worker" / "repairs").glob("*/tree")), (
             "no code is kept while people review"
         )
@@ -105,6 +113,21 @@ async def test_a_reviewed_fix_is_followed_up_merged_and_holds(
         labels = [label["name"] for label in you("GET", "/issues/1/labels")]
         assert "railmend: held" in labels
         assert not list((tmp_path / "worker" / "repairs").iterdir()), "nothing of the repair is left"
+        await ledger_keeps_the_servers_time(on, client, handles["checkout"])
+
+
+async def ledger_keeps_the_servers_time(
+    on: Run, client: Client, repair: WorkflowHandle[RepositoryRepair, RepairResult]
+) -> None:
+    """The cool-down begins as the repair ends, and what was spent counts for the day it was spent on."""
+    ledger = client.get_workflow_handle_for(Ledger.run, f"ledger/{on.variables['RAILWAY_PROJECT_ID']}")
+    state, ended = await ledger.query(Ledger.state), (await repair.describe()).close_time
+    assert ended is not None
+    (entry,) = state.entries
+    assert entry.cooldown_until is not None
+    assert abs(entry.cooldown_until - COOLDOWN - ended) < timedelta(minutes=5)
+    scanned_on = min(entry.since, ended)
+    assert {day.key for day in state.days} <= {f"{scanned_on:%Y-%m-%d}", f"{ended:%Y-%m-%d}"}
 
 
 @pytest.mark.long

@@ -14,7 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 
 import activities.ledger
 from activities.ledger import LedgerActivities
-from commands import ledgers
+from commands import ledgers, run_status
 from commands.schedule import create_or_update
 from hosting.dev_server import DYNAMIC_CONFIG
 from railmend.contracts.action import ActionKind, ActionRequest, ActionState
@@ -278,6 +278,9 @@ async def test_a_person_hears_once_of_a_stuck_holder_and_frees_its_fault(
         return (await stuck.describe()).raw_description.pending_workflow_task.attempt >= 2
 
     await until(fails)
+    shown = await run_status.read(stuck.id)
+    assert "its workflow task has failed" in shown.still_runs
+    assert "NoSuchType" in shown.still_runs, "and why"
     for _ in range(2):
         row = row_of(await on.scan(policy=SOON), "checkout")
         assert row.action == "held"

@@ -7,6 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from activities.repository import RepositoryActivities
+from railmend.contracts.incident import CodeRequest
+from railmend.contracts.scan import Service
 from railmend.evidence.change import describe
 from railmend.publishing.github import GitHubClient, GitHubError
 from railmend.railway.context import Deployed
@@ -43,6 +45,11 @@ def commits(tmp_path: Path) -> Iterator[tuple[str, str, str]]:
 
 def github(url: str) -> GitHubClient:
     return GitHubClient(f"{url}/api/v3", SecretStr(TOKEN), pace=False)
+
+
+def asked(service: Service) -> CodeRequest:
+    """The commit that serves is not in the forge: what is on the branch is read."""
+    return CodeRequest(**dict(samples.incident(service=service.model_copy(update={"commit": None}))))
 
 
 class History:
@@ -83,12 +90,14 @@ async def test_the_activity_compares_the_suspect_with_the_last_good_one(
     artifacts = memory_store()
     activities = RepositoryActivities(github(url), History(base, head), artifacts)  # type: ignore[arg-type]
     service = samples.service(repository=REPOSITORY)
-    facts = await facts_of(artifacts, await activities.change_facts(samples.incident(service=service)))
-    assert "+value = 2" in facts.items[0].text
+    facts = await facts_of(artifacts, await activities.change_facts(asked(service)))
+    code, change = facts.items
+    assert "--- app.py lines 1-2\nvalue = 2" in code.text
+    assert "+value = 2" in change.text
     assert "jane@example.com" not in facts.model_dump_json()
     same = RepositoryActivities(github(url), History(head, head), artifacts)  # type: ignore[arg-type]
-    again = await facts_of(artifacts, await same.change_facts(samples.incident(service=service)))
-    assert "runs the commit of the last good one" in again.items[0].text
+    again = await facts_of(artifacts, await same.change_facts(asked(service)))
+    assert "runs the commit of the last good one" in again.items[-1].text
 
 
 async def test_without_an_earlier_deployment_the_commit_speaks_for_itself(
@@ -100,9 +109,9 @@ async def test_without_an_earlier_deployment_the_commit_speaks_for_itself(
     artifacts = memory_store()
     activities = RepositoryActivities(github(url), history, artifacts)  # type: ignore[arg-type]
     service = samples.service(repository=REPOSITORY)
-    facts = await facts_of(artifacts, await activities.change_facts(samples.incident(service=service)))
-    assert "no earlier deployment is known to be good" in facts.items[0].source
-    assert "+value = 2" in facts.items[0].text
+    facts = await facts_of(artifacts, await activities.change_facts(asked(service)))
+    assert "no earlier deployment is known to be good" in facts.items[-1].source
+    assert "+value = 2" in facts.items[-1].text
 
 
 def test_an_unknown_commit_is_an_error_that_names_it(commits: tuple[str, str, str]) -> None:

@@ -234,7 +234,7 @@ def test_a_merge_is_told_with_its_commit_and_method_and_reverted_exactly(
     assert (merge.sha, merge.method, merge.by) == (merged["sha"], method, "ada")
     assert merge.head == second != head
     assert run(git_dir, "show", "main:app.py") == "value = 3"
-    revert(github, tmp_path, merge.sha, merge.commits)
+    revert(github, tmp_path, merge.sha)
     assert run(git_dir, "rev-parse", "railmend/abc-revert^{tree}") == before
 
 
@@ -248,12 +248,15 @@ def _more(forge: Forge, folder: Path) -> str:
     return run(work, "rev-parse", "HEAD")
 
 
-def revert(github: GitHubClient, folder: Path, sha: str, commits: int = 1) -> str:
+def revert(github: GitHubClient, folder: Path, sha: str) -> str:
     repository = RevertingRepository(folder / "revert", github.clone_url(REPOSITORY), TOKEN)
+    merge = PullRequestThread(github, REPOSITORY, 1).view("main", SeenNotes()).merge
+    assert merge is not None
     return repository.revert(
         base_branch="main",
         merged=sha,
-        commits=commits,
+        head=merge.head,
+        pull="refs/pull/1/head",
         branch="railmend/abc-revert",
         message="Revert",
         author=BOT,

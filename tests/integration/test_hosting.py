@@ -9,7 +9,7 @@ import re
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,9 @@ def world() -> World:
 
 
 @contextlib.asynccontextmanager
-async def working(client: Client, settings: Settings, one: World) -> AsyncIterator[list[Worker]]:
+async def working(
+    client: Client, settings: Settings, one: World, workflows: Sequence[type] = WORKFLOWS
+) -> AsyncIterator[list[Worker]]:
     """Workers with what production adds to each."""
     gauge = api_budget("railway", lambda: 42)
     shared = worker_options.shared(settings, client, gauge)
@@ -92,7 +94,7 @@ async def working(client: Client, settings: Settings, one: World) -> AsyncIterat
         Worker(
             client,
             task_queue=one.queue,
-            workflows=WORKFLOWS,
+            workflows=workflows,
             activities=one.orchestration(client),  # type: ignore[arg-type]
             **shared,
         ),

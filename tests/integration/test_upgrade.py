@@ -1,7 +1,10 @@
-"""Two builds of the workers, one after the other: what waits goes on, there and back. Real server."""
+"""Two builds of the workers, whose repairs differ: what waits goes on, there and back. Real server."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.ledger import LedgerActivities
 from hosting import clients
 from hosting.dev_server import binary
+from hosting.workers import WORKFLOWS
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.ledger import ClaimBatch
 from railmend.contracts.measurement import DeploymentView, DeployState
@@ -19,6 +23,7 @@ from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import Approval, PullRequest, RepairOutcome, RepairResult
 from railmend.settings import Settings
 from tests import samples
+from tests.integration.next_build import NextRepair
 from tests.integration.test_hosting import make_current, settings_for, working
 from tests.workflows.review_stage import MERGE, MERGED, OPEN, UP, ReviewStage
 from tests.workflows.stand_ins import World
@@ -30,8 +35,6 @@ from workflows.shared.search_attributes import REGISTRY
 pytestmark = pytest.mark.integration
 Repairs = dict[Phase, WorkflowHandle[RepositoryRepair, RepairResult]]
 WAITING = DeploymentView(state=DeployState.WAITING)
-# Longer than one build needs to make way for the other.
-MEASURED_AFTER = 25
 
 
 @pytest.fixture
@@ -69,8 +72,10 @@ async def wait_in_every_phase(client: Client, world: World) -> Repairs:
     seen = world.after_pull_request.seen
     seen.clear()
 
-    async def start(phase: Phase, after: int = 1) -> WorkflowHandle[RepositoryRepair, RepairResult]:
-        policy = Policy(follow_up=FollowUp(poll_seconds=1, outcome_seconds=(after,)))
+    world.after_pull_request.may_measure = asyncio.Event()
+    policy = Policy(follow_up=FollowUp(poll_seconds=1, outcome_seconds=(1,)))
+
+    async def start(phase: Phase) -> WorkflowHandle[RepositoryRepair, RepairResult]:
         stage = RepairStage(client, world)
         if phase is Phase.APPROVAL:
             return await stage.start(policy, autonomy=Autonomy.PLAN)
@@ -80,7 +85,7 @@ async def wait_in_every_phase(client: Client, world: World) -> Repairs:
         Phase.APPROVAL: await start(Phase.APPROVAL),
         Phase.REVIEW: await start(Phase.REVIEW),
         Phase.DEPLOYMENT: await start(Phase.DEPLOYMENT),
-        Phase.MEASUREMENT: await start(Phase.MEASUREMENT, MEASURED_AFTER),
+        Phase.MEASUREMENT: await start(Phase.MEASUREMENT),
     }
     await until(lambda: min(seen["poll_pull_request"], seen["find_deployment"]) > 0)
     return repairs
@@ -93,6 +98,8 @@ async def all_end_well(world: World, repairs: Repairs, build: str) -> None:
     await repairs[Phase.APPROVAL].execute_update(RepositoryRepair.approve, Approval(by="ada"))
     world.after_pull_request.views = [MERGED]
     world.after_pull_request.deployments = [UP]
+    assert world.after_pull_request.may_measure is not None
+    world.after_pull_request.may_measure.set()
     for phase, handle in repairs.items():
         assert (await handle.result()).outcome is RepairOutcome.HELD, phase
         assert await build_of(handle) == build
@@ -103,29 +110,95 @@ async def build_of(handle: WorkflowHandle[Any, Any]) -> str:
     return str(info.deployment_version.build_id)
 
 
-async def test_repairs_waiting_in_every_phase_go_on_under_the_other_build_and_back(
-    server: WorkflowEnvironment,
-) -> None:
+@dataclass(frozen=True)
+class Build:
+    settings: Settings
+    workflows: tuple[type, ...]
+
+    @property
+    def id(self) -> str:
+        return self.settings.railmend_build_id or ""
+
+    async def becomes_current(self) -> None:
+        await make_current(self.settings, self.settings.railmend_deployment, self.id)
+
+
+@pytest.fixture
+def builds(server: WorkflowEnvironment) -> tuple[Build, Build]:
+    """Of one deployment: the workflows as they are, and as the next release may change them."""
     deployment = f"railmend-{uuid.uuid4().hex[:6]}"
     old, new = (
-        settings_for(server, railmend_build_id=build, railmend_deployment=deployment)
+        settings_for(
+            server, railmend_build_id=build, railmend_deployment=deployment, railmend_grace_seconds=1
+        )
         for build in ("old", "new")
     )
-    client = await clients.temporal(old)
-    world = World(queue=f"railmend-{deployment}", services=(), findings=(), after_pull_request=ReviewStage())
+    changed = tuple(NextRepair if workflow is RepositoryRepair else workflow for workflow in WORKFLOWS)
+    return Build(old, WORKFLOWS), Build(new, changed)
 
-    async def takes_over(before: Settings, after: Settings) -> None:
-        """Begin under one build; end under the other, which is made current while the first one goes."""
-        async with working(client, after, world):
-            async with working(client, before, world):
-                await make_current(before, deployment, before.railmend_build_id or "")
-                repairs = await wait_in_every_phase(client, world)
-                await make_current(after, deployment, after.railmend_build_id or "")
+
+@asynccontextmanager
+async def begun_and_handed_over(
+    client: Client, world: World, before: Build, after: Build
+) -> AsyncIterator[Repairs]:
+    """Begin under one build; the other, which is made current while the first one goes, serves the rest."""
+    async with working(client, after.settings, world, after.workflows):
+        async with working(client, before.settings, world, before.workflows):
+            await before.becomes_current()
+            repairs = await wait_in_every_phase(client, world)
+            await after.becomes_current()
+        yield repairs
+
+
+async def test_repairs_waiting_in_every_phase_go_on_under_the_next_build_and_under_the_old_one_again(
+    builds: tuple[Build, Build],
+) -> None:
+    old, new = builds
+    client = await clients.temporal(old.settings)
+    queue = f"railmend-{old.settings.railmend_deployment}"
+    world = World(queue=queue, services=(), findings=(), after_pull_request=ReviewStage())
+    async with begun_and_handed_over(client, world, old, new) as repairs:
+        await ledger_answers(client, world, repairs)
+        await all_end_well(world, repairs, new.id)
+    async with begun_and_handed_over(client, world, old, new) as repairs:
+        await moved_to(repairs, new)
+        async with working(client, old.settings, world, old.workflows):
+            await old.becomes_current()
             await ledger_answers(client, world, repairs)
-            await all_end_well(world, repairs, after.railmend_build_id or "")
+            await all_end_well(world, repairs, old.id)
 
-    await takes_over(old, new)
-    await takes_over(new, old)
+
+async def test_repairs_that_the_next_build_began_wait_for_it_under_the_old_one(
+    builds: tuple[Build, Build],
+) -> None:
+    old, new = builds
+    client = await clients.temporal(old.settings)
+    queue = f"railmend-{old.settings.railmend_deployment}"
+    world = World(queue=queue, services=(), findings=(), after_pull_request=ReviewStage())
+    async with begun_and_handed_over(client, world, new, old) as repairs:
+        for phase in (Phase.REVIEW, Phase.DEPLOYMENT):  # they look again within a second
+            await fails_its_task(repairs[phase])
+        async with working(client, new.settings, world, new.workflows):
+            await new.becomes_current()
+            await all_end_well(world, repairs, new.id)
+
+
+async def moved_to(repairs: Repairs, build: Build) -> None:
+    """Wait until those that do something again and again did it under this build."""
+    async with asyncio.timeout(30):
+        for phase in (Phase.REVIEW, Phase.DEPLOYMENT):
+            while await build_of(repairs[phase]) != build.id:  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.1)
+
+
+async def fails_its_task(repair: WorkflowHandle[Any, Any]) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            described = await repair.describe()
+            assert described.status is WorkflowExecutionStatus.RUNNING
+            if described.raw_description.pending_workflow_task.attempt > 1:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def ledger_answers(client: Client, world: World, repairs: Repairs) -> None:

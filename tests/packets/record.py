@@ -30,6 +30,7 @@ from activities.railway import RailwayActivities
 from activities.repository import RepositoryActivities
 from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import (
+    CodeRequest,
     EvidencePacket,
     EvidenceSource,
     IncidentRequest,
@@ -189,13 +190,18 @@ class Recorder:
                 await logs.build_log_facts(request),
                 await logs.deploy_log_facts(request),
                 await logs.http_log_facts(request),
-                await RepositoryActivities(self._github, pool, artifacts).change_facts(request),
                 await deployments.drift_facts(request),
             )
-            return tuple(
-                StoredFacts(source=source, facts=facts)
-                for source, facts in zip(EvidenceSource, found, strict=True)
-            )
+            others = [source for source in EvidenceSource if source is not EvidenceSource.CODE_CHANGES]
+            stored = [
+                StoredFacts(source=source, facts=facts) for source, facts in zip(others, found, strict=True)
+            ]
+            asked = CodeRequest(**dict(request), facts=tuple(stored))
+            code = await RepositoryActivities(
+                self._github, pool, artifacts, folder=self._folder
+            ).change_facts(asked)
+            stored.append(StoredFacts(source=EvidenceSource.CODE_CHANGES, facts=code))
+            return tuple(sorted(stored, key=lambda each: list(EvidenceSource).index(each.source)))
         finally:
             await status.aclose()
 

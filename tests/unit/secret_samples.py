@@ -1,8 +1,11 @@
 """Made-up secrets by kind, and what looks like one and must stay. Made at run time: scanners read this."""
 
 import base64
+import html
+import json
 import random
 import string
+from urllib.parse import quote
 
 RANDOM = random.Random(7)  # noqa: S311 - samples, not secrets
 LETTERS = string.ascii_letters
@@ -112,8 +115,75 @@ IN_CONTEXT: dict[str, tuple[str, str]] = {
         "MIIEvQIBADANBgkq" + b64(60),
     ),
     "cut private key": ("-----BEGIN EC PRIVATE KEY-----\n{}", "MHcCAQEEI" + b64(60)),
+    # Notations of languages, formats and tools.
+    "json number": ('{{"otp": {}, "user": 7}}', "482913"),
+    "pretty json": ('{{\n  "apiKey" : "{}",\n  "retries": 3\n}}', some(ALNUM, 32)),
+    "json name and value": ('{{"name": "DB_PASSWORD", "value": "{}"}}', "Tulip, 9 Harbours; 31"),
+    "yaml name and value": ("env:\n  - name: SMTP_PASSWORD\n    value: {}\n  - name: PORT", "cold-Harbour9"),
+    "yaml block": ("password: |\n  {}\nport: 5432", "correct horse battery"),
+    "toml": ('[database]\npassword = "{}"\nport = 1', "Tulip, 9 Harbours; 31"),
+    "toml triple": ('secret_key = """{}"""', some(ALNUM, 40)),
+    "xml element": ("<config><password>{}</password><port>1</port></config>", "Tulip 9 Harbours"),
+    "xml with attributes": ('<Password type="text">{}</Password>', "s3cr3t&amp;x"),
+    ".NET appsettings": ('<add key="ApiKey" value="{}" />', some(ALNUM, 32)),
+    "spring property": ("spring.datasource.password={}", "correcthorse"),
+    "plist": ("<key>Password</key>\n<string>{}</string>", "Harbour-Tulip9"),
+    "php var_dump": ('["password"]=>\n  string(12) "{}"', "tulipharbour"),
+    "php print_r": ("[password] => {}\n[port] => 5432", "tulipharbour9"),
+    "php array": ("'DB_PASSWORD' => '{}',", "Tulip Harbour"),
+    "php define": ("define('DB_PASSWORD', '{}');", "tul1pharbour"),
+    "php serialized": ('s:8:"password";s:11:"{}";', "tul1pharbour"),
+    "ruby inspect": ('#<Config user="app", password="{}">', "tulipharbour"),
+    "ruby symbol": ('{{:user=>"app", :password=>"{}"}}', "tulip harbour"),
+    "elixir map": ('%{{user: "app", password: "{}"}}', "tulip harbour"),
+    "elixir tuple": ('{{:password, "{}"}}', "tulip9harbour"),
+    "go struct": ("{{User:app Password:{} Port:5432}}", "tulipharbour"),
+    "go header map": ("map[Content-Type:[application/json] X-Api-Key:[{}]]", some(ALNUM, 32)),
+    "rust debug": ('Config {{ user: "app", password: "{}" }}', "tulip harbour"),
+    "rust option": ('token: Some("{}"), retries: 3', some(ALNUM, 24)),
+    "java toString": ("Credentials[user=app, password={}, port=1]", "tulipharbour"),
+    "kotlin type": ('val apiKey: String = "{}"', some(ALNUM, 24)),
+    "python tuple": ("('password', '{}')", "tul1pharbour"),
+    "python bytes": ("{{'password': b'{}'}}", "tul1pharbour"),
+    "python auth": ("requests.get(url, auth=('app', password='{}'))", "tulip harbour"),
+    "bytes in decimal": ("password: [{}]", "116, 117, 108, 105, 112, 57"),
+    "table": ("| user | password | port |\n|---|---|---|\n| app | {} | 1 |", "tulipharbour"),
+    "csv": ("id,user,password\n1,app,{}\n", "tulipharbour"),
+    "libpq": ("host=db user=app password={} dbname=shop", "tulipharbour"),
+    "ado": ("Server=db;User Id=app;Password={};Encrypt=true", "tulipharbour"),
+    "jdbc": ("jdbc:mysql://db:3306/shop?user=app&password={}&ssl=true", "tulipharbour"),
+    "go mysql": ("app:{}@tcp(db:3306)/shop", "tulip/harbour"),
+    "oracle": ("jdbc:oracle:thin:scott/{}@//db:1521/orcl", "tulip9"),
+    "raw at sign in a URL": ("postgres://app:{}@db.internal:5432/shop", "p@ss:w0rd"),
+    "sql identified by": ("CREATE USER 'app'@'%' IDENTIFIED BY '{}'", "tulip harbour"),
+    "sql password": ("ALTER ROLE app WITH PASSWORD '{}'", "tulip harbour"),
+    "mysql -p": ("mysql -h db -u app -p{} shop", "tul1pharbour"),
+    "redis-cli": ("redis-cli -h cache -a {} ping", "tulipharbour"),
+    "curl -u": ("curl -s -u app:{} https://api.example.org/x", "tulipharbour"),
+    "sshpass": ("sshpass -p {} ssh app@host", "tulipharbour"),
+    "argument list": ('["redis-cli", "-a", "{}", "ping"]', "tulipharbour"),
+    "netrc": ("machine api.example.org login app password {}", "tulipharbour"),
+    "export": ("export STRIPE_SECRET={}", "tulipharbourx"),
+    "docker -e": ("docker run -e DB_PASSWORD={} -p 80:80 shop", "tulipharbour"),
+    "dotted key": ("db.password={}", "Tulip, 9 Harbours; 31"),
+    "reset path": ("GET /users/password-reset/{} 200", some(ALNUM, 24)),
+    "oauth code": ("GET /callback?code={}&scope=x 302", some(ALNUM, 32)),
+    "code in a sentence": ("Your verification code is {}.", "482913"),
+    "password in a sentence": ("login failed for app with password {}", "tul1pharbour"),
+    "token in a sentence": ("the token that we sent, {}, was refused", some(ALNUM, 32)),
+    "compared": ('if ("{}" == password) {{', "Tulip Harbour"),
+    "digest header": ('Authorization: Digest username="app", response="{}"', some(HEX, 32)),
+    "azure sas": ("https://x.blob.core.windows.net/c?sv=2022&sig={}&se=2026", b64(32)),
+    "laravel key": ("APP_KEY=base64:{}", base64.b64encode(RANDOM.randbytes(32)).decode()),
+    "rails credentials": ("secret_key_base: {}", some(HEX, 128)),
+    "django setting": ("SECRET_KEY = 'django-insecure-{}'", "k3$x&9@q!z7#m2*w5^t8"),
+    "bcrypt": ("hash: {}", "$2b$12$" + some(ALNUM, 53)),
+    "terraform": ('  master_password = "{}"', "tulip harbour"),
+    "spanish": ("contraseña: {}", "tulip9harbour"),
+    "chinese": ("密码：{}".replace("：", ": "), "tulip9harbour"),
 }
 
+# Where a secret stands: eight, of prose, logs, JSON, code, tables and markup.
 SURROUNDINGS = (
     "{}",
     "2026-02-03 10:12:00,123 ERROR app.client request with {} failed after 31 ms",
@@ -121,7 +191,45 @@ SURROUNDINGS = (
     "    at send ('{}', 12)",
     "key={}, next",
     "[{}]",
+    "| {} | 12 |",
+    "web.1 | 10:12:00 info > {}",
 )
+
+
+def in_colour(secret: str) -> str:
+    """As grep shows a match inside a word."""
+    middle = len(secret) // 2
+    return f"{secret[:middle]}\x1b[01;31m\x1b[K{secret[middle:]}\x1b[m\x1b[K"
+
+
+# How the whole line may be written; each returns the line and what must be gone from it.
+def coloured(line: str, secret: str) -> tuple[str, str]:
+    return line.replace(secret, in_colour(secret)), in_colour(secret)
+
+
+def as_json(line: str, secret: str) -> tuple[str, str]:
+    return json.dumps({"message": line}), json.dumps(secret)[1:-1]
+
+
+def as_json_in_json(line: str, secret: str) -> tuple[str, str]:
+    line, secret = as_json(line, secret)
+    return as_json(line, secret)
+
+
+def percent_encoded(line: str, secret: str) -> tuple[str, str]:
+    return f"GET /log?line={quote(line, safe='')} 200", quote(secret, safe="")
+
+
+def in_base64(line: str, secret: str) -> tuple[str, str]:
+    encoded = base64.b64encode(line.encode()).decode()
+    return f"payload {encoded} was rejected", encoded.rstrip("=")
+
+
+def in_markup(line: str, secret: str) -> tuple[str, str]:
+    return f"<pre>{html.escape(line)}</pre>", html.escape(secret)
+
+
+ENCODINGS = (coloured, as_json, as_json_in_json, percent_encoded, in_base64, in_markup)
 
 LOOKALIKES = (
     "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
@@ -223,4 +331,77 @@ LOOKALIKES = (
     "user_id=48151623 plan_id=42",
     'ETag: W/"5d-1b8b7530"',
     "webpack 5.97.1 compiled with 1 error in 4102 ms",
+    # Public keys and names of secrets.
+    "kid=9f86d081884c7d65",
+    "public_key=9Cnzj4p4WGeKLs1Pt8QuKUpRKfFLfRYC9AIKjbJTWit",
+    "pk_live_9Cnzj4p4WGeKLs1Pt8QuKUpR",
+    "aws kms key_id 555ea4a3-d53a-4412-9c66-3a7cb667b0d6",
+    "clientId=73082700-1f09-405b-80d0-3131bfd6272d",
+    "token_type=bearer expires_in=3600",
+    "secretName: shop-production-tls-2",
+    "token_url=https://login.example.org/oauth2/v2.0/token",
+    "next_page_token: CAUQAA8x7Zk1",
+    "csrf token mismatch for POST /cart",
+    "primaryKey=order_id_2026_02_03_batch7",
+    "cancellationToken = source.Token",
+    "password must be at least 12 characters",
+    "password_reset_tokens table is missing",
+    "passwordLength=12",
+    "JWT_ALGORITHM=RS256",
+    "auth_provider=google-oauth2",
+    "PASS src/auth/token.test.ts (5.31 s)",
+    "--- PASS: TestLogin2 (0.01s)",
+    "docker pull ghcr.io/acme/token-service@sha256:9f86d081884c7d659a2feaa0c55ad015",
+    "secret projected volume kube-api-access-x7k2p is not ready",
+    "invalid token at position 4096 of bundle-9f8e7d6c.js",
+    "session_id 3f2504e0-4f89-41d3-9a0c-0305e82c3301 closed",
+)
+
+# Lines of diffs in eight languages: they speak of secrets without holding one, or only look like mail.
+CODE_LINES = (
+    '+@app.route("/login")',
+    "+@router.post('/token', response_model=Token)",
+    "+@celery.task(bind=True, max_retries=5)",
+    "-@pytest.mark.parametrize('token', [None, ''])",
+    '+    password = request.form["password"]',
+    "+    if not check_password_hash(user.password, password):",
+    '+SECRET_KEY = os.environ["SECRET_KEY"]',
+    "+    token: str = Field(default=None, min_length=8)",
+    "+def verify_password(plain_password: str, hashed_password: str) -> bool:",
+    "+    return authenticate(username=email, password=form.password)",
+    "+const token = await getToken({ req, secret: process.env.NEXTAUTH_SECRET });",
+    "+  apiKey: process.env.STRIPE_API_KEY,",
+    "-  const { clientId, clientSecret, scopes } = options;",
+    '+  password: z.string().min(8, "The password is too short"),',
+    '+      <input type="password" name="password" autoComplete="current-password" />',
+    "+  token?: string;",
+    "+  headers: { Authorization: `Bearer ${token}` },",
+    '+\ttoken := os.Getenv("API_TOKEN")',
+    '+\tPassword string `json:"password" validate:"required"`',
+    '+\tcfg.Password = viper.GetString("db.password")',
+    '+\treq.Header.Set("Authorization", "Bearer "+token)',
+    "+    params.require(:user).permit(:email, :password, :password_confirmation)",
+    "+  password: <%= ENV['DB_PASSWORD'] %>",
+    "+  has_secure_password validations: false",
+    "+    let token = headers.get(AUTHORIZATION).ok_or(Error::MissingToken)?;",
+    "+    pub api_key: Option<String>,",
+    "+        password: config.password.clone(),",
+    '+    @Value("${spring.datasource.password}") private String password;',
+    "+        this.passwordEncoder = passwordEncoder;",
+    "+        return new UsernamePasswordAuthenticationToken(principal, credentials, authorities);",
+    '+    var token = Configuration["Jwt:Key"];',
+    "+        options.Password.RequiredLength = 8;",
+    "+        public string ApiKey { get; set; }",
+    "+        $user->password = Hash::make($request->password);",
+    "+        'password' => 'required|confirmed|min:8',",
+    "+        'token' => env('POSTMARK_TOKEN'),",
+    '+  password_reset: "Reset your password"',
+    "+      POSTGRES_PASSWORD: ${DB_PASSWORD}",
+    "+          token: ${{ secrets.GITHUB_TOKEN }}",
+    "+ALTER TABLE users ADD COLUMN password_hash VARCHAR(255) NOT NULL;",
+    "+    return this@MainActivity.finish()",
+    "+types-contextvars==2.4.7.3",
+    "+    rails (7.0.4.3)",
+    "+import { login } from '@acme/auth@2.1.0';",
+    "index 9fceb02d0a..3b18e512db 100644",
 )

@@ -20,6 +20,27 @@ def test_patch_ids_are_constants_of_the_policies() -> None:
     assert len(set(ids)) == len(ids), "one id, one place"
 
 
+# Where the worker's own clock is read, which may be wrong: all else decides by the clocks of the servers.
+OWN_CLOCK = {
+    "activities/ledger_recovery.py": "where no activity runs, a command or a test asks",
+    "hosting/workspace_gc.py": "the times of files are this machine's too",
+    "railmend/artifacts.py": "four months, and the time of files",
+    "railmend/notifying/delivery.py": "a signature's time, which the receiver compares with its own",
+    "railmend/providers/status/reader.py": "an hour off shows announced maintenance early or late",
+    "railmend/publishing/github/auth.py": "compared with GitHub's",
+    "railmend/publishing/github/errors.py": "an answer without a date",
+    "railmend/publishing/github/thread.py": "a pull request without the times that GitHub gives it",
+}
+
+
+def test_nothing_is_decided_by_the_workers_own_clock() -> None:
+    calls = re.compile(r"\b(datetime\.(now|utcnow|today)|date\.today|time\.time(_ns)?|time\.localtime)\(")
+    folders = [package for package in PRODUCT if package != "commands"]
+    files = [file for package in folders for file in (ROOT / package).rglob("*.py")]
+    reading = {str(file.relative_to(ROOT)) for file in files if calls.search(file.read_text())}
+    assert reading == set(OWN_CLOCK)
+
+
 def test_a_public_class_name_has_one_meaning() -> None:
     places = defaultdict(list)
     for package in PRODUCT:
@@ -43,13 +64,13 @@ OWN_FOLDERS = {
     "railmend/coding/guard_secrets.py": {"_detected"},
     "railmend/coding/metering.py": {"__init__", "_save"},
     "railmend/coding/resource_usage.py": {"_fields", "add"},  # of /proc
-    "railmend/coding/revert.py": {"_reverted_tree"},
+    "railmend/coding/revert.py": {"_merged_file"},
     "railmend/coding/sandbox.py": {"short_path", "listening", "run_sandboxed", "last", "create"},
     "railmend/coding/server.py": {
         *("_read", "stop_leftovers", "stop_leftover", "_write", "start_or_adopt", "_start", "stop"),
     },
     "railmend/coding/work_tree.py": {"lay_out"},
-    "activities/providers.py": {"_read"},
+    "activities/repository.py": {"read_source"},
     "hosting/sandbox/bubblewrap.py": {"start", "system"},
     "hosting/sandbox/choice.py": {"probe", "hand_over"},
     "hosting/sandbox/common.py": {"uid_for"},

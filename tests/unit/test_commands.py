@@ -150,7 +150,7 @@ def test_the_report_says_why_nothing_was_changed() -> None:
 )
 def test_one_outage_of_github_is_one_line_of_doctor(error: GitHubError, lines: int) -> None:
     class GitHub:
-        def may_push(self, _: str) -> bool:
+        def check_publishable(self, *_: str) -> None:
             raise error
 
     names = [f"acme/service-{number}" for number in range(14)]

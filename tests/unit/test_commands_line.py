@@ -11,6 +11,7 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -18,6 +19,7 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.service import RPCError, RPCStatusCode
 from typer.main import get_command
 
@@ -123,9 +125,14 @@ async def test_a_scan_that_nobody_works_on_says_so_until_a_worker_comes(
         async def result(self) -> HealthReport:
             return await done
 
-        async def query(self, _: object) -> None:
+        async def describe(self, **_: object) -> SimpleNamespace:
+            raw = DescribeWorkflowExecutionResponse()
+            raw.pending_workflow_task.scheduled_time.FromDatetime(samples.NOW)
+            return SimpleNamespace(raw_description=raw)
+
+        async def query(self, *_: object, **__: object) -> None:
             self.asked += 1
-            if self.asked == 2 * progress.MOST_UNANSWERED:
+            if self.asked == 3:
                 done.set_result(
                     HealthReport(project_name="shop", environment_name="e", window=samples.WINDOW, rows=())
                 )

@@ -12,6 +12,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.planning import PlanningActivities
@@ -24,6 +26,7 @@ from railmend.contracts.incident import (
     MeasuredSeries,
     Verdict,
 )
+from railmend.contracts.ledger import PAUSED_ERROR, LedgerState, Pause
 from railmend.diagnosis.diagnose import challenge, diagnose, halved
 from railmend.diagnosis.model import ModelError, ModelSettings, ModelUsage
 from railmend.diagnosis.prompt import repair_prompt
@@ -366,12 +369,45 @@ async def test_an_attempt_goes_on_from_what_a_killed_one_spent(model: Model) -> 
     assert whole.cost_usd == pytest.approx(0.12)  # 120 tokens
     assert under_way > 4.0  # the prompt and an answer of 4,096 tokens
 
-    second = ActivityEnvironment()
+    second = ActivityEnvironment(PausedLedger(None))
     second.info = replace(second.info, attempt=2, heartbeat_details=[under_way])
     again = await second.run(planning.diagnose, question)
     assert again.cost_usd == pytest.approx(under_way + 0.12)
     doubted = await second.run(planning.refute, ChallengeRequest(packet=question.packet, diagnosis=whole))
     assert doubted.cost_usd == pytest.approx(0.12 + under_way + 2 * 0.12)  # asked twice: no refutation
+
+
+class PausedLedger(Client):
+    """A client that knows a ledger and no more."""
+
+    def __init__(self, pause: Pause | None) -> None:
+        self._state = LedgerState(project_id="", paused=pause)
+
+    def get_workflow_handle(self, workflow_id: str, **_: Any) -> Any:
+        assert workflow_id == f"ledger/{samples.incident().project_id}"
+        return self
+
+    async def query(self, *_: Any, **__: Any) -> LedgerState:
+        return self._state
+
+
+async def test_no_model_is_asked_again_while_paused(model: Model) -> None:
+    """An attempt that runs as the pause begins may end; if it fails it is not repeated."""
+    model.answers = [GOOD]
+    settings, artifacts = model.settings(), memory_store()
+    planning = PlanningActivities(settings, settings, NoGitHub(), artifacts)  # type: ignore[arg-type]
+    packet = await artifacts.put_model(samples.packet())
+    question = DiagnosisRequest(incident=samples.incident(), packet=packet)
+    doubt = ChallengeRequest(
+        packet=packet, diagnosis=samples.diagnosis(), project_id=samples.incident().project_id
+    )
+    again = ActivityEnvironment(PausedLedger(Pause(by="ada", since=samples.NOW)))
+    again.info = replace(again.info, attempt=2)
+    for ask, request in ((planning.diagnose, question), (planning.refute, doubt)):
+        with pytest.raises(ApplicationError, match="paused by ada") as refused:
+            await again.run(ask, request)
+        assert (refused.value.type, refused.value.non_retryable) == (PAUSED_ERROR, True)
+    assert model.asked == []
 
 
 async def test_a_call_that_is_given_up_counts_as_the_most_it_may_be(model: Model) -> None:

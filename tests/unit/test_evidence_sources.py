@@ -27,7 +27,7 @@ from railmend.contracts.incident import (
 from railmend.contracts.scan import FindingKind
 from railmend.evidence.change import CommitComparison, ComparedCommit, ComparedFile, describe
 from railmend.evidence.condense import condense_logs
-from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
+from railmend.evidence.deployments import SuspectedDeployments, drift_text, history_text, state_text, suspects
 from railmend.evidence.http import condense_http
 from railmend.evidence.incident_facts import finding_facts, hints, onset
 from railmend.evidence.packet import number, render
@@ -219,6 +219,76 @@ def test_a_huge_change_stays_within_its_budget_and_says_what_is_missing() -> Non
     assert "(89 commits left out)" in text
     assert "(55 files left out)" in text
     assert re.search(r"hunks of \d+ more files left out", text)
+
+
+def test_hunks_of_a_named_file_come_first_and_around_the_named_line() -> None:
+    long = "@@ -0,0 +1,3000 @@\n" + "\n".join(f"+value_{n} = compute({n})" for n in range(1, 3001))
+    small = [changed(f"src/f{n}.py", "@@ -1 +1 @@\n-a\n+" + "word " * 300, 1) for n in range(9)]
+    change = compared(changed("src/big.py", long, 3000), *small)
+    assert "value_2500" not in describe(change, "")
+    text = describe(change, "", named={"src/big.py": [2500]})
+    assert text.index("--- src/big.py") < text.index("hunks cut; line 2") < text.index("+value_2500 = ")
+    assert estimate(text) <= 2300
+
+
+def test_what_the_budget_leaves_goes_to_what_was_cut() -> None:
+    patch = "@@ -1 +1 @@\n" + "\n".join(f"+line_{n} = {n}" for n in range(150))
+    text = describe(compared(changed("src/a.py", patch, 150)), "")
+    assert "hunks cut" not in text
+    assert "+line_149 = 149" in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("bun.lock", "mix.lock", "Pipfile.lock", "deno.lock", "web/yarn.lock", "Package.resolved.lock"),
+        *("api/shop.pb.go", "api/shop_pb2.py", "src/schema.generated.ts", "locale/de/django.po", "a/b.snap"),
+        *("public/build/app.4f3a9b1c.js", "dist/index.js", "static/js/main.min.js", "data/cities.csv"),
+    ],
+)
+def test_what_programs_wrote_is_listed_and_not_shown(path: str) -> None:
+    text = describe(compared(changed(path), changed("src/clock.py")), "")
+    assert f"modified {path} +1 -1" in text
+    assert f"--- {path}" not in text
+    assert "--- src/clock.py" in text
+
+
+def test_a_dockerfile_is_listed_however_many_files_changed_and_wherever_it_is() -> None:
+    many = [changed(f"web/f{n}.py") for n in range(60)]
+    text = describe(compared(*many, changed("deploy/api.Dockerfile", size=400)), "web")
+    assert "modified deploy/api.Dockerfile +400 -400" in text
+
+
+def test_a_merge_has_its_title_and_a_renamed_file_its_old_name() -> None:
+    merge = ComparedCommit(
+        sha="e" * 40,
+        author="eve",
+        at=NOW,
+        message="Merge pull request #12 from eve/x\n\nDouble the pool",
+    )
+    moved = changed("src/pool.py").model_copy(update={"previous": "src/db.py", "status": "renamed"})
+    change = compared(moved).model_copy(update={"commits": (merge,)})
+    text = describe(change, "")
+    assert "eve: Merge #12: Double the pool" in text
+    assert "renamed src/db.py -> src/pool.py +1 -1" in text
+
+
+def test_a_first_commit_is_not_shown_twice() -> None:
+    first = compared(changed("src/a.py", "@@ -0,0 +1 @@\n+first = 1")).model_copy(update={"base": ""})
+    assert "+first = 1" in describe(first, "")
+    text = describe(first, "", whole=False)
+    assert "+first = 1" not in text
+    assert "modified src/a.py" in text
+
+
+def test_a_deployment_that_served_at_the_onset_is_not_said_to_be_deployed_after_it() -> None:
+    history = [deployment("c", "SUCCESS", -1 / 60), deployment("b", "REMOVED", 9)]
+    suspected = suspects(history, NOW)
+    assert suspected is not None
+    assert "served at the onset" in history_text(history, suspected)
+    assert "after the onset" not in drift_text(suspected, [], [], NOW)
+    later = SuspectedDeployments(deployment("c", "FAILED", -9 / 60), history[1], failed=True)
+    assert "It was deployed after the onset." in drift_text(later, [], [], NOW)
 
 
 # -- against the miniature's synthetic project

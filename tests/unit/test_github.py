@@ -2,14 +2,16 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from github import GithubException
+from github import GithubException, RateLimitExceededException
 from pydantic import SecretStr
 
 from railmend.publishing.github import GitHubClient
@@ -27,12 +29,31 @@ def key() -> SecretStr:
 class App:
     """GitHub's side of an app's sign-in."""
 
-    def __init__(self, lives: timedelta = timedelta(hours=1), status: int = 201) -> None:
+    def __init__(
+        self,
+        lives: timedelta = timedelta(hours=1),
+        status: int = 201,
+        clock_ahead: timedelta = timedelta(0),
+    ) -> None:
         self.asked: list[dict[str, object]] = []
-        self._lives, self._status = lives, status
+        self.refused = 0
+        self._lives, self._status, self._clock_ahead = lives, status, clock_ahead
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        assert request.headers["authorization"].startswith("Bearer ey")
+        """Answer by its own clock; refuse a signature that is valid from later on, or is not any more."""
+        now = datetime.now(UTC) + self._clock_ahead
+        claims = jwt.decode(
+            request.headers["authorization"].removeprefix("Bearer "), options={"verify_signature": False}
+        )
+        if not claims["iat"] <= now.timestamp() < claims["exp"]:
+            self.refused += 1
+            answer = httpx.Response(401)
+        else:
+            answer = self._answer(request, now)
+        answer.headers["date"] = format_datetime(now, usegmt=True)
+        return answer
+
+    def _answer(self, request: httpx.Request, now: datetime) -> httpx.Response:
         if request.url.path.endswith("/old/installation"):
             return httpx.Response(301, headers={"location": "/api/v3/repositories/42/installation"})
         if request.url.path.endswith("/installation"):
@@ -41,7 +62,7 @@ class App:
             return httpx.Response(200, json={"id": 123, "slug": "railmend-acme"})
         assert request.url.path == "/api/v3/app/installations/7/access_tokens"
         self.asked.append(json.loads(request.content))
-        ends = (datetime.now(UTC) + self._lives).isoformat()
+        ends = (now + self._lives).isoformat()
         token = {"token": f"ghs_{len(self.asked)}", "expires_at": ends}
         return httpx.Response(self._status, json=token)
 
@@ -62,6 +83,7 @@ def test_an_apps_token_reaches_one_repository_with_few_rights_and_is_kept() -> N
         "issues": "write",
         "metadata": "read",
         "pull_requests": "write",
+        "statuses": "read",
     }
 
 
@@ -77,10 +99,24 @@ def test_an_app_knows_the_name_of_its_account() -> None:
     assert TokenCredentials(SecretStr("t")).app_slug is None
 
 
-def test_an_apps_token_is_renewed_before_it_ends() -> None:
-    app = App(lives=timedelta(minutes=9))
-    auth = app.credentials().auth("acme/shop")
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+def test_an_apps_token_is_renewed_before_it_ends_whatever_the_clocks_say(hours: int) -> None:
+    ends_soon = App(lives=timedelta(minutes=9), clock_ahead=timedelta(hours=hours))
+    auth = ends_soon.credentials().auth("acme/shop")
     assert [auth.token, auth.token] == ["ghs_1", "ghs_2"]
+    lasts = App(clock_ahead=timedelta(hours=hours))
+    auth = lasts.credentials().auth("acme/shop")
+    assert [auth.token, auth.token] == ["ghs_1", "ghs_1"]
+    assert lasts.refused == abs(hours), "once, and then it signs by GitHub's clock"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_rate_limit_is_waited_for_by_githubs_clock(hours: int) -> None:
+    now = datetime.now(UTC) + timedelta(hours=hours)
+    reset = str(int(now.timestamp()) + 120)
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset, "date": format_datetime(now, True)}
+    error = from_status("Pull request", RateLimitExceededException(403, {}, headers))
+    assert error.retry_after == pytest.approx(120, abs=2)
 
 
 @pytest.mark.parametrize(

@@ -311,3 +311,35 @@ def test_a_host_in_shipped_code_is_use(path: str, text: str) -> None:
 def test_comments_go_and_lines_stay() -> None:
     text = 'url = "https://a#b"  # note\n"""doc\nmore"""\nvalue = """kept # text"""\n'
     assert without_comments(text, "python") == 'url = "https://a#b"  \n\n\nvalue = """kept # text"""\n'
+
+
+# What code says of a setting, and the provider that it is for; none: it only names one.
+SETTINGS = {
+    "pydantic": ("c.py", "class Settings(BaseSettings):\n    x: int = 1\n    stripe_key: str\n", "stripe"),
+    "t3-env": ("env.ts", "createEnv({ server: { RESEND_API_KEY: z.string().min(1) } })", "resend"),
+    "an object of settings": ("a.ts", "clientId: env.DISCORD_CLIENT_ID", "discord"),
+    "envalid": ("env.js", "cleanEnv(process.env, { SENTRY_DSN: str() })", "sentry"),
+    "nest": ("app.ts", "this.configService.getOrThrow<string>('TWILIO_ACCOUNT_SID')", "twilio"),
+    "go tags": ("config.go", "type C struct {\n\tKey string `env:\"SENDGRID_API_KEY\"`\n}", "sendgrid"),
+    "viper": ("config.go", 'key := viper.GetString("stripe.secret_key")', "stripe"),
+    "rails": ("config/initializers/x.rb", "Rails.application.credentials.dig(:stripe, :key)", "stripe"),
+    "another class": ("config.py", "class Row(Base):\n    stripe_secret_key: str\n", ""),
+    "placeholder": ("form.vue", '<input placeholder="https://api.sendgrid.com/v3">', ""),
+    "preset": ("form.vue", "const presets = [{ host: 'smtp.mailgun.org' }]", ""),
+    "help": ("forms.py", 'url = Field(help_text="such as https://api.twilio.com")', ""),
+    "scaffold": ("config/services.php", "<?php return ['token' => env('POSTMARK_TOKEN')];", ""),
+    "data": ("src/data/webhooks.json", '{"hosts": ["hooks.slack.com"]}', ""),
+    "script": ("scripts/translate.py", "import openai\n", ""),
+    "other tools": ("monitoring.compose.yml", "x: https://api.telegram.org", ""),
+    "called": ("send.vue", "fetch('https://api.resend.com/emails')", "resend"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "text", "provider"), SETTINGS.values(), ids=SETTINGS)
+def test_what_is_used_counts_and_what_is_only_named_does_not(path: str, text: str, provider: str) -> None:
+    assert set(by_id(detect([(path, text)]))) == ({provider} if provider else set())
+
+
+def test_a_scaffold_counts_where_the_service_has_its_variable() -> None:
+    scaffold = ("config/services.php", "<?php return ['postmark' => ['token' => env('POSTMARK_TOKEN')]];")
+    assert set(by_id(detect([scaffold], variables=["POSTMARK_TOKEN"]))) == {"postmark"}

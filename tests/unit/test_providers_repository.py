@@ -7,6 +7,7 @@ import pytest
 
 from railmend.coding.git import GitError
 from railmend.providers import repository
+from railmend.providers.detection import detect
 from railmend.providers.repository import CommitReader
 from tests.unit.test_workspace import run
 
@@ -100,3 +101,24 @@ def test_a_server_that_does_not_answer_is_given_up(
     with pytest.raises(GitError, match="timed out") as caught:
         reader(tmp_path, origin).read("main", None, "")
     assert caught.value.retryable
+
+
+def test_packages_of_the_same_repository_that_the_service_asks_for_are_read_too(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    packages = {
+        "apps/api": '{"name": "api", "dependencies": {"@shop/mail": "workspace:*"}}',
+        "packages/mail": '{"name": "@shop/mail", "dependencies": {"@shop/http": "*", "resend": "4"}}',
+        "packages/http": '{"name": "@shop/http"}',
+        "packages/unused": '{"name": "@shop/unused", "dependencies": {"twilio": "5"}}',
+    }
+    for folder, manifest in packages.items():
+        (work / folder).mkdir(parents=True)
+        (work / folder / "package.json").write_text(manifest)
+        (work / folder / "index.js").write_text("module.exports = {};")
+    run(work, "init", "-q", "-b", "main")
+    run(work, "add", "-A")
+    run(work, "commit", "-qm", "first")
+    source = CommitReader(tmp_path / "code", f"file://{work}", SECRET).read("main", None, "apps/api")
+    folders = {path.rpartition("/")[0] for path, _ in source.files}
+    assert folders == {"", "../../packages/mail", "../../packages/http"}
+    assert {used.provider for used in detect(source.files)} == {"resend"}

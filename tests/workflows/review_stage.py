@@ -1,5 +1,6 @@
 """The outside after a pull request is open: reviewers, merges, deployments, measurements. From memory."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -82,6 +83,8 @@ class ReviewStage:
     orders: list[ActionOrder] = field(default_factory=list)
     measured_at: list[datetime] = field(default_factory=list)
     polled_at: list[datetime] = field(default_factory=list)
+    # Measurements wait until it is set.
+    may_measure: asyncio.Event | None = None
 
     def waits(self) -> list[timedelta]:
         """Between two looks at the pull request."""
@@ -151,6 +154,8 @@ class ReviewStage:
 
     @activity.defn
     async def measure_service(self, request: MeasureRequest) -> MeasurementResult:
+        if self.may_measure is not None:
+            await self.may_measure.wait()
         self.measured_at.append(activity.info().scheduled_time)
         status = self._next("measure_service", self.statuses)
         assert isinstance(status, MeasurementStatus)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
@@ -20,6 +19,7 @@ from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import (
     CODING_VERDICTS,
     ChallengeRequest,
+    CodeRequest,
     Diagnosis,
     DiagnosisRequest,
     EvidenceSource,
@@ -33,7 +33,7 @@ from railmend.contracts.incident import (
 from railmend.contracts.ledger import PAUSED_ERROR, RunReference, SpendingKind
 from railmend.contracts.scan import ScanRequest
 from workflows.shared import details, policies, search_attributes
-from workflows.shared.failures import reason_of, type_of
+from workflows.shared.failures import ledger_is_away, reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
 
 ACTIVITIES: dict[EvidenceSource, Callable[..., Any]] = {
@@ -48,6 +48,8 @@ ACTIVITIES: dict[EvidenceSource, Callable[..., Any]] = {
     EvidenceSource.CODE_CHANGES: RepositoryActivities.change_facts,
     EvidenceSource.CONFIGURATION_CHANGES: DeploymentActivities.drift_facts,
 }
+# These fetch a commit, so they may take longer than the others.
+READS_REPOSITORY = (EvidenceSource.PROVIDERS, EvidenceSource.CODE_CHANGES)
 
 
 @workflow.defn
@@ -58,7 +60,7 @@ class IncidentInvestigation:
         if not await _scan_waits():
             return await _hand_to_a_scan(request)
         workflow.set_current_details("Collecting evidence.")
-        facts = await asyncio.gather(*(self._facts(source, request) for source in EvidenceSource))
+        facts = await self._collect(request)
         packet = await workflow.execute_activity_method(
             EvidenceActivities.build_packet,
             PacketRequest(incident=request, facts=tuple(facts)),
@@ -74,6 +76,17 @@ class IncidentInvestigation:
         )
         return report
 
+    async def _collect(self, request: IncidentRequest) -> list[StoredFacts]:
+        """Read all sources; the code last, because the others name what of it matters."""
+        if not workflow.patched(policies.PATCH_CODE_AFTER_LOGS):
+            return await asyncio.gather(*(self._facts(source, request) for source in EvidenceSource))
+        others = [source for source in EvidenceSource if source is not EvidenceSource.CODE_CHANGES]
+        facts = await asyncio.gather(*(self._facts(source, request) for source in others))
+        asked = CodeRequest(**dict(request), facts=tuple(facts))
+        facts.append(await self._facts(EvidenceSource.CODE_CHANGES, asked))
+        order = list(EvidenceSource)
+        return sorted(facts, key=lambda stored: order.index(stored.source))
+
     async def _conclude(self, request: IncidentRequest, packet: ArtifactReference) -> IncidentReport:
         """Decide by rules; ask a model only when they cannot tell and the budget allows it."""
         question = DiagnosisRequest(incident=request, packet=packet)
@@ -81,28 +94,19 @@ class IncidentInvestigation:
         if decision.diagnosis is not None:
             return IncidentReport(request=request, packet=packet, diagnosis=decision.diagnosis)
         ledger = LedgerClient(request.project_id, policies.LEDGER_BRIEFLY)
-        answer = await ledger.reserve(SpendingKind.DIAGNOSIS, request.policy, request.fingerprints)
-        if not answer.granted:
-            return self._waiting(question, answer.limit, answer.again_at)
         try:
+            answer = await ledger.reserve(SpendingKind.DIAGNOSIS, request.policy, request.fingerprints)
+            if not answer.granted:
+                return _waiting(
+                    question, Waiting(limit=answer.limit, again_at=answer.again_at or workflow.now())
+                )
             diagnosis = await self._ask(question, ledger)
         except ActivityError as error:
-            if type_of(error) != PAUSED_ERROR:
+            if (reason := _waits_for(error)) is None:
                 raise
-            return self._waiting(question, f"no model calls while {reason_of(error)}")
-        await ledger.record_spend(diagnosis.cost_usd or 0.0)
+            return _waiting(question, Waiting(reason=reason, again_at=workflow.now()))
+        await _record_spend(ledger, diagnosis.cost_usd or 0.0)
         return IncidentReport(request=request, packet=packet, diagnosis=diagnosis)
-
-    def _waiting(
-        self, question: DiagnosisRequest, limit: str, again_at: datetime | None = None
-    ) -> IncidentReport:
-        waiting = Waiting(limit=limit, again_at=again_at or workflow.now())
-        return IncidentReport(
-            request=question.incident,
-            packet=question.packet,
-            diagnosis=waiting.as_diagnosis(),
-            waiting=waiting,
-        )
 
     async def _ask(self, question: DiagnosisRequest, ledger: LedgerClient) -> Diagnosis:
         diagnosis = await workflow.execute_activity_method(
@@ -118,7 +122,9 @@ class IncidentInvestigation:
         workflow.set_current_details("Diagnosed; a second look tries to refute it.")
         return await workflow.execute_activity_method(
             PlanningActivities.refute,
-            ChallengeRequest(packet=question.packet, diagnosis=diagnosis),
+            ChallengeRequest(
+                packet=question.packet, diagnosis=diagnosis, project_id=question.incident.project_id
+            ),
             task_queue=policies.PLANNING_QUEUE,
             summary=details.line(question.incident.service.name),
             **policies.MODEL,
@@ -142,8 +148,7 @@ class IncidentInvestigation:
             return _unread(source, error)
 
     async def _read(self, source: EvidenceSource, request: IncidentRequest) -> StoredFacts:
-        # The providers' source reads the repository, so it may take longer than the others.
-        policy = policies.READ if source is EvidenceSource.PROVIDERS else policies.EVIDENCE
+        policy = policies.READ if source in READS_REPOSITORY else policies.EVIDENCE
         facts: ArtifactReference = await workflow.execute_activity_method(
             ACTIVITIES[source], request, summary=source.value, **policy
         )
@@ -183,6 +188,33 @@ async def _hand_to_a_scan(request: IncidentRequest) -> IncidentReport:
         request=request,
         packet=ArtifactReference(sha256="", size=0),
         diagnosis=Diagnosis(summary=summary, verdict=Verdict.UNCLEAR, confidence=0.0),
+    )
+
+
+def _waits_for(error: ActivityError) -> str | None:
+    """Return what has to end before a model can be asked; None where it failed for another reason."""
+    if type_of(error) == PAUSED_ERROR:
+        return f"no model is asked while {reason_of(error)}"
+    if ledger_is_away(error):
+        return f"the ledger did not answer ({reason_of(error)}), and nothing is spent without it"
+    return None
+
+
+async def _record_spend(ledger: LedgerClient, usd: float) -> None:
+    """Where the ledger is away the reserved sum stays in its books: the diagnosis is paid and is kept."""
+    try:
+        await ledger.record_spend(usd)
+    except ActivityError as error:
+        if not ledger_is_away(error):
+            raise
+
+
+def _waiting(question: DiagnosisRequest, waiting: Waiting) -> IncidentReport:
+    return IncidentReport(
+        request=question.incident,
+        packet=question.packet,
+        diagnosis=waiting.as_diagnosis(),
+        waiting=waiting,
     )
 
 

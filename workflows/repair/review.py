@@ -34,7 +34,8 @@ class ReviewAnswer:
 async def review(state: RepairState, ledger: LedgerClient) -> Phase:
     """Phase REVIEW: poll the pull request until it is merged, closed for good, or nobody decided in time."""
     fix, policy = state.published, state.policy
-    details.show("Waits for review: {}", details.link(fix.pull_request.url))
+    url = fix.pull_request.url
+    details.show("Waits for review: {}", details.link(url))
     while True:
         await state.pause(timedelta(seconds=policy.poll_seconds), "review")
         view = await _poll(state, fix)
@@ -50,6 +51,8 @@ async def review(state: RepairState, ledger: LedgerClient) -> Phase:
             continue
         fix.closed_at = None
         await _answer(state, fix, ledger, view)
+        if view.unseen:
+            details.show("Waits for review: {}. Not seen: {}", details.link(url), " ".join(view.unseen))
         if workflow.now() > fix.opened_at + timedelta(days=policy.watch_days):
             return state.end(RepairOutcome.PULL_REQUEST, f"Nobody decided within {policy.watch_days} days.")
 
@@ -142,7 +145,7 @@ async def _turn(
                 change=coding_round.change,
                 verification=coding_round.verification,
                 # The message names their authors; what they wrote was for the session.
-                notes=tuple(note.model_copy(update={"text": ""}) for note in notes),
+                notes=tuple(note.model_copy(update={"text": "", "hunk": ""}) for note in notes),
             ),
             ledger,
         )

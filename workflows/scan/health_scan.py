@@ -57,7 +57,7 @@ from workflows.repair.repository_repair import RepositoryRepair
 from workflows.repair.state import RepairState
 from workflows.scan import candidates
 from workflows.shared import details, policies, search_attributes
-from workflows.shared.failures import ENDING, reason_of
+from workflows.shared.failures import ENDING, ledger_is_away, reason_of
 from workflows.shared.ledger_client import LedgerClient, incident_id, settlement
 from workflows.shared.notifications import notify
 
@@ -341,7 +341,13 @@ class HealthScan:
             workflow_id = f"repair/{repository}/{repair.key}"
             incidents = [report.request for report in group]
             query = repair.autonomy_query(self._settings.policy.earned)
-            answers = await self._ledger.transfer(incidents, workflow_id, query)
+            try:
+                answers = await self._ledger.transfer(incidents, workflow_id, query)
+            except ActivityError as error:
+                if not ledger_is_away(error):
+                    raise
+                self._miss_ledger(error)
+                return
             refused = [answer.state is not ClaimState.GRANTED for answer in answers]
             if not any(refused):
                 await self._start(repair.bounded(answers[0].autonomy), workflow_id, incidents, screening)

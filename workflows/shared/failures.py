@@ -3,11 +3,22 @@
 import asyncio
 import builtins
 
-from temporalio.exceptions import ApplicationError, FailureError, TimeoutError, TimeoutType
+from temporalio import workflow
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    TimeoutError,
+    TimeoutType,
+    is_cancelled_exception,
+)
+
+from workflows.shared import policies
 
 # Errors that end the workflow, as the SDK has it; every other one is a bug: it fails the workflow's task, and
 # the run waits for a worker that is fixed.
 ENDING = (FailureError, builtins.TimeoutError, asyncio.CancelledError)
+LEDGER_CALLS = frozenset({"claim", "confirm", "reserve", "spend"})
 
 
 def reason_of(error: BaseException) -> str:
@@ -20,6 +31,15 @@ def type_of(error: BaseException) -> str:
     """Return the type that the activity gave its error; empty for time-outs and cancellations."""
     cause = error.__cause__
     return (cause.type or "") if isinstance(cause, ApplicationError) else ""
+
+
+def ledger_is_away(error: ActivityError) -> bool:
+    """Tell whether a call of the ledger failed, which whoever waits for it briefly goes on without."""
+    return (
+        error.activity_type in LEDGER_CALLS
+        and not is_cancelled_exception(error)
+        and workflow.patched(policies.PATCH_WITHOUT_LEDGER)
+    )
 
 
 def machine_is_gone(error: BaseException) -> bool:

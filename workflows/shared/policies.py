@@ -17,12 +17,18 @@ CODING_QUEUE = "railmend-coding"
 TOO_LARGE = "PayloadsTooLarge"
 # Ids of patches (`workflow.patched`) stand here, each with what changed and since which release: PATCH_NAME =
 # "what-changed". None is used twice; both branches stay as long as a recorded history needs the old one.
+# After 0.1.0: a ledger that is away once a scan has its claims fails neither the scan nor its investigations.
+PATCH_WITHOUT_LEDGER = "without-ledger"
 # Since 0.2.0 a plan that waits may be shown on an issue, and decided by a comment there.
 PATCH_APPROVE_BY_COMMENT = "approve-by-comment"
 # After 0.1.0: a merge that is not deployed by itself is told at once, and waited for; it ended the repair.
 PATCH_MERGE_RIDES_LATER = "merge-rides-later"
 # After 0.1.0: a change is proved before it is published; it was published at once.
 PATCH_PROOF = "proof"
+
+
+# An investigation reads the code after all other sources, which name what of it matters. Since 0.2.0.
+PATCH_CODE_AFTER_LOGS = "code-after-logs"
 
 
 class Call(TypedDict):

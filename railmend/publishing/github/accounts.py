@@ -24,7 +24,11 @@ class Accounts:
         self._writers: dict[str, bool] = {}
 
     def own(self, user: User | None) -> bool:
-        return user is not None and user.id in self._own_ids()
+        return user is not None and self.has_id(user.id)
+
+    def has_id(self, number: int) -> bool:
+        """Return whether an account's id is one of Railmend's own."""
+        return number in self._own_ids()
 
     def writes(self, user: User | None) -> bool:
         """Return whether somebody may write here; never true of a guest with `read` or `triage`."""

@@ -2,26 +2,25 @@
 
 import re
 import threading
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+import time
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 import httpx
-from github import Auth
+from github import Auth, Consts
 from pydantic import SecretStr
 
-from railmend.publishing.github.errors import GitHubError
+from railmend.publishing.github.errors import GitHubError, server_time
 
 # Exactly what a repair needs: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
-PERMISSIONS = {
-    "checks": "read",
-    "contents": "write",
-    "issues": "write",
-    "metadata": "read",
-    "pull_requests": "write",
-}
+PERMISSIONS = {"contents": "write", "issues": "write", "metadata": "read", "pull_requests": "write"}
+# Without them checks are not seen. An app that was installed for 0.1.0 has no permission for statuses.
+ALSO_CHECKS = {"checks": "read", "statuses": "read"}
 TIMEOUT_SECONDS = 15
 # An installation token is valid for an hour; a push that begins with it must also end with it.
-RENEW_BEFORE = timedelta(minutes=10)
+RENEW_BEFORE_SECONDS = 600
+# A signature is valid from a minute before it is made.
+CLOCKS_APART_SECONDS = 30
 
 NUMBER = re.compile(r"/repositories/(\d+)/installation$")
 
@@ -78,7 +77,9 @@ class AppCredentials:
         private_key: SecretStr,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._app = Auth.AppAuth(app_id, private_key.get_secret_value())
+        self._jwt = Auth.AppAuth.create_jwt_sign(private_key.get_secret_value(), Consts.DEFAULT_JWT_ALGORITHM)
+        self._app = Auth.AppAuth(app_id, sign_func=self._sign)
+        self._ahead = 0  # seconds by which GitHub's clock is ahead of this machine's
         self._http = httpx.Client(
             base_url=api_url.rstrip("/"), timeout=TIMEOUT_SECONDS, transport=transport, follow_redirects=True
         )
@@ -91,28 +92,34 @@ class AppCredentials:
     def app_slug(self) -> str | None:
         return str(self._request("GET", "/app", "the app itself").json()["slug"])
 
-    def renew(self, repository: str) -> tuple[str, datetime]:
-        """Return a new token for this repository alone, and its expiry."""
+    def renew(self, repository: str) -> tuple[str, float]:
+        """Return a new token for this repository alone, and the seconds for which it is valid."""
         installation = self._request("GET", f"/repos/{repository}/installation", repository)
         # A renamed repository is reached by its number: the old name means nothing to an installation.
         number = NUMBER.search(installation.url.path)
         scope: dict[str, object] = {"repositories": [repository.partition("/")[2]]}
         if number:
             scope = {"repository_ids": [int(number[1])]}
-        created = self._request(
-            "POST",
-            f"/app/installations/{installation.json()['id']}/access_tokens",
-            repository,
-            {**scope, "permissions": PERMISSIONS},
-        ).json()
-        return str(created["token"]), datetime.fromisoformat(str(created["expires_at"]))
+        path = f"/app/installations/{installation.json()['id']}/access_tokens"
+        for optional in (ALSO_CHECKS, {"checks": "read"}, {}):
+            try:
+                body = {**scope, "permissions": {**PERMISSIONS, **optional}}
+                response = self._request("POST", path, repository, body)
+                break
+            except GitHubError as error:
+                if error.status != 422 or not optional:
+                    raise
+        created, now = response.json(), server_time(response.headers.get("date", ""))
+        ends = datetime.fromisoformat(str(created["expires_at"]))
+        return str(created["token"]), (ends - now).total_seconds()
 
     def _request(
         self, method: str, path: str, repository: str, body: dict[str, object] | None = None
     ) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._app.token}", "Accept": "application/vnd.github+json"}
         try:
-            response = self._http.request(method, path, headers=headers, json=body)
+            response = self._signed_in(method, path, body)
+            if response.status_code == httpx.codes.UNAUTHORIZED and self._clocks_are_apart(response):
+                response = self._signed_in(method, path, body)
         except httpx.HTTPError as error:
             raise GitHubError(
                 f"App token for {repository}: GitHub did not answer ({type(error).__name__}).", retryable=True
@@ -122,7 +129,7 @@ class AppCredentials:
         hint = {
             401: "Check GITHUB_APP_ID and the key.",
             404: "Install the app in this repository.",
-            422: "The app lacks one of the permissions that docs/repairs.md names.",
+            422: "The app lacks one of the permissions that docs/github.md names.",
         }.get(response.status_code, "")
         raise GitHubError(
             f"App token for {repository}: GitHub answered {response.status_code}. {hint}".strip(),
@@ -130,15 +137,29 @@ class AppCredentials:
             status=response.status_code,
         )
 
+    def _signed_in(self, method: str, path: str, body: dict[str, object] | None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._app.token}", "Accept": "application/vnd.github+json"}
+        return self._http.request(method, path, headers=headers, json=body)
+
+    def _sign(self, claims: dict[str, Any]) -> str | bytes:
+        """Sign what is valid from and until certain times, by GitHub's clock."""
+        return self._jwt(claims | {name: claims[name] + self._ahead for name in ("iat", "exp")})
+
+    def _clocks_are_apart(self, response: httpx.Response) -> bool:
+        """Note by how much; False where it was known, so that a signature was refused for another reason."""
+        now = server_time(response.headers.get("date", ""))
+        known, self._ahead = self._ahead, int((now - datetime.now(UTC)).total_seconds())
+        return abs(self._ahead - known) > CLOCKS_APART_SECONDS
+
 
 class RepositoryToken(Auth.Auth):
-    """An installation token for one repository, renewed before it ends."""
+    """An installation token for one repository, renewed before it ends, whatever the clock here says."""
 
     def __init__(self, app: AppCredentials, repository: str) -> None:
         self._app = app
         self._repository = repository
         self._lock = threading.Lock()
-        self._token, self._ends = "", datetime.fromtimestamp(0, UTC)
+        self._token, self._renew_at = "", 0.0
 
     @property
     def token_type(self) -> str:
@@ -147,6 +168,7 @@ class RepositoryToken(Auth.Auth):
     @property
     def token(self) -> str:
         with self._lock:
-            if self._ends - RENEW_BEFORE <= datetime.now(UTC):
-                self._token, self._ends = self._app.renew(self._repository)
+            if not self._token or self._renew_at <= time.monotonic():
+                self._token, valid = self._app.renew(self._repository)
+                self._renew_at = time.monotonic() + valid - RENEW_BEFORE_SECONDS
             return self._token

@@ -1,11 +1,14 @@
 """Repositories, pull requests and issues. PyGithub's retries are off: they repeat POSTs."""
 
-from collections.abc import Collection, Iterator, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Literal
+from urllib.parse import urlsplit
 
 import requests
 from github import Github, GithubException
@@ -21,10 +24,22 @@ from railmend.evidence.change import CommitComparison
 from railmend.evidence.safe_text import MarkdownText, PlainText
 from railmend.publishing.github.accounts import Accounts
 from railmend.publishing.github.auth import Credentials, TokenCredentials
+from railmend.publishing.github.checks import read_checks
 from railmend.publishing.github.compare import comparison, own_change
-from railmend.publishing.github.errors import GitHubError, classified, from_status
+from railmend.publishing.github.errors import GitHubError, classified
+from railmend.publishing.github.obstacles import find_obstacle
+from railmend.publishing.text import BOT, Author
 
+logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 15
+# GitHub has no code for it: https://github.com/google/go-github/issues/1441
+EXISTS = "A pull request already exists"
+# Lists lag behind by seconds.
+LISTED_SECONDS = 10.0
+MEANT_AS_DRAFT = "railmend: draft"
+NO_DRAFTS = MarkdownText.of(
+    "> **Meant as a draft**: this repository has no draft pull requests. Look twice before you merge it."
+)
 # Newest open pull requests that a new one is compared with.
 MAX_COMPARED = 50
 # GitHub's clock and the worker's may differ by this; repairs of the same fault are hours apart.
@@ -94,34 +109,72 @@ class GitHubClient:
         self._pace = pace
         self._clients: dict[str, Github] = {}
         self._former_ids = frozenset(former_ids)
-        self._own_id: int | None = None
+        self._own: tuple[int, str] | None = None
 
     def accounts(self, repository: Repository) -> Accounts:
         """Return who is who in a repository; it raises `GitHubError` if GitHub does not tell our own id."""
         return Accounts(repository, lambda: self._own_ids(repository.full_name))
 
     def _own_ids(self, full_name: str) -> frozenset[int]:
-        if self._own_id is None:
-            self._own_id = self._ask_own_id(full_name)
-        return self._former_ids | {self._own_id}
+        return self._former_ids | {self._account(full_name)[0]}
 
-    def _ask_own_id(self, full_name: str) -> int:
-        with classified("The account of GITHUB_TOKEN, or of the app"):
-            github, slug = self._github(full_name), self._credentials.app_slug
-            # An installation's token may not ask for its own account.
-            return (github.get_user(f"{slug}[bot]") if slug else github.get_user()).id
+    def _account(self, full_name: str) -> tuple[int, str]:
+        """Return id and login of Railmend's own account, asked for once."""
+        if self._own is None:
+            with classified("The account of GITHUB_TOKEN, or of the app"):
+                github, slug = self._github(full_name), self._credentials.app_slug
+                # An installation's token may not ask for its own account.
+                user = github.get_user(f"{slug}[bot]") if slug else github.get_user()
+                self._own = user.id, user.login
+        return self._own
+
+    def author(self, full_name: str) -> Author:
+        """Return the author of Railmend's commits, at the address by which GitHub knows its account.
+
+        https://docs.github.com/account-and-profile/reference/email-addresses-reference#your-noreply-email-address
+        """
+        number, login = self._account(full_name)
+        host = (urlsplit(self._url).hostname or "github.com").removeprefix("api.")
+        return BOT[0], f"{number}+{login}@users.noreply.{host}"
 
     def repository(self, full_name: str) -> Repository:
         with classified(f"Repository {full_name}"):
             return self._github(full_name).get_repo(full_name)
 
-    def may_push(self, full_name: str) -> bool | None:
-        """Return whether the token's owner may push; None if GitHub does not say.
+    def check_publishable(self, full_name: str, branch: str, base: str) -> None:
+        """Raise `GitHubError` where a repository would refuse the branch, or the pull request of it."""
+        repository, author = self.repository(full_name), self.author(full_name)
+        with classified(f"Rules of {full_name}"):
+            obstacle = find_obstacle(repository, branch, base, author)
+        if not obstacle and not self.may_push(full_name):
+            obstacle = "the token may not push to it: give it Contents (read and write)"
+        if obstacle:
+            raise GitHubError(f"Nothing can be published in {full_name}: {obstacle}.", retryable=False)
 
-        A fine-grained token may allow less than its owner may: only a push would tell.
-        """
-        permissions = self.repository(full_name).permissions
-        return permissions.push if permissions else None
+    def may_push(self, full_name: str) -> bool:
+        """Ask git itself whether it would take a push: a token may allow less than its owner may."""
+        address = f"{self.clone_url(full_name)}/info/refs"
+        auth = ("x-access-token", self.git_token(full_name))
+        try:
+            answer = requests.get(
+                address,
+                params={"service": "git-receive-pack"},
+                auth=auth,
+                timeout=TIMEOUT_SECONDS,
+                stream=True,
+            )
+        except requests.RequestException as error:
+            raise GitHubError(f"{address}: no answer ({type(error).__name__}).", retryable=True) from error
+        answer.close()
+        if answer.status_code in (408, 429) or answer.status_code >= 500:
+            raise GitHubError(f"{address}: answered {answer.status_code}.", retryable=True)
+        return answer.ok
+
+    def unseen_checks(self, full_name: str, branch: str) -> tuple[str, ...]:
+        """Return what the token may not read of the checks of a branch's newest commit, a sentence each."""
+        repository = self.repository(full_name)
+        with classified(f"Checks of {full_name}"):
+            return read_checks(repository, repository.get_branch(branch).commit.sha).unseen
 
     def git_token(self, full_name: str) -> str:
         """Return a token for git; an app's lasts an hour and reaches only this repository."""
@@ -167,8 +220,14 @@ class GitHubClient:
         with classified(f"Files of {repository}"):
             tree = repo.get_git_tree(reference, recursive=True)
             existing = {entry.path for entry in tree.tree}
-        below = f"{root_directory.strip('/')}/" if root_directory.strip("/") else ""
-        return [path for path in paths if not {_plain(path), below + _plain(path)} & existing]
+            below = f"{root_directory.strip('/')}/" if root_directory.strip("/") else ""
+            places = {path: {_plain(path), below + _plain(path)} for path in paths}
+            missing = [path for path, names in places.items() if not names & existing]
+            if tree.truncated:  # over 100,000 entries: what is not listed is asked for by name
+                missing = [
+                    path for path in missing if not any(_has(repo, reference, name) for name in places[path])
+                ]
+        return missing
 
     def compare(self, repository: str, base: str, head: str) -> CommitComparison:
         """Return commits, files and hunks from one commit to another."""
@@ -208,34 +267,55 @@ class GitHubClient:
         if existing is not None:
             _check_own(repository, existing)
             if existing.state == "open" and not existing.labelled:
-                self._add_reviewers_and_labels(repository, existing.pull_request.number, new)
+                with classified(f"Pull request {existing.pull_request.number}"):
+                    pull = self.repository(repository).get_pull(existing.pull_request.number)
+                self._add_reviewers_and_labels(pull, new)
             return existing.pull_request
-        repo = self.repository(repository)
         try:
-            pull = repo.create_pull(
-                base=new.base, head=new.branch, title=new.title, body=new.body, draft=new.draft
-            )
-        except GithubException as error:
+            with classified(f"Pull request for {new.branch}"):
+                pull = self._create(self.repository(repository), new)
+        except GitHubError as error:
             if error.status == 422:
                 existing = self.find_pull_request(repository, new.branch, new.base, new.since)
             if existing is None:
-                raise from_status(f"Pull request for {new.branch}", error) from error
+                raise
             _check_own(repository, existing)
             return existing.pull_request
-        except requests.RequestException as error:
-            raise GitHubError("GitHub did not answer the new pull request.", retryable=True) from error
-        self._add_reviewers_and_labels(repository, pull.number, new)
-        return PullRequest(number=pull.number, url=pull.html_url, head=pull.head.sha, draft=new.draft)
+        self._add_reviewers_and_labels(pull, new)
+        return PullRequest(number=pull.number, url=pull.html_url, head=pull.head.sha, draft=pull.draft)
 
-    def _add_reviewers_and_labels(self, repository: str, number: int, new: NewPullRequest) -> None:
-        """Add labels last: a label shows that the reviewers were requested."""
-        repo = self.repository(repository)
-        with classified(f"Pull request {number}"):
-            pull = repo.get_pull(number)
-        _request_review(pull, new.reviewers)
-        with classified(f"Labels of pull request {number}"):
-            if new.labels:
-                pull.add_to_labels(*new.labels)
+    def _create(self, repo: Repository, new: NewPullRequest) -> GithubPull:
+        """Create it; where that is refused as a draft, which some plans do not have, ready for review."""
+        draft, body = new.draft, new.body
+        while True:
+            try:
+                return repo.create_pull(
+                    base=new.base, head=new.branch, title=new.title, body=body, draft=draft
+                )
+            except GithubException as error:
+                if EXISTS in str(error.data):
+                    # A new pull request is not listed at once: it is found at the next attempt.
+                    after = LISTED_SECONDS
+                    raise GitHubError(str(error), retryable=True, retry_after=after, status=422) from error
+                if error.status != 422 or not draft:
+                    raise
+                draft, body = False, MarkdownText.joined([NO_DRAFTS, new.body])
+
+    def _add_reviewers_and_labels(self, pull: GithubPull, new: NewPullRequest) -> None:
+        """Add labels last: a label shows that the reviewers were requested. A refusal is no error."""
+        for reviewers in _groups(new.reviewers):
+            people = [name for name in reviewers if "/" not in name]
+            teams = [name.partition("/")[2] for name in reviewers if "/" in name]
+            asked = _unless_refused(
+                f"Reviewers {', '.join(reviewers)} of pull request {pull.number}",
+                partial(pull.create_review_request, reviewers=people, team_reviewers=teams),
+            )
+            if asked and len(reviewers) == len(new.reviewers):
+                break
+        labels = (*new.labels, *([MEANT_AS_DRAFT] if new.draft and not pull.draft else []))
+        if labels:
+            what = f"Labels of pull request {pull.number}"
+            _unless_refused(what, partial(pull.add_to_labels, *labels))
 
     def find_related(self, question: RelatedQuestion) -> Related:
         """Return the newest open pull request about the same incident or files.
@@ -280,18 +360,32 @@ class GitHubClient:
             return repo.compare(ancestor, commit).status in ("ahead", "identical")
 
 
-def _request_review(pull: GithubPull, reviewers: Sequence[str]) -> None:
-    people = [name for name in reviewers if "/" not in name]
-    teams = [name.partition("/")[2] for name in reviewers if "/" in name]
-    if not reviewers:
-        return
+def _groups(reviewers: Sequence[str]) -> list[Sequence[str]]:
+    """Return whom to ask together: all, and if that is refused each alone, so that one hides no other."""
+    return [reviewers, *([name] for name in reviewers if len(reviewers) > 1)] if reviewers else []
+
+
+def _unless_refused(what: str, call: Callable[[], object]) -> bool:
+    """Return whether GitHub allowed it; the pull request is open, and people see it without."""
     try:
-        with classified(f"Reviewers of pull request {pull.number}"):
-            pull.create_review_request(reviewers=people, team_reviewers=teams)
+        with classified(what):
+            call()
     except GitHubError as error:
-        # 422: one of them is no collaborator. The pull request is open, and people see it.
-        if error.status != 422:
+        if not error.refused:
             raise
+        logger.warning("%s", error)
+        return False
+    return True
+
+
+def _has(repo: Repository, reference: str, path: str) -> bool:
+    try:
+        repo.get_contents(path, reference)
+    except GithubException as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
 
 
 class Issues:

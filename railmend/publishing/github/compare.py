@@ -11,7 +11,7 @@ from railmend.evidence.change import CommitComparison, ComparedCommit, ComparedF
 
 MAX_COMMITS = 50
 MAX_FILES = 300  # GitHub's own limit per comparison
-MAX_PATCH = 20_000
+MAX_PATCH = 60_000
 MAX_MESSAGE = 300
 
 
@@ -52,6 +52,7 @@ def _files(files: Iterable[File]) -> tuple[ComparedFile, ...]:
     return tuple(
         ComparedFile(
             path=file.filename,
+            previous=(file.previous_filename or "") if file.status == "renamed" else "",
             status=file.status,
             additions=file.additions,
             deletions=file.deletions,

@@ -1,8 +1,9 @@
 """GitHub's refusals as one error that says whether and when to retry, and what to do."""
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import requests
 from github import GithubException, RateLimitExceededException
@@ -10,8 +11,11 @@ from github import GithubException, RateLimitExceededException
 # The wait that GitHub asks for if a secondary limit comes without Retry-After:
 # https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 SECONDARY_LIMIT_SECONDS = 60.0
-# The primary limit is reset every hour; a wrong clock must not make the wait longer.
+# The primary limit is reset every hour.
 LONGEST_WAIT_SECONDS = 3600.0
+# It may not be done, or there is nothing to do it with (any more); asking again will not help.
+REFUSALS = frozenset({403, 404, 409, 410, 422})
+MAX_TOLD = 500
 
 
 class GitHubError(Exception):
@@ -24,6 +28,11 @@ class GitHubError(Exception):
         self.retryable = retryable
         self.retry_after = retry_after
         self.status = status
+
+    @property
+    def refused(self) -> bool:
+        """Whether GitHub refuses this one call for good, and may well allow others."""
+        return not self.retryable and self.status in REFUSALS
 
 
 @contextmanager
@@ -47,17 +56,36 @@ def from_status(what: str, error: GithubException) -> GitHubError:
         return GitHubError(
             f"{what}: GitHub's rate limit.", retryable=True, retry_after=_wait(headers), status=error.status
         )
-    message = (error.data or {}).get("message", "") if isinstance(error.data, dict) else ""
     hint = {
         401: "Check GITHUB_TOKEN, or the app's id and key.",
-        403: "The token needs write access to contents and pull requests of this repository.",
+        403: _forbidden(headers),
         404: "Check that the repository exists and that GITHUB_TOKEN reaches it.",
     }.get(error.status, "")
     return GitHubError(
-        f"{what}: GitHub answered {error.status} {message}. {hint}".strip(),
+        f"{what}: GitHub answered {error.status} {_told(error)}. {hint}".strip(),
         retryable=error.status >= 500,
         status=error.status,
     )
+
+
+def _told(error: GithubException) -> str:
+    """Return GitHub's message, with what its list of errors says."""
+    data = error.data if isinstance(error.data, dict) else {}
+    parts = [str(data.get("message") or "").strip().rstrip(".")]
+    for row in data.get("errors") or ():
+        fields = row if isinstance(row, dict) else {"message": row}
+        named = (fields.get(key) for key in ("resource", "field", "code"))
+        parts.append(str(fields.get("message") or " ".join(filter(None, named))).rstrip("."))
+    return "; ".join(filter(None, parts))[:MAX_TOLD]
+
+
+def _forbidden(headers: Mapping[str, str]) -> str:
+    """Say what a 403 asks for, as far as GitHub tells: single sign-on, or a permission."""
+    if sso := headers.get("x-github-sso", "").partition("url=")[2]:
+        return f"Authorize the token for the organization: {sso}"
+    if needs := headers.get("x-accepted-github-permissions"):
+        return f"The call needs one of: {needs} (docs/github.md lists them)."
+    return "Check what the token may do in this repository: `starter.py doctor`, docs/github.md."
 
 
 def _wait(headers: Mapping[str, str]) -> float:
@@ -66,5 +94,15 @@ def _wait(headers: Mapping[str, str]) -> float:
         return float(after)
     reset = headers.get("x-ratelimit-reset", "")
     if headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
-        return min(max(float(reset) - time.time(), 1.0), LONGEST_WAIT_SECONDS)
+        # By GitHub's own clock: by a fast one the limit would seem to be reset.
+        now = server_time(headers.get("date", "")).timestamp()
+        return min(max(float(reset) - now, 1.0), LONGEST_WAIT_SECONDS)
     return SECONDARY_LIMIT_SECONDS
+
+
+def server_time(date: str) -> datetime:
+    """Return the time that GitHub's header `Date` tells; this machine's where it tells none."""
+    try:
+        return parsedate_to_datetime(date)
+    except ValueError:
+        return datetime.now(UTC)

@@ -5,16 +5,20 @@ its account wrote it, and it begins with a hidden marker. Neither alone is enoug
 """
 
 import json
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from github.GitAuthor import GitAuthor
 from github.IssueComment import IssueComment
 from github.PullRequest import PullRequest as GithubPull
 from github.PullRequestComment import PullRequestComment
+from github.PullRequestReview import PullRequestReview
 from github.Repository import Repository
 
 from railmend.contracts.review import (
+    MAX_HUNK,
     MAX_NOTE,
     MAX_NOTES,
     EarlierPullRequest,
@@ -29,18 +33,23 @@ from railmend.contracts.review import (
 )
 from railmend.evidence.safe_text import MarkdownText
 from railmend.publishing.github.accounts import Accounts, User
+from railmend.publishing.github.checks import CheckOutcome, read_checks
 from railmend.publishing.github.client import GitHubClient
-from railmend.publishing.github.errors import classified
+from railmend.publishing.github.errors import GitHubError, classified
 from railmend.publishing.text import BOT
 
+logger = logging.getLogger(__name__)
 OWN = "<!-- railmend"
-FAILED = frozenset({"failure", "timed_out", "startup_failure"})
 # A comment up to this long before the closing, or after it, gives the reason.
 CLOSING = timedelta(minutes=10)
 # Enough for any pull request; each is about 20 bytes of history.
 MAX_SEEN = 1000
-ANSWERED = re.compile(r'<!-- railmend \{"comment": "answer/([a-z]+/\d+)"\} -->')
+ANSWERED = re.compile(r'<!-- railmend \{"comment": "answer/([a-z]+/\d+(?:@\d+)?)"\} -->')
 HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
+# REST does not tell which threads are resolved: https://docs.github.com/graphql/reference/objects#pullrequestreviewthread
+RESOLVED = """query($owner: String!, $repo: String!, $n: Int!) { repository(owner: $owner, name: $repo) {
+pullRequest(number: $n) { reviewThreads(last: 100) { nodes { isResolved comments(first: 1) {
+nodes { databaseId } } } } } } }"""
 
 
 def marker_of(name: str) -> MarkdownText:
@@ -56,6 +65,8 @@ class PullRequestThread:
         with classified(self._name):
             self._pull: GithubPull = self._repo.get_pull(number)
         self._accounts: Accounts = github.accounts(self._repo)
+        self._lines: dict[int, PullRequestComment] = {}
+        self._resolved: frozenset[int] | None = None
 
     def view(self, base_branch: str, seen: SeenNotes) -> ReviewView:
         """Return the state, and the notes that are new since `seen`."""
@@ -65,17 +76,21 @@ class PullRequestThread:
         if pull.state == "closed":
             return ReviewView(state=PullState.CLOSED, head=pull.head.sha, later=seen, closing=self._closing())
         notes, later = self._new(seen)
-        if seen.checked != pull.head.sha and (failing := self._failing(base_branch)) is not None:
-            later = later.model_copy(update={"checked": pull.head.sha})
-            notes += [note for note in failing if note.name not in seen.names]
+        failing, unseen = self._failing(base_branch, seen)
+        names = (*later.names, *(note.name for note in failing))[-MAX_SEEN:]
         return ReviewView(
-            state=PullState.OPEN, head=pull.head.sha, draft=pull.draft, notes=tuple(notes), later=later
+            state=PullState.OPEN,
+            head=pull.head.sha,
+            draft=pull.draft,
+            notes=(*notes, *failing),
+            later=later.model_copy(update={"names": names, "versions": True}),
+            unseen=unseen,
         )
 
     def earlier(self) -> EarlierPullRequest:
         """Return what a repair that begins anew has to know of the pull request it opened in another run."""
         with classified(self._name):
-            own = [commit for commit in self._pull.get_commits() if commit.commit.author.email == BOT[1]]
+            own = [commit for commit in self._pull.get_commits() if self._committed(commit.commit.author)]
             comments = [*self._pull.get_issue_comments(), *self._pull.get_review_comments()]
         answered = [
             match[1]
@@ -100,24 +115,60 @@ class PullRequestThread:
             comment = next((comment for comment in comments if self._is_own(comment, marker)), None)
             # First in the body, so that truncation keeps it.
             body = MarkdownText.joined([marker, MarkdownText(text)])
-            if comment is None:
+            if comment is None or not (comment.body == body or self._edited(comment, body)):
                 comment = self._pull.create_issue_comment(body)
-            elif comment.body != body:
+        self.label(labels)
+        return comment.html_url
+
+    def label(self, labels: Sequence[str]) -> None:
+        """Add labels; they help people to find it, so that a refusal is only logged."""
+        try:
+            with classified(f"Labels of {self._name}"):
+                if labels:
+                    self._pull.add_to_labels(*labels)
+        except GitHubError as error:
+            _log_refusal(error)
+
+    def _edited(self, comment: IssueComment, body: MarkdownText) -> bool:
+        """Edit a comment of our own; False: that is refused, because a former account wrote it."""
+        try:
+            with classified(f"Comment on {self._name}"):
                 comment.edit(body)
-            if labels:
-                self._pull.add_to_labels(*labels)
-            return comment.html_url
+        except GitHubError as error:
+            _log_refusal(error)
+            return False
+        return True
 
     def answer(self, reply: NoteReply) -> None:
-        """Reply once: in the thread of a line note, otherwise as a comment that quotes the note."""
+        """Reply once: in the thread of a line note where it takes one, else as a comment quoting the note."""
         note, name, text = reply.note, f"answer/{reply.note.name}", MarkdownText(reply.text)
-        if note.kind is not NoteKind.LINE:
-            self.comment(name, MarkdownText.joined([_quoted(note), text]))
+        if note.kind is NoteKind.LINE and self._replied(note.id, marker_of(name), text):
             return
-        with classified(f"Answer on {self._name}"):
-            marker = marker_of(name)
-            if not any(self._is_own(comment, marker) for comment in self._pull.get_review_comments()):
-                self._pull.create_review_comment_reply(note.id, MarkdownText.joined([marker, text]))
+        self.comment(name, MarkdownText.joined([_quoted(note), text]))
+
+    def _replied(self, number: int, marker: MarkdownText, text: MarkdownText) -> bool:
+        """Reply in a thread; False: that is refused, or the comment is gone.
+
+        GitHub takes replies to the first comment of a thread alone.
+        """
+        try:
+            with classified(f"Answer on {self._name}"):
+                comments = list(self._pull.get_review_comments())
+                if any(self._is_own(comment, marker) for comment in comments):
+                    return True
+                top = next((c.in_reply_to_id or c.id for c in comments if c.id == number), None)
+                if top is not None:
+                    self._pull.create_review_comment_reply(top, MarkdownText.joined([marker, text]))
+        except GitHubError as error:
+            _log_refusal(error)
+            return False
+        return top is not None
+
+    def _committed(self, author: GitAuthor) -> bool:
+        """Return whether a commit is Railmend's; where a person lends it the account, the name tells."""
+        number = author.email.partition("+")[0]
+        own = author.email == BOT[1] or (number.isdigit() and self._accounts.has_id(int(number)))
+        return own and author.name == BOT[0]
 
     def _is_own(self, comment: IssueComment | PullRequestComment, marker: str = OWN) -> bool:
         return (comment.body or "").startswith(marker) and self._accounts.own(comment.user)
@@ -130,24 +181,68 @@ class PullRequestThread:
             for note, user, asks in self._notes_by_author():
                 if note.name in earlier:
                     continue
+                if not seen.versions and note.unedited_name in earlier:
+                    read.append(note.name)  # edited before edits were noticed
+                    continue
                 if asks and self._asks(user, note.text):
                     if len(asking) == MAX_NOTES:
                         continue
-                    asking.append(note)
+                    note = self._placed(note)
+                    if note.thread is None or note.thread not in self._resolved_threads():
+                        asking.append(note)
                 read.append(note.name)
         return asking, seen.model_copy(update={"names": tuple(read[-MAX_SEEN:])})
 
     def _notes_by_author(self) -> Iterable[tuple[Note, User | None, bool]]:
         """Yield every note with its author and whether its kind can request anything."""
         for comment in self._pull.get_issue_comments():
-            yield _note(NoteKind.COMMENT, comment.id, comment.user, comment.body), comment.user, True
+            yield _note(NoteKind.COMMENT, comment), comment.user, True
         for line in self._pull.get_review_comments():
-            note = _note(NoteKind.LINE, line.id, line.user, line.body)
-            yield note.model_copy(update={"path": line.path, "line": line.line}), line.user, True
+            self._lines[line.id] = line
+            yield _note(NoteKind.LINE, line), line.user, True
         for review in self._pull.get_reviews():
             # An approval requests nothing, whatever its text.
             asks = review.state in ("CHANGES_REQUESTED", "COMMENTED")
-            yield _note(NoteKind.REVIEW, review.id, review.user, review.body), review.user, asks
+            yield _note(NoteKind.REVIEW, review), review.user, asks
+
+    def _placed(self, note: Note) -> Note:
+        """Return a line note with its place: a reply stands where the first comment of its thread does."""
+        line = self._lines.get(note.id) if note.kind is NoteKind.LINE else None
+        if line is None:
+            return note
+        # Only replies have the field; asking another comment for it costs a call.
+        first = self._lines.get(line.in_reply_to_id, line)
+        outdated = first.line is None
+        update = {
+            "path": line.path,
+            "line": first.original_line if outdated else first.line,
+            "start_line": first.original_start_line if outdated else first.start_line,
+            "outdated": outdated and first.original_line is not None,
+            "hunk": (first.diff_hunk or "")[-MAX_HUNK:],
+            "thread": first.id,
+        }
+        return note.model_copy(update=update)
+
+    def _resolved_threads(self) -> frozenset[int]:
+        """Return the first comments of the threads that people have closed; asked about once."""
+        if self._resolved is not None:
+            return self._resolved
+        variables = {"owner": self._repo.owner.login, "repo": self._repo.name, "n": self._pull.number}
+        try:
+            with classified(f"Threads of {self._name}"):
+                _, answer = self._pull.requester.graphql_query(RESOLVED, variables)
+        except GitHubError as error:
+            _log_refusal(error)
+            self._resolved = frozenset()
+            return self._resolved
+        threads = answer["data"]["repository"]["pullRequest"]["reviewThreads"]["nodes"]
+        self._resolved = frozenset(
+            comment["databaseId"]
+            for thread in threads
+            if thread["isResolved"]
+            for comment in thread["comments"]["nodes"]
+        )
+        return self._resolved
 
     def _asks(self, user: User | None, body: str | None) -> bool:
         """Return whether a writer requests something; a review without text only carries line comments."""
@@ -156,45 +251,40 @@ class PullRequestThread:
             return False
         return bool(HIDDEN.sub("", text).strip()) and self._accounts.writes(user)
 
-    def _failing(self, base_branch: str) -> list[Note] | None:
-        """Return checks that fail here but not on the base branch; None without checks, or while one runs."""
+    def _failing(self, base_branch: str, seen: SeenNotes) -> tuple[list[Note], tuple[str, ...]]:
+        """Return checks that fail here but not on the base branch, and what may not be read of them."""
+        head = self._pull.head.sha
         with classified(f"Checks of {self._name}"):
-            runs = list(self._repo.get_commit(self._pull.head.sha).get_check_runs())
-            if not runs or any(run.status != "completed" for run in runs):
-                return None
-            failed = [run for run in runs if run.conclusion in FAILED]
-            if not failed:
-                return []
-            base = self._repo.get_commit(self._repo.get_branch(base_branch).commit.sha)
-            failing_on_base = {run.name for run in base.get_check_runs() if run.conclusion in FAILED}
-        notes = []
-        for run in failed:
-            if run.name in failing_on_base:
-                continue
-            output = run.output
-            details = "\n".join(filter(None, (output.title, output.summary, output.text))) if output else ""
-            text = f"The check {run.name} ended with {run.conclusion}.\n{details}".strip()
-            notes.append(Note(kind=NoteKind.CHECK, id=run.id, author=run.name[:100], text=text[:MAX_NOTE]))
-        return notes[:MAX_NOTES]
+            checks = read_checks(self._repo, head)
+            failed = [check for check in checks.failed(datetime.now(UTC)) if seen.checked != head]
+            notes = {
+                check.name: note
+                for check in failed
+                if (note := _check_note(check, head)).name not in seen.names
+            }
+            if notes:
+                base = read_checks(self._repo, self._repo.get_branch(base_branch).commit.sha)
+                for check in base.outcomes:
+                    if check.failed:
+                        notes.pop(check.name, None)
+        return list(notes.values())[:MAX_NOTES], checks.unseen
 
     def _merge(self) -> Merge:
+        """Describe the merge. A rebase keeps author, date and message of the last commit."""
         pull, repo = self._pull, self._repo
         with classified(self._name):
             merged = repo.get_commit(pull.merge_commit_sha or pull.head.sha)
-            commits = list(pull.get_commits())
-            method, count = MergeMethod.SQUASH, 1
+            last = repo.get_commit(pull.head.sha).commit
+            same = (merged.commit.author.date, merged.commit.message) == (last.author.date, last.message)
+            method = MergeMethod.REBASE if same else MergeMethod.SQUASH
             if len(merged.parents) > 1:
                 method = MergeMethod.MERGE
-            elif commits and merged.commit.message == commits[-1].commit.message:
-                # A rebase keeps each message; a squash adds the pull request's number.
-                method, count = MergeMethod.REBASE, len(commits)
         return Merge(
             sha=merged.sha,
             head=pull.head.sha,
             method=method,
             at=pull.merged_at or datetime.now(UTC),
             by=pull.merged_by.login if pull.merged_by else "",
-            commits=count,
         )
 
     def _closing(self) -> str:
@@ -208,8 +298,34 @@ class PullRequestThread:
         return reasons[-1][:MAX_NOTE] if reasons else ""
 
 
-def _note(kind: NoteKind, number: int, user: User | None, text: str | None) -> Note:
-    return Note(kind=kind, id=number, author=user.login if user else "ghost", text=(text or "")[:MAX_NOTE])
+def _log_refusal(error: GitHubError) -> None:
+    """Log what GitHub refuses for good; raise anything else."""
+    if not error.refused:
+        raise error
+    logger.warning("%s", error)
+
+
+def _note(kind: NoteKind, written: IssueComment | PullRequestComment | PullRequestReview) -> Note:
+    user = written.user
+    return Note(
+        kind=kind,
+        id=written.id,
+        author=user.login if user else "ghost",
+        text=(written.body or "")[:MAX_NOTE],
+        version=_version(written),
+    )
+
+
+def _version(written: IssueComment | PullRequestComment | PullRequestReview) -> int:
+    """Return when it was edited, in seconds of the epoch; 0: never, or GitHub does not tell."""
+    if isinstance(written, PullRequestReview) or written.updated_at <= written.created_at:
+        return 0
+    return int(written.updated_at.timestamp())
+
+
+def _check_note(check: CheckOutcome, sha: str) -> Note:
+    text = f"The check {check.name} ended with {check.conclusion}.\n{check.details}".strip()
+    return Note(kind=NoteKind.CHECK, id=check.number(sha), author=check.name[:100], text=text[:MAX_NOTE])
 
 
 def _quoted(note: Note) -> MarkdownText:

@@ -1,12 +1,15 @@
-"""A worker of its own process, so that it can be killed: real workflows, ledger and model calls.
+"""A worker of its own process, so that it can be stopped: real workflows, ledger and model calls.
 
-`python -m tests.chaos.investigation_worker FOLDER ADDRESS MODEL_URL`. The rest of the world is that of the
-workflows' tests. `hold/<environment>` in the folder names where an environment is held: "before" or "after",
-and an activity; `held/<environment>` tells that it is, and `log` has a line for each activity that began.
+`python -m tests.chaos.phases_worker FOLDER ADDRESS MODEL_URL`. The rest of the world is that of the
+workflows' tests. `hold/<environment>` in the folder names where an environment is held while the file is
+there: "before" or "after", and an activity; `held/<environment>` tells that it is, and `log` has a line for
+each activity that was carried out.
 """
 
 import asyncio
 import sys
+from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,12 @@ from temporalio.client import Client
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor, Worker
 
 from activities.planning import PlanningActivities
-from hosting.workers import HEARTBEAT_THROTTLE, ORCHESTRATION_QUEUE, WORKFLOWS
+from hosting.workers import HEARTBEAT_THROTTLE, ORCHESTRATION_QUEUE, WORKFLOWS, drain, stop_signal
 from railmend.artifacts import folder_store
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.measurement import MeasurementStatus
 from railmend.contracts.policy import FollowUp, Policy
-from railmend.contracts.scan import ScanSettings, Screening, ScreenRequest
+from railmend.contracts.scan import ScanRequest, ScanSettings, Screening, ScreenRequest
 from railmend.diagnosis.model import ModelSettings
 from tests import samples
 from tests.workflows.review_stage import MERGED, ReviewStage
@@ -30,10 +34,18 @@ from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
 
 SOON = Policy(sceptic=False, follow_up=FollowUp(poll_seconds=1, outcome_seconds=(1,)))
 PRICE_USD = 1000.0  # for a million tokens, so that each call is seen in the ledger
+# What is held at its end is handed back, and what is let go meanwhile is finished.
+GRACE = timedelta(seconds=1)
+APPROVED = "approval"  # ends the names of the environments whose plans a person approves
 
 
 class AnyEnvironment(World):
     """Every environment has one service in trouble, of a repository of its own."""
+
+    @activity.defn
+    async def read_scan_settings(self, request: ScanRequest) -> ScanSettings:
+        planned = request.environment_id.endswith(APPROVED)
+        return ScanSettings(policy=SOON, autonomy=Autonomy.PLAN if planned else Autonomy.PULL_REQUEST)
 
     @activity.defn
     async def screen(self, request: ScreenRequest) -> Screening:
@@ -65,19 +77,18 @@ class _HeldActivity(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
         environment = (info.workflow_id or "").split("/")[1]
+        await self._hold(environment, f"before {info.activity_type}")
         with (self._folder / "log").open("a") as log:
             log.write(f"{environment} {info.activity_type}\n")
-        await self._hold(environment, f"before {info.activity_type}")
         result = await super().execute_activity(input)
         await self._hold(environment, f"after {info.activity_type}")
         return result
 
     async def _hold(self, environment: str, point: str) -> None:
         hold = self._folder / "hold" / environment
-        if not (hold.exists() and hold.read_text() == point):
-            return
-        (self._folder / "held" / environment).touch()
-        await asyncio.Event().wait()
+        while hold.exists() and hold.read_text() == point:
+            (self._folder / "held" / environment).touch()
+            await asyncio.sleep(0.05)
 
 
 class NoGitHub:
@@ -93,7 +104,6 @@ async def main(folder: Path, address: str, model_url: str) -> None:
         queue=ORCHESTRATION_QUEUE,
         services=(),
         findings=(),
-        settings=ScanSettings(policy=SOON),
         artifacts=folder_store(folder / "artifacts"),
         after_pull_request=ReviewStage(views=[MERGED], statuses=[MeasurementStatus.HELD]),
     )
@@ -106,25 +116,38 @@ async def main(folder: Path, address: str, model_url: str) -> None:
     )
     planning = PlanningActivities(model, model, NoGitHub(), world.artifacts)  # type: ignore[arg-type]
     held, activities = [Held(folder)], world.orchestration(client)
-    async with (
+    stop = stop_signal()
+    workers = [
         Worker(
             client,
             task_queue=ORCHESTRATION_QUEUE,
             workflows=WORKFLOWS,
             activities=activities,  # type: ignore[arg-type]
             interceptors=held,
+            graceful_shutdown_timeout=GRACE,
         ),
-        Worker(client, task_queue=CODING_QUEUE, activities=[world.prepare_workspace], interceptors=held),
+        Worker(
+            client,
+            task_queue=CODING_QUEUE,
+            activities=[world.prepare_workspace],
+            interceptors=held,
+            graceful_shutdown_timeout=GRACE,
+        ),
         Worker(
             client,
             task_queue=PLANNING_QUEUE,
             activities=[planning.diagnose],
             interceptors=held,
             max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+            graceful_shutdown_timeout=GRACE,
         ),
-    ):
+    ]
+    async with AsyncExitStack() as serving:
+        for worker in workers:
+            await serving.enter_async_context(worker)
         (folder / "ready").touch()
-        await asyncio.Event().wait()
+        await stop.wait()
+        await drain(workers)
 
 
 if __name__ == "__main__":

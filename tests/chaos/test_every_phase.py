@@ -1,4 +1,4 @@
-"""Worker or server die at each point from claim to repair: one diagnosis, one repair, all paid for."""
+"""In every phase the worker is killed or drained, or the server dies: nothing is lost, nothing is twice."""
 
 import asyncio
 import json
@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from enum import StrEnum
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,9 @@ from temporalio.client import Client, WorkflowHandle
 from hosting import dev_server, search_attributes
 from hosting.workers import ORCHESTRATION_QUEUE
 from railmend.contracts.ledger import LedgerState
-from railmend.contracts.repair import RepairOutcome
+from railmend.contracts.repair import Approval, RepairOutcome
 from railmend.contracts.scan import HealthReport, ScanRequest
+from tests.chaos.phases_worker import APPROVED
 from tests.chaos.stage import ROOT
 from tests.integration.serving import serving
 from tests.unit.test_diagnosis import GOOD, Model
@@ -34,23 +37,47 @@ from workflows.shared.plugin import railmend_plugin
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 IN_CALL = "in the model call"
-POINTS = {  # by environment
-    "at-before-the-claim": "before claim",
-    "at-claimed": "after claim",
-    "at-evidence": "before http_log_facts",
-    "at-packet": "after build_packet",
-    "at-reserved": "after reserve",
-    "at-model-call": IN_CALL,
-    "at-diagnosed": "after diagnose",
-    "at-paid": "after spend",
-    "at-repair-started": "before find_earlier",
+BY_ITSELF = ""  # a repair waits there, and nothing has to be held
+POINTS = {
+    # of the scan and its investigation
+    "before-the-claim": "before claim",
+    "claimed": "after claim",
+    "evidence": "before http_log_facts",
+    "packet": "after build_packet",
+    "reserved": "after reserve",
+    "model-call": IN_CALL,
+    "diagnosed": "after diagnose",
+    "paid": "after spend",
+    # of the repair, phase by phase
+    "repair-started": "before find_earlier",
+    APPROVED: BY_ITSELF,
+    "coding": "before run_session",
+    "coded": "after run_session",
+    "checked": "after run_checks",
+    "committed": "after commit_and_push",
+    "publishing": "before open_pull_request",
+    "review": "before poll_pull_request",
+    "merged": "after poll_pull_request",
+    "deployment": "before find_deployment",
+    "deployed": "after find_deployment",
+    "measurement": "before measure_service",
+    "measured": "after comment_measurement",
+    "settled": "after settle",
 }
+
+
+class Victim(StrEnum):
+    KILLED = "killed"  # the worker, by SIGKILL
+    DRAINED = "drained"  # the worker, by SIGTERM
+    SERVER = "server"
+
+
 NOTICED_WITHIN = 45  # seconds, a new attempt included
 CALL_USD = 0.12  # 120 tokens
 
 
 class World:
-    """The server, the worker and the model of one round; every point has an environment of its own."""
+    """Server, worker and model; every point of every victim has an environment of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -65,7 +92,7 @@ class World:
     async def start_worker(self, model_url: str) -> None:
         self.model_url = model_url
         (self.folder / "ready").unlink(missing_ok=True)
-        command = [sys.executable, "-m", "tests.chaos.investigation_worker", str(self.folder)]
+        command = [sys.executable, "-m", "tests.chaos.phases_worker", str(self.folder)]
         with (self.folder / "worker.log").open("ab") as log:
             self.worker = subprocess.Popen(  # noqa: ASYNC220 - it is waited for by its file
                 [*command, self.server.address, model_url], cwd=ROOT, stdout=log, stderr=log
@@ -77,17 +104,28 @@ class World:
         self.worker.kill()
         self.worker.wait()
 
+    async def drain_worker(self) -> None:
+        """Ask it to stop; what is held before an activity goes on meanwhile, the rest is handed back."""
+        assert self.worker is not None
+        self.worker.terminate()
+        self.let_go("before ")
+        assert await asyncio.to_thread(self.worker.wait, 30) == 0
+
     async def kill_server(self) -> None:
         os.kill(self.server.pid, signal.SIGKILL)
         await asyncio.to_thread(os.waitpid, self.server.pid, 0)
         await self.start_server()
 
-    def let_go(self) -> None:
+    def let_go(self, which: str = "") -> None:
         for hold in (self.folder / "hold").iterdir():
-            hold.unlink()
+            if hold.read_text().startswith(which):
+                hold.unlink()
 
-    def began(self) -> Counter[tuple[str, str]]:
-        """How often each activity began, by environment and name."""
+    def all_held(self, environments: Iterable[str]) -> bool:
+        return {hold.name for hold in (self.folder / "held").iterdir()}.issuperset(environments)
+
+    def carried_out(self) -> Counter[tuple[str, str]]:
+        """How often each activity was, by environment and name."""
         lines = (self.folder / "log").read_text().splitlines()
         return Counter((line.partition(" ")[0], line.partition(" ")[2]) for line in lines)
 
@@ -110,8 +148,8 @@ class HeldModel(Model):
                 while hold.exists() and not await request.is_disconnected():  # noqa: ASYNC110 - a file tells
                     await asyncio.sleep(0.05)
                 return Response(status_code=499)
-        for environment in POINTS:
-            self.calls[environment] += environment in text
+        for victim, point in product(Victim, POINTS):
+            self.calls[f"{victim}-{point}"] += f"{victim}-{point}" in text
         return await super().complete(request)
 
 
@@ -121,9 +159,10 @@ async def seen(holds: Any, seconds: float) -> None:
             await asyncio.sleep(0.05)
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    made = World(tmp_path)
+@pytest.fixture(scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    folder = tmp_path_factory.mktemp("phases")
+    made = World(folder)
     routes = [Route("/chat/completions", made.model.complete, methods=["POST"])]
     with serving(Starlette(routes=routes)) as url:
         await made.start_server()
@@ -132,48 +171,64 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             yield made
         finally:
             made.kill_worker()
-            dev_server.stop_server(tmp_path / "temporal")
+            dev_server.stop_server(folder / "temporal")
 
 
-@pytest.mark.parametrize("victim", ["worker", "server"])
-async def test_one_diagnosis_and_one_repair_whoever_dies_in_an_investigation(
-    world: World, victim: str
+async def strike(world: World, victim: Victim) -> None:
+    match victim:
+        case Victim.KILLED:
+            world.kill_worker()
+        case Victim.DRAINED:
+            await world.drain_worker()
+        case Victim.SERVER:
+            await world.kill_server()
+            world.kill_worker()  # nothing that it holds goes on
+    world.let_go()
+
+
+@pytest.mark.parametrize("victim", list(Victim))
+async def test_each_fault_has_one_diagnosis_and_one_repair_whoever_dies_in_whichever_phase(
+    world: World, victim: Victim
 ) -> None:
     client = await Client.connect(world.server.address, plugins=[railmend_plugin()])
     await search_attributes.register(client)
     scans: dict[str, WorkflowHandle[HealthScan, HealthReport]] = {}
-    for environment, point in POINTS.items():
-        (world.folder / "hold" / environment).write_text(point)
+    environments = {f"{victim}-{name}": point for name, point in POINTS.items()}
+    for environment, point in environments.items():
+        if point is not BY_ITSELF:
+            (world.folder / "hold" / environment).write_text(point)
         scans[environment] = await client.start_workflow(
             HealthScan.run,
             ScanRequest(project_id=f"project-{environment}", environment_id=environment),
             id=f"scan/{environment}/1",
             task_queue=ORCHESTRATION_QUEUE,
         )
-    await seen(lambda: len(list((world.folder / "held").iterdir())) == len(POINTS), 60)
+    planned = scans[f"{victim}-{APPROVED}"]
+    (row,) = (await planned.result()).rows
+    assert row.repair_workflow_id, row
+    held = [environment for environment, point in environments.items() if point is not BY_ITSELF]
+    await seen(lambda: world.all_held(held), 60)
     died = time.monotonic()
-    if victim == "worker":
-        world.kill_worker()
-        world.let_go()
-        await world.start_worker(world.model_url)
-    else:
-        await world.kill_server()
-        world.let_go()
-        world.kill_worker()  # whose activities are held for ever
-        await world.start_worker(world.model_url)
+    await strike(world, victim)
+    approved = client.get_workflow_handle_for(RepositoryRepair.run, row.repair_workflow_id)
+    approving = asyncio.create_task(approved.execute_update(RepositoryRepair.approve, Approval(by="ada")))
+    await world.start_worker(world.model_url)
+    await approving
     for environment, scan in scans.items():
         (row,) = (await scan.result()).rows
         assert (row.verdict, row.action) == ("code", "repair"), environment
         repair = client.get_workflow_handle_for(RepositoryRepair.run, row.repair_workflow_id or "")
         assert (await repair.result()).outcome is RepairOutcome.HELD, environment
     assert time.monotonic() - died < 2 * NOTICED_WITHIN, "the attempts that died are noticed soon"
-    began = world.began()
-    for environment in POINTS:
+    carried_out = world.carried_out()
+    for environment, point in environments.items():
         ledger = client.get_workflow_handle_for(Ledger.run, f"ledger/project-{environment}")
         state: LedgerState = await ledger.query(Ledger.state)
-        assert began[environment, "open_pull_request"] == 1
+        assert carried_out[environment, "open_pull_request"] == 1
         assert [entry.outcome for entry in state.entries] == ["held"]
-        assert state.total.diagnoses == 1
-        calls = 2 if environment in ("at-model-call", "at-diagnosed") else 1
+        assert (state.total.diagnoses, state.total.sessions) == (1, 1)
+        assert all(reservation.settled for reservation in state.reservations)
+        assert [record.outcomes for record in state.track.records] == [{"held": 1}], "it is settled once"
+        calls = 2 if point in (IN_CALL, "after diagnose") else 1
         assert world.model.calls[environment] == calls, environment
-        assert state.total.usd >= calls * CALL_USD - 0.001, "what was spent before the kill is counted"
+        assert state.total.usd >= calls * CALL_USD - 0.001, "what was spent before is counted"

@@ -1,0 +1,346 @@
+"""Secrets by the word beside them: `password`, `token` and their like, in whatever notation, and near by.
+
+What follows a name is read as one of the ways in which languages, formats and tools write a name and its
+value. Where none fits, a random-looking word close to it is taken. All patterns are matched at one position
+and bounded, so work grows with the number of words alone.
+"""
+
+import re
+from collections.abc import Iterator
+
+from railmend.evidence.lookalikes import (
+    CHUNK,
+    HEXADECIMAL,
+    IDENTIFIER,
+    LABEL,
+    PLACEHOLDER,
+    PROSE,
+    UUID,
+    has_letters_and_digits,
+    has_symbols,
+    is_literal,
+    is_opaque,
+    is_wordlike,
+    looks_random,
+    words,
+)
+from railmend.evidence.secret_names import KEY, PASSWORD, STRONG, WEAK, WORD, Name, names
+
+SEPARATOR = r"(?:=>|->|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|::?(?!//)|\|)"
+TYPE = r"(?:[*&]?(?:[\w:]{0,20}[sS]tr(?:ing)?|text|varchar\(\d{1,4}\)|char|\[\]byte|bytes|SecretStr)\*?)"
+CLOSE = r"[\"'`]?[\])]?(?:\[\d{0,4}\])?(?:\*\*)?[\"'`]?"
+ASSIGNED = re.compile(
+    rf"{CLOSE}(?:\s{{1,3}}{TYPE})?[ \t]{{0,30}}(?P<separator>{SEPARATOR})[ \t]{{0,30}}"
+    # The type of what is declared: `password: String = "..."`.
+    rf"(?:(?<=: )[\w<>&'\[\]|.?:]{{1,30}}\s{{0,3}}=\s{{0,3}}(?=(?:[A-Z]\w{{0,12}}\()?[\"'`]))?"
+    rf"(?:\r?\n\s{{0,60}}(?=[\"'`]|string\())?"
+)
+# `"name": "X", "value": "..."`, and the same as attributes and as elements.
+PAIR = re.compile(
+    r"[\"'`]?\s{0,4}[,;]?\s{0,60}[\"'`]?(?i:value|val|content)[\"'`]?\s{0,4}(?:=>|[:=])\s{0,8}"
+    r"|[\"'][^\n<>]{0,60}?\s(?i:value|content|default)\s{0,3}=\s{0,3}"
+    r"|(?:[\"']\s{0,3}/?>|</\w{1,20}>)\s{0,60}<(?i:value|string|val)\b[^<>\n]{0,40}?[>=]\s{0,8}"
+    r"|[\"'];s:\d{1,6}:(?=\")|[\"']?\r?\n\r?\n(?=\S)"
+)
+ELEMENT = re.compile(r"(?:\s[^<>\n]{0,80})?>\s{0,60}(?:<!\[CDATA\[)?([^<]{1,400}?)\s{0,60}(?:\]\]>)?</")
+ARGUMENT = re.compile(r"[\"'`]?\s{0,2}[,(]\s{0,40}")
+SPACE = re.compile(
+    r"[\"'`]?(?:[ \t]{1,8}(?:(?i:is|was|to|as|of|value|used|set to|with|by|for \S{1,40}|string)"
+    r"(?=[ \t]))?){1,3}"
+)
+OPENER = re.compile(
+    r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|\([\w ]{1,20}\)\s?|<?(?:[A-Za-z_][\w.:]{0,30}\()?(?=[\"'`])"
+    r"|[A-Z]\w{0,20}\((?=\S)|[brufLN@&$%q]{0,2}(?=[\"'`])|[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
+    r"(?:[brufLN@&$]{1,2}(?=[\"'`]))?"
+)
+QUOTED = {
+    quote: re.compile(rf"(?:[^{quote}\\\n]|\\.|{quote}(?![\s,;:.)\]}}>&|+?\\/#]|\Z|[\"'`])){{1,400}}")
+    for quote in "\"'`"
+}
+TRIPLE = re.compile(r"\"\"\"([^\"]{1,400})|'''([^']{1,400})")
+NUMBERS = re.compile(
+    r"(?:<Buffer |<<|\[\]?(?:byte|uint8)\{|\[|\{|\()\s?"
+    r"((?:(?:0x)?[0-9a-fA-F]{1,3}(?:,\s?|\s|(?=[\]})>]))){4,400})"
+)
+BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*\r?\n((?:[ \t]+\S[^\n]*(?:\n|\Z)){1,100})")
+BARE = re.compile(
+    r"(?:[^\s\"'`<>,;&(){}\[\]|\\]|[,;&|](?![\s\"'`\\]|\Z|[\w.$-]{1,40}[\"']?[=:])|[)\]}](?=[\w!@#$%^*+/~])"
+    r"|[\"'`](?=[\w!@#$%^*])(?![\w ]{1,30}[\"'`]?[:=])|\\(?![nrtu\"'\\])|<(?![/\w!])){1,400}"
+)
+TO_END = re.compile(r"[^\n]{1,400}")
+NEXT_KEY = re.compile(r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|[\"'`,;\\]+$")
+LINE_START = re.compile(
+    r"[-+ \t#*>$]*(?:(?:export|set|setx|ENV|ARG|let|var|const|env)[ \t]+)?[\"']?(?:[\w-]+\.)*\Z"
+)
+NEAR = 48
+NEAR_WORD = re.compile(r"[A-Za-z0-9+/_~.!@#$%^&*-]{6,400}={0,2}")
+# What is longer than the above goes on to where a word must end.
+LONG = 400
+REST = re.compile(r"[A-Za-z0-9+/_=.~%-]*")
+# What may stand before a name, by what ends it: `value="x" name=`, `"x" == `, `x is the `.
+ATTRIBUTE_END = re.compile(r"(?:name|id)=[\"']?\Z")
+ATTRIBUTE_VALUE = re.compile(r"value=[\"']([^\"'<>\n]{3,200})[\"']")
+COMPARED_END = re.compile(r"[\"']\s{0,3}[!=]={1,2}\s{0,3}\Z")
+SAID_END = re.compile(r"[\"'`]? (?:is|as|was|for) (?:the |your |my |our |an? )?\Z")
+BACK = 200
+MAX_LIST = 12
+NEXT_OF_LIST = re.compile(r"[\"'`]?\s{0,4},\s{0,40}(?=[\"'`])")
+BRACKETS = tuple("({[<>)]}\"'")
+SYMBOL = re.compile(r"[^\w\s.-]")
+MORE = re.compile(r"[^\s\"'`,;]{2,200}")
+DASHED = re.compile(r"[a-z]+(?:[-_./][a-z]+)+")
+ADDRESS = re.compile(r"\w{1,20}://\S+")
+# What sentences number: `password user42`.
+NUMBERED = re.compile(
+    r"(?i)(?:user|step|attempt|version|v|page|item|test|client|account|node|worker|job)[-_]?\d{1,6}"
+)
+SHORT_CODES = words("pin otp totp cvv cvv2 cvc pass pw")
+CODE = re.compile(r"(?!Test[A-Z])(?=\D{0,200}\d)(?=[^A-Za-z]{0,200}[A-Za-z]).+")
+
+
+def find(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield start, end and kind of the secrets that are assigned to a sensitive word or stand near one."""
+    done = 0
+    for name in names(text):
+        if name.start < done:
+            continue
+        kind = "password" if name.strength == PASSWORD else "secret"
+        spans = [*_assigned(text, name)] or [*_stated(text, name)]
+        for start, end in spans:
+            if end - start >= LONG:
+                rest = REST.match(text, end)
+                end = rest.end() if rest else end
+            yield start, end, kind
+            done = max(done, end)
+        if not spans and name.strength > KEY:
+            yield from ((start, end, kind) for start, end in _near(text, name))
+
+
+def kind_of(key: str, value: str) -> str | None:
+    """Return the kind of secret that a value is by its key alone, in full; None where it is none."""
+    name = next(names(key), None)
+    if name is None or name.strength == KEY or name.end < len(key):
+        return None
+    kind = "password" if name.strength == PASSWORD else "secret"
+    return kind if _accepted(value, (0, len(value)), name, sure=True, quoted=True) else None
+
+
+def _assigned(text: str, name: Name) -> Iterator[tuple[int, int]]:
+    """Yield what is assigned to the name: one value, or those of a list."""
+    begin = text[name.start - 1 : name.start]
+    tag = begin == "<" or (begin == ":" and "<" in text[max(name.start - 12, 0) : name.start])
+    element = ELEMENT.match(text, name.end) if tag else None
+    if element and _accepted(text, element.span(1), name, sure=True, quoted=True):
+        yield element.span(1)
+        return
+    if pair := PAIR.match(text, name.end):
+        yield from _values(text, pair.end(), name, sure=True)
+    elif assigned := ASSIGNED.match(text, name.end):
+        if assigned["separator"] == ":" and text.startswith("//", assigned.end("separator")):
+            return
+        at_start = LINE_START.match(text, text.rfind("\n", 0, name.start) + 1, name.start) is not None
+        yield from _values(text, assigned.end(), name, sure=assigned["separator"] != "|", whole_line=at_start)
+    elif argument := ARGUMENT.match(text, name.end):
+        yield from _values(text, argument.end(), name, sure=False)
+    elif space := SPACE.match(text, name.end):
+        # A flag, or a clause of SQL.
+        word = text[name.start : name.end]
+        flag = word.startswith("-") or (name.strength == PASSWORD and (word.isupper() or " " in word))
+        yield from _values(text, space.end(), name, sure=flag, spaced=not flag)
+
+
+def _values(
+    text: str, position: int, name: Name, *, sure: bool, whole_line: bool = False, spaced: bool = False
+) -> Iterator[tuple[int, int]]:
+    if name.strength >= STRONG and (numbers := NUMBERS.match(text, position)) and sure:
+        yield numbers.span(1)
+        return
+    if sure and (block := BLOCK.match(text, position)):
+        if _accepted(text, block.span(1), name, sure=True, quoted=True):
+            yield block.start(1), block.start(1) + len(block[1].rstrip())
+        return
+    opener = OPENER.match(text, position)
+    start = opener.end() if opener else position
+    listed = text[position:start].strip() in ("[", "(", "[[", "((")
+    for _ in range(MAX_LIST):
+        value = _value(
+            text,
+            start,
+            name,
+            sure=sure and not (listed and name.strength < PASSWORD),
+            whole_line=whole_line and not listed,
+            spaced=spaced,
+        )
+        if value is None:
+            return
+        if not PLACEHOLDER.fullmatch(text, *value):
+            yield value
+        more = NEXT_OF_LIST.match(text, value[1]) if listed else None
+        if more is None:
+            return
+        start = more.end()
+
+
+def _value(
+    text: str, start: int, name: Name, *, sure: bool, whole_line: bool, spaced: bool
+) -> tuple[int, int] | None:
+    """Return the stretch of one value: in quotes, to the end of a line, or a word."""
+    if triple := TRIPLE.match(text, start):
+        span = triple.span(triple.lastindex or 1)
+        return span if _accepted(text, span, name, sure=sure, quoted=True) else None
+    if text[start : start + 1] in QUOTED:
+        quoted = QUOTED[text[start]].match(text, start + 1)
+        if quoted is None or (spaced and name.strength < PASSWORD and not _is_machine_made(quoted[0])):
+            return None
+        return quoted.span() if _accepted(text, quoted.span(), name, sure=sure, quoted=True) else None
+    line = _line(text, start, name) if whole_line and sure else None
+    return line or _word(text, start, name, sure=sure, spaced=spaced)
+
+
+def _is_machine_made(text: str) -> bool:
+    return looks_random(text) or has_symbols(text)
+
+
+def _line(text: str, start: int, name: Name) -> tuple[int, int] | None:
+    """Return the rest of a line of a configuration, up to a comment or the next key."""
+    line = TO_END.match(text, start)
+    if line is None or PLACEHOLDER.search(line[0]):
+        return None
+    end = start + len(NEXT_KEY.sub("", line[0]).rstrip())
+    parts = text[start:end].split()
+    if not parts or "(" in parts[0][: None if len(parts) > 1 else 1]:
+        return None
+    if len(parts) > 1:
+        expression = parts[0] in ("new", "await") or PROSE.search(text[start:end])
+        wanted = name.strength >= STRONG and not expression
+    else:
+        wanted = has_symbols(parts[0]) or has_letters_and_digits(parts[0])
+    accepted = wanted and _accepted(text, (start, end), name, sure=True, quoted=len(parts) > 1)
+    return (start, end) if accepted else None
+
+
+def _word(text: str, start: int, name: Name, *, sure: bool, spaced: bool) -> tuple[int, int] | None:
+    """Return one word; behind a blank alone it must look like a secret itself."""
+    bare = BARE.match(text, start)
+    if bare is None:
+        return None
+    end = start + len(bare[0].rstrip(".,;:!?") if len(bare[0]) > 3 else bare[0])
+    value = text[start:end]
+    if text[end : end + 1] in BRACKETS and has_letters_and_digits(value) and SYMBOL.search(value):
+        rest = MORE.match(text, end)
+        end = rest.end() if rest and any(map(str.isalnum, rest[0])) else end
+    if spaced:
+        password = name.strength == PASSWORD and len(value) >= 6 and has_letters_and_digits(value)
+        if not looks_random(value) and (not password or NUMBERED.fullmatch(value)):
+            return None
+        if LABEL.search(text[max(start - 12, 0) : start]):
+            return None
+    return (start, end) if _accepted(text, (start, end), name, sure=sure, quoted=False) else None
+
+
+def _is_code(text: str, span: tuple[int, int]) -> bool:
+    """Return whether a value without quotes is an expression: a call, an attribute, another variable."""
+    value, following = text[span[0] : span[1]], text[span[1] : span[1] + 1]
+    if not (whole := IDENTIFIER.match(value)):
+        return value.startswith(("(", "[", "{", "&", "!", "=", "<"))
+    if whole.end() < len(value):
+        return value[whole.end()] in "([" or value[whole.end() :] in (",", ";")
+    if following and following in "([":
+        return True
+    parts = CHUNK.findall(value)
+    if all(part.isalpha() and (len(part) < 3 or is_wordlike(part)) for part in parts) and len(parts) > 1:
+        return True
+    if re.search(r"[.:>]", value) and all(
+        len(part) < 3 or is_wordlike(part) for part in parts if part.isalpha()
+    ):
+        return not looks_random(value)
+    return following == ";" and value.isalpha() and value.islower() and text[span[0] - 1] == " "
+
+
+def _accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quoted: bool) -> bool:
+    """Return whether a value is a secret, given how much its name says.
+
+    `sure`: the notation says that it is the name's value. `quoted`: it is a string, no expression.
+    """
+    value = text[span[0] : span[1]].strip()
+    if not is_literal(value) or not any(map(str.isalnum, value)) or PLACEHOLDER.search(value):
+        return False
+    if _names_a_secret(value, quoted=quoted) or (not quoted and _is_code(text, span)):
+        return False
+    if (quoted and " " in value and PROSE.search(value)) or ADDRESS.fullmatch(value):
+        return False
+    if text[name.start : name.end].lower() in SHORT_CODES:
+        return len(value) >= 4 if value.isdigit() else len(value) >= 6 and bool(CODE.fullmatch(value))
+    if name.strength == KEY:
+        random = looks_random(value, 16) and not HEXADECIMAL.fullmatch(value)
+        return random or (len(value) >= 16 and has_symbols(value))
+    if name.strength == WEAK or not (sure or quoted):
+        return is_opaque(value)
+    if not sure:
+        return has_letters_and_digits(value) or SYMBOL.search(value) is not None
+    if name.strength == STRONG and not has_letters_and_digits(value):
+        return len(value) >= 6 and not DASHED.fullmatch(value)
+    return not value.isdigit() or len(value) >= 4
+
+
+def _names_a_secret(value: str, *, quoted: bool) -> bool:
+    """Return whether a value is itself a name or a label, such as `new_password` or "Your password"."""
+    word = WORD.search(value)
+    if word is None or has_letters_and_digits(value) or has_symbols(value):
+        return False
+    return not (quoted and value.isalpha() and value.islower() and len(value) > len(word[0]) + 3)
+
+
+def _stated(text: str, name: Name) -> Iterator[tuple[int, int]]:
+    """Yield what stands before: `value="x" name="password"`, `"x" == password`, `x is the password`."""
+    begin = max(name.start - BACK, text.rfind("\n", 0, name.start) + 1)
+    tail = max(name.start - 20, begin)
+    span: tuple[int, int] | None = None
+    if ATTRIBUTE_END.search(text, tail, name.start):
+        match = ATTRIBUTE_VALUE.search(text, begin, name.start)
+        span = match.span(1) if match else None
+    elif compared := COMPARED_END.search(text, tail, name.start):
+        opening = text.rfind(text[compared.start()], begin, compared.start())
+        span = (opening + 1, compared.start()) if opening >= 0 else None
+    elif said := SAID_END.search(text, tail, name.start):
+        opening = max(text.rfind(each, begin, said.start()) for each in " \"'`(<") + 1 or begin
+        if looks_random(text[opening : said.start()], 8):
+            span = opening, said.start()
+    if span and _accepted(text, span, name, sure=True, quoted=True):
+        yield span
+
+
+def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
+    """Yield the first random-looking word close behind the name, or else before it, on its line."""
+    line_end = text.find("\n", name.end)
+    stop = min(name.end + NEAR, line_end if line_end >= 0 else len(text))
+    for match in NEAR_WORD.finditer(
+        text, name.end, min(stop + 400, line_end if line_end >= 0 else len(text))
+    ):
+        if match.start() >= stop or PLACEHOLDER.match(text, match.start() - 1):
+            break
+        if _is_near_secret(text, match):
+            yield match.span()
+            return
+    line_start = text.rfind("\n", 0, name.start) + 1
+    for match in NEAR_WORD.finditer(text, max(name.start - NEAR, line_start), name.start):
+        inside = match.start() > line_start and text[match.start() - 1].isalnum()
+        if not inside and len(match[0]) >= 16 and match.end() < name.start and _is_near_secret(text, match):
+            yield match.span()
+
+
+def _is_near_secret(text: str, match: re.Match[str]) -> bool:
+    word = match[0].strip(".!*")
+    if "/" in word and (
+        word.startswith((".", "/"))
+        or (word.count("/") > 2 and not looks_random(max(word.split("/"), key=len), 16))
+    ):
+        return False
+    if (
+        re.search(r"\.[a-z]{2,4}$", word)
+        or UUID.fullmatch(word)
+        or not looks_random(word, 12)
+        or not is_literal(word)
+    ):
+        return False
+    return LABEL.search(text[max(match.start() - 16, 0) : match.start()]) is None

@@ -1,0 +1,339 @@
+"""Choose the code that an incident is about, whole functions, within a budget of tokens.
+
+First the functions that traces name, then those that answer failing or slow routes, then what both call and
+the state that they share, then the rest of the service as far as there is room, manifests last.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from pathlib import PurePosixPath
+from posixpath import normpath
+
+from railmend.contracts.scan import FindingKind
+from railmend.evidence.clues import Place, file_of
+from railmend.evidence.tokens import estimate
+from railmend.source.code_reader import Definition, SourceCode, last_name, read
+from railmend.source.grammars import can_read
+from railmend.source.manifests import is_manifest, manifests_of
+from railmend.source.routes import RouteHandler, matches, routes_of, split_path
+
+# Files are read as they are needed, for at most so long.
+MAX_SECONDS = 15.0
+# A function beyond this is shown around the line that was named.
+MAX_FUNCTION_TOKENS = 2500
+# Beyond this nothing of an excerpt is shown. No token is longer, on average, than so many characters.
+MAX_CHARACTERS, MAX_WIDTH = 100_000, 8
+LONG_TEXT = 8000
+MAX_HANDLERS, MAX_CALLEES, MAX_CANDIDATES = 3, 40, 3
+MAX_STATE_LINES, AROUND_LINES = 12, 15
+MAX_REST_FILES, MAX_LEFT_OUT = 30, 15
+# What code looks like that can cause such a finding, to order what nothing names.
+_MEMORY = r"setInterval|cache|\.(?:push|append|set|add|on)\(|\bglobal\b|new Map|buffer|<<|@@|go func|chan\b"
+_TIME = r"sleep|quer|select|lock|fetch|\.all\b|each|pool|timeout|sync|transaction|http\.|sort|while|\bfor\b"
+_START = r"exit|panic\(|Fatal|environ|process\.env|getenv|ENV\b|listen|connect|migrat|throw|raise|bind"
+HINTS: Mapping[FindingKind, str] = {
+    FindingKind.MEMORY_LEAK: _MEMORY,
+    FindingKind.MEMORY_SATURATION: _MEMORY,
+    FindingKind.CPU_SATURATION: r"while|\bfor\b|sort|regex|RegExp|re\.|parse|hash|crypt|Sync\(|loop",
+    FindingKind.LATENCY: _TIME,
+    FindingKind.CRASH_LOOP: _START,
+    FindingKind.RESTART: _START,
+    FindingKind.OUTAGE: _START,
+    FindingKind.DEPLOYMENT_FAILED: _START,
+}
+OTHER_HINTS = r"throw|raise|except|catch|rescue|panic|error|abort|status"
+ENTRY = re.compile(r"^(?:main|app|server|index|application|worker|wsgi|asgi|cli|config\.ru)(?:\.\w+)?$")
+ASSIGNED = re.compile(
+    r"^(?:export\s+)?(?:const|let|var|static|pub|final|private)?\s*(?:mut\s+)?[({\[]?\s*"
+    r"([\w$@]+(?:\s*,\s*[\w$]+)*)[^=\n]*(?<![=!<>])=(?!=)"
+)
+# Rails names the controller of a route, so no other will do.
+CONTROLLER = re.compile(r"_controller\.\w+$")
+WORD = re.compile(r"[A-Za-z_$@][\w$]*")
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Lines of a file, and why they are shown; `focus`: the line that was named, 0 for none."""
+
+    path: str
+    start: int
+    end: int
+    reason: str
+    focus: int = 0
+
+
+class CodeChooser:
+    """Chooses from the files of one commit. `files`: texts by path from the service's root directory."""
+
+    def __init__(self, files: Mapping[str, str], kinds: Iterable[FindingKind] = ()) -> None:
+        self._files = files
+        self._codes: dict[str, SourceCode | None] = {}
+        self._routes: dict[str, tuple[RouteHandler, ...]] = {}
+        self._until = time.monotonic() + MAX_SECONDS
+        patterns = dict.fromkeys(HINTS.get(kind, OTHER_HINTS) for kind in kinds)
+        self._hints = re.compile("|".join(patterns) or OTHER_HINTS, re.I)
+
+    def named(self, places: Sequence[Place], requests: Sequence[tuple[str, str]]) -> list[Excerpt]:
+        """Return what traces name, then what answers the requests."""
+        traced = [excerpt for place in places for excerpt in self._traced(place)]
+        answering = [excerpt for method, path in requests for excerpt in self._answering(method, path)]
+        return _distinct([*traced, *answering])
+
+    def called(self, named: Sequence[Excerpt]) -> list[Excerpt]:
+        """Return what the excerpts call and which state they share, then what that calls."""
+        found = _distinct(excerpt for caller in named for excerpt in self._callees(caller))
+        deeper = [excerpt for caller in found for excerpt in self._callees(caller)]
+        return _distinct([*found, *deeper])[:MAX_CALLEES]
+
+    def rest(self, named: Sequence[Excerpt], changed: Sequence[str]) -> Iterator[Excerpt]:
+        """Yield other files whole: those named, changed, imported there, and most like the fault.
+
+        Manifests come last.
+        """
+        touched = {excerpt.path for excerpt in named}
+        imported = {
+            last_name(each.module)
+            for path in touched
+            if (code := self._code(path)) is not None
+            for each in code.imports
+        }
+        scores = {path: self._likeness(text) for path, text in self._files.items() if can_read(path)}
+
+        def order(path: str) -> tuple[bool, bool, bool, float]:
+            pure = PurePosixPath(path)
+            score = scores[path] * (2 if ENTRY.match(pure.name) else 1)
+            return path not in touched, path not in changed, pure.stem not in imported, -score
+
+        likely = [
+            path
+            for path in sorted(scores, key=order)
+            if scores[path] or path in touched or path in changed or ENTRY.match(PurePosixPath(path).name)
+        ]
+        manifests = [path for path in self._files if is_manifest(path) and not manifests_of(path)]
+        for path in [*likely[:MAX_REST_FILES], *manifests]:
+            yield Excerpt(path, 1, len(self._files[path].rstrip("\n").split("\n")), "")
+
+    def parts(self, whole: Excerpt) -> list[Excerpt]:
+        """Return the functions of a file and its statements between them, most like the fault first."""
+        code = self._code(whole.path)
+        if code is None:
+            return []
+        spans = [(d.start, d.end) for d in code.definitions if d.kind != "class"] + list(code.statements)
+        spans = [span for span in spans if whole.start <= span[0] and span[1] <= whole.end]
+        weights = {span: self._likeness(code.text(*span)) for span in spans}
+        ordered = sorted((span for span in weights if weights[span]), key=lambda span: -weights[span])
+        return [Excerpt(whole.path, start, end, "") for start, end in ordered]
+
+    def _likeness(self, text: str) -> float:
+        """Return how many different signs of such a fault there are, less in a long text."""
+        signs = {sign.lower() for sign in self._hints.findall(text)}
+        return len(signs) / (1 + len(text) / LONG_TEXT)
+
+    def lines(self, excerpt: Excerpt) -> str:
+        return "\n".join(self._files[excerpt.path].split("\n")[excerpt.start - 1 : max(excerpt.end, 0)])
+
+    def _code(self, path: str) -> SourceCode | None:
+        if path not in self._codes:
+            if time.monotonic() > self._until:
+                return None
+            self._codes[path] = read(path, self._files[path])
+        return self._codes[path]
+
+    def _traced(self, place: Place) -> Iterator[Excerpt]:
+        path = file_of(place.path, self._files)
+        code = self._code(path) if path else None
+        if path is None or code is None:
+            return
+        name = last_name(place.function)
+        moved = PurePosixPath(place.path).suffix != PurePosixPath(path).suffix
+        at = None if moved else code.function_at(place.line)
+        if name and (at is None or at.last_name != name):  # the line may be that of a compiled script
+            by_name = [d for d in code.definitions if d.last_name == name]
+            at = by_name[0] if moved and by_name else at or next(iter(by_name), None)
+        reason = (
+            f"named by a trace, line {place.line}" if not moved else "named by a trace of the compiled script"
+        )
+        if at is None and not moved and place.line <= len(code.lines):
+            start, end = code.statement_at(place.line)
+            yield Excerpt(path, start, end, reason, place.line)
+        elif at is not None and at.kind == "class":
+            start, end = max(at.start, place.line - AROUND_LINES), min(at.end, place.line + AROUND_LINES)
+            yield Excerpt(path, start, end, reason, place.line)
+        elif at is not None:
+            yield Excerpt(path, at.start, at.end, reason, 0 if moved else place.line)
+
+    def _answering(self, method: str, path: str) -> Iterator[Excerpt]:
+        words = [part for part in split_path(path) if WORD.fullmatch(part) or "-" in part]
+        scored: list[tuple[int, str, RouteHandler]] = []
+        for file, text in self._files.items():
+            if not can_read(file) or (words and not any(word in text or word in file for word in words)):
+                continue
+            for route in self._routes_of(file):
+                if score := matches(route, method, path):
+                    scored.append((score, file, route))
+        best = max((score for score, _, _ in scored), default=0)
+        reason = f"answers {method} {path}"
+        for _, file, route in [row for row in scored if row[0] == best][:MAX_HANDLERS]:
+            handlers = [found for name in route.handlers for found in self._find(name, file)[:1]]
+            for where, definition in reversed(handlers):  # middleware stands before the handler
+                yield Excerpt(where, definition.start, definition.end, reason, definition.line)
+            if route.end > route.start or not handlers:
+                yield Excerpt(file, route.start, route.end, reason, route.start)
+
+    def _routes_of(self, path: str) -> tuple[RouteHandler, ...]:
+        if path not in self._routes:
+            code = self._code(path)
+            self._routes[path] = routes_of(code) if code else ()
+        return self._routes[path]
+
+    def _callees(self, caller: Excerpt) -> Iterator[Excerpt]:
+        code = self._code(caller.path)
+        if code is None:
+            return
+        words = set(WORD.findall(code.text(caller.start, caller.end)))
+        for start, end in code.statements:
+            if end - start < MAX_STATE_LINES and not any(start <= d.start <= end for d in code.definitions):
+                match = ASSIGNED.match(code.text(start, start).strip())
+                if match and words & set(WORD.findall(match[1])):
+                    yield Excerpt(caller.path, start, end, "used there")
+        calls = dict.fromkeys(call.callee for call in code.calls_in(caller.start, caller.end))
+        for callee in [*calls, *sorted(words - {last_name(call) for call in calls})]:
+            by_word = callee not in calls
+            found = self._find(callee, caller.path)
+            if by_word:  # a bare word, such as a function that is handed on: in the same file alone
+                found = [row for row in found if row[0] == caller.path and row[1].kind == "function"]
+            if len(found) <= MAX_CANDIDATES or found[0][0] == caller.path:
+                for path, definition in found[:1]:
+                    reason = f"called in {PurePosixPath(caller.path).name}"
+                    yield Excerpt(path, definition.start, definition.end, reason)
+
+    def _find(self, reference: str, near: str) -> list[tuple[str, Definition]]:
+        """Return definitions of a name, those in the same file and in what the reference names first."""
+        name = last_name(reference)
+        if len(name) < 2:
+            return []
+        around = {_plain(word) for word in WORD.findall(reference)[:-1]}
+        found = []
+        for path in [near, *(path for path in self._files if path != near)]:
+            if name not in self._files[path] or not can_read(path) or (code := self._code(path)) is None:
+                continue
+            for definition in code.definitions:
+                if definition.last_name != name or definition.kind == "handed":
+                    continue
+                owners = {_plain(part) for part in definition.name.split(".")[:-1]}
+                owned = len(around & (owners | {_plain(PurePosixPath(path).stem)}))
+                if owned or not CONTROLLER.search(reference):
+                    rank = (-owned, path != near or bool(around), -_together(path, near))
+                    found.append((rank, path, definition))
+        found.sort(key=lambda row: row[0])
+        return [(path, definition) for _, path, definition in found]
+
+
+def _together(path: str, other: str) -> int:
+    """Return how many folders two files have in common."""
+    pairs = zip(path.split("/")[:-1], other.split("/")[:-1], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def _distinct(excerpts: Iterable[Excerpt]) -> list[Excerpt]:
+    """Return each span once; one that lies in an earlier one is left out."""
+    kept: list[Excerpt] = []
+    for excerpt in excerpts:
+        if not any(_covers(other, excerpt) for other in kept):
+            kept.append(excerpt)
+    return kept
+
+
+def _covers(outer: Excerpt, inner: Excerpt) -> bool:
+    return outer.path == inner.path and outer.start <= inner.start and inner.end <= outer.end
+
+
+class CodeText:
+    """Adds excerpts while there is room. `redact` sees each before anything of it is cut."""
+
+    def __init__(self, chooser: CodeChooser, redact: Callable[[str], str], root_directory: str = "") -> None:
+        self._chooser, self._redact = chooser, redact
+        self._root = f"{root_directory.strip('/')}/" if root_directory.strip("/") else ""
+        self._blocks: list[str] = []
+        self._shown: list[Excerpt] = []
+        self._left_out: list[Excerpt] = []
+        self.used = 0
+
+    def add(self, excerpts: Iterable[Excerpt], budget: int, *, in_parts: bool = False) -> None:
+        """Add excerpts whole while all of the text stays within the budget, or what is like the fault."""
+        for excerpt in excerpts:
+            for gap in self._gaps(excerpt):
+                if self._add(gap, budget):
+                    continue
+                parts = self._chooser.parts(gap) if in_parts else []
+                added = [not self._is_shown(part) and self._add(part, budget) for part in parts]
+                if not any(added):
+                    self._left_out.append(gap)
+
+    def _gaps(self, excerpt: Excerpt) -> Iterator[Excerpt]:
+        """Yield what is not shown yet of an excerpt, without blank lines at the ends."""
+        start = excerpt.start
+        shown = sorted((e.start, e.end) for e in self._shown if e.path == excerpt.path)
+        for low, high in [*shown, (excerpt.end + 1, excerpt.end + 1)]:
+            gap = replace(excerpt, start=start, end=min(low - 1, excerpt.end))
+            if text := self._chooser.lines(gap).strip("\n"):
+                blank = self._chooser.lines(gap).index(text)
+                first = gap.start + self._chooser.lines(gap)[:blank].count("\n")
+                yield replace(gap, start=first, end=first + text.count("\n"))
+            start = max(start, high + 1)
+
+    def _is_shown(self, excerpt: Excerpt) -> bool:
+        return any(_covers(shown, excerpt) for shown in self._shown)
+
+    def _add(self, excerpt: Excerpt, budget: int) -> bool:
+        room = budget - self.used
+        text = self._chooser.lines(excerpt)
+        if len(text) > MAX_CHARACTERS or (len(text) > room * MAX_WIDTH and not excerpt.focus):
+            return False
+        text = self._redact(text)
+        if excerpt.focus and estimate(text) > min(room, MAX_FUNCTION_TOKENS):
+            excerpt, text = self._around(excerpt, text, min(room, MAX_FUNCTION_TOKENS))
+        reason = f": {excerpt.reason}" if excerpt.reason else ""
+        block = f"--- {self._place(excerpt)}{reason}\n{text}"
+        size = estimate(block) + 4
+        if size > room:
+            return False
+        self._blocks.append(block)
+        self._shown.append(excerpt)
+        self.used += size
+        return True
+
+    def _place(self, excerpt: Excerpt) -> str:
+        return f"{normpath(self._root + excerpt.path)} lines {excerpt.start}-{excerpt.end}"
+
+    def _around(self, excerpt: Excerpt, text: str, room: int) -> tuple[Excerpt, str]:
+        """Return as many lines around the named one as there is room for."""
+        lines = text.split("\n")
+        focus = min(max(excerpt.focus - excerpt.start, 0), len(lines) - 1)
+        low = high = focus
+        size = estimate(lines[focus]) + 40
+        while low > 0 or high < len(lines) - 1:
+            before = estimate(lines[low - 1]) + 1 if low > 0 else 0
+            after = estimate(lines[high + 1]) + 1 if high < len(lines) - 1 else 0
+            if size + before + after > room:
+                break
+            size += before + after
+            low, high = max(low - 1, 0), min(high + 1, len(lines) - 1)
+        reason = f"{excerpt.reason}; of lines {excerpt.start}-{excerpt.end}"
+        part = Excerpt(excerpt.path, excerpt.start + low, excerpt.start + high, reason, excerpt.focus)
+        return part, "\n".join(lines[low : high + 1])
+
+    def text(self) -> str:
+        """Return the excerpts, and a list of what there was no room for."""
+        rows = [self._place(excerpt) for excerpt in self._left_out if not self._is_shown(excerpt)]
+        more = [f"and {len(rows) - MAX_LEFT_OUT} more"] if len(rows) > MAX_LEFT_OUT else []
+        listed = [f"(not shown: {'; '.join([*rows[:MAX_LEFT_OUT], *more])})"] if rows else []
+        return "\n\n".join([*self._blocks, *listed])

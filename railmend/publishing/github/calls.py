@@ -1,0 +1,74 @@
+"""Every call that Railmend makes to GitHub, with the permission it needs and what happens without it."""
+
+from typing import NamedTuple
+
+REPO = "/repos/{owner}/{repo}"
+ENDS = "the repair ends, and says why"
+UNSAID = "it is logged, and the repair goes on"
+
+
+class GitHubCall(NamedTuple):
+    """`token`, `app`: the permission of a fine-grained token and of an app; empty: it cannot have one."""
+
+    method: str
+    path: str
+    purpose: str
+    token: str
+    app: str
+    without: str
+
+
+def _both(method: str, path: str, purpose: str, permission: str, without: str = ENDS) -> GitHubCall:
+    return GitHubCall(method, REPO + path, purpose, permission, permission, without)
+
+
+META, READ, WRITE = "Metadata: read", "Contents: read", "Contents: write"
+PULLS, PULLS_WRITE = "Pull requests: read", "Pull requests: write"
+ISSUES, ISSUES_WRITE = "Issues: read", "Issues: write"
+CALLS = (
+    GitHubCall("GET", "/user", "own account", "none", "", "an app asks for `/users/{login}`"),
+    GitHubCall("GET", "/users/{login}", "own account", "none", "none", ENDS),
+    _both("GET", "", "the repository", META),
+    _both("GET", "/rules/branches/{branch}", "rules for our branch", META, "rules are met at the push"),
+    _both("GET", "/rulesets/{id}", "may we bypass a rule?", META, "the push tells"),
+    _both("GET", "/collaborators/{login}/permission", "who may write", META),
+    GitHubCall("GIT", "fetch", "clone, fetch", READ, READ, ENDS),
+    GitHubCall("GIT", "push", "branches `railmend/*`", WRITE, WRITE, "told before a session is paid"),
+    _both("GET", "/git/trees/{ref}", "do suspected files exist?", READ),
+    _both("GET", "/contents/{file}", "the same, in a tree over 100,000 entries", READ),
+    _both("GET", "/branches/{branch}", "newest commit of the base", READ),
+    _both("GET", "/commits/{ref}", "one commit", READ),
+    _both("GET", "/compare/{spec}", "what a deployment changed", READ),
+    GitHubCall("GET", f"{REPO}/commits/{{ref}}/check-runs", "checks", "", "Checks: read", "jobs are read"),
+    GitHubCall("GET", f"{REPO}/actions/runs", "checks", "Actions: read", "", "not seen, and said once"),
+    GitHubCall("GET", f"{REPO}/actions/runs/{{id}}/jobs", "checks", "Actions: read", "", "the same"),
+    _both("GET", "/commits/{ref}/status", "checks", "Commit statuses: read", "not seen, and said once"),
+    _both("GET", "/pulls", "find pull requests", PULLS),
+    _both("POST", "/pulls", "open one", PULLS_WRITE),
+    _both("GET", "/pulls/{n}", "its state", PULLS),
+    _both("GET", "/pulls/{n}/files", "what it changes", PULLS),
+    _both("GET", "/pulls/{n}/commits", "its commits", PULLS),
+    _both("GET", "/pulls/{n}/reviews", "reviews", PULLS),
+    _both("GET", "/pulls/{n}/comments", "line comments", PULLS),
+    _both("GET", "/pulls/comments/{id}", "one of them", PULLS),
+    _both("POST", "/pulls/{n}/comments/{id}/replies", "answer in a thread", PULLS_WRITE, "a comment instead"),
+    _both("POST", "/pulls/{n}/requested_reviewers", "ask reviewers", PULLS_WRITE, UNSAID),
+    GitHubCall("POST", "/graphql", "resolved threads", PULLS, PULLS, "resolved threads are answered, too"),
+    _both("GET", "/issues/{n}/comments", "comments", ISSUES),
+    _both("POST", "/issues/{n}/comments", "answer, report", ISSUES_WRITE, UNSAID),
+    _both("PATCH", "/issues/comments/{id}", "bring a comment up to date", ISSUES_WRITE, "a new comment"),
+    _both("POST", "/issues/{n}/labels", "labels", ISSUES_WRITE, UNSAID),
+    _both("GET", "/issues", "incidents as issues, if set", ISSUES, "the message is not delivered"),
+    _both("POST", "/issues", "the same", ISSUES_WRITE, "the message is not delivered"),
+)
+
+
+def table() -> str:
+    """Return the calls as a table in Markdown."""
+    rows = []
+    for call in CALLS:
+        name = f"`{call.method} {call.path.removeprefix(REPO) or REPO}`"
+        cells = (name, call.purpose, call.token or "**never**", call.app or "-", call.without)
+        rows.append(f"| {' | '.join(cells)} |")
+    head = "| call | for | fine-grained token | app | without it |\n| --- | --- | --- | --- | --- |"
+    return "\n".join([head, *rows])

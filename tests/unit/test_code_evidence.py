@@ -1,0 +1,104 @@
+"""The code of a packet: whole functions that matter, what changed, and nothing said twice."""
+
+import pytest
+
+from railmend.contracts.incident import Fact, Facts, IncidentRequest
+from railmend.contracts.scan import FindingKind
+from railmend.evidence.clues import Place, file_of, places_in, requests_in
+from railmend.evidence.code_facts import code_facts
+from railmend.evidence.packet import TOTAL_BUDGET, number, room_for_code
+from railmend.evidence.tokens import estimate
+from tests import samples
+from tests.unit.planted_services import SERVICES, Planted
+
+
+def incident_of(kind: FindingKind) -> IncidentRequest:
+    return samples.incident(findings=(samples.finding(kind=kind),))
+
+
+@pytest.mark.parametrize("planted", SERVICES.values(), ids=SERVICES)
+def test_the_culprit_is_whole_in_the_packet_however_much_else_there_is(planted: Planted) -> None:
+    noise = "\n".join(f"{n}x worker finished job number {n} in {n} ms" for n in range(400))
+    others = [Fact(kind=kind, source="x", text=noise) for kind in ("deploy_log", "chart", "drift", "state")]
+    others += [Fact(kind="http_log", source="x", text=planted.requests)] * bool(planted.requests)
+    items, _ = code_facts(
+        incident_of(planted.kind),
+        planted.sources,
+        None,
+        logs=[planted.logs],
+        requests=[planted.requests],
+        redact=str,
+        room=room_for_code(others),
+    )
+    packet = number("shop", [Facts(items=(*others, *items))])
+    shown = next(item.text for item in packet.items if item.kind == "code")
+    assert planted.culprit.strip("\n") in shown
+    assert estimate(shown) <= TOTAL_BUDGET
+
+
+def test_what_is_shown_is_shown_once_and_a_secret_in_it_not_at_all() -> None:
+    files = {"app.py": "KEY = 'tulip-harbour'\n\n\ndef a():\n    return KEY\n\n\ndef b():\n    return a()\n"}
+    trace = 'File "/srv/app.py", line 9, in b'
+    (fact,), _ = code_facts(
+        incident_of(FindingKind.ERROR_RATE),
+        files,
+        None,
+        logs=[trace],
+        requests=[],
+        redact=lambda text: text.replace("tulip-harbour", "<secret-1>"),
+        room=3000,
+    )
+    headers = [line for line in fact.text.split("\n") if line.startswith("--- ")]
+    assert headers[0] == "--- app.py lines 8-9: named by a trace, line 9"
+    assert fact.text.count("def a():") == fact.text.count("KEY = ") == 1
+    assert "tulip-harbour" not in fact.text
+
+
+def test_a_function_too_long_for_the_room_is_shown_around_the_line_that_failed() -> None:
+    body = "\n".join(f"    total_{n} = compute(total_{n - 1}, rate)" for n in range(1, 900))
+    trace = 'File "/srv/app.py", line 500, in bill'
+    (fact,), _ = code_facts(
+        incident_of(FindingKind.ERROR_RATE),
+        {"app.py": f"def bill(total_0, rate):\n{body}\n"},
+        None,
+        logs=[trace],
+        requests=[],
+        redact=str,
+        room=1500,
+    )
+    assert "total_499 = compute" in fact.text
+    assert "of lines 1-900" in fact.text
+    assert estimate(fact.text) <= 1600
+
+
+TRACES = {
+    'File "/app/shop/cart.py", line 12, in add': Place("/app/shop/cart.py", 12, "add"),
+    "    at Cart.add (/app/dist/cart.js:12:5)": Place("/app/dist/cart.js", 12, "Cart.add"),
+    "    at async /app/src/cart.ts:12:5": Place("/app/src/cart.ts", 12),
+    "/app/lib/cart.rb:12:in `block in add'": Place("/app/lib/cart.rb", 12, "add"),
+    "  main.(*Cart).Add(0xc0000) /src/cart.go:12 +0x60": Place("/src/cart.go", 12, "(*Cart).Add"),
+    "\tat com.shop.Cart.add(Cart.java:12)": Place("Cart.java", 12, "com.shop.Cart.add"),
+    "   at Shop.Cart.Add(Int32 n) in /src/Cart.cs:line 12": Place("/src/Cart.cs", 12, "Shop.Cart.Add"),
+    "#0 /var/www/app/Cart.php(12): add()": Place("/var/www/app/Cart.php", 12),
+    "    (shop 0.1.0) lib/shop/cart.ex:12: Shop.Cart.add/1": Place("lib/shop/cart.ex", 12),
+    "thread 'main' panicked at src/cart.rs:12:9:": Place("src/cart.rs", 12),
+    '  File "/usr/lib/python3.12/site-packages/flask/app.py", line 9, in run': None,
+}
+
+
+@pytest.mark.parametrize(("line", "place"), TRACES.items())
+def test_places_are_read_in_the_traces_of_each_language(line: str, place: Place | None) -> None:
+    assert places_in([line]) == ((place,) if place else ())
+
+
+def test_a_place_means_the_file_that_shares_most_of_its_path() -> None:
+    files = dict.fromkeys(("app/cart.py", "main.py", "api/main.py", "src/orders/orders.ts"), "")
+    assert file_of("/srv/app/cart.py", files) == "app/cart.py"
+    assert file_of("/app/main.py", files) == "main.py"
+    assert file_of("/app/dist/orders/orders.js", files) == "src/orders/orders.ts"
+    assert file_of("/app/other.py", files) is None
+
+
+def test_requests_are_read_in_summaries_of_http_logs() -> None:
+    text = "9 requests.\nGET /cart/{id}: 5x (50 %), slowest 9 ms: /cart/8\nPOST /cart -> 500: 4x (4.0%)"
+    assert requests_in([text]) == (("GET", "/cart/{id}"), ("POST", "/cart"))

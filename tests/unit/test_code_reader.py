@@ -1,0 +1,177 @@
+"""One file as its grammar sees it: definitions, calls, imports and routes, of broken files too."""
+
+# ruff: noqa: E501 (code of others, as it is written)
+
+import time
+
+import pytest
+
+from railmend.source.code_reader import MAX_BYTES, outline, read
+from railmend.source.routes import matches, routes_of
+
+# By file: its text, and what the outline says.
+OUTLINES = {
+    "a.py": (
+        "import os\n\n# Sold out?\n@app.get('/x')\n@cached\ndef view(a,\n         b):\n    def inner():\n        pass\n"
+        "    return inner()\n\n\nclass Cart(Base):\n    @property\n    def total(self): return 1\n",
+        ["3-10 function view", "8-9 function inner", "13-15 class Cart", "14-15 function Cart.total"],
+    ),
+    "a.ts": (
+        "@Controller('api')\nexport class Cart {\n  private add = async (n: number) => { put(n) }\n  @Get('x')\n"
+        "  async show(@Param() p) {\n    return 1\n  }\n}\nexport const job = wrap(async () => {\n  run();\n});\n"
+        "app.get('/x', async (req, res) => {\n});\n",
+        [
+            "1-8 class Cart",
+            "3-3 function Cart.add",
+            "4-7 function Cart.show",
+            "9-11 function job",
+            "12-13 handed app.get '/x'",
+        ],
+    ),
+    "a.go": (
+        "package a\n\ntype Store struct{ n int }\n\n// Get answers.\nfunc (s *Store) Get(n int) {\n\tput(n)\n}\n",
+        ["3-3 class Store", "5-8 function Store.Get"],
+    ),
+    "a.rb": (
+        "module Shop\n  class Cart\n    def add(item)\n      @items << item\n    end\n  end\nend\n"
+        "get '/x' do\n  1\nend\n",
+        [
+            "1-7 class Shop",
+            "2-6 class Shop.Cart",
+            "3-5 function Shop.Cart.add",
+            "8-10 handed get '/x'",
+        ],
+    ),
+    "a.rs": (
+        "impl Cart {\n    #[inline]\n    fn add(&self) {\n        put();\n    }\n}\n",
+        ["1-6 class Cart", "2-5 function Cart.add"],
+    ),
+    "A.java": (
+        '@RestController\nclass Cart {\n  @GetMapping("/x")\n  int total() { return sum(); }\n}\n',
+        ["1-5 class Cart", "3-4 function Cart.total"],
+    ),
+    "a.php": (
+        "<?php\nclass Cart {\n  function add($item) {\n    put($item);\n  }\n}\n",
+        ["2-6 class Cart", "3-5 function Cart.add"],
+    ),
+    "a.ex": (
+        "defmodule Shop.Cart do\n  def add(item) when item > 1 do\n    put(item)\n  end\nend\n",
+        ["1-5 class Shop.Cart", "2-4 function Shop.Cart.add"],
+    ),
+    "a.vue": (
+        "<template>\n  <b/>\n</template>\n<script>\nexport default {\n  methods: {\n    add() {\n      put();\n    },\n"
+        "  },\n};\n</script>\n",
+        ["7-9 function add"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "sample"), OUTLINES.items(), ids=OUTLINES)
+def test_the_outline_has_each_definition_with_its_decorators_and_comments(
+    path: str, sample: tuple[str, list[str]]
+) -> None:
+    code = read(path, sample[0])
+    assert code is not None
+    assert list(outline(code)) == sample[1]
+
+
+@pytest.mark.parametrize("path", [path for path in OUTLINES if path not in ("a.go", "a.vue")])
+def test_a_broken_file_still_has_what_stands_before_the_fault(path: str) -> None:
+    text, expected = OUTLINES[path]
+    code = read(path, f"{text}\n]] ) %% (\n")
+    assert code is not None
+    assert expected[-1].split(" ", 1)[1] in {line.split(" ", 1)[1] for line in outline(code)}
+
+
+def test_the_function_of_a_line_is_the_innermost_one() -> None:
+    code = read("a.py", OUTLINES["a.py"][0])
+    assert code is not None
+    names = {
+        line: found.name if (found := code.function_at(line)) else None for line in (1, 4, 9, 10, 13, 15)
+    }
+    assert names == {1: None, 4: "view", 9: "inner", 10: "view", 13: "Cart", 15: "Cart.total"}
+    assert code.statement_at(1) == (1, 1)
+
+
+def test_calls_and_imports_are_told_with_their_lines() -> None:
+    code = read("a.js", "import fs from 'node:fs';\nfunction a() {\n  fs.read(b(1), 'x');\n}\na();\n")
+    assert code is not None
+    assert [(each.module, each.line) for each in code.imports] == [("node:fs", 1)]
+    assert [(call.callee, call.name, call.arguments) for call in code.calls_in(2, 4)] == [
+        ("fs.read", "read", ("b(1)", "'x'")),
+        ("b", "b", ("1",)),
+    ]
+
+
+HOSTILE = {
+    "brackets": "(" * 100_000,
+    "braces": "{" * 100_000,
+    "calls": "f(" * 20_000,
+    "quotes": "'\"`" * 20_000,
+    "arrows": "a=>" * 20_000,
+    "templates": "`${" * 20_000,
+    "tags": "<a>" * 20_000,
+    "ternaries": "a ? b : " * 20_000,
+    "chain": "a" + ".b()" * 20_000,
+    "nothing": "\0" * 100_000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("suffix", ["py", "js", "rb"])
+def test_hostile_text_costs_no_more_than_the_time_that_it_is_given(suffix: str, text: str) -> None:
+    began = time.process_time()
+    read(f"a.{suffix}", text)
+    assert time.process_time() - began < 20  # it was minutes, for a search is quadratic in what is wrong
+
+
+def test_what_is_no_code_or_too_large_is_not_read() -> None:
+    assert read("a.txt", "def a(): pass") is None
+    assert read("a.py", "#" * (MAX_BYTES + 1)) is None
+
+
+# By framework: a file, its text, a request, and the handlers in the order of how well they fit.
+ROUTES = {
+    "flask": ("v.py", "@bp.route('/cart/<int:n>', methods=['POST'])\ndef add(n):\n    pass\n", "POST /cart/7", "add"),
+    "fastapi": ("v.py", "@router.get(\n    '/{id}/lines',\n)\nasync def lines(id):\n    pass\n", "GET /v1/cart/9/lines", "lines"),
+    "django": ("urls.py", "urlpatterns = [path('cart/<int:n>/', views.cart, name='x')]\n", "GET /cart/3/", "views.cart"),
+    "django, a pattern": ("urls.py", "re_path(r'^cart/(?P<n>\\d+)/$', views.cart)\n", "GET /cart/3/", "views.cart"),
+    "express": ("r.js", "router.post('/cart/:id', auth.user, cart.add);\n", "POST /api/cart/5", "auth.user cart.add"),
+    "fastify": ("r.js", "fastify.get('/cart', { schema }, list)\n", "GET /cart?x=1", "list"),
+    "nest": (
+        "cart.controller.ts",
+        "@Controller('carts')\nexport class C {\n  @Get(':id')\n  show() {}\n}\n",
+        "GET /carts/8f14e45f",
+        "C.show",
+    ),
+    "next, app": ("src/app/api/cart/[id]/route.ts", "export async function PUT() {}\n", "PUT /api/cart/1", "PUT"),
+    "net/http": ("m.go", 'func f() { mux.HandleFunc("GET /cart/{id}", s.show) }\n', "GET /cart/x", "s.show"),
+    "gin": ("m.go", 'func f() { g := r.Group("/api"); g.POST("/cart", h.Add) }\n', "POST /api/cart", "h.Add"),
+    "echo": ("m.go", 'func f() { e.GET("/cart/:id", auth(h.Show)) }\n', "GET /cart/1", "auth.h.Show"),
+    "rails": ("config/routes.rb", "resources :carts\n", "DELETE /carts/4", "carts_controller.destroy"),
+    "rails, named": ("config/routes.rb", 'get "/sale", to: "shop/offers#sale"\n', "GET /sale", "offers_controller.sale"),
+    "laravel": ("routes/web.php", "<?php Route::get('/cart', [CartController::class, 'show']);\n", "GET /cart", "CartController.show"),
+    "spring": ("C.java", 'class C {\n  @GetMapping("/cart/{id}")\n  int show() { return 1; }\n}\n', "GET /cart/1", "C.show"),
+    "phoenix": ("router.ex", 'get "/cart", CartController, :show\n', "GET /cart", "CartController show"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sample", ROUTES.values(), ids=ROUTES)
+def test_a_request_finds_the_function_that_answers_it(sample: tuple[str, str, str, str]) -> None:
+    path, text, request, handlers = sample
+    code = read(path, text)
+    assert code is not None
+    method, _, asked = request.partition(" ")
+    fitting = [route for route in routes_of(code) if matches(route, method, asked)]
+    assert [" ".join(route.handlers) for route in fitting][:1] == [handlers]
+    other = "DELETE" if method != "DELETE" else "POST"
+    if not path.endswith("urls.py"):  # Django's views answer any method
+        assert not [route for route in routes_of(code) if matches(route, other, asked)]
+    assert not [route for route in routes_of(code) if matches(route, method, "/something/else")]
+
+
+def test_a_client_that_asks_others_is_no_route() -> None:
+    text = "axios.post('https://api.stripe.com/v1/x', data);\nmap.get('/x');\nconst v = cache.get('key', load);\n"
+    code = read("a.js", text)
+    assert code is not None
+    assert routes_of(code) == ()

@@ -15,16 +15,23 @@ from activities.heartbeat import Heartbeat, heartbeating
 from railmend.artifacts import ArtifactStore
 from railmend.coding import foreign_files, regression
 from railmend.coding.base_checks import checked_tree
-from railmend.coding.checks import CheckSettings, Suite, find_suites
+from railmend.coding.checks import CheckSettings, Suite, check_environment, find_suites
 from railmend.coding.git import TrustedRepository
-from railmend.coding.sandbox import RepairPaths
-from railmend.contracts.proof import Proof, ProofRun, SideReport, TestFileRuns
+from railmend.coding.sandbox import RepairPaths, SandboxCommand
+from railmend.coding.start import StartCommand, find_start, start, variables
+from railmend.contracts.proof import Proof, ProofRun, SideReport, StartRun, TestFileRuns
 from railmend.contracts.repair import CodingRequest
 from railmend.evidence.packet import render
+from railmend.source.files import ships
 
 # Sandboxes in which nothing that is run reaches a network.
 WITHOUT_NETWORK = ("bwrap", "remote")
 NO_SANDBOX = "It needs a sandbox without network, RAILMEND_SANDBOX=bwrap or remote."
+NO_START = StartRun(started=None, why="Neither Railway nor the repository says how it is started.")
+# Where there is none, a test that stands for those of a directory.
+ANY_TEST = "test_any.py"
+# Of a service, so many source files are searched for the variables that it demands.
+MOST_SOURCES = 300
 # A regression test that takes longer, in seconds, is ended.
 TEST_SECONDS = 120
 
@@ -51,9 +58,23 @@ class _Material:
         text = self.repository.text(self.request.reviewed if path in self.tests else base, path)
         return regression.with_test_script(text) if text and path.endswith("package.json") else text
 
+    def start(self) -> StartCommand | None:
+        """Return how the service of the worst incident is started. Blocking."""
+        service = self.request.repair.incidents[0].request.service
+        return find_start(service.root_directory, service.start_command, service.health_check, self.read)
+
+    def sources(self, tree: str) -> list[str]:
+        """Return the source files of that service. Blocking."""
+        root = self.request.repair.incidents[0].request.service.root_directory
+        paths = [path for path in self.repository.paths(tree) if path.startswith(root) and ships(path)]
+        return [self.repository.text(tree, path) or "" for path in paths[:MOST_SOURCES]]
+
     def suites(self) -> list[Suite]:
         """Return the base's suites, as they are with the tests. Blocking."""
         paths = {*self.repository.paths(self.request.workspace.base), *self.tests}
+        # So that what the service needs is installed also where there is no test.
+        roots = self.request.repair.root_directories or ("",)
+        paths |= {f"{root}/{ANY_TEST}".lstrip("/") for root in roots}
         return find_suites(sorted(paths), self.read, self.request.repair.root_directories, self.settings)
 
 
@@ -87,24 +108,26 @@ class ProofActivities:
             async with heartbeating() as beat:
                 material = await self._material(request)
                 base = request.on_base or SideReport(unavailable="It was not run without the change.")
-                change = base
-                if not base.unavailable:
-                    change = await self._side(material, material.tree, beat)
+                change = await self._side(material, material.tree, beat)
                 files = await asyncio.to_thread(
                     material.repository.changed_files, request.reviewed, request.workspace.base
                 )
                 rows = regression.regression_rows(base, change, regression.conceals(files), request.text)
-                return Proof(rows=tuple(rows))
+                starts = [regression.start_row(base.start or NO_START, change.start or NO_START)]
+                return Proof(rows=(*rows, *starts))
 
     async def _side(
         self, material: _Material, tree: str, beat: Heartbeat, named: str | None = None
     ) -> SideReport:
         """Measure one side. `named`: on the base, what a failure must be one of."""
-        files = await asyncio.to_thread(material.files)
-        if not files:
-            return SideReport(unavailable=regression.NO_TEST_ADDED)
         if self._environment.sandbox.name not in WITHOUT_NETWORK:
-            return SideReport(unavailable=NO_SANDBOX)
+            untried = StartRun(started=None, why=NO_SANDBOX)
+            return SideReport(unavailable=NO_SANDBOX, start=untried)
+        files = await asyncio.to_thread(material.files)
+        way = await asyncio.to_thread(material.start)
+        missing = "" if files else regression.NO_TEST_ADDED
+        if missing and way is None:
+            return SideReport(unavailable=missing, start=NO_START)
         suites = await asyncio.to_thread(material.suites)
         key, repository = material.request.workspace.key, material.repository
         bounded = material.settings.model_copy(
@@ -115,10 +138,29 @@ class ProofActivities:
             await asyncio.to_thread(repository.lay, material.request.reviewed, material.tests, paths.tree)
             await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
             if failed := await run.prepare(paths):
-                return SideReport(unavailable=failed.split("\n")[0])
+                why = failed.split("\n")[0]
+                return SideReport(unavailable=missing or why, start=StartRun(started=None, why=why))
             run = SuiteRun(self._environment, bounded, self._egress, beat, suites)
             tests = [await self._runs(run, paths, material, *file, named) for file in files]
-        return SideReport(tests=tuple(tests))
+            beat.state = {"starting": way.command if way else ""}
+            started = await self._start(paths, material, tree, way) if way else NO_START
+        return SideReport(tests=tuple(tests), unavailable=missing, start=started)
+
+    async def _start(self, paths: RepairPaths, material: _Material, tree: str, way: StartCommand) -> StartRun:
+        """Start the service with harmless values for the variables that its code demands."""
+        sandbox = self._environment.sandbox
+        (port,) = await asyncio.to_thread(sandbox.ports, 1)
+        path = await asyncio.to_thread(sandbox.tools_path)
+        texts = await asyncio.to_thread(material.sources, tree)
+        extra = {**variables(texts), **material.settings.environment, "PORT": str(port)}
+        launch = SandboxCommand(
+            paths=paths,
+            command=("sh", "-c", way.command),
+            environment=check_environment(str(paths.home), path, extra, None),
+            directory=paths.tree / way.directory,
+            serve=port,
+        )
+        return await start(sandbox, launch, way, self._environment.quota)
 
     async def _runs(
         self, run: SuiteRun, paths: RepairPaths, material: _Material, path: str, text: str, named: str | None

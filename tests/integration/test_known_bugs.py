@@ -61,7 +61,7 @@ async def test_a_known_bug_is_mended_verified_and_let_through(name: str, tmp_pat
     file, fix = FIXES[name]
     assert change.refused == ()
     assert [each.path.startswith("tests/") for each in change.files] == [False, True]
-    (row,) = proof.rows
+    row, _ = proof.rows
     assert (row.base, row.change, row.reason) == ("fails 3 of 3", "passes 3 of 3", FAULTS[name])
     assert proof.proven
     assert fix in (room.tree / file).read_text()

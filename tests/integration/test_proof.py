@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from railmend.coding import start
 from railmend.coding.checks import CheckSettings
 from railmend.contracts.incident import Cause
 from railmend.contracts.proof import ProofVerdict
@@ -139,7 +140,7 @@ async def test_a_test_that_shows_nothing_is_no_proof(
 ) -> None:
     new = RIGHT + '\n\ndef full_price(name):\n    return PRICES[name]["cents"]\n'
     room = await shop(tmp_path, {"shop.py": new, "shop_new.py": "", "tests/test_regression.py": test})
-    (row,) = (await room.proof()).rows
+    row, _ = (await room.proof()).rows
     assert (row.verdict, row.shows_fault) == (verdict, False)
     assert why in row.reason
 
@@ -165,10 +166,11 @@ async def test_a_service_that_lies_is_not_proven(lie: str, tmp_path: Path) -> No
 
 async def test_without_a_test_it_is_said_in_the_agents_words(tmp_path: Path) -> None:
     room = await shop(tmp_path, {"shop.py": RIGHT})
-    (row,) = (await room.proof("Mended it.\nNOT REPRODUCED: it needs two machines.")).rows
+    row, _ = (await room.proof("Mended it.\nNOT REPRODUCED: it needs two machines.")).rows
     assert (row.verdict, row.reason) == (NOT_HAD, "Not reproduced. The agent says: it needs two machines.")
-    (row,) = (await room.proof("Mended it.")).rows
+    row, start = (await room.proof("Mended it.")).rows
     assert (row.verdict, row.reason) == (NOT_HAD, "The change has no regression test.")
+    assert (start.verdict, start.base, start.change) == (NOT_HAD, "not tried", "not tried")
 
 
 async def test_a_changes_own_settings_do_not_choose_how_it_is_proved(tmp_path: Path) -> None:
@@ -179,7 +181,7 @@ async def test_a_changes_own_settings_do_not_choose_how_it_is_proved(tmp_path: P
         "tests/__init__.py": "",
         "tests/test_regression.py": TEST,
     }
-    (row,) = (await (await shop(tmp_path, change)).proof()).rows
+    row, _ = (await (await shop(tmp_path, change)).proof()).rows
     assert (row.base, row.change, row.verdict) == ("fails 3 of 3", "fails 3 of 3", FAILED)
 
 
@@ -203,3 +205,66 @@ async def test_node_without_any_test_is_proved_by_its_own_runner(tmp_path: Path)
     (room.tree / "tests" / "price.test.js").write_text(NODE_TEST)
     proof = await room.proof()
     assert proof.proven, proof
+
+
+SERVER = """\
+import http.server, os
+KEY = os.environ["API_KEY"]
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/up" else 404)
+        self.end_headers()
+http.server.HTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+ENDS = "raise SystemExit('no such table: orders')\n"
+STARTS = {
+    "starts on both": (SERVER, f"# mended\n{SERVER}", ("starts", "starts", "passed"), "GET /up answers 200."),
+    "the change broke it": (SERVER, ENDS, ("starts", "does not start", "failed"), "no such table: orders"),
+    "starts on neither": (
+        ENDS,
+        f"# mended\n{ENDS}",
+        ("does not start", "does not start", "not_had"),
+        "either",
+    ),
+    "ends after one answer": (
+        SERVER,
+        SERVER.replace("serve_forever", "handle_request"),
+        ("starts", "does not start", "failed"),
+        "exit code 0",
+    ),
+    "unhealthy": (
+        SERVER,
+        SERVER.replace("200 if", "500 if"),
+        ("starts", "does not start", "failed"),
+        "No healthy answer",
+    ),
+    "is not there": ("", "# mended", ("not tried", "not tried", "not_had"), "not in the sandbox"),
+}
+
+
+@pytest.mark.parametrize(("base", "change", "row", "why"), STARTS.values(), ids=STARTS)
+async def test_the_service_is_started_and_only_blamed_for_what_the_base_could_do(
+    base: str,
+    change: str,
+    row: tuple[str, str, str],
+    why: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(start, "FIRST_ANSWER_SECONDS", 6.0)
+    repair = diagnosed()
+    service = repair.incidents[0].request.service.model_copy(
+        update={"root_directory": "", "health_check": "/up", "start_command": None}
+    )
+    incident = repair.incidents[0]
+    request = incident.request.model_copy(update={"service": service})
+    incident = incident.model_copy(update={"request": request})
+    repair = repair.model_copy(update={"incidents": (incident,)})
+    program = "python3 app.py" if base else "no-such-program"
+    room = CodingRoom(tmp_path, {"app.py": base, "Procfile": f"web: {program}\n"}, repair=repair)
+    await room.changed()
+    (room.tree / "app.py").write_text(change)
+    _, shown = (await room.proof()).rows
+    assert (shown.base, shown.change, shown.verdict.value) == row, shown
+    assert why in shown.reason
+    assert not shown.shows_fault, "that it starts does not show that the fault is gone"

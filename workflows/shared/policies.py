@@ -165,7 +165,7 @@ CHECKS = LongCall(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=_retry(4, 1, 30),
 )
-# One side of a proof: what is installed for the checks, and at most 9 runs of 2 minutes.
+# One side of a proof: what is installed for the checks, at most 12 runs of 2 minutes, and a start.
 PROOF = LongCall(
     start_to_close_timeout=timedelta(hours=1),
     schedule_to_close_timeout=timedelta(hours=3),

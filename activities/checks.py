@@ -71,7 +71,7 @@ class CheckActivities:
                 suites = await self._suites(request, repository)
                 if not suites:
                     return CheckReport(unverified="No checks were found in the repository's files.")
-                run = _SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
+                run = SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
                 key, base = request.workspace.key, request.workspace.base
                 async with self._environment.clean_checkout(key, repository, base) as paths:
                     report = _base_report(await run.report(paths), found=not run.settings.checks)
@@ -92,7 +92,7 @@ class CheckActivities:
                     await asyncio.to_thread(self._environment.settle, key)
                     reviewed = await asyncio.to_thread(repository.snapshot, base)
                 tree, own = await asyncio.to_thread(checked_tree, repository, base, reviewed)
-                run = _SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
+                run = SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
                 async with self._environment.clean_checkout(key, repository, tree) as paths:
                     report = await run.report(paths)
                     if own and _all_pass(report.runs):
@@ -102,7 +102,7 @@ class CheckActivities:
                         report = CheckReport(runs=(*report.runs, *(run for run in added if not run.not_run)))
                 return _bounded(report)
 
-    async def _install(self, key: str, repository: TrustedRepository, base: str, run: "_SuiteRun") -> None:
+    async def _install(self, key: str, repository: TrustedRepository, base: str, run: "SuiteRun") -> None:
         """Install in the agent's tree, with a home apart from its own; that this fails is no harm.
 
         What an earlier attempt of the session changed is still there afterwards.
@@ -137,7 +137,7 @@ class CheckActivities:
 
 
 @dataclass
-class _SuiteRun:
+class SuiteRun:
     """Runs suites in one repair's sandbox; `beat` tells what it is at."""
 
     environment: CodingEnvironment
@@ -149,6 +149,11 @@ class _SuiteRun:
     prepared: dict[tuple[str, str], CommandResult] = field(default_factory=dict)
     # Why a suite's checks are not run: its need, or its prepare step that failed with its output.
     dropped: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> list[Suite]:
+        """The suites whose needs are installed, once that was tried."""
+        return [suite for index, suite in enumerate(self.suites) if index not in self.dropped]
 
     async def report(self, paths: RepairPaths) -> CheckReport:
         """Install what the checks need, with the registries' network and no secret; then run them once."""
@@ -171,7 +176,7 @@ class _SuiteRun:
             key = step_key(suite.directory, command)
             if key not in self.prepared:
                 self.beat.state = {"preparing": command}
-                self.prepared[key] = await self._command(paths, suite, command, network=True)
+                self.prepared[key] = await self.command(paths, suite, command, network=True)
             if (done := self.prepared[key]).code != 0:
                 return _failed_preparation(suite, command, done), redact(done.output)[-FAILED_OUTPUT:]
         return None
@@ -185,13 +190,14 @@ class _SuiteRun:
                     runs.append(_not_run(suite, command, why, output))
                     continue
                 self.beat.state = {"checking": command}
-                done = await self._command(paths, suite, command)
+                done = await self.command(paths, suite, command)
                 runs.append(_check_run(suite, command, done, found=not self.settings.checks))
         return runs
 
-    async def _command(
+    async def command(
         self, paths: RepairPaths, suite: Suite, command: str, *, network: bool = False
     ) -> CommandResult:
+        """Run one command of a suite to its end."""
         sandbox = self.environment.sandbox
         (port,) = await asyncio.to_thread(sandbox.ports, 1)
         path = await asyncio.to_thread(sandbox.tools_path)

@@ -11,6 +11,7 @@ from railmend.artifacts import ArtifactStore
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.repair import PullRequest, PullRequestRequest
 from railmend.publishing.github import GitHubClient, NewPullRequest
+from railmend.publishing.proof import is_draft, labels, marked
 from railmend.publishing.text import body, title
 
 # With any other autonomy, one that a later version added too, the pull request is a draft.
@@ -39,10 +40,10 @@ class PullRequestActivities:
                 NewPullRequest(
                     branch=request.commit.branch,
                     base=base,
-                    title=title(repair),
+                    title=marked(title(repair), publish),
                     body=body(publish, material),
-                    draft=repair.autonomy not in OPENS_READY or bool(publish.doubts),
-                    labels=repair.policy.follow_up.labels,
+                    draft=repair.autonomy not in OPENS_READY or is_draft(publish),
+                    labels=labels(publish),
                     reviewers=repair.policy.follow_up.reviewers,
                     since=repair.requested_at,
                 ),

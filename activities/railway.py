@@ -32,6 +32,7 @@ from railmend.contracts.scan import (
 )
 from railmend.diagnosis.platform import blamed
 from railmend.diagnosis.root_causes import downstream_effects
+from railmend.evidence.redact import redact
 from railmend.railway.errors import RailwayError
 from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
@@ -205,10 +206,16 @@ def _worst_first(services: Iterable[Service], findings: Iterable[Finding]) -> li
     )
 
 
+def _redacted(service: Service) -> Service:
+    """Return the service as it may be kept: a command may hold what belongs into a variable."""
+    command = service.start_command and redact(service.start_command)
+    return service.model_copy(update={"start_command": command})
+
+
 def paged(services: Sequence[Service], findings: Sequence[Finding]) -> list[CandidatePage]:
     pages = []
     for start in range(0, len(services), PAGE):
-        chosen = tuple(services[start : start + PAGE])
+        chosen = tuple(map(_redacted, services[start : start + PAGE]))
         ids = {service.service_id for service in chosen}
         own = tuple(finding for finding in findings if finding.service_id in ids)
         pages.append(CandidatePage(services=chosen, findings=own))

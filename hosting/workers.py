@@ -29,6 +29,7 @@ from activities.measurement import MeasurementActivities
 from activities.methods import Activity, activity_methods
 from activities.notifications import Channel, NotificationActivities
 from activities.planning import PlanningActivities, TextActivities
+from activities.proof import ProofActivities
 from activities.providers import ProviderActivities
 from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
@@ -129,16 +130,18 @@ def coding_activities(
     settings: Settings, environment: CodingEnvironment, queue: str
 ) -> tuple[list[Activity], list[Activity]]:
     """Return what any coding worker may do, and what only the owner of `queue`, with the workspace, can."""
+    artifacts = clients.artifacts(settings)
     work = CodingActivities(
         environment,
-        artifacts=clients.artifacts(settings),
+        artifacts=artifacts,
         task_queue=queue,
         server_for=clients.coding_servers(settings, environment.sandbox),
         limits=models.limits(settings),
         guard=settings.railmend_guard,
     )
-    checks = CheckActivities(environment, settings.railmend_checks, clients.package_egress(settings))
-    return [work.prepare_workspace], activity_methods(work, checks)
+    foreign = environment, settings.railmend_checks, clients.package_egress(settings)
+    checks, proof = CheckActivities(*foreign), ProofActivities(*foreign, artifacts)
+    return [work.prepare_workspace], activity_methods(work, checks, proof)
 
 
 def orchestration(

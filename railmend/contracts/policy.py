@@ -16,7 +16,7 @@ class FollowUp(Contract):
     `retries`: new pull requests after a merged fix that did not hold. `watch_days`: how long a review may
     take. `reopen_seconds`: how long a closed one may be opened again. `closed_days`: silence after that.
     `outcome_seconds`: after the deployment, when the fix is measured; the last one decides. `labels`,
-    `reviewers` (logins, or `org/team`): of each new one.
+    `reviewers` (logins, or `org/team`): of each new one. `draft_unproven`: without a proof it is a draft.
     """
 
     poll_seconds: int = Field(240, ge=1, le=300)
@@ -28,6 +28,7 @@ class FollowUp(Contract):
     outcome_seconds: tuple[int, ...] = Field((30 * 60, 24 * 3600), min_length=1, max_length=5)
     labels: tuple[str, ...] = ("railmend",)
     reviewers: tuple[str, ...] = ()
+    draft_unproven: bool = True
 
 
 class Policy(Contract):

@@ -11,6 +11,7 @@ from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.incident import Diagnosis, IncidentReport
 from railmend.contracts.measurement import MeasurementResult
 from railmend.contracts.policy import Policy
+from railmend.contracts.proof import Proof, SideReport
 from railmend.contracts.review import Merge, Note
 from railmend.contracts.scan import FindingKind, Severity, fingerprint
 from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery
@@ -166,7 +167,8 @@ class CodingRequest(Contract):
 
     `turn` 0 asks for the plan; later turns, in the same session, say in `complaints` what must be fixed, or
     in `notes` what reviewers and checks say, or in `measurements` that a merged fix did not hold. `reviewed`:
-    the git tree that the guard has seen, where one is to be checked.
+    the git tree that the guard has seen, where one is to be checked. `text`: what the session said of it.
+    `on_base`: what the base did, where the change is to be proved.
     """
 
     workspace: Workspace
@@ -176,6 +178,8 @@ class CodingRequest(Contract):
     notes: tuple[Note, ...] = ()
     measurements: tuple[MeasurementResult, ...] = ()
     reviewed: str = ""
+    text: str = ""
+    on_base: SideReport | None = None
 
 
 # How the agent is asked to start a line when the plan is wrong.
@@ -305,7 +309,7 @@ class Verification(Contract):
 class CodingRound(Contract):
     """What the coding loop came to: the last turn of the session, its change, and what was verified.
 
-    `turn`: the number of that turn. `doubts`: why a person must look twice.
+    `turn`: the number of that turn. `doubts`: why a person must look twice. `proof`: None before PROOF.
     """
 
     turn: int
@@ -313,6 +317,7 @@ class CodingRound(Contract):
     change: WorkspaceChange = WorkspaceChange(files=())
     verification: Verification = Verification(before=CheckReport(), after=CheckReport())
     doubts: tuple[str, ...] = ()
+    proof: Proof | None = None
 
     def unpublishable(self) -> "RepairResult | None":
         """Return why there is nothing to publish; None where there is."""
@@ -340,6 +345,8 @@ class PublishRequest(Contract):
     notes: tuple[Note, ...] = ()
     # Each incident's window in numbers, for the charts: artifacts (`WindowMetrics`); one each, or none.
     measured: tuple[ArtifactReference, ...] = ()
+    # None: nobody tried, because a run of 0.1.0 made the change, or it is a follow-up.
+    proof: Proof | None = None
 
 
 class Commit(Contract):

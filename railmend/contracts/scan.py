@@ -79,6 +79,7 @@ class Service(Contract):
     replicas: int = 1
     region: str | None = None
     health_check: str | None = None
+    start_command: str | None = None  # of the deployment that serves
     depends_on: tuple[str, ...] = ()  # service ids, from variable references
     volume_fill: float | None = None  # share, 0..1
     volume_gb: float | None = None  # its size

@@ -15,6 +15,7 @@ class Phase(OpenEnum):
 
     APPROVAL = "approval"  # a person decides, where that is asked for
     CODING = "coding"  # a session makes the change, the guard and the checks look at it
+    PROOF = "proof"  # it is measured on the base and on the change whether the fix fixes
     PUBLISHING = "publishing"  # commit, branch, pull request
     REVIEW = "review"  # people decide on the pull request
     DEPLOYMENT = "deployment"  # the merge is built and starts to serve
@@ -29,6 +30,7 @@ CANCELLED = "cancelled"
 PHASES = {
     Phase.APPROVAL: "about to start",
     Phase.CODING: "a fix is being written",
+    Phase.PROOF: "it is measured whether the fix fixes",
     Phase.PUBLISHING: "the pull request is being opened",
     Phase.REVIEW: WAITS_FOR_REVIEW,
     Phase.DEPLOYMENT: "merged, not in production yet",

@@ -26,6 +26,12 @@ Rules:
 - Change as little as needed to remove the cause. Keep the style of the code. Do not touch passing tests,
   CI workflows, lock files or secrets, and do not add dependencies.
 - Run the repository's own tests before and after your change.
+- Add one regression test, in the framework of the repository's tests (it has none: in the language's own,
+  such as unittest, node:test or go test, under `tests/`). Without your change it must fail for the diagnosed
+  reason, with it pass; it asserts the right answer, and uses only names that exist without your change. For
+  a leak or slowness it counts growth or work (objects kept, queries made, a query's plan), never time.
+  It is run on both, without network. If no test can show the fault, say why in a line of your last text that
+  starts with `NOT REPRODUCED:`.
 - Do not commit, push or open pull requests: that is done for you.
 - If the plan is wrong, or the code does not show the cause, change nothing and end with a line that starts
   with `NO CHANGE:` and says why. That is an acceptable result.

@@ -13,6 +13,7 @@ from railmend.contracts.status import WAITS_FOR_APPROVAL, action_label, capitali
 from railmend.evidence.redact import redact
 from railmend.evidence.safe_text import MarkdownText, PlainText
 from railmend.publishing.charts import chart, shown_by
+from railmend.publishing.proof import proof_table
 
 Author = tuple[str, str]
 # The author of commits of 0.1.0, whatever its account; now it is `GitHubClient.author`.
@@ -97,6 +98,7 @@ def _sections(publish: PublishRequest, material: PublishedMaterial) -> Iterator[
             "> **Rehearsal.** The diagnosis and the edit were made by the demo's stand-in model, not by a "
             "real one."
         )
+    yield from proof_table(publish.proof)
     yield _doubts(publish)
     if repair.bounded_by:
         yield MarkdownText.of("> A {}.", repair.bounded_by)

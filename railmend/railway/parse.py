@@ -162,6 +162,7 @@ def _service(node: dict[str, Any], inventory: Inventory) -> Service:
         replicas=_replicas(node, meta),
         region=node.get("region"),
         health_check=node.get("healthcheckPath"),
+        start_command=_start_command(meta),
         public=has_domain(node),
         runs=tuple(
             sorted(map(_run, inventory.runs.get(service_id, ())), key=lambda run: run.started, reverse=True)
@@ -199,6 +200,11 @@ def since(deployment: dict[str, Any] | None) -> datetime | None:
     """Return when a deployment took its status, as far as Railway says."""
     told = (deployment or {}).get("statusUpdatedAt") or (deployment or {}).get("createdAt")
     return datetime.fromisoformat(told) if told else None
+
+
+def _start_command(meta: dict[str, Any]) -> str | None:
+    command = ((meta.get("serviceManifest") or {}).get("deploy") or {}).get("startCommand")
+    return str(command)[:500] if command else None
 
 
 def _replicas(node: dict[str, Any], meta: dict[str, Any]) -> int:

@@ -53,6 +53,8 @@ def _edit_and_test(task: str, files: dict[str, str], done: list[Done]) -> ToolCa
         edit = wanted.edits[len(edits)]
         arguments = {"filePath": edit.path, "oldString": edit.old, "newString": edit.new}
         return ToolCall("edit", arguments)
+    if wanted.test and not any(step.call.name == "write" for step in done):
+        return ToolCall("write", {"filePath": wanted.test.path, "content": wanted.test.text})
     tests = [step.result for step in done if step.call.name == "bash"]
     if not tests:
         return ToolCall("bash", {"command": TESTS, "description": "Run the tests"})

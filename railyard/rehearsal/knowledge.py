@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from railyard.rehearsal.evidence import items, missing_key, symptoms
+from railyard.rehearsal.regression import NewTest, bounded_test, index_test, optional_key_test
 
 MAX_ENTRIES = 100
 # In the message that follows comments of reviewers.
@@ -23,10 +24,11 @@ class Edit:
 
 @dataclass(frozen=True)
 class Repair:
-    """Edits to make. `summary`: what was wrong and what changes, or why nothing does."""
+    """Edits to make. `summary`: what was wrong and what changes, or why nothing does. `test`: to be added."""
 
     edits: tuple[Edit, ...]
     summary: str
+    test: NewTest | None = None
 
 
 def repair(task: str, files: Mapping[str, str]) -> Repair:
@@ -85,7 +87,7 @@ def _bound(files: Mapping[str, str]) -> Repair:
             summary = (
                 f"`{name}` got an entry for each request and never lost one; it now keeps {MAX_ENTRIES}."
             )
-            return Repair(edits, summary)
+            return Repair(edits, summary, bounded_test(path, text, name, MAX_ENTRIES))
     return Repair((), "no container at module level is written to without ever being emptied.")
 
 
@@ -117,7 +119,8 @@ def _tolerate(task: str, files: Mapping[str, str]) -> Repair:
             else (f'{match[1]}.get("{missing.key}")')
         )
         summary = f"`{missing.key}` is optional, but `{missing.function}` demanded it; it now works without."
-        return Repair((Edit(path, match[0], match[0].replace(old, new)),), summary)
+        test = optional_key_test(path, text, missing.function, missing.key)
+        return Repair((Edit(path, match[0], match[0].replace(old, new)),), summary, test)
     return Repair((), f"{missing.file} holds no direct lookup of `{missing.key}`.")
 
 
@@ -140,5 +143,6 @@ def _index(files: Mapping[str, str]) -> Repair:
             index = f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({', '.join(columns)});"
             last = match[0].rsplit("\n", 2)[-2] + "\n);"
             summary = f"`{table}` was searched by {' and '.join(columns)} without an index; it has one now."
-            return Repair((Edit(path, last, f"{last}\n\n{index}"),), summary)
+            edits = (Edit(path, last, f"{last}\n\n{index}"),)
+            return Repair(edits, summary, index_test(path, table, columns))
     return Repair((), "no table is selected by columns that lack an index.")

@@ -23,7 +23,7 @@ async def test_one_pull_request_whatever_dies(
     assert told == Told(
         outcome="closed",
         pull_requests=1,
-        labels=("railmend",),
+        labels=("railmend", "unproven"),  # its change has no regression test
         branches=("main", told.branches[1]),
         commits=commits(point),
         text=content(turns(point) - 1).strip(),

@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.checks import CheckActivities
 from activities.coding import CodingActivities
 from activities.coding_environment import CodingEnvironment
+from activities.proof import ProofActivities
 from hosting.clients import toolbox
 from hosting.gateway.egress import egress
 from hosting.gateway.model_gateway import ModelGateway
@@ -20,6 +21,7 @@ from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.quota import Quota
 from railmend.coding.sandbox import RepairPaths, Sandbox
 from railmend.coding.server import OpenCodeServer
+from railmend.contracts.proof import Proof
 from railmend.contracts.repair import (
     CheckReport,
     CodingRequest,
@@ -96,6 +98,9 @@ class CodingRoom:
         )
         self.hosts: list[str] = []
         self._checks = CheckActivities(self.environment, {NAME: settings} if settings else {}, self._egress)
+        self._proof = ProofActivities(
+            self.environment, {NAME: settings} if settings else {}, self._egress, self.artifacts
+        )
         self._environment = ActivityEnvironment()
         self._repair = repair or samples.repair()
         self._request: CodingRequest | None = None
@@ -130,6 +135,14 @@ class CodingRoom:
 
     async def after(self) -> CheckReport:
         return await self._environment.run(self._checks.run_checks, await self._asked())
+
+    async def proof(self, text: str = "") -> Proof:
+        """Measure what now lies in the tree against the base."""
+        reviewed = (await self.change()).tree
+        request = (await self._asked()).model_copy(update={"reviewed": reviewed, "text": text})
+        on_base = await self._environment.run(self._proof.reproduce_on_base, request)
+        request = request.model_copy(update={"on_base": on_base})
+        return await self._environment.run(self._proof.prove_change, request)
 
 
 def _repository(work: Path, files: dict[str, str]) -> None:

@@ -25,6 +25,12 @@ SYMPTOMS = {
     ),
 }
 
+FAULTS = {
+    "checkout": "Without the change: AssertionError: 150 not less than 150",
+    "catalog": "Without the change: KeyError: 'discount'",
+    "reports": "Without the change: AssertionError: 'SEARCH orders' not found in 'SCAN orders'",
+}
+
 
 def files_of(name: str) -> dict[str, str]:
     found = (path for path in (SERVICES / name).rglob("*") if path.suffix in (".py", ".sql", ".md"))
@@ -51,9 +57,13 @@ async def test_a_known_bug_is_mended_verified_and_let_through(name: str, tmp_pat
         assert result.state is CodingState.DONE, result.reason
         change = await room.change()
         verification = Verification(before=before, after=await room.after())
+        proof = await room.proof()
     file, fix = FIXES[name]
     assert change.refused == ()
-    assert [each.path for each in change.files] == [file]
+    assert [each.path.startswith("tests/") for each in change.files] == [False, True]
+    row, _ = proof.rows
+    assert (row.base, row.change, row.reason) == ("fails 3 of 3", "passes 3 of 3", FAULTS[name])
+    assert proof.proven
     assert fix in (room.tree / file).read_text()
     assert verification.verified, verification
     assert [run.passed for run in before.runs] == [True]

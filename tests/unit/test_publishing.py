@@ -3,6 +3,8 @@
 import pytest
 
 from railmend.contracts.incident import EvidenceItem
+from railmend.contracts.policy import FollowUp
+from railmend.contracts.proof import Proof, ProofRow, ProofVerdict
 from railmend.contracts.repair import (
     CheckReport,
     CheckRun,
@@ -17,6 +19,7 @@ from railmend.contracts.repair import (
     WorkspaceChange,
 )
 from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow, UnknownServices
+from railmend.publishing.proof import is_draft, labels, marked
 from railmend.publishing.text import (
     PublishedMaterial,
     body,
@@ -51,6 +54,7 @@ def publish(
     summary: str = "Bounded it.",
     verification: Verification = UNVERIFIED,
     doubts: tuple[str, ...] = (),
+    proof: Proof | None = None,
 ) -> PublishRequest:
     coding = CodingResult(
         state=CodingState.DONE, session_id="s", text=summary, model_calls=3, tokens=900, cost_usd=0.25
@@ -63,6 +67,7 @@ def publish(
         change=WorkspaceChange(files=files),
         verification=verification,
         doubts=doubts,
+        proof=proof,
     )
 
 
@@ -247,3 +252,49 @@ def test_the_pull_request_says_how_many_tests_ran_and_which_are_the_changes_own(
     text = body(publish(verification=verification), material())
     assert "passes (13 tests ran, 2 s); before the change it passes (12 tests ran, 2 s)" in text
     assert "with the change's own tests, passes (15 tests ran, 2 s)" in text
+
+
+def proof(verdict: ProofVerdict, reason: str = "", *, shows_fault: bool = False) -> Proof:
+    row = ProofRow(
+        what="regression test tests/test_app.py",
+        base="fails 3 of 3",
+        change="passes 3 of 3",
+        verdict=verdict,
+        reason=reason,
+        shows_fault=shows_fault,
+    )
+    return Proof(rows=(row,))
+
+
+PROOFS = {
+    "proven": (proof(ProofVerdict.PASSED, shows_fault=True), (False, False), ("railmend",), ""),
+    "not had": (proof(ProofVerdict.NOT_HAD), (True, False), ("railmend", "unproven"), ""),
+    "failed": (proof(ProofVerdict.FAILED), (True, True), ("railmend", "unproven"), "Proof failed: "),
+    "made by 0.1.0": (None, (False, False), ("railmend",), ""),
+}
+
+
+@pytest.mark.parametrize(("given", "drafts", "marks", "prefix"), PROOFS.values(), ids=PROOFS)
+def test_what_is_not_proven_says_so_in_state_label_and_title(
+    given: Proof | None, drafts: tuple[bool, bool], marks: tuple[str, ...], prefix: str
+) -> None:
+    published = publish(proof=given)
+    follow_up = FollowUp(draft_unproven=False)
+    policy = published.repair.policy.model_copy(update={"follow_up": follow_up})
+    ready = published.model_copy(update={"repair": published.repair.model_copy(update={"policy": policy})})
+    assert (is_draft(published), is_draft(ready)) == drafts
+    assert labels(published) == marks
+    assert marked(title(published.repair), published) == f"{prefix}{title(published.repair)}"
+
+
+def test_the_proof_is_the_first_thing_a_reviewer_reads_and_escapes_what_failed() -> None:
+    evil = "Without the change: ValueError: | x |<!-- -->\n@everyone [click](http://evil)"
+    text = body(publish(proof=proof(ProofVerdict.PASSED, evil, shows_fault=True)), material())
+    lines = text.splitlines()
+    assert lines[0].startswith("## Proven")
+    (row,) = [line for line in lines if line.startswith("| regression test")]
+    assert row.count("|") == 5
+    assert "<!--" not in row
+    assert "](" not in row
+    assert "@everyone" not in row
+    assert body(publish(proof=proof(ProofVerdict.NOT_HAD, "no test")), material()).startswith("## Not proven")

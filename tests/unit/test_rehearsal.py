@@ -99,6 +99,12 @@ class Agent:
         file.write_text(text.replace(old, step.arguments["newString"]))
         return "Edit applied successfully."
 
+    def _write(self, step: ToolCall) -> str:
+        file = Path(step.arguments["filePath"])
+        assert not file.exists()
+        file.write_text(step.arguments["content"])
+        return "Wrote file successfully."
+
     def _bash(self, step: ToolCall) -> str:
         command = step.arguments["command"].replace("python3", sys.executable)
         done = subprocess.run(

@@ -14,6 +14,7 @@ from activities.coding import CodingActivities
 from activities.coding_environment import CodingEnvironment
 from activities.methods import MARK, Activity
 from activities.planning import PlanningActivities
+from activities.proof import ProofActivities
 from hosting import worker_options, workers
 from railmend import __version__
 from railmend.coding.quota import Quota
@@ -68,7 +69,7 @@ def test_every_activity_is_served_by_the_worker_that_is_meant_for_it(
     )
     anywhere, here = workers.coding_activities(settings, environment, "railmend-coding-x")
     planning = {PlanningActivities}
-    coding = {CodingActivities, CheckActivities}
+    coding = {CodingActivities, CheckActivities, ProofActivities}
     others = activity_classes() - planning - coding
     assert len(others) > 10
     assert names(orchestration) == set().union(*map(decorated, others))

@@ -26,6 +26,7 @@ from railmend.contracts.incident import (
     Verdict,
 )
 from railmend.contracts.notification import Notification, NotificationBatch
+from railmend.contracts.proof import Proof, ProofRow, ProofVerdict, SideReport
 from railmend.contracts.repair import (
     Approval,
     CheckReport,
@@ -73,6 +74,22 @@ CHECKED = CheckReport(
 FAILING = CheckReport(runs=(CHECKED.runs[0].model_copy(update={"passed": False, "output": "1 failed"}),))
 CHANGE = WorkspaceChange(files=(FileChange(path="app.py", status="modified", additions=2, deletions=1),))
 
+_ROW = ProofRow(
+    what="regression test tests/test_app.py",
+    base="fails 3 of 3",
+    change="passes 3 of 3",
+    verdict=ProofVerdict.PASSED,
+    shows_fault=True,
+)
+PROVEN = Proof(rows=(_ROW,))
+_STILL_FAILS = {
+    "change": "fails 3 of 3",
+    "verdict": ProofVerdict.FAILED,
+    "reason": "It fails with the change too.",
+    "shows_fault": False,
+}
+FAILED_PROOF = Proof(rows=(_ROW.model_copy(update=_STILL_FAILS),))
+
 
 @dataclass
 class ApprovalStage:
@@ -100,6 +117,8 @@ class World:
     mended: WorkspaceChange | None = None
     before: CheckReport = CHECKED
     after: tuple[CheckReport, ...] = (CHECKED,)
+    # What proofs show, one after the other; the last one stays.
+    proofs: tuple[Proof, ...] = (PROVEN,)
     asked: list[CodingRequest] = field(default_factory=list)
     published: list[PublishRequest] = field(default_factory=list)
     decided: bool = False
@@ -264,6 +283,17 @@ class World:
         return self.after[min(self.calls["run_checks"], len(self.after)) - 1]
 
     @activity.defn
+    async def reproduce_on_base(self, request: CodingRequest) -> SideReport:
+        self._count()
+        return SideReport()
+
+    @activity.defn
+    async def prove_change(self, request: CodingRequest) -> Proof:
+        self._count()
+        assert request.reviewed == (self.mended if request.turn and self.mended else self.change).tree
+        return self.proofs[min(self.calls["prove_change"], len(self.proofs)) - 1]
+
+    @activity.defn
     async def commit_and_push(self, request: PublishRequest) -> Commit:
         self._count()
         return Commit(sha="a" * 40, branch=request.repair.branch)
@@ -339,6 +369,8 @@ class World:
             self.review_change,
             self.prepare_checks,
             self.run_checks,
+            self.reproduce_on_base,
+            self.prove_change,
             self.commit_and_push,
             self.open_pull_request,
             self.delete_workspace,

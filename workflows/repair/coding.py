@@ -85,7 +85,9 @@ async def make_change(state: RepairState, ledger: LedgerClient) -> Phase:
     state.next_turn = state.round.turn + 1
     await ledger.record_spend(state.round.coding.cost_usd)
     unpublishable = state.round.unpublishable()
-    return Phase.PUBLISHING if unpublishable is None else state.end_with(unpublishable)
+    if unpublishable is not None:
+        return state.end_with(unpublishable)
+    return Phase.PROOF if workflow.patched(policies.PATCH_PROOF) else Phase.PUBLISHING
 
 
 async def publish(state: RepairState, ledger: LedgerClient) -> Phase:
@@ -101,6 +103,7 @@ async def publish(state: RepairState, ledger: LedgerClient) -> Phase:
         verification=coding_round.verification,
         doubts=coding_round.doubts,
         measured=await _window_metrics(repair),
+        proof=coding_round.proof,
     )
     related = await _comment_on_related(request, ledger)
     if related is not None:
@@ -224,35 +227,45 @@ async def run_turns(state: RepairState, request: CodingRequest, ledger: LedgerCl
     state.show("The repository's checks run without the change.")
     before = await _run_checks(CheckActivities.prepare_checks, request)
     for follow_up in range(policies.FOLLOW_UPS + 1):
-        await ledger.confirm(request.repair.fingerprints)
-        coding = await _run_session(state, request)
-        if coding.state is not CodingState.DONE:
-            return CodingRound(turn=request.turn, coding=coding)
-        change = await workflow.execute_activity_method(
-            CodingActivities.review_change,
-            request,
-            task_queue=request.workspace.task_queue,
-            **policies.WORKSPACE,
-        )
-        if coding.declined or not change.files:
-            return CodingRound(turn=request.turn, coding=coding, change=change)
-        verification = await _verify(state, request, before, change)
-        failing = verification.regressions
-        doubts = (*change.refused, *map(format_doubt, failing))
-        coding_round = CodingRound(
-            turn=request.turn, coding=coding, change=change, verification=verification, doubts=doubts
-        )
-        if not doubts or follow_up == policies.FOLLOW_UPS:
+        coding_round = await take_turn(state, request, before, ledger)
+        if not coding_round.doubts or follow_up == policies.FOLLOW_UPS:
             break
-        request = request.model_copy(
-            update={
-                "turn": request.turn + 1,
-                "complaints": (*change.refused, *map(format_complaint, failing)),
-                "notes": (),
-                "measurements": (),
-            }
-        )
+        failing = coding_round.verification.regressions
+        complaints = (*coding_round.change.refused, *map(format_complaint, failing))
+        request = go_back(request, complaints)
     return coding_round
+
+
+def go_back(request: CodingRequest, complaints: tuple[str, ...]) -> CodingRequest:
+    """Return the session's next turn, in which it mends what its last one left."""
+    update = {"turn": request.turn + 1, "complaints": complaints, "notes": (), "measurements": ()}
+    return request.model_copy(update=update)
+
+
+async def take_turn(
+    state: RepairState, request: CodingRequest, before: CheckReport, ledger: LedgerClient
+) -> CodingRound:
+    """Let the session work once, and look at what it left. Doubts: it may be sent back."""
+    await ledger.confirm(request.repair.fingerprints)
+    coding = await _run_session(state, request)
+    if coding.state is not CodingState.DONE:
+        return CodingRound(turn=request.turn, coding=coding)
+    change = await workflow.execute_activity_method(
+        CodingActivities.review_change,
+        request,
+        task_queue=request.workspace.task_queue,
+        **policies.WORKSPACE,
+    )
+    if coding.declined or not change.files:
+        return CodingRound(turn=request.turn, coding=coding, change=change)
+    verification = await _verify(state, request, before, change)
+    return CodingRound(
+        turn=request.turn,
+        coding=coding,
+        change=change,
+        verification=verification,
+        doubts=(*change.refused, *map(format_doubt, verification.regressions)),
+    )
 
 
 def format_doubt(run: CheckRun) -> str:

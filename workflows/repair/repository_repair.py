@@ -17,6 +17,7 @@ from railmend.contracts.track_record import FixRecord
 from workflows.repair import coding
 from workflows.repair.approval import wait_for_approval
 from workflows.repair.measurement import measure, say_that_no_other_fix_came, wait_for_deployment
+from workflows.repair.proof import prove
 from workflows.repair.review import review
 from workflows.repair.state import RepairState
 from workflows.shared import details, policies, search_attributes
@@ -39,6 +40,7 @@ class RepositoryRepair:
         self._handlers: dict[Phase, Handler] = {
             Phase.APPROVAL: wait_for_approval,
             Phase.CODING: coding.make_change,
+            Phase.PROOF: prove,
             Phase.PUBLISHING: coding.publish,
             Phase.REVIEW: review,
             Phase.DEPLOYMENT: wait_for_deployment,
@@ -78,7 +80,7 @@ class RepositoryRepair:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            if machine_is_gone(error) and state.phase in (Phase.CODING, Phase.PUBLISHING):
+            if machine_is_gone(error) and state.phase in (Phase.CODING, Phase.PROOF, Phase.PUBLISHING):
                 return coding.start_over(state)
             return state.end(RepairOutcome.FAILED, reason_of(error))
 

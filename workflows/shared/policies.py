@@ -27,6 +27,8 @@ PATCH_APPROVE_BY_COMMENT = "approve-by-comment"
 PATCH_MERGE_RIDES_LATER = "merge-rides-later"
 # After 0.1.0: where another fix was announced and none came, the pull request of the first says so.
 PATCH_RETRY_ENDED = "retry-ended"
+# After 0.1.0: a change is proved before it is published; it was published at once.
+PATCH_PROOF = "proof"
 
 
 # An investigation reads the code after all other sources, which name what of it matters. Since 0.2.0.
@@ -161,6 +163,15 @@ SESSION = LongCall(
 # Installing what checks need, and running them: 4 suites of a few commands, each ended after 10 minutes by
 # default. Bound to the machine like the session, and noticed as quickly when its worker dies.
 CHECKS = LongCall(
+    start_to_close_timeout=timedelta(hours=1),
+    schedule_to_close_timeout=timedelta(hours=3),
+    schedule_to_start_timeout=timedelta(minutes=10),
+    heartbeat_timeout=BEAT,
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry_policy=_retry(4, 1, 30),
+)
+# One side of a proof: what is installed for the checks, at most 12 runs of 2 minutes, and a start.
+PROOF = LongCall(
     start_to_close_timeout=timedelta(hours=1),
     schedule_to_close_timeout=timedelta(hours=3),
     schedule_to_start_timeout=timedelta(minutes=10),

@@ -1,0 +1,238 @@
+"""What the change proves: its regression tests and its start, measured on the base and on the change."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from temporalio import activity
+
+from activities.by_reference import packet_or_none
+from activities.checks import SuiteRun
+from activities.coding_environment import CodingEnvironment, Egress
+from activities.errors import translated
+from activities.heartbeat import Heartbeat, heartbeating
+from railmend.artifacts import ArtifactStore
+from railmend.coding import foreign_files, regression
+from railmend.coding.base_checks import checked_tree
+from railmend.coding.checks import CheckSettings, Suite, check_environment, find_suites
+from railmend.coding.git import TrustedRepository
+from railmend.coding.sandbox import RepairPaths, SandboxCommand
+from railmend.coding.start import StartCommand, find_start, start, variables
+from railmend.contracts.proof import Proof, ProofRun, SideReport, StartRun, TestFileRuns
+from railmend.contracts.repair import CodingRequest
+from railmend.evidence.packet import render
+from railmend.source.files import ships
+
+# Sandboxes in which nothing that is run reaches a network.
+WITHOUT_NETWORK = ("bwrap", "remote")
+NO_SANDBOX = "It needs a sandbox without network, RAILMEND_SANDBOX=bwrap or remote."
+NO_START = StartRun(started=None, why="Neither Railway nor the repository says how it is started.")
+# Where there is none, a test that stands for those of a directory.
+ANY_TEST = "test_any.py"
+UNKNOWN_RUNNER = "Railmend does not know how to run this file alone."
+# Of a service, so many source files are searched for the variables that it demands.
+MOST_SOURCES = 300
+# A regression test that takes longer, in seconds, is ended.
+TEST_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What both sides are made of. `tests`: the change's own tests and their data, by path."""
+
+    repository: TrustedRepository
+    request: CodingRequest
+    settings: CheckSettings
+    tree: str
+    tests: tuple[str, ...]
+
+    def files(self) -> list[tuple[str, str]]:
+        """Return path and text of each file with test cases. Blocking."""
+        texts = ((path, self.repository.text(self.request.reviewed, path) or "") for path in self.tests)
+        found = [(path, text) for path, text in texts if regression.has_cases(text)]
+        return found[: regression.MOST_TESTS]
+
+    def read(self, path: str) -> str | None:
+        """Return a file of the base, or a test. Blocking."""
+        base = self.request.workspace.base
+        text = self.repository.text(self.request.reviewed if path in self.tests else base, path)
+        return regression.with_test_script(text) if text and path.endswith("package.json") else text
+
+    def start(self) -> StartCommand | None:
+        """Return how the service of the worst incident is started. Blocking."""
+        service = self.request.repair.incidents[0].request.service
+        return find_start(service.root_directory, service.start_command, service.health_check, self.read)
+
+    def sources(self, tree: str) -> list[str]:
+        """Return the source files of that service. Blocking."""
+        root = self.request.repair.incidents[0].request.service.root_directory
+        paths = [path for path in self.repository.paths(tree) if path.startswith(root) and ships(path)]
+        return [self.repository.text(tree, path) or "" for path in paths[:MOST_SOURCES]]
+
+    def suites(self) -> list[Suite]:
+        """Return the base's suites, as they are with the tests. Blocking."""
+        paths = {*self.repository.paths(self.request.workspace.base), *self.tests}
+        # So that what the service needs is installed also where there is no test.
+        roots = self.request.repair.root_directories or ("",)
+        paths |= {f"{root}/{ANY_TEST}".lstrip("/") for root in roots}
+        return find_suites(sorted(paths), self.read, self.request.repair.root_directories, self.settings)
+
+
+class ProofActivities:
+    """The proofs of a change, on the machine that has its workspace. `settings`: as for its checks."""
+
+    def __init__(
+        self,
+        environment: CodingEnvironment,
+        settings: Mapping[str, CheckSettings],
+        egress: Egress,
+        artifacts: ArtifactStore,
+    ) -> None:
+        self._environment = environment
+        self._settings = settings
+        self._egress = egress
+        self._artifacts = artifacts
+
+    @activity.defn
+    async def reproduce_on_base(self, request: CodingRequest) -> SideReport:
+        """Run the change's regression tests on the base, where they must fail as was diagnosed."""
+        with translated():
+            async with heartbeating() as beat:
+                material = await self._material(request)
+                return await self._side(material, request.workspace.base, beat, await self._named(request))
+
+    @activity.defn
+    async def prove_change(self, request: CodingRequest) -> Proof:
+        """Run the same on the change, and compare: `request.on_base` is what the base did."""
+        with translated():
+            async with heartbeating() as beat:
+                material = await self._material(request)
+                base = request.on_base or SideReport(unavailable="It was not run without the change.")
+                change = await self._side(material, material.tree, beat)
+                files = await asyncio.to_thread(
+                    material.repository.changed_files, request.reviewed, request.workspace.base
+                )
+                rows = regression.regression_rows(base, change, regression.conceals(files), request.text)
+                starts = [regression.start_row(base.start or NO_START, change.start or NO_START)]
+                return Proof(rows=(*rows, *starts))
+
+    async def _side(
+        self, material: _Material, tree: str, beat: Heartbeat, named: str | None = None
+    ) -> SideReport:
+        """Measure one side. `named`: on the base, what a failure must be one of."""
+        if self._environment.sandbox.name not in WITHOUT_NETWORK:
+            untried = StartRun(started=None, why=NO_SANDBOX)
+            return SideReport(unavailable=NO_SANDBOX, start=untried)
+        files = await asyncio.to_thread(material.files)
+        way = await asyncio.to_thread(material.start)
+        missing = "" if files else regression.NO_TEST_ADDED
+        if missing and way is None:
+            return SideReport(unavailable=missing, start=NO_START)
+        suites = await asyncio.to_thread(material.suites)
+        key, repository = material.request.workspace.key, material.repository
+        bounded = material.settings.model_copy(
+            update={"seconds": min(material.settings.seconds, TEST_SECONDS)}
+        )
+        async with self._environment.clean_checkout(key, repository, tree) as paths:
+            run = SuiteRun(self._environment, material.settings, self._egress, beat, suites)
+            await asyncio.to_thread(repository.lay, material.request.reviewed, material.tests, paths.tree)
+            await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
+            await run.prepare(paths)
+            if suites and len(run.dropped) == len(suites):
+                why = run.dropped[0][0]
+                return SideReport(unavailable=missing or why, start=StartRun(started=None, why=why))
+            run = replace(run, settings=bounded)
+            tests = [await self._runs(run, paths, material, *file, named) for file in files]
+            beat.state = {"starting": way.command if way else ""}
+            started = await self._start(paths, material, tree, way) if way else NO_START
+        return SideReport(tests=tuple(tests), unavailable=missing, start=started)
+
+    async def _start(self, paths: RepairPaths, material: _Material, tree: str, way: StartCommand) -> StartRun:
+        """Start the service with harmless values for the variables that its code demands."""
+        sandbox = self._environment.sandbox
+        (port,) = await asyncio.to_thread(sandbox.ports, 1)
+        path = await asyncio.to_thread(sandbox.tools_path)
+        texts = await asyncio.to_thread(material.sources, tree)
+        extra = {**variables(texts), **material.settings.environment, "PORT": str(port)}
+        launch = SandboxCommand(
+            paths=paths,
+            command=("sh", "-c", way.command),
+            environment=check_environment(str(paths.home), path, extra, None),
+            directory=paths.tree / way.directory,
+            serve=port,
+        )
+        return await start(sandbox, launch, way, self._environment.quota)
+
+    async def _runs(
+        self, run: SuiteRun, paths: RepairPaths, material: _Material, path: str, text: str, named: str | None
+    ) -> TestFileRuns:
+        if not regression.asserts(text):
+            return TestFileRuns(path=path, doubt="It asserts nothing, so that any answer passes.")
+        found = await asyncio.to_thread(_suite_of, material, run.ready, path, text)
+        if found is None:
+            dropped = await asyncio.to_thread(_suite_of, material, run.suites, path, text)
+            why = run.dropped[run.suites.index(dropped[0])][0] if dropped else UNKNOWN_RUNNER
+            return TestFileRuns(path=path, doubt=why)
+        runs: list[ProofRun] = []
+        for _ in range(regression.RUNS):
+            run.beat.state = {"proving": found[1]}
+            done = await run.command(paths, *found)
+            runs.append(regression.run_of(done))
+            if runs[-1].passed is None:
+                break
+            unnamed = (
+                None if named is None or runs[-1].passed else regression.unnamed_failure(done.output, named)
+            )
+            if unnamed is not None:
+                doubt = f"Without the change it fails for a reason that was not diagnosed: {unnamed}"
+                return TestFileRuns(path=path, runs=tuple(runs), doubt=doubt)
+        if named is None and all(each.passed for each in runs):
+            doubt = await self._lies(run, paths, material, path, text, found[1])
+            return TestFileRuns(path=path, runs=tuple(runs), doubt=doubt)
+        return TestFileRuns(path=path, runs=tuple(runs))
+
+    async def _lies(
+        self, run: SuiteRun, paths: RepairPaths, material: _Material, path: str, text: str, command: str
+    ) -> str:
+        """Return why the runner is not believed: it reports success for a test that fails."""
+        failing = regression.with_failing_test(path, text, command, f"T{secrets.token_hex(8)}")
+        found = await asyncio.to_thread(_suite_of, material, run.ready, path, failing)
+        await asyncio.to_thread(foreign_files.write, paths.tree, path, (failing.encode(),))
+        await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
+        if found is not None and regression.is_believed(await run.command(paths, *found)):
+            return ""
+        return "With the change its runner reports success even for a test that fails."
+
+    async def _material(self, request: CodingRequest) -> _Material:
+        workspace = request.workspace
+        repository = await asyncio.to_thread(
+            self._environment.repository, workspace.key, workspace.repository
+        )
+        tree, own = await asyncio.to_thread(checked_tree, repository, workspace.base, request.reviewed)
+        settings = self._settings.get(workspace.repository, CheckSettings())
+        tests = tuple(regression.regression_tests(own))
+        return _Material(repository, request, settings, tree, tests)
+
+    async def _named(self, request: CodingRequest) -> str:
+        """Return diagnosis and evidence, in which the fault is named."""
+        parts = []
+        for incident in request.repair.incidents:
+            diagnosis = incident.diagnosis
+            parts += [diagnosis.summary, *(cause.text for cause in diagnosis.causes)]
+            packet = await packet_or_none(self._artifacts, incident.packet)
+            parts += [render(packet)] if packet else []
+        return "\n".join(parts)
+
+
+def _suite_of(material: _Material, suites: Sequence[Suite], path: str, text: str) -> tuple[Suite, str] | None:
+    """Return the suite of the nearest directory that runs the file, and the command for it. Blocking."""
+    for suite in sorted(suites, key=lambda each: -len(each.directory)):
+        prefix = f"{suite.directory}/" if suite.directory else ""
+        if not path.startswith(prefix):
+            continue
+        script = regression.test_script(material.read(f"{prefix}package.json") or "{}")
+        inside = path.removeprefix(prefix)
+        if (command := regression.test_command(suite, inside, text, script)) is not None:
+            return suite, command
+    return None

@@ -1,0 +1,70 @@
+"""What Railmend measured of a change before its merge: the same on the base and on the change."""
+
+from railmend.contracts.base import Contract, OpenEnum
+
+
+class ProofVerdict(OpenEnum):
+    """`not_had`: nothing was shown either way, for a reason that is no fault of the change."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_HAD = "not_had"
+
+
+class ProofRow(Contract):
+    """One proof. `base`, `change`: what was seen there. `shows_fault`: on the base it was the fault."""
+
+    what: str
+    base: str
+    change: str
+    verdict: ProofVerdict
+    reason: str = ""
+    shows_fault: bool = False
+
+
+class Proof(Contract):
+    """All proofs of one change. Proven: one showed the fault on the base alone, and none failed."""
+
+    rows: tuple[ProofRow, ...] = ()
+
+    @property
+    def failed(self) -> tuple[ProofRow, ...]:
+        return tuple(row for row in self.rows if row.verdict is ProofVerdict.FAILED)
+
+    @property
+    def proven(self) -> bool:
+        shown = any(row.verdict is ProofVerdict.PASSED and row.shows_fault for row in self.rows)
+        return shown and not self.failed
+
+
+class ProofRun(Contract):
+    """One run of one test file. `passed` None: it says nothing, and `why` tells the reason."""
+
+    passed: bool | None
+    why: str = ""
+    ran: int = 0
+
+
+class TestFileRuns(Contract):
+    """A regression test's runs on one side. `doubt`: why it could show nothing there."""
+
+    __test__ = False  # pytest would take it for a class of tests
+
+    path: str
+    runs: tuple[ProofRun, ...] = ()
+    doubt: str = ""
+
+
+class StartRun(Contract):
+    """Whether the service answered. `started` None: it could not be tried, and `why` tells the reason."""
+
+    started: bool | None
+    why: str = ""
+
+
+class SideReport(Contract):
+    """What one side did. `unavailable`: why no test could be run there at all."""
+
+    tests: tuple[TestFileRuns, ...] = ()
+    unavailable: str = ""
+    start: StartRun | None = None

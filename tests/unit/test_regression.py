@@ -1,0 +1,147 @@
+"""What a regression test shows, and how one file of tests is run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from railmend.coding import regression
+from railmend.coding.checks import CheckSettings, find_suites
+from railmend.coding.diff import ChangedFile
+from railmend.coding.sandbox import CommandResult
+
+PACKAGE = '{"scripts": {"test": "%s"}, "devDependencies": {"jest": "29"}}'
+GO_FILE = 'package a\nimport "testing"\nfunc TestA(t *testing.T) {}\nfunc TestB(t *testing.T) {}\n'
+COMMANDS = {
+    "pytest": (
+        {"requirements.txt": "pytest", "tests/test_a b.py": ""},
+        "tests/test_a b.py",
+        "python3 -m pytest -q -p no:cacheprovider 'tests/test_a b.py'",
+    ),
+    "unittest": (
+        {"tests/__init__.py": "", "tests/test_a.py": ""},
+        "tests/test_a.py",
+        "python3 -m unittest discover -s tests -t . -p test_a.py",
+    ),
+    "unittest at the root": (
+        {"test_a.py": ""},
+        "test_a.py",
+        "python3 -m unittest discover -s . -p test_a.py",
+    ),
+    "go": (
+        {"go.mod": "module a", "in/a_test.go": GO_FILE},
+        "in/a_test.go",
+        "go test -v -count=1 -run '^(TestA|TestB)$' ./in",
+    ),
+    "jest": ({"package.json": PACKAGE % "jest --ci"}, "a.test.ts", "npx --no-install jest a.test.ts"),
+    "vitest": ({"package.json": PACKAGE % "vitest"}, "a.test.ts", "npx --no-install vitest run a.test.ts"),
+    "mocha": ({"package.json": PACKAGE % "nyc mocha"}, "a.test.js", "npx --no-install mocha a.test.js"),
+    "node": ({"package.json": PACKAGE % "node --test"}, "a.test.js", "node --test a.test.js"),
+    "node without a script": ({"package.json": "{}"}, "a.test.js", "node --test a.test.js"),
+    "an unknown script": ({"package.json": PACKAGE % "make check"}, "a.test.js", None),
+    "a test in another language": ({"go.mod": "module a", "a_test.go": GO_FILE}, "test_a.py", None),
+}
+
+
+@pytest.mark.parametrize(("files", "path", "command"), COMMANDS.values(), ids=COMMANDS)
+def test_one_file_is_run_alone_by_the_runner_of_its_suite(
+    files: dict[str, str], path: str, command: str | None
+) -> None:
+    def read(name: str) -> str | None:
+        text = files.get(name)
+        return regression.with_test_script(text) if text and name == "package.json" else text
+
+    script = regression.test_script(read("package.json") or "{}")
+    suites = find_suites(list(files), read, (), CheckSettings())
+    assert suites
+    assert regression.test_command(suites[0], path, files.get(path, ""), script) == command
+
+
+HIDING = {
+    "python": "    except Exception as error:",
+    "python, bare": "except:",
+    "python, a tuple": "    except (Exception, OSError):",
+    "suppress": "with contextlib.suppress(KeyError):",
+    "javascript": "  } catch (error) {",
+    "javascript, a promise": "load().catch(() => [])",
+    "ruby": "  rescue => error",
+    "go": "defer func() { recover() }()",
+    "exit": "sys.exit(0)",
+    "restart": "os.execv(sys.executable, sys.argv)",
+    "node's exit": "process.exit(0)",
+}
+
+
+@pytest.mark.parametrize("line", HIDING.values(), ids=HIDING)
+def test_a_change_that_hides_faults_is_seen(line: str) -> None:
+    def changed(path: str) -> list[ChangedFile]:
+        return [ChangedFile(path, "modified", 1, 0, added=((7, line),))]
+
+    assert regression.conceals(changed("src/app")).startswith("src/app line 7 ")
+    assert regression.conceals(changed("tests/test_app.py")) == "", "a test may catch what it provokes"
+
+
+@pytest.mark.parametrize("line", ["except KeyError:", "rescue KeyError", "entry.get('off', 0)", "# exits"])
+def test_a_narrow_change_is_not_taken_for_one_that_hides(line: str) -> None:
+    assert regression.conceals([ChangedFile("app.py", "modified", 1, 0, added=((1, line),))]) == ""
+
+
+def ran(output: str, code: int | None, reason: str | None = None) -> CommandResult:
+    return CommandResult(code=code, reason=reason, output=output, seconds=0.1)
+
+
+UNITTEST = "Ran 1 test in 0.001s\n\nFAILED (errors=1)"
+RUNS = {
+    "green": (ran("2 passed in 0.1s", 0), True),
+    "red": (ran("E   KeyError: 'off'\n1 failed, 1 passed in 0.1s", 1), False),
+    "collection": (ran("ERROR collecting tests/test_a.py\n1 error in 0.1s", 2), None),
+    "unittest's import": (
+        ran("ERROR: a (unittest.loader._FailedTest.a)\nRan 1 test in 0s\n\nFAILED (errors=1)", 1),
+        None,
+    ),
+    "go's build": (ran("FAIL\tacme/a [build failed]", 1), None),
+    "no count": (ran("all good", 0), None),
+    "no test": (ran("no tests ran in 0.1s", 5), None),
+    "a count that the exit code denies": (ran("2 passed in 0.1s", 1), None),
+    "failures with exit code 0": (ran("1 failed in 0.1s", 0), None),
+    "ended": (ran("1 failed in 0.1s", None, "time: longer than 120 s"), None),
+}
+
+
+@pytest.mark.parametrize(("done", "passed"), RUNS.values(), ids=RUNS)
+def test_only_what_a_runner_counts_is_a_result(done: CommandResult, passed: bool | None) -> None:
+    run = regression.run_of(done)
+    assert run.passed is passed
+    assert passed or run.why
+
+
+NAMED = "price() raises KeyError"
+FAILURES = {
+    "the named error": ("E       KeyError: 'off'", None),
+    "an assertion": ("AssertionError: 1 != 2", None),
+    "node's assertion": ("  AssertionError [ERR_ASSERTION]: 1 == 2", None),
+    "no error's name": ("--- FAIL: TestA (0.00s)\n    a_test.go:4: got 1", None),
+    "another error": ("NameError: name 'cached' is not defined", "NameError: name 'cached' is not defined"),
+    "a qualified one": ("shop.errors.NewError: no", "shop.errors.NewError: no"),
+}
+
+
+@pytest.mark.parametrize(("output", "unnamed"), FAILURES.values(), ids=FAILURES)
+def test_a_failure_counts_only_if_it_was_diagnosed(output: str, unnamed: str | None) -> None:
+    assert regression.unnamed_failure(output, NAMED) == unnamed
+
+
+@pytest.mark.parametrize("runner", ["unittest", "pytest"])
+def test_a_file_with_one_more_failing_test_fails(runner: str, tmp_path: Path) -> None:
+    passing = (
+        "import unittest\nclass A(unittest.TestCase):\n    def test_a(self):\n        self.assertTrue(1)\n"
+    )
+    text = regression.with_failing_test("test_a.py", passing, runner, "Tabc")
+    (tmp_path / "test_a.py").write_text(text)
+    command = [sys.executable, "-m", runner, "test_a.py" if runner == "pytest" else "test_a"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert regression.is_believed(ran(done.stdout + done.stderr, done.returncode))
+    (tmp_path / "test_a.py").write_text(passing)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert not regression.is_believed(ran(done.stdout + done.stderr, done.returncode))

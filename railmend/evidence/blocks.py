@@ -12,7 +12,8 @@ BEGIN = re.compile(
 END = re.compile(r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\bPrivate-MAC: [0-9a-f]{1,80}")
 # Nothing in it can fail, so there is no backtracking; a truncated key ends where it stops looking like one.
 BODY = re.compile(
-    r"(?:\s|(?:[A-Za-z0-9+/=_]|-(?!-)){24,4000}|(?:Proc-Type|DEK-Info|Version|Comment): [^\r\n]{1,100}){0,400}"
+    r"(?:\s|(?:[A-Za-z0-9+/=_]|-(?!-)){24,4000}"
+    r"|(?:Proc-Type|DEK-Info|Version|Comment): [^\r\n]{1,100}){0,400}"
     r"(?:[A-Za-z0-9+/=]{1,15}\s{0,4}(?=-----END|\Z))?"
 )
 # What a line of a key ends with, whatever a logger puts before and behind it.

@@ -15,7 +15,7 @@ from railmend.railway.limits import RateLimiter, RateLimits
 from railmend.railway.model import DeploymentRecord, HttpLogLine, LogLine
 from railmend.railway.network import NetworkReader
 from railmend.railway.reader import PAUSE_SECONDS, Reader
-from railmend.railway.survey import DetailedSlices, Details, Known, Survey, Surveyor
+from railmend.railway.survey import DetailedSlices, Details, LastSurvey, Survey, Surveyor
 from railmend.railway.transport import TokenKind, Transport
 
 LOG_PAGE = 1000
@@ -55,7 +55,7 @@ class RailwayClient:
         """Survey an environment: see `Surveyor.survey`."""
         return await self._surveyor.survey(project_id, environment_id, window)
 
-    def last_seen(self, environment_id: str) -> Known:
+    def last_seen(self, environment_id: str) -> LastSurvey:
         """Return what the last survey of an environment saw; empty without one."""
         return self._surveyor.last_seen(environment_id)
 

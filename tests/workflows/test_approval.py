@@ -14,7 +14,7 @@ from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.policy import Policy
 from railmend.contracts.repair import Approval, RepairOutcome
 from tests import samples
-from tests.workflows.test_scan_to_repair import Stage, row_of, stage
+from tests.workflows.story import Stage, row_of, stage
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.shared import policies
 

@@ -15,7 +15,7 @@ def diagnose(file: Annotated[Path, typer.Argument(help="An exported evidence pac
 
 async def _diagnose(file: Path) -> str:
     """Return the model's diagnosis as JSON; rules that need the incident itself are not asked."""
-    from hosting import clients
+    from hosting import models
     from railmend.diagnosis.diagnose import diagnose
     from railmend.diagnosis.model import ModelError
     from railmend.evidence.packet import PacketError, load
@@ -28,7 +28,7 @@ async def _diagnose(file: Path) -> str:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
     except (PacketError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file}: {error}") from error
-    model = clients.model(load_settings())
+    model = models.model(load_settings())
     typer.echo(f"Asking {model.model}; this may take a minute.", err=True)
     try:
         return (await diagnose(packet, model)).model_dump_json(indent=2)

@@ -3,10 +3,9 @@
 import getpass
 from typing import TYPE_CHECKING
 
-from hosting import clients
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.scan import ScanRequest
-from railmend.settings import ConfigurationError, ProjectSettings, Settings
+from railmend.settings import ConfigurationError, ProjectSettings, Settings, require
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
@@ -19,7 +18,7 @@ def choose_project(settings: Settings, name: str | None) -> ProjectSettings:
     """Return the project of that name, or the only one. Raises `ConfigurationError` that lists the names."""
     projects = settings.watched()
     if not projects:
-        clients.require(settings, "railway_project_id", "railway_environment_id")
+        require(settings, "railway_project_id", "railway_environment_id")
     matching = [project for project in projects if name in (None, project.name)]
     if len(matching) != 1:
         names = ", ".join(project.name for project in projects)

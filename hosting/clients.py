@@ -1,8 +1,6 @@
 """The clients of the outside systems, built once per process from the settings."""
 
 import asyncio
-import importlib.util
-import json
 import os
 import re
 import shutil
@@ -19,7 +17,7 @@ from temporalio.service import RPCError
 
 from activities.coding import ServerFor
 from activities.coding_environment import Egress
-from hosting import connection
+from hosting import connection, models
 from hosting.codec import codec
 from hosting.gateway.egress import REGISTRIES, egress
 from hosting.gateway.model_gateway import ModelGateway
@@ -27,15 +25,14 @@ from hosting.sandbox.choice import RefusingSandbox, choose_sandbox
 from hosting.sandbox.common import Toolbox
 from railmend.artifacts import ArtifactError, ArtifactStore, bucket_store, folder_store
 from railmend.assessment.overrides import AssessmentRules
-from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.quota import Quota
+from railmend.coding.refused_parameters import Learned
 from railmend.coding.sandbox import Sandbox
 from railmend.coding.server import OpenCodeServer, RunningServer
-from railmend.diagnosis.model import ModelSettings
 from railmend.publishing.github import AppCredentials, GitHubClient, NoCredentials, TokenCredentials
 from railmend.publishing.github.auth import Credentials
 from railmend.railway.pool import RailwayPool, WatchedEnvironment
-from railmend.settings import ConfigurationError, Settings
+from railmend.settings import ConfigurationError, Settings, require
 from workflows.shared.plugin import Interceptor, railmend_plugin
 
 log = structlog.get_logger(__name__)
@@ -43,15 +40,6 @@ log = structlog.get_logger(__name__)
 CONNECT_TRIES = 10
 MAX_REASON = 300
 LOOPBACK = ("http://127.0.0.1", "http://localhost")
-
-
-def require(settings: Settings, *names: str) -> None:
-    missing = settings.missing(*names)
-    if missing:
-        raise ConfigurationError(
-            f"Not set: {', '.join(missing)}. Set them in the environment or in .env; docs/getting-started.md "
-            "says where each comes from."
-        )
 
 
 def _secret(settings: Settings, name: str) -> SecretStr:
@@ -221,77 +209,6 @@ def github_credentials(settings: Settings) -> Credentials:
     return TokenCredentials(_secret(settings, "github_token"))
 
 
-def model(settings: Settings) -> ModelSettings:
-    """Return MODEL with its fallbacks."""
-    require(settings, "model", "model_api_key")
-    fallbacks = tuple(_model(settings, name) for name in settings.model_fallbacks)
-    return _model(settings, settings.model or "").model_copy(update={"fallbacks": fallbacks})
-
-
-def sceptic(settings: Settings) -> ModelSettings:
-    """Return SCEPTIC_MODEL, or the model of diagnoses."""
-    return _model(settings, settings.sceptic_model) if settings.sceptic_model else model(settings)
-
-
-def _model(settings: Settings, name: str) -> ModelSettings:
-    """Address, key and prices belong to MODEL's provider; others' keys are in variables of their own."""
-    if name.partition("/")[0] != (settings.model or "").partition("/")[0]:
-        return ModelSettings(model=name)
-    return ModelSettings(
-        model=name,
-        base_url=settings.model_base_url,
-        api_key=settings.model_api_key,
-        input_usd=settings.model_input_usd,
-        output_usd=settings.model_output_usd,
-    )
-
-
-def coding_model(settings: Settings) -> ModelEndpoint:
-    require(settings, "model", "model_api_key")
-    base_url = settings.coding_base_url()
-    if base_url is None:
-        raise ConfigurationError(
-            f"The coding agent needs an OpenAI-compatible address for MODEL={settings.model}: "
-            "set MODEL_BASE_URL."
-        )
-    input_cost, output_cost = prices(settings)
-    return ModelEndpoint(
-        input_cost=input_cost,
-        output_cost=output_cost,
-        base_url=base_url,
-        model_id=(settings.model or "").partition("/")[2] or (settings.model or ""),
-        api_key=_secret(settings, "model_api_key"),
-    )
-
-
-def prices(settings: Settings) -> tuple[float, float]:
-    """Return USD per million tokens in and out: as set, else from litellm's table, else 0.
-
-    The table is read without importing litellm, which takes seconds.
-    """
-    row: dict[str, float] = {}
-    spec = importlib.util.find_spec("litellm")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        table = Path(folder) / "model_prices_and_context_window_backup.json"
-        if table.is_file():
-            rows = json.loads(table.read_text())
-            name = settings.model or ""
-            row = rows.get(name) or rows.get(name.partition("/")[2]) or {}
-    per_token = (row.get("input_cost_per_token") or 0.0, row.get("output_cost_per_token") or 0.0)
-    given = (settings.model_input_usd, settings.model_output_usd)
-    costs = [cost * 1_000_000 if own is None else own for own, cost in zip(given, per_token, strict=True)]
-    return costs[0], costs[1]
-
-
-def limits(settings: Settings) -> SessionLimits:
-    return SessionLimits(
-        seconds=settings.railmend_session_seconds,
-        model_calls=settings.railmend_session_calls,
-        tokens=settings.railmend_session_tokens,
-        cost_usd=settings.railmend_session_usd,
-    )
-
-
 def opencode_binary(settings: Settings) -> Path:
     """Return OPENCODE_BIN, or the pinned binary that `make setup` installs. Raise `ConfigurationError`."""
     if settings.opencode_bin:
@@ -351,5 +268,6 @@ def coding_servers(settings: Settings, sandbox: Sandbox) -> ServerFor:
     url = settings.opencode_url
     if url:
         return lambda _paths: RunningServer(url, settings.opencode_password)
-    endpoint, bounds = coding_model(settings), limits(settings)
-    return lambda paths: OpenCodeServer(paths, sandbox, ModelGateway(endpoint, bounds), endpoint)
+    endpoint = models.with_listed_limits(settings, models.coding_model(settings))
+    bounds, learned = models.limits(settings), Learned()
+    return lambda paths: OpenCodeServer(paths, sandbox, ModelGateway(endpoint, bounds, learned), endpoint)

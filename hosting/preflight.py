@@ -3,18 +3,18 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from hosting import clients
+from hosting import clients, models
 from hosting.workers import Role
 from railmend.settings import ConfigurationError, Settings
 
 # What each role builds from the settings; a builder raises an error that names what is missing.
 BUILT: dict[Role, tuple[Callable[[Settings], object], ...]] = {
     Role.ORCHESTRATION: (clients.watched, clients.github_credentials, clients.artifacts),
-    Role.PLANNING: (clients.model, clients.github_credentials, clients.artifacts),
-    Role.CODING: (clients.toolbox, clients.coding_model, clients.github_credentials, clients.artifacts),
+    Role.PLANNING: (models.model, clients.github_credentials, clients.artifacts),
+    Role.CODING: (clients.toolbox, models.coding_model, clients.github_credentials, clients.artifacts),
 }
 # A server that somebody else runs has its own model.
-NEEDED_WITHOUT_SERVER = (clients.coding_model,)
+NEEDED_WITHOUT_SERVER = (models.coding_model,)
 
 
 @dataclass(frozen=True)

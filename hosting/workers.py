@@ -35,7 +35,7 @@ from activities.railway import RailwayActivities
 from activities.repository import RepositoryActivities
 from activities.reviews import ReviewActivities
 from activities.settings import SettingsActivities
-from hosting import clients, health, worker_options
+from hosting import clients, health, models, worker_options
 from hosting.http_server import serving
 from hosting.metrics import api_budget, settings_refused
 from hosting.notification_channels import channels
@@ -121,7 +121,7 @@ def orchestration_activities(
 
 
 def planning_activities(settings: Settings) -> list[Activity]:
-    model, sceptic = clients.model(settings), clients.sceptic(settings)
+    model, sceptic = models.model(settings), models.sceptic(settings)
     github, artifacts = clients.github(settings), clients.artifacts(settings)
     return activity_methods(PlanningActivities(model, sceptic, github, artifacts))
 
@@ -135,7 +135,7 @@ def coding_activities(
         artifacts=clients.artifacts(settings),
         task_queue=queue,
         server_for=clients.coding_servers(settings, environment.sandbox),
-        limits=clients.limits(settings),
+        limits=models.limits(settings),
         guard=settings.railmend_guard,
     )
     checks = CheckActivities(environment, settings.railmend_checks, clients.package_egress(settings))

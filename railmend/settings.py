@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from railmend.assessment.overrides import AssessmentRules
 from railmend.coding.checks import CheckSettings
+from railmend.coding.dialects import Dialect
 from railmend.coding.guard_settings import GuardSettings
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.ledger import Budget
@@ -31,15 +32,6 @@ from railmend.hosting_settings import HostingSettings
 from railmend.railway.limits import RateLimits
 from railmend.secrets import ENV_FILE, SecretRefused, secret
 
-# OpenAI-compatible addresses of providers by litellm prefix, for the coding agent; others set MODEL_BASE_URL.
-KNOWN_BASE_URLS = {
-    "openai": "https://api.openai.com/v1",
-    "anthropic": "https://api.anthropic.com/v1",
-    "openrouter": "https://openrouter.ai/api/v1",
-    "groq": "https://api.groq.com/openai/v1",
-    "mistral": "https://api.mistral.ai/v1",
-    "deepseek": "https://api.deepseek.com/v1",
-}
 MORE_THAN_ONCE = "stands there more than once"
 CONFIG_VARIABLE, CONFIG_FILE = "RAILMEND_CONFIG", "railmend.toml"
 TokenKindSetting = Literal["auto", "project", "bearer"]
@@ -117,7 +109,18 @@ class Settings(HostingSettings):
     )
     model: str | None = Field(None, description="provider/name, as litellm writes it")
     model_base_url: str | None = Field(
-        None, description="an OpenAI-compatible address; default: the provider's"
+        None, description="address of the model's server, with or without /v1; default: the provider's"
+    )
+    model_dialect: Dialect | None = Field(
+        None,
+        description="the API that the coding agent speaks to the model; default: by the prefix of MODEL, and "
+        "chat completions for a server at MODEL_BASE_URL that only copies OpenAI's",
+    )
+    model_context_tokens: int | None = Field(
+        None, ge=8000, description="tokens the model reads at most; default: as its provider says, or 128000"
+    )
+    model_output_tokens: int | None = Field(
+        None, ge=512, description="tokens of its longest answer; default: as its provider says, or 8192"
     )
     model_api_key: SecretStr | None = Field(None, description="key for the model")
     model_input_usd: float | None = Field(
@@ -163,7 +166,10 @@ class Settings(HostingSettings):
     railmend_settle_seconds: int = Field(
         60, ge=0, le=3600, description="how far the window's end lies in the past: late samples"
     )
-    railmend_session_seconds: int = Field(1800, ge=10, le=6 * 3600, description="longest coding session")
+    railmend_session_seconds: int = Field(3600, ge=10, le=6 * 3600, description="longest coding session")
+    railmend_stall_seconds: int = Field(
+        600, ge=10, le=3600, description="how long a coding session may get no further before it is ended"
+    )
     railmend_session_calls: int = Field(
         80, ge=1, le=1000, description="most model calls of one repair's sessions"
     )
@@ -193,6 +199,9 @@ class Settings(HostingSettings):
         "",
         description="hosts (, between them) that a prepare step may reach; *: any public one; "
         "default: package registries",
+    )
+    railmend_diagnosis_seconds: int = Field(
+        300, ge=10, le=600, description="how long one answer of a model may take in a diagnosis"
     )
     railmend_diagnosis_usd: float = Field(
         0.5, ge=0, description="most one diagnosis may cost; reserved before it is asked"
@@ -279,12 +288,6 @@ class Settings(HostingSettings):
         """Return the environment names of those settings that are not set."""
         return [name.upper() for name in names if not getattr(self, name)]
 
-    def coding_base_url(self) -> str | None:
-        """Where the coding agent reaches the model: an OpenAI-compatible address."""
-        if self.model_base_url:
-            return self.model_base_url
-        return KNOWN_BASE_URLS.get((self.model or "").partition("/")[0])
-
     def toolchains(self) -> tuple[Path, ...]:
         return tuple(Path(each).absolute() for each in self.railmend_toolchains.split(":") if each)
 
@@ -293,6 +296,16 @@ class Settings(HostingSettings):
 
     def state_dir(self) -> Path:
         return self.railmend_state_dir.absolute()
+
+
+def require(settings: Settings, *names: str) -> None:
+    """Raise `ConfigurationError` with the names of those that are not set."""
+    missing = settings.missing(*names)
+    if missing:
+        raise ConfigurationError(
+            f"Not set: {', '.join(missing)}. Set them in the environment or in .env; docs/getting-started.md "
+            "says where each comes from."
+        )
 
 
 def _secret(name: str) -> str | None:

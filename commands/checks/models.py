@@ -5,17 +5,23 @@ import asyncio
 from pydantic import BaseModel, SecretStr
 
 from commands.checks.check import Check, CheckFailed, CheckResult, ok, warning
-from hosting import clients
+from hosting import clients, models
+from hosting.gateway.probe import ProbeFailed, probe
+from railmend.coding.metering import SessionLimits
 from railmend.coding.opencode import VERSION
 from railmend.coding.server import RunningServer, ServerError
-from railmend.diagnosis.model import ModelError, ModelUsage, ask
+from railmend.diagnosis.answer import parse
+from railmend.diagnosis.model import ModelError, ModelUsage, Question, ask
 from railmend.settings import ConfigurationError, Settings
-
-QUESTION = [{"role": "user", "content": "Answer with the word yes."}]
 
 
 class ProbeAnswer(BaseModel):
     word: str
+
+
+QUESTION = Question(
+    messages=[{"role": "user", "content": "Answer with the word yes, as JSON."}], answer=ProbeAnswer
+)
 
 
 def checks(settings: Settings, *, ask: bool) -> tuple[Check, ...]:
@@ -24,25 +30,30 @@ def checks(settings: Settings, *, ask: bool) -> tuple[Check, ...]:
         *model,
         Check("price", lambda: _price(settings)),
         Check("opencode", lambda: _opencode(settings)),
-        Check("opencode provider", lambda: _provider(settings)),
+        Check("opencode provider", lambda: _provider(settings, ask=ask)),
     )
 
 
 async def _answers(settings: Settings) -> list[CheckResult]:
     try:
-        model = clients.model(settings)
+        model = models.model(settings)
     except ConfigurationError as error:
+        if not settings.missing("model", "model_api_key"):
+            raise CheckFailed(str(error)) from error
         return warning(
             "model",
             f"{str(error).split('. ')[0]}: scans only measure and report",
             "for diagnoses and repairs set MODEL (provider/name) and MODEL_API_KEY",
         )
     try:
-        reply = await ask(QUESTION, ProbeAnswer, model, ModelUsage())
+        reply = await ask(QUESTION, model, ModelUsage())
     except ModelError as error:
         raise CheckFailed(str(error)) from error
+    answer, errors = parse(reply.text, ProbeAnswer)
+    if answer is None:
+        raise CheckFailed(f"{reply.model} gives no answer in JSON: {errors[0]}", "choose another MODEL")
     cost = "" if reply.cost_usd is None else f", {reply.cost_usd:.6f} USD"
-    return ok("model", f"{reply.model} answers ({reply.tokens} tokens{cost})")
+    return ok("model", f"{reply.model} answers by a schema ({reply.tokens} tokens{cost})")
 
 
 async def _price(settings: Settings) -> list[CheckResult]:
@@ -50,7 +61,9 @@ async def _price(settings: Settings) -> list[CheckResult]:
         return warning(
             "price", "MODEL is not set: scans only measure and report", "set MODEL (provider/name)"
         )
-    price = clients.prices(settings)
+    price = models.prices(settings)
+    if not any(price) and settings.model.startswith("openrouter/"):
+        return ok("price", "is told by OpenRouter with each answer")
     if any(price):
         return ok("price", f"{price[0]:g} USD in, {price[1]:g} USD out for a million tokens")
     return warning(
@@ -107,9 +120,22 @@ def _as_tested(version: str) -> list[CheckResult]:
     )
 
 
-async def _provider(settings: Settings) -> list[CheckResult]:
+async def _provider(settings: Settings, *, ask: bool) -> list[CheckResult]:
+    """With `ask`: have a tool called through a gateway as the coding agent's, in the model's dialect."""
     try:
-        endpoint = clients.coding_model(settings)
+        endpoint = models.coding_model(settings)
     except ConfigurationError as error:
         raise CheckFailed(str(error)) from error
-    return ok("opencode provider", f"model {endpoint.model_id} by the gateway to {endpoint.base_url}")
+    there = f"{endpoint.model_id} by the gateway to {endpoint.base_url} ({endpoint.dialect.value})"
+    if not ask or settings.opencode_url:
+        return ok("opencode provider", f"model {there}")
+    endpoint = await asyncio.to_thread(models.with_listed_limits, settings, endpoint)
+    limits = SessionLimits(model_calls=1, stall_seconds=settings.railmend_diagnosis_seconds)
+    try:
+        called = await probe(endpoint, limits)
+    except ProbeFailed as error:
+        raise CheckFailed(str(error), "check MODEL, MODEL_BASE_URL and MODEL_DIALECT") from error
+    if not called:
+        raise CheckFailed(f"{there} answers without calling the tool it was given", "choose another MODEL")
+    reads = f"reads {endpoint.context_limit:,} tokens, answers with {endpoint.output_limit:,} at most"
+    return ok("opencode provider", f"model {there} calls a tool; {reads}")

@@ -1,38 +1,46 @@
 """Counts the tokens and cost of a repair's model calls against its limits."""
 
-import json
-import re
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
+
+from railmend.coding.dialects import Dialect
+from railmend.coding.metered_response import Billed, MeteredResponse
 
 # Where a provider sends no usage: the usual rule of thumb for English and code.
 BYTES_PER_TOKEN = 4
 EMPTY_IN_A_ROW = 3
-NEWER_CAP = re.compile(r"(?:^|/)(?:gpt-(?:[5-9]|\d\d)|o[1-9])(?![a-z])")
 
 
 class ModelEndpoint(BaseModel):
-    """An OpenAI-compatible address. Costs in USD per million tokens, limits in tokens."""
+    """Where a model is asked, and how. Costs in USD per million tokens, limits in tokens.
+
+    `cache_read_cost`, `cache_write_cost`: None where it is not known: as much as other input. `reasoning`: it
+    thinks before it answers.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     base_url: str
     model_id: str
     api_key: SecretStr
+    dialect: Dialect = Dialect.CHAT
     input_cost: float = 0.0
     output_cost: float = 0.0
+    cache_read_cost: float | None = None
+    cache_write_cost: float | None = None
     context_limit: int = 128_000
     output_limit: int = 8192
+    reasoning: bool = False
 
-    @property
-    def output_field(self) -> str:
-        """The field that bounds an answer: OpenAI's newer models refuse `max_tokens`, others the other."""
-        return "max_completion_tokens" if NEWER_CAP.search(self.model_id) else "max_tokens"
-
-    def cost_usd(self, input_tokens: int, output_tokens: int) -> float:
-        return (input_tokens * self.input_cost + output_tokens * self.output_cost) / 1_000_000
+    def cost_usd(self, billed: Billed) -> float:
+        """Return what the call costs: what its provider says, or by the prices."""
+        if billed.usd is not None:
+            return billed.usd
+        read = self.input_cost if self.cache_read_cost is None else self.cache_read_cost
+        written = self.input_cost if self.cache_write_cost is None else self.cache_write_cost
+        inward = billed.fresh * self.input_cost + billed.cache_read * read + billed.cache_write * written
+        return (inward + billed.output * self.output_cost) / 1_000_000
 
 
 class SessionLimits(BaseModel):
@@ -94,7 +102,7 @@ class Meter:
                 usage.refused = f"calls: more than {limits.model_calls} model calls"
             elif tokens + reserved > limits.tokens:
                 usage.refused = f"tokens: more than {limits.tokens} tokens"
-            elif usage.cost_usd + self._model.cost_usd(self._reserved_tokens, 0) > limits.cost_usd:
+            elif usage.cost_usd + self._model.cost_usd(Billed(fresh=self._reserved_tokens)) > limits.cost_usd:
                 usage.refused = f"cost: more than {limits.cost_usd} USD"
         if usage.refused is not None:
             return None
@@ -103,20 +111,17 @@ class Meter:
         self._save()
         return reserved
 
-    def end(self, reserved: int, answer: "MeteredResponse", request_bytes: int) -> None:
+    def end(self, reserved: int, answer: MeteredResponse, request_bytes: int) -> None:
         """Replace what `begin` reserved by what the call used."""
         self._reserved_tokens -= reserved
-        if answer.usage is not None:
-            input_tokens, output_tokens = answer.usage
-        elif answer.useful:
-            input_tokens = request_bytes // BYTES_PER_TOKEN
-            output_tokens = answer.output_bytes // BYTES_PER_TOKEN
+        billed = answer.billed or Billed()
+        if answer.billed is None and answer.useful:
+            fresh, output = request_bytes // BYTES_PER_TOKEN, answer.output_bytes // BYTES_PER_TOKEN
+            billed = Billed(fresh=fresh, output=output)
             self.usage.estimated = True
-        else:
-            input_tokens = output_tokens = 0
-        self.usage.input_tokens += input_tokens
-        self.usage.output_tokens += output_tokens
-        self.usage.cost_usd += self._model.cost_usd(input_tokens, output_tokens)
+        self.usage.input_tokens += billed.input
+        self.usage.output_tokens += billed.output
+        self.usage.cost_usd += self._model.cost_usd(billed)
         self._empty = 0 if answer.useful else self._empty
         self._save()
 
@@ -130,52 +135,3 @@ class Meter:
         partial = self._file.with_suffix(".tmp")
         partial.write_text(self.usage.model_dump_json())
         partial.replace(self._file)
-
-
-class MeteredResponse:
-    """Reads an answer as it passes: server-sent events or one JSON object."""
-
-    def __init__(self, *, streamed: bool) -> None:
-        self.streamed = streamed
-        self._rest = b""
-        self.useful = False
-        self.output_bytes = 0
-        self.usage: tuple[int, int] | None = None
-
-    def feed(self, data: bytes) -> None:
-        self._rest += data
-        if self.streamed:
-            *lines, self._rest = self._rest.split(b"\n")
-            for line in lines:
-                self._line(line)
-
-    def close(self) -> None:
-        self._line(b"data:" + self._rest if not self.streamed else self._rest)
-        self._rest = b""
-
-    def _line(self, line: bytes) -> None:
-        if not line.startswith(b"data:"):
-            return
-        try:
-            body = json.loads(line[5:])
-        except ValueError:
-            return  # `[DONE]`, or garbage that the agent will complain about
-        if isinstance(body, dict):
-            self._usage(body.get("usage"))
-            for choice in body.get("choices") or []:
-                self._choice(choice)
-
-    def _choice(self, choice: Any) -> None:
-        if not isinstance(choice, dict):
-            return
-        message = choice.get("delta") or choice.get("message") or {}
-        text = json.dumps(message)
-        if choice.get("finish_reason") or message.get("tool_calls") or message.get("content"):
-            self.useful = True
-        if message.get("reasoning_content") or message.get("reasoning"):
-            self.useful = True
-        self.output_bytes += len(text)
-
-    def _usage(self, usage: Any) -> None:
-        if isinstance(usage, dict) and usage.get("prompt_tokens") is not None:
-            self.usage = (int(usage["prompt_tokens"]), int(usage.get("completion_tokens") or 0))

@@ -6,12 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from railmend.coding import foreign_files
+from railmend.coding.dialects import Dialect
 from railmend.coding.metering import ModelEndpoint
 
 VERSION = "1.18.33"
 AGENT = "railmend"
 CONFIG = "config/opencode"
 PROVIDER = "railmend"
+# What OpenCode's binary holds of the AI SDK, so that nothing is installed.
+PACKAGES = {
+    Dialect.CHAT: "@ai-sdk/openai-compatible",
+    Dialect.RESPONSES: "@ai-sdk/openai",
+    Dialect.MESSAGES: "@ai-sdk/anthropic",
+    Dialect.GEMINI: "@ai-sdk/google",
+}
 AGENT_PROMPT = (
     "You are a careful software engineer. Change as little as needed, and say honestly what you did."
 )
@@ -97,7 +105,7 @@ def _config(model: ModelEndpoint, base_url: str) -> dict[str, Any]:
         "default_agent": AGENT,
         "provider": {
             PROVIDER: {
-                "npm": "@ai-sdk/openai-compatible",
+                "npm": PACKAGES[model.dialect],
                 "name": "Railmend",
                 # No `timeout`: it would kill long good answers. These two end a hanging one.
                 "options": {
@@ -110,6 +118,7 @@ def _config(model: ModelEndpoint, base_url: str) -> dict[str, Any]:
                     model.model_id: {
                         "name": model.model_id,
                         "tool_call": True,
+                        "reasoning": model.reasoning,
                         "limit": {"context": model.context_limit, "output": model.output_limit},
                         "cost": {"input": model.input_cost, "output": model.output_cost},
                     }

@@ -28,6 +28,8 @@ from railmend.coding.sandbox import (
 from railmend.processes import started
 
 READY_SECONDS = 120
+# OpenCode 2 answers on other routes: everything that Railmend asks of it would fail in mid-session.
+MAJOR_VERSION = "1."
 REQUEST_SECONDS = 30.0
 
 
@@ -108,13 +110,28 @@ class RunningServer:
 
 
 async def _healthy(server: CodingServer) -> bool:
-    """Ask on a new connection each time: one made the moment the port opens is never answered."""
+    """Ask on a new connection each time: one made the moment the port opens is never answered.
+
+    Raise `ServerError` for a version whose routes are others.
+    """
     try:
         async with server.connect() as client:
             response = await client.get("/global/health", timeout=1.0)
     except httpx.HTTPError:
         return False
-    return response.status_code == httpx.codes.OK
+    if response.status_code != httpx.codes.OK:
+        return False
+    try:
+        version = str(response.json()["version"])
+    except (ValueError, LookupError, TypeError):
+        version = "that is not told"
+    if not version.startswith(MAJOR_VERSION):
+        raise ServerError(
+            f"The OpenCode server has version {version[:40]}, and Railmend speaks to {MAJOR_VERSION}x alone: "
+            "run `make setup`, and leave OPENCODE_BIN and OPENCODE_URL unset.",
+            retryable=False,
+        )
+    return True
 
 
 def _record(paths: RepairPaths) -> Path:

@@ -1,30 +1,70 @@
 """Schemas of models' answers, and the checks that refuse an answer."""
 
+import re
 from collections.abc import Collection, Iterable
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
 import json_repair
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from railmend.contracts.incident import CODING_VERDICTS, EvidencePacket, MeasuredSeries, Verdict
 
 Schema = TypeVar("Schema", bound=BaseModel)
 # A commit is cited by at least so many hex digits; more are not compared.
 COMMIT_DIGITS = 7
+CITED = re.compile(r"\b[Ee](\d{1,4})\b")
+PLACE = re.compile(r"(?::\d+(?:[:-]\d+)*|#L\d+(?:-L\d+)?|\s*\(lines? [\d, -]+\))$")
+# Stands for a part of an answer that could not be read, so that the errors of the others are told with it.
+NOTHING: dict[str, Any] = {str(str): "", str(float): 0.5, str(bool): False, str(Verdict): Verdict.UNCLEAR}
+
+
+def _cited(value: object) -> object:
+    """Read ids as a packet prints them, `[E2]`, or as a model shortens them, `e2`, `E2: memory rose`."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list):
+        return value
+    return [
+        each for text in texts for each in ([f"E{number}" for number in CITED.findall(str(text))] or [text])
+    ]
+
+
+def _paths(value: object) -> object:
+    """Read `./app.py`, `app.py:86` and `app.py (line 86)` as the path alone."""
+    if not isinstance(value, list):
+        return value
+    return list(
+        dict.fromkeys(PLACE.sub("", str(path).strip().strip("`")).removeprefix("./") for path in value)
+    )
+
+
+def _word(value: object) -> object:
+    """Read `CODE`, or "Bad deploy", as the word that is meant."""
+    return re.sub(r"[\s-]+", "_", value.strip().lower()) if isinstance(value, str) else value
+
+
+def _share(value: object) -> object:
+    """Read 95, or "95 %", as 0.95."""
+    text = str(value).strip()
+    number = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%?", text)
+    percent = number is not None and (text.endswith("%") or 10 <= float(number[1]) <= 100)
+    return float(number[1]) / 100 if number and percent else value
+
+
+Cited = Annotated[list[str], BeforeValidator(_cited)]
 
 
 class AnswerCause(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: str
-    evidence: list[str] = Field(description="ids of the items that support this cause, such as E3")
-    against: list[str] = Field(description="ids of the items that speak against it")
+    evidence: Cited = Field(description="ids of the items that support this cause, such as E3")
+    against: Cited = Field(description="ids of the items that speak against it")
 
 
 class AnswerCriterion(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    series: MeasuredSeries
+    series: Annotated[MeasuredSeries, BeforeValidator(_word)]
     below: bool = Field(description="true: it must be below the threshold; false: above")
     threshold: float
     within_minutes: int = Field(description="after the deployment of the fix, 1 to 10080")
@@ -37,11 +77,11 @@ class DiagnosisAnswer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     summary: str
-    verdict: Verdict
-    confidence: float = Field(description="0 to 1")
+    verdict: Annotated[Verdict, BeforeValidator(_word)]
+    confidence: Annotated[float, BeforeValidator(_share)] = Field(description="0 to 1")
     assumes: str = Field(description="what would have to be true for this verdict to be right")
     causes: list[AnswerCause]
-    suspected_files: list[str] = Field(
+    suspected_files: Annotated[list[str], BeforeValidator(_paths)] = Field(
         description="paths in the repository, only ones that the evidence names"
     )
     suspected_commits: list[str] = Field(description="hashes from the evidence")
@@ -60,24 +100,50 @@ class Refutation(BaseModel):
 
     survives: bool = Field(description="true only if the evidence leaves no better explanation")
     reason: str
-    evidence: list[str] = Field(description="ids of the items the reason rests on")
+    evidence: Cited = Field(description="ids of the items the reason rests on")
 
 
-def parse(text: str, schema: type[Schema]) -> tuple[Schema | None, str]:
-    """Return the answer, or None and what is wrong with it.
+def parse(text: str, schema: type[Schema]) -> tuple[Schema | None, list[str]]:
+    """Return the answer, or None and a sentence for each error.
 
     Prose or a fence around one JSON object is ignored, and small faults of the JSON (a trailing comma, a
     missing bracket) are repaired.
     """
+    document = _document(text)
+    if document is None:
+        return None, ["The answer holds no JSON object."]
+    try:
+        return schema.model_validate(document), []
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'all'}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False)
+        )
+        return None, [f"The answer does not fit the schema: {faults}."]
+
+
+def partly(text: str, schema: type[Schema]) -> Schema | None:
+    """Return an answer that does not fit the schema, with nothing in place of each part that does not."""
+    document = _document(text)
+    if document is None:
+        return None
+    try:
+        return schema.model_validate(document)
+    except ValidationError as error:
+        faulty = {fault["loc"][0] for fault in error.errors() if fault["loc"]}
+    fields = schema.model_fields
+    nothing = {name: NOTHING.get(str(field.annotation), []) for name, field in fields.items()}
+    kept = {name: value for name, value in document.items() if name in fields and name not in faulty}
+    return schema.model_validate(nothing | kept)
+
+
+def _document(text: str) -> dict[str, Any] | None:
     start = text.find("{")
     if start < 0:
-        return None, "The answer holds no JSON object."
+        return None
     end = text.rfind("}")
     document = json_repair.loads(text[start : end + 1] if end > start else text[start:])
-    try:
-        return schema.model_validate(document), ""
-    except ValidationError as error:
-        return None, f"The answer does not fit the schema: {error}"
+    return document if isinstance(document, dict) else None
 
 
 def check(answer: DiagnosisAnswer, packet: EvidencePacket, missing_files: Collection[str] = ()) -> list[str]:

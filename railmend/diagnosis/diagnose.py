@@ -14,14 +14,14 @@ from railmend.contracts.incident import (
     EvidencePacket,
     Verdict,
 )
-from railmend.diagnosis.answer import DiagnosisAnswer, Refutation, check, check_refutation, parse
-from railmend.diagnosis.model import Messages, ModelReply, ModelSettings, ModelUsage, TooLong, ask
+from railmend.diagnosis.answer import DiagnosisAnswer, Refutation, check, check_refutation, parse, partly
+from railmend.diagnosis.model import Messages, ModelReply, ModelSettings, ModelUsage, Question, TooLong, ask
 from railmend.diagnosis.prompt import challenge_messages, messages, refusal_messages
 from railmend.evidence.packet import render
 from railmend.evidence.safe_text import PromptText
 
-# One question, and one more with the errors of the first answer; then a person must look.
-MAX_ANSWERS = 2
+# One question, and two more with the errors of the answer before; then a person must look.
+MAX_ANSWERS = 3
 # A diagnosis travels through every step of its repair.
 MOST_BYTES, MOST_CITED = 7000, 10
 # When lost evidence is collected again.
@@ -56,7 +56,7 @@ async def diagnose(
     find_missing: FindMissing = _none_missing,
     usage: ModelUsage | None = None,
 ) -> Diagnosis:
-    """Return a checked diagnosis: `unclear`, never a guess, if the second answer is not valid either.
+    """Return a checked diagnosis: `unclear`, never a guess, if the third answer is not valid either.
 
     `usage` counts on from what earlier attempts spent; the diagnosis's cost is its sum.
 
@@ -88,7 +88,7 @@ async def challenge(
 ) -> Diagnosis:
     """Return the diagnosis with the sceptic's reason, changed to `unclear` if it did not survive.
 
-    Two invalid answers count as a refutation: no code is changed on a verdict that was not checked.
+    Three invalid answers count as a refutation: no code is changed on a verdict that was not checked.
     """
     if diagnosis.verdict not in CODING_VERDICTS:
         return diagnosis
@@ -146,16 +146,27 @@ async def _ask_until_valid(
 ) -> ModelAnswer[Schema]:
     usage = usage or ModelUsage()
     result = ModelAnswer[Schema](None, "", settings.model, 0, 0.0)
+    question = Question(messages=[], answer=schema)
     refusals: Messages = []
-    for _ in range(MAX_ANSWERS):
-        reply = await _ask_shortened(packet, build_messages, refusals, schema, settings, usage)
+    answers = 0
+    while answers < MAX_ANSWERS:
+        reply = await _ask_shortened(packet, build_messages, refusals, question, settings, usage)
         result.model = reply.model
         result.tokens += reply.tokens
         result.cost_usd = usage.usd
-        answer, error = parse(reply.text, schema)
-        if reply.finish in ("length", "content_filter"):
-            answer, error = None, f"The answer was cut short ({reply.finish})."
-        errors = [error] if answer is None else await errors_in(answer, packet)
+        cut = reply.finish in ("length", "content_filter")
+        if reply.finish == "length" and not question.doubled:
+            question = question.model_copy(update={"doubled": True})
+            continue
+        answers += 1
+        answer, errors = parse(reply.text, schema)
+        if cut:
+            answer, errors = None, [f"The answer was cut short ({reply.finish})."]
+        elif answer is None:
+            # Its provider did not hold it to the schema.
+            question = question.model_copy(update={"in_words": True})
+        readable = answer or (None if cut else partly(reply.text, schema))
+        errors += await errors_in(readable, packet) if readable is not None else []
         if answer is not None and not errors:
             result.answer = answer
             return result
@@ -168,17 +179,21 @@ async def _ask_shortened(
     packet: EvidencePacket,
     build_messages: Callable[[PromptText], Messages],
     refusals: Messages,
-    schema: type[BaseModel],
+    question: Question,
     settings: ModelSettings,
     usage: ModelUsage,
 ) -> ModelReply:
     """Ask with the whole packet, and with ever shorter items while it does not fit the model."""
+
+    def filled() -> Question:
+        return question.model_copy(update={"messages": [*build_messages(render(packet)), *refusals]})
+
     for _ in range(HALVINGS):
         try:
-            return await ask([*build_messages(render(packet)), *refusals], schema, settings, usage)
+            return await ask(filled(), settings, usage)
         except TooLong:
             packet = halved(packet)
-    return await ask([*build_messages(render(packet)), *refusals], schema, settings, usage)
+    return await ask(filled(), settings, usage)
 
 
 def halved(packet: EvidencePacket) -> EvidencePacket:

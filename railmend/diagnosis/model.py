@@ -8,9 +8,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from railmend.coding.metered_response import provider_cost
+from railmend.coding.refused_parameters import smaller_cap
 from railmend.evidence.tokens import estimate
 
-MAX_TOKENS = 4096
+# What a model thinks counts as its answer: a diagnosis itself takes some 2,000 tokens.
+ANSWER_TOKENS, THINKING_TOKENS = 16_384, 32_768
 RETRYABLE_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 # Retry-After is honoured up to this; an activity does not wait longer.
 MAX_WAIT_SECONDS = 300.0
@@ -22,7 +25,8 @@ class ModelSettings(BaseModel):
 
     `model`: provider/name in litellm's notation; `base_url` overrides the provider's address. Without a key
     litellm looks for the provider's own variable (such as `ANTHROPIC_API_KEY`), which only fallbacks rely on.
-    Prices are in USD per million tokens, for models that litellm has no prices of.
+    Prices are in USD per million tokens, for models that litellm has no prices of. `output_tokens`: of the
+    longest answer it can give, where litellm does not know it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,6 +37,7 @@ class ModelSettings(BaseModel):
     timeout_seconds: float = 120.0
     input_usd: float | None = None
     output_usd: float | None = None
+    output_tokens: int | None = None
     fallbacks: tuple["ModelSettings", ...] = ()
 
 
@@ -49,8 +54,34 @@ class TooLong(ModelError):
     """The packet does not fit the model's context window; a smaller one may."""
 
 
-class _NoSchema(ModelError):
-    """The provider does not support structured output."""
+class _Refused(ModelError):
+    """The provider answered 400 or 422, in words of its own: perhaps to one parameter alone."""
+
+    def __init__(self, message: str, words: str) -> None:
+        super().__init__(message, retryable=False)
+        self.words = words
+
+
+class Question(BaseModel):
+    """What is asked: messages, and the schema of the answer.
+
+    `in_words`: the schema is told to the model as text, not to its provider. `doubled`: there is twice the
+    room for the answer.
+    """
+
+    messages: Messages
+    answer: type[BaseModel]
+    in_words: bool = False
+    doubled: bool = False
+
+    def told(self) -> Messages:
+        """Return the messages as they are sent: the schema stands after the question itself."""
+        if not self.in_words:
+            return self.messages
+        asked = next(n for n, message in enumerate(self.messages, 1) if message["role"] == "user")
+        schema = json.dumps(self.answer.model_json_schema())
+        text = f"Answer with one JSON object of this schema:\n{schema}"
+        return [*self.messages[:asked], {"role": "user", "content": text}, *self.messages[asked:]]
 
 
 class ModelReply(BaseModel):
@@ -94,18 +125,16 @@ class ModelUsage:
             self._on_change(self.usd)
 
 
-async def ask(
-    messages: Messages, schema: type[BaseModel], settings: ModelSettings, usage: ModelUsage
-) -> ModelReply:
+async def ask(question: Question, settings: ModelSettings, usage: ModelUsage) -> ModelReply:
     """Return the reply of the first model that answers: the chosen one, else its fallbacks in turn.
 
-    A model without structured output gets the schema as text. Raise the chosen model's `ModelError` if none
-    answers, `TooLong` if the messages do not fit one.
+    A provider that refuses a schema, in whatever words, is asked without it. Raise the chosen model's
+    `ModelError` if none answers, `TooLong` if the messages do not fit one.
     """
     first_error: ModelError | None = None
     for candidate in (settings, *settings.fallbacks):
         try:
-            return await _ask_with_or_without_schema(messages, schema, candidate, usage)
+            return await _ask_as_it_takes(question, candidate, usage)
         except TooLong:
             raise
         except ModelError as error:
@@ -113,14 +142,32 @@ async def ask(
     raise first_error or ModelError("No model is set: set MODEL.", retryable=False)
 
 
-async def _ask_with_or_without_schema(
-    messages: Messages, schema: type[BaseModel], settings: ModelSettings, usage: ModelUsage
-) -> ModelReply:
+async def _ask_as_it_takes(question: Question, settings: ModelSettings, usage: ModelUsage) -> ModelReply:
+    """Ask; where it is refused once more with as much room as the refusal names, or the schema in words."""
+    tokens = most = _answer_tokens(settings, doubled=question.doubled)
+    while True:
+        try:
+            return await _ask(question, tokens, settings, usage)
+        except _Refused as error:
+            named = smaller_cap(error.words, tokens) if "token" in error.words else None
+            if named is not None and tokens == most:
+                tokens = named
+            elif not question.in_words:
+                question = question.model_copy(update={"in_words": True})
+            else:
+                raise
+
+
+def _answer_tokens(settings: ModelSettings, *, doubled: bool) -> int:
+    """Return the room for an answer: more where thinking counts as one, at most what the model can give."""
     try:
-        return await _ask(messages, settings, usage, response_format=schema)
-    except _NoSchema:
-        instruction = f"Answer with one JSON object of this schema:\n{json.dumps(schema.model_json_schema())}"
-        return await _ask([*messages, {"role": "user", "content": instruction}], settings, usage)
+        known = _litellm().get_model_info(settings.model)
+    except Exception:  # noqa: BLE001 - litellm raises a plain one for a model that it does not know
+        known = {}
+    wanted = THINKING_TOKENS if known.get("supports_reasoning") else ANSWER_TOKENS
+    most = settings.output_tokens or known.get("max_output_tokens")
+    wanted = 2 * wanted if doubled else wanted
+    return min(wanted, most or wanted)
 
 
 def _litellm() -> Any:
@@ -134,24 +181,25 @@ def _litellm() -> Any:
     return litellm
 
 
-async def _ask(messages: Messages, settings: ModelSettings, usage: ModelUsage, **options: Any) -> ModelReply:
+async def _ask(question: Question, tokens: int, settings: ModelSettings, usage: ModelUsage) -> ModelReply:
     litellm = _litellm()
     key = settings.api_key.get_secret_value() if settings.api_key else None
     if not key and not litellm.validate_environment(settings.model)["keys_in_environment"]:
         # litellm reports a missing key as a server error, which would be retried.
         raise ModelError(f"No key for {settings.model}: set MODEL_API_KEY.", retryable=False)
-    usage.begin(_most_usd(litellm, messages, settings))
+    messages = question.told()
+    usage.begin(_most_usd(litellm, messages, tokens, settings))
     try:
         response = await litellm.acompletion(
             model=settings.model,
             api_base=settings.base_url,
             api_key=key,
             messages=messages,
-            max_tokens=MAX_TOKENS,
+            max_tokens=tokens,
+            response_format=None if question.in_words else question.answer,
             timeout=settings.timeout_seconds,
             max_retries=0,
             **_prices(settings),
-            **options,
         )
     except litellm.exceptions.ContextWindowExceededError as error:
         usage.end(0.0)
@@ -161,25 +209,28 @@ async def _ask(messages: Messages, settings: ModelSettings, usage: ModelUsage, *
         # A provider may still work on what was given up, and bills it.
         usage.end(None if isinstance(error, litellm.exceptions.Timeout) else 0.0)
         raise _classified(error, settings, key) from error
-    cost = response._hidden_params.get("response_cost")
+    billed = response.get("usage")
+    cost = provider_cost(billed.model_dump()) if billed else None
+    if cost is None:
+        cost = response._hidden_params.get("response_cost")
     usage.end(cost or 0.0)
     choice = response.choices[0]
     return ModelReply(
         text=choice.message.content or "",
         finish=choice.finish_reason or "",
         model=settings.model,
-        tokens=response.usage.total_tokens if response.get("usage") else 0,
+        tokens=billed.total_tokens if billed else 0,
         cost_usd=cost,
     )
 
 
-def _most_usd(litellm: Any, messages: Messages, settings: ModelSettings) -> float:
+def _most_usd(litellm: Any, messages: Messages, tokens: int, settings: ModelSettings) -> float:
     """Return what one call may cost at most: its messages, and the longest answer; 0 without known prices."""
     try:
         prompt, completion = litellm.cost_per_token(
             model=settings.model,
             prompt_tokens=sum(estimate(message["content"]) for message in messages),
-            completion_tokens=MAX_TOKENS,
+            completion_tokens=tokens,
             custom_cost_per_token=_prices(settings) or None,
         )
     except Exception:  # noqa: BLE001 - litellm raises a plain one for a model that it has no prices of
@@ -204,8 +255,9 @@ def _classified(error: Exception, settings: ModelSettings, key: str | None) -> M
         return ModelError(f"The account of {settings.model} has no quota left: top it up.", retryable=False)
     if status in (401, 403):
         return ModelError(f"{settings.model} refused the key: check MODEL_API_KEY.", retryable=False)
-    if status in (400, 422) and any(word in text.lower() for word in ("response_format", "json_schema")):
-        return _NoSchema(f"{settings.model} has no structured output.", retryable=False)
+    if status in (400, 422):
+        message = f"{settings.model} answered {status}: {text} Check MODEL and MODEL_BASE_URL."
+        return _Refused(message, str(error))
     retryable = status in RETRYABLE_STATUS
     step = "It is tried again." if retryable else "Check MODEL and MODEL_BASE_URL."
     return ModelError(

@@ -43,9 +43,16 @@ def build_rehearsal(delay_seconds: float = 0.0) -> Starlette:
 
 
 def _step(body: Json) -> ToolCall | str:
-    """Act as the coding agent if tools are given; otherwise diagnose, or refute a diagnosis."""
-    if body.get("tools"):
-        return next_step(body["messages"])
+    """Act as the coding agent if tools are given; otherwise diagnose, or refute a diagnosis.
+
+    Asked for one word, as `starter.py doctor` asks, it gives one.
+    """
+    tools = [tool["function"]["name"] for tool in body.get("tools") or ()]
+    if tools:
+        return next_step(body["messages"]) if "glob" in tools else ToolCall(tools[0], {"word": "yes"})
+    schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema", {})
+    if list(schema.get("properties", {})) == ["word"]:
+        return json.dumps({"word": "yes"})
     packet = "\n".join(str(m["content"]) for m in body["messages"] if m["role"] == "user")
     doubted = any("sceptic" in str(m["content"]) for m in body["messages"] if m["role"] == "system")
     return json.dumps(refute(packet) if doubted else diagnose(packet))

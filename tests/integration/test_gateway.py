@@ -4,8 +4,9 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import suppress
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from hosting.gateway import model_gateway
+from hosting.gateway import model_call, model_gateway
 from hosting.gateway.egress import egress
 from hosting.gateway.model_gateway import ModelGateway
 from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.sandbox import EGRESS_SOCKET, GATEWAY_SOCKET, RepairPaths, short_path
+from railyard.vendors import OpenAIChat, Refused
 from tests.integration.serving import serving
 
 pytestmark = pytest.mark.integration
 
 KEY = "sk-the-real-key"
+TOOL = {"type": "function", "function": {"name": "bash", "parameters": {"type": "object"}}}
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050}
 
 
@@ -82,12 +85,27 @@ class Bench:
                 headers = {"Authorization": f"Bearer {key}"}
                 return await client.request(method, path, json=content, headers=headers)
 
+    @asynccontextmanager
+    async def stream(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Yield the pieces of an answer as they come."""
+        with short_path(self.paths.sockets, GATEWAY_SOCKET) as path:
+            transport = httpx.AsyncHTTPTransport(uds=path)
+            async with httpx.AsyncClient(transport=transport, base_url="http://g/v1") as client:
+                headers = {"Authorization": "Bearer repair-key"}
+                body = {"stream": True, "messages": []}
+                async with client.stream("POST", "/chat/completions", json=body, headers=headers) as got:
+                    yield got.aiter_bytes()
+
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     paths, provider = RepairPaths(tmp_path / "key"), Provider()
     paths.create()
-    app = Starlette(routes=[Route("/v1/chat/completions", provider.complete, methods=["POST"])])
+
+    async def complete(request: Request) -> Response:
+        return await provider.complete(request)
+
+    app = Starlette(routes=[Route("/v1/chat/completions", complete, methods=["POST"])])
     with serving(app) as address:
         made = Bench(paths, provider, f"{address}/v1")
         await made.gateway.open(paths, "repair-key")
@@ -193,16 +211,6 @@ async def test_what_cannot_be_left_out_is_refused_with_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("model_id", "field"),
-    [
-        ("gpt-5.4", "max_completion_tokens"),
-        ("openai/o3-mini", "max_completion_tokens"),
-        ("gpt-4o", "max_tokens"),
-        ("mistral-large", "max_tokens"),
-        ("openrouter/olmo-2", "max_tokens"),
-    ],
-)
-@pytest.mark.parametrize(
     ("caps", "most"),
     [
         ({}, 8192),
@@ -213,14 +221,96 @@ async def test_what_cannot_be_left_out_is_refused_with_a_sentence(
         ({"max_tokens": True}, 8192),
     ],
 )
-async def test_an_answer_is_capped_by_the_one_field_that_the_model_takes(
-    bench: Bench, model_id: str, field: str, caps: dict[str, Any], most: int
-) -> None:
-    bench.endpoint = bench.endpoint.model_copy(update={"model_id": model_id})
-    await bench.reopen(SessionLimits())
+async def test_an_answer_is_capped(bench: Bench, caps: dict[str, Any], most: int) -> None:
     await bench.ask(**caps)
     (asked,) = bench.provider.asked
-    assert {key: value for key, value in asked.items() if key.startswith("max_")} == {field: most}
+    assert {key: value for key, value in asked.items() if key.startswith("max_")} == {"max_tokens": most}
+
+
+async def test_what_a_model_refuses_by_name_is_learned_once(bench: Bench) -> None:
+    """As OpenAI's newer models word it, one parameter after the other; the next call knows it already."""
+    refusals = OpenAIChat([], KEY)
+
+    def refuse_or_answer() -> Response:
+        try:
+            refusals.refuse(bench.provider.asked[-1])
+        except Refused as refused:
+            return JSONResponse(refused.body, refused.status)
+        return StreamingResponse(iter(STREAM), media_type="text/event-stream")
+
+    bench.provider.answer = refuse_or_answer
+    asks = {"tools": [TOOL], "reasoning_effort": "medium", "max_tokens": 100}
+    assert [(await bench.ask(**asks)).status_code for _ in range(2)] == [200, 200]
+    shown = [
+        {key: body[key] for key in body if key.startswith("max_") or key == "reasoning_effort"}
+        for body in bench.provider.asked
+    ]
+    assert shown == [
+        {"max_tokens": 100, "reasoning_effort": "medium"},
+        {"max_completion_tokens": 100, "reasoning_effort": "medium"},
+        *2 * [{"max_completion_tokens": 100, "reasoning_effort": "none"}],
+    ]
+    assert bench.gateway.usage.model_calls == 2, "what a refusal needs is no call of the agent's"
+    await bench.ask()
+    assert "reasoning_effort" not in bench.provider.asked[-1], "no tools, no refusal"
+
+
+async def test_a_refusal_that_names_nothing_that_can_be_changed_is_passed_on(bench: Bench) -> None:
+    error = {"error": {"message": "This model's maximum context length is 8192 tokens."}}
+    bench.provider.answer = lambda: JSONResponse(error, 400)
+    response = await bench.ask(tools=[TOOL])
+    assert (response.status_code, response.json()) == (400, error)
+    assert len(bench.provider.asked) == 1
+
+
+async def test_a_model_that_thinks_for_long_is_heard_of_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its first byte, and between two events: OpenCode would hang up after two minutes of silence."""
+    monkeypatch.setattr(model_call, "QUIET_SECONDS", 0.05)
+    go_on = [threading.Event() for _ in range(2)]
+
+    def thinking() -> Iterator[bytes]:
+        yield STREAM[0]
+        go_on[1].wait(10)
+        yield from STREAM[1:]
+
+    def answer() -> Response:
+        return StreamingResponse(thinking(), media_type="text/event-stream")
+
+    async def late(request: Request) -> Response:
+        await asyncio.to_thread(go_on[0].wait, 10)
+        return await complete(request)
+
+    complete = bench.provider.complete
+    bench.provider.complete = late  # type: ignore[method-assign]
+    bench.provider.answer = answer
+    async with bench.stream() as chunks:
+        for event, following in zip(go_on, (STREAM[0], STREAM[1]), strict=True):
+            assert await anext(chunks) == model_call.KEEP_ALIVE
+            event.set()
+            while (chunk := await anext(chunks)) == model_call.KEEP_ALIVE:
+                pass
+            assert chunk.startswith(following)
+
+
+async def test_an_error_after_signs_of_life_is_told_as_an_event(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_call, "QUIET_SECONDS", 0.05)
+    go_on = threading.Event()
+
+    async def late(_: Request) -> Response:
+        await asyncio.to_thread(go_on.wait, 10)
+        return JSONResponse({"error": {"message": "Overloaded"}}, 529)
+
+    bench.provider.complete = late  # type: ignore[method-assign]
+    async with bench.stream() as chunks:
+        assert await anext(chunks) == model_call.KEEP_ALIVE
+        go_on.set()
+        told = b"".join([chunk async for chunk in chunks])
+    assert b"Overloaded" in told.partition(b"event: error\ndata: ")[2]
+    assert bench.gateway.usage.tokens == 0
 
 
 async def test_nothing_else_is_offered(bench: Bench) -> None:
@@ -251,15 +341,10 @@ async def test_a_stream_arrives_as_it_is_made(bench: Bench) -> None:
         yield STREAM[3]
 
     bench.provider.answer = lambda: StreamingResponse(slow(), media_type="text/event-stream")
-    with short_path(bench.paths.sockets, GATEWAY_SOCKET) as path:
-        client = httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=path), base_url="http://g/v1")
-        headers = {"Authorization": "Bearer repair-key"}
-        body = {"stream": True, "messages": []}
-        async with client, client.stream("POST", "/chat/completions", json=body, headers=headers) as got:
-            chunks = got.aiter_bytes()
-            assert await anext(chunks) == STREAM[0]
-            go_on.set()
-            assert await anext(chunks) == STREAM[3]
+    async with bench.stream() as chunks:
+        assert await anext(chunks) == STREAM[0]
+        go_on.set()
+        assert await anext(chunks) == STREAM[3]
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,26 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from hosting.clients import toolbox
 from hosting.gateway.model_gateway import ModelGateway
 from hosting.sandbox.choice import build_sandbox
 from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.sandbox import RepairPaths
-from railmend.coding.server import OpenCodeServer, ServerRecord, stop_leftovers
+from railmend.coding.server import OpenCodeServer, RunningServer, ServerError, ServerRecord, stop_leftovers
 from railmend.coding.session import SessionProgress, Task, follow
 from railmend.contracts.repair import CodingResult, CodingState
 from railmend.settings import Settings
 from tests.integration.scripted_model import ScriptedModel, Step
+from tests.integration.serving import serving
 
 pytestmark = pytest.mark.integration
 
@@ -27,13 +33,13 @@ pytestmark = pytest.mark.integration
 class Room:
     """A work tree and a server for it, in the sandbox that is the default."""
 
-    def __init__(self, folder: Path, model: ScriptedModel) -> None:
+    def __init__(self, folder: Path, endpoint: ModelEndpoint) -> None:
         self.paths = RepairPaths(folder / "key")
         self.tree = self.paths.tree
         self.tree.mkdir(parents=True)
         (self.tree / "app.py").write_text("value = 1\n")
         self.sandbox = build_sandbox("bwrap", toolbox(Settings()), unsafe=False)
-        self._endpoint = ModelEndpoint(base_url=model.url, model_id="scripted", api_key=SecretStr("k"))
+        self._endpoint = endpoint
         self.progress: list[SessionProgress] = []
 
     def server(self, limits: SessionLimits | None = None) -> OpenCodeServer:
@@ -61,7 +67,7 @@ class Room:
 @contextmanager
 def room(folder: Path, steps: list[Step], *, endless: bool = False) -> Iterator[tuple[Room, ScriptedModel]]:
     with ScriptedModel(steps, endless=endless).serve() as model:
-        paths = Room(folder, model)
+        paths = Room(folder, ModelEndpoint(base_url=model.url, model_id="scripted", api_key=SecretStr("k")))
         try:
             yield paths, model
         finally:
@@ -143,3 +149,16 @@ async def test_an_endless_session_is_ended_with_a_reason(tmp_path: Path) -> None
         result = await paths.follow(server, limits)
         assert result.state is CodingState.ABORTED
         assert result.reason == "calls: more than 5 model calls"
+
+
+@pytest.mark.parametrize("told", [{"healthy": True, "version": "2.3.0"}, {"healthy": True}])
+async def test_a_server_of_another_major_version_is_refused_with_a_sentence(told: dict[str, Any]) -> None:
+    """OpenCode 2 answers there too, and on none of the other routes."""
+
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse(told)
+
+    app = Starlette(routes=[Route("/global/health", health)])
+    with serving(app) as address, pytest.raises(ServerError, match=r"speaks to 1\.x alone") as caught:
+        await RunningServer(address, None).start_or_adopt()
+    assert not caught.value.retryable

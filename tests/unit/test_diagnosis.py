@@ -185,18 +185,104 @@ async def test_prose_around_the_answer_is_forgiven(model: Model) -> None:
         (uncited(confidence=3), "between 0 and 1"),
         (uncited(suspected_files=["invented.py"]), "has no file 'invented.py'"),
         (uncited(suspected_commits=["abcdef0123"]), "No evidence names the commit 'abcdef0123'"),
-        ((GOOD, "length"), "cut short"),
+        ((GOOD, "content_filter"), "cut short"),
     ],
 )
-async def test_a_bad_answer_is_asked_again_once_and_then_unclear(model: Model, bad: Any, error: str) -> None:
+async def test_a_bad_answer_is_asked_again_twice_and_then_unclear(model: Model, bad: Any, error: str) -> None:
     assert (await model.ask(bad, GOOD)).verdict is Verdict.CODE
     assert error in model.asked[1]["messages"][-1]["content"]
     model.asked.clear()
     diagnosis = await model.ask(bad)
     assert diagnosis.verdict is Verdict.UNCLEAR
     assert error in diagnosis.summary
-    assert len(model.asked) == 2
-    assert diagnosis.tokens == 240
+    assert len(model.asked) == 3
+    assert diagnosis.tokens == 360
+
+
+async def test_all_errors_of_an_answer_are_told_at_once(model: Model) -> None:
+    """Of its form and of its content: the next answer can be right."""
+    causes = [{"text": "x", "evidence": ["E99"], "against": []}]
+    bad = uncited(verdict="broken", confidence="high", causes=causes, suspected_files=["invented.py"])
+    assert (await model.ask(bad, GOOD)).verdict is Verdict.CODE
+    told = model.asked[1]["messages"][-1]["content"]
+    for error in ("verdict:", "confidence:", "Evidence E99 does not exist", "has no file 'invented.py'"):
+        assert error in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "read"),
+    [
+        ({"causes": [{"text": "x", "evidence": ["[E1]"], "against": []}]}, ("causes.0.evidence", ("E1",))),
+        ({"causes": [{"text": "x", "evidence": "e1", "against": []}]}, ("causes.0.evidence", ("E1",))),
+        (
+            {"causes": [{"text": "x", "evidence": ["E1: memory rose"], "against": []}]},
+            ("causes.0.evidence", ("E1",)),
+        ),
+        ({"suspected_files": ["./app.py"]}, ("suspected_files", ("app.py",))),
+        ({"suspected_files": ["app.py:86", "`app.py`", "app.py#L3-L9"]}, ("suspected_files", ("app.py",))),
+        ({"suspected_files": ["app.py (lines 3-9)"]}, ("suspected_files", ("app.py",))),
+        ({"confidence": 95}, ("confidence", 0.95)),
+        ({"confidence": "95 %"}, ("confidence", 0.95)),
+        ({"verdict": "CODE"}, ("verdict", Verdict.CODE)),
+        ({"verdict": "Bad deploy"}, ("verdict", Verdict.BAD_DEPLOY)),
+    ],
+    ids=str,
+)
+async def test_what_is_meant_is_understood(
+    model: Model, changes: dict[str, Any], read: tuple[str, Any]
+) -> None:
+    value: Any = await model.ask(uncited(**changes))
+    for name in read[0].split("."):
+        value = value[int(name)] if name.isdigit() else getattr(value, name)
+    assert value == read[1]
+    assert len(model.asked) == 1
+
+
+async def test_an_answer_that_is_cut_gets_twice_the_room_once(model: Model) -> None:
+    diagnosis = await model.ask((GOOD, "length"), GOOD)
+    assert diagnosis.verdict is Verdict.CODE
+    first, second = model.asked
+    assert (first["max_tokens"], second["max_tokens"]) == (16_384, 32_768)
+    assert second["messages"] == first["messages"], "nothing was wrong with it but its length"
+    model.asked.clear()
+    assert "cut short (length)" in (await model.ask((GOOD, "length"))).summary
+    assert [asked["max_tokens"] for asked in model.asked] == [16_384, *3 * [32_768]]
+
+
+async def test_a_model_that_thinks_gets_room_for_it_and_none_more_than_it_can_fill(model: Model) -> None:
+    await model.ask(GOOD, model="openai/gpt-5")
+    assert model.asked[0]["max_completion_tokens"] == 32_768
+    await model.ask(GOOD, output_tokens=4000)
+    assert model.asked[1]["max_tokens"] == 4000
+
+
+async def test_a_provider_that_names_its_longest_answer_is_asked_for_that(model: Model) -> None:
+    def refuse(_: dict[str, Any]) -> Response:
+        words = "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]"
+        return JSONResponse({"error": {"message": words, "type": "x", "code": "x"}}, 400)
+
+    assert (await model.ask(refuse, GOOD)).verdict is Verdict.CODE
+    assert model.asked[1]["max_tokens"] == 8192
+    assert "response_format" in model.asked[1]
+
+
+async def test_a_schema_that_is_silently_ignored_is_told_in_words(model: Model) -> None:
+    assert (await model.ask("Memory grows.", GOOD)).verdict is Verdict.CODE
+    assert "response_format" in model.asked[0]
+    assert "response_format" not in model.asked[1]
+    assert any("suspected_files" in message["content"] for message in model.asked[1]["messages"][2:])
+
+
+async def test_what_openrouter_says_that_it_costs_is_counted(model: Model) -> None:
+    def answer(_: dict[str, Any]) -> Response:
+        message = {"role": "assistant", "content": json.dumps(GOOD)}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120, "cost": 0.0123}
+        body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+        return JSONResponse(body | {"usage": usage})
+
+    for name in ("openrouter/some/model", "openai/test"):
+        assert (await model.ask(answer, model=name)).cost_usd == pytest.approx(0.0123)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +294,9 @@ async def test_errors_are_classed_and_hold_no_key(model: Model, status: int, ret
     assert caught.value.retryable is retryable
     assert KEY not in str(caught.value)
     assert "openai/test" in str(caught.value)
-    assert len(model.asked) == 1, "the library's own retries are off"
+    others = [asked for asked in model.asked if "response_format" in asked]
+    assert len(others) == 1, "the library's own retries are off"
+    assert len(model.asked) == (2 if status == 400 else 1), "a 400 may mean the schema: once without it"
 
 
 async def test_a_missing_key_is_not_retried(model: Model) -> None:
@@ -278,10 +366,20 @@ def test_a_halved_packet_keeps_its_ids_and_its_short_items() -> None:
     assert len(half.items[1].text) < 600
 
 
-async def test_a_provider_without_structured_output_gets_the_schema_in_words(model: Model) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "response_format json_schema is not supported",
+        "output_config.format: Extra inputs are not permitted",
+        "Structured output is not supported for this model",
+        "Invalid JSON payload received. Unknown name",
+    ],
+)
+async def test_a_provider_without_structured_output_gets_the_schema_in_words(
+    model: Model, words: str
+) -> None:
     def refuse(_: dict[str, Any]) -> Response:
-        error = {"message": "response_format json_schema is not supported", "type": "x", "code": "x"}
-        return JSONResponse({"error": error}, 400)
+        return JSONResponse({"error": {"message": words, "type": "x", "code": "x"}}, 400)
 
     assert (await model.ask(refuse, GOOD)).verdict is Verdict.CODE
     assert "response_format" not in model.asked[1]
@@ -367,14 +465,14 @@ async def test_an_attempt_goes_on_from_what_a_killed_one_spent(model: Model) -> 
     whole = await first.run(planning.diagnose, question)
     under_way = beats[0]
     assert whole.cost_usd == pytest.approx(0.12)  # 120 tokens
-    assert under_way > 4.0  # the prompt and an answer of 4,096 tokens
+    assert under_way > 16.0  # the prompt and an answer of 16,384 tokens
 
     second = ActivityEnvironment(PausedLedger(None))
     second.info = replace(second.info, attempt=2, heartbeat_details=[under_way])
     again = await second.run(planning.diagnose, question)
     assert again.cost_usd == pytest.approx(under_way + 0.12)
     doubted = await second.run(planning.refute, ChallengeRequest(packet=question.packet, diagnosis=whole))
-    assert doubted.cost_usd == pytest.approx(0.12 + under_way + 2 * 0.12)  # asked twice: no refutation
+    assert doubted.cost_usd == pytest.approx(0.12 + under_way + 3 * 0.12)  # asked three times: no refutation
 
 
 class PausedLedger(Client):

@@ -123,7 +123,7 @@ async def test_a_model_that_always_says_code_gets_no_repair_without_grounds(
     assert diagnosis.verdict is Verdict.UNCLEAR
     assert diagnosis.plan == ()
     assert diagnosis.summary.startswith("The model's answers did not hold: ")
-    assert len(model.asked) == 2
+    assert len(model.asked) == 3
 
 
 async def test_configuration_starts_a_repair_only_where_the_repository_holds_it(model: Model) -> None:

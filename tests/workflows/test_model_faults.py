@@ -111,5 +111,5 @@ async def test_answers_that_do_not_hold_end_unclear_and_start_nothing(
         row = await scanned(on, model, answer)
         assert (row.verdict, row.repair_workflow_id) == ("unclear", None)
         assert said in row.detail
-        assert len(model.asked) == 2
+        assert len(model.asked) == 3
         assert on.world.calls["prepare_workspace"] == 0

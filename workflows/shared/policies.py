@@ -92,11 +92,11 @@ EVIDENCE = BeatingCall(
 )
 # A source that failed in all its attempts is read once more after this.
 READ_AGAIN_AFTER = timedelta(minutes=1)
-# A model call lasts at most 2 minutes (client), may ask once more, and go to a fallback; a provider that is
-# overloaded for minutes is waited for.
+# One answer takes at most 5 minutes (RAILMEND_DIAGNOSIS_SECONDS, 10 at most), and up to five are asked for:
+# the first may be cut, two more may be wrong. A provider that is overloaded for minutes is waited for.
 MODEL = BeatingCall(
-    start_to_close_timeout=timedelta(minutes=10),
-    schedule_to_close_timeout=timedelta(minutes=25),
+    start_to_close_timeout=timedelta(minutes=50),
+    schedule_to_close_timeout=timedelta(minutes=75),
     heartbeat_timeout=BEAT,
     retry_policy=_retry(6, 5, 120),
 )
@@ -142,12 +142,13 @@ WORKSPACE = BeatingCall(
     heartbeat_timeout=BEAT,
     retry_policy=_retry(5, 2, 60),
 )
-# The coding session: its own limits end it after 30 minutes; a dead worker is noticed by the missing
-# heartbeat after 20 s; a machine that stays away for 10 minutes is given up and the repair starts over.
-# A cancel waits until the session is aborted, so that the workspace is not removed under it.
+# The coding session: its own limits end it, by default after an hour and after 6 at most, or where it gets no
+# further (RAILMEND_SESSION_SECONDS, RAILMEND_STALL_SECONDS); a dead worker is noticed by the missing
+# heartbeat after 20 s; a machine that stays away for 10 minutes is given up and the repair starts over. A
+# cancel waits until the session is aborted, so that the workspace is not removed under it.
 SESSION = LongCall(
-    start_to_close_timeout=timedelta(minutes=40),
-    schedule_to_close_timeout=timedelta(hours=2),
+    start_to_close_timeout=timedelta(hours=6, minutes=15),
+    schedule_to_close_timeout=timedelta(hours=13),
     schedule_to_start_timeout=timedelta(minutes=10),
     heartbeat_timeout=BEAT,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -212,10 +213,11 @@ ACTION = BeatingCall(
 
 # Children are started this many at a time: one workflow task must stay far below 4 MB of commands.
 CHILDREN_AT_ONCE = 10
-INVESTIGATION_TIMEOUT = timedelta(hours=1)
+# Ten sources of evidence, a diagnosis and its sceptic, each as slow as it may be.
+INVESTIGATION_TIMEOUT = timedelta(hours=3)
 # A scan that hangs is ended, because its schedule starts no other beside it. The slowest that gets on: 60
 # candidates in 6 rounds of investigations, at half an hour each.
-SCAN_TIMEOUT = timedelta(hours=3)
+SCAN_TIMEOUT = timedelta(hours=4)
 # A streak of missed scans that lasts this long is told again.
 ALARM_REPEAT = timedelta(days=7)
 # What was settled is not raised again for this long, whatever is deployed ...

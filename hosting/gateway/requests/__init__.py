@@ -1,0 +1,1 @@
+"""What a coding agent may ask of a model, by dialect."""

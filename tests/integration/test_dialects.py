@@ -1,0 +1,64 @@
+"""The real OpenCode server through the gateway, with stand-ins that refuse what real providers refuse."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from railmend.coding.dialects import Dialect
+from railmend.coding.metering import ModelEndpoint
+from railmend.coding.server import stop_leftovers
+from railmend.contracts.repair import CodingState
+from railyard.vendors import VENDORS
+from tests.integration.serving import serving
+from tests.integration.test_opencode import Room
+
+pytestmark = pytest.mark.integration
+
+KEY = "the-real-key"
+# Not by the tool for edits: OpenCode offers another one to OpenAI's models.
+EDIT = {"tool": "bash", "args": {"command": "echo 'value = 2' > app.py", "description": "Set the value"}}
+PRICES = {"input_cost": 1.0, "output_cost": 10.0, "cache_read_cost": 0.1, "cache_write_cost": 1.25}
+# USD of two calls of each stand-in, whose usage says: 200 fresh, 800 cached and 100 out (thoughts included);
+# Anthropic writes 200 to its cache each time, and reads from it from the second call on.
+AS_BILLED = {
+    Dialect.CHAT: 2 * (200 * 1.0 + 800 * 0.1 + 100 * 10.0) / 1e6,
+    Dialect.RESPONSES: 2 * (200 * 1.0 + 800 * 0.1 + 100 * 10.0) / 1e6,
+    Dialect.GEMINI: 2 * (200 * 1.0 + 800 * 0.1 + 100 * 10.0) / 1e6,
+    Dialect.MESSAGES: (2 * (10 * 1.0 + 200 * 1.25 + 100 * 10.0) + 800 * 0.1) / 1e6,
+}
+MODELS = {
+    Dialect.CHAT: "gpt-5.6-terra",
+    Dialect.RESPONSES: "gpt-5.1",
+    Dialect.MESSAGES: "claude-opus-4-6",
+    Dialect.GEMINI: "gemini-3-pro-preview",
+}
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+async def test_a_repair_runs_with_each_kind_of_provider(tmp_path: Path, dialect: Dialect) -> None:
+    vendor = VENDORS[dialect.value]([], KEY)
+    with serving(vendor.app()) as address:
+        version = "v1beta" if dialect is Dialect.GEMINI else "v1"
+        endpoint = ModelEndpoint(
+            base_url=f"{address}/{version}",
+            model_id=MODELS[dialect],
+            api_key=SecretStr(KEY),
+            dialect=dialect,
+            reasoning=True,
+            **PRICES,
+        )
+        room = Room(tmp_path, endpoint)
+        vendor.steps = [EDIT, {"text": "Set value to 2."}]
+        try:
+            server = room.server()
+            await server.start_or_adopt()
+            result = await room.follow(server)
+        finally:
+            stop_leftovers(tmp_path, room.sandbox)
+    assert (result.state, result.text) == (CodingState.DONE, "Set value to 2."), result.reason
+    assert (room.tree / "app.py").read_text() == "value = 2\n"
+    assert result.model_calls == 2
+    assert result.cost_usd == pytest.approx(AS_BILLED[dialect])
+    if dialect is Dialect.MESSAGES:
+        assert all('"cache_control"' in str(asked).replace("'", '"') for asked in vendor.asked)

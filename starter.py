@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from commands.accept import accept
 from commands.approve import approve, reject
 from commands.backtest import backtest
 from commands.cancel import cancel
@@ -36,7 +37,7 @@ from railmend import __version__
 COMMANDS = (
     *(demo, doctor),
     *(scan, incidents, show, report),
-    *(approve, reject, cancel, rerun, replay),
+    *(approve, reject, cancel, accept, rerun, replay),
     *(pause, resume),
     *(record, backtest, condense, redact),
     *(evidence, diagnose),

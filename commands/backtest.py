@@ -89,12 +89,16 @@ def assess_recorded(recorded: "Recorded", rules: "AssessmentRules") -> "list[Fin
 
 
 def prediction(recorded: "Recorded", rules: "AssessmentRules", *, explain: bool = False) -> dict[str, Any]:
-    """Return a row of output. The first finding is the root; `score` is its confidence, 0 without one."""
+    """Return a row of output. The first finding is the root; `score` is its confidence, 0 without one.
+
+    `chronic`: the kind of what was always bad, where nothing is acute.
+    """
     findings = assess_recorded(recorded, rules)
-    first = findings[0] if findings else None
+    first = next((finding for finding in findings if not finding.chronic), None)
     row: dict[str, Any] = {
         "id": recorded.id,
         "affected": first is not None,
+        "chronic": findings[0].kind.value if findings and first is None else None,
         "kind": first.kind.value if first else None,
         "score": first.confidence if first else 0.0,
         "severity": first.severity.value if first else None,

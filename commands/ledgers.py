@@ -191,8 +191,13 @@ def _released(entry: LedgerEntry) -> SettleRequest:
     )
 
 
-async def suppress(fingerprints: Sequence[str], length: timedelta, reason: str) -> datetime:
-    """Keep fingerprints quiet; return until when. Raises `ConfigurationError` where one is open."""
+async def suppress(
+    fingerprints: Sequence[str], length: timedelta, reason: str, *, accepted: bool = False
+) -> datetime:
+    """Keep fingerprints quiet; return until when. Raises `ConfigurationError` where one is open.
+
+    `accepted`: because what was found is the service's normal.
+    """
     settings = load_settings()
     client = await clients.temporal(settings, tries=1)
     now = datetime.now(UTC)
@@ -203,6 +208,7 @@ async def suppress(fingerprints: Sequence[str], length: timedelta, reason: str) 
             reason=reason,
             seconds=int(length.total_seconds()),
             at=now,
+            accepted=accepted,
         )
         ledger = client.get_workflow_handle(f"ledger/{_project_of(settings, fingerprint)}")
         try:

@@ -26,6 +26,11 @@ def usual_share(frame: MetricFrame, status: str, before: int, most: float = 1.0)
     return max(share, quantile(matching[busy] / requests[busy], 0.75)) if busy.any() else share
 
 
+def usual_cpu(frame: MetricFrame, step: int) -> float:
+    """Return the least vCPU of the history around this time of day; infinite without a history."""
+    return _least(at_this_hour(frame, step, numbers(frame.history.cpu))) if frame.history else float("inf")
+
+
 def usual_rate(frame: MetricFrame, step: int) -> float:
     """Return the lowest number of requests per step in the history around this time of day.
 
@@ -38,11 +43,22 @@ def usual_rate(frame: MetricFrame, step: int) -> float:
     # While no process ran, as before the first deployment, nothing was usual.
     memory = numbers(history.memory_gb)[: len(rates)]
     if np.isfinite(memory).any():
-        rates[: len(memory)][~np.isfinite(memory)] = np.inf
-    first = (frame.at(step) - DAY - history.start) / timedelta(seconds=history.step_seconds)
-    last = (frame.at(frame.points) - DAY - history.start) / timedelta(seconds=history.step_seconds)
-    around = rates[max(int(first) - 1, 0) : max(int(last) + 2, 0)]
-    return float(around.min()) if len(around) else float("inf")
+        rates[: len(memory)][~np.isfinite(memory)] = np.nan
+    return _least(at_this_hour(frame, step, rates))
+
+
+def _least(values: Numbers) -> float:
+    return float(values.min()) if len(values) else float("inf")
+
+
+def at_this_hour(frame: MetricFrame, step: int, values: Numbers) -> Numbers:
+    """Return a history's samples around the same time of the day before, from a step to the end."""
+    if frame.history is None:
+        return values[:0]
+    length = timedelta(seconds=frame.history.step_seconds)
+    first = (frame.at(step) - DAY - frame.history.start) / length
+    last = (frame.at(frame.points) - DAY - frame.history.start) / length
+    return finite(values[max(int(first) - 1, 0) : max(int(last) + 2, 0)])
 
 
 def history_counts(history: Slice, status: str | None = None) -> Numbers:

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from railmend.assessment.baseline import history_of, share_above, usual_share
+from railmend.assessment.baseline import at_this_hour, history_of, share_above, usual_share
 from railmend.assessment.frame import MetricFrame, margin
-from railmend.assessment.statistics import Flags, Numbers, finite, median, onset, wilson
+from railmend.assessment.statistics import Flags, Numbers, finite, median, numbers, onset, wilson
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # One-sided 99 % of the normal distribution: chance alone lifts latency this far in one of a hundred scans.
 RANK_Z = 2.3
+# A stretch at the limit as long as a step of the history, but not within one, has a mean this high in one.
+DILUTED = 0.5
 
 
 def cpu_saturation(frame: MetricFrame) -> Finding | None:
@@ -92,21 +94,23 @@ def _alone(frame: MetricFrame, share: Numbers) -> Finding | None:
     start = onset(bad, valid)
     if frame.points - start < lasting or valid[:start].sum() < lasting:
         return None
-    if bad[:start].sum() > s.cpu_usual_share * valid[:start].sum() or _usual(frame):
+    if bad[:start].sum() > s.cpu_usual_share * valid[:start].sum() or _usual(frame, start):
         return None
     during = bad.copy()
     during[:start] = False
     return _finding(
-        frame, share, during, start, critical=True, felt="it was never so busy before", rule="alone"
+        frame, share, during, start, critical=True, felt="it was not so busy before", rule="alone"
     )
 
 
-def _usual(frame: MetricFrame) -> bool:
+def _usual(frame: MetricFrame, start: int) -> bool:
+    """Return whether the day before was as busy: often, or at this hour, where steps dilute a short time."""
     if frame.history is None or frame.cpu_limit is None:
         return False
     s = frame.settings
-    old = history_of(frame.history.cpu)
-    return share_above(old, s.cpu_alone_share * frame.cpu_limit) > s.cpu_usual_share
+    old, high = history_of(frame.history.cpu), s.cpu_alone_share * frame.cpu_limit
+    then = at_this_hour(frame, start, numbers(frame.history.cpu))
+    return share_above(old, high) > s.cpu_usual_share or bool((then >= DILUTED * high).any())
 
 
 def _finding(

@@ -4,9 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from railmend.assessment.baseline import history_of, share_above
+from railmend.assessment.baseline import at_this_hour, share_above
 from railmend.assessment.frame import MetricFrame, margin
-from railmend.assessment.statistics import Flags, Numbers, median, onset, quantile
+from railmend.assessment.statistics import (
+    Flags,
+    Numbers,
+    finite,
+    median,
+    numbers,
+    onset,
+    quantile,
+    share_onset,
+)
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # Low, so that an incident as long as half of the slice does not raise its own baseline.
@@ -14,6 +23,12 @@ BASE_QUANTILE = 0.25
 # Share of past minutes that are faster than the rare ones.
 RARE = 0.97
 BEYOND_RARE = 1.5
+# Requests at least this share as slow are of the same sort.
+SAME = 0.5
+# As slow as at this hour of the day before: at least this share of now.
+AS_THEN = 0.7
+# Minutes that keep coming back are at least this share of all: every sixth.
+RECURS = 1 / 6
 
 
 @dataclass(frozen=True)
@@ -32,7 +47,7 @@ def latency(frame: MetricFrame) -> Finding | None:
         return None
     if not frame.has_past:
         return _absolute(frame)
-    return _level(frame) or _burst(frame)
+    return _level(frame) or _burst(frame) or _recurring(frame)
 
 
 def _requests(frame: MetricFrame, steps: Flags) -> float:
@@ -94,11 +109,64 @@ def _find_rise(
     sigmas = (hits - during.sum() * past) / np.sqrt(during.sum() * past * (1 - past))
     if not enough or not mostly or past > s.latency_usual_share or sigmas < s.burst_sigmas:
         return None
-    if _usual_in_history(frame, name, line):
-        return None
     newest = values[start : last + 1][during]
     level = median(newest[-frame.steps(s.lasting_minutes) :])
-    return LatencyRise(start, base, line, level) if level >= line else None
+    if level < line or _usual_in_history(frame, name, line, level, start):
+        return None
+    if _same_requests(frame, level, start):
+        return None
+    return LatencyRise(start, base, line, level)
+
+
+def _same_requests(frame: MetricFrame, level: float, start: int) -> bool:
+    """Return whether requests as slow were usual before, so that only their share grew past a percentile.
+
+    Sockets, uploads and exports are logged when they end: more of them lift the p95 while none got slower.
+    """
+    past, others = finite(frame.p99[:start]), frame.p50
+    if not len(past) or share_above(past, SAME * level) <= frame.settings.latency_sort_share:
+        return False
+    before, now = finite(others[:start]), finite(others[start:])
+    return median(now) < frame.settings.latency_rest_ratio * median(before)
+
+
+def _recurring(frame: MetricFrame) -> Finding | None:
+    """Find minutes far slower than usual that keep coming back, as when one worker of several blocks."""
+    s = frame.settings
+    values = frame.p95
+    valid = np.isfinite(values)
+    base = _base_level(frame, values, valid)
+    if base is None:
+        return None
+    line = max(s.burst_floor_ms, s.burst_ratio * base)
+    bad = valid & (values >= line)
+    hits = np.flatnonzero(bad[-frame.recent :])
+    if len(hits) < frame.steps(s.burst_minutes) or hits[-1] - hits[0] < frame.steps(s.lasting_minutes):
+        return None
+    last, share = int(np.flatnonzero(bad)[-1]), len(hits) / max(int(valid[-frame.recent :].sum()), 1)
+    start = share_onset(bad.astype(float), valid.astype(float), share / 4, share)
+    span, before = valid[start : last + 1].sum(), valid[:start].sum()
+    count, past = float(bad[start:].sum()), (bad[:start].sum() + 1) / (before + 2)
+    short = span < frame.recent or before < 2 * frame.recent or count < RECURS * span
+    if short or frame.points - last > frame.steps(s.ended_minutes):
+        return None
+    sigmas = (count - span * past) / np.sqrt(span * past * (1 - past))
+    level = median(values[start:][bad[start:]])
+    rare = share_above(values[:start][valid[:start]], line) < s.cpu_usual_share
+    if sigmas < s.burst_sigmas or not rare or _requests(frame, bad) < s.latency_min_requests:
+        return None
+    if _usual_in_history(frame, "p95", line, level, start) or _same_requests(frame, level, start):
+        return None
+    sentence = (
+        f"In {frame.minutes(int(count)):.0f} of the last {frame.minutes(frame.points - start):.0f} min the "
+        f"p95 of {frame.service.name} was {line:.0f} ms or more, {level:.0f} ms as a rule; {base:.0f} ms are "
+        "usual."
+    )
+    severity = Severity.CRITICAL if level >= s.latency_ms else Severity.WARNING
+    confidence = margin(level, line)
+    return frame.finding(
+        FindingKind.LATENCY, severity, (level, line, "ms p95"), start, confidence, "recurring", sentence
+    )
 
 
 def _base_level(frame: MetricFrame, values: Numbers, valid: Flags) -> float | None:
@@ -109,12 +177,15 @@ def _base_level(frame: MetricFrame, values: Numbers, valid: Flags) -> float | No
     return quantile(past, BASE_QUANTILE)
 
 
-def _usual_in_history(frame: MetricFrame, name: str, line: float) -> bool:
-    """Return whether the history was above the line often enough to make it usual."""
+def _usual_in_history(frame: MetricFrame, name: str, line: float, level: float, start: int) -> bool:
+    """Return whether the history was above the line often, or about as slow as now at this hour."""
     if frame.history is None:
         return False
-    old = history_of(frame.history.latency.get(name, []))
-    return share_above(old, line) > frame.settings.latency_usual_share
+    old = numbers(frame.history.latency.get(name, []))
+    if share_above(finite(old), line) > frame.settings.latency_usual_share:
+        return True
+    then = at_this_hour(frame, start, old)
+    return bool(len(then)) and float(then.max()) >= max(line, AS_THEN * level)
 
 
 def _burst(frame: MetricFrame) -> Finding | None:
@@ -142,9 +213,9 @@ def _burst(frame: MetricFrame) -> Finding | None:
         now = _unusual(frame, valid & (p95 >= line95) & (p50 >= line50), past)
         if now is None or _requests(frame, now) < s.latency_min_requests:
             continue
-        if _usual_in_history(frame, "p95", line95):
-            continue
         value = median(p95[now])
+        if _usual_in_history(frame, "p95", line95, value, int(np.flatnonzero(now)[0])):
+            continue
         sentence = (
             f"For {frame.minutes(int(now.sum())):.0f} of the last {frame.minutes(frame.recent):.0f} min the "
             f"p95 of {frame.service.name} was {value:.0f} ms or more; {typical[1]:.0f} ms are usual."

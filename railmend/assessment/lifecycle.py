@@ -7,13 +7,16 @@ import numpy as np
 
 from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.restarts import memory_drops, oom_kills, restart_steps, restarted_below_baseline
-from railmend.assessment.statistics import blocks, finite, mann_kendall, theil_sen, wilson
+from railmend.assessment.statistics import Numbers, blocks, finite, mann_kendall, median, theil_sen, wilson
 from railmend.contracts.scan import Finding, FindingKind, Service, ServiceKind, Severity
 
 FAILED = frozenset({"FAILED", "CRASHED"})
 # A volume that is full in a month or later is not filling.
 TELLING_HOURS = 720.0
 DOWN = frozenset({"CRASHED", "RESTARTING"})
+# Peaks this near to each other are one limit; a fall by `EMPTIED` leaves what a new process holds. Between
+# two falls at least `RISES` of the pairs rise, and the median lies below `STEEP` of the peak.
+SAME_PEAK, EMPTIED, RISES, STEEP = 0.1, 0.7, 0.85, 0.85
 # A process that ended by itself, with success: no trouble of a job, but of one replica among others.
 ENDED = frozenset({"EXITED", "STOPPED"})
 # A deployment that still is in one of these after so long will not come up by itself: Railway's own limits of
@@ -71,7 +74,7 @@ def crash_loop(frame: MetricFrame) -> Finding | None:
     service = frame.service
     if service.kind is ServiceKind.CRON or "CRASHED" in (service.latest_status, service.active_status):
         return None
-    return (_dies_again(frame) if frame.points else None) or _restarting(frame)
+    return (_dies_again(frame) or _outgrows(frame) if frame.points else None) or _restarting(frame)
 
 
 def _dies_again(frame: MetricFrame) -> Finding | None:
@@ -102,6 +105,54 @@ def _dies_again(frame: MetricFrame) -> Finding | None:
         "restarts",
         sentence,
     )
+
+
+def _outgrows(frame: MetricFrame) -> Finding | None:
+    """Find a process that grows to the same level again and again and dies there: a limit of its own.
+
+    A runtime's heap limit lies anywhere below the service's. A collector frees much, too: a death frees
+    nearly everything, or costs requests.
+    """
+    s = frame.settings
+    index = np.flatnonzero(frame.memory > 0)
+    values = frame.memory[index]
+    falls = [drop for drop in memory_drops(values, s.collected_fall) if drop.depth >= s.restart_fall]
+    if len(falls) < 2:
+        return None
+    peak = falls[-1].peak
+    begins = [0, *(drop.at for drop in falls)]
+    grown = [
+        drop
+        for begin, drop in zip(begins, falls, strict=False)
+        if abs(drop.peak - peak) <= SAME_PEAK * peak and _rises(values[begin : drop.at], peak)
+    ]
+    lost = sum(_costs_requests(frame, int(index[drop.at])) for drop in grown)
+    deep = all(drop.depth >= EMPTIED for drop in grown)
+    if len(grown) < 2 or not (lost >= max(2, len(grown) / 2) or (deep and not frame.has_http)):
+        return None
+    begun, last = int(index[grown[0].at]), int(index[grown[-1].at])
+    interval = (last - begun) / (len(grown) - 1)
+    if frame.points - last > max(1.5 * interval, frame.recent):
+        return None
+    sentence = (
+        f"{frame.service.name} died {len(grown)} times since {frame.at(begun):%H:%M}, every "
+        f"{frame.minutes(1) * interval:.0f} min, each time at {peak:.2f} GB of memory."
+    )
+    measured = (float(len(grown)), 2.0, "deaths at one level")
+    return frame.finding(
+        FindingKind.CRASH_LOOP, Severity.CRITICAL, measured, begun, 0.9, "outgrows", sentence
+    )
+
+
+def _rises(values: Numbers, peak: float) -> bool:
+    """Return whether memory rose all the time up to a fall; work for a while takes it at once."""
+    return len(values) > 2 and mann_kendall(blocks(values)) >= RISES and median(values) <= STEEP * peak
+
+
+def _costs_requests(frame: MetricFrame, at: int) -> bool:
+    near = slice(max(at - 2, 0), at + 2)
+    failed, total = float(frame.failed[near].sum()), float(frame.total[near].sum())
+    return failed > 0 and wilson(failed, total)[0] >= frame.settings.error_usual_share
 
 
 def _restarting(frame: MetricFrame) -> Finding | None:

@@ -29,6 +29,8 @@ MIN_BLOCKS = 8
 STILL = 0.3
 # Share of the whole rise that may precede the onset.
 BEGUN = 0.05
+# Less than this, in GB, is never a leak without a limit in sight.
+LEAST_GB = 0.05
 # Blocks over which memory may lag behind traffic.
 LAG = 4
 
@@ -62,7 +64,7 @@ def memory_leak(frame: MetricFrame) -> Finding | None:
     if rise is None or _seen_before(frame, rise.last):
         return None
     hours = _hours_left(frame, rise)
-    if hours is not None and hours > frame.settings.leak_horizon_hours:
+    if hours is not None and hours > frame.settings.leak_horizon_hours and not _doubles(frame, rise):
         return None
     soon = hours is not None and hours <= frame.settings.leak_urgent_minutes / 60
     short = frame.points - rise.start < frame.steps(frame.settings.leak_sure_minutes)
@@ -129,9 +131,8 @@ def _still(frame: MetricFrame, x: Numbers, values: Numbers, slope: float) -> boo
 
 def _least_rise(frame: MetricFrame, y: Numbers) -> float:
     s = frame.settings
-    if frame.memory_limit is None:
-        return s.leak_min_rise_of_level * float(y[0])
-    return s.leak_min_rise * frame.memory_limit
+    own = max(s.leak_min_rise_of_level * float(y[0]), LEAST_GB)
+    return own if frame.memory_limit is None else min(own, s.leak_min_rise * frame.memory_limit)
 
 
 def _by_traffic(frame: MetricFrame, index: Steps, values: Numbers, rise: MemoryRise) -> bool:
@@ -168,6 +169,14 @@ def _hours_left(frame: MetricFrame, rise: MemoryRise) -> float | None:
     if frame.memory_limit is None:
         return None
     return max(frame.memory_limit - rise.last, 0.0) / rise.slope * frame.slice.step_seconds / 3600
+
+
+def _doubles(frame: MetricFrame, rise: MemoryRise) -> bool:
+    """Return whether memory has risen by what counts without a limit, and doubles soon at its slope."""
+    s = frame.settings
+    grown = rise.last - rise.first >= max(s.leak_min_rise_of_level * rise.first, LEAST_GB)
+    hours = rise.last / rise.slope * frame.slice.step_seconds / 3600
+    return grown and hours <= s.leak_doubling_hours
 
 
 def _leak(frame: MetricFrame, rise: MemoryRise, hours: float | None) -> Finding:

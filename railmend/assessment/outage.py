@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from railmend.assessment.baseline import usual_cpu
 from railmend.assessment.frame import MetricFrame
 from railmend.assessment.statistics import finite, median, numbers, onset, quantile, wilson
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
@@ -13,7 +14,7 @@ ENDING = frozenset({ServiceKind.CRON, ServiceKind.FUNCTION})
 ENDED = frozenset({"EXITED", "STOPPED", "CRASHED", "REMOVED"})
 
 # Shares of a worker's usual CPU: at most IDLE is doing nothing; a steady one never falls below STEADY.
-IDLE, STEADY = 0.1, 0.4
+IDLE, STEADY = 0.1, 0.6
 
 
 def outage(frame: MetricFrame) -> Finding | None:
@@ -33,7 +34,8 @@ def _all_fail(frame: MetricFrame) -> Finding | None:
     start, last = onset(bad, frame.total > 0), int(np.flatnonzero(bad)[-1])
     failed, total = float(frame.failed[start : last + 1].sum()), float(frame.total[start : last + 1].sum())
     ended = last < frame.points - frame.steps(s.ended_minutes)
-    if ended or failed < s.outage_requests or failed / total < s.outage_share:
+    brief = np.count_nonzero(bad[start : last + 1]) < frame.steps(s.error_min_minutes)
+    if ended or brief or failed < s.outage_requests or failed / total < s.outage_share:
         return None
     sentence = (
         f"{frame.service.name} serves nothing: {failed:.0f} of {total:.0f} requests failed with 5xx "
@@ -149,18 +151,21 @@ def _idle(frame: MetricFrame) -> Finding | None:
     now = min(frame.steps(s.lasting_minutes), frame.points)
     valid = np.isfinite(frame.cpu)
     before = frame.cpu[: -frame.recent][valid[: -frame.recent]]
-    if frame.cpu_limit is None or len(before) < frame.steps(s.steady_minutes) or not valid[-now:].any():
+    if len(before) < frame.steps(s.steady_minutes) or not valid[-now:].any():
         return None
     typical = quantile(before, 0.75)
     bad = frame.cpu <= IDLE * typical
-    if typical < s.worker_share * frame.cpu_limit or not np.all(bad[-now:] | ~valid[-now:]):
+    if typical < s.worker_share * min(frame.cpu_limit or 1.0, 1.0) or not np.all(bad[-now:] | ~valid[-now:]):
         return None
     start = onset(bad, valid)
     worked = frame.cpu[:start][valid[:start]]
     least = quantile(worked, 0.05)
     level = median(finite(frame.cpu[-now:]))
     steady = least >= STEADY * quantile(worked, 0.75)
-    if len(worked) < frame.steps(s.steady_minutes) or not (steady or level <= IDLE * least):
+    # A queue that swings may also be empty; only the day before tells whether it was so at this hour.
+    usual = usual_cpu(frame, start)
+    unusual = level <= IDLE * usual if np.isfinite(usual) else steady
+    if len(worked) < frame.steps(s.steady_minutes) or not unusual:
         return None
     typical = median(worked)
     sentence = (

@@ -6,7 +6,7 @@ import numpy as np
 
 from railmend.assessment.baseline import usual_rate, usual_share
 from railmend.assessment.frame import MetricFrame, margin
-from railmend.assessment.statistics import onset, quantile, wilson
+from railmend.assessment.statistics import Flags, onset, quantile, share_onset, wilson
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 
@@ -55,21 +55,25 @@ def _failures(frame: MetricFrame) -> Failures | None:
     bad = frame.failed >= np.maximum(0.5 * s.error_share * frame.total, 0.5)
     if np.count_nonzero(bad[-recent:]) < frame.steps(s.error_min_minutes):
         return None
-    start, last = onset(bad, frame.total > 0), int(np.flatnonzero(bad)[-1])
-    if last < frame.points - frame.steps(s.ended_minutes) or last + 1 - start < frame.steps(
-        s.error_min_minutes
-    ):
+    last = int(np.flatnonzero(bad)[-1])
+    if last < frame.points - frame.steps(s.ended_minutes):
         return None
+    newest = slice(frame.points - recent, last + 1)
+    share = float(frame.failed[newest].sum()) / float(frame.total[newest].sum())
+    start = share_onset(frame.failed * bad, frame.total, min(share / 4, s.error_share), share)
     # The newest stretch decides, as far back as it is one.
-    first = max(start, frame.points - recent)
-    failed, total = float(frame.failed[first : last + 1].sum()), float(frame.total[first : last + 1].sum())
-    bound, _ = wilson(failed, total)
-    if failed < s.error_min_errors or bound < s.error_share:
+    now = _failures_from(frame, max(start, frame.points - recent), last)
+    if now.failed < s.error_min_errors or now.bound < s.error_share:
         return None
-    if bound < s.error_usual_share and bound < s.error_over_past * usual_share(frame, "5xx", start):
+    if now.bound < s.error_usual_share and now.bound < s.error_over_past * usual_share(frame, "5xx", start):
         return None
+    return _failures_from(frame, start, last)
+
+
+def _failures_from(frame: MetricFrame, start: int, last: int) -> Failures:
+    """Return share and bound of one and the same stretch, from `start` to `last`."""
     failed, total = float(frame.failed[start : last + 1].sum()), float(frame.total[start : last + 1].sum())
-    return Failures(start, failed, total, failed / total, bound)
+    return Failures(start, failed, total, failed / total, wilson(failed, total)[0])
 
 
 def _sparse_failures(frame: MetricFrame) -> Failures | None:
@@ -83,12 +87,11 @@ def _sparse_failures(frame: MetricFrame) -> Failures | None:
     if len(minutes) < 2 or minutes[-1] < window - frame.recent:
         return None
     start = frame.points - window + int(minutes[0])
-    failed, total = float(frame.failed[start:].sum()), float(frame.total[start:].sum())
-    bound, _ = wilson(failed, total)
+    failures = _failures_from(frame, start, frame.points - 1)
     usual = s.error_over_past * usual_share(frame, "5xx", start, s.sparse_usual_share)
-    if failed < s.sparse_min_errors or bound < max(s.sparse_share, usual):
+    if failures.failed < s.sparse_min_errors or failures.bound < max(s.sparse_share, usual):
         return None
-    return Failures(start, failed, total, failed / total, bound)
+    return failures
 
 
 def client_errors(frame: MetricFrame) -> Finding | None:
@@ -100,23 +103,36 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     share = frame.refused / np.maximum(frame.total, 1)
     before = usual_share(frame, "4xx", frame.points - recent)
     bad = (share >= before + s.client_jump) & (frame.refused > 0)
-    if np.count_nonzero(bad[-recent:]) < frame.steps(s.lasting_minutes):
+    hits = np.flatnonzero(bad[-recent:])
+    # Bursts count by what they refuse of all, once they have come back.
+    lasts = len(hits) >= frame.steps(s.lasting_minutes) or (
+        len(hits) >= frame.steps(s.burst_minutes) and hits[-1] - hits[0] > frame.steps(s.lasting_minutes)
+    )
+    now = float(frame.refused[-recent:].sum()) / max(float(frame.total[-recent:].sum()), 1)
+    if not lasts:
         return None
-    start, last = onset(bad, frame.total > 0), int(np.flatnonzero(bad)[-1])
+    last = int(np.flatnonzero(bad)[-1])
+    start = share_onset(
+        frame.refused * bad, frame.total, before + s.client_jump / 2, max(now, before + s.client_jump)
+    )
     reference = slice(max(start - 2 * recent, 0), start)
     steps, past = last + 1 - start, start - reference.start
     if last < frame.points - frame.steps(s.client_ended_minutes) or past < frame.steps(s.past_minutes):
         return None
-    refused, total = float(frame.refused[start : last + 1].sum()), float(frame.total[start : last + 1].sum())
+    during, control = _masked(frame, slice(start, last + 1)), _masked(frame, reference)
+    if np.count_nonzero(bad & during) < 0.5 * steps:  # bursts: the minutes between them show what was due
+        during, control = bad & during, during & ~bad & frame.sampled
+        steps, past = int(during.sum()), int(control.sum())
+    refused, total = float(frame.refused[during].sum()), float(frame.total[during].sum())
     usual = usual_share(frame, "4xx", start)
     jump = refused / total - usual
-    if refused / steps < 2 * float(frame.refused[reference].mean()):
+    if refused / steps < 2 * float(frame.refused[control].mean()):
         return None  # fewer requests, not more refusals
     # Expected successes had nothing happened, against actual ones. Requests arrive in clumps, so the
     # variance is the observed one, and at least Poisson's.
-    served = frame.served[reference]
+    served = frame.served[control]
     expected = float(served.mean()) * steps
-    lost = expected - float(frame.served[start : last + 1].sum())
+    lost = expected - float(frame.served[during].sum())
     variance = max(float(served.var()), float(served.mean())) * steps * (1 + steps / past)
     if jump < s.client_jump or lost < max(
         s.client_lost_share * jump * expected, s.client_sigmas * np.sqrt(variance)
@@ -135,6 +151,12 @@ def client_errors(frame: MetricFrame) -> Finding | None:
         "jump",
         sentence,
     )
+
+
+def _masked(frame: MetricFrame, steps: slice) -> Flags:
+    mask = np.zeros(frame.points, dtype=np.bool_)
+    mask[steps] = True
+    return mask
 
 
 def traffic_drop(frame: MetricFrame) -> Finding | None:

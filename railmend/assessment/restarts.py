@@ -62,7 +62,7 @@ def oom_kills(frame: MetricFrame, drops: list[MemoryDrop]) -> list[MemoryDrop]:
     if limit is None:
         return []
     return [
-        drop for drop in drops if drop.peak >= s.memory_near_limit * limit and drop.depth >= s.restart_fall
+        drop for drop in drops if drop.peak >= s.memory_near_limit * limit and drop.depth >= s.killed_fall
     ]
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from railmend.assessment.chronic import chronic
 from railmend.assessment.cpu import cpu_saturation
 from railmend.assessment.crons import cron_failed
 from railmend.assessment.frame import MetricFrame
@@ -67,6 +68,8 @@ def assess(
 ) -> list[Finding]:
     """Return all findings of one slice, the root cause first; none for a service that sleeps.
 
+    Without any that began, those that are chronic: what was always bad.
+
     `history`: the longer, coarser past of the same service, which tells what is usual. `settings` may be
     `AssessmentRules`, with thresholds of single services and findings to ignore. Never raises for gaps,
     NaN, infinite or empty series.
@@ -84,6 +87,8 @@ def assess(
             if finding is not None and finding.kind not in hidden:
                 findings.append(finding)
                 hidden |= FOLLOWS.get(finding.kind, set())
+        # Beside an incident it says nothing, and would be settled with it.
+        findings = findings or chronic(frame)
     if rules:
         findings = [finding for finding in findings if not rules.ignores(finding, frame.at(frame.points))]
     return _root_first(findings, frame) if len(findings) > 1 else findings

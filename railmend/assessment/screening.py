@@ -72,6 +72,8 @@ def _refusals(frame: MetricFrame) -> bool:
     s = frame.settings
     share = frame.refused / np.maximum(frame.total, 1)
     newest = _newest(frame)
+    if frame.refused.sum() > s.chronic_refused * frame.total.sum():
+        return True
     past = median(share[:-newest]) if frame.points > newest else 0.0
     many = frame.refused[-newest:].sum() >= GENEROUS * s.client_min_errors
     return bool(many and share[-newest:].max() >= past + GENEROUS * s.client_jump)
@@ -92,6 +94,8 @@ def _slow(frame: MetricFrame) -> bool:
     newest = _newest(frame)
     if not frame.has_past:
         return bool((frame.p95 >= GENEROUS * s.latency_ms).any())
+    if median(finite(frame.p95)) >= GENEROUS * s.chronic_latency_ms:
+        return True
     for values, floor, ratio in (
         (frame.p95, s.latency_floor_ms, s.latency_ratio),
         (frame.p99, GENEROUS * s.tail_floor_ms, s.tail_ratio),
@@ -115,7 +119,8 @@ def _memory(frame: MetricFrame) -> bool:
     if limit is not None and y[-newest:].max() >= GENEROUS * (1 + s.surge_share) * limit:
         return True
     rise = float(y[-1] - y[: max(len(y) // 2, 1)].min())
-    least = s.leak_min_rise * limit if limit is not None else s.leak_min_rise_of_level * float(y[0])
+    own = s.leak_min_rise_of_level * float(y[0])
+    least = own if limit is None else min(own, s.leak_min_rise * limit)
     return rise >= GENEROUS * least
 
 

@@ -38,6 +38,9 @@ class AssessmentSettings(BaseModel):
     # A curve whose second half rises slower than this share of its first is levelling off: a cache. (field)
     leak_levelled_share: float = Field(0.6, gt=0)
     leak_horizon_hours: float = Field(24, gt=0)
+    # A limit may be a ceiling that nothing ever reaches: growth is judged by the service's own level too, and
+    # memory that doubles within these hours is a leak whatever the limit. (field)
+    leak_doubling_hours: float = Field(8, gt=0)
     leak_critical_minutes: float = Field(90, gt=0)
     # Correlation with traffic that explains a rise; two thirds of it once both are detrended. (field)
     leak_traffic_correlation: float = Field(0.9, ge=0, le=1)
@@ -52,6 +55,8 @@ class AssessmentSettings(BaseModel):
     surge_minutes: float = Field(10, gt=0)
     # A drop by this share in one step is a restart. (field)
     restart_fall: float = Field(0.5, gt=0, le=1)
+    # Near the limit a smaller one is: a new process may begin at half of it. (field)
+    killed_fall: float = Field(0.25, gt=0, le=1)
     collected_fall: float = Field(0.1, gt=0, le=1)
 
     # -- CPU, share of the limit (USE: queues grow without bound towards 1)
@@ -78,7 +83,7 @@ class AssessmentSettings(BaseModel):
     # Cap on what the slice alone makes usual: it may have failed since its first deployment. (field)
     sparse_usual_share: float = Field(0.08, gt=0, le=1)
     error_critical_share: float = Field(0.12, gt=0, le=1)
-    error_critical_errors: int = Field(20, ge=1)
+    error_critical_errors: int = Field(10, ge=1)
     # 4xx: a jump of the share, and missing successes. (field)
     client_jump: float = Field(0.1, gt=0, le=1)
     client_min_errors: int = Field(20, ge=1)
@@ -89,7 +94,7 @@ class AssessmentSettings(BaseModel):
     client_ended_minutes: float = Field(3, gt=0)
     # Almost only 5xx is an outage.
     outage_share: float = Field(0.9, gt=0, le=1)
-    outage_requests: int = Field(20, ge=1)
+    outage_requests: int = Field(6, ge=1)
     # Remaining share of the usual minimum: a drop; none; critical. (field)
     traffic_left: float = Field(0.6, gt=0, le=1)
     traffic_gone: float = Field(0.02, gt=0, le=1)
@@ -108,6 +113,9 @@ class AssessmentSettings(BaseModel):
     latency_floor_ms: float = Field(100, gt=0)
     latency_ratio: float = Field(2.5, gt=1)
     latency_critical_ratio: float = Field(3.2, gt=1)
+    # Where this share of minutes had requests as slow before, the rest must be slower by this factor. (field)
+    latency_sort_share: float = Field(0.2, gt=0, le=1)
+    latency_rest_ratio: float = Field(1.5, gt=1)
     latency_usual_share: float = Field(0.4, gt=0, le=1)
     latency_min_requests: int = Field(20, ge=1)
     # A slow share below 5 % shows in the p99 alone. (field)
@@ -121,6 +129,14 @@ class AssessmentSettings(BaseModel):
     # Without a past, slower than this is slow.
     latency_ms: float = Field(1000, gt=0)
     latency_critical_ms: float = Field(5000, gt=0)
+
+    # -- chronic: bad throughout at least this window, so that nothing is there to compare with. Nielsen 1993:
+    # after 10 s attention is gone, half of that where it is each answer; SRE: 99 % is the laxest usual SLO;
+    # more refusals than answers is no use of a service.
+    chronic_minutes: float = Field(150, gt=0)
+    chronic_latency_ms: float = Field(5000, gt=0)
+    chronic_failed: float = Field(0.01, gt=0, le=1)
+    chronic_refused: float = Field(0.4, gt=0, le=1)
 
     # -- restarts: this many within `loop_minutes` are a loop (K8s: back-off reaches 5 min after 5 crashes)
     loop_restarts: int = Field(3, ge=2)

@@ -120,6 +120,23 @@ def onset(bad: Flags, valid: Flags | None = None) -> int:
     return last - int(np.argmax(np.cumsum(score[::-1])))
 
 
+def share_onset(hits: Numbers, trials: Numbers, before: float, now: float) -> int:
+    """Return the step at which a share rose from `before` to `now`: log-likelihood ratios (Page 1954).
+
+    Each step counts by its hits and misses, so hits that come and go belong to one stretch, and a step of
+    many trials outweighs one of few. At least one step must have hits.
+    """
+    last = int(np.flatnonzero(hits)[-1])
+    now = min(max(now, 1e-9), 0.98)
+    before = min(max(before, 1e-9), 0.9 * now)
+    gain, loss = np.log(now / before), np.log((1 - now) / (1 - before))
+    score = hits[: last + 1] * gain + (trials - hits)[: last + 1] * loss
+    total = np.cumsum(score[::-1])
+    first = last - int(np.argmax(total))
+    # A stretch begins with a hit.
+    return first + int(np.flatnonzero(hits[first : last + 1])[0])
+
+
 def correlation(x: Numbers, y: Numbers) -> float:
     """Return Pearson's correlation, 0 if one of the two does not vary."""
     dx, dy = x - x.mean(), y - y.mean()

@@ -12,6 +12,7 @@ from railmend.contracts.track_record import AutonomyDecision, AutonomyQuery, Fix
 # The error type with which a paused ledger refuses.
 PAUSED_ERROR = "Paused"
 OPEN, SETTLED = "open", "suppressed"  # states of an entry
+ACCEPTED = "accepted"  # the outcome of an entry that a person accepted
 
 
 class ClaimState(OpenEnum):
@@ -81,6 +82,7 @@ class ClaimAnswer(Contract):
     fingerprint: str = ""  # the one that is refused
     detail: str = ""
     tell: bool = False
+    accepted: bool = False  # a person said that this is the service's normal
     past: tuple[PastRepair, ...] = ()
     autonomy: AutonomyDecision | None = None
 
@@ -107,13 +109,17 @@ class SettleRequest(Contract):
 
 
 class SuppressRequest(Contract):
-    """A person wants not to hear of these fingerprints for a while, whatever is deployed."""
+    """A person wants not to hear of these fingerprints for a while, whatever is deployed.
+
+    `accepted`: because what was found is the service's normal.
+    """
 
     fingerprints: tuple[str, ...]
     by: str
     reason: str = Field("", max_length=200)
     seconds: int = Field(gt=0)
     at: datetime
+    accepted: bool = False
 
 
 class Pause(Contract):

@@ -40,6 +40,7 @@ class LeftOutService(Contract):
     service_id: str
     name: str
     kinds: tuple[FindingKind, ...]
+    chronic: bool = False  # all of it was always so
 
 
 def fitted(reports: Sequence[IncidentReport]) -> tuple[IncidentReport, ...]:
@@ -131,7 +132,11 @@ class RepairRequest(Contract):
     def fingerprints(self) -> tuple[str, ...]:
         own = tuple(fp for incident in self.incidents for fp in incident.request.fingerprints)
         environment = self.incidents[0].request.environment_id
-        others = (fingerprint(environment, s.service_id, kind) for s in self.left_out for kind in s.kinds)
+        others = (
+            fingerprint(environment, s.service_id, kind, chronic=s.chronic)
+            for s in self.left_out
+            for kind in s.kinds
+        )
         return (*own, *others)
 
 

@@ -113,16 +113,21 @@ class Window(Contract):
         return self.end - self.start
 
 
-def fingerprint(environment_id: str, service_id: str, kind: FindingKind) -> str:
-    return f"{environment_id}/{service_id}/{kind.value}"
+# Ends the fingerprint of what was always bad, so that silence about it hides no incident of its kind.
+CHRONIC = ".chronic"
+
+
+def fingerprint(environment_id: str, service_id: str, kind: FindingKind, *, chronic: bool = False) -> str:
+    return f"{environment_id}/{service_id}/{kind.value}{CHRONIC if chronic else ''}"
 
 
 class Symptom(Contract):
-    """What a report says of a finding."""
+    """What a report says of a finding. `chronic`: it was always so; nothing began."""
 
     kind: FindingKind
     severity: Severity
     sentence: str
+    chronic: bool = False
 
 
 class Finding(Symptom):
@@ -145,7 +150,7 @@ class Finding(Symptom):
     @property
     def fingerprint(self) -> str:
         """The identity of the trouble: two findings with one fingerprint are the same."""
-        return fingerprint(self.environment_id, self.service_id, self.kind)
+        return fingerprint(self.environment_id, self.service_id, self.kind, chronic=self.chronic)
 
 
 class ScanRequest(Contract):
@@ -297,6 +302,11 @@ class ServiceRow(Contract):
     repair_workflow_id: str | None = None
     bounded_by: str = ""
 
+    @property
+    def chronic(self) -> bool:
+        """Whether all that was found was always so."""
+        return bool(self.findings) and all(finding.chronic for finding in self.findings)
+
     def shortened(self, most: int) -> "ServiceRow":
         """Return the row with its texts within `most` characters, half of them for the gravest findings.
 
@@ -305,7 +315,10 @@ class ServiceRow(Contract):
         left, findings = most // 2, []
         for finding in sorted(self.findings, key=lambda finding: finding.severity is not Severity.CRITICAL):
             symptom = Symptom(
-                kind=finding.kind, severity=finding.severity, sentence=finding.sentence[: max(left, 0)]
+                kind=finding.kind,
+                severity=finding.severity,
+                sentence=finding.sentence[: max(left, 0)],
+                chronic=finding.chronic,
             )
             left -= len(symptom.sentence)
             findings.append(symptom)
@@ -331,11 +344,13 @@ class HealthReport(Contract):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return how many services are in each state."""
-        affected = sum(bool(row.findings) for row in self.rows)
+        """Return how many services are in each state; chronic ones only where there are some."""
+        chronic = sum(row.chronic for row in self.rows)
+        affected = sum(bool(row.findings) for row in self.rows) - chronic
         unknown = {name for group in self.unknown for name in group.services}
         return {
             "affected": affected,
+            **({"chronic": chronic} if chronic else {}),
             "healthy": len(self.healthy),
             "asleep": len(self.asleep),
             "unknown": len(unknown),

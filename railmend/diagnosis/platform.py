@@ -60,7 +60,8 @@ def explains(incident: PlatformIncident | None, service: Service, findings: Sequ
     if min(finding.onset for finding in findings) < incident.begun - SLACK:
         return None
     breaks = _breaks(incident.message, service)
-    if not _is_here(incident.message, service) or any(finding.kind not in breaks for finding in findings):
+    explained = all(finding.kind in breaks and not finding.chronic for finding in findings)
+    if not _is_here(incident.message, service) or not explained:
         return None
     return f"{incident.message} {incident.url}".strip()
 

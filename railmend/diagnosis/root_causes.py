@@ -60,7 +60,7 @@ def _root_cause(
 
 def _only_suffers(service: Service, findings: Mapping[str, list[Finding]]) -> bool:
     own = findings.get(service.service_id, [])
-    return bool(own) and all(finding.kind in CALLER_SYMPTOMS for finding in own)
+    return bool(own) and all(finding.kind in CALLER_SYMPTOMS and not finding.chronic for finding in own)
 
 
 def _affected_dependencies(
@@ -82,7 +82,7 @@ def _affected_dependencies(
 
 def _affects_callers(finding: Finding) -> bool:
     harmless = finding.kind is FindingKind.DEPLOYMENT_FAILED and finding.severity is Severity.WARNING
-    return finding.kind in AFFECTS_CALLERS and not harmless
+    return finding.kind in AFFECTS_CALLERS and not harmless and not finding.chronic
 
 
 def _depends_on(service: Service, other: Service, services: Mapping[str, Service]) -> bool:

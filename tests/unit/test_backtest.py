@@ -61,13 +61,15 @@ async def test_one_prediction_a_line_in_the_order_of_the_file(tmp_path: Path) ->
     assert failing == {
         "id": "a",
         "affected": True,
+        "chronic": None,
         "kind": "error_rate",
         "score": failing["score"],
         "severity": "warning",
         "onset": (samples.NOW - timedelta(minutes=20)).isoformat(),
     }
     assert 0.9 < failing["score"] < 1
-    assert well == {"id": "b", "affected": False, "kind": None, "score": 0.0, "severity": None, "onset": None}
+    nothing = {"affected": False, "chronic": None, "kind": None, "score": 0.0, "severity": None}
+    assert well == {"id": "b", **nothing, "onset": None}
 
 
 async def test_every_finding_can_be_asked_for(tmp_path: Path) -> None:

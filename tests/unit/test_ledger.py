@@ -119,6 +119,20 @@ def test_a_repair_that_is_reset_after_its_end_has_its_claim_again_unless_another
     assert claim(claims, at=NOW + 8 * DAY, again=True) is ClaimState.SUPPRESSED
 
 
+def test_what_a_person_accepts_is_told_apart_and_hides_no_incident_of_its_kind() -> None:
+    claims, always = ClaimStore(()), f"{FAULT}.chronic"
+    claims.suppress(
+        SuppressRequest(
+            fingerprints=(always,), by="ada", reason="streams", seconds=86400, at=NOW, accepted=True
+        )
+    )
+    refused = claims.claim(request(at=NOW + 20 * HOUR).model_copy(update={"fingerprints": (always,)}))
+    assert (refused.state, refused.accepted, refused.holder) == (ClaimState.SUPPRESSED, True, "person/ada")
+    assert claim(claims, at=NOW + 20 * HOUR) is ClaimState.GRANTED
+    ended = claims.claim(request(at=NOW + 25 * HOUR).model_copy(update={"fingerprints": (always,)}))
+    assert ended.state is ClaimState.GRANTED
+
+
 def test_what_a_person_suppresses_stays_quiet_whatever_is_deployed() -> None:
     claims = ClaimStore(())
     claims.suppress(SuppressRequest(fingerprints=(FAULT,), by="ada", seconds=86400, at=NOW))

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from railmend.contracts.ledger import (
+    ACCEPTED,
     OPEN,
     SETTLED,
     ClaimAnswer,
@@ -15,6 +16,7 @@ from railmend.contracts.ledger import (
     SettleRequest,
     SuppressRequest,
 )
+from railmend.contracts.scan import CHRONIC
 
 MAX_DETAIL = 200
 MAX_PAST = 5
@@ -110,6 +112,7 @@ class ClaimStore:
             state=ClaimState.SUPPRESSED,
             holder=entry.holder,
             fingerprint=entry.fingerprint,
+            accepted=entry.outcome == ACCEPTED and entry.fingerprint.endswith(CHRONIC),
             detail=_format_settled(entry),
         )
 
@@ -197,7 +200,7 @@ class ClaimStore:
                     "since": request.at,
                     "until": until,
                     "cooldown_until": until,
-                    "outcome": "suppressed",
+                    "outcome": ACCEPTED if request.accepted else "suppressed",
                     "detail": request.reason,
                 }
             )

@@ -97,7 +97,7 @@ class RepositoryRepair:
             workflow.upsert_search_attributes(search_attributes.attributes_for_result(state.result))
         if state.workspace is not None:
             await coding.delete_workspace(state.workspace)
-        cooldown, unchanged = policies.COOLDOWN, policies.COOLDOWN_UNCHANGED
+        cooldown, unchanged = policies.COOLDOWN, None
         if outcome == RepairOutcome.CLOSED.value:  # a person's decision is respected for longer
             cooldown = unchanged = timedelta(days=repair.policy.follow_up.closed_days)
         url = state.result.pull_request.url if state.result and state.result.pull_request else ""

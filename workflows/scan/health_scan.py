@@ -144,6 +144,8 @@ class HealthScan:
                 name=service.name,
                 findings=tuple(by_service[service.service_id]),
             )
+            if self._rows[service.service_id].chronic:
+                self._row(service.service_id, verdict="chronic")
         downstream = self._link_downstream(assessment.downstream_effects)
         return [
             IncidentRequest(
@@ -206,7 +208,10 @@ class HealthScan:
         return granted
 
     def _refused(self, incident: Incident, answer: ClaimAnswer) -> None:
-        """Say in the row who has the incident, or why nobody takes it up."""
+        """Say in the row who has the incident, or why nobody takes it up; what is accepted needs no row."""
+        if answer.accepted:
+            del self._rows[incident.service.service_id]
+            return
         named = answer.state is ClaimState.SUPPRESSED
         detail = f"{answer.holder} {answer.detail}".strip() if named else answer.detail
         self._row(incident.service.service_id, action=answer.state.value, detail=detail)
@@ -366,8 +371,9 @@ class HealthScan:
 
 
 def fitted_rows(rows: Collection[ServiceRow]) -> tuple[ServiceRow, ...]:
-    """Return the rows; of many, each says less, so that a report is one payload at any width."""
-    return tuple(row.shortened(ROWS_TEXT // max(len(rows), 1)) for row in rows)
+    """Return the rows, chronic ones last; of many, each says less: a report is one payload at any width."""
+    ordered = sorted(rows, key=lambda row: row.chronic)
+    return tuple(row.shortened(ROWS_TEXT // max(len(rows), 1)) for row in ordered)
 
 
 def _next_look(diagnosis: Diagnosis) -> datetime | None:

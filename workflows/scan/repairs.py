@@ -52,7 +52,8 @@ def request_for(
 def _left_out(report: IncidentReport) -> LeftOutService:
     service, findings = report.request.service, report.request.findings
     kinds = tuple(finding.kind for finding in findings)
-    return LeftOutService(service_id=service.service_id, name=service.name, kinds=kinds)
+    chronic = all(finding.chronic for finding in findings)
+    return LeftOutService(service_id=service.service_id, name=service.name, kinds=kinds, chronic=chronic)
 
 
 async def start(repair: RepairRequest, workflow_id: str, screening: Screening) -> None:

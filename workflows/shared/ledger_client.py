@@ -26,6 +26,7 @@ from railmend.contracts.ledger import (
     spending_key,
 )
 from railmend.contracts.policy import Policy
+from railmend.contracts.scan import CHRONIC
 from railmend.contracts.track_record import AutonomyQuery, FixRecord
 from workflows.shared import details, policies
 
@@ -62,14 +63,18 @@ def settlement(
     outcome: str,
     detail: str,
     cooldown: timedelta = policies.COOLDOWN,
-    unchanged: timedelta = policies.COOLDOWN_UNCHANGED,
+    unchanged: timedelta | None = None,
     pull_request: str = "",
     fixes: tuple[FixRecord, ...] = (),
 ) -> SettleRequest:
     """Return what ends the claim that this workflow has on `fingerprints`.
 
-    They stay quiet for `cooldown`, and for `unchanged` while the same deployment serves.
+    They stay quiet for `cooldown`, and for `unchanged` while the same deployment serves; without it the
+    policies' time: what was always bad is looked at once per deployment.
     """
+    if unchanged is None:
+        always = all(fingerprint.endswith(CHRONIC) for fingerprint in fingerprints)
+        unchanged = policies.COOLDOWN_CHRONIC if always else policies.COOLDOWN_UNCHANGED
     info = workflow.info()
     return SettleRequest(
         settle_id=f"settle/{info.run_id}/{spending_key(fingerprints[0])}",

@@ -224,6 +224,8 @@ ALARM_REPEAT = timedelta(days=7)
 COOLDOWN = timedelta(hours=6)
 # ... and for this long while the same deployment serves: nothing has changed that could change the verdict.
 COOLDOWN_UNCHANGED = timedelta(days=7)
+# What was always bad stays so: it is investigated again with the next deployment.
+COOLDOWN_CHRONIC = timedelta(days=365)
 # A repair whose budget is used up asks again at most this often.
 BUDGET_PAUSE = timedelta(seconds=30)
 # A change that is refused, or breaks a check, goes back to the agent this many times.

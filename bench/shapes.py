@@ -1,0 +1,310 @@
+"""Simulate shapes of trouble, and of what only looks like it, that users of such platforms report in public.
+
+Each is a day and three hours of one service, request by request in numbers, of which the newest minutes are
+assessed: at any length and phase, with the day before or without it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+END = datetime(2026, 3, 2, 14, 7, tzinfo=UTC)
+DAY, WINDOW = 1440, 180
+# Minutes of the whole simulation, the last one being the newest; negative times lie before now.
+T = np.arange(-DAY - WINDOW, 0, dtype=np.float64)
+RANKS = (50, 90, 95, 99)
+RATES = (1.0, 12.0, 150.0, 2000.0)  # requests a minute
+
+
+@dataclass
+class Service:
+    """What one service does each minute: shares are 0..1, `slow` is the share that takes `slow_ms`."""
+
+    random: np.random.Generator
+    rate: Numbers
+    phase: int = 0
+    cpu_limit: float = 8.0
+    memory_limit: float = 8.0
+    web: bool = True
+    failing: Numbers = field(default_factory=lambda: np.full(len(T), 0.0005))
+    refused: Numbers = field(default_factory=lambda: np.full(len(T), 0.01))
+    median_ms: Numbers = field(default_factory=lambda: np.full(len(T), 80.0))
+    slow: Numbers = field(default_factory=lambda: np.zeros(len(T)))
+    slow_ms: float = 30_000.0
+    cpu: Numbers = field(default_factory=lambda: np.full(len(T), 0.05))
+    memory: Numbers = field(default_factory=lambda: np.full(len(T), 0.22))
+
+    def every(self, period: int, length: int = 1) -> NDArray[np.bool_]:
+        """Return the mask of `length` minutes in each period, at this service's phase."""
+        return np.asarray((T + self.phase) % period < length)
+
+
+def since(minutes: float) -> NDArray[np.bool_]:
+    return np.asarray(-minutes <= T)
+
+
+def yesterday(minutes: float, length: float) -> NDArray[np.bool_]:
+    """Return the mask of a stretch that began so many minutes ago, today and on the day before."""
+    return np.asarray((-minutes <= T) | (-minutes - DAY <= T) & (-minutes - DAY + length > T))
+
+
+def comes_and_goes(s: Service) -> None:
+    s.failing[s.every(3) & since(60)] = 0.5
+
+
+def comes_and_goes_since_ever(s: Service) -> None:
+    s.failing[s.every(3)] = 0.5
+
+
+def slow_now_and_then(s: Service) -> None:
+    s.median_ms[s.every(3) & since(70)] = 600
+
+
+def worker_blocked(s: Service) -> None:
+    s.median_ms[s.every(5) & since(80)] = 2500
+
+
+def refused_in_bursts(s: Service) -> None:
+    s.refused[s.every(3) & since(60)] = 0.8
+
+
+def half_succeed(s: Service) -> None:
+    s.failing[s.every(2) & since(50)] = 1.0
+
+
+def all_fail(s: Service) -> None:
+    s.failing[since(25)] = 1.0
+
+
+def heap_limit(s: Service, minutes: int = 40) -> None:
+    grown = ((T + s.phase) % minutes) / minutes
+    s.memory = 0.2 + 1.8 * grown
+    s.failing[s.every(minutes)] = 0.4
+
+
+def heap_limit_of_a_worker(s: Service) -> None:
+    heap_limit(s, 25)
+    s.web = False
+
+
+def small_and_killed(s: Service) -> None:
+    """Die at 256 MB, with 130 MB at the beginning."""
+    s.memory_limit = 0.256
+    s.memory = 0.13 + 0.122 * ((T + s.phase) % 30) / 30
+    s.failing[s.every(30)] = 0.4
+
+
+def leak_under_a_ceiling(s: Service) -> None:
+    s.memory_limit = 32.0
+    s.memory = np.where(since(160), 0.25 + (T + 160) / 60, 0.25)
+
+
+def slow_leak_under_a_ceiling(s: Service) -> None:
+    s.memory = np.where(since(170), 0.25 + 0.1 * (T + 170) / 60, 0.25)
+
+
+def worker_stopped(s: Service) -> None:
+    s.web, s.cpu_limit = False, 32.0
+    s.cpu = np.where(since(20), 0.002, 0.5)
+
+
+def tiny_and_broken(s: Service) -> None:
+    s.rate[:] = 1.0
+    s.failing[since(45)] = 0.45
+
+
+def gone_quiet(s: Service) -> None:
+    s.rate[since(15)] *= 0.05
+
+
+# -- what was always bad
+
+
+def always_slow(s: Service) -> None:
+    """Take many slow queries for each answer."""
+    s.median_ms[:] = 9000
+
+
+def always_busy(s: Service) -> None:
+    s.cpu_limit, s.cpu = 1.0, np.full(len(T), 0.99)
+    s.median_ms[:] = 1200
+
+
+def always_refused(s: Service) -> None:
+    s.refused[:] = 0.6
+
+
+def always_failing_a_little(s: Service) -> None:
+    s.failing[:] = 0.017
+
+
+# -- what only looks like trouble
+
+
+def ordinary(s: Service) -> None:
+    """Leave a day as it is."""
+
+
+def heavy_tail(s: Service) -> None:
+    s.slow[:], s.slow_ms = 0.02, 3000
+
+
+def sockets(s: Service) -> None:
+    s.slow = np.where(since(80), 0.07, 0.03)
+
+
+def collected(s: Service) -> None:
+    s.memory = 0.2 + 0.25 * ((T + s.phase) % 38) / 38
+    s.memory_limit = 1.0
+
+
+def report_each_hour(s: Service) -> None:
+    s.cpu[s.every(60, 6)] = 7.9
+
+
+def queue_empty_as_each_night(s: Service) -> None:
+    s.web = False
+    swing = 0.4 + 0.15 * np.sin(2 * np.pi * T / 100)
+    s.cpu = np.where(yesterday(45, 300), 0.01, swing)
+
+
+def batch_as_last_night(s: Service) -> None:
+    s.web, s.cpu_limit = False, 1.0
+    s.cpu = np.where(yesterday(40, 45), 0.97, 0.03)
+
+
+def export_as_last_night(s: Service) -> None:
+    s.median_ms[yesterday(20, 25)] = 700
+
+
+def office_closes(s: Service) -> None:
+    """Lose visitors over 50 minutes, as on the day before."""
+    fall = np.clip((T + 60) / 50, 0, 1)
+    before = np.where(T < -400, np.clip((T + 60 + DAY) / 50, 0, 1), 0)
+    back = np.where((T > -DAY + 600) & (T < -400), 0, before)
+    s.rate = s.rate * (1 - 0.9 * np.maximum(fall, back))
+
+
+def one_uploads(s: Service) -> None:
+    """Let one user upload all along, and a little more of late."""
+    s.slow = np.where(since(30), 0.08, 0.04)
+    s.slow_ms = 12_000
+
+
+def scanned(s: Service) -> None:
+    s.rate[since(25)] *= 1.5
+    s.refused[since(25)] = 0.34
+
+
+def compiled_then_flat(s: Service) -> None:
+    s.memory = np.where(since(100), np.clip(0.2 + 0.4 * (T + 100) / 60, 0, 0.6), 0.6)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """`kinds`: those that count as right, none for a healthy one. `web`: requests a minute, by level."""
+
+    simulate: Callable[[Service], None]
+    kinds: tuple[str, ...] = ()
+    rates: tuple[float, ...] = RATES
+    windows: tuple[int, ...] = (30, 60, 180)
+    needs_history: bool = False
+
+
+LEAK = ("memory_leak", "memory_saturation", "crash_loop")
+CHRONIC = {
+    "latency": always_slow,
+    "cpu_saturation": always_busy,
+    "client_errors": always_refused,
+    "error_rate": always_failing_a_little,
+}
+SHAPES = {
+    "comes_and_goes": Shape(comes_and_goes, ("error_rate",), RATES[1:]),
+    "comes_and_goes_since_ever": Shape(comes_and_goes_since_ever, ("error_rate",), RATES[1:]),
+    "half_succeed": Shape(half_succeed, ("error_rate",), RATES[1:]),
+    "all_fail": Shape(all_fail, ("outage", "error_rate")),
+    "tiny_and_broken": Shape(tiny_and_broken, ("error_rate", "outage"), RATES[:1]),
+    "slow_now_and_then": Shape(slow_now_and_then, ("latency",), RATES[2:], (180,)),
+    "worker_blocked": Shape(worker_blocked, ("latency",), RATES[2:], (180,)),
+    "refused_in_bursts": Shape(refused_in_bursts, ("client_errors",), RATES[2:], (180,)),
+    "heap_limit": Shape(heap_limit, LEAK, RATES[1:], (180,)),
+    "heap_limit_of_a_worker": Shape(heap_limit_of_a_worker, LEAK, RATES[:1], (60, 180)),
+    "small_and_killed": Shape(small_and_killed, LEAK, RATES[:3], (60, 180)),
+    "leak_under_a_ceiling": Shape(leak_under_a_ceiling, LEAK, RATES[:3], (60, 180)),
+    "slow_leak_under_a_ceiling": Shape(slow_leak_under_a_ceiling, LEAK, RATES[:3], (180,)),
+    "worker_stopped": Shape(worker_stopped, ("outage",), RATES[:1], (180,)),
+    "gone_quiet": Shape(gone_quiet, ("traffic_drop",), RATES[1:3], (60, 180)),
+    "ordinary": Shape(ordinary),
+    "heavy_tail": Shape(heavy_tail),
+    "sockets": Shape(sockets, rates=RATES[1:3]),
+    "collected": Shape(collected),
+    "report_each_hour": Shape(report_each_hour, rates=RATES[:2]),
+    "queue_empty_as_each_night": Shape(queue_empty_as_each_night, rates=RATES[:1], needs_history=True),
+    "batch_as_last_night": Shape(batch_as_last_night, rates=RATES[:1], needs_history=True),
+    "export_as_last_night": Shape(export_as_last_night, rates=RATES[1:], needs_history=True),
+    "office_closes": Shape(office_closes, rates=RATES[1:], needs_history=True),
+    "one_uploads": Shape(one_uploads, rates=RATES[2:3]),
+    "scanned": Shape(scanned, rates=RATES[1:3]),
+    "compiled_then_flat": Shape(compiled_then_flat),
+}
+
+
+def simulated(
+    simulate: Callable[[Service], None], rate: float = 150.0, seed: int = 1, phase: int = 0
+) -> dict[str, Any]:
+    """Return the whole simulation in the format of `backtest`: a day and three hours at one minute."""
+    random = np.random.default_rng([seed, int(rate)])
+    service = Service(random, np.full(len(T), rate), phase)
+    simulate(service)
+    clumped = service.rate * random.gamma(8, 1 / 8, len(T))
+    requests = random.poisson(clumped)
+    failed = random.binomial(requests, service.failing)
+    refused = random.binomial(requests - failed, np.minimum(service.refused, 1))
+    slow = random.binomial(requests, service.slow)
+    latency: dict[str, list[float | None]] = {"p50": [], "p90": [], "p95": [], "p99": []}
+    for minute, count in enumerate(requests):
+        kept = min(int(count), 200)
+        few = np.round(slow[minute] * kept / max(count, 1)).astype(int)
+        times = service.median_ms[minute] * random.lognormal(0, 0.5, kept)
+        times[:few] = service.slow_ms * random.lognormal(0, 0.5, few)
+        ranks = np.percentile(times, RANKS) if kept else (None,) * len(RANKS)
+        for values, value in zip(latency.values(), ranks, strict=True):
+            values.append(None if value is None else round(float(value), 1))
+    row: dict[str, Any] = {
+        "id": simulate.__name__,
+        "service": "app",
+        "start": END.timestamp() - 60 * len(T),
+        "step_seconds": 60,
+        "cpu": (service.cpu * random.lognormal(0, 0.1, len(T))).round(4).tolist(),
+        "cpu_limit": service.cpu_limit,
+        "memory_gb": (service.memory * (1 + 0.01 * random.standard_normal(len(T)))).round(4).tolist(),
+        "memory_limit": service.memory_limit,
+        "http": None,
+        "latency_ms": None,
+    }
+    if service.web:
+        ok = requests - failed - refused
+        row["http"] = {"2xx": ok.tolist(), "4xx": refused.tolist(), "5xx": failed.tolist()}
+        row["latency_ms"] = latency
+    return row
+
+
+def newest(row: dict[str, Any], minutes: int) -> dict[str, Any]:
+    """Return the newest minutes of a simulation."""
+    return between(row, len(T) - minutes, len(T))
+
+
+def between(row: dict[str, Any], first: int, last: int) -> dict[str, Any]:
+    """Return some minutes of a simulation."""
+
+    def cut(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: cut(part) for name, part in value.items()}
+        return value[first:last] if isinstance(value, list) else value
+
+    return {**{name: cut(value) for name, value in row.items()}, "start": row["start"] + 60 * first}

@@ -1,0 +1,102 @@
+"""`starter.py accept`: what was always bad is the normal of a service, because a person says so."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.options import JsonOption, ProjectOption, emit, run
+
+if TYPE_CHECKING:
+    from railmend.contracts.scan import FindingKind
+
+# Without an end of its own, somebody looks again after a year.
+LONGEST = timedelta(days=365)
+
+
+def accept(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Its name or id.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Of the finding: latency, cpu_saturation, ...")],
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="The last day (UTC), 2027-01-31; default: in a year.")
+    ] = None,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept in the ledger.")] = "",
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a chronic finding as this service's normal.
+
+    It is neither reported nor investigated until then. What begins to be worse is an incident as ever.
+    """
+    fingerprint, end = run(_accept(service, kind, until, reason, project))
+    if as_json:
+        emit({"fingerprint": fingerprint, "until": end})
+        return
+    typer.echo(f"{fingerprint}: accepted until {end:%Y-%m-%d %H:%M} UTC.")
+
+
+async def _accept(
+    service: str, kind: str, until: str | None, reason: str, project: str | None
+) -> tuple[str, datetime]:
+    """Return fingerprint and end. Raises `ConfigurationError` for an unknown service, kind or date."""
+    from commands import ledgers
+    from commands.scan_request import choose_project
+    from railmend.contracts.scan import fingerprint
+    from railmend.settings_file import load_settings
+
+    wanted, length = _kind(kind), _length(until, datetime.now(UTC))
+    watched = choose_project(load_settings(), project)
+    service_id = await _service_id(service, project)
+    accepted = fingerprint(watched.environment_id, service_id, wanted, chronic=True)
+    return accepted, await ledgers.suppress([accepted], length, reason[:200], accepted=True)
+
+
+def _kind(text: str) -> "FindingKind":
+    from railmend.contracts.scan import FindingKind
+    from railmend.settings import ConfigurationError
+
+    known = {kind.value: kind for kind in FindingKind}
+    if text not in known:
+        raise ConfigurationError(f"{text!r} is no kind of finding; there are {', '.join(known)}.")
+    return known[text]
+
+
+def _length(until: str | None, now: datetime) -> timedelta:
+    from railmend.settings import ConfigurationError
+
+    if until is None:
+        return LONGEST
+    try:
+        end = datetime.combine(date.fromisoformat(until), time.max, UTC)
+    except ValueError as error:
+        raise ConfigurationError(f"--until {until!r} is no date: write 2027-01-31.") from error
+    if end <= now:
+        raise ConfigurationError(f"--until {until} is over.")
+    return end - now
+
+
+async def _service_id(service: str, project: str | None) -> str:
+    """Return the id of a service of the project's environment, by its name or id."""
+    from commands.scan_request import scan_request
+    from hosting import clients
+    from railmend.railway.errors import RailwayError
+    from railmend.scan_settings import scan_settings
+    from railmend.settings import ConfigurationError
+    from railmend.settings_file import load_settings
+
+    settings = load_settings()
+    request = scan_request(settings, project=project)
+    window = scan_settings(settings, request).window(datetime.now(UTC))
+    pool = clients.railway(settings)
+    try:
+        client = await pool.client_for(request.environment_id)
+        survey = await client.survey(request.project_id, request.environment_id, window)
+    except RailwayError as error:
+        raise ConfigurationError(str(error)) from error
+    finally:
+        await pool.aclose()
+    for each in survey.services:
+        if service in (each.name, each.service_id):
+            return each.service_id
+    names = ", ".join(sorted(each.name for each in survey.services))
+    raise ConfigurationError(f"{service!r} is no service of {survey.environment_name}; there are {names}.")

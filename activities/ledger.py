@@ -117,7 +117,7 @@ class LedgerActivities:
         while answer.state is ClaimState.HELD and not claim.handed_by:
             standing = await self._standing(answer)
             if standing.open or answer.grant in claim.replaces:
-                return await self._told(project_id, claim, answer, standing)
+                return await self._with_advice(project_id, claim, answer, standing)
             claim = claim.model_copy(
                 update={
                     "claim_id": f"{claim.claim_id}/after/{answer.grant}",
@@ -127,7 +127,7 @@ class LedgerActivities:
             answer = await self._ask(project_id, claim)
         return answer
 
-    async def _told(
+    async def _with_advice(
         self, project_id: str, claim: ClaimRequest, answer: ClaimAnswer, standing: Standing
     ) -> ClaimAnswer:
         """Say of a holder that is stuck what a person can do."""

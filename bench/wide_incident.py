@@ -13,7 +13,7 @@ from obstore.store import MemoryStore
 
 from tests.workflows import test_wide_incident as wide
 from tests.workflows.conftest import environment
-from tests.workflows.test_scan_to_repair import Stage
+from tests.workflows.story import Stage
 
 SIZES = (1, 5, 20, 60)
 HEAD = ("affected", "seconds", "events", "scan kB", "children kB", "repair kB", "largest kB", "artifacts kB")

@@ -2,17 +2,18 @@
 
 import pytest
 
-# Tests of minutes begin first. Those whose services must show their symptoms in time come last, when the
-# machine has nothing else to do.
-FIRST = ("chaos/",)
-LAST = ("test_docs_commands", "test_after_merge", "test_end_to_end", "test_unrecognised_bug")
+# First, one a worker, those that wait minutes for symptoms and for what a fix made of them: xdist gives one
+# worker several files of one test each, which then run one after another, at the end while all others are
+# idle. Files that compute keep the last worker busy meanwhile; short files end the run together.
+ORDER = (
+    *("test_after_merge", "test_end_to_end", "test_docs_commands"),
+    *("tests/unit/", "tests/chaos/", "test_unrecognised_bug", "tests/integration/", "tests/workflows/"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
-        if any(part in item.nodeid for part in FIRST):
-            return -1
-        return 1 + next((number for number, part in enumerate(LAST) if part in item.nodeid), -1)
+        return next((number for number, part in enumerate(ORDER) if part in item.nodeid), len(ORDER))
 
     items.sort(key=rank)
 

@@ -28,7 +28,7 @@ def is_candidate(slice: Slice, service: Service, settings: AssessmentSettings | 
     s = settings or DEFAULTS
     if service.asleep:
         return False
-    if _told(service) or (service.volume_fill or 0) >= s.disk_share:
+    if _reports_trouble(service) or (service.volume_fill or 0) >= s.disk_share:
         return True
     frame = MetricFrame(slice, service, "", s)
     if cron_failed(frame) is not None or _silent(frame) or is_stuck(service, frame.at(frame.points)):
@@ -38,7 +38,7 @@ def is_candidate(slice: Slice, service: Service, settings: AssessmentSettings | 
         return any(sign(frame) for sign in (_disk, *signs))
 
 
-def _told(service: Service) -> bool:
+def _reports_trouble(service: Service) -> bool:
     """Return whether Railway itself says that something is wrong."""
     states = {service.latest_status, service.active_status, *service.instances}
     some_ended = "RUNNING" in states and not states.isdisjoint(ENDED)

@@ -4,7 +4,8 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from railmend.coding.git import GitError, TrustedRepository
+from railmend.coding.git import TrustedRepository
+from railmend.coding.git_commands import GitError
 
 # Author, date and message, which a rebase keeps and a squash does not.
 SAME = "--format=%an%x00%ae%x00%at%x00%B"

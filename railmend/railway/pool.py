@@ -19,7 +19,7 @@ from railmend.railway.errors import (
 )
 from railmend.railway.limits import RateLimiter, RateLimits
 from railmend.railway.reader import PAUSE_SECONDS
-from railmend.railway.survey import Known
+from railmend.railway.survey import LastSurvey
 from railmend.railway.transport import TokenKind, Transport
 
 TIMEOUT_SECONDS = 30.0
@@ -98,10 +98,10 @@ class RailwayPool:
         await self.client_for(environment_id)
         return self._reaches[self._find(environment_id)[1]].kind
 
-    def last_seen(self, environment_id: str) -> Known:
+    def last_seen(self, environment_id: str) -> LastSurvey:
         """Return what the last survey of an environment saw, with whatever token; empty without one."""
         seen = (client.surveyor.last_seen(environment_id) for client in self._clients.values())
-        return next((known for known in seen if known.names), Known())
+        return next((known for known in seen if known.names), LastSurvey())
 
     async def check(self, seconds: float = CHECK_SECONDS) -> dict[str, RailwayError | None]:
         """Try every token, some at once, for `seconds`; return by project name what is wrong, or None."""

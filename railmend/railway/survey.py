@@ -63,7 +63,7 @@ class Details:
 
 
 @dataclass(frozen=True)
-class Known:
+class LastSurvey:
     """What the last survey of an environment saw: the next one can query everything at once.
 
     `names`: of all services; they are reported where the next one can list none.
@@ -83,7 +83,7 @@ class Surveyor:
     def __init__(self, reader: Reader, limits: RateLimits) -> None:
         self._reader = reader
         self._limits = limits
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, LastSurvey] = {}
         self._tcp: dict[str, bool] = {}  # by service id, of those that were asked about
 
     async def survey(self, project_id: str, environment_id: str, window: Window) -> Survey:
@@ -153,8 +153,8 @@ class Surveyor:
             ],
         )
 
-    def last_seen(self, environment_id: str) -> Known:
-        return self._known.get(environment_id, Known())
+    def last_seen(self, environment_id: str) -> LastSurvey:
+        return self._known.get(environment_id, LastSurvey())
 
     async def examine(self, environment_id: str, services: Sequence[Service], window: Window) -> Details:
         """Read services at the window's step with their history, as far as they can be had.
@@ -204,7 +204,7 @@ class Surveyor:
         return self._series(environment_id, window, known)[1], runs
 
     def _series(
-        self, environment_id: str, window: Window, known: Known
+        self, environment_id: str, window: Window, known: LastSurvey
     ) -> tuple[tuple[plan.Reading, ...], dict[plan.Key, Query]]:
         """Plan in detail if that stays within one document's points, else coarsely."""
         readings = plan.detailed_readings(window)
@@ -283,7 +283,7 @@ def _failed_deployments(ids: Mapping[str, str]) -> Query:
     )
 
 
-def _runs(environment_id: str, service_id: str, known: Known) -> Query:
+def _runs(environment_id: str, service_id: str, known: LastSurvey) -> Query:
     wanted = {"environmentId": environment_id, "serviceId": service_id}
     return Query("executions", {"input": wanted, "first": RUNS}, f"Runs of {known.crons[service_id]}")
 
@@ -300,8 +300,8 @@ def _incident(answer: dict[str, Any] | None) -> PlatformIncident | None:
     )
 
 
-def _known(services: Sequence[Service], project_name: str, environment_name: str) -> Known:
-    return Known(
+def _known(services: Sequence[Service], project_name: str, environment_name: str) -> LastSurvey:
+    return LastSurvey(
         names=tuple(service.name for service in services),
         project_name=project_name,
         environment_name=environment_name,

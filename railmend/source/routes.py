@@ -88,7 +88,7 @@ def routes_of(code: SourceCode) -> tuple[RouteHandler, ...]:
     stem = PurePosixPath(code.path).stem.lower()
     stem = re.sub(r"[._-]?(?:routes?|router|controller|handlers?|views?|api|service)$", "", stem)
     hints = prefixes | {stem, f"{stem}s"} if stem else prefixes
-    found = [route for call in calls for route in _told(code, call, hints)]
+    found = [route for call in calls for route in _declared(code, call, hints)]
     return (*found, *_by_file_name(code))
 
 
@@ -113,7 +113,7 @@ def _prefixes(call: FunctionCall) -> Iterator[str]:
             yield from split_path(argument.partition("=")[2].strip("\"' "))
 
 
-def _told(code: SourceCode, call: FunctionCall, hints: frozenset[str]) -> Iterator[RouteHandler]:
+def _declared(code: SourceCode, call: FunctionCall, hints: frozenset[str]) -> Iterator[RouteHandler]:
     name = call.name.lower()
     strings = list(_strings(call))
     if name in ("resources", "resource", "apiresource") and strings:

@@ -47,6 +47,13 @@ class Point:
     drained_always: bool = False
 
     def is_long(self, victim: Victim) -> bool:
+        """Return whether it is played by `make chaos` alone.
+
+        A server that dies while something runs changes nothing outside: `test_every_phase` has its death in
+        each phase. Here it dies when something was done that it does not know of.
+        """
+        if victim is Victim.TEMPORAL:
+            return self.effect is None
         return victim is Victim.DRAINED and not self.drained_always
 
     @property

@@ -26,7 +26,7 @@ from railmend.contracts.scan import FindingKind, HealthReport, ScanRequest, Scan
 from railmend.settings import ConfigurationError
 from tests import samples
 from tests.workflows.stand_ins import DONE
-from tests.workflows.test_scan_to_repair import Stage, row_of, stage
+from tests.workflows.story import Stage, row_of, stage
 from workflows.actions.approved_action import ApprovedAction
 from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from railmend.coding.git import GitError, TrustedRepository
+from railmend.coding.git import TrustedRepository
+from railmend.coding.git_commands import GitError
 from railmend.publishing.github import GitHubClient, GitHubError, NewPullRequest
 from railyard.forge import Forge, build
 from tests import samples

@@ -17,7 +17,7 @@ from railmend.contracts.ledger import ClaimBatch, ClaimRequest, LedgerState, Spe
 from railmend.settings import ConfigurationError
 from tests.integration.test_claims import SOON, _quickly, on, repairing, temporal, until
 from tests.workflows.stand_ins import DONE
-from tests.workflows.test_scan_to_repair import Stage, row_of
+from tests.workflows.story import Stage, row_of
 from workflows.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.integration

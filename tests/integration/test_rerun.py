@@ -12,8 +12,8 @@ from railmend.contracts.repair import Approval
 from railmend.settings import ConfigurationError
 from tests.integration.test_claims import SOON, _quickly, on, repairing, temporal, until
 from tests.workflows.stand_ins import CHANGE
+from tests.workflows.story import Stage, row_of
 from tests.workflows.test_reset import reset
-from tests.workflows.test_scan_to_repair import Stage, row_of
 from workflows.actions.approved_action import ApprovedAction
 from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.scan.health_scan import HealthScan

@@ -27,8 +27,8 @@ from tests import samples
 from tests.replay.freeze import HISTORIES, NEXT
 from tests.workflows.conftest import environment
 from tests.workflows.review_stage import MERGED, OPEN, commented
+from tests.workflows.story import row_of, stage
 from tests.workflows.test_after_pull_request import RepairStage, repairing, until
-from tests.workflows.test_scan_to_repair import row_of, stage
 from workflows.actions.approved_action import ApprovedAction
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.alarm import ScanAlarm

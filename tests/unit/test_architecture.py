@@ -60,7 +60,8 @@ FILE_CALLS = frozenset(
     symlink_to hardlink_to rmdir readlink utime truncate mkfifo""".split()  # noqa: SIM905 - a list of words
 )
 OWN_FOLDERS = {
-    "railmend/coding/git.py": {"prepare", "fetch", "export", "_excludes", "_index"},
+    "railmend/coding/git.py": {"prepare", "fetch", "export"},
+    "railmend/coding/git_commands.py": {"_excludes", "_index"},
     "railmend/coding/metering.py": {"__init__", "_save"},
     "railmend/coding/resource_usage.py": {"_fields", "add"},  # of /proc
     "railmend/coding/revert.py": {"_merged_file"},

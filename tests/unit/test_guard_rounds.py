@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.git import GitError, TrustedRepository
+from railmend.coding.git import TrustedRepository
+from railmend.coding.git_commands import GitError
 from railmend.coding.guard import Plan, Round, review_rounds
 from railmend.coding.guard_settings import GuardSettings
 from tests import samples

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from railmend.coding import git as git_module
+from railmend.coding import git_changes
 from railmend.coding.diff import ChangedFile
 from railmend.coding.git import TrustedRepository
 from railmend.coding.guard import Plan, never_published, review
@@ -128,7 +128,7 @@ def test_what_is_too_large_to_be_read_is_refused_for_its_size(tmp_path: Path) ->
 def test_a_change_of_more_than_is_read_is_refused_for_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
-    monkeypatch.setattr(git_module, bound, most)
+    monkeypatch.setattr(git_changes, bound, most)
     new = {f"{name}.py": ("100644", f"value = {name!r}  # a line\n".encode()) for name in "abc"}
     files = between(tmp_path, {}, new)
     assert [file.path for file in files if file.unread] == ["c.py"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from railmend.contracts.repair import RepairRequest
 from railmend.publishing.github.decision import PlanCommand, parse_command
 from tests import samples
-from tests.unit.test_safe_text import HOSTILE
+from tests.unit.published_texts import HOSTILE
 
 PLAN = "0123456789abcdef"
 APPROVE = f"/railmend approve {PLAN}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.git import GitError
+from railmend.coding.git_commands import GitError
 from railmend.providers import repository
 from railmend.providers.detection import detect
 from railmend.providers.repository import CommitReader

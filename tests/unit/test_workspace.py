@@ -9,7 +9,8 @@ import pytest
 from activities.coding import MAX_RULES, rules_of
 from railmend.coding.diff import ChangedFile
 from railmend.coding.foreign_files import remove_tree
-from railmend.coding.git import BranchMoved, GitError, TrustedRepository
+from railmend.coding.git import BranchMoved, TrustedRepository
+from railmend.coding.git_commands import GitError
 from railmend.coding.quota import Quota, exceeded
 from railmend.coding.resource_usage import disk_use, measure
 from tests import samples

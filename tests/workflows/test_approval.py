@@ -17,7 +17,7 @@ from railmend.contracts.policy import Policy
 from railmend.contracts.repair import Approval, RepairOutcome
 from railmend.contracts.status import WAITS_FOR_APPROVAL
 from tests import samples
-from tests.workflows.test_scan_to_repair import Stage, row_of, stage
+from tests.workflows.story import Stage, row_of, stage
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.shared import policies
 

@@ -18,8 +18,8 @@ from railmend.contracts.scan import ScanRequest, ServiceRow
 from tests import samples
 from tests.chaos.phases_worker import AnyEnvironment
 from tests.workflows.review_stage import MERGED, ReviewStage
+from tests.workflows.story import row_of, stage
 from tests.workflows.test_after_pull_request import repairing
-from tests.workflows.test_scan_to_repair import row_of, stage
 from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan

@@ -15,7 +15,7 @@ from tests import kept, samples
 from tests.integration.serving import serving
 from tests.unit.test_diagnosis import GOOD, KEY, Model
 from tests.workflows.stand_ins import World
-from tests.workflows.test_scan_to_repair import Stage, row_of, stage
+from tests.workflows.story import Stage, row_of, stage
 from workflows.shared import policies
 
 ATTEMPTS = policies.MODEL["retry_policy"].maximum_attempts

@@ -11,7 +11,7 @@ from railmend.contracts.policy import Policy
 from railmend.contracts.repair import Approval, RepairOutcome
 from tests import samples
 from tests.workflows.stand_ins import CHANGE
-from tests.workflows.test_scan_to_repair import row_of, stage
+from tests.workflows.story import row_of, stage
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.alarm import ScanAlarm
 

@@ -18,8 +18,8 @@ from railmend.contracts.repair import Approval, RepairOutcome
 from railmend.contracts.review import ReviewView
 from tests import samples
 from tests.workflows.review_stage import CLOSED, MERGED, OPEN, ReviewStage, commented
+from tests.workflows.story import Stage, row_of, stage
 from tests.workflows.test_after_pull_request import until
-from tests.workflows.test_scan_to_repair import Stage, row_of, stage
 
 # The first workflow task's end: from there a run begins anew.
 FIRST_TASK = 4

@@ -2,110 +2,30 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
-from hosting.workers import WORKFLOWS
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.incident import EvidencePacket, IncidentReport, Verdict
-from railmend.contracts.ledger import Budget, LedgerState, Limit
+from railmend.contracts.ledger import Budget, Limit
 from railmend.contracts.measurement import MeasurementStatus
 from railmend.contracts.policy import FollowUp, Policy
-from railmend.contracts.repair import Approval, CodingState, RepairOutcome, RepairResult, WorkspaceChange
+from railmend.contracts.repair import Approval, CodingState, RepairOutcome, WorkspaceChange
 from railmend.contracts.scan import (
     DownstreamEffect,
     FindingKind,
-    HealthReport,
     ScanRequest,
-    ScanSettings,
-    Service,
 )
 from tests import samples
 from tests.workflows.review_stage import ReviewStage
-from tests.workflows.stand_ins import CHANGE, CHECKED, DONE, FAILING, World
-from workflows.ledger.ledger import Ledger
+from tests.workflows.stand_ins import CHANGE, DONE
+from tests.workflows.story import row_of, stage
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
-from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
-
-
-class Stage:
-    """One environment of its own per test: ids never meet those of another test."""
-
-    def __init__(self, client: Client, world: World, environment_id: str) -> None:
-        self.client = client
-        self.world = world
-        self.environment_id = environment_id
-        self.scans: list[str] = []
-        self._delay = timedelta(0)
-
-    def later(self, time: timedelta) -> None:
-        """The next scans look so much later; the server skips the time."""
-        self._delay += time
-
-    async def scan(self, autonomy: Autonomy = Autonomy.PULL_REQUEST, **more: Any) -> HealthReport:
-        self.world.settings = ScanSettings(autonomy=autonomy, **more)
-        request = ScanRequest(project_id=self.environment_id, environment_id=self.environment_id)
-        self.scans.append(f"scan/{self.environment_id}/{uuid.uuid4()}")
-        return await self.client.execute_workflow(
-            HealthScan.run,
-            request,
-            id=self.scans[-1],
-            task_queue=self.world.queue,
-            start_delay=self._delay or None,
-        )
-
-    async def repair(self, workflow_id: str) -> RepairResult:
-        return await self.client.get_workflow_handle_for(RepositoryRepair.run, workflow_id).result()
-
-    async def ledger(self) -> LedgerState:
-        handle = self.client.get_workflow_handle_for(Ledger.run, f"ledger/{self.environment_id}")
-        return await handle.query(Ledger.state)
-
-
-Make = Callable[..., "asyncio.Future[Stage]"]
-
-
-@asynccontextmanager
-async def stage(temporal: WorkflowEnvironment, *services: Service, **world: object) -> AsyncIterator[Stage]:
-    environment_id = f"env-{uuid.uuid4().hex[:8]}"
-    queue = f"railmend-{environment_id}"
-    mine = tuple(s.model_copy(update={"repository": f"{environment_id}/{s.name}"}) for s in services)
-    findings = tuple(
-        samples.finding(s.name).model_copy(update={"environment_id": environment_id})
-        for s in services
-        if s.name != "healthy"
-    )
-    built = World(
-        queue=queue,
-        services=mine,
-        findings=findings,
-        **world,  # type: ignore[arg-type]
-    )
-    client = temporal.client
-    async with AsyncExitStack() as stack:
-        work = built.orchestration(client)
-        await stack.enter_async_context(
-            Worker(client, task_queue=queue, workflows=WORKFLOWS, activities=work)  # type: ignore[arg-type]
-        )
-        await stack.enter_async_context(
-            Worker(client, task_queue=CODING_QUEUE, activities=[built.prepare_workspace])
-        )
-        await stack.enter_async_context(
-            Worker(client, task_queue=PLANNING_QUEUE, activities=[built.diagnose, built.refute])
-        )
-        yield Stage(client, built, environment_id)
-
-
-def row_of(report: HealthReport, name: str):  # type: ignore[no-untyped-def]
-    return next(row for row in report.rows if row.name == name)
 
 
 async def test_a_service_in_trouble_ends_in_one_pull_request(temporal: WorkflowEnvironment) -> None:
@@ -227,68 +147,6 @@ async def test_a_repair_that_cannot_be_published_says_why_and_cleans_up(
         assert on.world.calls["open_pull_request"] == 0
         assert on.world.calls["delete_workspace"] == 1
         assert [entry.state for entry in (await on.ledger()).entries] == ["suppressed"]
-
-
-REFUSED = CHANGE.model_copy(update={"refused": ("ci.yml may not be touched: it belongs to CI.",)})
-
-
-async def test_a_refused_change_goes_back_once_and_may_then_be_published(
-    temporal: WorkflowEnvironment,
-) -> None:
-    async with stage(temporal, samples.service("checkout"), change=REFUSED, mended=CHANGE) as on:
-        row = row_of(await on.scan(), "checkout")
-        result = await on.repair(row.repair_workflow_id)
-        assert result.outcome is RepairOutcome.HELD
-        assert [(one.turn, one.complaints) for one in on.world.asked] == [(0, ()), (1, REFUSED.refused)]
-        assert on.world.published[0].doubts == ()
-        assert on.world.published[0].verification.verified
-
-
-async def test_a_change_refused_twice_becomes_a_draft_where_that_is_set(
-    temporal: WorkflowEnvironment,
-) -> None:
-    change = REFUSED.model_copy(update={"draft_allowed": True})
-    async with stage(temporal, samples.service("checkout"), change=change) as on:
-        row = row_of(await on.scan(), "checkout")
-        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.HELD
-        assert on.world.calls["run_session"] == 2
-        assert on.world.published[0].doubts == REFUSED.refused
-        assert on.world.calls["run_checks"] == 0, "what the guard refuses is not run"
-
-
-async def test_a_check_that_the_change_breaks_goes_back_once(temporal: WorkflowEnvironment) -> None:
-    async with stage(temporal, samples.service("checkout"), after=(FAILING, CHECKED)) as on:
-        row = row_of(await on.scan(), "checkout")
-        await on.repair(row.repair_workflow_id)
-        (complaint,) = on.world.asked[1].complaints
-        assert complaint.startswith("`make test` passed before and fails now:")
-        assert "1 failed" in complaint
-        assert on.world.published[0].doubts == ()
-
-
-async def test_a_check_that_stays_broken_makes_a_draft(temporal: WorkflowEnvironment) -> None:
-    async with stage(temporal, samples.service("checkout"), after=(FAILING,)) as on:
-        row = row_of(await on.scan(), "checkout")
-        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.HELD
-        assert on.world.calls["run_session"] == 2
-        assert on.world.published[0].doubts == ("`make test` fails with it.",)
-
-
-async def test_a_check_that_failed_before_is_nobodys_fault(temporal: WorkflowEnvironment) -> None:
-    async with stage(temporal, samples.service("checkout"), before=FAILING, after=(FAILING,)) as on:
-        row = row_of(await on.scan(), "checkout")
-        await on.repair(row.repair_workflow_id)
-        assert on.world.calls["run_session"] == 1
-        assert on.world.published[0].doubts == ()
-        assert not on.world.published[0].verification.verified
-
-
-async def test_without_checks_there_is_a_pull_request_that_says_so(temporal: WorkflowEnvironment) -> None:
-    async with stage(temporal, samples.service("checkout"), broken=frozenset({"prepare_checks"})) as on:
-        row = row_of(await on.scan(), "checkout")
-        assert (await on.repair(row.repair_workflow_id)).outcome is RepairOutcome.HELD
-        said = on.world.published[0].verification.after.unverified
-        assert said == "The checks could not be run: prepare_checks is broken on purpose"
 
 
 async def test_a_cancelled_repair_leaves_no_workspace(temporal: WorkflowEnvironment) -> None:

@@ -18,8 +18,8 @@ from railmend.contracts.scan import FindingKind, ServiceRow
 from railmend.diagnosis.router import ALWAYS_NEEDED, NEEDED, RUNNING, decide_by_rule
 from tests import kept, samples
 from tests.workflows.stand_ins import SOURCES, World
+from tests.workflows.story import Stage, row_of, stage
 from tests.workflows.test_after_pull_request import until
-from tests.workflows.test_scan_to_repair import Stage, row_of, stage
 
 
 @pytest.fixture(autouse=True)

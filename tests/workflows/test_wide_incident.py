@@ -29,7 +29,7 @@ from railmend.diagnosis.diagnose import MOST_BYTES, ModelAnswer, bounded_diagnos
 from tests import samples
 from tests.workflows.review_stage import MERGED, OPEN, ReviewStage, commented
 from tests.workflows.stand_ins import World
-from tests.workflows.test_scan_to_repair import Stage, stage
+from tests.workflows.story import Stage, stage
 
 LIMIT = 64 * 1024
 POLICY = Policy(

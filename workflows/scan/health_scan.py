@@ -12,9 +12,7 @@ from temporalio.exceptions import (
     WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
-from temporalio.workflow import ParentClosePolicy
 
-from activities.ledger_recovery import MEMO_FINGERPRINTS, MEMO_PROJECT
 from activities.planning import TextActivities
 from activities.railway import RailwayActivities
 from activities.settings import SettingsActivities
@@ -31,14 +29,7 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.ledger import ClaimAnswer, ClaimState, SettleRequest
 from railmend.contracts.notification import incident_notification
-from railmend.contracts.repair import (
-    MOST_SERVICES,
-    LeftOutService,
-    RepairRequest,
-    fitted,
-    repair_key,
-    worst_first,
-)
+from railmend.contracts.repair import RepairRequest
 from railmend.contracts.scan import (
     Assessment,
     DownstreamEffect,
@@ -53,9 +44,7 @@ from railmend.contracts.scan import (
 )
 from workflows.actions.rollback_offer import offer_rollback
 from workflows.investigation.incident_investigation import IncidentInvestigation
-from workflows.repair.repository_repair import RepositoryRepair
-from workflows.repair.state import RepairState
-from workflows.scan import candidates
+from workflows.scan import candidates, repairs
 from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import ENDING, ledger_is_away, reason_of
 from workflows.shared.ledger_client import LedgerClient, incident_id, settlement
@@ -342,7 +331,7 @@ class HealthScan:
     async def _start_repair(self, repository: str, group: list[IncidentReport], screening: Screening) -> None:
         """Start the repair of what this scan still holds; a claim that is lost is somebody else's by now."""
         while group:
-            repair = self._repair(repository, group)
+            repair = repairs.request_for(self._request.project_id, repository, group, self._settings)
             workflow_id = f"repair/{repository}/{repair.key}"
             incidents = [report.request for report in group]
             query = repair.autonomy_query(self._settings.policy.earned)
@@ -363,54 +352,11 @@ class HealthScan:
             # Another group is another repair, under another ID.
             group = [report for report, lost in zip(group, refused, strict=True) if not lost]
 
-    def _repair(self, repository: str, group: list[IncidentReport]) -> RepairRequest:
-        """Take the worst `MOST_SERVICES` of the group; the others are claimed with them, and named."""
-        group = worst_first(group)
-        repaired, left_out = group[:MOST_SERVICES], group[MOST_SERVICES:]
-        services = [report.request.service for report in group]
-        fingerprints = [fp for report in group for fp in report.request.fingerprints]
-        return RepairRequest(
-            repository=repository,
-            key=repair_key(repository, fingerprints, services[0].active_deployment_id),
-            base_branch=services[0].branch or "",
-            commit=services[0].commit,
-            root_directories=tuple(
-                sorted({s.root_directory for s in services[:MOST_SERVICES] if s.root_directory})
-            ),
-            incidents=fitted(repaired),
-            left_out=tuple(_left_out(report) for report in left_out),
-            autonomy=min((self._settings.autonomy_of(s) for s in services), key=level_of),
-            requested_at=workflow.now(),
-            project_id=self._request.project_id,
-            policy=self._settings.policy,
-        )
-
     async def _start(
         self, repair: RepairRequest, workflow_id: str, incidents: list[Incident], screening: Screening
     ) -> None:
         """Start the repair that has the claims on `incidents`, those that it leaves out among them."""
-        # Already started: it runs without a claim, after its ledger was lost; now it has one again.
-        try:
-            await workflow.start_child_workflow(
-                RepositoryRepair.run,
-                RepairState(request=repair),
-                id=workflow_id,
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                static_summary=details.line(
-                    f"{repair.repository}: {repair.incidents[0].diagnosis.summary[:150]}"
-                ),
-                static_details=details.items(
-                    step for report in repair.incidents for step in report.diagnosis.plan
-                ),
-                search_attributes=search_attributes.attributes_for_repair(repair, screening),
-                memo={
-                    "incidents": [incident_id(report.request) for report in repair.incidents],
-                    MEMO_PROJECT: repair.project_id,
-                    MEMO_FINGERPRINTS: list(repair.fingerprints),
-                },
-            )
-        except WorkflowAlreadyStartedError:
-            workflow.logger.info("repair %s already runs", workflow_id)
+        await repairs.start(repair, workflow_id, screening)
         self._ledger.forget(incidents)
         for incident in incidents:
             self._row(
@@ -428,13 +374,6 @@ def fitted_rows(rows: Collection[ServiceRow]) -> tuple[ServiceRow, ...]:
     """Return the rows, chronic ones last; of many, each says less: a report is one payload at any width."""
     ordered = sorted(rows, key=lambda row: row.chronic)
     return tuple(row.shortened(ROWS_TEXT // max(len(rows), 1)) for row in ordered)
-
-
-def _left_out(report: IncidentReport) -> LeftOutService:
-    service, findings = report.request.service, report.request.findings
-    kinds = tuple(finding.kind for finding in findings)
-    chronic = all(finding.chronic for finding in findings)
-    return LeftOutService(service_id=service.service_id, name=service.name, kinds=kinds, chronic=chronic)
 
 
 def _next_look(diagnosis: Diagnosis) -> datetime | None:

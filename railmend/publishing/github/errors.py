@@ -62,13 +62,13 @@ def from_status(what: str, error: GithubException) -> GitHubError:
         404: "Check that the repository exists and that GITHUB_TOKEN reaches it.",
     }.get(error.status, "")
     return GitHubError(
-        f"{what}: GitHub answered {error.status} {_told(error)}. {hint}".strip(),
+        f"{what}: GitHub answered {error.status} {_message_of(error)}. {hint}".strip(),
         retryable=error.status >= 500,
         status=error.status,
     )
 
 
-def _told(error: GithubException) -> str:
+def _message_of(error: GithubException) -> str:
     """Return GitHub's message, with what its list of errors says."""
     data = error.data if isinstance(error.data, dict) else {}
     parts = [str(data.get("message") or "").strip().rstrip(".")]

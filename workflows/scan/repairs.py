@@ -1,0 +1,83 @@
+"""The repair of what a scan found in one repository: its request, and its start."""
+
+from collections.abc import Sequence
+
+from temporalio import workflow
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.workflow import ParentClosePolicy
+
+from activities.ledger_recovery import MEMO_FINGERPRINTS, MEMO_PROJECT
+from railmend.contracts.autonomy import level_of
+from railmend.contracts.incident import IncidentReport
+from railmend.contracts.repair import (
+    MOST_SERVICES,
+    LeftOutService,
+    RepairRequest,
+    fitted,
+    repair_key,
+    worst_first,
+)
+from railmend.contracts.scan import ScanSettings, Screening
+from workflows.repair.repository_repair import RepositoryRepair
+from workflows.repair.state import RepairState
+from workflows.shared import details, search_attributes
+from workflows.shared.ledger_client import incident_id
+
+
+def request_for(
+    project_id: str, repository: str, group: Sequence[IncidentReport], settings: ScanSettings
+) -> RepairRequest:
+    """Take the worst `MOST_SERVICES` of the group; the others are claimed with them, and named."""
+    group = worst_first(group)
+    repaired, left_out = group[:MOST_SERVICES], group[MOST_SERVICES:]
+    services = [report.request.service for report in group]
+    fingerprints = [fp for report in group for fp in report.request.fingerprints]
+    return RepairRequest(
+        repository=repository,
+        key=repair_key(repository, fingerprints, services[0].active_deployment_id),
+        base_branch=services[0].branch or "",
+        commit=services[0].commit,
+        root_directories=tuple(
+            sorted({s.root_directory for s in services[:MOST_SERVICES] if s.root_directory})
+        ),
+        incidents=fitted(repaired),
+        left_out=tuple(_left_out(report) for report in left_out),
+        autonomy=min((settings.autonomy_of(s) for s in services), key=level_of),
+        requested_at=workflow.now(),
+        project_id=project_id,
+        policy=settings.policy,
+    )
+
+
+def _left_out(report: IncidentReport) -> LeftOutService:
+    service, findings = report.request.service, report.request.findings
+    kinds = tuple(finding.kind for finding in findings)
+    chronic = all(finding.chronic for finding in findings)
+    return LeftOutService(service_id=service.service_id, name=service.name, kinds=kinds, chronic=chronic)
+
+
+async def start(repair: RepairRequest, workflow_id: str, screening: Screening) -> None:
+    """Start the repair, which outlives the scan.
+
+    One that already runs goes on: without a claim, after its ledger was lost; now it has one again.
+    """
+    summary = repair.incidents[0].diagnosis.summary[:150]
+    try:
+        await workflow.start_child_workflow(
+            RepositoryRepair.run,
+            RepairState(request=repair),
+            id=workflow_id,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            static_summary=details.line(f"{repair.repository}: {summary}"),
+            static_details=details.items(
+                step for report in repair.incidents for step in report.diagnosis.plan
+            ),
+            search_attributes=search_attributes.attributes_for_repair(repair, screening),
+            memo={
+                "incidents": [incident_id(report.request) for report in repair.incidents],
+                MEMO_PROJECT: repair.project_id,
+                MEMO_FINGERPRINTS: list(repair.fingerprints),
+            },
+        )
+    except WorkflowAlreadyStartedError:
+        workflow.logger.info("repair %s already runs", workflow_id)

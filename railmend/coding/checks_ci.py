@@ -36,7 +36,7 @@ Read = Callable[[str], str | None]
 
 
 @dataclass(frozen=True)
-class Step:
+class JobStep:
     """One shell script of a job."""
 
     run: str
@@ -50,7 +50,7 @@ class Job:
 
     source: str
     name: str
-    steps: tuple[Step, ...]
+    steps: tuple[JobStep, ...]
     services: tuple[str, ...] = ()
     late: float = 0
 
@@ -132,14 +132,14 @@ def _github(path: str, workflow: Mapping[str, Any]) -> Iterator[Job]:
         )
 
 
-def _services(images: str, any_service: bool, steps: Sequence[Step]) -> tuple[str, ...]:
+def _services(images: str, any_service: bool, steps: Sequence[JobStep]) -> tuple[str, ...]:
     """Return the services that a job has beside it, or starts by itself."""
     started = " ".join(line for step in steps for line in step.run.splitlines() if STARTS.match(line))
     named = services_of(f"{images} {started}")
     return named or (("a service container",) if any_service else ())
 
 
-def _github_steps(workflow: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[Step]:
+def _github_steps(workflow: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[JobStep]:
     matrix = _matrix(_map(_map(job.get("strategy")).get("matrix")))
     defaults = [_map(_map(each.get("defaults")).get("run")) for each in (job, workflow)]
     for raw in _list(job.get("steps"))[:MAX_STEPS]:
@@ -156,7 +156,7 @@ def _github_steps(workflow: Mapping[str, Any], job: Mapping[str, Any]) -> Iterat
             if "${{" in (placed := resolved(directory, known)):
                 continue
             literal = {key: resolved(value, known) for key, value in environment.items()}
-            yield Step(
+            yield JobStep(
                 resolved(SHARD.sub("", run), known),
                 join("", placed),
                 tuple((key, value) for key, value in literal.items() if "${{" not in value),
@@ -221,7 +221,7 @@ def _gitlab(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
         ]
         variables = _variables(config.get("variables"), job.get("variables"))
         literal = tuple((key, value) for key, value in variables.items() if "$" not in value)
-        steps = tuple(Step(line, "", literal) for line in scripts if line)
+        steps = tuple(JobStep(line, "", literal) for line in scripts if line)
         late = 4 * bool(LATE.search(f"{name} {job.get('stage', '')}"))
         yield Job(path, str(name), steps, _services(" ".join(services), bool(services), steps), late)
 
@@ -239,7 +239,7 @@ def _circle(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
             below = _text(_map(run).get("working_directory"))
             if script:
                 at = below if below and not below.startswith(("~", "/")) else directory
-                steps.append(Step(script, join("", at), tuple(_variables(job.get("environment")).items())))
+                steps.append(JobStep(script, join("", at), tuple(_variables(job.get("environment")).items())))
         services = _services(" ".join(images[1:]), len(images) > 1, steps)
         late = 4 * bool(LATE.search(str(name)))
         yield Job(path, str(name), tuple(steps), services, late)
@@ -249,7 +249,7 @@ def _travis(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
     scripts = [
         _text(line) for key in ("install", "before_script", "script") for line in _list(config.get(key))
     ]
-    steps = tuple(Step(line) for line in scripts[:MAX_STEPS] if line)
+    steps = tuple(JobStep(line) for line in scripts[:MAX_STEPS] if line)
     yield Job(
         path, "script", steps, _services(" ".join(map(_text, _list(config.get("services")))), False, steps)
     )

@@ -22,13 +22,13 @@ from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.incident import Verdict
 from railmend.contracts.measurement import MeasurementStatus
 from railmend.contracts.policy import FollowUp, Policy
-from railmend.contracts.repair import Approval
+from railmend.contracts.repair import Approval, WorkspaceChange
 from tests import samples
 from tests.replay.freeze import HISTORIES, NEXT
 from tests.workflows.conftest import environment
-from tests.workflows.review_stage import MERGED, OPEN, commented
+from tests.workflows.review_stage import MERGED, OPEN, UP, commented
 from tests.workflows.story import row_of, stage
-from tests.workflows.test_after_pull_request import RepairStage, repairing, until
+from tests.workflows.test_after_pull_request import SKIPPED, RepairStage, repairing, until
 from workflows.actions.approved_action import ApprovedAction
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.alarm import ScanAlarm
@@ -98,6 +98,22 @@ async def retried(temporal: WorkflowEnvironment) -> None:
         handle = await on.start(Policy(follow_up=QUICK))
         await handle.result()
         await save(on.client, handle.id, "repair_retried")
+
+
+async def retried_in_vain(temporal: WorkflowEnvironment) -> None:
+    async with repairing(temporal, views=[MERGED], statuses=[MeasurementStatus.NOT_HELD]) as on:
+        on.world.mended = WorkspaceChange(files=())
+        handle = await on.start(Policy(follow_up=QUICK))
+        await handle.result()
+        await save(on.client, handle.id, "repair_retried_in_vain")
+
+
+async def skipped(temporal: WorkflowEnvironment) -> None:
+    """Railway skipped the merge; a later deployment carried it."""
+    async with repairing(temporal, views=[MERGED], deployments=[SKIPPED, SKIPPED, UP]) as on:
+        handle = await on.start(Policy(follow_up=QUICK))
+        await handle.result()
+        await save(on.client, handle.id, "repair_skipped_by_railway")
 
 
 async def reverted(temporal: WorkflowEnvironment) -> None:
@@ -186,8 +202,8 @@ async def main() -> None:
     FOLDER.mkdir(parents=True)
     async with await environment() as temporal:
         for record in (
-            *(happy_path, approved, approved_by_comment, retried, reverted, cancelled, handed_on, reset),
-            missed_scans,
+            *(happy_path, approved, approved_by_comment, retried, retried_in_vain, skipped),
+            *(reverted, cancelled, handed_on, reset, missed_scans),
         ):
             await record(temporal)
     async with await environment(LEDGER_EVENTS) as temporal:

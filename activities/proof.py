@@ -231,7 +231,7 @@ def _suite_of(material: _Material, suites: Sequence[Suite], path: str, text: str
         prefix = f"{suite.directory}/" if suite.directory else ""
         if not path.startswith(prefix):
             continue
-        script = regression.test_script(material.read(f"{prefix}package.json") or "{}")
+        script = regression.test_script(material.read(f"{prefix}package.json") or "{}", suite.checks)
         inside = path.removeprefix(prefix)
         if (command := regression.test_command(suite, inside, text, script)) is not None:
             return suite, command

@@ -26,6 +26,9 @@ MOST_TESTS = 3
 MAX_WHY = 200
 # How the agent is asked to start a line when it finds no way to show the fault in a test.
 NOT_REPRODUCED = "NOT REPRODUCED:"
+JAVASCRIPT = (".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".mts")
+# A check of a Node package; Bun and Deno run their own tests otherwise.
+NODE_CHECK = re.compile(r"(?:npm|npx|pnpm|yarn|node|corepack)\b|bun run ")
 NO_TEST = "no test specified"  # what `npm init` writes
 NO_TEST_ADDED = "The change has no regression test."
 GO_TEST = re.compile(r"^func (Test\w+)\s*\(", re.M)
@@ -86,12 +89,14 @@ def with_test_script(text: str) -> str:
         return text
 
 
-def test_script(text: str) -> str:
-    """Return the test script of a package.json; empty where it has none."""
+def test_script(text: str, checks: Sequence[str]) -> str:
+    """Return the script of a package.json that `checks` name, else its test script; empty without one."""
     try:
-        return str(json.loads(text)["scripts"]["test"])
+        scripts = dict(json.loads(text)["scripts"])
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""
+    named = (word for check in checks for word in check.split() if word in scripts)
+    return str(scripts.get(next(named, "test"), ""))
 
 
 def test_command(suite: Suite, path: str, text: str, script: str) -> str | None:
@@ -110,7 +115,7 @@ def test_command(suite: Suite, path: str, text: str, script: str) -> str | None:
         if check.startswith("go ") and file.suffix == ".go":
             names = "|".join(GO_TEST.findall(text))
             return f"go test -v -count=1 -run '^({names})$' {shlex.quote(f'./{file.parent}')}"
-        if check.endswith(" test") and file.suffix in (".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".mts"):
+        if file.suffix in JAVASCRIPT and NODE_CHECK.match(check):
             runners = (run for runner, run in NODE_RUNNERS if runner.search(script))
             return next((run.format(shlex.quote(path)) for run in runners), None)
     return None

@@ -39,6 +39,11 @@ COMMANDS = {
     "mocha": ({"package.json": PACKAGE % "nyc mocha"}, "a.test.js", "npx --no-install mocha a.test.js"),
     "node": ({"package.json": PACKAGE % "node --test"}, "a.test.js", "node --test a.test.js"),
     "node without a script": ({"package.json": "{}"}, "a.test.js", "node --test a.test.js"),
+    "another name": (
+        {"package.json": '{"scripts": {"test": "make check", "test:unit": "vitest run"}}'},
+        "a.test.js",
+        "npx --no-install vitest run a.test.js",
+    ),
     "an unknown script": ({"package.json": PACKAGE % "make check"}, "a.test.js", None),
     "a test in another language": ({"go.mod": "module a", "a_test.go": GO_FILE}, "test_a.py", None),
 }
@@ -52,10 +57,17 @@ def test_one_file_is_run_alone_by_the_runner_of_its_suite(
         text = files.get(name)
         return regression.with_test_script(text) if text and name == "package.json" else text
 
-    script = regression.test_script(read("package.json") or "{}")
     suites = find_suites(list(files), read, (), CheckSettings())
-    assert suites
-    assert regression.test_command(suites[0], path, files.get(path, ""), script) == command
+    found = [
+        regression.test_command(
+            suite,
+            path,
+            files.get(path, ""),
+            regression.test_script(read("package.json") or "{}", suite.checks),
+        )
+        for suite in suites
+    ]
+    assert [each for each in found if each] == ([command] if command else [])
 
 
 HIDING = {

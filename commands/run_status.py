@@ -15,6 +15,7 @@ from activities.runs import why_open
 from commands.runs import (
     ANSWER_WITHIN,
     KINDS,
+    NO_ANSWER,
     RUNNING,
     check_kind,
     find,
@@ -114,7 +115,8 @@ def _attributes(typed: Any) -> dict[str, Any]:
 async def _details(client: Client, run: WorkflowExecution) -> str:
     """Return the details of now; empty while no worker reads them from the history."""
     if kind_of(run.id) in ("repair", "action"):
-        return str(format_status(await status_of(client, run)))
+        status = await status_of(client, run)
+        return "" if status.label == NO_ANSWER else str(format_status(status))
     handle = client.get_workflow_handle(run.id, run_id=run.run_id)
     try:
         metadata = await handle.query(METADATA_QUERY, result_type=WorkflowMetadata, rpc_timeout=ANSWER_WITHIN)

@@ -29,9 +29,10 @@ LOCAL = re.compile(
 JOINED = re.compile(r"[\"'`]\s{0,40}[+.\\]?\s{0,40}[\"'`]")
 ENCODED = re.compile(r"[A-Za-z0-9+/_-]{24,2000}={0,2}")
 URL_ALPHABET = str.maketrans("-_", "+/")
-# Bits a character: words and names of settings stay below, keys of 16 characters and more do not.
+# Bits a character: words and names of settings stay below, keys of 16 characters and more do not. Of a
+# vendor's token only one letter again and again is below.
 RANDOM_BITS = 3.3
-TOKEN_BITS = 2.5
+TOKEN_BITS = 1.2
 SHORT, MAX_TOLD = 6, 5
 KEY_BODY = re.compile(r"[A-Za-z0-9+/]{16}")
 # Words, numbers and versions joined by signs are names; letters and digits in one piece are not.

@@ -50,12 +50,12 @@ async def room_for(tmp_path: Path) -> AsyncIterator[Make]:
         ("rm tests/test_app.py", "tests/test_app.py is a test and was deleted."),
         (
             "sed -i 's/    assert .*/    pass/' tests/test_app.py",
-            "tests/test_app.py has 1 assertions fewer than before.",
+            "tests/test_app.py has 1 assertion fewer than before.",
         ),
         ("echo 'TOKEN = \"ghp_" + "a1" * 18 + "\"' >> app.py", "app.py adds what looks like a secret"),
         (
             "mkdir -p .github/workflows && echo 'on: push' > .github/workflows/x.yml",
-            ".github/workflows/x.yml may not be touched: it belongs to CI.",
+            ".github/workflows/x.yml may not be touched: hidden files steer git, CI, editors and agents.",
         ),
         ("sed -i 's/VALUE/NAME/' app.py", "app.py was rewritten: 60 of its 60 lines are gone."),
         ("ln -s /etc/passwd users", "users is a symbolic link."),

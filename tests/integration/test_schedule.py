@@ -252,7 +252,7 @@ async def test_a_schedule_keeps_to_the_settings_of_the_day_and_another_interval_
     assert isinstance(action, ScheduleActionStartWorkflow)
     (stored,) = await client.data_converter.decode(action.args, [ScanRequest])  # type: ignore[arg-type]
     assert stored == ScanRequest(project_id=PROJECT, environment_id="env-shop")
-    assert action.execution_timeout == timedelta(hours=3)
+    assert action.execution_timeout == timedelta(hours=4)
     await client.get_schedule_handle("scan/env-shop").trigger()
     planned = await newest_scan(client, "shop", 2)
     async with asyncio.timeout(60):

@@ -159,11 +159,9 @@ async def test_a_phase_that_only_a_newer_worker_knows_waits_for_it(
         assert FUTURE in await task_failure(handle)
         assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
         assert on.world.calls["delete_workspace"] == 0
-    newer = {
-        "state": ('    DONE = "done"', f'    DONE = "done"\n    FUTURE = "{FUTURE}"'),
-        "repository_repair": ("            Phase.REVIEW: review,", "            Phase.FUTURE: review,"),
-    }
-    with other_version(tmp_path, **newer):
+    known = f"state.phase if state.phase.value == {FUTURE!r} else Phase.REVIEW: review,"
+    newer = ("            Phase.REVIEW: review,", f"            {known}")
+    with other_version(tmp_path, repository_repair=newer):
         async with worker(on):
             result = await handle.result()
     assert result["outcome"] == RepairOutcome.HELD.value

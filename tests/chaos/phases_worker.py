@@ -33,7 +33,7 @@ from workflows.shared.plugin import railmend_plugin
 from workflows.shared.policies import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNING_QUEUE
 
 SOON = Policy(sceptic=False, follow_up=FollowUp(poll_seconds=1, outcome_seconds=(1,)))
-PRICE_USD = 1000.0  # for a million tokens, so that each call is seen in the ledger
+PRICE_USD = 100.0  # for a million tokens: each call is seen in the ledger, none uses up an incident
 # What is held at its end is handed back, and what is let go meanwhile is finished.
 GRACE = timedelta(seconds=1)
 APPROVED = "approval"  # ends the names of the environments whose plans a person approves

@@ -76,7 +76,7 @@ class Victim(StrEnum):
 
 
 NOTICED_WITHIN = 45  # seconds, a new attempt included
-CALL_USD = 0.12  # 120 tokens
+CALL_USD = 0.012  # 120 tokens
 
 
 class World:

@@ -8,7 +8,7 @@ import pytest
 
 from bench.shapes import CHRONIC, DAY, SHAPES, Service, Shape, T, between, newest, simulated
 from commands.backtest import assess_recorded
-from railmend.assessment import AssessmentRules
+from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.recorded import Recorded, coarsen
 from railmend.contracts.scan import Finding, FindingKind, Severity
 

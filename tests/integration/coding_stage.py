@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from pydantic import SecretStr
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.checks import CheckActivities
@@ -121,8 +122,14 @@ class CodingRoom:
         return self.environment.paths(KEY).tree
 
     async def session(self, turn: int = 0, complaints: tuple[str, ...] = ()) -> CodingResult:
+        """Run the session; as Temporal does, once more where its server died: it goes on where it was."""
         request = (await self._asked()).model_copy(update={"turn": turn, "complaints": complaints})
-        return await self._environment.run(self._coding.run_session, request)
+        try:
+            return await self._environment.run(self._coding.run_session, request)
+        except ApplicationError as error:
+            if error.type != "SessionLost" or error.non_retryable:
+                raise
+            return await self._environment.run(self._coding.run_session, request)
 
     async def change(self) -> WorkspaceChange:
         return await self._environment.run(self._coding.review_change, await self._asked())

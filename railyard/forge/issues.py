@@ -1,7 +1,7 @@
 """REST calls of issues that are no pull requests."""
 
-from railyard.forge.rest import ISSUE_READ, ISSUE_WRITE, REPO, Answer, Call, add_labels_to, on
-from railyard.forge.store import MAX_BODY, Json, invalid, now
+from railyard.forge.rest import ISSUE_READ, ISSUE_WRITE, REPO, Answer, Call, add_labels_to, new_issue, on
+from railyard.forge.store import now
 
 
 @on("GET", REPO + "/issues", ISSUE_READ)
@@ -19,20 +19,7 @@ def issues(call: Call) -> Answer:
 @on("POST", REPO + "/issues", ISSUE_WRITE)
 def create_issue(call: Call) -> Answer:
     call.need("Issue", "title")
-    if len(call.body.get("body") or "") > MAX_BODY:
-        raise invalid("Issue", "body", "custom", f"body is too long (maximum is {MAX_BODY} characters)")
-    call.repo["number"] += 1
-    row: Json = {
-        "id": call.forge.next_id(),
-        "number": call.repo["number"],
-        "title": call.body["title"],
-        "body": call.body.get("body"),
-        "state": "open",
-        "user": call.user,
-        "labels": [],
-        "created_at": now(),
-        "updated_at": now(),
-    }
+    row = new_issue(call)
     call.repo["issues"][str(row["number"])] = row
     add_labels_to(call, row, call.body.get("labels", []))
     return 201, call.view.issue(row)

@@ -257,6 +257,24 @@ def compare(call: Call) -> Answer:
     }
 
 
+def new_issue(call: Call) -> Json:
+    """Return the next number's row, which an issue and a pull request begin with."""
+    if len(call.body.get("body") or "") > MAX_BODY:
+        raise invalid("Issue", "body", "custom", f"body is too long (maximum is {MAX_BODY} characters)")
+    call.repo["number"] += 1
+    return {
+        "id": call.forge.next_id(),
+        "number": call.repo["number"],
+        "title": call.body["title"],
+        "body": call.body.get("body"),
+        "state": "open",
+        "user": call.user,
+        "labels": [],
+        "created_at": now(),
+        "updated_at": now(),
+    }
+
+
 def add_labels_to(call: Call, issue: Json, names: list[str]) -> None:
     for name in names:
         fresh = {"id": call.forge.next_id(), "name": name, "color": "ededed", "description": None}
@@ -355,19 +373,7 @@ def create_pull(call: Call) -> Answer:
         raise invalid("PullRequest", None, "custom", f"No commits between {base} and {head}")
     if call.body.get("draft") and call.repo.get("plan") == "free":
         raise ApiError(422, "Draft pull requests are not supported in this repository.")
-    if len(call.body.get("body") or "") > MAX_BODY:
-        raise invalid("Issue", "body", "custom", f"body is too long (maximum is {MAX_BODY} characters)")
-    call.repo["number"] += 1
-    row: Json = {
-        "id": call.forge.next_id(),
-        "number": call.repo["number"],
-        "title": call.body["title"],
-        "body": call.body.get("body"),
-        "state": "open",
-        "user": call.user,
-        "labels": [],
-        "created_at": now(),
-        "updated_at": now(),
+    row = new_issue(call) | {
         "head": head,
         "base": base,
         "head_sha": shas["head"],

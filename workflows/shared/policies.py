@@ -170,15 +170,8 @@ CHECKS = LongCall(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=_retry(4, 1, 30),
 )
-# One side of a proof: what is installed for the checks, at most 12 runs of 2 minutes, and a start.
-PROOF = LongCall(
-    start_to_close_timeout=timedelta(hours=1),
-    schedule_to_close_timeout=timedelta(hours=3),
-    schedule_to_start_timeout=timedelta(minutes=10),
-    heartbeat_timeout=BEAT,
-    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    retry_policy=_retry(4, 1, 30),
-)
+# One side of a proof, as long as the checks: their installation, at most 12 runs of 2 minutes, and a start.
+PROOF = CHECKS
 # Removing a workspace, or most of it; what cannot be removed now is swept later.
 CLEAN_UP = BeatingCall(
     start_to_close_timeout=timedelta(minutes=3),

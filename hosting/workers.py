@@ -36,6 +36,7 @@ from activities.railway import RailwayActivities
 from activities.repository import RepositoryActivities
 from activities.reviews import ReviewActivities
 from activities.settings import SettingsActivities
+from activities.source import SourceReader
 from hosting import clients, health, models, worker_options
 from hosting.http_server import serving
 from hosting.metrics import api_budget, settings_refused
@@ -94,7 +95,7 @@ def orchestration_activities(
     report_only: bool = False,
 ) -> list[Activity]:
     secrets, artifacts = current.derive(clients.secrets), clients.artifacts(current.get())
-    rules = current.derive(clients.assessment_rules)
+    rules, code = current.derive(clients.assessment_rules), SourceReader(github)
     return activity_methods(
         SettingsActivities(current.get, report_only=report_only),
         RailwayActivities(railway, artifacts, lambda environment_id: rules()[environment_id]),
@@ -102,13 +103,13 @@ def orchestration_activities(
         ProviderActivities(
             railway=railway,
             network_of=lambda client: client.network,
-            github=github,
+            code=code,
             status=status,
             artifacts=artifacts,
         ),
         DeploymentActivities(railway, artifacts, secrets),
         LogActivities(railway, artifacts, secrets),
-        RepositoryActivities(github, railway, artifacts, secrets),
+        RepositoryActivities(github, railway, artifacts, secrets, code),
         TextActivities(artifacts),
         LedgerActivities(client, ORCHESTRATION_QUEUE),
         PullRequestActivities(github, artifacts),

@@ -70,7 +70,7 @@ OWN_FOLDERS = {
         *("_read", "stop_leftovers", "stop_leftover", "_write", "start_or_adopt", "_start", "stop"),
     },
     "railmend/coding/work_tree.py": {"lay_out"},
-    "activities/repository.py": {"read_source"},
+    "activities/source.py": {"_fetch"},
     "hosting/sandbox/bubblewrap.py": {"start", "system"},
     "hosting/sandbox/choice.py": {"probe", "hand_over"},
     "hosting/sandbox/common.py": {"uid_for"},

@@ -17,27 +17,26 @@ class LogLevel(IntEnum):
     FATAL = 4
 
 
+LEVELS_BY_NAME = {word: level for level in LogLevel for word in table(f"levels.{level.name.lower()}")}
+# Of these `FAIL` and `DBUG` state one in small letters alone, single letters before a time.
+WORDS = "|".join(sorted(word for word in LEVELS_BY_NAME if len(word) > 1 and word not in ("FAIL", "DBUG")))
 # A level that the program itself put at the beginning of its line; further on, the same words are prose.
 # Formats of logging (Python, Java, Go, Ruby, .NET), logfmt, klog, nginx, PostgreSQL, npm, Monolog.
 LEVEL = re.compile(
-    r"""(?x)
+    rf"""(?x)
     (?:^|[\s\[|(,.:=\"'<])
     (?:level(?:name)?["']?\s?[=:]\s?["']?)?
-    (?P<word>(?:TRACE|DEBUG|VERBOSE|INFO|NOTICE|LOG|WARN|WARNING|ERROR|ERR|SEVERE|CRITICAL|CRIT|FATAL|PANIC
-      |ALERT|EMERG(?:ENCY)?|FINE|CONFIG|HINT|STATEMENT|DETAIL
-      |FEHLER|WARNUNG|ERREUR|AVERTISSEMENT|ERRO|AVISO|FALHA|ADVERTENCIA|ERRORE|AVVISO|FOUT|FEL|FEJL|CHYBA|HATA
-      |BŁĄD|ОШИБКА|ПРЕДУПРЕЖДЕНИЕ|КРИТИЧНО|错误|严重|致命|警告|紧急|エラー|警告|致命的|重大|오류|에러|경고)(?!\w)
+    (?P<word>(?:{WORDS})(?!\w)
      |(?<=[\[=:"'<])(?:trace|debug|verbose|info|notice|warn|warning|error|err|critical|crit|fatal|panic|alert
       |emerg)
      |(?:dbug|info|warn|fail|crit)(?=:\s[A-Z]\w+(?:\.\w+)*\[\d)
-     |[IWEF](?=\d{4}\s\d\d:\d\d:\d\d))
+     |[IWEF](?=\d{{4}}\s\d\d:\d\d:\d\d))
     (?![A-Za-z0-9_=(-])
     """
 )
 LEVEL_WITHIN = 140  # characters
 # An access line names its request within so many characters.
 MAX_ACCESS = 1000
-LEVELS_BY_NAME = {word: level for level in LogLevel for word in table(f"levels.{level.name.lower()}")}
 # Here the word means that all is well.
 HARMLESS = re.compile(
     r"\b(?:0|no|without|zero) "

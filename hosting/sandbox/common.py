@@ -1,14 +1,14 @@
 """What all sandboxes share: their programs and limits, users, and how processes are started and ended."""
 
+import fcntl
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from hosting.sandbox.uids import FIRST_UID, LAST_UID, kill_user, pids_of
+from hosting.sandbox.uids import FIRST_UID, LAST_UID, active_uids, kill_user, pids_of
 from railmend.coding import foreign_files
 from railmend.coding.resource_usage import ResourceUsage, measure
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
@@ -25,7 +25,8 @@ from railmend.processes import started
 INIT = Path(__file__).with_name("init.py")
 MIB = 1024 * 1024
 END_SECONDS = 5.0
-_choosing_uid = threading.Lock()
+# Of all workers of this machine: who is user id N now.
+CLAIMS = Path("/run/railmend/users")
 _lifelines: dict[int, int] = {}
 
 
@@ -89,21 +90,41 @@ class LocalSandbox:
 
 
 def uid_for(paths: RepairPaths) -> int:
-    """Return a user id that belongs to the repair as long as its folder exists. Blocking.
-
-    The search begins at a hash of the folder of all repairs, so that two workers of one machine do not choose
-    the same user: processes are counted and killed by user.
-    """
+    """Return the user id that is this repair's alone on this machine while its folder exists. Blocking."""
     file = paths.run / "uid"
-    with _choosing_uid:
+    if not file.exists():
+        _claim_user(file)
+    return int(file.read_text())
+
+
+def _claim_user(file: Path) -> None:
+    """Write a free user id to `file`.
+
+    Workers of one machine share `CLAIMS`, where a link for each user leads to such a file: processes are
+    counted and killed by user. A user that has processes is passed over, too, and none is used again at once.
+    """
+    CLAIMS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (CLAIMS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if file.exists():
-            return int(file.read_text())
-        taken = {int(other.read_text()) for other in paths.root.parent.glob("*/run/uid")}
-        count = LAST_UID - FIRST_UID + 1
-        begin = zlib.crc32(os.fsencode(paths.root.parent.resolve())) % count
-        free = next(uid for i in range(count) if (uid := FIRST_UID + (begin + i) % count) not in taken)
-        file.write_text(str(free))
-        return free
+            return
+        taken, count = active_uids(), LAST_UID - FIRST_UID + 1
+        begin = secrets.randbelow(count)
+        order = (FIRST_UID + (begin + step) % count for step in range(count))
+        uid = next((uid for uid in order if uid not in taken and not _claimed(uid)), None)
+        if uid is None:
+            raise SandboxError(f"All {count} users of repairs are taken on this machine.", retryable=True)
+        claim = CLAIMS / str(uid)
+        claim.unlink(missing_ok=True)
+        claim.symlink_to(file.resolve())
+        file.write_text(str(uid))
+
+
+def _claimed(uid: int) -> bool:
+    """Return whether the repair that the claim leads to is still there."""
+    with suppress(OSError):
+        return (CLAIMS / str(uid)).read_text() == str(uid)
+    return False
 
 
 def give_to_user(paths: RepairPaths) -> None:

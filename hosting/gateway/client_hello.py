@@ -76,9 +76,7 @@ def _host_name(extension: bytes) -> str:
         raise HelloRefused("its server name is no host name") from error
 
 
-async def read_hello(
-    reader: asyncio.StreamReader, begun: bytes, *, outer: bool
-) -> tuple[bytes, str | None]:
+async def read_hello(reader: asyncio.StreamReader, begun: bytes, *, outer: bool) -> tuple[bytes, str | None]:
     """Return the bytes of a ClientHello, which `begun` begins, and the server name in it.
 
     It may come in any number of segments and records. Raise `HelloRefused`, `IncompleteReadError`.

@@ -32,7 +32,7 @@ LOCKS: Mapping[str, str] = {
     "bun.lock": "bun",
     "bun.lockb": "bun",
 }
-# Older ones pretend that a TLS server's name is encrypted, and the way out of a prepare step is closed to that.
+# Older ones pretend that a TLS server's name is encrypted, which a prepare step's way out refuses.
 FIRST_PLAIN_BUN = (1, 3, 14)
 MANAGER = re.compile(r"^(npm|pnpm|yarn|bun)@(\d+(?:\.\d+){0,2})")
 IGNORED = re.compile(r"--(?:exclude|ignore|deselect|test-?path-?ignore-?patterns?|exclude-dir)[ =]\S+", re.I)

@@ -279,6 +279,18 @@ def test_what_a_provider_needs_is_asked_for_here_already(dialect: Dialect) -> No
 
 
 @everywhere
+def test_a_shorter_answer_is_asked_for_by_any_of_its_names(dialect: Dialect) -> None:
+    api = APIS[dialect]
+    for name in api.caps:
+        body = copy.deepcopy(WHOLE[dialect])
+        holder = body[api.options] if api.options else body
+        del holder[api.caps[0]]
+        holder[name] = 50
+        passed = written(dialect, body)
+        assert (passed[api.options] if api.options else passed)[api.caps[0]] == 50
+
+
+@everywhere
 @pytest.mark.parametrize("wish", [None, 0, -1, True, "all", 10**6, 1.5, {"url": EVIL}])
 def test_an_answer_is_as_long_as_the_gateway_allows_whatever_is_wished(dialect: Dialect, wish: Any) -> None:
     api, body = APIS[dialect], copy.deepcopy(WHOLE[dialect])

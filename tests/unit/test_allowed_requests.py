@@ -238,7 +238,9 @@ def test_an_object_in_the_place_of_any_value_is_refused_or_left_out(dialect: Dia
 
 
 @everywhere
-@pytest.mark.parametrize("evil", ["web_search_20250305", "https://evil.example", 10**400, float("nan"), [[]]])
+@pytest.mark.parametrize(
+    "evil", ["web_search_20250305", "https://evil.example", "0.25", 10**400, float("nan"), [[]]]
+)
 def test_where_some_words_or_a_number_are_known_nothing_else_passes(dialect: Dialect, evil: Any) -> None:
     whole = WHOLE[dialect]
     for spot in spots(whole):

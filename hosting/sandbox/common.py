@@ -66,7 +66,41 @@ class ResourceLimits:
 
 
 class LocalSandbox:
-    """Base of the sandboxes on the worker's own machine."""
+    """Base of the sandboxes on the worker's own machine; itself it keeps nothing apart."""
+
+    name = "none"
+
+    def __init__(self, toolbox: Toolbox, limits: ResourceLimits | None = None) -> None:
+        self._toolbox = toolbox
+        self._limits = limits or ResourceLimits()
+
+    def user(self, paths: RepairPaths) -> int | None:
+        """Return the user that the agent becomes; None: it stays the worker's."""
+        return None
+
+    def hand_over(self, paths: RepairPaths) -> None:
+        """Do nothing: the agent runs as the worker's own user."""
+
+    def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
+        inner = init_command(
+            launch,
+            self._toolbox,
+            self._limits,
+            INIT,
+            uid=self.user(launch.paths),
+            die_with_parent=True,
+            sockets=str(launch.paths.sockets),
+        )
+        return spawn((), inner, launch, output)
+
+    def end(self, paths: RepairPaths, pid: int | None) -> None:
+        if pid is not None:
+            kill_group(pid)
+
+    def tools_path(self) -> str:
+        """Return the PATH where programs are seen at their own places."""
+        folders = dict.fromkeys(str(program.parent) for program in self._toolbox.programs.values())
+        return ":".join([*folders, self._toolbox.path(Path("/usr/local/bin"))])
 
     def paths(self, root: Path) -> RepairPaths:
         return RepairPaths(root)

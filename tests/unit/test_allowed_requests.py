@@ -260,6 +260,13 @@ def test_where_some_words_or_a_number_are_known_nothing_else_passes(dialect: Dia
         assert str(evil) not in json.dumps(passed), spot
 
 
+@pytest.mark.parametrize("kind", ["inlineData", "fileData", "executableCode", "codeExecutionResult"])
+def test_a_note_stands_where_gemini_had_an_attachment(kind: str) -> None:
+    part = {"text": "See this.", kind: {"fileUri": EVIL}}
+    passed = written(Dialect.GEMINI, {"contents": [{"role": "user", "parts": [part]}]})
+    assert passed["contents"] == [{"role": "user", "parts": [{"text": LEFT_OUT}]}]
+
+
 @everywhere
 def test_what_a_provider_needs_is_asked_for_here_already(dialect: Dialect) -> None:
     """Each list of turns, and in each turn who speaks: half a request costs nothing."""
@@ -286,8 +293,7 @@ def test_a_shorter_answer_is_asked_for_by_any_of_its_names(dialect: Dialect) -> 
     for name in api.caps:
         body = copy.deepcopy(WHOLE[dialect])
         holder = body[api.options] if api.options else body
-        del holder[api.caps[0]]
-        holder[name] = 50
+        holder |= {api.caps[0]: 100, name: 50}
         passed = written(dialect, body)
         assert (passed[api.options] if api.options else passed)[api.caps[0]] == 50
 

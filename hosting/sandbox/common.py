@@ -126,13 +126,13 @@ class LocalSandbox:
 def uid_for(paths: RepairPaths) -> int:
     """Return the user id that is this repair's alone on this machine while its folder exists. Blocking."""
     file = paths.run / "uid"
-    if not file.exists():
+    if not _holds(file):
         _claim_user(file)
     return int(file.read_text())
 
 
 def _claim_user(file: Path) -> None:
-    """Write a free user id to `file`.
+    """Write a free user id to `file`; the one that is there stays if nobody else has it.
 
     Workers of one machine share `CLAIMS`, where a link for each user leads to such a file: processes are
     counted and killed by user. A user that has processes is passed over, too, and none is used again at once.
@@ -140,11 +140,12 @@ def _claim_user(file: Path) -> None:
     CLAIMS.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (CLAIMS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if file.exists():
+        if _holds(file):
             return
-        taken, count = active_uids(), LAST_UID - FIRST_UID + 1
+        before = [int(file.read_text())] if file.exists() else []
+        taken, count = active_uids() - set(before), LAST_UID - FIRST_UID + 1
         begin = secrets.randbelow(count)
-        order = (FIRST_UID + (begin + step) % count for step in range(count))
+        order = (*before, *(FIRST_UID + (begin + step) % count for step in range(count)))
         uid = next((uid for uid in order if uid not in taken and not _claimed(uid)), None)
         if uid is None:
             raise SandboxError(f"All {count} users of repairs are taken on this machine.", retryable=True)
@@ -152,6 +153,13 @@ def _claim_user(file: Path) -> None:
         claim.unlink(missing_ok=True)
         claim.symlink_to(file.resolve())
         file.write_text(str(uid))
+
+
+def _holds(file: Path) -> bool:
+    """Return whether the user in `file` is claimed for it: claims are lost when the machine starts anew."""
+    with suppress(OSError):
+        return (CLAIMS / file.read_text()).readlink() == file.resolve()
+    return False
 
 
 def _claimed(uid: int) -> bool:

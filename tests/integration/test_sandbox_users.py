@@ -1,6 +1,7 @@
 """Users of repairs: one repair's alone, whichever worker of the machine it belongs to."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,14 @@ def test_a_user_is_free_again_when_its_repair_is_gone_and_none_of_its_processes_
         common.uid_for(repair(tmp_path / "four"))
     monkeypatch.setattr(common, "active_uids", set)
     assert common.uid_for(repair(tmp_path / "five")) == users[1]
+
+
+def test_after_a_restart_of_the_machine_a_repair_keeps_its_user_and_no_other_gets_it(
+    tmp_path: Path, three_users: range
+) -> None:
+    repairs = [repair(tmp_path / name) for name in ("one", "two", "three")]
+    users = [common.uid_for(paths) for paths in repairs]
+    shutil.rmtree(common.CLAIMS)  # /run lies in memory
+    assert [common.uid_for(paths) for paths in repairs] == users
+    with pytest.raises(SandboxError, match="All 3 users"):
+        common.uid_for(repair(tmp_path / "four"))

@@ -481,6 +481,24 @@ async def test_a_body_that_never_ends_holds_its_place_for_a_while_only(
     assert (await bench.ask()).status_code == 200
 
 
+async def test_two_bodies_are_read_at_a_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, at_once, most = model_gateway._body, 0, 0
+
+    async def counted(request: Request) -> bytes:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.01)
+        body = await read(request)
+        at_once -= 1
+        return body
+
+    monkeypatch.setattr(model_gateway, "_body", counted)
+    answers = await asyncio.gather(*(bench.ask() for _ in range(6)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert most == model_gateway.MAX_BODIES
+
+
 async def test_more_connections_than_an_agent_needs_are_refused(bench: Bench) -> None:
     many = (raw(bench, 1000, b"{") for _ in range(2 * model_gateway.MAX_CONNECTIONS))
     tasks = [asyncio.create_task(each) for each in many]

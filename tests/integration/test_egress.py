@@ -87,6 +87,7 @@ HELLO = Tls.hello("registry.example")
 GREASE = bytes((0, 0, 1, 0, 1, 77, 0, 32)) + bytes(range(32)) + b"\0\x90" + bytes(range(144))
 PRETENDS = b"\xfe\x0d" + len(GREASE).to_bytes(2, "big") + GREASE
 NAME_EXTENSION = b"\0\0\0\x0b\0\x09\0\0\6evil.x"
+RIGHT_NAME = b"\0\0\0\x15\0\x13\0\0\x10registry.example"
 
 
 NAMED = {
@@ -104,6 +105,7 @@ UNNAMED = {
     "encrypted, or as if": Tls.with_extension(HELLO, PRETENDS),
     "encrypted in the draft's way": Tls.with_extension(HELLO, b"\xff\xce\0\1x"),
     "two": Tls.with_extension(HELLO, NAME_EXTENSION),
+    "two, of which the last is right": Tls.with_extension(Tls.hello("evil.example"), RIGHT_NAME),
     "an empty list": Tls.with_extension(Tls.hello(None), b"\0\0\0\2\0\0"),
     "far down": Tls.with_extension(HELLO, b"\x12\x34\x3f\x00" + bytes(0x3F00)),
     "no hello": HELLO[:5] + b"\2" + HELLO[6:],

@@ -37,6 +37,7 @@ from activities.repository import RepositoryActivities
 from activities.reviews import ReviewActivities
 from activities.settings import SettingsActivities
 from activities.source import SourceReader
+from activities.tools import ToolActivities
 from hosting import clients, health, models, worker_options
 from hosting.http_server import serving
 from hosting.metrics import api_budget, settings_refused
@@ -110,6 +111,9 @@ def orchestration_activities(
         DeploymentActivities(railway, artifacts, secrets),
         LogActivities(railway, artifacts, secrets),
         RepositoryActivities(github, railway, artifacts, secrets, code),
+        ToolActivities(
+            railway=railway, github=github, status=status, artifacts=artifacts, secrets=secrets, code=code
+        ),
         TextActivities(artifacts),
         LedgerActivities(client, ORCHESTRATION_QUEUE),
         PullRequestActivities(github, artifacts),

@@ -15,7 +15,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from railyard.forge.rest import Call, create_comment, edit_pull, merge
+from railyard.forge.issues import create_comment
+from railyard.forge.pulls import edit_pull, merge
+from railyard.forge.rest import Call
 from railyard.forge.store import PERSON, ApiError, Forge, Json, git
 from railyard.forge.views import View
 

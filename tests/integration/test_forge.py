@@ -152,7 +152,7 @@ def test_a_push_needs_the_right_token(github: GitHubClient, tmp_path: Path, toke
 @pytest.mark.parametrize(
     ("repository", "token", "said"),
     [
-        ("acme/none", TOKEN, "Check that the repository exists"),
+        ("acme/none", TOKEN, "Check that it exists"),
         (REPOSITORY, "ghp_wrong", "Check GITHUB_TOKEN"),
     ],
 )

@@ -28,7 +28,7 @@ WRITES = dict.fromkeys(("contents", "issues", "pull_requests"), "write")
 class AppToken:
     """An installation's token, which may not ask for its own account."""
 
-    app_slug = "railmend"
+    is_app, app_slug = True, "railmend"
 
     def auth(self, repository: str) -> Auth.Auth:
         return Auth.Token(TOKEN)
@@ -236,7 +236,7 @@ def test_commits_carry_the_address_of_the_account_and_a_persons_own_are_not_ours
     ("kind", "parameters", "said"),
     [
         ("creation", {}, "nobody create the branch"),
-        ("required_signatures", {}, "requires signed commits"),
+        ("required_signatures", {}, "signed commits are required on the branch railmend/abc"),
         ("branch_name_pattern", {"operator": "starts_with", "pattern": "feature/"}, "'railmend/abc'"),
         (
             "commit_author_email_pattern",

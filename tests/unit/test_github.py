@@ -149,6 +149,17 @@ def test_limits_are_waited_for_and_refusals_are_not(
     assert (error.retryable, error.retry_after) == (retryable, after)
 
 
+@pytest.mark.parametrize(
+    ("kind", "refused", "after"), [("FORBIDDEN", True, None), ("RATE_LIMITED", False, 60)]
+)
+def test_errors_of_graphql_are_refusals_or_limits(kind: str, refused: bool, after: float | None) -> None:
+    """Their answers have the status 200, of which PyGithub makes 400."""
+    data = {"data": None, "errors": [{"type": kind, "message": "Resource not accessible"}]}
+    error = from_status("Threads", GithubException(400, data, {}))
+    assert (error.refused, error.retry_after) == (refused, after)
+    assert not refused or "Resource not accessible" in str(error)
+
+
 @pytest.mark.parametrize(("head", "counts"), [(1, True), (2, False), (None, False)])
 def test_an_apps_pull_request_counts_from_a_branch_here_and_never_from_a_fork(
     head: int | None, counts: bool

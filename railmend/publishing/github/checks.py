@@ -4,21 +4,18 @@ Check runs need the permission Checks, which no fine-grained token can have; job
 check runs, and are read in their place.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TypeVar
 
-from github import GithubException
 from github.CheckRun import CheckRun
 from github.CommitStatus import CommitStatus
 from github.Repository import Repository
 from github.WorkflowJob import WorkflowJob
 
-from railmend.publishing.github.errors import from_status
+from railmend.publishing.github.errors import unless_refused
 
-T = TypeVar("T")
 FAILED = frozenset({"failure", "timed_out", "startup_failure", "error"})
 # These wait for a person, not for a machine: https://docs.github.com/rest/guides/using-the-rest-api-to-interact-with-checks
 WAITS_FOR_PEOPLE = frozenset({"waiting", "requested"})
@@ -68,23 +65,16 @@ def read_checks(repository: Repository, sha: str) -> CommitChecks:
     """Read all that the token may see. Raise PyGithub's errors, refusals apart."""
     commit = repository.get_commit(sha)
     unseen = []
-    found = _if_allowed(lambda: [_of_run(run) for run in commit.get_check_runs()])
+    found = unless_refused("Check runs", lambda: [_of_run(run) for run in commit.get_check_runs()], None)
     if found is None:
-        found = _if_allowed(lambda: list(_jobs(repository, sha)))
+        found = unless_refused("Jobs", lambda: list(_jobs(repository, sha)), None)
         unseen.append(NO_JOBS if found is None else JOBS_INSTEAD)
-    statuses = _if_allowed(lambda: [_of_status(each) for each in commit.get_combined_status().statuses])
+    statuses = unless_refused(
+        "Statuses", lambda: [_of_status(each) for each in commit.get_combined_status().statuses], None
+    )
     if statuses is None:
         unseen.append(NO_STATUSES)
     return CommitChecks(outcomes=(*(found or ()), *(statuses or ())), unseen=tuple(unseen))
-
-
-def _if_allowed(read: Callable[[], list[T]]) -> list[T] | None:
-    try:
-        return read()
-    except GithubException as error:
-        if from_status("", error).refused:
-            return None
-        raise
 
 
 def _jobs(repository: Repository, sha: str) -> Iterator[CheckOutcome]:

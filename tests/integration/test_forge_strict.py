@@ -34,12 +34,16 @@ class AppToken:
         return Auth.Token(TOKEN)
 
 
-@pytest.fixture(params=["fine-grained", "app"])
+@pytest.fixture(params=["fine-grained", "free plan", "app", "app, signed commits"])
 def limited(request: pytest.FixtureRequest, forge: Forge, github: GitHubClient, address: str) -> GitHubClient:
     """A client whose token has just what docs/github.md asks for."""
-    if request.param == "fine-grained":
+    if request.param == "free plan":
+        forge.repo(REPOSITORY)["plan"] = "free"
+    if "app" not in request.param:
         forge.limit(TOKEN, "fine-grained", **WRITES, actions="read", statuses="read")
         return github
+    if "signed" in request.param:
+        forge.add_rule(REPOSITORY, "*", "required_signatures")
     forge.limit(TOKEN, "app", **WRITES, checks="read", statuses="read")
     return GitHubClient(f"{address}/api/v3", AppToken(), pace=False)
 
@@ -55,7 +59,9 @@ def test_each_kind_of_token_goes_the_whole_way_with_what_the_docs_ask_for(
 ) -> None:
     limited.check_publishable(REPOSITORY, BRANCH, "main")
     sha = pushed(limited, tmp_path / "repair", author=limited.author(REPOSITORY))
-    pull = open_one(limited)
+    pull = open_one(limited, draft=True)
+    assert pull.draft is (forge.repo(REPOSITORY).get("plan") != "free")
+    forge.repo(REPOSITORY)["issues"]["1"]["draft"] = False  # a person marks it as ready
     check(people, "tests", sha)
     people(ADA, "POST", f"/statuses/{sha}", context="deploy", state="error", description="no quota left")
     people(ADA, "POST", "/issues/1/comments", body="Use an LRU.")

@@ -1,7 +1,5 @@
 """Texts of the comments on a pull request, before and after it is merged or closed. Pure code."""
 
-from collections.abc import Iterator
-
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.measurement import MeasurementResult, MeasurementStatus
 from railmend.contracts.repair import RelatedComment, RepairOutcome
@@ -32,33 +30,8 @@ def format_measurement_comment(comment: MeasurementComment) -> MarkdownText:
         measurements=[(result, _charts(result)) for result in comment.measurements],
         number=_number,
         way=WAYS.get(merge.method, merge.method.value),
-        steps=list(_next(comment)),
     )
     return MarkdownText.bounded(parts, MAX_BODY)
-
-
-def _next(comment: MeasurementComment) -> Iterator[MarkdownText]:
-    if comment.again_at:
-        yield MarkdownText.of("It is measured again at {:%Y-%m-%d %H:%M} UTC.", comment.again_at)
-    if comment.revert:
-        yield MarkdownText.of("{} undoes it, ready to merge.", MarkdownText.link(comment.revert))
-    if comment.obstacle:
-        yield MarkdownText.of(
-            "It cannot be reverted automatically, a person has to: {}", MarkdownText(comment.obstacle)
-        )
-    if comment.action:
-        approve = MarkdownText.code(f"starter.py approve {comment.action}")
-        yield MarkdownText.of("Quicker: {} rolls the service back.", approve)
-    if comment.retried:
-        yield MarkdownText.of("Railmend tries once more, with these numbers as evidence.")
-    elif comment.no_other_fix:
-        yield MarkdownText.of(
-            "Railmend tried once more, and published nothing: a person has to look. {}", comment.no_other_fix
-        )
-    elif comment.status is MeasurementStatus.NOT_HELD:
-        yield MarkdownText.of("Railmend does not try again: a person has to look.")
-    elif comment.status is MeasurementStatus.CANNOT_TELL and not comment.again_at:
-        yield MarkdownText.of("Railmend does not measure again.")
 
 
 def format_reply(request: AnswersRequest) -> MarkdownText:

@@ -28,8 +28,9 @@ def _escaped(value: Any) -> Markup:
 
 def folded(summary: str, text: str) -> MarkdownText:
     """Return `text` in a fence, which opens at a click."""
+    head = MarkdownText.of_markup(summary) if isinstance(summary, Markup) else MarkdownText(summary)
     return MarkdownText.of(
-        "<details><summary>{}</summary>\n\n{}\n\n</details>", summary, MarkdownText.block(text)
+        "<details><summary>{}</summary>\n\n{}\n\n</details>", head, MarkdownText.block(text)
     )
 
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from railmend.contracts.approval import PlanIssueRequest
 from railmend.contracts.incident import EvidencePacket, IncidentReport
 from railmend.contracts.measurement import WindowMetrics
-from railmend.contracts.repair import CheckRun, PublishRequest, RepairRequest, Verification
+from railmend.contracts.repair import PublishRequest, RepairRequest
 from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.contracts.status import WAITS_FOR_APPROVAL, action_label, capitalized
 from railmend.evidence.redact import redact
 from railmend.evidence.safe_text import MarkdownText, PlainText
 from railmend.publishing import markdown
 from railmend.publishing.charts import chart, shown_by
-from railmend.publishing.markdown import folded
 
 Author = tuple[str, str]
 # The author of commits of 0.1.0, whatever its account; now it is `GitHubClient.author`.
@@ -97,8 +96,6 @@ def body(publish: PublishRequest, material: PublishedMaterial) -> MarkdownText:
             for incident, packet, metrics in zip(repair.incidents, material.packets, measured, strict=True)
         ],
         agent_summary=MarkdownText.block(redact(coding.text)),
-        verdict=_verdict(publish.verification),
-        runs=[_run(now, then) for now, then in publish.verification.pairs()],
         diagnoses=diagnoses,
         unseen=[*(s for packet in material.packets if packet for s in packet.unseen), *material.unseen],
         tokens=coding.tokens + sum(diagnosis.tokens for diagnosis in diagnoses),
@@ -113,64 +110,6 @@ def _charts(incident: IncidentReport, measured: Sequence[WindowMetrics]) -> list
     name, findings = incident.request.service.name, incident.request.findings
     drawn = (chart(name, series, metrics) for metrics in measured for series in shown_by(findings))
     return [picture for picture in drawn if picture]
-
-
-def _verdict(verification: Verification) -> MarkdownText:
-    """Tell what the checks say. That one could not be run, or fails either way, is not called their fault."""
-    after = verification.after
-    if verification.verified:
-        return MarkdownText.of(
-            "Railmend ran the repository's own checks with the change, without network: **they pass**."
-        )
-    if verification.regressions:
-        return MarkdownText.of(
-            "Railmend ran the repository's own checks: **some that passed before fail with the change**, "
-            "or run fewer tests."
-        )
-    if any(run.added and not run.passed for run in after.runs):
-        return MarkdownText.of(
-            "Railmend ran the repository's own checks: they pass, but **the change's own tests fail**."
-        )
-    if any(run.passed is False for run, _ in verification.judged):
-        return MarkdownText.of(
-            "**Not verified by Railmend**: some checks fail in its sandbox, with the change and without it. "
-            "The sandbox has no network and no services, so they may well pass elsewhere."
-        )
-    reasons = [after.unverified, *(run.not_run for run in after.runs), "No checks were run."]
-    return MarkdownText.of(
-        "**Not verified by Railmend**: {}", next(reason for reason in reasons if reason).split("\n")[0]
-    )
-
-
-def _run(now: CheckRun, then: CheckRun | None) -> MarkdownText:
-    words = {True: "passes", False: "fails", None: "could not be run"}
-    if now.not_run is not None and not (then and then.passed):
-        return folded(MarkdownText.of("<code>{}</code> was not run: {}", now.name, now.not_run), now.output)
-    before = words[then.passed] if then else "was not run"
-    if now.added:
-        head = MarkdownText.of(
-            "<code>{}</code>, with the change's own tests, {} ({})",
-            now.name,
-            words[now.passed],
-            _numbers(now),
-        )
-    else:
-        head = MarkdownText.of(
-            "<code>{}</code> {} ({}); before the change it {}",
-            now.name,
-            words[now.passed],
-            _numbers(now),
-            before,
-        )
-        if then and then.ran is not None:
-            head += MarkdownText.of(" ({})", _numbers(then))
-    return folded(head, now.output)
-
-
-def _numbers(run: CheckRun) -> str:
-    skipped = f", {run.skipped} skipped" if run.skipped else ""
-    tests = "" if run.ran is None else f"{run.ran} tests ran{skipped}, "
-    return f"{tests}{run.seconds:.0f} s"
 
 
 def report_markdown(report: HealthReport) -> MarkdownText:

@@ -25,25 +25,12 @@ def contents(call: Call) -> Answer:
     return entry | {"type": "file", "name": path.rpartition("/")[2], "size": 1, "url": url}
 
 
-@on("GET", REPO + "/branches", "contents:read")
-def branches(call: Call) -> Answer:
-    rows = git(call.git_dir, "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads").splitlines()
-    pairs = (row.split() for row in rows)
-    return [call.view.branch(name.removeprefix("refs/heads/"), sha) for name, sha in pairs]
-
-
 @on("GET", REPO + "/branches/{branch:path}", "contents:read")
 def branch(call: Call) -> Answer:
     sha = call.forge.branch(call.full_name, call.path["branch"])
     if sha is None:
         raise not_found("Branch not found")
     return call.view.branch(call.path["branch"], sha)
-
-
-@on("GET", REPO + "/commits", "contents:read")
-def commits(call: Call) -> Answer:
-    start = call.revision(call.query.get("sha") or call.repo["default_branch"])
-    return [call.view.commit(sha) for sha in git(call.git_dir, "rev-list", "--max-count=100", start).split()]
 
 
 @on("GET", REPO + "/commits/{ref:path}", "contents:read")

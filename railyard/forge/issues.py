@@ -30,21 +30,6 @@ def add_labels_to(call: Call, issue: Json, names: list[str]) -> None:
             issue["labels"].append(name)
 
 
-@on("POST", REPO + "/labels", ISSUE_WRITE)
-def create_label(call: Call) -> Answer:
-    call.need("Label", "name")
-    key = call.body["name"].lower()
-    if key in call.repo["labels"]:
-        raise invalid("Label", "name", "already_exists")
-    call.repo["labels"][key] = {
-        "color": "ededed",
-        "description": None,
-        **call.body,
-        "id": call.forge.next_id(),
-    }
-    return 201, call.view.label(key)
-
-
 @on("GET", REPO + "/issues/{n:int}/labels", ISSUE_READ)
 def issue_labels(call: Call) -> Answer:
     return [call.view.label(name) for name in call.issue()["labels"]]

@@ -157,3 +157,12 @@ def test_a_line_that_was_changed_again_is_left_to_a_person(tmp_path: Path) -> No
     history.step("main", 0)
     with pytest.raises(RevertConflict, match=r"same lines of shared\.txt"):
         history.reverted(merged, head)
+
+
+def test_what_somebody_has_undone_already_is_not_undone_again(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.step("fix", 0)
+    merged, head = history.merge("squash")
+    history._git("revert", "--no-edit", "HEAD")
+    with pytest.raises(RevertConflict, match="somebody has undone it already"):
+        history.reverted(merged, head)

@@ -23,9 +23,9 @@ def ruleset(call: Call) -> Answer:
 
 
 def protection(call: Call) -> Answer:
-    """Answer the GraphQL query that asks whether a branch takes signed commits alone."""
+    """Answer the GraphQL query that asks whether protection, not a ruleset, wants commits to be signed."""
     branch = call.path["ref"].removeprefix("refs/heads/")
-    rows = call.forge.rules_of(call.full_name, branch)
+    rows = [row for row in call.forge.rules_of(call.full_name, branch) if "ruleset_id" not in row]
     signed = any(row["type"] == SIGNED for row in rows)
     rule = {"requiresSignatures": signed} if rows else None
     return {"data": {"repository": {"ref": {"refUpdateRule": rule}}}}

@@ -62,6 +62,7 @@ class View:
             "archived": bool(repo.get("archived")),
             "disabled": False,
             "has_issues": repo.get("has_issues", True),
+            "has_pull_requests": repo.get("has_pull_requests", True),
             "permissions": {"admin": False, "push": True, "pull": True},
         }
 

@@ -69,7 +69,7 @@ def test_an_apps_commit_is_signed_is_the_reviewed_tree_and_can_be_merged(
     assert repair.publish("Set value") == sha, "an attempt whose answer was lost"
     new = NewPullRequest(branch=BRANCH, base="main", title="t", body="b")
     pull = app.open_pull_request(REPOSITORY, new)
-    assert PullRequestThread(app, REPOSITORY, pull.number).earlier().head == sha, "it is known as our own"
+    assert pull.head == sha
     people(ADA, "PUT", "/pulls/1/merge", merge_method="merge")
     merge = PullRequestThread(app, REPOSITORY, 1).view("main", SeenNotes()).merge
     assert merge is not None
@@ -110,6 +110,9 @@ def test_a_follow_up_of_an_app_is_signed_and_overwrites_nobodys_push(
     assert forge.signed(REPOSITORY, second)
     assert run(forge.git_dir(REPOSITORY), "rev-parse", f"{second}^") == first
     assert repository.publish(BRANCH, repository.snapshot(base), *arguments[2:]) == second
+    app.open_pull_request(REPOSITORY, NewPullRequest(branch=BRANCH, base="main", title="t", body="b"))
+    earlier = PullRequestThread(app, REPOSITORY, 1).earlier()
+    assert (earlier.head, earlier.rounds) == (second, 1), "both are known as our own"
 
 
 def test_a_branch_that_moves_between_look_and_write_is_looked_at_again(

@@ -270,6 +270,9 @@ def test_what_takes_no_push_is_told_before_any_session(
         reader.check_publishable(REPOSITORY, BRANCH, "main")
     with pytest.raises(GitHubError, match="no branch gone any more"):
         github.check_publishable(REPOSITORY, BRANCH, "gone")
+    forge.repo(REPOSITORY)["has_pull_requests"] = False
+    with pytest.raises(GitHubError, match="pull requests are disabled"):
+        github.check_publishable(REPOSITORY, BRANCH, "main")
     forge.repo(REPOSITORY)["archived"] = True
     with pytest.raises(GitHubError, match="archived"):
         github.check_publishable(REPOSITORY, BRANCH, "main")

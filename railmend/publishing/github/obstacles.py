@@ -53,6 +53,8 @@ def _obstacles(repository: Repository, wanted: Publication) -> Iterator[str]:
         yield f"it is {repository.full_name} now; choose that one as the source of the service in Railway"
     if repository.archived:
         yield "it is archived; unarchive it, or build the service from another repository"
+    if repository.raw_data.get("has_pull_requests") is False:
+        yield "pull requests are disabled in it; enable them (Settings, General, Features)"
     base = wanted.base or repository.default_branch
     try:
         repository.get_branch(base)

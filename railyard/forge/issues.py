@@ -41,7 +41,7 @@ def add_labels(call: Call) -> Answer:
     return issue_labels(call)
 
 
-@on("GET", REPO + "/issues/{n:int}", ISSUE_READ)
+@on("GET", REPO + "/issues/{n:int}", "issues:read")
 def issue(call: Call) -> Answer:
     return call.view.issue(call.issue())
 

@@ -4,7 +4,8 @@ Check runs need the permission Checks, which no fine-grained token can have; job
 check runs, and are read in their place.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -65,16 +66,18 @@ def read_checks(repository: Repository, sha: str) -> CommitChecks:
     """Read all that the token may see. Raise PyGithub's errors, refusals apart."""
     commit = repository.get_commit(sha)
     unseen = []
-    found = unless_refused("Check runs", lambda: [_of_run(run) for run in commit.get_check_runs()], None)
+    found = _if_allowed(lambda: [_of_run(run) for run in commit.get_check_runs()])
     if found is None:
-        found = unless_refused("Jobs", lambda: list(_jobs(repository, sha)), None)
+        found = _if_allowed(lambda: list(_jobs(repository, sha)))
         unseen.append(NO_JOBS if found is None else JOBS_INSTEAD)
-    statuses = unless_refused(
-        "Statuses", lambda: [_of_status(each) for each in commit.get_combined_status().statuses], None
-    )
+    statuses = _if_allowed(lambda: [_of_status(each) for each in commit.get_combined_status().statuses])
     if statuses is None:
         unseen.append(NO_STATUSES)
     return CommitChecks(outcomes=(*(found or ()), *(statuses or ())), unseen=tuple(unseen))
+
+
+def _if_allowed(read: Callable[[], list[CheckOutcome]]) -> list[CheckOutcome] | None:
+    return unless_refused("Checks", read, None, logging.DEBUG)
 
 
 def _jobs(repository: Repository, sha: str) -> Iterator[CheckOutcome]:

@@ -11,6 +11,7 @@ import requests
 from github import GithubException, RateLimitExceededException
 
 T = TypeVar("T")
+U = TypeVar("U")
 logger = logging.getLogger(__name__)
 # The wait that GitHub asks for if a secondary limit comes without Retry-After:
 # https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
@@ -53,15 +54,18 @@ def classified(what: str) -> Iterator[None]:
         raise from_status(what, error) from error
 
 
-def unless_refused(what: str, call: Callable[[], T], otherwise: T) -> T:
-    """Call it; where GitHub refuses it for good, log that and return `otherwise`. Raise `GitHubError`."""
+def unless_refused(what: str, call: Callable[[], T], otherwise: U, level: int = logging.WARNING) -> T | U:
+    """Call it; where GitHub refuses it for good, log that and return `otherwise`. Raise `GitHubError`.
+
+    `level`: of the log; `logging.DEBUG` for what is asked again and again, and said elsewhere.
+    """
     try:
         with classified(what):
             return call()
     except GitHubError as error:
         if not error.refused:
             raise
-        logger.warning("%s", error)
+        logger.log(level, "%s", error)
         return otherwise
 
 

@@ -1,5 +1,6 @@
 """What makes a repository refuse Railmend's change, found before any money is spent on a session."""
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ def _signatures_required(repository: Repository, base: str) -> bool:
         return True
     variables = {"owner": repository.owner.login, "repo": repository.name, "ref": f"refs/heads/{base}"}
     ask = partial(repository.requester.graphql_query, PROTECTION, variables)
-    found: Any = unless_refused("Protection", lambda: ask()[1]["data"]["repository"]["ref"], None)
+    answer: Any = unless_refused("Protection", lambda: ask()[1]["data"], None, logging.DEBUG)
+    found = answer and answer["repository"]["ref"]
     return bool(found and found["refUpdateRule"] and found["refUpdateRule"]["requiresSignatures"])
 
 
@@ -114,19 +116,19 @@ def _may_bypass(repository: Repository, rule: dict[str, Any]) -> bool:
 def _get(repository: Repository, path: str) -> Any:
     """Return what GitHub answers; None where it is refused."""
     get = repository.requester.requestJsonAndCheck
-    return unless_refused(path, lambda: get("GET", f"{repository.url}/{path}")[1], None)
+    return unless_refused(path, lambda: get("GET", f"{repository.url}/{path}")[1], None, logging.DEBUG)
 
 
 def _matches(parameters: dict[str, Any], value: str) -> bool:
-    pattern = str(parameters.get("pattern", ""))
-    operator = parameters.get("operator")
+    """Return whether a pattern allows a value; what is not understood forbids nothing."""
+    pattern, operator = str(parameters.get("pattern", "")), str(parameters.get("operator"))
     try:
         found = {
             "starts_with": value.startswith(pattern),
             "ends_with": value.endswith(pattern),
             "contains": pattern in value,
             "regex": operator == "regex" and bool(re.search(pattern, value)),
-        }.get(str(operator), True)
+        }.get(operator)
     except re.error:
-        return True
-    return found is not bool(parameters.get("negate"))
+        found = None
+    return found is None or found is not bool(parameters.get("negate"))

@@ -80,6 +80,7 @@ ATTACKS: list[Change] = [
     # Invisible and look-alike text
     *added(DISGUISED, "app.js", f"const x = `{SELECTORS}`;", "const \u3164 = req.query.x;", "if (a\u2062b) {}", "// ok \u2066 x"),
     *added(DISGUISED, "docs/usage.md", f"Install it{TAGS} so.", "pass\u200cword", "word\u200bword"),
+    *added(DISGUISED, "tests/test_a.py", "x = 1 # \u202e ok"),
     *added(DISGUISED, "app.py", "us\u0435r = 1", "\u03bfrder = 1", "is_\uff41dmin = 1", "x = 1 \u2028import os"),
     # Tests
     *edit(FEWER, "tests/test_a.py", PY, ("    assert cart.total == 3\n", '    text = """\n    assert cart.total == 3\n    """\n'), ("assert cart.total == 3", "assert cart == cart"), ("assert cart.total == 3", "assert (True)"), ("assert cart.total == 3", "assert (\n        True\n    )"), ("def test_two():\n    assert", "def test_two():\n    print")),

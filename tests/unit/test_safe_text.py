@@ -265,3 +265,10 @@ def test_templates_are_literal_and_raw_text_is_made_in_one_place() -> None:
         ):
             wrong.append(f"{file}:{node.lineno} {text_of}")
     assert wrong == []
+
+
+def test_no_template_lets_a_value_in_as_it_is() -> None:
+    files = [*(ROOT / "railmend").rglob("*.j2")]
+    assert len(files) > 8
+    live = re.compile(r"\|\s*(?:safe|forceescape)\b|autoescape|Markup")
+    assert [file.name for file in files if live.search(file.read_text())] == []

@@ -62,6 +62,7 @@ FILE_CALLS = frozenset(
 OWN_FOLDERS = {
     "railmend/coding/git.py": {"prepare", "fetch", "export"},
     "railmend/coding/git_commands.py": {"_excludes", "_index"},
+    "railmend/coding/guard_tables.py": {"<module>"},  # of the package
     "railmend/coding/metering.py": {"__init__", "_save"},
     "railmend/coding/resource_usage.py": {"_fields", "add"},  # of /proc
     "railmend/coding/revert.py": {"_merged_file"},

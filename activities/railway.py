@@ -102,7 +102,7 @@ class RailwayActivities:
             environment_name=known.environment_name or scan.environment_id,
             candidates=(),
             decided=True,
-            unknown=(UnknownServices(reason=reason, services=known.names),) if known.names else (),
+            unknown=_unknown({service.name: reason for service in known.services}),
             unlisted=reason,
         )
 

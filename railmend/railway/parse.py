@@ -69,7 +69,7 @@ def nodes(connection: dict[str, Any]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What Railway lists of an environment; None for what could not be read.
+    """What Railway lists of an environment, as far as it could be read.
 
     `deployed`: newest and active deployments by service id. `failed`: failed deployments, newest first.
     `runs`: of crons, by service id.
@@ -77,11 +77,11 @@ class Inventory:
 
     instances: Iterable[dict[str, Any]]
     deployed: Mapping[str, dict[str, Any]]
-    failed: Sequence[dict[str, Any]] | None = ()
+    failed: Sequence[dict[str, Any]] = ()
     triggers: Iterable[dict[str, Any]] = ()
     variables: Iterable[dict[str, Any]] = ()
     volumes: Iterable[dict[str, Any]] = ()
-    runs: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)
+    runs: Mapping[str | None, Sequence[dict[str, Any]]] = field(default_factory=dict)
 
 
 def services(inventory: Inventory) -> list[Service]:
@@ -135,9 +135,7 @@ def _service(node: dict[str, Any], inventory: Inventory) -> Service:
     service_id = node["serviceId"]
     deployed = inventory.deployed.get(service_id) or {}
     newest, active = deployed.get("latestDeployment"), serving(deployed)
-    latest = deciding(
-        newest, active, [row for row in inventory.failed or () if row["serviceId"] == service_id]
-    )
+    latest = deciding(newest, active, [row for row in inventory.failed if row["serviceId"] == service_id])
     meta = _meta(active or latest)
     source = node.get("source") or {}
     return Service(

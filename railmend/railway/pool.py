@@ -101,7 +101,7 @@ class RailwayPool:
     def last_seen(self, environment_id: str) -> LastSurvey:
         """Return what the last survey of an environment saw, with whatever token; empty without one."""
         seen = (client.surveyor.last_seen(environment_id) for client in self._clients.values())
-        return next((known for known in seen if known.names), LastSurvey())
+        return next((known for known in seen if known.services), LastSurvey())
 
     async def check(self, seconds: float = CHECK_SECONDS) -> dict[str, RailwayError | None]:
         """Try every token, some at once, for `seconds`; return by project name what is wrong, or None."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from railmend.contracts.scan import CronRun, Service, ServiceKind, Window
-from railmend.railway.model import DeploymentRecord, HttpLogLine, LogLine, Series, Slice
+from railmend.railway.model import DeploymentRecord, Series, Slice
 
 DATABASE_IMAGE = re.compile(
     r"(postgres(ql)?|postgis|pgvector|timescaledb|redis|mongo(db)?|mysql|mariadb|memcached|valkey|keydb)"
@@ -269,23 +269,4 @@ def deployment(node: dict[str, Any]) -> DeploymentRecord:
         commit_author=meta.get("commitAuthor"),
         branch=meta.get("branch"),
         reason=meta.get("skippedReason" if node["status"] == "SKIPPED" else "reason"),
-    )
-
-
-def log_line(row: dict[str, Any]) -> LogLine:
-    return LogLine(
-        timestamp=row["timestamp"],
-        severity=row["severity"] or "info",
-        message=row["message"],
-        attributes=tuple((pair["key"], pair["value"]) for pair in row.get("attributes") or ()),
-    )
-
-
-def http_log_line(row: dict[str, Any]) -> HttpLogLine:
-    return HttpLogLine(
-        timestamp=row["timestamp"],
-        method=row["method"],
-        path=row["path"],
-        status=row["httpStatus"],
-        duration_ms=row["totalDuration"],
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import repeat
 from typing import Any
 
 from railmend.contracts.scan import PlatformIncident, Service, ServiceKind, Window
@@ -15,6 +16,7 @@ from railmend.railway.listing import Listing, Listings
 from railmend.railway.model import Slice
 from railmend.railway.reader import QueryResults, Reader
 
+Row = tuple[Service, Slice, Slice | None]
 # Newest runs of each cron.
 RUNS = 10
 # A window that ends later than this by Railway's own clock has steps without samples.
@@ -42,6 +44,11 @@ class Survey:
     platform: PlatformIncident | None = None
     unread: dict[str, list[str]] = field(default_factory=dict)
     unseen: list[str] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[Row]:
+        """Return each service with its slice and its history, None for none."""
+        return list(zip(self.services, self.slices, self.history or repeat(None), strict=False))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """A synthetic project of any size, answered from formulas: for counting requests and for `bench/`."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from statistics import fmean
 from typing import Any
 
 from starlette.applications import Starlette
@@ -10,10 +12,9 @@ from starlette.applications import Starlette
 from railyard.api import series, views
 from railyard.api.behaviour import Gatekeeper, RequestError
 from railyard.api.server import graphql_app
-from railyard.api.views import Json
+from railyard.api.views import STAMP, Json
 
 PROJECT, ENVIRONMENT, TOKEN = "synthetic-project", "synthetic-environment", "synthetic-token"
-STAMP = "2026-01-01T00:00:00Z"
 REQUESTS_PER_MINUTE = 120.0
 
 
@@ -24,7 +25,9 @@ class More:
     `variables`: more of them, of the first service. `backwards`: services are listed in reverse. `newest`:
     the time after which Railway has no samples yet; `dead`: when a service's samples ended. `instances`: what
     replaces fields of a service; `failed`: earlier deployments; `runs`: of crons, newest first; `volumes`:
-    in place of the one that fills; `tcp`: services with a TCP proxy.
+    in place of the one that fills; `tcp`: services with a TCP proxy. `curves`: by service and name ("memory",
+    "cpu", "disk", "latency", "requests" a minute, shares "failing" and "refused") the value at a time in Unix
+    seconds, None for no sample.
     """
 
     variables: int = 0
@@ -37,6 +40,7 @@ class More:
     volumes: list[Json] = field(default_factory=list)
     tcp: set[str] = field(default_factory=set)
     incident: Json | None = None
+    curves: dict[tuple[str, str], Callable[[float], float | None]] = field(default_factory=dict)
 
 
 class Synthetic:
@@ -70,17 +74,10 @@ class Synthetic:
         self.rows = 0
 
     def root(self) -> Json:
-        names = (
-            *("projectToken", "platformStatus", "project", "environment", "metrics", "serviceInstanceLimits"),
-            *("httpMetricsGroupedByStatus", "httpDurationMetrics", "httpLogs", "deployments"),
-            *("deploymentLogs", "buildLogs", "environmentLogs", "deploymentEvents", "events"),
-            *("deploymentInstanceExecutions", "tcpProxies"),
-        )
-        return {name: getattr(self, f"_{name}") for name in names}
+        return views.root_of(self)
 
     def _projectToken(self, _: Any) -> Json:  # noqa: N802 - the schema's name
-        ids = {"projectId": PROJECT, "environmentId": ENVIRONMENT}
-        return {"id": "token", "name": "bench", "displayToken": "****", "createdAt": STAMP, **ids}
+        return views.token(PROJECT, ENVIRONMENT)
 
     def _platformStatus(self, _: Any) -> Json:  # noqa: N802
         incident = self._more.incident
@@ -89,33 +86,25 @@ class Synthetic:
     def _project(self, _: Any, **arguments: Any) -> Json:
         if arguments["id"] != PROJECT:
             raise RequestError("Project not found")
-        return {"id": PROJECT, "name": "synthetic", "isPublic": False, "createdAt": STAMP, "updatedAt": STAMP}
+        return views.project(PROJECT, "synthetic")
 
     def _environment(self, _: Any, **arguments: Any) -> Json:
         if arguments["id"] != ENVIRONMENT:
             raise RequestError("Not Authorized")
-        return {
-            "id": ENVIRONMENT,
-            "name": "production",
-            "projectId": PROJECT,
-            "canAccess": True,
-            "isEphemeral": self._ephemeral,
-            "unmergedChangesCount": 0,
-            "createdAt": STAMP,
-            "updatedAt": STAMP,
-            "serviceInstances": _connected([self._instance(service_id) for service_id in self._listed()]),
-            "deploymentTriggers": _connected([self._trigger(service_id) for service_id in self.ids]),
-            "deployments": _connected([self._deployment(service_id) for service_id in self.ids]),
-            "variables": _connected(
-                [self._variable(service_id) for service_id in self.ids[1:]]
-                + [self._variable(self.ids[0], number) for number in range(self._more.variables)]
-            ),
-            "volumeInstances": _connected(
-                [{"id": "volume", "serviceId": self._filling, "currentSizeMB": 30_000, "sizeMB": 50_000}]
-                if self._filling
-                else self._more.volumes
-            ),
-        }
+        volume = {"id": "volume", "serviceId": self._filling, "currentSizeMB": 30_000, "sizeMB": 50_000}
+        shown = views.environment(
+            PROJECT,
+            ENVIRONMENT,
+            serviceInstances=[self._instance(service_id) for service_id in self._listed()],
+            deploymentTriggers=[self._trigger(service_id) for service_id in self.ids],
+            deployments=[self._deployment(service_id) for service_id in self.ids],
+            variables=[
+                *(self._variable(service_id) for service_id in self.ids[1:]),
+                *(self._variable(self.ids[0], number) for number in range(self._more.variables)),
+            ],
+            volumeInstances=[volume] if self._filling else self._more.volumes,
+        )
+        return {**shown, "isEphemeral": self._ephemeral}
 
     def _listed(self) -> list[str]:
         return self.ids[::-1] if self._more.backwards else self.ids
@@ -216,53 +205,70 @@ class Synthetic:
         awake = [] if self._asleep else [name for name in self.ids if name != self._undeployed]
         ids = [service_id for service_id in awake if wanted in (None, service_id)]
         steps = self._steps(arguments, arguments.get("sampleRateSeconds") or 60)
-        value = {"CPU_USAGE": 0.2, "CPU_LIMIT": 8.0, "MEMORY_USAGE_GB": 0.3, "MEMORY_LIMIT_GB": 8.0}
+        calm = {"CPU_USAGE": 0.2, "CPU_LIMIT": 8.0, "MEMORY_USAGE_GB": 0.3, "MEMORY_LIMIT_GB": 8.0}
         results = []
         for service_id in ids:
-            tags = {"serviceId": service_id}
-            for measurement in value.keys() & set(arguments["measurements"]):
-                until = self._more.dead.get(service_id)
-                lived = [ts for ts in steps if until is None or ts < until.timestamp()]
-                if not lived:
-                    continue
-                values = [{"ts": ts, "value": value[measurement] * (1 + 0.02 * math.sin(ts))} for ts in lived]
+            until = self._more.dead.get(service_id)
+            lived = [ts for ts in steps if until is None or ts < until.timestamp()]
+            filling = dict.fromkeys([service_id] if service_id == self._filling else [], steps.stop)
+            for measurement in arguments["measurements"]:
+                if measurement in calm:
+                    wave = {ts: calm[measurement] * (1 + 0.02 * math.sin(ts)) for ts in lived}
+                else:
+                    wave = {ts: 30 - 2 * (end - ts) / 3600 for end in filling.values() for ts in steps}
+                name = measurement.removesuffix("_USAGE_GB").removesuffix("_USAGE").lower()
+                found = ((ts, self._at(service_id, name, ts, steps.step, wave.get(ts))) for ts in steps)
+                values = [{"ts": ts, "value": value} for ts, value in found if value is not None]
                 self.rows += len(values)
-                results.append({"measurement": measurement, "tags": tags, "values": values})
-            if service_id == self._filling and "DISK_USAGE_GB" in arguments["measurements"]:
-                values = [{"ts": ts, "value": 30 - 2 * (steps.stop - ts) / 3600} for ts in steps]
-                results.append({"measurement": "DISK_USAGE_GB", "tags": tags, "values": values})
+                if values:
+                    tags = {"serviceId": service_id}
+                    results.append({"measurement": measurement, "tags": tags, "values": values})
         return results
 
+    def _at(self, service_id: str, name: str, ts: int, step: int, calm: float | None) -> float | None:
+        """Return the mean over a step of a service's curve, where it has one of this name."""
+        curve = self._more.curves.get((service_id, name))
+        if curve is None:
+            return calm
+        values = [value for at in range(ts, ts + step, 60) if (value := curve(at)) is not None]
+        return fmean(values) if values else None
+
     def _httpMetricsGroupedByStatus(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
-        if self._asleep or arguments["serviceId"] not in self._web:
+        service_id = arguments["serviceId"]
+        if self._asleep or service_id not in self._web:
             return []
         steps = self._steps(arguments, arguments.get("stepSeconds"))
-        width = steps.step / 60
-        failing = 0.2 if arguments["serviceId"] in self._troubled else 0.0
-        shares = {200: 1 - failing, 500: failing} if failing else {200: 1.0}
-        self.rows += len(steps) * len(shares)
-        return [
-            {
-                "statusCode": code,
-                "samples": [
-                    {
-                        "ts": ts,
-                        "value": round(
-                            REQUESTS_PER_MINUTE * width * share * self._covered(arguments, ts, steps.step)
-                        ),
-                    }
-                    for ts in steps
-                ],
-            }
-            for code, share in shares.items()
-        ]
+        samples: dict[int, list[Json]] = {200: [], 404: [], 500: []}
+        for ts in steps:
+            failing, refused, requests = (
+                self._at(service_id, name, ts, steps.step, calm) or 0.0
+                for name, calm in (
+                    ("failing", 0.2 if service_id in self._troubled else 0.0),
+                    ("refused", 0.0),
+                    ("requests", REQUESTS_PER_MINUTE),
+                )
+            )
+            counted = requests * steps.step / 60 * self._covered(arguments, ts, steps.step)
+            for code, share in ((200, 1 - failing - refused), (404, refused), (500, failing)):
+                if share > 0:
+                    samples[code].append({"ts": ts, "value": round(counted * share)})
+        self.rows += sum(map(len, samples.values()))
+        return [{"statusCode": code, "samples": rows} for code, rows in samples.items() if rows]
 
     def _httpDurationMetrics(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
-        if self._asleep or arguments["serviceId"] not in self._web:
+        service_id = arguments["serviceId"]
+        if self._asleep or service_id not in self._web:
             return {"samples": []}
         steps = self._steps(arguments, arguments.get("stepSeconds"))
         self.rows += len(steps)
-        return {"samples": [{"ts": ts, "p50": 40.0, "p90": 80.0, "p95": 90.0, "p99": 150.0} for ts in steps]}
+        slower = {ts: self._at(service_id, "latency", ts, steps.step, 90.0) or 0.0 for ts in steps}
+        factors = {"p50": 0.45, "p90": 0.9, "p95": 1.0, "p99": 1.7}
+        return {
+            "samples": [
+                {"ts": ts, **{name: slow * factor for name, factor in factors.items()}}
+                for ts, slow in slower.items()
+            ]
+        }
 
     # -- rows, for the reference plan of `bench/`
 
@@ -317,27 +323,13 @@ class Synthetic:
         event: Json = {"id": "event", "action": "deployed", "object": "Deployment", "severity": "INFO"}
         return views.connection([{**event, "createdAt": STAMP, "projectId": PROJECT}], arguments.get("first"))
 
-    def _logs(self, arguments: Json) -> list[Json]:
+    def _logs(self, _: Any, **arguments: Any) -> list[Json]:
         limit = arguments.get("limit") or arguments.get("beforeLimit") or 100
         self.rows += limit
         rows = ({"timestamp": STAMP, "message": f"line {n}", "severity": "info"} for n in range(limit))
         return [{**row, "attributes": [], "tags": None} for row in rows]
 
-    def _deploymentLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
-        return self._logs(arguments)
-
-    def _buildLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
-        return self._logs(arguments)
-
-    def _environmentLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
-        return self._logs(arguments)
-
-
-def _connected(nodes: list[Json]) -> Any:
-    def resolve(_: Any, **arguments: Any) -> Json:
-        return views.connection(nodes, arguments.get("first"), arguments.get("after"))
-
-    return resolve
+    _deploymentLogs = _buildLogs = _environmentLogs = _logs  # noqa: N815 - the schema's names
 
 
 def build_synthetic(project: Synthetic, gatekeeper: Gatekeeper) -> Starlette:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from inspect import getmembers, ismethod
 from typing import Any
 
 from railyard.platform.model import Deployment, HttpRow, LogRow
 from railyard.platform.service import ServiceRunner
 
 Json = dict[str, Any]
+STAMP = "2026-01-01T00:00:00Z"
 
 
 def iso(at: datetime) -> str:
@@ -27,6 +29,45 @@ def connection(nodes: Sequence[Json], first: int | None = None, after: str | Non
             "startCursor": str(start) if page else None,
             "endCursor": str(last) if page else None,
         },
+    }
+
+
+def connected(nodes: Sequence[Json]) -> Any:
+    """A field with paging arguments."""
+
+    def resolve(_: Any, **arguments: Any) -> Json:
+        return connection(nodes, arguments.get("first"), arguments.get("after"))
+
+    return resolve
+
+
+def root_of(resolvers: object) -> Json:
+    """Return the root value: a field's resolver is the method of its name behind an underscore."""
+    return {name.removeprefix("_"): method for name, method in getmembers(resolvers, ismethod)}
+
+
+def token(project_id: str, environment_id: str) -> Json:
+    ids = {"projectId": project_id, "environmentId": environment_id}
+    return {"id": "token", "name": "demo", "displayToken": "****", "createdAt": STAMP, **ids}
+
+
+def project(project_id: str, name: str) -> Json:
+    return {"id": project_id, "name": name, "isPublic": False, "createdAt": STAMP, "updatedAt": STAMP}
+
+
+def environment(project_id: str, environment_id: str, **connections: Sequence[Json]) -> Json:
+    """An environment; `connections`: the nodes of each."""
+    names = ("serviceInstances", "deploymentTriggers", "deployments", "variables", "volumeInstances")
+    return {
+        "id": environment_id,
+        "name": "production",
+        "projectId": project_id,
+        "canAccess": True,
+        "isEphemeral": False,
+        "unmergedChangesCount": 0,
+        "createdAt": STAMP,
+        "updatedAt": STAMP,
+        **{name: connected(connections.get(name, ())) for name in names},
     }
 
 

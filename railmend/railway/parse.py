@@ -213,17 +213,13 @@ def _replicas(node: dict[str, Any], meta: dict[str, Any]) -> int:
 
 
 def series(window: Window, samples: Iterable[tuple[int, float]]) -> Series:
-    """Place samples (Unix seconds, value) on the window's steps; the last sample of a step wins.
-
-    A step that reaches beyond the window is left out: Railway aligns steps to the epoch and fills them only
-    as far as the window goes.
-    """
+    """Place samples (Unix seconds, value) on the whole steps of a window; the last sample of a step wins."""
     steps = max(int(window.length.total_seconds()) // window.step_seconds, 1)
     values: Series = [None] * steps
-    first, last = window.start.timestamp(), window.end.timestamp()
+    first = window.start.timestamp()
     for ts, value in samples:
         index = int((ts - first) // window.step_seconds)
-        if 0 <= index < steps and (ts + window.step_seconds <= last or steps == 1):
+        if 0 <= index < steps:
             values[index] = value
     return values
 

@@ -16,20 +16,29 @@ from railyard.api.views import STAMP, Json
 
 PROJECT, ENVIRONMENT, TOKEN = "synthetic-project", "synthetic-environment", "synthetic-token"
 REQUESTS_PER_MINUTE = 120.0
+CALM = {"CPU_USAGE": 0.2, "CPU_LIMIT": 8.0, "MEMORY_USAGE_GB": 0.3, "MEMORY_LIMIT_GB": 8.0}
 
 
 @dataclass
-class More:
-    """What differs from a calm project.
+class Synthetic:
+    """`services` in all: the first `web` have a domain, `troubled` of these fail; the rest are workers.
 
-    `variables`: more of them, of the first service. `backwards`: services are listed in reverse. `newest`:
-    the time after which Railway has no samples yet; `dead`: when a service's samples ended. `instances`: what
-    replaces fields of a service; `failed`: earlier deployments; `runs`: of crons, newest first; `volumes`:
-    in place of the one that fills; `tcp`: services with a TCP proxy. `curves`: by service and name ("memory",
-    "cpu", "disk", "latency", "requests" a minute, shares "failing" and "refused") the value at a time in Unix
-    seconds, None for no sample.
+    `asleep`: all of them sleep. `undeployed`: the last one has no deployment. `ephemeral`: the environment
+    was made for a pull request. Steps are aligned to the epoch, so the first and the last of a window may be
+    partial. `variables`: more of them, of the first service. `backwards`: services are listed in reverse.
+    `newest`: the time after which Railway has no samples yet; `dead`: when a service's samples ended.
+    `instances`: what replaces fields of a service; `failed`: earlier deployments; `runs`: of crons, newest
+    first; `tcp`: services with a TCP proxy. `curves`: by service and name ("memory", "cpu", "disk",
+    "latency", "requests" a minute, shares "failing" and "refused") the value at a time in Unix seconds, None
+    for no sample.
     """
 
+    services: int
+    web: int
+    troubled: int = 0
+    asleep: bool = False
+    undeployed: bool = False
+    ephemeral: bool = False
     variables: int = 0
     backwards: bool = False
     newest: datetime | None = None
@@ -41,37 +50,13 @@ class More:
     tcp: set[str] = field(default_factory=set)
     incident: Json | None = None
     curves: dict[tuple[str, str], Callable[[float], float | None]] = field(default_factory=dict)
+    rows: int = field(default=0, init=False)
 
-
-class Synthetic:
-    """`services` in all: the first `web` have a domain, `troubled` of these fail; the rest are workers.
-
-    `asleep`: all of them sleep. `undeployed`: the last one has no deployment. `ephemeral`: the environment
-    was made for a pull request. `filling`: the first one has a volume of 50 GB that gains 2 GB an hour.
-    Steps are aligned to the epoch, so the first and the last of a window may be partial.
-    """
-
-    def __init__(
-        self,
-        services: int,
-        web: int,
-        troubled: int = 0,
-        *,
-        asleep: bool = False,
-        undeployed: bool = False,
-        ephemeral: bool = False,
-        filling: bool = False,
-        more: "More | None" = None,
-    ) -> None:
-        self.ids = [f"service-{number:04d}" for number in range(services)]
-        self._web = set(self.ids[:web])
-        self._troubled = set(self.ids[:troubled])
-        self._asleep = asleep
-        self._ephemeral = ephemeral
-        self._filling = self.ids[0] if filling else None
-        self._undeployed = self.ids[-1] if undeployed and self.ids else None
-        self._more = more or More()
-        self.rows = 0
+    def __post_init__(self) -> None:
+        self.ids = [f"service-{number:04d}" for number in range(self.services)]
+        self._web = set(self.ids[: self.web])
+        self._troubled = set(self.ids[: self.troubled])
+        self._undeployed = self.ids[-1] if self.undeployed and self.ids else None
 
     def root(self) -> Json:
         return views.root_of(self)
@@ -80,7 +65,7 @@ class Synthetic:
         return views.token(PROJECT, ENVIRONMENT)
 
     def _platformStatus(self, _: Any) -> Json:  # noqa: N802
-        incident = self._more.incident
+        incident = self.incident
         return {"isStable": incident is None, "incident": incident, "maintenance": None}
 
     def _project(self, _: Any, **arguments: Any) -> Json:
@@ -91,7 +76,6 @@ class Synthetic:
     def _environment(self, _: Any, **arguments: Any) -> Json:
         if arguments["id"] != ENVIRONMENT:
             raise RequestError("Not Authorized")
-        volume = {"id": "volume", "serviceId": self._filling, "currentSizeMB": 30_000, "sizeMB": 50_000}
         shown = views.environment(
             PROJECT,
             ENVIRONMENT,
@@ -100,14 +84,14 @@ class Synthetic:
             deployments=[self._deployment(service_id) for service_id in self.ids],
             variables=[
                 *(self._variable(service_id) for service_id in self.ids[1:]),
-                *(self._variable(self.ids[0], number) for number in range(self._more.variables)),
+                *(self._variable(self.ids[0], number) for number in range(self.variables)),
             ],
-            volumeInstances=[volume] if self._filling else self._more.volumes,
+            volumeInstances=self.volumes,
         )
-        return {**shown, "isEphemeral": self._ephemeral}
+        return {**shown, "isEphemeral": self.ephemeral}
 
     def _listed(self) -> list[str]:
-        return self.ids[::-1] if self._more.backwards else self.ids
+        return self.ids[::-1] if self.backwards else self.ids
 
     def _instance(self, service_id: str) -> Json:
         deployment = None if service_id == self._undeployed else self._deployment(service_id)
@@ -135,12 +119,12 @@ class Synthetic:
             "domains": {"serviceDomains": [domain] if service_id in self._web else [], "customDomains": []},
             "latestDeployment": deployment,
             "activeDeployments": [deployment] if deployment else [],
-        } | self._more.instances.get(service_id, {})
+        } | self.instances.get(service_id, {})
 
     def _deployment(self, service_id: str) -> Json:
         return {
             "id": f"deployment-{service_id}",
-            "status": "SLEEPING" if self._asleep else "SUCCESS",
+            "status": "SLEEPING" if self.asleep else "SUCCESS",
             "createdAt": STAMP,
             "updatedAt": STAMP,
             "deploymentStopped": False,
@@ -188,34 +172,31 @@ class Synthetic:
         end = int(series.moment(arguments.get("endDate")).timestamp())
         if step is None:
             return range(start, end, max(end - start, 1))
-        if self._more.newest is not None:
-            end = min(end, int(self._more.newest.timestamp()))
+        if self.newest is not None:
+            end = min(end, int(self.newest.timestamp()))
         return range(start // step * step, end, step)
 
     def _covered(self, arguments: Json, ts: int, step: int) -> float:
         """Return of how much of a step there are samples."""
         start = series.moment(arguments["startDate"]).timestamp()
         end = series.moment(arguments.get("endDate")).timestamp()
-        if self._more.newest is not None:
-            end = min(end, self._more.newest.timestamp())
+        if self.newest is not None:
+            end = min(end, self.newest.timestamp())
         return max(min(end, ts + step) - max(start, ts), 0) / step
 
     def _metrics(self, _: Any, **arguments: Any) -> list[Json]:
         wanted = arguments.get("serviceId")
-        awake = [] if self._asleep else [name for name in self.ids if name != self._undeployed]
+        awake = [] if self.asleep else [name for name in self.ids if name != self._undeployed]
         ids = [service_id for service_id in awake if wanted in (None, service_id)]
         steps = self._steps(arguments, arguments.get("sampleRateSeconds") or 60)
-        calm = {"CPU_USAGE": 0.2, "CPU_LIMIT": 8.0, "MEMORY_USAGE_GB": 0.3, "MEMORY_LIMIT_GB": 8.0}
         results = []
         for service_id in ids:
-            until = self._more.dead.get(service_id)
+            until = self.dead.get(service_id)
             lived = [ts for ts in steps if until is None or ts < until.timestamp()]
-            filling = dict.fromkeys([service_id] if service_id == self._filling else [], steps.stop)
             for measurement in arguments["measurements"]:
-                if measurement in calm:
-                    wave = {ts: calm[measurement] * (1 + 0.02 * math.sin(ts)) for ts in lived}
-                else:
-                    wave = {ts: 30 - 2 * (end - ts) / 3600 for end in filling.values() for ts in steps}
+                wave = {
+                    ts: CALM[measurement] * (1 + 0.02 * math.sin(ts)) for ts in lived if measurement in CALM
+                }
                 name = measurement.removesuffix("_USAGE_GB").removesuffix("_USAGE").lower()
                 found = ((ts, self._at(service_id, name, ts, steps.step, wave.get(ts))) for ts in steps)
                 values = [{"ts": ts, "value": value} for ts, value in found if value is not None]
@@ -227,7 +208,7 @@ class Synthetic:
 
     def _at(self, service_id: str, name: str, ts: int, step: int, calm: float | None) -> float | None:
         """Return the mean over a step of a service's curve, where it has one of this name."""
-        curve = self._more.curves.get((service_id, name))
+        curve = self.curves.get((service_id, name))
         if curve is None:
             return calm
         values = [value for at in range(ts, ts + step, 60) if (value := curve(at)) is not None]
@@ -235,7 +216,7 @@ class Synthetic:
 
     def _httpMetricsGroupedByStatus(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         service_id = arguments["serviceId"]
-        if self._asleep or service_id not in self._web:
+        if self.asleep or service_id not in self._web:
             return []
         steps = self._steps(arguments, arguments.get("stepSeconds"))
         samples: dict[int, list[Json]] = {200: [], 404: [], 500: []}
@@ -257,7 +238,7 @@ class Synthetic:
 
     def _httpDurationMetrics(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
         service_id = arguments["serviceId"]
-        if self._asleep or service_id not in self._web:
+        if self.asleep or service_id not in self._web:
             return {"samples": []}
         steps = self._steps(arguments, arguments.get("stepSeconds"))
         self.rows += len(steps)
@@ -300,20 +281,20 @@ class Synthetic:
         wanted = arguments["input"]
         statuses = (wanted.get("status") or {}).get("in")
         if statuses:
-            rows = [row for row in self._more.failed if row["status"] in statuses]
+            rows = [row for row in self.failed if row["status"] in statuses]
         else:
             rows = [self._deployment(wanted.get("serviceId") or self.ids[0])]
         return views.connection(rows, arguments.get("first"), arguments.get("after"))
 
     def _deploymentInstanceExecutions(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
-        runs = self._more.runs.get(arguments["input"]["serviceId"], [])
+        runs = self.runs.get(arguments["input"]["serviceId"], [])
         return views.connection(runs, arguments.get("first"), arguments.get("after"))
 
     def _tcpProxies(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         service_id = arguments["serviceId"]
         proxy: Json = {"id": "proxy", "applicationPort": 5432, "proxyPort": 40123, "domain": "proxy.example"}
         ids = {"environmentId": ENVIRONMENT, "serviceId": service_id}
-        return [{**proxy, **ids}] if service_id in self._more.tcp else []
+        return [{**proxy, **ids}] if service_id in self.tcp else []
 
     def _deploymentEvents(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
         step: Json = {"id": "step", "step": "BUILD_IMAGE", "createdAt": STAMP, "completedAt": STAMP}

@@ -35,7 +35,25 @@ def failing(message: str, **more: Any) -> httpx.Response:
 @pytest.mark.parametrize(
     ("answer", "kind", "retryable", "message"),
     [
-        (failing("Not Authorized"), errors.NotAuthorized, False, "trace 42"),
+        (failing("Not Authorized"), errors.NotAuthorized, False, "each is a UUID.* [(]Railway trace 42[)]$"),
+        (
+            failing("No such value of the enum."),
+            errors.Unavailable,
+            True,
+            "the enum[.] The next scan asks again",
+        ),
+        (
+            httpx.Response(503, text="no"),
+            errors.Unavailable,
+            True,
+            "HTTP 503 and no data: it may be down, see",
+        ),
+        (
+            httpx.Response(403, text="<html>"),
+            errors.Unavailable,
+            True,
+            "Cloudflare.* Try from another network",
+        ),
         (failing("Project Token not found"), errors.ProjectTokenInvalid, False, "RAILWAY_TOKEN_KIND"),
         (failing("Deployment not found"), errors.NotFound, False, "deleted"),
         (failing('Cannot query field "x" on type "Query".'), errors.SchemaDrift, False, "update Railmend"),

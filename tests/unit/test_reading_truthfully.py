@@ -13,7 +13,9 @@ from railmend.contracts.scan import (
     Window,
 )
 from railmend.railway import errors
+from railmend.railway.listing import Listing
 from railmend.railway.model import Slice
+from railmend.railway.reader import QueryResults
 from railyard.api.behaviour import Behaviour, FieldFault, WholeFault
 from railyard.api.synthetic import ENVIRONMENT, PROJECT
 from tests import samples
@@ -22,12 +24,16 @@ from tests.unit.railway_yard import END, LIMITS, Told, Yard, deployment, hourly,
 # -- pages
 
 
-@pytest.mark.parametrize(("services", "web", "most"), [(5, 3, 2), (20, 10, 3), (50, 25, 5), (200, 100, 13)])
+@pytest.mark.parametrize(
+    ("services", "web", "suspects", "most"),
+    [(5, 3, 0, 2), (20, 10, 0, 3), (50, 25, 0, 5), (50, 25, 9, 8), (200, 100, 0, 13)],
+)
 @pytest.mark.parametrize("variables", [0, 1600])
 async def test_a_scan_takes_as_many_requests_whatever_the_number_of_variables(
-    services: int, web: int, most: int, variables: int
+    services: int, web: int, suspects: int, most: int, variables: int
 ) -> None:
-    yard = await Yard(services, web, variables=variables).connected()
+    """Cold and warm; and one more for every four suspects."""
+    yard = await Yard(services, web, suspects, variables=variables).connected()
     assert max(await yard.requests(), await yard.requests()) <= most
 
 
@@ -43,6 +49,19 @@ async def test_no_service_counts_twice_however_long_the_list_of_variables_is() -
     assert told.affected == names(range(2))
     assert len(told.findings) == 2
     assert len(told.healthy) == 23
+
+
+def test_a_list_that_says_for_ever_that_there_is_more_ends_when_nothing_new_comes() -> None:
+    listing = Listing("triggers", "deploymentTriggers", "The branches of services", {"after": None})
+    page = {
+        "edges": [{"node": {"id": "a"}}, {"node": {"id": "b"}}],
+        "pageInfo": {"hasNextPage": True, "endCursor": "b"},
+    }
+    for more in (True, False):
+        results = QueryResults()
+        results.answer(listing.query, {"deploymentTriggers": page})
+        listing.take(results)
+        assert (listing.more, list(listing.nodes)) == (more, ["a", "b"])
 
 
 # -- the phase of the window, and what is cut

@@ -45,7 +45,8 @@ class Resolvers:
             raise RequestError("Not Authorized")
         runners, ids = list(self._platform.services.values()), (self._project_id, self._environment_id)
         services = [views.service_instance(runner, *ids) for runner in runners]
-        triggers = [views.trigger(runner, *ids) for runner in runners]
+        specs = [runner.spec for runner in runners]
+        triggers = [views.trigger(spec.service_id, spec.repo, spec.branch, *ids) for spec in specs]
         history = sorted(
             (views.deployment(deployment, *ids) for runner in runners for deployment in runner.deployments),
             key=lambda row: str(row["createdAt"]),

@@ -13,6 +13,7 @@ from railyard.api import series, views
 from railyard.api.behaviour import Gatekeeper, RequestError
 from railyard.api.server import graphql_app
 from railyard.api.views import STAMP, Json
+from railyard.platform.model import HttpRow
 
 PROJECT, ENVIRONMENT, TOKEN = "synthetic-project", "synthetic-environment", "synthetic-token"
 REQUESTS_PER_MINUTE = 120.0
@@ -80,7 +81,10 @@ class Synthetic:
             PROJECT,
             ENVIRONMENT,
             serviceInstances=[self._instance(service_id) for service_id in self._listed()],
-            deploymentTriggers=[self._trigger(service_id) for service_id in self.ids],
+            deploymentTriggers=[
+                views.trigger(service_id, f"acme/{service_id}", "main", PROJECT, ENVIRONMENT)
+                for service_id in self.ids
+            ],
             deployments=[self._deployment(service_id) for service_id in self.ids],
             variables=[
                 *(self._variable(service_id) for service_id in self.ids[1:]),
@@ -95,31 +99,13 @@ class Synthetic:
 
     def _instance(self, service_id: str) -> Json:
         deployment = None if service_id == self._undeployed else self._deployment(service_id)
-        domain: Json = {
-            "id": service_id,
-            "domain": f"{service_id}.example",
-            "environmentId": ENVIRONMENT,
-            "serviceId": service_id,
-        }
-        domain |= {"syncStatus": "ACTIVE", "targetPort": None}
+        domain = f"{service_id}.example" if service_id in self._web else None
         return {
-            "id": f"instance-{service_id}",
-            "serviceId": service_id,
-            "serviceName": service_id,
-            "environmentId": ENVIRONMENT,
-            "createdAt": STAMP,
-            "updatedAt": STAMP,
-            "builder": "RAILPACK",
-            "isUpdatable": True,
-            "source": {"repo": f"acme/{service_id}", "image": None},
-            "numReplicas": 1,
-            "restartPolicyType": "ON_FAILURE",
-            "restartPolicyMaxRetries": 10,
-            "watchPatterns": [],
-            "domains": {"serviceDomains": [domain] if service_id in self._web else [], "customDomains": []},
+            **views.instance(service_id, service_id, ENVIRONMENT, f"acme/{service_id}", domain),
             "latestDeployment": deployment,
             "activeDeployments": [deployment] if deployment else [],
-        } | self.instances.get(service_id, {})
+            **self.instances.get(service_id, {}),
+        }
 
     def _deployment(self, service_id: str) -> Json:
         return {
@@ -135,19 +121,6 @@ class Synthetic:
             "serviceId": service_id,
             "instances": [],
             "meta": {"commitHash": "c" * 40, "branch": "main"},
-        }
-
-    def _trigger(self, service_id: str) -> Json:
-        return {
-            "id": f"trigger-{service_id}",
-            "serviceId": service_id,
-            "environmentId": ENVIRONMENT,
-            "projectId": PROJECT,
-            "provider": "github",
-            "repository": f"acme/{service_id}",
-            "branch": "main",
-            "checkSuites": False,
-            "validCheckSuites": 0,
         }
 
     def _variable(self, service_id: str, number: int = 0) -> Json:
@@ -256,22 +229,13 @@ class Synthetic:
     def _httpLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         limit = arguments.get("beforeLimit") or arguments.get("limit") or 100
         self.rows += limit
-        row = {"timestamp": STAMP, "deploymentId": arguments["deploymentId"], "deploymentInstanceId": ""}
-        row |= dict.fromkeys(
-            (
-                *("clientUa", "downstreamProto", "edgeRegion", "host", "requestId", "responseDetails"),
-                *("srcIp", "upstreamAddress", "upstreamErrors", "upstreamProto"),
-            ),
-            "",
+        rows = (
+            HttpRow(
+                series.moment(STAMP), arguments["deploymentId"], "GET", f"/items/{n}", 200, 40.0, 39.0, "", ""
+            )
+            for n in range(limit)
         )
-        numbers = {
-            "httpStatus": 200,
-            "totalDuration": 40,
-            "upstreamRqDuration": 39,
-            "rxBytes": 1,
-            "txBytes": 1,
-        }
-        return [row | numbers | {"method": "GET", "path": f"/items/{number}"} for number in range(limit)]
+        return [views.http_log(row, "") for row in rows]
 
     def _serviceInstanceLimits(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
         self.rows += 1

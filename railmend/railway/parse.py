@@ -89,7 +89,7 @@ def services(inventory: Inventory) -> list[Service]:
     living = [node for node in inventory.instances if not node.get("deletedAt")]
     ids = {node["serviceName"].lower(): node["serviceId"] for node in living}
     branches = {row["serviceId"]: row["branch"] for row in inventory.triggers}
-    fill = {row["serviceId"]: row for row in inventory.volumes if row["serviceId"]}
+    fill = {row["serviceId"]: row for row in inventory.volumes}
     needs: dict[str, set[str]] = defaultdict(set)
     for row in inventory.variables:
         for target in _targets(row["references"], ids):

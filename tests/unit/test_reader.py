@@ -2,11 +2,12 @@
 
 from typing import Any, cast
 
+import pytest
 from graphql import DocumentNode, print_ast
 
-from railmend.railway.compose import Query
+from railmend.railway.compose import Query, breadth
 from railmend.railway.lateness import late_steps
-from railmend.railway.limits import RateLimits
+from railmend.railway.limits import RateLimits, batches
 from railmend.railway.model import Slice
 from railmend.railway.reader import Reader
 from railmend.railway.transport import GraphQLFailure, GraphQLReply, Transport
@@ -71,3 +72,21 @@ def test_samples_that_end_together_are_late_unless_requests_fail_from_then_on() 
     assert late_steps([ending(12), ending(12), ending(20), ending(30), ending(40)]) == 0, "most died before"
     assert late_steps([ending(12)]) == 0
     assert late_steps([ending(2), ending(2)]) == 0, "single samples are late every day"
+
+
+@pytest.mark.parametrize(
+    ("limits", "sizes"),
+    [
+        (RateLimits(), [5]),
+        (RateLimits(aliases=2), [2, 2, 1]),
+        (RateLimits(points=250), [2, 2, 1]),
+        (RateLimits(points=50), [1] * 5),  # too large alone is sent alone
+        (RateLimits(breadth=3 * breadth("statuses")), [3, 2]),
+    ],
+    ids=["all in one", "aliases", "points", "too large", "breadth"],
+)
+def test_a_request_keeps_to_every_limit(limits: RateLimits, sizes: list[int]) -> None:
+    queries = [Query("statuses", {}, f"HTTP status counts of {number}", 100) for number in range(5)]
+    split = list(batches(queries, limits))
+    assert [len(batch) for batch in split] == sizes
+    assert [query for batch in split for query in batch] == queries

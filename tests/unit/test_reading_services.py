@@ -138,6 +138,13 @@ async def test_a_service_with_a_tcp_proxy_is_said_to_be_asked_on_tcp_and_costs_n
     assert "service-0012" in sentence
 
 
+async def test_requests_within_the_private_network_are_said_to_be_unseen() -> None:
+    told = await Yard(5, 3, instances={"service-0004": instance(healthcheckPath="/health")}).scan()
+    (sentence,) = told.screening.unseen
+    assert sentence.startswith("Requests within the private network: Railway measures none of it")
+    assert "service-0004" in sentence
+
+
 async def test_a_volume_of_no_service_is_no_services() -> None:
     yard = Yard(5, 3, volumes=[{"id": "orphan", "serviceId": None, "currentSizeMB": 4990, "sizeMB": 5000}])
     told = await yard.scan()

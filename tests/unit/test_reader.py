@@ -52,6 +52,24 @@ async def test_a_field_that_is_needed_is_not_left_out() -> None:
     assert all("serviceName" in document for document in sent.documents)
 
 
+async def test_a_field_that_fails_once_is_asked_for_once_more_by_itself() -> None:
+    sent: list[int] = []
+
+    class Once(Sent):
+        async def send(self, _: DocumentNode, variables: dict[str, Any], __: str) -> GraphQLReply:
+            services = [value for name, value in variables.items() if name.startswith("serviceId")]
+            sent.append(len(services))
+            if len(sent) > 1:
+                return GraphQLReply(data={f"a{n}": name for n, name in enumerate(services)})
+            failure = GraphQLFailure(message="Problem processing request", alias="a1")
+            return GraphQLReply(data=None, failures=[failure])
+
+    queries = [Query("statuses", {"serviceId": name}, name) for name in ("web", "api", "admin")]
+    results = await Reader(cast("Transport", Once("")), RateLimits(), pause_seconds=0).read(queries)
+    assert [results.get(query) for query in queries] == ["web", "api", "admin"]
+    assert sent == [3, 1, 2]
+
+
 def ending(early: int, **http: float) -> Slice:
     """Return a service of an hour whose samples end so many minutes early, and what is asked of it then."""
     series = {status: [0.0] * (60 - early) + [count] * early for status, count in http.items()}

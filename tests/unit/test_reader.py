@@ -6,10 +6,11 @@ import pytest
 from graphql import DocumentNode, print_ast
 
 from railmend.railway.compose import Query, breadth
+from railmend.railway.errors import classify
 from railmend.railway.lateness import late_steps
 from railmend.railway.limits import RateLimits, batches
 from railmend.railway.model import Slice
-from railmend.railway.reader import Reader
+from railmend.railway.reader import QueryResults, Reader
 from railmend.railway.transport import GraphQLFailure, GraphQLReply, Transport
 from tests import samples
 
@@ -68,6 +69,17 @@ async def test_a_field_that_fails_once_is_asked_for_once_more_by_itself() -> Non
     results = await Reader(cast("Transport", Once("")), RateLimits(), pause_seconds=0).read(queries)
     assert [results.get(query) for query in queries] == ["web", "api", "admin"]
     assert sent == [3, 1, 2]
+
+
+def test_what_fails_alike_twice_of_a_service_is_said_once() -> None:
+    results = QueryResults()
+    queries = [
+        Query("statuses", {"start": start}, "HTTP status counts of web") for start in ("today", "before")
+    ]
+    for trace, query in enumerate(queries):
+        results.fail(query, classify("Problem processing request", trace_id=str(trace)))
+    (sentence,) = results.unseen(queries)
+    assert sentence.startswith("HTTP status counts of web: Railway: Problem processing request. ")
 
 
 def ending(early: int, **http: float) -> Slice:

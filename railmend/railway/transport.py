@@ -125,7 +125,12 @@ class Transport:
                 raise _unavailable(error) from error
         if not (result.errors or isinstance(result.data, dict)):
             raise Unavailable("Railway answered with no data and no error.")
-        return GraphQLReply(data=result.data, failures=[_failure(error) for error in _raw(result)])
+        failures = [_failure(error) for error in _raw(result)]
+        for failure in failures:
+            if isinstance(limited := failure.error(), RateLimited):
+                self._limiter.block(limited.retry_after or 0)
+                raise limited
+        return GraphQLReply(data=result.data, failures=failures)
 
     async def _apply_limits(self, response: httpx.Response) -> None:
         """Read the clock, both limiters' status and headers, before the body is read."""

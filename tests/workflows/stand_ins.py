@@ -127,6 +127,7 @@ class World:
     broken: frozenset[str] = frozenset()
     survives: bool = True
     downstream_effects: tuple[DownstreamEffect, ...] = ()
+    blamed: dict[str, str] = field(default_factory=dict)
     # Texts of a packet, and a diagnosis, in place of the small ones.
     evidence: tuple[str, ...] = ()
     diagnosis: Diagnosis | None = None
@@ -167,6 +168,7 @@ class World:
             more=tuple([await self.artifacts.put_model(page) for page in pages[1:]]),
             decided=self.decided,
             unseen=("Nothing of the moon.",),
+            blamed=self.blamed,
         )
 
     @activity.defn
@@ -185,7 +187,9 @@ class World:
         ids = {service.service_id for service in request.services}
         findings = tuple(finding for finding in self.findings if finding.service_id in ids)
         page = await self.artifacts.put_model(CandidatePage(services=request.services, findings=findings))
-        return Assessment(findings=findings, page=page, downstream_effects=self.downstream_effects)
+        return Assessment(
+            findings=findings, page=page, downstream_effects=self.downstream_effects, blamed=self.blamed
+        )
 
     @activity.defn
     async def finding_facts(self, request: IncidentRequest) -> ArtifactReference:

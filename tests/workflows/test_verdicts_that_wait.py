@@ -57,6 +57,16 @@ async def test_too_little_data_is_looked_at_again_until_there_is_enough(
         assert (await look(on, timedelta(minutes=35))).verdict == "code"
 
 
+async def test_an_incident_of_railways_own_is_waited_out_and_no_longer(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        on.world.blamed = {"id-checkout": "Edge proxies fail in us-west."}
+        first = await look(on, timedelta(0))
+        assert (first.verdict, first.action) == ("platform_incident", "look_again")
+        assert "Edge proxies fail in us-west." in first.detail
+        on.world.blamed = {}
+        assert (await look(on, timedelta(minutes=16))).verdict == "code"
+
+
 async def test_a_verdict_that_still_waits_is_notified_of_once(
     temporal: WorkflowEnvironment,
 ) -> None:

@@ -123,6 +123,18 @@ def test_a_known_bug_is_mended_and_the_tests_still_pass(name: str, tmp_path: Pat
     assert fix in (agent.tree / file).read_text()
 
 
+@pytest.mark.parametrize("head", ["def detail(product: dict) -> dict:\n", ""], ids=["named", "a part of it"])
+def test_a_split_trace_is_mended_where_the_code_looks_the_key_up(head: str, tmp_path: Path) -> None:
+    agent = Agent("catalog", tmp_path)
+    code = f'--- catalog.py lines 23-24\n{head}    percent = product["discount"]["percent"]'
+    agent.messages[0]["content"] = (
+        packet("error_rate", "deploy_log", "91x 12:00:00\nKeyError: 'discount'")
+        + f"\n\n[E3] (code) acme/catalog\n```\n{code}\n```"
+    )
+    assert agent.run().endswith("The repository's tests pass.")
+    assert FIXES["catalog"][1] in (agent.tree / "catalog.py").read_text()
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new", "why"),
     [

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import JsonOption, ProjectOption, emit, run
+from commands.options import JsonOption, ProjectOption, answer, run, using
 
 
 def report(
@@ -22,9 +22,8 @@ def report(
     With charts, evidence, diagnosis and outcome; the page needs no network and no script.
     """
     count = run(_write(Path(file), incident, project))
-    emit({"file": file, "incidents": count}) if as_json else typer.echo(
-        f"{count} incident{'' if count == 1 else 's'} written to {file}."
-    )
+    text = f"{count} incident{'' if count == 1 else 's'} written to {file}."
+    answer({"file": file, "incidents": count}, text, as_json=as_json)
 
 
 async def _write(file: Path, incident: str | None, project: str | None) -> int:
@@ -36,11 +35,8 @@ async def _write(file: Path, incident: str | None, project: str | None) -> int:
 
     from commands.reported_incidents import collect
     from railmend.publishing.page import render_page
-    from railmend.settings import ConfigurationError
 
     incidents = await collect(incident, project)
-    try:
+    with using(file, "written"):
         file.write_text(render_page(incidents, datetime.now(UTC)), encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be written: {error.strerror}.") from error
     return len(incidents)

@@ -15,20 +15,13 @@ from activities.runs import why_open
 from commands.runs import (
     ANSWER_WITHIN,
     KINDS,
-    NO_ANSWER,
-    RUNNING,
-    check_kind,
-    find,
-    handle_of,
     kind_of,
+    look_up,
     reason_of,
     repair_of,
     status_of,
 )
-from hosting import clients
 from railmend.contracts.status import RepairStatus
-from railmend.settings import ConfigurationError
-from railmend.settings_file import load_settings
 from workflows.shared.details import format_status
 from workflows.shared.search_attributes import REGISTRY, SERVICE, VERDICT
 
@@ -74,20 +67,11 @@ async def read(name: str, run_id: str | None = None) -> RunStatus:
 
     Raises `ConfigurationError` for what Temporal does not know.
     """
-    check_kind(name, *KINDS)
-    client = await clients.temporal(load_settings(), tries=1)
-    workflow_id = await find(client, name, *KINDS)
-    handle = handle_of(client, workflow_id, run_id)
-    try:
-        run = await handle.describe()
-        summary, about = await run.static_summary(), await run.static_details()
-    except RPCError as error:
-        raise ConfigurationError(
-            f"{workflow_id} is not known ({error.message}). `starter.py incidents` lists IDs; histories are "
-            "kept for a limited time."
-        ) from error
+    found = await look_up(name, *KINDS, run_id=run_id)
+    client, run = found.client, found.run
+    summary, about = await run.static_summary(), await run.static_details()
     status = RunStatus(
-        id=workflow_id,
+        id=run.id,
         run_id=run.run_id,
         status=run.status.name.lower() if run.status else "unknown",
         summary=summary or "",
@@ -98,11 +82,11 @@ async def read(name: str, run_id: str | None = None) -> RunStatus:
         details=await _details(client, run),
         related=await _related(client, run),
     )
-    if run.status is RUNNING:
+    if found.open:
         why = "" if status.details else await why_open(client, run)
         return status.model_copy(update={"still_runs": why})
     try:
-        result = await handle.result()
+        result = await found.handle.result()
     except WorkflowFailureError as error:
         return status.model_copy(update={"failure": reason_of(error)})
     return status.model_copy(update={"result": result.model_dump(mode="json")})
@@ -116,7 +100,7 @@ async def _details(client: Client, run: WorkflowExecution) -> str:
     """Return the details of now; empty while no worker reads them from the history."""
     if kind_of(run.id) in ("repair", "action"):
         status = await status_of(client, run)
-        return "" if status.label == NO_ANSWER else str(format_status(status))
+        return str(format_status(status)) if status.answered else ""
     handle = client.get_workflow_handle(run.id, run_id=run.run_id)
     try:
         metadata = await handle.query(METADATA_QUERY, result_type=WorkflowMetadata, rpc_timeout=ANSWER_WITHIN)

@@ -22,7 +22,7 @@ from commands.runs import (
     status_of,
 )
 from commands.statistics import usd_of
-from hosting import clients
+from hosting.connection import connect
 from hosting.missed_scans import describe_schedule, find_missed_scans
 from railmend.contracts.ledger import Limit
 from railmend.contracts.scan import HealthReport
@@ -84,12 +84,12 @@ async def read(project_name: str | None) -> StatusScreen:
     """
     settings = load_settings()
     projects = projects_of(settings, project_name)
-    client = await clients.temporal(settings, tries=1)
+    client = await connect(settings)
     work = await _work(client)
     unseen: list[str] = []
     incidents: list[IncidentRow] = []
     try:
-        incidents = (await incident_list.read(project_name, only_open=True)).rows
+        incidents = (await incident_list.read_from(client, projects, only_open=True)).rows
     except ConfigurationError as error:
         unseen.append(str(error))
     return StatusScreen(

@@ -8,6 +8,8 @@ from email.utils import parsedate_to_datetime
 import requests
 from github import GithubException, RateLimitExceededException
 
+from railmend.evidence.redact import Redactor
+
 # The wait that GitHub asks for if a secondary limit comes without Retry-After:
 # https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 SECONDARY_LIMIT_SECONDS = 60.0
@@ -69,14 +71,17 @@ def from_status(what: str, error: GithubException) -> GitHubError:
 
 
 def _message_of(error: GithubException) -> str:
-    """Return GitHub's message, with what its list of errors says."""
+    """Return GitHub's message, with what its list of errors says.
+
+    A proxy may say what it was given: credentials are redacted.
+    """
     data = error.data if isinstance(error.data, dict) else {}
     parts = [str(data.get("message") or "").strip().rstrip(".")]
     for row in data.get("errors") or ():
         fields = row if isinstance(row, dict) else {"message": row}
         named = (fields.get(key) for key in ("resource", "field", "code"))
         parts.append(str(fields.get("message") or " ".join(filter(None, named))).rstrip("."))
-    return "; ".join(filter(None, parts))[:MAX_TOLD]
+    return Redactor()("; ".join(filter(None, parts)))[:MAX_TOLD]
 
 
 def _forbidden(headers: Mapping[str, str]) -> str:

@@ -19,7 +19,8 @@ def report(
 ) -> None:
     """Write incidents as one HTML page.
 
-    With charts, evidence, diagnosis and outcome; the page needs no network and no script.
+    It begins as `status` does, what waits for you first; then each incident with charts, evidence, diagnosis
+    and outcome. The page needs no network and no script.
     """
     count = run(_write(Path(file), incident, project))
     text = f"{count} incident{'' if count == 1 else 's'} written to {file}."
@@ -34,9 +35,11 @@ async def _write(file: Path, incident: str | None, project: str | None) -> int:
     from datetime import UTC, datetime
 
     from commands.reported_incidents import collect
+    from commands.status_screen import as_text, read
     from railmend.publishing.page import render_page
 
     incidents = await collect(incident, project)
+    status = "" if incident else as_text(await read(project))
     with using(file, "written"):
-        file.write_text(render_page(incidents, datetime.now(UTC)), encoding="utf-8")
+        file.write_text(render_page(incidents, datetime.now(UTC), status), encoding="utf-8")
     return len(incidents)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from io import StringIO
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -22,6 +23,7 @@ from commands.runs import (
     status_of,
 )
 from commands.statistics import usd_of
+from commands.terminal import SafeConsole
 from hosting.connection import connect
 from hosting.missed_scans import describe_schedule, find_missed_scans
 from railmend.contracts.ledger import Limit
@@ -218,6 +220,13 @@ def render(screen: StatusScreen, console: Console) -> None:
     console.print(f"\nAs of {screen.at:%Y-%m-%d %H:%M:%S} UTC; all times are UTC.", style="dim")
 
 
+def as_text(screen: StatusScreen) -> str:
+    """Return the screen as the report's page shows it; that page breaks long lines by itself."""
+    out = StringIO()
+    render(screen, SafeConsole(file=out, width=100))
+    return out.getvalue().strip()
+
+
 def _heading(console: Console, text: str) -> None:
     console.print(f"\n{escape(text)}", style="bold", highlight=False)
 
@@ -229,7 +238,7 @@ def _line(console: Console, text: str) -> None:
 def _print_work(row: WorkRow, console: Console) -> None:
     """Print one line of words, and below it unbroken what is to be copied."""
     names = ", ".join(row.services) or row.id
-    _line(console, f"{names}: {row.status.label} (begun {row.started:%Y-%m-%d %H:%M})")
+    _line(console, f"{names}: {row.status.label} (started {row.started:%Y-%m-%d %H:%M})")
     copied = [row.status.command, row.status.link] if row.status.waits else [row.status.link or row.id]
     for text in filter(None, copied):
         _line(console, f"  {text}")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from temporalio.client import WorkflowExecutionStatus
 from typer.main import get_command
 
-from commands import runs, status_screen
+from commands import run_status, runs, status_screen
 from commands.runs import KINDS, find, find_waiting, quoted
 from commands.status_screen import Money, ProjectStatus, StatusScreen, WorkRow, render, services_by_state
 from commands.terminal import SafeConsole
@@ -196,3 +197,37 @@ def test_a_command_that_asks_temporal_alone_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, env=settings, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == [f"{words} []" for words in LIGHT]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_that_no_worker_answers_is_known_by_type_whatever_the_words(
+    monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    class Described:
+        id, run_id, status = ID, "r", WorkflowExecutionStatus.RUNNING
+        start_time, close_time = samples.NOW, None
+        typed_search_attributes = MappingProxyType[object, object]({})
+
+        async def text(self) -> str:
+            return ""
+
+        async def memo(self) -> dict[str, Any]:
+            return {}
+
+        static_summary = static_details = text
+
+    async def look_up(*_: object, **__: object) -> Any:
+        return runs.Found(None, None, None, Described())  # type: ignore[arg-type]
+
+    async def status_of(*_: object) -> RepairStatus:
+        return RepairStatus(label="of any words", answered=answered)
+
+    async def why_open(*_: object) -> str:
+        return "and waits for a worker."
+
+    for name, replaced in {"look_up": look_up, "status_of": status_of, "why_open": why_open}.items():
+        monkeypatch.setattr(run_status, name, replaced)
+    status = await run_status.read("checkout")
+    assert (status.details, status.still_runs) == (
+        ("Of any words.", "") if answered else ("", "and waits for a worker.")
+    )

@@ -163,10 +163,11 @@ async def _play(processes: Demo) -> int:
     console.print("[bold]4[/] The schedule starts the health scan.")
     schedule = await create_or_update(client, scan_request(settings), interval("10m"))
 
-    async def scan(again: tuple[str, ...] | None) -> ScanResult:
+    async def scan(again: tuple[str, ...] | None, window_seconds: int) -> ScanResult:
         if again is None:
             return await follow(client, await triggered(client, schedule), console)
-        request = scan_request(settings).model_copy(update={"again": again})
+        request = scan_request(settings, window_seconds=window_seconds)
+        request = request.model_copy(update={"again": again})
         name = f"again-{time.monotonic_ns()}"
         handle = await start_scan(client, request, name, "The demo scans again", "demo")
         return await follow(client, handle, console)
@@ -177,20 +178,22 @@ async def _play(processes: Demo) -> int:
 
 
 async def scan_until_repaired(
-    scan: Callable[[tuple[str, ...] | None], Awaitable[ScanResult]], console: Console
+    scan: Callable[[tuple[str, ...] | None, int], Awaitable[ScanResult]], console: Console
 ) -> ScanResult:
     """Scan, and up to `SCANS` times in all for services that have no pull request yet.
 
-    `scan`: given None the first one, else again for these services (their IDs), whatever their cool-down.
+    Each looks further back than the one before, as far as traffic has flowed: of a slow service, a short
+    window holds too few requests. `scan`: given None the first one, else again for these services (their
+    IDs), whatever their cool-down; and the seconds to look back.
     """
-    result = await scan(None)
-    for _ in range(SCANS - 1):
+    result = await scan(None, WINDOW_SECONDS)
+    for number in range(2, SCANS + 1):
         missing = _without_pull_request(result)
         if not missing:
             break
         console.print(f"[bold]5[/] Once more for {', '.join(missing)}: a scan sees more as traffic goes on.")
         await asyncio.sleep(WINDOW_SECONDS)
-        result = result.then(await scan(_ids(result, missing)))
+        result = result.then(await scan(_ids(result, missing), number * WINDOW_SECONDS))
     return result
 
 

@@ -86,7 +86,8 @@ def worded() -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(error, _expected()):
-            fail(str(error))
+            step = " `starter.py doctor` checks the server." if type(error).__name__ == "RPCError" else ""
+            fail(f"{error}{step}")
         raise
 
 

@@ -207,7 +207,7 @@ def render(screen: StatusScreen, console: Console) -> None:
             console, f"{incident.service}: {incident.kind.replace('_', ' ')} since {since}; {incident.label}"
         )
     if not screen.incidents:
-        console.print("  None is known." if not screen.unseen else "  Not known, see below.")
+        console.print("  None." if not screen.unseen else "  Not known, see below.")
     if screen.work:
         _heading(console, "Repairs")
         for row in screen.work:

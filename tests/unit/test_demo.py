@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from commands import demo_run
-from commands.demo_run import SCANS, _verdict, scan_until_repaired
+from commands.demo_run import SCANS, WINDOW_SECONDS, _verdict, scan_until_repaired
 from commands.scan_result import ScanResult, render
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow
@@ -82,6 +82,10 @@ def seen(result: ScanResult, *names: str) -> ScanResult:
     return ScanResult(report=result.report.model_copy(update={"rows": rows}), repairs=repairs)
 
 
+async def no_sleep(_: float) -> None:
+    """Wait for nothing."""
+
+
 @pytest.mark.parametrize(
     ("scans", "asked", "code"),
     [
@@ -101,16 +105,19 @@ def seen(result: ScanResult, *names: str) -> ScanResult:
 async def test_it_scans_again_before_it_gives_up(
     monkeypatch: pytest.MonkeyPatch, scans: list[ScanResult], asked: list[tuple[str, ...] | None], code: int
 ) -> None:
-    monkeypatch.setattr(demo_run, "WINDOW_SECONDS", 0)
+    monkeypatch.setattr(demo_run.asyncio, "sleep", no_sleep)
     given: list[tuple[str, ...] | None] = []
+    windows: list[int] = []
 
-    async def scan(again: tuple[str, ...] | None) -> ScanResult:
+    async def scan(again: tuple[str, ...] | None, window_seconds: int) -> ScanResult:
         given.append(again)
+        windows.append(window_seconds)
         return scans[len(given) - 1]
 
     out = StringIO()
     result = await scan_until_repaired(scan, Console(file=out, width=200))
     assert given == asked
+    assert windows == [WINDOW_SECONDS * number for number in range(1, len(asked) + 1)]
     assert _verdict(result, Console(file=out, width=200)) == code
     assert out.getvalue().count("Once more for") == len(asked) - 1
     reasons = out.getvalue().count("got no pull request: too little traffic.")

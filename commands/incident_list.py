@@ -104,18 +104,14 @@ async def _names(client: Client, entries: Sequence[LedgerEntry]) -> dict[str, st
 def _row(project: str, entry: LedgerEntry, names: dict[str, str]) -> IncidentRow:
     key, _, kind = entry.fingerprint.rpartition("/")
     state = entry.state if entry.alive(datetime.now(UTC)) else "closed"
+    own = {"since", "until", "outcome", "detail", "pull_request", "times"}
     return IncidentRow(
+        **entry.model_dump(include=own),
         project=project,
         service=names[key],
         kind=kind,
         state=state,
-        since=entry.since,
-        until=entry.until,
-        outcome=entry.outcome,
         label=incident_label(state, entry.outcome, entry.until, None),
-        detail=entry.detail,
-        pull_request=entry.pull_request,
-        times=entry.times,
         id=entry.holder,
         incident=f"incident/{key}",
     )

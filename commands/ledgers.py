@@ -112,15 +112,7 @@ async def _overview(client: Client, project: ProjectSettings) -> LedgerOverview:
 
 
 async def _row(client: Client, entry: LedgerEntry) -> FaultRow:
-    row = FaultRow(
-        fingerprint=entry.fingerprint,
-        state=entry.state,
-        holder=entry.holder,
-        grant=entry.grant,
-        since=entry.since,
-        until=entry.until,
-        outcome=entry.outcome,
-    )
+    row = FaultRow.model_validate(entry.model_dump(include=set(FaultRow.model_fields)))
     if entry.state != OPEN:
         return row
     standings = [standing for _, standing in await _holders(client, entry)]

@@ -12,6 +12,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from commands import incident_list
+from commands.checks.check import CheckStatus
+from commands.checks.schedules import check_scans
 from commands.incident_list import IncidentRow
 from commands.ledgers import ledger_state, projects_of
 from commands.runs import (
@@ -25,7 +27,7 @@ from commands.runs import (
 from commands.statistics import usd_of
 from commands.terminal import SafeConsole
 from hosting.connection import connect
-from hosting.missed_scans import describe_schedule, find_missed_scans
+from hosting.missed_scans import describe_schedule
 from railmend.contracts.ledger import Limit
 from railmend.contracts.scan import HealthReport
 from railmend.contracts.status import RepairStatus
@@ -170,25 +172,16 @@ def services_by_state(report: HealthReport) -> dict[str, list[str]]:
 
 async def _add_schedule(client: Client, project: ProjectSettings, status: ProjectStatus) -> None:
     """Add when the next scan is, and what is wrong with those before."""
-    option = f" --project {project.name}"
     try:
         schedule = await describe_schedule(client, project)
-        if schedule is None:
-            status.problems.append(
-                f"No scan is scheduled: `starter.py schedule create --every 10m{option}` changes that."
-            )
-            return
-        if schedule.schedule.state.paused:
-            note = schedule.schedule.state.note
-            status.problems.append(f"Scans are paused ({note}): `starter.py schedule resume{option}`.")
-            return
-        status.next_scan = next(iter(schedule.info.next_action_times), None)
-        missed = await find_missed_scans(client, project, schedule)
+        result = await check_scans(client, project, schedule)
     except RPCError as error:
         status.unseen.append(f"The schedule: {error.message}")
         return
-    if missed:
-        status.problems.append(f"{missed.sentence} {missed.next_step}")
+    if schedule and not schedule.schedule.state.paused:
+        status.next_scan = next(iter(schedule.info.next_action_times), None)
+    if result.status is not CheckStatus.OK:
+        status.problems.append(f"Scans: {result.message} -> {result.hint}")
 
 
 def render(screen: StatusScreen, console: Console) -> None:

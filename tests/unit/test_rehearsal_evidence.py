@@ -30,11 +30,11 @@ Files:
   modified catalog.py +3 -1
 --- catalog.py
 @@ -18,10 +18,12 @@ def overview() -> list[dict]:
+-    rebates = [product["discount"] for product in PRODUCTS.values()]
      return [{"id": product["id"]} for product in PRODUCTS.values()]
 
 
  def detail(product: dict) -> dict:
--    rebate = product["discount"]
 +    percent = product["discount"]["percent"]
      return {
 """

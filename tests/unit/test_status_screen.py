@@ -1,6 +1,7 @@
 """`starter.py status` as a person sees it: what waits comes first, and what is copied is never broken."""
 
 import json
+import re
 import subprocess
 import sys
 from io import StringIO
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from temporalio.client import WorkflowExecutionStatus
 from typer.main import get_command
 
-from commands import run_status, runs, status_screen
+from commands import ledgers, run_status, runs, status_screen
 from commands.runs import KINDS, find, find_waiting, quoted
 from commands.status_screen import Money, ProjectStatus, StatusScreen, WorkRow, render, services_by_state
 from commands.terminal import SafeConsole
@@ -24,10 +25,12 @@ from starter import app
 from tests import samples
 from workflows.actions.approved_action import ApprovedAction
 from workflows.investigation.incident_investigation import IncidentInvestigation
+from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
 
 ROOT = Path(__file__).parents[2]
+SOURCE = (ROOT / "commands" / "ledgers.py").read_text()
 ID = "repair/acme-with-a-rather-long-name/checkout-service-of-the-shop/0123456789ab"
 COMMAND = f"starter.py approve {ID} --plan 0123456789abcdef"
 URL = "https://github.com/acme-with-a-rather-long-name/checkout-service-of-the-shop/pull/12345"
@@ -231,3 +234,17 @@ async def test_that_no_worker_answers_is_known_by_type_whatever_the_words(
     assert (status.details, status.still_runs) == (
         ("Of any words.", "") if answered else ("", "and waits for a worker.")
     )
+
+
+def test_the_ledger_is_asked_by_names_that_it_has() -> None:
+    names = {each for each in dir(Ledger) if not each.startswith("_")}
+    asked = set(re.findall(r"""(?:query|execute_update|signal)\(\s*"(\w+)"|start_signal="(\w+)\"""", SOURCE))
+    assert Ledger.__name__ == ledgers.LEDGER
+    assert {name for pair in asked for name in pair if name} == {
+        "state",
+        "settle",
+        "suppress",
+        "pause",
+        "resume",
+    }
+    assert {"state", "settle", "suppress", "pause", "resume"} <= names

@@ -133,6 +133,11 @@ def test_the_code_that_a_trace_leads_to_is_meant_rather_than_any_other() -> None
     assert missing_key(items) == MissingKey(EXPECTED, "discount", ("E2", "E4"))
 
 
+def test_of_a_mixed_log_what_it_shows_most_often_counts() -> None:
+    mixed = f"1x 12:00:00\n{TRACE[3]}\n{TRACE[6]}"
+    assert understands("\n\n".join([mixed, *events([])]))
+
+
 def test_a_key_that_no_code_looks_up_and_no_frame_leads_to_is_unclear() -> None:
     nowhere = '--- prices.py lines 1-2\ndef total(product):\n    product["discount"] = 1\n'
     assert diagnose(packet("KeyError: 'discount'", ("code", nowhere)))["verdict"] == "unclear"

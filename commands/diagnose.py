@@ -1,5 +1,6 @@
 """`starter.py diagnose`: ask the model again about an exported evidence packet."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ def diagnose(file: Annotated[Path, typer.Argument(help="An exported evidence pac
 async def _diagnose(file: Path) -> str:
     """Return the model's diagnosis as JSON; rules that need the incident itself are not asked."""
     from hosting import models
-    from railmend.diagnosis.diagnose import diagnose
+    from railmend.diagnosis.diagnose import diagnose, recorded
     from railmend.diagnosis.model import ModelError
     from railmend.evidence.packet import PacketError, load
     from railmend.settings import ConfigurationError
@@ -30,6 +31,9 @@ async def _diagnose(file: Path) -> str:
     model = models.model(load_settings())
     typer.echo(f"Asking {model.model}; this may take a minute.", err=True)
     try:
-        return (await diagnose(packet, model)).model_dump_json(indent=2)
+        packet, use_tool = recorded(packet)
+        return (await diagnose(packet, model, use_tool=use_tool, now=datetime.now(UTC))).model_dump_json(
+            indent=2
+        )
     except ModelError as error:
         raise ConfigurationError(f"{error} `starter.py doctor` checks the model.") from error

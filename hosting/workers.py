@@ -36,6 +36,7 @@ from activities.railway import RailwayActivities
 from activities.repository import RepositoryActivities
 from activities.reviews import ReviewActivities
 from activities.settings import SettingsActivities
+from activities.tools import ToolActivities
 from hosting import clients, health, models, worker_options
 from hosting.http_server import serving
 from hosting.metrics import api_budget, settings_refused
@@ -109,6 +110,7 @@ def orchestration_activities(
         DeploymentActivities(railway, artifacts, secrets),
         LogActivities(railway, artifacts, secrets),
         RepositoryActivities(github, railway, artifacts, secrets),
+        ToolActivities(railway=railway, github=github, status=status, artifacts=artifacts, secrets=secrets),
         TextActivities(artifacts),
         LedgerActivities(client, ORCHESTRATION_QUEUE),
         PullRequestActivities(github, artifacts),

@@ -67,7 +67,7 @@ class Call:
         if comment["user"] != self.user:
             raise ApiError(403, "You cannot edit this comment.")
         later = datetime.fromisoformat(comment["updated_at"]) + timedelta(seconds=1)
-        comment.update(body=self.body["body"], updated_at=max(now(), later.strftime(FORM)))
+        comment.update(body=self.body["body"], updated_at=max(now(), later.strftime(FORM)), edited_at=now())
         return comment
 
     def revision(self, ref: str) -> str:

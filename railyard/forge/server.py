@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from railyard.forge import issues, reviews  # noqa: F401 - the first registers its calls
+from railyard.forge import graphql, issues, reviews  # noqa: F401 - the first registers its calls
 from railyard.forge.pages import page_routes
 from railyard.forge.renaming import Renamed
 from railyard.forge.rest import ROUTES, Call, Handler
@@ -115,6 +115,8 @@ def _rest(forge: Forge, method: str, path: str, handler: Handler, needs: str) ->
 def _graphql(forge: Forge) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         asked = (await request.json())["variables"]
+        if "id" in asked:
+            return await _rest(forge, "POST", "/graphql", graphql.comment_node, "issues:read")(request)
         request.scope["path_params"] = {key: asked[key] for key in ("owner", "repo", "n")}
         answer = _rest(forge, "POST", "/graphql", reviews.review_threads, "pull_requests:read")
         return await answer(request)

@@ -55,7 +55,7 @@ def items(text: str) -> list[Item]:
 
 def symptoms(packet_items: list[Item]) -> list[Item]:
     """Return the findings of kinds that the rehearsal handles; one fault may show in several."""
-    handled = ("memory_leak", "error_rate", "latency")
+    handled = ("memory_leak", "error_rate", "latency", "outage")
     return [item for item in packet_items if item.kind == "finding" and item.source in handled]
 
 

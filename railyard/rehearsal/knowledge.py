@@ -42,7 +42,7 @@ def repair(task: str, files: Mapping[str, str]) -> Repair:
         elif finding.source == "latency":
             attempt = _index(files)
         else:
-            attempt = _tolerate(task, files)
+            attempt = _tolerate(task, files) if missing_key(items(task)) else _index(files)
         if attempt.edits:
             break
     return attempt

@@ -73,7 +73,7 @@ OWN_FOLDERS = {
     "activities/repository.py": {"read_source"},
     "hosting/sandbox/bubblewrap.py": {"start", "system"},
     "hosting/sandbox/choice.py": {"probe", "hand_over"},
-    "hosting/sandbox/common.py": {"uid_for"},
+    "hosting/sandbox/common.py": {"uid_for", "_claim_user", "_claimed", "_holds"},
     "hosting/sandbox/init.py": {"become", "sockets", "main"},
     "hosting/sandbox/remote_daemon.py": {"listen", "_hand_over"},
     "hosting/sandbox/uids.py": {"processes", "_temporary_files", "remove_left"},

@@ -132,6 +132,15 @@ def test_a_manager_that_is_missing_is_installed_in_the_version_that_is_named() -
     assert suite.prepare[0].endswith("@yarnpkg/cli-dist@4.2.1")
 
 
+@pytest.mark.parametrize(
+    ("named", "installed"), [("1.3.13", "1"), ("1.2", "1"), ("1.3.14", "1.3.14"), ("2", "2")]
+)
+def test_a_bun_that_the_way_out_would_refuse_is_not_installed(named: str, installed: str) -> None:
+    files = {"package.json": JEST[:-1] + f', "packageManager": "bun@{named}"}}', "bun.lock": ""}
+    (suite,) = found(files)
+    assert suite.prepare[0].endswith(f" bun@{installed}")
+
+
 # What real repositories' workflows run, in small.
 SERVICE = "    services: {db: {image: 'postgres:16'}}\n"
 COVERAGE = "coverage run --omit=*/tests/* manage.py test"

@@ -47,6 +47,16 @@ def test_a_known_symptom_gets_a_verdict_that_cites_what_is_there(name: str) -> N
     assert {i for cause in answer["causes"] for i in cause["evidence"]} == {"E1", "E2"}
 
 
+@pytest.mark.parametrize("finding", ["error_rate", "outage"])
+def test_slow_requests_that_the_edge_gives_up_on_are_slow(finding: str, tmp_path: Path) -> None:
+    """On a busy machine all requests of the slow service fail."""
+    text = "GET /reports/{id}: 23x (100.0% of all) [502 23x], p50 30000 ms, p95 30020 ms"
+    agent = Agent("reports", tmp_path)
+    agent.messages[0]["content"] = packet(finding, "http_log", text)
+    assert diagnose(agent.messages[0]["content"])["verdict"] == "code"
+    assert agent.run().endswith("The repository's tests pass.")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 from typer.main import get_command
 
 from commands import ledgers, run_status, runs, status_screen
@@ -234,6 +235,16 @@ async def test_that_no_worker_answers_is_known_by_type_whatever_the_words(
     assert (status.details, status.still_runs) == (
         ("Of any words.", "") if answered else ("", "and waits for a worker.")
     )
+
+
+async def test_a_run_whose_worker_is_away_is_one_that_did_not_answer() -> None:
+    class Handle:
+        async def query(self, *_: object, **__: object) -> None:
+            raise RPCError("no poller", RPCStatusCode.FAILED_PRECONDITION, b"")
+
+    client: Any = SimpleNamespace(get_workflow_handle=lambda *_, **__: Handle())
+    run: Any = Run("repair/a/b/1", "checkout")
+    assert (await runs.status_of(client, run)).answered is False
 
 
 def test_the_ledger_is_asked_by_names_that_it_has() -> None:

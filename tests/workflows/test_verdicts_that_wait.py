@@ -12,7 +12,8 @@ from temporalio.testing import WorkflowEnvironment
 from activities.evidence import EvidenceActivities
 from activities.planning import TextActivities
 from railmend.contracts.artifact import ArtifactReference
-from railmend.contracts.incident import Diagnosis, DiagnosisRequest, EvidenceSource, Facts, IncidentRequest
+from railmend.contracts.incident import EvidenceSource, Facts, IncidentRequest
+from railmend.contracts.investigation import Turn, TurnRequest
 from railmend.contracts.policy import Policy
 from railmend.contracts.scan import FindingKind, ServiceRow
 from railmend.diagnosis.router import ALWAYS_NEEDED, NEEDED, RUNNING, decide_by_rule
@@ -121,11 +122,11 @@ async def test_a_cancelled_investigation_is_no_failed_one(
 ) -> None:
     asked = []
 
-    async def never(_: World, request: DiagnosisRequest) -> Diagnosis:
+    async def never(_: World, request: TurnRequest) -> Turn:
         asked.append(request)
         raise ApplicationError("slow down", next_retry_delay=timedelta(minutes=10))
 
-    monkeypatch.setattr(World, "diagnose", activity.defn(name="diagnose")(never))
+    monkeypatch.setattr(World, "take_turn", activity.defn(name="take_turn")(never))
     async with stage(temporal, samples.service("checkout")) as on:
         scan = asyncio.ensure_future(on.scan())
         handle = on.client.get_workflow_handle(f"incident/{on.environment_id}/id-checkout")

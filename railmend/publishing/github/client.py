@@ -20,12 +20,12 @@ from pydantic import BaseModel, ConfigDict, SecretStr, SkipValidation
 
 from railmend.contracts.repair import PullRequest
 from railmend.contracts.review import Related, RelatedQuestion
-from railmend.evidence.change import CommitComparison
+from railmend.evidence.change import CommitComparison, ComparedCommit
 from railmend.evidence.safe_text import MarkdownText, PlainText
 from railmend.publishing.github.accounts import Accounts
 from railmend.publishing.github.auth import Credentials, TokenCredentials
 from railmend.publishing.github.checks import read_checks
-from railmend.publishing.github.compare import comparison, own_change
+from railmend.publishing.github.compare import comparison, earlier_commits, own_change
 from railmend.publishing.github.errors import GitHubError, classified
 from railmend.publishing.github.obstacles import find_obstacle
 from railmend.publishing.text import BOT, Author
@@ -240,6 +240,14 @@ class GitHubClient:
         repo = self.repository(repository)
         with classified(f"Commit {sha[:12]} in {repository}"):
             return own_change(repo, sha)
+
+    def commits(
+        self, repository: str, reference: str | None, *, path: str, since: datetime | None, most: int
+    ) -> list[ComparedCommit]:
+        """Return the newest `most` commits up to `reference`, of `path` where it is not empty."""
+        repo = self.repository(repository)
+        with classified(f"Commits of {repository}"):
+            return earlier_commits(repo, reference, path, since, most)
 
     def find_pull_request(
         self, repository: str, branch: str, base: str, since: datetime | None = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import run
+from commands.options import run, using
 
 
 def diagnose(file: Annotated[Path, typer.Argument(help="An exported evidence packet.")]) -> None:
@@ -24,10 +24,9 @@ async def _diagnose(file: Path) -> str:
     from railmend.settings_file import load_settings
 
     try:
-        packet = load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
-    except (PacketError, UnicodeDecodeError) as error:
+        with using(file):
+            packet = load(file.read_text(encoding="utf-8"))
+    except PacketError as error:
         raise ConfigurationError(f"{file}: {error}") from error
     model = models.model(load_settings())
     typer.echo(f"Asking {model.model}; this may take a minute.", err=True)

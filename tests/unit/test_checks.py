@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from railmend.coding.checks import CheckSettings, Suite, check_environment, find_suites, step_key
+from railmend.coding.check_settings import CheckSettings
+from railmend.coding.checks import Suite, check_environment, find_suites, step_key
 from railmend.coding.checks_commands import Purpose, commands, join
 from railmend.contracts.repair import CheckReport, CheckRun, Verification
 

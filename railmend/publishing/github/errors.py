@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import requests
 from github import GithubException, RateLimitExceededException
 
+from railmend.evidence.redact import Redactor
+
 T = TypeVar("T")
 U = TypeVar("U")
 logger = logging.getLogger(__name__)
@@ -91,13 +93,16 @@ def from_status(what: str, error: GithubException) -> GitHubError:
 
 
 def _message_of(error: GithubException) -> str:
-    """Return GitHub's message, with what its list of errors says."""
+    """Return GitHub's message, with what its list of errors says.
+
+    A proxy may say what it was given: credentials are redacted.
+    """
     data = error.data if isinstance(error.data, dict) else {}
     parts = [str(data.get("message") or "").strip().rstrip(".")]
     for row in _errors(error):
         named = (row.get(key) for key in ("resource", "field", "code"))
         parts.append(str(row.get("message") or " ".join(filter(None, named))).rstrip("."))
-    return "; ".join(filter(None, parts))[:MAX_TOLD]
+    return Redactor()("; ".join(filter(None, parts)))[:MAX_TOLD]
 
 
 def _errors(error: GithubException) -> list[dict[str, Any]]:

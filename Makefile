@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OPENCODE := node_modules/.railmend-ready
 
-.PHONY: setup demo test chaos lint bench clean
+.PHONY: setup demo test chaos lint bench eval clean
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/.ready $(OPENCODE)
@@ -42,6 +42,13 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# MODEL=... MODEL_API_KEY=... [MODEL_BASE_URL=...] as for the demo; EVAL_ARGS="--sample 8 --repeats 3".
+eval: export MODEL := $(MODEL)
+eval: export MODEL_BASE_URL := $(MODEL_BASE_URL)
+eval: export MODEL_API_KEY := $(MODEL_API_KEY)
+eval: setup
+	$(BIN)/python starter.py eval $(EVAL_ARGS)
 
 bench: setup
 	$(BIN)/python -m bench

@@ -24,6 +24,7 @@ from commands.condense import condense
 from commands.demo import demo
 from commands.diagnose import diagnose
 from commands.doctor import doctor
+from commands.eval import eval
 from commands.evidence import evidence
 from commands.incidents import incidents
 from commands.ledger import ledger
@@ -48,7 +49,7 @@ COMMANDS = (
     *(approve, reject, cancel, accept, rerun, replay),
     *(pause, resume),
     *(record, backtest, condense, redact),
-    *(evidence, diagnose),
+    *(evidence, diagnose, eval),
 )
 
 # Without rich's help pages: importing them alone takes longer than all the rest.

@@ -244,9 +244,9 @@ class ToolActivities:
         redactor, condenser = self._redactor(incident), Condenser(onset=onset(incident))
         condenser.read(await asyncio.to_thread(redactor.rows, rows))
         condensed = condenser.result(RESULT_TOKENS)
-        found = " ".join(neighbour.findings) or "nothing was found wrong with it"
+        found = " ".join(neighbour.findings) or "Nothing was found wrong with it."
         if not condensed.rows:
-            return _nothing(f"{name} writes no errors between these times; {found}.")
+            return _nothing(f"{name} writes no errors between these times. {found}")
         fact = _condensed("neighbour", f"error logs of {name}, {neighbour.relation}", condensed, redactor)
         return Facts(items=(fact.model_copy(update={"text": f"{found}\n{fact.text}"}),))
 

@@ -51,7 +51,7 @@ async def diagnose(
     Raise `ModelError` if no model can be asked, and what `find_missing` raises.
     """
     conversation = begin(None, packet, now if use_tool else None)
-    return await _to_the_end(conversation, DIAGNOSIS, settings, find_missing, usage, use_tool, now)
+    return (await to_the_end(conversation, settings, find_missing, usage, use_tool, now))[1]
 
 
 async def challenge(
@@ -63,25 +63,27 @@ async def challenge(
     """
     if diagnosis.verdict not in CODING_VERDICTS:
         return diagnosis
-    conversation = begin(None, packet, None, diagnosis)
-    return await _to_the_end(conversation, SCEPTIC, settings, _none_missing, usage)
+    return (await to_the_end(begin(None, packet, None, diagnosis), settings, usage=usage))[1]
 
 
-async def _to_the_end(
+async def to_the_end(
     conversation: Conversation,
-    task: ModelTask,
     settings: ModelSettings,
-    find_missing: FindMissing,
-    usage: ModelUsage | None,
+    find_missing: FindMissing = _none_missing,
+    usage: ModelUsage | None = None,
     use_tool: UseTool | None = None,
     now: datetime | None = None,
-) -> Diagnosis:
-    usage = usage or ModelUsage()
+) -> tuple[Conversation, Diagnosis]:
+    """Take turns until there is a diagnosis; return the conversation, whose packet it cites, and it.
+
+    Raise as `diagnose` does.
+    """
+    task, usage = task_of(conversation), usage or ModelUsage()
     conversation = conversation.model_copy(update={"usd": conversation.usd + usage.usd})
     while True:
         conversation, diagnosis = await take_turn(conversation, task, settings, usage, find_missing, now)
         if diagnosis is not None:
-            return diagnosis
+            return conversation, diagnosis
         if use_tool is not None:
             results = [(call.id, await use_tool(call)) for call in conversation.pending]
             conversation = with_results(conversation, task, results)

@@ -22,23 +22,10 @@ from starlette.responses import Response
 from temporalio.testing import ActivityEnvironment
 
 import railyard.platform.service
-from activities.deployments import DeploymentActivities
-from activities.evidence import EvidenceActivities
-from activities.logs import LogActivities
-from activities.providers import ProviderActivities
 from activities.railway import RailwayActivities
-from activities.repository import RepositoryActivities
 from activities.source import SourceReader
-from railmend.artifacts import ArtifactStore
-from railmend.contracts.incident import (
-    CodeRequest,
-    EvidencePacket,
-    EvidenceSource,
-    IncidentRequest,
-    PacketRequest,
-    StoredFacts,
-    neighbours_of,
-)
+from evals.play import collect
+from railmend.contracts.incident import EvidencePacket, IncidentRequest, neighbours_of
 from railmend.contracts.scan import (
     Finding,
     FindingKind,
@@ -138,11 +125,7 @@ class Recorder:
             wanted = service_id(part)
             service = next(service for service in survey.services if service.service_id == wanted)
             request = incident(scenario, screening, service, survey.services, window)
-            artifacts = memory_store()
-            reference = await EvidenceActivities(artifacts).build_packet(
-                PacketRequest(incident=request, facts=await self._facts(pool, artifacts, request, scenario))
-            )
-            packet = await artifacts.get_model(reference, EvidencePacket)
+            packet = await self._packet(pool, request, scenario)
         finally:
             await pool.aclose()
         slices = {measured.service_id: measured for measured in survey.slices}
@@ -165,42 +148,16 @@ class Recorder:
             history=past.get(wanted),
         )
 
-    async def _facts(
-        self, pool: RailwayPool, artifacts: ArtifactStore, request: IncidentRequest, scenario: Scenario
-    ) -> tuple[StoredFacts, ...]:
-        """The sources in the order of the investigation, the providers first."""
+    async def _packet(
+        self, pool: RailwayPool, request: IncidentRequest, scenario: Scenario
+    ) -> EvidencePacket:
         status = StatusReader({"stripe": self._status_url} if scenario.provider_down else {}, timeout=2)
         source = SourceReader(self._github, self._folder)
-        providers = ProviderActivities(
-            railway=pool,
-            network_of=lambda of: of.network,
-            code=source,
-            status=status,
-            artifacts=artifacts,
-        )
-        deployments, logs = DeploymentActivities(pool, artifacts), LogActivities(pool, artifacts)
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(ActivityEnvironment.default_info(), attempt=2)
         try:
-            found = (
-                await environment.run(providers.provider_facts, request),
-                await EvidenceActivities(artifacts).finding_facts(request),
-                await deployments.chart_facts(request),
-                await deployments.deployment_facts(request),
-                await deployments.state_facts(request),
-                await logs.build_log_facts(request),
-                await logs.deploy_log_facts(request),
-                await logs.http_log_facts(request),
-                await deployments.drift_facts(request),
-            )
-            others = [source for source in EvidenceSource if source is not EvidenceSource.CODE_CHANGES]
-            stored = [
-                StoredFacts(source=source, facts=facts) for source, facts in zip(others, found, strict=True)
-            ]
-            asked = CodeRequest(**dict(request), facts=tuple(stored))
-            code = await RepositoryActivities(self._github, pool, artifacts, code=source).change_facts(asked)
-            stored.append(StoredFacts(source=EvidenceSource.CODE_CHANGES, facts=code))
-            return tuple(sorted(stored, key=lambda each: list(EvidenceSource).index(each.source)))
+            collected = collect(request, memory_store(), pool, self._github, source, status)
+            return await environment.run(lambda: collected)
         finally:
             await status.aclose()
 

@@ -1,0 +1,98 @@
+"""`starter.py eval`: how well the model judges, on cases with a known answer."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.options import JsonOption, emit, run, using
+
+if TYPE_CHECKING:
+    from evals.case import Case
+    from evals.score import Score, Summary
+
+
+def eval(
+    names: Annotated[list[str] | None, typer.Argument(help="Cases; default: all.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="So many of them, chosen by chance.")] = None,
+    seed: Annotated[int, typer.Option(help="Of that chance.")] = 0,
+    repeats: Annotated[int, typer.Option(min=1, help="How often each is played.")] = 1,
+    at_once: Annotated[int, typer.Option(min=1, help="How many are played at a time.")] = 4,
+    who: Annotated[str, typer.Option(help="Who answers, for the table.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Each try is appended, as a line of JSON.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how well MODEL judges, and print a row of a table.
+
+    It plays cases with a known answer, offline but for the model.
+    Exit code 1: nothing ran, or some of it failed.
+    """
+
+    async def played() -> "Summary":
+        return await _eval(_chosen(names or [], sample, seed), repeats, at_once, who, out, as_json)
+
+    summary = run(played())
+    raise typer.Exit(0 if summary.ran and not summary.failed else 1)
+
+
+def _chosen(names: Sequence[str], sample: int | None, seed: int) -> "list[Case]":
+    """Return the cases of these names. Raise `ConfigurationError` for a name that none has."""
+    from evals.case import read_all
+    from railmend.settings import ConfigurationError
+
+    cases = {case.name: case for case in read_all()}
+    if unknown := [name for name in names if name not in cases]:
+        raise ConfigurationError(
+            f"There is no case {', '.join(unknown)}; they are the folders of evals/cases."
+        )
+    chosen = [cases[name] for name in names or cases]
+    return random.Random(seed).sample(chosen, min(sample or len(chosen), len(chosen)))  # noqa: S311
+
+
+async def _eval(
+    cases: "Sequence[Case]", repeats: int, at_once: int, who: str, out: Path | None, as_json: bool
+) -> "Summary":
+    from evals.play import play
+    from evals.score import score, summarised, table
+    from hosting import models
+    from railmend.settings_file import load_settings
+
+    settings = load_settings()
+    model, sceptic = models.model(settings), models.sceptic(settings)
+    free = asyncio.Semaphore(at_once)
+
+    async def try_one(case: "Case") -> "Score":
+        async with free:
+            played = await play(case, model, sceptic)
+        scored = score(case, played)
+        if out is not None:
+            with using(out, "written"), out.open("a", encoding="utf-8") as file:
+                file.write(played.model_dump_json(exclude={"packet"}) + "\n")
+        verdict = played.diagnosis.verdict.value if played.diagnosis else "nothing"
+        typer.echo(f"{case.name}: {verdict}{_faults(scored)} {played.failure}".rstrip(), err=True)
+        return scored
+
+    scores = await asyncio.gather(*(try_one(case) for case in cases for _ in range(repeats)))
+    summary = summarised(scores)
+    if as_json:
+        emit({"summary": summary.model_dump(), "scores": [each.model_dump() for each in scores]})
+    else:
+        typer.echo(table(summary, model.model, who, datetime.now(UTC).date()))
+    if not summary.ran:
+        typer.echo("Nothing ran: no figure here says anything.", err=True)
+    return summary
+
+
+def _faults(scored: "Score") -> str:
+    """Return what is not right, for a person to look at."""
+    wrong = [
+        name
+        for name in ("verdict", "pull_request", "culprit", "named", "cited")
+        if getattr(scored, name) is False
+    ]
+    wrong += ["wrong_code"] if scored.wrong_code else []
+    return f" (not right: {', '.join(wrong)})" if wrong else ""

@@ -193,7 +193,7 @@ class CodingActivities:
         repository = await self._repository(workspace.key, workspace.repository)
         rules = await asyncio.to_thread(rules_of, repository, workspace.base, repair.root_directories)
         packets = [await self._evidence(incident) for incident in repair.incidents]
-        return repair_prompt(repair, packets, rules, workspace.work_tree)
+        return repair_prompt(request, packets, rules)
 
     async def _evidence(self, incident: IncidentReport) -> PromptText:
         packet = await packet_or_none(self._artifacts, incident.packet)

@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 HIDDEN = (".opencode", "opencode.json", "opencode.jsonc", ".claude", ".agents")
 LEFTOVER_FOLDERS = frozenset(name.rstrip("/") for name in LEFTOVERS if name.endswith("/"))
 SUBMODULE = "160000"
+# Commits before the base that an agent can look at; evidence names the newest of them.
+HISTORY = 200
+# In the trusted repository: what a work tree's history is fetched from.
+BASE_REF = "refs/railmend/base"
 
 
 class BranchMoved(GitError):
@@ -85,6 +89,7 @@ class TrustedRepository(ComparedTrees):
         foreign_files.remove_tree(self.tree)
         self.export(base, self.tree, hidden=HIDDEN)
         self._init_work_tree()
+        self._add_history(base)
         base_file.write_text(base)
         return base
 
@@ -99,7 +104,7 @@ class TrustedRepository(ComparedTrees):
         self._git("fetch", "--quiet", "--no-tags", self._url, refs, token=True)
 
     def _init_work_tree(self) -> None:
-        """Give the agent a history of its own, without remotes, so that it can see its diff and no more.
+        """Give the agent a history of its own, without remotes, in which it sees its diff.
 
         Its first commit is the same empty one each time: OpenCode keeps sessions by a repository's first
         commit, and a later turn on a tree that was checked out anew must find the session of the first.
@@ -117,6 +122,16 @@ class TrustedRepository(ComparedTrees):
                 trusted=False,
                 extra=extra,
             )
+
+    def _add_history(self, base: str) -> None:
+        """Put the commits up to the base beside it, on no branch: they are looked at by hash.
+
+        On a branch their first commit could be the one that OpenCode keeps sessions by.
+        """
+        self._git("update-ref", BASE_REF, base)
+        fetch = ("fetch", "--quiet", "--no-tags", f"--depth={HISTORY}", self.git_dir.as_uri(), BASE_REF)
+        self._git("-C", str(self.tree), *fetch, trusted=False)
+        (self.tree / ".git" / "FETCH_HEAD").unlink()
 
     def export(
         self, revision: str, folder: Path, *, hidden: Collection[str] = (), only: Iterable[str] | None = None

@@ -33,9 +33,9 @@ PERMISSIONS: dict[str, Any] = {
     "list": "allow",
     "todowrite": "allow",
     "bash": {"*": "allow", "*git push*": "deny"},
-    **dict.fromkeys(
-        ("external_directory", "webfetch", "websearch", "question", "task", "skill", "doom_loop"), "deny"
-    ),
+    # OpenCode tells its models to keep temporary files there.
+    "external_directory": {"*": "deny", "/tmp/opencode/*": "allow"},  # noqa: S108
+    **dict.fromkeys(("webfetch", "websearch", "question", "task", "skill", "doom_loop"), "deny"),
 }
 # Of what OpenCode would do by itself: look at the network, and run what a repository tells it to.
 DISABLED = (

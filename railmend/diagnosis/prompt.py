@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from railmend.coding.git import HISTORY
 from railmend.contracts.incident import Diagnosis, IncidentReport
 from railmend.contracts.measurement import MeasurementResult
-from railmend.contracts.repair import RepairRequest
+from railmend.contracts.repair import CodingRequest
 from railmend.contracts.review import Note
 from railmend.evidence.redact import redact
 from railmend.evidence.safe_text import PromptText
@@ -29,10 +30,18 @@ WITHOUT_TOOLS = "Answer with one JSON object of the given schema and nothing els
 
 TASK = """You are fixing one repository, unattended. Work tree: {work_tree}
 
+What is there:
+- There is no network: nothing can be installed or downloaded. What the checks need was installed beforehand,
+  where that was possible. If something is missing, say so and go on without it.
+- The branch `work` begins at the state to fix, so `git diff` shows your change alone. Up to {history} commits
+  before it can be read by their hashes: `git log {base}`, `git show HASH`. There is no remote.
+- Temporary files belong in /tmp/opencode.
+{checks}
+
 Rules:
 - Change as little as needed to remove the cause. Keep the style of the code. Do not touch passing tests,
   CI workflows, lock files or secrets, and do not add dependencies.
-- Run the repository's own tests before and after your change.
+- Run the checks that are named above, or else the repository's own tests, before and after your change.
 - Add one regression test, in the framework of the repository's tests (it has none: in the language's own,
   such as unittest, node:test or go test, under `tests/`). Without your change it must fail for the diagnosed
   reason, with it pass; it asserts the right answer, and uses only names that exist without your change. For
@@ -172,13 +181,25 @@ def messages(rendered_packet: PromptText, *, tools: bool = False) -> list[dict[s
 
 
 def repair_prompt(
-    repair: RepairRequest, rendered_packets: Sequence[PromptText], rules: Mapping[str, str], work_tree: str
+    request: CodingRequest, rendered_packets: Sequence[PromptText], rules: Mapping[str, str]
 ) -> PromptText:
     """Return the coding agent's task: its rules, plans with causes, then evidence and repository rules.
 
     `rules`: by path, the text of files such as AGENTS.md.
     """
-    parts = [PromptText.of(TASK, work_tree=work_tree)]
+    repair, work = request.repair, request.workspace
+    checks = [
+        PromptText.of("- A check, and how it goes without your change: {}", check) for check in request.checks
+    ]
+    parts = [
+        PromptText.of(
+            TASK,
+            work_tree=work.work_tree,
+            base=work.base[:12],
+            history=HISTORY,
+            checks=_lines(checks or [PromptText("- No check of this repository could be run.")]),
+        )
+    ]
     for incident in repair.incidents:
         parts += _plan(incident)
     if repair.left_out:

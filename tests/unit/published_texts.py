@@ -17,6 +17,7 @@ from railmend.contracts.notification import Notification, NotificationKind
 from railmend.contracts.repair import (
     CheckReport,
     CheckRun,
+    CodingRequest,
     CodingResult,
     CodingState,
     FileChange,
@@ -38,6 +39,7 @@ from railmend.notifying import text as messages
 from railmend.publishing import charts, comments, text
 from tests import samples
 
+WORKSPACE = Workspace(key="k", repository="acme/shop", task_queue="q", work_tree="/t", base="b" * 40)
 # What others have tried, or test against: GitHub, CI services, bots, Slack, models' templates.
 HOSTILE = (
     *("[skip ci]", "[ci skip]", "[no ci]", "[skip actions]", "[skip netlify]", "***NO_CI***"),
@@ -188,7 +190,7 @@ def publish(evil: str) -> PublishRequest:
         )
 
     return PublishRequest(
-        workspace=Workspace(key="k", repository="acme/shop", task_queue="q", work_tree="/t", base="b" * 40),
+        workspace=WORKSPACE,
         repair=repair(evil),
         coding=CodingResult(state=CodingState.DONE, session_id="s", text=evil),
         change=WorkspaceChange(files=(FileChange(path=evil, status=evil, additions=1, deletions=1),)),
@@ -325,7 +327,9 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
     prompt.not_held_prompt: lambda evil: prompt.not_held_prompt([result(evil)]),
     prompt.messages: lambda evil: prompt.messages(packet.render(seen(evil)))[1]["content"],
     prompt.repair_prompt: lambda evil: prompt.repair_prompt(
-        repair(evil), [packet.render(seen(evil))], {evil: evil}, evil
+        CodingRequest(workspace=WORKSPACE, repair=repair(evil), checks=(evil,)),
+        [packet.render(seen(evil))],
+        {evil: evil},
     ),
     packet.missing: packet.missing,
     packet.render: lambda evil: packet.render(seen(evil)),

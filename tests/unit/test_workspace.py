@@ -267,13 +267,51 @@ def test_every_tree_laid_out_for_the_agent_has_the_same_first_commit(tmp_path: P
     for number in range(2):
         repository = TrustedRepository(tmp_path / f"repair{number}", f"file://{origin}", None)
         repository.prepare("main", None)
-        firsts.add(run(repository.tree, "rev-list", "--max-parents=0", "HEAD"))
+        firsts.add(run(repository.tree, "rev-list", "--max-parents=0", "--all"))
         run(tmp_path, "clone", "-q", str(origin), f"other{number}")
         other = tmp_path / f"other{number}"
         (other / "app.py").write_text(f"print({number})\n")
         run(other, "commit", "-qam", "newer")
         run(other, "push", "-q", "origin", "main")
     assert len(firsts) == 1
+
+
+def test_the_agent_can_look_at_the_history_and_has_no_way_out(tmp_path: Path, origin: Path) -> None:
+    """Evidence names commits; nothing of the trusted repository, its address or its token is there."""
+    run(tmp_path, "clone", "-q", str(origin), "people")
+    (tmp_path / "people" / "app.py").write_text("print('newer')\n")
+    run(tmp_path / "people", "commit", "-qam", "Say newer")
+    run(tmp_path / "people", "push", "-q", "origin", "main")
+    repository = TrustedRepository(tmp_path / "repair", f"file://{origin}", "secret-token")
+    base = repository.prepare("main", None)
+    tree = repository.tree
+    first = run(origin, "rev-list", "--max-parents=0", "main")
+    assert run(tree, "log", "--format=%s", base).splitlines()[0] == "Say newer"
+    assert first in run(tree, "log", "--format=%H", base)
+    assert "+print('newer')" in run(tree, "show", base)
+    assert run(tree, "remote") == ""
+    assert run(tree, "for-each-ref", "--format=%(refname)") == "refs/heads/work"
+    assert run(tree, "status", "--porcelain") == ""
+    for file in (tree / ".git").rglob("*"):
+        if file.is_file():
+            text = file.read_bytes()
+            assert b"secret-token" not in text
+            assert str(tmp_path / "repair" / "trusted.git").encode() not in text, file
+            assert str(origin).encode() not in text, file
+
+
+def test_the_history_of_an_older_base_is_there_and_bounded(
+    tmp_path: Path, origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("railmend.coding.git.HISTORY", 2)
+    run(tmp_path, "clone", "-q", str(origin), "people")
+    for number in range(4):
+        run(tmp_path / "people", "commit", "-q", "--allow-empty", "-m", f"change {number}")
+    run(tmp_path / "people", "push", "-q", "origin", "main")
+    served = run(tmp_path / "people", "rev-parse", "HEAD~1")
+    repository = TrustedRepository(tmp_path / "repair", f"file://{origin}", None)
+    repository.prepare("main", served)
+    assert run(repository.tree, "log", "--format=%s", served).splitlines() == ["change 2", "change 1"]
 
 
 def test_a_push_that_somebody_else_made_first_counts_as_made(

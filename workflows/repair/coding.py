@@ -226,6 +226,7 @@ async def run_turns(state: RepairState, request: CodingRequest, ledger: LedgerCl
     """Send the request to the session; a change that is refused or breaks a check goes back once."""
     state.show("The repository's checks run without the change.")
     before = await _run_checks(CheckActivities.prepare_checks, request)
+    request = request.model_copy(update={"checks": tuple(map(format_check, before.runs))})
     for follow_up in range(policies.FOLLOW_UPS + 1):
         coding_round = await take_turn(state, request, before, ledger)
         if not coding_round.doubts or follow_up == policies.FOLLOW_UPS:
@@ -266,6 +267,12 @@ async def take_turn(
         verification=verification,
         doubts=(*change.refused, *map(format_doubt, verification.regressions)),
     )
+
+
+def format_check(run: CheckRun) -> str:
+    """Return what the agent is told of a check without its change."""
+    went = "could not be run" if run.passed is None else "passes" if run.passed else "fails"
+    return f"{run.name[:300]}: {went}"
 
 
 def format_doubt(run: CheckRun) -> str:

@@ -14,6 +14,7 @@ from gql.transport.httpx import HTTPXAsyncTransport
 from graphql import DocumentNode, ExecutionResult
 from pydantic import BaseModel, SecretStr
 
+from railmend.evidence.redact import MIN_KNOWN_LENGTH
 from railmend.railway.compose import single
 from railmend.railway.errors import (
     EdgeBlocked,
@@ -199,10 +200,11 @@ def _failure(error: dict[str, Any], secret: str) -> GraphQLFailure:
     Who stands between may say what it was given: `secret` is not in the message.
     """
     extensions = error.get("extensions") or {}
+    message = str(error.get("message", "unknown error"))
     trace = error.get("traceId") or extensions.get("traceId")
     path = [part for part in error.get("path") or () if isinstance(part, str)]
     return GraphQLFailure(
-        message=str(error.get("message", "unknown error")).replace(secret, "***"),
+        message=message.replace(secret, "***") if len(secret) >= MIN_KNOWN_LENGTH else message,
         code=extensions.get("code"),
         trace_id=str(trace) if trace else None,
         alias=path[0] if path else None,

@@ -14,7 +14,6 @@ from gql.transport.httpx import HTTPXAsyncTransport
 from graphql import DocumentNode, ExecutionResult
 from pydantic import BaseModel, SecretStr
 
-from railmend.evidence.redact import MIN_KNOWN_LENGTH
 from railmend.railway.compose import single
 from railmend.railway.errors import (
     EdgeBlocked,
@@ -26,6 +25,8 @@ from railmend.railway.errors import (
 )
 from railmend.railway.limits import RateLimiter
 
+# A word of fewer letters is found by chance.
+SHORTEST_SECRET = 6
 USER_AGENT = "railmend/0.1 (+https://github.com/railmend/railmend)"
 # Railway's own limiter sends Retry-After; the edge's in front of it does not, and can block for long.
 DEFAULT_RETRY_AFTER = 60.0
@@ -204,7 +205,7 @@ def _failure(error: dict[str, Any], secret: str) -> GraphQLFailure:
     trace = error.get("traceId") or extensions.get("traceId")
     path = [part for part in error.get("path") or () if isinstance(part, str)]
     return GraphQLFailure(
-        message=message.replace(secret, "***") if len(secret) >= MIN_KNOWN_LENGTH else message,
+        message=message.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else message,
         code=extensions.get("code"),
         trace_id=str(trace) if trace else None,
         alias=path[0] if path else None,

@@ -95,9 +95,10 @@ def orchestration_activities(
 ) -> list[Activity]:
     secrets, artifacts = current.derive(clients.secrets), clients.artifacts(current.get())
     rules = current.derive(clients.assessment_rules)
+    measuring = RailwayActivities(railway, artifacts, lambda environment_id: rules()[environment_id])
     return activity_methods(
-        SettingsActivities(current.get, report_only=report_only),
-        RailwayActivities(railway, artifacts, lambda environment_id: rules()[environment_id]),
+        SettingsActivities(current.get, measuring.screen, report_only=report_only),
+        measuring,
         EvidenceActivities(artifacts),
         ProviderActivities(
             railway=railway,

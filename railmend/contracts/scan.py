@@ -250,6 +250,18 @@ class Screening(Contract):
     unlisted: str = ""
 
 
+class ScanBeginning(ScanRequest):
+    """`at`: when it began, by the server's clock; a scan of before 0.2.0 says nothing, and asks twice."""
+
+    at: datetime | None = None
+
+
+class ScanBegun(ScanSettings):
+    """What a scan begins with: settings that it keeps to and, if it asked for that, what they let it see."""
+
+    screening: Screening | None = None
+
+
 # Services of one page: with a few findings each it is about 25 KiB.
 PAGE = 12
 

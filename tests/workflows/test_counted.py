@@ -1,0 +1,88 @@
+"""What Temporal bills, counted by the server itself, and how long histories are."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from activities.ledger import LedgerActivities
+from railmend.contracts.ledger import ClaimBatch, ClaimRequest, ClaimState
+from tests import samples
+from tests.server_metrics import Metered, metered
+from tests.workflows import test_wide_incident as wide
+from tests.workflows.story import stage
+
+# A schedule's own action, for each run that it starts.
+SCHEDULED = 1
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[Metered]:
+    async with metered() as started:
+        yield started
+
+
+async def test_a_project_with_nothing_wrong_costs_four_actions_a_scan(server: Metered) -> None:
+    async with stage(server.temporal, samples.service("healthy")) as on:
+        before = await server.actions()
+        report = await on.scan()
+        assert report.counts["healthy"] == 1
+        assert total(await server.actions() - before) + SCHEDULED <= 4
+
+
+async def test_twenty_known_troubles_cost_nine_actions_a_scan(server: Metered) -> None:
+    services = [samples.service(f"service-{number}") for number in range(20)]
+    async with stage(server.temporal, *services, decided=True) as on:
+        # Their actions are not the second scan's.
+        repairs = {row.repair_workflow_id or "" for row in (await on.scan()).rows}
+        await asyncio.gather(*map(on.repair, repairs))
+        before = await server.actions()
+        report = await on.scan()
+        assert {row.action for row in report.rows} == {"suppressed"}
+        assert total(await server.actions() - before) + SCHEDULED <= 9
+
+
+async def test_a_scan_of_two_hundred_services_with_twenty_in_trouble_has_a_short_history(
+    server: Metered,
+) -> None:
+    async with stage(server.temporal) as on:
+        affected = [
+            wide.service(number).model_copy(update={"repository": f"{on.environment_id}/{number}"})
+            for number in range(20)
+        ]
+        on.world.services = (*affected, *(samples.service(f"well-{number}") for number in range(180)))
+        on.world.findings = tuple(
+            finding for each in affected for finding in wide.findings(each, on.environment_id)
+        )
+        report = await on.scan(policy=wide.POLICY)
+        repairs = {row.repair_workflow_id for row in report.rows}
+        history = await on.client.get_workflow_handle(on.scans[-1]).fetch_history()
+        assert len(repairs) == 20
+        assert len(history.events) < 250
+
+
+async def test_two_hundred_updates_of_one_ledger_at_once_are_all_taken(server: Metered) -> None:
+    async with stage(server.temporal, samples.service("healthy")) as on:
+        ledger = LedgerActivities(on.client, on.world.queue)
+
+        async def ask(number: int) -> ClaimState:
+            claim = ClaimRequest(
+                claim_id=f"claim {number}",
+                fingerprints=(f"env/{number}/latency",),
+                holder="a",
+                at=samples.NOW,
+            )
+            asked = ClaimBatch(project_id=on.environment_id, claims=(claim,))
+            return (await ledger.claim(asked)).answers[0].state
+
+        await ask(0)  # opens the ledger
+        before = server.refused()
+        answers = await asyncio.gather(*map(ask, range(1, 201)))
+        assert set(answers) == {ClaimState.GRANTED}
+        assert server.refused() == before
+        assert len((await on.ledger()).entries) == 201
+
+
+def total(actions: Counter[str]) -> int:
+    return sum(actions.values())

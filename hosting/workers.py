@@ -62,7 +62,7 @@ from workflows.shared.policies import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNIN
 log = structlog.get_logger(__name__)
 
 WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, ApprovedAction, Ledger, ScanAlarm)
-# A killed activity resumes from details at most this old, and a cancel arrives within it.
+# What an activity tells by a heartbeat is with the server within this, so that a killed one resumes from it.
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
 
 

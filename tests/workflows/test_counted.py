@@ -3,15 +3,21 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from itertools import accumulate, islice, takewhile
 
 import pytest
 
+from activities.heartbeat import paces
 from activities.ledger import LedgerActivities
 from railmend.contracts.ledger import ClaimBatch, ClaimRequest, ClaimState
 from tests import samples
 from tests.server_metrics import Metered, metered
 from tests.workflows import test_wide_incident as wide
+from tests.workflows.review_stage import MERGED, OPEN
 from tests.workflows.story import stage
+from tests.workflows.test_after_pull_request import repairing
+from workflows.shared import policies
 
 # A schedule's own action, for each run that it starts.
 SCHEDULED = 1
@@ -60,6 +66,27 @@ async def test_a_scan_of_two_hundred_services_with_twenty_in_trouble_has_a_short
         history = await on.client.get_workflow_handle(on.scans[-1]).fetch_history()
         assert len(repairs) == 20
         assert len(history.events) < 250
+
+
+async def test_a_look_at_a_pull_request_costs_two_actions(server: Metered) -> None:
+    cost = {}
+    for looks in (1, 11):
+        async with repairing(server.temporal, views=[*[OPEN] * looks, MERGED]) as on:
+            before = await server.actions()
+            await on.ends(outcome_seconds=(60,))
+            cost[looks] = total(await server.actions() - before)
+    assert cost[11] - cost[1] == 10 * 2
+
+
+def test_a_session_of_forty_minutes_beats_seldom_and_is_missed_within_a_minute() -> (
+    None
+):
+    timeout = policies.SESSION["heartbeat_timeout"]
+    seconds = list(takewhile(lambda at: at < 40 * 60, accumulate(paces(timeout))))
+    assert len(seconds) < 130
+    assert timeout <= timedelta(minutes=1)
+    # One beat may be lost or late, and the attempt is not given up.
+    assert max(2 * pace for pace in islice(paces(timeout), 100)) < timeout.total_seconds()
 
 
 async def test_two_hundred_updates_of_one_ledger_at_once_are_all_taken(server: Metered) -> None:

@@ -78,9 +78,7 @@ async def test_a_look_at_a_pull_request_costs_two_actions(server: Metered) -> No
     assert cost[11] - cost[1] == 10 * 2
 
 
-def test_a_session_of_forty_minutes_beats_seldom_and_is_missed_within_a_minute() -> (
-    None
-):
+def test_a_session_of_forty_minutes_beats_seldom_and_is_missed_within_a_minute() -> None:
     timeout = policies.SESSION["heartbeat_timeout"]
     seconds = list(takewhile(lambda at: at < 40 * 60, accumulate(paces(timeout))))
     assert len(seconds) < 130

@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.errors import translated
 from railmend.contracts.autonomy import Autonomy
-from railmend.contracts.scan import ScanBeginning, ScanBegun, ScanRequest, Screening, ScreenRequest
+from railmend.contracts.scan import ScanBeginning, ScanRequest, ScanSettings, Screening, ScreenRequest
 from railmend.scan_settings import scan_settings
 from railmend.settings import Settings
 
@@ -25,18 +25,17 @@ class SettingsActivities:
         self._report_only = report_only
 
     @activity.defn
-    async def read_scan_settings(self, request: ScanBeginning) -> ScanBegun:
+    async def read_scan_settings(self, request: ScanBeginning) -> ScanSettings:
         """Return how far this scan may go, what it may spend, how far it looks back, and what it sees."""
         with translated():
             settings = scan_settings(self._current(), request)
         if self._report_only:
             settings = settings.model_copy(update={"autonomy": Autonomy.REPORT, "service_autonomy": {}})
-        begun = ScanBegun(**dict(settings))
         if request.at is None:
-            return begun
+            return settings
         screened = ScreenRequest(
             scan=ScanRequest(**{name: getattr(request, name) for name in ScanRequest.model_fields}),
             window=settings.window(request.at),
             pull_request_environment=settings.pull_request_environment,
         )
-        return begun.model_copy(update={"screening": await self._screen(screened)})
+        return settings.model_copy(update={"screening": await self._screen(screened)})

@@ -167,6 +167,7 @@ def orchestration(
         activity_executor=ThreadPoolExecutor(settings.slots.activities),
         max_concurrent_workflow_tasks=settings.slots.workflow_tasks,
         max_concurrent_activities=settings.slots.activities,
+        max_cached_workflows=settings.slots.cached_workflows,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         **worker_options.shared(
             settings,

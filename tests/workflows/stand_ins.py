@@ -53,7 +53,6 @@ from railmend.contracts.scan import (
     DownstreamEffects,
     Finding,
     ScanBeginning,
-    ScanBegun,
     ScanRequest,
     ScanSettings,
     Screening,
@@ -150,12 +149,12 @@ class World:
         return self.settings
 
     @activity.defn
-    async def read_scan_settings(self, request: ScanBeginning) -> ScanBegun:
+    async def read_scan_settings(self, request: ScanBeginning) -> ScanSettings:
         self._count()
         settings = self.settings_of(request)
         assert request.at is not None
         screened = ScreenRequest(scan=request, window=settings.window(request.at))
-        return ScanBegun(**dict(settings), screening=await self.screen(screened))
+        return settings.model_copy(update={"screening": await self.screen(screened)})
 
     async def screen(self, request: ScreenRequest) -> Screening:
         troubled = {finding.service_id for finding in self.findings}

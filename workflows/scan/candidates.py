@@ -29,7 +29,7 @@ from workflows.shared.failures import reason_of
 class Look:
     """What a scan begins with. `in_steps`: by an activity for each part, as scans did before 0.2.0.
 
-    The first answer says which, and so which commands follow: a patch would cost each scan two actions.
+    The first answer says which, and so which commands follow: a patch would be billed in every scan.
     """
 
     settings: ScanSettings
@@ -41,19 +41,19 @@ class Look:
 async def look(request: ScanRequest) -> Look:
     """Read the settings of this scan, and what they let it see."""
     began = workflow.now()
-    begun = await workflow.execute_activity_method(
+    settings = await workflow.execute_activity_method(
         SettingsActivities.read_scan_settings, ScanBeginning(**dict(request), at=began), **policies.READ
     )
-    window = begun.window(began)
-    screening = begun.screening
+    window = settings.window(began)
+    screening = settings.screening
     if screening is None:
         asked = ScreenRequest(
-            scan=request, window=window, pull_request_environment=begun.pull_request_environment
+            scan=request, window=window, pull_request_environment=settings.pull_request_environment
         )
         screening = await workflow.execute_activity_method(RailwayActivities.screen, asked, **policies.READ)
         workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
     # Earlier than what was asked for, where Railway's samples are late.
-    return Look(begun, screening, screening.window or window, in_steps=begun.screening is None)
+    return Look(settings, screening, screening.window or window, in_steps=settings.screening is None)
 
 
 async def read_all(screening: Screening) -> Screening:

@@ -19,8 +19,8 @@ CODING_QUEUE = "railmend-coding"
 TOO_LARGE = "PayloadsTooLarge"
 # Ids of patches (`workflow.patched`) stand here, each with what changed and since which release: PATCH_NAME =
 # "what-changed". None is used twice; both branches stay as long as a recorded history needs the old one.
-# A patch costs two actions in each run that asks; what every scan would ask its first answer tells instead
-# (`workflows/scan/candidates.py`).
+# A patch is billed in each run that asks (a marker, an upsert): what every scan would ask, its first answer
+# tells (`workflows/scan/candidates.py`).
 # After 0.1.0: a ledger that is away once a scan has its claims fails neither the scan nor its investigations.
 PATCH_WITHOUT_LEDGER = "without-ledger"
 # Since 0.2.0 a plan that waits may be shown on an issue, and decided by a comment there.

@@ -10,9 +10,9 @@ from temporalio import activity
 
 from activities.errors import translated
 
-# The first beat comes soon, for whoever looks on or cancels. Each is an action that Temporal bills, so later
+# The first beat comes soon, for whoever looks on or cancels, but after most reads have ended. Each is an action that Temporal bills, so later
 # there are two in the time after which the server gives an attempt up: one may be lost.
-FIRST_SECONDS = 2.0
+FIRST_SECONDS = 5.0
 SHARE = 0.4
 
 

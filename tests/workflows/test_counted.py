@@ -10,7 +10,10 @@ import pytest
 
 from activities.heartbeat import paces
 from activities.ledger import LedgerActivities
+from railmend import costs
+from railmend.contracts.incident import Verdict
 from railmend.contracts.ledger import ClaimBatch, ClaimRequest, ClaimState
+from railmend.contracts.policy import FollowUp, Policy
 from tests import samples
 from tests.server_metrics import Metered, metered
 from tests.workflows import test_wide_incident as wide
@@ -34,7 +37,7 @@ async def test_a_project_with_nothing_wrong_costs_four_actions_a_scan(server: Me
         before = await server.actions()
         report = await on.scan()
         assert report.counts["healthy"] == 1
-        assert total(await server.actions() - before) + SCHEDULED <= 4
+        assert total(await server.actions() - before) + SCHEDULED == costs.IDLE_SCAN
 
 
 async def test_twenty_known_troubles_cost_nine_actions_a_scan(server: Metered) -> None:
@@ -47,6 +50,25 @@ async def test_twenty_known_troubles_cost_nine_actions_a_scan(server: Metered) -
         report = await on.scan()
         assert {row.action for row in report.rows} == {"suppressed"}
         assert total(await server.actions() - before) + SCHEDULED <= 9
+
+
+async def test_an_investigation_and_a_repair_cost_what_the_model_of_costs_says(server: Metered) -> None:
+    cost = {}
+    for verdict in (Verdict.UNCLEAR, Verdict.CODE):
+        verdicts = {"checkout": verdict}
+        async with stage(server.temporal, samples.service("checkout"), decided=True, verdicts=verdicts) as on:
+            before = await server.actions()
+            report = await on.scan(policy=Policy(follow_up=FollowUp(outcome_seconds=(60,))))
+            for row in report.rows:
+                if row.repair_workflow_id:
+                    await on.repair(row.repair_workflow_id)
+            cost[verdict] = total(await server.actions() - before) + SCHEDULED
+    investigation, repair = (
+        cost[Verdict.UNCLEAR] - costs.IDLE_SCAN,
+        cost[Verdict.CODE] - cost[Verdict.UNCLEAR],
+    )
+    assert 0.7 * costs.INVESTIGATION < investigation <= costs.INVESTIGATION
+    assert 0.7 * costs.REPAIR < repair <= costs.REPAIR
 
 
 async def test_a_scan_of_two_hundred_services_with_twenty_in_trouble_has_a_short_history(

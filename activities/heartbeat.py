@@ -10,8 +10,8 @@ from temporalio import activity
 
 from activities.errors import translated
 
-# The first beat comes soon, for whoever looks on or cancels, but after most reads have ended. Each is an action that Temporal bills, so later
-# there are two in the time after which the server gives an attempt up: one may be lost.
+# The first beat comes soon, for whoever looks on or cancels, but after most reads have ended: Temporal bills
+# each. Later there are two in the time after which the server gives up: one may be lost.
 FIRST_SECONDS = 5.0
 SHARE = 0.4
 

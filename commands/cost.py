@@ -19,7 +19,7 @@ def cost(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what a month costs: Temporal's actions, requests to Railway, and models.
+    """Tell what a month costs: Temporal, Railway's limits, models.
 
     Scans as the schedules have them; diagnoses, sessions and dollars as the ledgers counted them in 30 days.
     """

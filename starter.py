@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 done and the answer is bad news (doctor, replay, demo), 2 
 wrong, 130 stopped with Ctrl-C.
 """
 
+import gc
 from typing import Annotated
 
 import commands.ready  # noqa: F401 - before anything that may not be installed
@@ -38,6 +39,9 @@ from commands.schedule import schedule
 from commands.show import show
 from commands.status import status
 from railmend import __version__
+
+# The collector's default would search all that is being imported a hundred times, a tenth of the start.
+gc.set_threshold(50_000)
 
 COMMANDS = (
     *(demo, doctor),

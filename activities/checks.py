@@ -12,7 +12,8 @@ from activities.errors import translated
 from activities.heartbeat import Heartbeat, heartbeating
 from railmend.coding import foreign_files
 from railmend.coding.base_checks import checked_tree
-from railmend.coding.checks import CheckSettings, Suite, check_environment, find_suites, step_key
+from railmend.coding.check_settings import CheckSettings
+from railmend.coding.checks import Suite, check_environment, find_suites, step_key
 from railmend.coding.git import TrustedRepository
 from railmend.coding.run_counts import RunCounts, count, prints_counts
 from railmend.coding.sandbox import EGRESS_SOCKET, CommandResult, RepairPaths, SandboxCommand, run_sandboxed

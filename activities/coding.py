@@ -146,20 +146,21 @@ class CodingActivities:
 
     @activity.defn
     async def commit_and_push(self, request: PublishRequest) -> Commit:
-        """Commit and push the reviewed tree; a retry makes the same commit. Raise `BranchMoved`."""
+        """Commit and push the reviewed tree; a retry finds or makes the same commit. Raise `BranchMoved`."""
         workspace, repair = request.workspace, request.repair
         async with working():
             repository = await self._repository(workspace.key, workspace.repository)
             author = await self._author(workspace.repository)
             message = follow_up_message(request, author) if request.notes else commit_message(repair, author)
             sha = await asyncio.to_thread(
-                repository.commit, request.change.tree, workspace.base, message, author, repair.requested_at
+                repository.publish,
+                repair.branch,
+                request.change.tree,
+                workspace.base,
+                message,
+                author,
+                repair.requested_at,
             )
-            if sha is None:
-                sha = workspace.base
-            remote = await asyncio.to_thread(repository.remote_head, repair.branch)
-            if remote != sha:
-                await asyncio.to_thread(repository.push, repair.branch, sha, remote and workspace.base)
         return Commit(sha=sha, branch=repair.branch)
 
     @activity.defn

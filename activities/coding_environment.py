@@ -44,7 +44,7 @@ class CodingEnvironment:
                 f"{paths.tree} was not handed back yet: does the sandbox daemon run?", retryable=True
             )
         url, token = self.github.clone_url(full_name), self.github.git_token(full_name)
-        return TrustedRepository(paths.root, url, token, paths.tree)
+        return TrustedRepository(paths.root, url, token, paths.tree, self.github.signer(full_name))
 
     def settle(self, key: str) -> None:
         """End whatever runs of the repair, so that what it wrote can be read. Blocking."""

@@ -15,7 +15,8 @@ from activities.heartbeat import Heartbeat, heartbeating
 from railmend.artifacts import ArtifactStore
 from railmend.coding import foreign_files, regression
 from railmend.coding.base_checks import checked_tree
-from railmend.coding.checks import CheckSettings, Suite, check_environment, find_suites
+from railmend.coding.check_settings import CheckSettings
+from railmend.coding.checks import Suite, check_environment, find_suites
 from railmend.coding.git import TrustedRepository
 from railmend.coding.sandbox import RepairPaths, SandboxCommand
 from railmend.coding.start import StartCommand, find_start, start, variables

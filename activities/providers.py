@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeVar
 
 from temporalio import activity
@@ -11,7 +10,7 @@ from temporalio import activity
 from activities.by_reference import by_reference
 from activities.errors import Classified
 from activities.heartbeat import working
-from activities.repository import read_source
+from activities.source import SourceReader
 from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import Facts, IncidentRequest
 from railmend.contracts.providers import ProviderFacts
@@ -21,7 +20,6 @@ from railmend.providers.matching import match
 from railmend.providers.registry import load
 from railmend.providers.repository import SourceFiles
 from railmend.providers.status.reader import StatusReader
-from railmend.publishing.github import GitHubClient
 from railmend.railway.client import RailwayClient
 from railmend.railway.network import NetworkReader, NetworkSeen
 from railmend.railway.pool import RailwayPool
@@ -39,24 +37,22 @@ NetworkOf = Callable[[RailwayClient], NetworkReader]
 
 
 class ProviderActivities:
-    """`folder`: where commits are fetched to for a moment; None: where the system keeps temporary files."""
+    """Which providers a service uses, in its code and at run time, and which of them is down."""
 
     def __init__(
         self,
         *,
         railway: RailwayPool,
         network_of: NetworkOf,
-        github: GitHubClient,
+        code: SourceReader,
         status: StatusReader,
         artifacts: ArtifactStore,
-        folder: Path | None = None,
     ) -> None:
         self._railway = railway
         self._network_of = network_of
-        self._github = github
+        self._code = code
         self._status = status
         self.artifacts = artifacts
-        self._folder = folder
 
     @activity.defn
     @by_reference
@@ -108,10 +104,7 @@ class ProviderActivities:
             return None
 
     async def _source(self, request: IncidentRequest) -> SourceFiles | None:
-        service = request.service
-        if not service.repository:
-            return None
-        return await asyncio.to_thread(read_source, self._github, service, self._folder)
+        return await self._code.read(request.service) if request.service.repository else None
 
     async def _log_lines(self, request: IncidentRequest) -> list[str]:
         deployment = request.service.active_deployment_id

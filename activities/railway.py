@@ -1,7 +1,7 @@
 """Architecture and measurements over Railway's API, condensed to findings where they are read."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -34,9 +34,8 @@ from railmend.diagnosis.platform import blamed
 from railmend.diagnosis.root_causes import downstream_effects
 from railmend.evidence.redact import redact
 from railmend.railway.errors import RailwayError
-from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
-from railmend.railway.survey import Survey
+from railmend.railway.survey import Row, Survey
 
 DEFAULTS = AssessmentRules()
 # No team could read more.
@@ -81,7 +80,7 @@ class RailwayActivities:
         if survey.ephemeral and not request.pull_request_environment:
             return _left_alone(survey)
         rules = self._rules_of(scan.environment_id)
-        found = _survey_findings(survey, scan.environment_id, rules)
+        found = _assess(survey.rows, scan.environment_id, rules)
         suspects = _worst_first(_suspects(survey, found, rules), found)
         findings = found if survey.fine else ()
         screening = _screening(survey, suspects, findings, rules)
@@ -102,7 +101,7 @@ class RailwayActivities:
             environment_name=known.environment_name or scan.environment_id,
             candidates=(),
             decided=True,
-            unknown=(UnknownServices(reason=reason, services=known.names),) if known.names else (),
+            unknown=_unknown((service.name, reason) for service in known.services),
             unlisted=reason,
         )
 
@@ -131,21 +130,14 @@ class RailwayActivities:
         async with working():
             client = await self._railway.client_for(request.environment_id)
             details = await client.surveyor.examine(request.environment_id, request.services, request.window)
-        slices = {pair.slice.service_id: pair.slice for pair in details.services}
-        history = {pair.history.service_id: pair.history for pair in details.services}
+        rows = [
+            (service, pair.slice, pair.history)
+            for service, pair in zip(request.services, details.services, strict=True)
+        ]
         rules = self._rules_of(request.environment_id)
-        findings = _assess(request.services, slices, history, request.environment_id, rules)
+        findings = _assess(rows, request.environment_id, rules)
         affected = {finding.service_id for finding in findings}
-        reasons = {
-            service.name: why_unknown(
-                slices[service.service_id],
-                service,
-                details.unread.get(service.service_id, ()),
-                rules.settings_for(service),
-            )
-            for service in request.services
-            if service.service_id not in affected
-        }
+        reasons = _reasons(rows, details.unread, rules, without=affected)
         troubled = [service for service in request.services if service.service_id in affected]
         async with working():
             page = await self._artifacts.put_model(
@@ -172,38 +164,54 @@ def _is_worth_retrying(error: RailwayError) -> bool:
     return info.attempt != most and timedelta(seconds=error.retry_after or 0) < left - used - RESERVED
 
 
-def _survey_findings(survey: Survey, environment_id: str, rules: AssessmentRules) -> tuple[Finding, ...]:
-    """Return what the survey shows; after a coarse one that tells only which services look worst."""
-    slices = {series.service_id: series for series in survey.slices}
-    history = {series.service_id: series for series in survey.history}
-    return _assess(survey.services, slices, history, environment_id, rules)
+def _assess(rows: Iterable[Row], environment_id: str, rules: AssessmentRules) -> tuple[Finding, ...]:
+    """Return what the series show; coarse ones tell only which services look worst."""
+    return tuple(
+        finding
+        for service, series, history in rows
+        for finding in assess(series, service, environment_id=environment_id, history=history, settings=rules)
+    )
+
+
+def _reasons(
+    rows: Iterable[Row], unread: Mapping[str, Sequence[str]], rules: AssessmentRules, without: Collection[str]
+) -> list[tuple[str, str | None]]:
+    """Return names, and why those services are unknown, None for what is well. `without`: ids left out."""
+    return [
+        (
+            service.name,
+            why_unknown(series, service, unread.get(service.service_id, ()), rules.settings_for(service)),
+        )
+        for service, series, _ in rows
+        if service.service_id not in without
+    ]
 
 
 def _suspects(survey: Survey, findings: Sequence[Finding], rules: AssessmentRules) -> list[Service]:
     """Return the services with findings; after a coarse survey, those that look as if they had some."""
-    if survey.fine:
-        affected = {finding.service_id for finding in findings}
-        return [service for service in survey.services if service.service_id in affected]
-    slices = {series.service_id: series for series in survey.slices}
+    affected = {finding.service_id for finding in findings}
     return [
         service
-        for service in survey.services
-        if is_candidate(slices[service.service_id], service, rules.settings_for(service))
+        for service, series, _ in survey.rows
+        if (
+            service.service_id in affected
+            if survey.fine
+            else is_candidate(series, service, rules.settings_for(service))
+        )
     ]
 
 
 def _worst_first(services: Iterable[Service], findings: Iterable[Finding]) -> list[Service]:
-    critical: dict[str, int] = defaultdict(int)
-    all_of: dict[str, int] = defaultdict(int)
-    findings = list(findings)
-    down = {finding.service_id for finding in findings if finding.kind in DOWN}
+    by_service: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
-        critical[finding.service_id] += finding.severity is Severity.CRITICAL
-        all_of[finding.service_id] += 1
-    return sorted(
-        services,
-        key=lambda s: (s.service_id not in down, -critical[s.service_id], -all_of[s.service_id], s.name),
-    )
+        by_service[finding.service_id].append(finding)
+
+    def rank(service: Service) -> tuple[bool, int, int, str]:
+        own = by_service[service.service_id]
+        critical = sum(finding.severity is Severity.CRITICAL for finding in own)
+        return not any(finding.kind in DOWN for finding in own), -critical, -len(own), service.name
+
+    return sorted(services, key=rank)
 
 
 def _redacted(service: Service) -> Service:
@@ -226,27 +234,19 @@ def _screening(
     survey: Survey, candidates: list[Service], findings: Sequence[Finding], rules: AssessmentRules
 ) -> Screening:
     examined, left_out = candidates[:MAX_CANDIDATES], candidates[MAX_CANDIDATES:]
-    reasons: dict[str, str | None] = {service.name: TOO_MANY for service in left_out}
-    candidate_ids = {service.service_id for service in candidates}
-    slices = {series.service_id: series for series in survey.slices}
-    asleep = []
-    for service in survey.services:
-        if service.service_id in candidate_ids:
-            continue
-        if service.asleep and not service.unread:
-            asleep.append(service.name)
-            continue
-        unread = survey.unread.get(service.service_id, ())
-        settings = rules.settings_for(service)
-        reasons[service.name] = why_unknown(slices[service.service_id], service, unread, settings)
+    suspected = {service.service_id for service in candidates}
+    asleep = [s for s in survey.services if s.asleep and not s.unread and s.service_id not in suspected]
+    without = suspected | {service.service_id for service in asleep}
+    reasons: list[tuple[str, str | None]] = [(service.name, TOO_MANY) for service in left_out]
+    reasons += _reasons(survey.rows, survey.unread, rules, without)
     unseen = [*survey.unseen, *_private(survey.services)]
     if survey.fine:
         unseen += _unread_of(examined, survey.unread)
     return Screening(
         project_name=survey.project_name,
         environment_name=survey.environment_name,
-        healthy=tuple(name for name, reason in reasons.items() if reason is None),
-        asleep=tuple(asleep),
+        healthy=tuple(name for name, reason in reasons if reason is None),
+        asleep=tuple(service.name for service in asleep),
         unknown=_unknown(reasons),
         candidates=(),
         decided=survey.fine,
@@ -258,10 +258,10 @@ def _screening(
     )
 
 
-def _unknown(reasons: Mapping[str, str | None]) -> tuple[UnknownServices, ...]:
+def _unknown(reasons: Iterable[tuple[str, str | None]]) -> tuple[UnknownServices, ...]:
     """Group the services, given with why they are unknown, by reason: many share one."""
     groups: dict[str, list[str]] = defaultdict(list)
-    for name, reason in reasons.items():
+    for name, reason in reasons:
         if reason is not None:
             text = reason[:MAX_REASON]
             groups[text if text in groups or len(groups) < MAX_REASONS else OTHER_REASONS].append(name)
@@ -310,24 +310,4 @@ def _left_alone(survey: Survey) -> Screening:
         candidates=(),
         decided=True,
         unseen=(reason,),
-    )
-
-
-def _assess(
-    services: Iterable[Service],
-    slices: Mapping[str, Slice],
-    history: Mapping[str, Slice],
-    environment_id: str,
-    rules: AssessmentRules,
-) -> tuple[Finding, ...]:
-    return tuple(
-        finding
-        for service in services
-        for finding in assess(
-            slices[service.service_id],
-            service,
-            environment_id=environment_id,
-            history=history.get(service.service_id),
-            settings=rules,
-        )
     )

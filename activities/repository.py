@@ -1,16 +1,14 @@
 """The code that serves, and what changed in it between the last good and the suspected deployment."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from temporalio import activity
 
 from activities.by_reference import by_reference
 from activities.errors import Classified
 from activities.heartbeat import working
+from activities.source import SourceReader
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.contracts.incident import CodeRequest, EvidenceSource, Fact, Facts, StoredFacts
 from railmend.contracts.scan import Service
@@ -20,32 +18,14 @@ from railmend.evidence.deployments import SuspectedDeployments, suspects
 from railmend.evidence.incident_facts import onset, redaction_key
 from railmend.evidence.packet import room_for_code
 from railmend.evidence.redact import Redactor
-from railmend.providers.repository import CommitReader, SourceFiles
 from railmend.publishing.github import GitHubClient
 from railmend.railway.pool import RailwayPool
 
 TRACES = (EvidenceSource.DEPLOY_LOGS, EvidenceSource.BUILD_LOGS)
 
 
-def read_source(
-    github: GitHubClient, service: Service, folder: Path | None, commit: str | None = None
-) -> SourceFiles:
-    """Return the files of a commit, of the one that serves by default; nothing of them stays. Blocking."""
-    full_name = service.repository or ""
-    url, token = github.clone_url(full_name), github.git_token(full_name)
-    place = Path(tempfile.mkdtemp(prefix="railmend-code-", dir=folder))
-    try:
-        reader = CommitReader(place, url, token)
-        return reader.read(service.branch, commit or service.commit, service.root_directory)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
 class RepositoryActivities:
-    """GitHub's client blocks, so it is called in threads. `secrets`: values that the worker holds.
-
-    `folder`: where commits are fetched to for a moment; None: where the system keeps temporary files.
-    """
+    """GitHub's client blocks, so it is called in threads. `secrets`: values that the worker holds."""
 
     def __init__(
         self,
@@ -53,13 +33,13 @@ class RepositoryActivities:
         railway: RailwayPool,
         artifacts: ArtifactStore,
         secrets: Callable[[], Sequence[str]] = tuple,
-        folder: Path | None = None,
+        code: SourceReader | None = None,
     ) -> None:
         self._github = github
         self.artifacts = artifacts
         self._railway = railway
         self._secrets = secrets
-        self._folder = folder
+        self._code = code or SourceReader(github)
 
     @activity.defn
     @by_reference
@@ -112,7 +92,7 @@ class RepositoryActivities:
         """Return the files of the commit at fault if it never served, else of the one that serves."""
         commit = pair.bad.record.commit if pair and pair.failed else None
         try:
-            source = await asyncio.to_thread(read_source, self._github, service, self._folder, commit)
+            source = await self._code.read(service, commit)
         except Exception as error:
             if not isinstance(error, Classified):
                 raise

@@ -1,12 +1,9 @@
 """Open pull requests: polling, replies, comments, and the revert of what made things worse."""
 
 import asyncio
-import logging
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from temporalio import activity
 
@@ -37,11 +34,9 @@ from railmend.publishing.comments import (
     format_revert_body,
     label_of,
 )
-from railmend.publishing.github import GitHubClient, GitHubError, NewPullRequest, PullRequestThread
+from railmend.publishing.github import GitHubClient, NewPullRequest, PullRequestThread
+from railmend.publishing.github.errors import unless_refused
 from railmend.publishing.text import marker, revert_message, revert_title
-
-T = TypeVar("T")
-logger = logging.getLogger(__name__)
 
 
 class ReviewActivities:
@@ -84,7 +79,8 @@ class ReviewActivities:
         def work() -> None:
             thread = self._thread(request.repository, request.number)
             for note in request.notes:
-                _unless_refused(partial(thread.answer, NoteReply(note=note, text=text)), None)
+                answer = partial(thread.answer, NoteReply(note=note, text=text))
+                unless_refused("Not answered", answer, None)
 
         async with working():
             await asyncio.to_thread(work)
@@ -141,6 +137,7 @@ class ReviewActivities:
                 Path(folder),
                 self._github.clone_url(request.repository),
                 self._github.git_token(request.repository),
+                signer=self._github.signer(request.repository),
             )
             repository.revert(
                 base_branch=base,
@@ -178,20 +175,8 @@ class ReviewActivities:
     def _comment(self, request: CommentRequest) -> str:
         """Comment, and return the address; none where GitHub refuses it, which ends no repair."""
         thread = self._thread(request.repository, request.number)
-        return _unless_refused(
-            lambda: thread.comment(request.name, MarkdownText(request.text), request.labels), ""
-        )
+        comment = partial(thread.comment, request.name, MarkdownText(request.text), request.labels)
+        return unless_refused("Not said on GitHub", comment, "")
 
     def _thread(self, repository: str, number: int) -> PullRequestThread:
         return PullRequestThread(self._github, repository, number)
-
-
-def _unless_refused(say: Callable[[], T], otherwise: T) -> T:
-    """Call it; where GitHub refuses it for good, log that and return `otherwise`."""
-    try:
-        return say()
-    except GitHubError as error:
-        if not error.refused:
-            raise
-        logger.warning("not said on GitHub: %s", error)
-        return otherwise

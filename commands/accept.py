@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.options import JsonOption, ProjectOption, emit, run
+from commands.options import JsonOption, ProjectOption, answer, run
 
 if TYPE_CHECKING:
     from railmend.contracts.scan import FindingKind
@@ -29,10 +29,8 @@ def accept(
     It is neither reported nor investigated until then. What begins to be worse is an incident as ever.
     """
     fingerprint, end = run(_accept(service, kind, until, reason, project))
-    if as_json:
-        emit({"fingerprint": fingerprint, "until": end})
-        return
-    typer.echo(f"{fingerprint}: accepted until {end:%Y-%m-%d %H:%M} UTC.")
+    text = f"{fingerprint}: accepted until {end:%Y-%m-%d %H:%M} UTC."
+    answer({"fingerprint": fingerprint, "until": end}, text, as_json=as_json)
 
 
 async def _accept(
@@ -79,7 +77,6 @@ async def _service_id(service: str, project: str | None) -> str:
     """Return the id of a service of the project's environment, by its name or id."""
     from commands.scan_request import scan_request
     from hosting import clients
-    from railmend.railway.errors import RailwayError
     from railmend.scan_settings import scan_settings
     from railmend.settings import ConfigurationError
     from railmend.settings_file import load_settings
@@ -91,8 +88,6 @@ async def _service_id(service: str, project: str | None) -> str:
     try:
         client = await pool.client_for(request.environment_id)
         survey = await client.surveyor.survey(request.project_id, request.environment_id, window)
-    except RailwayError as error:
-        raise ConfigurationError(str(error)) from error
     finally:
         await pool.aclose()
     for each in survey.services:

@@ -4,18 +4,9 @@ from typing import Annotated
 
 import typer
 
-from commands.options import PROGRAM, JsonOption, complete_names, emit, run
+from commands.options import JsonOption, answer, fail, name_argument, run
 
-RepairArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="SERVICE|ID",
-        help="The service, or the workflow ID of its repair or action.",
-        autocompletion=complete_names,
-    ),
-]
-
-
+RepairArgument = Annotated[str, name_argument("The service, or the workflow ID of its repair or action.")]
 PlanOption = Annotated[
     str,
     typer.Option(metavar="HASH", help="Only if the plan that waits is this one: the hash shown with it."),
@@ -35,20 +26,16 @@ def reject(
 ) -> None:
     """Drop a plan that waits for a person."""
     if not reason.strip():
-        typer.echo(f"{PROGRAM}: Say why with --reason 'TEXT': it is kept and shown.", err=True)
-        raise typer.Exit(2)
+        fail("Say why with --reason 'TEXT': it is kept and shown.")
     _decide(repair, approved=False, reason=reason, plan=plan, as_json=as_json)
 
 
 def _decide(repair: str, *, approved: bool, reason: str, plan: str, as_json: bool) -> None:
     workflow_id, user = run(_send(repair, approved=approved, reason=reason, plan=plan))
     decision = "approved" if approved else "rejected"
-    if as_json:
-        emit({"id": workflow_id, "decision": decision, "by": user})
-        return
-    typer.echo(f"{workflow_id}: {decision} by {user}.")
-    if approved:
-        typer.echo(f"Follow it: starter.py show {workflow_id}")
+    follow = [f"Follow it: starter.py show {workflow_id}"] if approved else []
+    data = {"id": workflow_id, "decision": decision, "by": user}
+    answer(data, f"{workflow_id}: {decision} by {user}.", *follow, as_json=as_json)
 
 
 async def _send(name: str, *, approved: bool, reason: str, plan: str) -> tuple[str, str]:
@@ -61,16 +48,14 @@ async def _send(name: str, *, approved: bool, reason: str, plan: str) -> tuple[s
     from temporalio.client import WorkflowUpdateFailedError
     from temporalio.service import RPCError
 
-    from commands.runs import check_kind, find_waiting, kind_of
-    from hosting import clients
+    from commands.runs import check_kind, connected, find_waiting, kind_of
     from railmend.contracts.repair import Approval
     from railmend.settings import ConfigurationError
-    from railmend.settings_file import load_settings
 
     check_kind(name, "repair", "action")
     if plan and kind_of(name) == "action":
         raise ConfigurationError(f"{name} is an action, which has no plan: leave --plan out.")
-    client = await clients.temporal(load_settings(), tries=1)
+    _, client = await connected()
     workflow_id = await find_waiting(client, name)
     handle = client.get_workflow_handle(workflow_id)
     approval = Approval(by=getpass.getuser(), reason=reason, plan=plan)

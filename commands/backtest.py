@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from commands.options import run
+from commands.options import opened, run, using
 
 if TYPE_CHECKING:
     from railmend.assessment.overrides import AssessmentRules
@@ -45,15 +45,10 @@ async def write_predictions(
 
 
 def recordings(file: Path) -> "Iterator[Recorded]":
-    from railmend.settings import ConfigurationError
-
-    try:
-        with sys.stdin if str(file) == "-" else file.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _parse(file, number, line)
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
+    with using(file), opened(file) as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield _parse(file, number, line)
 
 
 def _parse(file: Path, number: int, line: str) -> "Recorded":
@@ -125,8 +120,10 @@ def load_rules(file: Path | None, project: str | None = None) -> "AssessmentRule
 
     if file is None:
         return AssessmentRules()
+    with using(file):
+        text = file.read_text(encoding="utf-8")
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(text)
         rules = AssessmentRules.model_validate(content.get("assessment", {}))
         if project is None:
             return rules
@@ -134,7 +131,5 @@ def load_rules(file: Path | None, project: str | None = None) -> "AssessmentRule
             if table.get("name") == project:
                 return rules.over(AssessmentRules.model_validate(table.get("assessment", {})))
         raise ConfigurationError(f"{file}: no project is named {project}.")
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         raise ConfigurationError(f"{file}: {error}") from error

@@ -2,55 +2,30 @@
 
 from typing import Annotated
 
-import typer
-
-from commands.options import JsonOption, complete_names, emit, run
+from commands.options import JsonOption, answer, name_argument, run
 
 
 def cancel(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="SERVICE|ID",
-            help="A service, or the workflow ID of a scan, incident or repair.",
-            autocompletion=complete_names,
-        ),
-    ],
+    name: Annotated[str, name_argument("A service, or the workflow ID of a scan, incident or repair.")],
     as_json: JsonOption = False,
 ) -> None:
     """Stop a scan, an incident or a repair.
 
     A coding session is ended and its workspace removed.
     """
-    workflow = run(_cancel(name))
-    emit({"id": workflow, "decision": "cancelled"}) if as_json else typer.echo(f"{workflow}: asked to stop.")
+    workflow_id = run(_cancel(name))
+    answer({"id": workflow_id, "decision": "cancelled"}, f"{workflow_id}: asked to stop.", as_json=as_json)
 
 
 async def _cancel(name: str) -> str:
-    """Return what was asked to stop.
-
-    Raise `ConfigurationError` where nothing runs under this name, and for the ledger.
-    """
-    from temporalio.client import WorkflowExecutionStatus
-    from temporalio.service import RPCError
-
-    from commands.runs import check_kind, find
-    from hosting import clients
+    """Return what was asked to stop. Raises `ConfigurationError` where nothing runs under this name."""
+    from commands.runs import look_up
     from railmend.settings import ConfigurationError
-    from railmend.settings_file import load_settings
 
-    kinds = ("repair", "incident", "scan", "action")
-    check_kind(name, *kinds)
-    client = await clients.temporal(load_settings(), tries=1)
-    workflow_id = await find(client, name, *kinds)
-    handle = client.get_workflow_handle(workflow_id)
-    try:
-        status = (await handle.describe()).status
-        if status is not WorkflowExecutionStatus.RUNNING:
-            raise ConfigurationError(f"{workflow_id} has already ended.")
-        await handle.cancel()
-        return workflow_id
-    except RPCError as error:
+    found = await look_up(name, "repair", "incident", "scan", "action")
+    if not found.open:
         raise ConfigurationError(
-            f"Nothing runs as {workflow_id} ({error.message}). `starter.py incidents --open` lists what does."
-        ) from error
+            f"{found.id} has already ended. `starter.py incidents --open` lists what runs."
+        )
+    await found.handle.cancel()
+    return found.id

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from commands.options import opened, using, worded
+
 if TYPE_CHECKING:
     from railmend.evidence.streams import StreamRow
 
@@ -23,16 +25,9 @@ def condense(
     raw: Annotated[bool, typer.Option("--raw", help="Do not redact.")] = False,
 ) -> None:
     """Condense logs to the lines that matter."""
-    try:
-        with sys.stdin if str(file) == "-" else file.open(encoding="utf-8") as source:
-            for line in condense_cases(source, budget, redacted=not raw):
-                sys.stdout.write(f"{line}\n")
-    except BrokenPipeError:
-        raise  # whoever read the output has seen enough
-    except (FormatError, OSError, UnicodeDecodeError) as error:
-        reason = f"{file} cannot be read: {error.strerror}." if isinstance(error, OSError) else error
-        sys.stderr.write(f"starter.py condense: {reason}\n")
-        raise SystemExit(2) from error
+    with worded(), using(file), opened(file) as source:
+        for line in condense_cases(source, budget, redacted=not raw):
+            sys.stdout.write(f"{line}\n")
 
 
 def condense_cases(source: TextIO, budget: int, *, redacted: bool) -> Iterator[str]:

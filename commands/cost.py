@@ -35,12 +35,10 @@ async def _read(name: str | None, services: int | None) -> dict[str, Any]:
     import asyncio
 
     from commands.ledgers import projects_of
-    from hosting import clients
+    from commands.runs import connected
     from railmend import costs
-    from railmend.settings_file import load_settings
 
-    settings = load_settings()
-    client = await clients.temporal(settings, tries=1)
+    settings, client = await connected()
     loads = await asyncio.gather(
         *(_load(client, project, services) for project in projects_of(settings, name))
     )

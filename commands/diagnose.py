@@ -1,11 +1,12 @@
 """`starter.py diagnose`: ask the model again about an exported evidence packet."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from commands.options import run
+from commands.options import run, using
 
 
 def diagnose(file: Annotated[Path, typer.Argument(help="An exported evidence packet.")]) -> None:
@@ -16,21 +17,23 @@ def diagnose(file: Annotated[Path, typer.Argument(help="An exported evidence pac
 async def _diagnose(file: Path) -> str:
     """Return the model's diagnosis as JSON; rules that need the incident itself are not asked."""
     from hosting import models
-    from railmend.diagnosis.diagnose import diagnose
+    from railmend.diagnosis.diagnose import diagnose, recorded
     from railmend.diagnosis.model import ModelError
     from railmend.evidence.packet import PacketError, load
     from railmend.settings import ConfigurationError
     from railmend.settings_file import load_settings
 
     try:
-        packet = load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
-    except (PacketError, UnicodeDecodeError) as error:
+        with using(file):
+            packet = load(file.read_text(encoding="utf-8"))
+    except PacketError as error:
         raise ConfigurationError(f"{file}: {error}") from error
     model = models.model(load_settings())
     typer.echo(f"Asking {model.model}; this may take a minute.", err=True)
     try:
-        return (await diagnose(packet, model)).model_dump_json(indent=2)
+        packet, use_tool = recorded(packet)
+        return (await diagnose(packet, model, use_tool=use_tool, now=datetime.now(UTC))).model_dump_json(
+            indent=2
+        )
     except ModelError as error:
         raise ConfigurationError(f"{error} `starter.py doctor` checks the model.") from error

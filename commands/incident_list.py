@@ -13,13 +13,11 @@ from temporalio.service import RPCError
 
 from activities.runs import described
 from commands.ledgers import ledger_state, projects_of
-from commands.runs import NEVER_SCANNED, kind_of, newest_report, status_of
-from hosting import clients
+from commands.runs import NEVER_SCANNED, connected, kind_of, newest_report, status_of
 from railmend.contracts.ledger import LedgerEntry, LedgerState, SpendingTotal
 from railmend.contracts.status import incident_label
 from railmend.contracts.track_record import TrackRecord
 from railmend.settings import ProjectSettings
-from railmend.settings_file import load_settings
 from workflows.shared.search_attributes import SERVICE
 
 
@@ -57,12 +55,17 @@ async def read(project_name: str | None, *, only_open: bool = False) -> Incident
 
     Raises `ConfigurationError` when Temporal or the workers do not answer.
     """
-    settings = load_settings()
-    client = await clients.temporal(settings, tries=1)
+    settings, client = await connected()
+    return await read_from(client, projects_of(settings, project_name), only_open=only_open)
+
+
+async def read_from(
+    client: Client, projects: Sequence[ProjectSettings], *, only_open: bool = False
+) -> IncidentList:
+    """Return the incidents of these projects. Raises what `read` raises."""
     rows: list[IncidentRow] = []
     days: dict[str, list[SpendingTotal]] = {}
     ledgers: dict[str, LedgerState] = {}
-    projects = projects_of(settings, project_name)
     for project in projects:
         state = ledgers[project.project_id] = await ledger_state(client, project.project_id)
         prefix = f"{project.environment_id}/"
@@ -101,18 +104,14 @@ async def _names(client: Client, entries: Sequence[LedgerEntry]) -> dict[str, st
 def _row(project: str, entry: LedgerEntry, names: dict[str, str]) -> IncidentRow:
     key, _, kind = entry.fingerprint.rpartition("/")
     state = entry.state if entry.alive(datetime.now(UTC)) else "closed"
+    own = {"since", "until", "outcome", "detail", "pull_request", "times"}
     return IncidentRow(
+        **entry.model_dump(include=own),
         project=project,
         service=names[key],
         kind=kind,
         state=state,
-        since=entry.since,
-        until=entry.until,
-        outcome=entry.outcome,
         label=incident_label(state, entry.outcome, entry.until, None),
-        detail=entry.detail,
-        pull_request=entry.pull_request,
-        times=entry.times,
         id=entry.holder,
         incident=f"incident/{key}",
     )

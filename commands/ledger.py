@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import JsonOption, ProjectOption, console, emit, run
+from commands.options import JsonOption, ProjectOption, answer, console, emit, run
 
 FingerprintsArgument = Annotated[
     list[str],
@@ -48,7 +48,7 @@ def release(
     from commands import ledgers
 
     lines = run(ledgers.release(fingerprints, terminate=terminate))
-    emit({"done": lines}) if as_json else typer.echo("\n".join(lines))
+    answer({"done": lines}, *lines, as_json=as_json)
 
 
 @ledger.command()
@@ -62,11 +62,8 @@ def suppress(
     from commands import ledgers
 
     until = run(ledgers.suppress_for(fingerprints, length, reason[:200]))
-    if as_json:
-        emit({"fingerprints": fingerprints, "until": until})
-        return
-    for fingerprint in fingerprints:
-        typer.echo(f"{fingerprint}: suppressed until {until:%Y-%m-%d %H:%M} UTC.")
+    lines = [f"{each}: suppressed until {until:%Y-%m-%d %H:%M} UTC." for each in fingerprints]
+    answer({"fingerprints": fingerprints, "until": until}, *lines, as_json=as_json)
 
 
 @ledger.command()

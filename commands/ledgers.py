@@ -4,6 +4,7 @@ import asyncio
 import getpass
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -19,11 +20,10 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.ledger import LEDGER_SUMMARY, Standing, standing_of
-from activities.ledger_recovery import recovered
 from commands.durations import interval
+from commands.runs import connected
 from commands.scan_request import choose_project
-from hosting import clients
+from hosting.connection import connect
 from railmend.contracts.ledger import (
     OPEN,
     LedgerEntry,
@@ -36,10 +36,13 @@ from railmend.contracts.ledger import (
 from railmend.contracts.ledger_parts import split
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
-from workflows.ledger.ledger import Ledger
 from workflows.shared.policies import ORCHESTRATION_QUEUE
 
-RUNNING = f'WorkflowType = "{Ledger.__name__}" AND ExecutionStatus = "Running"'
+if TYPE_CHECKING:
+    from activities.ledger import Standing
+
+LEDGER = "Ledger"  # its name: importing the workflow brings every activity with it
+RUNNING = f'WorkflowType = "{LEDGER}" AND ExecutionStatus = "Running"'
 # How the note of a schedule begins that `pause` has paused; `resume` leaves every other one as it is.
 PAUSED_WITH_ALL = "paused with its ledger"
 # A reader waits no longer for a ledger whose worker is away.
@@ -71,8 +74,10 @@ class LedgerOverview(BaseModel):
 async def ledger_state(client: Client, project_id: str) -> LedgerState:
     """Ask a ledger for its state. Raises `ConfigurationError` where it does not answer."""
     workflow_id = f"ledger/{project_id}"
+    handle = client.get_workflow_handle(workflow_id)
     try:
-        return await client.get_workflow_handle(workflow_id).query(Ledger.state, rpc_timeout=ANSWER_WITHIN)
+        state: LedgerState = await handle.query("state", result_type=LedgerState, rpc_timeout=ANSWER_WITHIN)
+        return state
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return LedgerState(project_id=project_id)  # nothing was found yet
@@ -83,8 +88,7 @@ async def ledger_state(client: Client, project_id: str) -> LedgerState:
 
 async def overviews(project: str | None) -> list[LedgerOverview]:
     """Return what the ledgers of one project, or of all, have open or suppressed."""
-    settings = load_settings()
-    client = await clients.temporal(settings, tries=1)
+    settings, client = await connected()
     return [await _overview(client, each) for each in projects_of(settings, project)]
 
 
@@ -108,15 +112,7 @@ async def _overview(client: Client, project: ProjectSettings) -> LedgerOverview:
 
 
 async def _row(client: Client, entry: LedgerEntry) -> FaultRow:
-    row = FaultRow(
-        fingerprint=entry.fingerprint,
-        state=entry.state,
-        holder=entry.holder,
-        grant=entry.grant,
-        since=entry.since,
-        until=entry.until,
-        outcome=entry.outcome,
-    )
+    row = FaultRow.model_validate(entry.model_dump(include=set(FaultRow.model_fields)))
     if entry.state != OPEN:
         return row
     standings = [standing for _, standing in await _holders(client, entry)]
@@ -124,8 +120,10 @@ async def _row(client: Client, entry: LedgerEntry) -> FaultRow:
     return row.model_copy(update={"standing": "stuck" if stuck else "open" if is_open else "closed"})
 
 
-async def _holders(client: Client, entry: LedgerEntry) -> list[tuple[str, Standing]]:
+async def _holders(client: Client, entry: LedgerEntry) -> "list[tuple[str, Standing]]":
     """Describe who has a claim: a workflow, and with it the scan that hands it over."""
+    from activities.ledger import standing_of
+
     names = [(entry.holder, entry.first_run_id), (entry.handed_by, entry.handed_by_run)]
     return [(name, await standing_of(client, name, run)) for name, run in names if name]
 
@@ -135,10 +133,7 @@ async def release(fingerprints: Sequence[str], *, terminate: bool) -> list[str]:
 
     Raises `ConfigurationError` where one is not open, or somebody works on it and `terminate` is not set.
     """
-    settings = load_settings()
-    for fingerprint in fingerprints:
-        _project_of(settings, fingerprint)
-    client = await clients.temporal(settings, tries=1)
+    settings, client = await _connected_to(fingerprints)
     lines = []
     for fingerprint in fingerprints:
         ledger, entry = await _open_entry(client, settings, fingerprint)
@@ -152,15 +147,23 @@ async def release(fingerprints: Sequence[str], *, terminate: bool) -> list[str]:
             await client.get_workflow_handle(name).terminate(f"ledger release, by {getpass.getuser()}")
             lines.append(f"{name}: terminated.")
         await ledger.execute_update(
-            Ledger.settle, _released(entry), id=f"released/{entry.grant}/{spending_key(fingerprint)}"
+            "settle", _released(entry), id=f"released/{entry.grant}/{spending_key(fingerprint)}"
         )
         lines.append(f"{fingerprint}: released; the next scan may take it up.")
     return lines
 
 
+async def _connected_to(fingerprints: Sequence[str]) -> tuple[Settings, Client]:
+    """Connect, once each fingerprint is known to belong to a project of the settings."""
+    settings = load_settings()
+    for fingerprint in fingerprints:
+        _project_of(settings, fingerprint)
+    return settings, await connect(settings)
+
+
 async def _open_entry(
     client: Client, settings: Settings, fingerprint: str
-) -> tuple[WorkflowHandle[Ledger, None], LedgerEntry]:
+) -> tuple[WorkflowHandle[Any, None], LedgerEntry]:
     project_id = _project_of(settings, fingerprint)
     state = await ledger_state(client, project_id)
     for entry in state.entries:
@@ -206,10 +209,7 @@ async def suppress(
 
     `accepted`: because what was found is the service's normal.
     """
-    settings = load_settings()
-    for fingerprint in fingerprints:
-        _project_of(settings, fingerprint)
-    client = await clients.temporal(settings, tries=1)
+    settings, client = await _connected_to(fingerprints)
     now = datetime.now(UTC)
     for fingerprint in fingerprints:
         request = SuppressRequest(
@@ -222,26 +222,25 @@ async def suppress(
         )
         ledger = client.get_workflow_handle(f"ledger/{_project_of(settings, fingerprint)}")
         try:
-            await ledger.execute_update(Ledger.suppress, request)
+            await ledger.execute_update("suppress", request)
         except WorkflowUpdateFailedError as error:
             raise ConfigurationError(
                 f"{error.cause} End that first: `starter.py ledger release {fingerprint}`."
             ) from error
-        except RPCError as error:
-            raise ConfigurationError(f"The ledger does not answer: {error.message}.") from error
     return now + length
 
 
 async def pause(project: str | None, reason: str, *, everything: bool) -> list[str]:
     """Pause ledgers and schedules; return the ids of those that were."""
+    from activities.ledger_recovery import recovered
+
     note = Pause(by=getpass.getuser(), since=datetime.now(UTC), reason=reason)
-    settings = load_settings()
-    client = await clients.temporal(settings, tries=1)
+    settings, client = await connected()
     ledgers, schedules = await _reached(client, settings, project, everything=everything)
     for workflow_id in ledgers:
         # Kept by the server even while no worker runs, and where nothing was ever claimed.
         await client.start_workflow(
-            Ledger.__name__,
+            LEDGER,
             args=await recovered(client, workflow_id.partition("/")[2]),
             id=workflow_id,
             task_queue=ORCHESTRATION_QUEUE,
@@ -255,13 +254,12 @@ async def pause(project: str | None, reason: str, *, everything: bool) -> list[s
 
 async def resume(project: str | None, *, everything: bool) -> list[str]:
     """Resume ledgers, and the schedules that were paused with them; return the ids of those that were."""
-    settings = load_settings()
-    client = await clients.temporal(settings, tries=1)
+    settings, client = await connected()
     ledgers, schedules = await _reached(client, settings, project, everything=everything)
     resumed = []
     for workflow_id in ledgers:
         try:
-            await client.get_workflow_handle(workflow_id).signal(Ledger.resume)
+            await client.get_workflow_handle(workflow_id).signal("resume")
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -323,8 +321,7 @@ async def pauses(client: Client, settings: Settings) -> dict[str, str]:
 
 async def export(project: str | None) -> LedgerState:
     """Return all that a project's ledger knows. Raises `ConfigurationError` where it does not answer."""
-    settings = load_settings()
-    client = await clients.temporal(settings, tries=1)
+    settings, client = await connected()
     return await ledger_state(client, choose_project(settings, project).project_id)
 
 
@@ -334,6 +331,8 @@ async def import_state(project: str | None, text: str, *, replace: bool) -> str:
     Raises `ConfigurationError` where the text is none of this project, or a ledger is open and `replace` is
     not set.
     """
+    from activities.ledger import LEDGER_SUMMARY
+
     settings = load_settings()
     project_id = choose_project(settings, project).project_id
     try:
@@ -344,11 +343,11 @@ async def import_state(project: str | None, text: str, *, replace: bool) -> str:
         ) from error
     if state.project_id != project_id:
         raise ConfigurationError(f"The file is of project {state.project_id}, not of {project_id}.")
-    client = await clients.temporal(settings, tries=1)
+    client = await connect(settings)
     ledger = client.get_workflow_handle(f"ledger/{project_id}")
     try:
         await client.start_workflow(
-            Ledger.__name__,
+            LEDGER,
             args=split(state),
             id=ledger.id,
             task_queue=ORCHESTRATION_QUEUE,

@@ -1,8 +1,11 @@
 """Options that several commands share, and how a command hands out its result."""
 
 import json
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TextIO, TypeVar
 
 import typer
 
@@ -13,6 +16,15 @@ PROGRAM = "starter.py"
 # The values of `railmend.contracts.autonomy.Autonomy`, whose import would slow --help down.
 Level = Literal["report", "plan", "draft", "pull_request"]
 T = TypeVar("T")
+# Errors whose messages say what to do, by module, so that none is imported for its error alone.
+EXPECTED = (
+    ("railmend.settings", "ConfigurationError"),
+    ("commands.condense", "FormatError"),
+    ("railmend.railway.errors", "RailwayError"),
+    ("railmend.artifacts", "ArtifactError"),
+    ("railmend.artifacts", "ArtifactGone"),
+    ("temporalio.service", "RPCError"),
+)
 COMPLETION_SECONDS = 2  # a person waits for it with a finger on the key
 
 AutonomyOption = Annotated[
@@ -43,12 +55,10 @@ def complete_names(incomplete: str) -> list[str]:
     import asyncio
 
     async def names() -> list[str]:
-        from commands.runs import known_names
-        from hosting import clients
-        from railmend.settings_file import load_settings
+        from commands.runs import connected, known_names
 
         async with asyncio.timeout(COMPLETION_SECONDS):
-            return await known_names(await clients.temporal(load_settings(), tries=1))
+            return await known_names((await connected())[1])
 
     try:
         return [name for name in asyncio.run(names()) if name.startswith(incomplete)]
@@ -56,11 +66,60 @@ def complete_names(incomplete: str) -> list[str]:
         return []
 
 
+def name_argument(help_: str) -> Any:
+    """Return the argument of a command that takes a service, or the workflow ID of a run."""
+    return typer.Argument(metavar="SERVICE|ID", help=help_, autocompletion=complete_names)
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command to its end; what the user can fix ends it with code 2 and one sentence."""
     from hosting.cli_runtime import run_main
 
-    return run_main(PROGRAM, work)
+    with worded():
+        return run_main(PROGRAM, work)
+
+
+@contextmanager
+def worded() -> Iterator[None]:
+    """End the command with code 2 where what a person can fix is raised within: its message is a sentence."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, _expected()):
+            step = " `starter.py doctor` checks the server." if type(error).__name__ == "RPCError" else ""
+            fail(f"{error}{step}")
+        raise
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """Return the classes of `EXPECTED`; from a module that is not imported nothing was raised."""
+    found = ((sys.modules.get(module), name) for module, name in EXPECTED)
+    return tuple(getattr(module, name) for module, name in found if module is not None)
+
+
+def fail(sentence: str) -> NoReturn:
+    """End the command: what was asked for cannot be done as it was asked."""
+    typer.echo(f"{PROGRAM}: {sentence}", err=True)
+    raise typer.Exit(2)
+
+
+def opened(file: Path) -> TextIO:
+    """Open a file to be read; `-` is standard input."""
+    return sys.stdin if str(file) == "-" else file.open(encoding="utf-8")
+
+
+@contextmanager
+def using(file: Path, what: str = "read") -> Iterator[None]:
+    """Raise `ConfigurationError` where a file cannot be read, or written, within."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever read the output has seen enough
+    except (OSError, UnicodeDecodeError) as error:
+        from railmend.settings import ConfigurationError
+
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigurationError(f"{file} cannot be {what}: {reason}.") from error
 
 
 def console(*, progress_beside_json: bool = False) -> "Console":
@@ -74,3 +133,12 @@ def console(*, progress_beside_json: bool = False) -> "Console":
 def emit(data: Any) -> None:
     """Print one JSON document on standard output."""
     typer.echo(json.dumps(data, indent=2, default=str))
+
+
+def answer(data: Any, *lines: str, as_json: bool) -> None:
+    """Print the result of a command as JSON, or in lines."""
+    if as_json:
+        emit(data)
+        return
+    for line in lines:
+        typer.echo(line)

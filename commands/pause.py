@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import JsonOption, ProjectOption, emit, run
+from commands.options import JsonOption, ProjectOption, answer, run
 
 AllOption = Annotated[
     bool, typer.Option("--all", help="Every project, of the settings and whatever else Temporal knows.")
@@ -34,10 +34,5 @@ def resume(everything: AllOption = False, project: ProjectOption = None, as_json
 
 
 def _tell(action: str, ids: list[str], *, as_json: bool) -> None:
-    if as_json:
-        emit({"action": action, "ids": ids})
-        return
-    for one in ids:
-        typer.echo(f"{one}: {action}.")
-    if not ids:
-        typer.echo("Nothing was there to be changed.")
+    lines = [f"{each}: {action}." for each in ids] or ["There was nothing to change."]
+    answer({"action": action, "ids": ids}, *lines, as_json=as_json)

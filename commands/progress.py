@@ -71,18 +71,17 @@ async def _watch_scan(
     client: Client, handle: WorkflowHandle[Any, HealthReport], printer: ProgressPrinter
 ) -> HealthReport:
     result = asyncio.ensure_future(handle.result())
-    while not result.done():
-        await asyncio.wait([result], timeout=POLL_SECONDS)
-        if result.done():
-            break
-        rows, waits = await asyncio.gather(
-            _answer(handle.query("rows", result_type=list[ServiceRow], rpc_timeout=QUERY_PATIENCE)),
-            _waits_for(client, handle),
-        )
-        if waits:
-            printer.print("waits", waits)
-        for row in rows or ():
-            _print_row(row, printer)
+    telling = asyncio.ensure_future(_tell_waits(client, handle, printer))
+    try:
+        while not result.done():
+            await asyncio.wait([result], timeout=POLL_SECONDS)
+            if result.done():
+                break
+            query = handle.query("rows", result_type=list[ServiceRow], rpc_timeout=QUERY_PATIENCE)
+            for row in await _answer(query) or ():
+                _print_row(row, printer)
+    finally:
+        telling.cancel()
     try:
         report = result.result()
     except WorkflowFailureError as error:
@@ -91,6 +90,16 @@ async def _watch_scan(
     for row in report.rows:
         _print_row(row, printer)
     return report
+
+
+async def _tell_waits(
+    client: Client, handle: WorkflowHandle[Any, HealthReport], printer: ProgressPrinter
+) -> None:
+    """Say what the scan waits for, if anything, without waiting for a worker that answers queries."""
+    while True:
+        await asyncio.sleep(POLL_SECONDS)
+        if waits := await _waits_for(client, handle):
+            printer.print("waits", waits)
 
 
 def _print_row(row: ServiceRow, printer: ProgressPrinter) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.options import JsonOption, ProjectOption, emit, run
+from commands.options import JsonOption, ProjectOption, emit, run, using
 
 if TYPE_CHECKING:
     from railmend.assessment.recorded import Recorded
@@ -38,9 +38,7 @@ async def _record(file: Path, window_seconds: int | None, project: str | None) -
     """
     from commands.scan_request import scan_request
     from hosting import clients
-    from railmend.railway.errors import RailwayError
     from railmend.scan_settings import scan_settings
-    from railmend.settings import ConfigurationError
     from railmend.settings_file import load_settings
 
     settings = load_settings()
@@ -49,19 +47,14 @@ async def _record(file: Path, window_seconds: int | None, project: str | None) -
     pool = clients.railway(settings)
     try:
         rows, unseen = await slices(pool, request, scanned, datetime.now(UTC))
-    except RailwayError as error:
-        raise ConfigurationError(str(error)) from error
     finally:
         await pool.aclose()
     lines = [row.model_dump_json(exclude_none=False) + "\n" for row in rows]
     if str(file) == "-":
         sys.stdout.writelines(lines)
         return len(rows), unseen
-    try:
-        with file.open("a", encoding="utf-8") as out:
-            out.writelines(lines)
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be written: {error.strerror}.") from error
+    with using(file, "written"), file.open("a", encoding="utf-8") as out:
+        out.writelines(lines)
     return len(rows), unseen
 
 

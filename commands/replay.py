@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.options import JsonOption, emit, run
+from commands.options import JsonOption, answer, run
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHistory
@@ -24,10 +24,8 @@ def replay(
     Ends with code 1 where the code would do something else than the history.
     """
     difference = run(_replay(history))
-    if as_json:
-        emit({"history": history, "replays": difference is None, "reason": difference})
-    else:
-        typer.echo(f"{history}: {'replays' if difference is None else difference}")
+    data = {"history": history, "replays": difference is None, "reason": difference}
+    answer(data, f"{history}: {difference or 'replays'}", as_json=as_json)
     if difference is not None:
         raise typer.Exit(1)
 
@@ -66,11 +64,10 @@ def _read(file: Path) -> "WorkflowHistory":
 async def _fetch(workflow_id: str) -> "WorkflowHistory":
     from temporalio.service import RPCError
 
-    from hosting import clients
+    from commands.runs import connected
     from railmend.settings import ConfigurationError
-    from railmend.settings_file import load_settings
 
-    client = await clients.temporal(load_settings(), tries=1)
+    _, client = await connected()
     try:
         return await client.get_workflow_handle(workflow_id).fetch_history()
     except RPCError as error:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import JsonOption, ProjectOption, emit, run
+from commands.options import JsonOption, ProjectOption, answer, run, using
 
 
 def report(
@@ -19,12 +19,12 @@ def report(
 ) -> None:
     """Write incidents as one HTML page.
 
-    With charts, evidence, diagnosis and outcome; the page needs no network and no script.
+    It begins as `status` does, what waits for you first; then each incident with charts, evidence, diagnosis
+    and outcome. The page needs no network and no script.
     """
     count = run(_write(Path(file), incident, project))
-    emit({"file": file, "incidents": count}) if as_json else typer.echo(
-        f"{count} incident{'' if count == 1 else 's'} written to {file}."
-    )
+    text = f"{count} incident{'' if count == 1 else 's'} written to {file}."
+    answer({"file": file, "incidents": count}, text, as_json=as_json)
 
 
 async def _write(file: Path, incident: str | None, project: str | None) -> int:
@@ -35,12 +35,11 @@ async def _write(file: Path, incident: str | None, project: str | None) -> int:
     from datetime import UTC, datetime
 
     from commands.reported_incidents import collect
+    from commands.status_screen import as_text, read
     from railmend.publishing.page import render_page
-    from railmend.settings import ConfigurationError
 
     incidents = await collect(incident, project)
-    try:
-        file.write_text(render_page(incidents, datetime.now(UTC)), encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be written: {error.strerror}.") from error
+    status = "" if incident else as_text(await read(project))
+    with using(file, "written"):
+        file.write_text(render_page(incidents, datetime.now(UTC), status), encoding="utf-8")
     return len(incidents)

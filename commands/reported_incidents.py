@@ -1,12 +1,13 @@
 """What the HTML report shows: investigations with their series, read again, and their repairs."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import Client
 from temporalio.service import RPCError
 
-from commands.runs import INCIDENT, find, handle_of, repair_of, status_of
+from commands.runs import INCIDENT, connected, handle_of, look_up, repair_of, report_of, status_of
 from commands.scan_request import choose_project
 from hosting import clients
 from railmend.artifacts import ArtifactError, ArtifactGone, ArtifactStore
@@ -16,8 +17,7 @@ from railmend.publishing.page import ReportedIncident
 from railmend.railway.errors import RailwayError
 from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
-from railmend.settings import ConfigurationError, Settings
-from railmend.settings_file import load_settings
+from railmend.settings import Settings
 from workflows.shared.ledger_client import incident_id
 
 # A page with more is no longer read.
@@ -32,16 +32,12 @@ async def collect(incident: str | None, project: str | None) -> list[ReportedInc
 
     Raises `ConfigurationError` for an incident that is not known or has not ended.
     """
-    settings = load_settings()
-    client = await clients.temporal(settings, tries=1)
-    workflow_ids = (
-        [await find(client, incident, "incident")] if incident else await _newest(client, settings, project)
-    )
-    reports = [
-        report
-        for workflow_id in workflow_ids
-        if (report := await _report(client, workflow_id, required=incident is not None))
-    ]
+    if incident:
+        found = await look_up(incident, "incident")
+        settings, client, reports = found.settings, found.client, [await report_of(found)]
+    else:
+        settings, client = await connected()
+        reports = await _newest(client, settings, project)
     pool = clients.railway(settings)
     try:
         artifacts = clients.artifacts(settings)
@@ -50,35 +46,18 @@ async def collect(incident: str | None, project: str | None) -> list[ReportedInc
         await pool.aclose()
 
 
-async def _newest(client: Client, settings: Settings, project: str | None) -> list[str]:
-    """Return the IDs of investigations that succeeded, newest first, each service once."""
+async def _newest(client: Client, settings: Settings, project: str | None) -> list[IncidentReport]:
+    """Return the reports of investigations that succeeded, newest first, each service once."""
     environment = choose_project(settings, project).environment_id
     query = f"WorkflowType = '{INCIDENT}' AND ExecutionStatus = 'Completed'"
-    workflow_ids: dict[str, None] = {}
+    reports: dict[str, IncidentReport] = {}
     async for run in client.list_workflows(query):
-        if run.id.startswith(f"incident/{environment}/"):
-            workflow_ids[run.id] = None
-        if len(workflow_ids) == MOST_INCIDENTS:
+        if run.id.startswith(f"incident/{environment}/") and run.id not in reports:
+            with suppress(RPCError):  # its history went while they were listed
+                reports[run.id] = await handle_of(client, run.id, run.run_id).result()
+        if len(reports) == MOST_INCIDENTS:
             break
-    return list(workflow_ids)
-
-
-async def _report(client: Client, incident: str, *, required: bool) -> IncidentReport | None:
-    handle = handle_of(client, incident)
-    try:
-        if (await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
-            raise ConfigurationError(f"{incident} has not ended yet: ask again in a minute.")
-        ended: IncidentReport = await handle.result()
-        return ended
-    except ConfigurationError:
-        if required:
-            raise
-    except (RPCError, WorkflowFailureError) as error:
-        if required:
-            raise ConfigurationError(
-                f"No report of {incident} ({error}). `starter.py incidents` lists what is known."
-            ) from error
-    return None
+    return list(reports.values())
 
 
 async def _reported(

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
-import typer
-
-from commands.options import JsonOption, complete_names, emit, run
+from commands.options import JsonOption, answer, name_argument, run
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -16,12 +14,7 @@ Model = TypeVar("Model")
 
 def rerun(
     name: Annotated[
-        str,
-        typer.Argument(
-            metavar="SERVICE|ID",
-            help="A service, or the workflow ID of a scan, incident, repair or action.",
-            autocompletion=complete_names,
-        ),
+        str, name_argument("A service, or the workflow ID of a scan, incident, repair or action.")
     ],
     as_json: JsonOption = False,
 ) -> None:
@@ -31,38 +24,23 @@ def rerun(
     acts on what it finds. An action that was rejected or has expired is offered again.
     """
     workflow_id = run(_rerun(name))
-    emit({"id": workflow_id}) if as_json else typer.echo(workflow_id)
+    answer({"id": workflow_id}, workflow_id, as_json=as_json)
 
 
 async def _rerun(name: str) -> str:
     """Return the ID of what was started. Raises `ConfigurationError` where there is nothing to do again."""
-    from temporalio.client import WorkflowExecutionStatus
-    from temporalio.service import RPCError
-
-    from commands.runs import check_kind, find, kind_of
-    from hosting import clients
+    from commands.runs import look_up
     from railmend.settings import ConfigurationError
-    from railmend.settings_file import load_settings
 
-    kinds = ("repair", "incident", "scan", "action")
-    check_kind(name, *kinds)
-    client = await clients.temporal(load_settings(), tries=1)
-    workflow_id = await find(client, name, *kinds)
-    kind = kind_of(workflow_id)
-    try:
-        status = (await client.get_workflow_handle(workflow_id).describe()).status
-    except RPCError as error:
+    found = await look_up(name, "repair", "incident", "scan", "action")
+    if found.open and found.kind != "scan":
         raise ConfigurationError(
-            f"Nothing is known of {workflow_id} ({error.message}). `starter.py incidents` lists the IDs."
-        ) from error
-    if status is WorkflowExecutionStatus.RUNNING and kind != "scan":
-        raise ConfigurationError(
-            f"{workflow_id} is open: `starter.py show {workflow_id}` says what it does, `starter.py cancel "
-            f"{workflow_id}` ends it."
+            f"{found.id} is open: `starter.py show {found.id}` says what it does, `starter.py cancel "
+            f"{found.id}` ends it."
         )
-    if kind == "action":
-        return await _offer_again(client, workflow_id)
-    return await _scan(client, await _request(client, kind, workflow_id), workflow_id)
+    if found.kind == "action":
+        return await _offer_again(found.client, found.id)
+    return await _scan(found.client, await _request(found.client, found.kind, found.id), found.id)
 
 
 async def _request(client: "Client", kind: str, workflow_id: str) -> "ScanRequest":

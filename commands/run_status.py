@@ -15,20 +15,13 @@ from activities.runs import why_open
 from commands.runs import (
     ANSWER_WITHIN,
     KINDS,
-    NO_ANSWER,
-    RUNNING,
-    check_kind,
-    find,
-    handle_of,
     kind_of,
+    look_up,
     reason_of,
     repair_of,
     status_of,
 )
-from hosting import clients
 from railmend.contracts.status import RepairStatus
-from railmend.settings import ConfigurationError
-from railmend.settings_file import load_settings
 from workflows.shared.details import format_status
 from workflows.shared.search_attributes import REGISTRY, SERVICE, VERDICT
 
@@ -51,7 +44,8 @@ class RelatedRun(BaseModel):
 class RunStatus(BaseModel):
     """One run. `about` and `details`: Markdown of its start and of now; `result`: of one that succeeded.
 
-    `still_runs`: of one whose stage nobody tells, what it waits for.
+    `stands`: how a repair or an action stands, in the words of `details`. `still_runs`: of one whose stage no
+    worker told, what it waits for.
     """
 
     id: str
@@ -63,6 +57,7 @@ class RunStatus(BaseModel):
     attributes: dict[str, Any]
     about: str
     details: str
+    stands: RepairStatus | None = None
     related: list[RelatedRun] = []
     result: Any = None
     failure: str | None = None
@@ -74,20 +69,15 @@ async def read(name: str, run_id: str | None = None) -> RunStatus:
 
     Raises `ConfigurationError` for what Temporal does not know.
     """
-    check_kind(name, *KINDS)
-    client = await clients.temporal(load_settings(), tries=1)
-    workflow_id = await find(client, name, *KINDS)
-    handle = handle_of(client, workflow_id, run_id)
-    try:
-        run = await handle.describe()
-        summary, about = await run.static_summary(), await run.static_details()
-    except RPCError as error:
-        raise ConfigurationError(
-            f"{workflow_id} is not known ({error.message}). `starter.py incidents` lists IDs; histories are "
-            "kept for a limited time."
-        ) from error
+    found = await look_up(name, *KINDS, run_id=run_id)
+    client, run = found.client, found.run
+    summary, about = await run.static_summary(), await run.static_details()
+    if stands := await status_of(client, run) if found.kind in ("repair", "action") else None:
+        details = str(format_status(stands)) if stands.answered else ""
+    else:
+        details = await _details(client, run)
     status = RunStatus(
-        id=workflow_id,
+        id=run.id,
         run_id=run.run_id,
         status=run.status.name.lower() if run.status else "unknown",
         summary=summary or "",
@@ -95,14 +85,15 @@ async def read(name: str, run_id: str | None = None) -> RunStatus:
         ended=run.close_time,
         attributes=_attributes(run.typed_search_attributes),
         about=about or "",
-        details=await _details(client, run),
+        details=details,
+        stands=stands if details else None,
         related=await _related(client, run),
     )
-    if run.status is RUNNING:
+    if found.open:
         why = "" if status.details else await why_open(client, run)
         return status.model_copy(update={"still_runs": why})
     try:
-        result = await handle.result()
+        result = await found.handle.result()
     except WorkflowFailureError as error:
         return status.model_copy(update={"failure": reason_of(error)})
     return status.model_copy(update={"result": result.model_dump(mode="json")})
@@ -114,9 +105,6 @@ def _attributes(typed: Any) -> dict[str, Any]:
 
 async def _details(client: Client, run: WorkflowExecution) -> str:
     """Return the details of now; empty while no worker reads them from the history."""
-    if kind_of(run.id) in ("repair", "action"):
-        status = await status_of(client, run)
-        return "" if status.label == NO_ANSWER else str(format_status(status))
     handle = client.get_workflow_handle(run.id, run_id=run.run_id)
     try:
         metadata = await handle.query(METADATA_QUERY, result_type=WorkflowMetadata, rpc_timeout=ANSWER_WITHIN)
@@ -163,11 +151,15 @@ def render(status: RunStatus, console: Console) -> None:
         )
     if status.failure:
         console.print(f"Failed: {status.failure}", markup=False)
-    for text in filter(None, (status.about, status.details)):
+    for text in filter(None, (status.about, "" if status.stands else status.details)):
         console.print()
         if console.is_terminal:
             console.print(Markdown(text))
         else:
             console.print(unescape(text), markup=False, soft_wrap=True)
+    if status.stands:
+        # Unbroken, so that it can be copied; Markdown would be wrapped.
+        for text in ("", status.stands.sentence, status.stands.command, status.stands.link):
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
     if status.still_runs:
         console.print(f"There is no stage to show: it still runs, {status.still_runs}", markup=False)

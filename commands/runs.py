@@ -13,19 +13,28 @@ from pydantic import BaseModel
 from temporalio.client import (
     Client,
     WorkflowExecution,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
 )
 from temporalio.service import RPCError
 
+from hosting.connection import connect
 from railmend.contracts.action import ActionResult
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.repair import RepairResult
 from railmend.contracts.scan import HealthReport
-from railmend.contracts.status import RepairStatus, ending_label, status_of_failure, status_of_result
+from railmend.contracts.status import (
+    UNANSWERED,
+    RepairStatus,
+    ending_label,
+    status_of_failure,
+    status_of_result,
+)
 from railmend.evidence.escaping import visible
-from railmend.settings import ConfigurationError
+from railmend.settings import ConfigurationError, Settings
+from railmend.settings_file import load_settings
 from workflows.shared.search_attributes import SERVICE
 
 SCAN, INCIDENT, REPAIR, ACTION = "HealthScan", "IncidentInvestigation", "RepositoryRepair", "ApprovedAction"
@@ -45,7 +54,63 @@ NEVER_SCANNED = (
     "--every 10m` looks from now on."
 )
 WHERE = "`starter.py incidents` lists services and IDs."
-NO_ANSWER = "open; no worker answers, so its phase is not known"
+RUNNING = WorkflowExecutionStatus.RUNNING
+
+
+@dataclass(frozen=True)
+class Found:
+    """The run that a person means, as it is now."""
+
+    settings: Settings
+    client: Client
+    handle: WorkflowHandle[Any, Any]
+    run: WorkflowExecutionDescription
+
+    @property
+    def id(self) -> str:
+        return self.run.id
+
+    @property
+    def kind(self) -> str:
+        return kind_of(self.run.id)
+
+    @property
+    def open(self) -> bool:
+        return self.run.status is RUNNING
+
+
+async def connected() -> tuple[Settings, Client]:
+    """Return the settings, and a client of the server that they name."""
+    settings = load_settings()
+    return settings, await connect(settings)
+
+
+async def look_up(name: str, *kinds: str, run_id: str | None = None) -> Found:
+    """Return the run that is meant, by its workflow ID or a service's name.
+
+    Raises `ConfigurationError` for another kind of run, and for what Temporal does not know.
+    """
+    check_kind(name, *kinds)
+    settings, client = await connected()
+    handle = handle_of(client, await find(client, name, *kinds), run_id)
+    try:
+        return Found(settings, client, handle, await handle.describe())
+    except RPCError as error:
+        raise ConfigurationError(
+            f"{visible(handle.id)} is not known ({error.message}). {WHERE} Histories are kept for a limited "
+            "time."
+        ) from error
+
+
+async def report_of(found: Found) -> IncidentReport:
+    """Return the report of an investigation. Raises `ConfigurationError` where it has none."""
+    if found.open:
+        raise ConfigurationError(f"{found.id} has not ended yet: ask again in a minute.")
+    try:
+        ended: IncidentReport = await found.handle.result()
+    except WorkflowFailureError as error:
+        raise ConfigurationError(f"{found.id} ended without a report ({reason_of(error)}).") from error
+    return ended
 
 
 def kind_of(workflow_id: str) -> str:
@@ -79,16 +144,12 @@ def quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-async def runs_of(
-    client: Client, name: str, types: Collection[str], *, only_open: bool = False, most: int = MOST_OF_ONE
-) -> list[WorkflowExecution]:
+async def runs_of(client: Client, name: str, types: Collection[str]) -> list[WorkflowExecution]:
     """Return the newest runs about a service, newest first."""
     wanted = ", ".join(map(quoted, types))
     query = f"{SERVICE.name} = {quoted(name)} AND WorkflowType IN ({wanted})"
-    if only_open:
-        query += " AND ExecutionStatus = 'Running'"
     try:
-        return [run async for run in client.list_workflows(query, limit=most)]
+        return [run async for run in client.list_workflows(query, limit=MOST_OF_ONE)]
     except RPCError:
         return []  # no worker has registered the search attributes: nothing has run
 
@@ -115,7 +176,7 @@ async def find(client: Client, name: str, *kinds: str) -> str:
     runs = await runs_of(client, name, [KINDS[kind][0] for kind in kinds])
     if not runs:
         raise await unknown_name(client, name)
-    still_open = [run for run in runs if run.status is WorkflowExecutionStatus.RUNNING]
+    still_open = [run for run in runs if run.status is RUNNING]
     return (still_open or runs)[0].id
 
 
@@ -141,9 +202,6 @@ async def find_waiting(client: Client, name: str) -> str:
         f"Nothing about {visible(name)} waits for an approval. How it stands: {visible(newest.label)}. "
         f"{visible(newest.link or newest.detail)}".strip()
     )
-
-
-RUNNING = WorkflowExecutionStatus.RUNNING
 
 
 async def unknown_name(client: Client, name: str) -> ConfigurationError:
@@ -176,7 +234,7 @@ async def status_of(client: Client, run: WorkflowExecution) -> RepairStatus:
                 "status", result_type=RepairStatus, rpc_timeout=ANSWER_WITHIN
             )
         except RPCError:
-            return RepairStatus(label=NO_ANSWER, detail="Start `worker.py`.")
+            return UNANSWERED
         return status
     cancelled = run.status is WorkflowExecutionStatus.CANCELED
     try:

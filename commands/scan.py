@@ -4,7 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.options import AutonomyOption, JsonOption, ProjectOption, WindowOption, console, emit, run
+from commands.options import (
+    AutonomyOption,
+    JsonOption,
+    ProjectOption,
+    WindowOption,
+    answer,
+    console,
+    emit,
+    run,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +38,7 @@ def scan(
     output = console(progress_beside_json=as_json) if follow else None
     workflow_id, result = run(_scan(autonomy, window, project, output))
     if result is None:
-        emit({"id": workflow_id}) if as_json else typer.echo(workflow_id)
+        answer({"id": workflow_id}, workflow_id, as_json=as_json)
     elif as_json:
         emit(result.as_data())
     if result is not None and result.report.unlisted:
@@ -45,14 +54,14 @@ async def _scan(
     from commands.durations import seconds
     from commands.progress import follow
     from commands.scan_request import scan_request, start_scan
-    from hosting import clients
+    from hosting.connection import connect
     from railmend.contracts.autonomy import Autonomy
     from railmend.settings_file import load_settings
 
     settings = load_settings()
     level = Autonomy(autonomy) if autonomy else None
     request = scan_request(settings, level, seconds(window) if window else None, project)
-    client = await clients.temporal(settings, tries=1)
+    client = await connect(settings)
     name = f"manual-{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     handle = await start_scan(client, request, name, "Scan on request", "scan")
     return handle.id, await follow(client, handle, output) if output else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.options import JsonOption, ProjectOption, emit, run
+from commands.options import JsonOption, ProjectOption, answer, run
 
 if TYPE_CHECKING:
     from temporalio.client import Client, Schedule, ScheduleHandle, ScheduleUpdate, ScheduleUpdateInput
@@ -40,13 +40,8 @@ def create(
     It holds nothing else: how far to go, and for how much, each scan reads from the settings when it begins.
     """
     created = [{**each, "every": every} for each in run(_create(every, project, everywhere=everywhere))]
-    if as_json:
-        emit(created if everywhere else created[0])
-        return
-    for each in created:
-        typer.echo(f"Schedule {each['id']}: every {every}.")
-        for line in each["means"]:
-            typer.echo(line)
+    lines = [line for each in created for line in (f"Schedule {each['id']}: every {every}.", *each["means"])]
+    answer(created if everywhere else created[0], *lines, as_json=as_json)
 
 
 @schedule.command()
@@ -56,12 +51,9 @@ def show(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     Also whether it is paused, and why.
     """
     description = run(_describe(project))
-    if as_json:
-        emit(description)
-        return
-    for name, value in description.items():
-        text = ", ".join(value) if isinstance(value, list) else value
-        typer.echo(f"{name.replace('_', ' ')}: {'-' if text == '' else text}")
+    texts = {name: ", ".join(v) if isinstance(v, list) else v for name, v in description.items()}
+    lines = [f"{name.replace('_', ' ')}: {'-' if text == '' else text}" for name, text in texts.items()]
+    answer(description, *lines, as_json=as_json)
 
 
 @schedule.command()
@@ -94,9 +86,8 @@ def delete(project: ProjectOption = None, as_json: JsonOption = False) -> None:
 
 def _act(action: str, project: str | None, reason: str = "", *, as_json: bool) -> None:
     schedule_id = run(_request(action, project, reason))
-    emit({"id": schedule_id, "action": action}) if as_json else typer.echo(
-        f"Schedule {schedule_id}: {DONE[action]}."
-    )
+    text = f"Schedule {schedule_id}: {DONE[action]}."
+    answer({"id": schedule_id, "action": action}, text, as_json=as_json)
 
 
 async def _create(every: str, project: str | None, *, everywhere: bool) -> list[dict[str, Any]]:
@@ -104,19 +95,17 @@ async def _create(every: str, project: str | None, *, everywhere: bool) -> list[
     import asyncio
 
     from commands.durations import interval
+    from commands.runs import connected
     from commands.scan_request import scan_request
     from commands.what_it_means import what_it_means
-    from hosting import clients
     from railmend.settings import ConfigurationError
-    from railmend.settings_file import load_settings
 
     period = interval(every, least=SHORTEST)
     if everywhere and project is not None:
         raise ConfigurationError("Choose one of --all and --project.")
-    settings = load_settings()
+    settings, client = await connected()
     names = [each.name for each in settings.watched()] if everywhere else [project]
     requests = [scan_request(settings, project=name) for name in names]
-    client = await clients.temporal(settings, tries=1)
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def one(request: "ScanRequest") -> dict[str, Any]:
@@ -183,7 +172,7 @@ def _build(request: "ScanRequest", every: timedelta) -> "Schedule":
 
 async def _handle(project: str | None) -> "ScheduleHandle":
     from commands.scan_request import choose_project
-    from hosting import clients
+    from hosting.connection import connect
     from railmend.settings_file import load_settings
 
     settings = load_settings()
@@ -191,7 +180,7 @@ async def _handle(project: str | None) -> "ScheduleHandle":
     # The environment id of a project that is gone from the settings finds its schedule all the same.
     gone = project is not None and project not in names
     environment_id = project if gone else choose_project(settings, project).environment_id
-    client = await clients.temporal(settings, tries=1)
+    client = await connect(settings)
     return client.get_schedule_handle(f"scan/{environment_id}")
 
 

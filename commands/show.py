@@ -4,17 +4,12 @@ from typing import Annotated
 
 import typer
 
-from commands.options import JsonOption, complete_names, console, emit, run
+from commands.options import JsonOption, console, emit, name_argument, run
 
 
 def show(
     name: Annotated[
-        str,
-        typer.Argument(
-            metavar="SERVICE|ID",
-            help="A service, or a workflow ID as `incidents`, a report or the Web UI show it.",
-            autocompletion=complete_names,
-        ),
+        str, name_argument("A service, or a workflow ID as `incidents`, a report or the Web UI show it.")
     ],
     run_id: Annotated[
         str | None, typer.Option("--run", metavar="RUN", help="An earlier run under the same ID.")

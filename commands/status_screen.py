@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from io import StringIO
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -11,6 +12,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from commands import incident_list
+from commands.checks.check import CheckStatus
+from commands.checks.schedules import check_scans
 from commands.incident_list import IncidentRow
 from commands.ledgers import ledger_state, projects_of
 from commands.runs import (
@@ -22,8 +25,9 @@ from commands.runs import (
     status_of,
 )
 from commands.statistics import usd_of
-from hosting import clients
-from hosting.missed_scans import describe_schedule, find_missed_scans
+from commands.terminal import SafeConsole
+from hosting.connection import connect
+from hosting.missed_scans import describe_schedule
 from railmend.contracts.ledger import Limit
 from railmend.contracts.scan import HealthReport
 from railmend.contracts.status import RepairStatus
@@ -84,12 +88,12 @@ async def read(project_name: str | None) -> StatusScreen:
     """
     settings = load_settings()
     projects = projects_of(settings, project_name)
-    client = await clients.temporal(settings, tries=1)
+    client = await connect(settings)
     work = await _work(client)
     unseen: list[str] = []
     incidents: list[IncidentRow] = []
     try:
-        incidents = (await incident_list.read(project_name, only_open=True)).rows
+        incidents = (await incident_list.read_from(client, projects, only_open=True)).rows
     except ConfigurationError as error:
         unseen.append(str(error))
     return StatusScreen(
@@ -168,25 +172,16 @@ def services_by_state(report: HealthReport) -> dict[str, list[str]]:
 
 async def _add_schedule(client: Client, project: ProjectSettings, status: ProjectStatus) -> None:
     """Add when the next scan is, and what is wrong with those before."""
-    option = f" --project {project.name}"
     try:
         schedule = await describe_schedule(client, project)
-        if schedule is None:
-            status.problems.append(
-                f"No scan is scheduled: `starter.py schedule create --every 10m{option}` changes that."
-            )
-            return
-        if schedule.schedule.state.paused:
-            note = schedule.schedule.state.note
-            status.problems.append(f"Scans are paused ({note}): `starter.py schedule resume{option}`.")
-            return
-        status.next_scan = next(iter(schedule.info.next_action_times), None)
-        missed = await find_missed_scans(client, project, schedule)
+        result = await check_scans(client, project, schedule)
     except RPCError as error:
         status.unseen.append(f"The schedule: {error.message}")
         return
-    if missed:
-        status.problems.append(f"{missed.sentence} {missed.next_step}")
+    if schedule and not schedule.schedule.state.paused:
+        status.next_scan = next(iter(schedule.info.next_action_times), None)
+    if result.status is not CheckStatus.OK:
+        status.problems.append(f"Scans: {result.message} -> {result.hint}")
 
 
 def render(screen: StatusScreen, console: Console) -> None:
@@ -205,7 +200,7 @@ def render(screen: StatusScreen, console: Console) -> None:
             console, f"{incident.service}: {incident.kind.replace('_', ' ')} since {since}; {incident.label}"
         )
     if not screen.incidents:
-        console.print("  None is known." if not screen.unseen else "  Not known, see below.")
+        console.print("  None." if not screen.unseen else "  Not known, see below.")
     if screen.work:
         _heading(console, "Repairs")
         for row in screen.work:
@@ -216,6 +211,13 @@ def render(screen: StatusScreen, console: Console) -> None:
         for text in dict.fromkeys(unseen):
             _line(console, text)
     console.print(f"\nAs of {screen.at:%Y-%m-%d %H:%M:%S} UTC; all times are UTC.", style="dim")
+
+
+def as_text(screen: StatusScreen) -> str:
+    """Return the screen as the report's page shows it; that page breaks long lines by itself."""
+    out = StringIO()
+    render(screen, SafeConsole(file=out, width=100))
+    return out.getvalue().strip()
 
 
 def _heading(console: Console, text: str) -> None:
@@ -229,7 +231,7 @@ def _line(console: Console, text: str) -> None:
 def _print_work(row: WorkRow, console: Console) -> None:
     """Print one line of words, and below it unbroken what is to be copied."""
     names = ", ".join(row.services) or row.id
-    _line(console, f"{names}: {row.status.label} (begun {row.started:%Y-%m-%d %H:%M})")
+    _line(console, f"{names}: {row.status.label} (started {row.started:%Y-%m-%d %H:%M})")
     copied = [row.status.command, row.status.link] if row.status.waits else [row.status.link or row.id]
     for text in filter(None, copied):
         _line(console, f"  {text}")

@@ -1,9 +1,62 @@
 """The connection to Temporal: a server of one's own, one with TLS, or Temporal Cloud."""
 
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
 from pydantic import SecretStr
+from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile, ClientConfigTLS, ClientConnectConfig
+from temporalio.service import RPCError
 
 from railmend.settings import ConfigurationError, Settings
+from workflows.shared.converter import converter
+
+if TYPE_CHECKING:
+    from hosting.codec import EncryptionCodec
+
+MAX_REASON = 300
+
+
+async def connect(settings: Settings, *, tries: int = 1, **more: Any) -> Client:
+    """Connect to Temporal; with `tries` wait for a server that starts. `more`: for `Client.connect`.
+
+    A command connects so: what a worker needs besides takes half a second to import. Raise
+    `ConfigurationError` when no server answers.
+    """
+    given = {"data_converter": converter(codec_of(settings)), **options(settings), **more}
+    for attempt in range(1, tries + 1):
+        try:
+            return await Client.connect(**given)
+        except (RuntimeError, RPCError) as error:
+            if attempt == tries:
+                raise ConfigurationError(
+                    f"No Temporal server answers at {settings.temporal_address} ({_reason(error)}). Start "
+                    "one, set TEMPORAL_ADDRESS (for Temporal Cloud also TEMPORAL_NAMESPACE and "
+                    "TEMPORAL_API_KEY), or run `python worker.py --dev`, which brings its own."
+                ) from error
+            if attempt == 1:
+                import structlog
+
+                log = structlog.get_logger(__name__)
+                log.info("waiting for Temporal", address=settings.temporal_address)
+            await asyncio.sleep(min(0.5 * attempt, 3))
+    raise AssertionError("unreachable")
+
+
+def codec_of(settings: Settings) -> "EncryptionCodec | None":
+    """Return the codec, importing cryptography where one is set alone."""
+    if settings.railmend_encryption_keys is None and not settings.railmend_encryption_strict:
+        return None
+    from hosting.codec import codec
+
+    return codec(settings)
+
+
+def _reason(error: Exception) -> str:
+    """Return the operating system's message, which the SDK's error wraps several times."""
+    inner = re.search(r'message: "([^"]+)"', str(error))
+    return inner[1] if inner else str(error)[:MAX_REASON]
 
 
 def profile(settings: Settings) -> ClientConfigProfile:

@@ -36,6 +36,8 @@ from activities.railway import RailwayActivities
 from activities.repository import RepositoryActivities
 from activities.reviews import ReviewActivities
 from activities.settings import SettingsActivities
+from activities.source import SourceReader
+from activities.tools import ToolActivities
 from hosting import clients, health, models, worker_options
 from hosting.http_server import serving
 from hosting.metrics import api_budget, settings_refused
@@ -94,7 +96,7 @@ def orchestration_activities(
     report_only: bool = False,
 ) -> list[Activity]:
     secrets, artifacts = current.derive(clients.secrets), clients.artifacts(current.get())
-    rules = current.derive(clients.assessment_rules)
+    rules, code = current.derive(clients.assessment_rules), SourceReader(github)
     measuring = RailwayActivities(railway, artifacts, lambda environment_id: rules()[environment_id])
     return activity_methods(
         SettingsActivities(current.get, measuring.screen, report_only=report_only),
@@ -103,13 +105,16 @@ def orchestration_activities(
         ProviderActivities(
             railway=railway,
             network_of=lambda client: client.network,
-            github=github,
+            code=code,
             status=status,
             artifacts=artifacts,
         ),
         DeploymentActivities(railway, artifacts, secrets),
         LogActivities(railway, artifacts, secrets),
-        RepositoryActivities(github, railway, artifacts, secrets),
+        RepositoryActivities(github, railway, artifacts, secrets, code),
+        ToolActivities(
+            railway=railway, github=github, status=status, artifacts=artifacts, secrets=secrets, code=code
+        ),
         TextActivities(artifacts),
         LedgerActivities(client, ORCHESTRATION_QUEUE),
         PullRequestActivities(github, artifacts),

@@ -22,7 +22,7 @@ from pydantic_settings import (
 )
 
 from railmend.assessment.overrides import AssessmentRules
-from railmend.coding.checks import CheckSettings
+from railmend.coding.check_settings import CheckSettings
 from railmend.coding.dialects import Dialect
 from railmend.coding.guard_settings import GuardSettings
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy

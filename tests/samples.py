@@ -73,8 +73,9 @@ def incident(name: str = "checkout", **changes: object) -> IncidentRequest:
 
 
 def packet(name: str = "checkout") -> EvidencePacket:
-    item = EvidenceItem(id="E1", kind="finding", source="memory_leak", text="memory rises")
-    return EvidencePacket(service_name=name, items=(item,))
+    finding = EvidenceItem(id="E1", kind="finding", source="memory_leak", text="memory rises")
+    code = EvidenceItem(id="E2", kind="code", source="app.py", text="CACHE[request.id] = answer")
+    return EvidencePacket(service_name=name, items=(finding, code))
 
 
 def packet_reference(name: str = "checkout") -> ArtifactReference:

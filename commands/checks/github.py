@@ -1,7 +1,7 @@
 """GitHub: the token, and what it may do in each repository that a watched service is built from."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from commands.checks.check import Check, CheckResult, bad, ok, warning
 from commands.checks.railway import repositories
@@ -26,20 +26,27 @@ async def _github(settings: Settings) -> list[CheckResult]:
             "GITHUB_TOKEN is not set: scans only measure and report",
             "for diagnoses and repairs make a fine-grained token; docs/getting-started.md",
         )
-    names = await repositories(settings)
-    if settings.notify_github_repository:
-        names.add(settings.notify_github_repository)
-    if not names:
+    built = await repositories(settings)
+    told = {settings.notify_github_repository} if settings.notify_github_repository else set()
+    if not built | told:
         return warning("github", "no repository is known", "it is read from the services that Railway shows")
-    return await asyncio.to_thread(_rights_of_all, github, sorted(names))
+    issues = told | (built if settings.railmend_approve_by_comment else set())
+    return await asyncio.to_thread(_rights_of_all, github, sorted(built | told), built, issues)
 
 
-def _rights_of_all(github: GitHubClient, names: Sequence[str]) -> list[CheckResult]:
-    """Return a line for each repository; what is wrong with GitHub or the token itself is one line."""
+def _rights_of_all(
+    github: GitHubClient, names: Sequence[str], built: Collection[str], issues: Collection[str]
+) -> list[CheckResult]:
+    """Return a line for each repository; what is wrong with GitHub or the token itself is one line.
+
+    `built`: where services are built from, and repairs are published. `issues`: where issues are opened.
+    """
     results: list[CheckResult] = []
     for number, name in enumerate(names):
         try:
-            results += _rights(github, name)
+            if name in issues:
+                github.check_issues(name)
+            results += _rights(github, name) if name in built else ok(f"github, {name}", "it takes issues")
         except GitHubError as error:
             if not error.retryable and error.status != UNAUTHORIZED:
                 results += bad(f"github, {name}", str(error), HINT)
@@ -52,10 +59,10 @@ def _rights_of_all(github: GitHubClient, names: Sequence[str]) -> list[CheckResu
 
 
 def _rights(github: GitHubClient, repository: str) -> list[CheckResult]:
-    """Try what a repair does there, up to the point where something would be written."""
+    """Try what a repair does there: each write is asked for in a way that writes nothing."""
     name = f"github, {repository}"
     github.check_publishable(repository, "railmend/doctor", "")
     unseen = github.unseen_checks(repository, github.default_branch(repository))
     if unseen:
-        return warning(name, f"it takes a push; not seen: {' '.join(unseen)}", "docs/github.md")
-    return ok(name, "it takes a push, and its checks can be read")
+        return warning(name, f"it takes a push and a pull request; not seen: {' '.join(unseen)}", HINT)
+    return ok(name, "it takes a push and a pull request, and its checks can be read")

@@ -9,12 +9,24 @@ from railmend.settings import ProjectSettings, Settings
 
 
 async def scans(client: Client, settings: Settings) -> list[CheckResult]:
-    return [result for project in settings.watched() for result in await _scans(client, project)]
+    return [
+        await check_scans(client, project, await describe_schedule(client, project))
+        for project in settings.watched()
+    ]
 
 
-async def _scans(client: Client, project: ProjectSettings) -> list[CheckResult]:
+async def check_scans(
+    client: Client, project: ProjectSettings, schedule: ScheduleDescription | None
+) -> CheckResult:
+    """Return whether a project has a schedule, and its scans succeed; with the next step where not."""
+    (result,) = await _scans(client, project, schedule)
+    return result
+
+
+async def _scans(
+    client: Client, project: ProjectSettings, schedule: ScheduleDescription | None
+) -> list[CheckResult]:
     name, option = f"scans, project {project.name}", f"--project {project.name}"
-    schedule = await describe_schedule(client, project)
     if schedule is None:
         hint = f"starter.py schedule create {option}"
         return warning(name, "no schedule: nothing is looked at by itself", hint)

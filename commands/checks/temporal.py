@@ -12,7 +12,8 @@ from temporalio.service import RPCError
 from commands.checks.check import Check, CheckFailed, CheckResult, bad, ok, warning
 from commands.checks.schedules import scans
 from commands.ledgers import pauses
-from hosting import clients, search_attributes
+from hosting import search_attributes
+from hosting.connection import connect
 from railmend.settings import ConfigurationError, Settings
 from workflows.shared.policies import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNING_QUEUE
 
@@ -28,7 +29,7 @@ def checks(settings: Settings) -> tuple[Check, ...]:
 async def _temporal(settings: Settings) -> list[CheckResult]:
     """Check the connection first: the others need it, and without it there is one line, not four."""
     try:
-        client = await clients.temporal(settings, tries=1)
+        client = await connect(settings)
     except ConfigurationError as error:
         message, _, hint = str(error).partition(". ")
         raise CheckFailed(message, hint) from error

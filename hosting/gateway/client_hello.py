@@ -9,7 +9,8 @@ import struct
 # Hellos have 0.3 to 2 KiB, with post-quantum keys.
 MAX_HELLO_BYTES = 16 * 1024
 HANDSHAKE, CLIENT_HELLO, HOST_NAME, SERVER_NAME = 22, 1, 0, 0
-# encrypted_client_hello (RFC 9849) and its draft: the name that can be read is not the one that is asked for.
+# encrypted_client_hello (RFC 9849) and its draft: the name that can be read may not be the one that is asked
+# for. Some clients only pretend (GREASE, section 6.2), so that nobody can tell.
 ENCRYPTED = frozenset({0xFE0D, 0xFFCE})
 # A fatal alert, unrecognized_name: clients print it.
 UNRECOGNIZED_NAME = bytes((21, 3, 1, 0, 2, 2, 112))
@@ -39,8 +40,11 @@ class _Bytes:
         return self.take(self.number(size))
 
 
-def server_name(hello: bytes) -> str | None:
-    """Return the server name in the body of a ClientHello; None: there is none. Raise `HelloRefused`."""
+def server_name(hello: bytes, *, outer: bool = False) -> str | None:
+    """Return the server name in the body of a ClientHello; None: there is none. Raise `HelloRefused`.
+
+    `outer`: also where another one may be encrypted beside it.
+    """
     data = _Bytes(hello)
     data.take(2 + 32)  # version, random
     for size in (1, 2, 1):  # session, cipher suites, compression methods
@@ -55,8 +59,8 @@ def server_name(hello: bytes) -> str | None:
         extensions[kind] = body
     if data.left:
         raise HelloRefused("there is more than a TLS hello")
-    if ENCRYPTED & extensions.keys():
-        raise HelloRefused("its server name is encrypted")
+    if ENCRYPTED & extensions.keys() and not outer:
+        raise HelloRefused("its server name may be encrypted (ECH), as Bun before 1.3.14 has it")
     return _host_name(extensions[SERVER_NAME]) if SERVER_NAME in extensions else None
 
 
@@ -72,7 +76,7 @@ def _host_name(extension: bytes) -> str:
         raise HelloRefused("its server name is no host name") from error
 
 
-async def read_hello(reader: asyncio.StreamReader, begun: bytes) -> tuple[bytes, str | None]:
+async def read_hello(reader: asyncio.StreamReader, begun: bytes, *, outer: bool) -> tuple[bytes, str | None]:
     """Return the bytes of a ClientHello, which `begun` begins, and the server name in it.
 
     It may come in any number of segments and records. Raise `HelloRefused`, `IncompleteReadError`.
@@ -92,4 +96,4 @@ async def read_hello(reader: asyncio.StreamReader, begun: bytes) -> tuple[bytes,
             raise HelloRefused("it does not begin with a TLS hello")
     if len(message) != 4 + int.from_bytes(message[1:4], "big"):
         raise HelloRefused("there is more than a TLS hello")
-    return raw, server_name(message[4:])
+    return raw, server_name(message[4:], outer=outer)

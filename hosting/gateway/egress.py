@@ -3,7 +3,8 @@
 It listens on a Unix socket of one repair, so that what installs packages reaches neither this machine's
 loopback (Temporal has no password) nor a private network, even where it runs code of the packages. What is
 sent through a tunnel begins with a TLS hello that asks for the tunnel's host: a name that shares its machines
-with a registry is not reached through it. Only a target that is listed with its port may speak without TLS.
+with a registry is not reached through it. Only a target that is listed with its port may speak without TLS,
+or encrypt its name.
 """
 
 import asyncio
@@ -71,7 +72,7 @@ class _Target:
         begun = await reader.readexactly(1)
         if self.listed and begun[0] != HANDSHAKE:
             return begun
-        raw, name = await read_hello(reader, begun)
+        raw, name = await read_hello(reader, begun, outer=self.listed)
         if name is None and _is_address(self.host):
             return raw  # TLS clients send no address as a name
         if name is None or _plain(name) != _plain(self.host):

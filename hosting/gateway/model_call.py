@@ -8,8 +8,8 @@ import httpx
 import structlog
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from hosting.gateway.allowed_requests import Json
 from hosting.gateway.provider_api import APIS
-from hosting.gateway.requests.allowed import Json
 from railmend.coding.metered_response import MeteredResponse
 from railmend.coding.metering import Meter, ModelEndpoint
 from railmend.coding.refused_parameters import MOST_FIXES, Fix, Learned, fix_for
@@ -120,7 +120,7 @@ class ModelCall:
             except httpx.TransportError:
                 raw = b""
             refused = upstream.status_code in REFUSED and len(fixes) < MOST_FIXES
-            fix = fix_for(raw.decode(errors="replace"), body, self._api.request.optional) if refused else None
+            fix = fix_for(raw.decode(errors="replace"), body, self._api.optional) if refused else None
             if fix is None:
                 return _refusal(upstream, raw)
             log.info("the model refuses a parameter", parameter=fix.path, model=self._model.model_id)
@@ -130,7 +130,7 @@ class ModelCall:
     async def _send(self, body: Json) -> httpx.Response:
         request = self._client.build_request(
             "POST",
-            self._model.base_url.rstrip("/") + self._api.path(self._model, self._streamed),
+            self._api.url(self._model, self._streamed),
             content=json.dumps(body).encode(),
             headers={
                 **self._api.key_headers(self._model.api_key.get_secret_value()),

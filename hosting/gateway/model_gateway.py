@@ -17,9 +17,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hosting.gateway.allowed_requests import Json
 from hosting.gateway.model_call import ModelCall, error_response
 from hosting.gateway.provider_api import APIS, GEMINI_STREAM, GEMINI_WHOLE
-from hosting.gateway.requests.allowed import Json, read_request
 from hosting.http_server import EmbeddedServer
 from railmend.coding.dialects import Dialect
 from railmend.coding.metering import Meter, ModelEndpoint, SessionLimits, Usage
@@ -154,14 +154,11 @@ class _Proxy:
             return await asyncio.to_thread(self._rewritten, raw, request.path_params.get("name", ""))
 
     def _rewritten(self, raw: bytes, name: str) -> tuple[Json, bool]:
-        asked = read_request(self._api.request, raw)
-        streamed = asked.stream
-        if self._model.dialect is Dialect.GEMINI:
-            method = name.rpartition(":")[2]
-            if method not in (GEMINI_STREAM, GEMINI_WHOLE):
-                raise ValueError("Not passed on: Gemini is asked for content alone. See docs/security.md.")
-            streamed = method == GEMINI_STREAM
-        return asked.body(self._model), streamed
+        method = name.rpartition(":")[2]
+        if self._model.dialect is Dialect.GEMINI and method not in (GEMINI_STREAM, GEMINI_WHOLE):
+            raise ValueError("Not passed on: Gemini is asked for content alone. See docs/security.md.")
+        body = self._api.request(raw, self._model)
+        return body, method == GEMINI_STREAM or bool(body.get("stream"))
 
 
 async def _body(request: Request) -> bytes:

@@ -59,9 +59,8 @@ class BubblewrapSandbox(LocalSandbox):
     name = "bwrap"
 
     def __init__(self, bwrap: Path, toolbox: Toolbox, limits: ResourceLimits | None = None) -> None:
+        super().__init__(toolbox, limits)
         self._bwrap = bwrap
-        self._toolbox = toolbox
-        self._limits = limits or ResourceLimits()
         self._root = os.geteuid() == 0
         # By the id of bwrap: the first process of the namespace, which outlives it for a moment.
         self._first: dict[int, int] = {}

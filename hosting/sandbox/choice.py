@@ -14,16 +14,12 @@ import structlog
 
 from hosting.sandbox.bubblewrap import BubblewrapSandbox, bubblewrap
 from hosting.sandbox.common import (
-    INIT,
     LocalSandbox,
     ResourceLimits,
     Toolbox,
     end_user,
     give_to_user,
-    init_command,
-    kill_group,
     processes_of_user,
-    spawn,
     uid_for,
 )
 from hosting.sandbox.remote import RemoteSandbox
@@ -53,13 +49,15 @@ class UserSandbox(LocalSandbox):
     name = "user"
 
     def __init__(self, toolbox: Toolbox, limits: ResourceLimits | None = None) -> None:
+        super().__init__(toolbox, limits)
         if os.geteuid() != 0:
             raise SandboxError(
                 "RAILMEND_SANDBOX=user needs a worker that runs as root, so that the agent can be somebody "
                 "else. Run it as root, or use RAILMEND_SANDBOX=bwrap."
             )
-        self._toolbox = toolbox
-        self._limits = limits or ResourceLimits()
+
+    def user(self, paths: RepairPaths) -> int | None:
+        return uid_for(paths)
 
     def hand_over(self, paths: RepairPaths) -> None:
         """Give, and let that user alone walk there; it can look into none of the folders above."""
@@ -68,21 +66,8 @@ class UserSandbox(LocalSandbox):
         paths.root.chmod(0o710)
         paths.root.parent.chmod(0o711)
 
-    def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
-        inner = init_command(
-            launch,
-            self._toolbox,
-            self._limits,
-            INIT,
-            uid=uid_for(launch.paths),
-            die_with_parent=True,
-            sockets=str(launch.paths.sockets),
-        )
-        return spawn((), inner, launch, output)
-
     def end(self, paths: RepairPaths, pid: int | None) -> None:
-        if pid is not None:
-            kill_group(pid)
+        super().end(paths, pid)
         end_user(paths)
         if (paths.run / "uid").exists():
             remove_left(uid_for(paths))
@@ -95,54 +80,19 @@ class UserSandbox(LocalSandbox):
         measured = super().usage(paths, pid)
         return replace(measured, size=measured.size + temporary_use(uid_for(paths)))
 
-    def tools_path(self) -> str:
-        return _outside_path(self._toolbox)
-
 
 class NoSandbox(LocalSandbox):
     """No sandbox (RAILMEND_UNSAFE_AGENT=1): the agent can do whatever the worker can."""
 
-    name = "none"
-
     def __init__(self, toolbox: Toolbox, limits: ResourceLimits | None = None) -> None:
-        self._toolbox = toolbox
-        self._limits = limits or ResourceLimits(processes=32_768)
-
-    def hand_over(self, paths: RepairPaths) -> None:
-        """Do nothing: the agent runs as the worker's own user."""
-
-    def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
-        inner = init_command(
-            launch,
-            self._toolbox,
-            self._limits,
-            INIT,
-            uid=None,
-            die_with_parent=True,
-            sockets=str(launch.paths.sockets),
-        )
-        return spawn((), inner, launch, output)
-
-    def end(self, paths: RepairPaths, pid: int | None) -> None:
-        if pid is not None:
-            kill_group(pid)
-
-    def tools_path(self) -> str:
-        return _outside_path(self._toolbox)
-
-
-def _outside_path(toolbox: Toolbox) -> str:
-    """Return the PATH where programs are seen at their own places."""
-    folders = dict.fromkeys(str(program.parent) for program in toolbox.programs.values())
-    return ":".join([*folders, toolbox.path(Path("/usr/local/bin"))])
+        super().__init__(toolbox, limits or ResourceLimits(processes=32_768))
 
 
 class RefusingSandbox(LocalSandbox):
     """Takes the place of a sandbox that cannot be built: each use raises the reason."""
 
-    name = "none"
-
-    def __init__(self, error: SandboxError) -> None:
+    def __init__(self, toolbox: Toolbox, error: SandboxError) -> None:
+        super().__init__(toolbox)
         self.error = error
 
     def hand_over(self, paths: RepairPaths) -> None:
@@ -150,10 +100,6 @@ class RefusingSandbox(LocalSandbox):
 
     def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
         raise self.error
-
-    def end(self, paths: RepairPaths, pid: int | None) -> None:
-        if pid is not None:
-            kill_group(pid)
 
     def tools_path(self) -> str:
         raise self.error
@@ -231,6 +177,6 @@ def choose_sandbox(
         if unsafe:
             return NoSandbox(toolbox, limits)
         if sandbox is None or not error.retryable:
-            return RefusingSandbox(error)
+            return RefusingSandbox(toolbox, error)
         log.error("repairs have to wait", reason=str(error))
     return sandbox

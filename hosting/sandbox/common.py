@@ -1,14 +1,14 @@
 """What all sandboxes share: their programs and limits, users, and how processes are started and ended."""
 
+import fcntl
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from hosting.sandbox.uids import FIRST_UID, LAST_UID, kill_user, pids_of
+from hosting.sandbox.uids import FIRST_UID, LAST_UID, active_uids, kill_user, pids_of
 from railmend.coding import foreign_files
 from railmend.coding.resource_usage import ResourceUsage, measure
 from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
@@ -25,7 +25,8 @@ from railmend.processes import started
 INIT = Path(__file__).with_name("init.py")
 MIB = 1024 * 1024
 END_SECONDS = 5.0
-_choosing_uid = threading.Lock()
+# Of all workers of this machine: who is user id N now.
+CLAIMS = Path("/run/railmend/users")
 _lifelines: dict[int, int] = {}
 
 
@@ -65,7 +66,41 @@ class ResourceLimits:
 
 
 class LocalSandbox:
-    """Base of the sandboxes on the worker's own machine."""
+    """Base of the sandboxes on the worker's own machine; itself it keeps nothing apart."""
+
+    name = "none"
+
+    def __init__(self, toolbox: Toolbox, limits: ResourceLimits | None = None) -> None:
+        self._toolbox = toolbox
+        self._limits = limits or ResourceLimits()
+
+    def user(self, paths: RepairPaths) -> int | None:
+        """Return the user that the agent becomes; None: it stays the worker's."""
+        return None
+
+    def hand_over(self, paths: RepairPaths) -> None:
+        """Do nothing: the agent runs as the worker's own user."""
+
+    def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
+        inner = init_command(
+            launch,
+            self._toolbox,
+            self._limits,
+            INIT,
+            uid=self.user(launch.paths),
+            die_with_parent=True,
+            sockets=str(launch.paths.sockets),
+        )
+        return spawn((), inner, launch, output)
+
+    def end(self, paths: RepairPaths, pid: int | None) -> None:
+        if pid is not None:
+            kill_group(pid)
+
+    def tools_path(self) -> str:
+        """Return the PATH where programs are seen at their own places."""
+        folders = dict.fromkeys(str(program.parent) for program in self._toolbox.programs.values())
+        return ":".join([*folders, self._toolbox.path(Path("/usr/local/bin"))])
 
     def paths(self, root: Path) -> RepairPaths:
         return RepairPaths(root)
@@ -89,21 +124,49 @@ class LocalSandbox:
 
 
 def uid_for(paths: RepairPaths) -> int:
-    """Return a user id that belongs to the repair as long as its folder exists. Blocking.
-
-    The search begins at a hash of the folder of all repairs, so that two workers of one machine do not choose
-    the same user: processes are counted and killed by user.
-    """
+    """Return the user id that is this repair's alone on this machine while its folder exists. Blocking."""
     file = paths.run / "uid"
-    with _choosing_uid:
-        if file.exists():
-            return int(file.read_text())
-        taken = {int(other.read_text()) for other in paths.root.parent.glob("*/run/uid")}
-        count = LAST_UID - FIRST_UID + 1
-        begin = zlib.crc32(os.fsencode(paths.root.parent.resolve())) % count
-        free = next(uid for i in range(count) if (uid := FIRST_UID + (begin + i) % count) not in taken)
-        file.write_text(str(free))
-        return free
+    if not _holds(file):
+        _claim_user(file)
+    return int(file.read_text())
+
+
+def _claim_user(file: Path) -> None:
+    """Write a free user id to `file`; the one that is there stays if nobody else has it.
+
+    Workers of one machine share `CLAIMS`, where a link for each user leads to such a file: processes are
+    counted and killed by user. A user that has processes is passed over, too, and none is used again at once.
+    """
+    CLAIMS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (CLAIMS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _holds(file):
+            return
+        before = [int(file.read_text())] if file.exists() else []
+        taken, count = active_uids() - set(before), LAST_UID - FIRST_UID + 1
+        begin = secrets.randbelow(count)
+        order = (*before, *(FIRST_UID + (begin + step) % count for step in range(count)))
+        uid = next((uid for uid in order if uid not in taken and not _claimed(uid)), None)
+        if uid is None:
+            raise SandboxError(f"All {count} users of repairs are taken on this machine.", retryable=True)
+        claim = CLAIMS / str(uid)
+        claim.unlink(missing_ok=True)
+        claim.symlink_to(file.resolve())
+        file.write_text(str(uid))
+
+
+def _holds(file: Path) -> bool:
+    """Return whether the user in `file` is claimed for it: claims are lost when the machine starts anew."""
+    with suppress(OSError):
+        return (CLAIMS / file.read_text()).readlink() == file.resolve()
+    return False
+
+
+def _claimed(uid: int) -> bool:
+    """Return whether the repair that the claim leads to is still there."""
+    with suppress(OSError):
+        return (CLAIMS / str(uid)).read_text() == str(uid)
+    return False
 
 
 def give_to_user(paths: RepairPaths) -> None:

@@ -29,7 +29,7 @@ def why_unknown(
         return "it was never deployed, so nothing of it runs. Deploy it, or delete it in Railway."
     if service.kind is ServiceKind.CRON:
         return None if service.runs or service.public else "no run of it is known yet."
-    silent = _silent(source, settings or DEFAULTS)
+    silent = why_silent(source, settings or DEFAULTS)
     if service.active_deployment_id is not None or service.latest_status in SERVES:
         return silent
     if service.latest_status not in GONE:
@@ -38,7 +38,7 @@ def why_unknown(
     return silent and "its deployment was removed. Redeploy it, or delete it in Railway."
 
 
-def _silent(source: Slice, settings: AssessmentSettings) -> str | None:
+def why_silent(source: Slice, settings: AssessmentSettings) -> str | None:
     """Return why the samples do not show that it runs: there are none, or none of late."""
     sampled = [
         index

@@ -6,6 +6,7 @@ threshold, or any sign of a recent change.
 
 import numpy as np
 
+from railmend.assessment.coverage import why_silent
 from railmend.assessment.crons import cron_failed
 from railmend.assessment.frame import MetricFrame
 from railmend.assessment.lifecycle import ENDED, is_stuck
@@ -31,7 +32,7 @@ def is_candidate(slice: Slice, service: Service, settings: AssessmentSettings | 
     if _reports_trouble(service) or (service.volume_fill or 0) >= s.disk_share:
         return True
     frame = MetricFrame(slice, service, "", s)
-    if cron_failed(frame) is not None or _silent(frame) or is_stuck(service, frame.at(frame.points)):
+    if cron_failed(frame) is not None or _silent(frame, slice) or is_stuck(service, frame.at(frame.points)):
         return True
     with np.errstate(all="ignore"):
         signs = (_errors, _refusals, _traffic, _slow, _memory, _cpu) if frame.points else ()
@@ -45,14 +46,14 @@ def _reports_trouble(service: Service) -> bool:
     return bool(states & TROUBLE) or some_ended
 
 
-def _silent(frame: MetricFrame) -> bool:
-    """Return whether there is no sample at all where a process should run: its past tells more."""
+def _silent(frame: MetricFrame, slice: Slice) -> bool:
+    """Return whether there is no sample, or none of late, where a process should run: its past tells more."""
     service = frame.service
     if service.kind is ServiceKind.CRON:
         return False
     if service.active_deployment_id is None and not frame.total.any():
         return False
-    return not np.isfinite(frame.memory).any()
+    return why_silent(slice, frame.settings) is not None
 
 
 def _newest(frame: MetricFrame) -> int:

@@ -6,7 +6,6 @@ What stood in the file before is not added, and what is plainly an example is no
 import base64
 import math
 import re
-from binascii import Error
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -26,9 +25,9 @@ EXAMPLE = re.compile(
 LOCAL = re.compile(
     r"@(?:localhost|127\.0\.0\.1|0\.0\.0\.0|host\.docker\.internal|\[::1\]|example\.\w+|[\w.-]+\.(?:test|invalid|example))\b"
 )
-JOINED = re.compile(r"[\"'`]\s{0,40}[+.\\]?\s{0,40}[\"'`]")
+JOINED = re.compile(r"[\"'`]\s{0,40}[+.,\\]?\s{0,40}[\"'`]")
 ENCODED = re.compile(r"[A-Za-z0-9+/_-]{24,2000}={0,2}")
-URL_ALPHABET = str.maketrans("-_", "+/")
+HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 # Bits a character: words and names of settings stay below, keys of 16 characters and more do not. Of a
 # vendor's token only one letter again and again is below.
 RANDOM_BITS = 3.3
@@ -109,9 +108,10 @@ def _bits(text: str) -> float:
 
 
 def _decoded(text: str) -> str:
-    try:
-        return base64.b64decode(
-            text + "=" * (-len(text) % 4), altchars=b"-_" if set("-_") & set(text) else None
-        ).decode("ascii")
-    except (Error, ValueError):
-        return ""
+    """Return what base64 or hexadecimal digits stand for, as far as it is text."""
+    text = text.rstrip("=")
+    if HEXADECIMAL.fullmatch(text):
+        raw = bytes.fromhex(text[: len(text) // 2 * 2])
+    else:
+        raw = base64.urlsafe_b64decode(text[: len(text) - (len(text) % 4 == 1)] + "==")
+    return raw.decode("ascii", errors="replace")

@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict
-
+from railmend.coding.check_settings import CheckSettings
 from railmend.coding.checks_ci import Job, read_jobs
 from railmend.coding.checks_commands import CheckCommand, Purpose, commands, ecosystem_of, join
 from railmend.coding.checks_folder import Folder, Read
@@ -31,22 +30,6 @@ MANIFESTS = frozenset(
     {"package.json", "pyproject.toml", "requirements.txt", "manage.py", "go.mod", "Cargo.toml", "Gemfile"}
     | {"composer.json", "mix.exs", "deno.json", "deno.jsonc", "Pipfile"}
 )
-
-
-class CheckSettings(BaseModel):
-    """RAILMEND_CHECKS, as JSON: repository -> this. Shell commands, run in `directory`.
-
-    `prepare` runs with the network of RAILMEND_PREPARE_HOSTS, `checks` with none; each for at most `seconds`.
-    `environment` is visible to the agent: no secrets.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    prepare: tuple[str, ...] = ()
-    checks: tuple[str, ...] = ()
-    directory: str = ""
-    seconds: int = 600
-    environment: dict[str, str] = {}
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ LOCKS: Mapping[str, str] = {
     "bun.lock": "bun",
     "bun.lockb": "bun",
 }
+# Older ones pretend that a TLS server's name is encrypted, which a prepare step's way out refuses.
+FIRST_PLAIN_BUN = (1, 3, 14)
 MANAGER = re.compile(r"^(npm|pnpm|yarn|bun)@(\d+(?:\.\d+){0,2})")
 IGNORED = re.compile(r"--(?:exclude|ignore|deselect|test-?path-?ignore-?patterns?|exclude-dir)[ =]\S+", re.I)
 REGISTRY = re.compile(
@@ -106,6 +108,8 @@ def bootstrap(ecosystem: str, folder: Folder, used: str) -> tuple[str, ...]:
 
 def _node_tool(tool: str, folder: Folder) -> str:
     manager, version, _ = _manager(folder)
+    if tool == "bun" and tuple(map(int, filter(None, version.split(".")))) < FIRST_PLAIN_BUN:
+        version = ""
     number = (
         version if manager == tool and version else {"pnpm": "10", "yarn": "1", "bun": "1", "deno": "2"}[tool]
     )

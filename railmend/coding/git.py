@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from railmend.coding import foreign_files
 from railmend.coding.git_changes import ComparedTrees
@@ -37,12 +38,39 @@ class Snapshot:
     oversized: Mapping[str, int]
 
 
-class TrustedRepository(ComparedTrees):
-    """A bare repository in `root`, and the agent's work tree, `root/tree` unless given. Blocking."""
+class Signer(Protocol):
+    """A forge that makes and signs commits itself."""
 
-    def __init__(self, root: Path, git_url: str, token: str | None, tree: Path | None = None) -> None:
+    def commit(
+        self,
+        branch: str,
+        tree: str,
+        parent: str,
+        message: str,
+        files: Mapping[str, tuple[str, bytes] | None],
+        expected: str | None,
+    ) -> str:
+        """Commit `tree` to a branch that is at `expected`; `files`: what differs from `parent`."""
+        ...
+
+
+class TrustedRepository(ComparedTrees):
+    """A bare repository in `root`, and the agent's work tree, `root/tree` unless given. Blocking.
+
+    `signer`: who makes the commits that are published; None: git, without a signature.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        git_url: str,
+        token: str | None,
+        tree: Path | None = None,
+        signer: Signer | None = None,
+    ) -> None:
         super().__init__(root, git_url, token)
         self.tree = tree or root / "tree"
+        self._signer = signer
 
     def prepare(self, branch: str, commit: str | None) -> str:
         """Fetch and check out `commit` (or the branch's head); return it. A prepared tree keeps its edits.
@@ -236,6 +264,39 @@ class TrustedRepository(ComparedTrees):
     def remote_head(self, branch: str) -> str | None:
         line = self._git("ls-remote", self._url, f"refs/heads/{branch}", token=True)
         return line.split()[0] if line.strip() else None
+
+    def publish(
+        self, branch: str, tree: str, base: str, message: str, author: tuple[str, str], when: datetime
+    ) -> str:
+        """Commit `tree` on `base`, to a branch that is there or does not exist yet; return the commit.
+
+        Where nothing changed that is `base`. What an earlier attempt left there is kept. Raise
+        `BranchMoved` when the branch is elsewhere.
+        """
+        made = self.commit(tree, base, message, author, when)
+        remote = self.remote_head(branch)
+        expected = remote and base
+        if made is None or self._signer is None:
+            sha = made or base
+            if remote != sha:
+                self.push(branch, sha, expected)
+            return sha
+        if remote != expected:
+            self._fetch(f"+refs/heads/{branch}:refs/railmend/published")
+            published = "refs/railmend/published"
+            if self._git("log", "-1", "--format=%T %P", published).strip() == f"{tree} {base}":
+                return self._git("rev-parse", published).strip()
+            raise BranchMoved(f"{branch} has moved since it was read: it is at {remote}")
+        return self._signer.commit(branch, tree, base, message, self._changes(base, tree), expected)
+
+    def _changes(self, base: str, tree: str) -> dict[str, tuple[str, bytes] | None]:
+        """Return mode and content of what differs, by path; None: deleted."""
+        return {
+            row.path: None
+            if row.status == "deleted"
+            else (row.new_mode, self._run("cat-file", "blob", row.new_sha).stdout)
+            for row in self._differences(base, tree)[0]
+        }
 
     def push(self, branch: str, sha: str, expected: str | None) -> None:
         """Push `sha` if the branch is at `expected` now; None: if it does not exist.

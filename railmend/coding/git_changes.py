@@ -120,7 +120,7 @@ class ComparedTrees(GitCommands):
             "--src-prefix=a/",
             "--dst-prefix=b/",
         )
-        done = self._run("--literal-pathspecs", "diff", *options, base, tree, "--", *paths)
+        done = self._run("diff", *options, base, tree, "--", *paths)
         if done.returncode:
             raise failure("diff", done.stderr.decode(errors="replace"))
         return parse_diff(done.stdout)

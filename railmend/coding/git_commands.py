@@ -155,6 +155,7 @@ class GitCommands:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_TERMINAL_PROMPT": "0",
+            "GIT_LITERAL_PATHSPECS": "1",  # a file may be called `:(exclude)*`
             "GIT_CONFIG_COUNT": str(len(config)),
         }
         for number, (key, value) in enumerate(config.items()):

@@ -1,12 +1,15 @@
-# ruff: noqa: E501 - one pattern a line, to be read as a table
-"""What a change does to manifests and lock files: new packages, other sources, hooks that run at installation."""
+"""What a change does to manifests and lock files: new packages, other sources, hooks of installation."""
 
 import json
 import re
+import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 from railmend.coding.diff import ChangedFile
+from railmend.coding.guard_tables import pattern, words
 from railmend.source.manifests import (
     LOCK_FILES,
     ManifestError,
@@ -16,34 +19,15 @@ from railmend.source.manifests import (
     parse,
 )
 
-# A package from somewhere else than the registry, or in another's place.
-SOURCE = re.compile(
-    r"://|\bgit[@+]|--(?:extra-)?index|--find-links|^\s*-[if]\s|\bindex-url\b|tool\.uv\.(?:index|sources)|^\s*replace\b"
-    r"|^\s*\w\S*(?:\s+v\S+)?\s*=>\s|^\s*\[patch\b|^\s*\[source\.|[\"']?\b(?:overrides|resolutions|repositories)\b[\"']?\s*:"
-    r"|\b(?:git|github|url|registry|remote)\b[\"']?\s*(?:=>|[:=])\s|^\s*source\s+[\"']|<repositor|\bmaven\s*\{"
-    r"|[\"'](?:git|github|file|link):"
+INTERNAL, DESCRIBED, OTHER_SOURCE, HOOKS, DECLARES = map(
+    pattern, ("internal", "described", "other_source", "hooks", "declares")
 )
-HOOK = re.compile(r"\bbuild-backend\b|\bbackend-path\b|\btool\.(?:pytest|coverage|tox|hatch\.build)|\baddopts\b|\btestpaths\b|^\s*build\s*=\s*\"|-cmd\"\s*:|\bcmdclass\b")  # fmt: skip
-NPM_HOOK = re.compile(
-    r"^(?:(?:pre|post)?(?:install|prepare|publish|pack|test)|prepublishOnly|dependencies|test:.*)$"
-)
-INTERNAL = re.compile(r"[\"'](?:workspace:|file:\.)|\bpath\s*[:=]\s*[\"']|\bworkspace\s*=\s*true")
+# Manifests that are programs.
+PROGRAM = re.compile(r"(?:^|/)(?:gemfile|mix\.exs|build\.sbt|build\.gradle(?:\.kts)?)$")
 # Where a lock file says that a package is fetched, not where its authors are thanked.
 FETCHED = re.compile(r"resolved|tarball|\bregistry\b|\bremote:|\burl = |\bsource\b")
-HOST = re.compile(r"\b(?:https?|ssh|git)://([^/\s\"'@]+@)?([\w.-]+)")
-REGISTRIES = frozenset(
-    {
-        *("registry.npmjs.org", "registry.yarnpkg.com", "pypi.org", "files.pythonhosted.org", "rubygems.org"),
-        *(
-            "github.com",
-            "repo.packagist.org",
-            "packagist.org",
-            "api.github.com",
-            "opencollective.com",
-            "tidelift.com",
-        ),
-    }
-)
+HOST = re.compile(r"\b(?:https?|ssh|git)://(?:[^/\s\"'@]+@)?([\w.-]+)")
+REGISTRIES = words("names", "registries")
 
 
 def manifest_refusals(files: Sequence[ChangedFile], plan: str) -> Iterator[str]:
@@ -57,20 +41,22 @@ def manifest_refusals(files: Sequence[ChangedFile], plan: str) -> Iterator[str]:
 
 
 def _manifest(file: ChangedFile, plan: str) -> Iterator[str]:
-    if new := [name for name in new_dependencies(file) if not _names(plan, name)]:
+    before, after = _said(file.path, file.before or ""), _said(file.path, file.after or "")
+    own = {name for row in after if INTERNAL.search(row) for name in re.findall(r"[@\w./-]+", row)}
+    if new := [name for name in new_dependencies(file) if name not in own and not _names(plan, name)]:
         yield f"{file.path} adds a dependency that the plan does not name: {', '.join(new)}."
-    old = {line.strip().rstrip(",") for line in file.removed}
-    added = [line for _, line in file.added if line.strip().rstrip(",") not in old]
-    if any(SOURCE.search(line) and not INTERNAL.search(line) for line in added if "homepage" not in line):
+    added, gone = after - before, before - after
+    others = (row for row in added if not INTERNAL.search(row) and not DESCRIBED.search(row))
+    if any(map(OTHER_SOURCE.search, others)):
         yield f"{file.path} takes a package from another source, or puts one in another's place."
-    if any(map(HOOK.search, added)) or _scripts(file.before) != _scripts(file.after):
+    undeclared = PROGRAM.search(file.path.lower()) and not all(map(DECLARES.search, added))
+    if undeclared or any(map(HOOKS.search, added + gone)):
         yield f"{file.path} changes what runs when packages are installed, or which tests run."
 
 
 def new_dependencies(file: ChangedFile) -> list[str]:
-    """Return the names that a manifest has now and had not; packages of the same repository are not counted."""
-    own = {name for _, line in file.added if INTERNAL.search(line) for name in re.findall(r"[@\w./-]+", line)}
-    return sorted(_packages(file.path, file.after or "") - _packages(file.path, file.before or "") - own)
+    """Return the names that a manifest has now and had not."""
+    return sorted(_packages(file.path, file.after or "") - _packages(file.path, file.before or ""))
 
 
 def _packages(path: str, text: str) -> set[str]:
@@ -81,20 +67,36 @@ def _packages(path: str, text: str) -> set[str]:
         return set()
 
 
+def _said(path: str, text: str) -> Counter[str]:
+    """Return what a manifest says: values with their keys where its format is known, else its lines."""
+    suffix = PurePosixPath(path.lower()).suffix
+    try:
+        if suffix == ".json":
+            return Counter(_rows(json.loads(text or "{}"), ""))
+        if suffix == ".toml":
+            return Counter(_rows(tomllib.loads(text), ""))
+    except (ValueError, RecursionError):
+        pass
+    return Counter(line.strip().rstrip(",") for line in text.splitlines())
+
+
+def _rows(value: Any, keys: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _rows(inner, f"{keys}{key} ")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _rows(inner, keys)
+    else:
+        yield f"{keys}= {value}"
+
+
 def _names(plan: str, package: str) -> bool:
     """Return whether the plan has exactly this name, under any spelling, as a word of its own."""
-    words = {re.sub(r"[-_.]+", "-", word.strip(".")) for word in re.findall(r"[@\w./:-]+", plan.lower())}
     spelled = re.sub(r"[-_.]+", "-", package.lower())
+    names = {re.sub(r"[-_.]+", "-", word.strip(".")) for word in re.findall(r"[@\w./:-]+", plan.lower())}
     # A name that is an English word as well must be set apart.
-    return f"`{package.lower()}`" in plan.lower() or (len(spelled) > 3 and spelled in words)
-
-
-def _scripts(text: str | None) -> dict[str, object]:
-    try:
-        scripts = json.loads(text or "{}").get("scripts", {})
-        return {name: value for name, value in scripts.items() if NPM_HOOK.match(name)}
-    except (ValueError, AttributeError, RecursionError):
-        return {}
+    return f"`{package.lower()}`" in plan.lower() or (len(spelled) > 3 and spelled in names)
 
 
 def _lock(file: ChangedFile, changed: Sequence[PurePosixPath]) -> Iterator[str]:
@@ -108,4 +110,4 @@ def _lock(file: ChangedFile, changed: Sequence[PurePosixPath]) -> Iterator[str]:
 
 
 def _hosts(lines: Iterable[str]) -> set[str]:
-    return {match[2] for line in lines if FETCHED.search(line) for match in HOST.finditer(line)}
+    return {host for line in lines if FETCHED.search(line) for host in HOST.findall(line)}

@@ -41,12 +41,9 @@ class RevertingRepository(TrustedRepository):
         self._fetch(f"+{pull}:refs/railmend/pull")
         tip = self._git("rev-parse", "--verify", f"refs/heads/{base_branch}^{{commit}}").strip()
         tree = self._without(tip, merged, self._before(merged, head))
-        sha = self.commit_tree(tree, tip, message, author, when)
-        remote = self.remote_head(branch)
-        if remote is None:
-            self.push(branch, sha, None)
-            return sha
-        return remote
+        if tree == self._git("rev-parse", f"{tip}^{{tree}}").strip():
+            raise RevertConflict("Nothing of it is left in the base branch: somebody has undone it already.")
+        return self.remote_head(branch) or self.publish(branch, tree, tip, message, author, when)
 
     def _before(self, merged: str, head: str) -> str:
         """Return the newest commit of the base branch, along first parents, that is older than the merge.

@@ -42,9 +42,9 @@ async def run_session(
                 async with server.connect() as client:
                     counted = partial(_usage, server, watch)
                     return await follow(client, task, limits, note, counted)
-            except SessionLost:
+            except SessionLost as lost:
                 if watch.reason is None:
-                    raise
+                    raise SessionLost(f"{lost} {await server.ending()}".strip()) from lost
                 return CodingResult(
                     state=CodingState.ABORTED,
                     session_id=last.session_id,

@@ -3,6 +3,9 @@
 import asyncio
 import os
 import secrets
+import signal
+import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
@@ -25,9 +28,11 @@ from railmend.coding.sandbox import (
     listening,
     short_path,
 )
+from railmend.evidence.redact import redact
 from railmend.processes import started
 
 READY_SECONDS = 120
+ENDING_SECONDS = 2.0
 # OpenCode 2 answers on other routes: everything that Railmend asks of it would fail in mid-session.
 MAJOR_VERSION = "1."
 REQUEST_SECONDS = 30.0
@@ -74,6 +79,9 @@ class CodingServer(Protocol):
     def pid(self) -> int | None:
         """Return the root of the server's process tree; None where that is somebody else's."""
 
+    async def ending(self) -> str:
+        """Return how the server ended and its last words, as a sentence; empty while it runs."""
+
     async def stop(self) -> None: ...
 
 
@@ -104,6 +112,9 @@ class RunningServer:
 
     def pid(self) -> int | None:
         return None
+
+    async def ending(self) -> str:
+        return ""
 
     async def stop(self) -> None:
         """Do nothing: its owner stops it."""
@@ -176,6 +187,8 @@ class OpenCodeServer:
         self._model = model
         self._program = program
         self._record: ServerRecord | None = None
+        # None where an earlier attempt started it.
+        self._process: subprocess.Popen[bytes] | None = None
 
     def _running(self) -> ServerRecord:
         if self._record is None:
@@ -221,15 +234,26 @@ class OpenCodeServer:
         for _ in range(READY_SECONDS * 5):
             if await _healthy(self):
                 return
-            if started(record.pid) is None:
-                raise ServerError(f"OpenCode ended at once: {self._log_tail()}")
+            if ending := await self.ending():
+                raise ServerError(ending)
             await asyncio.sleep(0.2)
         await self.stop()
         raise ServerError(f"OpenCode did not come up within {READY_SECONDS} s: {self._log_tail()}")
 
+    async def ending(self) -> str:
+        """Wait a moment for the end: a connection is lost before its process is gone."""
+        record = self._running()
+        until = time.monotonic() + ENDING_SECONDS
+        while started(record.pid) is not None:
+            if time.monotonic() > until:
+                return ""
+            await asyncio.sleep(0.05)
+        code = self._process.poll() if self._process else None
+        return f"OpenCode ended{_how(code)}: {self._log_tail()}"
+
     def _log_tail(self) -> str:
         with suppress(OSError):
-            return last(self._paths.run / "server.log", 500).strip()
+            return redact(last(self._paths.run / "server.log", 500).strip()) or "it said nothing"
         return "it said nothing"
 
     def _ready_folders(self) -> None:
@@ -264,10 +288,11 @@ class OpenCodeServer:
                 serve=serve,
                 outward={gateway: GATEWAY_SOCKET},
             )
-            process = self._sandbox.start(launch, log.fileno())
+            self._process = self._sandbox.start(launch, log.fileno())
+        pid = self._process.pid
         record = ServerRecord(
-            pid=process.pid,
-            started=started(process.pid) or 0,
+            pid=pid,
+            started=started(pid) or 0,
             password=password,
             gateway_key=gateway_key,
         )
@@ -281,6 +306,16 @@ class OpenCodeServer:
             self._record = None
         _record(self._paths).unlink(missing_ok=True)
         await self._gate.close()
+
+
+def _how(code: int | None) -> str:
+    """Return how a process ended, as a part of a sentence; a signal as a process or as a shell has it."""
+    if code is None:
+        return ""
+    number = -code if code < 0 else code - 128
+    if number in set(signal.Signals):
+        return f" by {signal.Signals(number).name}"
+    return f" with exit code {code}"
 
 
 def _write(file: Path, secret: str) -> None:

@@ -1,165 +1,155 @@
-# ruff: noqa: E501 - one pattern a line, to be read as a table
 """Tests that a change makes poorer: deleted, skipped, left early, or with fewer or weaker assertions."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from pathlib import PurePosixPath
-from typing import NamedTuple
 
 from railmend.coding.diff import ChangedFile
 from railmend.coding.file_kinds import is_test
+from railmend.coding.guard_tables import pattern
+from railmend.source.code_reader import SourceCode
 from railmend.source.files import language_of, without_comments
 from railmend.source.reading_process import CodeReaderProcess
 
-SKIP = re.compile(
-    r"@?(?:pytest\.mark\.|unittest\.)(?:skip|skipif|xfail|expectedFailure|skipIf|skipUnless)\b|pytest\.(?:skip|xfail|importorskip)\("
-    r"|\bself\.skipTest\(|\b(?:it|test|describe|context|suite|specify)\.(?:skip|todo|failing|only|fixme)\b"
-    r"|\b[xf](?:it|test|describe|context|specify)\b\s*(?:\(|[\"'])|\bt\.Skip(?:f|Now)?\(|#\[ignore|@(?:Ignore|Disabled)\b"
-    r"|\[(?:Fact|Theory|Test)\(Skip|\[Ignore|\bmarkTest(?:Skipped|Incomplete)\(|@tag\s+:?skip|@moduletag\s+:?skip"
-    r"|\bcollect_ignore\b|__test__\s*=\s*False|\bitems\.clear\(|items\[:\]\s*=|\bdef pytest_(?:collection|runtest|ignore|deselect)"
-    r"|^\s*(?:skip|pending)\b(?:[\s(]+[\"']|\s*$)|\b(?:os\._exit|sys\.exit|process\.exit|exit)\s*[( ]\s*0\b"
-)  # fmt: skip
-CASE_NAME = re.compile(r"^(?:.*\.)?(?:test|Test|it\b|specify\b|should_)")
-ASSERTION_NAME = re.compile(
-    r"^(?:assert\w*|expect\w*|should\w*|refute\w*|must_\w+|(?:t|b)\.(?:Error|Fatal)f?|(?:\w+\.)*(?:assert|require|should|expect|is|t)\.\w+"
-    r"|\w+\.(?:assert|refute|fail)\w*|pytest\.(?:raises|warns|approx|fail)|assert_?\w*!?)$"
-)
-CASE_TEXT = re.compile(
-    r"^[ \t]*(?:async\s+)?def\s+test\w*|^[ \t]*(?:it|test|specify|scenario)(?:\.each\([^)]{0,200}\))?\s*[( ]\s*[\"'`]|^func\s+Test\w+\s*\("
-    r"|#\[(?:\w+::)?test\b|^[ \t]*@(?:Test|ParameterizedTest)\b|^[ \t]*\[(?:Fact|Theory|Test|TestMethod)\b|function\s+test\w+|#\[Test\]",
-    re.M,
-)  # fmt: skip
-CASE_CALL = re.compile(r"^(?:it|test|specify|scenario)(?:\.(?:each|concurrent|sequential)\b.*)?$")
-PARSED = frozenset({".py", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".tsx", ".go", ".rb"})
-MAX_ALIKE = 20
-ASSERTION_TEXT = re.compile(
-    r"^\s*(?:assert|refute|expect|assert_\w+|refute_\w+)\b|\bassert\w*!?\s*\(|\bassert\w*!|\bexpect\(|\bt\.(?:Error|Fatal)f?\(|\bpytest\.raises\("
-    r"|\b(?:require|Assert|assertThat)\b[.:(]|\.should\b|->assert\w+\(|self\.assert\w+|verify\(",
-    re.M,
-)
-TRIVIAL = re.compile(
-    r"^\s*(?:assert\s*\(?\s*(?:True|1|not False|not None|\"[^\"]*\"|'[^']*')\s*\)?\s*[;,]?\s*$|.*\bor True\b|.*\|\|\s*true\b"
-    r"|.*\b(?:assert(?:True|_)?|assert\.ok|expect)\(\s*(?:True|true|1)\s*\)(?:\.to(?:Be|Equal)\w*\((?:true|1)?\))?[;,]?\s*$"
-    r"|.*expect\((\w+)\)\.to(?:Be|Equal)\(\1\)|.*assert\w*\(\s*(?:[Tt]rue|1)\s*,\s*(?:[Tt]rue|1)\s*\)|.*expect\.anything\(\)\s*\)$)"
-)  # fmt: skip
-NEGATED = re.compile(
-    r"!=|!(?=[\w(])|\bnot\b|\.not\b|(?<=assert)_?[Nn]ot|\brefute|(?<=assert)False|\bto_not\b|\bis_none\b"
+CASE_TEXT, ASSERTION_TEXT, TRIVIAL, SKIP, FOCUS = map(
+    pattern, ("case", "assertion", "trivial", "skip", "focus")
 )
 NEGATION = re.compile(
-    r"[!=]=+|!(?=[\w(])|\bnot\b|\.not\b|(?<=assert)_?[Nn]ot|(?<=assert)False|(?<=assert)True|(?<=\.)to_not\b|(?<=\.)to\b"
+    r"!=|!(?=[\w(])|\bnot\b|\.not\b|(?<=assert)_?[Nn]ot|(?<=assert)False|\brefute|\bto_not\b|\bis_none\b"
 )
-NUMBER = r"(\d+(?:\.\d+)?(?:e-?\d+)?)"
-WIDER = re.compile(rf"\b(?:abs|rel|\w*tol|delta|epsilon|within)\b\W{{1,3}}{NUMBER}")
-PRECISION = re.compile(rf"(?:\bplaces\W{{1,3}}|toBeCloseTo\([^,]{{1,100}},\s?){NUMBER}")
-# What belongs to the test below it, which is that many lines away at most; these let nothing else run.
-ABOVE, DECORATED_LINES = re.compile(r"\s*(?:@|#\[|\[)"), 6
-FOCUS = re.compile(r"\.only\b|\bf(?:it|describe|context)\b")
-MAX_WIDTH = 500  # of a line that is looked at
+# What remains of an assertion without its polarity and its numbers.
+POLARITY = re.compile(NEGATION.pattern + r"|==+|(?<=assert)True|(?<=\.)to\b")
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")
+TOLERANCE = re.compile(rf"\b(?:abs|rel|\w*tol|delta|epsilon|within)\b\W{{1,3}}({NUMBER.pattern})")
+PRECISION = re.compile(r"(?:\bplaces\W{1,3}|toBeCloseTo\([^,]{1,100},\s?)(\d+)")
+# Where tests begin in a file of Rust.
+INLINE = re.compile(r"#\[(?:cfg\(test\)|(?:\w+::)?test\b)")
 BARE_EXIT = re.compile(r"^(\s*)(?:return|return;|raise SystemExit.*|break;?)$")
-
-
-class _Counts(NamedTuple):
-    cases: int
-    assertions: int
+BLOCK_END = re.compile(r"\s*(?:[})\]]|end\b|else|elif|case\b|default\b)")
+MAX_WIDTH = 500  # of a line that is looked at
+MAX_ALIKE = 20
 
 
 def test_refusals(files: Sequence[ChangedFile]) -> list[str]:
     """Return a sentence for each test that is poorer than before."""
+    tests = [file for file in files if _has_tests(file)]
     with CodeReaderProcess() as reader:
-        return [reason for file in files if _has_tests(file) and (reason := _poorer(file, reader))]
+        made = ((file, _poorer(file, tests, reader)) for file in tests)
+        return [f"{file.path} {reason}." for file, reason in made if reason]
 
 
 def _has_tests(file: ChangedFile) -> bool:
-    inside = file.path.endswith(".rs") and re.search(r"#\[(?:\w+::)?test\b", file.before or "")
-    return is_test(file.path) or bool(inside)
+    return is_test(file.path) or (file.path.endswith(".rs") and INLINE.search(file.before or "") is not None)
 
 
-def _poorer(file: ChangedFile, reader: CodeReaderProcess) -> str | None:
-    before, after = file.before or "", file.after or ""
+def _poorer(file: ChangedFile, tests: Sequence[ChangedFile], reader: CodeReaderProcess) -> str | None:
+    old, new = _Tests(file.path, file.before, reader), _Tests(file.path, file.after, reader)
     if file.status == "deleted":
-        return f"{file.path} is a test and was deleted." if _counts(file.path, before, reader).cases else None
-    if _skips(file):
-        return f"{file.path} skips tests."
-    if _exits(after) > _exits(before):
-        return f"{file.path} leaves a test before its end."
-    old, new = _counts(file.path, before, reader), _counts(file.path, after, reader)
-    for what, lost in (("test case", old.cases - new.cases), ("assertion", old.assertions - new.assertions)):
-        if lost > 0:
-            return f"{file.path} has {lost} {what}{'s' if lost > 1 else ''} fewer than before."
-    if _weaker(file):
-        return f"{file.path} turns an assertion round, or widens its tolerance."
-    return None
+        return "is a test and was deleted" if old.cases else None
+    if _skips(file, new):
+        return "skips tests"
+    if new.exits > old.exits:
+        return "leaves a test before its end"
+    if old.cases > new.cases:
+        return _fewer("test case", old.cases - new.cases)
+    lost = old.assertions - new.assertions
+    if lost > 0 and (lost := lost - _moved(file, tests)) > 0:
+        return _fewer("assertion", lost)
+    return "turns an assertion round, or widens its tolerance" if _is_weaker(file) else None
 
 
-def _skips(file: ChangedFile) -> bool:
+def _fewer(what: str, count: int) -> str:
+    return f"has {count} {what}{'s' if count > 1 else ''} fewer than before"
+
+
+def _moved(file: ChangedFile, tests: Sequence[ChangedFile]) -> int:
+    """Return how many assertions that are gone from a file stand in others now, such as a shared helper."""
+    others = (line for other in tests if other is not file for _, line in other.added)
+    added = set(_assertions(others))
+    return sum(line in added for line in _assertions(file.removed))
+
+
+class _Tests:
+    """The tests of one side of a change. `code`: None where no grammar reads the language."""
+
+    def __init__(self, path: str, text: str | None, reader: CodeReaderProcess) -> None:
+        plain = without_comments(text or "", language_of(path) or "config")
+        if not is_test(path):  # then its tests are at its end
+            inline = INLINE.search(plain)
+            end = inline.start() if inline else len(plain)
+            plain = "\n" * plain.count("\n", 0, end) + plain[end:]
+        self.lines = plain.split("\n")
+        self.code = reader.read(path, plain)
+        spans = _spans(self.code) if self.code else dict.fromkeys(range(1, len(self.lines) + 1), "")
+        texts = [(self.lines[line - 1], more) for line, more in spans.items()]
+        self.cases = sum(CASE_TEXT.search(line[:MAX_WIDTH]) is not None for line, _ in texts)
+        asserted = [line + more for line, more in texts if ASSERTION_TEXT.search(line[:MAX_WIDTH])]
+        self.assertions = sum(not TRIVIAL.search(each[:MAX_WIDTH]) for each in asserted)
+        self.exits = sum(_exits(self.lines))
+
+    def new_case(self, line: int, before: str) -> bool:
+        """Return whether a line belongs to a test case that was not there before."""
+        around = self.code.function_at(line) if self.code else None
+        if around is None:
+            return False
+        own = self.lines[around.start - 1 : around.line]
+        name = around.name.partition(" ")[2] or around.last_name
+        return name not in before and any(map(CASE_TEXT.search, own))
+
+
+def _spans(code: SourceCode) -> dict[int, str]:
+    """Return the lines in which calls begin, with what follows of each, and the heads of functions.
+
+    So nothing counts that stands in a string.
+    """
+    spans: dict[int, str] = {}
+    for call in code.calls:
+        spans.setdefault(call.start, " ".join(code.text(call.start + 1, call.end).split()))
+    for definition in code.definitions:
+        spans |= {line: spans.get(line, "") for line in range(definition.start, definition.line + 1)}
+    return spans
+
+
+def _skips(file: ChangedFile, new: _Tests) -> bool:
     """Return whether a test that was there before is skipped now; a new one may be, under a condition."""
-    gone = {text.strip() for text in file.removed}
-    before, lines = set((file.before or "").splitlines()), (file.after or "").splitlines()
-    for number, text in file.added:
-        if not SKIP.search(text[:MAX_WIDTH]) or text.strip() in gone:
-            continue
-        near = lines[number - 1 : number + DECORATED_LINES] if ABOVE.match(text) else lines[number - 1 :: -1]
-        header = next((line for line in near if CASE_TEXT.search(line[:MAX_WIDTH])), None)
-        if header is None or header in before or header == text or FOCUS.search(text):
-            return True
-    return False
+    gone, before = {text.strip() for text in file.removed}, file.before or ""
+    added = [(number, new.lines[number - 1][:MAX_WIDTH]) for number, _ in file.added]
+    skips = [(number, line) for number, line in added if SKIP.search(line) and line.strip() not in gone]
+    return any(FOCUS.search(line) or not new.new_case(number, before) for number, line in skips)
 
 
-def _exits(text: str) -> int:
-    """Count bare returns with code behind them, at the same depth, that never runs."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    exits = 0
-    ends = re.compile(r"\s*(?:[})\]]|end\b|else|elif|case\b|default\b)")
-    for line, following in pairwise(lines):
+def _exits(lines: Sequence[str]) -> Iterator[bool]:
+    """Tell of each line whether it is a bare return with code behind it that never runs."""
+    for line, following in pairwise(line for line in lines if line.strip()):
         match = BARE_EXIT.match(line)
         depth = len(following) - len(following.lstrip())
-        if match and depth == len(match[1]) and not ends.match(following):
-            exits += 1
-    return exits
+        yield match is not None and depth == len(match[1]) and not BLOCK_END.match(following)
 
 
-def _counts(path: str, text: str, reader: CodeReaderProcess) -> _Counts:
-    """Count by the code reader where a grammar knows the language, else by lines without their comments."""
-    code = reader.read(path, text) if PurePosixPath(path).suffix in PARSED else None
-    if code is None:
-        plain = without_comments(text, language_of(path) or "config")
-        assertions = _assertions(plain.splitlines())
-        return _Counts(len(CASE_TEXT.findall(plain)), sum(not TRIVIAL.match(line) for line in assertions))
-    cases = [d for d in code.definitions if d.kind == "function" and CASE_NAME.match(d.name)]
-    calls = {(call.start, call.end): call for call in code.calls if ASSERTION_NAME.match(call.callee)}
-    real = [call for call in calls.values() if not TRIVIAL.match(code.text(call.start, call.end)[:MAX_WIDTH])]
-    named = [call for call in code.calls if CASE_CALL.match(call.callee)]
-    return _Counts(len(cases) + len(named), len(real))
-
-
-def _weaker(file: ChangedFile) -> bool:
-    """Return whether an assertion differs from one that is gone by a negation or a tolerance alone."""
+def _is_weaker(file: ChangedFile) -> bool:
+    """Return whether an assertion differs from one that is gone by its polarity or its tolerance alone."""
     gone: dict[str, list[str]] = {}
     for line in _assertions(file.removed):
-        for key in _keys(line):
-            gone.setdefault(key, []).append(line)
-    for line in _assertions([text for _, text in file.added]):
-        for key in _keys(line):
-            if any(_is_weaker(old, line) for old in gone.get(key, ())[:MAX_ALIKE]):
-                return True
-    return False
-
-
-def _assertions(lines: Sequence[str]) -> list[str]:
-    return [line.strip()[:MAX_WIDTH] for line in lines if ASSERTION_TEXT.search(line[:MAX_WIDTH])]
-
-
-def _keys(line: str) -> tuple[str, str]:
-    """Return the line without negations, and without numbers."""
-    return "".join(NEGATION.sub("", line).split()), re.sub(NUMBER, "0", line)
-
-
-def _is_weaker(before: str, after: str) -> bool:
-    if _keys(before)[0] == _keys(after)[0] and len(NEGATED.findall(before)) != len(NEGATED.findall(after)):
-        return True
-    wider = zip(WIDER.findall(before), WIDER.findall(after), strict=False)
-    coarser = zip(PRECISION.findall(before), PRECISION.findall(after), strict=False)
-    return any(float(new) > float(old) for old, new in wider) or any(
-        int(new) < int(old) for old, new in coarser
+        gone.setdefault(_skeleton(line), []).append(line)
+    return any(
+        _differ(old, line)
+        for line in _assertions(text for _, text in file.added)
+        for old in gone.get(_skeleton(line), ())[:MAX_ALIKE]
     )
+
+
+def _assertions(lines: Iterable[str]) -> Iterator[str]:
+    return (line.strip()[:MAX_WIDTH] for line in lines if ASSERTION_TEXT.search(line[:MAX_WIDTH]))
+
+
+def _skeleton(line: str) -> str:
+    return "".join(NUMBER.sub("0", POLARITY.sub("", line)).split())
+
+
+def _differ(before: str, after: str) -> bool:
+    was, now = len(NEGATION.findall(before)), len(NEGATION.findall(after))
+    if now > was or (now < was and NUMBER.findall(before) == NUMBER.findall(after)):
+        return True
+    wider = zip(TOLERANCE.findall(before), TOLERANCE.findall(after), strict=False)
+    coarser = zip(PRECISION.findall(after), PRECISION.findall(before), strict=False)
+    return any(float(new) > float(old) for old, new in (*wider, *coarser))

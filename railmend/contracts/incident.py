@@ -19,6 +19,7 @@ class Verdict(OpenEnum):
     ASLEEP = "asleep"
     PLATFORM_INCIDENT = "platform_incident"
     PROVIDER_INCIDENT = "provider_incident"
+    DEPENDENCY_DOWN = "dependency_down"
     BAD_DEPLOY = "bad_deploy"
     LIMIT_TOO_SMALL = "limit_too_small"
     CONFIGURATION = "configuration"
@@ -35,6 +36,7 @@ class Neighbour(Contract):
     name: str
     relation: str
     findings: tuple[str, ...] = ()  # their sentences
+    service_id: str = ""
 
 
 MAX_NEIGHBOURS = 12
@@ -51,7 +53,12 @@ def neighbours_of(
     pairs += [("needed by", other) for other in services if service.service_id in other.depends_on]
     pairs.sort(key=lambda pair: pair[1].service_id not in sentences)
     return tuple(
-        Neighbour(name=other.name, relation=relation, findings=sentences.get(other.service_id, ()))
+        Neighbour(
+            name=other.name,
+            relation=relation,
+            findings=sentences.get(other.service_id, ()),
+            service_id=other.service_id,
+        )
         for relation, other in pairs[:MAX_NEIGHBOURS]
     )
 
@@ -100,7 +107,10 @@ class EvidenceSource(OpenEnum):
 
 
 class EvidenceItem(Contract):
-    """One numbered fact. `text` is data from production, redacted, never an instruction."""
+    """One numbered fact. `text` is data from production, redacted, never an instruction.
+
+    `call`: the call of a model's tool that gave it; empty for what every diagnosis starts with.
+    """
 
     id: str  # "E1", "E2", ...
     kind: str  # finding, chart, architecture, deployment, change, drift, build_log, deploy_log, http_log, ...
@@ -108,6 +118,7 @@ class EvidenceItem(Contract):
     text: str
     start: datetime | None = None
     end: datetime | None = None
+    call: str = ""
 
 
 # Raised when a field changes its meaning; an export of another version is refused.
@@ -189,6 +200,13 @@ class Cause(Contract):
     against: tuple[str, ...] = ()
 
 
+class RuledOut(Contract):
+    """An explanation that was looked into, and the evidence against it."""
+
+    text: str
+    against: tuple[str, ...] = Field(min_length=1)
+
+
 class MeasuredSeries(OpenEnum):
     """Series that a fix can be measured by."""
 
@@ -218,14 +236,17 @@ class Diagnosis(Contract):
 
     `assumes`: what would have to be true for the verdict to be right. `sceptic`: what a second pass that
     tried to refute it said; empty where none was asked. `again_seconds`: after how long a verdict that waits
-    for something is looked at again; None: when its cool-down ends.
+    for something is looked at again; None: when its cool-down ends. `title`: what the fix does, imperative.
+    `ruled_out`: other explanations.
     """
 
     summary: str
+    title: str = ""
     verdict: Verdict
     confidence: float = Field(ge=0, le=1)
     assumes: str = ""
     causes: tuple[Cause, ...] = ()
+    ruled_out: tuple[RuledOut, ...] = ()
     suspected_files: tuple[str, ...] = ()
     suspected_commits: tuple[str, ...] = ()
     plan: tuple[str, ...] = ()
@@ -251,9 +272,10 @@ class Diagnosis(Contract):
         names = ("summary", "assumes", "reproduce", "verify", "sceptic", "risk", "if_not_fixed")
         update: dict[str, Any] = {name: getattr(self, name)[:longest] for name in names}
         update["plan"] = tuple(step[:longest] for step in self.plan)
-        update["causes"] = tuple(
-            cause.model_copy(update={"text": cause.text[:longest]}) for cause in self.causes
-        )
+        for part in ("causes", "ruled_out"):
+            update[part] = tuple(
+                cause.model_copy(update={"text": cause.text[:longest]}) for cause in getattr(self, part)
+            )
         return self.model_copy(update=update)
 
 

@@ -76,6 +76,7 @@ class RepairStatus(Contract):
     """How a repair stands now. `label`: ours alone; `detail`: more, which others may have written.
 
     `waits`: a person has to decide. `command`: what answers it. `link`: address of the pull request.
+    `answered`: False where no worker told the label.
     """
 
     label: str
@@ -84,11 +85,17 @@ class RepairStatus(Contract):
     command: str = ""
     link: str = ""
     ended: bool = False
+    answered: bool = True
 
     @property
     def sentence(self) -> str:
         """Return label and detail as one text; the label begins it."""
         return f"{capitalized(self.label)}.{f' {self.detail}' if self.detail else ''}"
+
+
+UNANSWERED = RepairStatus(
+    label="open; no worker answers, so its phase is not known", detail="Start `worker.py`.", answered=False
+)
 
 
 def capitalized(label: str) -> str:

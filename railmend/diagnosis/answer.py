@@ -12,6 +12,10 @@ from railmend.contracts.incident import CODING_VERDICTS, EvidencePacket, Measure
 Schema = TypeVar("Schema", bound=BaseModel)
 # A commit is cited by at least so many hex digits; more are not compared.
 COMMIT_DIGITS = 7
+TITLE = 60
+# Kinds of items that show lines of source, and those that show neither source nor what production does.
+SOURCE_KINDS = frozenset({"code", "change"})
+BACKGROUND_KINDS = frozenset({"architecture", "neighbour", "past_repair", "provider", "drift"})
 CITED = re.compile(r"\b[Ee](\d{1,4})\b")
 PLACE = re.compile(r"(?::\d+(?:[:-]\d+)*|#L\d+(?:-L\d+)?|\s*\(lines? [\d, -]+\))$")
 # Stands for a part of an answer that could not be read, so that the errors of the others are told with it.
@@ -42,6 +46,13 @@ def _word(value: object) -> object:
     return re.sub(r"[\s-]+", "_", value.strip().lower()) if isinstance(value, str) else value
 
 
+def _title(value: object) -> object:
+    """Read a title that is too long, or ends like a sentence, without the rest of it."""
+    if not isinstance(value, str) or len(title := value.strip().rstrip(".")) <= TITLE:
+        return value.strip().rstrip(".") if isinstance(value, str) else value
+    return title[: TITLE + 1].rpartition(" ")[0] or title[:TITLE]
+
+
 def _share(value: object) -> object:
     """Read 95, or "95 %", as 0.95."""
     text = str(value).strip()
@@ -70,17 +81,28 @@ class AnswerCriterion(BaseModel):
     within_minutes: int = Field(description="after the deployment of the fix, 1 to 10080")
 
 
+class AnswerRuledOut(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+    against: Cited = Field(description="ids of the items that speak against it")
+
+
 class DiagnosisAnswer(BaseModel):
     """A diagnosis of one service."""
 
     # All fields are required: providers with strict schemas refuse optional ones.
     model_config = ConfigDict(extra="forbid")
 
-    summary: str
+    summary: str = Field(description="the root cause, in two sentences")
+    title: Annotated[str, BeforeValidator(_title)] = Field(
+        description=f"what a fix does, imperative, at most {TITLE} characters; empty where there is none"
+    )
     verdict: Annotated[Verdict, BeforeValidator(_word)]
     confidence: Annotated[float, BeforeValidator(_share)] = Field(description="0 to 1")
     assumes: str = Field(description="what would have to be true for this verdict to be right")
     causes: list[AnswerCause]
+    ruled_out: list[AnswerRuledOut] = Field(description="other explanations that you looked into")
     suspected_files: Annotated[list[str], BeforeValidator(_paths)] = Field(
         description="paths in the repository, only ones that the evidence names"
     )
@@ -93,6 +115,15 @@ class DiagnosisAnswer(BaseModel):
     if_not_fixed: str
 
 
+class JudgedCause(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    cause: int = Field(description="its number in the diagnosis, from 1")
+    survives: bool
+    reason: str
+    evidence: Cited = Field(description="ids of the items that the reason rests on")
+
+
 class Refutation(BaseModel):
     """The sceptic's answer."""
 
@@ -100,6 +131,7 @@ class Refutation(BaseModel):
 
     survives: bool = Field(description="true only if the evidence leaves no better explanation")
     reason: str
+    causes: list[JudgedCause] = Field(description="each cause by itself")
     evidence: Cited = Field(description="ids of the items the reason rests on")
 
 
@@ -109,7 +141,7 @@ def parse(text: str, schema: type[Schema]) -> tuple[Schema | None, list[str]]:
     Prose or a fence around one JSON object is ignored, and small faults of the JSON (a trailing comma, a
     missing bracket) are repaired.
     """
-    document = _document(text)
+    document = read_document(text)
     if document is None:
         return None, ["The answer holds no JSON object."]
     try:
@@ -124,7 +156,7 @@ def parse(text: str, schema: type[Schema]) -> tuple[Schema | None, list[str]]:
 
 def partly(text: str, schema: type[Schema]) -> Schema | None:
     """Return an answer that does not fit the schema, with nothing in place of each part that does not."""
-    document = _document(text)
+    document = read_document(text)
     if document is None:
         return None
     try:
@@ -137,7 +169,8 @@ def partly(text: str, schema: type[Schema]) -> Schema | None:
     return schema.model_validate(nothing | kept)
 
 
-def _document(text: str) -> dict[str, Any] | None:
+def read_document(text: str) -> dict[str, Any] | None:
+    """Return the JSON object in a text; None where there is none."""
     start = text.find("{")
     if start < 0:
         return None
@@ -153,7 +186,8 @@ def check(answer: DiagnosisAnswer, packet: EvidencePacket, missing_files: Collec
     without cause or plan, and one of configuration without a file. `missing_files`: suspected files that the
     repository does not have.
     """
-    errors = _unknown_ids([i for cause in answer.causes for i in (*cause.evidence, *cause.against)], packet)
+    cited = [i for cause in answer.causes for i in (*cause.evidence, *cause.against)]
+    errors = _unknown_ids([*cited, *(i for each in answer.ruled_out for i in each.against)], packet)
     errors += [
         f"The cause {cause.text[:80]!r} cites nothing." for cause in answer.causes if not cause.evidence
     ]
@@ -163,8 +197,18 @@ def check(answer: DiagnosisAnswer, packet: EvidencePacket, missing_files: Collec
         for commit in answer.suspected_commits
         if not _names_commit(packet, commit)
     ]
+    errors += [
+        f"The explanation {each.text[:80]!r} is ruled out without evidence."
+        for each in answer.ruled_out
+        if not each.against
+    ]
     if answer.verdict in CODING_VERDICTS and not (answer.causes and answer.plan):
         errors.append(f"The verdict {answer.verdict.value} needs a cited cause and a plan.")
+    elif answer.verdict is Verdict.CODE and not any(_ties(cause, packet) for cause in answer.causes):
+        errors.append(
+            "The verdict code needs a cause that cites lines of the source and what production shows of "
+            "them. Read the code first; a cause in code that nobody has read is unclear."
+        )
     if answer.verdict is Verdict.CONFIGURATION and not answer.suspected_files:
         errors.append(
             "The verdict configuration needs the file of the repository that holds it; for what only Railway "
@@ -177,9 +221,23 @@ def check(answer: DiagnosisAnswer, packet: EvidencePacket, missing_files: Collec
     return errors
 
 
-def check_refutation(answer: Refutation, packet: EvidencePacket) -> list[str]:
-    """Return a sentence for each cited id that does not exist."""
-    return _unknown_ids(answer.evidence, packet)
+def check_refutation(answer: Refutation, packet: EvidencePacket, causes: int) -> list[str]:
+    """Return a sentence for each id or cause that does not exist, and each refuted without evidence."""
+    errors = _unknown_ids(
+        [*answer.evidence, *(i for judged in answer.causes for i in judged.evidence)], packet
+    )
+    for judged in answer.causes:
+        if not 1 <= judged.cause <= causes:
+            errors.append(f"The diagnosis has no cause {judged.cause}.")
+        if not judged.survives and not judged.evidence:
+            errors.append(f"Cause {judged.cause} is refuted without evidence.")
+    return errors
+
+
+def _ties(cause: AnswerCause, packet: EvidencePacket) -> bool:
+    """Whether a cause cites source, and something that production shows."""
+    kinds = {item.kind for item in packet.items if item.id in cause.evidence}
+    return bool(kinds & SOURCE_KINDS) and bool(kinds - SOURCE_KINDS - BACKGROUND_KINDS)
 
 
 def _unknown_ids(cited: Iterable[str], packet: EvidencePacket) -> list[str]:

@@ -1,10 +1,7 @@
 """Turn a packet into a checked diagnosis, and try to refute it in a second pass."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
-
-from pydantic import BaseModel
+from datetime import datetime
 
 from railmend.contracts.incident import (
     CODING_VERDICTS,
@@ -12,38 +9,26 @@ from railmend.contracts.incident import (
     Criterion,
     Diagnosis,
     EvidencePacket,
+    Fact,
+    Facts,
+    RuledOut,
     Verdict,
 )
+from railmend.contracts.investigation import Conversation, EvidenceCall
 from railmend.diagnosis.answer import DiagnosisAnswer, Refutation, check, check_refutation, parse, partly
-from railmend.diagnosis.model import Messages, ModelReply, ModelSettings, ModelUsage, Question, TooLong, ask
-from railmend.diagnosis.prompt import challenge_messages, messages, refusal_messages
-from railmend.evidence.packet import render
+from railmend.diagnosis.conversation import FindMissing, ModelTask, begin, take_turn, with_results
+from railmend.diagnosis.model import Messages, ModelSettings, ModelUsage
+from railmend.diagnosis.prompt import challenge_messages, messages
+from railmend.diagnosis.tools import DIAGNOSIS_BOUNDS, SCEPTIC_BOUNDS
 from railmend.evidence.safe_text import PromptText
 
-# One question, and two more with the errors of the answer before; then a person must look.
-MAX_ANSWERS = 3
 # A diagnosis travels through every step of its repair.
 MOST_BYTES, MOST_CITED = 7000, 10
 # When lost evidence is collected again.
 READ_AGAIN_SECONDS = 1800
-# How often a packet that is too long for the model is halved.
-HALVINGS = 3
-MIN_CHARACTERS = 200  # items of at most this length are not halved
 
-# Returns those of the paths that the repository does not have.
-FindMissing = Callable[[Sequence[str]], Awaitable[list[str]]]
-Schema = TypeVar("Schema", bound=BaseModel)
-
-
-@dataclass
-class ModelAnswer(Generic[Schema]):
-    """A valid answer, or None and the `errors` of the last one; tokens and cost of all answers."""
-
-    answer: Schema | None
-    errors: str
-    model: str
-    tokens: int
-    cost_usd: float
+# Makes one call of a tool.
+UseTool = Callable[[EvidenceCall], Awaitable[Facts | str]]
 
 
 async def _none_missing(_: Sequence[str]) -> list[str]:
@@ -55,60 +40,67 @@ async def diagnose(
     settings: ModelSettings,
     find_missing: FindMissing = _none_missing,
     usage: ModelUsage | None = None,
+    use_tool: UseTool | None = None,
+    now: datetime | None = None,
 ) -> Diagnosis:
-    """Return a checked diagnosis: `unclear`, never a guess, if the third answer is not valid either.
+    """Return a checked diagnosis: `unclear`, never a guess, if the third conclusion is not valid either.
 
-    `usage` counts on from what earlier attempts spent; the diagnosis's cost is its sum.
+    `usage` counts on from what earlier attempts spent; the diagnosis's cost is its sum. Tools are offered
+    where there are `use_tool` and `now`.
 
     Raise `ModelError` if no model can be asked, and what `find_missing` raises.
     """
-
-    async def errors_in(answer: DiagnosisAnswer, shown: EvidencePacket) -> list[str]:
-        paths = await find_missing(answer.suspected_files) if answer.suspected_files else []
-        return check(answer, shown, paths)
-
-    result = await _ask_until_valid(packet, messages, DiagnosisAnswer, errors_in, settings, usage)
-    if result.answer is None:
-        return Diagnosis(
-            summary=f"The model's answers did not hold: {result.errors[:600]}",
-            verdict=Verdict.UNCLEAR,
-            confidence=0.0,
-            model=result.model,
-            tokens=result.tokens,
-            cost_usd=result.cost_usd,
-        )
-    return bounded_diagnosis(result.answer, result)
+    conversation = begin(None, packet, now if use_tool else None)
+    return await _to_the_end(conversation, DIAGNOSIS, settings, find_missing, usage, use_tool, now)
 
 
 async def challenge(
-    packet: EvidencePacket,
-    diagnosis: Diagnosis,
-    settings: ModelSettings,
-    usage: ModelUsage | None = None,
+    packet: EvidencePacket, diagnosis: Diagnosis, settings: ModelSettings, usage: ModelUsage | None = None
 ) -> Diagnosis:
-    """Return the diagnosis with the sceptic's reason, changed to `unclear` if it did not survive.
+    """Return the diagnosis with the sceptic's reason: without what was refuted, or as `unclear`.
 
     Three invalid answers count as a refutation: no code is changed on a verdict that was not checked.
     """
     if diagnosis.verdict not in CODING_VERDICTS:
         return diagnosis
+    conversation = begin(None, packet, None, diagnosis)
+    return await _to_the_end(conversation, SCEPTIC, settings, _none_missing, usage)
 
-    def build_messages(rendered: PromptText) -> Messages:
-        return challenge_messages(rendered, diagnosis)
 
-    async def errors_in(answer: Refutation, shown: EvidencePacket) -> list[str]:
-        return check_refutation(answer, shown)
+async def _to_the_end(
+    conversation: Conversation,
+    task: ModelTask,
+    settings: ModelSettings,
+    find_missing: FindMissing,
+    usage: ModelUsage | None,
+    use_tool: UseTool | None = None,
+    now: datetime | None = None,
+) -> Diagnosis:
+    usage = usage or ModelUsage()
+    conversation = conversation.model_copy(update={"usd": conversation.usd + usage.usd})
+    while True:
+        conversation, diagnosis = await take_turn(conversation, task, settings, usage, find_missing, now)
+        if diagnosis is not None:
+            return diagnosis
+        if use_tool is not None:
+            results = [(call.id, await use_tool(call)) for call in conversation.pending]
+            conversation = with_results(conversation, task, results)
 
-    result = await _ask_until_valid(packet, build_messages, Refutation, errors_in, settings, usage)
-    answer = result.answer
-    reason = answer.reason[:1000] if answer else f"Its answers did not hold: {result.errors[:300]}"
-    update: dict[str, object] = {
-        "sceptic": reason,
-        "tokens": diagnosis.tokens + result.tokens,
-        "cost_usd": (diagnosis.cost_usd or 0.0) + result.cost_usd,
-    }
-    looked_at = diagnosis.model_copy(update=update)
-    return looked_at if answer and answer.survives else unconfirmed(looked_at, reason)
+
+def recorded(packet: EvidencePacket) -> tuple[EvidencePacket, UseTool]:
+    """Return a packet as its diagnosis began, and tools that give again what they gave then, and no more."""
+    given: dict[str, list[Fact]] = {}
+    for item in packet.items:
+        if item.call:
+            fact = Fact(kind=item.kind, source=item.source, text=item.text, start=item.start, end=item.end)
+            given.setdefault(item.call, []).append(fact)
+
+    async def use_tool(call: EvidenceCall) -> Facts | str:
+        facts = given.get(call.text)
+        return Facts(items=tuple(facts)) if facts else "This was not looked at when the packet was made."
+
+    first = tuple(item for item in packet.items if not item.call)
+    return packet.model_copy(update={"items": first}), use_tool
 
 
 def unconfirmed(diagnosis: Diagnosis, reason: str) -> Diagnosis:
@@ -136,81 +128,11 @@ def without_evidence(reason: Exception, spent_usd: float = 0.0) -> Diagnosis:
     )
 
 
-async def _ask_until_valid(
-    packet: EvidencePacket,
-    build_messages: Callable[[PromptText], Messages],
-    schema: type[Schema],
-    errors_in: Callable[[Schema, EvidencePacket], Awaitable[list[str]]],
-    settings: ModelSettings,
-    usage: ModelUsage | None,
-) -> ModelAnswer[Schema]:
-    usage = usage or ModelUsage()
-    result = ModelAnswer[Schema](None, "", settings.model, 0, 0.0)
-    question = Question(messages=[], answer=schema)
-    refusals: Messages = []
-    answers = 0
-    while answers < MAX_ANSWERS:
-        reply = await _ask_shortened(packet, build_messages, refusals, question, settings, usage)
-        result.model = reply.model
-        result.tokens += reply.tokens
-        result.cost_usd = usage.usd
-        cut = reply.finish in ("length", "content_filter")
-        if reply.finish == "length" and not question.doubled:
-            question = question.model_copy(update={"doubled": True})
-            continue
-        answers += 1
-        answer, errors = parse(reply.text, schema)
-        if cut:
-            answer, errors = None, [f"The answer was cut short ({reply.finish})."]
-        elif answer is None:
-            # Its provider did not hold it to the schema.
-            question = question.model_copy(update={"in_words": True})
-        readable = answer or (None if cut else partly(reply.text, schema))
-        errors += await errors_in(readable, packet) if readable is not None else []
-        if answer is not None and not errors:
-            result.answer = answer
-            return result
-        result.errors = " ".join(errors)
-        refusals = refusal_messages(reply.text[:20_000], result.errors)
-    return result
-
-
-async def _ask_shortened(
-    packet: EvidencePacket,
-    build_messages: Callable[[PromptText], Messages],
-    refusals: Messages,
-    question: Question,
-    settings: ModelSettings,
-    usage: ModelUsage,
-) -> ModelReply:
-    """Ask with the whole packet, and with ever shorter items while it does not fit the model."""
-
-    def filled() -> Question:
-        return question.model_copy(update={"messages": [*build_messages(render(packet)), *refusals]})
-
-    for _ in range(HALVINGS):
-        try:
-            return await ask(filled(), settings, usage)
-        except TooLong:
-            packet = halved(packet)
-    return await ask(filled(), settings, usage)
-
-
-def halved(packet: EvidencePacket) -> EvidencePacket:
-    """Return the packet with half of each item's text, and a note. Ids stay, so citations remain valid."""
-    items = tuple(
-        item
-        if len(item.text) <= MIN_CHARACTERS
-        else item.model_copy(update={"text": f"{item.text[: len(item.text) // 2]}\n(the rest is cut)"})
-        for item in packet.items
-    )
-    return packet.model_copy(update={"items": items})
-
-
-def bounded_diagnosis(answer: DiagnosisAnswer, result: ModelAnswer[DiagnosisAnswer]) -> Diagnosis:
+def bounded_diagnosis(answer: DiagnosisAnswer, result: Conversation) -> Diagnosis:
     """Return the answer as a diagnosis of at most `MOST_BYTES`."""
     return Diagnosis(
         summary=answer.summary,
+        title=answer.title,
         verdict=answer.verdict,
         confidence=answer.confidence,
         assumes=answer.assumes,
@@ -222,6 +144,10 @@ def bounded_diagnosis(answer: DiagnosisAnswer, result: ModelAnswer[DiagnosisAnsw
             )
             for cause in answer.causes[:5]
         ),
+        ruled_out=tuple(
+            RuledOut(text=each.text, against=tuple(each.against[:MOST_CITED]))
+            for each in answer.ruled_out[:5]
+        ),
         suspected_files=tuple(path[:200] for path in answer.suspected_files[:10]),
         suspected_commits=tuple(commit[:40] for commit in answer.suspected_commits[:5]),
         plan=tuple(answer.plan[:12]),
@@ -232,5 +158,88 @@ def bounded_diagnosis(answer: DiagnosisAnswer, result: ModelAnswer[DiagnosisAnsw
         if_not_fixed=answer.if_not_fixed,
         model=result.model,
         tokens=result.tokens,
-        cost_usd=result.cost_usd,
+        cost_usd=result.usd,
     ).within(MOST_BYTES)
+
+
+def task_of(conversation: Conversation) -> ModelTask:
+    """Return what a stored conversation is about."""
+    return DIAGNOSIS if conversation.doubted is None else SCEPTIC
+
+
+def _diagnosis_messages(rendered: PromptText, conversation: Conversation) -> Messages:
+    return messages(rendered, tools=conversation.tools)
+
+
+async def _conclude_diagnosis(
+    text: str, conversation: Conversation, find_missing: FindMissing
+) -> Diagnosis | list[str]:
+    answer, errors = parse(text, DiagnosisAnswer)
+    # All errors are told at once.
+    if (readable := answer or partly(text, DiagnosisAnswer)) is not None:
+        paths = await find_missing(readable.suspected_files) if readable.suspected_files else []
+        errors += check(readable, conversation.packet, paths)
+    return bounded_diagnosis(answer, conversation) if answer and not errors else errors
+
+
+def _give_up_diagnosis(conversation: Conversation) -> Diagnosis:
+    return Diagnosis(
+        summary=f"The model's answers did not hold: {conversation.errors[:600]}",
+        verdict=Verdict.UNCLEAR,
+        confidence=0.0,
+        model=conversation.model,
+        tokens=conversation.tokens,
+        cost_usd=conversation.usd,
+    )
+
+
+def _sceptic_messages(rendered: PromptText, conversation: Conversation) -> Messages:
+    return challenge_messages(rendered, _doubted(conversation), tools=conversation.tools)
+
+
+async def _conclude_refutation(
+    text: str, conversation: Conversation, _: FindMissing
+) -> Diagnosis | list[str]:
+    answer, errors = parse(text, Refutation)
+    diagnosis = _doubted(conversation)
+    if (readable := answer or partly(text, Refutation)) is not None:
+        errors += check_refutation(readable, conversation.packet, len(diagnosis.causes))
+    if answer is None or errors:
+        return errors
+    looked_at = _looked_at(conversation, answer.reason)
+    refuted = {judged.cause - 1: judged for judged in answer.causes if not judged.survives}
+    causes = tuple(cause for place, cause in enumerate(diagnosis.causes) if place not in refuted)
+    if not answer.survives or not causes:
+        return unconfirmed(looked_at, answer.reason)
+    dropped = tuple(
+        RuledOut(
+            text=f"{diagnosis.causes[place].text} {judged.reason}",
+            against=tuple(judged.evidence[:MOST_CITED]),
+        )
+        for place, judged in refuted.items()
+    )
+    fields = {"causes": causes, "ruled_out": (*looked_at.ruled_out, *dropped)}
+    return looked_at.model_copy(update=fields).within(MOST_BYTES)
+
+
+def _give_up_refutation(conversation: Conversation) -> Diagnosis:
+    reason = f"Its answers did not hold: {conversation.errors[:300]}"
+    return unconfirmed(_looked_at(conversation, reason), reason)
+
+
+def _looked_at(conversation: Conversation, reason: str) -> Diagnosis:
+    return _doubted(conversation).model_copy(
+        update={"sceptic": reason[:1000], "tokens": conversation.tokens, "cost_usd": conversation.usd}
+    )
+
+
+def _doubted(conversation: Conversation) -> Diagnosis:
+    if conversation.doubted is None:
+        raise ValueError("There is no diagnosis to refute.")
+    return conversation.doubted
+
+
+DIAGNOSIS = ModelTask(
+    DiagnosisAnswer, DIAGNOSIS_BOUNDS, _diagnosis_messages, _conclude_diagnosis, _give_up_diagnosis
+)
+SCEPTIC = ModelTask(Refutation, SCEPTIC_BOUNDS, _sceptic_messages, _conclude_refutation, _give_up_refutation)

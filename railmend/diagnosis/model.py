@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from railmend.coding.metered_response import provider_cost
 from railmend.coding.refused_parameters import smaller_cap
+from railmend.contracts.investigation import AskedCall
 from railmend.evidence.tokens import estimate
 
 # What a model thinks counts as its answer: a diagnosis itself takes some 2,000 tokens.
@@ -17,7 +18,7 @@ ANSWER_TOKENS, THINKING_TOKENS = 16_384, 32_768
 RETRYABLE_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 # Retry-After is honoured up to this; an activity does not wait longer.
 MAX_WAIT_SECONDS = 300.0
-Messages = list[dict[str, str]]
+Messages = list[dict[str, Any]]
 
 
 class ModelSettings(BaseModel):
@@ -63,35 +64,59 @@ class _Refused(ModelError):
 
 
 class Question(BaseModel):
-    """What is asked: messages, and the schema of the answer.
+    """What is asked: messages, the schema of the answer, and the tools that may be called instead.
 
-    `in_words`: the schema is told to the model as text, not to its provider. `doubled`: there is twice the
-    room for the answer.
+    `in_words`: schema and tools are told to the model as text, not to its provider. `doubled`: there is twice
+    the room for the answer, of which `most_tokens` may leave less.
     """
 
     messages: Messages
     answer: type[BaseModel]
+    tools: list[dict[str, Any]] = []
     in_words: bool = False
     doubled: bool = False
+    most_tokens: int | None = None
 
     def told(self) -> Messages:
-        """Return the messages as they are sent: the schema stands after the question itself."""
+        """Return the messages as they are sent: schema and tools stand after the question itself."""
         if not self.in_words:
             return self.messages
         asked = next(n for n, message in enumerate(self.messages, 1) if message["role"] == "user")
+        words = {"role": "user", "content": self._in_words()}
+        return [*self.messages[:asked], words, *map(_as_text, self.messages[asked:])]
+
+    def _in_words(self) -> str:
         schema = json.dumps(self.answer.model_json_schema())
-        text = f"Answer with one JSON object of this schema:\n{schema}"
-        return [*self.messages[:asked], {"role": "user", "content": text}, *self.messages[asked:]]
+        if len(self.tools) < 2:
+            return f"Answer with one JSON object of this schema:\n{schema}"
+        tools = json.dumps([tool["function"] for tool in self.tools[:-1]])
+        return (
+            'To look at more, answer with one JSON object {"calls": [{"name": TOOL, "arguments": {...}}]}. '
+            f"The tools:\n{tools}\nTo conclude, answer with one JSON object of this schema:\n{schema}"
+        )
+
+
+def _as_text(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message without native calls and results, for a model that takes none."""
+    if message["role"] == "tool":
+        return {"role": "user", "content": message["content"]}
+    calls = [call["function"] for call in message.get("tool_calls", ())]
+    if not calls:
+        return message
+    rows = [{"name": call["name"], "arguments": json.loads(call["arguments"])} for call in calls]
+    return {"role": "assistant", "content": json.dumps({"calls": rows})}
 
 
 class ModelReply(BaseModel):
-    """The text of one completion, why it ended, and what it cost."""
+    """One completion: its text or calls, why it ended, and what it cost. `in_words`: it took no tools."""
 
     text: str
     finish: str
     model: str
+    calls: list[AskedCall] = []
     tokens: int = 0
     cost_usd: float | None = None
+    in_words: bool = False
 
 
 class ModelUsage:
@@ -144,7 +169,7 @@ async def ask(question: Question, settings: ModelSettings, usage: ModelUsage) ->
 
 async def _ask_as_it_takes(question: Question, settings: ModelSettings, usage: ModelUsage) -> ModelReply:
     """Ask; where it is refused once more with as much room as the refusal names, or the schema in words."""
-    tokens = most = _answer_tokens(settings, doubled=question.doubled)
+    tokens = most = _answer_tokens(settings, question)
     while True:
         try:
             return await _ask(question, tokens, settings, usage)
@@ -158,7 +183,7 @@ async def _ask_as_it_takes(question: Question, settings: ModelSettings, usage: M
                 raise
 
 
-def _answer_tokens(settings: ModelSettings, *, doubled: bool) -> int:
+def _answer_tokens(settings: ModelSettings, question: Question) -> int:
     """Return the room for an answer: more where thinking counts as one, at most what the model can give."""
     try:
         known = _litellm().get_model_info(settings.model)
@@ -166,8 +191,8 @@ def _answer_tokens(settings: ModelSettings, *, doubled: bool) -> int:
         known = {}
     wanted = THINKING_TOKENS if known.get("supports_reasoning") else ANSWER_TOKENS
     most = settings.output_tokens or known.get("max_output_tokens")
-    wanted = 2 * wanted if doubled else wanted
-    return min(wanted, most or wanted)
+    wanted = 2 * wanted if question.doubled else wanted
+    return min(wanted, most or wanted, question.most_tokens or wanted)
 
 
 def _litellm() -> Any:
@@ -188,7 +213,7 @@ async def _ask(question: Question, tokens: int, settings: ModelSettings, usage: 
         # litellm reports a missing key as a server error, which would be retried.
         raise ModelError(f"No key for {settings.model}: set MODEL_API_KEY.", retryable=False)
     messages = question.told()
-    usage.begin(_most_usd(litellm, messages, tokens, settings))
+    usage.begin(usd_of(settings, prompt_tokens(messages), tokens))
     try:
         response = await litellm.acompletion(
             model=settings.model,
@@ -196,7 +221,10 @@ async def _ask(question: Question, tokens: int, settings: ModelSettings, usage: 
             api_key=key,
             messages=messages,
             max_tokens=tokens,
-            response_format=None if question.in_words else question.answer,
+            response_format=None if question.in_words or question.tools else question.answer,
+            tools=question.tools if question.tools and not question.in_words else None,
+            # Tools make litellm load its gateway for remote ones, whose library is not installed.
+            _skip_mcp_handler=True,
             timeout=settings.timeout_seconds,
             max_retries=0,
             **_prices(settings),
@@ -217,20 +245,35 @@ async def _ask(question: Question, tokens: int, settings: ModelSettings, usage: 
     choice = response.choices[0]
     return ModelReply(
         text=choice.message.content or "",
+        calls=[
+            AskedCall(
+                id=call.id or f"call_{n}", name=call.function.name or "", arguments=call.function.arguments
+            )
+            for n, call in enumerate(choice.message.tool_calls or ())
+        ],
         finish=choice.finish_reason or "",
         model=settings.model,
+        in_words=question.in_words,
         tokens=billed.total_tokens if billed else 0,
         cost_usd=cost,
     )
 
 
-def _most_usd(litellm: Any, messages: Messages, tokens: int, settings: ModelSettings) -> float:
-    """Return what one call may cost at most: its messages, and the longest answer; 0 without known prices."""
+def prompt_tokens(messages: Messages) -> int:
+    """Return the estimated tokens of messages, with the calls in them."""
+    return sum(
+        estimate(message["content"] or "") + estimate(json.dumps(message.get("tool_calls", "")))
+        for message in messages
+    )
+
+
+def usd_of(settings: ModelSettings, asked: int, answered: int) -> float:
+    """Return what a call of so many tokens costs at most; 0 where the model's prices are not known."""
     try:
-        prompt, completion = litellm.cost_per_token(
+        prompt, completion = _litellm().cost_per_token(
             model=settings.model,
-            prompt_tokens=sum(estimate(message["content"]) for message in messages),
-            completion_tokens=tokens,
+            prompt_tokens=asked,
+            completion_tokens=answered,
             custom_cost_per_token=_prices(settings) or None,
         )
     except Exception:  # noqa: BLE001 - litellm raises a plain one for a model that it has no prices of

@@ -32,7 +32,7 @@ CLOSE = r"[\"'`]?[\])]?(?:\[\d{0,4}\])?(?:\*\*)?[\"'`]?"
 ASSIGNED = re.compile(
     rf"{CLOSE}(?:\s{{1,3}}{TYPE})?[ \t]{{0,30}}(?P<separator>{SEPARATOR})[ \t]{{0,30}}"
     # The type of what is declared: `password: String = "..."`.
-    rf"(?:(?<=: )[\w<>&'\[\]|.?:]{{1,30}}\s{{0,3}}=\s{{0,3}}(?=(?:[A-Z]\w{{0,12}}\()?[\"'`]))?"
+    rf"(?:(?<=: )[A-Za-z_&][\w<>&'\[\]|.?: ]{{0,40}}?(?:\s=\s{{1,3}}(?!=)|=(?=[\"'`])))?"
     rf"(?:\r?\n\s{{0,60}}(?=[\"'`]|string\())?"
 )
 # `"name": "X", "value": "..."`, and the same as attributes and as elements.
@@ -42,7 +42,7 @@ PAIR = re.compile(
     r"|(?:[\"']\s{0,3}/?>|</\w{1,20}>)\s{0,60}<(?i:value|string|val)\b[^<>\n]{0,40}?[>=]\s{0,8}"
     r"|[\"'];s:\d{1,6}:(?=\")|[\"']?\r?\n\r?\n(?=\S)"
 )
-ELEMENT = re.compile(r"(?:\s[^<>\n]{0,80})?>\s{0,60}(?:<!\[CDATA\[)?([^<]{1,400}?)\s{0,60}(?:\]\]>)?</")
+ELEMENT = re.compile(r"(?:\s[^<>\n]{0,80})?(?<!/)>\s{0,60}(?:<!\[CDATA\[)?([^<]{1,400}?)\s{0,60}(?:\]\]>)?</")
 ARGUMENT = re.compile(r"[\"'`]?\s{0,2}[,(]\s{0,40}")
 SPACE = re.compile(
     r"[\"'`]?(?:[ \t]{1,8}(?:(?i:is|was|to|as|of|value|used|set to|with|by|for \S{1,40}|string)"
@@ -87,6 +87,13 @@ MAX_LIST = 12
 NEXT_OF_LIST = re.compile(r"[\"'`]?\s{0,4},\s{0,40}(?=[\"'`])")
 BRACKETS = tuple("({[<>)]}\"'")
 SYMBOL = re.compile(r"[^\w\s.-]")
+# What makes an identifier an expression: a call, a part, a generic type, a string that is put to it.
+EXPRESSION = re.compile(r"[(\[]|[,;]\Z|<[\w<>,.:& '\[\]?]*>[,;]?\Z|\s?\+\s?[\"'`]")
+# In Rust a quote before a name may be no string: `&'a [u8]`.
+LIFETIME = re.compile(r"[&<]'[a-z_]\w{0,20}\b(?!')")
+CAMEL_CASE = re.compile(r"[a-z]+(?:[A-Z][a-z]+\d{0,2})+|(?:[A-Z][a-z]+\d{0,2}){2,}")
+ATTRIBUTE = re.compile(r"[\w.-]+[=:]")
+SENTENCE = re.compile(r"[A-Z][a-z]+ [A-Za-z]")
 MORE = re.compile(r"[^\s\"'`,;]{2,200}")
 DASHED = re.compile(r"[a-z]+(?:[-_./][a-z]+)+")
 ADDRESS = re.compile(r"\w{1,20}://\S+")
@@ -143,8 +150,10 @@ def _assigned(text: str, name: Name) -> Iterator[tuple[int, int]]:
     elif argument := ARGUMENT.match(text, name.end):
         yield from _values(text, argument.end(), name, sure=False)
     elif space := SPACE.match(text, name.end):
-        # A flag, or a clause of SQL.
+        # A flag, or a clause of SQL; behind another word no attribute of its own.
         word = text[name.start : name.end]
+        if not word.startswith("-") and ATTRIBUTE.match(text, space.end()):
+            return
         flag = word.startswith("-") or (name.strength == PASSWORD and (word.isupper() or " " in word))
         yield from _values(text, space.end(), name, sure=flag, spaced=not flag)
 
@@ -188,6 +197,8 @@ def _value(
     if triple := TRIPLE.match(text, start):
         span = triple.span(triple.lastindex or 1)
         return span if _accepted(text, span, name, sure=sure, quoted=True) else None
+    if LIFETIME.match(text, start - 1):
+        return None
     if text[start : start + 1] in QUOTED:
         quoted = QUOTED[text[start]].match(text, start + 1)
         if quoted is None or (spaced and name.strength < PASSWORD and not _is_machine_made(quoted[0])):
@@ -208,10 +219,10 @@ def _line(text: str, start: int, name: Name) -> tuple[int, int] | None:
         return None
     end = start + len(NEXT_KEY.sub("", line[0]).rstrip())
     parts = text[start:end].split()
-    if not parts or "(" in parts[0][: None if len(parts) > 1 else 1]:
+    if not parts or any(each in parts[0][: None if len(parts) > 1 else 1] for each in "({"):
         return None
     if len(parts) > 1:
-        expression = parts[0] in ("new", "await") or PROSE.search(text[start:end])
+        expression = parts[0] in ("new", "await", "typeof") or PROSE.search(text[start:end])
         wanted = name.strength >= STRONG and not expression
     else:
         wanted = has_symbols(parts[0]) or has_letters_and_digits(parts[0])
@@ -229,6 +240,8 @@ def _word(text: str, start: int, name: Name, *, sure: bool, spaced: bool) -> tup
     if text[end : end + 1] in BRACKETS and has_letters_and_digits(value) and SYMBOL.search(value):
         rest = MORE.match(text, end)
         end = rest.end() if rest and any(map(str.isalnum, rest[0])) else end
+    if SENTENCE.match(text, start) or (text[start - 1] == "(" and ATTRIBUTE.match(value)):
+        return None
     if spaced:
         password = name.strength == PASSWORD and len(value) >= 6 and has_letters_and_digits(value)
         if not looks_random(value) and (not password or NUMBERED.fullmatch(value)):
@@ -244,8 +257,8 @@ def _is_code(text: str, span: tuple[int, int]) -> bool:
     if not (whole := IDENTIFIER.match(value)):
         return value.startswith(("(", "[", "{", "&", "!", "=", "<"))
     if whole.end() < len(value):
-        return value[whole.end()] in "([" or value[whole.end() :] in (",", ";")
-    if following and following in "([":
+        return EXPRESSION.match(value, whole.end()) is not None
+    if following and (following in "([" or (following == "{" and "." in value)):
         return True
     parts = CHUNK.findall(value)
     if all(part.isalpha() and (len(part) < 3 or is_wordlike(part)) for part in parts) and len(parts) > 1:
@@ -273,14 +286,20 @@ def _accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quote
         return len(value) >= 4 if value.isdigit() else len(value) >= 6 and bool(CODE.fullmatch(value))
     if name.strength == KEY:
         random = looks_random(value, 16) and not HEXADECIMAL.fullmatch(value)
-        return random or (len(value) >= 16 and has_symbols(value))
+        return random or (len(value) >= 16 and has_symbols(value) and " " not in value)
     if name.strength == WEAK or not (sure or quoted):
-        return is_opaque(value)
+        return " " not in value and is_opaque(value) and (quoted or sure or not _is_identifier(value))
     if not sure:
         return has_letters_and_digits(value) or SYMBOL.search(value) is not None
     if name.strength == STRONG and not has_letters_and_digits(value):
         return len(value) >= 6 and not DASHED.fullmatch(value)
     return not value.isdigit() or len(value) >= 4
+
+
+def _is_identifier(value: str) -> bool:
+    """Return whether it is put together of words, as `badClaims2` is and no secret."""
+    words = (part for part in CHUNK.findall(value) if len(part) > 2)
+    return CAMEL_CASE.fullmatch(value) is not None and all(map(is_wordlike, words))
 
 
 def _names_a_secret(value: str, *, quoted: bool) -> bool:
@@ -331,6 +350,8 @@ def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
 
 def _is_near_secret(text: str, match: re.Match[str]) -> bool:
     word = match[0].strip(".!*")
+    if word[:1] == "@" and HEXADECIMAL.fullmatch(word[1:]):  # what a dependency is pinned to
+        return False
     if "/" in word and (
         word.startswith((".", "/"))
         or (word.count("/") > 2 and not looks_random(max(word.split("/"), key=len), 16))

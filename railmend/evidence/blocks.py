@@ -29,6 +29,7 @@ COLUMN = re.compile(
 )
 DELIMITERS = (re.compile(r"\|"), re.compile(r"\t"), re.compile(r","), re.compile(r";"), re.compile(r" {2,}"))
 HEADING = re.compile(r"[\s\"'`+-]*[\w.-]{0,40}(?: [\w.-]{1,20})?[\s\"'`]*")
+WORD = re.compile(r"\w")
 RULE = re.compile(r"[\s|+:=-]+")
 MAX_ROWS = 2000
 MAX_HEADING = 2000
@@ -134,7 +135,8 @@ def tables(text: str) -> Iterator[Span]:
             columns[0], columns[-1] = (columns[0].split() or [""])[-1], (columns[-1].split() or [""])[0]
             columns[-1] = columns[-1].rstrip("\\\"'}")
         wanted = [number for number, column in enumerate(columns) if COLUMN.fullmatch(column.strip())]
-        if not wanted or not all(HEADING.fullmatch(column) for column in columns):
+        named = columns[1:-1] if delimiter is DELIMITERS[0] else columns
+        if not wanted or not all(map(HEADING.fullmatch, columns)) or not all(map(WORD.search, named)):
             continue
         for start, last in _cells(text, end + 1, delimiter, len(columns), wanted):
             yield start, last, "secret"

@@ -92,7 +92,7 @@ def describe(
         f"{comparison.total} commits from {comparison.base[:12] or 'nothing'} to {comparison.head[:12]}"
         f"{direction}, {len(comparison.files)} files:"
     )
-    commits = [_commit(commit) for commit in reversed(comparison.commits[-MAX_COMMITS:])]
+    commits = [f"  {commit_row(commit)}" for commit in reversed(comparison.commits[-MAX_COMMITS:])]
     if comparison.total > len(commits):
         commits.append(f"  ({comparison.total - len(commits)} commits left out)")
     files = sorted(comparison.files, key=lambda file: _rank(file, root_directory, named))
@@ -113,13 +113,13 @@ def _table(files: Sequence[ComparedFile]) -> list[str]:
     return [*rows, *([f"  ({len(files) - len(listed)} files left out)"] if len(files) > len(listed) else [])]
 
 
-def _commit(commit: ComparedCommit) -> str:
+def commit_row(commit: ComparedCommit) -> str:
     """Return one line; a merge says what its pull request is called, not which branch it was."""
     at = f"{commit.at:%Y-%m-%d %H:%M} " if commit.at else ""
     message = commit.message.partition("\n")[0]
     if match := MERGE.match(commit.message):
         message = f"Merge {match[1]}: {match[2]}" if match[1] else f"Merge: {match[3]}"
-    return f"  {commit.sha[:12]} {at}{commit.author}: {message[:160]}"
+    return f"{commit.sha[:12]} {at}{commit.author}: {message[:160]}"
 
 
 def _rank(

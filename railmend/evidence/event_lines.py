@@ -59,9 +59,9 @@ INDENTED_HEAD = re.compile(
     r"|\s{1,2}[⨯✓✔✗✘✖○●◌⚠▲ℹ✕❌✅](?:\s|️)|\s{1,2}(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) /"
     r"|\s{1,3}\[?(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d)"
 )
-# Words of a first line below which frames may follow.
+# Words of a first line below which frames may follow, in lower case.
 FAILS = re.compile(
-    r"(?i)err(?:or|eur|o)\b|error|exception|panic|fatal|fail|uncaught|unhandled|critical|severe|fehler|crash|abort"
+    r"err(?:or|eur|o)\b|error|exception|panic|fatal|fail|uncaught|unhandled|critical|severe|fehler|crash|abort"
     r"|错误|严重|失败|异常|エラー|例外|ошибка|오류"
 )
 ZEROS = str.maketrans("123456789", "000000000")

@@ -311,7 +311,7 @@ class _Stream:
             ),
         )
         event.fails = event.trace or (
-            FAILS.search(text[:MAX_HEAD]) is not None and stated(text) >= LogLevel.WARNING
+            FAILS.search(text[:MAX_HEAD].lower()) is not None and stated(text) >= LogLevel.WARNING
         )
         still_open = []
         for older in self.open:

@@ -7,6 +7,7 @@ logger puts its time and level before the first line of an event alone. Only the
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 
 from railmend.evidence.log_level import LEVELS_BY_NAME
 
@@ -62,7 +63,7 @@ def learn(lines: Sequence[str]) -> Layout:
     rest = [line for line in lines[:SAMPLE] if line.strip()]
     layers: list[re.Pattern[str]] = []
     while len(rest) > 1 and len(layers) < MAX_LAYERS:
-        layer = next((prefix for prefix in PREFIXES if _is_usual(prefix, rest)), None) or _indent(rest)
+        layer = next((prefix for prefix in PREFIXES if _is_usual(prefix, rest)), None) or _common(rest)
         if layer is None:
             break
         layers.append(layer)
@@ -81,7 +82,11 @@ def _is_usual(prefix: re.Pattern[str], lines: Sequence[str]) -> bool:
     return len(labels) <= min(MAX_LABELS, max(len(lines) // 2, 1))
 
 
-def _indent(lines: Sequence[str]) -> re.Pattern[str] | None:
-    """Return the indent that all lines have."""
-    indent = min((line[: len(line) - len(line.lstrip(" \t"))] for line in lines), key=len)
-    return re.compile(re.escape(indent)) if indent else None
+def _common(lines: Sequence[str]) -> re.Pattern[str] | None:
+    """Return what all lines begin with: an indent, or words behind which some lines are indented."""
+    common = commonprefix(lines)  # noqa: RUF071 - they are no paths
+    words = common[: common.rfind(" ") + 1]
+    indented = sum(line[len(words) :][:1] in (" ", "\t") for line in lines)
+    indent = common[: len(common) - len(common.lstrip(" \t"))]
+    prefix = words if words.strip() and 0 < indented < len(lines) else indent
+    return re.compile(re.escape(prefix)) if prefix else None

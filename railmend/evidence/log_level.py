@@ -3,8 +3,6 @@
 import re
 from enum import IntEnum
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
 
 from railmend.evidence.words import table
 
@@ -19,78 +17,56 @@ class LogLevel(IntEnum):
     FATAL = 4
 
 
+LEVELS_BY_NAME = {word: level for level in LogLevel for word in table(f"levels.{level.name.lower()}")}
+# Of these `FAIL` and `DBUG` state one in small letters alone, single letters before a time.
+WORDS = "|".join(sorted(word for word in LEVELS_BY_NAME if len(word) > 1 and word not in ("FAIL", "DBUG")))
 # A level that the program itself put at the beginning of its line; further on, the same words are prose.
 # Formats of logging (Python, Java, Go, Ruby, .NET), logfmt, klog, nginx, PostgreSQL, npm, Monolog.
 LEVEL = re.compile(
-    r"""(?x)
+    rf"""(?x)
     (?:^|[\s\[|(,.:=\"'<])
     (?:level(?:name)?["']?\s?[=:]\s?["']?)?
-    (?P<word>(?:TRACE|DEBUG|VERBOSE|INFO|NOTICE|LOG|WARN|WARNING|ERROR|ERR|SEVERE|CRITICAL|CRIT|FATAL|PANIC
-      |ALERT|EMERG(?:ENCY)?|FINE|CONFIG|HINT|STATEMENT|DETAIL
-      |FEHLER|WARNUNG|ERREUR|AVERTISSEMENT|ERRO|AVISO|FALHA|ADVERTENCIA|ERRORE|AVVISO|FOUT|FEL|FEJL|CHYBA|HATA
-      |BŁĄD|ОШИБКА|ПРЕДУПРЕЖДЕНИЕ|КРИТИЧНО|错误|严重|致命|警告|紧急|エラー|警告|致命的|重大|오류|에러|경고)(?!\w)
+    (?P<word>(?:{WORDS})(?!\w)
      |(?<=[\[=:"'<])(?:trace|debug|verbose|info|notice|warn|warning|error|err|critical|crit|fatal|panic|alert
       |emerg)
      |(?:dbug|info|warn|fail|crit)(?=:\s[A-Z]\w+(?:\.\w+)*\[\d)
-     |[IWEF](?=\d{4}\s\d\d:\d\d:\d\d))
+     |[IWEF](?=\d{{4}}\s\d\d:\d\d:\d\d))
     (?![A-Za-z0-9_=(-])
     """
 )
 LEVEL_WITHIN = 140  # characters
 # An access line names its request within so many characters.
 MAX_ACCESS = 1000
-LEVELS_BY_NAME = {word: level for level in LogLevel for word in table(f"levels.{level.name.lower()}")}
-FATAL = re.compile(
-    r"(?i)\bpanic(?:ked)?\b|\bfatal\b|out of memory|\boom[- _]?kill|outofmemory|heap limit"
-    r"|cannot allocate memory"
-    r"|segmentation fault|\bsegfault|\bSIG(?:SEGV|KILL|ABRT|BUS|ILL)\b|core dumped|stack overflow"
-    r"|\buncaught\b|\bunhandled\b|exited with code [1-9]"
-    r"|exit(?:ed)?(?: with)?(?: status| code)?:? [1-9]\d{0,2}\b"
-    r"|crash(?:ed|ing|loop)|terminated unexpectedly|killed\b|address already in use|EADDRINUSE"
-    r"|failed to (?:build|compile|solve|start)|build failed|compilation failed|did not complete successfully"
-    r"|out of disk|no space left|ENOSPC|deadlock"
-)
-ERROR = re.compile(
-    r"\b[A-Za-z_$.]{0,80}(?:Error|Exception)\b|(?i:\berrors?\b|\berr!|\bfail(?:s|ed|ure|ures|ing)?\b"
-    r"|\brefused\b|\bdenied\b|\bunable to\b|\bcannot\b|\bcan't\b|could not|couldn't|\binvalid\b|\bundefined\b"
-    r"|\bunreachable\b|\bnot found\b|no such\b|\bmissing\b|\bunauthorized\b|\bforbidden\b|\brejected\b"
-    r"|\babort(?:ed|ing)?\b|connection (?:reset|lost|closed)|broken pipe|\btimed?[- ]?out\b|timeout"
-    r"|\bexceeded\b|\bunavailable\b|\bconflict\b|\bcorrupt(?:ed|ion)?\b|\bexpired\b|no instances"
-    r"|\bsaturated\b|\bexhausted\b|\bunresolved\b|\bunexpected\b|too many\b|does not exist|nil pointer"
-    r"|\bviolat|\bmismatch|\bdisconnected\b|\bunhealthy\b|\blost\b"
-    r"|is not\b.{0,40}\b(?:defined|assignable)|leak"
-    r"|\bfehlgeschlagen|\bfehler|\berreur|\béchec|\béchoué|\bfalló|\bfallo\b|\bfalha|\bfallito|\bbłąd|ошибка"
-    r"|не удалось|错误|失败|异常|エラー|失敗|例外|오류|실패)"
-)
 # Here the word means that all is well.
 HARMLESS = re.compile(
-    r"(?i)\b(?:0|no|without|zero) "
+    r"\b(?:0|no|without|zero) "
     r"(?:errors?|failures?|failed|warnings?|vulnerabilities|timeouts?|conflicts?)\b"
     r"|\b(?:errors?|failed|failures|err)[\"']?[=:] ?(?:0|null|nil|none|false|\"\")(?![\w.])"
     r"|error[_-]?(?:page|handler|log)\b"
 )
-WARNING = re.compile(
-    r"(?i)\bwarn(?:ing)?\b|\bretry|\bretrie|\bslow\b|deprecat|\bdegraded\b|\bbackoff\b|\breconnect|\bfallback\b"
-    r"|falling back|\bdropped\b|\bthrottl|rate limit|\bskipp(?:ed|ing)\b|\bstale\b|\bexhaust"
-    r"|high (?:memory|cpu|load)"
-)
-# A line without any of these has no word of the three patterns above; this test is ten times as fast.
-STEMS_BY_COMMA = (
-    "err,fail,exce,fatal,panic,oom,memory,segf,sig,core,overflow,uncaught,unhandled,"
-    "exit,crash,terminat,kill,address,addrinuse,successfully,space,enospc,deadlock,refus,"
-    "denied,unable,cannot,can't,could,invalid,undefined,unreach,not,no ,missing,unauth,"
-    "forbid,reject,abort,connection,pipe,time,unavail,conflict,corrupt,expired,satur,"
-    "exhaust,unresolved,unexpected,too many,nil,violat,mismatch,disconn,unhealthy,lost,"
-    "leak,warn,retr,slow,deprec,degr,backoff,fall,drop,throttl,rate limit,skipp,stale,"
-    "high ,heap,disk,reconn,fehl,éch,falló,falha,błąd,ошибка,удалось,错误,失败,异常,エラー,失敗,"
-    "例外,오류,실패"
-)
-STEM = re.compile(
-    "|".join(
-        f"{first}(?:{'|'.join(stem[1:] for stem in stems)})"
-        for first, stems in groupby(sorted(STEMS_BY_COMMA.split(",")), key=itemgetter(0))
-    )
-)
+# The name of an error's class, in whose middle no word begins.
+CLASS = re.compile(r"Error(?<=[A-Za-z_$.]Error)\b|Exception\b")
+
+
+def _signs() -> tuple[re.Pattern[str], tuple[LogLevel, ...]]:
+    """Return one pattern of all signs and the levels of its groups.
+
+    Signs are put together by their first letters, the highest level first: that makes the search fast.
+    """
+    by_letter: dict[str, dict[LogLevel, list[str]]] = {}
+    for level in (LogLevel.FATAL, LogLevel.ERROR, LogLevel.WARNING):
+        for sign in table(f"signs.{level.name.lower()}"):
+            first, rest = sign.removeprefix("\\b")[0], sign.removeprefix("\\b")[1:]
+            edge = rf"(?<=\b{first})" if sign.startswith("\\b") else ""
+            by_letter.setdefault(first, {}).setdefault(level, []).append(edge + rest)
+    letters = []
+    for first, by_level in by_letter.items():
+        groups = (f"({'|'.join(rests)})" for rests in by_level.values())
+        letters.append(f"{first}(?:{'|'.join(groups)})")
+    return re.compile("|".join(letters)), tuple(level for each in by_letter.values() for level in each)
+
+
+SIGN, SIGN_LEVELS = _signs()
 # An access line that ends in a status: method, path, then the code.
 ACCESS = re.compile(
     r"\b(?P<method>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b[\"']?[\s:=\"']{1,3}(?:path=|url=|uri=)?[\"']?"
@@ -132,14 +108,13 @@ def level_of_line(text: str) -> LogLevel:
 
 
 def _level_by_words(text: str) -> LogLevel:
-    if not STEM.search(text.lower()):
-        return LogLevel.ORDINARY
-    clean = HARMLESS.sub("", text)
-    if FATAL.search(clean):
-        return LogLevel.FATAL
-    if ERROR.search(clean):
-        return LogLevel.ERROR
-    return LogLevel.WARNING if WARNING.search(clean) else LogLevel.ORDINARY
+    lowered = text.lower()
+    level = LogLevel.ERROR if CLASS.search(text) else LogLevel.ORDINARY
+    if not SIGN.search(lowered):
+        return level
+    for match in SIGN.finditer(HARMLESS.sub("", lowered)):
+        level = max(level, SIGN_LEVELS[(match.lastindex or 1) - 1])
+    return level
 
 
 def level_of_status(status: int) -> LogLevel:

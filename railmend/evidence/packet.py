@@ -43,6 +43,7 @@ CUT_FIRST = (
     "deploy_log",
 )
 MIN_TOKENS = 250
+MIN_CHARACTERS = 200  # items of at most this length are not halved
 # What code and changes get at least, however much else there is.
 MIN_CODE_TOKENS = 3500
 # Kinds that may explain all other items precede them.
@@ -70,6 +71,38 @@ def number(service_name: str, facts: Sequence[Facts], *, redaction_key: str = "p
     unseen = tuple(dict.fromkeys(sentences))[:MAX_UNSEEN]
     unread = tuple(source.unread for source in facts if source.unread is not None)
     return EvidencePacket(service_name=inline(service_name), items=items, unseen=unseen, unread=unread)
+
+
+def following(
+    packet: EvidencePacket, facts: Facts, call: str, room: int
+) -> tuple[EvidencePacket, tuple[EvidenceItem, ...]]:
+    """Return the packet with what a call gave as its next items, and those, in at most `room` tokens.
+
+    Placeholders of secrets go on from those of the packet.
+    """
+    redactor, numbering = Redactor(redaction_key=call), Numbering(item.text for item in packet.items)
+    added: list[EvidenceItem] = []
+    for position, fact in enumerate(facts.items, start=len(packet.items) + 1):
+        text = _cut(visible(redactor(fact.text)), max(room // len(facts.items), MIN_TOKENS))
+        item = _item(position, fact, numbering(text), numbering(redactor(fact.source)))
+        added.append(item.model_copy(update={"call": inline(call)}))
+    unseen = tuple(inline(sentence, 400) for sentence in facts.unseen)
+    fields = {
+        "items": (*packet.items, *added),
+        "unseen": tuple(dict.fromkeys((*packet.unseen, *unseen)))[:MAX_UNSEEN],
+    }
+    return packet.model_copy(update=fields), tuple(added)
+
+
+def halved(packet: EvidencePacket) -> EvidencePacket:
+    """Return the packet with half of each item's text, and a note. Ids stay, so citations remain valid."""
+    items = tuple(
+        item
+        if len(item.text) <= MIN_CHARACTERS
+        else item.model_copy(update={"text": f"{item.text[: len(item.text) // 2]}\n(the rest is cut)"})
+        for item in packet.items
+    )
+    return packet.model_copy(update={"items": items})
 
 
 def room_for_code(facts: Iterable[Fact]) -> int:
@@ -116,14 +149,15 @@ def _cut(text: str, budget: int) -> str:
 def render(packet: EvidencePacket) -> PromptText:
     """Return the packet as a model reads it: each item's text is fenced as data."""
     parts = [PromptText.of("# Evidence for service {}", inline(packet.service_name))]
-    parts += [
-        PromptText.of("[{}] ({}) {}\n{}", item.id, item.kind, item.source, PromptText.block(item.text))
-        for item in packet.items
-    ]
+    parts += map(render_item, packet.items)
     if packet.unseen:
         rows = (PromptText.of("- {}", sentence) for sentence in packet.unseen)
         parts.append(PromptText.joined([PromptText.of("Could not be seen:"), *rows], "\n"))
     return PromptText.joined(parts)
+
+
+def render_item(item: EvidenceItem) -> PromptText:
+    return PromptText.of("[{}] ({}) {}\n{}", item.id, item.kind, item.source, PromptText.block(item.text))
 
 
 def missing(service_name: str) -> PromptText:

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from railmend.evidence.views import BASE64, HEX, decode, views
 
 # A placeholder with a digest: sources are redacted separately, and their packet numbers all of them.
 KEYED = re.compile(r"<([a-z0-9-]{2,24}):([0-9a-f]{8})>")
+NUMBERED = re.compile(r"<([a-z0-9-]{2,24})-(\d{1,6})>")
 PERSONAL_KINDS = frozenset(rule.kind for rule in PERSONAL)
 KNOWN_KIND = "known-secret"
 MIN_KNOWN_LENGTH = 6
@@ -210,11 +211,16 @@ def _between_placeholders(text: str, start: int, end: int) -> Iterator[tuple[int
 
 
 class Numbering:
-    """Numbers the keyed placeholders of several redactors in the order in which they appear."""
+    """Numbers the keyed placeholders of several redactors in the order in which they appear.
 
-    def __init__(self) -> None:
+    `after`: texts whose numbers are not given to others.
+    """
+
+    def __init__(self, after: Iterable[str] = ()) -> None:
         self._placeholders: dict[str, str] = {}
         self._counts: dict[str, int] = defaultdict(int)
+        for kind, number in (match.groups() for text in after for match in NUMBERED.finditer(text)):
+            self._counts[kind] = max(self._counts[kind], int(number))
 
     def __call__(self, text: str) -> str:
         return KEYED.sub(self._number, text)

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from string import Formatter
 from typing import Any, Self
 
+from markupsafe import Markup
+
 from railmend.evidence.escaping import fenced, visible
 
 # What a forge, a bot or a CI service acts on wherever it stands, a squashed commit's message above all. Each
@@ -150,6 +152,11 @@ class MarkdownText(SafeText):
         if line[:1] in tuple("#-+=/:"):
             line = f"&#{ord(line[0])};{line[1:]}"
         return NUMBERED.sub(_numbered, line, count=1).replace(BREAK, MARKDOWN_BREAK)
+
+    @classmethod
+    def of_markup(cls, text: Markup) -> Self:
+        """Return what a template of `railmend/publishing/markdown.py` made, whose values are escaped."""
+        return cls._made(str(text))
 
     @classmethod
     def code(cls, text: str) -> Self:

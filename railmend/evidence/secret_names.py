@@ -28,7 +28,7 @@ WORD = re.compile(
     rf"(?P<password>(?i:{PASSWORDS})|{EDGE}(?i:{SHORT_PASSWORDS})(?![a-z]))|(?P<secret>(?i:{SECRETS}))"
     rf"|(?P<token>(?i:{TOKENS})|{EDGE}(?i:{SHORT_TOKENS})(?![a-z]))|(?P<key>{EDGE}(?i:key)(?![a-z]))"
 )
-STEMS = words("stems")
+STEM = re.compile("|".join(sorted(words("stems"))))
 STRENGTHS = {"password": PASSWORD, "secret": STRONG, "token": WEAK, "key": KEY}
 BEFORE = re.compile(r"[\w.$@-]*\Z")
 AFTER = re.compile(r"[\w-]*(?:\.\w+)*")
@@ -57,8 +57,7 @@ def names(text: str) -> Iterator[Name]:
 def _words(text: str) -> Iterator[re.Match[str]]:
     begin = 0
     for line in text.split("\n"):
-        lowered = line.lower()
-        if any(stem in lowered for stem in STEMS):
+        if STEM.search(line.lower()):
             yield from WORD.finditer(text, begin, begin + len(line))
         begin += len(line) + 1
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from railmend.providers.names import Names
-from railmend.providers.registry import Language, Provider
+from railmend.providers.registry import Provider
 from railmend.source.files import language_of, ships, without_comments
-from railmend.source.manifests import Ecosystem, is_manifest
+from railmend.source.manifests import is_manifest
 
 PY_IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(\w[\w.]*)[ \t]+import[ \t]*([^\n]*)|import[ \t]+(\w[^\n;]*))", re.M
@@ -175,32 +175,17 @@ def _javascript(text: str, names: Names) -> ImportMatches:
             yield match.start(), package, names.package("npm", package)
 
 
-def _ruby(text: str, names: Names) -> ImportMatches:
-    for match in RUBY_REQUIRE.finditer(text):
-        for name in dict.fromkeys((match[1].replace("/", "-"), match[1].partition("/")[0])):
-            yield match.start(), name, names.package("rubygems", name)
+def _finder(
+    pattern: re.Pattern[str],
+    look_up: Callable[[Names, str], Provider | None],
+    spellings: Callable[[str], Iterable[str]] = lambda name: (name,),
+) -> Callable[[str, Names], ImportMatches]:
+    """Return a finder of what a pattern imports. `spellings`: the names that it may have in the registry."""
 
-
-def _rust(text: str, names: Names) -> ImportMatches:
-    for match in RUST_USE.finditer(text):
-        name = match[1]
-        provider = names.package("cargo", name) or names.package("cargo", name.replace("_", "-"))
-        yield match.start(), name, provider
-
-
-def _packages(pattern: re.Pattern[str], ecosystem: Ecosystem) -> Callable[[str, Names], ImportMatches]:
     def find(text: str, names: Names) -> ImportMatches:
         for match in pattern.finditer(text):
-            yield match.start(), match[1], names.package(ecosystem, match[1])
-
-    return find
-
-
-def _dotted(pattern: re.Pattern[str], language: Language) -> Callable[[str, Names], ImportMatches]:
-    def find(text: str, names: Names) -> ImportMatches:
-        for match in pattern.finditer(text):
-            name = match[1].replace("\\", ".")
-            yield match.start(), name, names.imported(language, name)
+            for name in dict.fromkeys(spellings(match[1])):
+                yield match.start(), name, look_up(names, name)
 
     return find
 
@@ -209,10 +194,20 @@ FINDERS: dict[str, Callable[[str, Names], ImportMatches]] = {
     "python": _python,
     "javascript": _javascript,
     "component": _javascript,
-    "go": _packages(GO_IMPORT, "go"),
-    "ruby": _ruby,
-    "rust": _rust,
-    "java": _dotted(JAVA_IMPORT, "java"),
-    "csharp": _dotted(CS_USING, "csharp"),
-    "php": _dotted(PHP_USE, "php"),
+    "go": _finder(GO_IMPORT, lambda names, name: names.package("go", name)),
+    "ruby": _finder(
+        RUBY_REQUIRE,
+        lambda names, name: names.package("rubygems", name),
+        lambda name: (name.replace("/", "-"), name.partition("/")[0]),
+    ),
+    "rust": _finder(
+        RUST_USE,
+        lambda names, name: names.package("cargo", name),
+        lambda name: (name, name.replace("_", "-")),
+    ),
+    "java": _finder(JAVA_IMPORT, lambda names, name: names.imported("java", name)),
+    "csharp": _finder(CS_USING, lambda names, name: names.imported("csharp", name)),
+    "php": _finder(
+        PHP_USE, lambda names, name: names.imported("php", name), lambda name: (name.replace("\\", "."),)
+    ),
 }

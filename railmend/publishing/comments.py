@@ -1,24 +1,17 @@
 """Texts of the comments on a pull request, before and after it is merged or closed. Pure code."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
-from railmend.contracts.measurement import MeasurementResult, MeasurementRow, MeasurementStatus
+from railmend.contracts.measurement import MeasurementResult, MeasurementStatus
 from railmend.contracts.repair import RelatedComment, RepairOutcome
 from railmend.contracts.review import AnswersRequest, MergeMethod
 from railmend.contracts.status import ENDINGS, PHASES, Phase, capitalized, ending_label, so_far
 from railmend.evidence.redact import redact
 from railmend.evidence.safe_text import MarkdownText
 from railmend.measurement.evaluation import short
+from railmend.publishing import markdown
 from railmend.publishing.charts import TITLES, before_after
 from railmend.publishing.text import MAX_BODY, PublishedMaterial, body
 
-MARKS = {
-    True: MarkdownText.of("yes"),
-    False: MarkdownText.of("**no**"),
-    None: MarkdownText.of("cannot be told"),
-}
 WAYS = {MergeMethod.MERGE: "a merge commit", MergeMethod.SQUASH: "a squash", MergeMethod.REBASE: "a rebase"}
 
 
@@ -29,83 +22,23 @@ def label_of(status: MeasurementStatus) -> str:
 def format_measurement_comment(comment: MeasurementComment) -> MarkdownText:
     """Give the status; per service a sentence, numbers before and after, and charts; then the next step."""
     label = so_far(comment.status.value) if comment.again_at else ending_label(comment.status.value)
-    parts = [MarkdownText.of("## {}", capitalized(label))]
-    for result in comment.measurements:
-        parts += [MarkdownText(result.sentence), _table(result.rows), *_charts(result)]
     merge = comment.merge
-    parts.append(
-        MarkdownText.of(
-            "Merged by {} as {} ({}){}",
-            merge.by or "somebody",
-            WAYS.get(merge.method, merge.method.value),
-            MarkdownText.code(merge.sha[:12]),
-            ", with changes by people." if comment.edited else ".",
-        )
+    parts = markdown.parts(
+        "measurement",
+        label=capitalized(label),
+        comment=comment,
+        measurements=[(result, _charts(result)) for result in comment.measurements],
+        number=_number,
+        way=WAYS.get(merge.method, merge.method.value),
     )
-    if steps := list(_next(comment)):
-        parts.append(MarkdownText.of("**Next:** {}", MarkdownText.joined(steps, " ")))
     return MarkdownText.bounded(parts, MAX_BODY)
-
-
-def _next(comment: MeasurementComment) -> Iterator[MarkdownText]:
-    if comment.again_at:
-        yield MarkdownText.of("It is measured again at {:%Y-%m-%d %H:%M} UTC.", comment.again_at)
-    if comment.revert:
-        yield MarkdownText.of("{} undoes it, ready to merge.", MarkdownText.link(comment.revert))
-    if comment.obstacle:
-        yield MarkdownText.of(
-            "It cannot be reverted automatically, a person has to: {}", MarkdownText(comment.obstacle)
-        )
-    if comment.action:
-        approve = MarkdownText.code(f"starter.py approve {comment.action}")
-        yield MarkdownText.of("Quicker: {} rolls the service back.", approve)
-    if comment.retried:
-        yield MarkdownText.of("Railmend tries once more, with these numbers as evidence.")
-    elif comment.no_other_fix:
-        yield MarkdownText.of(
-            "Railmend tried once more, and published nothing: a person has to look. {}", comment.no_other_fix
-        )
-    elif comment.status is MeasurementStatus.NOT_HELD:
-        yield MarkdownText.of("Railmend does not try again: a person has to look.")
-    elif comment.status is MeasurementStatus.CANNOT_TELL and not comment.again_at:
-        yield MarkdownText.of("Railmend does not measure again.")
 
 
 def format_reply(request: AnswersRequest) -> MarkdownText:
     """Say what became of a reviewer's note; the agent's summary is quoted in a fence."""
-    parts = []
-    if request.commit:
-        parts.append(MarkdownText.of("Done in {}.", request.commit))
-    elif request.limit:
-        parts.append(MarkdownText.of("Not done: {}. A person has to go on from here.", request.limit))
-    elif request.refused:
-        parts.append(MarkdownText.of("Not done. What the coding agent made was refused:"))
-        rows = (MarkdownText.of("- {}", sentence) for sentence in request.refused)
-        parts.append(MarkdownText.joined(rows, "\n"))
-    else:
-        parts.append(MarkdownText.of("Nothing was changed."))
-    if request.agent_summary:
-        quoted = MarkdownText.block(redact(request.agent_summary))
-        parts.append(MarkdownText.of("Agent summary:\n\n{}", quoted))
-    return MarkdownText.bounded(parts, MAX_BODY)
-
-
-def _table(rows: Sequence[MeasurementRow]) -> MarkdownText:
-    if not rows:
-        return MarkdownText()
-    head = MarkdownText.of("| | before | after | holds when | holds |\n| --- | --- | --- | --- | --- |")
-    body = [
-        MarkdownText.of(
-            "| {} | {} | {} | {} | {} |",
-            row.name,
-            _number(row.before, row.unit),
-            _number(row.after, row.unit),
-            row.bound,
-            MARKS[row.good],
-        )
-        for row in rows
-    ]
-    return MarkdownText.joined([head, *body], "\n")
+    said = request.agent_summary
+    quoted = MarkdownText.block(redact(said)) if said else None
+    return MarkdownText.bounded(markdown.parts("reply", request=request, agent_summary=quoted), MAX_BODY)
 
 
 def _charts(result: MeasurementResult) -> list[MarkdownText]:
@@ -125,35 +58,8 @@ def _number(value: float | None, unit: str) -> str:
 def format_not_deployed_comment(comment: NotDeployedComment) -> MarkdownText:
     """Say that the merge did not reach production, and that nothing else was changed."""
     ended = comment.waits_until is None
-    which = MarkdownText.code(comment.deployment_id) if comment.deployment_id else MarkdownText()
-    head = MarkdownText.of(
-        "The deployment{}{} of {} that carries this merge {}.",
-        MarkdownText.of(" ") if which else "",
-        which,
-        comment.service_name,
-        comment.what,
-    )
     label = ENDINGS[RepairOutcome.NOT_DEPLOYED] if ended else PHASES[Phase.DEPLOYMENT]
-    return MarkdownText.joined(
-        [
-            MarkdownText.of("## {}", capitalized(label)),
-            MarkdownText.joined([head, MarkdownText(comment.detail)], " "),
-            _until_deployed(comment.waits_until),
-        ]
-    )
-
-
-def _until_deployed(waits_until: datetime | None) -> MarkdownText:
-    if waits_until is None:
-        return MarkdownText.of(
-            "The earlier deployment goes on serving. Railmend has changed nothing: see the build log in "
-            "Railway, and push what it needs."
-        )
-    return MarkdownText.of(
-        "The earlier deployment goes on serving, with the fault. Railmend waits until {} UTC for a "
-        "deployment that contains the merge, and measures then.",
-        f"{waits_until:%Y-%m-%d %H:%M}",
-    )
+    return markdown.text("not_deployed", label=capitalized(label), comment=comment)
 
 
 def format_revert_body(number: int, reason: str) -> MarkdownText:

@@ -34,6 +34,11 @@ class ReportedIncident:
         return f"{request.environment_id}-{request.service.service_id}"
 
     @property
+    def rank(self) -> int:
+        """Return the place among others, as `status` orders: what waits, what is open, the rest."""
+        return 2 if self.repair is None or self.repair.ended else 0 if self.repair.waits else 1
+
+    @property
     def charts(self) -> list[Chart]:
         onset = min(finding.onset for finding in self.report.request.findings)
         return charts(self.series, onset) if self.series else []
@@ -59,6 +64,10 @@ ENVIRONMENT = Environment(
 )
 
 
-def render_page(incidents: Sequence[ReportedIncident], made: datetime) -> str:
-    """Return a whole HTML document. Text from production is escaped, and odd characters made visible."""
-    return ENVIRONMENT.get_template("page.html.j2").render(incidents=incidents, made=made)
+def render_page(incidents: Sequence[ReportedIncident], made: datetime, status: str = "") -> str:
+    """Return a whole HTML document; `status`: the screen of `starter.py status`, as text, to begin with.
+
+    Text from production is escaped, and odd characters made visible.
+    """
+    ordered = sorted(incidents, key=lambda incident: incident.rank)
+    return ENVIRONMENT.get_template("page.html.j2").render(incidents=ordered, made=made, status=status)

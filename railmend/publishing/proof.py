@@ -1,46 +1,10 @@
-"""What a pull request says of its proof, first of all."""
+"""What follows from a proof for a pull request: its title, its state and its labels."""
 
-from collections.abc import Iterator
-
-from railmend.contracts.proof import Proof, ProofVerdict
 from railmend.contracts.repair import PublishRequest
-from railmend.evidence.safe_text import MarkdownText, PlainText
+from railmend.evidence.safe_text import PlainText
 
 # The label of what no proof has shown to fix its fault.
 UNPROVEN = "unproven"
-WORDS = {
-    ProofVerdict.PASSED: MarkdownText.of("passed"),
-    ProofVerdict.FAILED: MarkdownText.of("**failed**"),
-    ProofVerdict.NOT_HAD: MarkdownText.of("could not be had"),
-}
-
-
-def proof_table(proof: Proof | None) -> Iterator[MarkdownText]:
-    """Yield what was measured on the base and on the change, a row each."""
-    if proof is None:
-        return
-    if proof.proven:
-        yield MarkdownText.of(
-            "## Proven: the fault shows without this change, and not with it\nRailmend ran this itself, in "
-            "clean checkouts without network. The agent wrote the test: read it as you read the fix."
-        )
-    elif proof.failed:
-        yield MarkdownText.of("## Not proven: a proof failed")
-    else:
-        yield MarkdownText.of("## Not proven: the fault could not be shown")
-    rows = [
-        MarkdownText.of(
-            "| {} | {} | {} | {}{} |",
-            row.what,
-            row.base,
-            row.change,
-            WORDS.get(row.verdict, WORDS[ProofVerdict.NOT_HAD]),
-            MarkdownText.of(": {}", row.reason) if row.reason else MarkdownText(),
-        )
-        for row in proof.rows
-    ]
-    head = MarkdownText.of("| what | base | change | verdict |\n| --- | --- | --- | --- |")
-    yield MarkdownText.joined([head, *rows], "\n")
 
 
 def marked(title: PlainText, publish: PublishRequest) -> PlainText:

@@ -64,28 +64,29 @@ class RailwayClient:
     ) -> list[LogLine]:
         """Return the newest `limit` rows between `start` and `end`, oldest first."""
         rows = await self._rows("deployment_logs", start, end, limit, deploymentId=deployment_id)
-        return list(map(parse.log_line, rows))
+        return list(map(LogLine.model_validate, rows))
 
     async def build_logs(
         self, deployment_id: str, start: datetime, end: datetime, limit: int = 1000
     ) -> list[LogLine]:
         """Return rows as `deploy_logs` does. `start`, `end`: of the build, which may precede the window."""
         rows = await self._rows("build_logs", start, end, limit, deploymentId=deployment_id)
-        return list(map(parse.log_line, rows))
+        return list(map(LogLine.model_validate, rows))
 
     async def http_logs(
         self, deployment_id: str, start: datetime, end: datetime, filter: str = "", limit: int = 1000
     ) -> list[HttpLogLine]:
         """Return rows as `deploy_logs` does. `filter`: in Railway's syntax, such as `@httpStatus:>=400`."""
         rows = await self._rows("http_logs", start, end, limit, deploymentId=deployment_id, filter=filter)
-        return list(map(parse.http_log_line, rows))
+        return list(map(HttpLogLine.model_validate, rows))
 
     async def environment_logs(
         self, environment_id: str, start: datetime, end: datetime, filter: str = "", limit: int = 1000
     ) -> list[LogLine]:
         """Return rows of all services, oldest first; `@service:<id>` in the filter selects one."""
         ids = {"environmentId": environment_id, "filter": filter}
-        return list(map(parse.log_line, await self._rows("environment_logs", start, end, limit, **ids)))
+        rows = await self._rows("environment_logs", start, end, limit, **ids)
+        return list(map(LogLine.model_validate, rows))
 
     async def _rows(
         self, document: str, start: datetime, end: datetime, limit: int, **of: str

@@ -1,12 +1,13 @@
 """Compose many single-field operations into one document by aliases; ids are variables, never text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from graphql import (
+    REMOVE,
     DocumentNode,
     FieldNode,
     NameNode,
@@ -58,64 +59,45 @@ def root_field(name: str) -> FieldNode:
 @cache
 def breadth(name: str) -> int:
     """Return the number of fields that a document selects, which Railway limits to 500."""
-    return sum(1 for _ in _fields(root_field(name)))
+    return 1 + len(paths(name))
 
 
 @cache
 def paths(name: str) -> frozenset[str]:
     """Return the dotted paths of all fields below a document's root field."""
+    found: set[str] = set()
 
-    def below(field: FieldNode, prefix: str) -> Iterator[str]:
-        for child in field.selection_set.selections if field.selection_set else ():
-            if isinstance(child, FieldNode):
-                path = f"{prefix}{child.name.value}"
-                yield path
-                yield from below(child, f"{path}.")
+    class Collect(Visitor):
+        def enter_field(self, field: FieldNode, _: Any, __: Any, ___: Any, above: list[Node]) -> None:
+            found.add(_path(field, above))
 
-    return frozenset(below(root_field(name), ""))
-
-
-@cache
-def _without(name: str, dropped: frozenset[str]) -> FieldNode:
-    """Return a document's root field without some of its paths, and without what is empty then."""
-
-    def kept(field: FieldNode, prefix: str) -> FieldNode | None:
-        if not field.selection_set:
-            return field
-        children = [
-            kept(child, f"{prefix}{child.name.value}.")
-            for child in field.selection_set.selections
-            if isinstance(child, FieldNode) and f"{prefix}{child.name.value}" not in dropped
-        ]
-        selections = tuple(child for child in children if child is not None)
-        if not selections:
-            return None
-        return FieldNode(
-            name=field.name,
-            arguments=field.arguments,
-            selection_set=SelectionSetNode(selections=selections),
-        )
-
-    field = kept(root_field(name), "")
-    if field is None:
-        raise ValueError(f"Nothing is left of {name}.graphql.")
-    return field
+    visit(root_field(name), Collect())
+    return frozenset(found - {""})
 
 
-def _fields(field: FieldNode) -> Iterator[FieldNode]:
-    yield field
-    for child in field.selection_set.selections if field.selection_set else ():
-        if isinstance(child, FieldNode):
-            yield from _fields(child)
+def _path(field: FieldNode, above: Sequence[Node]) -> str:
+    """Return a field's path below the root field, given the nodes above it; empty for the root field."""
+    names = [node.name.value for node in (*above, field) if isinstance(node, FieldNode)]
+    return ".".join(names[1:])
 
 
-class _Rename(Visitor):
-    def __init__(self, names: Mapping[str, str]) -> None:
+class _Rewrite(Visitor):
+    """Rename variables, and leave out dropped paths and what selects nothing then."""
+
+    def __init__(self, names: Mapping[str, str], dropped: frozenset[str]) -> None:
         super().__init__()
         self._names = names
+        self._dropped = dropped
 
     def enter_variable(self, node: VariableNode, *_: Any) -> Node:
         return VariableNode(name=NameNode(value=self._names[node.name.value]))
+
+    def enter_field(self, field: FieldNode, _: Any, __: Any, ___: Any, above: list[Node]) -> Any:
+        return REMOVE if _path(field, above) in self._dropped else None
+
+    def leave_field(self, field: FieldNode, *_: Any) -> Any:
+        emptied = field.selection_set is not None and not field.selection_set.selections
+        return REMOVE if emptied else None
 
 
 def single(name: str) -> DocumentNode:
@@ -146,15 +128,14 @@ def compose(
             definitions[unique] = VariableDefinitionNode(
                 variable=VariableNode(name=NameNode(value=unique)), type=definition.type
             )
-        renamed: FieldNode = visit(
-            _without(query.document, (dropped or {}).get(query.document, frozenset())), _Rename(names)
-        )
+        rewrite = _Rewrite(names, (dropped or {}).get(query.document, frozenset()))
+        field: FieldNode = visit(root_field(query.document), rewrite)
         fields.append(
             FieldNode(
                 alias=NameNode(value=f"a{number}"),
-                name=renamed.name,
-                arguments=renamed.arguments,
-                selection_set=renamed.selection_set,
+                name=field.name,
+                arguments=field.arguments,
+                selection_set=field.selection_set,
             )
         )
     node = OperationDefinitionNode(

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from async_lru import alru_cache
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from railmend.railway import parse
-from railmend.railway.model import DeploymentRecord
+from railmend.railway.model import Answer, DeploymentRecord
 from railmend.railway.transport import Transport
 
 HISTORY = 20
@@ -33,39 +33,39 @@ class Deployed(BaseModel):
     settings: dict[str, str]
 
 
-class Step(BaseModel):
+class Step(Answer):
     """One step of a deployment; fields from `error` on are set where Railway gives details."""
 
-    name: str
-    started: datetime
-    ended: datetime | None = None
+    name: str = Field(alias="step")
+    started: datetime = Field(alias="createdAt")
+    ended: datetime | None = Field(None, alias="completedAt")
     error: str | None = None
     reason: str | None = None
     detail: str | None = None
     attempt: int | None = None
-    attempts: int | None = None
+    attempts: int | None = Field(None, alias="maxAttempts")
 
 
-class State(BaseModel):
+class State(Answer):
     """State of a deployment; a crash loop with restarts left is `SUCCESS` with restarting instances."""
 
     status: str
     created_at: datetime
-    changed_at: datetime | None
-    stopped: bool
+    changed_at: datetime | None = Field(alias="statusUpdatedAt")
+    stopped: bool = Field(alias="deploymentStopped")
     instances: tuple[str, ...]  # the state of each
 
 
-class ConfigurationChange(BaseModel):
+class ConfigurationChange(Answer):
     """An entry of the project's activity feed, without its payload, which may hold values of variables."""
 
-    at: datetime
+    at: datetime = Field(alias="createdAt")
     action: str
     object: str
     severity: str
 
 
-class Variable(BaseModel):
+class Variable(Answer):
     name: str
     created_at: datetime
     updated_at: datetime
@@ -92,19 +92,15 @@ class Context:
 
     async def state(self, deployment_id: str) -> State:
         data = await self._transport.execute("deployment_state", {"id": deployment_id})
-        deployment = data["deployment"]
-        return State(
-            status=deployment["status"],
-            created_at=deployment["createdAt"],
-            changed_at=deployment["statusUpdatedAt"],
-            stopped=deployment["deploymentStopped"],
-            instances=tuple(row["status"] for row in deployment["instances"]),
-        )
+        states = tuple(row["status"] for row in data["deployment"]["instances"])
+        return State.model_validate({**data["deployment"], "instances": states})
 
     async def steps(self, deployment_id: str) -> list[Step]:
         """Return the deployment's steps in the order in which they began."""
         data = await self._transport.execute("deployment_events", {"id": deployment_id, "first": STEPS})
-        return sorted(map(_step, parse.nodes(data["deploymentEvents"])), key=lambda step: step.started)
+        nodes = parse.nodes(data["deploymentEvents"])
+        steps = (Step.model_validate({**(node["payload"] or {}), **node}) for node in nodes)
+        return sorted(steps, key=lambda step: step.started)
 
     async def changes(
         self, project_id: str, environment_id: str, service_id: str
@@ -117,12 +113,7 @@ class Context:
             "first": FEED,
         }
         data = await self._transport.execute("activity_feed", variables)
-        rows = [
-            ConfigurationChange(
-                at=node["createdAt"], **{name: node[name] for name in ("action", "object", "severity")}
-            )
-            for node in parse.nodes(data["events"])
-        ]
+        rows = map(ConfigurationChange.model_validate, parse.nodes(data["events"]))
         return sorted(rows, key=lambda change: change.at, reverse=True)
 
     async def variables(self, project_id: str, environment_id: str, service_id: str) -> list[Variable]:
@@ -134,7 +125,7 @@ class Context:
             data = await self._transport.execute("variable_names", {**page, "first": VARIABLES_PAGE})
             connection = data["environment"]["variables"]
             variables += [
-                Variable(name=node["name"], created_at=node["createdAt"], updated_at=node["updatedAt"])
+                Variable.model_validate(node)
                 for node in parse.nodes(connection)
                 if node["serviceId"] in (None, service_id)
             ]
@@ -166,17 +157,3 @@ def _flat(tree: Mapping[str, Any], prefix: str) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     return str(value)[:MAX_VALUE]
-
-
-def _step(node: Mapping[str, Any]) -> Step:
-    payload = node["payload"] or {}
-    return Step(
-        name=node["step"],
-        started=node["createdAt"],
-        ended=node["completedAt"],
-        error=payload.get("error"),
-        reason=payload.get("reason"),
-        detail=payload.get("detail"),
-        attempt=payload.get("attempt"),
-        attempts=payload.get("maxAttempts"),
-    )

@@ -1,14 +1,16 @@
 """What is listed of an environment, each connection read page after page."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from railmend.railway import parse
 from railmend.railway.compose import Query
 from railmend.railway.errors import RailwayError
 from railmend.railway.limits import RateLimits
+from railmend.railway.plan import Queries
 from railmend.railway.reader import QueryResults
+
+# Newest failed deployments of the environment.
+FAILED = 200
 
 
 class Listing:
@@ -65,41 +67,52 @@ class Listing:
         return [f"{self.query.label}{part}: {self.error.plain}"]
 
 
-@dataclass
 class Listings:
-    """What is listed of an environment, page after page."""
+    """What is listed of an environment, page after page; and what is asked of it once."""
 
-    services: Listing
-    deployed: Listing
-    triggers: Listing
-    variables: Listing
-    volumes: Listing
+    def __init__(self, environment_id: str, project_id: str, limits: RateLimits) -> None:
+        ids = {"environmentId": environment_id, "projectId": project_id}
+        self._ids = ids
+
+        def listing(document: str, connection: str, label: str, page: int = limits.page) -> Listing:
+            return Listing(document, connection, label, {**ids, "first": page, "after": None})
+
+        self.services = listing("environment", "serviceInstances", "The list of services")
+        self.deployed = listing("deployed", "serviceInstances", "The list of deployments")
+        self.triggers = listing("triggers", "deploymentTriggers", "The branches of services")
+        self.variables = listing("references", "variables", "Which service needs which", limits.small_page)
+        self.volumes = listing("volumes", "volumeInstances", "The list of volumes")
+        self.status = Query("platform_status", {}, "Railway's own status")
+        self.project = Query("project", {"projectId": project_id}, "The project's name")
+        failed = {**ids, "status": {"in": ["FAILED", "CRASHED"]}}
+        self.failed = Query(
+            "failed_deployments", {"input": failed, "first": FAILED}, "Deployments that failed"
+        )
 
     def all(self) -> tuple[Listing, ...]:
         return self.services, self.deployed, self.triggers, self.variables, self.volumes
 
-    @classmethod
-    def of_environment(cls, ids: Mapping[str, str], limits: RateLimits) -> "Listings":
-        def listing(document: str, connection: str, label: str, page: int) -> Listing:
-            return Listing(document, connection, label, {**ids, "first": page, "after": None})
+    def queries(self) -> list[Query]:
+        """Return all that is asked before anything is known of the environment."""
+        return [self.status, self.project, self.failed, *(listing.query for listing in self.all())]
 
-        return cls(
-            services=listing("environment", "serviceInstances", "The list of services", limits.page),
-            deployed=listing("deployed", "serviceInstances", "The list of deployments", limits.page),
-            triggers=listing("triggers", "deploymentTriggers", "The branches of services", limits.page),
-            variables=listing("references", "variables", "Which service needs which", limits.small_page),
-            volumes=listing("volumes", "volumeInstances", "The list of volumes", limits.page),
-        )
+    def names(self, results: QueryResults) -> tuple[str, str]:
+        """Return the names of project and environment, or their ids where those cannot be read."""
+        project = (results.get(self.project) or {}).get("name") or self._ids["projectId"]
+        return project, self.services.root.get("name") or self._ids["environmentId"]
 
-    def inventory(self, results: QueryResults, failed: Query, runs: Mapping[str, Query]) -> parse.Inventory:
-        """Return all that is listed. `failed`: the query for deployments that failed; `runs`: of crons."""
-        failures, ran = results.get(failed), {key: results.get(query) for key, query in runs.items()}
+    def inventory(self, results: QueryResults, queries: Queries | None = None) -> parse.Inventory:
+        """Return all that is listed. `queries`: among others for runs of crons."""
+        failures = results.get(self.failed)
+        runs = {
+            key[1]: results.get(query) for key, query in (queries or {}).items() if key[2] == "executions"
+        }
         return parse.Inventory(
             instances=self.services.nodes.values(),
             deployed={node["serviceId"]: node for node in self.deployed.nodes.values()},
-            failed=None if failures is None else parse.nodes(failures),
+            failed=parse.nodes(failures) if failures else [],
             triggers=self.triggers.nodes.values(),
             variables=self.variables.nodes.values(),
             volumes=self.volumes.nodes.values(),
-            runs={key: parse.nodes(listed) for key, listed in ran.items() if listed is not None},
+            runs={service_id: parse.nodes(listed) for service_id, listed in runs.items() if listed},
         )

@@ -1,8 +1,10 @@
 """Models that the client returns beside the contracts; they stay inside an activity."""
 
 from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 Series = list[float | None]
 
@@ -43,21 +45,32 @@ class Slice(BaseModel):
         return [None if value is None else value * per_minute for value in self.http.get(status_class, [])]
 
 
-class LogLine(BaseModel):
+class Answer(BaseModel):
+    """What is read from a node of the API, by the API's names or ours."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+def _pairs(attributes: Any) -> Any:
+    """Return (key, value) of each attribute, whether it is a node of the API or already a pair."""
+    return [(pair["key"], pair["value"]) if isinstance(pair, dict) else pair for pair in attributes or ()]
+
+
+class LogLine(Answer):
     """`severity`: for plain text, the output stream's; `attributes`: a structured logger's (key, value)."""
 
     timestamp: datetime
-    severity: str
+    severity: Annotated[str, BeforeValidator(lambda severity: severity or "info")]
     message: str
-    attributes: tuple[tuple[str, str], ...] = ()
+    attributes: Annotated[tuple[tuple[str, str], ...], BeforeValidator(_pairs)] = ()
 
 
-class HttpLogLine(BaseModel):
+class HttpLogLine(Answer):
     timestamp: datetime
     method: str
     path: str
-    status: int
-    duration_ms: float
+    status: int = Field(alias="httpStatus")
+    duration_ms: float = Field(alias="totalDuration")
 
 
 class DeploymentRecord(BaseModel):

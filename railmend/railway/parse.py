@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from railmend.contracts.scan import CronRun, Service, ServiceKind, Window
-from railmend.railway.model import DeploymentRecord, HttpLogLine, LogLine, Series, Slice
+from railmend.railway.model import DeploymentRecord, Series, Slice
 
 DATABASE_IMAGE = re.compile(
     r"(postgres(ql)?|postgis|pgvector|timescaledb|redis|mongo(db)?|mysql|mariadb|memcached|valkey|keydb)"
@@ -69,7 +69,7 @@ def nodes(connection: dict[str, Any]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What Railway lists of an environment; None for what could not be read.
+    """What Railway lists of an environment, as far as it could be read.
 
     `deployed`: newest and active deployments by service id. `failed`: failed deployments, newest first.
     `runs`: of crons, by service id.
@@ -77,11 +77,11 @@ class Inventory:
 
     instances: Iterable[dict[str, Any]]
     deployed: Mapping[str, dict[str, Any]]
-    failed: Sequence[dict[str, Any]] | None = ()
+    failed: Sequence[dict[str, Any]] = ()
     triggers: Iterable[dict[str, Any]] = ()
     variables: Iterable[dict[str, Any]] = ()
     volumes: Iterable[dict[str, Any]] = ()
-    runs: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)
+    runs: Mapping[str | None, Sequence[dict[str, Any]]] = field(default_factory=dict)
 
 
 def services(inventory: Inventory) -> list[Service]:
@@ -89,7 +89,7 @@ def services(inventory: Inventory) -> list[Service]:
     living = [node for node in inventory.instances if not node.get("deletedAt")]
     ids = {node["serviceName"].lower(): node["serviceId"] for node in living}
     branches = {row["serviceId"]: row["branch"] for row in inventory.triggers}
-    fill = {row["serviceId"]: row for row in inventory.volumes if row["serviceId"]}
+    fill = {row["serviceId"]: row for row in inventory.volumes}
     needs: dict[str, set[str]] = defaultdict(set)
     for row in inventory.variables:
         for target in _targets(row["references"], ids):
@@ -135,9 +135,7 @@ def _service(node: dict[str, Any], inventory: Inventory) -> Service:
     service_id = node["serviceId"]
     deployed = inventory.deployed.get(service_id) or {}
     newest, active = deployed.get("latestDeployment"), serving(deployed)
-    latest = deciding(
-        newest, active, [row for row in inventory.failed or () if row["serviceId"] == service_id]
-    )
+    latest = deciding(newest, active, [row for row in inventory.failed if row["serviceId"] == service_id])
     meta = _meta(active or latest)
     source = node.get("source") or {}
     return Service(
@@ -215,17 +213,13 @@ def _replicas(node: dict[str, Any], meta: dict[str, Any]) -> int:
 
 
 def series(window: Window, samples: Iterable[tuple[int, float]]) -> Series:
-    """Place samples (Unix seconds, value) on the window's steps; the last sample of a step wins.
-
-    A step that reaches beyond the window is left out: Railway aligns steps to the epoch and fills them only
-    as far as the window goes.
-    """
+    """Place samples (Unix seconds, value) on the whole steps of a window; the last sample of a step wins."""
     steps = max(int(window.length.total_seconds()) // window.step_seconds, 1)
     values: Series = [None] * steps
-    first, last = window.start.timestamp(), window.end.timestamp()
+    first = window.start.timestamp()
     for ts, value in samples:
         index = int((ts - first) // window.step_seconds)
-        if 0 <= index < steps and (ts + window.step_seconds <= last or steps == 1):
+        if 0 <= index < steps:
             values[index] = value
     return values
 
@@ -271,23 +265,4 @@ def deployment(node: dict[str, Any]) -> DeploymentRecord:
         commit_author=meta.get("commitAuthor"),
         branch=meta.get("branch"),
         reason=meta.get("skippedReason" if node["status"] == "SKIPPED" else "reason"),
-    )
-
-
-def log_line(row: dict[str, Any]) -> LogLine:
-    return LogLine(
-        timestamp=row["timestamp"],
-        severity=row["severity"] or "info",
-        message=row["message"],
-        attributes=tuple((pair["key"], pair["value"]) for pair in row.get("attributes") or ()),
-    )
-
-
-def http_log_line(row: dict[str, Any]) -> HttpLogLine:
-    return HttpLogLine(
-        timestamp=row["timestamp"],
-        method=row["method"],
-        path=row["path"],
-        status=row["httpStatus"],
-        duration_ms=row["totalDuration"],
     )

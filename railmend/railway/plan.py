@@ -1,6 +1,6 @@
 """Plan which series a scan queries, and assemble their results into slices. Pure code."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,8 +16,9 @@ COARSE_POINTS = 30
 # History compared with the window: a day, so that it holds each hour once.
 HISTORY = timedelta(hours=24)
 HISTORY_STEP = timedelta(minutes=30)
-# Series per service: status codes in use, latency percentiles, CPU and memory with their limits.
-STATUS_SERIES, LATENCY_SERIES, RESOURCE_SERIES = 5, 4, 4
+# Series of a service in one result: CPU and memory with their limits, status codes in use, percentiles.
+SERIES = {"resources": 4, "statuses": 5, "durations": 4}
+WHAT = {"resources": "CPU and memory", "statuses": "HTTP status counts", "durations": "latency"}
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Reading:
         return {**ids, **span, "step": self.window.step_seconds}
 
 
-# What a query is for: the reading, the service (None: the whole environment), the document.
-Key = tuple[Reading, str | None, str]
+# What a query is for: the reading (None: no series), the service (None: all of them), the document.
+Key = tuple[Reading | None, str | None, str]
 Queries = Mapping[Key, Query]
 
 
@@ -81,48 +82,33 @@ def detailed_readings(window: Window) -> tuple[Reading, ...]:
 
 
 def for_all(
-    environment_id: str,
-    readings: Sequence[Reading],
-    services: int,
-    web: Mapping[str, str],
-    volumes: int = 0,
+    environment_id: str, readings: Sequence[Reading], services: Sequence[Service]
 ) -> dict[Key, Query]:
-    """Plan CPU, memory and disk of all services in one query, and HTTP series of each of `web` (name by id).
-
-    `services`, `volumes`: how many services, and how many of them have a volume.
-    """
-    series = max(services, 1) * RESOURCE_SERIES + volumes
-    queries: dict[Key, Query] = {
-        (reading, None, "resources"): _resources(environment_id, None, "CPU and memory", reading, series)
-        for reading in readings
+    """Plan CPU, memory and disk of the environment in one query, and HTTP series service by service."""
+    together = {
+        (reading, None, "resources"): _query(environment_id, reading, services) for reading in readings
     }
-    for service_id, name in web.items():
-        for reading in readings:
-            queries |= dict(_http(environment_id, service_id, name, reading))
-    return queries
+    own = for_each(environment_id, readings, services)
+    return together | {key: query for key, query in own.items() if key[2] != "resources"}
 
 
 def for_each(
     environment_id: str, readings: Sequence[Reading], services: Sequence[Service]
 ) -> dict[Key, Query]:
     """Plan all series of each service in queries of its own, service by service."""
-    queries: dict[Key, Query] = {}
-    for service in services:
-        for reading in readings:
-            queries |= resources_of_each(environment_id, reading, [service])
-            if service.serves_http:
-                queries |= dict(_http(environment_id, service.service_id, service.name, reading))
-    return queries
+    return {
+        (reading, service.service_id, document): _query(environment_id, reading, [service], document, service)
+        for service in services
+        for reading in readings
+        for document in WHAT
+        if document == "resources" or (service.serves_http and (document == "statuses" or reading.latency))
+    }
 
 
 def resources_of_each(environment_id: str, reading: Reading, services: Sequence[Service]) -> dict[Key, Query]:
     """Plan CPU, memory and disk of each service by itself, where all in one are too much for Railway."""
-    queries: dict[Key, Query] = {}
-    for service in services:
-        label, series = f"CPU and memory of {service.name}", RESOURCE_SERIES + (service.volume_gb is not None)
-        query = _resources(environment_id, service.service_id, label, reading, series)
-        queries[reading, service.service_id, "resources"] = query
-    return queries
+    own = for_each(environment_id, [reading], services)
+    return {key: query for key, query in own.items() if key[2] == "resources"}
 
 
 def points(queries: Queries) -> int:
@@ -130,21 +116,20 @@ def points(queries: Queries) -> int:
     return sum(query.points for query in queries.values())
 
 
-def _resources(
-    environment_id: str, service_id: str | None, label: str, reading: Reading, series: int
+def _query(
+    environment_id: str,
+    reading: Reading,
+    services: Sequence[Service],
+    document: str = "resources",
+    of: Service | None = None,
 ) -> Query:
-    variables = reading.variables(environment_id, service_id)
-    return Query("resources", variables, label, reading.points * series)
-
-
-def _http(environment_id: str, service_id: str, name: str, reading: Reading) -> Iterator[tuple[Key, Query]]:
-    variables = reading.variables(environment_id, service_id)
-    label = f"HTTP status counts of {name}"
-    counts = Query("statuses", variables, label, reading.points * STATUS_SERIES)
-    yield (reading, service_id, "statuses"), counts
-    if reading.latency:
-        values = LATENCY_SERIES * reading.points
-        yield (reading, service_id, "durations"), Query("durations", variables, f"Latency of {name}", values)
+    """Return the query for series of `services`: of one of them by itself, or of the whole environment."""
+    series = max(len(services), 1) * SERIES[document]
+    if document == "resources":
+        series += sum(service.volume_gb is not None for service in services)
+    variables = reading.variables(environment_id, of.service_id if of else None)
+    what = WHAT[document][0].upper() + WHAT[document][1:]
+    return Query(document, variables, f"{what} of {of.name}" if of else what, reading.points * series)
 
 
 def slices(
@@ -166,13 +151,11 @@ def slices(
         if result is None or queried != reading:
             continue
         if document == "resources":
-            asked = by_id if service_id is None else {service_id: by_id[service_id]}
-            for answered in asked.values():
+            for answered in by_id.values() if service_id is None else [by_id[service_id]]:
                 # An answer without the service is one too: there are no samples of it.
                 answered.memory_gb = answered.memory_gb or [None] * reading.points
             parse.fill_resources(by_id, result, window)
-        elif service_id in by_id and document == "statuses":
-            parse.fill_statuses(by_id[service_id], result, window)
         elif service_id in by_id:  # else it was deleted since the last survey
-            parse.fill_durations(by_id[service_id], result, window)
+            fill = parse.fill_statuses if document == "statuses" else parse.fill_durations
+            fill(by_id[service_id], result, window)
     return list(by_id.values())

@@ -68,8 +68,7 @@ class RailwayPool:
         self._watched = watched
         self._limits = limits or RateLimits()
         self._transport = transport
-        self._reaches: dict[SecretStr, TokenReach] = {}
-        self._clients: dict[SecretStr, RailwayClient] = {}
+        self._clients: dict[SecretStr, tuple[RailwayClient, TokenReach]] = {}
         self._detecting: defaultdict[SecretStr, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def client_for(self, environment_id: str) -> RailwayClient:
@@ -77,12 +76,18 @@ class RailwayPool:
 
         Raise `NotWatched`, and the errors of `detect_token`.
         """
+        return (await self._reached(environment_id))[0]
+
+    async def kind_of(self, environment_id: str) -> TokenKind:
+        """Return the kind of the token that reaches an environment; raise as `client_for`."""
+        return (await self._reached(environment_id))[1].kind
+
+    async def _reached(self, environment_id: str) -> tuple[RailwayClient, TokenReach]:
         environment, token = self._find(environment_id)
         async with self._detecting[token]:
             if token not in self._clients:
                 reach = await detect_token(self._url, token, environment.token_kind, self._transport)
-                self._reaches[token] = reach
-                self._clients[token] = RailwayClient(
+                client = RailwayClient(
                     self._url,
                     token,
                     reach.kind,
@@ -90,18 +95,20 @@ class RailwayPool:
                     limits=self._limits,
                     pause_seconds=self._pause,
                 )
-        self._refuse_another(environment, self._reaches[token])
-        return self._clients[token]
-
-    async def kind_of(self, environment_id: str) -> TokenKind:
-        """Return the kind of the token that reaches an environment; raise as `client_for`."""
-        await self.client_for(environment_id)
-        return self._reaches[self._find(environment_id)[1]].kind
+                self._clients[token] = client, reach
+        client, reach = self._clients[token]
+        if reach.environment_id not in (None, environment_id):  # Railway would only say `Not Authorized`
+            raise NotWatched(
+                f"The token of {environment.name} is the project token of environment "
+                f"{reach.environment_id}, not of {environment_id}: give each environment its own "
+                "token, or correct environment_id."
+            )
+        return client, reach
 
     def last_seen(self, environment_id: str) -> LastSurvey:
         """Return what the last survey of an environment saw, with whatever token; empty without one."""
-        seen = (client.surveyor.last_seen(environment_id) for client in self._clients.values())
-        return next((known for known in seen if known.names), LastSurvey())
+        seen = (client.surveyor.last_seen(environment_id) for client, _ in self._clients.values())
+        return next((known for known in seen if known.services), LastSurvey())
 
     async def check(self, seconds: float = CHECK_SECONDS) -> dict[str, RailwayError | None]:
         """Try every token, some at once, for `seconds`; return by project name what is wrong, or None."""
@@ -141,22 +148,12 @@ class RailwayPool:
     def left(self) -> int | None:
         """Requests left in the window of the token with the fewest; None before the first answer."""
         tokens = {environment.token for environment in self._watched() if environment.token}
-        lefts = [client.limiter.left for token, client in self._clients.items() if token in tokens]
+        lefts = [client.limiter.left for token, (client, _) in self._clients.items() if token in tokens]
         return min((left for left in lefts if left is not None), default=None)
 
     async def aclose(self) -> None:
-        for client in self._clients.values():
+        for client, _ in self._clients.values():
             await client.aclose()
-
-    @staticmethod
-    def _refuse_another(environment: WatchedEnvironment, reach: TokenReach) -> None:
-        """Refuse a project token of another environment, for which Railway only says `Not Authorized`."""
-        if reach.environment_id not in (None, environment.environment_id):
-            raise NotWatched(
-                f"The token of {environment.name} is the project token of environment "
-                f"{reach.environment_id}, not of {environment.environment_id}: give each environment its own "
-                "token, or correct environment_id."
-            )
 
 
 async def detect_token(

@@ -125,22 +125,16 @@ class Reader:
 
     async def _batch(self, queries: Sequence[Query], results: QueryResults, *, again: bool = True) -> None:
         """Send one document. `again`: it may be sent once more unchanged before it is split."""
-        reply: GraphQLReply | None = None
-        failure: Unavailable | None = None
         async with self._sending:
             queries = self._worth_asking(queries, results)
             if not queries:
                 return
-            try:
-                reply = await self._send(queries)
-            except Unavailable as error:
-                failure = error
-            except RateLimited as error:
-                results.stopped = error
-        if failure is not None:
-            results.broke(failure)
-            await self._whole_failed(queries, results, failure, again=again)
-        elif reply is None:
+            reply = await self._send(queries)
+        if isinstance(reply, Unavailable):
+            results.broke(reply)
+            await self._whole_failed(queries, results, reply, again=again)
+        elif isinstance(reply, RateLimited):
+            results.stopped = reply
             self._worth_asking(queries, results)
         elif reply.failures:
             await self._some_failed(queries, results, reply, again=again)
@@ -160,10 +154,13 @@ class Reader:
                 results.errors[id(query)] = error
         return worth
 
-    async def _send(self, queries: Sequence[Query]) -> GraphQLReply:
+    async def _send(self, queries: Sequence[Query]) -> GraphQLReply | Unavailable | RateLimited:
         names = list(dict.fromkeys(query.document for query in queries))
         document, variables = compose(queries, {name: self.drift.dropped(name) for name in names})
-        return await self._transport.send(document, variables, "+".join(names))
+        try:
+            return await self._transport.send(document, variables, "+".join(names))
+        except (Unavailable, RateLimited) as error:
+            return error
 
     async def _some_failed(
         self, queries: Sequence[Query], results: QueryResults, reply: GraphQLReply, *, again: bool
@@ -203,14 +200,18 @@ class Reader:
         again: bool,
     ) -> None:
         error = failures[0].error()
-        if isinstance(error, (ProjectTokenInvalid, RateLimited)):
+        if isinstance(error, ProjectTokenInvalid):
             results.stopped = error
             self._worth_asking(queries, results)
         elif isinstance(error, SchemaDrift):
             await self._drifted(queries, results, failures, error)
         elif isinstance(error, NotAuthorized):
+            # What the token may not read, Railway does not name: it is found part by part.
             results.broke(error)
-            await self._refused(queries, results, error)
+            if len({query.document for query in queries}) > 1:
+                await self._by_document(queries, results)
+            else:
+                await self._whole_failed(queries, results, error, again=False)
         else:
             await self._whole_failed(queries, results, error, again=again)
 
@@ -232,27 +233,13 @@ class Reader:
         if not fallen and culprit is None:
             await self._by_document(queries, results)
             return
-        if not fallen and culprit is not None:
+        if not fallen and culprit:
             self.drift.give_up(culprit, error)
         await self._batch(queries, results)
-
-    async def _refused(self, queries: Sequence[Query], results: QueryResults, error: NotAuthorized) -> None:
-        """Find what the token may not read, where Railway does not name it."""
-        if len({query.document for query in queries}) > 1:
-            await self._by_document(queries, results)
-        elif len(queries) == 1:
-            results.fail(queries[0], error)
-        else:
-            await self._halves(queries, results)
 
     async def _by_document(self, queries: Sequence[Query], results: QueryResults) -> None:
         for name in dict.fromkeys(query.document for query in queries):
             await self._batch([query for query in queries if query.document == name], results)
-
-    async def _halves(self, queries: Sequence[Query], results: QueryResults) -> None:
-        half = len(queries) // 2
-        await self._batch(queries[:half], results, again=False)
-        await self._batch(queries[half:], results, again=False)
 
     async def _whole_failed(
         self, queries: Sequence[Query], results: QueryResults, error: RailwayError, *, again: bool
@@ -260,10 +247,12 @@ class Reader:
         if again:
             await asyncio.sleep(self._pause)
             await self._batch(queries, results, again=False)
-        elif len(queries) == 1 or isinstance(error, Unreachable):
+        elif len(queries) == 1:
+            results.fail(queries[0], error)
+        elif isinstance(error, Unreachable):
             # Splitting does not help: each half would time out in turn.
             results.errors |= {id(query): error for query in queries}
-            if len(queries) == 1:
-                results.fail(queries[0], error)
         else:
-            await self._halves(queries, results)
+            half = len(queries) // 2
+            await self._batch(queries[:half], results, again=False)
+            await self._batch(queries[half:], results, again=False)

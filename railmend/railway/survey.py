@@ -1,8 +1,9 @@
 """Survey an environment coarsely in a few requests, then fetch the candidates in detail."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import repeat
 from typing import Any
 
 from railmend.contracts.scan import PlatformIncident, Service, ServiceKind, Window
@@ -15,8 +16,9 @@ from railmend.railway.listing import Listing, Listings
 from railmend.railway.model import Slice
 from railmend.railway.reader import QueryResults, Reader
 
-# Newest failed deployments of the environment, and newest runs of each cron.
-FAILED_DEPLOYMENTS, RUNS = 200, 10
+Row = tuple[Service, Slice, Slice | None]
+# Newest runs of each cron.
+RUNS = 10
 # A window that ends later than this by Railway's own clock has steps without samples.
 AHEAD, SETTLE = timedelta(seconds=5), timedelta(seconds=60)
 
@@ -43,6 +45,11 @@ class Survey:
     unread: dict[str, list[str]] = field(default_factory=dict)
     unseen: list[str] = field(default_factory=list)
 
+    @property
+    def rows(self) -> list[Row]:
+        """Return each service with its slice and its history, None for none."""
+        return list(zip(self.services, self.slices, self.history or repeat(None), strict=False))
+
 
 @dataclass(frozen=True)
 class DetailedSlices:
@@ -64,17 +71,14 @@ class Details:
 
 @dataclass(frozen=True)
 class LastSurvey:
-    """What the last survey of an environment saw: the next one can query everything at once.
+    """What the last survey of an environment listed: the next one can query everything at once.
 
-    `names`: of all services; they are reported where the next one can list none.
+    The services' names are reported where the next one can list none.
     """
 
-    names: tuple[str, ...] = ()
+    services: Sequence[Service] = ()
     project_name: str = ""
     environment_name: str = ""
-    web: Mapping[str, str] = field(default_factory=dict)  # name by id
-    volumes: int = 0
-    crons: Mapping[str, str] = field(default_factory=dict)
 
 
 class Surveyor:
@@ -84,7 +88,7 @@ class Surveyor:
         self._reader = reader
         self._limits = limits
         self._known: dict[str, LastSurvey] = {}
-        self._tcp: dict[str, bool] = {}  # by service id, of those that were asked about
+        self._tcp: dict[str | None, bool] = {}  # by service id, of those that were asked about
 
     async def survey(self, project_id: str, environment_id: str, window: Window) -> Survey:
         """Survey all services of an environment. Raise where not even its services can be listed.
@@ -92,62 +96,49 @@ class Surveyor:
         Takes 1 request, 1 more per ten services with HTTP traffic beyond the first five, and 1 more for
         the first survey of an environment.
         """
-        ids = {"environmentId": environment_id, "projectId": project_id}
-        status = Query("platform_status", {}, "Railway's own status")
-        project = Query("project", {"projectId": project_id}, "The project's name")
-        failed = _failed_deployments(ids)
-        lists = Listings.of_environment(ids, self._limits)
+        lists = Listings(environment_id, project_id, self._limits)
         window = self._not_ahead(window)
-        early, early_runs = self._early(environment_id, window)
-        first = [status, project, failed, *(listing.query for listing in lists.all())]
-        first += [*early.values(), *early_runs.values()]
+        _, early = self._planned(environment_id, window, self._known.get(environment_id))
         # One request; what does not fit goes along with further pages, so that these cost nothing.
-        held = first[self._limits.aliases :]
-        results = await self._reader.read(first[: self._limits.aliases])
+        first = [*lists.queries(), *early.values()][: self._limits.aliases]
+        results = await self._reader.read(first)
         await self._list_services(lists, results)
         asked, window = window, self._not_ahead(window)
-        draft = parse.services(lists.inventory(results, failed, {}))
-        project_name = (results.get(project) or {}).get("name") or project_id
-        environment_name = lists.services.root.get("name") or environment_id
-        known = self._known[environment_id] = _known(draft, project_name, environment_name)
-        readings, planned = self._series(environment_id, window, known)
+        draft = parse.services(lists.inventory(results))
+        known = self._known[environment_id] = LastSurvey(draft, *lists.names(results))
+        readings, planned = self._planned(environment_id, window, known)
         queries = {key: early.get(key, query) for key, query in planned.items()}
-        runs = {key: early_runs.get(key) or _runs(environment_id, key, known) for key in known.crons}
-        wanted = {id(query) for query in (*queries.values(), *runs.values())}
-        rest = [query for query in held if id(query) in wanted]
-        rest += [query for key, query in queries.items() if key not in early]
-        rest += [query for key, query in runs.items() if key not in early_runs]
-        proxies = self._proxies(environment_id, draft, rest)
+        rest = [query for query in queries.values() if query not in first]
+        queries |= (proxies := self._proxies(environment_id, draft, rest))
         await self._read_along(lists, [*rest, *proxies.values()], results)
-        answers = {service_id: results.get(query) for service_id, query in proxies.items()}
-        self._tcp |= {service_id: bool(rows) for service_id, rows in answers.items() if rows is not None}
-        queries = await self._resources_one_by_one(environment_id, draft, queries, results)
-        services = parse.services(lists.inventory(results, failed, runs))
+        await self._resources_one_by_one(environment_id, draft, queries, results)
+        services = parse.services(lists.inventory(results, queries))
         slices, *past = (plan.slices(services, results, queries, reading) for reading in readings)
         late = late_steps(slices)
         judged = earlier(readings[0].window, timedelta(seconds=late * readings[0].window.step_seconds))
-        reasons = unread.of_lists(services, slices, lists, self._reader.drift)
-        unread.of_history(reasons, services, results, failed, runs)
-        services = [
-            s.model_copy(
-                update={"unread": tuple(reasons[s.service_id]), "tcp": self._tcp.get(s.service_id, False)}
-            )
+        lasting, passing = unread.of_series(services, results, queries)
+        unread.of_lists(lasting, services, slices, lists, results, self._reader.drift)
+        self._tcp |= {
+            key[1]: bool(rows) for key, query in proxies.items() if (rows := results.get(query)) is not None
+        }
+        more = {
+            s.service_id: {"unread": tuple(lasting[s.service_id]), "tcp": self._tcp.get(s.service_id, False)}
             for s in services
-        ]
+        }
         return Survey(
-            project_name=project_name,
-            environment_name=environment_name,
+            project_name=known.project_name,
+            environment_name=known.environment_name,
             ephemeral=bool(lists.services.root.get("isEphemeral")),
-            services=services,
+            services=[service.model_copy(update=more[service.service_id]) for service in services],
             slices=[without_newest(each, late) for each in slices],
             fine=len(readings) > 1,
             window=judged.model_copy(update={"step_seconds": window.step_seconds}),
             history=past[0] if past else [],
-            platform=_incident(results.get(status)),
-            unread=unread.of_series(services, results, queries),
+            platform=_incident(results.get(lists.status)),
+            unread=passing,
             unseen=[
                 *unread.shifted(asked, window, judged if late else None),
-                *results.unseen([status, project]),
+                *results.unseen([lists.status, lists.project]),
                 *(sentence for listing in lists.all() for sentence in listing.unseen()),
                 *unread.fallen(self._reader.drift),
             ],
@@ -171,7 +162,7 @@ class Surveyor:
                 DetailedSlices(without_newest(each, late), day)
                 for each, day in zip(current, history, strict=True)
             ],
-            unread=unread.of_series(services, results, queries),
+            unread=unread.of_series(services, results, queries)[1],
             unseen=results.unseen(queries.values()),
             stopped=results.stopped,
         )
@@ -192,34 +183,31 @@ class Surveyor:
             return window
         return earlier(window, window.end - (now - SETTLE).replace(microsecond=0))
 
-    def _early(self, environment_id: str, window: Window) -> tuple[dict[plan.Key, Query], dict[str, Query]]:
-        """Plan what is sent along with the lists: series, and runs of crons.
-
-        In a first survey that is CPU and memory only.
-        """
-        known = self._known.get(environment_id)
-        if known is None:
-            return plan.for_all(environment_id, plan.coarse_readings(window), 1, {}), {}
-        runs = {service_id: _runs(environment_id, service_id, known) for service_id in known.crons}
-        return self._series(environment_id, window, known)[1], runs
-
-    def _series(
-        self, environment_id: str, window: Window, known: LastSurvey
+    def _planned(
+        self, environment_id: str, window: Window, known: LastSurvey | None
     ) -> tuple[tuple[plan.Reading, ...], dict[plan.Key, Query]]:
-        """Plan in detail if that stays within one document's points, else coarsely."""
-        readings = plan.detailed_readings(window)
-        queries = plan.for_all(environment_id, readings, len(known.names), known.web, known.volumes)
-        if plan.points(queries) > self._limits.points:
-            readings = plan.coarse_readings(window)
-            queries = plan.for_all(environment_id, readings, len(known.names), known.web, known.volumes)
+        """Plan series, in detail if that stays within one document's points, and the runs of crons.
+
+        Before the first survey, which `known` tells, that is CPU and memory at a coarse step.
+        """
+        services = known.services if known else ()
+        for readings in (plan.detailed_readings(window), plan.coarse_readings(window)):
+            queries = plan.for_all(environment_id, readings, services)
+            if known and plan.points(queries) <= self._limits.points:
+                break
+        for service in services:
+            if service.kind is ServiceKind.CRON:
+                ids = {"environmentId": environment_id, "serviceId": service.service_id}
+                runs = Query("executions", {"input": ids, "first": RUNS}, f"Runs of {service.name}")
+                queries[None, service.service_id, "executions"] = runs
         return readings, queries
 
     def _proxies(
         self, environment_id: str, services: Sequence[Service], rest: Sequence[Query]
-    ) -> dict[str, Query]:
+    ) -> dict[plan.Key, Query]:
         """Plan to ask who has a TCP proxy, as far as that costs no request: it tells what is unseen."""
         most = sum(1 for _ in batches(rest, self._limits))
-        asked: dict[str, Query] = {}
+        asked: dict[plan.Key, Query] = {}
         for service in services:
             if service.serves_http or service.kind is ServiceKind.CRON or service.service_id in self._tcp:
                 continue
@@ -227,7 +215,7 @@ class Surveyor:
             query = Query("tcp_proxies", ids, f"TCP proxies of {service.name}", 1)
             if sum(1 for _ in batches([*rest, *asked.values(), query], self._limits)) > most:
                 break
-            asked[service.service_id] = query
+            asked[None, service.service_id, "tcp_proxies"] = query
         return asked
 
     async def _list_services(self, lists: Listings, results: QueryResults) -> None:
@@ -260,32 +248,20 @@ class Surveyor:
         services: Sequence[Service],
         queries: dict[plan.Key, Query],
         results: QueryResults,
-    ) -> dict[plan.Key, Query]:
+    ) -> None:
         """Ask for each service's CPU and memory where all in one are too much for Railway."""
         for key, query in list(queries.items()):
             error = results.error(query)
-            if key[1] is not None or error is None or results.stopped is not None:
+            if key[0] is None or key[1] is not None or error is None or results.stopped is not None:
                 continue
             if isinstance(error, (SchemaDrift, NotAuthorized)):
                 continue
+            del queries[key]
             each = plan.resources_of_each(environment_id, key[0], services)
             # The failure of all in one says nothing about one alone.
             results.give_another_chance(query.document)
             await self._reader.read(list(each.values()), results)
-            queries = {**{other: one for other, one in queries.items() if other != key}, **each}
-        return queries
-
-
-def _failed_deployments(ids: Mapping[str, str]) -> Query:
-    wanted = {**ids, "status": {"in": ["FAILED", "CRASHED"]}}
-    return Query(
-        "failed_deployments", {"input": wanted, "first": FAILED_DEPLOYMENTS}, "Deployments that failed"
-    )
-
-
-def _runs(environment_id: str, service_id: str, known: LastSurvey) -> Query:
-    wanted = {"environmentId": environment_id, "serviceId": service_id}
-    return Query("executions", {"input": wanted, "first": RUNS}, f"Runs of {known.crons[service_id]}")
+            queries |= each
 
 
 def _incident(answer: dict[str, Any] | None) -> PlatformIncident | None:
@@ -297,15 +273,4 @@ def _incident(answer: dict[str, Any] | None) -> PlatformIncident | None:
         url=incident.get("url") or "",
         status=incident.get("status") or "",
         begun=incident.get("createdAt"),
-    )
-
-
-def _known(services: Sequence[Service], project_name: str, environment_name: str) -> LastSurvey:
-    return LastSurvey(
-        names=tuple(service.name for service in services),
-        project_name=project_name,
-        environment_name=environment_name,
-        web={service.service_id: service.name for service in services if service.serves_http},
-        volumes=sum(service.volume_gb is not None for service in services),
-        crons={service.service_id: service.name for service in services if service.kind is ServiceKind.CRON},
     )

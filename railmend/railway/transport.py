@@ -14,6 +14,7 @@ from gql.transport.httpx import HTTPXAsyncTransport
 from graphql import DocumentNode, ExecutionResult
 from pydantic import BaseModel, SecretStr
 
+from railmend.evidence.redact import MIN_KNOWN_LENGTH
 from railmend.railway.compose import single
 from railmend.railway.errors import (
     EdgeBlocked,
@@ -71,7 +72,7 @@ class Transport:
         timeout: float,
         limiter: RateLimiter,
     ) -> None:
-        secret = token.get_secret_value()
+        self._secret = secret = token.get_secret_value()
         header = (
             {"Project-Access-Token": secret} if kind == "project" else {"Authorization": f"Bearer {secret}"}
         )
@@ -125,7 +126,12 @@ class Transport:
                 raise _unavailable(error) from error
         if not (result.errors or isinstance(result.data, dict)):
             raise Unavailable("Railway answered with no data and no error.")
-        return GraphQLReply(data=result.data, failures=[_failure(error) for error in _raw(result)])
+        failures = [_failure(error, self._secret) for error in _raw(result)]
+        for failure in failures:
+            if isinstance(limited := failure.error(), RateLimited):
+                self._limiter.block(limited.retry_after or 0)
+                raise limited
+        return GraphQLReply(data=result.data, failures=failures)
 
     async def _apply_limits(self, response: httpx.Response) -> None:
         """Read the clock, both limiters' status and headers, before the body is read."""
@@ -188,13 +194,17 @@ def _date(text: str | None) -> datetime | None:
     return date.replace(tzinfo=UTC) if date is not None and date.tzinfo is None else date
 
 
-def _failure(error: dict[str, Any]) -> GraphQLFailure:
-    """Parse an error; Railway puts the trace id beside the message, its documentation in `extensions`."""
+def _failure(error: dict[str, Any], secret: str) -> GraphQLFailure:
+    """Parse an error; Railway puts the trace id beside the message, its documentation in `extensions`.
+
+    Who stands between may say what it was given: `secret` is not in the message.
+    """
     extensions = error.get("extensions") or {}
+    message = str(error.get("message", "unknown error"))
     trace = error.get("traceId") or extensions.get("traceId")
     path = [part for part in error.get("path") or () if isinstance(part, str)]
     return GraphQLFailure(
-        message=str(error.get("message", "unknown error")),
+        message=message.replace(secret, "***") if len(secret) >= MIN_KNOWN_LENGTH else message,
         code=extensions.get("code"),
         trace_id=str(trace) if trace else None,
         alias=path[0] if path else None,

@@ -1,17 +1,16 @@
 """Say what could not be read of an environment, of which services, and why."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from railmend.contracts.scan import Service, Window
 from railmend.railway import plan
-from railmend.railway.compose import Query
 from railmend.railway.drift import NODE, Drift
 from railmend.railway.listing import Listings
 from railmend.railway.model import Slice
 from railmend.railway.reader import QueryResults
 
-WHAT = {"resources": "CPU and memory", "statuses": "HTTP status counts", "durations": "latency"}
+WHAT = {**plan.WHAT, "executions": "its runs"}
 # Without these fields nobody can say whether a service is well: what they would have told.
 JUDGING = {
     ("environment", f"{NODE}.domains"): "whether it has a domain",
@@ -27,60 +26,51 @@ DRIFTED = "Railway changed its API, or refuses this; it is tried again within th
 
 
 def of_lists(
-    services: Sequence[Service], slices: Sequence[Slice], lists: Listings, drift: Drift
-) -> dict[str, list[str]]:
-    """Return by service id why its deployments, its volume or what it is could not be read."""
+    unread: dict[str, list[str]],
+    services: Sequence[Service],
+    slices: Sequence[Slice],
+    lists: Listings,
+    results: QueryResults,
+    drift: Drift,
+) -> None:
+    """Note by service id why its deployments, its volume or what it is could not be read."""
     missing = [
         f"{what} could not be read. {DRIFTED}"
         for (document, path), what in JUDGING.items()
         if path in drift.dropped(document)
     ]
-    unread: dict[str, list[str]] = {}
     deployed = {node["serviceId"] for node in lists.deployed.nodes.values()}
+    hidden = results.error(lists.failed)
     for service, series in zip(services, slices, strict=True):
-        reasons = unread[service.service_id] = list(dict.fromkeys(missing))
+        reasons = unread[service.service_id]
+        reasons[:0] = dict.fromkeys(missing)
         if service.service_id not in deployed:
             reasons.append(f"its deployments could not be read. {lists.deployed.why}".strip())
         if lists.volumes.error is not None and any(value is not None for value in series.disk_gb):
             reasons.append(f"the size of its volume could not be read. {lists.volumes.why}")
-    return unread
+        if hidden is not None and service.under_way is not None:
+            reasons.append(
+                f"its newest deployment is {service.under_way}, and those before it could not be read. "
+                f"{hidden.plain}"
+            )
 
 
 def of_series(
     services: Sequence[Service], results: QueryResults, queries: plan.Queries
-) -> dict[str, list[str]]:
-    """Return by service id which series could not be read, and why."""
-    found: dict[str, dict[str, None]] = defaultdict(dict)
-    for (_, service_id, document), query in queries.items():
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return by service id what could not be read, and why: runs of crons, and series."""
+    runs: dict[str, list[str]] = defaultdict(list)
+    series: dict[str, list[str]] = defaultdict(list)
+    for (reading, service_id, document), query in queries.items():
         error = results.error(query)
-        if error is None:
+        if error is None or document not in WHAT:
             continue
         reason = f"{WHAT[document]} could not be read. {error.plain}"
         for service in services:
-            if service_id in (None, service.service_id):
-                found[service.service_id][reason] = None
-    return {service_id: list(reasons) for service_id, reasons in found.items()}
-
-
-def of_history(
-    unread: dict[str, list[str]],
-    services: Sequence[Service],
-    results: QueryResults,
-    failed: Query,
-    runs: Mapping[str, Query],
-) -> None:
-    """Note whose earlier deployments or runs could not be read, where they decide."""
-    for service in services:
-        hidden = results.error(failed)
-        if hidden is not None and service.under_way is not None:
-            unread[service.service_id].append(
-                f"its newest deployment is {service.under_way}, and those before it could not be read. "
-                f"{hidden.plain}"
-            )
-        ran = runs.get(service.service_id)
-        error = results.error(ran) if ran is not None else None
-        if error is not None:
-            unread[service.service_id].append(f"its runs could not be read. {error.plain}")
+            reasons = (series if reading else runs)[service.service_id]
+            if service_id in (None, service.service_id) and reason not in reasons:
+                reasons.append(reason)
+    return runs, {service_id: reasons for service_id, reasons in series.items() if reasons}
 
 
 def fallen(drift: Drift) -> list[str]:

@@ -1,6 +1,6 @@
 """Resolvers of the root fields. Arguments keep the schema's names, hence the keyword dictionaries."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from railyard.api import feed, logs, series, views
@@ -24,28 +24,12 @@ class Resolvers:
         self._environment_id = environment_id
 
     def root(self) -> Json:
-        names = (
-            *("projectToken", "platformStatus", "project", "environment", "metrics", "deployments"),
-            *("deploymentInstanceExecutions", "tcpProxies"),
-            *("httpMetricsGroupedByStatus", "httpDurationMetrics", "deployment", "buildLogs"),
-            *("deploymentLogs", "environmentLogs", "httpLogs", "serviceInstanceLimits"),
-            *("deploymentEvents", "events"),
-            *("deploymentRedeploy", "deploymentRestart", "deploymentRollback"),
-            *("dnsQueryLogs", "networkFlowLogs"),
-        )
-        return {name: getattr(self, f"_{name}") for name in names}
+        return views.root_of(self)
 
     # -- project
 
     def _projectToken(self, _: Any) -> Json:  # noqa: N802 - the schema's name
-        return {
-            "id": "token",
-            "name": "demo",
-            "displayToken": "****",
-            "createdAt": "2026-01-01T00:00:00Z",
-            "projectId": self._project_id,
-            "environmentId": self._environment_id,
-        }
+        return views.token(self._project_id, self._environment_id)
 
     def _platformStatus(self, _: Any) -> Json:  # noqa: N802
         return {"isStable": True, "incident": None, "maintenance": None}
@@ -53,15 +37,7 @@ class Resolvers:
     def _project(self, _: Any, **arguments: Any) -> Json:
         if arguments["id"] != self._project_id:
             raise RequestError("Project not found")
-        stamp = "2026-01-01T00:00:00Z"
-        name = self._project_name
-        return {
-            "id": self._project_id,
-            "name": name,
-            "isPublic": False,
-            "createdAt": stamp,
-            "updatedAt": stamp,
-        }
+        return views.project(self._project_id, self._project_name)
 
     def _environment(self, _: Any, **arguments: Any) -> Json:
         self._own(arguments["id"])
@@ -69,28 +45,17 @@ class Resolvers:
             raise RequestError("Not Authorized")
         runners, ids = list(self._platform.services.values()), (self._project_id, self._environment_id)
         services = [views.service_instance(runner, *ids) for runner in runners]
-        triggers = [views.trigger(runner, *ids) for runner in runners]
+        specs = [runner.spec for runner in runners]
+        triggers = [views.trigger(spec.service_id, spec.repo, spec.branch, *ids) for spec in specs]
         history = sorted(
             (views.deployment(deployment, *ids) for runner in runners for deployment in runner.deployments),
             key=lambda row: str(row["createdAt"]),
             reverse=True,
         )
-        stamp = "2026-01-01T00:00:00Z"
-        return {
-            "id": self._environment_id,
-            "name": "production",
-            "projectId": self._project_id,
-            "canAccess": True,
-            "isEphemeral": False,
-            "unmergedChangesCount": self._platform.staged_changes,
-            "createdAt": stamp,
-            "updatedAt": stamp,
-            "serviceInstances": _connected(services),
-            "deploymentTriggers": _connected(triggers),
-            "deployments": _connected(history),
-            "variables": _connected([]),
-            "volumeInstances": _connected([]),
-        }
+        shown = views.environment(
+            *ids, serviceInstances=services, deploymentTriggers=triggers, deployments=history
+        )
+        return {**shown, "unmergedChangesCount": self._platform.staged_changes}
 
     def _own(self, environment_id: str | None) -> None:
         """Refuse an environment other than the token's; None stands for the token's."""
@@ -283,12 +248,3 @@ class Resolvers:
             raise RequestError("Deployment is not restartable")
         await runner.restart()
         return True
-
-
-def _connected(nodes: Sequence[Json]) -> Any:
-    """A field with paging arguments."""
-
-    def resolve(_: Any, **arguments: Any) -> Json:
-        return views.connection(nodes, arguments.get("first"), arguments.get("after"))
-
-    return resolve

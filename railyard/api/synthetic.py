@@ -1,8 +1,10 @@
 """A synthetic project of any size, answered from formulas: for counting requests and for `bench/`."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from statistics import fmean
 from typing import Any
 
 from starlette.applications import Starlette
@@ -10,23 +12,34 @@ from starlette.applications import Starlette
 from railyard.api import series, views
 from railyard.api.behaviour import Gatekeeper, RequestError
 from railyard.api.server import graphql_app
-from railyard.api.views import Json
+from railyard.api.views import STAMP, Json
+from railyard.platform.model import HttpRow
 
 PROJECT, ENVIRONMENT, TOKEN = "synthetic-project", "synthetic-environment", "synthetic-token"
-STAMP = "2026-01-01T00:00:00Z"
 REQUESTS_PER_MINUTE = 120.0
+CALM = {"CPU_USAGE": 0.2, "CPU_LIMIT": 8.0, "MEMORY_USAGE_GB": 0.3, "MEMORY_LIMIT_GB": 8.0}
 
 
 @dataclass
-class More:
-    """What differs from a calm project.
+class Synthetic:
+    """`services` in all: the first `web` have a domain, `troubled` of these fail; the rest are workers.
 
-    `variables`: more of them, of the first service. `backwards`: services are listed in reverse. `newest`:
-    the time after which Railway has no samples yet; `dead`: when a service's samples ended. `instances`: what
-    replaces fields of a service; `failed`: earlier deployments; `runs`: of crons, newest first; `volumes`:
-    in place of the one that fills; `tcp`: services with a TCP proxy.
+    `asleep`: all of them sleep. `undeployed`: the last one has no deployment. `ephemeral`: the environment
+    was made for a pull request. Steps are aligned to the epoch, so the first and the last of a window may be
+    partial. `variables`: more of them, of the first service. `backwards`: services are listed in reverse.
+    `newest`: the time after which Railway has no samples yet; `dead`: when a service's samples ended.
+    `instances`: what replaces fields of a service; `failed`: earlier deployments; `runs`: of crons, newest
+    first; `tcp`: services with a TCP proxy. `curves`: by service and name ("memory", "cpu", "disk",
+    "latency", "requests" a minute, shares "failing" and "refused") the value at a time in Unix seconds, None
+    for no sample.
     """
 
+    services: int
+    web: int
+    troubled: int = 0
+    asleep: bool = False
+    undeployed: bool = False
+    ephemeral: bool = False
     variables: int = 0
     backwards: bool = False
     newest: datetime | None = None
@@ -37,121 +50,67 @@ class More:
     volumes: list[Json] = field(default_factory=list)
     tcp: set[str] = field(default_factory=set)
     incident: Json | None = None
+    curves: dict[tuple[str, str], Callable[[float], float | None]] = field(default_factory=dict)
+    rows: int = field(default=0, init=False)
 
-
-class Synthetic:
-    """`services` in all: the first `web` have a domain, `troubled` of these fail; the rest are workers.
-
-    `asleep`: all of them sleep. `undeployed`: the last one has no deployment. `ephemeral`: the environment
-    was made for a pull request. `filling`: the first one has a volume of 50 GB that gains 2 GB an hour.
-    Steps are aligned to the epoch, so the first and the last of a window may be partial.
-    """
-
-    def __init__(
-        self,
-        services: int,
-        web: int,
-        troubled: int = 0,
-        *,
-        asleep: bool = False,
-        undeployed: bool = False,
-        ephemeral: bool = False,
-        filling: bool = False,
-        more: "More | None" = None,
-    ) -> None:
-        self.ids = [f"service-{number:04d}" for number in range(services)]
-        self._web = set(self.ids[:web])
-        self._troubled = set(self.ids[:troubled])
-        self._asleep = asleep
-        self._ephemeral = ephemeral
-        self._filling = self.ids[0] if filling else None
-        self._undeployed = self.ids[-1] if undeployed and self.ids else None
-        self._more = more or More()
-        self.rows = 0
+    def __post_init__(self) -> None:
+        self.ids = [f"service-{number:04d}" for number in range(self.services)]
+        self._web = set(self.ids[: self.web])
+        self._troubled = set(self.ids[: self.troubled])
+        self._undeployed = self.ids[-1] if self.undeployed and self.ids else None
 
     def root(self) -> Json:
-        names = (
-            *("projectToken", "platformStatus", "project", "environment", "metrics", "serviceInstanceLimits"),
-            *("httpMetricsGroupedByStatus", "httpDurationMetrics", "httpLogs", "deployments"),
-            *("deploymentLogs", "buildLogs", "environmentLogs", "deploymentEvents", "events"),
-            *("deploymentInstanceExecutions", "tcpProxies"),
-        )
-        return {name: getattr(self, f"_{name}") for name in names}
+        return views.root_of(self)
 
     def _projectToken(self, _: Any) -> Json:  # noqa: N802 - the schema's name
-        ids = {"projectId": PROJECT, "environmentId": ENVIRONMENT}
-        return {"id": "token", "name": "bench", "displayToken": "****", "createdAt": STAMP, **ids}
+        return views.token(PROJECT, ENVIRONMENT)
 
     def _platformStatus(self, _: Any) -> Json:  # noqa: N802
-        incident = self._more.incident
+        incident = self.incident
         return {"isStable": incident is None, "incident": incident, "maintenance": None}
 
     def _project(self, _: Any, **arguments: Any) -> Json:
         if arguments["id"] != PROJECT:
             raise RequestError("Project not found")
-        return {"id": PROJECT, "name": "synthetic", "isPublic": False, "createdAt": STAMP, "updatedAt": STAMP}
+        return views.project(PROJECT, "synthetic")
 
     def _environment(self, _: Any, **arguments: Any) -> Json:
         if arguments["id"] != ENVIRONMENT:
             raise RequestError("Not Authorized")
-        return {
-            "id": ENVIRONMENT,
-            "name": "production",
-            "projectId": PROJECT,
-            "canAccess": True,
-            "isEphemeral": self._ephemeral,
-            "unmergedChangesCount": 0,
-            "createdAt": STAMP,
-            "updatedAt": STAMP,
-            "serviceInstances": _connected([self._instance(service_id) for service_id in self._listed()]),
-            "deploymentTriggers": _connected([self._trigger(service_id) for service_id in self.ids]),
-            "deployments": _connected([self._deployment(service_id) for service_id in self.ids]),
-            "variables": _connected(
-                [self._variable(service_id) for service_id in self.ids[1:]]
-                + [self._variable(self.ids[0], number) for number in range(self._more.variables)]
-            ),
-            "volumeInstances": _connected(
-                [{"id": "volume", "serviceId": self._filling, "currentSizeMB": 30_000, "sizeMB": 50_000}]
-                if self._filling
-                else self._more.volumes
-            ),
-        }
+        shown = views.environment(
+            PROJECT,
+            ENVIRONMENT,
+            serviceInstances=[self._instance(service_id) for service_id in self._listed()],
+            deploymentTriggers=[
+                views.trigger(service_id, f"acme/{service_id}", "main", PROJECT, ENVIRONMENT)
+                for service_id in self.ids
+            ],
+            deployments=[self._deployment(service_id) for service_id in self.ids],
+            variables=[
+                *(self._variable(service_id) for service_id in self.ids[1:]),
+                *(self._variable(self.ids[0], number) for number in range(self.variables)),
+            ],
+            volumeInstances=self.volumes,
+        )
+        return {**shown, "isEphemeral": self.ephemeral}
 
     def _listed(self) -> list[str]:
-        return self.ids[::-1] if self._more.backwards else self.ids
+        return self.ids[::-1] if self.backwards else self.ids
 
     def _instance(self, service_id: str) -> Json:
         deployment = None if service_id == self._undeployed else self._deployment(service_id)
-        domain: Json = {
-            "id": service_id,
-            "domain": f"{service_id}.example",
-            "environmentId": ENVIRONMENT,
-            "serviceId": service_id,
-        }
-        domain |= {"syncStatus": "ACTIVE", "targetPort": None}
+        domain = f"{service_id}.example" if service_id in self._web else None
         return {
-            "id": f"instance-{service_id}",
-            "serviceId": service_id,
-            "serviceName": service_id,
-            "environmentId": ENVIRONMENT,
-            "createdAt": STAMP,
-            "updatedAt": STAMP,
-            "builder": "RAILPACK",
-            "isUpdatable": True,
-            "source": {"repo": f"acme/{service_id}", "image": None},
-            "numReplicas": 1,
-            "restartPolicyType": "ON_FAILURE",
-            "restartPolicyMaxRetries": 10,
-            "watchPatterns": [],
-            "domains": {"serviceDomains": [domain] if service_id in self._web else [], "customDomains": []},
+            **views.instance(service_id, service_id, ENVIRONMENT, f"acme/{service_id}", domain),
             "latestDeployment": deployment,
             "activeDeployments": [deployment] if deployment else [],
-        } | self._more.instances.get(service_id, {})
+            **self.instances.get(service_id, {}),
+        }
 
     def _deployment(self, service_id: str) -> Json:
         return {
             "id": f"deployment-{service_id}",
-            "status": "SLEEPING" if self._asleep else "SUCCESS",
+            "status": "SLEEPING" if self.asleep else "SUCCESS",
             "createdAt": STAMP,
             "updatedAt": STAMP,
             "deploymentStopped": False,
@@ -162,19 +121,6 @@ class Synthetic:
             "serviceId": service_id,
             "instances": [],
             "meta": {"commitHash": "c" * 40, "branch": "main"},
-        }
-
-    def _trigger(self, service_id: str) -> Json:
-        return {
-            "id": f"trigger-{service_id}",
-            "serviceId": service_id,
-            "environmentId": ENVIRONMENT,
-            "projectId": PROJECT,
-            "provider": "github",
-            "repository": f"acme/{service_id}",
-            "branch": "main",
-            "checkSuites": False,
-            "validCheckSuites": 0,
         }
 
     def _variable(self, service_id: str, number: int = 0) -> Json:
@@ -199,92 +145,97 @@ class Synthetic:
         end = int(series.moment(arguments.get("endDate")).timestamp())
         if step is None:
             return range(start, end, max(end - start, 1))
-        if self._more.newest is not None:
-            end = min(end, int(self._more.newest.timestamp()))
+        if self.newest is not None:
+            end = min(end, int(self.newest.timestamp()))
         return range(start // step * step, end, step)
 
     def _covered(self, arguments: Json, ts: int, step: int) -> float:
         """Return of how much of a step there are samples."""
         start = series.moment(arguments["startDate"]).timestamp()
         end = series.moment(arguments.get("endDate")).timestamp()
-        if self._more.newest is not None:
-            end = min(end, self._more.newest.timestamp())
+        if self.newest is not None:
+            end = min(end, self.newest.timestamp())
         return max(min(end, ts + step) - max(start, ts), 0) / step
 
     def _metrics(self, _: Any, **arguments: Any) -> list[Json]:
         wanted = arguments.get("serviceId")
-        awake = [] if self._asleep else [name for name in self.ids if name != self._undeployed]
+        awake = [] if self.asleep else [name for name in self.ids if name != self._undeployed]
         ids = [service_id for service_id in awake if wanted in (None, service_id)]
         steps = self._steps(arguments, arguments.get("sampleRateSeconds") or 60)
-        value = {"CPU_USAGE": 0.2, "CPU_LIMIT": 8.0, "MEMORY_USAGE_GB": 0.3, "MEMORY_LIMIT_GB": 8.0}
         results = []
         for service_id in ids:
-            tags = {"serviceId": service_id}
-            for measurement in value.keys() & set(arguments["measurements"]):
-                until = self._more.dead.get(service_id)
-                lived = [ts for ts in steps if until is None or ts < until.timestamp()]
-                if not lived:
-                    continue
-                values = [{"ts": ts, "value": value[measurement] * (1 + 0.02 * math.sin(ts))} for ts in lived]
+            until = self.dead.get(service_id)
+            lived = [ts for ts in steps if until is None or ts < until.timestamp()]
+            for measurement in arguments["measurements"]:
+                wave = {
+                    ts: CALM[measurement] * (1 + 0.02 * math.sin(ts)) for ts in lived if measurement in CALM
+                }
+                name = measurement.removesuffix("_USAGE_GB").removesuffix("_USAGE").lower()
+                found = ((ts, self._at(service_id, name, ts, steps.step, wave.get(ts))) for ts in steps)
+                values = [{"ts": ts, "value": value} for ts, value in found if value is not None]
                 self.rows += len(values)
-                results.append({"measurement": measurement, "tags": tags, "values": values})
-            if service_id == self._filling and "DISK_USAGE_GB" in arguments["measurements"]:
-                values = [{"ts": ts, "value": 30 - 2 * (steps.stop - ts) / 3600} for ts in steps]
-                results.append({"measurement": "DISK_USAGE_GB", "tags": tags, "values": values})
+                if values:
+                    tags = {"serviceId": service_id}
+                    results.append({"measurement": measurement, "tags": tags, "values": values})
         return results
 
+    def _at(self, service_id: str, name: str, ts: int, step: int, calm: float | None) -> float | None:
+        """Return the mean over a step of a service's curve, where it has one of this name."""
+        curve = self.curves.get((service_id, name))
+        if curve is None:
+            return calm
+        values = [value for at in range(ts, ts + step, 60) if (value := curve(at)) is not None]
+        return fmean(values) if values else None
+
     def _httpMetricsGroupedByStatus(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
-        if self._asleep or arguments["serviceId"] not in self._web:
+        service_id = arguments["serviceId"]
+        if self.asleep or service_id not in self._web:
             return []
         steps = self._steps(arguments, arguments.get("stepSeconds"))
-        width = steps.step / 60
-        failing = 0.2 if arguments["serviceId"] in self._troubled else 0.0
-        shares = {200: 1 - failing, 500: failing} if failing else {200: 1.0}
-        self.rows += len(steps) * len(shares)
-        return [
-            {
-                "statusCode": code,
-                "samples": [
-                    {
-                        "ts": ts,
-                        "value": round(
-                            REQUESTS_PER_MINUTE * width * share * self._covered(arguments, ts, steps.step)
-                        ),
-                    }
-                    for ts in steps
-                ],
-            }
-            for code, share in shares.items()
-        ]
+        samples: dict[int, list[Json]] = {200: [], 404: [], 500: []}
+        for ts in steps:
+            failing, refused, requests = (
+                self._at(service_id, name, ts, steps.step, calm) or 0.0
+                for name, calm in (
+                    ("failing", 0.2 if service_id in self._troubled else 0.0),
+                    ("refused", 0.0),
+                    ("requests", REQUESTS_PER_MINUTE),
+                )
+            )
+            counted = requests * steps.step / 60 * self._covered(arguments, ts, steps.step)
+            for code, share in ((200, 1 - failing - refused), (404, refused), (500, failing)):
+                if share > 0:
+                    samples[code].append({"ts": ts, "value": round(counted * share)})
+        self.rows += sum(map(len, samples.values()))
+        return [{"statusCode": code, "samples": rows} for code, rows in samples.items() if rows]
 
     def _httpDurationMetrics(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
-        if self._asleep or arguments["serviceId"] not in self._web:
+        service_id = arguments["serviceId"]
+        if self.asleep or service_id not in self._web:
             return {"samples": []}
         steps = self._steps(arguments, arguments.get("stepSeconds"))
         self.rows += len(steps)
-        return {"samples": [{"ts": ts, "p50": 40.0, "p90": 80.0, "p95": 90.0, "p99": 150.0} for ts in steps]}
+        slower = {ts: self._at(service_id, "latency", ts, steps.step, 90.0) or 0.0 for ts in steps}
+        factors = {"p50": 0.45, "p90": 0.9, "p95": 1.0, "p99": 1.7}
+        return {
+            "samples": [
+                {"ts": ts, **{name: slow * factor for name, factor in factors.items()}}
+                for ts, slow in slower.items()
+            ]
+        }
 
     # -- rows, for the reference plan of `bench/`
 
     def _httpLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         limit = arguments.get("beforeLimit") or arguments.get("limit") or 100
         self.rows += limit
-        row = {"timestamp": STAMP, "deploymentId": arguments["deploymentId"], "deploymentInstanceId": ""}
-        row |= dict.fromkeys(
-            (
-                *("clientUa", "downstreamProto", "edgeRegion", "host", "requestId", "responseDetails"),
-                *("srcIp", "upstreamAddress", "upstreamErrors", "upstreamProto"),
-            ),
-            "",
+        rows = (
+            HttpRow(
+                series.moment(STAMP), arguments["deploymentId"], "GET", f"/items/{n}", 200, 40.0, 39.0, "", ""
+            )
+            for n in range(limit)
         )
-        numbers = {
-            "httpStatus": 200,
-            "totalDuration": 40,
-            "upstreamRqDuration": 39,
-            "rxBytes": 1,
-            "txBytes": 1,
-        }
-        return [row | numbers | {"method": "GET", "path": f"/items/{number}"} for number in range(limit)]
+        return [views.http_log(row, "") for row in rows]
 
     def _serviceInstanceLimits(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
         self.rows += 1
@@ -294,20 +245,20 @@ class Synthetic:
         wanted = arguments["input"]
         statuses = (wanted.get("status") or {}).get("in")
         if statuses:
-            rows = [row for row in self._more.failed if row["status"] in statuses]
+            rows = [row for row in self.failed if row["status"] in statuses]
         else:
             rows = [self._deployment(wanted.get("serviceId") or self.ids[0])]
         return views.connection(rows, arguments.get("first"), arguments.get("after"))
 
     def _deploymentInstanceExecutions(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
-        runs = self._more.runs.get(arguments["input"]["serviceId"], [])
+        runs = self.runs.get(arguments["input"]["serviceId"], [])
         return views.connection(runs, arguments.get("first"), arguments.get("after"))
 
     def _tcpProxies(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
         service_id = arguments["serviceId"]
         proxy: Json = {"id": "proxy", "applicationPort": 5432, "proxyPort": 40123, "domain": "proxy.example"}
         ids = {"environmentId": ENVIRONMENT, "serviceId": service_id}
-        return [{**proxy, **ids}] if service_id in self._more.tcp else []
+        return [{**proxy, **ids}] if service_id in self.tcp else []
 
     def _deploymentEvents(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
         step: Json = {"id": "step", "step": "BUILD_IMAGE", "createdAt": STAMP, "completedAt": STAMP}
@@ -317,27 +268,13 @@ class Synthetic:
         event: Json = {"id": "event", "action": "deployed", "object": "Deployment", "severity": "INFO"}
         return views.connection([{**event, "createdAt": STAMP, "projectId": PROJECT}], arguments.get("first"))
 
-    def _logs(self, arguments: Json) -> list[Json]:
+    def _logs(self, _: Any, **arguments: Any) -> list[Json]:
         limit = arguments.get("limit") or arguments.get("beforeLimit") or 100
         self.rows += limit
         rows = ({"timestamp": STAMP, "message": f"line {n}", "severity": "info"} for n in range(limit))
         return [{**row, "attributes": [], "tags": None} for row in rows]
 
-    def _deploymentLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
-        return self._logs(arguments)
-
-    def _buildLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
-        return self._logs(arguments)
-
-    def _environmentLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
-        return self._logs(arguments)
-
-
-def _connected(nodes: list[Json]) -> Any:
-    def resolve(_: Any, **arguments: Any) -> Json:
-        return views.connection(nodes, arguments.get("first"), arguments.get("after"))
-
-    return resolve
+    _deploymentLogs = _buildLogs = _environmentLogs = _logs  # noqa: N815 - the schema's names
 
 
 def build_synthetic(project: Synthetic, gatekeeper: Gatekeeper) -> Starlette:

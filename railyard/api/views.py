@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from inspect import getmembers, ismethod
 from typing import Any
 
 from railyard.platform.model import Deployment, HttpRow, LogRow
 from railyard.platform.service import ServiceRunner
 
 Json = dict[str, Any]
+STAMP = "2026-01-01T00:00:00Z"
 
 
 def iso(at: datetime) -> str:
@@ -27,6 +29,45 @@ def connection(nodes: Sequence[Json], first: int | None = None, after: str | Non
             "startCursor": str(start) if page else None,
             "endCursor": str(last) if page else None,
         },
+    }
+
+
+def connected(nodes: Sequence[Json]) -> Any:
+    """A field with paging arguments."""
+
+    def resolve(_: Any, **arguments: Any) -> Json:
+        return connection(nodes, arguments.get("first"), arguments.get("after"))
+
+    return resolve
+
+
+def root_of(resolvers: object) -> Json:
+    """Return the root value: a field's resolver is the method of its name behind an underscore."""
+    return {name.removeprefix("_"): method for name, method in getmembers(resolvers, ismethod)}
+
+
+def token(project_id: str, environment_id: str) -> Json:
+    ids = {"projectId": project_id, "environmentId": environment_id}
+    return {"id": "token", "name": "demo", "displayToken": "****", "createdAt": STAMP, **ids}
+
+
+def project(project_id: str, name: str) -> Json:
+    return {"id": project_id, "name": name, "isPublic": False, "createdAt": STAMP, "updatedAt": STAMP}
+
+
+def environment(project_id: str, environment_id: str, **connections: Sequence[Json]) -> Json:
+    """An environment; `connections`: the nodes of each."""
+    names = ("serviceInstances", "deploymentTriggers", "deployments", "variables", "volumeInstances")
+    return {
+        "id": environment_id,
+        "name": "production",
+        "projectId": project_id,
+        "canAccess": True,
+        "isEphemeral": False,
+        "unmergedChangesCount": 0,
+        "createdAt": STAMP,
+        "updatedAt": STAMP,
+        **{name: connected(connections.get(name, ())) for name in names},
     }
 
 
@@ -55,49 +96,58 @@ def service_instance(runner: ServiceRunner, project_id: str, environment_id: str
     shown = [deployment(record, project_id, environment_id) for record in deployments]
     active = [row for row, record in zip(shown, deployments, strict=True) if record is runner.serving]
     created = iso(deployments[0].created_at) if deployments else "1970-01-01T00:00:00Z"
-    domain = {
-        "id": f"domain-{spec.service_id}",
-        "domain": f"127.0.0.1:{runner.address.port}",
-        "environmentId": environment_id,
-        "serviceId": spec.service_id,
-        "targetPort": None,
-        "syncStatus": "ACTIVE",
-    }
-    return {
-        "id": f"instance-{spec.service_id}",
-        "serviceId": spec.service_id,
-        "serviceName": spec.name,
-        "environmentId": environment_id,
+    domain = f"127.0.0.1:{runner.address.port}"
+    return instance(spec.service_id, spec.name, environment_id, spec.repo, domain) | {
         "createdAt": created,
         "updatedAt": created,
-        "deletedAt": None,
-        "builder": "RAILPACK",
-        "isUpdatable": True,
-        "source": {"repo": spec.repo, "image": None},
         "rootDirectory": spec.root_directory or None,
         "startCommand": " ".join(spec.start_command),
-        "numReplicas": 1,
         "region": "us-west2",
-        "restartPolicyType": "ON_FAILURE",
-        "restartPolicyMaxRetries": 10,
-        "sleepApplication": False,
-        "watchPatterns": [],
-        "domains": {"serviceDomains": [domain], "customDomains": []},
         "latestDeployment": shown[-1] if shown else None,
         "activeDeployments": active,
     }
 
 
-def trigger(runner: ServiceRunner, project_id: str, environment_id: str) -> Json:
-    spec = runner.spec
+def instance(service_id: str, name: str, environment_id: str, repo: str, domain: str | None) -> Json:
+    """A service of one process without deployments; `domain`: where it is reached from outside."""
+    ids = {"environmentId": environment_id, "serviceId": service_id}
+    shown = {
+        "id": f"domain-{service_id}",
+        "domain": domain,
+        "targetPort": None,
+        "syncStatus": "ACTIVE",
+        **ids,
+    }
     return {
-        "id": f"trigger-{spec.service_id}",
-        "serviceId": spec.service_id,
+        **ids,
+        "id": f"instance-{service_id}",
+        "serviceName": name,
+        "createdAt": STAMP,
+        "updatedAt": STAMP,
+        "deletedAt": None,
+        "builder": "RAILPACK",
+        "isUpdatable": True,
+        "source": {"repo": repo, "image": None},
+        "numReplicas": 1,
+        "restartPolicyType": "ON_FAILURE",
+        "restartPolicyMaxRetries": 10,
+        "sleepApplication": False,
+        "watchPatterns": [],
+        "domains": {"serviceDomains": [shown] if domain else [], "customDomains": []},
+        "latestDeployment": None,
+        "activeDeployments": [],
+    }
+
+
+def trigger(service_id: str, repository: str, branch: str, project_id: str, environment_id: str) -> Json:
+    return {
+        "id": f"trigger-{service_id}",
+        "serviceId": service_id,
         "environmentId": environment_id,
         "projectId": project_id,
         "provider": "github",
-        "repository": spec.repo,
-        "branch": spec.branch,
+        "repository": repository,
+        "branch": branch,
         "checkSuites": False,
         "validCheckSuites": 0,
         "baseEnvironmentOverrideId": None,

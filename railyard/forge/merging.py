@@ -18,7 +18,7 @@ def merged(
     if tree is None:
         return None
     parents = [base, head] if method == "merge" else [base]
-    return _commit(forge, full_name, tree, parents, message, _who("AUTHOR", user) | _who("COMMITTER", user))
+    return _commit(forge, full_name, tree, parents, message, _by("AUTHOR", user) | _by("COMMITTER", user))
 
 
 def _rebased(forge: Forge, full_name: str, base: str, head: str, user: str) -> str | None:
@@ -34,12 +34,17 @@ def _rebased(forge: Forge, full_name: str, base: str, head: str, user: str) -> s
         name, mail, date = git(path, "show", "-s", "--format=%an%n%ae%n%aI", sha).split("\n")
         author = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": mail, "GIT_AUTHOR_DATE": date}
         message = git(path, "show", "-s", "--format=%B", sha) + "\n"
-        tip = _commit(forge, full_name, tree, [tip], message, author | _who("COMMITTER", user))
+        tip = _commit(forge, full_name, tree, [tip], message, author | _by("COMMITTER", user))
     return tip
 
 
-def _who(role: str, user: str) -> dict[str, str]:
-    return {f"GIT_{role}_NAME": user, f"GIT_{role}_EMAIL": f"{user}@localhost"}
+def who(role: str, name: str, email: str) -> dict[str, str]:
+    """Return git's environment for an `AUTHOR` or a `COMMITTER`."""
+    return {f"GIT_{role}_NAME": name, f"GIT_{role}_EMAIL": email}
+
+
+def _by(role: str, user: str) -> dict[str, str]:
+    return who(role, user, f"{user}@localhost")
 
 
 def _commit(

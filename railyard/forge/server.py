@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from railyard.forge import issues, reviews  # noqa: F401 - the first registers its calls
+# Each registers its calls; `commits/{ref}/check-runs` has to come before `commits/{ref}`.
+from railyard.forge import checks, commits, git_data, graphql, issues, pulls, reviews, rules  # noqa: F401
 from railyard.forge.pages import page_routes
 from railyard.forge.renaming import Renamed
 from railyard.forge.rest import ROUTES, Call, Handler
@@ -26,6 +27,7 @@ from railyard.forge.store import ApiError, Forge
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 API = "/api/v3"
+GRAPHQL_TYPES = {403: "FORBIDDEN", 404: "NOT_FOUND"}
 
 
 def build(forge: Forge, *, read_only: bool = True) -> Starlette:
@@ -89,6 +91,7 @@ def _rest(forge: Forge, method: str, path: str, handler: Handler, needs: str) ->
                 forge.calls.add((method, template))
                 body, token = json.loads(raw) if raw else {}, _token(forge, request)
                 call = Call(forge, request, body, forge.tokens[token], web + API, web)
+                call.by_app = forge.grants.get(token, ("", {}))[0] == "app"
                 forge.permit(token, needs)
                 if request.method != "GET" and call.full_name and call.repo.get("archived"):
                     raise ApiError(403, "Repository was archived so is read-only.")
@@ -113,11 +116,24 @@ def _rest(forge: Forge, method: str, path: str, handler: Handler, needs: str) ->
 
 
 def _graphql(forge: Forge) -> Endpoint:
+    """Answer the three queries that are asked. As GitHub: a refusal has the status 200, too."""
+
     async def endpoint(request: Request) -> Response:
         asked = (await request.json())["variables"]
-        request.scope["path_params"] = {key: asked[key] for key in ("owner", "repo", "n")}
-        answer = _rest(forge, "POST", "/graphql", reviews.review_threads, "pull_requests:read")
-        return await answer(request)
+        handler, needs = (rules.protection, "contents:read")
+        if "id" in asked:
+            handler, needs = (graphql.comment_node, "issues:read")
+        elif "n" in asked:
+            handler, needs = (reviews.review_threads, "pull_requests:read")
+        request.scope["path_params"] = {key: value for key, value in asked.items() if key != "id"}
+        answer = await _rest(forge, "POST", "/graphql", handler, needs)(request)
+        if answer.status_code not in (403, 404):
+            return answer
+        refused = {
+            "type": GRAPHQL_TYPES[answer.status_code],
+            "message": json.loads(bytes(answer.body))["message"],
+        }
+        return JSONResponse({"data": {"repository": None}, "errors": [refused]})
 
     return endpoint
 

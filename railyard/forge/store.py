@@ -6,6 +6,7 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,19 @@ DOCUMENTATION = "https://docs.github.com/rest"
 MAX_BODY = 65_536
 # Login of whoever uses the pages' buttons.
 PERSON = "you"
+SIGNED = "required_signatures"
+# Each push calls it; `signed` lists the commits that the forge has signed.
+HOOK = """#!/bin/sh
+refuse() {{ echo 'error: GH013: Repository rule violations found' >&2; exit 1; }}
+touch signed
+while read -r old new ref; do
+case "$old" in *[!0]*) known=$old;; *) known=--all;; esac
+case "$ref" in
+{}
+esac; done
+"""
+REFUSE = "refuse"
+UNSIGNED_ONLY = 'for sha in $(git rev-list "$new" --not $known); do grep -qx "$sha" signed || refuse; done'
 
 
 class ApiError(Exception):
@@ -117,16 +131,47 @@ class Forge:
         raise ApiError(403, f"Resource not accessible by {who}", headers=headers)
 
     def add_rule(self, full_name: str, branches: str, kind: str, **parameters: Any) -> None:
-        """Add a rule of a ruleset for branches like `railmend/*`; git refuses what it forbids."""
-        rules = self.repo(full_name).setdefault("rules", [])
-        rules.append({"type": kind, "branches": branches, "ruleset_id": 7, "parameters": parameters})
-        hook = self.git_dir(full_name) / "hooks" / "pre-receive"
-        hook.write_text(
-            '#!/bin/sh\nwhile read -r _ _ ref; do case "$ref" in '
-            f"refs/heads/{branches}) echo 'error: GH013: Repository rule violations found' >&2; exit 1;; "
-            "esac; done\n"
+        """Add a rule of a ruleset for branches like `railmend/*`; it refuses what it forbids."""
+        self._refuse(
+            full_name, {"type": kind, "branches": branches, "ruleset_id": 7, "parameters": parameters}
         )
+
+    def protect(self, full_name: str, branch: str) -> None:
+        """Protect a branch, as it was done before there were rulesets: it takes signed commits alone."""
+        self._refuse(full_name, {"type": SIGNED, "branches": branch})
+
+    def _refuse(self, full_name: str, rule: Json) -> None:
+        rules = self.repo(full_name).setdefault("rules", [])
+        rules.append(rule)
+        cases = [
+            f"refs/heads/{row['branches']}) " + (UNSIGNED_ONLY if row["type"] == SIGNED else REFUSE) + " ;;"
+            for row in rules
+        ]
+        hook = self.git_dir(full_name) / "hooks" / "pre-receive"
+        hook.write_text(HOOK.format("\n".join(cases)))
         hook.chmod(0o755)
+
+    def rules_of(self, full_name: str, branch: str) -> list[Json]:
+        return [row for row in self.repo(full_name).get("rules", ()) if fnmatch(branch, row["branches"])]
+
+    def violation(self, full_name: str, branch: str, sha: str) -> str:
+        """Return why rules do not let a branch move to a commit; empty: they let it."""
+        kinds = {row["type"] for row in self.rules_of(full_name, branch)}
+        if kinds & {"creation", "update"}:
+            return "Cannot update this protected ref."
+        known = self.branch(full_name, branch) or "--all"
+        new = git(self.git_dir(full_name), "rev-list", sha, "--not", known).split()
+        signed = all(self.signed(full_name, commit) for commit in new)
+        return "" if signed or SIGNED not in kinds else "Commits must have verified signatures."
+
+    def sign(self, full_name: str, sha: str) -> None:
+        """Note that the forge itself signed a commit; the hook reads that, too."""
+        with (self.git_dir(full_name) / "signed").open("a") as file:
+            file.write(f"{sha}\n")
+
+    def signed(self, full_name: str, sha: str) -> bool:
+        file = self.git_dir(full_name) / "signed"
+        return file.exists() and sha in file.read_text().split()
 
     def next_id(self) -> int:
         self.state["sequence"] += 1

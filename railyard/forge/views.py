@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from railyard.forge.store import Forge, Json, git
+from railyard.forge.store import Forge, Json, git, now
 
 STATUS = {"A": "added", "M": "modified", "D": "removed", "R": "renamed", "C": "copied", "T": "changed"}
 COMMIT_FORMAT = "%x00".join(["%H", "%T", "%P", "%an", "%ae", "%aI", "%cn", "%ce", "%cI", "%B"])
@@ -62,6 +62,7 @@ class View:
             "archived": bool(repo.get("archived")),
             "disabled": False,
             "has_issues": repo.get("has_issues", True),
+            "has_pull_requests": repo.get("has_pull_requests", True),
             "permissions": {"admin": False, "push": True, "pull": True},
         }
 
@@ -83,11 +84,33 @@ class View:
                 "author": who(*part[3:6]),
                 "committer": who(*part[6:9]),
                 "tree": {"sha": part[1], "url": f"{self.api}/git/trees/{part[1]}"},
+                "verification": self._verification(part[0]),
             },
             "author": self.user(part[3]),
             "committer": self.user(part[6]),
             "parents": [{"sha": sha, "url": f"{self.api}/commits/{sha}"} for sha in part[2].split()],
         }
+
+    def _verification(self, sha: str) -> Json:
+        signed = self.forge.signed(self.full_name, sha)
+        return {
+            "verified": signed,
+            "reason": "valid" if signed else "unsigned",
+            "signature": "-----BEGIN PGP SIGNATURE-----" if signed else None,
+            "payload": git(self.git_dir, "cat-file", "commit", sha) if signed else None,
+            "verified_at": now() if signed else None,
+        }
+
+    def git_commit(self, sha: str) -> Json:
+        """Return a commit as git's own object."""
+        found = self.commit(sha)
+        parents = [parent | {"html_url": f"{self.web}/commit/{parent['sha']}"} for parent in found["parents"]]
+        kept = {key: found[key] for key in ("sha", "node_id", "html_url")}
+        return {**found["commit"], **kept, "parents": parents}
+
+    def reference(self, ref: str, sha: str) -> Json:
+        target = {"type": "commit", "sha": sha, "url": f"{self.api}/git/commits/{sha}"}
+        return {"ref": ref, "node_id": f"REF_{ref}", "url": f"{self.api}/git/{ref}", "object": target}
 
     def files(self, old: str, new: str) -> list[Json]:
         raw = [part for part in self._diff(old, new, "--raw", "--abbrev=40", "-z").split("\0") if part]

@@ -6,6 +6,8 @@ from typing import Any
 from railyard.rehearsal.evidence import Item, items, missing_key, symptoms
 
 LABEL = "[rehearsal]"
+# What stands in the source at the fault, or near it, by kind of finding.
+LOOKS = {"memory_leak": "= {}", "error_rate": '["', "latency": "select"}
 # A route on which the edge gives up counts as slow too.
 SLOW_ROUTE = re.compile(r"^(\w+ \S+): \d+x .*?p95 (\d+) ms", re.M)
 KEPT = re.compile(r"kept in memory")
@@ -17,13 +19,33 @@ def diagnose(packet: str) -> dict[str, Any]:
     shown = symptoms(packet_items)
     if not shown:
         return _unclear("The evidence shows no trouble that this rehearsal knows.")
-    judges = {"memory_leak": _leak, "error_rate": _missing_key, "latency": _slow_query}
+    # On a busy machine the edge gives up on slow requests: they show as errors, or as an outage.
+    failing = (_missing_key, _slow_query)
+    judges = {"memory_leak": (_leak,), "latency": (_slow_query,), "error_rate": failing, "outage": failing}
     for finding in shown:
-        answer = judges[finding.source](finding, packet_items)
-        if answer is not None:
-            return answer
+        for judge in judges[finding.source]:
+            answer = judge(finding, packet_items)
+            if answer is not None:
+                return answer
     kinds = ", ".join(finding.source for finding in shown)
     return _unclear(f"The evidence for {kinds} does not name a cause.")
+
+
+def next_look(packet: str, looks: int) -> str | None:
+    """Return the text to look for in the source before anything is concluded; None: enough was seen."""
+    shown = {finding.source for finding in symptoms(items(packet))}
+    code = diagnose(packet)["verdict"] == "code"
+    return next((text for kind, text in LOOKS.items() if code and not looks and kind in shown), None)
+
+
+def with_source(answer: dict[str, Any], packet: str) -> dict[str, Any]:
+    """Return the answer with the source that was read among the evidence of its first cause."""
+    source = [item.id for item in items(packet) if item.kind in ("code", "change")]
+    if answer["verdict"] != "code" or not source:
+        return answer
+    first, *others = answer["causes"]
+    evidence = list(dict.fromkeys([*first["evidence"], *source]))
+    return answer | {"causes": [first | {"evidence": evidence}, *others]}
 
 
 def refute(packet: str) -> dict[str, Any]:
@@ -32,7 +54,11 @@ def refute(packet: str) -> dict[str, Any]:
     survives = again["verdict"] == "code"
     ids = sorted({item_id for cause in again["causes"] for item_id in cause["evidence"]})
     reason = f"{LABEL} The same evidence leads to the same cause." if survives else again["summary"]
-    return {"survives": survives, "reason": reason, "evidence": ids}
+    judged = [
+        {"cause": number, "survives": survives, "reason": reason, "evidence": cause["evidence"]}
+        for number, cause in enumerate(again["causes"], start=1)
+    ]
+    return {"survives": survives, "reason": reason, "causes": judged if survives else [], "evidence": ids}
 
 
 def _below(series: str, threshold: float, minutes: int) -> dict[str, Any]:
@@ -55,10 +81,12 @@ def _answer(
 ) -> dict[str, Any]:
     return {
         "summary": f"{LABEL} {summary}",
+        "title": plan[0] if plan else "",
         "verdict": verdict,
         "confidence": 0.8,
         "assumes": "That the logs and series of the window are those of the running deployment.",
         "causes": [{"text": text, "evidence": ids, "against": []} for text, ids in causes],
+        "ruled_out": [],
         "suspected_files": files,
         "suspected_commits": [],
         "plan": plan,
@@ -94,30 +122,30 @@ def _leak(finding: Item, packet_items: list[Item]) -> dict[str, Any] | None:
 
 
 def _missing_key(finding: Item, packet_items: list[Item]) -> dict[str, Any] | None:
-    for item in packet_items:
-        missing = missing_key(item.text) if item.kind == "deploy_log" else None
-        if missing is None:
-            continue
-        return _answer(
-            "code",
-            f"{missing.function}() fails where `{missing.key}` is missing",
-            [
-                (
-                    f"`{missing.key}` is looked up in {missing.file} although not every record has it.",
-                    [finding.id, item.id],
-                )
-            ],
-            [missing.file],
-            [
-                f"In {missing.file}, {missing.function}(): read `{missing.key}` so that a record without it "
-                "works as it did before the field was shown.",
-                "Run the tests.",
-            ],
-            f"Ask for a record without `{missing.key}`.",
-            "The share of 5xx falls below 1 % within 15 minutes of the deployment.",
-            [_below("error_share", 0.01, 15)],
-        )
-    return None
+    missing = missing_key(packet_items)
+    if missing is None:
+        return None
+    file, function = missing.place.file, missing.place.function
+    where = f"{function}()" if function else file
+    return _answer(
+        "code",
+        f"{where} fails where `{missing.key}` is missing",
+        [
+            (
+                f"`{missing.key}` is looked up in {file} although not every record has it.",
+                [finding.id, *missing.evidence],
+            )
+        ],
+        [file],
+        [
+            f"In {file}, {where}: read `{missing.key}` so that a record without it works as it did before "
+            "the field was shown.",
+            "Run the tests.",
+        ],
+        f"Ask for a record without `{missing.key}`.",
+        "The share of 5xx falls below 1 % within 15 minutes of the deployment.",
+        [_below("error_share", 0.01, 15)],
+    )
 
 
 def _slow_query(finding: Item, packet_items: list[Item]) -> dict[str, Any] | None:

@@ -42,7 +42,7 @@ def repair(task: str, files: Mapping[str, str]) -> Repair:
         elif finding.source == "latency":
             attempt = _index(files)
         else:
-            attempt = _tolerate(task, files)
+            attempt = _tolerate(task, files) if missing_key(items(task)) else _index(files)
         if attempt.edits:
             break
     return attempt
@@ -100,33 +100,37 @@ def _import(path: str, text: str, line: str) -> Edit:
 
 
 def _tolerate(task: str, files: Mapping[str, str]) -> Repair:
-    """Tolerate a missing optional key, in the file that the stack trace names."""
-    missing = missing_key(task)
+    """Tolerate a missing optional key, in the file that the evidence leads to."""
+    missing = missing_key(items(task))
     if missing is None:
         return Repair((), "the evidence holds no stack trace with a missing key.")
+    key, place = missing.key, missing.place
     for path, text in files.items():
-        if path.rsplit("/", 1)[-1] != missing.file:
+        if path.rsplit("/", 1)[-1] != place.file:
             continue
-        lookup = rf'^.*?(\w+)\["{missing.key}"\](?:\["(\w+)"\])?(?! *=[^=]).*$'
-        match = re.search(lookup, _function(text, missing.function), re.M)
+        lookup = re.compile(rf'^.*?(\w+)\["{key}"\](?:\["(\w+)"\])?(?! *=[^=]).*$', re.M)
+        function = place.function or _looking_up(text, lookup)
+        match = lookup.search(_function(text, function))
         if match is None:
             break
         nested = match[2]
-        old = f'{match[1]}["{missing.key}"]' + (f'["{nested}"]' if nested else "")
-        new = (
-            f'{match[1]}.get("{missing.key}", {{}}).get("{nested}", 0)'
-            if nested
-            else (f'{match[1]}.get("{missing.key}")')
-        )
-        summary = f"`{missing.key}` is optional, but `{missing.function}` demanded it; it now works without."
-        test = optional_key_test(path, text, missing.function, missing.key)
+        old = f'{match[1]}["{key}"]' + (f'["{nested}"]' if nested else "")
+        new = f'{match[1]}.get("{key}", {{}}).get("{nested}", 0)' if nested else f'{match[1]}.get("{key}")'
+        summary = f"`{key}` is optional, but `{function}` demanded it; it now works without."
+        test = optional_key_test(path, text, function, key)
         return Repair((Edit(path, match[0], match[0].replace(old, new)),), summary, test)
-    return Repair((), f"{missing.file} holds no direct lookup of `{missing.key}`.")
+    return Repair((), f"{place.file} holds no direct lookup of `{key}`.")
+
+
+def _looking_up(text: str, lookup: re.Pattern[str]) -> str:
+    """Return the name of the first function that holds such a lookup; empty: none does."""
+    names = re.findall(r"^ *def (\w+)\(", text, re.M)
+    return next((name for name in names if lookup.search(_function(text, name))), "")
 
 
 def _function(text: str, name: str) -> str:
     """Return the text of one function, up to the next line that is not indented deeper."""
-    match = re.search(rf"^( *)def {name}\(.*\n(?:(?:\1 +.*)?\n)*", text, re.M)
+    match = re.search(rf"^( *)def {name}\(.*\n(?:(?:\1 +.*)?\n)*", text, re.M) if name else None
     return match[0] if match else ""
 
 

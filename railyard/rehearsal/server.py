@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from railyard.rehearsal.coder import ToolCall, next_step
-from railyard.rehearsal.diagnosis import diagnose, refute
+from railyard.rehearsal.diagnosis import diagnose, next_look, refute, with_source
 
 Json = dict[str, Any]
 MODEL = "rehearsal"
@@ -48,6 +48,8 @@ def _step(body: Json) -> ToolCall | str:
     Asked for one word, as `starter.py doctor` asks, it gives one.
     """
     tools = [tool["function"]["name"] for tool in body.get("tools") or ()]
+    if "conclude" in tools:
+        return _investigate(body["messages"], tools)
     if tools:
         return next_step(body["messages"]) if "glob" in tools else ToolCall(tools[0], {"word": "yes"})
     schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema", {})
@@ -56,6 +58,18 @@ def _step(body: Json) -> ToolCall | str:
     packet = "\n".join(str(m["content"]) for m in body["messages"] if m["role"] == "user")
     doubted = any("sceptic" in str(m["content"]) for m in body["messages"] if m["role"] == "system")
     return json.dumps(refute(packet) if doubted else diagnose(packet))
+
+
+def _investigate(messages: list[Json], tools: list[str]) -> ToolCall:
+    """Look at the source once before code is blamed; else conclude."""
+    packet = "\n".join(str(message["content"]) for message in messages if message["role"] in ("user", "tool"))
+    if any("sceptic" in str(message["content"]) for message in messages if message["role"] == "system"):
+        return ToolCall("conclude", refute(packet))
+    looks = sum(message["role"] == "tool" for message in messages)
+    text = next_look(packet, looks) if "search_code" in tools else None
+    if text is not None:
+        return ToolCall("search_code", {"text": text})
+    return ToolCall("conclude", with_source(diagnose(packet), packet))
 
 
 def _usage(body: Json, step: ToolCall | str) -> Json:

@@ -16,7 +16,7 @@ from hosting.clients import toolbox
 from hosting.gateway.egress import egress
 from hosting.gateway.model_gateway import ModelGateway
 from hosting.sandbox.choice import build_sandbox
-from railmend.coding.checks import CheckSettings
+from railmend.coding.check_settings import CheckSettings
 from railmend.coding.guard_settings import GuardSettings
 from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.quota import Quota

@@ -160,7 +160,7 @@ async def test_what_got_worse_is_reverted_and_rolled_back_and_a_failed_build_is_
         client, handles = await opened(on, monkeypatch, "catalog", "reports", outcome_seconds=[45])
         catalog, reports = Person(on, "acme/catalog"), Person(on, "acme/reports")
         trees = on.git_dir("acme/catalog")
-        before = run(trees, "rev-parse", "main^{tree}")
+        base, before = run(trees, "rev-parse", "main", "main^{tree}").split()
         spoil(on, tmp_path / "slow", str(catalog("GET", "/pulls/1")["head"]["ref"]), SLOW)
         unbuildable(on, tmp_path / "unbuildable", str(reports("GET", "/pulls/1")["head"]["ref"]))
         reports("PUT", "/pulls/1/merge", merge_method="squash")
@@ -168,7 +168,7 @@ async def test_what_got_worse_is_reverted_and_rolled_back_and_a_failed_build_is_
 
         unbuilt = await handles["reports"].result()
         assert (unbuilt.outcome, unbuilt.revert, unbuilt.action) == (RepairOutcome.NOT_DEPLOYED, None, "")
-        await reports.until_said("## Not in production")
+        await reports.until_said("## Merged, but not in production")
         assert [label["name"] for label in reports("GET", "/issues/1/labels")][-1] == "railmend: not deployed"
         assert len(on.pull_requests("acme/reports")) == 1
         first, failed = await deployments(on, "acme/reports")
@@ -178,7 +178,7 @@ async def test_what_got_worse_is_reverted_and_rolled_back_and_a_failed_build_is_
         assert worse.outcome is RepairOutcome.WORSE, worse.reason
         assert worse.revert is not None
         assert worse.merge is not None
-        assert worse.merge.commits == 2
+        assert run(trees, "rev-list", "--count", f"{base}..{worse.merge.sha}") == "2"
         told = await catalog.until_said("## It is worse than before")
         assert worse.revert.url in told
         branch = str(catalog("GET", f"/pulls/{worse.revert.number}")["head"]["ref"])

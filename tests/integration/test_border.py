@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from railmend.coding import foreign_files, opencode
-from railmend.coding.checks import CheckSettings
+from railmend.coding.check_settings import CheckSettings
 from tests.integration.coding_stage import KEY, CodingRoom
 from tests.integration.sandboxes import KINDS, a_sandbox, open_folder
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.checks import CheckSettings
+from railmend.coding.check_settings import CheckSettings
 from railmend.contracts.repair import Verification
 from tests.integration.coding_stage import CodingRoom
 

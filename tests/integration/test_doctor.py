@@ -196,6 +196,17 @@ async def test_a_token_that_only_reads_is_told(
     assert "docs/github.md" in result.hint
 
 
+async def test_issues_are_tried_where_plans_are_decided_on_them(
+    installed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GitHubClient, "_may_create", lambda _, __, kind: kind != "issues")
+    assert (await examine(ask_model=False))[0]["github, acme/checkout"].status is CheckStatus.WARNING
+    monkeypatch.setenv("RAILMEND_APPROVE_BY_COMMENT", "1")
+    result = (await examine(ask_model=False))[0]["github, acme/checkout"]
+    assert result.status is CheckStatus.BAD
+    assert "may open no issue" in result.message
+
+
 async def test_checks_that_the_token_may_not_read_are_told(installed: dict[str, str]) -> None:
     """The practice yard's token is a fine-grained one, as docs/getting-started.md asks for."""
     results, _ = await examine(ask_model=False)

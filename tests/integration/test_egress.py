@@ -82,7 +82,12 @@ class Tls:
 
 
 HELLO = Tls.hello("registry.example")
+# As BoringSSL makes it where it has no key to encrypt with (RFC 9849, section 6.2); Bun did before 1.3.14.
+# type and cipher suite, id of the configuration, key, what would be the encrypted hello
+GREASE = bytes((0, 0, 1, 0, 1, 77, 0, 32)) + bytes(range(32)) + b"\0\x90" + bytes(range(144))
+PRETENDS = b"\xfe\x0d" + len(GREASE).to_bytes(2, "big") + GREASE
 NAME_EXTENSION = b"\0\0\0\x0b\0\x09\0\0\6evil.x"
+RIGHT_NAME = b"\0\0\0\x15\0\x13\0\0\x10registry.example"
 
 
 NAMED = {
@@ -97,9 +102,10 @@ UNNAMED = {
     "a longer one": Tls.hello("registry.example.evil.example"),
     "none": Tls.hello(None),
     "an address": Tls.hello("127.0.0.1"),
-    "encrypted": Tls.with_extension(HELLO, b"\xfe\x0d\0\1x"),
+    "encrypted, or as if": Tls.with_extension(HELLO, PRETENDS),
     "encrypted in the draft's way": Tls.with_extension(HELLO, b"\xff\xce\0\1x"),
     "two": Tls.with_extension(HELLO, NAME_EXTENSION),
+    "two, of which the last is right": Tls.with_extension(Tls.hello("evil.example"), RIGHT_NAME),
     "an empty list": Tls.with_extension(Tls.hello(None), b"\0\0\0\2\0\0"),
     "far down": Tls.with_extension(HELLO, b"\x12\x34\x3f\x00" + bytes(0x3F00)),
     "no hello": HELLO[:5] + b"\2" + HELLO[6:],
@@ -167,6 +173,8 @@ async def test_a_target_listed_with_its_port_may_do_without_tls_but_not_lie(tmp_
             (local, b"GET / HTTP/1.1", b"GET "),
             (local, Tls.hello("localhost"), HELLO[:4]),
             (local, Tls.hello("evil.example"), UNRECOGNIZED_NAME),
+            (local, Tls.with_extension(Tls.hello("localhost"), PRETENDS), HELLO[:4]),
+            (local, Tls.with_extension(Tls.hello("evil.example"), PRETENDS), UNRECOGNIZED_NAME),
             (address, Tls.hello(None), HELLO[:4]),
             (address, Tls.hello("evil.example"), UNRECOGNIZED_NAME),
         ):

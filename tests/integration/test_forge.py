@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from railmend.coding.git import TrustedRepository
 from railmend.coding.git_commands import GitError
+from railmend.contracts.repair import PullRequest
 from railmend.publishing.github import GitHubClient, GitHubError, NewPullRequest
 from railyard.forge import Forge, build
 from tests import samples
@@ -53,16 +54,19 @@ def pushed(
     token: str = TOKEN,
     author: tuple[str, str] = BOT,
 ) -> str:
-    repository = TrustedRepository(folder, github.clone_url(REPOSITORY), token)
+    signer = github.signer(REPOSITORY)
+    repository = TrustedRepository(folder, github.clone_url(REPOSITORY), token, signer=signer)
     base = repository.prepare("main", None)
     (repository.tree / "app.py").write_text(text)
+    if signer is not None:
+        return repository.publish(BRANCH, repository.snapshot(base), base, "Set value", author, samples.NOW)
     sha = repository.commit(repository.snapshot(base), base, "Set value", author, samples.NOW)
     assert sha is not None
     repository.push(BRANCH, sha, repository.remote_head(BRANCH))
     return sha
 
 
-def open_one(github: GitHubClient, body: str = "Because."):  # type: ignore[no-untyped-def]
+def open_one(github: GitHubClient, body: str = "Because.", draft: bool = False) -> PullRequest:
     return github.open_pull_request(
         REPOSITORY,
         NewPullRequest(
@@ -70,7 +74,7 @@ def open_one(github: GitHubClient, body: str = "Because."):  # type: ignore[no-u
             base="main",
             title="Set value",
             body=body,
-            draft=False,
+            draft=draft,
             labels=("railmend",),
         ),
     )
@@ -152,7 +156,7 @@ def test_a_push_needs_the_right_token(github: GitHubClient, tmp_path: Path, toke
 @pytest.mark.parametrize(
     ("repository", "token", "said"),
     [
-        ("acme/none", TOKEN, "Check that the repository exists"),
+        ("acme/none", TOKEN, "Check that it exists"),
         (REPOSITORY, "ghp_wrong", "Check GITHUB_TOKEN"),
     ],
 )

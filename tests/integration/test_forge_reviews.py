@@ -282,7 +282,9 @@ def test_what_was_merged_later_survives_a_revert_or_needs_a_person(
             revert(github, tmp_path, merged["sha"])
         return
     first = revert(github, tmp_path, merged["sha"])
-    assert revert(github, tmp_path, merged["sha"]) == first
+    run(work, "commit", "-q", "--allow-empty", "-m", "Later still")
+    run(work, "push", "-q", "origin", "main")
+    assert revert(github, tmp_path, merged["sha"]) == first, "a revert that stands is not made anew"
     git_dir = forge.git_dir(REPOSITORY)
     assert run(git_dir, "show", f"{first}:app.py") == "value = 1"
     assert run(git_dir, "show", f"{first}:other.py") == "value = 9"

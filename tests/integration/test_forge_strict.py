@@ -28,18 +28,22 @@ WRITES = dict.fromkeys(("contents", "issues", "pull_requests"), "write")
 class AppToken:
     """An installation's token, which may not ask for its own account."""
 
-    app_slug = "railmend"
+    is_app, app_slug = True, "railmend"
 
     def auth(self, repository: str) -> Auth.Auth:
         return Auth.Token(TOKEN)
 
 
-@pytest.fixture(params=["fine-grained", "app"])
+@pytest.fixture(params=["fine-grained", "free plan", "app", "app, signed commits"])
 def limited(request: pytest.FixtureRequest, forge: Forge, github: GitHubClient, address: str) -> GitHubClient:
     """A client whose token has just what docs/github.md asks for."""
-    if request.param == "fine-grained":
+    if request.param == "free plan":
+        forge.repo(REPOSITORY)["plan"] = "free"
+    if "app" not in request.param:
         forge.limit(TOKEN, "fine-grained", **WRITES, actions="read", statuses="read")
         return github
+    if "signed" in request.param:
+        forge.add_rule(REPOSITORY, "*", "required_signatures")
     forge.limit(TOKEN, "app", **WRITES, checks="read", statuses="read")
     return GitHubClient(f"{address}/api/v3", AppToken(), pace=False)
 
@@ -55,7 +59,9 @@ def test_each_kind_of_token_goes_the_whole_way_with_what_the_docs_ask_for(
 ) -> None:
     limited.check_publishable(REPOSITORY, BRANCH, "main")
     sha = pushed(limited, tmp_path / "repair", author=limited.author(REPOSITORY))
-    pull = open_one(limited)
+    pull = open_one(limited, draft=True)
+    assert pull.draft is (forge.repo(REPOSITORY).get("plan") != "free")
+    forge.repo(REPOSITORY)["issues"]["1"]["draft"] = False  # a person marks it as ready
     check(people, "tests", sha)
     people(ADA, "POST", f"/statuses/{sha}", context="deploy", state="error", description="no quota left")
     people(ADA, "POST", "/issues/1/comments", body="Use an LRU.")
@@ -82,7 +88,11 @@ def test_each_kind_of_token_goes_the_whole_way_with_what_the_docs_ask_for(
 
 
 def test_a_token_without_any_of_the_check_permissions_still_sees_the_review_and_the_merge(
-    github: GitHubClient, forge: Forge, people: People, tmp_path: Path
+    github: GitHubClient,
+    forge: Forge,
+    people: People,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     forge.limit(TOKEN, "fine-grained", **WRITES)
     pushed(github, tmp_path / "repair")
@@ -91,6 +101,7 @@ def test_a_token_without_any_of_the_check_permissions_still_sees_the_review_and_
     view = look(github)
     assert [note.text for note in view.notes] == ["Use an LRU."]
     assert ["Actions (read)" in view.unseen[0], "Commit statuses (read)" in view.unseen[1]] == [True, True]
+    assert caplog.messages == [], "it is polled for: what is not seen is said on the pull request"
 
 
 def test_a_refusal_names_the_permission_that_the_call_needs(github: GitHubClient, forge: Forge) -> None:
@@ -236,7 +247,7 @@ def test_commits_carry_the_address_of_the_account_and_a_persons_own_are_not_ours
     ("kind", "parameters", "said"),
     [
         ("creation", {}, "nobody create the branch"),
-        ("required_signatures", {}, "requires signed commits"),
+        ("required_signatures", {}, "signed commits are required on the branch railmend/abc"),
         ("branch_name_pattern", {"operator": "starts_with", "pattern": "feature/"}, "'railmend/abc'"),
         (
             "commit_author_email_pattern",
@@ -246,12 +257,15 @@ def test_commits_carry_the_address_of_the_account_and_a_persons_own_are_not_ours
     ],
 )
 def test_rules_that_forbid_our_branch_are_told_before_any_session(
-    github: GitHubClient, forge: Forge, tmp_path: Path, kind: str, parameters: dict[str, str], said: str
+    github: GitHubClient, forge: Forge, address: str, kind: str, parameters: dict[str, str], said: str
 ) -> None:
     forge.add_rule(REPOSITORY, "railmend/*", kind, **parameters)
     with pytest.raises(GitHubError, match=said) as told:
         github.check_publishable(REPOSITORY, BRANCH, "main")
     assert not told.value.retryable
+    hidden = {"method": "GET", "path": "/rulesets/7$", "times": 1, "status": 404}
+    httpx.put(f"{address}/_forge/faults", json=[hidden])
+    github.check_publishable(REPOSITORY, BRANCH, "main")  # of an organization: the push will tell
     forge.repo(REPOSITORY)["bypass"] = "always"
     github.check_publishable(REPOSITORY, BRANCH, "main")
 
@@ -264,6 +278,9 @@ def test_what_takes_no_push_is_told_before_any_session(
         reader.check_publishable(REPOSITORY, BRANCH, "main")
     with pytest.raises(GitHubError, match="no branch gone any more"):
         github.check_publishable(REPOSITORY, BRANCH, "gone")
+    forge.repo(REPOSITORY)["has_pull_requests"] = False
+    with pytest.raises(GitHubError, match="pull requests are disabled"):
+        github.check_publishable(REPOSITORY, BRANCH, "main")
     forge.repo(REPOSITORY)["archived"] = True
     with pytest.raises(GitHubError, match="archived"):
         github.check_publishable(REPOSITORY, BRANCH, "main")

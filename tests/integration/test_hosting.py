@@ -99,7 +99,7 @@ async def working(
             **shared,
         ),
         Worker(client, task_queue=CODING_QUEUE, activities=[one.prepare_workspace], **shared),
-        Worker(client, task_queue=PLANNING_QUEUE, activities=[one.diagnose, one.refute], **shared),
+        Worker(client, task_queue=PLANNING_QUEUE, activities=[one.take_turn], **shared),
     ]
     async with contextlib.AsyncExitStack() as stack:
         for worker in workers:

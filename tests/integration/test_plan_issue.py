@@ -51,6 +51,13 @@ class Plan:
     def approve(self, token: str, plan: str = "", **row: object) -> dict[str, object]:
         return self.comment(token, f"/railmend approve {plan or self.shown.plan}", **row)
 
+    def edit(self, token: str, comment: dict[str, object]) -> None:
+        """Make an approval of it, in the second in which it was written: REST tells nothing then."""
+        path, text = f"/issues/comments/{comment['id']}", f"/railmend approve {self.shown.plan}"
+        self.people(token, "PATCH", path, body=text)
+        row = self.forge.repo(REPOSITORY)["comments"][str(comment["id"])]
+        row["updated_at"] = row["created_at"]
+
     def role(self, login: str, role: str) -> None:
         self.forge.repo(REPOSITORY)["roles"] = {login: role}
 
@@ -146,7 +153,7 @@ def test_who_loses_the_right_to_write_decides_nothing_any_more(plan: Plan) -> No
 EARLIER = "2020-01-01T00:00:00Z"
 LATER = "2099-01-01T00:00:00Z"
 NEARLY: dict[str, tuple[Write, str]] = {
-    "edited": (lambda plan: plan.approve(ADA, updated_at=LATER), "was edited"),
+    "edited": (lambda plan: plan.edit(ADA, plan.comment(ADA, "Looks good.")), "was edited"),
     "by an app": (lambda plan: plan.approve(ADA, app={"id": 1, "slug": "helper"}), "An app wrote this"),
     "of another plan": (lambda plan: plan.approve(ADA, "f" * 16), "ffffffffffffffff is not the plan"),
     "with more words": (
@@ -174,6 +181,17 @@ def test_a_writers_command_that_does_not_count_is_answered_once_with_the_one_tha
         assert why in answer
         assert f"`/railmend approve {plan.shown.plan}`" in answer
     plan.approve(ADA)
+    assert plan.decision() is not None
+
+
+def test_a_comment_that_changed_without_an_edit_counts_where_github_tells(plan: Plan) -> None:
+    """A reaction, or hiding and showing, moves its time."""
+    plan.approve(ADA, updated_at=LATER)
+    plan.forge.faults.append({"method": "POST", "path": "/graphql", "times": 1, "status": 403})
+    assert plan.decision() is None, "it may have been an edit"
+    (answer,) = plan.said()
+    assert "was edited" in answer
+    plan.approve(ADA, updated_at=LATER)
     assert plan.decision() is not None
 
 

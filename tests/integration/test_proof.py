@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from railmend.coding import start
-from railmend.coding.checks import CheckSettings
+from railmend.coding.check_settings import CheckSettings
 from railmend.contracts.incident import Cause
 from railmend.contracts.proof import ProofVerdict
 from railmend.contracts.repair import RepairRequest

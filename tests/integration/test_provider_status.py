@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.providers import ProviderActivities
+from activities.source import SourceReader
 from railmend.contracts.incident import Facts, IncidentRequest
 from railmend.evidence.packet import number
 from railmend.providers.status.reader import StatusReader
@@ -107,10 +108,9 @@ async def facts(
     work = ProviderActivities(
         railway=pool,
         network_of=lambda _: NetworkReader(Reader(transport, limits)),
-        github=GitHub(origin),  # type: ignore[arg-type]
+        code=SourceReader(GitHub(origin), folder),  # type: ignore[arg-type]
         status=status,
         artifacts=memory_store(),
-        folder=folder,
     )
     environment = ActivityEnvironment()
     environment.info = dataclasses.replace(ActivityEnvironment.default_info(), attempt=attempt)

@@ -28,6 +28,7 @@ from activities.logs import LogActivities
 from activities.providers import ProviderActivities
 from activities.railway import RailwayActivities
 from activities.repository import RepositoryActivities
+from activities.source import SourceReader
 from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import (
     CodeRequest,
@@ -169,13 +170,13 @@ class Recorder:
     ) -> tuple[StoredFacts, ...]:
         """The sources in the order of the investigation, the providers first."""
         status = StatusReader({"stripe": self._status_url} if scenario.provider_down else {}, timeout=2)
+        source = SourceReader(self._github, self._folder)
         providers = ProviderActivities(
             railway=pool,
             network_of=lambda of: of.network,
-            github=self._github,
+            code=source,
             status=status,
             artifacts=artifacts,
-            folder=self._folder,
         )
         deployments, logs = DeploymentActivities(pool, artifacts), LogActivities(pool, artifacts)
         environment = ActivityEnvironment()
@@ -197,9 +198,7 @@ class Recorder:
                 StoredFacts(source=source, facts=facts) for source, facts in zip(others, found, strict=True)
             ]
             asked = CodeRequest(**dict(request), facts=tuple(stored))
-            code = await RepositoryActivities(
-                self._github, pool, artifacts, folder=self._folder
-            ).change_facts(asked)
+            code = await RepositoryActivities(self._github, pool, artifacts, code=source).change_facts(asked)
             stored.append(StoredFacts(source=EvidenceSource.CODE_CHANGES, facts=code))
             return tuple(sorted(stored, key=lambda each: list(EvidenceSource).index(each.source)))
         finally:

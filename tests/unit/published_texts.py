@@ -1,12 +1,14 @@
 """Texts that somebody hostile wrote, and everything that Railmend makes of them."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 
 from hypothesis import strategies as st
 
 from railmend.contracts.approval import PlanIssueRequest
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
-from railmend.contracts.incident import Cause, EvidenceItem, EvidencePacket, MeasuredSeries
+from railmend.contracts.incident import Cause, EvidenceItem, EvidencePacket, Fact, Facts, MeasuredSeries
+from railmend.contracts.investigation import AskedCall, Conversation, ConversationStep, EvidenceCall, Tool
 from railmend.contracts.measurement import (
     MeasurementResult,
     MeasurementRow,
@@ -30,7 +32,8 @@ from railmend.contracts.repair import (
 )
 from railmend.contracts.review import AnswersRequest, Merge, MergeMethod, Note, NoteKind
 from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow
-from railmend.diagnosis import prompt
+from railmend.diagnosis import conversation, prompt
+from railmend.diagnosis.diagnose import DIAGNOSIS
 from railmend.evidence import packet
 from railmend.evidence.safe_text import MarkdownText
 from railmend.notifying import delivery
@@ -166,6 +169,34 @@ def seen(evil: str) -> EvidencePacket:
     item = EvidenceItem(id="E1", kind="deploy_log", source=evil, text=evil)
     chart = item.model_copy(update={"id": "E2", "kind": "chart"})
     return EvidencePacket(service_name=evil, items=(item, chart), unseen=(evil,))
+
+
+def said(evil: str) -> Conversation:
+    """Return a conversation in which the model, its tools and refusals have said it."""
+    call = EvidenceCall(id="a", tool=Tool.SEARCH_CODE, arguments={"text": evil})
+    asked = AskedCall(id=evil, name=evil, arguments=json.dumps({evil: [evil, {"text": evil}]}))
+    steps = (
+        ConversationStep(answer=True, text=evil, asked=conversation._kept([asked], 1)),
+        ConversationStep(call_id="x", text=evil),
+        ConversationStep(text=evil),
+    )
+    pending = (call, call.model_copy(update={"id": "b"}))
+    begun = conversation.begin(samples.incident(), seen(evil), samples.NOW)
+    begun = begun.model_copy(update={"steps": steps, "pending": pending})
+    found = Facts(items=(Fact(kind="code", source=evil, text=evil),))
+    return conversation.with_results(begun, DIAGNOSIS, [("a", found), ("b", evil)])
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Yield the texts of a message's calls, as whoever reads its JSON has them."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from (key, *_strings(json.loads(each) if key == "arguments" else each))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _strings(each)
+    elif isinstance(value, str):
+        yield value
 
 
 def material(evil: str) -> text.PublishedMaterial:
@@ -318,8 +349,10 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
     prompt.challenge_messages: lambda evil: prompt.challenge_messages(
         packet.render(seen(evil)), repair(evil).incidents[0].diagnosis
     )[1]["content"],
-    prompt.refusal_messages: lambda evil: "\n\n".join(
-        message["content"] for message in prompt.refusal_messages(evil, evil)
+    conversation.messages_of: lambda evil: "\n\n".join(
+        text
+        for message in conversation.messages_of(said(evil), DIAGNOSIS, said(evil).packet)[2:]
+        for text in (message["content"], *_strings(message.get("tool_calls")))
     ),
     prompt.follow_up_prompt: lambda evil: prompt.follow_up_prompt([evil, f"{evil}\n{evil}"]),
     prompt.review_prompt: lambda evil: prompt.review_prompt([note(evil)]),
@@ -329,5 +362,6 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
         repair(evil), [packet.render(seen(evil))], {evil: evil}, evil
     ),
     packet.missing: packet.missing,
+    packet.render_item: lambda evil: packet.render_item(seen(evil).items[0]),
     packet.render: lambda evil: packet.render(seen(evil)),
 }

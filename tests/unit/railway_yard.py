@@ -20,7 +20,7 @@ from railmend.contracts.scan import (
 from railmend.railway.limits import RateLimits
 from railmend.railway.pool import RailwayPool, WatchedEnvironment
 from railyard.api.behaviour import Gatekeeper
-from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, More, Synthetic, build_synthetic
+from railyard.api.synthetic import ENVIRONMENT, PROJECT, TOKEN, Synthetic, build_synthetic
 from tests import samples
 from tests.kept import memory_store
 
@@ -59,9 +59,8 @@ class Yard:
     def __init__(
         self, services: int, web: int, troubled: int = 0, limits: RateLimits = LIMITS, **more: Any
     ) -> None:
-        self.more = More(**more)
         self.gatekeeper = Gatekeeper()
-        self.project = Synthetic(services, web, troubled, more=self.more)
+        self.project = Synthetic(services, web, troubled, **more)
         environment = WatchedEnvironment(
             name="acme",
             project_id=PROJECT,

@@ -62,6 +62,7 @@ FILE_CALLS = frozenset(
 OWN_FOLDERS = {
     "railmend/coding/git.py": {"prepare", "fetch", "export"},
     "railmend/coding/git_commands.py": {"_excludes", "_index"},
+    "railmend/coding/guard_tables.py": {"<module>"},  # of the package
     "railmend/coding/metering.py": {"__init__", "_save"},
     "railmend/coding/resource_usage.py": {"_fields", "add"},  # of /proc
     "railmend/coding/revert.py": {"_merged_file"},
@@ -70,10 +71,10 @@ OWN_FOLDERS = {
         *("_read", "stop_leftovers", "stop_leftover", "_write", "start_or_adopt", "_start", "stop"),
     },
     "railmend/coding/work_tree.py": {"lay_out"},
-    "activities/repository.py": {"read_source"},
+    "activities/source.py": {"_fetch"},
     "hosting/sandbox/bubblewrap.py": {"start", "system"},
     "hosting/sandbox/choice.py": {"probe", "hand_over"},
-    "hosting/sandbox/common.py": {"uid_for"},
+    "hosting/sandbox/common.py": {"uid_for", "_claim_user", "_claimed", "_holds"},
     "hosting/sandbox/init.py": {"become", "sockets", "main"},
     "hosting/sandbox/remote_daemon.py": {"listen", "_hand_over"},
     "hosting/sandbox/uids.py": {"processes", "_temporary_files", "remove_left"},

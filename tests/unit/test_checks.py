@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from railmend.coding.checks import CheckSettings, Suite, check_environment, find_suites, step_key
+from railmend.coding.check_settings import CheckSettings
+from railmend.coding.checks import Suite, check_environment, find_suites, step_key
 from railmend.coding.checks_commands import Purpose, commands, join
 from railmend.contracts.repair import CheckReport, CheckRun, Verification
 
@@ -129,6 +130,15 @@ def test_a_manager_that_is_missing_is_installed_in_the_version_that_is_named() -
     (suite,) = found(files)
     assert suite.prepare[0].startswith(tool("yarn"))
     assert suite.prepare[0].endswith("@yarnpkg/cli-dist@4.2.1")
+
+
+@pytest.mark.parametrize(
+    ("named", "installed"), [("1.3.13", "1"), ("1.2", "1"), ("1.3.14", "1.3.14"), ("2", "2")]
+)
+def test_a_bun_that_the_way_out_would_refuse_is_not_installed(named: str, installed: str) -> None:
+    files = {"package.json": JEST[:-1] + f', "packageManager": "bun@{named}"}}', "bun.lock": ""}
+    (suite,) = found(files)
+    assert suite.prepare[0].endswith(f" bun@{installed}")
 
 
 # What real repositories' workflows run, in small.

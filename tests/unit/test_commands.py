@@ -4,21 +4,14 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from commands.checks import github as github_checks
-from commands.demo_run import _verdict
 from commands.durations import interval
-from commands.scan_result import ScanResult, render
-from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
-from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.publishing.github import GitHubError
 from railmend.settings import ConfigurationError
-from tests import samples
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,66 +72,6 @@ def test_help_names_the_commands() -> None:
     assert all(name in starter("--help").stdout for name in ("scan", "schedule", "demo"))
 
 
-def scan_result(*repaired: str, reason: str = "") -> ScanResult:
-    """Four services; those named have a pull request, the other broken ones ended with the reason."""
-    rows, repairs = [], {}
-    for name in ("checkout", "catalog", "reports", "storefront"):
-        healthy = name == "storefront" and name not in repaired
-        if not healthy:
-            row = ServiceRow(service_id=name, name=name, findings=(samples.finding(name),))
-            rows.append(row.model_copy(update={"repair_workflow_id": f"repair/{name}"}))
-        if name in repaired:
-            pull = PullRequest(number=1, url=f"http://forge/{name}/pull/1", head="a")
-            outcome = RepairOutcome.PULL_REQUEST
-            repairs[f"repair/{name}"] = RepairResult(outcome=outcome, reason="", pull_request=pull)
-        elif not healthy:
-            repairs[f"repair/{name}"] = RepairResult(outcome=RepairOutcome.NO_CHANGE, reason=reason)
-    report = HealthReport(
-        project_name="acme",
-        environment_name="production",
-        window=samples.WINDOW,
-        rows=tuple(rows),
-        healthy=("storefront",),
-    )
-    return ScanResult(report=report, repairs=repairs)
-
-
-@pytest.mark.parametrize(
-    ("repaired", "code"),
-    [
-        (("checkout", "catalog", "reports"), 0),
-        (("checkout", "catalog"), 1),
-        (("checkout", "catalog", "reports", "storefront"), 1),
-        ((), 1),
-    ],
-)
-def test_the_demo_fails_when_a_pull_request_is_missing_or_wrong(repaired: tuple[str, ...], code: int) -> None:
-    assert _verdict(scan_result(*repaired), Console(file=StringIO())) == code
-
-
-@pytest.mark.parametrize(
-    ("repaired", "reason", "line"),
-    [
-        (("checkout", "catalog"), "no container", "`reports` got no pull request: no container."),
-        (("checkout", "catalog"), "", "`reports` got no pull request: no reason is known."),
-        (("storefront",), "", "`storefront` got a pull request, and nothing was wrong with it."),
-    ],
-)
-def test_the_demo_says_what_went_wrong(repaired: tuple[str, ...], reason: str, line: str) -> None:
-    out = StringIO()
-    _verdict(scan_result(*repaired, reason=reason), Console(file=out))
-    assert line in out.getvalue().splitlines()
-
-
-def test_the_report_says_why_nothing_was_changed() -> None:
-    out = StringIO()
-    render(scan_result("catalog", reason="NO CHANGE: [rehearsal] no container"), Console(file=out, width=200))
-    text = out.getvalue()
-    assert "the agent proposes no change: NO CHANGE: [rehearsal] no container" in text
-    assert "http://forge/catalog/pull/1" in text
-    assert "Healthy: storefront" in text
-
-
 @pytest.mark.parametrize(
     ("error", "lines"),
     [
@@ -154,7 +87,7 @@ def test_one_outage_of_github_is_one_line_of_doctor(error: GitHubError, lines: i
             raise error
 
     names = [f"acme/service-{number}" for number in range(14)]
-    results = github_checks._rights_of_all(GitHub(), names)  # type: ignore[arg-type]
+    results = github_checks._rights_of_all(GitHub(), names, names, ())  # type: ignore[arg-type]
     assert len(results) == lines
     assert str(error) in results[0].message
     if lines == 1:

@@ -40,7 +40,6 @@ from commands.ledgers import FaultRow, LedgerOverview
 from commands.options import Level
 from commands.statistics import print_statistics, statistics
 from commands.terminal import SafeConsole
-from hosting import clients
 from railmend import __version__
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.ledger import SpendingTotal
@@ -61,10 +60,6 @@ from tests import samples
 ROOT = Path(__file__).parents[2]
 HISTORIES = ROOT / "tests" / "replay" / "histories"
 NOW = datetime.now(UTC)
-HEAVY = {
-    *("temporalio", "pydantic", "pydantic_settings", "httpx", "numpy", "rich", "litellm", "github", "jinja2"),
-    *("structlog", "cryptography", "gql"),
-}
 
 
 def starter(*arguments: str) -> Result:
@@ -344,17 +339,6 @@ def test_the_doctor_counts_what_it_found(statuses: list[CheckStatus], totals: st
     assert out.getvalue() == f"{totals}\n"
 
 
-def test_building_the_command_line_imports_nothing_heavy() -> None:
-    """--help, --version and completion wait for these imports at every keystroke."""
-    script = (
-        f"import sys, starter; print(*sorted({HEAVY!r} & {{name.partition('.')[0] for name in sys.modules}}))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == []
-
-
 def test_the_version_is_the_packages() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert __version__ == declared
@@ -396,7 +380,7 @@ def test_a_fault_of_no_known_project_is_refused_before_anything_is_asked(
         return None
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(clients, "temporal", temporal)
+    monkeypatch.setattr(ledgers, "connect", temporal)
     result = starter("ledger", "release", "nowhere/s/latency")
     assert result.exit_code == 2
     assert "'nowhere/s/latency' belongs to no project of the settings" in result.stderr

@@ -193,3 +193,10 @@ def test_what_is_rarely_on_standard_error_is_shown_whatever_its_words() -> None:
     made = sorted([*calm, *odd, failed], key=lambda each: each.timestamp)
     text = condense_logs(made, budget_tokens=300).text
     assert "\nmaksupalvelu ei vastaa" in text
+
+
+def test_a_prefix_of_any_words_is_learned_where_frames_are_indented_behind_it() -> None:
+    lines = ["listed 20 results", "http2: panic serving 10.0.0.1:38960: nil pointer dereference"]
+    lines += ["goroutine 12 [running]:", "main.get(0x1)", "\t/app/logs.go:327 +0x4f8", "listed 9 results"]
+    assert groups_of([f"shop-api-84d786669d-rbbx9 api {line}" for line in lines]) == groups_of(lines)
+    assert groups_of(lines) == [(0, 1), (1, 4), (5, 1)]

@@ -27,11 +27,11 @@ from railmend.contracts.incident import (
     Verdict,
 )
 from railmend.contracts.ledger import PAUSED_ERROR, LedgerState, Pause
-from railmend.diagnosis.diagnose import challenge, diagnose, halved
+from railmend.diagnosis.diagnose import challenge, diagnose
 from railmend.diagnosis.model import ModelError, ModelSettings, ModelUsage
 from railmend.diagnosis.prompt import repair_prompt
 from railmend.diagnosis.router import decide_by_rule
-from railmend.evidence.packet import render
+from railmend.evidence.packet import halved, render
 from tests import samples
 from tests.integration.serving import serving
 from tests.kept import memory_store
@@ -42,7 +42,9 @@ GOOD: dict[str, Any] = {
     "verdict": "code",
     "confidence": 0.7,
     "assumes": "Traffic is even.",
-    "causes": [{"text": "It grows.", "evidence": ["E1"], "against": []}],
+    "title": "Bound the cache",
+    "causes": [{"text": "It grows.", "evidence": ["E1", "E2"], "against": []}],
+    "ruled_out": [],
     "suspected_files": ["app.py"],
     "suspected_commits": [],
     "plan": ["Bound it."],
@@ -158,7 +160,7 @@ def model() -> Iterator[Model]:
 async def test_a_good_answer_is_taken_as_it_is(model: Model) -> None:
     diagnosis = await model.ask(GOOD)
     assert diagnosis.verdict is Verdict.CODE
-    assert diagnosis.causes[0].evidence == ("E1",)
+    assert diagnosis.causes[0].evidence == ("E1", "E2")
     assert (diagnosis.model, diagnosis.tokens) == ("openai/test", 120)
     assert diagnosis.criteria[0].series is MeasuredSeries.MEMORY_SLOPE_GB_PER_HOUR
     schema = model.asked[0]["response_format"]["json_schema"]["schema"]
@@ -184,6 +186,10 @@ async def test_prose_around_the_answer_is_forgiven(model: Model) -> None:
         (uncited(plan=[]), "needs a cited cause and a plan"),
         (uncited(confidence=3), "between 0 and 1"),
         (uncited(suspected_files=["invented.py"]), "has no file 'invented.py'"),
+        (uncited(causes=[{"text": "x", "evidence": ["E1"], "against": []}]), "Read the code first"),
+        (uncited(causes=[{"text": "x", "evidence": ["E2"], "against": []}]), "Read the code first"),
+        (uncited(ruled_out=[{"text": "x", "against": ["E98"]}]), "Evidence E98 does not exist"),
+        (uncited(ruled_out=[{"text": "x", "against": []}]), "is ruled out without evidence"),
         (uncited(suspected_commits=["abcdef0123"]), "No evidence names the commit 'abcdef0123'"),
         ((GOOD, "content_filter"), "cut short"),
     ],
@@ -212,11 +218,12 @@ async def test_all_errors_of_an_answer_are_told_at_once(model: Model) -> None:
 @pytest.mark.parametrize(
     ("changes", "read"),
     [
-        ({"causes": [{"text": "x", "evidence": ["[E1]"], "against": []}]}, ("causes.0.evidence", ("E1",))),
-        ({"causes": [{"text": "x", "evidence": "e1", "against": []}]}, ("causes.0.evidence", ("E1",))),
-        (
-            {"causes": [{"text": "x", "evidence": ["E1: memory rose"], "against": []}]},
-            ("causes.0.evidence", ("E1",)),
+        *(
+            (
+                {"verdict": "configuration", "causes": [{"text": "x", "evidence": cited, "against": []}]},
+                ("causes.0.evidence", ("E1",)),
+            )
+            for cited in (["[E1]"], "e1", ["E1: memory rose"])
         ),
         ({"suspected_files": ["./app.py"]}, ("suspected_files", ("app.py",))),
         ({"suspected_files": ["app.py:86", "`app.py`", "app.py#L3-L9"]}, ("suspected_files", ("app.py",))),
@@ -341,7 +348,8 @@ async def test_a_packet_that_is_too_long_is_asked_again_smaller(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = EvidenceItem(id="E1", kind="deploy_log", source="logs", text="x" * 8000)
-    monkeypatch.setattr(samples, "packet", lambda: EvidencePacket(service_name="s", items=(item,)))
+    items = (item, samples.packet().items[1])
+    monkeypatch.setattr(samples, "packet", lambda: EvidencePacket(service_name="s", items=items))
     diagnosis = await model.ask(too_long(3000))
     assert diagnosis.verdict is Verdict.CODE
     assert len(model.asked) == 3
@@ -412,7 +420,7 @@ async def test_retry_after_is_honoured(model: Model) -> None:
     assert (caught.value.retryable, caught.value.retry_after) == (True, 17)
 
 
-SURVIVES = {"survives": True, "reason": "Nothing else explains it.", "evidence": ["E1"]}
+SURVIVES = {"survives": True, "reason": "Nothing else explains it.", "causes": [], "evidence": ["E1"]}
 
 
 async def test_a_verdict_that_survives_the_sceptic_stands_with_its_words(model: Model) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from hosting.gateway.allowed_requests import LEFT_OUT
 from hosting.gateway.provider_api import APIS
-from hosting.gateway.requests.allowed import LEFT_OUT, read_request
 from railmend.coding.dialects import Dialect, Reach, reach
 from railmend.coding.metered_response import MeteredResponse
 from railmend.coding.metering import ModelEndpoint
@@ -70,7 +70,7 @@ def endpoint(dialect: Dialect, **more: Any) -> ModelEndpoint:
 
 
 def written(dialect: Dialect, body: dict[str, Any]) -> dict[str, Any]:
-    return read_request(APIS[dialect].request, json.dumps(body).encode()).body(endpoint(dialect))
+    return APIS[dialect].request(json.dumps(body).encode(), endpoint(dialect))
 
 
 def test_of_a_response_nothing_is_stored_fetched_or_looked_up() -> None:
@@ -346,5 +346,5 @@ def test_a_refusal_says_what_to_change(
     words: str, body: dict[str, Any], fixed: dict[str, Any] | None
 ) -> None:
     for refusal in (words, json.dumps({"error": {"message": words, "param": None}})):
-        fix = fix_for(refusal, body, APIS[Dialect.CHAT].request.optional)
+        fix = fix_for(refusal, body, APIS[Dialect.CHAT].optional)
         assert (fix.apply(body) if fix else None) == fixed

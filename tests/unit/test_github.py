@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from railmend.publishing.github import GitHubClient
 from railmend.publishing.github.auth import AppCredentials, TokenCredentials
 from railmend.publishing.github.errors import GitHubError, from_status
+from railmend.publishing.github.obstacles import _matches
 
 
 def key() -> SecretStr:
@@ -149,6 +150,17 @@ def test_limits_are_waited_for_and_refusals_are_not(
     assert (error.retryable, error.retry_after) == (retryable, after)
 
 
+@pytest.mark.parametrize(
+    ("kind", "refused", "after"), [("FORBIDDEN", True, None), ("RATE_LIMITED", False, 60)]
+)
+def test_errors_of_graphql_are_refusals_or_limits(kind: str, refused: bool, after: float | None) -> None:
+    """Their answers have the status 200, of which PyGithub makes 400."""
+    data = {"data": None, "errors": [{"type": kind, "message": "Resource not accessible"}]}
+    error = from_status("Threads", GithubException(400, data, {}))
+    assert (error.refused, error.retry_after) == (refused, after)
+    assert not refused or "Resource not accessible" in str(error)
+
+
 @pytest.mark.parametrize(("head", "counts"), [(1, True), (2, False), (None, False)])
 def test_an_apps_pull_request_counts_from_a_branch_here_and_never_from_a_fork(
     head: int | None, counts: bool
@@ -163,3 +175,23 @@ def test_an_apps_pull_request_counts_from_a_branch_here_and_never_from_a_fork(
     )
     nobody: Any = SimpleNamespace(writes=lambda user: False)
     assert GitHubClient("http://forge", SecretStr("t"))._counts(pull, nobody) is counts
+
+
+@pytest.mark.parametrize(
+    ("operator", "pattern", "allowed"),
+    [
+        ("starts_with", "railmend/", True),
+        ("ends_with", "/abc", True),
+        ("contains", "feature", False),
+        ("regex", r"^railmend/\w+$", True),
+        ("regex", "feature", False),
+        ("regex", "(", None),
+        ("of a later version", "x", None),
+    ],
+)
+def test_a_pattern_of_a_rule_allows_or_forbids_and_what_is_not_understood_forbids_nothing(
+    operator: str, pattern: str, allowed: bool | None
+) -> None:
+    rule = {"operator": operator, "pattern": pattern}
+    assert _matches(rule, "railmend/abc") is (allowed is not False)
+    assert _matches({**rule, "negate": True}, "railmend/abc") is (allowed is not True)

@@ -8,7 +8,10 @@ import pytest
 from railmend.coding.git import TrustedRepository
 from railmend.coding.guard import Plan, review
 from railmend.coding.guard_settings import GuardSettings
+from tests.unit.guard_attacks import ATTACKS
 from tests.unit.guard_changes import CHANGES, PASSES, Change
+
+ROWS = (*CHANGES, *ATTACKS)
 
 
 def _quoted(path: str) -> bytes:
@@ -31,7 +34,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> TrustedRepository:
     made = TrustedRepository(tmp_path_factory.mktemp("guard"), "file:///none", None)
     subprocess.run(["git", "init", "-q", "--bare", str(made.git_dir)], check=True)
     stream = b""
-    for number, change in enumerate(CHANGES):
+    for number, change in enumerate(ROWS):
         stream += _commit(2 * number, [(path, before) for path, before, _ in change.files])
         stream += _commit(2 * number + 1, [(path, after) for path, _, after in change.files])
     command = ["git", f"--git-dir={made.git_dir}", "fast-import", "--quiet"]
@@ -39,9 +42,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> TrustedRepository:
     return made
 
 
-@pytest.mark.parametrize("number", range(len(CHANGES)))
+@pytest.mark.parametrize("number", range(len(ROWS)))
 def test_the_guard_decides_as_the_table_says(repository: TrustedRepository, number: int) -> None:
-    change: Change = CHANGES[number]
+    change: Change = ROWS[number]
     files = repository.changed_files(f"c{2 * number + 1}", f"c{2 * number}")
     assert len(files) == len(change.files), change
     plan = Plan(text=change.plan, files=change.named, root_directories=change.roots)

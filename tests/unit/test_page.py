@@ -11,7 +11,7 @@ from commands.reported_incidents import MOST_POINTS, shown_window
 from railmend.contracts.incident import EvidenceItem
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import Window
-from railmend.contracts.status import status_of_result
+from railmend.contracts.status import RepairStatus, status_of_result
 from railmend.publishing import page_charts
 from railmend.publishing.page import ENVIRONMENT, ReportedIncident, render_page
 from railmend.railway.model import Slice
@@ -136,6 +136,22 @@ def test_the_stretch_shown_reaches_before_and_after_the_window() -> None:
     assert wide.end == window.end + timedelta(hours=6)
     assert wide.length.total_seconds() / wide.step_seconds <= MOST_POINTS + 1
     assert shown_window(window, samples.NOW).end == window.end
+
+
+def test_the_page_begins_as_the_status_screen_does_and_with_what_waits() -> None:
+    opened = RepairResult(
+        outcome=RepairOutcome.PULL_REQUEST, reason="", pull_request=PullRequest(number=1, url="u", head="a")
+    )
+    stand = {
+        "ended": status_of_result(RepairResult(outcome=RepairOutcome.HELD, reason="")),
+        "coding": RepairStatus(label="a fix is being written"),
+        "waits": status_of_result(opened).model_copy(update={"ended": False}),
+    }
+    incidents = [incident(repair=status, repair_id=f"repair/{name}") for name, status in stand.items()]
+    text = render_page(incidents, samples.NOW, "Waits for you\n  <nothing>")
+    places = [text.index(f"repair/{name}<") for name in ("waits", "coding", "ended")]
+    assert places == sorted(places)
+    assert text.index("Waits for you\n  &lt;nothing&gt;") < min(places)
 
 
 HOSTILE = """'"><script>alert(1)</script><img src=x onerror="alert(1)">{{ 7*7 }}{% raw %}{# c #}"""

@@ -1,14 +1,17 @@
 """Reading a commit: nothing laid out, nothing run, nothing of the token left."""
 
+import asyncio
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from activities.source import KEPT_SECONDS, SourceReader
 from railmend.coding.git_commands import GitError
 from railmend.providers import repository
 from railmend.providers.detection import detect
 from railmend.providers.repository import CommitReader
+from tests import samples
 from tests.unit.test_workspace import run
 
 SECRET = "tok_secret_value"
@@ -122,3 +125,52 @@ def test_packages_of_the_same_repository_that_the_service_asks_for_are_read_too(
     folders = {path.rpartition("/")[0] for path, _ in source.files}
     assert folders == {"", "../../packages/mail", "../../packages/http"}
     assert {used.provider for used in detect(source.files)} == {"resend"}
+
+
+class Forge:
+    """A repository on this machine, and how often it was fetched."""
+
+    def __init__(self, origin: Path) -> None:
+        self.origin, self.fetched = origin, 0
+
+    def clone_url(self, full_name: str) -> str:
+        self.fetched += 1
+        return f"file://{self.origin}"
+
+    def git_token(self, full_name: str) -> str:
+        return SECRET
+
+
+async def test_who_asks_for_a_commit_that_is_or_was_just_read_gets_the_same(
+    tmp_path: Path, origin: Path
+) -> None:
+    forge, now, service = Forge(origin), 0.0, samples.service(commit=None)
+    source = SourceReader(forge, tmp_path, clock=lambda: now)  # type: ignore[arg-type]
+    at_once = await asyncio.gather(source.read(service), source.read(service))
+    assert at_once[0] is at_once[1] is await source.read(service)
+    assert forge.fetched == 1
+    first = run(origin, "rev-parse", "main~1")
+    assert (await source.read(service, first)).commit == first
+    assert forge.fetched == 2
+    now = KEPT_SECONDS + 1.0
+    await source.read(service)
+    assert forge.fetched == 3
+    assert not list(tmp_path.glob("railmend-code-*"))
+
+
+async def test_a_commit_that_could_not_be_read_is_asked_for_again(tmp_path: Path, origin: Path) -> None:
+    forge, service = Forge(tmp_path / "away"), samples.service(commit=None)
+    source = SourceReader(forge, tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(GitError):
+        await source.read(service)
+    forge.origin = origin
+    assert dict((await source.read(service)).files)["main.go"] == "package other\n"
+
+
+async def test_who_stops_waiting_stops_nobody_else(tmp_path: Path, origin: Path) -> None:
+    source = SourceReader(Forge(origin), tmp_path)  # type: ignore[arg-type]
+    leaves = asyncio.create_task(source.read(samples.service(commit=None)))
+    stays = asyncio.create_task(source.read(samples.service(commit=None)))
+    await asyncio.sleep(0)
+    leaves.cancel()
+    assert dict((await stays).files)["main.go"] == "package other\n"

@@ -13,7 +13,7 @@ from railmend.contracts.scan import ServiceKind
 from railmend.railway import errors
 from railmend.railway.client import RailwayClient
 from railmend.railway.compose import DOCUMENTS
-from railmend.railway.parse import kind_of
+from railmend.railway.parse import Inventory, is_database, kind_of, services
 
 SCHEMA = build_schema((Path(__file__).parents[2] / "railyard" / "api" / "schema.graphql").read_text())
 
@@ -35,10 +35,34 @@ def failing(message: str, **more: Any) -> httpx.Response:
 @pytest.mark.parametrize(
     ("answer", "kind", "retryable", "message"),
     [
-        (failing("Not Authorized"), errors.NotAuthorized, False, "trace 42"),
+        (failing("Not Authorized"), errors.NotAuthorized, False, "each is a UUID.* [(]Railway trace 42[)]$"),
+        (
+            failing("No such value of the enum."),
+            errors.Unavailable,
+            True,
+            "the enum[.] The next scan asks again",
+        ),
+        (
+            httpx.Response(503, text="no"),
+            errors.Unavailable,
+            True,
+            "HTTP 503 and no data: it may be down, see",
+        ),
+        (
+            httpx.Response(403, text="<html>"),
+            errors.Unavailable,
+            True,
+            "Cloudflare.* Try from another network",
+        ),
         (failing("Project Token not found"), errors.ProjectTokenInvalid, False, "RAILWAY_TOKEN_KIND"),
         (failing("Deployment not found"), errors.NotFound, False, "deleted"),
         (failing('Cannot query field "x" on type "Query".'), errors.SchemaDrift, False, "update Railmend"),
+        (
+            failing("Expected another value.", extensions={"code": "GRAPHQL_VALIDATION_FAILED"}),
+            errors.SchemaDrift,
+            False,
+            "update Railmend",
+        ),
         (failing("Problem processing request"), errors.Unavailable, True, "Problem"),
         (httpx.Response(502, text="<html>"), errors.Unavailable, True, "502"),
         (httpx.Response(200, text='{"data": {"deploy'), errors.Unavailable, True, "cut off"),
@@ -114,3 +138,29 @@ def node(**changes: Any) -> dict[str, Any]:
 )
 def test_what_a_service_is(given: dict[str, Any], kind: ServiceKind) -> None:
     assert kind_of(given) is kind
+
+
+@pytest.mark.parametrize(
+    ("image", "database"),
+    [
+        ("ghcr.io/railwayapp-templates/postgres-ssl:16", True),
+        ("redis", True),
+        ("mongo@sha256:0", True),
+        ("postgrest/postgrest:v12", False),
+        ("mongo-express", False),
+        ("redis/redisinsight:latest", False),
+        ("me/mysql-backup", False),
+    ],
+)
+def test_a_database_is_told_by_its_images_own_name(image: str, database: bool) -> None:
+    assert is_database(image) is database
+
+
+def test_replicas_of_all_regions_count() -> None:
+    node = {"id": "i", "serviceId": "s", "serviceName": "web", "numReplicas": 1}
+    regions = {"us-west2": {"numReplicas": 2}, "europe-west4": {"numReplicas": 1}, "asia": None}
+    meta = {"serviceManifest": {"deploy": {"multiRegionConfig": regions}}}
+    active = {"id": "d", "status": "SUCCESS", "meta": meta}
+    deployed = {"s": {"latestDeployment": active, "activeDeployments": [active]}}
+    assert [service.replicas for service in services(Inventory([node], deployed))] == [3]
+    assert [service.replicas for service in services(Inventory([node], {}))] == [1]

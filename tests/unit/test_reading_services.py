@@ -10,6 +10,7 @@ from railmend.contracts.scan import (
     Severity,
     Window,
 )
+from railmend.railway.parse import serving
 from railyard.api.behaviour import Behaviour, FieldFault
 from tests import samples
 from tests.unit.railway_yard import END, Yard, deployment, hourly, incident, instance, names, run, states_of
@@ -50,6 +51,13 @@ async def test_a_crashed_deployment_behind_a_skipped_one_is_seen() -> None:
     }
     told = await Yard(5, 3, instances=instances).scan()
     assert told.kinds("service-0004") == {FindingKind.CRASH_LOOP}
+
+
+def test_of_a_rollout_the_newest_deployment_that_is_up_counts_as_serving() -> None:
+    rollout = [deployment("SUCCESS", 60), deployment("SUCCESS", 50), deployment("DEPLOYING", 1)]
+    assert serving({"activeDeployments": rollout}) == rollout[1]
+    assert serving({"activeDeployments": rollout[2:]}) == rollout[2]
+    assert serving({"activeDeployments": []}) is None
 
 
 async def test_a_process_that_railway_restarts_is_a_crash_loop_and_one_that_serves_is_not() -> None:
@@ -128,6 +136,13 @@ async def test_a_service_with_a_tcp_proxy_is_said_to_be_asked_on_tcp_and_costs_n
     (sentence,) = told.screening.unseen
     assert sentence.startswith("What is asked on TCP: Railway measures none of it, so errors and latency of")
     assert "service-0012" in sentence
+
+
+async def test_requests_within_the_private_network_are_said_to_be_unseen() -> None:
+    told = await Yard(5, 3, instances={"service-0004": instance(healthcheckPath="/health")}).scan()
+    (sentence,) = told.screening.unseen
+    assert sentence.startswith("Requests within the private network: Railway measures none of it")
+    assert "service-0004" in sentence
 
 
 async def test_a_volume_of_no_service_is_no_services() -> None:

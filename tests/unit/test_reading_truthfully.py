@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -12,21 +13,27 @@ from railmend.contracts.scan import (
     Window,
 )
 from railmend.railway import errors
+from railmend.railway.listing import Listing
 from railmend.railway.model import Slice
+from railmend.railway.reader import QueryResults
 from railyard.api.behaviour import Behaviour, FieldFault, WholeFault
-from railyard.api.synthetic import ENVIRONMENT
+from railyard.api.synthetic import ENVIRONMENT, PROJECT
 from tests import samples
-from tests.unit.railway_yard import END, LIMITS, Yard, deployment, hourly, instance, names, states_of
+from tests.unit.railway_yard import END, LIMITS, Told, Yard, deployment, hourly, instance, names, states_of
 
 # -- pages
 
 
-@pytest.mark.parametrize(("services", "web", "most"), [(5, 3, 2), (20, 10, 3), (50, 25, 5), (200, 100, 13)])
+@pytest.mark.parametrize(
+    ("services", "web", "suspects", "most"),
+    [(5, 3, 0, 2), (20, 10, 0, 3), (50, 25, 0, 5), (50, 25, 9, 8), (200, 100, 0, 13)],
+)
 @pytest.mark.parametrize("variables", [0, 1600])
 async def test_a_scan_takes_as_many_requests_whatever_the_number_of_variables(
-    services: int, web: int, most: int, variables: int
+    services: int, web: int, suspects: int, most: int, variables: int
 ) -> None:
-    yard = await Yard(services, web, variables=variables).connected()
+    """Cold and warm; and one more for every four suspects."""
+    yard = await Yard(services, web, suspects, variables=variables).connected()
     assert max(await yard.requests(), await yard.requests()) <= most
 
 
@@ -42,6 +49,19 @@ async def test_no_service_counts_twice_however_long_the_list_of_variables_is() -
     assert told.affected == names(range(2))
     assert len(told.findings) == 2
     assert len(told.healthy) == 23
+
+
+def test_a_list_that_says_for_ever_that_there_is_more_ends_when_nothing_new_comes() -> None:
+    listing = Listing("triggers", "deploymentTriggers", "The branches of services", {"after": None})
+    page = {
+        "edges": [{"node": {"id": "a"}}, {"node": {"id": "b"}}],
+        "pageInfo": {"hasNextPage": True, "endCursor": "b"},
+    }
+    for more in (True, False):
+        results = QueryResults()
+        results.answer(listing.query, {"deploymentTriggers": page})
+        listing.take(results)
+        assert (listing.more, list(listing.nodes)) == (more, ["a", "b"])
 
 
 # -- the phase of the window, and what is cut
@@ -245,10 +265,20 @@ async def test_a_token_that_is_taken_no_more_gives_a_report_with_the_next_step()
     assert "Check that the token reaches this project" in told.screening.unlisted
 
 
-async def test_try_again_in_some_seconds_is_kept_to() -> None:
-    error = errors.classify("You are being rate limited, try again in 1234.5 seconds")
-    assert isinstance(error, errors.RateLimited)
-    assert error.retry_after == 1234.5
+@pytest.mark.parametrize("named", [True, False])
+async def test_try_again_in_some_seconds_is_kept_to(named: bool) -> None:
+    yard = await Yard(20, 10).connected()
+    await yard.scan()
+    message = "You are being rate limited, try again in 1234.5 seconds"
+    yard.gatekeeper.behaviour = Behaviour(fields=[FieldFault(field="metrics", message=message, named=named)])
+    before = yard.gatekeeper.stats.requests
+    told = [await yard.scan(), await yard.scan()]
+    assert yard.gatekeeper.stats.requests == before + 1
+    assert [set(each.unknown) for each in told] == [names(range(20))] * 2
+    assert [each.states() for each in told] == [dict.fromkeys(names(range(20)), "unknown")] * 2
+    with pytest.raises(errors.RateLimited) as limited:
+        await (await yard.pool.client_for(ENVIRONMENT)).surveyor.survey(PROJECT, ENVIRONMENT, samples.WINDOW)
+    assert 1200 < (limited.value.retry_after or 0) <= 1234.5
 
 
 # -- properties
@@ -319,6 +349,11 @@ def troubled_yard(services: int) -> Yard:
     )
 
 
+@cache
+def seen_whole(services: int) -> Told:
+    return asyncio.run(troubled_yard(services).scan())
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     services=st.sampled_from([10, 60]),
@@ -330,7 +365,7 @@ def troubled_yard(services: int) -> Yard:
 def test_what_is_refused_turns_no_trouble_into_health(
     services: int, refused: set[str], gone: set[str], named: bool, service: str | None
 ) -> None:
-    whole = asyncio.run(troubled_yard(services).scan())
+    whole = seen_whole(services)
     assert whole.affected == names([0, 1, 2, 5, 6, 7, 9])
     assert set(whole.unknown) == names([8])
     yard = troubled_yard(services)

@@ -2,6 +2,7 @@
 
 import base64
 import random
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ from railmend.evidence.change import CommitComparison, ComparedCommit, ComparedF
 from railmend.evidence.http import condense_http
 from railmend.evidence.redact import Numbering, Redactor, redact
 from railmend.railway.model import HttpLogLine, LogLine
+from tests.unit.diff_samples import diffs
 from tests.unit.secret_samples import (
     CODE_LINES,
     ENCODINGS,
@@ -24,6 +26,7 @@ from tests.unit.secret_samples import (
 
 KINDS = {**{kind: ("{}", secret) for kind, secret in SHAPES.items()}, **IN_CONTEXT}
 NOW = datetime(2026, 2, 3, tzinfo=UTC)
+ANY_PLACEHOLDER = re.compile(r"<(?:secret|password|credential)-\d+>")
 
 
 def corpus() -> Iterator[tuple[str, str, str]]:
@@ -63,6 +66,14 @@ def test_code_without_a_secret_stays_as_it_is(line: str) -> None:
 def test_only_the_secret_of_a_diff_goes() -> None:
     diff = "\n".join([*CODE_LINES, '+api_key = "9fK2mQ7xT4vB8nL3wR6z"', *CODE_LINES])
     assert redact(diff) == diff.replace("9fK2mQ7xT4vB8nL3wR6z", "<secret-1>")
+
+
+def test_small_diffs_stay_byte_for_byte_but_for_their_secrets() -> None:
+    redacted = [(diff, ANY_PLACEHOLDER.sub("<secret>", redact(diff.text))) for diff in diffs()]
+    assert len(redacted) == 200
+    assert len({diff.text for diff, _ in redacted}) == 200
+    assert sum("<secret>" in diff.expected for diff, _ in redacted) == 40
+    assert [diff.name for diff, text in redacted if text != diff.expected] == []
 
 
 def test_what_stands_around_a_secret_stays() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from railmend.coding import regression
-from railmend.coding.checks import CheckSettings, find_suites
+from railmend.coding.check_settings import CheckSettings
+from railmend.coding.checks import find_suites
 from railmend.coding.diff import ChangedFile
 from railmend.coding.sandbox import CommandResult
 

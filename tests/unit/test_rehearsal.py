@@ -47,6 +47,16 @@ def test_a_known_symptom_gets_a_verdict_that_cites_what_is_there(name: str) -> N
     assert {i for cause in answer["causes"] for i in cause["evidence"]} == {"E1", "E2"}
 
 
+@pytest.mark.parametrize("finding", ["error_rate", "outage"])
+def test_slow_requests_that_the_edge_gives_up_on_are_slow(finding: str, tmp_path: Path) -> None:
+    """On a busy machine all requests of the slow service fail."""
+    text = "GET /reports/{id}: 23x (100.0% of all) [502 23x], p50 30000 ms, p95 30020 ms"
+    agent = Agent("reports", tmp_path)
+    agent.messages[0]["content"] = packet(finding, "http_log", text)
+    assert diagnose(agent.messages[0]["content"])["verdict"] == "code"
+    assert agent.run().endswith("The repository's tests pass.")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -121,6 +131,18 @@ def test_a_known_bug_is_mended_and_the_tests_still_pass(name: str, tmp_path: Pat
     assert summary.endswith("The repository's tests pass.")
     file, fix = FIXES[name]
     assert fix in (agent.tree / file).read_text()
+
+
+@pytest.mark.parametrize("head", ["def detail(product: dict) -> dict:\n", ""], ids=["named", "a part of it"])
+def test_a_split_trace_is_mended_where_the_code_looks_the_key_up(head: str, tmp_path: Path) -> None:
+    agent = Agent("catalog", tmp_path)
+    code = f'--- catalog.py lines 23-24\n{head}    percent = product["discount"]["percent"]'
+    agent.messages[0]["content"] = (
+        packet("error_rate", "deploy_log", "91x 12:00:00\nKeyError: 'discount'")
+        + f"\n\n[E3] (code) acme/catalog\n```\n{code}\n```"
+    )
+    assert agent.run().endswith("The repository's tests pass.")
+    assert FIXES["catalog"][1] in (agent.tree / "catalog.py").read_text()
 
 
 @pytest.mark.parametrize(

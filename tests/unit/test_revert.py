@@ -157,3 +157,22 @@ def test_a_line_that_was_changed_again_is_left_to_a_person(tmp_path: Path) -> No
     history.step("main", 0)
     with pytest.raises(RevertConflict, match=r"same lines of shared\.txt"):
         history.reverted(merged, head)
+
+
+def test_what_somebody_has_undone_already_is_not_undone_again(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.step("fix", 0)
+    merged, head = history.merge("squash")
+    history._git("revert", "--no-edit", "HEAD")
+    with pytest.raises(RevertConflict, match="somebody has undone it already"):
+        history.reverted(merged, head)
+
+
+def test_a_base_that_has_only_some_of_the_commits_is_left_to_a_person(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    for number in range(2):
+        history.step("fix", number)
+    history.step("main", 2)
+    history._git("cherry-pick", "fix")
+    with pytest.raises(RevertConflict, match="Only some of its commits"):
+        history.reverted(history._git("rev-parse", "main"), history._git("rev-parse", "fix"))

@@ -1,18 +1,21 @@
 """`starter.py status` as a person sees it: what waits comes first, and what is copied is never broken."""
 
 import json
+import re
 import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 from typer.main import get_command
 
-from commands import runs, status_screen
+from commands import ledgers, run_status, runs, status_screen
 from commands.runs import KINDS, find, find_waiting, quoted
 from commands.status_screen import Money, ProjectStatus, StatusScreen, WorkRow, render, services_by_state
 from commands.terminal import SafeConsole
@@ -23,10 +26,12 @@ from starter import app
 from tests import samples
 from workflows.actions.approved_action import ApprovedAction
 from workflows.investigation.incident_investigation import IncidentInvestigation
+from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
 
 ROOT = Path(__file__).parents[2]
+SOURCE = (ROOT / "commands" / "ledgers.py").read_text()
 ID = "repair/acme-with-a-rather-long-name/checkout-service-of-the-shop/0123456789ab"
 COMMAND = f"starter.py approve {ID} --plan 0123456789abcdef"
 URL = "https://github.com/acme-with-a-rather-long-name/checkout-service-of-the-shop/pull/12345"
@@ -196,3 +201,61 @@ def test_a_command_that_asks_temporal_alone_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, env=settings, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == [f"{words} []" for words in LIGHT]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_that_no_worker_answers_is_known_by_type_whatever_the_words(
+    monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    class Described:
+        id, run_id, status = ID, "r", WorkflowExecutionStatus.RUNNING
+        start_time, close_time = samples.NOW, None
+        typed_search_attributes = MappingProxyType[object, object]({})
+
+        async def text(self) -> str:
+            return ""
+
+        async def memo(self) -> dict[str, Any]:
+            return {}
+
+        static_summary = static_details = text
+
+    async def look_up(*_: object, **__: object) -> Any:
+        return runs.Found(None, None, None, Described())  # type: ignore[arg-type]
+
+    async def status_of(*_: object) -> RepairStatus:
+        return RepairStatus(label="of any words", answered=answered)
+
+    async def why_open(*_: object) -> str:
+        return "and waits for a worker."
+
+    for name, replaced in {"look_up": look_up, "status_of": status_of, "why_open": why_open}.items():
+        monkeypatch.setattr(run_status, name, replaced)
+    status = await run_status.read("checkout")
+    assert (status.details, status.still_runs) == (
+        ("Of any words.", "") if answered else ("", "and waits for a worker.")
+    )
+
+
+async def test_a_run_whose_worker_is_away_is_one_that_did_not_answer() -> None:
+    class Handle:
+        async def query(self, *_: object, **__: object) -> None:
+            raise RPCError("no poller", RPCStatusCode.FAILED_PRECONDITION, b"")
+
+    client: Any = SimpleNamespace(get_workflow_handle=lambda *_, **__: Handle())
+    run: Any = Run("repair/a/b/1", "checkout")
+    assert (await runs.status_of(client, run)).answered is False
+
+
+def test_the_ledger_is_asked_by_names_that_it_has() -> None:
+    names = {each for each in dir(Ledger) if not each.startswith("_")}
+    asked = set(re.findall(r"""(?:query|execute_update|signal)\(\s*"(\w+)"|start_signal="(\w+)\"""", SOURCE))
+    assert Ledger.__name__ == ledgers.LEDGER
+    assert {name for pair in asked for name in pair if name} == {
+        "state",
+        "settle",
+        "suppress",
+        "pause",
+        "resume",
+    }
+    assert {"state", "settle", "suppress", "pause", "resume"} <= names

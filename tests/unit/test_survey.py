@@ -62,7 +62,10 @@ async def test_a_scan_takes_a_handful_of_requests(services: int, web: int, cold:
 
 
 async def test_a_volume_that_fills_is_seen_long_before_it_is_full_and_costs_no_request() -> None:
-    world = World(50, 25, filling=True)
+    filling = "service-0000"
+    volume = {"id": "volume", "serviceId": filling, "currentSizeMB": 30_000, "sizeMB": 50_000}
+    used = {(filling, "disk"): lambda ts: 30 - 2 * (WINDOW.end.timestamp() - ts) / 3600}
+    world = World(50, 25, volumes=[volume], curves=used)
     before, survey = world.client.requests, await world.survey()
     assert world.client.requests - before == 4, "as without a volume"
     service, coarse_look = survey.services[0], survey.slices[0]

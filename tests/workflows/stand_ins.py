@@ -25,6 +25,7 @@ from railmend.contracts.incident import (
     PacketRequest,
     Verdict,
 )
+from railmend.contracts.investigation import EvidenceResult, ToolRequest, Turn, TurnRequest
 from railmend.contracts.notification import Notification, NotificationBatch
 from railmend.contracts.proof import Proof, ProofRow, ProofVerdict, SideReport
 from railmend.contracts.repair import (
@@ -126,6 +127,7 @@ class World:
     broken: frozenset[str] = frozenset()
     survives: bool = True
     downstream_effects: tuple[DownstreamEffect, ...] = ()
+    blamed: dict[str, str] = field(default_factory=dict)
     # Texts of a packet, and a diagnosis, in place of the small ones.
     evidence: tuple[str, ...] = ()
     diagnosis: Diagnosis | None = None
@@ -170,6 +172,7 @@ class World:
             more=tuple([await self.artifacts.put_model(page) for page in pages[1:]]),
             decided=self.decided,
             unseen=("Nothing of the moon.",),
+            blamed=self.blamed,
         )
 
     @activity.defn
@@ -188,7 +191,9 @@ class World:
         ids = {service.service_id for service in request.services}
         findings = tuple(finding for finding in self.findings if finding.service_id in ids)
         page = await self.artifacts.put_model(CandidatePage(services=request.services, findings=findings))
-        return Assessment(findings=findings, page=page, downstream_effects=self.downstream_effects)
+        return Assessment(
+            findings=findings, page=page, downstream_effects=self.downstream_effects, blamed=self.blamed
+        )
 
     @activity.defn
     async def finding_facts(self, request: IncidentRequest) -> ArtifactReference:
@@ -227,15 +232,36 @@ class World:
         return Decision()
 
     @activity.defn
-    async def refute(self, request: ChallengeRequest) -> Diagnosis:
+    async def take_turn(self, request: TurnRequest) -> Turn:
+        """Answer as `diagnose` and `refute` do, at once; counted, and broken, under their names."""
+        self.calls["take_turn"] += 1
+        if request.question is None:
+            raise ApplicationError("nobody was asked for anything", non_retryable=True)
+        if request.doubted is None:
+            name, question = "diagnose", self.diagnose(request.question)
+        else:
+            challenged = ChallengeRequest(packet=request.question.packet, diagnosis=request.doubted)
+            name, question = "refute", self.refute(challenged)
+        if name in self.broken:
+            question.close()
+            raise ApplicationError(f"{name} is broken on purpose", non_retryable=True)
+        return Turn(diagnosis=await question, packet=request.question.packet)
+
+    @activity.defn
+    async def use_tool(self, request: ToolRequest) -> EvidenceResult:
         self._count()
+        return EvidenceResult(call_id=request.call.id, unseen="Nothing was found.")
+
+    @activity.defn
+    async def refute(self, request: ChallengeRequest) -> Diagnosis:
+        self.calls["refute"] += 1
         if not self.survives:
             return request.diagnosis.model_copy(update={"verdict": Verdict.UNCLEAR})
         return request.diagnosis
 
     @activity.defn
     async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
-        self._count()
+        self.calls["diagnose"] += 1
         if gate := self.gates.get(request.incident.service.name):
             await gate.wait()
         if self.diagnosis is not None:
@@ -362,6 +388,7 @@ class World:
             self.finding_facts,
             *self.sources(),
             self.build_packet,
+            self.use_tool,
             self.describe_incident,
             self.run_session,
             self.review_change,

@@ -92,7 +92,7 @@ async def stage(temporal: WorkflowEnvironment, *services: Service, **world: obje
             Worker(client, task_queue=CODING_QUEUE, activities=[built.prepare_workspace])
         )
         await stack.enter_async_context(
-            Worker(client, task_queue=PLANNING_QUEUE, activities=[built.diagnose, built.refute])
+            Worker(client, task_queue=PLANNING_QUEUE, activities=[built.take_turn])
         )
         yield Stage(client, built, environment_id)
 

@@ -110,7 +110,7 @@ async def test_an_outage_of_a_quarter_of_an_hour_in_any_call_of_the_ledger_loses
     async with (
         Worker(client, task_queue=queue, workflows=WORKFLOWS, activities=activities),  # type: ignore[arg-type]
         Worker(client, task_queue=CODING_QUEUE, activities=[world.prepare_workspace]),
-        Worker(client, task_queue=PLANNING_QUEUE, activities=[world.diagnose]),
+        Worker(client, task_queue=PLANNING_QUEUE, activities=[world.take_turn]),
     ):
         await ends_well(0)  # without an outage
         calls = outage.calls[f"{name}-0"]

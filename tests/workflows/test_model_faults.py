@@ -7,9 +7,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from temporalio import activity
 from temporalio.testing import WorkflowEnvironment
 
 from activities.planning import PlanningActivities
+from railmend.contracts.investigation import Turn, TurnRequest
 from railmend.contracts.scan import ServiceRow
 from tests import kept, samples
 from tests.integration.serving import serving
@@ -30,14 +32,20 @@ class GitHub:
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
-    """The product's own planning activity, which asks a stand-in model."""
+    """The product's own planning activity asks a stand-in model; the sceptic is not asked."""
     one = Model()
     with serving(Starlette(routes=[Route("/chat/completions", one.complete, methods=["POST"])])) as url:
         one.url = url
         settings = one.settings()
         artifacts = kept.memory_store()
         planning = PlanningActivities(settings, settings, GitHub(), artifacts)  # type: ignore[arg-type]
-        monkeypatch.setattr(World, "diagnose", planning.diagnose)
+        agrees = World.take_turn
+
+        @activity.defn
+        async def take_turn(self, request: TurnRequest) -> Turn:  # type: ignore[no-untyped-def]
+            return await (agrees(self, request) if request.doubted else planning.take_turn(request))
+
+        monkeypatch.setattr(World, "take_turn", take_turn)
         monkeypatch.setattr(kept, "memory_store", lambda: artifacts)
         yield one
 

@@ -38,6 +38,8 @@ async def test_a_service_in_trouble_ends_in_one_pull_request(temporal: WorkflowE
         assert report.healthy == ("healthy",)
         assert report.unseen == ("Nothing of the moon.",)
         result = await on.repair(checkout.repair_workflow_id)
+        run = await temporal.client.get_workflow_handle(checkout.repair_workflow_id).describe()
+        assert (await run.static_summary() or "").startswith("checkout: code: ")
         assert result.outcome is RepairOutcome.HELD
         assert result.pull_request is not None
         assert on.world.removed == [checkout.repair_workflow_id.rpartition("/")[2]]

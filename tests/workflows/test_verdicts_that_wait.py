@@ -12,7 +12,8 @@ from temporalio.testing import WorkflowEnvironment
 from activities.evidence import EvidenceActivities
 from activities.planning import TextActivities
 from railmend.contracts.artifact import ArtifactReference
-from railmend.contracts.incident import Diagnosis, DiagnosisRequest, EvidenceSource, Facts, IncidentRequest
+from railmend.contracts.incident import EvidenceSource, Facts, IncidentRequest
+from railmend.contracts.investigation import Turn, TurnRequest
 from railmend.contracts.policy import Policy
 from railmend.contracts.scan import FindingKind, ServiceRow
 from railmend.diagnosis.router import ALWAYS_NEEDED, NEEDED, RUNNING, decide_by_rule
@@ -54,6 +55,16 @@ async def test_too_little_data_is_looked_at_again_until_there_is_enough(
         assert (again.verdict, again.action) == ("too_little_data", "look_again")
         on.world.findings = (failing.model_copy(update={"requests": 400}),)
         assert (await look(on, timedelta(minutes=35))).verdict == "code"
+
+
+async def test_an_incident_of_railways_own_is_waited_out_and_no_longer(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        on.world.blamed = {"id-checkout": "Edge proxies fail in us-west."}
+        first = await look(on, timedelta(0))
+        assert (first.verdict, first.action) == ("platform_incident", "look_again")
+        assert "Edge proxies fail in us-west." in first.detail
+        on.world.blamed = {}
+        assert (await look(on, timedelta(minutes=16))).verdict == "code"
 
 
 async def test_a_verdict_that_still_waits_is_notified_of_once(
@@ -121,11 +132,11 @@ async def test_a_cancelled_investigation_is_no_failed_one(
 ) -> None:
     asked = []
 
-    async def never(_: World, request: DiagnosisRequest) -> Diagnosis:
+    async def never(_: World, request: TurnRequest) -> Turn:
         asked.append(request)
         raise ApplicationError("slow down", next_retry_delay=timedelta(minutes=10))
 
-    monkeypatch.setattr(World, "diagnose", activity.defn(name="diagnose")(never))
+    monkeypatch.setattr(World, "take_turn", activity.defn(name="take_turn")(never))
     async with stage(temporal, samples.service("checkout")) as on:
         scan = asyncio.ensure_future(on.scan())
         handle = on.client.get_workflow_handle(f"incident/{on.environment_id}/id-checkout")

@@ -24,8 +24,9 @@ from railmend.contracts.repair import (
     fitted,
 )
 from railmend.contracts.scan import DownstreamEffect, Finding, FindingKind, Service
-from railmend.diagnosis.answer import AnswerCause, AnswerCriterion, DiagnosisAnswer
-from railmend.diagnosis.diagnose import MOST_BYTES, ModelAnswer, bounded_diagnosis
+from railmend.diagnosis.answer import AnswerCause, AnswerCriterion, AnswerRuledOut, DiagnosisAnswer
+from railmend.diagnosis.conversation import begin
+from railmend.diagnosis.diagnose import MOST_BYTES, bounded_diagnosis
 from tests import samples
 from tests.workflows.review_stage import MERGED, OPEN, ReviewStage, commented
 from tests.workflows.stand_ins import World
@@ -76,10 +77,12 @@ def longest_diagnosis() -> Diagnosis:
     text = "The pool of database connections is never given back when a request fails. " * 40
     answer = DiagnosisAnswer(
         summary=text,
+        title=text,
         verdict=Verdict.CODE,
         confidence=0.9,
         assumes=text,
         causes=[AnswerCause(text=text, evidence=[f"E{n}" for n in range(30)], against=["E2"])] * 12,
+        ruled_out=[AnswerRuledOut(text=text, against=[f"E{n}" for n in range(30)])] * 12,
         suspected_files=["services/checkout/src/app/database/pool/connection.py"] * 60,
         suspected_commits=["c" * 40] * 20,
         plan=[text] * 40,
@@ -89,7 +92,8 @@ def longest_diagnosis() -> Diagnosis:
         risk=text,
         if_not_fixed=text,
     )
-    result = ModelAnswer[DiagnosisAnswer](answer, "", "openai/a-model-with-a-long-name", 52_000, 0.31)
+    said = {"model": "openai/a-model-with-a-long-name", "tokens": 52_000, "usd": 0.31}
+    result = begin(None, samples.packet(), None).model_copy(update=said)
     return bounded_diagnosis(answer, result).model_copy(update={"sceptic": text[:1000]})
 
 

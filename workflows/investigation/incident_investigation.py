@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, RetryState, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
 from activities.deployments import DeploymentActivities
@@ -15,6 +15,7 @@ from activities.logs import LogActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.providers import ProviderActivities
 from activities.repository import RepositoryActivities
+from activities.tools import ToolActivities
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import (
     CODING_VERDICTS,
@@ -30,6 +31,7 @@ from railmend.contracts.incident import (
     Verdict,
     Waiting,
 )
+from railmend.contracts.investigation import EvidenceCall, EvidenceResult, ToolRequest, Turn, TurnRequest
 from railmend.contracts.ledger import PAUSED_ERROR, RunReference, SpendingKind
 from railmend.contracts.scan import ScanRequest
 from workflows.shared import details, policies, search_attributes
@@ -100,13 +102,71 @@ class IncidentInvestigation:
                 return _waiting(
                     question, Waiting(limit=answer.limit, again_at=answer.again_at or workflow.now())
                 )
-            diagnosis = await self._ask(question, ledger)
+            if workflow.patched(policies.PATCH_TOOLS):
+                packet, diagnosis = await self._investigate(question, ledger)
+            else:
+                diagnosis = await self._ask(question, ledger)
         except ActivityError as error:
             if (reason := _waits_for(error)) is None:
                 raise
             return _waiting(question, Waiting(reason=reason, again_at=workflow.now()))
         await _record_spend(ledger, diagnosis.cost_usd or 0.0)
         return IncidentReport(request=request, packet=packet, diagnosis=diagnosis)
+
+    async def _investigate(
+        self, question: DiagnosisRequest, ledger: LedgerClient
+    ) -> tuple[ArtifactReference, Diagnosis]:
+        """Return the diagnosis, after a second look where code shall change, and the evidence it cites."""
+        packet, diagnosis = await self._turns(question, None)
+        if diagnosis.verdict not in CODING_VERDICTS or not question.incident.policy.sceptic:
+            return packet, diagnosis
+        await ledger.confirm(())  # a pause that began meanwhile
+        workflow.set_current_details("Diagnosed; a second look tries to refute it.")
+        return await self._turns(question.model_copy(update={"packet": packet}), diagnosis)
+
+    async def _turns(
+        self, question: DiagnosisRequest, doubted: Diagnosis | None
+    ) -> tuple[ArtifactReference, Diagnosis]:
+        """Let a model answer, and make the calls it asks for, until it concludes."""
+        project_id = question.incident.project_id
+        request = TurnRequest(project_id=project_id, at=workflow.now(), question=question, doubted=doubted)
+        for _ in range(policies.MOST_TURNS):
+            turn = await workflow.execute_activity_method(
+                PlanningActivities.take_turn,
+                request,
+                task_queue=policies.PLANNING_QUEUE,
+                summary=details.line(question.incident.service.name),
+                **policies.TURN,
+            )
+            if turn.diagnosis is not None:
+                return turn.packet or question.packet, turn.diagnosis
+            if turn.calls:
+                details.show("Looks at {}.", ", ".join(call.text for call in turn.calls))
+            results = await asyncio.gather(*(self._use_tool(turn, call) for call in turn.calls))
+            request = TurnRequest(
+                project_id=project_id,
+                at=workflow.now(),
+                doubted=doubted,
+                conversation=turn.conversation,
+                results=tuple(results),
+            )
+        raise ApplicationError("The model came to no conclusion.", type="NoConclusion", non_retryable=True)
+
+    async def _use_tool(self, turn: Turn, call: EvidenceCall) -> EvidenceResult:
+        """Make one call; one that fails tells the model why."""
+        if turn.incident is None:
+            return EvidenceResult(call_id=call.id, unseen="What is looked into is lost.")
+        try:
+            return await workflow.execute_activity_method(
+                ToolActivities.use_tool,
+                ToolRequest(incident=turn.incident, call=call),
+                summary=details.line(call.text),
+                **policies.EVIDENCE,
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return EvidenceResult(call_id=call.id, unseen=f"It could not be read: {reason_of(error)[:500]}")
 
     async def _ask(self, question: DiagnosisRequest, ledger: LedgerClient) -> Diagnosis:
         diagnosis = await workflow.execute_activity_method(

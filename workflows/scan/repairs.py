@@ -61,14 +61,17 @@ async def start(repair: RepairRequest, screening: Screening) -> None:
 
     One that already runs goes on: without a claim, after its ledger was lost; now it has one again.
     """
-    summary = repair.incidents[0].diagnosis.summary[:150]
+    diagnosis = repair.incidents[0].diagnosis
+    names = ", ".join(sorted({report.request.service.name for report in repair.incidents}))
+    # What tells rows of Temporal's list apart; the repository is in the ID.
+    summary = f"{names[:100]}: {diagnosis.verdict.value.replace('_', ' ')}: {diagnosis.summary[:150]}"
     try:
         await workflow.start_child_workflow(
             RepositoryRepair.run,
             RepairState(request=repair),
             id=repair.workflow_id,
             parent_close_policy=ParentClosePolicy.ABANDON,
-            static_summary=details.line(f"{repair.repository}: {summary}"),
+            static_summary=details.line(summary),
             static_details=details.items(
                 step for report in repair.incidents for step in report.diagnosis.plan
             ),

@@ -1,5 +1,6 @@
 """How payloads are decoded: what a newer version stored is kept, and written back."""
 
+import dataclasses
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
@@ -7,8 +8,10 @@ from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
 from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
     DefaultPayloadConverter,
     JSONPlainPayloadConverter,
+    PayloadCodec,
 )
 
 from railmend.contracts.base import stored
@@ -36,3 +39,14 @@ class StoredPayloads(CompositePayloadConverter):
 
 
 CONVERTER = DataConverter(payload_converter_class=StoredPayloads)
+
+
+def converter(codec: PayloadCodec | None) -> DataConverter:
+    """With a codec the messages and stack traces of failures are payloads too, and so encrypted."""
+    if codec is None:
+        return CONVERTER
+    return dataclasses.replace(
+        CONVERTER,
+        payload_codec=codec,
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )

@@ -10,16 +10,12 @@ from collections.abc import Sequence
 
 import temporalio.client
 import temporalio.worker
-from temporalio.converter import (
-    DataConverter,
-    DefaultFailureConverterWithEncodedAttributes,
-    PayloadCodec,
-)
+from temporalio.converter import PayloadCodec
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from workflows.shared.converter import CONVERTER
+from workflows.shared.converter import converter
 
 # Passed through, so outside the sandbox's guards: pydantic and the contracts, whose re-import for each run
 # costs twice the time and memory; activities, which workflows only name; and the escaping of details and the
@@ -39,17 +35,6 @@ def _runner(existing: WorkflowRunner | None) -> WorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
-def _converter(codec: PayloadCodec | None) -> DataConverter:
-    """With a codec the messages and stack traces of failures are payloads too, and so encrypted."""
-    if codec is None:
-        return CONVERTER
-    return dataclasses.replace(
-        CONVERTER,
-        payload_codec=codec,
-        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
-    )
-
-
 def railmend_plugin(
     codec: PayloadCodec | None = None, interceptors: Sequence[Interceptor] = ()
 ) -> SimplePlugin:
@@ -60,7 +45,7 @@ def railmend_plugin(
     """
     return SimplePlugin(
         "railmend",
-        data_converter=_converter(codec),
+        data_converter=converter(codec),
         interceptors=list(interceptors),
         workflow_runner=_runner,
     )

@@ -35,6 +35,8 @@ PATCH_PROOF = "proof"
 
 # An investigation reads the code after all other sources, which name what of it matters. Since 0.2.0.
 PATCH_CODE_AFTER_LOGS = "code-after-logs"
+# After 0.1.0: a model diagnoses in turns, with tools in between; it got one packet and had to conclude.
+PATCH_TOOLS = "tools"
 
 
 class Call(TypedDict):
@@ -152,6 +154,10 @@ WORKSPACE = BeatingCall(
     heartbeat_timeout=BEAT,
     retry_policy=_retry(5, 2, 60),
 )
+# One answer of a model that diagnoses in turns, as `MODEL`; what it costs is kept by its heartbeat.
+TURN = MODEL
+# Far beyond the turns that a conversation allows itself (8, then at most three conclusions and one repeated).
+MOST_TURNS = 20
 # The coding session: its own limits end it, by default after an hour and after 6 at most, or where it gets no
 # further (RAILMEND_SESSION_SECONDS, RAILMEND_STALL_SECONDS); a dead worker is noticed by the missing
 # heartbeat after 50 s; a machine that stays away for 10 minutes is given up and the repair starts over. A

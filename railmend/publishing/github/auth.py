@@ -31,6 +31,9 @@ class Credentials(Protocol):
         ...
 
     @property
+    def is_app(self) -> bool: ...
+
+    @property
     def app_slug(self) -> str | None:
         """The app's name, which its account bears with `[bot]` behind it; None: an account of its own."""
         ...
@@ -39,19 +42,21 @@ class Credentials(Protocol):
 class TokenCredentials:
     """A fine-grained or classic token, the same for every repository."""
 
+    is_app = False
+    app_slug = None
+
     def __init__(self, token: SecretStr) -> None:
         self._auth = Auth.Token(token.get_secret_value())
 
     def auth(self, repository: str) -> Auth.Auth:
         return self._auth
 
-    @property
-    def app_slug(self) -> str | None:
-        return None
-
 
 class NoCredentials:
     """Stands for a token that is not set: refuses each call with `reason`."""
+
+    is_app = False
+    app_slug = None
 
     def __init__(self, reason: str) -> None:
         self._reason = reason
@@ -59,16 +64,14 @@ class NoCredentials:
     def auth(self, repository: str) -> Auth.Auth:
         raise GitHubError(self._reason, retryable=False)
 
-    @property
-    def app_slug(self) -> str | None:
-        return None
-
 
 class AppCredentials:
     """A GitHub app, with one installation token per repository.
 
     `app_id`: its number or client id. `private_key`: PEM. `transport`: for tests.
     """
+
+    is_app = True
 
     def __init__(
         self,

@@ -4,21 +4,19 @@ Check runs need the permission Checks, which no fine-grained token can have; job
 check runs, and are read in their place.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TypeVar
 
-from github import GithubException
 from github.CheckRun import CheckRun
 from github.CommitStatus import CommitStatus
 from github.Repository import Repository
 from github.WorkflowJob import WorkflowJob
 
-from railmend.publishing.github.errors import from_status
+from railmend.publishing.github.errors import unless_refused
 
-T = TypeVar("T")
 FAILED = frozenset({"failure", "timed_out", "startup_failure", "error"})
 # These wait for a person, not for a machine: https://docs.github.com/rest/guides/using-the-rest-api-to-interact-with-checks
 WAITS_FOR_PEOPLE = frozenset({"waiting", "requested"})
@@ -78,13 +76,8 @@ def read_checks(repository: Repository, sha: str) -> CommitChecks:
     return CommitChecks(outcomes=(*(found or ()), *(statuses or ())), unseen=tuple(unseen))
 
 
-def _if_allowed(read: Callable[[], list[T]]) -> list[T] | None:
-    try:
-        return read()
-    except GithubException as error:
-        if from_status("", error).refused:
-            return None
-        raise
+def _if_allowed(read: Callable[[], list[CheckOutcome]]) -> list[CheckOutcome] | None:
+    return unless_refused("Checks", read, None, logging.DEBUG)
 
 
 def _jobs(repository: Repository, sha: str) -> Iterator[CheckOutcome]:

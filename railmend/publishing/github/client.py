@@ -1,37 +1,26 @@
-"""Repositories, pull requests and issues. PyGithub's retries are off: they repeat POSTs."""
+"""Pull requests, files and comparisons."""
 
-import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Literal
-from urllib.parse import urlsplit
 
-import requests
-from github import Github, GithubException
-from github.Issue import Issue
-from github.IssueComment import IssueComment
+from github import GithubException
 from github.PullRequest import PullRequest as GithubPull
 from github.Repository import Repository
-from pydantic import BaseModel, ConfigDict, SecretStr, SkipValidation
+from pydantic import BaseModel, ConfigDict, SkipValidation
 
 from railmend.contracts.repair import PullRequest
 from railmend.contracts.review import Related, RelatedQuestion
-from railmend.evidence.change import CommitComparison
+from railmend.evidence.change import CommitComparison, ComparedCommit
 from railmend.evidence.safe_text import MarkdownText, PlainText
+from railmend.publishing.github.access import GitHubAccess
 from railmend.publishing.github.accounts import Accounts
-from railmend.publishing.github.auth import Credentials, TokenCredentials
-from railmend.publishing.github.checks import read_checks
-from railmend.publishing.github.compare import comparison, own_change
-from railmend.publishing.github.errors import GitHubError, classified
-from railmend.publishing.github.obstacles import find_obstacle
-from railmend.publishing.text import BOT, Author
+from railmend.publishing.github.compare import comparison, earlier_commits, own_change
+from railmend.publishing.github.errors import GitHubError, classified, unless_refused
 
-logger = logging.getLogger(__name__)
-TIMEOUT_SECONDS = 15
 # GitHub has no code for it: https://github.com/google/go-github/issues/1441
 EXISTS = "A pull request already exists"
 # Lists lag behind by seconds.
@@ -87,130 +76,8 @@ class NewPullRequest(BaseModel):
     since: datetime | None = None
 
 
-class GitHubClient:
-    """Client for all repositories.
-
-    `former_ids`: of accounts that Railmend wrote with before. `pace=False` drops PyGithub's pauses between
-    calls, for a local server.
-    """
-
-    def __init__(
-        self,
-        api_url: str,
-        credentials: SecretStr | Credentials,
-        *,
-        former_ids: Collection[int] = (),
-        pace: bool = True,
-    ) -> None:
-        self._url = api_url.rstrip("/")
-        self._credentials = (
-            TokenCredentials(credentials) if isinstance(credentials, SecretStr) else credentials
-        )
-        self._pace = pace
-        self._clients: dict[str, Github] = {}
-        self._former_ids = frozenset(former_ids)
-        self._own: tuple[int, str] | None = None
-
-    def accounts(self, repository: Repository) -> Accounts:
-        """Return who is who in a repository; it raises `GitHubError` if GitHub does not tell our own id."""
-        return Accounts(repository, lambda: self._own_ids(repository.full_name))
-
-    def _own_ids(self, full_name: str) -> frozenset[int]:
-        return self._former_ids | {self._account(full_name)[0]}
-
-    def _account(self, full_name: str) -> tuple[int, str]:
-        """Return id and login of Railmend's own account, asked for once."""
-        if self._own is None:
-            with classified("The account of GITHUB_TOKEN, or of the app"):
-                github, slug = self._github(full_name), self._credentials.app_slug
-                # An installation's token may not ask for its own account.
-                user = github.get_user(f"{slug}[bot]") if slug else github.get_user()
-                self._own = user.id, user.login
-        return self._own
-
-    def author(self, full_name: str) -> Author:
-        """Return the author of Railmend's commits, at the address by which GitHub knows its account.
-
-        https://docs.github.com/account-and-profile/reference/email-addresses-reference#your-noreply-email-address
-        """
-        number, login = self._account(full_name)
-        host = (urlsplit(self._url).hostname or "github.com").removeprefix("api.")
-        return BOT[0], f"{number}+{login}@users.noreply.{host}"
-
-    def repository(self, full_name: str) -> Repository:
-        with classified(f"Repository {full_name}"):
-            return self._github(full_name).get_repo(full_name)
-
-    def check_publishable(self, full_name: str, branch: str, base: str) -> None:
-        """Raise `GitHubError` where a repository would refuse the branch, or the pull request of it."""
-        repository, author = self.repository(full_name), self.author(full_name)
-        with classified(f"Rules of {full_name}"):
-            obstacle = find_obstacle(repository, branch, base, author)
-        if not obstacle and not self.may_push(full_name):
-            obstacle = "the token may not push to it: give it Contents (read and write)"
-        if obstacle:
-            raise GitHubError(f"Nothing can be published in {full_name}: {obstacle}.", retryable=False)
-
-    def may_push(self, full_name: str) -> bool:
-        """Ask git itself whether it would take a push: a token may allow less than its owner may."""
-        address = f"{self.clone_url(full_name)}/info/refs"
-        auth = ("x-access-token", self.git_token(full_name))
-        try:
-            answer = requests.get(
-                address,
-                params={"service": "git-receive-pack"},
-                auth=auth,
-                timeout=TIMEOUT_SECONDS,
-                stream=True,
-            )
-        except requests.RequestException as error:
-            raise GitHubError(f"{address}: no answer ({type(error).__name__}).", retryable=True) from error
-        answer.close()
-        if answer.status_code in (408, 429) or answer.status_code >= 500:
-            raise GitHubError(f"{address}: answered {answer.status_code}.", retryable=True)
-        return answer.ok
-
-    def unseen_checks(self, full_name: str, branch: str) -> tuple[str, ...]:
-        """Return what the token may not read of the checks of a branch's newest commit, a sentence each."""
-        repository = self.repository(full_name)
-        with classified(f"Checks of {full_name}"):
-            return read_checks(repository, repository.get_branch(branch).commit.sha).unseen
-
-    def git_token(self, full_name: str) -> str:
-        """Return a token for git; an app's lasts an hour and reaches only this repository."""
-        return self._credentials.auth(full_name).token
-
-    def _github(self, full_name: str) -> Github:
-        if full_name not in self._clients:
-            self._clients[full_name] = Github(
-                base_url=self._url,
-                auth=self._credentials.auth(full_name),
-                timeout=TIMEOUT_SECONDS,
-                retry=None,
-                per_page=100,
-                seconds_between_requests=0.25 if self._pace else 0,
-                seconds_between_writes=1.0 if self._pace else 0,
-            )
-        return self._clients[full_name]
-
-    @property
-    def left(self) -> int | None:
-        """Requests left in GitHub's window by its last answers; None before the first."""
-        lefts = [github.requester.rate_limiting[0] for github in self._clients.values()]
-        return min((left for left in lefts if left >= 0), default=None)
-
-    @contextmanager
-    def issues(self, full_name: str) -> Iterator["Issues"]:
-        """Give access to a repository's issues; their errors are raised as `GitHubError`."""
-        repository = self.repository(full_name)
-        with classified(f"Issues of {full_name}"):
-            yield Issues(repository, self.accounts(repository))
-
-    def default_branch(self, repository: str) -> str:
-        return self.repository(repository).default_branch
-
-    def clone_url(self, repository: str) -> str:
-        return self.repository(repository).clone_url
+class GitHubClient(GitHubAccess):
+    """Comparisons, files and pull requests of all repositories. Raise `GitHubError`."""
 
     def missing_files(
         self, repository: str, reference: str, root_directory: str, paths: list[str]
@@ -240,6 +107,14 @@ class GitHubClient:
         repo = self.repository(repository)
         with classified(f"Commit {sha[:12]} in {repository}"):
             return own_change(repo, sha)
+
+    def commits(
+        self, repository: str, reference: str | None, *, path: str, since: datetime | None, most: int
+    ) -> list[ComparedCommit]:
+        """Return the newest `most` commits up to `reference`, of `path` where it is not empty."""
+        repo = self.repository(repository)
+        with classified(f"Commits of {repository}"):
+            return earlier_commits(repo, reference, path, since, most)
 
     def find_pull_request(
         self, repository: str, branch: str, base: str, since: datetime | None = None
@@ -306,16 +181,15 @@ class GitHubClient:
         for reviewers in _groups(new.reviewers):
             people = [name for name in reviewers if "/" not in name]
             teams = [name.partition("/")[2] for name in reviewers if "/" in name]
-            asked = _unless_refused(
-                f"Reviewers {', '.join(reviewers)} of pull request {pull.number}",
-                partial(pull.create_review_request, reviewers=people, team_reviewers=teams),
-            )
-            if asked and len(reviewers) == len(new.reviewers):
+            what = f"Reviewers {', '.join(reviewers)} of pull request {pull.number}"
+            ask = partial(pull.create_review_request, reviewers=people, team_reviewers=teams)
+            refused = object()
+            if unless_refused(what, ask, refused) is not refused and len(reviewers) == len(new.reviewers):
                 break
         labels = (*new.labels, *([MEANT_AS_DRAFT] if new.draft and not pull.draft else []))
         if labels:
             what = f"Labels of pull request {pull.number}"
-            _unless_refused(what, partial(pull.add_to_labels, *labels))
+            unless_refused(what, partial(pull.add_to_labels, *labels), None)
 
     def find_related(self, question: RelatedQuestion) -> Related:
         """Return the newest open pull request about the same incident or files.
@@ -365,19 +239,6 @@ def _groups(reviewers: Sequence[str]) -> list[Sequence[str]]:
     return [reviewers, *([name] for name in reviewers if len(reviewers) > 1)] if reviewers else []
 
 
-def _unless_refused(what: str, call: Callable[[], object]) -> bool:
-    """Return whether GitHub allowed it; the pull request is open, and people see it without."""
-    try:
-        with classified(what):
-            call()
-    except GitHubError as error:
-        if not error.refused:
-            raise
-        logger.warning("%s", error)
-        return False
-    return True
-
-
 def _has(repo: Repository, reference: str, path: str) -> bool:
     try:
         repo.get_contents(path, reference)
@@ -386,31 +247,6 @@ def _has(repo: Repository, reference: str, path: str) -> bool:
             return False
         raise
     return True
-
-
-class Issues:
-    """Railmend's own issues of one repository; see `GitHubClient.issues`."""
-
-    def __init__(self, repository: Repository, accounts: Accounts) -> None:
-        self._repository = repository
-        self._accounts = accounts
-
-    def find(self, label: str, mark: str, most: int) -> Issue | None:
-        """Return the newest of the `most` newest issues with this label that holds `mark` and is our own."""
-        newest = self._repository.get_issues(state="all", labels=[label], sort="created", direction="desc")
-        return next((issue for issue in islice(newest, most) if self._marked(issue, mark)), None)
-
-    def create(self, title: PlainText, body: MarkdownText, label: str) -> Issue:
-        return self._repository.create_issue(title=title, body=body, labels=[label])
-
-    def written(self, issue: Issue, mark: str) -> Issue | IssueComment | None:
-        """Return what holds `mark`: an issue of our own, or a comment of ours on it."""
-        if self._marked(issue, mark):
-            return issue
-        return next((comment for comment in issue.get_comments() if self._marked(comment, mark)), None)
-
-    def _marked(self, written: Issue | IssueComment, mark: str) -> bool:
-        return mark in (written.body or "") and self._accounts.own(written.user)
 
 
 def _plain(path: str) -> str:

@@ -1,10 +1,12 @@
 """Changes between two commits, as GitHub reports them."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import islice
 
 from github.Commit import Commit
 from github.File import File
+from github.GithubObject import NotSet
 from github.Repository import Repository
 
 from railmend.evidence.change import CommitComparison, ComparedCommit, ComparedFile
@@ -22,6 +24,14 @@ def own_change(repository: Repository, sha: str) -> CommitComparison:
     return CommitComparison(
         base=parent, head=sha, status="ahead", total=1, commits=(_commit(commit),), files=_files(commit.files)
     )
+
+
+def earlier_commits(
+    repository: Repository, reference: str | None, path: str, since: datetime | None, most: int
+) -> list[ComparedCommit]:
+    """Return the newest commits of a path, or of all, up to a reference. Raise PyGithub's errors."""
+    commits = repository.get_commits(sha=reference or NotSet, path=path or NotSet, since=since or NotSet)
+    return [_commit(commit) for commit in islice(commits, most)]
 
 
 def comparison(repository: Repository, base: str, head: str) -> CommitComparison:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 
+from github import GithubException
 from github.Issue import Issue
 from github.IssueComment import IssueComment
 
@@ -23,12 +24,15 @@ from railmend.publishing.github.errors import classified
 from railmend.publishing.github.thread import marker_of
 
 # Newest comments that are read at each poll, and commands among them that are looked into: each costs up to
-# two requests, and anybody can comment on a public repository.
+# three requests, and anybody can comment on a public repository.
 MAX_READ, MAX_COMMANDS = 300, 20
 MAX_REASON = 500
 # A line of a comment that means us, even if it decides nothing: one below a quotation, say.
 CALL = re.compile(r"^/railmend\b", re.M)
 # In the body of an issue that was opened for a plan; see `issue_marker`.
+# REST's time of a change is also that of a reaction or of hiding, and is silent about the first second:
+# https://docs.github.com/graphql/reference/interfaces#comment
+EDITED = "query($id: ID!) { node(id: $id) { ... on IssueComment { lastEditedAt } } }"
 PLAN_MARK = f"<!-- railmend:{NotificationKind.APPROVAL.value}/"
 COMMAND = re.compile(r"/railmend (?:approve ([0-9a-f]{16})|reject ([0-9a-f]{16})(?:[ \n]([^\0]*))?)")
 
@@ -117,6 +121,8 @@ class PlanThread:
             return None
         command = parse_command(comment.body or "")
         obstacle = _obstacle(comment, command, self._shown.plan)
+        if not obstacle and self._edited(comment):
+            obstacle = "This comment was edited, and may not say what its author wrote."
         if not (obstacle or self._is_shown(comments)):
             obstacle = "The plan above is not what Railmend wrote: decide on the command line."
         if command is None or obstacle:
@@ -131,6 +137,14 @@ class PlanThread:
             comment=comment.html_url,
         )
 
+    def _edited(self, comment: IssueComment) -> bool:
+        """Return whether somebody edited it; where GraphQL does not answer, whether it changed in any way."""
+        try:
+            _, answer = self._issue.requester.graphql_query(EDITED, {"id": comment.node_id})
+            return answer["data"]["node"]["lastEditedAt"] is not None
+        except (GithubException, LookupError, TypeError):
+            return comment.updated_at != comment.created_at
+
     def _holds(self, comments: list[IssueComment], marker: str) -> bool:
         return any(
             (comment.body or "").startswith(marker) and self._accounts.own(comment.user)
@@ -142,8 +156,6 @@ def _obstacle(comment: IssueComment, command: PlanCommand | None, plan: str) -> 
     """Return why the command of a writer does not count; empty: it does."""
     if comment.performed_via_github_app is not None:
         return "An app wrote this for somebody."
-    if comment.updated_at != comment.created_at:
-        return "This comment was edited, and may not say what its author wrote."
     if command is None:
         return "This is no command of Railmend's: the whole comment has to be one line of the two below."
     if command.plan != plan:

@@ -5,10 +5,11 @@ its account wrote it, and it begins with a hidden marker. Neither alone is enoug
 """
 
 import json
-import logging
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
+from typing import Any
 
 from github.GitAuthor import GitAuthor
 from github.IssueComment import IssueComment
@@ -35,10 +36,9 @@ from railmend.evidence.safe_text import MarkdownText
 from railmend.publishing.github.accounts import Accounts, User
 from railmend.publishing.github.checks import CheckOutcome, read_checks
 from railmend.publishing.github.client import GitHubClient
-from railmend.publishing.github.errors import GitHubError, classified
+from railmend.publishing.github.errors import classified, unless_refused
 from railmend.publishing.text import BOT
 
-logger = logging.getLogger(__name__)
 OWN = "<!-- railmend"
 # A comment up to this long before the closing, or after it, gives the reason.
 CLOSING = timedelta(minutes=10)
@@ -66,7 +66,6 @@ class PullRequestThread:
             self._pull: GithubPull = self._repo.get_pull(number)
         self._accounts: Accounts = github.accounts(self._repo)
         self._lines: dict[int, PullRequestComment] = {}
-        self._resolved: frozenset[int] | None = None
 
     def view(self, base_branch: str, seen: SeenNotes) -> ReviewView:
         """Return the state, and the notes that are new since `seen`."""
@@ -122,53 +121,44 @@ class PullRequestThread:
 
     def label(self, labels: Sequence[str]) -> None:
         """Add labels; they help people to find it, so that a refusal is only logged."""
-        try:
-            with classified(f"Labels of {self._name}"):
-                if labels:
-                    self._pull.add_to_labels(*labels)
-        except GitHubError as error:
-            _log_refusal(error)
+        if labels:
+            unless_refused(f"Labels of {self._name}", lambda: self._pull.add_to_labels(*labels), None)
 
     def _edited(self, comment: IssueComment, body: MarkdownText) -> bool:
         """Edit a comment of our own; False: that is refused, because a former account wrote it."""
-        try:
-            with classified(f"Comment on {self._name}"):
-                comment.edit(body)
-        except GitHubError as error:
-            _log_refusal(error)
-            return False
-        return True
+
+        def edit() -> bool:
+            comment.edit(body)
+            return True
+
+        return unless_refused(f"Comment on {self._name}", edit, False)
 
     def answer(self, reply: NoteReply) -> None:
         """Reply once: in the thread of a line note where it takes one, else as a comment quoting the note."""
         note, name, text = reply.note, f"answer/{reply.note.name}", MarkdownText(reply.text)
-        if note.kind is NoteKind.LINE and self._replied(note.id, marker_of(name), text):
-            return
-        self.comment(name, MarkdownText.joined([_quoted(note), text]))
+        reply_in_thread = partial(self._replied, note.id, marker_of(name), text)
+        in_thread = note.kind is NoteKind.LINE
+        if not (in_thread and unless_refused(f"Answer on {self._name}", reply_in_thread, False)):
+            self.comment(name, MarkdownText.joined([_quoted(note), text]))
 
     def _replied(self, number: int, marker: MarkdownText, text: MarkdownText) -> bool:
-        """Reply in a thread; False: that is refused, or the comment is gone.
-
-        GitHub takes replies to the first comment of a thread alone.
-        """
-        try:
-            with classified(f"Answer on {self._name}"):
-                comments = list(self._pull.get_review_comments())
-                if any(self._is_own(comment, marker) for comment in comments):
-                    return True
-                top = next((c.in_reply_to_id or c.id for c in comments if c.id == number), None)
-                if top is not None:
-                    self._pull.create_review_comment_reply(top, MarkdownText.joined([marker, text]))
-        except GitHubError as error:
-            _log_refusal(error)
-            return False
+        """Reply in a thread; False: the comment is gone. GitHub takes replies to its first comment alone."""
+        comments = list(self._pull.get_review_comments())
+        if any(self._is_own(comment, marker) for comment in comments):
+            return True
+        top = next((c.in_reply_to_id or c.id for c in comments if c.id == number), None)
+        if top is not None:
+            self._pull.create_review_comment_reply(top, MarkdownText.joined([marker, text]))
         return top is not None
 
     def _committed(self, author: GitAuthor) -> bool:
-        """Return whether a commit is Railmend's; where a person lends it the account, the name tells."""
+        """Return whether a commit is Railmend's; where a person lends it the account, the name tells.
+
+        What GitHub commits for an app bears the app's name; no person's has brackets.
+        """
         number = author.email.partition("+")[0]
         own = author.email == BOT[1] or (number.isdigit() and self._accounts.has_id(int(number)))
-        return own and author.name == BOT[0]
+        return own and (author.name == BOT[0] or author.name.endswith("[bot]"))
 
     def _is_own(self, comment: IssueComment | PullRequestComment, marker: str = OWN) -> bool:
         return (comment.body or "").startswith(marker) and self._accounts.own(comment.user)
@@ -188,7 +178,7 @@ class PullRequestThread:
                     if len(asking) == MAX_NOTES:
                         continue
                     note = self._placed(note)
-                    if note.thread is None or note.thread not in self._resolved_threads():
+                    if note.thread is None or note.thread not in self._resolved:
                         asking.append(note)
                 read.append(note.name)
         return asking, seen.model_copy(update={"names": tuple(read[-MAX_SEEN:])})
@@ -223,26 +213,18 @@ class PullRequestThread:
         }
         return note.model_copy(update=update)
 
-    def _resolved_threads(self) -> frozenset[int]:
-        """Return the first comments of the threads that people have closed; asked about once."""
-        if self._resolved is not None:
-            return self._resolved
+    @cached_property
+    def _resolved(self) -> frozenset[int]:
+        """The first comments of the threads that people have closed."""
         variables = {"owner": self._repo.owner.login, "repo": self._repo.name, "n": self._pull.number}
-        try:
-            with classified(f"Threads of {self._name}"):
-                _, answer = self._pull.requester.graphql_query(RESOLVED, variables)
-        except GitHubError as error:
-            _log_refusal(error)
-            self._resolved = frozenset()
-            return self._resolved
-        threads = answer["data"]["repository"]["pullRequest"]["reviewThreads"]["nodes"]
-        self._resolved = frozenset(
+        ask = partial(self._pull.requester.graphql_query, RESOLVED, variables)
+        answer: Any = unless_refused(f"Threads of {self._name}", lambda: ask()[1]["data"], None)
+        return frozenset(
             comment["databaseId"]
-            for thread in threads
+            for thread in (answer["repository"]["pullRequest"]["reviewThreads"]["nodes"] if answer else ())
             if thread["isResolved"]
             for comment in thread["comments"]["nodes"]
         )
-        return self._resolved
 
     def _asks(self, user: User | None, body: str | None) -> bool:
         """Return whether a writer requests something; a review without text only carries line comments."""
@@ -296,13 +278,6 @@ class PullRequestThread:
                 if comment.created_at >= since and self._asks(comment.user, comment.body)
             ]
         return reasons[-1][:MAX_NOTE] if reasons else ""
-
-
-def _log_refusal(error: GitHubError) -> None:
-    """Log what GitHub refuses for good; raise anything else."""
-    if not error.refused:
-        raise error
-    logger.warning("%s", error)
 
 
 def _note(kind: NoteKind, written: IssueComment | PullRequestComment | PullRequestReview) -> Note:

@@ -1,1 +1,0 @@
-"""What a coding agent may ask of a model, by dialect."""

@@ -1,0 +1,114 @@
+"""REST calls of git's own objects: blobs, trees, commits and references.
+
+A commit that an app makes so, with no author or committer of its own, is signed by GitHub:
+https://docs.github.com/authentication/managing-commit-signature-verification/about-commit-signature-verification#signature-verification-for-bots
+"""
+
+import base64
+import os
+
+from railyard.forge.merging import who
+from railyard.forge.rest import REPO, Answer, Call, on
+from railyard.forge.store import ApiError, git, invalid, not_found
+
+NONE = "0" * 40
+
+
+@on("POST", REPO + "/git/blobs", "contents:write")
+def create_blob(call: Call) -> Answer:
+    content = call.body["content"]
+    data = base64.b64decode(content) if call.body.get("encoding") == "base64" else content.encode()
+    sha = git(call.git_dir, "hash-object", "-w", "--stdin", data=data)
+    return 201, {"sha": sha, "url": f"{call.view.api}/git/blobs/{sha}"}
+
+
+@on("POST", REPO + "/git/trees", "contents:write")
+def create_tree(call: Call) -> Answer:
+    """Lay entries over a base tree: an object or a content by path, none to delete it."""
+    call.need("Tree", "tree")
+    index = {"GIT_INDEX_FILE": str(call.git_dir / "index")}
+    git(call.git_dir, "read-tree", call.body.get("base_tree") or "--empty", env=index)
+    for entry in call.body["tree"]:
+        sha = entry.get("sha") or NONE
+        if "content" in entry:
+            sha = git(call.git_dir, "hash-object", "-w", "--stdin", data=entry["content"].encode())
+        row = f"{entry['mode'] if sha != NONE else '0'} {sha}\t{entry['path']}\n"
+        git(call.git_dir, "update-index", "--index-info", data=row.encode(), env=index)
+    sha = git(call.git_dir, "write-tree", env=index)
+    rows = git(call.git_dir, "ls-tree", "--full-tree", sha).splitlines()
+    tree = [call.view.tree_entry(row) for row in rows]
+    return 201, {"sha": sha, "url": f"{call.view.api}/git/trees/{sha}", "tree": tree, "truncated": False}
+
+
+@on("POST", REPO + "/git/commits", "contents:write")
+def create_commit(call: Call) -> Answer:
+    call.need("Commit", "message", "tree")
+    number = (call.view.user(call.user) or {})["id"]
+    authors = {
+        role: call.body.get(role)
+        or {"name": call.user, "email": f"{number}+{call.user}@users.noreply.{call.host}"}
+        for role in ("author", "committer")
+    }
+    environment = {**who("AUTHOR", **authors["author"]), **who("COMMITTER", **authors["committer"])}
+    flags = [part for sha in call.body.get("parents", ()) for part in ("-p", sha)]
+    sha = git(
+        call.git_dir,
+        *("commit-tree", call.body["tree"], *flags),
+        data=call.body["message"].encode(),
+        env={**os.environ, **environment},
+    )
+    if call.by_app and not {"author", "committer"} & call.body.keys():
+        call.forge.sign(call.full_name, sha)
+    return 201, call.view.git_commit(sha)
+
+
+@on("GET", REPO + "/git/commits/{sha}", "contents:read")
+def git_commit(call: Call) -> Answer:
+    return call.view.git_commit(call.revision(call.path["sha"]))
+
+
+@on("GET", REPO + "/git/ref/{ref:path}", "contents:read")
+def reference(call: Call) -> Answer:
+    ref = f"refs/{call.path['ref']}"
+    sha = call.forge.sha(call.full_name, ref)
+    if sha is None:
+        raise not_found()
+    return call.view.reference(ref, sha)
+
+
+@on("POST", REPO + "/git/refs", "contents:write")
+def create_ref(call: Call) -> Answer:
+    call.need("Reference", "ref", "sha")
+    if call.forge.sha(call.full_name, call.body["ref"]):
+        raise ApiError(422, "Reference already exists")
+    return 201, _moved(call, call.body["ref"])
+
+
+@on("PATCH", REPO + "/git/refs/{ref:path}", "contents:write")
+def update_ref(call: Call) -> Answer:
+    ref = f"refs/{call.path['ref']}"
+    old = call.forge.sha(call.full_name, ref)
+    if old is None:
+        raise ApiError(422, "Reference does not exist")
+    if not call.body.get("force") and git(call.git_dir, "rev-list", "-1", f"{call.body['sha']}..{old}"):
+        raise ApiError(422, "Update is not a fast forward")
+    return _moved(call, ref)
+
+
+def _moved(call: Call, ref: str) -> dict[str, object]:
+    sha = call.body["sha"]
+    if call.forge.sha(call.full_name, sha) is None:
+        raise invalid("Reference", "sha", "custom", "Object does not exist")
+    if why := call.forge.violation(call.full_name, ref.removeprefix("refs/heads/"), sha):
+        raise ApiError(422, f"Repository rule violations found\n\n{why}")
+    git(call.git_dir, "update-ref", ref, sha)
+    return call.view.reference(ref, sha)
+
+
+@on("DELETE", REPO + "/git/refs/{ref:path}", "contents:write")
+def delete_ref(call: Call) -> Answer:
+    ref = f"refs/{call.path['ref']}"
+    if call.forge.sha(call.full_name, ref) is None:
+        raise ApiError(422, "Reference does not exist")
+    git(call.git_dir, "update-ref", "-d", ref)
+    return 204, None

@@ -39,6 +39,7 @@ from railmend.evidence.safe_text import MarkdownText
 from railmend.notifying import delivery
 from railmend.notifying import text as messages
 from railmend.publishing import charts, comments, text
+from railmend.publishing import report as reports
 from tests import samples
 
 # What others have tried, or test against: GitHub, CI services, bots, Slack, models' templates.
@@ -321,7 +322,7 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
     text.revert_title: text.revert_title,
     text.revert_message: lambda evil: text.revert_message(evil, evil, evil),
     text.body: lambda evil: text.body(publish(evil), material(evil)),
-    text.report_markdown: lambda evil: text.report_markdown(report(evil)),
+    reports.report_markdown: lambda evil: reports.report_markdown(report(evil)),
     text.incident_markdown: lambda evil: text.incident_markdown(repair(evil).incidents[0], seen(evil)),
     comments.format_measurement_comment: lambda evil: comments.format_measurement_comment(measurement(evil)),
     comments.format_reply: lambda evil: MarkdownText.joined(

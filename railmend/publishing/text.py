@@ -8,22 +8,18 @@ from railmend.contracts.approval import PlanIssueRequest
 from railmend.contracts.incident import EvidencePacket, IncidentReport
 from railmend.contracts.measurement import WindowMetrics
 from railmend.contracts.repair import PublishRequest, RepairRequest
-from railmend.contracts.scan import HealthReport, ServiceRow
-from railmend.contracts.status import WAITS_FOR_APPROVAL, action_label, capitalized
+from railmend.contracts.status import WAITS_FOR_APPROVAL, capitalized
 from railmend.evidence.redact import redact
 from railmend.evidence.safe_text import MarkdownText, PlainText
 from railmend.publishing import markdown
 from railmend.publishing.charts import chart, shown_by
+from railmend.publishing.report import MAX_DETAILS
 
 Author = tuple[str, str]
 # The author of commits of 0.1.0, whatever its account; now it is `GitHubClient.author`.
 BOT: Author = ("Railmend", "railmend@users.noreply.github.com")
 MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
 MAX_TITLE = 72
-# Temporal keeps at most 20,000 bytes of current details.
-MAX_DETAILS = 18_000
-# Of services in one state, so many are named.
-MOST_NAMES = 20
 REHEARSAL = "rehearsal"
 
 
@@ -110,45 +106,6 @@ def _charts(incident: IncidentReport, measured: Sequence[WindowMetrics]) -> list
     name, findings = incident.request.service.name, incident.request.findings
     drawn = (chart(name, series, metrics) for metrics in measured for series in shown_by(findings))
     return [picture for picture in drawn if picture]
-
-
-def report_markdown(report: HealthReport) -> MarkdownText:
-    """Return one row per affected service and how many are in which state, for the Web UI."""
-    troubled = [row for row in report.rows if row.findings]
-    rows = [
-        MarkdownText.of(
-            "| {} | {} | {} | {} |",
-            row.name,
-            " ".join(finding.sentence or finding.kind.value for finding in row.findings),
-            MarkdownText.code(row.verdict),
-            _link(row),
-        )
-        for row in troubled
-    ]
-    head = MarkdownText.of("**{} / {}**: {}", report.project_name, report.environment_name, report.headline)
-    top = MarkdownText.of("| service | found | verdict | what is done |\n| --- | --- | --- | --- |")
-    unseen = [
-        *([MarkdownText.of("- {}", report.unlisted)] if report.unlisted and not report.unknown else ()),
-        *(
-            MarkdownText.of("- Unknown: {}: {}", _names(group.services), group.reason)
-            for group in report.unknown
-        ),
-        *(MarkdownText.of("- Could not be seen: {}", sentence) for sentence in report.unseen),
-    ]
-    table = MarkdownText.bounded([top, *rows] if rows else [], MAX_DETAILS - 4_000, "\n")
-    return MarkdownText.joined([head, table, MarkdownText.bounded(unseen, 3_000, "\n")])
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
-
-
-def _link(row: ServiceRow) -> MarkdownText:
-    if not row.repair_workflow_id:
-        return MarkdownText(action_label(row.action))
-    link = MarkdownText.code(row.repair_workflow_id)
-    return MarkdownText.of("{} (a {})", link, row.bounded_by) if row.bounded_by else link
 
 
 def incident_markdown(report: IncidentReport, packet: EvidencePacket | None) -> MarkdownText:

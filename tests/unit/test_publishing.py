@@ -20,13 +20,13 @@ from railmend.contracts.repair import (
 )
 from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow, UnknownServices
 from railmend.publishing.proof import is_draft, labels, marked
+from railmend.publishing.report import report_markdown
 from railmend.publishing.text import (
     PublishedMaterial,
     body,
     commit_message,
     incident_markdown,
     marker,
-    report_markdown,
     title,
 )
 from tests import samples

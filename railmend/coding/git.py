@@ -129,9 +129,8 @@ class TrustedRepository(ComparedTrees):
         On a branch their first commit could be the one that OpenCode keeps sessions by.
         """
         self._git("update-ref", BASE_REF, base)
-        fetch = ("fetch", "--quiet", "--no-tags", f"--depth={HISTORY}", self.git_dir.as_uri(), BASE_REF)
-        self._git("-C", str(self.tree), *fetch, trusted=False)
-        (self.tree / ".git" / "FETCH_HEAD").unlink()
+        fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", f"--depth={HISTORY}")
+        self._git("-C", str(self.tree), *fetch, self.git_dir.as_uri(), BASE_REF, trusted=False)
 
     def export(
         self, revision: str, folder: Path, *, hidden: Collection[str] = (), only: Iterable[str] | None = None

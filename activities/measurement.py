@@ -139,6 +139,7 @@ class MeasurementActivities:
                 after=after,
                 again=again,
                 minutes_up=(now - request.up_since).total_seconds() / 60,
+                last=request.last,
             )
         )
 

@@ -75,7 +75,10 @@ class WindowMetrics(Contract):
 
 
 class MeasurementInput(Contract):
-    """All that one service's status is decided by. `again`: findings of the window after the fix."""
+    """All that one service's status is decided by. `again`: findings of the window after the fix.
+
+    `last`: no later measurement is planned.
+    """
 
     service_name: str
     findings: tuple[Finding, ...]
@@ -84,6 +87,7 @@ class MeasurementInput(Contract):
     after: WindowMetrics
     again: tuple[Finding, ...] = ()
     minutes_up: float
+    last: bool = True
 
 
 class MeasurementRow(Contract):
@@ -115,7 +119,7 @@ class MeasurementResult(Contract):
 class MeasureRequest(Contract):
     """Measure one service over matched windows: as long as can be, at most as long as the incident's.
 
-    `at`: the server's time, as `up_since` is: a worker's clock may be wrong.
+    `at`: the server's time, as `up_since` is: a worker's clock may be wrong. `last`: no later one is planned.
     """
 
     environment_id: str
@@ -125,6 +129,7 @@ class MeasureRequest(Contract):
     window: Window
     up_since: datetime
     at: datetime
+    last: bool = True
 
 
 # Kinds that tell of harm when they appear after a fix and were not there before.

@@ -27,10 +27,11 @@ Z = 3.1
 WORSE_SHARE = 0.02
 WORSE_FACTOR = 1.5
 WORSE_MS = 100.0
+RISE = "GB/h"
 
 # The metric that shows each symptom, and its unit. Other kinds are judged by whether they are found again.
 SHOWN_BY: dict[FindingKind, tuple[str, str]] = {
-    FindingKind.MEMORY_LEAK: ("memory_slope_gb_per_hour", "GB/h"),
+    FindingKind.MEMORY_LEAK: ("memory_slope_gb_per_hour", RISE),
     FindingKind.MEMORY_SATURATION: ("memory_share", "of the limit"),
     FindingKind.CPU_SATURATION: ("cpu_share", "of the limit"),
     FindingKind.ERROR_RATE: ("error_share", "of requests"),
@@ -39,7 +40,7 @@ SHOWN_BY: dict[FindingKind, tuple[str, str]] = {
 }
 UNITS = {
     MeasuredSeries.MEMORY_GB: "GB",
-    MeasuredSeries.MEMORY_SLOPE_GB_PER_HOUR: "GB/h",
+    MeasuredSeries.MEMORY_SLOPE_GB_PER_HOUR: RISE,
     MeasuredSeries.CPU_CORES: "vCPU",
     MeasuredSeries.ERROR_SHARE: "of requests",
     MeasuredSeries.P95_MS: "ms",
@@ -78,6 +79,11 @@ def _verdict(measured: MeasurementInput, rows: Sequence[MeasurementRow]) -> tupl
     if bad:
         named = "; ".join(f"{row.name} is {_format_value(row.after, row.unit)} ({row.bound})" for row in bad)
         return MeasurementStatus.NOT_HELD, f"The fix did not hold for {measured.service_name}: {named}."
+    if not measured.last and any(
+        row.unit == RISE and row.good is None and row.after is not None for row in rows
+    ):
+        rises = "memory still rises, as it does while a bounded cache fills."
+        return MeasurementStatus.CANNOT_TELL, f"It cannot be told yet whether the fix holds: {rises}"
     if not any(row.good for row in rows):
         sentence = f"Nothing that shows the trouble of {measured.service_name} could be measured."
         return MeasurementStatus.CANNOT_TELL, sentence
@@ -100,6 +106,8 @@ def _symptom(finding: Finding, measured: MeasurementInput) -> MeasurementRow:
     before, after = getattr(measured.before, field), getattr(measured.after, field)
     bound = finding.threshold or LEVELLED_SHARE * finding.value
     good = None if after is None else not again and after <= bound
+    if _may_level(field, measured):
+        good = good or None
     return MeasurementRow(
         name=name,
         before=before,
@@ -116,8 +124,8 @@ def _criterion(criterion: Criterion, measured: MeasurementInput) -> MeasurementR
     good: bool | None = None
     if after is not None:
         good = after <= criterion.threshold if criterion.below else after >= criterion.threshold
-        if not good and measured.minutes_up < criterion.within_minutes:
-            good = None
+        if measured.minutes_up < criterion.within_minutes or _may_level(criterion.series.value, measured):
+            good = good or None
     words = "below" if criterion.below else "above"
     return MeasurementRow(
         name=criterion.series.value.replace("_", " "),
@@ -127,6 +135,18 @@ def _criterion(criterion: Criterion, measured: MeasurementInput) -> MeasurementR
         good=good,
         unit=unit,
     )
+
+
+def _may_level(field: str, measured: MeasurementInput) -> bool:
+    """Whether a rise of memory may still end: a bounded cache fills for hours.
+
+    Not at the last measurement, and not above what the plan allows.
+    """
+    if field != MeasuredSeries.MEMORY_SLOPE_GB_PER_HOUR.value or measured.last:
+        return False
+    now = measured.after.value(MeasuredSeries.MEMORY_GB)
+    ceilings = [c.threshold for c in measured.criteria if c.series is MeasuredSeries.MEMORY_GB and c.below]
+    return now is None or not ceilings or now <= min(ceilings)
 
 
 def _too_little(measured: MeasurementInput) -> str:

@@ -175,6 +175,46 @@ def test_a_criterion_counts_when_its_time_has_come(minutes_up: float, status: Me
     assert evaluate(measured).status is status
 
 
+CEILING = Criterion(series=MeasuredSeries.MEMORY_GB, below=True, threshold=0.6, within_minutes=30)
+RISING = {"memory_slope_gb_per_hour": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("more", "after", "status"),
+    [
+        ({"last": False}, {}, MeasurementStatus.CANNOT_TELL),
+        ({"last": True}, {}, MeasurementStatus.NOT_HELD),
+        ({"last": False, "again": (LEAK,)}, {}, MeasurementStatus.CANNOT_TELL),
+        ({"last": False, "criteria": (CEILING,)}, {"memory_gb": 0.7}, MeasurementStatus.NOT_HELD),
+        ({"last": False, "criteria": (CEILING,)}, {"memory_gb": 0.5}, MeasurementStatus.CANNOT_TELL),
+        ({"last": True, "criteria": (CEILING,)}, {"memory_gb": 0.5}, MeasurementStatus.NOT_HELD),
+        ({"last": False}, {"memory_slope_gb_per_hour": 0.01}, MeasurementStatus.HELD),
+    ],
+    ids=[
+        "early",
+        "last",
+        "early, found again",
+        "above the ceiling",
+        "below the ceiling",
+        "last, below the ceiling",
+        "level",
+    ],
+)
+def test_memory_that_rises_is_bad_news_only_at_the_last_measurement_or_above_the_plan(
+    more: dict[str, object], after: dict[str, object], status: MeasurementStatus
+) -> None:
+    result = evaluate(compared(LEAK, {"memory_slope_gb_per_hour": 0.8}, RISING | after, **more))
+    assert result.status is status, result.sentence
+    if status is MeasurementStatus.CANNOT_TELL:
+        assert "memory still rises" in result.sentence
+        assert all(row.good is not False for row in result.rows)
+
+
+def test_errors_are_bad_news_at_once() -> None:
+    result = evaluate(compared(ERRORS, {"error_share": 0.3}, {"error_share": 0.2}, last=False))
+    assert result.status is MeasurementStatus.NOT_HELD
+
+
 @pytest.mark.parametrize(
     ("requests", "before", "after", "worse"),
     [

@@ -82,6 +82,7 @@ class ReviewStage:
     not_deployed: list[NotDeployedComment] = field(default_factory=list)
     orders: list[ActionOrder] = field(default_factory=list)
     measured_at: list[datetime] = field(default_factory=list)
+    measured_last: list[bool] = field(default_factory=list)
     polled_at: list[datetime] = field(default_factory=list)
     # Measurements wait until it is set.
     may_measure: asyncio.Event | None = None
@@ -157,6 +158,7 @@ class ReviewStage:
         if self.may_measure is not None:
             await self.may_measure.wait()
         self.measured_at.append(activity.info().scheduled_time)
+        self.measured_last.append(request.last)
         status = self._next("measure_service", self.statuses)
         assert isinstance(status, MeasurementStatus)
         return MeasurementResult(status=status, sentence=f"It is {status.value}.")

@@ -111,6 +111,7 @@ async def test_a_merged_fix_is_measured_at_each_set_time_and_holds(temporal: Wor
         assert (result.outcome, result.edited) == (RepairOutcome.HELD, False)
         first, last = on.after.measured_at
         assert abs(last - first - timedelta(hours=23, minutes=30)) < timedelta(minutes=2)
+        assert on.after.measured_last == [False, True]
         assert [(n.status, n.again_at is None) for n in on.after.comments] == [
             (MeasurementStatus.HELD, False),
             (MeasurementStatus.HELD, True),

@@ -261,6 +261,11 @@ class Diagnosis(Contract):
     tokens: int = 0
     again_seconds: int | None = None
 
+    @property
+    def headline(self) -> str:
+        """Return what the fix does, else the first line of what is wrong."""
+        return self.title.strip().partition("\n")[0] or self.summary.strip().partition("\n")[0]
+
     def within(self, most: int) -> "Diagnosis":
         """Return the diagnosis in at most `most` bytes of JSON: all texts are cut alike until it fits."""
         fitted, longest = self, LONGEST_TEXT

@@ -46,8 +46,9 @@ def is_rehearsal(repair: RepairRequest) -> bool:
 
 
 def title(repair: RepairRequest) -> PlainText:
+    """Return what the fix does, after the name of the service: of pull request and commit."""
     first = repair.incidents[0]
-    text = first.diagnosis.summary.removeprefix(f"[{REHEARSAL}]").strip().split("\n")[0]
+    text = first.diagnosis.headline.removeprefix(f"[{REHEARSAL}]").strip()
     return PlainText.of("{}: {}", first.request.service.name, text).cut(MAX_TITLE)
 
 

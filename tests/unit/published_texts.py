@@ -156,6 +156,7 @@ def repair(evil: str) -> RepairRequest:
     )
     diagnosis = incident.diagnosis.model_copy(
         update={
+            "title": evil,
             **dict.fromkeys(("summary", "verify", "risk", "assumes", "model"), evil),
             "causes": (Cause(text=evil, evidence=("E1", evil)),),
             "plan": (evil,),

@@ -196,6 +196,11 @@ def test_a_pull_request_names_the_services_that_are_in_trouble_too() -> None:
 def test_title_and_commit_are_short_signed_and_repeatable() -> None:
     repair = samples.repair()
     assert title(repair) == "checkout: A cache is never emptied."
+    incident = repair.incidents[0]
+    titled = incident.diagnosis.model_copy(update={"title": "Bound the cache of pages\nand more"})
+    repair = repair.model_copy(update={"incidents": (incident.model_copy(update={"diagnosis": titled}),)})
+    assert title(repair) == "checkout: Bound the cache of pages"
+    assert commit_message(repair).startswith("checkout: Bound the cache of pages\n")
     message = commit_message(repair)
     assert message == commit_message(repair)
     assert message.splitlines()[-1] == "Signed-off-by: Railmend <railmend@users.noreply.github.com>"

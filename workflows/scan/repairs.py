@@ -64,7 +64,7 @@ async def start(repair: RepairRequest, screening: Screening) -> None:
     diagnosis = repair.incidents[0].diagnosis
     names = ", ".join(sorted({report.request.service.name for report in repair.incidents}))
     # What tells rows of Temporal's list apart; the repository is in the ID.
-    summary = f"{names[:100]}: {diagnosis.verdict.value.replace('_', ' ')}: {diagnosis.summary[:150]}"
+    summary = f"{names[:100]}: {diagnosis.verdict.value.replace('_', ' ')}: {diagnosis.headline[:150]}"
     try:
         await workflow.start_child_workflow(
             RepositoryRepair.run,

@@ -316,6 +316,18 @@ NEIGHBOURS = (
         shows=(FindingKind.LATENCY,),
     ),
 )
+DOWN = (
+    Scenario(
+        "store_hangs",
+        "The store that a service needs takes connections and answers no more.",
+        (
+            Part("cart", app(sources.IMPATIENT), (HOME,), rate=3, arguments=(SHARED,), needs="carts"),
+            Part("carts", app(sources.HUNG_STORE), arguments=(SHARED,), image="couchdb:3", worker=True),
+        ),
+        Verdict.DEPENDENCY_DOWN,
+        shows=(FindingKind.OUTAGE,),
+    ),
+)
 WELL = (
     Scenario(
         "busy",
@@ -384,5 +396,5 @@ WELL = (
     ),
 )
 # What runs at the same time must leave the machine some air.
-BATCHES = (CODE, DEPLOYMENTS + NEIGHBOURS, OUTSIDE, WELL)
+BATCHES = (CODE, DEPLOYMENTS + NEIGHBOURS, OUTSIDE + DOWN, WELL)
 SCENARIOS = tuple(scenario for batch in BATCHES for scenario in batch)

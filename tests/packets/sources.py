@@ -279,6 +279,29 @@ print("LOG: duration: 1600 ms  statement: SELECT * FROM items")
 return 200, "rows"
 """,
 )
+HUNG_STORE = source(
+    """
+with open(sys.argv[1], "w") as address:
+    address.write(os.environ["PORT"])
+HANGS_FROM = time.monotonic() + 26
+""",
+    """
+if time.monotonic() > HANGS_FROM:
+    time.sleep(60)  # a lock that nobody gives back
+return 200, "rows"
+""",
+)
+IMPATIENT = source(
+    """
+def store():
+    with open(sys.argv[1]) as address:
+        return "http://127.0.0.1:" + address.read()
+""",
+    """
+with urllib.request.urlopen(store() + "/carts", timeout=1.5) as reply:
+    return 200, reply.read().decode()
+""",
+)
 CALLER = source(
     """
 def store():

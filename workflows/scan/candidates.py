@@ -1,4 +1,4 @@
-"""A scan's look at its environment, and its report; candidates come in pages: a wide incident does not fit one payload."""
+"""What a scan begins with, and its report; candidates come in pages, each one payload."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 HIDDEN = (".opencode", "opencode.json", "opencode.jsonc", ".claude", ".agents")
 LEFTOVER_FOLDERS = frozenset(name.rstrip("/") for name in LEFTOVERS if name.endswith("/"))
 SUBMODULE = "160000"
-# Commits before the base that an agent can look at; evidence names the newest of them.
+# How many commits deep an agent can look back; evidence names the newest of them.
 HISTORY = 200
 # In the trusted repository: what a work tree's history is fetched from.
 BASE_REF = "refs/railmend/base"

@@ -33,8 +33,8 @@ TASK = """You are fixing one repository, unattended. Work tree: {work_tree}
 What is there:
 - There is no network: nothing can be installed or downloaded. What the checks need was installed beforehand,
   where that was possible. If something is missing, say so and go on without it.
-- The branch `work` begins at the state to fix, so `git diff` shows your change alone. What came before it, {history}
-  commits deep, can be read by hash: `git log {base}`, `git show HASH`. There is no remote.
+- The branch `work` begins at the state to fix, so `git diff` shows your change alone. What came before,
+  {history} commits deep, can be read by hash: `git log {base}`, `git show HASH`. There is no remote.
 - Temporary files belong in /tmp/opencode.
 {checks}
 

@@ -132,6 +132,23 @@ async def test_a_killed_server_continues_where_it_was(tmp_path: Path) -> None:
         assert {progress.session_id for progress in paths.progress} == {result.session_id}
 
 
+async def test_a_session_may_keep_files_where_opencode_says_and_nowhere_else(tmp_path: Path) -> None:
+    with room(tmp_path, []) as (paths, model):
+
+        def write(path: str) -> Step:
+            return {"tool": "write", "args": {"filePath": path, "content": "kept"}}
+
+        shell = f"cat /tmp/opencode/note > {paths.tree}/copied; ls /tmp > {paths.tree}/listed"
+        look = {"tool": "bash", "args": {"command": shell, "description": "look"}}
+        model._steps = [write("/tmp/opencode/note"), write("/tmp/elsewhere"), look, {"text": "Done."}]
+        server = paths.server()
+        await server.start_or_adopt()
+        result = await paths.follow(server)
+        assert result.state is CodingState.DONE
+        assert (paths.tree / "copied").read_text() == "kept"
+        assert "elsewhere" not in (paths.tree / "listed").read_text()
+
+
 async def test_a_living_server_is_adopted(tmp_path: Path) -> None:
     with room(tmp_path, [{"text": "Hello."}]) as (paths, _):
         await paths.server().start_or_adopt()

@@ -60,6 +60,18 @@ def test_there_are_forty_cases_in_four_languages_and_half_need_no_change() -> No
     assert sum(len(file.read_text().splitlines()) for file in files) < 2_500
 
 
+def test_a_case_that_is_not_written_as_it_must_be_is_refused() -> None:
+    case = BY_NAME["orders-summaries-leak"]
+    written = case.model_dump() | {"commits": [commit.model_dump() for commit in reversed(case.commits)]}
+    with pytest.raises(ValueError, match="not in order"):
+        Case.model_validate(written)
+    with pytest.raises(ValueError, match="Extra inputs"):
+        Case.model_validate(case.model_dump() | {"verdikt": "code"})
+    edited = case.commits[-1].model_copy(update={"edit": ("orders.py", "not there", "")})
+    with pytest.raises(ValueError, match="does not hold once"):
+        case.model_copy(update={"commits": (edited,)}).files()
+
+
 def test_every_verdict_that_evidence_can_lead_to_is_right_somewhere() -> None:
     assert {case.label.verdict[0] for case in ALL} == set(Verdict) - {Verdict.ASLEEP}
 

@@ -38,6 +38,7 @@ async def test_a_check_that_the_change_breaks_goes_back_once(temporal: WorkflowE
     async with stage(temporal, samples.service("checkout"), after=(FAILING, CHECKED)) as on:
         row = row_of(await on.scan(), "checkout")
         await on.repair(row.repair_workflow_id)
+        assert on.world.asked[0].checks == ("make test: passes",)
         (complaint,) = on.world.asked[1].complaints
         assert complaint.startswith("`make test` passed before and fails now:")
         assert "1 failed" in complaint

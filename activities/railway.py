@@ -81,6 +81,10 @@ class RailwayActivities:
             return _left_alone(survey)
         rules = self._rules_of(scan.environment_id)
         found = _assess(survey.rows, scan.environment_id, rules)
+        if survey.fine and found:
+            async with working():
+                await self._recall(survey, found, scan.environment_id)
+            found = _assess(survey.rows, scan.environment_id, rules)
         suspects = _worst_first(_suspects(survey, found, rules), found)
         findings = found if survey.fine else ()
         screening = _screening(survey, suspects, findings, rules)
@@ -91,6 +95,15 @@ class RailwayActivities:
         return screening.model_copy(
             update={"candidates": first.services, "findings": first.findings, "more": tuple(more)}
         )
+
+    async def _recall(self, survey: Survey, found: Sequence[Finding], environment_id: str) -> None:
+        """Give suspects their longer past, as those of a large project have it; others keep their day."""
+        ids = {finding.service_id for finding in found}
+        suspects = [service for service in survey.services if service.service_id in ids]
+        client = await self._railway.client_for(environment_id)
+        pasts = await client.surveyor.recall(environment_id, suspects, survey.window)
+        longer = {past.service_id: past for past in pasts if past.sampled}
+        survey.history = [longer.get(day.service_id, day) for day in survey.history]
 
     async def _unlisted(self, scan: ScanRequest, error: RailwayError) -> Screening:
         """Report that nothing can be read: all that was seen before is unknown; a scan always reports."""

@@ -109,8 +109,8 @@ def _usual(frame: MetricFrame, start: int) -> bool:
         return False
     s = frame.settings
     old, high = history_of(frame.history.cpu), s.cpu_alone_share * frame.cpu_limit
-    then = at_this_hour(frame, start, numbers(frame.history.cpu))
-    return share_above(old, high) > s.cpu_usual_share or bool((then >= DILUTED * high).any())
+    then = at_this_hour(frame, start, lambda past: numbers(past.cpu), highest=True)
+    return share_above(old, high) > s.cpu_usual_share or (then is not None and then >= DILUTED * high)
 
 
 def _finding(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from railmend.assessment.baseline import at_this_hour, share_above
+from railmend.assessment.baseline import at_this_hour, history_of, share_above
 from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.statistics import (
     Flags,
@@ -181,11 +181,11 @@ def _usual_in_history(frame: MetricFrame, name: str, line: float, level: float, 
     """Return whether the history was above the line often, or about as slow as now at this hour."""
     if frame.history is None:
         return False
-    old = numbers(frame.history.latency.get(name, []))
-    if share_above(finite(old), line) > frame.settings.latency_usual_share:
+    old = history_of(frame.history.latency.get(name, []))
+    if share_above(old, line) > frame.settings.latency_usual_share:
         return True
-    then = at_this_hour(frame, start, old)
-    return bool(len(then)) and float(then.max()) >= max(line, AS_THEN * level)
+    then = at_this_hour(frame, start, lambda past: numbers(past.latency.get(name, [])), highest=True)
+    return then is not None and then >= max(line, AS_THEN * level)
 
 
 def _burst(frame: MetricFrame) -> Finding | None:

@@ -6,8 +6,12 @@ import numpy as np
 
 from railmend.assessment.baseline import usual_rate, usual_share
 from railmend.assessment.frame import MetricFrame, margin
-from railmend.assessment.statistics import Flags, onset, quantile, share_onset, wilson
+from railmend.assessment.statistics import Flags, median, onset, quantile, share_onset, wilson
 from railmend.contracts.scan import Finding, FindingKind, Severity
+
+# Failures come back that came so many times, each with at least this share of the worst's, at most so many times
+# as far apart as usual, and are not overdue by more than this.
+ROUNDS, ALIKE, REGULAR, OVERDUE = 3, 0.25, 3, 1.5
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,14 @@ def error_rate(frame: MetricFrame) -> Finding | None:
 
 def _failures(frame: MetricFrame) -> Failures | None:
     s = frame.settings
-    recent = frame.recent
+    bad = frame.failed >= np.maximum(0.5 * s.error_share * frame.total, 0.5)
+    recent = _deciding(frame, bad)
     if frame.failed[-recent:].sum() < s.error_min_errors or frame.total[-recent:].sum() < s.sparse_requests:
         return None
-    bad = frame.failed >= np.maximum(0.5 * s.error_share * frame.total, 0.5)
     if np.count_nonzero(bad[-recent:]) < frame.steps(s.error_min_minutes):
         return None
     last = int(np.flatnonzero(bad)[-1])
-    if last < frame.points - frame.steps(s.ended_minutes):
+    if recent == frame.recent and last < frame.points - frame.steps(s.ended_minutes):
         return None
     newest = slice(frame.points - recent, last + 1)
     share = float(frame.failed[newest].sum()) / float(frame.total[newest].sum())
@@ -68,6 +72,26 @@ def _failures(frame: MetricFrame) -> Failures | None:
     if now.bound < s.error_usual_share and now.bound < s.error_over_past * usual_share(frame, "5xx", start):
         return None
     return _failures_from(frame, start, last)
+
+
+def _deciding(frame: MetricFrame, bad: Flags) -> int:
+    """Return the number of newest steps that decide: where failures keep coming back, all of their rounds.
+
+    A round counts if it costs about as much as the worst: single errors between two say nothing, and what
+    healed left them too.
+    """
+    hits = np.flatnonzero(bad)
+    if len(hits) < ROUNDS:
+        return frame.recent
+    begins = hits[np.diff(hits, prepend=-frame.points) > frame.steps(frame.settings.lasting_minutes)]
+    failed = np.add.reduceat(frame.failed, begins)
+    begins = begins[failed >= ALIKE * failed.max()]
+    if len(begins) < ROUNDS:
+        return frame.recent
+    between, due = np.diff(begins), frame.points - int(begins[-1])
+    if between.max() > REGULAR * median(between) or due > OVERDUE * between.max():
+        return frame.recent
+    return max(frame.points - int(begins[0]), frame.recent)
 
 
 def _failures_from(frame: MetricFrame, start: int, last: int) -> Failures:

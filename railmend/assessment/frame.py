@@ -32,7 +32,8 @@ class MetricFrame:
 
     `past`: the service's longer, coarser past, if any; `history`: its newest day. `points`: number of steps;
     shorter series end in NaN. `has_past`: whether the slice is long enough to be compared with itself.
-    `recent`: number of steps of the newest stretch, which decides. `total`, `failed` (5xx), `refused` (4xx): requests per step.
+    `recent`: number of steps of the newest stretch, which decides. `total`, `failed` (5xx), `refused` (4xx):
+    requests per step.
     """
 
     def __init__(

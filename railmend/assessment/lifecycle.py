@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from railmend.assessment.deaths import logged
 from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.restarts import memory_drops, oom_kills, restart_steps, restarted_below_baseline
 from railmend.assessment.statistics import Numbers, blocks, finite, mann_kendall, median, theil_sen, wilson
@@ -74,7 +75,8 @@ def crash_loop(frame: MetricFrame) -> Finding | None:
     service = frame.service
     if service.kind is ServiceKind.CRON or "CRASHED" in (service.latest_status, service.active_status):
         return None
-    return (_dies_again(frame) or _outgrows(frame) if frame.points else None) or _restarting(frame)
+    found = _dies_again(frame) or _outgrows(frame) if frame.points else None
+    return found or logged(frame) or _restarting(frame)
 
 
 def _dies_again(frame: MetricFrame) -> Finding | None:

@@ -9,8 +9,8 @@ from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.statistics import Flags, median, onset, quantile, share_onset, wilson
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
-# Failures come back that came so many times, each with at least this share of the worst's, at most so many times
-# as far apart as usual, and are not overdue by more than this.
+# Failures that came so many times come back: each with at least this share of what the worst one cost, at
+# most so many times as far apart as usual, and none overdue by more than this.
 ROUNDS, ALIKE, REGULAR, OVERDUE = 3, 0.25, 3, 1.5
 
 

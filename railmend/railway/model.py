@@ -25,7 +25,7 @@ class Slice(BaseModel):
 
     CPU in vCPU, memory and disk (all volumes together) in GB, `http` requests per step by class
     ("2xx" to "5xx"), `latency` in milliseconds by percentile ("p50" to "p99"). `http` is empty where no HTTP
-    traffic is measured.
+    traffic is measured. `deaths`: when processes died by their logs, where these were searched.
     """
 
     service_id: str
@@ -39,6 +39,7 @@ class Slice(BaseModel):
     disk_limit_gb: Series = []
     http: dict[str, Series] = {}
     latency: dict[str, Series] = {}
+    deaths: tuple[datetime, ...] = ()
 
     @property
     def points(self) -> int:

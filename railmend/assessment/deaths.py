@@ -11,6 +11,7 @@ import numpy as np
 
 from railmend.assessment.frame import MetricFrame
 from railmend.assessment.statistics import numbers
+from railmend.assessment.wording import duration
 from railmend.contracts.scan import Finding, FindingKind, Severity
 from railmend.railway.model import LogLine, Slice
 
@@ -80,7 +81,7 @@ def logged(frame: MetricFrame) -> Finding | None:
         return None
     sentence = (
         f"{frame.service.name} died {len(died)} times since {died[0]:%H:%M}, every "
-        f"{interval.total_seconds() / 60:.0f} min: its logs say that it was killed or out of memory."
+        f"{duration(interval.total_seconds() / 60)}: its logs say that it was killed or out of memory."
     )
     measured = (float(len(died)), float(FEWEST), "deaths in the logs")
     found = frame.finding(FindingKind.CRASH_LOOP, Severity.CRITICAL, measured, 0, 0.9, "logged", sentence)

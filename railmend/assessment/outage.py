@@ -7,6 +7,7 @@ import numpy as np
 from railmend.assessment.baseline import usual_cpu
 from railmend.assessment.frame import MetricFrame
 from railmend.assessment.statistics import finite, median, numbers, onset, quantile, wilson
+from railmend.assessment.wording import gigabytes, per_minute, rounded
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 
 # Kinds whose process ends by itself.
@@ -15,6 +16,7 @@ ENDED = frozenset({"EXITED", "STOPPED", "CRASHED", "REMOVED"})
 
 # Shares of a worker's usual CPU: at most IDLE is doing nothing; a steady one never falls below STEADY.
 IDLE, STEADY = 0.1, 0.6
+FELT = 0.01  # vCPU; less is said in words
 
 
 def outage(frame: MetricFrame) -> Finding | None:
@@ -70,11 +72,12 @@ def _gone(frame: MetricFrame) -> Finding | None:
     idle = max(stopped - last_request - 1, 0)
     if rate * silent < s.traffic_min_requests or rate * idle > s.idle_requests:
         return None
+    usual = rate / frame.minutes(1)
     sentence = (
         f"{frame.service.name} is down since {frame.at(start):%H:%M}: its process stopped, and no requests "
-        f"come where {rate:.1f} a step were usual."
+        f"come where {per_minute(usual)} were usual."
     )
-    measured = (0.0, s.traffic_gone * rate, "requests a step")
+    measured = (0.0, s.traffic_gone * usual, "requests a minute")
     return frame.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.95, "gone", sentence)
 
 
@@ -102,8 +105,8 @@ def _vanished(frame: MetricFrame) -> Finding | None:
         return None
     used = median(finite(frame.memory[:start]))
     sentence = (
-        f"The process of {frame.service.name} is gone since {frame.at(start):%H:%M}: it held {used:.2f} GB "
-        "before, and nothing since."
+        f"The process of {frame.service.name} is gone since {frame.at(start):%H:%M}: it held "
+        f"{gigabytes(used)} before, and nothing since."
     )
     measured = (0.0, used, "GB")
     return frame.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.9, "vanished", sentence)
@@ -136,8 +139,8 @@ def _long_gone(frame: MetricFrame) -> Finding | None:
     ended = history.start + timedelta(seconds=(int(lived[-1]) + 1) * history.step_seconds)
     onset_at = frame.at(start) if len(alive) else ended
     sentence = (
-        f"The process of {service.name} is gone since {onset_at:%Y-%m-%d %H:%M}: it held {used:.2f} GB all "
-        "day before, and nothing since."
+        f"The process of {service.name} is gone since {onset_at:%Y-%m-%d %H:%M}: it held {gigabytes(used)} "
+        "all day before, and nothing since."
     )
     finding = frame.finding(
         FindingKind.OUTAGE, Severity.CRITICAL, (0.0, used, "GB"), start, 0.9, "vanished", sentence
@@ -169,8 +172,8 @@ def _idle(frame: MetricFrame) -> Finding | None:
         return None
     typical = median(worked)
     sentence = (
-        f"{frame.service.name} stopped working at {frame.at(start):%H:%M}: it used {typical:.2f} vCPU "
-        f"before, and {level:.2f} since."
+        f"{frame.service.name} stopped working at {frame.at(start):%H:%M}: it used {rounded(typical)} vCPU "
+        f"before, and {rounded(level) if level >= FELT else 'next to none'} since."
     )
     measured = (level, IDLE * typical, "vCPU")
     return frame.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.85, "idle", sentence)

@@ -7,6 +7,7 @@ import numpy as np
 from railmend.assessment.baseline import usual_rate, usual_share
 from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.statistics import Flags, median, onset, quantile, share_onset, wilson
+from railmend.assessment.wording import percent, rounded
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # Failures that came so many times come back: each with at least this share of what the worst one cost, at
@@ -37,8 +38,8 @@ def error_rate(frame: MetricFrame) -> Finding | None:
     threshold = s.error_share
     sentence = (
         f"{failures.failed:.0f} of {failures.total:.0f} requests to {frame.service.name} "
-        f"({failures.share:.1%}) failed with 5xx since {frame.at(failures.onset):%H:%M}; at least "
-        f"{failures.bound:.1%} with 95 % confidence."
+        f"({percent(failures.share)}) failed with 5xx since {frame.at(failures.onset):%H:%M}; at least "
+        f"{percent(failures.bound)} with 95 % confidence."
     )
     return frame.finding(
         FindingKind.ERROR_RATE,
@@ -163,8 +164,9 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     ):
         return None
     sentence = (
-        f"{refused / total:.0%} of the requests to {frame.service.name} were refused with 4xx since "
-        f"{frame.at(start):%H:%M} ({usual:.1%} before), and successes fell by {lost / expected:.0%}."
+        f"{percent(refused / total)} of the requests to {frame.service.name} were refused with 4xx since "
+        f"{frame.at(start):%H:%M} ({percent(usual)} before), and successes fell by "
+        f"{percent(lost / expected)}."
     )
     return frame.finding(
         FindingKind.CLIENT_ERRORS,
@@ -195,14 +197,15 @@ def traffic_drop(frame: MetricFrame) -> Finding | None:
     if usual is None:
         return None
     left = level / usual.typical
+    before, now_rate, least = (each / frame.minutes(1) for each in (usual.typical, level, usual.least))
     sentence = (
-        f"Requests to {frame.service.name} fell from {usual.typical:.0f} to {level:.0f} a step since "
-        f"{frame.at(start):%H:%M}; hardly ever were there fewer than {usual.least:.0f} before."
+        f"Requests to {frame.service.name} fell from {rounded(before)} to {rounded(now_rate)} a minute since "
+        f"{frame.at(start):%H:%M}; hardly ever were there fewer than {rounded(least)} before."
     )
     return frame.finding(
         FindingKind.TRAFFIC_DROP,
         Severity.CRITICAL if left <= s.traffic_critical_left else Severity.WARNING,
-        (level, s.traffic_left * usual.least, "requests a step"),
+        (now_rate, s.traffic_left * least, "requests a minute"),
         start,
         1 - 0.5 * left,
         "fall",

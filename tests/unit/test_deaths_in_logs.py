@@ -16,7 +16,7 @@ NAME = "service-0000"
 # As runtimes and process managers write it; most are found in public reports.
 DYING = [
     "FATAL ERROR: CALL_AND_RETRY_LAST Allocation failed - JavaScript heap out of memory",
-    "FATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed - JavaScript heap out of memory",
+    "FATAL ERROR: Ineffective mark-compacts near heap limit - JavaScript heap out of memory",
     "java.lang.OutOfMemoryError: Java heap space",
     'Exception in thread "main" java.lang.OutOfMemoryError: GC overhead limit exceeded',
     "Terminating due to java.lang.OutOfMemoryError: Java heap space",

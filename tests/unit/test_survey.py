@@ -75,7 +75,7 @@ async def test_a_volume_that_fills_is_seen_long_before_it_is_full_and_costs_no_r
     assert (len(detailed.slice.disk_gb), detailed.slice.disk_limit_gb, unseen) == (180, [50.0], [])
     (finding,) = assess(detailed.slice, service, environment_id=ENVIRONMENT, history=detailed.history)
     assert (finding.kind, finding.rule) == (FindingKind.DISK_FILLING, "disk_filling.time_to_full")
-    assert "full in 10.0 h at 2.00 GB an hour" in finding.sentence
+    assert "full in 10 h at 2 GB an hour" in finding.sentence
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 10])

@@ -59,6 +59,8 @@ class MetricFrame:
         # Steps per minute, as the rules count them.
         self._pace: float = 60 / slice.step_seconds if self.has_past else 1.0
         self.recent: int = min(self.steps(settings.recent_minutes), self.points)
+        # The beginning of the slice, for trouble that has lasted for most of it.
+        self.oldest: int = min(2 * self.recent, max(self.points - self.recent, 0))
         self._counts = zeroed(self._http)
         self.total: Numbers = self._counts.sum(axis=0)
         self.failed = self._requests("5xx")

@@ -172,11 +172,17 @@ def _recurring(frame: MetricFrame) -> Finding | None:
 
 
 def _base_level(frame: MetricFrame, values: Numbers, valid: Flags) -> float | None:
-    """Return the level before the newest stretch, in the unit of the values; None with too few samples."""
-    past = values[: -frame.recent][valid[: -frame.recent]]
-    if len(past) < frame.steps(frame.settings.past_minutes):
+    """Return the level before the newest stretch, in the unit of the values; None with too few samples.
+
+    Where most of the slice is far slower than its beginning, that is the level.
+    """
+    past, oldest = values[: -frame.recent][valid[: -frame.recent]], finite(values[: frame.oldest])
+    least = frame.steps(frame.settings.past_minutes)
+    if len(past) < least:
         return None
-    return quantile(past, BASE_QUANTILE)
+    base = quantile(past, BASE_QUANTILE)
+    began = median(oldest) if len(oldest) >= least else base
+    return began if base >= frame.settings.latency_ratio * began else base
 
 
 def _usual_in_history(frame: MetricFrame, name: str, line: float, level: float, start: int) -> bool:

@@ -126,7 +126,7 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     if float(frame.refused[-recent:].sum()) < s.client_min_errors:
         return None
     share = frame.refused / np.maximum(frame.total, 1)
-    before = usual_share(frame, "4xx", frame.points - recent)
+    before = min(usual_share(frame, "4xx", end) for end in (frame.points - recent, frame.oldest))
     bad = (share >= before + s.client_jump) & (frame.refused > 0)
     hits = np.flatnonzero(bad[-recent:])
     # Bursts count by what they refuse of all, once they have come back.
@@ -230,7 +230,7 @@ def _drop(frame: MetricFrame, now: int) -> tuple[float, int, UsualTraffic | None
     past = frame.total[:-now][sampled[:-now]]
     if len(past) < frame.steps(s.traffic_past_minutes):
         return level, 0, None
-    high = quantile(past, 0.75)
+    high = max(quantile(past, 0.75), median(frame.total[: frame.oldest][sampled[: frame.oldest]]))
     if level > s.traffic_left * high or high * now < s.traffic_min_requests:
         return level, 0, None
     bad = sampled & (frame.total <= (level + high) / 2)

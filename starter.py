@@ -21,6 +21,7 @@ from commands.approve import approve, reject
 from commands.backtest import backtest
 from commands.cancel import cancel
 from commands.condense import condense
+from commands.cost import cost
 from commands.demo import demo
 from commands.diagnose import diagnose
 from commands.doctor import doctor
@@ -46,7 +47,7 @@ COMMANDS = (
     *(demo, doctor),
     *(status, scan, incidents, show, report),
     *(approve, reject, cancel, accept, rerun, replay),
-    *(pause, resume),
+    *(pause, resume, cost),
     *(record, backtest, condense, redact),
     *(evidence, diagnose),
 )

@@ -29,12 +29,6 @@ def usual_share(frame: MetricFrame, status: str, before: int, most: float = 1.0)
     return max(share, quantile(matching[busy] / requests[busy], 0.75)) if busy.any() else share
 
 
-def usual_cpu(frame: MetricFrame, step: int) -> float:
-    """Return the vCPU to which use fell around this time of day; infinite without a history."""
-    least = at_this_hour(frame, step, lambda past: numbers(past.cpu))
-    return float("inf") if least is None else least
-
-
 def usual_rate(frame: MetricFrame, step: int) -> float:
     """Return the requests per step to which traffic fell around this time of day.
 
@@ -49,22 +43,21 @@ def usual_rate(frame: MetricFrame, step: int) -> float:
             values[: len(memory)][~np.isfinite(memory)] = np.nan
         return values
 
-    least = at_this_hour(frame, step, rates)
-    return float("inf") if least is None else least
+    return at_this_hour(frame, step, rates)
 
 
 def at_this_hour(
     frame: MetricFrame, step: int, series: Callable[[Slice], Numbers], *, highest: bool = False
-) -> float | None:
+) -> float:
     """Return how low a series fell around the same time a day or a week ago, or how high it rose.
 
     It must have stayed there for `AS_LONG` of the time since the step: a short dip then does not make a long
-    one now usual. None where the past does not reach so far.
+    one now usual. Where the past does not reach so far it limits nothing: infinite, the highest negative.
     """
-    past = frame.past
+    past, sign = frame.past, -1 if highest else 1
     if past is None:
-        return None
-    length, sign = timedelta(seconds=past.step_seconds), -1 if highest else 1
+        return sign * float("inf")
+    length = timedelta(seconds=past.step_seconds)
     values = sign * series(past)
     least = max(round(AS_LONG * (frame.at(frame.points) - frame.at(step)) / length), 1)
     found = []
@@ -73,7 +66,7 @@ def at_this_hour(
         then = np.sort(finite(values[max(int(first) - 1, 0) : max(int(last) + 2, 0)]))
         if len(then):
             found.append(float(then[min(least, len(then)) - 1]))
-    return sign * min(found) if found else None
+    return sign * min(found, default=float("inf"))
 
 
 def history_counts(history: Slice, status: str | None = None) -> Numbers:

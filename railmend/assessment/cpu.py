@@ -113,7 +113,7 @@ def _usual(frame: MetricFrame, start: int) -> bool:
     s = frame.settings
     old, high = history_of(frame.history.cpu), s.cpu_alone_share * frame.cpu_limit
     then = at_this_hour(frame, start, lambda past: numbers(past.cpu), highest=True)
-    return share_above(old, high) > s.cpu_usual_share or (then is not None and then >= DILUTED * high)
+    return share_above(old, high) > s.cpu_usual_share or then >= DILUTED * high
 
 
 def _finding(

@@ -193,7 +193,7 @@ def _usual_in_history(frame: MetricFrame, name: str, line: float, level: float, 
     if share_above(old, line) > frame.settings.latency_usual_share:
         return True
     then = at_this_hour(frame, start, lambda past: numbers(past.latency.get(name, [])), highest=True)
-    return then is not None and then >= max(line, AS_THEN * level)
+    return then >= max(line, AS_THEN * level)
 
 
 def _burst(frame: MetricFrame) -> Finding | None:

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import numpy as np
 
-from railmend.assessment.baseline import usual_cpu
+from railmend.assessment.baseline import at_this_hour
 from railmend.assessment.frame import MetricFrame
-from railmend.assessment.statistics import finite, median, numbers, onset, quantile, wilson
+from railmend.assessment.statistics import Numbers, finite, median, numbers, onset, quantile, wilson
 from railmend.assessment.wording import gigabytes, per_minute, rounded
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 
@@ -103,10 +103,15 @@ def _vanished(frame: MetricFrame) -> Finding | None:
     breaks = np.diff(np.flatnonzero(alive))
     if not (empty or missing) or (len(breaks) and breaks.max() > frame.steps(s.silent_minutes)):
         return None
-    used = median(finite(frame.memory[:start]))
+    return _is_gone(frame, start, f"{frame.at(start):%H:%M}", frame.memory[:start])
+
+
+def _is_gone(frame: MetricFrame, start: int, since: str, before: Numbers) -> Finding:
+    """Make the finding of a process that held so much memory before, and nothing since."""
+    used = median(finite(before))
     sentence = (
-        f"The process of {frame.service.name} is gone since {frame.at(start):%H:%M}: it held "
-        f"{gigabytes(used)} before, and nothing since."
+        f"The process of {frame.service.name} is gone since {since}: it held {gigabytes(used)} before, and "
+        "nothing since."
     )
     measured = (0.0, used, "GB")
     return frame.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.9, "vanished", sentence)
@@ -135,16 +140,9 @@ def _long_gone(frame: MetricFrame) -> Finding | None:
     start = int(alive[-1]) + 1 if len(alive) else 0
     if frame.points - start < frame.steps(s.silent_minutes) or frame.served[start:].sum() > 0:
         return None
-    used = median(finite(numbers(history.memory_gb)))
     ended = history.start + timedelta(seconds=(int(lived[-1]) + 1) * history.step_seconds)
     onset_at = frame.at(start) if len(alive) else ended
-    sentence = (
-        f"The process of {service.name} is gone since {onset_at:%Y-%m-%d %H:%M}: it held {gigabytes(used)} "
-        "all day before, and nothing since."
-    )
-    finding = frame.finding(
-        FindingKind.OUTAGE, Severity.CRITICAL, (0.0, used, "GB"), start, 0.9, "vanished", sentence
-    )
+    finding = _is_gone(frame, start, f"{onset_at:%Y-%m-%d %H:%M}", numbers(history.memory_gb))
     return finding.model_copy(update={"onset": onset_at})
 
 
@@ -166,7 +164,7 @@ def _idle(frame: MetricFrame) -> Finding | None:
     level = median(finite(frame.cpu[-now:]))
     steady = least >= STEADY * quantile(worked, 0.75)
     # A queue that swings may also be empty; only the day before tells whether it was so at this hour.
-    usual = usual_cpu(frame, start)
+    usual = at_this_hour(frame, start, lambda past: numbers(past.cpu))
     unusual = level <= IDLE * usual if np.isfinite(usual) else steady
     if len(worked) < frame.steps(s.steady_minutes) or not unusual:
         return None

@@ -127,9 +127,11 @@ def test_what_lasts_longer_is_still_found_at_any_phase_and_with_any_history(trou
 def test_a_short_time_of_it_yesterday_does_not_make_two_hours_of_it_usual(trouble: Trouble) -> None:
     def simulate(s: Service) -> None:
         trouble(0.9 if trouble is _leave else 20, 120, 1)(s)
-        short = (T >= -DAY - 100) & (T < -DAY - 80)
-        s.median_ms[short] *= 20
-        s.rate[short] *= 0.1
+        short = (T >= -DAY - 90) & (T < -DAY - 60)  # a whole step of the history
+        if trouble is _slow:
+            s.median_ms[short] *= 20
+        else:
+            s.rate[short] *= 0.1
 
     row = simulated(simulate, 150.0)
     day = Recorded.model_validate(between(row, 0, DAY))

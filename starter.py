@@ -41,7 +41,7 @@ from commands.status import status
 from railmend import __version__
 
 # The collector's default would search all that is being imported a hundred times, a tenth of the start.
-gc.set_threshold(50_000)
+gc.set_threshold(500_000)
 
 COMMANDS = (
     *(demo, doctor),

@@ -9,9 +9,9 @@ from temporalio import activity
 from activities.by_reference import by_reference
 from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
-from railmend.contracts.incident import EvidenceSource, Fact, Facts, IncidentRequest
+from railmend.contracts.incident import REMOVED_UNSEEN, EvidenceSource, Fact, Facts, IncidentRequest
 from railmend.evidence.charts import charts, past
-from railmend.evidence.deployments import REMOVED_UNSEEN, drift_text, history_text, state_text, suspects
+from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
 from railmend.evidence.incident_facts import onset, redaction_key
 from railmend.evidence.redact import Redactor
 from railmend.railway.context import Deployed

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from railmend.railway.context import ConfigurationChange, Deployed, State, Step, Variable
 
-REMOVED_UNSEEN = "Variables that were removed cannot be seen: Railway lists those that are there."
 FAILED = frozenset({"FAILED", "CRASHED"})
 SERVED = frozenset({"SUCCESS", "REMOVED", "REMOVING", "SLEEPING", "CRASHED"})
 UNFINISHED = frozenset(

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from railmend.contracts.approval import PlanIssueRequest
-from railmend.contracts.incident import EvidenceItem, EvidencePacket, IncidentReport
+from railmend.contracts.incident import REMOVED_UNSEEN, EvidenceItem, EvidencePacket, IncidentReport
 from railmend.contracts.measurement import WindowMetrics
 from railmend.contracts.repair import PublishRequest, RepairRequest
 from railmend.contracts.status import WAITS_FOR_APPROVAL, capitalized
-from railmend.evidence.deployments import REMOVED_UNSEEN
 from railmend.evidence.redact import redact
 from railmend.evidence.safe_text import MarkdownText, PlainText
 from railmend.publishing import markdown

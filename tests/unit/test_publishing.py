@@ -2,7 +2,7 @@
 
 import pytest
 
-from railmend.contracts.incident import EvidenceItem, RuledOut
+from railmend.contracts.incident import REMOVED_UNSEEN, EvidenceItem, RuledOut
 from railmend.contracts.policy import FollowUp
 from railmend.contracts.proof import Proof, ProofRow, ProofVerdict
 from railmend.contracts.repair import (
@@ -19,7 +19,6 @@ from railmend.contracts.repair import (
     WorkspaceChange,
 )
 from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow, UnknownServices
-from railmend.evidence.deployments import REMOVED_UNSEEN
 from railmend.publishing.proof import is_draft, labels, marked
 from railmend.publishing.report import report_markdown
 from railmend.publishing.text import (

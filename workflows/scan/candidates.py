@@ -1,4 +1,4 @@
-"""A scan's look at its environment; candidates come in pages: a wide incident does not fit one payload."""
+"""What a scan begins with, and its report; candidates come in pages, each one payload."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
+from activities.planning import TextActivities
 from activities.railway import RailwayActivities
 from activities.settings import SettingsActivities
 from railmend.contracts.scan import (
@@ -14,6 +15,7 @@ from railmend.contracts.scan import (
     CandidatePages,
     CandidatesRequest,
     DownstreamEffect,
+    HealthReport,
     ScanBeginning,
     ScanRequest,
     ScanSettings,
@@ -21,6 +23,7 @@ from railmend.contracts.scan import (
     ScreenRequest,
     Window,
 )
+from railmend.publishing.report import report_markdown
 from workflows.shared import policies, search_attributes
 from workflows.shared.failures import reason_of
 
@@ -117,3 +120,12 @@ async def _downstream(assessments: Sequence[Assessment]) -> tuple[DownstreamEffe
         **policies.STORED,
     )
     return found.effects
+
+
+async def show_report(report: HealthReport, *, by_activity: bool) -> None:
+    """Show a scan's report; scans that began before 0.2.0 have an activity make its text."""
+    if not by_activity:
+        workflow.set_current_details(report_markdown(report))
+        return
+    text = await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.STORED)
+    workflow.set_current_details(text)

@@ -97,7 +97,7 @@ class HealthScan:
             unlisted=screening.unlisted,
         )
         metrics.record(workflow.metric_meter(), report)
-        await details.show_report(report, by_activity=look.in_steps)
+        await candidates.show_report(report, by_activity=look.in_steps)
         return report
 
     @workflow.query(description="What is known so far, one row per service")

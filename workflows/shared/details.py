@@ -4,12 +4,8 @@ from collections.abc import Iterable
 
 from temporalio import workflow
 
-from activities.planning import TextActivities
-from railmend.contracts.scan import HealthReport
 from railmend.contracts.status import RepairStatus, capitalized
 from railmend.evidence.safe_text import MarkdownText
-from railmend.publishing.report import report_markdown
-from workflows.shared import policies
 
 # Bytes: Temporal refuses a start whose summary is longer than 400, or whose details are longer than 20,000.
 MOST_SUMMARY = 400
@@ -24,15 +20,6 @@ def show(template: str, *values: object) -> None:
 def show_status(status: RepairStatus) -> None:
     """Show how a repair stands: its label first, and below it the command that answers, or the address."""
     workflow.set_current_details(format_status(status))
-
-
-async def show_report(report: HealthReport, *, by_activity: bool) -> None:
-    """Show a scan's report; scans that began before 0.2.0 have an activity make its text."""
-    if not by_activity:
-        workflow.set_current_details(report_markdown(report))
-        return
-    text = await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.STORED)
-    workflow.set_current_details(text)
 
 
 def format_status(status: RepairStatus) -> MarkdownText:

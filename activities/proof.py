@@ -21,7 +21,7 @@ from railmend.coding.git import TrustedRepository
 from railmend.coding.sandbox import RepairPaths, SandboxCommand
 from railmend.coding.start import StartCommand, find_start, start, variables
 from railmend.contracts.proof import Proof, ProofRun, SideReport, StartRun, TestFileRuns
-from railmend.contracts.repair import CodingRequest
+from railmend.contracts.repair import CodingRequest, Workspace
 from railmend.evidence.packet import render
 from railmend.source.files import ships
 
@@ -101,7 +101,8 @@ class ProofActivities:
         with translated():
             async with heartbeating() as beat:
                 material = await self._material(request)
-                return await self._side(material, request.workspace.base, beat, await self._named(request))
+                base = material.request.workspace.base
+                return await self._side(material, base, beat, await self._named(request))
 
     @activity.defn
     async def prove_change(self, request: CodingRequest) -> Proof:
@@ -112,7 +113,7 @@ class ProofActivities:
                 base = request.on_base or SideReport(unavailable="It was not run without the change.")
                 change = await self._side(material, material.tree, beat)
                 files = await asyncio.to_thread(
-                    material.repository.changed_files, request.reviewed, request.workspace.base
+                    material.repository.changed_files, request.reviewed, material.request.workspace.base
                 )
                 rows = regression.regression_rows(base, change, regression.conceals(files), request.text)
                 starts = [regression.start_row(base.start or NO_START, change.start or NO_START)]
@@ -210,10 +211,21 @@ class ProofActivities:
         repository = await asyncio.to_thread(
             self._environment.repository, workspace.key, workspace.repository
         )
-        tree, own = await asyncio.to_thread(checked_tree, repository, workspace.base, request.reviewed)
+        request = request.model_copy(update={"workspace": await self._onto_base(request, repository)})
+        base = request.workspace.base
+        tree, own = await asyncio.to_thread(checked_tree, repository, base, request.reviewed)
         settings = self._settings.get(workspace.repository, CheckSettings())
         tests = tuple(regression.regression_tests(own))
         return _Material(repository, request, settings, tree, tests)
+
+    async def _onto_base(self, request: CodingRequest, repository: TrustedRepository) -> Workspace:
+        """Return the workspace; of a follow-up, made on the branch, with what that left as its base."""
+        workspace, repair = request.workspace, request.repair
+        into = repair.base_branch or await asyncio.to_thread(
+            self._environment.github.default_branch, workspace.repository
+        )
+        left = await asyncio.to_thread(repository.merge_base, repair.branch, into)
+        return workspace.model_copy(update={"base": left or workspace.base})
 
     async def _named(self, request: CodingRequest) -> str:
         """Return diagnosis and evidence, in which the fault is named."""

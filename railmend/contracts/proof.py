@@ -11,6 +11,14 @@ class ProofVerdict(OpenEnum):
     NOT_HAD = "not_had"
 
 
+class ProofOutcome(OpenEnum):
+    """What all proofs of a change come to. `unproven`: none failed, none showed the fault gone."""
+
+    PROVEN = "proven"
+    FAILED = "failed"
+    UNPROVEN = "unproven"
+
+
 class ProofRow(Contract):
     """One proof. `base`, `change`: what was seen there. `shows_fault`: on the base it was the fault."""
 
@@ -35,6 +43,12 @@ class Proof(Contract):
     def proven(self) -> bool:
         shown = any(row.verdict is ProofVerdict.PASSED and row.shows_fault for row in self.rows)
         return shown and not self.failed
+
+    @property
+    def outcome(self) -> ProofOutcome:
+        if self.failed:
+            return ProofOutcome.FAILED
+        return ProofOutcome.PROVEN if self.proven else ProofOutcome.UNPROVEN
 
 
 class ProofRun(Contract):

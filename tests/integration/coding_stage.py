@@ -54,6 +54,9 @@ class LocalGitHub:
     def author(self, full_name: str) -> tuple[str, str]:
         return "Railmend", "1+railmend@users.noreply.example.invalid"
 
+    def signer(self, full_name: str) -> None:
+        return None
+
     def git_token(self, repository: str) -> str:
         return "ghp_secret"
 
@@ -74,6 +77,7 @@ class CodingRoom:
         repair: RepairRequest | None = None,
         sandbox: Sandbox | None = None,
     ) -> None:
+        self.branch = "main"
         _repository(folder / NAME, files)
         self.sandbox = sandbox or build_sandbox("bwrap", toolbox(Settings()), unsafe=False)
         self.environment = CodingEnvironment(
@@ -112,7 +116,7 @@ class CodingRoom:
     async def _asked(self) -> CodingRequest:
         """The workspace is prepared at the first call."""
         if self._request is None:
-            wanted = WorkspaceRequest(key=KEY, repository=NAME, base_branch="main", commit=None)
+            wanted = WorkspaceRequest(key=KEY, repository=NAME, base_branch=self.branch, commit=None)
             workspace: Workspace = await self._environment.run(self._coding.prepare_workspace, wanted)
             self._request = CodingRequest(workspace=workspace, repair=self._repair)
         return self._request

@@ -10,7 +10,8 @@ from railmend.contracts.incident import Cause
 from railmend.contracts.proof import ProofVerdict
 from railmend.contracts.repair import RepairRequest
 from tests import samples
-from tests.integration.coding_stage import CodingRoom
+from tests.integration.coding_stage import NAME, CodingRoom
+from tests.unit.test_workspace import run
 
 pytestmark = pytest.mark.integration
 FAILED, NOT_HAD = ProofVerdict.FAILED, ProofVerdict.NOT_HAD
@@ -101,6 +102,22 @@ async def test_a_wrong_fix_is_not_proven(fix: str, tmp_path: Path) -> None:
     proof = await room.proof()
     assert proof.rows[0].base == "fails 3 of 3"
     assert not proof.proven, proof
+
+
+async def test_a_follow_up_is_proved_with_what_it_follows_on_the_base_of_both(tmp_path: Path) -> None:
+    room = CodingRoom(tmp_path, {"shop.py": SHOP}, repair=diagnosed())
+    room.branch, origin = diagnosed().branch, tmp_path / NAME
+    run(origin, "checkout", "-qb", room.branch)
+    (origin / "shop.py").write_text(RIGHT)
+    (origin / "test_regression.py").write_text(TEST)
+    run(origin, "add", "-A")
+    run(origin, "commit", "-qm", "the fix")
+    await room.changed()
+    (room.tree / "shop.py").write_text(f"# as the reviewer wants it\n{RIGHT}")
+    assert (await room.proof()).proven
+    (room.tree / "shop.py").write_text(swallowed("900"))
+    proof = await room.proof()
+    assert (proof.rows[0].base, proof.proven) == ("fails 3 of 3", False), "it undoes what was proven"
 
 
 TESTS_THAT_SHOW_NOTHING = {

@@ -50,17 +50,16 @@ async def _mended(
 
 
 async def _proved(state: RepairState, request: CodingRequest, coding_round: CodingRound) -> CodingRound:
-    return coding_round.model_copy(update={"proof": await _prove(state, request, coding_round)})
+    return coding_round.model_copy(update={"proof": await run_proofs(state, request, coding_round)})
 
 
-async def _prove(state: RepairState, request: CodingRequest, coding_round: CodingRound) -> Proof:
-    """Measure both sides. That this cannot be done is no reason to give the repair up: it is said."""
+async def run_proofs(state: RepairState, request: CodingRequest, coding_round: CodingRound) -> Proof:
+    """Measure the base, and what is to be published. That this cannot be done is said, and ends nothing."""
     if coding_round.change.refused:
         return _not_had("The guard refused the change, so it was not run.")
     state.show("A regression test runs on the base and on the change.")
-    request = request.model_copy(
-        update={"reviewed": coding_round.change.tree, "text": coding_round.coding.text, "complaints": ()}
-    )
+    told = {"text": coding_round.coding.text, "complaints": (), "notes": ()}
+    request = request.model_copy(update={"reviewed": coding_round.change.tree, **told})
     queue = request.workspace.task_queue
     try:
         on_base = await workflow.execute_activity_method(

@@ -18,7 +18,6 @@ FAILED, NOT_HAD = ProofVerdict.FAILED, ProofVerdict.NOT_HAD
 
 SHOP = """\
 PRICES = {"tea": {"cents": 300, "off": 10}, "cup": {"cents": 900}}
-SEEN = {}
 
 
 def price(name):
@@ -52,16 +51,10 @@ def swallowed(answer: str) -> str:
     )
 
 
+# All kinds, in more languages: tests/unit/wrong_fixes.py
 WRONG_FIXES = {
     "swallows the error": swallowed("None"),
-    "returns an empty list": SHOP.replace(f"return {LINE}", "return []"),
-    "caches the wrong answer": SHOP.replace(
-        f"return {LINE}",
-        f"SEEN.setdefault(0, entry['cents'])\n    return SEEN[0] if 'off' not in entry else {LINE}",
-    ).replace("SEEN = {}", "SEEN = {0: 270}"),
-    "fixes another function": SHOP.replace("sorted(PRICES)", "sorted(PRICES or ())"),
     "restarts itself": f"import os, sys\n{SHOP}".replace(f"return {LINE}", "os._exit(0)"),
-    "raises the limit": f"import sys\nsys.setrecursionlimit(10_000)\n{SHOP}",
 }
 
 

@@ -2,6 +2,9 @@
 
 from railmend.contracts.base import Contract, OpenEnum
 
+# From here on a status is the server's fault.
+SERVER_ERROR = 500
+
 
 class ProofVerdict(OpenEnum):
     """`not_had`: nothing was shown either way, for a reason that is no fault of the change."""
@@ -76,9 +79,48 @@ class StartRun(Contract):
     why: str = ""
 
 
+class SampledRequest(Contract):
+    """A request that production answered, without headers and body; ids in its path are of the same shape."""
+
+    method: str
+    path: str
+    route: str
+    status: int
+    duration_ms: float
+    slow: bool = False
+
+    @property
+    def failed(self) -> bool:
+        return self.status >= SERVER_ERROR
+
+
+class RequestSample(Contract):
+    """Requests of production. `unseen`: why there are none."""
+
+    requests: tuple[SampledRequest, ...] = ()
+    unseen: str = ""
+
+
+class Answers(Contract):
+    """What a side answered to one request, each time that it was asked. `bodies`: their hashes.
+
+    Empty: it was not asked, for want of time. A status of 0: there was no answer.
+    """
+
+    request: SampledRequest
+    statuses: tuple[int, ...] = ()
+    durations_ms: tuple[float, ...] = ()
+    bodies: tuple[str, ...] = ()
+
+
 class SideReport(Contract):
-    """What one side did. `unavailable`: why no test could be run there at all."""
+    """What one side did. `unavailable`: why no test could be run there at all.
+
+    `answers`: to production's requests. `unasked`: why there are none.
+    """
 
     tests: tuple[TestFileRuns, ...] = ()
     unavailable: str = ""
     start: StartRun | None = None
+    answers: tuple[Answers, ...] = ()
+    unasked: str = ""

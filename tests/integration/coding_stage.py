@@ -22,7 +22,7 @@ from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.quota import Quota
 from railmend.coding.sandbox import RepairPaths, Sandbox
 from railmend.coding.server import OpenCodeServer
-from railmend.contracts.proof import Proof
+from railmend.contracts.proof import Proof, RequestSample
 from railmend.contracts.repair import (
     CheckReport,
     CodingRequest,
@@ -147,10 +147,13 @@ class CodingRoom:
     async def after(self) -> CheckReport:
         return await self._environment.run(self._checks.run_checks, await self._asked())
 
-    async def proof(self, text: str = "") -> Proof:
-        """Measure what now lies in the tree against the base."""
+    async def proof(self, text: str = "", requests: RequestSample | None = None) -> Proof:
+        """Measure what now lies in the tree against the base. `requests`: of production."""
         reviewed = (await self.change()).tree
         request = (await self._asked()).model_copy(update={"reviewed": reviewed, "text": text})
+        if requests is not None:
+            sample = await self.artifacts.put_model(requests)
+            request = request.model_copy(update={"requests": sample})
         on_base = await self._environment.run(self._proof.reproduce_on_base, request)
         request = request.model_copy(update={"on_base": on_base})
         return await self._environment.run(self._proof.prove_change, request)

@@ -68,6 +68,17 @@ def diagnosed() -> RepairRequest:
     return repair.model_copy(update={"incidents": (incident,)})
 
 
+def serving(health_check: str) -> RepairRequest:
+    """A repair whose service is started as its files say."""
+    repair = diagnosed()
+    incident = repair.incidents[0]
+    served = {"root_directory": "", "health_check": health_check, "start_command": None}
+    service = incident.request.service.model_copy(update=served)
+    request = incident.request.model_copy(update={"service": service})
+    incident = incident.model_copy(update={"request": request})
+    return repair.model_copy(update={"incidents": (incident,)})
+
+
 async def shop(folder: Path, change: dict[str, str], **more: object) -> CodingRoom:
     """Return a room whose tree holds a change of the shop, which has one passing test."""
     kept = "import unittest\nimport shop\nclass A(unittest.TestCase):\n    def test_a(self):\n"
@@ -262,14 +273,7 @@ async def test_the_service_is_started_and_only_blamed_for_what_the_base_could_do
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(start, "FIRST_ANSWER_SECONDS", 6.0)
-    repair = diagnosed()
-    service = repair.incidents[0].request.service.model_copy(
-        update={"root_directory": "", "health_check": "/up", "start_command": None}
-    )
-    incident = repair.incidents[0]
-    request = incident.request.model_copy(update={"service": service})
-    incident = incident.model_copy(update={"request": request})
-    repair = repair.model_copy(update={"incidents": (incident,)})
+    repair = serving("/up")
     program = "python3 app.py" if base else "no-such-program"
     room = CodingRoom(tmp_path, {"app.py": base, "Procfile": f"web: {program}\n"}, repair=repair)
     await room.changed()

@@ -21,6 +21,7 @@ from commands.approve import approve, reject
 from commands.backtest import backtest
 from commands.cancel import cancel
 from commands.condense import condense
+from commands.cost import cost
 from commands.demo import demo
 from commands.diagnose import diagnose
 from commands.doctor import doctor
@@ -40,13 +41,13 @@ from commands.status import status
 from railmend import __version__
 
 # The collector's default would search all that is being imported a hundred times, a tenth of the start.
-gc.set_threshold(50_000)
+gc.set_threshold(500_000)
 
 COMMANDS = (
     *(demo, doctor),
     *(status, scan, incidents, show, report),
     *(approve, reject, cancel, accept, rerun, replay),
-    *(pause, resume),
+    *(pause, resume, cost),
     *(record, backtest, condense, redact),
     *(evidence, diagnose),
 )

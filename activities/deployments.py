@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.by_reference import by_reference
 from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
-from railmend.contracts.incident import EvidenceSource, Fact, Facts, IncidentRequest
+from railmend.contracts.incident import REMOVED_UNSEEN, EvidenceSource, Fact, Facts, IncidentRequest
 from railmend.evidence.charts import charts, past
 from railmend.evidence.deployments import drift_text, history_text, state_text, suspects
 from railmend.evidence.incident_facts import onset, redaction_key
@@ -71,7 +71,7 @@ class DeploymentActivities:
         if pair is None:
             return Facts(items=(), unseen=(NOTHING_DEPLOYED,))
         ids = (request.project_id, request.environment_id, request.service.service_id)
-        unseen = ["Variables that were removed cannot be seen: Railway lists those that are there."]
+        unseen = [REMOVED_UNSEEN]
         async with working():
             context = (await self._railway.client_for(request.environment_id)).context
             variables = await _or_none(context.variables(*ids), "Variable names", unseen)

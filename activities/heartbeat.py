@@ -1,16 +1,19 @@
 """Beats in the background while an activity works, carrying its newest state."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
 
 from activities.errors import translated
 
-# Half of what the worker throttles to: a crash loses at most this much progress from the details.
-EVERY_SECONDS = 2.0
+# The first beat comes soon, for whoever looks on or cancels, but after most reads have ended: Temporal bills
+# each. Later there are two in the time after which the server gives up: one may be lost.
+FIRST_SECONDS = 5.0
+SHARE = 0.4
 
 
 class Heartbeat:
@@ -26,9 +29,18 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         # Not at once: an empty beat would hold up the first one that carries something.
-        while True:
-            await asyncio.sleep(EVERY_SECONDS)
+        timeout = activity.info().heartbeat_timeout if activity.in_activity() else None
+        for seconds in paces(timeout or timedelta(seconds=FIRST_SECONDS / SHARE)):
+            await asyncio.sleep(seconds)
             self.send()
+
+
+def paces(timeout: timedelta) -> Iterator[float]:
+    """Yield for ever the seconds before each beat, under a heartbeat timeout."""
+    most, seconds = timeout.total_seconds() * SHARE, FIRST_SECONDS
+    while True:
+        yield min(seconds, most)
+        seconds = min(2 * seconds, most)
 
 
 @asynccontextmanager

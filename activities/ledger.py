@@ -1,8 +1,11 @@
 """The ledger workflow, reached by updates with deterministic ids: a retried call is answered once."""
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from typing import TypeVar
 
 from temporalio import activity
@@ -39,8 +42,9 @@ Answer = TypeVar("Answer")
 LEDGER_SUMMARY = "Open and suppressed fingerprints of this project"
 # Who waits for a resume asks again after this.
 ASK_AGAIN = timedelta(seconds=30)
-# Claims of one call that are sent side by side.
-AT_ONCE = 10
+# Updates of one ledger under way at once: Temporal refuses more than 10, and there may be two workers, and
+# people. The others wait here for their turn.
+AT_ONCE = 4
 # A workflow task that failed so often will not mend itself: its code or its input is wrong.
 STUCK_ATTEMPTS = 3
 
@@ -61,21 +65,17 @@ class LedgerActivities:
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
         self._task_queue = task_queue
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
     @activity.defn
     async def claim(self, request: ClaimBatch) -> ClaimAnswers:
-        """Claim each fingerprint by itself: a refusal does not affect the others."""
-        answers: list[ClaimAnswer] = []
-        for start in range(0, len(request.claims), AT_ONCE):
-            claims = request.claims[start : start + AT_ONCE]
-            answers += await asyncio.gather(*(self._claim(request.project_id, claim) for claim in claims))
-        return ClaimAnswers(answers=tuple(answers))
+        """Claim each by itself, in one update: a refusal does not affect the others."""
+        return ClaimAnswers(answers=await self._claim(request.project_id, request.claims))
 
     @activity.defn
     async def confirm(self, request: ClaimBatch) -> ClaimAnswer:
         """Claim again what the asking workflow has. While paused it fails and is repeated: so it waits."""
-        (claim,) = request.claims
-        answer = await self._claim(request.project_id, claim)
+        (answer,) = await self._claim(request.project_id, request.claims)
         if answer.state is ClaimState.PAUSED:
             raise ApplicationError(answer.detail, type=PAUSED_ERROR, next_retry_delay=ASK_AGAIN)
         return answer
@@ -87,8 +87,8 @@ class LedgerActivities:
 
     @activity.defn
     async def settle(self, request: SettlementBatch) -> None:
-        for settlement in request.settlements:
-            await self._update(request.project_id, "settle", settlement.settle_id, settlement, type(None))
+        update_id = _update_id(settlement.settle_id for settlement in request.settlements)
+        await self._update(request.project_id, "settle_all", update_id, request, type(None))
 
     @activity.defn
     async def reserve(self, request: Reserve) -> ReserveAnswer:
@@ -108,45 +108,50 @@ class LedgerActivities:
         update_id = f"spent/{spending.reserve_id}"
         await self._update(request.project_id, "spend", update_id, spending, type(None))
 
-    async def _claim(self, project_id: str, claim: ClaimRequest) -> ClaimAnswer:
-        """Claim; take over what only the dead hold, by the number of their grant.
+    async def _claim(self, project_id: str, claims: Sequence[ClaimRequest]) -> tuple[ClaimAnswer, ...]:
+        """Claim, and ask again for what may be had after all; return one answer each, in order."""
+        asked, answers = dict(enumerate(claims)), dict[int, ClaimAnswer]()
+        while asked:
+            found = dict(zip(asked, await self._ask(project_id, tuple(asked.values())), strict=True))
+            looks = await asyncio.gather(*(self._look(asked[number], found[number]) for number in found))
+            answers |= {number: answer for number, (answer, _) in zip(found, looks, strict=True)}
+            asked = {number: again for number, (_, again) in zip(found, looks, strict=True) if again}
+        return tuple(answers[number] for number in range(len(claims)))
 
-        A hand-over is refused instead: what the scan had is somebody else's now.
+    async def _look(
+        self, claim: ClaimRequest, answer: ClaimAnswer
+    ) -> tuple[ClaimAnswer, ClaimRequest | None]:
+        """Return the answer, and what to ask instead: what only the dead hold is taken over by its number.
+
+        A hand-over is refused instead: what the scan had is somebody else's now. Of a holder that is stuck
+        the ledger is told, and the answer says what a person can do.
         """
-        answer = await self._ask(project_id, claim)
-        while answer.state is ClaimState.HELD and not claim.handed_by:
-            standing = await self._standing(answer)
-            if standing.open or answer.grant in claim.replaces:
-                return await self._with_advice(project_id, claim, answer, standing)
-            claim = claim.model_copy(
-                update={
-                    "claim_id": f"{claim.claim_id}/after/{answer.grant}",
-                    "replaces": (*claim.replaces, answer.grant),
-                }
-            )
-            answer = await self._ask(project_id, claim)
-        return answer
-
-    async def _with_advice(
-        self, project_id: str, claim: ClaimRequest, answer: ClaimAnswer, standing: Standing
-    ) -> ClaimAnswer:
-        """Say of a holder that is stuck what a person can do."""
+        if answer.state is not ClaimState.HELD or claim.handed_by:
+            return answer, None
+        standing = await self._standing(answer)
+        if not standing.open and answer.grant not in claim.replaces:
+            claim_id, replaces = f"{claim.claim_id}/after/{answer.grant}", (*claim.replaces, answer.grant)
+            return answer, claim.model_copy(update={"claim_id": claim_id, "replaces": replaces})
         if not standing.stuck:
-            return answer
-        told = await self._ask(
-            project_id, claim.model_copy(update={"claim_id": f"{claim.claim_id}/stuck", "stuck": True})
-        )
+            return answer, None
+        if not claim.stuck:
+            update = {"claim_id": f"{claim.claim_id}/stuck", "stuck": True}
+            return answer, claim.model_copy(update=update)
         detail = (
             f"{answer.detail} It fails its workflow task (attempt {standing.attempt}): its history says why. "
             f"To end it and free the fault: `starter.py ledger release {answer.fingerprint} --terminate`."
         )
-        return answer.model_copy(update={"detail": detail, "tell": told.tell})
+        return answer.model_copy(update={"detail": detail}), None
 
-    async def _ask(self, project_id: str, claim: ClaimRequest) -> ClaimAnswer:
+    async def _ask(self, project_id: str, claims: tuple[ClaimRequest, ...]) -> Sequence[ClaimAnswer]:
+        batch = ClaimBatch(project_id=project_id, claims=claims)
+        update_id = _update_id(claim.claim_id for claim in claims)
         try:
-            return await self._update(project_id, "claim", claim.claim_id, claim, ClaimAnswer)
+            found = await self._update(project_id, "claim_all", update_id, batch, ClaimAnswers)
         except WorkflowUpdateFailedError as error:
-            return ClaimAnswer(state=ClaimState.PAUSED, holder="", detail=f"{_paused(error)}.")
+            paused = ClaimAnswer(state=ClaimState.PAUSED, holder="", detail=f"{_paused(error)}.")
+            return [paused] * len(claims)
+        return found.answers
 
     async def _standing(self, answer: ClaimAnswer) -> Standing:
         """Describe who has the claim; a repair that has not asked for it yet counts with its scan."""
@@ -158,7 +163,13 @@ class LedgerActivities:
     async def _update(
         self, project_id: str, name: str, update_id: str, argument: Contract, answer: type[Answer]
     ) -> Answer:
-        """Update the ledger; open it first, with what is known of an earlier one, where none is open."""
+        """Update the ledger in turn; open it, with what is known of an earlier one, where none is open."""
+        async with self._turns[project_id]:
+            return await self._update_now(project_id, name, update_id, argument, answer)
+
+    async def _update_now(
+        self, project_id: str, name: str, update_id: str, argument: Contract, answer: type[Answer]
+    ) -> Answer:
         ledger = self._client.get_workflow_handle(f"ledger/{project_id}")
         result: Answer
         try:
@@ -205,6 +216,12 @@ async def standing_of(client: Client, workflow_id: str, first_run_id: str) -> St
     if another or run.status is not WorkflowExecutionStatus.RUNNING:
         return Standing(open=False)
     return Standing(open=True, attempt=_attempt(run))
+
+
+def _update_id(of: Iterable[str]) -> str:
+    """Return the id of one update that holds several requests: the same whenever these are sent again."""
+    ids = list(of)
+    return ids[0] if len(ids) == 1 else f"all/{sha256(chr(10).join(ids).encode()).hexdigest()}"
 
 
 def _attempt(run: WorkflowExecutionDescription) -> int:

@@ -27,7 +27,8 @@ from railmend.diagnosis.diagnose import challenge, diagnose, task_of, unconfirme
 from railmend.diagnosis.model import ModelSettings, ModelUsage
 from railmend.diagnosis.router import decide_by_rule
 from railmend.publishing.github import GitHubClient
-from railmend.publishing.text import incident_markdown, report_markdown
+from railmend.publishing.report import report_markdown
+from railmend.publishing.text import incident_markdown
 
 
 class TextActivities:
@@ -48,7 +49,7 @@ class TextActivities:
 
     @activity.defn
     async def describe_report(self, report: HealthReport) -> str:
-        """Render a scan's report as Markdown for the Web UI."""
+        """Render a scan's report for the Web UI, as scans did that began before 0.2.0."""
         return report_markdown(report)
 
     @activity.defn

@@ -1,27 +1,41 @@
-"""The settings of this worker, as they are when a scan begins."""
+"""How a scan begins: the settings of this worker as they are then, and what they let it see."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from temporalio import activity
 
 from activities.errors import translated
 from railmend.contracts.autonomy import Autonomy
-from railmend.contracts.scan import ScanRequest, ScanSettings
+from railmend.contracts.scan import ScanBeginning, ScanRequest, ScanSettings, Screening, ScreenRequest
 from railmend.scan_settings import scan_settings
 from railmend.settings import Settings
 
 
 class SettingsActivities:
-    def __init__(self, current: Callable[[], Settings], *, report_only: bool = False) -> None:
+    def __init__(
+        self,
+        current: Callable[[], Settings],
+        screen: Callable[[ScreenRequest], Awaitable[Screening]],
+        *,
+        report_only: bool = False,
+    ) -> None:
         """`report_only`: nobody here could diagnose or repair, so no scan goes further than its report."""
         self._current = current
+        self._screen = screen
         self._report_only = report_only
 
     @activity.defn
-    async def read_scan_settings(self, request: ScanRequest) -> ScanSettings:
-        """Return how far this scan may go, what it may spend and how far it looks back."""
+    async def read_scan_settings(self, request: ScanBeginning) -> ScanSettings:
+        """Return how far this scan may go, what it may spend, how far it looks back, and what it sees."""
         with translated():
-            scanned = scan_settings(self._current(), request)
+            settings = scan_settings(self._current(), request)
         if self._report_only:
-            return scanned.model_copy(update={"autonomy": Autonomy.REPORT, "service_autonomy": {}})
-        return scanned
+            settings = settings.model_copy(update={"autonomy": Autonomy.REPORT, "service_autonomy": {}})
+        if request.at is None:
+            return settings
+        screened = ScreenRequest(
+            scan=ScanRequest(**{name: getattr(request, name) for name in ScanRequest.model_fields}),
+            window=settings.window(request.at),
+            pull_request_environment=settings.pull_request_environment,
+        )
+        return settings.model_copy(update={"screening": await self._screen(screened)})

@@ -1,6 +1,6 @@
 """Run all benchmarks: `make bench`."""
 
-from bench import assessment, border, command_line, evidence, railway, wide_incident
+from bench import assessment, border, command_line, evidence, railway, scale, wide_incident
 
 if __name__ == "__main__":
     assessment.main()
@@ -14,3 +14,5 @@ if __name__ == "__main__":
     command_line.main()
     print()
     wide_incident.main()
+    print()
+    scale.main()

@@ -86,10 +86,10 @@ async def reference(url: str, services: int, candidates: int) -> dict[str, float
         return {"requests": sent, "seconds": time.perf_counter() - began}
 
 
-def start(services: int, web: int) -> tuple[subprocess.Popen[str], str]:
+def start(services: int, web: int, troubled: int = CANDIDATES) -> tuple[subprocess.Popen[str], str]:
     """Run the server as its own process, so that memory and time measured are the client's."""
     process = subprocess.Popen(
-        [sys.executable, "-m", SERVER, str(services), str(web), str(CANDIDATES), str(LATENCY_SECONDS)],
+        [sys.executable, "-m", SERVER, str(services), str(web), str(troubled), str(LATENCY_SECONDS)],
         stdout=subprocess.PIPE,
         text=True,
     )

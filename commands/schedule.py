@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CATCH_UP = timedelta(minutes=10)
 # Railway's samples are a minute apart, and a scan takes about as long: more often sees nothing new.
 SHORTEST = timedelta(minutes=1)
+# Schedules that are made side by side.
+AT_ONCE = 10
 DONE = {"pause": "paused", "resume": "resumed", "trigger": "a scan starts", "delete": "deleted"}
 
 schedule = typer.Typer(
@@ -30,15 +32,16 @@ schedule = typer.Typer(
 def create(
     every: Annotated[str, typer.Option(metavar="TIME", help="How often to look: 90s, 10m, 1h, 1d.")] = "10m",
     project: ProjectOption = None,
+    everywhere: Annotated[bool, typer.Option("--all", help="Of every project of railmend.toml.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Create the schedule, or give the existing one another interval.
 
     It holds nothing else: how far to go, and for how much, each scan reads from the settings when it begins.
     """
-    created = run(_create(every, project))
-    lines = (f"Schedule {created['id']}: every {every}.", *created["means"])
-    answer({**created, "every": every}, *lines, as_json=as_json)
+    created = [{**each, "every": every} for each in run(_create(every, project, everywhere=everywhere))]
+    lines = [line for each in created for line in (f"Schedule {each['id']}: every {every}.", *each["means"])]
+    answer(created if everywhere else created[0], *lines, as_json=as_json)
 
 
 @schedule.command()
@@ -87,19 +90,30 @@ def _act(action: str, project: str | None, reason: str = "", *, as_json: bool) -
     answer({"id": schedule_id, "action": action}, text, as_json=as_json)
 
 
-async def _create(every: str, project: str | None) -> dict[str, Any]:
-    """Return the schedule's ID, and in sentences what it means."""
+async def _create(every: str, project: str | None, *, everywhere: bool) -> list[dict[str, Any]]:
+    """Return each schedule's ID, and in sentences what it means."""
+    import asyncio
+
     from commands.durations import interval
     from commands.runs import connected
     from commands.scan_request import scan_request
     from commands.what_it_means import what_it_means
-    from railmend.settings_file import load_settings
+    from railmend.settings import ConfigurationError
 
     period = interval(every, least=SHORTEST)
-    request = scan_request(load_settings(), project=project)
+    if everywhere and project is not None:
+        raise ConfigurationError("Choose one of --all and --project.")
     settings, client = await connected()
-    handle = await create_or_update(client, request, period)
-    return {"id": handle.id, "means": what_it_means(settings, request)}
+    names = [each.name for each in settings.watched()] if everywhere else [project]
+    requests = [scan_request(settings, project=name) for name in names]
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(request: "ScanRequest") -> dict[str, Any]:
+        async with turns:
+            handle = await create_or_update(client, request, period)
+        return {"id": handle.id, "means": what_it_means(settings, request)}
+
+    return await asyncio.gather(*map(one, requests))
 
 
 async def create_or_update(client: "Client", request: "ScanRequest", every: timedelta) -> "ScheduleHandle":
@@ -124,6 +138,13 @@ async def create_or_update(client: "Client", request: "ScanRequest", every: time
         return handle
 
 
+def offset(environment_id: str, every: timedelta) -> timedelta:
+    """Return when in each interval an environment is scanned: always the same, and spread over them all."""
+    from zlib import crc32
+
+    return timedelta(seconds=crc32(environment_id.encode()) % max(int(every.total_seconds()), 1))
+
+
 def _build(request: "ScanRequest", every: timedelta) -> "Schedule":
     from temporalio import client as temporal
 
@@ -139,7 +160,11 @@ def _build(request: "ScanRequest", every: timedelta) -> "Schedule":
             execution_timeout=SCAN_TIMEOUT,
             static_summary="Scheduled scan",
         ),
-        spec=temporal.ScheduleSpec(intervals=[temporal.ScheduleIntervalSpec(every=every)]),
+        spec=temporal.ScheduleSpec(
+            intervals=[
+                temporal.ScheduleIntervalSpec(every=every, offset=offset(request.environment_id, every))
+            ]
+        ),
         policy=temporal.SchedulePolicy(overlap=temporal.ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
         state=temporal.ScheduleState(note=f"Railmend looks at environment {request.environment_id}"),
     )

@@ -1,5 +1,7 @@
 """Railmend's own metrics, on Temporal's endpoint. Read off what activities return, so none of them counts.
 
+Those of scans are in `workflows/shared/metrics.py`.
+
 A result that is lost on its way to the server is made again and counted again: rates are right, single
 numbers may be one too high. Names and labels: docs/observability.md.
 """
@@ -13,7 +15,6 @@ from temporalio.common import MetricMeter
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.ledger import SettlementBatch
 from railmend.contracts.repair import CodingResult
-from railmend.contracts.scan import HealthReport
 
 COST, SESSION = "railmend_cost_usd", "railmend_session_seconds"
 # A diagnosis costs cents, a session up to some dollars; a session ends after half an hour by default.
@@ -63,18 +64,6 @@ def record(meter: MetricMeter, activity: str, args: Sequence[Any], result: Any, 
         recorder(meter, args, result, seconds)
 
 
-def _scan(meter: MetricMeter, args: Sequence[Any], _result: Any, _seconds: float) -> None:
-    report: HealthReport = args[0]
-    meter.create_counter("railmend_scans", "Scans that ended with a report").add(1)
-    findings = meter.create_counter("railmend_findings", "Findings in reports")
-    for row in report.rows:
-        for finding in row.findings:
-            findings.add(1, {"kind": finding.kind.value, "severity": finding.severity.value})
-    meter.create_gauge("railmend_services_affected", "Services in trouble at the last scan").set(
-        len(report.rows), {"project": report.project_name, "environment": report.environment_name}
-    )
-
-
 def _incident(meter: MetricMeter, args: Sequence[Any], _result: Any, _seconds: float) -> None:
     report: IncidentReport = args[0]
     verdict = "waiting" if report.waiting else report.diagnosis.verdict.value
@@ -106,7 +95,6 @@ def _cost(meter: MetricMeter, usd: float, kind: str) -> None:
 Recorder = Callable[[MetricMeter, Sequence[Any], Any, float], None]
 # Activities by type, as the workflows call them.
 RECORDERS: Mapping[str, Recorder] = {
-    "describe_report": _scan,
     "describe_incident": _incident,
     "run_session": _session,
     "settle": _settled,

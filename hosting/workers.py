@@ -64,7 +64,7 @@ from workflows.shared.policies import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNIN
 log = structlog.get_logger(__name__)
 
 WORKFLOWS = (HealthScan, IncidentInvestigation, RepositoryRepair, ApprovedAction, Ledger, ScanAlarm)
-# A killed activity resumes from details at most this old, and a cancel arrives within it.
+# What an activity tells by a heartbeat is with the server within this, so that a killed one resumes from it.
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
 
 
@@ -97,9 +97,10 @@ def orchestration_activities(
 ) -> list[Activity]:
     secrets, artifacts = current.derive(clients.secrets), clients.artifacts(current.get())
     rules, code = current.derive(clients.assessment_rules), SourceReader(github)
+    measuring = RailwayActivities(railway, artifacts, lambda environment_id: rules()[environment_id])
     return activity_methods(
-        SettingsActivities(current.get, report_only=report_only),
-        RailwayActivities(railway, artifacts, lambda environment_id: rules()[environment_id]),
+        SettingsActivities(current.get, measuring.screen, report_only=report_only),
+        measuring,
         EvidenceActivities(artifacts),
         ProviderActivities(
             railway=railway,
@@ -171,6 +172,7 @@ def orchestration(
         activity_executor=ThreadPoolExecutor(settings.slots.activities),
         max_concurrent_workflow_tasks=settings.slots.workflow_tasks,
         max_concurrent_activities=settings.slots.activities,
+        max_cached_workflows=settings.slots.cached_workflows,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         **worker_options.shared(
             settings,

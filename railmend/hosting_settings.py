@@ -16,6 +16,7 @@ ADDRESS = r"^\S+:\d{1,5}$"
 class Slots(BaseModel):
     """How much one worker process does at once. Orchestration: workflow tasks and activities; then the rest.
 
+    `cached_workflows`: open runs that orchestration keeps in memory; another is replayed at its next step.
     A coding session runs a server of about half a gigabyte; a diagnosis mostly waits.
     """
 
@@ -23,6 +24,7 @@ class Slots(BaseModel):
 
     workflow_tasks: int = Field(100, ge=2)
     activities: int = Field(50, ge=1)
+    cached_workflows: int = Field(1000, ge=0)
     diagnoses: int = Field(4, ge=1)
     sessions: int = Field(2, ge=1)
 

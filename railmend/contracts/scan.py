@@ -169,29 +169,6 @@ class ScanRequest(Contract):
     window_seconds_once: int | None = None
 
 
-class ScanSettings(Contract):
-    """What the settings said when a scan began; it keeps to this.
-
-    `window_seconds` and `step_seconds` bound what is read; the end lies `settle_seconds` back.
-    """
-
-    window_seconds: int = 180 * 60
-    step_seconds: int = 60
-    settle_seconds: int = 60
-    autonomy: Autonomy = Autonomy.PULL_REQUEST
-    service_autonomy: dict[str, Autonomy] = Field(default_factory=dict)  # by service name, where it differs
-    pull_request_environment: bool = False
-    policy: Policy = Policy()
-
-    def autonomy_of(self, service: Service) -> Autonomy:
-        return self.service_autonomy.get(service.name, self.autonomy)
-
-    def window(self, now: datetime) -> Window:
-        end = now.replace(microsecond=0) - timedelta(seconds=self.settle_seconds)
-        start = end - timedelta(seconds=self.window_seconds)
-        return Window(start=start, end=end, step_seconds=self.step_seconds)
-
-
 class ScreenRequest(Contract):
     scan: ScanRequest
     window: Window
@@ -248,6 +225,37 @@ class Screening(Contract):
     window: Window | None = None
     unseen: tuple[str, ...] = ()
     unlisted: str = ""
+
+
+class ScanBeginning(ScanRequest):
+    """`at`: when it began, by the server's clock; a scan of before 0.2.0 says nothing, and asks twice."""
+
+    at: datetime | None = None
+
+
+class ScanSettings(Contract):
+    """What the settings said when a scan began; it keeps to this.
+
+    `window_seconds` and `step_seconds` bound what is read; the end lies `settle_seconds` back. `screening`:
+    what they let the scan see, where it asked for that too.
+    """
+
+    window_seconds: int = 180 * 60
+    step_seconds: int = 60
+    settle_seconds: int = 60
+    autonomy: Autonomy = Autonomy.PULL_REQUEST
+    service_autonomy: dict[str, Autonomy] = Field(default_factory=dict)  # by service name, where it differs
+    pull_request_environment: bool = False
+    policy: Policy = Policy()
+    screening: Screening | None = None
+
+    def autonomy_of(self, service: Service) -> Autonomy:
+        return self.service_autonomy.get(service.name, self.autonomy)
+
+    def window(self, now: datetime) -> Window:
+        end = now.replace(microsecond=0) - timedelta(seconds=self.settle_seconds)
+        start = end - timedelta(seconds=self.window_seconds)
+        return Window(start=start, end=end, step_seconds=self.step_seconds)
 
 
 # Services of one page: with a few findings each it is about 25 KiB.

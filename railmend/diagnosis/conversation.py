@@ -5,6 +5,7 @@ whoever keeps it (a workflow, a command) makes the calls that are pending, and h
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,7 @@ HALVINGS = 3
 MAX_ANSWER_CHARACTERS, MAX_CALLS_KEPT = 20_000, 12
 # Tokens that are kept for the answer of a turn that may use tools, and for the one that concludes.
 TURN_TOKENS, CONCLUDING_TOKENS = 4_096, 8_192
+NOT_NAME = re.compile(r"[^A-Za-z0-9_-]")
 NO_MORE_TOOLS = "No more tools can be used: conclude from what you have seen."
 
 # Returns those of the paths that the repository does not have.
@@ -146,7 +148,7 @@ def _may_use_tools(
         or now - conversation.started >= bounds.time
     ):
         return False
-    asked = prompt_tokens(_messages(conversation, task, conversation.packet))
+    asked = prompt_tokens(messages_of(conversation, task, conversation.packet))
     concluding = asked + TURN_TOKENS + RESULT_TOKENS * bounds.calls_at_once
     costs = usd_of(settings, asked, TURN_TOKENS) + usd_of(settings, concluding, CONCLUDING_TOKENS)
     policy = incident.policy if incident is not None else Policy()
@@ -166,18 +168,19 @@ async def _ask(
     )
     packet = conversation.packet
     for _ in range(HALVINGS):
-        messages = _messages(conversation, task, packet, tools=tools)
+        messages = messages_of(conversation, task, packet, tools=tools)
         try:
             return await ask(question.model_copy(update={"messages": messages}), settings, usage)
         except TooLong:
             packet = halved(packet)
-    messages = _messages(conversation, task, packet, tools=tools)
+    messages = messages_of(conversation, task, packet, tools=tools)
     return await ask(question.model_copy(update={"messages": messages}), settings, usage)
 
 
-def _messages(
+def messages_of(
     conversation: Conversation, task: ModelTask, packet: EvidencePacket, *, tools: bool = True
 ) -> Messages:
+    """Return all that was said so far, as it is sent; `packet`: the conversation's, or a shorter one."""
     first = packet.model_copy(update={"items": packet.items[: conversation.shown]})
     items = {item.id: item for item in packet.items}
     messages = task.opening(render(first), conversation)
@@ -255,9 +258,14 @@ def _kept(calls: Sequence[AskedCall], turn: int) -> tuple[AskedCall, ...]:
     Each has an id that no other has: some servers number the calls of each answer anew.
     """
     return tuple(
-        AskedCall(id=f"call_{turn}_{place}", name=call.name[:60], arguments=_quoted(call.arguments))
+        AskedCall(id=f"call_{turn}_{place}", name=_name(call.name), arguments=_quoted(call.arguments))
         for place, call in enumerate(calls[:MAX_CALLS_KEPT])
     )
+
+
+def _name(name: str) -> str:
+    """Return the name of a tool as providers take it, whatever the model called."""
+    return NOT_NAME.sub("_", name)[:60] or "unnamed"
 
 
 def _quoted(arguments: str) -> str:

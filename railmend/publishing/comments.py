@@ -35,10 +35,9 @@ def format_measurement_comment(comment: MeasurementComment) -> MarkdownText:
 
 
 def format_reply(request: AnswersRequest) -> MarkdownText:
-    """Say what became of a reviewer's note; the agent's summary is quoted in a fence."""
-    said = request.agent_summary
-    quoted = MarkdownText.block(redact(said)) if said else None
-    return MarkdownText.bounded(markdown.parts("reply", request=request, agent_summary=quoted), MAX_BODY)
+    """Say what became of a reviewer's note; what the agent says is quoted."""
+    said = markdown.account(redact(request.agent_summary))
+    return MarkdownText.bounded(markdown.parts("reply", request=request, agent_account=said), MAX_BODY)
 
 
 def _charts(result: MeasurementResult) -> list[MarkdownText]:

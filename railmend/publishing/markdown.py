@@ -1,5 +1,6 @@
 """Markdown from templates. What they show is escaped as `MarkdownText` does it; a blank line ends a part."""
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from markupsafe import Markup
 
 from railmend.evidence.safe_text import MarkdownText
 
+BULLET = re.compile(r"^[-*+] ")
 # Escaping leaves no such character in a value.
 END_OF_PART = "\f"
 
@@ -44,6 +46,12 @@ ENVIRONMENT = Environment(
 )
 ENVIRONMENT.filters |= {"code": MarkdownText.code, "block": MarkdownText.block, "link": MarkdownText.link}
 ENVIRONMENT.globals |= {"folded": folded}
+
+
+def account(text: str) -> MarkdownText:
+    """Return what an agent wrote, as one quotation: a line for each of its own, and nothing of it live."""
+    lines = (BULLET.sub("• ", line.strip()) for line in text.splitlines() if line.strip())
+    return MarkdownText.joined((MarkdownText.of("> {}", line) for line in lines), "\n")
 
 
 def parts(template: str, **values: object) -> list[MarkdownText]:

@@ -5,25 +5,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from railmend.contracts.approval import PlanIssueRequest
-from railmend.contracts.incident import EvidencePacket, IncidentReport
+from railmend.contracts.incident import REMOVED_UNSEEN, EvidenceItem, EvidencePacket, IncidentReport
 from railmend.contracts.measurement import WindowMetrics
 from railmend.contracts.repair import PublishRequest, RepairRequest
-from railmend.contracts.scan import HealthReport, ServiceRow
-from railmend.contracts.status import WAITS_FOR_APPROVAL, action_label, capitalized
+from railmend.contracts.status import WAITS_FOR_APPROVAL, capitalized
 from railmend.evidence.redact import redact
 from railmend.evidence.safe_text import MarkdownText, PlainText
 from railmend.publishing import markdown
 from railmend.publishing.charts import chart, shown_by
+from railmend.publishing.report import MAX_DETAILS
 
 Author = tuple[str, str]
 # The author of commits of 0.1.0, whatever its account; now it is `GitHubClient.author`.
 BOT: Author = ("Railmend", "railmend@users.noreply.github.com")
 MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
 MAX_TITLE = 72
-# Temporal keeps at most 20,000 bytes of current details.
-MAX_DETAILS = 18_000
-# Of services in one state, so many are named.
-MOST_NAMES = 20
 REHEARSAL = "rehearsal"
 
 
@@ -81,7 +77,7 @@ def _signed(author: Author, subject: PlainText, *paragraphs: PlainText) -> Plain
 
 
 def body(publish: PublishRequest, material: PublishedMaterial) -> MarkdownText:
-    """Return the body for a reviewer: what was wrong, why, what changed, checks, risk, limits, cost."""
+    """Return the body for a reviewer: cause, proof and change first, then evidence, checks, what is next."""
     repair, coding = publish.repair, publish.coding
     measured = [material.measured[n : n + 1] for n in range(len(repair.incidents))]
     diagnoses = [incident.diagnosis for incident in repair.incidents]
@@ -92,17 +88,42 @@ def body(publish: PublishRequest, material: PublishedMaterial) -> MarkdownText:
         proof=publish.proof,
         rehearsal=is_rehearsal(repair),
         incidents=[
-            (incident, packet, _charts(incident, metrics))
-            for incident, packet, metrics in zip(repair.incidents, material.packets, measured, strict=True)
+            (incident, _charts(incident, metrics))
+            for incident, metrics in zip(repair.incidents, measured, strict=True)
         ],
-        agent_summary=MarkdownText.block(redact(coding.text)),
-        diagnoses=diagnoses,
-        unseen=[*(s for packet in material.packets if packet for s in packet.unseen), *material.unseen],
+        evidence=[cited(*pair) for pair in zip(repair.incidents, material.packets, strict=True)],
+        gone=None in material.packets,
+        agent_account=markdown.account(redact(coding.text)),
+        run=f"repair/{repair.repository}/{repair.key}",
+        measured_after=[_duration(seconds) for seconds in repair.policy.follow_up.outcome_seconds],
+        verify=[diagnosis.verify for diagnosis in diagnoses if diagnosis.verify],
+        risks=[diagnosis.risk for diagnosis in diagnoses if diagnosis.risk],
+        unseen=[*(s for packet in material.packets if packet for s in _missed(packet)), *material.unseen],
         tokens=coding.tokens + sum(diagnosis.tokens for diagnosis in diagnoses),
         cost=coding.cost_usd + sum(diagnosis.cost_usd or 0.0 for diagnosis in diagnoses),
     )
     end = marker(repair.key, "", repair.fingerprints)
     return MarkdownText.joined([MarkdownText.bounded(parts, MAX_BODY - len(end)), end])
+
+
+def cited(incident: IncidentReport, packet: EvidencePacket | None) -> list[EvidenceItem]:
+    """Return the items that causes, and what was ruled out, rest on, each once."""
+    diagnosis = incident.diagnosis
+    ids = {each for cause in diagnosis.causes for each in cause.evidence}
+    ids |= {each for other in diagnosis.ruled_out for each in other.against}
+    return [item for item in packet.items if item.id in ids] if packet else []
+
+
+def _missed(packet: EvidencePacket) -> list[str]:
+    """Return what was not seen this time; what can never be seen is no news."""
+    return [sentence for sentence in packet.unseen if sentence != REMOVED_UNSEEN]
+
+
+def _duration(seconds: int) -> str:
+    hours, rest = divmod(seconds, 3600)
+    if hours and not rest:
+        return f"{hours} hours" if hours > 1 else "an hour"
+    return f"{seconds // 60} minutes" if seconds >= 120 else f"{seconds} seconds"
 
 
 def _charts(incident: IncidentReport, measured: Sequence[WindowMetrics]) -> list[MarkdownText]:
@@ -112,49 +133,11 @@ def _charts(incident: IncidentReport, measured: Sequence[WindowMetrics]) -> list
     return [picture for picture in drawn if picture]
 
 
-def report_markdown(report: HealthReport) -> MarkdownText:
-    """Return one row per affected service and how many are in which state, for the Web UI."""
-    troubled = [row for row in report.rows if row.findings]
-    rows = [
-        MarkdownText.of(
-            "| {} | {} | {} | {} |",
-            row.name,
-            " ".join(finding.sentence or finding.kind.value for finding in row.findings),
-            MarkdownText.code(row.verdict),
-            _link(row),
-        )
-        for row in troubled
-    ]
-    head = MarkdownText.of("**{} / {}**: {}", report.project_name, report.environment_name, report.headline)
-    top = MarkdownText.of("| service | found | verdict | what is done |\n| --- | --- | --- | --- |")
-    unseen = [
-        *([MarkdownText.of("- {}", report.unlisted)] if report.unlisted and not report.unknown else ()),
-        *(
-            MarkdownText.of("- Unknown: {}: {}", _names(group.services), group.reason)
-            for group in report.unknown
-        ),
-        *(MarkdownText.of("- Could not be seen: {}", sentence) for sentence in report.unseen),
-    ]
-    table = MarkdownText.bounded([top, *rows] if rows else [], MAX_DETAILS - 4_000, "\n")
-    return MarkdownText.joined([head, table, MarkdownText.bounded(unseen, 3_000, "\n")])
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
-
-
-def _link(row: ServiceRow) -> MarkdownText:
-    if not row.repair_workflow_id:
-        return MarkdownText(action_label(row.action))
-    link = MarkdownText.code(row.repair_workflow_id)
-    return MarkdownText.of("{} (a {})", link, row.bounded_by) if row.bounded_by else link
-
-
 def incident_markdown(report: IncidentReport, packet: EvidencePacket | None) -> MarkdownText:
     """Return the diagnosis with its citations resolved, for the Web UI."""
     items = packet.items if packet else ()
-    parts = markdown.parts("incident_details", incident=report, packet=packet, items=items)
+    shown = {"incident": report, "packet": packet, "items": items, "cited": cited(report, packet)}
+    parts = markdown.parts("incident_details", **shown)
     return MarkdownText.bounded(parts, MAX_DETAILS)
 
 

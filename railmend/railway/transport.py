@@ -25,6 +25,8 @@ from railmend.railway.errors import (
 )
 from railmend.railway.limits import RateLimiter
 
+# A word of fewer letters is found by chance.
+SHORTEST_SECRET = 6
 USER_AGENT = "railmend/0.1 (+https://github.com/railmend/railmend)"
 # Railway's own limiter sends Retry-After; the edge's in front of it does not, and can block for long.
 DEFAULT_RETRY_AFTER = 60.0
@@ -199,10 +201,11 @@ def _failure(error: dict[str, Any], secret: str) -> GraphQLFailure:
     Who stands between may say what it was given: `secret` is not in the message.
     """
     extensions = error.get("extensions") or {}
+    message = str(error.get("message", "unknown error"))
     trace = error.get("traceId") or extensions.get("traceId")
     path = [part for part in error.get("path") or () if isinstance(part, str)]
     return GraphQLFailure(
-        message=str(error.get("message", "unknown error")).replace(secret, "***"),
+        message=message.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else message,
         code=extensions.get("code"),
         trace_id=str(trace) if trace else None,
         alias=path[0] if path else None,

@@ -26,14 +26,14 @@ from railyard.forge.views import View
 MARKDOWN = MarkdownIt("js-default", {"html": False})
 FORMATTER = HtmlFormatter(cssclass="diff")
 # The only HTML allowed in bodies, as on GitHub.
-DETAILS = re.compile(r"&lt;(/?(?:details|summary))&gt;")
+TAGS = re.compile(r"&lt;(/?(?:details|summary|code))&gt;")
 BUTTONS = ("merge", "comment", "close")
 
 
 def _markdown(body: str | None) -> Markup:
     """Markdown without the hidden markers."""
     shown = re.sub(r"<!--.*?-->", "", body or "", flags=re.S)
-    return Markup(DETAILS.sub(r"<\1>", MARKDOWN.render(shown)))  # noqa: S704 - without HTML
+    return Markup(TAGS.sub(r"<\1>", MARKDOWN.render(shown)))  # noqa: S704 - without HTML
 
 
 def _diff(patch: str) -> Markup:

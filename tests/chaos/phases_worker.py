@@ -42,12 +42,10 @@ APPROVED = "approval"  # ends the names of the environments whose plans a person
 class AnyEnvironment(World):
     """Every environment has one service in trouble, of a repository of its own."""
 
-    @activity.defn
-    async def read_scan_settings(self, request: ScanRequest) -> ScanSettings:
+    def settings_of(self, request: ScanRequest) -> ScanSettings:
         planned = request.environment_id.endswith(APPROVED)
         return ScanSettings(policy=SOON, autonomy=Autonomy.PLAN if planned else Autonomy.PULL_REQUEST)
 
-    @activity.defn
     async def screen(self, request: ScreenRequest) -> Screening:
         environment = request.scan.environment_id
         return Screening(

@@ -1,17 +1,20 @@
-"""Records histories of each workflow for the release to come: `python -m tests.replay.record`.
+"""Records histories of each workflow for the release to come: `python -m tests.replay.record [STORY ...]`.
 
-Run it when a workflow gets new commands on purpose, after the old histories have been proved to replay. It
-writes to `histories/next` alone; `tests.replay.freeze` makes that a release's folder, which nothing changes.
+Run it when a workflow gets new commands on purpose, after the old histories have been proved to replay, with
+the name of the function below that plays them. It writes to `histories/next` alone, and removes nothing;
+`tests.replay.freeze` makes that a release's folder, which nothing changes.
 """
 
 import asyncio
 import json
 import os
-import shutil
 import socket
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -20,6 +23,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.incident import Verdict
+from railmend.contracts.investigation import Tool
 from railmend.contracts.measurement import MeasurementStatus
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import Approval, WorkspaceChange
@@ -29,6 +33,7 @@ from tests.workflows.conftest import environment
 from tests.workflows.review_stage import MERGED, OPEN, UP, commented
 from tests.workflows.story import row_of, stage
 from tests.workflows.test_after_pull_request import SKIPPED, RepairStage, repairing, until
+from tests.workflows.test_investigation_tools import Asking
 from workflows.actions.approved_action import ApprovedAction
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.alarm import ScanAlarm
@@ -66,6 +71,16 @@ async def happy_path(temporal: WorkflowEnvironment) -> None:
         await save(on.client, repair_id, "repository_repair")
         await save(on.client, action_id, "approved_action")
         await save(on.client, f"ledger/{on.environment_id}", "ledger")
+
+
+async def with_tools(temporal: WorkflowEnvironment) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        Asking(patch, 2, broken=[Tool.DEPLOYMENTS])
+        async with stage(temporal, samples.service("checkout")) as on:
+            row = row_of(await on.scan(), "checkout")
+            await on.repair(row.repair_workflow_id)
+            incident = f"incident/{on.environment_id}/id-checkout"
+            await save(on.client, incident, "incident_investigation_with_tools")
 
 
 async def approved(temporal: WorkflowEnvironment) -> None:
@@ -197,19 +212,21 @@ async def missed_scans(temporal: WorkflowEnvironment) -> None:
         await save(on.client, alarm.id, "scan_alarm")
 
 
-async def main() -> None:
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    async with await environment() as temporal:
-        for record in (
-            *(happy_path, approved, approved_by_comment, retried, retried_in_vain, skipped),
-            *(reverted, cancelled, handed_on, reset, missed_scans),
-        ):
-            await record(temporal)
-    async with await environment(LEDGER_EVENTS) as temporal:
-        await ledger_handed_on(temporal)
+STORIES = (
+    *(happy_path, with_tools, approved, approved_by_comment, retried, retried_in_vain, skipped),
+    *(reverted, cancelled, handed_on, reset, missed_scans, ledger_handed_on),
+)
+
+
+async def main(names: Sequence[str]) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for story in STORIES:
+        if not names or story.__name__ in names:
+            events = (LEDGER_EVENTS,) if story is ledger_handed_on else ()
+            async with await environment(*events) as temporal:
+                await story(temporal)
     await asyncio.sleep(0.5)  # the SDK's threads may abort a process that ends at once
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1:]))

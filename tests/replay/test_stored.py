@@ -33,12 +33,12 @@ from railmend.evidence.incident_facts import finding_facts, hints
 from railmend.measurement.evaluation import evaluate
 from railmend.notifying.text import format_headline, format_markdown
 from railmend.publishing import comments
+from railmend.publishing.report import report_markdown
 from railmend.publishing.text import (
     PublishedMaterial,
     body,
     commit_message,
     incident_markdown,
-    report_markdown,
     title,
 )
 from tests import samples

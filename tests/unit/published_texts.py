@@ -1,12 +1,14 @@
 """Texts that somebody hostile wrote, and everything that Railmend makes of them."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 
 from hypothesis import strategies as st
 
 from railmend.contracts.approval import PlanIssueRequest
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
-from railmend.contracts.incident import Cause, EvidenceItem, EvidencePacket, MeasuredSeries
+from railmend.contracts.incident import Cause, EvidenceItem, EvidencePacket, Fact, Facts, MeasuredSeries
+from railmend.contracts.investigation import AskedCall, Conversation, ConversationStep, EvidenceCall, Tool
 from railmend.contracts.measurement import (
     MeasurementResult,
     MeasurementRow,
@@ -30,12 +32,14 @@ from railmend.contracts.repair import (
 )
 from railmend.contracts.review import AnswersRequest, Merge, MergeMethod, Note, NoteKind
 from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow
-from railmend.diagnosis import prompt
+from railmend.diagnosis import conversation, prompt
+from railmend.diagnosis.diagnose import DIAGNOSIS
 from railmend.evidence import packet
 from railmend.evidence.safe_text import MarkdownText
 from railmend.notifying import delivery
 from railmend.notifying import text as messages
 from railmend.publishing import charts, comments, text
+from railmend.publishing import report as reports
 from tests import samples
 
 # What others have tried, or test against: GitHub, CI services, bots, Slack, models' templates.
@@ -167,6 +171,34 @@ def seen(evil: str) -> EvidencePacket:
     return EvidencePacket(service_name=evil, items=(item, chart), unseen=(evil,))
 
 
+def said(evil: str) -> Conversation:
+    """Return a conversation in which the model, its tools and refusals have said it."""
+    call = EvidenceCall(id="a", tool=Tool.SEARCH_CODE, arguments={"text": evil})
+    asked = AskedCall(id=evil, name=evil, arguments=json.dumps({evil: [evil, {"text": evil}]}))
+    steps = (
+        ConversationStep(answer=True, text=evil, asked=conversation._kept([asked], 1)),
+        ConversationStep(call_id="x", text=evil),
+        ConversationStep(text=evil),
+    )
+    pending = (call, call.model_copy(update={"id": "b"}))
+    begun = conversation.begin(samples.incident(), seen(evil), samples.NOW)
+    begun = begun.model_copy(update={"steps": steps, "pending": pending})
+    found = Facts(items=(Fact(kind="code", source=evil, text=evil),))
+    return conversation.with_results(begun, DIAGNOSIS, [("a", found), ("b", evil)])
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Yield the texts of a message's calls, as whoever reads its JSON has them."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from (key, *_strings(json.loads(each) if key == "arguments" else each))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _strings(each)
+    elif isinstance(value, str):
+        yield value
+
+
 def material(evil: str) -> text.PublishedMaterial:
     return text.PublishedMaterial(packets=(seen(evil),), measured=(measured(),))
 
@@ -290,7 +322,7 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
     text.revert_title: text.revert_title,
     text.revert_message: lambda evil: text.revert_message(evil, evil, evil),
     text.body: lambda evil: text.body(publish(evil), material(evil)),
-    text.report_markdown: lambda evil: text.report_markdown(report(evil)),
+    reports.report_markdown: lambda evil: reports.report_markdown(report(evil)),
     text.incident_markdown: lambda evil: text.incident_markdown(repair(evil).incidents[0], seen(evil)),
     comments.format_measurement_comment: lambda evil: comments.format_measurement_comment(measurement(evil)),
     comments.format_reply: lambda evil: MarkdownText.joined(
@@ -317,8 +349,10 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
     prompt.challenge_messages: lambda evil: prompt.challenge_messages(
         packet.render(seen(evil)), repair(evil).incidents[0].diagnosis
     )[1]["content"],
-    prompt.refusal_messages: lambda evil: "\n\n".join(
-        message["content"] for message in prompt.refusal_messages(evil, evil)
+    conversation.messages_of: lambda evil: "\n\n".join(
+        text
+        for message in conversation.messages_of(said(evil), DIAGNOSIS, said(evil).packet)[2:]
+        for text in (message["content"], *_strings(message.get("tool_calls")))
     ),
     prompt.follow_up_prompt: lambda evil: prompt.follow_up_prompt([evil, f"{evil}\n{evil}"]),
     prompt.review_prompt: lambda evil: prompt.review_prompt([note(evil)]),
@@ -328,5 +362,6 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
         repair(evil), [packet.render(seen(evil))], {evil: evil}, evil
     ),
     packet.missing: packet.missing,
+    packet.render_item: lambda evil: packet.render_item(seen(evil).items[0]),
     packet.render: lambda evil: packet.render(seen(evil)),
 }

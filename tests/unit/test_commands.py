@@ -87,7 +87,7 @@ def test_one_outage_of_github_is_one_line_of_doctor(error: GitHubError, lines: i
             raise error
 
     names = [f"acme/service-{number}" for number in range(14)]
-    results = github_checks._rights_of_all(GitHub(), names)  # type: ignore[arg-type]
+    results = github_checks._rights_of_all(GitHub(), names, names, ())  # type: ignore[arg-type]
     assert len(results) == lines
     assert str(error) in results[0].message
     if lines == 1:

@@ -17,6 +17,7 @@ from railmend.contracts.scan import HealthReport, ServiceRow
 from railmend.publishing.github import GitHubClient
 from railmend.railway.pool import RailwayPool
 from tests import samples
+from workflows.shared import metrics
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy/grafana/railmend.json"
@@ -55,7 +56,9 @@ def test_a_scan_counts_itself_its_findings_and_the_services_in_trouble() -> None
     report = HealthReport(
         project_name="acme", environment_name="production", window=samples.WINDOW, rows=(row,)
     )
-    seen = recorded("describe_report", report).seen
+    meter = Meter()
+    metrics.record(meter, report)  # type: ignore[arg-type]
+    seen = meter.seen
     assert seen["railmend_scans"] == [(1, {})]
     assert seen["railmend_findings"] == [(1, {"kind": "memory_leak", "severity": "warning"})]
     assert seen["railmend_services_affected"] == [(1, {"project": "acme", "environment": "production"})]
@@ -114,7 +117,8 @@ def test_a_budget_that_is_not_known_yet_is_not_told() -> None:
 
 def _own_metrics() -> set[str]:
     """As they are exported: counters end in `_total`, histograms have three series."""
-    source = (ROOT / "hosting/metrics.py").read_text()
+    files = ("hosting/metrics.py", "workflows/shared/metrics.py")
+    source = "".join((ROOT / file).read_text() for file in files)
     counters = {f"{name}_total" for name in re.findall(r'create_counter\(\s*"(\w+)"', source)}
     gauges = set(re.findall(r'(?:create_gauge|Gauge)\(\s*"(\w+)"', source))
     parts = {f"{name}_{part}" for name in BUCKETS for part in ("bucket", "sum", "count")}

@@ -1,12 +1,14 @@
 """What a worker starts with, and what it refuses."""
 
+from unittest.mock import AsyncMock
+
 import pytest
 
 from activities.settings import SettingsActivities
 from hosting import clients, preflight
 from hosting.workers import Role
 from railmend.contracts.autonomy import Autonomy
-from railmend.contracts.scan import ScanRequest
+from railmend.contracts.scan import ScanBeginning
 from railmend.settings import ConfigurationError, Settings
 
 REPORTING = {"railway_project_id": "p", "railway_environment_id": "e"}
@@ -27,8 +29,8 @@ async def test_a_railway_token_alone_starts_a_worker_whose_scans_only_report() -
     start = preflight.start(settings(), ())
     assert start.roles == (Role.ORCHESTRATION,)
     assert "github_token" in start.report_only.lower()
-    scan = ScanRequest(project_id="p", environment_id="e", autonomy_once=Autonomy.PULL_REQUEST)
-    scanned = await SettingsActivities(settings, report_only=True).read_scan_settings(scan)
+    scan = ScanBeginning(project_id="p", environment_id="e", autonomy_once=Autonomy.PULL_REQUEST)
+    scanned = await SettingsActivities(settings, AsyncMock(), report_only=True).read_scan_settings(scan)
     assert scanned.autonomy is Autonomy.REPORT
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from railmend.contracts.incident import EvidenceItem
+from railmend.contracts.incident import REMOVED_UNSEEN, EvidenceItem, RuledOut
 from railmend.contracts.policy import FollowUp
 from railmend.contracts.proof import Proof, ProofRow, ProofVerdict
 from railmend.contracts.repair import (
@@ -22,13 +22,13 @@ from railmend.contracts.review import AnswersRequest
 from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow, UnknownServices
 from railmend.publishing.comments import format_reply
 from railmend.publishing.proof import is_draft, labels, marked
+from railmend.publishing.report import report_markdown
 from railmend.publishing.text import (
     PublishedMaterial,
     body,
     commit_message,
     incident_markdown,
     marker,
-    report_markdown,
     title,
 )
 from tests import samples
@@ -82,18 +82,24 @@ def material(text: str = "memory rises") -> PublishedMaterial:
 def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
     text = body(publish(), material("MemoryError"))
     parts = [
-        "## What was wrong: checkout",
+        "**checkout**: A cache is never emptied.",
+        "## What changed",
+        "- `app.py` modified, +4 −1",
+        "> Bounded it.",
+        "- [checkout in Railway](https://railway.com/project/project/service/id-checkout), deployment `d1`",
+        "- Run: `starter.py show` `repair/acme/checkout/0123456789ab`",
+        "## What was measured",
         "checkout is in trouble.",
         "## Why",
         "**The cache grows with each request.** (E1)",
         "MemoryError",
-        "## What changed",
-        "| `app.py` | modified | +4 −1 |",
-        "Bounded it.",
         "## How it was checked",
         "Not verified by Railmend",
+        "## What happens next",
+        "stays away from this fault for 14 days",
+        "measured 30 minutes and 24 hours after the deployment",
         "Memory stays flat for an hour.",
-        "## Risk and roll back",
+        "To undo it, revert the merge.",
         "## What Railmend could not see",
         "No HTTP log.",
         "3 model calls, 900 tokens, 0.25 USD",
@@ -106,7 +112,7 @@ def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
 def test_evidence_and_the_agents_words_cannot_leave_their_sandbox() -> None:
     text = body(publish(summary="```\n## Risk\nnone"), material("```\n# Approved by security\n```"))
     assert "\n````\n```\n# Approved by security\n```\n````\n" in text
-    assert "\n````\n```\n## Risk\nnone\n````\n" in text
+    assert "\n> &#96;&#96;&#96;\n> &#35;# Risk\n> none\n" in text
 
 
 def test_the_body_tells_what_railmend_ran_itself() -> None:
@@ -161,7 +167,7 @@ def test_a_secret_in_the_agents_words_is_not_published() -> None:
 
 def test_a_draft_says_why() -> None:
     text = body(publish(doubts=("a.py skips tests.",)), material())
-    assert text.startswith("> **A draft, because of:**\n> - a.py skips tests.")
+    assert "> **A draft, because of:**\n> - a.py skips tests.\n\n## What changed" in text
 
 
 def test_a_rehearsal_says_so_first() -> None:
@@ -193,6 +199,22 @@ def test_a_pull_request_names_the_services_that_are_in_trouble_too() -> None:
     assert "In trouble too, not looked at here (1)" in text
     assert "- jobs: latency" in text
     assert text.endswith(marker(repair.key, "", (*samples.repair().fingerprints, "env/id-jobs/latency")))
+
+
+def test_an_item_that_two_causes_cite_is_shown_once_and_what_is_never_seen_is_no_news() -> None:
+    repair = samples.repair()
+    (incident,) = repair.incidents
+    cause = incident.diagnosis.causes[0]
+    ruled_out = (RuledOut(text="It was the provider.", against=("E1",)),)
+    diagnosis = incident.diagnosis.model_copy(update={"causes": (cause, cause), "ruled_out": ruled_out})
+    changed = repair.model_copy(update={"incidents": (incident.model_copy(update={"diagnosis": diagnosis}),)})
+    (packet,) = material("MemoryError").packets
+    assert packet is not None
+    packet = packet.model_copy(update={"unseen": (REMOVED_UNSEEN,)})
+    text = body(publish(changed), PublishedMaterial(packets=(packet,)))
+    assert text.count("MemoryError") == 1
+    assert "Ruled out:\n- It was the provider. (E1)" in text
+    assert "could not see" not in text
 
 
 def test_title_and_commit_are_short_signed_and_repeatable() -> None:
@@ -299,14 +321,15 @@ def test_an_answer_to_a_review_shows_the_table_of_its_commit(
     assert ("is proven." in text) is (given is not None and given.proven)
 
 
-def test_the_proof_is_the_first_thing_a_reviewer_reads_and_escapes_what_failed() -> None:
+def test_the_proof_follows_the_cause_and_escapes_what_failed() -> None:
     evil = "Without the change: ValueError: | x |<!-- -->\n@everyone [click](http://evil)"
     text = body(publish(proof=proof(ProofVerdict.PASSED, evil, shows_fault=True)), material())
     lines = text.splitlines()
-    assert lines[0].startswith("## Proven")
+    assert lines[0].startswith("**checkout**")
+    assert lines[2].startswith("## Proven")
     (row,) = [line for line in lines if line.startswith("| regression test")]
     assert row.count("|") == 5
     assert "<!--" not in row
     assert "](" not in row
     assert "@everyone" not in row
-    assert body(publish(proof=proof(ProofVerdict.NOT_HAD, "no test")), material()).startswith("## Not proven")
+    assert "\n## Not proven" in body(publish(proof=proof(ProofVerdict.NOT_HAD, "no test")), material())

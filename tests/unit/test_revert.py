@@ -94,6 +94,17 @@ class History:
                 self._git("commit", "-q", "-m", "A message that a person wrote")
         return self._git("rev-parse", "main"), head
 
+    def queued(self, name: str, number: int) -> None:
+        """Merge another pull request, which began before the fix did."""
+        self._git("checkout", "-q", "-b", name, "main")
+        self.step("main of others", number)
+        self._git("branch", "-q", "-f", name, "main")
+        self._git("checkout", "-q", name)
+        self._write(f"{name}.txt", [name])
+        self._commit(name)
+        self._git("checkout", "-q", "main")
+        self._git("merge", "-q", "--no-ff", "-m", f"Merge pull request {name}", name)
+
     def reverted(self, merged: str, head: str) -> tuple[list[str], list[str]]:
         """Return the shared file, and the other files, after a revert."""
         self._git("clone", "-q", "--bare", str(self._work), str(self.origin))
@@ -130,6 +141,18 @@ def test_the_tree_after_a_revert_is_the_tree_without_our_commits(
         for number in range(after):
             history.step("main later", 9 + number)
         assert history.reverted(merged, head) == (history.without, [])
+
+
+@pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
+def test_a_merge_by_a_queue_is_undone_alone(tmp_path: Path, how: str) -> None:
+    """A queue puts pull requests on top of each other, and moves the base to all of them at once."""
+    history = History(tmp_path)
+    history.step("fix", 0)
+    history.step("fix", 1)
+    history.queued("before", 5)
+    merged, head = history.merge(how)
+    history.queued("after", 7)
+    assert history.reverted(merged, head) == (history.without, ["after.txt", "before.txt"])
 
 
 @pytest.mark.parametrize("how", ["fast-forward", "merged the other way round"])

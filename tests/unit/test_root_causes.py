@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from railmend.contracts.scan import Finding, FindingKind, Service
+from railmend.contracts.scan import Finding, FindingKind, Service, Severity
 from railmend.diagnosis.root_causes import downstream_effects
 from tests import samples
 
@@ -62,6 +62,17 @@ def test_a_finding_of_its_own_is_not_explained_away(
     services = [service("api", DATABASE), service(DATABASE)]
     findings = [finding("api", kind) for kind in own] + [finding(DATABASE, kind) for kind in others]
     assert root_causes(services, findings) == {}, why
+
+
+@pytest.mark.parametrize(
+    ("severity", "explained"), [(Severity.WARNING, {}), (Severity.CRITICAL, {"api": DATABASE})]
+)
+def test_a_failed_build_harms_others_only_where_nothing_serves(
+    severity: Severity, explained: dict[str, str]
+) -> None:
+    failed = finding(DATABASE, FindingKind.DEPLOYMENT_FAILED).model_copy(update={"severity": severity})
+    services = [service("api", DATABASE), service(DATABASE)]
+    assert root_causes(services, [finding("api", FindingKind.LATENCY), failed]) == explained
 
 
 def test_a_root_cause_was_not_later_than_its_effect() -> None:

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from railmend.diagnosis import prompt
+from railmend.diagnosis import conversation, prompt
 from railmend.evidence import packet
 from railmend.evidence.safe_text import MarkdownText, PlainText, PromptText, SafeText
 from railmend.notifying import delivery
@@ -25,7 +25,8 @@ from workflows.shared import details
 
 ROOT = Path(__file__).parents[2]
 TARGETS = ("SafeText", "PlainText", "MarkdownText", "PromptText", "SlackText")
-PROMPTS = [made for made in FUNCTIONS if made.__module__ in (prompt.__name__, packet.__name__)]
+SPEAKING = {module.__name__ for module in (prompt, packet, conversation)}
+PROMPTS = [made for made in FUNCTIONS if made.__module__ in SPEAKING]
 MARKDOWN = [made for made in FUNCTIONS if get_type_hints(made)["return"] is MarkdownText]
 PLAIN = [made for made in FUNCTIONS if made not in (*PROMPTS, *MARKDOWN)]
 
@@ -176,11 +177,11 @@ def test_nothing_in_a_prompt_poses_as_a_turn_a_tool_call_or_an_item(
     made: Callable[..., object], evil: str
 ) -> None:
     shown = FUNCTIONS[made](evil)
-    assert isinstance(shown, PromptText) or made is prompt.refusal_messages
+    assert isinstance(shown, PromptText) or made is conversation.messages_of
     assert TEMPLATE.findall(shown) == []
     assert list(invisible(shown)) == []
     items = re.findall(r"^\[E\d+\]", shown, re.M)
-    own = made is prompt.refusal_messages  # a model's own turn, which is no packet
+    own = made is conversation.messages_of  # a model's own turn, which is no packet
     assert own or len(items) == len(re.findall(r"^\[E\d+\]", FUNCTIONS[made]("x"), re.M))
 
 

@@ -78,6 +78,17 @@ async def test_a_volume_that_fills_is_seen_long_before_it_is_full_and_costs_no_r
     assert "full in 10.0 h at 2.00 GB an hour" in finding.sentence
 
 
+async def test_a_volume_that_takes_years_to_fill_is_only_told_to_be_nearly_full() -> None:
+    filling = "service-0000"
+    volume = {"id": "volume", "serviceId": filling, "currentSizeMB": 48_500, "sizeMB": 50_000}
+    used = {(filling, "disk"): lambda ts: 48.5 - 0.0001 * (WINDOW.end.timestamp() - ts) / 3600}
+    world = World(50, 25, volumes=[volume], curves=used)
+    service = (await world.survey()).services[0]
+    ((detailed,), _) = await world.client.surveyor.fetch_detailed(ENVIRONMENT, [service], WINDOW)
+    (finding,) = assess(detailed.slice, service, environment_id=ENVIRONMENT, history=detailed.history)
+    assert finding.sentence == f"The volume of {service.name} is 97% full."
+
+
 @pytest.mark.parametrize("count", [1, 4, 5, 10])
 async def test_four_detailed_services_share_a_request(count: int) -> None:
     world = World(50, 25, troubled=count)

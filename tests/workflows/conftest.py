@@ -1,7 +1,7 @@
 """A time-skipping Temporal server, and workers with the production plugin and stand-in activities."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,12 +18,12 @@ SETTINGS = (
 )
 
 
-async def environment(*more: str) -> WorkflowEnvironment:
+async def environment(*more: str, arguments: Sequence[str] = ()) -> WorkflowEnvironment:
     """Start a server. `more`: further values of its dynamic configuration."""
-    arguments = [part for value in (*SETTINGS, *more) for part in ("--dynamic-config-value", value)]
+    values = [part for value in (*SETTINGS, *more) for part in ("--dynamic-config-value", value)]
     return await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
-        dev_server_extra_args=arguments,
+        dev_server_extra_args=[*values, *arguments],
         plugins=[railmend_plugin()],
         search_attributes=REGISTRY,
     )

@@ -54,7 +54,7 @@ from railmend.contracts.scan import (
     DownstreamEffect,
     DownstreamEffects,
     Finding,
-    HealthReport,
+    ScanBeginning,
     ScanRequest,
     ScanSettings,
     Screening,
@@ -149,14 +149,18 @@ class World:
         if name in self.broken:
             raise ApplicationError(f"{name} is broken on purpose", non_retryable=True)
 
-    @activity.defn
-    async def read_scan_settings(self, request: ScanRequest) -> ScanSettings:
-        self._count()
+    def settings_of(self, request: ScanRequest) -> ScanSettings:
         return self.settings
 
     @activity.defn
-    async def screen(self, request: ScreenRequest) -> Screening:
+    async def read_scan_settings(self, request: ScanBeginning) -> ScanSettings:
         self._count()
+        settings = self.settings_of(request)
+        assert request.at is not None
+        screened = ScreenRequest(scan=request, window=settings.window(request.at))
+        return settings.model_copy(update={"screening": await self.screen(screened)})
+
+    async def screen(self, request: ScreenRequest) -> Screening:
         troubled = {finding.service_id for finding in self.findings}
         candidates = [s for s in self.services if s.service_id in troubled]
         pages = paged(candidates, self.findings if self.decided else ())
@@ -269,10 +273,6 @@ class World:
     @activity.defn
     async def describe_incident(self, report: IncidentReport) -> str:
         return report.diagnosis.summary
-
-    @activity.defn
-    async def describe_report(self, report: HealthReport) -> str:
-        return f"{len(report.rows)} services"
 
     @activity.defn
     async def prepare_workspace(self, request: WorkspaceRequest) -> Workspace:
@@ -390,7 +390,6 @@ class World:
         ledger = LedgerActivities(client, self.queue)
         return [
             self.read_scan_settings,
-            self.screen,
             self.assess_candidates,
             self.read_candidates,
             self.link_downstream,
@@ -399,7 +398,6 @@ class World:
             self.build_packet,
             self.use_tool,
             self.describe_incident,
-            self.describe_report,
             self.run_session,
             self.review_change,
             self.prepare_checks,

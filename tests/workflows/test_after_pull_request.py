@@ -20,22 +20,19 @@ from railmend.contracts.measurement import DeploymentView, DeployState, Measurem
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import (
     Approval,
-    PullRequest,
     RepairOutcome,
     RepairRequest,
     RepairResult,
-    Workspace,
     WorkspaceChange,
 )
-from railmend.contracts.review import MergeMethod, Related, ReviewView, SeenNotes
-from railmend.contracts.status import Phase
+from railmend.contracts.review import MergeMethod, Related, ReviewView
 from tests import samples
 from tests.workflows.review_stage import CLOSED, MERGE, MERGED, OPEN, UP, ReviewStage, commented
 from tests.workflows.stand_ins import CHANGE, FAILED_PROOF, PROVEN, World
 from workflows.actions.approved_action import ApprovedAction
 from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
-from workflows.repair.state import PublishedFix, RepairState
+from workflows.repair.state import RepairState
 from workflows.shared.policies import CODING_QUEUE, LONGEST_HISTORY
 
 
@@ -370,39 +367,6 @@ async def test_long_waiting_keeps_every_history_short_and_forgets_nothing(
             run_id = last.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
         assert runs > 2
         assert LONGEST_HISTORY < 1000
-
-
-async def test_on_its_last_day_of_a_month_a_comment_is_noticed_and_then_nobody_decides(
-    temporal: WorkflowEnvironment,
-) -> None:
-    """As a run finds it that was handed on many times before, with as much state as there may be."""
-    async with repairing(temporal, views=[*[OPEN] * 10, commented(2000), OPEN]) as on:
-        opened = datetime.now(UTC) - timedelta(days=30) + timedelta(hours=2)
-        pull_request = PullRequest(number=1, url="http://forge/acme/checkout/pull/1", head="a" * 40)
-        state = RepairState(
-            request=samples.repair(),
-            phase=Phase.REVIEW,
-            result=RepairResult(outcome=RepairOutcome.PULL_REQUEST, reason="", pull_request=pull_request),
-            workspace=Workspace(
-                key="k", repository="acme/checkout", task_queue=on.world.queue, work_tree="", base=""
-            ),
-            next_turn=6,
-            fix=PublishedFix(
-                pull_request=pull_request,
-                head="a" * 40,
-                opened_at=opened,
-                seen=SeenNotes(names=tuple(f"comment/{number}" for number in range(1000))),
-                rounds=2,
-            ),
-        )
-        handle = await on.start(Policy(), state)
-        result = await handle.result()
-        assert result.outcome is RepairOutcome.PULL_REQUEST
-        assert "Nobody decided within 30 days" in result.reason
-        assert [request.turn for request in on.world.asked] == [6]
-        assert len(on.after.answers) == 1
-        assert max(on.after.waits()) < timedelta(minutes=5)
-        assert len((await handle.fetch_history()).events) < 1000
 
 
 async def test_workers_that_are_restarted_go_on_where_the_last_one_was(

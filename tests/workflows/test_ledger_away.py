@@ -114,7 +114,7 @@ async def test_an_outage_of_a_quarter_of_an_hour_in_any_call_of_the_ledger_loses
     ):
         await ends_well(0)  # without an outage
         calls = outage.calls[f"{name}-0"]
-        assert {call.partition(" ")[0] for call in calls} == {"claim", "reserve", "spend", "settle"}
+        assert {call.partition(" ")[0] for call in calls} == {"claim_all", "reserve", "spend", "settle_all"}
         await asyncio.gather(*(ends_well(number) for number in range(1, len(calls) + 1)))
 
 

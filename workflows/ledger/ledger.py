@@ -8,11 +8,14 @@ from temporalio.exceptions import ApplicationError
 from railmend.contracts.ledger import (
     PAUSED_ERROR,
     ClaimAnswer,
+    ClaimAnswers,
+    ClaimBatch,
     ClaimRequest,
     LedgerState,
     Pause,
     ReserveAnswer,
     ReserveRequest,
+    SettlementBatch,
     SettleRequest,
     SpendRequest,
     SuppressRequest,
@@ -47,23 +50,34 @@ class Ledger:
         await workflow.wait_condition(workflow.all_handlers_finished)
         workflow.continue_as_new(args=split(self._state()))
 
+    @workflow.update(description="Claim fingerprints for investigations or a repair, each claim by itself")
+    def claim_all(self, request: ClaimBatch) -> ClaimAnswers:
+        return ClaimAnswers(answers=tuple(map(self._claim, request.claims)))
+
+    @claim_all.validator
+    def _may_claim_all(self, request: ClaimBatch) -> None:
+        """Refuse while paused; a scan hands on what it has investigated, and its repair waits."""
+        if not all(claim.handed_by for claim in request.claims):
+            self._refuse_while_paused()
+
+    @workflow.update(description="End claims and keep their fingerprints quiet for a while")
+    def settle_all(self, request: SettlementBatch) -> None:
+        for settlement in request.settlements:
+            self._settle(settlement)
+
+    # One at a time: as versions before 0.2.0 ask, and people.
     @workflow.update(description="Claim fingerprints for an investigation or a repair")
     def claim(self, request: ClaimRequest) -> ClaimAnswer:
-        answer = self._claims.claim(request)
-        if request.autonomy_query is None:
-            return answer
-        return answer.model_copy(update={"autonomy": self._track_record.decide(request.autonomy_query)})
+        return self._claim(request)
 
     @claim.validator
     def _may_claim(self, request: ClaimRequest) -> None:
-        """Refuse while paused; a scan hands on what it has investigated, and its repair waits."""
         if not request.handed_by:
             self._refuse_while_paused()
 
     @workflow.update(description="End a claim and keep its fingerprints quiet for a while")
     def settle(self, request: SettleRequest) -> None:
-        if self._claims.settle(request):
-            self._track_record.add(request.fixes)
+        self._settle(request)
 
     @workflow.update(description="Keep fingerprints quiet because a person says so")
     def suppress(self, request: SuppressRequest) -> None:
@@ -101,6 +115,16 @@ class Ledger:
     @workflow.query(description="Everything that is open, suppressed or remembered, and what was spent")
     def state(self) -> LedgerState:
         return self._state()
+
+    def _claim(self, request: ClaimRequest) -> ClaimAnswer:
+        answer = self._claims.claim(request)
+        if request.autonomy_query is None:
+            return answer
+        return answer.model_copy(update={"autonomy": self._track_record.decide(request.autonomy_query)})
+
+    def _settle(self, request: SettleRequest) -> None:
+        if self._claims.settle(request):
+            self._track_record.add(request.fixes)
 
     def _show(self) -> None:
         details.show("{}", f"{self._paused}." if self._paused else "")

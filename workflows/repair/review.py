@@ -42,8 +42,11 @@ async def review(state: RepairState, ledger: LedgerClient) -> Phase:
     """Phase REVIEW: poll the pull request until it is merged, closed for good, or nobody decided in time."""
     fix, policy = state.published, state.policy
     while True:
-        await state.pause(timedelta(seconds=policy.poll_seconds), "review")
+        quiet = workflow.now() - (fix.moved_at or fix.opened_at)
+        await state.pause(next_look(quiet, timedelta(seconds=policy.poll_seconds)), "review")
         view = await _poll(state, fix)
+        if view.notes or (view.state, view.head) != (fix.looked_state, fix.looked_head):
+            fix.moved_at, fix.looked_state, fix.looked_head = workflow.now(), view.state, view.head
         if view.state is PullState.MERGED:
             fix.merge, fix.merged_seen_at = view.merge, workflow.now()
             return Phase.DEPLOYMENT
@@ -64,6 +67,13 @@ async def review(state: RepairState, ledger: LedgerClient) -> Phase:
             state.show(f"Not seen: {' '.join(view.unseen)}")
         if workflow.now() > fix.opened_at + timedelta(days=policy.watch_days):
             return state.end(RepairOutcome.PULL_REQUEST, f"Nobody decided within {policy.watch_days} days.")
+
+
+def next_look(quiet: timedelta, shortest: timedelta) -> timedelta:
+    """Return how long to wait for the next look at a pull request at which nothing moved for `quiet`."""
+    if quiet < policies.QUIET_AFTER:
+        return shortest
+    return max(shortest, min(quiet * policies.QUIET_SHARE, policies.SLOWEST_POLL))
 
 
 async def _poll(state: RepairState, fix: PublishedFix) -> ReviewView:

@@ -17,7 +17,7 @@ from railmend.contracts.repair import (
     RepairResult,
     Workspace,
 )
-from railmend.contracts.review import Merge, SeenNotes
+from railmend.contracts.review import Merge, PullState, SeenNotes
 from railmend.contracts.status import (
     PHASES,
     WAITS_FOR_APPROVAL,
@@ -34,6 +34,7 @@ class PublishedFix(Contract):
     """One fix whose pull request was opened, and what has become of it.
 
     `head`: the last commit that Railmend pushed. `rounds`: follow-ups made in answer to the review.
+    `moved_at`: when the last look found something new; `looked_state`, `looked_head`: what it found.
     `closed_at`: since when it is closed, while it may be opened again. `deployed`: by incident, the
     deployment that carries the merge. `live_since`: when the merge was seen in production. `measurements`:
     how many were made. `delay_told`: people know that the merge is not deployed by itself. `proof`: what it
@@ -47,6 +48,9 @@ class PublishedFix(Contract):
     opened_at: datetime
     seen: SeenNotes = SeenNotes()
     rounds: int = 0
+    moved_at: datetime | None = None
+    looked_state: PullState = PullState.OPEN
+    looked_head: str = ""
     closed_at: datetime | None = None
     merge: Merge | None = None
     merged_seen_at: datetime | None = None

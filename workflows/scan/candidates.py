@@ -1,22 +1,62 @@
-"""The candidates of a scan, page by page: a wide incident does not fit one payload."""
+"""What a scan begins with, and its report; candidates come in pages, each one payload."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
+from activities.planning import TextActivities
 from activities.railway import RailwayActivities
+from activities.settings import SettingsActivities
 from railmend.contracts.scan import (
     PAGE,
     Assessment,
     CandidatePages,
     CandidatesRequest,
     DownstreamEffect,
+    HealthReport,
+    ScanBeginning,
+    ScanRequest,
+    ScanSettings,
     Screening,
+    ScreenRequest,
     Window,
 )
-from workflows.shared import policies
+from railmend.publishing.report import report_markdown
+from workflows.shared import policies, search_attributes
 from workflows.shared.failures import reason_of
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a scan begins with. `in_steps`: by an activity for each part, as scans did before 0.2.0.
+
+    The first answer says which, and so which commands follow: a patch would be billed in every scan.
+    """
+
+    settings: ScanSettings
+    screening: Screening
+    window: Window
+    in_steps: bool
+
+
+async def look(request: ScanRequest) -> Look:
+    """Read the settings of this scan, and what they let it see."""
+    began = workflow.now()
+    settings = await workflow.execute_activity_method(
+        SettingsActivities.read_scan_settings, ScanBeginning(**dict(request), at=began), **policies.READ
+    )
+    window = settings.window(began)
+    screening = settings.screening
+    if screening is None:
+        asked = ScreenRequest(
+            scan=request, window=window, pull_request_environment=settings.pull_request_environment
+        )
+        screening = await workflow.execute_activity_method(RailwayActivities.screen, asked, **policies.READ)
+        workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
+    # Earlier than what was asked for, where Railway's samples are late.
+    return Look(settings, screening, screening.window or window, in_steps=settings.screening is None)
 
 
 async def read_all(screening: Screening) -> Screening:
@@ -80,3 +120,12 @@ async def _downstream(assessments: Sequence[Assessment]) -> tuple[DownstreamEffe
         **policies.STORED,
     )
     return found.effects
+
+
+async def show_report(report: HealthReport, *, by_activity: bool) -> None:
+    """Show a scan's report; scans that began before 0.2.0 have an activity make its text."""
+    if not by_activity:
+        workflow.set_current_details(report_markdown(report))
+        return
+    text = await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.STORED)
+    workflow.set_current_details(text)

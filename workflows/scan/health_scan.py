@@ -13,9 +13,6 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-from activities.planning import TextActivities
-from activities.railway import RailwayActivities
-from activities.settings import SettingsActivities
 from railmend.contracts.action import RollbackQuestion
 from railmend.contracts.autonomy import Autonomy, level_of
 from railmend.contracts.incident import (
@@ -38,16 +35,15 @@ from railmend.contracts.scan import (
     ScanRequest,
     ScanSettings,
     Screening,
-    ScreenRequest,
     ServiceRow,
     Window,
 )
 from workflows.actions.rollback_offer import offer_rollback
 from workflows.investigation.incident_investigation import IncidentInvestigation
 from workflows.scan import candidates, repairs
-from workflows.shared import details, policies, search_attributes
+from workflows.shared import details, metrics, policies, search_attributes
 from workflows.shared.failures import ENDING, ledger_is_away, reason_of
-from workflows.shared.ledger_client import LedgerClient, incident_id, settlement
+from workflows.shared.ledger_client import HandOver, LedgerClient, incident_id, settlement
 from workflows.shared.notifications import notify
 
 # Characters of all texts in the rows of a report, and how many sentences of what was unseen.
@@ -79,27 +75,15 @@ class HealthScan:
                 await self._settle_all()
 
     async def _scan(self, request: ScanRequest) -> HealthReport:
-        self._settings = await workflow.execute_activity_method(
-            SettingsActivities.read_scan_settings, request, **policies.TEXT
-        )
-        window = self._settings.window(workflow.now())
-        screening = await workflow.execute_activity_method(
-            RailwayActivities.screen,
-            ScreenRequest(
-                scan=request,
-                window=window,
-                pull_request_environment=self._settings.pull_request_environment,
-            ),
-            **policies.READ,
-        )
-        workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
-        # Earlier than what was asked for, where Railway's samples are late.
-        window = screening.window or window
-        screening = await candidates.read_all(screening)
+        look = await candidates.look(request)
+        self._settings, window = look.settings, look.window
+        screening = await candidates.read_all(look.screening)
         assessment = await candidates.assess(screening, request.environment_id, window)
         incidents = self._incidents(screening, assessment, window)
+        if self._rows and not look.in_steps:
+            workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
         reports = await self._investigate_all(incidents, screening)
-        await self._act(reports, screening)
+        await self._act(reports, screening, together=not look.in_steps)
         await self._settle_all()
         report = HealthReport(
             project_name=screening.project_name,
@@ -112,9 +96,8 @@ class HealthScan:
             unseen=(*screening.unseen, *assessment.unseen, *self._unseen)[:MOST_UNSEEN],
             unlisted=screening.unlisted,
         )
-        workflow.set_current_details(
-            await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.STORED)
-        )
+        metrics.record(workflow.metric_meter(), report)
+        await candidates.show_report(report, by_activity=look.in_steps)
         return report
 
     @workflow.query(description="What is known so far, one row per service")
@@ -272,7 +255,7 @@ class HealthScan:
             self._row(service.service_id, action="look_again", detail=detail)
         return report
 
-    async def _act(self, reports: list[IncidentReport], screening: Screening) -> None:
+    async def _act(self, reports: list[IncidentReport], screening: Screening, *, together: bool) -> None:
         """Start one repair for each repository; report and settle every other verdict."""
         by_repository: dict[str, list[IncidentReport]] = defaultdict(list)
         for report in reports:
@@ -288,8 +271,9 @@ class HealthScan:
                     await self._offer_rollback(report)
                 again = _next_look(report.diagnosis)
                 self._settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary, again)
-        for repository, group in by_repository.items():
-            await self._start_repair(repository, group, screening)
+        each = [{repository: group} for repository, group in by_repository.items()]
+        for groups in [by_repository] if together else each:
+            await self._start_repairs(groups, screening)
 
     async def _settle_all(self) -> None:
         """Settle what came to an end, and release what did not: the same for every ending of a scan."""
@@ -328,41 +312,66 @@ class HealthScan:
             detail = f"{report.diagnosis.summary} To roll back: starter.py approve {action}"
             self._row(service.service_id, action="rollback_offered", detail=detail)
 
-    async def _start_repair(self, repository: str, group: list[IncidentReport], screening: Screening) -> None:
-        """Start the repair of what this scan still holds; a claim that is lost is somebody else's by now."""
-        while group:
-            repair = repairs.request_for(self._request.project_id, repository, group, self._settings)
-            workflow_id = f"repair/{repository}/{repair.key}"
-            incidents = [report.request for report in group]
-            query = repair.autonomy_query(self._settings.policy.earned)
+    async def _start_repairs(self, groups: dict[str, list[IncidentReport]], screening: Screening) -> None:
+        """Start the repairs of what this scan still holds; a claim that is lost is somebody else's by now."""
+        while groups:
+            wanted = [
+                repairs.request_for(self._request.project_id, repository, group, self._settings)
+                for repository, group in groups.items()
+            ]
+            over = [
+                HandOver(
+                    tuple(report.request for report in group),
+                    repair.workflow_id,
+                    repair.autonomy_query(self._settings.policy.earned),
+                )
+                for repair, group in zip(wanted, groups.values(), strict=True)
+            ]
             try:
-                answers = await self._ledger.transfer(incidents, workflow_id, query)
+                answers = await self._ledger.transfer(over)
             except ActivityError as error:
                 if not ledger_is_away(error):
                     raise
                 self._miss_ledger(error)
                 return
-            refused = [answer.state is not ClaimState.GRANTED for answer in answers]
-            if not any(refused):
-                await self._start(repair.bounded(answers[0].autonomy), workflow_id, incidents, screening)
-                return
-            for incident, answer, lost in zip(incidents, answers, refused, strict=True):
-                if lost:
-                    self._refused(incident, answer)
+            ready = [
+                repair.bounded(answered[0].autonomy)
+                for repair, answered in zip(wanted, answers, strict=True)
+                if all(answer.state is ClaimState.GRANTED for answer in answered)
+            ]
+            await asyncio.gather(
+                *(self._start(repair, groups[repair.repository], screening) for repair in ready)
+            )
+            started = {repair.repository for repair in ready}
             # Another group is another repair, under another ID.
-            group = [report for report, lost in zip(group, refused, strict=True) if not lost]
+            groups = {
+                repository: self._still_held(group, answered)
+                for (repository, group), answered in zip(groups.items(), answers, strict=True)
+                if repository not in started
+            }
+            groups = {repository: group for repository, group in groups.items() if group}
 
-    async def _start(
-        self, repair: RepairRequest, workflow_id: str, incidents: list[Incident], screening: Screening
-    ) -> None:
-        """Start the repair that has the claims on `incidents`, those that it leaves out among them."""
-        await repairs.start(repair, workflow_id, screening)
-        self._ledger.forget(incidents)
-        for incident in incidents:
+    def _still_held(
+        self, group: list[IncidentReport], answers: tuple[ClaimAnswer, ...]
+    ) -> list[IncidentReport]:
+        """Return what is still this scan's, and say in the others' rows who has them."""
+        held = []
+        for report, answer in zip(group, answers, strict=True):
+            if answer.state is ClaimState.GRANTED:
+                held.append(report)
+            else:
+                self._refused(report.request, answer)
+        return held
+
+    async def _start(self, repair: RepairRequest, group: list[IncidentReport], screening: Screening) -> None:
+        """Start the repair that has the claims on its group, those that it leaves out among them."""
+        await repairs.start(repair, screening)
+        self._ledger.forget([report.request for report in group])
+        for report in group:
             self._row(
-                incident.service.service_id,
+                report.request.service.service_id,
                 action="repair",
-                repair_workflow_id=workflow_id,
+                repair_workflow_id=repair.workflow_id,
                 bounded_by=repair.bounded_by,
             )
 

@@ -56,7 +56,7 @@ def _left_out(report: IncidentReport) -> LeftOutService:
     return LeftOutService(service_id=service.service_id, name=service.name, kinds=kinds, chronic=chronic)
 
 
-async def start(repair: RepairRequest, workflow_id: str, screening: Screening) -> None:
+async def start(repair: RepairRequest, screening: Screening) -> None:
     """Start the repair, which outlives the scan.
 
     One that already runs goes on: without a claim, after its ledger was lost; now it has one again.
@@ -69,7 +69,7 @@ async def start(repair: RepairRequest, workflow_id: str, screening: Screening) -
         await workflow.start_child_workflow(
             RepositoryRepair.run,
             RepairState(request=repair),
-            id=workflow_id,
+            id=repair.workflow_id,
             parent_close_policy=ParentClosePolicy.ABANDON,
             static_summary=details.line(summary),
             static_details=details.items(
@@ -83,4 +83,4 @@ async def start(repair: RepairRequest, workflow_id: str, screening: Screening) -
             },
         )
     except WorkflowAlreadyStartedError:
-        workflow.logger.info("repair %s already runs", workflow_id)
+        workflow.logger.info("repair %s already runs", repair.workflow_id)

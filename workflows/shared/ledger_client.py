@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import TypeVar
 
 from temporalio import workflow
@@ -52,6 +53,15 @@ class _Held:
     holder: str
     first_run_id: str
     grant: int
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """Claims of a scan for the repair that it is about to start; `query`: how far that may go."""
+
+    incidents: tuple[Incident, ...]
+    repair_id: str
+    query: AutonomyQuery
 
 
 def incident_id(incident: Incident) -> str:
@@ -124,26 +134,27 @@ class LedgerClient:
         ]
         return await self._claim(incidents, requests)
 
-    async def transfer(
-        self, incidents: Sequence[Incident], repair_id: str, query: AutonomyQuery
-    ) -> tuple[ClaimAnswer, ...]:
-        """Hand claims of this workflow to the repair that it is about to start; one answer each, in order.
+    async def transfer(self, over: Sequence[HandOver]) -> list[tuple[ClaimAnswer, ...]]:
+        """Hand claims to the repairs that are about to start; return one answer an incident, in order.
 
-        Refused is what somebody else has meanwhile. The answers tell how far the repair may go.
+        Refused is what somebody else has meanwhile. The answers tell how far the repairs may go.
         """
         info = workflow.info()
+        incidents = [incident for each in over for incident in each.incidents]
         requests = [
-            _claim_request(incident, repair_id).model_copy(
+            _claim_request(incident, each.repair_id).model_copy(
                 update={
                     "replaces": tuple(held.grant for held in self._held_of(incident)),
                     "handed_by": info.workflow_id,
                     "handed_by_run": info.first_execution_run_id,
-                    "autonomy_query": query,
+                    "autonomy_query": each.query,
                 }
             )
-            for incident in incidents
+            for each in over
+            for incident in each.incidents
         ]
-        return await self._claim(incidents, requests)
+        answers = iter(await self._claim(incidents, requests))
+        return [tuple(islice(answers, len(each.incidents))) for each in over]
 
     def forget(self, incidents: Sequence[Incident]) -> None:
         """Leave claims to the repair that was started: it settles them."""

@@ -18,9 +18,12 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from workflows.shared.converter import converter
 
 # Passed through, so outside the sandbox's guards: pydantic and the contracts, whose re-import for each run
-# costs twice the time and memory; activities, which workflows only name; and the escaping of details, which
-# is pure. Modules of workflows/ never are.
-PASSED_THROUGH = ("pydantic", "pydantic_core", "railmend.contracts", "railmend.evidence", "activities")
+# costs twice the time and memory; activities, which workflows only name; and the escaping of details and the
+# text of reports, which are pure. Modules of workflows/ never are.
+PASSED_THROUGH = (
+    *("pydantic", "pydantic_core", "railmend.contracts", "railmend.evidence", "railmend.publishing.report"),
+    "activities",
+)
 
 Interceptor = temporalio.client.Interceptor | temporalio.worker.Interceptor
 

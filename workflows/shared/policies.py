@@ -19,6 +19,8 @@ CODING_QUEUE = "railmend-coding"
 TOO_LARGE = "PayloadsTooLarge"
 # Ids of patches (`workflow.patched`) stand here, each with what changed and since which release: PATCH_NAME =
 # "what-changed". None is used twice; both branches stay as long as a recorded history needs the old one.
+# A patch is billed in each run that asks (a marker, an upsert): what every scan would ask, its first answer
+# tells (`workflows/scan/candidates.py`).
 # After 0.1.0: a ledger that is away once a scan has its claims fails neither the scan nor its investigations.
 PATCH_WITHOUT_LEDGER = "without-ledger"
 # Since 0.2.0 a plan that waits may be shown on an issue, and decided by a comment there.
@@ -87,6 +89,8 @@ def _retry(attempts: int, first: float, most: float) -> RetryPolicy:
 # Whatever waits for an outside system beats: a worker that dies in it is noticed after this (and the pause
 # before a retry), not after the longest that the call may take.
 BEAT = timedelta(seconds=20)
+# What takes an hour beats more slowly, because each beat is billed; a dead worker is noticed within a minute.
+SLOW_BEAT = timedelta(seconds=50)
 # Reads over the network: the client's own limit is 30 s a request, and a scan makes a handful.
 READ = BeatingCall(
     start_to_close_timeout=timedelta(minutes=3),
@@ -160,13 +164,13 @@ TURN = MODEL
 MOST_TURNS = 20
 # The coding session: its own limits end it, by default after an hour and after 6 at most, or where it gets no
 # further (RAILMEND_SESSION_SECONDS, RAILMEND_STALL_SECONDS); a dead worker is noticed by the missing
-# heartbeat after 20 s; a machine that stays away for 10 minutes is given up and the repair starts over. A
+# heartbeat after 50 s; a machine that stays away for 10 minutes is given up and the repair starts over. A
 # cancel waits until the session is aborted, so that the workspace is not removed under it.
 SESSION = LongCall(
     start_to_close_timeout=timedelta(hours=6, minutes=15),
     schedule_to_close_timeout=timedelta(hours=13),
     schedule_to_start_timeout=timedelta(minutes=10),
-    heartbeat_timeout=BEAT,
+    heartbeat_timeout=SLOW_BEAT,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=_retry(6, 1, 30),
 )
@@ -176,7 +180,7 @@ CHECKS = LongCall(
     start_to_close_timeout=timedelta(hours=1),
     schedule_to_close_timeout=timedelta(hours=3),
     schedule_to_start_timeout=timedelta(minutes=10),
-    heartbeat_timeout=BEAT,
+    heartbeat_timeout=SLOW_BEAT,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=_retry(4, 1, 30),
 )
@@ -236,6 +240,11 @@ INVESTIGATION_TIMEOUT = timedelta(hours=3)
 # A scan that hangs is ended, because its schedule starts no other beside it. The slowest that gets on: 60
 # candidates in 6 rounds of investigations, at half an hour each.
 SCAN_TIMEOUT = timedelta(hours=4)
+# For a day after something moved a pull request is looked at as often as is set, then after a share of its
+# silence, an hour at most: 30 silent days are 1,100 looks instead of 10,800, each of two actions.
+QUIET_AFTER = timedelta(days=1)
+QUIET_SHARE = 1 / 96
+SLOWEST_POLL = timedelta(hours=1)
 # A streak of missed scans that lasts this long is told again.
 ALARM_REPEAT = timedelta(days=7)
 # What was settled is not raised again for this long, whatever is deployed ...

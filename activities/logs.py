@@ -9,7 +9,10 @@ from temporalio import activity
 from activities.by_reference import by_reference
 from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
-from railmend.contracts.incident import Fact, Facts, IncidentRequest
+from railmend.coding.replay import sample
+from railmend.contracts.artifact import ArtifactReference
+from railmend.contracts.incident import Fact, Facts, Incident, IncidentRequest
+from railmend.contracts.proof import RequestSample, SampledRequest
 from railmend.evidence.condense import Condensed, Condenser
 from railmend.evidence.http import SLOW_MS, HttpCondenser
 from railmend.evidence.incident_facts import hints, onset, redaction_key
@@ -20,6 +23,8 @@ from railmend.railway.pool import RailwayPool
 # Rows read per source, a request for every thousand; more is cut, and then asked for by level or status.
 MAX_ROWS = 6_000
 MAX_HTTP_ROWS = 4_000
+# For a sample, of each of failed, slow and all requests.
+MAX_SAMPLED_ROWS = 1_000
 MAX_AT_ONCE = 5_000  # the most that Railway answers in one request
 # A log line may be written a moment after the last sample of the window.
 AFTER = timedelta(minutes=5)
@@ -39,7 +44,7 @@ class LogActivities:
         self.artifacts = artifacts
         self._secrets = secrets
 
-    def _redactor(self, incident: IncidentRequest) -> Redactor:
+    def _redactor(self, incident: Incident) -> Redactor:
         return Redactor(self._secrets(), redaction_key(incident))
 
     @activity.defn
@@ -149,6 +154,25 @@ class LogActivities:
                 items.append(self._fact(request, "http_log", source, condensed))
         return Facts(items=tuple(items), unseen=(_cut("requests", everything.rows),))
 
+    @activity.defn
+    async def sample_requests(self, request: Incident) -> ArtifactReference:
+        """Keep some requests that failed, were slow or healthy, without headers, bodies and ids."""
+        deployment, slow = request.service.active_deployment_id, _slow_from(request)
+        chosen: tuple[SampledRequest, ...] = ()
+        async with working():
+            if deployment is not None:
+                client, window = await self._railway.client_for(request.environment_id), request.window
+                redactor, rows = self._redactor(request), list[HttpLogLine]()
+                for filter_ in ("@httpStatus:>=500", f"@totalDuration:>={slow:.0f}", ""):
+                    pages = client.stream_http_logs(
+                        deployment, window.start, window.end, filter_, most=MAX_SAMPLED_ROWS
+                    )
+                    async for page in pages:
+                        rows += await asyncio.to_thread(redactor.rows, page)
+                chosen = sample(rows, slow)
+            unseen = "" if chosen else "There is no HTTP log of requests that only read in the window."
+            return await self.artifacts.put_model(RequestSample(requests=chosen, unseen=unseen))
+
     async def _http(self, request: IncidentRequest, deployment_id: str, filter_: str) -> Condensed:
         window = request.window
         condenser, redactor = HttpCondenser(onset=onset(request)), self._redactor(request)
@@ -169,7 +193,7 @@ def _cut(what: str, rows: int) -> str:
     return f"Of the {what} only the newest {rows} rows were read."
 
 
-def _slow_from(request: IncidentRequest) -> float:
+def _slow_from(request: Incident) -> float:
     """Return the threshold of a latency finding in milliseconds, else what is slow for anyone."""
     thresholds = [finding.threshold for finding in request.findings if finding.unit.startswith("ms")]
     return min([*thresholds, SLOW_MS])

@@ -12,16 +12,26 @@ from activities.checks import SuiteRun
 from activities.coding_environment import CodingEnvironment, Egress
 from activities.errors import translated
 from activities.heartbeat import Heartbeat, heartbeating
-from railmend.artifacts import ArtifactStore
+from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.coding import foreign_files, regression
 from railmend.coding.base_checks import checked_tree
 from railmend.coding.check_settings import CheckSettings
 from railmend.coding.checks import Suite, check_environment, find_suites
 from railmend.coding.git import TrustedRepository
+from railmend.coding.replay import replay_row
 from railmend.coding.sandbox import RepairPaths, SandboxCommand
 from railmend.coding.start import StartCommand, find_start, start, variables
-from railmend.contracts.proof import Proof, ProofRun, SideReport, StartRun, TestFileRuns
-from railmend.contracts.repair import CodingRequest
+from railmend.contracts.proof import (
+    Answers,
+    Proof,
+    ProofRun,
+    RequestSample,
+    SampledRequest,
+    SideReport,
+    StartRun,
+    TestFileRuns,
+)
+from railmend.contracts.repair import CodingRequest, Workspace
 from railmend.evidence.packet import render
 from railmend.source.files import ships
 
@@ -101,7 +111,8 @@ class ProofActivities:
         with translated():
             async with heartbeating() as beat:
                 material = await self._material(request)
-                return await self._side(material, request.workspace.base, beat, await self._named(request))
+                base = material.request.workspace.base
+                return await self._side(material, base, beat, await self._named(request))
 
     @activity.defn
     async def prove_change(self, request: CodingRequest) -> Proof:
@@ -112,11 +123,12 @@ class ProofActivities:
                 base = request.on_base or SideReport(unavailable="It was not run without the change.")
                 change = await self._side(material, material.tree, beat)
                 files = await asyncio.to_thread(
-                    material.repository.changed_files, request.reviewed, request.workspace.base
+                    material.repository.changed_files, request.reviewed, material.request.workspace.base
                 )
                 rows = regression.regression_rows(base, change, regression.conceals(files), request.text)
                 starts = [regression.start_row(base.start or NO_START, change.start or NO_START)]
-                return Proof(rows=(*rows, *starts))
+                asked = [replay_row(base, change)] if request.requests else []
+                return Proof(rows=(*rows, *starts, *asked))
 
     async def _side(
         self, material: _Material, tree: str, beat: Heartbeat, named: str | None = None
@@ -124,12 +136,12 @@ class ProofActivities:
         """Measure one side. `named`: on the base, what a failure must be one of."""
         if self._environment.sandbox.name not in WITHOUT_NETWORK:
             untried = StartRun(started=None, why=NO_SANDBOX)
-            return SideReport(unavailable=NO_SANDBOX, start=untried)
+            return SideReport(unavailable=NO_SANDBOX, start=untried, unasked=NO_SANDBOX)
         files = await asyncio.to_thread(material.files)
         way = await asyncio.to_thread(material.start)
         missing = "" if files else regression.NO_TEST_ADDED
         if missing and way is None:
-            return SideReport(unavailable=missing, start=NO_START)
+            return SideReport(unavailable=missing, start=NO_START, unasked=NO_START.why)
         suites = await asyncio.to_thread(material.suites)
         key, repository = material.request.workspace.key, material.repository
         bounded = material.settings.model_copy(
@@ -142,15 +154,41 @@ class ProofActivities:
             await run.prepare(paths)
             if suites and len(run.dropped) == len(suites):
                 why = run.dropped[0][0]
-                return SideReport(unavailable=missing or why, start=StartRun(started=None, why=why))
+                untried = StartRun(started=None, why=why)
+                return SideReport(unavailable=missing or why, start=untried, unasked=why)
             run = replace(run, settings=bounded)
             tests = [await self._runs(run, paths, material, *file, named) for file in files]
             beat.state = {"starting": way.command if way else ""}
-            started = await self._start(paths, material, tree, way) if way else NO_START
-        return SideReport(tests=tuple(tests), unavailable=missing, start=started)
+            requests = await self._requests(material.request)
+            started, answers = NO_START, list[Answers]()
+            if way:
+                started, answers = await self._start(paths, material, tree, way, requests.requests)
+        return SideReport(
+            tests=tuple(tests),
+            unavailable=missing,
+            start=started,
+            answers=tuple(answers),
+            unasked="" if answers else requests.unseen or started.why,
+        )
 
-    async def _start(self, paths: RepairPaths, material: _Material, tree: str, way: StartCommand) -> StartRun:
-        """Start the service with harmless values for the variables that its code demands."""
+    async def _requests(self, request: CodingRequest) -> RequestSample:
+        """Return the sample; an empty one where it is gone."""
+        if request.requests is None:
+            return RequestSample()
+        try:
+            return await self._artifacts.get_model(request.requests, RequestSample)
+        except ArtifactGone:
+            return RequestSample(unseen="The sample of requests is gone.")
+
+    async def _start(
+        self,
+        paths: RepairPaths,
+        material: _Material,
+        tree: str,
+        way: StartCommand,
+        requests: Sequence[SampledRequest],
+    ) -> tuple[StartRun, list[Answers]]:
+        """Start the service with harmless values for the variables that its code demands, and ask it."""
         sandbox = self._environment.sandbox
         (port,) = await asyncio.to_thread(sandbox.ports, 1)
         path = await asyncio.to_thread(sandbox.tools_path)
@@ -163,7 +201,7 @@ class ProofActivities:
             directory=paths.tree / way.directory,
             serve=port,
         )
-        return await start(sandbox, launch, way, self._environment.quota)
+        return await start(sandbox, launch, way, self._environment.quota, requests)
 
     async def _runs(
         self, run: SuiteRun, paths: RepairPaths, material: _Material, path: str, text: str, named: str | None
@@ -210,10 +248,21 @@ class ProofActivities:
         repository = await asyncio.to_thread(
             self._environment.repository, workspace.key, workspace.repository
         )
-        tree, own = await asyncio.to_thread(checked_tree, repository, workspace.base, request.reviewed)
+        request = request.model_copy(update={"workspace": await self._onto_base(request, repository)})
+        base = request.workspace.base
+        tree, own = await asyncio.to_thread(checked_tree, repository, base, request.reviewed)
         settings = self._settings.get(workspace.repository, CheckSettings())
         tests = tuple(regression.regression_tests(own))
         return _Material(repository, request, settings, tree, tests)
+
+    async def _onto_base(self, request: CodingRequest, repository: TrustedRepository) -> Workspace:
+        """Return the workspace; of a follow-up, made on the branch, with what that left as its base."""
+        workspace, repair = request.workspace, request.repair
+        into = repair.base_branch or await asyncio.to_thread(
+            self._environment.github.default_branch, workspace.repository
+        )
+        left = await asyncio.to_thread(repository.merge_base, repair.branch, into)
+        return workspace.model_copy(update={"base": left or workspace.base})
 
     async def _named(self, request: CodingRequest) -> str:
         """Return diagnosis and evidence, in which the fault is named."""

@@ -25,7 +25,7 @@ class PullRequestActivities:
 
     @activity.defn
     async def open_pull_request(self, request: PullRequestRequest) -> PullRequest:
-        """Return the pull request, created where an earlier attempt left none."""
+        """Return the pull request, created where an earlier attempt left none; its commit says its proof."""
         publish = request.publish
         repair = publish.repair
         async with working():
@@ -34,7 +34,7 @@ class PullRequestActivities:
             )
             unseen = await asyncio.to_thread(self._github.unseen_checks, repair.repository, base)
             material = replace(await material_of(publish, self._artifacts), unseen=unseen)
-            return await asyncio.to_thread(
+            pull_request = await asyncio.to_thread(
                 self._github.open_pull_request,
                 repair.repository,
                 NewPullRequest(
@@ -48,3 +48,7 @@ class PullRequestActivities:
                     since=repair.requested_at,
                 ),
             )
+            if publish.proof is not None:
+                said = (repair.repository, request.commit.sha, publish.proof, pull_request.url)
+                await asyncio.to_thread(self._github.say_proof, *said)
+            return pull_request

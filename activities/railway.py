@@ -10,6 +10,7 @@ from temporalio import activity
 from activities.heartbeat import working
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.assessment.coverage import why_unknown
+from railmend.assessment.deaths import FILTER, deaths, leaves_open
 from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.rules import assess
 from railmend.assessment.screening import is_candidate
@@ -27,8 +28,10 @@ from railmend.contracts.scan import (
     Screening,
     ScreenRequest,
     Service,
+    ServiceKind,
     Severity,
     UnknownServices,
+    Window,
 )
 from railmend.diagnosis.platform import blamed
 from railmend.diagnosis.root_causes import downstream_effects
@@ -48,6 +51,8 @@ DOWN = frozenset({FindingKind.OUTAGE, FindingKind.CRASH_LOOP})
 # Sentences about what could not be seen; the rest is counted. Of the reasons why services are unknown, so
 # many are told apart, each with so many characters.
 MAX_UNSEEN, MAX_REASONS, MAX_REASON = 40, 20, 400
+# Services of one reading whose logs are searched for deaths.
+MOST_SEARCHED = 4
 # Of the time that all attempts have, what the last one may take.
 RESERVED = timedelta(minutes=3)
 OTHER_REASONS = "there are other reasons: run `starter.py doctor`."
@@ -81,6 +86,11 @@ class RailwayActivities:
             return _left_alone(survey)
         rules = self._rules_of(scan.environment_id)
         found = _assess(survey.rows, scan.environment_id, rules)
+        if survey.fine:
+            async with working():
+                await self._recall(survey, found, scan.environment_id)
+                await self._search_logs(survey.rows, found, survey.unseen, scan.environment_id, survey.window)
+            found = _assess(survey.rows, scan.environment_id, rules)
         suspects = _worst_first(_suspects(survey, found, rules), found)
         findings = found if survey.fine else ()
         screening = _screening(survey, suspects, findings, rules)
@@ -91,6 +101,46 @@ class RailwayActivities:
         return screening.model_copy(
             update={"candidates": first.services, "findings": first.findings, "more": tuple(more)}
         )
+
+    async def _recall(self, survey: Survey, found: Sequence[Finding], environment_id: str) -> None:
+        """Give suspects their longer past, as those of a large project have it; others keep their day."""
+        ids = {finding.service_id for finding in found}
+        suspects = [service for service in survey.services if service.service_id in ids]
+        if not suspects:
+            return
+        client = await self._railway.client_for(environment_id)
+        pasts = await client.surveyor.recall(environment_id, suspects, survey.window)
+        longer = {past.service_id: past for past in pasts if past.sampled}
+        survey.history = [longer.get(day.service_id, day) for day in survey.history]
+
+    async def _search_logs(
+        self,
+        rows: Sequence[Row],
+        found: Sequence[Finding],
+        unseen: list[str],
+        environment_id: str,
+        window: Window,
+    ) -> None:
+        """Search the logs of services whose memory fell unexplained for deaths, and note them in the slices.
+
+        Takes 1 request a service, of at most `MOST_SEARCHED`. Logs can only add a finding.
+        """
+        client = await self._railway.client_for(environment_id)
+        doubtful = [
+            (service, series)
+            for service, series, _ in rows
+            if service.kind is not ServiceKind.CRON
+            and not service.asleep
+            and leaves_open(series, [each for each in found if each.service_id == service.service_id])
+        ]
+        for service, series in doubtful[:MOST_SEARCHED]:
+            filter = f"@service:{service.service_id} AND ({FILTER})"
+            try:
+                lines = await client.environment_logs(environment_id, window.start, window.end, filter)
+            except RailwayError as error:
+                unseen.append(f"Logs of {service.name} could not be searched for deaths. {error}")
+            else:
+                series.deaths = tuple(deaths(lines))
 
     async def _unlisted(self, scan: ScanRequest, error: RailwayError) -> Screening:
         """Report that nothing can be read: all that was seen before is unknown; a scan always reports."""
@@ -136,6 +186,10 @@ class RailwayActivities:
         ]
         rules = self._rules_of(request.environment_id)
         findings = _assess(rows, request.environment_id, rules)
+        unseen: list[str] = []
+        async with working():
+            await self._search_logs(rows, findings, unseen, request.environment_id, request.window)
+        findings = _assess(rows, request.environment_id, rules)
         affected = {finding.service_id for finding in findings}
         reasons = _reasons(rows, details.unread, rules, without=affected)
         troubled = [service for service in request.services if service.service_id in affected]
@@ -149,7 +203,7 @@ class RailwayActivities:
             downstream_effects=downstream_effects(request.services, findings),
             blamed=blamed(request.platform, request.services, findings),
             unknown=_unknown(reasons),
-            unseen=_bounded(_unread_of(troubled, details.unread)),
+            unseen=_bounded([*_unread_of(troubled, details.unread), *unseen]),
         )
 
 

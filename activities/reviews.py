@@ -73,11 +73,16 @@ class ReviewActivities:
 
     @activity.defn
     async def reply_to_notes(self, request: AnswersRequest) -> None:
-        """Reply to each note once, however often it is tried. A locked conversation stays unanswered."""
+        """Reply to each note once, however often it is tried. A locked conversation stays unanswered.
+
+        A new commit says what its proof came to.
+        """
         text = format_reply(request)
 
         def work() -> None:
             thread = self._thread(request.repository, request.number)
+            if request.commit and request.proof:
+                self._github.say_proof(request.repository, request.commit, request.proof, thread.url)
             for note in request.notes:
                 answer = partial(thread.answer, NoteReply(note=note, text=text))
                 unless_refused("Not answered", answer, None)

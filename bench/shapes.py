@@ -122,6 +122,65 @@ def gone_quiet(s: Service) -> None:
     s.rate[since(15)] *= 0.05
 
 
+# -- from single public reports; each was labelled before it was first assessed
+
+
+def each_half_hour(s: Service) -> None:
+    """Fail for four minutes of each half hour, as behind a job that locks tables."""
+    s.failing[s.every(30, 4)] = 0.5
+
+
+def each_hour_at_one(s: Service) -> None:
+    """Degrade at the top of each hour for eight minutes (brettmeyerowitz/homeassistant-homgar#82)."""
+    bad = s.every(60, 8)
+    s.failing[bad], s.median_ms[bad] = 0.3, 4000
+
+
+def spins_without_its_queue(s: Service) -> None:
+    """Spin after the queue's connection was lost (gresrun/jesque#6)."""
+    s.web, s.cpu_limit = False, 1.0
+    s.cpu = np.where(since(40), 0.99, 0.15)
+
+
+def pool_exhausted(s: Service) -> None:
+    """Wait 30 s for a connection, and fail (ultical/ultical#7, ontop/ontop#299)."""
+    s.slow_ms = 30_000
+    s.slow[since(25)], s.failing[since(25)] = 0.7, 0.6
+
+
+def grows_without_traffic(s: Service) -> None:
+    """Grow on an idle instance until it is full (scoutapp/scout_apm_ruby#208)."""
+    s.memory_limit = 0.512
+    s.memory = np.where(since(120), 0.2 + 0.29 * (T + 120) / 120, 0.2)
+
+
+def replicas_take_turns(s: Service) -> None:
+    """Lose one of four replicas at its heap limit every nine minutes (mozilla/addons#11181)."""
+    grown = ((T + s.phase) % 9) / 9
+    s.memory = 4.2 + 1.2 * grown
+    s.failing[s.every(9)] = 0.25
+
+
+def dies_at_its_start(s: Service) -> None:
+    """Die 38 s after each start, before it listens (vignesh07/clawdbot-railway-template#19)."""
+    bad = since(30)
+    s.memory = np.where(bad, np.where(s.every(2), 0.4, 0.1), 0.3)
+    s.failing[bad] = 1.0
+
+
+def uneven_sawtooth(s: Service) -> None:
+    """Collect at peaks that differ, far below the limit (DependencyTrack/dependency-track#4963)."""
+    s.memory_limit, period = 16.0, 55
+    cycle = (T + s.phase) // period
+    peak = 3.5 + 5.5 * ((cycle * 0.618) % 1)
+    s.memory = 1.2 + (peak - 1.2) * ((T + s.phase) % period) / period
+
+
+def rotates_as_each_day(s: Service) -> None:
+    """Spike for ten minutes with the daily cron jobs (zalando-stups/taupage#434)."""
+    s.median_ms[yesterday(11, 10)] = 1500
+
+
 # -- what was always bad
 
 
@@ -239,6 +298,15 @@ SHAPES = {
     "slow_leak_under_a_ceiling": Shape(slow_leak_under_a_ceiling, LEAK, RATES[:3], (180,)),
     "worker_stopped": Shape(worker_stopped, ("outage",), RATES[:1], (180,)),
     "gone_quiet": Shape(gone_quiet, ("traffic_drop",), RATES[1:3], (60, 180)),
+    "each_half_hour": Shape(each_half_hour, ("error_rate",), RATES[1:], (180,)),
+    "each_hour_at_one": Shape(each_hour_at_one, ("error_rate", "latency"), RATES[1:], (180,)),
+    "spins_without_its_queue": Shape(spins_without_its_queue, ("cpu_saturation",), RATES[:1], (180,)),
+    "pool_exhausted": Shape(pool_exhausted, ("error_rate", "latency", "outage"), RATES[1:]),
+    "grows_without_traffic": Shape(grows_without_traffic, LEAK, (0.25,), (60, 180)),
+    "replicas_take_turns": Shape(replicas_take_turns, ("crash_loop", "error_rate"), RATES[2:]),
+    "dies_at_its_start": Shape(dies_at_its_start, ("crash_loop", "outage", "error_rate")),
+    "uneven_sawtooth": Shape(uneven_sawtooth, windows=(180,)),
+    "rotates_as_each_day": Shape(rotates_as_each_day, rates=RATES[1:], needs_history=True),
     "ordinary": Shape(ordinary),
     "heavy_tail": Shape(heavy_tail),
     "sockets": Shape(sockets, rates=RATES[1:3]),

@@ -6,11 +6,11 @@ from collections.abc import Callable
 REPEATS = 3
 
 
-def best(work: Callable[[], object]) -> float:
-    """Return the seconds of the fastest of a few runs."""
+def best(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Return the seconds of the fastest of a few runs, by this clock."""
     times = []
     for _ in range(REPEATS):
-        began = time.perf_counter()
+        began = clock()
         work()
-        times.append(time.perf_counter() - began)
+        times.append(clock() - began)
     return min(times)

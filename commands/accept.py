@@ -42,11 +42,12 @@ async def _accept(
     from railmend.contracts.scan import fingerprint
     from railmend.settings_file import load_settings
 
-    wanted, length = _kind(kind), _length(until, datetime.now(UTC))
+    wanted, end = _kind(kind), _end(until, datetime.now(UTC))
     watched = choose_project(load_settings(), project)
     service_id = await _service_id(service, project)
     accepted = fingerprint(watched.environment_id, service_id, wanted, chronic=True)
-    return accepted, await ledgers.suppress([accepted], length, reason[:200], accepted=True)
+    await ledgers.suppress([accepted], end - datetime.now(UTC), reason[:200], accepted=True)
+    return accepted, end
 
 
 def _kind(text: str) -> "FindingKind":
@@ -59,18 +60,18 @@ def _kind(text: str) -> "FindingKind":
     return known[text]
 
 
-def _length(until: str | None, now: datetime) -> timedelta:
+def _end(until: str | None, now: datetime) -> datetime:
     from railmend.settings import ConfigurationError
 
     if until is None:
-        return LONGEST
+        return now + LONGEST
     try:
         end = datetime.combine(date.fromisoformat(until), time.max, UTC)
     except ValueError as error:
         raise ConfigurationError(f"--until {until!r} is no date: write 2027-01-31.") from error
     if end <= now:
         raise ConfigurationError(f"--until {until} is over.")
-    return end - now
+    return end
 
 
 async def _service_id(service: str, project: str | None) -> str:

@@ -1,7 +1,7 @@
 """The numbers of `starter.py incidents --stats`: counts, money and what became of the fixes."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
@@ -18,6 +18,7 @@ from railmend.contracts.track_record import FaultRecord
 ENDINGS = ("closed", "held", "not_held", "worse", "cannot_tell", "not_deployed")
 # Of these a win rate is made: what nobody can judge says nothing.
 JUDGED = ("held", "not_held", "worse", "closed")
+MEASURED = ("held", "not_held", "worse")
 
 
 def statistics(incidents: IncidentList, now: datetime | None = None) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def statistics(incidents: IncidentList, now: datetime | None = None) -> dict[str
         "usd_today": {name: usd_of(days, today) for name, days in incidents.days.items()},
         "usd_this_month": {name: usd_of(days, today[:7]) for name, days in incidents.days.items()},
         "fixes": _fixes(records),
+        "proof": _proof(track.proofs for track in incidents.tracks.values()),
         "usd_per_held_fix": round(spent / held, 4) if held else None,
         "seconds_to_pull_request": _median(track.opened_seconds for track in incidents.tracks.values()),
         "seconds_to_recovery": _median(track.recovered_seconds for track in incidents.tracks.values()),
@@ -54,6 +56,23 @@ def _fixes(records: Sequence[FaultRecord]) -> dict[str, int]:
     merged, edited = sum(record.merged for record in records), sum(record.edited for record in records)
     endings = {name: sum(record.outcomes.get(name, 0) for record in records) for name in ENDINGS}
     return {"merged_unchanged": merged - edited, "merged_edited": edited, **endings}
+
+
+def _proof(tracks: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Compare what proofs came to before the merge with what was measured after it.
+
+    `predicted`: proven ones that held, and failed ones that did not; `of`: all that said either.
+    """
+    ended: Counter[str] = Counter()
+    for proofs in tracks:
+        ended.update(proofs)
+    right = {"proven": ("held",), "failed": ("not_held", "worse")}
+    return {
+        "predicted": sum(ended[f"{said}/{name}"] for said, names in right.items() for name in names),
+        "of": sum(ended[f"{said}/{name}"] for said in right for name in MEASURED),
+        "unproven_held": ended["unproven/held"],
+        "unproven": sum(ended[f"unproven/{name}"] for name in MEASURED),
+    }
 
 
 def _median(tracks: Iterable[Sequence[int]]) -> float | None:

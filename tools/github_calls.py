@@ -63,6 +63,13 @@ CALLS = (
     GitHubCall("GET", f"{REPO}/actions/runs", "checks", "Actions: read", "", "not seen, and said once"),
     GitHubCall("GET", f"{REPO}/actions/runs/{{id}}/jobs", "checks", "Actions: read", "", "the same"),
     _both("GET", "/commits/{ref}/status", "checks", "Commit statuses: read", "not seen, and said once"),
+    _both(
+        "POST",
+        "/statuses/{sha}",
+        "what the proof came to",
+        "Commit statuses: write",
+        "a table says it",
+    ),
     _both("GET", "/pulls", "find pull requests", PULLS),
     _both("POST", "/pulls", "open one; tried without content before a session", PULLS_WRITE, TOLD),
     _both("GET", "/pulls/{n}", "its state", PULLS),

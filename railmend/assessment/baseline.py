@@ -1,14 +1,17 @@
 """Compute what is usual for a service, from its slice before an onset and from its history, if any."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import numpy as np
 
-from railmend.assessment.frame import MetricFrame
+from railmend.assessment.frame import DAY, MetricFrame
 from railmend.assessment.statistics import Numbers, finite, numbers, quantile, zeroed
 from railmend.railway.model import Slice
 
-DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
+# What was so for this share of the time, around the same hour, is usual.
+AS_LONG = 0.5
 
 
 def usual_share(frame: MetricFrame, status: str, before: int, most: float = 1.0) -> float:
@@ -26,39 +29,44 @@ def usual_share(frame: MetricFrame, status: str, before: int, most: float = 1.0)
     return max(share, quantile(matching[busy] / requests[busy], 0.75)) if busy.any() else share
 
 
-def usual_cpu(frame: MetricFrame, step: int) -> float:
-    """Return the least vCPU of the history around this time of day; infinite without a history."""
-    return _least(at_this_hour(frame, step, numbers(frame.history.cpu))) if frame.history else float("inf")
-
-
 def usual_rate(frame: MetricFrame, step: int) -> float:
-    """Return the lowest number of requests per step in the history around this time of day.
+    """Return the requests per step to which traffic fell around this time of day.
 
-    Scaled to the slice's step. Infinite without a history, so that it never limits anything.
+    Infinite without a history, so that it never limits anything.
     """
-    history = frame.history
-    if history is None:
-        return float("inf")
-    rates = history_counts(history) * frame.slice.step_seconds / history.step_seconds
-    # While no process ran, as before the first deployment, nothing was usual.
-    memory = numbers(history.memory_gb)[: len(rates)]
-    if np.isfinite(memory).any():
-        rates[: len(memory)][~np.isfinite(memory)] = np.nan
-    return _least(at_this_hour(frame, step, rates))
+
+    def rates(past: Slice) -> Numbers:
+        values = history_counts(past) * frame.slice.step_seconds / past.step_seconds
+        # While no process ran, as before the first deployment, nothing was usual.
+        memory = numbers(past.memory_gb)[: len(values)]
+        if np.isfinite(memory).any():
+            values[: len(memory)][~np.isfinite(memory)] = np.nan
+        return values
+
+    return at_this_hour(frame, step, rates)
 
 
-def _least(values: Numbers) -> float:
-    return float(values.min()) if len(values) else float("inf")
+def at_this_hour(
+    frame: MetricFrame, step: int, series: Callable[[Slice], Numbers], *, highest: bool = False
+) -> float:
+    """Return how low a series fell around the same time a day or a week ago, or how high it rose.
 
-
-def at_this_hour(frame: MetricFrame, step: int, values: Numbers) -> Numbers:
-    """Return a history's samples around the same time of the day before, from a step to the end."""
-    if frame.history is None:
-        return values[:0]
-    length = timedelta(seconds=frame.history.step_seconds)
-    first = (frame.at(step) - DAY - frame.history.start) / length
-    last = (frame.at(frame.points) - DAY - frame.history.start) / length
-    return finite(values[max(int(first) - 1, 0) : max(int(last) + 2, 0)])
+    It must have stayed there for `AS_LONG` of the time since the step: a short dip then does not make a long
+    one now usual. Where the past does not reach so far it limits nothing: infinite, the highest negative.
+    """
+    past, sign = frame.past, -1 if highest else 1
+    if past is None:
+        return sign * float("inf")
+    length = timedelta(seconds=past.step_seconds)
+    values = sign * series(past)
+    least = max(round(AS_LONG * (frame.at(frame.points) - frame.at(step)) / length), 1)
+    found = []
+    for ago in (DAY, WEEK):
+        first, last = ((frame.at(at) - ago - past.start) / length for at in (step, frame.points))
+        then = np.sort(finite(values[max(int(first) - 1, 0) : max(int(last) + 2, 0)]))
+        if len(then):
+            found.append(float(then[min(least, len(then)) - 1]))
+    return sign * min(found, default=float("inf"))
 
 
 def history_counts(history: Slice, status: str | None = None) -> Numbers:

@@ -7,6 +7,7 @@ import numpy as np
 
 from railmend.assessment.frame import MetricFrame
 from railmend.assessment.statistics import Flags, finite, median, wilson
+from railmend.assessment.wording import duration, milliseconds, percent, rounded
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # Share of the minutes that must be bad, in the older and in the newer half of the window.
@@ -42,8 +43,8 @@ def _busy(frame: MetricFrame) -> Finding | None:
         return None
     level = median(finite(share))
     sentence = (
-        f"CPU of {frame.service.name} has been at {level:.0%} of its limit of {limit:.2f} vCPU for "
-        f"{_length(frame)} or longer, with a p95 of {_seconds(median(waits))}."
+        f"CPU of {frame.service.name} has been at {percent(level)} of its limit of {rounded(limit)} vCPU for "
+        f"{_length(frame)} or longer, with a p95 of {milliseconds(median(waits))}."
     )
     return _finding(frame, FindingKind.CPU_SATURATION, (level, s.cpu_alone_share, "share of limit"), sentence)
 
@@ -58,8 +59,8 @@ def _slow(frame: MetricFrame) -> Finding | None:
     level, typical = median(frame.p95[bad]), median(frame.p50[bad])
     sentence = (
         f"Requests to {frame.service.name} have taken long for {_length(frame)} or longer: the p95 is "
-        f"{_seconds(level)}, the median {_seconds(typical)}. That is right only where answers are streamed "
-        "or kept open."
+        f"{milliseconds(level)}, the median {milliseconds(typical)}. That is right only where answers are "
+        "streamed or kept open."
     )
     return _finding(frame, FindingKind.LATENCY, (level, s.chronic_latency_ms, "ms p95"), sentence)
 
@@ -81,18 +82,14 @@ def _share(frame: MetricFrame, kind: FindingKind, what: str, least: float) -> Fi
             return None
     hits, total = float(counts.sum()), float(frame.total.sum())
     sentence = (
-        f"{hits:.0f} of {total:.0f} requests to {frame.service.name} ({hits / total:.1%}) {what} in the last "
-        f"{_length(frame)}, and it was so at their beginning."
+        f"{hits:.0f} of {total:.0f} requests to {frame.service.name} ({percent(hits / total)}) {what} in the "
+        f"last {_length(frame)}, and it was so at their beginning."
     )
     return _finding(frame, kind, (hits / total, least, "share of requests"), sentence)
 
 
 def _length(frame: MetricFrame) -> str:
-    return f"{frame.minutes(frame.points) / 60:.0f} h"
-
-
-def _seconds(milliseconds: float) -> str:
-    return f"{milliseconds / 1000:.1f} s"
+    return duration(frame.minutes(frame.points))
 
 
 def _finding(

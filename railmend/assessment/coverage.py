@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from railmend.assessment.settings import AssessmentSettings
+from railmend.assessment.wording import duration
 from railmend.contracts.scan import Service, ServiceKind
 from railmend.railway.model import Slice
 
@@ -53,6 +54,6 @@ def why_silent(source: Slice, settings: AssessmentSettings) -> str | None:
     if silent < max(settings.silent_minutes * 60, 2 * source.step_seconds):
         return None
     return (
-        f"Railway has no sample of its CPU or memory for the last {silent / 60:.0f} min. See in Railway "
+        f"Railway has no sample of its CPU or memory for the last {duration(silent / 60)}. See in Railway "
         "whether its process runs."
     )

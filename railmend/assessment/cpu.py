@@ -7,6 +7,7 @@ import numpy as np
 from railmend.assessment.baseline import at_this_hour, history_of, share_above, usual_share
 from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.statistics import Flags, Numbers, finite, median, numbers, onset, wilson
+from railmend.assessment.wording import percent, rounded
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # One-sided 99 % of the normal distribution: chance alone lifts latency this far in one of a hundred scans.
@@ -47,7 +48,9 @@ def _felt(frame: MetricFrame, share: Numbers) -> Finding | None:
     if effect is None:
         return None
     critical = effect.latency >= s.latency_critical_ratio or effect.failed >= s.error_usual_share
-    felt = f"the p95 is {effect.latency:.1f} times what it was" if effect.latency > 1 else "requests fail"
+    felt = (
+        f"the p95 is {rounded(effect.latency)} times what it was" if effect.latency > 1 else "requests fail"
+    )
     return _finding(frame, share, during, start, critical=critical, felt=felt, rule="felt")
 
 
@@ -109,8 +112,8 @@ def _usual(frame: MetricFrame, start: int) -> bool:
         return False
     s = frame.settings
     old, high = history_of(frame.history.cpu), s.cpu_alone_share * frame.cpu_limit
-    then = at_this_hour(frame, start, numbers(frame.history.cpu))
-    return share_above(old, high) > s.cpu_usual_share or bool((then >= DILUTED * high).any())
+    then = at_this_hour(frame, start, lambda past: numbers(past.cpu), highest=True)
+    return share_above(old, high) > s.cpu_usual_share or then >= DILUTED * high
 
 
 def _finding(
@@ -120,8 +123,8 @@ def _finding(
     level = median(share[during])
     threshold = s.cpu_share if rule == "felt" else s.cpu_alone_share
     sentence = (
-        f"CPU of {frame.service.name} stays at {level:.0%} of its limit of {frame.cpu_limit:.2f} vCPU since "
-        f"{frame.at(start):%H:%M}, and {felt}."
+        f"CPU of {frame.service.name} stays at {percent(level)} of its limit of "
+        f"{rounded(frame.cpu_limit or 0)} vCPU since {frame.at(start):%H:%M}, and {felt}."
     )
     return frame.finding(
         FindingKind.CPU_SATURATION,

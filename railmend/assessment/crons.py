@@ -5,6 +5,7 @@ from itertools import pairwise
 from statistics import median
 
 from railmend.assessment.frame import MetricFrame
+from railmend.assessment.wording import duration
 from railmend.contracts.scan import CronRun, Finding, FindingKind, ServiceKind, Severity
 
 FAILED_RUN = frozenset({"CRASHED"})
@@ -72,7 +73,7 @@ def _endless(runs: tuple[CronRun, ...], interval: timedelta | None, now: datetim
     others = (
         f", and {len(running) - 1} began since" if len(running) > 1 else ", and no other begins until it does"
     )
-    sentence = f"its run of {oldest.started:%Y-%m-%d %H:%M} has not ended after {minutes:.0f} min{others}."
+    sentence = f"its run of {oldest.started:%Y-%m-%d %H:%M} has not ended after {duration(minutes)}{others}."
     return "endless", oldest.started, 1, sentence
 
 

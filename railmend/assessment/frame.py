@@ -11,6 +11,7 @@ from railmend.assessment.statistics import LARGEST, Flags, Numbers, numbers, zer
 from railmend.contracts.scan import Finding, FindingKind, Service, Severity
 from railmend.railway.model import Slice
 
+DAY = timedelta(days=1)
 # Up to this many missing steps in a row are dropped samples; longer gaps mean no traffic.
 LOST_STEPS = 3
 # Kinds whose rules compare with the day before, if its history is available.
@@ -29,9 +30,10 @@ FIRST_DAY = " The day before was not there to compare with."
 class MetricFrame:
     """One service's metrics as every rule reads them, computed once as rows of one array.
 
-    `history`: the service's longer, coarser past, if any. `points`: number of steps; shorter series end in
-    NaN. `has_past`: whether the slice is long enough to be compared with itself. `recent`: number of steps
-    of the newest stretch, which decides. `total`, `failed` (5xx), `refused` (4xx): requests per step.
+    `past`: the service's longer, coarser past, if any; `history`: its newest day. `points`: number of steps;
+    shorter series end in NaN. `has_past`: whether the slice is long enough to be compared with itself.
+    `recent`: number of steps of the newest stretch, which decides. `total`, `failed` (5xx), `refused` (4xx):
+    requests per step.
     """
 
     def __init__(
@@ -46,7 +48,8 @@ class MetricFrame:
         self.service = service
         self.environment_id = environment_id
         self.settings = settings
-        self.history = history
+        self.past = history
+        self.history = history.newest(int(DAY.total_seconds()) // history.step_seconds) if history else None
         rows = _rows(slice)
         self.cpu, self.memory = rows[0], rows[1]
         self._http, latency = rows[2 : 2 + len(slice.http)], rows[2 + len(slice.http) :]
@@ -56,6 +59,8 @@ class MetricFrame:
         # Steps per minute, as the rules count them.
         self._pace: float = 60 / slice.step_seconds if self.has_past else 1.0
         self.recent: int = min(self.steps(settings.recent_minutes), self.points)
+        # The beginning of the slice, for trouble that has lasted for most of it.
+        self.oldest: int = min(2 * self.recent, max(self.points - self.recent, 0))
         self._counts = zeroed(self._http)
         self.total: Numbers = self._counts.sum(axis=0)
         self.failed = self._requests("5xx")

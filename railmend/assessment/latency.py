@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from railmend.assessment.baseline import at_this_hour, share_above
+from railmend.assessment.baseline import at_this_hour, history_of, share_above
 from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.statistics import (
     Flags,
@@ -16,6 +16,7 @@ from railmend.assessment.statistics import (
     quantile,
     share_onset,
 )
+from railmend.assessment.wording import milliseconds
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # Low, so that an incident as long as half of the slice does not raise its own baseline.
@@ -69,8 +70,9 @@ def _level(frame: MetricFrame) -> Finding | None:
     p50 = frame.p50[-frame.recent :]
     typical = median(p50[np.isfinite(p50)])
     sentence = (
-        f"The {name} of {frame.service.name} rose from {rise.base:.0f} to {rise.level:.0f} ms since "
-        f"{frame.at(rise.onset):%H:%M}; the median request takes {typical:.0f} ms."
+        f"The {name} of {frame.service.name} rose from {milliseconds(rise.base)} to "
+        f"{milliseconds(rise.level)} since {frame.at(rise.onset):%H:%M}; the median request takes "
+        f"{milliseconds(typical)}."
     )
     return frame.finding(
         FindingKind.LATENCY,
@@ -159,8 +161,8 @@ def _recurring(frame: MetricFrame) -> Finding | None:
         return None
     sentence = (
         f"In {frame.minutes(int(count)):.0f} of the last {frame.minutes(frame.points - start):.0f} min the "
-        f"p95 of {frame.service.name} was {line:.0f} ms or more, {level:.0f} ms as a rule; {base:.0f} ms are "
-        "usual."
+        f"p95 of {frame.service.name} was {milliseconds(line)} or more, {milliseconds(level)} as a rule; "
+        f"{milliseconds(base)} is usual."
     )
     severity = Severity.CRITICAL if level >= s.latency_ms else Severity.WARNING
     confidence = margin(level, line)
@@ -170,22 +172,28 @@ def _recurring(frame: MetricFrame) -> Finding | None:
 
 
 def _base_level(frame: MetricFrame, values: Numbers, valid: Flags) -> float | None:
-    """Return the level before the newest stretch, in the unit of the values; None with too few samples."""
-    past = values[: -frame.recent][valid[: -frame.recent]]
-    if len(past) < frame.steps(frame.settings.past_minutes):
+    """Return the level before the newest stretch, in the unit of the values; None with too few samples.
+
+    Where most of the slice is far slower than its beginning, that is the level.
+    """
+    past, oldest = values[: -frame.recent][valid[: -frame.recent]], finite(values[: frame.oldest])
+    least = frame.steps(frame.settings.past_minutes)
+    if len(past) < least:
         return None
-    return quantile(past, BASE_QUANTILE)
+    base = quantile(past, BASE_QUANTILE)
+    began = median(oldest) if len(oldest) >= least else base
+    return began if base >= frame.settings.latency_ratio * began else base
 
 
 def _usual_in_history(frame: MetricFrame, name: str, line: float, level: float, start: int) -> bool:
     """Return whether the history was above the line often, or about as slow as now at this hour."""
     if frame.history is None:
         return False
-    old = numbers(frame.history.latency.get(name, []))
-    if share_above(finite(old), line) > frame.settings.latency_usual_share:
+    old = history_of(frame.history.latency.get(name, []))
+    if share_above(old, line) > frame.settings.latency_usual_share:
         return True
-    then = at_this_hour(frame, start, old)
-    return bool(len(then)) and float(then.max()) >= max(line, AS_THEN * level)
+    then = at_this_hour(frame, start, lambda past: numbers(past.latency.get(name, [])), highest=True)
+    return then >= max(line, AS_THEN * level)
 
 
 def _burst(frame: MetricFrame) -> Finding | None:
@@ -218,7 +226,8 @@ def _burst(frame: MetricFrame) -> Finding | None:
             continue
         sentence = (
             f"For {frame.minutes(int(now.sum())):.0f} of the last {frame.minutes(frame.recent):.0f} min the "
-            f"p95 of {frame.service.name} was {value:.0f} ms or more; {typical[1]:.0f} ms are usual."
+            f"p95 of {frame.service.name} was {milliseconds(value)} or more; {milliseconds(typical[1])} is "
+            "usual."
         )
         measured = (value, line95, "ms p95")
         start, confidence = int(np.flatnonzero(now)[0]), margin(value, line95)
@@ -269,7 +278,9 @@ def _absolute(frame: MetricFrame) -> Finding | None:
     # Slow requests are few: a lower count then needs a higher latency.
     if value < (s.latency_critical_ms if few else s.latency_ms):
         return None
-    sentence = f"The slowest 5 % of the requests to {frame.service.name} take {value:.0f} ms or longer."
+    sentence = (
+        f"The slowest 5 % of the requests to {frame.service.name} take {milliseconds(value)} or longer."
+    )
     bad = frame.p95 >= s.latency_ms
     return frame.finding(
         FindingKind.LATENCY,

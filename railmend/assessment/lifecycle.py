@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from railmend.assessment.deaths import logged
 from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.restarts import memory_drops, oom_kills, restart_steps, restarted_below_baseline
 from railmend.assessment.statistics import Numbers, blocks, finite, mann_kendall, median, theil_sen, wilson
+from railmend.assessment.wording import duration, gigabytes, percent
 from railmend.contracts.scan import Finding, FindingKind, Service, ServiceKind, Severity
 
 FAILED = frozenset({"FAILED", "CRASHED"})
@@ -55,7 +57,9 @@ def _stuck(frame: MetricFrame) -> Finding:
     hours = (frame.at(frame.points) - (began or frame.at(0))).total_seconds() / 3600
     serves = service.active_deployment_id is not None
     then = "an earlier one serves" if serves else "nothing else serves"
-    sentence = f"The newest deployment of {service.name} has been {status} for {hours:.1f} h; {then}."
+    sentence = (
+        f"The newest deployment of {service.name} has been {status} for {duration(60 * hours)}; {then}."
+    )
     severity = Severity.WARNING if serves else Severity.CRITICAL
     most = STUCK.total_seconds() / 3600
     measured = (hours, most, "hours")
@@ -74,7 +78,8 @@ def crash_loop(frame: MetricFrame) -> Finding | None:
     service = frame.service
     if service.kind is ServiceKind.CRON or "CRASHED" in (service.latest_status, service.active_status):
         return None
-    return (_dies_again(frame) or _outgrows(frame) if frame.points else None) or _restarting(frame)
+    found = _dies_again(frame) or _outgrows(frame) if frame.points else None
+    return found or logged(frame) or _restarting(frame)
 
 
 def _dies_again(frame: MetricFrame) -> Finding | None:
@@ -91,11 +96,13 @@ def _dies_again(frame: MetricFrame) -> Finding | None:
         failed, total = (float(series[restarts[0] :].sum()) for series in (frame.failed, frame.total))
         if failed < s.error_min_errors or wilson(failed, total)[0] < s.sparse_share:
             return None
-        felt = f" and {failed / total:.0%} of the requests failed"
+        felt = f" and {percent(failed / total)} of the requests failed"
     else:
         felt = ""
     minutes = frame.minutes(frame.points - restarts[0])
-    sentence = f"{frame.service.name} died {len(restarts)} times in the last {minutes:.0f} min{felt}."
+    sentence = (
+        f"{frame.service.name} died {len(restarts)} times in the last {duration(max(minutes, 1))}{felt}."
+    )
     return frame.finding(
         FindingKind.CRASH_LOOP,
         Severity.CRITICAL,
@@ -136,7 +143,7 @@ def _outgrows(frame: MetricFrame) -> Finding | None:
         return None
     sentence = (
         f"{frame.service.name} died {len(grown)} times since {frame.at(begun):%H:%M}, every "
-        f"{frame.minutes(1) * interval:.0f} min, each time at {peak:.2f} GB of memory."
+        f"{duration(frame.minutes(1) * interval)}, each time at {gigabytes(peak)} of memory."
     )
     measured = (float(len(grown)), 2.0, "deaths at one level")
     return frame.finding(
@@ -205,8 +212,8 @@ def restart(frame: MetricFrame) -> Finding | None:
     last = killed[-1]
     start = int(index[last.at])
     sentence = (
-        f"{frame.service.name} was restarted at {frame.at(start):%H:%M} with {last.peak:.2f} GB of its "
-        f"{limit:.2f} GB of memory in use."
+        f"{frame.service.name} was restarted at {frame.at(start):%H:%M} with {gigabytes(last.peak)} of its "
+        f"{gigabytes(limit)} of memory in use."
     )
     return frame.finding(
         FindingKind.RESTART,
@@ -230,9 +237,10 @@ def disk_filling(frame: MetricFrame) -> Finding | None:
     soon = hours is not None and hours <= s.disk_horizon_hours and fill >= s.disk_share / 2
     if fill < s.disk_share and not soon:
         return None
-    told = growth is not None and hours is not None and hours <= TELLING_HOURS
-    until = f" and full in {hours:.1f} h at {growth.rate:.2f} GB an hour" if growth and told else ""
-    sentence = f"The volume of {frame.service.name} is {fill:.0%} full{until}."
+    until = ""
+    if growth is not None and hours is not None and hours <= TELLING_HOURS:
+        until = f" and full in {duration(60 * hours)} at {gigabytes(growth.rate)} an hour"
+    sentence = f"The volume of {frame.service.name} is {percent(fill)} full{until}."
     full = np.flatnonzero(frame.disk >= s.disk_share * (frame.disk_limit or np.inf))
     critical = fill >= s.disk_critical_share or (hours is not None and hours <= 1)
     return frame.finding(

@@ -20,6 +20,7 @@ from railmend.assessment.statistics import (
     spread,
     theil_sen,
 )
+from railmend.assessment.wording import duration, gigabytes, percent
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # A leak may begin within the slice: the longest of these newest parts that rises throughout gives its onset.
@@ -182,13 +183,13 @@ def _doubles(frame: MetricFrame, rise: MemoryRise) -> bool:
 def _leak(frame: MetricFrame, rise: MemoryRise, hours: float | None) -> Finding:
     rate = rise.slope * 3600 / frame.slice.step_seconds
     until = (
-        f"; its limit of {frame.memory_limit:.2f} GB is reached in {_span(hours)}"
+        f"; its limit of {gigabytes(frame.memory_limit or 0)} is reached in {duration(60 * hours)}"
         if hours is not None
         else ""
     )
     sentence = (
-        f"Memory of {frame.service.name} rose from {rise.first:.3f} to {rise.last:.3f} GB since "
-        f"{frame.at(rise.onset):%H:%M}, {rate:.2f} GB an hour{until}."
+        f"Memory of {frame.service.name} rose from {gigabytes(rise.first)} to {gigabytes(rise.last)} since "
+        f"{frame.at(rise.onset):%H:%M}, {gigabytes(rate)} an hour{until}."
     )
     critical = hours is not None and hours * 60 <= frame.settings.leak_critical_minutes
     return frame.finding(
@@ -223,7 +224,7 @@ def _killed(
         return None
     start = int(index[max([drop.at for drop in drops if drop.at < killed[0].at], default=0)])
     sentence = (
-        f"Memory of {frame.service.name} ran into its limit of {frame.memory_limit:.2f} GB "
+        f"Memory of {frame.service.name} ran into its limit of {gigabytes(frame.memory_limit or 0)} "
         f"{_times(len(killed))} since {frame.at(start):%H:%M}, and rises again."
     )
     rate = slope * 3600 / frame.slice.step_seconds
@@ -234,11 +235,6 @@ def _killed(
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-def _span(hours: float) -> str:
-    minutes = hours * 60
-    return f"{minutes:.0f} min" if minutes < 120 else f"{hours:.1f} h"
 
 
 def memory_saturation(frame: MetricFrame) -> Finding | None:
@@ -267,8 +263,8 @@ def _at_limit(frame: MetricFrame, share: Numbers) -> Finding | None:
     # Memory that was lower even for a short while may have risen; only what never was is flat.
     rule = "level" if (before < s.memory_near_limit).any() else "flat"
     sentence = (
-        f"Memory of {frame.service.name} stays at {level:.0%} of its limit of {frame.memory_limit:.2f} GB "
-        f"since {frame.at(start):%H:%M}."
+        f"Memory of {frame.service.name} stays at {percent(level)} of its limit of "
+        f"{gigabytes(frame.memory_limit or 0)} since {frame.at(start):%H:%M}."
     )
     measured = (level, s.memory_share, "share of limit")
     confidence = 0.95 if rose else 0.8
@@ -300,8 +296,9 @@ def _surge(frame: MetricFrame) -> Finding | None:
         + onset(frame.memory[-frame.recent :] > past.max() + 0.25 * s.surge_rise * limit)
     )
     sentence = (
-        f"Memory of {frame.service.name} rose to {newest[-1] / limit:.0%} of its limit of {limit:.2f} GB "
-        f"since {frame.at(start):%H:%M}, higher than ever, and meets it in {minutes:.0f} min."
+        f"Memory of {frame.service.name} rose to {percent(newest[-1] / limit)} of its limit of "
+        f"{gigabytes(limit)} since {frame.at(start):%H:%M}, higher than ever, and meets it in "
+        f"{duration(minutes)}."
     )
     measured = (float(newest[-1]) / limit, s.surge_share, "share of limit")
     return frame.finding(

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from railmend.assessment.baseline import usual_cpu
+from railmend.assessment.baseline import at_this_hour
 from railmend.assessment.frame import MetricFrame
-from railmend.assessment.statistics import finite, median, numbers, onset, quantile, wilson
+from railmend.assessment.statistics import Numbers, finite, median, numbers, onset, quantile, wilson
+from railmend.assessment.wording import gigabytes, per_minute, rounded
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 
 # Kinds whose process ends by itself.
@@ -15,6 +16,7 @@ ENDED = frozenset({"EXITED", "STOPPED", "CRASHED", "REMOVED"})
 
 # Shares of a worker's usual CPU: at most IDLE is doing nothing; a steady one never falls below STEADY.
 IDLE, STEADY = 0.1, 0.6
+FELT = 0.01  # vCPU; less is said in words
 
 
 def outage(frame: MetricFrame) -> Finding | None:
@@ -70,11 +72,12 @@ def _gone(frame: MetricFrame) -> Finding | None:
     idle = max(stopped - last_request - 1, 0)
     if rate * silent < s.traffic_min_requests or rate * idle > s.idle_requests:
         return None
+    usual = rate / frame.minutes(1)
     sentence = (
         f"{frame.service.name} is down since {frame.at(start):%H:%M}: its process stopped, and no requests "
-        f"come where {rate:.1f} a step were usual."
+        f"come where {per_minute(usual)} were usual."
     )
-    measured = (0.0, s.traffic_gone * rate, "requests a step")
+    measured = (0.0, s.traffic_gone * usual, "requests a minute")
     return frame.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.95, "gone", sentence)
 
 
@@ -100,10 +103,15 @@ def _vanished(frame: MetricFrame) -> Finding | None:
     breaks = np.diff(np.flatnonzero(alive))
     if not (empty or missing) or (len(breaks) and breaks.max() > frame.steps(s.silent_minutes)):
         return None
-    used = median(finite(frame.memory[:start]))
+    return _is_gone(frame, start, f"{frame.at(start):%H:%M}", frame.memory[:start])
+
+
+def _is_gone(frame: MetricFrame, start: int, since: str, before: Numbers) -> Finding:
+    """Make the finding of a process that held so much memory before, and nothing since."""
+    used = median(finite(before))
     sentence = (
-        f"The process of {frame.service.name} is gone since {frame.at(start):%H:%M}: it held {used:.2f} GB "
-        "before, and nothing since."
+        f"The process of {frame.service.name} is gone since {since}: it held {gigabytes(used)} before, and "
+        "nothing since."
     )
     measured = (0.0, used, "GB")
     return frame.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.9, "vanished", sentence)
@@ -132,16 +140,9 @@ def _long_gone(frame: MetricFrame) -> Finding | None:
     start = int(alive[-1]) + 1 if len(alive) else 0
     if frame.points - start < frame.steps(s.silent_minutes) or frame.served[start:].sum() > 0:
         return None
-    used = median(finite(numbers(history.memory_gb)))
     ended = history.start + timedelta(seconds=(int(lived[-1]) + 1) * history.step_seconds)
     onset_at = frame.at(start) if len(alive) else ended
-    sentence = (
-        f"The process of {service.name} is gone since {onset_at:%Y-%m-%d %H:%M}: it held {used:.2f} GB all "
-        "day before, and nothing since."
-    )
-    finding = frame.finding(
-        FindingKind.OUTAGE, Severity.CRITICAL, (0.0, used, "GB"), start, 0.9, "vanished", sentence
-    )
+    finding = _is_gone(frame, start, f"{onset_at:%Y-%m-%d %H:%M}", numbers(history.memory_gb))
     return finding.model_copy(update={"onset": onset_at})
 
 
@@ -163,14 +164,14 @@ def _idle(frame: MetricFrame) -> Finding | None:
     level = median(finite(frame.cpu[-now:]))
     steady = least >= STEADY * quantile(worked, 0.75)
     # A queue that swings may also be empty; only the day before tells whether it was so at this hour.
-    usual = usual_cpu(frame, start)
+    usual = at_this_hour(frame, start, lambda past: numbers(past.cpu))
     unusual = level <= IDLE * usual if np.isfinite(usual) else steady
     if len(worked) < frame.steps(s.steady_minutes) or not unusual:
         return None
     typical = median(worked)
     sentence = (
-        f"{frame.service.name} stopped working at {frame.at(start):%H:%M}: it used {typical:.2f} vCPU "
-        f"before, and {level:.2f} since."
+        f"{frame.service.name} stopped working at {frame.at(start):%H:%M}: it used {rounded(typical)} vCPU "
+        f"before, and {rounded(level) if level >= FELT else 'next to none'} since."
     )
     measured = (level, IDLE * typical, "vCPU")
     return frame.finding(FindingKind.OUTAGE, Severity.CRITICAL, measured, start, 0.85, "idle", sentence)

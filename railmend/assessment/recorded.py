@@ -1,6 +1,5 @@
 """Recorded slices as JSON lines: the format that `record` writes and `backtest` reads."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from railmend.assessment.statistics import numbers, zeroed
 from railmend.contracts.scan import Service, ServiceKind
-from railmend.railway.model import Series, Slice
+from railmend.railway.model import Series, Slice, last_value
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 # Ranks at which the requests of one step are sampled, linearly between its percentiles.
@@ -45,19 +44,18 @@ class Recorded(BaseModel):
 
     @classmethod
     def from_slice(cls, id: str, service: Service, source: Slice, history: Slice | None = None) -> Self:
-        points = max(len(source.cpu), len(source.memory_gb), *map(len, source.http.values()), 0)
         return cls(
             id=id,
             service=service.name,
             start=source.start,
             step_seconds=source.step_seconds,
-            minutes=points * source.step_seconds / 60,
+            minutes=source.points * source.step_seconds / 60,
             cpu=source.cpu,
-            cpu_limit=_newest(source.cpu_limit),
+            cpu_limit=last_value(source.cpu_limit),
             memory_gb=source.memory_gb,
-            memory_limit=_newest(source.memory_limit_gb),
+            memory_limit=last_value(source.memory_limit_gb),
             disk_gb=source.disk_gb,
-            disk_limit=_newest(source.disk_limit_gb),
+            disk_limit=last_value(source.disk_limit_gb),
             http=source.http or None,
             latency_ms=source.latency or None,
             history=cls.from_slice(f"{id}/history", service, history) if history else None,
@@ -82,10 +80,6 @@ class Recorded(BaseModel):
             http=self.http or {},
             latency=self.latency_ms or {},
         )
-
-
-def _newest(series: Sequence[float | None]) -> float | None:
-    return next((value for value in reversed(series) if value is not None), None)
 
 
 def coarsen(source: Slice, step_seconds: int) -> Slice:

@@ -6,8 +6,13 @@ import numpy as np
 
 from railmend.assessment.baseline import usual_rate, usual_share
 from railmend.assessment.frame import MetricFrame, margin
-from railmend.assessment.statistics import Flags, onset, quantile, share_onset, wilson
+from railmend.assessment.statistics import Flags, median, onset, quantile, share_onset, wilson
+from railmend.assessment.wording import percent, rounded
 from railmend.contracts.scan import Finding, FindingKind, Severity
+
+# Failures that came so many times come back: each with at least this share of what the worst one cost, at
+# most so many times as far apart as usual, and none overdue by more than this.
+ROUNDS, ALIKE, REGULAR, OVERDUE = 3, 0.25, 3, 1.5
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ def error_rate(frame: MetricFrame) -> Finding | None:
     threshold = s.error_share
     sentence = (
         f"{failures.failed:.0f} of {failures.total:.0f} requests to {frame.service.name} "
-        f"({failures.share:.1%}) failed with 5xx since {frame.at(failures.onset):%H:%M}; at least "
-        f"{failures.bound:.1%} with 95 % confidence."
+        f"({percent(failures.share)}) failed with 5xx since {frame.at(failures.onset):%H:%M}; at least "
+        f"{percent(failures.bound)} with 95 % confidence."
     )
     return frame.finding(
         FindingKind.ERROR_RATE,
@@ -49,14 +54,14 @@ def error_rate(frame: MetricFrame) -> Finding | None:
 
 def _failures(frame: MetricFrame) -> Failures | None:
     s = frame.settings
-    recent = frame.recent
+    bad = frame.failed >= np.maximum(0.5 * s.error_share * frame.total, 0.5)
+    recent = _deciding(frame, bad)
     if frame.failed[-recent:].sum() < s.error_min_errors or frame.total[-recent:].sum() < s.sparse_requests:
         return None
-    bad = frame.failed >= np.maximum(0.5 * s.error_share * frame.total, 0.5)
     if np.count_nonzero(bad[-recent:]) < frame.steps(s.error_min_minutes):
         return None
     last = int(np.flatnonzero(bad)[-1])
-    if last < frame.points - frame.steps(s.ended_minutes):
+    if recent == frame.recent and last < frame.points - frame.steps(s.ended_minutes):
         return None
     newest = slice(frame.points - recent, last + 1)
     share = float(frame.failed[newest].sum()) / float(frame.total[newest].sum())
@@ -68,6 +73,26 @@ def _failures(frame: MetricFrame) -> Failures | None:
     if now.bound < s.error_usual_share and now.bound < s.error_over_past * usual_share(frame, "5xx", start):
         return None
     return _failures_from(frame, start, last)
+
+
+def _deciding(frame: MetricFrame, bad: Flags) -> int:
+    """Return the number of newest steps that decide: where failures keep coming back, all of their rounds.
+
+    A round counts if it costs about as much as the worst: single errors between two say nothing, and what
+    healed left them too.
+    """
+    hits = np.flatnonzero(bad)
+    if len(hits) < ROUNDS:
+        return frame.recent
+    begins = hits[np.diff(hits, prepend=-frame.points) > frame.steps(frame.settings.lasting_minutes)]
+    failed = np.add.reduceat(frame.failed, begins)
+    begins = begins[failed >= ALIKE * failed.max()]
+    if len(begins) < ROUNDS:
+        return frame.recent
+    between, due = np.diff(begins), frame.points - int(begins[-1])
+    if between.max() > REGULAR * median(between) or due > OVERDUE * between.max():
+        return frame.recent
+    return max(frame.points - int(begins[0]), frame.recent)
 
 
 def _failures_from(frame: MetricFrame, start: int, last: int) -> Failures:
@@ -101,7 +126,7 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     if float(frame.refused[-recent:].sum()) < s.client_min_errors:
         return None
     share = frame.refused / np.maximum(frame.total, 1)
-    before = usual_share(frame, "4xx", frame.points - recent)
+    before = min(usual_share(frame, "4xx", end) for end in (frame.points - recent, frame.oldest))
     bad = (share >= before + s.client_jump) & (frame.refused > 0)
     hits = np.flatnonzero(bad[-recent:])
     # Bursts count by what they refuse of all, once they have come back.
@@ -139,8 +164,9 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     ):
         return None
     sentence = (
-        f"{refused / total:.0%} of the requests to {frame.service.name} were refused with 4xx since "
-        f"{frame.at(start):%H:%M} ({usual:.1%} before), and successes fell by {lost / expected:.0%}."
+        f"{percent(refused / total)} of the requests to {frame.service.name} were refused with 4xx since "
+        f"{frame.at(start):%H:%M} ({percent(usual)} before), and successes fell by "
+        f"{percent(lost / expected)}."
     )
     return frame.finding(
         FindingKind.CLIENT_ERRORS,
@@ -171,14 +197,15 @@ def traffic_drop(frame: MetricFrame) -> Finding | None:
     if usual is None:
         return None
     left = level / usual.typical
+    before, now_rate, least = (each / frame.minutes(1) for each in (usual.typical, level, usual.least))
     sentence = (
-        f"Requests to {frame.service.name} fell from {usual.typical:.0f} to {level:.0f} a step since "
-        f"{frame.at(start):%H:%M}; hardly ever were there fewer than {usual.least:.0f} before."
+        f"Requests to {frame.service.name} fell from {rounded(before)} to {rounded(now_rate)} a minute since "
+        f"{frame.at(start):%H:%M}; hardly ever were there fewer than {rounded(least)} before."
     )
     return frame.finding(
         FindingKind.TRAFFIC_DROP,
         Severity.CRITICAL if left <= s.traffic_critical_left else Severity.WARNING,
-        (level, s.traffic_left * usual.least, "requests a step"),
+        (now_rate, s.traffic_left * least, "requests a minute"),
         start,
         1 - 0.5 * left,
         "fall",
@@ -203,7 +230,7 @@ def _drop(frame: MetricFrame, now: int) -> tuple[float, int, UsualTraffic | None
     past = frame.total[:-now][sampled[:-now]]
     if len(past) < frame.steps(s.traffic_past_minutes):
         return level, 0, None
-    high = quantile(past, 0.75)
+    high = max(quantile(past, 0.75), median(frame.total[: frame.oldest][sampled[: frame.oldest]]))
     if level > s.traffic_left * high or high * now < s.traffic_min_requests:
         return level, 0, None
     bad = sampled & (frame.total <= (level + high) / 2)

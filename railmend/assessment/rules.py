@@ -70,7 +70,8 @@ def assess(
 
     Without any that began, those that are chronic: what was always bad.
 
-    `history`: the longer, coarser past of the same service, which tells what is usual. `settings` may be
+    `history`: the longer, coarser past of the same service, which tells what is usual: a day, or a week and
+    more of which the same hour counts. `settings` may be
     `AssessmentRules`, with thresholds of single services and findings to ignore. Never raises for gaps,
     NaN, infinite or empty series.
     """
@@ -78,7 +79,8 @@ def assess(
         return []
     rules = settings if isinstance(settings, AssessmentRules) else None
     thresholds = rules.settings_for(service) if rules else settings or DEFAULTS
-    frame = MetricFrame(slice, service, environment_id, thresholds, _with_samples(history))
+    past = history if history is not None and history.sampled else None
+    frame = MetricFrame(slice, service, environment_id, thresholds, past)
     findings: list[Finding] = []
     hidden: set[FindingKind] = set()
     with np.errstate(all="ignore"):
@@ -92,14 +94,6 @@ def assess(
     if rules:
         findings = [finding for finding in findings if not rules.ignores(finding, frame.at(frame.points))]
     return _root_first(findings, frame) if len(findings) > 1 else findings
-
-
-def _with_samples(history: Slice | None) -> Slice | None:
-    """Return the history, or None if it holds no sample."""
-    if history is None:
-        return None
-    series = (history.cpu, history.memory_gb, *history.http.values())
-    return history if any(value is not None for values in series for value in values) else None
 
 
 def _root_first(findings: list[Finding], frame: MetricFrame) -> list[Finding]:

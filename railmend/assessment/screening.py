@@ -61,11 +61,14 @@ def _newest(frame: MetricFrame) -> int:
 
 
 def _errors(frame: MetricFrame) -> bool:
-    """Return whether there are a few 5xx within the hour, not far fewer than the rule needs."""
+    """Return whether there are a few 5xx within the hour, not far fewer than the rule needs.
+
+    The whole hour counts: failures may come back by the clock.
+    """
     s = frame.settings
-    newest, hour = _newest(frame), max(frame.steps(s.sparse_minutes), NEWEST)
+    hour = max(frame.steps(s.sparse_minutes) + 1, NEWEST)
     failed, total = frame.failed[-hour:], frame.total[-hour:]
-    share = failed[-newest:] / np.maximum(total[-newest:], 1)
+    share = failed / np.maximum(total, 1)
     return bool(failed.sum() >= s.sparse_min_errors and share.max() >= GENEROUS * s.error_share)
 
 

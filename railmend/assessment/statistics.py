@@ -98,7 +98,7 @@ def theil_sen(x: Numbers, y: Numbers) -> float:
 
 def wilson(hits: float, total: float, z: float = 1.96) -> tuple[float, float]:
     """Return both bounds of a binomial share (Wilson 1927); z = 1.96 for 95 %."""
-    if total <= 0:
+    if total < 1e-6:
         return 0.0, 1.0
     share = min(hits / total, 1.0)
     centre = share + z * z / (2 * total)

@@ -48,14 +48,37 @@ NOT_LOADED = re.compile(
 # What a failure is called, at the beginning of a line.
 FAILURE = re.compile(r"^(?:E +|# +)?((?:\w+\.)*(\w*(?:Error|Exception|Failure)))\b(?: \[\w+\])?:.*$", re.M)
 ASSERTED = frozenset({"AssertionError", "AssertionFailedError", "ExpectationNotMetError"})
-# What makes any test pass: catching whatever is raised, or ending the process.
-CATCHES_ALL = re.compile(
-    r"^\s*except(?:\s+\(?(?:Base)?Exception\b.*)?\s*:|\bcatch\s*(?:\(\s*\w*\s*\))?\s*\{|\.catch\(\s*\(\s*\w*\s*\)\s*=>"
-    r"|contextlib\.suppress\(|\bsuppress\((?:Base)?Exception|^\s*rescue\b(?:\s+StandardError\b.*)?\s*(?:=>.*)?$|\brecover\(\)"
+# What makes any test pass, whatever the answer is, with the end of a sentence about it.
+HIDES = (
+    (
+        re.compile(
+            r"^\s*except(?:\s+\(?(?:Base)?Exception\b.*)?\s*:|\bcatch\s*(?:\(\s*\w*\s*\))?\s*\{"
+            r"|\.catch\(\s*\(\s*\w*\s*\)\s*=>|contextlib\.suppress\(|\bsuppress\((?:Base)?Exception"
+            r"|^\s*rescue\b(?:\s+StandardError\b.*)?\s*(?:=>.*)?$|\brecover\(\)"
+        ),
+        "catches whatever goes wrong there.",
+    ),
+    (
+        re.compile(
+            r"\bos\.(?:_exit|exec\w+|kill|abort)\(|\bsys\.exit\(|\bprocess\.(?:exit|kill|abort)\(|\bos\.Exit\(|\bexit!"
+        ),
+        "ends or replaces the process.",
+    ),
+    (
+        re.compile(r"\bsetrecursionlimit\(|\bsetMaxListeners\(|max-old-space-size|\bsetrlimit\("),
+        "raises a limit.",
+    ),
 )
-ENDS_PROCESS = re.compile(
-    r"\bos\.(?:_exit|exec\w+|kill|abort)\(|\bsys\.exit\(|\bprocess\.(?:exit|kill|abort)\(|\bos\.Exit\(|\bexit!"
+# What a line answers with; what wraps an answer; and answers that hold nothing, in whatever wraps them.
+ANSWER = re.compile(r"(?:\breturn\b|\b(?:res(?:ponse)?|c|ctx)\.(?=\w+\()|\brender\b)\s*(.*)")
+WRAPS = r"(?:json|send|end|JSON|jsonify|list|dict|(?:JSON|Json|Http|Next)?Response(?:\.json)?)\("
+EMPTY = re.compile(
+    rf"(?:{WRAPS}|json:|status:|\d{{3}}\b|http\.Status\w+|[),;}}\s])*"
+    r"(?:(?:\[\](?:[\w.]+\{\})?|\{\}|None|null|undefined|nil|''|\"\"|[Tt]rue|[Ff]alse|0|list\(|dict\()[),;}\s]*)+"
 )
+NUMBER = re.compile(r"\d[\d_]*(?:\.\d+)?")
+# Below it, a number that rises is as likely a mistake in counting as a limit.
+LEAST_LIMIT = 10
 
 
 def regression_tests(own: Iterable[str]) -> list[str]:
@@ -179,15 +202,40 @@ def unnamed_failure(output: str, named: str) -> str | None:
 
 def conceals(files: Sequence[ChangedFile]) -> str:
     """Return why no test of the same author shows that the change's answer is right; empty: it may."""
-    for file in files:
-        if is_test(file.path):
-            continue
+    shipped = [file for file in files if not is_test(file.path)]
+    for file in shipped:
         for number, line in file.added:
-            if CATCHES_ALL.search(line):
-                return f"{file.path} line {number} catches whatever goes wrong there."
-            if ENDS_PROCESS.search(line):
-                return f"{file.path} line {number} ends or replaces the process."
+            if why := next((why for pattern, why in HIDES if pattern.search(line)), ""):
+                return f"{file.path} line {number} {why}"
+        if _answers_nothing(file):
+            return f"{file.path} answers with nothing, where it had answered with something."
+    if shipped and (risen := [_risen(file) for file in shipped]) and all(risen):
+        return f"Only a limit rises, in {risen[0]}: what grows reaches it later."
     return ""
+
+
+def _answers_nothing(file: ChangedFile) -> bool:
+    """Return whether an answer is gone, and all that came in its place is empty."""
+    old, new = (
+        [match[1] for line in lines if (match := ANSWER.search(line))]
+        for lines in (file.removed, [line for _, line in file.added])
+    )
+    emptied = [EMPTY.fullmatch(answer) is not None for answer in new]
+    return bool(emptied) and all(emptied) and not all(map(EMPTY.fullmatch, old))
+
+
+def _risen(file: ChangedFile) -> str:
+    """Return the line in which a number rises, where nothing else changes in the file; empty: more does."""
+    added = [line for _, line in file.added]
+    if len(added) != len(file.removed):
+        return ""
+    for old, new in zip(file.removed, added, strict=True):
+        before, after = ([float(n.replace("_", "")) for n in NUMBER.findall(line)] for line in (old, new))
+        same = NUMBER.sub("", old) == NUMBER.sub("", new)
+        rises = all(b >= a for a, b in zip(before, after, strict=True)) if same else False
+        if not rises or max(after, default=0.0) < LEAST_LIMIT:
+            return ""
+    return added[0].strip() if added else ""
 
 
 def regression_rows(base: SideReport, change: SideReport, concealed: str, text: str) -> list[ProofRow]:

@@ -7,13 +7,14 @@ import asyncio
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import httpx
 
 from railmend.coding.bounded_http import BoundedTransport
 from railmend.coding.quota import Quota
+from railmend.coding.replay import REPLAY_SECONDS, ask
 from railmend.coding.sandbox import (
     SERVER_SOCKET,
     CommandResult,
@@ -24,7 +25,7 @@ from railmend.coding.sandbox import (
     run_sandboxed,
     short_path,
 )
-from railmend.contracts.proof import StartRun
+from railmend.contracts.proof import Answers, SampledRequest, StartRun
 from railmend.evidence.redact import redact
 
 # Seconds until the first answer; the next one, so much later, shows that it did not end at once.
@@ -131,16 +132,23 @@ def variables(texts: Iterable[str]) -> dict[str, str]:
     }
 
 
-async def start(sandbox: Sandbox, launch: SandboxCommand, way: StartCommand, quota: Quota) -> StartRun:
-    """Start the service and ask it until it answers twice; nothing of it runs afterwards."""
+async def start(
+    sandbox: Sandbox,
+    launch: SandboxCommand,
+    way: StartCommand,
+    quota: Quota,
+    requests: Sequence[SampledRequest] = (),
+) -> tuple[StartRun, list[Answers]]:
+    """Start the service, ask it until it answers twice, then `requests`; nothing of it runs afterwards."""
+    seconds = FIRST_ANSWER_SECONDS + (REPLAY_SECONDS if requests else 0)
     with listening(launch.paths.sockets, SERVER_SOCKET) as inward:
-        running = asyncio.create_task(
-            run_sandboxed(sandbox, replace(launch, listen=inward), FIRST_ANSWER_SECONDS, quota)
-        )
+        running = asyncio.create_task(run_sandboxed(sandbox, replace(launch, listen=inward), seconds, quota))
         asking = asyncio.create_task(_answer(launch.paths, way))
         try:
             await asyncio.wait({running, asking}, return_when=asyncio.FIRST_COMPLETED)
-            return asking.result() if asking.done() else _ended(running.result())
+            if not asking.done():
+                return _ended(running.result()), []
+            return asking.result(), await ask(launch.paths, requests) if requests else []
         finally:
             for task in (asking, running):
                 task.cancel()

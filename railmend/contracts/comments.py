@@ -10,7 +10,8 @@ from railmend.contracts.review import Merge
 class MeasurementComment(Contract):
     """`again_at`: when it is measured once more. `retried`: a second fix is tried. `revert`: its address.
     `action`: the workflow that offers a rollback. `obstacle`: why there is no revert.
-    `no_other_fix`: a second fix was tried, and why it was not published.
+    `no_other_fix`: a second fix was tried, and why it was not published. `proof`: what it came to before the
+    merge; empty where it was of other commits than were merged, or none was made.
     """
 
     repository: str
@@ -25,6 +26,7 @@ class MeasurementComment(Contract):
     action: str = ""
     obstacle: str = ""
     no_other_fix: str = ""
+    proof: str = ""
 
 
 class NotDeployedComment(Contract):

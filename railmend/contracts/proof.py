@@ -2,6 +2,9 @@
 
 from railmend.contracts.base import Contract, OpenEnum
 
+# From here on a status is the server's fault.
+SERVER_ERROR = 500
+
 
 class ProofVerdict(OpenEnum):
     """`not_had`: nothing was shown either way, for a reason that is no fault of the change."""
@@ -9,6 +12,14 @@ class ProofVerdict(OpenEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_HAD = "not_had"
+
+
+class ProofOutcome(OpenEnum):
+    """What all proofs of a change come to. `unproven`: none failed, none showed the fault gone."""
+
+    PROVEN = "proven"
+    FAILED = "failed"
+    UNPROVEN = "unproven"
 
 
 class ProofRow(Contract):
@@ -36,6 +47,12 @@ class Proof(Contract):
         shown = any(row.verdict is ProofVerdict.PASSED and row.shows_fault for row in self.rows)
         return shown and not self.failed
 
+    @property
+    def outcome(self) -> ProofOutcome:
+        if self.failed:
+            return ProofOutcome.FAILED
+        return ProofOutcome.PROVEN if self.proven else ProofOutcome.UNPROVEN
+
 
 class ProofRun(Contract):
     """One run of one test file. `passed` None: it says nothing, and `why` tells the reason."""
@@ -62,9 +79,48 @@ class StartRun(Contract):
     why: str = ""
 
 
+class SampledRequest(Contract):
+    """A request that production answered, without headers and body; ids in its path are of the same shape."""
+
+    method: str
+    path: str
+    route: str
+    status: int
+    duration_ms: float
+    slow: bool = False
+
+    @property
+    def failed(self) -> bool:
+        return self.status >= SERVER_ERROR
+
+
+class RequestSample(Contract):
+    """Requests of production. `unseen`: why there are none."""
+
+    requests: tuple[SampledRequest, ...] = ()
+    unseen: str = ""
+
+
+class Answers(Contract):
+    """What a side answered to one request, each time that it was asked. `bodies`: their hashes.
+
+    Empty: it was not asked, for want of time. A status of 0: there was no answer.
+    """
+
+    request: SampledRequest
+    statuses: tuple[int, ...] = ()
+    durations_ms: tuple[float, ...] = ()
+    bodies: tuple[str, ...] = ()
+
+
 class SideReport(Contract):
-    """What one side did. `unavailable`: why no test could be run there at all."""
+    """What one side did. `unavailable`: why no test could be run there at all.
+
+    `answers`: to production's requests. `unasked`: why there are none.
+    """
 
     tests: tuple[TestFileRuns, ...] = ()
     unavailable: str = ""
     start: StartRun | None = None
+    answers: tuple[Answers, ...] = ()
+    unasked: str = ""

@@ -168,8 +168,8 @@ class CodingRequest(Contract):
     `turn` 0 asks for the plan; later turns, in the same session, say in `complaints` what must be fixed, or
     in `notes` what reviewers and checks say, or in `measurements` that a merged fix did not hold. `reviewed`:
     the git tree that the guard has seen, where one is to be checked. `text`: what the session said of it.
-    `on_base`: what the base did, where the change is to be proved. `checks`: what is run without the change
-    and with it, and how it went without, a sentence each.
+    `on_base`: what the base did, where the change is to be proved. `requests`: the sample of production's.
+    `checks`: what is run without the change and with it, and how it went without, a sentence each.
     """
 
     workspace: Workspace
@@ -181,6 +181,7 @@ class CodingRequest(Contract):
     reviewed: str = ""
     text: str = ""
     on_base: SideReport | None = None
+    requests: ArtifactReference | None = None
     checks: tuple[str, ...] = ()
 
 

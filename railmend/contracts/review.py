@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import Field, SkipValidation
 
 from railmend.contracts.base import Contract, OpenEnum
+from railmend.contracts.proof import Proof
 
 # Longer comments are cut: an agent reads the first of it, and history stays small.
 MAX_NOTE = 2000
@@ -203,6 +204,7 @@ class AnswersRequest(Contract):
     number: int
     notes: tuple[Note, ...]
     commit: str | None = None
+    proof: Proof | None = None  # of the commit
     agent_summary: str = Field("", max_length=4000)
     refused: tuple[str, ...] = ()  # why what the agent did was not pushed
     limit: str = ""  # which bound is reached, so that a person has to go on

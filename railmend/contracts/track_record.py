@@ -12,7 +12,8 @@ class FixRecord(Contract):
     """One decided pull request. `kind`: of the gravest finding. `outcome`: as the repair's.
 
     Seconds are counted from the onset of the trouble. `opened_seconds`: to the pull request, of a first
-    attempt; `recovered_seconds`: to the deployment of a fix that held.
+    attempt; `recovered_seconds`: to the deployment of a fix that held. `proof`: what it came to for the
+    commits that were merged; empty where none was made, or people changed them.
     """
 
     repository: str
@@ -20,6 +21,7 @@ class FixRecord(Contract):
     outcome: str
     merged: bool = False
     edited: bool = False
+    proof: str = ""
     at: datetime
     opened_seconds: int | None = None
     recovered_seconds: int | None = None
@@ -42,9 +44,13 @@ class FaultRecord(Contract):
 
 
 class TrackRecord(Contract):
-    """All records of one project. The seconds are of the newest fixes, whatever their kind."""
+    """All records of one project. The seconds are of the newest fixes, whatever their kind.
+
+    `proofs`: of fixes that were merged as they were proved, how many ended how, by `proof/outcome`.
+    """
 
     records: tuple[FaultRecord, ...] = ()
+    proofs: dict[str, int] = Field(default_factory=dict)
     opened_seconds: tuple[int, ...] = ()
     recovered_seconds: tuple[int, ...] = ()
 

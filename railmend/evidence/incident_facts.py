@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from railmend.contracts.incident import Fact, IncidentRequest
+from railmend.contracts.incident import Fact, Incident, IncidentRequest
 from railmend.contracts.scan import FindingKind, Service
 
 # A volume filled beyond this is close to full; Railway's volumes do not grow by themselves.
@@ -25,7 +25,7 @@ def hints(incident: IncidentRequest) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for finding in incident.findings for word in HINTS.get(finding.kind, ())))
 
 
-def redaction_key(incident: IncidentRequest) -> str:
+def redaction_key(incident: Incident) -> str:
     """Return the key that all redactors of one incident share, so that equal secrets stay equal."""
     window = incident.window
     return f"{incident.environment_id}/{incident.service.service_id}/{window.end.isoformat()}"

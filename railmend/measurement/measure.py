@@ -1,17 +1,15 @@
 """Choose two comparable windows, and reduce a service's slice to its numbers over each."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
+from railmend.assessment.statistics import Numbers, numbers, zeroed
 from railmend.contracts.incident import MeasuredSeries
 from railmend.contracts.measurement import MAX_POINTS, WindowMetrics
 from railmend.contracts.scan import Window
 from railmend.railway.model import Slice
 
-Numbers = NDArray[np.float64]
 # A process that has just started fills caches and pools: this share of its uptime is left out.
 WARM_UP_SHARE = 0.1
 LONGEST_WARM_UP = timedelta(minutes=5)
@@ -38,9 +36,9 @@ def matched_windows(incident: Window, up_since: datetime, now: datetime) -> tupl
 
 def window_metrics(source: Slice, window: Window) -> WindowMetrics:
     """Reduce a slice to one number per series, and a short series each for charts."""
-    memory, cpu = _numbers(source.memory_gb), _numbers(source.cpu)
-    p95 = _numbers(source.latency.get("p95", ()))
-    http = {name: np.nan_to_num(_numbers(values)) for name, values in source.http.items()}
+    memory, cpu = numbers(source.memory_gb), numbers(source.cpu)
+    p95 = numbers(source.latency.get("p95", ()))
+    http = {name: zeroed(numbers(values)) for name, values in source.http.items()}
     total: Numbers = np.sum(list(http.values()), axis=0) if http else np.zeros(0)
     requests = float(total.sum()) if http else None
     minutes = window.length.total_seconds() / 60
@@ -56,9 +54,9 @@ def window_metrics(source: Slice, window: Window) -> WindowMetrics:
         requests=requests,
         memory_gb=level,
         memory_slope_gb_per_hour=_slope(memory, window.step_seconds),
-        memory_share=_share(level, _median(_numbers(source.memory_limit_gb))),
+        memory_share=_share(level, _median(numbers(source.memory_limit_gb))),
         cpu_cores=load,
-        cpu_share=_share(load, _median(_numbers(source.cpu_limit))),
+        cpu_share=_share(load, _median(numbers(source.cpu_limit))),
         error_share=_status_share(http, "5xx", requests),
         client_error_share=_status_share(http, "4xx", requests),
         p95_ms=_p95(p95, total),
@@ -83,10 +81,6 @@ def charted(values: Numbers) -> tuple[float | None, ...]:
     blocks = (values[start : start + size] for start in range(0, len(values), size))
     medians = (_median(block) for block in blocks)
     return tuple(None if value is None else float(f"{value:.4g}") for value in medians)
-
-
-def _numbers(series: Sequence[float | None]) -> Numbers:
-    return np.array(series, dtype=np.float64)
 
 
 def _median(values: Numbers) -> float | None:

@@ -1,6 +1,6 @@
 """Models that the client returns beside the contracts; they stay inside an activity."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -25,7 +25,7 @@ class Slice(BaseModel):
 
     CPU in vCPU, memory and disk (all volumes together) in GB, `http` requests per step by class
     ("2xx" to "5xx"), `latency` in milliseconds by percentile ("p50" to "p99"). `http` is empty where no HTTP
-    traffic is measured.
+    traffic is measured. `deaths`: when processes died by their logs, where these were searched.
     """
 
     service_id: str
@@ -39,6 +39,33 @@ class Slice(BaseModel):
     disk_limit_gb: Series = []
     http: dict[str, Series] = {}
     latency: dict[str, Series] = {}
+    deaths: tuple[datetime, ...] = ()
+
+    @property
+    def points(self) -> int:
+        return max(map(len, (self.cpu, self.memory_gb, *self.http.values(), *self.latency.values())))
+
+    @property
+    def sampled(self) -> bool:
+        """Whether there is any sample of CPU, memory or requests."""
+        series = (self.cpu, self.memory_gb, *self.http.values())
+        return any(value is not None for values in series for value in values)
+
+    def newest(self, steps: int) -> "Slice":
+        """Return the newest steps, all of them where there are fewer."""
+        return self if self.points <= steps else self.between(self.points - steps, self.points)
+
+    def between(self, first: int, last: int) -> "Slice":
+        """Return the steps from `first` to before `last`."""
+        series = {
+            name: {key: each[first:last] for key, each in value.items()}
+            if isinstance(value, dict)
+            else value[first:last]
+            for name, value in self
+            if isinstance(value, (dict, list)) and not name.endswith(("limit", "limit_gb"))
+        }
+        start = self.start + timedelta(seconds=first * self.step_seconds)
+        return self.model_copy(update={"start": start, **series})
 
     def requests_a_minute(self, status_class: str) -> Series:
         per_minute = 60 / self.step_seconds

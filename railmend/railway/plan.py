@@ -15,6 +15,8 @@ from railmend.railway.reader import QueryResults
 COARSE_POINTS = 30
 # History compared with the window: a day, so that it holds each hour once.
 HISTORY = timedelta(hours=24)
+# Of a suspect also the same hours a week ago: people work, and rest, by the week.
+SUSPECT_HISTORY = timedelta(days=7)
 HISTORY_STEP = timedelta(minutes=30)
 # Series of a service in one result: CPU and memory with their limits, status codes in use, percentiles.
 SERIES = {"resources": 4, "statuses": 5, "durations": 4}
@@ -64,10 +66,10 @@ def coarse(window: Window) -> Window:
     return aligned(window.model_copy(update={"step_seconds": step}))
 
 
-def history_window(window: Window) -> Window:
-    """Return the day that ends where the window starts, at a step of half an hour."""
+def history_window(window: Window, length: timedelta = HISTORY) -> Window:
+    """Return the time that ends where the window starts, at a step of half an hour."""
     step = int(HISTORY_STEP.total_seconds())
-    return aligned(Window(start=window.start - HISTORY, end=window.start, step_seconds=step))
+    return aligned(Window(start=window.start - length, end=window.start, step_seconds=step))
 
 
 def coarse_readings(window: Window) -> tuple[Reading, ...]:
@@ -79,6 +81,12 @@ def detailed_readings(window: Window) -> tuple[Reading, ...]:
     """Return the readings that decide: the window at its own step, and its history."""
     window = aligned(window)
     return Reading(window), Reading(history_window(window), latency=False)
+
+
+def suspect_readings(window: Window) -> tuple[Reading, Reading]:
+    """Return the readings that decide about suspects: percentiles of the past too, and a week of it."""
+    window = aligned(window)
+    return Reading(window), Reading(history_window(window, SUSPECT_HISTORY))
 
 
 def for_all(

@@ -9,11 +9,12 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from railyard.api import series, views
+from railyard.api import logs, series, views
 from railyard.api.behaviour import Gatekeeper, RequestError
+from railyard.api.filters import compile_filter
 from railyard.api.server import graphql_app
 from railyard.api.views import STAMP, Json
-from railyard.platform.model import HttpRow
+from railyard.platform.model import HttpRow, LogRow
 
 PROJECT, ENVIRONMENT, TOKEN = "synthetic-project", "synthetic-environment", "synthetic-token"
 REQUESTS_PER_MINUTE = 120.0
@@ -31,7 +32,7 @@ class Synthetic:
     `instances`: what replaces fields of a service; `failed`: earlier deployments; `runs`: of crons, newest
     first; `tcp`: services with a TCP proxy. `curves`: by service and name ("memory", "cpu", "disk",
     "latency", "requests" a minute, shares "failing" and "refused") the value at a time in Unix seconds, None
-    for no sample.
+    for no sample. `logs`: of the first service.
     """
 
     services: int
@@ -51,6 +52,7 @@ class Synthetic:
     tcp: set[str] = field(default_factory=set)
     incident: Json | None = None
     curves: dict[tuple[str, str], Callable[[float], float | None]] = field(default_factory=dict)
+    logs: list[LogRow] = field(default_factory=list)
     rows: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -274,7 +276,14 @@ class Synthetic:
         rows = ({"timestamp": STAMP, "message": f"line {n}", "severity": "info"} for n in range(limit))
         return [{**row, "attributes": [], "tags": None} for row in rows]
 
-    _deploymentLogs = _buildLogs = _environmentLogs = _logs  # noqa: N815 - the schema's names
+    _deploymentLogs = _buildLogs = _logs  # noqa: N815 - the schema's names
+
+    def _environmentLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
+        if not self.logs:
+            return self._logs(_, **arguments)
+        test = compile_filter(arguments.get("filter"))
+        rows = [row for row in self.logs if test(logs.log_view(row, self.ids[0]))]
+        return [views.log(row, {}) for row in rows]
 
 
 def build_synthetic(project: Synthetic, gatekeeper: Gatekeeper) -> Starlette:

@@ -22,7 +22,7 @@ from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.quota import Quota
 from railmend.coding.sandbox import RepairPaths, Sandbox
 from railmend.coding.server import OpenCodeServer
-from railmend.contracts.proof import Proof
+from railmend.contracts.proof import Proof, RequestSample
 from railmend.contracts.repair import (
     CheckReport,
     CodingRequest,
@@ -54,6 +54,9 @@ class LocalGitHub:
     def author(self, full_name: str) -> tuple[str, str]:
         return "Railmend", "1+railmend@users.noreply.example.invalid"
 
+    def signer(self, full_name: str) -> None:
+        return None
+
     def git_token(self, repository: str) -> str:
         return "ghp_secret"
 
@@ -77,6 +80,7 @@ class CodingRoom:
         repair: RepairRequest | None = None,
         sandbox: Sandbox | None = None,
     ) -> None:
+        self.branch = "main"
         _repository(folder / NAME, files)
         self.sandbox = sandbox or build_sandbox("bwrap", toolbox(Settings()), unsafe=False)
         self.environment = CodingEnvironment(
@@ -115,7 +119,7 @@ class CodingRoom:
     async def _asked(self) -> CodingRequest:
         """The workspace is prepared at the first call."""
         if self._request is None:
-            wanted = WorkspaceRequest(key=KEY, repository=NAME, base_branch="main", commit=None)
+            wanted = WorkspaceRequest(key=KEY, repository=NAME, base_branch=self.branch, commit=None)
             workspace: Workspace = await self._environment.run(self._coding.prepare_workspace, wanted)
             self._request = CodingRequest(workspace=workspace, repair=self._repair)
         return self._request
@@ -146,10 +150,13 @@ class CodingRoom:
     async def after(self) -> CheckReport:
         return await self._environment.run(self._checks.run_checks, await self._asked())
 
-    async def proof(self, text: str = "") -> Proof:
-        """Measure what now lies in the tree against the base."""
+    async def proof(self, text: str = "", requests: RequestSample | None = None) -> Proof:
+        """Measure what now lies in the tree against the base. `requests`: of production."""
         reviewed = (await self.change()).tree
         request = (await self._asked()).model_copy(update={"reviewed": reviewed, "text": text})
+        if requests is not None:
+            sample = await self.artifacts.put_model(requests)
+            request = request.model_copy(update={"requests": sample})
         on_base = await self._environment.run(self._proof.reproduce_on_base, request)
         request = request.model_copy(update={"on_base": on_base})
         return await self._environment.run(self._proof.prove_change, request)

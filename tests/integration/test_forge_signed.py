@@ -23,7 +23,7 @@ BINARY = b"\x89PNG\x00\xff"
 
 @pytest.fixture
 def app(forge: Forge, address: str) -> GitHubClient:
-    forge.limit(TOKEN, "app", **WRITES, checks="read", statuses="read")
+    forge.limit(TOKEN, "app", **WRITES, checks="read", statuses="write")
     return GitHubClient(f"{address}/api/v3", AppToken(), pace=False)
 
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
 from activities.reviews import ReviewActivities
+from railmend.contracts.proof import Proof, ProofRow, ProofVerdict
 from railmend.contracts.review import AnswersRequest, CommentRequest, NoteKind, NoteReply, SeenNotes
 from railmend.diagnosis.prompt import review_prompt
 from railmend.evidence.safe_text import MarkdownText
@@ -40,11 +41,11 @@ def limited(request: pytest.FixtureRequest, forge: Forge, github: GitHubClient, 
     if request.param == "free plan":
         forge.repo(REPOSITORY)["plan"] = "free"
     if "app" not in request.param:
-        forge.limit(TOKEN, "fine-grained", **WRITES, actions="read", statuses="read")
+        forge.limit(TOKEN, "fine-grained", **WRITES, actions="read", statuses="write")
         return github
     if "signed" in request.param:
         forge.add_rule(REPOSITORY, "*", "required_signatures")
-    forge.limit(TOKEN, "app", **WRITES, checks="read", statuses="read")
+    forge.limit(TOKEN, "app", **WRITES, checks="read", statuses="write")
     return GitHubClient(f"{address}/api/v3", AppToken(), pace=False)
 
 
@@ -63,12 +64,17 @@ def test_each_kind_of_token_goes_the_whole_way_with_what_the_docs_ask_for(
     assert pull.draft is (forge.repo(REPOSITORY).get("plan") != "free")
     forge.repo(REPOSITORY)["issues"]["1"]["draft"] = False  # a person marks it as ready
     check(people, "tests", sha)
+    failed = ProofRow(what="it starts", base="starts", change="does not", verdict=ProofVerdict.FAILED)
+    limited.say_proof(REPOSITORY, sha, Proof(rows=(failed,)), pull.url)
+    (status,) = forge.repo(REPOSITORY)["statuses"]
+    assert (status["context"], status["state"]) == ("railmend/proof", "failure")
+    assert status["target_url"] == pull.url
     people(ADA, "POST", f"/statuses/{sha}", context="deploy", state="error", description="no quota left")
     people(ADA, "POST", "/issues/1/comments", body="Use an LRU.")
     people(ADA, "POST", "/pulls/1/comments", body="Why 2?", path="app.py", commit_id=sha, line=1)
     view = look(limited)
     assert [note.kind for note in view.notes[:2]] == [NoteKind.COMMENT, NoteKind.LINE]
-    assert [note.author for note in view.notes[2:]] == ["tests", "deploy"], view.unseen
+    assert [note.author for note in view.notes[2:]] == ["tests", "deploy"], "its own is no check"
     assert "no quota left" in view.notes[3].text
     app = forge.grants[TOKEN][0] == "app"
     assert bool(view.unseen) is not app
@@ -81,7 +87,7 @@ def test_each_kind_of_token_goes_the_whole_way_with_what_the_docs_ask_for(
     assert thread.earlier().head == sha
     people(ADA, "PUT", "/pulls/1/merge", merge_method="squash")
     assert look(limited).merge is not None
-    by_people = {"POST /check-runs", "POST /statuses/{sha}", "POST /pulls/{n}/comments"}
+    by_people = {"POST /check-runs", "POST /pulls/{n}/comments"}
     known = {(call.method, call.path) for call in CALLS}
     unknown = {f"{method} {path.removeprefix(REPO)}" for method, path in forge.calls - known}
     assert unknown == by_people | {"PUT /pulls/{n}/merge"}
@@ -102,6 +108,8 @@ def test_a_token_without_any_of_the_check_permissions_still_sees_the_review_and_
     assert [note.text for note in view.notes] == ["Use an LRU."]
     assert ["Actions (read)" in view.unseen[0], "Commit statuses (read)" in view.unseen[1]] == [True, True]
     assert caplog.messages == [], "it is polled for: what is not seen is said on the pull request"
+    github.say_proof(REPOSITORY, view.head, Proof(), "http://forge/acme/shop/pull/1")
+    assert "railmend/proof" in caplog.messages[0], "logged, and no error"
 
 
 def test_a_refusal_names_the_permission_that_the_call_needs(github: GitHubClient, forge: Forge) -> None:

@@ -10,14 +10,14 @@ from railmend.contracts.incident import Cause
 from railmend.contracts.proof import ProofVerdict
 from railmend.contracts.repair import RepairRequest
 from tests import samples
-from tests.integration.coding_stage import CodingRoom
+from tests.integration.coding_stage import NAME, CodingRoom
+from tests.unit.test_workspace import run
 
 pytestmark = pytest.mark.integration
 FAILED, NOT_HAD = ProofVerdict.FAILED, ProofVerdict.NOT_HAD
 
 SHOP = """\
 PRICES = {"tea": {"cents": 300, "off": 10}, "cup": {"cents": 900}}
-SEEN = {}
 
 
 def price(name):
@@ -51,16 +51,10 @@ def swallowed(answer: str) -> str:
     )
 
 
+# All kinds, in more languages: tests/unit/wrong_fixes.py
 WRONG_FIXES = {
     "swallows the error": swallowed("None"),
-    "returns an empty list": SHOP.replace(f"return {LINE}", "return []"),
-    "caches the wrong answer": SHOP.replace(
-        f"return {LINE}",
-        f"SEEN.setdefault(0, entry['cents'])\n    return SEEN[0] if 'off' not in entry else {LINE}",
-    ).replace("SEEN = {}", "SEEN = {0: 270}"),
-    "fixes another function": SHOP.replace("sorted(PRICES)", "sorted(PRICES or ())"),
     "restarts itself": f"import os, sys\n{SHOP}".replace(f"return {LINE}", "os._exit(0)"),
-    "raises the limit": f"import sys\nsys.setrecursionlimit(10_000)\n{SHOP}",
 }
 
 
@@ -71,6 +65,17 @@ def diagnosed() -> RepairRequest:
     cause = Cause(text="price() raises KeyError for what has no discount", evidence=("E1",))
     diagnosis = incident.diagnosis.model_copy(update={"causes": (cause,)})
     incident = incident.model_copy(update={"diagnosis": diagnosis})
+    return repair.model_copy(update={"incidents": (incident,)})
+
+
+def serving(health_check: str) -> RepairRequest:
+    """A repair whose service is started as its files say."""
+    repair = diagnosed()
+    incident = repair.incidents[0]
+    served = {"root_directory": "", "health_check": health_check, "start_command": None}
+    service = incident.request.service.model_copy(update=served)
+    request = incident.request.model_copy(update={"service": service})
+    incident = incident.model_copy(update={"request": request})
     return repair.model_copy(update={"incidents": (incident,)})
 
 
@@ -101,6 +106,22 @@ async def test_a_wrong_fix_is_not_proven(fix: str, tmp_path: Path) -> None:
     proof = await room.proof()
     assert proof.rows[0].base == "fails 3 of 3"
     assert not proof.proven, proof
+
+
+async def test_a_follow_up_is_proved_with_what_it_follows_on_the_base_of_both(tmp_path: Path) -> None:
+    room = CodingRoom(tmp_path, {"shop.py": SHOP}, repair=diagnosed())
+    room.branch, origin = diagnosed().branch, tmp_path / NAME
+    run(origin, "checkout", "-qb", room.branch)
+    (origin / "shop.py").write_text(RIGHT)
+    (origin / "test_regression.py").write_text(TEST)
+    run(origin, "add", "-A")
+    run(origin, "commit", "-qm", "the fix")
+    await room.changed()
+    (room.tree / "shop.py").write_text(f"# as the reviewer wants it\n{RIGHT}")
+    assert (await room.proof()).proven
+    (room.tree / "shop.py").write_text(swallowed("900"))
+    proof = await room.proof()
+    assert (proof.rows[0].base, proof.proven) == ("fails 3 of 3", False), "it undoes what was proven"
 
 
 TESTS_THAT_SHOW_NOTHING = {
@@ -252,14 +273,7 @@ async def test_the_service_is_started_and_only_blamed_for_what_the_base_could_do
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(start, "FIRST_ANSWER_SECONDS", 6.0)
-    repair = diagnosed()
-    service = repair.incidents[0].request.service.model_copy(
-        update={"root_directory": "", "health_check": "/up", "start_command": None}
-    )
-    incident = repair.incidents[0]
-    request = incident.request.model_copy(update={"service": service})
-    incident = incident.model_copy(update={"request": request})
-    repair = repair.model_copy(update={"incidents": (incident,)})
+    repair = serving("/up")
     program = "python3 app.py" if base else "no-such-program"
     room = CodingRoom(tmp_path, {"app.py": base, "Procfile": f"web: {program}\n"}, repair=repair)
     await room.changed()

@@ -170,8 +170,8 @@ def test_a_finding_explains_itself() -> None:
     assert leak.value == pytest.approx(0.75 / (179 / 60), rel=0.01)
     assert leak.unit == "GB/h"
     assert leak.rule == "memory_leak.slope"
-    assert "to 0.950 GB" in leak.sentence
-    assert "limit of 1.00 GB is reached in 12 min" in leak.sentence
+    assert "to 950 MB" in leak.sentence
+    assert "limit of 1 GB is reached in 12 min" in leak.sentence
     assert leak.sentence.endswith("The day before was not there to compare with.")
 
 

@@ -205,7 +205,13 @@ def test_statistics_tell_what_became_of_the_fixes() -> None:
         edited=2,
         at=NOW,
     )
-    track = TrackRecord(records=(record,), opened_seconds=(60, 300, 120), recovered_seconds=(900,))
+    proofs = {"proven/held": 4, "proven/worse": 1, "failed/not_held": 2, "failed/held": 1, "proven/closed": 3}
+    track = TrackRecord(
+        records=(record,),
+        opened_seconds=(60, 300, 120),
+        recovered_seconds=(900,),
+        proofs=proofs | {"unproven/held": 5, "unproven/worse": 1, "unproven/cannot_tell": 1},
+    )
     incidents = INCIDENTS.model_copy(
         update={
             "totals": {"p": SpendingTotal(key="total", usd=1.5)},
@@ -224,6 +230,7 @@ def test_statistics_tell_what_became_of_the_fixes() -> None:
         "not_deployed": 0,
     }
     assert numbers["usd_per_held_fix"] == 0.5
+    assert numbers["proof"] == {"predicted": 6, "of": 8, "unproven_held": 5, "unproven": 6}
     assert (numbers["seconds_to_pull_request"], numbers["seconds_to_recovery"]) == (120, 900)
     (rate,) = numbers["win_rates"]
     assert (rate["held"], rate["of"], rate["share"]) == (3, 5, 0.6)

@@ -24,6 +24,7 @@ from railmend.contracts.incident import (
     PacketRequest,
     StoredFacts,
 )
+from railmend.contracts.proof import RequestSample
 from railmend.contracts.scan import FindingKind
 from railmend.evidence.condense import condense_logs
 from railmend.evidence.http import condense_http
@@ -210,6 +211,26 @@ async def test_too_many_requests_to_read_are_asked_for_by_error_and_duration() -
     assert "500 10x" not in facts.items[0].text
     assert "GET /items/{id}: 10x (100.0% of all), 100.0% failed [500 10x]" in facts.items[1].text
     assert re.search(r"Of the requests only the newest \d{4} rows were read", facts.unseen[0])
+
+
+async def test_a_sample_of_requests_is_kept_without_what_tells_of_people() -> None:
+    rows = [
+        {
+            "timestamp": iso(samples.WINDOW.start + timedelta(seconds=n)),
+            "method": "GET",
+            "path": f"/users/ada{n}@example.com/orders" if n % 2 else f"/orders/{n}",
+            "httpStatus": 500 if n < 4 else 200,
+            "totalDuration": 5,
+        }
+        for n in range(40)
+    ]
+    activities = LogActivities(Only(client(log_server(rows, []))), memory_store())
+    kept = await activities.artifacts.get_model(await activities.sample_requests(incident()), RequestSample)
+    assert sorted(each.path for each in kept.requests if each.failed) == ["/orders/0", "/orders/2"]
+    assert all("@" not in each.path and "ada" not in each.path for each in kept.requests)
+    quiet = LogActivities(Only(client(log_server([], []))), memory_store())
+    none = await quiet.artifacts.get_model(await quiet.sample_requests(incident()), RequestSample)
+    assert none.unseen.startswith("There is no HTTP log")
 
 
 async def test_a_packet_of_all_sources_is_small_and_complete() -> None:

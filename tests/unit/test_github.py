@@ -84,7 +84,7 @@ def test_an_apps_token_reaches_one_repository_with_few_rights_and_is_kept() -> N
         "issues": "write",
         "metadata": "read",
         "pull_requests": "write",
-        "statuses": "read",
+        "statuses": "write",
     }
 
 

@@ -18,7 +18,9 @@ from railmend.contracts.repair import (
     Workspace,
     WorkspaceChange,
 )
+from railmend.contracts.review import AnswersRequest
 from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow, UnknownServices
+from railmend.publishing.comments import format_reply
 from railmend.publishing.proof import is_draft, labels, marked
 from railmend.publishing.report import report_markdown
 from railmend.publishing.text import (
@@ -312,6 +314,16 @@ def test_what_is_not_proven_says_so_in_state_label_and_title(
     assert (is_draft(published), is_draft(ready)) == drafts
     assert labels(published) == marks
     assert marked(title(published.repair), published) == f"{prefix}{title(published.repair)}"
+
+
+@pytest.mark.parametrize(("given", "_", "__", "___"), PROOFS.values(), ids=PROOFS)
+def test_an_answer_to_a_review_shows_the_table_of_its_commit(
+    given: Proof | None, _: object, __: object, ___: object
+) -> None:
+    request = AnswersRequest(repository="acme/shop", number=1, notes=(), commit="a" * 40, proof=given)
+    text = format_reply(request)
+    assert ("| regression test" in text) is (given is not None)
+    assert ("is proven." in text) is (given is not None and given.proven)
 
 
 def test_the_proof_follows_the_cause_and_escapes_what_failed() -> None:

@@ -158,3 +158,48 @@ def test_a_file_with_one_more_failing_test_fails(runner: str, tmp_path: Path) ->
     (tmp_path / "test_a.py").write_text(passing)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert not regression.is_believed(ran(done.stdout + done.stderr, done.returncode))
+
+
+EMPTIED = {
+    "python": ("    return Order.objects.filter(user=user)", "    return []"),
+    "flask": ("    return jsonify(orders(user))", "    return jsonify([])"),
+    "fastapi": ("    return JSONResponse(rows, 200)", "    return JSONResponse({})"),
+    "express": ("  res.json(await orders(user));", "  res.json([]);"),
+    "next": ("  return NextResponse.json(rows, init);", "  return NextResponse.json({});"),
+    "go": ("\treturn rows, err", "\treturn nil, nil"),
+    "go, a slice": ("\treturn load(ctx)", "\treturn []Order{}"),
+    "gin": ("\tc.JSON(http.StatusOK, rows)", "\tc.JSON(http.StatusOK, nil)"),
+    "rails": ("    render json: @orders", "    render json: []"),
+    "rails, a status": ("    render json: @orders, status: 200", "    render status: 200, json: []"),
+    "promise": ("  return Promise.all(rows)", "  return undefined;"),
+}
+KEPT = {
+    "a guard": ("    return load(user)", "    if not user:\n        return []\n    return load(user)"),
+    "another answer": ("    return load(user)", "    return load(user.id)"),
+    "wrapped": ("    return rows", "    return jsonify(rows)"),
+    "was empty": ("    return []", "    return None"),
+    "off by one": ("    return rows[1]", "    return rows[0]"),
+    "a limit and its use": ("POOL = 5", "POOL = 50\nUSED = True"),
+    "a limit that falls": ("TIMEOUT = 300", "TIMEOUT = 30"),
+}
+
+
+def changed(old: str, new: str) -> str:
+    added = tuple(enumerate(new.splitlines(), start=1))
+    file = ChangedFile("src/app", "modified", 1, 1, added=added, removed=tuple(old.splitlines()))
+    return regression.conceals([file])
+
+
+@pytest.mark.parametrize(("old", "new"), EMPTIED.values(), ids=EMPTIED)
+def test_an_answer_that_is_emptied_is_seen_in_each_framework(old: str, new: str) -> None:
+    assert "answers with nothing" in changed(old, new)
+
+
+@pytest.mark.parametrize(("old", "new"), KEPT.values(), ids=KEPT)
+def test_an_answer_or_limit_that_may_be_right_is_left_to_the_test(old: str, new: str) -> None:
+    assert changed(old, new) == ""
+
+
+def test_a_limit_that_rises_alone_is_seen() -> None:
+    assert changed("pool = Pool(5, wait=2)", "pool = Pool(50, wait=2)").startswith("Only a limit rises")
+    assert "raises a limit" in changed("", "sys.setrecursionlimit(10_000)")

@@ -20,6 +20,7 @@ from railmend.contracts.incident import (
     DiagnosisRequest,
     Fact,
     Facts,
+    Incident,
     IncidentReport,
     IncidentRequest,
     PacketRequest,
@@ -121,6 +122,7 @@ class World:
     # What proofs show, one after the other; the last one stays.
     proofs: tuple[Proof, ...] = (PROVEN,)
     asked: list[CodingRequest] = field(default_factory=list)
+    proved: list[CodingRequest] = field(default_factory=list)
     published: list[PublishRequest] = field(default_factory=list)
     decided: bool = False
     hang: bool = False
@@ -309,6 +311,11 @@ class World:
         return self.after[min(self.calls["run_checks"], len(self.after)) - 1]
 
     @activity.defn
+    async def sample_requests(self, request: Incident) -> ArtifactReference:
+        self._count()
+        return samples.packet_reference()
+
+    @activity.defn
     async def reproduce_on_base(self, request: CodingRequest) -> SideReport:
         self._count()
         return SideReport()
@@ -316,6 +323,7 @@ class World:
     @activity.defn
     async def prove_change(self, request: CodingRequest) -> Proof:
         self._count()
+        self.proved.append(request)
         assert request.reviewed == (self.mended if request.turn and self.mended else self.change).tree
         return self.proofs[min(self.calls["prove_change"], len(self.proofs)) - 1]
 
@@ -394,6 +402,7 @@ class World:
             self.review_change,
             self.prepare_checks,
             self.run_checks,
+            self.sample_requests,
             self.reproduce_on_base,
             self.prove_change,
             self.commit_and_push,

@@ -28,7 +28,7 @@ from railmend.contracts.repair import (
 from railmend.contracts.review import MergeMethod, Related, ReviewView
 from tests import samples
 from tests.workflows.review_stage import CLOSED, MERGE, MERGED, OPEN, UP, ReviewStage, commented
-from tests.workflows.stand_ins import CHANGE, World
+from tests.workflows.stand_ins import CHANGE, FAILED_PROOF, PROVEN, World
 from workflows.actions.approved_action import ApprovedAction
 from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
@@ -145,6 +145,23 @@ async def test_a_comment_is_noticed_in_time_answered_and_pushed_by_the_same_sess
         assert (first.turn, second.turn, second.notes[0].text) == (0, 1, "Use an LRU instead.")
         assert on.world.prepared[1].base_branch == "railmend/0123456789ab"
         assert on.after.seen["trim_workspace"] == 2
+
+
+async def test_a_follow_up_is_proved_again_and_the_ledger_keeps_what_was_proved_of_what_was_merged(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with repairing(temporal, views=[commented(7), OPEN, MERGED]) as on:
+        on.world.proofs = (PROVEN, FAILED_PROOF)
+        await on.ends(outcome_seconds=(60,))
+        (answer,) = on.after.answers
+        assert (on.world.published[0].proof, answer.proof) == (PROVEN, FAILED_PROOF)
+        assert on.after.comments[0].proof == "failed"
+        assert (await on.ledger()).track.proofs == {"failed/held": 1}
+        assert on.world.calls["run_session"] == 2, "what failed is said, and goes to no session"
+    by_people = MERGED.model_copy(update={"merge": MERGE.model_copy(update={"head": "9" * 40})})
+    async with repairing(temporal, views=[by_people]) as on:
+        await on.ends(outcome_seconds=(60,))
+        assert (on.after.comments[0].proof, (await on.ledger()).track.proofs) == ("", {})
 
 
 async def test_review_has_bounds_in_rounds_and_money_and_says_so(temporal: WorkflowEnvironment) -> None:

@@ -71,3 +71,13 @@ async def test_a_proof_that_cannot_be_run_is_said_and_stops_nothing(temporal: Wo
         assert row.verdict is ProofVerdict.NOT_HAD
         assert row.reason == "The proof could not be run: reproduce_on_base is broken on purpose"
         assert on.world.calls["run_session"] == 1, "it is not the session's fault"
+
+
+async def test_requests_of_production_are_asked_where_they_can_be_read(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        await on.repair(row_of(await on.scan(), "checkout").repair_workflow_id)
+        assert on.world.proved[0].requests == samples.packet_reference()
+    async with stage(temporal, samples.service("checkout"), broken=frozenset({"sample_requests"})) as on:
+        await on.repair(row_of(await on.scan(), "checkout").repair_workflow_id)
+        assert on.world.proved[0].requests is None
+        assert on.world.published[0].proof == PROVEN

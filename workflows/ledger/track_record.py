@@ -28,12 +28,15 @@ class TrackRecordStore:
         self._records = {(record.repository, record.kind): record for record in track.records}
         self._opened = track.opened_seconds
         self._recovered = track.recovered_seconds
+        self._proofs = Counter(track.proofs)
 
     def add(self, fixes: Iterable[FixRecord]) -> None:
         for fix in fixes:
             record = self._records.get((fix.repository, fix.kind))
             record = record or FaultRecord(repository=fix.repository, kind=fix.kind, at=fix.at)
             self._records[fix.repository, fix.kind] = _with(record, fix)
+            if fix.proof:
+                self._proofs[f"{fix.proof}/{fix.outcome}"] += 1
             self._opened = _newest(self._opened, fix.opened_seconds)
             self._recovered = _newest(self._recovered, fix.recovered_seconds)
         while len(self._records) > MOST_RECORDS:
@@ -55,6 +58,7 @@ class TrackRecordStore:
         return self._begun_with.model_copy(
             update={
                 "records": tuple(ordered),
+                "proofs": dict(self._proofs),
                 "opened_seconds": self._opened,
                 "recovered_seconds": self._recovered,
             }

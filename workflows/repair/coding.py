@@ -116,7 +116,12 @@ async def publish(state: RepairState, ledger: LedgerClient) -> Phase:
         **policies.PUBLISH,
     )
     await trim_workspace(workspace)
-    state.fix = PublishedFix(pull_request=pull_request, head=pull_request.head, opened_at=workflow.now())
+    state.fix = PublishedFix(
+        pull_request=pull_request,
+        head=pull_request.head,
+        opened_at=workflow.now(),
+        proof=coding_round.proof.outcome.value if coding_round.proof else "",
+    )
     state.result = RepairResult(
         outcome=RepairOutcome.PULL_REQUEST,
         reason=coding_round.coding.text,

@@ -288,6 +288,7 @@ async def _comment(state: RepairState, status: MeasurementStatus, results: Resul
             measurements=results,
             merge=fix.merged,
             edited=fix.edited,
+            proof=fix.proof_of_merge,
             **more,
         ),
         **policies.COMMENT,

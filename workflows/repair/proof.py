@@ -3,7 +3,9 @@
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
+from activities.logs import LogActivities
 from activities.proof import ProofActivities
+from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.ledger import SpendingKind
 from railmend.contracts.proof import Proof, ProofRow, ProofVerdict
 from railmend.contracts.repair import CodingRequest, CodingRound
@@ -50,17 +52,17 @@ async def _mended(
 
 
 async def _proved(state: RepairState, request: CodingRequest, coding_round: CodingRound) -> CodingRound:
-    return coding_round.model_copy(update={"proof": await _prove(state, request, coding_round)})
+    return coding_round.model_copy(update={"proof": await run_proofs(state, request, coding_round)})
 
 
-async def _prove(state: RepairState, request: CodingRequest, coding_round: CodingRound) -> Proof:
-    """Measure both sides. That this cannot be done is no reason to give the repair up: it is said."""
+async def run_proofs(state: RepairState, request: CodingRequest, coding_round: CodingRound) -> Proof:
+    """Measure the base, and what is to be published. That this cannot be done is said, and ends nothing."""
     if coding_round.change.refused:
         return _not_had("The guard refused the change, so it was not run.")
+    requests = await _sample(request) if workflow.patched(policies.PATCH_PROOF_REQUESTS) else None
     state.show("A regression test runs on the base and on the change.")
-    request = request.model_copy(
-        update={"reviewed": coding_round.change.tree, "text": coding_round.coding.text, "complaints": ()}
-    )
+    told = {"text": coding_round.coding.text, "complaints": (), "notes": (), "requests": requests}
+    request = request.model_copy(update={"reviewed": coding_round.change.tree, **told})
     queue = request.workspace.task_queue
     try:
         on_base = await workflow.execute_activity_method(
@@ -76,6 +78,19 @@ async def _prove(state: RepairState, request: CodingRequest, coding_round: Codin
         if is_cancelled_exception(error) or machine_is_gone(error):
             raise
         return _not_had(f"The proof could not be run: {reason_of(error)[:300]}")
+
+
+async def _sample(request: CodingRequest) -> ArtifactReference | None:
+    """Have requests of the worst incident's service read; a proof can do without them."""
+    try:
+        return await workflow.execute_activity_method(
+            LogActivities.sample_requests, request.repair.incidents[0].request, **policies.EVIDENCE
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.warning("no requests to ask: %s", reason_of(error))
+        return None
 
 
 def _not_had(reason: str) -> Proof:

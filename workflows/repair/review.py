@@ -8,10 +8,12 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.reviews import ReviewActivities
 from railmend.contracts.ledger import SpendingKind
+from railmend.contracts.proof import Proof
 from railmend.contracts.repair import CodingRequest, PublishRequest, RepairOutcome, WorkspaceRequest
 from railmend.contracts.review import AnswersRequest, Note, PullState, ReviewQuestion, ReviewView
 from railmend.contracts.status import Phase
 from workflows.repair import coding
+from workflows.repair.proof import run_proofs
 from workflows.repair.state import PublishedFix, RepairState
 from workflows.shared import policies
 from workflows.shared.failures import reason_of, type_of
@@ -23,9 +25,13 @@ BRANCH_MOVED = "BranchMoved"
 
 @dataclass(frozen=True)
 class ReviewAnswer:
-    """The answer to every note. `later`: there is none yet, the notes are taken up at the next poll."""
+    """The answer to every note. `later`: there is none yet, the notes are taken up at the next poll.
+
+    `proof`: of the commit; None: none was made.
+    """
 
     commit: str | None = None
+    proof: Proof | None = None
     text: str = ""
     refused: tuple[str, ...] = ()
     limit: str = ""
@@ -97,6 +103,7 @@ async def _answer(state: RepairState, fix: PublishedFix, ledger: LedgerClient, v
                 number=fix.pull_request.number,
                 notes=view.notes,
                 commit=answer.commit,
+                proof=answer.proof,
                 agent_summary=answer.text,
                 refused=answer.refused,
                 limit=answer.limit,
@@ -150,6 +157,8 @@ async def _turn(
         refused = coding_round.doubts or ((unpublishable.reason,) if unpublishable and not text else ())
         if unpublishable or refused:
             return ReviewAnswer(text=text, refused=refused)
+        again = workflow.patched(policies.PATCH_PROOF_AGAIN)
+        proof = await run_proofs(state, request, coding_round) if again else None
         commit = await coding.commit(
             PublishRequest(
                 workspace=workspace,
@@ -162,7 +171,7 @@ async def _turn(
             ),
             ledger,
         )
-        fix.head = commit.sha
-        return ReviewAnswer(commit=commit.sha, text=text)
+        fix.head, fix.proof = commit.sha, proof.outcome.value if proof else ""
+        return ReviewAnswer(commit=commit.sha, text=text, proof=proof)
     finally:
         await coding.trim_workspace(workspace)

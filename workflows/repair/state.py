@@ -37,7 +37,8 @@ class PublishedFix(Contract):
     `moved_at`: when the last look found something new; `looked_state`, `looked_head`: what it found.
     `closed_at`: since when it is closed, while it may be opened again. `deployed`: by incident, the
     deployment that carries the merge. `live_since`: when the merge was seen in production. `measurements`:
-    how many were made. `delay_told`: people know that the merge is not deployed by itself.
+    how many were made. `delay_told`: people know that the merge is not deployed by itself. `proof`: what it
+    came to for `head`; empty: none was made.
     """
 
     model_config = ConfigDict(frozen=False)
@@ -57,11 +58,17 @@ class PublishedFix(Contract):
     live_since: datetime | None = None
     measurements: int = 0
     delay_told: bool = False
+    proof: str = ""
 
     @property
     def edited(self) -> bool:
         """Whether a person's commits were merged with it."""
         return self.merge is not None and self.merge.head != self.head
+
+    @property
+    def proof_of_merge(self) -> str:
+        """What was proved of what was merged; empty: nothing."""
+        return self.proof if self.merge and not self.edited else ""
 
     @property
     def merged(self) -> Merge:
@@ -189,6 +196,7 @@ class RepairState(Contract):
             outcome=self.result.outcome.value,
             merged=self.fix.merge is not None,
             edited=self.fix.edited,
+            proof=self.fix.proof_of_merge,
             at=workflow.now(),
             opened_seconds=self._since_onset(self.fix.opened_at if self.request.fix_number == 1 else None),
             recovered_seconds=self._since_onset(self.fix.live_since if held else None),

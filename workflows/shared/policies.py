@@ -31,6 +31,10 @@ PATCH_MERGE_RIDES_LATER = "merge-rides-later"
 PATCH_RETRY_ENDED = "retry-ended"
 # After 0.1.0: a change is proved before it is published; it was published at once.
 PATCH_PROOF = "proof"
+# After 0.1.0: a follow-up is proved before it is pushed; the proof was about the first commit alone.
+PATCH_PROOF_AGAIN = "proof-again"
+# After 0.1.0: a proof asks some of production's own requests, which are read before.
+PATCH_PROOF_REQUESTS = "proof-requests"
 
 
 # An investigation reads the code after all other sources, which name what of it matters. Since 0.2.0.

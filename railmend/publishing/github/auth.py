@@ -16,6 +16,8 @@ from railmend.publishing.github.errors import GitHubError, server_time
 PERMISSIONS = {"contents": "write", "issues": "write", "metadata": "read", "pull_requests": "write"}
 # Without them checks are not seen. An app that was installed for 0.1.0 has no permission for statuses.
 ALSO_CHECKS = {"checks": "read", "statuses": "read"}
+# Without it no commit shows what its proof came to.
+ALSO_STATUS = {**ALSO_CHECKS, "statuses": "write"}
 TIMEOUT_SECONDS = 15
 # An installation token is valid for an hour; a push that begins with it must also end with it.
 RENEW_BEFORE_SECONDS = 600
@@ -104,7 +106,7 @@ class AppCredentials:
         if number:
             scope = {"repository_ids": [int(number[1])]}
         path = f"/app/installations/{installation.json()['id']}/access_tokens"
-        for optional in (ALSO_CHECKS, {"checks": "read"}, {}):
+        for optional in (ALSO_STATUS, ALSO_CHECKS, {"checks": "read"}, {}):
             try:
                 body = {**scope, "permissions": {**PERMISSIONS, **optional}}
                 response = self._request("POST", path, repository, body)

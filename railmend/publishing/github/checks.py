@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from github.CheckRun import CheckRun
+from github.Commit import Commit
 from github.CommitStatus import CommitStatus
 from github.Repository import Repository
 from github.WorkflowJob import WorkflowJob
@@ -27,6 +28,8 @@ JOBS_INSTEAD = (
     "Jobs of GitHub Actions and commit statuses are read instead; checks of other apps are not seen."
 )
 NO_JOBS = "Check runs and jobs of GitHub Actions: the token needs Actions (read), an app Checks (read)."
+# What Railmend itself says of a commit: no check to be answered.
+PROOF_STATUS = "railmend/proof"
 NO_STATUSES = "Commit statuses: the token needs Commit statuses (read)."
 
 
@@ -70,7 +73,7 @@ def read_checks(repository: Repository, sha: str) -> CommitChecks:
     if found is None:
         found = _if_allowed(lambda: list(_jobs(repository, sha)))
         unseen.append(NO_JOBS if found is None else JOBS_INSTEAD)
-    statuses = _if_allowed(lambda: [_of_status(each) for each in commit.get_combined_status().statuses])
+    statuses = _if_allowed(lambda: list(_statuses(commit)))
     if statuses is None:
         unseen.append(NO_STATUSES)
     return CommitChecks(outcomes=(*(found or ()), *(statuses or ())), unseen=tuple(unseen))
@@ -97,6 +100,11 @@ def _outcome(run: CheckRun | WorkflowJob, details: list[str | None]) -> CheckOut
     ended = run.status == "completed" or run.status in WAITS_FOR_PEOPLE
     conclusion = (run.conclusion or "neutral") if ended else ""
     return CheckOutcome(run.name, conclusion, run.completed_at, "\n".join(filter(None, details)))
+
+
+def _statuses(commit: Commit) -> Iterator[CheckOutcome]:
+    rows = commit.get_combined_status().statuses
+    return (_of_status(row) for row in rows if row.context != PROOF_STATUS)
 
 
 def _of_status(status: CommitStatus) -> CheckOutcome:

@@ -67,6 +67,10 @@ class PullRequestThread:
         self._accounts: Accounts = github.accounts(self._repo)
         self._lines: dict[int, PullRequestComment] = {}
 
+    @property
+    def url(self) -> str:
+        return self._pull.html_url
+
     def view(self, base_branch: str, seen: SeenNotes) -> ReviewView:
         """Return the state, and the notes that are new since `seen`."""
         pull = self._pull
@@ -98,7 +102,7 @@ class PullRequestThread:
         ]
         return EarlierPullRequest(
             number=self._pull.number,
-            url=self._pull.html_url,
+            url=self.url,
             head=own[-1].sha if own else self._pull.head.sha,
             draft=self._pull.draft,
             opened_at=self._pull.created_at,

@@ -1,0 +1,157 @@
+"""Which of production's requests are asked again, and what their answers show."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import pytest
+
+from railmend.coding.replay import CONTROL, MOST_FAILED, MOST_HEALTHY, replay_row, sample
+from railmend.contracts.proof import Answers, SampledRequest, SideReport
+from railmend.evidence.redact import Redactor
+from tests.samples import NOW
+
+
+@dataclass(frozen=True)
+class Row:
+    path: str
+    status: int = 200
+    duration_ms: float = 5.0
+    method: str = "GET"
+    timestamp: datetime = NOW
+
+
+def test_a_sample_only_reads_is_bounded_and_spread_over_the_routes() -> None:
+    busy = [Row(f"/orders/{n}") for n in range(1000)]
+    rare = [Row("/up"), Row("/names", 301)]
+    failing = [Row(f"/prices/{n}", 500) for n in range(100)] + [Row("/rare", 503)]
+    writes = [Row("/orders", 500, method=method) for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS")]
+    slow = [Row("/report", 200, 900.0), Row("/socket", 101, 90_000.0), Row("/gone", 502, 30_000.0)]
+    chosen = sample([*busy, *rare, *failing, *writes, *slow], 500.0)
+    assert {each.method for each in chosen} == {"GET"}
+    assert [each.path for each in chosen if each.slow] == ["/report"]
+    failed = [each for each in chosen if each.failed]
+    healthy = [each for each in chosen if not each.failed and not each.slow]
+    assert (len(failed), len(healthy)) == (MOST_FAILED, MOST_HEALTHY)
+    assert {"/rare", "/gone"} < {each.path for each in failed}
+    assert {"/up", "/names"} < {each.path for each in healthy}
+    assert len({each.path for each in chosen}) == len(chosen)
+
+
+TOLD = {
+    "a user's id": ("/users/48213377/orders", "/users/11111111/orders"),
+    "a uuid": ("/o/3f2c8a10-9b7e-4d55-8c21-0a9be6d3f411", "/o/1a1a1a11-1a1a-1a11-1a11-1a1aa1a1a111"),
+    "a mail address": ("/find?q=ada@example.com&page=2", "/find?q=aaa@aaaaaaa.aaa&page=2"),
+    "a small number": ("/products/17?page=2", "/products/17?page=2"),
+    "words": ("/api/v1/orders", "/api/v1/orders"),
+}
+
+
+@pytest.mark.parametrize(("path", "asked"), TOLD.values(), ids=TOLD)
+def test_ids_of_people_keep_their_shape_alone(path: str, asked: str) -> None:
+    (request,) = sample([Row(path)], 500.0)
+    assert request.path == asked
+
+
+def test_what_was_redacted_or_is_no_path_is_not_asked() -> None:
+    token = "/hook?key=AKIA" + "IOSFODNN7EXAMPLE"
+    redacted = Redactor()(token)
+    assert redacted != token
+    assert (
+        sample([Row(redacted), Row("//evil\r\nHost: x"), Row("http://evil/"), Row("/" + "a" * 500)], 500)
+        == ()
+    )
+
+
+def asked(
+    route: str, said: int, *statuses: int, ms: float = 5, slow: bool = False, body: str = "b"
+) -> Answers:
+    request = SampledRequest(method="GET", path=route, route=route, status=said, duration_ms=ms, slow=slow)
+    times = len(statuses)
+    return Answers(
+        request=request, statuses=statuses, durations_ms=(float(ms),) * times, bodies=(body,) * times
+    )
+
+
+FAULT = asked("/cup", 500, 500, 500, 500)
+WELL = (
+    asked(CONTROL, 404, 404, 404, 404),
+    asked("/up", 200, 200, 200, 200),
+    asked("/names", 200, 200, 200, 200),
+)
+MENDED = asked("/cup", 500, 200, 200, 200)
+SLOW = asked("/report", 200, 200, 200, 200, ms=300, slow=True)
+JUDGED: dict[str, tuple[tuple[Answers, ...], tuple[Answers, ...], str, str]] = {
+    "mended": ((FAULT, *WELL), (MENDED, *WELL), "passed", "2 healthy ones of 2 other routes"),
+    "still there": ((FAULT, *WELL), (FAULT, *WELL), "failed", "/cup shows it with the change too"),
+    "sometimes there": (
+        (FAULT, *WELL),
+        (asked("/cup", 500, 200, 500, 200), *WELL),
+        "failed",
+        "/cup shows it with the change too",
+    ),
+    "never answered": ((FAULT, *WELL), (asked("/cup", 500, 0, 0, 0), *WELL), "failed", "/cup shows it"),
+    "not asked with the change": ((FAULT, *WELL), WELL, "not_had", "no time to ask"),
+    "one route sampled": ((FAULT, *WELL[:2]), (MENDED, *WELL[:2]), "not_had", "Of other routes 1"),
+    "behind a login": (
+        (asked("/cup", 500, 401, 401, 401), *WELL),
+        (MENDED, *WELL),
+        "not_had",
+        "Not reproducible here: the base answers them well",
+    ),
+    "flaky on the base": (
+        (asked("/cup", 500, 500, 200, 500), *WELL),
+        (MENDED, *WELL),
+        "not_had",
+        "Not reproducible here",
+    ),
+    "the healthy ones need a database": (
+        (FAULT, *(asked(each.request.route, 200, 500, 500, 500) for each in WELL)),
+        (MENDED, *WELL),
+        "not_had",
+        "Of other routes 0",
+    ),
+    "nothing failed": (WELL, WELL, "not_had", "the sample holds none"),
+    "breaks another": (
+        (FAULT, *WELL),
+        (MENDED, *WELL[:2], asked("/names", 200, 500, 500, 500)),
+        "failed",
+        "/names answered 200, and answers 500 with the change",
+    ),
+    "breaks another now and then": (
+        (FAULT, *WELL),
+        (MENDED, *WELL[:2], asked("/names", 200, 200, 500, 200)),
+        "failed",
+        "/names answered 200, and answers 500 with the change",
+    ),
+    "another answer": (
+        (FAULT, *WELL),
+        (MENDED, *WELL[:2], asked("/names", 200, 200, 200, 200, body="[]")),
+        "failed",
+        "/names answers with something else",
+    ),
+    "slow, mended": ((SLOW, *WELL), (asked("/report", 200, 200, 200, 200, slow=True), *WELL), "passed", ""),
+    "slow, as before": ((SLOW, *WELL), (SLOW, *WELL), "failed", "/report shows it"),
+    "slow in production alone": (
+        (asked("/report", 200, 200, 200, 200, ms=20, slow=True), *WELL),
+        (asked("/report", 200, 200, 200, 200, slow=True), *WELL),
+        "not_had",
+        "Not reproducible here",
+    ),
+}
+
+
+@pytest.mark.parametrize(("base", "change", "verdict", "why"), JUDGED.values(), ids=JUDGED)
+def test_answers_count_where_the_base_shows_the_fault_and_else_is_as_production(
+    base: tuple[Answers, ...], change: tuple[Answers, ...], verdict: str, why: str
+) -> None:
+    row = replay_row(SideReport(answers=base), SideReport(answers=change))
+    assert (row.verdict.value, row.shows_fault) == (verdict, False), row
+    assert why in row.reason
+
+
+@pytest.mark.parametrize("side", ["base", "change"])
+def test_a_side_that_could_not_be_asked_is_told(side: str) -> None:
+    none = SideReport(unasked="It ended with exit code 1.")
+    full = SideReport(answers=(FAULT, *WELL))
+    row = replay_row(none, full) if side == "base" else replay_row(full, none)
+    assert (row.verdict.value, row.reason) == ("not_had", "It ended with exit code 1.")

@@ -1,0 +1,91 @@
+"""Planted faults: the right fix is shown to be one, and none of six wrong ones of each kind is."""
+
+import difflib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from railmend.coding import regression
+from railmend.coding.diff import ChangedFile
+from railmend.coding.sandbox import CommandResult
+from railmend.contracts.proof import Proof, SideReport, TestFileRuns
+from tests.unit.wrong_fixes import KINDS, PYTHON, Fault
+from tests.unit.wrong_fixes_node import NODE
+
+PLANTED = {f"python, {kind}": (fault, "py") for kind, fault in PYTHON.items()}
+PLANTED |= {f"node, {kind}": (fault, "js") for kind, fault in NODE.items()}
+
+
+class Bench:
+    """Runs a test on a service as the proof does, without the sandbox: all of it is ours."""
+
+    def __init__(self, folder: Path, fault: Fault, suffix: str) -> None:
+        self._folder, self._fault, self._suffix = folder, fault, suffix
+        self._test = "test_app.py" if suffix == "py" else "app.test.js"
+
+    def proof(self, replaced: tuple[str, str], test: str) -> Proof:
+        """Return what is proved of a change by a test: on each side it is run once, which these repeat."""
+        base = self._fault.service
+        assert base.count(replaced[0]) == 1, replaced[0]
+        change = base.replace(*replaced)
+        return Proof(
+            rows=tuple(
+                regression.regression_rows(
+                    self._side(base, test, self._fault.named),
+                    self._side(change, test),
+                    regression.conceals([_changed(f"app.{self._suffix}", base, change)]),
+                    "",
+                )
+            )
+        )
+
+    def _side(self, service: str, test: str, named: str | None = None) -> SideReport:
+        (self._folder / f"app.{self._suffix}").write_text(service)
+        (self._folder / self._test).write_text(test)
+        runner = (sys.executable, "-B", "-m", "unittest", "test_app")
+        done = subprocess.run(
+            runner if self._suffix == "py" else ("node", "--test", self._test),
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        output = done.stdout + done.stderr
+        run = regression.run_of(CommandResult(done.returncode, None, output, 0.1))
+        doubt = "" if named is None or run.passed else regression.unnamed_failure(output, named) or ""
+        return SideReport(tests=(TestFileRuns(path=self._test, runs=(run,) * regression.RUNS, doubt=doubt),))
+
+
+def _changed(path: str, before: str, after: str) -> ChangedFile:
+    old, new = before.splitlines(), after.splitlines()
+    blocks = difflib.SequenceMatcher(None, old, new).get_opcodes()
+    removed = tuple(line for tag, a, b, _, _ in blocks if tag != "equal" for line in old[a:b])
+    added = tuple((n + 1, new[n]) for tag, _, _, a, b in blocks if tag != "equal" for n in range(a, b))
+    return ChangedFile(path, "modified", len(added), len(removed), added=added, removed=removed)
+
+
+@pytest.mark.parametrize(("fault", "suffix"), PLANTED.values(), ids=PLANTED)
+def test_the_right_fix_is_proven_and_no_wrong_one_is(fault: Fault, suffix: str, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, fault, suffix)
+    right = bench.proof(fault.right, fault.test)
+    assert right.proven, right
+    for kind, wrong in zip(KINDS, fault.wrong, strict=True):
+        assert not bench.proof(wrong, fault.test).proven, kind
+
+
+BLESSED = {
+    f"{name}, {kind}": (fault, suffix, fault.wrong[KINDS.index(kind)], test)
+    for name, (fault, suffix) in PLANTED.items()
+    for kind, test in fault.blessing.items()
+}
+
+
+@pytest.mark.parametrize(("fault", "suffix", "wrong", "test"), BLESSED.values(), ids=BLESSED)
+def test_a_wrong_fix_is_not_proven_by_a_test_that_was_written_for_it(
+    fault: Fault, suffix: str, wrong: tuple[str, str], test: str, tmp_path: Path
+) -> None:
+    proof = Bench(tmp_path, fault, suffix).proof(wrong, test)
+    assert not proof.proven, proof

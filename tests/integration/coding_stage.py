@@ -60,9 +60,6 @@ class LocalGitHub:
     def git_token(self, repository: str) -> str:
         return "ghp_secret"
 
-    def signer(self, full_name: str) -> None:
-        return None
-
     def default_branch(self, full_name: str) -> str:
         return "main"
 

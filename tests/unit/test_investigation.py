@@ -18,7 +18,7 @@ from railmend.contracts.investigation import Conversation, EvidenceCall
 from railmend.contracts.policy import Policy
 from railmend.diagnosis.conversation import begin, take_turn, with_results
 from railmend.diagnosis.diagnose import DIAGNOSIS, SCEPTIC, diagnose, recorded
-from railmend.diagnosis.model import ModelUsage
+from railmend.diagnosis.model import ModelSettings, ModelUsage
 from railmend.diagnosis.tools import ARGUMENTS, RefusedCall, checked
 from railmend.evidence.packet import export, load
 from railmend.evidence.tokens import estimate
@@ -32,6 +32,10 @@ Call = tuple[str, dict[str, Any]]
 
 class ToolModel(Model):
     """Also answers with calls: a list of (name, arguments)."""
+
+    def settings(self, **changes: Any) -> ModelSettings:
+        # litellm keeps the prices that it was told of a model for as long as the process lives.
+        return super().settings(**{"model": f"openai/{uuid4().hex}"} | changes)
 
     async def complete(self, request: Request) -> Response:
         body = await request.json()
@@ -78,8 +82,6 @@ async def turns(
 ) -> AsyncIterator[tuple[Conversation, Diagnosis | None]]:
     """Yield each turn; every pending call gets `facts`."""
     model.answers = list(answers)
-    if settings:  # litellm keeps the prices that it was told of a model for as long as the process lives
-        settings["model"] = f"openai/{uuid4().hex}"
     incident = samples.incident(policy=policy or Policy())
     task = SCEPTIC if doubted else DIAGNOSIS
     conversation = begin(incident, packet or samples.packet(), NOW, doubted)

@@ -24,7 +24,7 @@ from railmend.contracts.scan import (
     Window,
 )
 from railmend.publishing.report import report_markdown
-from workflows.shared import policies, search_attributes
+from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import reason_of
 
 
@@ -125,7 +125,8 @@ async def _downstream(assessments: Sequence[Assessment]) -> tuple[DownstreamEffe
 async def show_report(report: HealthReport, *, by_activity: bool) -> None:
     """Show a scan's report; scans that began before 0.2.0 have an activity make its text."""
     if not by_activity:
-        workflow.set_current_details(report_markdown(report))
+        details.show_markdown(report_markdown(report))
         return
-    text = await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.STORED)
-    workflow.set_current_details(text)
+    workflow.set_current_details(
+        await workflow.execute_activity_method(TextActivities.describe_report, report, **policies.STORED)
+    )

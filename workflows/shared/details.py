@@ -17,9 +17,14 @@ def show(template: str, *values: object) -> None:
     workflow.set_current_details(MarkdownText.of(template, *values))
 
 
+def show_markdown(text: MarkdownText) -> None:
+    """Set them to a text that was escaped where it was made."""
+    workflow.set_current_details(text)
+
+
 def show_status(status: RepairStatus) -> None:
     """Show how a repair stands: its label first, and below it the command that answers, or the address."""
-    workflow.set_current_details(format_status(status))
+    show_markdown(format_status(status))
 
 
 def format_status(status: RepairStatus) -> MarkdownText:

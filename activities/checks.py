@@ -17,7 +17,8 @@ from railmend.coding.checks import Suite, check_environment, find_suites, step_k
 from railmend.coding.git import TrustedRepository
 from railmend.coding.run_counts import RunCounts, count, prints_counts
 from railmend.coding.sandbox import EGRESS_SOCKET, CommandResult, RepairPaths, SandboxCommand, run_sandboxed
-from railmend.contracts.repair import CheckReport, CheckRun, CodingRequest
+from railmend.contracts.checks import CheckReport, CheckRun
+from railmend.contracts.repair import CodingRequest
 from railmend.evidence.redact import redact
 
 # Characters of output: of one run, of all that fail together, of one that passed.

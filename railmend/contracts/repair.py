@@ -8,6 +8,7 @@ from hashlib import sha256
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.base import Contract, OpenEnum
+from railmend.contracts.checks import CheckReport, Verification
 from railmend.contracts.incident import Diagnosis, IncidentReport
 from railmend.contracts.measurement import MeasurementResult
 from railmend.contracts.policy import Policy
@@ -231,82 +232,6 @@ class WorkspaceChange(Contract):
     refused: tuple[str, ...] = ()
     tree: str = ""
     draft_allowed: bool = False
-
-
-class CheckRun(Contract):
-    """One of the repository's own checks. `passed` None: it could not be run. `output`: its redacted tail.
-
-    `ran`, `failed`, `skipped`: tests, where the runner says so. `added`: a run apart, with the change's own.
-    `not_run`: why it says nothing, as a sentence; that is neither the change's fault nor the repository's.
-    """
-
-    command: str
-    directory: str
-    passed: bool | None
-    seconds: float
-    output: str
-    ran: int | None = None
-    failed: int | None = None
-    skipped: int | None = None
-    added: bool = False
-    not_run: str | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.command} (in {self.directory})" if self.directory else self.command
-
-    def fewer_than(self, then: "CheckRun") -> bool:
-        """Return whether it ran fewer tests than `then`, or does not say how many."""
-        return then.ran is not None and (self.ran is None or self.ran < then.ran)
-
-
-class CheckReport(Contract):
-    """All checks, run once. `unverified`: why there is nothing to say."""
-
-    runs: tuple[CheckRun, ...] = ()
-    unverified: str | None = None
-
-
-class Verification(Contract):
-    """The checks without and with the change, run by Railmend: the agent's claims do not count.
-
-    Fewer tests than before are no pass, whatever the exit code.
-    """
-
-    before: CheckReport
-    after: CheckReport
-
-    def pairs(self) -> list[tuple[CheckRun, CheckRun | None]]:
-        """Return each check's run with the change, and its run without it, if any.
-
-        The change's own tests have none.
-        """
-        earlier = {(run.command, run.directory): run for run in self.before.runs}
-        return [
-            (run, None if run.added else earlier.get((run.command, run.directory))) for run in self.after.runs
-        ]
-
-    @property
-    def regressions(self) -> tuple[CheckRun, ...]:
-        """The checks that passed without the change, and with it fail or run fewer tests."""
-        return tuple(
-            now
-            for now, then in self.pairs()
-            if then and then.passed and (now.passed is False or now.fewer_than(then))
-        )
-
-    @property
-    def judged(self) -> list[tuple[CheckRun, CheckRun | None]]:
-        """Return the pairs that say something: not those that could not be run without the change either."""
-        return [
-            (now, then) for now, then in self.pairs() if now.passed or not then or then.passed is not None
-        ]
-
-    @property
-    def verified(self) -> bool:
-        return bool(self.judged) and all(
-            now.passed and not (then and now.fewer_than(then)) for now, then in self.judged
-        )
 
 
 class CodingRound(Contract):

@@ -22,9 +22,9 @@ from railmend.coding.metering import ModelEndpoint, SessionLimits
 from railmend.coding.quota import Quota
 from railmend.coding.sandbox import RepairPaths, Sandbox
 from railmend.coding.server import OpenCodeServer
+from railmend.contracts.checks import CheckReport
 from railmend.contracts.proof import Proof, RequestSample
 from railmend.contracts.repair import (
-    CheckReport,
     CodingRequest,
     CodingResult,
     RepairRequest,

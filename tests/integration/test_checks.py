@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from railmend.coding.check_settings import CheckSettings
-from railmend.contracts.repair import Verification
+from railmend.contracts.checks import Verification
 from tests.integration.coding_stage import CodingRoom
 
 pytestmark = pytest.mark.integration

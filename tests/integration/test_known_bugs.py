@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from railmend.contracts.checks import Verification
 from railmend.contracts.incident import EvidenceItem, EvidencePacket
-from railmend.contracts.repair import CodingState, Verification
+from railmend.contracts.repair import CodingState
 from railyard.rehearsal.server import build_rehearsal
 from tests import samples
 from tests.integration.coding_stage import CodingRoom

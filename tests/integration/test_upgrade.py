@@ -20,7 +20,12 @@ from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.ledger import ClaimBatch
 from railmend.contracts.measurement import DeploymentView, DeployState
 from railmend.contracts.policy import FollowUp, Policy
-from railmend.contracts.repair import Approval, PullRequest, RepairOutcome, RepairResult
+from railmend.contracts.repair import (
+    Approval,
+    PullRequest,
+    RepairOutcome,
+    RepairResult,
+)
 from railmend.contracts.status import Phase
 from railmend.settings import Settings
 from tests import samples

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from hypothesis import strategies as st
 
 from railmend.contracts.approval import PlanIssueRequest
+from railmend.contracts.checks import CheckReport, CheckRun, Verification
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.incident import Cause, EvidenceItem, EvidencePacket, Fact, Facts, MeasuredSeries
 from railmend.contracts.investigation import AskedCall, Conversation, ConversationStep, EvidenceCall, Tool
@@ -17,8 +18,6 @@ from railmend.contracts.measurement import (
 )
 from railmend.contracts.notification import Notification, NotificationKind
 from railmend.contracts.repair import (
-    CheckReport,
-    CheckRun,
     CodingRequest,
     CodingResult,
     CodingState,
@@ -27,7 +26,6 @@ from railmend.contracts.repair import (
     PublishRequest,
     RelatedComment,
     RepairRequest,
-    Verification,
     Workspace,
     WorkspaceChange,
 )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from railmend.coding.check_settings import CheckSettings
 from railmend.coding.checks import Suite, check_environment, find_suites, step_key
 from railmend.coding.checks_commands import Purpose, commands, join
-from railmend.contracts.repair import CheckReport, CheckRun, Verification
+from railmend.contracts.checks import CheckReport, CheckRun, Verification
 
 PIP = '"$HOME/venv/bin/python" -m pip install --quiet --disable-pip-version-check'
 VENV = 'python3 -m venv "$HOME/venv"'

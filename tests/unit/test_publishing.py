@@ -2,19 +2,17 @@
 
 import pytest
 
+from railmend.contracts.checks import CheckReport, CheckRun, Verification
 from railmend.contracts.incident import REMOVED_UNSEEN, EvidenceItem, RuledOut
 from railmend.contracts.policy import FollowUp
 from railmend.contracts.proof import Proof, ProofRow, ProofVerdict
 from railmend.contracts.repair import (
-    CheckReport,
-    CheckRun,
     CodingResult,
     CodingState,
     FileChange,
     LeftOutService,
     PublishRequest,
     RepairRequest,
-    Verification,
     Workspace,
     WorkspaceChange,
 )

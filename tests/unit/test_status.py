@@ -15,7 +15,12 @@ from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.ledger import ClaimState
 from railmend.contracts.measurement import MeasurementResult, MeasurementStatus
 from railmend.contracts.notification import approval_notification, outcome_notification
-from railmend.contracts.repair import Approval, PullRequest, RepairOutcome, RepairResult
+from railmend.contracts.repair import (
+    Approval,
+    PullRequest,
+    RepairOutcome,
+    RepairResult,
+)
 from railmend.contracts.review import Merge, MergeMethod
 from railmend.contracts.status import (
     ACTIONS,

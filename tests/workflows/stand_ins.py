@@ -13,6 +13,7 @@ from activities.railway import paged
 from railmend.artifacts import ArtifactStore
 from railmend.contracts.approval import PlanDecided, PlanIssue, PlanIssueRequest
 from railmend.contracts.artifact import ArtifactReference
+from railmend.contracts.checks import CheckReport, CheckRun
 from railmend.contracts.incident import (
     ChallengeRequest,
     Decision,
@@ -31,8 +32,6 @@ from railmend.contracts.notification import Notification, NotificationBatch
 from railmend.contracts.proof import Proof, ProofRow, ProofVerdict, SideReport
 from railmend.contracts.repair import (
     Approval,
-    CheckReport,
-    CheckRun,
     CodingRequest,
     CodingResult,
     CodingState,

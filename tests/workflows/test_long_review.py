@@ -6,7 +6,12 @@ from typing import Any
 from temporalio.testing import WorkflowEnvironment
 
 from railmend.contracts.policy import FollowUp, Policy
-from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult, Workspace
+from railmend.contracts.repair import (
+    PullRequest,
+    RepairOutcome,
+    RepairResult,
+    Workspace,
+)
 from railmend.contracts.review import SeenNotes
 from railmend.contracts.status import Phase
 from tests import samples

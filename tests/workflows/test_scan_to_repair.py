@@ -14,7 +14,12 @@ from railmend.contracts.incident import EvidencePacket, IncidentReport, Verdict
 from railmend.contracts.ledger import Budget, Limit
 from railmend.contracts.measurement import MeasurementStatus
 from railmend.contracts.policy import FollowUp, Policy
-from railmend.contracts.repair import Approval, CodingState, RepairOutcome, WorkspaceChange
+from railmend.contracts.repair import (
+    Approval,
+    CodingState,
+    RepairOutcome,
+    WorkspaceChange,
+)
 from railmend.contracts.scan import (
     DownstreamEffect,
     FindingKind,

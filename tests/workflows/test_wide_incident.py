@@ -7,6 +7,7 @@ from uuid import NAMESPACE_URL, uuid5
 from temporalio.client import Client, WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
+from railmend.contracts.checks import CheckReport, CheckRun
 from railmend.contracts.incident import Diagnosis, Verdict
 from railmend.contracts.ledger import Budget, Limit
 from railmend.contracts.measurement import MeasurementStatus
@@ -14,8 +15,6 @@ from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import (
     DIAGNOSES_BYTES,
     MOST_SERVICES,
-    CheckReport,
-    CheckRun,
     CodingResult,
     CodingState,
     FileChange,

@@ -15,12 +15,11 @@ from activities.measurement import MeasurementActivities
 from activities.pull_requests import PullRequestActivities
 from activities.reviews import ReviewActivities
 from railmend.contracts.artifact import ArtifactReference
+from railmend.contracts.checks import CheckReport, Verification
 from railmend.contracts.incident import Incident
 from railmend.contracts.ledger import SpendingKind
 from railmend.contracts.notification import outcome_notification
 from railmend.contracts.repair import (
-    CheckReport,
-    CheckRun,
     CodingRequest,
     CodingResult,
     CodingRound,
@@ -33,7 +32,6 @@ from railmend.contracts.repair import (
     RepairOutcome,
     RepairRequest,
     RepairResult,
-    Verification,
     Workspace,
     WorkspaceChange,
     WorkspaceRequest,
@@ -47,8 +45,6 @@ from workflows.shared.ledger_client import LedgerClient
 from workflows.shared.notifications import notify
 
 CheckMethod = Callable[[CheckActivities, CodingRequest], Awaitable[CheckReport]]
-# Of a failing check's output the agent gets this much.
-MAX_COMPLAINT = 1500
 
 
 async def make_change(state: RepairState, ledger: LedgerClient) -> Phase:
@@ -231,13 +227,13 @@ async def run_turns(state: RepairState, request: CodingRequest, ledger: LedgerCl
     """Send the request to the session; a change that is refused or breaks a check goes back once."""
     state.show("The repository's checks run without the change.")
     before = await _run_checks(CheckActivities.prepare_checks, request)
-    request = request.model_copy(update={"checks": tuple(map(format_check, before.runs))})
+    request = request.model_copy(update={"checks": tuple(run.account for run in before.runs)})
     for follow_up in range(policies.FOLLOW_UPS + 1):
         coding_round = await take_turn(state, request, before, ledger)
         if not coding_round.doubts or follow_up == policies.FOLLOW_UPS:
             break
         failing = coding_round.verification.regressions
-        complaints = (*coding_round.change.refused, *map(format_complaint, failing))
+        complaints = (*coding_round.change.refused, *(run.complaint for run in failing))
         request = go_back(request, complaints)
     return coding_round
 
@@ -270,29 +266,8 @@ async def take_turn(
         coding=coding,
         change=change,
         verification=verification,
-        doubts=(*change.refused, *map(format_doubt, verification.regressions)),
+        doubts=(*change.refused, *(run.doubt for run in verification.regressions)),
     )
-
-
-def format_check(run: CheckRun) -> str:
-    """Return what the agent is told of a check without its change."""
-    went = "could not be run" if run.passed is None else "passes" if run.passed else "fails"
-    return f"{run.name[:300]}: {went}"
-
-
-def format_doubt(run: CheckRun) -> str:
-    """Return why a person must look at a check that passed without the change."""
-    return f"`{run.name}` {'fails' if run.passed is False else 'runs fewer tests'} with it."
-
-
-def format_complaint(run: CheckRun) -> str:
-    """Return what the agent is told of a check that passed without its change: a sentence, and its output."""
-    if run.not_run is not None:
-        return (
-            f"`{run.name}` passed before and cannot be run now: {run.not_run}\n{run.output[-MAX_COMPLAINT:]}"
-        )
-    now = "fails now" if run.passed is False else f"runs fewer tests now ({run.ran})"
-    return f"`{run.name}` passed before and {now}:\n{run.output[-MAX_COMPLAINT:]}"
 
 
 async def _run_session(state: RepairState, request: CodingRequest) -> CodingResult:

@@ -9,7 +9,12 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 from activities.reviews import ReviewActivities
 from railmend.contracts.ledger import SpendingKind
 from railmend.contracts.proof import Proof
-from railmend.contracts.repair import CodingRequest, PublishRequest, RepairOutcome, WorkspaceRequest
+from railmend.contracts.repair import (
+    CodingRequest,
+    PublishRequest,
+    RepairOutcome,
+    WorkspaceRequest,
+)
 from railmend.contracts.review import AnswersRequest, Note, PullState, ReviewQuestion, ReviewView
 from railmend.contracts.status import Phase
 from workflows.repair import coding

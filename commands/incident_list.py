@@ -106,7 +106,7 @@ def _row(project: str, entry: LedgerEntry, names: dict[str, str]) -> IncidentRow
     state = entry.state if entry.alive(datetime.now(UTC)) else "closed"
     own = {"since", "until", "outcome", "detail", "pull_request", "times"}
     return IncidentRow(
-        **entry.model_dump(include=own),
+        **{name: getattr(entry, name) for name in own},
         project=project,
         service=names[key],
         kind=kind,

@@ -134,7 +134,7 @@ async def main(folder: Path, address: str, model_url: str) -> None:
         Worker(
             client,
             task_queue=PLANNING_QUEUE,
-            activities=[planning.diagnose],
+            activities=[planning.take_turn],
             interceptors=held,
             max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
             graceful_shutdown_timeout=GRACE,

@@ -46,7 +46,7 @@ POINTS = {
     "packet": "after build_packet",
     "reserved": "after reserve",
     "model-call": IN_CALL,
-    "diagnosed": "after diagnose",
+    "diagnosed": "after take_turn",
     "paid": "after spend",
     # of the repair, phase by phase
     "repair-started": "before find_earlier",
@@ -232,6 +232,6 @@ async def test_each_fault_has_one_diagnosis_and_one_repair_whoever_dies_in_which
         assert (state.total.diagnoses, state.total.sessions) == (1, 1)
         assert all(reservation.settled for reservation in state.reservations)
         assert [record.outcomes for record in state.track.records] == [{"held": 1}], "it is settled once"
-        calls = 2 if point in (IN_CALL, "after diagnose") else 1
+        calls = 2 if point in (IN_CALL, "after take_turn") else 1
         assert world.model.calls[environment] == calls, environment
         assert state.total.usd >= calls * CALL_USD - 0.001, "what was spent before is counted"

@@ -303,8 +303,8 @@ async def test_spans_join_scan_investigation_and_activities(server: WorkflowEnvi
     async with working(client, settings, one):
         await scan_and_repair(client, one)
     spans = {span.name: span for span in exporter.get_finished_spans()}
-    assert {"RunWorkflow:HealthScan", "RunWorkflow:RepositoryRepair", "RunActivity:diagnose"} <= set(spans)
-    traces = {spans[name].context.trace_id for name in ("StartWorkflow:HealthScan", "RunActivity:diagnose")}
+    assert {"RunWorkflow:HealthScan", "RunWorkflow:RepositoryRepair", "RunActivity:take_turn"} <= set(spans)
+    traces = {spans[name].context.trace_id for name in ("StartWorkflow:HealthScan", "RunActivity:take_turn")}
     assert len(traces) == 1
 
 

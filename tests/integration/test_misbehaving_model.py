@@ -55,7 +55,8 @@ async def room_for(tmp_path: Path) -> AsyncIterator[Make]:
         ("echo 'TOKEN = \"ghp_" + "a1" * 18 + "\"' >> app.py", "app.py adds what looks like a secret"),
         (
             "mkdir -p .github/workflows && echo 'on: push' > .github/workflows/x.yml",
-            ".github/workflows/x.yml may not be touched: hidden files steer git, CI, editors and agents.",
+            ".github/workflows/x.yml may not be touched: hidden files steer git, CI, editors and agents, or "
+            "hold secrets.",
         ),
         ("sed -i 's/VALUE/NAME/' app.py", "app.py was rewritten: 60 of its 60 lines are gone."),
         ("ln -s /etc/passwd users", "users is a symbolic link."),

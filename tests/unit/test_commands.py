@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from commands import incident_list
 from commands.checks import github as github_checks
 from commands.durations import interval
+from railmend.contracts.ledger import LedgerEntry
 from railmend.publishing.github import GitHubError
 from railmend.settings import ConfigurationError
+from tests import samples
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,3 +95,12 @@ def test_one_outage_of_github_is_one_line_of_doctor(error: GitHubError, lines: i
     assert str(error) in results[0].message
     if lines == 1:
         assert "13 more" in results[0].message
+
+
+def test_an_open_fault_of_which_the_ledger_knows_no_more_has_its_row() -> None:
+    """The ledger leaves out what is as it was at the beginning."""
+    entry = LedgerEntry(
+        fingerprint="env/id-checkout/memory_leak", state="open", holder="scan/env/1", since=samples.NOW
+    )
+    row = incident_list._row("shop", entry, {"env/id-checkout": "checkout"})
+    assert (row.service, row.state, row.outcome, row.until, row.times) == ("checkout", "open", "", None, 1)

@@ -200,7 +200,7 @@ THEN: dict[str, Callable[[str], None]] = {
         "memory_leak", "the plan waits for your approval", "incident/", "repair/acme/checkout/"
     ),
     ".venv/bin/python starter.py status": tells("Waits for you\n  checkout:", "starter.py approve repair/"),
-    ".venv/bin/python starter.py show ID": tells("verdict: code", "(E1)", "## Plan"),
+    ".venv/bin/python starter.py show ID": tells("verdict: code", "(E1", "## Plan"),
     ".venv/bin/python starter.py approve REPAIR": tells(": approved by ", "starter.py show repair/"),
     ".venv/bin/python starter.py report --html report.html": tells("1 incident written"),
     ".venv/bin/python starter.py schedule show": tells("every: 10m", "paused: False"),

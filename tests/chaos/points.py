@@ -62,9 +62,11 @@ class Point:
         return self.in_review or self.gate is None
 
 
-def _forge(method: str, ending: str, repair: "Repair") -> Gate:
-    def matches(asked: str, target: str, _: bytes) -> bool:
-        return asked == method and f"/{repair.repository}" in target and ending in target
+def _forge(method: str, ending: str, repair: "Repair", body: bytes = b"") -> Gate:
+    """`body`: what the request must hold; one without a title only asks whether it would be allowed."""
+
+    def matches(asked: str, target: str, sent: bytes) -> bool:
+        return asked == method and f"/{repair.repository}" in target and ending in target and body in sent
 
     return repair.stage.hold_forge(RequestGate(matches))
 
@@ -81,7 +83,7 @@ fetch_begins = partial(_forge, "GET", "git-upload-pack")
 fetch = partial(_forge, "POST", "git-upload-pack")
 push_begins = partial(_forge, "GET", "git-receive-pack")
 push = partial(_forge, "POST", "git-receive-pack")
-create = partial(_forge, "POST", "/pulls?")
+create = partial(_forge, "POST", "/pulls?", body=b'"title"')
 label = partial(_forge, "POST", "/labels?")
 comment = partial(_forge, "POST", "/comments?")
 

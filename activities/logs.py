@@ -13,7 +13,7 @@ from railmend.coding.replay import sample
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import Fact, Facts, Incident, IncidentRequest
 from railmend.contracts.proof import RequestSample, SampledRequest
-from railmend.evidence.condense import Condensed, Condenser
+from railmend.evidence.condense import Condensed, Condenser, condensed_fact
 from railmend.evidence.http import SLOW_MS, HttpCondenser
 from railmend.evidence.incident_facts import hints, onset, redaction_key
 from railmend.evidence.redact import Redactor
@@ -185,8 +185,7 @@ class LogActivities:
         return condenser.result(HTTP_TOKENS)
 
     def _fact(self, request: IncidentRequest, kind: str, source: str, condensed: Condensed) -> Fact:
-        text = self._redactor(request)(condensed.text)
-        return Fact(kind=kind, source=source, text=text, start=condensed.start, end=condensed.end)
+        return condensed_fact(kind, source, condensed, self._redactor(request))
 
 
 def _cut(what: str, rows: int) -> str:

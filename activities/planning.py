@@ -18,6 +18,7 @@ from railmend.contracts.incident import (
     DiagnosisRequest,
     EvidencePacket,
     Facts,
+    Incident,
     IncidentReport,
 )
 from railmend.contracts.investigation import Conversation, EvidenceResult, Turn, TurnRequest
@@ -90,15 +91,15 @@ class PlanningActivities:
                 task_of(conversation),
                 settings,
                 _usage(before, beat),
-                self._find_missing(conversation),
+                self._find_missing(conversation.incident),
                 request.at,
             )
+            if diagnosis is not None:
+                return Turn(diagnosis=diagnosis, packet=await self._artifacts.put_model(conversation.packet))
             return Turn(
                 conversation=await self._artifacts.put_model(conversation),
                 incident=await self._incident(conversation) if conversation.pending else None,
                 calls=conversation.pending,
-                diagnosis=diagnosis,
-                packet=await self._artifacts.put_model(conversation.packet) if diagnosis else None,
             )
 
     async def _conversation(self, request: TurnRequest) -> Conversation:
@@ -122,8 +123,8 @@ class PlanningActivities:
         incident = conversation.incident
         return await self._artifacts.put_model(incident) if incident is not None else None
 
-    def _find_missing(self, conversation: Conversation) -> FindMissing:
-        service = conversation.incident.service if conversation.incident else None
+    def _find_missing(self, incident: Incident | None) -> FindMissing:
+        service = incident.service if incident else None
         repository = service.repository if service else None
         reference = (service.commit or service.branch) if service else None
 
@@ -146,7 +147,7 @@ class PlanningActivities:
                 packet = await self._artifacts.get_model(request.packet, EvidencePacket)
             except ArtifactGone as error:
                 return without_evidence(error, before)
-            missing = self._find_missing(begin(request.incident, packet, None))
+            missing = self._find_missing(request.incident)
             return await diagnose(packet, self._model, missing, _usage(before, beat))
 
     @activity.defn

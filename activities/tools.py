@@ -18,7 +18,7 @@ from railmend.contracts.investigation import EvidenceCall, EvidenceResult, Tool,
 from railmend.contracts.scan import Service
 from railmend.diagnosis.tools import RESULT_TOKENS, stretch
 from railmend.evidence.change import commit_row, describe
-from railmend.evidence.condense import Condensed, Condenser
+from railmend.evidence.condense import Condenser, condensed_fact
 from railmend.evidence.http import HttpCondenser
 from railmend.evidence.incident_facts import hints, onset, redaction_key
 from railmend.evidence.redact import Redactor
@@ -30,6 +30,7 @@ from railmend.railway.pool import RailwayPool
 
 MAX_ROWS, MAX_HTTP_ROWS, MAX_NEIGHBOUR_ROWS = 6_000, 4_000, 1_000
 MAX_COMMITS, MAX_MATCHES, MAX_SAMPLES = 20, 40, 60
+READS_REPOSITORY = frozenset({Tool.READ_CODE, Tool.SEARCH_CODE, Tool.COMMITS, Tool.SHOW_COMMIT})
 NO_REPOSITORY = "The service has no repository, so there is no code to read."
 
 
@@ -93,16 +94,14 @@ class ToolActivities:
                 return EvidenceResult(call_id=call.id, facts=await keeps(incident))
             if (tool := tools.get(call.tool)) is None:
                 return EvidenceResult(call_id=call.id, unseen=f"This worker has no tool {call.tool}.")
-            return EvidenceResult(
-                call_id=call.id, facts=await self._artifacts.put_model(await tool(incident, call))
-            )
+            without = call.tool in READS_REPOSITORY and incident.service.repository is None
+            facts = _nothing(NO_REPOSITORY) if without else await tool(incident, call)
+            return EvidenceResult(call_id=call.id, facts=await self._artifacts.put_model(facts))
 
     def _redactor(self, incident: IncidentRequest) -> Redactor:
         return Redactor(self._secrets(), redaction_key(incident))
 
     async def _read_code(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
-        if incident.service.repository is None:
-            return _nothing(NO_REPOSITORY)
         files = await _files(self._code, incident.service)
         path, first, last = (
             str(call.arguments["path"]),
@@ -119,8 +118,6 @@ class ToolActivities:
         return Facts(items=(Fact(kind="code", source=f"{path}, of {len(lines)} lines", text=shown),))
 
     async def _search_code(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
-        if incident.service.repository is None:
-            return _nothing(NO_REPOSITORY)
         files = await _files(self._code, incident.service)
         found = await asyncio.to_thread(_search, files, str(call.arguments["text"]), self._redactor(incident))
         if not found:
@@ -129,12 +126,10 @@ class ToolActivities:
 
     async def _commits(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
         service = incident.service
-        if service.repository is None:
-            return _nothing(NO_REPOSITORY)
         since = call.arguments.get("since")
         commits = await asyncio.to_thread(
             self._github.commits,
-            service.repository,
+            service.repository or "",
             service.commit or service.branch,
             path=str(call.arguments.get("path", "")),
             since=datetime.fromisoformat(str(since)) if since else None,
@@ -148,10 +143,8 @@ class ToolActivities:
 
     async def _show_commit(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
         service = incident.service
-        if service.repository is None:
-            return _nothing(NO_REPOSITORY)
         sha = str(call.arguments["sha"])
-        own = await asyncio.to_thread(self._github.own_change, service.repository, sha)
+        own = await asyncio.to_thread(self._github.own_change, service.repository or "", sha)
         change = await asyncio.to_thread(self._redactor(incident).model, own)
         text = describe(change, service.root_directory, budget=RESULT_TOKENS)
         return Facts(items=(Fact(kind="change", source=f"{service.repository}, one commit", text=text),))
@@ -189,7 +182,7 @@ class ToolActivities:
             return _nothing(f"Of {read} log lines none is meant.")
         kind = "build_log" if build else "deploy_log"
         source = f"{'build' if build else 'deploy'} logs, {condensed.rows} of {read} lines, condensed"
-        return Facts(items=(_condensed(kind, source, condensed, redactor),))
+        return Facts(items=(condensed_fact(kind, source, condensed, redactor),))
 
     async def _http(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
         deployment = incident.service.active_deployment_id
@@ -208,7 +201,7 @@ class ToolActivities:
         if not condensed.rows:
             return _nothing(f"Of {read} requests none is meant.")
         source = f"HTTP logs, {condensed.rows} of {read} requests, condensed"
-        return Facts(items=(_condensed("http_log", source, condensed, redactor),))
+        return Facts(items=(condensed_fact("http_log", source, condensed, redactor),))
 
     async def _metrics(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
         start, end = stretch(call, incident.window.start, incident.window.end)
@@ -247,7 +240,7 @@ class ToolActivities:
         found = " ".join(neighbour.findings) or "Nothing was found wrong with it."
         if not condensed.rows:
             return _nothing(f"{name} writes no errors between these times. {found}")
-        fact = _condensed("neighbour", f"error logs of {name}, {neighbour.relation}", condensed, redactor)
+        fact = condensed_fact("neighbour", f"error logs of {name}, {neighbour.relation}", condensed, redactor)
         return Facts(items=(fact.model_copy(update={"text": f"{found}\n{fact.text}"}),))
 
     async def _provider_status(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
@@ -273,11 +266,6 @@ class ToolActivities:
 
 def _other(sentence: str, names: Sequence[str]) -> str:
     return f"; {sentence} {', '.join(names)}" if names else ""
-
-
-def _condensed(kind: str, source: str, condensed: Condensed, redactor: Redactor) -> Fact:
-    text = redactor(condensed.text)
-    return Fact(kind=kind, source=source, text=text, start=condensed.start, end=condensed.end)
 
 
 def _all_of(row: LogLine) -> str:

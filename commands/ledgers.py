@@ -111,7 +111,7 @@ async def _overview(client: Client, project: ProjectSettings) -> LedgerOverview:
 
 
 async def _row(client: Client, entry: LedgerEntry) -> FaultRow:
-    row = FaultRow.model_validate(entry.model_dump(include=set(FaultRow.model_fields)))
+    row = FaultRow.model_validate(entry, from_attributes=True)
     if entry.state != OPEN:
         return row
     standings = [standing for _, standing in await _holders(client, entry)]

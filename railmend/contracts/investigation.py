@@ -103,16 +103,15 @@ class ConversationStep(Contract):
 
 
 class Conversation(Contract):
-    """A diagnosis, or the attempt to refute one, between two turns. `tools`: whether any is offered.
+    """A diagnosis, or the attempt to refute one, between two turns.
 
     `shown`: the items of the packet that the first message holds; the rest came from tools. `pending`: calls
     whose results are waited for. `turns`: answers so far; `refused`: conclusions that did not hold.
     `in_words`: the model takes no tools, so they are described to it. `doubled`: it needed twice the room.
-    `usd`: spent so far, by the first pass too.
+    `started`: None: no tool is offered. `usd`: spent so far, by the first pass too.
     """
 
     incident: IncidentRequest | None
-    tools: bool
     packet: EvidencePacket
     shown: int
     doubted: Diagnosis | None = None
@@ -129,3 +128,7 @@ class Conversation(Contract):
     model: str = ""
     tokens: int = 0
     usd: float = 0.0
+
+    @property
+    def with_tools(self) -> bool:
+        return self.started is not None

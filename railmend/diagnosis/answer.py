@@ -48,8 +48,11 @@ def _word(value: object) -> object:
 
 def _title(value: object) -> object:
     """Read a title that is too long, or ends like a sentence, without the rest of it."""
-    if not isinstance(value, str) or len(title := value.strip().rstrip(".")) <= TITLE:
-        return value.strip().rstrip(".") if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    title = value.strip().rstrip(".")
+    if len(title) <= TITLE:
+        return title
     return title[: TITLE + 1].rpartition(" ")[0] or title[:TITLE]
 
 

@@ -72,7 +72,6 @@ def begin(
     spent = (doubted.cost_usd or 0.0) if doubted else 0.0
     return Conversation(
         incident=incident,
-        tools=now is not None,
         packet=packet,
         shown=len(packet.items),
         doubted=doubted,
@@ -117,8 +116,9 @@ async def take_turn(
     `find_missing` raises.
     """
     before = usage.usd
-    tools = now is not None and _may_use_tools(conversation, task, settings, now)
-    reply = await _ask(conversation, task, settings, usage, tools=tools)
+    messages = messages_of(conversation, task, conversation.packet)
+    tools = now is not None and _may_use_tools(conversation, task, settings, prompt_tokens(messages), now)
+    reply = await _ask(conversation, task, messages, settings, usage, tools=tools)
     conversation = conversation.model_copy(
         update={
             "turns": conversation.turns + 1,
@@ -137,9 +137,12 @@ async def take_turn(
 
 
 def _may_use_tools(
-    conversation: Conversation, task: ModelTask, settings: ModelSettings, now: datetime
+    conversation: Conversation, task: ModelTask, settings: ModelSettings, asked: int, now: datetime
 ) -> bool:
-    """Whether turns, calls, tokens and time are left, and the money for this turn and one that concludes."""
+    """Whether turns, calls, tokens and time are left, and the money for this turn and one that concludes.
+
+    `asked`: tokens of what was said so far.
+    """
     bounds, incident = task.bounds, conversation.incident
     if conversation.started is None or (
         conversation.turns >= bounds.turns
@@ -148,7 +151,6 @@ def _may_use_tools(
         or now - conversation.started >= bounds.time
     ):
         return False
-    asked = prompt_tokens(messages_of(conversation, task, conversation.packet))
     concluding = asked + TURN_TOKENS + RESULT_TOKENS * bounds.calls_at_once
     costs = usd_of(settings, asked, TURN_TOKENS) + usd_of(settings, concluding, CONCLUDING_TOKENS)
     policy = incident.policy if incident is not None else Policy()
@@ -156,30 +158,35 @@ def _may_use_tools(
 
 
 async def _ask(
-    conversation: Conversation, task: ModelTask, settings: ModelSettings, usage: ModelUsage, *, tools: bool
+    conversation: Conversation,
+    task: ModelTask,
+    messages: Messages,
+    settings: ModelSettings,
+    usage: ModelUsage,
+    *,
+    tools: bool,
 ) -> ModelReply:
     """Ask with the whole packet, and with ever shorter items while it does not fit the model."""
     question = Question(
         messages=[],
         answer=task.schema,
-        tools=specifications(task.schema, tools=tools) if conversation.tools else [],
+        tools=specifications(task.schema, tools=tools) if conversation.with_tools else [],
         in_words=conversation.in_words,
         doubled=conversation.doubled,
     )
+    ended = conversation.with_tools and not tools and conversation.steps
+    closing = [{"role": "user", "content": NO_MORE_TOOLS}] if ended else []
     packet = conversation.packet
     for _ in range(HALVINGS):
-        messages = messages_of(conversation, task, packet, tools=tools)
         try:
-            return await ask(question.model_copy(update={"messages": messages}), settings, usage)
+            return await ask(question.model_copy(update={"messages": [*messages, *closing]}), settings, usage)
         except TooLong:
             packet = halved(packet)
-    messages = messages_of(conversation, task, packet, tools=tools)
-    return await ask(question.model_copy(update={"messages": messages}), settings, usage)
+            messages = messages_of(conversation, task, packet)
+    return await ask(question.model_copy(update={"messages": [*messages, *closing]}), settings, usage)
 
 
-def messages_of(
-    conversation: Conversation, task: ModelTask, packet: EvidencePacket, *, tools: bool = True
-) -> Messages:
+def messages_of(conversation: Conversation, task: ModelTask, packet: EvidencePacket) -> Messages:
     """Return all that was said so far, as it is sent; `packet`: the conversation's, or a shorter one."""
     first = packet.model_copy(update={"items": packet.items[: conversation.shown]})
     items = {item.id: item for item in packet.items}
@@ -192,8 +199,6 @@ def messages_of(
             messages.append({"role": "tool", "tool_call_id": step.call_id, "content": text})
         else:
             messages.append({"role": "user", "content": text})
-    if conversation.steps and not tools and conversation.tools:
-        messages.append({"role": "user", "content": NO_MORE_TOOLS})
     return messages
 
 

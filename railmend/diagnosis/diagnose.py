@@ -170,7 +170,7 @@ def task_of(conversation: Conversation) -> ModelTask:
 
 
 def _diagnosis_messages(rendered: PromptText, conversation: Conversation) -> Messages:
-    return messages(rendered, tools=conversation.tools)
+    return messages(rendered, tools=conversation.with_tools)
 
 
 async def _conclude_diagnosis(
@@ -196,7 +196,7 @@ def _give_up_diagnosis(conversation: Conversation) -> Diagnosis:
 
 
 def _sceptic_messages(rendered: PromptText, conversation: Conversation) -> Messages:
-    return challenge_messages(rendered, _doubted(conversation), tools=conversation.tools)
+    return challenge_messages(rendered, _doubted(conversation), tools=conversation.with_tools)
 
 
 async def _conclude_refutation(

@@ -67,7 +67,7 @@ class Question(BaseModel):
     """What is asked: messages, the schema of the answer, and the tools that may be called instead.
 
     `in_words`: schema and tools are told to the model as text, not to its provider. `doubled`: there is twice
-    the room for the answer, of which `most_tokens` may leave less.
+    the room for the answer.
     """
 
     messages: Messages
@@ -75,7 +75,6 @@ class Question(BaseModel):
     tools: list[dict[str, Any]] = []
     in_words: bool = False
     doubled: bool = False
-    most_tokens: int | None = None
 
     def told(self) -> Messages:
         """Return the messages as they are sent: schema and tools stand after the question itself."""
@@ -192,7 +191,7 @@ def _answer_tokens(settings: ModelSettings, question: Question) -> int:
     wanted = THINKING_TOKENS if known.get("supports_reasoning") else ANSWER_TOKENS
     most = settings.output_tokens or known.get("max_output_tokens")
     wanted = 2 * wanted if question.doubled else wanted
-    return min(wanted, most or wanted, question.most_tokens or wanted)
+    return min(wanted, most or wanted)
 
 
 def _litellm() -> Any:

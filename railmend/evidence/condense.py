@@ -5,10 +5,11 @@ whether they are new, and by closeness to the onset. Memory is bounded by the nu
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from railmend.contracts.incident import Fact
 from railmend.evidence.event_groups import MAX_VARIANTS, EventGroup, headline, level_of_event
 from railmend.evidence.event_lines import Event, LogRow
 from railmend.evidence.events import Joiner, first_start
@@ -42,6 +43,11 @@ class Condensed:
     left_out: int
     start: datetime | None = None
     end: datetime | None = None
+
+
+def condensed_fact(kind: str, source: str, condensed: Condensed, redact: Callable[[str], str]) -> Fact:
+    text = redact(condensed.text)
+    return Fact(kind=kind, source=source, text=text, start=condensed.start, end=condensed.end)
 
 
 class Condenser:

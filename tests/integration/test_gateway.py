@@ -328,9 +328,9 @@ async def test_an_answer_in_one_piece_is_counted_too(bench: Bench) -> None:
     assert "stream_options" not in bench.provider.asked[0]
 
 
-async def test_a_stream_arrives_as_it_is_made(bench: Bench) -> None:
-    go_on = asyncio.Event()
-    loop = asyncio.get_running_loop()
+def held_stream(bench: Bench) -> asyncio.Event:
+    """Have the provider answer with a stream that goes on once what is returned is set."""
+    go_on, loop = asyncio.Event(), asyncio.get_running_loop()
 
     async def slow() -> AsyncIterator[bytes]:
         yield STREAM[0]
@@ -338,6 +338,11 @@ async def test_a_stream_arrives_as_it_is_made(bench: Bench) -> None:
         yield STREAM[3]
 
     bench.provider.answer = lambda: StreamingResponse(slow(), media_type="text/event-stream")
+    return go_on
+
+
+async def test_a_stream_arrives_as_it_is_made(bench: Bench) -> None:
+    go_on = held_stream(bench)
     async with bench.stream() as chunks:
         assert await anext(chunks) == STREAM[0]
         go_on.set()

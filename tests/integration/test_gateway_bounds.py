@@ -3,17 +3,15 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
 
 from hosting.gateway import model_gateway
 from hosting.gateway.egress import egress
 from railmend.coding.sandbox import EGRESS_SOCKET, GATEWAY_SOCKET, short_path
-from tests.integration.test_gateway import STREAM, Bench, bench
+from tests.integration.test_gateway import Bench, bench, held_stream
 
 __all__ = ["bench"]
 pytestmark = pytest.mark.integration
@@ -111,15 +109,7 @@ async def test_json_that_would_fill_the_memory_is_a_bad_request(bench: Bench, co
 
 
 async def test_no_more_calls_than_an_agent_needs_are_under_way(bench: Bench) -> None:
-    go_on = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield STREAM[0]
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(go_on.wait(), loop))
-        yield STREAM[3]
-
-    bench.provider.answer = lambda: StreamingResponse(slow(), media_type="text/event-stream")
+    go_on = held_stream(bench)
     calls = [asyncio.create_task(bench.ask()) for _ in range(model_gateway.MAX_CALLS)]
     while bench.gateway.usage.model_calls < model_gateway.MAX_CALLS:  # noqa: ASYNC110 - a state, not an event
         await asyncio.sleep(0.02)

@@ -88,9 +88,12 @@ class RailwayActivities:
         found = _assess(survey.rows, scan.environment_id, rules)
         if survey.fine:
             async with working():
-                await self._recall(survey, found, scan.environment_id)
-                await self._search_logs(survey.rows, found, survey.unseen, scan.environment_id, survey.window)
-            found = _assess(survey.rows, scan.environment_id, rules)
+                recalled = await self._recall(survey, found, scan.environment_id)
+                died = await self._search_logs(
+                    survey.rows, found, survey.unseen, scan.environment_id, survey.window
+                )
+            if recalled or died:
+                found = _assess(survey.rows, scan.environment_id, rules)
         suspects = _worst_first(_suspects(survey, found, rules), found)
         findings = found if survey.fine else ()
         screening = _screening(survey, suspects, findings, rules)
@@ -102,16 +105,20 @@ class RailwayActivities:
             update={"candidates": first.services, "findings": first.findings, "more": tuple(more)}
         )
 
-    async def _recall(self, survey: Survey, found: Sequence[Finding], environment_id: str) -> None:
-        """Give suspects their longer past, as those of a large project have it; others keep their day."""
+    async def _recall(self, survey: Survey, found: Sequence[Finding], environment_id: str) -> bool:
+        """Give suspects their longer past, as those of a large project have it; others keep their day.
+
+        Return whether any has one.
+        """
         ids = {finding.service_id for finding in found}
         suspects = [service for service in survey.services if service.service_id in ids]
         if not suspects:
-            return
+            return False
         client = await self._railway.client_for(environment_id)
         pasts = await client.surveyor.recall(environment_id, suspects, survey.window)
         longer = {past.service_id: past for past in pasts if past.sampled}
         survey.history = [longer.get(day.service_id, day) for day in survey.history]
+        return bool(longer)
 
     async def _search_logs(
         self,
@@ -120,10 +127,11 @@ class RailwayActivities:
         unseen: list[str],
         environment_id: str,
         window: Window,
-    ) -> None:
+    ) -> bool:
         """Search the logs of services whose memory fell unexplained for deaths, and note them in the slices.
 
-        Takes 1 request a service, of at most `MOST_SEARCHED`. Logs can only add a finding.
+        Takes 1 request a service, of at most `MOST_SEARCHED`. Logs can only add a finding. Return whether any
+        death was noted.
         """
         client = await self._railway.client_for(environment_id)
         doubtful = [
@@ -141,6 +149,7 @@ class RailwayActivities:
                 unseen.append(f"Logs of {service.name} could not be searched for deaths. {error}")
             else:
                 series.deaths = tuple(deaths(lines))
+        return any(series.deaths for _, series in doubtful)
 
     async def _unlisted(self, scan: ScanRequest, error: RailwayError) -> Screening:
         """Report that nothing can be read: all that was seen before is unknown; a scan always reports."""
@@ -188,8 +197,9 @@ class RailwayActivities:
         findings = _assess(rows, request.environment_id, rules)
         unseen: list[str] = []
         async with working():
-            await self._search_logs(rows, findings, unseen, request.environment_id, request.window)
-        findings = _assess(rows, request.environment_id, rules)
+            died = await self._search_logs(rows, findings, unseen, request.environment_id, request.window)
+        if died:
+            findings = _assess(rows, request.environment_id, rules)
         affected = {finding.service_id for finding in findings}
         reasons = _reasons(rows, details.unread, rules, without=affected)
         troubled = [service for service in request.services if service.service_id in affected]

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from itertools import zip_longest
 from statistics import median
@@ -94,13 +95,11 @@ async def ask(paths: RepairPaths, requests: Sequence[SampledRequest]) -> list[An
     control = SampledRequest(method="GET", path=unknown, route=CONTROL, status=404, duration_ms=0)
     asked = [control, *requests]
     answers: dict[int, list[tuple[int, float, str]]] = defaultdict(list)
-    try:
-        async with asyncio.timeout(REPLAY_SECONDS):
+    with short_path(paths.sockets, SERVER_SOCKET) as address, suppress(TimeoutError):
+        async with _client(address) as client, asyncio.timeout(REPLAY_SECONDS):
             for _ in range(TIMES):
                 for index, request in enumerate(asked):
-                    answers[index].append(await _answer(paths, request))
-    except TimeoutError:
-        pass
+                    answers[index].append(await _answer(client, request))
     return [
         Answers(
             request=request,
@@ -115,17 +114,22 @@ async def ask(paths: RepairPaths, requests: Sequence[SampledRequest]) -> list[An
 CONTROL = "a path that does not exist"
 
 
-async def _answer(paths: RepairPaths, request: SampledRequest) -> tuple[int, float, str]:
+def _client(address: str) -> httpx.AsyncClient:
+    """Return a client whose requests share nothing: a service may close a connection at any time."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    transport = BoundedTransport(httpx.AsyncHTTPTransport(uds=address, verify=False, limits=limits))
+    return httpx.AsyncClient(transport=transport, timeout=ANSWER_SECONDS)
+
+
+async def _answer(client: httpx.AsyncClient, request: SampledRequest) -> tuple[int, float, str]:
+    client.cookies.clear()
     loop = asyncio.get_running_loop()
     began = loop.time()
-    with short_path(paths.sockets, SERVER_SOCKET) as address:
-        transport = BoundedTransport(httpx.AsyncHTTPTransport(uds=address, verify=False))
-        async with httpx.AsyncClient(transport=transport, timeout=ANSWER_SECONDS) as client:
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    got = await client.request(request.method, f"http://service{request.path}")
-            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
-                return 0, round((loop.time() - began) * 1000, 1), ""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            got = await client.request(request.method, f"http://service{request.path}")
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
+        return 0, round((loop.time() - began) * 1000, 1), ""
     body = sha256(got.content).hexdigest()[:12]
     return got.status_code, round((loop.time() - began) * 1000, 1), body
 
@@ -206,7 +210,8 @@ def _wrong(answers: Answers, least_ms: float) -> list[bool]:
 
 def _slow_from(well: Sequence[tuple[Answers, Answers]]) -> float:
     """Return the milliseconds from which an answer of the base is slow, against its healthy ones."""
-    healthy = [ms for old, _ in well if not old.request.slow for ms in old.durations_ms]
+    # The quickest of each: a busy machine adds to the others, and never takes away.
+    healthy = [min(old.durations_ms) for old, _ in well if not old.request.slow]
     return max(LEAST_MS, TIMES_SLOWER * median(healthy)) if healthy else LEAST_MS
 
 

@@ -16,7 +16,13 @@ from typing import Any
 from pydantic import SecretStr
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor, Worker
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ActivityOutboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    Worker,
+)
 
 from activities.planning import PlanningActivities
 from hosting.workers import HEARTBEAT_THROTTLE, WORKFLOWS, drain, stop_signal
@@ -71,6 +77,17 @@ class _HeldActivity(ActivityInboundInterceptor):
     def __init__(self, next: ActivityInboundInterceptor, folder: Path) -> None:
         super().__init__(next)
         self._folder = folder
+        self._details: tuple[Any, ...] = ()
+
+    def init(self, outbound: ActivityOutboundInterceptor) -> None:
+        remembered = outbound.heartbeat
+
+        def heartbeat(*details: Any) -> None:
+            self._details = details
+            remembered(*details)
+
+        outbound.heartbeat = heartbeat  # type: ignore[method-assign]
+        super().init(outbound)
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
@@ -86,6 +103,7 @@ class _HeldActivity(ActivityInboundInterceptor):
         hold = self._folder / "hold" / environment
         while hold.exists() and hold.read_text() == point:
             (self._folder / "held" / environment).touch()
+            activity.heartbeat(*self._details)  # it is alive until it is killed
             await asyncio.sleep(0.05)
 
 

@@ -14,7 +14,7 @@ SERVICE = """\
 import http.server, json, os, time
 PRICES = {"tea": {"cents": 300, "off": 10}, "cup": {"cents": 900}}
 def report():
-    time.sleep(0.3)
+    time.sleep(0.6)
     return {"rows": 3}
 def price(name):
     entry = PRICES[name]
@@ -67,7 +67,7 @@ CHANGES = {
         "failed",
         "a path that does not exist answered 404, and answers 200",
     ),
-    "slow, mended": (SERVICE.replace("0.3", "0"), (SLOW, *HEALTHY), "passed", "2 healthy ones"),
+    "slow, mended": (SERVICE.replace("0.6", "0"), (SLOW, *HEALTHY), "passed", "2 healthy ones"),
 }
 
 

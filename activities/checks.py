@@ -10,13 +10,19 @@ from temporalio import activity
 from activities.coding_environment import CodingEnvironment, Egress
 from activities.errors import translated
 from activities.heartbeat import Heartbeat, heartbeating
-from railmend.coding import foreign_files
-from railmend.coding.base_checks import checked_tree
-from railmend.coding.check_settings import CheckSettings
-from railmend.coding.checks import Suite, check_environment, find_suites, step_key
-from railmend.coding.git import TrustedRepository
-from railmend.coding.run_counts import RunCounts, count, prints_counts
-from railmend.coding.sandbox import EGRESS_SOCKET, CommandResult, RepairPaths, SandboxCommand, run_sandboxed
+from railmend.coding.checks.base_checks import checked_tree
+from railmend.coding.checks.run_counts import RunCounts, count, prints_counts
+from railmend.coding.checks.settings import CheckSettings
+from railmend.coding.checks.suites import Suite, check_environment, find_suites, step_key
+from railmend.coding.git.repository import TrustedRepository
+from railmend.coding.sandbox import foreign_files
+from railmend.coding.sandbox.interface import (
+    EGRESS_SOCKET,
+    CommandResult,
+    RepairPaths,
+    SandboxCommand,
+    run_sandboxed,
+)
 from railmend.contracts.checks import CheckReport, CheckRun
 from railmend.contracts.repair import CodingRequest
 from railmend.evidence.redact import redact

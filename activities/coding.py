@@ -9,14 +9,14 @@ from activities.by_reference import packet_or_none
 from activities.coding_environment import CodingEnvironment
 from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
-from railmend.coding.git import TrustedRepository
-from railmend.coding.guard import Plan, Round, never_published, review_rounds
-from railmend.coding.guard_settings import GuardSettings
-from railmend.coding.metering import SessionLimits
-from railmend.coding.run_session import run_session
-from railmend.coding.sandbox import RepairPaths
-from railmend.coding.server import CodingServer
-from railmend.coding.session import SessionProgress, Task
+from railmend.coding.git.repository import TrustedRepository
+from railmend.coding.guard.review import Plan, Round, never_published, review_rounds
+from railmend.coding.guard.settings import GuardSettings
+from railmend.coding.metering.meter import SessionLimits
+from railmend.coding.sandbox.interface import RepairPaths
+from railmend.coding.session.follow import SessionProgress, Task
+from railmend.coding.session.run import run_session
+from railmend.coding.session.server import CodingServer
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.repair import (
     CodingRequest,

@@ -7,12 +7,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from railmend.coding import foreign_files
-from railmend.coding.git import TrustedRepository
-from railmend.coding.opencode import keep_sessions
-from railmend.coding.quota import Quota
-from railmend.coding.sandbox import RepairPaths, Sandbox, SandboxError
-from railmend.coding.server import stop_leftover
+from railmend.coding.git.repository import TrustedRepository
+from railmend.coding.sandbox import foreign_files
+from railmend.coding.sandbox.interface import RepairPaths, Sandbox, SandboxError
+from railmend.coding.sandbox.quota import Quota
+from railmend.coding.session.opencode import keep_sessions
+from railmend.coding.session.server import stop_leftover
 from railmend.publishing.github import GitHubClient
 
 # Opens the way to the package registries while the context lasts.

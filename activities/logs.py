@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.by_reference import by_reference
 from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
-from railmend.coding.replay import sample
+from railmend.coding.proof.replay import sample
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import Fact, Facts, Incident, IncidentRequest
 from railmend.contracts.proof import RequestSample, SampledRequest

@@ -13,14 +13,15 @@ from activities.coding_environment import CodingEnvironment, Egress
 from activities.errors import translated
 from activities.heartbeat import Heartbeat, heartbeating
 from railmend.artifacts import ArtifactGone, ArtifactStore
-from railmend.coding import foreign_files, regression
-from railmend.coding.base_checks import checked_tree
-from railmend.coding.check_settings import CheckSettings
-from railmend.coding.checks import Suite, check_environment, find_suites
-from railmend.coding.git import TrustedRepository
-from railmend.coding.replay import replay_row
-from railmend.coding.sandbox import RepairPaths, SandboxCommand
-from railmend.coding.start import StartCommand, find_start, start, variables
+from railmend.coding.checks.base_checks import checked_tree
+from railmend.coding.checks.settings import CheckSettings
+from railmend.coding.checks.suites import Suite, check_environment, find_suites
+from railmend.coding.git.repository import TrustedRepository
+from railmend.coding.proof import regression
+from railmend.coding.proof.replay import replay_row
+from railmend.coding.proof.start import StartCommand, find_start, start, variables
+from railmend.coding.sandbox import foreign_files
+from railmend.coding.sandbox.interface import RepairPaths, SandboxCommand
 from railmend.contracts.proof import (
     Answers,
     Proof,

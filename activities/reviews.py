@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.by_reference import material_of
 from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
-from railmend.coding.revert import RevertingRepository
+from railmend.coding.git.revert import RevertingRepository
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.repair import PullRequest, RelatedComment
 from railmend.contracts.review import (

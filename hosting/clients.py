@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from hosting.sandbox.common import Toolbox
     from railmend.artifacts import ArtifactStore
     from railmend.assessment.overrides import AssessmentRules
-    from railmend.coding.quota import Quota
-    from railmend.coding.sandbox import Sandbox
+    from railmend.coding.sandbox.interface import Sandbox
+    from railmend.coding.sandbox.quota import Quota
     from railmend.publishing.github import GitHubClient
     from railmend.publishing.github.auth import Credentials
     from railmend.railway.pool import RailwayPool, WatchedEnvironment
@@ -249,7 +249,7 @@ def sandbox(settings: Settings) -> "Sandbox":
 
 
 def quota(settings: Settings) -> "Quota":
-    from railmend.coding.quota import Quota
+    from railmend.coding.sandbox.quota import Quota
 
     return Quota(disk_mib=settings.railmend_disk_mib, memory_mib=settings.railmend_memory_mib)
 
@@ -266,8 +266,8 @@ def coding_servers(settings: Settings, sandbox: "Sandbox") -> "ServerFor":
     """Return how a repair gets its server: a new one each, or with OPENCODE_URL the running one."""
     from hosting import models
     from hosting.gateway.model_gateway import ModelGateway
-    from railmend.coding.refused_parameters import Learned
-    from railmend.coding.server import OpenCodeServer, RunningServer
+    from railmend.coding.metering.refused_parameters import Learned
+    from railmend.coding.session.server import OpenCodeServer, RunningServer
 
     url = settings.opencode_url
     if url:

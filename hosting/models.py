@@ -10,8 +10,8 @@ import httpx
 import structlog
 
 from hosting.gateway.provider_api import APIS
-from railmend.coding.dialects import Reach, reach, refuse_unreachable
-from railmend.coding.metering import ModelEndpoint, SessionLimits
+from railmend.coding.metering.dialects import Reach, reach, refuse_unreachable
+from railmend.coding.metering.meter import ModelEndpoint, SessionLimits
 from railmend.diagnosis.model import ModelSettings
 from railmend.settings import ConfigurationError, Settings, require
 

@@ -45,7 +45,7 @@ from hosting.notification_channels import channels
 from hosting.scan_watch import watch_scans
 from hosting.workspace_gc import remove_old_artifacts, removing_abandoned_workspaces
 from railmend import __version__
-from railmend.coding.server import stop_leftovers
+from railmend.coding.session.server import stop_leftovers
 from railmend.current_settings import CurrentSettings
 from railmend.notifying.delivery import TIMEOUT_SECONDS
 from railmend.providers.status.reader import StatusReader

@@ -12,7 +12,7 @@ from temporalio.service import RPCError
 
 from activities.coding_environment import CodingEnvironment
 from railmend.artifacts import ArtifactError, ArtifactStore
-from railmend.coding.sandbox import SandboxError
+from railmend.coding.sandbox.interface import SandboxError
 from railmend.contracts.policy import Policy
 from workflows.repair.repository_repair import RepositoryRepair
 

@@ -22,9 +22,9 @@ from pydantic_settings import (
 )
 
 from railmend.assessment.overrides import AssessmentRules
-from railmend.coding.check_settings import CheckSettings
-from railmend.coding.dialects import Dialect
-from railmend.coding.guard_settings import GuardSettings
+from railmend.coding.checks.settings import CheckSettings
+from railmend.coding.guard.settings import GuardSettings
+from railmend.coding.metering.dialects import Dialect
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.ledger import Budget
 from railmend.contracts.policy import FollowUp, Policy

@@ -10,7 +10,7 @@ from hosting import clients
 from hosting.sandbox.choice import build_sandbox, probe
 from hosting.sandbox.remote import RemoteSandbox
 from railmend.artifacts import ArtifactError, ArtifactGone
-from railmend.coding.sandbox import SandboxError
+from railmend.coding.sandbox.interface import SandboxError
 from railmend.settings import ConfigurationError, Settings
 
 # `git -c safe.directory` and partial clones with filters behave as Railmend needs from here on.

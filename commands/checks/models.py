@@ -7,9 +7,9 @@ from pydantic import BaseModel, SecretStr
 from commands.checks.check import Check, CheckFailed, CheckResult, ok, warning
 from hosting import clients, models
 from hosting.gateway.probe import ProbeFailed, probe
-from railmend.coding.metering import SessionLimits
-from railmend.coding.opencode import VERSION
-from railmend.coding.server import RunningServer, ServerError
+from railmend.coding.metering.meter import SessionLimits
+from railmend.coding.session.opencode import VERSION
+from railmend.coding.session.server import RunningServer, ServerError
 from railmend.diagnosis.answer import parse
 from railmend.diagnosis.model import ModelError, ModelUsage, Question, ask
 from railmend.settings import ConfigurationError, Settings

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import structlog
 
 from hosting.gateway.client_hello import HANDSHAKE, UNRECOGNIZED_NAME, HelloRefused, read_hello
-from railmend.coding.sandbox import EGRESS_SOCKET, RepairPaths, listening
+from railmend.coding.sandbox.interface import EGRESS_SOCKET, RepairPaths, listening
 
 log = structlog.get_logger(__name__)
 

@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from hosting.gateway.allowed_requests import Json
 from hosting.gateway.provider_api import APIS
-from railmend.coding.metered_response import MeteredResponse
-from railmend.coding.metering import Meter, ModelEndpoint
-from railmend.coding.refused_parameters import MOST_FIXES, Fix, Learned, fix_for
+from railmend.coding.metering.meter import Meter, ModelEndpoint
+from railmend.coding.metering.refused_parameters import MOST_FIXES, Fix, Learned, fix_for
+from railmend.coding.metering.response import MeteredResponse
 
 log = structlog.get_logger(__name__)
 

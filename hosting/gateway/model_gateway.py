@@ -21,10 +21,10 @@ from hosting.gateway.allowed_requests import Json
 from hosting.gateway.model_call import ModelCall, error_response
 from hosting.gateway.provider_api import APIS, GEMINI_STREAM, GEMINI_WHOLE
 from hosting.http_server import EmbeddedServer
-from railmend.coding.dialects import Dialect
-from railmend.coding.metering import Meter, ModelEndpoint, SessionLimits, Usage
-from railmend.coding.refused_parameters import Learned
-from railmend.coding.sandbox import GATEWAY_SOCKET, RepairPaths, listening
+from railmend.coding.metering.dialects import Dialect
+from railmend.coding.metering.meter import Meter, ModelEndpoint, SessionLimits, Usage
+from railmend.coding.metering.refused_parameters import Learned
+from railmend.coding.sandbox.interface import GATEWAY_SOCKET, RepairPaths, listening
 
 # A long conversation with files in it: two million tokens.
 MAX_REQUEST_BYTES = 8 * 1024 * 1024

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 
 from hosting.gateway.model_gateway import ModelGateway
-from railmend.coding.dialects import Dialect
-from railmend.coding.metering import ModelEndpoint, SessionLimits
-from railmend.coding.sandbox import GATEWAY_SOCKET, RepairPaths, short_path
+from railmend.coding.metering.dialects import Dialect
+from railmend.coding.metering.meter import ModelEndpoint, SessionLimits
+from railmend.coding.sandbox.interface import GATEWAY_SOCKET, RepairPaths, short_path
 
 Json = dict[str, Any]
 TOOL, KEY = "report", "probe"

@@ -7,9 +7,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from hosting.gateway import allowed_requests
 from hosting.gateway.allowed_requests import Json
-from railmend.coding.bounded_http import load_json
-from railmend.coding.dialects import Dialect
-from railmend.coding.metering import ModelEndpoint
+from railmend.coding.metering.dialects import Dialect
+from railmend.coding.metering.meter import ModelEndpoint
+from railmend.coding.sandbox.bounded_http import load_json
 
 ANTHROPIC_VERSION = "2023-06-01"
 GEMINI_STREAM, GEMINI_WHOLE = "streamGenerateContent", "generateContent"

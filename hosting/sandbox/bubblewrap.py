@@ -23,8 +23,8 @@ from hosting.sandbox.common import (
     uid_for,
 )
 from hosting.sandbox.uids import TEMPORARY
-from railmend.coding.resource_usage import ResourceUsage
-from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
+from railmend.coding.sandbox.interface import RepairPaths, SandboxCommand, SandboxError
+from railmend.coding.sandbox.resource_usage import ResourceUsage
 
 TOOLS = Path("/opt/railmend")
 SOCKETS = Path("/run/railmend")

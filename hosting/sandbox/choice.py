@@ -24,8 +24,8 @@ from hosting.sandbox.common import (
 )
 from hosting.sandbox.remote import RemoteSandbox
 from hosting.sandbox.uids import remove_left, temporary_use
-from railmend.coding.resource_usage import ResourceUsage
-from railmend.coding.sandbox import RepairPaths, Sandbox, SandboxCommand, SandboxError, last
+from railmend.coding.sandbox.interface import RepairPaths, Sandbox, SandboxCommand, SandboxError, last
+from railmend.coding.sandbox.resource_usage import ResourceUsage
 
 log = structlog.get_logger(__name__)
 

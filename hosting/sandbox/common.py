@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 
 from hosting.sandbox.uids import FIRST_UID, LAST_UID, active_uids, kill_user, pids_of
-from railmend.coding import foreign_files
-from railmend.coding.resource_usage import ResourceUsage, measure
-from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
+from railmend.coding.sandbox import foreign_files
+from railmend.coding.sandbox.interface import RepairPaths, SandboxCommand, SandboxError
+from railmend.coding.sandbox.resource_usage import ResourceUsage, measure
 from railmend.processes import started
 
 INIT = Path(__file__).with_name("init.py")

@@ -12,9 +12,9 @@ from typing import Any
 
 from hosting.sandbox.common import InitCommand, ResourceLimits, Toolbox, kill_group, spawn
 from hosting.sandbox.remote_daemon import REPAIRS, SOCKET, ask
-from railmend.coding.foreign_files import set_mode
-from railmend.coding.resource_usage import ResourceUsage, measure
-from railmend.coding.sandbox import RepairPaths, SandboxCommand, SandboxError
+from railmend.coding.sandbox.foreign_files import set_mode
+from railmend.coding.sandbox.interface import RepairPaths, SandboxCommand, SandboxError
+from railmend.coding.sandbox.resource_usage import ResourceUsage, measure
 
 PROXY = Path(__file__).with_name("remote_proxy.py")
 # A container engine needs this long to start it again; asked once a second.

@@ -38,7 +38,7 @@ from hosting.sandbox.uids import (
     remove_left,
     temporary_use,
 )
-from railmend.coding.resource_usage import measure
+from railmend.coding.sandbox.resource_usage import measure
 
 INIT = Path(__file__).with_name("init.py")
 SOCKET = "daemon/daemon.sock"

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from railmend.coding.foreign_files import remove
-from railmend.coding.resource_usage import disk_use
+from railmend.coding.sandbox.foreign_files import remove
+from railmend.coding.sandbox.resource_usage import disk_use
 from railmend.processes import running_thread
 
 # systemd's range for users that exist for one service only (systemd.exec(5), DynamicUser=).

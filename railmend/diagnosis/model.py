@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from railmend.coding.metered_response import provider_cost
-from railmend.coding.refused_parameters import smaller_cap
+from railmend.coding.metering.refused_parameters import smaller_cap
+from railmend.coding.metering.response import provider_cost
 from railmend.contracts.investigation import AskedCall
 from railmend.evidence.tokens import estimate
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from railmend.coding.git import HISTORY
+from railmend.coding.git.repository import HISTORY
 from railmend.contracts.incident import Diagnosis, IncidentReport
 from railmend.contracts.measurement import MeasurementResult
 from railmend.contracts.repair import CodingRequest

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from posixpath import relpath
 
-from railmend.coding.git import TrustedRepository
-from railmend.coding.git_commands import failure
+from railmend.coding.git.commands import failure
+from railmend.coding.git.repository import TrustedRepository
 from railmend.source.files import language_of, ships
 from railmend.source.manifests import is_manifest, runtime_packages
 

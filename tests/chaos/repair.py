@@ -12,7 +12,7 @@ import httpx
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
-from railmend.coding.sandbox import RepairPaths
+from railmend.coding.sandbox.interface import RepairPaths
 from railmend.contracts.ledger import Budget, Limit
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import RepairRequest, RepairResult

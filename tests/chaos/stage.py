@@ -17,7 +17,7 @@ from starlette.routing import Route
 from temporalio.client import Client
 
 from hosting import clients, dev_server
-from railmend.coding.sandbox import RepairPaths
+from railmend.coding.sandbox.interface import RepairPaths
 from railmend.processes import started
 from railmend.settings import Settings
 from railyard.forge import Forge, build

@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from railmend.coding.sandbox import RepairPaths
+from railmend.coding.sandbox.interface import RepairPaths
 from railmend.contracts.action import ActionKind, ActionRequest, ActionResult
 from railyard.forge import Forge, build
 from tests.integration.serving import serving

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from railmend.coding.sandbox import Sandbox
+from railmend.coding.sandbox.interface import Sandbox
 from tests.integration.coding_stage import KEY, CodingRoom
 from tests.integration.sandboxes import a_place, shell_in, the_sandbox
 from tests.integration.scripted_model import ScriptedModel

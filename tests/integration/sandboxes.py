@@ -13,8 +13,14 @@ import psutil
 from hosting.clients import toolbox
 from hosting.sandbox.choice import build_sandbox
 from hosting.sandbox.common import ResourceLimits
-from railmend.coding.quota import Quota
-from railmend.coding.sandbox import CommandResult, RepairPaths, Sandbox, SandboxCommand, run_sandboxed
+from railmend.coding.sandbox.interface import (
+    CommandResult,
+    RepairPaths,
+    Sandbox,
+    SandboxCommand,
+    run_sandboxed,
+)
+from railmend.coding.sandbox.quota import Quota
 from railmend.settings import Settings
 from tests.integration.agents_container import agents_container
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from railmend.coding.dialects import Dialect
-from railmend.coding.metering import ModelEndpoint
-from railmend.coding.server import stop_leftovers
+from railmend.coding.metering.dialects import Dialect
+from railmend.coding.metering.meter import ModelEndpoint
+from railmend.coding.session.server import stop_leftovers
 from railmend.contracts.repair import CodingState
 from railyard.vendors import VENDORS
 from tests.integration.serving import serving

@@ -16,7 +16,7 @@ from temporalio.testing import WorkflowEnvironment
 from commands.checks.check import CheckResult, CheckStatus
 from commands.doctor import run_checks
 from hosting import search_attributes
-from railmend.coding.opencode import VERSION
+from railmend.coding.session.opencode import VERSION
 from railmend.publishing.github import GitHubClient
 from workflows.shared.search_attributes import REGISTRY
 

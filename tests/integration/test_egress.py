@@ -10,7 +10,7 @@ import pytest
 
 from hosting.gateway.client_hello import UNRECOGNIZED_NAME, HelloRefused, server_name
 from hosting.gateway.egress import REGISTRIES, allowed, egress, public
-from railmend.coding.sandbox import EGRESS_SOCKET, RepairPaths, short_path
+from railmend.coding.sandbox.interface import EGRESS_SOCKET, RepairPaths, short_path
 
 pytestmark = pytest.mark.integration
 

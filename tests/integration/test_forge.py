@@ -7,8 +7,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from railmend.coding.git import TrustedRepository
-from railmend.coding.git_commands import GitError
+from railmend.coding.git.commands import GitError
+from railmend.coding.git.repository import TrustedRepository
 from railmend.contracts.repair import PullRequest
 from railmend.publishing.github import GitHubClient, GitHubError, NewPullRequest
 from railyard.forge import Forge, build

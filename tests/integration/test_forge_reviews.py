@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
 from activities.reviews import ReviewActivities
-from railmend.coding.revert import RevertConflict, RevertingRepository
+from railmend.coding.git.revert import RevertConflict, RevertingRepository
 from railmend.contracts.repair import PullRequest
 from railmend.contracts.review import (
     EarlierQuestion,

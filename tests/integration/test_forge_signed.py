@@ -5,9 +5,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from railmend.coding.git import BranchMoved, TrustedRepository
-from railmend.coding.git_commands import GitError
-from railmend.coding.revert import RevertingRepository
+from railmend.coding.git.commands import GitError
+from railmend.coding.git.repository import BranchMoved, TrustedRepository
+from railmend.coding.git.revert import RevertingRepository
 from railmend.contracts.review import SeenNotes
 from railmend.publishing.github import GitHubClient, GitHubError, NewPullRequest, PullRequestThread
 from railyard.forge import Forge

@@ -18,8 +18,8 @@ from starlette.routing import Route
 
 from hosting.gateway import model_call
 from hosting.gateway.model_gateway import ModelGateway
-from railmend.coding.metering import ModelEndpoint, SessionLimits
-from railmend.coding.sandbox import GATEWAY_SOCKET, RepairPaths, short_path
+from railmend.coding.metering.meter import ModelEndpoint, SessionLimits
+from railmend.coding.sandbox.interface import GATEWAY_SOCKET, RepairPaths, short_path
 from railyard.vendors import OpenAIChat, Refused
 from tests.integration.serving import serving
 

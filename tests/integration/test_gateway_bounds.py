@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from hosting.gateway import model_gateway
 from hosting.gateway.egress import egress
-from railmend.coding.sandbox import EGRESS_SOCKET, GATEWAY_SOCKET, short_path
+from railmend.coding.sandbox.interface import EGRESS_SOCKET, GATEWAY_SOCKET, short_path
 from tests.integration.test_gateway import Bench, bench, held_stream
 
 __all__ = ["bench"]

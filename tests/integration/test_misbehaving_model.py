@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.metering import SessionLimits
-from railmend.coding.quota import Quota
-from railmend.coding.sandbox import Sandbox
-from railmend.coding.server import stop_leftovers
+from railmend.coding.metering.meter import SessionLimits
+from railmend.coding.sandbox.interface import Sandbox
+from railmend.coding.sandbox.quota import Quota
+from railmend.coding.session.server import stop_leftovers
 from railmend.contracts.repair import CodingState
 from tests.integration.coding_stage import CodingRoom
 from tests.integration.scripted_model import ScriptedModel, Step

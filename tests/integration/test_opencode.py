@@ -18,10 +18,16 @@ from starlette.routing import Route
 from hosting.clients import toolbox
 from hosting.gateway.model_gateway import ModelGateway
 from hosting.sandbox.choice import build_sandbox
-from railmend.coding.metering import ModelEndpoint, SessionLimits
-from railmend.coding.sandbox import RepairPaths
-from railmend.coding.server import OpenCodeServer, RunningServer, ServerError, ServerRecord, stop_leftovers
-from railmend.coding.session import SessionProgress, Task, follow
+from railmend.coding.metering.meter import ModelEndpoint, SessionLimits
+from railmend.coding.sandbox.interface import RepairPaths
+from railmend.coding.session.follow import SessionProgress, Task, follow
+from railmend.coding.session.server import (
+    OpenCodeServer,
+    RunningServer,
+    ServerError,
+    ServerRecord,
+    stop_leftovers,
+)
 from railmend.contracts.repair import CodingResult, CodingState
 from railmend.settings import Settings
 from tests.integration.scripted_model import ScriptedModel, Step

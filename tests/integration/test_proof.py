@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding import start
-from railmend.coding.check_settings import CheckSettings
+from railmend.coding.checks.settings import CheckSettings
+from railmend.coding.proof import start
 from railmend.contracts.incident import Cause
 from railmend.contracts.proof import ProofVerdict
 from railmend.contracts.repair import RepairRequest

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding import start
+from railmend.coding.proof import start
 from railmend.contracts.proof import RequestSample, SampledRequest
 from tests.integration.coding_stage import CodingRoom
 from tests.integration.test_proof import serving

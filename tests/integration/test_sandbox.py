@@ -19,10 +19,10 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from hosting.gateway.model_gateway import ModelGateway
-from railmend.coding.metering import ModelEndpoint, SessionLimits
-from railmend.coding.sandbox import RepairPaths, Sandbox
-from railmend.coding.server import OpenCodeServer
-from railmend.coding.session import Task, follow
+from railmend.coding.metering.meter import ModelEndpoint, SessionLimits
+from railmend.coding.sandbox.interface import RepairPaths, Sandbox
+from railmend.coding.session.follow import Task, follow
+from railmend.coding.session.server import OpenCodeServer
 from railmend.contracts.action import ActionState
 from railmend.contracts.repair import Approval, CodingState
 from tests.integration.breakout_cases import PLUGIN, ROOT, Outside, attempts, outside, server_attempts

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from hosting.sandbox.common import INIT
-from railmend.coding import foreign_files, opencode
-from railmend.coding.sandbox import Sandbox
+from railmend.coding.sandbox import foreign_files
+from railmend.coding.sandbox.interface import Sandbox
+from railmend.coding.session import opencode
 from railmend.contracts.repair import WorkspaceChange
 from tests.integration import attacks
 from tests.integration.coding_stage import KEY, CodingRoom

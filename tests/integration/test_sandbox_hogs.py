@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding import quota
-from railmend.coding.quota import Quota
-from railmend.coding.sandbox import CommandResult, RepairPaths, Sandbox
+from railmend.coding.sandbox import quota
+from railmend.coding.sandbox.interface import CommandResult, RepairPaths, Sandbox
+from railmend.coding.sandbox.quota import Quota
 from tests.integration.sandboxes import KINDS, a_place, a_sandbox, shell_in
 
 pytestmark = pytest.mark.integration

@@ -19,8 +19,7 @@ from hosting.sandbox.choice import (
     probe,
 )
 from hosting.sandbox.common import Toolbox
-from railmend.coding.quota import Quota
-from railmend.coding.sandbox import (
+from railmend.coding.sandbox.interface import (
     SERVER_SOCKET,
     RepairPaths,
     SandboxCommand,
@@ -28,6 +27,7 @@ from railmend.coding.sandbox import (
     listening,
     short_path,
 )
+from railmend.coding.sandbox.quota import Quota
 from tests.integration.sandboxes import a_place, name_of, open_folder, running, shell, the_sandbox, until
 
 pytestmark = pytest.mark.integration
@@ -96,7 +96,7 @@ import asyncio, sys
 from pathlib import Path
 from hosting.sandbox.choice import build_sandbox
 from hosting.sandbox.common import Toolbox
-from railmend.coding.sandbox import RepairPaths, SandboxCommand
+from railmend.coding.sandbox.interface import RepairPaths, SandboxCommand
 sandbox = build_sandbox("bwrap", Toolbox({}), unsafe=False)
 paths = RepairPaths(Path(sys.argv[1]) / "k")
 paths.tree.mkdir(parents=True)

@@ -12,8 +12,7 @@ import pytest
 
 from hosting.gateway.egress import egress
 from hosting.sandbox import init
-from railmend.coding.quota import Quota
-from railmend.coding.sandbox import (
+from railmend.coding.sandbox.interface import (
     EGRESS_SOCKET,
     CommandResult,
     RepairPaths,
@@ -21,6 +20,7 @@ from railmend.coding.sandbox import (
     SandboxCommand,
     run_sandboxed,
 )
+from railmend.coding.sandbox.quota import Quota
 from tests.integration.sandboxes import KINDS, a_place, a_sandbox, shell_in, until
 
 pytestmark = pytest.mark.integration

@@ -15,10 +15,10 @@ from hosting.gateway.model_gateway import ModelGateway
 from hosting.sandbox.choice import choose_sandbox
 from hosting.sandbox.common import Toolbox
 from hosting.sandbox.remote import RemoteSandbox
-from railmend.coding.metering import ModelEndpoint, SessionLimits
-from railmend.coding.quota import Quota
-from railmend.coding.sandbox import Sandbox, SandboxError
-from railmend.coding.server import OpenCodeServer
+from railmend.coding.metering.meter import ModelEndpoint, SessionLimits
+from railmend.coding.sandbox.interface import Sandbox, SandboxError
+from railmend.coding.sandbox.quota import Quota
+from railmend.coding.session.server import OpenCodeServer
 from tests.integration import agents_container
 from tests.integration.sandboxes import a_place, open_folder, running, shell, shell_in, the_sandbox, until
 

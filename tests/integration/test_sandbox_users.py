@@ -8,7 +8,7 @@ import pytest
 
 from hosting.sandbox import common
 from hosting.sandbox.uids import FIRST_UID
-from railmend.coding.sandbox import RepairPaths, SandboxError
+from railmend.coding.sandbox.interface import RepairPaths, SandboxError
 
 pytestmark = [
     pytest.mark.integration,

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 
 from hosting.gateway.allowed_requests import LEFT_OUT
 from hosting.gateway.provider_api import APIS
-from railmend.coding.dialects import Dialect
-from railmend.coding.metering import ModelEndpoint
+from railmend.coding.metering.dialects import Dialect
+from railmend.coding.metering.meter import ModelEndpoint
 
 EVIL = "https://evil.example"
 FUNCTION = {"name": "bash", "description": "Runs.", "parameters": {"type": "object"}, "strict": True}

@@ -53,24 +53,24 @@ def test_a_public_class_name_has_one_meaning() -> None:
 
 # What opens, lists or changes files, and where: by name of the function, in folders that are the worker's own
 # (its state, `run`, `sockets`, /proc, or a folder that it has just made). All else of a repair's folders goes
-# through `railmend/coding/foreign_files.py`.
+# through `railmend/coding/sandbox/foreign_files.py`.
 FILE_CALLS = frozenset(
     """open fdopen read_text write_text read_bytes write_bytes mkdir makedirs chmod chown lchown rmtree
     copytree copyfile copy2 walk fwalk scandir listdir iterdir glob rglob unlink touch rename renames symlink
     symlink_to hardlink_to rmdir readlink utime truncate mkfifo""".split()  # noqa: SIM905 - a list of words
 )
 OWN_FOLDERS = {
-    "railmend/coding/git.py": {"prepare", "fetch", "export"},
-    "railmend/coding/git_commands.py": {"_excludes", "_index"},
-    "railmend/coding/guard_tables.py": {"<module>"},  # of the package
-    "railmend/coding/metering.py": {"__init__", "_save"},
-    "railmend/coding/resource_usage.py": {"_fields", "add"},  # of /proc
-    "railmend/coding/revert.py": {"_merged_file"},
-    "railmend/coding/sandbox.py": {"short_path", "listening", "run_sandboxed", "last", "create"},
-    "railmend/coding/server.py": {
+    "railmend/coding/git/repository.py": {"prepare", "fetch", "export"},
+    "railmend/coding/git/commands.py": {"_excludes", "_index"},
+    "railmend/coding/guard/tables.py": {"<module>"},  # of the package
+    "railmend/coding/metering/meter.py": {"__init__", "_save"},
+    "railmend/coding/sandbox/resource_usage.py": {"_fields", "add"},  # of /proc
+    "railmend/coding/git/revert.py": {"_merged_file"},
+    "railmend/coding/sandbox/interface.py": {"short_path", "listening", "run_sandboxed", "last", "create"},
+    "railmend/coding/session/server.py": {
         *("_read", "stop_leftovers", "stop_leftover", "_write", "start_or_adopt", "_start", "stop"),
     },
-    "railmend/coding/work_tree.py": {"lay_out"},
+    "railmend/coding/git/work_tree.py": {"lay_out"},
     "activities/source.py": {"_fetch"},
     "hosting/sandbox/bubblewrap.py": {"start", "system"},
     "hosting/sandbox/choice.py": {"probe", "hand_over"},
@@ -105,7 +105,7 @@ def test_what_foreign_code_could_write_is_opened_by_one_layer_alone() -> None:
     for package in ("railmend/coding", "activities", "hosting/sandbox"):
         for file in (ROOT / package).rglob("*.py"):
             name = str(file.relative_to(ROOT))
-            if name != "railmend/coding/foreign_files.py" and (functions := _file_calls(file)):
+            if name != "railmend/coding/sandbox/foreign_files.py" and (functions := _file_calls(file)):
                 seen[name] = functions
     assert seen == OWN_FOLDERS
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.base_checks import checked_tree, merge_package, merge_pyproject, merge_setup
-from railmend.coding.git import TrustedRepository
+from railmend.coding.checks.base_checks import checked_tree, merge_package, merge_pyproject, merge_setup
+from railmend.coding.git.repository import TrustedRepository
 from tests.unit.test_workspace import run
 
 BASE = {

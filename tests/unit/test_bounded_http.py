@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from railmend.coding.bounded_http import MAX_ANSWER_BYTES, MAX_VALUES, BoundedTransport, load_json
-from railmend.coding.metering import SessionLimits
-from railmend.coding.session import SessionLost, Task, follow
+from railmend.coding.metering.meter import SessionLimits
+from railmend.coding.sandbox.bounded_http import MAX_ANSWER_BYTES, MAX_VALUES, BoundedTransport, load_json
+from railmend.coding.session.follow import SessionLost, Task, follow
 
 
 class Endless(httpx.AsyncByteStream):

@@ -8,10 +8,10 @@ from pydantic import SecretStr
 
 from hosting.gateway.allowed_requests import LEFT_OUT
 from hosting.gateway.provider_api import APIS
-from railmend.coding.dialects import Dialect, Reach, reach
-from railmend.coding.metered_response import MeteredResponse
-from railmend.coding.metering import ModelEndpoint
-from railmend.coding.refused_parameters import fix_for
+from railmend.coding.metering.dialects import Dialect, Reach, reach
+from railmend.coding.metering.meter import ModelEndpoint
+from railmend.coding.metering.refused_parameters import fix_for
+from railmend.coding.metering.response import MeteredResponse
 
 EVIL = "https://evil.example"
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding import foreign_files, opencode
-from railmend.coding.foreign_files import ForeignFileError
-from railmend.coding.resource_usage import disk_use
+from railmend.coding.sandbox import foreign_files
+from railmend.coding.sandbox.foreign_files import ForeignFileError
+from railmend.coding.sandbox.resource_usage import disk_use
+from railmend.coding.session import opencode
 
 
 @pytest.fixture

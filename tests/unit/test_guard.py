@@ -4,9 +4,9 @@ import difflib
 
 import pytest
 
-from railmend.coding.diff import ChangedFile
-from railmend.coding.guard import Plan, never_published, review
-from railmend.coding.guard_settings import GuardSettings
+from railmend.coding.git.diff import ChangedFile
+from railmend.coding.guard.review import Plan, never_published, review
+from railmend.coding.guard.settings import GuardSettings
 from tests.unit.guard_changes import GITHUB
 
 

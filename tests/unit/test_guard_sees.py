@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from railmend.coding import git_changes
-from railmend.coding.diff import ChangedFile
-from railmend.coding.git import TrustedRepository
-from railmend.coding.guard import Plan, never_published, review
-from railmend.coding.guard_settings import GuardSettings
+from railmend.coding.git import changes
+from railmend.coding.git.diff import ChangedFile
+from railmend.coding.git.repository import TrustedRepository
+from railmend.coding.guard.review import Plan, never_published, review
+from railmend.coding.guard.settings import GuardSettings
 from tests.unit.guard_changes import GITHUB
 
 NAMES = st.sampled_from(
@@ -128,7 +128,7 @@ def test_what_is_too_large_to_be_read_is_refused_for_its_size(tmp_path: Path) ->
 def test_a_change_of_more_than_is_read_is_refused_for_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
-    monkeypatch.setattr(git_changes, bound, most)
+    monkeypatch.setattr(changes, bound, most)
     new = {f"{name}.py": ("100644", f"value = {name!r}  # a line\n".encode()) for name in "abc"}
     files = between(tmp_path, {}, new)
     assert [file.path for file in files if file.unread] == ["c.py"]

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from railmend.coding.git import TrustedRepository
-from railmend.coding.guard import Plan, review
-from railmend.coding.guard_settings import GuardSettings
+from railmend.coding.git.repository import TrustedRepository
+from railmend.coding.guard.review import Plan, review
+from railmend.coding.guard.settings import GuardSettings
 from tests.unit.guard_attacks import ATTACKS
 from tests.unit.guard_changes import CHANGES, PASSES, Change
 

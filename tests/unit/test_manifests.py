@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from railmend.coding.diff import ChangedFile
-from railmend.coding.manifest_changes import new_dependencies as names_in
+from railmend.coding.git.diff import ChangedFile
+from railmend.coding.guard.manifest_changes import new_dependencies as names_in
 from railmend.providers.detection import detect
 from railmend.source.manifests import BY_NAME, runtime_packages
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from hosting import models
-from railmend.coding.dialects import Dialect
+from railmend.coding.metering.dialects import Dialect
 from railmend.settings import ConfigurationError, Settings
 from tests.integration.serving import serving
 

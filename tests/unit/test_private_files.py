@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hosting.private_files import keep_private
-from railmend.coding.sandbox import RepairPaths
+from railmend.coding.sandbox.interface import RepairPaths
 from railmend.settings import Settings
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from activities.source import KEPT_SECONDS, SourceReader
-from railmend.coding.git_commands import GitError
+from railmend.coding.git.commands import GitError
 from railmend.providers import repository
 from railmend.providers.detection import detect
 from railmend.providers.repository import CommitReader

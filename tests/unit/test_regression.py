@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding import regression
-from railmend.coding.check_settings import CheckSettings
-from railmend.coding.checks import find_suites
-from railmend.coding.diff import ChangedFile
-from railmend.coding.sandbox import CommandResult
+from railmend.coding.checks.settings import CheckSettings
+from railmend.coding.checks.suites import find_suites
+from railmend.coding.git.diff import ChangedFile
+from railmend.coding.proof import regression
+from railmend.coding.sandbox.interface import CommandResult
 
 PACKAGE = '{"scripts": {"test": "%s"}, "devDependencies": {"jest": "29"}}'
 GO_FILE = 'package a\nimport "testing"\nfunc TestA(t *testing.T) {}\nfunc TestB(t *testing.T) {}\n'

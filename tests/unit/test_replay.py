@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from railmend.coding.replay import CONTROL, MOST_FAILED, MOST_HEALTHY, replay_row, sample
+from railmend.coding.proof.replay import CONTROL, MOST_FAILED, MOST_HEALTHY, replay_row, sample
 from railmend.contracts.proof import Answers, SampledRequest, SideReport
 from railmend.evidence.redact import Redactor
 from tests.samples import NOW

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from railmend.coding.revert import RevertConflict, RevertingRepository
+from railmend.coding.git.revert import RevertConflict, RevertingRepository
 from tests import samples
 
 STEPS = ("fix", "follow up", "person", "main", "update", "main undoes")

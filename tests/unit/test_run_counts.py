@@ -2,7 +2,7 @@
 
 import pytest
 
-from railmend.coding.run_counts import RunCounts, count, prints_counts
+from railmend.coding.checks.run_counts import RunCounts, count, prints_counts
 
 SAID = {
     "pytest": ("= 1 failed, 2 passed, 1 skipped, 3 warnings in 0.12s =", RunCounts(3, 1, 1)),

@@ -10,13 +10,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from railmend.coding.metering import ModelEndpoint, SessionLimits, Usage
-from railmend.coding.quota import Quota
-from railmend.coding.resource_usage import measure
-from railmend.coding.run_session import run_session
-from railmend.coding.sandbox import RepairPaths, Sandbox, SandboxCommand
-from railmend.coding.server import CodingServer, ModelGate, OpenCodeServer, ServerError
-from railmend.coding.session import SessionLost, Task
+from railmend.coding.metering.meter import ModelEndpoint, SessionLimits, Usage
+from railmend.coding.sandbox.interface import RepairPaths, Sandbox, SandboxCommand
+from railmend.coding.sandbox.quota import Quota
+from railmend.coding.sandbox.resource_usage import measure
+from railmend.coding.session.follow import SessionLost, Task
+from railmend.coding.session.run import run_session
+from railmend.coding.session.server import CodingServer, ModelGate, OpenCodeServer, ServerError
 
 TOKEN = "ghp_" + "a1" * 18
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from railmend.coding.start import find_start, variables
+from railmend.coding.proof.start import find_start, variables
 
 FILES = {
     "railway.json": ('{"deploy": {"startCommand": "gunicorn app:app"}}', "gunicorn app:app"),

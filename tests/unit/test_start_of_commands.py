@@ -31,7 +31,7 @@ HEAVY = (
         "workflows.ledger",
         "hosting.workers",
     ),
-    *("railmend.railway.client", "railmend.coding.checks", "railmend.publishing.github"),
+    *("railmend.railway.client", "railmend.coding.checks.suites", "railmend.publishing.github"),
 )
 TEMPORAL = {"temporalio", "pydantic", "pydantic_settings"}
 TABLES = TEMPORAL | {"rich"}

@@ -17,7 +17,7 @@ from activities.planning import PlanningActivities
 from activities.proof import ProofActivities
 from hosting import worker_options, workers
 from railmend import __version__
-from railmend.coding.quota import Quota
+from railmend.coding.sandbox.quota import Quota
 from railmend.current_settings import CurrentSettings
 from railmend.settings import Settings
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from activities.coding import MAX_RULES, rules_of
-from railmend.coding.diff import ChangedFile
-from railmend.coding.foreign_files import remove_tree
-from railmend.coding.git import BranchMoved, TrustedRepository
-from railmend.coding.git_commands import GitError
-from railmend.coding.quota import Quota, exceeded
-from railmend.coding.resource_usage import disk_use, measure
+from railmend.coding.git.commands import GitError
+from railmend.coding.git.diff import ChangedFile
+from railmend.coding.git.repository import BranchMoved, TrustedRepository
+from railmend.coding.sandbox.foreign_files import remove_tree
+from railmend.coding.sandbox.quota import Quota, exceeded
+from railmend.coding.sandbox.resource_usage import disk_use, measure
 from tests import samples
 
 BOT = ("Railmend", "railmend@example.invalid")
@@ -303,7 +303,7 @@ def test_the_agent_can_look_at_the_history_and_has_no_way_out(tmp_path: Path, or
 def test_the_history_of_an_older_base_is_there_and_bounded(
     tmp_path: Path, origin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("railmend.coding.git.HISTORY", 2)
+    monkeypatch.setattr("railmend.coding.git.repository.HISTORY", 2)
     run(tmp_path, "clone", "-q", str(origin), "people")
     for number in range(4):
         run(tmp_path / "people", "commit", "-q", "--allow-empty", "-m", f"change {number}")

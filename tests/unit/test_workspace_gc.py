@@ -14,7 +14,7 @@ from hosting.sandbox.common import Toolbox
 from hosting.sandbox.remote import RemoteSandbox
 from hosting.sandbox.remote_daemon import REPAIRS
 from hosting.workspace_gc import remove_abandoned_workspaces, removing_abandoned_workspaces
-from railmend.coding.quota import Quota
+from railmend.coding.sandbox.quota import Quota
 
 
 @dataclass

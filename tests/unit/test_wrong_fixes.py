@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding import regression
-from railmend.coding.diff import ChangedFile
-from railmend.coding.sandbox import CommandResult
+from railmend.coding.git.diff import ChangedFile
+from railmend.coding.proof import regression
+from railmend.coding.sandbox.interface import CommandResult
 from railmend.contracts.proof import Proof, SideReport, TestFileRuns
 from tests.unit.wrong_fixes import KINDS, PYTHON, Fault
 from tests.unit.wrong_fixes_node import NODE

@@ -1,0 +1,1 @@
+"""A repository's own checks: found, run over a change, counted."""

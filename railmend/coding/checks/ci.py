@@ -1,0 +1,255 @@
+"""What a repository's CI configuration runs: GitHub's workflows, else GitLab's, CircleCI's and Travis's.
+
+The files are hostile: bounded in number, size and depth, and read as plain strings, maps and lists.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import yaml
+
+from railmend.coding.checks.commands import join, services_of
+
+MAX_FILES, MAX_BYTES, MAX_TOTAL, MAX_JOBS, MAX_STEPS = 30, 60_000, 400_000, 100, 60
+WORKFLOW = re.compile(r"^\.github/workflows/[^/]+\.ya?ml$")
+GITLAB, CIRCLE, TRAVIS = ".gitlab-ci.yml", ".circleci/config.yml", ".travis.yml"
+# A workflow that no push or pull request starts says nothing of what must pass.
+EVENTS = ("pull_request", "merge_group", "push", "workflow_call")
+LATE = re.compile(
+    r"deploy|publish|release|nightly|docs?\b|stable|bench|e2e|playwright|smoke|windows|macos|coverage", re.I
+)
+EXPRESSION = re.compile(r"\$\{\{\s*([^{}]{1,200}?)\s*\}\}")
+SHARD = re.compile(r"\s--?(?:shard|partition|split)[ =]\S*\$\{\{[^{}]*\}\}\S*")
+NAME = re.compile(r"^[A-Z][A-Z0-9_]{0,60}$")
+# They decide where programs come from and what is loaded into them, which is ours to choose.
+OURS = re.compile(
+    r"^(?:PATH|HOME|SHELL|IFS|BASH_ENV|ENV|LD_.*|.*_PROXY|NO_PROXY|PYTHON(?:PATH|HOME|STARTUP)|VIRTUAL_ENV|NODE_OPTIONS|RUBYOPT)$"
+)
+STARTS = re.compile(r"^\s*(?:sudo\s+)?(?:systemctl|service|mysql|psql|brew services|docker(?:-compose)?)\b")
+MAX_LINE, MAX_DEPTH = 1000, 100
+MAX_VARIABLES, MAX_VALUE = 40, 300
+
+Read = Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
+class JobStep:
+    """One shell script of a job."""
+
+    run: str
+    directory: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job's scripts, and the services that run beside it. `late`: a change is tried with others first."""
+
+    source: str
+    name: str
+    steps: tuple[JobStep, ...]
+    services: tuple[str, ...] = ()
+    late: float = 0
+
+
+def read_jobs(paths: Sequence[str], read: Read) -> list[Job]:
+    """Return the jobs that a push or pull request starts, those first that a change is usually tried with."""
+    jobs: list[Job] = []
+    total = 0
+    names = [path for path in sorted(paths) if WORKFLOW.match(path)][:MAX_FILES]
+    for path in names or [path for path in (GITLAB, CIRCLE, TRAVIS) if path in paths]:
+        text = read(path) or ""
+        total += len(text)
+        if len(text) > MAX_BYTES or total > MAX_TOTAL:
+            continue
+        reader = {GITLAB: _gitlab, CIRCLE: _circle, TRAVIS: _travis}.get(path, _github)
+        jobs += reader(path, _map(parsed_yaml(text)))
+    return sorted(jobs[:MAX_JOBS], key=lambda job: job.late)
+
+
+def parsed_yaml(text: str) -> Any:
+    """Every scalar stays a string: `3.10` is no number, `on` no truth; nothing is merged or built.
+
+    None for what is no YAML, or so deep that reading it takes long.
+    """
+    depths = accumulate((char in "[{") - (char in "]}") for char in text)
+    if max(depths, default=0) > MAX_DEPTH or any(len(line) > MAX_LINE for line in text.splitlines()):
+        return None
+    try:
+        return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - builds strings, maps and lists alone
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value in (None, "") else [value]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _variables(*layers: Any) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for layer in layers:
+        for name, value in list(_map(layer).items())[:MAX_VARIABLES]:
+            text = _text(value)
+            if NAME.match(str(name)) and not OURS.match(str(name)) and len(text) <= MAX_VALUE:
+                values[str(name)] = text
+    return values
+
+
+def _github(path: str, workflow: Mapping[str, Any]) -> Iterator[Job]:
+    on = workflow.get("on")
+    events = {str(event) for event in (on if isinstance(on, (dict, list)) else [on])}
+    if not events & set(EVENTS):
+        return
+    rank = next(index for index, event in enumerate(EVENTS) if event in events)
+    for name, raw in list(_map(workflow.get("jobs")).items())[:MAX_JOBS]:
+        job = _map(raw)
+        runner = str(job.get("runs-on", ""))
+        if runner.lower().startswith(("windows", "macos")):
+            continue
+        uses = [_text(_map(step).get("uses")) for step in _list(job.get("steps"))[:MAX_STEPS]]
+        images = " ".join(
+            f"{key} {_text(_map(each).get('image'))}" for key, each in _map(job.get("services")).items()
+        )
+        label = f"{path.rsplit('/', 1)[-1]} {name} {_text(job.get('name'))}"
+        steps = tuple(_github_steps(workflow, job))
+        yield Job(
+            path,
+            str(name),
+            steps,
+            _services(images + " " + " ".join(uses), bool(job.get("services")), steps),
+            rank + 4 * len(set(LATE.findall(label.lower()))) + len(label) / 1000,
+        )
+
+
+def _services(images: str, any_service: bool, steps: Sequence[JobStep]) -> tuple[str, ...]:
+    """Return the services that a job has beside it, or starts by itself."""
+    started = " ".join(line for step in steps for line in step.run.splitlines() if STARTS.match(line))
+    named = services_of(f"{images} {started}")
+    return named or (("a service container",) if any_service else ())
+
+
+def _github_steps(workflow: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[JobStep]:
+    matrix = _matrix(_map(_map(job.get("strategy")).get("matrix")))
+    defaults = [_map(_map(each.get("defaults")).get("run")) for each in (job, workflow)]
+    for raw in _list(job.get("steps"))[:MAX_STEPS]:
+        step = _map(raw)
+        run = _text(step.get("run"))
+        if not run or _text(step.get("shell")) in ("pwsh", "powershell", "python", "cmd"):
+            continue
+        environment = _variables(workflow.get("env"), job.get("env"), step.get("env"))
+        where = [step.get("working-directory"), *(each.get("working-directory") for each in defaults)]
+        directory = next((_text(each) for each in where if each), "")
+        for values in _choices(matrix, run):
+            known = {f"matrix.{key}": value for key, value in values.items()}
+            known |= {f"env.{key}": value for key, value in environment.items()}
+            if "${{" in (placed := resolved(directory, known)):
+                continue
+            literal = {key: resolved(value, known) for key, value in environment.items()}
+            yield JobStep(
+                resolved(SHARD.sub("", run), known),
+                join("", placed),
+                tuple((key, value) for key, value in literal.items() if "${{" not in value),
+            )
+
+
+def resolved(text: str, known: Mapping[str, str]) -> str:
+    """Put in what an expression is known to stand for: a value, or the literal after `||`."""
+
+    def value(match: re.Match[str]) -> str:
+        for part in match[1].split("||"):
+            part = part.strip()
+            if part in known:
+                return known[part]
+            if part.startswith("github."):
+                return "local"
+            if len(part) >= 2 and part[0] == part[-1] == "'":
+                return part[1:-1]
+        return match[0]
+
+    return EXPRESSION.sub(value, text)
+
+
+def _matrix(matrix: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return each axis's values; of versions the newest that is listed."""
+    axes = {str(key): [v for v in _list(value) if isinstance(v, str)][:4] for key, value in matrix.items()}
+    axes = {key: values for key, values in axes.items() if values and key not in ("include", "exclude")}
+    for extra in _list(matrix.get("include"))[:4]:
+        for key, value in _map(extra).items():
+            if isinstance(value, str) and (key not in axes or len(axes[key]) < 4):
+                axes.setdefault(str(key), []).append(value)
+    return axes
+
+
+def _choices(matrix: Mapping[str, list[str]], run: str) -> list[dict[str, str]]:
+    """Return one choice of a matrix, or one for each name of the axis that a script's words are made of."""
+    last = {key: values[-1] for key, values in matrix.items()}
+    for key, values in matrix.items():
+        named = all(re.fullmatch(r"[A-Za-z][\w:./@ =-]*", value) for value in values)
+        if named and re.search(rf"matrix\.{re.escape(key)}\b", run):
+            return [last | {key: value} for value in values]
+    return [last]
+
+
+def _gitlab(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
+    default = _map(config.get("default"))
+    for name, raw in list(config.items())[:MAX_JOBS]:
+        job = _map(raw)
+        scripts = [
+            _text(line)
+            for part in (
+                job.get("before_script", default.get("before_script", config.get("before_script"))),
+                job.get("script"),
+            )
+            for line in _list(part)[:MAX_STEPS]
+        ]
+        if not job.get("script"):
+            continue
+        services = [
+            str(_map(each).get("name", each))
+            for each in _list(job.get("services", default.get("services", config.get("services"))))
+        ]
+        variables = _variables(config.get("variables"), job.get("variables"))
+        literal = tuple((key, value) for key, value in variables.items() if "$" not in value)
+        steps = tuple(JobStep(line, "", literal) for line in scripts if line)
+        late = 4 * bool(LATE.search(f"{name} {job.get('stage', '')}"))
+        yield Job(path, str(name), steps, _services(" ".join(services), bool(services), steps), late)
+
+
+def _circle(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
+    for name, raw in list(_map(config.get("jobs")).items())[:MAX_JOBS]:
+        job = _map(raw)
+        images = [_text(_map(each).get("image")) for each in _list(job.get("docker"))]
+        where = _text(job.get("working_directory"))
+        directory = "" if where.startswith(("~", "/")) else where
+        steps = []
+        for each in _list(job.get("steps"))[:MAX_STEPS]:
+            run = _map(each).get("run")
+            script = _text(_map(run).get("command")) if isinstance(run, dict) else _text(run)
+            below = _text(_map(run).get("working_directory"))
+            if script:
+                at = below if below and not below.startswith(("~", "/")) else directory
+                steps.append(JobStep(script, join("", at), tuple(_variables(job.get("environment")).items())))
+        services = _services(" ".join(images[1:]), len(images) > 1, steps)
+        late = 4 * bool(LATE.search(str(name)))
+        yield Job(path, str(name), tuple(steps), services, late)
+
+
+def _travis(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
+    scripts = [
+        _text(line) for key in ("install", "before_script", "script") for line in _list(config.get(key))
+    ]
+    steps = tuple(JobStep(line) for line in scripts[:MAX_STEPS] if line)
+    yield Job(
+        path, "script", steps, _services(" ".join(map(_text, _list(config.get("services")))), False, steps)
+    )

@@ -1,0 +1,273 @@
+"""A repository's own checks, as its people run them: set, or read from its CI, or found by convention."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from railmend.coding.checks.ci import Job, read_jobs
+from railmend.coding.checks.commands import CheckCommand, Purpose, commands, ecosystem_of, join
+from railmend.coding.checks.folder import Folder, Read
+from railmend.coding.checks.packages import (
+    NODE,
+    TOOLS,
+    VENV,
+    blocked_by,
+    bootstrap,
+    conventions,
+    here,
+    install,
+    registries,
+)
+from railmend.coding.checks.settings import CheckSettings
+
+# Suites that run, and suites that are told instead; checks of one.
+MAX_SUITES, MAX_CHECKS = 4, 4
+# After such a step of a job, its tests need what the step started.
+BEFORE_BROWSER = re.compile(r"\b(?:playwright|cypress)\S* install\b")
+BEFORE_CONTAINERS = re.compile(r"\bdocker(?:-| )compose\b.*\b(?:up|start|run)\b")
+# A directory that has one of these may have tests of its own.
+MANIFESTS = frozenset(
+    {"package.json", "pyproject.toml", "requirements.txt", "manage.py", "go.mod", "Cargo.toml", "Gemfile"}
+    | {"composer.json", "mix.exs", "deno.json", "deno.jsonc", "Pipfile"}
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What one directory of the repository needs installed, and how it is checked.
+
+    `services`: what must answer while it runs, by name. `obstacle`: what it needs that no sandbox has.
+    `registries`: hosts that the repository's settings install from. `source`: the file that says so.
+    """
+
+    directory: str
+    prepare: tuple[str, ...]
+    checks: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    services: tuple[str, ...] = ()
+    obstacle: str | None = None
+    registries: tuple[str, ...] = ()
+    source: str = ""
+
+    @property
+    def not_run(self) -> str | None:
+        """Return why it cannot be run in the sandbox, as a sentence; None: it can."""
+        needs = " and ".join(filter(None, [self.obstacle, *self.services]))
+        return f"It needs {needs}, which Railmend's sandbox does not have." if needs else None
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A suite of one ecosystem, and how early its job is."""
+
+    ecosystem: str
+    suite: Suite
+    late: float = 0
+
+    @property
+    def rank(self) -> tuple[bool, bool, int, int, float]:
+        suite = self.suite
+        blocked = suite.obstacle is not None
+        return blocked, bool(suite.services), int(self.late), len(suite.checks[0]), self.late
+
+
+def find_suites(
+    paths: Sequence[str], read: Read, roots: Sequence[str], settings: CheckSettings
+) -> list[Suite]:
+    """Return the suites of the services' directories (none: all), those that are set or those that are found.
+
+    CI configuration decides; conventions, for what it does not run. Those that cannot be run come last.
+    """
+    if settings.checks:
+        return [Suite(settings.directory, settings.prepare, settings.checks)]
+    wanted = list(dict.fromkeys(root.strip("/") for root in roots or ("",)))
+    root = Folder("", paths, read)
+    found = _within([each for job in read_jobs(paths, read) for each in _of_job(job, root)], wanted)
+    for directory in wanted:
+        found += _by_convention(root.at(directory), found)
+    return _chosen(found)
+
+
+def _within(found: Sequence[_Candidate], wanted: Sequence[str]) -> list[_Candidate]:
+    """Return what runs in a wanted directory; for a directory where nothing does, what runs above it."""
+    kept: list[_Candidate] = []
+    for directory in wanted:
+        inside = [each for each in found if _is_in(each.suite.directory, directory)]
+        kept += inside or [each for each in found if _is_in(directory, each.suite.directory)]
+    return list({id(each): each for each in kept}.values())
+
+
+def _is_in(path: str, directory: str) -> bool:
+    return not directory or path == directory or path.startswith(f"{directory}/")
+
+
+def _chosen(found: Sequence[_Candidate]) -> list[Suite]:
+    """Choose for each directory and ecosystem the suite that can be run, of the job that is tried first."""
+    chosen: dict[tuple[str, str], Suite] = {}
+    told: dict[tuple[str, str], Suite] = {}
+    for each in sorted(found, key=lambda candidate: candidate.rank):
+        suite = each.suite
+        if suite.not_run is None:
+            chosen.setdefault((suite.directory, each.ecosystem), suite)
+        elif not any(suite.checks == other.checks for other in chosen.values()):
+            told.setdefault((suite.directory, suite.checks[0]), suite)
+    return [*list(chosen.values())[:MAX_SUITES], *list(told.values())[:MAX_SUITES]]
+
+
+def _of_job(job: Job, root: Folder) -> Iterator[_Candidate]:
+    """Give the suites of one CI job: its tests, with what it installs and builds before them."""
+    before: list[tuple[str, CheckCommand]] = []
+    suites: dict[tuple[str, str, str | None], Suite] = {}
+    started: str | None = None
+    for step in job.steps:
+        if BEFORE_BROWSER.search(step.run):
+            started = "a browser"
+        elif BEFORE_CONTAINERS.search(step.run):
+            started = "containers"
+        for command in commands(step.run):
+            directory = join(step.directory, command.directory)
+            folder = root.at(directory)
+            if command.purpose is not Purpose.TEST:
+                before.append((directory, command))
+                continue
+            body = folder.script(*command.script) if command.script else ""
+            ecosystem = command.ecosystem or ecosystem_of(body)
+            if not ecosystem or (command.script and not _tests(command, body)):
+                continue
+            obstacle = blocked_by(f"{command.line} {body}") or started
+            key = (directory, ecosystem, obstacle)
+            if (suite := suites.get(key)) is None:
+                suite = Suite(
+                    directory,
+                    _prepared(ecosystem, folder, before, command.line),
+                    (),
+                    dict((*step.environment, *command.variables)),
+                    job.services,
+                    obstacle,
+                    registries(folder),
+                    job.source,
+                )
+            if len(suite.checks) < MAX_CHECKS and command.line not in suite.checks:
+                suites[key] = Suite(**{**suite.__dict__, "checks": (*suite.checks, command.line)})
+    for (_, ecosystem, _), suite in suites.items():
+        yield _Candidate(ecosystem, suite, job.late)
+
+
+def _tests(command: CheckCommand, body: str) -> bool:
+    """Return whether a script runs tests, as its text says; one of another package is believed."""
+    elsewhere = any(
+        word in ("-r", "workspace", "workspaces") or word.startswith(("--filter", "--work", "-F"))
+        for word in command.words
+    )
+    return bool(ecosystem_of(body)) or elsewhere
+
+
+def _prepared(
+    ecosystem: str, folder: Folder, before: Sequence[tuple[str, CheckCommand]], check: str
+) -> tuple[str, ...]:
+    """Return what a job did for this ecosystem before its tests; if it installed nothing, what is usual."""
+    ours = [(where, each) for where, each in before if each.ecosystem in (ecosystem, "")]
+    made = [here(folder, where, each.line) for where, each in ours]
+    if not any(each.purpose is Purpose.INSTALL for _, each in ours):
+        made = [*install(ecosystem, folder), *made]
+    used = "\n".join((*made, check))
+    return tuple(dict.fromkeys((*bootstrap(ecosystem, folder, used if made else ""), *made)))
+
+
+def _by_convention(folder: Folder, found: Sequence[_Candidate]) -> list[_Candidate]:
+    """Return what a directory has tests of that CI does not run; if it has none, what those below it have."""
+    where = folder.directory
+    known = {
+        each.ecosystem
+        for each in found
+        if _is_in(each.suite.directory, where) or _is_in(where, each.suite.directory)
+    }
+    own = [each for each in _conventional(folder) if each.ecosystem not in known]
+    if own or known:
+        return own
+    below = sorted(
+        {
+            path.rsplit("/", 1)[0]
+            for path in folder.files
+            if path.rsplit("/", 1)[-1] in MANIFESTS and 0 < path.count("/") <= 2
+        }
+    )
+    return [each for name in below[:20] for each in _conventional(folder.at(join(folder.directory, name)))]
+
+
+def _conventional(folder: Folder) -> list[_Candidate]:
+    suites = [
+        _Candidate(
+            ecosystem,
+            Suite(
+                folder.directory,
+                _prepared(ecosystem, folder, (), check),
+                (check,),
+                {},
+                services,
+                obstacle,
+                registries(folder),
+            ),
+        )
+        for ecosystem, check, services, obstacle in conventions(folder)
+    ]
+    if not suites and (body := folder.script("make", "test")):
+        suites.append(
+            _Candidate(
+                ecosystem_of(body), Suite(folder.directory, (), ("make test",), obstacle=blocked_by(body))
+            )
+        )
+    return suites
+
+
+# A registry that does not answer, or refuses, ends an installation at once.
+INSTALLATION: Mapping[str, str] = {
+    "npm_config_fetch_retries": "1",
+    "npm_config_fetch_retry_mintimeout": "1000",
+    "npm_config_fetch_retry_maxtimeout": "2000",
+    "npm_config_fetch_timeout": "30000",
+    "PIP_RETRIES": "1",
+    "PIP_DEFAULT_TIMEOUT": "20",
+    "UV_HTTP_TIMEOUT": "20",
+    "UV_PYTHON_DOWNLOADS": "never",
+    "BUNDLE_RETRY": "1",
+    "CARGO_NET_RETRY": "1",
+    "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
+}
+# What a check would otherwise try to install again; Go tells of each test only when asked.
+OFFLINE: Mapping[str, str] = {
+    "CARGO_NET_OFFLINE": "true",
+    "UV_OFFLINE": "1",
+    "UV_NO_SYNC": "1",
+    "GOFLAGS": "-v",
+}
+
+
+def step_key(directory: str, command: str) -> tuple[str, str]:
+    """Return where a prepare step runs, and what: suites of one workspace share their installation."""
+    moved = re.match(r"cd ([\w./-]+) && (.*)$", command)
+    return (join(directory, moved[1]), moved[2]) if moved else (directory, command)
+
+
+def check_environment(home: str, path: str, extra: Mapping[str, str], proxy: str | None) -> dict[str, str]:
+    """Return the environment of prepare steps and checks. `proxy`: the only way to the network, if any."""
+    values = {
+        "PATH": f"{home}/{VENV}/bin:{home}/{TOOLS}/bin:{home}/{NODE}/node_modules/.bin:{path}",
+        "HOME": home,
+        **INSTALLATION,
+        "VIRTUAL_ENV": f"{home}/{VENV}",
+        "UV_PROJECT_ENVIRONMENT": f"{home}/{VENV}",
+        "BUNDLE_PATH": f"{home}/bundle",
+        "LANG": "C.UTF-8",
+        "CI": "true",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        **(OFFLINE if proxy is None else {}),
+        **extra,
+    }
+    if proxy is not None:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+            values |= {name: proxy, name.lower(): proxy}
+        values |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost,::1")
+    return values

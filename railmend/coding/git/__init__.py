@@ -1,0 +1,1 @@
+"""A repair's trusted repository, and the work tree that the agent has."""

@@ -1,0 +1,1 @@
+"""A session's model calls, counted against its limits."""

@@ -1,0 +1,332 @@
+"""Red, then green: the change's own tests, run apart on the base and on the change, and what that shows.
+
+The tests were written by the agent and run beside foreign code. Only what the runner counts is believed, and
+only where it fails on the base for the reason that the diagnosis or its evidence names.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+from railmend.coding.checks.base_checks import RUNNERS, SETTINGS
+from railmend.coding.checks.run_counts import count
+from railmend.coding.checks.suites import Suite
+from railmend.coding.git.diff import ChangedFile
+from railmend.coding.guard.file_kinds import is_test
+from railmend.coding.guard.weakened_tests import ASSERTION_TEXT, CASE_TEXT
+from railmend.coding.sandbox.interface import CommandResult
+from railmend.contracts.proof import ProofRow, ProofRun, ProofVerdict, SideReport, StartRun, TestFileRuns
+from railmend.evidence.redact import redact
+
+# Each test runs so often on each side: a flaky one would show what is not there.
+RUNS = 3
+MOST_TESTS = 3
+MAX_WHY = 200
+# How the agent is asked to start a line when it finds no way to show the fault in a test.
+NOT_REPRODUCED = "NOT REPRODUCED:"
+JAVASCRIPT = (".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".mts")
+# A check of a Node package; Bun and Deno run their own tests otherwise.
+NODE_CHECK = re.compile(r"(?:npm|npx|pnpm|yarn|node|corepack)\b|bun run ")
+NO_TEST = "no test specified"  # what `npm init` writes
+NO_TEST_ADDED = "The change has no regression test."
+GO_TEST = re.compile(r"^func (Test\w+)\s*\(", re.M)
+# Node's runners as scripts name them, and how each runs one file.
+NODE_RUNNERS = (
+    (re.compile(r"\bvitest\b"), "npx --no-install vitest run {}"),
+    (re.compile(r"\bjest\b"), "npx --no-install jest {}"),
+    (re.compile(r"\bmocha\b"), "npx --no-install mocha {}"),
+    (re.compile(r"\bnode\b.*--test\b"), "node --test {}"),
+)
+# A file of tests that was not even loaded: its runner counts that as a failure too.
+NOT_LOADED = re.compile(
+    r"_FailedTest|ERROR collecting|errors? during collection|Test suite failed to run"
+    r"|\[(?:build|setup) failed\]|ERR_MODULE_NOT_FOUND|Cannot find module"
+    r"|SyntaxError|IndentationError|fixture '.*' not found"
+)
+# What a failure is called, at the beginning of a line.
+FAILURE = re.compile(r"^(?:E +|# +)?((?:\w+\.)*(\w*(?:Error|Exception|Failure)))\b(?: \[\w+\])?:.*$", re.M)
+ASSERTED = frozenset({"AssertionError", "AssertionFailedError", "ExpectationNotMetError"})
+# What makes any test pass, whatever the answer is, with the end of a sentence about it.
+HIDES = (
+    (
+        re.compile(
+            r"^\s*except(?:\s+\(?(?:Base)?Exception\b.*)?\s*:|\bcatch\s*(?:\(\s*\w*\s*\))?\s*\{"
+            r"|\.catch\(\s*\(\s*\w*\s*\)\s*=>|contextlib\.suppress\(|\bsuppress\((?:Base)?Exception"
+            r"|^\s*rescue\b(?:\s+StandardError\b.*)?\s*(?:=>.*)?$|\brecover\(\)"
+        ),
+        "catches whatever goes wrong there.",
+    ),
+    (
+        re.compile(
+            r"\bos\.(?:_exit|exec\w+|kill|abort)\(|\bsys\.exit\(|\bprocess\.(?:exit|kill|abort)\(|\bos\.Exit\(|\bexit!"
+        ),
+        "ends or replaces the process.",
+    ),
+    (
+        re.compile(r"\bsetrecursionlimit\(|\bsetMaxListeners\(|max-old-space-size|\bsetrlimit\("),
+        "raises a limit.",
+    ),
+)
+# What a line answers with; what wraps an answer; and answers that hold nothing, in whatever wraps them.
+ANSWER = re.compile(r"(?:\breturn\b|\b(?:res(?:ponse)?|c|ctx)\.(?=\w+\()|\brender\b)\s*(.*)")
+WRAPS = r"(?:json|send|end|JSON|jsonify|list|dict|(?:JSON|Json|Http|Next)?Response(?:\.json)?)\("
+EMPTY = re.compile(
+    rf"(?:{WRAPS}|json:|status:|\d{{3}}\b|http\.Status\w+|[),;}}\s])*"
+    r"(?:(?:\[\](?:[\w.]+\{\})?|\{\}|None|null|undefined|nil|''|\"\"|[Tt]rue|[Ff]alse|0|list\(|dict\()[),;}\s]*)+"
+)
+NUMBER = re.compile(r"\d[\d_]*(?:\.\d+)?")
+# Below it, a number that rises is as likely a mistake in counting as a limit.
+LEAST_LIMIT = 10
+
+
+def regression_tests(own: Iterable[str]) -> list[str]:
+    """Return what of a change's check files is laid over the base: tests and their data, no settings."""
+    return sorted(
+        path
+        for path in own
+        if is_test(path)
+        and not SETTINGS.search(path)
+        and not any(part.removesuffix(".py") in RUNNERS for part in PurePosixPath(path).parts)
+    )
+
+
+def has_cases(text: str) -> bool:
+    return any(CASE_TEXT.search(line) for line in text.splitlines())
+
+
+def asserts(text: str) -> bool:
+    return any(ASSERTION_TEXT.search(line) for line in text.splitlines())
+
+
+def with_test_script(text: str) -> str:
+    """Return a package.json that has a test script: Node's own runner, where it names none."""
+    try:
+        package = json.loads(text)
+        script = package.setdefault("scripts", {}).get("test") or NO_TEST
+        if NO_TEST in script:
+            package["scripts"]["test"] = "node --test"
+        return json.dumps(package)
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return text
+
+
+def test_script(text: str, checks: Sequence[str]) -> str:
+    """Return the script of a package.json that `checks` name, else its test script; empty without one."""
+    try:
+        scripts = dict(json.loads(text)["scripts"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    named = (word for check in checks for word in check.split() if word in scripts)
+    return str(scripts.get(next(named, "test"), ""))
+
+
+def test_command(suite: Suite, path: str, text: str, script: str) -> str | None:
+    """Return how the suite's runner runs the one file; None: that is not known.
+
+    `path`: relative to the suite's directory. `script`: the test script of its package.json.
+    """
+    file = PurePosixPath(path)
+    for check in suite.checks:
+        if "pytest" in check and file.suffix == ".py":
+            return f"python3 -m pytest -q -p no:cacheprovider {shlex.quote(path)}"
+        if "unittest" in check and file.suffix == ".py":
+            top = " -t ." if check.endswith(" -t .") else ""
+            folder, name = shlex.quote(str(file.parent)), shlex.quote(file.name)
+            return f"python3 -m unittest discover -s {folder}{top} -p {name}"
+        if check.startswith("go ") and file.suffix == ".go":
+            names = "|".join(GO_TEST.findall(text))
+            return f"go test -v -count=1 -run '^({names})$' {shlex.quote(f'./{file.parent}')}"
+        if file.suffix in JAVASCRIPT and NODE_CHECK.match(check):
+            runners = (run for runner, run in NODE_RUNNERS if runner.search(script))
+            return next((run.format(shlex.quote(path)) for run in runners), None)
+    return None
+
+
+def with_failing_test(path: str, text: str, command: str, name: str) -> str:
+    """Return the file with one more test, which fails.
+
+    Where the runner reports success even so, whatever it reports is worth nothing.
+    """
+    if path.endswith(".py"):
+        case = f"class Test{name}(unittest.TestCase):\n    def test_{name}(self):\n        self.fail()\n"
+        return f"{text}\n\nimport unittest\n{case}"
+    if path.endswith(".go"):
+        return f'{text}\nfunc Test{name}(t *testing.T) {{ t.Fatal("{name}") }}\n'
+    body = f"('{name}', () => {{ throw new Error('{name}'); }});\n"
+    module = "vitest" if "vitest" in command else "node:test" if "--test" in command else ""
+    if not module:
+        return f"{text}\nit{body}"
+    if re.search(r"^import\b", text, re.M):
+        return f"{text}\nimport {{ it as {name} }} from '{module}';\n{name}{body}"
+    return f"{text}\nrequire('{module}').it{body}"
+
+
+def is_believed(done: CommandResult) -> bool:
+    """Return whether the run of a file with a failing test was reported as failed."""
+    counts = count(done.output)
+    return done.reason is None and bool(done.code) and counts is not None and counts.failed > 0
+
+
+def run_of(done: CommandResult) -> ProofRun:
+    """Return what one run shows: only a test that ran and was counted passed or failed."""
+    counts = count(done.output)
+    why = None
+    if done.reason is not None:
+        why = f"it was ended: {done.reason}"
+    elif NOT_LOADED.search(done.output):
+        why = f"its file could not be loaded: {_last_line(done.output)}"
+    elif counts is None:
+        why = f"its runner did not say how many tests it ran (exit code {done.code})"
+    elif not counts.ran:
+        why = "no test ran"
+    elif bool(counts.failed) != bool(done.code):
+        why = f"its runner ended with exit code {done.code}, and counted {counts.failed} failures"
+    if why is not None or counts is None:
+        return ProofRun(passed=None, why=_short(why or ""))
+    passed = not counts.failed
+    return ProofRun(passed=passed, why="" if passed else _short(_failure(done.output)), ran=counts.ran)
+
+
+def unnamed_failure(output: str, named: str) -> str | None:
+    """Return the failure of a test that nobody named: neither its assertion nor what was diagnosed.
+
+    `named`: the diagnosis and its evidence. A test that needs what only the change has fails like this.
+    """
+    found = list(FAILURE.finditer(output))
+    if not found or any(each[2] in ASSERTED or each[2] in named for each in found):
+        return None
+    return _short(found[-1][0])
+
+
+def conceals(files: Sequence[ChangedFile]) -> str:
+    """Return why no test of the same author shows that the change's answer is right; empty: it may."""
+    shipped = [file for file in files if not is_test(file.path)]
+    for file in shipped:
+        for number, line in file.added:
+            if why := next((why for pattern, why in HIDES if pattern.search(line)), ""):
+                return f"{file.path} line {number} {why}"
+        if _answers_nothing(file):
+            return f"{file.path} answers with nothing, where it had answered with something."
+    if shipped and (risen := [_risen(file) for file in shipped]) and all(risen):
+        return f"Only a limit rises, in {risen[0]}: what grows reaches it later."
+    return ""
+
+
+def _answers_nothing(file: ChangedFile) -> bool:
+    """Return whether an answer is gone, and all that came in its place is empty."""
+    old, new = (
+        [match[1] for line in lines if (match := ANSWER.search(line))]
+        for lines in (file.removed, [line for _, line in file.added])
+    )
+    emptied = [EMPTY.fullmatch(answer) is not None for answer in new]
+    return bool(emptied) and all(emptied) and not all(map(EMPTY.fullmatch, old))
+
+
+def _risen(file: ChangedFile) -> str:
+    """Return the line in which a number rises, where nothing else changes in the file; empty: more does."""
+    added = [line for _, line in file.added]
+    if len(added) != len(file.removed):
+        return ""
+    for old, new in zip(file.removed, added, strict=True):
+        before, after = ([float(n.replace("_", "")) for n in NUMBER.findall(line)] for line in (old, new))
+        same = NUMBER.sub("", old) == NUMBER.sub("", new)
+        rises = all(b >= a for a, b in zip(before, after, strict=True)) if same else False
+        if not rises or max(after, default=0.0) < LEAST_LIMIT:
+            return ""
+    return added[0].strip() if added else ""
+
+
+def regression_rows(base: SideReport, change: SideReport, concealed: str, text: str) -> list[ProofRow]:
+    """Return a row per regression test. `text`: the agent's last message, which may say why there is none."""
+    unavailable = base.unavailable or change.unavailable
+    if unavailable:
+        said = [line for line in text.splitlines() if line.startswith(NOT_REPRODUCED)]
+        if unavailable == NO_TEST_ADDED and said:
+            unavailable = f"Not reproduced. The agent says:{said[-1].removeprefix(NOT_REPRODUCED)}"
+        return [_row("regression test", "-", "-", ProofVerdict.NOT_HAD, _short(unavailable, 2 * MAX_WHY))]
+    after = {test.path: test for test in change.tests}
+    return [
+        _regression_row(test, after.get(test.path, TestFileRuns(path=test.path)), concealed)
+        for test in base.tests
+    ]
+
+
+def _regression_row(base: TestFileRuns, change: TestFileRuns, concealed: str) -> ProofRow:
+    verdict, reason = _judge(base, change)
+    shows_fault = verdict is ProofVerdict.PASSED
+    if shows_fault and concealed:
+        verdict, reason, shows_fault = ProofVerdict.NOT_HAD, concealed, False
+    cells = _cell(base.runs), _cell(change.runs)
+    return _row(f"regression test {base.path}", *cells, verdict, reason, shows_fault=shows_fault)
+
+
+def _judge(base: TestFileRuns, change: TestFileRuns) -> tuple[ProofVerdict, str]:
+    not_had, failed = ProofVerdict.NOT_HAD, ProofVerdict.FAILED
+    if doubt := base.doubt or change.doubt or _silent(base.runs):
+        return not_had, doubt
+    if all(run.passed for run in base.runs):
+        return failed, "It passes without the change too, so it does not show the fault."
+    if any(run.passed for run in base.runs):
+        return failed, "It is flaky without the change: the same test passes and fails."
+    if silent := _silent(change.runs):
+        return failed, f"With the change {silent}"
+    if not all(run.passed for run in change.runs):
+        flaky = any(run.passed for run in change.runs)
+        return failed, "It is flaky with the change." if flaky else "It fails with the change too."
+    if {run.ran for run in (*base.runs, *change.runs)} != {base.runs[0].ran}:
+        return not_had, "The runner counted other numbers of tests without the change than with it."
+    return ProofVerdict.PASSED, f"Without the change: {base.runs[0].why}" if base.runs[0].why else ""
+
+
+def _silent(runs: Sequence[ProofRun]) -> str:
+    """Return why runs show nothing; empty: they do."""
+    if not runs:
+        return "It was not run."
+    return next((run.why for run in runs if run.passed is None), "")
+
+
+def start_row(base: StartRun, change: StartRun) -> ProofRow:
+    """Return whether the service starts; that it does on neither side is not the change's fault."""
+    words = {True: "starts", False: "does not start", None: "not tried"}
+    verdict, reason = ProofVerdict.NOT_HAD, change.why or base.why
+    if base.started is not None and change.started:
+        verdict, reason = ProofVerdict.PASSED, change.why
+    elif base.started and change.started is False:
+        verdict = ProofVerdict.FAILED
+    elif base.started is False and change.started is False:
+        reason = f"It does not start here without the change either: {base.why}"
+    return _row("the service starts", words[base.started], words[change.started], verdict, reason)
+
+
+def _row(
+    what: str, base: str, change: str, verdict: ProofVerdict, reason: str, *, shows_fault: bool = False
+) -> ProofRow:
+    return ProofRow(
+        what=what, base=base, change=change, verdict=verdict, reason=reason, shows_fault=shows_fault
+    )
+
+
+def _cell(runs: Sequence[ProofRun]) -> str:
+    counted = [run for run in runs if run.passed is not None]
+    if not counted:
+        return "-"
+    passed = sum(run.passed is True for run in counted)
+    if passed in (0, len(counted)):
+        return f"{'passes' if passed else 'fails'} {len(counted)} of {len(counted)}"
+    return f"passes {passed} of {len(counted)}"
+
+
+def _failure(output: str) -> str:
+    lines = [match[0] for match in FAILURE.finditer(output)]
+    return lines[-1].lstrip("# ").removeprefix("E  ").strip() if lines else ""
+
+
+def _last_line(output: str) -> str:
+    lines = [line for line in output.splitlines() if NOT_LOADED.search(line)]
+    return _failure(output) or lines[-1]
+
+
+def _short(text: str, most: int = MAX_WHY) -> str:
+    return " ".join(redact(text).split())[:most]

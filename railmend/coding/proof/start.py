@@ -1,0 +1,187 @@
+"""Whether a service starts in the sandbox: how it is started, and the first answers that it gives.
+
+The worker itself asks, over the sandbox's socket: nothing that the service prints is believed.
+"""
+
+import asyncio
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import httpx
+
+from railmend.coding.proof.replay import REPLAY_SECONDS, ask
+from railmend.coding.sandbox.bounded_http import BoundedTransport
+from railmend.coding.sandbox.interface import (
+    SERVER_SOCKET,
+    CommandResult,
+    RepairPaths,
+    Sandbox,
+    SandboxCommand,
+    listening,
+    run_sandboxed,
+    short_path,
+)
+from railmend.coding.sandbox.quota import Quota
+from railmend.contracts.proof import Answers, SampledRequest, StartRun
+from railmend.evidence.redact import redact
+
+# Seconds until the first answer; the next one, so much later, shows that it did not end at once.
+FIRST_ANSWER_SECONDS, STILL_AFTER_SECONDS = 60.0, 1.0
+POLL_SECONDS, REQUEST_SECONDS = 0.2, 5.0
+# What shells and `env` say of a program that is not there.
+NOT_FOUND = (126, 127)
+PROCFILE_WEB = re.compile(r"^web\s*:\s*(.+)$", re.M)
+DOCKER_CMD = re.compile(r"^\s*CMD\s+(.+(?:\\\n.*)*)$", re.M | re.I)
+# Variables that code demands, and does without no default, by language.
+DEMANDED = re.compile(
+    r"os\.environ\[[\"'](\w+)[\"']\](?!\s*=[^=])|\bprocess\.env\.(\w+)\b(?!\s*(?:\|\||\?\?|=[^=]))"
+    r"|\bENV\.fetch\([\"'](\w+)[\"']\)|\bos\.Getenv\(\"(\w+)\"\)"
+)
+# Harmless values of the right shape, by what a name ends or begins with; the first that matches.
+SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"POSTGRES|DATABASE_URL|^DB_URL|PG_?URL"), "postgres://railmend@127.0.0.1:5432/railmend"),
+    (re.compile(r"REDIS"), "redis://127.0.0.1:6379/0"),
+    (re.compile(r"UR[IL]$|ENDPOINT$"), "http://127.0.0.1:9/"),
+    (re.compile(r"HOST$"), "127.0.0.1"),
+    (re.compile(r"PORT$"), "9"),
+    (re.compile(r"SECRET|KEY|TOKEN|SALT|PASSWORD"), "0123456789abcdef" * 4),
+    (re.compile(r"SECONDS|TIMEOUT|COUNT|SIZE|LIMIT|MAX|MIN|TTL|WORKERS|INTERVAL"), "10"),
+    (re.compile(r"DEBUG|ENABLE|DISABLE|USE_"), "false"),
+)
+Read = Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
+class StartCommand:
+    """`command`: for a shell, in `directory`. `path`: where it is asked whether it is healthy."""
+
+    command: str
+    directory: str
+    path: str
+    healthy: bool  # whether Railway knows the path, and so demands 2xx
+
+
+def find_start(directory: str, command: str | None, health: str | None, read: Read) -> StartCommand | None:
+    """Return how the service of a directory is started: as Railway does, else as its files say."""
+    prefix = f"{directory}/" if directory else ""
+    found = command or next(
+        (said for name, reader in FILES.items() if (text := read(prefix + name)) and (said := reader(text))),
+        None,
+    )
+    return (
+        StartCommand(found, directory, f"/{(health or '').lstrip('/')}", health is not None)
+        if found
+        else None
+    )
+
+
+def _railway(text: str, load: Callable[[str], object]) -> str | None:
+    try:
+        return str(load(text)["deploy"]["startCommand"])  # type: ignore[index]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
+def _procfile(text: str) -> str | None:
+    match = PROCFILE_WEB.search(text)
+    return match[1].strip() if match else None
+
+
+def _dockerfile(text: str) -> str | None:
+    """Return the last CMD as a shell takes it."""
+    found = DOCKER_CMD.findall(text)
+    if not found:
+        return None
+    command = str(found[-1]).replace("\\\n", " ").strip()
+    try:
+        words = json.loads(command)
+    except ValueError:
+        return command
+    return " ".join(_quoted(str(word)) for word in words)
+
+
+def _package(text: str) -> str | None:
+    try:
+        return "npm start" if json.loads(text)["scripts"]["start"] else None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
+FILES: Mapping[str, Callable[[str], str | None]] = {
+    "railway.json": lambda text: _railway(text, json.loads),
+    "railway.toml": lambda text: _railway(text, tomllib.loads),
+    "Procfile": _procfile,
+    "Dockerfile": _dockerfile,
+    "package.json": _package,
+}
+
+
+def _quoted(word: str) -> str:
+    return f"'{word}'" if re.search(r"[\s;&|<>()]", word) and "'" not in word else word
+
+
+def variables(texts: Iterable[str]) -> dict[str, str]:
+    """Return harmless values for the variables that code demands."""
+    names = {next(filter(None, groups)) for text in texts for groups in DEMANDED.findall(text)}
+    return {
+        name: next((value for shape, value in SHAPES if shape.search(name)), "railmend")
+        for name in sorted(names - {"PORT", "NODE_ENV"})
+    }
+
+
+async def start(
+    sandbox: Sandbox,
+    launch: SandboxCommand,
+    way: StartCommand,
+    quota: Quota,
+    requests: Sequence[SampledRequest] = (),
+) -> tuple[StartRun, list[Answers]]:
+    """Start the service, ask it until it answers twice, then `requests`; nothing of it runs afterwards."""
+    seconds = FIRST_ANSWER_SECONDS + (REPLAY_SECONDS if requests else 0)
+    with listening(launch.paths.sockets, SERVER_SOCKET) as inward:
+        running = asyncio.create_task(run_sandboxed(sandbox, replace(launch, listen=inward), seconds, quota))
+        asking = asyncio.create_task(_answer(launch.paths, way))
+        try:
+            await asyncio.wait({running, asking}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                return _ended(running.result()), []
+            return asking.result(), await ask(launch.paths, requests) if requests else []
+        finally:
+            for task in (asking, running):
+                task.cancel()
+            await asyncio.gather(asking, running, return_exceptions=True)
+
+
+async def _answer(paths: RepairPaths, way: StartCommand) -> StartRun:
+    """Ask until there are two healthy answers in a row."""
+    first: int | None = None
+    while True:
+        status = await _status(paths, way.path)
+        healthy = status is not None and (200 <= status < 400 if way.healthy else status < 500)
+        if healthy and first is not None:
+            return StartRun(started=True, why=f"GET {way.path} answers {status}.")
+        first = status if healthy else None
+        await asyncio.sleep(STILL_AFTER_SECONDS if healthy else POLL_SECONDS)
+
+
+async def _status(paths: RepairPaths, path: str) -> int | None:
+    with short_path(paths.sockets, SERVER_SOCKET) as address:
+        transport = BoundedTransport(httpx.AsyncHTTPTransport(uds=address, verify=False))
+        async with httpx.AsyncClient(transport=transport, timeout=REQUEST_SECONDS) as client:
+            try:
+                return (await client.get(f"http://service{path}")).status_code
+            except (httpx.HTTPError, httpx.InvalidURL):
+                return None
+
+
+def _ended(done: CommandResult) -> StartRun:
+    lines = [line.strip() for line in redact(done.output).splitlines() if line.strip()]
+    said = f": {lines[-1][:160]}" if lines else "."
+    if done.code in NOT_FOUND:
+        return StartRun(started=None, why=f"What starts it is not in the sandbox{said}")
+    if done.reason is not None:
+        return StartRun(started=False, why=f"No healthy answer ({done.reason}){said}")
+    return StartRun(started=False, why=f"It ended with exit code {done.code}{said}")

@@ -1,0 +1,1 @@
+"""What the coding package needs of a sandbox, and the bounds of what runs in it."""

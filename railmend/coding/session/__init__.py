@@ -1,0 +1,1 @@
+"""A coding session: OpenCode's server in the sandbox, followed to its end."""

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Sequence
+from datetime import datetime
 
 from railmend.contracts.incident import MeasuredSeries
 from railmend.contracts.measurement import WindowMetrics
@@ -28,6 +29,9 @@ SHOWN: dict[FindingKind, MeasuredSeries] = {
 }
 # Axis labels that Mermaid can place without overlap need a little room above the highest point.
 HEADROOM = 1.1
+# A limit further above its series would press that to the ground.
+MOST_ABOVE = 3
+MAX_NAME = 48  # characters, so that a title keeps its end
 
 
 def shown_by(findings: Sequence[Finding]) -> tuple[MeasuredSeries, ...]:
@@ -35,14 +39,38 @@ def shown_by(findings: Sequence[Finding]) -> tuple[MeasuredSeries, ...]:
     return tuple(dict.fromkeys(SHOWN[finding.kind] for finding in findings if finding.kind in SHOWN))
 
 
-def chart(name: str, series: MeasuredSeries, measured: WindowMetrics) -> MarkdownText:
-    """One line over the window; empty where there is nothing to draw."""
+def chart(
+    name: str, series: MeasuredSeries, measured: WindowMetrics, onset: datetime | None = None
+) -> MarkdownText:
+    """Draw the series over its window, the limit as a flat line and the onset as a bar, as far as known.
+
+    Empty where there is nothing to draw.
+    """
     points = _filled(measured.series.get(series, ()))
     if len(points) < 2:
         return MarkdownText()
     title, unit = TITLES[series]
     length, span = _length(measured)
-    return _xychart(f"{name}: {title}", span, length, unit, [points])
+    lines, legend = [("line", points)], ""
+    limit = _limit(series, measured)
+    if limit and limit <= max(points) * MOST_ABOVE:
+        lines.append(("line", [limit] * len(points)))
+        legend += f", limit {limit:.3g} (flat line)"
+    passed = (onset - measured.window.start) / measured.window.length if onset else -1.0
+    if onset and 0 <= passed < 1:
+        top, place = max(value for _, line in lines for value in line), int(passed * len(points))
+        lines.insert(0, ("bar", [top if number == place else 0 for number in range(len(points))]))
+        legend += f", onset {onset:%H:%M:%S} UTC (bar)"
+    return _xychart(f"{name[:MAX_NAME]}: {title}{legend}", span, length, unit, lines)
+
+
+def _limit(series: MeasuredSeries, measured: WindowMetrics) -> float | None:
+    """Return what the service may use of it, which is measured as a share."""
+    level, share = {
+        MeasuredSeries.MEMORY_GB: (measured.memory_gb, measured.memory_share),
+        MeasuredSeries.CPU_CORES: (measured.cpu_cores, measured.cpu_share),
+    }.get(series, (None, None))
+    return float(f"{level / share:.3g}") if level and share else None
 
 
 def before_after(
@@ -55,16 +83,15 @@ def before_after(
         return MarkdownText()
     title, unit = TITLES[series]
     length, span = _length(after)
-    head = f"{name}: {title}, before (bars) and after (line)"
-    return _xychart(head, span, length, unit, [first[:points], second[:points]])
+    head = f"{name[:MAX_NAME]}: {title}, before (bars) and after (line)"
+    return _xychart(head, span, length, unit, [("bar", first[:points]), ("line", second[:points])])
 
 
-def _xychart(title: str, span: str, length: float, unit: str, lines: list[list[float]]) -> MarkdownText:
-    top = max(max(line) for line in lines) * HEADROOM or 1.0
-    kinds = ("line",) if len(lines) == 1 else ("bar", "line")
-    rows = [
-        f"  {kind} [{', '.join(f'{v:g}' for v in line)}]" for kind, line in zip(kinds, lines, strict=True)
-    ]
+def _xychart(
+    title: str, span: str, length: float, unit: str, series: Sequence[tuple[str, list[float]]]
+) -> MarkdownText:
+    top = max(max(values) for _, values in series) * HEADROOM or 1.0
+    rows = [f"  {kind} [{', '.join(f'{value:g}' for value in values)}]" for kind, values in series]
     drawn = [
         "xychart-beta",
         f'  title "{_quotable(title)}"',

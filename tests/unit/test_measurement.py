@@ -494,3 +494,22 @@ async def test_a_history_full_of_skipped_pushes_costs_no_comparison_of_commits()
     )
     view = await ActivityEnvironment().run(activities.find_deployment, question)
     assert (view.state, history.compared) == (DeployState.UP, [])
+
+
+def test_a_chart_has_the_limit_and_the_onset_where_they_can_be_seen() -> None:
+    leak = {MeasuredSeries.MEMORY_GB: (0.1, 0.2, 0.3, 0.4)}
+    metrics = numbers(memory_gb=0.25, memory_share=0.5, series=leak)
+    start = metrics.window.start
+    drawn = chart("web", MeasuredSeries.MEMORY_GB, metrics, start + metrics.window.length * 0.6)
+    assert "bar [0, 0, 0.5, 0]\n  line [0.1, 0.2, 0.3, 0.4]\n  line [0.5, 0.5, 0.5, 0.5]" in drawn
+    assert "limit 0.5 (flat line), onset " in drawn
+    far = numbers(memory_gb=0.25, memory_share=0.01, series=leak)
+    plain = chart("web", MeasuredSeries.MEMORY_GB, far, start - timedelta(hours=1))
+    assert "limit" not in plain
+    assert "bar" not in plain
+
+
+def test_the_longest_name_leaves_a_chart_its_legend() -> None:
+    leak = {MeasuredSeries.MEMORY_GB: (0.1, 0.2)}
+    metrics = numbers(memory_gb=0.25, memory_share=0.5, series=leak)
+    assert "(bar)" in chart("x" * 300, MeasuredSeries.MEMORY_GB, metrics, metrics.window.start)

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from commands.reported_incidents import MOST_POINTS, shown_window
+from commands.page_content import MOST_POINTS, shown_window
 from railmend.contracts.incident import EvidenceItem
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import Window
@@ -55,7 +55,7 @@ def slice_of(**series: object) -> Slice:
 def charts(measured: Slice, onset: datetime | None) -> list[str]:
     """The charts as the page draws them."""
     template = ENVIRONMENT.get_template("chart.svg.j2")
-    return [template.render(chart=chart) for chart in page_charts.charts(measured, onset)]
+    return [template.render(chart=chart, small=False) for chart in page_charts.charts(measured, onset)]
 
 
 def incident(**changes: object) -> ReportedIncident:

@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 
 from commands import incident_list
-from commands.incident_list import IncidentList, IncidentRow
+from commands.incident_list import IncidentList
 from commands.terminal import SafeConsole
 from railmend.contracts.approval import PlanIssueRequest
 from railmend.contracts.autonomy import Autonomy
@@ -36,6 +36,7 @@ from railmend.contracts.status import (
 from railmend.notifying.text import format_headline
 from railmend.publishing.comments import format_measurement_comment, format_not_deployed_comment
 from railmend.publishing.page import ReportedIncident, render_page
+from railmend.publishing.screen import IncidentRow
 from railmend.publishing.text import format_plan_issue
 from tests import samples
 from workflows.repair.state import PublishedFix, RepairState

@@ -2,7 +2,7 @@
 """Railmend on the command line: look, watch, decide.
 
 New here? `starter.py demo` shows everything without an account; `starter.py init` asks for what your own
-project needs, and `starter.py doctor` says what is missing; `starter.py scan --autonomy report` looks at it and
+project needs; `starter.py doctor` says what is missing; `starter.py scan --autonomy report` looks at it and
 changes nothing.
 
 Exit codes: 0 done, 1 done and the answer is bad news (doctor, replay, demo), 2 the command or a setting is

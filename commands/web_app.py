@@ -24,6 +24,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 # However many look at it, what it shows is read no more often than this.
 FRESH_SECONDS = 10
 MOST_NOTICES = 20
+DECISIONS = {"approve": "approved", "reject": "rejected"}
 MOST_BYTES = 8_000  # of a decision
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -122,11 +123,9 @@ class WebPage:
             return PlainTextResponse("That is too long for a decision.", 413)
         form = parse_qs((await request.body()).decode(errors="replace"))
         given = {name: form.get(name, [""])[0] for name in ("id", "plan", "reason", "decision")}
-        approved = given["decision"] == "approve"
         try:
-            await self._send(given["id"], approved, given["reason"], given["plan"])
-            word = "approved" if approved else "rejected"
-            notice = f"{given['id']}: {word} by {self._by}."
+            await self._send(given["id"], given["decision"], given["reason"], given["plan"])
+            notice = f"{given['id']}: {DECISIONS[given['decision']]} by {self._by}."
         except ConfigurationError as error:
             notice = str(error)
         self._content = None
@@ -136,9 +135,12 @@ class WebPage:
         self._notices[name] = notice
         return RedirectResponse(f"/?notice={name}", 303)
 
-    async def _send(self, workflow_id: str, approved: bool, reason: str, plan: str) -> None:
+    async def _send(self, workflow_id: str, decision: str, reason: str, plan: str) -> None:
+        """Raise `ConfigurationError` for what is no decision, or comes too late."""
+        if decision not in DECISIONS:
+            raise ConfigurationError("Choose to approve or to reject.")
         if kind_of(workflow_id) not in ("repair", "action"):
             raise ConfigurationError("Nothing of that name can be decided.")
-        approval = Approval(by=self._by, reason=reason[:500], plan=plan, approved=approved)
+        approval = Approval(by=self._by, reason=reason, plan=plan, approved=decision == "approve")
         check_decision(workflow_id, approval)
         await decide(self._client, workflow_id, approval)

@@ -3,7 +3,6 @@
 import sys
 from typing import TYPE_CHECKING
 
-import click
 import typer
 
 from commands.options import fail, run
@@ -87,8 +86,10 @@ def _choose(choices: "list[EnvironmentChoice]") -> "EnvironmentChoice":
         return choices[0]
     for number, each in enumerate(choices, 1):
         typer.echo(f"{number:>3}  {visible(each.project)} / {visible(each.environment)}")
-    chosen: int = typer.prompt("Which one is to be watched?", type=click.IntRange(1, len(choices)))
-    return choices[chosen - 1]
+    while True:
+        chosen: int = typer.prompt(f"Which one is to be watched? 1 to {len(choices)}", type=int)
+        if 1 <= chosen <= len(choices):
+            return choices[chosen - 1]
 
 
 def _write(settings: "Settings", token: "SecretStr", choice: "EnvironmentChoice") -> bool:

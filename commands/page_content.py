@@ -131,9 +131,11 @@ class PageReader:
             state: RepairState = await handle.query(
                 "state", result_type=RepairState, rpc_timeout=ANSWER_WITHIN
             )
+            proof = state.round.proof if state.round else None
             return WorkDetail(
                 request=state.request,
-                proof=state.round.proof if state.round else None,
+                proved=proof.outcome.value if proof else state.fix.proof if state.fix else "",
+                proof=proof,
                 measurements=state.result.measurements if state.result else (),
             )
         return WorkDetail()

@@ -60,10 +60,14 @@ class ReportedIncident:
 
 @dataclass(frozen=True)
 class WorkDetail:
-    """What a repair or an action does, as its worker told: `offer` of an action, the rest of a repair."""
+    """What a repair or an action does, as its worker told: `offer` of an action, the rest of a repair.
+
+    `proved`: what the proof came to; empty: none was made. `proof`: its rows, until the pull request is open.
+    """
 
     request: RepairRequest | None = None
     offer: ActionRequest | None = None
+    proved: str = ""
     proof: Proof | None = None
     measurements: tuple[MeasurementResult, ...] = ()
 

@@ -17,6 +17,8 @@ WIDTH, HEIGHT, LEFT, TOP, BOTTOM, RIGHT = 700, 320, 64, 46, 54, 16
 AXIS = re.compile(r'([xy])-axis "([^"]*)" (\S+) --> (\S+)')
 SERIES = re.compile(r"(bar|line) \[(.+)\]")
 TITLE = re.compile(r'title "([^"]*)"')
+PALETTE = re.compile(r'%%\{init: .*"plotColorPalette": "([a-z, ]+)".*\}%%\n')
+MERMAIDS = ("#ececff", "#8493a6", "#ffc3a0")
 DRAWINGS = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
 
 
@@ -27,7 +29,9 @@ def render(body: str | None) -> Markup:
 
 def xychart(text: str) -> str:
     """Return a chart of Mermaid's as SVG. Raises `ValueError` for what is none, or cannot be drawn."""
-    head, *lines = text.strip().splitlines()
+    palette = PALETTE.match(text)
+    colours = palette[1].split(", ") if palette else MERMAIDS
+    head, *lines = text[palette.end() if palette else 0 :].strip().splitlines()
     title, axes, series = "", {}, []
     for line in map(str.strip, lines):
         if match := TITLE.fullmatch(line):
@@ -41,23 +45,26 @@ def xychart(text: str) -> str:
     if head != "xychart-beta" or set(axes) != {"x", "y"} or not series:
         raise ValueError("no chart")
     return DRAWINGS.get_template("xychart.svg.j2").render(
-        title=title, axes=axes, marks=_marks(series, axes["y"][2]), width=WIDTH, height=HEIGHT, left=LEFT,
-        right=WIDTH - RIGHT, top=TOP, bottom=HEIGHT - BOTTOM,
+        title=title, axes=axes, marks=_marks(series, axes["y"][2], colours),
+        width=WIDTH, height=HEIGHT, left=LEFT, right=WIDTH - RIGHT, top=TOP, bottom=HEIGHT - BOTTOM,
     )  # fmt: skip
 
 
-def _marks(series: Sequence[tuple[str, list[float]]], most: float) -> list[tuple[str, list[Any]]]:
-    """Return bars as their left edges and heights, lines as their points; as Mermaid, bars lie below."""
+def _marks(
+    series: Sequence[tuple[str, list[float]]], most: float, colours: Sequence[str]
+) -> list[tuple[str, str, list[Any]]]:
+    """Return kind, colour, and a bar's left, top, width and height or a line's points, in Mermaid's order."""
     tall = HEIGHT - TOP - BOTTOM
-    found: list[tuple[str, list[Any]]] = []
-    for kind, values in sorted(series, key=lambda each: each[0]):
+    found: list[tuple[str, str, list[Any]]] = []
+    for (kind, values), colour in zip(series, colours, strict=False):
         step = (WIDTH - LEFT - RIGHT) / len(values)
         points = [
             (round(LEFT + step * (number + 0.5), 1), round(tall * value / most, 1))
             for number, value in enumerate(values)
         ]
         bars = [(x - step * 0.45, HEIGHT - BOTTOM - high, step * 0.9, high) for x, high in points]
-        found.append((kind, bars if kind == "bar" else [(x, HEIGHT - BOTTOM - high) for x, high in points]))
+        lines = [(x, HEIGHT - BOTTOM - high) for x, high in points]
+        found.append((kind, colour, bars if kind == "bar" else lines))
     return found
 
 

@@ -113,7 +113,7 @@ def _leak(finding: Item, packet_items: list[Item]) -> dict[str, Any] | None:
         [],
         [
             "Find the container at module level that each request adds to and nothing takes from.",
-            "Bound what is kept: drop the oldest entries beyond a fixed number.",
+            "Bound what is kept: drop the oldest beyond a fixed number.",
             "Run the tests.",
         ],
         "Send the service requests with ever new ids and watch its memory.",

@@ -33,7 +33,7 @@ from railmend.publishing.screen import StatusScreen, WorkRow
 from railmend.railway.errors import RailwayError
 from railmend.railway.model import Slice
 from railmend.railway.pool import RailwayPool
-from railmend.settings import ProjectSettings, Settings
+from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from workflows.repair.state import RepairState
 from workflows.shared.ledger_client import incident_id
 
@@ -60,16 +60,22 @@ class PageContent:
 
 
 class PageReader:
-    """Reads what pages show. Keeps ended investigations, and for a while their series."""
+    """Reads what pages show. Keeps the investigations that it shows, and for a while their series."""
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings, self._client = settings, client
-        self._pool, self._artifacts = clients.railway(settings), clients.artifacts(settings)
+        self._artifacts, self._no_series = clients.artifacts(settings), ""
+        self._pool: RailwayPool | None = None
+        try:
+            self._pool = clients.railway(settings)
+        except ConfigurationError as error:  # the rest can be shown without a token of Railway's
+            self._no_series = f"The series were not read again. {error}"
         self._reports: dict[str, IncidentReport] = {}
         self._incidents: dict[str, tuple[float, ReportedIncident]] = {}
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        if self._pool:
+            await self._pool.aclose()
 
     async def read(self, projects: Sequence[ProjectSettings]) -> PageContent:
         """Return the content of these projects' page. Raises as `status_screen.read_from`."""
@@ -86,18 +92,22 @@ class PageReader:
     async def _newest(self, environments: Collection[str]) -> list[IncidentReport]:
         """Return the reports of investigations that succeeded, newest first, each service once."""
         query = f"WorkflowType = '{INCIDENT}' AND ExecutionStatus = 'Completed'"
-        newest: dict[str, IncidentReport] = {}
+        newest: dict[str, tuple[str, IncidentReport]] = {}
         async for run in self._client.list_workflows(query):
             if run.id.split("/")[1] not in environments or run.id in newest:
                 continue
-            if run.run_id not in self._reports:
-                with suppress(RPCError):  # its history went while they were listed
-                    self._reports[run.run_id] = await handle_of(self._client, run.id, run.run_id).result()
-            if run.run_id in self._reports:
-                newest[run.id] = self._reports[run.run_id]
+            with suppress(RPCError):  # its history went while they were listed
+                report = self._reports.get(run.run_id)
+                newest[run.id] = (
+                    run.run_id,
+                    report or await handle_of(self._client, run.id, run.run_id).result(),
+                )
             if len(newest) == MOST_INCIDENTS:
                 break
-        return list(newest.values())
+        self._reports = dict(newest.values())
+        shown = {report.packet.sha256 for report in self._reports.values()}
+        self._incidents = {key: kept for key, kept in self._incidents.items() if key in shown}
+        return list(self._reports.values())
 
     async def incident(self, report: IncidentReport, rows: Iterable[WorkRow] = ()) -> ReportedIncident:
         """Return an incident with how its repair stands, which is read where no row has it."""
@@ -113,7 +123,7 @@ class PageReader:
     async def _with_series(self, report: IncidentReport) -> ReportedIncident:
         now, (read, kept) = monotonic(), self._incidents.get(report.packet.sha256, (0.0, None))
         if kept is None or now - read > SERIES_SECONDS:
-            series, unseen = await _series(self._pool, report)
+            series, unseen = await _series(self._pool, report) if self._pool else (None, self._no_series)
             packet = await _packet(self._artifacts, report)
             kept = ReportedIncident(report=report, packet=packet, series=series, unseen=unseen)
             self._incidents[report.packet.sha256] = now, kept

@@ -143,4 +143,6 @@ class WebPage:
             raise ConfigurationError("Nothing of that name can be decided.")
         approval = Approval(by=self._by, reason=reason, plan=plan, approved=decision == "approve")
         check_decision(workflow_id, approval)
+        if kind_of(workflow_id) == "repair" and not plan:
+            raise ConfigurationError("The plan was not shown. Read the page again, then decide.")
         await decide(self._client, workflow_id, approval)

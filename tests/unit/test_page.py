@@ -204,6 +204,9 @@ def test_a_plan_that_waits_is_shown_whole_beside_its_decision() -> None:
     assert f'name="plan" value="{samples.repair().plan_hash}"' in form
     assert re.findall(r'name="decision" value="(\w+)"', form) == ["approve", "reject"]
     assert "<form" not in render_page([incident()], samples.NOW, SCREEN, plan()), "a file decides nothing"
+    unseen = render_page([incident()], samples.NOW, SCREEN, live=Live("ada"))
+    assert "<form" not in unseen, "nobody approves what is not shown"
+    assert COMMAND in unseen
 
 
 def test_proof_and_measurement_of_a_repair_stand_with_it() -> None:

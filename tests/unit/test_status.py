@@ -35,7 +35,7 @@ from railmend.contracts.status import (
 )
 from railmend.notifying.text import format_headline
 from railmend.publishing.comments import format_measurement_comment, format_not_deployed_comment
-from railmend.publishing.page import Live, ReportedIncident, render_page
+from railmend.publishing.page import Live, ReportedIncident, WorkDetail, render_page
 from railmend.publishing.screen import IncidentRow, StatusScreen, WorkRow
 from railmend.publishing.text import format_plan_issue
 from tests import samples
@@ -112,7 +112,8 @@ def terminal(status: RepairStatus) -> str:
 
 
 def live_page(status: RepairStatus) -> str:
-    return render_page([], samples.NOW, screen(status), live=Live("ada"))
+    details = {"repair/acme/checkout/1": WorkDetail(request=PLAN)}
+    return render_page([], samples.NOW, screen(status), details, Live("ada"))
 
 
 def message(state: RepairState) -> str | None:

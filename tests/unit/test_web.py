@@ -147,6 +147,7 @@ async def test_a_decision_is_the_holder_s_and_what_came_of_it_is_said(
         ({"id": ID, "decision": "reject", "reason": " "}, "Say why you reject it"),
         ({"id": ID, "reason": "x"}, "Choose to approve or to reject."),
         ({"id": ID, "decision": "merge"}, "Choose to approve or to reject."),
+        ({"id": ID, "decision": "approve"}, "The plan was not shown."),
         ({"id": "ledger/p", "decision": "approve"}, "Nothing of that name can be decided."),
         ({"id": f"scan/{EVIL}", "decision": "approve"}, "Nothing of that name can be decided."),
         ({"id": "action/a/b", "plan": "x", "decision": "approve"}, "is an action, which has no plan"),

@@ -175,15 +175,10 @@ async def decide_on_page(on: Stage, handle: WorkflowHandle[RepositoryRepair, Any
     return re.findall('role="alert">(.*?)<', answer.text)[0]
 
 
-@pytest.fixture
-def token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAILWAY_TOKEN", "t")
-
-
 FIELD = re.compile(r'name="(\w+)" value="([^"]*)"')
 
 
-async def test_the_page_decides_as_the_command_line_does(temporal: WorkflowEnvironment, token: None) -> None:
+async def test_the_page_decides_as_the_command_line_does(temporal: WorkflowEnvironment) -> None:
     async with stage(temporal, samples.service("checkout")) as on:
         with temporal.with_time_skipping_disabled():
             handle = await waiting(on, Policy())
@@ -195,9 +190,7 @@ async def test_the_page_decides_as_the_command_line_does(temporal: WorkflowEnvir
         assert on.world.calls["prepare_workspace"] == 0
 
 
-async def test_a_plan_approved_on_the_page_is_approved_by_its_holder(
-    temporal: WorkflowEnvironment, token: None
-) -> None:
+async def test_a_plan_approved_on_the_page_is_approved_by_its_holder(temporal: WorkflowEnvironment) -> None:
     async with stage(temporal, samples.service("checkout")) as on:
         with temporal.with_time_skipping_disabled():
             handle = await waiting(on, Policy())

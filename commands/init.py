@@ -71,6 +71,8 @@ async def _ask_for_token(settings: "Settings") -> "tuple[SecretStr, list[Environ
         try:
             choices = await environment_choices(settings.railway_api_url, token)
         except RailwayError as error:
+            if error.retryable:  # not the token's fault
+                raise
             typer.echo(f"Railway does not take it: {error}")
         else:
             if choices:

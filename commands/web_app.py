@@ -79,12 +79,10 @@ class WebPage:
         port = request.scope["server"][1]
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         # Another name for this machine's address would make a foreign page one of the same origin.
-        if host not in (
-            urlsplit(self._url).netloc,
-            f"127.0.0.1:{port}",
-            f"localhost:{port}",
-            f"[::1]:{port}",
-        ):
+        own = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")} | {
+            urlsplit(self._url).netloc
+        }
+        if not host or host not in own:
             return PlainTextResponse("This page is not served under that name; --url gives it another.", 421)
         if request.method == "POST" and (not origin or urlsplit(origin).netloc != host):
             return PlainTextResponse("A decision must come from this page itself.", 403)

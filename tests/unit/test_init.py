@@ -153,6 +153,14 @@ def test_what_would_not_be_read_is_not_written(
     assert not (tmp_path / ".env").exists()
 
 
+def test_an_outage_is_not_the_token_s_fault(tmp_path: Path) -> None:
+    code, shown = talk(tmp_path, variables("http://127.0.0.1:1/graphql/v2"), (ASKED, TOKEN))
+    assert code == 2, shown
+    assert "does not take it" not in shown
+    assert "starter.py: " in shown
+    assert not (tmp_path / ".env").exists()
+
+
 def test_without_a_terminal_it_says_what_to_do(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "starter.py"), "init"],

@@ -96,7 +96,7 @@ async def test_the_page_runs_and_loads_only_what_the_server_itself_has(reader: h
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8020", "127.0.0.1:8021", "127.0.0.1", "0.0.0.0:8020"]
+    "host", ["", "evil.example", "evil.example:8020", "127.0.0.1:8021", "127.0.0.1", "0.0.0.0:8020"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_another_name_for_this_machine_is_refused(

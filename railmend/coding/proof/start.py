@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import httpx
 
+from railmend.coding.proof.databases import NOT_HAD
 from railmend.coding.proof.replay import REPLAY_SECONDS, ask
 from railmend.coding.sandbox.bounded_http import BoundedTransport
 from railmend.coding.sandbox.interface import (
@@ -31,6 +32,8 @@ from railmend.evidence.redact import redact
 # Seconds until the first answer; the next one, so much later, shows that it did not end at once.
 FIRST_ANSWER_SECONDS, STILL_AFTER_SECONDS = 60.0, 1.0
 POLL_SECONDS, REQUEST_SECONDS = 0.2, 5.0
+# Seconds more where it is built first.
+BUILD_SECONDS = 120
 # What shells and `env` say of a program that is not there.
 NOT_FOUND = (126, 127)
 PROCFILE_WEB = re.compile(r"^web\s*:\s*(.+)$", re.M)
@@ -54,14 +57,25 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 Read = Callable[[str], str | None]
 
 
+# A script that watches files, or builds on demand: what the repository's people use while they write.
+DEVELOPMENT = re.compile(
+    r"\b(?:nodemon|ts-node-dev|tsx watch|next dev|nuxt dev|vite(?! preview)|(?:node|bun) --watch)\b"
+)
+NODE_COMMAND = re.compile(r"^(?:npm|pnpm|yarn|bun|node|next|npx)\b")
+
+
 @dataclass(frozen=True)
 class StartCommand:
-    """`command`: for a shell, in `directory`. `path`: where it is asked whether it is healthy."""
+    """`command`: for a shell, in `directory`. `path`: where it is asked whether it is healthy.
+
+    `build`: what must have been run before; empty: nothing.
+    """
 
     command: str
     directory: str
     path: str
     healthy: bool  # whether Railway knows the path, and so demands 2xx
+    build: str = ""
 
 
 def find_start(directory: str, command: str | None, health: str | None, read: Read) -> StartCommand | None:
@@ -71,11 +85,11 @@ def find_start(directory: str, command: str | None, health: str | None, read: Re
         (said for name, reader in FILES.items() if (text := read(prefix + name)) and (said := reader(text))),
         None,
     )
-    return (
-        StartCommand(found, directory, f"/{(health or '').lstrip('/')}", health is not None)
-        if found
-        else None
-    )
+    if not found:
+        return None
+    built = NODE_COMMAND.match(found) and "build" in _scripts(read(f"{prefix}package.json") or "")
+    path = f"/{(health or '').lstrip('/')}"
+    return StartCommand(found, directory, path, health is not None, "npm run build" if built else "")
 
 
 def _railway(text: str, load: Callable[[str], object]) -> str | None:
@@ -103,19 +117,54 @@ def _dockerfile(text: str) -> str | None:
     return " ".join(_quoted(str(word)) for word in words)
 
 
-def _package(text: str) -> str | None:
+def _scripts(text: str) -> Mapping[str, str]:
     try:
-        return "npm start" if json.loads(text)["scripts"]["start"] else None
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return None
+        return {str(name): str(body) for name, body in json.loads(text)["scripts"].items()}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
+def _package(text: str) -> str | None:
+    scripts = _scripts(text)
+    own = [name for name in ("start", "start:prod", "start:production", "serve") if scripts.get(name)]
+    finished = [name for name in own if not DEVELOPMENT.search(scripts[name])]
+    name = next(iter(finished or own), None)
+    return "npm start" if name == "start" else name and f"npm run {name}"
+
+
+def _python(module: str) -> Callable[[str], str | None]:
+    """Return how a module is served: by the framework that it makes an application of."""
+
+    def served(text: str) -> str | None:
+        if (
+            made := re.search(r"^(\w+)\s*(?::[^=\n]+)?=\s*(FastAPI|Starlette|Flask|Quart)\(", text, re.M)
+        ) is None:
+            return f"python3 {module}.py" if "__main__" in text else None
+        if made[2] in ("FastAPI", "Starlette"):
+            return f"python3 -m uvicorn {module}:{made[1]} --host 0.0.0.0 --port $PORT"
+        return f"python3 -m {made[2].lower()} --app {module}:{made[1]} run --host 0.0.0.0 --port $PORT"
+
+    return served
+
+
+def _always(command: str) -> Callable[[str], str]:
+    return lambda text: command
+
+
+# By file, the first that says it: what people wrote about it, then what the builders of Railway take it for.
 FILES: Mapping[str, Callable[[str], str | None]] = {
     "railway.json": lambda text: _railway(text, json.loads),
     "railway.toml": lambda text: _railway(text, tomllib.loads),
     "Procfile": _procfile,
     "Dockerfile": _dockerfile,
     "package.json": _package,
+    "manage.py": _always("python3 manage.py runserver --noreload 0.0.0.0:$PORT"),
+    **{f"{module}.py": _python(module) for module in ("main", "app", "server", "wsgi")},
+    "bin/rails": _always("bin/rails server -b 0.0.0.0 -p $PORT"),
+    "config.ru": _always("bundle exec rackup --host 0.0.0.0 --port $PORT"),
+    "app.rb": _always("ruby app.rb"),
+    "main.go": _always('go build -o "$HOME/service" . && exec "$HOME/service"'),
+    **{f"{name}.js": _always(f"node {name}.js") for name in ("server", "index", "app")},
 }
 
 
@@ -140,7 +189,7 @@ async def start(
     requests: Sequence[SampledRequest] = (),
 ) -> tuple[StartRun, list[Answers]]:
     """Start the service, ask it until it answers twice, then `requests`; nothing of it runs afterwards."""
-    seconds = FIRST_ANSWER_SECONDS + (REPLAY_SECONDS if requests else 0)
+    seconds = FIRST_ANSWER_SECONDS + (REPLAY_SECONDS if requests else 0) + (BUILD_SECONDS if way.build else 0)
     with listening(launch.paths.sockets, SERVER_SOCKET) as inward:
         running = asyncio.create_task(run_sandboxed(sandbox, replace(launch, listen=inward), seconds, quota))
         asking = asyncio.create_task(_answer(launch.paths, way))
@@ -180,6 +229,8 @@ async def _status(paths: RepairPaths, path: str) -> int | None:
 def _ended(done: CommandResult) -> StartRun:
     lines = [line.strip() for line in redact(done.output).splitlines() if line.strip()]
     said = f": {lines[-1][:160]}" if lines else "."
+    if done.code == NOT_HAD:
+        return StartRun(started=None, why=lines[-1][:200] if lines else "What it needs could not be had.")
     if done.code in NOT_FOUND:
         return StartRun(started=None, why=f"What starts it is not in the sandbox{said}")
     if done.reason is not None:

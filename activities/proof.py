@@ -14,11 +14,11 @@ from activities.errors import translated
 from activities.heartbeat import Heartbeat, heartbeating
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.coding.checks.base_checks import checked_tree
+from railmend.coding.checks.databases import DATABASES, MANIFEST, beside, lacking, migrations, needs
 from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.checks.suites import Suite, check_environment, find_suites
 from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.proof import regression
-from railmend.coding.proof.databases import DATABASES, MANIFEST, lacking, migrations, needs, started
 from railmend.coding.proof.replay import replay_row
 from railmend.coding.proof.start import StartCommand, find_start, start, variables
 from railmend.coding.sandbox import foreign_files
@@ -205,15 +205,12 @@ class ProofActivities:
         sandbox = self._environment.sandbox
         files = await asyncio.to_thread(material.service, tree)
         needed = needs(files)
-        having = [database for database in DATABASES if database.name in needed]
-        port, *ports = await asyncio.to_thread(sandbox.ports, 1 + len(having))
+        port, *ports = await asyncio.to_thread(sandbox.ports, 1 + len(DATABASES))
         path = await asyncio.to_thread(sandbox.tools_path)
-        password, extra, script = secrets.token_hex(8), variables(files.values()), ""
-        for database, where in zip(having, ports, strict=True):
-            extra |= database.variables(files.values(), where, password)
-            script += started(database, where, password)
-        script += f"{way.build} || exit\n" if way.build else ""
-        script += migrations(files) + way.command
+        databases, given = beside(needed, files.values(), ports)
+        build = f"{way.build} || exit\n" if way.build else ""
+        script = databases + build + migrations(files, files.get("package.json", "")) + way.command
+        extra = {**variables(files.values()), **given}
         launch = SandboxCommand(
             paths=paths,
             command=("sh", "-c", script),

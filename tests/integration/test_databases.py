@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.proof import databases
+from railmend.coding.checks import databases
 from railmend.contracts.proof import ProofRow
 from tests.integration.coding_stage import CodingRoom
 from tests.integration.test_proof import serving
@@ -97,3 +97,25 @@ async def test_what_no_sandbox_has_is_named_where_the_service_does_not_start(
         "It does not start here without the change either: It needs MySQL and MongoDB, which Railmend's "
         "sandbox does not have. It ended with exit code 1: no connection"
     )
+
+
+@HAVE_POSTGRES
+async def test_tests_have_the_database_that_ci_gives_them_and_its_tables(tmp_path: Path) -> None:
+    """Each run has one of its own: what a test writes is not there in the next."""
+    test = f"""\
+import os, subprocess, unittest
+class A(unittest.TestCase):
+    def test_a(self):
+        count = "insert into shop values ('cup') returning (select count(*) from shop)"
+        said = subprocess.check_output(["{PSQL}", os.environ["SHOP_DB_URL"], "-Atc", count], text=True)
+        self.assertEqual(said.split()[0], "1")
+"""
+    files = {
+        ".github/workflows/ci.yml": "on: push\njobs:\n  test:\n    services: {db: {image: 'postgres:16'}}\n"
+        "    env: {SHOP_DB_URL: 'postgres://postgres:postgres@localhost/shop'}\n"
+        "    steps: [{run: 'python3 -m unittest'}, {run: 'python3 -m unittest test_shop'}]\n",
+        "test_shop.py": test,
+        "manage.py": MIGRATE,
+    }
+    report = await CodingRoom(tmp_path, files).before()
+    assert [(run.passed, run.ran) for run in report.runs] == [(True, 1), (True, 1)], report

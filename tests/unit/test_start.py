@@ -2,7 +2,7 @@
 
 import pytest
 
-from railmend.coding.proof.databases import DATABASES, lacking, migrations, needs
+from railmend.coding.checks.databases import DATABASES, lacking, migrations, needs
 from railmend.coding.proof.start import find_start, variables
 
 FILES = {
@@ -92,15 +92,13 @@ MIGRATIONS = {
 
 @pytest.mark.parametrize("name", MIGRATIONS)
 def test_tables_are_made_as_the_repository_makes_them_within_a_minute(name: str) -> None:
-    script = migrations({"README.md": "", name: ""})
+    script = migrations(["README.md", name], "")
     assert script.startswith("timeout 60 ")
     assert MIGRATIONS[name] in script
-    own = migrations(
-        {name: "", "package.json": '{"scripts": {"db:migrate": "./sql.sh", "seed": "./rows.sh"}}'}
-    )
+    own = migrations([name], '{"scripts": {"db:migrate": "./sql.sh", "seed": "./rows.sh"}}')
     assert "timeout 60 npm run db:migrate || {" in own
     assert "timeout 60 npm run seed || true" in own, "a service starts without its seeds"
-    assert migrations({"README.md": "", "package.json": "[" * 100_000}) == ""
+    assert migrations(["README.md"], "[" * 100_000) == ""
 
 
 def test_each_variable_of_a_database_holds_its_part_of_the_address() -> None:

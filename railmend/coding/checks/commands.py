@@ -104,7 +104,7 @@ UNIT_NAMES = (
     "test:app",
 )
 OTHER_TESTS = re.compile(
-    r"\b(?:lint|types?|typecheck|watch|ui|debug|update|format|prettier|fix|bench|perf|smoke)\b"
+    r"\b(?:lint|types?|typecheck|watch|debug|update|format|prettier|fix|bench|perf|smoke)\b"
 )
 INSTALLS: Mapping[str, frozenset[str]] = {
     "pip": frozenset({"install"}),
@@ -260,7 +260,13 @@ def _install(words: list[str]) -> CheckCommand | None:
         return None
     if (program, verb) == ("go", "mod") and rest[1:2] != ["download"]:
         return None
-    return CheckCommand(Purpose.INSTALL, (program, *rest), ecosystem=MANAGERS[program])
+    return CheckCommand(Purpose.INSTALL, (program, *_own_version(rest)), ecosystem=MANAGERS[program])
+
+
+def _own_version(words: list[str]) -> list[str]:
+    """Leave out which Python is meant: there is one in the sandbox."""
+    at = next((index for index, word in enumerate(words) if word == "--python"), None)
+    return words if at is None else [*words[:at], *words[at + 2 :]]
 
 
 def _files(words: list[str]) -> CheckCommand | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from railmend.coding.checks.base_checks import RUNNERS, SETTINGS
+from railmend.coding.checks.databases import not_had
 from railmend.coding.checks.run_counts import count
 from railmend.coding.checks.suites import Suite
 from railmend.coding.git.diff import ChangedFile
@@ -175,6 +176,8 @@ def run_of(done: CommandResult) -> ProofRun:
     why = None
     if done.reason is not None:
         why = f"it was ended: {done.reason}"
+    elif lacks := not_had(done.code, done.output):
+        why = lacks
     elif NOT_LOADED.search(done.output):
         why = f"its file could not be loaded: {_last_line(done.output)}"
     elif counts is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from railmend.coding.proof.databases import NOT_HAD
+from railmend.coding.checks.databases import not_had
 from railmend.coding.proof.replay import REPLAY_SECONDS, ask
 from railmend.coding.sandbox.bounded_http import BoundedTransport
 from railmend.coding.sandbox.interface import (
@@ -229,8 +229,8 @@ async def _status(paths: RepairPaths, path: str) -> int | None:
 def _ended(done: CommandResult) -> StartRun:
     lines = [line.strip() for line in redact(done.output).splitlines() if line.strip()]
     said = f": {lines[-1][:160]}" if lines else "."
-    if done.code == NOT_HAD:
-        return StartRun(started=None, why=lines[-1][:200] if lines else "What it needs could not be had.")
+    if lacks := not_had(done.code, done.output):
+        return StartRun(started=None, why=lacks)
     if done.code in NOT_FOUND:
         return StartRun(started=None, why=f"What starts it is not in the sandbox{said}")
     if done.reason is not None:

@@ -1,17 +1,19 @@
-"""PostgreSQL and Redis beside a service in the sandbox: who needs them, and how they are started and filled.
+"""PostgreSQL and Redis beside a service or its tests in the sandbox: who needs them, how they are started.
 
-They run there as the service does, for one run, and are empty but for the repository's own migrations and
-seeds. What else a service needs is named.
+They run there as their client does, for one run, and are empty but for the repository's own migrations and
+seeds. What else is needed is named.
 """
 
-import json
 import re
+import secrets
 import shlex
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from railmend.coding.checks.commands import services_of
+from railmend.coding.checks.folder import json_object, table
+from railmend.evidence.redact import redact
 
 # How the shell ends where what the service needs could not be had: no fault of the service's.
 NOT_HAD = 125
@@ -142,20 +144,18 @@ def needs(files: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def lacking(needed: Collection[str]) -> str:
-    """Return a sentence about what no sandbox has of it; empty: it has all."""
+    """Return a sentence about what no sandbox has of it, databases but `DATABASES`; empty: it has all."""
     others = [name for name in needed if name not in {database.name for database in DATABASES}]
     return f"It needs {' and '.join(others)}, which Railmend's sandbox does not have." if others else ""
 
 
-def migrations(files: Mapping[str, str]) -> str:
-    """Return what creates and fills a service's tables, for a shell; empty: nothing is known that does.
+def migrations(files: Collection[str], package: str) -> str:
+    """Return what creates and fills the tables of a directory, for a shell; empty: nothing is known to.
 
-    `files`: texts by path inside its directory. Migrations that fail end the shell; seeds that fail do not.
+    `files`: paths inside it. `package`: the text of its package.json. Migrations that fail end the shell;
+    seeds that fail do not.
     """
-    try:
-        scripts = dict(json.loads(files.get("package.json", ""))["scripts"])
-    except (ValueError, LookupError, TypeError, RecursionError):
-        scripts = {}
+    scripts = table(json_object(package), "scripts")
     known = next((row[1:] for row in MIGRATIONS if any(path.startswith(row[0]) for path in files)), ("", ""))
     migrate, seed = (
         next((f"npm run {name}" for name in names if name in scripts), usual)
@@ -168,7 +168,23 @@ def migrations(files: Mapping[str, str]) -> str:
     return script + (f"timeout {MIGRATION_SECONDS} {seed} || true\n" if seed else "")
 
 
-def started(database: Database, port: int, password: str) -> str:
-    """Return what starts a database, for a shell that then starts what needs it."""
-    arguments = f"sh {database.name} {port} {password}"
-    return f"sh -c {shlex.quote(START + database.script)} {arguments} || exit\n"
+def not_had(code: int | None, output: str) -> str:
+    """Return which database could not be had, of a command that `beside` came before; empty: all could."""
+    lines = output.strip().splitlines() if code == NOT_HAD else []
+    return redact(lines[-1])[:200] if lines else ""
+
+
+def beside(
+    needed: Collection[str], texts: Collection[str], ports: Sequence[int]
+) -> tuple[str, dict[str, str]]:
+    """Return what starts the databases that are needed, for a shell, and variables that lead there.
+
+    `texts`: which name such variables. `ports`: as many as `DATABASES` that are free in the sandbox.
+    """
+    having = [database for database in DATABASES if database.name in needed]
+    password, script, values = secrets.token_hex(8), "", dict[str, str]()
+    for database, port in zip(having, ports, strict=False):
+        arguments = f"sh {database.name} {port} {password}"
+        script += f"sh -c {shlex.quote(START + database.script)} {arguments} || exit\n"
+        values |= database.variables(texts, port, password)
+    return script, values

@@ -28,6 +28,7 @@ from railmend.contracts.proof import (
     Answers,
     Proof,
     ProofRun,
+    RequestCost,
     RequestSample,
     SampledRequest,
     SideReport,
@@ -173,15 +174,16 @@ class ProofActivities:
             tests = [await self._runs(run, paths, material, *file, named) for file in files]
             beat.state = {"starting": way.command if way else ""}
             requests = await self._requests(material.request)
-            started, answers = NO_START, list[Answers]()
+            started, answers, cost = NO_START, list[Answers](), None
             if way:
-                started, answers = await self._start(paths, material, tree, way, requests.requests)
+                started, answers, cost = await self._start(paths, material, tree, way, requests.requests)
         return SideReport(
             tests=tuple(tests),
             unavailable=missing,
             start=started,
             answers=tuple(answers),
             unasked="" if answers else requests.unseen or started.why,
+            cost=cost,
         )
 
     async def _requests(self, request: CodingRequest) -> RequestSample:
@@ -200,7 +202,7 @@ class ProofActivities:
         tree: str,
         way: StartCommand,
         requests: Sequence[SampledRequest],
-    ) -> tuple[StartRun, list[Answers]]:
+    ) -> tuple[StartRun, list[Answers], RequestCost | None]:
         """Start the service and its databases, with harmless values for the variables it demands; ask it."""
         sandbox = self._environment.sandbox
         files = await asyncio.to_thread(material.service, tree)
@@ -220,10 +222,10 @@ class ProofActivities:
             directory=paths.tree / way.directory,
             serve=port,
         )
-        run, answers = await start(sandbox, launch, way, self._environment.quota, requests)
+        run, answers, cost = await start(sandbox, launch, way, self._environment.quota, requests)
         if run.started is False and (why := lacking(needed)):
             run = run.model_copy(update={"why": f"{why} {run.why}"})
-        return run, answers
+        return run, answers, cost
 
     async def _runs(
         self, run: SuiteRun, paths: RepairPaths, material: _Material, path: str, text: str, named: str | None

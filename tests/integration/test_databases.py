@@ -102,14 +102,14 @@ async def test_what_no_sandbox_has_is_named_where_the_service_does_not_start(
 @HAVE_POSTGRES
 async def test_tests_have_the_database_that_ci_gives_them_and_its_tables(tmp_path: Path) -> None:
     """Each run has one of its own: what a test writes is not there in the next."""
-    test = f"""\
+    test = """\
 import os, subprocess, unittest
 class A(unittest.TestCase):
     def test_a(self):
         count = "insert into shop values ('cup') returning (select count(*) from shop)"
-        said = subprocess.check_output(["{PSQL}", os.environ["SHOP_DB_URL"], "-Atc", count], text=True)
+        said = subprocess.check_output(["PSQL", os.environ["SHOP_DB_URL"], "-Atc", count], text=True)
         self.assertEqual(said.split()[0], "1")
-"""
+""".replace("PSQL", PSQL)
     files = {
         ".github/workflows/ci.yml": "on: push\njobs:\n  test:\n    services: {db: {image: 'postgres:16'}}\n"
         "    env: {SHOP_DB_URL: 'postgres://postgres:postgres@localhost/shop'}\n"

@@ -13,25 +13,27 @@ from dataclasses import dataclass, replace
 import httpx
 
 from railmend.coding.checks.databases import not_had
-from railmend.coding.proof.replay import REPLAY_SECONDS, ask
-from railmend.coding.sandbox.bounded_http import BoundedTransport
+from railmend.coding.proof.load import LoadRecord
+from railmend.coding.proof.replay import MOST_LOAD_SECONDS, REPLAY_SECONDS, ask, client
 from railmend.coding.sandbox.interface import (
+    OUTPUT,
     SERVER_SOCKET,
     CommandResult,
     RepairPaths,
     Sandbox,
     SandboxCommand,
+    last,
     listening,
     run_sandboxed,
     short_path,
 )
 from railmend.coding.sandbox.quota import Quota
-from railmend.contracts.proof import Answers, SampledRequest, StartRun
+from railmend.contracts.proof import Answers, RequestCost, SampledRequest, StartRun
 from railmend.evidence.redact import redact
 
 # Seconds until the first answer; the next one, so much later, shows that it did not end at once.
 FIRST_ANSWER_SECONDS, STILL_AFTER_SECONDS = 60.0, 1.0
-POLL_SECONDS, REQUEST_SECONDS = 0.2, 5.0
+POLL_SECONDS = 0.2
 # Seconds more where it is built first.
 BUILD_SECONDS = 120
 # What shells and `env` say of a program that is not there.
@@ -48,6 +50,7 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"POSTGRES|DATABASE_URL|^DB_URL|PG_?URL"), "postgres://railmend@127.0.0.1:5432/railmend"),
     (re.compile(r"REDIS"), "redis://127.0.0.1:6379/0"),
     (re.compile(r"UR[IL]$|ENDPOINT$"), "http://127.0.0.1:9/"),
+    (re.compile(r"DOMAIN$"), "healthcheck.railway.app"),
     (re.compile(r"HOST$"), "127.0.0.1"),
     (re.compile(r"PORT$"), "9"),
     (re.compile(r"SECRET|KEY|TOKEN|SALT|PASSWORD"), "0123456789abcdef" * 4),
@@ -187,21 +190,29 @@ async def start(
     way: StartCommand,
     quota: Quota,
     requests: Sequence[SampledRequest] = (),
-) -> tuple[StartRun, list[Answers]]:
+) -> tuple[StartRun, list[Answers], RequestCost | None]:
     """Start the service, ask it until it answers twice, then `requests`; nothing of it runs afterwards."""
-    seconds = FIRST_ANSWER_SECONDS + (REPLAY_SECONDS if requests else 0) + (BUILD_SECONDS if way.build else 0)
+    first = FIRST_ANSWER_SECONDS + (BUILD_SECONDS if way.build else 0)
+    record = LoadRecord()
     with listening(launch.paths.sockets, SERVER_SOCKET) as inward:
-        running = asyncio.create_task(run_sandboxed(sandbox, replace(launch, listen=inward), seconds, quota))
+        launch = replace(launch, listen=inward)
+        # Its end comes when it was asked; the rest is in case it does not.
+        most = first + REPLAY_SECONDS + MOST_LOAD_SECONDS
+        running = asyncio.create_task(run_sandboxed(sandbox, launch, most, quota, used=record.used))
         asking = asyncio.create_task(_answer(launch.paths, way))
         try:
-            await asyncio.wait({running, asking}, return_when=asyncio.FIRST_COMPLETED)
-            if not asking.done():
-                return _ended(running.result()), []
-            return asking.result(), await ask(launch.paths, requests) if requests else []
+            await asyncio.wait({running, asking}, timeout=first, return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                answers = await ask(launch.paths, requests, record) if requests else []
+                return asking.result(), answers, record.cost()
+            if running.done():
+                return _ended(running.result()), [], None
         finally:
             for task in (asking, running):
                 task.cancel()
             await asyncio.gather(asking, running, return_exceptions=True)
+    said = last(launch.paths.run / OUTPUT, 8000)
+    return _ended(CommandResult(None, f"time: longer than {first:.0f} s", said, first)), [], None
 
 
 async def _answer(paths: RepairPaths, way: StartCommand) -> StartRun:
@@ -218,10 +229,9 @@ async def _answer(paths: RepairPaths, way: StartCommand) -> StartRun:
 
 async def _status(paths: RepairPaths, path: str) -> int | None:
     with short_path(paths.sockets, SERVER_SOCKET) as address:
-        transport = BoundedTransport(httpx.AsyncHTTPTransport(uds=address, verify=False))
-        async with httpx.AsyncClient(transport=transport, timeout=REQUEST_SECONDS) as client:
+        async with client(address) as asking:
             try:
-                return (await client.get(f"http://service{path}")).status_code
+                return (await asking.get(path)).status_code
             except (httpx.HTTPError, httpx.InvalidURL):
                 return None
 

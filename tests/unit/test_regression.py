@@ -173,6 +173,11 @@ FAILURES = {
 }
 
 
+def test_a_database_that_could_not_be_had_is_named() -> None:
+    run = regression.run_of(RUNS["no database"][0])
+    assert run.why == "Redis, which it needs, is not in the sandbox."
+
+
 @pytest.mark.parametrize(("output", "unnamed"), FAILURES.values(), ids=FAILURES)
 def test_a_failure_counts_only_if_it_was_diagnosed(output: str, unnamed: str | None) -> None:
     assert regression.unnamed_failure(output, NAMED) == unnamed

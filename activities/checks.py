@@ -55,7 +55,7 @@ MISSING: Mapping[str, re.Pattern[str]] = {
         r"|cannot load such file"
     ),
 }
-# Go's word for a package that cannot be compiled, as without files that are embedded: no test of it ran.
+# Go's word for a package that cannot be compiled, as without files to embed that CI makes first.
 NOT_BUILT = re.compile(r"\[(?:build|setup) failed\]$", re.M)
 PUBLIC = frozenset(
     {"registry.npmjs.org", "registry.yarnpkg.com", "pypi.org", "files.pythonhosted.org", "rubygems.org"}
@@ -264,7 +264,7 @@ def _base_report(report: CheckReport, *, found: bool) -> CheckReport:
 def _with_evidence(run: CheckRun) -> CheckRun:
     """Return a run; as one that says nothing where no test ran, or all failed for want of something ours."""
     if run.passed is False and NOT_BUILT.search(run.output):
-        why = "what it builds needs files that its CI makes first"
+        why = "not all of it could be compiled"
         return run.model_copy(update={"passed": None, "not_run": _unable(run, why)})
     if run.passed is not False or (run.ran and run.ran != run.failed):
         return run

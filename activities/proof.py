@@ -211,11 +211,12 @@ class ProofActivities:
         path = await asyncio.to_thread(sandbox.tools_path)
         databases, given = beside(needed, files.values(), ports)
         build = f"{way.build} || exit\n" if way.build else ""
-        script = databases + build + migrations(files, files.get("package.json", "")) + way.command
+        lacks = lacking(needed)
+        filling = "" if lacks else migrations(files, files.get("package.json", ""))
         extra = {**variables(files.values()), **given}
         launch = SandboxCommand(
             paths=paths,
-            command=("sh", "-c", script),
+            command=("sh", "-c", databases + build + filling + way.command),
             environment=check_environment(
                 str(paths.home), path, {**extra, **material.settings.environment, "PORT": str(port)}, None
             ),
@@ -223,8 +224,8 @@ class ProofActivities:
             serve=port,
         )
         run, answers, cost = await start(sandbox, launch, way, self._environment.quota, requests)
-        if run.started is False and (why := lacking(needed)):
-            run = run.model_copy(update={"why": f"{why} {run.why}"})
+        if lacks and run.started is False and tree == material.request.workspace.base:
+            run = run.model_copy(update={"why": f"{lacks} {run.why}"})
         return run, answers, cost
 
     async def _runs(

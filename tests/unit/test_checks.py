@@ -246,9 +246,11 @@ def test_a_job_without_services_is_taken_first() -> None:
     files = {
         ".github/workflows/a-db.yml": workflow("pip install -r r.txt", "python manage.py test", job=SERVICE),
         ".github/workflows/b.yml": workflow("pip install -r r.txt", "coverage run manage.py test"),
+        "manage.py": "",
     }
     (suite,) = found(files)
     assert (suite.checks, suite.services) == (("coverage run manage.py test",), ())
+    assert suite.filling == "", "tests without a database make their own"
     files[".github/workflows/a-db.yml"] = files[".github/workflows/a-db.yml"].replace(
         "postgres:16", "mysql:8"
     )

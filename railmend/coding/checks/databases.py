@@ -85,7 +85,7 @@ answers psql postgres -qc 'create database railmend'
     Database(
         "Redis",
         ("REDIS_URL", "REDISHOST", "REDISPORT", "REDISUSER", "REDISPASSWORD"),
-        "REDIS|VALKEY|KV|CELERY|CACHE|QUEUE",
+        "REDIS|VALKEY|KV|CELERY",
         "redis://default:{password}@127.0.0.1:{port}/0",
         """\
 server=$(command -v redis-server || command -v valkey-server) || missing

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from railmend.coding.checks.base_checks import RUNNERS, SETTINGS
 from railmend.coding.checks.databases import not_had
+from railmend.coding.checks.folder import json_object, table
 from railmend.coding.checks.run_counts import count
 from railmend.coding.checks.suites import Suite
 from railmend.coding.git.diff import ChangedFile
@@ -121,10 +122,7 @@ def with_test_script(text: str) -> str:
 
 def test_script(text: str, checks: Sequence[str]) -> str:
     """Return the script of a package.json that `checks` name, else its test script; empty without one."""
-    try:
-        scripts = dict(json.loads(text)["scripts"])
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return ""
+    scripts = table(json_object(text), "scripts")
     named = (word for check in checks for word in check.split() if word in scripts)
     return str(scripts.get(next(named, "test"), ""))
 

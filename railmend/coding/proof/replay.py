@@ -36,7 +36,7 @@ SAFE_METHODS = ("GET", "HEAD")
 # Each is asked so often; seconds for one answer, and for all.
 TIMES, ANSWER_SECONDS, REPLAY_SECONDS = 3, 5.0, 45.0
 # Seconds more of the same, for what they cost: at least, and at most until it was measured often enough.
-LOAD_SECONDS, MOST_LOAD_SECONDS = 5.0, 20.0
+LOAD_SECONDS, MOST_LOAD_SECONDS = 3.0, 20.0
 # So many routes beside the faulty ones must answer here as in production.
 LEAST_ROUTES = 2
 # A slow request shows its fault by so many times the time of the healthy ones, and by no less than this.

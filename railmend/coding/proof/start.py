@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import httpx
 
 from railmend.coding.checks.databases import not_had
+from railmend.coding.checks.folder import json_object, table
 from railmend.coding.proof.load import LoadRecord
 from railmend.coding.proof.replay import MOST_LOAD_SECONDS, REPLAY_SECONDS, ask, client
 from railmend.coding.sandbox.interface import (
@@ -90,7 +91,9 @@ def find_start(directory: str, command: str | None, health: str | None, read: Re
     )
     if not found:
         return None
-    built = NODE_COMMAND.match(found) and "build" in _scripts(read(f"{prefix}package.json") or "")
+    built = NODE_COMMAND.match(found) and "build" in table(
+        json_object(read(f"{prefix}package.json") or ""), "scripts"
+    )
     path = f"/{(health or '').lstrip('/')}"
     return StartCommand(found, directory, path, health is not None, "npm run build" if built else "")
 
@@ -120,17 +123,10 @@ def _dockerfile(text: str) -> str | None:
     return " ".join(_quoted(str(word)) for word in words)
 
 
-def _scripts(text: str) -> Mapping[str, str]:
-    try:
-        return {str(name): str(body) for name, body in json.loads(text)["scripts"].items()}
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return {}
-
-
 def _package(text: str) -> str | None:
-    scripts = _scripts(text)
+    scripts = table(json_object(text), "scripts")
     own = [name for name in ("start", "start:prod", "start:production", "serve") if scripts.get(name)]
-    finished = [name for name in own if not DEVELOPMENT.search(scripts[name])]
+    finished = [name for name in own if not DEVELOPMENT.search(str(scripts[name]))]
     name = next(iter(finished or own), None)
     return "npm start" if name == "start" else name and f"npm run {name}"
 

@@ -45,7 +45,7 @@ NODE_RUNNERS = (
 NOT_LOADED = re.compile(
     r"_FailedTest|ERROR collecting|errors? during collection|Test suite failed to run"
     r"|\[(?:build|setup) failed\]|ERR_MODULE_NOT_FOUND|Cannot find module"
-    r"|SyntaxError|IndentationError|fixture '.*' not found"
+    r"|SyntaxError(?!.*\bJSON\b)|IndentationError|fixture '.*' not found"
 )
 # What a failure is called, at the beginning of a line.
 FAILURE = re.compile(

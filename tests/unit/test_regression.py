@@ -146,7 +146,7 @@ RUNS = {
         None,
     ),
     "go's build": (ran("FAIL\tacme/a [build failed]", 1), None),
-    "another text than JSON": (ran("SyntaxError: \"The\" is not valid JSON\n  1 failing\n", 1), False),
+    "another text than JSON": (ran('SyntaxError: "The" is not valid JSON\n  1 failing\n', 1), False),
     "a file that is not parsed": (ran("SyntaxError: Unexpected token\n  1 failing\n", 1), None),
     "no count": (ran("all good", 0), None),
     "no database": (ran("Redis, which it needs, is not in the sandbox.", 125), None),

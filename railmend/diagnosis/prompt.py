@@ -190,14 +190,14 @@ def repair_prompt(
     repair, work = request.repair, request.workspace
     checks = [
         PromptText.of("- A check, and how it goes without your change: {}", check) for check in request.checks
-    ]
+    ] or [_complaint(f"No check of this repository could be run. {request.unchecked}".strip())]
     parts = [
         PromptText.of(
             TASK,
             work_tree=work.work_tree,
             base=work.base[:12],
             history=HISTORY,
-            checks=_lines(checks or [PromptText("- No check of this repository could be run.")]),
+            checks=_lines(checks),
         )
     ]
     for incident in repair.incidents:

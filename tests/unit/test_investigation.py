@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from railmend.contracts.incident import Diagnosis, EvidencePacket, Fact, Facts, Verdict
+from railmend.contracts.incident import Diagnosis, EvidenceItem, EvidencePacket, Fact, Facts, Verdict
 from railmend.contracts.investigation import Conversation, EvidenceCall
 from railmend.contracts.policy import Policy
+from railmend.diagnosis.answer import DiagnosisAnswer, check
 from railmend.diagnosis.conversation import begin, take_turn, with_results
 from railmend.diagnosis.diagnose import DIAGNOSIS, SCEPTIC, diagnose, recorded
 from railmend.diagnosis.model import ModelSettings, ModelUsage
@@ -313,3 +314,20 @@ def test_every_tool_refuses_what_it_does_not_know() -> None:
     for tool in ARGUMENTS:
         with pytest.raises(RefusedCall, match=tool.value):
             checked("1", tool.value, {"no_such_argument": 1}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ties"),
+    [
+        *((kind, True) for kind in ("finding", "chart", "state", "build_log", "deploy_log", "http_log")),
+        *((kind, False) for kind in ("code", "file", "commits", "providers", "drift", "architecture", "new")),
+    ],
+)
+def test_source_is_tied_by_what_production_shows_of_the_service_alone(kind: str, ties: bool) -> None:
+    source = EvidenceItem(id="E1", kind="code", source="app.py", text="CACHE[key] = value")
+    items = (source, EvidenceItem(id="E2", kind=kind, source="somewhere", text="something else"))
+    answer = DiagnosisAnswer.model_validate(
+        GOOD | {"causes": [{"text": "It grows.", "evidence": ["E1", "E2"], "against": []}]}
+    )
+    errors = check(answer, samples.packet().model_copy(update={"items": items}))
+    assert ("Read the code first" in " ".join(errors)) is not ties

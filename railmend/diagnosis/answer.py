@@ -105,6 +105,9 @@ class DiagnosisAnswer(BaseModel):
     )
     verdict: Annotated[Verdict, BeforeValidator(_word)]
     confidence: Annotated[float, BeforeValidator(_share)] = Field(description="0 to 1")
+    dependency: str = Field(
+        description="of dependency_down: the name of what does not answer, as the evidence has it; else empty"
+    )
     assumes: str = Field(description="what would have to be true for this verdict to be right")
     causes: list[AnswerCause]
     ruled_out: list[AnswerRuledOut] = Field(description="other explanations that you looked into")
@@ -219,6 +222,8 @@ def check(answer: DiagnosisAnswer, packet: EvidencePacket, missing_files: Collec
             "The verdict configuration needs the file of the repository that holds it; for what only Railway "
             "holds, such as a variable, the verdict is unclear."
         )
+    if answer.verdict is Verdict.DEPENDENCY_DOWN and not answer.dependency.strip():
+        errors.append("The verdict dependency_down needs the name of what does not answer, in `dependency`.")
     if not 0 <= answer.confidence <= 1:
         errors.append("The confidence must lie between 0 and 1.")
     if any(not 1 <= criterion.within_minutes <= 7 * 24 * 60 for criterion in answer.criteria):

@@ -67,7 +67,8 @@ class Question(BaseModel):
     """What is asked: messages, the schema of the answer, and the tools that may be called instead.
 
     `in_words`: schema and tools are told to the model as text, not to its provider. `doubled`: there is twice
-    the room for the answer.
+    the room for the answer. `usd`: what question and answer may cost; the answer is cut to that, but never
+    below `least` tokens, which are useful at all.
     """
 
     messages: Messages
@@ -75,6 +76,13 @@ class Question(BaseModel):
     tools: list[dict[str, Any]] = []
     in_words: bool = False
     doubled: bool = False
+    usd: float | None = None
+    least: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Return the estimated tokens of all that is sent."""
+        return prompt_tokens(self.told()) + (0 if self.in_words else estimate(json.dumps(self.tools)))
 
     def told(self) -> Messages:
         """Return the messages as they are sent: schema and tools stand after the question itself."""
@@ -157,6 +165,9 @@ async def ask(question: Question, settings: ModelSettings, usage: ModelUsage) ->
     """
     first_error: ModelError | None = None
     for candidate in (settings, *settings.fallbacks):
+        costs = usd_of(candidate, question.tokens, question.least)
+        if first_error is not None and question.usd is not None and costs > question.usd:
+            continue  # a fallback that is dearer than what is left
         try:
             return await _ask_as_it_takes(question, candidate, usage)
         except TooLong:
@@ -191,6 +202,10 @@ def _answer_tokens(settings: ModelSettings, question: Question) -> int:
     wanted = THINKING_TOKENS if known.get("supports_reasoning") else ANSWER_TOKENS
     most = settings.output_tokens or known.get("max_output_tokens")
     wanted = 2 * wanted if question.doubled else wanted
+    dear = usd_of(settings, 0, wanted)
+    if question.usd is not None and dear:
+        left = question.usd - usd_of(settings, question.tokens, 0)
+        wanted = max(min(wanted, int(wanted * left / dear)), question.least)
     return min(wanted, most or wanted)
 
 
@@ -212,7 +227,7 @@ async def _ask(question: Question, tokens: int, settings: ModelSettings, usage: 
         # litellm reports a missing key as a server error, which would be retried.
         raise ModelError(f"No key for {settings.model}: set MODEL_API_KEY.", retryable=False)
     messages = question.told()
-    usage.begin(usd_of(settings, prompt_tokens(messages), tokens))
+    usage.begin(usd_of(settings, question.tokens, tokens))
     try:
         response = await litellm.acompletion(
             model=settings.model,

@@ -17,7 +17,8 @@ Rules:
 - Think of more than one explanation. Name those that you ruled out, with the evidence against them.
 - `unclear` is a good answer if the evidence does not prove a cause. Code is the last resort: answer
   `provider_incident`, `dependency_down`, `bad_deploy`, `limit_too_small` or `healthy` if that is what the
-  evidence shows. `dependency_down`: a database, a cache or another service that it needs does not answer.
+  evidence shows. `dependency_down`: a database, a cache or another service that it needs does not answer;
+  name it in `dependency`.
 - The verdict `code` is for a cause that you have read in the source: one cause cites the lines and what
   production shows of them. It needs a plan of small steps that a coding agent can follow, and a title.
 - The verdict `configuration` is for a file in the repository, which you name. A variable or setting that

@@ -17,9 +17,9 @@ from railmend.contracts.incident import Diagnosis, EvidenceItem, EvidencePacket,
 from railmend.contracts.investigation import Conversation, EvidenceCall
 from railmend.contracts.policy import Policy
 from railmend.diagnosis.answer import DiagnosisAnswer, check
-from railmend.diagnosis.conversation import begin, take_turn, with_results
+from railmend.diagnosis.conversation import CONCLUDING_TOKENS, begin, take_turn, with_results
 from railmend.diagnosis.diagnose import DIAGNOSIS, SCEPTIC, diagnose, recorded
-from railmend.diagnosis.model import ModelSettings, ModelUsage
+from railmend.diagnosis.model import ModelError, ModelSettings, ModelUsage, prompt_tokens
 from railmend.diagnosis.tools import ARGUMENTS, RefusedCall, checked
 from railmend.evidence.packet import export, load
 from railmend.evidence.tokens import estimate
@@ -31,12 +31,23 @@ NOW = samples.NOW
 Call = tuple[str, dict[str, Any]]
 
 
+def billed(body: dict[str, Any]) -> int:
+    """Return the tokens of a request as Railmend estimates them: the stand-in has no tokens of its own."""
+    return prompt_tokens(body["messages"]) + estimate(json.dumps(body.get("tools", [])))
+
+
 class ToolModel(Model):
-    """Also answers with calls: a list of (name, arguments)."""
+    """Also answers with calls: a list of (name, arguments). `bills_all`: as much as an answer may have."""
+
+    bills_all = False
 
     def settings(self, **changes: Any) -> ModelSettings:
         # litellm keeps the prices that it was told of a model for as long as the process lives.
         return super().settings(**{"model": f"openai/{uuid4().hex}"} | changes)
+
+    def usage(self, body: dict[str, Any]) -> dict[str, int]:
+        asked, said = (billed(body), body["max_tokens"]) if self.bills_all else (100, 20)
+        return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
     async def complete(self, request: Request) -> Response:
         body = await request.json()
@@ -49,7 +60,7 @@ class ToolModel(Model):
             for n, (name, given) in enumerate(answer)
         ]
         message = {"role": "assistant", "content": None, "tool_calls": calls}
-        usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+        usage = self.usage(body)
         choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
         reply = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
         return JSONResponse(reply | {"usage": usage})
@@ -179,16 +190,11 @@ async def test_no_script_of_calls_exceeds_the_bounds(model: ToolModel, seed: int
         return [chance.choice(right if chance.random() < 0.7 else wrong) for _ in range(chance.randint(1, 9))]
 
     long = Facts(items=tuple(Fact(kind="code", source="x", text="word " * 9000) for _ in range(3)))
-    usd, bounds = 0.05, DIAGNOSIS.bounds
+    usd, bounds = chance.choice([0.02, 0.05, 0.2]), DIAGNOSIS.bounds
+    model.bills_all = True
+    costs = {"input_usd": chance.choice([0.1, 1.0, 3.0]), "output_usd": chance.choice([2.0, 15.0])}
     answers = [answer() for _ in range(30)]
-    steps = turns(
-        model,
-        *answers,
-        policy=Policy(diagnosis_usd=usd),
-        facts=long,
-        input_usd=chance.choice([0.1, 1.0]),
-        output_usd=2.0,
-    )
+    steps = turns(model, *answers, policy=Policy(diagnosis_usd=usd), facts=long, **costs)
     made: list[EvidenceCall] = []
     async for conversation, _ in steps:
         made += conversation.pending
@@ -197,7 +203,56 @@ async def test_no_script_of_calls_exceeds_the_bounds(model: ToolModel, seed: int
     assert conversation.turns <= bounds.turns + 4
     found = conversation.packet.items[conversation.shown :]
     assert sum(estimate(item.text) for item in found) <= bounds.result_tokens * 1.3
-    assert conversation.usd <= usd
+    first = costs["input_usd"] * billed(model.asked[0]) + costs["output_usd"] * CONCLUDING_TOKENS
+    assert conversation.usd <= max(usd, first / 1e6) + 1e-9
+    assert conversation.usd == pytest.approx(
+        sum(costs["input_usd"] * billed(a) + costs["output_usd"] * a["max_tokens"] for a in model.asked) / 1e6
+    )
+
+
+async def test_an_answer_has_the_room_that_its_money_allows(model: ToolModel) -> None:
+    """Of 0.5 USD all may be had; of 0.1 USD what a conclusion does not need."""
+    for usd, room in ((0.5, 16_384), (0.11, 4_096)):
+        model.asked.clear()
+        costs = {"input_usd": 0.0, "output_usd": 6.0}
+        await last(turns(model, [READ], [CONCLUDE], policy=Policy(diagnosis_usd=usd), **costs))
+        asked = model.asked[0]["max_tokens"]
+        assert asked == room if usd == 0.5 else room <= asked <= 0.11 / 6e-6 - CONCLUDING_TOKENS
+
+
+async def test_an_attempt_that_was_cut_off_leaves_no_money_for_a_second_first_answer(
+    model: ToolModel,
+) -> None:
+    model.answers = [[CONCLUDE]]
+    conversation = begin(samples.incident(policy=Policy(diagnosis_usd=0.01)), samples.packet(), NOW)
+    conversation = conversation.model_copy(update={"usd": 0.2})
+    _, diagnosis = await take_turn(
+        conversation,
+        DIAGNOSIS,
+        model.settings(input_usd=3.0, output_usd=15.0),
+        ModelUsage(),
+        nothing_missing,
+        NOW,
+    )
+    assert diagnosis is not None
+    assert "money for one diagnosis was used up" in diagnosis.summary
+    assert model.asked == []
+
+
+async def test_a_fallback_that_is_dearer_than_what_is_left_is_not_asked(model: ToolModel) -> None:
+    down = model.settings(input_usd=0.1, output_usd=0.1)
+    dear = model.settings(input_usd=3000.0, output_usd=3000.0)
+    model.answers = [500, [CONCLUDE]]
+    with pytest.raises(ModelError):
+        await take_turn(
+            begin(samples.incident(), samples.packet(), NOW),
+            DIAGNOSIS,
+            down.model_copy(update={"fallbacks": (dear,)}),
+            ModelUsage(),
+            nothing_missing,
+            NOW,
+        )
+    assert len(model.asked) == 1
 
 
 async def test_tools_end_where_their_money_would_be_needed_to_conclude(model: ToolModel) -> None:

@@ -41,6 +41,7 @@ MAX_ANSWER_CHARACTERS, MAX_CALLS_KEPT = 20_000, 12
 # Tokens that the answer of a turn with tools, and of one that concludes, must have room for. It gets more,
 # as far as the money goes: see `_answer_tokens`.
 TURN_TOKENS, CONCLUDING_TOKENS = 4_096, 8_192
+SIGNATURE = re.compile(r"[A-Za-z0-9+/=_-]{1,65536}")
 NOT_NAME = re.compile(r"[^A-Za-z0-9_-]")
 NO_MORE_TOOLS = "No more tools can be used: conclude from what you have seen."
 
@@ -247,11 +248,14 @@ def _answer(step: ConversationStep) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": PromptText.quote(step.text)}
     if not step.asked:
         return message | {"content": message["content"] or "(nothing)"}
-    calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        for call in step.asked
-    ]
-    return message | {"tool_calls": calls}
+    return message | {"tool_calls": [_call(call) for call in step.asked]}
+
+
+def _call(call: AskedCall) -> dict[str, Any]:
+    row = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    # A field that other providers refuse, so only where one is to come back.
+    signed = {"provider_specific_fields": {"thought_signature": call.signature}} if call.signature else {}
+    return row | signed
 
 
 def _parts(reply: ModelReply) -> tuple[list[AskedCall], str | None]:
@@ -303,7 +307,12 @@ def _kept(calls: Sequence[AskedCall], turn: int) -> tuple[AskedCall, ...]:
     Each has an id that no other has: some servers number the calls of each answer anew.
     """
     return tuple(
-        AskedCall(id=f"call_{turn}_{place}", name=_name(call.name), arguments=_quoted(call.arguments))
+        AskedCall(
+            id=f"call_{turn}_{place}",
+            name=_name(call.name),
+            arguments=_quoted(call.arguments),
+            signature=call.signature if SIGNATURE.fullmatch(call.signature) else "",
+        )
         for place, call in enumerate(calls[:MAX_CALLS_KEPT])
     )
 

@@ -482,21 +482,24 @@ async def test_an_attempt_goes_on_from_what_a_killed_one_spent(model: Model) -> 
     first = ActivityEnvironment()
     first.on_heartbeat = lambda *details: beats.append(details[0])
     model.answers = [GOOD]
-    settings, artifacts = model.settings(**PRICED), memory_store()
+    settings, artifacts = (
+        model.settings(model="openai/killed", input_usd=10.0, output_usd=10.0),
+        memory_store(),
+    )
     planning = PlanningActivities(settings, settings, NoGitHub(), artifacts)  # type: ignore[arg-type]
     packet = await artifacts.put_model(samples.packet())
     question = DiagnosisRequest(incident=samples.incident(), packet=packet)
     whole = await first.run(planning.diagnose, question)
     under_way = beats[0]
-    assert whole.cost_usd == pytest.approx(0.12)  # 120 tokens
-    assert under_way > 8.192  # the prompt and an answer of 8,192 tokens, whatever its money
+    assert whole.cost_usd == pytest.approx(0.0012)  # 120 tokens
+    assert under_way > 0.16384  # the prompt and an answer of 16,384 tokens
 
     second = ActivityEnvironment(PausedLedger(None))
     second.info = replace(second.info, attempt=2, heartbeat_details=[under_way])
     again = await second.run(planning.diagnose, question)
-    assert again.cost_usd == pytest.approx(under_way + 0.12)
+    assert again.cost_usd == pytest.approx(under_way + 0.0012)
     doubted = await second.run(planning.refute, ChallengeRequest(packet=question.packet, diagnosis=whole))
-    assert doubted.cost_usd == pytest.approx(0.12 + under_way + 0.12)  # its money ends: no refutation
+    assert doubted.cost_usd == pytest.approx(0.12 + under_way + 0.0012)  # its money ends: no refutation
 
 
 class PausedLedger(Client):

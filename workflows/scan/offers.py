@@ -1,4 +1,4 @@
-"""What a scan offers where no code is at fault: a workflow of its own waits for the person, the scan goes on."""
+"""What a scan offers where no code is at fault; a workflow of its own waits for the person."""
 
 from temporalio import workflow
 

@@ -499,7 +499,9 @@ async def test_an_attempt_goes_on_from_what_a_killed_one_spent(model: Model) -> 
     again = await second.run(planning.diagnose, question)
     assert again.cost_usd == pytest.approx(under_way + 0.0012)
     doubted = await second.run(planning.refute, ChallengeRequest(packet=question.packet, diagnosis=whole))
-    assert doubted.cost_usd == pytest.approx(0.12 + under_way + 0.0012)  # its money ends: no refutation
+    assert doubted.cost_usd == pytest.approx(
+        0.0012 + under_way + 3 * 0.0012
+    )  # asked three times: no refutation
 
 
 class PausedLedger(Client):

@@ -23,7 +23,8 @@ LANGUAGES: Mapping[str, Language] = {
     "orders": Language("python3", "python3 -B -c {}"),
     "catalog": Language("node", "node --input-type=module -e {}"),
     "gateway": Language(
-        "go", f"export GOFLAGS=-mod=mod GOTOOLCHAIN=local; printf %s {{}} > {GO_FILE} && go test -count=1 ."
+        "go",
+        f"export GOFLAGS=-mod=mod GOTOOLCHAIN=local; printf %s {{}} > {GO_FILE} && go test -count=1 -v .",
     ),
     "invoices": Language("ruby", "ruby -I. -e {}"),
 }

@@ -18,6 +18,7 @@ from evals.play import Played, collect
 from evals.production import RecordedProduction, incident_of
 from evals.score import score, summarised
 from railmend.artifacts import ArtifactStore
+from railmend.coding.checks.run_counts import count, prints_counts
 from railmend.contracts.incident import Cause, Diagnosis, EvidencePacket, Verdict
 from railmend.diagnosis.router import decide_by_rule
 from railmend.evidence.packet import render
@@ -101,7 +102,9 @@ def fails(case: Case, files: dict[str, str], folder: Path) -> bool:
     test = command(case)
     assert test is not None
     environment = {**os.environ, "GOCACHE": str(folder.parent / "go-cache")}
-    done = subprocess.run(["sh", "-c", test], cwd=folder, capture_output=True, env=environment)
+    done = subprocess.run(["sh", "-c", test], cwd=folder, capture_output=True, env=environment, text=True)
+    if done.returncode == 0 and prints_counts(test):
+        assert count(done.stdout), "a check that does not say how many tests it ran is no pass"
     return done.returncode != 0
 
 

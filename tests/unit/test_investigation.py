@@ -176,6 +176,16 @@ async def test_a_model_that_never_concludes_comes_to_an_end(model: ToolModel) ->
     assert "No more tools" in model.asked[-1]["messages"][-1]["content"]
 
 
+@pytest.mark.parametrize(("at_once", "turns_with_tools"), [(1, 8), (2, 8), (4, 4), (9, 2)])
+async def test_tools_are_offered_for_as_many_turns_and_calls_as_may_be(
+    model: ToolModel, at_once: int, turns_with_tools: int
+) -> None:
+    """Of 9 calls at once 4 are made, and all count."""
+    await last(turns(model, [READ] * at_once))
+    assert sum(len(asked["tools"]) > 1 for asked in model.asked) == turns_with_tools
+    assert len(model.asked) == turns_with_tools + 3
+
+
 @pytest.mark.parametrize("seed", range(12))
 async def test_no_script_of_calls_exceeds_the_bounds(model: ToolModel, seed: int) -> None:
     """Random answers: calls right and wrong, many at once, conclusions that do not hold, prose."""
@@ -264,12 +274,11 @@ async def test_tools_end_where_their_money_would_be_needed_to_conclude(model: To
 async def test_tools_end_after_their_time(model: ToolModel) -> None:
     model.answers = [[READ], [CONCLUDE]]
     conversation = begin(samples.incident(), samples.packet(), NOW)
-    late = NOW + DIAGNOSIS.bounds.time + timedelta(seconds=1)
-    conversation, diagnosis = await take_turn(
-        conversation, DIAGNOSIS, model.settings(), ModelUsage(), nothing_missing, late
-    )
-    assert diagnosis is None
-    assert conversation.pending == ()
+    late = NOW + DIAGNOSIS.bounds.time
+    early = late - timedelta(seconds=1)
+    for now, offered in ((early, True), (late, False)):
+        await take_turn(conversation, DIAGNOSIS, model.settings(), ModelUsage(), nothing_missing, now)
+        assert (len(model.asked[-1]["tools"]) > 1) is offered
 
 
 async def test_a_model_without_tools_uses_them_by_plain_json(model: ToolModel) -> None:

@@ -401,3 +401,8 @@ async def test_tools_end_where_their_results_are_as_long_as_may_be(model: ToolMo
     long = Facts(items=(Fact(kind="code", source="x", text="word " * 9000),))
     await last(turns(model, [READ] * 4, facts=long))
     assert sum(len(asked["tools"]) > 1 for asked in model.asked) == 2
+
+
+async def test_of_the_last_calls_only_as_many_are_made_as_are_left(model: ToolModel) -> None:
+    made = [len(conversation.pending) async for conversation, _ in turns(model, [READ] * 3)]
+    assert made == [3, 3, 3, 3, 3, 1, 0, 0, 0]

@@ -399,7 +399,8 @@ def test_source_is_tied_by_what_production_shows_of_the_service_alone(kind: str,
 
 async def test_tools_end_where_their_results_are_as_long_as_may_be(model: ToolModel) -> None:
     long = Facts(items=(Fact(kind="code", source="x", text="word " * 9000),))
-    await last(turns(model, [READ] * 4, facts=long))
+    conversation, _ = await last(turns(model, [READ] * 4, facts=long))
+    assert 16_000 * 0.9 < conversation.result_tokens <= 16_000 * 1.05
     assert sum(len(asked["tools"]) > 1 for asked in model.asked) == 2
 
 

@@ -75,6 +75,8 @@ SHAPES: dict[str, str] = {
     "card without blanks": "5555555555554444",
     "phone": "+49 151 23456789",
     "phone in the US": "(415) 555-0132",
+    "facebook app": "671892337725003|" + some(ALNUM, 27),
+    "slack legacy": "xoxa-" + some(ALNUM, 8),
 }
 
 # Lines and the part that must go: only their surroundings betray them.

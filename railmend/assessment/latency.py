@@ -15,6 +15,7 @@ from railmend.assessment.statistics import (
     onset,
     quantile,
     share_onset,
+    wilson,
 )
 from railmend.assessment.wording import milliseconds
 from railmend.contracts.scan import Finding, FindingKind, Severity
@@ -28,6 +29,8 @@ BEYOND_RARE = 1.5
 SAME = 0.5
 # As slow as at this hour of the day before: at least this share of now.
 AS_THEN = 0.7
+# Of the slow requests, where a percentile is slow and the next lower one is not: between those two.
+SLOW_SHARE = {"p90": 0.22, "p95": 0.07, "p99": 0.022}
 # Minutes that keep coming back are at least this share of all: every sixth.
 RECURS = 1 / 6
 
@@ -66,13 +69,17 @@ def _level(frame: MetricFrame) -> Finding | None:
     if rise is None:
         return None
     ratio = rise.level / rise.base
-    critical = name == "p95" and (ratio >= s.latency_critical_ratio or rise.level >= s.latency_critical_ms)
-    p50 = frame.p50[-frame.recent :]
-    typical = median(p50[np.isfinite(p50)])
+    grave = ratio >= s.latency_critical_ratio or rise.level >= s.latency_critical_ms
+    alone = _stands_alone(frame, rise.onset)
+    if alone and _at_once(frame, rise, name) < 1:
+        return None
+    critical = name == "p95" and grave and not alone
+    typical = milliseconds(median(finite(frame.p50[-frame.recent :])))
+    rest = f"the median request takes {typical}"
     sentence = (
         f"The {name} of {frame.service.name} rose from {milliseconds(rise.base)} to "
-        f"{milliseconds(rise.level)} since {frame.at(rise.onset):%H:%M}; the median request takes "
-        f"{milliseconds(typical)}."
+        f"{milliseconds(rise.level)} since {frame.at(rise.onset):%H:%M}; {rest}"
+        f"{', as before' if alone else ''}."
     )
     return frame.finding(
         FindingKind.LATENCY,
@@ -125,11 +132,31 @@ def _same_requests(frame: MetricFrame, level: float, start: int) -> bool:
 
     Sockets, uploads and exports are logged when they end: more of them lift the p95 while none got slower.
     """
-    past, others = finite(frame.p99[:start]), frame.p50
+    past = finite(frame.p99[:start])
     if not len(past) or share_above(past, SAME * level) <= frame.settings.latency_sort_share:
         return False
-    before, now = finite(others[:start]), finite(others[start:])
-    return median(now) < frame.settings.latency_rest_ratio * median(before)
+    return _stands(frame, frame.p50, start)
+
+
+def _stands(frame: MetricFrame, values: Numbers, start: int) -> bool:
+    """Return whether the median of a series since a step is about what it was before."""
+    return median(finite(values[start:])) < frame.settings.latency_rest_ratio * median(finite(values[:start]))
+
+
+def _stands_alone(frame: MetricFrame, start: int) -> bool:
+    """Return whether nothing but the slowest requests changed: neither the median, nor CPU, nor 5xx."""
+    failing, _ = wilson(float(frame.failed[start:].sum()), float(frame.total[start:].sum()))
+    busier = len(finite(frame.cpu)) > 0 and not _stands(frame, frame.cpu, start)
+    return _stands(frame, frame.p50, start) and not busier and failing < frame.settings.error_share
+
+
+def _at_once(frame: MetricFrame, rise: LatencyRise, name: str) -> float:
+    """Return how many slow requests run at once (Little 1961): below one, a single client may make them."""
+    line = max(rise.line, SAME * rise.level)
+    p90 = median(finite(frame._percentile("p90")[rise.onset :]))
+    share = SLOW_SHARE["p90" if p90 >= line else name]
+    per_minute = float(frame.total[rise.onset :].mean()) / frame.minutes(1)
+    return share * per_minute * rise.level / 60_000
 
 
 def _recurring(frame: MetricFrame) -> Finding | None:
@@ -186,11 +213,14 @@ def _base_level(frame: MetricFrame, values: Numbers, valid: Flags) -> float | No
 
 
 def _usual_in_history(frame: MetricFrame, name: str, line: float, level: float, start: int) -> bool:
-    """Return whether the history was above the line often, or about as slow as now at this hour."""
+    """Return whether the history was nearly as slow often, or about as slow as now at this hour.
+
+    Its percentiles are those of more requests, so what is beyond the line is usual only if now is not beyond it too.
+    """
     if frame.history is None:
         return False
     old = history_of(frame.history.latency.get(name, []))
-    if share_above(old, line) > frame.settings.latency_usual_share:
+    if share_above(old, max(line, level / frame.settings.latency_ratio)) > frame.settings.latency_usual_share:
         return True
     then = at_this_hour(frame, start, lambda past: numbers(past.latency.get(name, [])), highest=True)
     return then >= max(line, AS_THEN * level)

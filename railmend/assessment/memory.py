@@ -56,8 +56,9 @@ def memory_leak(frame: MetricFrame) -> Finding | None:
     values = frame.memory[index]
     drops = memory_drops(values, frame.settings.collected_fall)
     killed = oom_kills(frame, drops)
-    if killed:
-        return _killed(frame, index, values, drops, killed)
+    ended = _killed(frame, index, values, drops, killed) if killed else None
+    if ended is not None:
+        return ended
     start = _process_start(frame, values, drops)
     if start is None:
         return None
@@ -155,14 +156,18 @@ def _by_traffic(frame: MetricFrame, index: Steps, values: Numbers, rise: MemoryR
 
 
 def _seen_before(frame: MetricFrame, level: float) -> bool:
-    """Return whether the history reached this level, far from the limit, and came back from it."""
-    if frame.history is None or frame.memory_limit is None:
+    """Return whether the history reached this level, far from the limit, and came back from it.
+
+    Its steps are means, and end anywhere on a wave: of its peak they show what two steps before it hold.
+    """
+    if frame.history is None or level >= frame.settings.memory_near_limit * (frame.memory_limit or np.inf):
         return False
     old = history_of(frame.history.memory_gb)
-    if not len(old) or level >= frame.settings.memory_near_limit * frame.memory_limit:
+    newest = finite(frame.memory[-2 * frame.history.step_seconds // frame.slice.step_seconds :])
+    if not len(old):
         return False
-    top = int(old.argmax())
-    return bool(old[top] >= level and old[top:].min() < level * (1 - frame.settings.collected_fall))
+    now, top = float(newest.mean()), int(old.argmax())
+    return bool(old[top] >= now and old[top:].min() < now * (1 - frame.settings.collected_fall))
 
 
 def _hours_left(frame: MetricFrame, rise: MemoryRise) -> float | None:

@@ -120,6 +120,10 @@ class MetricFrame:
         return self._percentile("p50")
 
     @property
+    def p90(self) -> Numbers:
+        return self._percentile("p90")
+
+    @property
     def p95(self) -> Numbers:
         return self._percentile("p95")
 

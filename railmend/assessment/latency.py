@@ -6,6 +6,7 @@ import numpy as np
 
 from railmend.assessment.baseline import at_this_hour, history_of, share_above
 from railmend.assessment.frame import MetricFrame, margin
+from railmend.assessment.routes import became_slower
 from railmend.assessment.statistics import (
     Flags,
     Numbers,
@@ -46,12 +47,16 @@ class LatencyRise:
 
 
 def latency(frame: MetricFrame) -> Finding | None:
-    """Return at most one finding; a raised level takes precedence over a slow tail, and that over a burst."""
+    """Return at most one finding: a raised level, a slow tail, a burst, or minutes that keep coming back.
+
+    None where rows of requests show that no route became slower, but slow ones are asked for more often.
+    """
     if not frame.slice.latency:
         return None
     if not frame.has_past:
         return _absolute(frame)
-    return _level(frame) or _burst(frame) or _recurring(frame)
+    finding = _level(frame) or _burst(frame) or _recurring(frame)
+    return None if finding is None or _routes_slower(frame, finding.value) is False else finding
 
 
 def _requests(frame: MetricFrame, steps: Flags) -> float:
@@ -70,7 +75,8 @@ def _level(frame: MetricFrame) -> Finding | None:
         return None
     ratio = rise.level / rise.base
     grave = ratio >= s.latency_critical_ratio or rise.level >= s.latency_critical_ms
-    alone = _stands_alone(frame, rise.onset)
+    slower = _routes_slower(frame, rise.level)
+    alone = not slower and _stands_alone(frame, rise.onset)
     if alone and _at_once(frame, rise, name) < 1:
         return None
     critical = name == "p95" and grave and not alone
@@ -138,6 +144,12 @@ def _same_requests(frame: MetricFrame, level: float, start: int) -> bool:
     return _stands(frame, frame.p50, start)
 
 
+def _routes_slower(frame: MetricFrame, level: float) -> bool | None:
+    """Return whether single routes became slower; None where no rows tell."""
+    requests = frame.slice.requests
+    return None if requests is None else became_slower(*requests, SAME * level)
+
+
 def _stands(frame: MetricFrame, values: Numbers, start: int) -> bool:
     """Return whether the median of a series since a step is about what it was before."""
     return median(finite(values[start:])) < frame.settings.latency_rest_ratio * median(finite(values[:start]))
@@ -153,7 +165,7 @@ def _stands_alone(frame: MetricFrame, start: int) -> bool:
 def _at_once(frame: MetricFrame, rise: LatencyRise, name: str) -> float:
     """Return how many slow requests run at once (Little 1961): below one, a single client may make them."""
     line = max(rise.line, SAME * rise.level)
-    p90 = median(finite(frame._percentile("p90")[rise.onset :]))
+    p90 = median(finite(frame.p90[rise.onset :]))
     share = SLOW_SHARE["p90" if p90 >= line else name]
     per_minute = float(frame.total[rise.onset :].mean()) / frame.minutes(1)
     return share * per_minute * rise.level / 60_000
@@ -215,7 +227,7 @@ def _base_level(frame: MetricFrame, values: Numbers, valid: Flags) -> float | No
 def _usual_in_history(frame: MetricFrame, name: str, line: float, level: float, start: int) -> bool:
     """Return whether the history was nearly as slow often, or about as slow as now at this hour.
 
-    Its percentiles are those of more requests, so what is beyond the line is usual only if now is not beyond it too.
+    Its percentiles are those of more requests: they may lie above the line, and now far above them.
     """
     if frame.history is None:
         return False

@@ -13,6 +13,8 @@ from railmend.contracts.scan import Finding, FindingKind, Severity
 # Failures that came so many times come back: each with at least this share of what the worst one cost, at
 # most so many times as far apart as usual, and none overdue by more than this.
 ROUNDS, ALIKE, REGULAR, OVERDUE = 3, 0.25, 3, 1.5
+# Traffic that fell lies so far below what single minutes had, too.
+BELOW_SINGLE = 0.9
 # Minutes in which requests stop coming: because something broke, or because people leave.
 CLIFFS, RAMPS = (1, 4, 8, 12), (18, 25, 35, 50, 70)
 
@@ -167,9 +169,7 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     expected = float(served.mean()) * steps
     lost = expected - float(frame.served[during].sum())
     deviation = np.sqrt(max(float(served.var()), float(served.mean())) * steps * (1 + steps / past))
-    if jump < s.client_jump or lost < max(
-        s.client_lost_share * jump * expected, s.client_sigmas * deviation
-    ):
+    if jump < s.client_jump or lost < max(s.client_lost_share * jump * expected, s.client_sigmas * deviation):
         return None
     sentence = (
         f"{percent(refused / total)} of the requests to {frame.service.name} were refused with 4xx since "
@@ -218,7 +218,9 @@ def traffic_drop(frame: MetricFrame) -> Finding | None:
     least, typical = quantile(together, 0.05), median(before[-2 * frame.recent :])
     start = int(steps[first])
     usual = min(least, usual_rate(frame, start))
-    if level > min(s.traffic_left * usual, 0.9 * quantile(before, 0.05)) or least * len(since) < s.traffic_min_requests:
+    if level > min(s.traffic_left * usual, BELOW_SINGLE * quantile(before, 0.05)):
+        return None
+    if least * len(since) < s.traffic_min_requests:
         return None
     # Scanners that leave take no visitors with them.
     others = (frame.total - frame.refused)[steps]
@@ -244,7 +246,7 @@ def traffic_drop(frame: MetricFrame) -> Finding | None:
 
 
 def _takes_long(frame: MetricFrame, total: Numbers, high: float, low: float) -> bool:
-    """Return whether requests fell as people leave: a long ramp fits better than a short one (least squares)."""
+    """Return whether requests fell as people leave: a long ramp fits better than a short one."""
     x, begins = np.arange(len(total)), np.arange(len(total))[:, np.newaxis]
 
     def misfit(minutes: float) -> float:

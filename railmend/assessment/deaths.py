@@ -79,7 +79,7 @@ def deaths(lines: Iterable[LogLine]) -> list[LoggedDeath]:
 
 def _shows(frame: MetricFrame, death: LoggedDeath) -> bool:
     """Return whether memory fell or broke off around a death."""
-    at = int((death.at - frame.at(0)).total_seconds()) // frame.slice.step_seconds
+    at = frame.step(death.at)
     near = frame.memory[max(at - 1, 0) : at + 1 + frame.steps(AROUND)]
     lived = near[near > 0]
     return len(lived) < len(near) or bool((lived[1:] < (1 - FELL) * lived[:-1]).any())

@@ -6,6 +6,7 @@ import numpy as np
 
 from railmend.assessment.baseline import at_this_hour, history_of, share_above
 from railmend.assessment.frame import MetricFrame, margin
+from railmend.assessment.recorded import PERCENTILES
 from railmend.assessment.routes import became_slower
 from railmend.assessment.statistics import (
     Flags,
@@ -30,8 +31,6 @@ BEYOND_RARE = 1.5
 SAME = 0.5
 # As slow as at this hour of the day before: at least this share of now.
 AS_THEN = 0.7
-# Of the slow requests, where a percentile is slow and the next lower one is not: between those two.
-SLOW_SHARE = {"p90": 0.22, "p95": 0.07, "p99": 0.022}
 # Minutes that keep coming back are at least this share of all: every sixth.
 RECURS = 1 / 6
 
@@ -47,16 +46,13 @@ class LatencyRise:
 
 
 def latency(frame: MetricFrame) -> Finding | None:
-    """Return at most one finding: a raised level, a slow tail, a burst, or minutes that keep coming back.
-
-    None where rows of requests show that no route became slower, but slow ones are asked for more often.
-    """
+    """Return at most one finding: a raised level, a slow tail, a burst, or minutes that keep coming back."""
     if not frame.slice.latency:
         return None
     if not frame.has_past:
         return _absolute(frame)
     finding = _level(frame) or _burst(frame) or _recurring(frame)
-    return None if finding is None or _routes_slower(frame, finding.value) is False else finding
+    return None if finding is None else _weighed(frame, finding)
 
 
 def _requests(frame: MetricFrame, steps: Flags) -> float:
@@ -75,17 +71,11 @@ def _level(frame: MetricFrame) -> Finding | None:
         return None
     ratio = rise.level / rise.base
     grave = ratio >= s.latency_critical_ratio or rise.level >= s.latency_critical_ms
-    slower = _routes_slower(frame, rise.level)
-    alone = not slower and _stands_alone(frame, rise.onset)
-    if alone and _at_once(frame, rise, name) < 1:
-        return None
-    critical = name == "p95" and grave and not alone
+    critical = name == "p95" and grave
     typical = milliseconds(median(finite(frame.p50[-frame.recent :])))
-    rest = f"the median request takes {typical}"
     sentence = (
         f"The {name} of {frame.service.name} rose from {milliseconds(rise.base)} to "
-        f"{milliseconds(rise.level)} since {frame.at(rise.onset):%H:%M}; {rest}"
-        f"{', as before' if alone else ''}."
+        f"{milliseconds(rise.level)} since {frame.at(rise.onset):%H:%M}; the median request takes {typical}."
     )
     return frame.finding(
         FindingKind.LATENCY,
@@ -141,34 +131,41 @@ def _same_requests(frame: MetricFrame, level: float, start: int) -> bool:
     past = finite(frame.p99[:start])
     if not len(past) or share_above(past, SAME * level) <= frame.settings.latency_sort_share:
         return False
-    return _stands(frame, frame.p50, start)
+    before, now = finite(frame.p50[:start]), finite(frame.p50[start:])
+    return median(now) < frame.settings.latency_rest_ratio * median(before)
 
 
-def _routes_slower(frame: MetricFrame, level: float) -> bool | None:
-    """Return whether single routes became slower; None where no rows tell."""
-    requests = frame.slice.requests
-    return None if requests is None else became_slower(*requests, SAME * level)
+def _weighed(frame: MetricFrame, finding: Finding) -> Finding | None:
+    """Return the finding, but for one that a shifted mix of requests explains: none, or a warning at most.
+
+    The rows of requests tell it by route. Without them, where the median, CPU and 5xx stand still, slow
+    requests of which fewer than one runs at once (Little 1961) may be a single client's.
+    """
+    requests, name = frame.slice.requests, finding.unit.removeprefix("ms ")
+    slower = became_slower(*requests, SAME * finding.value) if requests else None
+    before = np.arange(frame.points) < frame.step(finding.onset)
+    slow = ~before & (frame.percentile(name) >= finding.threshold)
+    if slower or not slow.any():
+        return finding
+    failing, _ = wilson(float(frame.failed[slow].sum()), float(frame.total[slow].sum()))
+    moved = failing >= frame.settings.error_share or any(
+        median(finite(values[slow])) >= frame.settings.latency_rest_ratio * median(finite(values[before]))
+        for values in (frame.p50, frame.cpu)
+    )
+    if slower is None and moved:
+        return finding
+    busy = _slow_requests(frame, finding.threshold, ~before) * finding.value
+    if slower is False or busy < 60_000 * frame.minutes(int(np.count_nonzero(~before))):
+        return None
+    return finding.model_copy(update={"severity": Severity.WARNING})
 
 
-def _stands(frame: MetricFrame, values: Numbers, start: int) -> bool:
-    """Return whether the median of a series since a step is about what it was before."""
-    return median(finite(values[start:])) < frame.settings.latency_rest_ratio * median(finite(values[:start]))
-
-
-def _stands_alone(frame: MetricFrame, start: int) -> bool:
-    """Return whether nothing but the slowest requests changed: neither the median, nor CPU, nor 5xx."""
-    failing, _ = wilson(float(frame.failed[start:].sum()), float(frame.total[start:].sum()))
-    busier = len(finite(frame.cpu)) > 0 and not _stands(frame, frame.cpu, start)
-    return _stands(frame, frame.p50, start) and not busier and failing < frame.settings.error_share
-
-
-def _at_once(frame: MetricFrame, rise: LatencyRise, name: str) -> float:
-    """Return how many slow requests run at once (Little 1961): below one, a single client may make them."""
-    line = max(rise.line, SAME * rise.level)
-    p90 = median(finite(frame.p90[rise.onset :]))
-    share = SLOW_SHARE["p90" if p90 >= line else name]
-    per_minute = float(frame.total[rise.onset :].mean()) / frame.minutes(1)
-    return share * per_minute * rise.level / 60_000
+def _slow_requests(frame: MetricFrame, line: float, steps: Flags) -> float:
+    """Return about how many requests of these steps took longer: linear between percentiles."""
+    names, ranks = zip(*PERCENTILES.items(), strict=True)
+    columns = np.stack([frame.percentile(name)[steps] for name in names]).T
+    shares = [1 - np.interp(line, column, ranks, right=1) for column in columns]
+    return float(np.nansum(frame.total[steps] * shares))
 
 
 def _recurring(frame: MetricFrame) -> Finding | None:

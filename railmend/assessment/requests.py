@@ -16,7 +16,7 @@ ROUNDS, ALIKE, REGULAR, OVERDUE = 3, 0.25, 3, 1.5
 # Traffic that fell lies so far below what single minutes had, too.
 BELOW_SINGLE = 0.9
 # Minutes in which requests stop coming: because something broke, or because people leave.
-CLIFFS, RAMPS = (1, 4, 8, 12), (18, 25, 35, 50, 70)
+CLIFFS, RAMPS = (1, 4, 8, 12), (18, 25, 35, 50, 70, 100)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def memory_leak(frame: MetricFrame) -> Finding | None:
     if start is None:
         return None
     rise = _rise(frame, index[start:], values[start:])
-    if rise is None or _seen_before(frame, rise.last):
+    if rise is None or _seen_before(frame, rise):
         return None
     hours = _hours_left(frame, rise)
     if hours is not None and hours > frame.settings.leak_horizon_hours and not _doubles(frame, rise):
@@ -155,19 +155,24 @@ def _by_traffic(frame: MetricFrame, index: Steps, values: Numbers, rise: MemoryR
     return correlation(memory, traffic) >= least and bends >= 2 / 3 * least
 
 
-def _seen_before(frame: MetricFrame, level: float) -> bool:
+def _seen_before(frame: MetricFrame, rise: MemoryRise) -> bool:
     """Return whether the history reached this level, far from the limit, and came back from it.
 
-    Its steps are means, and end anywhere on a wave: of its peak they show what two steps before it hold.
+    Its steps are means, and end anywhere on a wave: of its peak they show what two steps before it hold. Of
+    waves within one step they show the middle, from below which such a rise begins.
     """
-    if frame.history is None or level >= frame.settings.memory_near_limit * (frame.memory_limit or np.inf):
+    near = frame.settings.memory_near_limit * (frame.memory_limit or np.inf)
+    if frame.history is None or rise.last >= near:
         return False
     old = history_of(frame.history.memory_gb)
     newest = finite(frame.memory[-2 * frame.history.step_seconds // frame.slice.step_seconds :])
     if not len(old):
         return False
-    now, top = float(newest.mean()), int(old.argmax())
-    return bool(old[top] >= now and old[top:].min() < now * (1 - frame.settings.collected_fall))
+    now, usual, fall = float(newest.mean()), median(old), frame.settings.collected_fall
+    if rise.first < (1 - fall) * usual and now <= (1 + fall) * usual:
+        return True
+    reached = np.flatnonzero(old >= now)
+    return len(reached) > 0 and bool(old[reached[0] :].min() < (1 - fall) * now)
 
 
 def _hours_left(frame: MetricFrame, rise: MemoryRise) -> float | None:

@@ -226,7 +226,7 @@ def traffic_drop(frame: MetricFrame) -> Finding | None:
     others = (frame.total - frame.refused)[steps]
     if median(others[-newest:]) > s.traffic_left * median(others[max(first - 2 * frame.recent, 0) : first]):
         return None
-    if quantile(since, 0.9) > least or _takes_long(frame, total, typical, level):
+    if _takes_long(frame, total, typical, level):
         return None
     left, per_minute = level / typical, 1 / frame.minutes(1)
     sentence = (

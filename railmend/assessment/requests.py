@@ -247,10 +247,14 @@ def traffic_drop(frame: MetricFrame) -> Finding | None:
 
 def _takes_long(frame: MetricFrame, total: Numbers, high: float, low: float) -> bool:
     """Return whether requests fell as people leave: a long ramp fits better than a short one."""
-    x, begins = np.arange(len(total)), np.arange(len(total))[:, np.newaxis]
+    fallen = (high - total) / (high - low)
+    after = np.append(np.cumsum(fallen[::-1])[::-1], np.zeros(frame.steps(max(RAMPS))))
 
     def misfit(minutes: float) -> float:
-        ramp = low + (high - low) * np.clip(1 - (x - begins) / frame.steps(minutes), 0, 1)
-        return float(((total - ramp) ** 2).sum(axis=1).min())
+        """Return the least squares of ramps that begin at any step, but for a constant."""
+        length = frame.steps(minutes)
+        ramp = np.minimum(np.arange(1, len(total) + 1) / length, 1)
+        fits = np.convolve(after, np.full(length, 1 / length), "valid")[: len(total)]
+        return float((np.cumsum(ramp**2)[::-1] - 2 * fits).min())
 
     return min(map(misfit, RAMPS)) < min(map(misfit, CLIFFS))

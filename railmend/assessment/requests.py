@@ -17,6 +17,8 @@ ROUNDS, ALIKE, REGULAR, OVERDUE = 3, 0.25, 3, 1.5
 BELOW_SINGLE = 0.9
 # Minutes in which requests stop coming: because something broke, or because people leave.
 CLIFFS, RAMPS = (1, 4, 8, 12), (18, 25, 35, 50, 70, 100)
+# Which it was is in doubt below so many variances of a minute (2 of a likelihood ratio).
+DOUBT = 2.0
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ def traffic_drop(frame: MetricFrame) -> Finding | None:
     others = (frame.total - frame.refused)[steps]
     if median(others[-newest:]) > s.traffic_left * median(others[max(first - 2 * frame.recent, 0) : first]):
         return None
-    if _takes_long(frame, total, typical, level):
+    if _takes_long(frame, total, first, typical, level):
         return None
     left, per_minute = level / typical, 1 / frame.minutes(1)
     sentence = (
@@ -245,8 +247,8 @@ def traffic_drop(frame: MetricFrame) -> Finding | None:
     )
 
 
-def _takes_long(frame: MetricFrame, total: Numbers, high: float, low: float) -> bool:
-    """Return whether requests fell as people leave: a long ramp fits better than a short one."""
+def _takes_long(frame: MetricFrame, total: Numbers, first: int, high: float, low: float) -> bool:
+    """Return whether requests fell as people leave: a long ramp fits about as well as a short one."""
     fallen = (high - total) / (high - low)
     after = np.append(np.cumsum(fallen[::-1])[::-1], np.zeros(frame.steps(max(RAMPS))))
 
@@ -257,4 +259,5 @@ def _takes_long(frame: MetricFrame, total: Numbers, high: float, low: float) -> 
         fits = np.convolve(after, np.full(length, 1 / length), "valid")[: len(total)]
         return float((np.cumsum(ramp**2)[::-1] - 2 * fits).min())
 
-    return min(map(misfit, RAMPS)) < min(map(misfit, CLIFFS))
+    noise = float(np.var(fallen[:first][-2 * frame.recent :]))
+    return min(map(misfit, RAMPS)) < min(map(misfit, CLIFFS)) + DOUBT * noise

@@ -108,19 +108,23 @@ class RailwayActivities:
         )
 
     async def _recall(self, survey: Survey, found: Sequence[Finding], environment_id: str) -> bool:
-        """Give suspects their longer past, as those of a large project have it; others keep their day.
+        """Give suspects their longer past and requests, as those of a large project have them.
 
-        Return whether any has one.
+        The past of others stays a day. Return whether anything was added.
         """
         ids = {finding.service_id for finding in found}
+        slow = {finding.service_id for finding in found if finding.kind is FindingKind.LATENCY}
         suspects = [service for service in survey.services if service.service_id in ids]
         if not suspects:
             return False
+        suspects.sort(key=lambda service: service.service_id not in slow)  # their routes are compared
         client = await self._railway.client_for(environment_id)
-        pasts = await client.surveyor.recall(environment_id, suspects, survey.window)
+        pasts, requests = await client.surveyor.recall(environment_id, suspects, survey.window)
         longer = {past.service_id: past for past in pasts if past.sampled}
         survey.history = [longer.get(day.service_id, day) for day in survey.history]
-        return bool(longer)
+        for series in survey.slices:
+            series.requests = requests.get(series.service_id)
+        return bool(longer or requests)
 
     async def _search_logs(
         self,

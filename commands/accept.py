@@ -16,7 +16,7 @@ LONGEST = timedelta(days=365)
 
 def accept(
     service: Annotated[str, typer.Argument(metavar="SERVICE", help="Its name or id.")],
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="Of the finding: latency, cpu_saturation, ...")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Of the chronic finding: latency, ...")],
     until: Annotated[
         str | None, typer.Option(metavar="DATE", help="The last day (UTC), 2027-01-31; default: in a year.")
     ] = None,
@@ -51,13 +51,19 @@ async def _accept(
 
 
 def _kind(text: str) -> "FindingKind":
+    from railmend.assessment.chronic import CHRONIC
     from railmend.contracts.scan import FindingKind
     from railmend.settings import ConfigurationError
 
-    known = {kind.value: kind for kind in FindingKind}
-    if text not in known:
-        raise ConfigurationError(f"{text!r} is no kind of finding; there are {', '.join(known)}.")
-    return known[text]
+    kinds = ", ".join(CHRONIC)
+    if text in CHRONIC:
+        return FindingKind(text)
+    if text not in {kind.value for kind in FindingKind}:
+        raise ConfigurationError(f"{text!r} is no kind of finding; {kinds} can be accepted.")
+    raise ConfigurationError(
+        f"{text} is never a service's normal, so it cannot be accepted; {kinds} can. To silence one finding "
+        "for a while: `starter.py ledger suppress`."
+    )
 
 
 def _end(until: str | None, now: datetime) -> datetime:

@@ -3,6 +3,8 @@
 Nothing here began within the window, so nothing can be compared; only what no user would call normal counts.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from railmend.assessment.frame import MetricFrame
@@ -18,8 +20,7 @@ def chronic(frame: MetricFrame) -> list[Finding]:
     """Return what was bad throughout a window that is long enough, the root cause first."""
     if frame.points < frame.steps(frame.settings.chronic_minutes) or not frame.has_past:
         return []
-    rules = (_busy, _fails, _refuses, _slow)
-    return [finding for rule in rules if (finding := rule(frame)) is not None]
+    return [finding for rule in CHRONIC.values() if (finding := rule(frame)) is not None]
 
 
 def _always(frame: MetricFrame, bad: Flags, valid: Flags) -> bool:
@@ -97,3 +98,12 @@ def _finding(
 ) -> Finding:
     found = frame.finding(kind, Severity.WARNING, measured, 0, 0.9, "always", sentence)
     return found.model_copy(update={"chronic": True, "sentence": sentence})
+
+
+# The rules, the root cause first, by the kinds that can be what always was.
+CHRONIC: dict[str, Callable[[MetricFrame], Finding | None]] = {
+    FindingKind.CPU_SATURATION.value: _busy,
+    FindingKind.ERROR_RATE.value: _fails,
+    FindingKind.CLIENT_ERRORS.value: _refuses,
+    FindingKind.LATENCY.value: _slow,
+}

@@ -5,7 +5,7 @@ With several replicas, or a heap limit far below the service's, memory hardly fa
 
 import re
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from railmend.assessment.frame import MetricFrame
 from railmend.assessment.statistics import numbers
 from railmend.assessment.wording import duration
 from railmend.contracts.scan import Finding, FindingKind, Severity
-from railmend.railway.model import LogLine, Slice
+from railmend.railway.model import LoggedDeath, LogLine, Slice
 
 # What runtimes and process managers write. Railway's filter matches substrings in any case.
 PHRASES = (
@@ -48,6 +48,8 @@ FEWEST = 2
 OVER = 1.5
 # Replicas share their memory's curve: the death of one of four that were full takes a tenth and more of it.
 FELL = 0.1
+# Minutes within which a sample shows a death, and the severities at which what users send is logged.
+AROUND, QUIET = 3, frozenset({"debug", "info"})
 EXPLAINED = frozenset({FindingKind.CRASH_LOOP, FindingKind.MEMORY_LEAK, FindingKind.OUTAGE})
 
 
@@ -61,18 +63,35 @@ def leaves_open(source: Slice, findings: Collection[Finding]) -> bool:
     return bool((values[1:] < (1 - FELL) * values[:-1]).any() or (np.diff(lived) > 1).any())
 
 
-def deaths(lines: Iterable[LogLine]) -> list[datetime]:
-    """Return when processes died, oldest first, each death once."""
-    found: list[datetime] = []
-    for at in sorted(line.timestamp for line in lines if DYING.search(line.message)):
-        if not found or at - found[-1] > ONE:
-            found.append(at)
+def deaths(lines: Iterable[LogLine]) -> list[LoggedDeath]:
+    """Return the deaths of processes, oldest first, each once."""
+    found: list[LoggedDeath] = []
+    for line in sorted(lines, key=lambda line: line.timestamp):
+        if not DYING.search(line.message):
+            continue
+        loud = line.severity.lower() not in QUIET
+        if found and line.timestamp - found[-1].at <= ONE:
+            found[-1].loud |= loud
+        else:
+            found.append(LoggedDeath(at=line.timestamp, loud=loud))
     return found
+
+
+def _shows(frame: MetricFrame, death: LoggedDeath) -> bool:
+    """Return whether memory fell or broke off around a death."""
+    at = frame.step(death.at)
+    near = frame.memory[max(at - 1, 0) : at + 1 + frame.steps(AROUND)]
+    lived = near[near > 0]
+    return len(lived) < len(near) or bool((lived[1:] < (1 - FELL) * lived[:-1]).any())
 
 
 def logged(frame: MetricFrame) -> Finding | None:
     """Find processes that keep dying by their own logs: twice or more, and not long ago."""
-    died = [at for at in frame.slice.deaths if frame.at(0) <= at]
+    told = [death for death in frame.slice.deaths if frame.at(0) <= death.at]
+    shown = [death for death in told if _shows(frame, death)]
+    # Anybody who is logged can write such lines: without a trace in memory they are a warning at most.
+    sure = len(shown) >= max(FEWEST, len(told) / 2)
+    died = [death.at for death in (told if sure else [death for death in told if death.loud])]
     if len(died) < FEWEST:
         return None
     interval = (died[-1] - died[0]) / (len(died) - 1)
@@ -84,5 +103,6 @@ def logged(frame: MetricFrame) -> Finding | None:
         f"{duration(interval.total_seconds() / 60)}: its logs say that it was killed or out of memory."
     )
     measured = (float(len(died)), float(FEWEST), "deaths in the logs")
-    found = frame.finding(FindingKind.CRASH_LOOP, Severity.CRITICAL, measured, 0, 0.9, "logged", sentence)
+    severity, confidence = (Severity.CRITICAL, 0.9) if sure else (Severity.WARNING, 0.6)
+    found = frame.finding(FindingKind.CRASH_LOOP, severity, measured, 0, confidence, "logged", sentence)
     return found.model_copy(update={"onset": died[0]})

@@ -117,22 +117,27 @@ class MetricFrame:
     @property
     def p50(self) -> Numbers:
         """Return latency in milliseconds, NaN in steps without requests or samples."""
-        return self._percentile("p50")
+        return self.percentile("p50")
 
     @property
     def p95(self) -> Numbers:
-        return self._percentile("p95")
+        return self.percentile("p95")
 
     @property
     def p99(self) -> Numbers:
-        return self._percentile("p99")
+        return self.percentile("p99")
 
-    def _percentile(self, name: str) -> Numbers:
+    def percentile(self, name: str) -> Numbers:
+        """Return one percentile's latency as `p50` is, NaN where it is not measured."""
         values = self._percentiles.get(name)
         return np.full(self.points, np.nan) if values is None else values
 
     def at(self, index: int) -> datetime:
         return self.slice.start + timedelta(seconds=int(index) * self.slice.step_seconds)
+
+    def step(self, at: datetime) -> int:
+        """Return the step at which a time lies."""
+        return int((at - self.slice.start).total_seconds()) // self.slice.step_seconds
 
     def minutes(self, steps: int) -> float:
         return steps * self.slice.step_seconds / 60

@@ -6,6 +6,8 @@ import numpy as np
 
 from railmend.assessment.baseline import at_this_hour, history_of, share_above
 from railmend.assessment.frame import MetricFrame, margin
+from railmend.assessment.recorded import PERCENTILES
+from railmend.assessment.routes import became_slower
 from railmend.assessment.statistics import (
     Flags,
     Numbers,
@@ -15,6 +17,7 @@ from railmend.assessment.statistics import (
     onset,
     quantile,
     share_onset,
+    wilson,
 )
 from railmend.assessment.wording import milliseconds
 from railmend.contracts.scan import Finding, FindingKind, Severity
@@ -43,12 +46,13 @@ class LatencyRise:
 
 
 def latency(frame: MetricFrame) -> Finding | None:
-    """Return at most one finding; a raised level takes precedence over a slow tail, and that over a burst."""
+    """Return at most one finding: a raised level, a slow tail, a burst, or minutes that keep coming back."""
     if not frame.slice.latency:
         return None
     if not frame.has_past:
         return _absolute(frame)
-    return _level(frame) or _burst(frame) or _recurring(frame)
+    finding = _level(frame) or _burst(frame) or _recurring(frame)
+    return None if finding is None else _weighed(frame, finding)
 
 
 def _requests(frame: MetricFrame, steps: Flags) -> float:
@@ -66,13 +70,12 @@ def _level(frame: MetricFrame) -> Finding | None:
     if rise is None:
         return None
     ratio = rise.level / rise.base
-    critical = name == "p95" and (ratio >= s.latency_critical_ratio or rise.level >= s.latency_critical_ms)
-    p50 = frame.p50[-frame.recent :]
-    typical = median(p50[np.isfinite(p50)])
+    grave = ratio >= s.latency_critical_ratio or rise.level >= s.latency_critical_ms
+    critical = name == "p95" and grave
+    typical = milliseconds(median(finite(frame.p50[-frame.recent :])))
     sentence = (
         f"The {name} of {frame.service.name} rose from {milliseconds(rise.base)} to "
-        f"{milliseconds(rise.level)} since {frame.at(rise.onset):%H:%M}; the median request takes "
-        f"{milliseconds(typical)}."
+        f"{milliseconds(rise.level)} since {frame.at(rise.onset):%H:%M}; the median request takes {typical}."
     )
     return frame.finding(
         FindingKind.LATENCY,
@@ -125,11 +128,44 @@ def _same_requests(frame: MetricFrame, level: float, start: int) -> bool:
 
     Sockets, uploads and exports are logged when they end: more of them lift the p95 while none got slower.
     """
-    past, others = finite(frame.p99[:start]), frame.p50
+    past = finite(frame.p99[:start])
     if not len(past) or share_above(past, SAME * level) <= frame.settings.latency_sort_share:
         return False
-    before, now = finite(others[:start]), finite(others[start:])
+    before, now = finite(frame.p50[:start]), finite(frame.p50[start:])
     return median(now) < frame.settings.latency_rest_ratio * median(before)
+
+
+def _weighed(frame: MetricFrame, finding: Finding) -> Finding | None:
+    """Return the finding, but for one that a shifted mix of requests explains: none, or a warning at most.
+
+    The rows of requests tell it by route. Without them, where the median, CPU and 5xx stand still, slow
+    requests of which fewer than one runs at once (Little 1961) may be a single client's.
+    """
+    requests, name = frame.slice.requests, finding.unit.removeprefix("ms ")
+    slower = became_slower(*requests, SAME * finding.value) if requests else None
+    before = np.arange(frame.points) < frame.step(finding.onset)
+    slow = ~before & (frame.percentile(name) >= finding.threshold)
+    if slower or not slow.any():
+        return finding
+    failing, _ = wilson(float(frame.failed[slow].sum()), float(frame.total[slow].sum()))
+    moved = failing >= frame.settings.error_share or any(
+        median(finite(values[slow])) >= frame.settings.latency_rest_ratio * median(finite(values[before]))
+        for values in (frame.p50, frame.cpu)
+    )
+    if slower is None and moved:
+        return finding
+    busy = _slow_requests(frame, finding.threshold, ~before) * finding.value
+    if slower is False or busy < 60_000 * frame.minutes(int(np.count_nonzero(~before))):
+        return None
+    return finding.model_copy(update={"severity": Severity.WARNING})
+
+
+def _slow_requests(frame: MetricFrame, line: float, steps: Flags) -> float:
+    """Return about how many requests of these steps took longer: linear between percentiles."""
+    names, ranks = zip(*PERCENTILES.items(), strict=True)
+    columns = np.stack([frame.percentile(name)[steps] for name in names]).T
+    shares = [1 - np.interp(line, column, ranks, right=1) for column in columns]
+    return float(np.nansum(frame.total[steps] * shares))
 
 
 def _recurring(frame: MetricFrame) -> Finding | None:
@@ -186,11 +222,14 @@ def _base_level(frame: MetricFrame, values: Numbers, valid: Flags) -> float | No
 
 
 def _usual_in_history(frame: MetricFrame, name: str, line: float, level: float, start: int) -> bool:
-    """Return whether the history was above the line often, or about as slow as now at this hour."""
+    """Return whether the history was nearly as slow often, or about as slow as now at this hour.
+
+    Its percentiles are those of more requests: they may lie above the line, and now far above them.
+    """
     if frame.history is None:
         return False
     old = history_of(frame.history.latency.get(name, []))
-    if share_above(old, line) > frame.settings.latency_usual_share:
+    if share_above(old, max(line, level / frame.settings.latency_ratio)) > frame.settings.latency_usual_share:
         return True
     then = at_this_hour(frame, start, lambda past: numbers(past.latency.get(name, [])), highest=True)
     return then >= max(line, AS_THEN * level)

@@ -135,7 +135,7 @@ def _outgrows(frame: MetricFrame) -> Finding | None:
     ]
     lost = sum(_costs_requests(frame, int(index[drop.at])) for drop in grown)
     deep = all(drop.depth >= EMPTIED for drop in grown)
-    if len(grown) < 2 or not (lost >= max(2, len(grown) / 2) or (deep and not frame.has_http)):
+    if len(grown) < 2 or not (lost >= max(2, len(grown) / 2) or (deep and (lost or not frame.has_http))):
         return None
     begun, last = int(index[grown[0].at]), int(index[grown[-1].at])
     interval = (last - begun) / (len(grown) - 1)

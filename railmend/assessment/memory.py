@@ -56,13 +56,14 @@ def memory_leak(frame: MetricFrame) -> Finding | None:
     values = frame.memory[index]
     drops = memory_drops(values, frame.settings.collected_fall)
     killed = oom_kills(frame, drops)
-    if killed:
-        return _killed(frame, index, values, drops, killed)
+    ended = _killed(frame, index, values, drops, killed) if killed else None
+    if ended is not None:
+        return ended
     start = _process_start(frame, values, drops)
     if start is None:
         return None
     rise = _rise(frame, index[start:], values[start:])
-    if rise is None or _seen_before(frame, rise.last):
+    if rise is None or _seen_before(frame, rise):
         return None
     hours = _hours_left(frame, rise)
     if hours is not None and hours > frame.settings.leak_horizon_hours and not _doubles(frame, rise):
@@ -154,15 +155,24 @@ def _by_traffic(frame: MetricFrame, index: Steps, values: Numbers, rise: MemoryR
     return correlation(memory, traffic) >= least and bends >= 2 / 3 * least
 
 
-def _seen_before(frame: MetricFrame, level: float) -> bool:
-    """Return whether the history reached this level, far from the limit, and came back from it."""
-    if frame.history is None or frame.memory_limit is None:
+def _seen_before(frame: MetricFrame, rise: MemoryRise) -> bool:
+    """Return whether the history reached this level, far from the limit, and came back from it.
+
+    Its steps are means, and end anywhere on a wave: of its peak they show what two steps before it hold. Of
+    waves within one step they show the middle, from below which such a rise begins.
+    """
+    near = frame.settings.memory_near_limit * (frame.memory_limit or np.inf)
+    if frame.history is None or rise.last >= near:
         return False
     old = history_of(frame.history.memory_gb)
-    if not len(old) or level >= frame.settings.memory_near_limit * frame.memory_limit:
+    newest = finite(frame.memory[-2 * frame.history.step_seconds // frame.slice.step_seconds :])
+    if not len(old):
         return False
-    top = int(old.argmax())
-    return bool(old[top] >= level and old[top:].min() < level * (1 - frame.settings.collected_fall))
+    now, usual, fall = float(newest.mean()), median(old), frame.settings.collected_fall
+    if rise.first < (1 - fall) * usual and now <= (1 + fall) * usual:
+        return True
+    reached = np.flatnonzero(old >= now)
+    return len(reached) > 0 and bool(old[reached[0] :].min() < (1 - fall) * now)
 
 
 def _hours_left(frame: MetricFrame, rise: MemoryRise) -> float | None:

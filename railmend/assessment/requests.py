@@ -6,13 +6,19 @@ import numpy as np
 
 from railmend.assessment.baseline import usual_rate, usual_share
 from railmend.assessment.frame import MetricFrame, margin
-from railmend.assessment.statistics import Flags, median, onset, quantile, share_onset, wilson
+from railmend.assessment.statistics import Flags, Numbers, median, onset, quantile, share_onset, wilson
 from railmend.assessment.wording import percent, rounded
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # Failures that came so many times come back: each with at least this share of what the worst one cost, at
 # most so many times as far apart as usual, and none overdue by more than this.
 ROUNDS, ALIKE, REGULAR, OVERDUE = 3, 0.25, 3, 1.5
+# Traffic that fell lies so far below what single minutes had, too.
+BELOW_SINGLE = 0.9
+# Minutes in which requests stop coming: because something broke, or because people leave.
+CLIFFS, RAMPS = (1, 4, 8, 12), (18, 25, 35, 50, 70, 100)
+# Which it was is in doubt below so many variances of a minute (2 of a likelihood ratio).
+DOUBT = 2.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,9 @@ def error_rate(frame: MetricFrame) -> Finding | None:
 
 def _failures(frame: MetricFrame) -> Failures | None:
     s = frame.settings
-    bad = frame.failed >= np.maximum(0.5 * s.error_share * frame.total, 0.5)
+    # A single error counts only where a minute has few requests: it may be any minute's.
+    several = frame.failed >= np.maximum(0.5 * s.error_share * frame.total, 2)
+    bad = several | (frame.failed > 0) & (frame.failed >= s.error_usual_share * frame.total)
     recent = _deciding(frame, bad)
     if frame.failed[-recent:].sum() < s.error_min_errors or frame.total[-recent:].sum() < s.sparse_requests:
         return None
@@ -109,8 +117,10 @@ def _sparse_failures(frame: MetricFrame) -> Failures | None:
     window = min(frame.steps(s.sparse_minutes), frame.points)
     bad = frame.failed[-window:] > 0
     minutes = np.flatnonzero(bad)
-    if len(minutes) < 2 or minutes[-1] < window - frame.recent:
+    if not len(minutes) or minutes[-1] < window - frame.recent:
         return None
+    if minutes[-1] - minutes[0] + 1 < frame.steps(s.error_min_minutes):
+        return None  # as of a deployment
     start = frame.points - window + int(minutes[0])
     failures = _failures_from(frame, start, frame.points - 1)
     usual = s.error_over_past * usual_share(frame, "5xx", start, s.sparse_usual_share)
@@ -136,13 +146,15 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     now = float(frame.refused[-recent:].sum()) / max(float(frame.total[-recent:].sum()), 1)
     if not lasts:
         return None
-    last = int(np.flatnonzero(bad)[-1])
+    begins = np.flatnonzero(bad)
+    last, apart = int(begins[-1]), np.diff(begins[-len(hits) :]).max(initial=1)
     start = share_onset(
         frame.refused * bad, frame.total, before + s.client_jump / 2, max(now, before + s.client_jump)
     )
     reference = slice(max(start - 2 * recent, 0), start)
     steps, past = last + 1 - start, start - reference.start
-    if last < frame.points - frame.steps(s.client_ended_minutes) or past < frame.steps(s.past_minutes):
+    ended = max(frame.steps(s.client_ended_minutes), round(OVERDUE * apart))
+    if last < frame.points - ended or past < frame.steps(s.past_minutes):
         return None
     during, control = _masked(frame, slice(start, last + 1)), _masked(frame, reference)
     if np.count_nonzero(bad & during) < 0.5 * steps:  # bursts: the minutes between them show what was due
@@ -158,10 +170,8 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     served = frame.served[control]
     expected = float(served.mean()) * steps
     lost = expected - float(frame.served[during].sum())
-    variance = max(float(served.var()), float(served.mean())) * steps * (1 + steps / past)
-    if jump < s.client_jump or lost < max(
-        s.client_lost_share * jump * expected, s.client_sigmas * np.sqrt(variance)
-    ):
+    deviation = np.sqrt(max(float(served.var()), float(served.mean())) * steps * (1 + steps / past))
+    if jump < s.client_jump or lost < max(s.client_lost_share * jump * expected, s.client_sigmas * deviation):
         return None
     sentence = (
         f"{percent(refused / total)} of the requests to {frame.service.name} were refused with 4xx since "
@@ -186,26 +196,50 @@ def _masked(frame: MetricFrame, steps: slice) -> Flags:
 
 
 def traffic_drop(frame: MetricFrame) -> Finding | None:
-    """Find traffic far below the least that was usual."""
-    if not frame.has_http:
-        return None
+    """Find traffic that fell abruptly, far below the least that was usual."""
     s = frame.settings
     now = min(frame.steps(s.lasting_minutes), frame.points)
-    if frame.total[-now:].min() > s.traffic_left * frame.total.max():
+    if not frame.has_http or frame.total[-now:].min() > s.traffic_left * frame.total.max():
         return None  # cheap: the usual case
-    level, start, usual = _drop(frame, now)
-    if usual is None:
+    steps = np.flatnonzero(frame.sampled)
+    total, long = frame.total[steps], frame.steps(s.traffic_past_minutes)
+    newest = np.count_nonzero(steps >= frame.points - now)
+    if not newest or len(total) - newest < long:
+        return None  # the newest samples are missing, or there is no past
+    level = median(total[-newest:])
+    oldest = total[: np.count_nonzero(steps < frame.oldest)]
+    high = max(quantile(total[:-newest], 0.75), median(oldest) if len(oldest) else 0.0)
+    if level > s.traffic_left * high or high * now < s.traffic_min_requests:
         return None
-    left = level / usual.typical
-    before, now_rate, least = (each / frame.minutes(1) for each in (usual.typical, level, usual.least))
+    first = onset(total <= (level + high) / 2)
+    before, since = total[:first], total[first:]
+    if len(before) < long or len(since) < newest:
+        return None
+    # Requests come in clumps: minutes taken together tell what is usual. Single ones were not as low either.
+    together = np.convolve(before, np.full(now, 1 / now), "valid")
+    least, typical = quantile(together, 0.05), median(before[-2 * frame.recent :])
+    start = int(steps[first])
+    usual = min(least, usual_rate(frame, start))
+    if level > min(s.traffic_left * usual, BELOW_SINGLE * quantile(before, 0.05)):
+        return None
+    if least * len(since) < s.traffic_min_requests:
+        return None
+    # Scanners that leave take no visitors with them.
+    others = (frame.total - frame.refused)[steps]
+    if median(others[-newest:]) > s.traffic_left * median(others[max(first - 2 * frame.recent, 0) : first]):
+        return None
+    if _takes_long(frame, total, first, typical, level):
+        return None
+    left, per_minute = level / typical, 1 / frame.minutes(1)
     sentence = (
-        f"Requests to {frame.service.name} fell from {rounded(before)} to {rounded(now_rate)} a minute since "
-        f"{frame.at(start):%H:%M}; hardly ever were there fewer than {rounded(least)} before."
+        f"Requests to {frame.service.name} fell from {rounded(typical * per_minute)} to "
+        f"{rounded(level * per_minute)} a minute since {frame.at(start):%H:%M}; hardly ever were there fewer "
+        f"than {rounded(least * per_minute)} before."
     )
     return frame.finding(
         FindingKind.TRAFFIC_DROP,
         Severity.CRITICAL if left <= s.traffic_critical_left else Severity.WARNING,
-        (now_rate, s.traffic_left * least, "requests a minute"),
+        (level * per_minute, s.traffic_left * least * per_minute, "requests a minute"),
         start,
         1 - 0.5 * left,
         "fall",
@@ -213,39 +247,17 @@ def traffic_drop(frame: MetricFrame) -> Finding | None:
     )
 
 
-@dataclass(frozen=True)
-class UsualTraffic:
-    """Requests per step before the drop: 5th percentile and median."""
+def _takes_long(frame: MetricFrame, total: Numbers, first: int, high: float, low: float) -> bool:
+    """Return whether requests fell as people leave: a long ramp fits about as well as a short one."""
+    fallen = (high - total) / (high - low)
+    after = np.append(np.cumsum(fallen[::-1])[::-1], np.zeros(frame.steps(max(RAMPS))))
 
-    least: float
-    typical: float
+    def misfit(minutes: float) -> float:
+        """Return the least squares of ramps that begin at any step, but for a constant."""
+        length = frame.steps(minutes)
+        ramp = np.minimum(np.arange(1, len(total) + 1) / length, 1)
+        fits = np.convolve(after, np.full(length, 1 / length), "valid")[: len(total)]
+        return float((np.cumsum(ramp**2)[::-1] - 2 * fits).min())
 
-
-def _drop(frame: MetricFrame, now: int) -> tuple[float, int, UsualTraffic | None]:
-    """Return requests per step now, the onset, and what was usual before; None for the last: no drop."""
-    s = frame.settings
-    sampled = frame.sampled
-    newest = frame.total[-now:][sampled[-now:]]
-    level = quantile(newest, 0.5) if len(newest) else 0.0
-    past = frame.total[:-now][sampled[:-now]]
-    if len(past) < frame.steps(s.traffic_past_minutes):
-        return level, 0, None
-    high = max(quantile(past, 0.75), median(frame.total[: frame.oldest][sampled[: frame.oldest]]))
-    if level > s.traffic_left * high or high * now < s.traffic_min_requests:
-        return level, 0, None
-    bad = sampled & (frame.total <= (level + high) / 2)
-    if not bad.any():
-        return level, 0, None  # the newest samples are missing
-    start = onset(bad, sampled)
-    before = frame.total[:start][sampled[:start]]
-    if len(before) < frame.steps(s.traffic_past_minutes):
-        return level, 0, None
-    usual = UsualTraffic(quantile(before, 0.05), quantile(before[-2 * frame.recent :], 0.5))
-    lasting = frame.points - start >= now and not np.any(newest > usual.least)
-    steep = quantile(before[-now:], 0.5) > level + 0.5 * (usual.typical - level)
-    enough = usual.least * (frame.points - start) >= s.traffic_min_requests
-    if not (lasting and steep and enough) or level > s.traffic_left * min(
-        usual.least, usual_rate(frame, start)
-    ):
-        return level, 0, None
-    return level, start, usual
+    noise = float(np.var(fallen[:first][-2 * frame.recent :]))
+    return min(map(misfit, RAMPS)) < min(map(misfit, CLIFFS)) + DOUBT * noise

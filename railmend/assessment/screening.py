@@ -78,7 +78,7 @@ def _refusals(frame: MetricFrame) -> bool:
     newest = _newest(frame)
     if frame.refused.sum() > s.chronic_refused * frame.total.sum():
         return True
-    past = median(share[:-newest]) if frame.points > newest else 0.0
+    past = quantile(share[:-newest], 0.25) if frame.points > newest else 0.0
     many = frame.refused[-newest:].sum() >= GENEROUS * s.client_min_errors
     return bool(many and share[-newest:].max() >= past + GENEROUS * s.client_jump)
 

@@ -87,8 +87,9 @@ class AssessmentSettings(BaseModel):
     # 4xx: a jump of the share, and missing successes. (field)
     client_jump: float = Field(0.1, gt=0, le=1)
     client_min_errors: int = Field(20, ge=1)
-    # Missing successes as a share of the refused requests, beyond their own variation. (field)
-    client_lost_share: float = Field(0.65, gt=0)
+    # Missing successes as a share of the refused requests: nearer to all of them than to none, and beyond
+    # their own variation.
+    client_lost_share: float = Field(0.5, gt=0)
     client_sigmas: float = Field(1.5, gt=0)
     # Scanners stop; a client that is refused keeps trying. (field)
     client_ended_minutes: float = Field(3, gt=0)

@@ -25,7 +25,8 @@ class Slice(BaseModel):
 
     CPU in vCPU, memory and disk (all volumes together) in GB, `http` requests per step by class
     ("2xx" to "5xx"), `latency` in milliseconds by percentile ("p50" to "p99"). `http` is empty where no HTTP
-    traffic is measured. `deaths`: when processes died by their logs, where these were searched.
+    traffic is measured. `deaths`: of processes, by their logs, where these were searched. `requests`: some of
+    before the slice and of its end, where they were read.
     """
 
     service_id: str
@@ -39,7 +40,8 @@ class Slice(BaseModel):
     disk_limit_gb: Series = []
     http: dict[str, Series] = {}
     latency: dict[str, Series] = {}
-    deaths: tuple[datetime, ...] = ()
+    deaths: tuple["LoggedDeath", ...] = ()
+    requests: tuple[list["HttpLogLine"], list["HttpLogLine"]] | None = None
 
     @property
     def points(self) -> int:
@@ -70,6 +72,13 @@ class Slice(BaseModel):
     def requests_a_minute(self, status_class: str) -> Series:
         per_minute = 60 / self.step_seconds
         return [None if value is None else value * per_minute for value in self.http.get(status_class, [])]
+
+
+class LoggedDeath(BaseModel):
+    """When logs say that a process died. `loud`: on its error stream, or logged as an error."""
+
+    at: datetime
+    loud: bool
 
 
 class Answer(BaseModel):
@@ -109,3 +118,6 @@ class DeploymentRecord(BaseModel):
     commit_author: str | None = None
     branch: str | None = None
     reason: str | None = None  # why it was made or, of a skipped one, why it was skipped
+
+
+Slice.model_rebuild()

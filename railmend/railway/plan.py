@@ -7,7 +7,7 @@ from typing import Any
 
 from railmend.contracts.scan import Service, Window
 from railmend.railway import parse
-from railmend.railway.compose import Query
+from railmend.railway.compose import Query, breadth
 from railmend.railway.model import Slice
 from railmend.railway.reader import QueryResults
 
@@ -18,6 +18,8 @@ HISTORY = timedelta(hours=24)
 # Of a suspect also the same hours a week ago: people work, and rest, by the week.
 SUSPECT_HISTORY = timedelta(days=7)
 HISTORY_STEP = timedelta(minutes=30)
+# Rows of requests that tell which routes became slower: the newest of the window, and of the hour before it.
+ROUTE_ROWS, ROUTES_NOW, ROUTES_BEFORE = 300, timedelta(minutes=15), timedelta(hours=1)
 # Series of a service in one result: CPU and memory with their limits, status codes in use, percentiles.
 SERIES = {"resources": 4, "statuses": 5, "durations": 4}
 WHAT = {"resources": "CPU and memory", "statuses": "HTTP status counts", "durations": "latency"}
@@ -117,6 +119,23 @@ def resources_of_each(environment_id: str, reading: Reading, services: Sequence[
     """Plan CPU, memory and disk of each service by itself, where all in one are too much for Railway."""
     own = for_each(environment_id, [reading], services)
     return {key: query for key, query in own.items() if key[2] == "resources"}
+
+
+def rows_of(service: Service, window: Window) -> tuple[Query, ...]:
+    """Plan requests of before the window and of its end, to compare routes; none without HTTP."""
+    if not service.serves_http or service.active_deployment_id is None:
+        return ()
+    spans = ((window.start - ROUTES_BEFORE, window.start), (window.end - ROUTES_NOW, window.end))
+    of = {"deploymentId": service.active_deployment_id, "filter": "", "limit": ROUTE_ROWS}
+    return tuple(
+        Query(
+            "http_logs",
+            {**of, "start": parse.iso(start), "end": parse.iso(end)},
+            f"Requests of {service.name}",
+            ROUTE_ROWS * breadth("http_logs"),
+        )
+        for start, end in spans
+    )
 
 
 def points(queries: Queries) -> int:

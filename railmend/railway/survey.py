@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import repeat
+from itertools import chain, islice, repeat
 from typing import Any
 
 from railmend.contracts.scan import PlatformIncident, Service, ServiceKind, Window
@@ -13,10 +13,12 @@ from railmend.railway.errors import NotAuthorized, RailwayError, SchemaDrift
 from railmend.railway.lateness import earlier, late_steps, without_newest
 from railmend.railway.limits import RateLimits, batches
 from railmend.railway.listing import Listing, Listings
-from railmend.railway.model import Slice
+from railmend.railway.model import HttpLogLine, Slice
 from railmend.railway.reader import QueryResults, Reader
 
 Row = tuple[Service, Slice, Slice | None]
+# Rows of before the window, and of its end.
+Requests = tuple[list[HttpLogLine], list[HttpLogLine]]
 # Newest runs of each cron.
 RUNS = 10
 # A window that ends later than this by Railway's own clock has steps without samples.
@@ -154,8 +156,10 @@ class Surveyor:
         """
         now, past = readings = plan.suspect_readings(window)
         queries = plan.for_each(environment_id, readings, services)
-        results = await self._reader.read(list(queries.values()))
+        results, requests = await self._with_requests(queries, services, window)
         current, history = (plan.slices(services, results, queries, reading) for reading in (now, past))
+        for each in current:
+            each.requests = requests.get(each.service_id)
         late = late_steps(current)  # by less than a coarse step
         return Details(
             services=[
@@ -167,15 +171,46 @@ class Surveyor:
             stopped=results.stopped,
         )
 
-    async def recall(self, environment_id: str, services: Sequence[Service], window: Window) -> list[Slice]:
+    async def recall(
+        self, environment_id: str, services: Sequence[Service], window: Window
+    ) -> tuple[list[Slice], dict[str, Requests]]:
         """Read the longer past of suspects, with percentiles; empty slices for what cannot be read.
 
-        Takes 1 request for every six services.
+        Takes 1 request for every six services. Return also requests by service id, as `_with_requests`.
         """
         _, past = plan.suspect_readings(window)
         queries = plan.for_each(environment_id, [past], services)
-        results = await self._reader.read(list(queries.values()))
-        return plan.slices(services, results, queries, past)
+        results, requests = await self._with_requests(queries, services, window)
+        return plan.slices(services, results, queries, past), requests
+
+    async def _with_requests(
+        self, queries: plan.Queries, services: Sequence[Service], window: Window
+    ) -> tuple[QueryResults, dict[str, Requests]]:
+        """Read series, and rows of requests of the first services as far as that costs no request more."""
+        rows = {service.service_id: plan.rows_of(service, window) for service in services}
+        free = self._free(list(queries.values()), filter(None, rows.values()))
+        results = await self._reader.read([*queries.values(), *chain.from_iterable(free)])
+        requests: dict[str, Requests] = {}
+        for service_id, asked in rows.items():
+            answers = [results.get(query) for query in asked]
+            if answers and None not in answers:
+                before, now = (list(map(HttpLogLine.model_validate, answer)) for answer in answers)
+                requests[service_id] = before, now
+        return results, requests
+
+    def _free(self, rest: Sequence[Query], more: Iterable[tuple[Query, ...]]) -> list[tuple[Query, ...]]:
+        """Return the first of these groups of queries, as many as cost no request beside the rest."""
+        free: list[tuple[Query, ...]] = []
+
+        def cost() -> int:
+            return sum(1 for _ in batches([*rest, *chain.from_iterable(free)], self._limits))
+
+        most = cost()
+        for group in more:
+            free.append(group)
+            if cost() > most:
+                return free[:-1]
+        return free
 
     async def fetch_detailed(
         self, environment_id: str, services: Sequence[Service], window: Window
@@ -216,17 +251,15 @@ class Surveyor:
         self, environment_id: str, services: Sequence[Service], rest: Sequence[Query]
     ) -> dict[plan.Key, Query]:
         """Plan to ask who has a TCP proxy, as far as that costs no request: it tells what is unseen."""
-        most = sum(1 for _ in batches(rest, self._limits))
         asked: dict[plan.Key, Query] = {}
         for service in services:
             if service.serves_http or service.kind is ServiceKind.CRON or service.service_id in self._tcp:
                 continue
             ids = {"environmentId": environment_id, "serviceId": service.service_id}
             query = Query("tcp_proxies", ids, f"TCP proxies of {service.name}", 1)
-            if sum(1 for _ in batches([*rest, *asked.values(), query], self._limits)) > most:
-                break
             asked[None, service.service_id, "tcp_proxies"] = query
-        return asked
+        free = len(self._free(rest, ((query,) for query in asked.values())))
+        return dict(islice(asked.items(), free))
 
     async def _list_services(self, lists: Listings, results: QueryResults) -> None:
         """Take the first pages, and read those of services to the end: all else is planned from them."""

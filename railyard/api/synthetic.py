@@ -32,7 +32,7 @@ class Synthetic:
     `instances`: what replaces fields of a service; `failed`: earlier deployments; `runs`: of crons, newest
     first; `tcp`: services with a TCP proxy. `curves`: by service and name ("memory", "cpu", "disk",
     "latency", "requests" a minute, shares "failing" and "refused") the value at a time in Unix seconds, None
-    for no sample. `logs`: of the first service.
+    for no sample. `logs`, `requests`: of the first service.
     """
 
     services: int
@@ -53,6 +53,7 @@ class Synthetic:
     incident: Json | None = None
     curves: dict[tuple[str, str], Callable[[float], float | None]] = field(default_factory=dict)
     logs: list[LogRow] = field(default_factory=list)
+    requests: list[HttpRow] = field(default_factory=list)
     rows: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -226,9 +227,12 @@ class Synthetic:
             ]
         }
 
-    # -- rows, for the reference plan of `bench/`
+    # -- rows; those made up are for the reference plan of `bench/`
 
     def _httpLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
+        if self.requests and arguments["deploymentId"].endswith(self.ids[0]):
+            chosen = logs.anchored(self.requests, lambda row: row.at, arguments)
+            return [views.http_log(row, "") for row in chosen]
         limit = arguments.get("beforeLimit") or arguments.get("limit") or 100
         self.rows += limit
         rows = (

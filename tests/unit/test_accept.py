@@ -78,6 +78,11 @@ def test_what_a_person_accepts_is_quiet_over_deployments_until_its_last_day(
     assert _claim(claims, ALWAYS, 12 * DAY).state is ClaimState.GRANTED
 
 
+def test_every_kind_that_can_be_chronic_can_be_accepted_and_no_other(accept: Accept) -> None:
+    accepted = {kind.value for kind in FindingKind if accept(SERVICE, kind.value).exit_code == 0}
+    assert accepted == {"cpu_saturation", "error_rate", "client_errors", "latency"}
+
+
 def test_without_a_date_it_is_looked_at_again_after_a_year(accept: Accept, claims: ClaimStore) -> None:
     assert accept(SERVICE, "latency").exit_code == 0
     assert _claim(claims, ALWAYS, 364 * DAY).accepted
@@ -88,7 +93,14 @@ def test_without_a_date_it_is_looked_at_again_after_a_year(accept: Accept, claim
     ("arguments", "told"),
     [
         (("checkout", "latency"), "'checkout' is no service of production; there are service-0000, "),
-        ((SERVICE, "slow"), "'slow' is no kind of finding; there are memory_leak"),
+        (
+            (SERVICE, "slow"),
+            "'slow' is no kind of finding; cpu_saturation, error_rate, ",
+        ),
+        (
+            (SERVICE, "outage"),
+            "outage is never a service's normal, so it cannot be accepted; ",
+        ),
         ((SERVICE, "latency", "--until", "tomorrow"), "--until 'tomorrow' is no date: write 2027-01-31."),
         ((SERVICE, "latency", "--until", "2020-01-31"), "--until 2020-01-31 is over."),
     ],

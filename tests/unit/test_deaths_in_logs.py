@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from railmend.assessment.deaths import FILTER, deaths
-from railmend.contracts.scan import FindingKind
+from railmend.contracts.scan import FindingKind, Severity
 from railmend.railway.model import LogLine
 from railyard.api.behaviour import Behaviour, FieldFault
 from railyard.api.filters import compile_filter
@@ -88,6 +88,20 @@ async def test_replicas_that_die_by_turns_are_a_crash_loop() -> None:
     assert "died 7 times since" in finding.sentence
     assert "every 9 min" in finding.sentence
     assert finding.onset == _before(59)
+
+
+@pytest.mark.parametrize(("severity", "told"), [("info", None), ("error", Severity.WARNING)])
+async def test_lines_without_a_trace_in_memory_are_a_warning_at_most(
+    severity: str, told: Severity | None
+) -> None:
+    """What a user sends is logged: memory fell once, long before, as of a job that ended."""
+    lines = [LogRow(_before(minutes), severity, f"search for: {DYING[15]}") for minutes in (40, 30, 20, 10)]
+
+    def memory(ts: float) -> float:
+        return 0.5 if ts < _before(100).timestamp() else 0.4
+
+    yard = await Yard(4, 2, curves={(NAME, "memory"): memory}, logs=lines).connected()
+    assert [finding.severity for finding in (await yard.scan()).findings] == ([told] if told else [])
 
 
 async def test_one_death_or_deaths_of_hours_ago_are_no_loop() -> None:

@@ -16,7 +16,7 @@ RULES = AssessmentRules()
 HALF_HOUR = 1800
 NAMES = sorted(SHAPES)
 # What begins when a limit is reached is nothing below a higher one.
-BY_LIMIT = {"small_and_killed", "spins_without_its_queue"}
+BY_LIMIT = {"small_and_killed", "spins_without_its_queue", "spins_after_reconnect", "page_cache_grows"}
 TROUBLES = sorted(name for name, shape in SHAPES.items() if shape.kinds)
 
 

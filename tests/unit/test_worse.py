@@ -61,6 +61,26 @@ def _busy(bad: float, minutes: int, period: int) -> Callable[[Service], None]:
     return simulate
 
 
+def _gone(bad: float, minutes: int, period: int) -> Callable[[Service], None]:
+    """Take the process away, so that this share of requests fails."""
+
+    def simulate(s: Service) -> None:
+        s.memory, s.failing[-minutes <= T] = np.where(-minutes <= T, np.nan, 0.22), bad
+
+    return simulate
+
+
+def _die(bad: float, minutes: int, period: int) -> Callable[[Service], None]:
+    """Die every four minutes, with this share of requests lost while nothing runs."""
+
+    def simulate(s: Service) -> None:
+        dying = (-minutes <= T) & s.every(4, 2)
+        s.memory = np.where(dying, 0.05, np.where(-minutes <= T, 0.2, 0.4))
+        s.failing[dying] = bad
+
+    return simulate
+
+
 LEVELS: dict[Trouble, Sequence[float]] = {
     _fail: (0.03, 0.1, 0.3, 0.6, 0.95, 1.0),
     _refuse: (0.15, 0.3, 0.6, 0.9, 1.0),
@@ -68,6 +88,8 @@ LEVELS: dict[Trouble, Sequence[float]] = {
     _leak: (0.2, 0.5, 1, 2, 2.5),
     _leave: (0.5, 0.7, 0.9, 0.97, 1.0),
     _busy: (0.8, 0.9, 0.98, 1.2),
+    _gone: (0.5, 0.9, 1.0, 1.0),
+    _die: (0.2, 0.5, 0.9, 1.0),
 }
 INTERMITTENT = (_fail, _refuse, _slow)
 
@@ -121,6 +143,48 @@ def test_what_lasts_longer_is_still_found_at_any_phase_and_with_any_history(trou
             assert _grave(simulate, 150.0, days=days), (minutes, days)
         for earlier in (1, 7, 13):
             assert _grave(simulate, 150.0, earlier=earlier), (minutes, earlier)
+
+
+@pytest.mark.parametrize("trouble", sorted({*LEVELS} - {_leak}, key=str))
+def test_windows_of_half_an_hour_an_hour_and_three_tell_alike(trouble: Trouble) -> None:
+    for minutes in (12, 18):
+        simulate = trouble(LEVELS[trouble][-2], minutes, 1)
+        told = {window: _grave(simulate, 150.0, window) for window in (30, 60, 180)}
+        first = 60 if trouble in (_leave, _refuse) or minutes > 15 else 30  # a past to compare with
+        assert all(grave for window, grave in told.items() if window >= first), (minutes, told)
+
+
+@pytest.mark.parametrize("trouble", sorted({*LEVELS} - {_busy, _leak}, key=str))
+def test_a_higher_limit_hides_no_trouble(trouble: Trouble) -> None:
+    row = newest(simulated(trouble(LEVELS[trouble][-2], 25, 1), 150.0), 180)
+    for limit in (0.5, 8.0, 64.0, None):
+        recorded = Recorded.model_validate({**row, "cpu_limit": limit, "memory_limit": limit})
+        assert assess_recorded(recorded, RULES), limit
+
+
+def _memory(values: np.ndarray[Any, np.dtype[np.float64]], window: int) -> Recorded:
+    """Return the newest minutes of a worker's memory, with the day before them as its history."""
+    noisy = values * (1 + 0.01 * np.random.default_rng(4).standard_normal(len(T)))
+    row = {"id": "m", "service": "app", "start": 1_772_000_000, "step_seconds": 60}
+    whole = Recorded.model_validate({**row, "memory_gb": noisy.tolist(), "cpu": [0.1] * len(T)})
+    past = coarsen(whole.slice().between(0, len(T) - window), HALF_HOUR)
+    now = Recorded.from_slice("now", whole.subject(), whole.slice().between(len(T) - window, len(T)))
+    return now.model_copy(update={"history": Recorded.from_slice("past", whole.subject(), past)})
+
+
+@pytest.mark.parametrize("limit", [None, 4.0, 32.0])
+@pytest.mark.parametrize("period", [20, 38, 55, 75, 90, 130, 170])
+def test_a_wave_that_comes_back_is_no_leak_at_any_phase_and_one_that_outgrows_all_before_is(
+    period: int, limit: float | None
+) -> None:
+    for phase in range(0, period, max(period // 6, 1)):
+        at = ((T + phase) % period) / period
+        for wave in (0.5 + 0.5 * at, 0.9 + 0.4 * np.sin(2 * np.pi * at)):
+            for window in (60, 180):
+                now = _memory(wave, window).model_copy(update={"memory_limit": limit})
+                assert assess_recorded(now, RULES) == [], (phase, window)
+    grown = np.where(T < -100, 0.5 + 0.5 * (T % period) / period, 0.75 + (T + 100) / 60)
+    assert assess_recorded(_memory(grown, 180).model_copy(update={"memory_limit": limit}), RULES)
 
 
 @pytest.mark.parametrize("trouble", [_slow, _leave])

@@ -126,7 +126,7 @@ async def publish(state: RepairState, ledger: LedgerClient) -> Phase:
     )
     state.opened = state.opened or state.result
     state.round = None
-    workflow.upsert_search_attributes(search_attributes.attributes_for_result(state.result))
+    workflow.upsert_search_attributes(search_attributes.attributes_for_result(repair, state.result))
     info = workflow.info()
     notification = outcome_notification(
         repair, state.result.outcome.value, pull_request.url, info.workflow_id, info.run_id

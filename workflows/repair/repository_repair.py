@@ -113,7 +113,7 @@ class RepositoryRepair:
         elif state.result is not None and state.phase is Phase.DONE:
             outcome, reason = state.result.outcome.value, state.result.reason
             fixes = state.fix_records()
-            workflow.upsert_search_attributes(search_attributes.attributes_for_result(state.result))
+            workflow.upsert_search_attributes(search_attributes.attributes_for_result(repair, state.result))
         if state.workspace is not None:
             await coding.delete_workspace(state.workspace)
         cooldown, unchanged = policies.COOLDOWN, None

@@ -81,7 +81,8 @@ class HealthScan:
         assessment = await candidates.assess(screening, request.environment_id, window)
         incidents = self._incidents(screening, assessment, window)
         if self._rows and not look.in_steps:
-            workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
+            found = list(self._rows.values())
+            workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening, found))
         reports = await self._investigate_all(incidents, screening)
         await self._act(reports, screening, together=not look.in_steps)
         await self._settle_all()

@@ -56,7 +56,7 @@ def _kind(text: str) -> "FindingKind":
 
     known = {kind.value: kind for kind in FindingKind}
     if text not in known:
-        raise ConfigurationError(f"{text!r} is no kind of finding; there are {', '.join(known)}.")
+        raise ConfigurationError(f"{text!r} is not a kind of finding; the kinds are {', '.join(known)}.")
     return known[text]
 
 
@@ -68,7 +68,7 @@ def _end(until: str | None, now: datetime) -> datetime:
     try:
         end = datetime.combine(date.fromisoformat(until), time.max, UTC)
     except ValueError as error:
-        raise ConfigurationError(f"--until {until!r} is no date: write 2027-01-31.") from error
+        raise ConfigurationError(f"--until {until!r} is not a date: write 2027-01-31.") from error
     if end <= now:
         raise ConfigurationError(f"--until {until} is over.")
     return end
@@ -95,4 +95,5 @@ async def _service_id(service: str, project: str | None) -> str:
         if service in (each.name, each.service_id):
             return each.service_id
     names = ", ".join(sorted(each.name for each in survey.services))
-    raise ConfigurationError(f"{service!r} is no service of {survey.environment_name}; there are {names}.")
+    where = survey.environment_name
+    raise ConfigurationError(f"{service!r} is not a service of {where}; its services are {names}.")

@@ -6,7 +6,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 REPOSITORY = r"^[\w.-]+/[\w.-]+$"
@@ -31,6 +31,8 @@ class Slots(BaseModel):
 
 class HostingSettings(BaseSettings):
     """The part of `Settings` that no rule, prompt or report depends on."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # built once, as part of `Settings`
 
     temporal_address: str = Field("127.0.0.1:7233", description="host and port of the Temporal server")
     temporal_namespace: str = Field("default", description="its namespace")

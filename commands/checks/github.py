@@ -52,7 +52,7 @@ def _rights_of_all(
                 results += bad(f"github, {name}", str(error), HINT)
                 continue
             left = len(names) - number - 1
-            others = f" {left} more of the repositories were not asked for." if left else ""
+            others = f" {left} more of the repositories were not checked." if left else ""
             hint = "see https://www.githubstatus.com, and run this again" if error.retryable else ""
             return results + bad("github" if left else f"github, {name}", f"{error}{others}", hint)
     return results

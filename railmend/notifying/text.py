@@ -11,7 +11,7 @@ HEADLINES = {
     NotificationKind.APPROVAL: "{services}: {waits}",
     NotificationKind.PULL_REQUEST: "{services}: {outcome}",
     NotificationKind.OUTCOME: "{services}: {outcome}",
-    NotificationKind.MISSED_SCANS: "Project {services} is not looked at: scans fail or are skipped",
+    NotificationKind.MISSED_SCANS: "Project {services} is not being scanned: scans fail or are skipped",
 }
 MAX_TITLE = 200
 # Slack's control characters, and its code.

@@ -164,7 +164,7 @@ async def resume_review(state: RepairState) -> bool:
     )
     state.result = RepairResult(
         outcome=RepairOutcome.PULL_REQUEST,
-        reason="Goes on with the pull request of an earlier run.",
+        reason="Continues with the pull request of an earlier run.",
         pull_request=pull_request,
     )
     state.opened = state.opened or state.result
@@ -182,7 +182,7 @@ def start_over(state: RepairState) -> Phase:
         return Phase.CODING
     return state.end(
         RepairOutcome.FAILED,
-        "The machine that held the workspace went away twice; see that a coding worker runs.",
+        "The machine that held the workspace went away twice; check that a coding worker is running.",
     )
 
 

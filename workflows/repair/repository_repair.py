@@ -105,7 +105,7 @@ class RepositoryRepair:
     async def _conclude(self) -> None:
         """Settle the claim and delete the workspace: the same for every ending."""
         state, repair, info = self._state, self._state.request, workflow.info()
-        outcome, reason = "failed", "The repair ended with an error; its history tells which."
+        outcome, reason = "failed", "The repair ended with an error; its history shows which."
         fixes: tuple[FixRecord, ...] = ()
         if self._cancelled:
             outcome, reason = "cancelled", "A person cancelled the repair."

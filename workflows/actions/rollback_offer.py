@@ -11,8 +11,8 @@ from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import reason_of
 
 
-async def offer_rollback(question: RollbackQuestion) -> str:
-    """Start an action that waits for a person.
+async def offer_rollback(question: RollbackQuestion, *, notified: bool) -> str:
+    """Start an action that waits for a person, who is `notified` of it.
 
     Return its workflow ID; empty where there is nothing to go back to.
     """
@@ -30,7 +30,7 @@ async def offer_rollback(question: RollbackQuestion) -> str:
         return ""
     if offer.request is None:
         return ""
-    action = offer.request
+    action = offer.request.model_copy(update={"notify": notified})
     try:
         await workflow.start_child_workflow(
             ApprovedAction.run,

@@ -129,7 +129,8 @@ async def publish(state: RepairState, ledger: LedgerClient) -> Phase:
     workflow.upsert_search_attributes(search_attributes.attributes_for_result(repair, state.result))
     info = workflow.info()
     notification = outcome_notification(
-        repair, state.result.outcome.value, pull_request.url, info.workflow_id, info.run_id
+        *(repair, state.result.outcome.value, pull_request.url, info.workflow_id, info.run_id),
+        proof=state.fix.proof,
     )
     await notify(repair.policy, [notification])
     return Phase.REVIEW

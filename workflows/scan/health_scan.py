@@ -135,6 +135,8 @@ class HealthScan:
             IncidentRequest(
                 project_id=self._request.project_id,
                 environment_id=self._request.environment_id,
+                project_name=screening.project_name,
+                environment_name=screening.environment_name,
                 service=service,
                 findings=tuple(by_service[service.service_id]),
                 window=window,
@@ -307,7 +309,8 @@ class HealthScan:
                 service_name=service.name,
                 deployment_id=service.latest_deployment_id,
                 reason=report.diagnosis.summary[:500],
-            )
+            ),
+            notified=self._settings.policy.notify,
         )
         if action:
             detail = f"{report.diagnosis.summary} To roll back: starter.py approve {action}"

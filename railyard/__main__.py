@@ -133,7 +133,7 @@ def say_what_runs(options: argparse.Namespace, told: dict[str, str]) -> None:
         f"  Repositories: {told['FORGE_URL']}",
         f"  Railway API:  {told['RAILWAY_API_URL']}",
         f"  Settings:     {settings}",
-        *(["Next, with these settings as .env: python worker.py --dev"] if options.env else []),
+        *(["Next, with these settings as .env: .venv/bin/python worker.py --dev"] if options.env else []),
         "Stop with Ctrl-C.",
     ]
     sys.stdout.write("\n".join(lines) + "\n")

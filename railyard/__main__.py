@@ -81,7 +81,7 @@ async def main(options: argparse.Namespace) -> None:
     forge = Forge(state / "forge", {github_token: "railmend[bot]", person_token: PERSON})
     # As docs/getting-started.md asks for.
     writes = dict.fromkeys(("contents", "issues", "pull_requests"), "write")
-    forge.limit(github_token, "fine-grained", **writes, actions="read", statuses="read")
+    forge.limit(github_token, "fine-grained", **writes, actions="read", statuses="write")
     # Beside the settings, not among them: only the person who reviews needs it.
     write(state / "person.json", {"GITHUB_TOKEN": person_token})
     platform = Platform(state / "platform", specs(forge, options.service), sample_seconds=options.sample)

@@ -66,7 +66,7 @@ CALLS = (
     _both(
         "POST",
         "/statuses/{sha}",
-        "what the proof came to",
+        "what the proof came to; the doctor tries it without content",
         "Commit statuses: write",
         "a table says it",
     ),

@@ -21,11 +21,12 @@ HEADLINES = {
 # What Railmend does next: by verdict, by how a repair ended, by what was proved of a change.
 AFTER_VERDICT = {
     **dict.fromkeys(
-        (verdict.value for verdict in CODING_VERDICTS), "Railmend repairs it as far as its autonomy goes."
+        (verdict.value for verdict in CODING_VERDICTS),
+        "Railmend prepares a fix, as far as its autonomy allows.",
     ),
     Verdict.BAD_DEPLOY.value: "Railmend offers a rollback, if there is a deployment to go back to.",
     "waiting": "Railmend waits until the limit allows it to go on.",
-    "repair_stuck": "Railmend waits: the repair does not get on, and needs a person.",
+    "repair_stuck": "The repair is stuck, and a person has to look at it.",
 }
 AFTER_OUTCOME = {
     RepairOutcome.HELD.value: "Nothing is left to do.",

@@ -121,10 +121,10 @@ def format_lines(notification: Notification) -> list[str]:
     return [*lines, LAST] if notification.last else lines
 
 
-def format_plain(notification: Notification, url: str) -> str:
+def format_plain(notification: Notification, url: str) -> PlainText:
     """Return the text of an e-mail or of a service that Apprise knows, without the headline."""
-    lines = [PlainText(line) for line in (format_place(notification), *format_lines(notification)) if line]
-    return "\n".join([*lines, url if ADDRESS.fullmatch(url) else PlainText(url)]).rstrip()
+    lines = (format_place(notification), *format_lines(notification), PlainText.link(url))
+    return PlainText.joined(lines, "\n")
 
 
 def format_slack(notification: Notification, url: str) -> dict[str, object]:

@@ -7,9 +7,8 @@ from io import StringIO
 import pytest
 
 from commands import incident_list, run_status, status_screen
-from commands.incident_list import IncidentList, IncidentRow
+from commands.incident_list import IncidentList
 from commands.run_status import RunStatus
-from commands.status_screen import StatusScreen, WorkRow
 from commands.terminal import SafeConsole
 from railmend.contracts.approval import PlanIssueRequest
 from railmend.contracts.autonomy import Autonomy
@@ -37,7 +36,8 @@ from railmend.contracts.status import (
 )
 from railmend.notifying.text import format_headline
 from railmend.publishing.comments import format_measurement_comment, format_not_deployed_comment
-from railmend.publishing.page import ReportedIncident, render_page
+from railmend.publishing.page import Live, ReportedIncident, WorkDetail, render_page
+from railmend.publishing.screen import IncidentRow, StatusScreen, WorkRow
 from railmend.publishing.text import format_plan_issue
 from tests import samples
 from workflows.repair.state import PublishedFix, RepairState
@@ -114,20 +114,30 @@ def show(status: RepairStatus) -> str:
     return out.getvalue()
 
 
-def at_a_glance(status: RepairStatus) -> str:
-    out = StringIO()
-    row = WorkRow(id="repair/acme/checkout/1", services=["checkout"], started=samples.NOW, status=status)
-    waiting, work = ([row], []) if status.waits else ([], [row])
-    screen = StatusScreen(at=samples.NOW, waiting=waiting, projects=[], incidents=[], work=work, unseen=[])
-    status_screen.render(screen, SafeConsole(file=out, width=200))
-    return out.getvalue()
-
-
 def page(status: RepairStatus) -> str:
     incident = ReportedIncident(
         report=samples.report(), packet=samples.packet(), repair=status, repair_id="repair/acme/checkout/1"
     )
     return render_page([incident], samples.NOW)
+
+
+def screen(status: RepairStatus) -> StatusScreen:
+    """Return the screen that has this repair alone."""
+    row = WorkRow(id="repair/acme/checkout/1", services=["checkout"], started=samples.NOW, status=status)
+    waiting = [row] if status.waits else []
+    work = [] if status.waits else [row]
+    return StatusScreen(at=samples.NOW, waiting=waiting, projects=[], incidents=[], work=work, unseen=[])
+
+
+def terminal(status: RepairStatus) -> str:
+    out = StringIO()
+    status_screen.render(screen(status), SafeConsole(file=out, width=400))
+    return out.getvalue()
+
+
+def live_page(status: RepairStatus) -> str:
+    details = {"repair/acme/checkout/1": WorkDetail(request=PLAN)}
+    return render_page([], samples.NOW, screen(status), details, Live("ada"))
 
 
 def message(state: RepairState) -> str | None:
@@ -184,10 +194,11 @@ def test_command_line_web_ui_report_message_and_pull_request_say_the_same(name: 
     state = STATES[name]
     status = state.status()
     assert status.label in command_line(state)
-    assert f"checkout: {status.label} (" in at_a_glance(status)
     assert status.sentence in show(status)
     assert str(format_status(status)).startswith(f"{capitalized(status.label)}.")
     assert capitalized(status.label) in page(status)
+    assert capitalized(status.label) in live_page(status)
+    assert f"checkout: {status.label} (" in terminal(status)
     for said in (message(state), on_github(state)):
         assert said is None or status.label.lower() in said.lower()
 
@@ -199,10 +210,11 @@ def test_only_what_waits_asks_for_an_answer(name: str) -> None:
     asks = name == "waits"
     status = state.status()
     shown = (
-        *(command_line(state), show(status), at_a_glance(status)),
+        *(command_line(state), show(status), terminal(status)),
         *(str(format_status(status)), page(status)),
     )
     assert ["starter.py approve" in each for each in shown] == [asks] * 5
+    assert ('value="approve"' in live_page(status)) is asks
     assert state.status().waits == (asks or state.phase is Phase.REVIEW)
 
 

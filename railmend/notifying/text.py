@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from railmend.contracts.action import ActionKind
 from railmend.contracts.incident import CODING_VERDICTS, Verdict
 from railmend.contracts.notification import Notification, NotificationKind
 from railmend.contracts.proof import ProofOutcome
 from railmend.contracts.repair import RepairOutcome
-from railmend.contracts.status import ROLLBACK_WAITS, WAITS_FOR_APPROVAL, ending_label
+from railmend.contracts.status import RESTART_WAITS, ROLLBACK_WAITS, WAITS_FOR_APPROVAL, ending_label
 from railmend.evidence.safe_text import ADDRESS, MarkdownText, PlainText, SafeText
 
 HEADLINES = {
@@ -16,7 +17,7 @@ HEADLINES = {
     NotificationKind.PULL_REQUEST: "{services}: {outcome}",
     NotificationKind.OUTCOME: "{services}: {outcome}",
     NotificationKind.MISSED_SCANS: "Project {services} is not being scanned: scans fail or are skipped",
-    NotificationKind.ROLLBACK: "{services}: {rollback}",
+    NotificationKind.ROLLBACK: "{services}: {action}",
 }
 # What Railmend does next: by verdict, by how a repair ended, by what was proved of a change.
 AFTER_VERDICT = {
@@ -72,7 +73,7 @@ def format_headline(notification: Notification) -> PlainText:
         verdict=notification.verdict.replace("_", " "),
         outcome=ending_label(notification.outcome),
         waits=WAITS_FOR_APPROVAL,
-        rollback=ROLLBACK_WAITS,
+        action=RESTART_WAITS if notification.verdict == ActionKind.RESTART.value else ROLLBACK_WAITS,
         kind=notification.kind.value.replace("_", " "),
     )
     return text.cut(MAX_TITLE)

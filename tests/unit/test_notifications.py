@@ -326,6 +326,8 @@ def test_a_rollback_says_how_to_answer_it() -> None:
     sent = rollback_notification(ROLLBACK)
     assert text.format_headline(sent) == "checkout: a rollback waits for your approval"
     assert f"starter.py approve {sent.workflow_id}" in text.format_plain(sent, "")
+    restart = rollback_notification(ROLLBACK.model_copy(update={"kind": ActionKind.RESTART}))
+    assert text.format_headline(restart) == "checkout: a restart waits for your approval"
 
 
 async def test_the_hour_has_so_many_messages_and_the_last_one_says_so() -> None:

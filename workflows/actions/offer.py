@@ -1,24 +1,31 @@
-"""Offer a rollback that a person may approve."""
+"""Offer an action on a service, which a person may approve."""
+
+from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
 from activities.actions import ActionActivities
-from railmend.contracts.action import RollbackQuestion
+from railmend.contracts.action import RollbackOffer, RollbackQuestion
 from workflows.actions.approved_action import ApprovedAction
 from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import reason_of
 
+Find = Callable[[ActionActivities, RollbackQuestion], Awaitable[RollbackOffer]]
 
-async def offer_rollback(question: RollbackQuestion, *, notified: bool) -> str:
+
+async def offer(
+    question: RollbackQuestion, find: Find = ActionActivities.find_rollback, *, notified: bool
+) -> str:
     """Start an action that waits for a person, who is `notified` of it.
 
-    Return its workflow ID; empty where there is nothing to go back to.
+    `find`: what it is about: a deployment to go back to, or to restart. Return its workflow ID; empty where
+    there is none.
     """
     try:
-        offer = await workflow.execute_activity_method(
-            ActionActivities.find_rollback,
+        found = await workflow.execute_activity_method(
+            find,
             question,
             summary=details.line(question.service_name),
             **policies.READ,
@@ -26,11 +33,11 @@ async def offer_rollback(question: RollbackQuestion, *, notified: bool) -> str:
     except ActivityError as error:
         if is_cancelled_exception(error):
             raise
-        workflow.logger.warning("no rollback can be offered: %s", reason_of(error))
+        workflow.logger.warning("no action can be offered: %s", reason_of(error))
         return ""
-    if offer.request is None:
+    if found.request is None:
         return ""
-    action = offer.request.model_copy(update={"notify": notified})
+    action = found.request.model_copy(update={"notify": notified})
     try:
         await workflow.start_child_workflow(
             ApprovedAction.run,

@@ -10,6 +10,7 @@ wrong, 130 stopped with Ctrl-C.
 """
 
 import gc
+import os
 from typing import Annotated
 
 import commands.ready  # noqa: F401 - before anything that may not be installed
@@ -46,6 +47,8 @@ from railmend import __version__
 
 # The collector's default would search all that is being imported a hundred times, a tenth of the start.
 gc.set_threshold(500_000)
+# Else pydantic reads what every installed package declares, to find plugins of its own: there are none.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 COMMANDS = (
     *(demo, init, doctor),

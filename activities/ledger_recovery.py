@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import structlog
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.service import RPCError
@@ -12,7 +11,6 @@ from activities.runs import described, input_of
 from railmend.contracts.ledger import OPEN, LedgerEntry, LedgerState, Pause
 from railmend.contracts.ledger_parts import merge, split
 
-log = structlog.get_logger(__name__)
 REPAIRS = 'WorkflowType = "RepositoryRepair" AND ExecutionStatus = "Running"'
 # The names under which the memo of a repair says what it holds.
 MEMO_PROJECT, MEMO_FINGERPRINTS = "project", "fingerprints"
@@ -43,11 +41,11 @@ async def _earlier(client: Client, project_id: str) -> LedgerState:
         state: LedgerState = await last.query("state", result_type=LedgerState, rpc_timeout=ANSWER_WITHIN)
         return state
     except (RPCError, WorkflowQueryFailedError) as error:
-        log.warning("an earlier ledger does not answer", ledger=run.id, reason=str(error)[:300])
+        _warn("an earlier ledger does not answer", run.id, error)
     try:
         return await _began_with(client, last)
     except (RPCError, ValueError, TypeError, RuntimeError) as error:
-        log.warning("an earlier ledger cannot be read", ledger=run.id, reason=str(error)[:300])
+        _warn("an earlier ledger cannot be read", run.id, error)
     return LedgerState(project_id=project_id, paused=Pause(by="Railmend", since=_now(), reason=LOST))
 
 
@@ -82,3 +80,10 @@ async def _with_running_repairs(client: Client, state: LedgerState) -> LedgerSta
 def _now() -> datetime:
     """Return the server's time: a worker's clock may be wrong, and a cool-down would seem over, or not."""
     return activity.info().started_time if activity.in_activity() else datetime.now(UTC)
+
+
+def _warn(event: str, ledger: str, error: Exception) -> None:
+    """Log it. The logger is imported late: `starter.py pause` rarely needs it, and waits for its imports."""
+    import structlog
+
+    structlog.get_logger(__name__).warning(event, ledger=ledger, reason=str(error)[:300])

@@ -10,6 +10,7 @@ from temporalio import activity
 from activities.errors import translated
 from railmend.contracts.notification import Notification, NotificationBatch
 from railmend.notifying.delivery import DeliveryError
+from railmend.notifying.limit import MessageLimit
 
 log = structlog.get_logger(__name__)
 
@@ -28,15 +29,16 @@ class Channel:
 class NotificationActivities:
     """What was begun is kept in the heartbeat: a new attempt repeats a message only where that is no harm."""
 
-    def __init__(self, channels: Sequence[Channel]) -> None:
+    def __init__(self, channels: Sequence[Channel], limit: MessageLimit) -> None:
         self._channels = channels
+        self._limit = limit
 
     @activity.defn
     async def notify(self, request: NotificationBatch) -> None:
         """Deliver each notification on each channel. The first retryable failure is raised at the end."""
         begun = set(_earlier())
         failures: dict[str, Exception] = {}  # by channel: one that is down is not asked again in this attempt
-        for notification in request.notifications:
+        for notification in self._admitted(request.notifications):
             for channel in self._channels:
                 mark = f"{channel.name}:{notification.notification_id}"
                 if channel.name in failures or (mark in begun and not channel.repeatable):
@@ -52,6 +54,12 @@ class NotificationActivities:
         if failures:
             with translated():
                 raise next(iter(failures.values()))
+
+    def _admitted(self, notifications: Sequence[Notification]) -> list[Notification]:
+        admitted = [self._limit.admit(notification) for notification in notifications]
+        if left_out := admitted.count(None):
+            log.warning("messages left out: the hour's limit is reached", count=left_out)
+        return [notification for notification in admitted if notification is not None]
 
 
 def _earlier() -> Sequence[str]:

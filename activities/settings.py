@@ -18,17 +18,23 @@ class SettingsActivities:
         screen: Callable[[ScreenRequest], Awaitable[Screening]],
         *,
         report_only: bool = False,
+        own_repository: str = "",
     ) -> None:
-        """`report_only`: nobody here could diagnose or repair, so no scan goes further than its report."""
+        """`report_only`: nobody here could diagnose or repair, so no scan goes further than its report.
+
+        `own_repository`: of this worker, where the platform that it runs on says so.
+        """
         self._current = current
         self._screen = screen
         self._report_only = report_only
+        self._own_repository = own_repository
 
     @activity.defn
     async def read_scan_settings(self, request: ScanBeginning) -> ScanSettings:
         """Return how far this scan may go, what it may spend, how far it looks back, and what it sees."""
         with translated():
             settings = scan_settings(self._current(), request)
+        settings = settings.model_copy(update={"own_repository": self._own_repository})
         if self._report_only:
             settings = settings.model_copy(update={"autonomy": Autonomy.REPORT, "service_autonomy": {}})
         if request.at is None:

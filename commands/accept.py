@@ -59,7 +59,7 @@ def _kind(text: str) -> "FindingKind":
     if text in CHRONIC:
         return FindingKind(text)
     if text not in {kind.value for kind in FindingKind}:
-        raise ConfigurationError(f"{text!r} is no kind of finding; {kinds} can be accepted.")
+        raise ConfigurationError(f"{text!r} is not a kind of finding; {kinds} can be accepted.")
     raise ConfigurationError(
         f"{text} is never a service's normal, so it cannot be accepted; {kinds} can. To silence one finding "
         "for a while: `starter.py ledger suppress`."
@@ -74,7 +74,7 @@ def _end(until: str | None, now: datetime) -> datetime:
     try:
         end = datetime.combine(date.fromisoformat(until), time.max, UTC)
     except ValueError as error:
-        raise ConfigurationError(f"--until {until!r} is no date: write 2027-01-31.") from error
+        raise ConfigurationError(f"--until {until!r} is not a date: write 2027-01-31.") from error
     if end <= now:
         raise ConfigurationError(f"--until {until} is over.")
     return end
@@ -101,4 +101,5 @@ async def _service_id(service: str, project: str | None) -> str:
         if service in (each.name, each.service_id):
             return each.service_id
     names = ", ".join(sorted(each.name for each in survey.services))
-    raise ConfigurationError(f"{service!r} is no service of {survey.environment_name}; there are {names}.")
+    where = survey.environment_name
+    raise ConfigurationError(f"{service!r} is not a service of {where}; its services are {names}.")

@@ -55,7 +55,7 @@ async def run_checks(output: "Console | None", *, ask_model: bool) -> "list[Chec
     try:
         settings = load_settings()
     except ConfigurationError as error:
-        hint = "fix it first, the other checks need it; a running worker keeps to the last good settings"
+        hint = "fix it first, the other checks need it; a running worker keeps the last good settings"
         for message in str(error).splitlines():
             add(bad("settings", message, hint))
         return results

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 def eval(  # noqa: PLR0913 - one for each option
     names: Annotated[list[str] | None, typer.Argument(help="Cases; default: all.")] = None,
-    sample: Annotated[int | None, typer.Option(min=1, help="So many of them, chosen by chance.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Only so many of them, chosen at random.")] = None,
     seed: Annotated[int, typer.Option(help="Of that chance.")] = 0,
-    repeats: Annotated[int, typer.Option(min=1, help="How often each is played.")] = 1,
-    at_once: Annotated[int, typer.Option(min=1, help="How many are played at a time.")] = 4,
+    repeats: Annotated[int, typer.Option(min=1, help="How often to run each.")] = 1,
+    at_once: Annotated[int, typer.Option(min=1, help="How many to run at a time.")] = 4,
     sessions: Annotated[
         bool, typer.Option("--sessions", help="Let the coding agent change what it blames, and test that.")
     ] = False,
@@ -106,7 +106,7 @@ async def _eval(
     else:
         typer.echo(table(summary, model.model, who, datetime.now(UTC).date()))
     if not summary.ran:
-        typer.echo("Nothing ran: no figure here says anything.", err=True)
+        typer.echo("Nothing ran, so there is nothing to report.", err=True)
     return summary
 
 

@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
-from rich.console import Console
-from rich.markup import escape
 from temporalio.client import (
     Client,
     ScheduleUpdate,
@@ -38,6 +36,8 @@ from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from activities.ledger import Standing
 
 LEDGER = "Ledger"  # its name: importing the workflow brings every activity with it
@@ -340,7 +340,7 @@ async def import_state(project: str | None, text: str, *, replace: bool) -> str:
         state = LedgerState.model_validate_json(text)
     except ValueError as error:
         raise ConfigurationError(
-            "The file is no export of a ledger: write one with `starter.py ledger export FILE`."
+            "The file is not an export of a ledger: make one with `starter.py ledger export FILE`."
         ) from error
     if state.project_id != project_id:
         raise ConfigurationError(f"The file is of project {state.project_id}, not of {project_id}.")
@@ -364,8 +364,10 @@ async def import_state(project: str | None, text: str, *, replace: bool) -> str:
     return ledger.id
 
 
-def render(overview: LedgerOverview, console: Console) -> None:
+def render(overview: LedgerOverview, console: "Console") -> None:
     """Print a ledger; each fingerprint on a line of its own, so that it can be copied."""
+    from rich.markup import escape
+
     console.print(f"{overview.id} ({overview.project}), {overview.bytes} bytes", style="bold", soft_wrap=True)
     if overview.paused:
         console.print(f"{escape(overview.paused)}. `starter.py resume` ends that.", soft_wrap=True)

@@ -14,7 +14,7 @@ AllOption = Annotated[
 def pause(
     everything: AllOption = False,
     project: ProjectOption = None,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; everybody who asks is told.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; shown to everybody who asks.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Begin no scan, model call, session, push or action.

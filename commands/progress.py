@@ -144,7 +144,7 @@ async def _waits_for(client: Client, handle: WorkflowHandle[Any, HealthReport]) 
         return ""
     now, raw = datetime.now(UTC), run.raw_description
     if raw.pending_workflow_task.attempt > 1:
-        return f"for code that works: its workflow task fails{await task_failure(client, run)}"
+        return f"for working code: its workflow task keeps failing{await task_failure(client, run)}"
     for pending in raw.pending_activities:
         if pending.HasField("last_failure") and pending.attempt > 1:
             error = await client.data_converter.decode_failure(pending.last_failure)

@@ -57,7 +57,8 @@ def _read(file: Path) -> "WorkflowHistory":
     # The parser of protobuf's JSON has an error of its own for each layer.
     except Exception as error:
         raise ConfigurationError(
-            f"{file} is no recorded history ({error}). Save one with `temporal workflow show --output json`."
+            f"{file} is not a recorded history ({error}). Save one with `temporal workflow show --output "
+            "json`."
         ) from error
 
 

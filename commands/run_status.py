@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
-from rich.markdown import Markdown
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowExecution, WorkflowFailureError
 from temporalio.service import RPCError
@@ -151,6 +150,8 @@ def render(status: RunStatus, console: Console) -> None:
         )
     if status.failure:
         console.print(f"Failed: {status.failure}", markup=False)
+    from rich.markdown import Markdown  # slow to import, and most that fails does so before
+
     for text in filter(None, (status.about, "" if status.stands else status.details)):
         console.print()
         if console.is_terminal:
@@ -162,4 +163,4 @@ def render(status: RunStatus, console: Console) -> None:
         for text in ("", status.stands.sentence, status.stands.command, status.stands.link):
             console.print(text, markup=False, highlight=False, soft_wrap=True)
     if status.still_runs:
-        console.print(f"There is no stage to show: it still runs, {status.still_runs}", markup=False)
+        console.print(f"No stage to show: it is still running, {status.still_runs}", markup=False)

@@ -50,8 +50,8 @@ ANSWER_WITHIN = timedelta(seconds=5)
 # So many newest runs are searched for names, and so many of one service for the one that is meant.
 MOST_RUNS, MOST_OF_ONE = 300, 30
 NEVER_SCANNED = (
-    "No scan has ended yet, so nothing is known. `starter.py scan` looks now; `starter.py schedule create "
-    "--every 10m` looks from now on."
+    "No scan has ended yet, so nothing is known. `starter.py scan` runs one now; `starter.py schedule "
+    "create --every 10m` runs them regularly."
 )
 WHERE = "`starter.py incidents` lists services and IDs."
 RUNNING = WorkflowExecutionStatus.RUNNING
@@ -114,7 +114,7 @@ async def report_of(found: Found) -> IncidentReport:
 
 
 def kind_of(workflow_id: str) -> str:
-    """Return scan, incident, repair or action; empty: it is no workflow ID of these."""
+    """Return scan, incident, repair or action; empty: it is not a workflow ID of these."""
     kind, slash, _ = workflow_id.partition("/")
     return kind if slash and kind in KINDS else ""
 
@@ -128,7 +128,7 @@ def check_kind(name: str, *kinds: str) -> None:
             f"workflow ID of kind {_listed(kinds)}. `starter.py ledger` shows what is in it."
         )
     if kind and kind not in kinds:
-        what = f"is of kind {kind}" if kind in KINDS else "is no workflow ID"
+        what = f"is of kind {kind}" if kind in KINDS else "is not a workflow ID"
         raise ConfigurationError(
             f"{visible(name)} {what}: this command takes a service, or a workflow ID of kind "
             f"{_listed(kinds)}. `starter.py incidents` lists both."

@@ -86,6 +86,12 @@ def runs_in(project_id: str) -> bool:
     return "RAILWAY_SERVICE_ID" in os.environ and os.environ.get("RAILWAY_PROJECT_ID") == project_id
 
 
+def own_repository() -> str:
+    """Return the repository that Railway built this process from, as owner/name; empty elsewhere."""
+    names = [os.environ.get(f"RAILWAY_GIT_REPO_{part}", "") for part in ("OWNER", "NAME")]
+    return "/".join(names) if all(names) else ""
+
+
 def watched_environments(settings: Settings) -> "list[WatchedEnvironment]":
     """Return the projects with their tokens; one that has none says why."""
     from railmend.railway.pool import WatchedEnvironment

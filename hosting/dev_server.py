@@ -163,8 +163,8 @@ def say_where(running: Running) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(
             f"Temporal Web UI: {running.ui}\n"
-            "Stop the worker with Ctrl-C. The Temporal server keeps running, so that a restart goes on at "
-            f"once; stop it with: kill {running.pid}\n"
+            "Stop the worker with Ctrl-C. The Temporal server keeps running after that, so a restart is "
+            f"quick; stop it with: kill {running.pid}\n"
         )
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from temporalio.common import MetricMeter
 
-from railmend.contracts.incident import IncidentReport
+from railmend.contracts.incident import IncidentReport, Verdict
 from railmend.contracts.ledger import SettlementBatch
-from railmend.contracts.repair import CodingResult
+from railmend.contracts.repair import CodingResult, RepairOutcome
+from railmend.contracts.scan import FindingKind
 
 COST, SESSION = "railmend_cost_usd", "railmend_session_seconds"
 # A diagnosis costs cents, a session up to some dollars; a session ends after half an hour by default.
@@ -22,6 +23,12 @@ BUCKETS: Mapping[str, Sequence[float]] = {
     COST: (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     SESSION: (10, 30, 60, 120, 300, 600, 1200, 1800, 3600),
 }
+# Counters by label, with the values that begin at 0.
+COUNTED: Sequence[tuple[str, str, Sequence[str]]] = (
+    ("railmend_findings", "kind", [kind.value for kind in FindingKind]),
+    ("railmend_verdicts", "verdict", [*(verdict.value for verdict in Verdict), "waiting"]),
+    ("railmend_repairs", "outcome", [*(outcome.value for outcome in RepairOutcome), "cancelled"]),
+)
 REPAIR = "repair/"  # how the workflow IDs of repairs begin
 
 
@@ -56,6 +63,18 @@ def missed_scans(meter: MetricMeter, project: str, count: int) -> None:
     meter.create_gauge("railmend_missed_scans", "Newest scans that failed or were skipped").set(
         count, {"project": project}
     )
+
+
+def begin(meter: MetricMeter) -> None:
+    """Count nothing once, so that a rate is 0 from the start and not unknown until the first event.
+
+    Gauges are left out: a project that was not scanned has no number of services in trouble.
+    """
+    meter.create_counter("railmend_scans", "Scans that ended with a report").add(0)
+    for name, label, values in COUNTED:
+        counter = meter.create_counter(name, "")
+        for value in values:
+            counter.add(0, {label: value})
 
 
 def record(meter: MetricMeter, activity: str, args: Sequence[Any], result: Any, seconds: float) -> None:

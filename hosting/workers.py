@@ -40,7 +40,7 @@ from activities.source import SourceReader
 from activities.tools import ToolActivities
 from hosting import clients, health, models, worker_options
 from hosting.http_server import serving
-from hosting.metrics import api_budget, settings_refused
+from hosting.metrics import api_budget, begin, settings_refused
 from hosting.notification_channels import channels
 from hosting.scan_watch import watch_scans
 from hosting.workspace_gc import remove_old_artifacts, removing_abandoned_workspaces
@@ -48,6 +48,7 @@ from railmend import __version__
 from railmend.coding.session.server import stop_leftovers
 from railmend.current_settings import CurrentSettings
 from railmend.notifying.delivery import TIMEOUT_SECONDS
+from railmend.notifying.limit import MessageLimit
 from railmend.providers.status.reader import StatusReader
 from railmend.publishing.github import GitHubClient
 from railmend.railway.pool import RailwayPool
@@ -99,7 +100,12 @@ def orchestration_activities(
     rules, code = current.derive(clients.assessment_rules), SourceReader(github)
     measuring = RailwayActivities(railway, artifacts, lambda environment_id: rules()[environment_id])
     return activity_methods(
-        SettingsActivities(current.get, measuring.screen, report_only=report_only),
+        SettingsActivities(
+            current.get,
+            measuring.screen,
+            report_only=report_only,
+            own_repository=clients.own_repository(),
+        ),
         measuring,
         EvidenceActivities(artifacts),
         ProviderActivities(
@@ -118,7 +124,7 @@ def orchestration_activities(
         TextActivities(artifacts),
         LedgerActivities(client, ORCHESTRATION_QUEUE),
         PullRequestActivities(github, artifacts),
-        NotificationActivities(channels),
+        NotificationActivities(channels, MessageLimit(current.get().notify_per_hour)),
         ReviewActivities(github, artifacts),
         ApprovalActivities(github),
         MeasurementActivities(railway, github, artifacts, current.get().railmend_settle_seconds),
@@ -299,6 +305,7 @@ async def run_until_stopped(
             await stack.enter_async_context(serving(app, address, "RAILMEND_HEALTH_ADDRESS"))
         if current is not None:
             meter = (client.service_client.config.runtime or Runtime.default()).metric_meter
+            begin(meter)
             watch = asyncio.create_task(watch_scans(client, current.get, ORCHESTRATION_QUEUE, meter))
             stack.callback(watch.cancel)
         log.info("workers ready", version=__version__, queues=[worker.task_queue for worker in workers])

@@ -6,11 +6,12 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 REPOSITORY = r"^[\w.-]+/[\w.-]+$"
 ADDRESS = r"^\S+:\d{1,5}$"
+MAILBOX = r"^[^@\s<>]+@[^@\s<>]+$"
 
 
 class Slots(BaseModel):
@@ -31,6 +32,8 @@ class Slots(BaseModel):
 
 class HostingSettings(BaseSettings):
     """The part of `Settings` that no rule, prompt or report depends on."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # built once, as part of `Settings`
 
     temporal_address: str = Field("127.0.0.1:7233", description="host and port of the Temporal server")
     temporal_namespace: str = Field("default", description="its namespace")
@@ -89,6 +92,17 @@ class HostingSettings(BaseSettings):
     notify_github_repository: str | None = Field(
         None, pattern=REPOSITORY, description="owner/name where incidents become issues"
     )
+    notify_smtp_url: SecretStr | None = Field(
+        None, description="smtps://USER:PASSWORD@HOST:PORT for e-mail; smtp:// begins TLS with STARTTLS"
+    )
+    notify_email_from: str | None = Field(None, pattern=MAILBOX, description="whom e-mail is from")
+    notify_email_to: tuple[str, ...] = Field((), description="who gets it, as a JSON list")
+    notify_urls: SecretStr | None = Field(
+        None, description="of any other service, as Apprise writes them; one a line"
+    )
+    notify_per_hour: int = Field(
+        30, ge=1, description="so many messages an hour from one worker; the last says that more are left out"
+    )
 
     @field_validator("railmend_codec_origins")
     @classmethod
@@ -112,7 +126,15 @@ class HostingSettings(BaseSettings):
             raise ValueError("RAILMEND_ARTIFACTS is a folder or s3://BUCKET/PREFIX")
         if bool(self.notify_webhook_url) != bool(self.notify_webhook_secret):
             raise ValueError("set NOTIFY_WEBHOOK_URL and NOTIFY_WEBHOOK_SECRET together: calls are signed")
+        email = (self.notify_smtp_url, self.notify_email_from, self.notify_email_to)
+        if any(email) and not all(email):
+            raise ValueError("set NOTIFY_SMTP_URL, NOTIFY_EMAIL_FROM and NOTIFY_EMAIL_TO together")
+        server = urlsplit(self.notify_smtp_url.get_secret_value()) if self.notify_smtp_url else None
+        if server and (server.scheme not in ("smtp", "smtps") or not server.hostname):
+            raise ValueError("NOTIFY_SMTP_URL is smtps://USER:PASSWORD@HOST:PORT, or smtp:// for STARTTLS")
         return self
 
     def notifies(self) -> bool:
-        return bool(self.notify_slack_url or self.notify_webhook_url or self.notify_github_repository)
+        """Whether anybody wants messages."""
+        ours = (self.notify_slack_url, self.notify_webhook_url, self.notify_github_repository)
+        return any((*ours, self.notify_smtp_url, self.notify_urls))

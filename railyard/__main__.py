@@ -82,7 +82,7 @@ async def main(options: argparse.Namespace) -> None:
     forge = Forge(state / "forge", {github_token: "railmend[bot]", person_token: PERSON})
     # As docs/getting-started.md asks for.
     writes = dict.fromkeys(("contents", "issues", "pull_requests"), "write")
-    forge.limit(github_token, "fine-grained", **writes, actions="read", statuses="read")
+    forge.limit(github_token, "fine-grained", **writes, actions="read", statuses="write")
     # Beside the settings, not among them: only the person who reviews, or watches all, needs them.
     write(state / "person.json", {"GITHUB_TOKEN": person_token, "RAILWAY_TOKEN": account_token})
     platform = Platform(state / "platform", specs(forge, options.service), sample_seconds=options.sample)
@@ -135,7 +135,7 @@ def say_what_runs(options: argparse.Namespace, told: dict[str, str]) -> None:
         f"  Repositories: {told['FORGE_URL']}",
         f"  Railway API:  {told['RAILWAY_API_URL']}",
         f"  Settings:     {settings}",
-        *(["Next, with these settings as .env: python worker.py --dev"] if options.env else []),
+        *(["Next, with these settings as .env: .venv/bin/python worker.py --dev"] if options.env else []),
         "Stop with Ctrl-C.",
     ]
     sys.stdout.write("\n".join(lines) + "\n")

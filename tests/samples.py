@@ -68,6 +68,8 @@ def incident(name: str = "checkout", **changes: object) -> IncidentRequest:
         service=service(name),
         findings=(finding(name),),
         window=WINDOW,
+        project_name="shop",
+        environment_name="production",
     )
     return base.model_copy(update=changes)
 

@@ -6,7 +6,7 @@ REPO = "/repos/{owner}/{repo}"
 ENDS = "the repair ends, and says why"
 UNDELIVERED = "the message is not delivered"
 ON_COMMAND_LINE = "plans are decided on the command line"
-TOLD = "told before a session is paid"
+TOLD = "checked before a session is paid for"
 UNSAID = "it is logged, and the repair goes on"
 
 
@@ -43,7 +43,7 @@ CALLS = (
     _of_app("POST", "/app/installations/{id}/access_tokens", "a token for one repository", "its key"),
     _both("GET", "", "the repository", META),
     _both("GET", "/rules/branches/{branch}", "rules for our branch", META, "rules are met at the push"),
-    _both("GET", "/rulesets/{id}", "may we bypass a rule?", META, "the push tells"),
+    _both("GET", "/rulesets/{id}", "may we bypass a rule?", META, "known only from the push"),
     _both("GET", "/collaborators/{login}/permission", "who may write", META),
     GitHubCall("GIT", "fetch", "clone, fetch", READ, READ, ENDS),
     GitHubCall("GIT", "push", "branches `railmend/*`", WRITE, WRITE, TOLD),
@@ -66,7 +66,7 @@ CALLS = (
     _both(
         "POST",
         "/statuses/{sha}",
-        "what the proof came to",
+        "what the proof came to; the doctor tries it without content",
         "Commit statuses: write",
         "a table says it",
     ),
@@ -81,7 +81,7 @@ CALLS = (
     _both("POST", "/pulls/{n}/comments/{id}/replies", "answer in a thread", PULLS_WRITE, "a comment instead"),
     _both("POST", "/pulls/{n}/requested_reviewers", "ask reviewers", PULLS_WRITE, UNSAID),
     GitHubCall("POST", "/graphql", "resolved threads", PULLS, PULLS, "resolved threads are answered, too"),
-    GitHubCall("POST", "/graphql", "does protection require signatures?", READ, "-", "nobody is told"),
+    GitHubCall("POST", "/graphql", "does protection require signatures?", READ, "-", "nothing is reported"),
     _both("GET", "/issues/{n}/comments", "comments", ISSUES),
     _both("POST", "/issues/{n}/comments", "answer, report", ISSUES_WRITE, UNSAID),
     _both("PATCH", "/issues/comments/{id}", "bring a comment up to date", ISSUES_WRITE, "a new comment"),

@@ -52,7 +52,7 @@ def _rights_of_all(
                 results += bad(f"github, {name}", str(error), HINT)
                 continue
             left = len(names) - number - 1
-            others = f" {left} more of the repositories were not asked for." if left else ""
+            others = f" {left} more of the repositories were not checked." if left else ""
             hint = "see https://www.githubstatus.com, and run this again" if error.retryable else ""
             return results + bad("github" if left else f"github, {name}", f"{error}{others}", hint)
     return results
@@ -63,6 +63,9 @@ def _rights(github: GitHubClient, repository: str) -> list[CheckResult]:
     name = f"github, {repository}"
     github.check_publishable(repository, "railmend/doctor", "")
     unseen = github.unseen_checks(repository, github.default_branch(repository))
-    if unseen:
-        return warning(name, f"it takes a push and a pull request; not seen: {' '.join(unseen)}", HINT)
+    lacking = [f"not seen: {' '.join(unseen)}"] if unseen else []
+    if not github.may_set_status(repository):
+        lacking.append("no status says what a proof came to: give the token Commit statuses (read and write)")
+    if lacking:
+        return warning(name, f"it takes a push and a pull request; {'; '.join(lacking)}", HINT)
     return ok(name, "it takes a push and a pull request, and its checks can be read")

@@ -63,7 +63,7 @@ async def _price(settings: Settings) -> list[CheckResult]:
         )
     price = models.prices(settings)
     if not any(price) and settings.model.startswith("openrouter/"):
-        return ok("price", "is told by OpenRouter with each answer")
+        return ok("price", "comes from OpenRouter with each answer")
     if any(price):
         return ok("price", f"{price[0]:g} USD in, {price[1]:g} USD out for a million tokens")
     return warning(

@@ -29,7 +29,7 @@ async def _scans(
     name, option = f"scans, project {project.name}", f"--project {project.name}"
     if schedule is None:
         hint = f"starter.py schedule create {option}"
-        return warning(name, "no schedule: nothing is looked at by itself", hint)
+        return warning(name, "no schedule: scans run only when you start them", hint)
     if schedule.schedule.state.paused:
         note = schedule.schedule.state.note
         return warning(name, f"paused: {note}", f"starter.py schedule resume {option}")

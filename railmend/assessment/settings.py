@@ -14,7 +14,7 @@ class AssessmentSettings(BaseModel):
     incidents and recorded healthy behaviour show, with room on both sides.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     shortest_minutes: float = Field(20, gt=0)
     # The newest stretch decides; an incident may have ended shortly before the end of the slice. (field)

@@ -16,7 +16,7 @@ class ActionRequest(Contract):
     """`deployment_id`: what is rolled back to or restarted. `reason`: told to the person.
 
     The workflow ID is made of service and deployment, so one action is offered once, however often it is
-    found to be needed.
+    found to be needed. `notify`: people are sent a message when it is offered.
     """
 
     kind: ActionKind
@@ -27,6 +27,7 @@ class ActionRequest(Contract):
     deployment_id: str
     reason: str = Field(max_length=500)
     wait_days: int = Field(7, ge=1, le=30)
+    notify: bool = False
 
     @property
     def workflow_id(self) -> str:

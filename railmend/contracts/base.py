@@ -30,7 +30,8 @@ def stored() -> Iterator[None]:
 class Contract(BaseModel):
     """A frozen model that keeps unknown keys of stored data, and refuses them from anywhere else."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    # Built when it is first used: a command uses few of the models that it imports.
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
     def model_post_init(self, context: Any, /) -> None:
         """Refuse unknown keys, unless stored data is decoded; an instance that is handed on keeps its own."""

@@ -77,13 +77,15 @@ def neighbours_of(
 
 
 class Incident(Contract):
-    """What one investigation, and later one part of a repair, is about."""
+    """What one investigation, and later one part of a repair, is about. The two names are for people."""
 
     project_id: str
     environment_id: str
     service: Service
     findings: tuple[Finding, ...]
     window: Window
+    project_name: str = ""
+    environment_name: str = ""
 
     @property
     def fingerprints(self) -> tuple[str, ...]:

@@ -1,14 +1,16 @@
 """Notifications to people: one per change of state."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 
 from pydantic import Field
 
+from railmend.contracts.action import ActionRequest
 from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.incident import Incident, IncidentRequest
 from railmend.contracts.repair import RepairOutcome, RepairRequest
-from railmend.contracts.scan import ServiceRow
+from railmend.contracts.scan import ServiceRow, Severity
 
 MAX_SUMMARY = 600
 MAX_SYMPTOMS = 5
@@ -20,13 +22,15 @@ class NotificationKind(OpenEnum):
     PULL_REQUEST = "pull_request"
     OUTCOME = "outcome"  # a repair ended in another way
     MISSED_SCANS = "missed_scans"  # scans of a project fail, or are skipped, in a row
+    ROLLBACK = "rollback"  # a rollback, or a restart, waits for a person
 
 
 class Notification(Contract):
     """Ids and bounded facts; the channel that sends it words them.
 
     `notification_id` is deterministic: the same change always has the same. `threads`: the incidents
-    it belongs to, so that everything about one incident can be kept together.
+    it belongs to, so that everything about one incident can be kept together. `proof`: what was proved of the
+    change in a pull request. `last`: the hour's limit is reached, and further messages are left out.
     """
 
     notification_id: str
@@ -42,6 +46,11 @@ class Notification(Contract):
     workflow_id: str
     plan: str = ""  # the hash of the plan that waits
     issue: str = ""  # the address of the issue where it can be decided by a comment
+    severity: str = ""
+    project: str = ""
+    environment: str = ""
+    proof: str = ""
+    last: bool = False
 
 
 class NotificationBatch(Contract):
@@ -85,6 +94,21 @@ def missed_scans_notification(missed: MissedScans, run_id: str) -> Notification:
         services=(missed.project,),
         summary=f"{missed.sentence} {missed.next_step}"[:MAX_SUMMARY],
         workflow_id=missed.workflow_id,
+        severity=Severity.CRITICAL.value,
+        project=missed.project,
+    )
+
+
+def rollback_notification(action: ActionRequest) -> Notification:
+    """Return the notification of an action that waits for a person. `verdict`: which one."""
+    return Notification(
+        notification_id=f"{NotificationKind.ROLLBACK.value}/{action.service_id}/{action.deployment_id}",
+        kind=NotificationKind.ROLLBACK,
+        threads=(sha256(action.workflow_id.encode()).hexdigest()[:12],),
+        services=(action.service_name,),
+        verdict=action.kind.value,
+        summary=action.reason[:MAX_SUMMARY],
+        workflow_id=action.workflow_id,
     )
 
 
@@ -109,7 +133,18 @@ def incident_notification(
         verdict=row.verdict,
         repository=incident.service.repository or "",
         workflow_id=workflow_id,
+        **_place([incident]),
     )
+
+
+def _place(incidents: Sequence[Incident]) -> dict[str, str]:
+    """Return where the incidents are, and how bad the worst is."""
+    critical = any(f.severity is Severity.CRITICAL for incident in incidents for f in incident.findings)
+    return {
+        "severity": (Severity.CRITICAL if critical else Severity.WARNING).value,
+        "project": incidents[0].project_name,
+        "environment": incidents[0].environment_name,
+    }
 
 
 def approval_notification(repair: RepairRequest, workflow_id: str, run_id: str) -> Notification:
@@ -120,14 +155,14 @@ def approval_notification(repair: RepairRequest, workflow_id: str, run_id: str) 
 
 
 def outcome_notification(
-    repair: RepairRequest, outcome: str, detail: str, workflow_id: str, run_id: str
+    repair: RepairRequest, outcome: str, detail: str, workflow_id: str, run_id: str, proof: str = ""
 ) -> Notification:
     """Return the notification of a repair's end. `detail`: the pull request's URL, or why there is none."""
     if outcome == RepairOutcome.PULL_REQUEST.value:
         notification = _repair_notification(
             repair, NotificationKind.PULL_REQUEST, workflow_id, run_id, repair.incidents[0].diagnosis.summary
         )
-        return notification.model_copy(update={"pull_request": detail, "outcome": outcome})
+        return notification.model_copy(update={"pull_request": detail, "outcome": outcome, "proof": proof})
     notification = _repair_notification(repair, NotificationKind.OUTCOME, workflow_id, run_id, detail)
     return notification.model_copy(
         update={"outcome": outcome, "notification_id": f"{notification.notification_id}/{outcome}"},
@@ -145,4 +180,5 @@ def _repair_notification(
         summary=summary[:MAX_SUMMARY],
         repository=repair.repository,
         workflow_id=workflow_id,
+        **_place([incident.request for incident in repair.incidents]),
     )

@@ -243,7 +243,8 @@ class ScanSettings(Contract):
     """What the settings said when a scan began; it keeps to this.
 
     `window_seconds` and `step_seconds` bound what is read; the end lies `settle_seconds` back. `screening`:
-    what they let the scan see, where it asked for that too.
+    what they let the scan see, where it asked for that too. `own_repository`: what Railmend itself is built
+    from.
     """
 
     window_seconds: int = 180 * 60
@@ -254,8 +255,12 @@ class ScanSettings(Contract):
     pull_request_environment: bool = False
     policy: Policy = Policy()
     screening: Screening | None = None
+    own_repository: str = ""
 
     def autonomy_of(self, service: Service) -> Autonomy:
+        """Return how far Railmend may go; its own services it only reports, for a repair would restart it."""
+        if self.own_repository and service.repository == self.own_repository:
+            return Autonomy.REPORT
         return self.service_autonomy.get(service.name, self.autonomy)
 
     def window(self, now: datetime) -> Window:

@@ -31,7 +31,7 @@ CANCELLED = "cancelled"
 PHASES = {
     Phase.APPROVAL: "about to start",
     Phase.CODING: "a fix is being written",
-    Phase.PROOF: "it is measured whether the fix fixes",
+    Phase.PROOF: "the fix is being tested",
     Phase.PUBLISHING: "the pull request is being opened",
     Phase.REVIEW: WAITS_FOR_REVIEW,
     Phase.DEPLOYMENT: "merged, not in production yet",
@@ -50,7 +50,7 @@ ENDINGS = {
     RepairOutcome.HELD.value: "the fix holds",
     RepairOutcome.NOT_HELD.value: "the fix did not hold",
     RepairOutcome.WORSE.value: "it is worse than before",
-    RepairOutcome.CANNOT_TELL.value: "it cannot be told whether the fix holds",
+    RepairOutcome.CANNOT_TELL.value: "it is not clear whether the fix holds",
     CANCELLED: "cancelled by a person",
     "waiting_for_budget": "waits for its budget",
     "released": "released by a person",

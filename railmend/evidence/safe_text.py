@@ -138,6 +138,11 @@ class PlainText(SafeText):
         line = _broken(_one_line(text), (*LIVE, *LINKS, TAGS), "\\")
         return line.replace("[", "(").replace("]", ")").replace("***", "*")
 
+    @classmethod
+    def link(cls, url: str) -> Self:
+        """Return an address unbroken, where it is one that Railmend or its forge makes."""
+        return cls._made(url) if ADDRESS.fullmatch(url) else cls(url)
+
 
 class MarkdownText(SafeText):
     """GitHub's Markdown, and that of Temporal's Web UI. A value is one line of text without any markup."""

@@ -74,7 +74,7 @@ def _verdict(measured: MeasurementInput, rows: Sequence[MeasurementRow]) -> tupl
         return MeasurementStatus.WORSE, f"{measured.service_name} is worse than before: {harm}"
     little = _too_little(measured)
     if little:
-        return MeasurementStatus.CANNOT_TELL, f"It cannot be told yet whether the fix holds: {little}"
+        return MeasurementStatus.CANNOT_TELL, f"It is not clear yet whether the fix holds: {little}"
     bad = [row for row in rows if row.good is False]
     if bad:
         named = "; ".join(f"{row.name} is {_format_value(row.after, row.unit)} ({row.bound})" for row in bad)
@@ -83,7 +83,7 @@ def _verdict(measured: MeasurementInput, rows: Sequence[MeasurementRow]) -> tupl
         row.unit == RISE and row.good is None and row.after is not None for row in rows
     ):
         rises = "memory still rises, as it does while a bounded cache fills."
-        return MeasurementStatus.CANNOT_TELL, f"It cannot be told yet whether the fix holds: {rises}"
+        return MeasurementStatus.CANNOT_TELL, f"It is not clear yet whether the fix holds: {rises}"
     if not any(row.good for row in rows):
         sentence = f"Nothing that shows the trouble of {measured.service_name} could be measured."
         return MeasurementStatus.CANNOT_TELL, sentence

@@ -1,4 +1,4 @@
-"""Deliver notifications: webhooks (Slack's form, or signed as Standard Webhooks says) and GitHub issues.
+"""Deliver notifications: webhooks (Slack's form, or signed as Standard Webhooks says), e-mail, GitHub issues.
 
 A webhook call whose response is lost may have arrived: such an error is `uncertain`; the caller decides.
 """
@@ -7,8 +7,12 @@ import base64
 import hashlib
 import hmac
 import json
+import smtplib
+import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from email.message import EmailMessage
+from urllib.parse import unquote, urlsplit
 
 import httpx
 from github.Issue import Issue
@@ -18,7 +22,7 @@ from pydantic import SecretStr
 from railmend.contracts.approval import PlanIssue, PlanIssueRequest
 from railmend.contracts.notification import Notification
 from railmend.evidence.safe_text import MarkdownText
-from railmend.notifying.text import format_headline, format_markdown
+from railmend.notifying.text import format_headline, format_markdown, format_plain
 from railmend.publishing.github import GitHubClient, Issues
 from railmend.publishing.github.decision import PLAN_MARK, digest_of
 from railmend.publishing.text import format_plan_issue
@@ -32,7 +36,7 @@ LABEL = "railmend-incident"
 
 
 class DeliveryError(Exception):
-    """A webhook's failure. The message never holds the address, which is the webhook's secret.
+    """A channel's failure. The message never holds the address, which is the channel's secret.
 
     `uncertain`: the call may have arrived nevertheless.
     """
@@ -99,6 +103,62 @@ def _refused(channel: str, response: httpx.Response) -> DeliveryError:
         uncertain=status >= 500 and status != 503,
         retry_after=min(float(after), MAX_RETRY_AFTER) if after.isdigit() else None,
     )
+
+
+def post_email(server: SecretStr, sender: str, receivers: Sequence[str], message: EmailMessage) -> None:
+    """Send an e-mail by SMTP. Blocking. Raise `DeliveryError`.
+
+    `server`: smtps://[USER:PASSWORD@]HOST[:PORT] for TLS from the start, smtp:// for STARTTLS; a password is
+    never sent without TLS.
+    """
+    parts = urlsplit(server.get_secret_value())
+    host, context = parts.hostname or "", ssl.create_default_context()
+    sent = False
+    try:
+        with (
+            smtplib.SMTP_SSL(host, parts.port or 465, timeout=TIMEOUT_SECONDS, context=context)
+            if parts.scheme == "smtps"
+            else smtplib.SMTP(host, parts.port or 587, timeout=TIMEOUT_SECONDS)
+        ) as connection:
+            connection.ehlo()
+            if parts.scheme == "smtp" and (parts.username or connection.has_extn("starttls")):
+                connection.starttls(context=context)
+            if parts.username:
+                connection.login(unquote(parts.username), unquote(parts.password or ""))
+            sent = True
+            connection.send_message(message, sender, list(receivers))
+    except smtplib.SMTPResponseException as error:
+        # 4xx asks to come again, 5xx refuses for good: RFC 5321, 4.2.1.
+        raise DeliveryError(
+            f"email: the server answered {error.smtp_code}.", retryable=400 <= error.smtp_code < 500
+        ) from None
+    except smtplib.SMTPException as error:
+        uncertain = isinstance(error, smtplib.SMTPServerDisconnected) and sent
+        retryable = isinstance(error, smtplib.SMTPServerDisconnected)
+        raise DeliveryError(
+            f"email: not sent ({type(error).__name__}).", retryable=retryable, uncertain=uncertain
+        ) from None
+    except OSError as error:
+        raise DeliveryError(
+            f"email: not reached ({type(error).__name__}).", retryable=True, uncertain=sent
+        ) from None
+
+
+def email_of(notification: Notification, url: str, sender: str, receivers: Sequence[str]) -> EmailMessage:
+    """Return an e-mail; those about one incident are one conversation."""
+    message = EmailMessage()
+    message["Subject"] = format_headline(notification)
+    message["From"], message["To"] = sender, ", ".join(receivers)
+    message["Message-ID"] = f"<{_hashed(notification.notification_id)}@railmend.invalid>"
+    thread = f"<{_hashed(notification.threads[0])}@railmend.invalid>"
+    message["In-Reply-To"] = message["References"] = thread
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(format_plain(notification, url))
+    return message
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def issue_marker(name: str) -> MarkdownText:

@@ -1,7 +1,7 @@
 """REST calls of what others say of a commit: check runs, jobs of GitHub Actions, statuses."""
 
 from railyard.forge.rest import REPO, Answer, Call, on
-from railyard.forge.store import Json, now
+from railyard.forge.store import ApiError, Json, now
 
 
 @on("GET", REPO + "/commits/{ref:path}/check-runs", "checks:read")
@@ -20,6 +20,8 @@ def combined_status(call: Call) -> Answer:
 
 @on("POST", REPO + "/statuses/{sha}", "statuses:write")
 def create_status(call: Call) -> Answer:
+    if "state" not in call.body:
+        raise ApiError(422, "Validation Failed")
     row: Json = {"context": "default", **call.body, "id": call.forge.next_id(), "sha": call.path["sha"]}
     row |= {"created_at": now(), "updated_at": now(), "url": f"{call.view.api}/statuses/{row['sha']}"}
     call.repo.setdefault("statuses", []).append(row)

@@ -51,6 +51,15 @@ def test_each_write_permission_is_tried_and_nothing_is_written(
     assert forge.branch(REPOSITORY, BRANCH) is None
 
 
+@pytest.mark.parametrize(("statuses", "may"), [("write", True), ("read", False)])
+def test_the_status_of_a_proof_is_tried_and_none_is_set(
+    github: GitHubClient, forge: Forge, statuses: str, may: bool
+) -> None:
+    forge.limit(TOKEN, "fine-grained", **WRITES | {"account": "read", "statuses": statuses})
+    assert github.may_set_status(REPOSITORY) is may
+    assert not forge.repo(REPOSITORY).get("statuses")
+
+
 def test_a_limit_is_no_missing_permission(github: GitHubClient, address: str) -> None:
     fault = {"method": "POST", "path": "/pulls$", "times": 1, "status": 403, "headers": {"Retry-After": "3"}}
     httpx.put(f"{address}/_forge/faults", json=[fault])

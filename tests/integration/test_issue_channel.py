@@ -12,6 +12,7 @@ from starlette.routing import Route
 from railmend.contracts.notification import incident_notification, outcome_notification
 from railmend.contracts.scan import ServiceRow
 from railmend.notifying import delivery
+from railmend.notifying.text import link
 from railmend.publishing.github import GitHubClient, GitHubError
 from tests import samples
 from tests.integration.serving import serving
@@ -80,16 +81,17 @@ def test_an_incident_and_its_repair_are_one_issue_however_often_they_are_told() 
     row = ServiceRow(service_id="id-checkout", name="checkout", verdict="code", detail="A cache grows.")
     found = incident_notification(repair.incidents[0].request, row, "incident/env/id-checkout", "run")
     opened = outcome_notification(repair, "pull_request", "https://forge/pull/1", "repair/x", "run")
-    with serving(tracker.app) as url:
-        github = GitHubClient(url, SecretStr("t"), pace=False)
+    with serving(tracker.app) as api:
+        github = GitHubClient(api, SecretStr("t"), pace=False)
         for notification in (found, found, opened, opened):
-            delivery.post_issue(github, "acme/ops", notification, "https://ui.example/x")
+            url = link(notification, "https://ui.example", "default")
+            delivery.post_issue(github, "acme/ops", notification, url)
     (issue,) = tracker.issues
     assert issue["title"] == "checkout in trouble: code"
     assert [one["name"] for one in issue["labels"]] == ["railmend-incident"]
-    assert "[Open in Temporal](https://ui.example/x)" in issue["body"]
+    assert "https://ui.example/namespaces/default/workflows/incident%2Fenv%2Fid-checkout" in issue["body"]
     (comment,) = tracker.comments[1]
-    assert "Pull request: https://forge/pull/1" in comment
+    assert "\nhttps://forge/pull/1\n" in comment
 
 
 def test_a_repository_without_issues_is_told_and_not_tried_again() -> None:

@@ -285,7 +285,7 @@ async def test_one_of_three_projects_is_misconfigured_and_the_other_two_are_scan
         await scan_watch.look(client, Settings(), ORCHESTRATION_QUEUE, MetricMeter.noop)
     await until(lambda: told)
     assert len(told) == 1
-    assert "Project blog is not looked at" in told[0]["text"]
+    assert "Project blog is not being scanned" in told[0]["text"]
 
     place.write("shop", "blog", "wiki")
     assert isinstance(await scan(client, "blog", 3), HealthReport)

@@ -115,6 +115,15 @@ async def approved_by_comment(temporal: WorkflowEnvironment) -> None:
         await save(on.client, row.repair_workflow_id, "repair_approved_by_comment")
 
 
+async def offered_with_a_message(temporal: WorkflowEnvironment) -> None:
+    verdicts = {"jobs": Verdict.BAD_DEPLOY}
+    async with stage(temporal, samples.service("jobs"), verdicts=verdicts) as on:
+        report = await on.scan(policy=Policy(notify=True))
+        action_id = row_of(report, "jobs").detail.rpartition(" ")[2]
+        await on.client.get_workflow_handle_for(ApprovedAction.run, action_id).result()
+        await save(on.client, action_id, "approved_action_with_a_message")
+
+
 async def retried(temporal: WorkflowEnvironment) -> None:
     statuses = [MeasurementStatus.NOT_HELD, MeasurementStatus.HELD]
     async with repairing(temporal, views=[MERGED], statuses=statuses) as on:
@@ -224,6 +233,7 @@ STORIES = (
     *(
         happy_path,
         restart_offered,
+        offered_with_a_message,
         with_tools,
         approved,
         approved_by_comment,

@@ -11,7 +11,6 @@ from railmend.contracts.base import Contract, OpenEnum
 from railmend.contracts.comments import MeasurementComment
 from railmend.contracts.incident import (
     ChallengeRequest,
-    Diagnosis,
     DiagnosisRequest,
     IncidentReport,
     IncidentRequest,
@@ -154,8 +153,8 @@ TEXTS: tuple[tuple[type[BaseModel], Callable[[Any], object]], ...] = (
     (ChallengeRequest, lambda request: challenge_messages("", request.diagnosis)),
     (CodingRequest, lambda request: review_prompt(request.notes)),
     (CodingRequest, lambda request: not_held_prompt(request.measurements)),
-    (RepairResult, attributes_for_result),
-    (Diagnosis, attributes_for_diagnosis),
+    (RepairResult, lambda result: attributes_for_result(samples.repair(), result)),
+    (IncidentReport, attributes_for_diagnosis),
 )
 
 

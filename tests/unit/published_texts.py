@@ -306,6 +306,10 @@ def notification(evil: str) -> Notification:
         workflow_id=evil,
         plan=evil,
         issue=evil,
+        severity=evil,
+        project=evil,
+        environment=evil,
+        proof=evil,
     )
 
 
@@ -344,6 +348,9 @@ FUNCTIONS: dict[Callable[..., object], Callable[[str], str]] = {
         evil, MeasuredSeries.MEMORY_GB, measured(), measured()
     ),
     messages.format_headline: lambda evil: messages.format_headline(notification(evil)),
+    messages.format_place: lambda evil: messages.format_place(notification(evil)),
+    # What is empty has no line.
+    messages.format_plain: lambda evil: messages.format_plain(notification(evil or "x"), ""),
     messages.format_slack: lambda evil: messages.format_slack(notification(evil), evil)["text"],
     messages.format_markdown: lambda evil: messages.format_markdown(notification(evil), evil),
     delivery.issue_marker: delivery.issue_marker,

@@ -36,6 +36,8 @@ KEY = base64.b64encode(b"canary-key-of-thirty-two-bytes-x").decode()
 FORMED = {
     "RAILMEND_ENCRYPTION_KEYS": f"now:{KEY}",
     "NOTIFY_SLACK_URL": f"https://hooks.slack.com/services/{CANARIES['NOTIFY_SLACK_URL']}",
+    "NOTIFY_SMTP_URL": f"smtps://railmend:{CANARIES['NOTIFY_SMTP_URL']}@mail.example",
+    "NOTIFY_URLS": f"json://hook.example/{CANARIES['NOTIFY_URLS']}",
     "NOTIFY_WEBHOOK_URL": f"https://hook.example/{CANARIES['NOTIFY_WEBHOOK_URL']}",
 }
 PROJECT = {"RAILWAY_PROJECT_ID": "p", "RAILWAY_ENVIRONMENT_ID": "e", "TEMPORAL_ADDRESS": "127.0.0.1:1"}
@@ -105,6 +107,7 @@ def echo() -> Iterator[str]:
 def environment(address: str, **more: str) -> dict[str, str | None]:
     given = {**CANARIES, **FORMED, **PROJECT, "MODEL": "openai/x", "MODEL_BASE_URL": f"{address}/v1", **more}
     given["NOTIFY_GITHUB_REPOSITORY"] = "acme/web"
+    given |= {"NOTIFY_EMAIL_FROM": "railmend@acme.example", "NOTIFY_EMAIL_TO": '["ops@acme.example"]'}
     urls = {"RAILWAY_API_URL": f"{address}/graphql", "GITHUB_API_URL": address, "OPENCODE_URL": address}
     unset = dict.fromkeys(name for name in os.environ if name.startswith(("RAIL", "TEMPORAL", "GITHUB")))
     return {**unset, **given, **urls}

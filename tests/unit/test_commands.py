@@ -41,7 +41,7 @@ def test_intervals(text: str, expected: timedelta) -> None:
 
 @pytest.mark.parametrize("text", ["", "10", "0m", "-1m", "ten", "1w"])
 def test_what_is_no_interval_is_named(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no interval: write 90s, 10m, 1h or 1d"):
+    with pytest.raises(ConfigurationError, match="is not an interval: write 90s, 10m, 1h or 1d"):
         interval(text)
 
 

@@ -85,7 +85,7 @@ def test_a_window_is_written_as_people_do(text: str, expected: int) -> None:
 
 
 def test_a_bad_window_is_named() -> None:
-    with pytest.raises(ConfigurationError, match="--window 'soon' is no interval"):
+    with pytest.raises(ConfigurationError, match="--window 'soon' is not an interval"):
         seconds("soon")
 
 

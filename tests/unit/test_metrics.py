@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import SecretStr
 
-from hosting.metrics import BUCKETS, api_budget, record
+from hosting.metrics import BUCKETS, api_budget, begin, record
 from railmend.contracts.incident import Verdict, Waiting
 from railmend.contracts.ledger import SettlementBatch, SettleRequest
 from railmend.contracts.repair import CodingResult, CodingState
@@ -102,6 +103,16 @@ def test_only_repairs_count_as_repairs() -> None:
     assert seen["railmend_repairs"] == [(1, {"outcome": "pull_request"})]
 
 
+def test_what_is_counted_begins_at_nothing_under_the_names_that_count_later() -> None:
+    meter = Meter()
+    begin(meter)  # type: ignore[arg-type]
+    assert {value for values in meter.seen.values() for value, _ in values} == {0}
+    later = recorded("describe_incident", samples.report(verdict=Verdict.BAD_DEPLOY)).seen
+    assert later["railmend_verdicts"][0][1] in [labels for _, labels in meter.seen["railmend_verdicts"]]
+    counters = {name.removesuffix("_total") for name in _own_metrics() if name.endswith("_total")}
+    assert set(meter.seen) == counters
+
+
 def test_other_activities_record_nothing() -> None:
     assert recorded("screen").seen == {}
 
@@ -125,13 +136,13 @@ def _own_metrics() -> set[str]:
     return counters | gauges | parts
 
 
-def test_the_dashboard_shows_metrics_that_exist() -> None:
-    expressions = [
-        target["expr"]
-        for panel in json.loads(DASHBOARD.read_text())["panels"]
-        for target in panel.get("targets", ())
-    ]
+def test_dashboard_and_alerts_show_metrics_that_exist() -> None:
+    panels = [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel.get("targets")]
+    assert all(panel["fieldConfig"]["defaults"]["noValue"] for panel in panels)
+    expressions = [target["expr"] for panel in panels for target in panel["targets"]]
+    (group,) = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"]
     assert len(expressions) >= 10
+    expressions += [rule["expr"] for rule in group["rules"]]
     shown = {name for expression in expressions for name in re.findall(r"railmend_\w+", expression)}
     assert shown <= _own_metrics()
 

@@ -10,6 +10,7 @@ from hosting.workers import Role
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.scan import ScanBeginning
 from railmend.settings import ConfigurationError, Settings
+from tests import samples
 
 REPORTING = {"railway_project_id": "p", "railway_environment_id": "e"}
 
@@ -43,6 +44,19 @@ def test_a_worker_without_anything_to_watch_is_refused(monkeypatch: pytest.Monke
     monkeypatch.delenv("RAILWAY_TOKEN")
     with pytest.raises(ConfigurationError, match="RAILWAY_TOKEN"):
         preflight.start(settings(), ())
+
+
+async def test_a_worker_on_railway_only_reports_services_of_its_own_repository(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A repair of Railmend's own service would end the worker that makes it."""
+    monkeypatch.setenv("RAILWAY_GIT_REPO_OWNER", "acme")
+    monkeypatch.setenv("RAILWAY_GIT_REPO_NAME", "railmend")
+    work = SettingsActivities(settings, AsyncMock(), own_repository=clients.own_repository())
+    read = await work.read_scan_settings(ScanBeginning(project_id="p", environment_id="e"))
+    own = samples.service("worker").model_copy(update={"repository": "acme/railmend"})
+    assert read.autonomy_of(own) is Autonomy.REPORT
+    assert read.autonomy_of(samples.service("checkout")) is Autonomy.PULL_REQUEST
 
 
 def test_a_worker_on_railway_does_not_watch_its_own_project(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,9 @@ from io import StringIO
 
 import pytest
 
-from commands import incident_list, status_screen
+from commands import incident_list, run_status, status_screen
 from commands.incident_list import IncidentList
+from commands.run_status import RunStatus
 from commands.terminal import SafeConsole
 from railmend.contracts.approval import PlanIssueRequest
 from railmend.contracts.autonomy import Autonomy
@@ -59,6 +60,11 @@ def states() -> Iterator[tuple[str, RepairState]]:
     for outcome in RepairOutcome:
         result = RepairResult(outcome=outcome, reason="Because.", pull_request=PULL)
         yield outcome.value, RepairState(request=PLAN, phase=Phase.DONE, result=result)
+    yield "second_fix", RepairState(request=samples.repair().next_fix(), phase=Phase.CODING)
+    first = RepairResult(outcome=RepairOutcome.NOT_HELD, reason="Still.", pull_request=PULL, merge=MERGE)
+    in_vain = RepairState(request=samples.repair().next_fix(), phase=Phase.CODING, result=first)
+    in_vain.phase = in_vain.end_with(RepairResult(outcome=RepairOutcome.NO_CHANGE, reason="No idea left."))
+    yield "second_fix_in_vain", in_vain
 
 
 STATES = dict(states())
@@ -88,6 +94,24 @@ def command_line(state: RepairState) -> str:
     )
     label = incident_label(row.state, row.outcome, row.until, status)
     return printed(row.model_copy(update={"label": label, "command": status.command}))
+
+
+def show(status: RepairStatus) -> str:
+    out = StringIO()
+    run = RunStatus(
+        id="repair/acme/checkout/1",
+        run_id="run",
+        status="completed" if status.ended else "running",
+        summary="checkout: code",
+        started=samples.NOW,
+        ended=None,
+        attributes={},
+        about="",
+        details=str(format_status(status)),
+        stands=status,
+    )
+    run_status.render(run, SafeConsole(file=out, width=200))
+    return out.getvalue()
 
 
 def page(status: RepairStatus) -> str:
@@ -170,10 +194,11 @@ def test_command_line_web_ui_report_message_and_pull_request_say_the_same(name: 
     state = STATES[name]
     status = state.status()
     assert status.label in command_line(state)
+    assert status.sentence in show(status)
     assert str(format_status(status)).startswith(f"{capitalized(status.label)}.")
     assert capitalized(status.label) in page(status)
     assert capitalized(status.label) in live_page(status)
-    assert status.label in terminal(status)
+    assert f"checkout: {status.label} (" in terminal(status)
     for said in (message(state), on_github(state)):
         assert said is None or status.label.lower() in said.lower()
 
@@ -183,11 +208,13 @@ def test_only_what_waits_asks_for_an_answer(name: str) -> None:
     """After a rejection nothing asks for an approval any more, on no screen."""
     state = STATES[name]
     asks = name == "waits"
-    shown = (command_line(state), str(format_status(state.status())), page(state.status()))
-    assert ["starter.py approve" in each for each in shown] == [asks] * 3
-    assert ['value="approve"' in live_page(state.status()), "starter.py" in terminal(state.status())] == [
-        asks
-    ] * 2
+    status = state.status()
+    shown = (
+        *(command_line(state), show(status), terminal(status)),
+        *(str(format_status(status)), page(status)),
+    )
+    assert ["starter.py approve" in each for each in shown] == [asks] * 5
+    assert ('value="approve"' in live_page(status)) is asks
     assert state.status().waits == (asks or state.phase is Phase.REVIEW)
 
 
@@ -206,8 +233,15 @@ def test_a_decided_plan_is_not_waiting() -> None:
 
 
 def test_a_second_fix_says_that_the_first_did_not_hold() -> None:
-    again = STATES["coding"].model_copy(update={"request": samples.repair().next_fix()})
-    assert again.status().label == "the fix did not hold, another one is being written"
+    label = STATES["second_fix"].status().label
+    assert label == "the fix did not hold, another one is being written"
+
+
+def test_the_last_word_on_a_second_fix_that_never_came_is_why() -> None:
+    status = STATES["second_fix_in_vain"].status()
+    assert (status.label, status.link, status.waits) == ("the fix did not hold", PULL.url, False)
+    for said in (show(status), str(format_status(status)), page(status)):
+        assert "No idea left." in said
 
 
 def test_a_fix_that_was_announced_and_never_came_is_the_last_word() -> None:

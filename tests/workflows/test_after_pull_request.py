@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.ledger import LedgerActivities
+from commands import run_status, runs
 from hosting.workers import WORKFLOWS
 from railmend.contracts.action import ActionKind, ActionRequest, ActionState
 from railmend.contracts.ledger import Budget, ClaimBatch, ClaimRequest, LedgerState, Limit
@@ -247,17 +249,29 @@ async def test_a_fix_that_did_not_hold_is_tried_once_more_with_the_numbers(
 
 
 async def test_a_second_fix_that_comes_to_nothing_is_said_where_it_was_announced(
-    temporal: WorkflowEnvironment,
+    temporal: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with repairing(temporal, statuses=[MeasurementStatus.NOT_HELD]) as on:
         on.world.mended = WorkspaceChange(files=())
-        result = await on.ends(outcome_seconds=(60,))
+        handle = await on.start(Policy(follow_up=FollowUp(outcome_seconds=(60,))))
+        result = await handle.result()
         assert result.outcome is RepairOutcome.NOT_HELD
         assert len(on.world.published) == 1
         announced, corrected = on.after.comments
         assert (announced.retried, corrected.retried) == (True, False)
         assert corrected.no_other_fix == result.reason
         assert corrected.measurements[0].sentence == announced.measurements[0].sentence
+        # The Web UI, and `show`, say why, too.
+        web_ui: Any = await handle.query(run_status.METADATA_QUERY, result_type=WorkflowMetadata)
+
+        async def connected() -> tuple[None, Client]:
+            return None, on.client
+
+        monkeypatch.setattr(runs, "connected", connected)
+        shown = await run_status.read(handle.id)
+        assert shown.stands is not None
+        assert shown.details == web_ui.current_details
+        assert shown.stands.detail == result.reason
 
 
 async def test_where_it_cannot_be_told_it_is_waited_longer_and_then_said(

@@ -30,10 +30,17 @@ from railmend.contracts.status import RESTART_WAITS
 from tests import samples
 from tests.workflows.review_stage import ReviewStage
 from tests.workflows.stand_ins import CHANGE, DONE
-from tests.workflows.story import row_of, stage
+from tests.workflows.story import Stage, row_of, stage
 from workflows.actions.approved_action import ApprovedAction
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
+from workflows.shared.search_attributes import SUMMARY
+
+
+async def in_the_list(on: Stage, workflow_id: str) -> str | None:
+    """Return what tells a run's row in Temporal's list from the others."""
+    run = await on.client.get_workflow_handle(workflow_id).describe()
+    return run.typed_search_attributes.get(SUMMARY)
 
 
 async def test_a_service_in_trouble_ends_in_one_pull_request(temporal: WorkflowEnvironment) -> None:
@@ -48,6 +55,12 @@ async def test_a_service_in_trouble_ends_in_one_pull_request(temporal: WorkflowE
         result = await on.repair(checkout.repair_workflow_id)
         run = await temporal.client.get_workflow_handle(checkout.repair_workflow_id).describe()
         assert (await run.static_summary() or "").startswith("checkout: code: ")
+        incident = f"incident/{on.environment_id}/id-checkout"
+        assert [await in_the_list(on, each) for each in (on.scans[0], incident, run.id)] == [
+            "1 affected: checkout (memory leak)",
+            "checkout (memory leak): code",
+            f"checkout: code: {on.environment_id}/checkout#1: the fix holds",
+        ]
         assert result.outcome is RepairOutcome.HELD
         assert result.pull_request is not None
         assert on.world.removed == [checkout.repair_workflow_id.rpartition("/")[2]]

@@ -8,11 +8,14 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.actions import ActionActivities
 from railmend.contracts.action import ActionKind, ActionOrder, ActionRequest, ActionResult, ActionState
+from railmend.contracts.notification import rollback_notification
+from railmend.contracts.policy import Policy
 from railmend.contracts.repair import Approval
 from railmend.contracts.status import RepairStatus, action_status
 from workflows.shared import details, policies
 from workflows.shared.failures import reason_of
 from workflows.shared.ledger_client import LedgerClient
+from workflows.shared.notifications import notify
 
 
 @workflow.defn
@@ -35,6 +38,7 @@ class ApprovedAction:
             request.reason,
             details.code(f"starter.py approve {workflow.info().workflow_id}"),
         )
+        await notify(Policy(notify=request.notify), [rollback_notification(request)])
         try:
             await workflow.wait_condition(
                 lambda: self._decision is not None,

@@ -15,8 +15,10 @@ from workflows.shared.failures import reason_of
 Find = Callable[[ActionActivities, RollbackQuestion], Awaitable[RollbackOffer]]
 
 
-async def offer(question: RollbackQuestion, find: Find = ActionActivities.find_rollback) -> str:
-    """Start an action that waits for a person.
+async def offer(
+    question: RollbackQuestion, find: Find = ActionActivities.find_rollback, *, notified: bool
+) -> str:
+    """Start an action that waits for a person, who is `notified` of it.
 
     `find`: what it is about: a deployment to go back to, or to restart. Return its workflow ID; empty where
     there is none.
@@ -35,7 +37,7 @@ async def offer(question: RollbackQuestion, find: Find = ActionActivities.find_r
         return ""
     if found.request is None:
         return ""
-    action = found.request
+    action = found.request.model_copy(update={"notify": notified})
     try:
         await workflow.start_child_workflow(
             ApprovedAction.run,

@@ -70,7 +70,7 @@ class IncidentInvestigation:
         )
         workflow.set_current_details("Evidence collected; diagnosing.")
         report = await self._conclude(request, packet)
-        workflow.upsert_search_attributes(search_attributes.attributes_for_diagnosis(report.diagnosis))
+        workflow.upsert_search_attributes(search_attributes.attributes_for_diagnosis(report))
         workflow.set_current_details(
             await workflow.execute_activity_method(
                 TextActivities.describe_incident, report, **policies.STORED

@@ -128,10 +128,11 @@ async def publish(state: RepairState, ledger: LedgerClient) -> Phase:
     )
     state.opened = state.opened or state.result
     state.round = None
-    workflow.upsert_search_attributes(search_attributes.attributes_for_result(state.result))
+    workflow.upsert_search_attributes(search_attributes.attributes_for_result(repair, state.result))
     info = workflow.info()
     notification = outcome_notification(
-        repair, state.result.outcome.value, pull_request.url, info.workflow_id, info.run_id
+        *(repair, state.result.outcome.value, pull_request.url, info.workflow_id, info.run_id),
+        proof=state.fix.proof,
     )
     await notify(repair.policy, [notification])
     return Phase.REVIEW
@@ -166,7 +167,7 @@ async def resume_review(state: RepairState) -> bool:
     )
     state.result = RepairResult(
         outcome=RepairOutcome.PULL_REQUEST,
-        reason="Goes on with the pull request of an earlier run.",
+        reason="Continues with the pull request of an earlier run.",
         pull_request=pull_request,
     )
     state.opened = state.opened or state.result
@@ -184,7 +185,7 @@ def start_over(state: RepairState) -> Phase:
         return Phase.CODING
     return state.end(
         RepairOutcome.FAILED,
-        "The machine that held the workspace went away twice; see that a coding worker runs.",
+        "The machine that held the workspace went away twice; check that a coding worker is running.",
     )
 
 

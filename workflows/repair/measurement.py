@@ -251,7 +251,8 @@ async def _offer_rollback(state: RepairState, incident: int, reason: str) -> str
             service_name=request.service.name,
             deployment_id=deployed[incident] if deployed else None,
             reason=reason[:500],
-        )
+        ),
+        notified=state.request.policy.notify,
     )
 
 

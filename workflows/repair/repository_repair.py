@@ -105,7 +105,7 @@ class RepositoryRepair:
     async def _conclude(self) -> None:
         """Settle the claim and delete the workspace: the same for every ending."""
         state, repair, info = self._state, self._state.request, workflow.info()
-        outcome, reason = "failed", "The repair ended with an error; its history tells which."
+        outcome, reason = "failed", "The repair ended with an error; its history shows which."
         fixes: tuple[FixRecord, ...] = ()
         if self._cancelled:
             outcome, reason = "cancelled", "A person cancelled the repair."
@@ -113,7 +113,7 @@ class RepositoryRepair:
         elif state.result is not None and state.phase is Phase.DONE:
             outcome, reason = state.result.outcome.value, state.result.reason
             fixes = state.fix_records()
-            workflow.upsert_search_attributes(search_attributes.attributes_for_result(state.result))
+            workflow.upsert_search_attributes(search_attributes.attributes_for_result(repair, state.result))
         if state.workspace is not None:
             await coding.delete_workspace(state.workspace)
         cooldown, unchanged = policies.COOLDOWN, None

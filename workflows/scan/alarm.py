@@ -24,7 +24,9 @@ class ScanAlarm:
         await notify(Policy(notify=True), [missed_scans_notification(missed, workflow.info().run_id)])
         with suppress(asyncio.TimeoutError):  # a streak that goes on is then told again
             await workflow.wait_condition(
-                lambda: self._over, timeout=policies.ALARM_REPEAT, timeout_summary="until it is told again"
+                lambda: self._over,
+                timeout=policies.ALARM_REPEAT,
+                timeout_summary="until people are notified again",
             )
 
     @workflow.signal(description="A scan has succeeded again")

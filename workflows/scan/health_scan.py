@@ -78,7 +78,8 @@ class HealthScan:
         assessment = await candidates.assess(screening, request.environment_id, window)
         incidents = self._incidents(screening, assessment, window)
         if self._rows and not look.in_steps:
-            workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening))
+            found = list(self._rows.values())
+            workflow.upsert_search_attributes(search_attributes.attributes_for_scan(screening, found))
         reports = await self._investigate_all(incidents, screening)
         await self._act(reports, screening, together=not look.in_steps)
         await self._settle_all()
@@ -131,6 +132,8 @@ class HealthScan:
             IncidentRequest(
                 project_id=self._request.project_id,
                 environment_id=self._request.environment_id,
+                project_name=screening.project_name,
+                environment_name=screening.environment_name,
                 service=service,
                 findings=tuple(by_service[service.service_id]),
                 window=window,
@@ -266,7 +269,9 @@ class HealthScan:
             elif report.diagnosis.verdict in CODING_VERDICTS and repository:
                 by_repository[repository].append(report)
             else:
-                self._row(report.request.service.service_id, **await offers.for_report(report, screening))
+                notified = self._settings.policy.notify
+                offered = await offers.for_report(report, screening, notified=notified)
+                self._row(report.request.service.service_id, **offered)
                 again = _next_look(report.diagnosis)
                 self._settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary, again)
         each = [{repository: group} for repository, group in by_repository.items()]

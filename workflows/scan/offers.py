@@ -10,16 +10,16 @@ from workflows.actions.offer import offer
 from workflows.shared import policies
 
 
-async def for_report(report: IncidentReport, screening: Screening) -> dict[str, str]:
+async def for_report(report: IncidentReport, screening: Screening, *, notified: bool) -> dict[str, str]:
     """Offer what the verdict allows; return what changes in the service's row."""
     if report.diagnosis.verdict is Verdict.BAD_DEPLOY:
-        return await _rollback(report)
+        return await _rollback(report, notified)
     if report.diagnosis.verdict is Verdict.DEPENDENCY_DOWN:
-        return await _restart(report, screening)
+        return await _restart(report, screening, notified)
     return {}
 
 
-async def _rollback(report: IncidentReport) -> dict[str, str]:
+async def _rollback(report: IncidentReport, notified: bool) -> dict[str, str]:
     request, service = report.request, report.request.service
     action = await offer(
         RollbackQuestion(
@@ -29,7 +29,8 @@ async def _rollback(report: IncidentReport) -> dict[str, str]:
             service_name=service.name,
             deployment_id=service.latest_deployment_id,
             reason=report.diagnosis.summary[:500],
-        )
+        ),
+        notified=notified,
     )
     if not action:
         return {}
@@ -37,7 +38,7 @@ async def _rollback(report: IncidentReport) -> dict[str, str]:
     return {"action": "rollback_offered", "detail": detail}
 
 
-async def _restart(report: IncidentReport, screening: Screening) -> dict[str, str]:
+async def _restart(report: IncidentReport, screening: Screening, notified: bool) -> dict[str, str]:
     """Link the service of the project that does not answer, and offer to restart it."""
     request, name = report.request, report.diagnosis.dependency.lower()
     near = neighbours_of(request.service, screening.candidates, (), screening.needed)
@@ -55,6 +56,7 @@ async def _restart(report: IncidentReport, screening: Screening) -> dict[str, st
             reason=f"{request.service.name} needs it: {report.diagnosis.summary}"[:500],
         ),
         ActionActivities.find_restart,
+        notified=notified,
     )
     if not action:
         return {"detail": detail}

@@ -3,7 +3,7 @@
 In them stand names, for people; identity stays in the workflow ID.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from temporalio.common import (
     SearchAttributeKey,
@@ -13,9 +13,10 @@ from temporalio.common import (
 )
 
 from railmend.contracts.action import ActionRequest
-from railmend.contracts.incident import Diagnosis, IncidentRequest
+from railmend.contracts.incident import IncidentReport, IncidentRequest
 from railmend.contracts.repair import RepairRequest, RepairResult
-from railmend.contracts.scan import Finding, Screening, Severity
+from railmend.contracts.scan import Screening, ServiceRow, Severity, Symptom
+from railmend.contracts.status import ending_label
 
 PROJECT = SearchAttributeKey.for_keyword("RailmendProject")
 ENVIRONMENT = SearchAttributeKey.for_keyword("RailmendEnvironment")
@@ -26,17 +27,25 @@ VERDICT = SearchAttributeKey.for_keyword("RailmendVerdict")
 OUTCOME = SearchAttributeKey.for_keyword("RailmendOutcome")
 SEVERITY = SearchAttributeKey.for_keyword("RailmendSeverity")
 COST = SearchAttributeKey.for_float("RailmendCost")  # USD
+# What tells rows of Temporal's list apart: names and our own words alone, for attributes are never encrypted.
+SUMMARY = SearchAttributeKey.for_keyword("RailmendSummary")
 
 REGISTRY: tuple[SearchAttributeKey, ...] = (  # type: ignore[type-arg] # of several value types
     *(PROJECT, ENVIRONMENT, SERVICE, REPOSITORY),
-    *(VERDICT, OUTCOME, SEVERITY, COST),
+    *(VERDICT, OUTCOME, SEVERITY, COST, SUMMARY),
 )
 MOST_NAMES = 1200
+MOST_SUMMARY = 255  # characters of a keyword where PostgreSQL or MySQL keeps it
 Updates = list[SearchAttributeUpdate]  # type: ignore[type-arg] # of several value types
 
 
-def attributes_for_scan(screening: Screening) -> Updates:
-    return [PROJECT.value_set(screening.project_name), ENVIRONMENT.value_set(screening.environment_name)]
+def attributes_for_scan(screening: Screening, found: Sequence[ServiceRow] = ()) -> Updates:
+    """Return where a scan looked. `found`: the affected services, the worst of which stand first."""
+    place = [PROJECT.value_set(screening.project_name), ENVIRONMENT.value_set(screening.environment_name)]
+    if not found:
+        return place
+    services = "; ".join(_troubled(row.name, row.findings) for row in sorted(found, key=_worst_first))
+    return [*place, SUMMARY.value_set(_line(f"{len(found)} affected: {services}"))]
 
 
 def attributes_for_incident(incident: IncidentRequest, screening: Screening) -> TypedSearchAttributes:
@@ -46,6 +55,7 @@ def attributes_for_incident(incident: IncidentRequest, screening: Screening) -> 
             SearchAttributePair(SERVICE, [incident.service.name]),
             *_repository(incident.service.repository),
             SearchAttributePair(SEVERITY, _worst(incident.findings)),
+            SearchAttributePair(SUMMARY, _line(_troubled(incident.service.name, incident.findings))),
         ]
     )
 
@@ -60,21 +70,63 @@ def attributes_for_repair(repair: RepairRequest, screening: Screening) -> TypedS
             SearchAttributePair(REPOSITORY, repair.repository),
             SearchAttributePair(VERDICT, repair.incidents[0].diagnosis.verdict.value),
             SearchAttributePair(SEVERITY, _worst(findings)),
+            SearchAttributePair(SUMMARY, _line(_repaired(repair))),
         ]
     )
 
 
 def attributes_for_action(action: ActionRequest) -> TypedSearchAttributes:
-    return TypedSearchAttributes([SearchAttributePair(SERVICE, [action.service_name])])
+    name = action.service_name
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(SERVICE, [name]),
+            SearchAttributePair(SUMMARY, _line(f"{name}: {action.kind.value}")),
+        ]
+    )
 
 
-def attributes_for_diagnosis(diagnosis: Diagnosis) -> Updates:
-    return [VERDICT.value_set(diagnosis.verdict.value), COST.value_set(diagnosis.cost_usd or 0.0)]
+def attributes_for_diagnosis(report: IncidentReport) -> Updates:
+    request, diagnosis = report.request, report.diagnosis
+    verdict = f"{_troubled(request.service.name, request.findings)}: {_spaced(diagnosis.verdict.value)}"
+    return [
+        VERDICT.value_set(diagnosis.verdict.value),
+        COST.value_set(diagnosis.cost_usd or 0.0),
+        SUMMARY.value_set(_line(verdict)),
+    ]
 
 
-def attributes_for_result(result: RepairResult) -> Updates:
+def attributes_for_result(repair: RepairRequest, result: RepairResult) -> Updates:
     cost = result.coding.cost_usd if result.coding else 0.0
-    return [OUTCOME.value_set(result.outcome.value), COST.value_set(cost)]
+    pull_request = f"{repair.repository}#{result.pull_request.number}: " if result.pull_request else ""
+    summary = f"{_repaired(repair)}: {pull_request}{ending_label(result.outcome.value)}"
+    return [
+        OUTCOME.value_set(result.outcome.value),
+        COST.value_set(cost),
+        SUMMARY.value_set(_line(summary)),
+    ]
+
+
+def _repaired(repair: RepairRequest) -> str:
+    """Return names that leave room for what follows, and the verdict."""
+    names = ", ".join(sorted({incident.request.service.name for incident in repair.incidents}))
+    return f"{names[:100]}: {_spaced(repair.incidents[0].diagnosis.verdict.value)}"
+
+
+def _troubled(name: str, findings: Iterable[Symptom]) -> str:
+    kinds = ", ".join(dict.fromkeys(_spaced(finding.kind.value) for finding in findings))
+    return f"{name} ({kinds})"
+
+
+def _worst_first(row: ServiceRow) -> bool:
+    return _worst(row.findings) != Severity.CRITICAL.value
+
+
+def _spaced(value: str) -> str:
+    return value.replace("_", " ")
+
+
+def _line(text: str) -> str:
+    return text if len(text) <= MOST_SUMMARY else f"{text[: MOST_SUMMARY - 1]}…"
 
 
 def _names(repair: RepairRequest) -> list[str]:
@@ -97,6 +149,6 @@ def _repository(name: str | None) -> list[SearchAttributePair]:  # type: ignore[
     return [SearchAttributePair(REPOSITORY, name)] if name else []
 
 
-def _worst(findings: Iterable[Finding]) -> str:
+def _worst(findings: Iterable[Symptom]) -> str:
     critical = any(finding.severity is Severity.CRITICAL for finding in findings)
     return (Severity.CRITICAL if critical else Severity.WARNING).value

@@ -56,7 +56,7 @@ class RevertingRepository(TrustedRepository):
             return parents[0]
         own = self._git("rev-list", "--topo-order", "--no-merges", head, f"^{merged}").split()
         if len(parents) != 1 or not own:
-            raise RevertConflict("It was not merged by GitHub: its commits cannot be told from others.")
+            raise RevertConflict("It was not merged by GitHub: its commits cannot be told apart from others.")
         tip, copies, missing = merged, 0, False
         for commit in own:
             if self._git("log", "-1", SAME, tip) == self._git("log", "-1", SAME, commit):

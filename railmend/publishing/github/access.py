@@ -109,6 +109,13 @@ class GitHubAccess:
             missing = "the token may open no issue: give it Issues (read and write)"
             raise GitHubError(f"{full_name}: {missing}.", retryable=False)
 
+    def may_set_status(self, full_name: str) -> bool:
+        """Return whether a commit could get the status that says what its proof came to."""
+        repository = self.repository(full_name)
+        with classified(f"Default branch of {full_name}"):
+            sha = repository.get_commit(repository.default_branch).sha
+        return self._may_create(repository, f"statuses/{sha}")
+
     def _may_create(self, repository: Repository, kind: str) -> bool:
         """Try to create nothing: GitHub refuses that with 422, and whoever may not with 403 before."""
         with classified(f"Rights in {repository.full_name}"):

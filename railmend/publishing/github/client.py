@@ -39,7 +39,7 @@ CLOCKS_APART = timedelta(minutes=10)
 STATES = {
     ProofOutcome.PROVEN: ("success", "The fault shows without this change, and not with it."),
     ProofOutcome.FAILED: ("failure", "A proof failed."),
-    ProofOutcome.UNPROVEN: ("error", "The fault could not be shown, so nothing shows that it is mended."),
+    ProofOutcome.UNPROVEN: ("error", "The fault could not be shown, so nothing shows that it is fixed."),
 }
 # Touched by nearly every change: sharing one of them means nothing.
 SHARED_BY_ALL = frozenset(

@@ -85,9 +85,10 @@ async def test_a_scan_of_two_hundred_services_with_twenty_in_trouble_has_a_short
         )
         report = await on.scan(policy=wide.POLICY)
         repairs = {row.repair_workflow_id for row in report.rows}
-        history = await on.client.get_workflow_handle(on.scans[-1]).fetch_history()
+        (history,) = (found := await wide.histories(on.client, *on.scans)).values()
         assert len(repairs) == 20
         assert len(history.events) < 250
+        assert max(wide.largest(found).values()) < wide.LIMIT
 
 
 async def test_a_look_at_a_pull_request_costs_two_actions(server: Metered) -> None:

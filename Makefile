@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OPENCODE := node_modules/.railmend-ready
 
-.PHONY: setup demo test chaos lint bench eval clean
+.PHONY: setup demo test chaos lint bench screenshots eval clean
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/.ready $(OPENCODE)
@@ -49,6 +49,11 @@ eval: export MODEL_BASE_URL := $(MODEL_BASE_URL)
 eval: export MODEL_API_KEY := $(MODEL_API_KEY)
 eval: setup
 	$(BIN)/python starter.py eval $(EVAL_ARGS)
+
+# Of what runs: SHOTS="--page ADDRESS --report report.html --pull-request URL"; tools/screenshots/shoot.mjs tells more.
+screenshots:
+	npm install --prefix tools/screenshots --no-package-lock --no-audit --no-fund --loglevel=error
+	node tools/screenshots/shoot.mjs $(SHOTS)
 
 bench: setup
 	$(BIN)/python -m bench

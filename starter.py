@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Railmend on the command line: look, watch, decide.
 
-New here? `starter.py demo` shows everything without an account; `starter.py doctor` says what is missing for
-your own project; `starter.py scan --autonomy report` looks at it and changes nothing.
+New here? `starter.py demo` shows everything without an account; `starter.py init` asks for what your own
+project needs; `starter.py doctor` says what is missing; `starter.py scan --autonomy report` looks at it and
+changes nothing.
 
 Exit codes: 0 done, 1 done and the answer is bad news (doctor, replay, demo), 2 the command or a setting is
 wrong, 130 stopped with Ctrl-C.
@@ -28,6 +29,7 @@ from commands.doctor import doctor
 from commands.eval import eval
 from commands.evidence import evidence
 from commands.incidents import incidents
+from commands.init import init
 from commands.ledger import ledger
 from commands.pause import pause, resume
 from commands.record import record
@@ -39,14 +41,15 @@ from commands.scan import scan
 from commands.schedule import schedule
 from commands.show import show
 from commands.status import status
+from commands.web import web
 from railmend import __version__
 
 # The collector's default would search all that is being imported a hundred times, a tenth of the start.
 gc.set_threshold(500_000)
 
 COMMANDS = (
-    *(demo, doctor),
-    *(status, scan, incidents, show, report),
+    *(demo, init, doctor),
+    *(status, web, scan, incidents, show, report),
     *(approve, reject, cancel, accept, rerun, replay),
     *(pause, resume, cost),
     *(record, backtest, condense, redact),

@@ -11,6 +11,7 @@ from activities.coding_environment import CodingEnvironment, Egress
 from activities.errors import translated
 from activities.heartbeat import Heartbeat, heartbeating
 from railmend.coding.checks.base_checks import checked_tree
+from railmend.coding.checks.databases import DATABASES, beside, not_had
 from railmend.coding.checks.run_counts import RunCounts, count, prints_counts
 from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.checks.suites import Suite, check_environment, find_suites, step_key
@@ -38,6 +39,8 @@ MISSING: Mapping[str, re.Pattern[str]] = {
     "a database or another service that answers": re.compile(
         r"ECONNREFUSED|[Cc]onnection refused|could not connect to server|PG::ConnectionBad"
         r"|SQLSTATE.HY000. .2002.|DBConnection\.ConnectionError|MongooseServerSelectionError"
+        r"|password authentication failed|NOAUTH Authentication|(?:database|role) \"\w+\" does not exist"
+        r"|extension \"\w+\" is not available|extension control file"
     ),
     "the network": re.compile(
         r"ENOTFOUND|EAI_AGAIN|ENETUNREACH|Network is unreachable|getaddrinfo|Could not resolve host"
@@ -52,6 +55,8 @@ MISSING: Mapping[str, re.Pattern[str]] = {
         r"|cannot load such file"
     ),
 }
+# Go's word for a package that cannot be compiled, as without files to embed that CI makes first.
+NOT_BUILT = re.compile(r"\[(?:build|setup) failed\]$", re.M)
 PUBLIC = frozenset(
     {"registry.npmjs.org", "registry.yarnpkg.com", "pypi.org", "files.pythonhosted.org", "rubygems.org"}
     | {"github.com", "index.rubygems.org", "proxy.golang.org", "repo.packagist.org", "hex.pm"}
@@ -207,14 +212,16 @@ class SuiteRun:
     ) -> CommandResult:
         """Run one command of a suite to its end."""
         sandbox = self.environment.sandbox
-        (port,) = await asyncio.to_thread(sandbox.ports, 1)
+        port, *ports = await asyncio.to_thread(sandbox.ports, 1 + len(DATABASES))
         path = await asyncio.to_thread(sandbox.tools_path)
         proxy = f"http://127.0.0.1:{port}" if network else None
+        needed, filling = ((), "") if network else (suite.services, suite.filling)
+        databases, given = beside(needed, tuple(suite.environment), ports)
         launch = SandboxCommand(
             paths=paths,
-            command=("sh", "-c", command),
+            command=("sh", "-c", databases + filling + command),
             environment=check_environment(
-                str(paths.home), path, {**suite.environment, **self.settings.environment}, proxy
+                str(paths.home), path, {**suite.environment, **given, **self.settings.environment}, proxy
             ),
             directory=paths.tree / suite.directory,
             outward={port: EGRESS_SOCKET} if network else None,
@@ -256,14 +263,20 @@ def _base_report(report: CheckReport, *, found: bool) -> CheckReport:
 
 def _with_evidence(run: CheckRun) -> CheckRun:
     """Return a run; as one that says nothing where no test ran, or all failed for want of something ours."""
+    if run.passed is False and NOT_BUILT.search(run.output):
+        why = "not all of it could be compiled"
+        return run.model_copy(update={"passed": None, "not_run": _unable(run, why)})
     if run.passed is not False or (run.ran and run.ran != run.failed):
         return run
     missing = next((what for what, pattern in MISSING.items() if pattern.search(run.output)), None)
     if run.ran and missing is None:
         return run
     why = f"it needs {missing}" if missing else "it ended before a test ran"
-    sentence = f"`{run.name}` could not be run in Railmend's sandbox: {why}."
-    return run.model_copy(update={"passed": None, "not_run": sentence})
+    return run.model_copy(update={"passed": None, "not_run": _unable(run, why)})
+
+
+def _unable(run: CheckRun, why: str) -> str:
+    return f"`{run.name}` could not be run in Railmend's sandbox: {why}."
 
 
 def _not_run(suite: Suite, command: str, why: str, output: str = "") -> CheckRun:
@@ -276,8 +289,10 @@ def _check_run(suite: Suite, command: str, done: CommandResult, *, found: bool) 
     """`found`: the command is Railmend's choice, so that it counts only where it says how many tests ran."""
     counts = count(done.output)
     output = redact(done.output[-4 * MAX_OUTPUT :])
-    passed = None if done.code == NOT_FOUND else done.code == 0
-    not_run = f"A program of `{command}` is not installed in Railmend's sandbox." if passed is None else None
+    lacks = not_had(done.code, done.output)
+    passed = None if done.code == NOT_FOUND or lacks else done.code == 0
+    missing = f"A program of `{command}` is not installed in Railmend's sandbox."
+    not_run = lacks or missing if passed is None else None
     if done.reason is not None:
         output += f"\n[ended: {done.reason}]"
     elif passed and (doubt := _no_evidence(command, counts)):

@@ -14,6 +14,7 @@ from activities.errors import translated
 from activities.heartbeat import Heartbeat, heartbeating
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.coding.checks.base_checks import checked_tree
+from railmend.coding.checks.databases import DATABASES, MANIFEST, beside, lacking, migrations, needs
 from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.checks.suites import Suite, check_environment, find_suites
 from railmend.coding.git.repository import TrustedRepository
@@ -22,10 +23,12 @@ from railmend.coding.proof.replay import replay_row
 from railmend.coding.proof.start import StartCommand, find_start, start, variables
 from railmend.coding.sandbox import foreign_files
 from railmend.coding.sandbox.interface import RepairPaths, SandboxCommand
+from railmend.contracts.incident import Incident
 from railmend.contracts.proof import (
     Answers,
     Proof,
     ProofRun,
+    RequestCost,
     RequestSample,
     SampledRequest,
     SideReport,
@@ -45,6 +48,8 @@ ANY_TEST = "test_any.py"
 UNKNOWN_RUNNER = "Railmend does not know how to run this file alone."
 # Of a service, so many source files are searched for the variables that it demands.
 MOST_SOURCES = 300
+# And so many manifests for the databases that it needs.
+MOST_MANIFESTS = 20
 # A regression test that takes longer, in seconds, is ended.
 TEST_SECONDS = 120
 
@@ -73,14 +78,22 @@ class _Material:
 
     def start(self) -> StartCommand | None:
         """Return how the service of the worst incident is started. Blocking."""
-        service = self.request.repair.incidents[0].request.service
+        service = self._incident.service
         return find_start(service.root_directory, service.start_command, service.health_check, self.read)
 
-    def sources(self, tree: str) -> list[str]:
-        """Return the source files of that service. Blocking."""
-        root = self.request.repair.incidents[0].request.service.root_directory
-        paths = [path for path in self.repository.paths(tree) if path.startswith(root) and ships(path)]
-        return [self.repository.text(tree, path) or "" for path in paths[:MOST_SOURCES]]
+    def service(self, tree: str) -> dict[str, str]:
+        """Return the texts of that service's source files and manifests, by path inside. Blocking."""
+        root = self._incident.service.root_directory
+        prefix = f"{root}/" if root else ""
+        inside = [path for path in self.repository.paths(tree) if path.startswith(prefix)]
+        read = [path for path in inside if MANIFEST.search(path)][:MOST_MANIFESTS]
+        read += [path for path in inside if ships(path)][:MOST_SOURCES]
+        texts = {path: self.repository.text(tree, path) or "" for path in read}
+        return {path.removeprefix(prefix): texts.get(path, "") for path in inside}
+
+    @property
+    def _incident(self) -> Incident:
+        return self.request.repair.incidents[0].request
 
     def suites(self) -> list[Suite]:
         """Return the base's suites, as they are with the tests. Blocking."""
@@ -161,15 +174,16 @@ class ProofActivities:
             tests = [await self._runs(run, paths, material, *file, named) for file in files]
             beat.state = {"starting": way.command if way else ""}
             requests = await self._requests(material.request)
-            started, answers = NO_START, list[Answers]()
+            started, answers, cost = NO_START, list[Answers](), None
             if way:
-                started, answers = await self._start(paths, material, tree, way, requests.requests)
+                started, answers, cost = await self._start(paths, material, tree, way, requests.requests)
         return SideReport(
             tests=tuple(tests),
             unavailable=missing,
             start=started,
             answers=tuple(answers),
             unasked="" if answers else requests.unseen or started.why,
+            cost=cost,
         )
 
     async def _requests(self, request: CodingRequest) -> RequestSample:
@@ -188,21 +202,31 @@ class ProofActivities:
         tree: str,
         way: StartCommand,
         requests: Sequence[SampledRequest],
-    ) -> tuple[StartRun, list[Answers]]:
-        """Start the service with harmless values for the variables that its code demands, and ask it."""
+    ) -> tuple[StartRun, list[Answers], RequestCost | None]:
+        """Start the service and its databases, with harmless values for the variables it demands; ask it."""
         sandbox = self._environment.sandbox
-        (port,) = await asyncio.to_thread(sandbox.ports, 1)
+        files = await asyncio.to_thread(material.service, tree)
+        needed = needs(files)
+        port, *ports = await asyncio.to_thread(sandbox.ports, 1 + len(DATABASES))
         path = await asyncio.to_thread(sandbox.tools_path)
-        texts = await asyncio.to_thread(material.sources, tree)
-        extra = {**variables(texts), **material.settings.environment, "PORT": str(port)}
+        databases, given = beside(needed, files.values(), ports)
+        build = f"{way.build} || exit\n" if way.build else ""
+        lacks = lacking(needed)
+        filling = "" if lacks else migrations(files, files.get("package.json", ""))
+        extra = {**variables(files.values()), **given}
         launch = SandboxCommand(
             paths=paths,
-            command=("sh", "-c", way.command),
-            environment=check_environment(str(paths.home), path, extra, None),
+            command=("sh", "-c", databases + build + filling + way.command),
+            environment=check_environment(
+                str(paths.home), path, {**extra, **material.settings.environment, "PORT": str(port)}, None
+            ),
             directory=paths.tree / way.directory,
             serve=port,
         )
-        return await start(sandbox, launch, way, self._environment.quota, requests)
+        run, answers, cost = await start(sandbox, launch, way, self._environment.quota, requests)
+        if lacks and run.started is False and tree == material.request.workspace.base:
+            run = run.model_copy(update={"why": f"{lacks} {run.why}"})
+        return run, answers, cost
 
     async def _runs(
         self, run: SuiteRun, paths: RepairPaths, material: _Material, path: str, text: str, named: str | None

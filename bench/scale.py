@@ -7,19 +7,28 @@ investigations and repairs are answered from memory. CPU seconds, not the clock:
 
 import asyncio
 import os
+import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+import httpx
 import psutil
 from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 from temporalio.worker import Worker
 
 from activities.methods import activity_methods
 from activities.railway import RailwayActivities
 from activities.settings import SettingsActivities
-from bench.railway import ENVIRONMENT, PROJECT, TOKEN, start
+from bench.railway import ENVIRONMENT, LATENCY_SECONDS, PROJECT, TOKEN, start
 from hosting.workers import WORKFLOWS
 from railmend import costs
 from railmend.contracts.scan import ScanRequest, Window
@@ -27,6 +36,7 @@ from railmend.railway.client import RailwayClient
 from railmend.railway.pool import RailwayPool
 from railmend.settings import ProjectSettings, Settings
 from tests import samples
+from tests.integration.serving import serving
 from tests.kept import memory_store
 from tests.server_metrics import Metered, metered
 from tests.workflows import test_wide_incident as wide
@@ -37,6 +47,7 @@ PROJECTS, SERVICES, SCANS = 200, 20, 3
 WIDTHS, AFFECTED = (20, 50, 200, 500), (0, 5, 20)
 AT_ONCE = 20
 QUEUE = "railmend-bench"
+STARTED, HEALTH = 100, "127.0.0.1:8791"
 
 
 class _Surveyor:
@@ -143,6 +154,47 @@ async def width(server: Metered, services: int, affected: int) -> list[str]:
     return [str(services), str(affected), str(actions), str(len(history.events)), f"{size:.0f}", *cpu]
 
 
+async def whose(request: Request) -> JSONResponse:
+    """Answer the one question of a worker's start: which environment a token is of."""
+    await asyncio.sleep(LATENCY_SECONDS)
+    environment = request.headers["Project-Access-Token"]
+    return JSONResponse({"data": {"projectToken": {"projectId": PROJECT, "environmentId": environment}}})
+
+
+def start_worker(temporal: str, projects: int) -> None:
+    """Print how long a worker of so many projects needs until it takes work, with a token each."""
+    table = (
+        '[[projects]]\nname = "e{0}"\nproject_id = "{1}"\nenvironment_id = "e{0}"\ntoken_env = "TOKEN{0}"\n'
+    )
+    railway = Starlette(routes=[Route("/", whose, methods=["POST"])])
+    with TemporaryDirectory() as folder, serving(railway) as url:
+        (Path(folder) / "railmend.toml").write_text(
+            "".join(table.format(n, PROJECT) for n in range(projects))
+        )
+        variables = {"TEMPORAL_ADDRESS": temporal, "RAILWAY_API_URL": url, "RAILMEND_HEALTH_ADDRESS": HEALTH}
+        variables |= {"RAILMEND_STATE_DIR": folder}
+        tokens = {f"TOKEN{n}": f"e{n}" for n in range(projects)}
+        command = [sys.executable, Path("worker.py").absolute()]
+        began = time.perf_counter()
+        with subprocess.Popen(
+            command, cwd=folder, env=os.environ | variables | tokens, stdout=subprocess.DEVNULL
+        ) as process:
+            while not _ready(process):
+                time.sleep(0.05)
+            took, cpu = time.perf_counter() - began, sum(psutil.Process(process.pid).cpu_times()[:2])
+            process.terminate()
+    print(f"\nA worker of {projects} projects takes work after {took:.1f} s, {cpu:.1f} s of CPU")
+
+
+def _ready(process: subprocess.Popen[bytes]) -> bool:
+    if process.poll() is not None:
+        raise RuntimeError(f"the worker ended with {process.returncode}")
+    try:
+        return httpx.get(f"http://{HEALTH}/readyz").is_success
+    except httpx.TransportError:
+        return False
+
+
 def extrapolate() -> None:
     print(("{:>14}" * 5).format("projects", "actions", "USD", "requests/h", "with incidents"))
     for projects in (1, 10, 100, 1_000):
@@ -163,6 +215,8 @@ async def run(projects: int) -> None:
         server = await stack.enter_async_context(metered())
         with server.temporal.with_time_skipping_disabled():
             await idle(server, url, projects)
+        address = server.temporal.client.service_client.config.target_host
+        await asyncio.to_thread(start_worker, address, STARTED)
         head = ("services", "affected", "actions", "scan events", "scan kB", "worker CPU", "server CPU")
         print("\n" + ("{:>14}" * len(head)).format(*head))
         for services in WIDTHS:

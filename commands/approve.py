@@ -1,11 +1,17 @@
 """`starter.py approve` and `reject`: answer a plan that waits for a person."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.options import JsonOption, answer, fail, name_argument, run
+from commands.options import JsonOption, answer, name_argument, run
 
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from railmend.contracts.repair import Approval
+
+NO_REASON = "Say why you reject it (on the command line: --reason 'TEXT'): the reason is kept and shown."
 RepairArgument = Annotated[str, name_argument("The service, or the workflow ID of its repair or action.")]
 PlanOption = Annotated[
     str,
@@ -25,8 +31,6 @@ def reject(
     as_json: JsonOption = False,
 ) -> None:
     """Drop a plan that waits for a person."""
-    if not reason.strip():
-        fail("Say why with --reason 'TEXT': it is kept and shown.")
     _decide(repair, approved=False, reason=reason, plan=plan, as_json=as_json)
 
 
@@ -45,22 +49,42 @@ async def _send(name: str, *, approved: bool, reason: str, plan: str) -> tuple[s
     """
     import getpass
 
-    from temporalio.client import WorkflowUpdateFailedError
-    from temporalio.service import RPCError
-
-    from commands.runs import check_kind, connected, find_waiting, kind_of
+    from commands.runs import connected, find_waiting
     from railmend.contracts.repair import Approval
+
+    approval = Approval(by=getpass.getuser(), reason=reason, plan=plan, approved=approved)
+    check_decision(name, approval)
+    _, client = await connected()
+    workflow_id = await find_waiting(client, name)
+    await decide(client, workflow_id, approval)
+    return workflow_id, approval.by
+
+
+def check_decision(name: str, approval: "Approval") -> None:
+    """Raise `ConfigurationError` for what no repair or action can be told."""
+    from commands.runs import check_kind, kind_of
     from railmend.settings import ConfigurationError
 
     check_kind(name, "repair", "action")
-    if plan and kind_of(name) == "action":
+    if approval.plan and kind_of(name) == "action":
         raise ConfigurationError(f"{name} is an action, which has no plan: leave --plan out.")
-    _, client = await connected()
-    workflow_id = await find_waiting(client, name)
+    if not approval.approved and not approval.reason.strip():
+        raise ConfigurationError(NO_REASON)
+
+
+async def decide(client: "Client", workflow_id: str, approval: "Approval") -> None:
+    """Approve or reject what waits under an ID, as the command line and the page both do it.
+
+    Raises `ConfigurationError` when nothing waits there, or another plan does.
+    """
+    from temporalio.client import WorkflowUpdateFailedError
+    from temporalio.service import RPCError
+
+    from railmend.settings import ConfigurationError
+
     handle = client.get_workflow_handle(workflow_id)
-    approval = Approval(by=getpass.getuser(), reason=reason, plan=plan)
     try:
-        await handle.execute_update("approve" if approved else "reject", approval)
+        await handle.execute_update("approve" if approval.approved else "reject", approval)
     except WorkflowUpdateFailedError as error:
         raise ConfigurationError(f"{workflow_id}: {getattr(error.cause, 'message', error.cause)}") from error
     except RPCError as error:
@@ -68,4 +92,3 @@ async def _send(name: str, *, approved: bool, reason: str, plan: str) -> tuple[s
             f"Nothing waits under {workflow_id} ({error.message}). `starter.py status` lists what waits "
             "for you."
         ) from error
-    return workflow_id, approval.by

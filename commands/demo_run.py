@@ -206,13 +206,15 @@ async def until_symptoms(settings: Settings, console: Console, names: Collection
     began = time.monotonic()
     await asyncio.sleep(scanned.window_seconds)
     try:
-        while not set(names) <= affected and time.monotonic() - began < SYMPTOM_SECONDS:
+        while True:
             window = scanned.window(datetime.now(UTC))
             screening = await activities.screen(ScreenRequest(scan=request, window=window))
             candidates = {finding.service_name for finding in screening.findings}
             for name in sorted(candidates - affected):
                 console.print(f"  {name} shows trouble")
             affected |= candidates
+            if set(names) <= affected or time.monotonic() - began > SYMPTOM_SECONDS:
+                return
             await asyncio.sleep(POLL_SECONDS)
     finally:
         await railway.aclose()

@@ -17,27 +17,9 @@ from commands.runs import NEVER_SCANNED, connected, kind_of, newest_report, stat
 from railmend.contracts.ledger import LedgerEntry, LedgerState, SpendingTotal
 from railmend.contracts.status import incident_label
 from railmend.contracts.track_record import TrackRecord
+from railmend.publishing.screen import IncidentRow
 from railmend.settings import ProjectSettings
 from workflows.shared.search_attributes import SERVICE
-
-
-class IncidentRow(BaseModel):
-    """One fingerprint. `state`: open (worked on), suppressed (settled, in its cool-down) or closed."""
-
-    project: str
-    service: str
-    kind: str
-    state: str
-    since: datetime
-    until: datetime | None  # end of the cool-down
-    outcome: str
-    label: str = ""  # how it stands, in the words of every screen
-    command: str = ""  # what answers it, where it waits for a person
-    detail: str
-    pull_request: str
-    times: int
-    id: str  # workflow ID of who has it, or had it last
-    incident: str  # workflow ID of its investigation
 
 
 class IncidentList(BaseModel):

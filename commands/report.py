@@ -32,14 +32,9 @@ async def _write(file: Path, incident: str | None, project: str | None) -> int:
 
     Raises `ConfigurationError` for an incident that is not known or has not ended.
     """
-    from datetime import UTC, datetime
+    from commands.page_content import read_once
 
-    from commands.reported_incidents import collect
-    from commands.status_screen import as_text, read
-    from railmend.publishing.page import render_page
-
-    incidents = await collect(incident, project)
-    status = "" if incident else as_text(await read(project))
+    content = await read_once(project, incident)
     with using(file, "written"):
-        file.write_text(render_page(incidents, datetime.now(UTC), status), encoding="utf-8")
-    return len(incidents)
+        file.write_text(content.render(), encoding="utf-8")
+    return len(content.incidents)

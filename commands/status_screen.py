@@ -3,9 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from io import StringIO
 
-from pydantic import BaseModel
 from rich.console import Console
 from rich.markup import escape
 from temporalio.client import Client
@@ -14,7 +12,6 @@ from temporalio.service import RPCError
 from commands import incident_list
 from commands.checks.check import CheckStatus
 from commands.checks.schedules import check_scans
-from commands.incident_list import IncidentRow
 from commands.ledgers import ledger_state, projects_of
 from commands.runs import (
     ACTION,
@@ -25,12 +22,11 @@ from commands.runs import (
     status_of,
 )
 from commands.statistics import usd_of
-from commands.terminal import SafeConsole
 from hosting.connection import connect
 from hosting.missed_scans import describe_schedule
 from railmend.contracts.ledger import Limit
 from railmend.contracts.scan import HealthReport
-from railmend.contracts.status import RepairStatus
+from railmend.publishing.screen import IncidentRow, Money, ProjectStatus, StatusScreen, WorkRow
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
 from workflows.shared.search_attributes import SERVICE
@@ -41,54 +37,18 @@ MOST_ENDED = 8
 MOST_NAMES = 12  # of services in one state
 
 
-class WorkRow(BaseModel):
-    """One repair or action, and how it stands."""
-
-    id: str
-    services: list[str]
-    started: datetime
-    status: RepairStatus
-
-
-class Money(BaseModel):
-    """USD spent in a period, and the most that may be; None: no limit."""
-
-    spent: float
-    limit: float | None
-
-
-class ProjectStatus(BaseModel):
-    """One project. `services`: names by state. `problems`: of its scans, each with the next step."""
-
-    project: str
-    scanned: datetime | None = None
-    services: dict[str, list[str]] = {}
-    next_scan: datetime | None = None
-    problems: list[str] = []
-    day: Money | None = None
-    month: Money | None = None
-    unseen: list[str] = []
-
-
-class StatusScreen(BaseModel):
-    """`waiting`: what a person has to decide. `work`: the other repairs and actions, newest first."""
-
-    at: datetime
-    waiting: list[WorkRow]
-    projects: list[ProjectStatus]
-    incidents: list[IncidentRow]
-    work: list[WorkRow]
-    unseen: list[str]
-
-
 async def read(project_name: str | None) -> StatusScreen:
-    """Return the screen. What does not answer is named in it.
+    """Return the screen of one project, or of all.
 
     Raises `ConfigurationError` where Temporal does not answer, or the settings name no project.
     """
     settings = load_settings()
     projects = projects_of(settings, project_name)
-    client = await connect(settings)
+    return await read_from(await connect(settings), settings, projects)
+
+
+async def read_from(client: Client, settings: Settings, projects: Sequence[ProjectSettings]) -> StatusScreen:
+    """Return the screen of these projects. What does not answer is named in it."""
     work = await _work(client)
     unseen: list[str] = []
     incidents: list[IncidentRow] = []
@@ -116,6 +76,7 @@ async def _work(client: Client) -> list[WorkRow]:
             services=list(run.typed_search_attributes.get(SERVICE) or ()),
             started=run.start_time,
             status=status if run.status is RUNNING else status.model_copy(update={"waits": False}),
+            incidents=(await run.memo()).get("incidents", ()),
         )
         for run, status in zip(runs, statuses, strict=True)
     ]
@@ -132,7 +93,7 @@ def _shown(rows: Iterable[WorkRow]) -> list[WorkRow]:
 
 
 async def _project(client: Client, settings: Settings, project: ProjectSettings) -> ProjectStatus:
-    status = ProjectStatus(project=project.name)
+    status = ProjectStatus(project=project.name, environment=project.environment_id)
     newest = await newest_report(client, project.environment_id)
     if newest is None:
         status.problems.append(NEVER_SCANNED)
@@ -205,19 +166,11 @@ def render(screen: StatusScreen, console: Console) -> None:
         _heading(console, "Repairs")
         for row in screen.work:
             _print_work(row, console)
-    unseen = [*screen.unseen, *(text for project in screen.projects for text in project.unseen)]
-    if unseen:
+    if screen.all_unseen:
         _heading(console, "Could not be seen")
-        for text in dict.fromkeys(unseen):
+        for text in screen.all_unseen:
             _line(console, text)
     console.print(f"\nAs of {screen.at:%Y-%m-%d %H:%M:%S} UTC; all times are UTC.", style="dim")
-
-
-def as_text(screen: StatusScreen) -> str:
-    """Return the screen as the report's page shows it; that page breaks long lines by itself."""
-    out = StringIO()
-    render(screen, SafeConsole(file=out, width=100))
-    return out.getvalue().strip()
 
 
 def _heading(console: Console, text: str) -> None:
@@ -230,8 +183,7 @@ def _line(console: Console, text: str) -> None:
 
 def _print_work(row: WorkRow, console: Console) -> None:
     """Print one line of words, and below it unbroken what is to be copied."""
-    names = ", ".join(row.services) or row.id
-    _line(console, f"{names}: {row.status.label} (started {row.started:%Y-%m-%d %H:%M})")
+    _line(console, f"{row.name}: {row.status.label} (started {row.started:%Y-%m-%d %H:%M})")
     copied = [row.status.command, row.status.link] if row.status.waits else [row.status.link or row.id]
     for text in filter(None, copied):
         _line(console, f"  {text}")
@@ -245,15 +197,8 @@ def _print_project(project: ProjectStatus, console: Console) -> None:
         _line(console, f"{len(names)} {state}: {_listed(names)}")
     for problem in project.problems:
         _line(console, f"! {problem}")
-    periods = (("today", project.day), ("this month", project.month))
-    spent = [f"{_usd(money)} {period}" for period, money in periods if money]
-    if spent:
-        _line(console, f"Models cost {' and '.join(spent)}.")
-
-
-def _usd(money: Money) -> str:
-    limit = f" of {money.limit:g}" if money.limit is not None else ""
-    return f"{money.spent:.2f}{limit} USD"
+    if project.cost:
+        _line(console, project.cost)
 
 
 def _listed(names: Sequence[str]) -> str:

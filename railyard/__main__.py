@@ -77,13 +77,14 @@ async def main(options: argparse.Namespace) -> None:
     state: Path = options.state.absolute()
     state.mkdir(parents=True, exist_ok=True)
     railway_token, github_token = secrets.token_hex(18), f"ghp_{secrets.token_hex(18)}"
+    account_token = secrets.token_hex(18)
     person_token = f"ghp_{secrets.token_hex(18)}"
     forge = Forge(state / "forge", {github_token: "railmend[bot]", person_token: PERSON})
     # As docs/getting-started.md asks for.
     writes = dict.fromkeys(("contents", "issues", "pull_requests"), "write")
     forge.limit(github_token, "fine-grained", **writes, actions="read", statuses="read")
-    # Beside the settings, not among them: only the person who reviews needs it.
-    write(state / "person.json", {"GITHUB_TOKEN": person_token})
+    # Beside the settings, not among them: only the person who reviews, or watches all, needs them.
+    write(state / "person.json", {"GITHUB_TOKEN": person_token, "RAILWAY_TOKEN": account_token})
     platform = Platform(state / "platform", specs(forge, options.service), sample_seconds=options.sample)
     api = build_api(
         platform,
@@ -91,6 +92,7 @@ async def main(options: argparse.Namespace) -> None:
         project_name="acme",
         environment_id=ENVIRONMENT_ID,
         token=railway_token,
+        account_token=account_token,
     )
     apps = {
         "forge": build(forge, read_only=not options.merge_buttons),

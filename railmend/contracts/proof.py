@@ -113,10 +113,32 @@ class Answers(Contract):
     bodies: tuple[str, ...] = ()
 
 
+class Estimate(Contract):
+    """A measured figure, and the interval that holds it in 95 of 100 such measurements."""
+
+    value: float
+    low: float
+    high: float
+
+
+class RequestCost(Contract):
+    """What one of `asked` requests cost: share failed, milliseconds, KiB of memory that stayed, CPU time.
+
+    None: it was measured too seldom.
+    """
+
+    asked: int
+    failed: Estimate
+    p50_ms: Estimate
+    p95_ms: Estimate
+    memory_kib: Estimate | None = None
+    cpu_ms: Estimate | None = None
+
+
 class SideReport(Contract):
     """What one side did. `unavailable`: why no test could be run there at all.
 
-    `answers`: to production's requests. `unasked`: why there are none.
+    `answers`: to production's requests. `unasked`: why there are none. `cost`: of many of them.
     """
 
     tests: tuple[TestFileRuns, ...] = ()
@@ -124,3 +146,4 @@ class SideReport(Contract):
     start: StartRun | None = None
     answers: tuple[Answers, ...] = ()
     unasked: str = ""
+    cost: RequestCost | None = None

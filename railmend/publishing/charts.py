@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Sequence
+from datetime import datetime
 
 from railmend.contracts.incident import MeasuredSeries
 from railmend.contracts.measurement import WindowMetrics
@@ -28,6 +29,14 @@ SHOWN: dict[FindingKind, MeasuredSeries] = {
 }
 # Axis labels that Mermaid can place without overlap need a little room above the highest point.
 HEADROOM = 1.1
+# A limit further above its series would press that to the ground.
+MOST_ABOVE = 3
+# Mermaid's charts are 700 pixels wide, and it cuts a longer title or label at both ends.
+MAX_NAME = 36
+# Its own first colour is all but white. Names: to a forge a digit after # would be a reference.
+BAR, LINE, LIMIT = "silver", "royalblue", "crimson"
+PALETTE = '%%{{init: {{"themeVariables": {{"xyChart": {{"plotColorPalette": "{}"}}}}}}}}%%'
+Plot = tuple[str, str, list[float]]  # bar or line, colour, values
 
 
 def shown_by(findings: Sequence[Finding]) -> tuple[MeasuredSeries, ...]:
@@ -35,14 +44,38 @@ def shown_by(findings: Sequence[Finding]) -> tuple[MeasuredSeries, ...]:
     return tuple(dict.fromkeys(SHOWN[finding.kind] for finding in findings if finding.kind in SHOWN))
 
 
-def chart(name: str, series: MeasuredSeries, measured: WindowMetrics) -> MarkdownText:
-    """One line over the window; empty where there is nothing to draw."""
+def chart(
+    name: str, series: MeasuredSeries, measured: WindowMetrics, onset: datetime | None = None
+) -> MarkdownText:
+    """Draw the series over its window, the limit as a flat line and the onset as a bar, as far as known.
+
+    Empty where there is nothing to draw.
+    """
     points = _filled(measured.series.get(series, ()))
     if len(points) < 2:
         return MarkdownText()
     title, unit = TITLES[series]
     length, span = _length(measured)
-    return _xychart(f"{name}: {title}", span, length, unit, [points])
+    plots: list[Plot] = [("line", LINE, points)]
+    limit = _limit(series, measured)
+    if limit and limit <= max(points) * MOST_ABOVE:
+        plots.append(("line", LIMIT, [limit] * len(points)))
+        span += f"; flat line: limit {limit:.3g} {unit}"
+    passed = (onset - measured.window.start) / measured.window.length if onset else -1.0
+    if onset and 0 <= passed < 1:
+        top, place = max(max(values) for _, _, values in plots), int(passed * len(points))
+        plots.insert(0, ("bar", BAR, [top if number == place else 0 for number in range(len(points))]))
+        span += f"; bar: onset {onset:%H:%M:%S} UTC"
+    return _xychart(f"{name[:MAX_NAME]}: {title}", span, length, unit, plots)
+
+
+def _limit(series: MeasuredSeries, measured: WindowMetrics) -> float | None:
+    """Return what the service may use of it, which is measured as a share."""
+    level, share = {
+        MeasuredSeries.MEMORY_GB: (measured.memory_gb, measured.memory_share),
+        MeasuredSeries.CPU_CORES: (measured.cpu_cores, measured.cpu_share),
+    }.get(series, (None, None))
+    return float(f"{level / share:.3g}") if level and share else None
 
 
 def before_after(
@@ -55,17 +88,15 @@ def before_after(
         return MarkdownText()
     title, unit = TITLES[series]
     length, span = _length(after)
-    head = f"{name}: {title}, before (bars) and after (line)"
-    return _xychart(head, span, length, unit, [first[:points], second[:points]])
+    head = f"{name[:MAX_NAME]}: {title}, before (bars) and after (line)"
+    return _xychart(head, span, length, unit, [("bar", BAR, first[:points]), ("line", LINE, second[:points])])
 
 
-def _xychart(title: str, span: str, length: float, unit: str, lines: list[list[float]]) -> MarkdownText:
-    top = max(max(line) for line in lines) * HEADROOM or 1.0
-    kinds = ("line",) if len(lines) == 1 else ("bar", "line")
-    rows = [
-        f"  {kind} [{', '.join(f'{v:g}' for v in line)}]" for kind, line in zip(kinds, lines, strict=True)
-    ]
+def _xychart(title: str, span: str, length: float, unit: str, plots: Sequence[Plot]) -> MarkdownText:
+    top = max(max(values) for _, _, values in plots) * HEADROOM or 1.0
+    rows = [f"  {kind} [{', '.join(f'{value:g}' for value in values)}]" for kind, _, values in plots]
     drawn = [
+        PALETTE.format(", ".join(colour for _, colour, _ in plots)),
         "xychart-beta",
         f'  title "{_quotable(title)}"',
         f'  x-axis "{span}" 0 --> {length:g}',

@@ -130,7 +130,8 @@ def _duration(seconds: int) -> str:
 def _charts(incident: IncidentReport, measured: Sequence[WindowMetrics]) -> list[MarkdownText]:
     """Chart the measured series in which the incident shows."""
     name, findings = incident.request.service.name, incident.request.findings
-    drawn = (chart(name, series, metrics) for metrics in measured for series in shown_by(findings))
+    onset = min((finding.onset for finding in findings), default=None)
+    drawn = (chart(name, series, metrics, onset) for metrics in measured for series in shown_by(findings))
     return [picture for picture in drawn if picture]
 
 

@@ -31,6 +31,13 @@ class Resolvers:
     def _projectToken(self, _: Any) -> Json:  # noqa: N802 - the schema's name
         return views.token(self._project_id, self._environment_id)
 
+    def _apiToken(self, _: Any) -> Json:  # noqa: N802
+        return {"workspaces": [{"id": "workspace", "name": self._project_name}]}
+
+    def _projects(self, _: Any, **paging: Any) -> Json:
+        listed = [views.listed_project(self._project_id, self._project_name, [self._environment_id])]
+        return views.connection(listed, paging.get("first"), paging.get("after"))
+
     def _platformStatus(self, _: Any) -> Json:  # noqa: N802
         return {"isStable": True, "incident": None, "maintenance": None}
 

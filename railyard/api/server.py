@@ -42,8 +42,9 @@ def build_api(
     environment_id: str,
     token: str,
     gatekeeper: Gatekeeper | None = None,
+    account_token: str | None = None,
 ) -> Starlette:
-    """`token`: the project token of the one environment."""
+    """`token`: the project token of the one environment. `account_token`: one that is sent as a bearer's."""
     resolvers = Resolvers(
         platform, project_id=project_id, project_name=project_name, environment_id=environment_id
     )
@@ -52,12 +53,19 @@ def build_api(
         """Show people what runs, and its state."""
         return JSONResponse([_state(runner) for runner in platform.services.values()])
 
-    app = graphql_app(resolvers.root, token=token, gatekeeper=gatekeeper or Gatekeeper())
+    gatekeeper = gatekeeper or Gatekeeper()
+    app = graphql_app(resolvers.root, token=token, gatekeeper=gatekeeper, account_token=account_token)
     app.routes.append(Route("/_railyard/state", state))
     return app
 
 
-def graphql_app(root: Callable[[], dict[str, Any]], *, token: str, gatekeeper: Gatekeeper) -> Starlette:
+def graphql_app(
+    root: Callable[[], dict[str, Any]],
+    *,
+    token: str,
+    gatekeeper: Gatekeeper,
+    account_token: str | None = None,
+) -> Starlette:
     """`root` gives the resolvers by field; `gatekeeper` counts, delays and fails on demand.
 
     PUT /_railyard/behaviour switches it, GET /_railyard/stats tells what was asked.
@@ -66,7 +74,7 @@ def graphql_app(root: Callable[[], dict[str, Any]], *, token: str, gatekeeper: G
     async def endpoint(request: Request) -> Response:
         if (refused := await gatekeeper.before(hinted=bool(request.url.query))) is not None:
             return refused
-        content, status = await _respond(request, gatekeeper, root(), token)
+        content, status = await _respond(request, gatekeeper, root(), (token, account_token))
         aliases = len(content.get("data") or {})
         text = gatekeeper.after(content, aliases)
         return Response(text, status, gatekeeper.headers, media_type="application/json")
@@ -88,9 +96,9 @@ def graphql_app(root: Callable[[], dict[str, Any]], *, token: str, gatekeeper: G
 
 
 async def _respond(
-    request: Request, gatekeeper: Gatekeeper, root: dict[str, Any], token: str
+    request: Request, gatekeeper: Gatekeeper, root: dict[str, Any], tokens: tuple[str, str | None]
 ) -> tuple[dict[str, Any], int]:
-    refusal = "Not Authorized" if gatekeeper.expired else _refusal(request, token)
+    refusal = "Not Authorized" if gatekeeper.expired else _refusal(request, *tokens)
     if refusal is not None:
         return {"errors": [_error(refusal)], "data": None}, 200
     try:
@@ -102,8 +110,10 @@ async def _respond(
     return await _execute(body, gatekeeper.root(root), gatekeeper.behaviour)
 
 
-def _refusal(request: Request, token: str) -> str | None:
+def _refusal(request: Request, token: str, account_token: str | None) -> str | None:
     if request.headers.get("project-access-token") == token:
+        return None
+    if account_token and request.headers.get("authorization") == f"Bearer {account_token}":
         return None
     if "project-access-token" in request.headers or request.headers.get("authorization") == f"Bearer {token}":
         return "Project Token not found"

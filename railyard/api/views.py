@@ -55,6 +55,12 @@ def project(project_id: str, name: str) -> Json:
     return {"id": project_id, "name": name, "isPublic": False, "createdAt": STAMP, "updatedAt": STAMP}
 
 
+def listed_project(project_id: str, name: str, environment_ids: Sequence[str]) -> Json:
+    """A project as a list has it, with its environments."""
+    environments = [environment(project_id, each) for each in environment_ids]
+    return {**project(project_id, name), "environments": connected(environments)}
+
+
 def environment(project_id: str, environment_id: str, **connections: Sequence[Json]) -> Json:
     """An environment; `connections`: the nodes of each."""
     names = ("serviceInstances", "deploymentTriggers", "deployments", "variables", "volumeInstances")

@@ -1,13 +1,11 @@
 """Pages for reading a pull request, and with buttons for merging it."""
 
-import re
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
-from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -18,22 +16,14 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from railyard.forge.issues import create_comment
+from railyard.forge.markdown import render
 from railyard.forge.pulls import edit_pull, merge
 from railyard.forge.rest import Call
 from railyard.forge.store import PERSON, ApiError, Forge, Json, git
 from railyard.forge.views import View
 
-MARKDOWN = MarkdownIt("js-default", {"html": False})
 FORMATTER = HtmlFormatter(cssclass="diff")
-# The only HTML allowed in bodies, as on GitHub.
-TAGS = re.compile(r"&lt;(/?(?:details|summary|code))&gt;")
 BUTTONS = ("merge", "comment", "close")
-
-
-def _markdown(body: str | None) -> Markup:
-    """Markdown without the hidden markers."""
-    shown = re.sub(r"<!--.*?-->", "", body or "", flags=re.S)
-    return Markup(TAGS.sub(r"<\1>", MARKDOWN.render(shown)))  # noqa: S704 - without HTML
 
 
 def _diff(patch: str) -> Markup:
@@ -46,7 +36,7 @@ PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-PAGES.filters |= {"markdown": _markdown, "diff": _diff}
+PAGES.filters |= {"markdown": render, "diff": _diff}
 STYLE = str(FORMATTER.get_style_defs(".diff"))  # type: ignore[no-untyped-call] # untyped stub
 PAGES.globals["diff_style"] = Markup(STYLE)  # noqa: S704 - a constant
 

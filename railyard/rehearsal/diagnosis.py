@@ -81,7 +81,8 @@ def _answer(
 ) -> dict[str, Any]:
     return {
         "summary": f"{LABEL} {summary}",
-        "title": plan[0] if plan else "",
+        # The last step but one does it: what comes before looks for the place, the last runs the tests.
+        "title": plan[-2:][0] if plan else "",
         "verdict": verdict,
         "confidence": 0.8,
         "assumes": "That the logs and series of the window are those of the running deployment.",
@@ -112,7 +113,7 @@ def _leak(finding: Item, packet_items: list[Item]) -> dict[str, Any] | None:
         [],
         [
             "Find the container at module level that each request adds to and nothing takes from.",
-            "Bound it: drop the oldest entries beyond a fixed number.",
+            "Bound what is kept: drop the oldest beyond a fixed number.",
             "Run the tests.",
         ],
         "Send the service requests with ever new ids and watch its memory.",

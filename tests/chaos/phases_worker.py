@@ -2,8 +2,8 @@
 
 `python -m tests.chaos.phases_worker FOLDER ADDRESS MODEL_URL`. The rest of the world is that of the
 workflows' tests. `hold/<environment>` in the folder names where an environment is held while the file is
-there: "before" or "after", and an activity; `held/<environment>` tells that it is, and `log` has a line for
-each activity that was carried out.
+there: "before", "in" or "after", and an activity; `held/<environment>` tells that it is, and `log` has a line
+for each activity that was carried out.
 """
 
 import asyncio
@@ -95,6 +95,7 @@ class _HeldActivity(ActivityInboundInterceptor):
         await self._hold(environment, f"before {info.activity_type}")
         with (self._folder / "log").open("a") as log:
             log.write(f"{environment} {info.activity_type}\n")
+        await self._hold(environment, f"in {info.activity_type}")
         result = await super().execute_activity(input)
         await self._hold(environment, f"after {info.activity_type}")
         return result

@@ -154,6 +154,18 @@ async def test_no_test_at_all_is_no_pass(tmp_path: Path) -> None:
     )
 
 
+async def test_what_cannot_be_compiled_without_what_ci_makes_first_is_no_failure_of_theirs(
+    tmp_path: Path,
+) -> None:
+    """As in ntfy, which embeds documents that its CI builds."""
+    said = "--- PASS: TestA (0.00s)\\nok  \\tacme/a\\t0.1s\\nFAIL\\tacme/web [setup failed]\\n"
+    recipe = f"test:\n\t@printf -- '{said}'; exit 1 # pytest\n"
+    workflow = "on: push\njobs: {t: {steps: [{run: make test}]}}"
+    room = CodingRoom(tmp_path, {".github/workflows/ci.yml": workflow, "Makefile": recipe})
+    told = (await room.before()).unverified or ""
+    assert told.startswith("`make test` could not be run in Railmend's sandbox: not all of it could be")
+
+
 GREEN = """\
 import unittest, app
 class A(unittest.TestCase):

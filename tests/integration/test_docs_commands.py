@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hosting.dev_server import stop_server
@@ -35,10 +36,11 @@ COMMAND = re.compile(r"^(\.venv/bin/\w+ |make |docker |temporal |pip |npm )", re
 # Run by continuous integration itself, or by another test that waits for its end.
 ELSEWHERE = {
     "make setup": "continuous integration begins with it",
+    ".venv/bin/python starter.py init": "it asks a person: tests/unit/test_init.py answers",
     ".venv/bin/python starter.py scan": "up to pull requests: tests/integration/test_end_to_end.py",
 }
 # These stay in the foreground; the page says so.
-STAYS = ("-m railyard", "worker.py")
+STAYS = ("-m railyard", "worker.py", "starter.py web")
 # The window of a scan, and what it leaves out at its end.
 FIRST_SYMPTOM_SECONDS = 30
 LOG = '{"ts": "2026-01-01T00:00:00Z", "severity": "error", "message": "failed for password=hunter2"}\n'
@@ -120,10 +122,11 @@ class Reader:
             ["bash", "-c", f"exec {command}"], cwd=self.folder, env=self.environment, stdout=log, stderr=log
         )
         self._staying.append(process)
+        file, said = Path(log.name), b"/?token=" if "web" in command else b"workers ready"
         ready: Callable[[], bool] = (
             (self.folder / ".railmend/yard/railyard.json").exists
             if "railyard" in command
-            else lambda: b"workers ready" in Path(log.name).read_bytes()
+            else lambda: said in file.read_bytes()
         )
         until = time.monotonic() + PATIENCE
         while not ready():
@@ -131,6 +134,12 @@ class Reader:
             assert time.monotonic() < until, Path(log.name).read_text()
             time.sleep(0.2)
         self._traffic_since = self._traffic_since or time.monotonic()
+        if "web" in command:
+            (address,) = re.findall(r"http://\S+", file.read_text())
+            with httpx.Client(follow_redirects=True) as browser:
+                tells("Waits for you", "memory leak", 'value="approve"')(
+                    browser.get(address).raise_for_status().text
+                )
 
     def known(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(
@@ -176,6 +185,8 @@ OTHERWISE: dict[str, Callable[[Reader], str]] = {
     r"\bincident/ENV/SERVICE\b": lambda reader: reader.id_of("incident"),
     r"\bID\b": lambda reader: reader.id_of("incident"),
     r"\bREPAIR\b": lambda reader: reader.id_of("repair"),
+    # The page's own port may be taken here.
+    r"starter\.py web$": lambda _: "starter.py web --listen 127.0.0.1:0",
     r"-m railyard": lambda _: "-m railyard --service checkout",
 }
 BEFORE: dict[str, Callable[[Reader], None]] = {

@@ -1,16 +1,18 @@
 """Red, then green, in the sandbox: what counts as proof, and what never does."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.proof import start
+from railmend.coding.sandbox.interface import OUTPUT
 from railmend.contracts.incident import Cause
-from railmend.contracts.proof import ProofVerdict
+from railmend.contracts.proof import ProofOutcome, ProofVerdict
 from railmend.contracts.repair import RepairRequest
 from tests import samples
-from tests.integration.coding_stage import NAME, CodingRoom
+from tests.integration.coding_stage import KEY, NAME, CodingRoom
 from tests.unit.test_workspace import run
 
 pytestmark = pytest.mark.integration
@@ -98,6 +100,21 @@ async def test_a_right_fix_with_its_test_is_proven_and_leaves_nothing(tmp_path: 
     assert proof.rows[0].reason == "Without the change: KeyError: 'off'"
     assert await room.changed() == ["shop.py", "tests/test_regression.py"]
     assert not list((tmp_path / "repairs").glob("*.checkout"))
+
+
+async def test_a_proof_that_is_interrupted_is_measured_again_and_leaves_nothing(tmp_path: Path) -> None:
+    held = TEST.replace("import shop\n", "import shop, time\nprint('held', flush=True)\ntime.sleep(HOLD)\n")
+    room = await shop(tmp_path, {"shop.py": RIGHT, "tests/test_regression.py": held.replace("HOLD", "60")})
+    proving = asyncio.create_task(room.proof())
+    outputs = [tmp_path / "repairs" / f"{KEY}.checkout" / "run" / OUTPUT]
+    while not any(each.exists() and "held" in each.read_text() for each in outputs):
+        assert not proving.done()
+        await asyncio.sleep(0.05)
+    proving.cancel()
+    await asyncio.wait({proving})
+    assert not list((tmp_path / "repairs").glob("*.checkout"))
+    (room.tree / "tests/test_regression.py").write_text(held.replace("HOLD", "0"))
+    assert (await room.proof()).proven
 
 
 @pytest.mark.parametrize("fix", WRONG_FIXES.values(), ids=WRONG_FIXES)
@@ -278,7 +295,10 @@ async def test_the_service_is_started_and_only_blamed_for_what_the_base_could_do
     room = CodingRoom(tmp_path, {"app.py": base, "Procfile": f"web: {program}\n"}, repair=repair)
     await room.changed()
     (room.tree / "app.py").write_text(change)
-    _, shown = (await room.proof()).rows
+    proof = await room.proof()
+    _, shown = proof.rows
+    told = ProofOutcome.FAILED if row[2] == "failed" else ProofOutcome.UNPROVEN
+    assert proof.outcome is told, "a right fix of what cannot start is unproven, and not blamed"
     assert (shown.base, shown.change, shown.verdict.value) == row, shown
     assert why in shown.reason
     assert not shown.shows_fault, "that it starts does not show that the fault is gone"

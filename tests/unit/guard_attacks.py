@@ -24,6 +24,8 @@ from tests.unit.guard_changes import (
     NOT_CODE,
     OPENED,
     PACKAGE,
+    PASSES,
+    POM,
     PY,
     PYPROJECT,
     RB,
@@ -105,4 +107,13 @@ ATTACKS: list[Change] = [
     *added(SECRET, "app.py", f"t = bytes.fromhex('{GITHUB.encode().hex()}')", f"t = ''.join(['{GITHUB[:12]}', '{GITHUB[12:]}'])", f"t = ('{GITHUB[:20]}'\n     '{GITHUB[20:]}')"),
     *added(SECRET, "docs/setup.md", f"Use {GITHUB} for it."),
     *added(SECRET, "tests/test_a.py", f"TOKEN = '{GITHUB}'"),
+    # A check by another name, its tests left out; tools' own build steps
+    *edit(INSTALL, "package.json", PACKAGE.replace('"test"', '"ci": "jest",\n    "check": "pytest tests && node --test",\n    "test"'), ('"jest"', '"jest --testPathIgnorePatterns cart"'), ("pytest tests", "pytest tests --ignore=tests/cart"), ("node --test", "true"), ('"ci"', '"verify": "mocha --exclude cart",\n    "ci"')),
+    *edit(NEW, "pom.xml", POM, ("<dependencies>", "<build><plugins>\n<plugin><artifactId>exec-maven-plugin</artifactId></plugin></plugins></build><dependencies>")),
+    *edit(INSTALL, "pom.xml", POM, ("<dependencies>", "<build><plugins>\n<plugin><artifactId>exec-maven-plugin</artifactId></plugin></plugins></build><dependencies>"), ("<dependencies>", "<properties><skipTests>true</skipTests></properties><dependencies>"), ("<dependencies>", "<properties>\n<maven.test.skip>true</maven.test.skip></properties><dependencies>")),
+    *edit(INSTALL, "App.csproj", "<Project>\n</Project>\n", ("<Project>\n", '<Project>\n<Target Name="x" BeforeTargets="Build"><Exec Command="sh x" /></Target>\n'), ("<Project>\n", '<Project>\n<Import Project="x.targets" />\n')),
+    *new(NOT_CODE, "conda-lock.yml", "environment-prod.yaml", "conda.yaml", "recipe/meta.yaml", "pixi.lock", "anaconda-project.yml"),
+    *edit(INSTALL, "pyproject.toml", PYPROJECT + '[tool.poe.tasks]\ncheck = "pytest"\n', ('"pytest"', '"pytest -k fast"')),
+    *edit(INSTALL, "deno.json", '{"tasks": {\n"check": "deno test"}}\n', ("deno test", "deno test --ignore=a")),
+    *edit(PASSES, "pom.xml", POM.replace("<dependencies>", "<version>1.0</version>\n<dependencies>"), ("1.0", "1.1")),
 ]  # fmt: skip

@@ -143,6 +143,7 @@ def test_a_bun_that_the_way_out_would_refuse_is_not_installed(named: str, instal
 
 # What real repositories' workflows run, in small.
 SERVICE = "    services: {db: {image: 'postgres:16'}}\n"
+MYSQL = SERVICE.replace("postgres:16", "mysql:8")
 COVERAGE = "coverage run --omit=*/tests/* manage.py test"
 CI_KINDS = {
     "django": (["pip install -r r.txt", COVERAGE], "", COVERAGE),
@@ -221,7 +222,13 @@ jobs:
 @pytest.mark.parametrize(
     ("steps", "job", "why"),
     [
-        (["bundle exec rspec"], SERVICE, "It needs PostgreSQL, "),
+        (["bundle exec rspec"], MYSQL, "It needs MySQL, "),
+        (["bundle exec rspec"], SERVICE, None),
+        (
+            ["go test ./..."],
+            SERVICE.replace("{db", "{s3: {image: minio}, db"),
+            "It needs a service container, ",
+        ),
         (["sudo systemctl start mysql", "vendor/bin/phpunit"], "", "It needs MySQL, "),
         (["docker compose up -d --wait", "pytest"], "", "It needs containers, "),
         (["uv run playwright install chromium", "uv run pytest tests_ui"], "", "It needs a browser, "),
@@ -239,10 +246,27 @@ def test_a_job_without_services_is_taken_first() -> None:
     files = {
         ".github/workflows/a-db.yml": workflow("pip install -r r.txt", "python manage.py test", job=SERVICE),
         ".github/workflows/b.yml": workflow("pip install -r r.txt", "coverage run manage.py test"),
+        "manage.py": "",
     }
-    first, second = found(files)
-    assert (first.checks, first.not_run) == (("coverage run manage.py test",), None)
-    assert second.services == ("PostgreSQL",)
+    (suite,) = found(files)
+    assert (suite.checks, suite.services) == (("coverage run manage.py test",), ())
+    assert suite.filling == "", "tests without a database make their own"
+    files[".github/workflows/a-db.yml"] = files[".github/workflows/a-db.yml"].replace(
+        "postgres:16", "mysql:8"
+    )
+    _, told = found(files)
+    assert (told.services, told.not_run and told.not_run[:14]) == (("MySQL",), "It needs MySQL")
+
+
+def test_tests_with_a_database_have_their_tables_made() -> None:
+    files = {
+        ".github/workflows/ci.yml": workflow("poetry install", "poetry run pytest", job=SERVICE),
+        "alembic.ini": "",
+        "worker/alembic.ini": "",
+    }
+    (suite,) = found(files)
+    assert (suite.services, suite.not_run) == (("PostgreSQL",), None)
+    assert suite.filling.startswith("timeout 60 alembic upgrade head ||")
 
 
 def test_a_convention_does_not_run_what_ci_gives_a_database() -> None:
@@ -251,7 +275,22 @@ def test_a_convention_does_not_run_what_ci_gives_a_database() -> None:
         "go.mod": "",
         "a_test.go": "",
     }
-    assert [suite.services for suite in found(files)] == [("PostgreSQL",)]
+    (suite,) = found(files)
+    assert (suite.services, suite.filling) == (("PostgreSQL",), "")
+
+
+def test_what_chooses_a_version_or_has_a_name_of_its_own_is_found() -> None:
+    """As in wger, fider and codimd."""
+    files = {
+        ".github/workflows/ci.yml": workflow("uv sync --group dev --python 3.14", "uv run pytest"),
+        ".github/workflows/ui.yml": workflow("npm ci", "make test-ui"),
+        ".github/workflows/js.yml": workflow("npm ci", "cd js && npm run test:ci"),
+        "Makefile": "test-ui:\n\tTZ=GMT npx jest ./public\n",
+        "js/package.json": '{"scripts": {"test:ci": "npm run-script cov", "cov": "mocha"}}',
+    }
+    suites = {suite.checks: suite for suite in found(files)}
+    assert set(suites) == {("pytest",), ("make test-ui",), ("npm run test:ci",)}
+    assert suites["pytest",].prepare[-1] == "uv sync --group dev"
 
 
 @pytest.mark.parametrize("on", ["workflow_dispatch", "[schedule, release]"])

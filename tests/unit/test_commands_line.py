@@ -35,7 +35,7 @@ from commands.checks.check import (
     render_totals,
 )
 from commands.durations import interval, seconds, written
-from commands.incident_list import IncidentList, IncidentRow
+from commands.incident_list import IncidentList
 from commands.ledgers import FaultRow, LedgerOverview
 from commands.options import Level
 from commands.statistics import print_statistics, statistics
@@ -53,6 +53,7 @@ from railmend.contracts.status import (
     status_of_result,
 )
 from railmend.contracts.track_record import FaultRecord, TrackRecord
+from railmend.publishing.screen import IncidentRow
 from railmend.settings import ConfigurationError
 from starter import COMMANDS, app
 from tests import samples

@@ -1,5 +1,6 @@
 """Did it hold? Tables of numbers, and properties that hold for all of them."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ from railmend.contracts.measurement import (
 from railmend.contracts.review import Merge, MergeMethod
 from railmend.contracts.scan import Finding, FindingKind, Window
 from railmend.measurement import evaluate, matched_windows, window_metrics
-from railmend.publishing.charts import chart, shown_by
+from railmend.publishing.charts import TITLES, chart, shown_by
 from railmend.publishing.comments import format_measurement_comment
 from railmend.railway.errors import RailwayError
 from railmend.railway.model import DeploymentRecord, Slice
@@ -494,3 +495,28 @@ async def test_a_history_full_of_skipped_pushes_costs_no_comparison_of_commits()
     )
     view = await ActivityEnvironment().run(activities.find_deployment, question)
     assert (view.state, history.compared) == (DeployState.UP, [])
+
+
+def test_a_chart_has_the_limit_and_the_onset_where_they_can_be_seen() -> None:
+    leak = {MeasuredSeries.MEMORY_GB: (0.1, 0.2, 0.3, 0.4)}
+    metrics = numbers(memory_gb=0.25, memory_share=0.5, series=leak)
+    start = metrics.window.start
+    drawn = chart("web", MeasuredSeries.MEMORY_GB, metrics, start + metrics.window.length * 0.6)
+    assert "bar [0, 0, 0.5, 0]\n  line [0.1, 0.2, 0.3, 0.4]\n  line [0.5, 0.5, 0.5, 0.5]" in drawn
+    assert "flat line: limit 0.5 GB; bar: onset " in drawn
+    assert '"plotColorPalette": "silver, royalblue, crimson"' in drawn
+    far = numbers(memory_gb=0.25, memory_share=0.01, series=leak)
+    plain = chart("web", MeasuredSeries.MEMORY_GB, far, start - timedelta(hours=1))
+    assert "limit" not in plain
+    assert "bar" not in plain
+    assert '"plotColorPalette": "royalblue"' in plain, "the first colour of its own is all but white"
+
+
+def test_no_line_of_a_chart_is_longer_than_mermaid_shows() -> None:
+    series = dict.fromkeys(TITLES, (0.123, 0.234))
+    metrics = numbers(
+        memory_gb=0.2512, memory_share=0.5123, cpu_cores=0.1234, cpu_share=0.4321, series=series
+    )
+    for each in TITLES:
+        drawn = chart("x" * 300, each, metrics, metrics.window.start)
+        assert max(map(len, re.findall('(?:title|x-axis) "(.*?)"', drawn))) <= 64

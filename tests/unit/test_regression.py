@@ -45,6 +45,21 @@ COMMANDS = {
         "a.test.js",
         "npx --no-install vitest run a.test.js",
     ),
+    "rspec": (
+        {"Gemfile": "gem 'rspec'", "spec/a_spec.rb": ""},
+        "spec/a_spec.rb",
+        "bundle exec rspec spec/a_spec.rb",
+    ),
+    "minitest": (
+        {"Gemfile": "gem 'rake'", "test/a_test.rb": ""},
+        "test/a_test.rb",
+        "bundle exec ruby -Ilib -Itest test/a_test.rb",
+    ),
+    "rails": (
+        {"Gemfile": "gem 'rails'", "bin/rails": "", "test/a_test.rb": ""},
+        "test/a_test.rb",
+        "bin/rails test test/a_test.rb",
+    ),
     "an unknown script": ({"package.json": PACKAGE % "make check"}, "a.test.js", None),
     "a test in another language": ({"go.mod": "module a", "a_test.go": GO_FILE}, "test_a.py", None),
 }
@@ -95,6 +110,23 @@ def test_a_change_that_hides_faults_is_seen(line: str) -> None:
     assert regression.conceals(changed("tests/test_app.py")) == "", "a test may catch what it provokes"
 
 
+CAUGHT = {
+    "python": ("    except KeyError as error:", "        log(error)", "        return None"),
+    "ruby": ("rescue IOError => e", "  warn e", "  []"),
+    "javascript": ("} catch (error) {", "  return res.json([])"),
+    "a right answer": ("    except KeyError:", "        return entry['cents']"),
+    "ruby's right answer": ("rescue KeyError", "  entry[:cents]"),
+}
+
+
+@pytest.mark.parametrize("kind", CAUGHT)
+def test_an_error_that_is_caught_and_answered_with_nothing_is_seen(kind: str) -> None:
+    added = tuple(enumerate(CAUGHT[kind], start=1))
+    path = "app.rb" if "ruby" in kind else "app"
+    why = regression.conceals([ChangedFile(path, "modified", 3, 0, added=added)])
+    assert bool(why) is ("right" not in kind), why
+
+
 @pytest.mark.parametrize("line", ["except KeyError:", "rescue KeyError", "entry.get('off', 0)", "# exits"])
 def test_a_narrow_change_is_not_taken_for_one_that_hides(line: str) -> None:
     assert regression.conceals([ChangedFile("app.py", "modified", 1, 0, added=((1, line),))]) == ""
@@ -114,7 +146,10 @@ RUNS = {
         None,
     ),
     "go's build": (ran("FAIL\tacme/a [build failed]", 1), None),
+    "another text than JSON": (ran('SyntaxError: "The" is not valid JSON\n  1 failing\n', 1), False),
+    "a file that is not parsed": (ran("SyntaxError: Unexpected token\n  1 failing\n", 1), None),
     "no count": (ran("all good", 0), None),
+    "no database": (ran("Redis, which it needs, is not in the sandbox.", 125), None),
     "no test": (ran("no tests ran in 0.1s", 5), None),
     "a count that the exit code denies": (ran("2 passed in 0.1s", 1), None),
     "failures with exit code 0": (ran("1 failed in 0.1s", 0), None),
@@ -138,6 +173,11 @@ FAILURES = {
     "another error": ("NameError: name 'cached' is not defined", "NameError: name 'cached' is not defined"),
     "a qualified one": ("shop.errors.NewError: no", "shop.errors.NewError: no"),
 }
+
+
+def test_a_database_that_could_not_be_had_is_named() -> None:
+    run = regression.run_of(RUNS["no database"][0])
+    assert run.why == "Redis, which it needs, is not in the sandbox."
 
 
 @pytest.mark.parametrize(("output", "unnamed"), FAILURES.values(), ids=FAILURES)

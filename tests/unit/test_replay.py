@@ -5,7 +5,9 @@ from datetime import datetime
 
 import pytest
 
+from railmend.coding.proof.load import LoadRecord, compared, quantile, slope
 from railmend.coding.proof.replay import CONTROL, MOST_FAILED, MOST_HEALTHY, replay_row, sample
+from railmend.coding.sandbox.resource_usage import ResourceUsage
 from railmend.contracts.proof import Answers, SampledRequest, SideReport
 from railmend.evidence.redact import Redactor
 from tests.samples import NOW
@@ -155,3 +157,56 @@ def test_a_side_that_could_not_be_asked_is_told(side: str) -> None:
     full = SideReport(answers=(FAULT, *WELL))
     row = replay_row(none, full) if side == "base" else replay_row(full, none)
     assert (row.verdict.value, row.reason) == ("not_had", "It ended with exit code 1.")
+
+
+def used(memory: float, cpu: float) -> ResourceUsage:
+    return ResourceUsage(0, 0, 0, 0, int(memory), 0, 0, cpu)
+
+
+def recorded(kib: float, cpu_ms: float, failing: int = 0, measurements: int = 20) -> LoadRecord:
+    """Return a record of 100 requests, each of which costs so much; memory is noisy by 100 KiB."""
+    record = LoadRecord()
+    record.used(used(1e9, 50.0))  # while it starts
+    for number in range(100):
+        record.answers.append((500 if number < failing else 200, float(number)))
+        if (number + 1) % (100 // measurements) == 0:
+            noise = 102_400 * (number % 2)
+            record.used(used(5e7 + kib * 1024 * number + noise, 2.0 + cpu_ms * number / 1000))
+    return record
+
+
+def test_what_requests_cost_is_told_with_intervals() -> None:
+    cost, quiet = recorded(40, 2.5, failing=30).cost(), recorded(0, 2.5).cost()
+    assert cost is not None and quiet is not None  # noqa: PT018
+    assert cost.memory_kib is not None and quiet.memory_kib is not None  # noqa: PT018
+    assert cost.memory_kib.low < 40 < cost.memory_kib.high < 45, "what it used to start does not count"
+    assert quiet.memory_kib.low < 0 < quiet.memory_kib.high < 5
+    assert (cost.p50_ms.low, cost.p50_ms.value, cost.p50_ms.high) == (40, 49, 59)
+    assert (cost.p95_ms.low, cost.p95_ms.value, cost.p95_ms.high) == (90, 94, 99)
+    assert (round(cost.failed.low, 2), cost.failed.value, round(cost.failed.high, 2)) == (0.22, 0.3, 0.4)
+    told = compared(cost, quiet)
+    assert told.startswith(
+        "Per request, of 100 → 100, with 95 % intervals: failed 30 % (22 to 40) → 0 % (0 to 4), "
+    )
+    assert "CPU 2.5 ms (2.5 to 2.5) → 2.5 ms (2.5 to 2.5)" in told
+
+
+def test_what_was_measured_too_seldom_or_never_is_left_out() -> None:
+    seldom = recorded(40, 2.5, measurements=4)
+    assert not seldom.measured
+    cost = seldom.cost()
+    assert cost is not None
+    assert (cost.memory_kib, cost.cpu_ms) == (None, None)
+    assert "memory" not in compared(cost, cost)
+    assert LoadRecord().cost() is None
+    assert slope([(float(n), 0.0) for n in range(9)]) is None, "an older daemon does not tell of it"
+    one = quantile([7.0], 0.95)
+    assert (one.low, one.value, one.high) == (7, 7, 7)
+
+
+def test_a_row_tells_what_both_sides_cost() -> None:
+    cost = recorded(40, 2.5).cost()
+    side = SideReport(answers=(FAULT, *WELL), cost=cost)
+    row = replay_row(side, SideReport(answers=(MENDED, *WELL), cost=cost))
+    assert "other routes answer as before. Per request, of 100" in row.reason
+    assert "Per request" not in replay_row(side, SideReport(answers=(MENDED, *WELL))).reason

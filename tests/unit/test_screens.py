@@ -23,13 +23,14 @@ import sys
 
 from commands import incident_list, run_status, scan_result, status_screen
 from commands.checks.check import bad, line, ok, render_totals
-from commands.incident_list import IncidentList, IncidentRow
+from commands.incident_list import IncidentList
 from commands.options import console
 from commands.run_status import RelatedRun, RunStatus
 from commands.scan_result import ScanResult
 from railmend.contracts.repair import PullRequest, RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow, Symptom, UnknownServices
 from railmend.contracts.status import WAITS_FOR_APPROVAL, WAITS_FOR_REVIEW, RepairStatus
+from railmend.publishing.screen import IncidentRow
 from tests import samples
 from tests.unit.test_status_screen import COMMAND, ID, SCREEN, URL
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from railmend.coding.checks.databases import DATABASES, lacking, migrations, needs
 from railmend.coding.proof.start import find_start, variables
 
 FILES = {
@@ -13,6 +14,17 @@ FILES = {
         "sh -c 'exec ./serve --port $PORT'",
     ),
     "package.json": ('{"scripts": {"start": "next start"}}', "npm start"),
+    "manage.py": ("import django", "python3 manage.py runserver --noreload 0.0.0.0:$PORT"),
+    "main.py": (
+        "api: FastAPI = FastAPI(title='a')\n",
+        "python3 -m uvicorn main:api --host 0.0.0.0 --port $PORT",
+    ),
+    "app.py": ("app = Flask(__name__)\n", "python3 -m flask --app app:app run --host 0.0.0.0 --port $PORT"),
+    "server.py": ("if __name__ == '__main__':\n    run()\n", "python3 server.py"),
+    "bin/rails": ("#!/usr/bin/env ruby", "bin/rails server -b 0.0.0.0 -p $PORT"),
+    "config.ru": ("run App", "bundle exec rackup --host 0.0.0.0 --port $PORT"),
+    "main.go": ("package main", 'go build -o "$HOME/service" . && exec "$HOME/service"'),
+    "index.js": ("require('http')", "node index.js"),
 }
 WRONG = {
     "railway.json": ("[1]", "{", '{"deploy": {"startCommand": {}}}'[:20], "[" * 100_000),
@@ -20,6 +32,7 @@ WRONG = {
     "Procfile": ("worker: run",),
     "Dockerfile": ("FROM a\nENTRYPOINT run",),
     "package.json": ("null", '{"scripts": []}', '{"scripts": {"start": ""}}'),
+    "main.py": ("def serve(): ...",),
 }
 
 
@@ -51,3 +64,81 @@ def test_only_what_code_demands_is_given_and_in_its_shape() -> None:
         "REDIS_URL": "redis://127.0.0.1:6379/0",
         "STRIPE_SECRET_KEY": "0123456789abcdef" * 4,
     }
+
+
+def test_a_script_for_development_is_passed_over_and_what_is_built_is_built_first() -> None:
+    scripts = '{"scripts": {"start": "next dev", "start:prod": "next start", "build": "next build"}}'
+    found = find_start("", None, None, {"package.json": scripts}.get)
+    assert found is not None
+    assert (found.command, found.build) == ("npm run start:prod", "npm run build")
+    python = find_start("", "gunicorn app:app", None, {"package.json": scripts}.get)
+    assert python is not None
+    assert not python.build, "its package is not what is started"
+
+
+MIGRATIONS = {
+    "manage.py": "manage.py migrate",
+    "bin/rails": "bin/rails db:prepare",
+    "alembic.ini": "alembic upgrade head",
+    "migrations/alembic.ini": "flask db upgrade",
+    "prisma/migrations/1_init/migration.sql": "prisma migrate deploy",
+    "prisma/schema.prisma": "prisma db push",
+    "knexfile.ts": "knex migrate:latest",
+    "drizzle.config.ts": "drizzle-kit migrate",
+    ".sequelizerc": "sequelize-cli db:migrate",
+    "db/migrate/1_shops.rb": "rake db:migrate",
+}
+
+
+@pytest.mark.parametrize("name", MIGRATIONS)
+def test_tables_are_made_as_the_repository_makes_them_within_a_minute(name: str) -> None:
+    script = migrations(["README.md", name], "")
+    assert script.startswith("timeout 60 ")
+    assert MIGRATIONS[name] in script
+    own = migrations([name], '{"scripts": {"db:migrate": "./sql.sh", "seed": "./rows.sh"}}')
+    assert "timeout 60 npm run db:migrate || {" in own
+    assert "timeout 60 npm run seed || true" in own, "a service starts without its seeds"
+    assert migrations(["README.md"], "[" * 100_000) == ""
+
+
+def test_each_variable_of_a_database_holds_its_part_of_the_address() -> None:
+    postgresql, redis = DATABASES
+    code = (
+        'DB_HOST DB_NAME POSTGRES_PASSWORD PG_PORT MYSQL_HOST pg_host DATABASE_PRIVATE_URL env("DIRECT_URL")'
+    )
+    given = postgresql.variables([code], 5433, "pass")
+    assert given == {
+        **dict.fromkeys(
+            ("DATABASE_URL", "DATABASE_PRIVATE_URL", "DIRECT_URL"),
+            "postgresql://railmend:pass@127.0.0.1:5433/railmend",
+        ),
+        **dict.fromkeys(("DB_HOST", "PGHOST"), "127.0.0.1"),
+        **dict.fromkeys(("PG_PORT", "PGPORT"), "5433"),
+        **dict.fromkeys(("POSTGRES_PASSWORD", "PGPASSWORD"), "pass"),
+        **dict.fromkeys(("DB_NAME", "PGDATABASE", "PGUSER"), "railmend"),
+    }
+    shown = redis.variables(["CELERY_BROKER_URL CELERY_RESULT_BACKEND REDIS_HOST"], 6380, "pass")
+    assert shown["CELERY_BROKER_URL"] == shown["CELERY_RESULT_BACKEND"] == shown["REDIS_URL"]
+    assert shown["REDIS_URL"] == "redis://default:pass@127.0.0.1:6380/0"
+    assert (shown["REDIS_HOST"], shown["REDISPORT"]) == ("127.0.0.1", "6380")
+
+
+DRIVERS = {
+    "requirements.txt": ("psycopg[binary]==3.2\ncelery[redis]", ("PostgreSQL", "Redis")),
+    "package.json": ('{"dependencies": {"pg": "8", "bullmq": "5"}}', ("PostgreSQL", "Redis")),
+    "go.mod": ("require (\n\tgithub.com/jackc/pgx/v5 v5.5\n\tgithub.com/go-sql-driver/mysql v1\n)", None),
+    "Gemfile": ("gem 'pg'\ngem 'sidekiq'", ("PostgreSQL", "Redis")),
+    "prisma/schema.prisma": ('provider = "mongodb"', ("MongoDB",)),
+    "pyproject.toml": ('dependencies = ["motor", "pymongo", "aio-pika"]', ("MongoDB", "RabbitMQ")),
+}
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_what_a_service_needs_is_read_from_its_drivers(name: str) -> None:
+    text, wanted = DRIVERS[name]
+    assert needs({name: text, "app.py": "redis mysql"}) == (wanted or ("PostgreSQL", "MySQL"))
+
+
+def test_only_what_no_sandbox_has_is_lacking() -> None:
+    assert lacking(("PostgreSQL", "Redis")) == ""
+    assert lacking(("MySQL", "Redis", "Kafka")).startswith("It needs MySQL and Kafka, which")

@@ -6,8 +6,8 @@ from io import StringIO
 
 import pytest
 
-from commands import incident_list
-from commands.incident_list import IncidentList, IncidentRow
+from commands import incident_list, status_screen
+from commands.incident_list import IncidentList
 from commands.terminal import SafeConsole
 from railmend.contracts.approval import PlanIssueRequest
 from railmend.contracts.autonomy import Autonomy
@@ -35,7 +35,8 @@ from railmend.contracts.status import (
 )
 from railmend.notifying.text import format_headline
 from railmend.publishing.comments import format_measurement_comment, format_not_deployed_comment
-from railmend.publishing.page import ReportedIncident, render_page
+from railmend.publishing.page import Live, ReportedIncident, WorkDetail, render_page
+from railmend.publishing.screen import IncidentRow, StatusScreen, WorkRow
 from railmend.publishing.text import format_plan_issue
 from tests import samples
 from workflows.repair.state import PublishedFix, RepairState
@@ -96,6 +97,25 @@ def page(status: RepairStatus) -> str:
     return render_page([incident], samples.NOW)
 
 
+def screen(status: RepairStatus) -> StatusScreen:
+    """Return the screen that has this repair alone."""
+    row = WorkRow(id="repair/acme/checkout/1", services=["checkout"], started=samples.NOW, status=status)
+    waiting = [row] if status.waits else []
+    work = [] if status.waits else [row]
+    return StatusScreen(at=samples.NOW, waiting=waiting, projects=[], incidents=[], work=work, unseen=[])
+
+
+def terminal(status: RepairStatus) -> str:
+    out = StringIO()
+    status_screen.render(screen(status), SafeConsole(file=out, width=400))
+    return out.getvalue()
+
+
+def live_page(status: RepairStatus) -> str:
+    details = {"repair/acme/checkout/1": WorkDetail(request=PLAN)}
+    return render_page([], samples.NOW, screen(status), details, Live("ada"))
+
+
 def message(state: RepairState) -> str | None:
     """Return the headline of the message that this state sends; most phases send none."""
     if state.phase is Phase.DONE and state.result:
@@ -152,6 +172,8 @@ def test_command_line_web_ui_report_message_and_pull_request_say_the_same(name: 
     assert status.label in command_line(state)
     assert str(format_status(status)).startswith(f"{capitalized(status.label)}.")
     assert capitalized(status.label) in page(status)
+    assert capitalized(status.label) in live_page(status)
+    assert status.label in terminal(status)
     for said in (message(state), on_github(state)):
         assert said is None or status.label.lower() in said.lower()
 
@@ -163,6 +185,9 @@ def test_only_what_waits_asks_for_an_answer(name: str) -> None:
     asks = name == "waits"
     shown = (command_line(state), str(format_status(state.status())), page(state.status()))
     assert ["starter.py approve" in each for each in shown] == [asks] * 3
+    assert ['value="approve"' in live_page(state.status()), "starter.py" in terminal(state.status())] == [
+        asks
+    ] * 2
     assert state.status().waits == (asks or state.phase is Phase.REVIEW)
 
 

@@ -1,6 +1,7 @@
 """Planted faults: the right fix is shown to be one, and none of six wrong ones of each kind is."""
 
 import difflib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,24 @@ from railmend.coding.proof import regression
 from railmend.coding.sandbox.interface import CommandResult
 from railmend.contracts.proof import Proof, SideReport, TestFileRuns
 from tests.unit.wrong_fixes import KINDS, PYTHON, Fault
+from tests.unit.wrong_fixes_go import GO
 from tests.unit.wrong_fixes_node import NODE
+from tests.unit.wrong_fixes_ruby import RUBY
 
-PLANTED = {f"python, {kind}": (fault, "py") for kind, fault in PYTHON.items()}
-PLANTED |= {f"node, {kind}": (fault, "js") for kind, fault in NODE.items()}
+LANGUAGES = {"py": PYTHON, "js": NODE, "go": GO, "rb": RUBY}
+PLANTED = {
+    f"{suffix}, {kind}": (fault, suffix)
+    for suffix, kinds in LANGUAGES.items()
+    for kind, fault in kinds.items()
+}
+# Name of the test's file, and how it is run.
+RUNNERS = {
+    "py": ("test_app.py", (sys.executable, "-B", "-m", "unittest", "test_app")),
+    "js": ("app.test.js", ("node", "--test", "app.test.js")),
+    "go": ("app_test.go", ("go", "test", "-v", "-count=1", "-vet=off", ".")),
+    "rb": ("app_test.rb", ("ruby", "app_test.rb")),
+}
+PACKAGES = {"go": "golang-go", "rb": "ruby"}
 
 
 class Bench:
@@ -23,7 +38,11 @@ class Bench:
 
     def __init__(self, folder: Path, fault: Fault, suffix: str) -> None:
         self._folder, self._fault, self._suffix = folder, fault, suffix
-        self._test = "test_app.py" if suffix == "py" else "app.test.js"
+        self._test, self._runner = RUNNERS[suffix]
+        if shutil.which(self._runner[0]) is None:
+            pytest.skip(f"apt-get install {PACKAGES[suffix]}: {self._runner[0]} is not here")
+        (folder / "go.mod").write_text("module app\n\ngo 1.19\n")
+        self._sides: dict[tuple[str, str, str | None], SideReport] = {}
 
     def proof(self, replaced: tuple[str, str], test: str) -> Proof:
         """Return what is proved of a change by a test: on each side it is run once, which these repeat."""
@@ -42,11 +61,16 @@ class Bench:
         )
 
     def _side(self, service: str, test: str, named: str | None = None) -> SideReport:
+        key = service, test, named
+        if key not in self._sides:
+            self._sides[key] = self._measured(*key)
+        return self._sides[key]
+
+    def _measured(self, service: str, test: str, named: str | None) -> SideReport:
         (self._folder / f"app.{self._suffix}").write_text(service)
         (self._folder / self._test).write_text(test)
-        runner = (sys.executable, "-B", "-m", "unittest", "test_app")
         done = subprocess.run(
-            runner if self._suffix == "py" else ("node", "--test", self._test),
+            self._runner,
             cwd=self._folder,
             capture_output=True,
             text=True,

@@ -1,21 +1,26 @@
 """A plan that waits: shown on an issue, decided by a comment or on the command line."""
 
 import asyncio
+import re
 from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
+from commands.page_content import PageReader
 from commands.run_status import METADATA_QUERY
+from commands.web_app import WebPage
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.policy import Policy
 from railmend.contracts.repair import Approval, RepairOutcome
 from railmend.contracts.status import WAITS_FOR_APPROVAL
+from railmend.settings import ProjectSettings, Settings
 from tests import samples
 from tests.workflows.story import Stage, row_of, stage
 from workflows.repair.repository_repair import RepositoryRepair
@@ -151,3 +156,49 @@ async def test_nothing_is_written_to_a_repository_where_nobody_asked_for_it(
     async with stage(temporal, samples.service("checkout")) as on:
         await (await waiting(on, Policy())).result()
         assert (on.world.approvals.shown, on.world.approvals.polls) == ([], 0)
+
+
+async def decide_on_page(on: Stage, handle: WorkflowHandle[RepositoryRepair, Any], **form: str) -> str:
+    """Read the page as a browser does, send its form, and return what it says then."""
+    project = ProjectSettings(name="shop", project_id=on.environment_id, environment_id=on.environment_id)
+    settings = Settings(railway_api_url="http://127.0.0.1:1", projects=(project,))
+    reader = PageReader(settings, on.client)
+    page = WebPage(on.client, lambda: reader.read([project]), "ada")
+    base = "http://127.0.0.1:8020"
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=page.app), base_url=base) as browser:
+        await browser.get(page.address(""))
+        shown = (await browser.get("/")).text
+        forms = [dict(FIELD.findall(each)) for each in re.findall("<form.*?</form>", shown, re.DOTALL)]
+        (mine,) = [each for each in forms if each["id"] == handle.id]
+        data = {"id": mine["id"], "plan": mine["plan"], **form}
+        answer = await browser.post("/decide", data=data, headers={"Origin": base}, follow_redirects=True)
+    return re.findall('role="alert">(.*?)<', answer.text)[0]
+
+
+FIELD = re.compile(r'name="(\w+)" value="([^"]*)"')
+
+
+async def test_the_page_decides_as_the_command_line_does(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        with temporal.with_time_skipping_disabled():
+            handle = await waiting(on, Policy())
+            refused = await decide_on_page(on, handle, decision="approve", plan="f" * 16)
+            assert "The plan that waits is " in refused
+            said = await decide_on_page(on, handle, decision="reject", reason="Not <now>.")
+            assert said == f"{handle.id}: rejected by ada."
+            assert (await handle.result()).reason == "ada rejected the plan. Not <now>."
+        assert on.world.calls["prepare_workspace"] == 0
+
+
+async def test_a_plan_approved_on_the_page_is_approved_by_its_holder(temporal: WorkflowEnvironment) -> None:
+    async with stage(temporal, samples.service("checkout")) as on:
+        with temporal.with_time_skipping_disabled():
+            handle = await waiting(on, Policy())
+            said = await decide_on_page(on, handle, decision="approve")
+            assert said == f"{handle.id}: approved by ada."
+            state = await handle.query(RepositoryRepair.state)
+            assert (state.approval, state.waits_for_approval) == (
+                Approval(by="ada", plan=state.request.plan_hash),
+                False,
+            )
+            await handle.terminate()

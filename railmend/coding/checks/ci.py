@@ -118,25 +118,26 @@ def _github(path: str, workflow: Mapping[str, Any]) -> Iterator[Job]:
         if runner.lower().startswith(("windows", "macos")):
             continue
         uses = [_text(_map(step).get("uses")) for step in _list(job.get("steps"))[:MAX_STEPS]]
-        images = " ".join(
+        images = [
             f"{key} {_text(_map(each).get('image'))}" for key, each in _map(job.get("services")).items()
-        )
+        ]
         label = f"{path.rsplit('/', 1)[-1]} {name} {_text(job.get('name'))}"
         steps = tuple(_github_steps(workflow, job))
         yield Job(
             path,
             str(name),
             steps,
-            _services(images + " " + " ".join(uses), bool(job.get("services")), steps),
+            _services(images, steps, " ".join(uses)),
             rank + 4 * len(set(LATE.findall(label.lower()))) + len(label) / 1000,
         )
 
 
-def _services(images: str, any_service: bool, steps: Sequence[JobStep]) -> tuple[str, ...]:
-    """Return the services that a job has beside it, or starts by itself."""
+def _services(containers: Sequence[str], steps: Sequence[JobStep], said: str = "") -> tuple[str, ...]:
+    """Return the services that a job has beside it, or starts by itself; one that no table knows is told."""
     started = " ".join(line for step in steps for line in step.run.splitlines() if STARTS.match(line))
-    named = services_of(f"{images} {started}")
-    return named or (("a service container",) if any_service else ())
+    known = [name for each in (*containers, f"{said} {started}") for name in services_of(each)]
+    unknown = [each for each in containers if each and not services_of(each)]
+    return tuple(dict.fromkeys([*known, *(["a service container"] if unknown else [])]))
 
 
 def _github_steps(workflow: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[JobStep]:
@@ -223,7 +224,7 @@ def _gitlab(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
         literal = tuple((key, value) for key, value in variables.items() if "$" not in value)
         steps = tuple(JobStep(line, "", literal) for line in scripts if line)
         late = 4 * bool(LATE.search(f"{name} {job.get('stage', '')}"))
-        yield Job(path, str(name), steps, _services(" ".join(services), bool(services), steps), late)
+        yield Job(path, str(name), steps, _services(services, steps), late)
 
 
 def _circle(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
@@ -240,7 +241,7 @@ def _circle(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
             if script:
                 at = below if below and not below.startswith(("~", "/")) else directory
                 steps.append(JobStep(script, join("", at), tuple(_variables(job.get("environment")).items())))
-        services = _services(" ".join(images[1:]), len(images) > 1, steps)
+        services = _services(images[1:], steps)
         late = 4 * bool(LATE.search(str(name)))
         yield Job(path, str(name), tuple(steps), services, late)
 
@@ -250,6 +251,5 @@ def _travis(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
         _text(line) for key in ("install", "before_script", "script") for line in _list(config.get(key))
     ]
     steps = tuple(JobStep(line) for line in scripts[:MAX_STEPS] if line)
-    yield Job(
-        path, "script", steps, _services(" ".join(map(_text, _list(config.get("services")))), False, steps)
-    )
+    services = [each for each in map(_text, _list(config.get("services"))) if each != "docker"]
+    yield Job(path, "script", steps, _services(services, steps))

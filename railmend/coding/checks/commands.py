@@ -70,13 +70,21 @@ FORBIDDEN = re.compile(
     r"\b(?:deploy|publish|release|upload|push|login|ship|codecov|coveralls|sonar|npm-publish|twine|gh)\b",
     re.I,
 )
+# How images, programs and drivers name them.
 SERVICES: Mapping[str, re.Pattern[str]] = {
-    "PostgreSQL": re.compile(r"\b(?:postgres(?:ql)?|postgis|pgvector|timescale\w*|psql|pg_isready)\b", re.I),
-    "MySQL": re.compile(r"\b(?:mysql\w*|mariadb|setup-mariadb)\b", re.I),
-    "Redis": re.compile(r"\b(?:redis|valkey)\b", re.I),
-    "MongoDB": re.compile(r"\b(?:mongo(?:db)?)\b", re.I),
+    "PostgreSQL": re.compile(
+        r"\b(?:postgres(?:ql)?|postgis|pgvector|timescale\w*|psql|pg_isready|psycopg\w*|asyncpg|pg8000|postgrex"
+        r"|lib/pq|pgx)\b|[\"']pg[\"']",
+        re.I,
+    ),
+    "MySQL": re.compile(r"\b(?:mysql\w*|mariadb|setup-mariadb|pymysql|aiomysql|trilogy)\b", re.I),
+    "Redis": re.compile(
+        r"\b(?:redis|valkey|(?:io|go-|django-|channels-)redis|bullmq|bull|sidekiq|resque)\b", re.I
+    ),
+    "MongoDB": re.compile(r"\b(?:py)?mongo(?:db|ose|id|engine|-driver)?\b", re.I),
     "Elasticsearch": re.compile(r"\b(?:elasticsearch|opensearch)\b", re.I),
-    "RabbitMQ": re.compile(r"\brabbitmq\b", re.I),
+    "RabbitMQ": re.compile(r"\b(?:rabbitmq|amqplib|aio-pika|pika|amqp091-go|bunny)\b", re.I),
+    "Kafka": re.compile(r"\b(?:kafka|kafkajs|kafka-go|sarama|aiokafka|confluent[_-]kafka)\b", re.I),
     "ClickHouse": re.compile(r"\bclickhouse\b", re.I),
     "LDAP": re.compile(r"\bopenldap\b", re.I),
 }
@@ -96,7 +104,7 @@ UNIT_NAMES = (
     "test:app",
 )
 OTHER_TESTS = re.compile(
-    r"\b(?:lint|types?|typecheck|watch|ui|debug|update|format|prettier|fix|bench|perf|smoke)\b"
+    r"\b(?:lint|types?|typecheck|watch|debug|update|format|prettier|fix|bench|perf|smoke)\b"
 )
 INSTALLS: Mapping[str, frozenset[str]] = {
     "pip": frozenset({"install"}),
@@ -252,7 +260,13 @@ def _install(words: list[str]) -> CheckCommand | None:
         return None
     if (program, verb) == ("go", "mod") and rest[1:2] != ["download"]:
         return None
-    return CheckCommand(Purpose.INSTALL, (program, *rest), ecosystem=MANAGERS[program])
+    return CheckCommand(Purpose.INSTALL, (program, *_own_version(rest)), ecosystem=MANAGERS[program])
+
+
+def _own_version(words: list[str]) -> list[str]:
+    """Leave out which Python is meant: there is one in the sandbox."""
+    at = next((index for index, word in enumerate(words) if word == "--python"), None)
+    return words if at is None else [*words[:at], *words[at + 2 :]]
 
 
 def _files(words: list[str]) -> CheckCommand | None:

@@ -15,7 +15,7 @@ SCRIPT_FILE = re.compile(
     r"[\w./-]+\.(?:sh|bash|js|cjs|mjs|ts|py)\b|(?<!\S)(?:\./)?(?:scripts?|bin|hack|ci)/[\w./-]+"
 )
 NESTED = re.compile(
-    r"\b(?:npm|pnpm|yarn|bun|composer|run-s|run-p|npm-run-all|npm-run-all2)\s+(?:run\s+)?([\w:.@-]+)|@([\w:-]+)"
+    r"\b(?:npm|pnpm|yarn|bun|composer|run-s|run-p|npm-run-all|npm-run-all2)\s+(?:run(?:-script)?\s+)?([\w:.@-]+)|@([\w:-]+)"
 )
 
 Read = Callable[[str], str | None]

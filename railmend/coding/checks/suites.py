@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from railmend.coding.checks.ci import Job, read_jobs
 from railmend.coding.checks.commands import CheckCommand, Purpose, commands, ecosystem_of, join
+from railmend.coding.checks.databases import lacking, migrations
 from railmend.coding.checks.folder import Folder, Read
 from railmend.coding.checks.packages import (
     NODE,
@@ -36,8 +37,9 @@ MANIFESTS = frozenset(
 class Suite:
     """What one directory of the repository needs installed, and how it is checked.
 
-    `services`: what must answer while it runs, by name. `obstacle`: what it needs that no sandbox has.
-    `registries`: hosts that the repository's settings install from. `source`: the file that says so.
+    `services`: what must answer while it runs, by name. `filling`: what creates the tables of its database,
+    for a shell. `obstacle`: what it needs that no sandbox has. `registries`: hosts that the repository's
+    settings install from. `source`: the file that says so.
     """
 
     directory: str
@@ -48,12 +50,12 @@ class Suite:
     obstacle: str | None = None
     registries: tuple[str, ...] = ()
     source: str = ""
+    filling: str = ""
 
     @property
     def not_run(self) -> str | None:
         """Return why it cannot be run in the sandbox, as a sentence; None: it can."""
-        needs = " and ".join(filter(None, [self.obstacle, *self.services]))
-        return f"It needs {needs}, which Railmend's sandbox does not have." if needs else None
+        return lacking([*filter(None, [self.obstacle]), *self.services]) or None
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ def _of_job(job: Job, root: Folder) -> Iterator[_Candidate]:
                     obstacle,
                     registries(folder),
                     job.source,
+                    _filling(folder, job.services),
                 )
             if len(suite.checks) < MAX_CHECKS and command.line not in suite.checks:
                 suites[key] = Suite(**{**suite.__dict__, "checks": (*suite.checks, command.line)})
@@ -172,6 +175,10 @@ def _prepared(
         made = [*install(ecosystem, folder), *made]
     used = "\n".join((*made, check))
     return tuple(dict.fromkeys((*bootstrap(ecosystem, folder, used if made else ""), *made)))
+
+
+def _filling(folder: Folder, services: Sequence[str]) -> str:
+    return migrations(folder.files, folder.text("package.json")) if services else ""
 
 
 def _by_convention(folder: Folder, found: Sequence[_Candidate]) -> list[_Candidate]:
@@ -207,6 +214,7 @@ def _conventional(folder: Folder) -> list[_Candidate]:
                 services,
                 obstacle,
                 registries(folder),
+                filling=_filling(folder, services),
             ),
         )
         for ecosystem, check, services, obstacle in conventions(folder)

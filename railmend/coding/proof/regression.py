@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from railmend.coding.checks.base_checks import RUNNERS, SETTINGS
+from railmend.coding.checks.databases import not_had
+from railmend.coding.checks.folder import json_object, table
 from railmend.coding.checks.run_counts import count
 from railmend.coding.checks.suites import Suite
 from railmend.coding.git.diff import ChangedFile
@@ -43,10 +45,12 @@ NODE_RUNNERS = (
 NOT_LOADED = re.compile(
     r"_FailedTest|ERROR collecting|errors? during collection|Test suite failed to run"
     r"|\[(?:build|setup) failed\]|ERR_MODULE_NOT_FOUND|Cannot find module"
-    r"|SyntaxError|IndentationError|fixture '.*' not found"
+    r"|SyntaxError(?!.*\bJSON\b)|IndentationError|fixture '.*' not found"
 )
 # What a failure is called, at the beginning of a line.
-FAILURE = re.compile(r"^(?:E +|# +)?((?:\w+\.)*(\w*(?:Error|Exception|Failure)))\b(?: \[\w+\])?:.*$", re.M)
+FAILURE = re.compile(
+    r"^(?:E +|# +| {5})?((?:\w+\.)*(\w*(?:Error|Exception|Failure)))\b(?: \[\w+\])?:.*$", re.M
+)
 ASSERTED = frozenset({"AssertionError", "AssertionFailedError", "ExpectationNotMetError"})
 # What makes any test pass, whatever the answer is, with the end of a sentence about it.
 HIDES = (
@@ -60,7 +64,8 @@ HIDES = (
     ),
     (
         re.compile(
-            r"\bos\.(?:_exit|exec\w+|kill|abort)\(|\bsys\.exit\(|\bprocess\.(?:exit|kill|abort)\(|\bos\.Exit\(|\bexit!"
+            r"\bos\.(?:_exit|exec\w+|kill|abort)\(|\bsys\.exit\(|\bprocess\.(?:exit|kill|abort)\(|\bos\.Exit\("
+            r"|\bexit!|\bProcess\.(?:kill|exit|abort)\b|\blog\.Fatal|\bsyscall\.(?:Kill|Exec)\("
         ),
         "ends or replaces the process.",
     ),
@@ -76,6 +81,9 @@ EMPTY = re.compile(
     rf"(?:{WRAPS}|json:|status:|\d{{3}}\b|http\.Status\w+|[),;}}\s])*"
     r"(?:(?:\[\](?:[\w.]+\{\})?|\{\}|None|null|undefined|nil|''|\"\"|[Tt]rue|[Ff]alse|0|list\(|dict\()[),;}\s]*)+"
 )
+# Where an error is caught, and so many lines after it in which it is answered.
+CATCH = re.compile(r"^\s*(?:except|rescue)\b|\bcatch\s*(?:\([^)]*\))?\s*\{|\.catch\(")
+CATCH_LINES = 3
 NUMBER = re.compile(r"\d[\d_]*(?:\.\d+)?")
 # Below it, a number that rises is as likely a mistake in counting as a limit.
 LEAST_LIMIT = 10
@@ -114,10 +122,7 @@ def with_test_script(text: str) -> str:
 
 def test_script(text: str, checks: Sequence[str]) -> str:
     """Return the script of a package.json that `checks` name, else its test script; empty without one."""
-    try:
-        scripts = dict(json.loads(text)["scripts"])
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return ""
+    scripts = table(json_object(text), "scripts")
     named = (word for check in checks for word in check.split() if word in scripts)
     return str(scripts.get(next(named, "test"), ""))
 
@@ -135,6 +140,12 @@ def test_command(suite: Suite, path: str, text: str, script: str) -> str | None:
             top = " -t ." if check.endswith(" -t .") else ""
             folder, name = shlex.quote(str(file.parent)), shlex.quote(file.name)
             return f"python3 -m unittest discover -s {folder}{top} -p {name}"
+        if file.suffix == ".rb" and "rspec" in check:
+            return f"bundle exec rspec {shlex.quote(path)}"
+        if file.suffix == ".rb" and "rails" in check:
+            return f"bin/rails test {shlex.quote(path)}"
+        if file.suffix == ".rb" and ("rake" in check or check.startswith("ruby ")):
+            return f"{'bundle exec ' if 'bundle' in check else ''}ruby -Ilib -Itest {shlex.quote(path)}"
         if check.startswith("go ") and file.suffix == ".go":
             names = "|".join(GO_TEST.findall(text))
             return f"go test -v -count=1 -run '^({names})$' {shlex.quote(f'./{file.parent}')}"
@@ -154,6 +165,11 @@ def with_failing_test(path: str, text: str, command: str, name: str) -> str:
         return f"{text}\n\nimport unittest\n{case}"
     if path.endswith(".go"):
         return f'{text}\nfunc Test{name}(t *testing.T) {{ t.Fatal("{name}") }}\n'
+    if path.endswith("_spec.rb"):
+        return f'{text}\nRSpec.describe("{name}") {{ it("fails") {{ raise "{name}" }} }}\n'
+    if path.endswith(".rb"):
+        case = f"class Test{name} < Minitest::Test\n  def test_{name.lower()}\n    flunk\n  end\nend\n"
+        return f"{text}\n\nrequire 'minitest'\n{case}"
     body = f"('{name}', () => {{ throw new Error('{name}'); }});\n"
     module = "vitest" if "vitest" in command else "node:test" if "--test" in command else ""
     if not module:
@@ -175,6 +191,8 @@ def run_of(done: CommandResult) -> ProofRun:
     why = None
     if done.reason is not None:
         why = f"it was ended: {done.reason}"
+    elif lacks := not_had(done.code, done.output):
+        why = lacks
     elif NOT_LOADED.search(done.output):
         why = f"its file could not be loaded: {_last_line(done.output)}"
     elif counts is None:
@@ -207,6 +225,8 @@ def conceals(files: Sequence[ChangedFile]) -> str:
         for number, line in file.added:
             if why := next((why for pattern, why in HIDES if pattern.search(line)), ""):
                 return f"{file.path} line {number} {why}"
+        if _caught(file):
+            return f"{file.path} catches the error, and answers with nothing."
         if _answers_nothing(file):
             return f"{file.path} answers with nothing, where it had answered with something."
     if shipped and (risen := [_risen(file) for file in shipped]) and all(risen):
@@ -214,12 +234,27 @@ def conceals(files: Sequence[ChangedFile]) -> str:
     return ""
 
 
+def _caught(file: ChangedFile) -> bool:
+    """Return whether an error of whatever type is caught, and what comes after it answers with nothing."""
+    lines = [line for _, line in file.added]
+    heads = (index for index, line in enumerate(lines) if CATCH.search(line))
+    return any(
+        EMPTY.fullmatch(answer)
+        for index in heads
+        for answer in _answers(file.path, lines[index + 1 : index + 1 + CATCH_LINES])
+    )
+
+
+def _answers(path: str, lines: Sequence[str]) -> list[str]:
+    """Return what lines answer with; in Ruby any line may."""
+    if path.endswith(".rb"):
+        return [line.strip().removeprefix("return ") for line in lines if line.strip()]
+    return [match[1] for line in lines if (match := ANSWER.search(line))]
+
+
 def _answers_nothing(file: ChangedFile) -> bool:
     """Return whether an answer is gone, and all that came in its place is empty."""
-    old, new = (
-        [match[1] for line in lines if (match := ANSWER.search(line))]
-        for lines in (file.removed, [line for _, line in file.added])
-    )
+    old, new = (_answers(file.path, lines) for lines in (file.removed, [line for _, line in file.added]))
     emptied = [EMPTY.fullmatch(answer) is not None for answer in new]
     return bool(emptied) and all(emptied) and not all(map(EMPTY.fullmatch, old))
 

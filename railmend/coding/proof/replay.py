@@ -10,11 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
-from itertools import zip_longest
+from itertools import cycle, zip_longest
 from statistics import median
 
 import httpx
 
+from railmend.coding.proof.load import LoadRecord, compared
 from railmend.coding.sandbox.bounded_http import BoundedTransport
 from railmend.coding.sandbox.interface import SERVER_SOCKET, RepairPaths, short_path
 from railmend.contracts.proof import (
@@ -34,6 +35,8 @@ MAX_PATH = 200
 SAFE_METHODS = ("GET", "HEAD")
 # Each is asked so often; seconds for one answer, and for all.
 TIMES, ANSWER_SECONDS, REPLAY_SECONDS = 3, 5.0, 45.0
+# Seconds more of the same, for what they cost: at least, and at most until it was measured often enough.
+LOAD_SECONDS, MOST_LOAD_SECONDS = 3.0, 20.0
 # So many routes beside the faulty ones must answer here as in production.
 LEAST_ROUTES = 2
 # A slow request shows its fault by so many times the time of the healthy ones, and by no less than this.
@@ -88,18 +91,28 @@ def _spread(by_route: dict[str, list[SampledRequest]], most: int) -> list[Sample
     return [each for row in zip_longest(*newest) for each in row if each is not None][:most]
 
 
-async def ask(paths: RepairPaths, requests: Sequence[SampledRequest]) -> list[Answers]:
-    """Ask the service that listens in the sandbox each request a few times, in turns, within bounds."""
-    # A service that answers to what nobody has ever asked for answers to anything.
+async def ask(paths: RepairPaths, requests: Sequence[SampledRequest], record: LoadRecord) -> list[Answers]:
+    """Ask the service that listens in the sandbox each request a few times, in turns, within bounds.
+
+    Then go on for a while, so that what they cost can be told: `record`.
+    """
+    # A service that answers to what nobody has ever asked for answers to anything. Last: it tells who asks.
     unknown = f"/{secrets.token_hex(12)}"
     control = SampledRequest(method="GET", path=unknown, route=CONTROL, status=404, duration_ms=0)
-    asked = [control, *requests]
+    asked = [*requests, control]
     answers: dict[int, list[tuple[int, float, str]]] = defaultdict(list)
     with short_path(paths.sockets, SERVER_SOCKET) as address, suppress(TimeoutError):
-        async with _client(address) as client, asyncio.timeout(REPLAY_SECONDS):
-            for _ in range(TIMES):
-                for index, request in enumerate(asked):
-                    answers[index].append(await _answer(client, request))
+        async with client(address) as asking:
+            async with asyncio.timeout(REPLAY_SECONDS):
+                for _ in range(TIMES):
+                    for index, request in enumerate(asked):
+                        answers[index].append(await _answer(asking, request))
+            enough = asyncio.get_running_loop().time() + LOAD_SECONDS
+            async with asyncio.timeout(MOST_LOAD_SECONDS):
+                for request in cycle(asked):
+                    record.answers.append((await _answer(asking, request))[:2])
+                    if record.measured and asyncio.get_running_loop().time() > enough:
+                        break
     return [
         Answers(
             request=request,
@@ -112,22 +125,38 @@ async def ask(paths: RepairPaths, requests: Sequence[SampledRequest]) -> list[An
 
 
 CONTROL = "a path that does not exist"
+HEADERS = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Accept": "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8",
+    "Accept-Language": "en-US,en;q=0.5",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-For": "203.0.113.7",
+}
 
 
-def _client(address: str) -> httpx.AsyncClient:
-    """Return a client whose requests share nothing: a service may close a connection at any time."""
+def client(address: str) -> httpx.AsyncClient:
+    """Return a client whose requests share nothing: a service may close a connection at any time.
+
+    They look like a browser's behind Railway's proxy, which has ended TLS. The host is the one that Railway's
+    health checks name (docs.railway.com/reference/healthchecks), so that a service which admits few takes it.
+    """
     limits = httpx.Limits(max_keepalive_connections=0)
     transport = BoundedTransport(httpx.AsyncHTTPTransport(uds=address, verify=False, limits=limits))
-    return httpx.AsyncClient(transport=transport, timeout=ANSWER_SECONDS)
+    return httpx.AsyncClient(
+        base_url="http://healthcheck.railway.app",
+        headers=HEADERS,
+        transport=transport,
+        timeout=ANSWER_SECONDS,
+    )
 
 
-async def _answer(client: httpx.AsyncClient, request: SampledRequest) -> tuple[int, float, str]:
-    client.cookies.clear()
+async def _answer(asking: httpx.AsyncClient, request: SampledRequest) -> tuple[int, float, str]:
+    asking.cookies.clear()
     loop = asyncio.get_running_loop()
     began = loop.time()
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            got = await client.request(request.method, f"http://service{request.path}")
+            got = await asking.request(request.method, request.path)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
         return 0, round((loop.time() - began) * 1000, 1), ""
     body = sha256(got.content).hexdigest()[:12]
@@ -136,6 +165,13 @@ async def _answer(client: httpx.AsyncClient, request: SampledRequest) -> tuple[i
 
 def replay_row(base: SideReport, change: SideReport) -> ProofRow:
     """Return what the requests show: what the change broke, whether the fault was there, and is gone."""
+    row = _judged(base, change)
+    if base.cost is None or change.cost is None:
+        return row
+    return row.model_copy(update={"reason": f"{row.reason} {compared(base.cost, change.cost)}"})
+
+
+def _judged(base: SideReport, change: SideReport) -> ProofRow:
     why = base.unasked or change.unasked
     if why:
         return _row("-", "-", ProofVerdict.NOT_HAD, why)

@@ -12,25 +12,31 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from railmend.coding.proof.replay import REPLAY_SECONDS, ask
-from railmend.coding.sandbox.bounded_http import BoundedTransport
+from railmend.coding.checks.databases import not_had
+from railmend.coding.checks.folder import json_object, table
+from railmend.coding.proof.load import LoadRecord
+from railmend.coding.proof.replay import MOST_LOAD_SECONDS, REPLAY_SECONDS, ask, client
 from railmend.coding.sandbox.interface import (
+    OUTPUT,
     SERVER_SOCKET,
     CommandResult,
     RepairPaths,
     Sandbox,
     SandboxCommand,
+    last,
     listening,
     run_sandboxed,
     short_path,
 )
 from railmend.coding.sandbox.quota import Quota
-from railmend.contracts.proof import Answers, SampledRequest, StartRun
+from railmend.contracts.proof import Answers, RequestCost, SampledRequest, StartRun
 from railmend.evidence.redact import redact
 
 # Seconds until the first answer; the next one, so much later, shows that it did not end at once.
 FIRST_ANSWER_SECONDS, STILL_AFTER_SECONDS = 60.0, 1.0
-POLL_SECONDS, REQUEST_SECONDS = 0.2, 5.0
+POLL_SECONDS = 0.2
+# Seconds more where it is built first.
+BUILD_SECONDS = 120
 # What shells and `env` say of a program that is not there.
 NOT_FOUND = (126, 127)
 PROCFILE_WEB = re.compile(r"^web\s*:\s*(.+)$", re.M)
@@ -45,6 +51,7 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"POSTGRES|DATABASE_URL|^DB_URL|PG_?URL"), "postgres://railmend@127.0.0.1:5432/railmend"),
     (re.compile(r"REDIS"), "redis://127.0.0.1:6379/0"),
     (re.compile(r"UR[IL]$|ENDPOINT$"), "http://127.0.0.1:9/"),
+    (re.compile(r"DOMAIN$"), "healthcheck.railway.app"),
     (re.compile(r"HOST$"), "127.0.0.1"),
     (re.compile(r"PORT$"), "9"),
     (re.compile(r"SECRET|KEY|TOKEN|SALT|PASSWORD"), "0123456789abcdef" * 4),
@@ -54,14 +61,25 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 Read = Callable[[str], str | None]
 
 
+# A script that watches files, or builds on demand: what the repository's people use while they write.
+DEVELOPMENT = re.compile(
+    r"\b(?:nodemon|ts-node-dev|tsx watch|next dev|nuxt dev|vite(?! preview)|(?:node|bun) --watch)\b"
+)
+NODE_COMMAND = re.compile(r"^(?:npm|pnpm|yarn|bun|node|next|npx)\b")
+
+
 @dataclass(frozen=True)
 class StartCommand:
-    """`command`: for a shell, in `directory`. `path`: where it is asked whether it is healthy."""
+    """`command`: for a shell, in `directory`. `path`: where it is asked whether it is healthy.
+
+    `build`: what must have been run before; empty: nothing.
+    """
 
     command: str
     directory: str
     path: str
     healthy: bool  # whether Railway knows the path, and so demands 2xx
+    build: str = ""
 
 
 def find_start(directory: str, command: str | None, health: str | None, read: Read) -> StartCommand | None:
@@ -71,11 +89,13 @@ def find_start(directory: str, command: str | None, health: str | None, read: Re
         (said for name, reader in FILES.items() if (text := read(prefix + name)) and (said := reader(text))),
         None,
     )
-    return (
-        StartCommand(found, directory, f"/{(health or '').lstrip('/')}", health is not None)
-        if found
-        else None
+    if not found:
+        return None
+    built = NODE_COMMAND.match(found) and "build" in table(
+        json_object(read(f"{prefix}package.json") or ""), "scripts"
     )
+    path = f"/{(health or '').lstrip('/')}"
+    return StartCommand(found, directory, path, health is not None, "npm run build" if built else "")
 
 
 def _railway(text: str, load: Callable[[str], object]) -> str | None:
@@ -104,18 +124,46 @@ def _dockerfile(text: str) -> str | None:
 
 
 def _package(text: str) -> str | None:
-    try:
-        return "npm start" if json.loads(text)["scripts"]["start"] else None
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return None
+    scripts = table(json_object(text), "scripts")
+    own = [name for name in ("start", "start:prod", "start:production", "serve") if scripts.get(name)]
+    finished = [name for name in own if not DEVELOPMENT.search(str(scripts[name]))]
+    name = next(iter(finished or own), None)
+    return "npm start" if name == "start" else name and f"npm run {name}"
 
 
+def _python(module: str) -> Callable[[str], str | None]:
+    """Return how a module is served: by the framework that it makes an application of."""
+
+    def served(text: str) -> str | None:
+        if (
+            made := re.search(r"^(\w+)\s*(?::[^=\n]+)?=\s*(FastAPI|Starlette|Flask|Quart)\(", text, re.M)
+        ) is None:
+            return f"python3 {module}.py" if "__main__" in text else None
+        if made[2] in ("FastAPI", "Starlette"):
+            return f"python3 -m uvicorn {module}:{made[1]} --host 0.0.0.0 --port $PORT"
+        return f"python3 -m {made[2].lower()} --app {module}:{made[1]} run --host 0.0.0.0 --port $PORT"
+
+    return served
+
+
+def _always(command: str) -> Callable[[str], str]:
+    return lambda text: command
+
+
+# By file, the first that says it: what people wrote about it, then what the builders of Railway take it for.
 FILES: Mapping[str, Callable[[str], str | None]] = {
     "railway.json": lambda text: _railway(text, json.loads),
     "railway.toml": lambda text: _railway(text, tomllib.loads),
     "Procfile": _procfile,
     "Dockerfile": _dockerfile,
     "package.json": _package,
+    "manage.py": _always("python3 manage.py runserver --noreload 0.0.0.0:$PORT"),
+    **{f"{module}.py": _python(module) for module in ("main", "app", "server", "wsgi")},
+    "bin/rails": _always("bin/rails server -b 0.0.0.0 -p $PORT"),
+    "config.ru": _always("bundle exec rackup --host 0.0.0.0 --port $PORT"),
+    "app.rb": _always("ruby app.rb"),
+    "main.go": _always('go build -o "$HOME/service" . && exec "$HOME/service"'),
+    **{f"{name}.js": _always(f"node {name}.js") for name in ("server", "index", "app")},
 }
 
 
@@ -138,21 +186,29 @@ async def start(
     way: StartCommand,
     quota: Quota,
     requests: Sequence[SampledRequest] = (),
-) -> tuple[StartRun, list[Answers]]:
+) -> tuple[StartRun, list[Answers], RequestCost | None]:
     """Start the service, ask it until it answers twice, then `requests`; nothing of it runs afterwards."""
-    seconds = FIRST_ANSWER_SECONDS + (REPLAY_SECONDS if requests else 0)
+    first = FIRST_ANSWER_SECONDS + (BUILD_SECONDS if way.build else 0)
+    record = LoadRecord()
     with listening(launch.paths.sockets, SERVER_SOCKET) as inward:
-        running = asyncio.create_task(run_sandboxed(sandbox, replace(launch, listen=inward), seconds, quota))
+        launch = replace(launch, listen=inward)
+        # Its end comes when it was asked; the rest is in case it does not.
+        most = first + REPLAY_SECONDS + MOST_LOAD_SECONDS
+        running = asyncio.create_task(run_sandboxed(sandbox, launch, most, quota, used=record.used))
         asking = asyncio.create_task(_answer(launch.paths, way))
         try:
-            await asyncio.wait({running, asking}, return_when=asyncio.FIRST_COMPLETED)
-            if not asking.done():
-                return _ended(running.result()), []
-            return asking.result(), await ask(launch.paths, requests) if requests else []
+            await asyncio.wait({running, asking}, timeout=first, return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                answers = await ask(launch.paths, requests, record) if requests else []
+                return asking.result(), answers, record.cost()
+            if running.done():
+                return _ended(running.result()), [], None
         finally:
             for task in (asking, running):
                 task.cancel()
             await asyncio.gather(asking, running, return_exceptions=True)
+    said = last(launch.paths.run / OUTPUT, 8000)
+    return _ended(CommandResult(None, f"time: longer than {first:.0f} s", said, first)), [], None
 
 
 async def _answer(paths: RepairPaths, way: StartCommand) -> StartRun:
@@ -169,10 +225,9 @@ async def _answer(paths: RepairPaths, way: StartCommand) -> StartRun:
 
 async def _status(paths: RepairPaths, path: str) -> int | None:
     with short_path(paths.sockets, SERVER_SOCKET) as address:
-        transport = BoundedTransport(httpx.AsyncHTTPTransport(uds=address, verify=False))
-        async with httpx.AsyncClient(transport=transport, timeout=REQUEST_SECONDS) as client:
+        async with client(address) as asking:
             try:
-                return (await client.get(f"http://service{path}")).status_code
+                return (await asking.get(path)).status_code
             except (httpx.HTTPError, httpx.InvalidURL):
                 return None
 
@@ -180,6 +235,8 @@ async def _status(paths: RepairPaths, path: str) -> int | None:
 def _ended(done: CommandResult) -> StartRun:
     lines = [line.strip() for line in redact(done.output).splitlines() if line.strip()]
     said = f": {lines[-1][:160]}" if lines else "."
+    if lacks := not_had(done.code, done.output):
+        return StartRun(started=None, why=lacks)
     if done.code in NOT_FOUND:
         return StartRun(started=None, why=f"What starts it is not in the sandbox{said}")
     if done.reason is not None:

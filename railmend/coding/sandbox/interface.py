@@ -9,7 +9,7 @@ import signal
 import socket
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +26,10 @@ GATEWAY_SOCKET = "gateway.sock"
 EGRESS_SOCKET = "egress.sock"
 # Names of a repair's homes.
 HOME, INSTALLED = "home", "installed"
+# In the worker's own folder of a repair: what a command printed.
+OUTPUT = "output.log"
+# How often is measured what somebody wants to know.
+TOLD_EVERY_SECONDS = 0.3
 # How a process ends that stands for a command elsewhere, when that was lost with its container.
 LOST = -signal.SIGHUP
 
@@ -194,22 +198,28 @@ class CommandResult:
 
 
 async def run_sandboxed(
-    sandbox: Sandbox, launch: SandboxCommand, seconds: float, quota: Quota, tail: int = 8000
+    sandbox: Sandbox,
+    launch: SandboxCommand,
+    seconds: float,
+    quota: Quota,
+    tail: int = 8000,
+    used: Callable[[ResourceUsage], None] | None = None,
 ) -> CommandResult:
     """Run a command to its end, or to the limit in seconds; nothing of it runs afterwards.
 
-    Return the last `tail` bytes of its output. Raise a retryable `SandboxError` when its container is lost:
-    that says nothing about the command.
+    Return the last `tail` bytes of its output. `used` is told what it uses, again and again. Raise a
+    retryable `SandboxError` when its container is lost: that says nothing about the command.
     """
     loop, paths = asyncio.get_running_loop(), launch.paths
-    began, output = loop.time(), paths.run / "output.log"
+    began, output = loop.time(), paths.run / OUTPUT
     with output.open("wb") as log:
         process = sandbox.start(launch, log.fileno())
     code: int | None = None
     reason: str | None = None
     end = partial(sandbox.end, paths, process.pid)
     try:
-        async with watching(partial(sandbox.usage, paths, process.pid), quota, end) as watch:
+        told = (used, TOLD_EVERY_SECONDS) if used else ()
+        async with watching(partial(sandbox.usage, paths, process.pid), quota, end, *told) as watch:
             try:
                 code = await asyncio.wait_for(_ended(process), seconds)
             except TimeoutError:

@@ -59,9 +59,16 @@ class Watch:
 
 @asynccontextmanager
 async def watching(
-    measured: Callable[[], ResourceUsage], quota: Quota, end: Callable[[], None]
+    measured: Callable[[], ResourceUsage],
+    quota: Quota,
+    end: Callable[[], None],
+    used: Callable[[ResourceUsage], None] = lambda usage: None,
+    every_seconds: float = EVERY_SECONDS,
 ) -> AsyncIterator[Watch]:
-    """Measure again and again; `end` is called once when the quota is exceeded. Both are blocking."""
+    """Measure again and again, and tell `used`; `end` is called once when the quota is exceeded.
+
+    `measured` and `end` are blocking.
+    """
     watch = Watch()
 
     async def measure() -> None:
@@ -72,13 +79,14 @@ async def watching(
             except Exception:  # nothing runs unmeasured
                 await asyncio.to_thread(end)
                 raise
+            used(usage)
             watch.reason = exceeded(usage, quota)
             if watch.reason is not None:
                 await asyncio.to_thread(end)
                 return
             took = asyncio.get_running_loop().time() - began
             # A large tree is measured less often.
-            await asyncio.sleep(min(max(EVERY_SECONDS, 10 * took), AT_LEAST_EVERY_SECONDS))
+            await asyncio.sleep(min(max(every_seconds, 10 * took), AT_LEAST_EVERY_SECONDS))
 
     task = asyncio.create_task(measure())
     try:

@@ -24,7 +24,8 @@ class ResourceUsage:
     """What a repair uses.
 
     `size`: bytes on disk, with unlinked files that are open; `depth`: of the deepest folder; `free`: bytes
-    left on disk; `memory`: bytes, with shared memory; `available`: bytes of memory that the machine has left.
+    left on disk; `memory`: bytes, with shared memory; `available`: bytes of memory that the machine has left;
+    `cpu`: seconds of processor time, of what runs and of what it has waited for.
     """
 
     size: int
@@ -34,6 +35,7 @@ class ResourceUsage:
     memory: int
     descriptors: int
     available: int
+    cpu: float = 0.0
 
 
 def disk_use(folders: Iterable[Path]) -> tuple[int, int, int]:
@@ -62,16 +64,21 @@ def measure(folders: Iterable[Path], processes: Iterable[int]) -> ResourceUsage:
         memory=held.private + max(held.shared, held.unlinked(in_memory=True)),
         descriptors=held.descriptors,
         available=_fields("/proc/meminfo")["MemAvailable"],  # since Linux 3.14
+        cpu=held.ticks / os.sysconf("SC_CLK_TCK"),
     )
 
 
 @dataclass
 class _Held:
-    """What processes hold, each thing once. `private`, `shared`: bytes of memory; `descriptors`: how many."""
+    """What processes hold, each thing once.
+
+    `private`, `shared`: bytes of memory; `descriptors`: how many; `ticks`: of processor time, see proc(5).
+    """
 
     private: int = 0
     shared: int = 0
     descriptors: int = 0
+    ticks: int = 0
     _unlinked: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def add(self, process: int) -> None:
@@ -81,6 +88,8 @@ class _Held:
         shared = status.get("RssShmem", 0)
         self.shared += shared
         self.private += sum(status.get(name, 0) for name in ("VmRSS", "VmSwap", "VmPTE")) - shared
+        with open(f"/proc/{process}/stat", "rb") as stream:  # what is after its name, which may be anything
+            self.ticks += sum(map(int, stream.read().rpartition(b")")[2].split()[11:15]))
         descriptors = os.listdir(f"{folder}/fd")
         self.descriptors += len(descriptors)
         if self.descriptors <= MAX_DESCRIPTORS:

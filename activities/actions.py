@@ -23,6 +23,8 @@ from railmend.railway.pool import RailwayPool
 HISTORY = 20
 # Served at some time: Railway removes a deployment when a newer one takes over.
 SERVED = frozenset({"SUCCESS", "REMOVED", "SLEEPING"})
+# What has a process that can be started again; a service that sleeps is woken by a request.
+RESTARTED = frozenset({"SUCCESS", "CRASHED"})
 
 
 class ActionActivities:
@@ -37,20 +39,18 @@ class ActionActivities:
             records = await client.deployments(
                 question.project_id, question.environment_id, question.service_id, HISTORY
             )
-        target = rollback_target(records, question.deployment_id)
-        if target is None:
-            return RollbackOffer()
-        return RollbackOffer(
-            request=ActionRequest(
-                kind=ActionKind.ROLLBACK,
-                project_id=question.project_id,
-                environment_id=question.environment_id,
-                service_id=question.service_id,
-                service_name=question.service_name,
-                deployment_id=target.id,
-                reason=question.reason,
+        return _offer(question, ActionKind.ROLLBACK, rollback_target(records, question.deployment_id))
+
+    @activity.defn
+    async def find_restart(self, question: RollbackQuestion) -> RollbackOffer:
+        """Find the newest deployment that is up, or has crashed: a restart may help it."""
+        async with working():
+            client = await self._railway.client_for(question.environment_id)
+            records = await client.deployments(
+                question.project_id, question.environment_id, question.service_id, HISTORY
             )
-        )
+        target = next((record for record in records if record.status in RESTARTED), None)
+        return _offer(question, ActionKind.RESTART, target)
 
     @activity.defn
     async def perform(self, order: ActionOrder) -> ActionResult:
@@ -60,6 +60,22 @@ class ActionActivities:
             client = await self._railway.client_for(request.environment_id)
             done, detail = await _run(client.actions, request, order.approved_at)
         return ActionResult(state=ActionState.DONE, detail=detail, deployment_id=done, at=order.approved_at)
+
+
+def _offer(question: RollbackQuestion, kind: ActionKind, target: DeploymentRecord | None) -> RollbackOffer:
+    if target is None:
+        return RollbackOffer()
+    return RollbackOffer(
+        request=ActionRequest(
+            kind=kind,
+            project_id=question.project_id,
+            environment_id=question.environment_id,
+            service_id=question.service_id,
+            service_name=question.service_name,
+            deployment_id=target.id,
+            reason=question.reason,
+        )
+    )
 
 
 async def _run(actions: Actions, request: ActionRequest, at: datetime) -> tuple[str | None, str]:

@@ -53,6 +53,8 @@ DOWN = frozenset({FindingKind.OUTAGE, FindingKind.CRASH_LOOP})
 MAX_UNSEEN, MAX_REASONS, MAX_REASON = 40, 20, 400
 # Services of one reading whose logs are searched for deaths.
 MOST_SEARCHED = 4
+# Services that are named because candidates need them.
+MOST_NEEDED = 50
 # Of the time that all attempts have, what the last one may take.
 RESERVED = timedelta(minutes=3)
 OTHER_REASONS = "there are other reasons: run `starter.py doctor`."
@@ -306,7 +308,10 @@ def _screening(
     unseen = [*survey.unseen, *_private(survey.services)]
     if survey.fine:
         unseen += _unread_of(examined, survey.unread)
+    names = {service.service_id: service.name for service in survey.services}
+    wanted = sorted({id for service in examined for id in service.depends_on if id in names} - suspected)
     return Screening(
+        needed={id: names[id] for id in wanted[:MOST_NEEDED]},
         project_name=survey.project_name,
         environment_name=survey.environment_name,
         healthy=tuple(name for name, reason in reasons if reason is None),

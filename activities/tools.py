@@ -31,6 +31,7 @@ from railmend.railway.pool import RailwayPool
 MAX_ROWS, MAX_HTTP_ROWS, MAX_NEIGHBOUR_ROWS = 6_000, 4_000, 1_000
 MAX_COMMITS, MAX_MATCHES, MAX_SAMPLES = 20, 40, 60
 READS_REPOSITORY = frozenset({Tool.READ_CODE, Tool.SEARCH_CODE, Tool.COMMITS, Tool.SHOW_COMMIT})
+READABLE = "Texts of up to 256 kB of the service's folder can be read, without hidden and foreign ones."
 NO_REPOSITORY = "The service has no repository, so there is no code to read."
 
 
@@ -38,11 +39,16 @@ def _nothing(sentence: str) -> Facts:
     return Facts(items=(), unseen=(sentence,))
 
 
-async def _files(code: SourceReader, service: Service) -> dict[str, str]:
-    """Return the files of the commit that serves, by path from the repository's root. Raise `GitError`."""
+async def _files(code: SourceReader, service: Service) -> dict[str, dict[str, str]]:
+    """Return the texts of the commit that serves, by kind of evidence and path from the repository's root:
+    code of the running service, and other files, which prove nothing of it. Raise `GitError`.
+    """
     source = await code.read(service)
     root = service.root_directory.strip("/")
-    return {normpath(join(root, path)): text for path, text in source.files}
+    return {
+        kind: {normpath(join(root, path)): text for path, text in files}
+        for kind, files in (("code", source.files), ("file", source.others))
+    }
 
 
 class ToolActivities:
@@ -102,27 +108,33 @@ class ToolActivities:
         return Redactor(self._secrets(), redaction_key(incident))
 
     async def _read_code(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
-        files = await _files(self._code, incident.service)
+        kinds = await _files(self._code, incident.service)
         path, first, last = (
             str(call.arguments["path"]),
             int(call.arguments["first"]),
             int(call.arguments["last"]),
         )
-        if (text := files.get(path)) is None:
-            near = [name for name in sorted(files) if name.endswith(f"/{path.rpartition('/')[2]}")][:5]
-            return _nothing(f"There is no source file {path}{_other('there is', near)}.")
+        kind, text = next(((kind, files[path]) for kind, files in kinds.items() if path in files), ("", ""))
+        if not kind:
+            names = sorted(name for files in kinds.values() for name in files)
+            near = [name for name in names if name.endswith(f"/{path.rpartition('/')[2]}")][:5]
+            return _nothing(f"{path} cannot be read{_other('there is', near)}. {READABLE}")
         lines = await asyncio.to_thread(self._redactor(incident).lines, text.split("\n"))
         if first > len(lines):
             return _nothing(f"{path} has {len(lines)} lines.")
         shown = _numbered((number, lines[number - 1]) for number in range(first, min(last, len(lines)) + 1))
-        return Facts(items=(Fact(kind="code", source=f"{path}, of {len(lines)} lines", text=shown),))
+        return Facts(items=(Fact(kind=kind, source=f"{path}, of {len(lines)} lines", text=shown),))
 
     async def _search_code(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
-        files = await _files(self._code, incident.service)
-        found = await asyncio.to_thread(_search, files, str(call.arguments["text"]), self._redactor(incident))
-        if not found:
-            return _nothing("No source file holds this text.")
-        return Facts(items=(Fact(kind="code", source="where the source holds it", text=found),))
+        redactor, wanted = self._redactor(incident), str(call.arguments["text"])
+        kinds = await _files(self._code, incident.service)
+        found = {kind: await asyncio.to_thread(_search, kinds[kind], wanted, redactor) for kind in kinds}
+        if not any(found.values()):
+            return _nothing(f"No file holds this text. {READABLE}")
+        where = {"code": "where the source holds it", "file": "where other files hold it"}
+        return Facts(
+            items=tuple(Fact(kind=k, source=where[k], text=text) for k, text in found.items() if text)
+        )
 
     async def _commits(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
         service = incident.service

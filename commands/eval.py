@@ -1,6 +1,7 @@
 """`starter.py eval`: how well the model judges, on cases with a known answer."""
 
 import asyncio
+import json
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,26 +15,33 @@ from commands.options import JsonOption, emit, run, using
 if TYPE_CHECKING:
     from evals.case import Case
     from evals.score import Score, Summary
+    from evals.session import Agent
+    from railmend.settings import Settings
 
 
-def eval(
+def eval(  # noqa: PLR0913 - one for each option
     names: Annotated[list[str] | None, typer.Argument(help="Cases; default: all.")] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="So many of them, chosen by chance.")] = None,
     seed: Annotated[int, typer.Option(help="Of that chance.")] = 0,
     repeats: Annotated[int, typer.Option(min=1, help="How often each is played.")] = 1,
     at_once: Annotated[int, typer.Option(min=1, help="How many are played at a time.")] = 4,
+    sessions: Annotated[
+        bool, typer.Option("--sessions", help="Let the coding agent change what it blames, and test that.")
+    ] = False,
     who: Annotated[str, typer.Option(help="Who answers, for the table.")] = "",
     out: Annotated[Path | None, typer.Option(help="Each try is appended, as a line of JSON.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how well MODEL judges, and print a row of a table.
 
-    It plays cases with a known answer, offline but for the model.
-    Exit code 1: nothing ran, or some of it failed.
+    It plays cases with a known answer, offline but for the model. With --sessions
+    it also runs a coding session in the sandbox where a change is right, and the
+    hidden test on that change. Exit code 1: nothing ran, or some of it failed.
     """
 
     async def played() -> "Summary":
-        return await _eval(_chosen(names or [], sample, seed), repeats, at_once, who, out, as_json)
+        cases = _chosen(names or [], sample, seed)
+        return await _eval(cases, repeats, at_once, who, out, as_json, sessions=sessions)
 
     summary = run(played())
     raise typer.Exit(0 if summary.ran and not summary.failed else 1)
@@ -54,24 +62,39 @@ def _chosen(names: Sequence[str], sample: int | None, seed: int) -> "list[Case]"
 
 
 async def _eval(
-    cases: "Sequence[Case]", repeats: int, at_once: int, who: str, out: Path | None, as_json: bool
+    cases: "Sequence[Case]",
+    repeats: int,
+    at_once: int,
+    who: str,
+    out: Path | None,
+    as_json: bool,
+    *,
+    sessions: bool,
 ) -> "Summary":
     from evals.play import play
     from evals.score import score, summarised, table
+    from evals.session import code
     from hosting import models
     from railmend.settings_file import load_settings
 
     settings = load_settings()
     model, sceptic = models.model(settings), models.sceptic(settings)
-    free = asyncio.Semaphore(at_once)
+    free, one_session = asyncio.Semaphore(at_once), asyncio.Semaphore(1)
+    agent = await asyncio.to_thread(_agent, settings) if sessions else None
 
     async def try_one(case: "Case") -> "Score":
         async with free:
             played = await play(case, model, sceptic)
-        scored = score(case, played)
+        scored, coded = score(case, played), None
+        if agent is not None:
+            async with one_session:
+                coded = await code(case, played, agent)
+            scored = scored.coded(coded) if coded is not None else scored
         if out is not None:
+            row = played.model_dump(mode="json", exclude={"packet"})
+            row |= {"session": coded.model_dump(mode="json")} if coded else {}
             with using(out, "written"), out.open("a", encoding="utf-8") as file:
-                file.write(played.model_dump_json(exclude={"packet"}) + "\n")
+                file.write(json.dumps(row) + "\n")
         verdict = played.diagnosis.verdict.value if played.diagnosis else "nothing"
         typer.echo(f"{case.name}: {verdict}{_faults(scored)} {played.failure}".rstrip(), err=True)
         return scored
@@ -87,11 +110,27 @@ async def _eval(
     return summary
 
 
+def _agent(settings: "Settings") -> "Agent":
+    """Return what sessions run with. Blocking: the sandbox is probed."""
+    from evals.session import Agent
+    from hosting import clients, models
+
+    sandbox = clients.sandbox(settings)
+    return Agent(
+        folder=settings.state_dir() / "evals",
+        sandbox=sandbox,
+        quota=clients.quota(settings),
+        server_for=clients.coding_servers(settings, sandbox),
+        limits=models.limits(settings),
+        guard=settings.railmend_guard,
+    )
+
+
 def _faults(scored: "Score") -> str:
     """Return what is not right, for a person to look at."""
     wrong = [
         name
-        for name in ("verdict", "pull_request", "culprit", "named", "cited")
+        for name in ("verdict", "pull_request", "culprit", "named", "cited", "hidden")
         if getattr(scored, name) is False
     ]
     wrong += ["wrong_code"] if scored.wrong_code else []

@@ -9,17 +9,20 @@ from pydantic import BaseModel
 
 from evals.case import Case
 from evals.play import Played
+from evals.session import Coded
 from railmend.contracts.incident import CODING_VERDICTS, Diagnosis
 
 # Of the standard normal distribution, for an interval of 95 %.
 Z = 1.96
+NOT_ASKED = "–"
 
 
 class Score(BaseModel):
     """One case, once. None: the case does not ask it. `verdict`: right; `wrong_code`: a change that is none.
 
     `pull_request`: a change where one is right. `culprit`: its file is suspected. `named`: the causes say
-    what they must, and nothing that they must not. `cited`: they cite what shows it.
+    what they must, and nothing that they must not. `cited`: they cite what shows it. `hidden`: the hidden
+    test passes after a session; `lines`: that its change has.
     """
 
     case: str
@@ -31,9 +34,23 @@ class Score(BaseModel):
     culprit: bool | None = None
     named: bool | None = None
     cited: bool | None = None
+    hidden: bool | None = None
+    lines: int | None = None
     usd: float = 0.0
     tokens: int = 0
     seconds: float = 0.0
+
+    def coded(self, coded: Coded) -> "Score":
+        """Return the score with what came of a session; its cost is the case's."""
+        return self.model_copy(
+            update={
+                "hidden": coded.hidden,
+                "lines": coded.lines if coded.hidden is not False or coded.lines else None,
+                "usd": self.usd + coded.usd,
+                "tokens": self.tokens + coded.tokens,
+                "seconds": self.seconds + coded.seconds,
+            }
+        )
 
 
 def score(case: Case, played: Played) -> Score:
@@ -113,7 +130,7 @@ class Share(BaseModel):
     @property
     def text(self) -> str:
         if self.share is None or self.interval is None:
-            return "–"
+            return NOT_ASKED
         below, above = self.interval
         return f"{self.share:.0%} of {self.cases} ({below:.0%} to {above:.0%})"
 
@@ -131,6 +148,8 @@ class Summary(BaseModel):
     culprit: Share
     named: Share
     cited: Share
+    hidden: Share
+    lines: float
     usd: float
     tokens: float
     seconds: float
@@ -155,6 +174,8 @@ def summarised(scores: Sequence[Score]) -> Summary:
         culprit=_share(scores, lambda each: each.culprit),
         named=_share([each for each in scores if not each.by_rule], lambda each: each.named),
         cited=_share([each for each in scores if not each.by_rule], lambda each: each.cited),
+        hidden=_share(scores, lambda each: each.hidden),
+        lines=_mean(each.lines for each in scores if each.lines is not None),
         usd=_mean(each.usd for each in asked),
         tokens=_mean(each.tokens for each in asked),
         seconds=_mean(each.seconds for each in asked),
@@ -183,14 +204,17 @@ HEADS: Mapping[str, str] = {
     "culprit": "culprit found",
     "named": "cause named",
     "cited": "cited truly",
+    "hidden": "hidden test passes",
 }
 
 
 def table(summary: Summary, model: str, who: str, day: date) -> str:
     """Return the rows of docs/evaluation.md for one run."""
     shares = [getattr(summary, name).text for name in HEADS]
-    heads = ["date", "model", "who answered", "cases, tries", *HEADS.values(), "USD, tokens, seconds a case"]
+    heads = ["date", "model", "who answered", "cases, tries", *HEADS.values(), "lines of a change"]
+    heads.append("USD, tokens, seconds a case")
     counts = f"{summary.cases}, {summary.tries} ({summary.by_rule} by rule, {summary.failed} failed)"
     costs = f"{summary.usd:.4f}, {summary.tokens:.0f}, {summary.seconds:.0f}"
-    cells = [day.isoformat(), model, who or "not said", counts, *shares, costs]
+    lines = f"{summary.lines:.0f}" if summary.lines else NOT_ASKED
+    cells = [day.isoformat(), model, who or "not said", counts, *shares, lines, costs]
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), cells))

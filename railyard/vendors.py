@@ -1,10 +1,12 @@
 """Stand-ins for providers of models, one per dialect: each refuses what the real one refuses.
 
 Shapes of requests, answers and errors are those that the providers document and that people report: no key
-and no network is needed. What is answered is a script: a tool to call, or a text, by the number of turns.
+and no network is needed. What is answered is a script: tools to call, or a text, by the number of turns.
 """
 
+import asyncio
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,7 +16,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 Json = dict[str, Any]
-Step = Json  # {"tool": name, "args": {...}} or {"text": ...}
+Step = Json  # {"tool": name, "args": {...}}, {"calls": [{"tool": ...}, ...]} or {"text": ...}
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 SIGNATURE = "c2lnbmVk"
 
 
@@ -26,7 +29,10 @@ class Refused(Exception):
 
 
 class Vendor:
-    """What the dialects share. `asked`: every request that came, refused or not."""
+    """What the dialects share. `asked`: every request that came, refused or not; `refusals`: why.
+
+    `thinks`: seconds until anything of an answer is sent.
+    """
 
     route = ""
     fields: frozenset[str] = frozenset()
@@ -35,6 +41,8 @@ class Vendor:
         self.steps = steps
         self.key = key
         self.asked: list[Json] = []
+        self.refusals: list[str] = []
+        self.thinks = 0.0
 
     def app(self) -> Starlette:
         return Starlette(routes=[Route(self.route, self._answer, methods=["POST"])])
@@ -47,9 +55,13 @@ class Vendor:
                 raise Refused(401, {"error": {"message": "Incorrect API key provided."}})
             self.refuse(body)
         except Refused as refused:
+            self.refusals.append(str(refused))
             return JSONResponse(refused.body, refused.status)
         turn = self.turn(body)
         step = self.steps[turn] if turn < len(self.steps) else {"text": "script over"}
+        await asyncio.sleep(self.thinks)
+        if not self.streamed(request, body):
+            return JSONResponse(self.whole(step, turn))
         return StreamingResponse(self._events(step, turn), media_type="text/event-stream")
 
     def _events(self, step: Step, turn: int) -> Iterator[bytes]:
@@ -62,9 +74,16 @@ class Vendor:
     def authorized(self, request: Request) -> bool:
         return request.headers.get("authorization") == f"Bearer {self.key}"
 
+    def streamed(self, request: Request, body: Json) -> bool:
+        return bool(body.get("stream"))
+
     def refuse(self, body: Json) -> None: ...
 
     def turn(self, body: Json) -> int:
+        raise NotImplementedError
+
+    def whole(self, step: Step, turn: int) -> Json:
+        """Return the answer in one piece."""
         raise NotImplementedError
 
     def events(self, step: Step, turn: int) -> Iterator[Json]:
@@ -76,12 +95,21 @@ def _openai_error(message: str, param: str | None, status: int = 400) -> Refused
     return Refused(status, {"error": error})
 
 
+def _calls(step: Step) -> list[Json]:
+    return step.get("calls") or ([step] if "tool" in step else [])
+
+
 class OpenAIChat(Vendor):
     """OpenAI's newer models by chat completions: no `max_tokens`, no effort beside tools."""
 
     route = "/v1/chat/completions"
 
     def refuse(self, body: Json) -> None:
+        self.refuse_newer(body)
+        _refuse_functions([tool["function"] for tool in body.get("tools") or ()])
+        _refuse_unanswered(body["messages"])
+
+    def refuse_newer(self, body: Json) -> None:
         if "max_tokens" in body:
             raise _openai_error(
                 "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
@@ -98,6 +126,20 @@ class OpenAIChat(Vendor):
     def turn(self, body: Json) -> int:
         return sum(message["role"] == "assistant" for message in body["messages"])
 
+    def whole(self, step: Step, turn: int) -> Json:
+        calls = [
+            {"id": f"call_{n}", "type": "function", "function": _function(call)}
+            for n, call in enumerate(_calls(step))
+        ]
+        message: Json = {"role": "assistant", "content": step.get("text")}
+        message |= {"tool_calls": calls} if calls else {}
+        choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}
+        usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+        return {"id": "c", "object": "chat.completion", "created": 1, "model": "m"} | {
+            "choices": [choice],
+            "usage": usage,
+        }
+
     def events(self, step: Step, turn: int) -> Iterator[Json]:
         base = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
         delta: Json = {"role": "assistant", "content": step.get("text")}
@@ -112,10 +154,70 @@ class OpenAIChat(Vendor):
         yield base | {"choices": [], "usage": usage | {"prompt_tokens_details": {"cached_tokens": 800}}}
 
 
+def _function(call: Json) -> Json:
+    return {"name": call["tool"], "arguments": json.dumps(call["args"])}
+
+
+def _refuse_functions(functions: Sequence[Json]) -> None:
+    for number, function in enumerate(functions):
+        where = f"tools[{number}].function"
+        if not NAME.fullmatch(function["name"]):
+            raise _openai_error(
+                f"Invalid '{where}.name': string does not match pattern. Expected a string that matches the "
+                "pattern '^[a-zA-Z0-9_-]+$'.",
+                f"{where}.name",
+            )
+        schema = function["parameters"]
+        if function.get("strict") and (
+            schema.get("additionalProperties") is not False
+            or set(schema.get("required", ())) != set(schema["properties"])
+        ):
+            raise _openai_error(
+                f"Invalid schema for function '{function['name']}': In context=(), 'additionalProperties' is "
+                "required to be supplied and to be false.",
+                f"{where}.parameters",
+            )
+
+
+def _refuse_unanswered(messages: Sequence[Json]) -> None:
+    """Each call is answered at once, and each answer has its call; an id is used once."""
+    waiting: list[str] = []
+    seen: set[str] = set()
+    for number, message in enumerate([*messages, {"role": "end"}]):
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in waiting:
+                raise _openai_error(
+                    "Invalid parameter: messages with role 'tool' must be a response to a preceeding message "
+                    "with 'tool_calls'.",
+                    f"messages.[{number}].role",
+                )
+            waiting.remove(message["tool_call_id"])
+            continue
+        if waiting:
+            raise _openai_error(
+                "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+                f"'tool_call_id'. The following tool_call_ids did not have response messages: {waiting}",
+                f"messages.[{number}].role",
+            )
+        for call in message.get("tool_calls") or ():
+            unknown = set(call) - {"id", "type", "function"}
+            if unknown or call["id"] in seen or not NAME.fullmatch(call["function"]["name"]):
+                raise _openai_error(f"Invalid 'messages[{number}].tool_calls'.", "messages")
+            json.loads(call["function"]["arguments"])
+            seen.add(call["id"])
+            waiting.append(call["id"])
+
+
+class OlderChat(OpenAIChat):
+    """What most servers speak: tools without conditions."""
+
+    def refuse_newer(self, body: Json) -> None: ...
+
+
 class MistralChat(OpenAIChat):
     """Refuses every field that it does not know, the successor of `max_tokens` among them."""
 
-    def refuse(self, body: Json) -> None:
+    def refuse_newer(self, body: Json) -> None:
         for name in ("max_completion_tokens", "reasoning_effort", "stream_options", "verbosity"):
             if name in body:
                 detail = {
@@ -212,6 +314,57 @@ class Anthropic(Vendor):
             for block in message["content"] if isinstance(message["content"], list) else ():
                 if block["type"] == "thinking" and block.get("signature") != SIGNATURE:
                     raise self._error("messages.1.content.0: Invalid `signature` in `thinking` block")
+        self._refuse_tools(body)
+
+    def _refuse_tools(self, body: Json) -> None:
+        """Calls are answered in the next message, all of them, and nothing else is; no text is empty."""
+        forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
+        if forced and body.get("thinking", {}).get("type") in ("enabled", "adaptive"):
+            raise self._error("Thinking may not be enabled when tool_choice forces tool use.")
+        for tool in body.get("tools") or ():
+            if not NAME.fullmatch(tool["name"]) or tool["input_schema"].get("type") != "object":
+                raise self._error("tools.0.custom.input_schema.type: Field required")
+        waiting: set[str] = set()
+        for number, message in enumerate(body["messages"]):
+            waiting = self._refuse_blocks(number, message, waiting, tools=bool(body.get("tools")))
+        if waiting:
+            raise self._error("`tool_use` ids were found without `tool_result` blocks immediately after.")
+
+    def _refuse_blocks(self, number: int, message: Json, waiting: set[str], *, tools: bool) -> set[str]:
+        """Return the calls that the next message has to answer."""
+        blocks = message["content"] if isinstance(message["content"], list) else []
+        given = {block["tool_use_id"] for block in blocks if block["type"] == "tool_result"}
+        asked = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        if given - waiting:
+            raise self._error(
+                f"messages.{number}.content.0: unexpected `tool_use_id` found in `tool_result` blocks: "
+                f"{sorted(given - waiting)[0]}. Each `tool_result` block must have a corresponding "
+                "`tool_use` block in the previous message."
+            )
+        if waiting - given:
+            raise self._error(
+                f"messages.{number - 1}: `tool_use` ids were found without `tool_result` blocks "
+                f"immediately after: {', '.join(sorted(waiting - given))}."
+            )
+        if len(set(asked)) < len(asked):
+            raise self._error(f"messages.{number}: `tool_use` ids must be unique")
+        if any(block["type"] == "text" and not block["text"].strip() for block in blocks):
+            raise self._error("messages: text content blocks must be non-empty")
+        if (given or asked) and not tools:
+            raise self._error("Requests which include tool blocks must define tools.")
+        return set(asked)
+
+    def whole(self, step: Step, turn: int) -> Json:
+        content: list[Json] = [{"type": "text", "text": step["text"]}] if "text" in step else []
+        content += [
+            {"type": "tool_use", "id": f"toolu_{turn}_{n}", "name": call["tool"], "input": call["args"]}
+            for n, call in enumerate(_calls(step))
+        ]
+        return {"id": f"msg_{turn}", "type": "message", "role": "assistant", "model": "c"} | {
+            "content": content,
+            "stop_reason": "tool_use" if _calls(step) else "end_turn",
+            "usage": {"input_tokens": 1000, "output_tokens": 100},
+        }
 
     @staticmethod
     def _error(message: str) -> Refused:
@@ -246,6 +399,17 @@ class Anthropic(Vendor):
         yield {"type": "message_stop"}
 
 
+def _camel(value: Any) -> Any:
+    """Return a message with its fields in one spelling: protocol buffers take both."""
+    if isinstance(value, list):
+        return [_camel(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    names = {name: re.sub(r"_([a-z])", lambda found: found[1].upper(), name) for name in value}
+    free = ("args", "response", "parameters")
+    return {names[name]: each if name in free else _camel(each) for name, each in value.items()}
+
+
 class Gemini(Vendor):
     """Refuses fields that it does not know, and a call of its own that comes back without its signature."""
 
@@ -264,14 +428,59 @@ class Gemini(Vendor):
         )
 
     def refuse(self, body: Json) -> None:
+        body = _camel(body)
         if unknown := self.unknown(body):
             raise self._error(
                 f'Invalid JSON payload received. Unknown name "{unknown[0]}": Cannot find field.'
             )
+        asked = 0
         for content in body["contents"]:
-            for part in content["parts"]:
-                if "functionCall" in part and part.get("thoughtSignature") != SIGNATURE:
-                    raise self._error("Function call is missing a thought_signature in functionCall parts.")
+            calls = [part for part in content["parts"] if "functionCall" in part]
+            given = sum("functionResponse" in part for part in content["parts"])
+            if given != asked:
+                raise self._error(
+                    "Please ensure that the number of function response parts is equal to the number of "
+                    "function call parts of the function call turn."
+                )
+            # Of calls made at once the first is signed alone.
+            if calls and calls[0].get("thoughtSignature") != SIGNATURE:
+                raise self._error("Function call is missing a thought_signature in functionCall parts.")
+            asked = len(calls)
+        for tool in body.get("tools") or ():
+            for function in tool.get("functionDeclarations") or ():
+                self._refuse_schema(function.get("parameters") or {}, function["name"])
+        mime = (body.get("generationConfig") or {}).get("responseMimeType")
+        if body.get("tools") and mime == "application/json":
+            raise self._error(f"Function calling with a response mime type: '{mime}' is unsupported")
+
+    def _refuse_schema(self, schema: Any, name: str) -> None:
+        """Its schemas are a part of OpenAPI's: no references, no closed objects."""
+        if isinstance(schema, dict):
+            for key in ("$ref", "$defs", "additionalProperties", "const"):
+                if key in schema:
+                    raise self._error(
+                        f'Invalid JSON payload received. Unknown name "{key}" at \'tools[0]'
+                        f".function_declarations[0].parameters': Cannot find field. ({name})"
+                    )
+        for inner in schema.values() if isinstance(schema, dict) else schema:
+            if isinstance(inner, dict | list):
+                self._refuse_schema(inner, name)
+
+    def streamed(self, request: Request, body: Json) -> bool:
+        return request.url.path.endswith(":streamGenerateContent")
+
+    def whole(self, step: Step, turn: int) -> Json:
+        parts: list[Json] = [
+            {"functionCall": {"name": call["tool"], "args": call["args"]}} for call in _calls(step)
+        ] or [{"text": step["text"]}]
+        parts[0]["thoughtSignature"] = SIGNATURE
+        candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}
+        usage = {"promptTokenCount": 1000, "candidatesTokenCount": 10, "thoughtsTokenCount": 90}
+        return {
+            "candidates": [candidate],
+            "usageMetadata": usage | {"totalTokenCount": 1100},
+            "modelVersion": "gemini-3-pro-preview",
+        }
 
     @staticmethod
     def _error(message: str) -> Refused:

@@ -1,6 +1,6 @@
 """Models of an investigation: its request, the evidence, the diagnosis."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,24 +43,37 @@ MAX_NEIGHBOURS = 12
 
 
 def neighbours_of(
-    service: Service, services: Sequence[Service], findings: Sequence[Finding]
+    service: Service,
+    services: Sequence[Service],
+    findings: Sequence[Finding],
+    needed: Mapping[str, str] | None = None,
 ) -> tuple[Neighbour, ...]:
-    """Return the services next to `service`: those it needs and those that need it, affected ones first."""
+    """Return the services next to `service`: those it needs and those that need it, affected ones first.
+
+    `needed`: names of services that may be needed and are not among `services`, by id.
+    """
     sentences: dict[str, tuple[str, ...]] = {}
     for finding in findings:
         sentences[finding.service_id] = (*sentences.get(finding.service_id, ()), finding.sentence)
     pairs = [("needs", other) for other in services if other.service_id in service.depends_on]
     pairs += [("needed by", other) for other in services if service.service_id in other.depends_on]
     pairs.sort(key=lambda pair: pair[1].service_id not in sentences)
-    return tuple(
+    near = [
         Neighbour(
             name=other.name,
             relation=relation,
             findings=sentences.get(other.service_id, ()),
             service_id=other.service_id,
         )
-        for relation, other in pairs[:MAX_NEIGHBOURS]
-    )
+        for relation, other in pairs
+    ]
+    known = {each.service_id for each in near}
+    near += [
+        Neighbour(name=name, relation="needs", service_id=id)
+        for id, name in (needed or {}).items()
+        if id in service.depends_on and id not in known
+    ]
+    return tuple(near[:MAX_NEIGHBOURS])
 
 
 class Incident(Contract):
@@ -239,7 +252,7 @@ class Diagnosis(Contract):
     `assumes`: what would have to be true for the verdict to be right. `sceptic`: what a second pass that
     tried to refute it said; empty where none was asked. `again_seconds`: after how long a verdict that waits
     for something is looked at again; None: when its cool-down ends. `title`: what the fix does, imperative.
-    `ruled_out`: other explanations.
+    `ruled_out`: other explanations. `dependency`: the name of what does not answer, if that is the verdict.
     """
 
     summary: str
@@ -258,6 +271,7 @@ class Diagnosis(Contract):
     sceptic: str = ""
     risk: str = ""
     if_not_fixed: str = ""
+    dependency: str = ""
     model: str = ""
     cost_usd: float | None = None
     tokens: int = 0

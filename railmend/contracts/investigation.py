@@ -81,11 +81,14 @@ class Turn(Contract):
 
 
 class AskedCall(Contract):
-    """A call as a model wrote it, not checked yet. `arguments`: JSON."""
+    """A call as a model wrote it, not checked yet. `arguments`: JSON. `signature`: what its provider wants
+    back with it, which vouches for the thoughts that led to it; only Gemini's models sign.
+    """
 
     id: str
     name: str
     arguments: str
+    signature: str = ""
 
 
 class ConversationStep(Contract):

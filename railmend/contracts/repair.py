@@ -170,7 +170,8 @@ class CodingRequest(Contract):
     in `notes` what reviewers and checks say, or in `measurements` that a merged fix did not hold. `reviewed`:
     the git tree that the guard has seen, where one is to be checked. `text`: what the session said of it.
     `on_base`: what the base did, where the change is to be proved. `requests`: the sample of production's.
-    `checks`: what is run without the change and with it, and how it went without, a sentence each.
+    `checks`: what is run without the change and with it, and how it went without, a sentence each;
+    `unchecked`: why nothing of it can be run, a sentence and the output that shows it.
     """
 
     workspace: Workspace
@@ -184,6 +185,7 @@ class CodingRequest(Contract):
     on_base: SideReport | None = None
     requests: ArtifactReference | None = None
     checks: tuple[str, ...] = ()
+    unchecked: str = ""
 
 
 # How the agent is asked to start a line when the plan is wrong.

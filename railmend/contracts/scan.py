@@ -199,6 +199,11 @@ class DownstreamEffect(Contract):
     sentence: str
 
 
+def service_url(project_id: str, service_id: str) -> str:
+    """Return the page of a service in Railway."""
+    return f"https://railway.com/project/{project_id}/service/{service_id}"
+
+
 class Screening(Contract):
     """The prefilter's result. `decided`: the project is small enough that the findings are final.
 
@@ -206,7 +211,7 @@ class Screening(Contract):
     for where samples are late. Of the others only the names are kept: `healthy`, `asleep`, `unknown`.
     Candidates that are too many are `unknown`. `more`: further candidates with their findings, each reference
     a `CandidatePage`. `unlisted`: why not even the services could be listed; those known from before are
-    `unknown`.
+    `unknown`. `needed`: the names of what candidates need, by service id, where that is no candidate.
     """
 
     project_name: str
@@ -224,6 +229,7 @@ class Screening(Contract):
     unknown: tuple[UnknownServices, ...] = ()
     window: Window | None = None
     unseen: tuple[str, ...] = ()
+    needed: dict[str, str] = Field(default_factory=dict)
     unlisted: str = ""
 
 

@@ -25,6 +25,7 @@ class Phase(OpenEnum):
 
 WAITS_FOR_APPROVAL = "the plan waits for your approval"
 ROLLBACK_WAITS = "a rollback waits for your approval"
+RESTART_WAITS = "a restart waits for your approval"
 WAITS_FOR_REVIEW = "the pull request waits for review"
 CANCELLED = "cancelled"
 PHASES = {
@@ -67,6 +68,7 @@ ACTIONS = {
     "waiting_for_budget": "waits for its budget",
     "repair": "a repair was started",
     "rollback_offered": ROLLBACK_WAITS,
+    "restart_offered": RESTART_WAITS,
     "failed": "the investigation failed",
     CANCELLED: "cancelled by a person",
 }
@@ -136,11 +138,13 @@ def status_of_failure(*, cancelled: bool, reason: str) -> RepairStatus:
     return RepairStatus(label=label, detail=reason, ended=True)
 
 
-def action_status(workflow_id: str, service: str, decision: Approval | None) -> RepairStatus:
+def action_status(
+    workflow_id: str, service: str, decision: Approval | None, *, restart: bool = False
+) -> RepairStatus:
     """Return the status of an open action, which a person approves as a plan."""
     if decision is None:
         return RepairStatus(
-            label=ROLLBACK_WAITS,
+            label=RESTART_WAITS if restart else ROLLBACK_WAITS,
             detail=f"Of {service}.",
             waits=True,
             command=f"starter.py approve {workflow_id}",

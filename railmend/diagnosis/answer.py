@@ -13,9 +13,11 @@ Schema = TypeVar("Schema", bound=BaseModel)
 # A commit is cited by at least so many hex digits; more are not compared.
 COMMIT_DIGITS = 7
 TITLE = 60
-# Kinds of items that show lines of source, and those that show neither source nor what production does.
+# Kinds of items that show lines of source, and those that show what the service does in production.
 SOURCE_KINDS = frozenset({"code", "change"})
-BACKGROUND_KINDS = frozenset({"architecture", "neighbour", "past_repair", "provider", "drift"})
+PRODUCTION_KINDS = frozenset(
+    {"finding", "chart", "deployment", "state", "build_log", "deploy_log", "http_log"}
+)
 CITED = re.compile(r"\b[Ee](\d{1,4})\b")
 PLACE = re.compile(r"(?::\d+(?:[:-]\d+)*|#L\d+(?:-L\d+)?|\s*\(lines? [\d, -]+\))$")
 # Stands for a part of an answer that could not be read, so that the errors of the others are told with it.
@@ -103,6 +105,9 @@ class DiagnosisAnswer(BaseModel):
     )
     verdict: Annotated[Verdict, BeforeValidator(_word)]
     confidence: Annotated[float, BeforeValidator(_share)] = Field(description="0 to 1")
+    dependency: str = Field(
+        description="of dependency_down: the name of what does not answer, as the evidence has it; else empty"
+    )
     assumes: str = Field(description="what would have to be true for this verdict to be right")
     causes: list[AnswerCause]
     ruled_out: list[AnswerRuledOut] = Field(description="other explanations that you looked into")
@@ -217,6 +222,8 @@ def check(answer: DiagnosisAnswer, packet: EvidencePacket, missing_files: Collec
             "The verdict configuration needs the file of the repository that holds it; for what only Railway "
             "holds, such as a variable, the verdict is unclear."
         )
+    if answer.verdict is Verdict.DEPENDENCY_DOWN and not answer.dependency.strip():
+        errors.append("The verdict dependency_down needs the name of what does not answer, in `dependency`.")
     if not 0 <= answer.confidence <= 1:
         errors.append("The confidence must lie between 0 and 1.")
     if any(not 1 <= criterion.within_minutes <= 7 * 24 * 60 for criterion in answer.criteria):
@@ -240,7 +247,7 @@ def check_refutation(answer: Refutation, packet: EvidencePacket, causes: int) ->
 def _ties(cause: AnswerCause, packet: EvidencePacket) -> bool:
     """Whether a cause cites source, and something that production shows."""
     kinds = {item.kind for item in packet.items if item.id in cause.evidence}
-    return bool(kinds & SOURCE_KINDS) and bool(kinds - SOURCE_KINDS - BACKGROUND_KINDS)
+    return bool(kinds & SOURCE_KINDS) and bool(kinds & PRODUCTION_KINDS)
 
 
 def _unknown_ids(cited: Iterable[str], packet: EvidencePacket) -> list[str]:

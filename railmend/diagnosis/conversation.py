@@ -38,8 +38,10 @@ MAX_CONCLUSIONS = 3
 # How often a conversation that is too long for the model is halved.
 HALVINGS = 3
 MAX_ANSWER_CHARACTERS, MAX_CALLS_KEPT = 20_000, 12
-# Tokens that are kept for the answer of a turn that may use tools, and for the one that concludes.
+# Tokens that the answer of a turn with tools, and of one that concludes, must have room for. It gets more,
+# as far as the money goes: see `_answer_tokens`.
 TURN_TOKENS, CONCLUDING_TOKENS = 4_096, 8_192
+SIGNATURE = re.compile(r"[A-Za-z0-9+/=_-]{1,65536}")
 NOT_NAME = re.compile(r"[^A-Za-z0-9_-]")
 NO_MORE_TOOLS = "No more tools can be used: conclude from what you have seen."
 
@@ -69,16 +71,19 @@ def begin(
     doubted: Diagnosis | None = None,
 ) -> Conversation:
     """Return a conversation in which nothing was said yet. `now`: None: nobody makes calls of tools."""
-    spent = (doubted.cost_usd or 0.0) if doubted else 0.0
     return Conversation(
         incident=incident,
         packet=packet,
         shown=len(packet.items),
         doubted=doubted,
         started=now,
-        usd=spent,
+        usd=_before(doubted),
         tokens=doubted.tokens if doubted else 0,
     )
+
+
+def _before(doubted: Diagnosis | None) -> float:
+    return (doubted.cost_usd or 0.0) if doubted else 0.0
 
 
 def with_results(
@@ -112,13 +117,19 @@ async def take_turn(
 ) -> tuple[Conversation, Diagnosis | None]:
     """Ask for one answer. Return the conversation with it, and the diagnosis if it concluded.
 
-    `usage` counts on from what earlier attempts spent. Raise `ModelError` if no model can be asked, and what
-    `find_missing` raises.
+    No answer costs more than what is left of the money for one diagnosis, but the first that is paid: it has
+    room for `CONCLUDING_TOKENS`, whatever they cost. `usage` counts on from what earlier attempts spent.
+    Raise `ModelError` if no model can be asked, and what `find_missing` raises.
     """
     before = usage.usd
     messages = messages_of(conversation, task, conversation.packet)
-    tools = now is not None and _may_use_tools(conversation, task, settings, prompt_tokens(messages), now)
-    reply = await _ask(conversation, task, messages, settings, usage, tools=tools)
+    tools, money = _may_use_tools(conversation, task, now), _Money.of(conversation, task, messages, settings)
+    tools = tools and money.with_tools <= money.left
+    if not tools and money.paid and money.concluding > money.left:
+        errors = conversation.errors or "the money for one diagnosis was used up before it concluded."
+        conversation = conversation.model_copy(update={"errors": errors})
+        return conversation, task.give_up(conversation)
+    reply = await _ask(conversation, task, messages, settings, usage, money, tools=tools)
     conversation = conversation.model_copy(
         update={
             "turns": conversation.turns + 1,
@@ -136,25 +147,52 @@ async def take_turn(
     return await _concluded(conversation, task, reply, conclusion, find_missing)
 
 
-def _may_use_tools(
-    conversation: Conversation, task: ModelTask, settings: ModelSettings, asked: int, now: datetime
-) -> bool:
-    """Whether turns, calls, tokens and time are left, and the money for this turn and one that concludes.
+def _may_use_tools(conversation: Conversation, task: ModelTask, now: datetime | None) -> bool:
+    """Whether turns, calls, tokens and time are left."""
+    bounds = task.bounds
+    return (
+        conversation.started is not None
+        and now is not None
+        and conversation.turns < bounds.turns
+        and conversation.calls < bounds.calls
+        and conversation.result_tokens < bounds.result_tokens
+        and now - conversation.started < bounds.time
+    )
 
-    `asked`: tokens of what was said so far.
+
+@dataclass(frozen=True)
+class _Money:
+    """What is left for a diagnosis, and what answers need at least, with the question; in USD.
+
+    `later`: one that concludes after a turn with tools, whose results it has to read. `paid`: this pass has
+    cost something already.
     """
-    bounds, incident = task.bounds, conversation.incident
-    if conversation.started is None or (
-        conversation.turns >= bounds.turns
-        or conversation.calls >= bounds.calls
-        or conversation.result_tokens >= bounds.result_tokens
-        or now - conversation.started >= bounds.time
-    ):
-        return False
-    concluding = asked + TURN_TOKENS + RESULT_TOKENS * bounds.calls_at_once
-    costs = usd_of(settings, asked, TURN_TOKENS) + usd_of(settings, concluding, CONCLUDING_TOKENS)
-    policy = incident.policy if incident is not None else Policy()
-    return conversation.usd + costs <= policy.diagnosis_usd
+
+    paid: bool
+    left: float
+    turn: float
+    concluding: float
+    later: float
+
+    @property
+    def with_tools(self) -> float:
+        return self.turn + self.later
+
+    @classmethod
+    def of(
+        cls, conversation: Conversation, task: ModelTask, messages: Messages, settings: ModelSettings
+    ) -> "_Money":
+        incident = conversation.incident
+        policy = incident.policy if incident is not None else Policy()
+        asked = prompt_tokens(messages) + estimate(json.dumps(specifications(task.schema, tools=True)))
+        grown = asked + TURN_TOKENS + RESULT_TOKENS * task.bounds.calls_at_once
+        return cls(
+            paid=conversation.usd > _before(conversation.doubted),
+            left=policy.diagnosis_usd - conversation.usd,
+            turn=usd_of(settings, asked, TURN_TOKENS),
+            concluding=usd_of(settings, asked, CONCLUDING_TOKENS),
+            later=usd_of(settings, grown, CONCLUDING_TOKENS),
+        )
 
 
 async def _ask(
@@ -163,6 +201,7 @@ async def _ask(
     messages: Messages,
     settings: ModelSettings,
     usage: ModelUsage,
+    money: _Money,
     *,
     tools: bool,
 ) -> ModelReply:
@@ -173,6 +212,8 @@ async def _ask(
         tools=specifications(task.schema, tools=tools) if conversation.with_tools else [],
         in_words=conversation.in_words,
         doubled=conversation.doubled,
+        usd=money.left - money.later if tools else money.left,
+        least=TURN_TOKENS if tools else CONCLUDING_TOKENS,
     )
     ended = conversation.with_tools and not tools and conversation.steps
     closing = [{"role": "user", "content": NO_MORE_TOOLS}] if ended else []
@@ -207,11 +248,14 @@ def _answer(step: ConversationStep) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": PromptText.quote(step.text)}
     if not step.asked:
         return message | {"content": message["content"] or "(nothing)"}
-    calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        for call in step.asked
-    ]
-    return message | {"tool_calls": calls}
+    return message | {"tool_calls": [_call(call) for call in step.asked]}
+
+
+def _call(call: AskedCall) -> dict[str, Any]:
+    row = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    # A field that other providers refuse, so only where one is to come back.
+    signed = {"provider_specific_fields": {"thought_signature": call.signature}} if call.signature else {}
+    return row | signed
 
 
 def _parts(reply: ModelReply) -> tuple[list[AskedCall], str | None]:
@@ -263,7 +307,12 @@ def _kept(calls: Sequence[AskedCall], turn: int) -> tuple[AskedCall, ...]:
     Each has an id that no other has: some servers number the calls of each answer anew.
     """
     return tuple(
-        AskedCall(id=f"call_{turn}_{place}", name=_name(call.name), arguments=_quoted(call.arguments))
+        AskedCall(
+            id=f"call_{turn}_{place}",
+            name=_name(call.name),
+            arguments=_quoted(call.arguments),
+            signature=call.signature if SIGNATURE.fullmatch(call.signature) else "",
+        )
         for place, call in enumerate(calls[:MAX_CALLS_KEPT])
     )
 

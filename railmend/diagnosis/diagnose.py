@@ -157,6 +157,7 @@ def bounded_diagnosis(answer: DiagnosisAnswer, result: Conversation) -> Diagnosi
         verify=answer.verify,
         criteria=tuple(Criterion(**criterion.model_dump()) for criterion in answer.criteria[:5]),
         risk=answer.risk,
+        dependency=answer.dependency.strip()[:100],
         if_not_fixed=answer.if_not_fixed,
         model=result.model,
         tokens=result.tokens,

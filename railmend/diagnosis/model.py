@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -15,6 +15,8 @@ from railmend.evidence.tokens import estimate
 
 # What a model thinks counts as its answer: a diagnosis itself takes some 2,000 tokens.
 ANSWER_TOKENS, THINKING_TOKENS = 16_384, 32_768
+# What newer models of OpenAI call `max_tokens`. litellm knows them by name, which a deployment need not have.
+NEWER_CAP = "max_completion_tokens"
 RETRYABLE_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 # Retry-After is honoured up to this; an activity does not wait longer.
 MAX_WAIT_SECONDS = 300.0
@@ -67,7 +69,8 @@ class Question(BaseModel):
     """What is asked: messages, the schema of the answer, and the tools that may be called instead.
 
     `in_words`: schema and tools are told to the model as text, not to its provider. `doubled`: there is twice
-    the room for the answer.
+    the room for the answer. `usd`: what question and answer may cost; the answer is cut to that, but never
+    below `least` tokens, which are useful at all.
     """
 
     messages: Messages
@@ -75,6 +78,13 @@ class Question(BaseModel):
     tools: list[dict[str, Any]] = []
     in_words: bool = False
     doubled: bool = False
+    usd: float | None = None
+    least: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Return the estimated tokens of all that is sent."""
+        return prompt_tokens(self.told()) + (0 if self.in_words else estimate(json.dumps(self.tools)))
 
     def told(self) -> Messages:
         """Return the messages as they are sent: schema and tools stand after the question itself."""
@@ -157,6 +167,9 @@ async def ask(question: Question, settings: ModelSettings, usage: ModelUsage) ->
     """
     first_error: ModelError | None = None
     for candidate in (settings, *settings.fallbacks):
+        costs = usd_of(candidate, question.tokens, question.least)
+        if first_error is not None and question.usd is not None and costs > question.usd:
+            continue  # a fallback that is dearer than what is left
         try:
             return await _ask_as_it_takes(question, candidate, usage)
         except TooLong:
@@ -167,14 +180,19 @@ async def ask(question: Question, settings: ModelSettings, usage: ModelUsage) ->
 
 
 async def _ask_as_it_takes(question: Question, settings: ModelSettings, usage: ModelUsage) -> ModelReply:
-    """Ask; where it is refused once more with as much room as the refusal names, or the schema in words."""
+    """Ask; where it is refused once more with what the refusal names: another name of the bound of an answer,
+    as much room as there is, or the schema in words.
+    """
     tokens = most = _answer_tokens(settings, question)
+    cap = "max_tokens"
     while True:
         try:
-            return await _ask(question, tokens, settings, usage)
+            return await _ask(question, {cap: tokens}, settings, usage)
         except _Refused as error:
             named = smaller_cap(error.words, tokens) if "token" in error.words else None
-            if named is not None and tokens == most:
+            if NEWER_CAP in error.words and cap != NEWER_CAP:
+                cap = NEWER_CAP
+            elif named is not None and tokens == most:
                 tokens = named
             elif not question.in_words:
                 question = question.model_copy(update={"in_words": True})
@@ -191,6 +209,10 @@ def _answer_tokens(settings: ModelSettings, question: Question) -> int:
     wanted = THINKING_TOKENS if known.get("supports_reasoning") else ANSWER_TOKENS
     most = settings.output_tokens or known.get("max_output_tokens")
     wanted = 2 * wanted if question.doubled else wanted
+    dear = usd_of(settings, 0, wanted)
+    if question.usd is not None and dear:
+        left = question.usd - usd_of(settings, question.tokens, 0)
+        wanted = max(min(wanted, int(wanted * left / dear)), question.least)
     return min(wanted, most or wanted)
 
 
@@ -205,21 +227,23 @@ def _litellm() -> Any:
     return litellm
 
 
-async def _ask(question: Question, tokens: int, settings: ModelSettings, usage: ModelUsage) -> ModelReply:
+async def _ask(
+    question: Question, cap: Mapping[str, int], settings: ModelSettings, usage: ModelUsage
+) -> ModelReply:
     litellm = _litellm()
     key = settings.api_key.get_secret_value() if settings.api_key else None
     if not key and not litellm.validate_environment(settings.model)["keys_in_environment"]:
         # litellm reports a missing key as a server error, which would be retried.
         raise ModelError(f"No key for {settings.model}: set MODEL_API_KEY.", retryable=False)
     messages = question.told()
-    usage.begin(usd_of(settings, prompt_tokens(messages), tokens))
+    usage.begin(usd_of(settings, question.tokens, max(cap.values())))
     try:
         response = await litellm.acompletion(
             model=settings.model,
             api_base=settings.base_url,
             api_key=key,
             messages=messages,
-            max_tokens=tokens,
+            **cap,
             response_format=None if question.in_words or question.tools else question.answer,
             tools=question.tools if question.tools and not question.in_words else None,
             # Tools make litellm load its gateway for remote ones, whose library is not installed.
@@ -246,7 +270,10 @@ async def _ask(question: Question, tokens: int, settings: ModelSettings, usage: 
         text=choice.message.content or "",
         calls=[
             AskedCall(
-                id=call.id or f"call_{n}", name=call.function.name or "", arguments=call.function.arguments
+                id=call.id or f"call_{n}",
+                name=call.function.name or "",
+                arguments=call.function.arguments,
+                signature=_signature(call),
             )
             for n, call in enumerate(choice.message.tool_calls or ())
         ],
@@ -256,6 +283,12 @@ async def _ask(question: Question, tokens: int, settings: ModelSettings, usage: 
         tokens=billed.total_tokens if billed else 0,
         cost_usd=cost,
     )
+
+
+def _signature(call: Any) -> str:
+    """Return what a provider signed a call with, as litellm tells it."""
+    fields = getattr(call, "provider_specific_fields", None) or {}
+    return str(fields.get("thought_signature") or "")
 
 
 def prompt_tokens(messages: Messages) -> int:

@@ -17,7 +17,8 @@ Rules:
 - Think of more than one explanation. Name those that you ruled out, with the evidence against them.
 - `unclear` is a good answer if the evidence does not prove a cause. Code is the last resort: answer
   `provider_incident`, `dependency_down`, `bad_deploy`, `limit_too_small` or `healthy` if that is what the
-  evidence shows. `dependency_down`: a database, a cache or another service that it needs does not answer.
+  evidence shows. `dependency_down`: a database, a cache or another service that it needs does not answer;
+  name it in `dependency`.
 - The verdict `code` is for a cause that you have read in the source: one cause cites the lines and what
   production shows of them. It needs a plan of small steps that a coding agent can follow, and a title.
 - The verdict `configuration` is for a file in the repository, which you name. A variable or setting that
@@ -190,14 +191,14 @@ def repair_prompt(
     repair, work = request.repair, request.workspace
     checks = [
         PromptText.of("- A check, and how it goes without your change: {}", check) for check in request.checks
-    ]
+    ] or [_complaint(f"No check of this repository could be run. {request.unchecked}".strip())]
     parts = [
         PromptText.of(
             TASK,
             work_tree=work.work_tree,
             base=work.base[:12],
             history=HISTORY,
-            checks=_lines(checks or [PromptText("- No check of this repository could be run.")]),
+            checks=_lines(checks),
         )
     ]
     for incident in repair.incidents:

@@ -88,7 +88,7 @@ NEXT_OF_LIST = re.compile(r"[\"'`]?\s{0,4},\s{0,40}(?=[\"'`])")
 BRACKETS = tuple("({[<>)]}\"'")
 SYMBOL = re.compile(r"[^\w\s.-]")
 # What makes an identifier an expression: a call, a part, a generic type, a string that is put to it.
-EXPRESSION = re.compile(r"[(\[]|[,;]\Z|<[\w<>,.:& '\[\]?]*>[,;]?\Z|\s?\+\s?[\"'`]")
+EXPRESSION = re.compile(r"[(\[]|[,;]\Z|<[\w<>,.:& '\[\]?]*>(?:[,;]?\Z|\()|\s?\+\s?[\"'`]")
 # In Rust a quote before a name may be no string: `&'a [u8]`.
 LIFETIME = re.compile(r"[&<]'[a-z_]\w{0,20}\b(?!')")
 CAMEL_CASE = re.compile(r"[a-z]+(?:[A-Z][a-z]+\d{0,2})+|(?:[A-Z][a-z]+\d{0,2}){2,}")
@@ -96,7 +96,9 @@ ATTRIBUTE = re.compile(r"[\w.-]+[=:]")
 SENTENCE = re.compile(r"[A-Z][a-z]+ [A-Za-z]")
 MORE = re.compile(r"[^\s\"'`,;]{2,200}")
 DASHED = re.compile(r"[a-z]+(?:[-_./][a-z]+)+")
-ADDRESS = re.compile(r"\w{1,20}://\S+")
+ADDRESS = re.compile(r"\w[\w+.-]{0,30}://\S+")
+# A label in another script than Latin: several words of letters alone.
+FOREIGN_LABEL = re.compile(r"(?:[^\W\d_a-zA-ZÀ-ɏ]{1,40}[\s.!?،۔]{0,2}){2,20}")
 # What sentences number: `password user42`.
 NUMBERED = re.compile(
     r"(?i)(?:user|step|attempt|version|v|page|item|test|client|account|node|worker|job)[-_]?\d{1,6}"
@@ -148,7 +150,8 @@ def _assigned(text: str, name: Name) -> Iterator[tuple[int, int]]:
         at_start = LINE_START.match(text, text.rfind("\n", 0, name.start) + 1, name.start) is not None
         yield from _values(text, assigned.end(), name, sure=assigned["separator"] != "|", whole_line=at_start)
     elif argument := ARGUMENT.match(text, name.end):
-        yield from _values(text, argument.end(), name, sure=False)
+        if not ATTRIBUTE.match(text, argument.end()):  # `f(secret, algorithm=...)`
+            yield from _values(text, argument.end(), name, sure=False)
     elif space := SPACE.match(text, name.end):
         # A flag, or a clause of SQL; behind another word no attribute of its own.
         word = text[name.start : name.end]
@@ -280,7 +283,9 @@ def _accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quote
         return False
     if _names_a_secret(value, quoted=quoted) or (not quoted and _is_code(text, span)):
         return False
-    if (quoted and " " in value and PROSE.search(value)) or ADDRESS.fullmatch(value):
+    if quoted and " " in value and (PROSE.search(value) or FOREIGN_LABEL.fullmatch(value)):
+        return False
+    if ADDRESS.fullmatch(value):
         return False
     if text[name.start : name.end].lower() in SHORT_CODES:
         return len(value) >= 4 if value.isdigit() else len(value) >= 6 and bool(CODE.fullmatch(value))
@@ -349,7 +354,7 @@ def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
 
 
 def _is_near_secret(text: str, match: re.Match[str]) -> bool:
-    word = match[0].strip(".!*")
+    word = match[0].strip(".!*+-")
     if word[:1] == "@" and HEXADECIMAL.fullmatch(word[1:]):  # what a dependency is pinned to
         return False
     if "/" in word and (

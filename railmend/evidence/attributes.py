@@ -118,11 +118,9 @@ def _frame(frame: Mapping[str, Any]) -> str:
 
 
 def _first(fields: Mapping[str, str], names: Sequence[str]) -> str:
-    for name in names:
-        value = fields.get(name)
-        if value:
-            return value
-    return ""
+    if fields.keys().isdisjoint(names):
+        return ""
+    return next((fields[name] for name in names if fields.get(name)), "")
 
 
 def _with_request(message: str, fields: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ from railmend.evidence.frames import fold
 from railmend.evidence.log_level import LogLevel, access_line
 from railmend.evidence.ranking import Span, rank
 from railmend.evidence.report import render
-from railmend.evidence.templates import Tree, mask, route
+from railmend.evidence.templates import DIGIT, Tree, mask, route
 
 MAX_GROUPS = 2000
 MAX_SHAPES = 10_000
@@ -135,13 +135,14 @@ class Condenser:
     def _key(self, event: Event) -> GroupKey:
         """Return the event's group. Two caches spare most lines the tree: by shape and by masked line."""
         line = event.lines[0]
-        shape = line.translate(NO_DIGITS)
+        digits = DIGIT.search(line) is not None
+        shape = line.translate(NO_DIGITS) if digits else line
         if len(event.lines) > 1:
             shape = f"{shape}{hash(''.join(event.lines[1:]).translate(NO_DIGITS))}"
         key = self._shapes.get(shape)
         if key is not None:
             return key
-        numbers = DISTINGUISHING.findall(line)
+        numbers = DISTINGUISHING.findall(line) if digits else []
         if numbers:
             shape = f"{shape}{numbers}"
         key = self._shapes.get(shape)
@@ -154,7 +155,7 @@ class Condenser:
 
     def _key_of_masked(self, event: Event, numbers: list[str]) -> GroupKey:
         line = event.lines[0]
-        access = access_line(line) if any(method in line for method in METHODS) else None
+        access = access_line(line) if "/" in line and any(method in line for method in METHODS) else None
         if access:
             before, after = line[: access.start("path")], line[access.end("path") :]
             line = f"{before}{route(access['path'])}{after}"
@@ -199,8 +200,8 @@ class Condenser:
         """At the bound, forget (and count) the groups of the lowest level and count first."""
         if len(self._groups) < MAX_GROUPS:
             return
-        order = sorted(self._groups, key=lambda key: (self._groups[key].level, self._groups[key].count))
-        for key in order[: MAX_GROUPS // 4]:
+        order = sorted(self._groups.items(), key=lambda item: (item[1].level, item[1].count))
+        for key, _ in order[: MAX_GROUPS // 4]:
             del self._groups[key]
         self.forgotten += MAX_GROUPS // 4
         self._shapes.clear()

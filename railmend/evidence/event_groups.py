@@ -74,8 +74,8 @@ class EventGroup:
 
 def headline(lines: list[str]) -> str:
     """Return the line that says what happened: the last exception's of several lines, else the first."""
-    exceptions = [line.strip() for line in lines if EXCEPTION_LINE.match(line)]
-    return exceptions[-1] if exceptions and len(lines) > 1 else lines[0].strip()
+    exceptions = [line for line in lines if EXCEPTION_LINE.match(line)] if len(lines) > 1 else []
+    return (exceptions[-1] if exceptions else lines[0]).strip()
 
 
 def level_of_event(event: Event, access: re.Match[str] | None, folded: Folded) -> LogLevel:

@@ -48,11 +48,12 @@ BEFORE_FRAMES = re.compile(r"(?:Server|Request): |[\w./-]{1,200}\.[\w.()*]{1,200
 RUBY_START = re.compile(r"\S+\.(?:rb|erb|ru):\d+:in .{1,2000} \([A-Z]\w*(?:::\w+)*\)$")
 RUBY_FRAME = re.compile(rf"(?!{RUBY_START.pattern})\S+\.(?:rb|erb|ru):\d+:in ")
 # PostgreSQL writes the rest of an error as lines of their own.
-POSTGRES = re.compile(r".{0,60}?\b(?:STATEMENT|DETAIL|HINT|CONTEXT|QUERY): ")
+POSTGRES = re.compile(r"[SDHCQ](?:(?<=\bS)TATEMENT|(?<=\bD)ETAIL|(?<=\bH)INT|(?<=\bC)ONTEXT|(?<=\bQ)UERY): ")
+POSTGRES_WITHIN = 72  # characters
 POSTGRES_ERROR = re.compile(r".{0,60}?\b(?:ERROR|FATAL|PANIC): ")
 # Code below a compiler's message: `12 | let x`, `> 3 │ foo`, `  --> src/main.rs`.
 EXCERPT = re.compile(r"[>\s]{0,12}\d{0,6}\s{0,12}[|│]|\s{0,12}-->|\s{0,12}= (?:note|help)")
-OPENS = re.compile("|".join(p.pattern for p in (STARTS, CONTINUES, EXCEPTION, RUBY_FRAME, EXCERPT, POSTGRES)))
+OPENS = re.compile("|".join(p.pattern for p in (STARTS, CONTINUES, EXCEPTION, RUBY_FRAME, EXCERPT)))
 # A first line although it is indented: a level set to the right, a symbol, an access line, a time.
 INDENTED_HEAD = re.compile(
     r"\s{1,5}(?:TRACE|DEBUG|VERBOSE|INFO|NOTICE|LOG|WARN(?:ING)?|ERROR|FATAL|CRITICAL)[\s:\[|]"
@@ -137,10 +138,19 @@ def stated(text: str) -> LogLevel:
     return LogLevel.ERROR if stated is None else stated
 
 
+def is_rest_of_postgres(text: str) -> bool:
+    return POSTGRES.search(text, 0, POSTGRES_WITHIN) is not None
+
+
+def opens(text: str) -> bool:
+    """Whether a line has a form that one of a trace has."""
+    return OPENS.match(text) is not None or is_rest_of_postgres(text)
+
+
 def is_head(text: str) -> bool:
     """Whether a line is certainly the first of an event."""
     return bool(
-        OPENS.match(text)
+        opens(text)
         or text[0].isdigit()
         or text[0] in "[{"
         or stated_level(text) is not None
@@ -183,7 +193,7 @@ def extends(event: Event, line: str, build: bool) -> bool:
             return True
     if line[0] == "#" == head[0]:  # the JVM's report of its own crash
         return True
-    if POSTGRES.match(line):
+    if is_rest_of_postgres(line):
         return POSTGRES_ERROR.match(head) is not None
     if NEEDS_HEAD.match(line) or RUBY_FRAME.match(line):
         # A line that calls itself ordinary does not announce a trace.

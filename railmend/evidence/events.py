@@ -20,7 +20,6 @@ from railmend.evidence.event_lines import (
     INDENTED_HEAD,
     MAX_LINES,
     NEEDS_HEAD,
-    OPENS,
     RUBY_START,
     STARTS,
     ZEROS,
@@ -31,6 +30,7 @@ from railmend.evidence.event_lines import (
     continues_trace,
     extends,
     is_head,
+    opens,
     start_of,
     stated,
 )
@@ -99,7 +99,7 @@ def first_start(rows: Sequence[LogRow]) -> int:
     layout = learn([row.message for row in rows[:SAMPLE]])
     for number, row in enumerate(rows[:MAX_LINES]):
         line = layout.split(row.message)[2]
-        if line[:1] not in ("", " ", "\t") and not OPENS.match(line):
+        if line[:1] not in ("", " ", "\t") and not opens(line):
             return number
     return 0
 
@@ -194,9 +194,11 @@ class _Stream:
             masked = before.translate(ZEROS)
             if masked not in self.decorations and len(self.decorations) < MAX_DECORATIONS:
                 self.decorations.append(masked)
-        else:
-            masked = text.translate(ZEROS) if self.decorations else ""
+        elif self.decorations:
+            masked = text.translate(ZEROS)
             before = next((text[: len(each)] for each in self.decorations if masked.startswith(each)), "")
+        else:
+            return line
         if not before:
             return line
         thread = THREAD.findall(before)
@@ -210,7 +212,7 @@ class _Stream:
         """Return the open event that a line continues; None: it begins one."""
         text = line.text
         indented = text[0] in " \t"
-        if not self.open or (not (indented or self.build or self._busy()) and not OPENS.match(text)):
+        if not self.open or (not (indented or self.build or self._busy()) and not opens(text)):
             return None
         if indented and INDENTED_HEAD.match(text):
             return None
@@ -230,15 +232,14 @@ class _Stream:
     def _continued(self, events: Sequence[Event], text: str) -> Event | None:
         """Return the event that a line continues which is neither indented nor a frame."""
         newest = events[0]
-        bare = self._is_bare(newest)
         if newest.trace:
             joins = continues_trace(newest, text)
         else:
             announced = EXCEPTION.match(text) or NEEDS_HEAD.match(text)
-            joins = not (announced and bare) and extends(newest, text, self.build)
+            joins = not (announced and self._is_bare(newest)) and extends(newest, text, self.build)
         if joins:
             return newest
-        if newest.fails and not bare:
+        if newest.fails and not self._is_bare(newest):
             return None
         torn = (event for event in events[1:] if event.trace and not event.complete)
         return next((event for event in torn if continues_trace(event, text)), None)

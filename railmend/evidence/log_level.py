@@ -22,9 +22,11 @@ LEVELS_BY_NAME = {word: level for level in LogLevel for word in table(f"levels.{
 WORDS = "|".join(sorted(word for word in LEVELS_BY_NAME if len(word) > 1 and word not in ("FAIL", "DBUG")))
 # A level that the program itself put at the beginning of its line; further on, the same words are prose.
 # Formats of logging (Python, Java, Go, Ruby, .NET), logfmt, klog, nginx, PostgreSQL, npm, Monolog.
+# This and the patterns below begin with what stands before a word, which makes the search fast: a blank has
+# to be put before the text.
 LEVEL = re.compile(
     rf"""(?x)
-    (?:^|[\s\[|(,.:=\"'<])
+    [\s\[|(,.:=\"'<]
     (?:level(?:name)?["']?\s?[=:]\s?["']?)?
     (?P<word>(?:{WORDS})(?!\w)
      |(?<=[\[=:"'<])(?:trace|debug|verbose|info|notice|warn|warning|error|err|critical|crit|fatal|panic|alert
@@ -35,38 +37,43 @@ LEVEL = re.compile(
     """
 )
 LEVEL_WITHIN = 140  # characters
+# Of the last lines the level is kept: joining and grouping ask for it several times.
+KEPT_LINES = 256
 # An access line names its request within so many characters.
 MAX_ACCESS = 1000
 # Here the word means that all is well.
 HARMLESS = re.compile(
-    r"\b(?:0|no|without|zero) "
+    r"\W(?:(?:0|no|without|zero) "
     r"(?:errors?|failures?|failed|warnings?|vulnerabilities|timeouts?|conflicts?)\b"
-    r"|\b(?:errors?|failed|failures|err)[\"']?[=:] ?(?:0|null|nil|none|false|\"\")(?![\w.])"
-    r"|error[_-]?(?:page|handler|log)\b"
+    r"|(?:errors?|failed|failures|err)[\"']?[=:] ?(?:0|null|nil|none|false|\"\")(?![\w.])"
+    r"|error-(?:page|handler|log)\b)"
 )
 # The name of an error's class, in whose middle no word begins.
 CLASS = re.compile(r"Error(?<=[A-Za-z_$.]Error)\b|Exception\b")
 
 
-def _signs() -> tuple[re.Pattern[str], tuple[LogLevel, ...]]:
-    """Return one pattern of all signs and the levels of its groups.
+def _signs() -> tuple[re.Pattern[str], tuple[LogLevel, ...], dict[str, LogLevel]]:
+    """Return one pattern of the signs that begin a word with the levels of its groups, and the other signs.
 
     Signs are put together by their first letters, the highest level first: that makes the search fast.
     """
     by_letter: dict[str, dict[LogLevel, list[str]]] = {}
+    parts: dict[str, LogLevel] = {}
     for level in (LogLevel.FATAL, LogLevel.ERROR, LogLevel.WARNING):
         for sign in table(f"signs.{level.name.lower()}"):
-            first, rest = sign.removeprefix("\\b")[0], sign.removeprefix("\\b")[1:]
-            edge = rf"(?<=\b{first})" if sign.startswith("\\b") else ""
-            by_letter.setdefault(first, {}).setdefault(level, []).append(edge + rest)
+            if sign.startswith("\\b"):
+                by_letter.setdefault(sign[2], {}).setdefault(level, []).append(sign[3:])
+            else:
+                parts[sign] = level
     letters = []
     for first, by_level in by_letter.items():
         groups = (f"({'|'.join(rests)})" for rests in by_level.values())
         letters.append(f"{first}(?:{'|'.join(groups)})")
-    return re.compile("|".join(letters)), tuple(level for each in by_letter.values() for level in each)
+    levels = tuple(level for each in by_letter.values() for level in each)
+    return re.compile(rf"\W(?:{'|'.join(letters)})"), levels, parts
 
 
-SIGN, SIGN_LEVELS = _signs()
+SIGN, SIGN_LEVELS, PARTS = _signs()
 # An access line that ends in a status: method, path, then the code.
 ACCESS = re.compile(
     r"\b(?P<method>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b[\"']?[\s:=\"']{1,3}(?:path=|url=|uri=)?[\"']?"
@@ -88,13 +95,14 @@ def access_line(text: str) -> re.Match[str] | None:
     return ACCESS.search(beginning) or STATUS_FIRST.search(beginning)
 
 
-@lru_cache(256)
+@lru_cache(KEPT_LINES)
 def stated_level(text: str) -> LogLevel | None:
     """Return the level that the line states itself; None where it states none."""
-    match = LEVEL.search(text[:LEVEL_WITHIN])
+    match = LEVEL.search(f" {text[:LEVEL_WITHIN]}")
     return None if match is None else LEVELS_BY_NAME[match["word"].upper()]
 
 
+@lru_cache(KEPT_LINES)
 def level_of_line(text: str) -> LogLevel:
     """Return the level by what the line states and by its words; never by the stream it was written to."""
     stated = stated_level(text)
@@ -108,13 +116,18 @@ def level_of_line(text: str) -> LogLevel:
 
 
 def _level_by_words(text: str) -> LogLevel:
-    lowered = text.lower()
+    lowered = f" {text.lower()}"
     level = LogLevel.ERROR if CLASS.search(text) else LogLevel.ORDINARY
-    if not SIGN.search(lowered):
-        return level
-    for match in SIGN.finditer(HARMLESS.sub("", lowered)):
-        level = max(level, SIGN_LEVELS[(match.lastindex or 1) - 1])
-    return level
+    signs = _level_by_signs(lowered)
+    if signs and HARMLESS.search(lowered):
+        signs = _level_by_signs(HARMLESS.sub("", lowered))
+    return max(level, signs)
+
+
+def _level_by_signs(lowered: str) -> LogLevel:
+    levels = [SIGN_LEVELS[(match.lastindex or 1) - 1] for match in SIGN.finditer(lowered)]
+    levels += [level for part, level in PARTS.items() if part in lowered]
+    return max(levels, default=LogLevel.ORDINARY)
 
 
 def level_of_status(status: int) -> LogLevel:

@@ -24,7 +24,6 @@ MASK = re.compile(
 # All that is masked has one.
 DIGIT = re.compile(r"\d")
 WILDCARD = "<*>"
-WILDCARD_HASH = hash(WILDCARD)
 MAX_TOKENS = 60
 MAX_IN_LEAF = 60
 # Share of equal tokens from which two lines share a template; errors need more in common.
@@ -50,10 +49,14 @@ class Template:
 
 @dataclass(slots=True)
 class _Leaf:
-    """Templates of one length, and the hashes of their tokens, a row each: all are compared at once."""
+    """Templates of one length: all are compared at once.
+
+    `hashes`: those of their tokens, a row each, 0 for a wildcard. `wild`: how many wildcards each has.
+    """
 
     templates: list[Template]
     hashes: NDArray[np.int64]
+    wild: NDArray[np.int64]
 
 
 @dataclass
@@ -71,7 +74,7 @@ class Tree:
         key = (len(tokens), first, kind)
         leaf = self._leaves.get(key)
         if leaf is not None:
-            equal = ((leaf.hashes == hashes) | (leaf.hashes == WILDCARD_HASH)).sum(axis=1)
+            equal = np.add.reduce(leaf.hashes == hashes, axis=1) + leaf.wild
             index = int(equal.argmax())
             enough = (MIN_ERROR_SIMILARITY if strict else MIN_SIMILARITY) * len(tokens)
             if equal[index] >= enough or len(leaf.templates) >= MAX_IN_LEAF:
@@ -79,15 +82,17 @@ class Tree:
                 if equal[index] < len(tokens):
                     pairs = zip(closest.tokens, tokens, strict=True)
                     closest.tokens = [a if a == b else WILDCARD for a, b in pairs]
-                    leaf.hashes[index][leaf.hashes[index] != hashes] = WILDCARD_HASH
+                    leaf.hashes[index][leaf.hashes[index] != hashes] = 0
+                    leaf.wild[index] = closest.tokens.count(WILDCARD)
                 return closest
         self.size += 1
         template = Template(self.size, tokens)
         if leaf is None:
-            self._leaves[key] = _Leaf([template], hashes[np.newaxis])
+            self._leaves[key] = _Leaf([template], hashes[np.newaxis], np.zeros(1, np.int64))
         else:
             leaf.templates.append(template)
             leaf.hashes = np.vstack((leaf.hashes, hashes))
+            leaf.wild = np.append(leaf.wild, 0)
         return template
 
     def only(self, numbers: frozenset[int]) -> "Tree":
@@ -96,7 +101,7 @@ class Tree:
         for key, leaf in self._leaves.items():
             kept = [n for n, template in enumerate(leaf.templates) if template.number in numbers]
             if kept:
-                leaves[key] = _Leaf([leaf.templates[n] for n in kept], leaf.hashes[kept])
+                leaves[key] = _Leaf([leaf.templates[n] for n in kept], leaf.hashes[kept], leaf.wild[kept])
         return Tree(self.size, leaves)
 
 

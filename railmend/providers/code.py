@@ -27,8 +27,9 @@ NPM_URL = re.compile(r"^(?:npm:|https://(?:esm\.sh|cdn\.skypack\.dev|esm\.run|cd
 
 VARIABLE = re.compile(
     r"(?:process\.env|import\.meta\.env|Bun\.env)(?:\??\.|\[\s*[\"'`])([A-Z][A-Z0-9_]{2,})"
-    r"|\b(?:getenv|Getenv|LookupEnv|GetEnvironmentVariable|get_env|fetch_env!?|environ(?:\.get)?|env(?:\.get|\.str|::var|::var_os)?|dotenvy::var"
-    r"|ENV(?:\.fetch)?|_ENV|config)\s*[\[(]\s*[\"']([A-Z][A-Z0-9_]{2,})[\"']"
+    # `env`, `os.getenv`, `environ.get`, `ENV.fetch`, `std::env::var`, and a project's own `require_env`.
+    r"|\b(?:\w{0,40}(?:[eE]nv|ENV)\w{0,40}!?(?:(?:\.|::)\w{1,20})?|dotenvy::var|config)\s*[\[(]\s*"
+    r"[\"']([A-Z][A-Z0-9_]{2,})[\"']"
     r"|\$\{([A-Z][A-Z0-9_]{2,})(?=[:}])"
 )
 # Where a service's settings are declared or looked up: schemas of zod, Joi and envalid, as t3-env has them;
@@ -44,8 +45,16 @@ DECLARED = re.compile(
 # Fields of pydantic's settings, whose names are those of variables.
 SETTINGS_CLASS = re.compile(r"^class \w+\([^)\n]*Settings\b[^)\n]*\):[^\n]*\n((?:[ \t]+[^\n]*\n|\n)*)", re.M)
 FIELD = re.compile(r"^[ \t]+([A-Za-z]\w{2,})[ \t]*:[ \t]", re.M)
-# A host that is shown to people, not called.
+# A host that is shown to people, not called, and one that an address is compared with.
 SHOWN = re.compile(r"placeholder|\be\.g\.|example|help_?text|description|tooltip|\bhint\b", re.I)
+PLACEHOLDER = re.compile(r"placeholder=\{[^{}<>]{0,200}\Z", re.I)
+COMPARED = re.compile(
+    r"(?:(?:starts?_?with|ends?_?with|hasprefix|hassuffix|includes?\??|contains|indexof|match(?:es)?)\(\s*|[!=]==?\s*)"
+    r"[\"'`](?:https?://)?\Z",
+    re.I,
+)
+# One of a list of domains, which has neither a scheme nor a path.
+LISTED_BEFORE, LISTED_AFTER = re.compile(r"[\"'`]\s*,\s*[\"'`]\Z"), re.compile(r"[\"'`]\s*,\s*[\"'`][\w-]+\.")
 USER_INTERFACE = (".vue", ".svelte", ".astro", ".tsx", ".jsx")
 DESTRUCTURED = re.compile(r"\{([^{}]{1,1000})\}\s*=\s*(?:process|import\.meta|Bun)\.env\b")
 NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
@@ -85,7 +94,7 @@ def read(path: str, text: str, names: Names) -> Iterator[CodeMatch]:
     for position, name, provider in _imports(language, clean, names):
         yield CodeMatch("import", name, _line(clean, position), provider)
     for position, name, provider in names.hosts_in(clean):
-        if _is_called(path, clean, position):
+        if _is_called(path, clean, position, position + len(name)):
             yield CodeMatch("host", name, _line(clean, position), provider)
     for match in VARIABLE.finditer(clean):
         yield from _variable(match[1] or match[2] or match[3], match.start(), clean, names)
@@ -107,13 +116,19 @@ def _declared(language: str, text: str) -> Iterator[tuple[str, int]]:
                 yield field[1].upper(), settings.start(1) + field.start(1)
 
 
-def _is_called(path: str, text: str, position: int) -> bool:
+def _is_called(path: str, text: str, position: int, end: int) -> bool:
     """Tell whether a host is one that code calls, not a preset or an example for whoever fills in a form."""
     start = text.rfind("\n", 0, position) + 1
-    line = text[start : text.find("\n", position) if "\n" in text[position:] else len(text)]
-    if SHOWN.search(line):
+    line_end = text.find("\n", end)
+    line = text[start : line_end if line_end >= 0 else len(text)]
+    before = text[max(start, position - 80) : position]
+    if SHOWN.search(line) or COMPARED.search(before):
         return False
-    return not path.endswith(USER_INTERFACE) or "://" in text[max(start, position - 80) : position]
+    if LISTED_BEFORE.search(before) or (before.endswith(('"', "'", "`")) and LISTED_AFTER.match(text, end)):
+        return False
+    if not path.endswith(USER_INTERFACE):
+        return True
+    return "://" in before and not PLACEHOLDER.search(text, max(position - 240, 0), position)
 
 
 def sets_address(path: str, text: str, protocols: Iterable[str]) -> bool:

@@ -10,6 +10,8 @@ from railmend.source.manifests import Ecosystem, canonical_name
 
 # Build tools require these prefixes of variables that reach the browser.
 PUBLIC_PREFIX = re.compile(r"^(?:NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|NUXT|PUBLIC|GATSBY)_")
+# Of a vendor's site this is what programs call.
+API_PATH = re.compile(r"/(?:api|graphql|(?:login/)?oauth2?)(?:/|\b)")
 SEPARATORS = {"go": "/", "imports": "."}
 
 
@@ -94,8 +96,8 @@ class Names:
 
         `runtime`: the text is output of the running service, not code.
         """
-        hosts = self._all_hosts if runtime else self._hosts
         for match in self._host.finditer(text):
+            hosts = self._all_hosts if runtime or API_PATH.match(text, match.end()) else self._hosts
             if provider := _by_suffix(hosts, match[1]):
                 yield match.start(1), match[1].lower(), provider
 

@@ -2,21 +2,21 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from posixpath import relpath
 
 from railmend.coding.git.commands import failure
 from railmend.coding.git.repository import TrustedRepository
-from railmend.source.files import language_of, ships
+from railmend.source.files import THIRD_PARTY, language_of, ships
 from railmend.source.manifests import is_manifest, runtime_packages
 
 PACKAGE = "package.json"
 COMMIT = re.compile(r"[0-9a-f]{40,64}")  # a server accepts only whole ones
 MAX_FILES = 3000
 MAX_FILE_BYTES = 256 * 1024
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES, MAX_OTHER_BYTES = 16 * 1024 * 1024, 4 * 1024 * 1024
 # Below the activity's timeout, so that its folder is always removed.
 FETCH_SECONDS = 40
 READ_SECONDS = 20
@@ -24,17 +24,24 @@ READ_SECONDS = 20
 FILTER = f"--filter=blob:limit={MAX_FILE_BYTES // 1024}k"
 
 
+def is_source(path: str) -> bool:
+    """Return whether a file is a manifest or code of the running service."""
+    return ships(path) and (is_manifest(path) or language_of(path) is not None)
+
+
 @dataclass(frozen=True)
 class SourceFiles:
     """Paths and texts, manifests first; paths start at the service's root directory, those of
     packages of the same repository with `..`.
 
-    `left_out`: the number of files beyond the limits.
+    `left_out`: the number of files beyond the limits. `others`: texts that are not of the running service,
+    such as tests, or that no reader of code knows, such as templates.
     """
 
     commit: str
     files: tuple[tuple[str, str], ...] = field(repr=False)
     left_out: int = 0
+    others: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -71,15 +78,23 @@ class CommitReader(TrustedRepository):
             )
             listed, present = [*listed, *shared], [*present, *shared]
         chosen = _chosen(present)
-        return SourceFiles(commit=head, files=tuple(self._texts(chosen)), left_out=len(listed) - len(chosen))
+        others = _chosen(self._present(head, list(self._entries(head, folder, _beside))), MAX_OTHER_BYTES)
+        return SourceFiles(
+            commit=head,
+            files=tuple(self._texts(chosen)),
+            left_out=len(listed) - len(chosen),
+            others=tuple(self._texts(others)),
+        )
 
-    def _entries(self, commit: str, folder: str) -> Iterator[_Entry]:
-        """Regular files that are manifests or code; symbolic links and submodules are neither."""
+    def _entries(
+        self, commit: str, folder: str, wanted: Callable[[str], bool] = is_source
+    ) -> Iterator[_Entry]:
+        """Regular files that are wanted: manifests and code. Symbolic links and submodules are neither."""
         tree = f"{commit}:{folder}" if folder and folder != "." else commit
         for row in self._call("ls-tree", "-r", "-z", tree).decode(errors="surrogateescape").split("\0"):
             meta, _, path = row.partition("\t")
             mode, blob = meta.partition(" ")[0], meta.rpartition(" ")[2]
-            if mode.startswith("100") and ships(path) and (is_manifest(path) or language_of(path)):
+            if mode.startswith("100") and wanted(path):
                 yield _Entry(path, blob)
 
     def _workspace(self, commit: str, folder: str, own: Mapping[str, str]) -> list[_Entry]:
@@ -148,7 +163,13 @@ def _package_name(text: str) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _chosen(entries: Sequence[_Entry]) -> list[_Entry]:
+def _beside(path: str) -> bool:
+    """Return whether a file is worth a look though it is no source: not what others wrote, or tools keep."""
+    parts = PurePosixPath(path).parts
+    return not is_source(path) and THIRD_PARTY.isdisjoint(parts) and not any(p.startswith(".") for p in parts)
+
+
+def _chosen(entries: Sequence[_Entry], most_bytes: int = MAX_BYTES) -> list[_Entry]:
     """Manifests first, then files nearest to the root, data last, within all three limits."""
 
     def order(entry: _Entry) -> tuple[bool, bool, int, str]:
@@ -160,7 +181,7 @@ def _chosen(entries: Sequence[_Entry]) -> list[_Entry]:
     chosen: list[_Entry] = []
     total = 0
     for entry in ordered:
-        fits = entry.size <= MAX_FILE_BYTES and total + entry.size <= MAX_BYTES
+        fits = entry.size <= MAX_FILE_BYTES and total + entry.size <= most_bytes
         if fits and len(chosen) < MAX_FILES:
             chosen.append(entry)
             total += entry.size

@@ -7,13 +7,16 @@ and must take linear time on text written by others.
 import re
 from pathlib import PurePosixPath
 
+# Folders of what others wrote.
+THIRD_PARTY = frozenset({"node_modules", "vendor", "site-packages", "venv", "third_party"})
 # Folders whose files do not run in production, anywhere in the path.
 NOT_SHIPPED = frozenset(
     {
         *("test", "tests", "spec", "specs", "__tests__", "__mocks__", "__fixtures__", "mocks", "testdata"),
         *("fixtures", "testing", "e2e", "cypress", "playwright", "benches", "bench", "benchmarks"),
         *("doc", "docs", "documentation", "stories", "coverage"),
-        *("node_modules", "vendor", "site-packages", "venv", "third_party", "dist", "build", "target", "obj"),
+        *("dist", "build", "target", "obj"),
+        *THIRD_PARTY,
     }
 )
 # The same, except where folders are packages, as in com.example.demo.

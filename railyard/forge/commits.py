@@ -33,6 +33,16 @@ def branch(call: Call) -> Answer:
     return call.view.branch(call.path["branch"], sha)
 
 
+@on("GET", REPO + "/commits", "contents:read")
+def commits(call: Call) -> Answer:
+    head = call.revision(call.query.get("sha") or call.repo["default_branch"])
+    since = [f"--since={call.query['since']}"] if call.query.get("since") else []
+    size, page = int(call.query.get("per_page", 30)), int(call.query.get("page", 1))
+    part = [f"--max-count={size}", f"--skip={size * (page - 1)}"]
+    found = git(call.git_dir, "rev-list", *part, *since, head, "--", call.query.get("path", "."))
+    return [call.view.commit(sha) for sha in found.split()]
+
+
 @on("GET", REPO + "/commits/{ref:path}", "contents:read")
 def commit(call: Call) -> Answer:
     found = call.view.commit(call.revision(call.path["ref"]))

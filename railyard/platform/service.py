@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -215,7 +216,7 @@ class ServiceRunner:
             "rootDirectory": self.spec.root_directory or None,
             "serviceManifest": {
                 "build": {"builder": "RAILPACK"},
-                "deploy": {"startCommand": " ".join(self.spec.start_command), "numReplicas": 1},
+                "deploy": {"startCommand": shlex.join(self.spec.start_command), "numReplicas": 1},
             },
         }
 

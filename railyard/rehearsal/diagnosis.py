@@ -95,6 +95,7 @@ def _answer(
         "verify": verify,
         "criteria": criteria or [],
         "risk": "Small: one place changes, and the service's own tests cover it." if plan else "",
+        "dependency": "",
         "if_not_fixed": "Roll back to the deployment before, and let a person look.",
     }
 

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from activities.actions import ActionActivities
+from railmend.contracts.action import ActionKind, ActionOrder, ActionState, RollbackQuestion
 from railmend.railway.actions import ActionRefused
 from railmend.railway.errors import NotFound
 from railyard.platform.model import utc_now
-from tests.integration.test_railyard import APP, Yard, until, yard
+from tests.integration.test_railyard import APP, SERVICE, Yard, until, yard
+from tests.unit.test_evidence_sources import Only
 
 
 async def second_version(on: Yard) -> tuple[str, str]:
@@ -44,6 +47,26 @@ async def test_a_restart_is_not_repeated_for_one_approval(tmp_path: Path) -> Non
         assert await actions.restart(deployment.id, approved) is False
         assert deployment.restarts == 1
         assert await actions.restart(deployment.id, utc_now() + timedelta(seconds=1)) is True
+
+
+async def test_the_deployment_that_is_up_is_offered_for_a_restart_and_restarted(tmp_path: Path) -> None:
+    async with yard(tmp_path) as on:
+        _, second = await second_version(on)
+        activities = ActionActivities(Only(on.client()))
+        question = RollbackQuestion(
+            project_id="p",
+            environment_id="e",
+            service_id=SERVICE,
+            service_name="shop",
+            deployment_id=None,
+            reason="checkout needs it",
+        )
+        offered = (await activities.find_restart(question)).request
+        assert offered is not None
+        assert (offered.kind, offered.deployment_id) == (ActionKind.RESTART, second)
+        done = await activities.perform(ActionOrder(request=offered, approved_at=utc_now()))
+        assert done.state is ActionState.DONE
+        await until(lambda: on.runner.deployments[-1].restarts == 1)
 
 
 async def test_what_cannot_be_done_is_refused_with_the_next_step(tmp_path: Path) -> None:

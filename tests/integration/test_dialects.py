@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from hosting.gateway import model_call
 from railmend.coding.metering.dialects import Dialect
 from railmend.coding.metering.meter import ModelEndpoint
 from railmend.coding.session.server import stop_leftovers
@@ -36,8 +37,13 @@ MODELS = {
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
-async def test_a_repair_runs_with_each_kind_of_provider(tmp_path: Path, dialect: Dialect) -> None:
+async def test_a_repair_runs_with_each_kind_of_provider(
+    tmp_path: Path, dialect: Dialect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each hides what it thinks for longer than OpenCode would wait: two minutes, of which 15 s are 0.1 s."""
     vendor = VENDORS[dialect.value]([], KEY)
+    monkeypatch.setattr(model_call, "QUIET_SECONDS", 0.1)
+    vendor.thinks = 0.8
     with serving(vendor.app()) as address:
         version = "v1beta" if dialect is Dialect.GEMINI else "v1"
         endpoint = ModelEndpoint(

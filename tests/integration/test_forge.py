@@ -207,3 +207,16 @@ def test_files_the_repository_does_not_have_are_told(
     asked = ["app.py", "./app.py", "views.py", "api/views.py", "made_up.py"]
     assert github.missing_files(REPOSITORY, reference, "/api", asked) == ["made_up.py"]
     assert github.missing_files(REPOSITORY, reference, "", asked) == ["views.py", "made_up.py"]
+
+
+def test_commits_are_listed_by_path_newest_first(github: GitHubClient, tmp_path: Path) -> None:
+    sha = pushed(github, tmp_path / "work")
+
+    def listed(reference: str, path: str = "", most: int = 20) -> list[str]:
+        return [each.sha for each in github.commits(REPOSITORY, reference, path=path, since=None, most=most)]
+
+    both = listed(BRANCH, "app.py")
+    assert (both[0], len(both)) == (sha, 2)
+    assert listed("main", "app.py") == both[1:]
+    assert listed(BRANCH, most=1) == [sha]
+    assert listed(BRANCH, "nothing.py") == []

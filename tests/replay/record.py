@@ -73,6 +73,14 @@ async def happy_path(temporal: WorkflowEnvironment) -> None:
         await save(on.client, f"ledger/{on.environment_id}", "ledger")
 
 
+async def restart_offered(temporal: WorkflowEnvironment) -> None:
+    said = samples.diagnosis(Verdict.DEPENDENCY_DOWN).model_copy(update={"dependency": "healthy"})
+    needs = samples.service("checkout", depends_on=("id-healthy",))
+    async with stage(temporal, needs, samples.service("healthy"), diagnosis=said) as on:
+        assert row_of(await on.scan(), "checkout").action == "restart_offered"
+        await save(on.client, on.scans[0], "health_scan_offers_a_restart")
+
+
 async def with_tools(temporal: WorkflowEnvironment) -> None:
     with pytest.MonkeyPatch.context() as patch:
         Asking(patch, 2, broken=[Tool.DEPLOYMENTS])
@@ -213,7 +221,16 @@ async def missed_scans(temporal: WorkflowEnvironment) -> None:
 
 
 STORIES = (
-    *(happy_path, with_tools, approved, approved_by_comment, retried, retried_in_vain, skipped),
+    *(
+        happy_path,
+        restart_offered,
+        with_tools,
+        approved,
+        approved_by_comment,
+        retried,
+        retried_in_vain,
+        skipped,
+    ),
     *(reverted, cancelled, handed_on, reset, missed_scans, ledger_handed_on),
 )
 

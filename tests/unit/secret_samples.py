@@ -75,6 +75,8 @@ SHAPES: dict[str, str] = {
     "card without blanks": "5555555555554444",
     "phone": "+49 151 23456789",
     "phone in the US": "(415) 555-0132",
+    "facebook app": "671892337725003|" + some(ALNUM, 27),
+    "slack legacy": "xoxa-" + some(ALNUM, 8),
 }
 
 # Lines and the part that must go: only their surroundings betray them.
@@ -404,4 +406,9 @@ CODE_LINES = (
     "+    rails (7.0.4.3)",
     "+import { login } from '@acme/auth@2.1.0';",
     "index 9fceb02d0a..3b18e512db 100644",
+    '+AZURE_OPENAI_API_KEY = get_env_variable("AZURE_OPENAI_API_KEY", "")',
+    "+        var eOrganizationApiKey = builder.Entity<OrganizationApiKey>();",
+    '+    token = jwt.encode(payload, jwt_secret, algorithm="HS256")',
+    '+CONNECTION_STRING = f"postgresql+psycopg2://{connection_suffix}"',
+    "+        'password' => 'موجودہ خفیہ لفظ',",
 )

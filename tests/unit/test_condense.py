@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from railmend.evidence.condense import Condensed, Condenser, condense_logs
+from railmend.evidence.log_level import LogLevel, level_of_line
 from railmend.evidence.streams import StreamRow
 from railmend.evidence.templates import route
 from railmend.evidence.tokens import cut, estimate
@@ -279,3 +280,18 @@ def test_a_cut_text_fits_and_is_a_beginning(text: str, budget: int) -> None:
     kept = cut(text, budget)
     assert text.startswith(kept)
     assert estimate(kept) <= budget
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        ("ConnectTimeout of 5 s", LogLevel.ERROR),
+        ("java.lang.OutOfMemoryError", LogLevel.FATAL),
+        ("build finished with 0 errors", LogLevel.ORDINARY),
+        ("sync done, error=null", LogLevel.ORDINARY),
+        ("0 errors, then the disk failed", LogLevel.ERROR),
+        ("mirrors and terrors", LogLevel.ORDINARY),
+    ],
+)
+def test_words_tell_the_level_where_none_is_stated(line: str, level: LogLevel) -> None:
+    assert level_of_line(line) is level

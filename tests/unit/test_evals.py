@@ -2,9 +2,7 @@
 
 import os
 import re
-import shutil
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,12 @@ from obstore.store import MemoryStore
 from typer.main import get_command
 
 from evals.case import CASES, REPOSITORIES, Case, read_all
+from evals.hidden import LANGUAGES, command
 from evals.play import Played, collect
 from evals.production import RecordedProduction, incident_of
 from evals.score import score, summarised
 from railmend.artifacts import ArtifactStore
+from railmend.coding.checks.run_counts import count, prints_counts
 from railmend.contracts.incident import Cause, Diagnosis, EvidencePacket, Verdict
 from railmend.diagnosis.router import decide_by_rule
 from railmend.evidence.packet import render
@@ -29,7 +29,6 @@ from tests.integration.serving import serving
 ALL = read_all()
 HIDDEN = [case for case in ALL if case.hidden_test]
 BY_NAME = {case.name: case for case in ALL}
-PROGRAMS = {"orders": [sys.executable, "-B", "-c"], "catalog": ["node", "--input-type=module", "-e"]}
 # A tenth of them: a bug in Python and in Go, a dependency that is down, a healthy service.
 TENTH = ("orders-unknown-code", "gateway-nil-team", "catalog-redis-silent", "catalog-busy-healthy")
 
@@ -58,6 +57,10 @@ def test_there_are_forty_cases_in_four_languages_and_half_need_no_change() -> No
     assert min(Counter(case.repository for case in ALL).values()) >= 8
     files = [file for folder in (CASES, REPOSITORIES) for file in folder.rglob("*") if file.is_file()]
     assert sum(len(file.read_text().splitlines()) for file in files) < 2_500
+
+
+def test_every_change_that_is_right_but_of_a_configuration_has_a_hidden_test() -> None:
+    assert {case.name for case in ALL if case.label.verdict[0] is Verdict.CODE} == {c.name for c in HIDDEN}
 
 
 def test_a_case_that_is_not_written_as_it_must_be_is_refused() -> None:
@@ -96,13 +99,19 @@ async def test_no_rule_decides_a_case_wrongly(case: Case) -> None:
 def fails(case: Case, files: dict[str, str], folder: Path) -> bool:
     for path, text in files.items():
         (folder / path).write_text(text)
-    done = subprocess.run([*PROGRAMS[case.repository], case.hidden_test], cwd=folder, capture_output=True)
+    test = command(case)
+    assert test is not None
+    environment = {**os.environ, "GOCACHE": str(folder.parent / "go-cache")}
+    done = subprocess.run(["sh", "-c", test], cwd=folder, capture_output=True, env=environment, text=True)
+    if done.returncode == 0 and prints_counts(test):
+        assert count(done.stdout), "a check that does not say how many tests it ran is no pass"
     return done.returncode != 0
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
 @pytest.mark.parametrize("case", HIDDEN, ids=lambda case: case.name)
 def test_a_hidden_test_fails_with_the_fault_and_passes_without(case: Case, tmp_path: Path) -> None:
+    if command(case) is None:
+        pytest.skip(f"needs {LANGUAGES[case.repository].needs}")
     assert fails(case, case.files(), tmp_path)
     assert not fails(case, case.files(mended=True), tmp_path)
 

@@ -248,6 +248,16 @@ def test_neighbours_are_those_of_the_dependency_graph() -> None:
     ]
 
 
+def test_what_a_service_needs_is_next_to_it_even_where_nothing_is_found_of_it() -> None:
+    web = samples.service("web", depends_on=("id-db", "id-cache"))
+    names = {"id-db": "db", "id-cache": "cache", "id-other": "other"}
+    near = neighbours_of(web, [web, samples.service("cache")], (), names)
+    assert [(each.relation, each.name, each.service_id) for each in near] == [
+        ("needs", "cache", "id-cache"),
+        ("needs", "db", "id-db"),
+    ]
+
+
 def test_hints_follow_the_findings() -> None:
     incident = samples.incident(findings=(samples.finding(kind=FindingKind.MEMORY_LEAK),))
     assert "heap" in hints(incident)

@@ -13,12 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from railmend.contracts.incident import Diagnosis, EvidencePacket, Fact, Facts, Verdict
+from railmend.contracts.incident import Diagnosis, EvidenceItem, EvidencePacket, Fact, Facts, Verdict
 from railmend.contracts.investigation import Conversation, EvidenceCall
 from railmend.contracts.policy import Policy
-from railmend.diagnosis.conversation import begin, take_turn, with_results
+from railmend.diagnosis.answer import DiagnosisAnswer, check
+from railmend.diagnosis.conversation import CONCLUDING_TOKENS, begin, take_turn, with_results
 from railmend.diagnosis.diagnose import DIAGNOSIS, SCEPTIC, diagnose, recorded
-from railmend.diagnosis.model import ModelSettings, ModelUsage
+from railmend.diagnosis.model import ModelError, ModelSettings, ModelUsage, prompt_tokens
 from railmend.diagnosis.tools import ARGUMENTS, RefusedCall, checked
 from railmend.evidence.packet import export, load
 from railmend.evidence.tokens import estimate
@@ -30,12 +31,23 @@ NOW = samples.NOW
 Call = tuple[str, dict[str, Any]]
 
 
+def billed(body: dict[str, Any]) -> int:
+    """Return the tokens of a request as Railmend estimates them: the stand-in has no tokens of its own."""
+    return prompt_tokens(body["messages"]) + estimate(json.dumps(body.get("tools", [])))
+
+
 class ToolModel(Model):
-    """Also answers with calls: a list of (name, arguments)."""
+    """Also answers with calls: a list of (name, arguments). `bills_all`: as much as an answer may have."""
+
+    bills_all = False
 
     def settings(self, **changes: Any) -> ModelSettings:
         # litellm keeps the prices that it was told of a model for as long as the process lives.
         return super().settings(**{"model": f"openai/{uuid4().hex}"} | changes)
+
+    def usage(self, body: dict[str, Any]) -> dict[str, int]:
+        asked, said = (billed(body), body["max_tokens"]) if self.bills_all else (100, 20)
+        return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
     async def complete(self, request: Request) -> Response:
         body = await request.json()
@@ -48,7 +60,7 @@ class ToolModel(Model):
             for n, (name, given) in enumerate(answer)
         ]
         message = {"role": "assistant", "content": None, "tool_calls": calls}
-        usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+        usage = self.usage(body)
         choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
         reply = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
         return JSONResponse(reply | {"usage": usage})
@@ -164,6 +176,16 @@ async def test_a_model_that_never_concludes_comes_to_an_end(model: ToolModel) ->
     assert "No more tools" in model.asked[-1]["messages"][-1]["content"]
 
 
+@pytest.mark.parametrize(("at_once", "turns_with_tools"), [(1, 8), (2, 8), (4, 4), (9, 2)])
+async def test_tools_are_offered_for_as_many_turns_and_calls_as_may_be(
+    model: ToolModel, at_once: int, turns_with_tools: int
+) -> None:
+    """Of 9 calls at once 4 are made, and all count."""
+    await last(turns(model, [READ] * at_once))
+    assert sum(len(asked["tools"]) > 1 for asked in model.asked) == turns_with_tools
+    assert len(model.asked) == turns_with_tools + 3
+
+
 @pytest.mark.parametrize("seed", range(12))
 async def test_no_script_of_calls_exceeds_the_bounds(model: ToolModel, seed: int) -> None:
     """Random answers: calls right and wrong, many at once, conclusions that do not hold, prose."""
@@ -178,16 +200,11 @@ async def test_no_script_of_calls_exceeds_the_bounds(model: ToolModel, seed: int
         return [chance.choice(right if chance.random() < 0.7 else wrong) for _ in range(chance.randint(1, 9))]
 
     long = Facts(items=tuple(Fact(kind="code", source="x", text="word " * 9000) for _ in range(3)))
-    usd, bounds = 0.05, DIAGNOSIS.bounds
+    usd, bounds = chance.choice([0.02, 0.05, 0.2]), DIAGNOSIS.bounds
+    model.bills_all = True
+    costs = {"input_usd": chance.choice([0.1, 1.0, 3.0]), "output_usd": chance.choice([2.0, 15.0])}
     answers = [answer() for _ in range(30)]
-    steps = turns(
-        model,
-        *answers,
-        policy=Policy(diagnosis_usd=usd),
-        facts=long,
-        input_usd=chance.choice([0.1, 1.0]),
-        output_usd=2.0,
-    )
+    steps = turns(model, *answers, policy=Policy(diagnosis_usd=usd), facts=long, **costs)
     made: list[EvidenceCall] = []
     async for conversation, _ in steps:
         made += conversation.pending
@@ -196,7 +213,56 @@ async def test_no_script_of_calls_exceeds_the_bounds(model: ToolModel, seed: int
     assert conversation.turns <= bounds.turns + 4
     found = conversation.packet.items[conversation.shown :]
     assert sum(estimate(item.text) for item in found) <= bounds.result_tokens * 1.3
-    assert conversation.usd <= usd
+    first = costs["input_usd"] * billed(model.asked[0]) + costs["output_usd"] * CONCLUDING_TOKENS
+    assert conversation.usd <= max(usd, first / 1e6) + 1e-9
+    assert conversation.usd == pytest.approx(
+        sum(costs["input_usd"] * billed(a) + costs["output_usd"] * a["max_tokens"] for a in model.asked) / 1e6
+    )
+
+
+async def test_an_answer_has_the_room_that_its_money_allows(model: ToolModel) -> None:
+    """Of 0.5 USD all may be had; of 0.08 USD what a conclusion does not need."""
+    for usd, room in ((0.5, 16_384), (0.0758, 4_096)):
+        model.asked.clear()
+        costs = {"input_usd": 0.0, "output_usd": 6.0}
+        await last(turns(model, [READ], [CONCLUDE], policy=Policy(diagnosis_usd=usd), **costs))
+        asked = model.asked[0]["max_tokens"]
+        assert asked == room if usd == 0.5 else room <= asked <= 0.0758 / 6e-6 - CONCLUDING_TOKENS
+
+
+async def test_an_attempt_that_was_cut_off_leaves_no_money_for_a_second_first_answer(
+    model: ToolModel,
+) -> None:
+    model.answers = [[CONCLUDE]]
+    conversation = begin(samples.incident(policy=Policy(diagnosis_usd=0.01)), samples.packet(), NOW)
+    conversation = conversation.model_copy(update={"usd": 0.2})
+    _, diagnosis = await take_turn(
+        conversation,
+        DIAGNOSIS,
+        model.settings(input_usd=3.0, output_usd=15.0),
+        ModelUsage(),
+        nothing_missing,
+        NOW,
+    )
+    assert diagnosis is not None
+    assert "money for one diagnosis was used up" in diagnosis.summary
+    assert model.asked == []
+
+
+async def test_a_fallback_that_is_dearer_than_what_is_left_is_not_asked(model: ToolModel) -> None:
+    down = model.settings(input_usd=0.1, output_usd=0.1)
+    dear = model.settings(input_usd=3000.0, output_usd=3000.0)
+    model.answers = [500, [CONCLUDE]]
+    with pytest.raises(ModelError):
+        await take_turn(
+            begin(samples.incident(), samples.packet(), NOW),
+            DIAGNOSIS,
+            down.model_copy(update={"fallbacks": (dear,)}),
+            ModelUsage(),
+            nothing_missing,
+            NOW,
+        )
+    assert len(model.asked) == 1
 
 
 async def test_tools_end_where_their_money_would_be_needed_to_conclude(model: ToolModel) -> None:
@@ -208,12 +274,11 @@ async def test_tools_end_where_their_money_would_be_needed_to_conclude(model: To
 async def test_tools_end_after_their_time(model: ToolModel) -> None:
     model.answers = [[READ], [CONCLUDE]]
     conversation = begin(samples.incident(), samples.packet(), NOW)
-    late = NOW + DIAGNOSIS.bounds.time + timedelta(seconds=1)
-    conversation, diagnosis = await take_turn(
-        conversation, DIAGNOSIS, model.settings(), ModelUsage(), nothing_missing, late
-    )
-    assert diagnosis is None
-    assert conversation.pending == ()
+    late = NOW + DIAGNOSIS.bounds.time
+    early = late - timedelta(seconds=1)
+    for now, offered in ((early, True), (late, False)):
+        await take_turn(conversation, DIAGNOSIS, model.settings(), ModelUsage(), nothing_missing, now)
+        assert (len(model.asked[-1]["tools"]) > 1) is offered
 
 
 async def test_a_model_without_tools_uses_them_by_plain_json(model: ToolModel) -> None:
@@ -313,3 +378,32 @@ def test_every_tool_refuses_what_it_does_not_know() -> None:
     for tool in ARGUMENTS:
         with pytest.raises(RefusedCall, match=tool.value):
             checked("1", tool.value, {"no_such_argument": 1}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ties"),
+    [
+        *((kind, True) for kind in ("finding", "chart", "state", "build_log", "deploy_log", "http_log")),
+        *((kind, False) for kind in ("code", "file", "commits", "providers", "drift", "architecture", "new")),
+    ],
+)
+def test_source_is_tied_by_what_production_shows_of_the_service_alone(kind: str, ties: bool) -> None:
+    source = EvidenceItem(id="E1", kind="code", source="app.py", text="CACHE[key] = value")
+    items = (source, EvidenceItem(id="E2", kind=kind, source="somewhere", text="something else"))
+    answer = DiagnosisAnswer.model_validate(
+        GOOD | {"causes": [{"text": "It grows.", "evidence": ["E1", "E2"], "against": []}]}
+    )
+    errors = check(answer, samples.packet().model_copy(update={"items": items}))
+    assert ("Read the code first" in " ".join(errors)) is not ties
+
+
+async def test_tools_end_where_their_results_are_as_long_as_may_be(model: ToolModel) -> None:
+    long = Facts(items=(Fact(kind="code", source="x", text="word " * 9000),))
+    conversation, _ = await last(turns(model, [READ] * 4, facts=long))
+    assert 16_000 * 0.9 < conversation.result_tokens <= 16_000 * 1.05
+    assert sum(len(asked["tools"]) > 1 for asked in model.asked) == 2
+
+
+async def test_of_the_last_calls_only_as_many_are_made_as_are_left(model: ToolModel) -> None:
+    made = [len(conversation.pending) async for conversation, _ in turns(model, [READ] * 3)]
+    assert made == [3, 3, 3, 3, 3, 1, 0, 0, 0]

@@ -302,3 +302,11 @@ def test_nothing_hostile_is_live_wherever_it_stands() -> None:
     assert 'onerror="' not in text
     assert "{{ 7*7 }}" in text
     assert read.targets <= read.ids
+
+
+def test_what_nobody_sees_is_made_visible() -> None:
+    report = samples.report()
+    diagnosis = report.diagnosis.model_copy(update={"summary": "approve \u202eetorw yltcaxe\u200b"})
+    text = render_page([incident(report=report.model_copy(update={"diagnosis": diagnosis}))], samples.NOW)
+    assert "approve " in text
+    assert not {"\u202e", "\u200b"} & set(text)

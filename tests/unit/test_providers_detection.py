@@ -287,6 +287,8 @@ READS = {
     "b.ts": 'process.env["STRIPE_KEY"]; import.meta.env.STRIPE_KEY',
     "c.ts": 'Deno.env.get("STRIPE_KEY")',
     "a.py": 'os.environ.get("STRIPE_KEY")',
+    "b.py": 'key = get_env_variable("STRIPE_KEY", "")',
+    "d.ts": "const key = requireEnv('STRIPE_KEY')",
     "a.go": 'os.LookupEnv("STRIPE_KEY")',
     "a.rb": "ENV['STRIPE_KEY']",
     "a.rs": 'std::env::var("STRIPE_KEY")',
@@ -331,6 +333,17 @@ SETTINGS = {
     "data": ("src/data/webhooks.json", '{"hosts": ["hooks.slack.com"]}', ""),
     "script": ("scripts/translate.py", "import openai\n", ""),
     "other tools": ("monitoring.compose.yml", "x: https://api.telegram.org", ""),
+    "a placeholder by choice": (
+        "form.tsx",
+        'placeholder={\n  kind === "a"\n ? "https://login.microsoftonline.com/x"\n : ""}',
+        "",
+    ),
+    "compared": ("model.py", 'return url.startswith("https://api.groq.com")', ""),
+    "compared as a whole": ("model.ts", "if (base === 'https://api.x.ai') {}", ""),
+    "domains": ("Store.cs", 'new List<string> { "shopify.com", "myshopify.com" }', ""),
+    "domains of which it is the first": ("store.go", 'x := []string{"docusign.net", "docusign.com"}', ""),
+    "a vendor's site": ("a.go", 'link := "https://gitlab.com/group/project"', ""),
+    "a vendor's API": ("a.go", 'base := "https://gitlab.com/api/v4"', "gitlab"),
     "called": ("send.vue", "fetch('https://api.resend.com/emails')", "resend"),
 }  # fmt: skip
 

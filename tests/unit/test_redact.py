@@ -23,6 +23,7 @@ from tests.unit.secret_samples import (
     SHAPES,
     SURROUNDINGS,
 )
+from tools.gitleaks_rules import missed
 
 KINDS = {**{kind: ("{}", secret) for kind, secret in SHAPES.items()}, **IN_CONTEXT}
 NOW = datetime(2026, 2, 3, tzinfo=UTC)
@@ -206,3 +207,14 @@ def test_work_grows_with_the_text_alone(piece: str) -> None:
 def test_any_text_is_redacted_without_an_error_and_without_growing_beyond_its_placeholders(text: str) -> None:
     redacted = redact(text)
     assert len(redacted) <= 10 * len(text) + 30
+
+
+def test_the_tool_names_the_rules_whose_tokens_are_missed() -> None:
+    rules = [
+        {"id": "known", "regex": r"\b(ghp_[0-9a-zA-Z]{36})(?:[\x60'\"\s;]|\\[nr]|$)"},
+        {"id": "flags", "regex": r"\b(LTAI(?i)[a-z0-9]{20})\b"},
+        {"id": "unknown", "regex": r"newvendor:[[:alnum:]]{3}"},
+        {"id": "by name", "regex": r"(?i)[\w.-]{0,50}?(?:adobe)([a-f0-9]{32})"},
+        {"id": "unreadable", "regex": r"(?P<name"},
+    ]
+    assert [name for name, _ in missed(rules)] == ["unknown", "unreadable"]

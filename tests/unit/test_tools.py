@@ -71,6 +71,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("repository")
     (folder / "app").mkdir()
     (folder / "app" / "app.py").write_text(CODE)
+    (folder / "app" / "tests").mkdir()
+    (folder / "app" / "tests" / "test_app.py").write_text("assert PALETTE == 7\n")
+    (folder / "app" / "page.html").write_text("<b>{{ PALETTE }}</b>\n")
+    (folder / "app" / "node_modules").mkdir()
+    (folder / "app" / "node_modules" / "theirs.js").write_text("const PALETTE = 1\n")
+    (folder / "app" / ".env").write_text("PALETTE=Tulip9\n")
     (folder / "app" / "long.py").write_text("".join(f"row_{n} = {n}\n" for n in range(5000)))
     git(folder, "init", "-q", "-b", "main")
     git(folder, "config", "uploadpack.allowAnySHA1InWant", "true")
@@ -159,7 +165,7 @@ async def test_code_is_read_at_the_commit_that_serves_with_its_lines(bench: Benc
 
 async def test_a_file_that_is_not_there_names_those_that_may_be_meant(bench: Bench) -> None:
     said = await bench.nothing(Tool.READ_CODE, path="src/app.py", first=1, last=5)
-    assert said == "There is no source file src/app.py; there is app/app.py."
+    assert said.startswith("src/app.py cannot be read; there is app/app.py. ")
     said = await bench.nothing(Tool.READ_CODE, path="app/app.py", first=90, last=95)
     assert said == "app/app.py has 9 lines."
 
@@ -168,7 +174,18 @@ async def test_a_search_finds_lines_by_file_and_no_secret_by_guessing(bench: Ben
     assert (await bench.fact(Tool.SEARCH_CODE, text="cache[")).text == "app/app.py:8: CACHE[item.id] = item"
     many = await bench.fact(Tool.SEARCH_CODE, text="row_")
     assert many.text.endswith("(4960 more lines)")
-    assert await bench.nothing(Tool.SEARCH_CODE, text="Tulip9") == "No source file holds this text."
+    assert "No file holds this text." in await bench.nothing(Tool.SEARCH_CODE, text="Tulip9")
+
+
+async def test_a_file_that_does_not_run_is_read_and_is_no_source(bench: Bench) -> None:
+    for path in ("app/tests/test_app.py", "app/page.html"):
+        assert (await bench.fact(Tool.READ_CODE, path=path, first=1, last=5)).kind == "file"
+    found = await bench.fact(Tool.SEARCH_CODE, text="PALETTE")
+    assert found.kind == "file"
+    assert "page.html:1" in found.text
+    assert "test_app.py:1" in found.text
+    for path in ("app/node_modules/theirs.js", "app/.env"):
+        assert f"{path} cannot be read" in await bench.nothing(Tool.READ_CODE, path=path, first=1, last=5)
 
 
 async def test_a_service_without_a_repository_has_no_code(bench: Bench) -> None:

@@ -176,6 +176,13 @@ class ReviewStage:
         return RollbackOffer(request=action)
 
     @activity.defn
+    async def find_restart(self, question: RollbackQuestion) -> RollbackOffer:
+        offer = await self.find_rollback(question)
+        assert offer.request is not None
+        action = offer.request.model_copy(update={"kind": ActionKind.RESTART})
+        return RollbackOffer(request=action)
+
+    @activity.defn
     async def perform(self, order: ActionOrder) -> ActionResult:
         self.orders.append(order)
         return ActionResult(state=ActionState.DONE, detail="Rolled back.", deployment_id="d3")
@@ -198,6 +205,7 @@ class ReviewStage:
             self.measure_incident,
             self.measure_service,
             self.find_rollback,
+            self.find_restart,
             self.perform,
             self.trim_workspace,
         ]

@@ -173,6 +173,7 @@ class World:
             more=tuple([await self.artifacts.put_model(page) for page in pages[1:]]),
             decided=self.decided,
             unseen=("Nothing of the moon.",),
+            needed={s.service_id: s.name for s in self.services if s.service_id not in troubled},
             blamed=self.blamed,
         )
 

@@ -8,6 +8,7 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
+from railmend.contracts.action import ActionKind
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.incident import EvidencePacket, IncidentReport, Verdict
 from railmend.contracts.ledger import Budget, Limit
@@ -23,10 +24,12 @@ from railmend.contracts.scan import (
     DownstreamEffect,
     FindingKind,
 )
+from railmend.contracts.status import RESTART_WAITS
 from tests import samples
 from tests.workflows.review_stage import ReviewStage
 from tests.workflows.stand_ins import CHANGE, DONE
 from tests.workflows.story import row_of, stage
+from workflows.actions.approved_action import ApprovedAction
 from workflows.repair.repository_repair import RepositoryRepair
 
 
@@ -84,6 +87,24 @@ async def test_every_other_verdict_starts_no_coding(temporal: WorkflowEnvironmen
         assert [entry.outcome for entry in (await on.ledger()).entries] == [verdict.value]
         offered = "starter.py approve action/" in row.detail
         assert (offered, row.action == "rollback_offered") == ((verdict is Verdict.BAD_DEPLOY,) * 2)
+
+
+@pytest.mark.parametrize(("dependency", "offered"), [("Healthy", True), ("a database elsewhere", False)])
+async def test_a_needed_service_that_does_not_answer_is_linked_and_its_restart_offered(
+    temporal: WorkflowEnvironment, dependency: str, offered: bool
+) -> None:
+    said = samples.diagnosis(Verdict.DEPENDENCY_DOWN).model_copy(update={"dependency": dependency})
+    needs = samples.service("checkout", depends_on=("id-healthy",))
+    async with stage(temporal, needs, samples.service("healthy"), diagnosis=said) as on:
+        row = row_of(await on.scan(), "checkout")
+        assert (row.verdict, on.world.calls["prepare_workspace"]) == ("dependency_down", 0)
+        assert (row.action == "restart_offered", "/service/id-healthy " in row.detail) == (offered, offered)
+        if offered:
+            action = on.client.get_workflow_handle_for(ApprovedAction.run, row.detail.rpartition(" ")[2])
+            status = await action.query(ApprovedAction.status)
+            assert (status.label, status.detail) == (RESTART_WAITS, "Of healthy.")
+            request = await action.query(ApprovedAction.offered)
+            assert (request.kind, request.reason[:17]) == (ActionKind.RESTART, "checkout needs it")
 
 
 async def test_a_small_project_is_decided_at_the_first_look(temporal: WorkflowEnvironment) -> None:

@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.actions import ActionActivities
-from railmend.contracts.action import ActionOrder, ActionRequest, ActionResult, ActionState
+from railmend.contracts.action import ActionKind, ActionOrder, ActionRequest, ActionResult, ActionState
 from railmend.contracts.repair import Approval
 from railmend.contracts.status import RepairStatus, action_status
 from workflows.shared import details, policies
@@ -27,7 +27,7 @@ class ApprovedAction:
     @workflow.run
     async def run(self, request: ActionRequest) -> ActionResult:
         details.show(
-            "{} of {} to deployment {} is offered for {} days.\n\n{}\n\n{}",
+            "{} of {}, deployment {}, is offered for {} days.\n\n{}\n\n{}",
             request.kind.value,
             request.service_name,
             details.code(request.deployment_id),
@@ -70,7 +70,9 @@ class ApprovedAction:
 
     @workflow.query(description="How it stands, in the words of every screen")
     def status(self) -> RepairStatus:
-        return action_status(self._request.workflow_id, self._request.service_name, self._decision)
+        request = self._request
+        restart = request.kind is ActionKind.RESTART
+        return action_status(request.workflow_id, request.service_name, self._decision, restart=restart)
 
     @workflow.query(description="What is offered, and why")
     def offered(self) -> ActionRequest:

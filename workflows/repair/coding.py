@@ -44,6 +44,8 @@ from workflows.shared.failures import machine_is_gone, reason_of
 from workflows.shared.ledger_client import LedgerClient
 from workflows.shared.notifications import notify
 
+# What the agent is told of checks that cannot be run.
+MOST_UNCHECKED = 1000
 CheckMethod = Callable[[CheckActivities, CodingRequest], Awaitable[CheckReport]]
 
 
@@ -227,7 +229,12 @@ async def run_turns(state: RepairState, request: CodingRequest, ledger: LedgerCl
     """Send the request to the session; a change that is refused or breaks a check goes back once."""
     state.show("The repository's checks run without the change.")
     before = await _run_checks(CheckActivities.prepare_checks, request)
-    request = request.model_copy(update={"checks": tuple(run.account for run in before.runs)})
+    request = request.model_copy(
+        update={
+            "checks": tuple(run.account for run in before.runs),
+            "unchecked": (before.unverified or "")[:MOST_UNCHECKED],
+        }
+    )
     for follow_up in range(policies.FOLLOW_UPS + 1):
         coding_round = await take_turn(state, request, before, ledger)
         if not coding_round.doubts or follow_up == policies.FOLLOW_UPS:

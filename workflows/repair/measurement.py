@@ -25,7 +25,7 @@ from railmend.contracts.measurement import (
 from railmend.contracts.repair import PullRequest, RepairOutcome
 from railmend.contracts.review import RevertRequest
 from railmend.contracts.status import Phase
-from workflows.actions.rollback_offer import offer_rollback
+from workflows.actions.offer import offer
 from workflows.repair.state import RepairState
 from workflows.shared import details, policies
 from workflows.shared.failures import reason_of
@@ -243,7 +243,7 @@ async def _revert(state: RepairState, reason: str) -> tuple[PullRequest | None, 
 
 async def _offer_rollback(state: RepairState, incident: int, reason: str) -> str:
     request, deployed = state.request.incidents[incident].request, state.published.deployed
-    return await offer_rollback(
+    return await offer(
         RollbackQuestion(
             project_id=request.project_id,
             environment_id=request.environment_id,

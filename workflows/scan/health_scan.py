@@ -13,7 +13,6 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-from railmend.contracts.action import RollbackQuestion
 from railmend.contracts.autonomy import Autonomy, level_of
 from railmend.contracts.incident import (
     CODING_VERDICTS,
@@ -21,7 +20,6 @@ from railmend.contracts.incident import (
     Incident,
     IncidentReport,
     IncidentRequest,
-    Verdict,
     neighbours_of,
 )
 from railmend.contracts.ledger import ClaimAnswer, ClaimState, SettleRequest
@@ -38,9 +36,8 @@ from railmend.contracts.scan import (
     ServiceRow,
     Window,
 )
-from workflows.actions.rollback_offer import offer_rollback
 from workflows.investigation.incident_investigation import IncidentInvestigation
-from workflows.scan import candidates, repairs
+from workflows.scan import candidates, offers, repairs
 from workflows.shared import details, metrics, policies, search_attributes
 from workflows.shared.failures import ENDING, ledger_is_away, reason_of
 from workflows.shared.ledger_client import HandOver, LedgerClient, incident_id, settlement
@@ -140,7 +137,9 @@ class HealthScan:
                 platform=screening.platform,
                 platform_incident=screening.platform_incident or assessment.blamed.get(service.service_id),
                 policy=self._settings.policy,
-                neighbours=neighbours_of(service, screening.candidates, assessment.findings),
+                neighbours=neighbours_of(
+                    service, screening.candidates, assessment.findings, screening.needed
+                ),
             )
             for service in affected
             if service.service_id not in downstream
@@ -267,8 +266,7 @@ class HealthScan:
             elif report.diagnosis.verdict in CODING_VERDICTS and repository:
                 by_repository[repository].append(report)
             else:
-                if report.diagnosis.verdict is Verdict.BAD_DEPLOY:
-                    await self._offer_rollback(report)
+                self._row(report.request.service.service_id, **await offers.for_report(report, screening))
                 again = _next_look(report.diagnosis)
                 self._settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary, again)
         each = [{repository: group} for repository, group in by_repository.items()]
@@ -294,23 +292,6 @@ class HealthScan:
             return
         cooldown = max(until - workflow.now(), timedelta(0))
         self._settlements.append(settlement(incident.fingerprints, outcome, detail, cooldown, cooldown))
-
-    async def _offer_rollback(self, report: IncidentReport) -> None:
-        """Offer to undo a bad deploy; a workflow of its own waits for the person, the scan goes on."""
-        request, service = report.request, report.request.service
-        action = await offer_rollback(
-            RollbackQuestion(
-                project_id=request.project_id,
-                environment_id=request.environment_id,
-                service_id=service.service_id,
-                service_name=service.name,
-                deployment_id=service.latest_deployment_id,
-                reason=report.diagnosis.summary[:500],
-            )
-        )
-        if action:
-            detail = f"{report.diagnosis.summary} To roll back: starter.py approve {action}"
-            self._row(service.service_id, action="rollback_offered", detail=detail)
 
     async def _start_repairs(self, groups: dict[str, list[IncidentReport]], screening: Screening) -> None:
         """Start the repairs of what this scan still holds; a claim that is lost is somebody else's by now."""

@@ -41,6 +41,8 @@ PATCH_PROOF_REQUESTS = "proof-requests"
 PATCH_CODE_AFTER_LOGS = "code-after-logs"
 # After 0.1.0: a model diagnoses in turns, with tools in between; it got one packet and had to conclude.
 PATCH_TOOLS = "tools"
+# After 0.1.0: where a service of the project does not answer, a restart of it is offered.
+PATCH_RESTART_OFFER = "restart-offer"
 
 
 class Call(TypedDict):

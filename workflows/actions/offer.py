@@ -1,24 +1,29 @@
-"""Offer a rollback that a person may approve."""
+"""Offer an action on a service, which a person may approve."""
+
+from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
 from activities.actions import ActionActivities
-from railmend.contracts.action import RollbackQuestion
+from railmend.contracts.action import RollbackOffer, RollbackQuestion
 from workflows.actions.approved_action import ApprovedAction
 from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import reason_of
 
+Find = Callable[[ActionActivities, RollbackQuestion], Awaitable[RollbackOffer]]
 
-async def offer_rollback(question: RollbackQuestion) -> str:
+
+async def offer(question: RollbackQuestion, find: Find = ActionActivities.find_rollback) -> str:
     """Start an action that waits for a person.
 
-    Return its workflow ID; empty where there is nothing to go back to.
+    `find`: what it is about: a deployment to go back to, or to restart. Return its workflow ID; empty where
+    there is none.
     """
     try:
-        offer = await workflow.execute_activity_method(
-            ActionActivities.find_rollback,
+        found = await workflow.execute_activity_method(
+            find,
             question,
             summary=details.line(question.service_name),
             **policies.READ,
@@ -26,11 +31,11 @@ async def offer_rollback(question: RollbackQuestion) -> str:
     except ActivityError as error:
         if is_cancelled_exception(error):
             raise
-        workflow.logger.warning("no rollback can be offered: %s", reason_of(error))
+        workflow.logger.warning("no action can be offered: %s", reason_of(error))
         return ""
-    if offer.request is None:
+    if found.request is None:
         return ""
-    action = offer.request
+    action = found.request
     try:
         await workflow.start_child_workflow(
             ApprovedAction.run,

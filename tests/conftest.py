@@ -1,21 +1,38 @@
 """The order of all tests."""
 
+from collections.abc import Sequence
+
 import pytest
 
 # First, one a worker, those that wait minutes for symptoms and for what a fix made of them: xdist gives one
 # worker several files of one test each, which then run one after another, at the end while all others are
-# idle. Files that compute keep the last worker busy meanwhile; short files end the run together.
-ORDER = (
-    *("test_after_merge", "test_end_to_end", "test_docs_commands"),
-    *("tests/unit/", "tests/chaos/", "test_unrecognised_bug", "tests/integration/", "tests/workflows/"),
-)
+# idle.
+FIRST = ("test_after_merge", "test_end_to_end", "test_docs_commands", "test_wrong_fixes")
+# Long files before short ones, which end the run together.
+LONG = ("tests/chaos/", "test_unrecognised_bug", "test_worse", "test_reading_", "test_shapes")
+WAITING = ("tests/chaos/", "tests/integration/", "tests/workflows/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def rank(item: pytest.Item) -> int:
-        return next((number for number, part in enumerate(ORDER) if part in item.nodeid), len(ORDER))
+    """Begin with the longest files, then spread those that wait for servers among those that compute.
 
-    items.sort(key=rank)
+    Run one kind after the other, the first lets processors lie idle and the second asks for more than there
+    are, which makes everything that has a time limit late.
+    """
+    items.sort(key=lambda item: _rank(item, LONG))
+    places: dict[str, float] = {}
+    for waiting in (True, False):
+        files = dict.fromkeys(_file(item) for item in items if item.nodeid.startswith(WAITING) is waiting)
+        places |= {file: number / len(files) for number, file in enumerate(files)}
+    items.sort(key=lambda item: (_rank(item, FIRST), places[_file(item)]))
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def _rank(item: pytest.Item, parts: Sequence[str]) -> int:
+    return next((number for number, part in enumerate(parts) if part in item.nodeid), len(parts))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,9 +1,9 @@
 """A worker of its own process, so that it can be stopped: real workflows, ledger and model calls.
 
 `python -m tests.chaos.phases_worker FOLDER ADDRESS MODEL_URL`. The rest of the world is that of the
-workflows' tests. `hold/<environment>` in the folder names where an environment is held while the file is
-there: "before", "in" or "after", and an activity; `held/<environment>` tells that it is, and `log` has a line
-for each activity that was carried out.
+workflows' tests. `hold/<environment>` in the folder names where an environment is held, as long as the file
+says so: "before", "in" or "after", and an activity; `held/<environment>` tells that it is, and `log` has a
+line for each activity that was carried out.
 """
 
 import asyncio

@@ -21,6 +21,7 @@ from tests.chaos.agent import content
 from tests.chaos.gates import Gate
 from tests.chaos.points import Point
 from tests.chaos.stage import PERSON, TOKEN, Stage
+from tests.patience import PATIENCE
 from tests.unit.test_workspace import run
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.repair.state import RepairState
@@ -28,8 +29,6 @@ from workflows.shared.policies import ORCHESTRATION_QUEUE
 
 ENOUGH = Limit(usd=10_000, diagnoses=10_000, sessions=10_000)
 ANSWER = "Done in "
-# For a loaded machine; a repair that is stuck fails its own test alone.
-PATIENCE = 240
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,12 @@ from railyard.forge import Forge, build
 from tests.chaos.agent import ScriptedAgent
 from tests.chaos.gates import WAIT, Gated, RequestGate
 from tests.integration.serving import serving
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parent.parent.parent
 TOKEN, PERSON = "ghp_" + "r" * 36, "ghp_" + "p" * 36
-READY_SECONDS = 60
-# What a worker may take to end what it does, and what it needs beyond that to be gone.
-GRACE_SECONDS, STOPPED_SECONDS = 2, 8
+# What a worker may take to end what it does.
+GRACE_SECONDS = 2
 
 
 class Stage:
@@ -109,7 +109,7 @@ class Stage:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        async with asyncio.timeout(READY_SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while b"workers ready" not in log.read_bytes()[before:]:
                 assert self._worker.poll() is None, log.read_text(errors="replace")
                 await asyncio.sleep(0.1)
@@ -128,7 +128,7 @@ class Stage:
 
     def _has_stopped(self, worker: "subprocess.Popen[bytes]") -> None:
         with suppress(subprocess.TimeoutExpired):
-            worker.wait(GRACE_SECONDS + STOPPED_SECONDS)
+            worker.wait(PATIENCE)
         assert worker.returncode == 0, (self._folder / "worker.log").read_text(errors="replace")
 
     def _environment(self) -> dict[str, str]:
@@ -183,7 +183,7 @@ class Stage:
         if self._worker is not None:
             self._worker.terminate()
             with suppress(subprocess.TimeoutExpired):
-                self._worker.wait(30)
+                self._worker.wait(PATIENCE)
             self._worker.kill()
         dev_server.stop_server(self._folder / "temporal")
 

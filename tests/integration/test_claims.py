@@ -25,6 +25,7 @@ from railmend.contracts.repair import Approval, RepairOutcome
 from railmend.contracts.scan import FindingKind, HealthReport, ScanRequest, ScanSettings, Service
 from railmend.settings import ConfigurationError
 from tests import samples
+from tests.patience import PATIENCE
 from tests.workflows.stand_ins import DONE
 from tests.workflows.story import Stage, row_of, stage
 from workflows.actions.approved_action import ApprovedAction
@@ -72,7 +73,7 @@ def person_of(on: Stage, client: Client, monkeypatch: pytest.MonkeyPatch, folder
     monkeypatch.setenv("RAILWAY_ENVIRONMENT_ID", on.environment_id)
 
 
-async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110 - only the server knows
             await asyncio.sleep(0.05)

@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from hosting.dev_server import stop_server
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,6 @@ ELSEWHERE = {
 }
 # These stay in the foreground; the page says so.
 STAYS = ("-m railyard", "worker.py", "starter.py web")
-SYMPTOM_SECONDS = 120
 # The window of a scan, and what it leaves out at its end.
 FIRST_SYMPTOM_SECONDS = 30
 LOG = '{"ts": "2026-01-01T00:00:00Z", "severity": "error", "message": "failed for password=hunter2"}\n'
@@ -107,7 +107,7 @@ class Reader:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=PATIENCE,
         )
 
     def _as_here(self, command: str) -> str:
@@ -128,7 +128,7 @@ class Reader:
             if "railyard" in command
             else lambda: said in file.read_bytes()
         )
-        until = time.monotonic() + 90
+        until = time.monotonic() + PATIENCE
         while not ready():
             assert process.poll() is None, Path(log.name).read_text()
             assert time.monotonic() < until, Path(log.name).read_text()
@@ -160,13 +160,13 @@ class Reader:
     def until_trouble(self) -> None:
         """A leak must be seen for a while before it is one."""
         time.sleep(max(0.0, self._traffic_since + FIRST_SYMPTOM_SECONDS - time.monotonic()))
-        until = time.monotonic() + SYMPTOM_SECONDS
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             told = self.run(".venv/bin/python starter.py scan --autonomy report --json")
             if told.returncode == 0 and json.loads(told.stdout)["report"]["rows"]:
                 return
             time.sleep(4)
-        raise AssertionError(f"no trouble within {SYMPTOM_SECONDS} s: {told.stdout}{told.stderr}")
+        raise AssertionError(f"no trouble within {PATIENCE} s: {told.stdout}{told.stderr}")
 
     def leave(self) -> None:
         for process in reversed(self._staying):

@@ -37,6 +37,7 @@ from railmend.contracts.repair import RepairOutcome, WorkspaceChange
 from railmend.contracts.scan import HealthReport, ScanRequest, ScanSettings
 from railmend.settings import ConfigurationError, Settings
 from tests import samples
+from tests.patience import PATIENCE
 from tests.workflows.stand_ins import World
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
@@ -200,7 +201,7 @@ async def test_health_follows_the_workers_and_the_server(server: WorkflowEnviron
             async with serving(app, "127.0.0.1:0", "RAILMEND_HEALTH_ADDRESS") as port:
                 base = f"http://127.0.0.1:{port}"
                 assert (await web.get(f"{base}/healthz")).status_code == 200
-                async with asyncio.timeout(30):  # the workers begin to poll in their own time
+                async with asyncio.timeout(PATIENCE):  # the workers begin to poll in their own time
                     while (ready := await web.get(f"{base}/readyz")).status_code != 200:  # noqa: ASYNC110
                         await asyncio.sleep(0.1)
                 assert (ready.status_code, ready.json()["status"]) == (200, "ready")

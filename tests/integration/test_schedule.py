@@ -42,6 +42,7 @@ from railyard.api.behaviour import Behaviour, Gatekeeper, WholeFault
 from railyard.api.server import graphql_app
 from railyard.api.synthetic import ENVIRONMENT, PROJECT, Synthetic
 from tests.integration.serving import serving
+from tests.patience import PATIENCE
 from workflows.scan.alarm import ScanAlarm
 from workflows.scan.health_scan import HealthScan
 from workflows.shared.failures import reason_of
@@ -194,7 +195,7 @@ async def client_of() -> Client:
     return await clients.temporal(Settings())
 
 
-async def until(true: Callable[[], Any], seconds: float = 60) -> None:
+async def until(true: Callable[[], Any], seconds: float = PATIENCE) -> None:
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - made elsewhere
             await asyncio.sleep(0.1)
@@ -203,7 +204,7 @@ async def until(true: Callable[[], Any], seconds: float = 60) -> None:
 async def newest_scan(client: Client, name: str, count: int) -> WorkflowHandle[HealthScan, HealthReport]:
     """The schedule's scan of that number."""
     schedule = client.get_schedule_handle(f"scan/env-{name}")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             actions = (await schedule.describe()).info.recent_actions
             if len(actions) >= count:
@@ -255,7 +256,7 @@ async def test_a_schedule_keeps_to_the_settings_of_the_day_and_another_interval_
     assert action.execution_timeout == timedelta(hours=4)
     await client.get_schedule_handle("scan/env-shop").trigger()
     planned = await newest_scan(client, "shop", 2)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not (await planned.describe()).raw_description.pending_children:  # noqa: ASYNC110 - elsewhere
             await asyncio.sleep(0.1)
     await planned.terminate()
@@ -341,7 +342,7 @@ async def test_scans_that_are_skipped_because_one_hangs_are_told_with_the_way_ou
     handle = await create_or_update(client, request, timedelta(seconds=1))
     hanging = await newest_scan(client, "shop", 1)  # no worker takes it
     doctor: dict[str, CheckResult] = {}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not doctor or "2 scans were skipped" not in doctor["shop"].message:
             await asyncio.sleep(0.1)
             doctor = await doctor_on(client)
@@ -362,7 +363,7 @@ async def waiting(client: Client, text: str, folder: Path) -> str:
     with written.open("w") as file:
         following = asyncio.create_task(follow(client, handle, Console(file=file, width=400)))
         try:
-            await until(lambda: file.flush() or "waits" in written.read_text(), 30)
+            await until(lambda: file.flush() or "waits" in written.read_text())
         finally:
             await handle.terminate()
             await asyncio.gather(following, return_exceptions=True)

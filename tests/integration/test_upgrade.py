@@ -31,6 +31,7 @@ from railmend.settings import Settings
 from tests import samples
 from tests.integration.next_build import NextRepair
 from tests.integration.test_hosting import make_current, settings_for, working
+from tests.patience import PATIENCE
 from tests.workflows.review_stage import MERGE, MERGED, OPEN, UP, ReviewStage
 from tests.workflows.stand_ins import World
 from tests.workflows.test_after_pull_request import RepairStage, held_by, until
@@ -191,14 +192,14 @@ async def test_repairs_that_the_next_build_began_wait_for_it_under_the_old_one(
 
 async def moved_to(repairs: Repairs, build: Build) -> None:
     """Wait until those that do something again and again did it under this build."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         for phase in (Phase.REVIEW, Phase.DEPLOYMENT):
             while await build_of(repairs[phase]) != build.id:  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.1)
 
 
 async def fails_its_task(repair: WorkflowHandle[Any, Any]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             described = await repair.describe()
             assert described.status is WorkflowExecutionStatus.RUNNING

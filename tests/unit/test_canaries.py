@@ -62,6 +62,7 @@ ARGUMENTS = {
     "ledger export": "-",
     "ledger import": "state.json",
     "doctor": "--no-ask-model",
+    "eval": "--sample 2",
 }
 TYPED = [
     f"{name} {ARGUMENTS.get(name, '')}"

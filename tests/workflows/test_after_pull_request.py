@@ -29,6 +29,7 @@ from railmend.contracts.repair import (
 )
 from railmend.contracts.review import MergeMethod, Related, ReviewView
 from tests import samples
+from tests.patience import PATIENCE
 from tests.workflows.review_stage import CLOSED, MERGE, MERGED, OPEN, UP, ReviewStage, commented
 from tests.workflows.stand_ins import CHANGE, FAILED_PROOF, PROVEN, World
 from workflows.actions.approved_action import ApprovedAction
@@ -78,7 +79,7 @@ class RepairStage:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Of what activities count. A test that waits for what never comes fails, and holds up no run."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         while not holds():  # noqa: ASYNC110 - nothing else tells of it
             await asyncio.sleep(0.01)
 

@@ -41,11 +41,10 @@ async def test_a_project_with_nothing_wrong_costs_four_actions_a_scan(server: Me
 
 
 async def test_twenty_known_troubles_cost_nine_actions_a_scan(server: Metered) -> None:
-    services = [samples.service(f"service-{number}") for number in range(20)]
-    async with stage(server.temporal, *services, decided=True) as on:
-        # Their actions are not the second scan's.
-        repairs = {row.repair_workflow_id or "" for row in (await on.scan()).rows}
-        await asyncio.gather(*map(on.repair, repairs))
+    names = [f"service-{number}" for number in range(20)]
+    verdicts = dict.fromkeys(names, Verdict.UNCLEAR)  # no repair acts beside the second scan
+    async with stage(server.temporal, *map(samples.service, names), decided=True, verdicts=verdicts) as on:
+        await on.scan()
         before = await server.actions()
         report = await on.scan()
         assert {row.action for row in report.rows} == {"suppressed"}
@@ -85,9 +84,10 @@ async def test_a_scan_of_two_hundred_services_with_twenty_in_trouble_has_a_short
         )
         report = await on.scan(policy=wide.POLICY)
         repairs = {row.repair_workflow_id for row in report.rows}
-        history = await on.client.get_workflow_handle(on.scans[-1]).fetch_history()
+        (history,) = (found := await wide.histories(on.client, *on.scans)).values()
         assert len(repairs) == 20
         assert len(history.events) < 250
+        assert max(wide.largest(found).values()) < wide.LIMIT
 
 
 async def test_a_look_at_a_pull_request_costs_two_actions(server: Metered) -> None:

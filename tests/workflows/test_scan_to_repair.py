@@ -1,7 +1,6 @@
 """The story from scan to pull request, with the real worker, sandbox, plugin and ledger."""
 
 import asyncio
-import uuid
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +23,6 @@ from railmend.contracts.repair import (
 from railmend.contracts.scan import (
     DownstreamEffect,
     FindingKind,
-    ScanRequest,
 )
 from railmend.contracts.status import RESTART_WAITS
 from tests import samples
@@ -33,7 +31,6 @@ from tests.workflows.stand_ins import CHANGE, DONE
 from tests.workflows.story import Stage, row_of, stage
 from workflows.actions.approved_action import ApprovedAction
 from workflows.repair.repository_repair import RepositoryRepair
-from workflows.scan.health_scan import HealthScan
 from workflows.shared.search_attributes import SUMMARY
 
 
@@ -338,22 +335,6 @@ async def test_autonomy_may_differ_by_service(temporal: WorkflowEnvironment) -> 
         assert row_of(report, "jobs").verdict == "affected"
         assert on.world.calls["diagnose"] == 1
         await on.repair(row_of(report, "checkout").repair_workflow_id)
-
-
-async def test_twenty_affected_of_two_hundred_keep_the_history_small(temporal: WorkflowEnvironment) -> None:
-    names = [f"s{number}" for number in range(20)]
-    services = [samples.service(name) for name in names]
-    services += [samples.service("healthy", service_id=f"h{number}") for number in range(180)]
-    async with stage(temporal, *services, verdicts=dict.fromkeys(names, Verdict.UNCLEAR)) as on:
-        request = ScanRequest(project_id=on.environment_id, environment_id=on.environment_id)
-        handle = await on.client.start_workflow(
-            HealthScan.run, request, id=f"scan/{uuid.uuid4()}", task_queue=on.world.queue
-        )
-        await handle.result()
-        history = await handle.fetch_history()
-        assert len(history.events) < 300
-        largest = max(event.ByteSize() for event in history.events)
-        assert largest < 64 * 1024, f"{largest} bytes"
 
 
 async def test_what_became_of_a_fix_bounds_the_next_one_and_the_reason_is_told(

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from uuid import NAMESPACE_URL, uuid5
 
+import pytest
 from temporalio.client import Client, WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
@@ -19,10 +21,11 @@ from railmend.contracts.repair import (
     CodingState,
     FileChange,
     RepairOutcome,
+    RepairResult,
     WorkspaceChange,
     fitted,
 )
-from railmend.contracts.scan import DownstreamEffect, Finding, FindingKind, Service
+from railmend.contracts.scan import DownstreamEffect, Finding, FindingKind, HealthReport, Service
 from railmend.diagnosis.answer import AnswerCause, AnswerCriterion, AnswerRuledOut, DiagnosisAnswer
 from railmend.diagnosis.conversation import begin
 from railmend.diagnosis.diagnose import MOST_BYTES, bounded_diagnosis
@@ -57,6 +60,9 @@ def service(number: int) -> Service:
         root_directory=f"services/{name}",
         depends_on=tuple(uuid(f"needs {n}") for n in range(8)),
     )
+
+
+SUFFERING, ROOT_CAUSE = service(0), service(AFFECTED - 1)
 
 
 def findings(one: Service, environment_id: str) -> tuple[Finding, ...]:
@@ -145,54 +151,77 @@ def largest(found: dict[str, WorkflowHistory]) -> dict[str, int]:
     return {one: max(event.ByteSize() for event in history.events) for one, history in found.items()}
 
 
-async def test_a_wide_incident_in_one_repository_is_one_repair_and_no_payload_is_large(
-    temporal: WorkflowEnvironment,
-) -> None:
-    after = ReviewStage(views=[OPEN, commented(1, "Why? " * 380), MERGED])
-    async with monorepo(temporal, after_pull_request=after) as on:
-        report = await on.scan(policy=POLICY)
-        (repair_id,) = {row.repair_workflow_id for row in report.rows}
-        assert len(report.rows) == AFFECTED
-        assert all(row.findings and row.detail for row in report.rows)
+@dataclass(frozen=True)
+class WideIncident:
+    """`ended`: the repair that the first scan started, before the one that found it again."""
+
+    on: Stage
+    scanned: HealthReport
+    ended: RepairResult
+    again: HealthReport
+
+    @property
+    def repair_id(self) -> str:
+        (repair_id,) = {row.repair_workflow_id for row in self.scanned.rows if row.action != "linked"}
         assert repair_id is not None
-        assert (await on.repair(repair_id)).outcome is RepairOutcome.HELD
-        assert on.world.calls["open_pull_request"] == 1
-        incidents = [f"incident/{on.environment_id}/{row.service_id}" for row in report.rows]
-        found = await histories(on.client, *on.scans, *incidents, repair_id)
-        assert {one: size for one, size in largest(found).items() if size > LIMIT} == {}
-        again = await on.scan(policy=POLICY)
-        assert {row.action for row in again.rows} == {"suppressed"}, (
-            "those that were left out are claimed too"
-        )
-        assert on.world.calls["diagnose"] == AFFECTED
+        return repair_id
+
+
+@pytest.fixture(scope="module")
+async def wide(temporal: WorkflowEnvironment) -> WideIncident:
+    """A story with all that makes a state large: a review, a first fix that does not hold, a linked effect.
+
+    Its workers have stopped, as those of the next test serve the same queues.
+    """
+    after = ReviewStage(
+        views=[OPEN, commented(1, "Why? " * 380), MERGED],
+        statuses=[MeasurementStatus.NOT_HELD, MeasurementStatus.HELD],
+    )
+    link = DownstreamEffect(
+        service_id=SUFFERING.service_id, root_cause_service_id=ROOT_CAUSE.service_id, sentence="It suffers."
+    )
+    async with monorepo(temporal, after_pull_request=after, downstream_effects=(link,)) as on:
+        report = await on.scan(policy=POLICY)
+        ended = await on.repair(report.rows[-1].repair_workflow_id or "")
+        return WideIncident(on, report, ended, await on.scan(policy=POLICY))
+
+
+async def test_a_wide_incident_in_one_repository_is_one_repair_and_no_payload_is_large(
+    wide: WideIncident,
+) -> None:
+    on, rows = wide.on, wide.scanned.rows
+    assert len(rows) == AFFECTED
+    assert all(row.findings and row.detail for row in rows)
+    assert wide.ended.outcome is RepairOutcome.HELD
+    first, second = (publish.repair.branch for publish in on.world.published)
+    assert second == f"{first}-2", "another pull request only because the first fix did not hold"
+    diagnosed = [row for row in rows if row.action != "linked"]
+    incidents = [f"incident/{on.environment_id}/{row.service_id}" for row in diagnosed]
+    found = await histories(on.client, *on.scans, *incidents, wide.repair_id)
+    assert {one: size for one, size in largest(found).items() if size > LIMIT} == {}
+    assert {row.action for row in wide.again.rows} == {"suppressed", "linked"}, (
+        "those that were left out are claimed too"
+    )
+    assert on.world.calls["diagnose"] == len(diagnosed) == AFFECTED - 1
 
 
 async def test_what_a_repair_leaves_out_is_named_in_the_pull_request_and_the_worst_are_in_it(
-    temporal: WorkflowEnvironment,
+    wide: WideIncident,
 ) -> None:
-    async with monorepo(temporal) as on:
-        report = await on.scan(policy=POLICY)
-        await on.repair(report.rows[0].repair_workflow_id or "")
-        repair = on.world.published[0].repair
-        assert len(repair.incidents) == MOST_SERVICES
-        names = {incident.request.service.name for incident in repair.incidents}
-        names |= {left.name for left in repair.left_out}
-        assert names == {row.name for row in report.rows}
-        assert len(repair.fingerprints) == AFFECTED * len(KINDS)
+    repair = wide.on.world.published[0].repair
+    assert len(repair.incidents) == MOST_SERVICES
+    names = {incident.request.service.name for incident in repair.incidents}
+    names |= {left.name for left in repair.left_out}
+    assert names == {row.name for row in wide.scanned.rows if row.action != "linked"}
+    assert len(repair.fingerprints) == (AFFECTED - 1) * len(KINDS)
 
 
 async def test_effects_are_linked_although_their_root_cause_stands_on_another_page(
-    temporal: WorkflowEnvironment,
+    wide: WideIncident,
 ) -> None:
-    first, last = service(0), service(AFFECTED - 1)
-    link = DownstreamEffect(
-        service_id=first.service_id, root_cause_service_id=last.service_id, sentence="It suffers."
-    )
-    async with monorepo(temporal, downstream_effects=(link,)) as on:
-        report = await on.scan(policy=POLICY)
-        linked = next(row for row in report.rows if row.service_id == first.service_id)
-        assert (linked.verdict, linked.action) == ("downstream_effect", "linked")
-        assert on.world.calls["link_downstream"] == 1
+    linked = next(row for row in wide.scanned.rows if row.service_id == SUFFERING.service_id)
+    assert (linked.verdict, linked.action) == ("downstream_effect", "linked")
+    assert wide.on.world.calls["link_downstream"] > 0
 
 
 async def test_candidates_that_are_lost_are_unseen_and_the_others_are_looked_at(
@@ -212,13 +241,3 @@ def test_the_longest_answer_of_a_model_fits_a_repair() -> None:
     many = fitted([alone] * MOST_SERVICES)
     assert sum(len(report.diagnosis.model_dump_json()) for report in many) < DIAGNOSES_BYTES
     assert all(len(step) > 40 for step in many[0].diagnosis.plan)
-
-
-async def test_a_state_after_a_fix_that_did_not_hold_is_small_too(temporal: WorkflowEnvironment) -> None:
-    after = ReviewStage(statuses=[MeasurementStatus.NOT_HELD, MeasurementStatus.HELD])
-    async with monorepo(temporal, after_pull_request=after) as on:
-        report = await on.scan(policy=POLICY)
-        repair_id = report.rows[0].repair_workflow_id or ""
-        await on.repair(repair_id)
-        found = await histories(on.client, repair_id)
-        assert {one: size for one, size in largest(found).items() if size > LIMIT} == {}

@@ -6,7 +6,7 @@ and afterwards its folders belong to the worker again.
 
 import subprocess
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,9 @@ class RemoteSandbox:
         return [int(port) for port in self._ask(op="ports", count=count)["ports"]]
 
     def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
-        there = ResourceUsage(**self._ask(op="usage", key=paths.root.name))
+        answer = self._ask(op="usage", key=paths.root.name)
+        # A newer daemon may tell more.
+        there = ResourceUsage(**{each.name: answer[each.name] for each in fields(ResourceUsage)})
         here = measure((paths.run,), ())  # its log
         return replace(there, size=there.size + here.size, free=min(there.free, here.free))
 

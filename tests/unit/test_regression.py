@@ -11,6 +11,7 @@ from railmend.coding.checks.suites import find_suites
 from railmend.coding.git.diff import ChangedFile
 from railmend.coding.proof import regression
 from railmend.coding.sandbox.interface import CommandResult
+from railmend.contracts.proof import ProofRun, SideReport, TestFileRuns
 
 PACKAGE = '{"scripts": {"test": "%s"}, "devDependencies": {"jest": "29"}}'
 GO_FILE = 'package a\nimport "testing"\nfunc TestA(t *testing.T) {}\nfunc TestB(t *testing.T) {}\n'
@@ -178,6 +179,28 @@ FAILURES = {
 def test_a_database_that_could_not_be_had_is_named() -> None:
     run = regression.run_of(RUNS["no database"][0])
     assert run.why == "Redis, which it needs, is not in the sandbox."
+
+
+LOOKED_FOR = {
+    "node": "Error: getaddrinfo ENOTFOUND example.com\n  1 failing\n",
+    "python": "E   socket.gaierror: [Errno -3] Temporary failure in name resolution\n1 failed in 0.1s",
+    "go": "dial tcp: lookup example.com: no such host\n--- FAIL: TestA (0.00s)\nFAIL",
+}
+
+
+@pytest.mark.parametrize("runner", LOOKED_FOR)
+def test_a_test_that_looks_for_the_network_blames_no_change_and_may_show_the_fault(runner: str) -> None:
+    failed, passed = regression.run_of(ran(LOOKED_FOR[runner], 1)), regression.run_of(RUNS["green"][0])
+    assert failed.passed is False
+
+    def verdict(change: ProofRun) -> tuple[str, str]:
+        base = TestFileRuns(path="a", runs=(failed.model_copy(update={"ran": passed.ran}),))
+        sides = SideReport(tests=(base,)), SideReport(tests=(TestFileRuns(path="a", runs=(change,)),))
+        (row,) = regression.regression_rows(*sides, "", "")
+        return row.verdict.value, row.reason
+
+    assert verdict(failed) == ("not_had", regression.OFFLINE)
+    assert verdict(passed)[0] == "passed"
 
 
 @pytest.mark.parametrize(("output", "unnamed"), FAILURES.values(), ids=FAILURES)

@@ -47,6 +47,12 @@ NOT_LOADED = re.compile(
     r"|\[(?:build|setup) failed\]|ERR_MODULE_NOT_FOUND|Cannot find module"
     r"|SyntaxError(?!.*\bJSON\b)|IndentationError|fixture '.*' not found"
 )
+# What looks for the network, which the sandbox does not have (getaddrinfo(3), connect(2)).
+NO_NETWORK = re.compile(
+    r"\b(?:ENOTFOUND|EAI_AGAIN|ENETUNREACH|getaddrinfo|gaierror)\b|[Nn]ame resolution"
+    r"|Name or service not known|no such host|[Nn]etwork is unreachable|[Cc]ould not resolve host"
+)
+OFFLINE = "It looked for the network, which the sandbox does not have."
 # What a failure is called, at the beginning of a line.
 FAILURE = re.compile(
     r"^(?:E +|# +| {5})?((?:\w+\.)*(\w*(?:Error|Exception|Failure)))\b(?: \[\w+\])?:.*$", re.M
@@ -204,7 +210,10 @@ def run_of(done: CommandResult) -> ProofRun:
     if why is not None or counts is None:
         return ProofRun(passed=None, why=_short(why or ""))
     passed = not counts.failed
-    return ProofRun(passed=passed, why="" if passed else _short(_failure(done.output)), ran=counts.ran)
+    failure = "" if passed else _short(_failure(done.output))
+    if not passed and NO_NETWORK.search(done.output):
+        failure = f"{failure} {OFFLINE}"
+    return ProofRun(passed=passed, why=failure, ran=counts.ran)
 
 
 def unnamed_failure(output: str, named: str) -> str | None:
@@ -308,6 +317,8 @@ def _judge(base: TestFileRuns, change: TestFileRuns) -> tuple[ProofVerdict, str]
     if silent := _silent(change.runs):
         return failed, f"With the change {silent}"
     if not all(run.passed for run in change.runs):
+        if any(run.why.endswith(OFFLINE) for run in change.runs):
+            return not_had, OFFLINE
         flaky = any(run.passed for run in change.runs)
         return failed, "It is flaky with the change." if flaky else "It fails with the change too."
     if {run.ran for run in (*base.runs, *change.runs)} != {base.runs[0].ran}:

@@ -14,7 +14,16 @@ from activities.errors import translated
 from activities.heartbeat import Heartbeat, heartbeating
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.coding.checks.base_checks import checked_tree
-from railmend.coding.checks.databases import DATABASES, MANIFEST, beside, lacking, migrations, needs
+from railmend.coding.checks.databases import (
+    DATABASES,
+    MANIFEST,
+    MIGRATION_SECONDS,
+    START_SECONDS,
+    beside,
+    lacking,
+    migrations,
+    needs,
+)
 from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.checks.suites import Suite, check_environment, find_suites
 from railmend.coding.git.repository import TrustedRepository
@@ -209,11 +218,13 @@ class ProofActivities:
         needed = needs(files)
         port, *ports = await asyncio.to_thread(sandbox.ports, 1 + len(DATABASES))
         path = await asyncio.to_thread(sandbox.tools_path)
-        databases, given = beside(needed, files.values(), ports)
+        texts = tuple(files.values())
+        databases, given = await asyncio.to_thread(beside, needed, texts, ports)
         build = f"{way.build} || exit\n" if way.build else ""
         lacks = lacking(needed)
         filling = "" if lacks else migrations(files, files.get("package.json", ""))
-        extra = {**variables(files.values()), **given}
+        extra = {**await asyncio.to_thread(variables, texts), **given}
+        before = START_SECONDS * len(needed) + 2 * MIGRATION_SECONDS * bool(filling)
         launch = SandboxCommand(
             paths=paths,
             command=("sh", "-c", databases + build + filling + way.command),
@@ -223,7 +234,7 @@ class ProofActivities:
             directory=paths.tree / way.directory,
             serve=port,
         )
-        run, answers, cost = await start(sandbox, launch, way, self._environment.quota, requests)
+        run, answers, cost = await start(sandbox, launch, way, self._environment.quota, requests, before)
         if lacks and run.started is False and tree == material.request.workspace.base:
             run = run.model_copy(update={"why": f"{lacks} {run.why}"})
         return run, answers, cost

@@ -31,7 +31,10 @@ from railmend.railway.pool import RailwayPool
 MAX_ROWS, MAX_HTTP_ROWS, MAX_NEIGHBOUR_ROWS = 6_000, 4_000, 1_000
 MAX_COMMITS, MAX_MATCHES, MAX_SAMPLES = 20, 40, 60
 READS_REPOSITORY = frozenset({Tool.READ_CODE, Tool.SEARCH_CODE, Tool.COMMITS, Tool.SHOW_COMMIT})
-READABLE = "Texts of up to 256 kB of the service's folder can be read, without hidden and foreign ones."
+READABLE = (
+    "Texts of up to 256 kB of the service's folder can be read, without hidden and foreign ones; "
+    "of those that are no source, 4 MB."
+)
 NO_REPOSITORY = "The service has no repository, so there is no code to read."
 
 

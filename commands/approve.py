@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NO_REASON = "Say why you reject it (on the command line: --reason 'TEXT'): the reason is kept and shown."
 RepairArgument = Annotated[str, name_argument("The service, or the workflow ID of its repair or action.")]
+ANSWER_SECONDS = 30
 PlanOption = Annotated[
     str,
     typer.Option(metavar="HASH", help="Only if the plan that waits is this one: the hash shown with it."),
@@ -56,12 +57,13 @@ async def _send(name: str, *, approved: bool, reason: str, plan: str) -> tuple[s
     check_decision(name, approval)
     _, client = await connected()
     workflow_id = await find_waiting(client, name)
+    check_decision(workflow_id, approval)
     await decide(client, workflow_id, approval)
     return workflow_id, approval.by
 
 
 def check_decision(name: str, approval: "Approval") -> None:
-    """Raise `ConfigurationError` for what no repair or action can be told."""
+    """Raise `ConfigurationError` for a decision that no repair or action accepts."""
     from commands.runs import check_kind, kind_of
     from railmend.settings import ConfigurationError
 
@@ -75,16 +77,24 @@ def check_decision(name: str, approval: "Approval") -> None:
 async def decide(client: "Client", workflow_id: str, approval: "Approval") -> None:
     """Approve or reject what waits under an ID, as the command line and the page both do it.
 
-    Raises `ConfigurationError` when nothing waits there, or another plan does.
+    Raises `ConfigurationError` when nothing waits there, another plan does, or no worker answers.
     """
-    from temporalio.client import WorkflowUpdateFailedError
+    import asyncio
+
+    from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
     from temporalio.service import RPCError
 
     from railmend.settings import ConfigurationError
 
     handle = client.get_workflow_handle(workflow_id)
     try:
-        await handle.execute_update("approve" if approval.approved else "reject", approval)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await handle.execute_update("approve" if approval.approved else "reject", approval)
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        raise ConfigurationError(
+            f"{workflow_id}: no worker took the decision within {ANSWER_SECONDS} s. It may still arrive: "
+            "look at `starter.py status` before you decide again."
+        ) from error
     except WorkflowUpdateFailedError as error:
         raise ConfigurationError(f"{workflow_id}: {getattr(error.cause, 'message', error.cause)}") from error
     except RPCError as error:

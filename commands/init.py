@@ -40,7 +40,7 @@ async def _init() -> bool:
 
     settings = load_settings()
     if settings.projects:
-        fail("railmend.toml names the projects already: add a table there, see docs/settings.md.")
+        fail("PROJECTS or railmend.toml names the projects already: add yours there, see docs/settings.md.")
     token, choices = await _ask_for_token(settings)
     if not _write(settings, token, _choose(choices)):
         typer.echo("Nothing was changed.")
@@ -73,7 +73,7 @@ async def _ask_for_token(settings: "Settings") -> "tuple[SecretStr, list[Environ
         except RailwayError as error:
             if error.retryable:  # not the token's fault
                 raise
-            typer.echo(f"Railway does not take it: {error}")
+            typer.echo(f"Railway rejects it: {error}")
         else:
             if choices:
                 return token, choices
@@ -99,7 +99,7 @@ def _write(settings: "Settings", token: "SecretStr", choice: "EnvironmentChoice"
     import os
     from pathlib import Path
 
-    from dotenv import set_key
+    from dotenv import dotenv_values, set_key
 
     from commands.options import using
     from railmend.secrets import ENV_FILE
@@ -113,6 +113,8 @@ def _write(settings: "Settings", token: "SecretStr", choice: "EnvironmentChoice"
     values = {PROJECT: choice.project_id, ENVIRONMENT: choice.environment_id}
     if token != settings.railway_token:
         values[TOKEN] = token.get_secret_value()
+    if TOKEN in values and {**dotenv_values(file), **os.environ}.get(f"{TOKEN}_FILE"):
+        fail(f"{TOKEN}_FILE is set: put the new token into that file, and run init again.")
     if hiding := [name for name in values if name in os.environ]:
         fail(f"{hiding[0]} is set in the environment, which hides {file}: unset it, and run init again.")
     with using(file, "written"):

@@ -12,6 +12,7 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
     WorkflowHandle,
+    WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
@@ -77,8 +78,8 @@ async def ledger_state(client: Client, project_id: str) -> LedgerState:
     try:
         state: LedgerState = await handle.query("state", result_type=LedgerState, rpc_timeout=ANSWER_WITHIN)
         return state
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
+    except (RPCError, WorkflowQueryFailedError) as error:
+        if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
             return LedgerState(project_id=project_id)  # nothing was found yet
         raise ConfigurationError(
             f"{workflow_id} does not answer ({error.message}): does a worker run? Start `worker.py`."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from commands import status_screen
@@ -15,6 +15,7 @@ from commands.ledgers import projects_of
 from commands.runs import (
     ANSWER_WITHIN,
     INCIDENT,
+    MOST_RUNS,
     connected,
     handle_of,
     kind_of,
@@ -93,7 +94,7 @@ class PageReader:
         """Return the reports of investigations that succeeded, newest first, each service once."""
         query = f"WorkflowType = '{INCIDENT}' AND ExecutionStatus = 'Completed'"
         newest: dict[str, tuple[str, IncidentReport]] = {}
-        async for run in self._client.list_workflows(query):
+        async for run in self._client.list_workflows(query, limit=MOST_RUNS):
             if run.id.split("/")[1] not in environments or run.id in newest:
                 continue
             with suppress(RPCError):  # its history went while they were listed
@@ -122,7 +123,9 @@ class PageReader:
 
     async def _with_series(self, report: IncidentReport) -> ReportedIncident:
         now, (read, kept) = monotonic(), self._incidents.get(report.packet.sha256, (0.0, None))
-        if kept is None or now - read > SERIES_SECONDS:
+        window = report.request.window
+        grows = timedelta(seconds=now - read) > datetime.now(UTC) - _end_of(window)
+        if kept is None or (now - read > SERIES_SECONDS and (grows or kept.series is None)):
             series, unseen = await _series(self._pool, report) if self._pool else (None, self._no_series)
             packet = await _packet(self._artifacts, report)
             kept = ReportedIncident(report=report, packet=packet, series=series, unseen=unseen)
@@ -134,7 +137,7 @@ class PageReader:
         handle = self._client.get_workflow_handle(row.id)
         if row.status.ended or not row.status.answered:
             return WorkDetail()
-        with suppress(RPCError):
+        with suppress(RPCError, WorkflowQueryFailedError):
             if kind_of(row.id) == "action":
                 offer = await handle.query("offered", result_type=ActionRequest, rpc_timeout=ANSWER_WITHIN)
                 return WorkDetail(offer=offer)
@@ -188,10 +191,14 @@ async def _series(pool: RailwayPool, report: IncidentReport) -> tuple[Slice | No
     return detail.slice, ""
 
 
+def _end_of(window: Window) -> datetime:
+    """Return where what is shown around a window ends; nothing changes there later."""
+    return window.end + max(window.length, AFTER)
+
+
 def shown_window(window: Window, now: datetime) -> Window:
     """Return a window from one length before to what came after, of at most `MOST_POINTS` steps."""
     start = window.start - window.length
-    end = min(now - timedelta(seconds=window.step_seconds), window.end + max(window.length, AFTER))
-    end = max(end, window.end)
+    end = max(window.end, min(now - timedelta(seconds=window.step_seconds), _end_of(window)))
     step = max(window.step_seconds, int((end - start).total_seconds() // MOST_POINTS))
     return Window(start=start, end=end, step_seconds=step)

@@ -44,7 +44,7 @@ class RunStatus(BaseModel):
     """One run. `about` and `details`: Markdown of its start and of now; `result`: of one that succeeded.
 
     `stands`: how a repair or an action stands, in the words of `details`. `still_runs`: of one whose stage no
-    worker told, what it waits for.
+    worker reports, what it waits for.
     """
 
     id: str

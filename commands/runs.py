@@ -17,6 +17,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
+    WorkflowQueryFailedError,
 )
 from temporalio.service import RPCError
 
@@ -233,7 +234,7 @@ async def status_of(client: Client, run: WorkflowExecution) -> RepairStatus:
             status: RepairStatus = await handle.query(
                 "status", result_type=RepairStatus, rpc_timeout=ANSWER_WITHIN
             )
-        except RPCError:
+        except (RPCError, WorkflowQueryFailedError):
             return UNANSWERED
         return status
     cancelled = run.status is WorkflowExecutionStatus.CANCELED

@@ -6,6 +6,8 @@ import typer
 
 from commands.options import ProjectOption, run
 
+MOST_PORT = 65_535
+
 
 def web(
     project: ProjectOption = None,
@@ -31,6 +33,7 @@ async def _serve(project: str | None, listen: str, url: str, name: str) -> None:
     """Serve until the process is stopped. Raises `ConfigurationError` where it cannot be."""
     import asyncio
     import getpass
+    from urllib.parse import urlsplit
 
     from commands.ledgers import projects_of
     from commands.page_content import PageReader
@@ -40,9 +43,14 @@ async def _serve(project: str | None, listen: str, url: str, name: str) -> None:
     from railmend.settings import ConfigurationError
 
     try:
-        host, _ = split(listen)
+        host, port = split(listen)
+        if port > MOST_PORT:
+            raise ValueError(port)
     except ValueError as error:
         raise ConfigurationError(f"--listen {listen}: give HOST:PORT, such as 127.0.0.1:8020.") from error
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/")):
+        raise ConfigurationError(f"--url {url}: give an address without a path, such as https://ops.example.")
     if not url and host not in ("127.0.0.1", "localhost", "::1"):
         raise ConfigurationError(f"--listen {listen} is not this machine alone: give with --url its address.")
     settings, client = await connected()

@@ -80,11 +80,11 @@ class WebPage:
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         # Another name for this machine's address would make a foreign page one of the same origin.
         own = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")} | {
-            urlsplit(self._url).netloc
+            urlsplit(self._url).netloc.lower()
         }
         if not host or host not in own:
             return PlainTextResponse("This page is not served under that name; --url gives it another.", 421)
-        if request.method == "POST" and (not origin or urlsplit(origin).netloc != host):
+        if request.method == "POST" and origin not in (f"http://{host}", f"https://{host}"):
             return PlainTextResponse("A decision must come from this page itself.", 403)
         cookie = f"railmend_{port}"
         if self._is_token(request.query_params.get("token", "")):
@@ -102,13 +102,14 @@ class WebPage:
         try:
             content = await self._fresh()
         except (ConfigurationError, RPCError) as error:
-            return PlainTextResponse(f"{error}\nRead this page again when it is mended.", 503)
+            return PlainTextResponse(f"{error}\nReload the page once that is fixed.", 503)
         return HTMLResponse(content.render(Live(self._by, notice)))
 
     async def _fresh(self) -> PageContent:
         async with self._reading:
             if self._content is None or monotonic() - self._content[0] > FRESH_SECONDS:
-                self._content = monotonic(), await self._read()
+                content = await self._read()
+                self._content = monotonic(), content
             return self._content[1]
 
     async def _file(self, request: Request) -> Response:
@@ -118,7 +119,7 @@ class WebPage:
         """Send a decision to the repair or the action, and show the page with what came of it."""
         length = request.headers.get("content-length", "")
         if not length.isdigit() or int(length) > MOST_BYTES:
-            return PlainTextResponse("That is too long for a decision.", 413)
+            return PlainTextResponse(f"A decision needs a Content-Length of at most {MOST_BYTES}.", 413)
         form = parse_qs((await request.body()).decode(errors="replace"))
         given = {name: form.get(name, [""])[0] for name in ("id", "plan", "reason", "decision")}
         try:
@@ -126,7 +127,8 @@ class WebPage:
             notice = f"{given['id']}: {DECISIONS[given['decision']]} by {self._by}."
         except ConfigurationError as error:
             notice = str(error)
-        self._content = None
+        async with self._reading:  # what is read now may be from before the decision
+            self._content = None
         if len(self._notices) >= MOST_NOTICES:
             self._notices.pop(next(iter(self._notices)))
         name = secrets.token_urlsafe(8)

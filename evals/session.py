@@ -92,14 +92,16 @@ async def code(case: Case, played: Played, agent: Agent) -> Coded | None:
     is not a change of the right kind passes nothing.
     """
     diagnosis = played.diagnosis
-    if not case.label.pull_request or diagnosis is None:
+    if not case.label.pull_request:
         return None
-    if diagnosis.verdict not in CODING_VERDICTS:
+    if diagnosis is None or diagnosis.verdict not in CODING_VERDICTS:
         return Coded(failure="no change was asked for")
     place = agent.folder / case.name
     await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
     try:
         return await _coded(case, played, agent, place)
+    except Exception as error:  # noqa: BLE001 - a failure of the case, not of the run
+        return Coded(failure=str(error)[:300])
     finally:
         await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
 

@@ -57,7 +57,8 @@ def configure(level: str = "INFO", *, json: bool | None = None) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines name whole URLs
+    for client in ("httpx", "urllib3"):  # their lines name whole URLs
+        logging.getLogger(client).setLevel(logging.WARNING)
     # The ids are keys of their own; in the message they would make every line another text.
     workflow.logger.workflow_info_on_message = False
     activity.logger.activity_info_on_message = False

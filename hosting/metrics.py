@@ -8,6 +8,7 @@ numbers may be one too high. Names and labels: docs/observability.md.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from temporalio.common import MetricMeter
@@ -15,7 +16,7 @@ from temporalio.common import MetricMeter
 from railmend.contracts.incident import IncidentReport, Verdict
 from railmend.contracts.ledger import SettlementBatch
 from railmend.contracts.repair import CodingResult, RepairOutcome
-from railmend.contracts.scan import FindingKind
+from railmend.contracts.scan import FindingKind, Severity
 
 COST, SESSION = "railmend_cost_usd", "railmend_session_seconds"
 # A diagnosis costs cents, a session up to some dollars; a session ends after half an hour by default.
@@ -23,12 +24,16 @@ BUCKETS: Mapping[str, Sequence[float]] = {
     COST: (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     SESSION: (10, 30, 60, 120, 300, 600, 1200, 1800, 3600),
 }
-# Counters by label, with the values that begin at 0.
-COUNTED: Sequence[tuple[str, str, Sequence[str]]] = (
-    ("railmend_findings", "kind", [kind.value for kind in FindingKind]),
-    ("railmend_verdicts", "verdict", [*(verdict.value for verdict in Verdict), "waiting"]),
-    ("railmend_repairs", "outcome", [*(outcome.value for outcome in RepairOutcome), "cancelled"]),
-)
+# Counters, with the labels that begin at 0.
+COUNTED: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "railmend_findings": [
+        {"kind": kind.value, "severity": severity.value} for kind, severity in product(FindingKind, Severity)
+    ],
+    "railmend_verdicts": [{"verdict": name} for name in (*(verdict.value for verdict in Verdict), "waiting")],
+    "railmend_repairs": [
+        {"outcome": name} for name in (*(outcome.value for outcome in RepairOutcome), "cancelled")
+    ],
+}
 REPAIR = "repair/"  # how the workflow IDs of repairs begin
 
 
@@ -71,10 +76,10 @@ def begin(meter: MetricMeter) -> None:
     Gauges are left out: a project that was not scanned has no number of services in trouble.
     """
     meter.create_counter("railmend_scans", "Scans that ended with a report").add(0)
-    for name, label, values in COUNTED:
+    for name, labels in COUNTED.items():
         counter = meter.create_counter(name, "")
-        for value in values:
-            counter.add(0, {label: value})
+        for each in labels:
+            counter.add(0, each)
 
 
 def record(meter: MetricMeter, activity: str, args: Sequence[Any], result: Any, seconds: float) -> None:

@@ -95,7 +95,7 @@ def _service(settings: Settings, name: str, service: "NotifyBase") -> Channel:
             text.format_headline(notification),
             text.format_plain(notification, _link(settings, notification)),
         )
-        sent = await asyncio.to_thread(service.notify, body=str(body), title=str(title))
+        sent = await asyncio.to_thread(service.notify, body=str(body), title=str(title), body_format="text")
         if not sent:  # it does not say why
             raise delivery.DeliveryError(f"{name}: not delivered.", retryable=True)
 

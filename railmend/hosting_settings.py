@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -132,9 +132,19 @@ class HostingSettings(BaseSettings):
         server = urlsplit(self.notify_smtp_url.get_secret_value()) if self.notify_smtp_url else None
         if server and (server.scheme not in ("smtp", "smtps") or not server.hostname):
             raise ValueError("NOTIFY_SMTP_URL is smtps://USER:PASSWORD@HOST:PORT, or smtp:// for STARTTLS")
+        if server and not _has_port(server):
+            raise ValueError("NOTIFY_SMTP_URL: in user and password / ? # : @ are %2F %3F %23 %3A %40")
         return self
 
     def notifies(self) -> bool:
         """Whether anybody wants messages."""
         ours = (self.notify_slack_url, self.notify_webhook_url, self.notify_github_repository)
         return any((*ours, self.notify_smtp_url, self.notify_urls))
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Return whether a port can be read, or none is named; the error itself would quote a password."""
+    try:
+        return (parts.port or 1) > 0
+    except ValueError:
+        return False

@@ -77,8 +77,9 @@ class RemoteSandbox:
 
     def usage(self, paths: RepairPaths, pid: int | None) -> ResourceUsage:
         answer = self._ask(op="usage", key=paths.root.name)
-        # A newer daemon may tell more.
-        there = ResourceUsage(**{each.name: answer[each.name] for each in fields(ResourceUsage)})
+        # Another version of the daemon may tell more, or less.
+        known = {each.name for each in fields(ResourceUsage)} & answer.keys()
+        there = ResourceUsage(**{name: answer[name] for name in known})
         here = measure((paths.run,), ())  # its log
         return replace(there, size=there.size + here.size, free=min(there.free, here.free))
 

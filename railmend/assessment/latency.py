@@ -69,8 +69,7 @@ def _level(frame: MetricFrame) -> Finding | None:
         name = "p99"
     if rise is None:
         return None
-    ratio = rise.level / rise.base
-    grave = ratio >= s.latency_critical_ratio or rise.level >= s.latency_critical_ms
+    grave = rise.level >= min(s.latency_critical_ratio * rise.base, s.latency_critical_ms)
     critical = name == "p95" and grave
     typical = milliseconds(median(finite(frame.p50[-frame.recent :])))
     sentence = (

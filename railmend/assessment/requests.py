@@ -160,6 +160,8 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     if np.count_nonzero(bad & during) < 0.5 * steps:  # bursts: the minutes between them show what was due
         during, control = bad & during, during & ~bad & frame.sampled
         steps, past = int(during.sum()), int(control.sum())
+        if not past:
+            return None
     refused, total = float(frame.refused[during].sum()), float(frame.total[during].sum())
     usual = usual_share(frame, "4xx", start)
     jump = refused / total - usual
@@ -171,7 +173,8 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     expected = float(served.mean()) * steps
     lost = expected - float(frame.served[during].sum())
     deviation = np.sqrt(max(float(served.var()), float(served.mean())) * steps * (1 + steps / past))
-    if jump < s.client_jump or lost < max(s.client_lost_share * jump * expected, s.client_sigmas * deviation):
+    least = max(s.client_lost_share * jump * expected, s.client_sigmas * deviation)
+    if jump < s.client_jump or lost <= 0 or lost < least:
         return None
     sentence = (
         f"{percent(refused / total)} of the requests to {frame.service.name} were refused with 4xx since "
@@ -217,7 +220,8 @@ def traffic_drop(frame: MetricFrame) -> Finding | None:
         return None
     # Requests come in clumps: minutes taken together tell what is usual. Single ones were not as low either.
     together = np.convolve(before, np.full(now, 1 / now), "valid")
-    least, typical = quantile(together, 0.05), median(before[-2 * frame.recent :])
+    least = quantile(together, 0.05)
+    typical = max(median(before[-2 * frame.recent :]), least)
     start = int(steps[first])
     usual = min(least, usual_rate(frame, start))
     if level > min(s.traffic_left * usual, BELOW_SINGLE * quantile(before, 0.05)):

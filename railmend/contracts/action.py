@@ -13,7 +13,7 @@ class ActionKind(OpenEnum):
 
 
 class ActionRequest(Contract):
-    """`deployment_id`: what is rolled back to or restarted. `reason`: told to the person.
+    """`deployment_id`: what is rolled back to or restarted. `reason`: shown to the person.
 
     The workflow ID is made of service and deployment, so one action is offered once, however often it is
     found to be needed. `notify`: people are sent a message when it is offered.

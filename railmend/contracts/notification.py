@@ -22,7 +22,7 @@ class NotificationKind(OpenEnum):
     PULL_REQUEST = "pull_request"
     OUTCOME = "outcome"  # a repair ended in another way
     MISSED_SCANS = "missed_scans"  # scans of a project fail, or are skipped, in a row
-    ROLLBACK = "rollback"  # a rollback, or a restart, waits for a person
+    ACTION = "action"  # a rollback, or a restart, waits for a person
 
 
 class Notification(Contract):
@@ -99,11 +99,14 @@ def missed_scans_notification(missed: MissedScans, run_id: str) -> Notification:
     )
 
 
-def rollback_notification(action: ActionRequest) -> Notification:
-    """Return the notification of an action that waits for a person. `verdict`: which one."""
+def action_notification(action: ActionRequest, run_id: str) -> Notification:
+    """Return the notification of an action that waits for a person. `verdict`: which one.
+
+    `run_id`: of the offer; a later one may offer the same.
+    """
     return Notification(
-        notification_id=f"{NotificationKind.ROLLBACK.value}/{action.service_id}/{action.deployment_id}",
-        kind=NotificationKind.ROLLBACK,
+        notification_id=f"{action.kind.value}/{action.service_id}/{action.deployment_id}/{run_id}",
+        kind=NotificationKind.ACTION,
         threads=(sha256(action.workflow_id.encode()).hexdigest()[:12],),
         services=(action.service_name,),
         verdict=action.kind.value,

@@ -98,7 +98,8 @@ MORE = re.compile(r"[^\s\"'`,;]{2,200}")
 DASHED = re.compile(r"[a-z]+(?:[-_./][a-z]+)+")
 ADDRESS = re.compile(r"\w[\w+.-]{0,30}://\S+")
 # A label in another script than Latin: several words of letters alone.
-FOREIGN_LABEL = re.compile(r"(?:[^\W\d_a-zA-ZÀ-ɏ]{1,40}[\s.!?،۔]{0,2}){2,20}")
+FOREIGN = r"[^\W\d_a-zA-ZÀ-ɏ]{1,200}"
+FOREIGN_LABEL = re.compile(rf"{FOREIGN}(?:[\s.!?،۔]{{1,2}}{FOREIGN}){{1,19}}[\s.!?،۔]{{0,2}}")
 # What sentences number: `password user42`.
 NUMBERED = re.compile(
     r"(?i)(?:user|step|attempt|version|v|page|item|test|client|account|node|worker|job)[-_]?\d{1,6}"

@@ -83,7 +83,7 @@ class Tree:
                     pairs = zip(closest.tokens, tokens, strict=True)
                     closest.tokens = [a if a == b else WILDCARD for a, b in pairs]
                     leaf.hashes[index][leaf.hashes[index] != hashes] = 0
-                    leaf.wild[index] = closest.tokens.count(WILDCARD)
+                    leaf.wild[index] = np.count_nonzero(leaf.hashes[index] == 0)
                 return closest
         self.size += 1
         template = Template(self.size, tokens)

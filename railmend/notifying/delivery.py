@@ -113,7 +113,7 @@ def post_email(server: SecretStr, sender: str, receivers: Sequence[str], message
     """
     parts = urlsplit(server.get_secret_value())
     host, context = parts.hostname or "", ssl.create_default_context()
-    sent = False
+    sent = accepted = False
     try:
         with (
             smtplib.SMTP_SSL(host, parts.port or 465, timeout=TIMEOUT_SECONDS, context=context)
@@ -127,7 +127,10 @@ def post_email(server: SecretStr, sender: str, receivers: Sequence[str], message
                 connection.login(unquote(parts.username), unquote(parts.password or ""))
             sent = True
             connection.send_message(message, sender, list(receivers))
+            accepted = True
     except smtplib.SMTPResponseException as error:
+        if accepted:  # only the farewell was refused
+            return
         # 4xx asks to come again, 5xx refuses for good: RFC 5321, 4.2.1.
         raise DeliveryError(
             f"email: the server answered {error.smtp_code}.", retryable=400 <= error.smtp_code < 500

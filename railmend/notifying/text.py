@@ -17,7 +17,7 @@ HEADLINES = {
     NotificationKind.PULL_REQUEST: "{services}: {outcome}",
     NotificationKind.OUTCOME: "{services}: {outcome}",
     NotificationKind.MISSED_SCANS: "Project {services} is not being scanned: scans fail or are skipped",
-    NotificationKind.ROLLBACK: "{services}: {action}",
+    NotificationKind.ACTION: "{services}: {action}",
 }
 # What Railmend does next: by verdict, by how a repair ended, by what was proved of a change.
 AFTER_VERDICT = {
@@ -25,6 +25,7 @@ AFTER_VERDICT = {
         (verdict.value for verdict in CODING_VERDICTS),
         "Railmend prepares a fix, as far as its autonomy allows.",
     ),
+    Verdict.DEPENDENCY_DOWN.value: "Railmend offers a restart, if it is a service of the project.",
     Verdict.BAD_DEPLOY.value: "Railmend offers a rollback, if there is a deployment to go back to.",
     "waiting": "Railmend waits until the limit allows it to go on.",
     "repair_stuck": "The repair is stuck, and a person has to look at it.",
@@ -115,7 +116,7 @@ def format_lines(notification: Notification) -> list[str]:
     """Return the plain lines that follow the headline."""
     lines = [f"- {symptom}" for symptom in notification.symptoms]
     lines += filter(None, (notification.summary, next_step(notification)))
-    if notification.kind in (NotificationKind.APPROVAL, NotificationKind.ROLLBACK):
+    if notification.kind in (NotificationKind.APPROVAL, NotificationKind.ACTION):
         seen = f" --plan {notification.plan}" if notification.plan else ""
         lines.append(f"Approve: starter.py approve {notification.workflow_id}{seen}")
         lines.append(f"Reject: starter.py reject {notification.workflow_id} --reason '...'")

@@ -45,6 +45,8 @@ DECLARED = re.compile(
 # Fields of pydantic's settings, whose names are those of variables.
 SETTINGS_CLASS = re.compile(r"^class \w+\([^)\n]*Settings\b[^)\n]*\):[^\n]*\n((?:[ \t]+[^\n]*\n|\n)*)", re.M)
 FIELD = re.compile(r"^[ \t]+([A-Za-z]\w{2,})[ \t]*:[ \t]", re.M)
+# So many characters of its line before and after a host tell what it is.
+NEAR = 500
 # A host that is shown to people, not called, and one that an address is compared with.
 SHOWN = re.compile(r"placeholder|\be\.g\.|example|help_?text|description|tooltip|\bhint\b", re.I)
 PLACEHOLDER = re.compile(r"placeholder=\{[^{}<>]{0,200}\Z", re.I)
@@ -120,7 +122,7 @@ def _is_called(path: str, text: str, position: int, end: int) -> bool:
     """Tell whether a host is one that code calls, not a preset or an example for whoever fills in a form."""
     start = text.rfind("\n", 0, position) + 1
     line_end = text.find("\n", end)
-    line = text[start : line_end if line_end >= 0 else len(text)]
+    line = text[max(start, position - NEAR) : min(line_end if line_end >= 0 else len(text), end + NEAR)]
     before = text[max(start, position - 80) : position]
     if SHOWN.search(line) or COMPARED.search(before):
         return False

@@ -16,6 +16,9 @@ PACKAGE = "package.json"
 COMMIT = re.compile(r"[0-9a-f]{40,64}")  # a server accepts only whole ones
 MAX_FILES = 3000
 MAX_FILE_BYTES = 256 * 1024
+BINARY = re.compile(
+    r"\.(?:png|jpe?g|gif|webp|ico|svgz|pdf|woff2?|ttf|otf|eot|zip|gz|mp[34]|webm|wasm|jar)$", re.I
+)
 MAX_BYTES, MAX_OTHER_BYTES = 16 * 1024 * 1024, 4 * 1024 * 1024
 # Below the activity's timeout, so that its folder is always removed.
 FETCH_SECONDS = 40
@@ -165,8 +168,10 @@ def _package_name(text: str) -> str:
 
 def _beside(path: str) -> bool:
     """Return whether a file is worth a look though it is no source: not what others wrote, or tools keep."""
+    if is_source(path) or BINARY.search(path):
+        return False
     parts = PurePosixPath(path).parts
-    return not is_source(path) and THIRD_PARTY.isdisjoint(parts) and not any(p.startswith(".") for p in parts)
+    return THIRD_PARTY.isdisjoint(parts) and not any(part.startswith(".") for part in parts)
 
 
 def _chosen(entries: Sequence[_Entry], most_bytes: int = MAX_BYTES) -> list[_Entry]:

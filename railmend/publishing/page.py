@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,12 @@ class ReportedIncident:
         """Return the place among others, as `status` orders: what waits, what is open, the rest."""
         return 2 if self.repair is None or self.repair.ended else 0 if self.repair.waits else 1
 
-    @property
+    @cached_property
     def charts(self) -> list[Chart]:
         onset = min(finding.onset for finding in self.report.request.findings)
         return charts(self.series, onset) if self.series else []
 
-    @property
+    @cached_property
     def main_chart(self) -> Chart | None:
         """Return the chart in which the worst finding shows, else the first; None without series."""
         titles = [TITLES[series] for series in shown_by(self.report.request.findings)]
@@ -60,7 +61,7 @@ class ReportedIncident:
 
 @dataclass(frozen=True)
 class WorkDetail:
-    """What a repair or an action does, as its worker told: `offer` of an action, the rest of a repair.
+    """What a repair or an action does, as its worker reports: `offer` of an action, the rest of a repair.
 
     `proved`: what the proof came to; empty: none was made. `proof`: its rows, until the pull request is open.
     """

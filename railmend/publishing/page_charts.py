@@ -85,11 +85,11 @@ def _chart(
     top = top * 1.1 or 1.0
     length = timedelta(seconds=max(len(values) for _, _, values in shown) * measured.step_seconds)
     marked = _onset(measured.start, length, onset)
-    told = [f"{title}: {_short(min(seen))} to {_short(max(seen))}"]
-    told += [f"limit {_short(limit)}"] if limit else []
+    summary = [f"{title}: {_short(min(seen))} to {_short(max(seen))}"]
+    summary += [f"limit {_short(limit)}"] if limit else []
     return Chart(
         title=title,
-        summary=", ".join([*told, *([marked[2]] if marked else [])]),
+        summary=", ".join([*summary, *([marked[2]] if marked else [])]),
         rows=[(_y(top * share, top), _short(top * share)) for share in (0.0, 0.5, 1.0)],
         times=_times(measured.start, length),
         lines=[ChartLine(name, colour, _path(values, top)) for name, colour, values in shown],

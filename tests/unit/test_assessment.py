@@ -456,3 +456,27 @@ def test_no_series_makes_it_raise(
     )
     findings_of(original, history=original)
     is_candidate(original, samples.service())
+
+
+# What comes and goes in a rhythm: a few steps again and again, then a few others, as cliffs and gaps do.
+RHYTHM = st.lists(
+    st.tuples(st.lists(st.sampled_from([None, 0.0, 1.0, 500.0]), min_size=1, max_size=4), st.integers(1, 60)),
+    min_size=1,
+    max_size=3,
+).map(lambda parts: [value for steps, times in parts for value in steps * times][:POINTS])
+
+
+@given(rhythms=st.tuples(*[RHYTHM] * 7), limit=st.sampled_from([1.0, 500.0]))
+@settings(deadline=None, max_examples=300)
+def test_no_rhythm_makes_it_raise(rhythms: tuple[Series, ...], limit: float) -> None:
+    ok, refused, failed, p50, p95, memory, cpu = (each + [0.0] * (POINTS - len(each)) for each in rhythms)
+    original = slice_of(
+        http={"2xx": ok, "4xx": refused, "5xx": failed},
+        latency={"p50": p50, "p95": p95},
+        memory_gb=memory,
+        memory_limit_gb=[limit],
+        cpu=cpu,
+        cpu_limit=[limit],
+    )
+    findings_of(original)
+    findings_of(original, history=original)

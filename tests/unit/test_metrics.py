@@ -52,14 +52,18 @@ def recorded(activity: str, *args: Any, result: Any = None, seconds: float = 1.0
     return meter
 
 
-def test_a_scan_counts_itself_its_findings_and_the_services_in_trouble() -> None:
+def scanned() -> dict[str, list[tuple[float, dict[str, str]]]]:
     row = ServiceRow(service_id="id-checkout", name="checkout", findings=(samples.finding(),))
     report = HealthReport(
         project_name="acme", environment_name="production", window=samples.WINDOW, rows=(row,)
     )
     meter = Meter()
     metrics.record(meter, report)  # type: ignore[arg-type]
-    seen = meter.seen
+    return meter.seen
+
+
+def test_a_scan_counts_itself_its_findings_and_the_services_in_trouble() -> None:
+    seen = scanned()
     assert seen["railmend_scans"] == [(1, {})]
     assert seen["railmend_findings"] == [(1, {"kind": "memory_leak", "severity": "warning"})]
     assert seen["railmend_services_affected"] == [(1, {"project": "acme", "environment": "production"})]
@@ -108,7 +112,9 @@ def test_what_is_counted_begins_at_nothing_under_the_names_that_count_later() ->
     begin(meter)  # type: ignore[arg-type]
     assert {value for values in meter.seen.values() for value, _ in values} == {0}
     later = recorded("describe_incident", samples.report(verdict=Verdict.BAD_DEPLOY)).seen
-    assert later["railmend_verdicts"][0][1] in [labels for _, labels in meter.seen["railmend_verdicts"]]
+    later |= scanned()
+    for name in ("railmend_verdicts", "railmend_findings"):
+        assert later[name][0][1] in [labels for _, labels in meter.seen[name]]
     counters = {name.removesuffix("_total") for name in _own_metrics() if name.endswith("_total")}
     assert set(meter.seen) == counters
 

@@ -23,10 +23,10 @@ from railmend.contracts.notification import (
     Notification,
     NotificationBatch,
     NotificationKind,
+    action_notification,
     approval_notification,
     incident_notification,
     outcome_notification,
-    rollback_notification,
     thread_of,
 )
 from railmend.contracts.scan import ServiceRow
@@ -323,10 +323,10 @@ def test_a_message_says_how_bad_where_and_what_railmend_does() -> None:
 
 
 def test_a_rollback_says_how_to_answer_it() -> None:
-    sent = rollback_notification(ROLLBACK)
+    sent = action_notification(ROLLBACK, "run")
     assert text.format_headline(sent) == "checkout: a rollback waits for your approval"
     assert f"starter.py approve {sent.workflow_id}" in text.format_plain(sent, "")
-    restart = rollback_notification(ROLLBACK.model_copy(update={"kind": ActionKind.RESTART}))
+    restart = action_notification(ROLLBACK.model_copy(update={"kind": ActionKind.RESTART}), "run")
     assert text.format_headline(restart) == "checkout: a restart waits for your approval"
 
 

@@ -193,6 +193,8 @@ ADVERSARIAL = (
         "password,token\n",
         "token: |\n a\n",
         "\x1b[31m",
+        f'password: "{"あ" * 40} 1" ',
+        f'password: "{"あ " * 20}1" ',
     ),
 )
 

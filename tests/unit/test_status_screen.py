@@ -15,7 +15,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 from typer.main import get_command
 
-from commands import ledgers, run_status, runs, status_screen
+from commands import approve, ledgers, run_status, runs, status_screen
 from commands.runs import KINDS, find, find_waiting, quoted
 from commands.status_screen import Money, ProjectStatus, StatusScreen, WorkRow, render, services_by_state
 from commands.terminal import SafeConsole
@@ -167,6 +167,21 @@ async def test_an_answer_by_name_goes_to_the_one_plan_that_waits(
         return
     with pytest.raises(ConfigurationError, match=error):
         await find_waiting(server, "checkout")
+
+
+async def test_a_plan_that_was_read_is_no_yes_to_an_action_of_the_same_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def connected() -> tuple[None, None]:
+        return None, None
+
+    async def waits(_: object, name: str) -> str:
+        return f"action/production/{name}"
+
+    monkeypatch.setattr(runs, "connected", connected)
+    monkeypatch.setattr(runs, "find_waiting", waits)
+    with pytest.raises(ConfigurationError, match="is an action, which has no plan"):
+        await approve._send("checkout", approved=True, reason="", plan="0123456789ab")
 
 
 def test_the_names_of_workflows_and_queries_are_those_of_the_code() -> None:

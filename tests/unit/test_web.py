@@ -110,7 +110,16 @@ async def test_another_name_for_this_machine_is_refused(
 
 @pytest.mark.parametrize(
     "origin",
-    [None, "null", "", "http://127.0.0.1:8021", "http://localhost:8020", "https://evil.example", "evil"],
+    [
+        None,
+        "null",
+        "",
+        "http://127.0.0.1:8021",
+        "http://localhost:8020",
+        "https://evil.example",
+        "evil",
+        "http://[",
+    ],
 )
 async def test_a_decision_from_another_page_is_refused(
     reader: httpx.AsyncClient, sent: list[Any], origin: str | None

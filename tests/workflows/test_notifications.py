@@ -30,7 +30,7 @@ async def test_an_incident_and_its_pull_request_are_told_once_each(temporal: Wor
             (NotificationKind.INCIDENT, ("jobs",), "bad_deploy"),
             (NotificationKind.PULL_REQUEST, ("checkout",), "pull_request"),
             (NotificationKind.OUTCOME, ("checkout",), "held"),
-            (NotificationKind.ROLLBACK, ("jobs",), "rollback"),
+            (NotificationKind.ACTION, ("jobs",), "rollback"),
         }
         assert len(on.world.notified) == 5
         opened = next(one for one in on.world.notified if one.kind is NotificationKind.PULL_REQUEST)

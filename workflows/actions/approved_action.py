@@ -8,7 +8,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.actions import ActionActivities
 from railmend.contracts.action import ActionKind, ActionOrder, ActionRequest, ActionResult, ActionState
-from railmend.contracts.notification import rollback_notification
+from railmend.contracts.notification import action_notification
 from railmend.contracts.policy import Policy
 from railmend.contracts.repair import Approval
 from railmend.contracts.status import RepairStatus, action_status
@@ -38,7 +38,7 @@ class ApprovedAction:
             request.reason,
             details.code(f"starter.py approve {workflow.info().workflow_id}"),
         )
-        await notify(Policy(notify=request.notify), [rollback_notification(request)])
+        await notify(Policy(notify=request.notify), [action_notification(request, workflow.info().run_id)])
         try:
             await workflow.wait_condition(
                 lambda: self._decision is not None,

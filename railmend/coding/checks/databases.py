@@ -19,11 +19,15 @@ from railmend.evidence.redact import redact
 NOT_HAD = 125
 # Seconds for the repository's migrations, and for its seeds.
 MIGRATION_SECONDS = 60
+# A database answers within it, or cannot be had.
+START_SECONDS = 20
 # Files of a directory that name the drivers of databases.
 MANIFEST = re.compile(
     r"(?:package\.json|requirements[\w.-]*\.txt|pyproject\.toml|Pipfile|go\.mod|Gemfile|mix\.exs|Cargo\.toml"
     r"|prisma/schema\.prisma|config/database\.yml)$"
 )
+# What may stand in a variable's name before the next word that tells.
+WORDS = r"(?:[A-Z]+_){0,5}"
 # What the end of a variable's name says it holds.
 PARTS: Mapping[str, Callable[[str], str]] = {
     r"HOST(?:NAME)?|SERVER": lambda address: urlsplit(address).hostname or "",
@@ -52,7 +56,7 @@ class Database:
     def variables(self, texts: Iterable[str], port: int, password: str) -> dict[str, str]:
         """Return the variables that Railway's own gives, and those that the texts name, for this one."""
         address = self.address.format(port=port, password=password)
-        pattern = re.compile(rf"\b(?:[A-Z]+_)*(?:{self.subject})_?(?:[A-Z]+_)*(?:{'|'.join(PARTS)})\b")
+        pattern = re.compile(rf"\b{WORDS}(?:{self.subject})_?{WORDS}(?:{'|'.join(PARTS)})\b")
         named = {name for text in texts for name in pattern.findall(text)}
         return {name: self._part(name)(address) for name in sorted(named.union(self.given))}
 
@@ -171,7 +175,8 @@ def migrations(files: Collection[str], package: str) -> str:
 def not_had(code: int | None, output: str) -> str:
     """Return which database could not be had, of a command that `beside` came before; empty: all could."""
     lines = output.strip().splitlines() if code == NOT_HAD else []
-    return redact(lines[-1])[:200] if lines else ""
+    ours = bool(lines) and lines[-1].startswith(tuple(f"{each.name}, which it needs, " for each in DATABASES))
+    return redact(lines[-1])[:200] if ours else ""
 
 
 def beside(
@@ -182,7 +187,8 @@ def beside(
     `texts`: which name such variables. `ports`: as many as `DATABASES` that are free in the sandbox.
     """
     having = [database for database in DATABASES if database.name in needed]
-    password, script, values = secrets.token_hex(8), "", dict[str, str]()
+    password, values = secrets.token_hex(8), dict[str, str]()
+    script = 'rm -rf "$HOME"/database.*\n' if having else ""  # of an earlier command, which has ended
     for database, port in zip(having, ports, strict=False):
         arguments = f"sh {database.name} {port} {password}"
         script += f"sh -c {shlex.quote(START + database.script)} {arguments} || exit\n"

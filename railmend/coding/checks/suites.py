@@ -178,7 +178,7 @@ def _prepared(
 
 
 def _filling(folder: Folder, services: Sequence[str]) -> str:
-    return migrations(folder.files, folder.text("package.json")) if services else ""
+    return migrations(folder.files, folder.text("package.json")) if "PostgreSQL" in services else ""
 
 
 def _by_convention(folder: Folder, found: Sequence[_Candidate]) -> list[_Candidate]:

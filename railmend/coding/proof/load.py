@@ -63,6 +63,11 @@ def quantile(ordered: Sequence[float], share: float) -> Estimate:
     return Estimate(value=middle, low=low, high=high)
 
 
+def _student(free: int) -> float:
+    """Return Student's t for both sides of 95 % (Abramowitz and Stegun 26.7.5)."""
+    return Z + (Z**3 + Z) / (4 * free) + (5 * Z**5 + 16 * Z**3 + 3 * Z) / (96 * free**2)
+
+
 def slope(points: Sequence[tuple[float, float]]) -> Estimate | None:
     """Return the slope of the line through the points, by least squares; None where they are too few."""
     x, y = [point[0] for point in points], [point[1] for point in points]
@@ -70,7 +75,9 @@ def slope(points: Sequence[tuple[float, float]]) -> Estimate | None:
         return None
     line = linear_regression(x, y)
     left = sum((b - line.intercept - line.slope * a) ** 2 for a, b in points)
-    width = Z * math.sqrt(left / (len(points) - 2) / sum((each - mean(x)) ** 2 for each in x))
+    width = _student(len(points) - 2) * math.sqrt(
+        left / (len(points) - 2) / sum((each - mean(x)) ** 2 for each in x)
+    )
     return Estimate(value=line.slope, low=line.slope - width, high=line.slope + width)
 
 

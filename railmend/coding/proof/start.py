@@ -186,9 +186,13 @@ async def start(
     way: StartCommand,
     quota: Quota,
     requests: Sequence[SampledRequest] = (),
+    before: float = 0,
 ) -> tuple[StartRun, list[Answers], RequestCost | None]:
-    """Start the service, ask it until it answers twice, then `requests`; nothing of it runs afterwards."""
-    first = FIRST_ANSWER_SECONDS + (BUILD_SECONDS if way.build else 0)
+    """Start the service, ask it until it answers twice, then `requests`; nothing of it runs afterwards.
+
+    `before`: seconds that what the launch does first may take.
+    """
+    first = FIRST_ANSWER_SECONDS + before + (BUILD_SECONDS if way.build else 0)
     record = LoadRecord()
     with listening(launch.paths.sockets, SERVER_SOCKET) as inward:
         launch = replace(launch, listen=inward)

@@ -1,15 +1,23 @@
 // Reads the page again while it is looked at; whoever is writing, or reads something opened, is not disturbed.
 "use strict";
 const seconds = 30;
+const busy = () =>
+  document.hidden ||
+  [...document.querySelectorAll("input[name=reason]")].some((field) => field.value) ||
+  document.activeElement?.closest("form");
 setInterval(async () => {
-  const focused = document.activeElement;
-  const writing = [...document.querySelectorAll("input[name=reason]")].some((field) => field.value);
-  if (document.hidden || writing || focused?.closest("form")) return;
+  if (busy()) return;
   const age = document.getElementById("age");
   try {
     const answer = await fetch("/", { cache: "no-store" });
-    if (!answer.ok) throw new Error(answer.status);
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const text = await answer.text();
+    if (busy()) return;
+    if (!answer.ok) {
+      age.textContent = `This is old: ${text}`;
+      return;
+    }
+    const focused = document.activeElement;
+    const fresh = new DOMParser().parseFromString(text, "text/html");
     for (const shown of document.querySelectorAll("details[open][id]"))
       fresh.getElementById(shown.id)?.setAttribute("open", "");
     const place = focused?.closest("main [id]")?.id;

@@ -35,8 +35,10 @@ class Resolvers:
         return {"workspaces": [{"id": "workspace", "name": self._project_name}]}
 
     def _projects(self, _: Any, **paging: Any) -> Json:
-        listed = [views.listed_project(self._project_id, self._project_name, [self._environment_id])]
-        return views.connection(listed, paging.get("first"), paging.get("after"))
+        return views.connection([self._own_project()], paging.get("first"), paging.get("after"))
+
+    def _own_project(self) -> Json:
+        return views.listed_project(self._project_id, self._project_name, [self._environment_id])
 
     def _platformStatus(self, _: Any) -> Json:  # noqa: N802
         return {"isStable": True, "incident": None, "maintenance": None}
@@ -44,7 +46,7 @@ class Resolvers:
     def _project(self, _: Any, **arguments: Any) -> Json:
         if arguments["id"] != self._project_id:
             raise RequestError("Project not found")
-        return views.project(self._project_id, self._project_name)
+        return self._own_project()
 
     def _environment(self, _: Any, **arguments: Any) -> Json:
         self._own(arguments["id"])

@@ -122,7 +122,7 @@ async def test_an_export_opens_a_ledger_again_and_only_that_of_its_project(
     other = exported.model_copy(update={"project_id": "another"}).model_dump_json()
     with pytest.raises(ConfigurationError, match="not of"):
         await ledgers.import_state(None, other, replace=True)
-    with pytest.raises(ConfigurationError, match="no export"):
+    with pytest.raises(ConfigurationError, match="not an export"):
         await ledgers.import_state(None, "{", replace=True)
     await ledgers.import_state(None, text, replace=True)
     assert await on.ledger() == exported

@@ -51,13 +51,12 @@ async def _accept(
 
 
 def _kind(text: str) -> "FindingKind":
-    from railmend.assessment.chronic import CHRONIC
-    from railmend.contracts.scan import FindingKind
+    from railmend.contracts.scan import CHRONIC_KINDS, FindingKind
     from railmend.settings import ConfigurationError
 
-    kinds = ", ".join(CHRONIC)
-    if text in CHRONIC:
+    if text in CHRONIC_KINDS:
         return FindingKind(text)
+    kinds = ", ".join(CHRONIC_KINDS)
     if text not in {kind.value for kind in FindingKind}:
         raise ConfigurationError(f"{text!r} is not a kind of finding; {kinds} can be accepted.")
     raise ConfigurationError(

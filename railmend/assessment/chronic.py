@@ -10,7 +10,7 @@ import numpy as np
 from railmend.assessment.frame import MetricFrame
 from railmend.assessment.statistics import Flags, finite, median, wilson
 from railmend.assessment.wording import duration, milliseconds, percent, rounded
-from railmend.contracts.scan import Finding, FindingKind, Severity
+from railmend.contracts.scan import CHRONIC_KINDS, Finding, FindingKind, Severity
 
 # Share of the minutes that must be bad, in the older and in the newer half of the window.
 NEARLY_ALWAYS = 0.8
@@ -20,7 +20,7 @@ def chronic(frame: MetricFrame) -> list[Finding]:
     """Return what was bad throughout a window that is long enough, the root cause first."""
     if frame.points < frame.steps(frame.settings.chronic_minutes) or not frame.has_past:
         return []
-    return [finding for rule in CHRONIC.values() if (finding := rule(frame)) is not None]
+    return [finding for rule in RULES.values() if (finding := rule(frame)) is not None]
 
 
 def _always(frame: MetricFrame, bad: Flags, valid: Flags) -> bool:
@@ -100,10 +100,7 @@ def _finding(
     return found.model_copy(update={"chronic": True, "sentence": sentence})
 
 
-# The rules, the root cause first, by the kinds that can be what always was.
-CHRONIC: dict[str, Callable[[MetricFrame], Finding | None]] = {
-    FindingKind.CPU_SATURATION.value: _busy,
-    FindingKind.ERROR_RATE.value: _fails,
-    FindingKind.CLIENT_ERRORS.value: _refuses,
-    FindingKind.LATENCY.value: _slow,
-}
+# The rules, the root cause first.
+RULES: dict[FindingKind, Callable[[MetricFrame], Finding | None]] = dict(
+    zip(CHRONIC_KINDS, (_busy, _fails, _refuses, _slow), strict=True)
+)

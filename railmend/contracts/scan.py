@@ -114,6 +114,13 @@ class Window(Contract):
         return self.end - self.start
 
 
+# What can be a service's normal, however bad: what has always been so is told apart (`chronic`).
+CHRONIC_KINDS = (
+    FindingKind.CPU_SATURATION,
+    FindingKind.ERROR_RATE,
+    FindingKind.CLIENT_ERRORS,
+    FindingKind.LATENCY,
+)
 # Ends the fingerprint of what was always bad, so that silence about it hides no incident of its kind.
 CHRONIC = ".chronic"
 

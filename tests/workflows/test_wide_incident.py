@@ -84,6 +84,7 @@ def longest_diagnosis() -> Diagnosis:
         summary=text,
         title=text,
         verdict=Verdict.CODE,
+        dependency="",
         confidence=0.9,
         assumes=text,
         causes=[AnswerCause(text=text, evidence=[f"E{n}" for n in range(30)], against=["E2"])] * 12,

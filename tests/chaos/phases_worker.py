@@ -39,7 +39,7 @@ from workflows.shared.plugin import railmend_plugin
 from workflows.shared.policies import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNING_QUEUE
 
 SOON = Policy(sceptic=False, follow_up=FollowUp(poll_seconds=1, outcome_seconds=(1,)))
-PRICE_USD = 100.0  # for a million tokens: each call is seen in the ledger, none uses up an incident
+PRICE_USD = 10.0  # for a million tokens: each call is seen in the ledger, and a diagnosis can pay several
 # What is held at its end is handed back, and what is let go meanwhile is finished.
 GRACE = timedelta(seconds=1)
 APPROVED = "approval"  # ends the names of the environments whose plans a person approves
@@ -105,7 +105,7 @@ class _HeldActivity(ActivityInboundInterceptor):
         while hold.exists() and hold.read_text() == point:
             (self._folder / "held" / environment).touch()
             activity.heartbeat(*self._details)  # it is alive until it is killed
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
 
 
 class NoGitHub:

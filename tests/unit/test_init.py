@@ -92,7 +92,7 @@ def talk(folder: Path, env: dict[str, str], *answers: tuple[str, str]) -> tuple[
 def test_a_project_token_is_enough_and_stays_hidden(railway: str, tmp_path: Path) -> None:
     code, shown = talk(tmp_path, variables(railway), (ASKED, "wrong"), (ASKED, TOKEN))
     assert code == 0, shown
-    assert "Railway does not take it: " in shown
+    assert "Railway rejects it: " in shown
     assert "3 services" in shown
     assert TOKEN not in shown
     assert "at most 0.5 USD each, 25 a day" in shown
@@ -156,7 +156,7 @@ def test_what_would_not_be_read_is_not_written(
 def test_an_outage_is_not_the_token_s_fault(tmp_path: Path) -> None:
     code, shown = talk(tmp_path, variables("http://127.0.0.1:1/graphql/v2"), (ASKED, TOKEN))
     assert code == 2, shown
-    assert "does not take it" not in shown
+    assert "rejects it" not in shown
     assert "starter.py: " in shown
     assert not (tmp_path / ".env").exists()
 

@@ -34,23 +34,22 @@ class ActionActivities:
     @activity.defn
     async def find_rollback(self, question: RollbackQuestion) -> RollbackOffer:
         """Find the newest deployment that served before the one to get away from."""
-        async with working():
-            client = await self._railway.client_for(question.environment_id)
-            records = await client.deployments(
-                question.project_id, question.environment_id, question.service_id, HISTORY
-            )
+        records = await self._deployments(question)
         return _offer(question, ActionKind.ROLLBACK, rollback_target(records, question.deployment_id))
 
     @activity.defn
     async def find_restart(self, question: RollbackQuestion) -> RollbackOffer:
         """Find the newest deployment that is up, or has crashed: a restart may help it."""
-        async with working():
-            client = await self._railway.client_for(question.environment_id)
-            records = await client.deployments(
-                question.project_id, question.environment_id, question.service_id, HISTORY
-            )
+        records = await self._deployments(question)
         target = next((record for record in records if record.status in RESTARTED), None)
         return _offer(question, ActionKind.RESTART, target)
+
+    async def _deployments(self, question: RollbackQuestion) -> list[DeploymentRecord]:
+        async with working():
+            client = await self._railway.client_for(question.environment_id)
+            return await client.deployments(
+                question.project_id, question.environment_id, question.service_id, HISTORY
+            )
 
     @activity.defn
     async def perform(self, order: ActionOrder) -> ActionResult:

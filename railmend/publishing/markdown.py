@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from railmend.contracts.scan import service_url
 from railmend.evidence.safe_text import MarkdownText
 
 BULLET = re.compile(r"^[-*+] ")
@@ -45,7 +46,7 @@ ENVIRONMENT = Environment(
     lstrip_blocks=True,
 )
 ENVIRONMENT.filters |= {"code": MarkdownText.code, "block": MarkdownText.block, "link": MarkdownText.link}
-ENVIRONMENT.globals |= {"folded": folded}
+ENVIRONMENT.globals |= {"folded": folded, "service_url": service_url}
 
 
 def account(text: str) -> MarkdownText:

@@ -181,7 +181,7 @@ def rotates_as_each_day(s: Service) -> None:
     s.median_ms[yesterday(11, 10)] = 1500
 
 
-# -- a second and a third set, labelled before they were first assessed: 88/91 and 97/93 % were told right
+# -- a second and a third set, labelled before they were first assessed: 88/91 and 97/93 % were judged right
 
 
 def pool_of_three_seconds(s: Service) -> None:

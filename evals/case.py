@@ -115,7 +115,7 @@ class Case(_Part):
     """One case. `onset`: minute of the window; series are `VALUE`, `BEFORE AFTER` or `FROM > TO`.
 
     `finding`: what a false alarm names, where the series show nothing. `hidden_test`: a program in the
-    language of the repository that ends with 0 once the fault is mended.
+    language of the repository that ends with 0 once the fault is fixed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The hidden tests of cases: programs that end with 0 once the fault is mended, and that no agent sees."""
+"""The hidden tests of cases: programs that end with 0 once the fault is fixed, and that no agent sees."""
 
 import shlex
 import shutil

@@ -3,14 +3,12 @@
 Nothing here began within the window, so nothing can be compared; only what no user would call normal counts.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from railmend.assessment.frame import MetricFrame
 from railmend.assessment.statistics import Flags, finite, median, wilson
 from railmend.assessment.wording import duration, milliseconds, percent, rounded
-from railmend.contracts.scan import CHRONIC_KINDS, Finding, FindingKind, Severity
+from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # Share of the minutes that must be bad, in the older and in the newer half of the window.
 NEARLY_ALWAYS = 0.8
@@ -20,7 +18,8 @@ def chronic(frame: MetricFrame) -> list[Finding]:
     """Return what was bad throughout a window that is long enough, the root cause first."""
     if frame.points < frame.steps(frame.settings.chronic_minutes) or not frame.has_past:
         return []
-    return [finding for rule in RULES.values() if (finding := rule(frame)) is not None]
+    rules = (_busy, _fails, _refuses, _slow)  # of CHRONIC_KINDS
+    return [finding for rule in rules if (finding := rule(frame)) is not None]
 
 
 def _always(frame: MetricFrame, bad: Flags, valid: Flags) -> bool:
@@ -98,9 +97,3 @@ def _finding(
 ) -> Finding:
     found = frame.finding(kind, Severity.WARNING, measured, 0, 0.9, "always", sentence)
     return found.model_copy(update={"chronic": True, "sentence": sentence})
-
-
-# The rules, the root cause first.
-RULES: dict[FindingKind, Callable[[MetricFrame], Finding | None]] = dict(
-    zip(CHRONIC_KINDS, (_busy, _fails, _refuses, _slow), strict=True)
-)

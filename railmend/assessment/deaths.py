@@ -87,11 +87,11 @@ def _shows(frame: MetricFrame, death: LoggedDeath) -> bool:
 
 def logged(frame: MetricFrame) -> Finding | None:
     """Find processes that keep dying by their own logs: twice or more, and not long ago."""
-    told = [death for death in frame.slice.deaths if frame.at(0) <= death.at]
-    shown = [death for death in told if _shows(frame, death)]
+    logged = [death for death in frame.slice.deaths if frame.at(0) <= death.at]
+    shown = [death for death in logged if _shows(frame, death)]
     # Anybody who is logged can write such lines: without a trace in memory they are a warning at most.
-    sure = len(shown) >= max(FEWEST, len(told) / 2)
-    died = [death.at for death in (told if sure else [death for death in told if death.loud])]
+    sure = len(shown) >= max(FEWEST, len(logged) / 2)
+    died = [death.at for death in (logged if sure else [death for death in logged if death.loud])]
     if len(died) < FEWEST:
         return None
     interval = (died[-1] - died[0]) / (len(died) - 1)

@@ -10,7 +10,7 @@ from bench.shapes import CHRONIC, DAY, SHAPES, Service, Shape, T, between, newes
 from commands.backtest import assess_recorded
 from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.recorded import Recorded, coarsen
-from railmend.contracts.scan import Finding, FindingKind, Severity
+from railmend.contracts.scan import CHRONIC_KINDS, Finding, FindingKind, Severity
 
 RULES = AssessmentRules()
 HALF_HOUR = 1800
@@ -102,6 +102,7 @@ def test_what_was_always_bad_is_chronic_and_no_incident(kind: str) -> None:
         assert _findings(row, 180, history=history) == []
     always = assess_recorded(Recorded.model_validate(newest(row, 180)), RULES)
     assert (always[0].kind.value, always[0].chronic) == (kind, True)
+    assert kind in CHRONIC_KINDS, "what can be reported as chronic can be accepted"
     assert always[0].fingerprint.endswith(f"/{kind}.chronic")
 
 

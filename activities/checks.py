@@ -19,6 +19,7 @@ from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.sandbox import foreign_files
 from railmend.coding.sandbox.interface import (
     EGRESS_SOCKET,
+    NO_NETWORK,
     CommandResult,
     RepairPaths,
     SandboxCommand,
@@ -42,10 +43,7 @@ MISSING: Mapping[str, re.Pattern[str]] = {
         r"|password authentication failed|NOAUTH Authentication|(?:database|role) \"\w+\" does not exist"
         r"|extension \"\w+\" is not available|extension control file"
     ),
-    "the network": re.compile(
-        r"ENOTFOUND|EAI_AGAIN|ENETUNREACH|Network is unreachable|getaddrinfo|Could not resolve host"
-        r"|Temporary failure in name resolution|Name or service not known"
-    ),
+    "the network": re.compile(NO_NETWORK),
     "a browser": re.compile(
         r"Executable doesn't exist at|browserType\.launch|Cypress binary is missing|chromedriver"
         r"|Could not find Chrome"

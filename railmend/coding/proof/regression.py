@@ -18,7 +18,7 @@ from railmend.coding.checks.suites import Suite
 from railmend.coding.git.diff import ChangedFile
 from railmend.coding.guard.file_kinds import is_test
 from railmend.coding.guard.weakened_tests import ASSERTION_TEXT, CASE_TEXT
-from railmend.coding.sandbox.interface import CommandResult
+from railmend.coding.sandbox.interface import NO_NETWORK, CommandResult
 from railmend.contracts.proof import ProofRow, ProofRun, ProofVerdict, SideReport, StartRun, TestFileRuns
 from railmend.evidence.redact import redact
 
@@ -47,10 +47,9 @@ NOT_LOADED = re.compile(
     r"|\[(?:build|setup) failed\]|ERR_MODULE_NOT_FOUND|Cannot find module"
     r"|SyntaxError(?!.*\bJSON\b)|IndentationError|fixture '.*' not found"
 )
-# What looks for the network, which the sandbox does not have (getaddrinfo(3), connect(2)).
-NO_NETWORK = re.compile(
-    r"\b(?:ENOTFOUND|EAI_AGAIN|ENETUNREACH|getaddrinfo|gaierror)\b|[Nn]ame resolution"
-    r"|Name or service not known|no such host|[Nn]etwork is unreachable|[Cc]ould not resolve host"
+# What looks for the network, in the words of Go and Python too.
+OFFLINE_TEXT = re.compile(
+    rf"{NO_NETWORK}|gaierror|[Nn]ame resolution|no such host|network is unreachable|could not resolve host"
 )
 OFFLINE = "It looked for the network, which the sandbox does not have."
 # What a failure is called, at the beginning of a line.
@@ -211,7 +210,7 @@ def run_of(done: CommandResult) -> ProofRun:
         return ProofRun(passed=None, why=_short(why or ""))
     passed = not counts.failed
     failure = "" if passed else _short(_failure(done.output))
-    if not passed and NO_NETWORK.search(done.output):
+    if not passed and OFFLINE_TEXT.search(done.output):
         failure = f"{failure} {OFFLINE}"
     return ProofRun(passed=passed, why=failure, ran=counts.ran)
 

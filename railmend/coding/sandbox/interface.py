@@ -24,6 +24,11 @@ from railmend.coding.sandbox.resource_usage import ResourceUsage
 SERVER_SOCKET = "server.sock"
 GATEWAY_SOCKET = "gateway.sock"
 EGRESS_SOCKET = "egress.sock"
+# What commands print that look for the network, which a sandbox does not have (getaddrinfo(3), connect(2)).
+NO_NETWORK = (
+    r"ENOTFOUND|EAI_AGAIN|ENETUNREACH|Network is unreachable|getaddrinfo|Could not resolve host"
+    r"|Temporary failure in name resolution|Name or service not known"
+)
 # Names of a repair's homes.
 HOME, INSTALLED = "home", "installed"
 # In the worker's own folder of a repair: what a command printed.

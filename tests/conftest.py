@@ -1,5 +1,6 @@
-"""The order of all tests."""
+"""The order of all tests, and what they share."""
 
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -25,6 +26,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         files = dict.fromkeys(_file(item) for item in items if item.nodeid.startswith(WAITING) is waiting)
         places |= {file: number / len(files) for number, file in enumerate(files)}
     items.sort(key=lambda item: (_rank(item, FIRST), places[_file(item)]))
+
+
+def pytest_collection_finish() -> None:
+    """Share the workflows' sandbox where a test that was collected runs workflows."""
+    if "temporalio.worker" in sys.modules:
+        from tests.shared_sandbox import share
+
+        share()
 
 
 def _file(item: pytest.Item) -> str:

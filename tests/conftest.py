@@ -8,9 +8,9 @@ import pytest
 # First, one a worker, those that wait minutes for symptoms and for what a fix made of them: xdist gives one
 # worker several files of one test each, which then run one after another, at the end while all others are
 # idle.
-FIRST = ("test_after_merge", "test_end_to_end", "test_docs_commands", "test_wrong_fixes")
+FIRST = ("test_end_to_end", "test_docs_commands", "test_wrong_fixes")
 # Long files before short ones, which end the run together.
-LONG = ("tests/chaos/", "test_unrecognised_bug", "test_worse", "test_reading_", "test_shapes")
+LONG = ("tests/chaos/", "test_misbehaving_model", "test_known_bugs", "test_after_pull_request")
 WAITING = ("tests/chaos/", "tests/integration/", "tests/workflows/")
 
 

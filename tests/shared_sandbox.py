@@ -1,9 +1,10 @@
 """One import of the workflows' modules for all runs of a test process, under the sandbox's guards as ever.
 
 The sandbox imports them anew for each run, which is half of what a workflow's test costs. That is as ever
-where real workers run, and in `tests/workflows/test_sandbox`.
+where real workers run, and where a test puts other modules first.
 """
 
+import sys
 import threading
 
 from temporalio.worker.workflow_sandbox import SandboxRestrictions, _runner
@@ -35,10 +36,15 @@ class ThreadContext(RestrictionContext):
 
 
 _IMPORTERS: dict[tuple[frozenset[str], str], Importer] = {}
+_PATH = tuple(sys.path)
 
 
-def shared(restrictions: SandboxRestrictions, _: RestrictionContext, workflow_module_name: str) -> Importer:
-    """Return what has imported this workflow's module already, or the first that does."""
+def _shared(
+    restrictions: SandboxRestrictions, own: RestrictionContext, workflow_module_name: str
+) -> Importer:
+    """Return what has imported this workflow already; a new one where a test brings other modules."""
+    if tuple(sys.path) != _PATH:
+        return Importer(restrictions, own, workflow_module_name=workflow_module_name)
     key = (frozenset(restrictions.passthrough_modules), workflow_module_name)
     if key not in _IMPORTERS:
         _IMPORTERS[key] = Importer(restrictions, ThreadContext(), workflow_module_name=workflow_module_name)
@@ -46,5 +52,5 @@ def shared(restrictions: SandboxRestrictions, _: RestrictionContext, workflow_mo
 
 
 def share() -> None:
-    """Share from here on; `setattr(_runner, "Importer", Importer)` ends it."""
-    vars(_runner)["Importer"] = shared
+    """Share from here on, while modules are looked for where they are now."""
+    vars(_runner)["Importer"] = _shared

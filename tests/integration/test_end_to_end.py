@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from pydantic import SecretStr
 from rich.console import Console
 from temporalio.client import Client, WorkflowHandle
 
-from commands.demo_run import BROKEN, Demo, environment, triggered, until_symptoms
+from commands.demo_run import BROKEN, Demo, environment, scan_until_repaired, triggered, until_symptoms
 from commands.progress import follow
-from commands.scan_request import scan_request
+from commands.scan_request import scan_request, start_scan
 from commands.scan_result import ScanResult
 from commands.schedule import create_or_update
 from hosting import clients
@@ -112,6 +113,22 @@ async def scan(client: Client, settings: Settings) -> ScanResult:
     return await follow(client, await triggered(client, schedule), QUIET)
 
 
+async def once_more(
+    client: Client,
+    settings: Settings,
+    first: asyncio.Task[ScanResult],
+    again: tuple[str, ...] | None,
+    window_seconds: int,
+) -> ScanResult:
+    """As the demo does: on a busy machine the first window may hold too few requests of a slow service."""
+    if again is None:
+        return await first
+    request = scan_request(settings, window_seconds=window_seconds).model_copy(update={"again": again})
+    return await follow(
+        client, await start_scan(client, request, f"again-{window_seconds}", "once more", "test"), QUIET
+    )
+
+
 def holders_of(secret: str, folder: Path) -> list[str]:
     files = (file for file in folder.rglob("*") if file.is_file())
     return [str(file) for file in files if secret.encode() in file.read_bytes()]
@@ -159,7 +176,7 @@ async def test_a_killed_worker_still_ends_in_one_fix_each_that_is_reviewed_merge
         mid_session = holders_of(settings.github_token.get_secret_value(), tmp_path / "worker")  # type: ignore[union-attr]
         again = await on.start_worker(-HOUR)
         assert again == temporal, "the restarted worker adopts the Temporal server"
-        ending = await scanning
+        ending = await scan_until_repaired(partial(once_more, client, settings, scanning), QUIET)
         one_pull_request_each(on, ending)
 
         token = on.variables["GITHUB_TOKEN"]

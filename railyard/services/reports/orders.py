@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-ROWS = 1_200_000
+ROWS = 900_000
 CUSTOMERS = 20_000
 MONTHS = 36
 SCHEMA = Path(__file__).with_name("schema.sql")

@@ -73,7 +73,7 @@ def _unsigned(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def thoughts_of(message: Any, model: str) -> dict[str, Any]:
-    """Return what goes back with an answer. An id of thoughts alone would be looked up, and none is stored."""
+    """Return what goes back with an answer: no mere id of thoughts, which would be looked up."""
     given = message.model_dump(include=set(THINKING))
     items = given.get("reasoning_items") or []
     given["reasoning_items"] = [item for item in items if item.get("encrypted_content")]

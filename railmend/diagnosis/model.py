@@ -3,7 +3,9 @@
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -228,6 +230,12 @@ def _litellm() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
 
+    # Its responses load a gateway for remote tools, to see whether there are any: its library is not installed.
+    gateway = ModuleType("litellm.responses.mcp.litellm_proxy_mcp_handler")
+    gateway.LiteLLM_Proxy_MCP_Handler = SimpleNamespace(  # type: ignore[attr-defined]
+        should_use_litellm_mcp_gateway=lambda tools: False
+    )
+    sys.modules.setdefault(gateway.__name__, gateway)
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     logging.getLogger("LiteLLM").setLevel(logging.ERROR)
@@ -291,11 +299,12 @@ def _addressed(settings: ModelSettings, manner: Manner) -> dict[str, Any]:
     """Return the model as litellm is told of it; by OpenAI's responses nothing is stored there."""
     if settings.dialect is not Dialect.RESPONSES:
         return {"model": settings.model}
-    provider, _, name = settings.model.partition("/")
+    name = settings.model.partition("/")[2]
     known = _known(settings.model)
     thinks = manner.encrypted and known.get("supports_reasoning", not known)
     include = {"include": ["reasoning.encrypted_content"]} if thinks else {}
-    return {"model": f"{provider}/responses/{name}", "store": False, **include}
+    # Azure's newer addresses are OpenAI's, and take its key as OpenAI does.
+    return {"model": f"openai/responses/{name}", "store": False, **include}
 
 
 def _billed_usd(response: Any, settings: ModelSettings) -> float | None:
@@ -304,10 +313,12 @@ def _billed_usd(response: Any, settings: ModelSettings) -> float | None:
     Prices of the settings are not given to litellm with a call: it would keep them for every later one.
     """
     billed = response.get("usage")
-    cost = provider_cost(billed.model_dump()) if billed else None
-    if cost is None and billed and _prices(settings):
-        cost = usd_of(settings, billed.prompt_tokens, billed.completion_tokens)
-    return response._hidden_params.get("response_cost") if cost is None else cost
+    if billed and (told := provider_cost(billed.model_dump())) is not None:
+        return told
+    known: float | None = None if _prices(settings) else response._hidden_params.get("response_cost")
+    if not known and billed:
+        known = usd_of(settings, billed.prompt_tokens, billed.completion_tokens) or known
+    return known
 
 
 def _signature(call: Any) -> str:

@@ -36,9 +36,7 @@ EVIL = "https://evil.example"
         (
             "azure/d",
             "https://r.openai.azure.com",
-            Reach(
-                "d", Dialect.RESPONSES, "https://r.openai.azure.com/openai/v1", "https://r.openai.azure.com"
-            ),
+            Reach("d", Dialect.RESPONSES, *("https://r.openai.azure.com/openai/v1",) * 2),
         ),
     ],
 )

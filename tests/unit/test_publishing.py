@@ -100,7 +100,7 @@ def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
         "To undo it, revert the merge.",
         "## What Railmend could not see",
         "No HTTP log.",
-        "3 model calls of the coding agent; with the diagnosis 900 tokens and 0.25 USD",
+        "3 model calls of the coding agent cost 0.20 USD; with the diagnosis 900 tokens and 0.25 USD",
         MARKER,
     ]
     positions = [text.index(part) for part in parts]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from railmend.coding.metering.refused_parameters import smaller_cap
+from railmend.coding.metering.refused_parameters import WANTED_BACK, smaller_cap
 
 Messages = list[dict[str, Any]]
 # Fields of an answer in which litellm tells its thoughts. The first that there is goes back with the answer:
@@ -16,7 +16,6 @@ THOUGHTS = "thoughts"
 # What newer models of OpenAI call `max_tokens`. litellm knows them by name, which a deployment need not have.
 NEWER_CAP = "max_completion_tokens"
 _NAMES_THOUGHTS = re.compile(r"reasoning|thinking|encrypted", re.IGNORECASE)
-_WANTS_THOUGHTS = re.compile(r"passed back|[Mm]issing")
 _NOT_ENCRYPTED = re.compile(r"[Ee]ncrypted content is not supported")
 
 
@@ -44,7 +43,7 @@ def after_refusal(manner: Manner, first: Manner, messages: Messages, words: str)
     if manner.encrypted and _NOT_ENCRYPTED.search(words):
         return replace(manner, encrypted=False)
     if manner.thoughts and _NAMES_THOUGHTS.search(words):
-        if _WANTS_THOUGHTS.search(words):
+        if WANTED_BACK.search(words):
             return replace(manner, thoughts=None)
         if any(len(message.get(THOUGHTS, ())) > 1 for message in messages):
             return replace(manner, thoughts=False)

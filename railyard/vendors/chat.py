@@ -161,6 +161,12 @@ class DeepSeek(OpenAIChat):
         answer["choices"][0]["message"]["reasoning_content"] = step.get("thought", "")
         return answer
 
+    def events(self, step: Step, turn: int) -> Iterator[Json]:
+        thought = {"role": "assistant", "reasoning_content": "Hm."}
+        choices = [{"index": 0, "delta": thought, "finish_reason": None}]
+        yield {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices}
+        yield from super().events(step, turn)
+
 
 class Groq(OpenAIChat):
     """Tells its thoughts as `reasoning`, and refuses them as anything (jan#8136)."""

@@ -329,6 +329,23 @@ FIXES: list[tuple[str, dict[str, Any], dict[str, Any] | None]] = [
         {"tools": [{}]},
     ),
     (
+        "The `reasoning_content` in the thinking mode must be passed back to the API.",
+        {
+            "messages": [
+                {"role": "user"},
+                {"role": "assistant", "reasoning_content": "Hm."},
+                {"role": "assistant"},
+            ]
+        },
+        {
+            "messages": [
+                {"role": "user"},
+                {"role": "assistant", "reasoning_content": "Hm."},
+                {"role": "assistant", "reasoning_content": " "},
+            ]
+        },
+    ),
+    (
         "property 'messages.1.reasoning_content' is unsupported",
         {"messages": [{"role": "user"}, {"role": "assistant", "reasoning_content": "Hm."}]},
         {"messages": [{"role": "user"}, {"role": "assistant"}]},

@@ -230,7 +230,7 @@ def _litellm() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
 
-    # Its responses load a gateway for remote tools to see whether there are any; that library is not installed.
+    # Its responses load a gateway for remote tools, to see whether there are any; its library is not there.
     gateway = ModuleType("litellm.responses.mcp.litellm_proxy_mcp_handler")
     gateway.LiteLLM_Proxy_MCP_Handler = SimpleNamespace(  # type: ignore[attr-defined]
         should_use_litellm_mcp_gateway=lambda tools: False

@@ -87,8 +87,10 @@ class _Material:
 
     def start(self) -> StartCommand | None:
         """Return how the service of the worst incident is started. Blocking."""
-        service = self._incident.service
-        return find_start(service.root_directory, service.start_command, service.health_check, self.read)
+        of = self._incident.service
+        return find_start(
+            of.root_directory, of.start_command, of.health_check, self.read, of.pre_deploy_command
+        )
 
     def service(self, tree: str) -> dict[str, str]:
         """Return the texts of that service's source files and manifests, by path inside. Blocking."""
@@ -222,7 +224,7 @@ class ProofActivities:
         databases, given = await asyncio.to_thread(beside, needed, texts, ports)
         build = f"{way.build} || exit\n" if way.build else ""
         lacks = lacking(needed)
-        filling = "" if lacks else migrations(files, files.get("package.json", ""))
+        filling = "" if lacks else migrations(files, files.get("package.json", ""), way.release)
         extra = {**await asyncio.to_thread(variables, texts), **given}
         before = START_SECONDS * len(needed) + 2 * MIGRATION_SECONDS * bool(filling)
         launch = SandboxCommand(

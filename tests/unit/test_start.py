@@ -1,5 +1,7 @@
 """How a service is started, from Railway or from its files, and which variables it is given."""
 
+import subprocess
+
 import pytest
 
 from railmend.coding.checks.databases import DATABASES, lacking, migrations, needs
@@ -51,6 +53,32 @@ def test_the_start_command_comes_from_the_first_file_that_has_one(name: str) -> 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in WRONG.items() for text in texts])
 def test_a_file_that_says_nothing_starts_nothing(name: str, text: str) -> None:
     assert find_start("", None, None, {name: text}.get) is None
+
+
+RELEASED = {
+    "railway.json": ('{"deploy": {"preDeployCommand": ["npm run migrate"]}}', "npm run migrate"),
+    "words": ('{"deploy": {"preDeployCommand": ["alembic", "upgrade", "head"]}}', "alembic upgrade head"),
+    "railway.toml": ("[deploy]\npreDeployCommand = ['npm run a', './b']\n", "npm run a && ./b"),
+    "Procfile": ("web: serve\nrelease: bin/migrate --all\n", "bin/migrate --all"),
+}
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_what_runs_before_a_deployment_fills_the_database(name: str) -> None:
+    text, release = RELEASED[name]
+    files = {name if "." in name or name == "Procfile" else "railway.json": text}
+    found = find_start("", "serve", None, files.get)
+    assert found is not None
+    assert found.release == release
+    railways = find_start("", "serve", None, files.get, "./told 'by it'")
+    assert railways is not None
+    assert railways.release == "./told 'by it'"
+    script = migrations(["manage.py"], '{"scripts": {"seed": "./rows.sh"}}', railways.release)
+    shown = subprocess.run(["sh", "-nc", script], capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert script.startswith("timeout 60 sh -c './told '\"'\"'by it'\"'\"''")
+    assert "manage.py" not in script
+    assert "timeout 60 npm run seed || true" in script
 
 
 def test_only_what_code_demands_is_given_and_in_its_shape() -> None:

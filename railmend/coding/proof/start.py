@@ -73,7 +73,7 @@ NODE_COMMAND = re.compile(r"^(?:npm|pnpm|yarn|bun|node|next|npx)\b")
 class StartCommand:
     """`command`: for a shell, in `directory`. `path`: where it is asked whether it is healthy.
 
-    `build`: what must have been run before; empty: nothing. `release`: what Railway runs before each deployment.
+    `build`: what must have been run before; empty: nothing. `release`: what runs before each deployment.
     """
 
     command: str

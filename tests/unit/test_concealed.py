@@ -104,10 +104,10 @@ def test_a_limit_that_rises_alone_is_seen() -> None:
 
 HONEST = {
     "python": "    except Exception:\n        connection.rollback()\n        raise",
-    "python, chained": "    except Exception as e:\n        raise HTTPException(\n            503\n        ) from e",
+    "python, chained": "    except Exception as e:\n        raise HTTPException(\n            503\n        )",
     "flask": "    except Exception:\n        log()\n        return jsonify(error='x'), 500",
     "express": "  } catch (error) {\n    log(error);\n    next(error);\n  }",
-    "express, an answer": "  } catch (error) {\n    res.status(500).json({\n      a: 1,\n    });\n  }",
+    "express, an answer": "  } catch (error) {\n    res.status(500).json({\n      a\n    });\n  }",
     "express, one line": "load().catch((error) => next(error));",
     "node": "  } catch (error) {\n    client.release();\n    throw error;\n  }",
     "a parser alone": "  try {\n    value = JSON.parse(text);\n  } catch (error) {\n    value = text;\n  }",
@@ -118,7 +118,7 @@ HONEST = {
 DISHONEST = {
     "python": "    except Exception:\n        if urgent:\n            raise\n        value = 1",
     "another status": "    except Exception:\n        raise_later = 1\n        return answer, 404",
-    "more than a parser": "  try {\n    value = JSON.parse(text);\n    use(it);\n  } catch {\n    x = 1;\n  }",
+    "more than a parser": "  try {\n    value = JSON.parse(text);\n    use();\n  } catch {\n    x = 1;\n  }",
     "a price": "    except Exception:\n        return 500",
     "no error": "  } catch (error) {\n    done(null, 1);\n  }",
     "node": "  } catch (error) {\n    console.error(error, 'throw');\n  }",

@@ -217,8 +217,8 @@ def _judged(base: SideReport, change: SideReport) -> ProofRow:
     if left:
         reason = f"{left[0]} shows it with the change too."
         return _row(shown, f"{len(left)} show it", ProofVerdict.FAILED, reason)
-    if why := emptied(base, change):
-        return _row(shown, "none shows it", ProofVerdict.NOT_HAD, why)
+    if nothing := emptied(base, change):
+        return _row(shown, "none shows it", ProofVerdict.NOT_HAD, nothing)
     healthy = [old for old, _ in well if old.request.route in routes and not old.request.slow]
     reason = f"{len(healthy)} healthy ones of {len(routes)} other routes answer as before."
     return _row(shown, "none shows it", ProofVerdict.PASSED, reason)

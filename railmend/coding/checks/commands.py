@@ -20,6 +20,7 @@ PLAIN = re.compile(r"^[\w./*@:=,+%-]+$")
 class Purpose(StrEnum):
     INSTALL = "install"
     BUILD = "build"
+    FILL = "fill"  # what creates the tables that tests need
     TEST = "test"
 
 
@@ -87,6 +88,18 @@ SERVICES: Mapping[str, re.Pattern[str]] = {
     "Kafka": re.compile(r"\b(?:kafka|kafkajs|kafka-go|sarama|aiokafka|confluent[_-]kafka)\b", re.I),
     "ClickHouse": re.compile(r"\bclickhouse\b", re.I),
     "LDAP": re.compile(r"\bopenldap\b", re.I),
+}
+FILLS: Mapping[str, re.Pattern[str]] = {
+    "ruby": re.compile(r"^(?:bundle exec )?(?:(?:\./)?bin/)?(?:rails|rake)(?: db:[\w:]+)+$"),
+    "python": re.compile(
+        r"^(?:python3? )?(?:\./)?manage\.py migrate\b|^alembic upgrade \w+$|^flask db upgrade$"
+    ),
+    "php": re.compile(r"^php artisan migrate\b"),
+    "elixir": re.compile(r"^mix ecto\.\w+(?:\.\w+)?$"),
+    "node": re.compile(
+        r"^(?:(?:npx|pnpm|yarn)(?: exec)? )?(?:(?:prisma|drizzle-kit) (?:migrate|(?:db )?push)|knex migrate"
+        r"|sequelize(?:-cli)? db:migrate)\b"
+    ),
 }
 TEST_SCRIPT = re.compile(
     r"^(?:[a-z]+:)?(?:tests?|specs?|unit|unittests?|vitest|jest|coverage)(?:[:_-][\w:.-]+)?$", re.I
@@ -220,12 +233,15 @@ def known(words: Sequence[str]) -> CheckCommand | None:
         words.pop(0)
     words = [word for word in words if not ("${{" in word and word.startswith("-"))]
     line = " ".join(words)
-    if not words or len(words) > MAX_WORDS or len(line) > MAX_LINE or re.search(r"[$`]|\{\{", line):
+    if not words or len(words) > MAX_WORDS or len(line) > MAX_LINE or re.search(r"[$`]|\{\{|\}\}", line):
         return None
     words = _unwrapped(words)
-    if not words or FORBIDDEN.search(" ".join(words)):
+    line = " ".join(words)
+    fills = next((name for name, pattern in FILLS.items() if pattern.match(line)), "")
+    if not words or (FORBIDDEN.search(line) and not fills):
         return None
-    found = _install(words) or _files(words) or _runner(words) or _script(words)
+    found = CheckCommand(Purpose.FILL, tuple(words), ecosystem=fills) if fills else None
+    found = found or _install(words) or _files(words) or _runner(words) or _script(words)
     if found is None:
         return None
     return CheckCommand(

@@ -28,11 +28,49 @@ FILES = {
     "main.go": ("package main", 'go build -o "$HOME/service" . && exec "$HOME/service"'),
     "index.js": ("require('http')", "node index.js"),
 }
+DOCKERFILES = {
+    "a health check after it": (
+        'FROM a\nWORKDIR /app\nCMD ["node", "dist/main"]\nHEALTHCHECK \\\n  CMD node -e "x"\n',
+        "node dist/main",
+    ),
+    "an entry point and its arguments": (
+        'FROM a\nWORKDIR /app\nCMD ["python", "/app/app.py"]\nENTRYPOINT ["/app/run.sh"]\nCMD ["serve"]\n',
+        "./run.sh serve",
+    ),
+    "a file of the image's directory": ('FROM a\nWORKDIR /app\nCMD ["python", "/app/a.py"]', "python a.py"),
+    "an entry point for a shell": ("FROM a\nENTRYPOINT exec run\nCMD ignored", "exec run"),
+    "variables": (
+        'FROM a\nENV A=1\nFROM b\nENV MODE=production \\\n  NAME="a b" PATH=/x:$PATH PORT=3\nCMD run',
+        "export MODE=production; export NAME='a b'; run",
+    ),
+    "a program of Go": (
+        "FROM go\nWORKDIR /src\nRUN CGO_ENABLED=0 go build -ldflags='-s -w' -o /out/api ./cmd/api\n"
+        'FROM b\nCOPY --from=0 /out/api /api\nENTRYPOINT ["/api"]\nCMD ["--port", "$PORT"]\n',
+        'go build -o "$HOME/service" ./cmd/api && exec "$HOME/service" --port $PORT',
+    ),
+    "a program of Go, by files": (
+        'FROM go\nWORKDIR /app\nRUN go build -o main main.go\nCMD ["/app/main"]',
+        'go build -o "$HOME/service" main.go && exec "$HOME/service"',
+    ),
+    "a program of Go, of the whole": (
+        'FROM go\nRUN go build -o deckhand\nFROM b\nCMD ["./deckhand"]',
+        'go build -o "$HOME/service" . && exec "$HOME/service"',
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "command"), DOCKERFILES.values(), ids=DOCKERFILES)
+def test_a_dockerfile_says_how_it_is_started(text: str, command: str) -> None:
+    found = find_start("", None, None, {"Dockerfile": text}.get)
+    assert found is not None
+    assert found.command == command
+
+
 WRONG = {
     "railway.json": ("[1]", "{", '{"deploy": {"startCommand": {}}}'[:20], "[" * 100_000),
     "railway.toml": ("deploy = 3", "[[["),
     "Procfile": ("worker: run",),
-    "Dockerfile": ("FROM a\nENTRYPOINT run",),
+    "Dockerfile": ("FROM a\nHEALTHCHECK --interval=3s \\\n  CMD node -e 'x'\n", "FROM a\nCMD x\nFROM b\n"),
     "package.json": ("null", '{"scripts": []}', '{"scripts": {"start": ""}}'),
     "main.py": ("def serve(): ...",),
 }
@@ -99,6 +137,10 @@ def test_a_script_for_development_is_passed_over_and_what_is_built_is_built_firs
     found = find_start("", None, None, {"package.json": scripts}.get)
     assert found is not None
     assert (found.command, found.build) == ("npm run start:prod", "npm run build")
+    image = {"package.json": scripts, "Dockerfile": "FROM a\nENV A=1\nCMD node dist/main"}
+    found = find_start("", None, None, image.get)
+    assert found is not None
+    assert (found.command, found.build) == ("export A=1; node dist/main", "npm run build")
     python = find_start("", "gunicorn app:app", None, {"package.json": scripts}.get)
     assert python is not None
     assert not python.build, "its package is not what is started"

@@ -68,7 +68,8 @@ OBSTACLES: Mapping[str, re.Pattern[str]] = {
 }
 # Never taken, whatever else a command or script says.
 FORBIDDEN = re.compile(
-    r"\b(?:deploy|publish|release|upload|push|login|ship|codecov|coveralls|sonar|npm-publish|twine|gh)\b",
+    r"\b(?:deploy|publish|release|upload|push|login|ship|codecov|coveralls|sonar|npm-publish|twine|gh)\b"
+    r"|(?<!\S)(?:sudo|curl)(?!\S)",
     re.I,
 )
 # How images, programs and drivers name them.
@@ -106,14 +107,7 @@ TEST_SCRIPT = re.compile(
 )
 BUILD_SCRIPT = re.compile(r"^(?:build|compile|generate|codegen|prepare|prebuild)(?:[:_-][\w:-]+)?$")
 UNIT_NAMES = (
-    "test",
-    "test:unit",
-    "unit",
-    "test:run",
-    "test:ci",
-    "test:backend",
-    "test:server",
-    "test-unit",
+    *("test", "test:unit", "unit", "test:run", "test:ci", "test:backend", "test:server", "test-unit"),
     "test:app",
 )
 OTHER_TESTS = re.compile(
@@ -299,13 +293,7 @@ def _runner(words: list[str]) -> CheckCommand | None:
     while rest:
         if rest[0] in ("npx", "bunx") or re.fullmatch(r"php[\d.]*|ruby", rest[0]):
             rest = _after_options(rest[1:])
-        elif rest[:2] in (
-            ["pnpm", "exec"],
-            ["yarn", "exec"],
-            ["npm", "exec"],
-            ["bundle", "exec"],
-            ["bun", "x"],
-        ):
+        elif " ".join(rest[:2]) in ("pnpm exec", "yarn exec", "npm exec", "bundle exec", "bun x"):
             rest = _after_options(rest[2:])
         elif rest[0] in ("python", "python3", "coverage"):
             after = rest[2:] if rest[0] == "coverage" and rest[1:2] == ["run"] else rest[1:]

@@ -14,6 +14,7 @@ import httpx
 
 from railmend.coding.checks.databases import not_had
 from railmend.coding.checks.folder import json_object, table
+from railmend.coding.proof.dockerfile import docker_start
 from railmend.coding.proof.load import LoadRecord
 from railmend.coding.proof.replay import MOST_LOAD_SECONDS, REPLAY_SECONDS, ask, client
 from railmend.coding.sandbox.interface import (
@@ -41,7 +42,6 @@ BUILD_SECONDS = 120
 # What shells and `env` say of a program that is not there.
 NOT_FOUND = (126, 127)
 PROCFILE = re.compile(r"^(\w+)\s*:\s*(.+)$", re.M)
-DOCKER_CMD = re.compile(r"^\s*CMD\s+(.+(?:\\\n.*)*)$", re.M | re.I)
 # Variables that code demands, and does without no default, by language.
 DEMANDED = re.compile(
     r"os\.environ\[[\"'](\w+)[\"']\](?!\s*=[^=])|\bprocess\.env\.(\w+)\b(?!\s*(?:\|\||\?\?|=[^=]))"
@@ -66,7 +66,7 @@ Read = Callable[[str], str | None]
 DEVELOPMENT = re.compile(
     r"\b(?:nodemon|ts-node-dev|tsx watch|next dev|nuxt dev|vite(?! preview)|(?:node|bun) --watch)\b"
 )
-NODE_COMMAND = re.compile(r"^(?:npm|pnpm|yarn|bun|node|next|npx)\b")
+NODE_COMMAND = re.compile(r"^(?:export [^;]*; )*(?:npm|pnpm|yarn|bun|node|next|npx)\b")
 
 
 @dataclass(frozen=True)
@@ -119,19 +119,6 @@ def _procfile(process: str) -> Callable[[str], str | None]:
     return lambda text: dict(PROCFILE.findall(text)).get(process)
 
 
-def _dockerfile(text: str) -> str | None:
-    """Return the last CMD as a shell takes it."""
-    found = DOCKER_CMD.findall(text)
-    if not found:
-        return None
-    command = str(found[-1]).replace("\\\n", " ").strip()
-    try:
-        words = json.loads(command)
-    except ValueError:
-        return command
-    return " ".join(_quoted(str(word)) for word in words)
-
-
 def _package(text: str) -> str | None:
     scripts = table(json_object(text), "scripts")
     own = [name for name in ("start", "start:prod", "start:production", "serve") if scripts.get(name)]
@@ -164,7 +151,7 @@ FILES: Mapping[str, Callable[[str], str | None]] = {
     "railway.json": _railway(json.loads),
     "railway.toml": _railway(tomllib.loads),
     "Procfile": _procfile("web"),
-    "Dockerfile": _dockerfile,
+    "Dockerfile": docker_start,
     "package.json": _package,
     "manage.py": _always("python3 manage.py runserver --noreload 0.0.0.0:$PORT"),
     **{f"{module}.py": _python(module) for module in ("main", "app", "server", "wsgi")},
@@ -180,10 +167,6 @@ RELEASES: Mapping[str, Callable[[str], str | None]] = {
     "railway.toml": _railway(tomllib.loads, "preDeployCommand"),
     "Procfile": _procfile("release"),
 }
-
-
-def _quoted(word: str) -> str:
-    return f"'{word}'" if re.search(r"[\s;&|<>()]", word) and "'" not in word else word
 
 
 def variables(texts: Iterable[str]) -> dict[str, str]:

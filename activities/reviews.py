@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -54,6 +53,7 @@ class ReviewActivities:
 
         What asks for an answer gets one: the head's check runs until `reply_to_notes` ends it.
         """
+        since = activity.info().scheduled_time
 
         def work() -> ReviewView:
             thread = self._thread(question.repository, question.number)
@@ -61,7 +61,7 @@ class ReviewActivities:
             view = thread.view(base, question.seen)
             if view.notes:
                 checks = self._github.head_checks(question.repository)
-                checks.show(view.head, running(datetime.now(UTC)), thread.url)
+                checks.show(view.head, running(since), thread.url)
             return view
 
         async with working():

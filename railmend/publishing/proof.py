@@ -40,8 +40,8 @@ NO_PROOF = HeadCheck("neutral", "pending", "No proof was made of this commit.")
 RUNNING = "Proof running: Railmend has been answering the review since "
 
 
-def running(now: datetime) -> HeadCheck:
-    return HeadCheck("", "pending", f"{RUNNING}{now:%H:%M} UTC.")
+def running(since: datetime) -> HeadCheck:
+    return HeadCheck("", "pending", f"{RUNNING}{since:%H:%M} UTC.")
 
 
 def head_check(proof: Proof | None, doubts: tuple[str, ...] = ()) -> HeadCheck | None:

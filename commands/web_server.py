@@ -55,7 +55,7 @@ async def page_of(
     by: str,
     token: str = "",
 ) -> AsyncIterator[str]:
-    """Serve the page while the context lasts; yield what a person opens. `addresses`: to listen at, URL."""
+    """Serve the page while the context lasts; yield its address. `addresses`: where it listens, its URL."""
     listen, url = addresses
     projects = projects_of(settings, project)
     reader = PageReader(settings, client)

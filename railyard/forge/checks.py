@@ -124,7 +124,7 @@ def create_check_run(call: Call) -> Answer:
 
 @on("PATCH", REPO + "/check-runs/{id:int}", "checks:write")
 def edit_check_run(call: Call) -> Answer:
-    row = call.repo["checks"].get(str(call.path["id"]))
+    row: Json | None = call.repo["checks"].get(str(call.path["id"]))
     if row is None:
         raise not_found()
     if row["app"]["slug"] != call.user.removesuffix("[bot]"):

@@ -9,6 +9,7 @@ from functools import partial
 
 from github.CheckRun import CheckRun
 from github.CommitStatus import CommitStatus
+from github.GithubObject import NotSet
 from github.Repository import Repository
 
 from railmend.publishing.github.checks import PROOF_STATUS
@@ -52,8 +53,8 @@ class HeadChecks:
             return
         rows = self._statuses(sha)
         if rows and _runs(rows[0].description):
-            earlier = next((row for row in rows if not _runs(row.description)), None)
-            before = HeadCheck("", earlier.state, earlier.description or "") if earlier else NO_PROOF
+            row = next((row for row in rows if not _runs(row.description)), None)
+            before = HeadCheck("", row.state, row.description or "") if row else NO_PROOF
             self._set(sha, before, rows[0].target_url)
 
     def _show_run(self, sha: str, check: HeadCheck, url: str) -> bool:
@@ -65,10 +66,14 @@ class HeadChecks:
             if check.conclusion:
                 _end(newest, check.conclusion, *said)
         elif newest is None or (newest.conclusion, newest.output.title) != (check.conclusion, check.said):
-            done = {"status": COMPLETED, "conclusion": check.conclusion}
-            status = done if check.conclusion else {"status": "in_progress"}
-            output = dict(zip(("title", "summary"), said, strict=True))
-            self._repository.create_check_run(PROOF_STATUS, sha, details_url=url, output=output, **status)
+            self._repository.create_check_run(
+                PROOF_STATUS,
+                sha,
+                details_url=url,
+                status=COMPLETED if check.conclusion else "in_progress",
+                conclusion=check.conclusion or NotSet,
+                output={"title": said[0], "summary": said[1]},
+            )
         return True
 
     def _runs(self, sha: str) -> list[CheckRun]:

@@ -82,6 +82,19 @@ class HostingSettings(BaseSettings):
     railmend_health_address: str | None = Field(
         None, pattern=ADDRESS, description="host:port of the health endpoint"
     )
+    railmend_page_address: str | None = Field(
+        None,
+        pattern=ADDRESS,
+        description="host:port where a worker serves the live page, see operations.md",
+    )
+    railmend_page_url: str | None = Field(
+        None, description="where browsers reach it; needed unless it listens on this machine alone"
+    )
+    railmend_page_token: SecretStr | None = Field(
+        None,
+        min_length=24,
+        description="what admits to it; default: a new one at each start, see there",
+    )
     railmend_tracing: bool = Field(False, description="OpenTelemetry traces, see observability.md")
     railmend_web_url: str | None = Field(None, description="of the Temporal Web UI, for links")
     notify_slack_url: SecretStr | None = Field(

@@ -64,8 +64,14 @@ def _rights(github: GitHubClient, repository: str) -> list[CheckResult]:
     github.check_publishable(repository, "railmend/doctor", "")
     unseen = github.unseen_checks(repository, github.default_branch(repository))
     lacking = [f"not seen: {' '.join(unseen)}"] if unseen else []
-    if not github.may_set_status(repository):
-        lacking.append("no status says what a proof came to: give the token Commit statuses (read and write)")
+    check_runs = github.may_create_check_runs(repository)
+    if not check_runs and not github.may_set_status(repository):
+        wanted = "Commit statuses" if check_runs is None else "Checks"
+        lacking.append(f"no check says what a proof came to: grant {wanted} (read and write)")
+    elif check_runs is False:
+        lacking.append(
+            "a commit status stands for the proof's check run: grant the app Checks (read and write)"
+        )
     if lacking:
         return warning(name, f"it takes a push and a pull request; {'; '.join(lacking)}", HINT)
     return ok(name, "it takes a push and a pull request, and its checks can be read")

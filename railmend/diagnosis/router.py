@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from railmend.contracts.incident import (
+    BY_RULE,
     Cause,
     Diagnosis,
     EvidencePacket,
@@ -13,7 +14,6 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.scan import FindingKind, Service
 
-BY_RULE = "rule"
 # An item of this kind names a provider that is down while calls to it fail.
 PROVIDER_OUTAGE = "provider_outage"
 # Shares and percentiles need requests. With fewer than these the 95 % interval of a share of one half is

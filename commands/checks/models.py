@@ -11,7 +11,7 @@ from railmend.coding.metering.meter import SessionLimits
 from railmend.coding.session.opencode import VERSION
 from railmend.coding.session.server import RunningServer, ServerError
 from railmend.diagnosis.answer import parse
-from railmend.diagnosis.model import ModelError, ModelUsage, Question, ask
+from railmend.diagnosis.model import ModelError, ModelUsage, Question, ask, load_litellm
 from railmend.settings import ConfigurationError, Settings
 
 
@@ -45,6 +45,7 @@ async def _answers(settings: Settings) -> list[CheckResult]:
             f"{str(error).split('. ')[0]}: scans only measure and report",
             "for diagnoses and repairs set MODEL (provider/name) and MODEL_API_KEY",
         )
+    await asyncio.to_thread(load_litellm)  # for seconds, in which the other checks go on
     try:
         reply = await ask(QUESTION, model, ModelUsage())
     except ModelError as error:

@@ -203,7 +203,7 @@ async def _ask_as_it_takes(question: Question, settings: ModelSettings, usage: M
 def _answer_tokens(settings: ModelSettings, question: Question) -> int:
     """Return the room for an answer: more where thinking counts as one, at most what the model can give."""
     try:
-        known = _litellm().get_model_info(settings.model)
+        known = load_litellm().get_model_info(settings.model)
     except Exception:  # noqa: BLE001 - litellm raises a plain one for a model that it does not know
         known = {}
     wanted = THINKING_TOKENS if known.get("supports_reasoning") else ANSWER_TOKENS
@@ -216,7 +216,7 @@ def _answer_tokens(settings: ModelSettings, question: Question) -> int:
     return min(wanted, most or wanted)
 
 
-def _litellm() -> Any:
+def load_litellm() -> Any:
     """Import litellm when first needed: that takes seconds, and would fetch a price list by default."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
@@ -230,7 +230,7 @@ def _litellm() -> Any:
 async def _ask(
     question: Question, cap: Mapping[str, int], settings: ModelSettings, usage: ModelUsage
 ) -> ModelReply:
-    litellm = _litellm()
+    litellm = load_litellm()
     key = settings.api_key.get_secret_value() if settings.api_key else None
     if not key and not litellm.validate_environment(settings.model)["keys_in_environment"]:
         # litellm reports a missing key as a server error, which would be retried.
@@ -302,7 +302,7 @@ def prompt_tokens(messages: Messages) -> int:
 def usd_of(settings: ModelSettings, asked: int, answered: int) -> float:
     """Return what a call of so many tokens costs at most; 0 where the model's prices are not known."""
     try:
-        prompt, completion = _litellm().cost_per_token(
+        prompt, completion = load_litellm().cost_per_token(
             model=settings.model,
             prompt_tokens=asked,
             completion_tokens=answered,

@@ -1,20 +1,24 @@
 """Forty mistakes of a person: each has its own sentence, its next step and exit code 2; none a traceback."""
 
 import ast
+import asyncio
 import os
 import shlex
 import shutil
 import socket
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 from typer.main import get_command
 
+from commands.checks import check
 from commands.checks import temporal as temporal_checks
-from commands.checks.check import CheckStatus
+from commands.checks.check import Check, CheckResult, CheckStatus, ok, results_of
 from commands.ready import problem
 from hosting import dev_server
 from railmend.settings import ConfigurationError
@@ -213,3 +217,33 @@ async def test_doctor_fails_where_no_worker_runs(
     monkeypatch.setattr(temporal_checks, "_polled", polled)
     (result,) = await temporal_checks._workers(None)  # type: ignore[arg-type]
     assert result.status is status
+
+
+async def test_the_doctor_checks_side_by_side_and_names_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(check, "PATIENCE_SECONDS", 0.01)
+    quick, said = asyncio.Event(), asyncio.Event()
+
+    class Screen(StringIO):
+        def write(self, text: str) -> int:
+            if "waiting for" in text:
+                said.set()
+            return super().write(text)
+
+    out = Screen()
+
+    async def answers_last() -> list[CheckResult]:
+        await quick.wait()  # the later check has run meanwhile
+        await said.wait()
+        return ok("first", "answers")
+
+    async def answers_first() -> list[CheckResult]:
+        quick.set()
+        return ok("second", "answers")
+
+    checks = (Check("first", answers_last), Check("second", answers_first))
+    results = await results_of(checks, Console(file=out, width=80))
+    assert [result.name for result in results] == ["first", "second"]
+    lines = ["waiting for first", "ok      first: answers", "ok      second: answers"]
+    assert out.getvalue().splitlines() == lines

@@ -10,8 +10,11 @@ wrong, 130 stopped with Ctrl-C.
 """
 
 import atexit
+import errno
 import gc
+import io
 import os
+import sys
 from typing import Annotated
 
 import commands.ready  # noqa: F401 - before anything that may not be installed
@@ -84,7 +87,16 @@ def main(
     ] = False,
 ) -> None:
     """Take the options that belong to no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a locale may lack a character of a name or a chart
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        typer.echo(f"starter.py: the output could not be written: {error.strerror}.", err=True)
+        os._exit(2)  # the interpreter would try to write it again

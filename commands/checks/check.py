@@ -66,7 +66,7 @@ async def results_of(checks: Iterable[Check], output: Console | None) -> list[Ch
         running = [(check.name, group.create_task(conclude(check))) for check in checks]
         for _, task in running:
             while not (await asyncio.wait([task], timeout=PATIENCE_SECONDS))[0]:
-                missing = ", ".join(name for name, other in running if not other.done())
+                missing = "; ".join(name for name, other in running if not other.done())
                 if output and missing != named:
                     output.print(f"[dim]waiting for {escape(missing)}[/]", soft_wrap=True, highlight=False)
                     named = missing

@@ -54,7 +54,7 @@ async def _answers(settings: Settings) -> list[CheckResult]:
     if answer is None:
         raise CheckFailed(f"{reply.model} gives no answer in JSON: {errors[0]}", "choose another MODEL")
     cost = "" if reply.cost_usd is None else f", {reply.cost_usd:.6f} USD"
-    return ok("model", f"{reply.model} answers by a schema ({reply.tokens} tokens{cost})")
+    return ok("model", f"{reply.model} answers with valid JSON ({reply.tokens} tokens{cost})")
 
 
 async def _price(settings: Settings) -> list[CheckResult]:
@@ -69,7 +69,7 @@ async def _price(settings: Settings) -> list[CheckResult]:
         return ok("price", f"{price[0]:g} USD in, {price[1]:g} USD out for a million tokens")
     return warning(
         "price",
-        f"of {settings.model} is not known: only numbers of runs bound the spending",
+        f"not known for {settings.model}: only the number of runs bounds the spending",
         "set MODEL_INPUT_USD and MODEL_OUTPUT_USD (USD for a million tokens)",
     )
 
@@ -127,7 +127,7 @@ async def _provider(settings: Settings, *, ask: bool) -> list[CheckResult]:
         endpoint = models.coding_model(settings)
     except ConfigurationError as error:
         raise CheckFailed(str(error)) from error
-    there = f"{endpoint.model_id} by the gateway to {endpoint.base_url} ({endpoint.dialect.value})"
+    there = f"{endpoint.model_id} through the gateway to {endpoint.base_url} ({endpoint.dialect.value})"
     if not ask or settings.opencode_url:
         return ok("opencode provider", f"model {there}")
     endpoint = await asyncio.to_thread(models.with_listed_limits, settings, endpoint)

@@ -250,7 +250,6 @@ async def _ask(
             _skip_mcp_handler=True,
             timeout=settings.timeout_seconds,
             max_retries=0,
-            **_prices(settings),
         )
     except litellm.exceptions.ContextWindowExceededError as error:
         usage.end(0.0)
@@ -261,9 +260,7 @@ async def _ask(
         usage.end(None if isinstance(error, litellm.exceptions.Timeout) else 0.0)
         raise _classified(error, settings, key) from error
     billed = response.get("usage")
-    cost = provider_cost(billed.model_dump()) if billed else None
-    if cost is None:
-        cost = response._hidden_params.get("response_cost")
+    cost = _billed_usd(response, settings)
     usage.end(cost or 0.0)
     choice = response.choices[0]
     return ModelReply(
@@ -283,6 +280,18 @@ async def _ask(
         tokens=billed.total_tokens if billed else 0,
         cost_usd=cost,
     )
+
+
+def _billed_usd(response: Any, settings: ModelSettings) -> float | None:
+    """Return the cost a provider tells, else that of the tokens it counts; None where neither is known.
+
+    Prices of the settings are not given to litellm with a call: it would keep them for every later one.
+    """
+    billed = response.get("usage")
+    cost = provider_cost(billed.model_dump()) if billed else None
+    if cost is None and billed and _prices(settings):
+        cost = usd_of(settings, billed.prompt_tokens, billed.completion_tokens)
+    return response._hidden_params.get("response_cost") if cost is None else cost
 
 
 def _signature(call: Any) -> str:

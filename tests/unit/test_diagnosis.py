@@ -29,7 +29,7 @@ from railmend.contracts.incident import (
 from railmend.contracts.ledger import PAUSED_ERROR, LedgerState, Pause
 from railmend.contracts.repair import CodingRequest, Workspace
 from railmend.diagnosis.diagnose import challenge, diagnose
-from railmend.diagnosis.model import ModelError, ModelSettings, ModelUsage
+from railmend.diagnosis.model import ModelError, ModelSettings, ModelUsage, usd_of
 from railmend.diagnosis.prompt import repair_prompt
 from railmend.diagnosis.router import decide_by_rule
 from railmend.evidence.packet import halved, render
@@ -424,6 +424,14 @@ async def test_a_fallback_answers_when_the_chosen_model_does_not(model: Model) -
 async def test_a_price_gives_the_cost_of_a_model_nobody_knows(model: Model) -> None:
     diagnosis = await model.ask(GOOD, input_usd=10.0, output_usd=100.0)
     assert diagnosis.cost_usd == pytest.approx(100 * 10e-6 + 20 * 100e-6)
+
+
+async def test_a_price_holds_for_its_own_settings_alone(model: Model) -> None:
+    """litellm keeps the prices that come with a call for every later one of a model of that name."""
+    named = {"model": "openai/priced-by-another"}
+    await model.ask(GOOD, input_usd=10.0, output_usd=100.0, **named)
+    assert usd_of(model.settings(**named), 1000, 1000) == 0.0
+    assert (await model.ask(GOOD, **named)).cost_usd == 0.0
 
 
 async def test_retry_after_is_honoured(model: Model) -> None:

@@ -247,7 +247,7 @@ class ProofActivities:
         self, run: SuiteRun, paths: RepairPaths, material: _Material, path: str, text: str, named: str | None
     ) -> TestFileRuns:
         if not regression.asserts(text):
-            return TestFileRuns(path=path, doubt="It asserts nothing, so that any answer passes.")
+            return TestFileRuns(path=path, doubt="It asserts nothing, so any answer passes.")
         found = await asyncio.to_thread(_suite_of, material, run.ready, path, text)
         if found is None:
             dropped = await asyncio.to_thread(_suite_of, material, run.suites, path, text)

@@ -219,13 +219,13 @@ def _answer_tokens(settings: ModelSettings, question: Question) -> int:
 def _known(model: str) -> dict[str, Any]:
     """Return what litellm knows of a model; nothing where it knows none of that name."""
     try:
-        info = _litellm().get_model_info(model)
+        info = load_litellm().get_model_info(model)
     except Exception:  # noqa: BLE001 - litellm raises a plain one for a model that it does not know
         return {}
     return {name: value for name, value in info.items() if value is not None}
 
 
-def _litellm() -> Any:
+def load_litellm() -> Any:
     """Import litellm when first needed: that takes seconds, and would fetch a price list by default."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
@@ -243,7 +243,7 @@ def _litellm() -> Any:
 
 
 async def _ask(question: Question, manner: Manner, settings: ModelSettings, usage: ModelUsage) -> ModelReply:
-    litellm = _litellm()
+    litellm = load_litellm()
     key = settings.api_key.get_secret_value() if settings.api_key else None
     if not key and not litellm.validate_environment(settings.model)["keys_in_environment"]:
         # litellm reports a missing key as a server error, which would be retried.
@@ -339,7 +339,7 @@ def prompt_tokens(messages: Messages) -> int:
 def usd_of(settings: ModelSettings, asked: int, answered: int) -> float:
     """Return what a call of so many tokens costs at most; 0 where the model's prices are not known."""
     try:
-        prompt, completion = _litellm().cost_per_token(
+        prompt, completion = load_litellm().cost_per_token(
             model=settings.model,
             prompt_tokens=asked,
             completion_tokens=answered,

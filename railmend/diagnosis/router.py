@@ -110,8 +110,8 @@ def _few_requests(incident: IncidentRequest, _: EvidencePacket) -> Diagnosis | N
         return None
     return _decided(
         Verdict.TOO_LITTLE_DATA,
-        f"{incident.service.name} had {max(known_counts)} requests in the window, and fewer than "
-        f"{FEW_REQUESTS} prove nothing: it is looked at again, or look at those that failed.",
+        f"{incident.service.name} had {max(known_counts)} requests in the window; fewer than "
+        f"{FEW_REQUESTS} prove nothing. It will be checked again; the failed ones may show why.",
         again=DATA_PAUSE,
     )
 

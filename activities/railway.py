@@ -286,8 +286,9 @@ def _worst_first(services: Iterable[Service], findings: Iterable[Finding]) -> li
 
 def _redacted(service: Service) -> Service:
     """Return the service as it may be kept: a command may hold what belongs into a variable."""
-    command = service.start_command and redact(service.start_command)
-    return service.model_copy(update={"start_command": command})
+    names = ("start_command", "pre_deploy_command")
+    commands = {name: said for name in names if (said := getattr(service, name))}
+    return service.model_copy(update={name: redact(said) for name, said in commands.items()})
 
 
 def paged(services: Sequence[Service], findings: Sequence[Finding]) -> list[CandidatePage]:

@@ -113,7 +113,7 @@ class Settings(HostingSettings):
     )
     model_dialect: Dialect | None = Field(
         None,
-        description="the API that the coding agent speaks to the model; default: by the prefix of MODEL, and "
+        description="the API by which the model is asked; default: by the prefix of MODEL, and "
         "chat completions for a server at MODEL_BASE_URL that only copies OpenAI's",
     )
     model_context_tokens: int | None = Field(

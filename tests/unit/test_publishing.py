@@ -78,7 +78,11 @@ def material(text: str = "memory rises") -> PublishedMaterial:
 
 
 def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
-    text = body(publish(), material("MemoryError"))
+    repair = samples.repair()
+    (incident,) = repair.incidents
+    dear = incident.diagnosis.model_copy(update={"cost_usd": 0.5})
+    incident = incident.model_copy(update={"diagnosis": dear})
+    text = body(publish(repair.model_copy(update={"incidents": (incident,)})), material("MemoryError"))
     parts = [
         "**checkout**: A cache is never emptied.",
         "## What changed",
@@ -100,7 +104,7 @@ def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
         "To undo it, revert the merge.",
         "## What Railmend could not see",
         "No HTTP log.",
-        "3 model calls of the coding agent; with the diagnosis 900 tokens and 0.25 USD",
+        "3 model calls of the coding agent cost 0.25 USD; with the diagnosis 900 tokens and 0.75 USD",
         MARKER,
     ]
     positions = [text.index(part) for part in parts]

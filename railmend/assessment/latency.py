@@ -136,11 +136,18 @@ def _same_requests(frame: MetricFrame, level: float, start: int) -> bool:
 
     Sockets, uploads and exports are logged when they end: more of them lift the p95 while none got slower.
     """
-    past = finite(frame.p99[:start])
+    past = _past(frame, "p99", start)
     if not len(past) or share_above(past, SAME * level) <= frame.settings.latency_sort_share:
         return False
-    before, now = finite(frame.p50[:start]), finite(frame.p50[start:])
+    before, now = _past(frame, "p50", start), finite(frame.p50[start:])
     return median(now) < frame.settings.latency_rest_ratio * median(before)
+
+
+def _past(frame: MetricFrame, name: str, start: int) -> Numbers:
+    """Return a percentile before a step; what began before the window has its past in the day before."""
+    if start or frame.history is None:
+        return finite(frame.percentile(name)[:start])
+    return history_of(frame.history.latency.get(name, []))
 
 
 def _weighed(frame: MetricFrame, finding: Finding) -> Finding | None:

@@ -86,13 +86,17 @@ def _over_the_day(frame: MetricFrame, values: Numbers) -> Finding | None:
     if (
         history is None
         or len(old) < FEW_STEPS
-        or theil_sen(np.arange(len(y := blocks(values))) + 0.0, y) <= 0
+        or theil_sen(np.arange(len(y := blocks(values)), dtype=np.float64), y) <= 0
     ):
         return None
     size = history.step_seconds // frame.slice.step_seconds
     newest = [float(values[at : at + size].mean()) for at in range(len(values) % size, len(values), size)]
     level, half = np.append(old, newest), (len(old) + len(newest)) // 2
-    x, first, last = np.arange(len(level)) + 0.0, float(level[0]), float(values[-frame.recent :].mean())
+    x, first, last = (
+        np.arange(len(level), dtype=np.float64),
+        float(level[0]),
+        float(values[-frame.recent :].mean()),
+    )
     early, late = theil_sen(x[:half], level[:half]), theil_sen(x[half:], level[half:])
     share = mann_kendall(level)
     if last < max(2 * first, first + LEAST_GB) or share < s.leak_rising_share:

@@ -53,7 +53,9 @@ POSTGRES_WITHIN = 72  # characters
 POSTGRES_ERROR = re.compile(r".{0,60}?\b(?:ERROR|FATAL|PANIC): ")
 # Code below a compiler's message: `12 | let x`, `> 3 │ foo`, `  --> src/main.rs`.
 EXCERPT = re.compile(r"[>\s]{0,12}\d{0,6}\s{0,12}[|│]|\s{0,12}-->|\s{0,12}= (?:note|help)")
-OPENS = re.compile("|".join(p.pattern for p in (STARTS, CONTINUES, EXCEPTION, RUBY_FRAME, EXCERPT)))
+OPENS = re.compile(
+    "|".join(p.pattern for p in (STARTS, NEEDS_HEAD, GROUP, CONTINUES, EXCEPTION, RUBY_FRAME, EXCERPT))
+)
 # A first line although it is indented: a level set to the right, a symbol, an access line, a time.
 INDENTED_HEAD = re.compile(
     r"\s{1,5}(?:TRACE|DEBUG|VERBOSE|INFO|NOTICE|LOG|WARN(?:ING)?|ERROR|FATAL|CRITICAL)[\s:\[|]"

@@ -212,7 +212,7 @@ class _Stream:
         """Return the open event that a line continues; None: it begins one."""
         text = line.text
         indented = text[0] in " \t"
-        if not self.open or (not (indented or self.build or self._busy()) and not opens(text)):
+        if not self.open or not (indented or self.build or text[0] == "#" or self._traces() or opens(text)):
             return None
         if indented and INDENTED_HEAD.match(text):
             return None
@@ -248,8 +248,8 @@ class _Stream:
         """Whether a failure of one line has had no frames whenever it came."""
         return len(event.lines) == 1 and self.bare[start_of(event)] >= BARE
 
-    def _busy(self) -> bool:
-        return any(event.trace or event.fails for event in self.open)
+    def _traces(self) -> bool:
+        return any(event.trace for event in self.open)
 
     def _taker(self, events: Sequence[Event], text: str) -> Event | None:
         """Return the event that a frame belongs to: the nearest that fails, unless that one never has any."""
@@ -278,9 +278,11 @@ class _Stream:
         newest = self.open[-1] if self.open else None
         if newest is None or newest.label != line.label or len(newest.pending) >= MAX_PENDING:
             return False
-        if not newest.fails or newest.trace or is_head(line.text):
+        if not newest.fails or newest.trace:
             return False
         if not EXCEPTION.match(newest.lines[-1]) and not BEFORE_FRAMES.match(line.text):
+            return False
+        if is_head(line.text):
             return False
         newest.pending.append(line)
         return True

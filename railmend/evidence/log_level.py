@@ -20,6 +20,7 @@ class LogLevel(IntEnum):
 LEVELS_BY_NAME = {word: level for level in LogLevel for word in table(f"levels.{level.name.lower()}")}
 # Of these `FAIL` and `DBUG` state one in small letters alone, single letters before a time.
 WORDS = "|".join(sorted(word for word in LEVELS_BY_NAME if len(word) > 1 and word not in ("FAIL", "DBUG")))
+FIRST_LETTERS = "".join(sorted({word[0] for word in WORDS.split("|")}))
 # A level that the program itself put at the beginning of its line; further on, the same words are prose.
 # Formats of logging (Python, Java, Go, Ruby, .NET), logfmt, klog, nginx, PostgreSQL, npm, Monolog.
 # This and the patterns below begin with what stands before a word, which makes the search fast: a blank has
@@ -28,7 +29,7 @@ LEVEL = re.compile(
     rf"""(?x)
     [\s\[|(,.:=\"'<]
     (?:level(?:name)?["']?\s?[=:]\s?["']?)?
-    (?P<word>(?:{WORDS})(?!\w)
+    (?P<word>(?=[{FIRST_LETTERS}])(?:{WORDS})(?!\w)
      |(?<=[\[=:"'<])(?:trace|debug|verbose|info|notice|warn|warning|error|err|critical|crit|fatal|panic|alert
       |emerg)
      |(?:dbug|info|warn|fail|crit)(?=:\s[A-Z]\w+(?:\.\w+)*\[\d)

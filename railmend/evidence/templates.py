@@ -6,10 +6,9 @@ template in which the differing tokens are `<*>`.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
+from itertools import repeat
 
 MASK = re.compile(
     r"""(?x)
@@ -47,16 +46,47 @@ class Template:
     tokens: list[str]
 
 
-@dataclass(slots=True)
 class _Leaf:
-    """Templates of one length: all are compared at once.
+    """Templates of one length: all are compared with a line at once.
 
-    `hashes`: those of their tokens, a row each, 0 for a wildcard. `wild`: how many wildcards each has.
+    A number holds a byte for each template. `lanes`: by position and token, 1 in the bytes of those that have
+    the token there; `wild`: how many wildcards each has.
     """
 
-    templates: list[Template]
-    hashes: NDArray[np.int64]
-    wild: NDArray[np.int64]
+    __slots__ = ("lanes", "templates", "wild")
+
+    def __init__(self, templates: Iterable[Template]) -> None:
+        self.templates: list[Template] = []
+        self.lanes: dict[tuple[int, str], int] = {}
+        self.wild = 0
+        for template in templates:
+            self.add(template)
+
+    def add(self, template: Template) -> None:
+        lane = 1 << 8 * len(self.templates)
+        self.templates.append(template)
+        for place in enumerate(template.tokens):
+            if place[1] == WILDCARD:
+                self.wild += lane
+            else:
+                self.lanes[place] = self.lanes.get(place, 0) | lane
+
+    def closest(self, tokens: list[str]) -> tuple[int, int]:
+        """Return the index of the template that has most tokens in common with these, and how many."""
+        equal = sum(map(self.lanes.get, enumerate(tokens), repeat(0)), self.wild)
+        counts = equal.to_bytes(len(self.templates), "little")
+        most = max(counts)
+        return counts.index(most), most
+
+    def widen(self, index: int, tokens: list[str]) -> None:
+        """Put wildcards where a template and these tokens differ."""
+        template, lane = self.templates[index], 1 << 8 * index
+        common = [old if old == new else WILDCARD for old, new in zip(template.tokens, tokens, strict=True)]
+        for position, (old, new) in enumerate(zip(template.tokens, common, strict=True)):
+            if old != new:
+                self.lanes[position, old] ^= lane
+                self.wild += lane
+        template.tokens = common
 
 
 @dataclass
@@ -68,40 +98,31 @@ class Tree:
 
     def place(self, masked: str, kind: str, *, strict: bool) -> Template:
         """Return a masked line's template, created if needed. Lines of different `kind` never share one."""
-        tokens = masked.split()[:MAX_TOKENS] or [""]
-        hashes = np.fromiter(map(hash, tokens), np.int64, len(tokens))
-        first = tokens[0] if "#" not in tokens[0] else WILDCARD
-        key = (len(tokens), first, kind)
+        tokens = masked.split(maxsplit=MAX_TOKENS)[:MAX_TOKENS] or [""]
+        key = (len(tokens), tokens[0] if "#" not in tokens[0] else WILDCARD, kind)
         leaf = self._leaves.get(key)
         if leaf is not None:
-            equal = np.add.reduce(leaf.hashes == hashes, axis=1) + leaf.wild
-            index = int(equal.argmax())
+            index, equal = leaf.closest(tokens)
             enough = (MIN_ERROR_SIMILARITY if strict else MIN_SIMILARITY) * len(tokens)
-            if equal[index] >= enough or len(leaf.templates) >= MAX_IN_LEAF:
-                closest = leaf.templates[index]
-                if equal[index] < len(tokens):
-                    pairs = zip(closest.tokens, tokens, strict=True)
-                    closest.tokens = [a if a == b else WILDCARD for a, b in pairs]
-                    leaf.hashes[index][leaf.hashes[index] != hashes] = 0
-                    leaf.wild[index] = np.count_nonzero(leaf.hashes[index] == 0)
-                return closest
+            if equal >= enough or len(leaf.templates) >= MAX_IN_LEAF:
+                if equal < len(tokens):
+                    leaf.widen(index, tokens)
+                return leaf.templates[index]
         self.size += 1
         template = Template(self.size, tokens)
         if leaf is None:
-            self._leaves[key] = _Leaf([template], hashes[np.newaxis], np.zeros(1, np.int64))
+            self._leaves[key] = _Leaf((template,))
         else:
-            leaf.templates.append(template)
-            leaf.hashes = np.vstack((leaf.hashes, hashes))
-            leaf.wild = np.append(leaf.wild, 0)
+            leaf.add(template)
         return template
 
     def only(self, numbers: frozenset[int]) -> "Tree":
-        """Return a copy that holds only the templates of these numbers."""
+        """Return a tree that holds only the templates of these numbers; this one is used up."""
         leaves = {}
         for key, leaf in self._leaves.items():
-            kept = [n for n, template in enumerate(leaf.templates) if template.number in numbers]
+            kept = [template for template in leaf.templates if template.number in numbers]
             if kept:
-                leaves[key] = _Leaf([leaf.templates[n] for n in kept], leaf.hashes[kept], leaf.wild[kept])
+                leaves[key] = leaf if len(kept) == len(leaf.templates) else _Leaf(kept)
         return Tree(self.size, leaves)
 
 

@@ -9,8 +9,12 @@ Exit codes: 0 done, 1 done and the answer is bad news (doctor, replay, demo), 2 
 wrong, 130 stopped with Ctrl-C.
 """
 
+import atexit
+import errno
 import gc
+import io
 import os
+import sys
 from typing import Annotated
 
 import commands.ready  # noqa: F401 - before anything that may not be installed
@@ -47,6 +51,8 @@ from railmend import __version__
 
 # The collector's default would search all that is being imported a hundred times, a tenth of the start.
 gc.set_threshold(500_000)
+# And the interpreter would search it once more when the command has ended, a quarter of its time.
+atexit.register(gc.freeze)
 # Else pydantic reads what every installed package declares, to find plugins of its own: there are none.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
@@ -81,7 +87,16 @@ def main(
     ] = False,
 ) -> None:
     """Take the options that belong to no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a locale may lack a character of a name or a chart
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        typer.echo(f"starter.py: the output could not be written: {error.strerror}.", err=True)
+        os._exit(2)  # the interpreter would try to write it again

@@ -5,6 +5,7 @@ import argparse
 import commands.ready  # noqa: F401 - before anything that may not be installed
 
 # isort: split
+from commands.web_server import page_beside
 from hosting import (
     clients,
     connection,
@@ -58,7 +59,8 @@ async def main(options: argparse.Namespace) -> None:
         settings, runtime=telemetry.runtime(settings), interceptors=telemetry.tracing(settings)
     )
     await search_attributes.register(client)
-    await workers.run_until_stopped(client, settings, start.roles, report_only=start.report_only)
+    with page_beside(settings):
+        await workers.run_until_stopped(client, settings, start.roles, report_only=start.report_only)
     if options.dev:
         dev_server.log_that_it_stays(server)
     leave()

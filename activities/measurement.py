@@ -109,7 +109,7 @@ class MeasurementActivities:
         windows = matched_windows(request.window, request.up_since, now)
         service = request.service
         if windows is None:
-            sentence = f"The fix of {service.name} is up for too short a time to be measured."
+            sentence = f"The fix of {service.name} has not been live long enough to be measured."
             return MeasurementResult(
                 status=MeasurementStatus.CANNOT_TELL, sentence=sentence, service_name=service.name
             )
@@ -165,7 +165,9 @@ def deployment_view(own: DeploymentRecord | None, carriers: Sequence[DeploymentR
     if own is not None:
         return _view(DeployState.WAITING, own, f"It is {own.status}.{after}")
     if failed is not None:
-        return DeploymentView(state=DeployState.WAITING, detail=f"None of the merge itself is listed.{after}")
+        return DeploymentView(
+            state=DeployState.WAITING, detail=f"No deployment of the merge itself is listed.{after}"
+        )
     return DeploymentView(state=DeployState.WAITING, detail=NO_RECORD)
 
 

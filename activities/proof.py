@@ -27,8 +27,8 @@ from railmend.coding.checks.databases import (
 from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.checks.suites import Suite, check_environment, find_suites
 from railmend.coding.git.repository import TrustedRepository
-from railmend.coding.proof import regression
-from railmend.coding.proof.replay import replay_row
+from railmend.coding.proof import regression, replay
+from railmend.coding.proof.concealed import conceals, spares
 from railmend.coding.proof.start import StartCommand, find_start, start, variables
 from railmend.coding.sandbox import foreign_files
 from railmend.coding.sandbox.interface import RepairPaths, SandboxCommand
@@ -87,8 +87,10 @@ class _Material:
 
     def start(self) -> StartCommand | None:
         """Return how the service of the worst incident is started. Blocking."""
-        service = self._incident.service
-        return find_start(service.root_directory, service.start_command, service.health_check, self.read)
+        of = self._incident.service
+        return find_start(
+            of.root_directory, of.start_command, of.health_check, self.read, of.pre_deploy_command
+        )
 
     def service(self, tree: str) -> dict[str, str]:
         """Return the texts of that service's source files and manifests, by path inside. Blocking."""
@@ -148,9 +150,11 @@ class ProofActivities:
                 files = await asyncio.to_thread(
                     material.repository.changed_files, request.reviewed, material.request.workspace.base
                 )
-                rows = regression.regression_rows(base, change, regression.conceals(files), request.text)
+                emptied = replay.emptied(base, change)
+                concealed = conceals(files) or (spares(files) if emptied is None else emptied)
+                rows = regression.regression_rows(base, change, concealed, request.text)
                 starts = [regression.start_row(base.start or NO_START, change.start or NO_START)]
-                asked = [replay_row(base, change)] if request.requests else []
+                asked = [replay.replay_row(base, change)] if request.requests else []
                 return Proof(rows=(*rows, *starts, *asked))
 
     async def _side(
@@ -222,7 +226,7 @@ class ProofActivities:
         databases, given = await asyncio.to_thread(beside, needed, texts, ports)
         build = f"{way.build} || exit\n" if way.build else ""
         lacks = lacking(needed)
-        filling = "" if lacks else migrations(files, files.get("package.json", ""))
+        filling = "" if lacks else migrations(files, files.get("package.json", ""), way.release)
         extra = {**await asyncio.to_thread(variables, texts), **given}
         before = START_SECONDS * len(needed) + 2 * MIGRATION_SECONDS * bool(filling)
         launch = SandboxCommand(
@@ -243,7 +247,7 @@ class ProofActivities:
         self, run: SuiteRun, paths: RepairPaths, material: _Material, path: str, text: str, named: str | None
     ) -> TestFileRuns:
         if not regression.asserts(text):
-            return TestFileRuns(path=path, doubt="It asserts nothing, so that any answer passes.")
+            return TestFileRuns(path=path, doubt="It asserts nothing, so any answer passes.")
         found = await asyncio.to_thread(_suite_of, material, run.ready, path, text)
         if found is None:
             dropped = await asyncio.to_thread(_suite_of, material, run.suites, path, text)

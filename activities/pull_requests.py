@@ -11,7 +11,7 @@ from railmend.artifacts import ArtifactStore
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.repair import PullRequest, PullRequestRequest
 from railmend.publishing.github import GitHubClient, NewPullRequest
-from railmend.publishing.proof import is_draft, labels, marked
+from railmend.publishing.proof import head_check, is_draft, labels, marked
 from railmend.publishing.text import body, title
 
 # With any other autonomy, one that a later version added too, the pull request is a draft.
@@ -48,7 +48,7 @@ class PullRequestActivities:
                     since=repair.requested_at,
                 ),
             )
-            if publish.proof is not None:
-                said = (repair.repository, request.commit.sha, publish.proof, pull_request.url)
-                await asyncio.to_thread(self._github.say_proof, *said)
+            if (check := head_check(publish.proof, publish.doubts)) is not None:
+                checks = await asyncio.to_thread(self._github.head_checks, repair.repository)
+                await asyncio.to_thread(checks.show, request.commit.sha, check, pull_request.url)
             return pull_request

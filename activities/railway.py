@@ -44,8 +44,8 @@ DEFAULTS = AssessmentRules()
 # No team could read more.
 MAX_CANDIDATES = 60
 TOO_MANY = (
-    f"it looks troubled, but only the {MAX_CANDIDATES} that look worst are examined in one scan. Put those "
-    "right, or watch its project in parts."
+    f"it may be in trouble, but only the {MAX_CANDIDATES} that look worst are examined in one scan. "
+    "Fix those, or watch the project in parts."
 )
 DOWN = frozenset({FindingKind.OUTAGE, FindingKind.CRASH_LOOP})
 # Sentences about what could not be seen; the rest is counted. Of the reasons why services are unknown, so
@@ -152,7 +152,7 @@ class RailwayActivities:
             try:
                 lines = await client.environment_logs(environment_id, window.start, window.end, filter)
             except RailwayError as error:
-                unseen.append(f"Logs of {service.name} could not be searched for deaths. {error}")
+                unseen.append(f"Logs of {service.name} could not be searched for crashes. {error}")
             else:
                 series.deaths = tuple(deaths(lines))
         return any(series.deaths for _, series in doubtful)
@@ -286,8 +286,9 @@ def _worst_first(services: Iterable[Service], findings: Iterable[Finding]) -> li
 
 def _redacted(service: Service) -> Service:
     """Return the service as it may be kept: a command may hold what belongs into a variable."""
-    command = service.start_command and redact(service.start_command)
-    return service.model_copy(update={"start_command": command})
+    names = ("start_command", "pre_deploy_command")
+    commands = {name: said for name in names if (said := getattr(service, name))}
+    return service.model_copy(update={name: redact(said) for name, said in commands.items()})
 
 
 def paged(services: Sequence[Service], findings: Sequence[Finding]) -> list[CandidatePage]:
@@ -355,7 +356,7 @@ def _private(services: Iterable[Service]) -> list[str]:
     silent = [s for s in services if not s.serves_http and not s.asleep]
     groups = {
         "Requests within the private network": [s.name for s in silent if s.health_check and not s.tcp],
-        "What is asked on TCP": [s.name for s in silent if s.tcp],
+        "TCP traffic": [s.name for s in silent if s.tcp],
     }
     return [
         f"{what}: Railway measures none of it, so errors and latency of "
@@ -368,7 +369,7 @@ def _private(services: Iterable[Service]) -> list[str]:
 
 def _bounded(unseen: list[str]) -> tuple[str, ...]:
     more = len(unseen) - MAX_UNSEEN
-    return (*unseen[:MAX_UNSEEN], *((f"{more} more values could not be had.",) if more > 0 else ()))
+    return (*unseen[:MAX_UNSEEN], *((f"{more} more values could not be read.",) if more > 0 else ()))
 
 
 def _left_alone(survey: Survey) -> Screening:

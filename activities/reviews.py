@@ -36,6 +36,7 @@ from railmend.publishing.comments import (
 )
 from railmend.publishing.github import GitHubClient, NewPullRequest, PullRequestThread
 from railmend.publishing.github.errors import unless_refused
+from railmend.publishing.proof import head_check, running
 from railmend.publishing.text import marker, revert_message, revert_title
 
 
@@ -48,13 +49,23 @@ class ReviewActivities:
 
     @activity.defn
     async def poll_pull_request(self, question: ReviewQuestion) -> ReviewView:
-        """Return state, merge, and what writers and checks said since the last poll."""
+        """Return state, merge, and what writers and checks said since the last poll.
+
+        What asks for an answer gets one: the head's check runs until `reply_to_notes` ends it.
+        """
+        since = activity.info().scheduled_time
+
+        def work() -> ReviewView:
+            thread = self._thread(question.repository, question.number)
+            base = question.base_branch or self._github.default_branch(question.repository)
+            view = thread.view(base, question.seen)
+            if view.notes:
+                checks = self._github.head_checks(question.repository)
+                checks.show(view.head, running(since), thread.url)
+            return view
+
         async with working():
-            return await asyncio.to_thread(
-                lambda: self._thread(question.repository, question.number).view(
-                    question.base_branch or self._github.default_branch(question.repository), question.seen
-                )
-            )
+            return await asyncio.to_thread(work)
 
     @activity.defn
     async def find_earlier(self, question: EarlierQuestion) -> Earlier:
@@ -81,8 +92,11 @@ class ReviewActivities:
 
         def work() -> None:
             thread = self._thread(request.repository, request.number)
-            if request.commit and request.proof:
-                self._github.say_proof(request.repository, request.commit, request.proof, thread.url)
+            checks = self._github.head_checks(request.repository)
+            checks.settle(thread.answered(request.commit))
+            check = head_check(request.proof)
+            if request.commit and check:
+                checks.show(request.commit, check, thread.url)
             for note in request.notes:
                 answer = partial(thread.answer, NoteReply(note=note, text=text))
                 unless_refused("Not answered", answer, None)

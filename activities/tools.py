@@ -98,7 +98,7 @@ class ToolActivities:
             try:
                 incident = await self._artifacts.get_model(request.incident, IncidentRequest)
             except ArtifactGone as error:
-                return EvidenceResult(call_id=call.id, unseen=f"What is looked into is lost. {error}")
+                return EvidenceResult(call_id=call.id, unseen=f"The evidence is lost. {error}")
             if (keeps := stored.get(call.tool)) is not None:
                 return EvidenceResult(call_id=call.id, facts=await keeps(incident))
             if (tool := tools.get(call.tool)) is None:
@@ -194,7 +194,7 @@ class ToolActivities:
             condenser.read_older(rows)
         condensed = condenser.result(RESULT_TOKENS)
         if not condensed.rows:
-            return _nothing(f"Of {read} log lines none is meant.")
+            return _nothing(f"Of {read} log lines none matches.")
         kind = "build_log" if build else "deploy_log"
         source = f"{'build' if build else 'deploy'} logs, {condensed.rows} of {read} lines, condensed"
         return Facts(items=(condensed_fact(kind, source, condensed, redactor),))
@@ -214,7 +214,7 @@ class ToolActivities:
             condenser.read(row for row in rows if wanted in row.path)
         condensed = condenser.result(RESULT_TOKENS)
         if not condensed.rows:
-            return _nothing(f"Of {read} requests none is meant.")
+            return _nothing(f"Of {read} requests none matches.")
         source = f"HTTP logs, {condensed.rows} of {read} requests, condensed"
         return Facts(items=(condensed_fact("http_log", source, condensed, redactor),))
 

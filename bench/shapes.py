@@ -4,7 +4,7 @@ Each is a day and three hours of one service, request by request in numbers, of 
 assessed: at any length and phase, with the day before or without it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,7 @@ END = datetime(2026, 3, 2, 14, 7, tzinfo=UTC)
 DAY, WINDOW = 1440, 180
 # Minutes of the whole simulation, the last one being the newest; negative times lie before now.
 T = np.arange(-DAY - WINDOW, 0, dtype=np.float64)
-RANKS = (50, 90, 95, 99)
+SHARES = np.array([0.5, 0.9, 0.95, 0.99])
 RATES = (1.0, 12.0, 150.0, 2000.0)  # requests a minute
 
 
@@ -481,10 +481,10 @@ def simulated(
     latency: dict[str, list[float | None]] = {"p50": [], "p90": [], "p95": [], "p99": []}
     for minute, count in enumerate(requests):
         kept = min(int(count), 200)
-        few = np.round(slow[minute] * kept / max(count, 1)).astype(int)
+        few = round(float(slow[minute] * kept / max(count, 1)))
         times = service.median_ms[minute] * random.lognormal(0, 0.5, kept)
         times[:few] = service.slow_ms * random.lognormal(0, 0.5, few)
-        ranks = np.percentile(times, RANKS) if kept else (None,) * len(RANKS)
+        ranks = _percentiles(times) if kept else [None] * len(SHARES)
         for values, value in zip(latency.values(), ranks, strict=True):
             values.append(None if value is None else round(float(value), 1))
     row: dict[str, Any] = {
@@ -504,6 +504,15 @@ def simulated(
         row["http"] = {"2xx": ok.tolist(), "4xx": refused.tolist(), "5xx": failed.tolist()}
         row["latency_ms"] = latency
     return row
+
+
+def _percentiles(times: Numbers) -> Sequence[float | None]:
+    """Return what `np.percentile` does, of few numbers in a fifth of its time."""
+    at = SHARES * (len(times) - 1)
+    low = at.astype(np.int64)
+    times = np.sort(times)
+    lower, upper = times[low], times[np.minimum(low + 1, len(times) - 1)]
+    return (lower + (upper - lower) * (at - low)).tolist()  # type: ignore[no-any-return]
 
 
 def newest(row: dict[str, Any], minutes: int) -> dict[str, Any]:

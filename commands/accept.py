@@ -16,7 +16,7 @@ LONGEST = timedelta(days=365)
 
 def accept(
     service: Annotated[str, typer.Argument(metavar="SERVICE", help="Its name or id.")],
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="Of the chronic finding: latency, ...")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Kind of the chronic finding: latency, ...")],
     until: Annotated[
         str | None, typer.Option(metavar="DATE", help="The last day (UTC), 2027-01-31; default: in a year.")
     ] = None,
@@ -24,9 +24,9 @@ def accept(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a chronic finding as this service's normal.
+    """Accept a chronic finding as normal for a service.
 
-    It is neither reported nor investigated until then. What begins to be worse is an incident as ever.
+    It is neither reported nor investigated until then. If it gets worse, that is an incident again.
     """
     fingerprint, end = run(_accept(service, kind, until, reason, project))
     text = f"{fingerprint}: accepted until {end:%Y-%m-%d %H:%M} UTC."
@@ -60,8 +60,8 @@ def _kind(text: str) -> "FindingKind":
     if text not in {kind.value for kind in FindingKind}:
         raise ConfigurationError(f"{text!r} is not a kind of finding; {kinds} can be accepted.")
     raise ConfigurationError(
-        f"{text} is never a service's normal, so it cannot be accepted; {kinds} can. To silence one finding "
-        "for a while: `starter.py ledger suppress`."
+        f"{text} is never normal for a service, so it cannot be accepted; {kinds} can. "
+        "To silence one finding for a while: `starter.py ledger suppress`."
     )
 
 

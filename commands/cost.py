@@ -19,9 +19,9 @@ def cost(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what a month costs: Temporal, Railway's limits, models.
+    """Show what a month costs: Temporal, Railway's limits, models.
 
-    Scans as the schedules have them; diagnoses, sessions and dollars as the ledgers counted them in 30 days.
+    Scans are counted from the schedules; diagnoses, sessions and dollars from the ledgers' last 30 days.
     """
     told = run(_read(project, services))
     if as_json:

@@ -9,10 +9,12 @@ from commands.options import console, run
 
 
 def demo(
-    keep: Annotated[bool, typer.Option(help="Leave everything running to look at, until Ctrl-C.")] = False,
+    keep: Annotated[
+        bool, typer.Option(help="Leave everything running until Ctrl-C, to look around.")
+    ] = False,
     state: Annotated[Path | None, typer.Option(help="Keep repositories, logs and history here.")] = None,
 ) -> None:
-    """Show the whole loop here, without an account.
+    """Show the whole loop on this machine, without an account.
 
     Real services, a real Temporal server, a real OpenCode, real git.
     """

@@ -248,7 +248,7 @@ def _verdict(result: ScanResult, console: Console) -> int:
     missing = _without_pull_request(result)
     wrong = [name for name in HEALTHY if name in pull_requests]
     problems = [f"`{name}` got no pull request: {_reason(result, name)}" for name in missing]
-    problems += [f"`{name}` got a pull request, and nothing was wrong with it." for name in wrong]
+    problems += [f"`{name}` got a pull request although nothing was wrong with it." for name in wrong]
     for problem in problems:
         console.print(f"[red]{escape(problem)}[/]", soft_wrap=True)
     if problems:

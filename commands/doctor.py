@@ -35,38 +35,30 @@ def doctor(
 
 
 async def run_checks(output: "Console | None", *, ask_model: bool) -> "list[CheckResult]":
-    """Run every check, one after another; given a console, print each result as it comes."""
+    """Run all checks side by side; given a console, print each result, in order, and what is waited for."""
     from pathlib import Path
 
     from commands.checks import github, machine, models, railway, temporal
-    from commands.checks.check import CheckResult, bad, conclude, line, ok
+    from commands.checks.check import bad, ok, print_results, results_of
     from railmend.secrets import ENV_FILE
     from railmend.settings import ConfigurationError, config_file
     from railmend.settings_file import load_settings
-
-    results: list[CheckResult] = []
-
-    def add(new: list[CheckResult]) -> None:
-        results.extend(new)
-        if output:
-            for result in new:
-                output.print(line(result), soft_wrap=True, highlight=False)
 
     try:
         settings = load_settings()
     except ConfigurationError as error:
         hint = "fix it first, the other checks need it; a running worker keeps the last good settings"
-        for message in str(error).splitlines():
-            add(bad("settings", message, hint))
-        return results
+        wrong = [result for message in str(error).splitlines() for result in bad("settings", message, hint)]
+        print_results(wrong, output)
+        return wrong
     files = [str(file) for file in (Path(ENV_FILE), config_file()) if file.is_file()]
-    add(ok("settings", f"read from {', '.join((*files, 'the environment'))}"))
-    for check in (
+    read = ok("settings", f"read from {', '.join((*files, 'the environment'))}")
+    print_results(read, output)
+    checks = (
         *temporal.checks(settings),
         *railway.checks(settings),
         *github.checks(settings),
         *models.checks(settings, ask=ask_model),
         *machine.checks(settings),
-    ):
-        add(await conclude(check))
-    return results
+    )
+    return read + await results_of(checks, output)

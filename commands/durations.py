@@ -18,7 +18,7 @@ def interval(text: str, option: str = "--every", least: timedelta = timedelta(0)
         raise ConfigurationError(f"{option} {text!r} is not an interval: write 90s, 10m, 1h or 1d.")
     length = timedelta(seconds=int(match[1]) * UNITS[match[2]])
     if length < least:
-        raise ConfigurationError(f"{option} {text} is too short: {written(least)} is the least.")
+        raise ConfigurationError(f"{option} {text} is too short: the minimum is {written(least)}.")
     return length
 
 

@@ -22,19 +22,22 @@ if TYPE_CHECKING:
 def eval(  # noqa: PLR0913 - one for each option
     names: Annotated[list[str] | None, typer.Argument(help="Cases; default: all.")] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Only so many of them, chosen at random.")] = None,
-    seed: Annotated[int, typer.Option(help="Of that chance.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random choice.")] = 0,
     repeats: Annotated[int, typer.Option(min=1, help="How often to run each.")] = 1,
     at_once: Annotated[int, typer.Option(min=1, help="How many to run at a time.")] = 4,
     sessions: Annotated[
-        bool, typer.Option("--sessions", help="Let the coding agent change what it blames, and test that.")
+        bool,
+        typer.Option(
+            "--sessions", help="Also run a coding session where code is blamed, and test its change."
+        ),
     ] = False,
-    who: Annotated[str, typer.Option(help="Who answers, for the table.")] = "",
-    out: Annotated[Path | None, typer.Option(help="Each try is appended, as a line of JSON.")] = None,
+    who: Annotated[str, typer.Option(help="Name of the model in the table.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Append each run to this file, as a line of JSON.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how well MODEL judges, and print a row of a table.
 
-    It plays cases with a known answer, offline but for the model. With --sessions
+    Plays cases with a known answer, offline except for the model. With --sessions
     it also runs a coding session in the sandbox where a change is right, and the
     hidden test on that change. Exit code 1: nothing ran, or some of it failed.
     """

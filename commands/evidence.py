@@ -9,7 +9,7 @@ from commands.options import name_argument, run
 
 def evidence(
     incident: Annotated[str, name_argument("A service, or a workflow ID: incident/<environment>/<service>.")],
-    markdown: Annotated[bool, typer.Option("--markdown", help="As a person reads it.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print text instead of JSON.")] = False,
 ) -> None:
     """Export the evidence of an incident, as JSON."""
     typer.echo(run(_export(incident, markdown=markdown)))

@@ -11,7 +11,7 @@ def incidents(
     project: ProjectOption = None,
     only_open: Annotated[bool, typer.Option("--open", help="Only what is being worked on now.")] = False,
     stats: Annotated[
-        bool, typer.Option("--stats", help="Counts, money and what became of the fixes instead of a list.")
+        bool, typer.Option("--stats", help="Show counts, costs and outcomes of fixes instead of the list.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

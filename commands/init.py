@@ -20,11 +20,11 @@ WHERE = "Railway: project -> Settings -> Tokens, for one environment; or Account
 def init() -> None:
     """Ask for what a first report needs, and write it to .env.
 
-    Each answer is tried at Railway. What stands in .env already is kept, unless you say otherwise.
+    Each answer is checked with Railway. Existing values in .env are kept unless you choose otherwise.
     """
     if not sys.stdin.isatty():
         fail(
-            "init asks questions, and nobody is at a terminal here. Write .env by hand, as "
+            "init asks questions, and this is not a terminal. Write .env by hand, as "
             "docs/getting-started.md says, or run init in a terminal."
         )
     if not run(_init()):
@@ -77,7 +77,7 @@ async def _ask_for_token(settings: "Settings") -> "tuple[SecretStr, list[Environ
         else:
             if choices:
                 return token, choices
-            typer.echo("This token reaches no project: make one in the workspace of the project.")
+            typer.echo("This token has access to no project: create one in the project's workspace.")
         token = None
 
 
@@ -89,7 +89,7 @@ def _choose(choices: "list[EnvironmentChoice]") -> "EnvironmentChoice":
     for number, each in enumerate(choices, 1):
         typer.echo(f"{number:>3}  {visible(each.project)} / {visible(each.environment)}")
     while True:
-        chosen: int = typer.prompt(f"Which one is to be watched? 1 to {len(choices)}", type=int)
+        chosen: int = typer.prompt(f"Which one should Railmend watch? 1 to {len(choices)}", type=int)
         if 1 <= chosen <= len(choices):
             return choices[chosen - 1]
 

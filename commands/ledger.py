@@ -21,7 +21,7 @@ ledger = typer.Typer(
 def show(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     """List open and suppressed fingerprints.
 
-    Of an open one also who has it, and whether that one is open, closed or stuck.
+    For an open one, shows which workflow holds it, and whether that is open, closed or stuck.
     """
     from commands import ledgers
 
@@ -37,13 +37,16 @@ def show(project: ProjectOption = None, as_json: JsonOption = False) -> None:
 def release(
     fingerprints: FingerprintsArgument,
     terminate: Annotated[
-        bool, typer.Option("--terminate", help="End whoever works on it first, without cleaning up.")
+        bool,
+        typer.Option(
+            "--terminate", help="Terminate the workflow that holds it first; nothing is cleaned up."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Free an open fault for the next scan.
 
-    Needed only where whoever has it is stuck: a claim of a workflow that has ended is taken over by itself.
+    Needed only if its holder is stuck: the claim of a workflow that has ended is taken over by the next scan.
     """
     from commands import ledgers
 
@@ -58,7 +61,7 @@ def suppress(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the fault.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Keep a fault quiet for a while, whatever is deployed."""
+    """Suppress a fault for a while, whatever is deployed."""
     from commands import ledgers
 
     until = run(ledgers.suppress_for(fingerprints, length, reason[:200]))
@@ -71,7 +74,7 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; `-`: standard output.")],
     project: ProjectOption = None,
 ) -> None:
-    """Write all that a ledger knows to a file: claims, cool-downs, spending, the record of fixes."""
+    """Export a ledger to a file: claims, cool-downs, spending, the record of fixes."""
     from commands import ledgers
 
     text = run(ledgers.export(project)).model_dump_json(indent=1) + "\n"
@@ -86,12 +89,13 @@ def export(
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, help="What `ledger export` wrote.")],
     replace: Annotated[
-        bool, typer.Option("--replace", help="End the ledger that is open, and forget what it learnt since.")
+        bool,
+        typer.Option("--replace", help="Replace the open ledger; what it recorded since the export is lost."),
     ] = False,
     project: ProjectOption = None,
 ) -> None:
-    """Open a ledger with what `export` wrote, after the server or the ledger was lost."""
+    """Restore a ledger from an export, after the server or the ledger was lost."""
     from commands import ledgers
 
     workflow_id = run(ledgers.import_state(project, file.read_text(), replace=replace))
-    typer.echo(f"{workflow_id}: opened with {file}.")
+    typer.echo(f"{workflow_id}: restored from {file}.")

@@ -149,7 +149,7 @@ async def release(fingerprints: Sequence[str], *, terminate: bool) -> list[str]:
         await ledger.execute_update(
             "settle", _released(entry), id=f"released/{entry.grant}/{spending_key(fingerprint)}"
         )
-        lines.append(f"{fingerprint}: released; the next scan may take it up.")
+        lines.append(f"{fingerprint}: released; the next scan may pick it up.")
     return lines
 
 
@@ -360,7 +360,7 @@ async def import_state(project: str | None, text: str, *, replace: bool) -> str:
         )
     except WorkflowAlreadyStartedError as error:
         raise ConfigurationError(
-            f"{ledger.id} is open. With --replace it is ended, and what it has learnt since is forgotten."
+            f"{ledger.id} is open. --replace ends it; what it recorded since the export is then lost."
         ) from error
     return ledger.id
 

@@ -29,9 +29,7 @@ COMPLETION_SECONDS = 2  # a person waits for it with a finger on the key
 
 AutonomyOption = Annotated[
     Level | None,
-    typer.Option(
-        "--autonomy", help="How far Railmend may go alone; default: as the project's setting allows."
-    ),
+    typer.Option("--autonomy", help="How far Railmend may go alone; default: the project's setting."),
 ]
 ProjectOption = Annotated[
     str | None,
@@ -118,7 +116,7 @@ def using(file: Path, what: str = "read") -> Iterator[None]:
     except (OSError, UnicodeDecodeError) as error:
         from railmend.settings import ConfigurationError
 
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigurationError(f"{file} cannot be {what}: {reason}.") from error
 
 

@@ -7,7 +7,7 @@ import typer
 from commands.options import JsonOption, ProjectOption, answer, run
 
 AllOption = Annotated[
-    bool, typer.Option("--all", help="Every project, of the settings and whatever else Temporal knows.")
+    bool, typer.Option("--all", help="Every project of the settings, and any other that Temporal knows.")
 ]
 
 
@@ -17,9 +17,9 @@ def pause(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; shown to everybody who asks.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Begin no scan, model call, session, push or action.
+    """Start no scan, model call, session, push or action.
 
-    What runs is kept, a coding session is finished, and all goes on after `resume`.
+    Running work is kept, a coding session is finished, and everything continues after `resume`.
     """
     from commands import ledgers
 
@@ -27,7 +27,7 @@ def pause(
 
 
 def resume(everything: AllOption = False, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Go on after `pause`; what waits does within a minute."""
+    """End a pause; waiting work continues within a minute."""
     from commands import ledgers
 
     _tell("resumed", run(ledgers.resume(project, everything=everything)), as_json=as_json)

@@ -60,8 +60,8 @@ async def follow(client: Client, handle: WorkflowHandle[Any, HealthReport], cons
     by_id = dict(zip(repairs, results, strict=True))
     scan_result = ScanResult(
         report=report,
-        repairs={workflow_id: result for workflow_id, result in by_id.items() if result},
-        waiting=tuple(workflow_id for workflow_id, result in by_id.items() if result is None),
+        repairs={repair: ended for repair, ended in by_id.items() if isinstance(ended, RepairResult)},
+        waiting={repair: ended for repair, ended in by_id.items() if isinstance(ended, str)},
     )
     render(scan_result, console)
     return scan_result
@@ -109,21 +109,21 @@ def _print_row(row: ServiceRow, printer: ProgressPrinter) -> None:
         printer.print("verdict", f"{row.name}: {row.verdict} ({row.detail})")
 
 
-async def _watch_repair(client: Client, workflow_id: str, printer: ProgressPrinter) -> RepairResult | None:
+async def _watch_repair(client: Client, workflow_id: str, printer: ProgressPrinter) -> RepairResult | str:
     """Follow a repair until its pull request is open; it goes on alone for days after that.
 
-    Return None where it waits for a person.
+    Return the command that answers where it waits for a person.
     """
     printer.print("repair", workflow_id)
     handle = handle_of(client, workflow_id)
     ended = asyncio.ensure_future(handle.result())
     try:
         while not ended.done():
-            status = await _answer(handle.query("status", result_type=RepairStatus))
+            status: RepairStatus | None = await _answer(handle.query("status", result_type=RepairStatus))
             if status is not None:
                 printer.print("repair", f"{workflow_id}: {status.sentence}")
                 if status.command:
-                    return None
+                    return status.command
                 if status.link:
                     break
             await asyncio.wait([ended], timeout=REPAIR_POLL_SECONDS)

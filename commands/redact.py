@@ -12,7 +12,7 @@ from commands.options import opened, using, worded
 def redact(
     file: Annotated[Path, typer.Argument(help="Text; default: standard input.")] = Path("-"),
 ) -> None:
-    """Take secrets and personal data out of a text."""
+    """Remove secrets and personal data from a text."""
     from railmend.evidence.redact import Redactor
 
     with worded(), using(file), opened(file) as source:

@@ -17,11 +17,11 @@ def replay(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Would a run continue with this code?
+    """Check whether a run could continue with this code.
 
     Replays a recorded or live history, as a worker does after an upgrade.
 
-    Ends with code 1 where the code would do something else than the history.
+    Ends with code 1 if the code would act differently from the history.
     """
     difference = run(_replay(history))
     data = {"history": history, "replays": difference is None, "reason": difference}

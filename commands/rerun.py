@@ -18,7 +18,7 @@ def rerun(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Do again what a scan, incident, repair or action did.
+    """Run a scan, incident, repair or action again.
 
     A new scan looks at the project, or at the services of an incident or repair whatever their cool-down, and
     acts on what it finds. An action that was rejected or has expired is offered again.

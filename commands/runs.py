@@ -176,7 +176,7 @@ async def find(client: Client, name: str, *kinds: str) -> str:
         return name
     runs = await runs_of(client, name, [KINDS[kind][0] for kind in kinds])
     if not runs:
-        raise await unknown_name(client, name)
+        raise await unknown_name(client, name, kinds)
     still_open = [run for run in runs if run.status is RUNNING]
     return (still_open or runs)[0].id
 
@@ -190,7 +190,7 @@ async def find_waiting(client: Client, name: str) -> str:
         return name
     runs = await runs_of(client, name, (REPAIR, ACTION))
     if not runs:
-        raise await unknown_name(client, name)
+        raise await unknown_name(client, name, ("repair", "action"))
     statuses = [(run, await status_of(client, run)) for run in runs if run.status is RUNNING]
     waiting = [(run, status) for run, status in statuses if status.command]
     if len(waiting) == 1:
@@ -205,10 +205,15 @@ async def find_waiting(client: Client, name: str) -> str:
     )
 
 
-async def unknown_name(client: Client, name: str) -> ConfigurationError:
+async def unknown_name(client: Client, name: str, kinds: Collection[str]) -> ConfigurationError:
+    """Return the error for a name that no run of these kinds is about."""
     names = await known_names(client)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     shown = visible(name)
+    if name in names:
+        return ConfigurationError(
+            f"There is no {_listed(kinds)} for {shown}. `starter.py show {shown}` says why."
+        )
     if close:
         return ConfigurationError(
             f"No run is about {shown!r}. Did you mean {_listed(map(visible, close))}? {WHERE}"
@@ -217,7 +222,7 @@ async def unknown_name(client: Client, name: str) -> ConfigurationError:
         listed = ", ".join(map(visible, names[:10]))
         return ConfigurationError(f"No run is about {shown!r}. Known services: {listed}. {WHERE}")
     return ConfigurationError(
-        f"No run is about {shown!r}: nothing was found wrong yet. `starter.py status` shows the services."
+        f"No run is about {shown!r}: no scan has found trouble yet. `starter.py status` shows the services."
     )
 
 

@@ -17,11 +17,11 @@ MOST_NAMES = 20
 
 @dataclass(frozen=True)
 class ScanResult:
-    """A finished scan and the repairs it started, by workflow ID; `waiting`: those a person must allow."""
+    """A finished scan and its repairs by workflow ID. `waiting`: the command that answers each of these."""
 
     report: HealthReport
     repairs: dict[str, RepairResult] = field(default_factory=dict)
-    waiting: tuple[str, ...] = ()
+    waiting: dict[str, str] = field(default_factory=dict)
 
     def pull_requests(self) -> dict[str, str]:
         """Return addresses of pull requests by service name."""
@@ -39,7 +39,7 @@ class ScanResult:
         return ScanResult(
             report=later.report.model_copy(update={"rows": tuple(rows.values())}),
             repairs={**self.repairs, **later.repairs},
-            waiting=(*self.waiting, *later.waiting),
+            waiting={**self.waiting, **later.waiting},
         )
 
     def as_data(self) -> dict[str, Any]:
@@ -80,8 +80,8 @@ def render(result: ScanResult, console: Console) -> None:
     # Below the table and unbroken, so that they can be copied.
     for name, url in sorted(result.pull_requests().items()):
         console.print(f"Pull request for {escape(name)}: {url}", soft_wrap=True)
-    for repair in result.waiting:
-        console.print(f"Waits for you: starter.py approve {escape(repair)}", soft_wrap=True)
+    for command in result.waiting.values():
+        console.print(f"Waits for you: {escape(command)}", soft_wrap=True)
 
 
 def _more(names: tuple[str, ...]) -> str:

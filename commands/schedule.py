@@ -35,9 +35,9 @@ def create(
     everywhere: Annotated[bool, typer.Option("--all", help="Of every project of railmend.toml.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Create the schedule, or give the existing one another interval.
+    """Create the schedule, or change the interval of the existing one.
 
-    It holds nothing else: how far to go, and for how much, each scan reads from the settings when it begins.
+    It holds nothing else: autonomy and budget are read from the settings when a scan begins.
     """
     created = [{**each, "every": every} for each in run(_create(every, project, everywhere=everywhere))]
     lines = [line for each in created for line in (f"Schedule {each['id']}: every {every}.", *each["means"])]
@@ -80,7 +80,7 @@ def trigger(project: ProjectOption = None, as_json: JsonOption = False) -> None:
 
 @schedule.command()
 def delete(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Remove the schedule; what already runs goes on."""
+    """Remove the schedule; running scans and repairs continue."""
     _act("delete", project, as_json=as_json)
 
 

@@ -161,7 +161,7 @@ def render(screen: StatusScreen, console: Console) -> None:
             console, f"{incident.service}: {incident.kind.replace('_', ' ')} since {since}; {incident.label}"
         )
     if not screen.incidents:
-        console.print("  None." if not screen.unseen else "  Not known, see below.")
+        console.print(_without_incidents(screen))
     if screen.work:
         _heading(console, "Repairs")
         for row in screen.work:
@@ -171,6 +171,12 @@ def render(screen: StatusScreen, console: Console) -> None:
         for text in screen.all_unseen:
             _line(console, text)
     console.print(f"\nAs of {screen.at:%Y-%m-%d %H:%M:%S} UTC; all times are UTC.", style="dim")
+
+
+def _without_incidents(screen: StatusScreen) -> str:
+    if screen.unseen:
+        return "  Not known, see below."
+    return "  None." if all(project.scanned for project in screen.projects) else "  None is known."
 
 
 def _heading(console: Console, text: str) -> None:

@@ -6,8 +6,6 @@ import typer
 
 from commands.options import ProjectOption, run
 
-MOST_PORT = 65_535
-
 
 def web(
     project: ProjectOption = None,
@@ -33,34 +31,12 @@ async def _serve(project: str | None, listen: str, url: str, name: str) -> None:
     """Serve until the process is stopped. Raises `ConfigurationError` where it cannot be."""
     import asyncio
     import getpass
-    from urllib.parse import urlsplit
 
-    from commands.ledgers import projects_of
-    from commands.page_content import PageReader
     from commands.runs import connected
-    from commands.web_app import WebPage
-    from hosting.http_server import serving, split
-    from railmend.settings import ConfigurationError
+    from commands.web_server import check_addresses, page_of
 
-    try:
-        host, port = split(listen)
-        if port > MOST_PORT:
-            raise ValueError(port)
-    except ValueError as error:
-        raise ConfigurationError(f"--listen {listen}: give HOST:PORT, such as 127.0.0.1:8020.") from error
-    parts = urlsplit(url)
-    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/")):
-        raise ConfigurationError(f"--url {url}: give an address without a path, such as https://ops.example.")
-    if not url and host not in ("127.0.0.1", "localhost", "::1"):
-        raise ConfigurationError(f"--listen {listen} is not this machine alone: give with --url its address.")
+    check_addresses(listen, url, "--listen", "--url")
     settings, client = await connected()
-    projects = projects_of(settings, project)
-    reader = PageReader(settings, client)
-    page = WebPage(client, lambda: reader.read(projects), name or getpass.getuser(), url)
-    try:
-        async with serving(page.app, listen, "--listen") as port:
-            shown = url or f"http://{listen.rpartition(':')[0]}:{port}"
-            typer.echo(f"Open {page.address(shown)}\nStop with Ctrl-C.")
-            await asyncio.Event().wait()
-    finally:
-        await reader.aclose()
+    async with page_of(settings, client, project, (listen, url), name or getpass.getuser()) as address:
+        typer.echo(f"Open {address}\nStop with Ctrl-C.")
+        await asyncio.Event().wait()

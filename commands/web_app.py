@@ -36,20 +36,26 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-HOW_IN = "Open the address that `starter.py web` printed when it started: it holds the token of this page."
+HOW_IN = "Open this page by the address with its token: docs/getting-started.md says where that stands."
 
 
 class WebPage:
-    """One served page. The token of this start admits, and its holder decides as `by`.
+    """One served page. The token admits, and its holder decides as `by`.
 
     `read`: returns what is shown. `url`: where browsers reach it; empty: at this machine's loopback alone.
+    `token`: empty: one of this start.
     """
 
     def __init__(
-        self, client: Client, read: Callable[[], Awaitable[PageContent]], by: str, url: str = ""
+        self,
+        client: Client,
+        read: Callable[[], Awaitable[PageContent]],
+        by: str,
+        url: str = "",
+        token: str = "",
     ) -> None:
         self._client, self._read, self._by, self._url = client, read, by, url
-        self._token = secrets.token_urlsafe(32)
+        self._token = token or secrets.token_urlsafe(32)
         self._notices: dict[str, str] = {}
         self._reading = asyncio.Lock()
         self._content: tuple[float, PageContent] | None = None

@@ -10,7 +10,7 @@ import httpx
 import structlog
 
 from hosting.gateway.provider_api import APIS
-from railmend.coding.metering.dialects import Reach, reach, refuse_unreachable
+from railmend.coding.metering.dialects import Reach, own_dialect, reach, refuse_unreachable
 from railmend.coding.metering.meter import ModelEndpoint, SessionLimits
 from railmend.diagnosis.model import ModelSettings
 from railmend.settings import ConfigurationError, Settings, require
@@ -110,16 +110,17 @@ def _model(settings: Settings, name: str) -> ModelSettings:
     """Address, key and prices belong to MODEL's provider; others' keys are in variables of their own."""
     seconds = float(settings.railmend_diagnosis_seconds)
     if name.partition("/")[0] != (settings.model or "").partition("/")[0]:
-        return ModelSettings(model=name, timeout_seconds=seconds)
+        return ModelSettings(model=name, dialect=own_dialect(name), timeout_seconds=seconds)
     try:
         refuse_unreachable(name)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     # Without an address litellm knows more providers than the coding agent reaches.
-    base_url = _reach(settings, name).diagnosis_url if settings.model_base_url else None
+    there = _reach(settings, name) if settings.model_base_url else None
     return ModelSettings(
         model=name,
-        base_url=base_url,
+        dialect=there.dialect if there else settings.model_dialect or own_dialect(name),
+        base_url=there.diagnosis_url if there else None,
         api_key=settings.model_api_key,
         timeout_seconds=seconds,
         input_usd=settings.model_input_usd,

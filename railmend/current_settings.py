@@ -36,7 +36,8 @@ class CurrentSettings:
         if stamps != self._stamps:
             self._stamps = stamps
             self._read()
-            self._stamps = {file: stamps.get(file) for file in _files(self._settings)}
+            if not self.problem:
+                self._stamps = {file: stamps.get(file) for file in _files(self._settings)}
         return self._settings
 
     def derive(self, make: Callable[[Settings], T]) -> Callable[[], T]:

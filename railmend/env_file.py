@@ -3,6 +3,7 @@
 import difflib
 import re
 import stat
+from codecs import BOM_UTF8
 from collections.abc import Collection
 from pathlib import Path
 
@@ -28,6 +29,22 @@ def lines() -> dict[str, int]:
     return {match[1]: number for match, number in matches if match}
 
 
+def encoding_problem() -> str:
+    """Return why the file cannot be read; empty where it can be, or is not there.
+
+    Editors of Windows write UTF-16, code pages, and marks with which the first name is lost.
+    """
+    try:
+        content = Path(ENV_FILE).read_bytes()
+        if "\0" not in content.decode() and not content.startswith(BOM_UTF8):
+            return ""
+    except OSError:
+        return ""
+    except UnicodeDecodeError:
+        pass
+    return f"{ENV_FILE} is not plain UTF-8: save it as UTF-8, without a byte order mark."
+
+
 def misspelt(names: Collection[str]) -> list[str]:
     """Return a line for each name not in `names` that is meant for Railmend: similar, or with its prefix.
 
@@ -38,8 +55,8 @@ def misspelt(names: Collection[str]) -> list[str]:
         near = difflib.get_close_matches(name, names, 1, NEAR)
         if name in names or not (near or name.startswith(OURS)):
             continue
-        meant = f"Is {near[0]} meant?" if near else "All are listed in docs/settings.md."
-        messages.append(f"{ENV_FILE}:{number}: {name} is no setting. {meant}")
+        meant = f"Did you mean {near[0]}?" if near else "All are listed in docs/settings.md."
+        messages.append(f"{ENV_FILE}:{number}: {name} is not a setting. {meant}")
     return messages
 
 

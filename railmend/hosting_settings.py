@@ -72,7 +72,7 @@ class HostingSettings(BaseSettings):
     railmend_build_id: str | None = Field(None, description="turns on worker versioning")
     railmend_deployment: str = Field("railmend", description="name of the worker deployment, with a build id")
     railmend_grace_seconds: int = Field(
-        5, ge=0, le=3600, description="how long a worker that is told to stop may take to end what it does"
+        5, ge=0, le=3600, description="how long a stopping worker may take to finish its work"
     )
     slots: Slots = Field(Slots(), description="how much a worker does at once, see operations.md")
     railmend_log_level: LogLevel = Field("INFO", description="of the worker's JSON logs")
@@ -81,6 +81,19 @@ class HostingSettings(BaseSettings):
     )
     railmend_health_address: str | None = Field(
         None, pattern=ADDRESS, description="host:port of the health endpoint"
+    )
+    railmend_page_address: str | None = Field(
+        None,
+        pattern=ADDRESS,
+        description="host:port where a worker serves the live page, see operations.md",
+    )
+    railmend_page_url: str | None = Field(
+        None, description="where browsers reach it; needed unless it listens on this machine alone"
+    )
+    railmend_page_token: SecretStr | None = Field(
+        None,
+        min_length=24,
+        description="what admits to it; default: a new one at each start, see there",
     )
     railmend_tracing: bool = Field(False, description="OpenTelemetry traces, see observability.md")
     railmend_web_url: str | None = Field(None, description="of the Temporal Web UI, for links")
@@ -101,7 +114,7 @@ class HostingSettings(BaseSettings):
         None, description="of any other service, as Apprise writes them; one a line"
     )
     notify_per_hour: int = Field(
-        30, ge=1, description="so many messages an hour from one worker; the last says that more are left out"
+        30, ge=1, description="most messages an hour from one worker; the last says that more were left out"
     )
 
     @field_validator("railmend_codec_origins")
@@ -111,7 +124,7 @@ class HostingSettings(BaseSettings):
         for origin in origins:
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or not parts.netloc or origin != origin.rstrip("/"):
-                raise ValueError(f"{origin!r} is no origin: write https://HOST[:PORT], without a path")
+                raise ValueError(f"{origin!r} is not an origin: write https://HOST[:PORT], without a path")
         return origins
 
     @model_validator(mode="after")

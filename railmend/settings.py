@@ -32,7 +32,7 @@ from railmend.hosting_settings import HostingSettings
 from railmend.railway.limits import RateLimits
 from railmend.secrets import ENV_FILE, SecretRefused, secret
 
-MORE_THAN_ONCE = "stands there more than once"
+MORE_THAN_ONCE = "is there more than once"
 CONFIG_VARIABLE, CONFIG_FILE = "RAILMEND_CONFIG", "railmend.toml"
 TokenKindSetting = Literal["auto", "project", "bearer"]
 
@@ -61,9 +61,9 @@ class ProjectSettings(BaseModel):
     token_kind: TokenKindSetting = "auto"  # noqa: S105 - a kind, not a token
     autonomy: Autonomy | None = Field(None, description="default: RAILMEND_AUTONOMY")
     pull_request_environment: bool = Field(
-        False, description="look at it although Railway made it for a pull request"
+        False, description="watch it although Railway created it for a pull request"
     )
-    assessment: AssessmentRules = Field(AssessmentRules(), description="laid over the general table")
+    assessment: AssessmentRules = Field(AssessmentRules(), description="overrides the general table")
     services: dict[str, ServiceSettings] = Field(
         default_factory=dict, description="by service name, where a service differs"
     )
@@ -87,7 +87,7 @@ class Settings(HostingSettings):
     railway_token: SecretStr | None = Field(None, description="token for it")
     railway_token_kind: TokenKindSetting = Field(
         "auto",
-        description="found out at start; project: project token; bearer: account, workspace or OAuth token",
+        description="detected at start; project: project token; bearer: account, workspace or OAuth token",
     )
     railway_project_id: str | None = Field(None, description="the project to look at, without railmend.toml")
     railway_environment_id: str | None = Field(None, description="its environment")
@@ -113,7 +113,7 @@ class Settings(HostingSettings):
     )
     model_dialect: Dialect | None = Field(
         None,
-        description="the API that the coding agent speaks to the model; default: by the prefix of MODEL, and "
+        description="the API by which the model is asked; default: by the prefix of MODEL, and "
         "chat completions for a server at MODEL_BASE_URL that only copies OpenAI's",
     )
     model_context_tokens: int | None = Field(
@@ -162,13 +162,13 @@ class Settings(HostingSettings):
     railmend_window_seconds: int = Field(
         180 * 60, ge=10, le=30 * 24 * 3600, description="how far back a scan looks"
     )
-    railmend_step_seconds: int = Field(60, ge=1, le=3600, description="distance of two values in a series")
+    railmend_step_seconds: int = Field(60, ge=1, le=3600, description="time between two values of a series")
     railmend_settle_seconds: int = Field(
-        60, ge=0, le=3600, description="how far the window's end lies in the past: late samples"
+        60, ge=0, le=3600, description="how long before now the window ends, so that late samples are in"
     )
     railmend_session_seconds: int = Field(3600, ge=10, le=6 * 3600, description="longest coding session")
     railmend_stall_seconds: int = Field(
-        600, ge=10, le=3600, description="how long a coding session may get no further before it is ended"
+        600, ge=10, le=3600, description="how long a coding session may make no progress before it is ended"
     )
     railmend_session_calls: int = Field(
         80, ge=1, le=1000, description="most model calls of one repair's sessions"
@@ -381,8 +381,8 @@ def _refusal(file: Path | Traversable, text: str, name: str) -> str:
     field = Settings.model_fields.get(name)
     if field is None:
         near = difflib.get_close_matches(name, Settings.model_fields, 1)
-        hint = f"Is {near[0]!r} meant?" if near else "All are listed in docs/settings.md."
-        return f"{file}:{at}: {name!r} is no setting. {hint}"
+        hint = f"Did you mean {near[0]!r}?" if near else "All are listed in docs/settings.md."
+        return f"{file}:{at}: {name!r} is not a setting. {hint}"
     if _is_secret(field):
         return f"{file}:{at}: {name!r} is a secret: set {name.upper()} in the environment instead."
     return ""

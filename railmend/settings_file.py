@@ -27,7 +27,7 @@ from railmend.settings import (
 Location = tuple[str | int, ...]
 HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?")
 KEY = re.compile(r"""^\s*([A-Za-z0-9_."'-]+)\s*=""")
-TWICE = "stands there already in line"
+TWICE = "is already in line"
 TOKEN_DEFAULT = ProjectSettings.model_fields["token_env"].default
 
 
@@ -36,6 +36,8 @@ def load_settings() -> Settings:
 
     Raise `ConfigurationError` with one line per problem.
     """
+    if problem := env_file.encoding_problem():
+        raise ConfigurationError(problem)
     problems: list[str] = []
     settings: Settings | None = None
     try:

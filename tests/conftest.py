@@ -1,5 +1,6 @@
-"""The order of all tests."""
+"""The order of all tests, and what they share."""
 
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -7,9 +8,9 @@ import pytest
 # First, one a worker, those that wait minutes for symptoms and for what a fix made of them: xdist gives one
 # worker several files of one test each, which then run one after another, at the end while all others are
 # idle.
-FIRST = ("test_after_merge", "test_end_to_end", "test_docs_commands", "test_wrong_fixes")
+FIRST = ("test_end_to_end", "test_docs_commands", "test_wrong_fixes")
 # Long files before short ones, which end the run together.
-LONG = ("tests/chaos/", "test_unrecognised_bug", "test_worse", "test_reading_", "test_shapes")
+LONG = ("tests/chaos/", "test_misbehaving_model", "test_known_bugs", "test_after_pull_request")
 WAITING = ("tests/chaos/", "tests/integration/", "tests/workflows/")
 
 
@@ -25,6 +26,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         files = dict.fromkeys(_file(item) for item in items if item.nodeid.startswith(WAITING) is waiting)
         places |= {file: number / len(files) for number, file in enumerate(files)}
     items.sort(key=lambda item: (_rank(item, FIRST), places[_file(item)]))
+
+
+def pytest_collection_finish() -> None:
+    """Share the workflows' sandbox where a test that was collected runs workflows."""
+    if "temporalio.worker" in sys.modules:
+        from tests.shared_sandbox import share
+
+        share()
 
 
 def _file(item: pytest.Item) -> str:

@@ -35,6 +35,7 @@ def _of_app(method: str, path: str, purpose: str, permission: str, without: str 
 META, READ, WRITE = "Metadata: read", "Contents: read", "Contents: write"
 PULLS, PULLS_WRITE = "Pull requests: read", "Pull requests: write"
 ISSUES, ISSUES_WRITE = "Issues: read", "Issues: write"
+CHECKS, STATUS = "Checks: write", "a commit status says it"
 CALLS = (
     GitHubCall("GET", "/user", "own account", "none", "", "an app asks for `/users/{login}`"),
     GitHubCall("GET", "/users/{login}", "own account", "none", "none", ENDS),
@@ -63,12 +64,15 @@ CALLS = (
     GitHubCall("GET", f"{REPO}/actions/runs", "checks", "Actions: read", "", "not seen, and said once"),
     GitHubCall("GET", f"{REPO}/actions/runs/{{id}}/jobs", "checks", "Actions: read", "", "the same"),
     _both("GET", "/commits/{ref}/status", "checks", "Commit statuses: read", "not seen, and said once"),
+    _of_app("POST", f"{REPO}/check-runs", "what the proof came to; tried without content", CHECKS, STATUS),
+    _of_app("PATCH", f"{REPO}/check-runs/{{check_run_id}}", "the same, after a review", CHECKS, STATUS),
+    _both("GET", "/statuses/{sha}", "is it said already?", "Commit statuses: read", "nothing is said"),
     _both(
         "POST",
         "/statuses/{sha}",
-        "what the proof came to; the doctor tries it without content",
+        "without check runs: the proof",
         "Commit statuses: write",
-        "a table says it",
+        "nothing is said",
     ),
     _both("GET", "/pulls", "find pull requests", PULLS),
     _both("POST", "/pulls", "open one; tried without content before a session", PULLS_WRITE, TOLD),

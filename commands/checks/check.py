@@ -1,7 +1,7 @@
 """What a check is, and how its result reads."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,6 +11,8 @@ from rich.markup import escape
 
 # Longer than any client's own limit; a check that hangs must not hide the next.
 LIMIT_SECONDS = 60
+# A person who waits longer is told what for.
+PATIENCE_SECONDS = 4
 
 
 class CheckStatus(StrEnum):
@@ -54,6 +56,29 @@ async def conclude(check: Check) -> list[CheckResult]:
     # A fault that nobody foresaw is still only this check's.
     except Exception as error:  # noqa: BLE001
         return bad(check.name, f"{type(error).__name__}: {error}"[:500])
+
+
+async def results_of(checks: Iterable[Check], output: Console | None) -> list[CheckResult]:
+    """Run the checks side by side and return their results in order, printed as soon as that allows."""
+    results: list[CheckResult] = []
+    named = ""
+    async with asyncio.TaskGroup() as group:
+        running = [(check.name, group.create_task(conclude(check))) for check in checks]
+        for _, task in running:
+            while not (await asyncio.wait([task], timeout=PATIENCE_SECONDS))[0]:
+                missing = "; ".join(name for name, other in running if not other.done())
+                if output and missing != named:
+                    output.print(f"[dim]waiting for {escape(missing)}[/]", soft_wrap=True, highlight=False)
+                    named = missing
+            print_results(task.result(), output)
+            results += task.result()
+    return results
+
+
+def print_results(results: Iterable[CheckResult], output: Console | None) -> None:
+    if output:
+        for result in results:
+            output.print(line(result), soft_wrap=True, highlight=False)
 
 
 def ok(name: str, message: str) -> list[CheckResult]:

@@ -29,7 +29,9 @@ async def _github(settings: Settings) -> list[CheckResult]:
     built = await repositories(settings)
     told = {settings.notify_github_repository} if settings.notify_github_repository else set()
     if not built | told:
-        return warning("github", "no repository is known", "it is read from the services that Railway shows")
+        return warning(
+            "github", "no repository is known", "repositories are read from the services that Railway lists"
+        )
     issues = told | (built if settings.railmend_approve_by_comment else set())
     return await asyncio.to_thread(_rights_of_all, github, sorted(built | told), built, issues)
 
@@ -46,13 +48,15 @@ def _rights_of_all(
         try:
             if name in issues:
                 github.check_issues(name)
-            results += _rights(github, name) if name in built else ok(f"github, {name}", "it takes issues")
+            results += (
+                _rights(github, name) if name in built else ok(f"github, {name}", "issues can be opened")
+            )
         except GitHubError as error:
             if not error.retryable and error.status != UNAUTHORIZED:
                 results += bad(f"github, {name}", str(error), HINT)
                 continue
             left = len(names) - number - 1
-            others = f" {left} more of the repositories were not checked." if left else ""
+            others = f" {left} more repositories were not checked." if left else ""
             hint = "see https://www.githubstatus.com, and run this again" if error.retryable else ""
             return results + bad("github" if left else f"github, {name}", f"{error}{others}", hint)
     return results
@@ -64,8 +68,14 @@ def _rights(github: GitHubClient, repository: str) -> list[CheckResult]:
     github.check_publishable(repository, "railmend/doctor", "")
     unseen = github.unseen_checks(repository, github.default_branch(repository))
     lacking = [f"not seen: {' '.join(unseen)}"] if unseen else []
-    if not github.may_set_status(repository):
-        lacking.append("no status says what a proof came to: give the token Commit statuses (read and write)")
+    check_runs = github.may_create_check_runs(repository)
+    if not check_runs and not github.may_set_status(repository):
+        wanted = "Commit statuses" if check_runs is None else "Checks"
+        lacking.append(f"a proof's result cannot be shown as a check: grant {wanted} (read and write)")
+    elif check_runs is False:
+        lacking.append(
+            "a commit status stands for the proof's check run: grant the app Checks (read and write)"
+        )
     if lacking:
-        return warning(name, f"it takes a push and a pull request; {'; '.join(lacking)}", HINT)
-    return ok(name, "it takes a push and a pull request, and its checks can be read")
+        return warning(name, f"branches can be pushed and pull requests opened; {'; '.join(lacking)}", HINT)
+    return ok(name, "branches can be pushed and pull requests opened, and its checks can be read")

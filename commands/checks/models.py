@@ -11,7 +11,7 @@ from railmend.coding.metering.meter import SessionLimits
 from railmend.coding.session.opencode import VERSION
 from railmend.coding.session.server import RunningServer, ServerError
 from railmend.diagnosis.answer import parse
-from railmend.diagnosis.model import ModelError, ModelUsage, Question, ask
+from railmend.diagnosis.model import ModelError, ModelUsage, Question, ask, load_litellm
 from railmend.settings import ConfigurationError, Settings
 
 
@@ -45,6 +45,7 @@ async def _answers(settings: Settings) -> list[CheckResult]:
             f"{str(error).split('. ')[0]}: scans only measure and report",
             "for diagnoses and repairs set MODEL (provider/name) and MODEL_API_KEY",
         )
+    await asyncio.to_thread(load_litellm)  # for seconds, in which the other checks go on
     try:
         reply = await ask(QUESTION, model, ModelUsage())
     except ModelError as error:
@@ -53,7 +54,7 @@ async def _answers(settings: Settings) -> list[CheckResult]:
     if answer is None:
         raise CheckFailed(f"{reply.model} gives no answer in JSON: {errors[0]}", "choose another MODEL")
     cost = "" if reply.cost_usd is None else f", {reply.cost_usd:.6f} USD"
-    return ok("model", f"{reply.model} answers by a schema ({reply.tokens} tokens{cost})")
+    return ok("model", f"{reply.model} answers with valid JSON ({reply.tokens} tokens{cost})")
 
 
 async def _price(settings: Settings) -> list[CheckResult]:
@@ -68,7 +69,7 @@ async def _price(settings: Settings) -> list[CheckResult]:
         return ok("price", f"{price[0]:g} USD in, {price[1]:g} USD out for a million tokens")
     return warning(
         "price",
-        f"of {settings.model} is not known: only numbers of runs bound the spending",
+        f"not known for {settings.model}: only the number of runs bounds the spending",
         "set MODEL_INPUT_USD and MODEL_OUTPUT_USD (USD for a million tokens)",
     )
 
@@ -126,7 +127,7 @@ async def _provider(settings: Settings, *, ask: bool) -> list[CheckResult]:
         endpoint = models.coding_model(settings)
     except ConfigurationError as error:
         raise CheckFailed(str(error)) from error
-    there = f"{endpoint.model_id} by the gateway to {endpoint.base_url} ({endpoint.dialect.value})"
+    there = f"{endpoint.model_id} through the gateway to {endpoint.base_url} ({endpoint.dialect.value})"
     if not ask or settings.opencode_url:
         return ok("opencode provider", f"model {there}")
     endpoint = await asyncio.to_thread(models.with_listed_limits, settings, endpoint)

@@ -76,7 +76,7 @@ async def _workers(client: Client) -> list[CheckResult]:
     if not idle:
         return ok("workers", f"serve {', '.join(QUEUES)}")
     problem = warning if ORCHESTRATION_QUEUE not in idle else bad  # without it nothing at all happens
-    return problem("workers", f"nobody serves {', '.join(idle)}", "start `worker.py`")
+    return problem("workers", f"no worker serves {', '.join(idle)}", "start `worker.py`")
 
 
 async def _pause(client: Client, settings: Settings) -> list[CheckResult]:
@@ -84,7 +84,9 @@ async def _pause(client: Client, settings: Settings) -> list[CheckResult]:
     return [
         result
         for project, why in told.items()
-        for result in warning("pause", f"project {project}: {why}", "`starter.py resume --all` goes on")
+        for result in warning(
+            "pause", f"project {project}: {why}", "`starter.py resume --all` ends the pause"
+        )
     ]
 
 

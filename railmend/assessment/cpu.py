@@ -95,7 +95,9 @@ def _alone(frame: MetricFrame, share: Numbers) -> Finding | None:
     if np.count_nonzero(bad[-lasting:]) < 0.8 * np.count_nonzero(valid[-lasting:]) or not bad.any():
         return None
     start = onset(bad, valid)
-    if frame.points - start < lasting or valid[:start].sum() < lasting:
+    # Where it has lasted for the whole window, the day before tells whether it is new.
+    known = valid[:start].sum() >= lasting or frame.history is not None
+    if frame.points - start < lasting or not known:
         return None
     if bad[:start].sum() > s.cpu_usual_share * valid[:start].sum() or _usual(frame, start):
         return None

@@ -31,8 +31,9 @@ BEYOND_RARE = 1.5
 SAME = 0.5
 # As slow as at this hour of the day before: at least this share of now.
 AS_THEN = 0.7
-# Minutes that keep coming back are at least this share of all: every sixth.
-RECURS = 1 / 6
+# Minutes that keep coming back are at least this share of all: every sixth, or every fifteenth of an hour in
+# which even the median request waits.
+RECURS, RECURS_FOR_ALL = 1 / 6, 1 / 15
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ def latency(frame: MetricFrame) -> Finding | None:
         return None
     if not frame.has_past:
         return _absolute(frame)
-    finding = _level(frame) or _burst(frame) or _recurring(frame)
+    hour = frame.steps(frame.settings.sparse_minutes)
+    finding = _level(frame) or _burst(frame) or _recurring(frame, frame.p95, frame.recent, RECURS)
+    finding = finding or _recurring(frame, frame.p50, min(hour, frame.points), RECURS_FOR_ALL)
     return None if finding is None else _weighed(frame, finding)
 
 
@@ -98,18 +101,24 @@ def _find_rise(
     base = _base_level(frame, values, valid)
     if base is None:
         return None
+    # It may have lasted since before the window: only the day before tells.
+    day = history_of(frame.history.latency.get(name, [])) if frame.history is not None else finite(values[:0])
+    lasted = len(day) > 0 and base >= s.latency_critical_ratio * median(day)
+    base = median(day) if lasted else base
     line = max(floor, ratio * base)
     bad = valid & (values >= line)
     if np.count_nonzero(bad[-frame.recent :]) < frame.steps(s.lasting_minutes):
         return None
     start, last = onset(bad, valid), int(np.flatnonzero(bad)[-1])
-    during, before = valid[start : last + 1], valid[:start]
-    if last < frame.points - frame.steps(s.ended_minutes) or before.sum() < frame.steps(s.past_minutes):
+    during, before = valid[start : last + 1], day < line if lasted else valid[:start]
+    known = lasted or before.sum() >= frame.steps(s.lasting_minutes)
+    if last < frame.points - frame.steps(s.ended_minutes) or not known:
         return None
     enough = _requests(frame, bad & (np.arange(frame.points) >= start)) >= s.latency_min_requests
     hits = int(bad[start:].sum())
     mostly = hits >= max(0.6 * during.sum(), frame.steps(s.lasting_minutes))
-    past = (bad[:start].sum() + 1) / (before.sum() + 2)  # Laplace's rule of succession
+    usual = np.count_nonzero(~before) if lasted else bad[:start].sum()
+    past = (usual + 1) / ((len(day) if lasted else before.sum()) + 2)  # Laplace's rule of succession
     sigmas = (hits - during.sum() * past) / np.sqrt(during.sum() * past * (1 - past))
     if not enough or not mostly or past > s.latency_usual_share or sigmas < s.burst_sigmas:
         return None
@@ -127,11 +136,18 @@ def _same_requests(frame: MetricFrame, level: float, start: int) -> bool:
 
     Sockets, uploads and exports are logged when they end: more of them lift the p95 while none got slower.
     """
-    past = finite(frame.p99[:start])
+    past = _past(frame, "p99", start)
     if not len(past) or share_above(past, SAME * level) <= frame.settings.latency_sort_share:
         return False
-    before, now = finite(frame.p50[:start]), finite(frame.p50[start:])
+    before, now = _past(frame, "p50", start), finite(frame.p50[start:])
     return median(now) < frame.settings.latency_rest_ratio * median(before)
+
+
+def _past(frame: MetricFrame, name: str, start: int) -> Numbers:
+    """Return a percentile before a step; what began before the window has its past in the day before."""
+    if start or frame.history is None:
+        return finite(frame.percentile(name)[:start])
+    return history_of(frame.history.latency.get(name, []))
 
 
 def _weighed(frame: MetricFrame, finding: Finding) -> Finding | None:
@@ -147,9 +163,13 @@ def _weighed(frame: MetricFrame, finding: Finding) -> Finding | None:
     if slower or not slow.any():
         return finding
     failing, _ = wilson(float(frame.failed[slow].sum()), float(frame.total[slow].sum()))
+    # What began before the window has its past in the day before.
+    day = (frame.history.latency.get("p50", []), frame.history.cpu) if frame.history else ([], [])
     moved = failing >= frame.settings.error_share or any(
-        median(finite(values[slow])) >= frame.settings.latency_rest_ratio * median(finite(values[before]))
-        for values in (frame.p50, frame.cpu)
+        median(finite(values[slow]))
+        >= frame.settings.latency_rest_ratio
+        * median(finite(values[before]) if before.any() else history_of(old))
+        for values, old in zip((frame.p50, frame.cpu), day, strict=True)
     )
     if slower is None and moved:
         return finding
@@ -167,25 +187,30 @@ def _slow_requests(frame: MetricFrame, line: float, steps: Flags) -> float:
     return float(np.nansum(frame.total[steps] * shares))
 
 
-def _recurring(frame: MetricFrame) -> Finding | None:
-    """Find minutes far slower than usual that keep coming back, as when one worker of several blocks."""
+def _recurring(frame: MetricFrame, waits: Numbers, newest: int, recurs: float) -> Finding | None:
+    """Find minutes far slower than usual that keep coming back, as when one worker of several blocks.
+
+    `waits`: the percentile that must be slow beside the p95, in this share of the `newest` steps.
+    """
     s = frame.settings
     values = frame.p95
     valid = np.isfinite(values)
-    base = _base_level(frame, values, valid)
-    if base is None:
+    base, other = (_base_level(frame, each, np.isfinite(each)) for each in (values, waits))
+    if base is None or other is None:
         return None
-    line = max(s.burst_floor_ms, s.burst_ratio * base)
-    bad = valid & (values >= line)
-    hits = np.flatnonzero(bad[-frame.recent :])
-    if len(hits) < frame.steps(s.burst_minutes) or hits[-1] - hits[0] < frame.steps(s.lasting_minutes):
+    # What is rarer must be felt: 1 s breaks the flow.
+    line = max(s.burst_floor_ms if recurs == RECURS else s.latency_ms, s.burst_ratio * base)
+    bad = valid & (values >= line) & (waits >= s.burst_ratio * other)
+    hits = np.flatnonzero(bad[-newest:])
+    few = len(hits) < max(frame.steps(s.burst_minutes), recurs * newest)
+    if few or hits[-1] - hits[0] < frame.steps(s.lasting_minutes):
         return None
-    last, share = int(np.flatnonzero(bad)[-1]), len(hits) / max(int(valid[-frame.recent :].sum()), 1)
+    last, share = int(np.flatnonzero(bad)[-1]), len(hits) / max(int(valid[-newest:].sum()), 1)
     start = share_onset(bad.astype(float), valid.astype(float), share / 4, share)
     span, before = valid[start : last + 1].sum(), valid[:start].sum()
     count, past = float(bad[start:].sum()), (bad[:start].sum() + 1) / (before + 2)
-    short = span < frame.recent or before < 2 * frame.recent or count < RECURS * span
-    if short or frame.points - last > frame.steps(s.ended_minutes):
+    short = span < min(newest, 2 * frame.recent) or before < 2 * frame.recent or count < recurs * span
+    if short or frame.points - last > max(frame.steps(s.ended_minutes), 1.5 * np.diff(hits).max()):
         return None
     sigmas = (count - span * past) / np.sqrt(span * past * (1 - past))
     level = median(values[start:][bad[start:]])

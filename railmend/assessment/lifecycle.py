@@ -19,6 +19,8 @@ DOWN = frozenset({"CRASHED", "RESTARTING"})
 # Peaks this near to each other are one limit; a fall by `EMPTIED` leaves what a new process holds. Between
 # two falls at least `RISES` of the pairs rise, and the median lies below `STEEP` of the peak.
 SAME_PEAK, EMPTIED, RISES, STEEP = 0.1, 0.7, 0.85, 0.85
+# So many intervals after the last one, what kept coming back is over.
+OVERDUE = 1.5
 # A process that ended by itself, with success: no trouble of a job, but of one replica among others.
 ENDED = frozenset({"EXITED", "STOPPED"})
 # A deployment that still is in one of these after so long will not come up by itself: Railway's own limits of
@@ -139,7 +141,7 @@ def _outgrows(frame: MetricFrame) -> Finding | None:
         return None
     begun, last = int(index[grown[0].at]), int(index[grown[-1].at])
     interval = (last - begun) / (len(grown) - 1)
-    if frame.points - last > max(1.5 * interval, frame.recent):
+    if frame.points - last > max(OVERDUE * interval, frame.recent):
         return None
     sentence = (
         f"{frame.service.name} died {len(grown)} times since {frame.at(begun):%H:%M}, every "
@@ -201,23 +203,29 @@ def _is_served(frame: MetricFrame) -> bool:
 
 
 def restart(frame: MetricFrame) -> Finding | None:
-    """Report a recent kill at the memory limit that no leak explains."""
+    """Report kills at the memory limit that no leak explains: a recent one, or some that keep coming back."""
     limit, threshold = frame.memory_limit, frame.settings.memory_near_limit
     if limit is None or not (frame.memory >= threshold * limit).any():
         return None
     index = np.flatnonzero(np.isfinite(frame.memory))
     killed = oom_kills(frame, memory_drops(frame.memory[index], frame.settings.collected_fall))
-    if not killed or index[killed[-1].at] < frame.points - frame.recent:
+    if not killed:
         return None
-    last = killed[-1]
-    start = int(index[last.at])
+    last, start = killed[-1], int(index[killed[0].at])
+    interval = (int(index[last.at]) - start) / max(len(killed) - 1, 1)
+    if frame.points - index[last.at] > max(OVERDUE * interval, frame.recent):
+        return None
+    # A collector may free a quarter as often; a process that keeps dying leaves less.
+    grave = len(killed) > 1 and all(drop.depth >= frame.settings.restart_fall for drop in killed)
+    times = f"{len(killed)} times since" if len(killed) > 1 else "at"
+    often = f", every {duration(frame.minutes(1) * interval)}" if len(killed) > 1 else ""
     sentence = (
-        f"{frame.service.name} was restarted at {frame.at(start):%H:%M} with {gigabytes(last.peak)} of its "
-        f"{gigabytes(limit)} of memory in use."
+        f"{frame.service.name} was restarted {times} {frame.at(start):%H:%M}{often}, with "
+        f"{gigabytes(last.peak)} of its {gigabytes(limit)} of memory in use."
     )
     return frame.finding(
         FindingKind.RESTART,
-        Severity.WARNING,
+        Severity.CRITICAL if grave else Severity.WARNING,
         (last.peak / limit, threshold, "share of limit"),
         start,
         last.depth,

@@ -32,6 +32,8 @@ STILL = 0.3
 BEGUN = 0.05
 # Less than this, in GB, is never a leak without a limit in sight.
 LEAST_GB = 0.05
+# Half-hour steps of the day before that tell of it: half of them.
+FEW_STEPS = 24
 # Blocks over which memory may lag behind traffic.
 LAG = 4
 
@@ -63,6 +65,8 @@ def memory_leak(frame: MetricFrame) -> Finding | None:
     if start is None:
         return None
     rise = _rise(frame, index[start:], values[start:])
+    if rise is None and not drops:
+        return _over_the_day(frame, values)
     if rise is None or _seen_before(frame, rise):
         return None
     hours = _hours_left(frame, rise)
@@ -73,6 +77,40 @@ def memory_leak(frame: MetricFrame) -> Finding | None:
     if not soon and (short or _by_traffic(frame, index[start:], values[start:], rise)):
         return None
     return _leak(frame, rise, hours)
+
+
+def _over_the_day(frame: MetricFrame, values: Numbers) -> Finding | None:
+    """Find a rise that is slow for the window, but has doubled memory since the day before, and goes on."""
+    s, history = frame.settings, frame.history
+    old = history_of(history.memory_gb) if history is not None else values[:0]
+    if (
+        history is None
+        or len(old) < FEW_STEPS
+        or theil_sen(np.arange(len(y := blocks(values)), dtype=np.float64), y) <= 0
+    ):
+        return None
+    size = history.step_seconds // frame.slice.step_seconds
+    newest = [float(values[at : at + size].mean()) for at in range(len(values) % size, len(values), size)]
+    level, half = np.append(old, newest), (len(old) + len(newest)) // 2
+    x, first, last = (
+        np.arange(len(level), dtype=np.float64),
+        float(level[0]),
+        float(values[-frame.recent :].mean()),
+    )
+    early, late = theil_sen(x[:half], level[:half]), theil_sen(x[half:], level[half:])
+    share = mann_kendall(level)
+    if last < max(2 * first, first + LEAST_GB) or share < s.leak_rising_share:
+        return None
+    if late < s.leak_levelled_share * early:
+        return None
+    rate = late * 3600 / history.step_seconds
+    sentence = (
+        f"Memory of {frame.service.name} has doubled within a day, from {gigabytes(first)} to "
+        f"{gigabytes(last)}, and goes on at {gigabytes(rate)} an hour."
+    )
+    measured = (rate, 0.0, "GB/h")
+    found = frame.finding(FindingKind.MEMORY_LEAK, Severity.WARNING, measured, 0, share, "day", sentence)
+    return found.model_copy(update={"onset": history.start})
 
 
 def _process_start(frame: MetricFrame, values: Numbers, drops: list[MemoryDrop]) -> int | None:

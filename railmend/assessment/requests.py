@@ -133,6 +133,9 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     """Find a jump of the share of 4xx that costs successes; scanners that only add 404s cost none."""
     s = frame.settings
     recent = frame.recent
+    few = float(frame.total[-recent:].sum()) < s.sparse_requests
+    if few:
+        recent = min(frame.steps(s.sparse_minutes), frame.points)
     if float(frame.refused[-recent:].sum()) < s.client_min_errors:
         return None
     share = frame.refused / np.maximum(frame.total, 1)
@@ -157,7 +160,9 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     if last < frame.points - ended or past < frame.steps(s.past_minutes):
         return None
     during, control = _masked(frame, slice(start, last + 1)), _masked(frame, reference)
-    if np.count_nonzero(bad & during) < 0.5 * steps:  # bursts: the minutes between them show what was due
+    if (
+        not few and np.count_nonzero(bad & during) < 0.5 * steps
+    ):  # bursts: the minutes between them show what was due
         during, control = bad & during, during & ~bad & frame.sampled
         steps, past = int(during.sum()), int(control.sum())
         if not past:
@@ -173,7 +178,8 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     expected = float(served.mean()) * steps
     lost = expected - float(frame.served[during].sum())
     deviation = np.sqrt(max(float(served.var()), float(served.mean())) * steps * (1 + steps / past))
-    least = max(s.client_lost_share * jump * expected, s.client_sigmas * deviation)
+    sigmas = 2 * s.client_sigmas if few else s.client_sigmas
+    least = max(s.client_lost_share * jump * expected, sigmas * deviation)
     if jump < s.client_jump or lost <= 0 or lost < least:
         return None
     sentence = (

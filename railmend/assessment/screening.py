@@ -98,7 +98,7 @@ def _slow(frame: MetricFrame) -> bool:
     newest = _newest(frame)
     if not frame.has_past:
         return bool((frame.p95 >= GENEROUS * s.latency_ms).any())
-    if median(finite(frame.p95)) >= GENEROUS * s.chronic_latency_ms:
+    if median(finite(frame.p95)) >= s.latency_ms:  # always so, or since before the window
         return True
     for values, floor, ratio in (
         (frame.p95, s.latency_floor_ms, s.latency_ratio),

@@ -137,6 +137,7 @@ class EvidenceItem(Contract):
 
 
 # What no reading can ever show.
+BY_RULE = "rule"  # in the place of a model that diagnosed
 REMOVED_UNSEEN = "Variables that were removed cannot be seen: Railway lists those that are there."
 # Raised when a field changes its meaning; an export of another version is refused.
 PACKET_VERSION = 1
@@ -278,6 +279,11 @@ class Diagnosis(Contract):
     cost_usd: float | None = None
     tokens: int = 0
     again_seconds: int | None = None
+
+    @property
+    def of_model(self) -> bool:
+        """Whether a model concluded it, and no rule."""
+        return self.model not in ("", BY_RULE)
 
     @property
     def headline(self) -> str:

@@ -94,13 +94,15 @@ class AskedCall(Contract):
 class ConversationStep(Contract):
     """One part of a conversation after its first message.
 
-    An answer has `text`, and `asked` where it calls tools. What follows it has `call_id` where it answers a
-    call, and the ids of `items` of the packet, or a `text`.
+    An answer has `text`, and `asked` where it calls tools; `thoughts`, JSON: which model gave it, and what
+    that wants back of its thinking. What follows it has `call_id` where it answers a call, and the ids of
+    `items` of the packet, or a `text`.
     """
 
     answer: bool = False
     text: str = ""
     asked: tuple[AskedCall, ...] = ()
+    thoughts: str = ""
     call_id: str = ""
     items: tuple[str, ...] = ()
 

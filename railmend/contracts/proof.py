@@ -104,6 +104,7 @@ class RequestSample(Contract):
 class Answers(Contract):
     """What a side answered to one request, each time that it was asked. `bodies`: their hashes.
 
+    `nothing`: whether it was well, and held no text and no number but 0.
     Empty: it was not asked, for want of time. A status of 0: there was no answer.
     """
 
@@ -111,6 +112,7 @@ class Answers(Contract):
     statuses: tuple[int, ...] = ()
     durations_ms: tuple[float, ...] = ()
     bodies: tuple[str, ...] = ()
+    nothing: tuple[bool, ...] = ()
 
 
 class Estimate(Contract):

@@ -80,6 +80,7 @@ class Service(Contract):
     region: str | None = None
     health_check: str | None = None
     start_command: str | None = None  # of the deployment that serves
+    pre_deploy_command: str | None = None  # likewise: what ran before it, as migrations
     depends_on: tuple[str, ...] = ()  # service ids, from variable references
     volume_fill: float | None = None  # share, 0..1
     volume_gb: float | None = None  # its size

@@ -17,8 +17,8 @@ from railmend.contracts.incident import Diagnosis, EvidencePacket, Facts, Incide
 from railmend.contracts.investigation import AskedCall, Conversation, ConversationStep, EvidenceCall
 from railmend.contracts.policy import Policy
 from railmend.diagnosis.answer import read_document
+from railmend.diagnosis.manner import THOUGHTS, Messages
 from railmend.diagnosis.model import (
-    Messages,
     ModelReply,
     ModelSettings,
     ModelUsage,
@@ -38,6 +38,8 @@ MAX_CONCLUSIONS = 3
 # How often a conversation that is too long for the model is halved.
 HALVINGS = 3
 MAX_ANSWER_CHARACTERS, MAX_CALLS_KEPT = 20_000, 12
+# Of thoughts, encrypted ones too: more are left out.
+MAX_THOUGHTS = 200_000
 # Tokens that the answer of a turn with tools, and of one that concludes, must have room for. It gets more,
 # as far as the money goes: see `_answer_tokens`.
 TURN_TOKENS, CONCLUDING_TOKENS = 4_096, 8_192
@@ -143,7 +145,7 @@ async def take_turn(
         return conversation.model_copy(update={"doubled": True}), None
     asked, conclusion = _parts(reply)
     if conclusion is None and tools and now is not None:
-        return _with_calls(conversation, task, reply.text, asked, now), None
+        return _with_calls(conversation, task, reply, asked, now), None
     return await _concluded(conversation, task, reply, conclusion, find_missing)
 
 
@@ -246,6 +248,8 @@ def messages_of(conversation: Conversation, task: ModelTask, packet: EvidencePac
 def _answer(step: ConversationStep) -> dict[str, Any]:
     """Return an answer as the model gave it."""
     message: dict[str, Any] = {"role": "assistant", "content": PromptText.quote(step.text)}
+    if step.thoughts:
+        message[THOUGHTS] = json.loads(step.thoughts)
     if not step.asked:
         return message | {"content": message["content"] or "(nothing)"}
     return message | {"tool_calls": [_call(call) for call in step.asked]}
@@ -276,7 +280,7 @@ def _parts(reply: ModelReply) -> tuple[list[AskedCall], str | None]:
 
 
 def _with_calls(
-    conversation: Conversation, task: ModelTask, text: str, calls: Sequence[AskedCall], now: datetime
+    conversation: Conversation, task: ModelTask, reply: ModelReply, calls: Sequence[AskedCall], now: datetime
 ) -> Conversation:
     """Return the conversation with calls that are pending, and with an answer to each that is refused."""
     asked = _kept(calls, conversation.turns)
@@ -290,15 +294,23 @@ def _with_calls(
             pending.append(checked(call.id, call.name, read_document(call.arguments), now))
         except RefusedCall as error:
             refused.append(ConversationStep(call_id=call.id, text=str(error)))
-    said = ConversationStep(answer=True, text=text[:MAX_ANSWER_CHARACTERS], asked=asked)
     return conversation.model_copy(
         update={
-            "steps": (*conversation.steps, said, *refused),
+            "steps": (*conversation.steps, _said(reply, asked), *refused),
             "pending": tuple(pending),
             # Those that are refused count too: a model that asks for nothing else must come to an end.
             "calls": conversation.calls + len(asked),
         }
     )
+
+
+def _said(reply: ModelReply, asked: tuple[AskedCall, ...]) -> ConversationStep:
+    """Return an answer as it is kept: what providers sign or encrypt of it stays as it is."""
+    thoughts = json.dumps(_walked(reply.thoughts))
+    if len(thoughts) > MAX_THOUGHTS:
+        thoughts = json.dumps({"model": reply.model})
+    text = reply.text[:MAX_ANSWER_CHARACTERS]
+    return ConversationStep(answer=True, text=text, asked=asked, thoughts=thoughts)
 
 
 def _kept(calls: Sequence[AskedCall], turn: int) -> tuple[AskedCall, ...]:
@@ -370,7 +382,7 @@ async def _concluded(
 def _refusal(turn: int, reply: ModelReply, errors: str) -> list[ConversationStep]:
     refusal = f"That answer is refused. {errors} Answer again."
     asked = _kept(reply.calls, turn)
-    said = ConversationStep(answer=True, text=reply.text[:MAX_ANSWER_CHARACTERS], asked=asked)
+    said = _said(reply, asked)
     if not asked:
         return [said, ConversationStep(text=refusal)]
     return [said, *(ConversationStep(call_id=call.id, text=refusal) for call in asked)]

@@ -17,7 +17,8 @@ from railmend.contracts.incident import (
 from railmend.contracts.investigation import Conversation, EvidenceCall
 from railmend.diagnosis.answer import DiagnosisAnswer, Refutation, check, check_refutation, parse, partly
 from railmend.diagnosis.conversation import FindMissing, ModelTask, begin, take_turn, with_results
-from railmend.diagnosis.model import Messages, ModelSettings, ModelUsage
+from railmend.diagnosis.manner import Messages
+from railmend.diagnosis.model import ModelSettings, ModelUsage
 from railmend.diagnosis.prompt import challenge_messages, messages
 from railmend.diagnosis.tools import DIAGNOSIS_BOUNDS, SCEPTIC_BOUNDS
 from railmend.evidence.safe_text import PromptText

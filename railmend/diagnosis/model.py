@@ -3,24 +3,24 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from railmend.coding.metering.refused_parameters import smaller_cap
+from railmend.coding.metering.dialects import Dialect
 from railmend.coding.metering.response import provider_cost
 from railmend.contracts.investigation import AskedCall
+from railmend.diagnosis.manner import THOUGHTS, Manner, Messages, after_refusal, as_taken, thoughts_of
 from railmend.evidence.tokens import estimate
 
 # What a model thinks counts as its answer: a diagnosis itself takes some 2,000 tokens.
 ANSWER_TOKENS, THINKING_TOKENS = 16_384, 32_768
-# What newer models of OpenAI call `max_tokens`. litellm knows them by name, which a deployment need not have.
-NEWER_CAP = "max_completion_tokens"
 RETRYABLE_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 # Retry-After is honoured up to this; an activity does not wait longer.
 MAX_WAIT_SECONDS = 300.0
-Messages = list[dict[str, Any]]
 
 
 class ModelSettings(BaseModel):
@@ -29,12 +29,14 @@ class ModelSettings(BaseModel):
     `model`: provider/name in litellm's notation; `base_url` overrides the provider's address. Without a key
     litellm looks for the provider's own variable (such as `ANTHROPIC_API_KEY`), which only fallbacks rely on.
     Prices are in USD per million tokens, for models that litellm has no prices of. `output_tokens`: of the
-    longest answer it can give, where litellm does not know it.
+    longest answer it can give, where litellm does not know it. `dialect`: by which API it is asked; litellm
+    chooses among all others than `responses`.
     """
 
     model_config = ConfigDict(frozen=True)
 
     model: str
+    dialect: Dialect = Dialect.CHAT
     base_url: str | None = None
     api_key: SecretStr | None = None
     timeout_seconds: float = 120.0
@@ -117,12 +119,16 @@ def _as_text(message: dict[str, Any]) -> dict[str, Any]:
 
 
 class ModelReply(BaseModel):
-    """One completion: its text or calls, why it ended, and what it cost. `in_words`: it took no tools."""
+    """One completion: its text or calls, why it ended, and what it cost. `in_words`: it took no tools.
+
+    `thoughts`: what goes back with it, and its `model`.
+    """
 
     text: str
     finish: str
     model: str
     calls: list[AskedCall] = []
+    thoughts: dict[str, Any] = {}
     tokens: int = 0
     cost_usd: float | None = None
     in_words: bool = False
@@ -181,19 +187,16 @@ async def ask(question: Question, settings: ModelSettings, usage: ModelUsage) ->
 
 async def _ask_as_it_takes(question: Question, settings: ModelSettings, usage: ModelUsage) -> ModelReply:
     """Ask; where it is refused once more with what the refusal names: another name of the bound of an answer,
-    as much room as there is, or the schema in words.
+    as much room as there is, other thoughts, or the schema in words.
     """
-    tokens = most = _answer_tokens(settings, question)
-    cap = "max_tokens"
+    first = manner = Manner(_answer_tokens(settings, question))
     while True:
         try:
-            return await _ask(question, {cap: tokens}, settings, usage)
+            return await _ask(question, manner, settings, usage)
         except _Refused as error:
-            named = smaller_cap(error.words, tokens) if "token" in error.words else None
-            if NEWER_CAP in error.words and cap != NEWER_CAP:
-                cap = NEWER_CAP
-            elif named is not None and tokens == most:
-                tokens = named
+            changed = after_refusal(manner, first, question.told(), error.words)
+            if changed is not None:
+                manner = changed
             elif not question.in_words:
                 question = question.model_copy(update={"in_words": True})
             else:
@@ -202,10 +205,7 @@ async def _ask_as_it_takes(question: Question, settings: ModelSettings, usage: M
 
 def _answer_tokens(settings: ModelSettings, question: Question) -> int:
     """Return the room for an answer: more where thinking counts as one, at most what the model can give."""
-    try:
-        known = _litellm().get_model_info(settings.model)
-    except Exception:  # noqa: BLE001 - litellm raises a plain one for a model that it does not know
-        known = {}
+    known = _known(settings.model)
     wanted = THINKING_TOKENS if known.get("supports_reasoning") else ANSWER_TOKENS
     most = settings.output_tokens or known.get("max_output_tokens")
     wanted = 2 * wanted if question.doubled else wanted
@@ -216,34 +216,46 @@ def _answer_tokens(settings: ModelSettings, question: Question) -> int:
     return min(wanted, most or wanted)
 
 
-def _litellm() -> Any:
+def _known(model: str) -> dict[str, Any]:
+    """Return what litellm knows of a model; nothing where it knows none of that name."""
+    try:
+        info = load_litellm().get_model_info(model)
+    except Exception:  # noqa: BLE001 - litellm raises a plain one for a model that it does not know
+        return {}
+    return {name: value for name, value in info.items() if value is not None}
+
+
+def load_litellm() -> Any:
     """Import litellm when first needed: that takes seconds, and would fetch a price list by default."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
 
+    # Its responses load a gateway for remote tools, to see whether there are any; its library is not there.
+    gateway = ModuleType("litellm.responses.mcp.litellm_proxy_mcp_handler")
+    gateway.LiteLLM_Proxy_MCP_Handler = SimpleNamespace(  # type: ignore[attr-defined]
+        should_use_litellm_mcp_gateway=lambda tools: False
+    )
+    sys.modules.setdefault(gateway.__name__, gateway)
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     logging.getLogger("LiteLLM").setLevel(logging.ERROR)
     return litellm
 
 
-async def _ask(
-    question: Question, cap: Mapping[str, int], settings: ModelSettings, usage: ModelUsage
-) -> ModelReply:
-    litellm = _litellm()
+async def _ask(question: Question, manner: Manner, settings: ModelSettings, usage: ModelUsage) -> ModelReply:
+    litellm = load_litellm()
     key = settings.api_key.get_secret_value() if settings.api_key else None
     if not key and not litellm.validate_environment(settings.model)["keys_in_environment"]:
         # litellm reports a missing key as a server error, which would be retried.
         raise ModelError(f"No key for {settings.model}: set MODEL_API_KEY.", retryable=False)
-    messages = question.told()
-    usage.begin(usd_of(settings, question.tokens, max(cap.values())))
+    usage.begin(usd_of(settings, question.tokens, manner.tokens))
     try:
         response = await litellm.acompletion(
-            model=settings.model,
             api_base=settings.base_url,
             api_key=key,
-            messages=messages,
-            **cap,
+            messages=as_taken(question.told(), manner, settings.model),
+            **{manner.cap: manner.tokens},
+            **_addressed(settings, manner),
             response_format=None if question.in_words or question.tools else question.answer,
             tools=question.tools if question.tools and not question.in_words else None,
             # Tools make litellm load its gateway for remote ones, whose library is not installed.
@@ -274,6 +286,7 @@ async def _ask(
             )
             for n, call in enumerate(choice.message.tool_calls or ())
         ],
+        thoughts=thoughts_of(choice.message, settings.model),
         finish=choice.finish_reason or "",
         model=settings.model,
         in_words=question.in_words,
@@ -282,16 +295,30 @@ async def _ask(
     )
 
 
+def _addressed(settings: ModelSettings, manner: Manner) -> dict[str, Any]:
+    """Return the model as litellm is told of it; by OpenAI's responses nothing is stored there."""
+    if settings.dialect is not Dialect.RESPONSES:
+        return {"model": settings.model}
+    name = settings.model.partition("/")[2]
+    known = _known(settings.model)
+    thinks = manner.encrypted and known.get("supports_reasoning", not known)
+    include = {"include": ["reasoning.encrypted_content"]} if thinks else {}
+    # Azure's newer addresses are OpenAI's, and take its key as OpenAI does.
+    return {"model": f"openai/responses/{name}", "store": False, **include}
+
+
 def _billed_usd(response: Any, settings: ModelSettings) -> float | None:
     """Return the cost a provider tells, else that of the tokens it counts; None where neither is known.
 
     Prices of the settings are not given to litellm with a call: it would keep them for every later one.
     """
     billed = response.get("usage")
-    cost = provider_cost(billed.model_dump()) if billed else None
-    if cost is None and billed and _prices(settings):
-        cost = usd_of(settings, billed.prompt_tokens, billed.completion_tokens)
-    return response._hidden_params.get("response_cost") if cost is None else cost
+    if billed and (told := provider_cost(billed.model_dump())) is not None:
+        return told
+    known: float | None = None if _prices(settings) else response._hidden_params.get("response_cost")
+    if not known and billed:
+        known = usd_of(settings, billed.prompt_tokens, billed.completion_tokens) or known
+    return known
 
 
 def _signature(call: Any) -> str:
@@ -303,7 +330,8 @@ def _signature(call: Any) -> str:
 def prompt_tokens(messages: Messages) -> int:
     """Return the estimated tokens of messages, with the calls in them."""
     return sum(
-        estimate(message["content"] or "") + estimate(json.dumps(message.get("tool_calls", "")))
+        estimate(message["content"] or "")
+        + sum(estimate(json.dumps(message[field])) for field in ("tool_calls", THOUGHTS) if field in message)
         for message in messages
     )
 
@@ -311,7 +339,7 @@ def prompt_tokens(messages: Messages) -> int:
 def usd_of(settings: ModelSettings, asked: int, answered: int) -> float:
     """Return what a call of so many tokens costs at most; 0 where the model's prices are not known."""
     try:
-        prompt, completion = _litellm().cost_per_token(
+        prompt, completion = load_litellm().cost_per_token(
             model=settings.model,
             prompt_tokens=asked,
             completion_tokens=answered,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from railmend.contracts.incident import (
+    BY_RULE,
     Cause,
     Diagnosis,
     EvidencePacket,
@@ -13,7 +14,6 @@ from railmend.contracts.incident import (
 )
 from railmend.contracts.scan import FindingKind, Service
 
-BY_RULE = "rule"
 # An item of this kind names a provider that is down while calls to it fail.
 PROVIDER_OUTAGE = "provider_outage"
 # Shares and percentiles need requests. With fewer than these the 95 % interval of a share of one half is
@@ -110,8 +110,8 @@ def _few_requests(incident: IncidentRequest, _: EvidencePacket) -> Diagnosis | N
         return None
     return _decided(
         Verdict.TOO_LITTLE_DATA,
-        f"{incident.service.name} had {max(known_counts)} requests in the window, and fewer than "
-        f"{FEW_REQUESTS} prove nothing: it is looked at again, or look at those that failed.",
+        f"{incident.service.name} had {max(known_counts)} requests in the window; fewer than "
+        f"{FEW_REQUESTS} prove nothing. It will be checked again; the failed ones may show why.",
         again=DATA_PAUSE,
     )
 

@@ -27,12 +27,12 @@ AFTER_VERDICT = {
     ),
     Verdict.DEPENDENCY_DOWN.value: "Railmend offers a restart, if it is a service of the project.",
     Verdict.BAD_DEPLOY.value: "Railmend offers a rollback, if there is a deployment to go back to.",
-    "waiting": "Railmend waits until the limit allows it to go on.",
+    "waiting": "Railmend goes on when the limit allows it.",
     "repair_stuck": "The repair is stuck, and a person has to look at it.",
 }
 AFTER_OUTCOME = {
     RepairOutcome.HELD.value: "Nothing is left to do.",
-    RepairOutcome.CLOSED.value: "Railmend leaves this alone for a while.",
+    RepairOutcome.CLOSED.value: "Railmend stays away from this fault for a while.",
     RepairOutcome.WORSE.value: "Railmend opens a revert, and offers a rollback where it can.",
     RepairOutcome.RELATED.value: "Railmend has commented there.",
 }

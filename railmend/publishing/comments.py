@@ -74,7 +74,7 @@ def format_revert_body(number: int, reason: str) -> MarkdownText:
 def format_related_comment(request: RelatedComment, material: PublishedMaterial) -> MarkdownText:
     """Give the diagnosis and the change that would have been proposed to whoever is already working on it."""
     return MarkdownText.of(
-        "Railmend was about to propose a fix of its own. {} So here is what it found, and no second pull "
+        "Railmend was about to propose a fix of its own. {} Here is what it found, instead of a second pull "
         "request.\n\n{}",
         request.why,
         body(request.publish, material),

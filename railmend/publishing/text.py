@@ -21,6 +21,7 @@ BOT: Author = ("Railmend", "railmend@users.noreply.github.com")
 MAX_BODY = 60_000  # GitHub refuses bodies over 65,536 characters
 MAX_TITLE = 72
 REHEARSAL = "rehearsal"
+MOST_FILES = 8  # with more, what comes next would be below the first screen
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def is_rehearsal(repair: RepairRequest) -> bool:
 def title(repair: RepairRequest) -> PlainText:
     """Return what the fix does, after the name of the service: of pull request and commit."""
     first = repair.incidents[0]
-    text = first.diagnosis.headline.removeprefix(f"[{REHEARSAL}]").strip()
+    text = first.diagnosis.headline.removeprefix(f"[{REHEARSAL}]").strip(" ,;:")
     return PlainText.of("{}: {}", first.request.service.name, text).cut(MAX_TITLE)
 
 
@@ -95,6 +96,8 @@ def body(publish: PublishRequest, material: PublishedMaterial) -> MarkdownText:
         evidence=[cited(*pair) for pair in zip(repair.incidents, material.packets, strict=True)],
         gone=None in material.packets,
         agent_account=markdown.account(redact(coding.text)),
+        files_shown=MOST_FILES,
+        more_files=max(len(publish.change.files) - MOST_FILES, 0) + publish.change.more_files,
         run=f"repair/{repair.repository}/{repair.key}",
         measured_after=[_duration(seconds) for seconds in repair.policy.follow_up.outcome_seconds],
         verify=[diagnosis.verify for diagnosis in diagnoses if diagnosis.verify],

@@ -160,7 +160,8 @@ def _service(node: dict[str, Any], inventory: Inventory) -> Service:
         replicas=_replicas(node, meta),
         region=node.get("region"),
         health_check=node.get("healthcheckPath"),
-        start_command=_start_command(meta),
+        start_command=_command(meta, "startCommand"),
+        pre_deploy_command=_command(meta, "preDeployCommand"),
         public=has_domain(node),
         runs=tuple(
             sorted(map(_run, inventory.runs.get(service_id, ())), key=lambda run: run.started, reverse=True)
@@ -200,9 +201,15 @@ def since(deployment: dict[str, Any] | None) -> datetime | None:
     return datetime.fromisoformat(told) if told else None
 
 
-def _start_command(meta: dict[str, Any]) -> str | None:
-    command = ((meta.get("serviceManifest") or {}).get("deploy") or {}).get("startCommand")
-    return str(command)[:500] if command else None
+def _command(meta: dict[str, Any], name: str) -> str | None:
+    said = one_command(((meta.get("serviceManifest") or {}).get("deploy") or {}).get(name))
+    return said and said[:500]
+
+
+def one_command(said: object) -> str | None:
+    """Return a command of Railway's for a shell: it may be a list of commands, or of one's words."""
+    words = [str(each) for each in (said if isinstance(said, list) else [said]) if each]
+    return (" && " if any(" " in word for word in words) else " ").join(words) or None
 
 
 def _replicas(node: dict[str, Any], meta: dict[str, Any]) -> int:

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from railyard.api.behaviour import Behaviour, Gatekeeper, RequestError, UnnamedError
 from railyard.api.resolvers import Resolvers
+from railyard.api.rows import RowExecutor
 from railyard.platform import Platform
 
 SCHEMA_TEXT = (Path(__file__).parent / "schema.graphql").read_text()
@@ -171,6 +172,7 @@ async def _execute(
         root_value=root,
         variable_values=body.get("variables"),
         operation_name=body.get("operationName"),
+        executor_class=RowExecutor,
     )
     result = await executed if isawaitable(executed) else executed
     content: dict[str, Any] = {"data": result.data}

@@ -32,7 +32,8 @@ class Point:
     stopped (SIGSTOP), the gate opened, and the victim killed when the effect is seen. `in_review`: the gate
     is set when the pull request is open and has a comment. `lobby`: a gate before it that can wait for
     minutes, where the gate itself holds a request that is given up after seconds. `drained_always`: drained
-    there in every run of the tests, and not by `make chaos` alone.
+    there in every run of the tests, and not by `make chaos` alone. `killed_always`: so is the worker killed
+    there, though nothing was done before that Temporal does not know of.
     """
 
     name: str
@@ -45,16 +46,23 @@ class Point:
     slow_tool: bool = False
     person_pushes: bool = False
     drained_always: bool = False
+    killed_always: bool = False
 
     def is_long(self, victim: Victim) -> bool:
         """Return whether it is played by `make chaos` alone.
 
-        A server that dies while something runs changes nothing outside: `test_every_phase` has its death in
-        each phase. Here it dies when something was done that it does not know of.
+        What dies while something runs changes nothing outside: `test_every_phase` has such deaths in each
+        phase. Here it dies when something was done that Temporal does not know of, and in what only a real
+        session has.
         """
-        if victim is Victim.TEMPORAL:
-            return self.effect is None
-        return victim is Victim.DRAINED and not self.drained_always
+        match victim:
+            case Victim.DRAINED:
+                return not self.drained_always
+            case Victim.OPENCODE:
+                return not self.killed_always
+            case Victim.WORKER:
+                return self.effect is None and not self.killed_always
+        return self.effect is None
 
     @property
     def reviewed(self) -> bool:
@@ -105,27 +113,35 @@ POINTS = (
         "after the clone, not recorded",
         fetch,
         effect=lambda r: (r.paths.root / "base").exists(),
-        drained_always=True,
     ),
     Point("server started, before the prompt", _sandbox, ALL, lobby=fetch, files=(("hold-server", ""),)),
-    Point("a tool call runs", _sandbox, ALL, slow_tool=True, drained_always=True),
+    Point("a tool call runs", _sandbox, ALL, slow_tool=True, drained_always=True, killed_always=True),
     Point("a model call is pending", partial(_model, "edit/0"), ALL),
     Point("session done, not recorded", partial(_model, "word/0"), effect=lambda r: not r.server_runs()),
     Point("reviewed by the guard, in the checks", _sandbox, files=(("tests/test_app.py", TEST),)),
-    Point("after the commit, before the push", push_begins, drained_always=True),
+    Point("after the commit, before the push", push_begins),
     Point("after the push, not recorded", push, effect=lambda r: r.head() is not None),
     Point("before the pull request", create, lobby=push),
     Point("after the pull request, before its labels", label, lobby=push),
     Point("after the pull request, not recorded", label, lobby=push, effect=lambda r: r.labelled()),
     Point("waiting for review", None, drained_always=True),
-    Point("in mid-review", partial(_model, "edit/1"), ALL, in_review=True, drained_always=True),
+    Point(
+        "in mid-review",
+        partial(_model, "edit/1"),
+        ALL,
+        in_review=True,
+        drained_always=True,
+        killed_always=True,
+    ),
     Point(
         "after the follow-up's push, not recorded",
         push,
         in_review=True,
         effect=lambda r: len(r.commits()) == 2,
     ),
-    Point("a person pushes before the follow-up", push, in_review=True, person_pushes=True),
+    Point(
+        "a person pushes before the follow-up", push, in_review=True, person_pushes=True, killed_always=True
+    ),
     Point("before the answer", comment, lobby=push, in_review=True),
     Point(
         "after the answer, not recorded",

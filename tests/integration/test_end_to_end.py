@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
 from rich.console import Console
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 
 from commands.demo_run import BROKEN, Demo, environment, triggered, until_symptoms
 from commands.progress import follow
@@ -25,15 +26,21 @@ from commands.schedule import create_or_update
 from hosting import clients
 from hosting.dev_server import Running
 from railmend.assessment.rules import assess
+from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import Finding, Window
 from railmend.railway.client import RailwayClient
 from railmend.settings import Settings
 from railyard.platform.model import utc_now
+from tests.patience import PATIENCE
 from tests.unit.test_workspace import run
+from workflows.ledger.ledger import Ledger
+from workflows.repair.repository_repair import RepositoryRepair
+from workflows.shared.policies import COOLDOWN
 
 pytestmark = pytest.mark.integration
 QUIET = Console(quiet=True)
 HOUR = timedelta(hours=1)
+QUICK = {"poll_seconds": 2, "outcome_seconds": [75], "reopen_seconds": 2, "retries": 0}
 
 
 class Run:
@@ -110,12 +117,33 @@ def holders_of(secret: str, folder: Path) -> list[str]:
     return [str(file) for file in files if secret.encode() in file.read_bytes()]
 
 
-async def test_a_killed_worker_still_ends_in_one_fix_each_that_holds(
+class Person:
+    """Reviews, merges and closes, as somebody who may write."""
+
+    def __init__(self, on: Run, repository: str) -> None:
+        token = json.loads((on.folder / "railyard" / "person.json").read_text())["GITHUB_TOKEN"]
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._api = f"{on.variables['GITHUB_API_URL']}/repos/{repository}"
+
+    def __call__(self, method: str, path: str, /, **body: Any) -> Any:
+        answer = httpx.request(method, self._api + path, json=body, headers=self._headers, timeout=30)
+        return answer.raise_for_status().json()
+
+    async def until_said(self, text: str) -> str:
+        while True:
+            for comment in self("GET", "/issues/1/comments"):
+                if text in comment["body"]:
+                    return str(comment["body"])
+            await asyncio.sleep(1)
+
+
+async def test_a_killed_worker_still_ends_in_one_fix_each_that_is_reviewed_merged_and_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock of the killed worker was an hour ahead, that of the next one is an hour behind."""
-    async with asyncio.timeout(360), running(tmp_path) as on:
+    async with asyncio.timeout(3 * PATIENCE), running(tmp_path) as on:
         await on.start_railyard("--model-delay", "1")
+        on.variables["RAILMEND_FOLLOW_UP"] = json.dumps(QUICK)
         temporal = await on.start_worker(HOUR)
         client, settings = await on.client(temporal, monkeypatch)
         await until_symptoms(settings, QUIET)
@@ -132,15 +160,7 @@ async def test_a_killed_worker_still_ends_in_one_fix_each_that_holds(
         again = await on.start_worker(-HOUR)
         assert again == temporal, "the restarted worker adopts the Temporal server"
         ending = await scanning
-
-        assert set(ending.pull_requests()) == set(BROKEN), [
-            (row.name, row.verdict, row.action, row.detail) for row in ending.report.rows
-        ]
-        for name in BROKEN:
-            assert len(on.pull_requests(f"acme/{name}")) == 1
-            branches = run(on.git_dir(f"acme/{name}"), "branch", "--list", "railmend/*").split()
-            assert len(branches) == 1
-        assert on.pull_requests("acme/storefront") == []
+        one_pull_request_each(on, ending)
 
         token = on.variables["GITHUB_TOKEN"]
         assert environments
@@ -152,12 +172,76 @@ async def test_a_killed_worker_still_ends_in_one_fix_each_that_holds(
 
         for name in BROKEN:
             check_tests_of(on, name, tmp_path / "checkouts" / name)
-            merge(on, name)
-        # The fixes are live at some time, and then nothing is wrong in the newest stretch.
-        while await on.findings(40):  # noqa: ASYNC110 - another process is watched
-            await asyncio.sleep(2)
+        for name in BROKEN[1:]:
+            Person(on, f"acme/{name}")("PUT", "/pulls/1/merge", merge_method="squash")
+        (repair,) = (row.repair_workflow_id for row in ending.report.rows if row.name == BROKEN[0])
+        await reviewed_merged_and_held(
+            on, client, client.get_workflow_handle_for(RepositoryRepair.run, repair or "")
+        )
+        await until_well(on)
+
+
+def one_pull_request_each(on: Run, ending: ScanResult) -> None:
+    assert set(ending.pull_requests()) == set(BROKEN), [
+        (row.name, row.verdict, row.action, row.detail) for row in ending.report.rows
+    ]
+    for name in BROKEN:
+        assert len(on.pull_requests(f"acme/{name}")) == 1
+        branches = run(on.git_dir(f"acme/{name}"), "branch", "--list", "railmend/*").split()
+        assert len(branches) == 1
+    assert on.pull_requests("acme/storefront") == []
+
+
+async def until_well(on: Run) -> None:
+    """Nothing is wrong in the newest stretch, and nothing ten seconds later.
+
+    A request that began before a fix was live may end long after it, and counts when it ends.
+    """
+    well = 0
+    while well < 2:
         await asyncio.sleep(10)
-        assert await on.findings(40) == []
+        well = 0 if await on.findings(40) else well + 1
+
+
+async def reviewed_merged_and_held(
+    on: Run, client: Client, repair: WorkflowHandle[RepositoryRepair, RepairResult]
+) -> None:
+    """A person asks for another fix of the first service, and merges it."""
+    you = Person(on, "acme/checkout")
+    you("POST", "/issues/1/comments", body="Use a bounded LRU instead, please.")
+    answer = await you.until_said("Done in ")
+    assert "> you: Use a bounded LRU instead, please." in answer
+    branch = you("GET", "/pulls/1")["head"]["ref"]
+    git_dir = on.git_dir("acme/checkout")
+    assert "move_to_end" in run(git_dir, "show", f"{branch}:quotes.py")
+    commits = run(git_dir, "log", "--format=%s", f"main..{branch}").splitlines()
+    assert (len(commits), commits[0]) == (2, "Answer the review of you")
+    you("PUT", "/pulls/1/merge", merge_method="squash")
+    result = await repair.result()
+    assert result.outcome is RepairOutcome.HELD, result.reason
+    assert result.merge is not None
+    assert result.merge.sha == run(git_dir, "rev-parse", "main")
+    told = await you.until_said("## The fix holds")
+    assert "memory leak" in told
+    assert "xychart-beta" in told
+    labels = [label["name"] for label in you("GET", "/issues/1/labels")]
+    assert "railmend: held" in labels
+    assert not list((on.folder / "worker" / "repairs").glob(f"*{repair.id.rpartition('/')[2]}*"))
+    await ledger_keeps_the_servers_time(on, client, repair)
+
+
+async def ledger_keeps_the_servers_time(
+    on: Run, client: Client, repair: WorkflowHandle[RepositoryRepair, RepairResult]
+) -> None:
+    """The cool-down begins as the repair ends, and what was spent counts for the day it was spent on."""
+    ledger = client.get_workflow_handle_for(Ledger.run, f"ledger/{on.variables['RAILWAY_PROJECT_ID']}")
+    state, ended = await ledger.query(Ledger.state), (await repair.describe()).close_time
+    assert ended is not None
+    (entry,) = (entry for entry in state.entries if entry.holder == repair.id)
+    assert entry.cooldown_until is not None
+    assert abs(entry.cooldown_until - COOLDOWN - ended) < timedelta(minutes=5)
+    scanned_on = min(entry.since, ended)
+    assert {day.key for day in state.days} <= {f"{scanned_on:%Y-%m-%d}", f"{ended:%Y-%m-%d}"}
 
 
 def check_tests_of(on: Run, name: str, folder: Path) -> None:
@@ -167,9 +251,3 @@ def check_tests_of(on: Run, name: str, folder: Path) -> None:
     command = [sys.executable, "-m", "unittest", "discover", "-s", "tests", "-t", "."]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def merge(on: Run, name: str) -> None:
-    url = f"{on.variables['GITHUB_API_URL']}/repos/acme/{name}/pulls/1/merge"
-    headers = {"Authorization": f"Bearer {on.variables['GITHUB_TOKEN']}"}
-    httpx.put(url, json={"merge_method": "squash"}, headers=headers).raise_for_status()

@@ -44,13 +44,16 @@ from tests.unit.test_workspace import BOT, run
 
 __all__ = ["address", "forge", "github"]
 ADA, EVE = "ghp_" + "a" * 36, "ghp_" + "e" * 36
+# An app that runs checks: nobody else may say what they came to.
+CI = "ghs_" + "c" * 36
 
 
 class People:
-    """Ada may write here, Eve may not."""
+    """Ada may write here, Eve may not; CI is an app."""
 
     def __init__(self, forge: Forge, address: str) -> None:
-        forge.tokens |= {ADA: "ada", EVE: "eve(read)"}
+        forge.tokens |= {ADA: "ada", EVE: "eve(read)", CI: "ci[bot]"}
+        forge.limit(CI, "app", checks="write")
         self._api = f"{address}/api/v3/repos"
         self.repository = REPOSITORY
 
@@ -205,7 +208,7 @@ def test_failing_checks_are_heard_when_all_have_ended_unless_they_fail_anyway(
     output = {"title": "1 failed", "summary": "test_app: 2 != 1"}
 
     def check(name: str, head: str | None, conclusion: str | None) -> None:
-        people(TOKEN, "POST", "/check-runs", name=name, head_sha=head, conclusion=conclusion, output=output)
+        people(CI, "POST", "/check-runs", name=name, head_sha=head, conclusion=conclusion, output=output)
 
     check("flaky", main, "failure")
     check("flaky", sha, "failure")

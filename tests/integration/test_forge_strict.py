@@ -16,9 +16,10 @@ from railmend.contracts.review import AnswersRequest, CommentRequest, NoteKind, 
 from railmend.diagnosis.prompt import review_prompt
 from railmend.evidence.safe_text import MarkdownText
 from railmend.publishing.github import GitHubClient, GitHubError, NewPullRequest, PullRequestThread
+from railmend.publishing.proof import head_check
 from railyard.forge import Forge
 from tests.integration.test_forge import BRANCH, REPOSITORY, TOKEN, address, forge, github, open_one, pushed
-from tests.integration.test_forge_reviews import ADA, People, look, people
+from tests.integration.test_forge_reviews import ADA, CI, People, look, people
 from tests.unit.test_workspace import run
 from tools.github_calls import CALLS, REPO
 
@@ -45,14 +46,38 @@ def limited(request: pytest.FixtureRequest, forge: Forge, github: GitHubClient, 
         return github
     if "signed" in request.param:
         forge.add_rule(REPOSITORY, "*", "required_signatures")
-    forge.limit(TOKEN, "app", **WRITES, checks="read", statuses="write")
+    forge.limit(TOKEN, "app", **WRITES, checks="write", statuses="write")
     return GitHubClient(f"{address}/api/v3", AppToken(), pace=False)
 
 
 def check(people: People, name: str, sha: str, conclusion: str | None = "failure", minutes: int = 0) -> None:
     ended = (datetime.now(UTC) - timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
     more = {"completed_at": ended} if minutes else {}
-    people(ADA, "POST", "/check-runs", name=name, head_sha=sha, conclusion=conclusion, **more)
+    people(CI, "POST", "/check-runs", name=name, head_sha=sha, conclusion=conclusion, **more)
+
+
+def show(github: GitHubClient, sha: str, proof: Proof, url: str) -> None:
+    check = head_check(proof)
+    assert check is not None
+    github.head_checks(REPOSITORY).show(sha, check, url)
+
+
+def said(forge: Forge) -> list[dict[str, str]]:
+    """What GitHub shows of Railmend's own check, oldest first, in the words of either kind."""
+    repo = forge.repo(REPOSITORY)
+    rows = [
+        {
+            "kind": "check run",
+            "sha": row["head_sha"],
+            "state": row["conclusion"] or row["status"],
+            "target_url": row["details_url"],
+            "said": row["output"]["title"],
+        }
+        for row in repo["checks"].values()
+        if row["name"] == "railmend/proof"
+    ]
+    statuses = [row for row in repo.get("statuses", ()) if row["context"] == "railmend/proof"]
+    return rows + [{**row, "kind": "status", "said": row["description"]} for row in statuses]
 
 
 def test_each_kind_of_token_goes_the_whole_way_with_what_the_docs_ask_for(
@@ -65,10 +90,14 @@ def test_each_kind_of_token_goes_the_whole_way_with_what_the_docs_ask_for(
     forge.repo(REPOSITORY)["issues"]["1"]["draft"] = False  # a person marks it as ready
     check(people, "tests", sha)
     failed = ProofRow(what="it starts", base="starts", change="does not", verdict=ProofVerdict.FAILED)
-    limited.say_proof(REPOSITORY, sha, Proof(rows=(failed,)), pull.url)
-    (status,) = forge.repo(REPOSITORY)["statuses"]
-    assert (status["context"], status["state"]) == ("railmend/proof", "failure")
-    assert status["target_url"] == pull.url
+    show(limited, sha, Proof(rows=(failed,)), pull.url)
+    show(limited, sha, Proof(rows=(failed,)), pull.url)
+    app = forge.grants[TOKEN][0] == "app"
+    shown = said(forge)
+    assert [(row["sha"], row["state"]) for row in shown] == [(sha, "failure")], (
+        "once, however often it is tried"
+    )
+    assert (shown[0]["target_url"], shown[0]["kind"]) == (pull.url, "check run" if app else "status")
     people(ADA, "POST", f"/statuses/{sha}", context="deploy", state="error", description="no quota left")
     people(ADA, "POST", "/issues/1/comments", body="Use an LRU.")
     people(ADA, "POST", "/pulls/1/comments", body="Why 2?", path="app.py", commit_id=sha, line=1)
@@ -76,7 +105,6 @@ def test_each_kind_of_token_goes_the_whole_way_with_what_the_docs_ask_for(
     assert [note.kind for note in view.notes[:2]] == [NoteKind.COMMENT, NoteKind.LINE]
     assert [note.author for note in view.notes[2:]] == ["tests", "deploy"], "its own is no check"
     assert "no quota left" in view.notes[3].text
-    app = forge.grants[TOKEN][0] == "app"
     assert bool(view.unseen) is not app
     assert limited.unseen_checks(REPOSITORY, "main") == view.unseen
     thread = PullRequestThread(limited, REPOSITORY, pull.number)
@@ -87,10 +115,9 @@ def test_each_kind_of_token_goes_the_whole_way_with_what_the_docs_ask_for(
     assert thread.earlier().head == sha
     people(ADA, "PUT", "/pulls/1/merge", merge_method="squash")
     assert look(limited).merge is not None
-    by_people = {"POST /check-runs", "POST /pulls/{n}/comments"}
     known = {(call.method, call.path) for call in CALLS}
     unknown = {f"{method} {path.removeprefix(REPO)}" for method, path in forge.calls - known}
-    assert unknown == by_people | {"PUT /pulls/{n}/merge"}
+    assert unknown == {"POST /pulls/{n}/comments", "PUT /pulls/{n}/merge"}, "those are of people"
 
 
 def test_a_token_without_any_of_the_check_permissions_still_sees_the_review_and_the_merge(
@@ -108,7 +135,7 @@ def test_a_token_without_any_of_the_check_permissions_still_sees_the_review_and_
     assert [note.text for note in view.notes] == ["Use an LRU."]
     assert ["Actions (read)" in view.unseen[0], "Commit statuses (read)" in view.unseen[1]] == [True, True]
     assert caplog.messages == [], "it is polled for: what is not seen is said on the pull request"
-    github.say_proof(REPOSITORY, view.head, Proof(), "http://forge/acme/shop/pull/1")
+    show(github, view.head, Proof(), "http://forge/acme/shop/pull/1")
     assert "railmend/proof" in caplog.messages[0], "logged, and no error"
 
 

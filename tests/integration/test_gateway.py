@@ -20,7 +20,8 @@ from hosting.gateway import model_call
 from hosting.gateway.model_gateway import ModelGateway
 from railmend.coding.metering.meter import ModelEndpoint, SessionLimits
 from railmend.coding.sandbox.interface import GATEWAY_SOCKET, RepairPaths, short_path
-from railyard.vendors import OpenAIChat, Refused
+from railyard.vendors import OpenAIChat
+from railyard.vendors.base import Refused
 from tests.integration.serving import serving
 
 pytestmark = pytest.mark.integration

@@ -10,7 +10,7 @@ from railmend.contracts.repair import RepairOutcome
 from tests.integration.test_end_to_end import QUIET, Run, running, scan
 from tests.unit.test_workspace import run
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 async def test_a_bug_the_model_does_not_recognise_gets_no_pull_request(

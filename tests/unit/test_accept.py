@@ -97,7 +97,7 @@ def test_without_a_date_it_is_looked_at_again_after_a_year(accept: Accept, claim
             "'checkout' is not a service of production; its services are service-0000, ",
         ),
         ((SERVICE, "slow"), "'slow' is not a kind of finding; cpu_saturation, error_rate, "),
-        ((SERVICE, "outage"), "outage is never a service's normal, so it cannot be accepted; "),
+        ((SERVICE, "outage"), "outage is never normal for a service, so it cannot be accepted; "),
         ((SERVICE, "latency", "--until", "tomorrow"), "--until 'tomorrow' is not a date: write 2027-01-31."),
         ((SERVICE, "latency", "--until", "2020-01-31"), "--until 2020-01-31 is over."),
     ],

@@ -20,14 +20,18 @@ from hosting import clients
 from hosting import logging as hosting_logging
 from railmend.contracts.incident import Fact, Facts
 from railmend.contracts.notification import incident_notification
+from railmend.contracts.proof import ProofVerdict
 from railmend.contracts.scan import ServiceRow, Symptom
 from railmend.evidence.packet import export, number, render
 from railmend.evidence.redact import Redactor
 from railmend.notifying.text import format_headline
 from railmend.publishing.page import ReportedIncident, render_page
+from railmend.publishing.proof import head_check
+from railmend.publishing.text import PublishedMaterial, body
 from railmend.settings import Settings, secret_variables
 from starter import COMMANDS, app, ledger, schedule
 from tests import samples
+from tests.unit.test_publishing import proof, publish
 
 SECRETS = [name for name in secret_variables() if not name.endswith("_FILE")]
 CANARIES = {name: f"canary-{number:02}-{name.lower()}-5f3a" for number, name in enumerate(SECRETS)}
@@ -177,7 +181,7 @@ def test_no_log_line_shows_a_key(monkeypatch: pytest.MonkeyPatch, echo: str) -> 
     assert leaked(settings.model_dump_json()) == []
 
 
-def test_a_key_that_production_logs_is_on_no_page_and_in_no_message(
+def test_a_key_that_production_logs_is_on_no_page_in_no_message_and_no_pull_request(
     monkeypatch: pytest.MonkeyPatch, echo: str
 ) -> None:
     for name, value in environment(echo).items():
@@ -195,6 +199,8 @@ def test_a_key_that_production_logs_is_on_no_page_and_in_no_message(
         findings=(Symptom.model_validate(samples.finding().model_dump(include=set(Symptom.model_fields))),),
         detail=said,
     )
+    proven = proof(ProofVerdict.PASSED, said, shows_fault=True)
+    check = head_check(proven, (said,))
     message = incident_notification(report.request, row, "incident/e/s", "run")
     shown = (
         render_page([ReportedIncident(report=report, packet=packet)], samples.NOW),
@@ -202,5 +208,10 @@ def test_a_key_that_production_logs_is_on_no_page_and_in_no_message(
         export(packet),
         str(format_headline(message)),
         message.model_dump_json(),
+        body(
+            publish(summary=said, doubts=(said,), proof=proven), PublishedMaterial((packet,), unseen=(said,))
+        ),
+        check.details if check else "",
     )
+    assert all("canary" not in text.lower() for text in shown), "in whatever notation"
     assert [leaked(text) for text in shown] == [[]] * len(shown)

@@ -152,6 +152,7 @@ CI_KINDS = {
     "npm": (["npm ci", "npm run test-backend"], "", "npm run test-backend"),
     "yarn": (["yarn install\nyarn test:app"], "", "yarn test:app"),
     "vitest": (["pnpm exec vitest run --shard=${{ matrix.shard }}"], "", "pnpm exec vitest run"),
+    "a part of parts": (["npx vitest --shard=${{ matrix.a }}/${{ matrix.b }} -w 2"], "", "npx vitest -w 2"),
     "bun": (["bun install", "bun run test"], "", "bun run test"),
     "go": (["go test -race ./... | tee out.txt"], "", "go test -v -race ./..."),
     "rspec": (["sudo apt update", "bundle exec rspec"], "    env: {D: 'sqlite3:a'}\n", "bundle exec rspec"),
@@ -267,6 +268,25 @@ def test_tests_with_a_database_have_their_tables_made() -> None:
     (suite,) = found(files)
     assert (suite.services, suite.not_run) == (("PostgreSQL",), None)
     assert suite.filling.startswith("timeout 60 alembic upgrade head ||")
+
+
+FILLED = {
+    "bundle exec rspec": "./bin/rails db:schema:load db:migrate",
+    "bin/rails test": "bundle exec rake db:create db:schema:load",
+    "pytest": "python manage.py migrate --noinput",
+    "mix test": "mix ecto.create",
+    "npx vitest": "npx prisma migrate deploy",
+}
+
+
+@pytest.mark.parametrize("check", FILLED)
+def test_what_a_job_does_to_its_database_is_done_before_each_check(check: str) -> None:
+    """As in lobsters, without a service beside it too."""
+    files = {".github/workflows/ci.yml": workflow(FILLED[check], "npx prisma-client-py migrate", check)}
+    (suite,) = found(files | {"Gemfile": "", "package.json": "{}", "mix.exs": ""})
+    assert suite.checks == (check,)
+    assert suite.filling == f"{FILLED[check]} || exit\n"
+    assert not any(FILLED[check] in step for step in suite.prepare)
 
 
 def test_a_convention_does_not_run_what_ci_gives_a_database() -> None:

@@ -57,7 +57,7 @@ def test_the_demo_fails_when_a_pull_request_is_missing_or_wrong(repaired: tuple[
     [
         (("checkout", "catalog"), "no container", "`reports` got no pull request: no container."),
         (("checkout", "catalog"), "", "`reports` got no pull request: no reason is known."),
-        (("storefront",), "", "`storefront` got a pull request, and nothing was wrong with it."),
+        (("storefront",), "", "`storefront` got a pull request although nothing was wrong with it."),
     ],
 )
 def test_the_demo_says_what_went_wrong(repaired: tuple[str, ...], reason: str, line: str) -> None:

@@ -36,9 +36,7 @@ EVIL = "https://evil.example"
         (
             "azure/d",
             "https://r.openai.azure.com",
-            Reach(
-                "d", Dialect.RESPONSES, "https://r.openai.azure.com/openai/v1", "https://r.openai.azure.com"
-            ),
+            Reach("d", Dialect.RESPONSES, *("https://r.openai.azure.com/openai/v1",) * 2),
         ),
     ],
 )
@@ -329,6 +327,23 @@ FIXES: list[tuple[str, dict[str, Any], dict[str, Any] | None]] = [
         "Function tools with reasoning_effort are not supported for gpt-5.4. Use /v1/responses instead.",
         {"tools": [{}], "reasoning_effort": "medium"},
         {"tools": [{}]},
+    ),
+    (
+        "The `reasoning_content` in the thinking mode must be passed back to the API.",
+        {
+            "messages": [
+                {"role": "user"},
+                {"role": "assistant", "reasoning_content": "Hm."},
+                {"role": "assistant"},
+            ]
+        },
+        {
+            "messages": [
+                {"role": "user"},
+                {"role": "assistant", "reasoning_content": "Hm."},
+                {"role": "assistant", "reasoning_content": " "},
+            ]
+        },
     ),
     (
         "property 'messages.1.reasoning_content' is unsupported",

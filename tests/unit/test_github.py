@@ -58,7 +58,8 @@ class App:
         if request.url.path.endswith("/old/installation"):
             return httpx.Response(301, headers={"location": "/api/v3/repositories/42/installation"})
         if request.url.path.endswith("/installation"):
-            return httpx.Response(200, json={"id": 7})
+            granted = {"checks": "write", "statuses": "read", "actions": "write", "contents": "write"}
+            return httpx.Response(200, json={"id": 7, "permissions": granted})
         if request.url.path == "/api/v3/app":
             return httpx.Response(200, json={"id": 123, "slug": "railmend-acme"})
         assert request.url.path == "/api/v3/app/installations/7/access_tokens"
@@ -79,13 +80,13 @@ def test_an_apps_token_reaches_one_repository_with_few_rights_and_is_kept() -> N
     assert credentials.auth("acme/api").token == "ghs_2"
     assert [asked["repositories"] for asked in app.asked] == [["shop"], ["api"]]
     assert app.asked[0]["permissions"] == {
-        "checks": "read",
+        "checks": "write",
         "contents": "write",
         "issues": "write",
         "metadata": "read",
         "pull_requests": "write",
-        "statuses": "write",
-    }
+        "statuses": "read",
+    }, "what a repair needs, and of the rest no more than was granted"
 
 
 def test_an_apps_token_for_a_renamed_repository_goes_by_its_number() -> None:

@@ -24,7 +24,7 @@ from railyard.serving import Serving
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "account-token-5f3a"
 WORKS = {"RAILWAY_PROJECT_ID": PROJECT, "RAILWAY_ENVIRONMENT_ID": ENVIRONMENT}
-ASKED, WHICH, KEEP = "(not shown): ", "watched? 1 to 121: ", "Keep it? [Y/n]: "
+ASKED, WHICH, KEEP = "(not shown): ", "Railmend watch? 1 to 121: ", "Keep it? [Y/n]: "
 # The one that answers is on the second page.
 BEFORE = 120
 

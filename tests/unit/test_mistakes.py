@@ -1,20 +1,24 @@
 """Forty mistakes of a person: each has its own sentence, its next step and exit code 2; none a traceback."""
 
 import ast
+import asyncio
 import os
 import shlex
 import shutil
 import socket
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 from typer.main import get_command
 
+from commands.checks import check
 from commands.checks import temporal as temporal_checks
-from commands.checks.check import CheckStatus
+from commands.checks.check import Check, CheckResult, CheckStatus, ok, results_of
 from commands.ready import problem
 from hosting import dev_server
 from railmend.settings import ConfigurationError
@@ -43,7 +47,7 @@ MISTAKES: tuple[tuple[str, dict[str, str], str, str], ...] = (
     ("scan --window 0s", {}, "--window '0s' is not an interval", "write 90s, 10m"),
     ("scan --project nope", {}, "--project nope is not among the projects", "default"),
     ("scan --autonomy full", {}, "'full' is not one of", "'draft'"),
-    ("schedule create --every 5s", {}, "--every 5s is too short", "1m is the least"),
+    ("schedule create --every 5s", {}, "--every 5s is too short", "the minimum is 1m"),
     ("schedule create --every ten", {}, "--every 'ten' is not an interval", "write 90s, 10m"),
     ("reject checkout", {}, "Say why", "--reason 'TEXT'"),
     ("reject checkout --reason ' '", {}, "Say why", "--reason 'TEXT'"),
@@ -213,3 +217,59 @@ async def test_doctor_fails_where_no_worker_runs(
     monkeypatch.setattr(temporal_checks, "_polled", polled)
     (result,) = await temporal_checks._workers(None)  # type: ignore[arg-type]
     assert result.status is status
+
+
+async def test_the_doctor_checks_side_by_side_and_names_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(check, "PATIENCE_SECONDS", 0.01)
+    quick, said = asyncio.Event(), asyncio.Event()
+
+    class Screen(StringIO):
+        def write(self, text: str) -> int:
+            if "waiting for" in text:
+                said.set()
+            return super().write(text)
+
+    out = Screen()
+
+    async def answers_last() -> list[CheckResult]:
+        await quick.wait()  # the later check has run meanwhile
+        await said.wait()
+        return ok("first", "answers")
+
+    async def answers_first() -> list[CheckResult]:
+        quick.set()
+        return ok("second", "answers")
+
+    checks = (Check("first", answers_last), Check("second", answers_first))
+    results = await results_of(checks, Console(file=out, width=80))
+    assert [result.name for result in results] == ["first", "second"]
+    lines = ["waiting for first", "ok      first: answers", "ok      second: answers"]
+    assert out.getvalue().splitlines() == lines
+
+
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_an_env_file_as_windows_writes_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, codec: str
+) -> None:
+    """Notepad's mark hides the first name; what PowerShell's `>` wrote was a traceback."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes("RAILWAY_TOKEN=t\n# Größe\n".encode(codec))
+    result = CliRunner().invoke(get_command(app), ["status"])
+    assert (result.exit_code, result.output.count("\n")) == (2, 1)
+    assert ".env is not plain UTF-8: save it as UTF-8, without a byte order mark." in result.output
+
+
+def test_a_character_that_the_locale_lacks_is_replaced(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("Größe", encoding="utf-8")
+    result = CliRunner(charset="ascii").invoke(get_command(app), ["redact", str(text)])
+    assert (result.exit_code, result.output) == (0, "Gr??e")
+
+
+def test_output_that_a_full_disk_does_not_take_ends_with_a_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, str(ROOT / "starter.py"), "--version"], stdout=full, stderr=-1)
+    said = "starter.py: the output could not be written: No space left on device.\n"
+    assert (done.returncode, done.stderr.decode()) == (2, said)

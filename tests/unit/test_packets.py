@@ -11,11 +11,11 @@ import pytest
 from starlette.responses import Response
 
 from railmend.assessment.rules import assess
-from railmend.contracts.incident import CODING_VERDICTS, Diagnosis, Fact, Facts, Verdict
+from railmend.contracts.incident import BY_RULE, CODING_VERDICTS, Diagnosis, Fact, Facts, Verdict
 from railmend.contracts.scan import FindingKind
 from railmend.diagnosis.diagnose import challenge, diagnose
 from railmend.diagnosis.model import ModelError
-from railmend.diagnosis.router import BY_RULE, decide_by_rule
+from railmend.diagnosis.router import decide_by_rule
 from railmend.evidence.packet import following, render
 from tests import samples
 from tests.packets.recording import MAX_BYTES, RECORDED, Recording, read_all

@@ -1,5 +1,9 @@
 """What a reviewer reads."""
 
+import html
+import re
+import textwrap
+
 import pytest
 
 from railmend.contracts.checks import CheckReport, CheckRun, Verification
@@ -17,7 +21,7 @@ from railmend.contracts.repair import (
     WorkspaceChange,
 )
 from railmend.contracts.review import AnswersRequest
-from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow, UnknownServices
+from railmend.contracts.scan import FindingKind, HealthReport, ServiceRow, Severity, UnknownServices
 from railmend.publishing.comments import format_reply
 from railmend.publishing.proof import is_draft, labels, marked
 from railmend.publishing.report import report_markdown
@@ -29,6 +33,7 @@ from railmend.publishing.text import (
     marker,
     title,
 )
+from railyard.forge.markdown import render
 from tests import samples
 
 MARKER = marker("0123456789ab", "", ("env/id-checkout/memory_leak",))
@@ -78,33 +83,77 @@ def material(text: str = "memory rises") -> PublishedMaterial:
 
 
 def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
-    text = body(publish(), material("MemoryError"))
+    repair = samples.repair()
+    (incident,) = repair.incidents
+    dear = incident.diagnosis.model_copy(update={"cost_usd": 0.5})
+    incident = incident.model_copy(update={"diagnosis": dear})
+    text = body(publish(repair.model_copy(update={"incidents": (incident,)})), material("MemoryError"))
     parts = [
-        "**checkout**: A cache is never emptied.",
+        "**What broke:** checkout, since 2026-11-24 09:00 UTC. checkout is in trouble.",
+        "**Why**, as a model concluded; this is not measured: A cache is never emptied.",
         "## What changed",
         "- `app.py` modified, +4 −1",
-        "> Bounded it.",
+        "**Next:** comment, and Railmend answers.",
+        "measured 30 minutes and 24 hours after the deployment",
+        "stays away from this fault for 14 days",
         "- [checkout in Railway](https://railway.com/project/project/service/id-checkout), deployment `d1`",
         "- Run: `starter.py show` `repair/acme/checkout/0123456789ab`",
+        "Its own words; what they claim is not measured.\n\n> Bounded it.",
         "## What was measured",
-        "checkout is in trouble.",
+        "UTC: checkout is in trouble.",
         "## Why",
         "**The cache grows with each request.** (E1)",
         "MemoryError",
         "## How it was checked",
         "Not verified by Railmend",
         "## What happens next",
-        "stays away from this fault for 14 days",
-        "measured 30 minutes and 24 hours after the deployment",
         "Memory stays flat for an hour.",
         "To undo it, revert the merge.",
         "## What Railmend could not see",
         "No HTTP log.",
-        "3 model calls of the coding agent; with the diagnosis 900 tokens and 0.25 USD",
+        "3 model calls of the coding agent cost 0.25 USD; with the diagnosis 900 tokens and 0.75 USD",
         MARKER,
     ]
     positions = [text.index(part) for part in parts]
     assert positions == sorted(positions)
+
+
+QUESTIONS = {
+    "what broke": "What broke: checkout, since 2026-11-24 09:00 UTC. checkout is in trouble.",
+    "why": "Why, as a model concluded; this is not measured: A cache is never emptied.",
+    "what changed": "app.py modified, +4 −1",
+    "how we know": "Proven: the fault shows without this change, and not with it",
+    "what happens next": "Merge, and production is measured 30 minutes and 24 hours after the deployment.",
+}
+SCREEN_LINES, SCREEN_COLUMNS = 25, 110
+
+
+def first_screen(text: str) -> str:
+    """What a reader sees before scrolling: the page's blocks, one after the other, wrapped and cut."""
+    page = re.sub(r"<br ?/?>|</(p|h2|li|tr|summary|blockquote)>", "\n", render(text))
+    page = html.unescape(re.sub(r"<[^>]*>", "", re.sub(r"</t[dh]>\s*", " ", page)))
+    blocks = (re.sub(r"[ \u200b]+", " ", line).strip() for line in page.splitlines())
+    lines = [line for block in blocks if block for line in textwrap.wrap(block, SCREEN_COLUMNS)]
+    return " ".join(lines[:SCREEN_LINES])
+
+
+@pytest.mark.parametrize("case", ["one service", "rehearsal", "many files, two services, a long account"])
+def test_the_first_screen_answers_what_a_stranger_asks(case: str) -> None:
+    (incident,) = samples.repair().incidents
+    model = "openai/rehearsal" if case == "rehearsal" else "openai/gpt"
+    diagnosis = incident.diagnosis.model_copy(update={"model": model})
+    incident = incident.model_copy(update={"diagnosis": diagnosis})
+    many = case.startswith("many")
+    repair = samples.repair().model_copy(update={"incidents": (incident,) * (2 if many else 1)})
+    account = "It reads the cache and bounds it. " * 100 if many else "Bounded it."
+    rows = proof(ProofVerdict.PASSED, "It failed with MemoryError.", shows_fault=True).rows
+    shown = publish(repair, summary=account, proof=Proof(rows=rows * 2))
+    if many:
+        files = shown.change.files * 40
+        shown = shown.model_copy(update={"change": shown.change.model_copy(update={"files": files})})
+    packets = material().packets * len(repair.incidents)
+    screen = first_screen(body(shown, PublishedMaterial(packets=packets)))
+    assert {question for question, answer in QUESTIONS.items() if answer not in screen} == set()
 
 
 def test_evidence_and_the_agents_words_cannot_leave_their_sandbox() -> None:
@@ -219,7 +268,7 @@ def test_title_and_commit_are_short_signed_and_repeatable() -> None:
     repair = samples.repair()
     assert title(repair) == "checkout: A cache is never emptied."
     incident = repair.incidents[0]
-    titled = incident.diagnosis.model_copy(update={"title": "Bound the cache of pages\nand more"})
+    titled = incident.diagnosis.model_copy(update={"title": "Bound the cache of pages,\nand more"})
     repair = repair.model_copy(update={"incidents": (incident.model_copy(update={"diagnosis": titled}),)})
     assert title(repair) == "checkout: Bound the cache of pages"
     assert commit_message(repair).startswith("checkout: Bound the cache of pages\n")
@@ -328,11 +377,27 @@ def test_the_proof_follows_the_cause_and_escapes_what_failed() -> None:
     evil = "Without the change: ValueError: | x |<!-- -->\n@everyone [click](http://evil)"
     text = body(publish(proof=proof(ProofVerdict.PASSED, evil, shows_fault=True)), material())
     lines = text.splitlines()
-    assert lines[0].startswith("**checkout**")
-    assert lines[2].startswith("## Proven")
+    assert lines[0].startswith("**What broke:** checkout")
+    assert lines[4].startswith("## Proven")
     (row,) = [line for line in lines if line.startswith("| regression test")]
     assert row.count("|") == 5
     assert "<!--" not in row
     assert "](" not in row
     assert "@everyone" not in row
     assert "\n## Not proven" in body(publish(proof=proof(ProofVerdict.NOT_HAD, "no test")), material())
+
+
+def test_what_broke_is_all_that_is_critical_and_not_what_came_first() -> None:
+    (incident,) = samples.repair().incidents
+    (first,) = incident.request.findings
+    severities = {
+        "Memory rises.": Severity.WARNING,
+        "It is slow.": Severity.CRITICAL,
+        "It fails.": Severity.CRITICAL,
+    }
+    findings = tuple(first.model_copy(update={"sentence": s, "severity": v}) for s, v in severities.items())
+    request = incident.request.model_copy(update={"findings": findings})
+    changed = samples.repair().model_copy(
+        update={"incidents": (incident.model_copy(update={"request": request}),)}
+    )
+    assert "UTC. It is slow. It fails.\n" in body(publish(changed), material())

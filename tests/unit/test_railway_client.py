@@ -156,11 +156,13 @@ def test_a_database_is_told_by_its_images_own_name(image: str, database: bool) -
     assert is_database(image) is database
 
 
-def test_replicas_of_all_regions_count() -> None:
+def test_replicas_of_all_regions_count_and_commands_are_told() -> None:
     node = {"id": "i", "serviceId": "s", "serviceName": "web", "numReplicas": 1}
     regions = {"us-west2": {"numReplicas": 2}, "europe-west4": {"numReplicas": 1}, "asia": None}
-    meta = {"serviceManifest": {"deploy": {"multiRegionConfig": regions}}}
-    active = {"id": "d", "status": "SUCCESS", "meta": meta}
+    deploy = {"multiRegionConfig": regions, "preDeployCommand": ["bin/migrate"], "startCommand": None}
+    active = {"id": "d", "status": "SUCCESS", "meta": {"serviceManifest": {"deploy": deploy}}}
     deployed = {"s": {"latestDeployment": active, "activeDeployments": [active]}}
-    assert [service.replicas for service in services(Inventory([node], deployed))] == [3]
+    (service,) = services(Inventory([node], deployed))
+    assert service.replicas == 3
+    assert (service.pre_deploy_command, service.start_command) == ("bin/migrate", None)
     assert [service.replicas for service in services(Inventory([node], {}))] == [1]

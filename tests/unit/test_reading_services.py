@@ -134,7 +134,7 @@ async def test_a_service_with_a_tcp_proxy_is_said_to_be_asked_on_tcp_and_costs_n
     told = await yard.scan()
     assert told.healthy == names(range(20))
     (sentence,) = told.screening.unseen
-    assert sentence.startswith("What is asked on TCP: Railway measures none of it, so errors and latency of")
+    assert sentence.startswith("TCP traffic: Railway measures none of it, so errors and latency of")
     assert "service-0012" in sentence
 
 

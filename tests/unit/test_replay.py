@@ -6,7 +6,15 @@ from datetime import datetime
 import pytest
 
 from railmend.coding.proof.load import LoadRecord, compared, quantile, slope
-from railmend.coding.proof.replay import CONTROL, MOST_FAILED, MOST_HEALTHY, replay_row, sample
+from railmend.coding.proof.replay import (
+    CONTROL,
+    MOST_FAILED,
+    MOST_HEALTHY,
+    emptied,
+    holds_nothing,
+    replay_row,
+    sample,
+)
 from railmend.coding.sandbox.resource_usage import ResourceUsage
 from railmend.contracts.proof import Answers, SampledRequest, SideReport
 from railmend.evidence.redact import Redactor
@@ -65,12 +73,22 @@ def test_what_was_redacted_or_is_no_path_is_not_asked() -> None:
 
 
 def asked(
-    route: str, said: int, *statuses: int, ms: float = 5, slow: bool = False, body: str = "b"
+    route: str,
+    said: int,
+    *statuses: int,
+    ms: float = 5,
+    slow: bool = False,
+    body: str = "b",
+    nothing: bool = False,
 ) -> Answers:
     request = SampledRequest(method="GET", path=route, route=route, status=said, duration_ms=ms, slow=slow)
     times = len(statuses)
     return Answers(
-        request=request, statuses=statuses, durations_ms=(float(ms),) * times, bodies=(body,) * times
+        request=request,
+        statuses=statuses,
+        durations_ms=(float(ms),) * times,
+        bodies=(body,) * times,
+        nothing=(nothing,) * times,
     )
 
 
@@ -149,6 +167,49 @@ def test_answers_count_where_the_base_shows_the_fault_and_else_is_as_production(
     row = replay_row(SideReport(answers=base), SideReport(answers=change))
     assert (row.verdict.value, row.shows_fault) == (verdict, False), row
     assert why in row.reason
+
+
+EMPTY = asked("/cup", 500, 200, 200, 200, nothing=True)
+EMPTIED: dict[str, tuple[tuple[Answers, ...], tuple[Answers, ...], str | None]] = {
+    "with something": ((FAULT, *WELL), (MENDED, *WELL), ""),
+    "with nothing": ((FAULT, *WELL), (EMPTY, *WELL), "/cup failed, and answers with nothing"),
+    "with nothing, as is usual there": (
+        (FAULT, asked("/cup", 200, 200, 200, 200, nothing=True)),
+        (EMPTY, asked("/cup", 200, 200, 200, 200, nothing=True)),
+        None,
+    ),
+    "not found": ((FAULT, *WELL), (asked("/cup", 500, 404, 404, 404), *WELL), None),
+    "by a worker that does not say": (
+        (FAULT, *WELL),
+        (MENDED.model_copy(update={"nothing": ()}), *WELL),
+        None,
+    ),
+    "what did not fail": (WELL, WELL, None),
+}
+
+
+@pytest.mark.parametrize(("base", "change", "why"), EMPTIED.values(), ids=EMPTIED)
+def test_what_failed_and_is_answered_with_nothing_is_told(
+    base: tuple[Answers, ...], change: tuple[Answers, ...], why: str | None
+) -> None:
+    sides = SideReport(answers=base), SideReport(answers=change)
+    found = emptied(*sides)
+    assert (found or "").startswith(why) if why else found == why
+    if why:
+        row = replay_row(*sides)
+        assert (row.verdict.value, row.reason) == ("not_had", found)
+
+
+@pytest.mark.parametrize(
+    "body", ["", " ", "[]", "{}", "null", "0", '""', '{"ok": true, "rows": [{"a": []}]}']
+)
+def test_a_body_without_a_text_or_number_holds_nothing(body: str) -> None:
+    assert holds_nothing(body.encode())
+
+
+@pytest.mark.parametrize("body", ["ok", "[1]", '{"rows": ["a"]}', "<html></html>", "[" * 100_000, "\xff"])
+def test_any_other_body_holds_something(body: str) -> None:
+    assert not holds_nothing(body.encode("latin-1"))
 
 
 @pytest.mark.parametrize("side", ["base", "change"])

@@ -44,7 +44,7 @@ scan = ScanResult(
         unknown=(UnknownServices(services=("db",), reason="No metrics."),),
     ),
     repairs={f"{ID}-a": RepairResult(outcome=RepairOutcome.PULL_REQUEST, reason="", pull_request=pull)},
-    waiting=(f"{ID}-b",),
+    waiting={f"{ID}-b": f"starter.py approve {ID}-b --plan 12"},
 )
 incident = IncidentRow(
     project="shop", service="checkout", kind="memory_leak", state="open", since=samples.NOW, until=None,

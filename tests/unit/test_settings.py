@@ -85,7 +85,7 @@ def test_without_a_file_the_environment_names_the_one_project(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("\nmodle = 'x'\n", r"railmend.toml:2: 'modle' is no setting. Is 'model' meant"),
+        ("\nmodle = 'x'\n", r"railmend.toml:2: 'modle' is not a setting. Did you mean 'model'"),
         (
             "model = 'x'\ngithub_token = 'abc'\n",
             "toml:2: 'github_token' is a secret: set GITHUB_TOKEN",
@@ -102,8 +102,8 @@ def test_a_bad_name_in_the_file_is_told_with_its_line(folder: Path, text: str, s
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (('name = "blog"', 'name = "shop"'), "projects: name shop stands there more than once"),
-        (('environment_id = "e2"', 'environment_id = "e1"'), "environment_id e1 stands there more than once"),
+        (('name = "blog"', 'name = "shop"'), "projects: name shop is there more than once"),
+        (('environment_id = "e2"', 'environment_id = "e1"'), "environment_id e1 is there more than once"),
         (('autonomy = "draft"', 'autonomy = "all"'), "projects.0.autonomy"),
         (('autonomy = "draft"', 'autonomie = "draft"'), "projects.0.autonomie"),
     ],

@@ -49,10 +49,10 @@ def test_everything_wrong_is_named_at_once_with_its_line(
     monkeypatch.setenv("RAILMEND_DISK_MIB", "plenty")
     said = told().splitlines()
     for start in (
-        "railmend.toml:1: 'modle' is no setting. Is 'model' meant?",
+        "railmend.toml:1: 'modle' is not a setting. Did you mean 'model'?",
         "railmend.toml:2: railmend_step_seconds: Input should be greater than or equal to 1 (given: 0)",
         "railmend.toml:8: projects.autonomy: Input should be 'report', 'plan', 'draft' or 'pull_request'",
-        "railmend.toml:12: projects.name: 'shop' stands there already in line 5.",
+        "railmend.toml:12: projects.name: 'shop' is already in line 5.",
         "railmend.toml:15: projects.token: there is no such setting here",
         "railmend.toml:18: projects.services.web.autonomie: there is no such setting here",
         "environment: RAILMEND_DISK_MIB: Input should be a valid integer",
@@ -71,7 +71,7 @@ def test_two_projects_with_one_name_are_told_once(folder: Path, monkeypatch: pyt
     table = '[[projects]]\nname = "a"\nproject_id = "p"\nenvironment_id = "e{}"\n'
     (folder / "railmend.toml").write_text(table.format(1) + table.format(2))
     assert told().splitlines() == [
-        "railmend.toml:6: projects.name: 'a' stands there already in line 2. Each project needs its own."
+        "railmend.toml:6: projects.name: 'a' is already in line 2. Each project needs its own."
     ]
 
 
@@ -100,8 +100,8 @@ def test_a_slip_in_the_env_file_is_named_with_its_line_and_other_programs_names_
     assert told().splitlines() == [
         ".env:4: RAILMEND_DISK_MIB: Input should be a valid integer, unable to parse string as an integer "
         "(given: 'plenty')",
-        ".env:2: RAILWAY_TOKN is no setting. Is RAILWAY_TOKEN meant?",
-        ".env:3: RAILMEND_COLOUR is no setting. All are listed in docs/settings.md.",
+        ".env:2: RAILWAY_TOKN is not a setting. Did you mean RAILWAY_TOKEN?",
+        ".env:3: RAILMEND_COLOUR is not a setting. All are listed in docs/settings.md.",
     ]
 
 

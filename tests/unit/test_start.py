@@ -1,5 +1,7 @@
 """How a service is started, from Railway or from its files, and which variables it is given."""
 
+import subprocess
+
 import pytest
 
 from railmend.coding.checks.databases import DATABASES, lacking, migrations, needs
@@ -26,11 +28,49 @@ FILES = {
     "main.go": ("package main", 'go build -o "$HOME/service" . && exec "$HOME/service"'),
     "index.js": ("require('http')", "node index.js"),
 }
+DOCKERFILES = {
+    "a health check after it": (
+        'FROM a\nWORKDIR /app\nCMD ["node", "dist/main"]\nHEALTHCHECK \\\n  CMD node -e "x"\n',
+        "node dist/main",
+    ),
+    "an entry point and its arguments": (
+        'FROM a\nWORKDIR /app\nCMD ["python", "/app/app.py"]\nENTRYPOINT ["/app/run.sh"]\nCMD ["serve"]\n',
+        "./run.sh serve",
+    ),
+    "a file of the image's directory": ('FROM a\nWORKDIR /app\nCMD ["python", "/app/a.py"]', "python a.py"),
+    "an entry point for a shell": ("FROM a\nENTRYPOINT exec run\nCMD ignored", "exec run"),
+    "variables": (
+        'FROM a\nENV A=1\nFROM b\nENV MODE=production \\\n  NAME="a b" PATH=/x:$PATH PORT=3\nCMD run',
+        "export MODE=production; export NAME='a b'; run",
+    ),
+    "a program of Go": (
+        "FROM go\nWORKDIR /src\nRUN CGO_ENABLED=0 go build -ldflags='-s -w' -o /out/api ./cmd/api\n"
+        'FROM b\nCOPY --from=0 /out/api /api\nENTRYPOINT ["/api"]\nCMD ["--port", "$PORT"]\n',
+        'go build -o "$HOME/service" ./cmd/api && exec "$HOME/service" --port $PORT',
+    ),
+    "a program of Go, by files": (
+        'FROM go\nWORKDIR /app\nRUN go build -o main main.go\nCMD ["/app/main"]',
+        'go build -o "$HOME/service" main.go && exec "$HOME/service"',
+    ),
+    "a program of Go, of the whole": (
+        'FROM go\nRUN go build -o deckhand\nFROM b\nCMD ["./deckhand"]',
+        'go build -o "$HOME/service" . && exec "$HOME/service"',
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "command"), DOCKERFILES.values(), ids=DOCKERFILES)
+def test_a_dockerfile_says_how_it_is_started(text: str, command: str) -> None:
+    found = find_start("", None, None, {"Dockerfile": text}.get)
+    assert found is not None
+    assert found.command == command
+
+
 WRONG = {
     "railway.json": ("[1]", "{", '{"deploy": {"startCommand": {}}}'[:20], "[" * 100_000),
     "railway.toml": ("deploy = 3", "[[["),
     "Procfile": ("worker: run",),
-    "Dockerfile": ("FROM a\nENTRYPOINT run",),
+    "Dockerfile": ("FROM a\nHEALTHCHECK --interval=3s \\\n  CMD node -e 'x'\n", "FROM a\nCMD x\nFROM b\n"),
     "package.json": ("null", '{"scripts": []}', '{"scripts": {"start": ""}}'),
     "main.py": ("def serve(): ...",),
 }
@@ -53,6 +93,32 @@ def test_a_file_that_says_nothing_starts_nothing(name: str, text: str) -> None:
     assert find_start("", None, None, {name: text}.get) is None
 
 
+RELEASED = {
+    "railway.json": ('{"deploy": {"preDeployCommand": ["npm run migrate"]}}', "npm run migrate"),
+    "words": ('{"deploy": {"preDeployCommand": ["alembic", "upgrade", "head"]}}', "alembic upgrade head"),
+    "railway.toml": ("[deploy]\npreDeployCommand = ['npm run a', './b']\n", "npm run a && ./b"),
+    "Procfile": ("web: serve\nrelease: bin/migrate --all\n", "bin/migrate --all"),
+}
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_what_runs_before_a_deployment_fills_the_database(name: str) -> None:
+    text, release = RELEASED[name]
+    files = {name if "." in name or name == "Procfile" else "railway.json": text}
+    found = find_start("", "serve", None, files.get)
+    assert found is not None
+    assert found.release == release
+    railways = find_start("", "serve", None, files.get, "./told 'by it'")
+    assert railways is not None
+    assert railways.release == "./told 'by it'"
+    script = migrations(["manage.py"], '{"scripts": {"seed": "./rows.sh"}}', railways.release)
+    shown = subprocess.run(["sh", "-nc", script], capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert script.startswith("timeout 60 sh -c './told '\"'\"'by it'\"'\"''")
+    assert "manage.py" not in script
+    assert "timeout 60 npm run seed || true" in script
+
+
 def test_only_what_code_demands_is_given_and_in_its_shape() -> None:
     python = (
         'os.environ["DATABASE_URL"]; os.environ["MODE"] = "x"; os.environ.get("OPTIONAL"); os.environ["PORT"]'
@@ -71,6 +137,10 @@ def test_a_script_for_development_is_passed_over_and_what_is_built_is_built_firs
     found = find_start("", None, None, {"package.json": scripts}.get)
     assert found is not None
     assert (found.command, found.build) == ("npm run start:prod", "npm run build")
+    image = {"package.json": scripts, "Dockerfile": "FROM a\nENV A=1\nCMD node dist/main"}
+    found = find_start("", None, None, image.get)
+    assert found is not None
+    assert (found.command, found.build) == ("export A=1; node dist/main", "npm run build")
     python = find_start("", "gunicorn app:app", None, {"package.json": scripts}.get)
     assert python is not None
     assert not python.build, "its package is not what is started"

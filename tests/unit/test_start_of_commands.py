@@ -69,7 +69,8 @@ SETTINGS = {
 }
 # One process imports what most commands share and forks: each child pays for its own alone.
 SCRIPT = """
-import json, os, sys
+import atexit, gc, json, os, sys
+atexit.register(lambda: print(json.dumps(["exit", 0, ["frozen"] if gc.get_freeze_count() else []])))
 import starter
 from click.testing import CliRunner
 from typer.main import get_command
@@ -110,6 +111,10 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, s
 def test_building_the_command_line_imports_nothing_heavy(imported: dict[str, tuple[int, set[str]]]) -> None:
     """--help, --version and completion wait for these imports at every keystroke."""
     assert imported[""] == (0, set())
+
+
+def test_nothing_is_searched_for_garbage_at_the_end(imported: dict[str, tuple[int, set[str]]]) -> None:
+    assert imported["exit"] == (0, {"frozen"})
 
 
 @pytest.mark.parametrize("typed", ALLOWED)

@@ -224,7 +224,7 @@ async def test_logs_are_those_that_hold_the_text_after_redaction(repository: Pat
     assert fact.source == "deploy logs, 30 of 60 lines, condensed"
     assert "30x" in fact.text
     assert "token" not in fact.text
-    assert await bench.nothing(Tool.LOGS, text="Tulip9") == "Of 60 log lines none is meant."
+    assert await bench.nothing(Tool.LOGS, text="Tulip9") == "Of 60 log lines none matches."
 
 
 async def test_logs_are_asked_for_between_the_times_that_are_named(repository: Path) -> None:

@@ -1,16 +1,20 @@
 """The served page: who may see it, who may decide, and that nothing of it is anybody else's."""
 
+import stat
+import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from commands import web_app
+from commands import web_app, web_server
 from commands.page_content import PageContent
 from commands.web_app import HEADERS, HOW_IN, WebPage
+from commands.web_server import check_addresses, page_beside
 from railmend.contracts.repair import Approval
-from railmend.settings import ConfigurationError
+from railmend.settings import ConfigurationError, Settings
 from tests import samples
 from tests.unit.test_page import EVIL, Reader, incident
 from tests.unit.test_status_screen import ID, SCREEN
@@ -209,3 +213,92 @@ async def test_behind_another_address_its_name_is_taken_and_the_cookie_is_for_tl
         first = await client.get(page.address("https://ops.example/"))
         assert "Secure" in first.headers["set-cookie"]
         assert (await client.get("/")).status_code == 200
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8020", "[::]:8020", "10.0.0.7:8020", "localhost.example:1"])
+def test_the_page_listens_to_others_only_where_its_url_is_given(listen: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not this machine alone: give its address with --url"):
+        check_addresses(listen, "", "--listen", "--url")
+    check_addresses(listen, "https://ops.example", "--listen", "--url")
+    with (
+        pytest.raises(ConfigurationError, match="RAILMEND_PAGE_URL"),
+        page_beside(Settings(railmend_page_address=listen)),
+    ):
+        pass
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, content: Content) -> None:
+    """A worker's page, without Temporal: what it reads is `content`."""
+
+    class Fake:
+        def __init__(self, *_: object) -> None: ...
+
+        async def read(self, _: object) -> PageContent:
+            return await content()
+
+        async def aclose(self) -> None: ...
+
+    async def connect(_: Settings) -> None:
+        if content.problem:
+            raise ConfigurationError(content.problem)
+
+    monkeypatch.setattr(web_server, "PageReader", Fake)
+    monkeypatch.setattr(web_server, "connect", connect)
+    monkeypatch.setattr(web_server, "projects_of", lambda *_: [])
+
+
+def _written(file: Path) -> str:
+    for _ in range(600):
+        if file.exists() and (text := file.read_text()):
+            return text.strip()
+        time.sleep(0.05)
+    raise AssertionError(f"{file} was not written")
+
+
+def test_a_worker_serves_the_page_and_logs_no_token(
+    served: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(railmend_page_address="127.0.0.1:0", railmend_state_dir=tmp_path)
+    file = tmp_path / "page"
+    with page_beside(settings):
+        address = _written(file)
+        with httpx.Client(follow_redirects=True) as web:
+            assert web.get(address).status_code == 200
+            assert web.get(address.partition("?")[0] + "page.css").status_code == 200
+        assert httpx.get(address.partition("?")[0]).text == HOW_IN
+    token = address.partition("token=")[2]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    logged = "".join(capfd.readouterr())
+    assert "the live page is served" in logged
+    assert token
+    assert token not in logged
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address)
+
+
+def test_a_token_that_is_set_stays_and_is_written_nowhere(
+    served: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    token = "q" * 24
+    settings = Settings(
+        railmend_page_address="127.0.0.1:0", railmend_page_token=token, railmend_state_dir=tmp_path
+    )
+    with page_beside(settings):
+        for _ in range(600):
+            logged = "".join(capfd.readouterr())
+            if "the live page is served" in logged:
+                break
+            time.sleep(0.05)
+    assert "RAILMEND_PAGE_TOKEN" in logged
+    assert token not in logged
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_page_that_cannot_be_served_ends_no_worker(
+    served: None, content: Content, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content.problem = "Temporal does not answer."
+    with page_beside(Settings(railmend_page_address="127.0.0.1:0")):
+        pass
+    assert "the live page is not served" in "".join(capfd.readouterr())

@@ -1,6 +1,5 @@
 """Planted faults: the right fix is shown to be one, and none of six wrong ones of each kind is."""
 
-import difflib
 import shutil
 import subprocess
 import sys
@@ -8,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.git.diff import ChangedFile
 from railmend.coding.proof import regression
+from railmend.coding.proof.concealed import conceals, spares
 from railmend.coding.sandbox.interface import CommandResult
 from railmend.contracts.proof import Proof, SideReport, TestFileRuns
-from tests.unit.wrong_fixes import KINDS, PYTHON, Fault
+from tests.unit.wrong_fixes import KINDS, PYTHON, Fault, changed_file
 from tests.unit.wrong_fixes_go import GO
 from tests.unit.wrong_fixes_node import NODE
 from tests.unit.wrong_fixes_ruby import RUBY
@@ -49,12 +48,13 @@ class Bench:
         base = self._fault.service
         assert base.count(replaced[0]) == 1, replaced[0]
         change = base.replace(*replaced)
+        changed = [changed_file(f"app.{self._suffix}", base, change)]
         return Proof(
             rows=tuple(
                 regression.regression_rows(
                     self._side(base, test, self._fault.named),
                     self._side(change, test),
-                    regression.conceals([_changed(f"app.{self._suffix}", base, change)]),
+                    conceals(changed) or spares(changed),
                     "",
                 )
             )
@@ -81,14 +81,6 @@ class Bench:
         run = regression.run_of(CommandResult(done.returncode, None, output, 0.1))
         doubt = "" if named is None or run.passed else regression.unnamed_failure(output, named) or ""
         return SideReport(tests=(TestFileRuns(path=self._test, runs=(run,) * regression.RUNS, doubt=doubt),))
-
-
-def _changed(path: str, before: str, after: str) -> ChangedFile:
-    old, new = before.splitlines(), after.splitlines()
-    blocks = difflib.SequenceMatcher(None, old, new).get_opcodes()
-    removed = tuple(line for tag, a, b, _, _ in blocks if tag != "equal" for line in old[a:b])
-    added = tuple((n + 1, new[n]) for tag, _, _, a, b in blocks if tag != "equal" for n in range(a, b))
-    return ChangedFile(path, "modified", len(added), len(removed), added=added, removed=removed)
 
 
 @pytest.mark.parametrize(("fault", "suffix"), PLANTED.values(), ids=PLANTED)

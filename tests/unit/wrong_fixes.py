@@ -1,6 +1,9 @@
 """Small services with a planted fault each, a right fix, and six wrong ones of each kind."""
 
+import difflib
 from typing import NamedTuple
+
+from railmend.coding.git.diff import ChangedFile
 
 KINDS = (
     "swallows the error",
@@ -24,6 +27,14 @@ class Fault(NamedTuple):
     right: tuple[str, str]
     wrong: tuple[tuple[str, str], ...]
     blessing: dict[str, str]
+
+
+def changed_file(path: str, before: str, after: str) -> ChangedFile:
+    old, new = before.splitlines(), after.splitlines()
+    blocks = difflib.SequenceMatcher(None, old, new).get_opcodes()
+    removed = tuple(line for tag, a, b, _, _ in blocks if tag != "equal" for line in old[a:b])
+    added = tuple((n + 1, new[n]) for tag, _, _, a, b in blocks if tag != "equal" for n in range(a, b))
+    return ChangedFile(path, "modified", len(added), len(removed), added=added, removed=removed)
 
 
 def _python(*asserts: str) -> str:

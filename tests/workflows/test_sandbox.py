@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import _runner
+from temporalio.worker.workflow_sandbox._importer import Importer
 
 from tests.workflows.probe import Probe
 
@@ -46,6 +48,7 @@ def violating(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with (tmp_path / module).open("a") as file:
             file.write(VIOLATIONS)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(_runner, "Importer", Importer)
 
 
 @pytest.mark.usefixtures("violating")

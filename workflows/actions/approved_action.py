@@ -100,4 +100,4 @@ class ApprovedAction:
 
     def _open(self) -> None:
         if self._decision is not None:
-            raise ApplicationError(f"{self._decision.by} has decided already.")
+            raise ApplicationError(f"{self._decision.by} has already decided.")

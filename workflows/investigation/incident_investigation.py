@@ -155,7 +155,7 @@ class IncidentInvestigation:
     async def _use_tool(self, turn: Turn, call: EvidenceCall) -> EvidenceResult:
         """Make one call; one that fails tells the model why."""
         if turn.incident is None:
-            return EvidenceResult(call_id=call.id, unseen="What is looked into is lost.")
+            return EvidenceResult(call_id=call.id, unseen="The evidence is lost.")
         try:
             return await workflow.execute_activity_method(
                 ToolActivities.use_tool,

@@ -128,7 +128,7 @@ class ClaimStore:
             handed_by_run=entry.handed_by_run,
             grant=entry.grant,
             fingerprint=entry.fingerprint,
-            detail=f"{entry.holder} has it since {entry.since:%Y-%m-%d %H:%M} UTC.",
+            detail=f"{entry.holder} holds it since {entry.since:%Y-%m-%d %H:%M} UTC.",
             tell=tell,
         )
 
@@ -186,7 +186,7 @@ class ClaimStore:
         self._entries[entry.fingerprint] = entry.model_copy(update={**update, **NOBODY})
 
     def suppress(self, request: SuppressRequest) -> None:
-        """Keep fingerprints quiet because a person says so."""
+        """Suppress fingerprints at a person's request."""
         until = request.at + timedelta(seconds=request.seconds)
         for fingerprint in request.fingerprints:
             holder = f"person/{request.by}"

@@ -60,7 +60,7 @@ class Ledger:
         if not all(claim.handed_by for claim in request.claims):
             self._refuse_while_paused()
 
-    @workflow.update(description="End claims and keep their fingerprints quiet for a while")
+    @workflow.update(description="End claims and suppress their fingerprints for a while")
     def settle_all(self, request: SettlementBatch) -> None:
         for settlement in request.settlements:
             self._settle(settlement)
@@ -75,11 +75,11 @@ class Ledger:
         if not request.handed_by:
             self._refuse_while_paused()
 
-    @workflow.update(description="End a claim and keep its fingerprints quiet for a while")
+    @workflow.update(description="End a claim and suppress its fingerprints for a while")
     def settle(self, request: SettleRequest) -> None:
         self._settle(request)
 
-    @workflow.update(description="Keep fingerprints quiet because a person says so")
+    @workflow.update(description="Suppress fingerprints at a person's request")
     def suppress(self, request: SuppressRequest) -> None:
         # By the server's clock: that of who asks may be wrong.
         self._claims.suppress(request.model_copy(update={"at": workflow.now()}))
@@ -87,7 +87,7 @@ class Ledger:
     @suppress.validator
     def _may_suppress(self, request: SuppressRequest) -> None:
         for entry in self._claims.open_among(request.fingerprints):
-            raise ApplicationError(f"{entry.fingerprint} is open: {entry.holder} has it.", type="Open")
+            raise ApplicationError(f"{entry.fingerprint} is open: {entry.holder} holds it.", type="Open")
 
     @workflow.update(description="Reserve money and a run before a model is asked")
     def reserve(self, request: ReserveRequest) -> ReserveAnswer:
@@ -97,12 +97,12 @@ class Ledger:
     def _may_reserve(self, request: ReserveRequest) -> None:
         self._refuse_while_paused()
 
-    @workflow.update(description="Say what a reservation came to")
+    @workflow.update(description="Record what a reservation cost")
     def spend(self, request: SpendRequest) -> None:
         self._budget.spend(request)
 
     # Signals, so that a pause is kept by the server even while no worker runs.
-    @workflow.signal(description="Begin nothing new until the resume")
+    @workflow.signal(description="Start nothing new until resumed")
     def pause(self, pause: Pause) -> None:
         self._paused = self._paused or pause
         self._show()

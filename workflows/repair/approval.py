@@ -100,7 +100,7 @@ def _sentence(state: RepairState) -> str:
         where = (
             f"by the comment {state.approval.comment}" if state.approval.comment else "on the command line"
         )
-        return f"{state.approval.by} approved the plan {where}. Railmend works on it."
+        return f"{state.approval.by} approved the plan {where}. Railmend is working on it."
     return f"{state.result.reason if state.result else ''} Nothing was changed.".strip()
 
 

@@ -71,7 +71,7 @@ class RepositoryRepair:
         if handler is None:
             raise NotImplementedError(
                 f"The phase {state.phase.value!r} is not known to this worker: a newer version began it. "
-                "Start workers of that version; until then the repair waits, and nothing of it is lost."
+                "Start workers of that version; until then the repair waits, and nothing is lost."
             )
         try:
             return await handler(state, self._ledger)
@@ -147,7 +147,7 @@ class RepositoryRepair:
         if not self.waits_for_approval():
             earlier = self._state.approval
             label = capitalized(self.status().label)
-            decided = f"{earlier.by} has decided already. " if earlier else ""
+            decided = f"{earlier.by} has already decided. " if earlier else ""
             raise ApplicationError(f"No plan waits here. {decided}{label}.", type="NotWaiting")
         if (plan := self._state.request.plan_hash) != (approval.plan or plan):
             raise ApplicationError(f"The plan that waits is {plan}: look at it first.", type="AnotherPlan")

@@ -58,7 +58,7 @@ async def review(state: RepairState, ledger: LedgerClient) -> Phase:
         if view.state is PullState.CLOSED:
             fix.closed_at = fix.closed_at or workflow.now()
             until = fix.closed_at + timedelta(seconds=policy.reopen_seconds)
-            state.show(f"It is closed, and may be opened again until {until:%Y-%m-%d %H:%M} UTC.")
+            state.show(f"It is closed, and can be reopened until {until:%Y-%m-%d %H:%M} UTC.")
             # Somebody may open it again, by mistake closed or on second thoughts.
             if workflow.now() >= until:
                 reason = view.closing or "Closed without a merge; nobody said why."
@@ -124,7 +124,7 @@ async def _follow_up(
     """Take one more turn of the same session, within the bounds of rounds and money."""
     repair = state.request
     if fix.rounds >= state.policy.rounds:
-        return ReviewAnswer(limit=f"{state.policy.rounds} rounds of review are all that is set")
+        return ReviewAnswer(limit=f"{state.policy.rounds} rounds of review is the limit")
     answer = await ledger.reserve(SpendingKind.SESSION, repair.policy, repair.fingerprints)
     if not answer.granted:
         return ReviewAnswer(limit=f"the limit of {answer.limit} is reached")

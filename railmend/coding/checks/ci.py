@@ -19,10 +19,11 @@ GITLAB, CIRCLE, TRAVIS = ".gitlab-ci.yml", ".circleci/config.yml", ".travis.yml"
 # A workflow that no push or pull request starts says nothing of what must pass.
 EVENTS = ("pull_request", "merge_group", "push", "workflow_call")
 LATE = re.compile(
-    r"deploy|publish|release|nightly|docs?\b|stable|bench|e2e|playwright|smoke|windows|macos|coverage", re.I
+    r"deploy|publish|release|nightly|docs?\b|stable|bench|e2e|playwright|smoke|windows|macos|coverage|sonar",
+    re.I,
 )
 EXPRESSION = re.compile(r"\$\{\{\s*([^{}]{1,200}?)\s*\}\}")
-SHARD = re.compile(r"\s--?(?:shard|partition|split)[ =]\S*\$\{\{[^{}]*\}\}\S*")
+SHARD = re.compile(r"\s--?(?:shard|partition|split)[ =](?=\S*\$\{\{)(?:\$\{\{[^{}]*\}\}|[^\s$])+")
 NAME = re.compile(r"^[A-Z][A-Z0-9_]{0,60}$")
 # They decide where programs come from and what is loaded into them, which is ours to choose.
 OURS = re.compile(

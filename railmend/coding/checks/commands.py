@@ -20,6 +20,7 @@ PLAIN = re.compile(r"^[\w./*@:=,+%-]+$")
 class Purpose(StrEnum):
     INSTALL = "install"
     BUILD = "build"
+    FILL = "fill"  # what creates the tables that tests need
     TEST = "test"
 
 
@@ -67,7 +68,8 @@ OBSTACLES: Mapping[str, re.Pattern[str]] = {
 }
 # Never taken, whatever else a command or script says.
 FORBIDDEN = re.compile(
-    r"\b(?:deploy|publish|release|upload|push|login|ship|codecov|coveralls|sonar|npm-publish|twine|gh)\b",
+    r"\b(?:deploy|publish|release|upload|push|login|ship|codecov|coveralls|sonar|npm-publish|twine|gh)\b"
+    r"|(?<!\S)(?:sudo|curl)(?!\S)",
     re.I,
 )
 # How images, programs and drivers name them.
@@ -88,19 +90,24 @@ SERVICES: Mapping[str, re.Pattern[str]] = {
     "ClickHouse": re.compile(r"\bclickhouse\b", re.I),
     "LDAP": re.compile(r"\bopenldap\b", re.I),
 }
+FILLS: Mapping[str, re.Pattern[str]] = {
+    "ruby": re.compile(r"^(?:bundle exec )?(?:(?:\./)?bin/)?(?:rails|rake)(?: db:[\w:]+)+$"),
+    "python": re.compile(
+        r"^(?:python3? )?(?:\./)?manage\.py migrate\b|^alembic upgrade \w+$|^flask db upgrade$"
+    ),
+    "php": re.compile(r"^php artisan migrate\b"),
+    "elixir": re.compile(r"^mix ecto\.\w+(?:\.\w+)?$"),
+    "node": re.compile(
+        r"^(?:(?:npx|pnpm|yarn)(?: exec)? )?(?:(?:prisma|drizzle-kit) (?:migrate|(?:db )?push)|knex migrate"
+        r"|sequelize(?:-cli)? db:migrate)\b"
+    ),
+}
 TEST_SCRIPT = re.compile(
     r"^(?:[a-z]+:)?(?:tests?|specs?|unit|unittests?|vitest|jest|coverage)(?:[:_-][\w:.-]+)?$", re.I
 )
 BUILD_SCRIPT = re.compile(r"^(?:build|compile|generate|codegen|prepare|prebuild)(?:[:_-][\w:-]+)?$")
 UNIT_NAMES = (
-    "test",
-    "test:unit",
-    "unit",
-    "test:run",
-    "test:ci",
-    "test:backend",
-    "test:server",
-    "test-unit",
+    *("test", "test:unit", "unit", "test:run", "test:ci", "test:backend", "test:server", "test-unit"),
     "test:app",
 )
 OTHER_TESTS = re.compile(
@@ -220,12 +227,15 @@ def known(words: Sequence[str]) -> CheckCommand | None:
         words.pop(0)
     words = [word for word in words if not ("${{" in word and word.startswith("-"))]
     line = " ".join(words)
-    if not words or len(words) > MAX_WORDS or len(line) > MAX_LINE or re.search(r"[$`]|\{\{", line):
+    if not words or len(words) > MAX_WORDS or len(line) > MAX_LINE or re.search(r"[$`]|\{\{|\}\}", line):
         return None
     words = _unwrapped(words)
-    if not words or FORBIDDEN.search(" ".join(words)):
+    line = " ".join(words)
+    fills = next((name for name, pattern in FILLS.items() if pattern.match(line)), "")
+    if not words or (FORBIDDEN.search(line) and not fills):
         return None
-    found = _install(words) or _files(words) or _runner(words) or _script(words)
+    found = CheckCommand(Purpose.FILL, tuple(words), ecosystem=fills) if fills else None
+    found = found or _install(words) or _files(words) or _runner(words) or _script(words)
     if found is None:
         return None
     return CheckCommand(
@@ -283,13 +293,7 @@ def _runner(words: list[str]) -> CheckCommand | None:
     while rest:
         if rest[0] in ("npx", "bunx") or re.fullmatch(r"php[\d.]*|ruby", rest[0]):
             rest = _after_options(rest[1:])
-        elif rest[:2] in (
-            ["pnpm", "exec"],
-            ["yarn", "exec"],
-            ["npm", "exec"],
-            ["bundle", "exec"],
-            ["bun", "x"],
-        ):
+        elif " ".join(rest[:2]) in ("pnpm exec", "yarn exec", "npm exec", "bundle exec", "bun x"):
             rest = _after_options(rest[2:])
         elif rest[0] in ("python", "python3", "coverage"):
             after = rest[2:] if rest[0] == "coverage" and rest[1:2] == ["run"] else rest[1:]

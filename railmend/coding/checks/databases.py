@@ -153,11 +153,11 @@ def lacking(needed: Collection[str]) -> str:
     return f"It needs {' and '.join(others)}, which Railmend's sandbox does not have." if others else ""
 
 
-def migrations(files: Collection[str], package: str) -> str:
+def migrations(files: Collection[str], package: str, release: str = "") -> str:
     """Return what creates and fills the tables of a directory, for a shell; empty: nothing is known to.
 
-    `files`: paths inside it. `package`: the text of its package.json. Migrations that fail end the shell;
-    seeds that fail do not.
+    `files`: paths inside it. `package`: the text of its package.json. `release`: what runs before each
+    deployment, in their place. Migrations that fail end the shell; seeds that fail do not.
     """
     scripts = table(json_object(package), "scripts")
     known = next((row[1:] for row in MIGRATIONS if any(path.startswith(row[0]) for path in files)), ("", ""))
@@ -165,9 +165,11 @@ def migrations(files: Collection[str], package: str) -> str:
         next((f"npm run {name}" for name in names if name in scripts), usual)
         for names, usual in zip((MIGRATION_SCRIPTS, SEED_SCRIPTS), known, strict=True)
     )
-    if not migrate:
+    if not (release or migrate):
         return ""
-    failed = f'code=$?; echo "Its migrations fail: {migrate}"; exit $code'
+    said = shlex.quote(f"Its migrations fail: {release or migrate}")
+    migrate = f"sh -c {shlex.quote(release)}" if release else migrate
+    failed = f"code=$?; echo {said}; exit $code"
     script = f"timeout {MIGRATION_SECONDS} {migrate} || {{ {failed}; }}\n"
     return script + (f"timeout {MIGRATION_SECONDS} {seed} || true\n" if seed else "")
 

@@ -148,7 +148,7 @@ def _of_job(job: Job, root: Folder) -> Iterator[_Candidate]:
                     obstacle,
                     registries(folder),
                     job.source,
-                    _filling(folder, job.services),
+                    _filled(ecosystem, folder, before) or _filling(folder, job.services),
                 )
             if len(suite.checks) < MAX_CHECKS and command.line not in suite.checks:
                 suites[key] = Suite(**{**suite.__dict__, "checks": (*suite.checks, command.line)})
@@ -169,12 +169,26 @@ def _prepared(
     ecosystem: str, folder: Folder, before: Sequence[tuple[str, CheckCommand]], check: str
 ) -> tuple[str, ...]:
     """Return what a job did for this ecosystem before its tests; if it installed nothing, what is usual."""
-    ours = [(where, each) for where, each in before if each.ecosystem in (ecosystem, "")]
+    ours = [
+        (where, each)
+        for where, each in before
+        if each.ecosystem in (ecosystem, "") and each.purpose is not Purpose.FILL
+    ]
     made = [here(folder, where, each.line) for where, each in ours]
     if not any(each.purpose is Purpose.INSTALL for _, each in ours):
         made = [*install(ecosystem, folder), *made]
     used = "\n".join((*made, check))
     return tuple(dict.fromkeys((*bootstrap(ecosystem, folder, used if made else ""), *made)))
+
+
+def _filled(ecosystem: str, folder: Folder, before: Sequence[tuple[str, CheckCommand]]) -> str:
+    """Return what a job did to its database before the tests, for a shell."""
+    ours = [
+        f"{here(folder, where, each.line)} || exit\n"
+        for where, each in before
+        if each.purpose is Purpose.FILL and each.ecosystem == ecosystem and where == folder.directory
+    ]
+    return "".join(dict.fromkeys(ours))
 
 
 def _filling(folder: Folder, services: Sequence[str]) -> str:

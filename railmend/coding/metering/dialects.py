@@ -18,7 +18,7 @@ class Dialect(StrEnum):
 class ModelProvider(NamedTuple):
     """`base_url`: the coding agent's address; `version`: the path that one without any needs.
 
-    `diagnosis_has_version`: whether litellm wants that path too, or adds its own.
+    `diagnosis_has_version`: whether litellm wants that path too, or adds its own; it wants it for responses.
     """
 
     base_url: str | None
@@ -86,7 +86,14 @@ def reach(model: str, base_url: str | None, dialect: Dialect | None = None) -> R
     chosen = dialect or _dialect_at(base_url, known.dialect)
     with_version = _with_version(base_url, known.version)
     bare = with_version.removesuffix(known.version)
-    return Reach(name, chosen, with_version, with_version if known.diagnosis_has_version else bare)
+    versioned = known.diagnosis_has_version or chosen is Dialect.RESPONSES
+    return Reach(name, chosen, with_version, with_version if versioned else bare)
+
+
+def own_dialect(model: str) -> Dialect:
+    """Return how a provider is asked at its own address, where that is known."""
+    known = PROVIDERS.get(model.partition("/")[0], ModelProvider(None))
+    return known.dialect if known.base_url else Dialect.CHAT
 
 
 def refuse_unreachable(model: str) -> None:

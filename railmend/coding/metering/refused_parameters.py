@@ -16,6 +16,9 @@ Json = dict[str, Any]
 MOST_FIXES = 4
 CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "generationConfig.maxOutputTokens")
 _RENAMED = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+THOUGHTS = "reasoning_content"
+# How a provider says that it misses what it said before.
+WANTED_BACK = re.compile(r"passed back|[Mm]issing")
 _EFFORT, _NO_EFFORT = "reasoning_effort", "none"
 # Shorter answers than this are of no use: a smaller number in a refusal means something else.
 _LEAST_CAP = 256
@@ -26,18 +29,25 @@ _UNKNOWN = re.compile(
 
 @dataclass(frozen=True)
 class Fix:
-    """What is done to one parameter of a request: set to `value`, renamed, or left out."""
+    """What is done to one parameter of a request: set to `value`, renamed, or left out.
+
+    `missing`: set only where an answer of the model lacks it.
+    """
 
     path: str
     value: Any = None
     renamed: str = ""
+    missing: bool = False
 
     def apply(self, body: Json) -> Json:
         changed = copy.deepcopy(body)
         *parents, last = self.path.split(".")
         for holder in _holders(changed, parents):
             before = holder.pop(last, None)
-            if self.renamed and before is not None:
+            if self.missing:
+                answered = holder.get("role") == "assistant"
+                holder |= {last: before or self.value} if before or answered else {}
+            elif self.renamed and before is not None:
                 holder[self.renamed] = before
             elif isinstance(self.value, int):  # a cap: a smaller wish stays
                 holder[last] = min(self.value, before or self.value)
@@ -78,6 +88,9 @@ def smaller_cap(message: str, cap: int) -> int | None:
 
 def _fix(path: str, message: str, body: Json) -> Fix | None:
     *parents, last = path.split(".")
+    # DeepSeek and Kimi take a blank for the thoughts of an answer that had none.
+    if last == THOUGHTS and WANTED_BACK.search(message):
+        return Fix(path, " ", missing=True)
     values = [holder[last] for holder in _holders(body, parents) if last in holder]
     # Where an effort is left out a model takes its default, and refuses that one too.
     with_tools = path == _EFFORT and body.get("tools") and body.get(path) != _NO_EFFORT

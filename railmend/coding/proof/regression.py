@@ -15,7 +15,6 @@ from railmend.coding.checks.databases import not_had
 from railmend.coding.checks.folder import json_object, table
 from railmend.coding.checks.run_counts import count
 from railmend.coding.checks.suites import Suite
-from railmend.coding.git.diff import ChangedFile
 from railmend.coding.guard.file_kinds import is_test
 from railmend.coding.guard.weakened_tests import ASSERTION_TEXT, CASE_TEXT
 from railmend.coding.sandbox.interface import NO_NETWORK, CommandResult
@@ -57,41 +56,6 @@ FAILURE = re.compile(
     r"^(?:E +|# +| {5})?((?:\w+\.)*(\w*(?:Error|Exception|Failure)))\b(?: \[\w+\])?:.*$", re.M
 )
 ASSERTED = frozenset({"AssertionError", "AssertionFailedError", "ExpectationNotMetError"})
-# What makes any test pass, whatever the answer is, with the end of a sentence about it.
-HIDES = (
-    (
-        re.compile(
-            r"^\s*except(?:\s+\(?(?:Base)?Exception\b.*)?\s*:|\bcatch\s*(?:\(\s*\w*\s*\))?\s*\{"
-            r"|\.catch\(\s*\(\s*\w*\s*\)\s*=>|contextlib\.suppress\(|\bsuppress\((?:Base)?Exception"
-            r"|^\s*rescue\b(?:\s+StandardError\b.*)?\s*(?:=>.*)?$|\brecover\(\)"
-        ),
-        "catches whatever goes wrong there.",
-    ),
-    (
-        re.compile(
-            r"\bos\.(?:_exit|exec\w+|kill|abort)\(|\bsys\.exit\(|\bprocess\.(?:exit|kill|abort)\(|\bos\.Exit\("
-            r"|\bexit!|\bProcess\.(?:kill|exit|abort)\b|\blog\.Fatal|\bsyscall\.(?:Kill|Exec)\("
-        ),
-        "ends or replaces the process.",
-    ),
-    (
-        re.compile(r"\bsetrecursionlimit\(|\bsetMaxListeners\(|max-old-space-size|\bsetrlimit\("),
-        "raises a limit.",
-    ),
-)
-# What a line answers with; what wraps an answer; and answers that hold nothing, in whatever wraps them.
-ANSWER = re.compile(r"(?:\breturn\b|\b(?:res(?:ponse)?|c|ctx)\.(?=\w+\()|\brender\b)\s*(.*)")
-WRAPS = r"(?:json|send|end|JSON|jsonify|list|dict|(?:JSON|Json|Http|Next)?Response(?:\.json)?)\("
-EMPTY = re.compile(
-    rf"(?:{WRAPS}|json:|status:|\d{{3}}\b|http\.Status\w+|[),;}}\s])*"
-    r"(?:(?:\[\](?:[\w.]+\{\})?|\{\}|None|null|undefined|nil|''|\"\"|[Tt]rue|[Ff]alse|0|list\(|dict\()[),;}\s]*)+"
-)
-# Where an error is caught, and so many lines after it in which it is answered.
-CATCH = re.compile(r"^\s*(?:except|rescue)\b|\bcatch\s*(?:\([^)]*\))?\s*\{|\.catch\(")
-CATCH_LINES = 3
-NUMBER = re.compile(r"\d[\d_]*(?:\.\d+)?")
-# Below it, a number that rises is as likely a mistake in counting as a limit.
-LEAST_LIMIT = 10
 
 
 def regression_tests(own: Iterable[str]) -> list[str]:
@@ -224,61 +188,6 @@ def unnamed_failure(output: str, named: str) -> str | None:
     if not found or any(each[2] in ASSERTED or each[2] in named for each in found):
         return None
     return _short(found[-1][0])
-
-
-def conceals(files: Sequence[ChangedFile]) -> str:
-    """Return why no test of the same author shows that the change's answer is right; empty: it may."""
-    shipped = [file for file in files if not is_test(file.path)]
-    for file in shipped:
-        for number, line in file.added:
-            if why := next((why for pattern, why in HIDES if pattern.search(line)), ""):
-                return f"{file.path} line {number} {why}"
-        if _caught(file):
-            return f"{file.path} catches the error, and answers with nothing."
-        if _answers_nothing(file):
-            return f"{file.path} answers with nothing, where it had answered with something."
-    if shipped and (risen := [_risen(file) for file in shipped]) and all(risen):
-        return f"Only a limit rises, in {risen[0]}: what grows reaches it later."
-    return ""
-
-
-def _caught(file: ChangedFile) -> bool:
-    """Return whether an error of whatever type is caught, and what comes after it answers with nothing."""
-    lines = [line for _, line in file.added]
-    heads = (index for index, line in enumerate(lines) if CATCH.search(line))
-    return any(
-        EMPTY.fullmatch(answer)
-        for index in heads
-        for answer in _answers(file.path, lines[index + 1 : index + 1 + CATCH_LINES])
-    )
-
-
-def _answers(path: str, lines: Sequence[str]) -> list[str]:
-    """Return what lines answer with; in Ruby any line may."""
-    if path.endswith(".rb"):
-        return [line.strip().removeprefix("return ") for line in lines if line.strip()]
-    return [match[1] for line in lines if (match := ANSWER.search(line))]
-
-
-def _answers_nothing(file: ChangedFile) -> bool:
-    """Return whether an answer is gone, and all that came in its place is empty."""
-    old, new = (_answers(file.path, lines) for lines in (file.removed, [line for _, line in file.added]))
-    emptied = [EMPTY.fullmatch(answer) is not None for answer in new]
-    return bool(emptied) and all(emptied) and not all(map(EMPTY.fullmatch, old))
-
-
-def _risen(file: ChangedFile) -> str:
-    """Return the line in which a number rises, where nothing else changes in the file; empty: more does."""
-    added = [line for _, line in file.added]
-    if len(added) != len(file.removed):
-        return ""
-    for old, new in zip(file.removed, added, strict=True):
-        before, after = ([float(n.replace("_", "")) for n in NUMBER.findall(line)] for line in (old, new))
-        same = NUMBER.sub("", old) == NUMBER.sub("", new)
-        rises = all(b >= a for a, b in zip(before, after, strict=True)) if same else False
-        if not rises or max(after, default=0.0) < LEAST_LIMIT:
-            return ""
-    return added[0].strip() if added else ""
 
 
 def regression_rows(base: SideReport, change: SideReport, concealed: str, text: str) -> list[ProofRow]:

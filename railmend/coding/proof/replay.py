@@ -4,6 +4,7 @@ It proves nothing alone, for an answer without an error may be wrong; but what i
 """
 
 import asyncio
+import json
 import re
 import secrets
 from collections import defaultdict
@@ -44,6 +45,8 @@ TIMES_SLOWER, LEAST_MS = 5.0, 50.0
 # What a person or a token could be told by; each is replaced by the same shape.
 DIGITS = re.compile(r"\d{5,}")
 TOKEN = re.compile(r"[0-9A-Za-z_-]{16,}|[^/?&=]*@[^/?&=]*")
+# Statuses that say that something comes with them.
+WITH_BODY = range(200, 204)
 PLAIN = re.compile(r"/[\w\-./~%?&=+,:;@!$'()*]*")
 WHAT = "production's requests"
 
@@ -100,7 +103,7 @@ async def ask(paths: RepairPaths, requests: Sequence[SampledRequest], record: Lo
     unknown = f"/{secrets.token_hex(12)}"
     control = SampledRequest(method="GET", path=unknown, route=CONTROL, status=404, duration_ms=0)
     asked = [*requests, control]
-    answers: dict[int, list[tuple[int, float, str]]] = defaultdict(list)
+    answers: dict[int, list[tuple[int, float, str, bool]]] = defaultdict(list)
     with short_path(paths.sockets, SERVER_SOCKET) as address, suppress(TimeoutError):
         async with client(address) as asking:
             async with asyncio.timeout(REPLAY_SECONDS):
@@ -116,15 +119,14 @@ async def ask(paths: RepairPaths, requests: Sequence[SampledRequest], record: Lo
     return [
         Answers(
             request=request,
-            statuses=tuple(status for status, _, _ in answers[index]),
-            durations_ms=tuple(duration for _, duration, _ in answers[index]),
-            bodies=tuple(body for _, _, body in answers[index]),
+            **dict(zip(ANSWERED, map(tuple, zip(*answers[index], strict=True)), strict=False)),
         )
         for index, request in enumerate(asked)
     ]
 
 
 CONTROL = "a path that does not exist"
+ANSWERED = ("statuses", "durations_ms", "bodies", "nothing")
 HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "Accept": "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8",
@@ -150,7 +152,7 @@ def client(address: str) -> httpx.AsyncClient:
     )
 
 
-async def _answer(asking: httpx.AsyncClient, request: SampledRequest) -> tuple[int, float, str]:
+async def _answer(asking: httpx.AsyncClient, request: SampledRequest) -> tuple[int, float, str, bool]:
     asking.cookies.clear()
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -158,9 +160,25 @@ async def _answer(asking: httpx.AsyncClient, request: SampledRequest) -> tuple[i
         async with asyncio.timeout(ANSWER_SECONDS):
             got = await asking.request(request.method, request.path)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
-        return 0, round((loop.time() - began) * 1000, 1), ""
+        return 0, round((loop.time() - began) * 1000, 1), "", False
     body = sha256(got.content).hexdigest()[:12]
-    return got.status_code, round((loop.time() - began) * 1000, 1), body
+    nothing = request.method == "GET" and got.status_code in WITH_BODY and holds_nothing(got.content)
+    return got.status_code, round((loop.time() - began) * 1000, 1), body, nothing
+
+
+def holds_nothing(content: bytes) -> bool:
+    """Return whether a body is empty, or JSON in which no text is and no number but 0."""
+    try:
+        values = [json.loads(content)] if content.strip() else []
+    except (ValueError, RecursionError):
+        return False
+    while values:
+        value = values.pop()
+        if isinstance(value, dict | list):
+            values += value.values() if isinstance(value, dict) else value
+        elif value and value is not True:
+            return False
+    return True
 
 
 def replay_row(base: SideReport, change: SideReport) -> ProofRow:
@@ -175,8 +193,7 @@ def _judged(base: SideReport, change: SideReport) -> ProofRow:
     why = base.unasked or change.unasked
     if why:
         return _row("-", "-", ProofVerdict.NOT_HAD, why)
-    after = {(each.request.method, each.request.route, each.request.path): each for each in change.answers}
-    pairs = [(each, _same(each, after)) for each in base.answers]
+    pairs = _pairs(base, change)
     well = [(old, new) for old, new in pairs if _as_production(old)]
     if broken := [(old, new) for old, new in well if _broken(old, new)]:
         cells = f"{len(well)} healthy answer", f"{len(broken)} of them do not"
@@ -200,9 +217,32 @@ def _judged(base: SideReport, change: SideReport) -> ProofRow:
     if left:
         reason = f"{left[0]} shows it with the change too."
         return _row(shown, f"{len(left)} show it", ProofVerdict.FAILED, reason)
+    if nothing := emptied(base, change):
+        return _row(shown, "none shows it", ProofVerdict.NOT_HAD, nothing)
     healthy = [old for old, _ in well if old.request.route in routes and not old.request.slow]
     reason = f"{len(healthy)} healthy ones of {len(routes)} other routes answer as before."
     return _row(shown, "none shows it", ProofVerdict.PASSED, reason)
+
+
+def emptied(base: SideReport, change: SideReport) -> str | None:
+    """Return how the change answers what failed on the base with nothing; empty: each with something.
+
+    None: it is not known. What is usual on the route is not counted.
+    """
+    pairs = _pairs(base, change)
+    failed = [(old, new) for old, new in pairs if old.request.failed and all(_wrong(old, 0))]
+    if not failed or not all(new.nothing and set(new.statuses) <= set(WITH_BODY) for _, new in failed):
+        return None
+    usual = {old.request.route for old, _ in pairs if _as_production(old) and any(old.nothing)}
+    route = next((old.request.route for old, new in failed if any(new.nothing)), "")
+    if not route or route in usual:
+        return None if route else ""
+    return f"{route} failed, and answers with nothing with the change: a person must say if it may."
+
+
+def _pairs(base: SideReport, change: SideReport) -> list[tuple[Answers, Answers]]:
+    after = {(each.request.method, each.request.route, each.request.path): each for each in change.answers}
+    return [(each, _same(each, after)) for each in base.answers]
 
 
 def _same(old: Answers, after: dict[tuple[str, str, str], Answers]) -> Answers:

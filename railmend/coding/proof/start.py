@@ -14,6 +14,7 @@ import httpx
 
 from railmend.coding.checks.databases import not_had
 from railmend.coding.checks.folder import json_object, table
+from railmend.coding.proof.dockerfile import docker_start
 from railmend.coding.proof.load import LoadRecord
 from railmend.coding.proof.replay import MOST_LOAD_SECONDS, REPLAY_SECONDS, ask, client
 from railmend.coding.sandbox.interface import (
@@ -31,6 +32,7 @@ from railmend.coding.sandbox.interface import (
 from railmend.coding.sandbox.quota import Quota
 from railmend.contracts.proof import Answers, RequestCost, SampledRequest, StartRun
 from railmend.evidence.redact import redact
+from railmend.railway.parse import one_command
 
 # Seconds until the first answer; the next one, so much later, shows that it did not end at once.
 FIRST_ANSWER_SECONDS, STILL_AFTER_SECONDS = 60.0, 1.0
@@ -39,8 +41,7 @@ POLL_SECONDS = 0.2
 BUILD_SECONDS = 120
 # What shells and `env` say of a program that is not there.
 NOT_FOUND = (126, 127)
-PROCFILE_WEB = re.compile(r"^web\s*:\s*(.+)$", re.M)
-DOCKER_CMD = re.compile(r"^\s*CMD\s+(.+(?:\\\n.*)*)$", re.M | re.I)
+PROCFILE = re.compile(r"^(\w+)\s*:\s*(.+)$", re.M)
 # Variables that code demands, and does without no default, by language.
 DEMANDED = re.compile(
     r"os\.environ\[[\"'](\w+)[\"']\](?!\s*=[^=])|\bprocess\.env\.(\w+)\b(?!\s*(?:\|\||\?\?|=[^=]))"
@@ -65,14 +66,14 @@ Read = Callable[[str], str | None]
 DEVELOPMENT = re.compile(
     r"\b(?:nodemon|ts-node-dev|tsx watch|next dev|nuxt dev|vite(?! preview)|(?:node|bun) --watch)\b"
 )
-NODE_COMMAND = re.compile(r"^(?:npm|pnpm|yarn|bun|node|next|npx)\b")
+NODE_COMMAND = re.compile(r"^(?:export [^;]*; )*(?:npm|pnpm|yarn|bun|node|next|npx)\b")
 
 
 @dataclass(frozen=True)
 class StartCommand:
     """`command`: for a shell, in `directory`. `path`: where it is asked whether it is healthy.
 
-    `build`: what must have been run before; empty: nothing.
+    `build`: what must have been run before; empty: nothing. `release`: what runs before each deployment.
     """
 
     command: str
@@ -80,47 +81,42 @@ class StartCommand:
     path: str
     healthy: bool  # whether Railway knows the path, and so demands 2xx
     build: str = ""
+    release: str = ""
 
 
-def find_start(directory: str, command: str | None, health: str | None, read: Read) -> StartCommand | None:
+def find_start(
+    directory: str, command: str | None, health: str | None, read: Read, release: str | None = None
+) -> StartCommand | None:
     """Return how the service of a directory is started: as Railway does, else as its files say."""
     prefix = f"{directory}/" if directory else ""
-    found = command or next(
-        (said for name, reader in FILES.items() if (text := read(prefix + name)) and (said := reader(text))),
-        None,
-    )
+
+    def first(readers: Mapping[str, Callable[[str], str | None]]) -> str | None:
+        texts = ((read(prefix + name), reader) for name, reader in readers.items())
+        return next((said for text, reader in texts if text and (said := reader(text))), None)
+
+    found = command or first(FILES)
     if not found:
         return None
     built = NODE_COMMAND.match(found) and "build" in table(
         json_object(read(f"{prefix}package.json") or ""), "scripts"
     )
     path = f"/{(health or '').lstrip('/')}"
-    return StartCommand(found, directory, path, health is not None, "npm run build" if built else "")
+    build, before = "npm run build" if built else "", release or first(RELEASES) or ""
+    return StartCommand(found, directory, path, health is not None, build, before)
 
 
-def _railway(text: str, load: Callable[[str], object]) -> str | None:
-    try:
-        return str(load(text)["deploy"]["startCommand"])  # type: ignore[index]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return None
+def _railway(load: Callable[[str], object], key: str = "startCommand") -> Callable[[str], str | None]:
+    def read(text: str) -> str | None:
+        try:
+            return one_command(load(text)["deploy"][key])  # type: ignore[index]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return None
+
+    return read
 
 
-def _procfile(text: str) -> str | None:
-    match = PROCFILE_WEB.search(text)
-    return match[1].strip() if match else None
-
-
-def _dockerfile(text: str) -> str | None:
-    """Return the last CMD as a shell takes it."""
-    found = DOCKER_CMD.findall(text)
-    if not found:
-        return None
-    command = str(found[-1]).replace("\\\n", " ").strip()
-    try:
-        words = json.loads(command)
-    except ValueError:
-        return command
-    return " ".join(_quoted(str(word)) for word in words)
+def _procfile(process: str) -> Callable[[str], str | None]:
+    return lambda text: dict(PROCFILE.findall(text)).get(process)
 
 
 def _package(text: str) -> str | None:
@@ -152,10 +148,10 @@ def _always(command: str) -> Callable[[str], str]:
 
 # By file, the first that says it: what people wrote about it, then what the builders of Railway take it for.
 FILES: Mapping[str, Callable[[str], str | None]] = {
-    "railway.json": lambda text: _railway(text, json.loads),
-    "railway.toml": lambda text: _railway(text, tomllib.loads),
-    "Procfile": _procfile,
-    "Dockerfile": _dockerfile,
+    "railway.json": _railway(json.loads),
+    "railway.toml": _railway(tomllib.loads),
+    "Procfile": _procfile("web"),
+    "Dockerfile": docker_start,
     "package.json": _package,
     "manage.py": _always("python3 manage.py runserver --noreload 0.0.0.0:$PORT"),
     **{f"{module}.py": _python(module) for module in ("main", "app", "server", "wsgi")},
@@ -166,9 +162,11 @@ FILES: Mapping[str, Callable[[str], str | None]] = {
     **{f"{name}.js": _always(f"node {name}.js") for name in ("server", "index", "app")},
 }
 
-
-def _quoted(word: str) -> str:
-    return f"'{word}'" if re.search(r"[\s;&|<>()]", word) and "'" not in word else word
+RELEASES: Mapping[str, Callable[[str], str | None]] = {
+    "railway.json": _railway(json.loads, "preDeployCommand"),
+    "railway.toml": _railway(tomllib.loads, "preDeployCommand"),
+    "Procfile": _procfile("release"),
+}
 
 
 def variables(texts: Iterable[str]) -> dict[str, str]:

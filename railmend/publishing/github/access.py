@@ -14,6 +14,7 @@ from railmend.publishing.github.auth import Credentials, TokenCredentials
 from railmend.publishing.github.checks import read_checks
 from railmend.publishing.github.commits import SignedCommits
 from railmend.publishing.github.errors import GitHubError, classified, from_status
+from railmend.publishing.github.head_checks import HeadChecks
 from railmend.publishing.github.issues import Issues
 from railmend.publishing.github.obstacles import Publication, find_obstacle
 from railmend.publishing.text import BOT, Author
@@ -108,6 +109,16 @@ class GitHubAccess:
         if not self._may_create(repository, "issues"):
             missing = "the token may open no issue: give it Issues (read and write)"
             raise GitHubError(f"{full_name}: {missing}.", retryable=False)
+
+    def head_checks(self, full_name: str) -> HeadChecks:
+        app = self._account(full_name)[1].removesuffix("[bot]") if self._credentials.is_app else None
+        return HeadChecks(self.repository(full_name), app)
+
+    def may_create_check_runs(self, full_name: str) -> bool | None:
+        """Return whether they can say what a proof came to; None: not with a token, whatever it may do."""
+        if not self._credentials.is_app:
+            return None
+        return self._may_create(self.repository(full_name), "check-runs")
 
     def may_set_status(self, full_name: str) -> bool:
         """Return whether a commit could get the status that says what its proof came to."""

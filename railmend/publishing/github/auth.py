@@ -14,10 +14,8 @@ from railmend.publishing.github.errors import GitHubError, server_time
 
 # Exactly what a repair needs: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
 PERMISSIONS = {"contents": "write", "issues": "write", "metadata": "read", "pull_requests": "write"}
-# Without them checks are not seen. An app that was installed for 0.1.0 has no permission for statuses.
-ALSO_CHECKS = {"checks": "read", "statuses": "read"}
-# Without it no commit shows what its proof came to.
-ALSO_STATUS = {**ALSO_CHECKS, "statuses": "write"}
+# Asked for as far as they are granted: to see checks, and to show on a commit what its proof came to.
+IF_GRANTED = ("checks", "statuses")
 TIMEOUT_SECONDS = 15
 # An installation token is valid for an hour; a push that begins with it must also end with it.
 RENEW_BEFORE_SECONDS = 600
@@ -105,15 +103,12 @@ class AppCredentials:
         scope: dict[str, object] = {"repositories": [repository.partition("/")[2]]}
         if number:
             scope = {"repository_ids": [int(number[1])]}
-        path = f"/app/installations/{installation.json()['id']}/access_tokens"
-        for optional in (ALSO_STATUS, ALSO_CHECKS, {"checks": "read"}, {}):
-            try:
-                body = {**scope, "permissions": {**PERMISSIONS, **optional}}
-                response = self._request("POST", path, repository, body)
-                break
-            except GitHubError as error:
-                if error.status != 422 or not optional:
-                    raise
+        installed = installation.json()
+        granted = installed.get("permissions", {})
+        optional = {name: granted[name] for name in IF_GRANTED if name in granted}
+        path = f"/app/installations/{installed['id']}/access_tokens"
+        body = {**scope, "permissions": {**PERMISSIONS, **optional}}
+        response = self._request("POST", path, repository, body)
         created, now = response.json(), server_time(response.headers.get("date", ""))
         ends = datetime.fromisoformat(str(created["expires_at"]))
         return str(created["token"]), (ends - now).total_seconds()

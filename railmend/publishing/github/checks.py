@@ -69,7 +69,7 @@ def read_checks(repository: Repository, sha: str) -> CommitChecks:
     """Read all that the token may see. Raise PyGithub's errors, refusals apart."""
     commit = repository.get_commit(sha)
     unseen = []
-    found = _if_allowed(lambda: [_of_run(run) for run in commit.get_check_runs()])
+    found = _if_allowed(lambda: [_of_run(run) for run in commit.get_check_runs() if run.name != PROOF_STATUS])
     if found is None:
         found = _if_allowed(lambda: list(_jobs(repository, sha)))
         unseen.append(NO_JOBS if found is None else JOBS_INSTEAD)

@@ -12,14 +12,12 @@ from github.PullRequest import PullRequest as GithubPull
 from github.Repository import Repository
 from pydantic import BaseModel, ConfigDict, SkipValidation
 
-from railmend.contracts.proof import Proof, ProofOutcome
 from railmend.contracts.repair import PullRequest
 from railmend.contracts.review import Related, RelatedQuestion
 from railmend.evidence.change import CommitComparison, ComparedCommit
 from railmend.evidence.safe_text import MarkdownText, PlainText
 from railmend.publishing.github.access import GitHubAccess
 from railmend.publishing.github.accounts import Accounts
-from railmend.publishing.github.checks import PROOF_STATUS
 from railmend.publishing.github.compare import comparison, earlier_commits, own_change
 from railmend.publishing.github.errors import GitHubError, classified, unless_refused
 
@@ -35,12 +33,6 @@ NO_DRAFTS = MarkdownText.of(
 MAX_COMPARED = 50
 # GitHub's clock and the worker's may differ by this; repairs of the same fault are hours apart.
 CLOCKS_APART = timedelta(minutes=10)
-# As https://docs.github.com/rest/commits/statuses has it, an error is what could not be found out.
-STATES = {
-    ProofOutcome.PROVEN: ("success", "The fault shows without this change, and not with it."),
-    ProofOutcome.FAILED: ("failure", "A proof failed."),
-    ProofOutcome.UNPROVEN: ("error", "The fault could not be shown, so nothing shows that it is fixed."),
-}
 # Touched by nearly every change: sharing one of them means nothing.
 SHARED_BY_ALL = frozenset(
     {
@@ -198,16 +190,6 @@ class GitHubClient(GitHubAccess):
         if labels:
             what = f"Labels of pull request {pull.number}"
             unless_refused(what, partial(pull.add_to_labels, *labels), None)
-
-    def say_proof(self, repository: str, sha: str, proof: Proof, url: str) -> None:
-        """Set the status of a commit to what its proof came to, with a link. A refusal is no error."""
-        state, said = STATES.get(proof.outcome, STATES[ProofOutcome.UNPROVEN])
-
-        def say() -> None:
-            commit = self.repository(repository).get_commit(sha)
-            commit.create_status(state, target_url=url, description=said, context=PROOF_STATUS)
-
-        unless_refused(f"Status {PROOF_STATUS} of {sha[:12]}", say, None)
 
     def find_related(self, question: RelatedQuestion) -> Related:
         """Return the newest open pull request about the same incident or files.

@@ -71,6 +71,11 @@ class PullRequestThread:
     def url(self) -> str:
         return self._pull.html_url
 
+    def answered(self, commit: str | None) -> str:
+        """Return the head that notes were about: the commit before their answer, where one was made."""
+        with classified(self._name):
+            return self._repo.get_commit(commit).parents[0].sha if commit else self._pull.head.sha
+
     def view(self, base_branch: str, seen: SeenNotes) -> ReviewView:
         """Return the state, and the notes that are new since `seen`."""
         pull = self._pull

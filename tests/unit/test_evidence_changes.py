@@ -222,8 +222,9 @@ def test_what_programs_wrote_is_listed_and_not_shown(path: str) -> None:
 
 def test_a_dockerfile_is_listed_however_many_files_changed_and_wherever_it_is() -> None:
     many = [changed(f"web/f{n}.py") for n in range(60)]
-    text = describe(compared(*many, changed("deploy/api.Dockerfile", size=400)), "web")
-    assert "modified deploy/api.Dockerfile +400 -400" in text
+    change = compared(*many, changed("deploy/api.Dockerfile", size=400))
+    for named in ({}, {file.path: [1] for file in many}):
+        assert "modified deploy/api.Dockerfile +400 -400" in describe(change, "web", named=named)
 
 
 def test_a_merge_has_its_title_and_a_renamed_file_its_old_name() -> None:

@@ -17,6 +17,7 @@ from evals.case import WINDOW, Case
 from evals.production import RecordedProduction, incident_of
 from railmend.artifacts import ArtifactStore
 from railmend.contracts.incident import (
+    BY_RULE,
     CODING_VERDICTS,
     CodeRequest,
     Diagnosis,
@@ -31,7 +32,7 @@ from railmend.contracts.investigation import EvidenceCall, ToolRequest
 from railmend.diagnosis.conversation import MAX_CONCLUSIONS, begin
 from railmend.diagnosis.diagnose import to_the_end
 from railmend.diagnosis.model import ModelError, ModelSettings
-from railmend.diagnosis.router import BY_RULE, decide_by_rule
+from railmend.diagnosis.router import decide_by_rule
 from railmend.providers.status.reader import StatusReader
 from railmend.publishing.github import GitHubClient
 from railmend.railway.pool import RailwayPool

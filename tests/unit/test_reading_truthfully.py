@@ -86,7 +86,7 @@ async def test_the_worst_are_examined_first_and_the_others_are_unknown() -> None
     assert "service-0199" in told.affected
     assert len(told.affected) == 60
     assert len(told.unknown) == 21
-    assert all("it looks troubled" in reason for reason in told.unknown.values())
+    assert all("it may be in trouble" in reason for reason in told.unknown.values())
 
 
 def test_newest_samples_that_are_missing_raise_nothing() -> None:

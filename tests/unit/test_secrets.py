@@ -74,7 +74,7 @@ def test_an_empty_variable_hides_the_one_of_the_env_file(
         ({"TEMPORAL_TLS": "false", "TEMPORAL_API_KEY": "k"}, "unencrypted"),
         ({"TEMPORAL_TLS_CLIENT_CERT_PATH": "/c"}, "together"),
         ({"NOTIFY_WEBHOOK_URL": "https://x"}, "NOTIFY_WEBHOOK_SECRET"),
-        ({"RAILMEND_CODEC_ORIGINS": '["*"]'}, "no origin"),
+        ({"RAILMEND_CODEC_ORIGINS": '["*"]'}, "not an origin"),
         ({"RAILMEND_HEALTH_ADDRESS": "8080"}, "pattern"),
         ({"SLOTS": '{"sessions": 0}'}, "greater than or equal to 1"),
     ],

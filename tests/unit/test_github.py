@@ -14,8 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from github import GithubException, RateLimitExceededException
 from pydantic import SecretStr
 
+from railmend.evidence.change import describe
 from railmend.publishing.github import GitHubClient
 from railmend.publishing.github.auth import AppCredentials, TokenCredentials
+from railmend.publishing.github.compare import comparison
 from railmend.publishing.github.errors import GitHubError, from_status
 from railmend.publishing.github.obstacles import _matches
 
@@ -196,3 +198,18 @@ def test_a_pattern_of_a_rule_allows_or_forbids_and_what_is_not_understood_forbid
     rule = {"operator": operator, "pattern": pattern}
     assert _matches(rule, "railmend/abc") is (allowed is not False)
     assert _matches({**rule, "negate": True}, "railmend/abc") is (allowed is not True)
+
+
+def test_of_a_long_range_the_newest_commits_are_shown() -> None:
+    """GitHub lists the oldest first; what broke a deployment is more often among the newest."""
+    rows = [
+        SimpleNamespace(sha=f"{n:040x}", commit=SimpleNamespace(author=None, message=f"Change {n}"))
+        for n in range(260)
+    ]
+    compared = SimpleNamespace(commits=iter(rows), status="ahead", total_commits=len(rows), files=())
+    repository: Any = SimpleNamespace(compare=lambda base, head: compared)
+    shown = comparison(repository, "a" * 40, "b" * 40)
+    assert [row.message for row in shown.commits] == [f"Change {n}" for n in range(210, 260)]
+    text = describe(shown, "", budget=800)
+    assert "Change 259" in text
+    assert "(245 commits left out)" in text

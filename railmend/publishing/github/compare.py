@@ -1,5 +1,6 @@
 """Changes between two commits, as GitHub reports them."""
 
+from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
@@ -35,9 +36,12 @@ def earlier_commits(
 
 
 def comparison(repository: Repository, base: str, head: str) -> CommitComparison:
-    """Compare two commits in one request, plus one per 250 commits. Raise PyGithub's errors."""
+    """Compare two commits in one request, plus one per 250 commits. Raise PyGithub's errors.
+
+    GitHub lists the oldest commit first; of many, the newest are kept.
+    """
     compared = repository.compare(base, head)
-    commits = tuple(_commit(commit) for commit in islice(compared.commits, MAX_COMMITS))
+    commits = tuple(_commit(commit) for commit in deque(compared.commits, maxlen=MAX_COMMITS))
     return CommitComparison(
         base=base,
         head=head,

@@ -153,7 +153,7 @@ async def test_a_fault_whose_scan_was_terminated_is_taken_up_again(on: Stage) ->
     on.world.gates["checkout"] = asyncio.Event()
     scan = await start_scan(on)
     await called(on, "diagnose")
-    assert row_of(await on.scan(policy=SOON), "checkout").detail.startswith(f"{scan.id} holds it since ")
+    assert row_of(await on.scan(policy=SOON), "checkout").detail.startswith(f"{scan.id} has held it since ")
     await scan.terminate("by an operator")
     on.world.gates.clear()
     assert row_of(await on.scan(policy=SOON), "checkout").action == "repair"
@@ -175,7 +175,7 @@ async def test_a_healthy_repair_keeps_its_claim_however_many_scans_ask(on: Stage
     for _ in range(3):
         row = row_of(await on.scan(policy=SOON), "checkout")
         assert (row.action, row.repair_workflow_id) == ("held", None)
-        assert row.detail.startswith(f"{repair.id} holds it since ")
+        assert row.detail.startswith(f"{repair.id} has held it since ")
     assert await entry(on) == before
     assert before.first_run_id == (await repair.describe()).raw_info.first_run_id
 
@@ -212,7 +212,7 @@ async def test_the_same_fault_in_another_group_finds_the_repair_that_has_it(
             samples.service("jobs").model_copy(update={"repository": f"{on.environment_id}/mono"}),
         )
         report = await on.scan(policy=SOON)
-        assert row_of(report, "api").detail.startswith(f"{repair} holds it since ")
+        assert row_of(report, "api").detail.startswith(f"{repair} has held it since ")
         other = row_of(report, "jobs").repair_workflow_id
         assert other not in (None, repair)
         state = await on.client.get_workflow_handle_for(RepositoryRepair.run, other).query(
@@ -237,7 +237,7 @@ async def test_a_service_whose_hand_over_is_refused_is_not_in_the_repair(
         report = await scan.result()
         refused, repaired = row_of(report, "api"), row_of(report, "jobs")
         assert (refused.action, refused.repair_workflow_id) == ("held", None)
-        assert refused.detail.startswith(f"{other} holds it since ")
+        assert refused.detail.startswith(f"{other} has held it since ")
         handle = on.client.get_workflow_handle_for(RepositoryRepair.run, repaired.repair_workflow_id)
         state = await handle.query(RepositoryRepair.state)
         assert [report.request.service.name for report in state.request.incidents] == ["jobs"]
@@ -255,7 +255,7 @@ async def test_a_repair_that_lost_its_claim_publishes_nothing_and_pays(on: Stage
     on.world.hang = False
     result = await on.repair(repair.id)
     assert result.outcome is RepairOutcome.FAILED
-    assert f"is lost, so nothing more is done: {other} has it" in result.reason
+    assert f"is lost, so nothing more is done: {other} has held it since" in result.reason
     calls = on.world.calls
     assert (calls["commit_and_push"], calls["open_pull_request"], calls["delete_workspace"]) == (0, 0, 1)
     assert (await entry(on)).holder == other
@@ -387,7 +387,7 @@ async def test_a_plan_that_waits_for_a_person_keeps_its_claim_after_its_scan(on:
     row = row_of(await on.scan(Autonomy.PLAN, policy=SOON), "checkout")
     assert (await entry(on)).holder == row.repair_workflow_id
     again = row_of(await on.scan(Autonomy.PLAN, policy=SOON), "checkout")
-    assert again.detail.startswith(f"{row.repair_workflow_id} holds it since "), "its scan has ended long ago"
+    assert again.detail.startswith(f"{row.repair_workflow_id} has held it since "), "its scan has ended long ago"
     await on.client.get_workflow_handle(row.repair_workflow_id or "").terminate()
 
 

@@ -128,7 +128,7 @@ class ClaimStore:
             handed_by_run=entry.handed_by_run,
             grant=entry.grant,
             fingerprint=entry.fingerprint,
-            detail=f"{entry.holder} holds it since {entry.since:%Y-%m-%d %H:%M} UTC.",
+            detail=f"{entry.holder} has held it since {entry.since:%Y-%m-%d %H:%M} UTC.",
             tell=tell,
         )
 

@@ -387,7 +387,7 @@ async def test_a_plan_that_waits_for_a_person_keeps_its_claim_after_its_scan(on:
     row = row_of(await on.scan(Autonomy.PLAN, policy=SOON), "checkout")
     assert (await entry(on)).holder == row.repair_workflow_id
     again = row_of(await on.scan(Autonomy.PLAN, policy=SOON), "checkout")
-    assert again.detail.startswith(f"{row.repair_workflow_id} has held it since "), "its scan has ended long ago"
+    assert again.detail.startswith(f"{row.repair_workflow_id} has held it since "), "its scan ended long ago"
     await on.client.get_workflow_handle(row.repair_workflow_id or "").terminate()
 
 

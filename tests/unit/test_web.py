@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from commands import web_app, web_server
 from commands.page_content import PageContent
@@ -228,6 +229,25 @@ def test_the_page_listens_to_others_only_where_its_url_is_given(listen: str) -> 
 
 
 @pytest.fixture
+def logged(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """Return all that was printed so far, the page's log too, wherever other tests sent logs."""
+    lines = structlog.wrap_logger(
+        structlog.PrintLogger(),
+        processors=[structlog.processors.KeyValueRenderer()],
+        wrapper_class=structlog.BoundLogger,
+    )
+    monkeypatch.setattr(web_server, "log", lines)
+    said = ""
+
+    def read() -> str:
+        nonlocal said
+        said += "".join(capfd.readouterr())
+        return said
+
+    return read
+
+
+@pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, content: Content) -> None:
     """A worker's page, without Temporal: what it reads is `content`."""
 
@@ -257,7 +277,7 @@ def _written(file: Path) -> str:
 
 
 def test_a_worker_serves_the_page_and_logs_no_token(
-    served: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    served: None, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
     settings = Settings(railmend_page_address="127.0.0.1:0", railmend_state_dir=tmp_path)
     file = tmp_path / "page"
@@ -269,16 +289,15 @@ def test_a_worker_serves_the_page_and_logs_no_token(
         assert httpx.get(address.partition("?")[0]).text == HOW_IN
     token = address.partition("token=")[2]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    logged = "".join(capfd.readouterr())
-    assert "the live page is served" in logged
+    assert "the live page is served" in logged()
     assert token
-    assert token not in logged
+    assert token not in logged()
     with pytest.raises(httpx.ConnectError):
         httpx.get(address)
 
 
 def test_a_token_that_is_set_stays_and_is_written_nowhere(
-    served: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    served: None, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
     token = "q" * 24
     settings = Settings(
@@ -286,19 +305,18 @@ def test_a_token_that_is_set_stays_and_is_written_nowhere(
     )
     with page_beside(settings):
         for _ in range(600):
-            logged = "".join(capfd.readouterr())
-            if "the live page is served" in logged:
+            if "the live page is served" in logged():
                 break
             time.sleep(0.05)
-    assert "RAILMEND_PAGE_TOKEN" in logged
-    assert token not in logged
+    assert "RAILMEND_PAGE_TOKEN" in logged()
+    assert token not in logged()
     assert not list(tmp_path.iterdir())
 
 
 def test_a_page_that_cannot_be_served_ends_no_worker(
-    served: None, content: Content, capfd: pytest.CaptureFixture[str]
+    served: None, content: Content, logged: Callable[[], str]
 ) -> None:
     content.problem = "Temporal does not answer."
     with page_beside(Settings(railmend_page_address="127.0.0.1:0")):
         pass
-    assert "the live page is not served" in "".join(capfd.readouterr())
+    assert "the live page is not served" in logged()

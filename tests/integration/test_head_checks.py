@@ -1,5 +1,6 @@
 """Railmend's own check on the head of a pull request: a check run of an app, else a commit status."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -126,6 +127,12 @@ def test_an_app_without_the_permission_sets_a_status_and_the_doctor_knows(
     assert app.may_create_check_runs(REPOSITORY) is False
     show(app, pushed(app, tmp_path / "repair"), PROVEN, URL)
     assert [row["kind"] for row in said(forge)] == ["status"]
+    forge.limit(TOKEN, "app", **WRITES, statuses="write")
+    sha = said(forge)[0]["sha"]
+    checks = app.head_checks(REPOSITORY)
+    checks.show(sha, running(datetime.now(UTC)), URL)
+    checks.settle(sha)
+    assert [row["said"].partition(":")[0] for row in said(forge)][1:] == ["Proof running", "Proven"]
     forge.limit(TOKEN, "fine-grained", **WRITES)
     assert github.may_create_check_runs(REPOSITORY) is None
 

@@ -5,6 +5,7 @@ With a token, or an app without the permission, it is a commit status. That both
 """
 
 import logging
+from collections.abc import Callable
 from functools import partial
 
 from github.CheckRun import CheckRun
@@ -32,25 +33,35 @@ class HeadChecks:
 
     def show(self, sha: str, check: HeadCheck, url: str) -> None:
         """Show it with a link. What runs is begun once, and ended by the next that does not run."""
-        name = f"Check {PROOF_STATUS} of {sha[:12]}"
-        show_run = partial(self._show_run, sha, check, url)
-        if self._app is None or not unless_refused(name, show_run, False, logging.DEBUG):
-            unless_refused(name, partial(self._set, sha, check, url), None)
+        self._by_run_else_status(
+            sha, partial(self._show_run, sha, check, url), partial(self._set, sha, check, url)
+        )
 
     def settle(self, sha: str) -> None:
         """End what runs: the commit is again what it was said to be before."""
-        unless_refused(f"Check {PROOF_STATUS} of {sha[:12]}", partial(self._settle, sha), None)
+        self._by_run_else_status(sha, partial(self._settle_run, sha), partial(self._settle_status, sha))
 
-    def _settle(self, sha: str) -> None:
-        runs = self._runs(sha) if self._app is not None else []
-        if runs and runs[0].status != COMPLETED:
-            earlier = next((run for run in runs if run.status == COMPLETED), None)
-            conclusion = earlier.conclusion if earlier else NO_PROOF.conclusion
-            said = (
-                (earlier.output.title, earlier.output.summary) if earlier else (NO_PROOF.said, NO_PROOF.said)
-            )
-            _end(runs[0], conclusion, *said)
-            return
+    def _by_run_else_status(
+        self, sha: str, by_run: Callable[[], bool], by_status: Callable[[], None]
+    ) -> None:
+        """Call the second where there is no app, its run is refused, or the first returns False."""
+        name = f"Check {PROOF_STATUS} of {sha[:12]}"
+        if self._app is None or not unless_refused(name, by_run, False, logging.DEBUG):
+            unless_refused(name, by_status, None)
+
+    def _settle_run(self, sha: str) -> bool:
+        """Return whether a run was under way."""
+        runs = self._runs(sha)
+        if not runs or runs[0].status == COMPLETED:
+            return False
+        earlier = next((run for run in runs if run.status == COMPLETED), None)
+        if earlier is None:
+            _end(runs[0], NO_PROOF.conclusion, NO_PROOF.said, NO_PROOF.said)
+        else:
+            _end(runs[0], earlier.conclusion, earlier.output.title, earlier.output.summary)
+        return True
+
+    def _settle_status(self, sha: str) -> None:
         rows = self._statuses(sha)
         if rows and _runs(rows[0].description):
             row = next((row for row in rows if not _runs(row.description)), None)

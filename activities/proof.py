@@ -87,9 +87,13 @@ class _Material:
 
     def start(self) -> StartCommand | None:
         """Return how the service of the worst incident is started. Blocking."""
-        of = self._incident.service
+        service = self._incident.service
         return find_start(
-            of.root_directory, of.start_command, of.health_check, self.read, of.pre_deploy_command
+            service.root_directory,
+            service.start_command,
+            service.health_check,
+            self.read,
+            service.pre_deploy_command,
         )
 
     def service(self, tree: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from datetime import timedelta
 import numpy as np
 
 from railmend.assessment.frame import MetricFrame
-from railmend.assessment.statistics import numbers
+from railmend.assessment.statistics import OVERDUE, numbers
 from railmend.assessment.wording import duration
 from railmend.contracts.scan import Finding, FindingKind, Severity
 from railmend.railway.model import LoggedDeath, LogLine, Slice
@@ -44,8 +44,6 @@ DYING = re.compile(
 # One death writes several lines, and its wrapper another.
 ONE = timedelta(seconds=30)
 FEWEST = 2
-# So many intervals after the last death, it has stopped.
-OVER = 1.5
 # Replicas share their memory's curve: the death of one of four that were full takes a tenth and more of it.
 FELL = 0.1
 # Minutes within which a sample shows a death, and the severities at which what users send is logged.
@@ -96,7 +94,7 @@ def logged(frame: MetricFrame) -> Finding | None:
         return None
     interval = (died[-1] - died[0]) / (len(died) - 1)
     recent = timedelta(minutes=frame.settings.recent_minutes)
-    if frame.at(frame.points) - died[-1] > max(OVER * interval, recent):
+    if frame.at(frame.points) - died[-1] > max(OVERDUE * interval, recent):
         return None
     sentence = (
         f"{frame.service.name} died {len(died)} times since {died[0]:%H:%M}, every "

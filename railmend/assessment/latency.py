@@ -9,6 +9,7 @@ from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.recorded import PERCENTILES
 from railmend.assessment.routes import became_slower
 from railmend.assessment.statistics import (
+    OVERDUE,
     Flags,
     Numbers,
     finite,
@@ -53,8 +54,13 @@ def latency(frame: MetricFrame) -> Finding | None:
     if not frame.has_past:
         return _absolute(frame)
     hour = frame.steps(frame.settings.sparse_minutes)
-    finding = _level(frame) or _burst(frame) or _recurring(frame, frame.p95, frame.recent, RECURS)
-    finding = finding or _recurring(frame, frame.p50, min(hour, frame.points), RECURS_FOR_ALL)
+    finding = (
+        _level(frame)
+        or _burst(frame)
+        or _recurring(frame, frame.p95, frame.recent, RECURS, frame.settings.burst_floor_ms)
+        # What is rarer must be felt: 1 s breaks the flow.
+        or _recurring(frame, frame.p50, min(hour, frame.points), RECURS_FOR_ALL, frame.settings.latency_ms)
+    )
     return None if finding is None else _weighed(frame, finding)
 
 
@@ -102,7 +108,7 @@ def _find_rise(
     if base is None:
         return None
     # It may have lasted since before the window: only the day before tells.
-    day = history_of(frame.history.latency.get(name, [])) if frame.history is not None else finite(values[:0])
+    day = _day_before(frame, name)
     lasted = len(day) > 0 and base >= s.latency_critical_ratio * median(day)
     base = median(day) if lasted else base
     line = max(floor, ratio * base)
@@ -147,7 +153,12 @@ def _past(frame: MetricFrame, name: str, start: int) -> Numbers:
     """Return a percentile before a step; what began before the window has its past in the day before."""
     if start or frame.history is None:
         return finite(frame.percentile(name)[:start])
-    return history_of(frame.history.latency.get(name, []))
+    return _day_before(frame, name)
+
+
+def _day_before(frame: MetricFrame, name: str) -> Numbers:
+    """Return a percentile's finite samples of the history; none without one."""
+    return history_of(frame.history.latency.get(name, []) if frame.history is not None else [])
 
 
 def _weighed(frame: MetricFrame, finding: Finding) -> Finding | None:
@@ -164,12 +175,11 @@ def _weighed(frame: MetricFrame, finding: Finding) -> Finding | None:
         return finding
     failing, _ = wilson(float(frame.failed[slow].sum()), float(frame.total[slow].sum()))
     # What began before the window has its past in the day before.
-    day = (frame.history.latency.get("p50", []), frame.history.cpu) if frame.history else ([], [])
+    cpu = history_of(frame.history.cpu if frame.history is not None else [])
     moved = failing >= frame.settings.error_share or any(
         median(finite(values[slow]))
-        >= frame.settings.latency_rest_ratio
-        * median(finite(values[before]) if before.any() else history_of(old))
-        for values, old in zip((frame.p50, frame.cpu), day, strict=True)
+        >= frame.settings.latency_rest_ratio * median(finite(values[before]) if before.any() else old)
+        for values, old in ((frame.p50, _day_before(frame, "p50")), (frame.cpu, cpu))
     )
     if slower is None and moved:
         return finding
@@ -187,10 +197,13 @@ def _slow_requests(frame: MetricFrame, line: float, steps: Flags) -> float:
     return float(np.nansum(frame.total[steps] * shares))
 
 
-def _recurring(frame: MetricFrame, waits: Numbers, newest: int, recurs: float) -> Finding | None:
+def _recurring(
+    frame: MetricFrame, waits: Numbers, newest: int, recurs: float, floor: float
+) -> Finding | None:
     """Find minutes far slower than usual that keep coming back, as when one worker of several blocks.
 
-    `waits`: the percentile that must be slow beside the p95, in this share of the `newest` steps.
+    `waits`: the percentile that must be slow beside the p95, in the share `recurs` of the `newest` steps.
+    `floor`: how slow the p95 must be at least, in ms.
     """
     s = frame.settings
     values = frame.p95
@@ -198,8 +211,7 @@ def _recurring(frame: MetricFrame, waits: Numbers, newest: int, recurs: float) -
     base, other = (_base_level(frame, each, np.isfinite(each)) for each in (values, waits))
     if base is None or other is None:
         return None
-    # What is rarer must be felt: 1 s breaks the flow.
-    line = max(s.burst_floor_ms if recurs == RECURS else s.latency_ms, s.burst_ratio * base)
+    line = max(floor, s.burst_ratio * base)
     bad = valid & (values >= line) & (waits >= s.burst_ratio * other)
     hits = np.flatnonzero(bad[-newest:])
     few = len(hits) < max(frame.steps(s.burst_minutes), recurs * newest)
@@ -210,7 +222,7 @@ def _recurring(frame: MetricFrame, waits: Numbers, newest: int, recurs: float) -
     span, before = valid[start : last + 1].sum(), valid[:start].sum()
     count, past = float(bad[start:].sum()), (bad[:start].sum() + 1) / (before + 2)
     short = span < min(newest, 2 * frame.recent) or before < 2 * frame.recent or count < recurs * span
-    if short or frame.points - last > max(frame.steps(s.ended_minutes), 1.5 * np.diff(hits).max()):
+    if short or frame.points - last > max(frame.steps(s.ended_minutes), OVERDUE * np.diff(hits).max()):
         return None
     sigmas = (count - span * past) / np.sqrt(span * past * (1 - past))
     level = median(values[start:][bad[start:]])
@@ -252,7 +264,7 @@ def _usual_in_history(frame: MetricFrame, name: str, line: float, level: float, 
     """
     if frame.history is None:
         return False
-    old = history_of(frame.history.latency.get(name, []))
+    old = _day_before(frame, name)
     if share_above(old, max(line, level / frame.settings.latency_ratio)) > frame.settings.latency_usual_share:
         return True
     then = at_this_hour(frame, start, lambda past: numbers(past.latency.get(name, [])), highest=True)

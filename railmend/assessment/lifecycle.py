@@ -8,7 +8,16 @@ import numpy as np
 from railmend.assessment.deaths import logged
 from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.restarts import memory_drops, oom_kills, restart_steps, restarted_below_baseline
-from railmend.assessment.statistics import Numbers, blocks, finite, mann_kendall, median, theil_sen, wilson
+from railmend.assessment.statistics import (
+    OVERDUE,
+    Numbers,
+    blocks,
+    finite,
+    mann_kendall,
+    median,
+    theil_sen,
+    wilson,
+)
 from railmend.assessment.wording import duration, gigabytes, percent
 from railmend.contracts.scan import Finding, FindingKind, Service, ServiceKind, Severity
 
@@ -19,8 +28,6 @@ DOWN = frozenset({"CRASHED", "RESTARTING"})
 # Peaks this near to each other are one limit; a fall by `EMPTIED` leaves what a new process holds. Between
 # two falls at least `RISES` of the pairs rise, and the median lies below `STEEP` of the peak.
 SAME_PEAK, EMPTIED, RISES, STEEP = 0.1, 0.7, 0.85, 0.85
-# So many intervals after the last one, what kept coming back is over.
-OVERDUE = 1.5
 # A process that ended by itself, with success: no trouble of a job, but of one replica among others.
 ENDED = frozenset({"EXITED", "STOPPED"})
 # A deployment that still is in one of these after so long will not come up by itself: Railway's own limits of

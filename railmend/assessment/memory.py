@@ -82,26 +82,19 @@ def memory_leak(frame: MetricFrame) -> Finding | None:
 def _over_the_day(frame: MetricFrame, values: Numbers) -> Finding | None:
     """Find a rise that is slow for the window, but has doubled memory since the day before, and goes on."""
     s, history = frame.settings, frame.history
-    old = history_of(history.memory_gb) if history is not None else values[:0]
-    if (
-        history is None
-        or len(old) < FEW_STEPS
-        or theil_sen(np.arange(len(y := blocks(values)), dtype=np.float64), y) <= 0
-    ):
+    if history is None:
+        return None
+    old, newest_blocks = history_of(history.memory_gb), blocks(values)
+    if len(old) < FEW_STEPS or theil_sen(_steps(newest_blocks), newest_blocks) <= 0:
         return None
     size = history.step_seconds // frame.slice.step_seconds
     newest = [float(values[at : at + size].mean()) for at in range(len(values) % size, len(values), size)]
     level, half = np.append(old, newest), (len(old) + len(newest)) // 2
-    x, first, last = (
-        np.arange(len(level), dtype=np.float64),
-        float(level[0]),
-        float(values[-frame.recent :].mean()),
-    )
+    x, first, last = _steps(level), float(level[0]), float(values[-frame.recent :].mean())
     early, late = theil_sen(x[:half], level[:half]), theil_sen(x[half:], level[half:])
     share = mann_kendall(level)
-    if last < max(2 * first, first + LEAST_GB) or share < s.leak_rising_share:
-        return None
-    if late < s.leak_levelled_share * early:
+    doubled = last >= max(2 * first, first + LEAST_GB) and share >= s.leak_rising_share
+    if not doubled or late < s.leak_levelled_share * early:
         return None
     rate = late * 3600 / history.step_seconds
     sentence = (
@@ -111,6 +104,10 @@ def _over_the_day(frame: MetricFrame, values: Numbers) -> Finding | None:
     measured = (rate, 0.0, "GB/h")
     found = frame.finding(FindingKind.MEMORY_LEAK, Severity.WARNING, measured, 0, share, "day", sentence)
     return found.model_copy(update={"onset": history.start})
+
+
+def _steps(values: Numbers) -> Numbers:
+    return np.arange(len(values), dtype=np.float64)
 
 
 def _process_start(frame: MetricFrame, values: Numbers, drops: list[MemoryDrop]) -> int | None:

@@ -6,13 +6,22 @@ import numpy as np
 
 from railmend.assessment.baseline import usual_rate, usual_share
 from railmend.assessment.frame import MetricFrame, margin
-from railmend.assessment.statistics import Flags, Numbers, median, onset, quantile, share_onset, wilson
+from railmend.assessment.statistics import (
+    OVERDUE,
+    Flags,
+    Numbers,
+    median,
+    onset,
+    quantile,
+    share_onset,
+    wilson,
+)
 from railmend.assessment.wording import percent, rounded
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 # Failures that came so many times come back: each with at least this share of what the worst one cost, at
-# most so many times as far apart as usual, and none overdue by more than this.
-ROUNDS, ALIKE, REGULAR, OVERDUE = 3, 0.25, 3, 1.5
+# most so many times as far apart as usual.
+ROUNDS, ALIKE, REGULAR = 3, 0.25, 3
 # Traffic that fell lies so far below what single minutes had, too.
 BELOW_SINGLE = 0.9
 # Minutes in which requests stop coming: because something broke, or because people leave.
@@ -160,9 +169,8 @@ def client_errors(frame: MetricFrame) -> Finding | None:
     if last < frame.points - ended or past < frame.steps(s.past_minutes):
         return None
     during, control = _masked(frame, slice(start, last + 1)), _masked(frame, reference)
-    if (
-        not few and np.count_nonzero(bad & during) < 0.5 * steps
-    ):  # bursts: the minutes between them show what was due
+    if not few and np.count_nonzero(bad & during) < 0.5 * steps:
+        # Bursts: the minutes between them show what was due.
         during, control = bad & during, during & ~bad & frame.sampled
         steps, past = int(during.sum()), int(control.sum())
         if not past:

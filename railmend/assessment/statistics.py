@@ -11,6 +11,8 @@ Flags = NDArray[np.bool_]
 Steps = NDArray[np.intp]
 # Pairs grow quadratically: longer series are first reduced to this many block medians.
 MAX_BLOCKS = 40
+# So many intervals after the last time, what kept coming back is over.
+OVERDUE = 1.5
 # Larger samples are implausible, and their sums could overflow.
 LARGEST = 1e15
 

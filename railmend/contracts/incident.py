@@ -136,8 +136,8 @@ class EvidenceItem(Contract):
     call: str = ""
 
 
-# What no reading can ever show.
 BY_RULE = "rule"  # in the place of a model that diagnosed
+# What no reading can ever show.
 REMOVED_UNSEEN = "Variables that were removed cannot be seen: Railway lists those that are there."
 # Raised when a field changes its meaning; an export of another version is refused.
 PACKET_VERSION = 1

@@ -14,19 +14,18 @@ CONTINUED = re.compile(r"\\[ \t]*\n(?:[ \t]*#.*\n)*")
 PAIR = re.compile(r"([A-Za-z_]\w*)=(\"[^\"$`]*\"|[^\s\"'$`]*)(?=\s|$)")
 # They lead to what the image has, or say what the sandbox says.
 OURS = re.compile(r"(?:\w*PATH|HOME|PORT|LD_\w+|USER|SHELL)$")
-# Only so that an image is small.
 GO_BUILD = re.compile(r"\bgo build\b((?:\s+[^\s;&|]+|\s+\"[^\"]*\"|\s+'[^']*')*)")
 
 
 def docker_start(text: str) -> str | None:
     """Return how the last stage starts, for a shell in the work tree; None: it does not say."""
-    directory, said, values, built = PurePosixPath("/"), {"CMD": "", "ENTRYPOINT": ""}, dict[str, str](), ""
+    directory, said, values, built = PurePosixPath("/"), dict[str, str](), dict[str, str](), ""
     for line in CONTINUED.sub(" ", text[:MAX_TEXT]).splitlines():
         if (found := INSTRUCTION.match(line)) is None:
             continue
         name, rest = found[1].upper(), found[2].strip()
         if name == "FROM":
-            directory, said, values = PurePosixPath("/"), {"CMD": "", "ENTRYPOINT": ""}, {}
+            directory, said, values = PurePosixPath("/"), {}, {}
         elif name == "WORKDIR":
             directory /= rest
         elif name == "ENV":
@@ -35,7 +34,8 @@ def docker_start(text: str) -> str | None:
             built = _package(rest) or built
         else:
             said[name] = rest
-    words = [*_words(said["ENTRYPOINT"]), *(_words(said["CMD"]) if said["ENTRYPOINT"][:1] in "[" else ())]
+    entry, command = said.get("ENTRYPOINT", ""), said.get("CMD", "")
+    words = [*_words(entry), *(_words(command) if entry[:1] in "[" else ())]
     if not words:
         return None
     before = "".join(f"export {key}={shlex.quote(value)}; " for key, value in values.items())

@@ -119,14 +119,16 @@ async def ask(paths: RepairPaths, requests: Sequence[SampledRequest], record: Lo
     return [
         Answers(
             request=request,
-            **dict(zip(ANSWERED, map(tuple, zip(*answers[index], strict=True)), strict=False)),
+            statuses=tuple(status for status, _, _, _ in answers[index]),
+            durations_ms=tuple(duration for _, duration, _, _ in answers[index]),
+            bodies=tuple(body for _, _, body, _ in answers[index]),
+            nothing=tuple(nothing for _, _, _, nothing in answers[index]),
         )
         for index, request in enumerate(asked)
     ]
 
 
 CONTROL = "a path that does not exist"
-ANSWERED = ("statuses", "durations_ms", "bodies", "nothing")
 HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "Accept": "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8",

@@ -76,12 +76,15 @@ def _gemini(answer: Json) -> list[str]:
 
 
 _SAID = [{"role": "user", "content": SAYS}]
-_PROBES: dict[Dialect, tuple[str, Json, Callable[[Json], list[str]]]] = {
-    Dialect.CHAT: (
-        "/chat/completions",
-        {"messages": _SAID, "tools": [{"type": "function", "function": _FUNCTION}]},
-        _chat,
-    ),
+_Probe = tuple[str, Json, Callable[[Json], list[str]]]
+_BY_CHAT: _Probe = (
+    "/chat/completions",
+    {"messages": _SAID, "tools": [{"type": "function", "function": _FUNCTION}]},
+    _chat,
+)
+_PROBES: dict[Dialect, _Probe] = {
+    Dialect.CHAT: _BY_CHAT,
+    Dialect.OPENROUTER: _BY_CHAT,
     Dialect.RESPONSES: (
         "/responses",
         {"input": _SAID, "tools": [{"type": "function", **_FUNCTION}]},

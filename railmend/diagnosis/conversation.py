@@ -29,7 +29,7 @@ from railmend.diagnosis.model import (
     usd_of,
 )
 from railmend.diagnosis.tools import CONCLUDE, RESULT_TOKENS, Bounds, RefusedCall, checked, specifications
-from railmend.evidence.packet import following, halved, render, render_item
+from railmend.evidence.packet import MIN_TOKENS, following, halved, render, render_item
 from railmend.evidence.safe_text import PromptText
 from railmend.evidence.tokens import estimate
 
@@ -45,6 +45,7 @@ MAX_THOUGHTS = 200_000
 TURN_TOKENS, CONCLUDING_TOKENS = 4_096, 8_192
 SIGNATURE = re.compile(r"[A-Za-z0-9+/=_-]{1,65536}")
 NOT_NAME = re.compile(r"[^A-Za-z0-9_-]")
+NO_ROOM = "There is no room left for what it gave."
 NO_MORE_TOOLS = "No more tools can be used: conclude from what you have seen."
 
 # Returns those of the paths that the repository does not have.
@@ -102,6 +103,9 @@ def with_results(
             continue
         room = min(RESULT_TOKENS, task.bounds.result_tokens - used)
         packet, added = following(packet, result, call.text, room)
+        if not added:
+            steps.append(ConversationStep(call_id=call.id, text=NO_ROOM))
+            continue
         used += sum(estimate(item.text) for item in added)
         steps.append(ConversationStep(call_id=call.id, items=tuple(item.id for item in added)))
     return conversation.model_copy(
@@ -157,7 +161,7 @@ def _may_use_tools(conversation: Conversation, task: ModelTask, now: datetime | 
         and now is not None
         and conversation.turns < bounds.turns
         and conversation.calls < bounds.calls
-        and conversation.result_tokens < bounds.result_tokens
+        and conversation.result_tokens + MIN_TOKENS <= bounds.result_tokens
         and now - conversation.started < bounds.time
     )
 

@@ -1,7 +1,7 @@
 """Turn a packet into a checked diagnosis, and try to refute it in a second pass."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from railmend.contracts.incident import (
     CODING_VERDICTS,
@@ -21,12 +21,15 @@ from railmend.diagnosis.manner import Messages
 from railmend.diagnosis.model import ModelSettings, ModelUsage
 from railmend.diagnosis.prompt import challenge_messages, messages
 from railmend.diagnosis.tools import DIAGNOSIS_BOUNDS, SCEPTIC_BOUNDS
+from railmend.evidence.escaping import inline
 from railmend.evidence.safe_text import PromptText
 
 # A diagnosis travels through every step of its repair.
 MOST_BYTES, MOST_CITED = 7000, 10
 # When lost evidence is collected again.
 READ_AGAIN_SECONDS = 1800
+# How long after its last item a recorded diagnosis may have asked.
+REPLAY_SLACK = timedelta(hours=1)
 
 # Makes one call of a tool.
 UseTool = Callable[[EvidenceCall], Awaitable[Facts | str]]
@@ -56,7 +59,12 @@ async def diagnose(
 
 
 async def challenge(
-    packet: EvidencePacket, diagnosis: Diagnosis, settings: ModelSettings, usage: ModelUsage | None = None
+    packet: EvidencePacket,
+    diagnosis: Diagnosis,
+    settings: ModelSettings,
+    usage: ModelUsage | None = None,
+    use_tool: UseTool | None = None,
+    now: datetime | None = None,
 ) -> Diagnosis:
     """Return the diagnosis with the sceptic's reason: without what was refuted, or as `unclear`.
 
@@ -64,7 +72,8 @@ async def challenge(
     """
     if diagnosis.verdict not in CODING_VERDICTS:
         return diagnosis
-    return (await to_the_end(begin(None, packet, None, diagnosis), settings, usage=usage))[1]
+    conversation = begin(None, packet, now if use_tool else None, diagnosis)
+    return (await to_the_end(conversation, settings, usage=usage, use_tool=use_tool, now=now))[1]
 
 
 async def to_the_end(
@@ -90,6 +99,17 @@ async def to_the_end(
             conversation = with_results(conversation, task, results)
 
 
+async def again(packet: EvidencePacket, model: ModelSettings, sceptic: ModelSettings | None) -> Diagnosis:
+    """Diagnose a packet once more, sceptic included, with what tools gave then. Raise as `diagnose` does."""
+    first, use_tool = recorded(packet)
+    # Tools take times of the month before: it is the packet's.
+    now = max((item.end for item in packet.items if item.end), default=datetime.now(UTC)) + REPLAY_SLACK
+    conversation, diagnosis = await to_the_end(begin(None, first, now), model, use_tool=use_tool, now=now)
+    if sceptic is None:
+        return diagnosis
+    return await challenge(conversation.packet, diagnosis, sceptic, use_tool=use_tool, now=now)
+
+
 def recorded(packet: EvidencePacket) -> tuple[EvidencePacket, UseTool]:
     """Return a packet as its diagnosis began, and tools that give again what they gave then, and no more."""
     given: dict[str, list[Fact]] = {}
@@ -99,7 +119,7 @@ def recorded(packet: EvidencePacket) -> tuple[EvidencePacket, UseTool]:
             given.setdefault(item.call, []).append(fact)
 
     async def use_tool(call: EvidenceCall) -> Facts | str:
-        facts = given.get(call.text)
+        facts = given.get(inline(call.text))
         return Facts(items=tuple(facts)) if facts else "This was not looked at when the packet was made."
 
     first = tuple(item for item in packet.items if not item.call)

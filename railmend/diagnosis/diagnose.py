@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 from railmend.contracts.incident import (
     CODING_VERDICTS,
-    Cause,
-    Criterion,
     Diagnosis,
     EvidencePacket,
     Fact,
@@ -26,6 +24,7 @@ from railmend.evidence.safe_text import PromptText
 
 # A diagnosis travels through every step of its repair.
 MOST_BYTES, MOST_CITED = 7000, 10
+MOST_OF = {"causes": 5, "ruled_out": 5, "plan": 12, "criteria": 5}
 # When lost evidence is collected again.
 READ_AGAIN_SECONDS = 1800
 # How long after its last item a recorded diagnosis may have asked.
@@ -153,37 +152,15 @@ def without_evidence(reason: Exception, spent_usd: float = 0.0) -> Diagnosis:
 
 def bounded_diagnosis(answer: DiagnosisAnswer, result: Conversation) -> Diagnosis:
     """Return the answer as a diagnosis of at most `MOST_BYTES`."""
-    return Diagnosis(
-        summary=answer.summary,
-        title=answer.title,
-        verdict=answer.verdict,
-        confidence=answer.confidence,
-        assumes=answer.assumes,
-        causes=tuple(
-            Cause(
-                text=cause.text,
-                evidence=tuple(cause.evidence[:MOST_CITED]),
-                against=tuple(cause.against[:MOST_CITED]),
-            )
-            for cause in answer.causes[:5]
-        ),
-        ruled_out=tuple(
-            RuledOut(text=each.text, against=tuple(each.against[:MOST_CITED]))
-            for each in answer.ruled_out[:5]
-        ),
-        suspected_files=tuple(path[:200] for path in answer.suspected_files[:10]),
-        suspected_commits=tuple(commit[:40] for commit in answer.suspected_commits[:5]),
-        plan=tuple(answer.plan[:12]),
-        reproduce=answer.reproduce,
-        verify=answer.verify,
-        criteria=tuple(Criterion(**criterion.model_dump()) for criterion in answer.criteria[:5]),
-        risk=answer.risk,
-        dependency=answer.dependency.strip()[:100],
-        if_not_fixed=answer.if_not_fixed,
-        model=result.model,
-        tokens=result.tokens,
-        cost_usd=result.usd,
-    ).within(MOST_BYTES)
+    fields = answer.model_dump()
+    for each in (*fields["causes"], *fields["ruled_out"]):
+        each.update({name: ids[:MOST_CITED] for name, ids in each.items() if name != "text"})
+    fields |= {name: fields[name][:most] for name, most in MOST_OF.items()}
+    fields["suspected_files"] = [path[:200] for path in answer.suspected_files[:10]]
+    fields["suspected_commits"] = [commit[:40] for commit in answer.suspected_commits[:5]]
+    fields["dependency"] = answer.dependency.strip()[:100]
+    paid = {"model": result.model, "tokens": result.tokens, "cost_usd": result.usd}
+    return Diagnosis.model_validate(fields | paid).within(MOST_BYTES)
 
 
 def task_of(conversation: Conversation) -> ModelTask:

@@ -9,7 +9,7 @@ from railmend.coding.metering.refused_parameters import WANTED_BACK, smaller_cap
 
 Messages = list[dict[str, Any]]
 # Fields of an answer in which litellm tells its thoughts. The first that there is goes back with the answer:
-# DeepSeek and Kimi refuse tools without it; OpenAI takes it encrypted, Anthropic signed, OpenRouter unchanged.
+# DeepSeek and Kimi refuse tools without it; OpenAI takes it encrypted, Anthropic signed, OpenRouter as it is.
 THINKING = ("reasoning_items", "thinking_blocks", "reasoning_details", "reasoning_content")
 # Where a message keeps that, and the model that it is of: another one is not sent it.
 THOUGHTS = "thoughts"

@@ -59,6 +59,10 @@ def test_there_are_forty_cases_in_four_languages_and_half_need_no_change() -> No
     assert sum(len(file.read_text().splitlines()) for file in files) < 2_500
 
 
+def test_the_name_of_a_case_says_nothing_of_its_answer() -> None:
+    assert all(re.fullmatch(rf"{case.repository}-\d\d", case.name) for case in ALL)
+
+
 def test_every_change_that_is_right_but_of_a_configuration_has_a_hidden_test() -> None:
     assert {case.name for case in ALL if case.label.verdict[0] is Verdict.CODE} == {c.name for c in HIDDEN}
 

@@ -68,7 +68,14 @@ _CHAT = "/chat/completions", {"messages": _SAID, "tools": [{"type": "function", 
 _PROBES: dict[Dialect, tuple[str, Json]] = {
     Dialect.CHAT: _CHAT,
     Dialect.OPENROUTER: _CHAT,
-    Dialect.RESPONSES: ("/responses", {"input": _SAID, "tools": [{"type": "function", **_FUNCTION}]}),
+    Dialect.RESPONSES: (
+        "/responses",
+        {
+            "input": _SAID,
+            "tools": [{"type": "function", **_FUNCTION}],
+            "include": ["reasoning.encrypted_content"],  # as OpenCode asks, since nothing is stored
+        },
+    ),
     Dialect.MESSAGES: (
         "/messages",
         {"messages": _SAID, "tools": [{"name": TOOL, "description": _ABOUT, "input_schema": _SCHEMA}]},

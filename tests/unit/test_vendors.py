@@ -63,6 +63,7 @@ async def diagnosed(url: str, model: str, dialect: Dialect = Dialect.CHAT) -> tu
         (Gemini, "gemini/gemini-3-pro-preview", "/v1beta"),
         (Groq, "groq/openai/gpt-oss-120b", "/v1"),
         (OpenRouter, "openrouter/google/gemini-3-pro-preview", "/api/v1"),
+        (OpenRouter, "openai/google/gemini-3-pro-preview", "/api/v1"),
     ],
 )
 async def test_tools_are_used_as_each_provider_wants_them(vendor: Any, model: str, path: str) -> None:

@@ -134,12 +134,7 @@ CHAT = {
 # A thought of a provider behind OpenRouter, which has to come back as it was.
 _DETAIL = {
     "type": {"reasoning.text", "reasoning.summary", "reasoning.encrypted"},
-    "text?": str,
-    "summary?": str,
-    "data?": str,
-    "signature?": str,
-    "id?": str,
-    "format?": str,
+    **dict.fromkeys(("text?", "summary?", "data?", "signature?", "id?", "format?"), str),
     "index?": int,
 }
 OPENROUTER = {

@@ -130,7 +130,7 @@ async def take_turn(
     before = usage.usd
     messages = messages_of(conversation, task, conversation.packet)
     tools, money = _may_use_tools(conversation, task, now), _Money.of(conversation, task, messages, settings)
-    tools = tools and money.with_tools <= money.left
+    tools = tools and money.turn + money.later <= money.left
     if not tools and money.paid and money.concluding > money.left:
         errors = conversation.errors or "the money for one diagnosis was used up before it concluded."
         conversation = conversation.model_copy(update={"errors": errors})
@@ -179,10 +179,6 @@ class _Money:
     turn: float
     concluding: float
     later: float
-
-    @property
-    def with_tools(self) -> float:
-        return self.turn + self.later
 
     @classmethod
     def of(
@@ -325,17 +321,12 @@ def _kept(calls: Sequence[AskedCall], turn: int) -> tuple[AskedCall, ...]:
     return tuple(
         AskedCall(
             id=f"call_{turn}_{place}",
-            name=_name(call.name),
+            name=NOT_NAME.sub("_", call.name)[:60] or "unnamed",  # as providers take it
             arguments=_quoted(call.arguments),
             signature=call.signature if SIGNATURE.fullmatch(call.signature) else "",
         )
         for place, call in enumerate(calls[:MAX_CALLS_KEPT])
     )
-
-
-def _name(name: str) -> str:
-    """Return the name of a tool as providers take it, whatever the model called."""
-    return NOT_NAME.sub("_", name)[:60] or "unnamed"
 
 
 def _quoted(arguments: str) -> str:

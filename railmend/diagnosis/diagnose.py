@@ -15,12 +15,10 @@ from railmend.contracts.incident import (
 from railmend.contracts.investigation import Conversation, EvidenceCall
 from railmend.diagnosis.answer import DiagnosisAnswer, Refutation, check, check_refutation, parse, partly
 from railmend.diagnosis.conversation import FindMissing, ModelTask, begin, take_turn, with_results
-from railmend.diagnosis.manner import Messages
 from railmend.diagnosis.model import ModelSettings, ModelUsage
 from railmend.diagnosis.prompt import challenge_messages, messages
 from railmend.diagnosis.tools import DIAGNOSIS_BOUNDS, SCEPTIC_BOUNDS
 from railmend.evidence.escaping import inline
-from railmend.evidence.safe_text import PromptText
 
 # A diagnosis travels through every step of its repair.
 MOST_BYTES, MOST_CITED = 7000, 10
@@ -58,12 +56,7 @@ async def diagnose(
 
 
 async def challenge(
-    packet: EvidencePacket,
-    diagnosis: Diagnosis,
-    settings: ModelSettings,
-    usage: ModelUsage | None = None,
-    use_tool: UseTool | None = None,
-    now: datetime | None = None,
+    packet: EvidencePacket, diagnosis: Diagnosis, settings: ModelSettings, usage: ModelUsage | None = None
 ) -> Diagnosis:
     """Return the diagnosis with the sceptic's reason: without what was refuted, or as `unclear`.
 
@@ -71,8 +64,7 @@ async def challenge(
     """
     if diagnosis.verdict not in CODING_VERDICTS:
         return diagnosis
-    conversation = begin(None, packet, now if use_tool else None, diagnosis)
-    return (await to_the_end(conversation, settings, usage=usage, use_tool=use_tool, now=now))[1]
+    return (await to_the_end(begin(None, packet, None, diagnosis), settings, usage=usage))[1]
 
 
 async def to_the_end(
@@ -104,9 +96,10 @@ async def again(packet: EvidencePacket, model: ModelSettings, sceptic: ModelSett
     # Tools take times of the month before: it is the packet's.
     now = max((item.end for item in packet.items if item.end), default=datetime.now(UTC)) + REPLAY_SLACK
     conversation, diagnosis = await to_the_end(begin(None, first, now), model, use_tool=use_tool, now=now)
-    if sceptic is None:
+    if sceptic is None or diagnosis.verdict not in CODING_VERDICTS:
         return diagnosis
-    return await challenge(conversation.packet, diagnosis, sceptic, use_tool=use_tool, now=now)
+    doubting = begin(None, conversation.packet, now, diagnosis)
+    return (await to_the_end(doubting, sceptic, use_tool=use_tool, now=now))[1]
 
 
 def recorded(packet: EvidencePacket) -> tuple[EvidencePacket, UseTool]:
@@ -168,10 +161,6 @@ def task_of(conversation: Conversation) -> ModelTask:
     return DIAGNOSIS if conversation.doubted is None else SCEPTIC
 
 
-def _diagnosis_messages(rendered: PromptText, conversation: Conversation) -> Messages:
-    return messages(rendered, tools=conversation.with_tools)
-
-
 async def _conclude_diagnosis(
     text: str, conversation: Conversation, find_missing: FindMissing
 ) -> Diagnosis | list[str]:
@@ -192,10 +181,6 @@ def _give_up_diagnosis(conversation: Conversation) -> Diagnosis:
         tokens=conversation.tokens,
         cost_usd=conversation.usd,
     )
-
-
-def _sceptic_messages(rendered: PromptText, conversation: Conversation) -> Messages:
-    return challenge_messages(rendered, _doubted(conversation), tools=conversation.with_tools)
 
 
 async def _conclude_refutation(
@@ -241,6 +226,16 @@ def _doubted(conversation: Conversation) -> Diagnosis:
 
 
 DIAGNOSIS = ModelTask(
-    DiagnosisAnswer, DIAGNOSIS_BOUNDS, _diagnosis_messages, _conclude_diagnosis, _give_up_diagnosis
+    DiagnosisAnswer,
+    DIAGNOSIS_BOUNDS,
+    lambda text, talk: messages(text, tools=talk.with_tools),
+    _conclude_diagnosis,
+    _give_up_diagnosis,
 )
-SCEPTIC = ModelTask(Refutation, SCEPTIC_BOUNDS, _sceptic_messages, _conclude_refutation, _give_up_refutation)
+SCEPTIC = ModelTask(
+    Refutation,
+    SCEPTIC_BOUNDS,
+    lambda text, talk: challenge_messages(text, _doubted(talk), tools=talk.with_tools),
+    _conclude_refutation,
+    _give_up_refutation,
+)

@@ -60,15 +60,12 @@ def _answer(message: dict[str, Any], manner: Manner, model: str) -> dict[str, An
     own = thoughts.get("model", model) == model
     taken = {name: value for name, value in message.items() if name != THOUGHTS}
     if not own and "tool_calls" in taken:
-        taken["tool_calls"] = [_unsigned(call) for call in taken["tool_calls"]]
+        signed = "provider_specific_fields"
+        taken["tool_calls"] = [{n: v for n, v in call.items() if n != signed} for call in taken["tool_calls"]]
     kept = {name: thoughts[name] for name in THINKING if name in thoughts and own}
     if manner.thoughts is None:
         return taken | (kept or {"reasoning_content": " "})
     return taken | kept if manner.thoughts else taken
-
-
-def _unsigned(call: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in call.items() if name != "provider_specific_fields"}
 
 
 def thoughts_of(message: Any, model: str) -> dict[str, Any]:

@@ -121,7 +121,8 @@ class ToolActivities:
         if not kind:
             names = sorted(name for files in kinds.values() for name in files)
             near = [name for name in names if name.endswith(f"/{path.rpartition('/')[2]}")][:5]
-            return _nothing(f"{path} cannot be read{_other('there is', near)}. {READABLE}")
+            others = f"; there is {', '.join(near)}" if near else ""
+            return _nothing(f"{path} cannot be read{others}. {READABLE}")
         lines = await asyncio.to_thread(self._redactor(incident).lines, text.split("\n"))
         if first > len(lines):
             return _nothing(f"{path} has {len(lines)} lines.")
@@ -277,10 +278,6 @@ class ToolActivities:
         return Facts(
             items=(Fact(kind="provider_status", source=f"status page of {provider.name}", text=redacted),)
         )
-
-
-def _other(sentence: str, names: Sequence[str]) -> str:
-    return f"; {sentence} {', '.join(names)}" if names else ""
 
 
 def _all_of(row: LogLine) -> str:

@@ -1,6 +1,5 @@
 """`starter.py diagnose`: ask the model again about an exported evidence packet."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +9,14 @@ from commands.options import run, using
 
 
 def diagnose(file: Annotated[Path, typer.Argument(help="An exported evidence packet.")]) -> None:
-    """Diagnose exported evidence again; prints JSON."""
+    """Diagnose exported evidence again, sceptic included; prints JSON."""
     typer.echo(run(_diagnose(file)))
 
 
 async def _diagnose(file: Path) -> str:
     """Return the model's diagnosis as JSON; rules that need the incident itself are not asked."""
     from hosting import models
-    from railmend.diagnosis.diagnose import diagnose, recorded
+    from railmend.diagnosis.diagnose import again
     from railmend.diagnosis.model import ModelError
     from railmend.evidence.packet import PacketError, load
     from railmend.settings import ConfigurationError
@@ -28,12 +27,11 @@ async def _diagnose(file: Path) -> str:
             packet = load(file.read_text(encoding="utf-8"))
     except PacketError as error:
         raise ConfigurationError(f"{file}: {error}") from error
-    model = models.model(load_settings())
+    settings = load_settings()
+    model = models.model(settings)
+    sceptic = models.sceptic(settings) if settings.sceptic else None
     typer.echo(f"Asking {model.model}; this may take a minute.", err=True)
     try:
-        packet, use_tool = recorded(packet)
-        return (await diagnose(packet, model, use_tool=use_tool, now=datetime.now(UTC))).model_dump_json(
-            indent=2
-        )
+        return (await again(packet, model, sceptic)).model_dump_json(indent=2)
     except ModelError as error:
         raise ConfigurationError(f"{error} `starter.py doctor` checks the model.") from error

@@ -97,6 +97,9 @@ _TOLD = {"name": str, "description?": str}
 _FUNCTION = {**_TOLD, "parameters?": Json, "strict?": bool}
 _CHOICE = {"auto", "none", "required"}
 
+# Where Anthropic may cache what stands before: for five minutes, which is what the prices are of.
+_CACHED = {"cache_control?": {"type": {"ephemeral"}}}
+_TEXT = {"text": str, **_CACHED}
 _NOTE = {"type": "text", "text": LEFT_OUT}
 _CHAT_MESSAGE = {
     "role": {"system", "developer", "user", "assistant", "tool"},
@@ -126,6 +129,26 @@ CHAT = {
     "verbosity?": WORD,
     "max_tokens?": Any,
     "max_completion_tokens?": Any,
+}
+
+# A thought of a provider behind OpenRouter, which has to come back as it was.
+_DETAIL = {
+    "type": {"reasoning.text", "reasoning.summary", "reasoning.encrypted"},
+    **dict.fromkeys(("text?", "summary?", "data?", "signature?", "id?", "format?"), str),
+    "index?": int,
+}
+OPENROUTER = {
+    **CHAT,
+    "messages": [
+        {
+            **_CHAT_MESSAGE,
+            "content?": (str, [ByType({"text": _TEXT}, _NOTE)]),
+            "reasoning?": str,
+            "reasoning_details?": [_DETAIL],
+            **_CACHED,
+        }
+    ],
+    "reasoning?": {"effort?": WORD},
 }
 
 _RESPONSE_TEXT = (
@@ -175,9 +198,6 @@ RESPONSES = {
     "max_output_tokens?": Any,
 }
 
-# Where Anthropic may cache what stands before: for five minutes, which is what the prices are of.
-_CACHED = {"cache_control?": {"type": {"ephemeral"}}}
-_TEXT = {"text": str, **_CACHED}
 _BLOCK = ByType(
     {
         "text": _TEXT,

@@ -1,7 +1,6 @@
 """One call of a tool through a gateway, as a coding agent makes it: whether a model can code at all."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ class ProbeFailed(Exception):
 
 async def probe(model: ModelEndpoint, limits: SessionLimits) -> bool:
     """Return whether the model calls the tool that it is asked to. Raise `ProbeFailed`."""
-    path, body, called = _PROBES[model.dialect]
+    path, body = _PROBES[model.dialect]
     with tempfile.TemporaryDirectory() as folder:
         paths, gateway = RepairPaths(Path(folder) / "probe"), ModelGateway(model, limits)
         paths.create()
@@ -45,7 +44,14 @@ async def probe(model: ModelEndpoint, limits: SessionLimits) -> bool:
             await gateway.close()
     if response.status_code != httpx.codes.OK:
         raise ProbeFailed(f"{model.model_id} answered {response.status_code}: {_words(response)}")
-    return TOOL in called(response.json())
+    return _calls(response.json())
+
+
+def _calls(answer: Any) -> bool:
+    """Whether an answer of any dialect names the tool: nothing else in it has that name."""
+    if isinstance(answer, dict):
+        return answer.get("name") == TOOL or any(map(_calls, answer.values()))
+    return isinstance(answer, list) and any(map(_calls, answer))
 
 
 def _words(response: httpx.Response) -> str:
@@ -57,40 +63,22 @@ def _words(response: httpx.Response) -> str:
         return response.text[:300]
 
 
-def _chat(answer: Json) -> list[str]:
-    calls = answer["choices"][0]["message"].get("tool_calls") or []
-    return [call["function"]["name"] for call in calls]
-
-
-def _responses(answer: Json) -> list[str]:
-    return [item["name"] for item in answer.get("output", []) if item.get("type") == "function_call"]
-
-
-def _messages(answer: Json) -> list[str]:
-    return [block["name"] for block in answer.get("content", []) if block.get("type") == "tool_use"]
-
-
-def _gemini(answer: Json) -> list[str]:
-    parts = answer["candidates"][0]["content"].get("parts") or []
-    return [part["functionCall"]["name"] for part in parts if "functionCall" in part]
-
-
 _SAID = [{"role": "user", "content": SAYS}]
-_PROBES: dict[Dialect, tuple[str, Json, Callable[[Json], list[str]]]] = {
-    Dialect.CHAT: (
-        "/chat/completions",
-        {"messages": _SAID, "tools": [{"type": "function", "function": _FUNCTION}]},
-        _chat,
-    ),
+_CHAT = "/chat/completions", {"messages": _SAID, "tools": [{"type": "function", "function": _FUNCTION}]}
+_PROBES: dict[Dialect, tuple[str, Json]] = {
+    Dialect.CHAT: _CHAT,
+    Dialect.OPENROUTER: _CHAT,
     Dialect.RESPONSES: (
         "/responses",
-        {"input": _SAID, "tools": [{"type": "function", **_FUNCTION}]},
-        _responses,
+        {
+            "input": _SAID,
+            "tools": [{"type": "function", **_FUNCTION}],
+            "include": ["reasoning.encrypted_content"],  # as OpenCode asks, since nothing is stored
+        },
     ),
     Dialect.MESSAGES: (
         "/messages",
         {"messages": _SAID, "tools": [{"name": TOOL, "description": _ABOUT, "input_schema": _SCHEMA}]},
-        _messages,
     ),
     Dialect.GEMINI: (
         "/models/any:generateContent",
@@ -98,6 +86,5 @@ _PROBES: dict[Dialect, tuple[str, Json, Callable[[Json], list[str]]]] = {
             "contents": [{"role": "user", "parts": [{"text": SAYS}]}],
             "tools": [{"functionDeclarations": [_FUNCTION]}],
         },
-        _gemini,
     ),
 }

@@ -1,7 +1,7 @@
 """How the gateway speaks to a provider in each dialect: addresses, authentication, requests, caps."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -67,19 +67,25 @@ def _bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
+_CHAT = ProviderApi(
+    route="/v1/chat/completions",
+    path="/chat/completions",
+    key_headers=_bearer,
+    reader=allowed_requests.reader(allowed_requests.CHAT),
+    caps=("max_tokens", "max_completion_tokens"),
+    streaming={"stream_options": {"include_usage": True}},
+    optional=(
+        *("reasoning_effort", "verbosity", "parallel_tool_calls", "stream_options", "response_format"),
+        *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tool_choice"),
+        *("messages.*.reasoning_content", "tools.*.function.strict"),
+    ),
+)
 APIS = {
-    Dialect.CHAT: ProviderApi(
-        route="/v1/chat/completions",
-        path="/chat/completions",
-        key_headers=_bearer,
-        reader=allowed_requests.reader(allowed_requests.CHAT),
-        caps=("max_tokens", "max_completion_tokens"),
-        streaming={"stream_options": {"include_usage": True}},
-        optional=(
-            *("reasoning_effort", "verbosity", "parallel_tool_calls", "stream_options", "response_format"),
-            *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tool_choice"),
-            *("messages.*.reasoning_content", "tools.*.function.strict"),
-        ),
+    Dialect.CHAT: _CHAT,
+    Dialect.OPENROUTER: replace(
+        _CHAT,
+        reader=allowed_requests.reader(allowed_requests.OPENROUTER),
+        optional=(*_CHAT.optional, "reasoning.effort", "reasoning"),
     ),
     Dialect.RESPONSES: ProviderApi(
         route="/v1/responses",

@@ -155,11 +155,15 @@ def parse(text: str, schema: type[Schema]) -> tuple[Schema | None, list[str]]:
     try:
         return schema.model_validate(document), []
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'all'}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_url=False)
-        )
-        return None, [f"The answer does not fit the schema: {faults}."]
+        return None, [f"The answer does not fit the schema: {faults_of(error, 'all')}."]
+
+
+def faults_of(error: ValidationError, whole: str) -> str:
+    """Return what does not fit, without its values. `whole`: the name of all together."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or whole}: {fault['msg']}"
+        for fault in error.errors(include_input=False, include_url=False)
+    )
 
 
 def partly(text: str, schema: type[Schema]) -> Schema | None:

@@ -29,7 +29,7 @@ from railmend.diagnosis.model import (
     usd_of,
 )
 from railmend.diagnosis.tools import CONCLUDE, RESULT_TOKENS, Bounds, RefusedCall, checked, specifications
-from railmend.evidence.packet import following, halved, render, render_item
+from railmend.evidence.packet import MIN_TOKENS, following, halved, render, render_item
 from railmend.evidence.safe_text import PromptText
 from railmend.evidence.tokens import estimate
 
@@ -45,6 +45,7 @@ MAX_THOUGHTS = 200_000
 TURN_TOKENS, CONCLUDING_TOKENS = 4_096, 8_192
 SIGNATURE = re.compile(r"[A-Za-z0-9+/=_-]{1,65536}")
 NOT_NAME = re.compile(r"[^A-Za-z0-9_-]")
+NO_ROOM = "There is no room left for what it gave."
 NO_MORE_TOOLS = "No more tools can be used: conclude from what you have seen."
 
 # Returns those of the paths that the repository does not have.
@@ -102,6 +103,9 @@ def with_results(
             continue
         room = min(RESULT_TOKENS, task.bounds.result_tokens - used)
         packet, added = following(packet, result, call.text, room)
+        if not added:
+            steps.append(ConversationStep(call_id=call.id, text=NO_ROOM))
+            continue
         used += sum(estimate(item.text) for item in added)
         steps.append(ConversationStep(call_id=call.id, items=tuple(item.id for item in added)))
     return conversation.model_copy(
@@ -126,7 +130,7 @@ async def take_turn(
     before = usage.usd
     messages = messages_of(conversation, task, conversation.packet)
     tools, money = _may_use_tools(conversation, task, now), _Money.of(conversation, task, messages, settings)
-    tools = tools and money.with_tools <= money.left
+    tools = tools and money.turn + money.later <= money.left
     if not tools and money.paid and money.concluding > money.left:
         errors = conversation.errors or "the money for one diagnosis was used up before it concluded."
         conversation = conversation.model_copy(update={"errors": errors})
@@ -157,7 +161,7 @@ def _may_use_tools(conversation: Conversation, task: ModelTask, now: datetime | 
         and now is not None
         and conversation.turns < bounds.turns
         and conversation.calls < bounds.calls
-        and conversation.result_tokens < bounds.result_tokens
+        and conversation.result_tokens + MIN_TOKENS <= bounds.result_tokens
         and now - conversation.started < bounds.time
     )
 
@@ -175,10 +179,6 @@ class _Money:
     turn: float
     concluding: float
     later: float
-
-    @property
-    def with_tools(self) -> float:
-        return self.turn + self.later
 
     @classmethod
     def of(
@@ -321,17 +321,12 @@ def _kept(calls: Sequence[AskedCall], turn: int) -> tuple[AskedCall, ...]:
     return tuple(
         AskedCall(
             id=f"call_{turn}_{place}",
-            name=_name(call.name),
+            name=NOT_NAME.sub("_", call.name)[:60] or "unnamed",  # as providers take it
             arguments=_quoted(call.arguments),
             signature=call.signature if SIGNATURE.fullmatch(call.signature) else "",
         )
         for place, call in enumerate(calls[:MAX_CALLS_KEPT])
     )
-
-
-def _name(name: str) -> str:
-    """Return the name of a tool as providers take it, whatever the model called."""
-    return NOT_NAME.sub("_", name)[:60] or "unnamed"
 
 
 def _quoted(arguments: str) -> str:

@@ -1,12 +1,10 @@
 """Turn a packet into a checked diagnosis, and try to refute it in a second pass."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from railmend.contracts.incident import (
     CODING_VERDICTS,
-    Cause,
-    Criterion,
     Diagnosis,
     EvidencePacket,
     Fact,
@@ -17,16 +15,18 @@ from railmend.contracts.incident import (
 from railmend.contracts.investigation import Conversation, EvidenceCall
 from railmend.diagnosis.answer import DiagnosisAnswer, Refutation, check, check_refutation, parse, partly
 from railmend.diagnosis.conversation import FindMissing, ModelTask, begin, take_turn, with_results
-from railmend.diagnosis.manner import Messages
 from railmend.diagnosis.model import ModelSettings, ModelUsage
 from railmend.diagnosis.prompt import challenge_messages, messages
 from railmend.diagnosis.tools import DIAGNOSIS_BOUNDS, SCEPTIC_BOUNDS
-from railmend.evidence.safe_text import PromptText
+from railmend.evidence.escaping import inline
 
 # A diagnosis travels through every step of its repair.
 MOST_BYTES, MOST_CITED = 7000, 10
+MOST_OF = {"causes": 5, "ruled_out": 5, "plan": 12, "criteria": 5}
 # When lost evidence is collected again.
 READ_AGAIN_SECONDS = 1800
+# How long after its last item a recorded diagnosis may have asked.
+REPLAY_SLACK = timedelta(hours=1)
 
 # Makes one call of a tool.
 UseTool = Callable[[EvidenceCall], Awaitable[Facts | str]]
@@ -90,6 +90,18 @@ async def to_the_end(
             conversation = with_results(conversation, task, results)
 
 
+async def again(packet: EvidencePacket, model: ModelSettings, sceptic: ModelSettings | None) -> Diagnosis:
+    """Diagnose a packet once more, sceptic included, with what tools gave then. Raise as `diagnose` does."""
+    first, use_tool = recorded(packet)
+    # Tools take times of the month before: it is the packet's.
+    now = max((item.end for item in packet.items if item.end), default=datetime.now(UTC)) + REPLAY_SLACK
+    conversation, diagnosis = await to_the_end(begin(None, first, now), model, use_tool=use_tool, now=now)
+    if sceptic is None or diagnosis.verdict not in CODING_VERDICTS:
+        return diagnosis
+    doubting = begin(None, conversation.packet, now, diagnosis)
+    return (await to_the_end(doubting, sceptic, use_tool=use_tool, now=now))[1]
+
+
 def recorded(packet: EvidencePacket) -> tuple[EvidencePacket, UseTool]:
     """Return a packet as its diagnosis began, and tools that give again what they gave then, and no more."""
     given: dict[str, list[Fact]] = {}
@@ -99,7 +111,7 @@ def recorded(packet: EvidencePacket) -> tuple[EvidencePacket, UseTool]:
             given.setdefault(item.call, []).append(fact)
 
     async def use_tool(call: EvidenceCall) -> Facts | str:
-        facts = given.get(call.text)
+        facts = given.get(inline(call.text))
         return Facts(items=tuple(facts)) if facts else "This was not looked at when the packet was made."
 
     first = tuple(item for item in packet.items if not item.call)
@@ -133,46 +145,20 @@ def without_evidence(reason: Exception, spent_usd: float = 0.0) -> Diagnosis:
 
 def bounded_diagnosis(answer: DiagnosisAnswer, result: Conversation) -> Diagnosis:
     """Return the answer as a diagnosis of at most `MOST_BYTES`."""
-    return Diagnosis(
-        summary=answer.summary,
-        title=answer.title,
-        verdict=answer.verdict,
-        confidence=answer.confidence,
-        assumes=answer.assumes,
-        causes=tuple(
-            Cause(
-                text=cause.text,
-                evidence=tuple(cause.evidence[:MOST_CITED]),
-                against=tuple(cause.against[:MOST_CITED]),
-            )
-            for cause in answer.causes[:5]
-        ),
-        ruled_out=tuple(
-            RuledOut(text=each.text, against=tuple(each.against[:MOST_CITED]))
-            for each in answer.ruled_out[:5]
-        ),
-        suspected_files=tuple(path[:200] for path in answer.suspected_files[:10]),
-        suspected_commits=tuple(commit[:40] for commit in answer.suspected_commits[:5]),
-        plan=tuple(answer.plan[:12]),
-        reproduce=answer.reproduce,
-        verify=answer.verify,
-        criteria=tuple(Criterion(**criterion.model_dump()) for criterion in answer.criteria[:5]),
-        risk=answer.risk,
-        dependency=answer.dependency.strip()[:100],
-        if_not_fixed=answer.if_not_fixed,
-        model=result.model,
-        tokens=result.tokens,
-        cost_usd=result.usd,
-    ).within(MOST_BYTES)
+    fields = answer.model_dump()
+    for each in (*fields["causes"], *fields["ruled_out"]):
+        each.update({name: ids[:MOST_CITED] for name, ids in each.items() if name != "text"})
+    fields |= {name: fields[name][:most] for name, most in MOST_OF.items()}
+    fields["suspected_files"] = [path[:200] for path in answer.suspected_files[:10]]
+    fields["suspected_commits"] = [commit[:40] for commit in answer.suspected_commits[:5]]
+    fields["dependency"] = answer.dependency.strip()[:100]
+    paid = {"model": result.model, "tokens": result.tokens, "cost_usd": result.usd}
+    return Diagnosis.model_validate(fields | paid).within(MOST_BYTES)
 
 
 def task_of(conversation: Conversation) -> ModelTask:
     """Return what a stored conversation is about."""
     return DIAGNOSIS if conversation.doubted is None else SCEPTIC
-
-
-def _diagnosis_messages(rendered: PromptText, conversation: Conversation) -> Messages:
-    return messages(rendered, tools=conversation.with_tools)
 
 
 async def _conclude_diagnosis(
@@ -195,10 +181,6 @@ def _give_up_diagnosis(conversation: Conversation) -> Diagnosis:
         tokens=conversation.tokens,
         cost_usd=conversation.usd,
     )
-
-
-def _sceptic_messages(rendered: PromptText, conversation: Conversation) -> Messages:
-    return challenge_messages(rendered, _doubted(conversation), tools=conversation.with_tools)
 
 
 async def _conclude_refutation(
@@ -244,6 +226,16 @@ def _doubted(conversation: Conversation) -> Diagnosis:
 
 
 DIAGNOSIS = ModelTask(
-    DiagnosisAnswer, DIAGNOSIS_BOUNDS, _diagnosis_messages, _conclude_diagnosis, _give_up_diagnosis
+    DiagnosisAnswer,
+    DIAGNOSIS_BOUNDS,
+    lambda text, talk: messages(text, tools=talk.with_tools),
+    _conclude_diagnosis,
+    _give_up_diagnosis,
 )
-SCEPTIC = ModelTask(Refutation, SCEPTIC_BOUNDS, _sceptic_messages, _conclude_refutation, _give_up_refutation)
+SCEPTIC = ModelTask(
+    Refutation,
+    SCEPTIC_BOUNDS,
+    lambda text, talk: challenge_messages(text, _doubted(talk), tools=talk.with_tools),
+    _conclude_refutation,
+    _give_up_refutation,
+)

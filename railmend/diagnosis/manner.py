@@ -9,8 +9,8 @@ from railmend.coding.metering.refused_parameters import WANTED_BACK, smaller_cap
 
 Messages = list[dict[str, Any]]
 # Fields of an answer in which litellm tells its thoughts. The first that there is goes back with the answer:
-# DeepSeek and Kimi refuse tools without it, OpenAI takes it encrypted, Anthropic signed.
-THINKING = ("reasoning_items", "thinking_blocks", "reasoning_content")
+# DeepSeek and Kimi refuse tools without it; OpenAI takes it encrypted, Anthropic signed, OpenRouter as it is.
+THINKING = ("reasoning_items", "thinking_blocks", "reasoning_details", "reasoning_content")
 # Where a message keeps that, and the model that it is of: another one is not sent it.
 THOUGHTS = "thoughts"
 # What newer models of OpenAI call `max_tokens`. litellm knows them by name, which a deployment need not have.
@@ -60,20 +60,19 @@ def _answer(message: dict[str, Any], manner: Manner, model: str) -> dict[str, An
     own = thoughts.get("model", model) == model
     taken = {name: value for name, value in message.items() if name != THOUGHTS}
     if not own and "tool_calls" in taken:
-        taken["tool_calls"] = [_unsigned(call) for call in taken["tool_calls"]]
+        signed = "provider_specific_fields"
+        taken["tool_calls"] = [{n: v for n, v in call.items() if n != signed} for call in taken["tool_calls"]]
     kept = {name: thoughts[name] for name in THINKING if name in thoughts and own}
     if manner.thoughts is None:
         return taken | (kept or {"reasoning_content": " "})
     return taken | kept if manner.thoughts else taken
 
 
-def _unsigned(call: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in call.items() if name != "provider_specific_fields"}
-
-
 def thoughts_of(message: Any, model: str) -> dict[str, Any]:
     """Return what goes back with an answer: no mere id of thoughts, which would be looked up."""
     given = message.model_dump(include=set(THINKING))
+    # litellm has no field for it.
+    given |= {"reasoning_details": (message.provider_specific_fields or {}).get("reasoning_details")}
     items = given.get("reasoning_items") or []
     given["reasoning_items"] = [item for item in items if item.get("encrypted_content")]
     kept = next(({name: given[name]} for name in THINKING if given.get(name)), {})

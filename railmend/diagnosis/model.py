@@ -282,7 +282,9 @@ async def _ask(question: Question, manner: Manner, settings: ModelSettings, usag
                 id=call.id or f"call_{n}",
                 name=call.function.name or "",
                 arguments=call.function.arguments,
-                signature=_signature(call),
+                signature=(getattr(call, "provider_specific_fields", None) or {}).get(
+                    "thought_signature", ""
+                ),
             )
             for n, call in enumerate(choice.message.tool_calls or ())
         ],
@@ -319,12 +321,6 @@ def _billed_usd(response: Any, settings: ModelSettings) -> float | None:
     if not known and billed:
         known = usd_of(settings, billed.prompt_tokens, billed.completion_tokens) or known
     return known
-
-
-def _signature(call: Any) -> str:
-    """Return what a provider signed a call with, as litellm tells it."""
-    fields = getattr(call, "provider_specific_fields", None) or {}
-    return str(fields.get("thought_signature") or "")
 
 
 def prompt_tokens(messages: Messages) -> int:

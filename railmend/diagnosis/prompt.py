@@ -232,6 +232,6 @@ def _plan(incident: IncidentReport) -> Iterator[PromptText]:
         yield PromptText.of("The diagnosis assumes: {}", diagnosis.assumes)
     if diagnosis.sceptic:
         yield PromptText.of("A second engineer, who tried to refute it, says: {}", diagnosis.sceptic)
-    yield _lines(PromptText.of("{}. {}", number, step) for number, step in enumerate(diagnosis.plan, start=1))
+    yield _lines(PromptText.of("{}. {}", *step) for step in enumerate(diagnosis.plan, start=1))
     yield PromptText.of("Suspected files: {}", ", ".join(diagnosis.suspected_files) or "none named")
     yield PromptText.of("How to tell that it worked: {}", diagnosis.verify)

@@ -1,7 +1,7 @@
 """Find the services that only suffer from another one: the root cause is repaired, its effects are not."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from railmend.contracts.scan import DownstreamEffect, Finding, FindingKind, Service, Severity
@@ -32,30 +32,24 @@ def downstream_effects(
     for finding in findings:
         findings_by_service[finding.service_id].append(finding)
     services_by_id = {service.service_id: service for service in services}
-    effects = []
-    for service in services:
-        root_cause = _root_cause(service, services_by_id, findings_by_service)
-        if root_cause is not None:
-            effects.append(_effect(service, root_cause, findings_by_service[root_cause.service_id]))
-    return tuple(effects)
+    pairs = ((each, _root_cause(each, services_by_id, findings_by_service)) for each in services)
+    return tuple(
+        _effect(each, cause, findings_by_service[cause.service_id]) for each, cause in pairs if cause
+    )
 
 
 def _root_cause(
     service: Service, services: Mapping[str, Service], findings: Mapping[str, list[Finding]]
 ) -> Service | None:
     """Follow affected dependencies to the end; None without any, and in a cycle."""
-    seen = {service.service_id}
-    root_cause: Service | None = None
-    current = service
+    seen, current = {service.service_id}, service
     while _only_suffers(current, findings):
-        cause = next(_affected_dependencies(current, services, findings, seen), None)
+        cause = _affected_dependency(current, services, findings, seen)
         if cause is None:
             break
         seen.add(cause.service_id)
-        root_cause = current = cause
-    if root_cause is not None and _depends_on(root_cause, service, services):
-        return None
-    return root_cause
+        current = cause
+    return None if current is service or _depends_on(current, service, services) else current
 
 
 def _only_suffers(service: Service, findings: Mapping[str, list[Finding]]) -> bool:
@@ -63,21 +57,21 @@ def _only_suffers(service: Service, findings: Mapping[str, list[Finding]]) -> bo
     return bool(own) and all(finding.kind in CALLER_SYMPTOMS and not finding.chronic for finding in own)
 
 
-def _affected_dependencies(
+def _affected_dependency(
     service: Service,
     services: Mapping[str, Service],
     findings: Mapping[str, list[Finding]],
     seen: set[str],
-) -> Iterator[Service]:
-    """Dependencies with findings that started early enough, the earliest first."""
+) -> Service | None:
+    """Return the dependency with findings that started early enough, the earliest of them."""
     latest = min(finding.onset for finding in findings[service.service_id]) + SLACK
-    candidates = []
-    for service_id in service.depends_on:
-        onsets = [finding.onset for finding in findings.get(service_id, []) if _affects_callers(finding)]
-        if service_id in services and service_id not in seen and onsets and min(onsets) <= latest:
-            candidates.append((min(onsets), service_id))
-    for _, service_id in sorted(candidates):
-        yield services[service_id]
+    onsets = {
+        each: min((f.onset for f in findings.get(each, []) if _affects_callers(f)), default=None)
+        for each in service.depends_on
+        if each in services and each not in seen
+    }
+    early = [(onset, each) for each, onset in onsets.items() if onset is not None and onset <= latest]
+    return services[min(early)[1]] if early else None
 
 
 def _affects_callers(finding: Finding) -> bool:
@@ -87,16 +81,13 @@ def _affects_callers(finding: Finding) -> bool:
 
 def _depends_on(service: Service, other: Service, services: Mapping[str, Service]) -> bool:
     """Directly or indirectly."""
-    pending, seen = [service.service_id], set()
-    while pending:
+    pending, seen = [service.service_id], set[str]()
+    while pending and other.service_id not in seen:
         service_id = pending.pop()
-        if service_id == other.service_id:
-            return True
-        if service_id in seen or service_id not in services:
-            continue
+        if service_id not in seen and service_id in services:
+            pending += services[service_id].depends_on
         seen.add(service_id)
-        pending += services[service_id].depends_on
-    return False
+    return other.service_id in seen
 
 
 def _effect(service: Service, root_cause: Service, findings: Sequence[Finding]) -> DownstreamEffect:

@@ -12,7 +12,7 @@ from railmend.contracts.incident import (
     IncidentRequest,
     Verdict,
 )
-from railmend.contracts.scan import FindingKind, Service
+from railmend.contracts.scan import FindingKind
 
 # An item of this kind names a provider that is down while calls to it fail.
 PROVIDER_OUTAGE = "provider_outage"
@@ -159,7 +159,10 @@ def _no_repository(incident: IncidentRequest, _: EvidencePacket) -> Diagnosis | 
     service = incident.service
     if service.repository is not None:
         return None
-    return _decided(Verdict.UNCLEAR, f"{service.name} {_made_from(service)}: a person must look.")
+    made = "has no repository"
+    if service.image:
+        made = f"runs the image {service.image}, so there is no repository to fix"
+    return _decided(Verdict.UNCLEAR, f"{service.name} {made}: a person must look.")
 
 
 def _unread(incident: IncidentRequest, packet: EvidencePacket) -> Diagnosis | None:
@@ -174,12 +177,6 @@ def _unread(incident: IncidentRequest, packet: EvidencePacket) -> Diagnosis | No
         "a verdict about its code needs them. They are read again.",
         again=READING_PAUSE,
     )
-
-
-def _made_from(service: Service) -> str:
-    if service.image:
-        return f"runs the image {service.image}, so there is no repository to fix"
-    return "has no repository"
 
 
 def _decided(

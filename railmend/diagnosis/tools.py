@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from railmend.contracts.investigation import EvidenceCall, Tool
+from railmend.diagnosis.answer import faults_of
 
 CONCLUDE = "conclude"
 MAX_LINES = 200
@@ -161,10 +162,7 @@ def checked(call_id: str, name: str, arguments: Any, now: datetime) -> EvidenceC
     try:
         given = ARGUMENTS[tool].model_validate(arguments if arguments is not None else {})
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_url=False)
-        )
+        faults = faults_of(error, "arguments")
         raise RefusedCall(f"{tool.value} does not take these arguments: {faults}.") from None
     _check_stretch(given, now)
     values = given.model_dump(mode="json", exclude_none=True)

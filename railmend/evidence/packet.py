@@ -43,6 +43,7 @@ CUT_FIRST = (
     "deploy_log",
 )
 MIN_TOKENS = 250
+NOTE_TOKENS = 12  # of the note that a text was cut
 MIN_CHARACTERS = 200  # items of at most this length are not halved
 # What code and changes get at least, however much else there is.
 MIN_CODE_TOKENS = 3500
@@ -78,12 +79,13 @@ def following(
 ) -> tuple[EvidencePacket, tuple[EvidenceItem, ...]]:
     """Return the packet with what a call gave as its next items, and those, in at most `room` tokens.
 
-    Placeholders of secrets go on from those of the packet.
+    Items for which there is no room are left out. Placeholders of secrets go on from those of the packet.
     """
+    shown = facts.items[: room // MIN_TOKENS] if room > 0 else ()
     redactor, numbering = Redactor(redaction_key=call), Numbering(item.text for item in packet.items)
     added: list[EvidenceItem] = []
-    for position, fact in enumerate(facts.items, start=len(packet.items) + 1):
-        text = _cut(visible(redactor(fact.text)), max(room // len(facts.items), MIN_TOKENS))
+    for position, fact in enumerate(shown, start=len(packet.items) + 1):
+        text = _cut(visible(redactor(fact.text)), room // len(shown) - NOTE_TOKENS)
         item = _item(position, fact, numbering(text), numbering(redactor(fact.source)))
         added.append(item.model_copy(update={"call": inline(call)}))
     unseen = tuple(inline(sentence, 400) for sentence in facts.unseen)

@@ -10,7 +10,8 @@ import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
 
 from railyard.platform.model import HTTP_ROWS, HttpRow, utc_now
 
@@ -36,11 +37,15 @@ class Edge:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
         self.rows: deque[HttpRow] = deque(maxlen=HTTP_ROWS)
-        methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-        self.app = Starlette(routes=[Route("/{path:path}", self._handle, methods=methods)])
+        # Any method: calendars and address books are asked by REPORT.
+        self.app = Starlette(routes=[Mount("/", self._serve)])
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._handle(Request(scope, receive))
+        await response(scope, receive, send)
 
     async def _handle(self, request: Request) -> Response:
         began, (deployment_id, port), details = time.monotonic(), self._target(), ""

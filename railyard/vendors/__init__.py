@@ -5,9 +5,15 @@ and no network is needed. What is answered is a script: tools to call, or a text
 """
 
 from railyard.vendors.anthropic import Anthropic
-from railyard.vendors.chat import OpenAIChat
+from railyard.vendors.chat import OpenAIChat, OpenRouter
 from railyard.vendors.gemini import Gemini
 from railyard.vendors.responses import OpenAIResponses
 
-__all__ = ("VENDORS", "Anthropic", "Gemini", "OpenAIChat", "OpenAIResponses")
-VENDORS = {"chat": OpenAIChat, "responses": OpenAIResponses, "messages": Anthropic, "gemini": Gemini}
+__all__ = ("VENDORS", "Anthropic", "Gemini", "OpenAIChat", "OpenAIResponses", "OpenRouter")
+VENDORS = {
+    "chat": OpenAIChat,
+    "openrouter": OpenRouter,
+    "responses": OpenAIResponses,
+    "messages": Anthropic,
+    "gemini": Gemini,
+}

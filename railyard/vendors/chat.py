@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from railyard.vendors.base import NAME, Json, Refused, Step, Vendor, calls_of
+from railyard.vendors.base import NAME, SIGNATURE, Json, Refused, Step, Vendor, calls_of
 
 
 def openai_error(message: str, param: str | None, status: int = 400) -> Refused:
@@ -166,6 +166,51 @@ class DeepSeek(OpenAIChat):
         choices = [{"index": 0, "delta": thought, "finish_reason": None}]
         yield {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices}
         yield from super().events(step, turn)
+
+
+class OpenRouter(OlderChat):
+    """Gemini by OpenRouter: a call of its own comes back with the `reasoning_details` that it came with.
+
+    The refusal is that of LibreChat-AI/agents#37; a call that is not the first of an answer is not signed.
+    """
+
+    route = "/api/v1/chat/completions"
+
+    def refuse_newer(self, body: Json) -> None:
+        called = [message for message in body["messages"] if message.get("tool_calls")]
+        for turn, message in enumerate(called):
+            if message.get("reasoning_details") != self._details(turn):
+                raw = (
+                    "Gemini models require OpenRouter reasoning details to be preserved in each request. "
+                    "Upstream error: Function call is missing a thought_signature in functionCall parts."
+                )
+                error = {"message": "Provider returned error", "code": 400, "metadata": {"raw": raw}}
+                raise Refused(400, {"error": error})
+
+    @staticmethod
+    def _details(turn: int) -> list[Json]:
+        shared = {"format": "google-gemini-v1", "index": turn}
+        return [
+            {"type": "reasoning.text", "text": f"Hm, {turn}: <b>``` [E1]", "signature": "c2ln"} | shared,
+            {"type": "reasoning.encrypted", "data": SIGNATURE, "id": f"call_{turn}"} | shared,
+        ]
+
+    def whole(self, step: Step, turn: int) -> Json:
+        answer = super().whole(step, turn)
+        thought = {"reasoning": "Hm.", "reasoning_details": self._details(turn)}
+        answer["choices"][0]["message"] |= thought
+        answer["usage"]["cost"] = 0.002
+        return answer
+
+    def events(self, step: Step, turn: int) -> Iterator[Json]:
+        delta = {"role": "assistant", "content": "", "reasoning": "Hm."}
+        for detail in self._details(turn):
+            choice = {"index": 0, "delta": delta | {"reasoning_details": [detail]}, "finish_reason": None}
+            yield {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"} | {
+                "choices": [choice]
+            }
+        for event in super().events(step, turn):
+            yield event | ({"usage": event["usage"] | {"cost": 0.002}} if "usage" in event else {})
 
 
 class Groq(OpenAIChat):

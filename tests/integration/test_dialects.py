@@ -24,12 +24,14 @@ PRICES = {"input_cost": 1.0, "output_cost": 10.0, "cache_read_cost": 0.1, "cache
 # Anthropic writes 200 to its cache each time, and reads from it from the second call on.
 AS_BILLED = {
     Dialect.CHAT: 2 * (200 * 1.0 + 800 * 0.1 + 100 * 10.0) / 1e6,
+    Dialect.OPENROUTER: 2 * 0.002,  # as it says itself
     Dialect.RESPONSES: 2 * (200 * 1.0 + 800 * 0.1 + 100 * 10.0) / 1e6,
     Dialect.GEMINI: 2 * (200 * 1.0 + 800 * 0.1 + 100 * 10.0) / 1e6,
     Dialect.MESSAGES: (2 * (10 * 1.0 + 200 * 1.25 + 100 * 10.0) + 800 * 0.1) / 1e6,
 }
 MODELS = {
     Dialect.CHAT: "gpt-5.6-terra",
+    Dialect.OPENROUTER: "google/gemini-3-pro-preview",
     Dialect.RESPONSES: "gpt-5.1",
     Dialect.MESSAGES: "claude-opus-4-6",
     Dialect.GEMINI: "gemini-3-pro-preview",
@@ -45,7 +47,7 @@ async def test_a_repair_runs_with_each_kind_of_provider(
     monkeypatch.setattr(model_call, "QUIET_SECONDS", 0.1)
     vendor.thinks = 0.8
     with serving(vendor.app()) as address:
-        version = "v1beta" if dialect is Dialect.GEMINI else "v1"
+        version = {Dialect.GEMINI: "v1beta", Dialect.OPENROUTER: "api/v1"}.get(dialect, "v1")
         endpoint = ModelEndpoint(
             base_url=f"{address}/{version}",
             model_id=MODELS[dialect],

@@ -24,7 +24,7 @@ from tests.integration.scripted_model import ScriptedModel, Step
 
 pytestmark = pytest.mark.integration
 
-CASE = next(case for case in read_all() if case.name == "catalog-offer-missing")
+CASE = next(case for case in read_all() if case.name == "catalog-08")
 
 
 RIGHT = "s/product.offer.cents/product.offer?.cents ?? product.cents/"

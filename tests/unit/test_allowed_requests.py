@@ -1,4 +1,4 @@
-"""Requests of all four dialects: what an agent needs passes as it is, and nothing else at any depth."""
+"""Requests of all dialects: what an agent needs passes as it is, and nothing else at any depth."""
 
 import copy
 import json
@@ -157,6 +157,27 @@ WHOLE: dict[Dialect, dict[str, Any]] = {
         },
     },
 }
+WHOLE[Dialect.OPENROUTER] = {
+    **WHOLE[Dialect.CHAT],
+    "messages": [
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "See.", "cache_control": {"type": "ephemeral"}}],
+            "cache_control": {"type": "ephemeral"},
+        },
+        {
+            "role": "assistant",
+            "content": "Yes.",
+            "reasoning": "Hm.",
+            "reasoning_details": [
+                {"type": "reasoning.text", "text": "Hm.", "signature": "s", "format": "f", "index": 0},
+                {"type": "reasoning.summary", "summary": "Hm."},
+                {"type": "reasoning.encrypted", "data": "d", "id": "i"},
+            ],
+        },
+    ],
+    "reasoning": {"effort": "low"},
+}
 # What the agent's own tools are described by, and what they were told and said: any JSON.
 FREE = {"parameters", "schema", "input_schema", "parametersJsonSchema", "args", "response"}
 OURS = {"model", "store", "candidateCount", "stream_options", "include_usage"}
@@ -166,7 +187,7 @@ WORDS = {
     *("function", "text", "json_schema", "user", "assistant", "tool", "auto", "developer", "ANY", "custom"),
     *("input_text", "output_text", "message", "reasoning", "function_call", "function_call_output"),
     *("summary_text", "reasoning.encrypted_content", "thinking", "redacted_thinking", "tool_use", "enabled"),
-    *("tool_result", "ephemeral"),
+    *("tool_result", "ephemeral", "reasoning.text", "reasoning.summary", "reasoning.encrypted"),
 }
 Spot = tuple[Any, ...]
 everywhere = pytest.mark.parametrize("dialect", list(Dialect))
@@ -272,6 +293,7 @@ def test_what_a_provider_needs_is_asked_for_here_already(dialect: Dialect) -> No
     """Each list of turns, and in each turn who speaks: half a request costs nothing."""
     needed = {
         Dialect.CHAT: [("messages",), ("messages", 0, "role"), ("tools", 0, "function")],
+        Dialect.OPENROUTER: [("messages",), ("messages", 1, "reasoning_details", 0, "type")],
         Dialect.RESPONSES: [("input",), ("input", 0, "content"), ("input", 3, "call_id")],
         Dialect.MESSAGES: [
             ("messages",),

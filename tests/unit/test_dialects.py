@@ -25,7 +25,16 @@ EVIL = "https://evil.example"
             None,
             Reach("claude-opus-4-6", Dialect.MESSAGES, "https://api.anthropic.com/v1", None),
         ),
-        ("openrouter/z-ai/glm", None, Reach("z-ai/glm", Dialect.CHAT, "https://openrouter.ai/api/v1", None)),
+        (
+            "openrouter/z-ai/glm",
+            None,
+            Reach("z-ai/glm", Dialect.OPENROUTER, "https://openrouter.ai/api/v1", None),
+        ),
+        (
+            "openai/z-ai/glm",
+            "https://openrouter.ai/api/v1",
+            Reach("z-ai/glm", Dialect.OPENROUTER, *("https://openrouter.ai/api/v1",) * 2),
+        ),
         # One address for both halves, whichever of them adds the version itself.
         ("openai/q", "http://v:1", Reach("q", Dialect.CHAT, "http://v:1/v1", "http://v:1/v1")),
         ("openai/q", "http://v:1/api/v4", Reach("q", Dialect.CHAT, "http://v:1/api/v4", "http://v:1/api/v4")),

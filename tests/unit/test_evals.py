@@ -30,7 +30,7 @@ ALL = read_all()
 HIDDEN = [case for case in ALL if case.hidden_test]
 BY_NAME = {case.name: case for case in ALL}
 # A tenth of them: a bug in Python and in Go, a dependency that is down, a healthy service.
-TENTH = ("orders-unknown-code", "gateway-nil-team", "catalog-redis-silent", "catalog-busy-healthy")
+TENTH = ("orders-01", "gateway-03", "catalog-07", "catalog-10")
 
 each = pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
 
@@ -59,12 +59,16 @@ def test_there_are_forty_cases_in_four_languages_and_half_need_no_change() -> No
     assert sum(len(file.read_text().splitlines()) for file in files) < 2_500
 
 
+def test_the_name_of_a_case_says_nothing_of_its_answer() -> None:
+    assert all(re.fullmatch(rf"{case.repository}-\d\d", case.name) for case in ALL)
+
+
 def test_every_change_that_is_right_but_of_a_configuration_has_a_hidden_test() -> None:
     assert {case.name for case in ALL if case.label.verdict[0] is Verdict.CODE} == {c.name for c in HIDDEN}
 
 
 def test_a_case_that_is_not_written_as_it_must_be_is_refused() -> None:
-    case = BY_NAME["orders-summaries-leak"]
+    case = BY_NAME["orders-09"]
     written = case.model_dump() | {"commits": [commit.model_dump() for commit in reversed(case.commits)]}
     with pytest.raises(ValueError, match="not in order"):
         Case.model_validate(written)
@@ -121,7 +125,7 @@ def said(verdict: Verdict, **fields: Any) -> Diagnosis:
 
 
 async def test_a_right_answer_is_right_in_all_and_one_that_cites_something_else_is_not() -> None:
-    case = BY_NAME["orders-unknown-code"]
+    case = BY_NAME["orders-01"]
     packet = await packet_of(case)
     log, code = (
         next(item.id for item in packet.items if item.kind == kind) for kind in ("deploy_log", "code")
@@ -139,13 +143,13 @@ async def test_a_right_answer_is_right_in_all_and_one_that_cites_something_else_
 
 
 def test_a_change_that_nobody_needs_is_wrong_code() -> None:
-    case = BY_NAME["catalog-redis-silent"]
+    case = BY_NAME["catalog-07"]
     scored = score(case, Played(case=case.name, diagnosis=said(Verdict.CODE), packet=None))
     assert (scored.verdict, scored.wrong_code, scored.pull_request) == (False, True, None)
 
 
 def test_an_answer_that_never_held_is_not_right_where_unclear_is() -> None:
-    case = BY_NAME["orders-key-expired"]
+    case = BY_NAME["orders-07"]
     assert score(case, Played(case=case.name, diagnosis=said(Verdict.UNCLEAR))).verdict
     given_up = Played(case=case.name, diagnosis=said(Verdict.UNCLEAR), gave_up=True)
     assert not score(case, given_up).verdict
@@ -161,7 +165,7 @@ def test_what_did_not_run_is_no_success_and_no_restraint() -> None:
 
 
 def test_another_try_at_a_case_makes_no_interval_narrower() -> None:
-    case = BY_NAME["catalog-busy-healthy"]
+    case = BY_NAME["catalog-10"]
     right = score(case, Played(case=case.name, diagnosis=said(Verdict.HEALTHY)))
     wrong = right.model_copy(update={"verdict": False})
     once, often = summarised([right]).verdict, summarised([right] * 50).verdict
@@ -198,7 +202,7 @@ def test_the_rehearsal_model_plays_a_tenth(monkeypatch: pytest.MonkeyPatch, tmp_
 
 def test_a_model_that_nobody_reaches_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    result = run_eval(monkeypatch, "http://127.0.0.1:9/v1", "gateway-nil-team")
+    result = run_eval(monkeypatch, "http://127.0.0.1:9/v1", "gateway-03")
     assert result.exit_code == 1
     assert "Nothing ran" in result.output
     assert "(0 by rule, 1 failed)" in result.output

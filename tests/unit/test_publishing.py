@@ -239,6 +239,18 @@ def test_a_pull_request_whose_evidence_is_gone_says_so_and_keeps_the_diagnosis()
     assert "**The cache grows with each request.** (E1)" in text
 
 
+def test_a_pull_request_says_what_the_diagnosis_rests_on_and_who_doubted_it() -> None:
+    repair = samples.repair()
+    (incident,) = repair.incidents
+    said = {"assumes": "Requests go on.", "sceptic": "Nothing else grows."}
+    diagnosis = incident.diagnosis.model_copy(update=said)
+    changed = repair.model_copy(update={"incidents": (incident.model_copy(update={"diagnosis": diagnosis}),)})
+    text = body(publish(changed), material())
+    assert "Rests on: Requests go on." in text
+    assert "tried to refute this: Nothing else grows." in text
+    assert "Rests on" not in body(publish(), material())
+
+
 def test_a_pull_request_names_the_services_that_are_in_trouble_too() -> None:
     left = LeftOutService(service_id="id-jobs", name="jobs", kinds=(FindingKind.LATENCY,))
     repair = samples.repair().model_copy(update={"left_out": (left,)})

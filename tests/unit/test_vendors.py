@@ -16,7 +16,7 @@ from railmend.diagnosis.diagnose import DIAGNOSIS, diagnose
 from railmend.diagnosis.manner import Manner, as_taken
 from railmend.diagnosis.model import ModelSettings, ModelUsage
 from railyard.vendors import Anthropic, Gemini, OpenAIChat, OpenAIResponses
-from railyard.vendors.chat import DeepSeek, Groq, MistralChat, OlderChat
+from railyard.vendors.chat import DeepSeek, Groq, MistralChat, OlderChat, OpenRouter
 from tests import samples
 from tests.integration.serving import serving
 from tests.unit.test_diagnosis import GOOD
@@ -62,6 +62,8 @@ async def diagnosed(url: str, model: str, dialect: Dialect = Dialect.CHAT) -> tu
         (Anthropic, "anthropic/claude-sonnet-4-5", ""),
         (Gemini, "gemini/gemini-3-pro-preview", "/v1beta"),
         (Groq, "groq/openai/gpt-oss-120b", "/v1"),
+        (OpenRouter, "openrouter/google/gemini-3-pro-preview", "/api/v1"),
+        (OpenRouter, "openai/google/gemini-3-pro-preview", "/api/v1"),
     ],
 )
 async def test_tools_are_used_as_each_provider_wants_them(vendor: Any, model: str, path: str) -> None:

@@ -7,9 +7,13 @@ from urllib.parse import urlsplit
 
 
 class Dialect(StrEnum):
-    """OpenAI's chat completions (which most copy) and responses, Anthropic's messages, Gemini's own API."""
+    """OpenAI's chat completions (which most copy) and responses, Anthropic's messages, Gemini's own API.
+
+    OpenRouter's are chat completions with thoughts that have to come back.
+    """
 
     CHAT = "chat"
+    OPENROUTER = "openrouter"
     RESPONSES = "responses"
     MESSAGES = "messages"
     GEMINI = "gemini"
@@ -33,7 +37,7 @@ PROVIDERS: Mapping[str, ModelProvider] = {
     "anthropic": ModelProvider("https://api.anthropic.com/v1", Dialect.MESSAGES, diagnosis_has_version=False),
     "gemini": ModelProvider("https://generativelanguage.googleapis.com/v1beta", Dialect.GEMINI, "/v1beta"),
     "azure": ModelProvider(None, Dialect.RESPONSES, "/openai/v1", diagnosis_has_version=False),
-    "openrouter": ModelProvider("https://openrouter.ai/api/v1"),
+    "openrouter": ModelProvider("https://openrouter.ai/api/v1", Dialect.OPENROUTER, "/api/v1"),
     "groq": ModelProvider("https://api.groq.com/openai/v1"),
     "mistral": ModelProvider("https://api.mistral.ai/v1"),
     "deepseek": ModelProvider("https://api.deepseek.com/v1"),
@@ -54,6 +58,7 @@ REFUSED: Mapping[str, str] = {
 }
 _ALIASES = {"vertex_ai_beta": "vertex_ai", "vertex": "vertex_ai", "bedrock_converse": "bedrock"}
 # Where OpenAI's own API answers; a server that copies it knows chat completions alone.
+_OPENROUTER_HOST = "openrouter.ai"
 _OPENAI_HOSTS = (
     "api.openai.com",
     ".openai.azure.com",
@@ -106,6 +111,8 @@ def refuse_unreachable(model: str) -> None:
 
 def _dialect_at(base_url: str, dialect: Dialect) -> Dialect:
     host = urlsplit(base_url).hostname or ""
+    if host == _OPENROUTER_HOST:
+        return Dialect.OPENROUTER
     theirs = any(host == each or (each[0] == "." and host.endswith(each)) for each in _OPENAI_HOSTS)
     return Dialect.CHAT if dialect is Dialect.RESPONSES and not theirs else dialect
 

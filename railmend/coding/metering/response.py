@@ -78,7 +78,7 @@ def _chat(body: Json) -> tuple[list[Any], Billed | None]:
     content: list[Any] = []
     for choice in body.get("choices") or []:
         message = choice.get("delta") or choice.get("message") or {}
-        kinds = ("content", "tool_calls", "reasoning_content", "reasoning")
+        kinds = ("content", "tool_calls", "reasoning_content", "reasoning", "reasoning_details")
         if choice.get("finish_reason") or any(message.get(kind) for kind in kinds):
             content.append(message)
     return content, _chat_usage(body.get("usage"))
@@ -170,6 +170,7 @@ def _count(usage: Json, name: str) -> int:
 
 _READERS: dict[Dialect, Callable[[Json], tuple[list[Any], Billed | None]]] = {
     Dialect.CHAT: _chat,
+    Dialect.OPENROUTER: _chat,
     Dialect.RESPONSES: _responses,
     Dialect.MESSAGES: _messages,
     Dialect.GEMINI: _gemini,

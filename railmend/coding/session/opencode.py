@@ -16,6 +16,7 @@ PROVIDER = "railmend"
 # What OpenCode's binary holds of the AI SDK, so that nothing is installed.
 PACKAGES = {
     Dialect.CHAT: "@ai-sdk/openai-compatible",
+    Dialect.OPENROUTER: "@openrouter/ai-sdk-provider",
     Dialect.RESPONSES: "@ai-sdk/openai",
     Dialect.MESSAGES: "@ai-sdk/anthropic",
     Dialect.GEMINI: "@ai-sdk/google",

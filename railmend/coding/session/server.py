@@ -226,8 +226,7 @@ class OpenCodeServer:
         await asyncio.to_thread(stop_leftover, paths, self._sandbox)
         key = secrets.token_urlsafe(24)
         await self._gate.open(paths, key)
-        await asyncio.to_thread(self._ready_folders)
-        path, ports = await asyncio.to_thread(self._sandbox_layout)
+        path, ports = await asyncio.to_thread(self._ready_sandbox)
         self._record = self._start(key, path, ports)
         await self._until_ready(self._record)
 
@@ -257,14 +256,15 @@ class OpenCodeServer:
             return redact(last(self._paths.run / "server.log", 500).strip()) or "it said nothing"
         return "it said nothing"
 
-    def _ready_folders(self) -> None:
-        """Remove what foreign code left for the server to run at its next start, and provide its own."""
+    def _ready_sandbox(self) -> tuple[str, list[int]]:
+        """Remove what foreign code left for the server to run at its next start, and provide its own.
+
+        Return the path of programs, and the ports to serve at and to reach the model by.
+        """
         for name in HIDDEN:
             foreign_files.remove(self._paths.tree, name)
         opencode.provision(self._paths.home)
         self._sandbox.hand_over(self._paths)
-
-    def _sandbox_layout(self) -> tuple[str, list[int]]:
         return self._sandbox.tools_path(), self._sandbox.ports(2)
 
     def _start(self, gateway_key: str, path: str, ports: list[int]) -> ServerRecord:

@@ -4,13 +4,14 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import cached_property
 
-import httpx
+import aiohttp
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from yarl import URL
 
 from railyard.platform.model import HTTP_ROWS, HttpRow, utc_now
 
@@ -28,19 +29,22 @@ class Edge:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._client = httpx.AsyncClient(
-            timeout=UPSTREAM_SECONDS,
-            limits=httpx.Limits(max_connections=200),
-            trust_env=False,
-            # One user's cookies must not be sent with the next one's request.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        )
         self.rows: deque[HttpRow] = deque(maxlen=HTTP_ROWS)
         methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
         self.app = Starlette(routes=[Route("/{path:path}", self._handle, methods=methods)])
 
+    @cached_property
+    def _client(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(sock_connect=UPSTREAM_SECONDS, sock_read=UPSTREAM_SECONDS),
+            connector=aiohttp.TCPConnector(limit=200),
+            # One user's cookies must not be sent with the next one's request.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Content-Type", "User-Agent"),
+        )
+
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._client.close()
 
     async def _handle(self, request: Request) -> Response:
         began, (deployment_id, port), details = time.monotonic(), self._target(), ""
@@ -52,7 +56,7 @@ class Edge:
         else:
             try:
                 response = await self._forward(request, f"http://127.0.0.1:{port}{path}")
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 response = Response("Application failed to respond", 502)
                 details = f"upstream {type(error).__name__}"
         now = time.monotonic()
@@ -73,11 +77,12 @@ class Edge:
 
     async def _forward(self, request: Request, url: str) -> Response:
         headers = {k: v for k, v in request.headers.items() if k not in HOP_BY_HOP}
-        answer = await self._client.request(
-            request.method, url, content=await request.body(), headers=headers
-        )
-        response = Response(answer.content, answer.status_code)
-        for name, value in answer.headers.multi_items():  # there may be several Set-Cookie
-            if name not in HOP_BY_HOP:
+        body = await request.body()
+        async with self._client.request(
+            request.method, URL(url, encoded=True), data=body or None, headers=headers, allow_redirects=False
+        ) as answer:
+            response = Response(await answer.read(), answer.status)
+        for name, value in answer.headers.items():  # there may be several Set-Cookie
+            if name.lower() not in HOP_BY_HOP:
                 response.headers.append(name, value)
         return response

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from glob import iglob
 from pathlib import Path
 
 import pytest
@@ -82,9 +83,9 @@ async def test_a_process_without_its_first_thread_ends_with_the_command(pen: Pen
 
 
 def names_of_threads() -> Iterator[str]:
-    for file in Path("/proc").glob("[0-9]*/task/*/comm"):
-        with suppress(OSError):  # it ends meanwhile
-            yield file.read_text()
+    for file in iglob("/proc/[0-9]*/task/*/comm"):  # as Path.glob does not, it passes over what has ended
+        with suppress(OSError):
+            yield Path(file).read_text()
 
 
 async def test_all_threads_of_a_process_share_its_descriptors(pen: Pen) -> None:

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OPENCODE := node_modules/.railmend-ready
+# Every process would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test chaos lint bench screenshots eval clean
 .DEFAULT_GOAL := test

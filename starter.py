@@ -49,12 +49,8 @@ from commands.status import status
 from commands.web import web
 from railmend import __version__
 
-# The collector's default would search all that is being imported a hundred times, a tenth of the start.
-gc.set_threshold(500_000)
-# And the interpreter would search it once more when the command has ended, a quarter of its time.
+# The interpreter would search what was imported once more when the command has ended, a quarter of its time.
 atexit.register(gc.freeze)
-# Else pydantic reads what every installed package declares, to find plugins of its own: there are none.
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 COMMANDS = (
     *(demo, init, doctor),

@@ -2,7 +2,7 @@
 
 import argparse
 
-import commands.ready  # noqa: F401 - before anything that may not be installed
+import commands.ready  # before anything that may not be installed
 
 # isort: split
 from commands.web_server import page_beside
@@ -43,6 +43,7 @@ def arguments() -> argparse.Namespace:
 
 
 async def main(options: argparse.Namespace) -> None:
+    commands.ready.imported()
     settings = load_settings()
     if options.log_level:
         settings = settings.model_copy(update={"railmend_log_level": options.log_level})

@@ -1,9 +1,16 @@
 """The order of all tests, and what they share."""
 
+import os
+import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+
+# A version manager's `python3` is a shell script that looks for the real one, which costs as much again.
+if not Path(shutil.which("python3") or sys.base_prefix).resolve().is_relative_to(sys.base_prefix):
+    os.environ["PATH"] = f"{sys.base_prefix}/bin{os.pathsep}{os.environ['PATH']}"
 
 # First, one a worker, those that wait minutes for symptoms and for what a fix made of them: xdist gives one
 # worker several files of one test each, which then run one after another, at the end while all others are

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -73,12 +74,14 @@ def kill_user(uid: int) -> bool:
 
 
 def _as_user(uid: int, script: str) -> None:
-    subprocess.run(
-        [sys.executable, "-I", "-S", "-c", BECOME.format(uid=uid, reaper=REAPER_UID) + script],
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    """Run a script that may signal and remove what is the user's.
+
+    All that run so may signal each other, so one that was killed begins anew.
+    """
+    command = [sys.executable, "-I", "-S", "-c", BECOME.format(uid=uid, reaper=REAPER_UID) + script]
+    none = subprocess.DEVNULL
+    while subprocess.run(command, check=False, stdin=none, stderr=none).returncode == -signal.SIGKILL:
+        pass
 
 
 def _temporary_files(uid: int) -> Iterator[os.DirEntry[str]]:

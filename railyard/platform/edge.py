@@ -4,14 +4,15 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import cached_property
 
-import httpx
+import aiohttp
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
+from yarl import URL
 
 from railyard.platform.model import HTTP_ROWS, HttpRow, utc_now
 
@@ -29,19 +30,22 @@ class Edge:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._client = httpx.AsyncClient(
-            timeout=UPSTREAM_SECONDS,
-            limits=httpx.Limits(max_connections=200),
-            trust_env=False,
-            # One user's cookies must not be sent with the next one's request.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        )
         self.rows: deque[HttpRow] = deque(maxlen=HTTP_ROWS)
         # Any method: calendars and address books are asked by REPORT.
         self.app = Starlette(routes=[Mount("/", self._serve)])
 
+    @cached_property
+    def _client(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(sock_connect=UPSTREAM_SECONDS, sock_read=UPSTREAM_SECONDS),
+            connector=aiohttp.TCPConnector(limit=200),
+            # One user's cookies must not be sent with the next one's request.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Content-Type", "User-Agent"),
+        )
+
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._client.close()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._handle(Request(scope, receive))
@@ -57,7 +61,7 @@ class Edge:
         else:
             try:
                 response = await self._forward(request, f"http://127.0.0.1:{port}{path}")
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 response = Response("Application failed to respond", 502)
                 details = f"upstream {type(error).__name__}"
         now = time.monotonic()
@@ -78,11 +82,12 @@ class Edge:
 
     async def _forward(self, request: Request, url: str) -> Response:
         headers = {k: v for k, v in request.headers.items() if k not in HOP_BY_HOP}
-        answer = await self._client.request(
-            request.method, url, content=await request.body(), headers=headers
-        )
-        response = Response(answer.content, answer.status_code)
-        for name, value in answer.headers.multi_items():  # there may be several Set-Cookie
-            if name not in HOP_BY_HOP:
+        body = await request.body()
+        async with self._client.request(
+            request.method, URL(url, encoded=True), data=body or None, headers=headers, allow_redirects=False
+        ) as answer:
+            response = Response(await answer.read(), answer.status)
+        for name, value in answer.headers.items():  # there may be several Set-Cookie
+            if name.lower() not in HOP_BY_HOP:
                 response.headers.append(name, value)
         return response

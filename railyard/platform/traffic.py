@@ -5,7 +5,7 @@ import random
 import time
 from contextlib import suppress
 
-import httpx
+import aiohttp
 
 from railyard.platform.model import TrafficProfile, utc_now
 
@@ -25,8 +25,7 @@ class Traffic:
         if self._profile.starts_at is not None:
             await asyncio.sleep(max((self._profile.starts_at - utc_now()).total_seconds(), 0))
         began = time.monotonic()
-        # trust_env: a proxy configured on the machine must not be used.
-        async with httpx.AsyncClient(base_url=self._url, timeout=60, trust_env=False) as client:
+        async with aiohttp.ClientSession(self._url, timeout=aiohttp.ClientTimeout(60)) as client:
             try:
                 while True:
                     await asyncio.sleep(self._random.expovariate(self._rate(time.monotonic() - began)))
@@ -44,12 +43,14 @@ class Traffic:
         in_spike = spikes is not None and seconds % spikes.every_seconds < spikes.seconds
         return self._profile.rate_per_second * (spikes.factor if spikes and in_spike else 1.0)
 
-    async def _ask(self, client: httpx.AsyncClient) -> None:
+    async def _ask(self, client: aiohttp.ClientSession) -> None:
         requests = self._profile.requests
         request = self._random.choices(requests, [request.weight for request in requests])[0]
         path = request.path.replace("{n}", str(self._random.randint(1, request.n_max)))
         try:
-            with suppress(httpx.HTTPError):
-                await client.request(request.method, path, content=request.body or None)
+            with suppress(aiohttp.ClientError, TimeoutError):
+                sent = client.request(request.method, path, data=request.body or None, allow_redirects=False)
+                async with sent as answer:
+                    await answer.read()
         finally:
             self._gate.release()

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from hosting.sandbox import common
-from hosting.sandbox.uids import FIRST_UID
+from hosting.sandbox import common, uids
+from hosting.sandbox.uids import FIRST_UID, LAST_UID
 from railmend.coding.sandbox.interface import RepairPaths, SandboxError
 
 pytestmark = [
@@ -61,3 +63,19 @@ def test_after_a_restart_of_the_machine_a_repair_keeps_its_user_and_no_other_get
     assert [common.uid_for(paths) for paths in repairs] == users
     with pytest.raises(SandboxError, match="All 3 users"):
         common.uid_for(repair(tmp_path / "four"))
+
+
+def test_ending_one_user_does_not_keep_another_from_being_cleaned_up(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """What ends them runs as one user for all, and kills all that it may."""
+    script = "import time; print('begun', flush=True); time.sleep(1); print('removed', flush=True)"
+    removing = threading.Thread(target=uids._as_user, args=(LAST_UID, script))
+    removing.start()
+    said = ""
+    while "begun" not in said:
+        said += capfd.readouterr().out
+        time.sleep(0.02)
+    uids._as_user(LAST_UID - 1, uids.REAP)
+    removing.join()
+    assert "removed" in capfd.readouterr().out

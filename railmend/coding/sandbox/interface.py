@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from railmend.coding.sandbox.foreign_files import remove_tree
-from railmend.coding.sandbox.quota import Quota, watching
+from railmend.coding.sandbox.quota import Quota, to_its_end, watching
 from railmend.coding.sandbox.resource_usage import ResourceUsage
 
 # A socket's path may have 107 bytes only (unix(7)); inside a sandbox this is where they are seen.
@@ -232,7 +232,7 @@ async def run_sandboxed(
         if watch.reason is not None:
             code, reason = None, watch.reason
     finally:
-        await asyncio.to_thread(end)
+        await to_its_end(end)
         await asyncio.to_thread(process.wait)
     if code == LOST:
         raise SandboxError(f"The sandbox was lost: {last(output, 300).strip()}", retryable=True)

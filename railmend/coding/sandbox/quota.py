@@ -51,10 +51,24 @@ def exceeded(usage: ResourceUsage, quota: Quota) -> str | None:
 
 
 class Watch:
-    """`reason` is set once the quota was exceeded."""
+    """`reason` is set once the quota was exceeded, `failure` once nothing could be measured."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
+        self.failure: Exception | None = None
+
+
+async def to_its_end(work: Callable[[], None]) -> None:
+    """Do blocking work in a thread; who is cancelled meanwhile ends after it.
+
+    Ending that goes on by itself would end what is started next.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise
 
 
 @asynccontextmanager
@@ -67,7 +81,7 @@ async def watching(
 ) -> AsyncIterator[Watch]:
     """Measure again and again, and tell `used`; `end` is called once when the quota is exceeded.
 
-    `measured` and `end` are blocking.
+    `measured` and `end` are blocking; what `measured` raises ends everything, too, and is raised.
     """
     watch = Watch()
 
@@ -76,13 +90,14 @@ async def watching(
             began = asyncio.get_running_loop().time()
             try:
                 usage = await asyncio.to_thread(measured)
-            except Exception:  # nothing runs unmeasured
-                await asyncio.to_thread(end)
-                raise
+            except Exception as error:  # noqa: BLE001 - raised below; nothing runs unmeasured
+                watch.failure = error
+                await to_its_end(end)
+                return
             used(usage)
             watch.reason = exceeded(usage, quota)
             if watch.reason is not None:
-                await asyncio.to_thread(end)
+                await to_its_end(end)
                 return
             took = asyncio.get_running_loop().time() - began
             # A large tree is measured less often.
@@ -95,3 +110,5 @@ async def watching(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        if watch.failure is not None:
+            raise watch.failure

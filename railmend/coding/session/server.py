@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +29,7 @@ from railmend.coding.sandbox.interface import (
     listening,
     short_path,
 )
+from railmend.coding.sandbox.quota import to_its_end
 from railmend.coding.session import opencode
 from railmend.evidence.redact import redact
 from railmend.processes import started
@@ -303,7 +305,7 @@ class OpenCodeServer:
     async def stop(self) -> None:
         """End the server and all that it started; its state stays for the next attempt."""
         if self._record is not None:
-            await asyncio.to_thread(self._sandbox.end, self._paths, self._record.pid)
+            await to_its_end(partial(self._sandbox.end, self._paths, self._record.pid))
             self._record = None
         _record(self._paths).unlink(missing_ok=True)
         await self._gate.close()
@@ -321,9 +323,9 @@ def _how(code: int | None) -> str:
 
 def _write(file: Path, secret: str) -> None:
     """Write the file atomically, readable by this user alone."""
-    partial = file.with_suffix(".tmp")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    unfinished = file.with_suffix(".tmp")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         stream.write(secret)
-    partial.replace(file)
+    unfinished.replace(file)

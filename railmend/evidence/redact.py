@@ -68,10 +68,13 @@ class Redactor:
         attributes: list[Pairs] = [getattr(row, "attributes", ()) for row in rows]
         pairs = list(dict.fromkeys(pair for each in attributes for pair in each))
         known_pairs = dict(zip(pairs, self._pairs(pairs), strict=True))
-        for change, path, message, each in zip(changes, paths, self.lines(messages), attributes, strict=True):
+        redacted = self.lines(messages)
+        for change, path, old, message, each in zip(
+            changes, paths, messages, redacted, attributes, strict=True
+        ):
             if path:
                 change["path"] = known[path]
-            if message:
+            if old:  # the rest of a secret that fills several rows is empty now
                 change["message"] = message
             if each:
                 change["attributes"] = tuple(known_pairs[pair] for pair in each)

@@ -183,6 +183,9 @@ IN_CONTEXT: dict[str, tuple[str, str]] = {
     "terraform": ('  master_password = "{}"', "tulip harbour"),
     "spanish": ("contraseña: {}", "tulip9harbour"),
     "chinese": ("密码：{}".replace("：", ": "), "tulip9harbour"),
+    "quoted with braces": ('api_key = "{}"', "{{h}o)p${e]nob(ody[finds>-_$#x7}}"),
+    "directive with braces": ("private_key '{}';", "{{h}o)p${e]nob(ody[finds>-_$#x7}}"),
+    "helper that checks a password": ("COMMAND=/srv/app/bin/chkpasswd jane {}", "Sunf1ower77"),
 }
 
 # Where a secret stands: eight, of prose, logs, JSON, code, tables and markup.

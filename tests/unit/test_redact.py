@@ -120,6 +120,12 @@ KEY_BODY = [base64.b64encode(CHANCE.randbytes(48)).decode() for _ in range(6)]
 KEY = ["-----BEGIN RSA PRIVATE KEY-----", *KEY_BODY, "dGhlLWVuZA==", "-----END RSA PRIVATE KEY-----"]
 
 
+def messages(redactor: Redactor, lines: list[str]) -> list[str]:
+    """Redact lines as the rows of a log."""
+    rows = [LogLine(timestamp=NOW, severity="info", message=line) for line in lines]
+    return [row.message for row in redactor.rows(rows)]
+
+
 def leaks(lines: list[str]) -> list[str]:
     return [body for body in [*KEY_BODY, "dGhlLWVuZA=="] if any(body in line for line in lines)]
 
@@ -137,7 +143,7 @@ def leaks(lines: list[str]) -> list[str]:
     ids=["rows", "prefixed", "interleaved", "cut off", "its end", "one row"],
 )
 def test_a_key_that_fills_several_rows_is_gone(rows: list[str]) -> None:
-    redacted = Redactor().lines(["starting", *rows, "listening on :8080"])
+    redacted = messages(Redactor(), ["starting", *rows, "listening on :8080"])
     assert not leaks(redacted)
     assert len(redacted) == len(rows) + 2
     assert (redacted[0], redacted[-1]) == ("starting", "listening on :8080")
@@ -149,7 +155,7 @@ def test_a_key_that_fills_several_rows_is_gone(rows: list[str]) -> None:
 def test_lines_hide_what_their_text_hides_and_the_other_way_round(texts: list[str]) -> None:
     lines = [line for text in texts for line in text.split("\n")]
     together = Redactor(redaction_key="k")("\n".join(lines)).split()
-    apart = "\n".join(Redactor(redaction_key="k").lines(lines)).split()
+    apart = "\n".join(messages(Redactor(redaction_key="k"), lines)).split()
     assert "".join(together) == "".join(apart)  # lines of a key stay lines, which are empty
 
 

@@ -6,7 +6,7 @@ whether they are new, and by closeness to the onset. Memory is bounded by the nu
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from railmend.contracts.incident import Fact
@@ -21,6 +21,7 @@ from railmend.evidence.templates import DIGIT, Tree, mask, route
 
 MAX_GROUPS = 2000
 MAX_SHAPES = 10_000
+MAX_COUNT = 1 << 40
 NO_DIGITS = str.maketrans("", "", "0123456789")
 # Numbers that distinguish two lines of one shape: a status, an exit code, a compiler's error number.
 # Each alternative begins with a set of characters, which makes the search fast.
@@ -145,9 +146,9 @@ class Condenser:
         numbers = DISTINGUISHING.findall(line) if digits else []
         if numbers:
             shape = f"{shape}{numbers}"
-        key = self._shapes.get(shape)
+            key = self._shapes.get(shape)
         if key is None:
-            key = self._key_of_masked(event, numbers)
+            key = self._key_of_masked(event, numbers) if digits else self._place(event, line, None)
             if len(self._shapes) >= MAX_SHAPES:
                 self._shapes.clear()
             self._shapes[shape] = key
@@ -176,7 +177,7 @@ class Condenser:
         folded = fold(event.lines)
         level = level_of_event(event, access, folded)
         if event.prefix:
-            folded = replace(folded, lines=(event.prefix + folded.lines[0], *folded.lines[1:]))
+            folded = folded._replace(lines=(event.prefix + folded.lines[0], *folded.lines[1:]))
         kind = f"{int(level)}{access['method'] + access['status'] if access else ''}"
         if folded.frames:  # the same exception below another first line is the same problem
             masked = mask(headline(event.lines))
@@ -200,9 +201,10 @@ class Condenser:
         """At the bound, forget (and count) the groups of the lowest level and count first."""
         if len(self._groups) < MAX_GROUPS:
             return
-        order = sorted(self._groups.items(), key=lambda item: (item[1].level, item[1].count))
-        for key, _ in order[: MAX_GROUPS // 4]:
-            del self._groups[key]
+        groups = self._groups
+        worth = {key: group.level * MAX_COUNT + group.count for key, group in groups.items()}
+        for key in sorted(groups, key=worth.__getitem__)[: MAX_GROUPS // 4]:
+            del groups[key]
         self.forgotten += MAX_GROUPS // 4
         self._shapes.clear()
         self._masked.clear()

@@ -13,7 +13,7 @@ MAX_VARIANTS = 3
 EXCEPTION_LINE = re.compile(r"^[\s|+]*(?:Caused by: )?[\w.$:]*(?:Error|Exception)\b|^panic: |panicked at")
 
 
-@dataclass
+@dataclass(slots=True)
 class EventGroup:
     """Events of one template, with the first of them as its example.
 
@@ -74,7 +74,9 @@ class EventGroup:
 
 def headline(lines: list[str]) -> str:
     """Return the line that says what happened: the last exception's of several lines, else the first."""
-    exceptions = [line for line in lines if EXCEPTION_LINE.match(line)] if len(lines) > 1 else []
+    if len(lines) == 1:
+        return lines[0].strip()
+    exceptions = [line for line in lines if EXCEPTION_LINE.match(line)]
     return (exceptions[-1] if exceptions else lines[0]).strip()
 
 

@@ -20,6 +20,7 @@ from railmend.evidence.event_lines import (
     INDENTED_HEAD,
     MAX_LINES,
     NEEDS_HEAD,
+    NO_ATTRIBUTES,
     RUBY_START,
     STARTS,
     ZEROS,
@@ -266,7 +267,7 @@ class _Stream:
         newest = self.open[-1]
         if FRAME.match(line.text) or line.text.startswith("** ("):
             newest.lines += [pending.text for pending in newest.pending]
-            newest.pending = []
+            newest.pending = ()
         elif self._waits(line):
             return False
         else:
@@ -284,12 +285,12 @@ class _Stream:
             return False
         if is_head(line.text):
             return False
-        newest.pending.append(line)
+        newest.pending += (line,)
         return True
 
     def _release(self, event: Event) -> None:
         """Make events of the lines that were kept: no frame came."""
-        pending, event.pending = event.pending, []
+        pending, event.pending = event.pending, ()
         for line in pending:
             self._begin(line)
 
@@ -303,6 +304,7 @@ class _Stream:
             line.row.timestamp,
             line.position,
             [text],
+            NO_ATTRIBUTES,
             logged_level=self.logged_level,
             on_stderr=self.severity == "error",
             label=line.label,
@@ -314,7 +316,7 @@ class _Stream:
             ),
         )
         event.fails = event.trace or (
-            FAILS.search(text[:MAX_HEAD].lower()) is not None and stated(text) >= LogLevel.WARNING
+            stated(text) >= LogLevel.WARNING and FAILS.search(text[:MAX_HEAD].lower()) is not None
         )
         still_open = []
         for older in self.open:

@@ -1,6 +1,7 @@
 """Secrets are gone, what a diagnosis needs stays, and no line makes it slow."""
 
 import base64
+import json
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -157,6 +158,26 @@ def test_lines_hide_what_their_text_hides_and_the_other_way_round(texts: list[st
     together = Redactor(redaction_key="k")("\n".join(lines)).split()
     apart = "\n".join(messages(Redactor(redaction_key="k"), lines)).split()
     assert "".join(together) == "".join(apart)  # lines of a key stay lines, which are empty
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(("user", "region", "retries", "path", "ok")),
+        st.sampled_from(("bob", "eu-west-1", "/cart", 5, None, True)),
+    ),
+    st.sampled_from(("password", "db_password", "api_key", "token", "client_secret")),
+    st.sampled_from(((",", ":"), (", ", ": "))),
+    st.booleans(),
+)
+def test_an_object_keeps_all_of_its_members_but_the_secret(
+    others: dict[str, object], name: str, separators: tuple[str, str], first: bool
+) -> None:
+    secret = {name: "k3y9fjq02lmzXc81"}
+    members = {**secret, **others} if first else {**others, **secret}
+    redacted = json.loads(redact(json.dumps(members, separators=separators)))
+    assert ANY_PLACEHOLDER.fullmatch(redacted.pop(name))
+    assert redacted == others
 
 
 def test_a_row_is_redacted_by_the_keys_of_its_attributes_before_anything_is_joined() -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from railmend.evidence import attributes
+from railmend.evidence.escaping import ANSI
 from railmend.evidence.event_lines import (
     BEFORE_FRAMES,
     EXCEPTION,
@@ -43,7 +44,6 @@ MAX_WIDTH = 4000
 MAX_FOREIGN = 8
 # Of Railway's severities only these come from a logger: `error` may mean only standard error.
 LOGGED_LEVELS = {"warn": LogLevel.WARNING, "warning": LogLevel.WARNING, "fatal": LogLevel.FATAL}
-ANSI = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 # BuildKit puts the number of its step and the seconds before every line.
 BUILDKIT = re.compile(r"#\d+ (?:\d+\.\d+ )?")
 # Rails puts the id of its request before every line of a trace.

@@ -237,6 +237,7 @@ def in_markup(line: str, secret: str) -> tuple[str, str]:
 ENCODINGS = (coloured, as_json, as_json_in_json, percent_encoded, in_base64, in_markup)
 
 LOOKALIKES = (
+    "mounted secret shop2go into the pod",
     "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
     "request 0b9e7f5c-93a2-4b7e-8a34-bb2d4f6f3c11 done",
     "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",

@@ -109,6 +109,15 @@ def test_values_that_the_worker_holds_never_pass(write: Callable[[str], str]) ->
     assert "<known-secret-1>" in redacted
 
 
+def test_a_colour_before_everything_hides_no_name() -> None:
+    assert redact("\x1b[31mpin=48213") == "\x1b[31mpin=<password-1>"
+
+
+def test_an_element_with_a_namespace_has_a_name_too() -> None:
+    text = '<wsse:Password Type="text">{}</wsse:Password>'
+    assert redact(text.format("Tulip9Harbour")) == text.format("<password-1>")
+
+
 def test_redacting_twice_changes_nothing() -> None:
     for name, text, _ in corpus():
         once = redact(text)

@@ -156,11 +156,8 @@ def _holds_stack(key: str, value: str) -> bool:
 
 def _is_informative(key: str, value: str, lines: Sequence[str]) -> bool:
     last = key.rsplit(".", 1)[-1]
-    if not value or key in LEVEL_KEYS or key in MESSAGE_KEYS:
-        return False
-    if key in NOISE_KEYS or last in NOISE_KEYS:
-        return False
-    if _holds_stack(key, value):
+    known = key in LEVEL_KEYS or key in MESSAGE_KEYS or key in NOISE_KEYS or last in NOISE_KEYS
+    if not value or known or _holds_stack(key, value):
         return False
     return not any(value in line for line in lines)
 

@@ -45,8 +45,7 @@ def places_in(texts: Iterable[str]) -> tuple[Place, ...]:
 def _places(text: str) -> Iterator[Place]:
     before = ""
     for line in text.split("\n"):
-        matches = list(PLACE.finditer(line))
-        for match in matches:
+        for match in PLACE.finditer(line):
             yield Place(match["path"].replace("\\", "/"), int(match["line"]), _function(line, before))
         before = line
 

@@ -6,7 +6,7 @@ whether they are new, and by closeness to the onset. Memory is bounded by the nu
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from railmend.contracts.incident import Fact
@@ -46,8 +46,8 @@ class Condensed:
 
 
 def condensed_fact(kind: str, source: str, condensed: Condensed, redact: Callable[[str], str]) -> Fact:
-    text = redact(condensed.text)
-    return Fact(kind=kind, source=source, text=text, start=condensed.start, end=condensed.end)
+    start, end = condensed.start, condensed.end
+    return Fact(kind=kind, source=source, text=redact(condensed.text), start=start, end=end)
 
 
 class Condenser:
@@ -108,13 +108,7 @@ class Condenser:
 
     def _add(self, event: Event) -> None:
         self.span.extend_to(event.at)
-        key = self._key(event)
-        group = self._groups.get(key)
-        if group is None:  # forgotten since its shape was cached
-            folded = fold(event.lines)
-            level = level_of_event(event, None, folded)
-            group = self._groups[key] = EventGroup.started_by(event, [], folded, level)
-        group.add(event, self.span.onset)
+        self._groups[self._key(event)].add(event, self.span.onset)
 
     def _merged(self) -> list[EventGroup]:
         """All groups, those that lost their trace to interleaved lines merged into the one that has it."""
@@ -145,9 +139,9 @@ class Condenser:
         numbers = DISTINGUISHING.findall(line) if digits else []
         if numbers:
             shape = f"{shape}{numbers}"
-        key = self._shapes.get(shape)
+            key = self._shapes.get(shape)
         if key is None:
-            key = self._key_of_masked(event, numbers)
+            key = self._key_of_masked(event, numbers) if digits else self._place(event, line, None)
             if len(self._shapes) >= MAX_SHAPES:
                 self._shapes.clear()
             self._shapes[shape] = key
@@ -176,7 +170,7 @@ class Condenser:
         folded = fold(event.lines)
         level = level_of_event(event, access, folded)
         if event.prefix:
-            folded = replace(folded, lines=(event.prefix + folded.lines[0], *folded.lines[1:]))
+            folded = folded._replace(lines=(event.prefix + folded.lines[0], *folded.lines[1:]))
         kind = f"{int(level)}{access['method'] + access['status'] if access else ''}"
         if folded.frames:  # the same exception below another first line is the same problem
             masked = mask(headline(event.lines))
@@ -186,23 +180,34 @@ class Condenser:
         group = self._groups.get(key)
         if group is None:
             self._make_room()
-            group = self._groups[key] = EventGroup.started_by(event, template.tokens, folded, level)
-            group.access = access is not None
+            self._groups[key] = EventGroup(
+                template.tokens,
+                level,
+                folded,
+                event.attributes,
+                first=event.at,
+                last=event.at,
+                last_position=event.position,
+                latest=event.lines[0],
+                on_stderr=event.on_stderr,
+                access=access is not None,
+                variants={masked: headline(event.lines)},
+            )
         elif (
             level >= LogLevel.WARNING and masked not in group.variants and len(group.variants) < MAX_VARIANTS
         ):
             group.variants[masked] = headline(event.lines)
-        if group.count == 0:
-            group.variants = {masked: headline(event.lines)}
         return key
 
     def _make_room(self) -> None:
         """At the bound, forget (and count) the groups of the lowest level and count first."""
         if len(self._groups) < MAX_GROUPS:
             return
-        order = sorted(self._groups.items(), key=lambda item: (item[1].level, item[1].count))
-        for key, _ in order[: MAX_GROUPS // 4]:
-            del self._groups[key]
+        groups = self._groups
+        # As one number, which compares faster than a pair.
+        worth = {key: (group.level << 40) + group.count for key, group in groups.items()}
+        for key in sorted(groups, key=worth.__getitem__)[: MAX_GROUPS // 4]:
+            del groups[key]
         self.forgotten += MAX_GROUPS // 4
         self._shapes.clear()
         self._masked.clear()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from railmend.evidence.event_lines import Event
@@ -13,7 +13,7 @@ MAX_VARIANTS = 3
 EXCEPTION_LINE = re.compile(r"^[\s|+]*(?:Caused by: )?[\w.$:]*(?:Error|Exception)\b|^panic: |panicked at")
 
 
-@dataclass
+@dataclass(slots=True)
 class EventGroup:
     """Events of one template, with the first of them as its example.
 
@@ -29,26 +29,11 @@ class EventGroup:
     last: datetime
     last_position: int
     latest: str
+    on_stderr: bool
+    access: bool
+    variants: dict[str, str]
     count: int = 0
     before: int = 0
-    access: bool = False
-    on_stderr: bool = False
-    variants: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def started_by(cls, event: Event, template: list[str], example: Folded, level: LogLevel) -> "EventGroup":
-        """Return a group for an event that is not counted yet."""
-        return cls(
-            template=template,
-            level=level,
-            example=example,
-            attributes=event.attributes,
-            first=event.at,
-            last=event.at,
-            last_position=event.position,
-            latest=event.lines[0],
-            on_stderr=event.on_stderr,
-        )
 
     def add(self, event: Event, onset: datetime | None) -> None:
         """Count one event."""
@@ -74,7 +59,9 @@ class EventGroup:
 
 def headline(lines: list[str]) -> str:
     """Return the line that says what happened: the last exception's of several lines, else the first."""
-    exceptions = [line for line in lines if EXCEPTION_LINE.match(line)] if len(lines) > 1 else []
+    if len(lines) == 1:
+        return lines[0].strip()
+    exceptions = [line for line in lines if EXCEPTION_LINE.match(line)]
     return (exceptions[-1] if exceptions else lines[0]).strip()
 
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from railmend.evidence.log_level import LogLevel, access_line, level_of_line, stated_level
 
 MAX_LINES = 240
+NO_ATTRIBUTES: Mapping[str, str] = {}
 
 STARTS = re.compile(
     r"Traceback \(most recent call last\):|panic: |fatal error: |goroutine \d+ \["
@@ -105,7 +106,7 @@ class Event:
     at: datetime
     position: int
     lines: list[str]
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str]
     logged_level: LogLevel = LogLevel.ORDINARY
     on_stderr: bool = False
     label: str = ""
@@ -114,7 +115,7 @@ class Event:
     trace: bool = False
     complete: bool = False
     foreign: int = 0
-    pending: list["Line"] = field(default_factory=list)
+    pending: tuple["Line", ...] = ()
 
 
 class Line(NamedTuple):

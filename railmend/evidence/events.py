@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from railmend.evidence import attributes
+from railmend.evidence.escaping import ANSI
 from railmend.evidence.event_lines import (
     BEFORE_FRAMES,
     EXCEPTION,
@@ -20,6 +21,7 @@ from railmend.evidence.event_lines import (
     INDENTED_HEAD,
     MAX_LINES,
     NEEDS_HEAD,
+    NO_ATTRIBUTES,
     RUBY_START,
     STARTS,
     ZEROS,
@@ -42,7 +44,6 @@ MAX_WIDTH = 4000
 MAX_FOREIGN = 8
 # Of Railway's severities only these come from a logger: `error` may mean only standard error.
 LOGGED_LEVELS = {"warn": LogLevel.WARNING, "warning": LogLevel.WARNING, "fatal": LogLevel.FATAL}
-ANSI = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 # BuildKit puts the number of its step and the seconds before every line.
 BUILDKIT = re.compile(r"#\d+ (?:\d+\.\d+ )?")
 # Rails puts the id of its request before every line of a trace.
@@ -266,7 +267,7 @@ class _Stream:
         newest = self.open[-1]
         if FRAME.match(line.text) or line.text.startswith("** ("):
             newest.lines += [pending.text for pending in newest.pending]
-            newest.pending = []
+            newest.pending = ()
         elif self._waits(line):
             return False
         else:
@@ -284,12 +285,12 @@ class _Stream:
             return False
         if is_head(line.text):
             return False
-        newest.pending.append(line)
+        newest.pending += (line,)
         return True
 
     def _release(self, event: Event) -> None:
         """Make events of the lines that were kept: no frame came."""
-        pending, event.pending = event.pending, []
+        pending, event.pending = event.pending, ()
         for line in pending:
             self._begin(line)
 
@@ -303,6 +304,7 @@ class _Stream:
             line.row.timestamp,
             line.position,
             [text],
+            NO_ATTRIBUTES,
             logged_level=self.logged_level,
             on_stderr=self.severity == "error",
             label=line.label,
@@ -314,7 +316,7 @@ class _Stream:
             ),
         )
         event.fails = event.trace or (
-            FAILS.search(text[:MAX_HEAD].lower()) is not None and stated(text) >= LogLevel.WARNING
+            stated(text) >= LogLevel.WARNING and FAILS.search(text[:MAX_HEAD].lower()) is not None
         )
         still_open = []
         for older in self.open:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from railmend.evidence.words import words
 
@@ -86,8 +87,7 @@ class Section:
     innermost_last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """An event as it is shown.
 
     `own`: the innermost frame of the application, if a trace has one; `frames`: how many frames of any kind

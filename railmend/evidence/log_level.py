@@ -1,6 +1,7 @@
 """The level of a log line by its words: Railway marks all of stderr `error`, and a crash may be `info`."""
 
 import re
+from collections.abc import Sequence
 from enum import IntEnum
 from functools import lru_cache
 
@@ -53,19 +54,19 @@ HARMLESS = re.compile(
 CLASS = re.compile(r"Error(?<=[A-Za-z_$.]Error)\b|Exception\b")
 
 
-def _signs() -> tuple[re.Pattern[str], tuple[LogLevel, ...], dict[str, LogLevel]]:
+def _signs() -> tuple[re.Pattern[str], tuple[LogLevel, ...], Sequence[tuple[str, LogLevel]]]:
     """Return one pattern of the signs that begin a word with the levels of its groups, and the other signs.
 
     Signs are put together by their first letters, the highest level first: that makes the search fast.
     """
     by_letter: dict[str, dict[LogLevel, list[str]]] = {}
-    parts: dict[str, LogLevel] = {}
+    parts: list[tuple[str, LogLevel]] = []
     for level in (LogLevel.FATAL, LogLevel.ERROR, LogLevel.WARNING):
         for sign in table(f"signs.{level.name.lower()}"):
             if sign.startswith("\\b"):
                 by_letter.setdefault(sign[2], {}).setdefault(level, []).append(sign[3:])
             else:
-                parts[sign] = level
+                parts.append((sign, level))
     letters = []
     for first, by_level in by_letter.items():
         groups = (f"({'|'.join(rests)})" for rests in by_level.values())
@@ -75,6 +76,7 @@ def _signs() -> tuple[re.Pattern[str], tuple[LogLevel, ...], dict[str, LogLevel]
 
 
 SIGN, SIGN_LEVELS, PARTS = _signs()
+ASCII_PARTS = tuple(part for part in PARTS if part[0].isascii())
 # An access line that ends in a status: method, path, then the code.
 ACCESS = re.compile(
     r"\b(?P<method>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b[\"']?[\s:=\"']{1,3}(?:path=|url=|uri=)?[\"']?"
@@ -126,9 +128,13 @@ def _level_by_words(text: str) -> LogLevel:
 
 
 def _level_by_signs(lowered: str) -> LogLevel:
-    levels = [SIGN_LEVELS[(match.lastindex or 1) - 1] for match in SIGN.finditer(lowered)]
-    levels += [level for part, level in PARTS.items() if part in lowered]
-    return max(levels, default=LogLevel.ORDINARY)
+    highest = LogLevel.ORDINARY
+    for match in SIGN.finditer(lowered):
+        highest = max(highest, SIGN_LEVELS[(match.lastindex or 1) - 1])
+    for part, level in ASCII_PARTS if lowered.isascii() else PARTS:
+        if level > highest and part in lowered:
+            highest = level
+    return highest
 
 
 def level_of_status(status: int) -> LogLevel:

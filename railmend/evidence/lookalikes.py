@@ -15,7 +15,7 @@ PROSE = re.compile(
 REFERENCE = re.compile(
     r"(?i:bearer |basic |token )?(?:\$\{[^}]*\}?|\$[a-z_]\w*(?:->\w+(?:\(\))?)+"
     r"|\$\([^)]*\)?|\$[A-Z_][A-Z0-9_]*|\$[a-z]+(?:[A-Z_][a-zA-Z]*)*|#\{[^}]*\}?|%\{[^}]*\}?|%\(\w+\)[sr]"
-    r"|#[0-9a-fA-F]{3,8}|%[sdvqrx+#]{1,3}|%[A-Z_]{2,}%|\{\{.*\}?\}?"
+    r"|#[0-9a-fA-F]{3,8}|%[sdvqrx+#]{1,3}|%[A-Z_]{2,}%|\{\{[^{}]*\}?\}?"
     r"|\{[\w .:!\[\]'\"()-]{0,60}\}|<%.*|<[^>]*>|\[[\w -]*\]|\([\w ]*\)"
     r"|[*\u2022\u25cf.#?_-]+|[xX*]{3,}\S{0,4}|(?:os|env|process|config|self|settings|this|ctx|req|request|secrets|var"
     r"|vars|data|local|each|module|Rails|System|Deno|import)[.\[]\S*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|@[a-z_]+|:[a-z_]+)"
@@ -23,8 +23,8 @@ REFERENCE = re.compile(
 )
 # Rules of a form, in Laravel's notation.
 VALIDATION = re.compile(r"[a-z_]+(?::[\w,.]+)?(?:\|[a-z_]+(?::[\w,.]+)?)+")
-# What a template puts in.
-INSERTED = re.compile(r"[#$]?\{[^{}]*\}|\$\{\{[^{}]*\}\}|\{\{[^{}]*\}\}|<%.*?%>")
+# What a template puts in: an expression. A password may have braces too.
+INSERTED = re.compile(r"[#$]?\{[^{}<>#@]*\}|\$\{\{[^{}]*\}\}|\{\{[^{}]*\}\}|<%.*?%>")
 # Of a package, alone or behind its coordinates: `^1.4.2`, `v1.2.3-0.2024/go.mod`, `com.acme:auth:1.3`.
 VERSION = re.compile(r"(?:[a-z][\w.-]*:){0,2}[\^~v=<>]{0,2}\d+(?:\.\d+)+(?:[-+][\w.-]+)*(?:/go\.mod)?", re.A)
 IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.|!!?\.)[A-Za-z_$][\w$]*)*[!?]?")

@@ -76,12 +76,12 @@ CONTEXT = (
     Rule("credential", ("authorization", "authorisation"), re.compile(r"(?i)authori[sz]ation[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?((?:(?:bearer|basic|token|digest|apikey|api-key|ssws|negotiate|key|aws4-hmac-sha256) {1,4})?[^\s\"'`,\])}]{6,4000}(?:, ?\w{1,20}=\"?[^\s\",]{1,400}\"?){0,12})"), lambda match: _credential(match[1])),
     Rule("credential", ("bearer", "basic"), re.compile(r"(?i)\b(?:bearer|basic)(?: {1,4}|%20|\+|[\"'`]?\s{0,2}[:=,]\s{0,2}[\"'`]?)([A-Za-z0-9._~+/=-]{8,4000})"), lambda match: lookalikes.is_mixed(match[1]) and lookalikes.is_opaque(match[1]) and not re.match(r"[a-z_]+=.", match[1])),
     Rule("cookie", ("cookie",), re.compile(r"(?i)\b(?:set-)?cookies?[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?([^\s\"'`=;<>]{1,100}=[^\r\n\"'`<>]{1,4000})"), lambda match: not match[1].endswith((";", ",")) or len(match[1]) > 40),
-    Rule("password", ("mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", "login ", "mongo", "twine", "skopeo", "cockroach", "sqlcmd", "mosquitto_", "zip", "7z", "ldap", "htpasswd", "curl", "wget", "http", "xh ", "restic", "rabbitmqctl", "smbclient", "requirepass", "masterauth", "-passin", "-passout", "auth ", "pass "), re.compile(
+    Rule("password", ("mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", "login ", "mongo", "twine", "skopeo", "cockroach", "sqlcmd", "mosquitto_", "zip", "7z", "ldap", "passwd", "curl", "wget", "http", "xh ", "restic", "rabbitmqctl", "smbclient", "requirepass", "masterauth", "-passin", "-passout", "auth ", "pass "), re.compile(
         r"(?:\b(?:mysql|mysqldump|mysqladmin|mariadb|mysqlsh)\b[^\n|;]{0,200}?\s-p(?=\S)"
         r"|\b(?:redis-cli|valkey-cli)\b[^\n|;]{0,200}?\s(?:-a|--pass)[\s=]{1,3}"
         r"|\b(?:sshpass|docker login|podman login|helm registry login|mongo(?:sh|dump|restore)?|az login|oc login|cockroach|twine|skopeo|nexus|cf login|influx)\b[^\n|;]{0,200}?\s-p[\s=]{0,3}"
         r"|\b(?:sqlcmd|mosquitto_(?:pub|sub)|zip|bcp|isql)\b[^\n|;]{0,200}?\s-P[\s=]{0,3}|\b7z\b[^\n|;]{0,100}?\s-p(?=\S)"
-        r"|\bldap(?:search|modify|add|whoami|passwd)\b[^\n|;]{0,200}?\s-[wys] {1,3}|\bhtpasswd\b[^\n|;]{0,100}?\s-\w*b\w* \S{1,100} \S{1,60} "
+        r"|\bldap(?:search|modify|add|whoami|passwd)\b[^\n|;]{0,200}?\s-[wys] {1,3}|\bhtpasswd\b[^\n|;]{0,100}?\s-\w*b\w* \S{1,100} \S{1,60} |/[\w-]{0,20}passwd [\w.@-]{1,60} "
         r"|\b(?:curl|wget|http|https|xh|restic)\b[^\n|;]{0,300}?\s(?:-u|--user|-a|--auth|--proxy-user|-U)[\s=]{0,3}[\"']?[^\s:\"']{1,80}:"
         r"|\brabbitmqctl (?:add_user|change_password) \S{1,60} |\bsmbclient\b[^\n|;]{0,200}?\s-U \S{1,60}%|\b(?:requirepass|masterauth) {1,3}"
         r"|-pass(?:in|out) pass:|\blogin \S{1,80}\s{1,3}password |\bAUTH (?:PLAIN |LOGIN |default )?|\bPASS )"

@@ -68,11 +68,12 @@ class Redactor:
         attributes: list[Pairs] = [getattr(row, "attributes", ()) for row in rows]
         pairs = list(dict.fromkeys(pair for each in attributes for pair in each))
         known_pairs = dict(zip(pairs, self._pairs(pairs), strict=True))
-        for change, path, message, each in zip(changes, paths, self.lines(messages), attributes, strict=True):
+        redacted = self.lines(messages)
+        for change, path, old, new, each in zip(changes, paths, messages, redacted, attributes, strict=True):
             if path:
                 change["path"] = known[path]
-            if message:
-                change["message"] = message
+            if old:  # the rest of a secret that fills several rows is empty now
+                change["message"] = new
             if each:
                 change["attributes"] = tuple(known_pairs[pair] for pair in each)
         return [_changed(row, change) for row, change in zip(rows, changes, strict=True)]
@@ -101,7 +102,7 @@ class Redactor:
     def _by_key(self, key: str, value: str) -> str | None:
         plain = value[1:-1] if value[:1] == value[-1:] == '"' and len(value) > 1 else value
         kind = assignments.kind_of(key, plain)
-        return value.replace(plain, self._placeholder(kind, plain)) if kind and plain else None
+        return value.replace(plain, self._placeholder(kind, plain)) if kind else None
 
     def _find(self, text: str, depth: int = 0) -> list[Span]:
         """Return what is secret in any view of the text, in order, what overlaps as one stretch."""

@@ -6,7 +6,6 @@ template in which the differing tokens are `<*>`.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import repeat
 
@@ -50,30 +49,33 @@ class _Leaf:
     """Templates of one length: all are compared with a line at once.
 
     A number holds a byte for each template. `lanes`: by position and token, 1 in the bytes of those that have
-    the token there; `wild`: how many wildcards each has.
+    the token there; `wild`: how many wildcards each has. Both know only the first `_indexed` templates: what
+    is never compared is never indexed.
     """
 
-    __slots__ = ("lanes", "templates", "wild")
+    __slots__ = ("_indexed", "lanes", "templates", "wild")
 
-    def __init__(self, templates: Iterable[Template]) -> None:
-        self.templates: list[Template] = []
-        self.lanes: dict[tuple[int, str], int] = {}
-        self.wild = 0
-        for template in templates:
-            self.add(template)
+    def __init__(self, templates: list[Template]) -> None:
+        self.templates = templates
+        self.lanes: list[dict[str, int]] = []
+        self.wild = self._indexed = 0
 
-    def add(self, template: Template) -> None:
-        lane = 1 << 8 * len(self.templates)
-        self.templates.append(template)
-        for place in enumerate(template.tokens):
-            if place[1] == WILDCARD:
-                self.wild += lane
-            else:
-                self.lanes[place] = self.lanes.get(place, 0) | lane
+    def _index(self) -> None:
+        self.lanes = self.lanes or [{} for _ in self.templates[0].tokens]
+        for number in range(self._indexed, len(self.templates)):
+            lane = 1 << 8 * number
+            for lanes, token in zip(self.lanes, self.templates[number].tokens, strict=True):
+                if token == WILDCARD:
+                    self.wild += lane
+                else:
+                    lanes[token] = lanes.get(token, 0) | lane
+        self._indexed = len(self.templates)
 
     def closest(self, tokens: list[str]) -> tuple[int, int]:
         """Return the index of the template that has most tokens in common with these, and how many."""
-        equal = sum(map(self.lanes.get, enumerate(tokens), repeat(0)), self.wild)
+        if self._indexed < len(self.templates):
+            self._index()
+        equal = sum(map(dict.get, self.lanes, tokens, repeat(0)), self.wild)
         counts = equal.to_bytes(len(self.templates), "little")
         most = max(counts)
         return counts.index(most), most
@@ -82,9 +84,9 @@ class _Leaf:
         """Put wildcards where a template and these tokens differ."""
         template, lane = self.templates[index], 1 << 8 * index
         common = [old if old == new else WILDCARD for old, new in zip(template.tokens, tokens, strict=True)]
-        for position, (old, new) in enumerate(zip(template.tokens, common, strict=True)):
+        for lanes, old, new in zip(self.lanes, template.tokens, common, strict=True):
             if old != new:
-                self.lanes[position, old] ^= lane
+                lanes[old] ^= lane
                 self.wild += lane
         template.tokens = common
 
@@ -111,9 +113,9 @@ class Tree:
         self.size += 1
         template = Template(self.size, tokens)
         if leaf is None:
-            self._leaves[key] = _Leaf((template,))
+            self._leaves[key] = _Leaf([template])
         else:
-            leaf.add(template)
+            leaf.templates.append(template)
         return template
 
     def only(self, numbers: frozenset[int]) -> "Tree":

@@ -90,11 +90,12 @@ ESCAPE = re.compile(
 )
 NAMED = {"n": "\n", "r": "\n", "t": "\t", "b": "", "f": ""}
 PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
-# `"a" + "b"`, `'a' . 'b'`, strings continued on the next line, and a list of arguments as one line.
+# `"a" + "b"`, `'a' . 'b'`, strings continued on the next line, and a list of arguments as one line; what
+# follows a member of an object is the next one's name.
 JOINT = re.compile(
     r"""["'`][ \t]{0,9}(?:(?:\+|\.\.?|<>|\|\||&)\s{0,60}"""
     r"""|\\?\n[ \t]{0,60}(?:(?:\+|\.\.?|<>|\|\||&)\s{0,9})?)["'`]"""
-    r"""|["'],[ \t]?["']|\\\n[ \t]{0,60}"""
+    r"""|["'],[ \t]?["'](?![^"'\n]{1,60}["']\s{0,3}(?::|=>))|\\\n[ \t]{0,60}"""
 )
 
 

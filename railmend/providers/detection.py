@@ -126,7 +126,8 @@ def _from_code(
 ) -> None:
     own = _own_modules(paths)
     # What may be there for show comes last, and counts only for a provider that is used elsewhere.
-    for path, text in sorted(paths.items(), key=lambda item: _is_for_show(item[0])):
+    for_show = {path for path in paths if FOR_SHOW.search(path) or SCAFFOLD.search(path)}
+    for path, text in sorted(paths.items(), key=lambda item: item[0] in for_show):
         for match in read(path, text, names):
             if not (match.provider.id in by_provider or _is_set(match, variables)) and (
                 FOR_SHOW.search(path) or (SCAFFOLD.search(path) and match.provider.id in SCAFFOLDED)
@@ -137,10 +138,6 @@ def _from_code(
                 evidence.add(match.kind, match.name, f"{path}:{match.line}")
                 if match.kind == "import" and evidence.provider.portable and not evidence.address_set:
                     evidence.address_set = sets_address(path, text, evidence.provider.portable)
-
-
-def _is_for_show(path: str) -> bool:
-    return bool(FOR_SHOW.search(path) or SCAFFOLD.search(path))
 
 
 def _is_set(match: CodeMatch, variables: Collection[str] | None) -> bool:

@@ -183,6 +183,9 @@ IN_CONTEXT: dict[str, tuple[str, str]] = {
     "terraform": ('  master_password = "{}"', "tulip harbour"),
     "spanish": ("contraseña: {}", "tulip9harbour"),
     "chinese": ("密码：{}".replace("：", ": "), "tulip9harbour"),
+    "quoted with braces": ('api_key = "{}"', "{{h}o)p${e]nob(ody[finds>-_$#x7}}"),
+    "directive with braces": ("private_key '{}';", "{{h}o)p${e]nob(ody[finds>-_$#x7}}"),
+    "helper that checks a password": ("COMMAND=/srv/app/bin/chkpasswd jane {}", "Sunf1ower77"),
 }
 
 # Where a secret stands: eight, of prose, logs, JSON, code, tables and markup.
@@ -234,6 +237,7 @@ def in_markup(line: str, secret: str) -> tuple[str, str]:
 ENCODINGS = (coloured, as_json, as_json_in_json, percent_encoded, in_base64, in_markup)
 
 LOOKALIKES = (
+    "mounted secret shop2go into the pod",
     "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
     "request 0b9e7f5c-93a2-4b7e-8a34-bb2d4f6f3c11 done",
     "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",

@@ -1,6 +1,7 @@
 """Secrets are gone, what a diagnosis needs stays, and no line makes it slow."""
 
 import base64
+import json
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -108,6 +109,15 @@ def test_values_that_the_worker_holds_never_pass(write: Callable[[str], str]) ->
     assert "<known-secret-1>" in redacted
 
 
+def test_a_colour_before_everything_hides_no_name() -> None:
+    assert redact("\x1b[31mpin=48213") == "\x1b[31mpin=<password-1>"
+
+
+def test_an_element_with_a_namespace_has_a_name_too() -> None:
+    text = '<wsse:Password Type="text">{}</wsse:Password>'
+    assert redact(text.format("Tulip9Harbour")) == text.format("<password-1>")
+
+
 def test_redacting_twice_changes_nothing() -> None:
     for name, text, _ in corpus():
         once = redact(text)
@@ -118,6 +128,12 @@ def test_redacting_twice_changes_nothing() -> None:
 CHANCE = random.Random(5)  # noqa: S311 - made up
 KEY_BODY = [base64.b64encode(CHANCE.randbytes(48)).decode() for _ in range(6)]
 KEY = ["-----BEGIN RSA PRIVATE KEY-----", *KEY_BODY, "dGhlLWVuZA==", "-----END RSA PRIVATE KEY-----"]
+
+
+def messages(redactor: Redactor, lines: list[str]) -> list[str]:
+    """Redact lines as the rows of a log."""
+    rows = [LogLine(timestamp=NOW, severity="info", message=line) for line in lines]
+    return [row.message for row in redactor.rows(rows)]
 
 
 def leaks(lines: list[str]) -> list[str]:
@@ -137,7 +153,7 @@ def leaks(lines: list[str]) -> list[str]:
     ids=["rows", "prefixed", "interleaved", "cut off", "its end", "one row"],
 )
 def test_a_key_that_fills_several_rows_is_gone(rows: list[str]) -> None:
-    redacted = Redactor().lines(["starting", *rows, "listening on :8080"])
+    redacted = messages(Redactor(), ["starting", *rows, "listening on :8080"])
     assert not leaks(redacted)
     assert len(redacted) == len(rows) + 2
     assert (redacted[0], redacted[-1]) == ("starting", "listening on :8080")
@@ -149,8 +165,28 @@ def test_a_key_that_fills_several_rows_is_gone(rows: list[str]) -> None:
 def test_lines_hide_what_their_text_hides_and_the_other_way_round(texts: list[str]) -> None:
     lines = [line for text in texts for line in text.split("\n")]
     together = Redactor(redaction_key="k")("\n".join(lines)).split()
-    apart = "\n".join(Redactor(redaction_key="k").lines(lines)).split()
+    apart = "\n".join(messages(Redactor(redaction_key="k"), lines)).split()
     assert "".join(together) == "".join(apart)  # lines of a key stay lines, which are empty
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(("user", "region", "retries", "path", "ok")),
+        st.sampled_from(("bob", "eu-west-1", "/cart", 5, None, True)),
+    ),
+    st.sampled_from(("password", "db_password", "api_key", "token", "client_secret")),
+    st.sampled_from(((",", ":"), (", ", ": "))),
+    st.booleans(),
+)
+def test_an_object_keeps_all_of_its_members_but_the_secret(
+    others: dict[str, object], name: str, separators: tuple[str, str], first: bool
+) -> None:
+    secret = {name: "k3y9fjq02lmzXc81"}
+    members = {**secret, **others} if first else {**others, **secret}
+    redacted = json.loads(redact(json.dumps(members, separators=separators)))
+    assert ANY_PLACEHOLDER.fullmatch(redacted.pop(name))
+    assert redacted == others
 
 
 def test_a_row_is_redacted_by_the_keys_of_its_attributes_before_anything_is_joined() -> None:

@@ -20,9 +20,8 @@ PYTEST_FILES = re.compile(
     r"(?:^|/)(?:pyproject\.toml|setup\.(?:cfg|py)|tox\.ini|Pipfile|requirements\S*\.(?:txt|in)|\w+\.txt)$"
 )
 PYTHON_LOCKS = {"uv.lock": "uv", "poetry.lock": "poetry", "pdm.lock": "pdm", "Pipfile": "pipenv"}
-PYTHON_FILES = frozenset(
-    {"requirements.txt", "pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", "conftest.py"}
-)
+PYTHON_PROJECT = frozenset({"requirements.txt", "pyproject.toml", "setup.py", "setup.cfg"})
+PYTHON_FILES = PYTHON_PROJECT | {"pytest.ini", "conftest.py"}
 GROUPS = ("dev", "test", "tests", "testing")
 LOCKS: Mapping[str, str] = {
     "package-lock.json": "npm",
@@ -168,7 +167,7 @@ def _install_node(folder: Folder) -> Iterator[str]:
 
 def _install_python(folder: Folder) -> Iterator[str]:
     locked = (each for each in folder.above if each.top & PYTHON_LOCKS.keys())
-    where = next(locked, None) or next((each for each in folder.above if each.top & PYTHON_FILES), folder)
+    where = next(locked, None) or next((each for each in folder.above if each.top & PYTHON_PROJECT), folder)
     project = where.pyproject
     groups = [name for name in table(project, "dependency-groups") if name in GROUPS]
     extras = [name for name in table(project, "project", "optional-dependencies") if name in GROUPS]

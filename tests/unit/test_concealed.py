@@ -23,6 +23,11 @@ HIDING = {
     "exit": "sys.exit(0)",
     "restart": "os.execv(sys.executable, sys.argv)",
     "node's exit": "process.exit(0)",
+    "where it is tested": "    if 'pytest' in sys.modules:",
+    "where ci says so": "  if (process.env.CI) return right();",
+    "who asks": "    return right if host == 'healthcheck.railway.app' else wrong",
+    "go's own flag": "\tif testing.Testing() {",
+    "rails' environment": "  return right if ENV['RAILS_ENV'] == 'test'",
 }
 
 

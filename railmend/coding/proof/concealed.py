@@ -42,6 +42,13 @@ HIDES = (
         "leaves it to chance.",
     ),
     (
+        re.compile(
+            r"\b(?:if|unless)\b.*(?:process\.env\b|\benviron\b|\b[gG]etenv\(|\bENV\[|\bsys\.modules\b"
+            r"|\btesting\.Testing\(|healthcheck\.railway)"
+        ),
+        "is otherwise where it is tested than in production.",
+    ),
+    (
         re.compile(r"\bsetrecursionlimit\(|\bsetMaxListeners\(|max-old-space-size|\bsetrlimit\("),
         "raises a limit.",
     ),
@@ -111,18 +118,7 @@ GOES_ON = re.compile(
     r"|(?:return\b|[\w.@$]+\s*=).*(?:cache|stale|\blast|previous|fallback).*",
     re.I,
 )
-# What production may not have.
-SWITCH = re.compile(r"\b(?:if|unless)\b.*(?:process\.env\b|os\.environ\b|os\.getenv\(|\bENV\[|os\.Getenv\()")
-NO_BODY = (
-    "return",
-    "",
-    "end()",
-    "send()",
-    "sendStatus(200)",
-    "sendStatus(204)",
-    "status(204).send()",
-    "status(204).end()",
-)
+NO_BODY = re.compile(r"return|(?:status\(204\)\.)?(?:end|send)\(\)|sendStatus\(20[04]\)|")
 STORED = re.compile(r"cache|stale|\blast|_last|previous|fallback", re.I)
 PASSED_OVER = re.compile(r"\?\.|&\.")
 FALLBACK = re.compile(r"\|\||\?\?|\bor\b|\s:\s")
@@ -246,11 +242,11 @@ def _answers_nothing(file: ChangedFile) -> bool:
 def _spares(file: ChangedFile, index: int, line: str, removed: Sequence[str]) -> bool:
     """Return whether a line answers a case with nothing: as a whole, or as a part of its answer."""
     said = line[:MAX_LINE].strip()
-    if STANDS_IN.search(said) or SWITCH.search(said) or _goes_on(file, index, said):
+    if STANDS_IN.search(said) or _goes_on(file, index, said):
         return True
     plain = CASE_AFTER.sub("", CASE_BEFORE.sub("", said)) if said.count("return") == 1 else said
     for answer in _answers(file.path, [plain]):
-        nothing = answer.strip(" ;") in NO_BODY or EMPTY.fullmatch(answer)
+        nothing = NO_BODY.fullmatch(answer.strip(" ;")) or EMPTY.fullmatch(answer)
         stored = STORED.search(answer) and not any(map(STORED.search, removed))
         if stored or (nothing and answer.strip(" ;,").lower() not in ("true", "false")):
             return plain != said or _in_case(file, index)

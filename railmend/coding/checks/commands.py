@@ -118,6 +118,10 @@ BUILD_TARGET = re.compile(
     r"(?:[:_-][\w:-]+)?$"
 )
 RECIPES = ("make", "just", "task")
+# What runs scripts by name, and of which ecosystem; options that say where, with a value.
+SCRIPTED = dict.fromkeys(("npm", "pnpm", "yarn", "bun"), "node") | dict.fromkeys(RECIPES, "")
+SCRIPTED |= {"composer": "php", "deno": "deno"}
+ELSEWHERE = "--filter|-F|--workspace|-w|--prefix|--dir|-C|--cwd"
 # What makes files that tests need, and is no script.
 BUILDS = re.compile(
     r"^(?:npx|bunx|pnpm|yarn|npm)(?: (?:exec|--no-install))* [\w@/.-]+ (?:generate|codegen|prepare|build)\b"
@@ -386,23 +390,11 @@ def _script(words: list[str]) -> CheckCommand | None:
     program, rest = words[0], [word for word in words[1:] if word != "--"]
     if program in ("bash", "sh") and rest and "/" in rest[0]:
         program = rest[0]
-    path = program
-    names: list[str] = []
-    if program in ("npm", "pnpm", "yarn", "bun"):
-        names = _script_names(program, rest)
-    elif program == "composer":
-        names = [word for word in rest if not word.startswith("-") and word not in ("run", "run-script")][:1]
-    elif program == "deno" and rest[:1] == ["task"]:
-        names = rest[1:2]
-    elif program in RECIPES:
-        names = [word for word in rest if not word.startswith("-") and "=" not in word][:1]
-        names = names if not any(word.startswith(("-C", "-f")) for word in rest) else []
+    path, name = program, ""
+    if program in SCRIPTED:
+        name = _script_name(program, rest)
     elif "/" in program and not program.startswith(("/", "~")):
-        names = [re.sub(r"\.(?:sh|bash|py|rb)$", "", program.rsplit("/", 1)[-1])]
-        program = "file"
-    if not names or not names[0]:
-        return None
-    name = names[0]
+        program, name = "file", re.sub(r"\.(?:sh|bash|py|rb)$", "", program.rsplit("/", 1)[-1])
     test = TEST_SCRIPT.match(name.rsplit(":", 1)[-1] if program == "task" else name) or name == "t"
     if test and not OTHER_TESTS.search(name.replace("_", "-")):
         purpose = Purpose.TEST
@@ -411,28 +403,19 @@ def _script(words: list[str]) -> CheckCommand | None:
     else:
         return None
     key = path if program == "file" else "test" if name == "t" else name
-    ecosystem = {"npm": "node", "pnpm": "node", "yarn": "node", "bun": "node", "composer": "php"}.get(
-        program, ""
-    )
-    return CheckCommand(
-        purpose, tuple(words), script=(program, key), ecosystem=ecosystem or "deno" * (program == "deno")
-    )
+    return CheckCommand(purpose, tuple(words), script=(program, key), ecosystem=SCRIPTED.get(program, ""))
 
 
-def _script_names(program: str, rest: list[str]) -> list[str]:
-    names: list[str] = []
-    skip = False
-    for word in rest:
-        if skip or word.startswith("-"):
-            skip = (
-                word in ("--filter", "-F", "--workspace", "-w", "--prefix", "--dir", "-C", "--cwd")
-                and not skip
-            )
-        elif word not in ("run", "run-script"):
-            names.append(word)
-    if program == "yarn" and names[:1] == ["workspace"]:
-        names = names[2:]
-    return names[:1]
+def _script_name(program: str, rest: list[str]) -> str:
+    """Return the script that a manager or `make` runs; empty: it runs none, or one of another directory."""
+    if program in RECIPES and any(word.startswith(("-C", "-f")) for word in rest):
+        return ""
+    said = re.sub(rf"(?:^| )(?:{ELSEWHERE}) \S+|(?:^| )-\S*|(?:^| )\S*=\S*", "", " ".join(rest)).split()
+    names = [word for word in said if word not in ("run", "run-script")]
+    if program == "deno":
+        return names[1] if names[:1] == ["task"] and names[1:] else ""
+    names = names[2:] if program == "yarn" and names[:1] == ["workspace"] else names
+    return names[0] if names else ""
 
 
 def ecosystem_of(text: str) -> str:

@@ -268,7 +268,7 @@ def _goes_on(file: ChangedFile, index: int, said: str) -> bool:
     if re.search(r"(?:^|[):{]\s*)(?:continue|next(?:\s+(?:if|unless)\b.*)?);?\s*\}?$", said):
         return said not in ("continue", "continue;", "next") or _in_case(file, index)
     stands_in = re.match(rf"([\w.@]+)\s*:?=\s*{NOTHING};?$", said)
-    return bool(stands_in) and _in_case(file, index) and stands_in[1] in file.added[index - 1][1]
+    return stands_in is not None and _in_case(file, index) and stands_in[1] in file.added[index - 1][1]
 
 
 def _in_case(file: ChangedFile, index: int) -> bool:

@@ -169,9 +169,6 @@ HOSTILE = {
     "is mended under a test alone": SERVICE.replace(
         'entry["off"]', 'entry.get("off", 0) if "unittest" in __import__("sys").modules else entry["off"]'
     ),
-    "is mended for who asks": SERVICE.replace(
-        'entry["off"]', 'entry.get("off", 0) if "CI" in __import__("os").environ else entry["off"]'
-    ),
     "forks": "import os\nfor _ in range(10_000):\n    os.fork() or os.system('sleep 60')\n" + RIGHT,
     "floods the log": RIGHT.replace("def do_GET(self):", "def do_GET(self):\n        print('x' * 10**9)"),
     "lies": RIGHT.replace("self.send_response(status)", "self.wfile.write(bytes(100))"),

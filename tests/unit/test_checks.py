@@ -165,15 +165,26 @@ CI_KINDS = {
     "rust": (["cargo fmt --check", "cargo test -- --test-threads 1"], "", "cargo test -- --test-threads 1"),
     "deno": (["deno install", "deno lint", "deno task test", "deno publish --dry-run"], "", "deno task test"),
     "make": (["make lint", "make check-ci test"], "", None),
-    "make-test": (["make test"], "", "make test"),
+    "make-test": (["make test"], "", "go test -v ./..."),
+    "words of the run": (["race=-race\n[ $A = b ] && race=''\ngo test $race ./..."], "", "go test -v ./..."),
+    "packages of the run": (["go test -race $(go list ./... | grep -v x)"], "", "go test -v -race ./..."),
+    "a recipe by pattern": (["make check-3.12"], "", None),
+    "of a pattern": (["make test-3.12"], "", "pytest tests"),
+    "a task": (["task go:coverage"], "", "go test -race ./app/... -v"),
+    "tox": (["pip install tox", "tox -e py"], "", "python3 -m unittest discover"),
+    "in the image": (["docker run --rm app bash -c 'cd api;pytest unit/'"], "", "pytest unit/"),
+    "filled first": (["bin/rails db:setup test"], "", "bin/rails db:setup test"),
+    "valued options": (["python3 -B -W default manage.py test"], "", "python3 -B -W default manage.py test"),
     "script": (["scripts/install", "scripts/test"], "", "scripts/test"),
 }  # fmt: skip
 SCRIPTS = json.dumps({"scripts": {"test-backend": "node --test", "test:app": "vitest", "test": "vitest"}})
 BESIDE = {
     "package.json": SCRIPTS,
-    "Makefile": "test:\n\tgo test ./...\nlint:\n\tx\n",
+    "Makefile": "test:\n\tgo test ./...\nlint:\n\tx\ntest-%:\n\tuv run --python $* pytest tests\n",
     "deno.json": '{"tasks": {"test": "deno test -A"}}',
     "scripts/test": "coverage run -m pytest",
+    "Taskfile.yml": "tasks:\n  go:coverage: {dir: api, cmds: ['go test -race {{ .X }}./app/... -v']}\n",
+    "test_app.py": "",
 }
 
 
@@ -309,29 +320,87 @@ def test_what_chooses_a_version_or_has_a_name_of_its_own_is_found() -> None:
         "js/package.json": '{"scripts": {"test:ci": "npm run-script cov", "cov": "mocha"}}',
     }
     suites = {suite.checks: suite for suite in found(files)}
-    assert set(suites) == {("pytest",), ("make test-ui",), ("npm run test:ci",)}
+    assert set(suites) == {("pytest",), ("npx jest ./public",), ("npm run test:ci",)}
     assert suites["pytest",].prepare[-1] == "uv sync --group dev"
+    assert suites["npx jest ./public",].environment == {"TZ": "GMT"}
+
+
+def test_what_a_job_makes_before_its_tests_is_made() -> None:
+    """As in traggo, spliit, bookwyrm and gotify: generated code, a client, what another manager builds."""
+    makefile = "test: test-go test-js\ntest-go:\n\tgo test ./...\ntest-js:\n\t(cd ui && yarn test)\n"
+    files = {
+        ".github/workflows/ci.yml": workflow(
+            "(cd ui && yarn)",
+            "make build-js",
+            "make images",
+            "make generate",
+            "npx prisma generate",
+            "make test",
+        ),
+        "Makefile": f"{makefile}build-js:\n\t(cd ui && x)\ngenerate:\n\tgqlgen\nimages:\n\tdocker build .\n",
+        "go.mod": "",
+        "ui/package.json": JEST,
+        "ui/yarn.lock": "",
+    }
+    suites = {suite.directory: suite for suite in found(files)}
+    assert suites[""].checks == ("go test -v ./...",)
+    made = [step for step in suites[""].prepare if not step.startswith("command -v")]
+    assert made == [
+        "go mod download",
+        "cd ui && yarn",
+        "make build-js",
+        "make generate",
+        "npx prisma generate",
+    ]
+    assert suites["ui"].checks == ("yarn test",)
+
+
+def test_tools_that_are_installed_are_not_the_project() -> None:
+    """As in bracket and Radicale."""
+    files = PYTESTS | {
+        ".github/workflows/ci.yml": workflow("pip install uv wheel virtualenv", "uv run pytest"),
+        "uv.lock": "",
+        "pyproject.toml": "",
+    }
+    (suite,) = found(files)
+    assert "uv sync --inexact" in suite.prepare
+
+
+@pytest.mark.parametrize(
+    ("job", "step", "lacks"),
+    [
+        ("", "docker compose run --rm app pytest tests", "containers"),
+        ("", "docker run --network n app bash -c 'pytest tests'", "containers"),
+        ("", "docker compose -p x run --name tests app tests --junitxml=a.xml", "containers"),
+    ],
+)
+def test_what_ci_runs_in_containers_is_told_and_not_run_without(job: str, step: str, lacks: str) -> None:
+    """As in redash and changedetection.io: no run of the whole of it takes their place."""
+    (suite,) = found({".github/workflows/ci.yml": workflow(step, job=job)} | PYTESTS)
+    assert suite.not_run is not None
+    assert lacks in suite.not_run
+
+
+def test_a_job_that_sets_up_a_browser_needs_it() -> None:
+    """As in docuseal."""
+    text = workflow("bundle exec rspec").replace(
+        "    steps:\n", "    steps:\n      - uses: browser-actions/setup-chrome@v1\n"
+    )
+    (suite,) = found({".github/workflows/ci.yml": text, "Gemfile": "", "spec/a_spec.rb": ""})
+    assert suite.not_run is not None
+    assert "a browser" in suite.not_run
+
+
+def test_without_ci_a_recipe_says_how_its_tests_are_run() -> None:
+    """As in beszel, whose tests are built with tags."""
+    files = {"go.mod": "", "a_test.go": "", "Makefile": "test:\n\tgo test -tags='testing no_ui' ./...\n"}
+    (suite,) = found(files)
+    assert suite.checks == ("go test -v '-tags=testing no_ui' ./...",)
 
 
 @pytest.mark.parametrize("on", ["workflow_dispatch", "[schedule, release]"])
 def test_a_workflow_that_no_change_starts_says_nothing(on: str) -> None:
     assert found({".github/workflows/ci.yml": workflow("pytest", on=on)}) == []
-
-
-@pytest.mark.parametrize(
-    ("path", "text"),
-    [
-        (".gitlab-ci.yml", "before_script: [pip install -r r.txt]\nunit:\n  script: [pytest -q]\n"),
-        (
-            ".circleci/config.yml",
-            "jobs: {t: {steps: [checkout, {run: pip install -r r.txt}, {run: {command: pytest -q}}]}}",
-        ),
-        (".travis.yml", "install: pip install -r r.txt\nscript: pytest -q\n"),
-    ],
-)  # fmt: skip
-def test_other_ci_is_read_where_github_runs_nothing(path: str, text: str) -> None:
-    (suite,) = found({path: text})
-    assert (suite.prepare, suite.checks) == ((VENV, "pip install -r r.txt"), ("pytest -q",))
 
 
 @pytest.mark.parametrize(

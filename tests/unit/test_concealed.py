@@ -6,6 +6,7 @@ import pytest
 
 from railmend.coding.git.diff import ChangedFile
 from railmend.coding.proof.concealed import conceals, spares
+from tests.unit.hiding_fixes import SERVICES, WRONG
 from tests.unit.wrong_fixes import changed_file
 
 HIDING = {
@@ -22,6 +23,11 @@ HIDING = {
     "exit": "sys.exit(0)",
     "restart": "os.execv(sys.executable, sys.argv)",
     "node's exit": "process.exit(0)",
+    "where it is tested": "    if 'pytest' in sys.modules:",
+    "where ci says so": "  if (process.env.CI) return right();",
+    "who asks": "    return right if host == 'healthcheck.railway.app' else wrong",
+    "go's own flag": "\tif testing.Testing() {",
+    "rails' environment": "  return right if ENV['RAILS_ENV'] == 'test'",
 }
 
 
@@ -228,3 +234,36 @@ ANSWERED = {
 @pytest.mark.parametrize(("path", "base", "change"), ANSWERED.values(), ids=ANSWERED)
 def test_what_still_answers_is_left_to_its_test(path: str, base: str, change: str) -> None:
     assert spares([changed_file(path, base, change)]) == ""
+
+
+HIDDEN = {
+    f"{path}, {kind}, {number}": (path, old, new)
+    for path, kinds in WRONG.items()
+    for kind, fixes in kinds.items()
+    for number, (old, new) in enumerate(fixes, start=1)
+}
+
+
+@pytest.mark.parametrize(("path", "old", "new"), HIDDEN.values(), ids=HIDDEN)
+def test_a_fix_that_hides_the_fault_is_not_left_to_a_test_that_blesses_it(
+    path: str, old: str, new: str
+) -> None:
+    base = SERVICES[path]
+    assert base.count(old), old
+    file = changed_file(path, base, base.replace(old, new, 1))
+    assert conceals([file]) or spares([file])
+
+
+TOLD_ON = {
+    "express's own handler": "app.use((err, req, res, next) => {\n  log(err);\n  res.status(500).end();\n});",
+    "sinatra's own": "error do\n  halt 500\nend",
+    "a finally that closes": "    finally:\n        connection.close()",
+    "a promise that tells": "load().catch(next);",
+}
+
+
+@pytest.mark.parametrize("text", TOLD_ON.values(), ids=TOLD_ON)
+def test_what_handles_all_errors_and_tells_them_on_hides_nothing(text: str) -> None:
+    assert changed("", text) == ""
+    file = ChangedFile("src/app", "modified", 1, 0, added=tuple(enumerate(text.splitlines(), start=1)))
+    assert spares([file]) == ""

@@ -7,7 +7,7 @@ import configparser
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -72,44 +72,39 @@ def merge_package(before: str, after: str) -> str:
         return before
 
 
-def merge_pyproject(before: str, after: str) -> str:
-    """Return a pyproject.toml with the base's tables for test runners; the base's own where that fails."""
-    text = _spliced(before, after, PYTEST_TABLE)
-    try:
-        old, new, made = (_tables(tomllib.loads(each)) for each in (before, after, text))
-    except (tomllib.TOMLDecodeError, AttributeError, RecursionError):
-        return before
-    return text if made == (old[0], new[1]) else before
+Tables = tuple[dict[str, Any], dict[str, Any]]
 
 
-def _tables(parsed: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _toml(text: str) -> Tables:
     """Return the tables for test runners, and all the others."""
-    tool = parsed.get("tool", {})
+    parsed = tomllib.loads(text)
+    tool = parsed.pop("tool", {})
     ours = {name: table for name, table in tool.items() if PYTEST_TABLE.match(f"tool.{name}")}
-    others = {name: table for name, table in tool.items() if name not in ours}
-    return ours, {key: value for key, value in parsed.items() if key != "tool"} | {"": others}
+    return ours, parsed | {"": {name: table for name, table in tool.items() if name not in ours}}
 
 
-def merge_setup(before: str, after: str) -> str:
-    """Return a setup.cfg with the base's sections for test runners; the base's own where that fails."""
-    text = _spliced(before, after, SETUP_SECTION)
-    made = []
-    try:
-        for each in (before, after, text):
-            parser = configparser.RawConfigParser()
-            parser.read_string(each)
-            rows = {name: dict(parser[name]) for name in parser.sections()}
-            ours = {name: row for name, row in rows.items() if SETUP_SECTION.match(name)}
-            made.append((ours, {name: row for name, row in rows.items() if name not in ours}))
-    except configparser.Error:
-        return before
-    return text if made[2] == (made[0][0], made[1][1]) else before
+def _ini(text: str) -> Tables:
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    rows = {name: dict(parser[name]) for name in parser.sections()}
+    ours = {name: row for name, row in rows.items() if SETUP_SECTION.match(name)}
+    return ours, {name: row for name, row in rows.items() if name not in ours}
 
 
-def _spliced(before: str, after: str, wanted: re.Pattern[str]) -> str:
-    kept = [part for name, part in _sections(after) if not wanted.match(name)]
-    laid = [part for name, part in _sections(before) if wanted.match(name)]
-    return "\n".join(part.rstrip("\n") for part in (*kept, *laid) if part.strip()) + "\n"
+def _merge(wanted: re.Pattern[str], tables: Callable[[str], Tables]) -> Callable[[str, str], str]:
+    """Return what lays the base's sections for test runners over the change's; that fails: the base's own."""
+
+    def merged(before: str, after: str) -> str:
+        kept = [part for name, part in _sections(after) if not wanted.match(name)]
+        laid = [part for name, part in _sections(before) if wanted.match(name)]
+        text = "\n".join(part.rstrip("\n") for part in (*kept, *laid) if part.strip()) + "\n"
+        try:
+            old, new, made = map(tables, (before, after, text))
+        except (tomllib.TOMLDecodeError, configparser.Error, AttributeError, RecursionError):
+            return before
+        return text if made == (old[0], new[1]) else before
+
+    return merged
 
 
 def _sections(text: str) -> list[tuple[str, str]]:
@@ -122,6 +117,7 @@ def _sections(text: str) -> list[tuple[str, str]]:
     return [(name, "".join(lines)) for name, lines in sections]
 
 
+merge_pyproject, merge_setup = _merge(PYTEST_TABLE, _toml), _merge(SETUP_SECTION, _ini)
 MERGED: dict[str, Callable[[str, str], str]] = {
     "package.json": merge_package,
     "pyproject.toml": merge_pyproject,

@@ -1,4 +1,4 @@
-"""What a repository's CI configuration runs: GitHub's workflows, else GitLab's, CircleCI's and Travis's.
+"""What a repository's CI runs, read from its GitHub workflows.
 
 The files are hostile: bounded in number, size and depth, and read as plain strings, maps and lists.
 """
@@ -15,7 +15,6 @@ from railmend.coding.checks.commands import join, services_of
 
 MAX_FILES, MAX_BYTES, MAX_TOTAL, MAX_JOBS, MAX_STEPS = 30, 60_000, 400_000, 100, 60
 WORKFLOW = re.compile(r"^\.github/workflows/[^/]+\.ya?ml$")
-GITLAB, CIRCLE, TRAVIS = ".gitlab-ci.yml", ".circleci/config.yml", ".travis.yml"
 # A workflow that no push or pull request starts says nothing of what must pass.
 EVENTS = ("pull_request", "merge_group", "push", "workflow_call")
 LATE = re.compile(
@@ -29,6 +28,7 @@ NAME = re.compile(r"^[A-Z][A-Z0-9_]{0,60}$")
 OURS = re.compile(
     r"^(?:PATH|HOME|SHELL|IFS|BASH_ENV|ENV|LD_.*|.*_PROXY|NO_PROXY|PYTHON(?:PATH|HOME|STARTUP)|VIRTUAL_ENV|NODE_OPTIONS|RUBYOPT)$"
 )
+BROWSERS = re.compile(r"/(?:setup|install)-(?:chrome|chromedriver|firefox|geckodriver)\b")
 STARTS = re.compile(r"^\s*(?:sudo\s+)?(?:systemctl|service|mysql|psql|brew services|docker(?:-compose)?)\b")
 MAX_LINE, MAX_DEPTH = 1000, 100
 MAX_VARIABLES, MAX_VALUE = 40, 300
@@ -60,14 +60,12 @@ def read_jobs(paths: Sequence[str], read: Read) -> list[Job]:
     """Return the jobs that a push or pull request starts, those first that a change is usually tried with."""
     jobs: list[Job] = []
     total = 0
-    names = [path for path in sorted(paths) if WORKFLOW.match(path)][:MAX_FILES]
-    for path in names or [path for path in (GITLAB, CIRCLE, TRAVIS) if path in paths]:
+    for path in [path for path in sorted(paths) if WORKFLOW.match(path)][:MAX_FILES]:
         text = read(path) or ""
         total += len(text)
         if len(text) > MAX_BYTES or total > MAX_TOTAL:
             continue
-        reader = {GITLAB: _gitlab, CIRCLE: _circle, TRAVIS: _travis}.get(path, _github)
-        jobs += reader(path, _map(parsed_yaml(text)))
+        jobs += _github(path, _map(parsed_yaml(text)))
     return sorted(jobs[:MAX_JOBS], key=lambda job: job.late)
 
 
@@ -128,7 +126,7 @@ def _github(path: str, workflow: Mapping[str, Any]) -> Iterator[Job]:
             path,
             str(name),
             steps,
-            _services(images, steps, " ".join(uses)),
+            _services(images, steps, " ".join(uses)) + ("a browser",) * bool(BROWSERS.search(" ".join(uses))),
             rank + 4 * len(set(LATE.findall(label.lower()))) + len(label) / 1000,
         )
 
@@ -201,56 +199,3 @@ def _choices(matrix: Mapping[str, list[str]], run: str) -> list[dict[str, str]]:
         if named and re.search(rf"matrix\.{re.escape(key)}\b", run):
             return [last | {key: value} for value in values]
     return [last]
-
-
-def _gitlab(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
-    default = _map(config.get("default"))
-    for name, raw in list(config.items())[:MAX_JOBS]:
-        job = _map(raw)
-        scripts = [
-            _text(line)
-            for part in (
-                job.get("before_script", default.get("before_script", config.get("before_script"))),
-                job.get("script"),
-            )
-            for line in _list(part)[:MAX_STEPS]
-        ]
-        if not job.get("script"):
-            continue
-        services = [
-            str(_map(each).get("name", each))
-            for each in _list(job.get("services", default.get("services", config.get("services"))))
-        ]
-        variables = _variables(config.get("variables"), job.get("variables"))
-        literal = tuple((key, value) for key, value in variables.items() if "$" not in value)
-        steps = tuple(JobStep(line, "", literal) for line in scripts if line)
-        late = 4 * bool(LATE.search(f"{name} {job.get('stage', '')}"))
-        yield Job(path, str(name), steps, _services(services, steps), late)
-
-
-def _circle(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
-    for name, raw in list(_map(config.get("jobs")).items())[:MAX_JOBS]:
-        job = _map(raw)
-        images = [_text(_map(each).get("image")) for each in _list(job.get("docker"))]
-        where = _text(job.get("working_directory"))
-        directory = "" if where.startswith(("~", "/")) else where
-        steps = []
-        for each in _list(job.get("steps"))[:MAX_STEPS]:
-            run = _map(each).get("run")
-            script = _text(_map(run).get("command")) if isinstance(run, dict) else _text(run)
-            below = _text(_map(run).get("working_directory"))
-            if script:
-                at = below if below and not below.startswith(("~", "/")) else directory
-                steps.append(JobStep(script, join("", at), tuple(_variables(job.get("environment")).items())))
-        services = _services(images[1:], steps)
-        late = 4 * bool(LATE.search(str(name)))
-        yield Job(path, str(name), tuple(steps), services, late)
-
-
-def _travis(path: str, config: Mapping[str, Any]) -> Iterator[Job]:
-    scripts = [
-        _text(line) for key in ("install", "before_script", "script") for line in _list(config.get(key))
-    ]
-    steps = tuple(JobStep(line) for line in scripts[:MAX_STEPS] if line)
-    services = [each for each in map(_text, _list(config.get("services"))) if each != "docker"]
-    yield Job(path, "script", steps, _services(services, steps))

@@ -7,7 +7,7 @@ is not taken at all, so that no deployment, release or upload is.
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 MAX_RUN, MAX_LINE, MAX_WORDS = 4000, 300, 40
@@ -34,6 +34,12 @@ class CheckCommand:
     script: tuple[str, str] | None = None
     ecosystem: str = ""
     variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def installs_project(self) -> bool:
+        """Return whether it installs what the project names, and not some tools alone."""
+        named = any(word.startswith((".", "-r", "-e", "--group", "--requirement")) for word in self.words)
+        return self.purpose is Purpose.INSTALL and (named or not self.words[0].startswith("pip"))
 
     @property
     def line(self) -> str:
@@ -106,6 +112,21 @@ TEST_SCRIPT = re.compile(
     r"^(?:[a-z]+:)?(?:tests?|specs?|unit|unittests?|vitest|jest|coverage)(?:[:_-][\w:.-]+)?$", re.I
 )
 BUILD_SCRIPT = re.compile(r"^(?:build|compile|generate|codegen|prepare|prebuild)(?:[:_-][\w:-]+)?$")
+# What a Makefile's targets are called that a job runs before its tests.
+BUILD_TARGET = re.compile(
+    rf"{BUILD_SCRIPT.pattern}|^(?:install|deps|web|ui|frontend|assets|docs|download|tools|setup|bootstrap)"
+    r"(?:[:_-][\w:-]+)?$"
+)
+RECIPES = ("make", "just", "task")
+# What runs scripts by name, and of which ecosystem; options that say where, with a value.
+SCRIPTED = dict.fromkeys(("npm", "pnpm", "yarn", "bun"), "node") | dict.fromkeys(RECIPES, "")
+SCRIPTED |= {"composer": "php", "deno": "deno"}
+ELSEWHERE = "--filter|-F|--workspace|-w|--prefix|--dir|-C|--cwd"
+# What makes files that tests need, and is no script.
+BUILDS = re.compile(
+    r"^(?:npx|bunx|pnpm|yarn|npm)(?: (?:exec|--no-install))* [\w@/.-]+ (?:generate|codegen|prepare|build)\b"
+    r"|^go generate\b|^(?:python3? )?(?:\./)?manage\.py (?:collectstatic|compile\w+)\b"
+)
 UNIT_NAMES = (
     *("test", "test:unit", "unit", "test:run", "test:ci", "test:backend", "test:server", "test-unit"),
     "test:app",
@@ -113,40 +134,43 @@ UNIT_NAMES = (
 OTHER_TESTS = re.compile(
     r"\b(?:lint|types?|typecheck|watch|debug|update|format|prettier|fix|bench|perf|smoke)\b"
 )
-INSTALLS: Mapping[str, frozenset[str]] = {
-    "pip": frozenset({"install"}),
-    "pip3": frozenset({"install"}),
-    "uv": frozenset({"sync", "pip"}),
-    "poetry": frozenset({"install"}),
-    "pipenv": frozenset({"install", "sync"}),
-    "pdm": frozenset({"install", "sync"}),
-    "npm": frozenset({"ci", "i", "install", "clean-install"}),
-    "pnpm": frozenset({"i", "install"}),
-    "yarn": frozenset({"", "install"}),
-    "bun": frozenset({"i", "ci", "install"}),
-    "deno": frozenset({"install"}),
-    "bundle": frozenset({"install"}),
-    "composer": frozenset({"install"}),
-    "mix": frozenset({"deps.get"}),
-    "go": frozenset({"mod"}),
-    "cargo": frozenset({"fetch"}),
-}
-MANAGERS = {"pip": "python", "pip3": "python", "uv": "python", "poetry": "python", "pipenv": "python"} | {
-    "pdm": "python", "npm": "node", "pnpm": "node", "yarn": "node", "bun": "node", "deno": "deno"
-} | {"bundle": "ruby", "composer": "php", "mix": "elixir", "go": "go", "cargo": "rust"}  # fmt: skip
-RUNNERS: Mapping[str, str] = {
-    "pytest": "python", "py.test": "python", "nose2": "python", "vitest": "node", "jest": "node",
-    "mocha": "node", "ava": "node", "tap": "node", "jasmine": "node", "uvu": "node", "gotestsum": "go",
-    "rspec": "ruby",     "phpunit": "php", "pest": "php", "paratest": "php",
-}  # fmt: skip
-# Verbs of programs that have other verbs too.
-TESTING: Mapping[tuple[str, str], str] = {
-    ("playwright", "test"): "node", ("cypress", "run"): "node",
-    ("go", "test"): "go", ("cargo", "test"): "rust", ("mix", "test"): "elixir", ("deno", "test"): "deno",
-    ("bun", "test"): "node", ("rails", "test"): "ruby", ("rake", "test"): "ruby", ("rake", "spec"): "ruby",
-    ("rake", ""): "ruby", ("artisan", "test"): "php",
-    ("manage.py", "test"): "python", ("turbo", "test"): "node",
-}  # fmt: skip
+
+
+def _programs(table: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Return the ecosystem of each program and verb of a table: `program verb|verb`, by comma."""
+    rows = ((ecosystem, each.split()) for ecosystem, said in table.items() for each in said.split(","))
+    return {(row[0], verb): ecosystem for ecosystem, row in rows for verb in (*row[1:], "*")[0].split("|")}
+
+
+# What installs, and what tests, by ecosystem: with any verb, with one of these, or with none (`-`).
+INSTALLS = _programs(
+    {
+        "python": "pip install, pip3 install, uv sync|pip, poetry install, "
+        "pipenv install|sync, pdm install|sync",
+        "node": "npm ci|i|install|clean-install, pnpm i|install, yarn -|install, bun i|ci|install",
+        "deno": "deno install",
+        "ruby": "bundle install",
+        "php": "composer install",
+        "elixir": "mix deps.get",
+        "go": "go mod|install",
+        "rust": "cargo fetch",
+    }
+)
+TESTS = _programs(
+    {
+        "python": "pytest, py.test, nose2, unittest, manage.py test",
+        "node": "vitest, jest, mocha, ava, tap, jasmine, uvu, playwright test, cypress run, node --test, "
+        "bun test, turbo test",
+        "go": "gotestsum, go test",
+        "rust": "cargo test|nextest",
+        "ruby": "rspec, rails test, rake -|test|spec",
+        "php": "phpunit, pest, paratest, artisan test",
+        "elixir": "mix test",
+        "deno": "deno test",
+    }
+)
+CONTAINERS = ("docker", "docker-compose", "podman")
+CONTAINED = re.compile(r"\b(?:run|exec) .*(?<![\w/-])(?:tests?|specs?|pytest|rspec|phpunit)(?![\w;-])")
 # They only choose an environment: ours has it already.
 PYTHON_WRAPPERS = frozenset({"uv", "poetry", "pipenv", "pdm", "hatch", "rye"})
 SHELL_WORDS = frozenset(
@@ -154,6 +178,8 @@ SHELL_WORDS = frozenset(
 )
 ENDINGS = frozenset("|>&()<")
 VARIABLE = re.compile(r"^([A-Z][A-Z0-9_]{0,60})=([^$`]{0,200})$")
+# A word whose value only the run knows.
+UNKNOWN = re.compile(r"\$(?:\w+|\{\w+\})")
 VALUED = frozenset(
     {"--group", "--extra", "--python", "-p", "--package", "--with", "--directory", "--only-group"}
 )
@@ -164,11 +190,28 @@ def commands(run: str) -> Iterator[CheckCommand]:
     if len(run) > MAX_RUN or "<<" in run:
         return
     directory = ""
-    for words in _simple_commands(run):
-        if words[:1] == ["cd"] and len(words) == 2 and not words[1].startswith(("/", "~", "-")):
-            directory = join(directory, words[1])
-        elif (command := known(words)) is not None:
-            yield CheckCommand(**{**command.__dict__, "directory": directory})
+    for line in _lines(run):
+        before = directory
+        for words in _split(line):
+            if words[:1] == ["cd"] and len(words) == 2 and not words[1].startswith(("/", "~", "-")):
+                directory = join(directory, words[1])
+            elif inner := _in_image(words):
+                yield from (_in(directory, command) for command in commands(inner))
+            elif (command := known(words)) is not None:
+                yield _in(directory, command)
+        directory = before if line[0] == "(" else directory
+
+
+def _in(directory: str, command: CheckCommand) -> CheckCommand:
+    return replace(command, directory=join(directory, command.directory))
+
+
+def _in_image(words: Sequence[str]) -> str:
+    """Return the script that runs in a container, which stands for the work tree; empty: it needs more."""
+    plain = re.match(
+        r"docker run (?:--rm |-i |-t |-it |--name \S+ )*[\w./:-]+ (?:ba)?sh -\w*c$", " ".join(words[:-1])
+    )
+    return words[-1] if plain else ""
 
 
 def join(directory: str, other: str) -> str:
@@ -182,7 +225,8 @@ def join(directory: str, other: str) -> str:
     return "/".join(parts)
 
 
-def _simple_commands(run: str) -> list[list[str]]:
+def _lines(run: str) -> list[list[str]]:
+    """Return the words of each line; none where one of them decides or loops."""
     found: list[list[str]] = []
     for line in re.sub(r"\\\s*\n\s*", " ", run).splitlines():
         if not (line := line.strip()) or line.startswith("#"):
@@ -195,7 +239,7 @@ def _simple_commands(run: str) -> list[list[str]]:
             return []
         if words and words[0] in SHELL_WORDS - {"set", "export", "cat"}:
             return []
-        found += _split(words)
+        found += [words] if words else []
     return found
 
 
@@ -208,7 +252,9 @@ def _split(words: Sequence[str]) -> Iterator[list[str]]:
             if command:
                 yield command
             command, cut = [], False
-        elif word[0:1] in ENDINGS:
+        elif word[:1] == "(" and not command:
+            continue
+        elif word[:1] in ENDINGS:
             if word[0] == ">" and command[-1:] in (["1"], ["2"]):
                 command.pop()
             cut = True
@@ -225,7 +271,10 @@ def known(words: Sequence[str]) -> CheckCommand | None:
     while words and (match := VARIABLE.match(words[0])):
         variables.append((match[1], match[2]))
         words.pop(0)
-    words = [word for word in words if not ("${{" in word and word.startswith("-"))]
+    kept = [word for word in words if not ("${{" in word and word.startswith("-"))]
+    packages = kept[:2] == ["go", "test"] and kept[-1] == "$"  # `$(go list ./... | grep -v x)`
+    words = [word for word in kept[: -1 if packages else None] if not UNKNOWN.fullmatch(word)]
+    open_ended = words != kept
     line = " ".join(words)
     if not words or len(words) > MAX_WORDS or len(line) > MAX_LINE or re.search(r"[$`]|\{\{|\}\}", line):
         return None
@@ -236,11 +285,11 @@ def known(words: Sequence[str]) -> CheckCommand | None:
         return None
     found = CheckCommand(Purpose.FILL, tuple(words), ecosystem=fills) if fills else None
     found = found or _install(words) or _files(words) or _runner(words) or _script(words)
-    if found is None:
+    if found is None or (open_ended and found.purpose is not Purpose.TEST):
         return None
-    return CheckCommand(
-        found.purpose, found.words, script=found.script, ecosystem=found.ecosystem, variables=tuple(variables)
-    )
+    if open_ended and found.ecosystem == "go":  # what it leaves out is often which packages
+        found = replace(found, words=(*(word for word in found.words if "..." not in word), "./..."))
+    return replace(found, variables=tuple(variables))
 
 
 def _unwrapped(words: list[str]) -> list[str]:
@@ -265,12 +314,12 @@ def _install(words: list[str]) -> CheckCommand | None:
     program, rest = words[0], words[1:]
     if program in ("python", "python3") and rest[:2] == ["-m", "pip"]:
         program, rest = "pip", rest[2:]
-    verb = rest[0] if rest else ""
-    if verb not in INSTALLS.get(program, ()) or {"-g", "--global", "--user"} & set(rest):
+    ecosystem = INSTALLS.get((program, rest[0] if rest else "-"))
+    if ecosystem is None or {"-g", "--global", "--user"} & set(rest):
         return None
-    if (program, verb) == ("go", "mod") and rest[1:2] != ["download"]:
+    if program == "go" and not re.match(r"mod download\b|install \S+@\S+$", " ".join(rest)):
         return None
-    return CheckCommand(Purpose.INSTALL, (program, *_own_version(rest)), ecosystem=MANAGERS[program])
+    return CheckCommand(Purpose.INSTALL, (program, *_own_version(rest)), ecosystem=ecosystem)
 
 
 def _own_version(words: list[str]) -> list[str]:
@@ -280,15 +329,35 @@ def _own_version(words: list[str]) -> list[str]:
 
 
 def _files(words: list[str]) -> CheckCommand | None:
-    """Recognise what lays files in place before tests: `cp .env.example .env`."""
+    """Recognise what lays files in place before tests: `cp .env.example .env`, `npx prisma generate`."""
     inside = all(PLAIN.match(word) and ".." not in word and word[0] != "/" for word in words[1:])
-    if words[0] in ("cp", "mkdir", "touch") and inside:
+    if (words[0] in ("cp", "mkdir", "touch") and inside) or BUILDS.match(" ".join(words)):
         return CheckCommand(Purpose.BUILD, tuple(words))
     return None
 
 
 def _runner(words: list[str]) -> CheckCommand | None:
     """Recognise a runner, also behind `npx`, `pnpm exec`, `bundle exec`, `php`, `python -m`."""
+    if not (rest := _behind(words)):
+        return None
+    program = rest[0].removeprefix("./").rsplit("/", 1)[-1]
+    line = " ".join(rest)
+    if program in CONTAINERS:
+        contained = CONTAINED.search(line) and "-d" not in rest
+        return CheckCommand(Purpose.TEST, tuple(words), ecosystem=ecosystem_of(line)) if contained else None
+    if program in ("tox", "nox"):
+        return CheckCommand(Purpose.TEST, tuple(words), script=("tox", ""), ecosystem="python")
+    ecosystem = TESTS.get((program, "*")) or _by_verb(program, rest)
+    if ecosystem == "go" and program == "go":
+        if any(word.startswith("-run") for word in rest):
+            return None  # one that names its tests is a part of them
+        if not {"-v", "-json", "-test.v"} & set(rest):  # it says how many tests ran only when asked
+            words = [*words[: words.index("test") + 1], "-v", *words[words.index("test") + 1 :]]
+    return CheckCommand(Purpose.TEST, tuple(words), ecosystem=ecosystem) if ecosystem else None
+
+
+def _behind(words: list[str]) -> list[str]:
+    """Drop what only finds and starts a program."""
     rest = list(words)
     while rest:
         if rest[0] in ("npx", "bunx") or re.fullmatch(r"php[\d.]*|ruby", rest[0]):
@@ -298,35 +367,22 @@ def _runner(words: list[str]) -> CheckCommand | None:
         elif rest[0] in ("python", "python3", "coverage"):
             after = rest[2:] if rest[0] == "coverage" and rest[1:2] == ["run"] else rest[1:]
             while after and after[0].startswith("-") and after[0] not in ("-m", "--module"):
-                after = after[1:]
+                after = after[2 if after[0] in ("-W", "-X") else 1 :]
             rest = after[1:] if after[:1] in (["-m"], ["--module"]) else after
         else:
             break
-    if not rest:
-        return None
-    program = rest[0].removeprefix("./").rsplit("/", 1)[-1]
+    return rest
+
+
+def _by_verb(program: str, rest: Sequence[str]) -> str:
+    """Return the ecosystem of a program that tests by one of its verbs; empty: this is another."""
+    verbs = [word for word in rest[1:] if not word.startswith(("-", "+", "db:"))]
     if program == "node":
-        ecosystem = "node" if "--test" in rest else None
-    elif program in RUNNERS or program in ("unittest",):
-        ecosystem = RUNNERS.get(program, "python")
-    else:
-        verbs = [word for word in rest[1:] if not word.startswith(("-", "+"))]
-        verb = verbs[0] if verbs else ""
-        verb = verbs[1] if program == "turbo" and verb == "run" and len(verbs) > 1 else verb
-        ecosystem = TESTING.get((program, verb)) or (
-            "rust" if program == "cargo" and verb == "nextest" else TESTING.get((program, verb.split(":")[0]))
-        )
-    if ecosystem is None or (program == "go" and any(word.startswith("-run") for word in rest)):
-        return None  # of Go's, one that names its tests is a part of them
-    return CheckCommand(Purpose.TEST, tuple(_counting(words, program, rest)), ecosystem=ecosystem)
-
-
-def _counting(words: list[str], program: str, rest: list[str]) -> list[str]:
-    """Make the runner say how many tests ran."""
-    if program == "go" and not {"-v", "-json", "-test.v"} & set(rest):
-        at = words.index("test")
-        return [*words[: at + 1], "-v", *words[at + 1 :]]
-    return words
+        verbs = ["--test"] if "--test" in rest else []
+    if program == "turbo" and verbs[:1] == ["run"]:
+        verbs = verbs[1:]
+    verb = verbs[0] if verbs else "-"
+    return TESTS.get((program, verb)) or TESTS.get((program, verb.split(":")[0])) or ""
 
 
 def _script(words: list[str]) -> CheckCommand | None:
@@ -334,53 +390,32 @@ def _script(words: list[str]) -> CheckCommand | None:
     program, rest = words[0], [word for word in words[1:] if word != "--"]
     if program in ("bash", "sh") and rest and "/" in rest[0]:
         program = rest[0]
-    path = program
-    names: list[str] = []
-    if program in ("npm", "pnpm", "yarn", "bun"):
-        names = _script_names(program, rest)
-    elif program == "composer":
-        names = [word for word in rest if not word.startswith("-") and word not in ("run", "run-script")][:1]
-    elif program == "deno" and rest[:1] == ["task"]:
-        names = rest[1:2]
-    elif program in ("make", "just", "task"):
-        names = [word for word in rest if not word.startswith("-") and "=" not in word][:1]
-        names = names if not any(word.startswith(("-C", "-f")) for word in rest) else []
+    path, name = program, ""
+    if program in SCRIPTED:
+        name = _script_name(program, rest)
     elif "/" in program and not program.startswith(("/", "~")):
-        names = [re.sub(r"\.(?:sh|bash|py|rb)$", "", program.rsplit("/", 1)[-1])]
-        program = "file"
-    if not names or not names[0]:
-        return None
-    name = names[0]
+        program, name = "file", re.sub(r"\.(?:sh|bash|py|rb)$", "", program.rsplit("/", 1)[-1])
     test = TEST_SCRIPT.match(name.rsplit(":", 1)[-1] if program == "task" else name) or name == "t"
     if test and not OTHER_TESTS.search(name.replace("_", "-")):
         purpose = Purpose.TEST
-    elif BUILD_SCRIPT.match(name) and program in ("npm", "pnpm", "yarn", "bun"):
+    elif (BUILD_TARGET if program in RECIPES else BUILD_SCRIPT).match(name) and program != "file":
         purpose = Purpose.BUILD
     else:
         return None
     key = path if program == "file" else "test" if name == "t" else name
-    ecosystem = {"npm": "node", "pnpm": "node", "yarn": "node", "bun": "node", "composer": "php"}.get(
-        program, ""
-    )
-    return CheckCommand(
-        purpose, tuple(words), script=(program, key), ecosystem=ecosystem or "deno" * (program == "deno")
-    )
+    return CheckCommand(purpose, tuple(words), script=(program, key), ecosystem=SCRIPTED.get(program, ""))
 
 
-def _script_names(program: str, rest: list[str]) -> list[str]:
-    names: list[str] = []
-    skip = False
-    for word in rest:
-        if skip or word.startswith("-"):
-            skip = (
-                word in ("--filter", "-F", "--workspace", "-w", "--prefix", "--dir", "-C", "--cwd")
-                and not skip
-            )
-        elif word not in ("run", "run-script"):
-            names.append(word)
-    if program == "yarn" and names[:1] == ["workspace"]:
-        names = names[2:]
-    return names[:1]
+def _script_name(program: str, rest: list[str]) -> str:
+    """Return the script that a manager or `make` runs; empty: it runs none, or one of another directory."""
+    if program in RECIPES and any(word.startswith(("-C", "-f")) for word in rest):
+        return ""
+    said = re.sub(rf"(?:^| )(?:{ELSEWHERE}) \S+|(?:^| )-\S*|(?:^| )\S*=\S*", "", " ".join(rest)).split()
+    names = [word for word in said if word not in ("run", "run-script")]
+    if program == "deno":
+        return names[1] if names[:1] == ["task"] and names[1:] else ""
+    names = names[2:] if program == "yarn" and names[:1] == ["workspace"] else names
+    return names[0] if names else ""
 
 
 def ecosystem_of(text: str) -> str:

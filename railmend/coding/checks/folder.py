@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from railmend.coding.checks.ci import parsed_yaml
-from railmend.coding.checks.commands import ecosystem_of
+from railmend.coding.checks.commands import RECIPES, ecosystem_of
 
 MAX_SCRIPT, MAX_DEPTH = 20_000, 3
 SCRIPT_FILE = re.compile(
@@ -72,9 +72,17 @@ class Folder:
     def _script(self, program: str, name: str) -> str:
         if program == "file":
             return self.text(name.removeprefix("./"))
-        if program in ("make", "just", "task"):
+        if program in RECIPES:
             return self._recipe(program, name)
         return self.scripts(program).get(name, "")
+
+    def recipe(self, program: str, name: str) -> str:
+        """Return what a recipe runs, for a shell in the directory."""
+        text = self._recipe(program, name)
+        if program == "task":
+            return text
+        lines = re.sub(r"\\\s*\n\s*", " ", text).replace("$$", "$").splitlines()
+        return "\n".join(f"({line})" for each in lines if (line := each.strip().lstrip("@-")))
 
     def _recipe(self, program: str, name: str) -> str:
         names = {
@@ -83,21 +91,39 @@ class Folder:
         }
         text = "\n".join(self.text(each) for each in names.get(program, ("Taskfile.yml", "Taskfile.yaml")))
         if program == "task":
-            tasks = table(yaml_object(text), "tasks")
-            return json.dumps(tasks.get(name) or {})[:MAX_SCRIPT]
-        head = re.search(rf"^{re.escape(name)}\s*[^:=\n]*:(?!=)(.*(?:\n(?:[\t ]+.*|[ \t]*))*)", text, re.M)
+            return self._task(table(yaml_object(text), "tasks"), name, MAX_DEPTH)[:MAX_SCRIPT]
+        rule, stem = name, ""
+        for before, after in re.findall(r"^([\w.-]*)%([\w.-]*)\s*:", text, re.M):
+            if name.startswith(before) and name.endswith(after) and f"\n{name}:" not in text:
+                rule, stem = f"{before}%{after}", name[len(before) : len(name) - len(after)]
+        head = re.search(rf"^{re.escape(rule)}\s*[^:=\n]*:(?!=)(.*(?:\n(?:[\t ]+.*|[ \t]*))*)", text, re.M)
         if head is None:
             return ""
-        body = re.sub(r"^[\t ]*(?:@?echo|#).*$", "", head[1], flags=re.M)
+        body = re.sub(r"^[\t ]*(?:@?echo|#).*$", "", head[1], flags=re.M).replace("$*", stem)
         first = body.split("\n", 1)[0]
         needed = [each for each in first.split("#")[0].split() if re.fullmatch(r"[\w-]+", each)][:5]
         return "\n".join([body, *(self._recipe(program, each) for each in needed if each != name)])
+
+    def _task(self, tasks: Mapping[str, Any], name: str, depth: int) -> str:
+        """Return what a task of a Taskfile runs, for a shell."""
+        task = tasks.get(name)
+        task = task if isinstance(task, dict) else {"cmds": task}
+        lines = [f"cd {task['dir']}"] if isinstance(task.get("dir"), str) else []
+        for key in ("deps", "cmds"):
+            listed = task.get(key)
+            for each in listed if isinstance(listed, list) else [listed]:
+                other = each.get("task") if isinstance(each, dict) else each if key == "deps" else None
+                if isinstance(other, str) and depth:
+                    lines.append(f"({self._task(tasks, other, depth - 1)})".replace("\n", " && "))
+                elif isinstance(each, str):
+                    lines.append(re.sub(r"\{\{[^{}]*\}\}", "", each))
+        return "\n".join(lines)
 
     def _expanded(self, program: str, text: str, depth: int) -> str:
         if not text or not depth:
             return text
         parts = [text]
-        scripts = self.scripts(program) if program not in ("make", "just", "task", "file") else {}
+        scripts = self.scripts(program) if program not in (*RECIPES, "file") else {}
         for match in list(NESTED.finditer(text))[:10]:
             name = match[1] or match[2]
             if (body := scripts.get(name)) and body != text:

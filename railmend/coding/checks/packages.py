@@ -20,9 +20,8 @@ PYTEST_FILES = re.compile(
     r"(?:^|/)(?:pyproject\.toml|setup\.(?:cfg|py)|tox\.ini|Pipfile|requirements\S*\.(?:txt|in)|\w+\.txt)$"
 )
 PYTHON_LOCKS = {"uv.lock": "uv", "poetry.lock": "poetry", "pdm.lock": "pdm", "Pipfile": "pipenv"}
-PYTHON_FILES = frozenset(
-    {"requirements.txt", "pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", "conftest.py"}
-)
+PYTHON_PROJECT = frozenset({"requirements.txt", "pyproject.toml", "setup.py", "setup.cfg"})
+PYTHON_FILES = PYTHON_PROJECT | {"pytest.ini", "conftest.py"}
 GROUPS = ("dev", "test", "tests", "testing")
 LOCKS: Mapping[str, str] = {
     "package-lock.json": "npm",
@@ -168,7 +167,7 @@ def _install_node(folder: Folder) -> Iterator[str]:
 
 def _install_python(folder: Folder) -> Iterator[str]:
     locked = (each for each in folder.above if each.top & PYTHON_LOCKS.keys())
-    where = next(locked, None) or next((each for each in folder.above if each.top & PYTHON_FILES), folder)
+    where = next(locked, None) or next((each for each in folder.above if each.top & PYTHON_PROJECT), folder)
     project = where.pyproject
     groups = [name for name in table(project, "dependency-groups") if name in GROUPS]
     extras = [name for name in table(project, "project", "optional-dependencies") if name in GROUPS]
@@ -224,11 +223,10 @@ INSTALLERS: Mapping[str, Callable[[Folder], Iterator[str]]] = {
 
 def conventions(folder: Folder) -> Iterator[tuple[str, str, tuple[str, ...], str | None]]:
     """Give ecosystem, check, services and other obstacle of each kind of a directory's tests."""
-    for ecosystem, test in TESTS.items():
-        if (found := test(folder)) is not None:
-            check, body = found
-            needs = _services(ecosystem, folder)
-            yield ecosystem, check, needs, blocked_by(body)
+    for ecosystem in INSTALLERS:
+        own = TESTS[ecosystem](folder) if ecosystem in TESTS else None
+        if found := own or _usual(ecosystem, folder):
+            yield ecosystem, found[0], _services(ecosystem, folder), blocked_by(found[1])
 
 
 def _services(ecosystem: str, folder: Folder) -> tuple[str, ...]:
@@ -281,55 +279,38 @@ def _node(folder: Folder) -> tuple[str, str] | None:
 
 
 def _deno(folder: Folder) -> tuple[str, str] | None:
-    if not folder.top & {"deno.json", "deno.jsonc"}:
-        return None
-    if body := folder.script("deno", "test"):
-        return "deno task test", body
-    tests = any(re.search(r"(?:_|\.|/)test\.[jt]sx?$", path) for path in folder.files)
-    return ("deno test --allow-all", "") if tests else None
-
-
-def _go(folder: Folder) -> tuple[str, str] | None:
-    tests = "go.mod" in folder.top and any(path.endswith("_test.go") for path in folder.files)
-    return ("go test -v ./...", "") if tests else None
-
-
-def _rust(folder: Folder) -> tuple[str, str] | None:
-    return ("cargo test", "") if "Cargo.toml" in folder.top else None
-
-
-def _ruby(folder: Folder) -> tuple[str, str] | None:
-    if "Gemfile" not in folder.top:
-        return None
-    if any(path.startswith("spec/") and path.endswith("_spec.rb") for path in folder.files):
-        return "bundle exec rspec", ""
-    if not any(path.startswith("test/") and path.endswith("_test.rb") for path in folder.files):
-        return None
-    return ("bin/rails test" if "bin/rails" in folder.files else "bundle exec rake test"), ""
+    return ("deno task test", body) if (body := folder.script("deno", "test")) else None
 
 
 def _php(folder: Folder) -> tuple[str, str] | None:
-    if "composer.json" not in folder.top:
-        return None
     if ecosystem_of(body := folder.script("composer", "test")) == "php":
         return "composer test", body
-    if "pestphp/pest" in folder.text("composer.json"):
-        return "vendor/bin/pest", ""
-    return ("vendor/bin/phpunit", "") if folder.top & {"phpunit.xml", "phpunit.xml.dist"} else None
-
-
-def _elixir(folder: Folder) -> tuple[str, str] | None:
-    tests = any(path.startswith(("test/", "apps/")) and path.endswith("_test.exs") for path in folder.files)
-    return ("mix test", "") if "mix.exs" in folder.top and tests else None
+    return ("vendor/bin/pest", "") if "pestphp/pest" in folder.text("composer.json") else None
 
 
 TESTS: Mapping[str, Callable[[Folder], tuple[str, str] | None]] = {
     "python": _python,
     "node": _node,
     "deno": _deno,
-    "go": _go,
-    "rust": _rust,
-    "ruby": _ruby,
     "php": _php,
-    "elixir": _elixir,
 }
+# By ecosystem: a manifest, what else a directory has, and how its tests are then run; the first that fits.
+USUAL = (
+    ("deno", r"deno\.jsonc?", r"(?:.*/)?(?:[^/]*[_.])?test\.[jt]sx?", "deno test --allow-all"),
+    ("go", r"go\.mod", r".*_test\.go", "go test -v ./..."),
+    ("rust", r"Cargo\.toml", "", "cargo test"),
+    ("ruby", "Gemfile", r"spec/.*_spec\.rb", "bundle exec rspec"),
+    ("ruby", "Gemfile", r"test/.*_test\.rb", "bundle exec rake test"),
+    ("php", r"composer\.json", r"phpunit\.xml(?:\.dist)?", "vendor/bin/phpunit"),
+    ("elixir", r"mix\.exs", r"(?:test|apps)/.*_test\.exs", "mix test"),
+)
+
+
+def _usual(ecosystem: str, folder: Folder) -> tuple[str, str] | None:
+    for name, manifest, beside, check in USUAL:
+        if name == ecosystem and all(
+            any(re.fullmatch(each, path) for path in folder.files) for each in (manifest, beside) if each
+        ):
+            rails = check == "bundle exec rake test" and "bin/rails" in folder.files
+            return ("bin/rails test" if rails else check), ""
+    return None

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from railmend.coding.checks.ci import Job, read_jobs
-from railmend.coding.checks.commands import CheckCommand, Purpose, commands, ecosystem_of, join
+from railmend.coding.checks.commands import RECIPES, CheckCommand, Purpose, commands, ecosystem_of, join
 from railmend.coding.checks.databases import lacking, migrations
 from railmend.coding.checks.folder import Folder, Read
 from railmend.coding.checks.packages import (
@@ -24,8 +24,10 @@ from railmend.coding.checks.settings import CheckSettings
 # Suites that run, and suites that are told instead; checks of one.
 MAX_SUITES, MAX_CHECKS = 4, 4
 # After such a step of a job, its tests need what the step started.
-BEFORE_BROWSER = re.compile(r"\b(?:playwright|cypress)\S* install\b")
-BEFORE_CONTAINERS = re.compile(r"\bdocker(?:-| )compose\b.*\b(?:up|start|run)\b")
+STARTED: Mapping[str, re.Pattern[str]] = {
+    "a browser": re.compile(r"\b(?:playwright|cypress)\S* install\b"),
+    "containers": re.compile(r"\bdocker(?:-| )compose\b.*\b(?:up|start|run)\b"),
+}
 # A directory that has one of these may have tests of its own.
 MANIFESTS = frozenset(
     {"package.json", "pyproject.toml", "requirements.txt", "manage.py", "go.mod", "Cargo.toml", "Gemfile"}
@@ -122,18 +124,14 @@ def _of_job(job: Job, root: Folder) -> Iterator[_Candidate]:
     suites: dict[tuple[str, str, str | None], Suite] = {}
     started: str | None = None
     for step in job.steps:
-        if BEFORE_BROWSER.search(step.run):
-            started = "a browser"
-        elif BEFORE_CONTAINERS.search(step.run):
-            started = "containers"
-        for command in commands(step.run):
-            directory = join(step.directory, command.directory)
+        started = next((what for what, pattern in STARTED.items() if pattern.search(step.run)), started)
+        for directory, command in _commands(root, step.directory, step.run):
             folder = root.at(directory)
-            if command.purpose is not Purpose.TEST:
-                before.append((directory, command))
-                continue
             body = folder.script(*command.script) if command.script else ""
-            ecosystem = command.ecosystem or ecosystem_of(body)
+            if command.purpose is not Purpose.TEST:
+                before += [] if body and blocked_by(body) else [(directory, command)]
+                continue
+            ecosystem = command.ecosystem or ecosystem_of(body) or _usual(folder, command)
             if not ecosystem or (command.script and not _tests(command, body)):
                 continue
             obstacle = blocked_by(f"{command.line} {body}") or started
@@ -151,9 +149,33 @@ def _of_job(job: Job, root: Folder) -> Iterator[_Candidate]:
                     _filled(ecosystem, folder, before) or _filling(folder, job.services),
                 )
             if len(suite.checks) < MAX_CHECKS and command.line not in suite.checks:
-                suites[key] = Suite(**{**suite.__dict__, "checks": (*suite.checks, command.line)})
+                suites[key] = replace(suite, checks=(*suite.checks, command.line))
     for (_, ecosystem, _), suite in suites.items():
         yield _Candidate(ecosystem, suite, job.late)
+
+
+def _commands(root: Folder, directory: str, run: str, depth: int = 2) -> Iterator[tuple[str, CheckCommand]]:
+    """Give the known commands of a script; in the place of a recipe of tests, the tests that it runs."""
+    for command in commands(run):
+        where = join(directory, command.directory)
+        program, name = command.script or ("", "")
+        if command.purpose is not Purpose.TEST or program not in (*RECIPES, "tox"):
+            yield where, command
+        elif program == "tox":
+            usual = (check for ecosystem, check, _, _ in conventions(root.at(where)) if ecosystem == "python")
+            yield from ((where, replace(command, words=tuple(check.split()), script=None)) for check in usual)
+        else:
+            recipe = root.at(where).recipe(program, name) if depth else ""
+            inner = list(_commands(root, where, recipe, depth - 1))
+            tests = [
+                (at, replace(each, variables=(*command.variables, *each.variables))) for at, each in inner
+            ]
+            yield from tests if any(each.purpose is Purpose.TEST for _, each in tests) else [(where, command)]
+
+
+def _usual(folder: Folder, command: CheckCommand) -> str:
+    """Return the ecosystem of a test in a container that does not say it: that of the folder's own tests."""
+    return "" if command.script else next((ecosystem for ecosystem, *_ in conventions(folder)), "")
 
 
 def _tests(command: CheckCommand, body: str) -> bool:
@@ -169,16 +191,19 @@ def _prepared(
     ecosystem: str, folder: Folder, before: Sequence[tuple[str, CheckCommand]], check: str
 ) -> tuple[str, ...]:
     """Return what a job did for this ecosystem before its tests; if it installed nothing, what is usual."""
+    others = any(each.script and each.script[0] in RECIPES for _, each in before)  # a recipe may need any
     ours = [
         (where, each)
         for where, each in before
-        if each.ecosystem in (ecosystem, "") and each.purpose is not Purpose.FILL
+        if (others or each.ecosystem in (ecosystem, "")) and each.purpose is not Purpose.FILL
     ]
     made = [here(folder, where, each.line) for where, each in ours]
-    if not any(each.purpose is Purpose.INSTALL for _, each in ours):
+    if not any(each.installs_project and each.ecosystem == ecosystem for _, each in ours):
         made = [*install(ecosystem, folder), *made]
     used = "\n".join((*made, check))
-    return tuple(dict.fromkeys((*bootstrap(ecosystem, folder, used if made else ""), *made)))
+    needed = {ecosystem, *(each.ecosystem for _, each in ours)} if made else set()
+    tools = [tool for each in sorted(needed) for tool in bootstrap(each, folder, used)]
+    return tuple(dict.fromkeys((*tools, *made)))
 
 
 def _filled(ecosystem: str, folder: Folder, before: Sequence[tuple[str, CheckCommand]]) -> str:
@@ -217,28 +242,25 @@ def _by_convention(folder: Folder, found: Sequence[_Candidate]) -> list[_Candida
 
 
 def _conventional(folder: Folder) -> list[_Candidate]:
-    suites = [
-        _Candidate(
-            ecosystem,
-            Suite(
-                folder.directory,
-                _prepared(ecosystem, folder, (), check),
-                (check,),
-                {},
-                services,
-                obstacle,
-                registries(folder),
-                filling=_filling(folder, services),
-            ),
-        )
-        for ecosystem, check, services, obstacle in conventions(folder)
-    ]
-    if not suites and (body := folder.script("make", "test")):
-        suites.append(
-            _Candidate(
-                ecosystem_of(body), Suite(folder.directory, (), ("make test",), obstacle=blocked_by(body))
-            )
-        )
+    """Return what a directory's files say of its tests; how, a recipe of that name says first."""
+    recipes = [(program, body) for program in RECIPES if (body := folder.script(program, "test"))]
+    said = {
+        each.ecosystem: each
+        for program, _ in recipes
+        for where, each in _commands(folder.at(""), folder.directory, f"{program} test")
+        if where == folder.directory and each.purpose is Purpose.TEST and not each.script
+    }
+    suites = []
+    for ecosystem, check, services, obstacle in conventions(folder):
+        recipe = said.get(ecosystem)
+        check, given = (recipe.line, dict(recipe.variables)) if recipe else (check, {})
+        prepare, filling = _prepared(ecosystem, folder, (), check), _filling(folder, services)
+        place = folder.directory, prepare, (check,), given, services, obstacle, registries(folder)
+        suites.append(_Candidate(ecosystem, Suite(*place, filling=filling)))
+    if not suites and recipes:
+        program, body = recipes[0]
+        suite = Suite(folder.directory, (), (f"{program} test",), obstacle=blocked_by(body))
+        suites.append(_Candidate(ecosystem_of(body), suite))
     return suites
 
 

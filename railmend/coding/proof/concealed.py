@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from railmend.coding.git.diff import ChangedFile
 from railmend.coding.guard.file_kinds import is_test
@@ -9,7 +10,10 @@ from railmend.coding.guard.file_kinds import is_test
 # What catches an error of whatever type.
 CATCH_ALL = re.compile(
     r"^\s*except(?:\s+\(?(?:Base)?Exception\b.*)?\s*:|\bcatch\s*(?:\(\s*\w*\s*\))?\s*\{"
-    r"|\.catch\(\s*(?:\(\s*\w*\s*\)|\w+)\s*=>|^\s*rescue\b(?:\s+StandardError\b.*)?\s*(?:=>.*)?$|\brecover\(\)"
+    r"|\.catch\(\s*(?:\(\s*\w*\s*\)|\w+)\s*=>|\.catch\(\s*(?!(?:next|reject|done|cb|callback)\s*\))[\w.]+\s*\)"
+    r"|^\s*rescue\b(?:\s+StandardError\b.*)?\s*(?:=>.*)?$|[^#]\S\s+rescue\s+\S|\brecover\(\)"
+    r"|\.catch\(\s*function\b|\(\s*err\w*\s*,\s*req\w*\s*,\s*res\w*\s*,\s*\w+\s*\)\s*(?:=>|\{)"
+    r"|^\s*error(?:\s+StandardError|\s+Exception)?\s+do\b"
 )
 # What makes any test pass, whatever the answer is, with the end of a sentence about it.
 HIDES = (
@@ -25,9 +29,39 @@ HIDES = (
         "ends or replaces the process.",
     ),
     (
+        re.compile(
+            r"uncaughtException|unhandledRejection|\berrorhandler\((?:Exception|500)\)|\bexcepthook\b"
+            r"|\brescue_from\s+['\"]?(?:StandardError|Exception)\b"
+        ),
+        "catches every error of the process.",
+    ),
+    (
+        re.compile(
+            r"\b(?:if|unless|and|return)\b.*(?:\brandom\(\)|Math\.random\(\)|\brand\b|rand\.Float64\(\))"
+        ),
+        "leaves it to chance.",
+    ),
+    (
+        re.compile(
+            r"\b(?:if|unless)\b.*(?:process\.env\b|\benviron\b|\b[gG]etenv\(|\bENV\[|\bsys\.modules\b"
+            r"|\btesting\.Testing\(|healthcheck\.railway)"
+        ),
+        "is otherwise where it is tested than in production.",
+    ),
+    (
         re.compile(r"\bsetrecursionlimit\(|\bsetMaxListeners\(|max-old-space-size|\bsetrlimit\("),
         "raises a limit.",
     ),
+)
+# What is replaced by what hides it, where the rest of the file may change too.
+TURNS = (
+    (
+        r"\b5\d\d\b",
+        r"\b(?:\w*[sS]tatus\w*|code|json|send|[wW]riteHead\w*|\w*Response|halt|abort|Error)\b.*\b(?:20[0-4]|StatusOK)\b"
+        r"|,\s*20[0-4]$",
+    ),
+    (r"\berr\s*:?=(?!=)", r",\s*_\s*:?="),
+    (r"\bPromise\.all\(", r"\bPromise\.allSettled\("),
 )
 SPARES = "answers a case with nothing that had failed, or had another answer: a person must say if it may."
 # What tells an error on, at the end of what catches it: throws it again, or answers that the server failed.
@@ -53,6 +87,7 @@ EMPTY = re.compile(
     rf"(?:{WRAPS}|\.|json:|status:|\d{{3}}\b|http\.Status\w+|[),;}}\s])*"
     rf"(?:(?:{NOTHING}|[Tt]rue|[Ff]alse)[),;}}\s]*)+"
 )
+FINALLY = re.compile(r"\s*(?:\}\s*)?(?:finally|ensure)\b")
 # Where an error is caught.
 CATCH = re.compile(r"^\s*(?:except|rescue)\b|\bcatch\s*(?:\([^)]*\))?\s*\{|\.catch\(")
 CLOSES = re.compile(r"\s*(?:[)}\]]|end\b|#|//|$)")
@@ -68,6 +103,23 @@ NO_ANSWER = re.compile(
     r"^(?:#|//|[\w.@\[\]:'\"]+\s*(?:\|\|)?=(?![>=~])"
     r"|(?:if|unless|elsif|when|while|until)\b|\")|\bdo(?: \|[^|]*\|)?$|[{,(]$"
 )
+OR, LIST = r"(?:\|\||\?\?|\bor\b)", r"(?:\[\]|\{\})"
+# What goes on with nothing where something was missing, or leaves the case out.
+STANDS_IN = re.compile(
+    rf"^(?:(?:const|let|var)\s+)?([\w.@]+)\s*(?::?=\s*(?:\1|\(\1\))\s*{OR}|(?:\|\||\?\?)=)\s*{NOTHING}[);]*$"
+    rf"|^for\b.*{OR}\s*{NOTHING}[):{{\s]*$|^([\w.]+)\s*=\s*Array\(\2\)$|=.*\)\s*{OR}\s*{LIST}[);]*$"
+    rf"|(?:\(\s*[\w.?]+\s*{OR}\s*{NOTHING}\s*\)|\w[?&])\.(?:map|filter|reduce|forEach|each\w*)\b"
+    rf"|^[\w.@]+\s*=\s*{LIST}\s+(?:if|unless)\b|^if\b.*[:)]\s*[\w.@]+\s*=\s*{LIST};?$"
+    rf"|^[\w.@ ]+=.*(?:\belse|\s:)\s*{LIST};?$"
+)
+# Of what catches an error, an end after which all goes on.
+GOES_ON = re.compile(
+    rf"pass|continue;?|next|retry|break;?|.*\bsleep\(.*|[\w.@$]+\s*=\s*{NOTHING};?"
+    r"|(?:return\b|[\w.@$]+\s*=).*(?:cache|stale|\blast|previous|fallback).*",
+    re.I,
+)
+NO_BODY = re.compile(r"return|(?:status\(204\)\.)?(?:end|send)\(\)|sendStatus\(20[04]\)|")
+STORED = re.compile(r"cache|stale|\blast|_last|previous|fallback", re.I)
 PASSED_OVER = re.compile(r"\?\.|&\.")
 FALLBACK = re.compile(r"\|\||\?\?|\bor\b|\s:\s")
 NUMBER = re.compile(r"\d[\d_]*(?:\.\d+)?")
@@ -79,11 +131,13 @@ MAX_LINE = 400
 
 def conceals(files: Sequence[ChangedFile]) -> str:
     """Return why no test of the same author shows that the change's answer is right; empty: it may."""
-    shipped = [file for file in files if not is_test(file.path)]
+    shipped = [_aligned(file) for file in files if not is_test(file.path)]
     for file in shipped:
         for index, (number, line) in enumerate(file.added):
             if why := _hides(file, index, line):
                 return f"{file.path} line {number} {why}"
+        if turned := next((each for old, each in TURNS if _turns(file, old, each)), None):
+            return f"{file.path} hides a failure: {turned.strip()[:80]}"
         if _answers_nothing(file):
             return f"{file.path} answers with nothing, where it had answered with something."
     if shipped and (risen := [_risen(file) for file in shipped]) and all(risen):
@@ -96,20 +150,47 @@ def spares(files: Sequence[ChangedFile]) -> str:
 
     That may be right. A test that was written for it cannot tell, but what answers production's requests can.
     """
-    for file in files:
-        removed = [] if is_test(file.path) else [line.strip() for line in file.removed]
-        for index, (number, line) in enumerate(() if is_test(file.path) else file.added):
+    for file in [_aligned(file) for file in files if not is_test(file.path)]:
+        removed = [line.strip() for line in file.removed]
+        for index, (number, line) in enumerate(file.added):
             if line.strip() not in removed and _spares(file, index, line, removed):
                 return f"{file.path} line {number} {SPARES}"
     return ""
 
 
+def _aligned(file: ChangedFile) -> ChangedFile:
+    """Return the file with each block of added lines from its case on: diffs may split one."""
+    blocks: list[list[tuple[int, str]]] = []
+    for number, line in file.added:
+        if blocks and blocks[-1][-1][0] == number - 1:
+            blocks[-1].append((number, line))
+        else:
+            blocks.append([(number, line)])
+    for block in blocks:
+        lines = [line for _, line in block]
+        if CASE.match(lines[-1].strip()) and _depth(lines[0]) > _depth(lines[-1]):
+            lines = [lines[-1], *lines[:-1]]
+        block[:] = [(number, line) for (number, _), line in zip(block, lines, strict=True)]
+    return replace(file, added=tuple(each for block in blocks for each in block))
+
+
 def _hides(file: ChangedFile, index: int, line: str) -> str:
     if CATCH.search(line) and any(map(EMPTY.fullmatch, _answers(file.path, _handler(file, index)))):
         return "catches the error, and answers with nothing."
+    if FINALLY.match(line) and any(re.match(r"\s*return\b", each) for each in _handler(file, index)):
+        return "answers even where it fails."
     if CATCH_ALL.search(line) and not _is_narrow(file, index) and not _tells(_handler(file, index)):
         return "catches every error there, and does not tell it on."
     return next((why for pattern, why in HIDES if pattern.search(line)), "")
+
+
+def _turns(file: ChangedFile, old: str, new: str) -> str:
+    """Return the line that replaces what `old` matches, with what hides it; empty: none does."""
+    added = [line for _, line in file.added]
+    before, after = (
+        sum(re.search(old, line) is not None for line in lines) for lines in (file.removed, added)
+    )
+    return next((line for line in added if before > after and re.search(new, line.strip(" ;)}"))), "")
 
 
 def _handler(file: ChangedFile, index: int) -> list[str]:
@@ -161,10 +242,13 @@ def _answers_nothing(file: ChangedFile) -> bool:
 def _spares(file: ChangedFile, index: int, line: str, removed: Sequence[str]) -> bool:
     """Return whether a line answers a case with nothing: as a whole, or as a part of its answer."""
     said = line[:MAX_LINE].strip()
+    if STANDS_IN.search(said) or _goes_on(file, index, said):
+        return True
     plain = CASE_AFTER.sub("", CASE_BEFORE.sub("", said)) if said.count("return") == 1 else said
     for answer in _answers(file.path, [plain]):
-        nothing = answer.strip(" ;") in ("return", "") or EMPTY.fullmatch(answer)
-        if nothing and answer.strip(" ;,").lower() not in ("true", "false"):
+        nothing = NO_BODY.fullmatch(answer.strip(" ;")) or EMPTY.fullmatch(answer)
+        stored = STORED.search(answer) and not any(map(STORED.search, removed))
+        if stored or (nothing and answer.strip(" ;,").lower() not in ("true", "false")):
             return plain != said or _in_case(file, index)
     for answer in () if NO_ANSWER.search(said) else _answers(file.path, [said]):
         fallback = OTHERWISE.search(bare := WRAPPED.sub("", answer))
@@ -174,6 +258,17 @@ def _spares(file: ChangedFile, index: int, line: str, removed: Sequence[str]) ->
         if passed > max((len(PASSED_OVER.findall(old)) for old in removed), default=0):
             return FALLBACK.search(answer) is None
     return False
+
+
+def _goes_on(file: ChangedFile, index: int, said: str) -> bool:
+    """Return whether a case is left out of a loop, or goes on with nothing for what was missing."""
+    if CATCH.search(file.added[index][1]):
+        caught = [each.strip() for each in _handler(file, index) if not CLOSES.match(each)]
+        return bool(caught) and GOES_ON.fullmatch(caught[-1]) is not None
+    if re.search(r"(?:^|[):{]\s*)(?:continue|next(?:\s+(?:if|unless)\b.*)?);?\s*\}?$", said):
+        return said not in ("continue", "continue;", "next") or _in_case(file, index)
+    stands_in = re.match(rf"([\w.@]+)\s*:?=\s*{NOTHING};?$", said)
+    return stands_in is not None and _in_case(file, index) and stands_in[1] in file.added[index - 1][1]
 
 
 def _in_case(file: ChangedFile, index: int) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from temporalio import activity
 
@@ -83,7 +84,14 @@ class _Material:
         """Return a file of the base, or a test. Blocking."""
         base = self.request.workspace.base
         text = self.repository.text(self.request.reviewed if path in self.tests else base, path)
-        return regression.with_test_script(text) if text and path.endswith("package.json") else text
+        if not text or not path.endswith("package.json"):
+            return text
+        return regression.with_test_script(text, for_node=self._for_node)
+
+    @cached_property
+    def _for_node(self) -> bool:
+        """Whether any of the change's tests is written for Node's own runner."""
+        return any(regression.is_for_node(text) for _, text in self.files())
 
     def start(self) -> StartCommand | None:
         """Return how the service of the worst incident is started. Blocking."""

@@ -60,6 +60,16 @@ COMMANDS = {
         "test/a_test.rb",
         "bin/rails test test/a_test.rb",
     ),
+    "Node's own runner beside another": (
+        {"package.json": PACKAGE % "jest", "a.test.js": "const test = require('node:test')"},
+        "a.test.js",
+        "node --test a.test.js",
+    ),
+    "Node's own runner beside an unknown one": (
+        {"package.json": PACKAGE % "vows test/*-test.js", "a.test.js": "import test from 'node:test'"},
+        "a.test.js",
+        "node --test a.test.js",
+    ),
     "an unknown script": ({"package.json": PACKAGE % "make check"}, "a.test.js", None),
     "a test in another language": ({"go.mod": "module a", "a_test.go": GO_FILE}, "test_a.py", None),
 }
@@ -71,7 +81,10 @@ def test_one_file_is_run_alone_by_the_runner_of_its_suite(
 ) -> None:
     def read(name: str) -> str | None:
         text = files.get(name)
-        return regression.with_test_script(text) if text and name == "package.json" else text
+        for_node = regression.is_for_node(files.get(path, ""))
+        return (
+            regression.with_test_script(text, for_node=for_node) if text and name == "package.json" else text
+        )
 
     suites = find_suites(list(files), read, (), CheckSettings())
     found = [

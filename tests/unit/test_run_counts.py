@@ -15,6 +15,7 @@ SAID = {
     "jest": ("Tests:       1 failed, 1 skipped, 2 passed, 4 total", RunCounts(3, 1, 1)),
     "vitest": ("\x1b[2m      Tests \x1b[22m \x1b[32m2 passed\x1b[39m | 1 skipped (3)", RunCounts(2, 0, 1)),
     "mocha": ("  3 passing (12ms)\n  1 pending\n  1 failing\n", RunCounts(4, 1, 1)),
+    "tape": ("1..3\n# tests 3\n# pass  2\n# fail  1", RunCounts(3, 1)),
     "node": ("# tests 4\n# pass 2\n# fail 1\n# cancelled 0\n# skipped 1", RunCounts(3, 1, 1)),
     "bun": (" 5 pass\n 1 fail\nRan 6 tests across 2 files. [12.00ms]", RunCounts(6, 1)),
     "cargo": (

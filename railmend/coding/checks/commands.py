@@ -159,8 +159,8 @@ INSTALLS = _programs(
 TESTS = _programs(
     {
         "python": "pytest, py.test, nose2, unittest, manage.py test",
-        "node": "vitest, jest, mocha, ava, tap, jasmine, uvu, playwright test, cypress run, node --test, "
-        "bun test, turbo test",
+        "node": "vitest, jest, mocha, ava, tap, tape, jasmine, uvu, playwright test, cypress run, "
+        "node --test, bun test, turbo test",
         "go": "gotestsum, go test",
         "rust": "cargo test|nextest",
         "ruby": "rspec, rails test, rake -|test|spec",

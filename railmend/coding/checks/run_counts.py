@@ -55,9 +55,9 @@ LINES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], RunCounts]], ...] 
     (re.compile(r"^ *Tests  .*\(\d+\)$"), _by_words),
     # mocha and bun, a line each: "  3 passing (12ms)", " 1 fail"
     (re.compile(r"^ +\d+ (?:passing|failing|pending|pass|fail|skip)(?: \(.*\))?$"), _by_words),
-    # Node's own: "# pass 3" or "ℹ fail 1", a line each
+    # Node's own and tape: "# pass 3" or "ℹ fail 1", a line each
     (
-        re.compile(r"^(?:#|\u2139) (pass|fail|skipped) (\d+)$"),
+        re.compile(r"^(?:#|\u2139) (pass|fail|skipped) +(\d+)$"),
         lambda line: RunCounts(
             int(line[2]) * (line[1] != "skipped"),
             int(line[2]) * (line[1] == "fail"),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from railmend.coding.checks.base_checks import RUNNERS, SETTINGS
+from railmend.coding.checks.commands import ecosystem_of
 from railmend.coding.checks.databases import not_had
 from railmend.coding.checks.folder import json_object, table
 from railmend.coding.checks.run_counts import count
@@ -31,6 +32,7 @@ JAVASCRIPT = (".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".mts")
 # A check of a Node package; Bun and Deno run their own tests otherwise.
 NODE_CHECK = re.compile(r"(?:npm|npx|pnpm|yarn|node|corepack)\b|bun run ")
 NO_TEST = "no test specified"  # what `npm init` writes
+NODE_TEST = re.compile(r"""['"]node:test['"]""")
 NO_TEST_ADDED = "The change has no regression test."
 GO_TEST = re.compile(r"^func (Test\w+)\s*\(", re.M)
 # Node's runners as scripts name them, and how each runs one file.
@@ -77,12 +79,20 @@ def asserts(text: str) -> bool:
     return any(ASSERTION_TEXT.search(line) for line in text.splitlines())
 
 
-def with_test_script(text: str) -> str:
-    """Return a package.json that has a test script: Node's own runner, where it names none."""
+def is_for_node(text: str) -> bool:
+    """Return whether a file of tests is written for Node's own runner."""
+    return NODE_TEST.search(text) is not None
+
+
+def with_test_script(text: str, *, for_node: bool) -> str:
+    """Return a package.json that has a test script: Node's own runner, where it names none.
+
+    `for_node`: the tests are written for that one, so it is also taken where the script's is not known.
+    """
     try:
         package = json.loads(text)
         script = package.setdefault("scripts", {}).get("test") or NO_TEST
-        if NO_TEST in script:
+        if NO_TEST in script or (for_node and not ecosystem_of(script)):
             package["scripts"]["test"] = "node --test"
         return json.dumps(package)
     except (ValueError, AttributeError, TypeError, RecursionError):
@@ -119,6 +129,8 @@ def test_command(suite: Suite, path: str, text: str, script: str) -> str | None:
             names = "|".join(GO_TEST.findall(text))
             return f"go test -v -count=1 -run '^({names})$' {shlex.quote(f'./{file.parent}')}"
         if file.suffix in JAVASCRIPT and NODE_CHECK.match(check):
+            if is_for_node(text):
+                return f"node --test {shlex.quote(path)}"
             runners = (run for runner, run in NODE_RUNNERS if runner.search(script))
             return next((run.format(shlex.quote(path)) for run in runners), None)
     return None

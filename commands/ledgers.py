@@ -233,7 +233,7 @@ async def suppress(
 async def pause(project: str | None, reason: str, *, everything: bool) -> list[str]:
     """Pause ledgers and schedules; return the ids of those that were."""
     from activities.ledger_recovery import recovered
-    from workflows.shared.policies import ORCHESTRATION_QUEUE
+    from workflows.shared.start import ORCHESTRATION_QUEUE
 
     note = Pause(by=getpass.getuser(), since=datetime.now(UTC), reason=reason)
     settings, client = await connected()
@@ -333,7 +333,7 @@ async def import_state(project: str | None, text: str, *, replace: bool) -> str:
     not set.
     """
     from activities.ledger import LEDGER_SUMMARY
-    from workflows.shared.policies import ORCHESTRATION_QUEUE
+    from workflows.shared.start import ORCHESTRATION_QUEUE
 
     settings = load_settings()
     project_id = choose_project(settings, project).project_id

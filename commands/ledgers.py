@@ -106,9 +106,13 @@ async def _overview(client: Client, project: ProjectSettings) -> LedgerOverview:
         id=f"ledger/{project.project_id}",
         paused=str(state.paused or ""),
         faults=[await _row(client, entry) for entry in mine if entry.alive(now)],
-        usd_reserved=sum(each.usd for each in state.reservations if not each.settled),
+        usd_reserved=usd_reserved(state),
         bytes=len(state.model_dump_json()),
     )
+
+
+def usd_reserved(state: LedgerState) -> float:
+    return sum(each.usd for each in state.reservations if not each.settled)
 
 
 async def _row(client: Client, entry: LedgerEntry) -> FaultRow:

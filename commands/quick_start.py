@@ -77,6 +77,7 @@ def _at_first_call(compiled: Callable[..., Callable[..., Any]]) -> Callable[...,
         def method(*args: Any, **kwargs: Any) -> Any:
             if not built:
                 built.append(compiled(name, *given, **more))
+                built[0].__qualname__ = method.__qualname__
             return built[0](*args, **kwargs)
 
         method.__name__ = name

@@ -32,6 +32,8 @@ PATCH_RETRY_ENDED = "retry-ended"
 PATCH_PROOF = "proof"
 # After 0.1.0: a follow-up is proved before it is pushed; the proof was about the first commit alone.
 PATCH_PROOF_AGAIN = "proof-again"
+# After 0.1.0: a review that gets no answer (a cancel, a lost claim, a moved branch) leaves no check running.
+PATCH_SETTLE_CHECK = "settle-check"
 # After 0.1.0: a proof asks some of production's own requests, which are read before.
 PATCH_PROOF_REQUESTS = "proof-requests"
 

@@ -1,4 +1,4 @@
-"""What a client names when it starts a workflow; apart, since `policies` brings all of `temporalio.workflow`."""
+"""What a client names when it starts a workflow. Apart: `policies` brings all of `temporalio.workflow`."""
 
 from datetime import timedelta
 

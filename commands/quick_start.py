@@ -6,11 +6,13 @@ Only a process that is one command does this. A worker needs nearly all of it an
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from threading import RLock
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader  # to import it brings a tenth of `--help`
 
 # What Temporal's client imports for workers, for workflows and for Temporal Cloud's own API.
 DEFERRED = frozenset({
@@ -23,10 +25,10 @@ DEFERRED = frozenset({
 })  # fmt: skip
 
 
-class _Deferred(Loader):
+class _Deferred:
     """Runs a module when one of its names is asked for; its place in `sys.modules` is taken at once."""
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: "Loader") -> None:
         self._loader = loader
         self._lock = RLock()
         self._waits = True
@@ -48,13 +50,14 @@ class _Deferred(Loader):
         module.__dict__["__getattr__"] = load
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
+    @staticmethod
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         spec = PathFinder.find_spec(fullname, path, target) if fullname in DEFERRED else None
         if spec is not None and spec.loader is not None:
-            spec.loader = _Deferred(spec.loader)
+            spec.loader = cast("Loader", _Deferred(spec.loader))
         return spec
 
 
@@ -64,7 +67,7 @@ def defer() -> None:
     Temporal's client has 190 dataclasses of five methods, each compiled from text: a fifth of a start. Where
     Python has no such function (it is private, and gone from 3.13 on), they are compiled as ever.
     """
-    sys.meta_path.insert(0, _Finder())
+    sys.meta_path.insert(0, _Finder)
     compiled = getattr(dataclasses, "_create_fn", None)
     if compiled is not None:
         dataclasses._create_fn = _at_first_call(compiled)  # type: ignore[attr-defined]

@@ -117,8 +117,6 @@ async def _eval(
 
 def _agent(settings: "Settings") -> "Agent":
     """Return what sessions run with. Blocking: the sandbox is probed."""
-    import asyncio
-
     from evals.session import Agent
     from hosting import clients, models
 

@@ -98,7 +98,7 @@ def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
         "leaves this fault alone for 14 days",
         "- [checkout in Railway](https://railway.com/project/project/service/id-checkout), deployment `d1`",
         "- Run: `starter.py show repair/acme/checkout/0123456789ab`",
-        "Its own words; what they claim is not measured.\n\n> Bounded it.",
+        "In its own words; nothing here is measured.\n\n> Bounded it.",
         "## What was measured",
         "UTC: checkout is in trouble.",
         "## Why",

@@ -86,14 +86,14 @@ class ReviewActivities:
     async def reply_to_notes(self, request: AnswersRequest) -> None:
         """Reply to each note once, however often it is tried. A locked conversation stays unanswered.
 
-        A new commit says what its proof came to.
+        The check of the head that the notes were about ends; a new commit says what its proof came to.
         """
         text = format_reply(request)
 
         def work() -> None:
             thread = self._thread(request.repository, request.number)
             checks = self._github.head_checks(request.repository)
-            checks.settle(thread.answered(request.commit))
+            checks.settle(request.head or thread.answered(request.commit))
             check = head_check(request.proof)
             if request.commit and check:
                 checks.show(request.commit, check, thread.url)

@@ -1,8 +1,6 @@
 """`starter.py eval`: how well the model judges, on cases with a known answer."""
 
-import asyncio
 import json
-import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +50,8 @@ def eval(  # noqa: PLR0913 - one for each option
 
 def _chosen(names: Sequence[str], sample: int | None, seed: int) -> "list[Case]":
     """Return the cases of these names. Raise `ConfigurationError` for a name that none has."""
+    import random
+
     from evals.case import read_all
     from railmend.settings import ConfigurationError
 
@@ -74,6 +74,8 @@ async def _eval(
     *,
     sessions: bool,
 ) -> "Summary":
+    import asyncio
+
     from evals.play import play
     from evals.score import score, summarised, table
     from evals.session import code

@@ -106,9 +106,13 @@ async def _overview(client: Client, project: ProjectSettings) -> LedgerOverview:
         id=f"ledger/{project.project_id}",
         paused=str(state.paused or ""),
         faults=[await _row(client, entry) for entry in mine if entry.alive(now)],
-        usd_reserved=sum(each.usd for each in state.reservations if not each.settled),
+        usd_reserved=usd_reserved(state),
         bytes=len(state.model_dump_json()),
     )
+
+
+def usd_reserved(state: LedgerState) -> float:
+    return sum(each.usd for each in state.reservations if not each.settled)
 
 
 async def _row(client: Client, entry: LedgerEntry) -> FaultRow:
@@ -233,7 +237,7 @@ async def suppress(
 async def pause(project: str | None, reason: str, *, everything: bool) -> list[str]:
     """Pause ledgers and schedules; return the ids of those that were."""
     from activities.ledger_recovery import recovered
-    from workflows.shared.policies import ORCHESTRATION_QUEUE
+    from workflows.shared.start import ORCHESTRATION_QUEUE
 
     note = Pause(by=getpass.getuser(), since=datetime.now(UTC), reason=reason)
     settings, client = await connected()
@@ -333,7 +337,7 @@ async def import_state(project: str | None, text: str, *, replace: bool) -> str:
     not set.
     """
     from activities.ledger import LEDGER_SUMMARY
-    from workflows.shared.policies import ORCHESTRATION_QUEUE
+    from workflows.shared.start import ORCHESTRATION_QUEUE
 
     settings = load_settings()
     project_id = choose_project(settings, project).project_id

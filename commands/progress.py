@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.runs import task_failure
-from commands.runs import handle_of
+from commands import runs
 from commands.scan_result import ScanResult, render
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow
@@ -85,8 +85,7 @@ async def _watch_scan(
     try:
         report = result.result()
     except WorkflowFailureError as error:
-        cause = getattr(error.cause, "cause", None) or error.cause
-        raise ConfigurationError(f"The scan failed: {getattr(cause, 'message', cause)}") from error
+        raise ConfigurationError(f"The scan failed: {runs.reason_of(error)}") from error
     for row in report.rows:
         _print_row(row, printer)
     return report
@@ -115,7 +114,7 @@ async def _watch_repair(client: Client, workflow_id: str, printer: ProgressPrint
     Return the command that answers where it waits for a person.
     """
     printer.print("repair", workflow_id)
-    handle = handle_of(client, workflow_id)
+    handle = runs.handle_of(client, workflow_id)
     ended = asyncio.ensure_future(handle.result())
     try:
         while not ended.done():

@@ -93,7 +93,7 @@ async def _scan(client: "Client", request: "ScanRequest", workflow_id: str) -> s
 async def _offer_again(client: "Client", workflow_id: str) -> str:
     from commands.runs import ACTION
     from railmend.contracts.action import ActionRequest
-    from workflows.shared.policies import ORCHESTRATION_QUEUE
+    from workflows.shared.start import ORCHESTRATION_QUEUE
 
     request = await _input(client, workflow_id, ActionRequest)
     handle = await client.start_workflow(ACTION, request, id=workflow_id, task_queue=ORCHESTRATION_QUEUE)

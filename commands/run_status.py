@@ -160,7 +160,8 @@ def render(status: RunStatus, console: Console) -> None:
             console.print(unescape(text), markup=False, soft_wrap=True)
     if status.stands:
         # Unbroken, so that it can be copied; Markdown would be wrapped.
-        for text in ("", status.stands.sentence, status.stands.command, status.stands.link):
+        console.print()
+        for text in filter(None, (status.stands.sentence, status.stands.command, status.stands.link)):
             console.print(text, markup=False, highlight=False, soft_wrap=True)
     if status.still_runs:
         console.print(f"No stage to show: it is still running, {status.still_runs}", markup=False)

@@ -200,7 +200,7 @@ async def find_waiting(client: Client, name: str) -> str:
         raise ConfigurationError(f"Several things about {visible(name)} wait for you:\n{listed}")
     newest = statuses[0][1] if statuses else await status_of(client, runs[0])
     raise ConfigurationError(
-        f"Nothing about {visible(name)} waits for an approval. How it stands: {visible(newest.label)}. "
+        f"Nothing about {visible(name)} waits for an approval. Its status: {visible(newest.label)}. "
         f"{visible(newest.link or newest.detail)}".strip()
     )
 

@@ -48,7 +48,7 @@ async def start_scan(
     """Start a scan that a person asked for with `command`. `name`: the end of its workflow ID."""
     from commands.runs import SCAN
     from railmend.contracts.scan import HealthReport
-    from workflows.shared.policies import ORCHESTRATION_QUEUE, SCAN_TIMEOUT
+    from workflows.shared.start import ORCHESTRATION_QUEUE, SCAN_TIMEOUT
 
     return await client.start_workflow(
         SCAN,

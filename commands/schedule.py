@@ -149,7 +149,7 @@ def _build(request: "ScanRequest", every: timedelta) -> "Schedule":
     from temporalio import client as temporal
 
     from commands.runs import SCAN
-    from workflows.shared.policies import ORCHESTRATION_QUEUE, SCAN_TIMEOUT
+    from workflows.shared.start import ORCHESTRATION_QUEUE, SCAN_TIMEOUT
 
     return temporal.Schedule(
         action=temporal.ScheduleActionStartWorkflow(

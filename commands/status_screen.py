@@ -12,7 +12,7 @@ from temporalio.service import RPCError
 from commands import incident_list
 from commands.checks.check import CheckStatus
 from commands.checks.schedules import check_scans
-from commands.ledgers import ledger_state, projects_of
+from commands.ledgers import ledger_state, projects_of, usd_reserved
 from commands.runs import (
     ACTION,
     NEVER_SCANNED,
@@ -24,7 +24,6 @@ from commands.runs import (
 from commands.statistics import usd_of
 from hosting.connection import connect
 from hosting.missed_scans import describe_schedule
-from railmend.contracts.ledger import Limit
 from railmend.contracts.scan import HealthReport
 from railmend.publishing.screen import IncidentRow, Money, ProjectStatus, StatusScreen, WorkRow
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
@@ -109,13 +108,10 @@ async def _project(client: Client, settings: Settings, project: ProjectSettings)
     if state.paused:
         status.problems.append(f"{state.paused}. `starter.py resume` ends that.")
     budget, today = settings.policy().budget, f"{datetime.now(UTC):%Y-%m-%d}"
-    status.day = _money(usd_of(state.days, today), budget.day)
-    status.month = _money(usd_of(state.days, today[:7]), budget.month)
+    status.day = Money(spent=usd_of(state.days, today), limit=budget.day.usd)
+    status.month = Money(spent=usd_of(state.days, today[:7]), limit=budget.month.usd)
+    status.reserved = usd_reserved(state)
     return status
-
-
-def _money(spent: float, limit: Limit) -> Money:
-    return Money(spent=spent, limit=limit.usd)
 
 
 def services_by_state(report: HealthReport) -> dict[str, list[str]]:

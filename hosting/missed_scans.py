@@ -20,8 +20,7 @@ from activities.runs import described, why_open
 from railmend.contracts.notification import MissedScans
 from railmend.contracts.scan import HealthReport
 from railmend.settings import ProjectSettings
-from workflows.shared.failures import reason_of
-from workflows.shared.policies import SCAN_TIMEOUT
+from workflows.shared.start import SCAN_TIMEOUT
 
 # One may fail by chance, and the next makes good for it.
 FAILED_IN_A_ROW = 2
@@ -121,6 +120,8 @@ async def _why_failed(client: Client, run: WorkflowExecutionDescription) -> str:
     try:
         report = await _handle(client, run).result()
     except WorkflowFailureError as error:
+        from workflows.shared.failures import reason_of  # brings all of `temporalio.workflow`
+
         return reason_of(error.cause)[:MAX_REASON]
     return report.unlisted[:MAX_REASON] or "no reason is known."
 

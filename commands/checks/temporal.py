@@ -15,7 +15,7 @@ from commands.ledgers import pauses
 from hosting import search_attributes
 from hosting.connection import connect
 from railmend.settings import ConfigurationError, Settings
-from workflows.shared.policies import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNING_QUEUE
+from workflows.shared.start import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNING_QUEUE
 
 # A pull request may wait for weeks; its repair and evidence are to be readable as long.
 RETENTION = timedelta(days=30)

@@ -198,11 +198,15 @@ class RevertRequest(Contract):
 
 
 class AnswersRequest(Contract):
-    """One answer for every note: what was done (`commit`), or why nothing was."""
+    """One answer for every note: what was done (`commit`), or why nothing was. No note: no answer came.
+
+    `head`: the commit that the notes were about, whose check runs; 0.1.0 did not say it.
+    """
 
     repository: str
     number: int
     notes: tuple[Note, ...]
+    head: str = ""
     commit: str | None = None
     proof: Proof | None = None  # of the commit
     agent_summary: str = Field("", max_length=4000)

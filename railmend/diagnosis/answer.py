@@ -13,6 +13,11 @@ Schema = TypeVar("Schema", bound=BaseModel)
 # A commit is cited by at least so many hex digits; more are not compared.
 COMMIT_DIGITS = 7
 TITLE = 60
+# Where a title that is too long ends as a phrase of its own; before that it would say too little.
+PHRASE_END = re.compile(
+    r"[,;:(]? (?:so that|because|since|which|when|where|instead|rather|without)\b|[;:,] | \("
+)
+SHORTEST_TITLE = 20
 # Kinds of items that show lines of source, and those that show what the service does in production.
 SOURCE_KINDS = frozenset({"code", "change"})
 PRODUCTION_KINDS = frozenset(
@@ -55,7 +60,10 @@ def _title(value: object) -> object:
     title = value.strip().rstrip(".")
     if len(title) <= TITLE:
         return title
-    return title[: TITLE + 1].rpartition(" ")[0] or title[:TITLE]
+    ends = [match.start() for match in PHRASE_END.finditer(title[: TITLE + 1])]
+    if ends and ends[-1] >= SHORTEST_TITLE:
+        return title[: ends[-1]]
+    return (title[:TITLE].rpartition(" ")[0] or title[: TITLE - 1]) + "…"
 
 
 def _share(value: object) -> object:

@@ -23,26 +23,26 @@ HEADLINES = {
 AFTER_VERDICT = {
     **dict.fromkeys(
         (verdict.value for verdict in CODING_VERDICTS),
-        "Railmend prepares a fix, as far as its autonomy allows.",
+        "Railmend prepares a fix, as far as its autonomy level allows.",
     ),
     Verdict.DEPENDENCY_DOWN.value: "Railmend offers a restart, if it is a service of the project.",
     Verdict.BAD_DEPLOY.value: "Railmend offers a rollback, if there is a deployment to go back to.",
-    "waiting": "Railmend goes on when the limit allows it.",
+    "waiting": "Railmend continues when the limit allows it.",
     "repair_stuck": "The repair is stuck, and a person has to look at it.",
 }
 AFTER_OUTCOME = {
     RepairOutcome.HELD.value: "Nothing is left to do.",
-    RepairOutcome.CLOSED.value: "Railmend stays away from this fault for a while.",
+    RepairOutcome.CLOSED.value: "Railmend leaves this fault alone for a while.",
     RepairOutcome.WORSE.value: "Railmend opens a revert, and offers a rollback where it can.",
     RepairOutcome.RELATED.value: "Railmend has commented there.",
 }
 UNPROVEN = {
-    ProofOutcome.FAILED.value: "Its proof failed: read the table in it first.",
+    ProofOutcome.FAILED.value: "Its proof failed: read its proof table first.",
     ProofOutcome.UNPROVEN.value: "It is unproven: no test shows that the fault is gone.",
 }
-REVIEW_IT = "Review it; Railmend answers comments, and measures after the merge."
+REVIEW_IT = "Review it: Railmend answers comments, and measures production after the merge."
 CHANGES_NOTHING = "Railmend changes nothing by itself."
-LAST = "The hour's limit is reached, so further messages are left out: `starter.py status` shows all."
+LAST = "This hour's limit of messages is reached; `starter.py status` shows what is left out."
 MAX_TITLE = 200
 # Slack refuses a message with longer ones: https://docs.slack.dev/reference/block-kit/blocks
 MAX_HEADER, MAX_SECTION = 150, 3000

@@ -62,6 +62,7 @@ class ProjectStatus(BaseModel):
     problems: list[str] = []
     day: Money | None = None
     month: Money | None = None
+    reserved: float = 0  # USD of what is spent, for what runs: the most that it may cost
     unseen: list[str] = []
 
     @property
@@ -69,7 +70,8 @@ class ProjectStatus(BaseModel):
         """Return what models cost, in a sentence; empty where it is not known."""
         periods = (("today", self.day), ("this month", self.month))
         spent = [f"{money} {period}" for period, money in periods if money]
-        return f"Models cost {' and '.join(spent)}." if spent else ""
+        reserved = f", {self.reserved:.2f} USD of it reserved for what runs" if self.reserved else ""
+        return f"Models cost {' and '.join(spent)}{reserved}." if spent else ""
 
 
 class StatusScreen(BaseModel):

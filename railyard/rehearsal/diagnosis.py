@@ -140,7 +140,7 @@ def _missing_key(finding: Item, packet_items: list[Item]) -> dict[str, Any] | No
         ],
         [file],
         [
-            f"In {file}, {where}: read `{missing.key}` so that a record without it works as it did before "
+            f"Make `{missing.key}` optional in {file}, {where}: a record without it works as it did before "
             "the field was shown.",
             "Run the tests.",
         ],

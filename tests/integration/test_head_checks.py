@@ -40,7 +40,7 @@ class Review:
 
     async def reply(self, view: ReviewView, commit: str | None = None, proof: Proof | None = None) -> None:
         request = AnswersRequest(
-            repository=REPOSITORY, number=1, notes=view.notes, commit=commit, proof=proof
+            repository=REPOSITORY, number=1, notes=view.notes, head=view.head, commit=commit, proof=proof
         )
         await self._environment.run(self._activities.reply_to_notes, request)
 
@@ -107,6 +107,20 @@ async def test_a_new_commit_says_what_its_own_proof_came_to_and_the_old_one_no_l
     assert last[old]["said"] == "No proof was made of this commit."
     assert last[old]["state"] in ("neutral", "pending")
     assert (last[new]["state"], last[new]["said"]) == ("failure", "Not proven: a proof failed.")
+
+
+async def test_a_repair_that_ends_without_an_answer_settles_the_head_it_looked_at(
+    limited: GitHubClient, people: People, forge: Forge, tmp_path: Path
+) -> None:
+    """Even where a person has pushed since: the branch has another head then."""
+    old = pushed(limited, tmp_path / "repair", author=limited.author(REPOSITORY))
+    open_one(limited)
+    people(ADA, "POST", "/issues/1/comments", body="Use 3.")
+    view = await Review(limited).poll()
+    _on_top(forge, tmp_path, old)
+    await Review(limited).reply(view.model_copy(update={"notes": ()}))
+    assert {row["sha"] for row in said(forge)} == {old}
+    assert said(forge)[-1]["said"] == "No proof was made of this commit."
 
 
 def _on_top(forge: Forge, folder: Path, parent: str) -> str:

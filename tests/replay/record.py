@@ -165,6 +165,17 @@ async def cancelled(temporal: WorkflowEnvironment) -> None:
         await save(on.client, handle.id, "repair_cancelled")
 
 
+async def cancelled_in_answer(temporal: WorkflowEnvironment) -> None:
+    async with repairing(temporal, views=[commented(1)]) as on:
+        handle = await on.start(Policy(follow_up=QUICK))
+        on.after.on_poll = lambda _: setattr(on.world, "hang", True) or commented(1)  # type: ignore[func-returns-value]
+        await until(lambda: on.world.calls["run_session"] > 1)
+        await handle.cancel()
+        with suppress(WorkflowFailureError):
+            await handle.result()
+        await save(on.client, handle.id, "repair_cancelled_in_answer")
+
+
 async def handed_on(temporal: WorkflowEnvironment) -> None:
     """A review so long that a second run goes on with it."""
     async with repairing(temporal, views=[*[OPEN] * 80, MERGED]) as on:
@@ -241,7 +252,7 @@ STORIES = (
         retried_in_vain,
         skipped,
     ),
-    *(reverted, cancelled, handed_on, reset, missed_scans, ledger_handed_on),
+    *(reverted, cancelled, cancelled_in_answer, handed_on, reset, missed_scans, ledger_handed_on),
 )
 
 

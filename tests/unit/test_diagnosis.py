@@ -239,7 +239,15 @@ async def test_all_errors_of_an_answer_are_told_at_once(model: Model) -> None:
         ({"title": "Bound the cache."}, ("title", "Bound the cache")),
         (
             {"title": "Bound the cache " * 5},
-            ("title", "Bound the cache Bound the cache Bound the cache Bound the"),
+            ("title", "Bound the cache Bound the cache Bound the cache Bound the…"),
+        ),
+        (
+            {"title": "Make `discount` optional in detail(), so that a record without it works as before"},
+            ("title", "Make `discount` optional in detail()"),
+        ),
+        (
+            {"title": "In detail(): make the price, the discount and its percentage optional for all"},
+            ("title", "In detail(): make the price"),
         ),
         ({"confidence": 95}, ("confidence", 0.95)),
         ({"confidence": "95 %"}, ("confidence", 0.95)),

@@ -90,15 +90,15 @@ def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
     text = body(publish(repair.model_copy(update={"incidents": (incident,)})), material("MemoryError"))
     parts = [
         "**What broke:** checkout, since 2026-11-24 09:00 UTC. checkout is in trouble.",
-        "**Why**, as a model concluded; this is not measured: A cache is never emptied.",
+        "**Why** (a model's conclusion, not measured): A cache is never emptied.",
         "## What changed",
         "- `app.py` modified, +4 −1",
         "**Next:** comment, and Railmend answers.",
         "measured 30 minutes and 24 hours after the deployment",
-        "stays away from this fault for 14 days",
+        "leaves this fault alone for 14 days",
         "- [checkout in Railway](https://railway.com/project/project/service/id-checkout), deployment `d1`",
-        "- Run: `starter.py show` `repair/acme/checkout/0123456789ab`",
-        "Its own words; what they claim is not measured.\n\n> Bounded it.",
+        "- Run: `starter.py show repair/acme/checkout/0123456789ab`",
+        "In its own words; nothing here is measured.\n\n> Bounded it.",
         "## What was measured",
         "UTC: checkout is in trouble.",
         "## Why",
@@ -111,7 +111,7 @@ def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
         "To undo it, revert the merge.",
         "## What Railmend could not see",
         "No HTTP log.",
-        "3 model calls of the coding agent cost 0.25 USD; with the diagnosis 900 tokens and 0.75 USD",
+        "The coding agent made 3 model calls for 0.25 USD; with the diagnosis it was 900 tokens and 0.75 USD",
         MARKER,
     ]
     positions = [text.index(part) for part in parts]
@@ -120,7 +120,7 @@ def test_the_body_tells_in_the_order_a_reviewer_needs() -> None:
 
 QUESTIONS = {
     "what broke": "What broke: checkout, since 2026-11-24 09:00 UTC. checkout is in trouble.",
-    "why": "Why, as a model concluded; this is not measured: A cache is never emptied.",
+    "why": "Why (a model's conclusion, not measured): A cache is never emptied.",
     "what changed": "app.py modified, +4 −1",
     "how we know": "Proven: the fault shows without this change, and not with it",
     "what happens next": "Merge, and production is measured 30 minutes and 24 hours after the deployment.",
@@ -214,7 +214,7 @@ def test_a_secret_in_the_agents_words_is_not_published() -> None:
 
 def test_a_draft_says_why() -> None:
     text = body(publish(doubts=("a.py skips tests.",)), material())
-    assert "> **A draft, because of:**\n> - a.py skips tests.\n\n## What changed" in text
+    assert "> **A draft, because:**\n> - a.py skips tests.\n\n## What changed" in text
 
 
 def test_a_rehearsal_says_so_first() -> None:

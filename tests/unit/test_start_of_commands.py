@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 # Hundreds of milliseconds each, or together with what they bring.
 HEAVY = (
     *(
+        "asyncio",
+        "importlib.resources",
         "temporalio",
         "temporalio.worker",
         "pydantic",
@@ -34,13 +36,14 @@ HEAVY = (
     ),
     *("railmend.railway.client", "railmend.coding.checks.suites", "railmend.publishing.github"),
 )
-TEMPORAL = {"temporalio", "pydantic", "pydantic_settings"}
+RUN = {"asyncio", "importlib.resources"}
+TEMPORAL = RUN | {"temporalio", "pydantic", "pydantic_settings"}
 TABLES = TEMPORAL | {"rich"}
 RAILWAY = TABLES | {"railmend.railway.client", "gql", "graphql", "httpx"}
 # By what is typed: all that it may import, as far as it gets without a server.
 ALLOWED = {
-    "condense text.txt": {"pydantic"},
-    "redact text.txt": {"pydantic"},
+    "condense text.txt": RUN | {"pydantic"},
+    "redact text.txt": RUN | {"pydantic"},
     "status": TABLES,
     "incidents": TABLES,
     "incidents --stats": TABLES,

@@ -78,6 +78,8 @@ def test_the_screen_at_any_width(width: int, terminal: bool) -> None:
     assert found == sorted(found)
     assert "2 affected: checkout, [red]catalog" in lines
     assert "Models cost 1.50 of 25 USD today and 9.00 USD this month." in lines
+    reserved = SCREEN.projects[0].model_copy(update={"reserved": 1.25})
+    assert reserved.cost.endswith("9.00 USD this month, 1.25 USD of it reserved for what runs.")
     assert "! The last 2 scans failed: no token." in lines
     assert "\x1b[2J" not in out.getvalue()
 

@@ -1,8 +1,10 @@
 """A pull request that waits for weeks: seldom looked at while nothing moves, often after something did."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from temporalio.client import WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
 from railmend.contracts.policy import FollowUp, Policy
@@ -12,11 +14,11 @@ from railmend.contracts.repair import (
     RepairResult,
     Workspace,
 )
-from railmend.contracts.review import SeenNotes
+from railmend.contracts.review import ReviewView, SeenNotes
 from railmend.contracts.status import Phase
 from tests import samples
 from tests.workflows.review_stage import HEAD, MERGED, OPEN, commented
-from tests.workflows.test_after_pull_request import RepairStage, repairing
+from tests.workflows.test_after_pull_request import RepairStage, repairing, until
 from workflows.repair.review import next_look
 from workflows.repair.state import PublishedFix, RepairState
 
@@ -91,3 +93,21 @@ async def test_on_its_last_day_of_a_month_a_comment_is_answered_and_then_nobody_
         assert [request.turn for request in on.world.asked] == [6]
         assert len(on.after.answers) == 1
         assert len((await handle.fetch_history()).events) < 1000
+
+
+async def test_a_review_that_gets_no_answer_leaves_no_check_running(temporal: WorkflowEnvironment) -> None:
+    """What a look at the pull request began on its head is ended by whoever ends the repair."""
+    async with repairing(temporal, views=[OPEN, commented(1)]) as on:
+
+        def stop_the_session(_: int) -> ReviewView:
+            on.world.hang = True
+            return commented(1)
+
+        handle = await on.start(Policy(follow_up=FollowUp(poll_seconds=1)))
+        await until(lambda: len(on.after.polled_at) > 0)
+        on.after.on_poll = stop_the_session
+        await until(lambda: on.world.calls["run_session"] > 1)
+        await handle.cancel()
+        with suppress(WorkflowFailureError):
+            await handle.result()
+        assert [(answer.notes, answer.head) for answer in on.after.answers] == [((), HEAD)]

@@ -21,7 +21,7 @@ from workflows.repair import coding
 from workflows.repair.proof import run_proofs
 from workflows.repair.state import PublishedFix, RepairState
 from workflows.shared import policies
-from workflows.shared.failures import reason_of, type_of
+from workflows.shared.failures import ENDING, reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
 
 # The type of the error when the branch is not where it was: a person has pushed meanwhile.
@@ -45,6 +45,14 @@ class ReviewAnswer:
 
 async def review(state: RepairState, ledger: LedgerClient) -> Phase:
     """Phase REVIEW: poll the pull request until it is merged, closed for good, or nobody decided in time."""
+    try:
+        return await _watch(state, ledger)
+    except ENDING:
+        await _settle_check(state)
+        raise
+
+
+async def _watch(state: RepairState, ledger: LedgerClient) -> Phase:
     fix, policy = state.published, state.policy
     while True:
         quiet = workflow.now() - (fix.moved_at or fix.opened_at)
@@ -99,23 +107,43 @@ async def _answer(state: RepairState, fix: PublishedFix, ledger: LedgerClient, v
     if view.notes:
         answer = await _follow_up(state, fix, ledger, view)
         if answer.later:
+            await _settle_check(state)
             return
         await ledger.confirm(state.request.fingerprints)
-        await workflow.execute_activity_method(
-            ReviewActivities.reply_to_notes,
-            AnswersRequest(
-                repository=state.request.repository,
-                number=fix.pull_request.number,
-                notes=view.notes,
-                commit=answer.commit,
-                proof=answer.proof,
-                agent_summary=answer.text,
-                refused=answer.refused,
-                limit=answer.limit,
-            ),
-            **policies.COMMENT,
+        request = AnswersRequest(
+            repository=state.request.repository,
+            number=fix.pull_request.number,
+            notes=view.notes,
+            head=view.head,
+            commit=answer.commit,
+            proof=answer.proof,
+            agent_summary=answer.text,
+            refused=answer.refused,
+            limit=answer.limit,
         )
+        await workflow.execute_activity_method(ReviewActivities.reply_to_notes, request, **policies.COMMENT)
     fix.seen = view.later
+
+
+async def _settle_check(state: RepairState) -> None:
+    """End what a look at the pull request began: the check that says an answer is on its way."""
+    fix = state.published
+    if not (fix.looked_head and workflow.patched(policies.PATCH_SETTLE_CHECK)):
+        return
+    request = AnswersRequest(
+        repository=state.request.repository,
+        number=fix.pull_request.number,
+        notes=(),
+        head=fix.looked_head,
+    )
+    try:
+        await workflow.execute_activity_method(
+            ReviewActivities.reply_to_notes, request, summary="settle the check", **policies.CLEAN_UP
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.warning("check not settled: %s", reason_of(error))
 
 
 async def _follow_up(

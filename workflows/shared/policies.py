@@ -9,12 +9,11 @@ from typing import NotRequired, TypedDict
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
-# All workflows, and the activities that ask Railway, GitHub, the ledger and message channels.
-ORCHESTRATION_QUEUE = "railmend"
-# Served by the processes that may import a model library; the others stay small.
-PLANNING_QUEUE = "railmend-planning"
-# Any coding worker may prepare a workspace; its machine serves the rest from a queue of its own.
-CODING_QUEUE = "railmend-coding"
+from workflows.shared.start import CODING_QUEUE as CODING_QUEUE
+from workflows.shared.start import ORCHESTRATION_QUEUE as ORCHESTRATION_QUEUE
+from workflows.shared.start import PLANNING_QUEUE as PLANNING_QUEUE
+from workflows.shared.start import SCAN_TIMEOUT as SCAN_TIMEOUT
+
 # Raised by the SDK when a result is over 2 MB, which nothing here comes near: sending it again cannot help.
 TOO_LARGE = "PayloadsTooLarge"
 # Ids of patches (`workflow.patched`) stand here, each with what changed and since which release: PATCH_NAME =
@@ -33,6 +32,8 @@ PATCH_RETRY_ENDED = "retry-ended"
 PATCH_PROOF = "proof"
 # After 0.1.0: a follow-up is proved before it is pushed; the proof was about the first commit alone.
 PATCH_PROOF_AGAIN = "proof-again"
+# After 0.1.0: a review that gets no answer (a cancel, a lost claim, a moved branch) leaves no check running.
+PATCH_SETTLE_CHECK = "settle-check"
 # After 0.1.0: a proof asks some of production's own requests, which are read before.
 PATCH_PROOF_REQUESTS = "proof-requests"
 
@@ -239,9 +240,6 @@ ACTION = BeatingCall(
 CHILDREN_AT_ONCE = 10
 # Ten sources of evidence, a diagnosis and its sceptic, each as slow as it may be.
 INVESTIGATION_TIMEOUT = timedelta(hours=3)
-# A scan that hangs is ended, because its schedule starts no other beside it. The slowest that gets on: 60
-# candidates in 6 rounds of investigations, at half an hour each.
-SCAN_TIMEOUT = timedelta(hours=4)
 # For a day after something moved a pull request is looked at as often as is set, then after a share of its
 # silence, an hour at most: 30 silent days are 1,100 looks instead of 10,800, each of two actions.
 QUIET_AFTER = timedelta(days=1)

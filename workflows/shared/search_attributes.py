@@ -14,7 +14,7 @@ from temporalio.common import (
 
 from railmend.contracts.action import ActionRequest
 from railmend.contracts.incident import IncidentReport, IncidentRequest
-from railmend.contracts.repair import RepairRequest, RepairResult
+from railmend.contracts.repair import RepairOutcome, RepairRequest, RepairResult
 from railmend.contracts.scan import Screening, ServiceRow, Severity, Symptom
 from railmend.contracts.status import ending_label
 
@@ -97,8 +97,10 @@ def attributes_for_diagnosis(report: IncidentReport) -> Updates:
 
 def attributes_for_result(repair: RepairRequest, result: RepairResult) -> Updates:
     cost = result.coding.cost_usd if result.coding else 0.0
-    pull_request = f"{repair.repository}#{result.pull_request.number}: " if result.pull_request else ""
-    summary = f"{_repaired(repair)}: {pull_request}{ending_label(result.outcome.value)}"
+    pull_request = f"{repair.repository}#{result.pull_request.number}" if result.pull_request else ""
+    # Of one that is open only the number: what follows, a merge and a measurement, writes no attribute.
+    ended = "" if result.outcome is RepairOutcome.PULL_REQUEST else ending_label(result.outcome.value)
+    summary = ": ".join(filter(None, (_repaired(repair), pull_request, ended)))
     return [
         OUTCOME.value_set(result.outcome.value),
         COST.value_set(cost),

@@ -1,11 +1,10 @@
-"""What makes a command start sooner: work of the libraries that is put off until somebody needs it.
+"""What makes a command start sooner: parts of Temporal's client that are run only when they are used.
 
 Only a process that is one command does this. A worker needs nearly all of it anyway.
 """
 
-import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from threading import RLock
 from types import ModuleType
@@ -26,7 +25,10 @@ DEFERRED = frozenset({
 
 
 class _Deferred:
-    """Runs a module when one of its names is asked for; its place in `sys.modules` is taken at once."""
+    """Runs a module when one of its names is asked for; its place in `sys.modules` is taken at once.
+
+    The standard library's `LazyLoader` runs it as soon as a module inside it is imported, so at once here.
+    """
 
     def __init__(self, loader: "Loader") -> None:
         self._loader = loader
@@ -62,28 +64,5 @@ class _Finder:
 
 
 def defer() -> None:
-    """Put off modules that no command needs to connect, and compiling the methods of dataclasses.
-
-    Temporal's client has 190 dataclasses of five methods, each compiled from text: a fifth of a start. Where
-    Python has no such function (it is private, and gone from 3.13 on), they are compiled as ever.
-    """
+    """Put off modules that no command needs to connect."""
     sys.meta_path.insert(0, _Finder)
-    compiled = getattr(dataclasses, "_create_fn", None)
-    if compiled is not None:
-        dataclasses._create_fn = _at_first_call(compiled)  # type: ignore[attr-defined]
-
-
-def _at_first_call(compiled: Callable[..., Callable[..., Any]]) -> Callable[..., Callable[..., Any]]:
-    def create(name: str, *given: Any, **more: Any) -> Callable[..., Any]:
-        built: list[Callable[..., Any]] = []
-
-        def method(*args: Any, **kwargs: Any) -> Any:
-            if not built:
-                built.append(compiled(name, *given, **more))
-                built[0].__qualname__ = method.__qualname__
-            return built[0](*args, **kwargs)
-
-        method.__name__ = name
-        return method
-
-    return create

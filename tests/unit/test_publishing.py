@@ -246,9 +246,9 @@ def test_a_pull_request_says_what_the_diagnosis_rests_on_and_who_doubted_it() ->
     diagnosis = incident.diagnosis.model_copy(update=said)
     changed = repair.model_copy(update={"incidents": (incident.model_copy(update={"diagnosis": diagnosis}),)})
     text = body(publish(changed), material())
-    assert "Rests on: Requests go on." in text
+    assert "Assumption: Requests go on." in text
     assert "tried to refute this: Nothing else grows." in text
-    assert "Rests on" not in body(publish(), material())
+    assert "Assumption" not in body(publish(), material())
 
 
 def test_a_pull_request_names_the_services_that_are_in_trouble_too() -> None:

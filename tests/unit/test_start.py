@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from railmend.coding.checks.databases import DATABASES, lacking, migrations, needs
-from railmend.coding.proof.start import find_start, variables
+from railmend.coding.proof.start import find_start, telling_line, variables
 
 FILES = {
     "railway.json": ('{"deploy": {"startCommand": "gunicorn app:app"}}', "gunicorn app:app"),
@@ -212,3 +212,45 @@ def test_what_a_service_needs_is_read_from_its_drivers(name: str) -> None:
 def test_only_what_no_sandbox_has_is_lacking() -> None:
     assert lacking(("PostgreSQL", "Redis")) == ""
     assert lacking(("MySQL", "Redis", "Kafka")).startswith("It needs MySQL and Kafka, which")
+
+
+LAST_WORDS = {
+    "node": (
+        "node:internal/modules/cjs/loader:1215\n  throw err;\n  ^\n\nError: Cannot find module 'mime'\n"
+        "Require stack:\n- /app/lib/a.js\n    at Module._load (node:internal:1)\n"
+        "{\n  code: 'MODULE_NOT_FOUND'\n}\n\nNode.js v20.20.2\n",
+        "Error: Cannot find module 'mime'",
+    ),
+    "python": (
+        'Traceback (most recent call last):\n  File "app.py", line 3, in <module>\n    import radicale\n'
+        "ModuleNotFoundError: No module named 'radicale'\n",
+        "ModuleNotFoundError: No module named 'radicale'",
+    ),
+    "go": (
+        "panic: open config.yml: no such file or directory\n\ngoroutine 1 [running]:\nmain.main()\n"
+        "\t/src/main.go:9 +0x1\nexit status 2\n",
+        "panic: open config.yml: no such file or directory",
+    ),
+    "rust": (
+        "thread 'main' panicked at src/main.rs:9:40:\nno DATABASE_URL\nnote: run with `RUST_BACKTRACE=1`\n",
+        "thread 'main' panicked at src/main.rs:9:40:",
+    ),
+    "ruby": (
+        "app.rb:3:in `<main>': undefined method `call' for nil (NoMethodError)\n"
+        "\tfrom bin/rackup:2:in `load'\n",
+        "app.rb:3:in `<main>': undefined method `call' for nil (NoMethodError)",
+    ),
+    "java": (
+        'Exception in thread "main" java.lang.IllegalStateException: no port\n'
+        "\tat a.Main.main(Main.java:3)\n",
+        'Exception in thread "main" java.lang.IllegalStateException: no port',
+    ),
+    "no error": ("starting\nport 80 is taken\n\n", "port 80 is taken"),
+    "nothing": ("\n", ""),
+}
+
+
+@pytest.mark.parametrize("name", LAST_WORDS)
+def test_what_ended_a_start_is_told_and_not_what_came_after(name: str) -> None:
+    output, line = LAST_WORDS[name]
+    assert telling_line(output) == line

@@ -41,6 +41,12 @@ POLL_SECONDS = 0.2
 BUILD_SECONDS = 120
 # What shells and `env` say of a program that is not there.
 NOT_FOUND = (126, 127)
+# The line in which a program says why it ends; traces, hints and the program's version come below it.
+ERROR = re.compile(
+    r"[\w.:]*(?:Error|Exception)\b|(?:panic|fatal|error)\b(?: error)?:|thread '.*' panicked at"
+    r"|.*\(\w+Error\)$",
+    re.I,
+)
 PROCFILE = re.compile(r"^(\w+)\s*:\s*(.+)$", re.M)
 # Variables that code demands, and does without no default, by language.
 DEMANDED = re.compile(
@@ -234,9 +240,15 @@ async def _status(paths: RepairPaths, path: str) -> int | None:
                 return None
 
 
+def telling_line(output: str) -> str:
+    """Return the last line that names an error, else the last one; empty without output."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return next(reversed([line for line in lines if ERROR.match(line)] or lines), "")
+
+
 def _ended(done: CommandResult) -> StartRun:
-    lines = [line.strip() for line in redact(done.output).splitlines() if line.strip()]
-    said = f": {lines[-1][:160]}" if lines else "."
+    line = telling_line(redact(done.output))
+    said = f": {line[:160]}" if line else "."
     if lacks := not_had(done.code, done.output):
         return StartRun(started=None, why=lacks)
     if done.code in NOT_FOUND:

@@ -1,7 +1,7 @@
 """Log sources: each redacts rows as they are read, condenses them, and hands on bounded text."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import timedelta
 
 from temporalio import activity
@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.by_reference import by_reference
 from activities.heartbeat import working
 from railmend.artifacts import ArtifactStore
-from railmend.coding.proof.replay import sample
+from railmend.coding.proof.replay import SAFE_METHODS, sample
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import Fact, Facts, Incident, IncidentRequest
 from railmend.contracts.proof import RequestSample, SampledRequest
@@ -35,11 +35,19 @@ FAILED = ("FAILED", "CRASHED")
 
 
 class LogActivities:
-    """`secrets`: values that the worker holds; they never pass, whatever they look like."""
+    """`secrets`: values that the worker holds; they never pass, whatever they look like.
+
+    `sampled`: methods of the requests that a proof repeats.
+    """
 
     def __init__(
-        self, railway: RailwayPool, artifacts: ArtifactStore, secrets: Callable[[], Sequence[str]] = tuple
+        self,
+        railway: RailwayPool,
+        artifacts: ArtifactStore,
+        secrets: Callable[[], Sequence[str]] = tuple,
+        sampled: Callable[[], Collection[str]] = lambda: SAFE_METHODS,
     ) -> None:
+        self._sampled = sampled
         self._railway = railway
         self.artifacts = artifacts
         self._secrets = secrets
@@ -169,8 +177,8 @@ class LogActivities:
                     )
                     async for page in pages:
                         rows += await asyncio.to_thread(redactor.rows, page)
-                chosen = sample(rows, slow)
-            unseen = "" if chosen else "There is no HTTP log of requests that only read in the window."
+                chosen = sample(rows, slow, self._sampled())
+            unseen = "" if chosen else "There is no HTTP log of requests that may be repeated in the window."
             return await self.artifacts.put_model(RequestSample(requests=chosen, unseen=unseen))
 
     async def _http(self, request: IncidentRequest, deployment_id: str, filter_: str) -> Condensed:

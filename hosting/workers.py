@@ -116,7 +116,7 @@ def orchestration_activities(
             artifacts=artifacts,
         ),
         DeploymentActivities(railway, artifacts, secrets),
-        LogActivities(railway, artifacts, secrets),
+        LogActivities(railway, artifacts, secrets, lambda: current.get().replay_methods()),
         RepositoryActivities(github, railway, artifacts, secrets, code),
         ToolActivities(
             railway=railway, github=github, status=status, artifacts=artifacts, secrets=secrets, code=code

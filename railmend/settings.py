@@ -200,6 +200,11 @@ class Settings(HostingSettings):
         description="hosts (, between them) that a prepare step may reach; *: any public one; "
         "default: package registries",
     )
+    railmend_replay_methods: str = Field(
+        "GET,HEAD",
+        pattern=r"^(?:GET|HEAD|OPTIONS|POST|PUT|PATCH|DELETE)(?:,(?:GET|HEAD|OPTIONS|POST|PUT|PATCH|DELETE))*$",
+        description="methods of production's requests that a proof repeats in its sandbox, without a body",
+    )
     railmend_diagnosis_seconds: int = Field(
         300, ge=10, le=600, description="how long one answer of a model may take in a diagnosis"
     )
@@ -293,6 +298,9 @@ class Settings(HostingSettings):
 
     def prepare_hosts(self) -> tuple[str, ...]:
         return tuple(host.strip() for host in self.railmend_prepare_hosts.split(",") if host.strip())
+
+    def replay_methods(self) -> tuple[str, ...]:
+        return tuple(self.railmend_replay_methods.split(","))
 
     def state_dir(self) -> Path:
         return self.railmend_state_dir.absolute()

@@ -18,6 +18,7 @@ from railmend.coding.proof.replay import (
 from railmend.coding.sandbox.resource_usage import ResourceUsage
 from railmend.contracts.proof import Answers, SampledRequest, SideReport
 from railmend.evidence.redact import Redactor
+from railmend.settings import Settings
 from tests.samples import NOW
 
 
@@ -45,6 +46,12 @@ def test_a_sample_only_reads_is_bounded_and_spread_over_the_routes() -> None:
     assert {"/rare", "/gone"} < {each.path for each in failed}
     assert {"/up", "/names"} < {each.path for each in healthy}
     assert len({each.path for each in chosen}) == len(chosen)
+
+
+def test_other_methods_are_repeated_where_a_setting_names_them() -> None:
+    rows = [Row("/orders", 500, method=method) for method in ("GET", "POST", "DELETE")]
+    chosen = sample(rows, 500.0, Settings(railmend_replay_methods="GET,POST").replay_methods())
+    assert [each.route for each in chosen] == ["GET /orders", "POST /orders"]
 
 
 TOLD = {

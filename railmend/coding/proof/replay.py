@@ -8,7 +8,7 @@ import json
 import re
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from itertools import cycle, zip_longest
@@ -51,8 +51,10 @@ PLAIN = re.compile(r"/[\w\-./~%?&=+,:;@!$'()*]*")
 WHAT = "production's requests"
 
 
-def sample(rows: Iterable[HttpRow], slow_ms: float) -> tuple[SampledRequest, ...]:
-    """Choose requests that only read, spread over the routes: failed, slow and healthy ones.
+def sample(
+    rows: Iterable[HttpRow], slow_ms: float, methods: Collection[str] = SAFE_METHODS
+) -> tuple[SampledRequest, ...]:
+    """Choose requests of some methods, spread over the routes: failed, slow and healthy ones.
 
     `rows`: redacted; a path in which something was is left out.
     """
@@ -62,7 +64,7 @@ def sample(rows: Iterable[HttpRow], slow_ms: float) -> tuple[SampledRequest, ...
         defaultdict(list),
     )
     for row in rows:
-        if row.method not in SAFE_METHODS or row.status == UPGRADED or len(row.path) > MAX_PATH:
+        if row.method not in methods or row.status == UPGRADED or len(row.path) > MAX_PATH:
             continue
         if PLAIN.fullmatch(row.path) is None:
             continue

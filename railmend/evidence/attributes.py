@@ -13,7 +13,7 @@ MESSAGE_KEYS, LEVEL_KEYS, STACK_KEYS, ERROR_KEYS, TYPE_KEYS, METHOD_KEYS, PATH_K
     table(f"keys.{kind}")
     for kind in ("message", "level", "stack", "error", "type", "method", "path", "status")
 )
-PLACE_KEYS, NOISE_KEYS = words("keys.place"), words("keys.noise")
+PLACE_KEYS, TELLING_KEYS, NOISE_KEYS = words("keys.place"), words("keys.telling"), words("keys.noise")
 # The keys of a frame in a list of frames: structlog, zerolog, Sentry, Java's JSON layouts.
 FRAME_FILE = ("filename", "file", "source", "abs_path", "path", "fileName")
 FRAME_LINE = ("lineno", "line", "lineNumber")
@@ -43,7 +43,7 @@ def read(text: str, pairs: Sequence[tuple[str, str]]) -> StructuredRow | None:
         fields |= _flat(text)
     lowered = {key.lower(): value for key, value in fields.items()}
     for key, value in lowered.items():
-        if value[:1] == "[" and key.rsplit(".", 1)[-1] in STACK_KEYS:
+        if value[:1] == "[" and _last(key) in STACK_KEYS:
             lowered[key] = _stack_of_list(value)
     level = _first(lowered, LEVEL_KEYS)
     if len(lowered) <= (1 if level else 0):
@@ -59,7 +59,8 @@ def read(text: str, pairs: Sequence[tuple[str, str]]) -> StructuredRow | None:
     }
     places = {key: rest.pop(key) for key in tuple(rest) if key.lower() in PLACE_KEYS}
     if found >= LogLevel.WARNING:
-        rest = places | rest
+        telling = {key: value for key, value in rest.items() if _last(key) in TELLING_KEYS}
+        rest = places | telling | rest
     return StructuredRow(lines or [text], found, dict(list(rest.items())[:MAX_SHOWN]))
 
 
@@ -149,17 +150,20 @@ def _error(fields: Mapping[str, str], message_lines: Sequence[str]) -> list[str]
 
 def _holds_stack(key: str, value: str) -> bool:
     """By its key, or because it has the lines of a trace."""
-    return bool(value) and (
-        key.rsplit(".", 1)[-1] in STACK_KEYS or ("\n" in value and bool(TRACE.search(value)))
-    )
+    return bool(value) and (_last(key) in STACK_KEYS or ("\n" in value and bool(TRACE.search(value))))
 
 
 def _is_informative(key: str, value: str, lines: Sequence[str]) -> bool:
-    last = key.rsplit(".", 1)[-1]
+    last = _last(key)
     known = key in LEVEL_KEYS or key in MESSAGE_KEYS or key in NOISE_KEYS or last in NOISE_KEYS
     if not value or known or _holds_stack(key, value):
         return False
     return not any(value in line for line in lines)
+
+
+def _last(key: str) -> str:
+    """Return the name of a member, in lower case, wherever its object stands."""
+    return key.rsplit(".", 1)[-1].lower()
 
 
 def _level(value: str) -> LogLevel:

@@ -1,5 +1,6 @@
 """The lines that matter survive, in every language, among any noise, within the budget."""
 
+import json
 import random
 import re
 from collections.abc import Iterable
@@ -127,6 +128,12 @@ def test_what_is_on_standard_output_does_not_tear_a_trace_on_standard_error() ->
     made = [logged for pair in pairs for logged in pair]
     text = condense_logs(made).text
     assert "  File \"/app/a.py\", line 3, in f\n    g()\nKeyError: 'x'" in text
+
+
+def test_what_an_object_in_an_error_says_stands_before_its_other_members() -> None:
+    detail = {f"field_{number}": f"{number}" * 40 for number in range(20)} | {"error_str": "No space left"}
+    logged = {"s": "E", "c": "WT", "msg": "WiredTiger error message", "attr": {"message": detail}}
+    assert "error_str=No space left" in condense_logs([row(1, json.dumps(logged))]).text
 
 
 def test_the_error_and_its_stack_are_found_in_a_loggers_attributes() -> None:

@@ -15,6 +15,8 @@ def diagnose(file: Annotated[Path, typer.Argument(help="An exported evidence pac
 
 async def _diagnose(file: Path) -> str:
     """Return the model's diagnosis as JSON; rules that need the incident itself are not asked."""
+    from datetime import UTC, datetime
+
     from hosting import models
     from railmend.diagnosis.diagnose import again
     from railmend.diagnosis.model import ModelError
@@ -32,6 +34,6 @@ async def _diagnose(file: Path) -> str:
     sceptic = models.sceptic(settings) if settings.sceptic else None
     typer.echo(f"Asking {model.model}; this may take a minute.", err=True)
     try:
-        return (await again(packet, model, sceptic)).model_dump_json(indent=2)
+        return (await again(packet, model, sceptic, datetime.now(UTC))).model_dump_json(indent=2)
     except ModelError as error:
         raise ConfigurationError(f"{error} `starter.py doctor` checks the model.") from error

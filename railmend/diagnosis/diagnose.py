@@ -1,7 +1,7 @@
 """Turn a packet into a checked diagnosis, and try to refute it in a second pass."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from railmend.contracts.incident import (
     CODING_VERDICTS,
@@ -90,11 +90,16 @@ async def to_the_end(
             conversation = with_results(conversation, task, results)
 
 
-async def again(packet: EvidencePacket, model: ModelSettings, sceptic: ModelSettings | None) -> Diagnosis:
-    """Diagnose a packet once more, sceptic included, with what tools gave then. Raise as `diagnose` does."""
+async def again(
+    packet: EvidencePacket, model: ModelSettings, sceptic: ModelSettings | None, now: datetime
+) -> Diagnosis:
+    """Diagnose a packet once more, sceptic included, with what tools gave then. Raise as `diagnose` does.
+
+    `now`: the time, where the packet has none of its own.
+    """
     first, use_tool = recorded(packet)
     # Tools take times of the month before: it is the packet's.
-    now = max((item.end for item in packet.items if item.end), default=datetime.now(UTC)) + REPLAY_SLACK
+    now = max((item.end for item in packet.items if item.end), default=now) + REPLAY_SLACK
     conversation, diagnosis = await to_the_end(begin(None, first, now), model, use_tool=use_tool, now=now)
     if sceptic is None or diagnosis.verdict not in CODING_VERDICTS:
         return diagnosis

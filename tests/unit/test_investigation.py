@@ -383,7 +383,7 @@ async def test_an_old_packet_is_diagnosed_again_with_its_times_and_its_sceptic(m
     holds = {"survives": True, "reason": "It holds.", "causes": [], "evidence": ["E1"]}
     model.answers = [[odd, then], [CONCLUDE], [then], [("conclude", holds)]]
     model.asked.clear()
-    diagnosis = await again(load(export(conversation.packet)), model.settings(), model.settings())
+    diagnosis = await again(load(export(conversation.packet)), model.settings(), model.settings(), NOW)
     assert (diagnosis.verdict, diagnosis.sceptic) == (Verdict.CODE, "It holds.")
     given = [each["messages"][-1]["content"] for each in (model.asked[1], model.asked[3])]
     given.append(model.asked[1]["messages"][-2]["content"])

@@ -9,7 +9,7 @@ from commands.options import run, using
 
 
 def diagnose(file: Annotated[Path, typer.Argument(help="An exported evidence packet.")]) -> None:
-    """Diagnose exported evidence again, sceptic included; prints JSON."""
+    """Diagnose exported evidence again, and doubt it; prints JSON."""
     typer.echo(run(_diagnose(file)))
 
 

@@ -113,7 +113,7 @@ async def test_nothing_is_spent_by_a_ledger_that_can_read_nothing_until_a_person
 async def test_an_export_opens_a_ledger_again_and_only_that_of_its_project(
     on: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.shared.policies.ORCHESTRATION_QUEUE", on.world.queue)
+    monkeypatch.setattr("workflows.shared.start.ORCHESTRATION_QUEUE", on.world.queue)
     repair = await repairing(on)
     exported = await ledgers.export(None)
     text = exported.model_dump_json()

@@ -25,7 +25,7 @@ __all__ = ["_quickly", "on", "temporal"]
 @pytest.fixture(autouse=True)
 def _served(on: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     on.world.hang = False
-    monkeypatch.setattr("workflows.shared.policies.ORCHESTRATION_QUEUE", on.world.queue)
+    monkeypatch.setattr("workflows.shared.start.ORCHESTRATION_QUEUE", on.world.queue)
 
 
 async def unclear(on: Stage) -> str:

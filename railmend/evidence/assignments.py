@@ -7,6 +7,7 @@ and bounded, so work grows with the number of words alone.
 
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from railmend.evidence.lookalikes import (
     CHUNK,
@@ -65,7 +66,8 @@ NUMBERS = re.compile(
 BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*\r?\n((?:[ \t]+\S[^\n]*(?:\n|\Z)){1,100})")
 BARE = re.compile(
     r"(?:[^\s\"'`<>,;&(){}\[\]|\\]|[,;&|](?![\s\"'`\\]|\Z|[\w.$-]{1,40}[\"']?[=:])|[)\]}](?=[\w!@#$%^*+/~])"
-    r"|[\"'`](?=[\w!@#$%^*])(?![\w ]{1,30}[\"'`]?[:=])|\\(?![nrtu\"'\\])|<(?![/\w!])){1,400}"
+    r"|[\"'`](?=[\w!@#$%^*])(?![\w ]{1,30}[\"'`]?[:=])|\\(?![nrtu\"'\\])|<(?![/\w!])"
+    r"|(?<![^\s=:])\{\{(?=[^\s{}.:]{0,80}\d)[^\s{}.:]{4,80}(?=\s|\Z)){1,400}"
 )
 TO_END = re.compile(r"[^\n]{1,400}")
 NEXT_KEY = re.compile(r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|[\"'`,;\\]+$")
@@ -95,6 +97,7 @@ CAMEL_CASE = re.compile(r"[a-z]+(?:[A-Z][a-z]+\d{0,2})+|(?:[A-Z][a-z]+\d{0,2}){2
 ATTRIBUTE = re.compile(r"[\w.-]+[=:]")
 SENTENCE = re.compile(r"[A-Z][a-z]+ [A-Za-z]")
 MORE = re.compile(r"[^\s\"'`,;]{2,200}")
+MARKUP = re.compile(r"[\s<>\"']")
 DASHED = re.compile(r"[a-z]+(?:[-_./][a-z]+)+")
 ADDRESS = re.compile(r"\w[\w+.-]{0,30}://\S+")
 # A label in another script than Latin: several words of letters alone.
@@ -259,7 +262,7 @@ def _is_code(text: str, span: tuple[int, int]) -> bool:
     """Return whether a value without quotes is an expression: a call, an attribute, another variable."""
     value, following = text[span[0] : span[1]], text[span[1] : span[1] + 1]
     if not (whole := IDENTIFIER.match(value)):
-        return value.startswith(("(", "[", "{", "&", "!", "=", "<"))
+        return value.startswith(("(", "[", "{", "&", "!", "=", "<")) and not value.startswith("{{")
     if whole.end() < len(value):
         return EXPRESSION.match(value, whole.end()) is not None
     if following and (following in "([" or (following == "{" and "." in value)):
@@ -313,7 +316,8 @@ def _names_a_secret(value: str, *, quoted: bool) -> bool:
     word = WORD.search(value)
     if word is None or has_letters_and_digits(value) or has_symbols(value):
         return False
-    return not (quoted and value.isalpha() and value.islower() and len(value) > len(word[0]) + 3)
+    invented = value.islower() or not all(is_wordlike(part) for part in CHUNK.findall(value) if len(part) > 3)
+    return not (quoted and value.isalpha() and invented and len(value) > len(word[0]) + 3)
 
 
 def _stated(text: str, name: Name) -> Iterator[tuple[int, int]]:
@@ -355,7 +359,9 @@ def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
 
 
 def _is_near_secret(text: str, match: re.Match[str]) -> bool:
-    word = match[0].strip(".!*+-")
+    word = unquote(match[0]).strip(".!*+-")
+    if MARKUP.search(word):  # words of another view
+        return False
     if word[:1] == "@" and HEXADECIMAL.fullmatch(word[1:]):  # what a dependency is pinned to
         return False
     if "/" in word and (

@@ -15,7 +15,7 @@ PROSE = re.compile(
 REFERENCE = re.compile(
     r"(?i:bearer |basic |token )?(?:\$\{[^}]*\}?|\$[a-z_]\w*(?:->\w+(?:\(\))?)+"
     r"|\$\([^)]*\)?|\$[A-Z_][A-Z0-9_]*|\$[a-z]+(?:[A-Z_][a-zA-Z]*)*|#\{[^}]*\}?|%\{[^}]*\}?|%\(\w+\)[sr]"
-    r"|#[0-9a-fA-F]{3,8}|%[sdvqrx+#]{1,3}|%[A-Z_]{2,}%|\{\{[^{}]*\}?\}?"
+    r"|#[0-9a-fA-F]{3,8}|%[sdvqrx+#]{1,3}|%[A-Z_]{2,}%|\{\{(?:[^{}]*\}\}?|\s?(?:\.[\w.]{0,60}|[A-Za-z_.]{0,60}))"
     r"|\{[\w .:!\[\]'\"()-]{0,60}\}|<%.*|<[^>]*>|\[[\w -]*\]|\([\w ]*\)"
     r"|[*\u2022\u25cf.#?_-]+|[xX*]{3,}\S{0,4}|(?:os|env|process|config|self|settings|this|ctx|req|request|secrets|var"
     r"|vars|data|local|each|module|Rails|System|Deno|import)[.\[]\S*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|@[a-z_]+|:[a-z_]+)"

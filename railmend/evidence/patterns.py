@@ -86,8 +86,13 @@ CONTEXT = (
         r"|\brabbitmqctl (?:add_user|change_password) \S{1,60} |\bsmbclient\b[^\n|;]{0,200}?\s-U \S{1,60}%|\b(?:requirepass|masterauth) {1,3}"
         r"|-pass(?:in|out) pass:|\blogin \S{1,80}\s{1,3}password |\bAUTH (?:PLAIN |LOGIN |default )?|\bPASS )"
         r"[\"']?([^\s\"']{3,300})"), lambda match: lookalikes.is_literal(match[1]) and (lookalikes.has_letters_and_digits(match[1]) or not re.search(r"(?:AUTH|PASS) [^ ]*$", match[0]))),
+    Rule("password", ("authenticat",), re.compile(r"(?i)\bauthenticat\w{1,5}(?: (?:as|user|with|for|to))? (?!system:)[\w.@-]{1,60}:[\w.@-]{1,60}:([^\s\"'<>:/]{4,200})(?![^\s\"',;.)])"), lambda match: lookalikes.has_letters_and_digits(match[1]) and _unreferenced(match[1])),
+    Rule("password", ("response",), re.compile(r"(?i)\b\w{0,20}auth[^\n]{0,120}?[\"']response\\{0,3}[\"']\s{0,2}(?::|=>)\s{0,2}[\"']([^\s\"'\\]{4,200})(?=[\"'])"), lambda match: lookalikes.is_literal(match[1]) and (lookalikes.has_letters_and_digits(match[1]) or lookalikes.has_symbols(match[1]))),
     # One-time codes, in paths, in queries and in sentences.
     Rule("one-time-code", ("reset", "verif", "confirm", "magic", "invit", "activat", "unsubscribe", "recover", "one-time", "onetime", "unlock", "validate"), re.compile(r"(?i)/[\w-]{0,30}(?:reset|verif\w{0,8}|confirm\w{0,6}|magic|invit\w{0,6}|activat\w{0,4}|unsubscribe|recover\w{0,2}|one-?time|unlock|validate)[\w-]{0,24}/(?:[\w-]{1,24}/)?([A-Za-z0-9_.~=-]{6,400})"), lambda match: lookalikes.looks_random(match[1], 8) or bool(re.fullmatch(r"\d{6,8}", match[1]))),
+    # A path that is itself the key: what is longer than ids are, and what is named a hook or a feed.
+    Rule("token", ("/",), re.compile(r"(?:://[^\s/\"'<>]{1,200}|(?<![\w/.+=~-]))(?:/[\w.~%:@-]{0,80}){0,8}?/([A-Za-z0-9_-]{24,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: _is_capability(match[1])),
+    Rule("token", ("hook", "/bot", "/key/", "feed/", "ical/", "/rpc/", "/v3/"), re.compile(r"(?i)/(?:[\w-]{0,30}hooks?|bot|key|feed|ical|rpc|v3)/([A-Za-z0-9_-]{16,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: lookalikes.looks_random(match[1], 16)),
     Rule("one-time-code", ("code=", "state=", "hash=", "ticket=", "nonce=", "assertion=", "samlresponse=", "otp=", "oob"), re.compile(r"(?i)[?&;](?:oob)?(?:code|state|hash|ticket|nonce|assertion|samlresponse)=([^\s\"'&;<>#]{8,4000})"), lambda match: lookalikes.looks_random(match[1])),
     Rule("one-time-code", ("code", "otp", "pin", "2fa", "passcode"), re.compile(r"(?i)\b(?:(?:verification|security|one[- ]?time|confirmation|login|sign[- ]?in|authenticat\w{0,4}|auth|access|activation|recovery|backup|sms|2fa|mfa|reset)[ _-]{0,2}(?:code|pin|passcode)|totp|otp|2fa|passcode)s?[\"'`]?(?: (?:code|is|was|of|to|sent|for \S{1,60}))*\s{0,2}[:=#-]?>?\s{0,2}[\"'`]?(\d{4,8}|\d{3}[ -]\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5})(?![\w-]|\.\d)")),
     Rule("one-time-code", ("code", "otp", "pin"), re.compile(r"(?i)(?<![\w.-])(\d{4,8}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5}) (?:is|as) (?:your|the|his|her|their) [\w -]{0,30}?(?:code|otp|pin|passcode)\b")),
@@ -107,6 +112,11 @@ PERSONAL = (
 def _unreferenced(text: str) -> bool:
     """Return whether it is no variable, mask or placeholder."""
     return not lookalikes.REFERENCE.fullmatch(text) and not lookalikes.PLACEHOLDER.search(text)
+
+
+def _is_capability(segment: str) -> bool:
+    """Return whether a part of a path looks random in both cases, as no id in hexadecimal or base32 does."""
+    return lookalikes.looks_random(segment, 24) and segment not in (segment.lower(), segment.upper())
 
 
 def _credential(text: str) -> bool:

@@ -31,6 +31,8 @@ WORD = re.compile(
 STEM = re.compile("|".join(sorted(words("stems"))))
 STRENGTHS = {"password": PASSWORD, "secret": STRONG, "token": WEAK, "key": KEY}
 BEFORE = re.compile(r"[\w.$@-]*\Z")
+# A setting of .NET's by its sections, `Jwt__Token`: what it is set to is its value, whatever it looks like.
+SECTION = re.compile(r"[A-Z]\w*__\w*\Z")
 AFTER = re.compile(r"[\w-]*(?:\.\w+)*")
 OTHER_THING = words("other_thing")
 SAME_THING = words("same_thing")
@@ -87,6 +89,8 @@ def _name(text: str, match: re.Match[str]) -> Name | None:
     if PLACEHOLDER.match(text, start - len(prefix) - 1) if start > len(prefix) else False:
         return None
     strength = STRENGTHS[word]
+    if strength == WEAK and SECTION.search(prefix):
+        strength = STRONG
     parts = _parts(suffix)
     if any(part in OTHER_THING for part in parts):
         return None

@@ -75,7 +75,7 @@ LINE_START = re.compile(
     r"[-+ \t#*>$]*(?:(?:export|set|setx|ENV|ARG|let|var|const|env)[ \t]+)?[\"']?(?:[\w-]+\.)*\Z"
 )
 NEAR = 48
-NEAR_WORD = re.compile(r"[A-Za-z0-9+/_~.!@#$%^&*-]{6,400}={0,2}")
+NEAR_WORD = re.compile(r"(?:[A-Za-z0-9+/_~.!@#$%^*-]|&(?![\w.-]{1,40}=)){6,400}={0,2}")
 # What is longer than the above goes on to where a word must end.
 LONG = 400
 REST = re.compile(r"[A-Za-z0-9+/_=.~%-]*")
@@ -283,6 +283,9 @@ def _accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quote
     `sure`: the notation says that it is the name's value. `quoted`: it is a string, no expression.
     """
     value = text[span[0] : span[1]].strip()
+    quoted = quoted or (
+        text[name.start - 1 : name.start] in ("?", "&") and text[name.end : name.end + 1] == "="
+    )
     if not is_literal(value) or not any(map(str.isalnum, value)) or PLACEHOLDER.search(value):
         return False
     if _names_a_secret(value, quoted=quoted) or (not quoted and _is_code(text, span)):

@@ -97,7 +97,6 @@ CAMEL_CASE = re.compile(r"[a-z]+(?:[A-Z][a-z]+\d{0,2})+|(?:[A-Z][a-z]+\d{0,2}){2
 ATTRIBUTE = re.compile(r"[\w.-]+[=:]")
 SENTENCE = re.compile(r"[A-Z][a-z]+ [A-Za-z]")
 MORE = re.compile(r"[^\s\"'`,;]{2,200}")
-MARKUP = re.compile(r"[\s<>\"']")
 DASHED = re.compile(r"[a-z]+(?:[-_./][a-z]+)+")
 ADDRESS = re.compile(r"\w[\w+.-]{0,30}://\S+")
 # A label in another script than Latin: several words of letters alone.
@@ -208,15 +207,12 @@ def _value(
         return None
     if text[start : start + 1] in QUOTED:
         quoted = QUOTED[text[start]].match(text, start + 1)
-        if quoted is None or (spaced and name.strength < PASSWORD and not _is_machine_made(quoted[0])):
+        random = quoted and (looks_random(quoted[0]) or has_symbols(quoted[0]))
+        if quoted is None or (spaced and name.strength < PASSWORD and not random):
             return None
         return quoted.span() if _accepted(text, quoted.span(), name, sure=sure, quoted=True) else None
     line = _line(text, start, name) if whole_line and sure else None
     return line or _word(text, start, name, sure=sure, spaced=spaced)
-
-
-def _is_machine_made(text: str) -> bool:
-    return looks_random(text) or has_symbols(text)
 
 
 def _line(text: str, start: int, name: Name) -> tuple[int, int] | None:
@@ -283,9 +279,7 @@ def _accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quote
     `sure`: the notation says that it is the name's value. `quoted`: it is a string, no expression.
     """
     value = text[span[0] : span[1]].strip()
-    quoted = quoted or (
-        text[name.start - 1 : name.start] in ("?", "&") and text[name.end : name.end + 1] == "="
-    )
+    quoted |= text[name.start - 1 : name.start] in ("?", "&") and text[name.end : name.end + 1] == "="
     if not is_literal(value) or not any(map(str.isalnum, value)) or PLACEHOLDER.search(value):
         return False
     if _names_a_secret(value, quoted=quoted) or (not quoted and _is_code(text, span)):
@@ -363,8 +357,6 @@ def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
 
 def _is_near_secret(text: str, match: re.Match[str]) -> bool:
     word = unquote(match[0]).strip(".!*+-")
-    if MARKUP.search(word):  # words of another view
-        return False
     if word[:1] == "@" and HEXADECIMAL.fullmatch(word[1:]):  # what a dependency is pinned to
         return False
     if "/" in word and (
@@ -373,7 +365,7 @@ def _is_near_secret(text: str, match: re.Match[str]) -> bool:
     ):
         return False
     if (
-        re.search(r"\.[a-z]{2,4}$", word)
+        re.search(r"\.[a-z]{2,4}$|[\s<>\"']", word)  # a file, or words of another view
         or UUID.fullmatch(word)
         or not looks_random(word, 12)
         or not is_literal(word)

@@ -142,8 +142,7 @@ def tables(text: str) -> Iterator[Span]:
         columns = delimiter.split(heading)
         if delimiter in DELIMITERS[:2]:  # a logger may have put something before and behind
             columns[0] = re.split(r"[\s=]", columns[0].rstrip())[-1]
-            columns[-1] = (columns[-1].split() or [""])[0]
-            columns[-1] = columns[-1].rstrip("\\\"'}")
+            columns[-1] = (columns[-1].split() or [""])[0].rstrip("\\\"'}")
         wanted = [number for number, column in enumerate(columns) if COLUMN.fullmatch(column.strip())]
         named = columns[1:-1] if delimiter is DELIMITERS[0] else columns
         if not wanted or not all(map(HEADING.fullmatch, columns)) or not all(map(WORD.search, named)):

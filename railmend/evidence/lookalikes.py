@@ -28,9 +28,7 @@ INSERTED = re.compile(r"[#$]?\{[^{}<>#@]*\}|\$\{\{[^{}]*\}\}|\{\{[^{}]*\}\}|<%.*
 # Of a package, alone or behind its coordinates: `^1.4.2`, `v1.2.3-0.2024/go.mod`, `com.acme:auth:1.3`.
 VERSION = re.compile(r"(?:[a-z][\w.-]*:){0,2}[\^~v=<>]{0,2}\d+(?:\.\d+)+(?:[-+][\w.-]+)*(?:/go\.mod)?", re.A)
 IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.|!!?\.)[A-Za-z_$][\w$]*)*[!?]?")
-PATH = re.compile(
-    r"(?:~|\.{0,2})/[\w./@~-]*|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)*\.(?:[a-z0-9]{2,4}|[A-Z]{2,4})"
-)
+PATH = re.compile(r"(?:~|\.{0,2})/[\w./@~-]*|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)*\.[a-z\d]{2,4}")
 MEASURE = re.compile(r"[-+]?[\d.,]{1,15}(?:ms|s|m|h|d|%|kb|mb|gb|k)?|0x[0-9a-fA-F]{1,16}", re.I)
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")

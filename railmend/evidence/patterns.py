@@ -40,8 +40,7 @@ class Rule:
 
 def _stands_alone(match: re.Match[str]) -> bool:
     """Return whether a token with a prefix does not begin inside a word."""
-    before = match.string[match.start() - 1 : match.start()]
-    return not before.isalnum()
+    return not match.string[match.start() - 1 : match.start()].isalnum()
 
 
 def _random_tail(match: re.Match[str]) -> bool:
@@ -87,8 +86,7 @@ CONTEXT = (
         r"|-pass(?:in|out) pass:|\blogin \S{1,80}\s{1,3}password )"
         r"[\"']?([^\s\"']{3,300})"), lambda match: lookalikes.is_literal(match[1])),
     # What is said to a server of mail, files or Redis, and arguments of a bind to a directory and of a connection.
-    Rule("password", ("auth", "pass "), re.compile(r"(?:\bAUTH (?:PLAIN |LOGIN |default )?(?:challenge: )?|\bPASS |\"(?i:auth2?)\"(?:'?\s(?:argv\[\d\]: ')?\"[^\"\s]{1,60}\")?'?\s(?:argv\[\d\]: ')?)[\"']?([^\s\"'\\]{3,300})"), lambda match: lookalikes.has_letters_and_digits(match[1]) or re.search(r"(?i)\"auth|challenge|\sdefault\s", match[0]) is not None),
-    Rule("password", ("setuser",), re.compile(r"(?i)\bsetuser\b[^\n]{1,200}?[\s\"']>([^\s\"']{3,300})")),
+    Rule("password", ("auth", "pass ", "setuser"), re.compile(r"(?:\b(?:SETUSER|setuser)\b[^\n]{1,200}?[\s\"']>|\bAUTH (?:PLAIN |LOGIN |default )?(?:challenge: )?|\bPASS |\"(?i:auth2?)\"(?:'?\s(?:argv\[\d\]: ')?\"[^\"\s]{1,60}\")?'?\s(?:argv\[\d\]: ')?)[\"']?([^\s\"'\\]{3,300})"), lambda match: lookalikes.has_letters_and_digits(match[1]) or re.search(r"(?i)\"auth|setuser|challenge|\sdefault\s", match[0]) is not None),
     Rule("password", ("ugfzc3dvcmq6",), re.compile(r"334 UGFzc3dvcmQ6(?:[^\n]{0,200}\n){1,3}?[^\n]{0,80}?(?:CLIENT -> SERVER|\bC|>>?): ?([A-Za-z0-9+/]{4,400}={0,2})(?=\s|\\|\Z)")),
     Rule("password", ("bind",), re.compile(r"(?i)bind(?:[^'\"]{0,160}?['\"]\w{1,12}=[^'\"\n=]{1,80},\s?\w{1,12}=[^'\"\n]{1,200}['\"],\s?u?['\"]|request[^\n]{1,300}?credentials['\"]?\s?[:=]\s?['\"])([^'\"\n(*]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
     Rule("password", ("host=", "://", "mysqli", "jdbc:", "dbname="), re.compile(r"(?:['\"](?:jdbc|mysql|pgsql|postgres|sqlsrv|oci|odbc|dblib|firebird):[^'\"\n]{1,200}|\bmysqli\w{0,20}(?:->__construct)?\(['\"][^'\"\n]{1,100})['\"], ?['\"][^'\"\n]{1,100}['\"], ?['\"]([^'\"\n]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
@@ -97,7 +95,7 @@ CONTEXT = (
     # One-time codes, in paths, in queries and in sentences.
     Rule("one-time-code", ("reset", "verif", "confirm", "magic", "invit", "activat", "unsubscribe", "recover", "one-time", "onetime", "unlock", "validate"), re.compile(r"(?i)/[\w-]{0,30}(?:reset|verif\w{0,8}|confirm\w{0,6}|magic|invit\w{0,6}|activat\w{0,4}|unsubscribe|recover\w{0,2}|one-?time|unlock|validate)[\w-]{0,24}/(?:[\w-]{1,24}/)?([A-Za-z0-9_.~=-]{6,400})"), lambda match: lookalikes.looks_random(match[1], 8) or bool(re.fullmatch(r"\d{6,8}", match[1]))),
     # A path that is itself the key: what is longer than ids are, and what is named a hook or a feed.
-    Rule("token", ("/",), re.compile(r"(?:://[^\s/\"'<>]{1,200}|(?<![\w/.+=~-]))(?:/[\w.~%:@-]{0,80}){0,8}?/([A-Za-z0-9_-]{24,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: _is_capability(match[1])),
+    Rule("token", ("/",), re.compile(r"(?:://[^\s/\"'<>]{1,200}|(?<![\w/.+=~-]))(?:/[\w.~%:@-]{0,80}){0,8}?/([A-Za-z0-9_-]{24,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: lookalikes.looks_random(match[1], 24) and match[1] not in (match[1].lower(), match[1].upper())),
     Rule("token", ("hook", "/bot", "/key/", "feed/", "ical/", "/rpc/", "/v3/"), re.compile(r"(?i)/(?:[\w-]{0,30}hooks?|bot|key|feed|ical|rpc|v3)/([A-Za-z0-9_-]{16,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: lookalikes.looks_random(match[1], 16)),
     Rule("one-time-code", ("code=", "state=", "hash=", "ticket=", "nonce=", "assertion=", "samlresponse=", "otp=", "oob"), re.compile(r"(?i)[?&;](?:oob)?(?:code|state|hash|ticket|nonce|assertion|samlresponse)=([^\s\"'&;<>#]{8,4000})"), lambda match: lookalikes.looks_random(match[1])),
     Rule("one-time-code", ("code", "otp", "pin", "2fa", "passcode"), re.compile(r"(?i)\b(?:(?:verification|security|one[- ]?time|confirmation|login|sign[- ]?in|authenticat\w{0,4}|auth|access|activation|recovery|backup|sms|2fa|mfa|reset)[ _-]{0,2}(?:code|pin|passcode)|totp|otp|2fa|passcode)s?[\"'`]?(?: (?:code|is|was|of|to|sent|for \S{1,60}))*\s{0,2}[:=#-]?>?\s{0,2}[\"'`]?(\d{4,8}|\d{3}[ -]\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5})(?![\w-]|\.\d)")),
@@ -118,11 +116,6 @@ PERSONAL = (
 def _unreferenced(text: str) -> bool:
     """Return whether it is no variable, mask or placeholder."""
     return not lookalikes.REFERENCE.fullmatch(text) and not lookalikes.PLACEHOLDER.search(text)
-
-
-def _is_capability(segment: str) -> bool:
-    """Return whether a part of a path looks random in both cases, as no id in hexadecimal or base32 does."""
-    return lookalikes.looks_random(segment, 24) and segment not in (segment.lower(), segment.upper())
 
 
 def _credential(text: str) -> bool:

@@ -395,6 +395,7 @@ LOOKALIKES = (
     "session_id 3f2504e0-4f89-41d3-9a0c-0305e82c3301 closed",
     # What public reports show beside secrets.
     "AUTH LOGIN command trace suppressed",
+    """raise TypeError(f'Invalid "auth" argument: {auth!r}')""",
     "250-AUTH LOGIN PLAIN\\r\\n250-STARTTLS",
     "S: 334 VXNlcm5hbWU6",
     "Incorrect API key provided: sk-v3s3w****************bfcr.",

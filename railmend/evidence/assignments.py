@@ -7,6 +7,7 @@ and bounded, so work grows with the number of words alone.
 
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from railmend.evidence.lookalikes import (
     CHUNK,
@@ -65,7 +66,8 @@ NUMBERS = re.compile(
 BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*\r?\n((?:[ \t]+\S[^\n]*(?:\n|\Z)){1,100})")
 BARE = re.compile(
     r"(?:[^\s\"'`<>,;&(){}\[\]|\\]|[,;&|](?![\s\"'`\\]|\Z|[\w.$-]{1,40}[\"']?[=:])|[)\]}](?=[\w!@#$%^*+/~])"
-    r"|[\"'`](?=[\w!@#$%^*])(?![\w ]{1,30}[\"'`]?[:=])|\\(?![nrtu\"'\\])|<(?![/\w!])){1,400}"
+    r"|[\"'`](?=[\w!@#$%^*])(?![\w ]{1,30}[\"'`]?[:=])|\\(?![nrtu\"'\\])|<(?![/\w!])"
+    r"|(?<![^\s=:])\{\{(?=[^\s{}.:]{0,80}\d)[^\s{}.:]{4,80}(?=\s|\Z)){1,400}"
 )
 TO_END = re.compile(r"[^\n]{1,400}")
 NEXT_KEY = re.compile(r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|[\"'`,;\\]+$")
@@ -73,7 +75,7 @@ LINE_START = re.compile(
     r"[-+ \t#*>$]*(?:(?:export|set|setx|ENV|ARG|let|var|const|env)[ \t]+)?[\"']?(?:[\w-]+\.)*\Z"
 )
 NEAR = 48
-NEAR_WORD = re.compile(r"[A-Za-z0-9+/_~.!@#$%^&*-]{6,400}={0,2}")
+NEAR_WORD = re.compile(r"(?:[A-Za-z0-9+/_~.!@#$%^*-]|&(?![\w.-]{1,40}=)){6,400}={0,2}")
 # What is longer than the above goes on to where a word must end.
 LONG = 400
 REST = re.compile(r"[A-Za-z0-9+/_=.~%-]*")
@@ -205,15 +207,12 @@ def _value(
         return None
     if text[start : start + 1] in QUOTED:
         quoted = QUOTED[text[start]].match(text, start + 1)
-        if quoted is None or (spaced and name.strength < PASSWORD and not _is_machine_made(quoted[0])):
+        random = quoted and (looks_random(quoted[0]) or has_symbols(quoted[0]))
+        if quoted is None or (spaced and name.strength < PASSWORD and not random):
             return None
         return quoted.span() if _accepted(text, quoted.span(), name, sure=sure, quoted=True) else None
     line = _line(text, start, name) if whole_line and sure else None
     return line or _word(text, start, name, sure=sure, spaced=spaced)
-
-
-def _is_machine_made(text: str) -> bool:
-    return looks_random(text) or has_symbols(text)
 
 
 def _line(text: str, start: int, name: Name) -> tuple[int, int] | None:
@@ -259,7 +258,7 @@ def _is_code(text: str, span: tuple[int, int]) -> bool:
     """Return whether a value without quotes is an expression: a call, an attribute, another variable."""
     value, following = text[span[0] : span[1]], text[span[1] : span[1] + 1]
     if not (whole := IDENTIFIER.match(value)):
-        return value.startswith(("(", "[", "{", "&", "!", "=", "<"))
+        return value.startswith(("(", "[", "{", "&", "!", "=", "<")) and not value.startswith("{{")
     if whole.end() < len(value):
         return EXPRESSION.match(value, whole.end()) is not None
     if following and (following in "([" or (following == "{" and "." in value)):
@@ -280,6 +279,7 @@ def _accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quote
     `sure`: the notation says that it is the name's value. `quoted`: it is a string, no expression.
     """
     value = text[span[0] : span[1]].strip()
+    quoted |= text[name.start - 1 : name.start] in ("?", "&") and text[name.end : name.end + 1] == "="
     if not is_literal(value) or not any(map(str.isalnum, value)) or PLACEHOLDER.search(value):
         return False
     if _names_a_secret(value, quoted=quoted) or (not quoted and _is_code(text, span)):
@@ -313,7 +313,8 @@ def _names_a_secret(value: str, *, quoted: bool) -> bool:
     word = WORD.search(value)
     if word is None or has_letters_and_digits(value) or has_symbols(value):
         return False
-    return not (quoted and value.isalpha() and value.islower() and len(value) > len(word[0]) + 3)
+    invented = value.islower() or not all(is_wordlike(part) for part in CHUNK.findall(value) if len(part) > 3)
+    return not (quoted and value.isalpha() and invented and len(value) > len(word[0]) + 3)
 
 
 def _stated(text: str, name: Name) -> Iterator[tuple[int, int]]:
@@ -355,7 +356,7 @@ def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
 
 
 def _is_near_secret(text: str, match: re.Match[str]) -> bool:
-    word = match[0].strip(".!*+-")
+    word = unquote(match[0]).strip(".!*+-")
     if word[:1] == "@" and HEXADECIMAL.fullmatch(word[1:]):  # what a dependency is pinned to
         return False
     if "/" in word and (
@@ -364,7 +365,7 @@ def _is_near_secret(text: str, match: re.Match[str]) -> bool:
     ):
         return False
     if (
-        re.search(r"\.[a-z]{2,4}$", word)
+        re.search(r"\.[a-z]{2,4}$|[\s<>\"']", word)  # a file, or words of another view
         or UUID.fullmatch(word)
         or not looks_random(word, 12)
         or not is_literal(word)

@@ -30,6 +30,15 @@ COLUMN = re.compile(
 DELIMITERS = (re.compile(r"\|"), re.compile(r"\t"), re.compile(r","), re.compile(r";"), re.compile(r" {2,}"))
 HEADING = re.compile(r"[\s\"'`+-]*[\w.-]{0,40}(?: [\w.-]{1,20})?[\s\"'`]*")
 WORD = re.compile(r"\w")
+# A row that SQL inserts, with its values in place or bound behind it.
+INSERT = re.compile(
+    r"(?i)\binto\s[^(\n]{1,120}\(([^()\n]{1,2000})\)[^(\n]{0,60}?\bvalues\s{0,3}\("
+    r"(?:[$?:@%][^\n\[]{0,2000}?\bparam\w{0,10}\W{1,3}?\[)?"
+)
+VALUE = re.compile(
+    r"\s{0,4}(?:[NE]?'((?:[^'\\]|\\.|''){0,400})'|\"([^\"\n]{0,400})\"|[^,()\[\]'\"]{0,200}(?:\([^()]{0,80}\))?)"
+    r"\s{0,4}(?:,|[)\]])"
+)
 RULE = re.compile(r"[\s|+:=-]+")
 MAX_ROWS = 2000
 MAX_HEADING = 2000
@@ -132,8 +141,8 @@ def tables(text: str) -> Iterator[Span]:
             continue
         columns = delimiter.split(heading)
         if delimiter in DELIMITERS[:2]:  # a logger may have put something before and behind
-            columns[0], columns[-1] = (columns[0].split() or [""])[-1], (columns[-1].split() or [""])[0]
-            columns[-1] = columns[-1].rstrip("\\\"'}")
+            columns[0] = re.split(r"[\s=]", columns[0].rstrip())[-1]
+            columns[-1] = (columns[-1].split() or [""])[0].rstrip("\\\"'}")
         wanted = [number for number, column in enumerate(columns) if COLUMN.fullmatch(column.strip())]
         named = columns[1:-1] if delimiter is DELIMITERS[0] else columns
         if not wanted or not all(map(HEADING.fullmatch, columns)) or not all(map(WORD.search, named)):
@@ -141,6 +150,19 @@ def tables(text: str) -> Iterator[Span]:
         for start, last in _cells(text, end + 1, delimiter, len(columns), wanted):
             yield start, last, "secret"
             done = last
+
+
+def inserted(text: str) -> Iterator[Span]:
+    """Yield what SQL inserts into a column such as `password`."""
+    for statement in INSERT.finditer(text):
+        position = statement.end()
+        for column in statement[1].split(","):
+            value = VALUE.match(text, position)
+            if value is None:
+                break
+            group, position = value.lastindex or 0, value.end()
+            if group and is_literal(value[group]) and COLUMN.fullmatch(column.strip("[] ")):
+                yield (*value.span(group), "secret")
 
 
 def _cells(

@@ -15,9 +15,9 @@ PROSE = re.compile(
 REFERENCE = re.compile(
     r"(?i:bearer |basic |token )?(?:\$\{[^}]*\}?|\$[a-z_]\w*(?:->\w+(?:\(\))?)+"
     r"|\$\([^)]*\)?|\$[A-Z_][A-Z0-9_]*|\$[a-z]+(?:[A-Z_][a-zA-Z]*)*|#\{[^}]*\}?|%\{[^}]*\}?|%\(\w+\)[sr]"
-    r"|#[0-9a-fA-F]{3,8}|%[sdvqrx+#]{1,3}|%[A-Z_]{2,}%|\{\{[^{}]*\}?\}?"
+    r"|#[0-9a-fA-F]{3,8}|%[sdvqrx+#]{1,3}|%[A-Z_]{2,}%|\{\{(?:[^{}]*\}\}?|\s?(?:\.[\w.]{0,60}|[A-Za-z_.]{0,60}))"
     r"|\{[\w .:!\[\]'\"()-]{0,60}\}|<%.*|<[^>]*>|\[[\w -]*\]|\([\w ]*\)"
-    r"|[*\u2022\u25cf.#?_-]+|[xX*]{3,}\S{0,4}|(?:os|env|process|config|self|settings|this|ctx|req|request|secrets|var"
+    r"|[*\u2022\u25cf.#?_-]+|[\w-]{1,12}[*\u2022\u25cf]{4,}\w{0,4}|[xX*]{3,}\S{0,4}|(?:os|env|process|config|self|settings|this|ctx|req|request|secrets|var"
     r"|vars|data|local|each|module|Rails|System|Deno|import)[.\[]\S*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|@[a-z_]+|:[a-z_]+)"
     r"[;,]?"
 )
@@ -28,7 +28,7 @@ INSERTED = re.compile(r"[#$]?\{[^{}<>#@]*\}|\$\{\{[^{}]*\}\}|\{\{[^{}]*\}\}|<%.*
 # Of a package, alone or behind its coordinates: `^1.4.2`, `v1.2.3-0.2024/go.mod`, `com.acme:auth:1.3`.
 VERSION = re.compile(r"(?:[a-z][\w.-]*:){0,2}[\^~v=<>]{0,2}\d+(?:\.\d+)+(?:[-+][\w.-]+)*(?:/go\.mod)?", re.A)
 IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.|!!?\.)[A-Za-z_$][\w$]*)*[!?]?")
-PATH = re.compile(r"(?:~|\.{0,2})/[\w./@~-]*|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)*\.(?:\w{2,4})")
+PATH = re.compile(r"(?:~|\.{0,2})/[\w./@~-]*|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)*\.[a-z\d]{2,4}")
 MEASURE = re.compile(r"[-+]?[\d.,]{1,15}(?:ms|s|m|h|d|%|kb|mb|gb|k)?|0x[0-9a-fA-F]{1,16}", re.I)
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")

@@ -40,8 +40,7 @@ class Rule:
 
 def _stands_alone(match: re.Match[str]) -> bool:
     """Return whether a token with a prefix does not begin inside a word."""
-    before = match.string[match.start() - 1 : match.start()]
-    return not before.isalnum()
+    return not match.string[match.start() - 1 : match.start()].isalnum()
 
 
 def _random_tail(match: re.Match[str]) -> bool:
@@ -69,14 +68,14 @@ TOKENS = _tokens()
 CONTEXT = (
     # With a raw `@`, `/` or `#` in the password; what looks like a port and a path is none.
     Rule("password", ("://",), re.compile(r"(?<=://)[^\s/:@\"'<>\\]{0,100}:(?!\d{1,5}/)([^\s\"'<>\\]{1,200})(?=@[\w.\[{$*-]{1,200}(?:[:/?,\s\"'<>);\\]|\Z))"), lambda match: _unreferenced(match[1])),
-    Rule("credential", ("://",), re.compile(r"(?<=://)([^\s/:@\"'<>\\]{12,200}):?(?=@)"), lambda match: _unreferenced(match[1])),
+    Rule("credential", ("://",), re.compile(r"(?<=://)([^\s/:@\"'<>\\]{12,200})(?::(?:x-oauth-basic|x)?)?(?=@)"), lambda match: _unreferenced(match[1])),
     Rule("password", ("@tcp(", "@unix(", "@udp(", "@("), re.compile(r"(?<![\w/])[\w.-]{1,60}:([^\s\"'<>]{1,200})@(?:tcp|unix|udp)?\("), lambda match: _unreferenced(match[1])),
     Rule("password", ("@",), re.compile(r"(?<![\w/@])[\w.-]{1,60}/([^\s\"'/@]{3,100})@(?://)?[\w.-]{1,100}:\d{2,5}[/:]\w"), lambda match: _unreferenced(match[1])),
     Rule("password", ("@",), re.compile(r"(?<![\w/@:])[\w.-]{1,60}:([^\s\"'/@:]{3,100})@[A-Za-z][\w.-]{1,100}(?::\d{2,5}(?!\d)|/\w)"), lambda match: lookalikes.has_letters_and_digits(match[1]) or len(match[1]) >= 8),
-    Rule("credential", ("authorization", "authorisation"), re.compile(r"(?i)authori[sz]ation[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?((?:(?:bearer|basic|token|digest|apikey|api-key|ssws|negotiate|key|aws4-hmac-sha256) {1,4})?[^\s\"'`,\])}]{6,4000}(?:, ?\w{1,20}=\"?[^\s\",]{1,400}\"?){0,12})"), lambda match: _credential(match[1])),
+    Rule("credential", ("authorization", "authorisation"), re.compile(r"(?i)authori[sz]ation[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?((?:[\w-]{2,24} {1,4})?[^\s\"'`,\])}]{6,4000}(?:, ?\w{1,20}=\"?[^\s\",]{1,400}\"?){0,12})"), lambda match: _credential(match[1])),
     Rule("credential", ("bearer", "basic"), re.compile(r"(?i)\b(?:bearer|basic)(?: {1,4}|%20|\+|[\"'`]?\s{0,2}[:=,]\s{0,2}[\"'`]?)([A-Za-z0-9._~+/=-]{8,4000})"), lambda match: lookalikes.is_mixed(match[1]) and lookalikes.is_opaque(match[1]) and not re.match(r"[a-z_]+=.", match[1])),
     Rule("cookie", ("cookie",), re.compile(r"(?i)\b(?:set-)?cookies?[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?([^\s\"'`=;<>]{1,100}=[^\r\n\"'`<>]{1,4000})"), lambda match: not match[1].endswith((";", ",")) or len(match[1]) > 40),
-    Rule("password", ("mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", "login ", "mongo", "twine", "skopeo", "cockroach", "sqlcmd", "mosquitto_", "zip", "7z", "ldap", "passwd", "curl", "wget", "http", "xh ", "restic", "rabbitmqctl", "smbclient", "requirepass", "masterauth", "-passin", "-passout", "auth ", "pass "), re.compile(
+    Rule("password", ("mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", "login ", "mongo", "twine", "skopeo", "cockroach", "sqlcmd", "mosquitto_", "zip", "7z", "ldap", "passwd", "curl", "wget", "http", "xh ", "restic", "rabbitmqctl", "smbclient", "requirepass", "masterauth", "-passin", "-passout"), re.compile(
         r"(?:\b(?:mysql|mysqldump|mysqladmin|mariadb|mysqlsh)\b[^\n|;]{0,200}?\s-p(?=\S)"
         r"|\b(?:redis-cli|valkey-cli)\b[^\n|;]{0,200}?\s(?:-a|--pass)[\s=]{1,3}"
         r"|\b(?:sshpass|docker login|podman login|helm registry login|mongo(?:sh|dump|restore)?|az login|oc login|cockroach|twine|skopeo|nexus|cf login|influx)\b[^\n|;]{0,200}?\s-p[\s=]{0,3}"
@@ -84,10 +83,20 @@ CONTEXT = (
         r"|\bldap(?:search|modify|add|whoami|passwd)\b[^\n|;]{0,200}?\s-[wys] {1,3}|\bhtpasswd\b[^\n|;]{0,100}?\s-\w*b\w* \S{1,100} \S{1,60} |/[\w-]{0,20}passwd [\w.@-]{1,60} "
         r"|\b(?:curl|wget|http|https|xh|restic)\b[^\n|;]{0,300}?\s(?:-u|--user|-a|--auth|--proxy-user|-U)[\s=]{0,3}[\"']?[^\s:\"']{1,80}:"
         r"|\brabbitmqctl (?:add_user|change_password) \S{1,60} |\bsmbclient\b[^\n|;]{0,200}?\s-U \S{1,60}%|\b(?:requirepass|masterauth) {1,3}"
-        r"|-pass(?:in|out) pass:|\blogin \S{1,80}\s{1,3}password |\bAUTH (?:PLAIN |LOGIN |default )?|\bPASS )"
-        r"[\"']?([^\s\"']{3,300})"), lambda match: lookalikes.is_literal(match[1]) and (lookalikes.has_letters_and_digits(match[1]) or not re.search(r"(?:AUTH|PASS) [^ ]*$", match[0]))),
+        r"|-pass(?:in|out) pass:|\blogin \S{1,80}\s{1,3}password )"
+        r"[\"']?([^\s\"']{3,300})"), lambda match: lookalikes.is_literal(match[1])),
+    # What is said to a server of mail, files or Redis, and arguments of a bind to a directory and of a connection.
+    Rule("password", ("auth", "pass ", "setuser"), re.compile(r"(?:\b(?:SETUSER|setuser)\b[^\n]{1,200}?[\s\"']>|\bAUTH (?:PLAIN |LOGIN |default )?(?:challenge: )?|\bPASS |\"(?i:auth2?)\"(?:'?\s(?:argv\[\d\]: ')?\"[^\"\s]{1,60}\")?'?\s(?:argv\[\d\]: ')?(?=\"))[\"']?([^\s\"'\\]{3,300})"), lambda match: lookalikes.has_letters_and_digits(match[1]) or re.search(r"(?i)\"auth|setuser|challenge|\sdefault\s", match[0]) is not None),
+    Rule("password", ("ugfzc3dvcmq6",), re.compile(r"334 UGFzc3dvcmQ6(?:[^\n]{0,200}\n){1,3}?[^\n]{0,80}?(?:CLIENT -> SERVER|\bC|>>?): ?([A-Za-z0-9+/]{4,400}={0,2})(?=\s|\\|\Z)")),
+    Rule("password", ("bind",), re.compile(r"(?i)bind(?:[^'\"]{0,160}?['\"]\w{1,12}=[^'\"\n=]{1,80},\s?\w{1,12}=[^'\"\n]{1,200}['\"],\s?u?['\"]|request[^\n]{1,300}?credentials['\"]?\s?[:=]\s?['\"])([^'\"\n(*]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
+    Rule("password", ("host=", "://", "mysqli", "jdbc:", "dbname="), re.compile(r"(?:['\"](?:jdbc|mysql|pgsql|postgres|sqlsrv|oci|odbc|dblib|firebird):[^'\"\n]{1,200}|\bmysqli\w{0,20}(?:->__construct)?\(['\"][^'\"\n]{1,100})['\"], ?['\"][^'\"\n]{1,100}['\"], ?['\"]([^'\"\n]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
+    Rule("password", ("authenticat",), re.compile(r"(?i)\bauthenticat\w{1,5}(?: (?:as|user|with|for|to))? (?!system:)[\w.@-]{1,60}:[\w.@-]{1,60}:([^\s\"'<>:/]{4,200})(?![^\s\"',;.)])"), lambda match: lookalikes.has_letters_and_digits(match[1]) and _unreferenced(match[1])),
+    Rule("password", ("response",), re.compile(r"(?i)\b\w{0,20}auth[^\n]{0,120}?[\"']response\\{0,3}[\"']\s{0,2}(?::|=>)\s{0,2}[\"']([^\s\"'\\]{4,200})(?=[\"'])"), lambda match: lookalikes.is_literal(match[1]) and (lookalikes.has_letters_and_digits(match[1]) or lookalikes.has_symbols(match[1]))),
     # One-time codes, in paths, in queries and in sentences.
     Rule("one-time-code", ("reset", "verif", "confirm", "magic", "invit", "activat", "unsubscribe", "recover", "one-time", "onetime", "unlock", "validate"), re.compile(r"(?i)/[\w-]{0,30}(?:reset|verif\w{0,8}|confirm\w{0,6}|magic|invit\w{0,6}|activat\w{0,4}|unsubscribe|recover\w{0,2}|one-?time|unlock|validate)[\w-]{0,24}/(?:[\w-]{1,24}/)?([A-Za-z0-9_.~=-]{6,400})"), lambda match: lookalikes.looks_random(match[1], 8) or bool(re.fullmatch(r"\d{6,8}", match[1]))),
+    # A path that is itself the key: what is longer than ids are, and what is named a hook or a feed.
+    Rule("token", ("/",), re.compile(r"(?:://[^\s/\"'<>]{1,200}|(?<![\w/.+=~-]))(?:/[\w.~%:@-]{0,80}){0,8}?/([A-Za-z0-9_-]{24,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: lookalikes.looks_random(match[1], 24) and match[1] not in (match[1].lower(), match[1].upper())),
+    Rule("token", ("hook", "/bot", "/key/", "feed/", "ical/", "/rpc/", "/v3/"), re.compile(r"(?i)/(?:[\w-]{0,30}hooks?|bot|key|feed|ical|rpc|v3)/([A-Za-z0-9_-]{16,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: lookalikes.looks_random(match[1], 16)),
     Rule("one-time-code", ("code=", "state=", "hash=", "ticket=", "nonce=", "assertion=", "samlresponse=", "otp=", "oob"), re.compile(r"(?i)[?&;](?:oob)?(?:code|state|hash|ticket|nonce|assertion|samlresponse)=([^\s\"'&;<>#]{8,4000})"), lambda match: lookalikes.looks_random(match[1])),
     Rule("one-time-code", ("code", "otp", "pin", "2fa", "passcode"), re.compile(r"(?i)\b(?:(?:verification|security|one[- ]?time|confirmation|login|sign[- ]?in|authenticat\w{0,4}|auth|access|activation|recovery|backup|sms|2fa|mfa|reset)[ _-]{0,2}(?:code|pin|passcode)|totp|otp|2fa|passcode)s?[\"'`]?(?: (?:code|is|was|of|to|sent|for \S{1,60}))*\s{0,2}[:=#-]?>?\s{0,2}[\"'`]?(\d{4,8}|\d{3}[ -]\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5})(?![\w-]|\.\d)")),
     Rule("one-time-code", ("code", "otp", "pin"), re.compile(r"(?i)(?<![\w.-])(\d{4,8}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5}) (?:is|as) (?:your|the|his|her|their) [\w -]{0,30}?(?:code|otp|pin|passcode)\b")),
@@ -114,4 +123,6 @@ def _credential(text: str) -> bool:
     secret = text.split(" ")[-1]
     if not lookalikes.is_literal(secret) or lookalikes.PLACEHOLDER.match(secret):
         return False
-    return lookalikes.is_mixed(secret) or "=" in text
+    return (
+        lookalikes.is_mixed(secret) or secret.endswith("=") or '="' in text or "=" in text.partition(", ")[2]
+    )

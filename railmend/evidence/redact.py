@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from railmend.evidence import assignments
-from railmend.evidence.blocks import private_keys, tables
+from railmend.evidence.blocks import inserted, private_keys, tables
 from railmend.evidence.lookalikes import PLACEHOLDER
 from railmend.evidence.patterns import CONTEXT, PERSONAL, TOKENS, Span
 from railmend.evidence.views import BASE64, HEX, decode, views
@@ -131,6 +131,7 @@ class Redactor:
             yield from rule.find(text, lowered)
         yield from assignments.find(text)
         yield from tables(text)
+        yield from inserted(text)
         for rule in PERSONAL:
             yield from rule.find(text, lowered)
         if depth < MAX_ENCODED:

@@ -14,7 +14,7 @@ PASSWORDS = (
     r"passwor[dt]s?|passwd|passphrase|passcode|contrase[nñ]a|mot[ _-]?de[ _-]?passe|kennwort|wachtwoord"
     r"|l[oö]senord|пароль|密[码碼]|口令|パスワード|비밀번호|requirepass|masterauth|mnemonic"
     r"|(?:seed|recovery)[-_ ]?phrase|identified (?:with \w{1,40} )?by"
-    r"|(?:db|my|user|smtp|mail|root|admin|pg|redis|ftp|sql|rabbitmq)(?:pass|pwd)(?![a-z])"
+    r"|(?:db|my|user|smtp|mail|root|admin|pg|redis|ftp|sql|rabbitmq|bind)(?:pass|pw)(?![a-z])|pwd(?![a-z])"
 )
 SHORT_PASSWORDS = r"pass|pwd|pw|pin|otp|totp|cvv2?|cvc|psk|senha|parola|has[lł]o|heslo|[sş]ifre"
 SECRETS = r"secret[eo]?|private[-_ ]?key"
@@ -22,6 +22,7 @@ TOKENS = (
     r"token|(?:api|access|auth|account|encryption|signing|master|shared|session|license|service|deploy|webhook|storage"
     r"|admin|root|write|application|app|subscription|ssh)[-_ ]?(?:api|access)?[-_ ]?key|apikey|credential"
     r"|session[-_]?(?:id|token)|sessid|connection[-_ ]?string|csrf|xsrf|authorization|signature"
+    r"|code[-_]?verifier|client[-_]?assertion|saml_?response"
 )
 SHORT_TOKENS = r"auth|sid|sig|jwt|bearer|creds?|session|salt|pepper|hmac|cookie"
 WORD = re.compile(
@@ -31,6 +32,8 @@ WORD = re.compile(
 STEM = re.compile("|".join(sorted(words("stems"))))
 STRENGTHS = {"password": PASSWORD, "secret": STRONG, "token": WEAK, "key": KEY}
 BEFORE = re.compile(r"[\w.$@-]*\Z")
+# A setting of .NET's by its sections, `Jwt__Token`: what it is set to is its value, whatever it looks like.
+SECTION = re.compile(r"[A-Z]\w*__\w*\Z")
 AFTER = re.compile(r"[\w-]*(?:\.\w+)*")
 OTHER_THING = words("other_thing")
 SAME_THING = words("same_thing")
@@ -86,7 +89,7 @@ def _name(text: str, match: re.Match[str]) -> Name | None:
     suffix = after[0].rstrip(".-") if after else ""
     if PLACEHOLDER.match(text, start - len(prefix) - 1) if start > len(prefix) else False:
         return None
-    strength = STRENGTHS[word]
+    strength = STRENGTHS[word] + (word == "token" and SECTION.search(prefix) is not None)
     parts = _parts(suffix)
     if any(part in OTHER_THING for part in parts):
         return None

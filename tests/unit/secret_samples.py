@@ -188,6 +188,38 @@ IN_CONTEXT: dict[str, tuple[str, str]] = {
     "helper that checks a password": ("COMMAND=/srv/app/bin/chkpasswd jane {}", "Sunf1ower77"),
 }
 
+# Kinds of public reports, which are tried alone: where they stand is part of them.
+REPORTED: dict[str, tuple[str, str]] = {
+    "hook in a path": ("POST https://chat.example.org/hooks/{}: no such host", "xyo1qd8ju3yq7pzkwtb4hc9m5e"),
+    "path that is the key": ("GET /calendars/{}/basic 200", some(ALNUM, 32)),
+    "bot in a path": ("Post https://api.telegram.org/bot{}/sendMessage: EOF", SHAPES["telegram"]),
+    "braces that stay open": ("password: {}", "{{hunter2Xy"),
+    "section of .NET": ('"Jwt__Token" = "{}"', "SomeTokenXyzabc"),
+    "domain, user and password": ("authenticating corp:jane:{}", "Harbour7Tulip"),
+    "response to a challenge": ("{{'type': 'auth_response', 'response': '{}'}}", "Tulip7Harb"),
+    "mail, plain": ("C: AUTH PLAIN {}", "AGpvQGFjbWUuaW8ASGFmZW5tZWlsZTc="),
+    "mail, challenge": ("prepared AUTH LOGIN challenge: '{}'", "TulipHarbourside"),
+    "mail, asked for": ("S: 334 UGFzc3dvcmQ6\nC: {}\nS: 235 ok", "MTk4NDA3MTI="),
+    "redis monitor": ('"HELLO" "3" "AUTH" "jane" "{}" "SETNAME" "w1"', "Rotkehlchen"),
+    "redis crash": ("argv[0]: '\"auth\"'\nargv[1]: '\"{}\"'", "Rotkehlchen3"),
+    "redis user": ('"ACL" "SETUSER" "worker" "on" ">{}" "~*" "+@all"', "Rotkehlchen"),
+    "directory, traced": ("simple_bind\n(('uid=jane,dc=example,dc=org', '{}', None), {{}})", "Seerose81"),
+    "directory, request": ('{{"protocolOp":"BindRequest","credentials":"{}"}}', "SeCrEtly"),
+    "connection in a trace": ("PDO->__construct('mysql:host=loca...', 'shop', '{}', Array)", "sommerregen"),
+    "row that SQL inserts": ("INSERT INTO users (id, password) VALUES (7, '{}')", "Pflaumenmus"),
+    "row with values behind": (
+        'INSERT INTO "user"("email", "password") VALUES ($1, $2) -- PARAMETERS: ["a", "{}"]',
+        "Pflaumenmus",
+    ),
+    "query with a dot": ("jdbc:postgresql://db:5432/app?user=etl&password={}", "Lerchen.Weg7"),
+    "glued name": ('"isampwd": "{}",', "QuietHarbor"),
+    "glued name of a bind": ("auth_opt_ldap_bindpw={}", "eisvogel77"),
+    "answer": (':secret_answer=>"{}"', "Mauersegler"),
+    "verifier": ("grant_type=authorization_code\ncode_verifier={}", some(ALNUM, 43)),
+    "scheme of a vendor": ("{{'Authorization': 'Splunk {}'}}", "7f3e9a21-c04b-4d5e-8f6a-7b8c9d0e1f2a"),
+    "token for a user": ("git fetch https://{}:x-oauth-basic@github.com/acme/shop.git", some(HEX, 40)),
+}
+
 # Where a secret stands: eight, of prose, logs, JSON, code, tables and markup.
 SURROUNDINGS = (
     "{}",
@@ -361,6 +393,22 @@ LOOKALIKES = (
     "secret projected volume kube-api-access-x7k2p is not ready",
     "invalid token at position 4096 of bundle-9f8e7d6c.js",
     "session_id 3f2504e0-4f89-41d3-9a0c-0305e82c3301 closed",
+    # What public reports show beside secrets.
+    "AUTH LOGIN command trace suppressed",
+    """raise TypeError(f'Invalid "auth" argument: {auth!r}')""",
+    "250-AUTH LOGIN PLAIN\\r\\n250-STARTTLS",
+    "S: 334 VXNlcm5hbWU6",
+    "Incorrect API key provided: sk-v3s3w****************bfcr.",
+    "authenticating as system:serviceaccount:kube-system:node7",
+    "INSERT INTO users (id, password) VALUES ($1, $2) RETURNING *",
+    "GET /orders/V1StGXR8_Z5jdHi6B-myT 200",
+    "GET /_next/static/9fK2mQ7xT4vB8nL3wR6zP/_buildManifest.js 200",
+    "POST /webhooks/48151623 202",
+    "/var/lib/docker/overlay2/d714e95fe0d8971faf8e46614435ede8ca3b0f12b8b9d2efdc089cb64b379fd1/merged",
+    "fetch(url, { credentials: 'include' })",
+    "Authorization: header check of the proxy failed",
+    "element.bind('click=once', 'handler')",
+    "password: {{ .Values.db.password",
 )
 
 # Lines of diffs in eight languages: they speak of secrets without holding one, or only look like mail.

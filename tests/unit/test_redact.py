@@ -21,8 +21,10 @@ from tests.unit.secret_samples import (
     ENCODINGS,
     IN_CONTEXT,
     LOOKALIKES,
+    REPORTED,
     SHAPES,
     SURROUNDINGS,
+    percent_encoded,
 )
 from tools.gitleaks_rules import missed
 
@@ -48,9 +50,9 @@ def test_secrets_are_gone_in_every_notation_surrounding_and_encoding() -> None:
     assert len(missed) <= len(cases) * 0.01, missed
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *REPORTED])
 def test_each_kind_is_gone_where_it_stands_alone(kind: str) -> None:
-    line, secret = KINDS[kind]
+    line, secret = {**KINDS, **REPORTED}[kind]
     assert secret not in redact(line.format(secret))
 
 
@@ -119,7 +121,9 @@ def test_an_element_with_a_namespace_has_a_name_too() -> None:
 
 
 def test_redacting_twice_changes_nothing() -> None:
-    for name, text, _ in corpus():
+    markup = '<wsse:Password Type="text">Tulip9Harbour</wsse:Password>'
+    reported = [(kind, line.format(secret), secret) for kind, (line, secret) in REPORTED.items()]
+    for name, text, _ in [*corpus(), *reported, ("markup", *percent_encoded(markup, "Tulip9Harbour"))]:
         once = redact(text)
         assert redact(once) == once, name
 
@@ -231,6 +235,8 @@ ADVERSARIAL = (
         "\x1b[31m",
         f'password: "{"あ" * 40} 1" ',
         f'password: "{"あ " * 20}1" ',
+        *("bind", "bind'a=b',", "INSERT INTO x (password) VALUES (", "334 UGFzc3dvcmQ6\n", "'mysql:a', "),
+        *("setuser ", '"auth" ', "/bot/", "/aB1", "secret={{a", "Authorization: a b ", "auth 'response': "),
     ),
 )
 

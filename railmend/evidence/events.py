@@ -235,7 +235,7 @@ class _Stream:
     def _settle_pending(self, line: Line) -> bool:
         """Join the lines that were kept, or begin events with them; False: this line is kept as well."""
         newest = self.open[-1]
-        if _belongs(line, newest) and (FRAME.match(line.text) or line.text.startswith("** (")):
+        if FRAME.match(line.text) or line.text.startswith("** ("):
             newest.lines += [pending.text for pending in newest.pending]
             newest.pending = ()
         elif self._waits(line):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from railmend.contracts.incident import Fact
-from railmend.evidence.event_groups import MAX_VARIANTS, EventGroup, headline, level_of_event
+from railmend.evidence.event_groups import EventGroup, headline, level_of_event
 from railmend.evidence.event_lines import Event, LogRow
 from railmend.evidence.events import Joiner, first_start
 from railmend.evidence.frames import fold
@@ -133,6 +133,8 @@ class Condenser:
         shape = line.translate(NO_DIGITS) if digits else line
         if len(event.lines) > 1:
             shape = f"{shape}{hash(''.join(event.lines[1:]).translate(NO_DIGITS))}"
+        if event.head:
+            shape = f"{event.head.translate(NO_DIGITS)}{shape}"
         key = self._shapes.get(shape)
         if key is not None:
             return key
@@ -154,7 +156,7 @@ class Condenser:
             before, after = line[: access.start("path")], line[access.end("path") :]
             line = f"{before}{route(access['path'])}{after}"
         masked = mask(line)
-        if len(event.lines) > 1:
+        if len(event.lines) > 1 or event.head:
             return self._place(event, masked, access)
         short = f"{masked}{access['status'] if access else numbers}"
         key = self._masked.get(short)
@@ -191,12 +193,10 @@ class Condenser:
                 latest=event.lines[0],
                 on_stderr=event.on_stderr,
                 access=access is not None,
-                variants={masked: headline(event.lines)},
+                variants={},
             )
-        elif (
-            level >= LogLevel.WARNING and masked not in group.variants and len(group.variants) < MAX_VARIANTS
-        ):
-            group.variants[masked] = headline(event.lines)
+        if level >= LogLevel.WARNING:
+            self._groups[key].vary(headline(event.lines))
         return key
 
     def _make_room(self) -> None:

@@ -11,6 +11,11 @@ from railmend.evidence.log_level import LogLevel, level_of_line, level_of_status
 
 MAX_VARIANTS = 3
 EXCEPTION_LINE = re.compile(r"^[\s|+]*(?:Caused by: )?[\w.$:]*(?:Error|Exception)\b|^panic: |panicked at")
+# What differs from line to line and says nothing: ids, words with a digit in them; a compiler's code does.
+IDENTITY = re.compile(
+    r"(?:(?<![^\W_])(?i:[pjtu]?id)|[a-z]Id)\b[\"']?[=: ][\"']?[\w-]+"
+    r"|(?<!\w)(?![A-Z]{1,4}\d{3,5}\b)[\w-]*\d[\w-]*"
+)
 
 
 @dataclass(slots=True)
@@ -18,7 +23,7 @@ class EventGroup:
     """Events of one template, with the first of them as its example.
 
     `before`: how many came before the onset; `latest`: the last event's first line; `access`: lines of an
-    access log; `variants`: headlines by their masked form, the example's first.
+    access log; `variants`: headlines by their words, the example's first.
     """
 
     template: list[str]
@@ -46,6 +51,11 @@ class EventGroup:
         if onset is not None and event.at < onset:
             self.before += 1
 
+    def vary(self, line: str) -> None:
+        """Keep a headline whose words are new."""
+        if len(self.variants) < MAX_VARIANTS:
+            self.variants.setdefault(IDENTITY.sub("#", line), line)
+
     def absorb(self, other: "EventGroup") -> None:
         """Take over another group's events; the example stays."""
         self.variants = dict([*self.variants.items(), *other.variants.items()][:MAX_VARIANTS])
@@ -69,7 +79,7 @@ def level_of_event(event: Event, access: re.Match[str] | None, folded: Folded) -
     """Return an event's level: by the status of an access line, else by the words of its lines."""
     if access and not folded.frames:
         return max(level_of_status(int(access["status"])), event.logged_level)
-    level = max(level_of_line(event.lines[0]), event.logged_level)
+    level = max(level_of_line(event.whole), event.logged_level)
     if len(event.lines) > 1:
         highest = max(level_of_line(line) for line in folded.lines[:40])
         level = max(level, min(highest, LogLevel.ERROR) if level <= LogLevel.NOTICE else highest)

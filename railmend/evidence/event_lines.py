@@ -111,11 +111,16 @@ class Event:
     on_stderr: bool = False
     label: str = ""
     prefix: str = ""
+    head: str = ""
     fails: bool = False
     trace: bool = False
     complete: bool = False
     foreign: int = 0
     pending: tuple["Line", ...] = ()
+
+    @property
+    def whole(self) -> str:
+        return self.head + self.lines[0] if self.head else self.lines[0]
 
 
 class Line(NamedTuple):
@@ -124,6 +129,7 @@ class Line(NamedTuple):
     prefix: str
     row: LogRow
     position: int
+    head: str = ""
 
 
 def start_of(event: Event) -> str:
@@ -200,13 +206,17 @@ def extends(event: Event, line: str, build: bool) -> bool:
         return POSTGRES_ERROR.match(head) is not None
     if NEEDS_HEAD.match(line) or RUBY_FRAME.match(line):
         # A line that calls itself ordinary does not announce a trace.
-        stated = stated_level(head) or LogLevel.ORDINARY
-        return stated >= LogLevel.WARNING or level_of_line(head) >= LogLevel.ERROR
+        stated = stated_level(event.whole) or LogLevel.ORDINARY
+        return stated >= LogLevel.WARNING or level_of_line(event.whole) >= LogLevel.ERROR
     if STARTS.match(line):
         return False
     if EXCEPTION.match(line) and stated_level(line) is None:
-        return len(event.lines) == 1 and level_of_line(head) >= LogLevel.WARNING and not EXCEPTION.match(head)
-    return bool(CONTINUES.match(line)) and level_of_line(head) >= LogLevel.ERROR
+        return (
+            len(event.lines) == 1
+            and level_of_line(event.whole) >= LogLevel.WARNING
+            and not EXCEPTION.match(head)
+        )
+    return bool(CONTINUES.match(line)) and level_of_line(event.whole) >= LogLevel.ERROR
 
 
 def append(event: Event, line: str) -> None:

@@ -24,7 +24,6 @@ from railmend.evidence.event_lines import (
     NO_ATTRIBUTES,
     RUBY_START,
     STARTS,
-    ZEROS,
     Event,
     Line,
     LogRow,
@@ -36,6 +35,7 @@ from railmend.evidence.event_lines import (
     start_of,
     stated,
 )
+from railmend.evidence.heads import Heads, without_times
 from railmend.evidence.layout import SAMPLE, Layout, learn
 from railmend.evidence.log_level import LogLevel
 
@@ -51,13 +51,6 @@ REQUEST_TAG = re.compile(
     r"(?P<logger>[A-Z], \[[^\]]{1,60}\] {1,2}[A-Z]{1,8} -- [^:]{0,40}: )?"
     r"(?P<label>\[[0-9a-f]{8}-[0-9a-f-]{27}\]) ?"
 )
-# Some loggers write a trace line by line, each behind their time, level and thread.
-DECORATED = re.compile(
-    r"(?P<before>[\w\[(<].{0,120}?[\s\]:|-])"
-    r'(?=Traceback \(most recent|  File "[^"]{1,300}", line \d|(?:\t|    )at [^\s(]{1,300} ?\(.{1,300}\)$)'
-)
-MAX_DECORATIONS = 8
-THREAD = re.compile(r"\[([^\[\]\s:]{1,60})\]")
 MAX_HEAD = 300
 # A failure that had no frames so often has none.
 BARE, MAX_BARE = 3, 500
@@ -115,7 +108,7 @@ class _Stream:
         self.open: list[Event] = []
         self.done: list[Event] = []
         self.bare: Counter[str] = Counter()
-        self.decorations: list[str] = []
+        self.heads = Heads()
         self.layout = Layout()
         self.sample: list[str] = []
         self.waiting: list[tuple[LogRow, int]] = []
@@ -174,40 +167,17 @@ class _Stream:
             text = f"{text[: MAX_WIDTH // 2]} … {text[-MAX_WIDTH // 2 :]}"
         self.label = label = label or self.label
         line = Line(text, label, prefix, row, position)
-        inner = self._undecorated(line)
-        if self.open and self.open[-1].pending and not self._settle_pending(inner):
+        if length := self.heads.length(text):
+            line = line._replace(text=text[length:], head=text[:length])
+            if not line.text.strip():
+                return begun
+        if self.open and self.open[-1].pending and not self._settle_pending(line):
             return None
-        event = begun or self._target(inner)
+        event = begun or self._target(line)
         if event is not None:
-            append(event, inner.text)
+            append(event, line.text)
             return event
-        if self._waits(line):
-            return None
-        return self._begin(inner if inner.text.startswith("Traceback (") else line)
-
-    def _undecorated(self, line: Line) -> Line:
-        """Return a line without what a logger put before each line of a trace that it wrote line by line."""
-        text = line.text
-        if ("Traceback (" in text or ", line " in text or ("at " in text and ":" in text)) and (
-            decorated := DECORATED.match(text)
-        ):
-            before = decorated["before"]
-            masked = before.translate(ZEROS)
-            if masked not in self.decorations and len(self.decorations) < MAX_DECORATIONS:
-                self.decorations.append(masked)
-        elif self.decorations:
-            masked = text.translate(ZEROS)
-            before = next((text[: len(each)] for each in self.decorations if masked.startswith(each)), "")
-        else:
-            return line
-        if not before:
-            return line
-        thread = THREAD.findall(before)
-        return line._replace(
-            text=text[len(before) :] or " ",
-            prefix=line.prefix + before,
-            label=thread[-1] if thread else line.label,
-        )
+        return None if self._waits(line) else self._begin(line)
 
     def _target(self, line: Line) -> Event | None:
         """Return the open event that a line continues; None: it begins one."""
@@ -217,7 +187,7 @@ class _Stream:
             return None
         if indented and INDENTED_HEAD.match(text):
             return None
-        events = [event for event in reversed(self.open) if event.label == line.label]
+        events = [event for event in reversed(self.open) if _belongs(line, event)]
         if not events:
             return None
         newest = events[0]
@@ -277,7 +247,7 @@ class _Stream:
     def _waits(self, line: Line) -> bool:
         """Keep a line of a message that has several, if it is one: only frames below it will tell."""
         newest = self.open[-1] if self.open else None
-        if newest is None or newest.label != line.label or len(newest.pending) >= MAX_PENDING:
+        if newest is None or not _belongs(line, newest) or len(newest.pending) >= MAX_PENDING:
             return False
         if not newest.fails or newest.trace:
             return False
@@ -297,9 +267,19 @@ class _Stream:
     def _begin(self, line: Line) -> Event:
         if self.open and self.open[-1].pending:
             self._release(self.open[-1])
-        text = line.text
-        if INDENTED_HEAD.match(text):
-            text = text.lstrip()
+        text, prefix = line.text, line.prefix
+        trace = bool(
+            STARTS.match(text)
+            or (text[0] in " \t#C" and (FRAME.match(text) or GROUP.match(text)))
+            or RUBY_START.match(text)
+        )
+        # Whatever is thrown is the same, whichever thread wrote it.
+        head = line.head if STARTS.match(text) or EXCEPTION.match(text) else ""
+        whole = line.head + text
+        if head:
+            prefix += head
+        else:
+            text = whole.lstrip() if INDENTED_HEAD.match(whole) else whole
         event = Event(
             line.row.timestamp,
             line.position,
@@ -308,32 +288,27 @@ class _Stream:
             logged_level=self.logged_level,
             on_stderr=self.severity == "error",
             label=line.label,
-            prefix=line.prefix,
-            trace=bool(
-                STARTS.match(text)
-                or (text[0] in " \t#C" and (FRAME.match(text) or GROUP.match(text)))
-                or RUBY_START.match(text)
-            ),
+            prefix=prefix,
+            head=head,
+            trace=trace,
         )
-        event.fails = event.trace or (
-            stated(text) >= LogLevel.WARNING and FAILS.search(text[:MAX_HEAD].lower()) is not None
+        event.fails = trace or (
+            stated(whole) >= LogLevel.WARNING and FAILS.search(whole[:MAX_HEAD].lower()) is not None
         )
         still_open = []
         for older in self.open:
-            if self._stays(older, event):
+            if self._stays(older, event, line):
                 still_open.append(older)
             else:
                 self._finish(older)
         self.open = [*still_open, event]
         return event
 
-    def _stays(self, older: Event, newer: Event) -> bool:
+    def _stays(self, older: Event, newer: Event, line: Line) -> bool:
         older.foreign += 1
         if older.foreign > MAX_FOREIGN or older.complete:
             return False
-        if older.label != newer.label:
-            return True
-        return older.trace or (older.fails and not newer.fails)
+        return older.trace or (older.fails and not newer.fails) or not _belongs(line, older)
 
     def _finish(self, event: Event) -> None:
         if event.fails and not event.trace:
@@ -341,3 +316,10 @@ class _Stream:
                 self.bare.clear()
             self.bare[start_of(event)] += 1
         self.done.append(event)
+
+
+def _belongs(line: Line, event: Event) -> bool:
+    """Whether a line has the event's label, and the head of its first line if it has one itself."""
+    if event.label != line.label:
+        return False
+    return not line.head or without_times(event.whole[:MAX_HEAD]).startswith(without_times(line.head))

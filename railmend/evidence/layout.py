@@ -19,7 +19,6 @@ MAX_LABELS = 16
 MAX_LAYERS = 3
 
 TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
-TAG = r"\[[0-9a-f]{8}-[0-9a-f-]{27}\] ?"
 PREFIXES = tuple(
     re.compile(pattern)
     for pattern in (
@@ -29,6 +28,8 @@ PREFIXES = tuple(
         # Syslog and Heroku: `Nov 20 01:30:00 host app[12]: `, `2026-... app[web.1]: `.
         rf"(?:<\d+>)?(?:{TIME}|[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d)(?: [\w.-]+)?"
         r" (?P<label>[\w./-]{1,40}\[[\w.]+\]): ?",
+        # Passenger: `App 1234 output: `.
+        r"App (?P<label>\d+) (?:output|stdout|stderr): ?",
         # Kubernetes and Docker: `2026-11-20T01:30:00.123456789Z stdout F `.
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z (?:std(?:out|err) [FP] )?",
         # Turborepo, concurrently, threads: `@acme/api:start: `, `[0] `, `[worker-1] `.

@@ -241,7 +241,7 @@ Node.js v22.1.0""",
 2026-11-20T01:30:09.101Z pid=1 tid=9ab WARN: /usr/local/bundle/gems/net-protocol-0.2.2/lib/net/protocol.rb:229:in 'rbuf_fill'
 /app/app/jobs/charge_job.rb:27:in 'perform'""",
         (r"Net::ReadTimeout", r"charge_job\.rb:27"),
-        4,
+        2,
     ),
     StackSample(
         "gunicorn",

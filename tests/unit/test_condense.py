@@ -302,3 +302,9 @@ def test_a_cut_text_fits_and_is_a_beginning(text: str, budget: int) -> None:
 )
 def test_words_tell_the_level_where_none_is_stated(line: str, level: LogLevel) -> None:
     assert level_of_line(line) is level
+
+
+def test_a_routine_warning_ranks_below_one_that_says_something() -> None:
+    text = condense_logs(rows("WARN old call is deprecated", "WARN the pool is exhausted")).text
+    assert "WARN the pool is exhausted" in text
+    assert "\nWARN old call" not in text.partition("Left out")[0]

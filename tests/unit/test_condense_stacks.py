@@ -200,3 +200,101 @@ def test_a_prefix_of_any_words_is_learned_where_frames_are_indented_behind_it() 
     lines += ["goroutine 12 [running]:", "main.get(0x1)", "\t/app/logs.go:327 +0x4f8", "listed 9 results"]
     assert groups_of([f"shop-api-84d786669d-rbbx9 api {line}" for line in lines]) == groups_of(lines)
     assert groups_of(lines) == [(0, 1), (1, 4), (5, 1)]
+
+
+def test_what_follows_a_complete_trace_is_no_part_of_it() -> None:
+    whole = [
+        "Traceback (most recent call last):",
+        '  File "/app/a.py", line 3, in f',
+        "    g()",
+        "KeyError: 'x'",
+    ]
+    torn = ['  File "/app/b.py", line 9, in h', "    raise ValueError(y)", "ValueError: y"]
+    assert groups_of([*whole, *torn]) == [(0, 4), (4, 3)]
+
+
+TRACES = (
+    (
+        "java.sql.SQLException: link failure",
+        "\tat org.apache.dbutils.Q.run(Q.java:3)",
+        "\tat com.acme.Poll.ask(Poll.java:12)",
+        "Caused by: java.net.ConnectException: refused",
+        "\tat com.acme.Net.open(Net.java:4)",
+        "\t... 3 more",
+    ),
+    (
+        "Stripe::InvalidRequestError: No such destination",
+        "/gems/stripe-9/lib/c.rb:9:in `ask'",
+        "/app/pay.rb:1:in `pay'",
+    ),
+    ("Traceback (most recent call last):", '  File "/app/a.py", line 3, in f', "    g()", "KeyError: 'x'"),
+    ("TypeError: x is not a function", "    at f (/app/a.js:3:9)", "    at async g (/app/b.js:4:1)"),
+    ("panic: nil map", "goroutine 12 [running]:", "main.f(0x1)", "\t/app/main.go:12 +0x1d"),
+)
+# By what each thread or process is told from the others: `{who}`.
+HEADS_OF_LINES = (
+    *("2026-11-20 05:58:43,{ms} ERROR [{who}] c.a.Poll - ", "05:58:43,{ms} ERROR [stderr] (default {who}) "),
+    *(
+        "2026-11-20T05:58:43.{ms}Z ERROR 1 --- [{who}] c.a.Poll    : ",
+        "2026-11-20 05:58:43,{ms} {who} ERROR: ",
+    ),
+    *(
+        "2026-11-20 05:58:43,{ms} | ERROR | stderr | {who} | ",
+        "2026-11-20T02:01:37.{ms}Z pid=1 tid={who} WARN: ",
+    ),
+    *("[2026-11-20 05:58:43,{ms}: ERROR/{who}] ", "E, [2026-11-20T02:01:37.{ms}123 #{who}] ERROR -- : "),
+    *("App {pid} output: ", "Nov 20 02:01:37 host app[{pid}]: ", "web-{pid}  | "),
+)
+
+
+@given(
+    st.sampled_from(HEADS_OF_LINES), st.lists(st.sampled_from(TRACES), min_size=1, max_size=4), st.randoms()
+)
+@settings(deadline=None)
+def test_traces_written_line_by_line_by_many_threads_are_as_if_each_stood_apart(
+    head: str, traces: list[tuple[str, ...]], chance: random.Random
+) -> None:
+    calm = [head.replace("ERROR", "INFO").replace("WARN", "INFO") + "served {ms}"] * 300
+    left = [list(trace) for trace in traces]
+    written = [line.format(ms=chance.randrange(100, 999), who="exec-1", pid=1) for line in calm]
+    while any(left):
+        thread = chance.choice([number for number, lines in enumerate(left) if lines])
+        before = head.format(ms=chance.randrange(100, 999), who=f"exec-{thread}", pid=thread)
+        written.append(before + left[thread].pop(0))
+    joiner = Joiner()
+    events = [*joiner.feed(row(0, line) for line in written), *joiner.rest()]
+    joined = sorted(len(event.lines) for event in events if "served" not in event.lines[0])
+    assert joined == sorted(len(trace) for trace in traces)
+    text = condense_logs([row(0, line) for line in written], budget_tokens=8000).text
+    counts = sorted(
+        int(count) for count in re.findall(r"^(\d+)x \d\d:", text, re.MULTILINE) if count != "300"
+    )
+    assert counts == sorted(traces.count(trace) for trace in set(traces))
+
+
+def test_below_what_is_said_line_by_line_plain_frames_go_on() -> None:
+    """Celery puts its head before each call that prints; the code below a frame comes with the same one."""
+    head = "worker  | [2026-11-20 05:58:43,{}: WARNING/ForkPoolWorker-{}] "
+    lines = [head.format(100 + n, n % 3) + "done" for n in range(9)]
+    lines += [head.format(200, 1) + "Traceback (most recent call last):"]
+    lines += [head.format(201, 1) + '  File "/app/a.py", line 3, in f', "worker  |     g()"]
+    lines += [head.format(202, 1) + "OSError: no memory"]
+    assert groups_of(lines)[-1] == (9, 4)
+
+
+def test_the_message_of_an_exception_has_more_lines_behind_the_same_head() -> None:
+    head = "2026-11-20 05:58:43,202 | ERROR | stderr | Invalidator | "
+    lines = ["java.sql.SQLException: link failure", "", "The last packet was received 10 s ago."]
+    lines += ["      at org.dbutils.Q.run(Q.java:3)", "      at com.acme.Poll.ask(Poll.java:12)"]
+    assert groups_of([(head + line).rstrip() for line in lines]) == [(0, 4)]
+
+
+def test_variants_that_differ_only_in_what_names_one_case_are_left_out() -> None:
+    made = rows(
+        *(f"WARN: pid=1 tid=a{'xyz'[n]}b card of acct_{n} was refused at 10:00:0{n}" for n in range(3)),
+        "WARN: pid=1 tid=axb card of acct_9 was expired at 10:00:09",
+    )
+    text = condense_logs(made).text
+    assert re.findall("also: .*", text) == [
+        "also: WARN: pid=1 tid=axb card of acct_9 was expired at 10:00:09"
+    ]

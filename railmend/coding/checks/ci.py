@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from railmend.coding.checks.commands import join, services_of
+from railmend.coding.checks.commands import join
+from railmend.coding.checks.programs import services_of
 
 MAX_FILES, MAX_BYTES, MAX_TOTAL, MAX_JOBS, MAX_STEPS = 30, 60_000, 400_000, 100, 60
 WORKFLOW = re.compile(r"^\.github/workflows/[^/]+\.ya?ml$")

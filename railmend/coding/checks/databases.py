@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from railmend.coding.checks.commands import services_of
 from railmend.coding.checks.folder import json_object, table
+from railmend.coding.checks.programs import services_of
 from railmend.evidence.redact import redact
 
 # How the shell ends where what the service needs could not be had: no fault of the service's.

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from railmend.coding.checks.ci import parsed_yaml
-from railmend.coding.checks.commands import RECIPES, ecosystem_of
+from railmend.coding.checks.programs import RECIPES, ecosystem_of
 
 MAX_SCRIPT, MAX_DEPTH = 20_000, 3
 SCRIPT_FILE = re.compile(

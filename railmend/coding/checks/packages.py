@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from railmend.coding.checks.commands import UNIT_NAMES, ecosystem_of, obstacle_of
 from railmend.coding.checks.folder import MAX_SCRIPT, Folder, table, yaml_object
+from railmend.coding.checks.programs import UNIT_NAMES, ecosystem_of, obstacle_of
 
 # In the home of checks, out of the work tree: Python's packages; package managers of Python and of Node.
 VENV, TOOLS, NODE = "venv", "tools", "node"

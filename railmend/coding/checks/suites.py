@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from railmend.coding.checks.ci import Job, read_jobs
-from railmend.coding.checks.commands import RECIPES, CheckCommand, Purpose, commands, ecosystem_of, join
+from railmend.coding.checks.commands import CheckCommand, Purpose, commands, join
 from railmend.coding.checks.databases import lacking, migrations
 from railmend.coding.checks.folder import Folder, Read
 from railmend.coding.checks.packages import (
@@ -19,6 +19,7 @@ from railmend.coding.checks.packages import (
     install,
     registries,
 )
+from railmend.coding.checks.programs import RECIPES, ecosystem_of
 from railmend.coding.checks.settings import CheckSettings
 
 # Suites that run, and suites that are told instead; checks of one.

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from railmend.coding.checks.base_checks import RUNNERS, SETTINGS
-from railmend.coding.checks.commands import ecosystem_of
 from railmend.coding.checks.databases import not_had
 from railmend.coding.checks.folder import json_object, table
+from railmend.coding.checks.programs import ecosystem_of
 from railmend.coding.checks.run_counts import count
 from railmend.coding.checks.suites import Suite
 from railmend.coding.guard.file_kinds import is_test

@@ -62,6 +62,7 @@ def tool(name: str) -> str:
             ("python3 manage.py test",),
         ),
         ({"package.json": '{"scripts": {"test": "node --test"}}'}, (), ("npm test",)),
+        ({"package.json": '{"scripts": {"test": "tape test/*.js"}}'}, (), ("npm test",)),
         ({"package.json": JEST}, ("npm install --no-package-lock --no-audit --no-fund",), ("npm test",)),
         (
             {"package.json": JEST, "package-lock.json": ""},

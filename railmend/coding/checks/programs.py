@@ -13,7 +13,7 @@ ECOSYSTEMS: Mapping[str, re.Pattern[str]] = {
     "deno": re.compile(r"\bdeno (?:test|task)\b"),
     "python": re.compile(r"\b(?:pytest|py\.test|unittest|nose2|manage\.py test)\b"),
     "node": re.compile(
-        r"\b(?:vitest|jest|mocha|ava|tap|jasmine|uvu|bun test|node (?:\S+ )*--test|react-scripts test"
+        r"\b(?:vitest|jest|mocha|ava|tap|tape|jasmine|uvu|bun test|node (?:\S+ )*--test|react-scripts test"
         r"|turbo|nx|vp test|lerna|ng test|(?:npm|pnpm|yarn|bun) (?:run )?test)\b"
     ),
 }

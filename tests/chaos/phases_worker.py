@@ -36,7 +36,7 @@ from tests import samples
 from tests.workflows.review_stage import MERGED, ReviewStage
 from tests.workflows.stand_ins import World
 from workflows.shared.plugin import railmend_plugin
-from workflows.shared.policies import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNING_QUEUE
+from workflows.shared.start import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNING_QUEUE
 
 SOON = Policy(sceptic=False, follow_up=FollowUp(poll_seconds=1, outcome_seconds=(1,)))
 PRICE_USD = 10.0  # for a million tokens: each call is seen in the ledger, and a diagnosis can pay several

@@ -25,7 +25,7 @@ from tests.patience import PATIENCE
 from tests.unit.test_workspace import run
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.repair.state import RepairState
-from workflows.shared.policies import ORCHESTRATION_QUEUE
+from workflows.shared.start import ORCHESTRATION_QUEUE
 
 ENOUGH = Limit(usd=10_000, diagnoses=10_000, sessions=10_000)
 ANSWER = "Done in "

@@ -37,7 +37,7 @@ from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
 from workflows.shared.plugin import railmend_plugin
-from workflows.shared.policies import ORCHESTRATION_QUEUE
+from workflows.shared.start import ORCHESTRATION_QUEUE
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 IN_CALL = "in the model call"

@@ -42,8 +42,8 @@ from tests.workflows.stand_ins import World
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
 from workflows.shared.plugin import railmend_plugin
-from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
 from workflows.shared.search_attributes import REGISTRY
+from workflows.shared.start import CODING_QUEUE, PLANNING_QUEUE
 
 pytestmark = pytest.mark.integration
 SYMPTOM = "checkout is in trouble."

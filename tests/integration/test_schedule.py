@@ -46,8 +46,8 @@ from tests.patience import PATIENCE
 from workflows.scan.alarm import ScanAlarm
 from workflows.scan.health_scan import HealthScan
 from workflows.shared.failures import reason_of
-from workflows.shared.policies import ORCHESTRATION_QUEUE
 from workflows.shared.search_attributes import REGISTRY
+from workflows.shared.start import ORCHESTRATION_QUEUE
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]

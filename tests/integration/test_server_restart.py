@@ -21,7 +21,7 @@ from tests.workflows.review_stage import MERGED, OPEN, ReviewStage
 from tests.workflows.stand_ins import World
 from tests.workflows.test_after_pull_request import RepairStage, until
 from workflows.shared.plugin import railmend_plugin
-from workflows.shared.policies import CODING_QUEUE
+from workflows.shared.start import CODING_QUEUE
 
 pytestmark = pytest.mark.integration
 

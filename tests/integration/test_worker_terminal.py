@@ -25,8 +25,8 @@ from railmend.contracts.base import Contract
 from railmend.contracts.incident import CodeRequest, DiagnosisRequest
 from tests import samples
 from workflows.shared.plugin import railmend_plugin
-from workflows.shared.policies import ORCHESTRATION_QUEUE, PLANNING_QUEUE
 from workflows.shared.search_attributes import REGISTRY
+from workflows.shared.start import ORCHESTRATION_QUEUE, PLANNING_QUEUE
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]

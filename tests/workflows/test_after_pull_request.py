@@ -36,7 +36,8 @@ from workflows.actions.approved_action import ApprovedAction
 from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.repair.state import RepairState
-from workflows.shared.policies import CODING_QUEUE, LONGEST_HISTORY
+from workflows.shared.policies import LONGEST_HISTORY
+from workflows.shared.start import CODING_QUEUE
 
 
 class RepairStage:

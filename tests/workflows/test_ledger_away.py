@@ -23,7 +23,7 @@ from tests.workflows.test_after_pull_request import repairing
 from workflows.ledger.ledger import Ledger
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.scan.health_scan import HealthScan
-from workflows.shared.policies import CODING_QUEUE, PLANNING_QUEUE
+from workflows.shared.start import CODING_QUEUE, PLANNING_QUEUE
 
 
 class Away:

@@ -32,7 +32,7 @@ from tests.workflows.stand_ins import World
 from tests.workflows.test_after_pull_request import RepairStage, held_by
 from workflows.ledger.ledger import Ledger
 from workflows.repair.state import RepairState
-from workflows.shared.policies import CODING_QUEUE
+from workflows.shared.start import CODING_QUEUE
 
 WORKFLOW_FILES = Path(__file__).parents[2] / "workflows"
 QUICK = FollowUp(outcome_seconds=(60,))

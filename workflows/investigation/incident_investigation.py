@@ -37,6 +37,7 @@ from railmend.contracts.scan import ScanRequest
 from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import ledger_is_away, reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
+from workflows.shared.start import PLANNING_QUEUE, SCAN_TIMEOUT
 
 ACTIVITIES: dict[EvidenceSource, Callable[..., Any]] = {
     EvidenceSource.PROVIDERS: ProviderActivities.provider_facts,
@@ -134,7 +135,7 @@ class IncidentInvestigation:
             turn = await workflow.execute_activity_method(
                 PlanningActivities.take_turn,
                 request,
-                task_queue=policies.PLANNING_QUEUE,
+                task_queue=PLANNING_QUEUE,
                 summary=details.line(question.incident.service.name),
                 **policies.TURN,
             )
@@ -172,7 +173,7 @@ class IncidentInvestigation:
         diagnosis = await workflow.execute_activity_method(
             PlanningActivities.diagnose,
             question,
-            task_queue=policies.PLANNING_QUEUE,
+            task_queue=PLANNING_QUEUE,
             summary=details.line(question.incident.service.name),
             **policies.MODEL,
         )
@@ -185,7 +186,7 @@ class IncidentInvestigation:
             ChallengeRequest(
                 packet=question.packet, diagnosis=diagnosis, project_id=question.incident.project_id
             ),
-            task_queue=policies.PLANNING_QUEUE,
+            task_queue=PLANNING_QUEUE,
             summary=details.line(question.incident.service.name),
             **policies.MODEL,
         )
@@ -239,7 +240,7 @@ async def _hand_to_a_scan(request: IncidentRequest) -> IncidentReport:
         scan,
         id=workflow_id,
         parent_close_policy=ParentClosePolicy.ABANDON,
-        execution_timeout=policies.SCAN_TIMEOUT,
+        execution_timeout=SCAN_TIMEOUT,
         static_summary=details.line(f"{request.service.name} again"),
     )
     summary = f"Started again by hand: {workflow_id} looks at {request.service.name} now."

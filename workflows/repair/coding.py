@@ -43,6 +43,7 @@ from workflows.shared import details, policies, search_attributes
 from workflows.shared.failures import machine_is_gone, reason_of
 from workflows.shared.ledger_client import LedgerClient
 from workflows.shared.notifications import notify
+from workflows.shared.start import CODING_QUEUE
 
 # What the agent is told of checks that cannot be run.
 MOST_UNCHECKED = 1000
@@ -220,7 +221,7 @@ async def prepare(request: WorkspaceRequest, machine: str | None) -> Workspace:
     return await workflow.execute_activity_method(
         CodingActivities.prepare_workspace,
         request,
-        task_queue=policies.CODING_QUEUE,
+        task_queue=CODING_QUEUE,
         summary=request.repository,
         **policies.WORKSPACE,
     )

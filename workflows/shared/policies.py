@@ -9,11 +9,6 @@ from typing import NotRequired, TypedDict
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
-from workflows.shared.start import CODING_QUEUE as CODING_QUEUE
-from workflows.shared.start import ORCHESTRATION_QUEUE as ORCHESTRATION_QUEUE
-from workflows.shared.start import PLANNING_QUEUE as PLANNING_QUEUE
-from workflows.shared.start import SCAN_TIMEOUT as SCAN_TIMEOUT
-
 # Raised by the SDK when a result is over 2 MB, which nothing here comes near: sending it again cannot help.
 TOO_LARGE = "PayloadsTooLarge"
 # Ids of patches (`workflow.patched`) stand here, each with what changed and since which release: PATCH_NAME =

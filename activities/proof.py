@@ -74,6 +74,7 @@ class _Material:
     tree: str
     tests: tuple[str, ...]
 
+    @cached_property
     def files(self) -> list[tuple[str, str]]:
         """Return path and text of each file with test cases. Blocking."""
         texts = ((path, self.repository.text(self.request.reviewed, path) or "") for path in self.tests)
@@ -91,7 +92,7 @@ class _Material:
     @cached_property
     def _for_node(self) -> bool:
         """Whether any of the change's tests is written for Node's own runner."""
-        return any(regression.is_for_node(text) for _, text in self.files())
+        return any(regression.is_for_node(text) for _, text in self.files)
 
     def start(self) -> StartCommand | None:
         """Return how the service of the worst incident is started. Blocking."""
@@ -176,7 +177,7 @@ class ProofActivities:
         if self._environment.sandbox.name not in WITHOUT_NETWORK:
             untried = StartRun(started=None, why=NO_SANDBOX)
             return SideReport(unavailable=NO_SANDBOX, start=untried, unasked=NO_SANDBOX)
-        files = await asyncio.to_thread(material.files)
+        files = await asyncio.to_thread(lambda: material.files)
         way = await asyncio.to_thread(material.start)
         missing = "" if files else regression.NO_TEST_ADDED
         if missing and way is None:

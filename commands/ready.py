@@ -1,5 +1,4 @@
-"""Imported first by the entry points: says in a sentence that Railmend is not set up, where it is not, and
-makes what is imported next quicker.
+"""Imported first by the entry points: says where Railmend is not set up, and quickens the next imports.
 
 Written for every Python 3: it must not fail on the version that it complains about.
 """

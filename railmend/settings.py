@@ -33,6 +33,7 @@ from railmend.railway.limits import RateLimits
 from railmend.secrets import ENV_FILE, SecretRefused, secret
 
 MORE_THAN_ONCE = "is there more than once"
+METHOD = "(?:GET|HEAD|OPTIONS|POST|PUT|PATCH|DELETE)"
 CONFIG_VARIABLE, CONFIG_FILE = "RAILMEND_CONFIG", "railmend.toml"
 TokenKindSetting = Literal["auto", "project", "bearer"]
 
@@ -202,7 +203,7 @@ class Settings(HostingSettings):
     )
     railmend_replay_methods: str = Field(
         "GET,HEAD",
-        pattern=r"^(?:GET|HEAD|OPTIONS|POST|PUT|PATCH|DELETE)(?:,(?:GET|HEAD|OPTIONS|POST|PUT|PATCH|DELETE))*$",
+        pattern=rf"^{METHOD}(?:,{METHOD})*$",
         description="methods of production's requests that a proof repeats in its sandbox, without a body",
     )
     railmend_diagnosis_seconds: int = Field(

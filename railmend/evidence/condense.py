@@ -182,7 +182,7 @@ class Condenser:
         group = self._groups.get(key)
         if group is None:
             self._make_room()
-            self._groups[key] = EventGroup(
+            group = self._groups[key] = EventGroup(
                 template.tokens,
                 level,
                 folded,
@@ -196,7 +196,7 @@ class Condenser:
                 variants={},
             )
         if level >= LogLevel.WARNING:
-            self._groups[key].vary(headline(event.lines))
+            group.vary(headline(event.lines))
         return key
 
     def _make_room(self) -> None:

@@ -231,7 +231,7 @@ TRACES = (
     ("TypeError: x is not a function", "    at f (/app/a.js:3:9)", "    at async g (/app/b.js:4:1)"),
     ("panic: nil map", "goroutine 12 [running]:", "main.f(0x1)", "\t/app/main.go:12 +0x1d"),
 )
-# By what each thread or process is told from the others: `{who}`.
+# What distinguishes the lines of each thread or process: `{who}`.
 HEADS_OF_LINES = (
     *("2026-11-20 05:58:43,{ms} ERROR [{who}] c.a.Poll - ", "05:58:43,{ms} ERROR [stderr] (default {who}) "),
     *(

@@ -57,8 +57,8 @@ REFUSED: Mapping[str, str] = {
     "google": "litellm calls Google's models gemini/NAME: set MODEL so.",
 }
 _ALIASES = {"vertex_ai_beta": "vertex_ai", "vertex": "vertex_ai", "bedrock_converse": "bedrock"}
-# Where OpenAI's own API answers; a server that copies it knows chat completions alone.
 _OPENROUTER_HOST = "openrouter.ai"
+# Where OpenAI's own API answers; a server that copies it knows chat completions alone.
 _OPENAI_HOSTS = (
     "api.openai.com",
     ".openai.azure.com",

@@ -243,7 +243,7 @@ async def _status(paths: RepairPaths, path: str) -> int | None:
 def telling_line(output: str) -> str:
     """Return the last line that names an error, else the last one; empty without output."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return next(reversed([line for line in lines if ERROR.match(line)] or lines), "")
+    return ([line for line in lines if ERROR.match(line)] or lines or [""])[-1]
 
 
 def _ended(done: CommandResult) -> StartRun:

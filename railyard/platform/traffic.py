@@ -9,6 +9,9 @@ import aiohttp
 
 from railyard.platform.model import TrafficProfile, utc_now
 
+# More regular than chance (1), so that few requests are enough in every short stretch of time.
+REGULARITY = 3
+
 
 class Traffic:
     """Traffic of one service; seeded, so that two runs send the same requests."""
@@ -28,7 +31,7 @@ class Traffic:
         async with aiohttp.ClientSession(self._url, timeout=aiohttp.ClientTimeout(60)) as client:
             try:
                 while True:
-                    await asyncio.sleep(self._random.expovariate(self._rate(time.monotonic() - began)))
+                    await asyncio.sleep(self._pause(time.monotonic() - began))
                     await self._gate.acquire()
                     task = asyncio.create_task(self._ask(client))
                     self._under_way.add(task)
@@ -37,6 +40,9 @@ class Traffic:
                 for task in list(self._under_way):
                     task.cancel()
                 await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _pause(self, seconds: float) -> float:
+        return self._random.gammavariate(REGULARITY, 1 / (REGULARITY * self._rate(seconds)))
 
     def _rate(self, seconds: float) -> float:
         spikes = self._profile.spikes

@@ -32,7 +32,7 @@ from railmend.contracts.measurement import MeasurementStatus
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.scan import ScanRequest, ScanSettings, Screening, ScreenRequest
 from railmend.diagnosis.model import ModelSettings
-from tests import samples
+from tests import samples, shared_sandbox
 from tests.workflows.review_stage import MERGED, ReviewStage
 from tests.workflows.stand_ins import World
 from workflows.shared.plugin import railmend_plugin
@@ -168,4 +168,5 @@ async def main(folder: Path, address: str, model_url: str) -> None:
 
 
 if __name__ == "__main__":
+    shared_sandbox.share()
     asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

@@ -31,9 +31,12 @@ class Point:
     `effect`: the point is after what the gate lets through, and before Temporal knows of it: Temporal is
     stopped (SIGSTOP), the gate opened, and the victim killed when the effect is seen. `in_review`: the gate
     is set when the pull request is open and has a comment. `lobby`: a gate before it that can wait for
-    minutes, where the gate itself holds a request that is given up after seconds. `drained_always`: drained
-    there in every run of the tests, and not by `make chaos` alone. `killed_always`: so is the worker killed
-    there, though nothing was done before that Temporal does not know of.
+    minutes, where the gate itself holds a request that is given up after seconds.
+
+    `always`: who dies there in every run of the tests, and not in `make chaos` alone. What dies while
+    something runs changes nothing outside: `test_every_phase` has such deaths in each phase. Here it dies
+    when something was done that Temporal does not know of, where worker and server leave the same behind,
+    and in what only a real session has.
     """
 
     name: str
@@ -45,24 +48,10 @@ class Point:
     files: tuple[tuple[str, str], ...] = ()
     slow_tool: bool = False
     person_pushes: bool = False
-    drained_always: bool = False
-    killed_always: bool = False
+    always: tuple[Victim, ...] = ()
 
     def is_long(self, victim: Victim) -> bool:
-        """Return whether it is played by `make chaos` alone.
-
-        What dies while something runs changes nothing outside: `test_every_phase` has such deaths in each
-        phase. Here it dies when something was done that Temporal does not know of, and in what only a real
-        session has.
-        """
-        match victim:
-            case Victim.DRAINED:
-                return not self.drained_always
-            case Victim.OPENCODE:
-                return not self.killed_always
-            case Victim.WORKER:
-                return self.effect is None and not self.killed_always
-        return self.effect is None
+        return victim not in self.always
 
     @property
     def reviewed(self) -> bool:
@@ -113,34 +102,61 @@ POINTS = (
         "after the clone, not recorded",
         fetch,
         effect=lambda r: (r.paths.root / "base").exists(),
+        always=(Victim.WORKER,),
     ),
     Point("server started, before the prompt", _sandbox, ALL, lobby=fetch, files=(("hold-server", ""),)),
-    Point("a tool call runs", _sandbox, ALL, slow_tool=True, drained_always=True, killed_always=True),
+    Point(
+        "a tool call runs",
+        _sandbox,
+        ALL,
+        slow_tool=True,
+        always=(Victim.WORKER, Victim.DRAINED, Victim.OPENCODE),
+    ),
     Point("a model call is pending", partial(_model, "edit/0"), ALL),
-    Point("session done, not recorded", partial(_model, "word/0"), effect=lambda r: not r.server_runs()),
+    Point(
+        "session done, not recorded",
+        partial(_model, "word/0"),
+        effect=lambda r: not r.server_runs(),
+        always=(Victim.TEMPORAL,),
+    ),
     Point("reviewed by the guard, in the checks", _sandbox, files=(("tests/test_app.py", TEST),)),
     Point("after the commit, before the push", push_begins),
-    Point("after the push, not recorded", push, effect=lambda r: r.head() is not None),
+    Point(
+        "after the push, not recorded",
+        push,
+        effect=lambda r: r.head() is not None,
+        always=(Victim.WORKER,),
+    ),
     Point("before the pull request", create, lobby=push),
     Point("after the pull request, before its labels", label, lobby=push),
-    Point("after the pull request, not recorded", label, lobby=push, effect=lambda r: r.labelled()),
-    Point("waiting for review", None, drained_always=True),
+    Point(
+        "after the pull request, not recorded",
+        label,
+        lobby=push,
+        effect=lambda r: r.labelled(),
+        always=(Victim.TEMPORAL,),
+    ),
+    Point("waiting for review", None, always=(Victim.DRAINED,)),
     Point(
         "in mid-review",
         partial(_model, "edit/1"),
         ALL,
         in_review=True,
-        drained_always=True,
-        killed_always=True,
+        always=(Victim.WORKER, Victim.DRAINED, Victim.OPENCODE),
     ),
     Point(
         "after the follow-up's push, not recorded",
         push,
         in_review=True,
         effect=lambda r: len(r.commits()) == 2,
+        always=(Victim.WORKER,),
     ),
     Point(
-        "a person pushes before the follow-up", push, in_review=True, person_pushes=True, killed_always=True
+        "a person pushes before the follow-up",
+        push,
+        in_review=True,
+        person_pushes=True,
+        always=(Victim.WORKER,),
     ),
     Point("before the answer", comment, lobby=push, in_review=True),
     Point(
@@ -149,5 +165,6 @@ POINTS = (
         lobby=push,
         in_review=True,
         effect=lambda r: r.answers() == 1,
+        always=(Victim.TEMPORAL,),
     ),
 )

@@ -91,13 +91,18 @@ async def test_a_scan_of_two_hundred_services_with_twenty_in_trouble_has_a_short
 
 
 async def test_a_look_at_a_pull_request_costs_two_actions(server: Metered) -> None:
-    cost = {}
-    for looks in (1, 11):
+    async def cost(looks: int) -> Counter[str]:
         async with repairing(server.temporal, views=[*[OPEN] * looks, MERGED]) as on:
             before = await server.actions()
             await on.ends(outcome_seconds=(60,))
-            cost[looks] = total(await server.actions() - before)
-    assert cost[11] - cost[1] == 10 * 2
+            return await server.actions() - before
+
+    few, many = await cost(1), await cost(11)
+    each_look = Counter(command_StartTimer=10, command_ScheduleActivityTask=10)
+    if many - few != each_look:  # a loaded machine repeats what was late, and the server counts it
+        few, many = await cost(1), await cost(11)
+    assert many - few == each_look
+    assert few - many == Counter()
 
 
 def test_a_session_of_forty_minutes_beats_seldom_and_is_missed_within_a_minute() -> None:

@@ -49,14 +49,14 @@ def write_env(path: Path, told: dict[str, str]) -> None:
     path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
 
 
-def specs(forge: Forge, names: list[str] | None) -> list[ServiceSpec]:
+def specs(forge: Forge, services: Path, names: list[str] | None) -> list[ServiceSpec]:
     found = []
-    for number, entry in enumerate(json.loads((SERVICES / "manifest.json").read_text())):
+    for number, entry in enumerate(json.loads((services / "manifest.json").read_text())):
         if names and entry["name"] not in names:
             continue
         repository = f"{OWNER}/{entry['name']}"
         git_dir = forge.add_repo(repository)
-        seed(git_dir, entry, SERVICES)
+        seed(git_dir, entry, services)
         found.append(
             ServiceSpec(
                 service_id=f"5e21{number:04d}-0000-4000-8000-{number:012d}",
@@ -85,7 +85,9 @@ async def main(options: argparse.Namespace) -> None:
     forge.limit(github_token, "fine-grained", **writes, actions="read", statuses="write")
     # Beside the settings, not among them: only the person who reviews, or watches all, needs them.
     write(state / "person.json", {"GITHUB_TOKEN": person_token, "RAILWAY_TOKEN": account_token})
-    platform = Platform(state / "platform", specs(forge, options.service), sample_seconds=options.sample)
+    platform = Platform(
+        state / "platform", specs(forge, options.services, options.service), sample_seconds=options.sample
+    )
     api = build_api(
         platform,
         project_id=PROJECT_ID,
@@ -148,6 +150,9 @@ def arguments() -> argparse.Namespace:
         "--state", type=Path, required=True, help="directory for repositories and deployments"
     )
     parser.add_argument("--sample", type=float, default=1.0, help="seconds between two samples")
+    parser.add_argument(
+        "--services", type=Path, default=SERVICES, help="folder with a manifest.json and them"
+    )
     parser.add_argument("--service", action="append", help="run only this service (repeatable)")
     parser.add_argument("--model-delay", type=float, default=0.0, help="seconds the rehearsal model thinks")
     parser.add_argument("--merge-buttons", action="store_true", help="let the forge's pages merge and close")

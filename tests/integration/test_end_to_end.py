@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,13 +21,14 @@ from pydantic import SecretStr
 from rich.console import Console
 from temporalio.client import Client, WorkflowHandle
 
-from commands.demo_run import BROKEN, Demo, environment, scan_until_repaired, triggered, until_symptoms
+from commands.demo_run import BROKEN, ROOT, Demo, environment, scan_until_repaired, triggered, until_symptoms
 from commands.progress import follow
 from commands.scan_request import scan_request, start_scan
 from commands.scan_result import ScanResult
 from commands.schedule import create_or_update
 from hosting import clients
 from hosting.dev_server import Running
+from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.rules import assess
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import Finding, Window
@@ -41,6 +44,9 @@ from workflows.shared.policies import COOLDOWN
 pytestmark = pytest.mark.integration
 QUIET = Console(quiet=True)
 HOUR = timedelta(hours=1)
+# A report that is slow for a second and more, all the time, leaves too little of a machine to all else.
+REPORT_SECONDS = "REPORT_SECONDS = 0.35"
+RULES = AssessmentRules(services={"reports": {"latency_ms": 200.0}})
 QUICK = {"poll_seconds": 2, "outcome_seconds": [75], "reopen_seconds": 2, "retries": 0}
 
 
@@ -53,9 +59,16 @@ class Run:
         self.variables: dict[str, str] = {}
 
     async def start_railyard(self, *arguments: str) -> None:
-        yard = self.folder / "railyard"
-        self.demo.start("railyard", ["-m", "railyard", "--state", str(yard), *arguments], {})
+        yard, services = self.folder / "railyard", self.folder / "services"
+        shutil.copytree(ROOT / "railyard/services", services)
+        orders = services / "reports/orders.py"
+        orders.write_text(
+            re.sub(r"^REPORT_SECONDS = .*", REPORT_SECONDS, orders.read_text(), flags=re.MULTILINE)
+        )
+        arguments = ("--state", str(yard), "--services", str(services), *arguments)
+        self.demo.start("railyard", ["-m", "railyard", *arguments], {})
         self.variables = environment(await self.demo.wait_for(yard / "railyard.json"), self.folder)
+        self.variables["ASSESSMENT"] = RULES.model_dump_json(exclude_unset=True)
 
     async def start_worker(self, clock_ahead: timedelta = timedelta(0)) -> Running:
         """Start a worker, as on a machine whose clock is ahead by so much."""
@@ -95,7 +108,11 @@ class Run:
         finally:
             await railway.aclose()
         by_id = {service.service_id: service for service in survey.services}
-        return [f for one in survey.slices for f in assess(one, by_id[one.service_id], environment_id=ids[1])]
+        found: list[Finding] = []
+        for one in survey.slices:
+            service = by_id[one.service_id]
+            found += assess(one, service, environment_id=ids[1], settings=RULES.settings_for(service))
+        return found
 
 
 @asynccontextmanager

@@ -236,23 +236,13 @@ async def suppress(
 
 async def pause(project: str | None, reason: str, *, everything: bool) -> list[str]:
     """Pause ledgers and schedules; return the ids of those that were."""
-    from activities.ledger_recovery import recovered
-    from workflows.shared.start import ORCHESTRATION_QUEUE
-
     note = Pause(by=getpass.getuser(), since=datetime.now(UTC), reason=reason)
     settings, client = await connected()
     ledgers, schedules = await _reached(client, settings, project, everything=everything)
     for workflow_id in ledgers:
-        # Kept by the server even while no worker runs, and where nothing was ever claimed.
-        await client.start_workflow(
-            LEDGER,
-            args=await recovered(client, workflow_id.partition("/")[2]),
-            id=workflow_id,
-            task_queue=ORCHESTRATION_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal="pause",
-            start_signal_args=[note],
-        )
+        # Kept by the server even while no worker runs.
+        if not await _signalled(client, workflow_id, "pause", note):
+            await _open_paused(client, workflow_id, note)
     text = f"{PAUSED_WITH_ALL}: {note}"
     return ledgers + [name for name in schedules if await _set_paused(client, name, text)]
 
@@ -261,16 +251,35 @@ async def resume(project: str | None, *, everything: bool) -> list[str]:
     """Resume ledgers, and the schedules that were paused with them; return the ids of those that were."""
     settings, client = await connected()
     ledgers, schedules = await _reached(client, settings, project, everything=everything)
-    resumed = []
-    for workflow_id in ledgers:
-        try:
-            await client.get_workflow_handle(workflow_id).signal("resume")
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-        else:
-            resumed.append(workflow_id)
+    resumed = [each for each in ledgers if await _signalled(client, each, "resume")]
     return resumed + [name for name in schedules if await _set_paused(client, name, None)]
+
+
+async def _signalled(client: Client, workflow_id: str, name: str, *arguments: Pause) -> bool:
+    """Send a signal; return whether the workflow runs."""
+    try:
+        await client.get_workflow_handle(workflow_id).signal(name, args=arguments)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return False
+    return True
+
+
+async def _open_paused(client: Client, workflow_id: str, note: Pause) -> None:
+    """Open the ledger of a project where nothing was ever claimed, or whose ledger was lost."""
+    from activities.ledger_recovery import recovered
+    from workflows.shared.start import ORCHESTRATION_QUEUE
+
+    await client.start_workflow(
+        LEDGER,
+        args=await recovered(client, workflow_id.partition("/")[2]),
+        id=workflow_id,
+        task_queue=ORCHESTRATION_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        start_signal="pause",
+        start_signal_args=[note],
+    )
 
 
 async def _reached(

@@ -1,5 +1,6 @@
 """The trusted repository against what an agent may leave in its work tree."""
 
+import shutil
 import subprocess
 from datetime import datetime
 from pathlib import Path
@@ -37,10 +38,11 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.fixture
-def origin(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bare repository with one commit, holding a plugin of its own that must stay hidden."""
-    work, bare = tmp_path / "work", tmp_path / "origin.git"
+    folder = tmp_path_factory.mktemp("published")
+    work, bare = folder / "work", folder / "origin.git"
     (work / ".opencode" / "plugin").mkdir(parents=True)
     (work / "app.py").write_text("print('one')\n")
     (work / "opencode.json").write_text("{}")
@@ -48,8 +50,14 @@ def origin(tmp_path: Path) -> Path:
     run(work, "init", "-q", "-b", "main")
     run(work, "add", "-A")
     run(work, "commit", "-qm", "first")
-    run(tmp_path, "clone", "-q", "--bare", str(work), str(bare))
+    run(folder, "clone", "-q", "--bare", str(work), str(bare))
     return bare
+
+
+@pytest.fixture
+def origin(tmp_path: Path, published: Path) -> Path:
+    """A copy of it for one test."""
+    return Path(shutil.copytree(published, tmp_path / "origin.git"))
 
 
 @pytest.fixture
@@ -329,6 +337,7 @@ def test_the_rules_of_a_repository_are_found_nearest_first_and_bounded(
     repository: TrustedRepository, tmp_path: Path
 ) -> None:
     work = tmp_path / "work"
+    run(tmp_path, "clone", "-q", "origin.git", "work")
     (work / "shop").mkdir()
     (work / "shop" / "AGENTS.md").write_text("Only the shop.\n")
     (work / "CONTRIBUTING.md").write_text("x" * 2 * MAX_RULES)

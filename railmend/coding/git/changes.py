@@ -11,6 +11,8 @@ from railmend.source.manifests import manifests_of
 MAX_TEXTS = 100
 MAX_ALL_TEXTS_BYTES = 8_000_000
 MAX_LINES = 50_000
+# What git tells before an object's content: its hash, kind and size.
+MAX_HEADER = 200
 MORE = "the change has more files than can be listed"
 
 
@@ -21,6 +23,12 @@ class _RawRow(NamedTuple):
     new_mode: str
     old_sha: str
     new_sha: str
+
+    def sides(self) -> tuple[str | None, str | None]:
+        """Return the objects before and after it; None where there is no regular file."""
+        pairs = ((self.old_mode, self.old_sha), (self.new_mode, self.new_sha))
+        before, after = (sha if mode.startswith("100") else None for mode, sha in pairs)
+        return before, after
 
 
 class ComparedTrees(GitCommands):
@@ -35,13 +43,19 @@ class ComparedTrees(GitCommands):
         """
         rows, more = self._differences(base, tree)
         counts = self._counts(base, tree)
-        unread = self._unread(rows, counts)
+        sizes = self._sizes({sha for row in rows for sha in (row.old_sha, row.new_sha)})
+        unread = _unread(rows, counts, sizes)
         lines = self._changed_lines(base, tree, [row.path for row in rows if unread[row.path] is None])
+        readable = {
+            row for row in rows if counts.get(row.path, (-1, -1))[0] >= 0 and unread[row.path] is None
+        }
+        objects = {sha for row in readable for sha in row.sides() if sha}
+        texts = self._read({sha for sha in objects if sizes.get(sha, 0) <= MAX_TEXT_BYTES})
         files = []
         for row in rows:
             additions, deletions = counts.get(row.path, (-1, -1))
-            readable = additions >= 0 and unread[row.path] is None
-            changed = lines.get(row.path, ChangedLines()) if readable else ChangedLines()
+            before, after = row.sides() if row in readable else (None, None)
+            changed = lines.get(row.path, ChangedLines()) if row in readable else ChangedLines()
             files.append(
                 ChangedFile(
                     path=row.path,
@@ -49,8 +63,8 @@ class ComparedTrees(GitCommands):
                     additions=additions,
                     deletions=deletions,
                     mode=row.new_mode,
-                    before=self.text(base, row.path) if readable and row.old_mode.startswith("100") else None,
-                    after=self.text(tree, row.path) if readable and row.new_mode.startswith("100") else None,
+                    before=texts.get(before) if before else None,
+                    after=texts.get(after) if after else None,
                     added=changed.added,
                     removed=changed.removed,
                     unread=MORE if more and row is rows[-1] else unread[row.path],
@@ -83,31 +97,28 @@ class ComparedTrees(GitCommands):
             counts[path] = (int(added), int(deleted)) if added != "-" else (-1, -1)
         return counts
 
-    def _unread(self, rows: list[_RawRow], counts: Mapping[str, tuple[int, int]]) -> dict[str, str | None]:
-        """Return by path why a file's lines are not read; sizes are asked for before any content."""
-        sizes = self._sizes({sha for row in rows for sha in (row.old_sha, row.new_sha)})
-        unread: dict[str, str | None] = {}
-        texts, all_bytes, all_lines = 0, 0, 0
-        for row in rows:
-            size = max(sizes.get(row.old_sha, 0), sizes.get(row.new_sha, 0))
-            additions, deletions = counts.get(row.path, (-1, -1))
-            if size > (MAX_LOCK_BYTES if manifests_of(row.path) else MAX_TEXT_BYTES):
-                unread[row.path] = _too_large(size)
-                continue
-            texts, all_lines = texts + 1, all_lines + additions + deletions
-            all_bytes += size if size <= MAX_TEXT_BYTES else 0
-            if texts > MAX_TEXTS or all_bytes > MAX_ALL_TEXTS_BYTES or all_lines > MAX_LINES:
-                unread[row.path] = "the whole change is too large to be read"
-            else:
-                unread[row.path] = None
-        return unread
-
     def _sizes(self, objects: Collection[str]) -> dict[str, int]:
         """Return bytes by object; what is not here (none, or a submodule's commit) is left out."""
         stdin = "".join(f"{each}\n" for each in objects).encode()
         rows = self._git("cat-file", "--batch-check", stdin=stdin).splitlines() if objects else []
         found = (row.split() for row in rows)
         return {fields[0]: int(fields[2]) for fields in found if len(fields) == 3}
+
+    def _read(self, objects: Collection[str]) -> dict[str, str]:
+        """Return the text of each object, all from one process."""
+        if not objects:
+            return {}
+        done = self._run("cat-file", "--batch", stdin="".join(f"{each}\n" for each in objects).encode())
+        texts, at = {}, 0
+        for each in objects:
+            header, _, _ = done.stdout[at : at + MAX_HEADER].partition(b"\n")
+            fields = header.split()
+            if done.returncode or len(fields) != 3:
+                raise failure("cat-file", f"{each}: {(done.stderr or header).decode(errors='replace')}")
+            start, size = at + len(header) + 1, int(fields[2])
+            texts[each] = done.stdout[start : start + size].decode(errors="replace")
+            at = start + size + 1
+        return texts
 
     def _changed_lines(self, base: str, tree: str, paths: Collection[str]) -> dict[str, ChangedLines]:
         if not paths:
@@ -124,6 +135,27 @@ class ComparedTrees(GitCommands):
         if done.returncode:
             raise failure("diff", done.stderr.decode(errors="replace"))
         return parse_diff(done.stdout)
+
+
+def _unread(
+    rows: list[_RawRow], counts: Mapping[str, tuple[int, int]], sizes: Mapping[str, int]
+) -> dict[str, str | None]:
+    """Return by path why a file's lines are not read, which its size tells before any of its content."""
+    unread: dict[str, str | None] = {}
+    texts, all_bytes, all_lines = 0, 0, 0
+    for row in rows:
+        size = max(sizes.get(row.old_sha, 0), sizes.get(row.new_sha, 0))
+        additions, deletions = counts.get(row.path, (-1, -1))
+        if size > (MAX_LOCK_BYTES if manifests_of(row.path) else MAX_TEXT_BYTES):
+            unread[row.path] = _too_large(size)
+            continue
+        texts, all_lines = texts + 1, all_lines + additions + deletions
+        all_bytes += size if size <= MAX_TEXT_BYTES else 0
+        if texts > MAX_TEXTS or all_bytes > MAX_ALL_TEXTS_BYTES or all_lines > MAX_LINES:
+            unread[row.path] = "the whole change is too large to be read"
+        else:
+            unread[row.path] = None
+    return unread
 
 
 def _too_large(size: int) -> str:

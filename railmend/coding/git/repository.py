@@ -142,8 +142,8 @@ class TrustedRepository(ComparedTrees):
         folder.mkdir(mode=0o700)
         index = self._index()
         self._git("read-tree", revision, index=index)
-        for name in hidden:
-            self._git(*("rm", "-rqf", "--cached", "--ignore-unmatch", "--", name), index=index, cwd=folder)
+        if hidden:
+            self._git(*("rm", "-rqf", "--cached", "--ignore-unmatch", "--", *hidden), index=index, cwd=folder)
         what = ("--all",) if only is None else ("-z", "--stdin")
         command = (f"--work-tree={folder}", "checkout-index", "--force", *what)
         self._git(*command, index=index, cwd=folder, stdin=_listed(only or ()))

@@ -1,8 +1,10 @@
 """The tools that a model may ask for while it diagnoses: their arguments, their schemas, their bounds."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -191,8 +193,14 @@ def specifications(schema: type[BaseModel], *, tools: bool) -> list[dict[str, An
 
 
 def _specification(name: str, schema: type[BaseModel], description: str) -> dict[str, Any]:
-    function = {"name": name, "description": description, "parameters": schema.model_json_schema()}
+    function = {"name": name, "description": description, "parameters": json.loads(_json_schema(schema))}
     return {"type": "function", "function": function}
+
+
+@cache
+def _json_schema(schema: type[BaseModel]) -> str:
+    """Return it as text, of which each model that is asked gets a copy of its own."""
+    return json.dumps(schema.model_json_schema())
 
 
 def stretch(call: EvidenceCall, start: datetime, end: datetime) -> tuple[datetime, datetime]:

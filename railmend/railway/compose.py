@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from graphql import (
     Node,
     OperationDefinitionNode,
     SelectionSetNode,
+    TypeNode,
     VariableDefinitionNode,
     VariableNode,
     Visitor,
@@ -23,6 +24,8 @@ from graphql import (
 )
 
 DOCUMENTS = Path(__file__).parent / "documents"
+# One scan asks as the one before: some fields of each service, under the same names.
+KEPT_FIELDS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +103,20 @@ class _Rewrite(Visitor):
         return REMOVE if emptied else None
 
 
+@cache
+def _variables(name: str) -> list[tuple[str, TypeNode, str]]:
+    """Return the name of each variable of a document, its type, and that as text."""
+    definitions = operation(name).variable_definitions or ()
+    return [(each.variable.name.value, each.type, print_ast(each.type)) for each in definitions]
+
+
+@lru_cache(KEPT_FIELDS)
+def _rewritten(document: str, names: tuple[tuple[str, str], ...], dropped: frozenset[str]) -> FieldNode:
+    """Return the root field of a document with other names of variables, and without dropped paths."""
+    field: FieldNode = visit(root_field(document), _Rewrite(dict(names), dropped))
+    return field
+
+
 def single(name: str) -> DocumentNode:
     """Return a document of one operation, as it is written in its file."""
     return DocumentNode(definitions=(operation(name),))
@@ -118,18 +135,17 @@ def compose(
     fields: list[FieldNode] = []
     for number, query in enumerate(queries):
         names: dict[str, str] = {}
-        for definition in operation(query.document).variable_definitions or ():
-            name = definition.variable.name.value
+        for name, kind, told in _variables(query.document):
             value = query.variables.get(name)
-            key = (name, print_ast(definition.type), repr(value))
-            unique = shared.setdefault(key, f"{name}_{len(shared)}")
+            unique = shared.setdefault((name, told, repr(value)), f"{name}_{len(shared)}")
             names[name] = unique
             values[unique] = value
             definitions[unique] = VariableDefinitionNode(
-                variable=VariableNode(name=NameNode(value=unique)), type=definition.type
+                variable=VariableNode(name=NameNode(value=unique)), type=kind
             )
-        rewrite = _Rewrite(names, (dropped or {}).get(query.document, frozenset()))
-        field: FieldNode = visit(root_field(query.document), rewrite)
+        field = _rewritten(
+            query.document, tuple(names.items()), (dropped or {}).get(query.document, frozenset())
+        )
         fields.append(
             FieldNode(
                 alias=NameNode(value=f"a{number}"),

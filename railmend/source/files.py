@@ -44,6 +44,9 @@ LANGUAGES = {
 LANGUAGE_OF = {suffix: language for language, suffixes in LANGUAGES.items() for suffix in suffixes}
 HASH_COMMENTS = frozenset({"python", "ruby", "elixir", "config"})
 
+# So far to the right a docstring begins at most.
+INDENTED = 200
+
 # Strings are matched so that comment signs within them are ignored. An unclosed string or comment ends with
 # its line or the file: failing there would mean trying again at each sign, in quadratic time.
 _STRINGS = r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?"
@@ -91,17 +94,18 @@ def without_markup_comments(text: str) -> str:
 
 
 def _keep_or_blank(match: re.Match[str], text: str) -> str:
-    groups = match.groupdict()
-    if groups.get("comment") is not None:
-        return _blank(match[0])
-    if groups.get("doc") is not None and _stands_alone(text, match.start()):
-        return _blank(match[0])
-    return match[0]
+    comment = match.lastgroup == "comment" or (
+        match.lastgroup == "doc" and _stands_alone(text, match.start())
+    )
+    return _blank(match[0]) if comment else match[0]
 
 
 def _stands_alone(text: str, start: int) -> bool:
     """Tell whether a string literal starts its line: a docstring. Elixir's have an attribute."""
-    before = text[text.rfind("\n", 0, start) + 1 : start].strip()
+    near = text[max(start - INDENTED, 0) : start]  # of a line that may be as long as the file
+    if len(near) == INDENTED and "\n" not in near:
+        return False
+    before = near.rpartition("\n")[2].strip()
     return not before or before in ("@doc", "@moduledoc", "@typedoc")
 
 

@@ -4,7 +4,7 @@ Each is a day and three hours of one service, request by request in numbers, of 
 assessed: at any length and phase, with the day before or without it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -478,15 +478,7 @@ def simulated(
     failed = random.binomial(requests, service.failing)
     refused = random.binomial(requests - failed, np.minimum(service.refused, 1))
     slow = random.binomial(requests, service.slow)
-    latency: dict[str, list[float | None]] = {"p50": [], "p90": [], "p95": [], "p99": []}
-    for minute, count in enumerate(requests):
-        kept = min(int(count), 200)
-        few = round(float(slow[minute] * kept / max(count, 1)))
-        times = service.median_ms[minute] * random.lognormal(0, 0.5, kept)
-        times[:few] = service.slow_ms * random.lognormal(0, 0.5, few)
-        ranks = _percentiles(times) if kept else [None] * len(SHARES)
-        for values, value in zip(latency.values(), ranks, strict=True):
-            values.append(None if value is None else round(float(value), 1))
+    latency = _latency(service, requests, slow)
     row: dict[str, Any] = {
         "id": simulate.__name__,
         "service": "app",
@@ -506,13 +498,35 @@ def simulated(
     return row
 
 
-def _percentiles(times: Numbers) -> Sequence[float | None]:
-    """Return what `np.percentile` does, of few numbers in a fifth of its time."""
-    at = SHARES * (len(times) - 1)
-    low = at.astype(np.int64)
-    times = np.sort(times)
-    lower, upper = times[low], times[np.minimum(low + 1, len(times) - 1)]
-    return (lower + (upper - lower) * (at - low)).tolist()  # type: ignore[no-any-return]
+def _latency(
+    service: Service, requests: NDArray[np.int64], slow: NDArray[np.int64]
+) -> dict[str, list[float | None]]:
+    """Return percentiles by minute, of up to 200 requests in each; None where there was none."""
+    kept = np.minimum(requests, 200)
+    few = np.rint(slow * kept / np.maximum(requests, 1)).astype(np.int64)
+    # In one draw: for each minute its requests, and behind them those of its slow ones.
+    drawn = service.random.lognormal(0, 0.5, int((kept + few).sum()))
+    first = np.cumsum(kept + few) - (kept + few)
+    place = np.arange(kept.max(initial=1))
+    begun, many = place < few[:, None], place < kept[:, None]
+    numbers = np.where(begun, (first + kept)[:, None] + place, first[:, None] + place)
+    factor = np.where(begun, service.slow_ms, service.median_ms[:, None])
+    times = np.full(many.shape, np.inf)
+    times[many] = factor[many] * drawn[numbers[many]]
+    times.sort(axis=1)
+    told: list[list[float | None]] = []
+    # As `np.percentile` does.
+    for share in SHARES:
+        at = share * np.maximum(kept - 1, 0)
+        low = at.astype(np.int64)
+        lower, upper = (
+            np.take_along_axis(times, rank[:, None], 1)[:, 0]
+            for rank in (low, np.minimum(low + 1, np.maximum(kept - 1, 0)))
+        )
+        with np.errstate(invalid="ignore"):  # of minutes without requests
+            values = (lower + (upper - lower) * (at - low)).tolist()
+        told.append([round(value, 1) if count else None for value, count in zip(values, kept, strict=True)])
+    return dict(zip(("p50", "p90", "p95", "p99"), told, strict=True))
 
 
 def newest(row: dict[str, Any], minutes: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A trouble never disappears by becoming worse, by lasting longer, by more history or by another phase."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -110,11 +111,16 @@ def _weeks(day: Recorded, days: int) -> Recorded:
     return Recorded.model_validate({**past.model_dump(), **more, "start": start})
 
 
+# Two windows and several pasts are looked at of one simulation.
+_made = lru_cache(64)(lambda trouble, bad, minutes, period: trouble(bad, minutes, period))
+_simulated = lru_cache(64)(simulated)
+
+
 def _grave(
     simulate: Callable[[Service], None], rate: float, window: int = 180, days: int = 0, earlier: int = 0
 ) -> int:
     """Return 0 for nothing, 1 for a warning, 2 for critical."""
-    row = simulated(simulate, rate)
+    row = _simulated(simulate, rate)
     recorded = Recorded.model_validate(between(row, len(T) - earlier - window, len(T) - earlier))
     if days:
         day = Recorded.model_validate(between(row, 0, DAY))
@@ -128,7 +134,7 @@ def _grave(
 def test_deeper_trouble_is_found_and_is_no_less_grave(trouble: Trouble, rate: float) -> None:
     for period in (3, 1) if trouble in INTERMITTENT else (1,):
         for minutes, window in ((20, 60), (20, 180), (150, 180)):
-            told = [_grave(trouble(bad, minutes, period), rate, window) for bad in LEVELS[trouble]]
+            told = [_grave(_made(trouble, bad, minutes, period), rate, window) for bad in LEVELS[trouble]]
             assert told == sorted(told), (period, minutes, window, told)
             assert told[-1] or trouble is _leak, (period, minutes, window)
 

@@ -1,5 +1,6 @@
 """The order of all tests, and what they share."""
 
+import gc
 import os
 import shutil
 import sys
@@ -11,6 +12,9 @@ import pytest
 # A version manager's `python3` is a shell script that looks for the real one, which costs as much again.
 if not Path(shutil.which("python3") or sys.base_prefix).resolve().is_relative_to(sys.base_prefix):
     os.environ["PATH"] = f"{sys.base_prefix}/bin{os.pathsep}{os.environ['PATH']}"
+
+# A tenth of the processor time otherwise, of all that is imported above all.
+gc.set_threshold(50_000, 20, 50)
 
 # First, one a worker, those that wait minutes for symptoms and for what a fix made of them: xdist gives one
 # worker several files of one test each, which then run one after another, at the end while all others are
@@ -36,7 +40,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Share the workflows' sandbox where a test that was collected runs workflows."""
+    """Share the workflows' sandbox where a test that was collected runs workflows.
+
+    What was collected stays: the garbage collector would look through all of it again and again.
+    """
+    gc.freeze()
     if "temporalio.worker" in sys.modules:
         from tests.shared_sandbox import share
 

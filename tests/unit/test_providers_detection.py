@@ -7,6 +7,7 @@ from railmend.providers.calls import events, failing_calls
 from railmend.providers.detection import RunTime, detect
 from railmend.providers.names import known_names
 from railmend.source.files import without_comments
+from tests.growth import assert_linear
 from tests.unit.provider_repositories import REPOSITORIES, Repository
 
 
@@ -243,14 +244,15 @@ def test_lines_printed_together_are_one_event() -> None:
 @pytest.mark.parametrize(
     "hostile", ["/*", '"', "'", "`", '"""', '"\\', "`\\", "/* '", "a.", "x@", "-", "import "]
 )
-def test_hostile_text_is_read_to_its_end(hostile: str) -> None:
-    """Of a size at which a scanner that tries again at each sign would not come back."""
-    text = hostile * (250_000 // len(hostile))
-    assert (
-        detect([(path, text) for path in ("a.py", "a.ts", "a.php", "a.rs", "a.yml", "go.mod", "Gemfile")])
-        == ()
-    )
-    assert failing_calls([text], known_names()) == {}
+def test_hostile_text_is_read_in_a_time_that_grows_with_it_alone(hostile: str) -> None:
+    paths = ("a.py", "a.ts", "a.php", "a.rs", "a.yml", "go.mod", "Gemfile")
+
+    def scan(letters: int) -> None:
+        text = hostile * (letters // len(hostile))
+        assert detect([(path, text) for path in paths]) == ()
+        assert failing_calls([text], known_names()) == {}
+
+    assert_linear(scan, 64_000)
 
 
 COMMENTS = {

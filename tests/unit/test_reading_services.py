@@ -171,7 +171,7 @@ async def test_a_service_without_any_sample_is_unknown(services: int) -> None:
     assert "no sample" in told.unknown["service-0004"]
 
 
-@pytest.mark.parametrize(("services", "web"), [(5, 3), (60, 30)])
+@pytest.mark.parametrize(("services", "web"), [(5, 3), (60, 5)])
 @pytest.mark.parametrize("minutes", [4, 9, 11, 12, 14, 17, 40])
 @pytest.mark.parametrize("seconds", [0, 263])
 async def test_samples_that_are_late_are_no_outage(

@@ -24,7 +24,7 @@ def bash(command: str) -> Step:
 
 
 Make = Callable[..., CodingRoom]
-FILES = {"app.py": LONG, "tests/test_app.py": TEST}
+FILES = {"app.py": LONG, "tests/test_app.py": TEST, "tests/test_other.py": TEST}
 
 
 @pytest.fixture
@@ -43,38 +43,40 @@ async def room_for(tmp_path: Path) -> AsyncIterator[Make]:
         stop_leftovers(tmp_path / "repairs", sandbox)
 
 
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        ("true", None),
-        ("rm tests/test_app.py", "tests/test_app.py is a test and was deleted."),
-        (
-            "sed -i 's/    assert .*/    pass/' tests/test_app.py",
-            "tests/test_app.py has 1 assertion fewer than before.",
-        ),
-        ("echo 'TOKEN = \"ghp_" + "a1" * 18 + "\"' >> app.py", "app.py adds what looks like a secret"),
-        (
-            "mkdir -p .github/workflows && echo 'on: push' > .github/workflows/x.yml",
-            ".github/workflows/x.yml may not be touched: hidden files steer git, CI, editors and agents, or "
-            "hold secrets.",
-        ),
-        ("sed -i 's/VALUE/NAME/' app.py", "app.py was rewritten: 60 of its 60 lines are gone."),
-        ("ln -s /etc/passwd users", "users is a symbolic link."),
-        ("git init -q inner && git -C inner commit -qm x --allow-empty", "inner is a submodule."),
-    ],
-    ids=["nothing", "test", "assertion", "secret", "workflow", "rewrite", "link", "repository"],
-)
-async def test_what_it_did_is_refused_with_a_sentence(room_for: Make, command: str, said: str | None) -> None:
-    identity = "git config --global user.name x; git config --global user.email x@example.invalid; "
-    with ScriptedModel([bash(identity + command), {"text": "Mended."}]).serve() as model:
+MISDEEDS = {
+    "rm tests/test_app.py": "tests/test_app.py is a test and was deleted.",
+    "sed -i 's/    assert .*/    pass/' tests/test_other.py": (
+        "tests/test_other.py has 1 assertion fewer than before."
+    ),
+    "sed -i 's/VALUE/NAME/' app.py": "app.py was rewritten: 60 of its 60 lines are gone.",
+    "echo 'TOKEN = \"ghp_" + "a1" * 18 + "\"' >> app.py": "app.py adds what looks like a secret",
+    "mkdir -p .github/workflows && echo 'on: push' > .github/workflows/x.yml": (
+        ".github/workflows/x.yml may not be touched: hidden files steer git, CI, editors and agents, or "
+        "hold secrets."
+    ),
+    "ln -s /etc/passwd users": "users is a symbolic link.",
+    "git init -q inner && git -C inner commit -qm x --allow-empty": "inner is a submodule.",
+}
+IDENTITY = "git config --global user.name x && git config --global user.email x@example.invalid"
+
+
+async def test_each_thing_that_it_did_is_refused_with_a_sentence(room_for: Make) -> None:
+    steps = [*map(bash, (IDENTITY, *MISDEEDS)), {"text": "Mended."}]
+    with ScriptedModel(steps).serve() as model:
+        room = room_for(model)
+        result = await room.session()
+        assert result.state is CodingState.DONE, result.reason
+        refused = " ".join((await room.change()).refused)
+        assert [said for said in MISDEEDS.values() if said not in refused] == [], refused
+
+
+async def test_of_a_session_that_did_nothing_there_is_no_change(room_for: Make) -> None:
+    with ScriptedModel([bash("true"), {"text": "Mended."}]).serve() as model:
         room = room_for(model)
         result = await room.session()
         assert result.state is CodingState.DONE, result.reason
         change = await room.change()
-        if said is None:
-            assert (change.files, change.refused) == ((), ())
-        else:
-            assert said in " ".join(change.refused)
+        assert (change.files, change.refused) == ((), ())
 
 
 async def test_it_edits_for_ever_and_is_ended(room_for: Make) -> None:

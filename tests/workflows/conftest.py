@@ -29,7 +29,8 @@ async def environment(*more: str, arguments: Sequence[str] = ()) -> WorkflowEnvi
     )
 
 
-@pytest.fixture(scope="session")
+# A server that nobody asks takes two hundredths of a processor: none waits for the next file of its tests.
+@pytest.fixture(scope="module")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
     async with await environment() as started:
         yield started

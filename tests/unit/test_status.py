@@ -42,6 +42,7 @@ from railmend.publishing.text import format_plan_issue
 from tests import samples
 from workflows.repair.state import PublishedFix, RepairState
 from workflows.shared.details import format_status
+from workflows.shared.search_attributes import SUMMARY, attributes_for_result
 
 PULL = PullRequest(number=7, url="https://forge/acme/checkout/pull/7", head="a" * 40)
 MERGE = Merge(sha="c" * 40, method=MergeMethod.SQUASH, head="a" * 40, by="ada", at=samples.NOW)
@@ -189,6 +190,14 @@ def on_github(state: RepairState) -> str | None:
     return None
 
 
+def in_lists(state: RepairState) -> str | None:
+    """Return what Temporal's lists say (`RailmendSummary`) of a repair that is over; None: it is not."""
+    if state.phase is not Phase.DONE or state.result is None:
+        return None
+    written = {each.key: each.value for each in attributes_for_result(PLAN, state.result)}
+    return str(written[SUMMARY])
+
+
 @pytest.mark.parametrize("name", list(STATES))
 def test_command_line_web_ui_report_message_and_pull_request_say_the_same(name: str) -> None:
     state = STATES[name]
@@ -201,6 +210,9 @@ def test_command_line_web_ui_report_message_and_pull_request_say_the_same(name: 
     assert f"checkout: {status.label} (" in terminal(status)
     for said in (message(state), on_github(state)):
         assert said is None or status.label.lower() in said.lower()
+    # Of one that is open the number alone is written: what follows writes nothing there.
+    ends = "acme/checkout#7" if name == "pull_request" else f": {status.label}"
+    assert (in_lists(state) or ends).endswith(ends)
 
 
 @pytest.mark.parametrize("name", list(STATES))

@@ -30,15 +30,13 @@ COLUMN = re.compile(
 DELIMITERS = (re.compile(r"\|"), re.compile(r"\t"), re.compile(r","), re.compile(r";"), re.compile(r" {2,}"))
 HEADING = re.compile(r"[\s\"'`+-]*[\w.-]{0,40}(?: [\w.-]{1,20})?[\s\"'`]*")
 WORD = re.compile(r"\w")
-# A row that SQL inserts, with its values in place or bound behind it.
-INSERT = re.compile(
-    r"(?i)\binto\s[^(\n]{1,120}\(([^()\n]{1,2000})\)[^(\n]{0,60}?\bvalues\s{0,3}\("
-    r"(?:[$?:@%][^\n\[]{0,2000}?\bparam\w{0,10}\W{1,3}?\[)?"
+# The data of a Secret of Kubernetes, under whatever names.
+SECRET_KIND = re.compile(r"(?m)^[+\s{,-]{0,12}[\"']?kind[\"']?\s?:\s?[\"']?Secret\b")
+DATA = re.compile(
+    r"(?m)^[+-]?([ \t]*)[\"']?(?:data|stringData)[\"']?:[ \t]*\{?[ \t]*\n((?:[+-]?\1[ \t]+[^\n]{1,4000}(?:\n|\Z)){1,100})"
 )
-VALUE = re.compile(
-    r"\s{0,4}(?:[NE]?'((?:[^'\\]|\\.|''){0,400})'|\"([^\"\n]{0,400})\"|[^,()\[\]'\"]{0,200}(?:\([^()]{0,80}\))?)"
-    r"\s{0,4}(?:,|[)\]])"
-)
+DATUM = re.compile(r"(?m)^[+-]?[ \t]*[\"']?[\w.-]{1,100}[\"']?:[ \t]*[\"']?([^\s\"',|>&*{][^\s\"',]{2,4000})")
+DOCUMENT = 8000
 RULE = re.compile(r"[\s|+:=-]+")
 MAX_ROWS = 2000
 MAX_HEADING = 2000
@@ -124,6 +122,17 @@ def _body(text: str, begin: int, end: int, shortest: int) -> tuple[int, int] | N
     return start, start + len(match[1])
 
 
+def kubernetes_secrets(text: str) -> Iterator[Span]:
+    """Yield what a manifest or an answer of kind Secret holds."""
+    for kind in SECRET_KIND.finditer(text):
+        first = max(text.rfind("\n---", 0, kind.start()), kind.start() - DOCUMENT, 0)
+        last = text.find("\n---", kind.end(), kind.end() + DOCUMENT)
+        for data in DATA.finditer(text, first, last if last >= 0 else kind.end() + DOCUMENT):
+            for datum in DATUM.finditer(text, *data.span(2)):
+                if is_literal(datum[1]):
+                    yield (*datum.span(1), "secret")
+
+
 def tables(text: str) -> Iterator[Span]:
     """Yield the cells below a heading such as `password`, of tables, CSV and columns."""
     done = 0
@@ -147,22 +156,12 @@ def tables(text: str) -> Iterator[Span]:
         named = columns[1:-1] if delimiter is DELIMITERS[0] else columns
         if not wanted or not all(map(HEADING.fullmatch, columns)) or not all(map(WORD.search, named)):
             continue
+        above = text[text.rfind("\n", 0, begin - 1) + 1 : begin - 1] if begin else ""
+        if len(delimiter.split(above[:MAX_HEADING])) == len(columns) and not RULE.fullmatch(above):
+            continue
         for start, last in _cells(text, end + 1, delimiter, len(columns), wanted):
             yield start, last, "secret"
             done = last
-
-
-def inserted(text: str) -> Iterator[Span]:
-    """Yield what SQL inserts into a column such as `password`."""
-    for statement in INSERT.finditer(text):
-        position = statement.end()
-        for column in statement[1].split(","):
-            value = VALUE.match(text, position)
-            if value is None:
-                break
-            group, position = value.lastindex or 0, value.end()
-            if group and is_literal(value[group]) and COLUMN.fullmatch(column.strip("[] ")):
-                yield (*value.span(group), "secret")
 
 
 def _cells(

@@ -29,6 +29,7 @@ INSERTED = re.compile(r"[#$]?\{[^{}<>#@]*\}|\$\{\{[^{}]*\}\}|\{\{[^{}]*\}\}|<%.*
 VERSION = re.compile(r"(?:[a-z][\w.-]*:){0,2}[\^~v=<>]{0,2}\d+(?:\.\d+)+(?:[-+][\w.-]+)*(?:/go\.mod)?", re.A)
 IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.|!!?\.)[A-Za-z_$][\w$]*)*[!?]?")
 PATH = re.compile(r"(?:~|\.{0,2})/[\w./@~-]*|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)*\.[a-z\d]{2,4}")
+TYPE = re.compile(r"_{0,2}[a-z][a-z0-9]*(?:_[a-z0-9]+)*_t")  # of C, such as `gnutls_x509_crt_t`
 MEASURE = re.compile(r"[-+]?[\d.,]{1,15}(?:ms|s|m|h|d|%|kb|mb|gb|k)?|0x[0-9a-fA-F]{1,16}", re.I)
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
@@ -43,10 +44,13 @@ LABEL = re.compile(
     r"[\"']?\s{0,2}[:=#@/]?\s{0,2}[\"']?$"
 )
 ALGORITHM = re.compile(
-    r"(?i)(?:sha|md|aes|rsa|hs|rs|es|ps|utf|oauth|http|ipv|argon|pbkdf|x|ed|base|blake|http|tls|ssl|v|p|id|id_|ecdsa|hmac)"
-    r"[-_]?\d{1,4}(?:[-_./][a-z0-9]{1,8}){0,3}"
+    r"(?i)(?:sha|md|aes|rsa|utf|oauth|http|ipv|argon|pbkdf|base|blake|tls|ssl|v|id|id_|ecdsa|hmac|(?:[ehrp]s|x|ed|p-?)(?=\d{3}))"
+    r"[-_]?\d{1,4}(?:[-_./][a-z0-9]{1,8}){0,5}"
+    r"|(?:(?:scram|sha|md|aes|rsa|ecdsa|ecdhe|dhe|gcm|cbc|ctr|chacha|poly|hmac|pbkdf|tls|with|plus)[-_/]?\d{0,4}[-_/]?){2,8}"
 )
 PLACEHOLDER = re.compile(r"<[a-z][a-z0-9-]{1,24}(?:-\d{1,6}|:[0-9a-f]{8})>")
+# The end that Kubernetes gives to the names of pods and jobs, in its alphabet without vowels.
+POD = re.compile(r"-(?:\d{8}|[bcdf-hj-np-tv-xz2456789]{6,10})-[bcdf-hj-np-tv-xz2456789]{5}\Z")
 NO_MAIL = words("no_mail")
 MAIL_DOMAINS = words("mail_domains")
 VERSION_BEFORE = re.compile(
@@ -114,7 +118,9 @@ def is_literal(text: str) -> bool:
         return False
     if sum(map(str.isalnum, INSERTED.sub("", stripped))) < 3:
         return False
-    if PATH.fullmatch(stripped) and not looks_random(stripped, 16):
+    if TYPE.fullmatch(stripped):
+        return False
+    if PATH.fullmatch(stripped) and not looks_random(max(re.split(r"[\\/]", stripped), key=len), 16):
         return False
     return not (PLACEHOLDER.fullmatch(stripped) or ALGORITHM.fullmatch(stripped.strip("$")))
 

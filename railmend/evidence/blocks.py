@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from railmend.evidence.lookalikes import is_literal, looks_random
 from railmend.evidence.patterns import Span
+from railmend.evidence.secret_names import KEY, names
 
 BEGIN = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d: [\w-]{1,40}"
@@ -23,9 +24,8 @@ MAX_LINE = 4100
 MAX_KEY_LINES = 200
 MAX_FOREIGN_LINES = 8  # of something else, within a key
 COLUMN = re.compile(
-    r"(?im)(?:^|[|,;\t]|  )[ \t\"'`]{0,40}[\w.-]{0,40}"
-    r"(?:password|passwd|pwd|secret|token|api[_-]?key|private[_-]?key|otp)"
-    r"(?:[_-]?(?:hash|digest|value))?[ \t\"'`]{0,40}(?=[|,;\t]|  |$)"
+    r"(?im)(?:^|[|,;\t]|  )[ \t\"'`]{0,40}[\w.-]{0,40}(?:pass|pwd|secret|token|key|otp|credential)[\w.-]{0,40}"
+    r"[ \t\"'`]{0,40}(?=[|,;\t]|  |$)"
 )
 DELIMITERS = (re.compile(r"\|"), re.compile(r"\t"), re.compile(r","), re.compile(r";"), re.compile(r" {2,}"))
 HEADING = re.compile(r"[\s\"'`+-]*[\w.-]{0,40}(?: [\w.-]{1,20})?[\s\"'`]*")
@@ -133,6 +133,13 @@ def kubernetes_secrets(text: str) -> Iterator[Span]:
                     yield (*datum.span(1), "secret")
 
 
+def is_sensitive(column: str) -> bool:
+    """Return whether a column is named for a secret, and for nothing of it such as its length."""
+    heading = column.strip(" \t\"'`")
+    name = next(names(heading), None)
+    return name is not None and name.strength > KEY and (name.start, name.end) == (0, len(heading))
+
+
 def tables(text: str) -> Iterator[Span]:
     """Yield the cells below a heading such as `password`, of tables, CSV and columns."""
     done = 0
@@ -152,7 +159,7 @@ def tables(text: str) -> Iterator[Span]:
         if delimiter in DELIMITERS[:2]:  # a logger may have put something before and behind
             columns[0] = re.split(r"[\s=]", columns[0].rstrip())[-1]
             columns[-1] = (columns[-1].split() or [""])[0].rstrip("\\\"'}")
-        wanted = [number for number, column in enumerate(columns) if COLUMN.fullmatch(column.strip())]
+        wanted = [number for number, column in enumerate(columns) if is_sensitive(column)]
         named = columns[1:-1] if delimiter is DELIMITERS[0] else columns
         if not wanted or not all(map(HEADING.fullmatch, columns)) or not all(map(WORD.search, named)):
             continue

@@ -30,6 +30,7 @@ VERSION = re.compile(r"(?:[a-z][\w.-]*:){0,2}[\^~v=<>]{0,2}\d+(?:\.\d+)+(?:[-+][
 IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.|!!?\.)[A-Za-z_$][\w$]*)*[!?]?")
 PATH = re.compile(r"(?:~|\.{0,2})/[\w./@~-]*|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)*\.[a-z\d]{2,4}")
 TYPE = re.compile(r"_{0,2}[a-z][a-z0-9]*(?:_[a-z0-9]+)*_t")  # of C, such as `gnutls_x509_crt_t`
+LINE_NUMBER = re.compile(r"(?::\d{1,6}){1,2}$")
 MEASURE = re.compile(r"[-+]?[\d.,]{1,15}(?:ms|s|m|h|d|%|kb|mb|gb|k)?|0x[0-9a-fA-F]{1,16}", re.I)
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
@@ -120,6 +121,7 @@ def is_literal(text: str) -> bool:
         return False
     if TYPE.fullmatch(stripped):
         return False
+    stripped = LINE_NUMBER.sub("", stripped)
     if PATH.fullmatch(stripped) and not looks_random(max(re.split(r"[\\/]", stripped), key=len), 16):
         return False
     return not (PLACEHOLDER.fullmatch(stripped) or ALGORITHM.fullmatch(stripped.strip("$")))

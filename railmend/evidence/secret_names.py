@@ -26,6 +26,7 @@ SHORT_PASSWORDS = rf"pass|pwd|pw|pin|otp|totp|cvv2?|cvc|psk|{_alternatives('pass
 SECRETS = r"secret[eo]?|private[-_ ]?key"
 TOKENS = (
     r"token|(?:api|access|auth|account|encryption|decryption|validation|fernet|signing|master|shared|session|license|service|deploy|webhook|storage"
+    r"|unseal|recovery|join|pairing"
     r"|admin|root|write|application|app|subscription|ssh)[-_ ]?(?:api|access)?[-_ ]?key|apikey|credential"
     r"|session[-_]?(?:id|token)|sessid|connection[-_ ]?string|csrf|xsrf|authorization|signature"
     r"|code[-_]?verifier|client[-_]?assertion|saml_?response"
@@ -42,6 +43,10 @@ STRENGTHS = {"password": PASSWORD, "code": PASSWORD, "secret": STRONG, "token": 
 BEFORE = re.compile(r"[\w.$@-]*\Z")
 # A setting of .NET's by its sections, `Jwt__Token`: what it is set to is its value, whatever it looks like.
 SECTION = re.compile(r"[A-Z]\w*__\w*\Z")
+# Tokens and keys that are issued, unlike those that a parser, a bucket or a form has.
+ISSUED = re.compile(
+    r"(?i)(?:(?:access|auth|refresh|private|api|bearer|bot|deploy)[-_ ]?|\bx-[\w-]{0,30})(?:token|key)"
+)
 AFTER = re.compile(r"[\w-]*(?:\.\w+)*", re.A)
 OTHER_THING = words("other_thing")
 SAME_THING = words("same_thing")

@@ -8,6 +8,7 @@ import re
 
 from railmend.evidence.lookalikes import (
     CHUNK,
+    DATE,
     HEXADECIMAL,
     IDENTIFIER,
     MEASURE,
@@ -31,7 +32,7 @@ QUOTED = {
     for quote in "\"'`"
 }
 # A code as it is read out: `482 913`.
-GROUPED = re.compile(r"\d{2,4}(?:[ -]\d{2,4}){1,2}(?![\w-]|\.\d)")
+GROUPED = re.compile(r"(?:\d{2,4}(?:[ -]\d{2,4}){1,2}|\d{4,8}(?=[，。]))(?![\w-]|\.\d)")
 SYMBOL = re.compile(r"[^\w\s.-]")
 # What neither identifiers nor labels have.
 ODD = re.compile(r"[^\w.:/\[\]-]")
@@ -93,7 +94,7 @@ def _is_value(value: str) -> bool:
     """Return whether it is something: no flag, no address, no placeholder of an earlier redaction."""
     if not is_literal(value) or value.startswith("--") or not any(map(str.isalnum, value)):
         return False
-    return not PLACEHOLDER.search(value) and not ADDRESS.fullmatch(value)
+    return not (PLACEHOLDER.search(value) or ADDRESS.fullmatch(value) or DATE.fullmatch(value))
 
 
 def _is_short_secret(text: str, span: tuple[int, int], name: Name) -> bool:

@@ -27,9 +27,7 @@ from railmend.evidence.lookalikes import (
 from railmend.evidence.secret_names import KEY, PASSWORD, STRONG, Name, names, names_other
 from railmend.evidence.statements import MARKER, bound
 
-SEPARATOR = (
-    r"(?:=>|->|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|::?(?!//|[?+])|[：＝→]|\|{1,2}|\?\?|\.{3,60}(?: ?:)?)"
-)
+SEPARATOR = r"(?:=>|->|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|:-(?=\S)|::?(?!//|[?+])|[：＝→]|\|{1,2}|\?\?|\.{3,60}(?: ?:)?)"
 TYPE = r"(?:[*&]?(?:[\w:]{0,20}[sS]tr(?:ing)?|text|varchar\(\d{1,4}\)|char|\[\]byte|bytes|SecretStr)\*?)"
 CLOSE = r"[\"'`]?(?::(?:\"?[\w\\]{1,80}\"?:)?(?:protected|private))?[\])]?(?:\[\d{0,4}\])?(?:\*\*)?[\"'`]?"
 # They do not say for sure that a value is the name's: alternatives, defaults.
@@ -84,7 +82,7 @@ ENTRY = re.compile(
 )
 BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*\r?\n((?:[ \t]+\S[^\n]*(?:\n|\Z)){1,100})")
 BARE = re.compile(
-    r"(?:[^\s\"'`<>,;&(){}\[\]|\\]|[,;&|](?![\s\"'`\\]|\Z|[\w.$-]{1,40}[\"']?[=:])|[)\]}](?=[\w!@#$%^*+/~])"
+    r"(?:[^\s\"'`<>,;&(){}\[\]|\\，。；、）」』]|[,;&|](?![\s\"'`\\]|\Z|[\w.$-]{1,40}[\"']?[=:])|[)\]}](?=[\w!@#$%^*+/~])"
     r"|[\"'`](?=[\w!@#$%^*])(?![\w ]{1,30}[\"'`]?[:=])|\\(?![nrtu\"'\\])|<(?![/\w!])"
     r"|(?<![^\s=:])\{\{(?=[^\s{}.:]{0,80}\d)[^\s{}.:]{4,80}(?=\s|\Z)){1,400}"
 )
@@ -93,6 +91,8 @@ NEXT_KEY = re.compile(r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\
 LINE_START = re.compile(
     r"[-+ \t#*>$]*\[?(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?[\"']?(?:[\w-]+\.)*\Z"
 )
+# `x if y else "..."`, `x or "..."`: of an expression the string alone is a value.
+CHOICE = re.compile(r"(?:\b(?:else|or)|\|\||\?\?|[?:]) ?([\"'])([^\"'\n]{1,200})\1")
 # A variable of an environment is set to all that follows, whatever words that has.
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 PHRASE = re.compile(r"[\w'’]{1,40}(?:[ ,.!?&-]{1,3}[\w'’]{1,40}){1,9}[.!?]?")
@@ -171,8 +171,8 @@ def _assigned(text: str, name: Name) -> Iterator[tuple[int, int]]:
         yield value
     elif pair := PAIR.match(text, name.end):
         inner = INNER.match(text, pair.end()) if text[pair.end() - 1] == ">" else None
-        if inner and accepted(text, inner.span(1), name, sure=True, quoted=True):
-            yield inner.span(1)
+        if inner:
+            yield from [inner.span(1)] if accepted(text, inner.span(1), name, sure=True, quoted=True) else ()
         else:
             yield from _values(text, pair.end(), name, sure=True, whole_line=_to_line_end(text, pair, name))
     elif assigned := ASSIGNED.match(text, name.end):
@@ -230,9 +230,13 @@ def _spaced(text: str, name: Name) -> list[tuple[int, int]]:
         return []
     word = text[name.start : name.end]
     flag = word.startswith("-")
+    if word.startswith("$"):  # a variable of a shell, not its name
+        return []
     if not flag and ATTRIBUTE.match(text, space.end()):  # behind another word no attribute of its own
         return []
-    if name.strength == PASSWORD and (word.isupper() or word[:10].lower() == "identified"):
+    if name.strength == PASSWORD and (
+        (word.isupper() and word.isalpha()) or word[:10].lower() == "identified"
+    ):
         flag = True
     quoted = text[space.end() : space.end() + 1] in QUOTED
     if name.strength >= STRONG and (start := _line_start(text, name)):
@@ -312,6 +316,9 @@ def _line(text: str, start: int, name: Name) -> tuple[int, int] | None:
     if not parts or any(each in parts[0][: None if len(parts) > 1 else 1] for each in "({"):
         return None
     if len(parts) > 1:
+        if choice := CHOICE.search(text, start, line.end()):
+            span = choice.span(2)
+            return span if accepted(text, span, name, sure=True, quoted=True) else None
         expression = parts[0] in ("new", "await", "typeof") or PROSE.search(text[start:end])
         wanted = name.strength >= STRONG and not expression
     else:

@@ -14,11 +14,11 @@ IN_QUOTES = {
 BRACED = re.compile(r"=\s?\{((?:[^}\n]|\}\}){1,200})\}(?=[;\"']|\Z|\n)")
 SETTING = re.compile(r"=([^;\n\"'<>(){}=]{1,200})(?=[;\"'<]|\Z|\n)")
 # A member of a printed object: `Name[a=b, c=d]`, `{A = b, C = d}`, `{A:b C:d}`.
-MEMBER = re.compile(r" ?= ?([^\s=(\"'`][^\n=(]{0,200}?)(?=, ?[\w.]{1,40} ?=| ?[\])}])")
+MEMBER = re.compile(r" ?= ?([^\s=>(\[{<\"'`][^\n=(]{0,200}?)(?=, ?[\w.]{1,40} ?=| ?[\])}])")
 FIELD = re.compile(r":([^\s:,{}\[\"'&(][^\n{}:]{0,200}?)(?= [A-Z]\w{0,40}:|\}(?!\}))")
 # A row of a table of names and values.
 ROW = re.compile(
-    r"[*`\"']{0,3}\s{1,60}\|\s{0,60}[`\"']?((?:[^|\s]{1,60} ?){1,6})[`\"']?\s{0,60}(?:\|\s*)?(?=\n|\Z)"
+    r"[*`\"']{0,3}\s{1,60}\|\s{0,60}[`\"']?((?:[^|\s`\"']{1,60} ?){1,6})[`\"']?\s{0,60}(?:\|\s*)?(?=\n|\Z)"
 )
 ROW_START = re.compile(r"[\s|*`\"']{0,60}\Z")
 SENTENCE = re.compile(r"[A-Z][a-z]+ [A-Za-z]")
@@ -38,7 +38,7 @@ def enclosed(text: str, name: Name) -> tuple[int, int] | None:
         value = BRACED.match(text, name.end) or SETTING.match(text, name.end)
     elif sign == "=" and (opener == "{" or (opener and ahead[opening - 1 : opening].isalnum())):
         value = MEMBER.match(text, name.end)
-    elif sign == ":" and opener == "{":
+    elif sign == ":" and opener == "{" and ahead[opening - 1 : opening] != "$":
         value = FIELD.match(text, name.end)
     elif sign not in ("=", ":") and name.strength >= STRONG and ROW_START.fullmatch(ahead):
         value = ROW.match(text, name.end)

@@ -124,10 +124,12 @@ def _body(text: str, begin: int, end: int, shortest: int) -> tuple[int, int] | N
 
 def kubernetes_secrets(text: str) -> Iterator[Span]:
     """Yield what a manifest or an answer of kind Secret holds."""
+    done = 0
     for kind in SECRET_KIND.finditer(text):
-        first = max(text.rfind("\n---", 0, kind.start()), kind.start() - DOCUMENT, 0)
+        first = max(text.rfind("\n---", done, kind.start()), kind.start() - DOCUMENT, done)
         last = text.find("\n---", kind.end(), kind.end() + DOCUMENT)
-        for data in DATA.finditer(text, first, last if last >= 0 else kind.end() + DOCUMENT):
+        last = done = last if last >= 0 else kind.end() + DOCUMENT
+        for data in DATA.finditer(text, first, last):
             for datum in DATUM.finditer(text, *data.span(2)):
                 if is_literal(datum[1]):
                     yield (*datum.span(1), "secret")

@@ -10,6 +10,9 @@ from railmend.evidence.secret_names import STRONG, Name
 IN_QUOTES = {
     quote: re.compile(rf"=([^{quote}\n\\]{{1,200}}?)(?={quote}|[&;,]?\s?[\w.-]{{1,40}}=)") for quote in "\"'"
 }
+# `-H "NAME: value"`.
+HEADER = re.compile(r"(?:-H|header)[ =][\"']\Z")
+IN_HEADER = re.compile(r": ?([^\"'\n]{1,400})[\"']")
 # A part of a connection string, in braces where it has a `;` itself.
 BRACED = re.compile(r"=\s?\{((?:[^}\n]|\}\}){1,200})\}(?=[;\"']|\Z|\n)")
 SETTING = re.compile(r"=([^;\n\"'<>(){}=]{1,200})(?=[;\"'<]|\Z|\n)")
@@ -34,6 +37,8 @@ def enclosed(text: str, name: Name) -> tuple[int, int] | None:
     value: re.Match[str] | None = None
     if sign == "=" and ahead[-1:] in IN_QUOTES:
         value = IN_QUOTES[ahead[-1]].match(text, name.end)
+    elif sign == ":" and HEADER.search(ahead):
+        value = IN_HEADER.match(text, name.end)
     elif sign == "=" and ahead.rstrip()[-1:] == ";":
         value = BRACED.match(text, name.end) or SETTING.match(text, name.end)
     elif sign == "=" and (opener == "{" or (opener and ahead[opening - 1 : opening].isalnum())):

@@ -30,7 +30,7 @@ NUMBERED = (
     r"(?:\[\w+\]\)? - |\) <- |: |= )\[?([^\]\n]{{1,200}})\]?"
 )
 NAMED = rf"(?<![\w$@:])[$@:]?{{}}[\"'`\]]{{{{0,2}}}}(?: \(\w+\))?\s?(?:=>|[=:])\s?{TEXT.replace('{', '{{').replace('}', '}}')}"
-REACH, MAX_PLACES = 2000, 100
+REACH, MAX_PLACES = 800, 100
 
 
 def inserted(text: str) -> Iterator[Span]:

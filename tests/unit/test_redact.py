@@ -27,6 +27,7 @@ from tests.unit.secret_samples import (
     SURROUNDINGS,
     percent_encoded,
 )
+from tests.unit.secret_notations import harmless, written
 from tools.gitleaks_rules import missed
 
 KINDS = {**{kind: ("{}", secret) for kind, secret in SHAPES.items()}, **IN_CONTEXT}
@@ -55,6 +56,19 @@ def test_secrets_are_gone_in_every_notation_surrounding_and_encoding() -> None:
 def test_each_kind_is_gone_where_it_stands_alone(kind: str) -> None:
     line, secret = {**KINDS, **REPORTED}[kind]
     assert secret not in redact(line.format(secret))
+
+
+def test_secrets_are_gone_whole_from_each_notation_of_names_and_values() -> None:
+    missed = [
+        text
+        for text, secret in written()
+        if any(part in redact(text) for part in secret.split() if len(part) > 3)
+    ]
+    assert missed == []
+
+
+def test_what_stands_in_a_notation_without_being_a_secret_stays() -> None:
+    assert [text for text in harmless() if redact(text) != text] == []
 
 
 def test_what_a_diagnosis_needs_stays() -> None:

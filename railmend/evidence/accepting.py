@@ -77,7 +77,7 @@ def accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quoted
     quoted |= text[name.start] == "-"  # words of a shell are no expressions
     if _names_a_secret(value, quoted=quoted) or (not quoted and _is_code(text, span)):
         return False
-    if quoted and " " in value and (PROSE.search(value) or FOREIGN_LABEL.fullmatch(value)):
+    if quoted and " " in value and _is_label(value) and not _is_set(text, name):
         return False
     if is_short_code(text, name):
         return _is_short_secret(text, span, name)
@@ -88,6 +88,18 @@ def accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quoted
     if name.strength == STRONG and not has_letters_and_digits(value):
         return len(value) >= 6 and not DASHED.fullmatch(value)
     return not value.isdigit() or len(value) >= 4
+
+
+def _is_set(text: str, name: Name) -> bool:
+    """Return whether it is a flag or a variable of an environment, whose value is no label."""
+    return text[name.start] == "-" or (
+        text[name.start : name.end].isupper() and text[name.end : name.end + 1] == "="
+    )
+
+
+def _is_label(value: str) -> bool:
+    """Return whether several words explain something, in a sentence or in another script than Latin."""
+    return PROSE.search(value) is not None or FOREIGN_LABEL.fullmatch(value) is not None
 
 
 def _is_value(value: str) -> bool:

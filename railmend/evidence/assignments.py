@@ -27,9 +27,16 @@ from railmend.evidence.lookalikes import (
 from railmend.evidence.secret_names import KEY, PASSWORD, STRONG, Name, names, names_other
 from railmend.evidence.statements import MARKER, bound
 
-SEPARATOR = r"(?:=>|->|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|:-(?=\S)|::?(?!//|[?+])|[：＝→]|\|{1,2}|\?\?|\.{3,60}(?: ?:)?)"
+SEPARATOR = (
+    r"(?:=>|->|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|:-(?=\S)|::?(?!//|[?+])|[：＝→]|\|{1,2}|\?\?"
+    r"|\.{3,60}(?: ?:)?)"
+)
 TYPE = r"(?:[*&]?(?:[\w:]{0,20}[sS]tr(?:ing)?|text|varchar\(\d{1,4}\)|char|\[\]byte|bytes|SecretStr)\*?)"
-CLOSE = r"[\"'`]?(?::(?:\"?[\w\\]{1,80}\"?:)?(?:protected|private))?[\])]?(?:\[\d{0,4}\])?(?:\*\*)?[\"'`]?"
+# Behind a name: what ends it, and PHP's visibility of a property.
+CLOSE = (
+    r"[\"'`]?(?::(?:\"?[\w\\]{1,80}\"?:)?(?:protected|private))?[\])]?"
+    r"(?:\[\d{0,4}\])?(?:\*\*)?[\"'`]?"
+)
 # They do not say for sure that a value is the name's: alternatives, defaults.
 UNSURE = ("|", "||", "??")
 ASSIGNED = re.compile(
@@ -60,7 +67,8 @@ SPACE = re.compile(
     r"(?=[ \t]))?){1,3}"
 )
 OPENER = re.compile(
-    r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|\([\w ]{1,20}\)\s?|<{0,2}(?:[A-Za-z_][\w.:]{0,30}\(\s{0,60})?(?=[\"'`])"
+    r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|\([\w ]{1,20}\)\s?"
+    r"|<{0,2}(?:[A-Za-z_][\w.:]{0,30}\(\s{0,60})?(?=[\"'`])"
     r"|[A-Z]\w{0,20}\((?=\S)|[brufLN@&$%q]{0,2}(?=[\"'`])|[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
     r"(?:[brufLN@&$]{1,2}(?=[\"'`]))?"
 )
@@ -82,21 +90,29 @@ ENTRY = re.compile(
 )
 BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*\r?\n((?:[ \t]+\S[^\n]*(?:\n|\Z)){1,100})")
 BARE = re.compile(
-    r"(?:[^\s\"'`<>,;&(){}\[\]|\\，。；、）」』]|[,;&|](?![\s\"'`\\]|\Z|[\w.$-]{1,40}[\"']?[=:])|[)\]}](?=[\w!@#$%^*+/~])"
+    r"(?:[^\s\"'`<>,;&(){}\[\]|\\，。；、）」』]|[,;&|](?![\s\"'`\\]|\Z|[\w.$-]{1,40}[\"']?[=:])"
+    r"|[)\]}](?=[\w!@#$%^*+/~])"
     r"|[\"'`](?=[\w!@#$%^*])(?![\w ]{1,30}[\"'`]?[:=])|\\(?![nrtu\"'\\])|<(?![/\w!])"
     r"|(?<![^\s=:])\{\{(?=[^\s{}.:]{0,80}\d)[^\s{}.:]{4,80}(?=\s|\Z)){1,400}"
 )
 TO_END = re.compile(r"[^\n]{1,400}")
 NEXT_KEY = re.compile(r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|[\"'`,;\\]+$")
 LINE_START = re.compile(
-    r"[-+ \t#*>$]*\[?(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?[\"']?(?:[\w-]+\.)*\Z"
+    r"[-+ \t#*>$]*\[?(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?"
+    r"[\"']?(?:[\w-]+\.)*\Z"
 )
 # `x if y else "..."`, `x or "..."`: of an expression the string alone is a value.
 CHOICE = re.compile(r"(?:\b(?:else|or)|\|\||\?\?|[?:]) ?([\"'])([^\"'\n]{1,200})\1")
 # A variable of an environment is set to all that follows, whatever words that has.
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 PHRASE = re.compile(r"[\w'’]{1,40}(?:[ ,.!?&-]{1,3}[\w'’]{1,40}){1,9}[.!?]?")
+# `arn:aws:secretsmanager:...:secret:name` names a secret and is none.
+ARN = re.compile(r"\barn:[\w:/*-]{1,120}\Z")
 NEAR = 48
+THOUGHT_UP = re.compile(
+    r"(?=[^A-Za-z]{0,40}[A-Za-z])(?=\D{0,40}\d)(?=[^!#$%^&*@]{1,40}[!#$%^&*@])"
+    r"(?![\w.+-]{1,40}@[\w-]{1,40}\.\w)[\w!#$%^&*@~+-]{8,40}"
+)
 NEAR_WORD = re.compile(r"(?:[A-Za-z0-9+/_~.!@#$%^*-]|&(?![\w.-]{1,40}=)){6,400}={0,2}")
 # What is longer than the above goes on to where a word must end.
 LONG = 400
@@ -127,7 +143,10 @@ def find(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield start, end and kind of the secrets that are assigned to a sensitive word or stand near one."""
     done = 0
     for name in names(text):
-        if name.start < done:
+        if name.start < done or (
+            text[name.start - 1 : name.start] == ":"
+            and ARN.search(text, max(name.start - 120, 0), name.start)
+        ):
             continue
         kind = "password" if name.strength == PASSWORD else "secret"
         yield from ((start, end, kind) for start, end in _held(text, name))
@@ -248,17 +267,8 @@ def _spaced(text: str, name: Name) -> list[tuple[int, int]]:
 def _values(
     text: str, position: int, name: Name, *, sure: bool, whole_line: bool = False, spaced: bool = False
 ) -> Iterator[tuple[int, int]]:
-    if name.strength >= STRONG and (numbers := NUMBERS.match(text, position)) and sure:
-        yield numbers.span(1)
-        return
-    if sure and (block := BLOCK.match(text, position)):
-        if accepted(text, block.span(1), name, sure=True, quoted=True):
-            yield block.start(1), block.start(1) + len(block[1].rstrip())
-        return
-    if sure and (items := ITEMS.match(text, position)):
-        for item in ITEM.finditer(text, *items.span()):
-            if accepted(text, item.span(1), name, sure=True, quoted=True):
-                yield item.span(1)
+    if sure and (blocks := _blocks(text, position, name)) is not None:
+        yield from blocks
         return
     opener = OPENER.match(text, position)
     start = opener.end() if opener else position
@@ -282,6 +292,19 @@ def _values(
         if more is None:
             return
         start = more.end()
+
+
+def _blocks(text: str, position: int, name: Name) -> list[tuple[int, int]] | None:
+    """Return a value that is written as numbers, as indented lines or as items; None for others."""
+    if name.strength >= STRONG and (numbers := NUMBERS.match(text, position)):
+        return [numbers.span(1)]
+    if block := BLOCK.match(text, position):
+        whole = accepted(text, block.span(1), name, sure=True, quoted=True)
+        return [(block.start(1), block.start(1) + len(block[1].rstrip()))] if whole else []
+    if items := ITEMS.match(text, position):
+        spans = [item.span(1) for item in ITEM.finditer(text, *items.span())]
+        return [span for span in spans if accepted(text, span, name, sure=True, quoted=True)]
+    return None
 
 
 def _value(
@@ -379,7 +402,7 @@ def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
     ):
         if match.start() >= stop or PLACEHOLDER.match(text, match.start() - 1):
             break
-        if _is_near_secret(text, match):
+        if _is_near_secret(text, match) or (name.strength == PASSWORD and _is_like_password(text, match)):
             yield match.span()
             return
     line_start = text.rfind("\n", 0, name.start) + 1
@@ -387,6 +410,15 @@ def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
         inside = match.start() > line_start and text[match.start() - 1].isalnum()
         if not inside and len(match[0]) >= 16 and match.end() < name.start and _is_near_secret(text, match):
             yield match.span()
+
+
+def _is_like_password(text: str, match: re.Match[str]) -> bool:
+    """Return whether a word has letters, digits and a symbol, as what people think up has."""
+    word = match[0].rstrip(".!*+-")
+    begin, end = match.span()
+    if text[begin - 1 : begin] in tuple("/.:=@$[(") or text[end : end + 1] in tuple("(=:@/"):
+        return False
+    return THOUGHT_UP.fullmatch(word) is not None and is_literal(word) and not NUMBERED.fullmatch(word)
 
 
 def _is_near_secret(text: str, match: re.Match[str]) -> bool:

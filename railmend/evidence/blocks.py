@@ -24,7 +24,8 @@ MAX_LINE = 4100
 MAX_KEY_LINES = 200
 MAX_FOREIGN_LINES = 8  # of something else, within a key
 COLUMN = re.compile(
-    r"(?im)(?:^|[|,;\t]|  )[ \t\"'`]{0,40}[\w.-]{0,40}(?:pass|pwd|secret|token|key|otp|credential)[\w.-]{0,40}"
+    r"(?im)(?:^|[|,;\t]|  )[ \t\"'`]{0,40}[\w.-]{0,40}(?:pass|pwd|secret|token|key|otp|credential)"
+    r"[\w.-]{0,40}"
     r"[ \t\"'`]{0,40}(?=[|,;\t]|  |$)"
 )
 DELIMITERS = (re.compile(r"\|"), re.compile(r"\t"), re.compile(r","), re.compile(r";"), re.compile(r" {2,}"))
@@ -33,7 +34,8 @@ WORD = re.compile(r"\w")
 # The data of a Secret of Kubernetes, under whatever names.
 SECRET_KIND = re.compile(r"(?m)^[+\s{,-]{0,12}[\"']?kind[\"']?\s?:\s?[\"']?Secret\b")
 DATA = re.compile(
-    r"(?m)^[+-]?([ \t]*)[\"']?(?:data|stringData)[\"']?:[ \t]*\{?[ \t]*\n((?:[+-]?\1[ \t]+[^\n]{1,4000}(?:\n|\Z)){1,100})"
+    r"(?m)^[+-]?([ \t]*)[\"']?(?:data|stringData)[\"']?:[ \t]*\{?[ \t]*\n"
+    r"((?:[+-]?\1[ \t]+[^\n]{1,4000}(?:\n|\Z)){1,100})"
 )
 DATUM = re.compile(r"(?m)^[+-]?[ \t]*[\"']?[\w.-]{1,100}[\"']?:[ \t]*[\"']?([^\s\"',|>&*{][^\s\"',]{2,4000})")
 DOCUMENT = 8000

@@ -45,9 +45,11 @@ LABEL = re.compile(
     r"[\"']?\s{0,2}[:=#@/]?\s{0,2}[\"']?$"
 )
 ALGORITHM = re.compile(
-    r"(?i)(?:sha|md|aes|rsa|utf|oauth|http|ipv|argon|pbkdf|base|blake|tls|ssl|v|id|id_|ecdsa|hmac|(?:[ehrp]s|x|ed|p-?)(?=\d{3}))"
+    r"(?i)(?:sha|md|aes|rsa|utf|oauth|http|ipv|argon|pbkdf|base|blake|tls|ssl|v|id|id_|ecdsa|hmac"
+    r"|(?:[ehrp]s|x|ed|p-?)(?=\d{3}))"
     r"[-_]?\d{1,4}(?:[-_./][a-z0-9]{1,8}){0,5}"
-    r"|(?:(?:scram|sha|md|aes|rsa|ecdsa|ecdhe|dhe|gcm|cbc|ctr|chacha|poly|hmac|pbkdf|tls|with|plus)[-_/]?\d{0,4}[-_/]?){2,8}"
+    r"|(?:(?:scram|sha|md|aes|rsa|ecdsa|ecdhe|dhe|gcm|cbc|ctr|chacha|poly|hmac|pbkdf|tls|with|plus)"
+    r"[-_/]?\d{0,4}[-_/]?){2,8}"
 )
 PLACEHOLDER = re.compile(r"<[a-z][a-z0-9-]{1,24}(?:-\d{1,6}|:[0-9a-f]{8})>")
 # The end that Kubernetes gives to the names of pods and jobs, in its alphabet without vowels.

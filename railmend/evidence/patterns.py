@@ -68,6 +68,11 @@ def _tokens() -> tuple[Rule, ...]:
 
 TOKENS = _tokens()
 
+# Codes that are not one person's, and numbers that are counted.
+OTHER_CODE = re.compile(
+    r"(?i)\b(?:error|exit|status|return|response|http|zip|postal|post|area|country|region|product|item|sku|op|source|sql|vendor|reason|oracle|of|lines?)\b"
+)
+
 # Addresses, headers, command lines and sentences in which the place betrays the secret.
 CONTEXT = (
     # With a raw `@`, `/` or `#` in the password; what looks like a port and a path is none.
@@ -98,8 +103,9 @@ CONTEXT = (
     Rule("password", (":",), re.compile(r"(?m)^(?:(?:localhost|\*|[\w-]+(?:\.[\w-]+)+):(?:\d{4,5}|\*):[\w*-]{1,60}:[\w.*-]{1,60}|\[[\w.-]{1,100}\]:\d{2,5}[ \t]{1,9}[^\s:]{1,80}):([^\s:][^\s]{2,200})(?=\s*$)")),
     Rule("password", ("{plain}", "{clear", "{crypt}", "{sha", "{md5", "{blf"), re.compile(r"\{(?:PLAIN|CLEAR(?:TEXT)?|CRYPT|S?SHA\d{0,3}|S?MD5|BLF-CRYPT)\}([^\s:\"']{3,200})")),
     Rule("mnemonic", ("mnemonic", "phrase", "seed", "wallet"), re.compile(r"(?i)(?:mnemonic|phrase|seed|wallet)\b[^\n]{0,40}?(?<![a-z])((?-i:[a-z]{3,8}[ ,]{1,2}){11,23}(?-i:[a-z]{3,8}))(?![a-z])"), lambda match: not lookalikes.PROSE.search(match[1])),
+    Rule("password", ("-u", "--auth", "-a"), re.compile(r"\s(?:-u|--user|-a|--auth|--proxy-user)[\s=]{1,3}(?:\"[^\s:\"]{1,80}:([^\"\n]{3,200})\"|'[^\s:']{1,80}:([^'\n]{3,200})')"), lambda match: lookalikes.is_literal(match[1] or match[2])),
     # What is said to a server of mail, files or Redis, and arguments of a bind to a directory and of a connection.
-    Rule("password", ("auth", "pass ", "setuser", "user "), re.compile(r"(?:\b(?:SETUSER|setuser|user \S{1,60} (?:on|off))\b[^\n]{0,200}?[\s\"']>|\bAUTH (?:PLAIN |LOGIN |default )?(?:challenge: )?|\bPASS |\"(?i:auth2?)\"(?:'?\s(?:argv\[\d\]: ')?\"[^\"\s]{1,60}\")?(?:'?\s(?:argv\[\d\]: ')?|,\s?(?:\"\w{1,10}\":\s?)?\[)(?=\"))[\"']?([^\s\"'\\]{3,300})"), lambda match: lookalikes.has_letters_and_digits(match[1]) or re.search(r"(?i)\"auth|setuser|^user |challenge|\sdefault\s", match[0]) is not None),
+    Rule("password", ("auth", "pass ", "setuser", "user "), re.compile(r"(?:\b(?:SETUSER|setuser|user \S{1,60} (?:on|off))\b[^\n]{0,200}?[\s\"']>|\bAUTH (?:PLAIN |LOGIN |default )?(?:challenge: )?|\bPASS |\"(?i:auth2?)\"(?:'?\s(?:argv\[\d\]: ')?\"[^\"\s]{1,60}\")?(?:'?\s(?:argv\[\d\]: ')?|,\s?(?:\"\w{1,10}\":\s?)?\[(?:\"[^\"\s]{1,60}\",\s?(?=\"))?)(?=\"))[\"']?([^\s\"'\\]{3,300})"), lambda match: lookalikes.has_letters_and_digits(match[1]) or re.search(r"(?i)\"auth|setuser|^user |challenge|\sdefault\s", match[0]) is not None),
     Rule("password", ("ugfzc3dvcmq6",), re.compile(r"334 UGFzc3dvcmQ6(?:[^\n]{0,200}\n){1,3}?[^\n]{0,80}?(?:CLIENT -> SERVER:|\bC:|[<>=-]{1,3}:?|^) ?([A-Za-z0-9+/]{4,400}={0,2})(?=\s|\\|\Z)")),
     Rule("password", ("bind",), re.compile(r"(?i)bind(?:[^'\"]{0,160}?['\"]\w{1,12}=[^'\"\n=]{1,80},\s?\w{1,12}=[^'\"\n]{1,200}['\"],\s?u?['\"]|request[^\n]{1,300}?credentials['\"]?\s?[:=]\s?['\"])([^'\"\n(*]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
     Rule("password", ("host=", "://", "mysqli", "jdbc:", "dbname="), re.compile(r"(?:['\"](?:jdbc|mysql|pgsql|postgres|sqlsrv|oci|odbc|dblib|firebird):[^'\"\n]{1,200}|\bmysqli\w{0,20}(?:->__construct)?\(['\"][^'\"\n]{1,100})['\"], ?['\"][^'\"\n]{1,100}['\"], ?['\"]([^'\"\n]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
@@ -121,7 +127,10 @@ CONTEXT = (
     Rule("token", ("hook",), re.compile(r"(?i)://(?=[^\s\"'<>]{0,100}hook)[^\s\"'<>]{0,200}?/((?-i:[A-Z0-9]{8,20}/){0,3}[A-Za-z0-9_-]{12,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: lookalikes.looks_random(match[1].rpartition("/")[2])),
     Rule("one-time-code", ("grant_type", "redirect_uri", "code_verifier"), re.compile(r"[\"']code\\{0,3}[\"']\s?(?::|=>)\s?[\[(]?\\{0,3}[\"']([^\s\"'\\]{8,4000})"), lambda match: lookalikes.has_letters_and_digits(match[1])),
     Rule("one-time-code", ("code=", "state=", "hash=", "ticket=", "nonce=", "assertion=", "samlresponse=", "otp=", "oob"), re.compile(r"(?i)[?&;](?:oob)?(?:code|state|hash|ticket|nonce|assertion|samlresponse)=([^\s\"'&;<>#]{8,4000})"), lambda match: lookalikes.looks_random(match[1])),
-    Rule("one-time-code", ("code", "otp", "pin", "2fa", "passcode"), re.compile(r"(?i)\b(?:(?:verification|security|one[- ]?time|confirmation|login|sign[- ]?in|authenticat\w{0,4}|auth|access|activation|recovery|backup|sms|2fa|mfa|reset)[ _-]{0,2}(?:code|pin|passcode)|totp|otp|2fa|passcode)s?[\"'`]?(?: (?:code|is|was|of|to|sent|for \S{1,60}))*\s{0,2}[:=#-]?>?\s{0,2}[\"'`]?(\d{4,8}|\d{3}[ -]\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5})(?![\w-]|\.\d)")),
+    Rule("one-time-code", ("code", "otp", "pin", "2fa", "passcode"), re.compile(r"(?i)\b(?:(?:verification|two[ _-]?factor|security|one[- ]?time|confirmation|login|sign[- ]?in|authenticat\w{0,4}|auth|access|activation|recovery|backup|sms|2fa|mfa|reset)[ _-]{0,2}(?:code|pin|passcode)|totp|otp|2fa|passcode)s?[\"'`]?(?: (?:code|is|was|of|to|sent|for \S{1,60}))*\s{0,2}[:=#-]?>?\s{0,2}[\"'`]?(\d{4,8}|\d{3}[ -]\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5})(?![\w-]|\.\d)")),
+    Rule("one-time-code", ("code",), re.compile(r"(?i)\b(?:your|ihr|dein|votre|ton|su|tu)\b[^\n]{0,40}?(?<!zip )(?<!exit )(?<!error )(?<!postal )\bcode[:\s]{1,3}(?:is |ist )?(\d{3}[ -]\d{3}|\d{4,8})(?![\w-]|\.\d)")),
+    Rule("one-time-code", ("code", "kod", "códig", "codice", "код"), re.compile(r"(?i)(?<![a-z_-])(?:code|código|codice|kode?|код)\b[^\n\d{};#]{0,30}?(?<![\d.,/=-])(\d{6}|\d{3}[ -]\d{3})(?![\w-]|[.,]\d)"), lambda match: not OTHER_CODE.search(match.string, max(match.start() - 24, 0), match.start(1))),
+    Rule("one-time-code", ("recovery", "backup"), re.compile(r"(?i)\b(?:recovery|backup)[ _-]?codes?[^\n]{0,30}?(?<!\w)((?:[a-z0-9]{4,8}-[a-z0-9]{4,8}[\s,]{1,3}){1,20}[a-z0-9]{4,8}-[a-z0-9]{4,8})(?!\w)")),
     Rule("one-time-code", ("code", "otp", "pin"), re.compile(r"(?i)(?<![\w.-])(\d{4,8}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5}) (?:is|as) (?:your|the|his|her|their) [\w -]{0,30}?(?:code|otp|pin|passcode)\b")),
 )  # fmt: skip
 

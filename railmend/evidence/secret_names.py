@@ -25,7 +25,8 @@ PASSWORDS = (
 SHORT_PASSWORDS = rf"pass|pwd|pw|pin|otp|totp|cvv2?|cvc|psk|{_alternatives('passwords')}"
 SECRETS = r"secret[eo]?|private[-_ ]?key"
 TOKENS = (
-    r"token|(?:api|access|auth|account|encryption|decryption|validation|fernet|signing|master|shared|session|license|service|deploy|webhook|storage"
+    r"token|(?:api|access|auth|account|encryption|decryption|validation|fernet|signing|master|shared|session"
+    r"|license|service|deploy|webhook|storage"
     r"|unseal|recovery|join|pairing"
     r"|admin|root|write|application|app|subscription|ssh)[-_ ]?(?:api|access)?[-_ ]?key|apikey|credential"
     r"|session[-_]?(?:id|token)|sessid|connection[-_ ]?string|csrf|xsrf|authorization|signature"

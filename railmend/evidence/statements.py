@@ -20,7 +20,7 @@ MARKER = re.compile(
 )
 UNNAMED = re.compile(r"\?|%s")
 BEGIN = re.compile(r"(?i)\b(?:update|insert|merge|replace|select|delete|call|exec|alter|create)\b")
-# The values in order: a list behind the statement, or a line for each, such as `parameter [2] as [TEXT] - [x]`.
+# The values in order: a list behind the statement, or lines such as `parameter [2] as [TEXT] - [x]`.
 LIST = re.compile(
     r"(?i)[\"'`;)\s:=-](?:\w{0,20}(?:param|value|bind|arg)\w{0,10}\W{1,3}?)?"
     r"[\[(](?=\s?(?:[NEbu]?['\"\d]|None|null|nil))"
@@ -29,7 +29,7 @@ NUMBERED = (
     r"(?i)(?:binding|bind|param)\w{{0,8}}\s?(?:parameter)?\s?[\[(#]?{}[\]):]?[^\n\[<]{{0,30}}(?:as )?"
     r"(?:\[\w+\]\)? - |\) <- |: |= )\[?([^\]\n]{{1,200}})\]?"
 )
-NAMED = rf"(?<![\w$@:])[$@:]?{{}}[\"'`\]]{{{{0,2}}}}(?: \(\w+\))?\s?(?:=>|[=:])\s?{TEXT.replace('{', '{{').replace('}', '}}')}"
+NAMED = (r"(?<![\w$@:])[$@:]?", rf"[\"'`\]]{{0,2}}(?: \(\w+\))?\s?(?:=>|[=:])\s?{TEXT}")
 REACH, MAX_PLACES = 800, 100
 
 
@@ -71,7 +71,7 @@ def bound(text: str, marker: re.Match[str], begin: int | None = None) -> Iterato
 
 def _by_name(text: str, marker: re.Match[str], name: str) -> tuple[int, int] | None:
     first, last = max(marker.start() - REACH, 0), marker.end() + REACH
-    match = re.compile(NAMED.format(re.escape(name))).search(text, first, last)
+    match = re.compile(NAMED[0] + re.escape(name) + NAMED[1]).search(text, first, last)
     return match.span(match.lastindex or 0) if match else None
 
 

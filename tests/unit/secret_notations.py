@@ -1,4 +1,4 @@
-"""The ways in which languages, formats and tools write a name and its value, to be filled with any of them."""
+"""Ways in which languages, formats and tools write a name and its value, to be filled with any of them."""
 
 from collections.abc import Iterator
 

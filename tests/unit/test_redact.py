@@ -17,6 +17,7 @@ from railmend.evidence.redact import Numbering, Redactor, redact
 from railmend.railway.model import HttpLogLine, LogLine
 from tests.growth import assert_linear
 from tests.unit.diff_samples import diffs
+from tests.unit.secret_notations import harmless, written
 from tests.unit.secret_samples import (
     CODE_LINES,
     ENCODINGS,
@@ -27,7 +28,6 @@ from tests.unit.secret_samples import (
     SURROUNDINGS,
     percent_encoded,
 )
-from tests.unit.secret_notations import harmless, written
 from tools.gitleaks_rules import missed
 
 KINDS = {**{kind: ("{}", secret) for kind, secret in SHAPES.items()}, **IN_CONTEXT}

@@ -115,7 +115,7 @@ def _is_short_secret(text: str, span: tuple[int, int], name: Name) -> bool:
     if value.isdigit() or GROUPED.fullmatch(value):
         return len(value) >= 4
     if len(value) < 6:
-        return False
+        return len(value) >= 4 and CODE.fullmatch(value) is not None and SYMBOL.search(value) is not None
     assigned = text[max(span[0] - 4, 0) : span[0]].rstrip("\"' ")[-1:] in ("=", ":", ">")
     of_login = LOGIN.search(text, max(name.start - LOGIN_NEAR, 0), name.end + LOGIN_NEAR)
     return bool(CODE.fullmatch(value)) or (assigned and of_login is not None)

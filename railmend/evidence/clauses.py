@@ -13,18 +13,21 @@ COLON = re.compile(
     r"|\s{0,4}\n\s{0,60}(?=\S{6,200}\s*(?:\n|\Z))))(?=\S)"
 )
 COPULA = re.compile(
-    rf"{SAID}(?:\s(?:is|was|lautet|ist|est|es|è|é|jest|to|är|er|on|adalah|là)\s(?:now |now set to |set to )?"
+    rf"{SAID}(?:\s(?:is|was|lautet|ist|est|es|è|é|jest|to|är|er|on|adalah|là)\s(?:now |jetzt |ahora |maintenant )?(?:set to )?"
     r"|(?:为|為|是|は|は、|는|은)\s?)(?=\S)"
 )
 TRIED = re.compile(
     r"(?P<said>)[^\n=;{}<>|]{0,80}?\b(?:tried|given|got|sent|entered|received|supplied)[ :]{1,3}(?=[\"'`\[])"
 )
-# A clause about something else than the value, or whose end names whom the password is of.
+# A clause about something else than the value, and one whose end names whom the password is of.
 OTHER_CLAUSE = re.compile(
     r"(?i)\b(?:fail|error|invalid|wrong|incorrect|must|should|can|cannot|reset|chang|expir|requir|missing|not|no"
     r"|if|when|mismatch|authent|reject|denied|length|policy|strength|match|hash(?:er|ing)?\b)"
-    r"|\b(?:user(?:name)?|account|login|name|host|e-?mail|benutzer|utilisateur|usuario|database|server)\s*\Z"
 )
+OWNER = re.compile(
+    r"(?i)\b(?:user(?:name)?|account|login|name|host|e-?mail|benutzer|utilisateur|usuario|database|server)\s*\Z"
+)
+ASIDE = re.compile(r"\([^()]*\)")
 WORD = re.compile(r"[^\s\"'`<>「」『』“”«»]{3,100}")
 REST = re.compile(
     r"(?!(?i:see|use|using|the|please|run|set|try|check|got|expected|it|we|you|at|in)\b)[^\s\"'`<>(){}]{1,60}"
@@ -44,7 +47,10 @@ def said(text: str, name: Name) -> Iterator[tuple[int, int]]:
         return
     for pattern in (COLON, COPULA, TRIED):
         clause = pattern.match(text, name.end)
-        if clause is None or OTHER_CLAUSE.search(clause["said"]):
+        about = ASIDE.sub("", clause["said"]) if clause else ""
+        if clause is None or OTHER_CLAUSE.search(about):
+            continue
+        if OWNER.search(about) and "\n" not in clause[0]:
             continue
         patterns = (REST, WORD) if pattern is COLON else (WORD,)
         spans = [

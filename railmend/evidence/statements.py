@@ -25,6 +25,7 @@ LIST = re.compile(
     r"(?i)[\"'`;)\s:=-](?:\w{0,20}(?:param|value|bind|arg)\w{0,10}\W{1,3}?)?"
     r"[\[(](?=\s?(?:[NEbu]?['\"\d]|None|null|nil))"
 )
+LIST_BEFORE = re.compile(r"(?i)\b(?:param|bind|arg)\w{0,10}\W{1,3}[\[(](?=\s?['\"\d])")
 NUMBERED = (
     r"(?i)(?:binding|bind|param)\w{{0,8}}\s?(?:parameter)?\s?[\[(#]?{}[\]):]?[^\n\[<]{{0,30}}(?:as )?"
     r"(?:\[\w+\]\)? - |\) <- |: |= )\[?([^\]\n]{{1,200}})\]?"
@@ -79,7 +80,9 @@ def _by_place(text: str, position: int, place: int) -> tuple[int, int] | None:
     last = position + REACH
     if numbered := re.compile(NUMBERED.format(place)).search(text, position, last):
         return numbered.span(1)
-    values = LIST.search(text, position, last)
+    values = LIST.search(text, position, last) or next(
+        LIST_BEFORE.finditer(text, max(position - REACH, 0), position), None
+    )
     position = values.end() if values else len(text)
     for number in range(1, min(place, MAX_PLACES) + 1):
         value = VALUE.match(text, position)

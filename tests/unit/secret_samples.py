@@ -218,6 +218,71 @@ REPORTED: dict[str, tuple[str, str]] = {
     "verifier": ("grant_type=authorization_code\ncode_verifier={}", some(ALNUM, 43)),
     "scheme of a vendor": ("{{'Authorization': 'Splunk {}'}}", "7f3e9a21-c04b-4d5e-8f6a-7b8c9d0e1f2a"),
     "token for a user": ("git fetch https://{}:x-oauth-basic@github.com/acme/shop.git", some(HEX, 40)),
+    # Sentences, of programs and of people.
+    "sentence with a colon": ("A temporary password is generated for root@localhost: {}", ".;(kq7mRrW/2gc"),
+    "sentence on two lines": (
+        "Password for the search user (reset with `bin/reset`):\n  {}",
+        "pT+3gq*Wz1Lk9",
+    ),
+    "sentence about a trial": ("keystore password was incorrect: tried '{}'", "Harbour4real"),
+    "sentence in German": ('Das Passwort von "hans" lautet {} und gilt bald nicht mehr', "Blaubeere&Zimt"),
+    "sentence in Chinese": ("使用者 admin 的初始密碼為：{}，請儘快修改", "春眠不覺曉"),
+    "sentence in Japanese": ("パスワードは「{}」です", "さくら2024"),
+    "sentence of several words": ("Пароль для входа: {}", "Зимний лес 7"),
+    "phrase in a role": ('created role "shop" with password "{}"', "brick by brick"),
+    "user and password": ("Generated admin credentials -> admin / {}", "vK8#mQ2$zL"),
+    "code in German": ("Ihr Einmalcode lautet {}. Geben Sie ihn nicht weiter.", "482 913"),
+    "code in French": ("Votre code de vérification est {}.", "774 201"),
+    "code without its kind": ("Your Acme code: {}", "402-118"),
+    "link in a mail": ("Subject: Reset, see https://app.example.com/r/{}", "4fV9xQ2pLm8Zt7"),
+    "words of a wallet": ('restoring from mnemonic "{}"', " ".join(["harbour", "tulip"] * 6)),
+    # Statements, whose values stand elsewhere.
+    "parameters of PostgreSQL": (
+        "execute: UPDATE a SET password_hash = crypt($1, gen_salt('bf')) WHERE id = $2\n"
+        "DETAIL:  parameters: $1 = '{}', $2 = '7'",
+        "Summer in Kyoto",
+    ),
+    "parameters of Hibernate": (
+        "update users set name=?, password=? where id=?\nbinding parameter [1] as [VARCHAR] - [x]\n"
+        "binding parameter [2] as [VARCHAR] - [{}]",
+        "MorningDew",
+    ),
+    "variables of GraphQL": (
+        'login(user: $u, pw: $p) {{ id }}\nvariables: {{"u": "kim", "p": "{}"}}',
+        "under the bridge",
+    ),
+    "bindings before": (
+        "bindings [ 'bob', '{}' ] query: update users set name = ?, password = ?",
+        "Pflaumenmus",
+    ),
+    # Calls, files and commands, whose places tell.
+    "login in a trace": ("#2 SSH2.php(888): SSH2->_login('deploy', '{}')", "harbour-tulip"),
+    "login by name": (
+        "call_user_func_array(array(Object(SFTP), '_login'), array('deploy', '{}'))",
+        "harbour-tulip",
+    ),
+    "connection by place": ("#0 /app/a.php(9): connect('db', 'root', '{}')", "t00ltulip"),
+    "piped": ('echo "ops:{}" | chpasswd', "tulip-harbour"),
+    "substituted": ("rsync --password-file=<(echo {}) rsync://b@nas/v", "tulipharbour9"),
+    "mail, numbered": ("a001 LOGIN ann {}", '"tea & cake"'),
+    "network drive": ("net use Z: \\\\fs01\\share {} /user:CORP\\ann", "Wint3rTulip"),
+    "secure string": ('ConvertTo-SecureString "{}" -AsPlainText -Force', "P0werTulip"),
+    "router": ("snmp-server community {} RO", "r3adTulip"),
+    "router, digit": ("enable secret 0 {}", "R0uterTulip"),
+    "message of FIX": ("8=FIX.4.4|35=A|553=trader|554={}|10=128|", "tul1p-now"),
+    "file of libpq": ("db.internal:5432:shop:app:{}", "tulip,harbour"),
+    "file of a mail server": ("ann:{{PLAIN}}{}:1000:1000::/home/ann", "dove-tulip5"),
+    "rule of Redis": ("user worker on >{} ~jobs:* +@all", "redis-acl-pw"),
+    "Secret of Kubernetes": ("apiVersion: v1\ndata:\n  foo: {}\nkind: Secret", "YWMzN2IydHVsaXA="),
+    "mapping of secrets": ("passwords: {{'FernetKey1': '{}', 'other0': 'x'}}", "c5FijjSqW"),
+    "list of keys": ("api_keys:\n  - name: billing\n    key: {}", some(HEX, 64)),
+    "value of a percent-encoded form": ("user%5Bpassword%5D={}&commit=1", "violin%20case%21"),
+    "driver's braces": ("Server=x;Uid=svc;Pwd={{{}}};Encrypt=yes", "t;u}}l=w0rd"),
+    "key of an unknown query": ("GET https://api.example.com/now?appid={}&q=Oslo", some(HEX, 32)),
+    "hook of another host": ('hook: "https://hooks.chat.example.com/services/T1/{}"', some(ALNUM, 20)),
+    "token that joins a cluster": ("K10c1a2b3c4d5e6f70819::server:{}", some(HEX, 20)),
+    "id of a login": ("SecretID: {}", "7c9e6679-7425-40de-944b-e07fc1f90ae7"),
+    "shown again": ("password: {0}\nretrying with {0} on port 22", "kQ7x-T4vB8nL"),
 }
 
 # Where a secret stands: eight, of prose, logs, JSON, code, tables and markup.
@@ -409,6 +474,29 @@ LOOKALIKES = (
     "Authorization: header check of the proxy failed",
     "element.bind('click=once', 'handler')",
     "password: {{ .Values.db.password",
+    # Words of secrets in sentences, statements and names of other things.
+    "${DB_PASSWORD:?must be set}",
+    "llama: per_layer_token_embd.weight=CPU, context token limit 8192",
+    "password authentication failed for user shop: retry in 3 s",
+    "Enter password for admin:\nSorry, try again.",
+    "le mot de passe est trop court ; le jeton est expiré",
+    "密码错误：请重试",
+    "パスワードが正しくありません",
+    "def wait(): pass\n\nlogin = required",
+    "pass 42 of 100: loss=0.312, pass@1=0.55",
+    "UPDATE users SET password = $1 WHERE id = $2",
+    "token-service-7f9c8d6b5-x2x4z 1/1 Running; api-key-rotation-28461120-x8v2q Completed",
+    "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/db-AbCdEf12",
+    "session key aes256-cts-hmac-sha1-96, SASL mechanism SCRAM-SHA-256",
+    "pkg auth: token_test.go:88: want 3",
+    "spark.kubernetes.container.image.pullSecrets: regcred",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "get_pin(gnutls_x509_crt_t crt, unsigned flags)",
+    "key=backups/2026/02/03/shop.tar.gz",
+    "exit code 118, error code: 100234, zip code 10115",
+    "docker run -e DB_PASSWORD=$DB_PASSWORD shop",
+    "| password | length | 12 |",
+    "kind: Secret\nmetadata: {name: shop-db, annotations: {checksum/config: 9f86d081884c7d65}}",
 )
 
 # Lines of diffs in eight languages: they speak of secrets without holding one, or only look like mail.

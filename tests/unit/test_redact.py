@@ -265,7 +265,6 @@ ADVERSARIAL = (
             "password=$1 ",
             ";password={",
             "password | a\n",
-            "密码：",
         ),
         *(
             "kind: Secret\ndata:\n a: bcd\n",

@@ -15,6 +15,7 @@ from railmend.evidence.enclosures import SENTENCE, enclosed
 from railmend.evidence.lookalikes import (
     HEXADECIMAL,
     LABEL,
+    MEASURE,
     PLACEHOLDER,
     PROSE,
     UUID,
@@ -47,7 +48,8 @@ ASSIGNED = re.compile(
 )
 # `"name": "X", "value": "..."`, and the same as attributes and as elements.
 PAIR = re.compile(
-    r"[\"'`]?\s{0,4}[,;]?\s{0,60}[\"'`]?(?i:value|val|content)[\"'`]?\s{0,4}(?:=>|[:=])\s{0,8}"
+    r"[\"'`]?\s{0,4}[,;]?\s{0,60}(?:\"\w{1,20}\":\s?\"[^\"\n]{0,40}\",\s{0,40}){0,3}"
+    r"[\"'`]?(?i:value|val|content|default)[\"'`]?\s{0,4}(?:=>|[:=])\s{0,8}"
     r"|[\"'][^\n<>]{0,60}?\s(?i:value|content|default)\s{0,3}=\s{0,3}"
     r"|(?:[\"'][^<>\n]{0,60}/?>|</\w{1,20}>)\s{0,60}<(?i:value|string|val)\b[^<>\n]{0,40}?[>=]\s{0,8}"
     # `--name NAME --value x`, and as a list of arguments.
@@ -109,9 +111,10 @@ PHRASE = re.compile(r"[\w'’]{1,40}(?:[ ,.!?&-]{1,3}[\w'’]{1,40}){1,9}[.!?]?"
 # `arn:aws:secretsmanager:...:secret:name` names a secret and is none.
 ARN = re.compile(r"\barn:[\w:/*-]{1,120}\Z")
 NEAR = 48
+# What people think up: letters and digits with a symbol, or with digits for letters and an exclamation mark.
 THOUGHT_UP = re.compile(
-    r"(?=[^A-Za-z]{0,40}[A-Za-z])(?=\D{0,40}\d)(?=[^!#$%^&*@]{1,40}[!#$%^&*@])"
-    r"(?![\w.+-]{1,40}@[\w-]{1,40}\.\w)[\w!#$%^&*@~+-]{8,40}"
+    r"(?=[^A-Za-z]{0,40}[A-Za-z])(?=\D{0,40}\d)(?![\w.+-]{1,40}@[\w-]{1,40}\.\w)"
+    r"(?:(?=[^!#$%^&*@]{1,40}[!#$%^&*@])[\w!#$%^&*@~+-]{8,40}(?<![!*+-])|[A-Za-z]{1,20}\d{1,3}[A-Za-z]\w{0,20}[!*]{1,3})"
 )
 NEAR_WORD = re.compile(r"(?:[A-Za-z0-9+/_~.!@#$%^*-]|&(?![\w.-]{1,40}=)){6,400}={0,2}")
 # What is longer than the above goes on to where a word must end.
@@ -363,7 +366,7 @@ def _word(text: str, start: int, name: Name, *, sure: bool, spaced: bool) -> tup
     if text[end : end + 1] in BRACKETS and has_letters_and_digits(value) and SYMBOL.search(value):
         rest = MORE.match(text, end)
         end = rest.end() if rest and any(map(str.isalnum, rest[0])) else end
-    if SENTENCE.match(text, start) or (text[start - 1] == "(" and ATTRIBUTE.match(value)):
+    if SENTENCE.match(text, start) or (text[start - 1] in "([{" and ATTRIBUTE.match(value)):
         return None
     if spaced:
         password = name.strength == PASSWORD and len(value) >= 6 and has_letters_and_digits(value)
@@ -402,7 +405,7 @@ def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
     ):
         if match.start() >= stop or PLACEHOLDER.match(text, match.start() - 1):
             break
-        if _is_near_secret(text, match) or (name.strength == PASSWORD and _is_like_password(text, match)):
+        if _is_near_secret(text, match) or _is_thought_up(text, match, name):
             yield match.span()
             return
     line_start = text.rfind("\n", 0, name.start) + 1
@@ -412,13 +415,18 @@ def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
             yield match.span()
 
 
-def _is_like_password(text: str, match: re.Match[str]) -> bool:
-    """Return whether a word has letters, digits and a symbol, as what people think up has."""
-    word = match[0].rstrip(".!*+-")
-    begin, end = match.span()
-    if text[begin - 1 : begin] in tuple("/.:=@$[(") or text[end : end + 1] in tuple("(=:@/"):
+def _is_thought_up(text: str, match: re.Match[str], name: Name) -> bool:
+    """Return whether a word near the name of a password is like one that people think up."""
+    if name.strength < STRONG and "cred" not in text[name.start : name.end].lower():
         return False
-    return THOUGHT_UP.fullmatch(word) is not None and is_literal(word) and not NUMBERED.fullmatch(word)
+    begin, end = match.span()
+    apart = begin > name.end + 1 and text[begin - 1] in "/.:=@$[("
+    if apart or text[end : end + 1] in tuple("(=:@/"):
+        return False
+    words = (match[0], match[0].rstrip(".!*+-"))
+    return any(
+        THOUGHT_UP.fullmatch(word) and is_literal(word) and not NUMBERED.fullmatch(word) for word in words
+    )
 
 
 def _is_near_secret(text: str, match: re.Match[str]) -> bool:
@@ -433,6 +441,7 @@ def _is_near_secret(text: str, match: re.Match[str]) -> bool:
     if (
         re.search(r"\.[a-z]{2,4}$|[\s<>\"']", word)  # a file, or words of another view
         or UUID.fullmatch(word)
+        or MEASURE.fullmatch(word)
         or not looks_random(word, 12)
         or not is_literal(word)
     ):

@@ -97,6 +97,7 @@ CONTEXT = (
     Rule("password", ("convertto-securestring",), re.compile(r"(?i)convertto-securestring (?:-string )?[\"']?([^\s\"'$][^\"'\n]{2,200}?)[\"']?(?= -|\s*$|[\"')])")),
     Rule("password", ("8=fix",), re.compile(r"(?<![^|^\x01\s])(?:554|925)=([^|\x01\s]{3,200})")),
     Rule("secret", ("secret",), re.compile(r"(?i)\bsecret[_ -]?id[\"']?\s{0,12}[:=]\s{0,12}[\"']?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})")),
+    Rule("password", ("@",), re.compile(r"(?<![\w/@.])[\w.-]{1,60}/([^\s\"'/@:]{6,100})@[A-Z][A-Z0-9_]{1,30}\b"), lambda match: lookalikes.has_letters_and_digits(match[1])),
     # Routers tell in a digit how a secret is written: `enable secret 5 x`.
     Rule("password", ("secret ", "password ", "key ", "key-string ", "community ", "pre-shared-key"), re.compile(r"(?:\b(?:secret|password|key|key-string|community) [05789]|\bsnmp-server community|\bisakmp key|-server (?:[^\n]{0,80}? )?key(?: \d)?|\bpre-shared-key(?: ascii-text)?|authentication-key \d{1,5} md5|\bneighbor \S{1,60} password) [\"']?([^\s\"']{4,200})"), lambda match: lookalikes.has_letters_and_digits(match[1])),
     # Files of one secret a line: of libpq, of Postfix, of Dovecot; and the words of a wallet.

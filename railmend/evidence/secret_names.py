@@ -17,8 +17,8 @@ def _alternatives(name: str) -> str:
 
 EDGE = r"(?:(?<![A-Za-z])|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))"
 PASSWORDS = (
-    r"passwor[dt]s?|passwd|pass[-_ ]?phrase|passcode|requirepass|masterauth|mnemonic"
-    r"|community[-_ ]?string|(?:seed|recovery)[-_ ]?phrase|identified (?:with \w{1,40} )?by|pwd(?![a-z])"
+    r"passwor[dt]s?|passwd|(?:passw|pswd|psswd|pword)(?![a-z])|pass[-_ ]?phrase|passcode|requirepass"
+    r"|masterauth|mnemonic|community[-_ ]?string|(?:seed|recovery)[-_ ]?phrase|identified (?:with \w{1,40} )?by|pwd(?![a-z])"
     r"|(?:db|my|user|smtp|mail|root|admin|pg|redis|ftp|sql|rabbitmq|bind|key|store|trust|ldap|mqtt|proxy|ssh)"
     r"(?:pass|pw)(?![a-z])|kennwort|wachtwoord|lösenord"
 )
@@ -32,7 +32,7 @@ TOKENS = (
     r"|session[-_]?(?:id|token)|sessid|connection[-_ ]?string|csrf|xsrf|authorization|signature"
     r"|code[-_]?verifier|client[-_]?assertion|saml_?response"
 )
-SHORT_TOKENS = r"auth|sid|sig|jwt|bearer|creds?|session|salt|pepper|hmac|cookie"
+SHORT_TOKENS = r"auth|clave|sid|sig|jwt|bearer|creds?|session|salt|pepper|hmac|cookie"
 WORD = re.compile(
     rf"(?P<password>(?i:{PASSWORDS})|{EDGE}(?i:{SHORT_PASSWORDS})(?![a-z]))|(?P<secret>(?i:{SECRETS}))"
     rf"|(?P<token>(?i:{TOKENS})|{EDGE}(?i:{SHORT_TOKENS})(?![a-z]))|(?P<key>{EDGE}(?i:key)(?![a-z]))"

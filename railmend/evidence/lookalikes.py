@@ -39,13 +39,13 @@ CHUNK = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 PAIRS = frozenset(group[0] + second for group in words("pairs_of_letters") for second in group[1:])
 # What precedes an id or a digest, however random it looks.
 LABEL = re.compile(
-    r"(?i)(?:\bid|[a-z]id|Id|_id|uuid|commit|sha-?\d*|digest|md5|hash|etag|checksum|fingerprint|integrity|trace|span"
+    r"(?i)(?:\bid|[a-z]id|Id|_id|uuid|commit|sha-?\d*|digest|md5|hash|etag|checksum|fingerprint|thumbprint|integrity|trace|span"
     r"|request|revision|rev|version|build|image|deployment|instance|pod|container|arn|ref|branch|tag|file|host"
     r"|h1|kid|pid|thread|object|class|node|blob|tree|job|order|upstream|key[_ -]?id)"
     r"[\"']?\s{0,2}[:=#@/]?\s{0,2}[\"']?$"
 )
 ALGORITHM = re.compile(
-    r"(?i)(?:sha|md|aes|rsa|utf|oauth|http|ipv|argon|pbkdf|base|blake|tls|ssl|v|id|id_|ecdsa|hmac"
+    r"(?i)(?:sha|md|aes|rsa|utf|x?oauth|http|ipv|argon|pbkdf|base|blake|tls|ssl|v|id|id_|ecdsa|hmac"
     r"|(?:[ehrp]s|x|ed|p-?)(?=\d{3}))"
     r"[-_]?\d{1,4}(?:[-_./][a-z0-9]{1,8}){0,5}"
     r"|(?:(?:scram|sha|md|aes|rsa|ecdsa|ecdhe|dhe|gcm|cbc|ctr|chacha|poly|hmac|pbkdf|tls|with|plus)"

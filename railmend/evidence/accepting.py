@@ -45,6 +45,11 @@ ADDRESS = re.compile(r"\w[\w+.-]{0,30}://\S+")
 # A label in another script than Latin: several words of letters alone.
 FOREIGN = r"[^\W\d_a-zA-ZÀ-ɏ]{1,200}"
 FOREIGN_LABEL = re.compile(rf"{FOREIGN}(?:[\s.!?،۔]{{1,2}}{FOREIGN}){{1,19}}[\s.!?،۔]{{0,2}}")
+# What forms and errors say of a password in other scripts: required, too short, wrong, please enter.
+FOREIGN_PROSE = re.compile(
+    r"必[須须填要]|不能|为空|為空|[请請]|[错錯][误誤]|不正|不一致|正しく|入力|エラー|過期|过期|至少|以上|以下|필수|이상|이하|입력|오류|올바|일치"
+    r"|(?i:обязател|неверн|долж|введите|требуется|просроч|مطلوب|חובה)"
+)
 SHORT_CODES = words("short_codes")
 # Beside `pass` and the like: they are of a login, and no results of a test.
 LOGIN = re.compile(r"(?i)(?<![a-z])(?:user\w{0,8}|login|e?mail|host|account)(?![a-z])")
@@ -105,6 +110,8 @@ def _is_label(value: str) -> bool:
 def _is_value(value: str) -> bool:
     """Return whether it is something: no flag, no address, no placeholder of an earlier redaction."""
     if not is_literal(value) or value.startswith("--") or not any(map(str.isalnum, value)):
+        return False
+    if not value.isascii() and FOREIGN_PROSE.search(value):
         return False
     return not (PLACEHOLDER.search(value) or ADDRESS.fullmatch(value) or DATE.fullmatch(value))
 

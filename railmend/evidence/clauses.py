@@ -94,5 +94,5 @@ def _is_meant(text: str, span: tuple[int, int], name: Name, said: str) -> bool:
     """Return whether it may be a password: of one in other letters a sentence must say nothing else."""
     value = text[span[0] : span[1]]
     if is_short_code(text, name) and not GROUPED.fullmatch(value):
-        return value.isdigit()
+        return value.rstrip("#*").isdigit()
     return value.isascii() or not said.strip() or any(map(str.isdigit, value))

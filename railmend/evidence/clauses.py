@@ -29,7 +29,7 @@ OWNER = re.compile(
     r"(?i)\b(?:user(?:name)?|account|login|name|host|e-?mail|benutzer|utilisateur|usuario|database|server)\s*\Z"
 )
 ASIDE = re.compile(r"\([^()]*\)")
-WORD = re.compile(r"[^\s\"'`<>「」『』“”«»]{3,100}")
+WORD = re.compile(r"[^\s\"'`<>，。；！？「」『』“”«»]{3,100}")
 REST = re.compile(
     r"(?!(?i:see|use|using|the|please|run|set|try|check|got|expected|it|we|you|at|in)\b)[^\s\"'`<>(){}]{1,60}"
     r"(?: [^\s\"'`<>(){}]{1,60}){1,3}(?=\s*(?:\n|\Z|\(|[\"'}]))"

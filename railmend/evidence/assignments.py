@@ -63,7 +63,12 @@ INNER = re.compile(r"([^<\n]{1,400}?)\s{0,60}</")
 LOOK_UP = re.compile(r"(?i)(?:define|getenv|environ\.get|env|flag\.String|get_env|getOrDefault)\([\"']?\Z")
 # What directly follows a name in brackets, `password[x]`, and is no index.
 BRACKETED = re.compile(r"\s?(?:\[([^\s\[\]\"'=<>]{8,100})\]|<([^\s<>\"'=]{8,100})>)(?![\w.(\[={])")
-ARGUMENT = re.compile(r"[\"'`]?\s{0,2}[,(]\s{0,40}")
+ARGUMENT = re.compile(
+    r"[\"'`]?\s{0,2}[,(]\s{0,40}"
+    # What a test types into the field of that name.
+    r"|[\"'`]\)?(?:, ?(?:with: ?)?|\)?\.(?:type|fill|val|enter|[sS]et_?[vV]alue|send_?[kK]eys)\()"
+    r"(?=[\"'`])"
+)
 SPACE = re.compile(
     r"[\"'`]?(?:[ \t]{1,8}(?:(?i:is|was|to|as|of|value|used|set to|with|by|for \S{1,40}|string)"
     r"(?=[ \t]))?){1,3}"
@@ -71,7 +76,7 @@ SPACE = re.compile(
 OPENER = re.compile(
     r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|\([\w ]{1,20}\)\s?"
     r"|<{0,2}(?:[A-Za-z_][\w.:]{0,30}\(\s{0,60})?(?=[\"'`])"
-    r"|[A-Z]\w{0,20}\((?=\S)|[brufLN@&$%q]{0,2}(?=[\"'`])|[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
+    r"|\{ ?(?=[\"'])|[A-Z]\w{0,20}\((?=\S)|[brufLN@&$%q]{0,2}(?=[\"'`])|[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
     r"(?:[brufLN@&$]{1,2}(?=[\"'`]))?"
 )
 TRIPLE = re.compile(r"\"\"\"([^\"]{1,400})|'''([^']{1,400})")
@@ -116,6 +121,10 @@ THOUGHT_UP = re.compile(
     r"(?=[^A-Za-z]{0,40}[A-Za-z])(?=\D{0,40}\d)(?![\w.+-]{1,40}@[\w-]{1,40}\.\w)"
     r"(?:(?=[^!#$%^&*@]{1,40}[!#$%^&*@])[\w!#$%^&*@~+-]{8,40}(?<![!*+-])|[A-Za-z]{1,20}\d{1,3}[A-Za-z]\w{0,20}[!*]{1,3})"
 )
+# A word alone on the line below that of the name.
+NEXT_LINE = re.compile(
+    r"[^\n={\[]{0,40}\n[ \t]{0,60}([A-Za-z0-9][A-Za-z0-9!#$%^&*_+/=~.-]{8,400})[ \t]*(?=\n|\Z)"
+)
 NEAR_WORD = re.compile(r"(?:[A-Za-z0-9+/_~.!@#$%^*-]|&(?![\w.-]{1,40}=)){6,400}={0,2}")
 # What is longer than the above goes on to where a word must end.
 LONG = 400
@@ -124,6 +133,7 @@ REST = re.compile(r"[A-Za-z0-9+/_=.~%-]*")
 ATTRIBUTE_END = re.compile(r"\b(?:name|id|key)[\"']?\s?[=:]\s?[\"']?\Z")
 ATTRIBUTE_VALUE = re.compile(r"\bvalue[\"']?\s?[=:]\s?[\"']([^\"'<>\n]{3,200})[\"']")
 COMPARED_END = re.compile(r"[\"']\s{0,3}[!=]={1,2}\s{0,3}\Z")
+SENTENCE_END = re.compile(r"\s{0,3}(?:[.,;:!?)]|\n|\Z)")
 SAID_END = re.compile(r"[\"'`]? (?:is|as|was|for) (?:the |your |my |our |an? )?\Z")
 BACK = 200
 MAX_LIST = 12
@@ -390,7 +400,10 @@ def _stated(text: str, name: Name) -> Iterator[tuple[int, int]]:
         span = (opening + 1, compared.start()) if opening >= 0 else None
     elif said := SAID_END.search(text, tail, name.start):
         opening = max(text.rfind(each, begin, said.start()) for each in " \"'`(<") + 1 or begin
-        if looks_random(text[opening : said.start()], 8):
+        word, ends = text[opening : said.start()], SENTENCE_END.match(text, name.end) is not None
+        if looks_random(word, 8) or (
+            ends and name.strength == PASSWORD and len(word) >= 8 and has_letters_and_digits(word)
+        ):
             span = opening, said.start()
     if span and accepted(text, span, name, sure=True, quoted=True):
         yield span
@@ -408,6 +421,11 @@ def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
         if _is_near_secret(text, match) or _is_thought_up(text, match, name):
             yield match.span()
             return
+    alone = text[name.start - 1 : name.start].isspace() or not name.start
+    below = NEXT_LINE.match(text, name.end) if alone else None
+    if below and looks_random(below[1], 12 if name.strength < STRONG else 8) and is_literal(below[1]):
+        yield below.span(1)
+        return
     line_start = text.rfind("\n", 0, name.start) + 1
     for match in NEAR_WORD.finditer(text, max(name.start - NEAR, line_start), name.start):
         inside = match.start() > line_start and text[match.start() - 1].isalnum()

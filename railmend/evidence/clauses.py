@@ -13,12 +13,12 @@ COLON = re.compile(
     r"|\s{0,4}\n\s{0,60}(?=\S{6,200}\s*(?:\n|\Z))))(?=\S)"
 )
 COPULA = re.compile(
-    rf"{SAID}(?:\s(?:is|was|lautet|ist|est|es|è|é|jest|to|är|er|on|adalah|là)\s"
+    rf"{SAID}(?:\s(?:is|was|lautet|ist|est|es|è|é|jest|to|är|er|on|be|adalah|là)\s"
     r"(?:now |jetzt |ahora |maintenant )?(?:set to )?"
     r"|(?:为|為|是|は|は、|는|은)\s?)(?=\S)"
 )
 TRIED = re.compile(
-    r"(?P<said>)[^\n=;{}<>|]{0,80}?\b(?:tried|given|got|sent|entered|received|supplied)[ :]{1,3}(?=[\"'`\[])"
+    r"(?P<said>)[^\n=;{}<>|]{0,80}?\b(?:tried|given|got|sent|entered|received|supplied)[ :]{1,3}(?=[\"'`\[(])"
 )
 # A clause about something else than the value, and one whose end names whom the password is of.
 OTHER_CLAUSE = re.compile(
@@ -28,13 +28,17 @@ OTHER_CLAUSE = re.compile(
 OWNER = re.compile(
     r"(?i)\b(?:user(?:name)?|account|login|name|host|e-?mail|benutzer|utilisateur|usuario|database|server)\s*\Z"
 )
+# `has been reset to x`: what was done is done.
+DONE = re.compile(r"(?i)\b(?:reset|changed?|rotated|should)\Z")
 ASIDE = re.compile(r"\([^()]*\)")
 WORD = re.compile(r"[^\s\"'`<>，。；！？「」『』“”«»]{3,100}")
 REST = re.compile(
     r"(?!(?i:see|use|using|the|please|run|set|try|check|got|expected|it|we|you|at|in)\b)[^\s\"'`<>(){}]{1,60}"
     r"(?: [^\s\"'`<>(){}]{1,60}){1,3}(?=\s*(?:\n|\Z|\(|[\"'}]))"
 )
-IN_MARKS = re.compile(r"[「『“«《‘]\s?([^\n「」『』“”«»《》’]{3,100}?)\s?[」』”»》’]|\[([^\]\"'\n]{3,100})\]")
+IN_MARKS = re.compile(
+    r"[「『“«《‘]\s?([^\n「」『』“”«»《》’]{3,100}?)\s?[」』”»》’]|\[([^\]\"'\n]{3,100})\]|\(([^\s()\"']{3,100})\)"
+)
 LISTED = re.compile(r"\[\s?|\s?,\s?")
 MAX_LISTED = 12
 ENDS = ".,;:!?。，；)]\"'"
@@ -48,7 +52,7 @@ def said(text: str, name: Name) -> Iterator[tuple[int, int]]:
         return
     for pattern in (COLON, COPULA, TRIED):
         clause = pattern.match(text, name.end)
-        about = ASIDE.sub("", clause["said"]) if clause else ""
+        about = DONE.sub("", ASIDE.sub("", clause["said"])) if clause else ""
         if clause is None or OTHER_CLAUSE.search(about):
             continue
         if OWNER.search(about) and "\n" not in clause[0]:

@@ -98,6 +98,10 @@ CONTEXT = (
     Rule("password", ("8=fix",), re.compile(r"(?<![^|^\x01\s])(?:554|925)=([^|\x01\s]{3,200})")),
     Rule("secret", ("secret",), re.compile(r"(?i)\bsecret[_ -]?id[\"']?\s{0,12}[:=]\s{0,12}[\"']?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})")),
     Rule("password", ("@",), re.compile(r"(?<![\w/@.])[\w.-]{1,60}/([^\s\"'/@:]{6,100})@[A-Z][A-Z0-9_]{1,30}\b"), lambda match: lookalikes.has_letters_and_digits(match[1])),
+    # What is hashed, compared and decrypted, and a here-string for a program that asks.
+    Rule("password", ("crypt", "password_", "hash::", "_password("), re.compile(r"\b(?:crypt|bcrypt\.\w{1,20}|password_(?:verify|hash)|Hash::(?:check|make)|(?:check|make)_password(?:_hash)?)\(b?[\"']([^\"'\n$]{4,200})[\"']\s?[,)]"), lambda match: lookalikes.is_literal(match[1]) and not lookalikes.PROSE.search(match[1])),
+    Rule("secret", ("aes_", "pgp_sym_"), re.compile(r"(?i)\b(?:aes_(?:en|de)crypt|pgp_sym_(?:en|de)crypt)\([^()\n]{1,200}?,\s?[\"']([^\"'\n]{3,200})[\"']\s?[,)]"), lambda match: lookalikes.is_literal(match[1])),
+    Rule("password", ("<<<",), re.compile(r"(?i)(?:secret|passw\w{0,6}|token|login|stdin)[^\n]{0,80}<<< ?[\"']([^\"'\n$]{4,200})[\"']"), lambda match: lookalikes.is_literal(match[1])),
     # Routers tell in a digit how a secret is written: `enable secret 5 x`.
     Rule("password", ("secret ", "password ", "key ", "key-string ", "community ", "pre-shared-key"), re.compile(r"(?:\b(?:secret|password|key|key-string|community) [05789]|\bsnmp-server community|\bisakmp key|-server (?:[^\n]{0,80}? )?key(?: \d)?|\bpre-shared-key(?: ascii-text)?|authentication-key \d{1,5} md5|\bneighbor \S{1,60} password) [\"']?([^\s\"']{4,200})"), lambda match: lookalikes.has_letters_and_digits(match[1])),
     # Files of one secret a line: of libpq, of Postfix, of Dovecot; and the words of a wallet.

@@ -282,6 +282,14 @@ REPORTED: dict[str, tuple[str, str]] = {
     "hook of another host": ('hook: "https://hooks.chat.example.com/services/T1/{}"', some(ALNUM, 20)),
     "token that joins a cluster": ("K10c1a2b3c4d5e6f70819::server:{}", some(HEX, 20)),
     "id of a login": ("SecretID: {}", "7c9e6679-7425-40de-944b-e07fc1f90ae7"),
+    "flags of any program": ("cypher-shell -u neo4j -p {}", "gr4phTulip!"),
+    "user and password of any program": ("etcdctl --user root:{} get /x", "3tcd!tulip"),
+    "thought up": ("steamcmd +login gamer {} +app_update 740", "St3am!tulip"),
+    "thought up, near": ("INFO creds: ('svc', '{}')", "Tr33house!"),
+    "hashed": ("crypt('{}', gen_salt('bf'))", "brightmoon1"),
+    "typed by a test": ("cy.get('#password').type('{}')", "cyPr3ssTulip"),
+    "on the line below": ("Bootstrap token (valid 24h):\n   {}", "k3jx9d.8fj2kd9s0a1b2c3d"),
+    "was reset": ("the password has been reset to {}", "hunter22"),
     "shown again": ("password: {0}\nretrying with {0} on port 22", "kQ7x-T4vB8nL"),
 }
 

@@ -62,7 +62,10 @@ INNER = re.compile(r"([^<\n]{1,400}?)\s{0,60}</")
 # What looks a name up, and has its default next to it.
 LOOK_UP = re.compile(r"(?i)(?:define|getenv|environ\.get|env|flag\.String|get_env|getOrDefault)\([\"']?\Z")
 # What directly follows a name in brackets, `password[x]`, and is no index.
-BRACKETED = re.compile(r"\s?(?:\[([^\s\[\]\"'=<>]{8,100})\]|<([^\s<>\"'=]{8,100})>)(?![\w.(\[={])")
+BRACKETED = re.compile(
+    r"\s?(?:\[([^\s\[\]\"'=<>]{8,100})\]|<([^\s<>\"'=]{8,100})>|\{ ?[\"']([^\"'\n]{6,100})[\"'] ?\})"
+    r"(?![\w.(\[={])"
+)
 ARGUMENT = re.compile(
     r"[\"'`]?\s{0,2}[,(]\s{0,40}"
     # What a test types into the field of that name.
@@ -76,7 +79,7 @@ SPACE = re.compile(
 OPENER = re.compile(
     r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|\([\w ]{1,20}\)\s?"
     r"|<{0,2}(?:[A-Za-z_][\w.:]{0,30}\(\s{0,60})?(?=[\"'`])"
-    r"|\{ ?(?=[\"'])|[A-Z]\w{0,20}\((?=\S)|[brufLN@&$%q]{0,2}(?=[\"'`])|[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
+    r"|[A-Z]\w{0,20}\((?=\S)|[brufLN@&$%q]{0,2}(?=[\"'`])|[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
     r"(?:[brufLN@&$]{1,2}(?=[\"'`]))?"
 )
 TRIPLE = re.compile(r"\"\"\"([^\"]{1,400})|'''([^']{1,400})")

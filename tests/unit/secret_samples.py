@@ -484,6 +484,7 @@ LOOKALIKES = (
     "password: {{ .Values.db.password",
     # Words of secrets in sentences, statements and names of other things.
     "${DB_PASSWORD:?must be set}",
+    'Parameters: {"session"=>{"login"=>"ann", "password"=>"[FILTERED]"}}',
     "llama: per_layer_token_embd.weight=CPU, context token limit 8192",
     "password authentication failed for user shop: retry in 3 s",
     "Enter password for admin:\nSorry, try again.",

@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from railmend.evidence.accepting import GROUPED, QUOTED, SYMBOL, accepted
+from railmend.evidence.clauses import said
+from railmend.evidence.enclosures import SENTENCE, enclosed
 from railmend.evidence.lookalikes import (
-    CHUNK,
     HEXADECIMAL,
-    IDENTIFIER,
     LABEL,
+    MEASURE,
     PLACEHOLDER,
     PROSE,
     UUID,
@@ -21,15 +23,23 @@ from railmend.evidence.lookalikes import (
     has_symbols,
     is_literal,
     is_opaque,
-    is_wordlike,
     looks_random,
 )
-from railmend.evidence.secret_names import KEY, PASSWORD, STRONG, WEAK, WORD, Name, names
-from railmend.evidence.words import words
+from railmend.evidence.secret_names import KEY, PASSWORD, STRONG, Name, names, names_other
+from railmend.evidence.statements import MARKER, bound
 
-SEPARATOR = r"(?:=>|->|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|::?(?!//)|\|)"
+SEPARATOR = (
+    r"(?:=>|->|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|:-(?=\S)|::?(?!//|[?+])|[：＝→]|\|{1,2}|\?\?"
+    r"|\.{3,60}(?: ?:)?)"
+)
 TYPE = r"(?:[*&]?(?:[\w:]{0,20}[sS]tr(?:ing)?|text|varchar\(\d{1,4}\)|char|\[\]byte|bytes|SecretStr)\*?)"
-CLOSE = r"[\"'`]?[\])]?(?:\[\d{0,4}\])?(?:\*\*)?[\"'`]?"
+# Behind a name: what ends it, and PHP's visibility of a property.
+CLOSE = (
+    r"[\"'`]?(?::(?:\"?[\w\\]{1,80}\"?:)?(?:protected|private))?[\])]?"
+    r"(?:\[\d{0,4}\])?(?:\*\*)?[\"'`]?"
+)
+# They do not say for sure that a value is the name's: alternatives, defaults.
+UNSURE = ("|", "||", "??")
 ASSIGNED = re.compile(
     rf"{CLOSE}(?:\s{{1,3}}{TYPE})?[ \t]{{0,30}}(?P<separator>{SEPARATOR})[ \t]{{0,30}}"
     # The type of what is declared: `password: String = "..."`.
@@ -38,85 +48,124 @@ ASSIGNED = re.compile(
 )
 # `"name": "X", "value": "..."`, and the same as attributes and as elements.
 PAIR = re.compile(
-    r"[\"'`]?\s{0,4}[,;]?\s{0,60}[\"'`]?(?i:value|val|content)[\"'`]?\s{0,4}(?:=>|[:=])\s{0,8}"
+    r"[\"'`]?\s{0,4}[,;]?\s{0,60}(?:\"\w{1,20}\":\s?\"[^\"\n]{0,40}\",\s{0,40}){0,3}"
+    r"[\"'`]?(?i:value|val|content|default)[\"'`]?\s{0,4}(?:=>|[:=])\s{0,8}"
     r"|[\"'][^\n<>]{0,60}?\s(?i:value|content|default)\s{0,3}=\s{0,3}"
-    r"|(?:[\"']\s{0,3}/?>|</\w{1,20}>)\s{0,60}<(?i:value|string|val)\b[^<>\n]{0,40}?[>=]\s{0,8}"
+    r"|(?:[\"'][^<>\n]{0,60}/?>|</\w{1,20}>)\s{0,60}<(?i:value|string|val)\b[^<>\n]{0,40}?[>=]\s{0,8}"
+    # `--name NAME --value x`, and as a list of arguments.
+    r"|[\"']?,?\s{1,4}[\"']?-{1,2}(?i:v|value|val|data)[\"']?[\s=,]{1,4}"
+    r"|[\"']\s{0,3}:\s{0,3}\{[^{}]{0,160}?[\"'](?:(?i:value|stringvalue)|S)[\"']\s{0,3}:\s{0,8}"
     r"|[\"'];s:\d{1,6}:(?=\")|[\"']?\r?\n\r?\n(?=\S)"
 )
 ELEMENT = re.compile(r"(?:\s[^<>\n]{0,80})?(?<!/)>\s{0,60}(?:<!\[CDATA\[)?([^<]{1,400}?)\s{0,60}(?:\]\]>)?</")
-ARGUMENT = re.compile(r"[\"'`]?\s{0,2}[,(]\s{0,40}")
+INNER = re.compile(r"([^<\n]{1,400}?)\s{0,60}</")
+# What looks a name up, and has its default next to it.
+LOOK_UP = re.compile(r"(?i)(?:define|getenv|environ\.get|env|flag\.String|get_env|getOrDefault)\([\"']?\Z")
+# What directly follows a name in brackets, `password[x]`, and is no index.
+BRACKETED = re.compile(
+    r"\s?(?:\[([^\s\[\]\"'=<>]{8,100})\]|<([^\s<>\"'=]{8,100})>|\{ ?[\"']([^\"'\n]{6,100})[\"'] ?\})"
+    r"(?![\w.(\[={])"
+)
+ARGUMENT = re.compile(
+    r"[\"'`]?\s{0,2}[,(]\s{0,40}"
+    # What a test types into the field of that name.
+    r"|[\"'`]\)?(?:, ?(?:with: ?)?|\)?\.(?:type|fill|val|enter|[sS]et_?[vV]alue|send_?[kK]eys)\()"
+    r"(?=[\"'`])"
+)
 SPACE = re.compile(
     r"[\"'`]?(?:[ \t]{1,8}(?:(?i:is|was|to|as|of|value|used|set to|with|by|for \S{1,40}|string)"
     r"(?=[ \t]))?){1,3}"
 )
 OPENER = re.compile(
-    r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|\([\w ]{1,20}\)\s?|<?(?:[A-Za-z_][\w.:]{0,30}\()?(?=[\"'`])"
+    r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|\([\w ]{1,20}\)\s?"
+    r"|<{0,2}(?:[A-Za-z_][\w.:]{0,30}\(\s{0,60})?(?=[\"'`])"
     r"|[A-Z]\w{0,20}\((?=\S)|[brufLN@&$%q]{0,2}(?=[\"'`])|[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
     r"(?:[brufLN@&$]{1,2}(?=[\"'`]))?"
 )
-QUOTED = {
-    quote: re.compile(rf"(?:[^{quote}\\\n]|\\.|{quote}(?![\s,;:.)\]}}>&|+?\\/#]|\Z|[\"'`])){{1,400}}")
-    for quote in "\"'`"
-}
 TRIPLE = re.compile(r"\"\"\"([^\"]{1,400})|'''([^']{1,400})")
 NUMBERS = re.compile(
     r"(?:<Buffer |<<|\[\]?(?:byte|uint8)\{|\[|\{|\()\s?"
     r"((?:(?:0x)?[0-9a-fA-F]{1,3}(?:,\s?|\s|(?=[\]})>]))){4,400})"
 )
+ITEMS = re.compile(r"[ \t]*\r?\n(?:[ \t]*- [^\n]{1,200}(?:\n|\Z)){1,50}")
+ITEM = re.compile(
+    r"- [\"']?([^\s\"':{}\[\]][^\s\"':]{2,200}|(?<=[\"'])[^\"'\n]{3,200})[\"']?[ \t]*,?(?=\n|\Z)"
+)
+# What a name of several secrets holds: `{"a": "x", "b": "y"}`, and lines that are further in.
+MAPPING = re.compile(
+    r"[\"']?\s{0,3}(?:=>|[:=])\s{0,3}\{([^{}]{1,2000})\}|:[ \t]*\r?\n((?:[ \t]+[^\n]{1,300}(?:\n|\Z)){1,60})"
+)
+ENTRY = re.compile(
+    r"(?:^|[\s{,\"'-])([\w.-]{1,60})[\"']?\s?(?:=>|[:=])\s?[\"']?([^\s\"',{}\[\]]{8,400})", re.M
+)
 BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*\r?\n((?:[ \t]+\S[^\n]*(?:\n|\Z)){1,100})")
 BARE = re.compile(
-    r"(?:[^\s\"'`<>,;&(){}\[\]|\\]|[,;&|](?![\s\"'`\\]|\Z|[\w.$-]{1,40}[\"']?[=:])|[)\]}](?=[\w!@#$%^*+/~])"
+    r"(?:[^\s\"'`<>,;&(){}\[\]|\\，。；、）」』]|[,;&|](?![\s\"'`\\]|\Z|[\w.$-]{1,40}[\"']?[=:])"
+    r"|[)\]}](?=[\w!@#$%^*+/~])"
     r"|[\"'`](?=[\w!@#$%^*])(?![\w ]{1,30}[\"'`]?[:=])|\\(?![nrtu\"'\\])|<(?![/\w!])"
     r"|(?<![^\s=:])\{\{(?=[^\s{}.:]{0,80}\d)[^\s{}.:]{4,80}(?=\s|\Z)){1,400}"
 )
 TO_END = re.compile(r"[^\n]{1,400}")
 NEXT_KEY = re.compile(r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|[\"'`,;\\]+$")
 LINE_START = re.compile(
-    r"[-+ \t#*>$]*(?:(?:export|set|setx|ENV|ARG|let|var|const|env)[ \t]+)?[\"']?(?:[\w-]+\.)*\Z"
+    r"[-+ \t#*>$]*\[?(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?"
+    r"[\"']?(?:[\w-]+\.)*\Z"
 )
+# `x if y else "..."`, `x or "..."`: of an expression the string alone is a value.
+CHOICE = re.compile(r"(?:\b(?:else|or)|\|\||\?\?|[?:]) ?([\"'])([^\"'\n]{1,200})\1")
+# A variable of an environment is set to all that follows, whatever words that has.
+VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+PHRASE = re.compile(r"[\w'’]{1,40}(?:[ ,.!?&-]{1,3}[\w'’]{1,40}){1,9}[.!?]?")
+# `arn:aws:secretsmanager:...:secret:name` names a secret and is none.
+ARN = re.compile(r"\barn:[\w:/*-]{1,120}\Z")
 NEAR = 48
+# What people think up: letters and digits with a symbol, or with digits for letters and an exclamation mark.
+THOUGHT_UP = re.compile(
+    r"(?=[^A-Za-z]{0,40}[A-Za-z])(?=\D{0,40}\d)(?![\w.+-]{1,40}@[\w-]{1,40}\.\w)"
+    r"(?:(?=[^!#$%^&*@]{1,40}[!#$%^&*@])[\w!#$%^&*@~+-]{8,40}(?<![!*+-])|[A-Za-z]{1,20}\d{1,3}[A-Za-z]\w{0,20}[!*]{1,3})"
+)
+# A word alone on the line below that of the name.
+NEXT_LINE = re.compile(
+    r"[^\n={\[]{0,40}\n[ \t]{0,60}([A-Za-z0-9][A-Za-z0-9!#$%^&*_+/=~.-]{8,400})[ \t]*(?=\n|\Z)"
+)
 NEAR_WORD = re.compile(r"(?:[A-Za-z0-9+/_~.!@#$%^*-]|&(?![\w.-]{1,40}=)){6,400}={0,2}")
 # What is longer than the above goes on to where a word must end.
 LONG = 400
 REST = re.compile(r"[A-Za-z0-9+/_=.~%-]*")
 # What may stand before a name, by what ends it: `value="x" name=`, `"x" == `, `x is the `.
-ATTRIBUTE_END = re.compile(r"(?:name|id)=[\"']?\Z")
-ATTRIBUTE_VALUE = re.compile(r"value=[\"']([^\"'<>\n]{3,200})[\"']")
+ATTRIBUTE_END = re.compile(r"\b(?:name|id|key)[\"']?\s?[=:]\s?[\"']?\Z")
+ATTRIBUTE_VALUE = re.compile(r"\bvalue[\"']?\s?[=:]\s?[\"']([^\"'<>\n]{3,200})[\"']")
 COMPARED_END = re.compile(r"[\"']\s{0,3}[!=]={1,2}\s{0,3}\Z")
+SENTENCE_END = re.compile(r"\s{0,3}(?:[.,;:!?)]|\n|\Z)")
 SAID_END = re.compile(r"[\"'`]? (?:is|as|was|for) (?:the |your |my |our |an? )?\Z")
 BACK = 200
 MAX_LIST = 12
 NEXT_OF_LIST = re.compile(r"[\"'`]?\s{0,4},\s{0,40}(?=[\"'`])")
+CHANGED = re.compile(r"[\"'`][^\"'`\n]{0,200}(?=[\"'`]\s{1,4}(?:->|=>|→)\s)")
+# `"old" -> "new"`, as plans and audits show a change.
+CHANGED_TO = re.compile(r"[\"'`]?\s{1,4}(?:->|=>|→)\s{1,4}(?=[\"'`])")
 BRACKETS = tuple("({[<>)]}\"'")
-SYMBOL = re.compile(r"[^\w\s.-]")
-# What makes an identifier an expression: a call, a part, a generic type, a string that is put to it.
-EXPRESSION = re.compile(r"[(\[]|[,;]\Z|<[\w<>,.:& '\[\]?]*>(?:[,;]?\Z|\()|\s?\+\s?[\"'`]")
 # In Rust a quote before a name may be no string: `&'a [u8]`.
 LIFETIME = re.compile(r"[&<]'[a-z_]\w{0,20}\b(?!')")
-CAMEL_CASE = re.compile(r"[a-z]+(?:[A-Z][a-z]+\d{0,2})+|(?:[A-Z][a-z]+\d{0,2}){2,}")
 ATTRIBUTE = re.compile(r"[\w.-]+[=:]")
-SENTENCE = re.compile(r"[A-Z][a-z]+ [A-Za-z]")
 MORE = re.compile(r"[^\s\"'`,;]{2,200}")
-DASHED = re.compile(r"[a-z]+(?:[-_./][a-z]+)+")
-ADDRESS = re.compile(r"\w[\w+.-]{0,30}://\S+")
-# A label in another script than Latin: several words of letters alone.
-FOREIGN = r"[^\W\d_a-zA-ZÀ-ɏ]{1,200}"
-FOREIGN_LABEL = re.compile(rf"{FOREIGN}(?:[\s.!?،۔]{{1,2}}{FOREIGN}){{1,19}}[\s.!?،۔]{{0,2}}")
 # What sentences number: `password user42`.
 NUMBERED = re.compile(
     r"(?i)(?:user|step|attempt|version|v|page|item|test|client|account|node|worker|job)[-_]?\d{1,6}"
 )
-SHORT_CODES = words("short_codes")
-CODE = re.compile(r"(?!Test[A-Z])(?=\D{0,200}\d)(?=[^A-Za-z]{0,200}[A-Za-z]).+")
 
 
 def find(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield start, end and kind of the secrets that are assigned to a sensitive word or stand near one."""
     done = 0
     for name in names(text):
-        if name.start < done:
+        if name.start < done or (
+            text[name.start - 1 : name.start] == ":"
+            and ARN.search(text, max(name.start - 120, 0), name.start)
+        ):
             continue
         kind = "password" if name.strength == PASSWORD else "secret"
+        yield from ((start, end, kind) for start, end in _held(text, name))
         spans = [*_assigned(text, name)] or [*_stated(text, name)]
         for start, end in spans:
             if end - start >= LONG:
@@ -128,51 +177,114 @@ def find(text: str) -> Iterator[tuple[int, int, str]]:
             yield from ((start, end, kind) for start, end in _near(text, name))
 
 
+def _held(text: str, name: Name) -> Iterator[tuple[int, int]]:
+    """Yield what looks random in a mapping that is named for several secrets, whatever its keys are."""
+    mapping = MAPPING.match(text, name.end) if text[name.end - 1] in "sS" else None
+    for entry in ENTRY.finditer(text, *mapping.span(mapping.lastindex or 1)) if mapping else ():
+        if looks_random(entry[2], 8) and is_opaque(entry[2]) and not names_other(entry[1]):
+            yield entry.span(2)
+
+
 def kind_of(key: str, value: str) -> str | None:
     """Return the kind of secret that a value is by its key alone, in full; None where it is none."""
     name = next(names(key), None)
     if name is None or name.strength == KEY or name.end < len(key):
         return None
     kind = "password" if name.strength == PASSWORD else "secret"
-    return kind if _accepted(value, (0, len(value)), name, sure=True, quoted=True) else None
+    return kind if accepted(value, (0, len(value)), name, sure=True, quoted=True) else None
 
 
 def _assigned(text: str, name: Name) -> Iterator[tuple[int, int]]:
     """Yield what is assigned to the name: one value, or those of a list."""
     begin = text[name.start - 1 : name.start]
     tag = begin == "<" or (begin == ":" and "<" in text[max(name.start - 12, 0) : name.start])
-    element = ELEMENT.match(text, name.end) if tag else None
-    if element and _accepted(text, element.span(1), name, sure=True, quoted=True):
+    named = begin in ("'", '"') and text[name.end : name.end + 1] == begin
+    element = ELEMENT.match(text, name.end + named) if tag or named else None
+    if element and accepted(text, element.span(1), name, sure=True, quoted=True):
         yield element.span(1)
-        return
-    if pair := PAIR.match(text, name.end):
-        yield from _values(text, pair.end(), name, sure=True)
+    elif value := enclosed(text, name):
+        yield value
+    elif pair := PAIR.match(text, name.end):
+        inner = INNER.match(text, pair.end()) if text[pair.end() - 1] == ">" else None
+        if inner:
+            yield from [inner.span(1)] if accepted(text, inner.span(1), name, sure=True, quoted=True) else ()
+        else:
+            yield from _values(text, pair.end(), name, sure=True, whole_line=_to_line_end(text, pair, name))
     elif assigned := ASSIGNED.match(text, name.end):
         if assigned["separator"] == ":" and text.startswith("//", assigned.end("separator")):
             return
-        at_start = LINE_START.match(text, text.rfind("\n", 0, name.start) + 1, name.start) is not None
-        yield from _values(text, assigned.end(), name, sure=assigned["separator"] != "|", whole_line=at_start)
-    elif argument := ARGUMENT.match(text, name.end):
-        if not ATTRIBUTE.match(text, argument.end()):  # `f(secret, algorithm=...)`
-            yield from _values(text, argument.end(), name, sure=False)
-    elif space := SPACE.match(text, name.end):
-        # A flag, or a clause of SQL; behind another word no attribute of its own.
-        word = text[name.start : name.end]
-        if not word.startswith("-") and ATTRIBUTE.match(text, space.end()):
+        if marker := MARKER.match(text, assigned.end()):
+            yield from bound(text, marker)
             return
-        flag = word.startswith("-") or (name.strength == PASSWORD and (word.isupper() or " " in word))
-        yield from _values(text, space.end(), name, sure=flag, spaced=not flag)
+        sure = assigned["separator"] not in UNSURE
+        whole_line = _line_start(text, name) is not None
+        yield from _values(text, assigned.end(), name, sure=sure, whole_line=whole_line)
+    elif argument := ARGUMENT.match(text, name.end):
+        yield from _arguments(text, argument, name) or (said(text, name) if argument[0][0] == " " else ())
+    else:
+        yield from _spaced(text, name) or said(text, name)
+
+
+def _to_line_end(text: str, pair: re.Match[str], name: Name) -> bool:
+    """Return whether the value stands on a line of its own, as in YAML and in the part of a form."""
+    in_form = text[max(name.start - 6, 0) : name.start] == 'name="'
+    return "\n" in pair[0] and (in_form or pair[0].strip("\"'\r\n") != "")
+
+
+def _line_start(text: str, name: Name) -> re.Match[str] | None:
+    return LINE_START.match(text, text.rfind("\n", 0, name.start) + 1, name.start)
+
+
+def _arguments(text: str, argument: re.Match[str], name: Name) -> list[tuple[int, int]]:
+    """Return what follows the name in a call or a list; in a pair it is the name's value."""
+    if ATTRIBUTE.match(text, argument.end()):  # `f(secret, algorithm=...)`
+        return []
+    begin = text[name.start - 1 : name.start]
+    comma = "," in argument[0]
+    sure = comma and (
+        begin in ("{", ":")
+        or (text[name.start] == "-" and argument[0][0] == text[argument.end() : argument.end() + 1])
+        or LOOK_UP.search(text, max(name.start - 20, 0), name.start) is not None
+    )
+    return [*_values(text, argument.end(), name, sure=sure)]
+
+
+def _bracketed(text: str, match: re.Match[str], name: Name) -> list[tuple[int, int]]:
+    span = match.span(match.lastindex or 0)
+    value = text[span[0] : span[1]]
+    telling = not PLACEHOLDER.search(match[0]) and (has_letters_and_digits(value) or SYMBOL.search(value))
+    return [span] if telling and accepted(text, span, name, sure=True, quoted=True) else []
+
+
+def _spaced(text: str, name: Name) -> list[tuple[int, int]]:
+    """Return what follows behind a blank: of a flag, of a directive, of a clause of SQL, or a random word."""
+    if bracketed := name.strength == PASSWORD and BRACKETED.match(text, name.end):
+        return _bracketed(text, bracketed, name)
+    space = SPACE.match(text, name.end)
+    if space is None:
+        return []
+    word = text[name.start : name.end]
+    flag = word.startswith("-")
+    if word.startswith("$"):  # a variable of a shell, not its name
+        return []
+    if not flag and ATTRIBUTE.match(text, space.end()):  # behind another word no attribute of its own
+        return []
+    if name.strength == PASSWORD and (
+        (word.isupper() and word.isalpha()) or word[:10].lower() == "identified"
+    ):
+        flag = True
+    quoted = text[space.end() : space.end() + 1] in QUOTED
+    if name.strength >= STRONG and (start := _line_start(text, name)):
+        flag |= quoted or start["directive"] is not None
+    flag |= quoted and text[name.start - 1 : name.start] == ":"  # of Clojure
+    return [*_values(text, space.end(), name, sure=flag, spaced=not flag)]
 
 
 def _values(
     text: str, position: int, name: Name, *, sure: bool, whole_line: bool = False, spaced: bool = False
 ) -> Iterator[tuple[int, int]]:
-    if name.strength >= STRONG and (numbers := NUMBERS.match(text, position)) and sure:
-        yield numbers.span(1)
-        return
-    if sure and (block := BLOCK.match(text, position)):
-        if _accepted(text, block.span(1), name, sure=True, quoted=True):
-            yield block.start(1), block.start(1) + len(block[1].rstrip())
+    if sure and (blocks := _blocks(text, position, name)) is not None:
+        yield from blocks
         return
     opener = OPENER.match(text, position)
     start = opener.end() if opener else position
@@ -186,14 +298,29 @@ def _values(
             whole_line=whole_line and not listed,
             spaced=spaced,
         )
-        if value is None:
+        old = CHANGED.match(text, start) if sure and value is None else None
+        end = value[1] if value else old.end() if old else 0
+        if not end:
             return
-        if not PLACEHOLDER.fullmatch(text, *value):
+        if value and not PLACEHOLDER.fullmatch(text, *value):
             yield value
-        more = NEXT_OF_LIST.match(text, value[1]) if listed else None
+        more = NEXT_OF_LIST.match(text, end) if listed else CHANGED_TO.match(text, end)
         if more is None:
             return
         start = more.end()
+
+
+def _blocks(text: str, position: int, name: Name) -> list[tuple[int, int]] | None:
+    """Return a value that is written as numbers, as indented lines or as items; None for others."""
+    if name.strength >= STRONG and (numbers := NUMBERS.match(text, position)):
+        return [numbers.span(1)]
+    if block := BLOCK.match(text, position):
+        whole = accepted(text, block.span(1), name, sure=True, quoted=True)
+        return [(block.start(1), block.start(1) + len(block[1].rstrip()))] if whole else []
+    if items := ITEMS.match(text, position):
+        spans = [item.span(1) for item in ITEM.finditer(text, *items.span())]
+        return [span for span in spans if accepted(text, span, name, sure=True, quoted=True)]
+    return None
 
 
 def _value(
@@ -202,7 +329,7 @@ def _value(
     """Return the stretch of one value: in quotes, to the end of a line, or a word."""
     if triple := TRIPLE.match(text, start):
         span = triple.span(triple.lastindex or 1)
-        return span if _accepted(text, span, name, sure=sure, quoted=True) else None
+        return span if accepted(text, span, name, sure=sure, quoted=True) else None
     if LIFETIME.match(text, start - 1):
         return None
     if text[start : start + 1] in QUOTED:
@@ -210,7 +337,7 @@ def _value(
         random = quoted and (looks_random(quoted[0]) or has_symbols(quoted[0]))
         if quoted is None or (spaced and name.strength < PASSWORD and not random):
             return None
-        return quoted.span() if _accepted(text, quoted.span(), name, sure=sure, quoted=True) else None
+        return quoted.span() if accepted(text, quoted.span(), name, sure=sure, quoted=True) else None
     line = _line(text, start, name) if whole_line and sure else None
     return line or _word(text, start, name, sure=sure, spaced=spaced)
 
@@ -221,20 +348,29 @@ def _line(text: str, start: int, name: Name) -> tuple[int, int] | None:
     if line is None or PLACEHOLDER.search(line[0]):
         return None
     end = start + len(NEXT_KEY.sub("", line[0]).rstrip())
+    variable = text[start - 1] == "=" and VARIABLE.fullmatch(text, name.start, start - 1)
+    if variable and name.strength >= STRONG and PHRASE.fullmatch(text, start, end):
+        return start, end
     parts = text[start:end].split()
     if not parts or any(each in parts[0][: None if len(parts) > 1 else 1] for each in "({"):
         return None
     if len(parts) > 1:
+        if choice := CHOICE.search(text, start, line.end()):
+            span = choice.span(2)
+            return span if accepted(text, span, name, sure=True, quoted=True) else None
         expression = parts[0] in ("new", "await", "typeof") or PROSE.search(text[start:end])
         wanted = name.strength >= STRONG and not expression
     else:
         wanted = has_symbols(parts[0]) or has_letters_and_digits(parts[0])
-    accepted = wanted and _accepted(text, (start, end), name, sure=True, quoted=len(parts) > 1)
-    return (start, end) if accepted else None
+    if wanted and accepted(text, (start, end), name, sure=True, quoted=len(parts) > 1):
+        return start, end
+    return None
 
 
 def _word(text: str, start: int, name: Name, *, sure: bool, spaced: bool) -> tuple[int, int] | None:
     """Return one word; behind a blank alone it must look like a secret itself."""
+    if name.word == "code" and (grouped := GROUPED.match(text, start)):
+        return grouped.span()
     bare = BARE.match(text, start)
     if bare is None:
         return None
@@ -243,7 +379,7 @@ def _word(text: str, start: int, name: Name, *, sure: bool, spaced: bool) -> tup
     if text[end : end + 1] in BRACKETS and has_letters_and_digits(value) and SYMBOL.search(value):
         rest = MORE.match(text, end)
         end = rest.end() if rest and any(map(str.isalnum, rest[0])) else end
-    if SENTENCE.match(text, start) or (text[start - 1] == "(" and ATTRIBUTE.match(value)):
+    if SENTENCE.match(text, start) or (text[start - 1] in "([{" and ATTRIBUTE.match(value)):
         return None
     if spaced:
         password = name.strength == PASSWORD and len(value) >= 6 and has_letters_and_digits(value)
@@ -251,70 +387,7 @@ def _word(text: str, start: int, name: Name, *, sure: bool, spaced: bool) -> tup
             return None
         if LABEL.search(text[max(start - 12, 0) : start]):
             return None
-    return (start, end) if _accepted(text, (start, end), name, sure=sure, quoted=False) else None
-
-
-def _is_code(text: str, span: tuple[int, int]) -> bool:
-    """Return whether a value without quotes is an expression: a call, an attribute, another variable."""
-    value, following = text[span[0] : span[1]], text[span[1] : span[1] + 1]
-    if not (whole := IDENTIFIER.match(value)):
-        return value.startswith(("(", "[", "{", "&", "!", "=", "<")) and not value.startswith("{{")
-    if whole.end() < len(value):
-        return EXPRESSION.match(value, whole.end()) is not None
-    if following and (following in "([" or (following == "{" and "." in value)):
-        return True
-    parts = CHUNK.findall(value)
-    if all(part.isalpha() and (len(part) < 3 or is_wordlike(part)) for part in parts) and len(parts) > 1:
-        return True
-    if re.search(r"[.:>]", value) and all(
-        len(part) < 3 or is_wordlike(part) for part in parts if part.isalpha()
-    ):
-        return not looks_random(value)
-    return following == ";" and value.isalpha() and value.islower() and text[span[0] - 1] == " "
-
-
-def _accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quoted: bool) -> bool:
-    """Return whether a value is a secret, given how much its name says.
-
-    `sure`: the notation says that it is the name's value. `quoted`: it is a string, no expression.
-    """
-    value = text[span[0] : span[1]].strip()
-    quoted |= text[name.start - 1 : name.start] in ("?", "&") and text[name.end : name.end + 1] == "="
-    if not is_literal(value) or not any(map(str.isalnum, value)) or PLACEHOLDER.search(value):
-        return False
-    if _names_a_secret(value, quoted=quoted) or (not quoted and _is_code(text, span)):
-        return False
-    if quoted and " " in value and (PROSE.search(value) or FOREIGN_LABEL.fullmatch(value)):
-        return False
-    if ADDRESS.fullmatch(value):
-        return False
-    if text[name.start : name.end].lower() in SHORT_CODES:
-        return len(value) >= 4 if value.isdigit() else len(value) >= 6 and bool(CODE.fullmatch(value))
-    if name.strength == KEY:
-        random = looks_random(value, 16) and not HEXADECIMAL.fullmatch(value)
-        return random or (len(value) >= 16 and has_symbols(value) and " " not in value)
-    if name.strength == WEAK or not (sure or quoted):
-        return " " not in value and is_opaque(value) and (quoted or sure or not _is_identifier(value))
-    if not sure:
-        return has_letters_and_digits(value) or SYMBOL.search(value) is not None
-    if name.strength == STRONG and not has_letters_and_digits(value):
-        return len(value) >= 6 and not DASHED.fullmatch(value)
-    return not value.isdigit() or len(value) >= 4
-
-
-def _is_identifier(value: str) -> bool:
-    """Return whether it is put together of words, as `badClaims2` is and no secret."""
-    words = (part for part in CHUNK.findall(value) if len(part) > 2)
-    return CAMEL_CASE.fullmatch(value) is not None and all(map(is_wordlike, words))
-
-
-def _names_a_secret(value: str, *, quoted: bool) -> bool:
-    """Return whether a value is itself a name or a label, such as `new_password` or "Your password"."""
-    word = WORD.search(value)
-    if word is None or has_letters_and_digits(value) or has_symbols(value):
-        return False
-    invented = value.islower() or not all(is_wordlike(part) for part in CHUNK.findall(value) if len(part) > 3)
-    return not (quoted and value.isalpha() and invented and len(value) > len(word[0]) + 3)
+    return (start, end) if accepted(text, (start, end), name, sure=sure, quoted=False) else None
 
 
 def _stated(text: str, name: Name) -> Iterator[tuple[int, int]]:
@@ -330,9 +403,12 @@ def _stated(text: str, name: Name) -> Iterator[tuple[int, int]]:
         span = (opening + 1, compared.start()) if opening >= 0 else None
     elif said := SAID_END.search(text, tail, name.start):
         opening = max(text.rfind(each, begin, said.start()) for each in " \"'`(<") + 1 or begin
-        if looks_random(text[opening : said.start()], 8):
+        word, ends = text[opening : said.start()], SENTENCE_END.match(text, name.end) is not None
+        if looks_random(word, 8) or (
+            ends and name.strength == PASSWORD and len(word) >= 8 and has_letters_and_digits(word)
+        ):
             span = opening, said.start()
-    if span and _accepted(text, span, name, sure=True, quoted=True):
+    if span and accepted(text, span, name, sure=True, quoted=True):
         yield span
 
 
@@ -345,14 +421,33 @@ def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
     ):
         if match.start() >= stop or PLACEHOLDER.match(text, match.start() - 1):
             break
-        if _is_near_secret(text, match):
+        if _is_near_secret(text, match) or _is_thought_up(text, match, name):
             yield match.span()
             return
+    alone = text[name.start - 1 : name.start].isspace() or not name.start
+    below = NEXT_LINE.match(text, name.end) if alone else None
+    if below and looks_random(below[1], 12 if name.strength < STRONG else 8) and is_literal(below[1]):
+        yield below.span(1)
+        return
     line_start = text.rfind("\n", 0, name.start) + 1
     for match in NEAR_WORD.finditer(text, max(name.start - NEAR, line_start), name.start):
         inside = match.start() > line_start and text[match.start() - 1].isalnum()
         if not inside and len(match[0]) >= 16 and match.end() < name.start and _is_near_secret(text, match):
             yield match.span()
+
+
+def _is_thought_up(text: str, match: re.Match[str], name: Name) -> bool:
+    """Return whether a word near the name of a password is like one that people think up."""
+    if name.strength < STRONG and "cred" not in text[name.start : name.end].lower():
+        return False
+    begin, end = match.span()
+    apart = begin > name.end + 1 and text[begin - 1] in "/.:=@$[("
+    if apart or text[end : end + 1] in tuple("(=:@/"):
+        return False
+    words = (match[0], match[0].rstrip(".!*+-"))
+    return any(
+        THOUGHT_UP.fullmatch(word) and is_literal(word) and not NUMBERED.fullmatch(word) for word in words
+    )
 
 
 def _is_near_secret(text: str, match: re.Match[str]) -> bool:
@@ -367,6 +462,7 @@ def _is_near_secret(text: str, match: re.Match[str]) -> bool:
     if (
         re.search(r"\.[a-z]{2,4}$|[\s<>\"']", word)  # a file, or words of another view
         or UUID.fullmatch(word)
+        or MEASURE.fullmatch(word)
         or not looks_random(word, 12)
         or not is_literal(word)
     ):

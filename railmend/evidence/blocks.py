@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from railmend.evidence.lookalikes import is_literal, looks_random
 from railmend.evidence.patterns import Span
+from railmend.evidence.secret_names import KEY, names
 
 BEGIN = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d: [\w-]{1,40}"
@@ -23,22 +24,21 @@ MAX_LINE = 4100
 MAX_KEY_LINES = 200
 MAX_FOREIGN_LINES = 8  # of something else, within a key
 COLUMN = re.compile(
-    r"(?im)(?:^|[|,;\t]|  )[ \t\"'`]{0,40}[\w.-]{0,40}"
-    r"(?:password|passwd|pwd|secret|token|api[_-]?key|private[_-]?key|otp)"
-    r"(?:[_-]?(?:hash|digest|value))?[ \t\"'`]{0,40}(?=[|,;\t]|  |$)"
+    r"(?im)(?:^|[|,;\t]|  )[ \t\"'`]{0,40}[\w.-]{0,40}(?:pass|pwd|secret|token|key|otp|credential)"
+    r"[\w.-]{0,40}"
+    r"[ \t\"'`]{0,40}(?=[|,;\t]|  |$)"
 )
 DELIMITERS = (re.compile(r"\|"), re.compile(r"\t"), re.compile(r","), re.compile(r";"), re.compile(r" {2,}"))
 HEADING = re.compile(r"[\s\"'`+-]*[\w.-]{0,40}(?: [\w.-]{1,20})?[\s\"'`]*")
 WORD = re.compile(r"\w")
-# A row that SQL inserts, with its values in place or bound behind it.
-INSERT = re.compile(
-    r"(?i)\binto\s[^(\n]{1,120}\(([^()\n]{1,2000})\)[^(\n]{0,60}?\bvalues\s{0,3}\("
-    r"(?:[$?:@%][^\n\[]{0,2000}?\bparam\w{0,10}\W{1,3}?\[)?"
+# The data of a Secret of Kubernetes, under whatever names.
+SECRET_KIND = re.compile(r"(?m)^[+\s{,-]{0,12}[\"']?kind[\"']?\s?:\s?[\"']?Secret\b")
+DATA = re.compile(
+    r"(?m)^[+-]?([ \t]*)[\"']?(?:data|stringData)[\"']?:[ \t]*\{?[ \t]*\n"
+    r"((?:[+-]?\1[ \t]+[^\n]{1,4000}(?:\n|\Z)){1,100})"
 )
-VALUE = re.compile(
-    r"\s{0,4}(?:[NE]?'((?:[^'\\]|\\.|''){0,400})'|\"([^\"\n]{0,400})\"|[^,()\[\]'\"]{0,200}(?:\([^()]{0,80}\))?)"
-    r"\s{0,4}(?:,|[)\]])"
-)
+DATUM = re.compile(r"(?m)^[+-]?[ \t]*[\"']?[\w.-]{1,100}[\"']?:[ \t]*[\"']?([^\s\"',|>&*{][^\s\"',]{2,4000})")
+DOCUMENT = 8000
 RULE = re.compile(r"[\s|+:=-]+")
 MAX_ROWS = 2000
 MAX_HEADING = 2000
@@ -124,6 +124,26 @@ def _body(text: str, begin: int, end: int, shortest: int) -> tuple[int, int] | N
     return start, start + len(match[1])
 
 
+def kubernetes_secrets(text: str) -> Iterator[Span]:
+    """Yield what a manifest or an answer of kind Secret holds."""
+    done = 0
+    for kind in SECRET_KIND.finditer(text):
+        first = max(text.rfind("\n---", done, kind.start()), kind.start() - DOCUMENT, done)
+        last = text.find("\n---", kind.end(), kind.end() + DOCUMENT)
+        last = done = last if last >= 0 else kind.end() + DOCUMENT
+        for data in DATA.finditer(text, first, last):
+            for datum in DATUM.finditer(text, *data.span(2)):
+                if is_literal(datum[1]):
+                    yield (*datum.span(1), "secret")
+
+
+def is_sensitive(column: str) -> bool:
+    """Return whether a column is named for a secret, and for nothing of it such as its length."""
+    heading = column.strip(" \t\"'`")
+    name = next(names(heading), None)
+    return name is not None and name.strength > KEY and (name.start, name.end) == (0, len(heading))
+
+
 def tables(text: str) -> Iterator[Span]:
     """Yield the cells below a heading such as `password`, of tables, CSV and columns."""
     done = 0
@@ -143,26 +163,16 @@ def tables(text: str) -> Iterator[Span]:
         if delimiter in DELIMITERS[:2]:  # a logger may have put something before and behind
             columns[0] = re.split(r"[\s=]", columns[0].rstrip())[-1]
             columns[-1] = (columns[-1].split() or [""])[0].rstrip("\\\"'}")
-        wanted = [number for number, column in enumerate(columns) if COLUMN.fullmatch(column.strip())]
+        wanted = [number for number, column in enumerate(columns) if is_sensitive(column)]
         named = columns[1:-1] if delimiter is DELIMITERS[0] else columns
         if not wanted or not all(map(HEADING.fullmatch, columns)) or not all(map(WORD.search, named)):
+            continue
+        above = text[text.rfind("\n", 0, begin - 1) + 1 : begin - 1] if begin else ""
+        if len(delimiter.split(above[:MAX_HEADING])) == len(columns) and not RULE.fullmatch(above):
             continue
         for start, last in _cells(text, end + 1, delimiter, len(columns), wanted):
             yield start, last, "secret"
             done = last
-
-
-def inserted(text: str) -> Iterator[Span]:
-    """Yield what SQL inserts into a column such as `password`."""
-    for statement in INSERT.finditer(text):
-        position = statement.end()
-        for column in statement[1].split(","):
-            value = VALUE.match(text, position)
-            if value is None:
-                break
-            group, position = value.lastindex or 0, value.end()
-            if group and is_literal(value[group]) and COLUMN.fullmatch(column.strip("[] ")):
-                yield (*value.span(group), "secret")
 
 
 def _cells(

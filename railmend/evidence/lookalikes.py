@@ -29,6 +29,8 @@ INSERTED = re.compile(r"[#$]?\{[^{}<>#@]*\}|\$\{\{[^{}]*\}\}|\{\{[^{}]*\}\}|<%.*
 VERSION = re.compile(r"(?:[a-z][\w.-]*:){0,2}[\^~v=<>]{0,2}\d+(?:\.\d+)+(?:[-+][\w.-]+)*(?:/go\.mod)?", re.A)
 IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.|!!?\.)[A-Za-z_$][\w$]*)*[!?]?")
 PATH = re.compile(r"(?:~|\.{0,2})/[\w./@~-]*|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)*\.[a-z\d]{2,4}")
+TYPE = re.compile(r"_{0,2}[a-z][a-z0-9]*(?:_[a-z0-9]+)*_t")  # of C, such as `gnutls_x509_crt_t`
+LINE_NUMBER = re.compile(r"(?::\d{1,6}){1,2}$")
 MEASURE = re.compile(r"[-+]?[\d.,]{1,15}(?:ms|s|m|h|d|%|kb|mb|gb|k)?|0x[0-9a-fA-F]{1,16}", re.I)
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
@@ -37,16 +39,21 @@ CHUNK = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 PAIRS = frozenset(group[0] + second for group in words("pairs_of_letters") for second in group[1:])
 # What precedes an id or a digest, however random it looks.
 LABEL = re.compile(
-    r"(?i)(?:\bid|[a-z]id|Id|_id|uuid|commit|sha-?\d*|digest|md5|hash|etag|checksum|fingerprint|integrity|trace|span"
+    r"(?i)(?:\bid|[a-z]id|Id|_id|uuid|commit|sha-?\d*|digest|md5|hash|etag|checksum|fingerprint|thumbprint|integrity|trace|span"
     r"|request|revision|rev|version|build|image|deployment|instance|pod|container|arn|ref|branch|tag|file|host"
     r"|h1|kid|pid|thread|object|class|node|blob|tree|job|order|upstream|key[_ -]?id)"
     r"[\"']?\s{0,2}[:=#@/]?\s{0,2}[\"']?$"
 )
 ALGORITHM = re.compile(
-    r"(?i)(?:sha|md|aes|rsa|hs|rs|es|ps|utf|oauth|http|ipv|argon|pbkdf|x|ed|base|blake|http|tls|ssl|v|p|id|id_|ecdsa|hmac)"
-    r"[-_]?\d{1,4}(?:[-_./][a-z0-9]{1,8}){0,3}"
+    r"(?i)(?:sha|md|aes|rsa|utf|x?oauth|http|ipv|argon|pbkdf|base|blake|tls|ssl|v|id|id_|ecdsa|hmac"
+    r"|(?:[ehrp]s|x|ed|p-?)(?=\d{3}))"
+    r"[-_]?\d{1,4}(?:[-_./][a-z0-9]{1,8}){0,5}"
+    r"|(?:(?:scram|sha|md|aes|rsa|ecdsa|ecdhe|dhe|gcm|cbc|ctr|chacha|poly|hmac|pbkdf|tls|with|plus)"
+    r"[-_/]?\d{0,4}[-_/]?){2,8}"
 )
 PLACEHOLDER = re.compile(r"<[a-z][a-z0-9-]{1,24}(?:-\d{1,6}|:[0-9a-f]{8})>")
+# The end that Kubernetes gives to the names of pods and jobs, in its alphabet without vowels.
+POD = re.compile(r"-(?:\d{8}|[bcdf-hj-np-tv-xz2456789]{6,10})-[bcdf-hj-np-tv-xz2456789]{5}\Z")
 NO_MAIL = words("no_mail")
 MAIL_DOMAINS = words("mail_domains")
 VERSION_BEFORE = re.compile(
@@ -114,7 +121,10 @@ def is_literal(text: str) -> bool:
         return False
     if sum(map(str.isalnum, INSERTED.sub("", stripped))) < 3:
         return False
-    if PATH.fullmatch(stripped) and not looks_random(stripped, 16):
+    if TYPE.fullmatch(stripped):
+        return False
+    stripped = LINE_NUMBER.sub("", stripped)
+    if PATH.fullmatch(stripped) and not looks_random(max(re.split(r"[\\/]", stripped), key=len), 16):
         return False
     return not (PLACEHOLDER.fullmatch(stripped) or ALGORITHM.fullmatch(stripped.strip("$")))
 

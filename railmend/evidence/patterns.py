@@ -47,7 +47,11 @@ def _random_tail(match: re.Match[str]) -> bool:
     """Return whether what follows the words of a prefix looks random."""
     tail = re.split(r"[_-](?=[A-Za-z0-9]{8})", match[0])[-1]
     public = re.match(r"(?:[a-z0-9]+[_-])?(?:pk|pub|public|publishable)[_-]", match[0])
-    return _stands_alone(match) and not public and lookalikes.looks_random(tail, 14)
+    return (
+        _stands_alone(match)
+        and not (public or lookalikes.POD.search(match[0]))
+        and lookalikes.looks_random(tail, 14)
+    )
 
 
 def _tokens() -> tuple[Rule, ...]:
@@ -64,6 +68,11 @@ def _tokens() -> tuple[Rule, ...]:
 
 TOKENS = _tokens()
 
+# Codes that are not one person's, and numbers that are counted.
+OTHER_CODE = re.compile(
+    r"(?i)\b(?:error|exit|status|return|response|http|zip|postal|post|area|country|region|product|item|sku|op|source|sql|vendor|reason|oracle|of|lines?)\b"
+)
+
 # Addresses, headers, command lines and sentences in which the place betrays the secret.
 CONTEXT = (
     # With a raw `@`, `/` or `#` in the password; what looks like a port and a path is none.
@@ -75,30 +84,62 @@ CONTEXT = (
     Rule("credential", ("authorization", "authorisation"), re.compile(r"(?i)authori[sz]ation[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?((?:[\w-]{2,24} {1,4})?[^\s\"'`,\])}]{6,4000}(?:, ?\w{1,20}=\"?[^\s\",]{1,400}\"?){0,12})"), lambda match: _credential(match[1])),
     Rule("credential", ("bearer", "basic"), re.compile(r"(?i)\b(?:bearer|basic)(?: {1,4}|%20|\+|[\"'`]?\s{0,2}[:=,]\s{0,2}[\"'`]?)([A-Za-z0-9._~+/=-]{8,4000})"), lambda match: lookalikes.is_mixed(match[1]) and lookalikes.is_opaque(match[1]) and not re.match(r"[a-z_]+=.", match[1])),
     Rule("cookie", ("cookie",), re.compile(r"(?i)\b(?:set-)?cookies?[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?([^\s\"'`=;<>]{1,100}=[^\r\n\"'`<>]{1,4000})"), lambda match: not match[1].endswith((";", ",")) or len(match[1]) > 40),
-    Rule("password", ("mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", "login ", "mongo", "twine", "skopeo", "cockroach", "sqlcmd", "mosquitto_", "zip", "7z", "ldap", "passwd", "curl", "wget", "http", "xh ", "restic", "rabbitmqctl", "smbclient", "requirepass", "masterauth", "-passin", "-passout"), re.compile(
+    Rule("password", ("mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", "login ", "mongo", "twine", "skopeo", "cockroach", "sqlcmd", "mosquitto_", "zip", "7z", "ldap", "passwd", "curl", "wget", "http", "xh ", "restic", "rabbitmqctl", "smbclient", "requirepass", "masterauth", "-pass", "-u", "-p", "net use", "net user", "ipmitool", "influx", "schtasks", " using ", "-serial", "openssl", "snmp", "mc "), re.compile(
         r"(?:\b(?:mysql|mysqldump|mysqladmin|mariadb|mysqlsh)\b[^\n|;]{0,200}?\s-p(?=\S)"
         r"|\b(?:redis-cli|valkey-cli)\b[^\n|;]{0,200}?\s(?:-a|--pass)[\s=]{1,3}"
-        r"|\b(?:sshpass|docker login|podman login|helm registry login|mongo(?:sh|dump|restore)?|az login|oc login|cockroach|twine|skopeo|nexus|cf login|influx)\b[^\n|;]{0,200}?\s-p[\s=]{0,3}"
+        r"|\b(?:sshpass|mongo(?:sh|dump|restore)?|login|unlock-keychain|cockroach|twine|skopeo|nexus|influx)\b[^\n|;]{0,200}?\s-p[\s=]{0,3}"
         r"|\b(?:sqlcmd|mosquitto_(?:pub|sub)|zip|bcp|isql)\b[^\n|;]{0,200}?\s-P[\s=]{0,3}|\b7z\b[^\n|;]{0,100}?\s-p(?=\S)"
         r"|\bldap(?:search|modify|add|whoami|passwd)\b[^\n|;]{0,200}?\s-[wys] {1,3}|\bhtpasswd\b[^\n|;]{0,100}?\s-\w*b\w* \S{1,100} \S{1,60} |/[\w-]{0,20}passwd [\w.@-]{1,60} "
         r"|\b(?:curl|wget|http|https|xh|restic)\b[^\n|;]{0,300}?\s(?:-u|--user|-a|--auth|--proxy-user|-U)[\s=]{0,3}[\"']?[^\s:\"']{1,80}:"
         r"|\brabbitmqctl (?:add_user|change_password) \S{1,60} |\bsmbclient\b[^\n|;]{0,200}?\s-U \S{1,60}%|\b(?:requirepass|masterauth) {1,3}"
-        r"|-pass(?:in|out) pass:|\blogin \S{1,80}\s{1,3}password )"
+        r"|-pass(?:in|out)? pass:|\bopenssl\b[^\n|;]{0,200}?\s-[kK] {1,3}|\bmc (?:alias set|config host add) \S{1,60} \S{1,200} \S{1,100} |\bsnmp\w+\b[^\n|;]{0,200}?\s-[AXc] {1,3}|\bipmitool\b[^\n|;]{0,200}?\s-P |\binflux\b[^\n|;]{0,200}?\s-t |\bschtasks\b[^\n|;]{0,300}?\s/rp |\bnet user \S{1,60} (?!/)|\buser \S{1,60} using |\s-serial |\bnet use [^\n|]{0,100}?\\\\\S{1,100} |\blogin \S{1,80}\s{1,3}password )"
         r"[\"']?([^\s\"']{3,300})"), lambda match: lookalikes.is_literal(match[1])),
+    Rule("password", ("convertto-securestring",), re.compile(r"(?i)convertto-securestring (?:-string )?[\"']?([^\s\"'$][^\"'\n]{2,200}?)[\"']?(?= -|\s*$|[\"')])")),
+    Rule("password", ("8=fix",), re.compile(r"(?<![^|^\x01\s])(?:554|925)=([^|\x01\s]{3,200})")),
+    Rule("secret", ("secret",), re.compile(r"(?i)\bsecret[_ -]?id[\"']?\s{0,12}[:=]\s{0,12}[\"']?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})")),
+    Rule("password", ("@",), re.compile(r"(?<![\w/@.])[\w.-]{1,60}/([^\s\"'/@:]{6,100})@[A-Z][A-Z0-9_]{1,30}\b"), lambda match: lookalikes.has_letters_and_digits(match[1])),
+    # What is hashed, compared and decrypted, and a here-string for a program that asks.
+    Rule("password", ("crypt", "password_", "hash::", "_password("), re.compile(r"\b(?:crypt|bcrypt\.\w{1,20}|password_(?:verify|hash)|Hash::(?:check|make)|(?:check|make)_password(?:_hash)?)\(b?[\"']([^\"'\n$]{4,200})[\"']\s?[,)]"), lambda match: lookalikes.is_literal(match[1]) and not lookalikes.PROSE.search(match[1])),
+    Rule("secret", ("aes_", "pgp_sym_"), re.compile(r"(?i)\b(?:aes_(?:en|de)crypt|pgp_sym_(?:en|de)crypt)\([^()\n]{1,200}?,\s?[\"']([^\"'\n]{3,200})[\"']\s?[,)]"), lambda match: lookalikes.is_literal(match[1])),
+    Rule("password", ("<<<",), re.compile(r"(?i)(?:secret|passw\w{0,6}|token|login|stdin)[^\n]{0,80}<<< ?[\"']([^\"'\n$]{4,200})[\"']"), lambda match: lookalikes.is_literal(match[1])),
+    # Routers tell in a digit how a secret is written: `enable secret 5 x`.
+    Rule("password", ("secret ", "password ", "key ", "key-string ", "community ", "pre-shared-key"), re.compile(r"(?:\b(?:secret|password|key|key-string|community) [05789]|\bsnmp-server community|\bisakmp key|-server (?:[^\n]{0,80}? )?key(?: \d)?|\bpre-shared-key(?: ascii-text)?|authentication-key \d{1,5} md5|\bneighbor \S{1,60} password) [\"']?([^\s\"']{4,200})"), lambda match: lookalikes.has_letters_and_digits(match[1])),
+    # Files of one secret a line: of libpq, of Postfix, of Dovecot; and the words of a wallet.
+    Rule("password", (":",), re.compile(r"(?m)^(?:(?:localhost|\*|[\w-]+(?:\.[\w-]+)+):(?:\d{4,5}|\*):[\w*-]{1,60}:[\w.*-]{1,60}|\[[\w.-]{1,100}\]:\d{2,5}[ \t]{1,9}[^\s:]{1,80}):([^\s:][^\s]{2,200})(?=\s*$)")),
+    Rule("password", ("{plain}", "{clear", "{crypt}", "{sha", "{md5", "{blf"), re.compile(r"\{(?:PLAIN|CLEAR(?:TEXT)?|CRYPT|S?SHA\d{0,3}|S?MD5|BLF-CRYPT)\}([^\s:\"']{3,200})")),
+    Rule("mnemonic", ("mnemonic", "phrase", "seed", "wallet"), re.compile(r"(?i)(?:mnemonic|phrase|seed|wallet)\b[^\n]{0,40}?(?<![a-z])((?-i:[a-z]{3,8}[ ,]{1,2}){11,23}(?-i:[a-z]{3,8}))(?![a-z])"), lambda match: not lookalikes.PROSE.search(match[1])),
+    # A user and a password as flags, of whatever program; words with a `!` inside, which nothing else has.
+    Rule("password", ("-p",), re.compile(r"(?i)\s(?:-u|-n|-l|--user(?:name)?)[ =]{1,3}\S{1,60} (?:-p|-pw|-w)[ =]{0,3}[\"']?([^\s\"'-][^\s\"']{3,200})"), lambda match: lookalikes.is_literal(match[1]) and re.search(r"[a-zA-Z]", match[1]) is not None and (lookalikes.has_letters_and_digits(match[1]) or re.search(r"[^\w./:-]", match[1]) is not None)),
+    Rule("password", ("--user",), re.compile(r"\s--user[ =][\"']?[\w.-]{1,60}:([^\s\"':]{6,200})"), lambda match: lookalikes.looks_random(match[1], 8) or (lookalikes.has_letters_and_digits(match[1]) and re.search(r"[!#$%^&*]", match[1]) is not None)),
+    Rule("password", ("!",), re.compile(r"(?<![\w./:@=$&#%!+-])(?=[^\d\s]{0,40}\d)(?=[^A-Za-z\s]{0,40}[A-Za-z])(?!\w{1,40}!\$?[A-Z]{1,3}\$?\d)(?:[A-Za-z0-9]{1,40}[!^](?!important)[A-Za-z0-9!^#$%&*]{2,40}|(?<=[\"'])[A-Za-z]{1,20}\d{1,3}[A-Za-z]{2,20}!(?=[\"']))(?![\w=(.\[])"), lambda match: len(match[0]) >= 8),
+    Rule("password", ("-u", "--auth", "-a"), re.compile(r"\s(?:-u|--user|-a|--auth|--proxy-user)[\s=]{1,3}(?:\"[^\s:\"]{1,80}:([^\"\n]{3,200})\"|'[^\s:']{1,80}:([^'\n]{3,200})')"), lambda match: lookalikes.is_literal(match[1] or match[2])),
     # What is said to a server of mail, files or Redis, and arguments of a bind to a directory and of a connection.
-    Rule("password", ("auth", "pass ", "setuser"), re.compile(r"(?:\b(?:SETUSER|setuser)\b[^\n]{1,200}?[\s\"']>|\bAUTH (?:PLAIN |LOGIN |default )?(?:challenge: )?|\bPASS |\"(?i:auth2?)\"(?:'?\s(?:argv\[\d\]: ')?\"[^\"\s]{1,60}\")?'?\s(?:argv\[\d\]: ')?(?=\"))[\"']?([^\s\"'\\]{3,300})"), lambda match: lookalikes.has_letters_and_digits(match[1]) or re.search(r"(?i)\"auth|setuser|challenge|\sdefault\s", match[0]) is not None),
-    Rule("password", ("ugfzc3dvcmq6",), re.compile(r"334 UGFzc3dvcmQ6(?:[^\n]{0,200}\n){1,3}?[^\n]{0,80}?(?:CLIENT -> SERVER|\bC|>>?): ?([A-Za-z0-9+/]{4,400}={0,2})(?=\s|\\|\Z)")),
+    Rule("password", ("auth", "pass ", "setuser", "user "), re.compile(r"(?:\b(?:SETUSER|setuser|user \S{1,60} (?:on|off))\b[^\n]{0,200}?[\s\"']>|\bAUTH(?:ENTICATE)? (?:PLAIN |LOGIN |default )?(?:challenge: )?|\bPASS |\"(?i:auth2?)\"(?:'?\s(?:argv\[\d\]: ')?\"[^\"\s]{1,60}\")?(?:'?\s(?:argv\[\d\]: ')?|,\s?(?:\"\w{1,10}\":\s?)?\[(?:\"[^\"\s]{1,60}\",\s?(?=\"))?)(?=\"))[\"']?([^\s\"'\\]{3,300})"), lambda match: lookalikes.has_letters_and_digits(match[1]) or re.search(r"(?i)\"auth|setuser|^user |challenge|\sdefault\s", match[0]) is not None),
+    Rule("password", ("ugfzc3dvcmq6",), re.compile(r"334 UGFzc3dvcmQ6(?:[^\n]{0,200}\n){1,3}?[^\n]{0,80}?(?:CLIENT -> SERVER:|\bC:|[<>=-]{1,3}:?|^) ?([A-Za-z0-9+/]{4,400}={0,2})(?=\s|\\|\Z)")),
     Rule("password", ("bind",), re.compile(r"(?i)bind(?:[^'\"]{0,160}?['\"]\w{1,12}=[^'\"\n=]{1,80},\s?\w{1,12}=[^'\"\n]{1,200}['\"],\s?u?['\"]|request[^\n]{1,300}?credentials['\"]?\s?[:=]\s?['\"])([^'\"\n(*]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
-    Rule("password", ("host=", "://", "mysqli", "jdbc:", "dbname="), re.compile(r"(?:['\"](?:jdbc|mysql|pgsql|postgres|sqlsrv|oci|odbc|dblib|firebird):[^'\"\n]{1,200}|\bmysqli\w{0,20}(?:->__construct)?\(['\"][^'\"\n]{1,100})['\"], ?['\"][^'\"\n]{1,100}['\"], ?['\"]([^'\"\n]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
-    Rule("password", ("authenticat",), re.compile(r"(?i)\bauthenticat\w{1,5}(?: (?:as|user|with|for|to))? (?!system:)[\w.@-]{1,60}:[\w.@-]{1,60}:([^\s\"'<>:/]{4,200})(?![^\s\"',;.)])"), lambda match: lookalikes.has_letters_and_digits(match[1]) and _unreferenced(match[1])),
-    Rule("password", ("response",), re.compile(r"(?i)\b\w{0,20}auth[^\n]{0,120}?[\"']response\\{0,3}[\"']\s{0,2}(?::|=>)\s{0,2}[\"']([^\s\"'\\]{4,200})(?=[\"'])"), lambda match: lookalikes.is_literal(match[1]) and (lookalikes.has_letters_and_digits(match[1]) or lookalikes.has_symbols(match[1]))),
+    Rule("password", ("host=", "://", "mysqli", "jdbc:", "dbname=", "connect("), re.compile(r"(?:['\"](?:jdbc|mysql|pgsql|postgres|sqlsrv|oci|odbc|dblib|firebird):[^'\"\n]{1,200}|(?:\bmysqli\w{0,20}(?:->__construct)?|connect)\(['\"][^'\"\n]{1,100})['\"], ?['\"][^'\"\n]{1,100}['\"], ?['\"]([^'\"\n]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
+    Rule("password", ("auth", "credential", "login", "passwd", "basic"), re.compile(r"(?i)(?:\bauthenticat\w{1,5}(?: (?:as|user|with|for|to))? (?!system:)[\w.@-]{1,60}:|\b(?:auth|credentials?|login|basic)(?:\W{0,3}|: \w{1,20} |[\w.-]{0,30}[\"']?\s?[:=]\s?\[?)[\"'](?!https?:)|auth[._-]?(?:user[._-]?info)?\s?=\s?|\bchpasswd <<<\s?[\"']?)[\w.@-]{1,60}:([^\s\"'<>:/]{4,200})(?![^\s\"',;.)])"), lambda match: lookalikes.has_letters_and_digits(match[1]) and _unreferenced(match[1])),
+    # A call in a trace, with user and password; what is piped into a command that asks for a password.
+    Rule("password", ("login", "logon", "signin", "sign_in", "auth", "credential"), re.compile(r"(?i)(?:log_?in|logon|sign_?in|authenticate|auth|credentials?)(?:[\"']\),? (?:array)?|[\"']\], |[\"']?\s?(?:=>?|:)\s?|\s)?[(\[]\s?[\"'][^\"'\n]{1,80}[\"'], ?[\"']([^\"'\n]{3,200})[\"']\s?[,)\]]"), lambda match: lookalikes.is_literal(match[1]) and not lookalikes.PROSE.search(match[1])),
+    Rule("password", ("cred", "login", "log in", "admin", "zugangsdaten", "identifiants"), re.compile(r"(?i)\b(?:cred(?:ential|encial|enzial)?(?:e?s|i)?|log ?in(?= with)|login|admin|account|zugangsdaten|identifiants)\b[^\n]{0,30}?(?:[:=>]|\b(?:is|with)\b)\s?[\w.@-]{1,60} ?[/|:] ?([^\s\"'/|]{6,100})(?=\s|[\"',;]|\Z)"), lambda match: lookalikes.has_letters_and_digits(match[1]) and ("/" in match[0][-len(match[1]) - 3 :] or lookalikes.looks_random(match[1], 8) or re.search(r"[!#$%^&*]", match[1]) is not None)),
+    Rule("password", ("echo ", "printf "), re.compile(r"<\((?:echo|printf) [\"']?([^\s\"'()|$]{3,200})[\"']?\)")),
+    Rule("password", ("echo ", "printf "), re.compile(r"\b(?:echo|printf)(?: -\w)? [\"']?(?:[\w.-]{1,60}:)?([^\s\"'|]{3,200})[\"']? ?\| ?[^|\n]{0,100}?(?:-stdin|passwd|sudo -S|passphrase-fd 0|-pass stdin|cryptsetup)"), lambda match: lookalikes.is_literal(match[1])),
+    Rule("password", (" login ",), re.compile(r"(?im)(?:^|[\s:>])[a-z]{0,4}\d{1,6} LOGIN (?:\"[^\"\n]{1,80}\"|\S{1,80}) (\"(?:[^\"\\\n]|\\.){1,200}\"|[^\s\"]{3,200})(?=\s|\Z|\\r)")),
+    Rule("password", ("response",), re.compile(r"(?i)(?:\b\w{0,20}auth[^\n]{0,120}?[\"']response\\{0,3}[\"']\s{0,2}(?::|=>)\s{0,2}|\bdigest [^\n]{0,400}?\bresponse=)[\"']([^\s\"'\\]{4,200})(?=[\"'])"), lambda match: lookalikes.is_literal(match[1]) and (lookalikes.has_letters_and_digits(match[1]) or lookalikes.has_symbols(match[1]))),
     # One-time codes, in paths, in queries and in sentences.
-    Rule("one-time-code", ("reset", "verif", "confirm", "magic", "invit", "activat", "unsubscribe", "recover", "one-time", "onetime", "unlock", "validate"), re.compile(r"(?i)/[\w-]{0,30}(?:reset|verif\w{0,8}|confirm\w{0,6}|magic|invit\w{0,6}|activat\w{0,4}|unsubscribe|recover\w{0,2}|one-?time|unlock|validate)[\w-]{0,24}/(?:[\w-]{1,24}/)?([A-Za-z0-9_.~=-]{6,400})"), lambda match: lookalikes.looks_random(match[1], 8) or bool(re.fullmatch(r"\d{6,8}", match[1]))),
+    Rule("one-time-code", ("reset", "verif", "confirm", "magic", "invit", "activat", "unsubscribe", "recover", "one-time", "onetime", "unlock", "validate", "passwordless", "sign", "sso"), re.compile(r"(?i)/[\w-]{0,30}(?:reset|verif\w{0,8}|confirm\w{0,6}|magic|invit\w{0,6}|activat\w{0,4}|unsubscribe|recover\w{0,2}|one-?time|unlock|validate|passwordless|sign-?in|sso)[\w-]{0,24}/(?:[\w-]{1,24}/)?([A-Za-z0-9_.~=-]{6,400})"), lambda match: lookalikes.looks_random(match[1], 8) or bool(re.fullmatch(r"\d{6,8}", match[1]))),
+    Rule("one-time-code", ("reset", "verif", "confirm", "magic", "invit", "activat", "unlock", "one-time"), re.compile(r"(?i)\b(?:reset|verif|confirm|magic|invit|activat|unlock|one-time)[^\n]{0,80}?\bhttps?://[^\s\"'<>]{1,200}[/=]([A-Za-z0-9_.~-]{10,400})(?=[\"'\s<>)]|\Z)"), lambda match: lookalikes.looks_random(match[1], 10)),
+    Rule("token", ("?", "&"), re.compile(r"(?i)[?&](?:app_?id|key|k|passkey|user_?key|licen[cs]e|auth|tk|tok|s)=([A-Za-z0-9_-]{16,200})(?=[&\s\"'#)]|\Z)"), lambda match: lookalikes.looks_random(match[1], 16)),
     # A path that is itself the key: what is longer than ids are, and what is named a hook or a feed.
     Rule("token", ("/",), re.compile(r"(?:://[^\s/\"'<>]{1,200}|(?<![\w/.+=~-]))(?:/[\w.~%:@-]{0,80}){0,8}?/([A-Za-z0-9_-]{24,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: lookalikes.looks_random(match[1], 24) and match[1] not in (match[1].lower(), match[1].upper())),
     Rule("token", ("hook", "/bot", "/key/", "feed/", "ical/", "/rpc/", "/v3/"), re.compile(r"(?i)/(?:[\w-]{0,30}hooks?|bot|key|feed|ical|rpc|v3)/([A-Za-z0-9_-]{16,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: lookalikes.looks_random(match[1], 16)),
+    Rule("token", ("hook",), re.compile(r"(?i)://(?=[^\s\"'<>]{0,100}hook)[^\s\"'<>]{0,200}?/((?-i:[A-Z0-9]{8,20}/){0,3}[A-Za-z0-9_-]{12,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: lookalikes.looks_random(match[1].rpartition("/")[2])),
+    Rule("one-time-code", ("grant_type", "redirect_uri", "code_verifier"), re.compile(r"[\"']code\\{0,3}[\"']\s?(?::|=>)\s?[\[(]?\\{0,3}[\"']([^\s\"'\\]{8,4000})"), lambda match: lookalikes.has_letters_and_digits(match[1])),
     Rule("one-time-code", ("code=", "state=", "hash=", "ticket=", "nonce=", "assertion=", "samlresponse=", "otp=", "oob"), re.compile(r"(?i)[?&;](?:oob)?(?:code|state|hash|ticket|nonce|assertion|samlresponse)=([^\s\"'&;<>#]{8,4000})"), lambda match: lookalikes.looks_random(match[1])),
-    Rule("one-time-code", ("code", "otp", "pin", "2fa", "passcode"), re.compile(r"(?i)\b(?:(?:verification|security|one[- ]?time|confirmation|login|sign[- ]?in|authenticat\w{0,4}|auth|access|activation|recovery|backup|sms|2fa|mfa|reset)[ _-]{0,2}(?:code|pin|passcode)|totp|otp|2fa|passcode)s?[\"'`]?(?: (?:code|is|was|of|to|sent|for \S{1,60}))*\s{0,2}[:=#-]?>?\s{0,2}[\"'`]?(\d{4,8}|\d{3}[ -]\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5})(?![\w-]|\.\d)")),
+    Rule("one-time-code", ("code", "otp", "pin", "2fa", "passcode"), re.compile(r"(?i)\b(?:(?:verification|two[ _-]?factor|security|one[- ]?time|confirmation|login|sign[- ]?in|authenticat\w{0,4}|auth|access|activation|recovery|backup|sms|2fa|mfa|reset)[ _-]{0,2}(?:code|pin|passcode)|totp|otp|2fa|passcode)s?[\"'`]?(?: (?:code|is|was|of|to|sent|for \S{1,60}))*\s{0,2}[:=#-]?>?\s{0,2}[\"'`]?(\d{4,8}|\d{3}[ -]\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5})(?![\w-]|\.\d)")),
+    Rule("one-time-code", ("code",), re.compile(r"(?i)\b(?:your|ihr|dein|votre|ton|su|tu)\b[^\n]{0,40}?(?<!zip )(?<!exit )(?<!error )(?<!postal )\bcode[:\s]{1,3}(?:is |ist )?(\d{3}[ -]\d{3}|\d{4,8})(?![\w-]|\.\d)")),
+    Rule("one-time-code", ("code", "kod", "códig", "codice", "код"), re.compile(r"(?i)(?<![a-z_-])(?:code|código|codice|kode?|код)\b[^\n\d{};#]{0,30}?(?<![\d.,/=-])(\d{6}|\d{3}[ -]\d{3})(?![\w-]|[.,]\d)"), lambda match: not OTHER_CODE.search(match.string, max(match.start() - 24, 0), match.start(1))),
+    Rule("one-time-code", ("recovery", "backup"), re.compile(r"(?i)\b(?:recovery|backup)[ _-]?codes?[^\n]{0,30}?(?<!\w)((?:[a-z0-9]{4,8}-[a-z0-9]{4,8}[\s,]{1,3}){1,20}[a-z0-9]{4,8}-[a-z0-9]{4,8})(?!\w)")),
     Rule("one-time-code", ("code", "otp", "pin"), re.compile(r"(?i)(?<![\w.-])(\d{4,8}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5}) (?:is|as) (?:your|the|his|her|their) [\w -]{0,30}?(?:code|otp|pin|passcode)\b")),
 )  # fmt: skip
 

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from railmend.evidence import assignments
-from railmend.evidence.blocks import inserted, private_keys, tables
-from railmend.evidence.lookalikes import PLACEHOLDER
+from railmend.evidence.blocks import kubernetes_secrets, private_keys, tables
+from railmend.evidence.lookalikes import PLACEHOLDER, has_letters_and_digits, looks_random
 from railmend.evidence.patterns import CONTEXT, PERSONAL, TOKENS, Span
+from railmend.evidence.statements import inserted
 from railmend.evidence.views import BASE64, HEX, decode, views
 
 # A placeholder with a digest: sources are redacted separately, and their packet numbers all of them.
@@ -22,6 +23,11 @@ NUMBERED = re.compile(r"<([a-z0-9-]{2,24})-(\d{1,6})>")
 PERSONAL_KINDS = frozenset(rule.kind for rule in PERSONAL)
 KNOWN_KIND = "known-secret"
 MIN_KNOWN_LENGTH = 6
+ENCODED = re.compile(r"%[0-9A-Fa-f]{2}[\w.~*!%+-]{0,400}")
+NEXT_ELEMENT = re.compile(r"(?<=\w)([\"']),[ \t]?\1")
+REPEATED = frozenset({"password", "secret", "token", "credential"})
+MIN_REPEATED, MAX_REPEATED = 8, 50
+MAX_REPEATED_LENGTH = 400
 MAX_ENCODED = 2  # base64 in base64
 
 
@@ -109,7 +115,8 @@ class Redactor:
         found: list[Span] = []
         for view in views(text):
             for start, end, kind in self._find_in_view(view.text, depth):
-                found.append((*view.original(start, end), kind))
+                found.append((*_to_its_end(text, *view.original(start, end)), kind))
+        found += _repeated(text, found)
         found.sort(key=lambda span: (span[0], -span[1]))
         merged: list[Span] = []
         for start, end, kind in found:
@@ -131,6 +138,8 @@ class Redactor:
             yield from rule.find(text, lowered)
         yield from assignments.find(text)
         yield from tables(text)
+        if "Secret" in text:
+            yield from kubernetes_secrets(text)
         yield from inserted(text)
         for rule in PERSONAL:
             yield from rule.find(text, lowered)
@@ -164,6 +173,30 @@ class Redactor:
                 placeholder = f"<{kind}:{digest[:8]}>"
             self._placeholders[secret] = placeholder
         return placeholder
+
+
+def _to_its_end(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a value of a form or a query with all that is percent-encoded in it: blanks, quotes, `&`."""
+    if element := NEXT_ELEMENT.search(text, start, end):
+        return start, element.start()
+    if text[start - 1 : start] == "=" and (rest := ENCODED.match(text, end)):
+        end = rest.end()
+    return start, end
+
+
+def _repeated(text: str, found: Sequence[Span]) -> list[Span]:
+    """Return where else a text shows what was found to be a secret, without a word that betrays it."""
+    secrets = {
+        text[start:end]: kind
+        for start, end, kind in found
+        if kind in REPEATED and MIN_REPEATED <= end - start <= MAX_REPEATED_LENGTH
+    }
+    return [
+        (*match.span(), kind)
+        for secret, kind in list(secrets.items())[:MAX_REPEATED]
+        if has_letters_and_digits(secret) and (" " in secret or looks_random(secret, MIN_REPEATED))
+        for match in re.finditer(rf"(?<!\w){re.escape(secret)}(?!\w)", text)
+    ]
 
 
 def _changed(row: Row, changes: dict[str, object]) -> Row:

@@ -5,36 +5,51 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from railmend.evidence.lookalikes import CHUNK, PLACEHOLDER
-from railmend.evidence.words import words
+from railmend.evidence.words import table, words
 
 # How much a word says: that of a key may mean anything, that of a password is a secret even in a sentence.
 KEY, WEAK, STRONG, PASSWORD = 1, 2, 3, 4
+
+
+def _alternatives(name: str) -> str:
+    return "|".join(table(name)).replace("_", "[ _-]?")
+
+
 EDGE = r"(?:(?<![A-Za-z])|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))"
 PASSWORDS = (
-    r"passwor[dt]s?|passwd|passphrase|passcode|contrase[nñ]a|mot[ _-]?de[ _-]?passe|kennwort|wachtwoord"
-    r"|l[oö]senord|пароль|密[码碼]|口令|パスワード|비밀번호|requirepass|masterauth|mnemonic"
-    r"|(?:seed|recovery)[-_ ]?phrase|identified (?:with \w{1,40} )?by"
-    r"|(?:db|my|user|smtp|mail|root|admin|pg|redis|ftp|sql|rabbitmq|bind)(?:pass|pw)(?![a-z])|pwd(?![a-z])"
+    r"passwor[dt]s?|passwd|(?:passw|pswd|psswd|pword)(?![a-z])|pass[-_ ]?phrase|passcode|requirepass"
+    r"|masterauth|mnemonic|community[-_ ]?string|(?:seed|recovery)[-_ ]?phrase"
+    r"|identified (?:with \w{1,40} )?by|pwd(?![a-z])"
+    r"|(?:db|my|user|smtp|mail|root|admin|pg|redis|ftp|sql|rabbitmq|bind|key|store|trust|ldap|mqtt|proxy|ssh)"
+    r"(?:pass|pw)(?![a-z])|kennwort|wachtwoord|lösenord"
 )
-SHORT_PASSWORDS = r"pass|pwd|pw|pin|otp|totp|cvv2?|cvc|psk|senha|parola|has[lł]o|heslo|[sş]ifre"
+SHORT_PASSWORDS = rf"pass|pwd|pw|pin|otp|totp|cvv2?|cvc|psk|{_alternatives('passwords')}"
 SECRETS = r"secret[eo]?|private[-_ ]?key"
 TOKENS = (
-    r"token|(?:api|access|auth|account|encryption|signing|master|shared|session|license|service|deploy|webhook|storage"
+    r"token|(?:api|access|auth|account|encryption|decryption|validation|fernet|signing|master|shared|session"
+    r"|license|service|deploy|webhook|storage"
+    r"|unseal|recovery|join|pairing"
     r"|admin|root|write|application|app|subscription|ssh)[-_ ]?(?:api|access)?[-_ ]?key|apikey|credential"
     r"|session[-_]?(?:id|token)|sessid|connection[-_ ]?string|csrf|xsrf|authorization|signature"
     r"|code[-_]?verifier|client[-_]?assertion|saml_?response"
 )
-SHORT_TOKENS = r"auth|sid|sig|jwt|bearer|creds?|session|salt|pepper|hmac|cookie"
+SHORT_TOKENS = r"auth|clave|sid|sig|jwt|bearer|creds?|session|salt|pepper|hmac|cookie"
 WORD = re.compile(
     rf"(?P<password>(?i:{PASSWORDS})|{EDGE}(?i:{SHORT_PASSWORDS})(?![a-z]))|(?P<secret>(?i:{SECRETS}))"
     rf"|(?P<token>(?i:{TOKENS})|{EDGE}(?i:{SHORT_TOKENS})(?![a-z]))|(?P<key>{EDGE}(?i:key)(?![a-z]))"
+    rf"|(?P<code>(?i:{_alternatives('one_time_codes')}))"
 )
 STEM = re.compile("|".join(sorted(words("stems"))))
-STRENGTHS = {"password": PASSWORD, "secret": STRONG, "token": WEAK, "key": KEY}
+FOREIGN = re.compile(f"{_alternatives('passwords')}|{_alternatives('one_time_codes')}")
+STRENGTHS = {"password": PASSWORD, "code": PASSWORD, "secret": STRONG, "token": WEAK, "key": KEY}
 BEFORE = re.compile(r"[\w.$@-]*\Z")
 # A setting of .NET's by its sections, `Jwt__Token`: what it is set to is its value, whatever it looks like.
 SECTION = re.compile(r"[A-Z]\w*__\w*\Z")
-AFTER = re.compile(r"[\w-]*(?:\.\w+)*")
+# Tokens and keys that are issued, unlike those that a parser, a bucket or a form has.
+ISSUED = re.compile(
+    r"(?i)(?:(?:access|auth|refresh|private|api|bearer|bot|deploy)[-_ ]?|\bx-[\w-]{0,30})(?:token|key)"
+)
+AFTER = re.compile(r"[\w-]*(?:\.\w+)*", re.A)
 OTHER_THING = words("other_thing")
 SAME_THING = words("same_thing")
 OTHER_BEFORE = {word: words(f"before_{word}") for word in ("token", "key", "password")}
@@ -60,13 +75,20 @@ def names(text: str) -> Iterator[Name]:
 def _words(text: str) -> Iterator[re.Match[str]]:
     begin = 0
     for line in text.split("\n"):
-        if STEM.search(line.lower()):
+        lowered = line.lower()
+        if STEM.search(lowered) or FOREIGN.search(lowered):
             yield from WORD.finditer(text, begin, begin + len(line))
         begin += len(line) + 1
 
 
 def _parts(text: str) -> list[str]:
     return [part.lower() for part in CHUNK.findall(text) if not part.isdigit()]
+
+
+def names_other(key: str) -> bool:
+    """Return whether the name of a member says that it is no secret: an id, an address, a type."""
+    parts = _parts(key)
+    return bool(parts) and parts[-1] in OTHER_THING
 
 
 def _name(text: str, match: re.Match[str]) -> Name | None:
@@ -96,7 +118,7 @@ def _name(text: str, match: re.Match[str]) -> Name | None:
     if any(part not in SAME_THING for part in parts):
         strength -= 1
     ahead = _parts(prefix)
-    if ahead and ahead[-1] in OTHER_BEFORE[word]:
+    if ahead and ahead[-1] in OTHER_BEFORE.get(word, ()):
         return None
     if word == "key" and not ahead and not suffix and not prefix.endswith("-"):
         strength = KEY

@@ -17,6 +17,7 @@ from railmend.evidence.redact import Numbering, Redactor, redact
 from railmend.railway.model import HttpLogLine, LogLine
 from tests.growth import assert_linear
 from tests.unit.diff_samples import diffs
+from tests.unit.secret_notations import harmless, written
 from tests.unit.secret_samples import (
     CODE_LINES,
     ENCODINGS,
@@ -55,6 +56,19 @@ def test_secrets_are_gone_in_every_notation_surrounding_and_encoding() -> None:
 def test_each_kind_is_gone_where_it_stands_alone(kind: str) -> None:
     line, secret = {**KINDS, **REPORTED}[kind]
     assert secret not in redact(line.format(secret))
+
+
+def test_secrets_are_gone_whole_from_each_notation_of_names_and_values() -> None:
+    missed = [
+        text
+        for text, secret in written()
+        if any(part in redact(text) for part in secret.split() if len(part) > 3)
+    ]
+    assert missed == []
+
+
+def test_what_stands_in_a_notation_without_being_a_secret_stays() -> None:
+    assert [text for text in harmless() if redact(text) != text] == []
 
 
 def test_what_a_diagnosis_needs_stays() -> None:
@@ -237,6 +251,29 @@ ADVERSARIAL = (
         f'password: "{"あ" * 40} 1" ',
         f'password: "{"あ " * 20}1" ',
         *("bind", "bind'a=b',", "INSERT INTO x (password) VALUES (", "334 UGFzc3dvcmQ6\n", "'mysql:a', "),
+        *(
+            '"password=',
+            "password[a1",
+            "passwords: {a:b ",
+            "tokens:\n  k: v\n",
+            "password of x ",
+            "password tried ",
+        ),
+        *(
+            "VALUES (?, ",
+            "UPDATE t SET password=? ",
+            "password=$1 ",
+            ";password={",
+            "password | a\n",
+        ),
+        *(
+            "kind: Secret\ndata:\n a: bcd\n",
+            "{A:b password:c ",
+            "mnemonic a ",
+            "://hook/",
+            "user a on >",
+            "code 1 ",
+        ),
         *("setuser ", '"auth" ', "/bot/", "/aB1", "secret={{a", "Authorization: a b ", "auth 'response': "),
     ),
 )

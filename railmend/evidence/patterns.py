@@ -73,6 +73,40 @@ OTHER_CODE = re.compile(
     r"(?i)\b(?:error|exit|status|return|response|http|zip|postal|post|area|country|region|product|item|sku|op|source|sql|vendor|reason|oracle|of|lines?)\b"
 )
 
+# What is typed before a password, and what its line has: a command with its flag, or what a server is told.
+TYPED = (
+    (" -p", r"\b(?:mysql|mysqldump|mysqladmin|mariadb|mysqlsh)\b[^\n|;]{0,200}?\s-p(?=\S)|\b7z\b[^\n|;]{0,100}?\s-p(?=\S)"),
+    (" -p", r"\b(?:sshpass|mongo(?:sh|dump|restore)?|login|unlock-keychain|cockroach|twine|skopeo|nexus|influx)\b[^\n|;]{0,200}?\s-p[\s=]{0,3}"),
+    (" -p", r"\b(?:sqlcmd|mosquitto_(?:pub|sub)|zip|bcp|isql|ipmitool)\b[^\n|;]{0,200}?\s-P[\s=]{0,3}"),
+    ("-cli", r"\b(?:redis-cli|valkey-cli)\b[^\n|;]{0,200}?\s(?:-a|--pass)[\s=]{1,3}"),
+    ("ldap", r"\bldap(?:search|modify|add|whoami|passwd)\b[^\n|;]{0,200}?\s-[wys] {1,3}"),
+    ("passwd ", r"\bhtpasswd\b[^\n|;]{0,100}?\s-\w*b\w* \S{1,100} \S{1,60} |/[\w-]{0,20}passwd [\w.@-]{1,60} "),
+    (" -u|--user|--proxy-user| -a|--auth", r"\b(?:curl|wget|https?|xh|restic)\b[^\n|;]{0,300}?\s(?:-u|--user|-a|--auth|--proxy-user|-U)[\s=]{0,3}[\"']?[^\s:\"']{1,80}:"),
+    ("rabbitmqctl", r"\brabbitmqctl (?:add_user|change_password) \S{1,60} "),
+    ("smbclient", r"\bsmbclient\b[^\n|;]{0,200}?\s-U \S{1,60}%"),
+    ("requirepass", r"\brequirepass {1,3}"),
+    ("masterauth", r"\bmasterauth {1,3}"),
+    (" pass:", r"-pass(?:in|out)? pass:"),
+    ("openssl", r"\bopenssl\b[^\n|;]{0,200}?\s-[kK] {1,3}"),
+    ("mc ", r"\bmc (?:alias set|config host add) \S{1,60} \S{1,200} \S{1,100} "),
+    ("snmp", r"\bsnmp\w+\b[^\n|;]{0,200}?\s-[AXc] {1,3}"),
+    ("influx", r"\binflux\b[^\n|;]{0,200}?\s-t "),
+    ("schtasks", r"\bschtasks\b[^\n|;]{0,300}?\s/rp "),
+    ("net use", r"\bnet user \S{1,60} (?!/)|\bnet use [^\n|]{0,100}?\\\\\S{1,100} "),
+    (" using ", r"\buser \S{1,60} using "),
+    (" -serial ", r"\s-serial "),
+    ("password ", r"\blogin \S{1,80}\s{1,3}password "),
+)  # fmt: skip
+
+
+def _typed() -> Iterator[Rule]:
+    for needles, before in TYPED:
+        pattern = re.compile(rf"(?:{before})[\"']?([^\s\"']{{3,300}})")
+        yield Rule(
+            "password", tuple(needles.split("|")), pattern, lambda match: lookalikes.is_literal(match[1])
+        )
+
+
 # Addresses, headers, command lines and sentences in which the place betrays the secret.
 CONTEXT = (
     # With a raw `@`, `/` or `#` in the password; what looks like a port and a path is none.
@@ -84,16 +118,7 @@ CONTEXT = (
     Rule("credential", ("authorization", "authorisation"), re.compile(r"(?i)authori[sz]ation[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?((?:[\w-]{2,24} {1,4})?[^\s\"'`,\])}]{6,4000}(?:, ?\w{1,20}=\"?[^\s\",]{1,400}\"?){0,12})"), lambda match: _credential(match[1])),
     Rule("credential", ("bearer", "basic"), re.compile(r"(?i)\b(?:bearer|basic)(?: {1,4}|%20|\+|[\"'`]?\s{0,2}[:=,]\s{0,2}[\"'`]?)([A-Za-z0-9._~+/=-]{8,4000})"), lambda match: lookalikes.is_mixed(match[1]) and lookalikes.is_opaque(match[1]) and not re.match(r"[a-z_]+=.", match[1])),
     Rule("cookie", ("cookie",), re.compile(r"(?i)\b(?:set-)?cookies?[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?([^\s\"'`=;<>]{1,100}=[^\r\n\"'`<>]{1,4000})"), lambda match: not match[1].endswith((";", ",")) or len(match[1]) > 40),
-    Rule("password", ("mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", "login ", "mongo", "twine", "skopeo", "cockroach", "sqlcmd", "mosquitto_", "zip", "7z", "ldap", "passwd", "curl", "wget", "http", "xh ", "restic", "rabbitmqctl", "smbclient", "requirepass", "masterauth", "-pass", "-u", "-p", "net use", "net user", "ipmitool", "influx", "schtasks", " using ", "-serial", "openssl", "snmp", "mc "), re.compile(
-        r"(?:\b(?:mysql|mysqldump|mysqladmin|mariadb|mysqlsh)\b[^\n|;]{0,200}?\s-p(?=\S)"
-        r"|\b(?:redis-cli|valkey-cli)\b[^\n|;]{0,200}?\s(?:-a|--pass)[\s=]{1,3}"
-        r"|\b(?:sshpass|mongo(?:sh|dump|restore)?|login|unlock-keychain|cockroach|twine|skopeo|nexus|influx)\b[^\n|;]{0,200}?\s-p[\s=]{0,3}"
-        r"|\b(?:sqlcmd|mosquitto_(?:pub|sub)|zip|bcp|isql)\b[^\n|;]{0,200}?\s-P[\s=]{0,3}|\b7z\b[^\n|;]{0,100}?\s-p(?=\S)"
-        r"|\bldap(?:search|modify|add|whoami|passwd)\b[^\n|;]{0,200}?\s-[wys] {1,3}|\bhtpasswd\b[^\n|;]{0,100}?\s-\w*b\w* \S{1,100} \S{1,60} |/[\w-]{0,20}passwd [\w.@-]{1,60} "
-        r"|\b(?:curl|wget|http|https|xh|restic)\b[^\n|;]{0,300}?\s(?:-u|--user|-a|--auth|--proxy-user|-U)[\s=]{0,3}[\"']?[^\s:\"']{1,80}:"
-        r"|\brabbitmqctl (?:add_user|change_password) \S{1,60} |\bsmbclient\b[^\n|;]{0,200}?\s-U \S{1,60}%|\b(?:requirepass|masterauth) {1,3}"
-        r"|-pass(?:in|out)? pass:|\bopenssl\b[^\n|;]{0,200}?\s-[kK] {1,3}|\bmc (?:alias set|config host add) \S{1,60} \S{1,200} \S{1,100} |\bsnmp\w+\b[^\n|;]{0,200}?\s-[AXc] {1,3}|\bipmitool\b[^\n|;]{0,200}?\s-P |\binflux\b[^\n|;]{0,200}?\s-t |\bschtasks\b[^\n|;]{0,300}?\s/rp |\bnet user \S{1,60} (?!/)|\buser \S{1,60} using |\s-serial |\bnet use [^\n|]{0,100}?\\\\\S{1,100} |\blogin \S{1,80}\s{1,3}password )"
-        r"[\"']?([^\s\"']{3,300})"), lambda match: lookalikes.is_literal(match[1])),
+    *_typed(),
     Rule("password", ("convertto-securestring",), re.compile(r"(?i)convertto-securestring (?:-string )?[\"']?([^\s\"'$][^\"'\n]{2,200}?)[\"']?(?= -|\s*$|[\"')])")),
     Rule("password", ("8=fix",), re.compile(r"(?<![^|^\x01\s])(?:554|925)=([^|\x01\s]{3,200})")),
     Rule("secret", ("secret",), re.compile(r"(?i)\bsecret[_ -]?id[\"']?\s{0,12}[:=]\s{0,12}[\"']?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})")),

@@ -11,7 +11,7 @@ from railmend.source.manifests import Ecosystem, canonical_name
 # Build tools require these prefixes of variables that reach the browser.
 PUBLIC_PREFIX = re.compile(r"^(?:NEXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|NUXT_PUBLIC|NUXT|PUBLIC|GATSBY)_")
 # Of a vendor's site this is what programs call.
-API_PATH = re.compile(r"/(?:api|graphql|(?:login/)?oauth2?)(?:/|\b)")
+API_PATH = re.compile(r"/(?:api|graphql|v\d|(?:login/)?oauth2?)(?:/|\b)")
 SEPARATORS = {"go": "/", "imports": "."}
 
 

@@ -24,7 +24,7 @@ SAMPLES = frozenset({"example", "examples", "sample", "samples", "demo", "demos"
 NOT_SHIPPED_NAME = re.compile(
     r"(?i)^(?:test_.*\.py|.*_test\.(?:py|go|rb|exs)|.*_spec\.rb|conftest\.py|setup\.py|noxfile\.py"
     r"|.*[.-](?:test|spec|stories|mock)\.[cm]?[jt]sx?|.*Tests?\.(?:java|kt|cs|php)|.*IT\.java"
-    r"|gulpfile\..*|.*\.min\.js|(?:.*[.-])?compose[\w.-]*\.ya?ml|mkdocs\.yml|pnpm-lock\.yaml"
+    r"|gulpfile\..*|.*\.min\.js|(?:.*[.-])?compose[\w.-]*\.ya?ml|mkdocs\.yml|pnpm-lock\.yaml|(?:pytest|tox)\.ini"
     r"|(?:openapi|swagger)\.(?:json|ya?ml)"
     r"|(?:jest|vitest|cypress|playwright|webpack|rollup|eslint|commitlint)\.config\..*)$"
 )

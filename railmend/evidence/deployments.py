@@ -22,18 +22,20 @@ MAX_NAMES = 30
 class SuspectedDeployments:
     """`bad`: the deployment at fault, if one was; `good`: the last earlier one that served.
 
-    `failed`: `bad` itself never served.
+    `failed`: `bad` itself never served; `mark`: what it is called in the history.
     """
 
     bad: Deployed
     good: Deployed | None
     failed: bool
+    mark: str = "first bad"
 
 
 def suspects(history: Sequence[Deployed], onset: datetime | None) -> SuspectedDeployments | None:
     """Return the suspects of a history, newest first; None if nothing was ever deployed.
 
-    If the newest failed, the first of that run of failures is at fault; else the last one before the onset.
+    If the newest failed, the first of that run of failures is at fault; else the last one before the onset,
+    or the oldest if all came after it.
     """
     finished = [deployed for deployed in history if deployed.record.status not in UNFINISHED]
     if not finished:
@@ -47,10 +49,15 @@ def suspects(history: Sequence[Deployed], onset: datetime | None) -> SuspectedDe
         )
     served = [deployed for deployed in finished if deployed.record.status in SERVED] or finished
     latest = (onset or served[0].record.created_at) + SLACK
-    index = next((n for n, deployed in enumerate(served) if deployed.record.created_at <= latest), 0)
+    index = next(
+        (n for n, deployed in enumerate(served) if deployed.record.created_at <= latest), len(served)
+    )
+    mark = "served at the onset" if onset else "serves"
+    if index == len(served):
+        index, mark = index - 1, "first after the onset"
     earlier = served[index + 1 :]
     good = next((deployed for deployed in earlier if deployed.record.status != "CRASHED"), None)
-    return SuspectedDeployments(served[index], good, failed=False)
+    return SuspectedDeployments(served[index], good, failed=False, mark=mark)
 
 
 def history_text(history: Sequence[Deployed], suspected: SuspectedDeployments | None) -> str:
@@ -64,7 +71,7 @@ def _row(deployed: Deployed, suspected: SuspectedDeployments | None) -> str:
     record = deployed.record
     mark = ""
     if suspected and record.id == suspected.bad.record.id:
-        mark = "  <- first bad" if suspected.failed else "  <- served at the onset"
+        mark = f"  <- {suspected.mark}"
     elif suspected and suspected.good and record.id == suspected.good.record.id:
         mark = "  <- last good"
     message = (record.commit_message or "").strip().split("\n")[0][:120]

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Protocol
 
 from railmend.evidence.condense import Condensed
-from railmend.evidence.ranking import EARLY
+from railmend.evidence.ranking import tells_new
 from railmend.evidence.templates import route
 from railmend.evidence.tokens import cut, estimate
 
@@ -183,7 +183,8 @@ class _Service:
         self.count = self.statuses.total()
         self.median = _percentile(self.buckets, 0.5)
         self.start, self.end = min(r.first for r in routes.values()), max(r.last for r in routes.values())
-        self.onset = onset if onset is not None and self.start < onset < self.end else None
+        told = onset is not None and onset < self.end and tells_new(self.start, onset, self.end)
+        self.onset = onset if told else None
 
     def is_slow(self, each: Route) -> bool:
         p95 = _percentile(each.buckets, 0.95, each.slowest)
@@ -199,10 +200,10 @@ class _Service:
         return f" (the rest: {failed / count:.1%} failed, p95 {p95:.0f} ms)"
 
     def is_new(self, each: Route) -> bool:
-        """Whether a route fails only since the onset, and enough was seen before to say so."""
-        if self.onset is None or (self.onset - self.start) <= EARLY * (self.end - self.start):
+        """Whether a route fails only since the onset, and would have failed before as often as since."""
+        if self.onset is None or _failed(each.before):
             return False
-        return _failed(each.before) == 0 and each.before.total() > 0
+        return each.before.total() * _failed(each.since) >= each.since.total() > 0
 
 
 def _failed(statuses: Counter[int]) -> int:

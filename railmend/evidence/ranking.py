@@ -25,8 +25,9 @@ ON_STDERR, STDERR_SHARE = 20.0, 0.05
 MAX_FOR_RARITY = 5.0  # reached by an ordinary line that is one of a thousand
 TAIL = 18.0  # among a build's last rows
 MAX_FOR_COUNT = 8.0
-# A group is new if its first event lies beyond this share of the span.
-EARLY = 0.05
+# A group is new if its first event lies beyond this share of the span. What is new since the onset can be
+# told if as much, and no less than a few seconds, was read before it.
+EARLY, LEAST_BEFORE = 0.05, timedelta(seconds=20)
 RARE = 3
 CONTEXT_SECONDS = 30.0
 CONTEXT_SHARE = 0.01
@@ -71,7 +72,7 @@ class Span:
 
 @dataclass(frozen=True)
 class RankedGroup:
-    """A group with its score. `new`: it did not occur before the onset, or early in the span."""
+    """A group with its score. `new`: it did not occur before the onset, and enough was read to say so."""
 
     group: EventGroup
     score: float
@@ -81,7 +82,8 @@ class RankedGroup:
 def rank(groups: Sequence[EventGroup], span: Span, rows: int) -> list[RankedGroup]:
     """Return the groups with the most informative first. `rows`: how many were read, for a build's tail."""
     scores = {id(group): _content(group) for group in groups}
-    new = {id(group): _is_new(group, span) for group in groups}
+    known = span.onset is not None and tells_new(span.start, span.onset, span.end)
+    new = {id(group): group.before == 0 if known else span.share(group.first) > EARLY for group in groups}
     for group in groups:
         if group.level <= LogLevel.NOTICE and group.count <= RARE:
             scores[id(group)] += min(log2(rows / group.count) / 2, MAX_FOR_RARITY)
@@ -94,7 +96,7 @@ def rank(groups: Sequence[EventGroup], span: Span, rows: int) -> list[RankedGrou
     for group in _context(groups, onset, span):
         scores[id(group)] += CONTEXT
     order = sorted(groups, key=lambda group: (-scores[id(group)], -group.count, group.first))
-    return [RankedGroup(group, scores[id(group)], new[id(group)]) for group in order]
+    return [RankedGroup(group, scores[id(group)], known and new[id(group)]) for group in order]
 
 
 def hinted(group: EventGroup, span: Span) -> bool:
@@ -116,10 +118,9 @@ def _content(group: EventGroup) -> float:
     return score
 
 
-def _is_new(group: EventGroup, span: Span) -> bool:
-    if span.onset is not None and span.start is not None and span.share(span.onset) > EARLY:
-        return group.before == 0
-    return span.share(group.first) > EARLY
+def tells_new(start: datetime | None, onset: datetime, end: datetime | None) -> bool:
+    """Return whether enough was read before the onset to say what is new since."""
+    return start is not None and end is not None and onset - start > max(EARLY * (end - start), LEAST_BEFORE)
 
 
 def _novelty(group: EventGroup, span: Span, *, new: bool) -> float:

@@ -79,7 +79,7 @@ def _block(ranked: RankedGroup, span: Span, max_tokens: int) -> str:
     when = _clock(group.first, span)
     if group.count > 1:
         when = f"{when} to {_clock(group.last, span)}"
-    new = ", new" if ranked.new and group.count > 1 else ""
+    new = ", new since the onset" if ranked.new and group.count > 1 else ""
     lines = [f"{group.count}x {when}{new}", *group.example.lines]
     if hinted(group, span) and group.count > 1 and group.latest != group.example.lines[0]:
         lines.append(f"  the last one: {group.latest[:240]}")  # growth shows in its first and last line

@@ -20,6 +20,7 @@ from railmend.evidence.packet import room_for_code
 from railmend.evidence.redact import Redactor
 from railmend.publishing.github import GitHubClient
 from railmend.railway.pool import RailwayPool
+from railmend.source.files import language_of
 
 TRACES = (EvidenceSource.DEPLOY_LOGS, EvidenceSource.BUILD_LOGS)
 
@@ -97,7 +98,8 @@ class RepositoryActivities:
             if not isinstance(error, Classified):
                 raise
             return {}, (f"The service's code could not be read: {error}",)
-        return dict(source.files), ()
+        templates = {path: text for path, text in source.others if language_of(path) is None}
+        return {**templates, **dict(source.files)}, ()
 
     async def _change(
         self, repository: str, pair: SuspectedDeployments | None

@@ -84,7 +84,7 @@ def describe(
     """Return at most about `budget` tokens.
 
     Hunks of the files that traces and routes name, `named` with their lines, come first, as long as they
-    are; then those inside the service's root directory. `whole`: False leaves a first commit's hunks out.
+    are; then those inside the service's root directory. `whole`: False leaves the hunks out.
     """
     named = named or {}
     direction = "" if comparison.status == "ahead" else f" ({comparison.status})"
@@ -97,8 +97,8 @@ def describe(
         commits.append(f"  ({comparison.total - len(commits)} commits left out)")
     files = sorted(comparison.files, key=lambda file: _rank(file, root_directory, named))
     text = "\n".join([head, *commits, "Files:", *_table(files)])
-    if not comparison.base and not whole:
-        return f"{text}\n(The first commit: all of it is new, and shown as the service's code.)"
+    if not whole:
+        return f"{text}\n(All of it is new, and shown as the service's code.)"
     return "\n".join([text, *_hunks(files, budget - estimate(text), named)])
 
 

@@ -8,7 +8,10 @@ from typing import NamedTuple
 from railmend.evidence.frames import LIBRARY_PATH
 
 MAX_PLACES, MAX_ROUTES = 30, 12
-SUFFIXES = "py|pyi|[cm]?[jt]sx?|vue|svelte|go|rb|rake|ru|erb|rs|java|kt|php|cs|exs?"
+SUFFIXES = (
+    "pyi?|[cm]?[jt]sx?|vue|svelte|go|rb|rake|ru|rs|java|kts?|scala|groovy|php|cs|fs|vb|exs?"
+    "|html|erb|haml|slim|h?eex|leex|ejs|hbs|pug|twig|jinja2?|j2|cshtml|razor"
+)
 PLACE = re.compile(
     rf"(?P<path>(?:[A-Za-z]:)?(?:[\w@~.+/\\\[\]-]|\([\w.-]+\)/)*\w\.(?:{SUFFIXES}))"
     r"(?:\", line |:line |:|\()(?P<line>\d{1,6})\b"

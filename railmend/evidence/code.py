@@ -6,7 +6,7 @@ the state that they share, then the rest of the service as far as there is room,
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import PurePosixPath
@@ -16,6 +16,7 @@ from railmend.contracts.scan import FindingKind
 from railmend.evidence.clues import Place, file_of
 from railmend.evidence.tokens import estimate
 from railmend.source.code_reader import Definition, SourceCode, last_name
+from railmend.source.files import language_of
 from railmend.source.grammars import can_read
 from railmend.source.manifests import is_manifest, manifests_of
 from railmend.source.reading_process import CodeReaderProcess
@@ -95,7 +96,7 @@ class CodeChooser:
         deeper = [excerpt for caller in found for excerpt in self._callees(caller)]
         return _distinct([*found, *deeper])[:MAX_CALLEES]
 
-    def rest(self, named: Sequence[Excerpt], changed: Sequence[str]) -> Iterator[Excerpt]:
+    def rest(self, named: Sequence[Excerpt], changed: Collection[str]) -> Iterator[Excerpt]:
         """Yield other files whole: those named, changed, imported there, and most like the fault.
 
         Manifests come last.
@@ -104,10 +105,14 @@ class CodeChooser:
         imported = {
             last_name(each.module)
             for path in touched
-            if (code := self._code(path)) is not None
-            for each in code.imports
+            if (read := self._code(path)) is not None
+            for each in read.imports
         }
-        scores = {path: self._likeness(text) for path, text in self._files.items() if can_read(path)}
+        scores = {
+            path: self._likeness(text)
+            for path, text in self._files.items()
+            if language_of(path) not in (None, "config")
+        }
 
         def order(path: str) -> tuple[bool, bool, bool, float]:
             pure = PurePosixPath(path)
@@ -155,26 +160,29 @@ class CodeChooser:
 
     def _traced(self, place: Place) -> Iterator[Excerpt]:
         path = file_of(place.path, self._files)
-        code = self._code(path) if path else None
-        if path is None or code is None:
+        if path is None:
             return
-        name = last_name(place.function)
+        code, lines, name = self._code(path), self._files[path].split("\n"), last_name(place.function)
         moved = PurePosixPath(place.path).suffix != PurePosixPath(path).suffix
-        at = None if moved else code.function_at(place.line)
-        if name and (at is None or at.last_name != name):  # the line may be that of a compiled script
+        at = None if moved or code is None else code.function_at(place.line)
+        if (
+            code and name and (at is None or at.last_name != name)
+        ):  # the line may be that of a compiled script
             by_name = [d for d in code.definitions if d.last_name == name]
             at = by_name[0] if moved and by_name else at or next(iter(by_name), None)
         reason = (
             f"named by a trace, line {place.line}" if not moved else "named by a trace of the compiled script"
         )
-        if at is None and not moved and place.line <= len(code.lines):
-            start, end = code.statement_at(place.line)
+        if at is None and not moved and place.line <= len(lines):
+            start, end = code.statement_at(place.line) if code else block_at(lines, place.line, name)
             yield Excerpt(path, start, end, reason, place.line)
         elif at is not None and at.kind == "class":
             start, end = max(at.start, place.line - AROUND_LINES), min(at.end, place.line + AROUND_LINES)
             yield Excerpt(path, start, end, reason, place.line)
         elif at is not None:
             yield Excerpt(path, at.start, at.end, reason, 0 if moved else place.line)
+        else:  # nothing to show, but the file is named
+            yield Excerpt(path, 1, 0, reason)
 
     def _answering(self, method: str, path: str) -> Iterator[Excerpt]:
         words = [part for part in split_path(path) if WORD.fullmatch(part) or "-" in part]
@@ -241,6 +249,23 @@ class CodeChooser:
                     found.append((rank, path, definition))
         found.sort(key=lambda row: row[0])
         return [(path, definition) for _, path, definition in found]
+
+
+def block_at(lines: Sequence[str], line: int, name: str) -> tuple[int, int]:
+    """Return the function around a line by its name and indents, for want of a grammar; else near lines."""
+    depth = _indent(lines, line)
+    starts = (n for n in range(line, 0, -1) if n == line or _indent(lines, n) < depth)
+    start = next((n for n in starts if name in WORD.findall(lines[n - 1])), 0)
+    ends = (n for n in range(line, len(lines) + 1) if re.match(r"\s*[})\]]", lines[n - 1]))
+    end = next((n for n in ends if _indent(lines, n) <= _indent(lines, start)), 0)
+    if not start or not end:
+        return max(line - AROUND_LINES, 1), min(line + AROUND_LINES, len(lines))
+    return start, end
+
+
+def _indent(lines: Sequence[str], line: int) -> int:
+    text = lines[line - 1] if 0 < line <= len(lines) else ""
+    return len(text) - len(text.lstrip())
 
 
 def _together(path: str, other: str) -> int:

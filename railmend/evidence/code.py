@@ -54,6 +54,7 @@ ASSIGNED = re.compile(
 )
 # Rails names the controller of a route, so no other will do.
 CONTROLLER = re.compile(r"_controller\.\w+$")
+CONSTRUCTORS = ("__init__", "constructor", "initialize", "__construct")
 WORD = re.compile(r"[A-Za-z_$@][\w$]*")
 
 
@@ -91,9 +92,10 @@ class CodeChooser:
         return _distinct([*traced, *answering])
 
     def called(self, named: Sequence[Excerpt]) -> list[Excerpt]:
-        """Return what the excerpts call and which state they share, then what that calls."""
+        """Return what the excerpts call and the state they share, and what that calls, likeliest first."""
         found = _distinct(excerpt for caller in named for excerpt in self._callees(caller))
         deeper = [excerpt for caller in found for excerpt in self._callees(caller)]
+        deeper.sort(key=lambda excerpt: -self._likeness(self.lines(excerpt)))
         return _distinct([*found, *deeper])[:MAX_CALLEES]
 
     def rest(self, named: Sequence[Excerpt], changed: Collection[str]) -> Iterator[Excerpt]:
@@ -227,28 +229,47 @@ class CodeChooser:
             if len(found) <= MAX_CANDIDATES or found[0][0] == caller.path:
                 for path, definition in found[:1]:
                     reason = f"called in {PurePosixPath(caller.path).name}"
-                    yield Excerpt(path, definition.start, definition.end, reason)
+                    yield Excerpt(path, definition.start, self._end(path, definition), reason)
+
+    def _end(self, path: str, definition: Definition) -> int:
+        """Return the last line to show: of a class, before the first method other than its constructor."""
+        code = self._code(path)
+        if definition.kind != "class" or code is None:
+            return definition.end
+        inside = (d for d in code.definitions if d.kind == "function" and definition.has(d.start))
+        methods = (d.start - 1 for d in inside if d.last_name not in (*CONSTRUCTORS, definition.last_name))
+        return max(next(methods, definition.end), definition.line)
 
     def _find(self, reference: str, near: str) -> list[tuple[str, Definition]]:
         """Return definitions of a name, those in the same file and in what the reference names first."""
         name = last_name(reference)
         if len(name) < 2:
             return []
-        around = {_plain(word) for word in WORD.findall(reference)[:-1]}
+        words = self._around(reference, near)
+        around = {_plain(word) for word in words}
         found = []
         for path in [near, *(path for path in self._files if path != near)]:
             if name not in self._files[path] or not can_read(path) or (code := self._code(path)) is None:
                 continue
+            pure = PurePosixPath(path)
             for definition in code.definitions:
                 if definition.last_name != name or definition.kind == "handed":
                     continue
-                owners = {_plain(part) for part in definition.name.split(".")[:-1]}
-                owned = len(around & (owners | {_plain(PurePosixPath(path).stem)}))
-                if owned or not CONTROLLER.search(reference):
-                    rank = (-owned, path != near or bool(around), -_together(path, near))
+                owners = (*definition.name.split(".")[:-1], *pure.stem.split("."), pure.parent.name)
+                same = len(around & {_plain(owner) for owner in owners})
+                alike = len(_parts(words) & _parts(owners))
+                if same or not CONTROLLER.search(reference):
+                    rank = (-2 * same - alike, path != near or bool(around), -_together(path, near))
                     found.append((rank, path, definition))
         found.sort(key=lambda row: row[0])
-        return [(path, definition) for _, path, definition in found]
+        return [(path, definition) for rank, path, definition in found if rank[0] == found[0][0][0]]
+
+    def _around(self, reference: str, near: str) -> set[str]:
+        """Return the words that say whose a name is: those before it, and of the imports that bring them."""
+        owners = set(WORD.findall(reference)[:-1])
+        code = self._code(near)
+        lines = [WORD.findall(code.text(each.line, each.line)) for each in code.imports] if code else []
+        return {word for words in [owners, *lines] if owners.intersection(words) for word in words}
 
 
 def block_at(lines: Sequence[str], line: int, name: str) -> tuple[int, int]:
@@ -276,6 +297,11 @@ def _together(path: str, other: str) -> int:
 
 def _plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
+
+
+def _parts(names: Iterable[str]) -> set[str]:
+    """Return the words that names in camel or snake case are made of."""
+    return {part.lower() for name in names for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)}
 
 
 def _distinct(excerpts: Iterable[Excerpt]) -> list[Excerpt]:

@@ -5,8 +5,8 @@ mounted, a blueprint, a namespace.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from railmend.source.code_reader import Definition, FunctionCall, SourceCode
@@ -31,6 +31,7 @@ PREFIXES = frozenset(
         "prefix",
     )
 )
+RESOURCE = ("resources", "resource", "apiResource")
 RESOURCES = {
     "index": ("GET", ""), "create": ("POST", ""), "new": ("GET", "/new"), "show": ("GET", "/:id"),
     "edit": ("GET", "/:id/edit"), "update": ("PATCH PUT", "/:id"), "destroy": ("DELETE", "/:id"),
@@ -41,16 +42,25 @@ STRING = re.compile(
 NAMED_STRING = re.compile(r"^(?:value|path|prefix|url_prefix|url|rule)\s*[=:]\s*(.+)$", re.S)
 METHODS = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b")
 RAILS = re.compile(r"(?:to:|=>)\s*[\"']([\w/]+)#(\w+)[\"']|^[\"']([\w/]+)#(\w+)[\"']$")
+# How much a part of a request tells that the route has, that its group has, or its file; its folders less.
+SAME, NEAR, TOLD = 4, 3, 2
+NAME = "{name}"  # in summaries of HTTP logs, a part with many values
 # A part of a path that stands for any value, in code (`:id`, `<int:id>`, `{id}`, `[id]`, `*`) or in a log.
 ANY = re.compile(r"^(?:[:*$<{\[(].*|.*[<{*\[].*|\d+|.*\(\?P<.*|[0-9a-f]{8,}(?:-[0-9a-f-]+)?)$", re.I)
 # Next.js, Nuxt, SvelteKit: the folder below which files' paths are routes.
 PAGES = re.compile(r"(?:^|/)(?:(?:src/)?(?:app|pages)|src/routes|server(?=/(?:api|routes)/))/(.*)$")
 PAGE_FILE = re.compile(r"^(?:route|page|index|\+server|\+page(?:\.server)?)$")
 SCRIPT = re.compile(r"\.(?:[cm]?[jt]sx?|go|py)$")
-NO_REFERENCE = ("function", "func(", "func (", "async", "lambda", "fn(", "{")
+NO_REFERENCE = re.compile(r"(?:function|func|async|lambda|fn)\b|\{|.*=>", re.S)
+REFERENCE = re.compile(r"[A-Za-z_][\w.]*")
+# What is added to a reference to make a handler of it.
+MADE = re.compile(r"\.(?:as_view|bind)\b.*", re.S)
 LARAVEL = re.compile(r"(\w+)::class\s*,\s*['\"](\w+)['\"]")
 QUOTED = re.compile(r"([\"'`])[^\"'`\n]*\1")
-KEYWORD = re.compile(r"^(?!view_func|endpoint|handler)\w+\s*=(?![=>])")
+KEYWORD = re.compile(r"^(?!view_func|endpoint|handler)\w+(?:\s*=(?![=>])|:\s)")
+# Whose calls are routes whatever their path looks like, unlike a look-up, as in map.get("key").
+ROUTER = re.compile(r"(?i:router|routes?|app|api|server)\.\w+$|\.[A-Z]+$")
+ASSIGNED = re.compile(r"^\s*(?:(?:const|let|var|val)\s+)?(\w+)\s*:?=[^=]")
 NO_NAMES = frozenset(
     ("get", "post", "put", "patch", "delete", "async", "function", "class", "as_view", "self", "this")
 )
@@ -60,8 +70,8 @@ NO_NAMES = frozenset(
 class RouteHandler:
     """A route as the code tells it. `methods`: () for any; `handlers`: references to functions, as written.
 
-    `prefixes`: parts that may come before `parts`. `start`, `end`: where it is told, with a handler that
-    stands there.
+    `prefixes`: parts that may come before `parts`, and how much each then tells. `start`, `end`: where it is
+    told, with a handler that stands there.
     """
 
     path: str
@@ -70,7 +80,7 @@ class RouteHandler:
     handlers: tuple[str, ...]
     start: int
     end: int
-    prefixes: frozenset[str] = frozenset()
+    prefixes: Mapping[str, int] = field(default_factory=dict)
 
 
 def split_path(path: str) -> tuple[str, ...]:
@@ -83,13 +93,53 @@ def split_path(path: str) -> tuple[str, ...]:
 
 def routes_of(code: SourceCode) -> tuple[RouteHandler, ...]:
     """Return the routes of one file, in the order of its lines."""
-    calls = list(code.calls)
-    prefixes = frozenset(part.lower() for call in calls for part in _prefixes(call))
-    stem = PurePosixPath(code.path).stem.lower()
-    stem = re.sub(r"[._-]?(?:routes?|router|controller|handlers?|views?|api|service)$", "", stem)
-    hints = prefixes | {stem, f"{stem}s"} if stem else prefixes
-    found = [route for call in calls for route in _declared(code, call, hints)]
+    pure = PurePosixPath(code.path)
+    stem = re.sub(r"[._-]?(?:routes?|router|controller|handlers?|views?|api|service)$", "", pure.stem.lower())
+    named = dict.fromkeys((folder.lower() for folder in pure.parts[:-1]), 1)
+    named |= dict.fromkeys((stem, f"{stem}s"), NEAR) if stem else {}
+    groups = [group for call in code.calls if (group := _group(code, call))]
+    anywhere = {part: TOLD for group in groups for part in group.parts}
+    found: list[RouteHandler] = []
+    for call in code.calls:
+        around = [group for group in groups if group.holds(call, groups)]
+        near = {part: NEAR for group in around for part in group.parts}
+        found += _declared(code, call, named | (near or anywhere), around)
     return (*found, *_by_file_name(code))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A call that puts parts before the paths of routes: those in its span, or called on its variable."""
+
+    call: FunctionCall
+    parts: tuple[str, ...]
+    variable: str
+    start: int
+    end: int
+
+    def holds(self, call: FunctionCall, groups: Sequence["_Group"]) -> bool:
+        if call is self.call or call.start < self.start:
+            return False
+        owner = call.callee.partition(".")[0]
+        if call.end <= self.end or owner == self.variable:
+            return True
+        return any(
+            group.variable == owner and group.call is not call and self.holds(group.call, groups)
+            for group in groups
+            if group.start < call.start
+        )
+
+
+def _group(code: SourceCode, call: FunctionCall) -> _Group | None:
+    parts = tuple(part.lower() for part in _prefixes(call))
+    if not parts:
+        return None
+    match = ASSIGNED.match(code.text(call.start, call.start))
+    spans = [
+        (d.start, d.end) for d in code.definitions if d.kind == "class" and d.start <= call.start <= d.line
+    ]
+    start, end = spans[-1] if spans else (call.start, call.end)
+    return _Group(call, parts, match[1] if match else "", start, end)
 
 
 def _strings(call: FunctionCall) -> Iterator[tuple[int, str]]:
@@ -105,7 +155,7 @@ def _strings(call: FunctionCall) -> Iterator[tuple[int, str]]:
 
 
 def _prefixes(call: FunctionCall) -> Iterator[str]:
-    if call.name.lower() in PREFIXES:
+    if call.name.lower() in PREFIXES or call.name in RESOURCE:
         for _, text in _strings(call):
             yield from split_path(text)
     for argument in call.arguments:
@@ -113,10 +163,12 @@ def _prefixes(call: FunctionCall) -> Iterator[str]:
             yield from split_path(argument.partition("=")[2].strip("\"' "))
 
 
-def _declared(code: SourceCode, call: FunctionCall, hints: frozenset[str]) -> Iterator[RouteHandler]:
+def _declared(
+    code: SourceCode, call: FunctionCall, hints: Mapping[str, int], around: Sequence[_Group]
+) -> Iterator[RouteHandler]:
     name = call.name.lower()
     strings = list(_strings(call))
-    if name in ("resources", "resource", "apiresource") and strings:
+    if call.name in RESOURCE and strings:
         yield from _resources(call, strings[0][1], hints)
         return
     decorated = _decorated(code, call)
@@ -126,12 +178,16 @@ def _declared(code: SourceCode, call: FunctionCall, hints: frozenset[str]) -> It
     if METHODS.fullmatch(path) and len(strings) > 1:  # router.Method("GET", "/x", h)
         position, path = strings[1]
     handlers = tuple(_references(call.arguments[position + 1 :]))
+    resources = [group.call for group in around if group.call.name in RESOURCE]
     if decorated:
         handlers = (decorated.name,)
-    elif not handlers and call.end == call.start:
+    elif not handlers and call.end == call.start and not resources:
         return
-    if "://" in path or (not decorated and path and "/" not in path and SCRIPT.search(code.path)):
-        return  # a request to elsewhere; or a look-up, as in map.get("key")
+    elif not handlers and resources:  # in Rails `get :sale` within `resources :offers`
+        handlers = (f"{_controller(resources[-1])}.{path.rpartition('/')[2]}",)
+    asked = decorated or ROUTER.search(call.callee)
+    if "://" in path or (not asked and path and "/" not in path and SCRIPT.search(code.path)):
+        return  # a request to elsewhere; or a look-up
     methods = VERBS[name]
     if match := METHODS.match(path):  # Go: "GET /x"
         methods, path = (match[1],), path[match.end() :].strip()
@@ -165,21 +221,24 @@ def _references(arguments: Iterable[str]) -> Iterator[str]:
             yield f"{controller.rpartition('/')[2]}_controller.{action}"
         elif match := LARAVEL.search(argument):
             yield f"{match[1]}.{match[2]}"
-        elif "=>" not in argument and not argument.startswith(NO_REFERENCE) and not KEYWORD.match(argument):
-            names = re.findall(r"[A-Za-z_]\w*", QUOTED.sub("", argument))
-            if names := [name for name in names if name.lower() not in NO_NAMES]:
-                yield ".".join(names)
+        elif not NO_REFERENCE.match(argument) and not KEYWORD.match(argument):
+            names = REFERENCE.findall(MADE.sub("", QUOTED.sub("", argument)))
+            yield from (name for name in names if name.lower() not in NO_NAMES)
 
 
-def _resources(call: FunctionCall, name: str, hints: frozenset[str]) -> Iterator[RouteHandler]:
-    controller = name.strip("/").rpartition("/")[2]
+def _controller(call: FunctionCall) -> str:
+    name = next(_strings(call))[1].strip("/").rpartition("/")[2]
     if call.name == "resource":  # one of its kind: the controller is named in the plural all the same
-        controller = re.sub(r"y$", "ie", controller) + "s"
+        name = re.sub(r"y$", "ie", name) + "s"
+    return f"{name}_controller"
+
+
+def _resources(call: FunctionCall, name: str, hints: Mapping[str, int]) -> Iterator[RouteHandler]:
     for action, (methods, ending) in RESOURCES.items():
         if call.name == "resource":
             ending = ending.removeprefix("/:id")
         parts = (*split_path(name), *split_path(ending))
-        handler = f"{controller}_controller.{action}"
+        handler = f"{_controller(call)}.{action}"
         yield RouteHandler(
             f"/{name}{ending}", tuple(methods.split()), parts, (handler,), call.start, call.start, hints
         )
@@ -216,30 +275,31 @@ def _by_file_name(code: SourceCode) -> Iterator[RouteHandler]:
 
 
 def matches(route: RouteHandler, method: str, path: str) -> int:
-    """Return how well a request fits a route, 0 for not at all: the number of parts that agree, doubled.
+    """Return how well a request fits a route, 0 for not at all.
 
-    A part that stands for any value agrees half as well as one that is the same.
+    What counts are the parts that say the same, in the route or before it; one that stands for any value
+    tells next to nothing.
     """
     if route.methods and method and method not in route.methods and method != "HEAD":
         return 0
     asked, told = split_path(path), route.parts
     if told and told[-1].startswith(("*", "[...", "{*")):
-        told = (*told[:-1], *asked[len(told) - 1 :])
+        told = (*told[:-1], *("*" for _ in asked[len(told) - 1 :]))
     if len(told) > len(asked):
         return 0
-    ends = asked[len(asked) - len(told) :]
+    ends, before = asked[len(asked) - len(told) :], asked[: len(asked) - len(told)]
     points = [_agreement(one, other) for one, other in zip(told, ends, strict=True)]
-    if not all(points):
+    named = [route.prefixes.get(part.lower(), 0) for part in before]
+    told_so = SAME in points or max(named, default=TOLD) >= TOLD
+    if not told_so or any(point is None for point in points):
         return 0
-    before = asked[: len(asked) - len(told)]
-    named = sum(part.lower() in route.prefixes for part in before)
-    literal = any(point == 2 for point in points)
-    if before and not literal and not named:
-        return 0
-    return 2 * sum(points) + named + 2 * (not before) + bool(route.methods)
+    return sum(point or 0 for point in points) + sum(named) + 2 * (not before) + bool(route.methods)
 
 
-def _agreement(told: str, asked: str) -> int:
+def _agreement(told: str, asked: str) -> int | None:
+    """Return how much two parts agree, None if they cannot be the same."""
     if told.lower() == asked.lower():
-        return 2
-    return 1 if ANY.match(told) or ANY.match(asked) else 0
+        return SAME
+    if ANY.match(told):
+        return 2 if ANY.match(asked) else 0
+    return 0 if asked == NAME else None

@@ -175,7 +175,7 @@ ROUTES = {
     "next, app": ("src/app/api/cart/[id]/route.ts", "export async function PUT() {}\n", "PUT /api/cart/1", "PUT"),
     "net/http": ("m.go", 'func f() { mux.HandleFunc("GET /cart/{id}", s.show) }\n', "GET /cart/x", "s.show"),
     "gin": ("m.go", 'func f() { g := r.Group("/api"); g.POST("/cart", h.Add) }\n', "POST /api/cart", "h.Add"),
-    "echo": ("m.go", 'func f() { e.GET("/cart/:id", auth(h.Show)) }\n', "GET /cart/1", "auth.h.Show"),
+    "echo": ("m.go", 'func f() { e.GET("/cart/:id", auth(h.Show)) }\n', "GET /cart/1", "auth h.Show"),
     "rails": ("config/routes.rb", "resources :carts\n", "DELETE /carts/4", "carts_controller.destroy"),
     "rails, named": ("config/routes.rb", 'get "/sale", to: "shop/offers#sale"\n', "GET /sale", "offers_controller.sale"),
     "laravel": ("routes/web.php", "<?php Route::get('/cart', [CartController::class, 'show']);\n", "GET /cart", "CartController.show"),

@@ -29,7 +29,7 @@ MAX_FUNCTION_TOKENS = 2500
 # Beyond this nothing of an excerpt is shown. No token is longer, on average, than so many characters.
 MAX_CHARACTERS, MAX_WIDTH = 100_000, 8
 LONG_TEXT = 8000
-MAX_HANDLERS, MAX_CALLEES, MAX_CANDIDATES = 3, 40, 3
+MAX_ROUTES, MAX_HANDLERS, MAX_CALLEES, MAX_CANDIDATES = 12, 3, 40, 3
 MAX_STATE_LINES, AROUND_LINES = 12, 15
 MAX_REST_FILES, MAX_LEFT_OUT = 30, 15
 # What code looks like that can cause such a finding, to order what nothing names.
@@ -195,14 +195,29 @@ class CodeChooser:
             for route in self._routes_of(file):
                 if score := matches(route, method, path):
                     scored.append((score, file, route))
-        best = max((score for score, _, _ in scored), default=0)
+        scored.sort(key=lambda row: -row[0])
         reason = f"answers {method} {path}"
-        for _, file, route in [row for row in scored if row[0] == best][:MAX_HANDLERS]:
-            handlers = [found for name in route.handlers for found in self._find(name, file)[:1]]
-            for where, definition in reversed(handlers):  # middleware stands before the handler
-                yield Excerpt(where, definition.start, definition.end, reason, definition.line)
-            if route.end > route.start or not handlers:
-                yield Excerpt(file, route.start, route.end, reason, route.start)
+        answers = [
+            (score, list(self._handlers(file, route, reason))) for score, file, route in scored[:MAX_ROUTES]
+        ]
+        # A route without a function is a client's, or of one that is not read.
+        best = next((score for score, found in answers if found), 0)
+        kept = [found for score, found in answers if score == best and found][:MAX_HANDLERS]
+        for found in kept:
+            yield from found
+        if not kept and scored:
+            _, file, route = scored[0]
+            yield Excerpt(file, route.start, route.end, reason, route.start)
+
+    def _handlers(self, file: str, route: RouteHandler, reason: str) -> Iterator[Excerpt]:
+        """Yield the functions that answer a route, the last of them first: middleware stands before it."""
+        handlers = [found for name in route.handlers for found in self._find(name, file)[:1]]
+        for where, definition in reversed(handlers):
+            yield Excerpt(where, definition.start, definition.end, reason, definition.line)
+        code = self._code(file)
+        inside = code and any(route.start <= d.start and d.end <= route.end for d in code.definitions)
+        if inside or (handlers and route.end > route.start):
+            yield Excerpt(file, route.start, route.end, reason, route.start)
 
     def _routes_of(self, path: str) -> tuple[RouteHandler, ...]:
         if path not in self._routes:

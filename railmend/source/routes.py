@@ -6,7 +6,7 @@ mounted, a blueprint, a namespace.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from railmend.source.code_reader import Definition, FunctionCall, SourceCode
@@ -60,6 +60,8 @@ QUOTED = re.compile(r"([\"'`])[^\"'`\n]*\1")
 KEYWORD = re.compile(r"^(?!view_func|endpoint|handler)\w+(?:\s*=(?![=>])|:\s)")
 # Whose calls are routes whatever their path looks like, unlike a look-up, as in map.get("key").
 ROUTER = re.compile(r"(?i:router|routes?|app|api|server)\.\w+$|\.[A-Z]+$")
+CHAINED = re.compile(r"(\w+)\(\s*[\"'`]([^\"'`\n]*)[\"'`]")
+CLASS = re.compile(r"^[A-Z]\w*(?:\.[A-Z]\w*)*Controller\b")
 ASSIGNED = re.compile(r"^\s*(?:(?:const|let|var|val)\s+)?(\w+)\s*:?=[^=]")
 NO_NAMES = frozenset(
     ("get", "post", "put", "patch", "delete", "async", "function", "class", "as_view", "self", "this")
@@ -70,8 +72,8 @@ NO_NAMES = frozenset(
 class RouteHandler:
     """A route as the code tells it. `methods`: () for any; `handlers`: references to functions, as written.
 
-    `prefixes`: parts that may come before `parts`, and how much each then tells. `start`, `end`: where it is
-    told, with a handler that stands there.
+    `prefixes`: parts that may come before `parts`, and how much each then tells; `group`: those that do, in
+    order. `start`, `end`: where it is told, with a handler that stands there.
     """
 
     path: str
@@ -81,6 +83,7 @@ class RouteHandler:
     start: int
     end: int
     prefixes: Mapping[str, int] = field(default_factory=dict)
+    group: tuple[str, ...] = ()
 
 
 def split_path(path: str) -> tuple[str, ...]:
@@ -88,6 +91,8 @@ def split_path(path: str) -> tuple[str, ...]:
     path = re.sub(
         r"\(\?P?<\w+>[^()]*\)|\\[dw][+*]?", "*", path.partition("?")[0] if "(?" not in path else path
     )
+    if path.startswith("^"):  # Django's patterns, with what may be missing
+        path = re.sub(r"\([^()]*\)\?|/\?", "", path)
     return tuple(part for part in path.strip("^$ ").split("/") if part and not part.startswith("("))
 
 
@@ -98,12 +103,13 @@ def routes_of(code: SourceCode) -> tuple[RouteHandler, ...]:
     named = dict.fromkeys((folder.lower() for folder in pure.parts[:-1]), 1)
     named |= dict.fromkeys((stem, f"{stem}s"), NEAR) if stem else {}
     groups = [group for call in code.calls if (group := _group(code, call))]
-    anywhere = {part: TOLD for group in groups for part in group.parts}
+    anywhere = {part.lower(): TOLD for group in groups for part in group.parts}
     found: list[RouteHandler] = []
     for call in code.calls:
         around = [group for group in groups if group.holds(call, groups)]
-        near = {part: NEAR for group in around for part in group.parts}
-        found += _declared(code, call, named | (near or anywhere), around)
+        near = (*(part for group in around for part in group.parts), *_chained(call))
+        hints = named | ({part.lower(): NEAR for part in near} or anywhere)
+        found += (replace(route, group=near) for route in _declared(code, call, hints, around))
     return (*found, *_by_file_name(code))
 
 
@@ -131,7 +137,7 @@ class _Group:
 
 
 def _group(code: SourceCode, call: FunctionCall) -> _Group | None:
-    parts = tuple(part.lower() for part in _prefixes(call))
+    parts = tuple(_prefixes(call))
     if not parts:
         return None
     match = ASSIGNED.match(code.text(call.start, call.start))
@@ -158,9 +164,16 @@ def _prefixes(call: FunctionCall) -> Iterator[str]:
     if call.name.lower() in PREFIXES or call.name in RESOURCE:
         for _, text in _strings(call):
             yield from split_path(text)
+    yield from _chained(call)
     for argument in call.arguments:
         if argument.startswith(("prefix", "url_prefix")):
             yield from split_path(argument.partition("=")[2].strip("\"' "))
+
+
+def _chained(call: FunctionCall) -> tuple[str, ...]:
+    """Return the parts that calls before a call put before it: `Route::prefix('cart')->group`."""
+    chain = CHAINED.findall(call.callee)
+    return tuple(part for name, path in chain if name.lower() in PREFIXES for part in split_path(path))
 
 
 def _declared(
@@ -215,8 +228,14 @@ def _holds(outer: FunctionCall, inner: FunctionCall) -> bool:
 
 def _references(arguments: Iterable[str]) -> Iterator[str]:
     """Yield what may name a handler: `views.show`, `[UserController::class, 'show']`, `users#show`."""
+    before = ""
     for argument in arguments:
-        if match := RAILS.search(argument):
+        before, last = argument, before
+        if CLASS.match(last) and argument.startswith(":"):  # Phoenix
+            yield f"{last}.{argument[1:]}"
+        elif CLASS.fullmatch(argument):
+            continue
+        elif match := RAILS.search(argument):
             controller, action = match[1] or match[3], match[2] or match[4]
             yield f"{controller.rpartition('/')[2]}_controller.{action}"
         elif match := LARAVEL.search(argument):
@@ -227,6 +246,8 @@ def _references(arguments: Iterable[str]) -> Iterator[str]:
 
 
 def _controller(call: FunctionCall) -> str:
+    if match := next(filter(None, map(CLASS.match, call.arguments)), None):
+        return match[0]
     name = next(_strings(call))[1].strip("/").rpartition("/")[2]
     if call.name == "resource":  # one of its kind: the controller is named in the plural all the same
         name = re.sub(r"y$", "ie", name) + "s"
@@ -282,18 +303,23 @@ def matches(route: RouteHandler, method: str, path: str) -> int:
     """
     if route.methods and method and method not in route.methods and method != "HEAD":
         return 0
-    asked, told = split_path(path), route.parts
+    asked = split_path(path)
+    fits = max(_fit(told, asked, route.prefixes) for told in (route.parts, (*route.group, *route.parts)))
+    return fits and fits + bool(route.methods)
+
+
+def _fit(told: tuple[str, ...], asked: tuple[str, ...], prefixes: Mapping[str, int]) -> int:
     if told and told[-1].startswith(("*", "[...", "{*")):
         told = (*told[:-1], *("*" for _ in asked[len(told) - 1 :]))
     if len(told) > len(asked):
         return 0
     ends, before = asked[len(asked) - len(told) :], asked[: len(asked) - len(told)]
     points = [_agreement(one, other) for one, other in zip(told, ends, strict=True)]
-    named = [route.prefixes.get(part.lower(), 0) for part in before]
+    named = [prefixes.get(part.lower(), 0) for part in before]
     told_so = SAME in points or max(named, default=TOLD) >= TOLD
     if not told_so or any(point is None for point in points):
         return 0
-    return sum(point or 0 for point in points) + sum(named) + 2 * (not before) + bool(route.methods)
+    return 1 + sum(point or 0 for point in points) + sum(named) + 2 * (not before)
 
 
 def _agreement(told: str, asked: str) -> int | None:

@@ -180,7 +180,7 @@ ROUTES = {
     "rails, named": ("config/routes.rb", 'get "/sale", to: "shop/offers#sale"\n', "GET /sale", "offers_controller.sale"),
     "laravel": ("routes/web.php", "<?php Route::get('/cart', [CartController::class, 'show']);\n", "GET /cart", "CartController.show"),
     "spring": ("C.java", 'class C {\n  @GetMapping("/cart/{id}")\n  int show() { return 1; }\n}\n', "GET /cart/1", "C.show"),
-    "phoenix": ("router.ex", 'get "/cart", CartController, :show\n', "GET /cart", "CartController show"),
+    "phoenix": ("router.ex", 'get "/cart", CartController, :show\n', "GET /cart", "CartController.show"),
 }  # fmt: skip
 
 

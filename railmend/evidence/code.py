@@ -189,16 +189,19 @@ class CodeChooser:
     def _answering(self, method: str, path: str) -> Iterator[Excerpt]:
         words = [part for part in split_path(path) if WORD.fullmatch(part) or "-" in part]
         scored: list[tuple[int, str, RouteHandler]] = []
-        for file, text in self._files.items():
-            if not can_read(file) or (words and not any(word in text or word in file for word in words)):
-                continue
+        said = {
+            file: sum(word in text or word in file for word in words) for file, text in self._files.items()
+        }
+        for file in sorted(filter(can_read, said), key=lambda file: -said[file]):  # as long as there is time
+            if words and not said[file]:
+                break
             for route in self._routes_of(file):
                 if score := matches(route, method, path):
                     scored.append((score, file, route))
         scored.sort(key=lambda row: -row[0])
-        reason = f"answers {method} {path}"
         answers = [
-            (score, list(self._handlers(file, route, reason))) for score, file, route in scored[:MAX_ROUTES]
+            (score, list(self._handlers(file, route, method, path)))
+            for score, file, route in scored[:MAX_ROUTES]
         ]
         # A route without a function is a client's, or of one that is not read.
         best = next((score for score, found in answers if found), 0)
@@ -207,13 +210,19 @@ class CodeChooser:
             yield from found
         if not kept and scored:
             _, file, route = scored[0]
-            yield Excerpt(file, route.start, route.end, reason, route.start)
+            yield Excerpt(file, route.start, route.end, f"answers {method} {path}", route.start)
 
-    def _handlers(self, file: str, route: RouteHandler, reason: str) -> Iterator[Excerpt]:
+    def _handlers(self, file: str, route: RouteHandler, method: str, path: str) -> Iterator[Excerpt]:
         """Yield the functions that answer a route, the last of them first: middleware stands before it."""
+        reason = f"answers {method} {path}"
         handlers = [found for name in route.handlers for found in self._find(name, file)[:1]]
-        for where, definition in reversed(handlers):
-            yield Excerpt(where, definition.start, definition.end, reason, definition.line)
+        for where, found in reversed(handlers):
+            code = self._code(where)
+            verbs = (
+                [d for d in code.definitions if d.name == f"{found.name}.{method.lower()}"] if code else []
+            )
+            for each in verbs or [found]:
+                yield Excerpt(where, each.start, each.end, reason, each.line)
         code = self._code(file)
         inside = code and any(route.start <= d.start and d.end <= route.end for d in code.definitions)
         if inside or (handlers and route.end > route.start):
@@ -270,7 +279,7 @@ class CodeChooser:
             for definition in code.definitions:
                 if definition.last_name != name or definition.kind == "handed":
                     continue
-                owners = (*definition.name.split(".")[:-1], *pure.stem.split("."), pure.parent.name)
+                owners = (*definition.name.split(".")[:-1], *pure.stem.split("."), *pure.parts[:-1])
                 same = len(around & {_plain(owner) for owner in owners})
                 alike = len(_parts(words) & _parts(owners))
                 if same or not CONTROLLER.search(reference):

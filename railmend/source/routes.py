@@ -144,7 +144,8 @@ def _group(code: SourceCode, call: FunctionCall) -> _Group | None:
     spans = [
         (d.start, d.end) for d in code.definitions if d.kind == "class" and d.start <= call.start <= d.line
     ]
-    start, end = spans[-1] if spans else (call.start, call.end)
+    ends = (other.end for other in code.calls if other.start == call.start and other.name == "group")
+    start, end = spans[-1] if spans else (call.start, max(call.end, *ends, 0))
     return _Group(call, parts, match[1] if match else "", start, end)
 
 

@@ -5,5 +5,5 @@
 (impl_item type: (_) @name) @class
 (call_expression function: (_) @callee arguments: (_) @arguments) @call
 (macro_invocation macro: (_) @callee) @call
-(attribute_item (attribute (_) @callee arguments: (_)? @arguments)) @call
+(attribute_item (attribute [(identifier) (scoped_identifier)] @callee arguments: (_)? @arguments)) @call
 (use_declaration argument: (_) @module) @import

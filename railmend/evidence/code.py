@@ -30,7 +30,7 @@ MAX_FUNCTION_TOKENS = 2500
 MAX_CHARACTERS, MAX_WIDTH = 100_000, 8
 LONG_TEXT = 8000
 MAX_ROUTES, MAX_HANDLERS, MAX_CALLEES, MAX_CANDIDATES = 12, 3, 40, 3
-MAX_STATE_LINES, AROUND_LINES = 12, 15
+MAX_STATE_LINES, MAX_CLASS_LINES, AROUND_LINES = 12, 60, 15
 MAX_REST_FILES, MAX_LEFT_OUT = 30, 15
 # What code looks like that can cause such a finding, to order what nothing names.
 _MEMORY = r"setInterval|cache|\.(?:push|append|set|add|on)\(|\bglobal\b|new Map|buffer|<<|@@|go func|chan\b"
@@ -218,13 +218,13 @@ class CodeChooser:
         handlers = [found for name in route.handlers for found in self._find(name, file)[:1]]
         for where, found in reversed(handlers):
             code = self._code(where)
-            verbs = (
-                [d for d in code.definitions if d.name == f"{found.name}.{method.lower()}"] if code else []
-            )
+            long = code.definitions if code and found.end - found.start > MAX_CLASS_LINES else ()
+            verbs = [d for d in long if d.name == f"{found.name}.{method.lower()}"]
             for each in verbs or [found]:
                 yield Excerpt(where, each.start, each.end, reason, each.line)
         code = self._code(file)
-        inside = code and any(route.start <= d.start and d.end <= route.end for d in code.definitions)
+        handed = (d for d in code.definitions if d.kind == "handed" or d.end > d.start) if code else ()
+        inside = any(route.start <= d.start and d.end <= route.end for d in handed)
         if inside or (handlers and route.end > route.start):
             yield Excerpt(file, route.start, route.end, reason, route.start)
 
@@ -292,7 +292,9 @@ class CodeChooser:
         """Return the words that say whose a name is: those before it, and of the imports that bring them."""
         owners = set(WORD.findall(reference)[:-1])
         code = self._code(near)
-        lines = [WORD.findall(code.text(each.line, each.line)) for each in code.imports] if code else []
+        starts = {each.line for each in code.imports} if code else set()
+        starts |= {call.start for call in code.calls if call.name == "require"} if code else set()
+        lines = [WORD.findall(code.text(line, line)) for line in starts] if code else []
         return {word for words in [owners, *lines] if owners.intersection(words) for word in words}
 
 

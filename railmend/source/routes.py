@@ -55,7 +55,7 @@ NO_REFERENCE = re.compile(r"(?:function|func|async|lambda|fn)\b|\{|.*=>", re.S)
 REFERENCE = re.compile(r"[A-Za-z_][\w.]*")
 # What is added to a reference to make a handler of it.
 MADE = re.compile(r"\.(?:as_view|bind)\b.*", re.S)
-LARAVEL = re.compile(r"(\w+)::class\s*,\s*['\"](\w+)['\"]")
+LARAVEL = re.compile(r"(\w+)(?:::class\s*,\s*['\"]|@)(\w+)['\"]")
 QUOTED = re.compile(r"([\"'`])[^\"'`\n]*\1")
 KEYWORD = re.compile(r"^(?!view_func|endpoint|handler)\w+(?:\s*=(?![=>])|:\s)")
 # Whose calls are routes whatever their path looks like, unlike a look-up, as in map.get("key").

@@ -4,6 +4,7 @@ import pytest
 
 from railmend.contracts.incident import Fact, Facts, IncidentRequest
 from railmend.contracts.scan import FindingKind
+from railmend.evidence.change import CommitComparison, ComparedFile
 from railmend.evidence.clues import Place, file_of, places_in, requests_in
 from railmend.evidence.code_facts import code_facts
 from railmend.evidence.packet import TOTAL_BUDGET, number, room_for_code
@@ -88,6 +89,95 @@ def test_a_function_too_long_for_the_room_is_shown_around_the_line_that_failed()
     assert "total_499 = compute" in fact.text
     assert "of lines 1-900" in fact.text
     assert estimate(fact.text) <= 1600
+
+
+KOTLIN = """class Orders(private val store: Store) {
+    fun total(id: String): Int {
+        val lines = store.lines(id)
+        return lines.sumOf {
+            it.price!!
+        }
+    }
+
+    fun other() = 1
+}
+"""
+
+
+def shown_of(
+    files: dict[str, str], trace: str, requests: str = "", change: CommitComparison | None = None
+) -> str:
+    facts, changed = code_facts(
+        incident_of(FindingKind.ERROR_RATE),
+        files,
+        change,
+        logs=[trace],
+        requests=[requests],
+        redact=str,
+        room=1500,
+    )
+    return "\n".join([*(fact.text for fact in facts), changed])
+
+
+def test_a_function_that_no_grammar_reads_is_whole_and_a_template_is_shown_around_its_line() -> None:
+    text = shown_of({"src/Orders.kt": KOTLIN}, "\tat shop.Orders.total(Orders.kt:5)")
+    assert text.startswith("--- src/Orders.kt lines 2-7: named by a trace, line 5\n    fun total(")
+    view = "\n".join(f"<p>{n}</p>" for n in range(100))
+    text = shown_of({"app/views/cart.html.erb": view}, "app/views/cart.html.erb:50:in 'total'")
+    assert text.startswith("--- app/views/cart.html.erb lines 35-65: named by a trace, line 50\n<p>34</p>")
+
+
+def test_a_change_knows_what_a_trace_names_beside_the_service_and_in_what_was_compiled() -> None:
+    long = "@@ -0,0 +1,900 @@\n" + "\n".join(f"+value_{n} = compute({n})" for n in range(1, 901))
+    files = [
+        ComparedFile(path=path, status="modified", additions=900, deletions=0, patch=long)
+        for path in ("a.ts", "shared/pay.py", "web/src/cart.ts")
+    ]
+    change = CommitComparison(base="a", head="b", status="ahead", total=1, commits=(), files=tuple(files))
+    text = shown_of({"main.py": ""}, 'File "/srv/shared/pay.py", line 450, in pay', change=change)
+    assert "+value_450 = " in text
+    text = shown_of({"web/src/cart.ts": "put();\n"}, "    at /app/web/dist/cart.js:9:5", change=change)
+    assert text.index("--- web/src/cart.ts") < text.index("hunks of")
+
+
+def test_a_service_that_is_new_in_its_repository_is_not_shown_twice() -> None:
+    code = "def a():\n    return fault()\n"
+    patch = "@@ -0,0 +1,2 @@\n+def a():\n+    return fault()"
+    file = ComparedFile(path="main.py", status="added", additions=2, deletions=0, patch=patch)
+    new = CommitComparison(base="a", head="b", status="ahead", total=1, commits=(), files=(file,))
+    trace = 'File "/srv/main.py", line 2, in a'
+    assert shown_of({"main.py": code}, trace, change=new).count("return fault()") == 1
+    assert shown_of({"main.py": code, "old.py": ""}, trace, change=new).count("return fault()") == 2
+
+
+def test_a_request_is_answered_by_a_function_and_not_by_a_client_that_sends_it() -> None:
+    files = {
+        "web/api.ts": "export const list = (body) => http.post('/api/cart/lines', body);\n",
+        "routes/cart.js": "const cart = require('../handlers/carts.handler');\n"
+        "router.post('/lines', wrap(cart.get));\n",
+        "handlers/carts.handler.js": "function get(req) {\n  return query.cart.get(req.id);\n}\n",
+        "queries/cart.queries.js": "function get(id) {\n  return db('cart').where({ id });\n}\n",
+        "queries/user.queries.js": "function get(id) {\n  return db('user').where({ id });\n}\n",
+    }
+    headers = [
+        line for line in shown_of(files, "", "POST /api/cart/lines: 5x").split("\n") if line.startswith("---")
+    ]
+    assert headers[:2] == [
+        "--- handlers/carts.handler.js lines 1-3: answers POST /api/cart/lines",
+        "--- queries/cart.queries.js lines 1-3: called in carts.handler.js",
+    ]
+
+
+def test_a_class_that_is_called_does_not_hide_its_methods() -> None:
+    methods = "".join(f"    def m{n}(self):\n        return {n}\n\n" for n in range(400))
+    files = {
+        "views.py": "def show(id):\n    cart = Cart(id)\n    return cart.m300()\n",
+        "models.py": "class Cart:\n    lines = []\n\n    def __init__(self, id):\n        self.id = id\n\n"
+        + methods,
+    }
+    text = shown_of(files, 'File "/srv/views.py", line 3, in show')
+    assert "self.id = id" in text
+    assert "return 300" in text
 
 
 TRACES = {

@@ -180,6 +180,25 @@ ROUTES = {
     "rails, named": ("config/routes.rb", 'get "/sale", to: "shop/offers#sale"\n', "GET /sale", "offers_controller.sale"),
     "laravel": ("routes/web.php", "<?php Route::get('/cart', [CartController::class, 'show']);\n", "GET /cart", "CartController.show"),
     "spring": ("C.java", 'class C {\n  @GetMapping("/cart/{id}")\n  int show() { return 1; }\n}\n', "GET /cart/1", "C.show"),
+    "gin, groups in groups": (
+        "m.go",
+        'func f() {\n\tapi := r.Group("/shop")\n\tcart := api.Group("/cart")\n\tline := cart.Group("/:id/lines")\n'
+        '\tapi.GET("", h.Shop)\n\tcart.GET("", h.Carts)\n\tline.GET("", h.Lines)\n}\n',
+        "GET /shop/cart/{id}/lines",
+        "h.Lines",
+    ),
+    "express, wrapped": ("cart.routes.js", "router.get(\n  '/',\n  asyncHandler(cart.get)\n);\n", "GET /api/cart", "asyncHandler cart.get"),
+    "koa, a method for a path": ("api.ts", "router.post('cart.list', auth(), async (ctx) => {\n  put(1);\n});\n", "POST /api/cart.list", "auth"),
+    "laravel, groups": (
+        "routes/web.php",
+        "<?php\nRoute::prefix('carts')->group(function () {\n  Route::get('', [C::class, 'index']);\n"
+        "  Route::middleware('own')->prefix('{cart}')->group(function () {\n    Route::get('', [C::class, 'show']);\n  });\n});\n",
+        "GET /carts/{id}",
+        "C.show",
+    ),
+    "rocket": ("m.rs", '#[get("/sync?<data..>")]\nfn sync(data: D) {\n    put();\n}\n', "GET /api/sync", "sync"),
+    "django, an ending that may be missing": ("urls.py", "re_path(r'^cart/(?P<n>\\d+)(\\.json)?/?$', views.Cart.as_view())\n", "GET /cart/3", "views.Cart"),
+    "phoenix, resources": ("router.ex", 'resources("/cart", CartController, except: [:new])\n', "GET /cart", "CartController.index"),
     "phoenix": ("router.ex", 'get "/cart", CartController, :show\n', "GET /cart", "CartController.show"),
 }  # fmt: skip
 
@@ -191,11 +210,29 @@ def test_a_request_finds_the_function_that_answers_it(sample: tuple[str, str, st
     assert code is not None
     method, _, asked = request.partition(" ")
     fitting = [route for route in routes_of(code) if matches(route, method, asked)]
+    fitting.sort(key=lambda route: -matches(route, method, asked))
     assert [" ".join(route.handlers) for route in fitting][:1] == [handlers]
     other = "DELETE" if method != "DELETE" else "POST"
     if not path.endswith("urls.py"):  # Django's views answer any method
         assert not [route for route in routes_of(code) if matches(route, other, asked)]
     assert not [route for route in routes_of(code) if matches(route, method, "/something/else")]
+
+
+def test_what_is_said_alike_weighs_more_than_what_stands_for_anything() -> None:
+    text = "@Controller('x')\nclass A {\n  @Get(':a/:b/:c')\n  any() {}\n}\n@Controller('cart')\nclass B {\n  @Get()\n  all() {}\n}\n"
+    code = read("a.ts", text)
+    assert code is not None
+    points = {route.handlers: matches(route, "GET", "/api/v1/cart") for route in routes_of(code)}
+    assert points[("B.all",)] > points[("A.any",)]
+    assert not any(matches(route, "GET", "/api/v1/orders/{id}/items") for route in routes_of(code))
+
+
+def test_an_action_within_a_resource_is_its_controllers() -> None:
+    text = "scope 'org/:org' do\n  resources :shops do\n    resources :carts do\n      get :lost, on: :collection\n    end\n  end\nend\n"
+    code = read("config/routes.rb", text)
+    assert code is not None
+    best = max(routes_of(code), key=lambda route: matches(route, "GET", "/org/acme/shops/main/carts/lost"))
+    assert best.handlers == ("carts_controller.lost",)
 
 
 def test_a_client_that_asks_others_is_no_route() -> None:

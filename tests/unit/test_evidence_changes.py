@@ -64,6 +64,7 @@ def deployment(name: str, status: str, hours: float, **settings: str) -> Deploye
         ),
         # A trouble older than all of the history.
         ([deployment("c", "SUCCESS", 2)], 50, "c", None),
+        ([deployment("c", "SUCCESS", 2), deployment("b", "REMOVED", 9)], 50, "b", None),
         ([deployment("c", "CRASHED", 2), deployment("b", "REMOVED", 3)], 1, "c", "b"),
     ],
 )
@@ -241,7 +242,7 @@ def test_a_merge_has_its_title_and_a_renamed_file_its_old_name() -> None:
     assert "renamed src/db.py -> src/pool.py +1 -1" in text
 
 
-def test_a_first_commit_is_not_shown_twice() -> None:
+def test_what_is_shown_as_code_is_not_shown_twice() -> None:
     first = compared(changed("src/a.py", "@@ -0,0 +1 @@\n+first = 1")).model_copy(update={"base": ""})
     assert "+first = 1" in describe(first, "")
     text = describe(first, "", whole=False)
@@ -255,5 +256,10 @@ def test_a_deployment_that_served_at_the_onset_is_not_said_to_be_deployed_after_
     assert suspected is not None
     assert "served at the onset" in history_text(history, suspected)
     assert "after the onset" not in drift_text(suspected, [], [], NOW)
+    older = suspects(history, NOW - timedelta(hours=50))
+    assert older is not None
+    assert "served at the onset" not in history_text(history, older)
+    assert "last good" not in history_text(history, older)
+    assert "It was deployed after the onset." in drift_text(older, [], [], NOW - timedelta(hours=50))
     later = SuspectedDeployments(deployment("c", "FAILED", -9 / 60), history[1], failed=True)
     assert "It was deployed after the onset." in drift_text(later, [], [], NOW)

@@ -126,6 +126,13 @@ def test_nothing_is_called_new_where_next_to_nothing_was_seen_before() -> None:
     onset = samples.NOW + timedelta(seconds=1)
     text = condense_http([*http(1, "/a"), *http(600, "/a", 502, at=1)], onset=onset).text
     assert "only since" not in text
+    # A tenth of a short time is no more; and one that fails at times might not have failed in the few before.
+    text = condense_http(
+        [*http(3, "/a"), *http(30, "/a", 502, at=3)], onset=onset + timedelta(seconds=2)
+    ).text
+    assert "since" not in text
+    rare = [*http(9, "/a"), *http(600, "/a", at=90), *http(2, "/a", 502, at=95)]
+    assert "only since" not in condense_http(rare, onset=samples.NOW + timedelta(seconds=60)).text
 
 
 def test_any_number_of_paths_is_held_in_bounded_memory() -> None:

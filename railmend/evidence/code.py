@@ -361,7 +361,7 @@ class CodeText:
                 if self._add(gap, budget):
                     continue
                 parts = self._chooser.parts(gap) if in_parts else []
-                added = [not self._is_shown(part) and self._add(part, budget) for part in parts]
+                added = [self._add(rest, budget) for part in parts for rest in self._gaps(part)]
                 if not any(added):
                     self._left_out.append(gap)
 

@@ -180,6 +180,16 @@ def test_a_class_that_is_called_does_not_hide_its_methods() -> None:
     assert "return 300" in text
 
 
+def test_no_line_is_shown_twice_where_a_file_is_shown_in_parts() -> None:
+    fields = "".join(f"    field_{n}: int = {n}\n" for n in range(9))
+    code = f"class Hook:\n{fields}    def send(self):\n        raise Error(abort(panic(self.status)))\n{fields}\n"
+    filler = "".join(
+        f"def f{n}(value):\n    return value * {n} + other_{n} - more_{n}\n\n" for n in range(400)
+    )
+    text = shown_of({"app.py": code + filler, "x.py": "def a(): pass\n"}, 'File "/srv/x.py", line 1, in a')
+    assert text.count("raise Error(abort(panic") == 1
+
+
 TRACES = {
     'File "/app/shop/cart.py", line 12, in add': Place("/app/shop/cart.py", 12, "add"),
     "    at Cart.add (/app/dist/cart.js:12:5)": Place("/app/dist/cart.js", 12, "Cart.add"),

@@ -182,7 +182,8 @@ def test_a_class_that_is_called_does_not_hide_its_methods() -> None:
 
 def test_no_line_is_shown_twice_where_a_file_is_shown_in_parts() -> None:
     fields = "".join(f"    field_{n}: int = {n}\n" for n in range(9))
-    code = f"class Hook:\n{fields}    def send(self):\n        raise Error(abort(panic(self.status)))\n{fields}\n"
+    send = "    def send(self):\n        raise Error(abort(panic(self.status)))\n"
+    code = f"class Hook:\n{fields}{send}{fields}\n"
     filler = "".join(
         f"def f{n}(value):\n    return value * {n} + other_{n} - more_{n}\n\n" for n in range(400)
     )

@@ -9,7 +9,9 @@ import pytest
 from railmend.evidence.event_groups import EventGroup
 from railmend.evidence.frames import Folded
 from railmend.evidence.log_level import LogLevel
-from railmend.evidence.ranking import Span, rank, tells_new
+from railmend.evidence.ranking import RankedGroup, Span, rank, tells_new
+from railmend.evidence.report import HIGH_SCORE, LOW_SCORE, MAX_EVENT_TOKENS, render
+from railmend.evidence.tokens import estimate
 from tests import samples
 
 ONSET = samples.NOW
@@ -93,3 +95,40 @@ def test_what_is_new_can_be_told_where_enough_came_before(before: int, after: in
     assert tells_new(start, ONSET, end) is told
     (ranked,) = rank([group("a b", ERROR, count=9)], Span(onset=ONSET, start=start, end=end), ROWS)
     assert ranked.new is told
+
+
+SPAN = Span(onset=ONSET, start=ONSET - HOUR, end=ONSET + HOUR)
+
+
+def rendered(groups: list[EventGroup], score: float, budget: int = 2000) -> str:
+    ranked = [RankedGroup(each, score, new=False) for each in groups]
+    return render(ranked, SPAN, rows=ROWS, forgotten=0, budget=budget)[0]
+
+
+def test_what_is_left_out_is_counted_by_kinds_warnings_and_events() -> None:
+    text = rendered([group("a", count=50), group("b", LogLevel.WARNING, count=7), group("c", count=3)], 0)
+    assert (
+        "Left out: 3 kinds of event, 1 of them warnings or errors (60 events). The most frequent:\n50x a"
+        in text
+    )
+
+
+def test_lines_that_are_rare_and_no_more_get_a_part_of_the_room() -> None:
+    groups = [group(f"{n} " + "word " * 20) for n in range(60)]
+    assert estimate(rendered(groups, LOW_SCORE - 1)) < estimate(rendered(groups, LOW_SCORE)) / 1.5
+
+
+def test_of_a_long_event_the_beginning_and_the_end_are_shown() -> None:
+    lines = ("Error: outer", *(f"  at step {n} of the long way" for n in range(900)), "Caused by: inner")
+    made = group("x", ERROR)
+    text = rendered([replace(made, example=made.example._replace(lines=lines))], HIGH_SCORE)
+    assert "Error: outer" in text
+    assert "(lines left out)" in text
+    assert "Caused by: inner" in text
+    assert estimate(text) <= MAX_EVENT_TOKENS + 100
+
+
+def test_a_group_that_takes_over_another_counts_all_that_came_before() -> None:
+    mine, other = group("a", before=1, count=2), group("b", before=3, count=4)
+    mine.absorb(other)
+    assert (mine.before, mine.count) == (4, 6)

@@ -124,6 +124,21 @@ def test_the_address_tells_whom_a_library_speaks_to(text: str, expected: str) ->
     assert set(by_id(detect([("package.json", manifest), ("a.ts", text)]))) == set(expected.split())
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        ("pulls.ts", "fetch('https://hub.docker.com/v2/repositories/acme/shop');\n", "docker_hub"),
+        ("about.ts", "const link = 'https://hub.docker.com/r/acme/shop';\n", ""),
+        ("mail.ini", "host = smtp.mailgun.org\n", "mailgun"),
+        ("pytest.ini", "env =\n    EMAIL_HOST = smtp.mailgun.org\n", ""),
+    ],
+)
+def test_a_call_is_told_from_a_link_and_from_what_only_tests_read(
+    path: str, text: str, expected: str
+) -> None:
+    assert set(by_id(detect([(path, text)]))) == set(expected.split())
+
+
 def test_variables_of_the_service_decide_about_those_that_code_reads() -> None:
     files = [("app.py", 'a = os.environ["SLACK_TOKEN"]\nb = os.getenv("STRIPE_KEY")\n')]
     assert set(by_id(detect(files))) == {"slack", "stripe"}

@@ -199,6 +199,17 @@ def test_hunks_of_a_named_file_come_first_and_around_the_named_line() -> None:
     assert estimate(text) <= 2300
 
 
+def test_a_renamed_file_is_named_by_its_old_path_and_removed_rows_count_no_line() -> None:
+    rows = [f"-old_{n}" for n in range(400)] + [f"+new_{n} = 1" for n in range(1, 901)]
+    patch = "@@ -1,400 +1,900 @@\n" + "\n".join(rows)
+    renamed = changed("src/b.py", patch, 900).model_copy(update={"previous": "src/a.py"})
+    text = describe(compared(changed("src/0.py"), renamed), "", named={"src/a.py": [850]}, budget=900)
+    listed = [line for line in text.split("\n") if line.startswith("  modified")]
+    assert listed[0].startswith("  modified src/a.py -> src/b.py")
+    assert "+new_850 = 1" in text
+    assert "-old_399" not in text
+
+
 def test_what_the_budget_leaves_goes_to_what_was_cut() -> None:
     patch = "@@ -1 +1 @@\n" + "\n".join(f"+line_{n} = {n}" for n in range(150))
     text = describe(compared(changed("src/a.py", patch, 150)), "")

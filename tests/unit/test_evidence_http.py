@@ -38,6 +38,13 @@ def test_the_failing_route_comes_first_with_its_share_and_the_rest_beside_it() -
     assert "(the rest: 0.0% failed, p95 7 ms)" in first
 
 
+def test_what_fails_more_comes_first_and_the_slowest_request_is_the_example() -> None:
+    rows = [*http(900, "/often"), *http(2, "/often", 500), *http(9, "/bad"), *http(30, "/bad", 500)]
+    assert condense_http(rows).text.split("\n")[2].startswith("GET /bad:")
+    slugs = [row for n in range(99) for row in http(1, f"/p/{chr(97 + n % 26)}-{'x' * (n // 26 + 1)}", ms=9)]
+    assert "slowest 950 ms: /p/z-slow" in condense_http([*slugs, *http(1, "/p/z-slow", ms=950)]).text
+
+
 def test_slugs_are_one_route_so_that_its_failures_add_up() -> None:
     words = [
         "red",

@@ -1,8 +1,10 @@
 """A plan that waits: shown on an issue, decided by a comment or on the command line."""
 
 import asyncio
+import gc
 import re
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +27,15 @@ from tests import samples
 from tests.workflows.story import Stage, row_of, stage
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.shared import policies
+
+
+@pytest.fixture(autouse=True)
+def no_task_is_left_alone(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A task that ends with an error which nobody takes is told in a worker's log, at any time later."""
+    yield
+    gc.collect()
+    assert [each.getMessage() for each in caplog.records if "never retrieved" in each.getMessage()] == []
+
 
 BY_COMMENT = Policy(approve_by_comment=True, notify=True)
 APPROVED = Approval(by="ada", comment="http://forge/acme/checkout/issues/1#issuecomment-1")

@@ -112,7 +112,7 @@ async def _listen(state: RepairState, issue: PlanIssue) -> None:
         )
     except ActivityError as error:
         if is_cancelled_exception(error):
-            raise
+            return  # it was decided otherwise; nobody waits for this
         workflow.logger.warning("a plan can no longer be decided by a comment: %s", error.cause)
         state.show(f"It can no longer be decided by a comment: {reason_of(error)}", issue.url)
         return

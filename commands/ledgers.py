@@ -2,7 +2,7 @@
 
 import asyncio
 import getpass
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -241,7 +241,7 @@ async def pause(project: str | None, reason: str, *, everything: bool) -> list[s
     ledgers, schedules = await _reached(client, settings, project, everything=everything)
     for workflow_id in ledgers:
         # Kept by the server even while no worker runs.
-        if not await _signalled(client, workflow_id, "pause", note):
+        if not await _taken(client.get_workflow_handle(workflow_id).signal("pause", note)):
             await _open_paused(client, workflow_id, note)
     text = f"{PAUSED_WITH_ALL}: {note}"
     return ledgers + [name for name in schedules if await _set_paused(client, name, text)]
@@ -251,14 +251,14 @@ async def resume(project: str | None, *, everything: bool) -> list[str]:
     """Resume ledgers, and the schedules that were paused with them; return the ids of those that were."""
     settings, client = await connected()
     ledgers, schedules = await _reached(client, settings, project, everything=everything)
-    resumed = [each for each in ledgers if await _signalled(client, each, "resume")]
+    resumed = [each for each in ledgers if await _taken(client.get_workflow_handle(each).signal("resume"))]
     return resumed + [name for name in schedules if await _set_paused(client, name, None)]
 
 
-async def _signalled(client: Client, workflow_id: str, name: str, *arguments: Pause) -> bool:
-    """Send a signal; return whether the workflow runs."""
+async def _taken(signal: Awaitable[None]) -> bool:
+    """Wait until a signal is sent; return whether there is a workflow that runs, and takes it."""
     try:
-        await client.get_workflow_handle(workflow_id).signal(name, args=arguments)
+        await signal
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise

@@ -53,7 +53,15 @@ FOREIGN_PROSE = re.compile(
 SHORT_CODES = words("short_codes")
 # Beside `pass` and the like: they are of a login, and no results of a test.
 LOGIN = re.compile(r"(?i)(?<![a-z])(?:user\w{0,8}|login|e?mail|host|account)(?![a-z])")
-LOGIN_NEAR = 80
+LOGIN_NEAR, BEFORE = 80, 160
+# What stands before a name where values are no expressions: pairs of a log or of a connection, Go's maps.
+PRINTED = re.compile(
+    r"(?:(?<!\S)[\w.-]{1,40}=[^\s,;(){}=]{1,80} |\bmap\[(?:[^\[\]\n]{0,80} )?"
+    r"|\{(?:\w{1,40}:[^\s,{}]{0,40} ){1,8}"
+    r"|(?i:\b(?:server|data source|host|u(?:ser )?id|user(?:name)?|database|initial catalog|endpoint)"
+    r"=[^;=\n]{1,80};\s?))\Z"
+)
+NEXT_PAIR = re.compile(r" [\w.-]{1,40}=(?=[^\s=])")
 WITH = re.compile(r"(?i)\b(?:with|using|temporary|initial|default|new) \Z")
 CODE = re.compile(r"(?!Test[A-Z])(?=\D{0,200}\d)(?=[^A-Za-z]{0,200}[A-Za-z]).+")
 # Of a key or a token too, if it has digits and several kinds of symbols.
@@ -79,7 +87,7 @@ def accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quoted
         return False
     if quoted and name.strength == PASSWORD and WITH.search(text, max(name.start - 12, 0), name.start):
         sure = True
-    quoted |= text[name.start] == "-"  # words of a shell are no expressions
+    quoted |= text[name.start] == "-" or (not quoted and _is_printed(text, span, name))
     if _names_a_secret(value, quoted=quoted) or (not quoted and _is_code(text, span)):
         return False
     if quoted and " " in value and _is_label(value) and not _is_set(text, name):
@@ -100,6 +108,24 @@ def _is_set(text: str, name: Name) -> bool:
     return text[name.start] == "-" or (
         text[name.start : name.end].isupper() and text[name.end : name.end + 1] == "="
     )
+
+
+def _is_printed(text: str, span: tuple[int, int], name: Name) -> bool:
+    """Return whether the notation has values alone, no expressions: a shell's, a log's, a dump's."""
+    begin, end = text[name.start - 1 : name.start], text[name.end : name.end + 4]
+    word, following = text[name.start : name.end], text[span[1] : span[1] + 1]
+    if following in ("(", "[", "{"):
+        return False
+    if begin == "[" and end == "] =>":  # of PHP
+        return True
+    apart = not begin.strip("\"' \t\n")
+    if end[:2] == ": " and apart and (word.isupper() or "." in word):
+        return following in ("", "\n")  # of YAML
+    if end[:1] not in ("=", ":") or name.end + 1 != span[0]:
+        return False
+    if end[0] == "=" and apart and (_is_set(text, name) or NEXT_PAIR.match(text, span[1])):
+        return True
+    return PRINTED.search(text, max(name.start - BEFORE, 0), name.start) is not None
 
 
 def _is_label(value: str) -> bool:

@@ -52,6 +52,8 @@ PAIR = re.compile(
     r"[\"'`]?(?i:value|val|content|default)[\"'`]?\s{0,4}(?:=>|[:=])\s{0,8}"
     r"|[\"'][^\n<>]{0,60}?\s(?i:value|content|default)\s{0,3}=\s{0,3}"
     r"|(?:[\"'][^<>\n]{0,60}/?>|</\w{1,20}>)\s{0,60}<(?i:value|string|val)\b[^<>\n]{0,40}?[>=]\s{0,8}"
+    # A variable of Terraform's with its default.
+    r"|[\"'] \{[^{}]{0,200}?\bdefault {0,20}= {0,20}(?=\")"
     # `--name NAME --value x`, and as a list of arguments.
     r"|[\"']?,?\s{1,4}[\"']?-{1,2}(?i:v|value|val|data)[\"']?[\s=,]{1,4}"
     r"|[\"']\s{0,3}:\s{0,3}\{[^{}]{0,160}?[\"'](?:(?i:value|stringvalue)|S)[\"']\s{0,3}:\s{0,8}"
@@ -98,7 +100,11 @@ MAPPING = re.compile(
 ENTRY = re.compile(
     r"(?:^|[\s{,\"'-])([\w.-]{1,60})[\"']?\s?(?:=>|[:=])\s?[\"']?([^\s\"',{}\[\]]{8,400})", re.M
 )
-BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*\r?\n((?:[ \t]+\S[^\n]*(?:\n|\Z)){1,100})")
+BLOCK = re.compile(
+    r"[|>][+-]?\d?[ \t]*\r?\n((?:[ \t]+\S[^\n]*(?:\n|\Z)){1,100})"
+    # A here-document, up to the word that it names.
+    r"|<<[-~]?[\"']?([A-Z]\w{0,20})[\"']?\r?\n((?:[^\n]{0,400}\n){1,100}?)(?=[-+ \t]*\2\b)"
+)
 BARE = re.compile(
     r"(?:[^\s\"'`<>,;&(){}\[\]|\\，。；、）」』]|[,;&|](?![\s\"'`\\]|\Z|[\w.$-]{1,40}[\"']?[=:])"
     r"|[)\]}](?=[\w!@#$%^*+/~])"
@@ -267,7 +273,9 @@ def _spaced(text: str, name: Name) -> list[tuple[int, int]]:
     flag = word.startswith("-")
     if word.startswith("$"):  # a variable of a shell, not its name
         return []
-    if not flag and ATTRIBUTE.match(text, space.end()):  # behind another word no attribute of its own
+    attribute = ATTRIBUTE.match(text, space.end())
+    # Behind another word no attribute of its own; nor `--secret id=npm,src=file`, whose parts have names.
+    if attribute and (not flag or (name.strength < PASSWORD and text[attribute.end()].isalnum())):
         return []
     if name.strength == PASSWORD and (
         (word.isupper() and word.isalpha()) or word[:10].lower() == "identified"
@@ -315,8 +323,9 @@ def _blocks(text: str, position: int, name: Name) -> list[tuple[int, int]] | Non
     if name.strength >= STRONG and (numbers := NUMBERS.match(text, position)):
         return [numbers.span(1)]
     if block := BLOCK.match(text, position):
-        whole = accepted(text, block.span(1), name, sure=True, quoted=True)
-        return [(block.start(1), block.start(1) + len(block[1].rstrip()))] if whole else []
+        start, end = block.span(block.lastindex or 1)
+        whole = accepted(text, (start, end), name, sure=True, quoted=True)
+        return [(start, start + len(text[start:end].rstrip()))] if whole else []
     if items := ITEMS.match(text, position):
         spans = [item.span(1) for item in ITEM.finditer(text, *items.span())]
         return [span for span in spans if accepted(text, span, name, sure=True, quoted=True)]
@@ -330,7 +339,7 @@ def _value(
     if triple := TRIPLE.match(text, start):
         span = triple.span(triple.lastindex or 1)
         return span if accepted(text, span, name, sure=sure, quoted=True) else None
-    if LIFETIME.match(text, start - 1):
+    if LIFETIME.match(text, start - 1) or (text[start - 1] in "([{" and ATTRIBUTE.match(text, start)):
         return None
     if text[start : start + 1] in QUOTED:
         quoted = QUOTED[text[start]].match(text, start + 1)
@@ -379,7 +388,7 @@ def _word(text: str, start: int, name: Name, *, sure: bool, spaced: bool) -> tup
     if text[end : end + 1] in BRACKETS and has_letters_and_digits(value) and SYMBOL.search(value):
         rest = MORE.match(text, end)
         end = rest.end() if rest and any(map(str.isalnum, rest[0])) else end
-    if SENTENCE.match(text, start) or (text[start - 1] in "([{" and ATTRIBUTE.match(value)):
+    if SENTENCE.match(text, start):
         return None
     if spaced:
         password = name.strength == PASSWORD and len(value) >= 6 and has_letters_and_digits(value)

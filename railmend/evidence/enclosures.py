@@ -24,7 +24,7 @@ ROW = re.compile(
     r"[*`\"']{0,3}\s{1,60}\|\s{0,60}[`\"']?((?:[^|\s`\"']{1,60} ?){1,6})[`\"']?\s{0,60}(?:\|\s*)?(?=\n|\Z)"
 )
 ROW_START = re.compile(r"[\s|*`\"']{0,60}\Z")
-SENTENCE = re.compile(r"[A-Z][a-z]+ [A-Za-z]")
+SENTENCE = re.compile(r"[A-Z][a-z]+ (?![\w.-]{1,40}(?:=|:\S))[A-Za-z]")
 BACK = 200
 
 

@@ -27,8 +27,12 @@ VALIDATION = re.compile(r"[a-z_]+(?::[\w,.]+)?(?:\|[a-z_]+(?::[\w,.]+)?)+")
 INSERTED = re.compile(r"[#$]?\{[^{}<>#@]*\}|\$\{\{[^{}]*\}\}|\{\{[^{}]*\}\}|<%.*?%>")
 # Of a package, alone or behind its coordinates: `^1.4.2`, `v1.2.3-0.2024/go.mod`, `com.acme:auth:1.3`.
 VERSION = re.compile(r"(?:[a-z][\w.-]*:){0,2}[\^~v=<>]{0,2}\d+(?:\.\d+)+(?:[-+][\w.-]+)*(?:/go\.mod)?", re.A)
-IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.|!!?\.)[A-Za-z_$][\w$]*)*[!?]?")
-PATH = re.compile(r"(?:~|\.{0,2})/[\w./@~-]*|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)*\.[a-z\d]{2,4}")
+IDENTIFIER = re.compile(r"[A-Za-z_$]\w*(?:(?:\.|::|->|\?\.|!!?\.)[A-Za-z_$]\w*)*[!?]?")
+FILES = words("no_mail") | words("files")
+PATH = re.compile(
+    r"(?:~|\.{0,2})/[\w./@~-]*|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)+\.[a-z\d]{2,4}"
+    rf"|[\w.-]+\.(?:{'|'.join(sorted(FILES))})"
+)
 TYPE = re.compile(r"_{0,2}[a-z][a-z0-9]*(?:_[a-z0-9]+)*_t")  # of C, such as `gnutls_x509_crt_t`
 LINE_NUMBER = re.compile(r"(?::\d{1,6}){1,2}$")
 MEASURE = re.compile(r"[-+]?[\d.,]{1,15}(?:ms|s|m|h|d|%|kb|mb|gb|k)?|0x[0-9a-fA-F]{1,16}", re.I)
@@ -116,6 +120,8 @@ def is_literal(text: str) -> bool:
     """Return whether what is assigned may be a secret: not a state, a reference, a path or a mask."""
     stripped = text.strip().rstrip(".,!;")
     if len(stripped) < 3 or stripped.lower() in WORDS or REFERENCE.fullmatch(stripped):
+        return False
+    if "_" in stripped and all(part in WORDS for part in stripped.lower().split("_")):  # `not_set`
         return False
     if VALIDATION.fullmatch(stripped) or VERSION.fullmatch(stripped):
         return False

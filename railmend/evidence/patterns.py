@@ -73,6 +73,12 @@ OTHER_CODE = re.compile(
     r"(?i)\b(?:error|exit|status|return|response|http|zip|postal|post|area|country|region|product|item|sku|op|source|sql|vendor|reason|oracle|of|lines?)\b"
 )
 
+# Cookies of a look or a language alone, with what says how long and where they hold.
+PREFERENCE = re.compile(
+    r"(?i)\s*(?:[\w-]{0,20}(?:theme|lang|language|locale|currency|timezone|consent|banner|sidebar)=[\w/-]{1,16}"
+    r"|(?:expires|path|max-age|domain|samesite)=.{0,60}|secure|httponly)?\s*"
+)
+
 # What is typed before a password, and what its line has: a command with its flag, or what a server is told.
 TYPED = (
     (" -p", r"\b(?:mysql|mysqldump|mysqladmin|mariadb|mysqlsh)\b[^\n|;]{0,200}?\s-p(?=\S)|\b7z\b[^\n|;]{0,100}?\s-p(?=\S)"),
@@ -117,7 +123,7 @@ CONTEXT = (
     Rule("password", ("@",), re.compile(r"(?<![\w/@:])[\w.-]{1,60}:([^\s\"'/@:]{3,100})@[A-Za-z][\w.-]{1,100}(?::\d{2,5}(?!\d)|/\w)"), lambda match: lookalikes.has_letters_and_digits(match[1]) or len(match[1]) >= 8),
     Rule("credential", ("authorization", "authorisation"), re.compile(r"(?i)authori[sz]ation[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?((?:[\w-]{2,24} {1,4})?[^\s\"'`,\])}]{6,4000}(?:, ?\w{1,20}=\"?[^\s\",]{1,400}\"?){0,12})"), lambda match: _credential(match[1])),
     Rule("credential", ("bearer", "basic"), re.compile(r"(?i)\b(?:bearer|basic)(?: {1,4}|%20|\+|[\"'`]?\s{0,2}[:=,]\s{0,2}[\"'`]?)([A-Za-z0-9._~+/=-]{8,4000})"), lambda match: lookalikes.is_mixed(match[1]) and lookalikes.is_opaque(match[1]) and not re.match(r"[a-z_]+=.", match[1])),
-    Rule("cookie", ("cookie",), re.compile(r"(?i)\b(?:set-)?cookies?[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?([^\s\"'`=;<>]{1,100}=[^\r\n\"'`<>]{1,4000})"), lambda match: not match[1].endswith((";", ",")) or len(match[1]) > 40),
+    Rule("cookie", ("cookie",), re.compile(r"(?i)\b(?:set-)?cookies?[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?([^\s\"'`=;<>]{1,100}=[^\r\n\"'`<>]{1,4000})"), lambda match: (not match[1].endswith((";", ",")) or len(match[1]) > 40) and not all(map(PREFERENCE.fullmatch, match[1].split(";")))),
     *_typed(),
     Rule("password", ("convertto-securestring",), re.compile(r"(?i)convertto-securestring (?:-string )?[\"']?([^\s\"'$][^\"'\n]{2,200}?)[\"']?(?= -|\s*$|[\"')])")),
     Rule("password", ("8=fix",), re.compile(r"(?<![^|^\x01\s])(?:554|925)=([^|\x01\s]{3,200})")),
@@ -149,7 +155,7 @@ CONTEXT = (
     Rule("password", ("cred", "login", "log in", "admin", "zugangsdaten", "identifiants"), re.compile(r"(?i)\b(?:cred(?:ential|encial|enzial)?(?:e?s|i)?|log ?in(?= with)|login|admin|account|zugangsdaten|identifiants)\b[^\n]{0,30}?(?:[:=>]|\b(?:is|with)\b)\s?[\w.@-]{1,60} ?[/|:] ?([^\s\"'/|]{6,100})(?=\s|[\"',;]|\Z)"), lambda match: lookalikes.has_letters_and_digits(match[1]) and ("/" in match[0][-len(match[1]) - 3 :] or lookalikes.looks_random(match[1], 8) or re.search(r"[!#$%^&*]", match[1]) is not None)),
     Rule("password", ("echo ", "printf "), re.compile(r"<\((?:echo|printf) [\"']?([^\s\"'()|$]{3,200})[\"']?\)")),
     Rule("password", ("echo ", "printf "), re.compile(r"\b(?:echo|printf)(?: -\w)? [\"']?(?:[\w.-]{1,60}:)?([^\s\"'|]{3,200})[\"']? ?\| ?[^|\n]{0,100}?(?:-stdin|passwd|sudo -S|passphrase-fd 0|-pass stdin|cryptsetup)"), lambda match: lookalikes.is_literal(match[1])),
-    Rule("password", (" login ",), re.compile(r"(?im)(?:^|[\s:>])[a-z]{0,4}\d{1,6} LOGIN (?:\"[^\"\n]{1,80}\"|\S{1,80}) (\"(?:[^\"\\\n]|\\.){1,200}\"|[^\s\"]{3,200})(?=\s|\Z|\\r)")),
+    Rule("password", (" login ",), re.compile(r"(?im)(?:^|[\s:>\"'])[a-z]{0,5}\d{1,6} LOGIN (?:\"[^\"\n]{1,80}\"|\S{1,80}) (\"(?:[^\"\\\n]|\\.){1,200}\"|[^\s\"']{3,200})(?=[\s\"']|\Z|\\r)")),
     Rule("password", ("response",), re.compile(r"(?i)(?:\b\w{0,20}auth[^\n]{0,120}?[\"']response\\{0,3}[\"']\s{0,2}(?::|=>)\s{0,2}|\bdigest [^\n]{0,400}?\bresponse=)[\"']([^\s\"'\\]{4,200})(?=[\"'])"), lambda match: lookalikes.is_literal(match[1]) and (lookalikes.has_letters_and_digits(match[1]) or lookalikes.has_symbols(match[1]))),
     # One-time codes, in paths, in queries and in sentences.
     Rule("one-time-code", ("reset", "verif", "confirm", "magic", "invit", "activat", "unsubscribe", "recover", "one-time", "onetime", "unlock", "validate", "passwordless", "sign", "sso"), re.compile(r"(?i)/[\w-]{0,30}(?:reset|verif\w{0,8}|confirm\w{0,6}|magic|invit\w{0,6}|activat\w{0,4}|unsubscribe|recover\w{0,2}|one-?time|unlock|validate|passwordless|sign-?in|sso)[\w-]{0,24}/(?:[\w-]{1,24}/)?([A-Za-z0-9_.~=-]{6,400})"), lambda match: lookalikes.looks_random(match[1], 8) or bool(re.fullmatch(r"\d{6,8}", match[1]))),

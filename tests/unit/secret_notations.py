@@ -83,6 +83,22 @@ MEMBERS = (
     "{{ User = app, {n} = {v}, Port = 1 }}",
     "Server=h;User=a;{n}={v};X=1",
 )
+# In which words that could be an expression of code are a value.
+DATA = (
+    "map[user:a {n}:{v} port:1]",
+    "{{User:a {n}:{v} Port:1}}",
+    "host=h user=a {n}={v} port=1",
+    "Server=h;User=a;{n}={v};X=1",
+    "    [{n}] => {v}\n    [x] => 1",
+    "docker run -e APP_PASSWORD={v} -e A=b img",
+    "APP_PASSWORD={v}\nA=b",
+    "  APP_PASSWORD: {v}\n  A: b",
+    "spring.mail.{n}: {v}\n",
+    "{n} = <<EOT\n{v}\nEOT",
+    'variable "{n}" {{\n  type    = string\n  default = "{v}"\n}}',
+    '  ["{n}"]=>\n  string(9) "{v}"',
+)
+WORDS = ("fountain_pen", "blue.moon", "Tulip$Field", "Marigold")
 PASSWORDS = ("password", "DB_PASS", "smtpPassword", "client_secret", "webhookSecret")
 TOKENS = ("api_key", "accessToken", "GITHUB_TOKEN", "encryption_key")
 TEXTS = ("Tr0ub4dor&3!x", "hunter22", "tulipharbour", "Grüße42")
@@ -90,7 +106,17 @@ PHRASES = ("correct horse battery", "Tulip, 9 Harbours!", *TEXTS)
 RANDOM = ("9f3a7c1e5b2d8f604a6c9e1b3d5f7a82", "kQ7xT4vB8nL3wR6zP0aY", "c2VjcmV0LXBhc3N3b3JkMTI=")
 NOTATIONS = (*CODE, *QUOTED, *ELEMENTS, *BARE, *MEMBERS)
 # What stands where a secret would, and is none.
-HARMLESS = ("${DB_PASSWORD}", "null", "********", "[FILTERED]", "required", "/run/secrets/db", "expired", "")
+HARMLESS = (
+    "${DB_PASSWORD}",
+    "null",
+    "********",
+    "[FILTERED]",
+    "required",
+    "not_set",
+    "/run/secrets/db",
+    "expired",
+    "",
+)
 # Names that hold a sensitive word, and values that look like secrets.
 OTHERS = {
     "token_type": "bearer",
@@ -115,13 +141,15 @@ def written() -> Iterator[tuple[str, str]]:
             for value in values:
                 turn += 1
                 yield notation.format(n=names[turn % len(names)], v=value), value
+    for notation in DATA:
+        yield from ((notation.format(n="smtpPassword", v=value), value) for value in WORDS)
 
 
 def harmless() -> Iterator[str]:
-    for turn, notation in enumerate(NOTATIONS):
+    for turn, notation in enumerate((*NOTATIONS, *DATA)):
         names = (*PASSWORDS, *TOKENS)
         for number, value in enumerate(HARMLESS):
             if value or '"{v}"' in notation or "'{v}'" in notation:
                 yield notation.format(n=names[(turn + number) % len(names)], v=value)
-        for name, value in OTHERS.items():
+        for name, value in OTHERS.items() if "{n}" in notation else ():
             yield notation.format(n=name, v=value)

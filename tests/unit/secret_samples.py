@@ -190,6 +190,11 @@ IN_CONTEXT: dict[str, tuple[str, str]] = {
 
 # Kinds of public reports, which are tried alone: where they stand is part of them.
 REPORTED: dict[str, tuple[str, str]] = {
+    "login of IMAP in bytes": ("imaplib: > b'KEFA1 LOGIN jane@shop.example {}'", '"autumn is near"'),
+    "older webhook of Teams": (
+        "POST https://outlook.office.com/webhook/{} 404",
+        "1f2e3d4c-5b6a-4798-8877-665544332211@0a1b2c3d-4e5f-4607-8899-aabbccddeeff/IncomingWebhook/0f1e2d3c4b5a",
+    ),
     "hook in a path": ("POST https://chat.example.org/hooks/{}: no such host", "xyo1qd8ju3yq7pzkwtb4hc9m5e"),
     "path that is the key": ("GET /calendars/{}/basic 200", some(ALNUM, 32)),
     "bot in a path": ("Post https://api.telegram.org/bot{}/sendMessage: EOF", SHAPES["telegram"]),
@@ -342,6 +347,9 @@ def in_markup(line: str, secret: str) -> tuple[str, str]:
 ENCODINGS = (coloured, as_json, as_json_in_json, percent_encoded, in_base64, in_markup)
 
 LOOKALIKES = (
+    "Set-Cookie: theme=dark; Path=/; Max-Age=31536000",
+    "docker build --secret id=npm,src=.npmrc .",
+    "WARNING! Using --password via the CLI is insecure. Use --password-stdin.",
     "mounted secret shop2go into the pod",
     "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
     "request 0b9e7f5c-93a2-4b7e-8a34-bb2d4f6f3c11 done",
@@ -510,6 +518,7 @@ LOOKALIKES = (
 
 # Lines of diffs in eight languages: they speak of secrets without holding one, or only look like mail.
 CODE_LINES = (
+    "    password: str = Field(min_length=12)",
     '+@app.route("/login")',
     "+@router.post('/token', response_model=Token)",
     "+@celery.task(bind=True, max_retries=5)",

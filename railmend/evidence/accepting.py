@@ -54,15 +54,17 @@ SHORT_CODES = words("short_codes")
 # Beside `pass` and the like: they are of a login, and no results of a test.
 LOGIN = re.compile(r"(?i)(?<![a-z])(?:user\w{0,8}|login|e?mail|host|account)(?![a-z])")
 LOGIN_NEAR, BEFORE = 80, 160
-# What stands before a name where values are no expressions: pairs of a log or of a connection, Go's maps.
+# What stands before a name where values are no expressions: pairs of a log, of a file, of a flag or of a
+# connection, and Go's maps.
 PRINTED = re.compile(
-    r"(?:(?<!\S)[\w.-]{1,40}=[^\s,;(){}=]{1,80} |\bmap\[(?:[^\[\]\n]{0,80} )?"
+    r"(?:(?<!\S)[\w.-]{1,40}=[^\s,;(){}=]{1,80}[ \n]|(?<!\S)--?[a-z][\w-]{0,40}[ =][\"']?"
+    r"|\bmap\[(?:[^\[\]\n]{0,80} )?"
     r"|\{(?:\w{1,40}:[^\s,{}]{0,40} ){1,8}"
     r"|(?i:\b(?:server|data source|host|u(?:ser )?id|user(?:name)?|database|initial catalog|endpoint)"
     r"=[^;=\n]{1,80};\s?))\Z"
 )
-NEXT_PAIR = re.compile(r" [\w.-]{1,40}=(?=[^\s=])")
-WITH = re.compile(r"(?i)\b(?:with|using|temporary|initial|default|new) \Z")
+NEXT_PAIR = re.compile(r"[ \n][\w.-]{1,40}=(?=[^\s=])")
+WITH = re.compile(r"(?i)\b(?:with|using|uses?|temporary|initial|default|new) \Z")
 CODE = re.compile(r"(?!Test[A-Z])(?=\D{0,200}\d)(?=[^A-Za-z]{0,200}[A-Za-z]).+")
 # Of a key or a token too, if it has digits and several kinds of symbols.
 PHRASE = re.compile(

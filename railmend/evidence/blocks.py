@@ -189,7 +189,8 @@ def _cells(
             for number in wanted:
                 cell = row[edges[2 * number] : edges[2 * number + 1]]
                 value = cell.strip(" \t\"'`")
-                if value and is_literal(value) and not (" " in value and delimiter in DELIMITERS[2:]):
+                whole = " " not in value or delimiter in DELIMITERS[:2] or cell.strip()[:1] in ("'", '"')
+                if value and is_literal(value) and whole:
                     start = position + edges[2 * number] + cell.index(value)
                     yield start, start + len(value)
         if end == len(text):

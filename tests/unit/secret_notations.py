@@ -92,6 +92,8 @@ DATA = (
     "    [{n}] => {v}\n    [x] => 1",
     "docker run -e APP_PASSWORD={v} -e A=b img",
     "APP_PASSWORD={v}\nA=b",
+    "db.user=a\n{n}={v}\n",
+    "kubectl create secret generic a --from-literal={n}={v}",
     "  APP_PASSWORD: {v}\n  A: b",
     "spring.mail.{n}: {v}\n",
     "{n} = <<EOT\n{v}\nEOT",

@@ -191,6 +191,8 @@ IN_CONTEXT: dict[str, tuple[str, str]] = {
 # Kinds of public reports, which are tried alone: where they stand is part of them.
 REPORTED: dict[str, tuple[str, str]] = {
     "login of IMAP in bytes": ("imaplib: > b'KEFA1 LOGIN jane@shop.example {}'", '"autumn is near"'),
+    "answers in quotes of CSV": ('"user","secret_answer"\n"ann","{}"', "Rex the dog"),
+    "address and password": ("bad login for jane@shop.example:{} at 10:12", "Fern&Moss12"),
     "older webhook of Teams": (
         "POST https://outlook.office.com/webhook/{} 404",
         "1f2e3d4c-5b6a-4798-8877-665544332211@0a1b2c3d-4e5f-4607-8899-aabbccddeeff/IncomingWebhook/0f1e2d3c4b5a",

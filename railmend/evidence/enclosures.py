@@ -53,5 +53,6 @@ def enclosed(text: str, name: Name) -> tuple[int, int] | None:
     blank = " " in value[1]
     if blank and SENTENCE.match(value[1]):
         return None
-    quoted = blank or opener in ("[", "|")
+    printed = opener in ("[", "|") or (opener == "{" and re.match(r"=\S", value[0]) is not None)  # of Java
+    quoted = blank or printed
     return value.span(1) if accepted(text, value.span(1), name, sure=True, quoted=quoted) else None

@@ -88,6 +88,7 @@ DATA = (
     "map[user:a {n}:{v} port:1]",
     "{{User:a {n}:{v} Port:1}}",
     "host=h user=a {n}={v} port=1",
+    "{{user=a, {n}={v}, port=1}}",
     "Server=h;User=a;{n}={v};X=1",
     "    [{n}] => {v}\n    [x] => 1",
     "docker run -e APP_PASSWORD={v} -e A=b img",

@@ -28,6 +28,7 @@ DYNAMIC_CONFIG = (
 )
 RETENTION = "45d"
 START_SECONDS = 30
+TRIES = 3
 STOP_SECONDS = 10
 LEAST_FREE_MIB = 64  # SQLite's write-ahead log alone may grow to some tens of MiB
 
@@ -119,23 +120,33 @@ async def start_or_adopt(state_dir: Path, port: int | None = None) -> Running:
         log.info("adopted the Temporal server", address=earlier.address, ui=earlier.ui)
         return earlier
     _check_disk(state_dir)
-    free = _free_ports(2)
     if port and _accepts(port):
         raise ConfigurationError(
             f"Port {port} is held by another program: stop that, or choose another with --dev-port."
         )
-    # The port of last time, for whoever has it in a bookmark, unless another program has taken it.
-    kept = earlier.port if earlier and not _accepts(earlier.port) else free[0]
-    chosen = port or kept
-    pid = _spawn(state_dir, chosen, free[1]).pid
-    running = Running(pid=pid, started=started(pid) or 0, port=chosen, ui_port=free[1])
+    for tries_left in reversed(range(TRIES)):
+        # The port of last time, for whoever has it in a bookmark, unless another program has taken it.
+        kept = earlier.port if earlier and not _accepts(earlier.port) else None
+        running = _start(state_dir, lock, port or kept)
+        try:
+            await _wait_until_up(running, state_dir)
+            break
+        except ConfigurationError:  # a port that was free may have been taken since
+            if not tries_left or _runs(running):
+                raise
+    await _keep_history(running, state_dir)
+    log.info("started a Temporal server", address=running.address, ui=running.ui)
+    return running
+
+
+def _start(state_dir: Path, lock: Path, port: int | None) -> Running:
+    free, ui_port = _free_ports(2)
+    pid = _spawn(state_dir, port or free, ui_port).pid
+    running = Running(pid=pid, started=started(pid) or 0, port=port or free, ui_port=ui_port)
     # Written before the server is up: a worker killed now must find it again.
     partial = lock.with_suffix(".tmp")
     partial.write_text(json.dumps(running.model_dump()))
     partial.replace(lock)
-    await _wait_until_up(running, state_dir)
-    await _keep_history(running, state_dir)
-    log.info("started a Temporal server", address=running.address, ui=running.ui)
     return running
 
 

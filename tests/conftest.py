@@ -21,7 +21,7 @@ gc.set_threshold(50_000, 20, 50)
 # idle.
 FIRST = ("test_end_to_end", "test_docs_commands", "test_wrong_fixes")
 # Long files before short ones, which end the run together.
-LONG = ("tests/chaos/", "test_misbehaving_model", "test_known_bugs", "test_after_pull_request")
+LONG = ("tests/chaos/", "test_misbehaving_model", "test_known_bugs", "test_scan_to_repair")
 WAITING = ("tests/chaos/", "tests/integration/", "tests/workflows/")
 
 

@@ -299,12 +299,16 @@ def own_client(there: tuple[str, int], here: tuple[str, int]) -> bool:
     )
 
 
+# How a connection ends. Of one that the command leaves open asyncio would write into the command's output.
+ENDS = (OSError, asyncio.CancelledError)
+
+
 async def carry_in(port: int, outside: Stream) -> None:
     """Carry what comes from outside to the command's port, if the command listens there.
 
     Looked at before and after connecting: whoever had the port until now shall not keep the connection.
     """
-    with suppress(OSError):
+    with suppress(*ENDS):
         own = own_listener(port)
         inside = await asyncio.open_connection("127.0.0.1", port)
         if own and own_listener(port):
@@ -315,7 +319,7 @@ async def carry_in(port: int, outside: Stream) -> None:
 
 async def carry_out(path: str, inside: Stream) -> None:
     """Carry what a process of this user sends to a socket outside."""
-    with suppress(OSError):
+    with suppress(*ENDS):
         if own_client(inside[1].get_extra_info("peername"), inside[1].get_extra_info("sockname")):
             await join(inside, await asyncio.open_unix_connection(path))
     inside[1].close()

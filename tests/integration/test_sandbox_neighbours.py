@@ -118,6 +118,27 @@ async def test_the_way_out_of_one_repair_is_closed_to_another(neighbours: Neighb
     assert visits == [b"x"] * 3
 
 
+LEAVES = """
+import socket, subprocess
+tunnel = socket.create_connection(("127.0.0.1", {port}))
+tunnel.sendall(b"CONNECT {registry} HTTP/1.1\\r\\n\\r\\nx")
+tunnel.recv(12)
+quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
+subprocess.Popen(["sleep", "60"], pass_fds=(tunnel.fileno(),), **quiet)
+print("ended")
+"""
+
+
+async def test_a_connection_that_a_command_leaves_open_writes_nothing_into_its_output(
+    neighbours: Neighbours,
+) -> None:
+    (port,) = await asyncio.to_thread(neighbours.sandbox.ports, 1)
+    async with neighbours.registry() as (registry, _):
+        leaving = LEAVES.format(port=port, registry=registry)
+        ended = await neighbours.run(neighbours.first, leaving, {port: EGRESS_SOCKET})
+    assert ended.output == "ended\n"
+
+
 LISTENS = """
 import os, socket
 with socket.socket(socket.AF_UNIX) as listener:

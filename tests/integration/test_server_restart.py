@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import uuid
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from hosting import search_attributes
+from hosting import dev_server, search_attributes
 from hosting.dev_server import Running, start_or_adopt, stop_server
 from hosting.workers import WORKFLOWS
 from railmend.contracts.policy import FollowUp, Policy
@@ -60,3 +61,18 @@ async def _repair(client: Client, server: Running, folder: Path) -> None:
         result = await handle.result()
         assert result.outcome is RepairOutcome.HELD
         assert world.calls["open_pull_request"] == 1
+
+
+async def test_a_port_that_was_taken_meanwhile_is_not_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = dev_server._free_ports
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = [[*found(1), other.getsockname()[1]]]
+        monkeypatch.setattr(dev_server, "_free_ports", lambda count: taken.pop() if taken else found(count))
+        running = await start_or_adopt(tmp_path)
+    try:
+        assert taken == []
+        assert await start_or_adopt(tmp_path) == running
+    finally:
+        stop_server(tmp_path)

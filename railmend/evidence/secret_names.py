@@ -39,8 +39,9 @@ WORD = re.compile(
     rf"|(?P<token>(?i:{TOKENS})|{EDGE}(?i:{SHORT_TOKENS})(?![a-z]))|(?P<key>{EDGE}(?i:key)(?![a-z]))"
     rf"|(?P<code>(?i:{_alternatives('one_time_codes')}))"
 )
-STEM = re.compile("|".join(sorted(words("stems"))))
-FOREIGN = re.compile(f"{_alternatives('passwords')}|{_alternatives('one_time_codes')}")
+STEM = re.compile(
+    "|".join((*sorted(words("stems")), _alternatives("passwords"), _alternatives("one_time_codes")))
+)
 STRENGTHS = {"password": PASSWORD, "code": PASSWORD, "secret": STRONG, "token": WEAK, "key": KEY}
 BEFORE = re.compile(r"[\w.$@-]*\Z")
 # A setting of .NET's by its sections, `Jwt__Token`: what it is set to is its value, whatever it looks like.
@@ -75,8 +76,7 @@ def names(text: str) -> Iterator[Name]:
 def _words(text: str) -> Iterator[re.Match[str]]:
     begin = 0
     for line in text.split("\n"):
-        lowered = line.lower()
-        if STEM.search(lowered) or FOREIGN.search(lowered):
+        if STEM.search(line.lower()):
             yield from WORD.finditer(text, begin, begin + len(line))
         begin += len(line) + 1
 

@@ -5,6 +5,7 @@ mounted, a blueprint, a namespace.
 """
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -44,6 +45,7 @@ METHODS = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b")
 RAILS = re.compile(r"(?:to:|=>)\s*[\"']([\w/]+)#(\w+)[\"']|^[\"']([\w/]+)#(\w+)[\"']$")
 # How much a part of a request tells that the route has, that its group has, or its file; its folders less.
 SAME, NEAR, TOLD = 4, 3, 2
+MAX_AROUND = 40  # groups that hold one call: nobody nests so many
 NAME = "{name}"  # in summaries of HTTP logs, a part with many values
 # A part of a path that stands for any value, in code (`:id`, `<int:id>`, `{id}`, `[id]`, `*`) or in a log.
 ANY = re.compile(r"^(?:[:*$<{\[(].*|.*[<{*\[].*|\d+|.*\(\?P<.*|[0-9a-f]{8,}(?:-[0-9a-f-]+)?)$", re.I)
@@ -102,18 +104,17 @@ def routes_of(code: SourceCode) -> tuple[RouteHandler, ...]:
     stem = re.sub(r"[._-]?(?:routes?|router|controller|handlers?|views?|api|service)$", "", pure.stem.lower())
     named = dict.fromkeys((folder.lower() for folder in pure.parts[:-1]), 1)
     named |= dict.fromkeys((stem, f"{stem}s"), NEAR) if stem else {}
-    groups = [group for call in code.calls if (group := _group(code, call))]
-    anywhere = {part.lower(): TOLD for group in groups for part in group.parts}
+    groups = _groups(code)
+    elsewhere = named | {part.lower(): TOLD for group in groups for part in group.parts}
     found: list[RouteHandler] = []
-    for call in code.calls:
-        around = [group for group in groups if group.holds(call, groups)]
+    for call, around in _with_groups(code.calls, groups):
         near = (*(part for group in around for part in group.parts), *_chained(call))
-        hints = named | ({part.lower(): NEAR for part in near} or anywhere)
+        hints = named | {part.lower(): NEAR for part in near} if near else elsewhere
         found += (replace(route, group=near) for route in _declared(code, call, hints, around))
     return (*found, *_by_file_name(code))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Group:
     """A call that puts parts before the paths of routes: those in its span, or called on its variable."""
 
@@ -123,30 +124,47 @@ class _Group:
     start: int
     end: int
 
-    def holds(self, call: FunctionCall, groups: Sequence["_Group"]) -> bool:
-        if call is self.call or call.start < self.start:
-            return False
-        owner = call.callee.partition(".")[0]
-        if call.end <= self.end or owner == self.variable:
-            return True
-        return any(
-            group.variable == owner and group.call is not call and self.holds(group.call, groups)
-            for group in groups
-            if group.start < call.start
-        )
+
+def _groups(code: SourceCode) -> list[_Group]:
+    decorated = {
+        line: (each.start, each.end)
+        for each in code.definitions
+        if each.kind == "class"
+        for line in range(each.start, each.line + 1)
+    }
+    ends: dict[int, int] = {}
+    for call in code.calls:
+        if call.name == "group":
+            ends[call.start] = max(call.end, ends.get(call.start, 0))
+    found = []
+    for call in code.calls:
+        if parts := tuple(_prefixes(call)):
+            match = ASSIGNED.match(code.text(call.start, call.start))
+            alone = call.start, max(call.end, ends.get(call.start, 0))
+            span = decorated.get(call.start, alone)
+            found.append(_Group(call, parts, match[1] if match else "", *span))
+    return found
 
 
-def _group(code: SourceCode, call: FunctionCall) -> _Group | None:
-    parts = tuple(_prefixes(call))
-    if not parts:
-        return None
-    match = ASSIGNED.match(code.text(call.start, call.start))
-    spans = [
-        (d.start, d.end) for d in code.definitions if d.kind == "class" and d.start <= call.start <= d.line
-    ]
-    ends = (other.end for other in code.calls if other.start == call.start and other.name == "group")
-    start, end = spans[-1] if spans else (call.start, max(call.end, *ends, 0))
-    return _Group(call, parts, match[1] if match else "", start, end)
+def _with_groups(
+    calls: Sequence[FunctionCall], groups: Sequence[_Group]
+) -> Iterator[tuple[FunctionCall, list[_Group]]]:
+    """Yield each call with the groups around it, outermost first, and those around their variables."""
+    order = {group: number for number, group in enumerate(groups)}
+    made = {id(group.call): group for group in groups}
+    begin = deque(sorted(groups, key=lambda group: group.start))
+    within: list[_Group] = []
+    named: dict[str, list[_Group]] = {}
+    for call in calls:
+        while begin and begin[0].start <= call.start:
+            within.append(begin.popleft())
+        within = [group for group in within if group.end >= call.start][:MAX_AROUND]
+        spans = (group for group in within if call.end <= group.end and group.call is not call)
+        around = sorted({*spans, *named.get(call.callee.partition(".")[0], ())}, key=order.__getitem__)
+        if (group := made.get(id(call))) and group.variable:
+            known = (*named.get(group.variable, ()), *around, group)
+            named[group.variable] = [*dict.fromkeys(known)][:MAX_AROUND]
+        yield call, around
 
 
 def _strings(call: FunctionCall) -> Iterator[tuple[int, str]]:
@@ -212,12 +230,13 @@ def _declared(
 
 def _decorated(code: SourceCode, call: FunctionCall) -> Definition | None:
     """Return the function whose decorator, annotation or attribute the call is."""
-    if any(other is not call and _holds(other, call) for other in code.calls):
-        return None
     around = [d for d in code.definitions if d.start <= call.start < d.line and d.kind != "handed"]
     around += [d for d in code.definitions if d.start == d.line == call.start and code.path.endswith(".java")]
+    # Most calls stand at no definition: what they stand in is looked at last.
+    if not around or any(other is not call and _holds(other, call) for other in code.calls):
+        return None
     functions = [definition for definition in around if definition.kind == "function"] or around
-    return min(functions, key=lambda definition: definition.end - definition.start, default=None)
+    return min(functions, key=lambda definition: definition.end - definition.start)
 
 
 def _holds(outer: FunctionCall, inner: FunctionCall) -> bool:
@@ -256,11 +275,12 @@ def _controller(call: FunctionCall) -> str:
 
 
 def _resources(call: FunctionCall, name: str, hints: Mapping[str, int]) -> Iterator[RouteHandler]:
+    controller = _controller(call)
     for action, (methods, ending) in RESOURCES.items():
         if call.name == "resource":
             ending = ending.removeprefix("/:id")
         parts = (*split_path(name), *split_path(ending))
-        handler = f"{_controller(call)}.{action}"
+        handler = f"{controller}.{action}"
         yield RouteHandler(
             f"/{name}{ending}", tuple(methods.split()), parts, (handler,), call.start, call.start, hints
         )

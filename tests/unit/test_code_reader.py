@@ -8,6 +8,7 @@ from railmend.source import reading_process
 from railmend.source.code_reader import MAX_BYTES, SourceCode, read
 from railmend.source.reading_process import CodeReaderProcess
 from railmend.source.routes import matches, routes_of
+from tests.growth import assert_linear
 
 # By file: its text, and what the outline says.
 OUTLINES = {
@@ -240,3 +241,17 @@ def test_a_client_that_asks_others_is_no_route() -> None:
     code = read("a.js", text)
     assert code is not None
     assert routes_of(code) == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["const v{next} = v{n}.group('/x{n}');\n", "r.use('/x{n}', h{n});\nr.get('/y{n}', g{n});\n"],
+    ids=["each group in the one before", "as many routers as routes"],
+)
+def test_routes_of_many_groups_take_time_as_there_are_many(line: str) -> None:
+    many = 2000
+    sources = {
+        count: read("app.js", "".join(line.format(n=n, next=n + 1) for n in range(count)))
+        for count in (many // 8, many)
+    }
+    assert_linear(lambda count: routes_of(sources[count]), many)

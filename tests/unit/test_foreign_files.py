@@ -125,6 +125,7 @@ def test_a_home_is_provided_anew_with_nothing_but_its_sessions(home: Path, outsi
     opencode.provision(home)
     left = sorted(entry.path for entry in foreign_files.walk(home) if not entry.is_folder)
     assert left == [
+        "config/opencode/models.json",
         "config/opencode/package-lock.json",
         "config/opencode/package.json",
         "data/opencode/opencode.db",

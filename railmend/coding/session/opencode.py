@@ -12,6 +12,7 @@ from railmend.coding.sandbox import foreign_files
 VERSION = "1.18.33"
 AGENT = "railmend"
 CONFIG = "config/opencode"
+MODELS = f"{CONFIG}/models.json"
 PROVIDER = "railmend"
 # What OpenCode's binary holds of the AI SDK, so that nothing is installed.
 PACKAGES = {
@@ -65,14 +66,19 @@ def keep_sessions(home: Path) -> None:
 def provision(home: Path) -> None:
     """Make the home as OpenCode may find it at a start: its sessions, and the configuration that we wrote.
 
-    Without these files it installs a plugin package over the network at first use.
+    Without the first two files it installs a plugin package over the network at first use. Without the third
+    it reads its catalogue of all models of all providers, of which it may use none: 1.4 s of processor time.
     """
     keep_sessions(home)
     needs = {"dependencies": {"@opencode-ai/plugin": VERSION}}
     lock = {"name": "x", "lockfileVersion": 3, "requires": True, "packages": {"": needs}}
     foreign_files.make_folder(home, f"{CONFIG}/node_modules")
-    for name, content in (("package.json", needs), ("package-lock.json", lock)):
-        foreign_files.write(home, f"{CONFIG}/{name}", (json.dumps(content).encode(),))
+    for name, content in (
+        (f"{CONFIG}/package.json", needs),
+        (f"{CONFIG}/package-lock.json", lock),
+        (MODELS, {}),
+    ):
+        foreign_files.write(home, name, (json.dumps(content).encode(),))
 
 
 def environment(
@@ -84,6 +90,7 @@ def environment(
         "HOME": str(home),
         **{f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in ("config", "data", "state", "cache")},
         **{f"OPENCODE_DISABLE_{flag}": "1" for flag in DISABLED},
+        "OPENCODE_MODELS_PATH": str(home / MODELS),
         "OPENCODE_SERVER_PASSWORD": password,
         "OPENCODE_CONFIG_CONTENT": json.dumps(_config(model, base_url)),
         "MODEL_KEY": key,

@@ -114,8 +114,8 @@ jobs:
   jobs:
     defaults: {run: {working-directory: jobs}}
     steps:
-      - run: pip install ./missing
-      - run: python -m unittest
+      - run: npm ci
+      - run: node --test
   slow:
     defaults: {run: {working-directory: slow}}
     steps:
@@ -135,7 +135,7 @@ async def test_one_suite_that_cannot_be_run_leaves_the_others_verified(tmp_path:
     assert browser == (None, "It needs a browser, which Railmend's sandbox does not have.")
     assert install == (
         None,
-        "What the checks need could not be installed: `pip install ./missing` (exit code 1).",
+        "What the checks need could not be installed: `npm ci` (exit code 1).",
     )
     assert service[0] is None
     assert "needs a database or another service that answers" in str(service[1])

@@ -219,7 +219,6 @@ async def test_a_killed_worker_still_ends_in_one_fix_each_that_is_reviewed_merge
         await reviewed_merged_and_held(
             on, client, client.get_workflow_handle_for(RepositoryRepair.run, repair or "")
         )
-        await until_well(on)
 
 
 def one_pull_request_each(on: Run, ending: ScanResult) -> None:
@@ -258,7 +257,7 @@ async def reviewed_merged_and_held(
     commits = run(git_dir, "log", "--format=%s", f"main..{branch}").splitlines()
     assert (len(commits), commits[0]) == (2, "Answer the review of you")
     you("PUT", "/pulls/1/merge", merge_method="squash")
-    result = await repair.result()
+    result, _ = await asyncio.gather(repair.result(), until_well(on))
     assert result.outcome is RepairOutcome.HELD, result.reason
     assert result.merge is not None
     assert result.merge.sha == run(git_dir, "rev-parse", "main")

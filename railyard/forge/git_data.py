@@ -5,9 +5,8 @@ https://docs.github.com/authentication/managing-commit-signature-verification/ab
 """
 
 import base64
-import os
 
-from railyard.forge.merging import who
+from railyard.forge.merging import commit_tree, who
 from railyard.forge.rest import REPO, Answer, Call, on
 from railyard.forge.store import ApiError, git, invalid, not_found
 
@@ -50,13 +49,8 @@ def create_commit(call: Call) -> Answer:
         for role in ("author", "committer")
     }
     environment = {**who("AUTHOR", **authors["author"]), **who("COMMITTER", **authors["committer"])}
-    flags = [part for sha in call.body.get("parents", ()) for part in ("-p", sha)]
-    sha = git(
-        call.git_dir,
-        *("commit-tree", call.body["tree"], *flags),
-        data=call.body["message"].encode(),
-        env={**os.environ, **environment},
-    )
+    parents = call.body.get("parents", ())
+    sha = commit_tree(call.git_dir, call.body["tree"], parents, call.body["message"], environment)
     if call.by_app and not {"author", "committer"} & call.body.keys():
         call.forge.sign(call.full_name, sha)
     return 201, call.view.git_commit(sha)

@@ -1,6 +1,7 @@
 """Merge, squash and rebase, as GitHub does them."""
 
-import os
+from collections.abc import Sequence
+from pathlib import Path
 
 from railyard.forge.store import Forge, git
 
@@ -18,7 +19,9 @@ def merged(
     if tree is None:
         return None
     parents = [base, head] if method == "merge" else [base]
-    return _commit(forge, full_name, tree, parents, message, _by("AUTHOR", user) | _by("COMMITTER", user))
+    return commit_tree(
+        forge.git_dir(full_name), tree, parents, message, _by("AUTHOR", user) | _by("COMMITTER", user)
+    )
 
 
 def _rebased(forge: Forge, full_name: str, base: str, head: str, user: str) -> str | None:
@@ -34,7 +37,7 @@ def _rebased(forge: Forge, full_name: str, base: str, head: str, user: str) -> s
         name, mail, date = git(path, "show", "-s", "--format=%an%n%ae%n%aI", sha).split("\n")
         author = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": mail, "GIT_AUTHOR_DATE": date}
         message = git(path, "show", "-s", "--format=%B", sha) + "\n"
-        tip = _commit(forge, full_name, tree, [tip], message, author | _by("COMMITTER", user))
+        tip = commit_tree(path, tree, [tip], message, author | _by("COMMITTER", user))
     return tip
 
 
@@ -47,13 +50,6 @@ def _by(role: str, user: str) -> dict[str, str]:
     return who(role, user, f"{user}@localhost")
 
 
-def _commit(
-    forge: Forge, full_name: str, tree: str, parents: list[str], message: str, who: dict[str, str]
-) -> str:
+def commit_tree(path: Path, tree: str, parents: Sequence[str], message: str, who: dict[str, str]) -> str:
     flags = [part for sha in parents for part in ("-p", sha)]
-    return git(
-        forge.git_dir(full_name),
-        *("commit-tree", tree, *flags),
-        data=message.encode(),
-        env={**os.environ, **who},
-    )
+    return git(path, "commit-tree", tree, *flags, data=message.encode(), env=who)

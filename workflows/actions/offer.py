@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 from activities.actions import ActionActivities
 from railmend.contracts.action import RollbackOffer, RollbackQuestion
 from workflows.actions.approved_action import ApprovedAction
 from workflows.shared import details, policies, search_attributes
-from workflows.shared.failures import reason_of
+from workflows.shared.failures import logged
 
 Find = Callable[[ActionActivities, RollbackQuestion], Awaitable[RollbackOffer]]
 
@@ -23,19 +23,11 @@ async def offer(
     `find`: what it is about: a deployment to go back to, or to restart. Return its workflow ID; empty where
     there is none.
     """
-    try:
-        found = await workflow.execute_activity_method(
-            find,
-            question,
-            summary=details.line(question.service_name),
-            **policies.READ,
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.warning("no action can be offered: %s", reason_of(error))
-        return ""
-    if found.request is None:
+    finding = workflow.execute_activity_method(
+        find, question, summary=details.line(question.service_name), **policies.READ
+    )
+    found = await logged("no action can be offered", finding)
+    if found is None or found.request is None:
         return ""
     action = found.request.model_copy(update={"notify": notified})
     try:

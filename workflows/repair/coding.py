@@ -40,7 +40,7 @@ from railmend.contracts.review import EarlierQuestion, Related, RelatedQuestion
 from railmend.contracts.status import Phase
 from workflows.repair.state import PublishedFix, RepairState
 from workflows.shared import details, policies, search_attributes
-from workflows.shared.failures import machine_is_gone, reason_of
+from workflows.shared.failures import logged, machine_is_gone, reason_of
 from workflows.shared.ledger_client import LedgerClient
 from workflows.shared.notifications import notify
 from workflows.shared.start import CODING_QUEUE
@@ -360,13 +360,8 @@ async def _comment_on_related(request: PublishRequest, ledger: LedgerClient) -> 
 
 async def _window_metrics(repair: RepairRequest) -> tuple[ArtifactReference, ...]:
     """Measure each incident's window, for the charts; a pull request can do without them."""
-    try:
-        return tuple(await asyncio.gather(*(_measure(incident.request) for incident in repair.incidents)))
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.warning("no charts: %s", reason_of(error))
-        return ()
+    measuring = asyncio.gather(*(_measure(incident.request) for incident in repair.incidents))
+    return tuple(await logged("no charts", measuring) or ())
 
 
 async def _measure(incident: Incident) -> ArtifactReference:
@@ -391,11 +386,7 @@ async def _clean_up(
     method: Callable[[CodingActivities, Workspace], Awaitable[None]], workspace: Workspace
 ) -> None:
     """Clean up; what cannot be removed now is collected when the machine starts again."""
-    try:
-        await workflow.execute_activity_method(
-            method, workspace, task_queue=workspace.task_queue, **policies.CLEAN_UP
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.warning("workspace not removed: %s", error.cause)
+    cleaning = workflow.execute_activity_method(
+        method, workspace, task_queue=workspace.task_queue, **policies.CLEAN_UP
+    )
+    await logged("workspace not removed", cleaning)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 from activities.measurement import MeasurementActivities
 from activities.reviews import ReviewActivities
@@ -28,7 +28,7 @@ from railmend.contracts.status import Phase
 from workflows.actions.offer import offer
 from workflows.repair.state import RepairState
 from workflows.shared import details, policies
-from workflows.shared.failures import reason_of
+from workflows.shared.failures import attempted, reason_of
 from workflows.shared.ledger_client import LedgerClient
 
 NOT_SERVING = {DeployState.FAILED: "failed", DeployState.CRASHED: "crashed"}
@@ -219,26 +219,22 @@ async def _conclude(state: RepairState, status: MeasurementStatus, results: Resu
 async def _revert(state: RepairState, reason: str) -> tuple[PullRequest | None, str]:
     """Open the pull request that undoes the merge; or return why there is none."""
     repair, fix = state.request, state.published
-    try:
-        pull_request = await workflow.execute_activity_method(
-            ReviewActivities.open_revert,
-            RevertRequest(
-                repository=repair.repository,
-                key=repair.branch.rpartition("/")[2],
-                number=fix.pull_request.number,
-                base_branch=repair.base_branch,
-                merge=fix.merged,
-                title=repair.incidents[0].diagnosis.headline[:200],
-                reason=reason,
-                requested_at=repair.requested_at,
-            ),
-            **policies.PUBLISH,
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        return None, reason_of(error)[:500]
-    return pull_request, ""
+    opening = workflow.execute_activity_method(
+        ReviewActivities.open_revert,
+        RevertRequest(
+            repository=repair.repository,
+            key=repair.branch.rpartition("/")[2],
+            number=fix.pull_request.number,
+            base_branch=repair.base_branch,
+            merge=fix.merged,
+            title=repair.incidents[0].diagnosis.headline[:200],
+            reason=reason,
+            requested_at=repair.requested_at,
+        ),
+        **policies.PUBLISH,
+    )
+    opened = await attempted(opening)
+    return (None, reason_of(opened)[:500]) if isinstance(opened, ActivityError) else (opened, "")
 
 
 async def _offer_rollback(state: RepairState, incident: int, reason: str) -> str:

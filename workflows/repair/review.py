@@ -21,7 +21,7 @@ from workflows.repair import coding
 from workflows.repair.proof import run_proofs
 from workflows.repair.state import PublishedFix, RepairState
 from workflows.shared import policies
-from workflows.shared.failures import ENDING, reason_of, type_of
+from workflows.shared.failures import ENDING, logged, reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
 
 # The type of the error when the branch is not where it was: a person has pushed meanwhile.
@@ -136,14 +136,10 @@ async def _settle_check(state: RepairState) -> None:
         notes=(),
         head=fix.looked_head,
     )
-    try:
-        await workflow.execute_activity_method(
-            ReviewActivities.reply_to_notes, request, summary="settle the check", **policies.CLEAN_UP
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.warning("check not settled: %s", reason_of(error))
+    settling = workflow.execute_activity_method(
+        ReviewActivities.reply_to_notes, request, summary="settle the check", **policies.CLEAN_UP
+    )
+    await logged("check not settled", settling)
 
 
 async def _follow_up(

@@ -8,7 +8,7 @@ from temporalio import activity
 
 from activities.by_reference import packet_or_none
 from activities.coding_environment import CodingEnvironment
-from activities.heartbeat import working
+from activities.heartbeat import in_thread, working
 from railmend.artifacts import ArtifactStore
 from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.guard.review import Plan, Round, never_published, review_rounds
@@ -155,14 +155,12 @@ class CodingActivities:
 
     @activity.defn
     async def delete_workspace(self, workspace: Workspace) -> None:
-        async with working():
-            await asyncio.to_thread(self.environment.remove, workspace.key)
+        await in_thread(self.environment.remove, workspace.key)
 
     @activity.defn
     async def trim_workspace(self, workspace: Workspace) -> None:
         """Keep only the session while people review; a follow-up prepares the rest again."""
-        async with working():
-            await asyncio.to_thread(self.environment.trim, workspace.key)
+        await in_thread(self.environment.trim, workspace.key)
 
     async def _repository(self, key: str, full_name: str) -> TrustedRepository:
         return await asyncio.to_thread(self.environment.repository, key, full_name)

@@ -11,7 +11,7 @@ from temporalio.service import RPCError
 
 from commands import incident_list
 from commands.checks.check import CheckStatus
-from commands.checks.schedules import check_scans
+from commands.checks.temporal import check_scans
 from commands.ledgers import ledger_state, projects_of, usd_reserved
 from commands.runs import (
     ACTION,

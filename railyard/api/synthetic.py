@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from railyard.api import logs, series, views
 from railyard.api.behaviour import Gatekeeper, RequestError
-from railyard.api.filters import compile_filter
+from railyard.api.logs import compile_filter
 from railyard.api.server import graphql_app
 from railyard.api.views import STAMP, Json
 from railyard.platform.model import HttpRow, LogRow

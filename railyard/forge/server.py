@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 # Each registers its calls; `commits/{ref}/check-runs` has to come before `commits/{ref}`.
-from railyard.forge import checks, commits, git_data, graphql, issues, pulls, reviews, rules  # noqa: F401
+from railyard.forge import checks, commits, git_data, issues, pulls, reviews, rules  # noqa: F401
 from railyard.forge.pages import page_routes
 from railyard.forge.renaming import Renamed
 from railyard.forge.rest import ROUTES, Call, Handler
@@ -122,7 +122,7 @@ def _graphql(forge: Forge) -> Endpoint:
         asked = (await request.json())["variables"]
         handler, needs = (rules.protection, "contents:read")
         if "id" in asked:
-            handler, needs = (graphql.comment_node, "issues:read")
+            handler, needs = (reviews.comment_node, "issues:read")
         elif "n" in asked:
             handler, needs = (reviews.review_threads, "pull_requests:read")
         request.scope["path_params"] = {key: value for key, value in asked.items() if key != "id"}

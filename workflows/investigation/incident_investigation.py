@@ -8,8 +8,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 from temporalio.workflow import ParentClosePolicy
 
+from activities.by_reference import EvidenceActivities
 from activities.deployments import DeploymentActivities
-from activities.evidence import EvidenceActivities
 from activities.ledger import LedgerActivities
 from activities.logs import LogActivities
 from activities.planning import PlanningActivities, TextActivities

@@ -7,7 +7,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from activities.approvals import ApprovalActivities
+from activities.github import GitHubActivities
 from railmend.contracts.approval import PlanDecided, PlanIssue, PlanIssueRequest
 from railmend.contracts.notification import Notification, approval_notification
 from railmend.contracts.repair import Approval, RepairOutcome
@@ -49,7 +49,7 @@ async def wait_for_approval(state: RepairState, ledger: LedgerClient) -> Phase:
         listening.cancel()
         decided = PlanDecided(issue=issue, sentence=sentence)
         closing = workflow.execute_activity_method(
-            ApprovalActivities.close_plan_issue, decided, **policies.NOTIFY
+            GitHubActivities.close_plan_issue, decided, **policies.NOTIFY
         )
         await logged("not said on the plan's issue", closing)
 
@@ -64,7 +64,7 @@ async def _show(
     await ledger.confirm(repair.fingerprints)
     until = workflow.now() + timedelta(days=repair.policy.approval_days)
     opening = workflow.execute_activity_method(
-        ApprovalActivities.open_plan_issue,
+        GitHubActivities.open_plan_issue,
         PlanIssueRequest(repair=repair, notification=notification, until=until),
         **policies.NOTIFY,
     )
@@ -108,7 +108,7 @@ async def _listen(state: RepairState, issue: PlanIssue) -> None:
     """Take over what a comment decides, unless somebody decided on the command line before."""
     try:
         decision = await workflow.execute_activity_method(
-            ApprovalActivities.find_decision, issue, summary="comments", **policies.DECISION
+            GitHubActivities.find_decision, issue, summary="comments", **policies.DECISION
         )
     except ActivityError as error:
         if is_cancelled_exception(error):

@@ -11,9 +11,8 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.checks import CheckActivities
 from activities.coding import CodingActivities
+from activities.github import GitHubActivities
 from activities.measurement import MeasurementActivities
-from activities.pull_requests import PullRequestActivities
-from activities.reviews import ReviewActivities
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.checks import CheckReport, Verification
 from railmend.contracts.incident import Incident
@@ -110,7 +109,7 @@ async def publish(state: RepairState, ledger: LedgerClient) -> Phase:
     pushed = await commit(request, ledger)
     await ledger.confirm(repair.fingerprints)
     pull_request = await workflow.execute_activity_method(
-        PullRequestActivities.open_pull_request,
+        GitHubActivities.open_pull_request,
         PullRequestRequest(publish=request, commit=pushed),
         **policies.PUBLISH,
     )
@@ -143,7 +142,7 @@ async def resume_review(state: RepairState) -> bool:
     """Take over the pull request that an earlier run of this repair opened; False: there is none."""
     repair = state.request
     earlier = await workflow.execute_activity_method(
-        ReviewActivities.find_earlier,
+        GitHubActivities.find_earlier,
         EarlierQuestion(
             repository=repair.repository,
             key=repair.key,
@@ -329,7 +328,7 @@ async def commit(request: PublishRequest, ledger: LedgerClient) -> Commit:
 async def _find_related(repair: RepairRequest, files: tuple[str, ...]) -> Related:
     """Find an open pull request that is about the same incident, or changes the same files."""
     return await workflow.execute_activity_method(
-        ReviewActivities.find_related,
+        GitHubActivities.find_related,
         RelatedQuestion(
             repository=repair.repository,
             branch=repair.branch,
@@ -349,7 +348,7 @@ async def _comment_on_related(request: PublishRequest, ledger: LedgerClient) -> 
         return None
     await ledger.confirm(repair.fingerprints)
     url = await workflow.execute_activity_method(
-        ReviewActivities.comment_on_related,
+        GitHubActivities.comment_on_related,
         RelatedComment(publish=request, number=related.number, why=related.why),
         **policies.PUBLISH,
     )

@@ -8,8 +8,8 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from activities.github import GitHubActivities
 from activities.measurement import MeasurementActivities
-from activities.reviews import ReviewActivities
 from railmend.contracts.action import RollbackQuestion
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.incident import IncidentReport
@@ -143,7 +143,7 @@ async def _tell_not_deployed(
     state.show(f"The deployment of {name} {what}. {view.detail}{until}")
     await ledger.confirm(state.request.fingerprints)
     await workflow.execute_activity_method(
-        ReviewActivities.comment_not_deployed,
+        GitHubActivities.comment_not_deployed,
         NotDeployedComment(
             repository=state.request.repository,
             number=state.published.pull_request.number,
@@ -220,7 +220,7 @@ async def _revert(state: RepairState, reason: str) -> tuple[PullRequest | None, 
     """Open the pull request that undoes the merge; or return why there is none."""
     repair, fix = state.request, state.published
     opening = workflow.execute_activity_method(
-        ReviewActivities.open_revert,
+        GitHubActivities.open_revert,
         RevertRequest(
             repository=repair.repository,
             key=repair.branch.rpartition("/")[2],
@@ -259,7 +259,7 @@ async def say_that_no_other_fix_came(state: RepairState, ledger: LedgerClient) -
         raise ValueError(f"The repair {state.request.key} has announced no other fix.")
     await ledger.confirm(state.request.fingerprints)
     await workflow.execute_activity_method(
-        ReviewActivities.comment_measurement,
+        GitHubActivities.comment_measurement,
         MeasurementComment(
             repository=state.request.repository,
             number=result.pull_request.number,
@@ -277,7 +277,7 @@ async def _comment(state: RepairState, status: MeasurementStatus, results: Resul
     """Write the newest result on the pull request. `more`: other fields of `MeasurementComment`."""
     fix = state.published
     await workflow.execute_activity_method(
-        ReviewActivities.comment_measurement,
+        GitHubActivities.comment_measurement,
         MeasurementComment(
             repository=state.request.repository,
             number=fix.pull_request.number,

@@ -6,7 +6,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from activities.reviews import ReviewActivities
+from activities.github import GitHubActivities
 from railmend.contracts.ledger import SpendingKind
 from railmend.contracts.proof import Proof
 from railmend.contracts.repair import (
@@ -91,7 +91,7 @@ def next_look(quiet: timedelta, shortest: timedelta) -> timedelta:
 
 async def _poll(state: RepairState, fix: PublishedFix) -> ReviewView:
     return await workflow.execute_activity_method(
-        ReviewActivities.poll_pull_request,
+        GitHubActivities.poll_pull_request,
         ReviewQuestion(
             repository=state.request.repository,
             number=fix.pull_request.number,
@@ -121,7 +121,7 @@ async def _answer(state: RepairState, fix: PublishedFix, ledger: LedgerClient, v
             refused=answer.refused,
             limit=answer.limit,
         )
-        await workflow.execute_activity_method(ReviewActivities.reply_to_notes, request, **policies.COMMENT)
+        await workflow.execute_activity_method(GitHubActivities.reply_to_notes, request, **policies.COMMENT)
     fix.seen = view.later
 
 
@@ -137,7 +137,7 @@ async def _settle_check(state: RepairState) -> None:
         head=fix.looked_head,
     )
     settling = workflow.execute_activity_method(
-        ReviewActivities.reply_to_notes, request, summary="settle the check", **policies.CLEAN_UP
+        GitHubActivities.reply_to_notes, request, summary="settle the check", **policies.CLEAN_UP
     )
     await logged("check not settled", settling)
 

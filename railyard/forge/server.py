@@ -30,12 +30,8 @@ API = "/api/v3"
 GRAPHQL_TYPES = {403: "FORBIDDEN", 404: "NOT_FOUND"}
 
 
-def build(forge: Forge, *, read_only: bool = True) -> Starlette:
-    """`read_only`: pages without buttons; their forms need no login, and an agent may run on the machine."""
+def build(forge: Forge) -> Starlette:
     routes = [Route(API + row[1], _rest(forge, *row), methods=[row[0]]) for row in ROUTES]
-
-    async def up(_: Request) -> Response:
-        return Response("ok")
 
     async def faults(request: Request) -> Response:
         forge.faults = await request.json()
@@ -46,10 +42,9 @@ def build(forge: Forge, *, read_only: bool = True) -> Starlette:
 
     routes += [
         Route("/api/graphql", _graphql(forge), methods=["POST"]),
-        Route("/_forge/up", up),
         Route("/_forge/faults", faults, methods=["PUT"]),
         Route("/{owner}/{repo}.git/{rest:path}", _smart_http(forge), methods=["GET", "POST"]),
-        *page_routes(forge, read_only=read_only),
+        *page_routes(forge),
     ]
     middleware = [Middleware(Renamed, forge=forge)]
     return Starlette(routes=routes, exception_handlers={404: lost}, middleware=middleware)

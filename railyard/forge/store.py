@@ -13,7 +13,7 @@ from typing import Any
 Json = dict[str, Any]
 DOCUMENTATION = "https://docs.github.com/rest"
 MAX_BODY = 65_536
-# Login of whoever uses the pages' buttons.
+# Login of the person who reviews.
 PERSON = "you"
 SIGNED = "required_signatures"
 # Each push calls it; `signed` lists the commits that the forge has signed.
@@ -226,7 +226,7 @@ class Forge:
         return found
 
     def role(self, full_name: str, login: str) -> str | None:
-        """Return the permission as set; by default the user of the pages is admin, users of tokens write."""
+        """Return the permission as set; by default this person is admin, users of tokens write."""
         by_token = {name: "read" if name.endswith("(read)") else "write" for name in self.tokens.values()}
         roles: Json = self.repo(full_name).get("roles", {})
         return roles.get(login) or ({PERSON: "admin"} | by_token).get(login)

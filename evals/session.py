@@ -34,6 +34,7 @@ from railmend.contracts.repair import CodingRequest, CodingState, RepairRequest,
 
 # In the package of the service, so that it can name what is not exported; of no repository's own.
 GO_FILE = "zz_hidden_test.go"
+HIDDEN_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,6 @@ def command(case: Case) -> str | None:
     if not case.hidden_test or shutil.which(language.needs) is None:
         return None
     return language.command.format(shlex.quote(case.hidden_test))
-
-
-HIDDEN_SECONDS = 120
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ BUILT: dict[Role, tuple[Callable[[Settings], object], ...]] = {
 }
 # A server that somebody else runs has its own model.
 NEEDED_WITHOUT_SERVER = (models.coding_model,)
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+# The users of repairs walk through, where they are users of this machine; they list nothing.
+WALKED = stat.S_IXGRP | stat.S_IXOTH
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,6 @@ def check(settings: Settings, roles: Collection[Role]) -> None:
             problems.append(str(error))
     if problems:
         raise ConfigurationError("\n".join(dict.fromkeys(problems)))
-
-
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
-# The users of repairs walk through, where they are users of this machine; they list nothing.
-WALKED = stat.S_IXGRP | stat.S_IXOTH
 
 
 def keep_private(settings: Settings) -> None:

@@ -10,6 +10,12 @@ UNDELIVERED = "the message is not delivered"
 ON_COMMAND_LINE = "plans are decided on the command line"
 TOLD = "checked before a session is paid for"
 UNSAID = "it is logged, and the repair goes on"
+META, READ, WRITE = "Metadata: read", "Contents: read", "Contents: write"
+PULLS, PULLS_WRITE = "Pull requests: read", "Pull requests: write"
+ISSUES, ISSUES_WRITE = "Issues: read", "Issues: write"
+CHECKS, STATUS = "Checks: write", "a commit status says it"
+FILE = Path(__file__).resolve().parent.parent / "docs" / "github.md"
+BEGIN, END = "<!-- calls -->", "<!-- end of calls -->"
 
 
 class GitHubCall(NamedTuple):
@@ -34,10 +40,6 @@ def _of_app(method: str, path: str, purpose: str, permission: str, without: str 
     return GitHubCall(method, path, purpose, "-", permission, without)
 
 
-META, READ, WRITE = "Metadata: read", "Contents: read", "Contents: write"
-PULLS, PULLS_WRITE = "Pull requests: read", "Pull requests: write"
-ISSUES, ISSUES_WRITE = "Issues: read", "Issues: write"
-CHECKS, STATUS = "Checks: write", "a commit status says it"
 CALLS = (
     GitHubCall("GET", "/user", "own account", "none", "", "an app asks for `/users/{login}`"),
     GitHubCall("GET", "/users/{login}", "own account", "none", "none", ENDS),
@@ -108,10 +110,6 @@ def table() -> str:
         rows.append(f"| {' | '.join(cells)} |")
     head = "| call | for | fine-grained token | app | without it |\n| --- | --- | --- | --- | --- |"
     return "\n".join([head, *rows])
-
-
-FILE = Path(__file__).resolve().parent.parent / "docs" / "github.md"
-BEGIN, END = "<!-- calls -->", "<!-- end of calls -->"
 
 
 def updated(text: str) -> str:

@@ -18,6 +18,10 @@ from hosting.missed_scans import describe_schedule, find_missed_scans
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from workflows.shared.start import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNING_QUEUE
 
+# A pull request may wait for weeks; its repair and evidence are to be readable as long.
+RETENTION = timedelta(days=30)
+QUEUES = (ORCHESTRATION_QUEUE, PLANNING_QUEUE, CODING_QUEUE)
+
 
 async def scans(client: Client, settings: Settings) -> list[CheckResult]:
     return [
@@ -56,11 +60,6 @@ async def _scans(
 def _without_limit(schedule: ScheduleDescription) -> bool:
     action = schedule.schedule.action
     return isinstance(action, ScheduleActionStartWorkflow) and not action.execution_timeout
-
-
-# A pull request may wait for weeks; its repair and evidence are to be readable as long.
-RETENTION = timedelta(days=30)
-QUEUES = (ORCHESTRATION_QUEUE, PLANNING_QUEUE, CODING_QUEUE)
 
 
 def checks(settings: Settings) -> tuple[Check, ...]:

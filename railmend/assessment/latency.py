@@ -35,6 +35,18 @@ AS_SLOW = 0.5
 # So many slow rows tell anything.
 FEWEST = 3
 Routes = Counter[tuple[str, str]]
+# Low, so that an incident as long as half of the slice does not raise its own baseline.
+BASE_QUANTILE = 0.25
+# Share of past minutes that are faster than the rare ones.
+RARE = 0.97
+BEYOND_RARE = 1.5
+# Requests at least this share as slow are of the same sort.
+SAME = 0.5
+# As slow as at this hour of the day before: at least this share of now.
+AS_THEN = 0.7
+# Minutes that keep coming back are at least this share of all: every sixth, or every fifteenth of an hour in
+# which even the median request waits.
+RECURS, RECURS_FOR_ALL = 1 / 6, 1 / 15
 
 
 def became_slower(before: Sequence[HttpLogLine], now: Sequence[HttpLogLine], line_ms: float) -> bool | None:
@@ -65,20 +77,6 @@ def _counts(rows: Iterable[HttpLogLine], line_ms: float) -> tuple[Routes, Routes
             every[name] += 1
             slow[name] += row.duration_ms >= line_ms
     return +slow, every
-
-
-# Low, so that an incident as long as half of the slice does not raise its own baseline.
-BASE_QUANTILE = 0.25
-# Share of past minutes that are faster than the rare ones.
-RARE = 0.97
-BEYOND_RARE = 1.5
-# Requests at least this share as slow are of the same sort.
-SAME = 0.5
-# As slow as at this hour of the day before: at least this share of now.
-AS_THEN = 0.7
-# Minutes that keep coming back are at least this share of all: every sixth, or every fifteenth of an hour in
-# which even the median request waits.
-RECURS, RECURS_FOR_ALL = 1 / 6, 1 / 15
 
 
 @dataclass(frozen=True)

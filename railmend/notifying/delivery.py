@@ -34,6 +34,8 @@ SECRET_PREFIX = "whsec_"  # noqa: S105 - the specification's prefix of a secret
 # Newest issues searched for a thread; an older thread is started anew.
 MAX_SEARCHED = 300
 LABEL = "railmend-incident"
+HOUR_SECONDS = 3600.0
+MOST_KNOWN = 2_000  # newest messages that are known again
 
 
 class DeliveryError(Exception):
@@ -214,10 +216,6 @@ def _post(
         issue = issues.create(format_headline(notification), opened, LABEL)
         return issue, issue
     return issue, issues.written(issue, mark) or issue.create_comment(marked)
-
-
-HOUR_SECONDS = 3600.0
-MOST_KNOWN = 2_000  # newest messages that are known again
 
 
 class MessageLimit:

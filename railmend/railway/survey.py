@@ -19,6 +19,13 @@ from railmend.railway.reader import QueryResults, Reader
 USUAL = timedelta(minutes=3)
 # Share of requests after the samples' end that must succeed for the end to be the samples' alone.
 SERVED = 0.5
+Row = tuple[Service, Slice, Slice | None]
+# Rows of before the window, and of its end.
+Requests = tuple[list[HttpLogLine], list[HttpLogLine]]
+# Newest runs of each cron.
+RUNS = 10
+# A window that ends later than this by Railway's own clock has steps without samples.
+AHEAD, SETTLE = timedelta(seconds=5), timedelta(seconds=60)
 
 
 def late_steps(slices: Sequence[Slice]) -> int:
@@ -62,15 +69,6 @@ def without_newest(source: Slice, steps: int) -> Slice:
 
 def earlier(window: Window, by: timedelta) -> Window:
     return window.model_copy(update={"start": window.start - by, "end": window.end - by})
-
-
-Row = tuple[Service, Slice, Slice | None]
-# Rows of before the window, and of its end.
-Requests = tuple[list[HttpLogLine], list[HttpLogLine]]
-# Newest runs of each cron.
-RUNS = 10
-# A window that ends later than this by Railway's own clock has steps without samples.
-AHEAD, SETTLE = timedelta(seconds=5), timedelta(seconds=60)
 
 
 @dataclass

@@ -17,6 +17,8 @@ ATTRIBUTE = re.compile(r"^@(\w+):(.+)$", re.DOTALL)
 NUMBER = r"-?\d+(?:\.\d+)?"
 COMPARISON = re.compile(rf"^(>=|<=|>|<|)({NUMBER})$")
 RANGE = re.compile(rf"^({NUMBER})\.\.({NUMBER})$")
+Row = TypeVar("Row")
+DEFAULT_LIMIT, MAX_LIMIT = 100, 5000
 
 
 class FilterError(ValueError):
@@ -87,10 +89,6 @@ def _holds(have: str | float, wanted: str) -> bool:
     return {">=": have >= number, "<=": have <= number, ">": have > number, "<": have < number}.get(
         match.group(1), have == number
     )
-
-
-Row = TypeVar("Row")
-DEFAULT_LIMIT, MAX_LIMIT = 100, 5000
 
 
 def between(rows: Iterable[LogRow], arguments: dict[str, Any]) -> list[LogRow]:

@@ -10,6 +10,13 @@ from railyard.platform.service import ServiceRunner
 
 Json = dict[str, Any]
 STAMP = "2026-01-01T00:00:00Z"
+ENDED = frozenset({"SUCCESS", "REMOVED", "CRASHED"})
+ACTIONS = {
+    "SUCCESS": ("deployed", "INFO"),
+    "REMOVED": ("removed", "INFO"),
+    "FAILED": ("failed", "WARNING"),
+    "CRASHED": ("crashed", "CRITICAL"),
+}
 
 
 def iso(at: datetime) -> str:
@@ -195,15 +202,6 @@ def http_log(row: HttpRow, instance_id: str) -> Json:
         "upstreamErrors": "",
         "upstreamProto": "HTTP/1.1",
     }
-
-
-ENDED = frozenset({"SUCCESS", "REMOVED", "CRASHED"})
-ACTIONS = {
-    "SUCCESS": ("deployed", "INFO"),
-    "REMOVED": ("removed", "INFO"),
-    "FAILED": ("failed", "WARNING"),
-    "CRASHED": ("crashed", "CRITICAL"),
-}
 
 
 def steps(deployment: Deployment) -> list[Json]:

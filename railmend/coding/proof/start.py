@@ -42,6 +42,43 @@ PAIR = re.compile(r"([A-Za-z_]\w*)=(\"[^\"$`]*\"|[^\s\"'$`]*)(?=\s|$)")
 # They lead to what the image has, or say what the sandbox says.
 OURS = re.compile(r"(?:\w*PATH|HOME|PORT|LD_\w+|USER|SHELL)$")
 GO_BUILD = re.compile(r"\bgo build\b((?:\s+[^\s;&|]+|\s+\"[^\"]*\"|\s+'[^']*')*)")
+# Seconds until the first answer; the next one, so much later, shows that it did not end at once.
+FIRST_ANSWER_SECONDS, STILL_AFTER_SECONDS = 60.0, 1.0
+POLL_SECONDS = 0.2
+# Seconds more where it is built first.
+BUILD_SECONDS = 120
+# What shells and `env` say of a program that is not there.
+NOT_FOUND = (126, 127)
+# The line in which a program says why it ends; traces, hints and the program's version come below it.
+ERROR = re.compile(
+    r"[\w.:]*(?:Error|Exception)\b|(?:panic|fatal|error)\b(?: error)?:|thread '.*' panicked at"
+    r"|.*\(\w+Error\)$",
+    re.I,
+)
+PROCFILE = re.compile(r"^(\w+)\s*:\s*(.+)$", re.M)
+# Variables that code demands, and does without no default, by language.
+DEMANDED = re.compile(
+    r"os\.environ\[[\"'](\w+)[\"']\](?!\s*=[^=])|\bprocess\.env\.(\w+)\b(?!\s*(?:\|\||\?\?|=[^=]))"
+    r"|\bENV\.fetch\([\"'](\w+)[\"']\)|\bos\.Getenv\(\"(\w+)\"\)"
+)
+# Harmless values of the right shape, by what a name ends or begins with; the first that matches.
+SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"POSTGRES|DATABASE_URL|^DB_URL|PG_?URL"), "postgres://railmend@127.0.0.1:5432/railmend"),
+    (re.compile(r"REDIS"), "redis://127.0.0.1:6379/0"),
+    (re.compile(r"UR[IL]$|ENDPOINT$"), "http://127.0.0.1:9/"),
+    (re.compile(r"DOMAIN$"), "healthcheck.railway.app"),
+    (re.compile(r"HOST$"), "127.0.0.1"),
+    (re.compile(r"PORT$"), "9"),
+    (re.compile(r"SECRET|KEY|TOKEN|SALT|PASSWORD"), "0123456789abcdef" * 4),
+    (re.compile(r"SECONDS|TIMEOUT|COUNT|SIZE|LIMIT|MAX|MIN|TTL|WORKERS|INTERVAL"), "10"),
+    (re.compile(r"DEBUG|ENABLE|DISABLE|USE_"), "false"),
+)
+Read = Callable[[str], str | None]
+# A script that watches files, or builds on demand: what the repository's people use while they write.
+DEVELOPMENT = re.compile(
+    r"\b(?:nodemon|ts-node-dev|tsx watch|next dev|nuxt dev|vite(?! preview)|(?:node|bun) --watch)\b"
+)
+NODE_COMMAND = re.compile(r"^(?:export [^;]*; )*(?:npm|pnpm|yarn|bun|node|next|npx)\b")
 
 
 def docker_start(text: str) -> str | None:
@@ -100,47 +137,6 @@ def _compiled(run: str) -> str:
 
 def _quoted(word: str) -> str:
     return f"'{word}'" if re.search(r"[\s;&|<>()]", word) and "'" not in word else word
-
-
-# Seconds until the first answer; the next one, so much later, shows that it did not end at once.
-FIRST_ANSWER_SECONDS, STILL_AFTER_SECONDS = 60.0, 1.0
-POLL_SECONDS = 0.2
-# Seconds more where it is built first.
-BUILD_SECONDS = 120
-# What shells and `env` say of a program that is not there.
-NOT_FOUND = (126, 127)
-# The line in which a program says why it ends; traces, hints and the program's version come below it.
-ERROR = re.compile(
-    r"[\w.:]*(?:Error|Exception)\b|(?:panic|fatal|error)\b(?: error)?:|thread '.*' panicked at"
-    r"|.*\(\w+Error\)$",
-    re.I,
-)
-PROCFILE = re.compile(r"^(\w+)\s*:\s*(.+)$", re.M)
-# Variables that code demands, and does without no default, by language.
-DEMANDED = re.compile(
-    r"os\.environ\[[\"'](\w+)[\"']\](?!\s*=[^=])|\bprocess\.env\.(\w+)\b(?!\s*(?:\|\||\?\?|=[^=]))"
-    r"|\bENV\.fetch\([\"'](\w+)[\"']\)|\bos\.Getenv\(\"(\w+)\"\)"
-)
-# Harmless values of the right shape, by what a name ends or begins with; the first that matches.
-SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"POSTGRES|DATABASE_URL|^DB_URL|PG_?URL"), "postgres://railmend@127.0.0.1:5432/railmend"),
-    (re.compile(r"REDIS"), "redis://127.0.0.1:6379/0"),
-    (re.compile(r"UR[IL]$|ENDPOINT$"), "http://127.0.0.1:9/"),
-    (re.compile(r"DOMAIN$"), "healthcheck.railway.app"),
-    (re.compile(r"HOST$"), "127.0.0.1"),
-    (re.compile(r"PORT$"), "9"),
-    (re.compile(r"SECRET|KEY|TOKEN|SALT|PASSWORD"), "0123456789abcdef" * 4),
-    (re.compile(r"SECONDS|TIMEOUT|COUNT|SIZE|LIMIT|MAX|MIN|TTL|WORKERS|INTERVAL"), "10"),
-    (re.compile(r"DEBUG|ENABLE|DISABLE|USE_"), "false"),
-)
-Read = Callable[[str], str | None]
-
-
-# A script that watches files, or builds on demand: what the repository's people use while they write.
-DEVELOPMENT = re.compile(
-    r"\b(?:nodemon|ts-node-dev|tsx watch|next dev|nuxt dev|vite(?! preview)|(?:node|bun) --watch)\b"
-)
-NODE_COMMAND = re.compile(r"^(?:export [^;]*; )*(?:npm|pnpm|yarn|bun|node|next|npx)\b")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from railmend.publishing.text import BOT, Author
 
 # Any mode of a file does for one that is deleted.
 FILE = "100644"
+TIMEOUT_SECONDS = 15
+ISSUES_OFF = "Issues are disabled in {}: enable them (Settings, General, Features), or use another channel."
 
 
 class SignedCommits:
@@ -90,10 +92,6 @@ class SignedCommits:
                 return False
             raise
         return True
-
-
-TIMEOUT_SECONDS = 15
-ISSUES_OFF = "Issues are disabled in {}: enable them (Settings, General, Features), or use another channel."
 
 
 class GitHubAccess:

@@ -34,6 +34,7 @@ from railmend.contracts.scan import (
     UnknownServices,
     Window,
 )
+from railmend.contracts.status import listed
 from railmend.diagnosis.platform import blamed
 from railmend.diagnosis.root_causes import downstream_effects
 from railmend.evidence.redact import redact
@@ -355,8 +356,7 @@ def _private(services: Iterable[Service]) -> list[str]:
     }
     return [
         f"{what}: Railway measures none of it, so errors and latency of "
-        f"{', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''} are not seen, only "
-        "CPU, memory and whether they run."
+        f"{listed(names, 5)} are not seen, only CPU, memory and whether they run."
         for what, names in groups.items()
         if names
     ]

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -249,12 +249,11 @@ async def run_until_stopped(
     client: Client,
     settings: Settings,
     roles: Collection[Role] = tuple(Role),
-    load: Callable[[], Settings] = load_settings,
     report_only: str = "",
 ) -> None:
     """Serve the queues of `roles` until SIGINT or SIGTERM, then drain.
 
-    `load`: reads the settings again. `report_only`: why scans only measure and report, if they do.
+    `report_only`: why scans only measure and report, if they do.
     """
     if report_only:
         log.warning(
@@ -272,7 +271,7 @@ async def run_until_stopped(
     async with AsyncExitStack() as stack:
         workers = []
         if Role.ORCHESTRATION in roles:
-            current = CurrentSettings(settings, load)
+            current = CurrentSettings(settings, load_settings)
             railway = RailwayPool(
                 settings.railway_api_url,
                 current.derive(clients.watched_environments),

@@ -177,14 +177,14 @@ class Forge:
         self.state["sequence"] += 1
         return int(self.state["sequence"])
 
-    def add_repo(self, full_name: str, default_branch: str = "main") -> Path:
+    def add_repo(self, full_name: str) -> Path:
         """Return the bare repository's directory, created if missing."""
         path = self.git_dir(full_name)
         if self.state.get("renamed", {}).pop(full_name, None):
             path.unlink()
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["git", "init", "-q", "--bare", "-b", default_branch, str(path)], check=True)
+            subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(path)], check=True)
             for key in ("http.receivepack", "uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
                 git(path, "config", key, "true")
         tables: Json = {name: {} for name in ("issues", "labels", "comments", "review_comments", "checks")}
@@ -192,7 +192,7 @@ class Forge:
             full_name,
             {
                 "id": self.next_id(),
-                "default_branch": default_branch,
+                "default_branch": "main",
                 "created_at": now(),
                 "number": 0,
                 **tables,

@@ -12,12 +12,12 @@ from activities.heartbeat import in_thread, working
 from railmend.artifacts import ArtifactStore
 from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.guard.review import Plan, Round, never_published, review_rounds
-from railmend.coding.guard.settings import GuardSettings
 from railmend.coding.metering.meter import SessionLimits
 from railmend.coding.sandbox.interface import RepairPaths
 from railmend.coding.session.follow import SessionProgress, Task
 from railmend.coding.session.run import run_session
 from railmend.coding.session.server import CodingServer
+from railmend.coding.settings import GuardSettings
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.repair import (
     CodingRequest,

@@ -45,24 +45,20 @@ def paces(timeout: timedelta) -> Iterator[float]:
 
 
 @asynccontextmanager
-async def heartbeating(state: Any = None) -> AsyncIterator[Heartbeat]:
-    """Beat in the background. `state`: what the beats carry until it is set."""
+async def working(state: Any = None) -> AsyncIterator[Heartbeat]:
+    """Beat in the background, and raise clients' errors as Temporal's: for what waits for an outside system.
+
+    `state`: what the beats carry until it is set.
+    """
     beat = Heartbeat(state)
     task = asyncio.create_task(beat._beat())
     try:
-        yield beat
+        with translated():
+            yield beat
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-@asynccontextmanager
-async def working(state: Any = None) -> AsyncIterator[Heartbeat]:
-    """Send heartbeats, and raise clients' errors as Temporal's: for whatever waits for an outside system."""
-    with translated():
-        async with heartbeating(state) as beat:
-            yield beat
 
 
 async def in_thread(work: Callable[..., T], *arguments: Any) -> T:

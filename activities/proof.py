@@ -11,8 +11,7 @@ from temporalio import activity
 from activities.by_reference import packet_or_none
 from activities.checks import SuiteRun
 from activities.coding_environment import CodingEnvironment, Egress
-from activities.errors import translated
-from activities.heartbeat import Heartbeat, heartbeating
+from activities.heartbeat import Heartbeat, working
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.coding.checks.base_checks import checked_tree
 from railmend.coding.checks.databases import (
@@ -25,7 +24,6 @@ from railmend.coding.checks.databases import (
     migrations,
     needs,
 )
-from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.checks.suites import Suite, check_environment, find_suites
 from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.proof import regression, replay
@@ -33,6 +31,7 @@ from railmend.coding.proof.concealed import conceals, spares
 from railmend.coding.proof.start import StartCommand, find_start, start, variables
 from railmend.coding.sandbox import foreign_files
 from railmend.coding.sandbox.interface import RepairPaths, SandboxCommand
+from railmend.coding.settings import CheckSettings
 from railmend.contracts.incident import Incident
 from railmend.contracts.proof import (
     Answers,
@@ -140,29 +139,27 @@ class ProofActivities:
     @activity.defn
     async def reproduce_on_base(self, request: CodingRequest) -> SideReport:
         """Run the change's regression tests on the base, where they must fail as was diagnosed."""
-        with translated():
-            async with heartbeating() as beat:
-                material = await self._material(request)
-                base = material.request.workspace.base
-                return await self._side(material, base, beat, await self._named(request))
+        async with working() as beat:
+            material = await self._material(request)
+            base = material.request.workspace.base
+            return await self._side(material, base, beat, await self._named(request))
 
     @activity.defn
     async def prove_change(self, request: CodingRequest) -> Proof:
         """Run the same on the change, and compare: `request.on_base` is what the base did."""
-        with translated():
-            async with heartbeating() as beat:
-                material = await self._material(request)
-                base = request.on_base or SideReport(unavailable="It was not run without the change.")
-                change = await self._side(material, material.tree, beat)
-                files = await asyncio.to_thread(
-                    material.repository.changed_files, request.reviewed, material.request.workspace.base
-                )
-                emptied = replay.emptied(base, change)
-                concealed = conceals(files) or (spares(files) if emptied is None else emptied)
-                rows = regression.regression_rows(base, change, concealed, request.text)
-                starts = [regression.start_row(base.start or NO_START, change.start or NO_START)]
-                asked = [replay.replay_row(base, change)] if request.requests else []
-                return Proof(rows=(*rows, *starts, *asked))
+        async with working() as beat:
+            material = await self._material(request)
+            base = request.on_base or SideReport(unavailable="It was not run without the change.")
+            change = await self._side(material, material.tree, beat)
+            files = await asyncio.to_thread(
+                material.repository.changed_files, request.reviewed, material.request.workspace.base
+            )
+            emptied = replay.emptied(base, change)
+            concealed = conceals(files) or (spares(files) if emptied is None else emptied)
+            rows = regression.regression_rows(base, change, concealed, request.text)
+            starts = [regression.start_row(base.start or NO_START, change.start or NO_START)]
+            asked = [replay.replay_row(base, change)] if request.requests else []
+            return Proof(rows=(*rows, *starts, *asked))
 
     async def _side(
         self, material: _Material, tree: str, beat: Heartbeat, named: str | None = None

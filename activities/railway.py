@@ -12,9 +12,9 @@ from activities.heartbeat import working
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.assessment.coverage import why_unknown
 from railmend.assessment.deaths import FILTER, deaths, leaves_open
-from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.rules import assess
 from railmend.assessment.screening import is_candidate
+from railmend.assessment.settings import AssessmentRules
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.scan import (
     PAGE,

@@ -20,10 +20,10 @@ from pydantic import SecretStr
 from hosting.gateway.model_gateway import ModelGateway
 from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.guard.review import Plan, review
-from railmend.coding.guard.settings import GuardSettings
 from railmend.coding.metering.meter import ModelEndpoint, SessionLimits
 from railmend.coding.sandbox.bounded_http import BoundedTransport, load_json
 from railmend.coding.sandbox.interface import GATEWAY_SOCKET, RepairPaths, short_path
+from railmend.coding.settings import GuardSettings
 
 MIB = 1024 * 1024
 STALL_SECONDS = 0.01

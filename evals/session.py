@@ -23,11 +23,10 @@ from evals.case import WINDOW, Case
 from evals.play import Played
 from evals.production import PROJECT, incident_of
 from railmend.artifacts import ArtifactStore
-from railmend.coding.checks.settings import CheckSettings
-from railmend.coding.guard.settings import GuardSettings
 from railmend.coding.metering.meter import SessionLimits
 from railmend.coding.sandbox.interface import RepairPaths, Sandbox
 from railmend.coding.sandbox.quota import Quota
+from railmend.coding.settings import CheckSettings, GuardSettings
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.incident import CODING_VERDICTS, IncidentReport
 from railmend.contracts.repair import CodingRequest, CodingState, RepairRequest, WorkspaceRequest

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 # Each registers its calls; `commits/{ref}/check-runs` has to come before `commits/{ref}`.
-from railyard.forge import checks, commits, git_data, issues, pulls, reviews, rules  # noqa: F401
+from railyard.forge import checks, git_data, issues, pulls, reviews, rules  # noqa: F401
 from railyard.forge.pages import page_routes
 from railyard.forge.renaming import Renamed
 from railyard.forge.rest import ROUTES, Call, Handler

@@ -10,7 +10,6 @@ from temporalio.exceptions import ActivityError
 
 from activities.github import GitHubActivities
 from activities.measurement import MeasurementActivities
-from railmend.contracts.action import RollbackQuestion
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.measurement import (
@@ -197,7 +196,13 @@ async def _conclude(state: RepairState, status: MeasurementStatus, results: Resu
     if status is MeasurementStatus.WORSE:
         worse = next(i for i, result in enumerate(results) if result.status is MeasurementStatus.WORSE)
         revert, obstacle = await _revert(state, results[worse].sentence)
-        action = await _offer_rollback(state, worse, results[worse].sentence)
+        deployed = state.published.deployed[worse] if state.published.deployed else None
+        action = await offer(
+            state.request.incidents[worse].request,
+            results[worse].sentence,
+            deployment_id=deployed,
+            notified=state.request.policy.notify,
+        )
     retried = status is MeasurementStatus.NOT_HELD and state.retries_left
     await _comment(
         state,
@@ -235,21 +240,6 @@ async def _revert(state: RepairState, reason: str) -> tuple[PullRequest | None, 
     )
     opened = await attempted(opening)
     return (None, reason_of(opened)[:500]) if isinstance(opened, ActivityError) else (opened, "")
-
-
-async def _offer_rollback(state: RepairState, incident: int, reason: str) -> str:
-    request, deployed = state.request.incidents[incident].request, state.published.deployed
-    return await offer(
-        RollbackQuestion(
-            project_id=request.project_id,
-            environment_id=request.environment_id,
-            service_id=request.service.service_id,
-            service_name=request.service.name,
-            deployment_id=deployed[incident] if deployed else None,
-            reason=reason[:500],
-        ),
-        notified=state.request.policy.notify,
-    )
 
 
 async def say_that_no_other_fix_came(state: RepairState, ledger: LedgerClient) -> None:

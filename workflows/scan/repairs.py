@@ -6,9 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
-from activities.actions import ActionActivities
 from activities.ledger_recovery import MEMO_FINGERPRINTS, MEMO_PROJECT
-from railmend.contracts.action import RollbackQuestion
 from railmend.contracts.autonomy import level_of
 from railmend.contracts.incident import IncidentReport, Verdict, neighbours_of
 from railmend.contracts.repair import (
@@ -99,18 +97,8 @@ async def for_report(report: IncidentReport, screening: Screening, *, notified: 
 
 
 async def _rollback(report: IncidentReport, notified: bool) -> dict[str, str]:
-    request, service = report.request, report.request.service
-    action = await offer(
-        RollbackQuestion(
-            project_id=request.project_id,
-            environment_id=request.environment_id,
-            service_id=service.service_id,
-            service_name=service.name,
-            deployment_id=service.latest_deployment_id,
-            reason=report.diagnosis.summary[:500],
-        ),
-        notified=notified,
-    )
+    latest = report.request.service.latest_deployment_id
+    action = await offer(report.request, report.diagnosis.summary, deployment_id=latest, notified=notified)
     if not action:
         return {}
     detail = f"{report.diagnosis.summary} To roll back: starter.py approve {action}"
@@ -125,18 +113,8 @@ async def _restart(report: IncidentReport, screening: Screening, notified: bool)
     if down is None or not workflow.patched(policies.PATCH_RESTART_OFFER):
         return {}
     detail = f"{report.diagnosis.summary} {down.name}: {service_url(request.project_id, down.service_id)}"
-    action = await offer(
-        RollbackQuestion(
-            project_id=request.project_id,
-            environment_id=request.environment_id,
-            service_id=down.service_id,
-            service_name=down.name,
-            deployment_id=None,
-            reason=f"{request.service.name} needs it: {report.diagnosis.summary}"[:500],
-        ),
-        ActionActivities.find_restart,
-        notified=notified,
-    )
+    reason = f"{request.service.name} needs it: {report.diagnosis.summary}"
+    action = await offer(request, reason, restart=down, notified=notified)
     if not action:
         return {"detail": detail}
     return {"action": "restart_offered", "detail": f"{detail} To restart it: starter.py approve {action}"}

@@ -1,7 +1,7 @@
 """What of Railway's API has gone or is refused, remembered for an hour and then tried again."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from railmend.railway.compose import paths, root_field
 from railmend.railway.errors import SchemaDrift
@@ -34,27 +34,28 @@ def optional(document: str) -> frozenset[str]:
 class Drift:
     """Documents that failed validation, and fields that fell away, each until its hour is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._documents: dict[str, tuple[float, SchemaDrift]] = {}
         self._fields: dict[tuple[str, str], float] = {}
 
     def gone(self, document: str) -> SchemaDrift | None:
         """Return why a document is not to be sent, or None."""
         until, error = self._documents.get(document, (0.0, None))
-        return error if time.monotonic() < until else None
+        return error if self._clock() < until else None
 
     def dropped(self, document: str) -> frozenset[str]:
         """Return the fields that are not to be asked for."""
-        now = time.monotonic()
+        now = self._clock()
         return frozenset(
             field for (name, field), until in self._fields.items() if name == document and now < until
         )
 
     def give_up(self, document: str, error: SchemaDrift) -> None:
-        self._documents[document] = time.monotonic() + AGAIN_SECONDS, error
+        self._documents[document] = self._clock() + AGAIN_SECONDS, error
 
     def drop(self, document: str, fields: Iterable[str]) -> None:
-        self._fields |= {(document, field): time.monotonic() + AGAIN_SECONDS for field in fields}
+        self._fields |= {(document, field): self._clock() + AGAIN_SECONDS for field in fields}
 
     def named(
         self, documents: Iterable[str], failures: Sequence[GraphQLFailure]

@@ -22,7 +22,6 @@ import commands.ready  # noqa: F401 - before anything that may not be installed
 # isort: split
 import typer
 
-from commands import quick_start
 from commands.accept import accept
 from commands.approve import approve, reject
 from commands.backtest import backtest
@@ -90,7 +89,6 @@ def main(
 
 
 if __name__ == "__main__":
-    quick_start.defer()
     try:
         app()
     except OSError as error:

@@ -12,7 +12,6 @@ from hosting import (
     dev_server,
     logging,
     preflight,
-    private_files,
     search_attributes,
     telemetry,
     workers,
@@ -51,7 +50,7 @@ async def main(options: argparse.Namespace) -> None:
     logging.configure(settings.railmend_log_level)
     if options.unsafe_agent:
         settings = settings.model_copy(update={"railmend_unsafe_agent": True})
-    private_files.keep_private(settings)
+    preflight.keep_private(settings)
     if options.dev:
         server = await dev_server.start_or_adopt(settings.state_dir(), options.dev_port)
         settings = connection.local(settings, server.address, server.ui)

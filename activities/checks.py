@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from temporalio import activity
 
 from activities.coding_environment import CodingEnvironment, Egress
-from activities.errors import translated
-from activities.heartbeat import Heartbeat, heartbeating
+from activities.heartbeat import Heartbeat, working
 from railmend.coding.checks.base_checks import checked_tree
 from railmend.coding.checks.databases import DATABASES, beside, not_had
 from railmend.coding.checks.run_counts import RunCounts, count, prints_counts
-from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.checks.suites import Suite, check_environment, find_suites, step_key
 from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.sandbox import foreign_files
@@ -25,6 +23,7 @@ from railmend.coding.sandbox.interface import (
     SandboxCommand,
     run_sandboxed,
 )
+from railmend.coding.settings import CheckSettings
 from railmend.contracts.checks import CheckReport, CheckRun
 from railmend.contracts.repair import CodingRequest
 from railmend.evidence.redact import redact
@@ -63,67 +62,63 @@ PUBLIC = frozenset(
 NOT_FOUND = 127
 
 
+@dataclass
 class CheckActivities:
     """The repositories' checks. `settings`: by repository, where they replace what its files say."""
 
-    def __init__(
-        self, environment: CodingEnvironment, settings: Mapping[str, CheckSettings], egress: Egress
-    ) -> None:
-        self._environment = environment
-        self._settings = settings
-        self._egress = egress
+    environment: CodingEnvironment
+    settings: Mapping[str, CheckSettings]
+    egress: Egress
 
     @activity.defn
     async def prepare_checks(self, request: CodingRequest) -> CheckReport:
         """Run the base's checks in a clean checkout of it; then install their needs where the agent works."""
-        with translated():
-            async with heartbeating() as beat:
-                repository = await self._repository(request)
-                suites = await self._suites(request, repository)
-                if not suites:
-                    return CheckReport(unverified="No checks were found in the repository's files.")
-                run = SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
-                key, base = request.workspace.key, request.workspace.base
-                async with self._environment.clean_checkout(key, repository, base) as paths:
-                    report = _base_report(await run.report(paths), found=not run.settings.checks)
-                if report.runs:
-                    await self._install(key, repository, base, run)
-                return _bounded(report)
+        async with working() as beat:
+            repository = await self._repository(request)
+            suites = await self._suites(request, repository)
+            if not suites:
+                return CheckReport(unverified="No checks were found in the repository's files.")
+            run = SuiteRun(self.environment, self._settings_for(request), self.egress, beat, suites)
+            key, base = request.workspace.key, request.workspace.base
+            async with self.environment.clean_checkout(key, repository, base) as paths:
+                report = _base_report(await run.report(paths), found=not run.settings.checks)
+            if report.runs:
+                await self._install(key, repository, base, run)
+            return _bounded(report)
 
     @activity.defn
     async def run_checks(self, request: CodingRequest) -> CheckReport:
         """Run the base's checks and tests on the reviewed tree, in a clean checkout; its own tests apart."""
-        with translated():
-            async with heartbeating() as beat:
-                repository = await self._repository(request)
-                suites = await self._suites(request, repository)
-                key, base = request.workspace.key, request.workspace.base
-                reviewed = request.reviewed
-                if not reviewed:  # by a workflow of an older version
-                    await asyncio.to_thread(self._environment.settle, key)
-                    reviewed = await asyncio.to_thread(repository.snapshot, base)
-                tree, own = await asyncio.to_thread(checked_tree, repository, base, reviewed)
-                run = SuiteRun(self._environment, self._settings_for(request), self._egress, beat, suites)
-                async with self._environment.clean_checkout(key, repository, tree) as paths:
-                    report = await run.report(paths)
-                    if own and _all_pass(report.runs):
-                        await asyncio.to_thread(repository.lay, reviewed, own, paths.tree)
-                        await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
-                        added = [each.model_copy(update={"added": True}) for each in await run.checks(paths)]
-                        report = CheckReport(runs=(*report.runs, *(run for run in added if not run.not_run)))
-                return _bounded(report)
+        async with working() as beat:
+            repository = await self._repository(request)
+            suites = await self._suites(request, repository)
+            key, base = request.workspace.key, request.workspace.base
+            reviewed = request.reviewed
+            if not reviewed:  # by a workflow of an older version
+                await asyncio.to_thread(self.environment.settle, key)
+                reviewed = await asyncio.to_thread(repository.snapshot, base)
+            tree, own = await asyncio.to_thread(checked_tree, repository, base, reviewed)
+            run = SuiteRun(self.environment, self._settings_for(request), self.egress, beat, suites)
+            async with self.environment.clean_checkout(key, repository, tree) as paths:
+                report = await run.report(paths)
+                if own and _all_pass(report.runs):
+                    await asyncio.to_thread(repository.lay, reviewed, own, paths.tree)
+                    await asyncio.to_thread(self.environment.sandbox.hand_over, paths)
+                    added = [each.model_copy(update={"added": True}) for each in await run.checks(paths)]
+                    report = CheckReport(runs=(*report.runs, *(run for run in added if not run.not_run)))
+            return _bounded(report)
 
     async def _install(self, key: str, repository: TrustedRepository, base: str, run: "SuiteRun") -> None:
         """Install in the agent's tree, with a home apart from its own; that this fails is no harm.
 
         What an earlier attempt of the session changed is still there afterwards.
         """
-        await asyncio.to_thread(self._environment.settle, key)
-        paths = self._environment.paths(key).installing()
+        await asyncio.to_thread(self.environment.settle, key)
+        paths = self.environment.paths(key).installing()
         tree = await asyncio.to_thread(repository.snapshot, base)
         await asyncio.to_thread(foreign_files.remove_tree, paths.home)
         await asyncio.to_thread(paths.create)
-        await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
+        await asyncio.to_thread(self.environment.sandbox.hand_over, paths)
         await run.prepare(paths)
         await asyncio.to_thread(repository.restore, tree, base)
 
@@ -140,11 +135,11 @@ class CheckActivities:
         return await asyncio.to_thread(find)
 
     def _settings_for(self, request: CodingRequest) -> CheckSettings:
-        return self._settings.get(request.workspace.repository, CheckSettings())
+        return self.settings.get(request.workspace.repository, CheckSettings())
 
     async def _repository(self, request: CodingRequest) -> TrustedRepository:
         workspace = request.workspace
-        return await asyncio.to_thread(self._environment.repository, workspace.key, workspace.repository)
+        return await asyncio.to_thread(self.environment.repository, workspace.key, workspace.repository)
 
 
 @dataclass

@@ -2,21 +2,22 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from temporalio import activity
 
 from activities.by_reference import packet_or_none
 from activities.coding_environment import CodingEnvironment
-from activities.heartbeat import working
+from activities.heartbeat import in_thread, working
 from railmend.artifacts import ArtifactStore
 from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.guard.review import Plan, Round, never_published, review_rounds
-from railmend.coding.guard.settings import GuardSettings
 from railmend.coding.metering.meter import SessionLimits
 from railmend.coding.sandbox.interface import RepairPaths
 from railmend.coding.session.follow import SessionProgress, Task
 from railmend.coding.session.run import run_session
 from railmend.coding.session.server import CodingServer
+from railmend.coding.settings import GuardSettings
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.repair import (
     CodingRequest,
@@ -43,45 +44,36 @@ MAX_NAMES, MAX_REFUSED = 2500, 3000
 ServerFor = Callable[[RepairPaths], CodingServer]
 
 
+@dataclass
 class CodingActivities:
     """The coding activities; any machine may prepare a workspace, and has its later ones to itself.
 
     `task_queue`: this machine's own.
     """
 
-    def __init__(
-        self,
-        environment: CodingEnvironment,
-        *,
-        artifacts: ArtifactStore,
-        task_queue: str,
-        server_for: ServerFor,
-        limits: SessionLimits,
-        guard: GuardSettings,
-    ) -> None:
-        self._environment = environment
-        self._artifacts = artifacts
-        self._task_queue = task_queue
-        self._server_for = server_for
-        self._limits = limits
-        self._guard = guard
+    environment: CodingEnvironment
+    artifacts: ArtifactStore
+    task_queue: str
+    server_for: ServerFor
+    limits: SessionLimits
+    guard: GuardSettings
 
     @activity.defn
     async def prepare_workspace(self, request: WorkspaceRequest) -> Workspace:
         """Clone, and hand the work tree over to the agent's user. Raise `SandboxError` without a sandbox."""
-        paths = self._environment.paths(request.key)
+        paths = self.environment.paths(request.key)
         async with working():
             repository = await self._repository(request.key, request.repository)
             branch = request.base_branch or await asyncio.to_thread(
-                self._environment.github.default_branch, request.repository
+                self.environment.github.default_branch, request.repository
             )
             paths.create()
             base = await asyncio.to_thread(repository.prepare, branch, request.commit)
-            await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
+            await asyncio.to_thread(self.environment.sandbox.hand_over, paths)
         return Workspace(
             key=request.key,
             repository=request.repository,
-            task_queue=self._task_queue,
+            task_queue=self.task_queue,
             work_tree=str(paths.tree),
             base=base,
         )
@@ -90,7 +82,7 @@ class CodingActivities:
     async def run_session(self, request: CodingRequest) -> CodingResult:
         """Idempotent: a new attempt adopts the server and the session that an earlier one left."""
         key = request.workspace.key
-        paths = self._environment.paths(key)
+        paths = self.environment.paths(key)
         async with working() as beat:
 
             def report(progress: SessionProgress) -> None:
@@ -105,11 +97,11 @@ class CodingActivities:
                 opening=await self._opening(request) if request.turn else "",
             )
             server, sandbox, quota = (
-                self._server_for(paths),
-                self._environment.sandbox,
-                self._environment.quota,
+                self.server_for(paths),
+                self.environment.sandbox,
+                self.environment.quota,
             )
-            return await run_session(server, sandbox, paths, task, self._limits, quota, report)
+            return await run_session(server, sandbox, paths, task, self.limits, quota, report)
 
     @activity.defn
     async def review_change(self, request: CodingRequest) -> WorkspaceChange:
@@ -117,9 +109,9 @@ class CodingActivities:
         async with working():
             repository = await self._repository(workspace.key, workspace.repository)
             base_branch = repair.base_branch or await asyncio.to_thread(
-                self._environment.github.default_branch, workspace.repository
+                self.environment.github.default_branch, workspace.repository
             )
-            await asyncio.to_thread(self._environment.settle, workspace.key)
+            await asyncio.to_thread(self.environment.settle, workspace.key)
             taken = await asyncio.to_thread(repository.take, workspace.base)
             tree = taken.tree
             files = await asyncio.to_thread(repository.changed_files, tree, workspace.base, taken.oversized)
@@ -130,10 +122,8 @@ class CodingActivities:
                 merge_base=await asyncio.to_thread(repository.merge_base, repair.branch, base_branch),
                 author=(await self._author(workspace.repository))[1],
             )
-            refused = await asyncio.to_thread(
-                review_rounds, repository, current, plan_of(repair), self._guard
-            )
-            drafts = self._guard.second_refusal == "draft"
+            refused = await asyncio.to_thread(review_rounds, repository, current, plan_of(repair), self.guard)
+            drafts = self.guard.second_refusal == "draft"
             draft_allowed = drafts and not await asyncio.to_thread(never_published, files)
         named = len(bounded((file.path for file in files), MAX_NAMES))
         return WorkspaceChange(
@@ -165,20 +155,18 @@ class CodingActivities:
 
     @activity.defn
     async def delete_workspace(self, workspace: Workspace) -> None:
-        async with working():
-            await asyncio.to_thread(self._environment.remove, workspace.key)
+        await in_thread(self.environment.remove, workspace.key)
 
     @activity.defn
     async def trim_workspace(self, workspace: Workspace) -> None:
         """Keep only the session while people review; a follow-up prepares the rest again."""
-        async with working():
-            await asyncio.to_thread(self._environment.trim, workspace.key)
+        await in_thread(self.environment.trim, workspace.key)
 
     async def _repository(self, key: str, full_name: str) -> TrustedRepository:
-        return await asyncio.to_thread(self._environment.repository, key, full_name)
+        return await asyncio.to_thread(self.environment.repository, key, full_name)
 
     async def _author(self, full_name: str) -> Author:
-        return await asyncio.to_thread(self._environment.github.author, full_name)
+        return await asyncio.to_thread(self.environment.github.author, full_name)
 
     async def _prompt(self, request: CodingRequest) -> PromptText:
         if request.notes:
@@ -196,7 +184,7 @@ class CodingActivities:
         return repair_prompt(request, packets, rules)
 
     async def _evidence(self, incident: IncidentReport) -> PromptText:
-        packet = await packet_or_none(self._artifacts, incident.packet)
+        packet = await packet_or_none(self.artifacts, incident.packet)
         return render(packet) if packet else missing(incident.request.service.name)
 
 

@@ -1,7 +1,7 @@
 """Sources about the service's deployments: history, drift of settings, state, and its series as charts."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from temporalio import activity
@@ -22,22 +22,20 @@ Result = TypeVar("Result")
 NOTHING_DEPLOYED = "No deployment of this service is known."
 
 
+@dataclass
 class DeploymentActivities:
     """`secrets`: values that the worker holds; they never pass."""
 
-    def __init__(
-        self, railway: RailwayPool, artifacts: ArtifactStore, secrets: Callable[[], Sequence[str]] = tuple
-    ) -> None:
-        self._railway = railway
-        self.artifacts = artifacts
-        self._secrets = secrets
+    railway: RailwayPool
+    artifacts: ArtifactStore
+    secrets: Callable[[], Sequence[str]] = tuple
 
     @activity.defn
     @by_reference
     async def chart_facts(self, request: IncidentRequest) -> Facts:
         """CPU, memory, requests by status and latency over the window and over the day before."""
         async with working():
-            client = await self._railway.client_for(request.environment_id)
+            client = await self.railway.client_for(request.environment_id)
             pairs, unseen = await client.surveyor.fetch_detailed(
                 request.environment_id, [request.service], request.window
             )
@@ -73,7 +71,7 @@ class DeploymentActivities:
         ids = (request.project_id, request.environment_id, request.service.service_id)
         unseen = [REMOVED_UNSEEN]
         async with working():
-            context = (await self._railway.client_for(request.environment_id)).context
+            context = (await self.railway.client_for(request.environment_id)).context
             variables = await _or_none(context.variables(*ids), "Variable names", unseen)
             changes = await _or_none(context.changes(*ids), "The activity feed", unseen)
         redactor = self._redactor(request)
@@ -92,7 +90,7 @@ class DeploymentActivities:
         items = []
         for deployment_id in ids:
             async with working():
-                context = (await self._railway.client_for(request.environment_id)).context
+                context = (await self.railway.client_for(request.environment_id)).context
                 state = await context.state(deployment_id)
                 steps = await context.steps(deployment_id)
             serves = deployment_id == service.active_deployment_id
@@ -102,13 +100,13 @@ class DeploymentActivities:
 
     async def _history(self, request: IncidentRequest) -> list[Deployed]:
         async with working():
-            context = (await self._railway.client_for(request.environment_id)).context
+            context = (await self.railway.client_for(request.environment_id)).context
             return await context.history(
                 request.project_id, request.environment_id, request.service.service_id
             )
 
     def _redactor(self, request: IncidentRequest) -> Redactor:
-        return Redactor(self._secrets(), redaction_key(request))
+        return Redactor(self.secrets(), redaction_key(request))
 
     def _fact(self, request: IncidentRequest, kind: str, source: str, text: str) -> Fact:
         return Fact(kind=kind, source=source, text=self._redactor(request)(text))

@@ -1,15 +1,16 @@
 """Beats in the background while an activity works, carrying its newest state."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import activity
 
 from activities.errors import translated
 
+T = TypeVar("T")
 # The first beat comes soon, for whoever looks on or cancels, but after most reads have ended: Temporal bills
 # each. Later there are two in the time after which the server gives up: one may be lost.
 FIRST_SECONDS = 5.0
@@ -44,21 +45,23 @@ def paces(timeout: timedelta) -> Iterator[float]:
 
 
 @asynccontextmanager
-async def heartbeating(state: Any = None) -> AsyncIterator[Heartbeat]:
-    """Beat in the background. `state`: what the beats carry until it is set."""
+async def working(state: Any = None) -> AsyncIterator[Heartbeat]:
+    """Beat in the background, and raise clients' errors as Temporal's: for what waits for an outside system.
+
+    `state`: what the beats carry until it is set.
+    """
     beat = Heartbeat(state)
     task = asyncio.create_task(beat._beat())
     try:
-        yield beat
+        with translated():
+            yield beat
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
 
-@asynccontextmanager
-async def working(state: Any = None) -> AsyncIterator[Heartbeat]:
-    """Send heartbeats, and raise clients' errors as Temporal's: for whatever waits for an outside system."""
-    with translated():
-        async with heartbeating(state) as beat:
-            yield beat
+async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """Do work that blocks, in a thread, as `working` does the rest."""
+    async with working():
+        return await asyncio.to_thread(work, *arguments)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import activity
@@ -34,26 +35,20 @@ DEPLOY_TOKENS, ERROR_TOKENS, BUILD_TOKENS, HTTP_TOKENS = 1800, 900, 1200, 900
 FAILED = ("FAILED", "CRASHED")
 
 
+@dataclass
 class LogActivities:
     """`secrets`: values that the worker holds; they never pass, whatever they look like.
 
     `sampled`: methods of the requests that a proof repeats.
     """
 
-    def __init__(
-        self,
-        railway: RailwayPool,
-        artifacts: ArtifactStore,
-        secrets: Callable[[], Sequence[str]] = tuple,
-        sampled: Callable[[], Collection[str]] = lambda: SAFE_METHODS,
-    ) -> None:
-        self._sampled = sampled
-        self._railway = railway
-        self.artifacts = artifacts
-        self._secrets = secrets
+    railway: RailwayPool
+    artifacts: ArtifactStore
+    secrets: Callable[[], Sequence[str]] = tuple
+    sampled: Callable[[], Collection[str]] = lambda: SAFE_METHODS
 
     def _redactor(self, incident: Incident) -> Redactor:
-        return Redactor(self._secrets(), redaction_key(incident))
+        return Redactor(self.secrets(), redaction_key(incident))
 
     @activity.defn
     @by_reference
@@ -80,7 +75,7 @@ class LogActivities:
         condenser, redactor = Condenser(onset=onset(request), hints=hints(request)), self._redactor(request)
         window = request.window
         async with working():
-            client = await self._railway.client_for(request.environment_id)
+            client = await self.railway.client_for(request.environment_id)
             pages = client.stream_deploy_logs(deployment_id, window.start, window.end + AFTER, most=MAX_ROWS)
             async for rows in pages:
                 condenser.read_older(await asyncio.to_thread(redactor.rows, rows))
@@ -99,7 +94,7 @@ class LogActivities:
         window = request.window
         condenser = Condenser(onset=onset(request))
         async with working():
-            client = await self._railway.client_for(request.environment_id)
+            client = await self.railway.client_for(request.environment_id)
             rows = await client.environment_logs(
                 request.environment_id,
                 window.start,
@@ -120,7 +115,7 @@ class LogActivities:
             return Facts(items=())
         end = request.window.end + AFTER
         async with working():
-            client = await self._railway.client_for(request.environment_id)
+            client = await self.railway.client_for(request.environment_id)
             rows = await client.build_logs(
                 service.latest_deployment_id, end - BUILD_AGE, end, limit=MAX_AT_ONCE
             )
@@ -169,7 +164,7 @@ class LogActivities:
         chosen: tuple[SampledRequest, ...] = ()
         async with working():
             if deployment is not None:
-                client, window = await self._railway.client_for(request.environment_id), request.window
+                client, window = await self.railway.client_for(request.environment_id), request.window
                 redactor, rows = self._redactor(request), list[HttpLogLine]()
                 for filter_ in ("@httpStatus:>=500", f"@totalDuration:>={slow:.0f}", ""):
                     pages = client.stream_http_logs(
@@ -177,14 +172,14 @@ class LogActivities:
                     )
                     async for page in pages:
                         rows += await asyncio.to_thread(redactor.rows, page)
-                chosen = sample(rows, slow, self._sampled())
+                chosen = sample(rows, slow, self.sampled())
             unseen = "" if chosen else "There is no HTTP log of requests that may be repeated in the window."
             return await self.artifacts.put_model(RequestSample(requests=chosen, unseen=unseen))
 
     async def _http(self, request: IncidentRequest, deployment_id: str, filter_: str) -> Condensed:
         window = request.window
         condenser, redactor = HttpCondenser(onset=onset(request)), self._redactor(request)
-        client = await self._railway.client_for(request.environment_id)
+        client = await self.railway.client_for(request.environment_id)
         pages: AsyncIterator[list[HttpLogLine]] = client.stream_http_logs(
             deployment_id, window.start, window.end, filter_, most=MAX_HTTP_ROWS
         )

@@ -9,8 +9,7 @@ from temporalio import activity
 
 from activities.errors import translated
 from railmend.contracts.notification import Notification, NotificationBatch
-from railmend.notifying.delivery import DeliveryError
-from railmend.notifying.limit import MessageLimit
+from railmend.notifying.delivery import DeliveryError, MessageLimit
 
 log = structlog.get_logger(__name__)
 

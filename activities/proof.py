@@ -11,8 +11,7 @@ from temporalio import activity
 from activities.by_reference import packet_or_none
 from activities.checks import SuiteRun
 from activities.coding_environment import CodingEnvironment, Egress
-from activities.errors import translated
-from activities.heartbeat import Heartbeat, heartbeating
+from activities.heartbeat import Heartbeat, working
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.coding.checks.base_checks import checked_tree
 from railmend.coding.checks.databases import (
@@ -25,7 +24,6 @@ from railmend.coding.checks.databases import (
     migrations,
     needs,
 )
-from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.checks.suites import Suite, check_environment, find_suites
 from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.proof import regression, replay
@@ -33,6 +31,7 @@ from railmend.coding.proof.concealed import conceals, spares
 from railmend.coding.proof.start import StartCommand, find_start, start, variables
 from railmend.coding.sandbox import foreign_files
 from railmend.coding.sandbox.interface import RepairPaths, SandboxCommand
+from railmend.coding.settings import CheckSettings
 from railmend.contracts.incident import Incident
 from railmend.contracts.proof import (
     Answers,
@@ -128,53 +127,45 @@ class _Material:
         return find_suites(sorted(paths), self.read, self.request.repair.root_directories, self.settings)
 
 
+@dataclass
 class ProofActivities:
     """The proofs of a change, on the machine that has its workspace. `settings`: as for its checks."""
 
-    def __init__(
-        self,
-        environment: CodingEnvironment,
-        settings: Mapping[str, CheckSettings],
-        egress: Egress,
-        artifacts: ArtifactStore,
-    ) -> None:
-        self._environment = environment
-        self._settings = settings
-        self._egress = egress
-        self._artifacts = artifacts
+    environment: CodingEnvironment
+    settings: Mapping[str, CheckSettings]
+    egress: Egress
+    artifacts: ArtifactStore
 
     @activity.defn
     async def reproduce_on_base(self, request: CodingRequest) -> SideReport:
         """Run the change's regression tests on the base, where they must fail as was diagnosed."""
-        with translated():
-            async with heartbeating() as beat:
-                material = await self._material(request)
-                base = material.request.workspace.base
-                return await self._side(material, base, beat, await self._named(request))
+        async with working() as beat:
+            material = await self._material(request)
+            base = material.request.workspace.base
+            return await self._side(material, base, beat, await self._named(request))
 
     @activity.defn
     async def prove_change(self, request: CodingRequest) -> Proof:
         """Run the same on the change, and compare: `request.on_base` is what the base did."""
-        with translated():
-            async with heartbeating() as beat:
-                material = await self._material(request)
-                base = request.on_base or SideReport(unavailable="It was not run without the change.")
-                change = await self._side(material, material.tree, beat)
-                files = await asyncio.to_thread(
-                    material.repository.changed_files, request.reviewed, material.request.workspace.base
-                )
-                emptied = replay.emptied(base, change)
-                concealed = conceals(files) or (spares(files) if emptied is None else emptied)
-                rows = regression.regression_rows(base, change, concealed, request.text)
-                starts = [regression.start_row(base.start or NO_START, change.start or NO_START)]
-                asked = [replay.replay_row(base, change)] if request.requests else []
-                return Proof(rows=(*rows, *starts, *asked))
+        async with working() as beat:
+            material = await self._material(request)
+            base = request.on_base or SideReport(unavailable="It was not run without the change.")
+            change = await self._side(material, material.tree, beat)
+            files = await asyncio.to_thread(
+                material.repository.changed_files, request.reviewed, material.request.workspace.base
+            )
+            emptied = replay.emptied(base, change)
+            concealed = conceals(files) or (spares(files) if emptied is None else emptied)
+            rows = regression.regression_rows(base, change, concealed, request.text)
+            starts = [regression.start_row(base.start or NO_START, change.start or NO_START)]
+            asked = [replay.replay_row(base, change)] if request.requests else []
+            return Proof(rows=(*rows, *starts, *asked))
 
     async def _side(
         self, material: _Material, tree: str, beat: Heartbeat, named: str | None = None
     ) -> SideReport:
         """Measure one side. `named`: on the base, what a failure must be one of."""
-        if self._environment.sandbox.name not in WITHOUT_NETWORK:
+        if self.environment.sandbox.name not in WITHOUT_NETWORK:
             untried = StartRun(started=None, why=NO_SANDBOX)
             return SideReport(unavailable=NO_SANDBOX, start=untried, unasked=NO_SANDBOX)
         files = await asyncio.to_thread(lambda: material.files)
@@ -187,10 +178,10 @@ class ProofActivities:
         bounded = material.settings.model_copy(
             update={"seconds": min(material.settings.seconds, TEST_SECONDS)}
         )
-        async with self._environment.clean_checkout(key, repository, tree) as paths:
-            run = SuiteRun(self._environment, material.settings, self._egress, beat, suites)
+        async with self.environment.clean_checkout(key, repository, tree) as paths:
+            run = SuiteRun(self.environment, material.settings, self.egress, beat, suites)
             await asyncio.to_thread(repository.lay, material.request.reviewed, material.tests, paths.tree)
-            await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
+            await asyncio.to_thread(self.environment.sandbox.hand_over, paths)
             await run.prepare(paths)
             if suites and len(run.dropped) == len(suites):
                 why = run.dropped[0][0]
@@ -217,7 +208,7 @@ class ProofActivities:
         if request.requests is None:
             return RequestSample()
         try:
-            return await self._artifacts.get_model(request.requests, RequestSample)
+            return await self.artifacts.get_model(request.requests, RequestSample)
         except ArtifactGone:
             return RequestSample(unseen="The sample of requests is gone.")
 
@@ -230,7 +221,7 @@ class ProofActivities:
         requests: Sequence[SampledRequest],
     ) -> tuple[StartRun, list[Answers], RequestCost | None]:
         """Start the service and its databases, with harmless values for the variables it demands; ask it."""
-        sandbox = self._environment.sandbox
+        sandbox = self.environment.sandbox
         files = await asyncio.to_thread(material.service, tree)
         needed = needs(files)
         port, *ports = await asyncio.to_thread(sandbox.ports, 1 + len(DATABASES))
@@ -251,7 +242,7 @@ class ProofActivities:
             directory=paths.tree / way.directory,
             serve=port,
         )
-        run, answers, cost = await start(sandbox, launch, way, self._environment.quota, requests, before)
+        run, answers, cost = await start(sandbox, launch, way, self.environment.quota, requests, before)
         if lacks and run.started is False and tree == material.request.workspace.base:
             run = run.model_copy(update={"why": f"{lacks} {run.why}"})
         return run, answers, cost
@@ -291,20 +282,18 @@ class ProofActivities:
         failing = regression.with_failing_test(path, text, command, f"T{secrets.token_hex(8)}")
         found = await asyncio.to_thread(_suite_of, material, run.ready, path, failing)
         await asyncio.to_thread(foreign_files.write, paths.tree, path, (failing.encode(),))
-        await asyncio.to_thread(self._environment.sandbox.hand_over, paths)
+        await asyncio.to_thread(self.environment.sandbox.hand_over, paths)
         if found is not None and regression.is_believed(await run.command(paths, *found)):
             return ""
         return "With the change its runner reports success even for a test that fails."
 
     async def _material(self, request: CodingRequest) -> _Material:
         workspace = request.workspace
-        repository = await asyncio.to_thread(
-            self._environment.repository, workspace.key, workspace.repository
-        )
+        repository = await asyncio.to_thread(self.environment.repository, workspace.key, workspace.repository)
         request = request.model_copy(update={"workspace": await self._onto_base(request, repository)})
         base = request.workspace.base
         tree, own = await asyncio.to_thread(checked_tree, repository, base, request.reviewed)
-        settings = self._settings.get(workspace.repository, CheckSettings())
+        settings = self.settings.get(workspace.repository, CheckSettings())
         tests = tuple(regression.regression_tests(own))
         return _Material(repository, request, settings, tree, tests)
 
@@ -312,7 +301,7 @@ class ProofActivities:
         """Return the workspace; of a follow-up, made on the branch, with what that left as its base."""
         workspace, repair = request.workspace, request.repair
         into = repair.base_branch or await asyncio.to_thread(
-            self._environment.github.default_branch, workspace.repository
+            self.environment.github.default_branch, workspace.repository
         )
         left = await asyncio.to_thread(repository.merge_base, repair.branch, into)
         return workspace.model_copy(update={"base": left or workspace.base})
@@ -323,7 +312,7 @@ class ProofActivities:
         for incident in request.repair.incidents:
             diagnosis = incident.diagnosis
             parts += [diagnosis.summary, *(cause.text for cause in diagnosis.causes)]
-            packet = await packet_or_none(self._artifacts, incident.packet)
+            packet = await packet_or_none(self.artifacts, incident.packet)
             parts += [render(packet)] if packet else []
         return "\n".join(parts)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
@@ -36,23 +37,15 @@ Result = TypeVar("Result")
 NetworkOf = Callable[[RailwayClient], NetworkReader]
 
 
+@dataclass
 class ProviderActivities:
     """Which providers a service uses, in its code and at run time, and which of them is down."""
 
-    def __init__(
-        self,
-        *,
-        railway: RailwayPool,
-        network_of: NetworkOf,
-        code: SourceReader,
-        status: StatusReader,
-        artifacts: ArtifactStore,
-    ) -> None:
-        self._railway = railway
-        self._network_of = network_of
-        self._code = code
-        self._status = status
-        self.artifacts = artifacts
+    railway: RailwayPool
+    network_of: NetworkOf
+    code: SourceReader
+    status: StatusReader
+    artifacts: ArtifactStore
 
     @activity.defn
     @by_reference
@@ -88,7 +81,7 @@ class ProviderActivities:
         )
         by_id = load().by_id()
         asked = [by_id[provider.provider] for provider in used[:MAX_PAGES]]
-        view = await self._status.incidents(asked, request.window)
+        view = await self.status.incidents(asked, request.window)
         return collected(used, match(used, view.incidents, asked), [*unseen, *seen.unseen, *view.unseen])
 
     async def _part(self, what: str, work: Awaitable[Result], unseen: list[str]) -> Result | None:
@@ -104,20 +97,20 @@ class ProviderActivities:
             return None
 
     async def _source(self, request: IncidentRequest) -> SourceFiles | None:
-        return await self._code.read(request.service) if request.service.repository else None
+        return await self.code.read(request.service) if request.service.repository else None
 
     async def _log_lines(self, request: IncidentRequest) -> list[str]:
         deployment = request.service.active_deployment_id
         if deployment is None:
             return []
         window = request.window
-        client = await self._railway.client_for(request.environment_id)
+        client = await self.railway.client_for(request.environment_id)
         rows = await client.deploy_logs(deployment, window.start, window.end + LATE, limit=MAX_LOG_ROWS)
         return [row.message for row in rows]
 
     async def _peers(self, request: IncidentRequest) -> NetworkSeen:
         window = request.window
-        client = await self._railway.client_for(request.environment_id)
-        return await self._network_of(client).seen(
+        client = await self.railway.client_for(request.environment_id)
+        return await self.network_of(client).seen(
             request.project_id, request.environment_id, request.service.service_id, window.start, window.end
         )

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import activity
@@ -11,9 +12,9 @@ from activities.heartbeat import working
 from railmend.artifacts import ArtifactGone, ArtifactStore
 from railmend.assessment.coverage import why_unknown
 from railmend.assessment.deaths import FILTER, deaths, leaves_open
-from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.rules import assess
 from railmend.assessment.screening import is_candidate
+from railmend.assessment.settings import AssessmentRules
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.scan import (
     PAGE,
@@ -33,6 +34,7 @@ from railmend.contracts.scan import (
     UnknownServices,
     Window,
 )
+from railmend.contracts.status import listed
 from railmend.diagnosis.platform import blamed
 from railmend.diagnosis.root_causes import downstream_effects
 from railmend.evidence.redact import redact
@@ -60,17 +62,13 @@ RESERVED = timedelta(minutes=3)
 OTHER_REASONS = "there are other reasons: run `starter.py doctor`."
 
 
+@dataclass
 class RailwayActivities:
-    def __init__(
-        self,
-        railway: RailwayPool,
-        artifacts: ArtifactStore,
-        rules_of: Callable[[str], AssessmentRules] = lambda _: DEFAULTS,
-    ) -> None:
-        """`rules_of`: thresholds and what to ignore, by environment id."""
-        self._railway = railway
-        self._artifacts = artifacts
-        self._rules_of = rules_of
+    """`rules_of`: thresholds and what to ignore, by environment id."""
+
+    railway: RailwayPool
+    artifacts: ArtifactStore
+    rules_of: Callable[[str], AssessmentRules] = lambda _: DEFAULTS
 
     @activity.defn
     async def screen(self, request: ScreenRequest) -> Screening:
@@ -78,7 +76,7 @@ class RailwayActivities:
         scan = request.scan
         async with working():
             try:
-                client = await self._railway.client_for(scan.environment_id)
+                client = await self.railway.client_for(scan.environment_id)
                 survey = await client.surveyor.survey(scan.project_id, scan.environment_id, request.window)
             except RailwayError as error:
                 if _is_worth_retrying(error):
@@ -86,7 +84,7 @@ class RailwayActivities:
                 return await self._unlisted(scan, error)
         if survey.ephemeral and not request.pull_request_environment:
             return _left_alone(survey)
-        rules = self._rules_of(scan.environment_id)
+        rules = self.rules_of(scan.environment_id)
         found = _assess(survey.rows, scan.environment_id, rules)
         if survey.fine:
             async with working():
@@ -101,7 +99,7 @@ class RailwayActivities:
         screening = _screening(survey, suspects, findings, rules)
         pages = paged(suspects[:MAX_CANDIDATES], findings)
         async with working():
-            more = [await self._artifacts.put_model(page) for page in pages[1:]]
+            more = [await self.artifacts.put_model(page) for page in pages[1:]]
         first = pages[0] if pages else CandidatePage(services=(), findings=())
         return screening.model_copy(
             update={"candidates": first.services, "findings": first.findings, "more": tuple(more)}
@@ -118,7 +116,7 @@ class RailwayActivities:
         if not suspects:
             return False
         suspects.sort(key=lambda service: service.service_id not in slow)  # their routes are compared
-        client = await self._railway.client_for(environment_id)
+        client = await self.railway.client_for(environment_id)
         pasts, requests = await client.surveyor.recall(environment_id, suspects, survey.window)
         longer = {past.service_id: past for past in pasts if past.sampled}
         survey.history = [longer.get(day.service_id, day) for day in survey.history]
@@ -139,7 +137,7 @@ class RailwayActivities:
         Takes 1 request a service, of at most `MOST_SEARCHED`. Logs can only add a finding. Return whether any
         death was noted.
         """
-        client = await self._railway.client_for(environment_id)
+        client = await self.railway.client_for(environment_id)
         doubtful = [
             (service, series)
             for service, series, _ in rows
@@ -160,7 +158,7 @@ class RailwayActivities:
     async def _unlisted(self, scan: ScanRequest, error: RailwayError) -> Screening:
         """Report that nothing can be read: all that was seen before is unknown; a scan always reports."""
         reason = f"The list of services could not be read. {error}"[:MAX_REASON]
-        known = self._railway.last_seen(scan.environment_id)
+        known = self.railway.last_seen(scan.environment_id)
         return Screening(
             project_name=known.project_name or scan.project_id,
             environment_name=known.environment_name or scan.environment_id,
@@ -174,7 +172,7 @@ class RailwayActivities:
     async def read_candidates(self, reference: ArtifactReference) -> CandidatePage:
         """Return one further page of candidates. Raise `ArtifactGone` where it is lost."""
         async with working():
-            return await self._artifacts.get_model(reference, CandidatePage)
+            return await self.artifacts.get_model(reference, CandidatePage)
 
     @activity.defn
     async def link_downstream(self, request: CandidatePages) -> DownstreamEffects:
@@ -184,7 +182,7 @@ class RailwayActivities:
         async with working():
             for reference in request.pages:
                 with suppress(ArtifactGone):
-                    page = await self._artifacts.get_model(reference, CandidatePage)
+                    page = await self.artifacts.get_model(reference, CandidatePage)
                     services += page.services
                     findings += page.findings
         return DownstreamEffects(effects=downstream_effects(services, findings))
@@ -193,13 +191,13 @@ class RailwayActivities:
     async def assess_candidates(self, request: CandidatesRequest) -> Assessment:
         """Assess the candidates at the window's own step; this decides. What cannot be read is unknown."""
         async with working():
-            client = await self._railway.client_for(request.environment_id)
+            client = await self.railway.client_for(request.environment_id)
             details = await client.surveyor.examine(request.environment_id, request.services, request.window)
         rows = [
             (service, pair.slice, pair.history)
             for service, pair in zip(request.services, details.services, strict=True)
         ]
-        rules = self._rules_of(request.environment_id)
+        rules = self.rules_of(request.environment_id)
         findings = _assess(rows, request.environment_id, rules)
         unseen: list[str] = []
         async with working():
@@ -210,9 +208,7 @@ class RailwayActivities:
         reasons = _reasons(rows, details.unread, rules, without=affected)
         troubled = [service for service in request.services if service.service_id in affected]
         async with working():
-            page = await self._artifacts.put_model(
-                CandidatePage(services=request.services, findings=findings)
-            )
+            page = await self.artifacts.put_model(CandidatePage(services=request.services, findings=findings))
         return Assessment(
             findings=findings,
             page=page,
@@ -360,8 +356,7 @@ def _private(services: Iterable[Service]) -> list[str]:
     }
     return [
         f"{what}: Railway measures none of it, so errors and latency of "
-        f"{', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''} are not seen, only "
-        "CPU, memory and whether they run."
+        f"{listed(names, 5)} are not seen, only CPU, memory and whether they run."
         for what, names in groups.items()
         if names
     ]

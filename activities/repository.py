@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from temporalio import activity
 
@@ -25,22 +26,18 @@ from railmend.source.files import language_of
 TRACES = (EvidenceSource.DEPLOY_LOGS, EvidenceSource.BUILD_LOGS)
 
 
+@dataclass
 class RepositoryActivities:
     """GitHub's client blocks, so it is called in threads. `secrets`: values that the worker holds."""
 
-    def __init__(
-        self,
-        github: GitHubClient,
-        railway: RailwayPool,
-        artifacts: ArtifactStore,
-        secrets: Callable[[], Sequence[str]] = tuple,
-        code: SourceReader | None = None,
-    ) -> None:
-        self._github = github
-        self.artifacts = artifacts
-        self._railway = railway
-        self._secrets = secrets
-        self._code = code or SourceReader(github)
+    github: GitHubClient
+    railway: RailwayPool
+    artifacts: ArtifactStore
+    secrets: Callable[[], Sequence[str]] = tuple
+    code: SourceReader | None = None
+
+    def __post_init__(self) -> None:
+        self._code = self.code or SourceReader(self.github)
 
     @activity.defn
     @by_reference
@@ -52,14 +49,14 @@ class RepositoryActivities:
                 items=(), unseen=("The service has no repository, so neither code nor changes are seen.",)
             )
         async with working():
-            context = (await self._railway.client_for(request.environment_id)).context
+            context = (await self.railway.client_for(request.environment_id)).context
             history = await context.history(request.project_id, request.environment_id, service.service_id)
         pair = suspects(history, onset(request))
         found = {stored.source: await self._facts(stored) for stored in request.facts}
         async with working():
             source, comparison, note = await self._change(service.repository, pair)
             files, unseen = await self._files(service, pair)
-            redactor = Redactor(self._secrets(), redaction_key(request))
+            redactor = Redactor(self.secrets(), redaction_key(request))
             if comparison is not None:
                 comparison = await asyncio.to_thread(redactor.model, comparison)
             items, change = await asyncio.to_thread(
@@ -119,11 +116,11 @@ class RepositoryActivities:
                 f"The suspected deployment runs the commit of the last good one ({bad[:12]}).",
             )
         if good is None:
-            own = await asyncio.to_thread(self._github.own_change, repository, bad)
+            own = await asyncio.to_thread(self.github.own_change, repository, bad)
             return (
                 f"{repository}, the suspected commit alone: no earlier deployment is known to be good",
                 own,
                 "",
             )
-        change = await asyncio.to_thread(self._github.compare, repository, good, bad)
+        change = await asyncio.to_thread(self.github.compare, repository, good, bad)
         return f"{repository}, last good deployment to the suspected one", change, ""

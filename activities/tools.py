@@ -4,6 +4,7 @@ redacted before anything is searched or cut.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from posixpath import join, normpath
 
@@ -54,26 +55,20 @@ async def _files(code: SourceReader, service: Service) -> dict[str, dict[str, st
     }
 
 
+@dataclass
 class ToolActivities:
     """`secrets`: values that the worker holds; they never pass."""
 
-    def __init__(
-        self,
-        *,
-        railway: RailwayPool,
-        github: GitHubClient,
-        status: StatusReader,
-        artifacts: ArtifactStore,
-        secrets: Callable[[], Sequence[str]] = tuple,
-        code: SourceReader | None = None,
-    ) -> None:
-        self._railway = railway
-        self._github = github
-        self._status = status
-        self._artifacts = artifacts
-        self._secrets = secrets
-        self._code = code or SourceReader(github)
-        self._deployments = DeploymentActivities(railway, artifacts, secrets)
+    railway: RailwayPool
+    github: GitHubClient
+    status: StatusReader
+    artifacts: ArtifactStore
+    secrets: Callable[[], Sequence[str]] = tuple
+    code: SourceReader | None = None
+
+    def __post_init__(self) -> None:
+        self._code = self.code or SourceReader(self.github)
+        self._deployments = DeploymentActivities(self.railway, self.artifacts, self.secrets)
 
     @activity.defn
     async def use_tool(self, request: ToolRequest) -> EvidenceResult:
@@ -96,7 +91,7 @@ class ToolActivities:
         call = request.call
         async with working():
             try:
-                incident = await self._artifacts.get_model(request.incident, IncidentRequest)
+                incident = await self.artifacts.get_model(request.incident, IncidentRequest)
             except ArtifactGone as error:
                 return EvidenceResult(call_id=call.id, unseen=f"The evidence is lost. {error}")
             if (keeps := stored.get(call.tool)) is not None:
@@ -105,10 +100,10 @@ class ToolActivities:
                 return EvidenceResult(call_id=call.id, unseen=f"This worker has no tool {call.tool}.")
             without = call.tool in READS_REPOSITORY and incident.service.repository is None
             facts = _nothing(NO_REPOSITORY) if without else await tool(incident, call)
-            return EvidenceResult(call_id=call.id, facts=await self._artifacts.put_model(facts))
+            return EvidenceResult(call_id=call.id, facts=await self.artifacts.put_model(facts))
 
     def _redactor(self, incident: IncidentRequest) -> Redactor:
-        return Redactor(self._secrets(), redaction_key(incident))
+        return Redactor(self.secrets(), redaction_key(incident))
 
     async def _read_code(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
         kinds = await _files(self._code, incident.service)
@@ -144,7 +139,7 @@ class ToolActivities:
         service = incident.service
         since = call.arguments.get("since")
         commits = await asyncio.to_thread(
-            self._github.commits,
+            self.github.commits,
             service.repository or "",
             service.commit or service.branch,
             path=str(call.arguments.get("path", "")),
@@ -160,7 +155,7 @@ class ToolActivities:
     async def _show_commit(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
         service = incident.service
         sha = str(call.arguments["sha"])
-        own = await asyncio.to_thread(self._github.own_change, service.repository or "", sha)
+        own = await asyncio.to_thread(self.github.own_change, service.repository or "", sha)
         change = await asyncio.to_thread(self._redactor(incident).model, own)
         text = describe(change, service.root_directory, budget=RESULT_TOKENS)
         return Facts(items=(Fact(kind="change", source=f"{service.repository}, one commit", text=text),))
@@ -173,7 +168,7 @@ class ToolActivities:
         if deployment is None:
             return _nothing("The service has no deployment, so there are no logs.")
         start, end = stretch(call, incident.window.start, incident.window.end)
-        client = await self._railway.client_for(incident.environment_id)
+        client = await self.railway.client_for(incident.environment_id)
         if build:
             pages = [await client.build_logs(deployment, start, end, MAX_ROWS)]
         else:
@@ -205,7 +200,7 @@ class ToolActivities:
         if deployment is None:
             return _nothing("No deployment is active, so there are no HTTP logs.")
         start, end = stretch(call, incident.window.start, incident.window.end)
-        client = await self._railway.client_for(incident.environment_id)
+        client = await self.railway.client_for(incident.environment_id)
         condenser, redactor = HttpCondenser(onset=onset(incident)), self._redactor(incident)
         wanted, read = str(call.arguments.get("path", "")), 0
         filter_ = _status_filter(str(call.arguments.get("status", "")))
@@ -222,7 +217,7 @@ class ToolActivities:
     async def _metrics(self, incident: IncidentRequest, call: EvidenceCall) -> Facts:
         start, end = stretch(call, incident.window.start, incident.window.end)
         window = incident.window.model_copy(update={"start": start, "end": end})
-        client = await self._railway.client_for(incident.environment_id)
+        client = await self.railway.client_for(incident.environment_id)
         pairs, unseen = await client.surveyor.fetch_detailed(
             incident.environment_id, [incident.service], window
         )
@@ -242,7 +237,7 @@ class ToolActivities:
                 f"No service {name!r} is next to this one; there are {', '.join(near) or 'none'}."
             )
         start, end = stretch(call, incident.window.start, incident.window.end)
-        client = await self._railway.client_for(incident.environment_id)
+        client = await self.railway.client_for(incident.environment_id)
         rows = await client.environment_logs(
             incident.environment_id,
             start,
@@ -266,7 +261,7 @@ class ToolActivities:
             return _nothing(f"No provider {wanted!r} is known.")
         start, end = stretch(call, incident.window.start, incident.window.end)
         window = incident.window.model_copy(update={"start": start, "end": end})
-        view = await self._status.incidents([provider], window)
+        view = await self.status.incidents([provider], window)
         rows = [
             f"{each.started:%Y-%m-%d %H:%M} {each.impact.value}, {each.state}: {each.title}. {each.latest}"
             for each in view.incidents

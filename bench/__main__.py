@@ -1,18 +1,8 @@
 """Run all benchmarks: `make bench`."""
 
-from bench import assessment, border, command_line, evidence, railway, scale, wide_incident
+from bench import assessment, border, command_line, evidence, railway, scale
 
 if __name__ == "__main__":
-    assessment.main()
-    print()
-    evidence.main()
-    print()
-    railway.main()
-    print()
-    border.main()
-    print()
-    command_line.main()
-    print()
-    wide_incident.main()
-    print()
-    scale.main()
+    for each in (assessment, evidence, railway, border, command_line, scale):
+        each.main()
+        print()

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -19,81 +20,72 @@ from pydantic import SecretStr
 from hosting.gateway.model_gateway import ModelGateway
 from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.guard.review import Plan, review
-from railmend.coding.guard.settings import GuardSettings
 from railmend.coding.metering.meter import ModelEndpoint, SessionLimits
 from railmend.coding.sandbox.bounded_http import BoundedTransport, load_json
 from railmend.coding.sandbox.interface import GATEWAY_SOCKET, RepairPaths, short_path
+from railmend.coding.settings import GuardSettings
 
 MIB = 1024 * 1024
 STALL_SECONDS = 0.01
 
 
-def _change(folder: Path, leave: Callable[[Path], None]) -> str:
+async def change(leave: Callable[[Path], None], folder: Path) -> str:
     """Have the guard look at what `leave` puts into a work tree."""
-    work = folder / "work"
-    work.mkdir()
-    git = ["git", "-C", str(work), "-c", "user.name=d", "-c", "user.email=d@example.invalid"]
-    subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
-    subprocess.run([*git, "commit", "-qm", "base", "--allow-empty"], check=True)
-    repository = TrustedRepository(folder / "repair", f"file://{work}", None)
-    base = repository.prepare("main", None)
-    leave(repository.tree)
-    taken = repository.take(base)
-    files = repository.changed_files(taken.tree, base, taken.oversized)
-    return f"refused with {len(review(files, Plan(), GuardSettings()))} sentences"
+
+    def judged() -> str:
+        work = folder / "work"
+        work.mkdir()
+        git = ["git", "-C", str(work), "-c", "user.name=d", "-c", "user.email=d@example.invalid"]
+        subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
+        subprocess.run([*git, "commit", "-qm", "base", "--allow-empty"], check=True)
+        repository = TrustedRepository(folder / "repair", f"file://{work}", None)
+        base = repository.prepare("main", None)
+        leave(repository.tree)
+        taken = repository.take(base)
+        files = repository.changed_files(taken.tree, base, taken.oversized)
+        return f"refused with {len(review(files, Plan(), GuardSettings()))} sentences"
+
+    return await asyncio.to_thread(judged)
 
 
-async def text_of_50_mib(folder: Path) -> str:
-    def leave(tree: Path) -> None:
-        line = b"an ordinary line of text\n"
-        with (tree / "data.txt").open("wb") as file:
-            for _ in range(50):
-                file.write(line * (MIB // len(line)))
-
-    return await asyncio.to_thread(_change, folder, leave)
+def text_of_50_mib(tree: Path) -> None:
+    line = b"an ordinary line of text\n"
+    with (tree / "data.txt").open("wb") as file:
+        for _ in range(50):
+            file.write(line * (MIB // len(line)))
 
 
-async def hundred_texts(folder: Path) -> str:
-    def leave(tree: Path) -> None:
-        for number in range(100):
-            (tree / f"{number}.txt").write_bytes(b"x\n" * 450_000)
-
-    return await asyncio.to_thread(_change, folder, leave)
+def hundred_texts(tree: Path) -> None:
+    for number in range(100):
+        (tree / f"{number}.txt").write_bytes(b"x\n" * 450_000)
 
 
-async def many_files(folder: Path) -> str:
-    def leave(tree: Path) -> None:
-        for number in range(20_000):
-            (tree / f"file-of-an-ordinary-name-{number}.txt").touch()
-
-    return await asyncio.to_thread(_change, folder, leave)
+def many_files(tree: Path) -> None:
+    for number in range(20_000):
+        (tree / f"file-of-an-ordinary-name-{number}.txt").touch()
 
 
-async def line_of_1_mb(folder: Path) -> str:
-    def leave(tree: Path) -> None:
-        for name in ("app.py", "test_app.py", "requirements.txt", "app.java"):
-            (tree / name).write_bytes(b"token='" + b"assert(" * 35_000 + b"\n")
-        (tree / "data.md").write_bytes(b"ghp_" * 249_000)
-
-    return await asyncio.to_thread(_change, folder, leave)
+def lines_of_1_mb(tree: Path) -> None:
+    for name in ("app.py", "test_app.py", "requirements.txt", "app.java"):
+        (tree / name).write_bytes(b"token='" + b"assert(" * 35_000 + b"\n")
+    (tree / "data.md").write_bytes(b"ghp_" * 249_000)
 
 
-async def sparse_gibibyte(folder: Path) -> str:
-    def leave(tree: Path) -> None:
-        with (tree / "sparse").open("wb") as file:
-            file.truncate(1024 * MIB)
-
-    return await asyncio.to_thread(_change, folder, leave)
+def sparse_gibibyte(tree: Path) -> None:
+    with (tree / "sparse").open("wb") as file:
+        file.truncate(1024 * MIB)
 
 
-async def _answered(folder: Path, headers: bytes, body: bytes) -> str:
+async def answer(headers: bytes, body: Callable[[], bytes], folder: Path) -> str:
     """Ask a server in OpenCode's place."""
+
+    content = body()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + headers + b"\r\n")
-        for start in range(0, len(body), 65536):
-            writer.write(body[start : start + 65536])
+        for start in range(0, len(content), 65536):
+            writer.write(content[start : start + 65536])
             await writer.drain()
         writer.close()
 
@@ -109,41 +101,35 @@ async def _answered(folder: Path, headers: bytes, body: bytes) -> str:
     return "read"
 
 
-async def gzip_of_200_mib(folder: Path) -> str:
-    packed = _packed(200)
-    return await _answered(folder, b"Content-Encoding: gzip\r\n", packed)
-
-
-def _packed(mib: int) -> bytes:
+def zeros_of_200_mib() -> bytes:
     """Return zeros, packed piece by piece: this process must not have had them."""
     with tempfile.TemporaryFile() as file:
         with gzip.GzipFile(fileobj=file, mode="wb") as stream:
-            for _ in range(mib):
+            for _ in range(200):
                 stream.write(bytes(MIB))
         file.seek(0)
         return file.read()
 
 
-async def many_values(folder: Path) -> str:
-    return await _answered(folder, b"", b"[" + b"[]," * (7 * MIB // 3) + b"[]]")
+def many_values() -> bytes:
+    return b"[" + b"[]," * (7 * MIB // 3) + b"[]]"
 
 
-async def long_texts(folder: Path) -> str:
-    text = json.dumps(["\U0001f600" + "x" * 7 * MIB], ensure_ascii=False).encode()
-    return await _answered(folder, b"", text)
+def long_text() -> bytes:
+    return json.dumps(["\U0001f600" + "x" * 7 * MIB], ensure_ascii=False).encode()
 
 
-async def _gateway(folder: Path, attack: Callable[[str], Awaitable[str]]) -> str:
+async def gateway(attack: Callable[[str], Awaitable[str]], folder: Path) -> str:
     paths = RepairPaths(folder / "key")
     paths.create()
     model = ModelEndpoint(base_url="http://127.0.0.1:9/v1", model_id="m", api_key=SecretStr("k"))
-    gateway = ModelGateway(model, SessionLimits())
-    await gateway.open(paths, "key")
+    opened = ModelGateway(model, SessionLimits())
+    await opened.open(paths, "key")
     try:
         with short_path(paths.sockets, GATEWAY_SOCKET) as socket:
             return await attack(socket)
     finally:
-        await gateway.close()
+        await opened.close()
 
 
 def _head(size: int) -> bytes:
@@ -171,42 +157,29 @@ async def _send(socket: str, size: int, piece: bytes, sent: int) -> str:
         writer.close()
 
 
-async def half_sent_bodies(folder: Path) -> str:
-    async def attack(socket: str) -> str:
-        piece = b" " * 65536
-        size = 8 * MIB
-        answers = await asyncio.gather(*(_send(socket, size, piece, size - 65536) for _ in range(60)))
-        return f"{len(answers)} connections, {answers.count('no answer')} without an answer"
-
-    return await _gateway(folder, attack)
+async def half_sent_bodies(socket: str) -> str:
+    piece = b" " * 65536
+    size = 8 * MIB
+    answers = await asyncio.gather(*(_send(socket, size, piece, size - 65536) for _ in range(60)))
+    return f"{len(answers)} connections, {answers.count('no answer')} without an answer"
 
 
-async def request_of_12_mb(folder: Path) -> str:
-    async def attack(socket: str) -> str:
-        return await _send(socket, 12_500_000, b"[]," * 20_000, 12_500_000)
-
-    return await _gateway(folder, attack)
-
-
-async def request_of_many_values(folder: Path) -> str:
-    async def attack(socket: str) -> str:
-        return await _send(socket, 7_800_000, b"[]," * 20_000, 7_800_000)
-
-    return await _gateway(folder, attack)
+async def request_of(size: int, socket: str) -> str:
+    return await _send(socket, size, b"[]," * 20_000, size)
 
 
 ATTACKS: dict[str, Callable[[Path], Awaitable[str]]] = {
-    "a text file of 50 MiB": text_of_50_mib,
-    "100 texts of 0.9 MB": hundred_texts,
-    "20,000 files": many_files,
-    "lines of 0.2 to 1 MB": line_of_1_mb,
-    "a sparse file of 1 GiB": sparse_gibibyte,
-    "a gzip answer of 200 MiB": gzip_of_200_mib,
-    "an answer of 2.4 million values": many_values,
-    "an answer of one text of 7 MiB": long_texts,
-    "60 half-sent bodies of 8 MiB": half_sent_bodies,
-    "a request of 12.5 MB": request_of_12_mb,
-    "a request of 2.6 million values": request_of_many_values,
+    "a text file of 50 MiB": partial(change, text_of_50_mib),
+    "100 texts of 0.9 MB": partial(change, hundred_texts),
+    "20,000 files": partial(change, many_files),
+    "lines of 0.2 to 1 MB": partial(change, lines_of_1_mb),
+    "a sparse file of 1 GiB": partial(change, sparse_gibibyte),
+    "a gzip answer of 200 MiB": partial(answer, b"Content-Encoding: gzip\r\n", zeros_of_200_mib),
+    "an answer of 2.4 million values": partial(answer, b"", many_values),
+    "an answer of one text of 7 MiB": partial(answer, b"", long_text),
+    "60 half-sent bodies of 8 MiB": partial(gateway, half_sent_bodies),
+    "a request of 12.5 MB": partial(gateway, partial(request_of, 12_500_000)),
+    "a request of 2.6 million values": partial(gateway, partial(request_of, 7_800_000)),
 }
 
 

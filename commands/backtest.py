@@ -12,8 +12,8 @@ import typer
 from commands.options import opened, run, using
 
 if TYPE_CHECKING:
-    from railmend.assessment.overrides import AssessmentRules
     from railmend.assessment.recorded import Recorded
+    from railmend.assessment.settings import AssessmentRules
     from railmend.contracts.scan import Finding
 
 MAX_REPORTED = 300
@@ -115,7 +115,7 @@ def load_rules(file: Path | None, project: str | None = None) -> "AssessmentRule
 
     from pydantic import ValidationError
 
-    from railmend.assessment.overrides import AssessmentRules
+    from railmend.assessment.settings import AssessmentRules
     from railmend.settings import ConfigurationError
 
     if file is None:

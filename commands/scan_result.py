@@ -9,7 +9,7 @@ from rich.table import Table
 
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import HealthReport, ServiceRow
-from railmend.contracts.status import WAITS_FOR_APPROVAL, action_label, ending_label
+from railmend.contracts.status import WAITS_FOR_APPROVAL, action_label, ending_label, listed
 
 # Of healthy services, so many are named.
 MOST_NAMES = 20
@@ -70,9 +70,9 @@ def render(result: ScanResult, console: Console) -> None:
     console.print(f"{escape(report.project_name)}: {report.headline}")
     for state, names in (("Healthy", report.healthy), ("Asleep", report.asleep)):
         if names:
-            console.print(f"{state}: {escape(', '.join(names[:MOST_NAMES]))}{_more(names)}")
+            console.print(f"{state}: {escape(listed(names, MOST_NAMES))}")
     for group in report.unknown:
-        shown = f"{escape(', '.join(group.services[:MOST_NAMES]))}{_more(group.services)}"
+        shown = escape(listed(group.services, MOST_NAMES))
         console.print(f"Unknown: {shown}: {escape(group.reason)}")
     unlisted = (report.unlisted,) if report.unlisted and not report.unknown else ()
     for sentence in (*report.unseen, *unlisted):
@@ -82,10 +82,6 @@ def render(result: ScanResult, console: Console) -> None:
         console.print(f"Pull request for {escape(name)}: {url}", soft_wrap=True)
     for command in result.waiting.values():
         console.print(f"Waits for you: {escape(command)}", soft_wrap=True)
-
-
-def _more(names: tuple[str, ...]) -> str:
-    return f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
 
 
 def _done(row: ServiceRow, result: ScanResult) -> str:

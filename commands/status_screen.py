@@ -11,7 +11,7 @@ from temporalio.service import RPCError
 
 from commands import incident_list
 from commands.checks.check import CheckStatus
-from commands.checks.schedules import check_scans
+from commands.checks.temporal import check_scans
 from commands.ledgers import ledger_state, projects_of, usd_reserved
 from commands.runs import (
     ACTION,
@@ -25,6 +25,7 @@ from commands.statistics import usd_of
 from hosting.connection import connect
 from hosting.missed_scans import describe_schedule
 from railmend.contracts.scan import HealthReport
+from railmend.contracts.status import listed
 from railmend.publishing.screen import IncidentRow, Money, ProjectStatus, StatusScreen, WorkRow
 from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from railmend.settings_file import load_settings
@@ -196,13 +197,8 @@ def _print_project(project: ProjectStatus, console: Console) -> None:
     following = f", next {project.next_scan:%H:%M}" if project.next_scan else ""
     _heading(console, f"Project {project.project} ({scanned}{following})")
     for state, names in project.services.items():
-        _line(console, f"{len(names)} {state}: {_listed(names)}")
+        _line(console, f"{len(names)} {state}: {listed(names, MOST_NAMES)}")
     for problem in project.problems:
         _line(console, f"! {problem}")
     if project.cost:
         _line(console, project.cost)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f"{', '.join(names[:MOST_NAMES])}{more}"

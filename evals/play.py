@@ -6,8 +6,8 @@ from typing import Any, cast
 from obstore.store import MemoryStore
 from pydantic import BaseModel
 
+from activities.by_reference import EvidenceActivities
 from activities.deployments import DeploymentActivities
-from activities.evidence import EvidenceActivities
 from activities.logs import LogActivities
 from activities.providers import ProviderActivities
 from activities.repository import RepositoryActivities

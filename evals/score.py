@@ -1,6 +1,5 @@
 """Hold what came of cases against their labels, and sum it up as a row of a table."""
 
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
@@ -10,10 +9,9 @@ from pydantic import BaseModel
 from evals.case import Case
 from evals.play import Played
 from evals.session import Coded
+from railmend.assessment.statistics import wilson
 from railmend.contracts.incident import CODING_VERDICTS, Diagnosis
 
-# Of the standard normal distribution, for an interval of 95 %.
-Z = 1.96
 NOT_ASKED = "–"
 
 
@@ -122,10 +120,7 @@ class Share(BaseModel):
     def interval(self) -> tuple[float, float] | None:
         if self.share is None:
             return None
-        n, p = self.cases, self.share
-        middle, spread = p + Z * Z / (2 * n), Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
-        below, above = ((middle + sign * spread) / (1 + Z * Z / n) for sign in (-1, 1))
-        return max(below, 0.0), min(above, 1.0)
+        return wilson(self.share * self.cases, self.cases)
 
     @property
     def text(self) -> str:

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +20,47 @@ from activities.checks import CheckActivities
 from activities.coding import CodingActivities, ServerFor
 from activities.coding_environment import CodingEnvironment
 from evals.case import WINDOW, Case
-from evals.hidden import command
 from evals.play import Played
 from evals.production import PROJECT, incident_of
 from railmend.artifacts import ArtifactStore
-from railmend.coding.checks.settings import CheckSettings
-from railmend.coding.guard.settings import GuardSettings
 from railmend.coding.metering.meter import SessionLimits
 from railmend.coding.sandbox.interface import RepairPaths, Sandbox
 from railmend.coding.sandbox.quota import Quota
+from railmend.coding.settings import CheckSettings, GuardSettings
 from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.incident import CODING_VERDICTS, IncidentReport
 from railmend.contracts.repair import CodingRequest, CodingState, RepairRequest, WorkspaceRequest
 
+# In the package of the service, so that it can name what is not exported; of no repository's own.
+GO_FILE = "zz_hidden_test.go"
 HIDDEN_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Language:
+    """`needs`: what must be installed. `command`: a shell command, with `{}` in the place of the program."""
+
+    needs: str
+    command: str
+
+
+LANGUAGES: Mapping[str, Language] = {
+    "orders": Language("python3", "python3 -B -c {}"),
+    "catalog": Language("node", "node --input-type=module -e {}"),
+    "gateway": Language(
+        "go",
+        f"export GOFLAGS=-mod=mod GOTOOLCHAIN=local; printf %s {{}} > {GO_FILE} && go test -count=1 -v .",
+    ),
+    "invoices": Language("ruby", "ruby -I. -e {}"),
+}
+
+
+def command(case: Case) -> str | None:
+    """Return the shell command of a case's hidden test; None where its language is not installed here."""
+    language = LANGUAGES[case.repository]
+    if not case.hidden_test or shutil.which(language.needs) is None:
+        return None
+    return language.command.format(shlex.quote(case.hidden_test))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from activities.coding_environment import Egress
     from hosting.sandbox.common import Toolbox
     from railmend.artifacts import ArtifactStore
-    from railmend.assessment.overrides import AssessmentRules
+    from railmend.assessment.settings import AssessmentRules
     from railmend.coding.sandbox.interface import Sandbox
     from railmend.coding.sandbox.quota import Quota
     from railmend.publishing.github import GitHubClient

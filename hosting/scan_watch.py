@@ -21,11 +21,7 @@ AT_ONCE = 10
 
 
 async def watch_scans(
-    client: Client,
-    current: Callable[[], Settings],
-    queue: str,
-    meter: MetricMeter,
-    period: float = PERIOD_SECONDS,
+    client: Client, current: Callable[[], Settings], queue: str, meter: MetricMeter
 ) -> None:
     """Look again and again, until cancelled."""
     while True:
@@ -33,7 +29,7 @@ async def watch_scans(
             await look(client, current(), queue, meter)
         except Exception:  # a fault of one round, of whatever kind, must not end the watch
             log.exception("schedules not looked at")
-        await asyncio.sleep(period)
+        await asyncio.sleep(PERIOD_SECONDS)
 
 
 async def look(client: Client, settings: Settings, queue: str, meter: MetricMeter) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -17,12 +17,12 @@ from temporalio.runtime import Runtime
 from temporalio.worker import Worker
 
 from activities.actions import ActionActivities
-from activities.approvals import ApprovalActivities
+from activities.by_reference import EvidenceActivities
 from activities.checks import CheckActivities
 from activities.coding import CodingActivities
 from activities.coding_environment import CodingEnvironment
 from activities.deployments import DeploymentActivities
-from activities.evidence import EvidenceActivities
+from activities.github import GitHubActivities
 from activities.ledger import LedgerActivities
 from activities.logs import LogActivities
 from activities.measurement import MeasurementActivities
@@ -31,10 +31,8 @@ from activities.notifications import Channel, NotificationActivities
 from activities.planning import PlanningActivities, TextActivities
 from activities.proof import ProofActivities
 from activities.providers import ProviderActivities
-from activities.pull_requests import PullRequestActivities
 from activities.railway import RailwayActivities
 from activities.repository import RepositoryActivities
-from activities.reviews import ReviewActivities
 from activities.settings import SettingsActivities
 from activities.source import SourceReader
 from activities.tools import ToolActivities
@@ -47,8 +45,7 @@ from hosting.workspace_gc import remove_old_artifacts, removing_abandoned_worksp
 from railmend import __version__
 from railmend.coding.session.server import stop_leftovers
 from railmend.current_settings import CurrentSettings
-from railmend.notifying.delivery import TIMEOUT_SECONDS
-from railmend.notifying.limit import MessageLimit
+from railmend.notifying.delivery import TIMEOUT_SECONDS, MessageLimit
 from railmend.providers.status.reader import StatusReader
 from railmend.publishing.github import GitHubClient
 from railmend.railway.pool import RailwayPool
@@ -123,10 +120,8 @@ def orchestration_activities(
         ),
         TextActivities(artifacts),
         LedgerActivities(client, ORCHESTRATION_QUEUE),
-        PullRequestActivities(github, artifacts),
         NotificationActivities(channels, MessageLimit(current.get().notify_per_hour)),
-        ReviewActivities(github, artifacts),
-        ApprovalActivities(github),
+        GitHubActivities(github, artifacts),
         MeasurementActivities(railway, github, artifacts, current.get().railmend_settle_seconds),
         ActionActivities(railway),
     )
@@ -254,12 +249,11 @@ async def run_until_stopped(
     client: Client,
     settings: Settings,
     roles: Collection[Role] = tuple(Role),
-    load: Callable[[], Settings] = load_settings,
     report_only: str = "",
 ) -> None:
     """Serve the queues of `roles` until SIGINT or SIGTERM, then drain.
 
-    `load`: reads the settings again. `report_only`: why scans only measure and report, if they do.
+    `report_only`: why scans only measure and report, if they do.
     """
     if report_only:
         log.warning(
@@ -277,7 +271,7 @@ async def run_until_stopped(
     async with AsyncExitStack() as stack:
         workers = []
         if Role.ORCHESTRATION in roles:
-            current = CurrentSettings(settings, load)
+            current = CurrentSettings(settings, load_settings)
             railway = RailwayPool(
                 settings.railway_api_url,
                 current.derive(clients.watched_environments),

@@ -17,8 +17,6 @@ INVESTIGATION, REPAIR = 36, 50
 SESSION, REVIEW = 65, 1_000
 # Requests to Railway: of a scan by its services (a share, rounded up), and of one investigation at most.
 REQUESTS_A_SERVICE, REQUESTS_AN_INVESTIGATION = 0.056, 17
-# Requests an hour and account, by Railway's plan.
-PLANS = {"Hobby": 1_000, "Pro": 10_000}
 # Temporal Cloud's list price of actions in USD a million, up to so many millions a month
 # (docs.temporal.io/cloud/pricing, Business; beyond the last one it is negotiated).
 TIERS = ((5, 50.0), (10, 45.0), (20, 40.0), (50, 35.0), (100, 30.0), (math.inf, 25.0))

@@ -21,10 +21,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from railmend.assessment.overrides import AssessmentRules
-from railmend.coding.checks.settings import CheckSettings
-from railmend.coding.guard.settings import GuardSettings
+from railmend.assessment.settings import AssessmentRules
 from railmend.coding.metering.dialects import Dialect
+from railmend.coding.settings import CheckSettings, GuardSettings
 from railmend.contracts.autonomy import Autonomy, EarnedAutonomy
 from railmend.contracts.ledger import Budget
 from railmend.contracts.policy import FollowUp, Policy

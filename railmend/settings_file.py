@@ -1,17 +1,20 @@
-"""Loads the settings and reports all errors together, each with file, line and what to do."""
+"""Loads the settings, of which `.env` is a part, and reports all errors together: file, line, what to do."""
 
+import difflib
 import os
 import re
+import stat
 import tomllib
+from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from railmend import env_file
 from railmend.secrets import ENV_FILE
 from railmend.settings import (
     CONFIG_VARIABLE,
@@ -29,6 +32,12 @@ HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?")
 KEY = re.compile(r"""^\s*([A-Za-z0-9_."'-]+)\s*=""")
 TWICE = "is already in line"
 TOKEN_DEFAULT = ProjectSettings.model_fields["token_env"].default
+ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
+OURS = "RAILMEND_"
+# A provider's key, read by its own client.
+SECRET = re.compile(r"(?:TOKEN|KEYS?|PASSWORD|SECRET)$")
+# RAILWAY_TOKN is RAILWAY_TOKEN; OPENAI_API_KEY is not MODEL_API_KEY.
+NEAR = 0.85
 
 
 def load_settings() -> Settings:
@@ -36,7 +45,7 @@ def load_settings() -> Settings:
 
     Raise `ConfigurationError` with one line per problem.
     """
-    if problem := env_file.encoding_problem():
+    if problem := _encoding_problem():
         raise ConfigurationError(problem)
     problems: list[str] = []
     settings: Settings | None = None
@@ -48,8 +57,8 @@ def load_settings() -> Settings:
         problems += described(error)
     if twice := list(_twice()):
         problems = [problem for problem in problems if MORE_THAN_ONCE not in problem] + twice
-    problems += env_file.misspelt(_variables())
-    problems = problems or env_file.exposed({*secret_variables(), *_tokens()})
+    problems += _misspelt(_variables())
+    problems = problems or _exposed({*secret_variables(), *_tokens()})
     if problems or settings is None:
         raise ConfigurationError("\n".join(dict.fromkeys(problems)))
     return settings
@@ -96,9 +105,7 @@ def _line(loc: Location, message: str, given: str, lines: dict[Location, int]) -
     name = ".".join(str(part) for part in loc if not isinstance(part, int))
     if loc and (str(loc[0]).upper() in os.environ or str(loc[0]).upper() in dotenv_values(ENV_FILE)):
         variable = str(loc[0]).upper()
-        source = (
-            "environment" if variable in os.environ else f"{ENV_FILE}:{env_file.lines().get(variable, 1)}"
-        )
+        source = "environment" if variable in os.environ else f"{ENV_FILE}:{_env_lines().get(variable, 1)}"
         return f"{source}: {variable}: {message}{given}"
     at = next((lines[loc[:size]] for size in range(len(loc), 0, -1) if loc[:size] in lines), None)
     where = f"{config_file()}:{at}: " if at else ""
@@ -174,3 +181,60 @@ def _twice() -> Iterator[str]:
                     f"{seen[what, value]}. Each project needs its own."
                 )
             seen.setdefault((what, value), line)
+
+
+def _env_lines() -> dict[str, int]:
+    """Return each name's last line number, which is the one that counts; empty without a file."""
+    try:
+        text = Path(ENV_FILE).read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    matches = ((ASSIGNED.match(line), number) for number, line in enumerate(text.splitlines(), 1))
+    return {match[1]: number for match, number in matches if match}
+
+
+def _encoding_problem() -> str:
+    """Return why the file cannot be read; empty where it can be, or is not there.
+
+    Editors of Windows write UTF-16, code pages, and marks with which the first name is lost.
+    """
+    try:
+        content = Path(ENV_FILE).read_bytes()
+        if "\0" not in content.decode() and not content.startswith(BOM_UTF8):
+            return ""
+    except OSError:
+        return ""
+    except UnicodeDecodeError:
+        pass
+    return f"{ENV_FILE} is not plain UTF-8: save it as UTF-8, without a byte order mark."
+
+
+def _misspelt(names: Collection[str]) -> list[str]:
+    """Return a line for each name not in `names` that is meant for Railmend: similar, or with its prefix.
+
+    The file may also hold what Docker Compose, OpenTelemetry or a model's provider read.
+    """
+    messages = []
+    for name, number in _env_lines().items():
+        near = difflib.get_close_matches(name, names, 1, NEAR)
+        if name in names or not (near or name.startswith(OURS)):
+            continue
+        meant = f"Did you mean {near[0]}?" if near else "All are listed in docs/settings.md."
+        messages.append(f"{ENV_FILE}:{number}: {name} is not a setting. {meant}")
+    return messages
+
+
+def _exposed(secrets: Collection[str]) -> list[str]:
+    """Return a line if somebody else can read a secret in the file. `secrets`: names of variables."""
+    file = Path(ENV_FILE)
+    held = [name for name, value in dotenv_values(file).items() if value and _is_secret(name, secrets)]
+    mode = stat.S_IMODE(file.stat().st_mode) if held else 0
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return []
+    return [
+        f"{ENV_FILE} holds {held[0]}, and others can read it (mode {mode:03o}): run `chmod 600 {ENV_FILE}`."
+    ]
+
+
+def _is_secret(name: str, secrets: Collection[str]) -> bool:
+    return not name.endswith("_FILE") and (name in secrets or bool(SECRET.search(name)))

@@ -85,9 +85,7 @@ async def main(options: argparse.Namespace) -> None:
     forge.limit(github_token, "fine-grained", **writes, actions="read", statuses="write")
     # Beside the settings, not among them: only the person who reviews, or watches all, needs them.
     write(state / "person.json", {"GITHUB_TOKEN": person_token, "RAILWAY_TOKEN": account_token})
-    platform = Platform(
-        state / "platform", specs(forge, options.services, options.service), sample_seconds=options.sample
-    )
+    platform = Platform(state / "platform", specs(forge, options.services, options.service))
     api = build_api(
         platform,
         project_id=PROJECT_ID,
@@ -97,7 +95,7 @@ async def main(options: argparse.Namespace) -> None:
         account_token=account_token,
     )
     apps = {
-        "forge": build(forge, read_only=not options.merge_buttons),
+        "forge": build(forge),
         "railway": api,
         "model": build_rehearsal(delay_seconds=options.model_delay),
     }
@@ -149,13 +147,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--state", type=Path, required=True, help="directory for repositories and deployments"
     )
-    parser.add_argument("--sample", type=float, default=1.0, help="seconds between two samples")
     parser.add_argument(
         "--services", type=Path, default=SERVICES, help="folder with a manifest.json and them"
     )
     parser.add_argument("--service", action="append", help="run only this service (repeatable)")
     parser.add_argument("--model-delay", type=float, default=0.0, help="seconds the rehearsal model thinks")
-    parser.add_argument("--merge-buttons", action="store_true", help="let the forge's pages merge and close")
     parser.add_argument("--env", type=Path, help="write the settings for Railmend into this new file")
     options = parser.parse_args()
     if options.env and options.env.exists():

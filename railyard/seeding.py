@@ -1,12 +1,12 @@
 """Create a demo service's repository with the manifest's history as real commits."""
 
-import os
 import shutil
-import subprocess
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from railyard.forge.store import git
 
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.db")
 
@@ -17,7 +17,7 @@ def seed(git_dir: Path, entry: dict[str, Any], services_dir: Path) -> str:
     An entry of `history` may hold `before`: what the commit after it (the last) changes, so that the
     earlier state is the tree with `find` replaced by `put`. Raises ValueError when `find` is missing.
     """
-    head = _git(git_dir, "rev-parse", "-q", "--verify", "refs/heads/main", check=False)
+    head = git(git_dir, "rev-parse", "-q", "--verify", "refs/heads/main", check=False)
     if head:
         return head
     with tempfile.TemporaryDirectory() as folder:
@@ -29,7 +29,7 @@ def seed(git_dir: Path, entry: dict[str, Any], services_dir: Path) -> str:
             for later in reversed(history[number + 1 :]):
                 _take_back(tree, later.get("before", []))
             _commit(git_dir, tree, commit)
-    return _git(git_dir, "rev-parse", "refs/heads/main")
+    return git(git_dir, "rev-parse", "refs/heads/main")
 
 
 def _take_back(tree: Path, changes: list[dict[str, str]]) -> None:
@@ -50,29 +50,9 @@ def _commit(git_dir: Path, tree: Path, commit: dict[str, Any]) -> None:
         for key, value in (("NAME", name), ("EMAIL", mail.rstrip(">")), ("DATE", when))
     }
     index = {"GIT_INDEX_FILE": str(tree.parent / "index")}
-    _git(git_dir, f"--work-tree={tree}", "add", "-A", "-f", ".", cwd=tree, env=index)
-    written = _git(git_dir, "write-tree", env=index)
-    parent = _git(git_dir, "rev-parse", "-q", "--verify", "refs/heads/main", check=False)
+    git(git_dir, f"--work-tree={tree}", "-C", str(tree), "add", "-A", "-f", ".", env=index)
+    written = git(git_dir, "write-tree", env=index)
+    parent = git(git_dir, "rev-parse", "-q", "--verify", "refs/heads/main", check=False)
     parents = ["-p", parent] if parent else []
-    sha = _git(git_dir, "commit-tree", written, *parents, "-m", commit["message"], env=who)
-    _git(git_dir, "update-ref", "refs/heads/main", sha)
-
-
-def _git(
-    git_dir: Path,
-    *arguments: str,
-    cwd: Path | None = None,
-    env: dict[str, str] | None = None,
-    check: bool = True,
-) -> str:
-    done = subprocess.run(
-        ["git", f"--git-dir={git_dir}", *arguments],
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if check and done.returncode:
-        raise RuntimeError(f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout.strip() if done.returncode == 0 else ""
+    sha = git(git_dir, "commit-tree", written, *parents, "-m", commit["message"], env=who)
+    git(git_dir, "update-ref", "refs/heads/main", sha)

@@ -1,4 +1,4 @@
-"""Temporal: reachable, history kept long enough, search attributes there, workers there."""
+"""Temporal: reachable, history kept long enough, search attributes, workers, and scans that succeed."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,20 +6,60 @@ from typing import Any
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
-from temporalio.client import Client
+from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleDescription
 from temporalio.service import RPCError
 
 from commands.checks.check import Check, CheckFailed, CheckResult, bad, ok, warning
-from commands.checks.schedules import scans
+from commands.durations import written
 from commands.ledgers import pauses
 from hosting import search_attributes
 from hosting.connection import connect
-from railmend.settings import ConfigurationError, Settings
+from hosting.missed_scans import describe_schedule, find_missed_scans
+from railmend.settings import ConfigurationError, ProjectSettings, Settings
 from workflows.shared.start import CODING_QUEUE, ORCHESTRATION_QUEUE, PLANNING_QUEUE
 
 # A pull request may wait for weeks; its repair and evidence are to be readable as long.
 RETENTION = timedelta(days=30)
 QUEUES = (ORCHESTRATION_QUEUE, PLANNING_QUEUE, CODING_QUEUE)
+
+
+async def scans(client: Client, settings: Settings) -> list[CheckResult]:
+    return [
+        await check_scans(client, project, await describe_schedule(client, project))
+        for project in settings.watched()
+    ]
+
+
+async def check_scans(
+    client: Client, project: ProjectSettings, schedule: ScheduleDescription | None
+) -> CheckResult:
+    """Return whether a project has a schedule, and its scans succeed; with the next step where not."""
+    (result,) = await _scans(client, project, schedule)
+    return result
+
+
+async def _scans(
+    client: Client, project: ProjectSettings, schedule: ScheduleDescription | None
+) -> list[CheckResult]:
+    name, option = f"scans, project {project.name}", f"--project {project.name}"
+    if schedule is None:
+        hint = f"starter.py schedule create {option}"
+        return warning(name, "no schedule: scans run only when you start them", hint)
+    if schedule.schedule.state.paused:
+        note = schedule.schedule.state.note
+        return warning(name, f"paused: {note}", f"starter.py schedule resume {option}")
+    if missed := await find_missed_scans(client, project, schedule):
+        return bad(name, missed.sentence, missed.next_step)
+    every = ", ".join(written(spec.every) for spec in schedule.schedule.spec.intervals)
+    if _without_limit(schedule):
+        hint = f"starter.py schedule create --every {every} {option}"
+        return warning(name, "the schedule is of an earlier version: a scan that hangs blocks it", hint)
+    return ok(name, f"every {every}")
+
+
+def _without_limit(schedule: ScheduleDescription) -> bool:
+    action = schedule.schedule.action
+    return isinstance(action, ScheduleActionStartWorkflow) and not action.execution_timeout
 
 
 def checks(settings: Settings) -> tuple[Check, ...]:

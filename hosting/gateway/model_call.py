@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import httpx
 import structlog
@@ -29,32 +30,26 @@ def error_response(status: int, message: str, headers: dict[str, str] | None = N
     return JSONResponse({"error": {"message": message, "type": "railmend"}}, status, headers)
 
 
+@dataclass(eq=False)
 class ModelCall:
     """One call, metered to its end even if the agent hangs up."""
 
-    def __init__(
-        self,
-        model: ModelEndpoint,
-        meter: Meter,
-        client: httpx.AsyncClient,
-        learned: Learned,
-        body: Json,
-        streamed: bool,
-    ) -> None:
-        self._model = model
-        self._api = APIS[model.dialect]
-        self._meter = meter
-        self._client = client
-        self._learned = learned
-        self._body = body
-        self._size = len(json.dumps(body))
-        self._streamed = streamed
+    model: ModelEndpoint
+    meter: Meter
+    client: httpx.AsyncClient
+    learned: Learned
+    body: Json
+    streamed: bool
+
+    def __post_init__(self) -> None:
+        self._api = APIS[self.model.dialect]
+        self._size = len(json.dumps(self.body))
         self._reserved = 0
-        self._answer = MeteredResponse(model.dialect, streamed=streamed)
+        self._answer = MeteredResponse(self.model.dialect, streamed=self.streamed)
 
     def reserve(self) -> bool:
         """Count the call, and say whether the budget allows it."""
-        reserved = self._meter.begin(self._size, self._model.output_limit)
+        reserved = self.meter.begin(self._size, self.model.output_limit)
         self._reserved = reserved or 0
         return reserved is not None
 
@@ -62,7 +57,7 @@ class ModelCall:
         """Return the provider's answer; one that is long in coming begins with signs of life."""
         opening = asyncio.create_task(self._open())
         try:
-            await asyncio.wait({opening}, timeout=QUIET_SECONDS if self._streamed else None)
+            await asyncio.wait({opening}, timeout=QUIET_SECONDS if self.streamed else None)
         except asyncio.CancelledError:
             opening.cancel()
             self._end()
@@ -73,7 +68,7 @@ class ModelCall:
         if isinstance(opened, Response):
             self._end()
             return opened
-        media_type = "text/event-stream" if self._streamed else "application/json"
+        media_type = "text/event-stream" if self.streamed else "application/json"
         return StreamingResponse(self._passed(opened), media_type=media_type)
 
     async def _open(self) -> "_Opened | Response":
@@ -104,16 +99,16 @@ class ModelCall:
             return opened
         await upstream.aclose()
         kind = upstream.headers.get("content-type", "no type").partition(";")[0]
-        self._meter.empty(f"answered 200 with nothing in it ({kind}, {len(opened.first)} bytes)")
+        self.meter.empty(f"answered 200 with nothing in it ({kind}, {len(opened.first)} bytes)")
         return error_response(502, f"The model answered with nothing ({kind}).")
 
     async def _sent(self) -> httpx.Response | Response:
         """Return the provider's answer, or its refusal: after what a refusal names has been changed."""
-        body, fixes = self._learned.apply(self._body), list[Fix]()
+        body, fixes = self.learned.apply(self.body), list[Fix]()
         while True:
             upstream = await self._send(body)
             if upstream.status_code == httpx.codes.OK:
-                self._learned.fixes += [fix for fix in fixes if fix not in self._learned.fixes]
+                self.learned.fixes += [fix for fix in fixes if fix not in self.learned.fixes]
                 return upstream
             try:
                 raw = (await upstream.aread())[:MAX_ERROR_BYTES]
@@ -123,22 +118,22 @@ class ModelCall:
             fix = fix_for(raw.decode(errors="replace"), body, self._api.optional) if refused else None
             if fix is None:
                 return _refusal(upstream, raw)
-            log.info("the model refuses a parameter", parameter=fix.path, model=self._model.model_id)
+            log.info("the model refuses a parameter", parameter=fix.path, model=self.model.model_id)
             fixes.append(fix)
             body = fix.apply(body)
 
     async def _send(self, body: Json) -> httpx.Response:
-        request = self._client.build_request(
+        request = self.client.build_request(
             "POST",
-            self._api.url(self._model, self._streamed),
+            self._api.url(self.model, self.streamed),
             content=json.dumps(body).encode(),
             headers={
-                **self._api.key_headers(self._model.api_key.get_secret_value()),
+                **self._api.key_headers(self.model.api_key.get_secret_value()),
                 "Content-Type": "application/json",
-                "Accept": "text/event-stream" if self._streamed else "application/json",
+                "Accept": "text/event-stream" if self.streamed else "application/json",
             },
         )
-        return await self._client.send(request, stream=True)
+        return await self.client.send(request, stream=True)
 
     async def _late(self, opening: "asyncio.Task[_Opened | Response]") -> AsyncIterator[bytes]:
         try:
@@ -172,7 +167,7 @@ class ModelCall:
                         return
                     self._answer.feed(chunk)
                     yield chunk
-                elif self._streamed and chunk.endswith((b"\n\n", b"\r\n\r\n")):
+                elif self.streamed and chunk.endswith((b"\n\n", b"\r\n\r\n")):
                     yield KEEP_ALIVE
         finally:
             if following is not None:
@@ -182,7 +177,7 @@ class ModelCall:
             await opened.upstream.aclose()
 
     def _end(self) -> None:
-        self._meter.end(self._reserved, self._answer, self._size)
+        self.meter.end(self._reserved, self._answer, self._size)
 
 
 class _Opened:

@@ -161,7 +161,6 @@ def choose_sandbox(
     folder: Path,
     *,
     unsafe: bool,
-    limits: ResourceLimits | None = None,
     shared: Path = SHARED,
 ) -> Sandbox:
     """Return the sandbox of that name if a probe in `folder` succeeds. Blocking.
@@ -171,11 +170,11 @@ def choose_sandbox(
     """
     sandbox: Sandbox | None = None
     try:
-        sandbox = build_sandbox(kind, toolbox, unsafe=unsafe, limits=limits, shared=shared)
+        sandbox = build_sandbox(kind, toolbox, unsafe=unsafe, shared=shared)
         probe(sandbox, folder)
     except SandboxError as error:
         if unsafe:
-            return NoSandbox(toolbox, limits)
+            return NoSandbox(toolbox)
         if sandbox is None or not error.retryable:
             return RefusingSandbox(toolbox, error)
         log.error("repairs have to wait", reason=str(error))

@@ -174,7 +174,7 @@ def give_to_user(paths: RepairPaths) -> None:
     for folders, uid in ((paths.withheld, os.geteuid()), (paths.foreign, uid_for(paths))):
         for folder in folders:
             foreign_files.change_owner(folder, uid)
-            foreign_files.set_mode(folder, 0o700)
+            foreign_files.keep_private(folder)
 
 
 def processes_of_user(paths: RepairPaths) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hosting.sandbox.common import InitCommand, ResourceLimits, Toolbox, kill_group, spawn
 from hosting.sandbox.remote_daemon import REPAIRS, SOCKET, ask
-from railmend.coding.sandbox.foreign_files import set_mode
+from railmend.coding.sandbox.foreign_files import keep_private
 from railmend.coding.sandbox.interface import RepairPaths, SandboxCommand, SandboxError
 from railmend.coding.sandbox.resource_usage import ResourceUsage, measure
 
@@ -43,7 +43,7 @@ class RemoteSandbox:
         """Close tree and home to others; the daemon gives them away when something starts."""
         self.end(paths, None)
         for folder in (*paths.foreign, *paths.withheld):
-            set_mode(folder, 0o700)
+            keep_private(folder)
 
     def start(self, launch: SandboxCommand, output: int) -> subprocess.Popen[bytes]:
         request = {

@@ -1,5 +1,7 @@
 """Latency rules: a level that rose, a slow tail beside a good median, and short heavy bursts."""
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +9,6 @@ import numpy as np
 from railmend.assessment.baseline import at_this_hour, history_of, share_above
 from railmend.assessment.frame import MetricFrame, margin
 from railmend.assessment.recorded import PERCENTILES
-from railmend.assessment.routes import became_slower
 from railmend.assessment.statistics import (
     OVERDUE,
     Flags,
@@ -22,7 +23,18 @@ from railmend.assessment.statistics import (
 )
 from railmend.assessment.wording import milliseconds
 from railmend.contracts.scan import Finding, FindingKind, Severity
+from railmend.evidence.templates import route
+from railmend.railway.model import HttpLogLine
 
+# A web socket's request lasts as long as its connection.
+UPGRADED = 101
+# Share of the slow requests that must be of routes that were as slow before, or not asked for.
+EXPLAINED = 0.5
+# A route was as slow if it had at least this part of its present share of slow requests.
+AS_SLOW = 0.5
+# So many slow rows tell anything.
+FEWEST = 3
+Routes = Counter[tuple[str, str]]
 # Low, so that an incident as long as half of the slice does not raise its own baseline.
 BASE_QUANTILE = 0.25
 # Share of past minutes that are faster than the rare ones.
@@ -35,6 +47,36 @@ AS_THEN = 0.7
 # Minutes that keep coming back are at least this share of all: every sixth, or every fifteenth of an hour in
 # which even the median request waits.
 RECURS, RECURS_FOR_ALL = 1 / 6, 1 / 15
+
+
+def became_slower(before: Sequence[HttpLogLine], now: Sequence[HttpLogLine], line_ms: float) -> bool | None:
+    """Return whether any route has more slow requests than before, by Wilson's bounds.
+
+    False if its mix of routes explains that a service is slower; None if too few rows tell. `line_ms`: from
+    which duration on a request is slow.
+    """
+    (slow_then, all_then), (slow_now, all_now) = _counts(before, line_ms), _counts(now, line_ms)
+    if slow_now.total() < FEWEST or not before:
+        return None
+    explained = 0
+    for name, slow in slow_now.items():
+        share = slow / all_now[name]
+        if wilson(slow, all_now[name])[0] > wilson(slow_then[name], all_then[name])[1]:
+            return True
+        if slow_then[name] >= AS_SLOW * share * all_then[name]:
+            explained += slow
+    return False if explained >= EXPLAINED * slow_now.total() else None
+
+
+def _counts(rows: Iterable[HttpLogLine], line_ms: float) -> tuple[Routes, Routes]:
+    """Return the slow requests and all of them, by method and route."""
+    slow, every = Routes(), Routes()
+    for row in rows:
+        if row.status != UPGRADED:
+            name = row.method, route(row.path)
+            every[name] += 1
+            slow[name] += row.duration_ms >= line_ms
+    return +slow, every
 
 
 @dataclass(frozen=True)

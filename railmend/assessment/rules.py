@@ -13,9 +13,8 @@ from railmend.assessment.latency import latency
 from railmend.assessment.lifecycle import crash_loop, deployment_failed, disk_filling, restart
 from railmend.assessment.memory import memory_leak, memory_saturation
 from railmend.assessment.outage import outage
-from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.requests import client_errors, error_rate, traffic_drop
-from railmend.assessment.settings import AssessmentSettings
+from railmend.assessment.settings import AssessmentRules, AssessmentSettings
 from railmend.contracts.scan import Finding, FindingKind, Service
 from railmend.railway.model import Slice
 

@@ -53,12 +53,12 @@ def spread(values: Numbers) -> float:
     return 1.4826 * median(np.abs(values - median(values))) if len(values) else 0.0
 
 
-def blocks(values: Numbers, count: int = MAX_BLOCKS) -> Numbers:
-    """Return medians of at most `count` blocks of equal length, oldest first, NaN for an empty block.
+def blocks(values: Numbers) -> Numbers:
+    """Return medians of at most `MAX_BLOCKS` blocks of equal length, oldest first, NaN for an empty block.
 
     A remainder at the old end is left out.
     """
-    size = -(-len(values) // count) if len(values) else 1
+    size = -(-len(values) // MAX_BLOCKS) if len(values) else 1
     kept = len(values) // size * size
     if size == 1:
         return values
@@ -98,10 +98,11 @@ def theil_sen(x: Numbers, y: Numbers) -> float:
     return median((y[second] - y[first]) / (x[second] - x[first])) if len(first) else 0.0
 
 
-def wilson(hits: float, total: float, z: float = 1.96) -> tuple[float, float]:
-    """Return both bounds of a binomial share (Wilson 1927); z = 1.96 for 95 %."""
+def wilson(hits: float, total: float) -> tuple[float, float]:
+    """Return both bounds of a binomial share with 95 % confidence (Wilson 1927)."""
     if total < 1e-6:
         return 0.0, 1.0
+    z = 1.96
     share = min(hits / total, 1.0)
     centre = share + z * z / (2 * total)
     width = z * float(np.sqrt(share * (1 - share) / total + z * z / (4 * total * total)))

@@ -4,6 +4,7 @@ Nothing else names a state to a person: command line, Web UI, report, notificati
 words from here, and escape what others wrote (`detail`) as their medium needs.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from railmend.contracts.base import Contract, OpenEnum
@@ -102,6 +103,12 @@ UNANSWERED = RepairStatus(
 
 def capitalized(label: str) -> str:
     return label[:1].upper() + label[1:]
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def ending_label(outcome: str) -> str:

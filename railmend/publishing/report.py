@@ -1,9 +1,7 @@
 """The text of a scan's report. A workflow makes it: it imports contracts and escaping, nothing else."""
 
-from collections.abc import Sequence
-
 from railmend.contracts.scan import HealthReport, ServiceRow
-from railmend.contracts.status import action_label
+from railmend.contracts.status import action_label, listed
 from railmend.evidence.safe_text import MarkdownText
 
 # Temporal keeps at most 20,000 bytes of current details.
@@ -30,18 +28,13 @@ def report_markdown(report: HealthReport) -> MarkdownText:
     unseen = [
         *([MarkdownText.of("- {}", report.unlisted)] if report.unlisted and not report.unknown else ()),
         *(
-            MarkdownText.of("- Unknown: {}: {}", _names(group.services), group.reason)
+            MarkdownText.of("- Unknown: {}: {}", listed(group.services, MOST_NAMES), group.reason)
             for group in report.unknown
         ),
         *(MarkdownText.of("- Could not be seen: {}", sentence) for sentence in report.unseen),
     ]
     table = MarkdownText.bounded([top, *rows] if rows else [], MAX_DETAILS - 4_000, "\n")
     return MarkdownText.joined([head, table, MarkdownText.bounded(unseen, 3_000, "\n")])
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _link(row: ServiceRow) -> MarkdownText:

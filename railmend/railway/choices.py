@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 from pydantic import BaseModel, SecretStr
 
 from railmend.railway.limits import RateLimiter, RateLimits
@@ -22,17 +21,15 @@ class EnvironmentChoice(BaseModel):
     environment: str = ""
 
 
-async def environment_choices(
-    url: str, token: SecretStr, transport: httpx.AsyncBaseTransport | None = None
-) -> list[EnvironmentChoice]:
+async def environment_choices(url: str, token: SecretStr) -> list[EnvironmentChoice]:
     """Return the environment of a project token, or those of every workspace that the token reaches.
 
     Raises `RailwayError` where Railway refuses the token or does not answer.
     """
-    reach = await detect_token(url, token, transport=transport)
+    reach = await detect_token(url, token)
     if reach.project_id and reach.environment_id:
         return [EnvironmentChoice(project_id=reach.project_id, environment_id=reach.environment_id)]
-    connection = Transport(url, token, "bearer", transport, TIMEOUT_SECONDS, RateLimiter(RateLimits()))
+    connection = Transport(url, token, "bearer", None, TIMEOUT_SECONDS, RateLimiter(RateLimits()))
     try:
         workspaces = (await connection.execute("workspaces", {}))["apiToken"]["workspaces"]
         return [choice for each in workspaces for choice in await _of_workspace(connection, each["id"])]

@@ -65,7 +65,6 @@ class Stats(BaseModel):
     bytes_out: int = 0
     most_aliases: int = 0
     refused: int = 0
-    rows: int = 0
 
 
 class Gatekeeper:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from railyard.api import feed, logs, series, views
+from railyard.api import logs, series, views
 from railyard.api.behaviour import RequestError
-from railyard.api.filters import compile_filter
+from railyard.api.logs import compile_filter
 from railyard.api.views import Json
 from railyard.platform import Deployment, Platform
 from railyard.platform.model import HttpRow, LogRow
@@ -117,7 +117,7 @@ class Resolvers:
         return views.connection(rows, arguments.get("first"), arguments.get("after"))
 
     def _deploymentEvents(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
-        rows = feed.steps(self._find(arguments["id"])[1])
+        rows = views.steps(self._find(arguments["id"])[1])
         return views.connection(rows, arguments.get("first"), arguments.get("after"))
 
     def _events(self, _: Any, **arguments: Any) -> Json:
@@ -130,7 +130,7 @@ class Resolvers:
             for service_id, runner in self._platform.services.items()
             if wanted is None or service_id in wanted
             for deployment in runner.deployments
-            for row in feed.events(deployment, self._project_id, self._environment_id)
+            for row in views.events(deployment, self._project_id, self._environment_id)
         ]
         rows.sort(key=lambda row: str(row["createdAt"]), reverse=True)
         return views.connection(rows, arguments.get("first"), arguments.get("after"))

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from railyard.api import logs, series, views
 from railyard.api.behaviour import Gatekeeper, RequestError
-from railyard.api.filters import compile_filter
+from railyard.api.logs import compile_filter
 from railyard.api.server import graphql_app
 from railyard.api.views import STAMP, Json
 from railyard.platform.model import HttpRow, LogRow
@@ -54,7 +54,6 @@ class Synthetic:
     curves: dict[tuple[str, str], Callable[[float], float | None]] = field(default_factory=dict)
     logs: list[LogRow] = field(default_factory=list)
     requests: list[HttpRow] = field(default_factory=list)
-    rows: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.ids = [f"service-{number:04d}" for number in range(self.services)]
@@ -176,7 +175,6 @@ class Synthetic:
                 name = measurement.removesuffix("_USAGE_GB").removesuffix("_USAGE").lower()
                 found = ((ts, self._at(service_id, name, ts, steps.step, wave.get(ts))) for ts in steps)
                 values = [{"ts": ts, "value": value} for ts, value in found if value is not None]
-                self.rows += len(values)
                 if values:
                     tags = {"serviceId": service_id}
                     results.append({"measurement": measurement, "tags": tags, "values": values})
@@ -209,7 +207,6 @@ class Synthetic:
             for code, share in ((200, 1 - failing - refused), (404, refused), (500, failing)):
                 if share > 0:
                     samples[code].append({"ts": ts, "value": round(counted * share)})
-        self.rows += sum(map(len, samples.values()))
         return [{"statusCode": code, "samples": rows} for code, rows in samples.items() if rows]
 
     def _httpDurationMetrics(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
@@ -217,7 +214,6 @@ class Synthetic:
         if self.asleep or service_id not in self._web:
             return {"samples": []}
         steps = self._steps(arguments, arguments.get("stepSeconds"))
-        self.rows += len(steps)
         slower = {ts: self._at(service_id, "latency", ts, steps.step, 90.0) or 0.0 for ts in steps}
         factors = {"p50": 0.45, "p90": 0.9, "p95": 1.0, "p99": 1.7}
         return {
@@ -227,24 +223,13 @@ class Synthetic:
             ]
         }
 
-    # -- rows; those made up are for the reference plan of `bench/`
+    # -- rows
 
     def _httpLogs(self, _: Any, **arguments: Any) -> list[Json]:  # noqa: N802
-        if self.requests and arguments["deploymentId"].endswith(self.ids[0]):
-            chosen = logs.anchored(self.requests, lambda row: row.at, arguments)
-            return [views.http_log(row, "") for row in chosen]
-        limit = arguments.get("beforeLimit") or arguments.get("limit") or 100
-        self.rows += limit
-        rows = (
-            HttpRow(
-                series.moment(STAMP), arguments["deploymentId"], "GET", f"/items/{n}", 200, 40.0, 39.0, "", ""
-            )
-            for n in range(limit)
-        )
-        return [views.http_log(row, "") for row in rows]
+        own = self.requests if arguments["deploymentId"].endswith(self.ids[0]) else []
+        return [views.http_log(row, "") for row in logs.anchored(own, lambda row: row.at, arguments)]
 
     def _serviceInstanceLimits(self, _: Any, **arguments: Any) -> Json:  # noqa: N802
-        self.rows += 1
         return {"containers": {"cpu": 8, "memoryBytes": 8_000_000_000}}
 
     def _deployments(self, _: Any, **arguments: Any) -> Json:
@@ -276,7 +261,6 @@ class Synthetic:
 
     def _logs(self, _: Any, **arguments: Any) -> list[Json]:
         limit = arguments.get("limit") or arguments.get("beforeLimit") or 100
-        self.rows += limit
         rows = ({"timestamp": STAMP, "message": f"line {n}", "severity": "info"} for n in range(limit))
         return [{**row, "attributes": [], "tags": None} for row in rows]
 
@@ -291,8 +275,4 @@ class Synthetic:
 
 
 def build_synthetic(project: Synthetic, gatekeeper: Gatekeeper) -> Starlette:
-    def root() -> Json:
-        gatekeeper.stats.rows = project.rows
-        return project.root()
-
-    return graphql_app(root, token=TOKEN, gatekeeper=gatekeeper)
+    return graphql_app(project.root, token=TOKEN, gatekeeper=gatekeeper)

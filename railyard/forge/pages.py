@@ -1,29 +1,22 @@
-"""Pages for reading a pull request, and with buttons for merging it."""
+"""Pages for reading a pull request: their visitors need no login, and an agent may run on the machine."""
 
-import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import DiffLexer
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from railyard.forge.issues import create_comment
 from railyard.forge.markdown import render
-from railyard.forge.pulls import edit_pull, merge
-from railyard.forge.rest import Call
-from railyard.forge.store import PERSON, ApiError, Forge, Json, git
+from railyard.forge.store import ApiError, Forge, Json, git
 from railyard.forge.views import View
 
 FORMATTER = HtmlFormatter(cssclass="diff")
-BUTTONS = ("merge", "comment", "close")
 
 
 def _diff(patch: str) -> Markup:
@@ -49,7 +42,7 @@ def _name(request: Request) -> str:
     return f"{request.path_params['owner']}/{request.path_params['repo']}"
 
 
-def page_routes(forge: Forge, *, read_only: bool) -> list[Route]:
+def page_routes(forge: Forge) -> list[Route]:
     def home(_: Request) -> Response:
         return _page("page", "Repositories", names=list(forge.state["repos"]))
 
@@ -57,25 +50,17 @@ def page_routes(forge: Forge, *, read_only: bool) -> list[Route]:
         return _repository(forge, _name(request))
 
     def pull(request: Request) -> Response:
-        return _pull(forge, _name(request), request.path_params["n"], read_only=read_only)
+        return _pull(forge, _name(request), request.path_params["n"])
 
     def diff(request: Request) -> Response:
         view = View(forge, _name(request), "", "")
         return PlainTextResponse(view.diff(forge.issue(_name(request), request.path_params["n"], pull=True)))
-
-    async def press(request: Request) -> Response:
-        if read_only:
-            return PlainTextResponse("These pages are read-only.", 403)
-        form = urllib.parse.parse_qs((await request.body()).decode())
-        await run_in_threadpool(_press, forge, request, form)
-        return RedirectResponse(request.url.path, 303)
 
     return [
         Route("/", home),
         Route("/{owner}/{repo}", _safe(forge, repository)),
         Route("/{owner}/{repo}/pull/{n:int}.diff", _safe(forge, diff)),
         Route("/{owner}/{repo}/pull/{n:int}", _safe(forge, pull)),
-        Route("/{owner}/{repo}/pull/{n:int}", press, methods=["POST"]),
     ]
 
 
@@ -88,22 +73,6 @@ def _safe(forge: Forge, page: Callable[[Request], Response]) -> Callable[[Reques
             return HTMLResponse(f"<h1>{error.status}</h1>{escape(error.body['message'])}", error.status)
 
     return run
-
-
-def _press(forge: Forge, request: Request, form: dict[str, list[str]]) -> None:
-    action, text = form.get("act", [""])[0], form.get("body", [""])[0]
-
-    def call(body: Any) -> Call:
-        return Call(forge, request, body, PERSON, "", "")
-
-    with forge.lock:
-        if text:
-            create_comment(call({"body": text}))
-        if action == "merge":
-            merge(call({}))
-        elif action == "close":
-            edit_pull(call({"state": "closed"}))
-        forge.save()
 
 
 def _repository(forge: Forge, full_name: str) -> Response:
@@ -123,7 +92,7 @@ def _repository(forge: Forge, full_name: str) -> Response:
     )
 
 
-def _pull(forge: Forge, full_name: str, number: int, *, read_only: bool) -> Response:
+def _pull(forge: Forge, full_name: str, number: int) -> Response:
     row = forge.issue(full_name, number, pull=True)
     return _page(
         "pull",
@@ -132,7 +101,6 @@ def _pull(forge: Forge, full_name: str, number: int, *, read_only: bool) -> Resp
         row=row,
         talk=[row, *_talk(forge, full_name, number)],
         files=View(forge, full_name, "", "").pull_files(row),
-        buttons=() if read_only else BUTTONS,
     )
 
 

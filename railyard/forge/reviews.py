@@ -1,4 +1,4 @@
-"""REST calls of a review: line comments, reviews, permissions, requested reviewers."""
+"""Calls of a review: line comments, reviews, permissions, requested reviewers."""
 
 from railyard.forge.rest import PULL_READ, PULL_WRITE, REPO, Answer, Call, on
 from railyard.forge.store import ApiError, Json, invalid, not_found, now
@@ -114,3 +114,11 @@ def ask_reviewers(call: Call) -> Answer:
         raise ApiError(422, "Reviews may only be requested from collaborators.")
     row["reviewers"] = sorted({*row.get("reviewers", []), *wanted})
     return 201, call.view.pull(row)
+
+
+def comment_node(call: Call) -> Answer:
+    """Answer a query for one comment of any repository, by its node id."""
+    number = str(call.body["variables"]["id"]).removeprefix("IC_")
+    rows = (repo["comments"].get(number) for repo in call.forge.state["repos"].values())
+    row = next(filter(None, rows), None)
+    return {"data": {"node": row and {"lastEditedAt": row.get("edited_at")}}}

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 # Each registers its calls; `commits/{ref}/check-runs` has to come before `commits/{ref}`.
-from railyard.forge import checks, commits, git_data, graphql, issues, pulls, reviews, rules  # noqa: F401
+from railyard.forge import checks, git_data, issues, pulls, reviews, rules  # noqa: F401
 from railyard.forge.pages import page_routes
 from railyard.forge.renaming import Renamed
 from railyard.forge.rest import ROUTES, Call, Handler
@@ -30,12 +30,8 @@ API = "/api/v3"
 GRAPHQL_TYPES = {403: "FORBIDDEN", 404: "NOT_FOUND"}
 
 
-def build(forge: Forge, *, read_only: bool = True) -> Starlette:
-    """`read_only`: pages without buttons; their forms need no login, and an agent may run on the machine."""
+def build(forge: Forge) -> Starlette:
     routes = [Route(API + row[1], _rest(forge, *row), methods=[row[0]]) for row in ROUTES]
-
-    async def up(_: Request) -> Response:
-        return Response("ok")
 
     async def faults(request: Request) -> Response:
         forge.faults = await request.json()
@@ -46,10 +42,9 @@ def build(forge: Forge, *, read_only: bool = True) -> Starlette:
 
     routes += [
         Route("/api/graphql", _graphql(forge), methods=["POST"]),
-        Route("/_forge/up", up),
         Route("/_forge/faults", faults, methods=["PUT"]),
         Route("/{owner}/{repo}.git/{rest:path}", _smart_http(forge), methods=["GET", "POST"]),
-        *page_routes(forge, read_only=read_only),
+        *page_routes(forge),
     ]
     middleware = [Middleware(Renamed, forge=forge)]
     return Starlette(routes=routes, exception_handlers={404: lost}, middleware=middleware)
@@ -122,7 +117,7 @@ def _graphql(forge: Forge) -> Endpoint:
         asked = (await request.json())["variables"]
         handler, needs = (rules.protection, "contents:read")
         if "id" in asked:
-            handler, needs = (graphql.comment_node, "issues:read")
+            handler, needs = (reviews.comment_node, "issues:read")
         elif "n" in asked:
             handler, needs = (reviews.review_threads, "pull_requests:read")
         request.scope["path_params"] = {key: value for key, value in asked.items() if key != "id"}

@@ -13,7 +13,7 @@ from typing import Any
 Json = dict[str, Any]
 DOCUMENTATION = "https://docs.github.com/rest"
 MAX_BODY = 65_536
-# Login of whoever uses the pages' buttons.
+# Login of the person who reviews.
 PERSON = "you"
 SIGNED = "required_signatures"
 # Each push calls it; `signed` lists the commits that the forge has signed.
@@ -177,14 +177,14 @@ class Forge:
         self.state["sequence"] += 1
         return int(self.state["sequence"])
 
-    def add_repo(self, full_name: str, default_branch: str = "main") -> Path:
+    def add_repo(self, full_name: str) -> Path:
         """Return the bare repository's directory, created if missing."""
         path = self.git_dir(full_name)
         if self.state.get("renamed", {}).pop(full_name, None):
             path.unlink()
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["git", "init", "-q", "--bare", "-b", default_branch, str(path)], check=True)
+            subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(path)], check=True)
             for key in ("http.receivepack", "uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
                 git(path, "config", key, "true")
         tables: Json = {name: {} for name in ("issues", "labels", "comments", "review_comments", "checks")}
@@ -192,7 +192,7 @@ class Forge:
             full_name,
             {
                 "id": self.next_id(),
-                "default_branch": default_branch,
+                "default_branch": "main",
                 "created_at": now(),
                 "number": 0,
                 **tables,
@@ -226,7 +226,7 @@ class Forge:
         return found
 
     def role(self, full_name: str, login: str) -> str | None:
-        """Return the permission as set; by default the user of the pages is admin, users of tokens write."""
+        """Return the permission as set; by default this person is admin, users of tokens write."""
         by_token = {name: "read" if name.endswith("(read)") else "write" for name in self.tokens.values()}
         roles: Json = self.repo(full_name).get("roles", {})
         return roles.get(login) or ({PERSON: "admin"} | by_token).get(login)

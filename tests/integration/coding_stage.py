@@ -16,12 +16,11 @@ from hosting.clients import toolbox
 from hosting.gateway.egress import egress
 from hosting.gateway.model_gateway import ModelGateway
 from hosting.sandbox.choice import build_sandbox
-from railmend.coding.checks.settings import CheckSettings
-from railmend.coding.guard.settings import GuardSettings
 from railmend.coding.metering.meter import ModelEndpoint, SessionLimits
 from railmend.coding.sandbox.interface import RepairPaths, Sandbox
 from railmend.coding.sandbox.quota import Quota
 from railmend.coding.session.server import OpenCodeServer
+from railmend.coding.settings import CheckSettings, GuardSettings
 from railmend.contracts.checks import CheckReport
 from railmend.contracts.proof import Proof, RequestSample
 from railmend.contracts.repair import (

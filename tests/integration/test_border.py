@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.sandbox import foreign_files
 from railmend.coding.session import opencode
+from railmend.coding.settings import CheckSettings
 from tests.integration.coding_stage import KEY, CodingRoom
 from tests.integration.sandboxes import KINDS, a_sandbox, open_folder
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.checks.settings import CheckSettings
+from railmend.coding.settings import CheckSettings
 from railmend.contracts.checks import Verification
 from tests.integration.coding_stage import CodingRoom
 

@@ -28,8 +28,8 @@ from commands.scan_result import ScanResult
 from commands.schedule import create_or_update
 from hosting import clients
 from hosting.dev_server import Running
-from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.rules import assess
+from railmend.assessment.settings import AssessmentRules
 from railmend.contracts.repair import RepairOutcome, RepairResult
 from railmend.contracts.scan import Finding, Window
 from railmend.railway.client import RailwayClient

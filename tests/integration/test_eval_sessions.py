@@ -12,11 +12,11 @@ from evals.session import Agent, Coded, code
 from hosting.clients import toolbox
 from hosting.gateway.model_gateway import ModelGateway
 from hosting.sandbox.choice import build_sandbox
-from railmend.coding.guard.settings import GuardSettings
 from railmend.coding.metering.meter import ModelEndpoint, SessionLimits
 from railmend.coding.sandbox.interface import RepairPaths
 from railmend.coding.sandbox.quota import Quota
 from railmend.coding.session.server import OpenCodeServer
+from railmend.coding.settings import GuardSettings
 from railmend.contracts.incident import EvidencePacket, Verdict
 from railmend.settings import Settings
 from tests import samples

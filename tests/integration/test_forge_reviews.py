@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
-from activities.reviews import ReviewActivities
+from activities.github import GitHubActivities
 from railmend.coding.git.revert import RevertConflict, RevertingRepository
 from railmend.contracts.repair import PullRequest
 from railmend.contracts.review import (
@@ -365,7 +365,7 @@ async def test_what_an_earlier_run_opened_is_found_with_its_own_commits_and_answ
         repository=REPOSITORY, key="k1", branch=BRANCH, base_branch="main", requested_at=datetime.now(UTC)
     )
     reviews = ActivityEnvironment()
-    find = ReviewActivities(github, MagicMock()).find_earlier
+    find = GitHubActivities(github, MagicMock()).find_earlier
     assert (await reviews.run(find, question)).pull_request is None
     own = pushed(github, tmp_path / "repair", author=OWN_AUTHOR)
     pull = open_one(github, f"Because.\n\n{marker('k1', own)}")

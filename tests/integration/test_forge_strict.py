@@ -10,7 +10,7 @@ from github import Auth
 from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
-from activities.reviews import ReviewActivities
+from activities.github import GitHubActivities
 from railmend.contracts.proof import Proof, ProofRow, ProofVerdict
 from railmend.contracts.review import AnswersRequest, CommentRequest, NoteKind, NoteReply, SeenNotes
 from railmend.diagnosis.prompt import review_prompt
@@ -21,7 +21,7 @@ from railyard.forge import Forge
 from tests.integration.test_forge import BRANCH, REPOSITORY, TOKEN, address, forge, github, open_one, pushed
 from tests.integration.test_forge_reviews import ADA, CI, People, look, people
 from tests.unit.test_workspace import run
-from tools.github_calls import CALLS, REPO
+from tools.github_reference import CALLS, REPO
 
 __all__ = ["address", "forge", "github", "people"]
 WRITES = dict.fromkeys(("contents", "issues", "pull_requests"), "write")
@@ -174,7 +174,7 @@ async def test_no_refused_answer_ends_a_repair(
     people(ADA, "POST", f"/pulls/1/comments/{first.notes[0].id}/replies", body="And why not 3?")
     notes = look(github, first.later).notes
     assert (notes[0].path, notes[0].line, notes[0].thread) == ("app.py", 1, first.notes[0].id)
-    activities, environment = ReviewActivities(github, MagicMock()), ActivityEnvironment()
+    activities, environment = GitHubActivities(github, MagicMock()), ActivityEnvironment()
     request = AnswersRequest(repository=REPOSITORY, number=1, notes=notes, commit=sha)
     await environment.run(activities.reply_to_notes, request)
     lines = people(TOKEN, "GET", "/pulls/1/comments")

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.reviews import ReviewActivities
+from activities.github import GitHubActivities
 from railmend.contracts.proof import Proof, ProofRow, ProofVerdict
 from railmend.contracts.review import AnswersRequest, ReviewQuestion, ReviewView
 from railmend.publishing.github import GitHubClient, GitHubError
@@ -32,7 +32,7 @@ class Review:
     """The activities that look at a pull request and answer, as the workflow calls them."""
 
     def __init__(self, github: GitHubClient) -> None:
-        self._activities, self._environment = ReviewActivities(github, MagicMock()), ActivityEnvironment()
+        self._activities, self._environment = GitHubActivities(github, MagicMock()), ActivityEnvironment()
 
     async def poll(self) -> ReviewView:
         question = ReviewQuestion(repository=REPOSITORY, number=1, base_branch="main")

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from pydantic import SecretStr
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.approvals import ApprovalActivities
+from activities.github import GitHubActivities
 from railmend.contracts.approval import PlanDecided, PlanIssue, PlanIssueRequest
 from railmend.contracts.notification import approval_notification
 from railmend.contracts.repair import Approval, RepairRequest
@@ -33,7 +34,7 @@ class Plan:
     def __init__(self, github: GitHubClient, forge: Forge, people: People) -> None:
         forge.tokens |= {BOB: "bob", APP: "dependabot[bot]"}
         self.forge, self.people = forge, people
-        self.activities = ApprovalActivities(github)
+        self.activities = GitHubActivities(github, MagicMock())
         self.repair = samples.repair().model_copy(update={"repository": REPOSITORY})
         self.shown = self.show(self.repair)
 
@@ -137,7 +138,7 @@ def test_a_persons_account_that_railmend_has_or_had_decides_nothing(plan: Plan, 
         f"{address}/api/v3", SecretStr(ADA), former_ids=[of_bob["user"]["id"]], pace=False
     )
     plan.approve(ADA)
-    plan.activities = ApprovalActivities(with_ada)
+    plan.activities = GitHubActivities(with_ada, MagicMock())
     assert plan.decision() is None
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.proof import start
 from railmend.coding.sandbox.interface import OUTPUT
+from railmend.coding.settings import CheckSettings
 from railmend.contracts.incident import Cause
 from railmend.contracts.proof import ProofOutcome, ProofVerdict
 from railmend.contracts.repair import RepairRequest

@@ -18,7 +18,7 @@ from graphql import (
 
 import railmend.railway
 import railyard.api
-from railyard.api.filters import FilterError, compile_filter
+from railyard.api.logs import FilterError, compile_filter
 from railyard.platform import Platform
 from railyard.platform.model import utc_now
 from tests.integration.test_railyard import SERVICE, Yard, until, yard

@@ -30,7 +30,7 @@ from temporalio.common import MetricMeter
 from temporalio.testing import WorkflowEnvironment
 
 from commands.checks.check import CheckResult, CheckStatus
-from commands.checks.schedules import scans
+from commands.checks.temporal import scans
 from commands.progress import follow
 from commands.scan_request import start_scan
 from commands.schedule import create_or_update

@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from railmend.assessment.overrides import AssessmentRules, Ignore
 from railmend.assessment.rules import assess
 from railmend.assessment.screening import is_candidate
-from railmend.assessment.settings import AssessmentSettings
+from railmend.assessment.settings import AssessmentRules, AssessmentSettings, Ignore
 from railmend.contracts.scan import Finding, FindingKind, ServiceKind, Severity
 from railmend.railway.model import Series, Slice
 from tests import samples

@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.detection import generate
 from commands.backtest import prediction, recordings
-from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.recorded import Recorded
+from railmend.assessment.settings import AssessmentRules
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from commands import record
 from commands.backtest import assess_recorded, load_rules, write_predictions
-from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.recorded import Recorded, coarsen
+from railmend.assessment.settings import AssessmentRules
 from railmend.contracts.scan import FindingKind, ScanRequest, ScanSettings
 from railmend.railway.limits import RateLimits
 from railmend.railway.pool import RailwayPool, WatchedEnvironment

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from railmend.coding.checks.commands import Purpose, commands, join
-from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.checks.suites import Suite, check_environment, find_suites, step_key
+from railmend.coding.settings import CheckSettings
 from railmend.contracts.checks import CheckReport, CheckRun, Verification
 
 PIP = '"$HOME/venv/bin/python" -m pip install --quiet --disable-pip-version-check'

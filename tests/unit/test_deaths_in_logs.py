@@ -8,7 +8,7 @@ from railmend.assessment.deaths import FILTER, deaths
 from railmend.contracts.scan import FindingKind, Severity
 from railmend.railway.model import LogLine
 from railyard.api.behaviour import Behaviour, FieldFault
-from railyard.api.filters import compile_filter
+from railyard.api.logs import compile_filter
 from railyard.platform.model import LogRow
 from tests.unit.railway_yard import END, Yard
 

@@ -13,10 +13,10 @@ from obstore.store import MemoryStore
 from typer.main import get_command
 
 from evals.case import CASES, REPOSITORIES, Case, read_all
-from evals.hidden import LANGUAGES, command
 from evals.play import Played, collect
 from evals.production import RecordedProduction, incident_of
 from evals.score import score, summarised
+from evals.session import LANGUAGES, command
 from railmend.artifacts import ArtifactStore
 from railmend.coding.checks.run_counts import count, prints_counts
 from railmend.contracts.incident import Cause, Diagnosis, EvidencePacket, Verdict

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from activities.by_reference import EvidenceActivities
 from activities.deployments import DeploymentActivities
-from activities.evidence import EvidenceActivities
 from activities.logs import MAX_HTTP_ROWS, MAX_ROWS, LogActivities
 from railmend.contracts.incident import (
     EvidencePacket,

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import github
 
-from tools.github_calls import CALLS
-from tools.github_reference import FILE, updated
+from tools.github_reference import CALLS, FILE, updated
 
 # Asked without a method of PyGithub's.
 BY_HAND = {

@@ -6,7 +6,7 @@ import pytest
 
 from railmend.coding.git.diff import ChangedFile
 from railmend.coding.guard.review import Plan, never_published, review
-from railmend.coding.guard.settings import GuardSettings
+from railmend.coding.settings import GuardSettings
 from tests.growth import assert_linear
 from tests.unit.guard_changes import GITHUB
 

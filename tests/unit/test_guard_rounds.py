@@ -7,7 +7,7 @@ import pytest
 from railmend.coding.git.commands import GitError
 from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.guard.review import Plan, Round, review_rounds
-from railmend.coding.guard.settings import GuardSettings
+from railmend.coding.settings import GuardSettings
 from tests import samples
 from tests.unit.test_workspace import BOT, run
 

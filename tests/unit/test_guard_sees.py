@@ -14,7 +14,7 @@ from railmend.coding.git import changes
 from railmend.coding.git.diff import ChangedFile
 from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.guard.review import Plan, never_published, review
-from railmend.coding.guard.settings import GuardSettings
+from railmend.coding.settings import GuardSettings
 from tests.unit.guard_changes import GITHUB
 
 NAMES = st.sampled_from(

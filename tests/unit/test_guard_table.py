@@ -10,7 +10,7 @@ import pytest
 from railmend.coding.git.diff import ChangedFile
 from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.guard.review import Plan, review
-from railmend.coding.guard.settings import GuardSettings
+from railmend.coding.settings import GuardSettings
 from tests.unit.guard_attacks import ATTACKS
 from tests.unit.guard_changes import CHANGES, PASSES, Change
 

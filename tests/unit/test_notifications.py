@@ -31,8 +31,7 @@ from railmend.contracts.notification import (
 )
 from railmend.contracts.scan import ServiceRow
 from railmend.notifying import delivery, text
-from railmend.notifying.delivery import DeliveryError
-from railmend.notifying.limit import MessageLimit
+from railmend.notifying.delivery import DeliveryError, MessageLimit
 from railmend.publishing.github import Issues
 from railmend.publishing.github.accounts import Accounts
 from railmend.settings import ConfigurationError, Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hosting.private_files import keep_private
+from hosting.preflight import keep_private
 from railmend.coding.sandbox.interface import RepairPaths
 from railmend.settings import Settings
 

@@ -7,10 +7,10 @@ from graphql import DocumentNode, print_ast
 
 from railmend.railway.compose import Query, breadth
 from railmend.railway.errors import classify
-from railmend.railway.lateness import late_steps
 from railmend.railway.limits import RateLimits, batches
 from railmend.railway.model import Slice
 from railmend.railway.reader import QueryResults, Reader
+from railmend.railway.survey import late_steps
 from railmend.railway.transport import GraphQLFailure, GraphQLReply, Transport
 from tests import samples
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from railmend.coding.checks.settings import CheckSettings
 from railmend.coding.checks.suites import find_suites
 from railmend.coding.proof import regression
 from railmend.coding.sandbox.interface import CommandResult
+from railmend.coding.settings import CheckSettings
 from railmend.contracts.proof import ProofRun, SideReport, TestFileRuns
 
 PACKAGE = '{"scripts": {"test": "%s"}, "devDependencies": {"jest": "29"}}'

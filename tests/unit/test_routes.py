@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from railmend.assessment.routes import became_slower
+from railmend.assessment.latency import became_slower
 from railmend.contracts.scan import FindingKind, Severity
 from railmend.railway.model import HttpLogLine
 from railyard.platform.model import HttpRow

@@ -8,8 +8,8 @@ import pytest
 
 from bench.shapes import CHRONIC, DAY, SHAPES, Service, Shape, T, between, newest, simulated
 from commands.backtest import assess_recorded
-from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.recorded import Recorded, coarsen
+from railmend.assessment.settings import AssessmentRules
 from railmend.contracts.scan import CHRONIC_KINDS, Finding, FindingKind, Severity
 
 RULES = AssessmentRules()

@@ -7,8 +7,8 @@ import pytest
 
 from bench.shapes import DAY, Service, T, between, newest, simulated, since
 from commands.backtest import assess_recorded
-from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.recorded import Recorded, coarsen
+from railmend.assessment.settings import AssessmentRules
 from railmend.contracts.scan import Finding, FindingKind, Severity
 
 RULES = AssessmentRules()

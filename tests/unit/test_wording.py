@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from bench.detection import generate
 from bench.shapes import CHRONIC, SHAPES, newest, simulated
 from commands.backtest import assess_recorded
-from railmend.assessment.overrides import AssessmentRules
 from railmend.assessment.recorded import Recorded, coarsen
+from railmend.assessment.settings import AssessmentRules
 from railmend.assessment.wording import duration, gigabytes, milliseconds, per_minute, percent, rounded
 from railmend.contracts.scan import Finding
 

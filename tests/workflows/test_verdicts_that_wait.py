@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.evidence import EvidenceActivities
+from activities.by_reference import EvidenceActivities
 from activities.planning import TextActivities
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.incident import EvidenceSource, Facts, IncidentRequest

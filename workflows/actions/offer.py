@@ -1,41 +1,45 @@
 """Offer an action on a service, which a person may approve."""
 
-from collections.abc import Awaitable, Callable
-
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 from activities.actions import ActionActivities
-from railmend.contracts.action import RollbackOffer, RollbackQuestion
+from railmend.contracts.action import RollbackQuestion
+from railmend.contracts.incident import Incident, Neighbour
 from workflows.actions.approved_action import ApprovedAction
 from workflows.shared import details, policies, search_attributes
-from workflows.shared.failures import reason_of
-
-Find = Callable[[ActionActivities, RollbackQuestion], Awaitable[RollbackOffer]]
+from workflows.shared.failures import logged
 
 
 async def offer(
-    question: RollbackQuestion, find: Find = ActionActivities.find_rollback, *, notified: bool
+    incident: Incident,
+    reason: str,
+    *,
+    deployment_id: str | None = None,
+    restart: Neighbour | None = None,
+    notified: bool,
 ) -> str:
     """Start an action that waits for a person, who is `notified` of it.
 
-    `find`: what it is about: a deployment to go back to, or to restart. Return its workflow ID; empty where
-    there is none.
+    It takes the incident's service back from a deployment, or restarts one that it needs. Return the action's
+    workflow ID; empty where there is nothing to go back to, or to restart.
     """
-    try:
-        found = await workflow.execute_activity_method(
-            find,
-            question,
-            summary=details.line(question.service_name),
-            **policies.READ,
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.warning("no action can be offered: %s", reason_of(error))
-        return ""
-    if found.request is None:
+    service = restart or incident.service
+    question = RollbackQuestion(
+        project_id=incident.project_id,
+        environment_id=incident.environment_id,
+        service_id=service.service_id,
+        service_name=service.name,
+        deployment_id=deployment_id,
+        reason=reason[:500],
+    )
+    find = ActionActivities.find_restart if restart else ActionActivities.find_rollback
+    finding = workflow.execute_activity_method(
+        find, question, summary=details.line(question.service_name), **policies.READ
+    )
+    found = await logged("no action can be offered", finding)
+    if found is None or found.request is None:
         return ""
     action = found.request.model_copy(update={"notify": notified})
     try:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, RetryState, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 from temporalio.workflow import ParentClosePolicy
 
+from activities.by_reference import EvidenceActivities
 from activities.deployments import DeploymentActivities
-from activities.evidence import EvidenceActivities
 from activities.ledger import LedgerActivities
 from activities.logs import LogActivities
 from activities.planning import PlanningActivities, TextActivities
@@ -35,7 +35,7 @@ from railmend.contracts.investigation import EvidenceCall, EvidenceResult, ToolR
 from railmend.contracts.ledger import PAUSED_ERROR, RunReference, SpendingKind
 from railmend.contracts.scan import ScanRequest
 from workflows.shared import details, policies, search_attributes
-from workflows.shared.failures import ledger_is_away, reason_of, type_of
+from workflows.shared.failures import attempted, ledger_is_away, reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
 from workflows.shared.start import PLANNING_QUEUE, SCAN_TIMEOUT
 
@@ -157,17 +157,16 @@ class IncidentInvestigation:
         """Make one call; one that fails tells the model why."""
         if turn.incident is None:
             return EvidenceResult(call_id=call.id, unseen="The evidence is lost.")
-        try:
-            return await workflow.execute_activity_method(
-                ToolActivities.use_tool,
-                ToolRequest(incident=turn.incident, call=call),
-                summary=details.line(call.text),
-                **policies.EVIDENCE,
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            return EvidenceResult(call_id=call.id, unseen=f"It could not be read: {reason_of(error)[:500]}")
+        using = workflow.execute_activity_method(
+            ToolActivities.use_tool,
+            ToolRequest(incident=turn.incident, call=call),
+            summary=details.line(call.text),
+            **policies.EVIDENCE,
+        )
+        found = await attempted(using)
+        if isinstance(found, ActivityError):
+            return EvidenceResult(call_id=call.id, unseen=f"It could not be read: {reason_of(found)[:500]}")
+        return found
 
     async def _ask(self, question: DiagnosisRequest, ledger: LedgerClient) -> Diagnosis:
         diagnosis = await workflow.execute_activity_method(
@@ -193,20 +192,11 @@ class IncidentInvestigation:
 
     async def _facts(self, source: EvidenceSource, request: IncidentRequest) -> StoredFacts:
         """Return a source's facts. One that fails is read once more where that may help, then left out."""
-        try:
-            return await self._read(source, request)
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            if error.retry_state is RetryState.NON_RETRYABLE_FAILURE:
-                return _unread(source, error)
-        await workflow.sleep(policies.READ_AGAIN_AFTER, summary=f"{source.value} again")
-        try:
-            return await self._read(source, request)
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            return _unread(source, error)
+        found = await attempted(self._read(source, request))
+        if isinstance(found, ActivityError) and found.retry_state is not RetryState.NON_RETRYABLE_FAILURE:
+            await workflow.sleep(policies.READ_AGAIN_AFTER, summary=f"{source.value} again")
+            found = await attempted(self._read(source, request))
+        return _unread(source, found) if isinstance(found, ActivityError) else found
 
     async def _read(self, source: EvidenceSource, request: IncidentRequest) -> StoredFacts:
         policy = policies.READ if source in READS_REPOSITORY else policies.EVIDENCE

@@ -7,7 +7,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from activities.approvals import ApprovalActivities
+from activities.github import GitHubActivities
 from railmend.contracts.approval import PlanDecided, PlanIssue, PlanIssueRequest
 from railmend.contracts.notification import Notification, approval_notification
 from railmend.contracts.repair import Approval, RepairOutcome
@@ -15,7 +15,7 @@ from railmend.contracts.status import Phase
 from workflows.repair import coding
 from workflows.repair.state import RepairState
 from workflows.shared import policies
-from workflows.shared.failures import reason_of
+from workflows.shared.failures import attempted, logged, reason_of
 from workflows.shared.ledger_client import LedgerClient
 from workflows.shared.notifications import notify
 
@@ -47,7 +47,11 @@ async def wait_for_approval(state: RepairState, ledger: LedgerClient) -> Phase:
         return phase
     finally:
         listening.cancel()
-        await _conclude(PlanDecided(issue=issue, sentence=sentence))
+        decided = PlanDecided(issue=issue, sentence=sentence)
+        closing = workflow.execute_activity_method(
+            GitHubActivities.close_plan_issue, decided, **policies.NOTIFY
+        )
+        await logged("not said on the plan's issue", closing)
 
 
 async def _show(
@@ -59,17 +63,13 @@ async def _show(
         return None, ""
     await ledger.confirm(repair.fingerprints)
     until = workflow.now() + timedelta(days=repair.policy.approval_days)
-    try:
-        issue = await workflow.execute_activity_method(
-            ApprovalActivities.open_plan_issue,
-            PlanIssueRequest(repair=repair, notification=notification, until=until),
-            **policies.NOTIFY,
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        return None, reason_of(error)
-    return issue, ""
+    opening = workflow.execute_activity_method(
+        GitHubActivities.open_plan_issue,
+        PlanIssueRequest(repair=repair, notification=notification, until=until),
+        **policies.NOTIFY,
+    )
+    issue = await attempted(opening)
+    return (None, reason_of(issue)) if isinstance(issue, ActivityError) else (issue, "")
 
 
 async def _decision(state: RepairState) -> Approval | None:
@@ -108,7 +108,7 @@ async def _listen(state: RepairState, issue: PlanIssue) -> None:
     """Take over what a comment decides, unless somebody decided on the command line before."""
     try:
         decision = await workflow.execute_activity_method(
-            ApprovalActivities.find_decision, issue, summary="comments", **policies.DECISION
+            GitHubActivities.find_decision, issue, summary="comments", **policies.DECISION
         )
     except ActivityError as error:
         if is_cancelled_exception(error):
@@ -117,14 +117,3 @@ async def _listen(state: RepairState, issue: PlanIssue) -> None:
         state.show(f"It can no longer be decided by a comment: {reason_of(error)}", issue.url)
         return
     state.approval = state.approval or decision
-
-
-async def _conclude(decided: PlanDecided) -> None:
-    try:
-        await workflow.execute_activity_method(
-            ApprovalActivities.close_plan_issue, decided, **policies.NOTIFY
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.warning("not said on the plan's issue: %s", error.cause)

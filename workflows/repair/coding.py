@@ -11,9 +11,8 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.checks import CheckActivities
 from activities.coding import CodingActivities
+from activities.github import GitHubActivities
 from activities.measurement import MeasurementActivities
-from activities.pull_requests import PullRequestActivities
-from activities.reviews import ReviewActivities
 from railmend.contracts.artifact import ArtifactReference
 from railmend.contracts.checks import CheckReport, Verification
 from railmend.contracts.incident import Incident
@@ -40,7 +39,7 @@ from railmend.contracts.review import EarlierQuestion, Related, RelatedQuestion
 from railmend.contracts.status import Phase
 from workflows.repair.state import PublishedFix, RepairState
 from workflows.shared import details, policies, search_attributes
-from workflows.shared.failures import machine_is_gone, reason_of
+from workflows.shared.failures import logged, machine_is_gone, reason_of
 from workflows.shared.ledger_client import LedgerClient
 from workflows.shared.notifications import notify
 from workflows.shared.start import CODING_QUEUE
@@ -110,7 +109,7 @@ async def publish(state: RepairState, ledger: LedgerClient) -> Phase:
     pushed = await commit(request, ledger)
     await ledger.confirm(repair.fingerprints)
     pull_request = await workflow.execute_activity_method(
-        PullRequestActivities.open_pull_request,
+        GitHubActivities.open_pull_request,
         PullRequestRequest(publish=request, commit=pushed),
         **policies.PUBLISH,
     )
@@ -143,7 +142,7 @@ async def resume_review(state: RepairState) -> bool:
     """Take over the pull request that an earlier run of this repair opened; False: there is none."""
     repair = state.request
     earlier = await workflow.execute_activity_method(
-        ReviewActivities.find_earlier,
+        GitHubActivities.find_earlier,
         EarlierQuestion(
             repository=repair.repository,
             key=repair.key,
@@ -329,7 +328,7 @@ async def commit(request: PublishRequest, ledger: LedgerClient) -> Commit:
 async def _find_related(repair: RepairRequest, files: tuple[str, ...]) -> Related:
     """Find an open pull request that is about the same incident, or changes the same files."""
     return await workflow.execute_activity_method(
-        ReviewActivities.find_related,
+        GitHubActivities.find_related,
         RelatedQuestion(
             repository=repair.repository,
             branch=repair.branch,
@@ -349,7 +348,7 @@ async def _comment_on_related(request: PublishRequest, ledger: LedgerClient) -> 
         return None
     await ledger.confirm(repair.fingerprints)
     url = await workflow.execute_activity_method(
-        ReviewActivities.comment_on_related,
+        GitHubActivities.comment_on_related,
         RelatedComment(publish=request, number=related.number, why=related.why),
         **policies.PUBLISH,
     )
@@ -360,13 +359,8 @@ async def _comment_on_related(request: PublishRequest, ledger: LedgerClient) -> 
 
 async def _window_metrics(repair: RepairRequest) -> tuple[ArtifactReference, ...]:
     """Measure each incident's window, for the charts; a pull request can do without them."""
-    try:
-        return tuple(await asyncio.gather(*(_measure(incident.request) for incident in repair.incidents)))
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.warning("no charts: %s", reason_of(error))
-        return ()
+    measuring = asyncio.gather(*(_measure(incident.request) for incident in repair.incidents))
+    return tuple(await logged("no charts", measuring) or ())
 
 
 async def _measure(incident: Incident) -> ArtifactReference:
@@ -391,11 +385,7 @@ async def _clean_up(
     method: Callable[[CodingActivities, Workspace], Awaitable[None]], workspace: Workspace
 ) -> None:
     """Clean up; what cannot be removed now is collected when the machine starts again."""
-    try:
-        await workflow.execute_activity_method(
-            method, workspace, task_queue=workspace.task_queue, **policies.CLEAN_UP
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.warning("workspace not removed: %s", error.cause)
+    cleaning = workflow.execute_activity_method(
+        method, workspace, task_queue=workspace.task_queue, **policies.CLEAN_UP
+    )
+    await logged("workspace not removed", cleaning)

@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
+from activities.github import GitHubActivities
 from activities.measurement import MeasurementActivities
-from activities.reviews import ReviewActivities
-from railmend.contracts.action import RollbackQuestion
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
 from railmend.contracts.incident import IncidentReport
 from railmend.contracts.measurement import (
@@ -28,7 +27,7 @@ from railmend.contracts.status import Phase
 from workflows.actions.offer import offer
 from workflows.repair.state import RepairState
 from workflows.shared import details, policies
-from workflows.shared.failures import reason_of
+from workflows.shared.failures import attempted, reason_of
 from workflows.shared.ledger_client import LedgerClient
 
 NOT_SERVING = {DeployState.FAILED: "failed", DeployState.CRASHED: "crashed"}
@@ -143,7 +142,7 @@ async def _tell_not_deployed(
     state.show(f"The deployment of {name} {what}. {view.detail}{until}")
     await ledger.confirm(state.request.fingerprints)
     await workflow.execute_activity_method(
-        ReviewActivities.comment_not_deployed,
+        GitHubActivities.comment_not_deployed,
         NotDeployedComment(
             repository=state.request.repository,
             number=state.published.pull_request.number,
@@ -197,7 +196,13 @@ async def _conclude(state: RepairState, status: MeasurementStatus, results: Resu
     if status is MeasurementStatus.WORSE:
         worse = next(i for i, result in enumerate(results) if result.status is MeasurementStatus.WORSE)
         revert, obstacle = await _revert(state, results[worse].sentence)
-        action = await _offer_rollback(state, worse, results[worse].sentence)
+        deployed = state.published.deployed[worse] if state.published.deployed else None
+        action = await offer(
+            state.request.incidents[worse].request,
+            results[worse].sentence,
+            deployment_id=deployed,
+            notified=state.request.policy.notify,
+        )
     retried = status is MeasurementStatus.NOT_HELD and state.retries_left
     await _comment(
         state,
@@ -219,41 +224,22 @@ async def _conclude(state: RepairState, status: MeasurementStatus, results: Resu
 async def _revert(state: RepairState, reason: str) -> tuple[PullRequest | None, str]:
     """Open the pull request that undoes the merge; or return why there is none."""
     repair, fix = state.request, state.published
-    try:
-        pull_request = await workflow.execute_activity_method(
-            ReviewActivities.open_revert,
-            RevertRequest(
-                repository=repair.repository,
-                key=repair.branch.rpartition("/")[2],
-                number=fix.pull_request.number,
-                base_branch=repair.base_branch,
-                merge=fix.merged,
-                title=repair.incidents[0].diagnosis.headline[:200],
-                reason=reason,
-                requested_at=repair.requested_at,
-            ),
-            **policies.PUBLISH,
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        return None, reason_of(error)[:500]
-    return pull_request, ""
-
-
-async def _offer_rollback(state: RepairState, incident: int, reason: str) -> str:
-    request, deployed = state.request.incidents[incident].request, state.published.deployed
-    return await offer(
-        RollbackQuestion(
-            project_id=request.project_id,
-            environment_id=request.environment_id,
-            service_id=request.service.service_id,
-            service_name=request.service.name,
-            deployment_id=deployed[incident] if deployed else None,
-            reason=reason[:500],
+    opening = workflow.execute_activity_method(
+        GitHubActivities.open_revert,
+        RevertRequest(
+            repository=repair.repository,
+            key=repair.branch.rpartition("/")[2],
+            number=fix.pull_request.number,
+            base_branch=repair.base_branch,
+            merge=fix.merged,
+            title=repair.incidents[0].diagnosis.headline[:200],
+            reason=reason,
+            requested_at=repair.requested_at,
         ),
-        notified=state.request.policy.notify,
+        **policies.PUBLISH,
     )
+    opened = await attempted(opening)
+    return (None, reason_of(opened)[:500]) if isinstance(opened, ActivityError) else (opened, "")
 
 
 async def say_that_no_other_fix_came(state: RepairState, ledger: LedgerClient) -> None:
@@ -263,7 +249,7 @@ async def say_that_no_other_fix_came(state: RepairState, ledger: LedgerClient) -
         raise ValueError(f"The repair {state.request.key} has announced no other fix.")
     await ledger.confirm(state.request.fingerprints)
     await workflow.execute_activity_method(
-        ReviewActivities.comment_measurement,
+        GitHubActivities.comment_measurement,
         MeasurementComment(
             repository=state.request.repository,
             number=result.pull_request.number,
@@ -281,7 +267,7 @@ async def _comment(state: RepairState, status: MeasurementStatus, results: Resul
     """Write the newest result on the pull request. `more`: other fields of `MeasurementComment`."""
     fix = state.published
     await workflow.execute_activity_method(
-        ReviewActivities.comment_measurement,
+        GitHubActivities.comment_measurement,
         MeasurementComment(
             repository=state.request.repository,
             number=fix.pull_request.number,

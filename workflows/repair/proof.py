@@ -13,7 +13,7 @@ from railmend.contracts.status import Phase
 from workflows.repair import coding
 from workflows.repair.state import RepairState
 from workflows.shared import policies
-from workflows.shared.failures import machine_is_gone, reason_of
+from workflows.shared.failures import logged, machine_is_gone, reason_of
 from workflows.shared.ledger_client import LedgerClient
 
 REGRESSION_TEST = "regression test"
@@ -82,15 +82,10 @@ async def run_proofs(state: RepairState, request: CodingRequest, coding_round: C
 
 async def _sample(request: CodingRequest) -> ArtifactReference | None:
     """Have requests of the worst incident's service read; a proof can do without them."""
-    try:
-        return await workflow.execute_activity_method(
-            LogActivities.sample_requests, request.repair.incidents[0].request, **policies.EVIDENCE
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.warning("no requests to ask: %s", reason_of(error))
-        return None
+    reading = workflow.execute_activity_method(
+        LogActivities.sample_requests, request.repair.incidents[0].request, **policies.EVIDENCE
+    )
+    return await logged("no requests to ask", reading)
 
 
 def _not_had(reason: str) -> Proof:

@@ -21,7 +21,7 @@ from workflows.repair.proof import prove
 from workflows.repair.review import review
 from workflows.repair.state import RepairState
 from workflows.shared import details, policies, search_attributes
-from workflows.shared.failures import ENDING, machine_is_gone, reason_of
+from workflows.shared.failures import ENDING, logged, machine_is_gone, reason_of
 from workflows.shared.ledger_client import ClaimLost, LedgerClient, settlement
 from workflows.shared.notifications import notify
 
@@ -89,13 +89,11 @@ class RepositoryRepair:
         if not (self._state.retry_failed and workflow.patched(policies.PATCH_RETRY_ENDED)):
             return
         try:
-            await say_that_no_other_fix_came(self._state, self._ledger)
+            await logged(
+                "not said on the pull request", say_that_no_other_fix_came(self._state, self._ledger)
+            )
         except ClaimLost as error:
             workflow.logger.warning("not said on the pull request: %s", error.message)
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.warning("not said on the pull request: %s", reason_of(error))
 
     def _result(self) -> RepairResult:
         if self._state.result is None:

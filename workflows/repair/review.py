@@ -6,7 +6,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from activities.reviews import ReviewActivities
+from activities.github import GitHubActivities
 from railmend.contracts.ledger import SpendingKind
 from railmend.contracts.proof import Proof
 from railmend.contracts.repair import (
@@ -21,7 +21,7 @@ from workflows.repair import coding
 from workflows.repair.proof import run_proofs
 from workflows.repair.state import PublishedFix, RepairState
 from workflows.shared import policies
-from workflows.shared.failures import ENDING, reason_of, type_of
+from workflows.shared.failures import ENDING, logged, reason_of, type_of
 from workflows.shared.ledger_client import LedgerClient
 
 # The type of the error when the branch is not where it was: a person has pushed meanwhile.
@@ -91,7 +91,7 @@ def next_look(quiet: timedelta, shortest: timedelta) -> timedelta:
 
 async def _poll(state: RepairState, fix: PublishedFix) -> ReviewView:
     return await workflow.execute_activity_method(
-        ReviewActivities.poll_pull_request,
+        GitHubActivities.poll_pull_request,
         ReviewQuestion(
             repository=state.request.repository,
             number=fix.pull_request.number,
@@ -121,7 +121,7 @@ async def _answer(state: RepairState, fix: PublishedFix, ledger: LedgerClient, v
             refused=answer.refused,
             limit=answer.limit,
         )
-        await workflow.execute_activity_method(ReviewActivities.reply_to_notes, request, **policies.COMMENT)
+        await workflow.execute_activity_method(GitHubActivities.reply_to_notes, request, **policies.COMMENT)
     fix.seen = view.later
 
 
@@ -136,14 +136,10 @@ async def _settle_check(state: RepairState) -> None:
         notes=(),
         head=fix.looked_head,
     )
-    try:
-        await workflow.execute_activity_method(
-            ReviewActivities.reply_to_notes, request, summary="settle the check", **policies.CLEAN_UP
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.warning("check not settled: %s", reason_of(error))
+    settling = workflow.execute_activity_method(
+        GitHubActivities.reply_to_notes, request, summary="settle the check", **policies.CLEAN_UP
+    )
+    await logged("check not settled", settling)
 
 
 async def _follow_up(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 from activities.planning import TextActivities
 from activities.railway import RailwayActivities
@@ -25,7 +25,7 @@ from railmend.contracts.scan import (
 )
 from railmend.publishing.report import report_markdown
 from workflows.shared import details, policies, search_attributes
-from workflows.shared.failures import reason_of
+from workflows.shared.failures import attempted, reason_of
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,12 @@ async def read_all(screening: Screening) -> Screening:
     """Return the screening with the candidates of all pages; a page that cannot be read is unseen."""
     services, findings, unseen = list(screening.candidates), list(screening.findings), list(screening.unseen)
     for reference in screening.more:
-        try:
-            page = await workflow.execute_activity_method(
-                RailwayActivities.read_candidates, reference, summary="candidates", **policies.STORED
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            unseen.append(f"Up to {PAGE} services that look troubled are lost: {reason_of(error)[:500]}")
+        reading = workflow.execute_activity_method(
+            RailwayActivities.read_candidates, reference, summary="candidates", **policies.STORED
+        )
+        page = await attempted(reading)
+        if isinstance(page, ActivityError):
+            unseen.append(f"Up to {PAGE} services that look troubled are lost: {reason_of(page)[:500]}")
             continue
         services += page.services
         findings += page.findings

@@ -37,7 +37,7 @@ from railmend.contracts.scan import (
     Window,
 )
 from workflows.investigation.incident_investigation import IncidentInvestigation
-from workflows.scan import candidates, offers, repairs
+from workflows.scan import candidates, repairs
 from workflows.shared import details, metrics, policies, search_attributes
 from workflows.shared.failures import ENDING, ledger_is_away, reason_of
 from workflows.shared.ledger_client import HandOver, LedgerClient, incident_id, settlement
@@ -270,7 +270,7 @@ class HealthScan:
                 by_repository[repository].append(report)
             else:
                 notified = self._settings.policy.notify
-                offered = await offers.for_report(report, screening, notified=notified)
+                offered = await repairs.for_report(report, screening, notified=notified)
                 self._row(report.request.service.service_id, **offered)
                 again = _next_look(report.diagnosis)
                 self._settle(report.request, report.diagnosis.verdict.value, report.diagnosis.summary, again)

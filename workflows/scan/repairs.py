@@ -1,4 +1,4 @@
-"""The repair of what a scan found in one repository: its request, and its start."""
+"""What a scan starts: the repair of what it found in one repository, and actions that wait for a person."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from temporalio.workflow import ParentClosePolicy
 
 from activities.ledger_recovery import MEMO_FINGERPRINTS, MEMO_PROJECT
 from railmend.contracts.autonomy import level_of
-from railmend.contracts.incident import IncidentReport
+from railmend.contracts.incident import IncidentReport, Verdict, neighbours_of
 from railmend.contracts.repair import (
     MOST_SERVICES,
     LeftOutService,
@@ -17,10 +17,11 @@ from railmend.contracts.repair import (
     repair_key,
     worst_first,
 )
-from railmend.contracts.scan import ScanSettings, Screening
+from railmend.contracts.scan import ScanSettings, Screening, service_url
+from workflows.actions.offer import offer
 from workflows.repair.repository_repair import RepositoryRepair
 from workflows.repair.state import RepairState
-from workflows.shared import details, search_attributes
+from workflows.shared import details, policies, search_attributes
 from workflows.shared.ledger_client import incident_id
 
 
@@ -84,3 +85,36 @@ async def start(repair: RepairRequest, screening: Screening) -> None:
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("repair %s already runs", repair.workflow_id)
+
+
+async def for_report(report: IncidentReport, screening: Screening, *, notified: bool) -> dict[str, str]:
+    """Offer what the verdict allows; return what changes in the service's row."""
+    if report.diagnosis.verdict is Verdict.BAD_DEPLOY:
+        return await _rollback(report, notified)
+    if report.diagnosis.verdict is Verdict.DEPENDENCY_DOWN:
+        return await _restart(report, screening, notified)
+    return {}
+
+
+async def _rollback(report: IncidentReport, notified: bool) -> dict[str, str]:
+    latest = report.request.service.latest_deployment_id
+    action = await offer(report.request, report.diagnosis.summary, deployment_id=latest, notified=notified)
+    if not action:
+        return {}
+    detail = f"{report.diagnosis.summary} To roll back: starter.py approve {action}"
+    return {"action": "rollback_offered", "detail": detail}
+
+
+async def _restart(report: IncidentReport, screening: Screening, notified: bool) -> dict[str, str]:
+    """Link the service of the project that does not answer, and offer to restart it."""
+    request, name = report.request, report.diagnosis.dependency.lower()
+    near = neighbours_of(request.service, screening.candidates, (), screening.needed)
+    down = next((each for each in near if each.relation == "needs" and each.name.lower() == name), None)
+    if down is None or not workflow.patched(policies.PATCH_RESTART_OFFER):
+        return {}
+    detail = f"{report.diagnosis.summary} {down.name}: {service_url(request.project_id, down.service_id)}"
+    reason = f"{request.service.name} needs it: {report.diagnosis.summary}"
+    action = await offer(request, reason, restart=down, notified=notified)
+    if not action:
+        return {"detail": detail}
+    return {"action": "restart_offered", "detail": f"{detail} To restart it: starter.py approve {action}"}

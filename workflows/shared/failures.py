@@ -2,6 +2,8 @@
 
 import asyncio
 import builtins
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -15,6 +17,7 @@ from temporalio.exceptions import (
 
 from workflows.shared import policies
 
+T = TypeVar("T")
 # Errors that end the workflow, as the SDK has it; every other one is a bug: it fails the workflow's task, and
 # the run waits for a worker that is fixed.
 ENDING = (FailureError, builtins.TimeoutError, asyncio.CancelledError)
@@ -31,6 +34,25 @@ def type_of(error: BaseException) -> str:
     """Return the type that the activity gave its error; empty for time-outs and cancellations."""
     cause = error.__cause__
     return (cause.type or "") if isinstance(cause, ApplicationError) else ""
+
+
+async def attempted(call: Awaitable[T]) -> T | ActivityError:
+    """Return what an activity returns, or the error with which it failed for good; raise a cancellation."""
+    try:
+        return await call
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        return error
+
+
+async def logged(obstacle: str, call: Awaitable[T]) -> T | None:
+    """Return what an activity returns that can be done without; where it fails for good, log that alone."""
+    done = await attempted(call)
+    if not isinstance(done, ActivityError):
+        return done
+    workflow.logger.warning("%s: %s", obstacle, reason_of(done))
+    return None
 
 
 def ledger_is_away(error: ActivityError) -> bool:

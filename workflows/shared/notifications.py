@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.notifications import NotificationActivities
 from railmend.contracts.notification import Notification, NotificationBatch
 from railmend.contracts.policy import Policy
 from workflows.shared import policies
+from workflows.shared.failures import logged
 
 
 async def notify(policy: Policy, notifications: Sequence[Notification]) -> None:
@@ -20,14 +20,10 @@ async def notify(policy: Policy, notifications: Sequence[Notification]) -> None:
 
 
 async def _send(notifications: Sequence[Notification]) -> None:
-    try:
-        await workflow.execute_activity_method(
-            NotificationActivities.notify,
-            NotificationBatch(notifications=tuple(notifications)),
-            summary=notifications[0].kind.value,
-            **policies.NOTIFY,
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.warning("notifications not sent: %s", error.cause)
+    sending = workflow.execute_activity_method(
+        NotificationActivities.notify,
+        NotificationBatch(notifications=tuple(notifications)),
+        summary=notifications[0].kind.value,
+        **policies.NOTIFY,
+    )
+    await logged("notifications not sent", sending)

@@ -20,7 +20,7 @@ from railmend.coding.checks.packages import (
     registries,
 )
 from railmend.coding.checks.programs import RECIPES, ecosystem_of
-from railmend.coding.checks.settings import CheckSettings
+from railmend.coding.settings import CheckSettings
 
 # Suites that run, and suites that are told instead; checks of one.
 MAX_SUITES, MAX_CHECKS = 4, 4

@@ -15,9 +15,9 @@ from railmend.coding.git.repository import TrustedRepository
 from railmend.coding.guard.added_secrets import secrets_in
 from railmend.coding.guard.file_kinds import forbidden, is_migration, is_outside, is_test, unexpected
 from railmend.coding.guard.manifest_changes import manifest_refusals
-from railmend.coding.guard.settings import GuardSettings
 from railmend.coding.guard.tables import pattern
 from railmend.coding.guard.weakened_tests import test_refusals
+from railmend.coding.settings import GuardSettings
 
 FORBIDDEN_MODES = {"120000": "a symbolic link", "160000": "a submodule"}
 # A file is called rewritten from this size on, when so much of it is gone.

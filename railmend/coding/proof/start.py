@@ -6,15 +6,16 @@ The worker itself asks, over the sandbox's socket: nothing that the service prin
 import asyncio
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 import httpx
 
 from railmend.coding.checks.databases import not_had
 from railmend.coding.checks.folder import json_object, table
-from railmend.coding.proof.dockerfile import docker_start
 from railmend.coding.proof.load import LoadRecord
 from railmend.coding.proof.replay import MOST_LOAD_SECONDS, REPLAY_SECONDS, ask, client
 from railmend.coding.sandbox.interface import (
@@ -34,6 +35,13 @@ from railmend.contracts.proof import Answers, RequestCost, SampledRequest, Start
 from railmend.evidence.redact import redact
 from railmend.railway.parse import one_command
 
+MAX_TEXT = 60_000
+INSTRUCTION = re.compile(r"^\s*(FROM|ENV|WORKDIR|RUN|CMD|ENTRYPOINT)\s+(.+)$", re.I)
+CONTINUED = re.compile(r"\\[ \t]*\n(?:[ \t]*#.*\n)*")
+PAIR = re.compile(r"([A-Za-z_]\w*)=(\"[^\"$`]*\"|[^\s\"'$`]*)(?=\s|$)")
+# They lead to what the image has, or say what the sandbox says.
+OURS = re.compile(r"(?:\w*PATH|HOME|PORT|LD_\w+|USER|SHELL)$")
+GO_BUILD = re.compile(r"\bgo build\b((?:\s+[^\s;&|]+|\s+\"[^\"]*\"|\s+'[^']*')*)")
 # Seconds until the first answer; the next one, so much later, shows that it did not end at once.
 FIRST_ANSWER_SECONDS, STILL_AFTER_SECONDS = 60.0, 1.0
 POLL_SECONDS = 0.2
@@ -66,13 +74,69 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"DEBUG|ENABLE|DISABLE|USE_"), "false"),
 )
 Read = Callable[[str], str | None]
-
-
 # A script that watches files, or builds on demand: what the repository's people use while they write.
 DEVELOPMENT = re.compile(
     r"\b(?:nodemon|ts-node-dev|tsx watch|next dev|nuxt dev|vite(?! preview)|(?:node|bun) --watch)\b"
 )
 NODE_COMMAND = re.compile(r"^(?:export [^;]*; )*(?:npm|pnpm|yarn|bun|node|next|npx)\b")
+
+
+def docker_start(text: str) -> str | None:
+    """Return how the last stage starts, for a shell in the work tree; None: it does not say."""
+    directory, said, values, built = PurePosixPath("/"), dict[str, str](), dict[str, str](), ""
+    for line in CONTINUED.sub(" ", text[:MAX_TEXT]).splitlines():
+        if (found := INSTRUCTION.match(line)) is None:
+            continue
+        name, rest = found[1].upper(), found[2].strip()
+        if name == "FROM":
+            directory, said, values = PurePosixPath("/"), {}, {}
+        elif name == "WORKDIR":
+            directory /= rest
+        elif name == "ENV":
+            values |= {key: value.strip('"') for key, value in PAIR.findall(rest) if not OURS.match(key)}
+        elif name == "RUN":
+            built = _compiled(rest) or built
+        else:
+            said[name] = rest
+    entry, command = said.get("ENTRYPOINT", ""), said.get("CMD", "")
+    words = [*_words(entry), *(_words(command) if entry[:1] in "[" else ())]
+    if not words:
+        return None
+    before = "".join(f"export {key}={shlex.quote(value)}; " for key, value in values.items())
+    return before + _placed(words, str(directory), built)
+
+
+def _words(said: str) -> list[str]:
+    """Return the words of an instruction, each as a shell takes it."""
+    try:
+        return [_quoted(str(word)) for word in json.loads(said)]
+    except (ValueError, TypeError, RecursionError):
+        return [said] if said else []
+
+
+def _placed(words: list[str], directory: str, built: str) -> str:
+    """Return the command with the work tree in the place of the image's directory, its own program built."""
+    inside = [word.removeprefix(f"{directory}/") if len(directory) > 1 else word for word in words]
+    words = [
+        f"./{new}" if new != old and not index else new
+        for index, (new, old) in enumerate(zip(inside, words, strict=True))
+    ]
+    if built and "/" in words[0] and not words[0].endswith(".sh"):
+        return " ".join([f'go build -o "$HOME/service" {built} && exec "$HOME/service"', *words[1:]])
+    return " ".join(words)
+
+
+def _compiled(run: str) -> str:
+    """Return what `go build` of an image compiles; empty: it runs none."""
+    if (found := GO_BUILD.search(run)) is None:
+        return ""
+    words = found[1].split()
+    plain = [word for word in words if re.fullmatch(r"\.?[\w./-]*", word) and not word.startswith("-")]
+    return plain[-1] if plain and words[-1] == plain[-1] and words[-2:-1] != ["-o"] else "."
+
+
+def _quoted(word: str) -> str:
+    return f"'{word}'" if re.search(r"[\s;&|<>()]", word) and "'" not in word else word
 
 
 @dataclass(frozen=True)

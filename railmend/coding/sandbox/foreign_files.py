@@ -152,26 +152,26 @@ def copy(source: Path, target: Path, path: str, limit: int) -> None:
             )
 
 
-def make_folder(root: Path, path: str, mode: int = 0o700) -> None:
+def make_folder(root: Path, path: str) -> None:
     """Make a folder and those above it, below `root`. What stands in the way is removed."""
     descriptor = os.open(root, FOLDER)
     try:
         for part in path.split("/"):
-            below = _made(descriptor, _plain(part), mode)
+            below = _made(descriptor, _plain(part))
             os.close(descriptor)
             descriptor = below
     finally:
         os.close(descriptor)
 
 
-def _made(folder: int, name: str, mode: int) -> int:
+def _made(folder: int, name: str) -> int:
     with suppress(FileExistsError):
-        os.mkdir(name, mode, dir_fd=folder)
+        os.mkdir(name, 0o700, dir_fd=folder)
     try:
         return os.open(name, FOLDER, dir_fd=folder)
     except OSError:  # a link, or no folder
         os.unlink(name, dir_fd=folder)
-        os.mkdir(name, mode, dir_fd=folder)
+        os.mkdir(name, 0o700, dir_fd=folder)
         return os.open(name, FOLDER, dir_fd=folder)
 
 
@@ -318,7 +318,7 @@ def change_owner(root: Path, uid: int) -> None:
             os.chown(entry.name, uid, uid, dir_fd=entry.folder, follow_symlinks=False)
 
 
-def set_mode(root: Path, mode: int) -> None:
-    """Set the mode of a folder that is no link."""
+def keep_private(root: Path) -> None:
+    """Let none but its owner into a folder that is no link."""
     with opened(root) as top:
-        os.fchmod(top, mode)
+        os.fchmod(top, 0o700)

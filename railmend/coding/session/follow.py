@@ -220,44 +220,39 @@ async def follow(
         raise SessionLost(f"OpenCode stopped answering ({type(error).__name__}: {error}).") from error
 
 
+@dataclass
 class _Follower:
-    def __init__(
-        self,
-        session: _Session,
-        limits: SessionLimits,
-        on_progress: Callable[[SessionProgress], None],
-        usage: Callable[[], Usage | None],
-        poll_seconds: float,
-    ) -> None:
-        self._session = session
-        self._limits = limits
-        self._on_progress = on_progress
-        self._usage = usage
-        self._poll = poll_seconds
+    session: _Session
+    limits: SessionLimits
+    on_progress: Callable[[SessionProgress], None]
+    usage: Callable[[], Usage | None]
+    poll_seconds: float
+
+    def __post_init__(self) -> None:
         self._began = self._changed = time.monotonic()
         self._signature: tuple[Any, ...] = ()
         self._posts = 0
         self._posted_at = 0.0
 
     async def run(self) -> CodingResult:
-        model_id = await self._session.model_id()
+        model_id = await self.session.model_id()
         while True:
-            answers = await self._session.answers()
-            busy = await self._session.busy()
+            answers = await self.session.answers()
+            busy = await self.session.busy()
             progress = self._note(answers)
             ended = None if busy else self._ended(answers, progress)
             if ended is not None:
                 return ended
             if (reason := self._exceeded(progress)) is not None:
-                await self._session.abort()
+                await self.session.abort()
                 return self._result(CodingState.ABORTED, progress, answers, reason)
             if busy:
-                await self._session.refuse_questions()
+                await self.session.refuse_questions()
             elif self._may_post(answers):
-                await self._session.prompt(model_id)
+                await self.session.prompt(model_id)
                 self._posts += 1
                 self._posted_at = time.monotonic()
-            await asyncio.sleep(self._poll)
+            await asyncio.sleep(self.poll_seconds)
 
     def _may_post(self, answers: list[_Message]) -> bool:
         """Return whether to send the prompt: at first and after an interruption, not while one starts."""
@@ -268,13 +263,13 @@ class _Follower:
     def _note(self, answers: list[_Message]) -> SessionProgress:
         infos = [message.info for message in answers]
         tools = [p for message in answers for p in message.parts if p.get("type") == "tool"]
-        counted = self._usage()
+        counted = self.usage()
         if counted is None:
             tokens = int(sum(info.tokens.input + info.tokens.output for info in infos))
             cost = sum(info.cost for info in infos)
             counted = Usage(model_calls=len(infos), input_tokens=tokens, cost_usd=cost)
         progress = SessionProgress(
-            session_id=self._session.id,
+            session_id=self.session.id,
             model_calls=counted.model_calls,
             tokens=counted.tokens,
             cost_usd=counted.cost_usd,
@@ -285,7 +280,7 @@ class _Follower:
         signature = (len(infos), len(tools), size)
         if signature != self._signature:
             self._signature, self._changed = signature, time.monotonic()
-        self._on_progress(progress)
+        self.on_progress(progress)
         return progress
 
     def _ended(self, answers: list[_Message], progress: SessionProgress) -> CodingResult | None:
@@ -309,13 +304,13 @@ class _Follower:
         return self._result(CodingState.FAILED, progress, answers, reason[:500])
 
     def _refused(self) -> str | None:
-        counted = self._usage()
+        counted = self.usage()
         return counted.refused if counted else None
 
     def _exceeded(self, progress: SessionProgress) -> str | None:
         if (refused := self._refused()) is not None:
             return refused
-        now, limits = time.monotonic(), self._limits
+        now, limits = time.monotonic(), self.limits
         if now - self._began > limits.seconds:
             return f"time: longer than {limits.seconds:.0f} s"
         if progress.model_calls > limits.model_calls:

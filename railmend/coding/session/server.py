@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -173,22 +174,16 @@ def stop_leftover(paths: RepairPaths, sandbox: Sandbox) -> None:
     _record(paths).unlink(missing_ok=True)
 
 
+@dataclass
 class OpenCodeServer:
-    """The OpenCode server of one repair. `program`: its name on the PATH in the sandbox."""
+    """The OpenCode server of one repair."""
 
-    def __init__(
-        self,
-        paths: RepairPaths,
-        sandbox: Sandbox,
-        gate: ModelGate,
-        model: ModelEndpoint,
-        program: str = "opencode",
-    ) -> None:
-        self._paths = paths
-        self._sandbox = sandbox
-        self._gate = gate
-        self._model = model
-        self._program = program
+    paths: RepairPaths
+    sandbox: Sandbox
+    gate: ModelGate
+    model: ModelEndpoint
+
+    def __post_init__(self) -> None:
         self._record: ServerRecord | None = None
         # None where an earlier attempt started it.
         self._process: subprocess.Popen[bytes] | None = None
@@ -199,14 +194,14 @@ class OpenCodeServer:
         return self._record
 
     def usage(self) -> Usage | None:
-        return self._gate.usage
+        return self.gate.usage
 
     def pid(self) -> int | None:
         return self._record.pid if self._record else None
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[httpx.AsyncClient]:
-        with short_path(self._paths.sockets, SERVER_SOCKET) as path:
+        with short_path(self.paths.sockets, SERVER_SOCKET) as path:
             transport = BoundedTransport(httpx.AsyncHTTPTransport(uds=path, verify=False))
             auth = ("opencode", self._running().password)
             async with httpx.AsyncClient(
@@ -216,18 +211,18 @@ class OpenCodeServer:
 
     async def start_or_adopt(self) -> None:
         """Adopt the server an earlier attempt left, if it answers; else start one on the same state."""
-        paths = self._paths
+        paths = self.paths
         if not paths.tree.is_dir():
             raise ServerError(f"The work tree of {paths.root.name} is gone.", retryable=False)
         paths.create()
         if record := _read(paths):
             self._record = record
-            await self._gate.open(paths, record.gateway_key)
+            await self.gate.open(paths, record.gateway_key)
             if await _healthy(self):
                 return
-        await asyncio.to_thread(stop_leftover, paths, self._sandbox)
+        await asyncio.to_thread(stop_leftover, paths, self.sandbox)
         key = secrets.token_urlsafe(24)
-        await self._gate.open(paths, key)
+        await self.gate.open(paths, key)
         path, ports = await asyncio.to_thread(self._ready_sandbox)
         self._record = self._start(key, path, ports)
         await self._until_ready(self._record)
@@ -255,7 +250,7 @@ class OpenCodeServer:
 
     def _log_tail(self) -> str:
         with suppress(OSError):
-            return redact(last(self._paths.run / "server.log", 500).strip()) or "it said nothing"
+            return redact(last(self.paths.run / "server.log", 500).strip()) or "it said nothing"
         return "it said nothing"
 
     def _ready_sandbox(self) -> tuple[str, list[int]]:
@@ -264,25 +259,25 @@ class OpenCodeServer:
         Return the path of programs, and the ports to serve at and to reach the model by.
         """
         for name in HIDDEN:
-            foreign_files.remove(self._paths.tree, name)
-        opencode.provision(self._paths.home)
-        self._sandbox.hand_over(self._paths)
-        return self._sandbox.tools_path(), self._sandbox.ports(2)
+            foreign_files.remove(self.paths.tree, name)
+        opencode.provision(self.paths.home)
+        self.sandbox.hand_over(self.paths)
+        return self.sandbox.tools_path(), self.sandbox.ports(2)
 
     def _start(self, gateway_key: str, path: str, ports: list[int]) -> ServerRecord:
         """Start the server, in the caller's thread: with that thread a sandboxed process ends."""
-        paths = self._paths
+        paths = self.paths
         password = secrets.token_urlsafe(24)
         serve, gateway = ports
         with listening(paths.sockets, SERVER_SOCKET) as inward, (paths.run / "server.log").open("ab") as log:
             launch = SandboxCommand(
                 paths=paths,
-                command=(self._program, "serve", "--port", str(serve), "--hostname", "127.0.0.1"),
+                command=("opencode", "serve", "--port", str(serve), "--hostname", "127.0.0.1"),
                 environment=opencode.environment(
                     paths.home,
                     path,
                     password,
-                    self._model,
+                    self.model,
                     f"http://127.0.0.1:{gateway}/v1",
                     gateway_key,
                 ),
@@ -291,7 +286,7 @@ class OpenCodeServer:
                 serve=serve,
                 outward={gateway: GATEWAY_SOCKET},
             )
-            self._process = self._sandbox.start(launch, log.fileno())
+            self._process = self.sandbox.start(launch, log.fileno())
         pid = self._process.pid
         record = ServerRecord(
             pid=pid,
@@ -305,10 +300,10 @@ class OpenCodeServer:
     async def stop(self) -> None:
         """End the server and all that it started; its state stays for the next attempt."""
         if self._record is not None:
-            await to_its_end(partial(self._sandbox.end, self._paths, self._record.pid))
+            await to_its_end(partial(self.sandbox.end, self.paths, self._record.pid))
             self._record = None
-        _record(self._paths).unlink(missing_ok=True)
-        await self._gate.close()
+        _record(self.paths).unlink(missing_ok=True)
+        await self.gate.close()
 
 
 def _how(code: int | None) -> str:

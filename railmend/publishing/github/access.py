@@ -1,26 +1,97 @@
 """Who Railmend is to GitHub, and what it may do there. PyGithub's retries are off: they repeat POSTs."""
 
-from collections.abc import Collection, Iterator
+import base64
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import requests
 from github import Github, GithubException
+from github.InputGitTreeElement import InputGitTreeElement
 from github.Repository import Repository
 from pydantic import SecretStr
 
 from railmend.publishing.github.accounts import Accounts
 from railmend.publishing.github.auth import Credentials, TokenCredentials
 from railmend.publishing.github.checks import read_checks
-from railmend.publishing.github.commits import SignedCommits
 from railmend.publishing.github.errors import GitHubError, classified, from_status
 from railmend.publishing.github.head_checks import HeadChecks
 from railmend.publishing.github.issues import Issues
 from railmend.publishing.github.obstacles import Publication, find_obstacle
 from railmend.publishing.text import BOT, Author
 
+# Any mode of a file does for one that is deleted.
+FILE = "100644"
 TIMEOUT_SECONDS = 15
 ISSUES_OFF = "Issues are disabled in {}: enable them (Settings, General, Features), or use another channel."
+
+
+class SignedCommits:
+    """The commits of one repository. Modes and bytes are kept: the tree is the one that was reviewed."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def commit(
+        self,
+        branch: str,
+        tree: str,
+        parent: str,
+        message: str,
+        files: Mapping[str, tuple[str, bytes] | None],
+        expected: str | None,
+    ) -> str:
+        """Commit `tree` on `parent` to a branch that is at `expected`, None: that does not exist yet.
+
+        `files`: mode and content by path of what differs from `parent`; None: deleted. Raise `GitHubError`.
+        """
+        with classified(f"Commit on {branch}"):
+            before = self._repository.get_git_commit(parent)
+            entries = [self._entry(path, file) for path, file in files.items()]
+            made = self._repository.create_git_tree(entries, before.tree)
+            if made.sha != tree:
+                raise GitHubError(f"GitHub made {made.sha} of the reviewed tree {tree}.", retryable=False)
+            # With an author or a committer GitHub would not sign it.
+            commit = self._repository.create_git_commit(message, made, [before]).sha
+            self._move(branch, commit, expected)
+        return commit
+
+    def _entry(self, path: str, file: tuple[str, bytes] | None) -> InputGitTreeElement:
+        if file is None:
+            return InputGitTreeElement(path, FILE, "blob", sha=None)
+        mode, content = file
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            text = "\0"
+        if "\0" not in text:
+            return InputGitTreeElement(path, mode, "blob", content=text)
+        blob = self._repository.create_git_blob(base64.b64encode(content).decode(), "base64")
+        return InputGitTreeElement(path, mode, "blob", sha=blob.sha)
+
+    def _move(self, branch: str, commit: str, expected: str | None) -> None:
+        """Let the branch point to a commit; where it has moved meanwhile, the next attempt will see that."""
+        if expected is None:
+            try:
+                self._repository.create_git_ref(f"refs/heads/{branch}", commit)
+            except GithubException as error:
+                if error.status != 422 or not self._exists(branch):
+                    raise
+                raise GitHubError(f"{branch} exists meanwhile.", retryable=True) from error
+            return
+        reference = self._repository.get_git_ref(f"heads/{branch}")
+        if reference.object.sha != expected:
+            raise GitHubError(f"{branch} has moved meanwhile.", retryable=True)
+        reference.edit(commit)
+
+    def _exists(self, branch: str) -> bool:
+        try:
+            self._repository.get_git_ref(f"heads/{branch}")
+        except GithubException as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
 
 
 class GitHubAccess:

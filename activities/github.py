@@ -1,18 +1,22 @@
-"""Open pull requests: polling, replies, comments, and the revert of what made things worse."""
+"""GitHub: pull requests, what people say of them, plans on issues, reverts of what made things worse."""
 
 import asyncio
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.by_reference import material_of
-from activities.heartbeat import working
+from activities.heartbeat import in_thread, working
 from railmend.artifacts import ArtifactStore
 from railmend.coding.git.revert import RevertingRepository
+from railmend.contracts.approval import PlanDecided, PlanIssue, PlanIssueRequest
+from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.comments import MeasurementComment, NotDeployedComment
-from railmend.contracts.repair import PullRequest, RelatedComment
+from railmend.contracts.repair import Approval, PullRequest, PullRequestRequest, RelatedComment
 from railmend.contracts.review import (
     AnswersRequest,
     CommentRequest,
@@ -26,6 +30,7 @@ from railmend.contracts.review import (
     ReviewView,
 )
 from railmend.evidence.safe_text import MarkdownText
+from railmend.notifying.delivery import post_plan
 from railmend.publishing.comments import (
     format_measurement_comment,
     format_not_deployed_comment,
@@ -35,12 +40,16 @@ from railmend.publishing.comments import (
     label_of,
 )
 from railmend.publishing.github import GitHubClient, NewPullRequest, PullRequestThread
+from railmend.publishing.github.decision import PlanThread
 from railmend.publishing.github.errors import unless_refused
-from railmend.publishing.proof import head_check, running
-from railmend.publishing.text import marker, revert_message, revert_title
+from railmend.publishing.proof import head_check, is_draft, labels, marked, running
+from railmend.publishing.text import body, marker, revert_message, revert_title, title
+
+# With any other autonomy, one that a later version added too, the pull request is a draft.
+OPENS_READY = (Autonomy.PLAN, Autonomy.PULL_REQUEST)
 
 
-class ReviewActivities:
+class GitHubActivities:
     """GitHub's client blocks, so it is called in threads."""
 
     def __init__(self, github: GitHubClient, artifacts: ArtifactStore) -> None:
@@ -64,14 +73,12 @@ class ReviewActivities:
                 checks.show(view.head, running(since), thread.url)
             return view
 
-        async with working():
-            return await asyncio.to_thread(work)
+        return await in_thread(work)
 
     @activity.defn
     async def find_earlier(self, question: EarlierQuestion) -> Earlier:
         """Find the pull request that an earlier run of the same repair opened: by branch and marker."""
-        async with working():
-            return await asyncio.to_thread(self._earlier, question)
+        return await in_thread(self._earlier, question)
 
     def _earlier(self, question: EarlierQuestion) -> Earlier:
         base = question.base_branch or self._github.default_branch(question.repository)
@@ -101,8 +108,7 @@ class ReviewActivities:
                 answer = partial(thread.answer, NoteReply(note=note, text=text))
                 unless_refused("Not answered", answer, None)
 
-        async with working():
-            await asyncio.to_thread(work)
+        await in_thread(work)
 
     @activity.defn
     async def find_related(self, question: RelatedQuestion) -> Related:
@@ -113,8 +119,7 @@ class ReviewActivities:
                 self._github.check_publishable(question.repository, question.branch, question.base_branch)
             return self._github.find_related(question)
 
-        async with working():
-            return await asyncio.to_thread(work)
+        return await in_thread(work)
 
     @activity.defn
     async def comment_on_related(self, request: RelatedComment) -> str:
@@ -144,8 +149,7 @@ class ReviewActivities:
     @activity.defn
     async def open_revert(self, request: RevertRequest) -> PullRequest:
         """Return the pull request that reverts a merge, made where there is none. Raise `RevertConflict`."""
-        async with working():
-            return await asyncio.to_thread(self._revert, request)
+        return await in_thread(self._revert, request)
 
     def _revert(self, request: RevertRequest) -> PullRequest:
         base = request.base_branch or self._github.default_branch(request.repository)
@@ -188,8 +192,7 @@ class ReviewActivities:
         request = CommentRequest(
             repository=notice.repository, number=notice.number, name="outcome", text=text, labels=labels
         )
-        async with working():
-            await asyncio.to_thread(self._comment, request)
+        await in_thread(self._comment, request)
 
     def _comment(self, request: CommentRequest) -> str:
         """Comment, and return the address; none where GitHub refuses it, which ends no repair."""
@@ -199,3 +202,55 @@ class ReviewActivities:
 
     def _thread(self, repository: str, number: int) -> PullRequestThread:
         return PullRequestThread(self._github, repository, number)
+
+    @activity.defn
+    async def open_pull_request(self, request: PullRequestRequest) -> PullRequest:
+        """Return the pull request, created where an earlier attempt left none; its commit says its proof."""
+        publish = request.publish
+        repair = publish.repair
+        async with working():
+            base = repair.base_branch or await asyncio.to_thread(
+                self._github.default_branch, repair.repository
+            )
+            unseen = await asyncio.to_thread(self._github.unseen_checks, repair.repository, base)
+            material = replace(await material_of(publish, self._artifacts), unseen=unseen)
+            pull_request = await asyncio.to_thread(
+                self._github.open_pull_request,
+                repair.repository,
+                NewPullRequest(
+                    branch=request.commit.branch,
+                    base=base,
+                    title=marked(title(repair), publish),
+                    body=body(publish, material),
+                    draft=repair.autonomy not in OPENS_READY or is_draft(publish),
+                    labels=labels(publish),
+                    reviewers=repair.policy.follow_up.reviewers,
+                    since=repair.requested_at,
+                ),
+            )
+            if (check := head_check(publish.proof, publish.doubts)) is not None:
+                checks = await asyncio.to_thread(self._github.head_checks, repair.repository)
+                await asyncio.to_thread(checks.show, request.commit.sha, check, pull_request.url)
+            return pull_request
+
+    @activity.defn
+    async def open_plan_issue(self, request: PlanIssueRequest) -> PlanIssue:
+        """Return where the plan is shown; it is shown once, however often it is tried."""
+        return await in_thread(post_plan, self._github, request)
+
+    @activity.defn
+    async def find_decision(self, issue: PlanIssue) -> Approval:
+        """Return what a person decided. While nobody has, fail and be tried again: that is the polling.
+
+        A retry is one action of Temporal's and no event, where a timer and an activity are two and ten.
+        """
+        decision = await in_thread(lambda: PlanThread(self._github, issue).decision())
+        if decision is None:
+            raise ApplicationError(
+                "Nobody has decided yet.", type="Undecided", category=ApplicationErrorCategory.BENIGN
+            )
+        return decision
+
+    @activity.defn
+    async def close_plan_issue(self, decided: PlanDecided) -> None:
+        await in_thread(lambda: PlanThread(self._github, decided.issue).conclude(decided.sentence))

@@ -1,4 +1,4 @@
-"""Settings of the guard, in a module of their own so that reading settings loads no scanner."""
+"""Settings of the guard and of checks, in a module of their own so that reading them loads no scanner."""
 
 from typing import Literal
 
@@ -19,3 +19,19 @@ class GuardSettings(BaseModel):
     allow_migrations: bool = False
     also_forbidden: tuple[str, ...] = ()
     second_refusal: Literal["refuse", "draft"] = "refuse"
+
+
+class CheckSettings(BaseModel):
+    """RAILMEND_CHECKS, as JSON: repository -> this. Shell commands, run in `directory`.
+
+    `prepare` runs with the network of RAILMEND_PREPARE_HOSTS, `checks` with none; each for at most `seconds`.
+    `environment` is visible to the agent: no secrets.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prepare: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    directory: str = ""
+    seconds: int = 600
+    environment: dict[str, str] = {}

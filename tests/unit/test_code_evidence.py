@@ -168,6 +168,66 @@ def test_a_request_is_answered_by_a_function_and_not_by_a_client_that_sends_it()
     ]
 
 
+VIEWS = """class Counted:
+    @action(detail=True)
+    def totals(self, request, pk):
+        return self.count()
+
+
+class CartViewSet(Counted, ModelViewSet):
+    queryset = Cart.objects.all()
+
+    def retrieve(self, request, pk):
+        return 1
+
+    @action(detail=True, methods=["post"], url_path="check-out")
+    def pay(self, request, pk):
+        return 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("request_", "lines"),
+    [
+        ("POST /api/carts/{id}/check-out/", "14-16"),
+        ("GET /api/carts/{id}/totals/", "3-5"),
+        ("GET /api/carts/{id}/", "11-12"),
+        ("GET /api/carts/", "8-216"),
+    ],
+)
+def test_of_a_set_of_views_the_method_is_shown_that_answers(request_: str, lines: str) -> None:
+    long = "".join(f"    def helper_{n}(self):\n        return {n}\n" for n in range(100))
+    files = {
+        "shop/urls.py": "router.register(r'carts', views.CartViewSet)\n",
+        "shop/views.py": f"\n{VIEWS}{long}",
+        "shop/other.py": "def retrieve(pk):\n    return 3\n\n\ndef totals(pk):\n    return 4\n",
+    }
+    text = shown_of(files, "", f"{request_}: 5x")
+    shown = [line for line in text.split("\n") if ": answers " in line]
+    assert shown[0].startswith(f"--- shop/views.py lines {lines}: answers {request_}")
+    assert len(shown) == 1
+
+
+def test_a_handler_is_found_through_the_variable_that_holds_it() -> None:
+    files = {
+        "routes.go": 'func f(e *E) {\n\tspeech := audio.Speak(load())\n\te.POST("/speech", speech)\n}\n',
+        "audio/speak.go": "func Speak(l Loader) Handler {\n\treturn l.find(0)\n}\n",
+    }
+    assert "--- audio/speak.go lines 1-3: answers POST /speech" in shown_of(files, "", "POST /speech: 5x")
+
+
+def test_what_fits_a_request_less_well_is_shown_below_what_the_likeliest_calls() -> None:
+    files = {
+        "web/urls.py": "urlpatterns = [path('carts/<id>/pay/', views.pay_page)]\n",
+        "web/views.py": "def pay_page(id):\n    return form(id)\n\n\ndef form(id):\n    return id\n",
+        "api/urls.py": "router.register('carts', api.Carts)\n",
+        "api/api.py": "class Carts(ViewSet):\n    def pay(self, id):\n        return id\n",
+    }
+    text = shown_of(files, "", "POST /api/carts/{id}/pay: 5x")
+    assert text.index("def pay_page(") < text.index("def form(") < text.index("class Carts(")
+    assert "--- api/api.py lines 1-3: answers POST /api/carts/{id}/pay" in text
+
+
 def test_a_class_that_is_called_does_not_hide_its_methods() -> None:
     methods = "".join(f"    def m{n}(self):\n        return {n}\n\n" for n in range(400))
     files = {

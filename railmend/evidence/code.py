@@ -283,15 +283,20 @@ class CodeChooser:
                 if match and words & set(WORD.findall(match[1])):
                     yield Excerpt(caller.path, start, end, "used there")
         calls = dict.fromkeys(call.callee for call in code.calls_in(caller.start, caller.end))
-        for callee in [*calls, *sorted(words - {last_name(call) for call in calls})]:
-            by_word = callee not in calls
-            found = self._find(callee, caller.path)
-            if by_word:  # a bare word, such as a function that is handed on: in the same file alone
-                found = [row for row in found if row[0] == caller.path and row[1].kind == "function"]
-            if len(found) <= MAX_CANDIDATES or found[0][0] == caller.path:
-                for path, definition in found[:1]:
-                    reason = f"called in {PurePosixPath(caller.path).name}"
-                    yield Excerpt(path, definition.start, self._end(path, definition), reason)
+        found = [self._find(callee, caller.path) for callee in calls]
+        # A bare word, such as a function that is handed on: in the same file alone.
+        others = sorted(words - {last_name(call) for call in calls})
+        own = {
+            d.last_name: d for d in reversed(code.definitions) if d.kind != "handed" and len(d.last_name) > 1
+        }
+        found += [
+            [(caller.path, own[word])] for word in others if word in own and own[word].kind == "function"
+        ]
+        for rows in found:
+            if rows and (len(rows) <= MAX_CANDIDATES or rows[0][0] == caller.path):
+                path, definition = rows[0]
+                reason = f"called in {PurePosixPath(caller.path).name}"
+                yield Excerpt(path, definition.start, self._end(path, definition), reason)
 
     def _end(self, path: str, definition: Definition) -> int:
         """Return the last line to show: of a class, before the first method other than its constructor."""

@@ -55,6 +55,7 @@ ROUTED = re.compile(r"\b(get|post|put|patch|delete)(?=\()")  # axum, Actix: rout
 RAILS = re.compile(r"(?:to:|=>)\s*[\"']([\w/]+)#(\w+)[\"']|^[\"']([\w/]+)#(\w+)[\"']$")
 # How much a part of a request tells that the route has, that its group has, or its file; its folders less.
 SAME, NEAR, TOLD = 4, 3, 2
+OTHER = -3  # a word where the route has a parameter: such requests are summed up as a name
 MAX_AROUND = 40  # groups that hold one call: nobody nests so many
 NAME = "{name}"  # in summaries of HTTP logs, a part with many values
 # A part of a path that stands for any value, in code (`:id`, `<int:id>`, `{id}`, `[id]`, `*`) or in a log.
@@ -67,9 +68,9 @@ PAGES = re.compile(r"(?:^|/)(?:(?:src/)?(?:app|pages)|src/routes|server(?=/(?:ap
 PAGE_FILE = re.compile(r"^(?:route|page|index|\+server|\+page(?:\.server)?)$")
 SCRIPT = re.compile(r"\.(?:[cm]?[jt]sx?|go|py)$")
 NO_REFERENCE = re.compile(r"(?:function|func|async|lambda|fn)\b|\{|.*=>", re.S)
-REFERENCE = re.compile(r"[A-Za-z_][\w.]*")
+REFERENCE = re.compile(r"[A-Za-z_][\w.]*(?:::\w+)*")
 # What is added to a reference to make a handler of it.
-MADE = re.compile(r"\.(?:as_view|bind)\b.*", re.S)
+MADE = re.compile(r"\.(?:as_view|bind)\b.*|::class\b", re.S)
 LARAVEL = re.compile(r"(\w+)(?:::class\s*,\s*['\"]|@)(\w+)['\"]")
 QUOTED = re.compile(r"([\"'`])[^\"'`\n]*\1")
 KEYWORD = re.compile(r"^(?!view|endpoint|handler)\w+(?:\s*=(?![=>])|:\s)")
@@ -406,7 +407,7 @@ def _fit(told: tuple[str, ...], asked: tuple[str, ...], prefixes: Mapping[str, i
     told_so = SAME in points or max(named, default=TOLD) >= TOLD
     if not told_so or any(point is None for point in points):
         return 0
-    return 1 + sum(point or 0 for point in points) + sum(named) + 2 * (not before)
+    return max(1 + sum(point or 0 for point in points) + sum(named) + 2 * (not before), 1)
 
 
 def _agreement(told: str, asked: str) -> int | None:
@@ -414,5 +415,5 @@ def _agreement(told: str, asked: str) -> int | None:
     if told.lower() == asked.lower():
         return SAME
     if ANY.match(told):
-        return 2 if ANY.match(asked) else 0
+        return 2 if ANY.match(asked) else 0 if told == "*" else OTHER
     return 0 if asked == NAME else None

@@ -251,6 +251,59 @@ def test_no_line_is_shown_twice_where_a_file_is_shown_in_parts() -> None:
     assert text.count("raise Error(abort(panic") == 1
 
 
+def test_after_what_is_named_come_its_file_what_changed_what_it_imports_and_what_is_like_the_fault() -> None:
+    fault = "raise Error(abort(status))\n"
+    files = {
+        "a.py": f"# the top\nimport goods\n\n{fault}\n\ndef show():\n    return 1\n",
+        "likely.py": f"{fault}panic(catch)\n",
+        "less.py": fault,
+        "main.py": fault,
+        "goods.py": fault,
+        "changed.py": "unlike = 1\n",
+    }
+    patch = ComparedFile(path="changed.py", status="modified", additions=1, deletions=0, patch="@@ -1 +1 @@")
+    change = CommitComparison(base="a", head="b", status="ahead", total=1, commits=(), files=(patch,))
+    text = shown_of(files, 'File "/srv/a.py", line 7, in show', change=change)
+    shown = [line.split(" ")[1] for line in text.split("\n") if line.startswith("--- ") and " lines " in line]
+    assert shown == ["a.py", "a.py", "changed.py", "goods.py", "main.py", "likely.py", "less.py"]
+
+
+def test_what_there_is_no_room_for_is_listed_with_its_place() -> None:
+    long = "".join(f"        self.total_{n} = compute(total_{n}, rate)\n" for n in range(400))
+    files = {f"m{n:02}.py": f"class C{n}:\n    def add(self):\n{long}" for n in range(20)}
+    files["app.py"] = "def b():\n    " + "\n    ".join(f"m{n:02}.C{n}.add()" for n in range(20)) + "\n"
+    text = shown_of(files, 'File "/srv/app.py", line 2, in b')
+    listed = next(line for line in text.split("\n") if line.startswith("(not shown: "))
+    assert listed.startswith("(not shown: m00.py lines 2-402; m01.py lines 2-402; ")
+    assert listed.endswith("; and 5 more)")
+    assert listed.count(" lines ") == 15
+    assert "app.py" not in listed
+
+
+@pytest.mark.parametrize(("changed_rows", "least_change", "least_code"), [(900, 480, 1200), (3, 70, 1700)])
+def test_a_change_has_a_quarter_of_the_room_and_leaves_what_it_does_not_need(
+    changed_rows: int, least_change: int, least_code: int
+) -> None:
+    body = "".join(f"    total_{n} = compute(total_{n}, rate)\n" for n in range(400))
+    rows = "\n".join(f"+other_{n} = compute({n})" for n in range(changed_rows))
+    patch = f"@@ -0,0 +1,{changed_rows} @@\n{rows}"
+    file = ComparedFile(path="b.py", status="modified", additions=1, deletions=0, patch=patch)
+    change = CommitComparison(base="a", head="b", status="ahead", total=1, commits=(), files=(file,))
+    facts, text = code_facts(
+        incident_of(FindingKind.ERROR_RATE),
+        {"a.py": f"def bill(rate):\n{body}", "b.py": "def b():\n    raise Error\n\n\n" * 200},
+        change,
+        logs=['File "/srv/a.py", line 200, in bill'],
+        requests=[],
+        redact=str,
+        room=2000,
+    )
+    code = sum(estimate(fact.text) for fact in facts)
+    assert estimate(text) >= least_change
+    assert code >= least_code
+    assert code + estimate(text) <= 2100  # with the list of what was left out
+
+
 TRACES = {
     'File "/app/shop/cart.py", line 12, in add': Place("/app/shop/cart.py", 12, "add"),
     "    at Cart.add (/app/dist/cart.js:12:5)": Place("/app/dist/cart.js", 12, "Cart.add"),

@@ -257,6 +257,13 @@ ROUTES = {
         "GET /shop/cart/list",
         "list",
     ),
+    "axum, by module": ("m.rs", 'fn f() { r.route("/cart", post(handlers::cart::post)) }\n', "POST /api/cart", "handlers::cart::post"),
+    "koa, a prefix in a variable": (
+        "users.ts",
+        "members.delete('/:id/users/:userId', remove);\nrouter.delete('/users/:userId', removeUser);\n",
+        "DELETE /api/users/4",
+        "removeUser",
+    ),
     "utoipa": ("m.rs", '/// A\n/// cart.\n#[utoipa::path(get, path = "/cart/{id}")]\nfn show() {}\n', "GET /cart/1", "show"),
     "asp.net": (
         "C.cs",

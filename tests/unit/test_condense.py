@@ -164,6 +164,16 @@ def test_a_go_stack_in_an_attribute_is_folded() -> None:
     assert "(1 library frames)" in text
 
 
+def test_what_stands_below_the_first_line_gives_an_event_its_level() -> None:
+    below = ("prices were read\n  ERROR 3 are refused", "WARN prices lag\n  FATAL none is left")
+    heads = ("INFO prices were sent\n  FATAL 3 are refused", "ERROR no price was taken")
+    made = rows(*(line for _ in range(9) for line in (*heads, *below)), severity="info")
+    text = condense_logs([*made, *rows(*["tick"] * 400, severity="info")]).text
+    # What calls itself ordinary is an error at most: it does not stand above what is one by its own words.
+    order = ["FATAL none is left", "prices were sent", "no price was taken", "prices were read"]
+    assert sorted(order, key=text.index) == order
+
+
 def test_a_level_that_railway_gives_to_plain_text_is_not_a_logger() -> None:
     plain = [
         StreamRow(START, "error", "LOG:  checkpoint complete", (("level", '"error"'),)) for _ in range(20)

@@ -253,14 +253,16 @@ class CodeChooser:
         code = self._code(path)
         last = asked[-1:] if asked and not ANY.match(asked[-1]) else ()
         names = {_plain(name) for name in (*last, method, *CLASS_METHODS.get((method, not last), ()))}
-        own = [d for d in code.definitions if d.kind == "function" and found.has(d.start)] if code else []
-        named = re.compile("|".join(rf"[\"']{re.escape(part)}[\"']" for part in last) or r"\Z(?!\Z)")
+        if code is None:
+            return []
+        own = [d for d in code.definitions if d.kind == "function" and found.has(d.start)]
+        named = [f"{quote}{part}{quote}" for part in last for quote in "\"'"]  # @action(url_path="check-out")
         fitting = [
             (path, d)
             for d in own
-            if code and (_plain(d.last_name) in names or named.search(code.text(d.start, d.line)))
+            if _plain(d.last_name) in names or any(word in code.text(d.start, d.line) for word in named)
         ]
-        if fitting or code is None or deep >= MAX_BASES:
+        if fitting or deep >= MAX_BASES:
             return sorted(fitting, key=lambda row: _plain(row[1].last_name) not in map(_plain, last))[:2]
         bases = [b for b in WORD.findall(code.text(found.line, found.line))[2:] if b[0].isupper()]
         classes = [row for base in bases for row in self._find(base, path)[:1] if row[1].kind == "class"]

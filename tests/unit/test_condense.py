@@ -220,6 +220,37 @@ def test_what_was_cut_is_counted() -> None:
     assert 0 < summary.left_out < summary.groups
 
 
+def test_failures_of_the_application_are_shown_beyond_what_is_enough_of_others() -> None:
+    failures = [
+        "\n".join(
+            [
+                f'Traceback (most recent call last):\n  File "/app/{word}.py", line {n}, in {word}',
+                *(
+                    f'    {word}_{m} = {word}.read_{m}({word})\n  File "/app/{word}.py", line {m}, in f'
+                    for m in range(6)
+                ),
+                f"{word.title()}Error: no {word}",
+            ]
+        )
+        for n, word in enumerate(WORDS)
+    ]
+    text = condense_logs(rows(*failures), budget_tokens=8000).text
+    shown = [word for word in WORDS if f"Error: no {word}" in text]
+    assert estimate(text) > 1200
+    assert len(shown) == 12
+
+
+def test_what_is_left_out_is_told_by_its_most_frequent_ordinary_lines() -> None:
+    made = rows(*[f"{line} {n}" for n in range(300) for line in ("ERROR cache: miss of page", "served page")])
+    words = random.Random(5)  # noqa: S311 - made-up words
+    made += rows(*(f"FATAL {' '.join(words.choices(WORDS, k=6))} failed" for _ in range(90)))
+    summary = condense_logs(made, budget_tokens=300, onset=START + timedelta(days=1))
+    tail = summary.text.partition("The most frequent:")[2]
+    assert "300x served page #" in tail
+    assert "FATAL" not in tail
+    assert "cache: miss" not in tail
+
+
 def test_pages_read_from_the_newest_back_give_the_same_groups() -> None:
     made = [row(second, "ERROR boom" if second % 7 == 0 else f"ok {second}") for second in range(300)]
     backwards = Condenser()

@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import PurePosixPath
 
 from railmend.source.code_reader import Definition, FunctionCall, SourceCode
@@ -56,6 +57,7 @@ RAILS = re.compile(r"(?:to:|=>)\s*[\"']([\w/]+)#(\w+)[\"']|^[\"']([\w/]+)#(\w+)[
 # How much a part of a request tells that the route has, that its group has, or its file; its folders less.
 SAME, NEAR, TOLD = 4, 3, 2
 OTHER = -3  # a word where the route has a parameter: such requests are summed up as a name
+MAX_ABOVE = 200  # lines and calls above a definition
 MAX_AROUND = 40  # groups that hold one call: nobody nests so many
 NAME = "{name}"  # in summaries of HTTP logs, a part with many values
 # A part of a path that stands for any value, in code (`:id`, `<int:id>`, `{id}`, `[id]`, `*`) or in a log.
@@ -121,14 +123,17 @@ def routes_of(code: SourceCode) -> tuple[RouteHandler, ...]:
     named = dict.fromkeys((folder.lower() for folder in pure.parts[:-1]), 1)
     named |= dict.fromkeys((stem, f"{stem}s"), NEAR) if stem else {}
     calls = sorted((*code.calls, *_class_paths(code)), key=lambda call: (call.start, -call.end))
-    groups = _groups(code, calls)
+    groups, decorated = _groups(code, calls), _decorated(code, calls)
     elsewhere = named | {part.lower(): TOLD for group in groups for part in group.parts}
     found: list[RouteHandler] = []
     for call, around in _with_groups(calls, groups):
         near, chained = tuple(part for group in around for part in group.parts), _chained(call)
         near += chained if near[-len(chained) :] != chained else ()
         hints = named | {part.lower(): NEAR for part in near} if near else elsewhere
-        found += (replace(route, group=near) for route in _declared(code, call, hints, around))
+        found += (
+            replace(route, group=near)
+            for route in _declared(code, call, decorated.get(id(call)), hints, around)
+        )
     return (*found, *_by_file_name(code))
 
 
@@ -220,14 +225,17 @@ def _chained(call: FunctionCall) -> tuple[str, ...]:
 
 
 def _declared(
-    code: SourceCode, call: FunctionCall, hints: Mapping[str, int], around: Sequence[_Group]
+    code: SourceCode,
+    call: FunctionCall,
+    decorated: Definition | None,
+    hints: Mapping[str, int],
+    around: Sequence[_Group],
 ) -> Iterator[RouteHandler]:
     name = call.name.lower()
     strings = list(_strings(call))
     if call.name in RESOURCE and strings and not code.path.endswith(".rs"):
         yield from _resources(code, call, strings[0][1], hints, around)
         return
-    decorated = _decorated(code, call)
     told = strings or decorated or (call.arguments and _chained(call))
     if not told or not (name in VERBS or ADDS_VIEWS.match(name)):
         return
@@ -281,16 +289,26 @@ def _methods(call: FunctionCall, position: int, path: str) -> tuple[tuple[str, .
     return tuple(dict.fromkeys([*called, *METHODS.findall(behind)])), path
 
 
-def _decorated(code: SourceCode, call: FunctionCall) -> Definition | None:
-    """Return the function whose decorator, annotation or attribute the call is."""
-    around = [d for d in code.definitions if d.start <= call.start < d.line and d.kind != "handed"]
-    if code.path.endswith((".java", ".kt")):
-        around += [d for d in code.definitions if d.start == d.line == call.start]
-    # Most calls stand at no definition: what they stand in is looked at last.
-    if not around or any(other is not call and _holds(other, call) for other in code.calls):
-        return None
-    functions = [definition for definition in around if definition.kind == "function"] or around
-    return min(functions, key=lambda definition: definition.end - definition.start)
+def _decorated(code: SourceCode, calls: Sequence[FunctionCall]) -> dict[int, Definition]:
+    """Return the functions whose decorators, annotations or attributes calls are, by `id` of the call."""
+    above: dict[int, list[Definition]] = {}
+    for each in code.definitions:
+        same_line = each.start == each.line and code.path.endswith((".java", ".kt"))
+        for line in range(max(each.start, each.line - MAX_ABOVE), each.line + same_line):
+            if each.kind != "handed":
+                above.setdefault(line, []).append(each)
+    begin: dict[int, list[FunctionCall]] = {}
+    for call in calls:
+        begin.setdefault(call.start, []).append(call)
+    found = {}
+    for call in calls:
+        if around := above.get(call.start):
+            lines = range(min(each.start for each in around), call.start + 1)
+            near = (other for line in lines for other in begin.get(line, ()))
+            functions = [definition for definition in around if definition.kind == "function"] or around
+            if not any(other is not call and _holds(other, call) for other in islice(near, MAX_ABOVE)):
+                found[id(call)] = min(functions, key=lambda definition: definition.end - definition.start)
+    return found
 
 
 def _holds(outer: FunctionCall, inner: FunctionCall) -> bool:

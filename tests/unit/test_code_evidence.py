@@ -74,7 +74,8 @@ def test_a_file_that_kills_the_parser_is_named_and_the_rest_is_shown(monkeypatch
     assert "(not read as code: bad.py)" in fact.text
 
 
-def test_a_function_too_long_for_the_room_is_shown_around_the_line_that_failed() -> None:
+@pytest.mark.parametrize(("room", "most"), [(1500, 1600), (20000, 2700)])
+def test_a_function_too_long_for_the_room_is_shown_around_the_line_that_failed(room: int, most: int) -> None:
     body = "\n".join(f"    total_{n} = compute(total_{n - 1}, rate)" for n in range(1, 900))
     trace = 'File "/srv/app.py", line 500, in bill'
     (fact,), _ = code_facts(
@@ -84,11 +85,12 @@ def test_a_function_too_long_for_the_room_is_shown_around_the_line_that_failed()
         logs=[trace],
         requests=[],
         redact=str,
-        room=1500,
+        room=room,
     )
-    assert "total_499 = compute" in fact.text
-    assert "of lines 1-900" in fact.text
-    assert estimate(fact.text) <= 1600
+    first = fact.text.partition("\n\n")[0]
+    assert "total_499 = compute" in first
+    assert "of lines 1-900" in first
+    assert estimate(first) <= most
 
 
 KOTLIN = """class Orders(private val store: Store) {
@@ -104,6 +106,9 @@ KOTLIN = """class Orders(private val store: Store) {
 """
 
 
+ROOT_TRACE = 'File "/srv/app.py", line 3, in <module>\nFile "/srv/app.py", line 60, in Shop'
+
+
 def shown_of(
     files: dict[str, str], trace: str, requests: str = "", change: CommitComparison | None = None
 ) -> str:
@@ -117,6 +122,53 @@ def shown_of(
         room=1500,
     )
     return "\n".join([*(fact.text for fact in facts), changed])
+
+
+def test_outside_of_functions_the_statement_or_the_lines_of_a_class_around_a_failure_are_shown() -> None:
+    fields = "".join(f"    field_{n} = load({n})\n" for n in range(99))
+    text = shown_of(
+        {"app.py": f"RATES = {{\n    1: a(),\n    2: b(),\n}}\n\n\nclass Shop:\n{fields}"}, ROOT_TRACE
+    )
+    headers = [line for line in text.split("\n") if line.startswith("--- ")]
+    assert headers[:2] == [
+        "--- app.py lines 1-4: named by a trace, line 3",
+        "--- app.py lines 45-75: named by a trace, line 60",
+    ]
+
+
+def test_of_one_name_the_nearest_is_meant_and_the_one_that_is_called_alike() -> None:
+    files = {
+        "web/util.js": "function price(n) {\n  return 1;\n}\n",
+        "api/cart/util.js": "function price(n) {\n  return 2;\n}\n",
+        "users.queries.js": "function find(n) {\n  return 3;\n}\n",
+        "zcart.store.js": "function find(n) {\n  return 4;\n}\n",
+        "api/cart/show.js": "function show(n) {\n  return price(n) + zcartStore.find(n);\n}\n",
+    }
+    text = shown_of(files, "    at show (/srv/api/cart/show.js:2:9)")
+    called = [line.split(" ")[1] for line in text.split("\n") if line.endswith(": called in show.js")]
+    assert called == ["api/cart/util.js", "zcart.store.js"]
+
+
+def test_where_no_function_is_found_the_route_itself_is_shown() -> None:
+    filler = "".join(f"const v{n} = {n};\n" for n in range(900))
+    text = shown_of({"app.js": f"{filler}app.get('/cart', elsewhere.list);\n"}, "", "GET /cart: 5x")
+    assert text.startswith("--- app.js lines 901-901: answers GET /cart")
+
+
+def test_however_much_else_there_is_code_has_room() -> None:
+    others = [Fact(kind=kind, source="x", text="word " * 9000) for kind in ("deploy_log", "change", "chart")]
+    assert room_for_code(others) == 3500
+    assert room_for_code(others[:1]) == TOTAL_BUDGET - 2200
+
+
+def test_of_what_is_called_further_down_the_likeliest_is_shown_first() -> None:
+    files = {
+        "app.py": "def a():\n    return calls.both()\n",
+        "calls.py": "def both():\n    return plain.c1() + plain.c2()\n",
+        "plain.py": "def c1():\n    return 1\n\n\ndef c2():\n    raise Error(status)\n",
+    }
+    text = shown_of(files, 'File "/srv/app.py", line 2, in a')
+    assert text.index("def both()") < text.index("def c2()") < text.index("def c1()")
 
 
 def test_a_function_that_no_grammar_reads_is_whole_and_a_template_is_shown_around_its_line() -> None:
@@ -330,6 +382,7 @@ def test_a_place_means_the_file_that_shares_most_of_its_path() -> None:
     assert file_of("/app/main.py", files) == "main.py"
     assert file_of("/app/dist/orders/orders.js", files) == "src/orders/orders.ts"
     assert file_of("/app/other.py", files) is None
+    assert file_of("/app/main.py", dict.fromkeys(("shop/api/main.py", "shop/main.py"), "")) == "shop/main.py"
 
 
 def test_requests_are_read_in_summaries_of_http_logs() -> None:

@@ -318,8 +318,12 @@ def test_a_client_that_asks_others_is_no_route() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["const v{next} = v{n}.group('/x{n}');\n", "r.use('/x{n}', h{n});\nr.get('/y{n}', g{n});\n"],
-    ids=["each group in the one before", "as many routers as routes"],
+    [
+        "const v{next} = v{n}.group('/x{n}');\n",
+        "r.use('/x{n}', h{n});\nr.get('/y{n}', g{n});\n",
+        "class C{n} {{\n@Get('/x{n}')\nshow() {{\n}}\n}}\n",
+    ],
+    ids=["each group in the one before", "as many routers as routes", "as many decorators as functions"],
 )
 def test_routes_of_many_groups_take_time_as_there_are_many(line: str) -> None:
     many = 2000

@@ -127,8 +127,7 @@ def routes_of(code: SourceCode) -> tuple[RouteHandler, ...]:
     elsewhere = named | {part.lower(): TOLD for group in groups for part in group.parts}
     found: list[RouteHandler] = []
     for call, around in _with_groups(calls, groups):
-        near, chained = tuple(part for group in around for part in group.parts), _chained(call)
-        near += chained if near[-len(chained) :] != chained else ()
+        near = (*(part for group in around for part in group.parts), *_chained(call))
         hints = named | {part.lower(): NEAR for part in near} if near else elsewhere
         found += (
             replace(route, group=near)

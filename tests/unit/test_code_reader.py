@@ -257,6 +257,24 @@ ROUTES = {
         "GET /shop/cart/list",
         "list",
     ),
+    "axum, nested": (
+        "m.rs",
+        'fn f() {\n  let other = r.route("/cart", get(none));\n  r.nest(\n    "/shop",\n    Router::new()\n      .route("/cart", get(list)),\n  )\n}\n',
+        "GET /shop/cart",
+        "list",
+    ),
+    "hono, a base": (
+        "m.ts",
+        "other.get('/cart', none);\nconst shop = new Hono().basePath('/shop');\nshop.get('/cart', list);\n",
+        "GET /shop/cart",
+        "list",
+    ),
+    "asp.net, a group": (
+        "P.cs",
+        'app.MapGet("/cart", None);\nvar shop = app.MapGroup("/shop");\nshop.MapGet("/cart", Carts.List);\n',
+        "GET /shop/cart",
+        "Carts.List",
+    ),
     "axum, by module": ("m.rs", 'fn f() { r.route("/cart", post(handlers::cart::post)) }\n', "POST /api/cart", "handlers::cart::post"),
     "koa, a prefix in a variable": (
         "users.ts",

@@ -20,7 +20,7 @@ from railmend.source.files import language_of
 from railmend.source.grammars import can_read
 from railmend.source.manifests import is_manifest, manifests_of
 from railmend.source.reading_process import CodeReaderProcess
-from railmend.source.routes import RouteHandler, matches, routes_of, split_path
+from railmend.source.routes import ANY, RouteHandler, matches, routes_of, split_path
 
 # Files are read as they are needed, for at most so long.
 MAX_SECONDS = 15.0
@@ -55,6 +55,16 @@ ASSIGNED = re.compile(
 # Rails names the controller of a route, so no other will do.
 CONTROLLER = re.compile(r"_controller\.\w+$")
 CONSTRUCTORS = ("__init__", "constructor", "initialize", "__construct")
+# What the methods of classes are called that answer, by the request's method, and whether it ends in an id.
+CLASS_METHODS: Mapping[tuple[str, bool], Sequence[str]] = {
+    ("GET", False): ("list", "index"),
+    ("GET", True): ("retrieve", "show"),
+    ("POST", False): ("create", "store"),
+    ("PUT", True): ("update",),
+    ("PATCH", True): ("partial_update", "update"),
+    ("DELETE", True): ("destroy",),
+}
+MAX_BASES = 3  # of a class, one after the other
 WORD = re.compile(r"[A-Za-z_$@][\w$]*")
 
 
@@ -81,6 +91,7 @@ class CodeChooser:
         self._files, self._reader = files, reader
         self._codes: dict[str, SourceCode | None] = {}
         self._routes: dict[str, tuple[RouteHandler, ...]] = {}
+        self._less_likely: list[Excerpt] = []
         self._until = time.monotonic() + MAX_SECONDS
         patterns = dict.fromkeys(HINTS.get(kind, OTHER_HINTS) for kind in kinds)
         self._hints = re.compile("|".join(patterns) or OTHER_HINTS, re.I)
@@ -92,11 +103,14 @@ class CodeChooser:
         return _distinct([*traced, *answering])
 
     def called(self, named: Sequence[Excerpt]) -> list[Excerpt]:
-        """Return what the excerpts call and the state they share, and what that calls, likeliest first."""
+        """Return what the excerpts call and the state they share, and what that calls, likeliest first.
+
+        Between them stands what also answers the requests, as far as the code tells.
+        """
         found = _distinct(excerpt for caller in named for excerpt in self._callees(caller))
         deeper = [excerpt for caller in found for excerpt in self._callees(caller)]
         deeper.sort(key=lambda excerpt: -self._likeness(self.lines(excerpt)))
-        return _distinct([*found, *deeper])[:MAX_CALLEES]
+        return _distinct([*found, *self._less_likely, *deeper])[:MAX_CALLEES]
 
     def rest(self, named: Sequence[Excerpt], changed: Collection[str]) -> Iterator[Excerpt]:
         """Yield other files whole: those named, changed, imported there, and most like the fault.
@@ -176,7 +190,8 @@ class CodeChooser:
             f"named by a trace, line {place.line}" if not moved else "named by a trace of the compiled script"
         )
         if at is None and not moved and place.line <= len(lines):
-            start, end = code.statement_at(place.line) if code else block_at(lines, place.line, name)
+            start, end = max(place.line - AROUND_LINES, 1), min(place.line + AROUND_LINES, len(lines))
+            start, end = code.statement_at(place.line) if code else (start, end)
             yield Excerpt(path, start, end, reason, place.line)
         elif at is not None and at.kind == "class":
             start, end = max(at.start, place.line - AROUND_LINES), min(at.end, place.line + AROUND_LINES)
@@ -205,7 +220,9 @@ class CodeChooser:
         ]
         # A route without a function is a client's, or of one that is not read.
         best = next((score for score, found in answers if found), 0)
-        kept = [found for score, found in answers if score == best and found][:MAX_HANDLERS]
+        fitting = [(score, found) for score, found in answers if found][:MAX_HANDLERS]
+        kept = [found for score, found in fitting if score == best]
+        self._less_likely += [each for score, found in fitting if score < best for each in found]
         for found in kept:
             yield from found
         if not kept and scored:
@@ -215,18 +232,41 @@ class CodeChooser:
     def _handlers(self, file: str, route: RouteHandler, method: str, path: str) -> Iterator[Excerpt]:
         """Yield the functions that answer a route, the last of them first: middleware stands before it."""
         reason = f"answers {method} {path}"
-        handlers = [found for name in route.handlers for found in self._find(name, file)[:1]]
-        for where, found in reversed(handlers):
-            code = self._code(where)
-            long = code.definitions if code and found.end - found.start > MAX_CLASS_LINES else ()
-            verbs = [d for d in long if d.name == f"{found.name}.{method.lower()}"]
-            for each in verbs or [found]:
-                yield Excerpt(where, each.start, each.end, reason, each.line)
+        named = (self._find(name, file) or self._assigned(name, file) for name in route.handlers)
+        handlers = [each for found in named for each in found[:1]]
         code = self._code(file)
         handed = (d for d in code.definitions if d.kind == "handed" or d.end > d.start) if code else ()
         inside = any(route.start <= d.start and d.end <= route.end for d in handed)
         if inside or (handlers and route.end > route.start):
             yield Excerpt(file, route.start, route.end, reason, route.start)
+        for where, found in reversed(handlers):
+            methods = self._methods(where, found, method, split_path(path)) if found.kind == "class" else []
+            short = found.end - found.start <= MAX_CLASS_LINES
+            whole = [] if methods and not short else [(where, found)]
+            for there, each in [*whole, *methods]:
+                yield Excerpt(there, each.start, each.end, reason, each.line)
+
+    def _methods(
+        self, path: str, found: Definition, method: str, asked: Sequence[str], deep: int = 0
+    ) -> list[tuple[str, Definition]]:
+        """Return the methods of a class that answer a request, its own or else those of its bases."""
+        code = self._code(path)
+        last = asked[-1:] if asked and not ANY.match(asked[-1]) else ()
+        names = {_plain(name) for name in (*last, method, *CLASS_METHODS.get((method, not last), ()))}
+        if code is None:
+            return []
+        own = [d for d in code.definitions if d.kind == "function" and found.has(d.start)]
+        named = [f"{quote}{part}{quote}" for part in last for quote in "\"'"]  # @action(url_path="check-out")
+        fitting = [
+            (path, d)
+            for d in own
+            if _plain(d.last_name) in names or any(word in code.text(d.start, d.line) for word in named)
+        ]
+        if fitting or deep >= MAX_BASES:
+            return sorted(fitting, key=lambda row: _plain(row[1].last_name) not in map(_plain, last))[:2]
+        bases = [b for b in WORD.findall(code.text(found.line, found.line))[2:] if b[0].isupper()]
+        classes = [row for base in bases for row in self._find(base, path)[:1] if row[1].kind == "class"]
+        return next(filter(None, (self._methods(*row, method, asked, deep + 1) for row in classes)), [])
 
     def _routes_of(self, path: str) -> tuple[RouteHandler, ...]:
         if path not in self._routes:
@@ -245,15 +285,20 @@ class CodeChooser:
                 if match and words & set(WORD.findall(match[1])):
                     yield Excerpt(caller.path, start, end, "used there")
         calls = dict.fromkeys(call.callee for call in code.calls_in(caller.start, caller.end))
-        for callee in [*calls, *sorted(words - {last_name(call) for call in calls})]:
-            by_word = callee not in calls
-            found = self._find(callee, caller.path)
-            if by_word:  # a bare word, such as a function that is handed on: in the same file alone
-                found = [row for row in found if row[0] == caller.path and row[1].kind == "function"]
-            if len(found) <= MAX_CANDIDATES or found[0][0] == caller.path:
-                for path, definition in found[:1]:
-                    reason = f"called in {PurePosixPath(caller.path).name}"
-                    yield Excerpt(path, definition.start, self._end(path, definition), reason)
+        found = [self._find(callee, caller.path) for callee in calls]
+        # A bare word, such as a function that is handed on: in the same file alone.
+        others = sorted(words - {last_name(call) for call in calls})
+        own = {
+            d.last_name: d for d in reversed(code.definitions) if d.kind != "handed" and len(d.last_name) > 1
+        }
+        found += [
+            [(caller.path, own[word])] for word in others if word in own and own[word].kind == "function"
+        ]
+        for rows in found:
+            if rows and (len(rows) <= MAX_CANDIDATES or rows[0][0] == caller.path):
+                path, definition = rows[0]
+                reason = f"called in {PurePosixPath(caller.path).name}"
+                yield Excerpt(path, definition.start, self._end(path, definition), reason)
 
     def _end(self, path: str, definition: Definition) -> int:
         """Return the last line to show: of a class, before the first method other than its constructor."""
@@ -288,6 +333,11 @@ class CodeChooser:
         found.sort(key=lambda row: row[0])
         return [(path, definition) for rank, path, definition in found if rank[0] == found[0][0][0]]
 
+    def _assigned(self, name: str, path: str) -> list[tuple[str, Definition]]:
+        """Return what the value of a variable is made of: `show = wrap.Show(cart)`."""
+        match = re.search(rf"\b{re.escape(name)}\s*:?=\s*([\w.:]+)", self._files[path])
+        return self._find(match[1], path) if match else []
+
     def _around(self, reference: str, near: str) -> set[str]:
         """Return the words that say whose a name is: those before it, and of the imports that bring them."""
         owners = set(WORD.findall(reference)[:-1])
@@ -296,23 +346,6 @@ class CodeChooser:
         starts |= {call.start for call in code.calls if call.name == "require"} if code else set()
         lines = [WORD.findall(code.text(line, line)) for line in starts] if code else []
         return {word for words in [owners, *lines] if owners.intersection(words) for word in words}
-
-
-def block_at(lines: Sequence[str], line: int, name: str) -> tuple[int, int]:
-    """Return the function around a line by its name and indents, for want of a grammar; else near lines."""
-    depth = _indent(lines, line)
-    starts = (n for n in range(line, 0, -1) if n == line or _indent(lines, n) < depth)
-    start = next((n for n in starts if name in WORD.findall(lines[n - 1])), 0)
-    ends = (n for n in range(line, len(lines) + 1) if re.match(r"\s*[})\]]", lines[n - 1]))
-    end = next((n for n in ends if _indent(lines, n) <= _indent(lines, start)), 0)
-    if not start or not end:
-        return max(line - AROUND_LINES, 1), min(line + AROUND_LINES, len(lines))
-    return start, end
-
-
-def _indent(lines: Sequence[str], line: int) -> int:
-    text = lines[line - 1] if 0 < line <= len(lines) else ""
-    return len(text) - len(text.lstrip())
 
 
 def _together(path: str, other: str) -> int:

@@ -35,6 +35,8 @@ GROUP = re.compile(r"\s*\+ Exception Group Traceback")
 FRAME = re.compile(
     r'\s+(?:File "|at |from \S+:\d|\.{3} \d+ |\d+: |\()|\t\S+\.(?:go|s):\d+|#\d+ |Caused by: |\s*\|\s'
 )
+# What stands below an exception, so that another one begins an event.
+BEGUN = re.compile(rf"{FRAME.pattern}|note: ")
 EXCEPTION = re.compile(
     r"(?:[A-Za-z_$][\w$]*(?:\.|::))*[A-Za-z_$][\w$]*(?:Error|Exception|Throwable|Failure|Fault|Timeout|Interrupt|Exit)\b(?:[:\s(\[]|$)"
     r"|(?:Error|Exception)(?:: |:?$| [\[({])"
@@ -170,7 +172,7 @@ def is_head(text: str) -> bool:
 def continues_trace(event: Event, line: str) -> bool:
     """Whether a line that is not indented belongs to the open trace."""
     last = event.lines[-1]
-    if repeats(event, line):
+    if repeats(event, line) and not _is_chain(last):
         return False
     if CONTINUES.match(line) or POINTER.match(last):
         return True
@@ -187,7 +189,7 @@ def continues_trace(event: Event, line: str) -> bool:
     if last[0] == "╰" and EXCEPTION.match(line):
         return True
     starts_here = len(event.lines) < 6 and STARTS.match(event.lines[0])
-    return bool(starts_here and EXCEPTION.match(line))
+    return bool(starts_here and EXCEPTION.match(line) and not any(map(BEGUN.match, event.lines)))
 
 
 def extends(event: Event, line: str, build: bool) -> bool:

@@ -31,7 +31,7 @@ PREFIXES = tuple(
         # Passenger: `App 1234 output: `.
         r"App (?P<label>\d+) (?:output|stdout|stderr): ?",
         # Kubernetes and Docker: `2026-11-20T01:30:00.123456789Z stdout F `.
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z (?:std(?:out|err) [FP] )?",
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z (?:std(?:out|err) [FP](?: |$))?",
         # Turborepo, concurrently, threads: `@acme/api:start: `, `[0] `, `[worker-1] `.
         r"(?P<label>[@\w./-]{1,48}:(?:dev|start|serve|build)): ?",
         r"\[(?P<label>[^\[\]\s]{1,40})\] ?",

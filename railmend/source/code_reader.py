@@ -23,6 +23,7 @@ MAX_MATCHES = 10_000  # that are open at once
 MAX_DEPTH = 300
 MAX_ERRORS = 2_000  # nodes in one place
 MAX_ARGUMENTS, MAX_ARGUMENT = 8, 300
+MAX_CHAIN = 4  # of the calls before a call, those that tell of routes stand first
 BUFFER = 64 * 1024
 SCRIPT = re.compile(r"(<script\b[^>]*>)(.*?)(?=</script>|\Z)", re.S | re.I)
 LAST_NAME = re.compile(r"[\w$]+[?!]?(?=[^\w$]*$)")
@@ -57,12 +58,17 @@ class Definition:
 
 @dataclass(frozen=True)
 class FunctionCall:
-    """A call, decorator, annotation or attribute. `callee`: as written; `arguments`: their text, cut."""
+    """A call, decorator, annotation or attribute. `callee`, `arguments`: as written, cut.
+
+    `start`: the line of its name, which may stand far below the beginning of a chain.
+    `chain`: the first calls of one argument that it is called on, as in `scope("/cart").route("/add", add)`.
+    """
 
     callee: str
     arguments: tuple[str, ...]
     start: int
     end: int
+    chain: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -161,6 +167,7 @@ class _Reading:
         self._definitions: dict[int, tuple[Node, Definition]] = {}
         self._calls: dict[tuple[int, int], FunctionCall] = {}
         self._imports: dict[tuple[int, str], ModuleImport] = {}
+        self._chains: dict[int, tuple[tuple[str, str], ...]] = {}
 
     def of(self, root: Node) -> SourceCode:
         # Without the progress callback that the binding offers here: it crashes (0.26.1).
@@ -188,11 +195,15 @@ class _Reading:
                 return
         if node := nodes.get("call"):
             arguments = nodes.get("arguments")
+            callee = nodes["callee"]
             self._calls[node.start_byte, node.end_byte] = FunctionCall(
-                self._cut(nodes["callee"]),
+                self._data[max(callee.start_byte, callee.end_byte - MAX_ARGUMENT) : callee.end_byte].decode(
+                    errors="replace"
+                ),
                 tuple(map(self._cut, arguments.named_children[:MAX_ARGUMENTS])) if arguments else (),
-                node.start_point.row + 1,
+                callee.end_point.row + 1,
                 _last_row(node),
+                self._chain(node),
             )
         elif node := nodes.get("import"):
             module = self._cut(nodes["module"]).strip("\"'`")
@@ -203,7 +214,11 @@ class _Reading:
         name = self._cut(nodes["name"])
         if kind == "handed":
             arguments = node.child_by_field_name("arguments")
-            name = f"{name} {self._cut(arguments.named_children[0])}" if arguments else name
+            name = (
+                f"{name.rpartition(chr(10))[2].strip()} {self._cut(arguments.named_children[0])}"
+                if arguments
+                else name
+            )
         elif receiver := nodes.get("receiver"):
             of = re.search(r"(\w+)(?:\[[^\]]*\])?\s*\)$", self._cut(receiver))
             name = f"{of[1]}.{name}" if of else name
@@ -214,11 +229,33 @@ class _Reading:
             outer = outer.parent
         row, above = outer.start_point.row, outer.prev_named_sibling
         while above is not None and above.type in ATTACHED and above.end_point.row >= row - 1:
-            if above.prev_named_sibling and above.prev_named_sibling.end_point.row == above.start_point.row:
+            if above.prev_named_sibling and _last_row(above.prev_named_sibling) > above.start_point.row:
                 break  # a comment behind the statement before
             row, above = above.start_point.row, above.prev_named_sibling
-        definition = Definition(name, kind, row + 1, nodes["name"].start_point.row + 1, _last_row(node))
-        self._definitions.setdefault(node.start_byte, (node, definition))
+        line = nodes["name"].start_point.row + 1
+        key = node.start_byte
+        if kind == "handed":  # of a chain of calls, only the name is its own
+            line, key = nodes["name"].end_point.row + 1, nodes["name"].end_byte
+            row = max(row, line - 1) if line > node.start_point.row + 1 else row
+        definition = Definition(name, kind, row + 1, line, _last_row(node))
+        self._definitions.setdefault(key, (node, definition))
+
+    def _chain(self, call: Node) -> tuple[tuple[str, str], ...]:
+        """Return the calls on whose results a call is called, the first ones."""
+        on: list[Node] = []
+        node = next(iter(call.named_children), None)
+        while node is not None and node.id not in self._chains:
+            on.append(node)
+            node = next(iter(node.named_children), None)
+        chain = self._chains[node.id] if node is not None else ()
+        for outer in reversed(on):
+            arguments = outer.child_by_field_name("arguments")
+            if arguments is not None and arguments.named_child_count == 1 and len(chain) < MAX_CHAIN:
+                before = self._data[max(arguments.start_byte - MAX_ARGUMENT, 0) : arguments.start_byte]
+                name = last_name(before.decode(errors="replace"))
+                chain = (*chain, (name, self._cut(arguments.named_children[0])))
+            self._chains[outer.id] = chain
+        return chain
 
     def _qualified(self, node: Node, made: Definition) -> Definition:
         """Put the names of the classes around a definition before its own."""

@@ -1,6 +1,7 @@
 """Grammars by file name, and for each the queries (`queries/`) that find definitions, calls and imports.
 
-C# is missing on purpose: on 50 kB of `a<` its grammar (0.23.5) takes gigabytes, then ends the process.
+C# is missing on purpose: on 50 kB of `a<` its grammar (0.23.5) takes gigabytes, then ends the process. That
+and other languages of braces are read by `plain_reader`.
 """
 
 from collections.abc import Callable
@@ -40,12 +41,19 @@ _GRAMMARS = (
     ((".php",), "tree_sitter_php", "language_php", "php"),
     ((".ex", ".exs"), "tree_sitter_elixir", "language", "elixir"),
 )
+# Read by `plain_reader`.
+PLAIN = frozenset((".cs", ".kt", ".kts", ".scala", ".groovy"))
 _BY_SUFFIX = {suffix: row[1:] for row in _GRAMMARS for suffix in row[0]}
 
 
 def can_read(path: str) -> bool:
-    """Return whether there is a grammar for files of this name."""
-    return PurePosixPath(path).suffix.lower() in _BY_SUFFIX
+    """Return whether files of this name are read as code."""
+    return PurePosixPath(path).suffix.lower() in _BY_SUFFIX or is_plain(path)
+
+
+def is_plain(path: str) -> bool:
+    """Return whether files of this name are read without a grammar."""
+    return PurePosixPath(path).suffix.lower() in PLAIN
 
 
 def grammar_of(path: str) -> Grammar | None:

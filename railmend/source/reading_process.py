@@ -15,9 +15,9 @@ from threading import Timer
 from types import TracebackType
 from typing import Any, Self
 
-from railmend.source import code_reader
+from railmend.source import code_reader, plain_reader
 from railmend.source.code_reader import Definition, FunctionCall, ModuleImport, SourceCode
-from railmend.source.grammars import can_read
+from railmend.source.grammars import can_read, is_plain
 
 # The reader gives up after `code_reader.MAX_SECONDS` by itself; these are for what no longer asks the time.
 MAX_SECONDS = 6.0
@@ -109,13 +109,21 @@ def _decoded(path: str, text: str, answer: Any) -> SourceCode | None:
         path,
         text.split("\n"),
         tuple(Definition(*row) for row in definitions),
-        tuple(FunctionCall(callee, tuple(arguments), *span) for callee, arguments, *span in calls),
+        tuple(
+            FunctionCall(callee, tuple(arguments), start, end, tuple((name, text) for name, text in chain))
+            for callee, arguments, start, end, chain in calls
+        ),
         tuple(ModuleImport(*row) for row in imports),
         tuple((start, end) for start, end in statements),
     )
 
 
-def serve(read: Callable[[str, str], SourceCode | None] = code_reader.read) -> None:
+def read_any(path: str, text: str) -> SourceCode | None:
+    """Read a file with its grammar, or without one."""
+    return plain_reader.read(path, text) if is_plain(path) else code_reader.read(path, text)
+
+
+def serve(read: Callable[[str, str], SourceCode | None] = read_any) -> None:
     """Answer on standard output what standard input asks, until it ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -74,7 +74,8 @@ def test_a_file_that_kills_the_parser_is_named_and_the_rest_is_shown(monkeypatch
     assert "(not read as code: bad.py)" in fact.text
 
 
-def test_a_function_too_long_for_the_room_is_shown_around_the_line_that_failed() -> None:
+@pytest.mark.parametrize(("room", "most"), [(1500, 1600), (20000, 2700)])
+def test_a_function_too_long_for_the_room_is_shown_around_the_line_that_failed(room: int, most: int) -> None:
     body = "\n".join(f"    total_{n} = compute(total_{n - 1}, rate)" for n in range(1, 900))
     trace = 'File "/srv/app.py", line 500, in bill'
     (fact,), _ = code_facts(
@@ -84,11 +85,12 @@ def test_a_function_too_long_for_the_room_is_shown_around_the_line_that_failed()
         logs=[trace],
         requests=[],
         redact=str,
-        room=1500,
+        room=room,
     )
-    assert "total_499 = compute" in fact.text
-    assert "of lines 1-900" in fact.text
-    assert estimate(fact.text) <= 1600
+    first = fact.text.partition("\n\n")[0]
+    assert "total_499 = compute" in first
+    assert "of lines 1-900" in first
+    assert estimate(first) <= most
 
 
 KOTLIN = """class Orders(private val store: Store) {
@@ -104,6 +106,9 @@ KOTLIN = """class Orders(private val store: Store) {
 """
 
 
+ROOT_TRACE = 'File "/srv/app.py", line 3, in <module>\nFile "/srv/app.py", line 60, in Shop'
+
+
 def shown_of(
     files: dict[str, str], trace: str, requests: str = "", change: CommitComparison | None = None
 ) -> str:
@@ -117,6 +122,53 @@ def shown_of(
         room=1500,
     )
     return "\n".join([*(fact.text for fact in facts), changed])
+
+
+def test_outside_of_functions_the_statement_or_the_lines_of_a_class_around_a_failure_are_shown() -> None:
+    fields = "".join(f"    field_{n} = load({n})\n" for n in range(99))
+    text = shown_of(
+        {"app.py": f"RATES = {{\n    1: a(),\n    2: b(),\n}}\n\n\nclass Shop:\n{fields}"}, ROOT_TRACE
+    )
+    headers = [line for line in text.split("\n") if line.startswith("--- ")]
+    assert headers[:2] == [
+        "--- app.py lines 1-4: named by a trace, line 3",
+        "--- app.py lines 45-75: named by a trace, line 60",
+    ]
+
+
+def test_of_one_name_the_nearest_is_meant_and_the_one_that_is_called_alike() -> None:
+    files = {
+        "web/util.js": "function price(n) {\n  return 1;\n}\n",
+        "api/cart/util.js": "function price(n) {\n  return 2;\n}\n",
+        "users.queries.js": "function find(n) {\n  return 3;\n}\n",
+        "zcart.store.js": "function find(n) {\n  return 4;\n}\n",
+        "api/cart/show.js": "function show(n) {\n  return price(n) + zcartStore.find(n);\n}\n",
+    }
+    text = shown_of(files, "    at show (/srv/api/cart/show.js:2:9)")
+    called = [line.split(" ")[1] for line in text.split("\n") if line.endswith(": called in show.js")]
+    assert called == ["api/cart/util.js", "zcart.store.js"]
+
+
+def test_where_no_function_is_found_the_route_itself_is_shown() -> None:
+    filler = "".join(f"const v{n} = {n};\n" for n in range(900))
+    text = shown_of({"app.js": f"{filler}app.get('/cart', elsewhere.list);\n"}, "", "GET /cart: 5x")
+    assert text.startswith("--- app.js lines 901-901: answers GET /cart")
+
+
+def test_however_much_else_there_is_code_has_room() -> None:
+    others = [Fact(kind=kind, source="x", text="word " * 9000) for kind in ("deploy_log", "change", "chart")]
+    assert room_for_code(others) == 3500
+    assert room_for_code(others[:1]) == TOTAL_BUDGET - 2200
+
+
+def test_of_what_is_called_further_down_the_likeliest_is_shown_first() -> None:
+    files = {
+        "app.py": "def a():\n    return calls.both()\n",
+        "calls.py": "def both():\n    return plain.c1() + plain.c2()\n",
+        "plain.py": "def c1():\n    return 1\n\n\ndef c2():\n    raise Error(status)\n",
+    }
+    text = shown_of(files, 'File "/srv/app.py", line 2, in a')
+    assert text.index("def both()") < text.index("def c2()") < text.index("def c1()")
 
 
 def test_a_function_that_no_grammar_reads_is_whole_and_a_template_is_shown_around_its_line() -> None:
@@ -168,6 +220,66 @@ def test_a_request_is_answered_by_a_function_and_not_by_a_client_that_sends_it()
     ]
 
 
+VIEWS = """class Counted:
+    @action(detail=True)
+    def totals(self, request, pk):
+        return self.count()
+
+
+class CartViewSet(Counted, ModelViewSet):
+    queryset = Cart.objects.all()
+
+    def retrieve(self, request, pk):
+        return 1
+
+    @action(detail=True, methods=["post"], url_path="check-out")
+    def pay(self, request, pk):
+        return 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("request_", "lines"),
+    [
+        ("POST /api/carts/{id}/check-out/", "14-16"),
+        ("GET /api/carts/{id}/totals/", "3-5"),
+        ("GET /api/carts/{id}/", "11-12"),
+        ("GET /api/carts/", "8-216"),
+    ],
+)
+def test_of_a_set_of_views_the_method_is_shown_that_answers(request_: str, lines: str) -> None:
+    long = "".join(f"    def helper_{n}(self):\n        return {n}\n" for n in range(100))
+    files = {
+        "shop/urls.py": "router.register(r'carts', views.CartViewSet)\n",
+        "shop/views.py": f"\n{VIEWS}{long}",
+        "shop/other.py": "def retrieve(pk):\n    return 3\n\n\ndef totals(pk):\n    return 4\n",
+    }
+    text = shown_of(files, "", f"{request_}: 5x")
+    shown = [line for line in text.split("\n") if ": answers " in line]
+    assert shown[0].startswith(f"--- shop/views.py lines {lines}: answers {request_}")
+    assert len(shown) == 1
+
+
+def test_a_handler_is_found_through_the_variable_that_holds_it() -> None:
+    files = {
+        "routes.go": 'func f(e *E) {\n\tspeech := audio.Speak(load())\n\te.POST("/speech", speech)\n}\n',
+        "audio/speak.go": "func Speak(l Loader) Handler {\n\treturn l.find(0)\n}\n",
+    }
+    assert "--- audio/speak.go lines 1-3: answers POST /speech" in shown_of(files, "", "POST /speech: 5x")
+
+
+def test_what_fits_a_request_less_well_is_shown_below_what_the_likeliest_calls() -> None:
+    files = {
+        "web/urls.py": "urlpatterns = [path('carts/<id>/pay/', views.pay_page)]\n",
+        "web/views.py": "def pay_page(id):\n    return form(id)\n\n\ndef form(id):\n    return id\n",
+        "api/urls.py": "router.register('carts', api.Carts)\n",
+        "api/api.py": "class Carts(ViewSet):\n    def pay(self, id):\n        return id\n",
+    }
+    text = shown_of(files, "", "POST /api/carts/{id}/pay: 5x")
+    assert text.index("def pay_page(") < text.index("def form(") < text.index("class Carts(")
+    assert "--- api/api.py lines 1-3: answers POST /api/carts/{id}/pay" in text
+
+
 def test_a_class_that_is_called_does_not_hide_its_methods() -> None:
     methods = "".join(f"    def m{n}(self):\n        return {n}\n\n" for n in range(400))
     files = {
@@ -189,6 +301,59 @@ def test_no_line_is_shown_twice_where_a_file_is_shown_in_parts() -> None:
     )
     text = shown_of({"app.py": code + filler, "x.py": "def a(): pass\n"}, 'File "/srv/x.py", line 1, in a')
     assert text.count("raise Error(abort(panic") == 1
+
+
+def test_after_what_is_named_come_its_file_what_changed_what_it_imports_and_what_is_like_the_fault() -> None:
+    fault = "raise Error(abort(status))\n"
+    files = {
+        "a.py": f"# the top\nimport goods\n\n{fault}\n\ndef show():\n    return 1\n",
+        "likely.py": f"{fault}panic(catch)\n",
+        "less.py": fault,
+        "main.py": fault,
+        "goods.py": fault,
+        "changed.py": "unlike = 1\n",
+    }
+    patch = ComparedFile(path="changed.py", status="modified", additions=1, deletions=0, patch="@@ -1 +1 @@")
+    change = CommitComparison(base="a", head="b", status="ahead", total=1, commits=(), files=(patch,))
+    text = shown_of(files, 'File "/srv/a.py", line 7, in show', change=change)
+    shown = [line.split(" ")[1] for line in text.split("\n") if line.startswith("--- ") and " lines " in line]
+    assert shown == ["a.py", "a.py", "changed.py", "goods.py", "main.py", "likely.py", "less.py"]
+
+
+def test_what_there_is_no_room_for_is_listed_with_its_place() -> None:
+    long = "".join(f"        self.total_{n} = compute(total_{n}, rate)\n" for n in range(400))
+    files = {f"m{n:02}.py": f"class C{n}:\n    def add(self):\n{long}" for n in range(20)}
+    files["app.py"] = "def b():\n    " + "\n    ".join(f"m{n:02}.C{n}.add()" for n in range(20)) + "\n"
+    text = shown_of(files, 'File "/srv/app.py", line 2, in b')
+    listed = next(line for line in text.split("\n") if line.startswith("(not shown: "))
+    assert listed.startswith("(not shown: m00.py lines 2-402; m01.py lines 2-402; ")
+    assert listed.endswith("; and 5 more)")
+    assert listed.count(" lines ") == 15
+    assert "app.py" not in listed
+
+
+@pytest.mark.parametrize(("changed_rows", "least_change", "least_code"), [(900, 480, 1200), (3, 70, 1700)])
+def test_a_change_has_a_quarter_of_the_room_and_leaves_what_it_does_not_need(
+    changed_rows: int, least_change: int, least_code: int
+) -> None:
+    body = "".join(f"    total_{n} = compute(total_{n}, rate)\n" for n in range(400))
+    rows = "\n".join(f"+other_{n} = compute({n})" for n in range(changed_rows))
+    patch = f"@@ -0,0 +1,{changed_rows} @@\n{rows}"
+    file = ComparedFile(path="b.py", status="modified", additions=1, deletions=0, patch=patch)
+    change = CommitComparison(base="a", head="b", status="ahead", total=1, commits=(), files=(file,))
+    facts, text = code_facts(
+        incident_of(FindingKind.ERROR_RATE),
+        {"a.py": f"def bill(rate):\n{body}", "b.py": "def b():\n    raise Error\n\n\n" * 200},
+        change,
+        logs=['File "/srv/a.py", line 200, in bill'],
+        requests=[],
+        redact=str,
+        room=2000,
+    )
+    code = sum(estimate(fact.text) for fact in facts)
+    assert estimate(text) >= least_change
+    assert code >= least_code
+    assert code + estimate(text) <= 2100  # with the list of what was left out
 
 
 TRACES = {
@@ -217,6 +382,7 @@ def test_a_place_means_the_file_that_shares_most_of_its_path() -> None:
     assert file_of("/app/main.py", files) == "main.py"
     assert file_of("/app/dist/orders/orders.js", files) == "src/orders/orders.ts"
     assert file_of("/app/other.py", files) is None
+    assert file_of("/app/main.py", dict.fromkeys(("shop/api/main.py", "shop/main.py"), "")) == "shop/main.py"
 
 
 def test_requests_are_read_in_summaries_of_http_logs() -> None:

@@ -164,6 +164,16 @@ def test_a_go_stack_in_an_attribute_is_folded() -> None:
     assert "(1 library frames)" in text
 
 
+def test_what_stands_below_the_first_line_gives_an_event_its_level() -> None:
+    below = ("prices were read\n  ERROR 3 are refused", "WARN prices lag\n  FATAL none is left")
+    heads = ("INFO prices were sent\n  FATAL 3 are refused", "ERROR no price was taken")
+    made = rows(*(line for _ in range(9) for line in (*heads, *below)), severity="info")
+    text = condense_logs([*made, *rows(*["tick"] * 400, severity="info")]).text
+    # What calls itself ordinary is an error at most: it does not stand above what is one by its own words.
+    order = ["FATAL none is left", "prices were sent", "no price was taken", "prices were read"]
+    assert sorted(order, key=text.index) == order
+
+
 def test_a_level_that_railway_gives_to_plain_text_is_not_a_logger() -> None:
     plain = [
         StreamRow(START, "error", "LOG:  checkpoint complete", (("level", '"error"'),)) for _ in range(20)
@@ -208,6 +218,37 @@ def test_what_was_cut_is_counted() -> None:
     assert summary.rows == 300
     assert f"Left out: {summary.left_out} kinds of event" in summary.text
     assert 0 < summary.left_out < summary.groups
+
+
+def test_failures_of_the_application_are_shown_beyond_what_is_enough_of_others() -> None:
+    failures = [
+        "\n".join(
+            [
+                f'Traceback (most recent call last):\n  File "/app/{word}.py", line {n}, in {word}',
+                *(
+                    f'    {word}_{m} = {word}.read_{m}({word})\n  File "/app/{word}.py", line {m}, in f'
+                    for m in range(6)
+                ),
+                f"{word.title()}Error: no {word}",
+            ]
+        )
+        for n, word in enumerate(WORDS)
+    ]
+    text = condense_logs(rows(*failures), budget_tokens=8000).text
+    shown = [word for word in WORDS if f"Error: no {word}" in text]
+    assert estimate(text) > 1200
+    assert len(shown) == 12
+
+
+def test_what_is_left_out_is_told_by_its_most_frequent_ordinary_lines() -> None:
+    made = rows(*[f"{line} {n}" for n in range(300) for line in ("ERROR cache: miss of page", "served page")])
+    words = random.Random(5)  # noqa: S311 - made-up words
+    made += rows(*(f"FATAL {' '.join(words.choices(WORDS, k=6))} failed" for _ in range(90)))
+    summary = condense_logs(made, budget_tokens=300, onset=START + timedelta(days=1))
+    tail = summary.text.partition("The most frequent:")[2]
+    assert "300x served page #" in tail
+    assert "FATAL" not in tail
+    assert "cache: miss" not in tail
 
 
 def test_pages_read_from_the_newest_back_give_the_same_groups() -> None:

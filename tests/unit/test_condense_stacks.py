@@ -62,6 +62,56 @@ PREFIXES = st.sampled_from(
         *("2026-11-20T01:30:00.123456789Z ", "2026-11-20T01:30:00.123456789Z stdout F "),
     ]
 )
+CHAIN = "During handling of the above exception, another exception occurred:"
+PYTHON = (
+    "Traceback (most recent call last):",
+    '  File "/app/a.py", line 3, in f',
+    "    g()",
+    "KeyError: 'x'",
+)
+RUST = ("thread 'main' panicked at src/a.rs:3:9:", "no rate", "note: run with `RUST_BACKTRACE=1` to see more")
+NEXT = {
+    "python, chained": [(*PYTHON, CHAIN, *PYTHON), PYTHON],
+    "node": [
+        ("Uncaught Error: no card", "    at f (/app/a.js:3:9)"),
+        ("Error: no rate", "    at g (/app/b.js:4:1)"),
+    ],
+    "the jvm": [
+        ('Exception in thread "main" a.b.NoRateException: SEK', "\tat a.b.C.d(C.java:3)"),
+        (
+            "java.io.IOException: closed",
+            "\tat a.b.C.e(C.java:4)",
+            "Caused by: a.b.GoneException: x",
+            "\t... 3 more",
+        ),
+    ],
+    ".net": [
+        ("Unhandled exception. A.NoRateException: SEK", "   at A.B.C(Int32 n) in /src/B.cs:line 3"),
+        ("System.IO.IOException: closed", "   at A.B.D() in /src/B.cs:line 4"),
+    ],
+    "rust": [RUST, ("Error: no rate", "    at f (/app/a.js:3:9)"), RUST],
+}
+
+
+@pytest.mark.parametrize("events", NEXT.values(), ids=NEXT)
+def test_an_exception_right_behind_another_is_an_event_of_its_own(events: list[tuple[str, ...]]) -> None:
+    lines = [line for event in events for line in event]
+    assert [length for _, length in groups_of(lines)] == [len(event) for event in events]
+
+
+def test_an_empty_line_of_a_container_has_its_prefix_too() -> None:
+    prefix = "2026-11-20T01:30:00.123456789Z stdout F "
+    lines = [
+        "panic: nil map",
+        "",
+        "goroutine 1 [running]:",
+        "main.f(0x1)",
+        "\t/app/main.go:12 +0x1d",
+        "served 12",
+    ]
+    assert groups_of([prefix + line for line in lines]) == groups_of(lines) == [(0, 4), (5, 1)]
+
+
 HEADS = st.sampled_from(
     [
         *(

@@ -237,6 +237,8 @@ def test_a_dockerfile_is_listed_however_many_files_changed_and_wherever_it_is() 
     change = compared(*many, changed("deploy/api.Dockerfile", size=400))
     for named in ({}, {file.path: [1] for file in many}):
         assert "modified deploy/api.Dockerfile +400 -400" in describe(change, "web", named=named)
+    text = describe(compared(changed("web/a.py"), changed("deploy/api.Dockerfile", size=9)), "web")
+    assert text.index("--- deploy/api.Dockerfile") < text.index("--- web/a.py")
 
 
 def test_a_merge_has_its_title_and_a_renamed_file_its_old_name() -> None:

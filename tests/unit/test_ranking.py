@@ -65,6 +65,10 @@ PAIRS = {
         group("a b", NOTICE, at=NEARBY),
         group("c d", NOTICE, at=NEARBY, access=True),
     ),
+    "a warning, not what is often said around the onset": (
+        group("a b", LogLevel.WARNING),
+        group("c d", NOTICE, at=NEARBY, count=9),
+    ),
     "what grew": (
         group("a b", ERROR, before=10, count=100, at=-HOUR),
         group("c d", ERROR, before=50, count=100, at=-HOUR),

@@ -7,24 +7,20 @@ and bounded, so work grows with the number of words alone.
 
 import re
 from collections.abc import Iterator
-from urllib.parse import unquote
 
 from railmend.evidence.accepting import GROUPED, QUOTED, SYMBOL, accepted
 from railmend.evidence.clauses import said
 from railmend.evidence.enclosures import SENTENCE, enclosed
 from railmend.evidence.lookalikes import (
-    HEXADECIMAL,
     LABEL,
-    MEASURE,
     PLACEHOLDER,
     PROSE,
-    UUID,
     has_letters_and_digits,
     has_symbols,
-    is_literal,
     is_opaque,
     looks_random,
 )
+from railmend.evidence.nearby import NUMBERED, near, stated
 from railmend.evidence.secret_names import KEY, PASSWORD, STRONG, Name, names, names_other
 from railmend.evidence.statements import MARKER, bound
 
@@ -124,27 +120,9 @@ VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 PHRASE = re.compile(r"[\w'’]{1,40}(?:[ ,.!?&-]{1,3}[\w'’]{1,40}){1,9}[.!?]?")
 # `arn:aws:secretsmanager:...:secret:name` names a secret and is none.
 ARN = re.compile(r"\barn:[\w:/*-]{1,120}\Z")
-NEAR = 48
-# What people think up: letters and digits with a symbol, or with digits for letters and an exclamation mark.
-THOUGHT_UP = re.compile(
-    r"(?=[^A-Za-z]{0,40}[A-Za-z])(?=\D{0,40}\d)(?![\w.+-]{1,40}@[\w-]{1,40}\.\w)"
-    r"(?:(?=[^!#$%^&*@]{1,40}[!#$%^&*@])[\w!#$%^&*@~+-]{8,40}(?<![!*+-])|[A-Za-z]{1,20}\d{1,3}[A-Za-z]\w{0,20}[!*]{1,3})"
-)
-# A word alone on the line below that of the name.
-NEXT_LINE = re.compile(
-    r"[^\n={\[]{0,40}\n[ \t]{0,60}([A-Za-z0-9][A-Za-z0-9!#$%^&*_+/=~.-]{8,400})[ \t]*(?=\n|\Z)"
-)
-NEAR_WORD = re.compile(r"(?:[A-Za-z0-9+/_~.!@#$%^*-]|&(?![\w.-]{1,40}=)){6,400}={0,2}")
 # What is longer than the above goes on to where a word must end.
 LONG = 400
 REST = re.compile(r"[A-Za-z0-9+/_=.~%-]*")
-# What may stand before a name, by what ends it: `value="x" name=`, `"x" == `, `x is the `.
-ATTRIBUTE_END = re.compile(r"\b(?:name|id|key)[\"']?\s?[=:]\s?[\"']?\Z")
-ATTRIBUTE_VALUE = re.compile(r"\bvalue[\"']?\s?[=:]\s?[\"']([^\"'<>\n]{3,200})[\"']")
-COMPARED_END = re.compile(r"[\"']\s{0,3}[!=]={1,2}\s{0,3}\Z")
-SENTENCE_END = re.compile(r"\s{0,3}(?:[.,;:!?)]|\n|\Z)")
-SAID_END = re.compile(r"[\"'`]? (?:is|as|was|for) (?:the |your |my |our |an? )?\Z")
-BACK = 200
 MAX_LIST = 12
 NEXT_OF_LIST = re.compile(r"[\"'`]?\s{0,4},\s{0,40}(?=[\"'`])")
 CHANGED = re.compile(r"[\"'`][^\"'`\n]{0,200}(?=[\"'`]\s{1,4}(?:->|=>|→)\s)")
@@ -155,10 +133,6 @@ BRACKETS = tuple("({[<>)]}\"'")
 LIFETIME = re.compile(r"[&<]'[a-z_]\w{0,20}\b(?!')")
 ATTRIBUTE = re.compile(r"[\w.-]+[=:]")
 MORE = re.compile(r"[^\s\"'`,;]{2,200}")
-# What sentences number: `password user42`.
-NUMBERED = re.compile(
-    r"(?i)(?:user|step|attempt|version|v|page|item|test|client|account|node|worker|job)[-_]?\d{1,6}"
-)
 
 
 def find(text: str) -> Iterator[tuple[int, int, str]]:
@@ -172,7 +146,7 @@ def find(text: str) -> Iterator[tuple[int, int, str]]:
             continue
         kind = "password" if name.strength == PASSWORD else "secret"
         yield from ((start, end, kind) for start, end in _held(text, name))
-        spans = [*_assigned(text, name)] or [*_stated(text, name)]
+        spans = [*_assigned(text, name)] or [*stated(text, name)]
         for start, end in spans:
             if end - start >= LONG:
                 rest = REST.match(text, end)
@@ -180,7 +154,7 @@ def find(text: str) -> Iterator[tuple[int, int, str]]:
             yield start, end, kind
             done = max(done, end)
         if not spans and name.strength > KEY:
-            yield from ((start, end, kind) for start, end in _near(text, name))
+            yield from ((start, end, kind) for start, end in near(text, name))
 
 
 def _held(text: str, name: Name) -> Iterator[tuple[int, int]]:
@@ -397,83 +371,3 @@ def _word(text: str, start: int, name: Name, *, sure: bool, spaced: bool) -> tup
         if LABEL.search(text[max(start - 12, 0) : start]):
             return None
     return (start, end) if accepted(text, (start, end), name, sure=sure, quoted=False) else None
-
-
-def _stated(text: str, name: Name) -> Iterator[tuple[int, int]]:
-    """Yield what stands before: `value="x" name="password"`, `"x" == password`, `x is the password`."""
-    begin = max(name.start - BACK, text.rfind("\n", 0, name.start) + 1)
-    tail = max(name.start - 20, begin)
-    span: tuple[int, int] | None = None
-    if ATTRIBUTE_END.search(text, tail, name.start):
-        match = ATTRIBUTE_VALUE.search(text, begin, name.start)
-        span = match.span(1) if match else None
-    elif compared := COMPARED_END.search(text, tail, name.start):
-        opening = text.rfind(text[compared.start()], begin, compared.start())
-        span = (opening + 1, compared.start()) if opening >= 0 else None
-    elif said := SAID_END.search(text, tail, name.start):
-        opening = max(text.rfind(each, begin, said.start()) for each in " \"'`(<") + 1 or begin
-        word, ends = text[opening : said.start()], SENTENCE_END.match(text, name.end) is not None
-        if looks_random(word, 8) or (
-            ends and name.strength == PASSWORD and len(word) >= 8 and has_letters_and_digits(word)
-        ):
-            span = opening, said.start()
-    if span and accepted(text, span, name, sure=True, quoted=True):
-        yield span
-
-
-def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
-    """Yield the first random-looking word close behind the name, or else before it, on its line."""
-    line_end = text.find("\n", name.end)
-    stop = min(name.end + NEAR, line_end if line_end >= 0 else len(text))
-    for match in NEAR_WORD.finditer(
-        text, name.end, min(stop + 400, line_end if line_end >= 0 else len(text))
-    ):
-        if match.start() >= stop or PLACEHOLDER.match(text, match.start() - 1):
-            break
-        if _is_near_secret(text, match) or _is_thought_up(text, match, name):
-            yield match.span()
-            return
-    alone = text[name.start - 1 : name.start].isspace() or not name.start
-    below = NEXT_LINE.match(text, name.end) if alone else None
-    if below and looks_random(below[1], 12 if name.strength < STRONG else 8) and is_literal(below[1]):
-        yield below.span(1)
-        return
-    line_start = text.rfind("\n", 0, name.start) + 1
-    for match in NEAR_WORD.finditer(text, max(name.start - NEAR, line_start), name.start):
-        inside = match.start() > line_start and text[match.start() - 1].isalnum()
-        if not inside and len(match[0]) >= 16 and match.end() < name.start and _is_near_secret(text, match):
-            yield match.span()
-
-
-def _is_thought_up(text: str, match: re.Match[str], name: Name) -> bool:
-    """Return whether a word near the name of a password is like one that people think up."""
-    if name.strength < STRONG and "cred" not in text[name.start : name.end].lower():
-        return False
-    begin, end = match.span()
-    apart = begin > name.end + 1 and text[begin - 1] in "/.:=@$[("
-    if apart or text[end : end + 1] in tuple("(=:@/"):
-        return False
-    words = (match[0], match[0].rstrip(".!*+-"))
-    return any(
-        THOUGHT_UP.fullmatch(word) and is_literal(word) and not NUMBERED.fullmatch(word) for word in words
-    )
-
-
-def _is_near_secret(text: str, match: re.Match[str]) -> bool:
-    word = unquote(match[0]).strip(".!*+-")
-    if word[:1] == "@" and HEXADECIMAL.fullmatch(word[1:]):  # what a dependency is pinned to
-        return False
-    if "/" in word and (
-        word.startswith((".", "/"))
-        or (word.count("/") > 2 and not looks_random(max(word.split("/"), key=len), 16))
-    ):
-        return False
-    if (
-        re.search(r"\.[a-z]{2,4}$|[\s<>\"']", word)  # a file, or words of another view
-        or UUID.fullmatch(word)
-        or MEASURE.fullmatch(word)
-        or not looks_random(word, 12)
-        or not is_literal(word)
-    ):
-        return False
-    return LABEL.search(text[max(match.start() - 16, 0) : match.start()]) is None

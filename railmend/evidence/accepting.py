@@ -52,7 +52,7 @@ FOREIGN_PROSE = re.compile(
 )
 SHORT_CODES = words("short_codes")
 # Beside `pass` and the like: they are of a login, and no results of a test.
-LOGIN = re.compile(r"(?i)(?<![a-z])(?:user\w{0,8}|login|e?mail|host|account)(?![a-z])")
+LOGIN = re.compile(r"(?i)(?<![a-z])(?:user\w{0,8}|login|e?mail|host|account|name)(?![a-z])")
 LOGIN_NEAR, BEFORE = 80, 160
 # What stands before a name where values are no expressions: pairs of a log, of a file, of a flag or of a
 # connection, and Go's maps.
@@ -151,7 +151,8 @@ def _is_short_secret(text: str, span: tuple[int, int], name: Name) -> bool:
         return len(value) >= 4
     if len(value) < 6:
         return len(value) >= 4 and CODE.fullmatch(value) is not None and SYMBOL.search(value) is not None
-    assigned = text[max(span[0] - 4, 0) : span[0]].rstrip("\"' ")[-1:] in ("=", ":", ">")
+    ahead = text[max(span[0] - 4, 0) : span[0]]
+    assigned = ahead[-1:] in QUOTED or ahead.rstrip("\"' ")[-1:] in ("=", ":", ">")
     of_login = LOGIN.search(text, max(name.start - LOGIN_NEAR, 0), name.end + LOGIN_NEAR)
     return bool(CODE.fullmatch(value)) or (assigned and of_login is not None)
 

@@ -37,14 +37,14 @@ CLOSE = (
 # They do not say for sure that a value is the name's: alternatives, defaults.
 UNSURE = ("|", "||", "??")
 ASSIGNED = re.compile(
-    rf"{CLOSE}(?:\s{{1,3}}{TYPE})?[ \t]{{0,30}}(?P<separator>{SEPARATOR})[ \t]{{0,30}}"
+    rf"{CLOSE}(?:\s{{1,3}}{TYPE}|(?i: for) [\"'`]\S{{1,60}}|(?<=PASSWORD) \w{{1,40}}(?= = ))?[ \t]{{0,30}}(?P<separator>{SEPARATOR})[ \t]{{0,30}}"
     # The type of what is declared: `password: String = "..."`.
     rf"(?:(?<=: )[A-Za-z_&][\w<>&'\[\]|.?: ]{{0,40}}?(?:\s=\s{{1,3}}(?!=)|=(?=[\"'`])))?"
     rf"(?:\r?\n\s{{0,60}}(?=[\"'`]|string\())?"
 )
 # `"name": "X", "value": "..."`, and the same as attributes and as elements.
 PAIR = re.compile(
-    r"[\"'`]?\s{0,4}[,;]?\s{0,60}(?:\"\w{1,20}\":\s?\"[^\"\n]{0,40}\",\s{0,40}){0,3}"
+    r"[\"'`]?\s{0,4}[,;]?\s{0,60}(?:\"\w{1,20}\":\s?\"[^\"\n]{0,40}\",\s{0,40}|\w{1,20}: \w{1,20} ?[,}]{1,2}\s{0,40}){0,3}"
     r"[\"'`]?(?i:value|val|content|default)[\"'`]?\s{0,4}(?:=>|[:=])\s{0,8}"
     r"|[\"'][^\n<>]{0,60}?\s(?i:value|content|default)\s{0,3}=\s{0,3}"
     r"|(?:[\"'][^<>\n]{0,60}/?>|</\w{1,20}>)\s{0,60}<(?i:value|string|val)\b[^<>\n]{0,40}?[>=]\s{0,8}"
@@ -59,6 +59,9 @@ ELEMENT = re.compile(r"(?:\s[^<>\n]{0,80})?(?<!/)>\s{0,60}(?:<!\[CDATA\[)?([^<]{
 INNER = re.compile(r"([^<\n]{1,400}?)\s{0,60}</")
 # What looks a name up, and has its default next to it.
 LOOK_UP = re.compile(r"(?i)(?:define|getenv|environ\.get|env|flag\.String|get_env|getOrDefault)\([\"']?\Z")
+# A pair of a list of pairs: `[("a", "b"), ("name", "value")]`.
+PAIRED = re.compile(r"(?:[\[(]|\),?\s{0,20})\([\"']\Z")
+PAIR_END = re.compile(r"[\w(, ]{0,40}([\"'])[^\"'\n]{1,200}\1\)")
 # What directly follows a name in brackets, `password[x]`, and is no index.
 BRACKETED = re.compile(
     r"\s?(?:\[([^\s\[\]\"'=<>]{8,100})\]|<([^\s<>\"'=]{8,100})>|\{ ?[\"']([^\"'\n]{6,100})[\"'] ?\})"
@@ -75,12 +78,13 @@ SPACE = re.compile(
     r"(?=[ \t]))?){1,3}"
 )
 OPENER = re.compile(
-    r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|\([\w ]{1,20}\)\s?"
-    r"|<{0,2}(?:[A-Za-z_][\w.:]{0,30}\(\s{0,60})?(?=[\"'`])"
-    r"|[A-Z]\w{0,20}\((?=\S)|[brufLN@&$%q]{0,2}(?=[\"'`])|[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
+    r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|\([\w ]{1,20}\)\s?|\[\]\w{1,20}\{(?=[\"'`])"
+    r"|<{0,2}(?:[A-Za-z_][\w.:]{0,30}\(\s{0,60}(?:[A-Z]\w{0,20}, )?){0,3}(?=[\"'`])"
+    r"|[A-Z]\w{0,20}\((?=\S)|[brufLN@&$%q]{0,2}(?=[\"'`])|(?!\[\[\w)[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
     r"(?:[brufLN@&$]{1,2}(?=[\"'`]))?"
 )
-TRIPLE = re.compile(r"\"\"\"([^\"]{1,400})|'''([^']{1,400})")
+# Strings of several lines, and those of Lua.
+TRIPLE = re.compile(r"\"\"\"([^\"]{1,400})|'''([^']{1,400})|\[\[([^\[\]\"'\n]{1,400})\]\]")
 NUMBERS = re.compile(
     r"(?:<Buffer |<<|\[\]?(?:byte|uint8)\{|\[|\{|\()\s?"
     r"((?:(?:0x)?[0-9a-fA-F]{1,3}(?:,\s?|\s|(?=[\]})>]))){4,400})"
@@ -108,11 +112,16 @@ BARE = re.compile(
     r"|(?<![^\s=:])\{\{(?=[^\s{}.:]{0,80}\d)[^\s{}.:]{4,80}(?=\s|\Z)){1,400}"
 )
 TO_END = re.compile(r"[^\n]{1,400}")
-NEXT_KEY = re.compile(r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|[\"'`,;\\]+$")
+NEXT_KEY = re.compile(r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|(?:\s+[}\])]+)?[\"'`,;\\]*$")
 LINE_START = re.compile(
     r"[-+ \t#*>$]*\[?(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?"
     r"[\"']?(?:[\w-]+\.)*\Z"
 )
+# A line of a file that gives the user, above one that gives the password.
+LOGIN_LINE = re.compile(r"(?im)^[ \t]*(?:user(?:name)?|login|account)[ \t]+\S{1,60}[ \t]*\r?\n[ \t]*\Z")
+# The last word of a line, in the second of two columns, and what a command sets: `kv put app/password x`.
+LAST = re.compile(r"\S{3,200}[ \t]*(?:\r?\n|\Z)")
+PATHS = re.compile(r"\s(?:put|set|write|config)\s(?:-\S{1,40}\s){0,3}[\w:@-]*[/._][\w./:@-]*\Z")
 # `x if y else "..."`, `x or "..."`: of an expression the string alone is a value.
 CHOICE = re.compile(r"(?:\b(?:else|or)|\|\||\?\?|[?:]) ?([\"'])([^\"'\n]{1,200})\1")
 # A variable of an environment is set to all that follows, whatever words that has.
@@ -198,6 +207,8 @@ def _assigned(text: str, name: Name) -> Iterator[tuple[int, int]]:
             return
         sure = assigned["separator"] not in UNSURE
         whole_line = _line_start(text, name) is not None
+        if text[assigned.end() : assigned.end() + 1] == "\n":
+            yield from said(text, name)
         yield from _values(text, assigned.end(), name, sure=sure, whole_line=whole_line)
     elif argument := ARGUMENT.match(text, name.end):
         yield from _arguments(text, argument, name) or (said(text, name) if argument[0][0] == " " else ())
@@ -225,6 +236,10 @@ def _arguments(text: str, argument: re.Match[str], name: Name) -> list[tuple[int
         begin in ("{", ":")
         or (text[name.start] == "-" and argument[0][0] == text[argument.end() : argument.end() + 1])
         or LOOK_UP.search(text, max(name.start - 20, 0), name.start) is not None
+        or (
+            PAIRED.search(text, max(name.start - 30, 0), name.start) is not None
+            and PAIR_END.match(text, argument.end()) is not None
+        )
     )
     return [*_values(text, argument.end(), name, sure=sure)]
 
@@ -251,15 +266,26 @@ def _spaced(text: str, name: Name) -> list[tuple[int, int]]:
     # Behind another word no attribute of its own; nor `--secret id=npm,src=file`, whose parts have names.
     if attribute and (not flag or (name.strength < PASSWORD and text[attribute.end()].isalnum())):
         return []
-    if name.strength == PASSWORD and (
-        (word.isupper() and word.isalpha()) or word[:10].lower() == "identified"
-    ):
-        flag = True
     quoted = text[space.end() : space.end() + 1] in QUOTED
     if name.strength >= STRONG and (start := _line_start(text, name)):
-        flag |= quoted or start["directive"] is not None
+        below_login = LOGIN_LINE.search(text, max(start.start() - 120, 0), start.start()) is not None
+        flag |= quoted or start["directive"] is not None or below_login
+    if name.strength == PASSWORD and _takes_a_value(text, name, space):
+        flag = True
     flag |= quoted and text[name.start - 1 : name.start] == ":"  # of Clojure
     return [*_values(text, space.end(), name, sure=flag, spaced=not flag)]
+
+
+def _takes_a_value(text: str, name: Name, space: re.Match[str]) -> bool:
+    """Return whether a statement, a command or a column sets a password to the word behind it."""
+    word = text[name.start : name.end]
+    if word[:10].lower() == "identified":
+        return True
+    if word.isupper() and word.isalpha():
+        return text[space.end() : space.end() + 1] in QUOTED
+    if len(space[0]) > 2 and _line_start(text, name):
+        return LAST.match(text, space.end()) is not None
+    return PATHS.search(text, max(name.start - 120, 0), name.end) is not None
 
 
 def _values(

@@ -43,6 +43,8 @@ LISTED = re.compile(r"\[\s?|\s?,\s?")
 MAX_LISTED = 12
 ENDS = ".,;:!?。，；)]\"'"
 # What several words of a sentence do not have.
+# Words that a generator of passphrases joins.
+DICEWARE = re.compile(r"[A-Za-z]{3,12}(?:[-._][A-Za-z]{3,12}){3,11}")
 UNUSUAL = re.compile(r"[^\w\s.,;:!?'\"()/-]")
 
 
@@ -90,7 +92,8 @@ def _values(text: str, start: int, patterns: tuple[re.Pattern[str], ...]) -> Ite
             if match := pattern.match(text, start):
                 value = match[0].rstrip(ENDS)
                 symbol = SYMBOL if pattern is WORD else UNUSUAL
-                if any(map(str.isdigit, value)) or symbol.search(value) or not value.isascii():
+                unusual = symbol.search(value) or DICEWARE.fullmatch(value) or not value.isascii()
+                if any(map(str.isdigit, value)) or unusual:
                     yield start, start + len(value)
 
 

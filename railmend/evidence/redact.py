@@ -147,7 +147,7 @@ class Redactor:
             for pattern in (BASE64, HEX):
                 for match in pattern.finditer(text):
                     decoded = decode(match[0])
-                    if decoded and self._find(decoded, depth + 1):
+                    if decoded and ("\0" in decoded or self._find(decoded, depth + 1)):
                         yield (*match.span(), "encoded-secret")
 
     def _replace(self, text: str, spans: Sequence[Span], *, keep_lines: bool = False) -> str:

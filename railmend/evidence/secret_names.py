@@ -24,7 +24,7 @@ PASSWORDS = (
     r"(?:pass|pw)(?![a-z])|kennwort|wachtwoord|lösenord"
 )
 SHORT_PASSWORDS = rf"pass|pwd|pw|pin|otp|totp|cvv2?|cvc|psk|{_alternatives('passwords')}"
-SECRETS = r"secret[eo]?|private[-_ ]?key"
+SECRETS = r"secret[eo]?|private[-_ ]?key|credential(?!s)"
 TOKENS = (
     r"token|(?:api|access|auth|account|encryption|decryption|validation|fernet|signing|master|shared|session"
     r"|license|service|deploy|webhook|storage"

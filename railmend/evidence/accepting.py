@@ -37,9 +37,11 @@ SYMBOL = re.compile(r"[^\w\s.-]")
 # What neither identifiers nor labels have.
 ODD = re.compile(r"[^\w.:/\[\]-]")
 SIGN = re.compile(r"[$#@%^]")
+FLAG = re.compile(r"--|-[a-z][\w-]*(?:[= ]|\Z)")
 # What makes an identifier an expression: a call, a part, a generic type, a string that is put to it.
 EXPRESSION = re.compile(r"[(\[]|[,;]\Z|<[\w<>,.:& '\[\]?]*>(?:[,;]?\Z|\()|\s?\+\s?[\"'`]")
 CAMEL_CASE = re.compile(r"[a-z]+(?:[A-Z][a-z]+\d{0,2})+|(?:[A-Z][a-z]+\d{0,2}){2,}")
+SNAKE_CASE = re.compile(r"_?[a-z]+\d{0,3}(?:_[a-z0-9]{1,20})+")
 DASHED = re.compile(r"[a-z]+(?:[-_./][a-z]+)+")
 ADDRESS = re.compile(r"\w[\w+.-]{0,30}://\S+")
 # A label in another script than Latin: several words of letters alone.
@@ -90,7 +92,7 @@ def accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quoted
     if quoted and name.strength == PASSWORD and WITH.search(text, max(name.start - 12, 0), name.start):
         sure = True
     quoted |= text[name.start] == "-" or (not quoted and _is_printed(text, span, name))
-    if _names_a_secret(value, quoted=quoted) or (not quoted and _is_code(text, span)):
+    if _names_a_secret(value, quoted=quoted) or (not quoted and _is_code(text, span, name)):
         return False
     if quoted and " " in value and _is_label(value) and not _is_set(text, name):
         return False
@@ -99,7 +101,8 @@ def accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quoted
     if name.strength < STRONG or not (sure or quoted):
         return _is_random_enough(value, text[name.start : name.end], name, sure=sure, quoted=quoted)
     if not sure:
-        return has_letters_and_digits(value) or SYMBOL.search(value) is not None
+        telling = has_letters_and_digits(value) or ODD.search(value) is not None
+        return telling and (quoted or not is_identifier(value))
     if name.strength == STRONG and not has_letters_and_digits(value):
         return len(value) >= 6 and not DASHED.fullmatch(value)
     return not value.isdigit() or len(value) >= 4
@@ -137,7 +140,7 @@ def _is_label(value: str) -> bool:
 
 def _is_value(value: str) -> bool:
     """Return whether it is something: no flag, no address, no placeholder of an earlier redaction."""
-    if not is_literal(value) or value.startswith("--") or not any(map(str.isalnum, value)):
+    if not is_literal(value) or FLAG.match(value) or not any(map(str.isalnum, value)):
         return False
     if not value.isascii() and FOREIGN_PROSE.search(value):
         return False
@@ -165,14 +168,17 @@ def _is_random_enough(value: str, word: str, name: Name, *, sure: bool, quoted: 
         return False
     if sure and len(value) >= 8 and CODE.fullmatch(value) and ISSUED.search(word):
         return not MEASURE.fullmatch(value)
-    return is_opaque(value) and (quoted or sure or not _is_identifier(value))
+    return is_opaque(value) and (quoted or not is_identifier(value))
 
 
-def _is_code(text: str, span: tuple[int, int]) -> bool:
+def _is_code(text: str, span: tuple[int, int], name: Name) -> bool:
     """Return whether a value without quotes is an expression: a call, an attribute, another variable."""
     value, following = text[span[0] : span[1]], text[span[1] : span[1] + 1]
+    if value.lower().replace("_", "") in text[name.start : name.end].lower().replace("_", ""):
+        return True
     if not (whole := IDENTIFIER.match(value)):
-        return value.startswith(("(", "[", "{", "&", "!", "=", "<")) and not value.startswith("{{")
+        perl = value[0] == "$" and (value[-1] == "-" or "->" in value)
+        return perl or (value.startswith(("(", "[", "{", "&", "!", "=", "<")) and not value.startswith("{{"))
     if whole.end() < len(value):
         return EXPRESSION.match(value, whole.end()) is not None
     if following and (following in "([" or (following == "{" and "." in value)):
@@ -187,10 +193,12 @@ def _is_code(text: str, span: tuple[int, int]) -> bool:
     return following == ";" and value.isalpha() and value.islower() and text[span[0] - 1] == " "
 
 
-def _is_identifier(value: str) -> bool:
-    """Return whether it is put together of words, as `badClaims2` is and no secret."""
-    parts = (part for part in CHUNK.findall(value) if len(part) > 2)
-    return CAMEL_CASE.fullmatch(value) is not None and all(map(is_wordlike, parts))
+def is_identifier(value: str) -> bool:
+    """Return whether it is put together of words, as `badClaims2` and `trans_36` are and no secret."""
+    parts = (part for part in CHUNK.findall(value) if len(part) > 2 and part.isalpha())
+    return (CAMEL_CASE.fullmatch(value) or SNAKE_CASE.fullmatch(value)) is not None and all(
+        map(is_wordlike, parts)
+    )
 
 
 def _names_a_secret(value: str, *, quoted: bool) -> bool:

@@ -8,7 +8,7 @@ and bounded, so work grows with the number of words alone.
 import re
 from collections.abc import Iterator
 
-from railmend.evidence.accepting import GROUPED, QUOTED, SYMBOL, accepted
+from railmend.evidence.accepting import GROUPED, QUOTED, SYMBOL, accepted, is_identifier, is_short_code
 from railmend.evidence.clauses import said
 from railmend.evidence.enclosures import SENTENCE, enclosed
 from railmend.evidence.lookalikes import (
@@ -25,7 +25,7 @@ from railmend.evidence.secret_names import KEY, PASSWORD, STRONG, Name, names, n
 from railmend.evidence.statements import MARKER, bound
 
 SEPARATOR = (
-    r"(?:=>|->|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|:-(?=\S)|::?(?!//|[?+])|[：＝→]|\|{1,2}|\?\?"
+    r"(?:=>|->(?= )|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|:-(?=\S)|::?(?!//|[?+])|[：＝→]|\|{1,2}|\?\?"
     r"|\.{3,60}(?: ?:)?)"
 )
 TYPE = r"(?:[*&]?(?:[\w:]{0,20}[sS]tr(?:ing)?|text|varchar\(\d{1,4}\)|char|\[\]byte|bytes|SecretStr)\*?)"
@@ -40,7 +40,7 @@ ASSIGNED = re.compile(
     rf"{CLOSE}(?:\s{{1,3}}{TYPE}|(?i: for) [\"'`]\S{{1,60}}|(?<=PASSWORD) \w{{1,40}}(?= = ))?[ \t]{{0,30}}(?P<separator>{SEPARATOR})[ \t]{{0,30}}"
     # The type of what is declared: `password: String = "..."`.
     rf"(?:(?<=: )[A-Za-z_&][\w<>&'\[\]|.?: ]{{0,40}}?(?:\s=\s{{1,3}}(?!=)|=(?=[\"'`])))?"
-    rf"(?:\r?\n\s{{0,60}}(?=[\"'`]|string\())?"
+    rf"(?:\r?\n\s{{0,60}}(?=\"(?!\"\")|['`](?!'')|string\())?"
 )
 # `"name": "X", "value": "..."`, and the same as attributes and as elements.
 PAIR = re.compile(
@@ -51,7 +51,7 @@ PAIR = re.compile(
     # A variable of Terraform's with its default.
     r"|[\"'] \{[^{}]{0,200}?\bdefault {0,20}= {0,20}(?=\")"
     # `--name NAME --value x`, and as a list of arguments.
-    r"|[\"']?,?\s{1,4}[\"']?-{1,2}(?i:v|value|val|data)[\"']?[\s=,]{1,4}"
+    r"|[\"']?,?\s{1,4}[\"']?-{1,2}(?i:value|val|data)[\"']?[\s=,]{1,4}"
     r"|[\"']\s{0,3}:\s{0,3}\{[^{}]{0,160}?[\"'](?:(?i:value|stringvalue)|S)[\"']\s{0,3}:\s{0,8}"
     r"|[\"'];s:\d{1,6}:(?=\")|[\"']?\r?\n\r?\n(?=\S)"
 )
@@ -79,8 +79,8 @@ SPACE = re.compile(
 )
 OPENER = re.compile(
     r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|\([\w ]{1,20}\)\s?|\[\]\w{1,20}\{(?=[\"'`])"
-    r"|<{0,2}(?:[A-Za-z_][\w.:]{0,30}\(\s{0,60}(?:[A-Z]\w{0,20}, )?){0,3}(?=[\"'`])"
-    r"|[A-Z]\w{0,20}\((?=\S)|[brufLN@&$%q]{0,2}(?=[\"'`])|(?!\[\[\w)[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
+    r"|<{0,2}(?:(?:[\w:]{1,30}[.:])?(?:[A-Z]\w{0,30}|str|string|bytes|from|of|new|b64decode|to_string)\(\s{0,60}(?:[A-Z]\w{0,20}, )?){0,3}(?=[\"'`])"
+    r"|[A-Z]\w{0,20}\((?=\S)|(?!%[rsd])[brufLN@&$%q]{0,2}(?=[\"'`])|(?!\[\[\w)[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
     r"(?:[brufLN@&$]{1,2}(?=[\"'`]))?"
 )
 # Strings of several lines, and those of Lua.
@@ -112,7 +112,9 @@ BARE = re.compile(
     r"|(?<![^\s=:])\{\{(?=[^\s{}.:]{0,80}\d)[^\s{}.:]{4,80}(?=\s|\Z)){1,400}"
 )
 TO_END = re.compile(r"[^\n]{1,400}")
-NEXT_KEY = re.compile(r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|(?:\s+[}\])]+)?[\"'`,;\\]*$")
+NEXT_KEY = re.compile(
+    r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|(?:\s+[}\])]+)?[\"'`,;\\]*$"
+)
 LINE_START = re.compile(
     r"[-+ \t#*>$]*\[?(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?"
     r"[\"']?(?:[\w-]+\.)*\Z"
@@ -122,6 +124,8 @@ LOGIN_LINE = re.compile(r"(?im)^[ \t]*(?:user(?:name)?|login|account)[ \t]+\S{1,
 # The last word of a line, in the second of two columns, and what a command sets: `kv put app/password x`.
 LAST = re.compile(r"\S{3,200}[ \t]*(?:\r?\n|\Z)")
 PATHS = re.compile(r"\s(?:put|set|write|config)\s(?:-\S{1,40}\s){0,3}[\w:@-]*[/._][\w./:@-]*\Z")
+# A comment alone, what Perl calls, a path below a variable's, and a calculation.
+EXPRESSION = re.compile(r"(?:#|//|--|;) |\$\w+(?:->|/|::|\[)|[\w.]+ (?:[+*%?]|and|or|if|is|in) |\w+\[")
 # `x if y else "..."`, `x or "..."`: of an expression the string alone is a value.
 CHOICE = re.compile(r"(?:\b(?:else|or)|\|\||\?\?|[?:]) ?([\"'])([^\"'\n]{1,200})\1")
 # A variable of an environment is set to all that follows, whatever words that has.
@@ -228,12 +232,12 @@ def _line_start(text: str, name: Name) -> re.Match[str] | None:
 
 def _arguments(text: str, argument: re.Match[str], name: Name) -> list[tuple[int, int]]:
     """Return what follows the name in a call or a list; in a pair it is the name's value."""
-    if ATTRIBUTE.match(text, argument.end()):  # `f(secret, algorithm=...)`
-        return []
     begin = text[name.start - 1 : name.start]
     comma = "," in argument[0]
+    if ATTRIBUTE.match(text, argument.end()) or (comma and begin == "/"):  # `f(secret, algorithm=...)`, paths
+        return []
     sure = comma and (
-        begin in ("{", ":")
+        (begin in ("{", ":") and text[argument.end() : argument.end() + 1] in ("'", '"', "<"))
         or (text[name.start] == "-" and argument[0][0] == text[argument.end() : argument.end() + 1])
         or LOOK_UP.search(text, max(name.start - 20, 0), name.start) is not None
         or (
@@ -262,6 +266,8 @@ def _spaced(text: str, name: Name) -> list[tuple[int, int]]:
     flag = word.startswith("-")
     if word.startswith("$"):  # a variable of a shell, not its name
         return []
+    if word[:10] == "identified" and not _takes_a_value(text, name, space):  # of prose
+        return []
     attribute = ATTRIBUTE.match(text, space.end())
     # Behind another word no attribute of its own; nor `--secret id=npm,src=file`, whose parts have names.
     if attribute and (not flag or (name.strength < PASSWORD and text[attribute.end()].isalnum())):
@@ -279,10 +285,8 @@ def _spaced(text: str, name: Name) -> list[tuple[int, int]]:
 def _takes_a_value(text: str, name: Name, space: re.Match[str]) -> bool:
     """Return whether a statement, a command or a column sets a password to the word behind it."""
     word = text[name.start : name.end]
-    if word[:10].lower() == "identified":
-        return True
-    if word.isupper() and word.isalpha():
-        return text[space.end() : space.end() + 1] in QUOTED
+    if word[:10].lower() == "identified" or (word.isupper() and word.isalpha()):
+        return text[space.end() : space.end() + 1] in ("'", '"')
     if len(space[0]) > 2 and _line_start(text, name):
         return LAST.match(text, space.end()) is not None
     return PATHS.search(text, max(name.start - 120, 0), name.end) is not None
@@ -361,13 +365,27 @@ def _line(text: str, start: int, name: Name) -> tuple[int, int] | None:
     if variable and name.strength >= STRONG and PHRASE.fullmatch(text, start, end):
         return start, end
     parts = text[start:end].split()
-    if not parts or any(each in parts[0][: None if len(parts) > 1 else 1] for each in "({"):
+    if (
+        not parts
+        or EXPRESSION.match(text, start, line.end())
+        or any(each in parts[0][: None if len(parts) > 1 else 1] for each in "({")
+    ):
         return None
     if len(parts) > 1:
         if choice := CHOICE.search(text, start, line.end()):
             span = choice.span(2)
             return span if accepted(text, span, name, sure=True, quoted=True) else None
-        expression = parts[0] in ("new", "await", "typeof") or PROSE.search(text[start:end])
+        expression = parts[0] in (
+            "new",
+            "await",
+            "typeof",
+            "if",
+            "match",
+            "case",
+            "lambda",
+            "not",
+            "function",
+        ) or PROSE.search(text[start:end])
         wanted = name.strength >= STRONG and not expression
     else:
         wanted = has_symbols(parts[0]) or has_letters_and_digits(parts[0])
@@ -391,8 +409,13 @@ def _word(text: str, start: int, name: Name, *, sure: bool, spaced: bool) -> tup
     if SENTENCE.match(text, start):
         return None
     if spaced:
-        password = name.strength == PASSWORD and len(value) >= 6 and has_letters_and_digits(value)
-        if not looks_random(value) and (not password or NUMBERED.fullmatch(value)):
+        password = (
+            name.strength == PASSWORD
+            and not is_short_code(text, name)
+            and len(value) >= 6
+            and has_letters_and_digits(value)
+        )
+        if not looks_random(value) and (not password or NUMBERED.fullmatch(value) or is_identifier(value)):
             return None
         if LABEL.search(text[max(start - 12, 0) : start]):
             return None

@@ -31,6 +31,7 @@ COLUMN = re.compile(
 DELIMITERS = (re.compile(r"\|"), re.compile(r"\t"), re.compile(r","), re.compile(r";"), re.compile(r" {2,}"))
 HEADING = re.compile(r"[\s\"'`+-]*[\w.-]{0,40}(?: [\w.-]{1,20})?[\s\"'`]*")
 WORD = re.compile(r"\w")
+TYPES = frozenset({"string", "str", "text", "int", "bool", "boolean"})  # of fields, which no table has
 # The data of a Secret of Kubernetes, under whatever names.
 SECRET_KIND = re.compile(r"(?m)^[+\s{,-]{0,12}[\"']?kind[\"']?\s?:\s?[\"']?Secret\b")
 DATA = re.compile(
@@ -165,7 +166,12 @@ def tables(text: str) -> Iterator[Span]:
             columns[-1] = (columns[-1].split() or [""])[0].rstrip("\\\"'}")
         wanted = [number for number, column in enumerate(columns) if is_sensitive(column)]
         named = columns[1:-1] if delimiter is DELIMITERS[0] else columns
-        if not wanted or not all(map(HEADING.fullmatch, columns)) or not all(map(WORD.search, named)):
+        if (
+            not wanted
+            or any(column.strip() in TYPES for column in columns)
+            or not all(map(HEADING.fullmatch, columns))
+            or not all(map(WORD.search, named))
+        ):
             continue
         above = text[text.rfind("\n", 0, begin - 1) + 1 : begin - 1] if begin else ""
         if len(delimiter.split(above[:MAX_HEADING])) == len(columns) and not RULE.fullmatch(above):

@@ -10,7 +10,7 @@ from railmend.evidence.secret_names import PASSWORD, Name
 SAID = r"[\"'`]?(?P<said>(?:[^\n=;{}<>|,\\?!.]|\.(?!\s)){0,80}?)"
 COLON = re.compile(
     rf"{SAID}(?:\?\s(?=[\"'「“])|\s?[:：](?:[ \t]{{1,3}}|(?=[「『“《\"'\[])"
-    r"|\s{0,4}\n\s{0,60}(?=\S{6,200}\s*(?:\n|\Z))))(?=\S)"
+    r"|\s{0,4}\n\s{0,60}(?=[^\s(){};]{6,200}\s*(?:\n|\Z))))(?=\S)"
 )
 COPULA = re.compile(
     rf"{SAID}(?:\s(?:is|was|lautet|ist|est|es|è|é|jest|to|är|er|on|be|adalah|là)\s"

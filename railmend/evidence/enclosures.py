@@ -48,7 +48,7 @@ def enclosed(text: str, name: Name) -> tuple[int, int] | None:
     elif sign not in ("=", ":") and name.strength >= STRONG and ROW_START.fullmatch(ahead):
         value = ROW.match(text, name.end)
         opener = "|"
-    if value is None or INSERTED.match(value[1]):
+    if value is None or INSERTED.match(value[1]) or (opener == "(" and ", " in value[1]):
         return None
     blank = " " in value[1]
     if blank and value.re is not SETTING and SENTENCE.match(value[1]):

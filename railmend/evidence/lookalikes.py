@@ -21,8 +21,10 @@ REFERENCE = re.compile(
     r"|vars|data|local|each|module|Rails|System|Deno|import)[.\[]\S*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|@[a-z_]+|:[a-z_]+)"
     r"[;,]?"
 )
-# Rules of a form, in Laravel's notation.
-VALIDATION = re.compile(r"[a-z_]+(?::[\w,.]+)?(?:\|[a-z_]+(?::[\w,.]+)?)+")
+# Rules of a form in the notations of Laravel and of Go, and the tag of a field there.
+VALIDATION = re.compile(
+    r"[a-z_]+(?::[\w,.]+)?(?:\|[a-z_]+(?::[\w,.]+)?)+|[a-z]+(?:=\w+)?(?:,[a-z]+(?:=\w+)?)*,?[a-z]+=\w+|[a-z]{2,20}:\".*"
+)
 # What a template puts in: an expression. A password may have braces too.
 INSERTED = re.compile(r"[#$]?\{[^{}<>#@]*\}|\$\{\{[^{}]*\}\}|\{\{[^{}]*\}\}|<%.*?%>")
 # Of a package, alone or behind its coordinates: `^1.4.2`, `v1.2.3-0.2024/go.mod`, `com.acme:auth:1.3`.
@@ -30,10 +32,12 @@ VERSION = re.compile(r"(?:[a-z][\w.-]*:){0,2}[\^~v=<>]{0,2}\d+(?:\.\d+)+(?:[-+][
 IDENTIFIER = re.compile(r"[A-Za-z_$]\w*(?:(?:\.|::|->|\?\.|!!?\.)[A-Za-z_$]\w*)*[!?]?")
 FILES = words("no_mail") | words("files")
 PATH = re.compile(
-    r"(?:~|\.{0,2})/[\w./@~-]*|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)+\.[a-z\d]{2,4}"
+    r"(?:~|\.{0,2}|\$\w+)/[\w./@~{}-]*|\.{1,2}/[\w./@~()\[\]-]*|\d{1,5}/(?:tcp|udp)|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)+\.[a-z\d]{2,4}"
     rf"|[\w.-]+\.(?:{'|'.join(sorted(FILES))})"
 )
-TYPE = re.compile(r"_{0,2}[a-z][a-z0-9]*(?:_[a-z0-9]+)*_t")  # of C, such as `gnutls_x509_crt_t`
+TYPE = re.compile(
+    r"_{0,2}[a-z][a-z0-9]*(?:_[a-z0-9]+)*_t|\d{3,14}_[a-z0-9_]+"
+)  # of C, such as `gnutls_x509_crt_t`; a migration
 LINE_NUMBER = re.compile(r"(?::\d{1,6}){1,2}$")
 MEASURE = re.compile(r"[-+]?[\d.,]{1,15}(?:ms|s|m|h|d|%|kb|mb|gb|k)?|0x[0-9a-fA-F]{1,16}", re.I)
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
@@ -49,9 +53,9 @@ LABEL = re.compile(
     r"[\"']?\s{0,2}[:=#@/]?\s{0,2}[\"']?$"
 )
 ALGORITHM = re.compile(
-    r"(?i)(?:sha|md|aes|rsa|utf|x?oauth|http|ipv|argon|pbkdf|base|blake|tls|ssl|v|id|id_|ecdsa|hmac"
+    r"(?i)(?:sha|md|aes|rsa|utf|x?oauth|http|ipv|argon|pbkdf|base|blake|tls|ssl|v|id|id_|ecdsa|hmac|rsassa-pkcs|cve-|cwe-|rfc|iso|fips"
     r"|(?:[ehrp]s|x|ed|p-?)(?=\d{3}))"
-    r"[-_]?\d{1,4}(?:[-_./][a-z0-9]{1,8}){0,5}"
+    r"[-_]?\d{1,4}(?:[-_./#][a-z0-9]{1,8}){0,5}"
     r"|(?:(?:scram|sha|md|aes|rsa|ecdsa|ecdhe|dhe|gcm|cbc|ctr|chacha|poly|hmac|pbkdf|tls|with|plus)"
     r"[-_/]?\d{0,4}[-_/]?){2,8}"
 )
@@ -121,7 +125,8 @@ def is_literal(text: str) -> bool:
     stripped = text.strip().rstrip(".,!;")
     if len(stripped) < 3 or stripped.lower() in WORDS or REFERENCE.fullmatch(stripped):
         return False
-    if "_" in stripped and all(part in WORDS for part in stripped.lower().split("_")):  # `not_set`
+    parts = re.split(r"[._]", stripped.lower())  # `not_set`, `form.validation.required`
+    if len(parts) > 1 and (all(part in WORDS for part in parts) or (len(parts) > 2 and parts[-1] in WORDS)):
         return False
     if VALIDATION.fullmatch(stripped) or VERSION.fullmatch(stripped):
         return False

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from railmend.evidence.accepting import accepted
 from railmend.evidence.lookalikes import (
     HEXADECIMAL,
+    IDENTIFIER,
     LABEL,
     MEASURE,
     PLACEHOLDER,
@@ -53,7 +54,7 @@ def stated(text: str, name: Name) -> Iterator[tuple[int, int]]:
         opening = text.rfind(text[compared.start()], begin, compared.start())
         span = (opening + 1, compared.start()) if opening >= 0 else None
     elif said := SAID_END.search(text, tail, name.start):
-        opening = max(text.rfind(each, begin, said.start()) for each in " \"'`(<") + 1 or begin
+        opening = max(text.rfind(each, begin, said.start()) for each in " \"'`(<[") + 1 or begin
         word, ends = text[opening : said.start()], SENTENCE_END.match(text, name.end) is not None
         if looks_random(word, 8) or (
             ends and name.strength == PASSWORD and len(word) >= 8 and has_letters_and_digits(word)
@@ -114,6 +115,7 @@ def _is_near_secret(text: str, match: re.Match[str]) -> bool:
         re.search(r"\.[a-z]{2,4}$|[\s<>\"']", word)  # a file, or words of another view
         or UUID.fullmatch(word)
         or MEASURE.fullmatch(word)
+        or (IDENTIFIER.fullmatch(word) and "." in word and text[match.end() : match.end() + 1] in ("(", "{"))
         or not looks_random(word, 12)
         or not is_literal(word)
     ):

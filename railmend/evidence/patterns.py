@@ -85,7 +85,7 @@ TYPED = (
     (" -p", r"\b(?:sshpass|login|unlock-keychain)\b[^\n|;]{0,200}?\s-p[\s=]{0,3}|\bzip\b[^\n|;]{0,100}?\s-P[\s=]{0,3}"),
     ("-cli", r"\b(?:redis-cli|valkey-cli)\b[^\n|;]{0,200}?\s(?:-a|--pass)[\s=]{1,3}"),
     ("ldap", r"\bldap(?:search|modify|add|whoami|passwd)\b[^\n|;]{0,200}?\s-[wys] {1,3}"),
-    ("passwd ", r"\bhtpasswd\b[^\n|;]{0,100}?\s-\w*b\w* \S{1,100} \S{1,60} |/[\w-]{0,20}passwd [\w.@-]{1,60} "),
+    ("passwd ", r"\bhtpasswd\b[^\n|;]{0,100}?\s-\w*b\w* \S{1,100} \S{1,60} |(?<!/etc)/[\w-]{0,20}passwd [\w.@-]{1,60} "),
     (" -u|--user|--proxy-user| -a|--auth", r"\b(?:curl|wget|https?|xh|restic)\b[^\n|;]{0,300}?\s(?:-u|--user|-a|--auth|--proxy-user|-U)[\s=]{0,3}[\"']?[^\s:\"']{1,80}:"),
     ("rabbitmqctl", r"\brabbitmqctl (?:add_user|change_password) \S{1,60} "),
     ("smbclient", r"\bsmbclient\b[^\n|;]{0,200}?\s-U \S{1,60}%"),
@@ -123,7 +123,9 @@ def _flagged(match: re.Match[str]) -> bool:
 
 def _typed() -> Iterator[Rule]:
     for needles, before in TYPED:
-        pattern = re.compile(rf"(?:{before})(?:\"([^\"\n]{{3,300}})\"|'([^'\n]{{3,300}})'|[\"']?([^\s\"']{{3,300}}))")
+        pattern = re.compile(
+            rf"(?:{before})(?:\"([^\"\n]{{3,300}})\"|'([^'\n]{{3,300}})'|[\"']?([^\s\"']{{3,300}}))"
+        )
         yield Rule("password", tuple(needles.split("|")), pattern, _is_literal)
 
 
@@ -158,12 +160,12 @@ CONTEXT = (
     Rule("password", ("{plain}", "{clear", "{crypt}", "{sha", "{md5", "{blf"), re.compile(r"\{(?:PLAIN|CLEAR(?:TEXT)?|CRYPT|S?SHA\d{0,3}|S?MD5|BLF-CRYPT)\}([^\s:\"']{3,200})")),
     Rule("mnemonic", ("mnemonic", "phrase", "seed", "wallet"), re.compile(r"(?i)(?:mnemonic|phrase|seed|wallet)\b[^\n]{0,40}?(?<![a-z])((?-i:[a-z]{3,8}[ ,]{1,2}){11,23}(?-i:[a-z]{3,8}))(?![a-z])"), lambda match: not lookalikes.PROSE.search(match[1])),
     # A user and a password as flags, of whatever program; words with a `!` inside, which nothing else has.
-    Rule("password", ("-p", "/p", "-w"), re.compile(r"(?i)(?<![\w-])(?:-[unl]|--user(?:name)?|/u(?:ser)?)(?:[ =:]{1,3}[\"']?|[\"'],\s?[\"'])(?![-\d])[^\s\"']{1,60}[^\n|;&]{0,120}?(?<![\w-])(?:[-/]pw?|-w)(?:[ =:]{0,3}|[\"'],\s?)(?:\"([^\"\n-][^\"\n]{2,200})\"|'([^'\n-][^'\n]{2,200})'|([^\s\"',-][^\s\"']{2,200}))"), lambda match: _flagged(match)),
+    Rule("password", ("-p", "/p", "-w"), re.compile(r"(?i)(?<![\w-])(?:-[unl]|--user(?:name)?|/u(?:ser)?)(?:[ =:]{1,3}[\"']?|[\"'],\s?[\"'])(?![-\d])[^\s\"']{1,60}[^\n|;&]{0,120}?(?<![\w-])(?:-pw?|-w|/pw?(?=:))(?:[ =:]{0,3}|[\"'],\s?)(?:\"([^\"\n-][^\"\n]{2,200})\"|'([^'\n-][^'\n]{2,200})'|([^\s\"',-][^\s\"']{2,200}))"), lambda match: _flagged(match)),
     Rule("password", ("--user",), re.compile(r"\s--user[ =][\"']?[\w.-]{1,60}:([^\s\"':]{6,200})"), lambda match: lookalikes.looks_random(match[1], 8) or (lookalikes.has_letters_and_digits(match[1]) and re.search(r"[!#$%^&*]", match[1]) is not None)),
     Rule("password", ("!",), re.compile(r"(?<![\w./:@=$&#%!+-])(?=[^\d\s]{0,40}\d)(?=[^A-Za-z\s]{0,40}[A-Za-z])(?!\w{1,40}!\$?[A-Z]{1,3}\$?\d)(?:[A-Za-z0-9]{1,40}[!^](?!important)[A-Za-z0-9!^#$%&*]{2,40}|(?<=[\"'])[A-Za-z]{1,20}\d{1,3}[A-Za-z]{2,20}!(?=[\"']))(?![\w=(.\[])"), lambda match: len(match[0]) >= 8),
     Rule("password", ("-u", "--auth", "-a"), re.compile(r"\s(?:-u|--user|-a|--auth|--proxy-user)[\s=]{1,3}(?:\"[^\s:\"]{1,80}:([^\"\n]{3,200})\"|'[^\s:']{1,80}:([^'\n]{3,200})')"), lambda match: lookalikes.is_literal(match[1] or match[2])),
     # What is said to a server of mail, files or Redis, and arguments of a bind to a directory and of a connection.
-    Rule("password", ("auth", "pass ", "setuser", "user "), re.compile(r"(?:(?:[>:] ?)PASS (?=\S{3,100}(?:[\r\n]|\Z))|\b(?:SETUSER|setuser|user \S{1,60} (?:on|off))\b[^\n]{0,200}?[\s\"']>|\bAUTH(?:ENTICATE)? (?:PLAIN |LOGIN |default )?(?:challenge: )?|\bPASS |\"(?i:auth2?)\"(?:'?\s(?:argv\[\d\]: ')?\"[^\"\s]{1,60}\")?(?:'?\s(?:argv\[\d\]: ')?|,\s?(?:\"\w{1,10}\":\s?)?\[(?:\"[^\"\s]{1,60}\",\s?(?=\"))?)(?=\"))[\"']?([^\s\"'\\]{3,300})"), lambda match: lookalikes.has_letters_and_digits(match[1]) or re.search(r"(?i)\"auth|setuser|^user |challenge|[>:] ?pass|\sdefault\s", match[0]) is not None),
+    Rule("password", ("auth", "pass ", "setuser", "user "), re.compile(r"(?:(?:[>:] ?)PASS (?=\S{3,100}(?:[\r\n]|\Z))|\b(?:SETUSER|setuser|user \S{1,60} (?:on|off))\b[^\n]{0,200}?[\s\"']>|\bAUTH(?:ENTICATE)? (?:PLAIN |LOGIN |default )?(?:challenge: )?|\bPASS |\"(?i:auth2?)\"(?:'?\s(?:argv\[\d\]: ')?\"[^\"\s]{1,60}\")?(?:'?\s(?:argv\[\d\]: ')?|,\s?(?:\"\w{1,10}\":\s?)?\[(?:\"[^\"\s]{1,60}\",\s?(?=\"))?)(?=\"))[\"']?([^\s\"'\\]{3,300})"), lambda match: lookalikes.has_letters_and_digits(match[1]) or (lookalikes.is_literal(match[1]) and re.search(r"(?i)\"auth|setuser|^user |challenge|[>:] ?pass|\sdefault\s", match[0]) is not None)),
     Rule("password", ("ugfzc3dvcmq6",), re.compile(r"334 UGFzc3dvcmQ6(?:[^\n]{0,200}\n){1,3}?[^\n]{0,80}?(?:CLIENT -> SERVER:|\bC:|[<>=-]{1,3}:?|^) ?([A-Za-z0-9+/]{4,400}={0,2})(?=\s|\\|\Z)")),
     Rule("password", ("bind",), re.compile(r"(?i)bind(?:[^'\"]{0,160}?['\"]\w{1,12}=[^'\"\n=]{1,80},\s?\w{1,12}=[^'\"\n]{1,200}['\"],\s?u?['\"]|request[^\n]{1,300}?credentials['\"]?\s?[:=]\s?['\"])([^'\"\n(*]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
     Rule("password", ("host=", "://", "mysqli", "jdbc:", "dbname=", "connect("), re.compile(r"(?:['\"](?:jdbc|mysql|pgsql|postgres|sqlsrv|oci|odbc|dblib|firebird):[^'\"\n]{1,200}|(?:\bmysqli\w{0,20}(?:->__construct)?|connect)\(['\"][^'\"\n]{1,100})['\"], ?['\"][^'\"\n]{1,100}['\"], ?['\"]([^'\"\n]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
@@ -173,7 +175,7 @@ CONTEXT = (
     Rule("password", ("cred", "login", "log in", "admin", "zugangsdaten", "identifiants"), re.compile(r"(?i)\b(?:cred(?:ential|encial|enzial)?(?:e?s|i)?|log ?in(?= with)|login|admin|account|zugangsdaten|identifiants)\b[^\n]{0,30}?(?:[:=>]|\b(?:is|with)\b)\s?[\w.@-]{1,60} ?[/|:] ?([^\s\"'/|]{6,100})(?=\s|[\"',;]|\Z)"), lambda match: lookalikes.has_letters_and_digits(match[1]) and ("/" in match[0][-len(match[1]) - 3 :] or lookalikes.looks_random(match[1], 8) or re.search(r"[!#$%^&*]", match[1]) is not None)),
     Rule("password", ("echo ", "printf "), re.compile(r"<\((?:echo|printf) [\"']?([^\s\"'()|$]{3,200})[\"']?\)")),
     Rule("password", ("echo ", "printf "), re.compile(r"\b(?:echo|printf)(?: -\w)? [\"']?(?:[\w.-]{1,60}:)?([^\s\"'|]{3,200})[\"']? ?\| ?[^|\n]{0,100}?(?:-stdin|passwd|sudo -S|passphrase-fd 0|-pass stdin|cryptsetup)"), lambda match: lookalikes.is_literal(match[1])),
-    Rule("password", (" login ",), re.compile(r"(?im)(?:^|[\s:>\"'])[a-z]{0,5}\d{1,6} LOGIN (?:\"[^\"\n]{1,80}\"|\S{1,80}) (\"(?:[^\"\\\n]|\\.){1,200}\"|[^\s\"']{3,200})(?=[\s\"']|\Z|\\r)")),
+    Rule("password", (" login ",), re.compile(r"(?im)(?:^|[\s:>\"'])[a-z]{0,5}\d{1,6} (?-i:LOGIN) (?:\"[^\"\n]{1,80}\"|\S{1,80}) (\"(?:[^\"\\\n]|\\.){1,200}\"|[^\s\"']{3,200})(?=[\s\"']|\Z|\\r)")),
     Rule("password", ("response",), re.compile(r"(?i)(?:\b\w{0,20}auth[^\n]{0,120}?[\"']response\\{0,3}[\"']\s{0,2}(?::|=>)\s{0,2}|\bdigest [^\n]{0,400}?\bresponse=)[\"']([^\s\"'\\]{4,200})(?=[\"'])"), lambda match: lookalikes.is_literal(match[1]) and (lookalikes.has_letters_and_digits(match[1]) or lookalikes.has_symbols(match[1]))),
     # One-time codes, in paths, in queries and in sentences.
     Rule("one-time-code", ("reset", "verif", "confirm", "magic", "invit", "activat", "unsubscribe", "recover", "one-time", "onetime", "unlock", "validate", "passwordless", "sign", "sso"), re.compile(r"(?i)/[\w-]{0,30}(?:reset|verif\w{0,8}|confirm\w{0,6}|magic|invit\w{0,6}|activat\w{0,4}|unsubscribe|recover\w{0,2}|one-?time|unlock|validate|passwordless|sign-?in|sso)[\w-]{0,24}/(?:[\w-]{1,24}/)?([A-Za-z0-9_.~=-]{6,400})"), lambda match: lookalikes.looks_random(match[1], 8) or bool(re.fullmatch(r"\d{6,8}", match[1]))),
@@ -187,7 +189,7 @@ CONTEXT = (
     Rule("one-time-code", ("code=", "state=", "hash=", "ticket=", "nonce=", "assertion=", "samlresponse=", "otp=", "oob"), re.compile(r"(?i)[?&;](?:oob)?(?:code|state|hash|ticket|nonce|assertion|samlresponse)=([^\s\"'&;<>#]{8,4000})"), lambda match: lookalikes.looks_random(match[1])),
     Rule("one-time-code", ("code", "otp", "pin", "2fa", "passcode"), re.compile(r"(?i)\b(?:(?:verification|two[ _-]?factor|security|one[- ]?time|confirmation|login|sign[- ]?in|authenticat\w{0,4}|auth|access|activation|recovery|backup|sms|2fa|mfa|reset)[ _-]{0,2}(?:code|pin|passcode)|totp|otp|2fa|passcode)s?[\"'`]?(?: (?:code|is|was|of|to|sent|for \S{1,60}))*\s{0,2}[:=#-]?>?\s{0,2}[\"'`]?(\d{4,8}|\d{3}[ -]\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5})(?![\w-]|\.\d)")),
     Rule("one-time-code", ("code",), re.compile(r"(?i)\b(?:your|ihr|dein|votre|ton|su|tu)\b[^\n]{0,40}?(?<!zip )(?<!exit )(?<!error )(?<!postal )\bcode[:\s]{1,3}(?:is |ist )?(\d{3}[ -]\d{3}|\d{4,8})(?![\w-]|\.\d)")),
-    Rule("one-time-code", ("code", "kod", "códig", "codice", "код"), re.compile(r"(?i)(?<![a-z_-])(?:code|código|codice|kode?|код)\b[^\n\d{};#]{0,30}?(?<![\d.,/=-])(\d{6}|\d{3}[ -]\d{3})(?![\w-]|[.,]\d)"), lambda match: not OTHER_CODE.search(match.string, max(match.start() - 24, 0), match.start(1))),
+    Rule("one-time-code", ("code", "kod", "códig", "codice", "код"), re.compile(r"(?i)(?<![a-z_</-])(?:code|código|codice|kode?|код)\b[^\n\d{};#]{0,30}?(?<![\d.,/=-])(\d{6}|\d{3}[ -]\d{3})(?![\w-]|[.,]\d)"), lambda match: not OTHER_CODE.search(match.string, max(match.start() - 24, 0), match.start(1))),
     Rule("one-time-code", ("code=", "code:"), re.compile(r"(?i)\b(?:otp|sms|[2m]fa|verif\w{0,8})\b[^\n]{0,80}?(?<![a-z])code[\"']?[=:] ?[\"']?(\d{4,8})(?![\w-]|\.\d)")),
     Rule("one-time-code", ("recovery", "backup"), re.compile(r"(?i)\b(?:recovery|backup)[ _-]?codes?[^\n]{0,30}?(?<!\w)((?:[a-z0-9]{4,8}-[a-z0-9]{4,8}[\s,]{1,3}){1,20}[a-z0-9]{4,8}-[a-z0-9]{4,8})(?!\w)")),
     Rule("one-time-code", ("code", "otp", "pin"), re.compile(r"(?i)(?<![\w.-])(\d{4,8}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5}) (?:is|as) (?:your|the|his|her|their) [\w -]{0,30}?(?:code|otp|pin|passcode)\b")),
@@ -213,7 +215,7 @@ def _unreferenced(text: str) -> bool:
 def _credential(text: str) -> bool:
     """Return whether a header's value carries something: not a reference, nor a word that says what it is."""
     secret = text.split(" ")[-1]
-    if not lookalikes.is_literal(secret) or lookalikes.PLACEHOLDER.match(secret):
+    if not lookalikes.is_literal(secret) or lookalikes.PLACEHOLDER.match(secret) or "(" in secret:
         return False
     return (
         lookalikes.is_mixed(secret) or secret.endswith("=") or '="' in text or "=" in text.partition(", ")[2]

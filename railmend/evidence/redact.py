@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from railmend.evidence import assignments
 from railmend.evidence.blocks import kubernetes_secrets, private_keys, tables
-from railmend.evidence.lookalikes import PLACEHOLDER, has_letters_and_digits, looks_random
+from railmend.evidence.lookalikes import PLACEHOLDER, has_letters_and_digits, is_literal, looks_random
 from railmend.evidence.patterns import CONTEXT, PERSONAL, TOKENS, Span
 from railmend.evidence.statements import inserted
 from railmend.evidence.views import BASE64, HEX, decode, views
@@ -115,7 +115,10 @@ class Redactor:
         found: list[Span] = []
         for view in views(text):
             for start, end, kind in self._find_in_view(view.text, depth):
-                found.append((*_to_its_end(text, *view.original(start, end)), kind))
+                first, last = view.original(start, end)
+                begin, stop = _to_its_end(text, first, last)
+                if stop >= last or is_literal(text[begin:stop]):
+                    found.append((begin, stop, kind))
         found += _repeated(text, found)
         found.sort(key=lambda span: (span[0], -span[1]))
         merged: list[Span] = []

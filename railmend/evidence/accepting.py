@@ -14,8 +14,10 @@ from railmend.evidence.lookalikes import (
     MEASURE,
     PLACEHOLDER,
     PROSE,
+    WORDS,
     has_letters_and_digits,
     has_symbols,
+    is_identifier,
     is_literal,
     is_opaque,
     is_wordlike,
@@ -40,8 +42,6 @@ SIGN = re.compile(r"[$#@%^]")
 FLAG = re.compile(r"--|-[a-z][\w-]*(?:[= ]|\Z)")
 # What makes an identifier an expression: a call, a part, a generic type, a string that is put to it.
 EXPRESSION = re.compile(r"[(\[]|[,;]\Z|<[\w<>,.:& '\[\]?]*>(?:[,;]?\Z|\()|\s?\+\s?[\"'`]")
-CAMEL_CASE = re.compile(r"[a-z]+(?:[A-Z][a-z]+\d{0,2})+|(?:[A-Z][a-z]+\d{0,2}){2,}")
-SNAKE_CASE = re.compile(r"_?[a-z]+\d{0,3}(?:_[a-z0-9]{1,20})+")
 DASHED = re.compile(r"[a-z]+(?:[-_./][a-z]+)+")
 ADDRESS = re.compile(r"\w[\w+.-]{0,30}://\S+")
 # A label in another script than Latin: several words of letters alone.
@@ -104,7 +104,7 @@ def accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quoted
         telling = has_letters_and_digits(value) or ODD.search(value) is not None
         return telling and (quoted or not is_identifier(value))
     if name.strength == STRONG and not has_letters_and_digits(value):
-        return len(value) >= 6 and not DASHED.fullmatch(value)
+        return len(value) >= 6 and value.isascii() and not DASHED.fullmatch(value)
     return not value.isdigit() or len(value) >= 4
 
 
@@ -135,7 +135,9 @@ def _is_printed(text: str, span: tuple[int, int], name: Name) -> bool:
 
 def _is_label(value: str) -> bool:
     """Return whether several words explain something, in a sentence or in another script than Latin."""
-    return PROSE.search(value) is not None or FOREIGN_LABEL.fullmatch(value) is not None
+    parts = value.lower().split()
+    explains = PROSE.search(value) is not None and (len(parts) > 2 or all(part in WORDS for part in parts))
+    return explains or FOREIGN_LABEL.fullmatch(value) is not None
 
 
 def _is_value(value: str) -> bool:
@@ -176,9 +178,10 @@ def _is_code(text: str, span: tuple[int, int], name: Name) -> bool:
     value, following = text[span[0] : span[1]], text[span[1] : span[1] + 1]
     if value.lower().replace("_", "") in text[name.start : name.end].lower().replace("_", ""):
         return True
+    if value[0] == "$" and (value[-1] == "-" or "->" in value):  # of PHP and Perl
+        return True
     if not (whole := IDENTIFIER.match(value)):
-        perl = value[0] == "$" and (value[-1] == "-" or "->" in value)
-        return perl or (value.startswith(("(", "[", "{", "&", "!", "=", "<")) and not value.startswith("{{"))
+        return value.startswith(("(", "[", "{", "&", "!", "=", "<", "]")) and not value.startswith("{{")
     if whole.end() < len(value):
         return EXPRESSION.match(value, whole.end()) is not None
     if following and (following in "([" or (following == "{" and "." in value)):
@@ -191,14 +194,6 @@ def _is_code(text: str, span: tuple[int, int], name: Name) -> bool:
     ):
         return not looks_random(value)
     return following == ";" and value.isalpha() and value.islower() and text[span[0] - 1] == " "
-
-
-def is_identifier(value: str) -> bool:
-    """Return whether it is put together of words, as `badClaims2` and `trans_36` are and no secret."""
-    parts = (part for part in CHUNK.findall(value) if len(part) > 2 and part.isalpha())
-    return (CAMEL_CASE.fullmatch(value) or SNAKE_CASE.fullmatch(value)) is not None and all(
-        map(is_wordlike, parts)
-    )
 
 
 def _names_a_secret(value: str, *, quoted: bool) -> bool:

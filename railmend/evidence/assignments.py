@@ -8,21 +8,19 @@ and bounded, so work grows with the number of words alone.
 import re
 from collections.abc import Iterator
 
-from railmend.evidence.accepting import GROUPED, QUOTED, SYMBOL, accepted, is_identifier, is_short_code
+from railmend.evidence.accepting import QUOTED, SYMBOL, accepted
 from railmend.evidence.clauses import said
-from railmend.evidence.enclosures import SENTENCE, enclosed
+from railmend.evidence.enclosures import enclosed
 from railmend.evidence.lookalikes import (
-    LABEL,
     PLACEHOLDER,
-    PROSE,
     has_letters_and_digits,
-    has_symbols,
     is_opaque,
     looks_random,
 )
-from railmend.evidence.nearby import NUMBERED, near, stated
+from railmend.evidence.nearby import near, stated
 from railmend.evidence.secret_names import KEY, PASSWORD, STRONG, Name, names, names_other
 from railmend.evidence.statements import MARKER, bound
+from railmend.evidence.values import ATTRIBUTE, values
 
 SEPARATOR = (
     r"(?:=>|->(?= )|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|:-(?=\S)|::?(?!//|[?+])|[：＝→]|\|{1,2}|\?\?"
@@ -37,14 +35,16 @@ CLOSE = (
 # They do not say for sure that a value is the name's: alternatives, defaults.
 UNSURE = ("|", "||", "??")
 ASSIGNED = re.compile(
-    rf"{CLOSE}(?:\s{{1,3}}{TYPE}|(?i: for) [\"'`]\S{{1,60}}|(?<=PASSWORD) \w{{1,40}}(?= = ))?[ \t]{{0,30}}(?P<separator>{SEPARATOR})[ \t]{{0,30}}"
+    rf"{CLOSE}(?:\s{{1,3}}{TYPE}|(?i: for) [\"'`]\S{{1,60}}|(?<=PASSWORD) \w{{1,40}}(?= = ))?"
+    rf"[ \t]{{0,30}}(?P<separator>{SEPARATOR})[ \t]{{0,30}}"
     # The type of what is declared: `password: String = "..."`.
     rf"(?:(?<=: )[A-Za-z_&][\w<>&'\[\]|.?: ]{{0,40}}?(?:\s=\s{{1,3}}(?!=)|=(?=[\"'`])))?"
     rf"(?:\r?\n\s{{0,60}}(?=\"(?!\"\")|['`](?!'')|string\())?"
 )
 # `"name": "X", "value": "..."`, and the same as attributes and as elements.
 PAIR = re.compile(
-    r"[\"'`]?\s{0,4}[,;]?\s{0,60}(?:\"\w{1,20}\":\s?\"[^\"\n]{0,40}\",\s{0,40}|\w{1,20}: \w{1,20} ?[,}]{1,2}\s{0,40}){0,3}"
+    r"[\"'`]?\s{0,4}[,;]?\s{0,60}(?:\"\w{1,20}\":\s?\"[^\"\n]{0,40}\",\s{0,40}"
+    r"|\w{1,20}: \w{1,20} ?[,}]{1,2}\s{0,40}){0,3}"
     r"[\"'`]?(?i:value|val|content|default)[\"'`]?\s{0,4}(?:=>|[:=])\s{0,8}"
     r"|[\"'][^\n<>]{0,60}?\s(?i:value|content|default)\s{0,3}=\s{0,3}"
     r"|(?:[\"'][^<>\n]{0,60}/?>|</\w{1,20}>)\s{0,60}<(?i:value|string|val)\b[^<>\n]{0,40}?[>=]\s{0,8}"
@@ -53,7 +53,7 @@ PAIR = re.compile(
     # `--name NAME --value x`, and as a list of arguments.
     r"|[\"']?,?\s{1,4}[\"']?-{1,2}(?i:value|val|data)[\"']?[\s=,]{1,4}"
     r"|[\"']\s{0,3}:\s{0,3}\{[^{}]{0,160}?[\"'](?:(?i:value|stringvalue)|S)[\"']\s{0,3}:\s{0,8}"
-    r"|[\"'];s:\d{1,6}:(?=\")|[\"']?\r?\n\r?\n(?=\S)"
+    r"|[\"'];s:\d{1,6}:(?=\")|[\"']\r?\n\r?\n(?=\S)"
 )
 ELEMENT = re.compile(r"(?:\s[^<>\n]{0,80})?(?<!/)>\s{0,60}(?:<!\[CDATA\[)?([^<]{1,400}?)\s{0,60}(?:\]\]>)?</")
 INNER = re.compile(r"([^<\n]{1,400}?)\s{0,60}</")
@@ -77,22 +77,6 @@ SPACE = re.compile(
     r"[\"'`]?(?:[ \t]{1,8}(?:(?i:is|was|to|as|of|value|used|set to|with|by|for \S{1,40}|string)"
     r"(?=[ \t]))?){1,3}"
 )
-OPENER = re.compile(
-    r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|\([\w ]{1,20}\)\s?|\[\]\w{1,20}\{(?=[\"'`])"
-    r"|<{0,2}(?:(?:[\w:]{1,30}[.:])?(?:[A-Z]\w{0,30}|str|string|bytes|from|of|new|b64decode|to_string)\(\s{0,60}(?:[A-Z]\w{0,20}, )?){0,3}(?=[\"'`])"
-    r"|[A-Z]\w{0,20}\((?=\S)|(?!%[rsd])[brufLN@&$%q]{0,2}(?=[\"'`])|(?!\[\[\w)[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
-    r"(?:[brufLN@&$]{1,2}(?=[\"'`]))?"
-)
-# Strings of several lines, and those of Lua.
-TRIPLE = re.compile(r"\"\"\"([^\"]{1,400})|'''([^']{1,400})|\[\[([^\[\]\"'\n]{1,400})\]\]")
-NUMBERS = re.compile(
-    r"(?:<Buffer |<<|\[\]?(?:byte|uint8)\{|\[|\{|\()\s?"
-    r"((?:(?:0x)?[0-9a-fA-F]{1,3}(?:,\s?|\s|(?=[\]})>]))){4,400})"
-)
-ITEMS = re.compile(r"[ \t]*\r?\n(?:[ \t]*- [^\n]{1,200}(?:\n|\Z)){1,50}")
-ITEM = re.compile(
-    r"- [\"']?([^\s\"':{}\[\]][^\s\"':]{2,200}|(?<=[\"'])[^\"'\n]{3,200})[\"']?[ \t]*,?(?=\n|\Z)"
-)
 # What a name of several secrets holds: `{"a": "x", "b": "y"}`, and lines that are further in.
 MAPPING = re.compile(
     r"[\"']?\s{0,3}(?:=>|[:=])\s{0,3}\{([^{}]{1,2000})\}|:[ \t]*\r?\n((?:[ \t]+[^\n]{1,300}(?:\n|\Z)){1,60})"
@@ -100,52 +84,21 @@ MAPPING = re.compile(
 ENTRY = re.compile(
     r"(?:^|[\s{,\"'-])([\w.-]{1,60})[\"']?\s?(?:=>|[:=])\s?[\"']?([^\s\"',{}\[\]]{8,400})", re.M
 )
-BLOCK = re.compile(
-    r"[|>][+-]?\d?[ \t]*\r?\n((?:[ \t]+\S[^\n]*(?:\n|\Z)){1,100})"
-    # A here-document, up to the word that it names.
-    r"|<<[-~]?[\"']?([A-Z]\w{0,20})[\"']?\r?\n((?:[^\n]{0,400}\n){1,100}?)(?=[-+ \t]*\2\b)"
-)
-BARE = re.compile(
-    r"(?:[^\s\"'`<>,;&(){}\[\]|\\，。；、）」』]|[,;&|](?![\s\"'`\\]|\Z|[\w.$-]{1,40}[\"']?[=:])"
-    r"|[)\]}](?=[\w!@#$%^*+/~])"
-    r"|[\"'`](?=[\w!@#$%^*])(?![\w ]{1,30}[\"'`]?[:=])|\\(?![nrtu\"'\\])|<(?![/\w!])"
-    r"|(?<![^\s=:])\{\{(?=[^\s{}.:]{0,80}\d)[^\s{}.:]{4,80}(?=\s|\Z)){1,400}"
-)
-TO_END = re.compile(r"[^\n]{1,400}")
-NEXT_KEY = re.compile(
-    r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|(?:\s+[}\])]+)?[\"'`,;\\]*$"
-)
 LINE_START = re.compile(
     r"[-+ \t#*>$]*\[?(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?"
     r"[\"']?(?:[\w-]+\.)*\Z"
 )
 # A line of a file that gives the user, above one that gives the password.
 LOGIN_LINE = re.compile(r"(?im)^[ \t]*(?:user(?:name)?|login|account)[ \t]+\S{1,60}[ \t]*\r?\n[ \t]*\Z")
+OPTION = re.compile(r"'[^'\n]{1,200}'[,)]")  # of SQL: `(user 'a', password 'b')`
 # The last word of a line, in the second of two columns, and what a command sets: `kv put app/password x`.
-LAST = re.compile(r"\S{3,200}[ \t]*(?:\r?\n|\Z)")
+LAST = re.compile(r"[^\s*&\[]\S{2,200}[ \t]*(?:\r?\n|\Z)")
 PATHS = re.compile(r"\s(?:put|set|write|config)\s(?:-\S{1,40}\s){0,3}[\w:@-]*[/._][\w./:@-]*\Z")
-# A comment alone, what Perl calls, a path below a variable's, and a calculation.
-EXPRESSION = re.compile(r"(?:#|//|--|;) |\$\w+(?:->|/|::|\[)|[\w.]+ (?:[+*%?]|and|or|if|is|in) |\w+\[")
-# `x if y else "..."`, `x or "..."`: of an expression the string alone is a value.
-CHOICE = re.compile(r"(?:\b(?:else|or)|\|\||\?\?|[?:]) ?([\"'])([^\"'\n]{1,200})\1")
-# A variable of an environment is set to all that follows, whatever words that has.
-VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
-PHRASE = re.compile(r"[\w'’]{1,40}(?:[ ,.!?&-]{1,3}[\w'’]{1,40}){1,9}[.!?]?")
 # `arn:aws:secretsmanager:...:secret:name` names a secret and is none.
 ARN = re.compile(r"\barn:[\w:/*-]{1,120}\Z")
 # What is longer than the above goes on to where a word must end.
 LONG = 400
 REST = re.compile(r"[A-Za-z0-9+/_=.~%-]*")
-MAX_LIST = 12
-NEXT_OF_LIST = re.compile(r"[\"'`]?\s{0,4},\s{0,40}(?=[\"'`])")
-CHANGED = re.compile(r"[\"'`][^\"'`\n]{0,200}(?=[\"'`]\s{1,4}(?:->|=>|→)\s)")
-# `"old" -> "new"`, as plans and audits show a change.
-CHANGED_TO = re.compile(r"[\"'`]?\s{1,4}(?:->|=>|→)\s{1,4}(?=[\"'`])")
-BRACKETS = tuple("({[<>)]}\"'")
-# In Rust a quote before a name may be no string: `&'a [u8]`.
-LIFETIME = re.compile(r"[&<]'[a-z_]\w{0,20}\b(?!')")
-ATTRIBUTE = re.compile(r"[\w.-]+[=:]")
-MORE = re.compile(r"[^\s\"'`,;]{2,200}")
 
 
 def find(text: str) -> Iterator[tuple[int, int, str]]:
@@ -202,22 +155,32 @@ def _assigned(text: str, name: Name) -> Iterator[tuple[int, int]]:
         if inner:
             yield from [inner.span(1)] if accepted(text, inner.span(1), name, sure=True, quoted=True) else ()
         else:
-            yield from _values(text, pair.end(), name, sure=True, whole_line=_to_line_end(text, pair, name))
+            yield from values(text, pair.end(), name, sure=True, whole_line=_to_line_end(text, pair, name))
     elif assigned := ASSIGNED.match(text, name.end):
-        if assigned["separator"] == ":" and text.startswith("//", assigned.end("separator")):
-            return
-        if marker := MARKER.match(text, assigned.end()):
-            yield from bound(text, marker)
-            return
-        sure = assigned["separator"] not in UNSURE
-        whole_line = _line_start(text, name) is not None
-        if text[assigned.end() : assigned.end() + 1] == "\n":
-            yield from said(text, name)
-        yield from _values(text, assigned.end(), name, sure=sure, whole_line=whole_line)
+        yield from _behind_separator(text, assigned, name)
     elif argument := ARGUMENT.match(text, name.end):
         yield from _arguments(text, argument, name) or (said(text, name) if argument[0][0] == " " else ())
     else:
         yield from _spaced(text, name) or said(text, name)
+
+
+def _behind_separator(text: str, assigned: re.Match[str], name: Name) -> Iterator[tuple[int, int]]:
+    """Yield what follows `=`, `:` and their like, unless an address or a function has them."""
+    separator, written, end = assigned["separator"], assigned[0], assigned.end()
+    if separator == ":" and text.startswith("//", assigned.end("separator")):
+        return
+    if written.startswith(")") and separator in (":", "=>"):
+        return
+    quote = text[name.start - 1 : name.start]
+    if written == "=" and quote in QUOTED and text[end] == quote and not text[end + 1 : end + 2].isalnum():
+        return
+    if marker := MARKER.match(text, end):
+        yield from bound(text, marker)
+        return
+    if text[end : end + 1] == "\n":
+        yield from said(text, name)
+    whole_line = _line_start(text, name) is not None
+    yield from values(text, end, name, sure=separator not in UNSURE, whole_line=whole_line)
 
 
 def _to_line_end(text: str, pair: re.Match[str], name: Name) -> bool:
@@ -245,7 +208,7 @@ def _arguments(text: str, argument: re.Match[str], name: Name) -> list[tuple[int
             and PAIR_END.match(text, argument.end()) is not None
         )
     )
-    return [*_values(text, argument.end(), name, sure=sure)]
+    return [*values(text, argument.end(), name, sure=sure)]
 
 
 def _bracketed(text: str, match: re.Match[str], name: Name) -> list[tuple[int, int]]:
@@ -279,7 +242,7 @@ def _spaced(text: str, name: Name) -> list[tuple[int, int]]:
     if name.strength == PASSWORD and _takes_a_value(text, name, space):
         flag = True
     flag |= quoted and text[name.start - 1 : name.start] == ":"  # of Clojure
-    return [*_values(text, space.end(), name, sure=flag, spaced=not flag)]
+    return [*values(text, space.end(), name, sure=flag, spaced=not flag)]
 
 
 def _takes_a_value(text: str, name: Name, space: re.Match[str]) -> bool:
@@ -287,136 +250,9 @@ def _takes_a_value(text: str, name: Name, space: re.Match[str]) -> bool:
     word = text[name.start : name.end]
     if word[:10].lower() == "identified" or (word.isupper() and word.isalpha()):
         return text[space.end() : space.end() + 1] in ("'", '"')
+    ahead = text[max(name.start - 3, 0) : name.start].rstrip()
+    if OPTION.match(text, space.end()) and ahead[-1:] in ("(", ","):
+        return True
     if len(space[0]) > 2 and _line_start(text, name):
         return LAST.match(text, space.end()) is not None
     return PATHS.search(text, max(name.start - 120, 0), name.end) is not None
-
-
-def _values(
-    text: str, position: int, name: Name, *, sure: bool, whole_line: bool = False, spaced: bool = False
-) -> Iterator[tuple[int, int]]:
-    if sure and (blocks := _blocks(text, position, name)) is not None:
-        yield from blocks
-        return
-    opener = OPENER.match(text, position)
-    start = opener.end() if opener else position
-    listed = text[position:start].strip() in ("[", "(", "[[", "((")
-    for _ in range(MAX_LIST):
-        value = _value(
-            text,
-            start,
-            name,
-            sure=sure and not (listed and name.strength < PASSWORD),
-            whole_line=whole_line and not listed,
-            spaced=spaced,
-        )
-        old = CHANGED.match(text, start) if sure and value is None else None
-        end = value[1] if value else old.end() if old else 0
-        if not end:
-            return
-        if value and not PLACEHOLDER.fullmatch(text, *value):
-            yield value
-        more = NEXT_OF_LIST.match(text, end) if listed else CHANGED_TO.match(text, end)
-        if more is None:
-            return
-        start = more.end()
-
-
-def _blocks(text: str, position: int, name: Name) -> list[tuple[int, int]] | None:
-    """Return a value that is written as numbers, as indented lines or as items; None for others."""
-    if name.strength >= STRONG and (numbers := NUMBERS.match(text, position)):
-        return [numbers.span(1)]
-    if block := BLOCK.match(text, position):
-        start, end = block.span(block.lastindex or 1)
-        whole = accepted(text, (start, end), name, sure=True, quoted=True)
-        return [(start, start + len(text[start:end].rstrip()))] if whole else []
-    if items := ITEMS.match(text, position):
-        spans = [item.span(1) for item in ITEM.finditer(text, *items.span())]
-        return [span for span in spans if accepted(text, span, name, sure=True, quoted=True)]
-    return None
-
-
-def _value(
-    text: str, start: int, name: Name, *, sure: bool, whole_line: bool, spaced: bool
-) -> tuple[int, int] | None:
-    """Return the stretch of one value: in quotes, to the end of a line, or a word."""
-    if triple := TRIPLE.match(text, start):
-        span = triple.span(triple.lastindex or 1)
-        return span if accepted(text, span, name, sure=sure, quoted=True) else None
-    if LIFETIME.match(text, start - 1) or (text[start - 1] in "([{" and ATTRIBUTE.match(text, start)):
-        return None
-    if text[start : start + 1] in QUOTED:
-        quoted = QUOTED[text[start]].match(text, start + 1)
-        random = quoted and (looks_random(quoted[0]) or has_symbols(quoted[0]))
-        if quoted is None or (spaced and name.strength < PASSWORD and not random):
-            return None
-        return quoted.span() if accepted(text, quoted.span(), name, sure=sure, quoted=True) else None
-    line = _line(text, start, name) if whole_line and sure else None
-    return line or _word(text, start, name, sure=sure, spaced=spaced)
-
-
-def _line(text: str, start: int, name: Name) -> tuple[int, int] | None:
-    """Return the rest of a line of a configuration, up to a comment or the next key."""
-    line = TO_END.match(text, start)
-    if line is None or PLACEHOLDER.search(line[0]):
-        return None
-    end = start + len(NEXT_KEY.sub("", line[0]).rstrip())
-    variable = text[start - 1] == "=" and VARIABLE.fullmatch(text, name.start, start - 1)
-    if variable and name.strength >= STRONG and PHRASE.fullmatch(text, start, end):
-        return start, end
-    parts = text[start:end].split()
-    if (
-        not parts
-        or EXPRESSION.match(text, start, line.end())
-        or any(each in parts[0][: None if len(parts) > 1 else 1] for each in "({")
-    ):
-        return None
-    if len(parts) > 1:
-        if choice := CHOICE.search(text, start, line.end()):
-            span = choice.span(2)
-            return span if accepted(text, span, name, sure=True, quoted=True) else None
-        expression = parts[0] in (
-            "new",
-            "await",
-            "typeof",
-            "if",
-            "match",
-            "case",
-            "lambda",
-            "not",
-            "function",
-        ) or PROSE.search(text[start:end])
-        wanted = name.strength >= STRONG and not expression
-    else:
-        wanted = has_symbols(parts[0]) or has_letters_and_digits(parts[0])
-    if wanted and accepted(text, (start, end), name, sure=True, quoted=len(parts) > 1):
-        return start, end
-    return None
-
-
-def _word(text: str, start: int, name: Name, *, sure: bool, spaced: bool) -> tuple[int, int] | None:
-    """Return one word; behind a blank alone it must look like a secret itself."""
-    if name.word == "code" and (grouped := GROUPED.match(text, start)):
-        return grouped.span()
-    bare = BARE.match(text, start)
-    if bare is None:
-        return None
-    end = start + len(bare[0].rstrip(".,;:!?") if len(bare[0]) > 3 else bare[0])
-    value = text[start:end]
-    if text[end : end + 1] in BRACKETS and has_letters_and_digits(value) and SYMBOL.search(value):
-        rest = MORE.match(text, end)
-        end = rest.end() if rest and any(map(str.isalnum, rest[0])) else end
-    if SENTENCE.match(text, start):
-        return None
-    if spaced:
-        password = (
-            name.strength == PASSWORD
-            and not is_short_code(text, name)
-            and len(value) >= 6
-            and has_letters_and_digits(value)
-        )
-        if not looks_random(value) and (not password or NUMBERED.fullmatch(value) or is_identifier(value)):
-            return None
-        if LABEL.search(text[max(start - 12, 0) : start]):
-            return None
-    return (start, end) if accepted(text, (start, end), name, sure=sure, quoted=False) else None

@@ -51,7 +51,7 @@ def enclosed(text: str, name: Name) -> tuple[int, int] | None:
     if value is None or INSERTED.match(value[1]) or (opener == "(" and ", " in value[1]):
         return None
     blank = " " in value[1]
-    if blank and value.re is not SETTING and SENTENCE.match(value[1]):
+    if blank and sign != "=" and SENTENCE.match(value[1]):
         return None
     printed = opener in ("[", "|") or (opener == "{" and re.match(r"=\S", value[0]) is not None)  # of Java
     quoted = blank or printed

@@ -23,16 +23,19 @@ REFERENCE = re.compile(
 )
 # Rules of a form in the notations of Laravel and of Go, and the tag of a field there.
 VALIDATION = re.compile(
-    r"[a-z_]+(?::[\w,.]+)?(?:\|[a-z_]+(?::[\w,.]+)?)+|[a-z]+(?:=\w+)?(?:,[a-z]+(?:=\w+)?)*,?[a-z]+=\w+|[a-z]{2,20}:\".*"
+    r"[a-z_]+(?::[\w,.]+)?(?:\|[a-z_]+(?::[\w,.]+)?)+|[a-z]+(?:=\w+)?(?:,[a-z]+(?:=\w+)?)*,?[a-z]+=\w+|[a-z]{2,20}:\".*|required\w*[=,|].*|[\w.-]*,omitempty"
 )
 # What a template puts in: an expression. A password may have braces too.
 INSERTED = re.compile(r"[#$]?\{[^{}<>#@]*\}|\$\{\{[^{}]*\}\}|\{\{[^{}]*\}\}|<%.*?%>")
+COMPUTED = re.compile(r"\{[a-z_][\w.]*[.(][^{}]*\}")  # `{user.id}`, `{uuid4().hex}`
+SCHEME = re.compile(r"(?i)\A(?:bearer|basic|token) ")
 # Of a package, alone or behind its coordinates: `^1.4.2`, `v1.2.3-0.2024/go.mod`, `com.acme:auth:1.3`.
 VERSION = re.compile(r"(?:[a-z][\w.-]*:){0,2}[\^~v=<>]{0,2}\d+(?:\.\d+)+(?:[-+][\w.-]+)*(?:/go\.mod)?", re.A)
 IDENTIFIER = re.compile(r"[A-Za-z_$]\w*(?:(?:\.|::|->|\?\.|!!?\.)[A-Za-z_$]\w*)*[!?]?")
 FILES = words("no_mail") | words("files")
 PATH = re.compile(
-    r"(?:~|\.{0,2}|\$\w+)/[\w./@~{}-]*|\.{1,2}/[\w./@~()\[\]-]*|\d{1,5}/(?:tcp|udp)|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)+\.[a-z\d]{2,4}"
+    r"(?:~|\.{0,2}|\$\w+)/[\w./@~{}-]*|\.{1,2}/[\w./@~()\[\]-]*|\d{1,5}/(?:tcp|udp)"
+    r"|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)+\.[a-z\d]{2,4}"
     rf"|[\w.-]+\.(?:{'|'.join(sorted(FILES))})"
 )
 TYPE = re.compile(
@@ -44,6 +47,9 @@ UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T_ ].*)?|\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}")
 CHUNK = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+HUMPS = r"(?:[a-z]+\d{0,2})?(?:(?:[A-Z]{1,2}[a-z]+|[A-Z]{2,5})\d{0,2})*"
+CAMEL_CASE = re.compile(rf"(?=[a-z]*\d?[A-Z]*[a-z]+[_A-Z\d])_?{HUMPS}(?:_{HUMPS})*")
+SNAKE_CASE = re.compile(r"_?[a-z]+\d{0,3}(?:_[a-z0-9]{1,20})+")
 PAIRS = frozenset(group[0] + second for group in words("pairs_of_letters") for second in group[1:])
 # What precedes an id or a digest, however random it looks.
 LABEL = re.compile(
@@ -83,6 +89,14 @@ def is_wordlike(letters: str) -> bool:
     text = letters.lower()
     pairs = sum(text[i : i + 2] in PAIRS for i in range(len(text) - 1))
     return len(text) >= 3 and pairs >= (len(text) - 1) * 0.55
+
+
+def is_identifier(value: str) -> bool:
+    """Return whether it is put together of words, as `badClaims2` and `trans_36` are and no secret."""
+    parts = (part for part in CHUNK.findall(value) if len(part) > 2 and part.isalpha())
+    return (CAMEL_CASE.fullmatch(value) or SNAKE_CASE.fullmatch(value)) is not None and all(
+        map(is_wordlike, parts)
+    )
 
 
 def _random_share(text: str) -> tuple[int, float]:
@@ -130,14 +144,19 @@ def is_literal(text: str) -> bool:
         return False
     if VALIDATION.fullmatch(stripped) or VERSION.fullmatch(stripped):
         return False
-    if sum(map(str.isalnum, INSERTED.sub("", stripped))) < 3:
+    rest = INSERTED.sub("", SCHEME.sub("", stripped))
+    if sum(map(str.isalnum, rest)) < 3 or (
+        COMPUTED.search(stripped) and not re.search(r"[^A-Za-z_.:/-]", rest)
+    ):
         return False
     if TYPE.fullmatch(stripped):
         return False
     stripped = LINE_NUMBER.sub("", stripped)
     if PATH.fullmatch(stripped) and not looks_random(max(re.split(r"[\\/]", stripped), key=len), 16):
         return False
-    return not (PLACEHOLDER.fullmatch(stripped) or ALGORITHM.fullmatch(stripped.strip("$")))
+    if PLACEHOLDER.fullmatch(stripped):
+        return False
+    return not all(map(ALGORITHM.fullmatch, stripped.strip("$").split(",")))
 
 
 def is_opaque(text: str) -> bool:

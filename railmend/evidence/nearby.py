@@ -13,6 +13,7 @@ from railmend.evidence.lookalikes import (
     PLACEHOLDER,
     UUID,
     has_letters_and_digits,
+    is_identifier,
     is_literal,
     looks_random,
 )
@@ -116,6 +117,7 @@ def _is_near_secret(text: str, match: re.Match[str]) -> bool:
         or UUID.fullmatch(word)
         or MEASURE.fullmatch(word)
         or (IDENTIFIER.fullmatch(word) and "." in word and text[match.end() : match.end() + 1] in ("(", "{"))
+        or is_identifier(word)
         or not looks_random(word, 12)
         or not is_literal(word)
     ):

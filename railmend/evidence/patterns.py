@@ -100,6 +100,7 @@ TYPED = (
     ("schtasks", r"\bschtasks\b[^\n|;]{0,300}?\s/rp "),
     ("net use", r"\bnet user \S{1,60} (?!/)|\bnet use [^\n|]{0,100}?\\\\\S{1,100} "),
     (" using ", r"\buser \S{1,60} using "),
+    ("identify ", r"(?i:\bnickserv[^\n]{0,20}?\bidentify )"),
     (" -serial ", r"\s-serial "),
     ("password ", r"\blogin \S{1,80}\s{1,3}password "),
 )  # fmt: skip
@@ -139,7 +140,7 @@ CONTEXT = (
     Rule("credential", ("://",), re.compile(r"(?<=://)([^\s/:@\"'<>\\]{12,200})(?::(?:x-oauth-basic|x)?)?(?=@)"), lambda match: _unreferenced(match[1])),
     Rule("password", ("@tcp(", "@unix(", "@udp(", "@("), re.compile(r"(?<![\w/])[\w.-]{1,60}:([^\s\"'<>]{1,200})@(?:tcp|unix|udp)?\("), lambda match: _unreferenced(match[1])),
     Rule("password", ("@",), re.compile(r"(?<![\w/@])[\w.-]{1,60}/([^\s\"'/@]{3,100})@(?://)?[\w.-]{1,100}:\d{2,5}[/:]\w"), lambda match: _unreferenced(match[1])),
-    Rule("password", ("@",), re.compile(r"(?<![\w/@:])[\w.-]{1,60}:([^\s\"'/@:]{3,100})@[A-Za-z][\w.-]{1,100}(?::\d{2,5}(?!\d)|/\w)"), lambda match: lookalikes.has_letters_and_digits(match[1]) or len(match[1]) >= 8),
+    Rule("password", ("@",), re.compile(r"(?<![\w/@:])[\w.-]{1,60}:([^\s\"'/@:]{3,100})@(?:[A-Za-z][\w.-]{1,100}(?::\d{2,5}(?!\d)|/\w)|/\w)"), lambda match: lookalikes.has_letters_and_digits(match[1]) or len(match[1]) >= 8),
     Rule("password", ("@",), re.compile(r"(?<![\w/@:])[\w.+-]{1,60}@[\w-]{1,60}(?:\.[\w-]{1,60}){1,4}:([^\s\"'/:@<>]{6,100})"), lambda match: lookalikes.has_letters_and_digits(match[1]) and re.search(r"[!#$%^&*]", match[1]) is not None),
     Rule("credential", ("authorization", "authorisation"), re.compile(r"(?i)authori[sz]ation[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?((?:[\w-]{2,24} {1,4})?[^\s\"'`,\])}]{6,4000}(?:, ?\w{1,20}=\"?[^\s\",]{1,400}\"?){0,12})"), lambda match: _credential(match[1])),
     Rule("credential", ("bearer", "basic"), re.compile(r"(?i)\b(?:bearer|basic)(?: {1,4}|%20|\+|[\"'`]?\s{0,2}[:=,]\s{0,2}[\"'`]?)([A-Za-z0-9._~+/=-]{8,4000})"), lambda match: lookalikes.is_mixed(match[1]) and lookalikes.is_opaque(match[1]) and not re.match(r"[a-z_]+=.", match[1])),
@@ -173,6 +174,7 @@ CONTEXT = (
     # A call in a trace, with user and password; what is piped into a command that asks for a password.
     Rule("password", ("login", "logon", "signin", "sign_in", "auth", "credential"), re.compile(r"(?i)(?:log_?in|logon|sign_?in|authenticate|auth|credentials?)(?:[\"']\),? (?:array)?|[\"']\], |[\"']?\s?(?:=>?|:)\s?|\s(?:(?:with|as|using) )?)?[(\[]\s?[\"'][^\"'\n]{1,80}[\"'], ?[\"']([^\"'\n]{3,200})[\"']\s?[,)\]]"), lambda match: lookalikes.is_literal(match[1]) and not lookalikes.PROSE.search(match[1])),
     Rule("password", ("cred", "login", "log in", "admin", "zugangsdaten", "identifiants"), re.compile(r"(?i)\b(?:cred(?:ential|encial|enzial)?(?:e?s|i)?|log ?in(?= with)|login|admin|account|zugangsdaten|identifiants)\b[^\n]{0,30}?(?:[:=>]|\b(?:is|with)\b)\s?[\w.@-]{1,60} ?[/|:] ?([^\s\"'/|]{6,100})(?=\s|[\"',;]|\Z)"), lambda match: lookalikes.has_letters_and_digits(match[1]) and ("/" in match[0][-len(match[1]) - 3 :] or lookalikes.looks_random(match[1], 8) or re.search(r"[!#$%^&*]", match[1]) is not None)),
+    Rule("password", ("cred", "login"), re.compile(r"(?i)\b(?:credentials?|login)[:=]? [\[(][\w.@-]{1,60} ?[/|:] ?([A-Za-z][^\s\"'/|\])]{3,100})[\])]"), lambda match: lookalikes.is_literal(match[1])),
     Rule("password", ("echo ", "printf "), re.compile(r"<\((?:echo|printf) [\"']?([^\s\"'()|$]{3,200})[\"']?\)")),
     Rule("password", ("echo ", "printf "), re.compile(r"\b(?:echo|printf)(?: -\w)? [\"']?(?:[\w.-]{1,60}:)?([^\s\"'|]{3,200})[\"']? ?\| ?[^|\n]{0,100}?(?:-stdin|passwd|sudo -S|passphrase-fd 0|-pass stdin|cryptsetup)"), lambda match: lookalikes.is_literal(match[1])),
     Rule("password", (" login ",), re.compile(r"(?im)(?:^|[\s:>\"'])[a-z]{0,5}\d{1,6} (?-i:LOGIN) (?:\"[^\"\n]{1,80}\"|\S{1,80}) (\"(?:[^\"\\\n]|\\.){1,200}\"|[^\s\"']{3,200})(?=[\s\"']|\Z|\\r)")),
@@ -191,8 +193,8 @@ CONTEXT = (
     Rule("one-time-code", ("code",), re.compile(r"(?i)\b(?:your|ihr|dein|votre|ton|su|tu)\b[^\n]{0,40}?(?<!zip )(?<!exit )(?<!error )(?<!postal )\bcode[:\s]{1,3}(?:is |ist )?(\d{3}[ -]\d{3}|\d{4,8})(?![\w-]|\.\d)")),
     Rule("one-time-code", ("code", "kod", "códig", "codice", "код"), re.compile(r"(?i)(?<![a-z_</-])(?:code|código|codice|kode?|код)\b[^\n\d{};#]{0,30}?(?<![\d.,/=-])(\d{6}|\d{3}[ -]\d{3})(?![\w-]|[.,]\d)"), lambda match: not OTHER_CODE.search(match.string, max(match.start() - 24, 0), match.start(1))),
     Rule("one-time-code", ("code=", "code:"), re.compile(r"(?i)\b(?:otp|sms|[2m]fa|verif\w{0,8})\b[^\n]{0,80}?(?<![a-z])code[\"']?[=:] ?[\"']?(\d{4,8})(?![\w-]|\.\d)")),
-    Rule("one-time-code", ("recovery", "backup"), re.compile(r"(?i)\b(?:recovery|backup)[ _-]?codes?[^\n]{0,30}?(?<!\w)((?:[a-z0-9]{4,8}-[a-z0-9]{4,8}[\s,]{1,3}){1,20}[a-z0-9]{4,8}-[a-z0-9]{4,8})(?!\w)")),
-    Rule("one-time-code", ("code", "otp", "pin"), re.compile(r"(?i)(?<![\w.-])(\d{4,8}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5}) (?:is|as) (?:your|the|his|her|their) [\w -]{0,30}?(?:code|otp|pin|passcode)\b")),
+    Rule("one-time-code", ("recovery", "backup"), re.compile(r"(?i)\b(?:recovery|backup)[ _-]?codes?[^\n]{0,30}?(?<!\w)((?:[a-z0-9]{4,8}-[a-z0-9]{4,8}[\s,\"']{1,4}){1,20}[a-z0-9]{4,8}-[a-z0-9]{4,8})(?!\w)")),
+    Rule("one-time-code", ("code", "otp", "pin", "sign", "log", "verif"), re.compile(r"(?i)(?<![\w.-])(?:[A-Z]-)?(\d{4,8}|\d{3}-\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5}) (?:(?:is|as) (?:your|the|his|her|their) [\w -]{0,30}?(?:code|otp|pin|passcode)\b|to (?:sign|log) ?in\b|to verify\b)")),
 )  # fmt: skip
 
 PERSONAL = (
@@ -215,7 +217,12 @@ def _unreferenced(text: str) -> bool:
 def _credential(text: str) -> bool:
     """Return whether a header's value carries something: not a reference, nor a word that says what it is."""
     secret = text.split(" ")[-1]
-    if not lookalikes.is_literal(secret) or lookalikes.PLACEHOLDER.match(secret) or "(" in secret:
+    if (
+        not lookalikes.is_literal(secret)
+        or lookalikes.PLACEHOLDER.match(secret)
+        or "(" in secret
+        or lookalikes.is_identifier(secret)
+    ):
         return False
     return (
         lookalikes.is_mixed(secret) or secret.endswith("=") or '="' in text or "=" in text.partition(", ")[2]

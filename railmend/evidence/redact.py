@@ -116,9 +116,10 @@ class Redactor:
         for view in views(text):
             for start, end, kind in self._find_in_view(view.text, depth):
                 first, last = view.original(start, end)
-                begin, stop = _to_its_end(text, first, last)
-                if stop >= last or is_literal(text[begin:stop]):
-                    found.append((begin, stop, kind))
+                end_of_element = NEXT_ELEMENT.search(text, first, last) if view.text is not text else None
+                last = end_of_element.start() if end_of_element else _to_its_end(text, first, last)
+                if end_of_element is None or is_literal(text[first:last]):
+                    found.append((first, last, kind))
         found += _repeated(text, found)
         found.sort(key=lambda span: (span[0], -span[1]))
         merged: list[Span] = []
@@ -178,13 +179,10 @@ class Redactor:
         return placeholder
 
 
-def _to_its_end(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return a value of a form or a query with all that is percent-encoded in it: blanks, quotes, `&`."""
-    if element := NEXT_ELEMENT.search(text, start, end):
-        return start, element.start()
-    if text[start - 1 : start] == "=" and (rest := ENCODED.match(text, end)):
-        end = rest.end()
-    return start, end
+def _to_its_end(text: str, start: int, end: int) -> int:
+    """Return the end of a value of a form with all that is percent-encoded in it: blanks, quotes, `&`."""
+    rest = ENCODED.match(text, end) if text[start - 1 : start] == "=" else None
+    return rest.end() if rest else end
 
 
 def _repeated(text: str, found: Sequence[Span]) -> list[Span]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from railmend.evidence.lookalikes import CHUNK, PLACEHOLDER
+from railmend.evidence.lookalikes import CHUNK, PLACEHOLDER, looks_random
 from railmend.evidence.words import table, words
 
 # How much a word says: that of a key may mean anything, that of a password is a secret even in a sentence.
@@ -109,7 +109,9 @@ def _name(text: str, match: re.Match[str]) -> Name | None:
     prefix = before[0] if before else ""
     after = AFTER.match(text, end, min(end + 60, len(text)))
     suffix = after[0].rstrip(".-") if after else ""
-    if PLACEHOLDER.match(text, start - len(prefix) - 1) if start > len(prefix) else False:
+    whole = f"{prefix}{text[start:end]}{suffix}"
+    by_chance = len(whole) >= 30 and looks_random(whole, 24)  # in a digest or in a key
+    if by_chance or (start > len(prefix) and PLACEHOLDER.match(text, start - len(prefix) - 1)):
         return None
     strength = STRENGTHS[word] + (word == "token" and SECTION.search(prefix) is not None)
     parts = _parts(suffix)

@@ -66,7 +66,9 @@ PRINTED = re.compile(
     r"=[^;=\n]{1,80};\s?))\Z"
 )
 NEXT_PAIR = re.compile(r"[ \n][\w.-]{1,40}=(?=[^\s=])")
-WITH = re.compile(r"(?i)\b(?:with|using|uses?|temporary|initial|default|new) \Z")
+WITH = re.compile(
+    r"(?i)\b(?:with|using|uses?|temporary|initial|default|new|tried|entered|typed|sent|given|old) \Z"
+)
 CODE = re.compile(r"(?!Test[A-Z])(?=\D{0,200}\d)(?=[^A-Za-z]{0,200}[A-Za-z]).+")
 # Of a key or a token too, if it has digits and several kinds of symbols.
 PHRASE = re.compile(
@@ -119,7 +121,7 @@ def _is_printed(text: str, span: tuple[int, int], name: Name) -> bool:
     """Return whether the notation has values alone, no expressions: a shell's, a log's, a dump's."""
     begin, end = text[name.start - 1 : name.start], text[name.end : name.end + 4]
     word, following = text[name.start : name.end], text[span[1] : span[1] + 1]
-    if following in ("(", "[", "{"):
+    if following in ("(", "[", "{", ")"):
         return False
     if begin == "[" and end == "] =>":  # of PHP
         return True

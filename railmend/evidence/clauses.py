@@ -30,6 +30,13 @@ OWNER = re.compile(
 )
 # `has been reset to x`: what was done is done.
 DONE = re.compile(r"(?i)\b(?:reset|changed?|rotated|should)\Z")
+# What says of which kind or whose a password is: `temporary password for guests: x`.
+QUALIFIED = re.compile(
+    r"(?i) (?:(?:for|of|de|del|du|für|do|di) [^\n]{1,40}|set to|is(?: now)?"
+    r"|temp\w{2,8}|provis\w{2,8}|in[iy][ct]ial\w{0,4})"
+)
+END = re.compile(r"[.!]?[ \t]*(?:\n|\Z)")
+FOREIGN = re.compile(r"[^\x00-\u024F]")
 ASIDE = re.compile(r"\([^()]*\)")
 WORD = re.compile(r"[^\s\"'`<>，。；！？「」『』“”«»]{3,100}")
 REST = re.compile(
@@ -60,9 +67,10 @@ def said(text: str, name: Name) -> Iterator[tuple[int, int]]:
         if OWNER.search(about) and "\n" not in clause[0]:
             continue
         patterns = (REST, WORD) if pattern is COLON else (WORD,)
+        plain = pattern is COLON and QUALIFIED.fullmatch(clause["said"]) is not None
         spans = [
             span
-            for span in _values(text, clause.end(), patterns)
+            for span in _values(text, clause.end(), patterns, plain=plain)
             if _is_meant(text, span, name, clause["said"])
             and accepted(text, span, name, sure=True, quoted=True)
         ]
@@ -71,8 +79,13 @@ def said(text: str, name: Name) -> Iterator[tuple[int, int]]:
             return
 
 
-def _values(text: str, start: int, patterns: tuple[re.Pattern[str], ...]) -> Iterator[tuple[int, int]]:
-    """Yield what may be meant: what is in quotes, or else the rest of the sentence, or one word."""
+def _values(
+    text: str, start: int, patterns: tuple[re.Pattern[str], ...], *, plain: bool
+) -> Iterator[tuple[int, int]]:
+    """Yield what may be meant: what is in quotes, or else the rest of the sentence, or one word.
+
+    `plain`: the last word of a line may be any.
+    """
     if grouped := GROUPED.match(text, start):
         yield grouped.span()
     elif marked := IN_MARKS.match(text, start):
@@ -91,10 +104,15 @@ def _values(text: str, start: int, patterns: tuple[re.Pattern[str], ...]) -> Ite
         for pattern in patterns:
             if match := pattern.match(text, start):
                 value = match[0].rstrip(ENDS)
-                symbol = SYMBOL if pattern is WORD else UNUSUAL
-                unusual = symbol.search(value) or DICEWARE.fullmatch(value) or not value.isascii()
-                if any(map(str.isdigit, value)) or unusual:
+                last = plain and pattern is WORD and END.match(text, match.end())
+                if last or _is_unusual(value, SYMBOL if pattern is WORD else UNUSUAL):
                     yield start, start + len(value)
+
+
+def _is_unusual(value: str, symbol: re.Pattern[str]) -> bool:
+    """Return whether it has what words of a sentence do not have."""
+    known = symbol.search(value) or DICEWARE.fullmatch(value) or FOREIGN.search(value)
+    return known is not None or any(map(str.isdigit, value))
 
 
 def _is_meant(text: str, span: tuple[int, int], name: Name, said: str) -> bool:

@@ -82,7 +82,7 @@ PREFERENCE = re.compile(
 # What is typed before a password, and what its line has: a command with its flag, or what a server is told.
 TYPED = (
     (" -p", r"\b(?:mysql|mysqldump|mysqladmin|mariadb|mysqlsh)\b[^\n|;]{0,200}?\s-p(?=\S)|\b7z\b[^\n|;]{0,100}?\s-p(?=\S)"),
-    (" -p", r"\b(?:sshpass|login|unlock-keychain)\b[^\n|;]{0,200}?\s-p[\s=]{0,3}|\bzip\b[^\n|;]{0,100}?\s-P[\s=]{0,3}"),
+    (" -p", r"\b(?:sshpass|login|unlock-keychain)\b[^\n|;]{0,200}?\s-p[\s=]{0,3}|\b(?:un)?zip\b[^\n|;]{0,100}?\s-P[\s=]{0,3}"),
     ("-cli", r"\b(?:redis-cli|valkey-cli)\b[^\n|;]{0,200}?\s(?:-a|--pass)[\s=]{1,3}"),
     ("ldap", r"\bldap(?:search|modify|add|whoami|passwd)\b[^\n|;]{0,200}?\s-[wys] {1,3}"),
     ("passwd ", r"\bhtpasswd\b[^\n|;]{0,100}?\s-\w*b\w* \S{1,100} \S{1,60} |(?<!/etc)/[\w-]{0,20}passwd [\w.@-]{1,60} "),
@@ -174,9 +174,9 @@ CONTEXT = (
     # A call in a trace, with user and password; what is piped into a command that asks for a password.
     Rule("password", ("login", "logon", "signin", "sign_in", "auth", "credential"), re.compile(r"(?i)(?:log_?in|logon|sign_?in|authenticate|auth|credentials?)(?:[\"']\),? (?:array)?|[\"']\], |[\"']?\s?(?:=>?|:)\s?|\s(?:(?:with|as|using) )?)?[(\[]\s?[\"'][^\"'\n]{1,80}[\"'], ?[\"']([^\"'\n]{3,200})[\"']\s?[,)\]]"), lambda match: lookalikes.is_literal(match[1]) and not lookalikes.PROSE.search(match[1])),
     Rule("password", ("cred", "login", "log in", "admin", "zugangsdaten", "identifiants"), re.compile(r"(?i)\b(?:cred(?:ential|encial|enzial)?(?:e?s|i)?|log ?in(?= with)|login|admin|account|zugangsdaten|identifiants)\b[^\n]{0,30}?(?:[:=>]|\b(?:is|with)\b)\s?[\w.@-]{1,60} ?[/|:] ?([^\s\"'/|]{6,100})(?=\s|[\"',;]|\Z)"), lambda match: lookalikes.has_letters_and_digits(match[1]) and ("/" in match[0][-len(match[1]) - 3 :] or lookalikes.looks_random(match[1], 8) or re.search(r"[!#$%^&*]", match[1]) is not None)),
-    Rule("password", ("cred", "login"), re.compile(r"(?i)\b(?:credentials?|login)[:=]? [\[(][\w.@-]{1,60} ?[/|:] ?([A-Za-z][^\s\"'/|\])]{3,100})[\])]"), lambda match: lookalikes.is_literal(match[1])),
+    Rule("password", ("cred", "login"), re.compile(r"(?i)\b(?:credentials?|login)(?:[:=]? [\[(][\w.@-]{1,60} ?[/|:] ?([A-Za-z][^\s\"'/|\])]{3,100})[\])]|: [\w.@-]{1,60}:(?=[a-z]{0,20}\d)([^\s\"':/]{5,100})(?=\s|\Z))"), _is_literal),
     Rule("password", ("echo ", "printf "), re.compile(r"<\((?:echo|printf) [\"']?([^\s\"'()|$]{3,200})[\"']?\)")),
-    Rule("password", ("echo ", "printf "), re.compile(r"\b(?:echo|printf)(?: -\w)? [\"']?(?:[\w.-]{1,60}:)?([^\s\"'|]{3,200})[\"']? ?\| ?[^|\n]{0,100}?(?:-stdin|passwd|sudo -S|passphrase-fd 0|-pass stdin|cryptsetup)"), lambda match: lookalikes.is_literal(match[1])),
+    Rule("password", ("echo ", "printf "), re.compile(r"\b(?:echo|printf)(?: -\w)? (?:[\"'](?:[\w.-]{1,60}:)?([^\n\"']{3,200})[\"']|(?:[\w.-]{1,60}:)?([^\s\"'|]{3,200})) ?\| ?[^|\n]{0,100}?(?:-stdin|passwd|sudo -S|passphrase-fd 0|-pass stdin|cryptsetup|kinit)"), _is_literal),
     Rule("password", (" login ",), re.compile(r"(?im)(?:^|[\s:>\"'])[a-z]{0,5}\d{1,6} (?-i:LOGIN) (?:\"[^\"\n]{1,80}\"|\S{1,80}) (\"(?:[^\"\\\n]|\\.){1,200}\"|[^\s\"']{3,200})(?=[\s\"']|\Z|\\r)")),
     Rule("password", ("response",), re.compile(r"(?i)(?:\b\w{0,20}auth[^\n]{0,120}?[\"']response\\{0,3}[\"']\s{0,2}(?::|=>)\s{0,2}|\bdigest [^\n]{0,400}?\bresponse=)[\"']([^\s\"'\\]{4,200})(?=[\"'])"), lambda match: lookalikes.is_literal(match[1]) and (lookalikes.has_letters_and_digits(match[1]) or lookalikes.has_symbols(match[1]))),
     # One-time codes, in paths, in queries and in sentences.

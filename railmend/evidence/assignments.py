@@ -88,8 +88,10 @@ LINE_START = re.compile(
     r"[-+ \t#*>$]*\[?(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?"
     r"[\"']?(?:[\w-]+\.)*\Z"
 )
-# A line of a file that gives the user, above one that gives the password.
-LOGIN_LINE = re.compile(r"(?im)^[ \t]*(?:user(?:name)?|login|account)[ \t]+\S{1,60}[ \t]*\r?\n[ \t]*\Z")
+# A line of a configuration of one word and its value; what such a line gives may be several words.
+DIRECTIVE = r"[ \t]*[a-z][\w.-]{1,40}[ \t]+\S{1,80}[ \t]*"
+ABOVE = re.compile(rf"(?m)^{DIRECTIVE}\r?\n[ \t]*\Z")
+BELOW = re.compile(rf"[^\n]{{3,100}}\n{DIRECTIVE}(?:\r?\n|\Z)")
 OPTION = re.compile(r"'[^'\n]{1,200}'[,)]")  # of SQL: `(user 'a', password 'b')`
 # The last word of a line, in the second of two columns, and what a command sets: `kv put app/password x`.
 LAST = re.compile(r"[^\s*&\[]\S{2,200}[ \t]*(?:\r?\n|\Z)")
@@ -237,8 +239,11 @@ def _spaced(text: str, name: Name) -> list[tuple[int, int]]:
         return []
     quoted = text[space.end() : space.end() + 1] in QUOTED
     if name.strength >= STRONG and (start := _line_start(text, name)):
-        below_login = LOGIN_LINE.search(text, max(start.start() - 120, 0), start.start()) is not None
-        flag |= quoted or start["directive"] is not None or below_login
+        flag |= quoted or start["directive"] is not None
+        if not flag and name.strength == PASSWORD and not text.startswith("--", space.end()):
+            lines = max(start.start() - 120, 0), start.start()
+            if ABOVE.search(text, *lines) or BELOW.match(text, space.end()):
+                return [*values(text, space.end(), name, sure=True, whole_line=True)]
     if name.strength == PASSWORD and _takes_a_value(text, name, space):
         flag = True
     flag |= quoted and text[name.start - 1 : name.start] == ":"  # of Clojure
@@ -253,6 +258,6 @@ def _takes_a_value(text: str, name: Name, space: re.Match[str]) -> bool:
     ahead = text[max(name.start - 3, 0) : name.start].rstrip()
     if OPTION.match(text, space.end()) and ahead[-1:] in ("(", ","):
         return True
-    if len(space[0]) > 2 and _line_start(text, name):
+    if (len(space[0]) > 2 or "_" in word) and _line_start(text, name):
         return LAST.match(text, space.end()) is not None
     return PATHS.search(text, max(name.start - 120, 0), name.end) is not None

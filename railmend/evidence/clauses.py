@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 
 from railmend.evidence.accepting import GROUPED, QUOTED, SYMBOL, accepted, is_short_code
-from railmend.evidence.secret_names import PASSWORD, Name
+from railmend.evidence.lookalikes import has_letters_and_digits
+from railmend.evidence.secret_names import PASSWORD, STRONG, Name
 
 # What is said of the name: no assignment, no list, and within one sentence.
 SAID = r"[\"'`]?(?P<said>(?:[^\n=;{}<>|,\\?!.]|\.(?!\s)){0,80}?)"
@@ -57,7 +58,7 @@ UNUSUAL = re.compile(r"[^\w\s.,;:!?'\"()/-]")
 
 def said(text: str, name: Name) -> Iterator[tuple[int, int]]:
     """Yield what a sentence says that the password is."""
-    if name.strength < PASSWORD:
+    if name.strength < STRONG:
         return
     for pattern in (COLON, COPULA, TRIED):
         clause = pattern.match(text, name.end)
@@ -73,6 +74,7 @@ def said(text: str, name: Name) -> Iterator[tuple[int, int]]:
             for span in _values(text, clause.end(), patterns, plain=plain)
             if _is_meant(text, span, name, clause["said"])
             and accepted(text, span, name, sure=True, quoted=True)
+            and (name.strength == PASSWORD or has_letters_and_digits(text[span[0] : span[1]]))
         ]
         if spans:
             yield from spans if text[clause.end()] == "[" else spans[:1]

@@ -102,7 +102,9 @@ TYPED = (
     (" using ", r"\buser \S{1,60} using "),
     ("identify ", r"(?i:\bnickserv[^\n]{0,20}?\bidentify )"),
     (" -serial ", r"\s-serial "),
-    ("password ", r"\blogin \S{1,80}\s{1,3}password "),
+    ("pass", r"\b(?:login|user(?:name)?) (?!and |or )\S{1,80}\s{1,3}pass(?:word|wd)? "),
+    ("stats auth", r"\bstats auth \S{1,60}?:"),
+    ("import", r"\bsecurity import\b[^\n|;]{0,200}?\s-P "),
 )  # fmt: skip
 
 
@@ -189,7 +191,7 @@ CONTEXT = (
     Rule("token", ("hook",), re.compile(r"(?i)://(?=[^\s\"'<>]{0,100}hook)[^\s\"'<>]{0,200}?/((?-i:[A-Z0-9]{8,20}/){0,3}[A-Za-z0-9_-]{12,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: lookalikes.looks_random(match[1].rpartition("/")[2])),
     Rule("one-time-code", ("grant_type", "redirect_uri", "code_verifier"), re.compile(r"[\"']code\\{0,3}[\"']\s?(?::|=>)\s?[\[(]?\\{0,3}[\"']([^\s\"'\\]{8,4000})"), lambda match: lookalikes.has_letters_and_digits(match[1])),
     Rule("one-time-code", ("code=", "state=", "hash=", "ticket=", "nonce=", "assertion=", "samlresponse=", "otp=", "oob"), re.compile(r"(?i)[?&;](?:oob)?(?:code|state|hash|ticket|nonce|assertion|samlresponse)=([^\s\"'&;<>#]{8,4000})"), lambda match: lookalikes.looks_random(match[1])),
-    Rule("one-time-code", ("code", "otp", "pin", "2fa", "passcode"), re.compile(r"(?i)\b(?:(?:verification|two[ _-]?factor|security|one[- ]?time|confirmation|login|sign[- ]?in|authenticat\w{0,4}|auth|access|activation|recovery|backup|sms|2fa|mfa|reset)[ _-]{0,2}(?:code|pin|passcode)|totp|otp|2fa|passcode)s?[\"'`]?(?: (?:code|is|was|of|to|sent|for \S{1,60}))*\s{0,2}[:=#-]?>?\s{0,2}[\"'`]?(\d{4,8}|\d{3}[ -]\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5})(?![\w-]|\.\d)")),
+    Rule("one-time-code", ("code", "otp", "pin", "2fa", "puk", "passcode"), re.compile(r"(?i)\b(?:(?:verification|two[ _-]?factor|security|one[- ]?time|confirmation|login|sign[- ]?in|authenticat\w{0,4}|auth|access|activation|recovery|backup|sms|2fa|mfa|reset)[ _-]{0,2}(?:code|pin|passcode)|totp|otp|2fa|puk|passcode)s?[\"'`]?(?: (?:code|is|was|of|to|sent|for \S{1,60}))*\s{0,2}[:=#-]?>?\s{0,2}[\"'`]?(\d{4,8}|\d{3}[ -]\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5})(?![\w-]|\.\d)")),
     Rule("one-time-code", ("code",), re.compile(r"(?i)\b(?:your|ihr|dein|votre|ton|su|tu)\b[^\n]{0,40}?(?<!zip )(?<!exit )(?<!error )(?<!postal )\bcode[:\s]{1,3}(?:is |ist )?(\d{3}[ -]\d{3}|\d{4,8})(?![\w-]|\.\d)")),
     Rule("one-time-code", ("code", "kod", "códig", "codice", "код"), re.compile(r"(?i)(?<![a-z_</-])(?:code|código|codice|kode?|код)\b[^\n\d{};#]{0,30}?(?<![\d.,/=-])(\d{6}|\d{3}[ -]\d{3})(?![\w-]|[.,]\d)"), lambda match: not OTHER_CODE.search(match.string, max(match.start() - 24, 0), match.start(1))),
     Rule("one-time-code", ("code=", "code:"), re.compile(r"(?i)\b(?:otp|sms|[2m]fa|verif\w{0,8})\b[^\n]{0,80}?(?<![a-z])code[\"']?[=:] ?[\"']?(\d{4,8})(?![\w-]|\.\d)")),

@@ -33,7 +33,9 @@ TOKENS = (
     r"|session[-_]?(?:id|token)|sessid|connection[-_ ]?string|csrf|xsrf|authorization|signature"
     r"|code[-_]?verifier|client[-_]?assertion|saml_?response"
 )
-SHORT_TOKENS = r"auth|clave|sid|sig|jwt|bearer|creds?|session|salt|pepper|hmac|cookie"
+SHORT_TOKENS = (
+    r"auth|clave|(?<!account)(?<!account[_-])sid|sig|jwt|bearer|creds?|session|salt|pepper|hmac|cookie"
+)
 WORD = re.compile(
     rf"(?P<password>(?i:{PASSWORDS})|{EDGE}(?i:{SHORT_PASSWORDS})(?![a-z]))|(?P<secret>(?i:{SECRETS}))"
     rf"|(?P<token>(?i:{TOKENS})|{EDGE}(?i:{SHORT_TOKENS})(?![a-z]))|(?P<key>{EDGE}(?i:key)(?![a-z]))"

@@ -40,8 +40,9 @@ SYMBOL = re.compile(r"[^\w\s.-]")
 ODD = re.compile(r"[^\w.:/\[\]-]")
 SIGN = re.compile(r"[$#@%^]")
 FLAG = re.compile(r"--|-[a-z][\w-]*(?:[= ]|\Z)")
+APART = re.compile(r"[_\d]")
 # What makes an identifier an expression: a call, a part, a generic type, a string that is put to it.
-EXPRESSION = re.compile(r"[(\[]|[,;]\Z|<[\w<>,.:& '\[\]?]*>(?:[,;]?\Z|\()|\s?\+\s?[\"'`]")
+EXPRESSION = re.compile(r"[(\[]|[,;]\Z|<[\w<>,.:& '\[\]?]*>(?:[,;]?\Z|\()|::<|\s?\+\s?[\"'`]")
 DASHED = re.compile(r"[a-z]+(?:[-_./][a-z]+)+")
 ADDRESS = re.compile(r"\w[\w+.-]{0,30}://\S+")
 # A label in another script than Latin: several words of letters alone.
@@ -139,6 +140,7 @@ def _is_label(value: str) -> bool:
     """Return whether several words explain something, in a sentence or in another script than Latin."""
     parts = value.lower().split()
     explains = PROSE.search(value) is not None and (len(parts) > 2 or all(part in WORDS for part in parts))
+    explains |= len(parts) > 5 and value[0].isupper()
     return explains or FOREIGN_LABEL.fullmatch(value) is not None
 
 
@@ -178,7 +180,8 @@ def _is_random_enough(value: str, word: str, name: Name, *, sure: bool, quoted: 
 def _is_code(text: str, span: tuple[int, int], name: Name) -> bool:
     """Return whether a value without quotes is an expression: a call, an attribute, another variable."""
     value, following = text[span[0] : span[1]], text[span[1] : span[1] + 1]
-    if value.lower().replace("_", "") in text[name.start : name.end].lower().replace("_", ""):
+    letters = APART.sub("", value.lower())
+    if letters and letters in APART.sub("", text[name.start : name.end].lower()):
         return True
     if value[0] == "$" and (value[-1] == "-" or "->" in value):  # of PHP and Perl
         return True
@@ -186,7 +189,9 @@ def _is_code(text: str, span: tuple[int, int], name: Name) -> bool:
         return value.startswith(("(", "[", "{", "&", "!", "=", "<", "]")) and not value.startswith("{{")
     if whole.end() < len(value):
         return EXPRESSION.match(value, whole.end()) is not None
-    if following and (following in "([" or (following == "{" and "." in value)):
+    if following and (
+        following in "([" or (following == "<" and value[:1].isupper()) or (following == "{" and "." in value)
+    ):
         return True
     parts = CHUNK.findall(value)
     if all(part.isalpha() and (len(part) < 3 or is_wordlike(part)) for part in parts) and len(parts) > 1:

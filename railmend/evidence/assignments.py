@@ -62,6 +62,8 @@ LOOK_UP = re.compile(r"(?i)(?:define|getenv|environ\.get|env|flag\.String|get_en
 # A pair of a list of pairs: `[("a", "b"), ("name", "value")]`.
 PAIRED = re.compile(r"(?:[\[(]|\),?\s{0,20})\([\"']\Z")
 PAIR_END = re.compile(r"[\w(, ]{0,40}([\"'])[^\"'\n]{1,200}\1\)")
+# Of a call with a user and a password: `change_password("a", "b")`.
+SECOND = re.compile(r"[\"'][^\"'\n]{1,80}[\"'], ?[\"']([^\"'\n]{3,200})[\"']\)")
 # What directly follows a name in brackets, `password[x]`, and is no index.
 BRACKETED = re.compile(
     r"\s?(?:\[([^\s\[\]\"'=<>]{8,100})\]|<([^\s<>\"'=]{8,100})>|\{ ?[\"']([^\"'\n]{6,100})[\"'] ?\})"
@@ -199,6 +201,8 @@ def _arguments(text: str, argument: re.Match[str], name: Name) -> list[tuple[int
     """Return what follows the name in a call or a list; in a pair it is the name's value."""
     begin = text[name.start - 1 : name.start]
     comma = "," in argument[0]
+    if name.strength >= STRONG and "(" in argument[0] and (second := SECOND.match(text, argument.end())):
+        return [second.span(1)] if accepted(text, second.span(1), name, sure=True, quoted=True) else []
     if ATTRIBUTE.match(text, argument.end()) or (comma and begin == "/"):  # `f(secret, algorithm=...)`, paths
         return []
     sure = comma and (
@@ -258,6 +262,6 @@ def _takes_a_value(text: str, name: Name, space: re.Match[str]) -> bool:
     ahead = text[max(name.start - 3, 0) : name.start].rstrip()
     if OPTION.match(text, space.end()) and ahead[-1:] in ("(", ","):
         return True
-    if (len(space[0]) > 2 or "_" in word) and _line_start(text, name):
+    if word.startswith("set-") or ((len(space[0]) > 2 or "_" in word) and _line_start(text, name)):
         return LAST.match(text, space.end()) is not None
     return PATHS.search(text, max(name.start - 120, 0), name.end) is not None

@@ -19,7 +19,7 @@ from railmend.evidence.secret_names import PASSWORD, STRONG, Name
 
 OPENER = re.compile(
     r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|(?:\([\w =]{1,20}\)\s?){1,2}|\[\]\w{1,20}\{(?=[\"'`])"
-    r"|<{0,2}(?:(?:[\w:]{1,30}[.:])?(?:[A-Z]\w{0,30}|str|string|bytes|from|of|new|b64decode|to_string)"
+    r"|<{0,2}(?:(?:[\w:]{1,30}[.:])?(?:(?!New|Get|Load|Make|Create|Parse|Find)[A-Z]\w{0,30}|str|string|bytes|from|of|new|b64decode|to_string)"
     r"\(\s{0,60}(?:[A-Z]\w{0,20}, )?){0,3}(?=[\"'`])"
     r"|[A-Z]\w{0,20}\((?=\S)|(?!%[rsd])[brufLN@&$%q]{0,2}(?=[\"'`])|(?!\[\[\w)[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
     r"(?:[brufLN@&$]{1,2}(?=[\"'`]))?"
@@ -49,8 +49,7 @@ TO_END = re.compile(r"[^\n]{1,400}")
 NEXT_KEY = re.compile(
     r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|(?:\s+[}\])]+)?[\"'`,;\\]*$"
 )
-# A comment alone, what Perl calls, a path below a variable's, and a calculation.
-EXPRESSION = re.compile(r"(?:#|//|--|;) |\$\w+(?:->|/|::|\[)|[\w.]+ (?:[+*%?]|and|or|if|is|in) |\w+\[")
+COMMENT = re.compile(r"(?:#|//|--|;) |[\w.]+ (?:[+*%?|]|or|if) |\w+\[")  # or an expression
 # `x if y else "..."`, `x or "..."`: of an expression the string alone is a value.
 CHOICE = re.compile(r"(?:\b(?:else|or)|\|\||\?\?|[?:]) ?([\"'])([^\"'\n]{1,200})\1")
 # A variable of an environment is set to all that follows, whatever words that has.
@@ -126,6 +125,8 @@ def _value(
         return None
     if text[start : start + 1] in QUOTED:
         quoted = QUOTED[text[start]].match(text, start + 1)
+        if quoted and quoted[0][0] in " )];|`":  # what follows the end of a string
+            return None
         random = quoted and (looks_random(quoted[0]) or has_symbols(quoted[0]))
         if quoted is None or (spaced and name.strength < PASSWORD and not random):
             return None
@@ -146,7 +147,7 @@ def _line(text: str, start: int, name: Name) -> tuple[int, int] | None:
     parts = text[start:end].split()
     if (
         not parts
-        or EXPRESSION.match(text, start, line.end())
+        or COMMENT.match(text, start, line.end())
         or any(each in parts[0][: None if len(parts) > 1 else 1] for each in "({")
     ):
         return None

@@ -8,7 +8,7 @@ and bounded, so work grows with the number of words alone.
 import re
 from collections.abc import Iterator
 
-from railmend.evidence.accepting import QUOTED, SYMBOL, accepted
+from railmend.evidence.accepting import QUOTED, SYMBOL, accepted, is_short_code
 from railmend.evidence.clauses import said
 from railmend.evidence.enclosures import enclosed
 from railmend.evidence.lookalikes import (
@@ -86,8 +86,9 @@ MAPPING = re.compile(
 ENTRY = re.compile(
     r"(?:^|[\s{,\"'-])([\w.-]{1,60})[\"']?\s?(?:=>|[:=])\s?[\"']?([^\s\"',{}\[\]]{8,400})", re.M
 )
+# Behind the label that a process manager puts before each line.
 LINE_START = re.compile(
-    r"[-+ \t#*>$]*\[?(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?"
+    r"(?:(?:[\w.:-]{1,40} ){1,4}\| )?[-+ \t#*>$]*\[?(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?"
     r"[\"']?(?:[\w-]+\.)*\Z"
 )
 # A line of a configuration of one word and its value; what such a line gives may be several words.
@@ -176,7 +177,12 @@ def _behind_separator(text: str, assigned: re.Match[str], name: Name) -> Iterato
     if written.startswith(")") and separator in (":", "=>"):
         return
     quote = text[name.start - 1 : name.start]
-    if written == "=" and quote in QUOTED and text[end] == quote and not text[end + 1 : end + 2].isalnum():
+    if (
+        written == "="
+        and quote in QUOTED
+        and text[end : end + 1] == quote
+        and not text[end + 1 : end + 2].isalnum()
+    ):
         return
     if marker := MARKER.match(text, end):
         yield from bound(text, marker)
@@ -239,12 +245,15 @@ def _spaced(text: str, name: Name) -> list[tuple[int, int]]:
         return []
     attribute = ATTRIBUTE.match(text, space.end())
     # Behind another word no attribute of its own; nor `--secret id=npm,src=file`, whose parts have names.
-    if attribute and (not flag or (name.strength < PASSWORD and text[attribute.end()].isalnum())):
+    if attribute and (
+        not flag or (name.strength < PASSWORD and text[attribute.end() : attribute.end() + 1].isalnum())
+    ):
         return []
     quoted = text[space.end() : space.end() + 1] in QUOTED
     if name.strength >= STRONG and (start := _line_start(text, name)):
         flag |= quoted or start["directive"] is not None
-        if not flag and name.strength == PASSWORD and not text.startswith("--", space.end()):
+        wanted = name.strength == PASSWORD and not is_short_code(text, name)
+        if not flag and wanted and not text.startswith("--", space.end()):
             lines = max(start.start() - 120, 0), start.start()
             if ABOVE.search(text, *lines) or BELOW.match(text, space.end()):
                 return [*values(text, space.end(), name, sure=True, whole_line=True)]

@@ -49,8 +49,8 @@ def stated(text: str, name: Name) -> Iterator[tuple[int, int]]:
     tail = max(name.start - 20, begin)
     span: tuple[int, int] | None = None
     if ATTRIBUTE_END.search(text, tail, name.start):
-        match = ATTRIBUTE_VALUE.search(text, begin, name.start)
-        span = match.span(1) if match else None
+        for match in ATTRIBUTE_VALUE.finditer(text, begin, name.start):  # the last one is its own
+            span = match.span(1)
     elif compared := COMPARED_END.search(text, tail, name.start):
         opening = text.rfind(text[compared.start()], begin, compared.start())
         span = (opening + 1, compared.start()) if opening >= 0 else None
@@ -67,12 +67,14 @@ def stated(text: str, name: Name) -> Iterator[tuple[int, int]]:
 
 def near(text: str, name: Name) -> Iterator[tuple[int, int]]:
     """Yield the first random-looking word close behind the name, or else before it, on its line."""
+    if PLACEHOLDER.search(text, max(name.start - NEAR, 0), name.end + NEAR):  # it was found before
+        return
     line_end = text.find("\n", name.end)
     stop = min(name.end + NEAR, line_end if line_end >= 0 else len(text))
     for match in NEAR_WORD.finditer(
         text, name.end, min(stop + 400, line_end if line_end >= 0 else len(text))
     ):
-        if match.start() >= stop or PLACEHOLDER.match(text, match.start() - 1):
+        if match.start() >= stop:
             break
         if _is_near_secret(text, match) or _is_thought_up(text, match, name):
             yield match.span()

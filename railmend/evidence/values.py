@@ -51,7 +51,7 @@ NEXT_KEY = re.compile(
 )
 COMMENT = re.compile(r"(?:#|//|--|;) |[\w.]+ (?:[+*%?|]|or|if) |\w+\[")  # or an expression
 # `x if y else "..."`, `x or "..."`: of an expression the string alone is a value.
-CHOICE = re.compile(r"(?:\b(?:else|or)|\|\||\?\?|[?:]) ?([\"'])([^\"'\n]{1,200})\1")
+CHOICE = re.compile(r"(?:\b(?:else|or)|\|\||\?\?|\?[^\n:]{1,80}:) ?([\"'])([^\"'\n]{1,200})\1")
 # A variable of an environment is set to all that follows, whatever words that has.
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 PHRASE = re.compile(r"[\w'’]{1,40}(?:[ ,.!?&-]{1,3}[\w'’]{1,40}){1,9}[.!?]?")

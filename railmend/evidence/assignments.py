@@ -47,7 +47,9 @@ PAIR = re.compile(
     r"|\w{1,20}: \w{1,20} ?[,}]{1,2}\s{0,40}){0,3}"
     r"[\"'`]?(?i:value|val|content|default)[\"'`]?\s{0,4}(?:=>|[:=])\s{0,8}"
     r"|[\"'][^\n<>]{0,60}?\s(?i:value|content|default)\s{0,3}=\s{0,3}"
-    r"|(?:[\"'][^<>\n]{0,60}/?>|</\w{1,20}>)\s{0,60}<(?i:value|string|val)\b[^<>\n]{0,40}?[>=]\s{0,8}"
+    r"|(?:[\"'][^<>\n]{0,60}/?>|</\w{1,20}>)\s{0,60}<(?i:\w{0,20}value|string\w{0,10}|val)\b[^<>\n]{0,60}>\s{0,8}"
+    # The default of a flag or of a setting, in help.
+    r"|[^\n()=:\"']{0,40} \(default:? (?=[\"'])"
     # A variable of Terraform's with its default.
     r"|[\"'] \{[^{}]{0,200}?\bdefault {0,20}= {0,20}(?=\")"
     # `--name NAME --value x`, and as a list of arguments.
@@ -62,6 +64,7 @@ LOOK_UP = re.compile(r"(?i)(?:define|getenv|environ\.get|env|flag\.String|get_en
 # A pair of a list of pairs: `[("a", "b"), ("name", "value")]`.
 PAIRED = re.compile(r"(?:[\[(]|\),?\s{0,20})\([\"']\Z")
 PAIR_END = re.compile(r"[\w(, ]{0,40}([\"'])[^\"'\n]{1,200}\1\)")
+TYPED = re.compile(r"with:|\.\w+\(")
 # Of a call with a user and a password: `change_password("a", "b")`.
 SECOND = re.compile(r"[\"'][^\"'\n]{1,80}[\"'], ?[\"']([^\"'\n]{3,200})[\"']\)")
 # What directly follows a name in brackets, `password[x]`, and is no index.
@@ -70,10 +73,9 @@ BRACKETED = re.compile(
     r"(?![\w.(\[={])"
 )
 ARGUMENT = re.compile(
-    r"[\"'`]?\s{0,2}[,(]\s{0,40}"
-    # What a test types into the field of that name.
-    r"|[\"'`]\)?(?:, ?(?:with: ?)?|\)?\.(?:type|fill|val|enter|[sS]et_?[vV]alue|send_?[kK]eys)\()"
-    r"(?=[\"'`])"
+    # What a test types into the field of that name; an argument.
+    r"[\"'`]\)?(?:, ?with: ?|\)?\.(?:type|fill|val|enter|[sS]et_?[vV]alue|send_?[kK]eys)\()(?=[\"'`])"
+    r"|[\"'`]?\s{0,2}[,(]\s{0,40}"
 )
 SPACE = re.compile(
     r"[\"'`]?(?:[ \t]{1,8}(?:(?i:is|was|to|as|of|value|used|set to|with|by|for \S{1,40}|string)"
@@ -88,7 +90,8 @@ ENTRY = re.compile(
 )
 # Behind the label that a process manager puts before each line.
 LINE_START = re.compile(
-    r"(?:(?:[\w.:-]{1,40} ){1,4}\| )?[-+ \t#*>$]*\[?(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?"
+    r"(?:(?:[\w.:-]{1,40} ){1,4}\| )?[-+ \t#*>$]*\[?"
+    r"(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?"
     r"[\"']?(?:[\w-]+\.)*\Z"
 )
 # A line of a configuration of one word and its value; what such a line gives may be several words.
@@ -97,6 +100,7 @@ ABOVE = re.compile(rf"(?m)^{DIRECTIVE}\r?\n[ \t]*\Z")
 BELOW = re.compile(rf"[^\n]{{3,100}}\n{DIRECTIVE}(?:\r?\n|\Z)")
 OPTION = re.compile(r"'[^'\n]{1,200}'[,)]")  # of SQL: `(user 'a', password 'b')`
 # The last word of a line, in the second of two columns, and what a command sets: `kv put app/password x`.
+WORDLIKE = re.compile(r"\w")
 LAST = re.compile(r"[^\s*&\[]\S{2,200}[ \t]*(?:\r?\n|\Z)")
 PATHS = re.compile(r"\s(?:put|set|write|config)\s(?:-\S{1,40}\s){0,3}[\w:@-]*[/._][\w./:@-]*\Z")
 # `arn:aws:secretsmanager:...:secret:name` names a secret and is none.
@@ -211,15 +215,19 @@ def _arguments(text: str, argument: re.Match[str], name: Name) -> list[tuple[int
         return [second.span(1)] if accepted(text, second.span(1), name, sure=True, quoted=True) else []
     if ATTRIBUTE.match(text, argument.end()) or (comma and begin == "/"):  # `f(secret, algorithm=...)`, paths
         return []
-    sure = comma and (
-        (begin in ("{", ":") and text[argument.end() : argument.end() + 1] in ("'", '"', "<"))
-        or (text[name.start] == "-" and argument[0][0] == text[argument.end() : argument.end() + 1])
-        or LOOK_UP.search(text, max(name.start - 20, 0), name.start) is not None
-        or (
-            PAIRED.search(text, max(name.start - 30, 0), name.start) is not None
-            and PAIR_END.match(text, argument.end()) is not None
+    quote = text[argument.end() : argument.end() + 1]
+    sure = TYPED.search(argument[0]) is not None
+    if comma and not sure:
+        sure = (
+            begin == "#"
+            or (begin in ("{", ":") and quote in ("'", '"', "<"))
+            or (text[name.start] == "-" and argument[0][0] == quote)
+            or LOOK_UP.search(text, max(name.start - 20, 0), name.start) is not None
+            or bool(
+                PAIRED.search(text, max(name.start - 30, 0), name.start)
+                and PAIR_END.match(text, argument.end())
+            )
         )
-    )
     return [*values(text, argument.end(), name, sure=sure)]
 
 

@@ -18,7 +18,8 @@ from railmend.evidence.nearby import NUMBERED
 from railmend.evidence.secret_names import PASSWORD, STRONG, Name
 
 OPENER = re.compile(
-    r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|(?:\([\w =]{1,20}\)\s?){1,2}|\[\]\w{1,20}\{(?=[\"'`])"
+    r"(?:changed (?:from )?(?=[\"'`])|string\(\d{1,6}\)\s?|s:\d{1,6}:|(?:\([\w =]{1,20}\)\s?){1,2}"
+    r"|\[\]\w{1,20}\{(?=[\"'`])"
     r"|<{0,2}(?:(?:[\w:]{1,30}[.:])?(?:(?!New|Get|Load|Make|Create|Parse|Find)[A-Z]\w{0,30}|str|string|bytes|from|of|new|b64decode|to_string)"
     r"\(\s{0,60}(?:[A-Z]\w{0,20}, )?){0,3}(?=[\"'`])"
     r"|[A-Z]\w{0,20}\((?=\S)|(?!%[rsd])[brufLN@&$%q]{0,2}(?=[\"'`])|(?!\[\[\w)[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
@@ -57,9 +58,9 @@ VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 PHRASE = re.compile(r"[\w'’]{1,40}(?:[ ,.!?&-]{1,3}[\w'’]{1,40}){1,9}[.!?]?")
 MAX_LIST = 12
 NEXT_OF_LIST = re.compile(r"[\"'`]?\s{0,4},\s{0,40}(?=[\"'`])")
-CHANGED = re.compile(r"[\"'`][^\"'`\n]{0,200}(?=[\"'`]\s{1,4}(?:->|=>|→)\s)")
+CHANGED = re.compile(r"[\"'`][^\"'`\n]{0,200}(?=[\"'`]\s{1,4}(?:->|=>|→|to)\s)")
 # `"old" -> "new"`, as plans and audits show a change.
-CHANGED_TO = re.compile(r"[\"'`]?\s{1,4}(?:->|=>|→)\s{1,4}(?=[\"'`])")
+CHANGED_TO = re.compile(r"[\"'`]?\s{1,4}(?:->|=>|→|to)\s{1,4}(?=[\"'`])")
 BRACKETS = tuple("({[<>)]}\"'")
 # In Rust a quote before a name may be no string: `&'a [u8]`.
 LIFETIME = re.compile(r"[&<]'[a-z_]\w{0,20}\b(?!')")

@@ -53,7 +53,7 @@ PAIR = re.compile(
     # A variable of Terraform's with its default.
     r"|[\"'] \{[^{}]{0,200}?\bdefault {0,20}= {0,20}(?=\")"
     # `--name NAME --value x`, and as a list of arguments.
-    r"|[\"']?,?\s{1,4}[\"']?-{1,2}(?i:value|val|data)[\"']?[\s=,]{1,4}"
+    r"|[\"']?,?\s{1,4}[\"']?(?:/t \w{1,20} )?[/-]{1,2}(?i:value|val|data|(?<=/)d)[\"']?[\s=,]{1,4}"
     r"|[\"']\s{0,3}:\s{0,3}\{[^{}]{0,160}?[\"'](?:(?i:value|stringvalue)|S)[\"']\s{0,3}:\s{0,8}"
     r"|[\"'];s:\d{1,6}:(?=\")|[\"']\r?\n\r?\n(?=\S)"
 )
@@ -91,7 +91,8 @@ ENTRY = re.compile(
 # Behind the label that a process manager puts before each line.
 LINE_START = re.compile(
     r"(?:(?:[\w.:-]{1,40} ){1,4}\| )?[-+ \t#*>$]*\[?"
-    r"(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?"
+    r"(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))"
+    r"[ \t]+(?:-\w{1,3}[ \t]+)?)?"
     r"[\"']?(?:[\w-]+\.)*\Z"
 )
 # A line of a configuration of one word and its value; what such a line gives may be several words.

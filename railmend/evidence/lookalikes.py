@@ -144,7 +144,7 @@ def has_symbols(text: str) -> bool:
 def is_literal(text: str) -> bool:
     """Return whether what is assigned may be a secret: not a state, a reference, a path or a mask."""
     stripped = text.strip().rstrip(".,!;")
-    if len(stripped) < 3 or stripped.lower() in WORDS or REFERENCE.fullmatch(stripped):
+    if len(stripped) < 3 or stripped.lower().lstrip("*&[]?") in WORDS or REFERENCE.fullmatch(stripped):
         return False
     parts = re.split(r"[._/]", stripped.lower())  # `not_set`, `form.validation.required`
     if len(parts) > 1 and (all(part in WORDS for part in parts) or (len(parts) > 2 and parts[-1] in WORDS)):

@@ -8,7 +8,7 @@ from railmend.evidence.lookalikes import has_letters_and_digits
 from railmend.evidence.secret_names import PASSWORD, STRONG, Name
 
 # What is said of the name: no assignment, no list, and within one sentence.
-SAID = r"[\"'`]?(?P<said>(?:[^\n=;{}<>|,\\?!.]|\.(?!\s)){0,80}?)"
+SAID = r"[\"'`]?(?P<said>(?:[^\n=;{}<>|,\\?!.，。；：]|\.(?!\s)){0,80}?)"
 COLON = re.compile(
     rf"{SAID}(?:\?\s(?=[\"'「“])|\s?[:：](?:[ \t]{{1,3}}|(?=[「『“《\"'\[])"
     r"|\s{0,4}\n\s{0,60}(?=[^\s(){};]{6,200}\s*(?:\n|\Z))))(?=\S)"
@@ -24,7 +24,7 @@ TRIED = re.compile(
 # A clause about something else than the value, and one whose end names whom the password is of.
 OTHER_CLAUSE = re.compile(
     r"(?i)\b(?:fail|error|invalid|wrong|incorrect|must|should|can|cannot|reset|chang|expir|requir|missing|not|no"
-    r"|if|when|mismatch|authent|reject|denied|length|policy|strength|match|hash(?:er|ing)?\b)"
+    r"|if|when|mismatch|authent|reject|denied|length|policy|strength|manager|hint|match|hash(?:er|ing)?\b)"
 )
 OWNER = re.compile(
     r"(?i)\b(?:user(?:name)?|account|login|name|host|e-?mail|benutzer|utilisateur|usuario|database|server)\s*\Z"

@@ -116,7 +116,8 @@ class Redactor:
         for view in views(text):
             for start, end, kind in self._find_in_view(view.text, depth):
                 first, last = view.original(start, end)
-                end_of_element = NEXT_ELEMENT.search(text, first, last) if view.text is not text else None
+                joined = not NEXT_ELEMENT.search(view.text, start, end)
+                end_of_element = NEXT_ELEMENT.search(text, first, last) if joined else None
                 last = end_of_element.start() if end_of_element else _to_its_end(text, first, last)
                 if end_of_element is None or is_literal(text[first:last]):
                     found.append((first, last, kind))

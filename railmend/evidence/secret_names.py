@@ -18,7 +18,8 @@ def _alternatives(name: str) -> str:
 EDGE = r"(?:(?<![A-Za-z])|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))"
 PASSWORDS = (
     r"passwor[dt]s?|passwd|(?:passw|pswd|psswd|pword)(?![a-z])|pass[-_ ]?phrase|passcode|requirepass"
-    r"|masterauth|(?:wi-?fi|wlan|wpa)[-_ ]?key|mnemonic|community[-_ ]?string|(?:seed|recovery)[-_ ]?phrase"
+    r"|masterauth|(?:wi-?fi|wlan|wpa|network)[-_ ]?key|mnemonic"
+    r"|community[-_ ]?string|(?:seed|recovery)[-_ ]?phrase"
     r"|identified (?:with \w{1,40} )?by|pwd(?![a-z])"
     r"|(?:db|my|user|smtp|mail|root|admin|pg|redis|ftp|sql|rabbitmq|bind|key|store|trust|ldap|mqtt|proxy|ssh)"
     r"(?:pass|pw)(?![a-z])|kennwort|wachtwoord|lösenord"

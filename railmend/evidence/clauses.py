@@ -14,7 +14,7 @@ COLON = re.compile(
     r"|\s{0,4}\n\s{0,60}(?=[^\s(){};]{6,200}\s*(?:\n|\Z))))(?=\S)"
 )
 COPULA = re.compile(
-    rf"{SAID}(?:\s(?:is|was|lautet|ist|est|es|è|é|jest|to|är|er|on|be|adalah|là)\s"
+    rf"{SAID}(?:\s(?:is|was|wurde auf|lautet|ist|est|es|è|é|jest|to|är|er|on|be|adalah|là)\s"
     r"(?:now |jetzt |ahora |maintenant )?(?:set to )?"
     r"|(?:为|為|是|は|は、|는|은)\s?)(?=\S)"
 )

@@ -347,6 +347,7 @@ REPORTED: dict[str, tuple[str, str]] = {
     "credentials in brackets": ("invalid credentials [ann / {}]", "bumblebee"),
     "quoted echo": ("echo -n '{}' | cryptsetup open /dev/sdb x", "winter coat"),
     "sentence's last word": ("contraseña temporal: {}", "caracola"),
+    "set in German": ("Passwort für ann wurde auf {} gesetzt", "Nusskipferl3"),
     "secret of a sentence": ("CHAP secret for ann is {}", "popcorn99"),
     "user and password in a line": ("@type es user fl password {} </match>", "hummus"),
     "hash of Windows": (

@@ -14,8 +14,10 @@ from railmend.evidence.lookalikes import (
     MEASURE,
     PLACEHOLDER,
     PROSE,
+    WORDS,
     has_letters_and_digits,
     has_symbols,
+    is_identifier,
     is_literal,
     is_opaque,
     is_wordlike,
@@ -37,9 +39,10 @@ SYMBOL = re.compile(r"[^\w\s.-]")
 # What neither identifiers nor labels have.
 ODD = re.compile(r"[^\w.:/\[\]-]")
 SIGN = re.compile(r"[$#@%^]")
+FLAG = re.compile(r"--|-[a-z][\w-]*(?:[= ]|\Z)")
+APART = re.compile(r"[_\d]")
 # What makes an identifier an expression: a call, a part, a generic type, a string that is put to it.
-EXPRESSION = re.compile(r"[(\[]|[,;]\Z|<[\w<>,.:& '\[\]?]*>(?:[,;]?\Z|\()|\s?\+\s?[\"'`]")
-CAMEL_CASE = re.compile(r"[a-z]+(?:[A-Z][a-z]+\d{0,2})+|(?:[A-Z][a-z]+\d{0,2}){2,}")
+EXPRESSION = re.compile(r"[(\[]|[,;]\Z|<[\w<>,.:& '\[\]?]*>(?:[,;]?\Z|\()|::<|\s?\+\s?[\"'`]")
 DASHED = re.compile(r"[a-z]+(?:[-_./][a-z]+)+")
 ADDRESS = re.compile(r"\w[\w+.-]{0,30}://\S+")
 # A label in another script than Latin: several words of letters alone.
@@ -52,7 +55,7 @@ FOREIGN_PROSE = re.compile(
 )
 SHORT_CODES = words("short_codes")
 # Beside `pass` and the like: they are of a login, and no results of a test.
-LOGIN = re.compile(r"(?i)(?<![a-z])(?:user\w{0,8}|login|e?mail|host|account)(?![a-z])")
+LOGIN = re.compile(r"(?i)(?<![a-z])(?:user\w{0,8}|login|e?mail|host|account|name)(?![a-z])")
 LOGIN_NEAR, BEFORE = 80, 160
 # What stands before a name where values are no expressions: pairs of a log, of a file, of a flag or of a
 # connection, and Go's maps.
@@ -64,7 +67,9 @@ PRINTED = re.compile(
     r"=[^;=\n]{1,80};\s?))\Z"
 )
 NEXT_PAIR = re.compile(r"[ \n][\w.-]{1,40}=(?=[^\s=])")
-WITH = re.compile(r"(?i)\b(?:with|using|uses?|temporary|initial|default|new) \Z")
+WITH = re.compile(
+    r"(?i)\b(?:with|using|uses?|temporary|initial|default|new|tried|entered|typed|sent|given|old) \Z"
+)
 CODE = re.compile(r"(?!Test[A-Z])(?=\D{0,200}\d)(?=[^A-Za-z]{0,200}[A-Za-z]).+")
 # Of a key or a token too, if it has digits and several kinds of symbols.
 PHRASE = re.compile(
@@ -90,7 +95,7 @@ def accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quoted
     if quoted and name.strength == PASSWORD and WITH.search(text, max(name.start - 12, 0), name.start):
         sure = True
     quoted |= text[name.start] == "-" or (not quoted and _is_printed(text, span, name))
-    if _names_a_secret(value, quoted=quoted) or (not quoted and _is_code(text, span)):
+    if _names_a_secret(value, quoted=quoted) or (not quoted and _is_code(text, span, name)):
         return False
     if quoted and " " in value and _is_label(value) and not _is_set(text, name):
         return False
@@ -99,9 +104,10 @@ def accepted(text: str, span: tuple[int, int], name: Name, *, sure: bool, quoted
     if name.strength < STRONG or not (sure or quoted):
         return _is_random_enough(value, text[name.start : name.end], name, sure=sure, quoted=quoted)
     if not sure:
-        return has_letters_and_digits(value) or SYMBOL.search(value) is not None
+        telling = has_letters_and_digits(value) or ODD.search(value) is not None
+        return telling and (quoted or not is_identifier(value))
     if name.strength == STRONG and not has_letters_and_digits(value):
-        return len(value) >= 6 and not DASHED.fullmatch(value)
+        return len(value) >= 6 and value.isascii() and not DASHED.fullmatch(value)
     return not value.isdigit() or len(value) >= 4
 
 
@@ -116,7 +122,7 @@ def _is_printed(text: str, span: tuple[int, int], name: Name) -> bool:
     """Return whether the notation has values alone, no expressions: a shell's, a log's, a dump's."""
     begin, end = text[name.start - 1 : name.start], text[name.end : name.end + 4]
     word, following = text[name.start : name.end], text[span[1] : span[1] + 1]
-    if following in ("(", "[", "{"):
+    if following in ("(", "[", "{", ")"):
         return False
     if begin == "[" and end == "] =>":  # of PHP
         return True
@@ -132,12 +138,15 @@ def _is_printed(text: str, span: tuple[int, int], name: Name) -> bool:
 
 def _is_label(value: str) -> bool:
     """Return whether several words explain something, in a sentence or in another script than Latin."""
-    return PROSE.search(value) is not None or FOREIGN_LABEL.fullmatch(value) is not None
+    parts = value.lower().split()
+    explains = PROSE.search(value) is not None and (len(parts) > 2 or all(part in WORDS for part in parts))
+    explains |= len(parts) > 5 and value[0].isupper()
+    return explains or FOREIGN_LABEL.fullmatch(value) is not None
 
 
 def _is_value(value: str) -> bool:
     """Return whether it is something: no flag, no address, no placeholder of an earlier redaction."""
-    if not is_literal(value) or value.startswith("--") or not any(map(str.isalnum, value)):
+    if not is_literal(value) or FLAG.match(value) or not any(map(str.isalnum, value)):
         return False
     if not value.isascii() and FOREIGN_PROSE.search(value):
         return False
@@ -151,7 +160,8 @@ def _is_short_secret(text: str, span: tuple[int, int], name: Name) -> bool:
         return len(value) >= 4
     if len(value) < 6:
         return len(value) >= 4 and CODE.fullmatch(value) is not None and SYMBOL.search(value) is not None
-    assigned = text[max(span[0] - 4, 0) : span[0]].rstrip("\"' ")[-1:] in ("=", ":", ">")
+    ahead = text[max(span[0] - 4, 0) : span[0]]
+    assigned = ahead[-1:] in QUOTED or ahead.rstrip("\"' ")[-1:] in ("=", ":", ">")
     of_login = LOGIN.search(text, max(name.start - LOGIN_NEAR, 0), name.end + LOGIN_NEAR)
     return bool(CODE.fullmatch(value)) or (assigned and of_login is not None)
 
@@ -164,17 +174,24 @@ def _is_random_enough(value: str, word: str, name: Name, *, sure: bool, quoted: 
         return False
     if sure and len(value) >= 8 and CODE.fullmatch(value) and ISSUED.search(word):
         return not MEASURE.fullmatch(value)
-    return is_opaque(value) and (quoted or sure or not _is_identifier(value))
+    return is_opaque(value) and (quoted or not is_identifier(value))
 
 
-def _is_code(text: str, span: tuple[int, int]) -> bool:
+def _is_code(text: str, span: tuple[int, int], name: Name) -> bool:
     """Return whether a value without quotes is an expression: a call, an attribute, another variable."""
     value, following = text[span[0] : span[1]], text[span[1] : span[1] + 1]
+    letters = APART.sub("", value.lower())
+    if letters and letters in APART.sub("", text[name.start : name.end].lower()):
+        return True
+    if value[0] == "$" and (value[-1] == "-" or "->" in value):  # of PHP and Perl
+        return True
     if not (whole := IDENTIFIER.match(value)):
-        return value.startswith(("(", "[", "{", "&", "!", "=", "<")) and not value.startswith("{{")
+        return value.startswith(("(", "[", "{", "&", "!", "=", "<", "]")) and not value.startswith("{{")
     if whole.end() < len(value):
         return EXPRESSION.match(value, whole.end()) is not None
-    if following and (following in "([" or (following == "{" and "." in value)):
+    if following and (
+        following in "([" or (following == "<" and value[:1].isupper()) or (following == "{" and "." in value)
+    ):
         return True
     parts = CHUNK.findall(value)
     if all(part.isalpha() and (len(part) < 3 or is_wordlike(part)) for part in parts) and len(parts) > 1:
@@ -184,12 +201,6 @@ def _is_code(text: str, span: tuple[int, int]) -> bool:
     ):
         return not looks_random(value)
     return following == ";" and value.isalpha() and value.islower() and text[span[0] - 1] == " "
-
-
-def _is_identifier(value: str) -> bool:
-    """Return whether it is put together of words, as `badClaims2` is and no secret."""
-    parts = (part for part in CHUNK.findall(value) if len(part) > 2)
-    return CAMEL_CASE.fullmatch(value) is not None and all(map(is_wordlike, parts))
 
 
 def _names_a_secret(value: str, *, quoted: bool) -> bool:

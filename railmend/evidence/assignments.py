@@ -7,29 +7,23 @@ and bounded, so work grows with the number of words alone.
 
 import re
 from collections.abc import Iterator
-from urllib.parse import unquote
 
-from railmend.evidence.accepting import GROUPED, QUOTED, SYMBOL, accepted
+from railmend.evidence.accepting import QUOTED, SYMBOL, accepted, is_short_code
 from railmend.evidence.clauses import said
-from railmend.evidence.enclosures import SENTENCE, enclosed
+from railmend.evidence.enclosures import enclosed
 from railmend.evidence.lookalikes import (
-    HEXADECIMAL,
-    LABEL,
-    MEASURE,
     PLACEHOLDER,
-    PROSE,
-    UUID,
     has_letters_and_digits,
-    has_symbols,
-    is_literal,
     is_opaque,
     looks_random,
 )
+from railmend.evidence.nearby import near, stated
 from railmend.evidence.secret_names import KEY, PASSWORD, STRONG, Name, names, names_other
 from railmend.evidence.statements import MARKER, bound
+from railmend.evidence.values import ATTRIBUTE, values
 
 SEPARATOR = (
-    r"(?:=>|->|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|:-(?=\S)|::?(?!//|[?+])|[：＝→]|\|{1,2}|\?\?"
+    r"(?:=>|->(?= )|~>|={2,3}|:{0,3}=|!==?|\?{1,2}=|[.+]=|:-(?=\S)|::?(?!//|[?+])|[：＝→]|\|{1,2}|\?\?"
     r"|\.{3,60}(?: ?:)?)"
 )
 TYPE = r"(?:[*&]?(?:[\w:]{0,20}[sS]tr(?:ing)?|text|varchar\(\d{1,4}\)|char|\[\]byte|bytes|SecretStr)\*?)"
@@ -41,57 +35,51 @@ CLOSE = (
 # They do not say for sure that a value is the name's: alternatives, defaults.
 UNSURE = ("|", "||", "??")
 ASSIGNED = re.compile(
-    rf"{CLOSE}(?:\s{{1,3}}{TYPE})?[ \t]{{0,30}}(?P<separator>{SEPARATOR})[ \t]{{0,30}}"
+    rf"{CLOSE}(?:\s{{1,3}}{TYPE}|(?i: for) [\"'`]\S{{1,60}}|(?<=PASSWORD) \w{{1,40}}(?= = ))?"
+    rf"[ \t]{{0,30}}(?P<separator>{SEPARATOR})[ \t]{{0,30}}"
     # The type of what is declared: `password: String = "..."`.
     rf"(?:(?<=: )[A-Za-z_&][\w<>&'\[\]|.?: ]{{0,40}}?(?:\s=\s{{1,3}}(?!=)|=(?=[\"'`])))?"
-    rf"(?:\r?\n\s{{0,60}}(?=[\"'`]|string\())?"
+    rf"(?:\r?\n\s{{0,60}}(?=\"(?!\"\")|['`](?!'')|string\())?"
 )
 # `"name": "X", "value": "..."`, and the same as attributes and as elements.
 PAIR = re.compile(
-    r"[\"'`]?\s{0,4}[,;]?\s{0,60}(?:\"\w{1,20}\":\s?\"[^\"\n]{0,40}\",\s{0,40}){0,3}"
+    r"[\"'`]?\s{0,4}[,;]?\s{0,60}(?:\"\w{1,20}\":\s?\"[^\"\n]{0,40}\",\s{0,40}"
+    r"|\w{1,20}: \w{1,20} ?[,}]{1,2}\s{0,40}){0,3}"
     r"[\"'`]?(?i:value|val|content|default)[\"'`]?\s{0,4}(?:=>|[:=])\s{0,8}"
     r"|[\"'][^\n<>]{0,60}?\s(?i:value|content|default)\s{0,3}=\s{0,3}"
-    r"|(?:[\"'][^<>\n]{0,60}/?>|</\w{1,20}>)\s{0,60}<(?i:value|string|val)\b[^<>\n]{0,40}?[>=]\s{0,8}"
+    r"|(?:[\"'][^<>\n]{0,60}/?>|</\w{1,20}>)\s{0,60}<(?i:\w{0,20}value|string\w{0,10}|val)\b[^<>\n]{0,60}>\s{0,8}"
+    # The default of a flag or of a setting, in help.
+    r"|[^\n()=:\"']{0,40} \(default:? (?=[\"'])"
     # A variable of Terraform's with its default.
     r"|[\"'] \{[^{}]{0,200}?\bdefault {0,20}= {0,20}(?=\")"
     # `--name NAME --value x`, and as a list of arguments.
-    r"|[\"']?,?\s{1,4}[\"']?-{1,2}(?i:v|value|val|data)[\"']?[\s=,]{1,4}"
+    r"|[\"']?,?\s{1,4}[\"']?(?:/t \w{1,20} )?[/-]{1,2}(?i:value|val|data|(?<=/)d)[\"']?[\s=,]{1,4}"
     r"|[\"']\s{0,3}:\s{0,3}\{[^{}]{0,160}?[\"'](?:(?i:value|stringvalue)|S)[\"']\s{0,3}:\s{0,8}"
-    r"|[\"'];s:\d{1,6}:(?=\")|[\"']?\r?\n\r?\n(?=\S)"
+    r"|[\"'];s:\d{1,6}:(?=\")|[\"']\r?\n\r?\n(?=\S)"
 )
 ELEMENT = re.compile(r"(?:\s[^<>\n]{0,80})?(?<!/)>\s{0,60}(?:<!\[CDATA\[)?([^<]{1,400}?)\s{0,60}(?:\]\]>)?</")
 INNER = re.compile(r"([^<\n]{1,400}?)\s{0,60}</")
 # What looks a name up, and has its default next to it.
 LOOK_UP = re.compile(r"(?i)(?:define|getenv|environ\.get|env|flag\.String|get_env|getOrDefault)\([\"']?\Z")
+# A pair of a list of pairs: `[("a", "b"), ("name", "value")]`.
+PAIRED = re.compile(r"(?:[\[(]|\),?\s{0,20})\([\"']\Z")
+PAIR_END = re.compile(r"[\w(, ]{0,40}([\"'])[^\"'\n]{1,200}\1\)")
+TYPED = re.compile(r"with:|\.\w+\(")
+# Of a call with a user and a password: `change_password("a", "b")`.
+SECOND = re.compile(r"[\"'][^\"'\n]{1,80}[\"'], ?[\"']([^\"'\n]{3,200})[\"']\)")
 # What directly follows a name in brackets, `password[x]`, and is no index.
 BRACKETED = re.compile(
     r"\s?(?:\[([^\s\[\]\"'=<>]{8,100})\]|<([^\s<>\"'=]{8,100})>|\{ ?[\"']([^\"'\n]{6,100})[\"'] ?\})"
     r"(?![\w.(\[={])"
 )
 ARGUMENT = re.compile(
-    r"[\"'`]?\s{0,2}[,(]\s{0,40}"
-    # What a test types into the field of that name.
-    r"|[\"'`]\)?(?:, ?(?:with: ?)?|\)?\.(?:type|fill|val|enter|[sS]et_?[vV]alue|send_?[kK]eys)\()"
-    r"(?=[\"'`])"
+    # What a test types into the field of that name; an argument.
+    r"[\"'`]\)?(?:, ?with: ?|\)?\.(?:type|fill|val|enter|[sS]et_?[vV]alue|send_?[kK]eys)\()(?=[\"'`])"
+    r"|[\"'`]?\s{0,2}[,(]\s{0,40}"
 )
 SPACE = re.compile(
     r"[\"'`]?(?:[ \t]{1,8}(?:(?i:is|was|to|as|of|value|used|set to|with|by|for \S{1,40}|string)"
     r"(?=[ \t]))?){1,3}"
-)
-OPENER = re.compile(
-    r"(?:string\(\d{1,6}\)\s?|s:\d{1,6}:|\([\w ]{1,20}\)\s?"
-    r"|<{0,2}(?:[A-Za-z_][\w.:]{0,30}\(\s{0,60})?(?=[\"'`])"
-    r"|[A-Z]\w{0,20}\((?=\S)|[brufLN@&$%q]{0,2}(?=[\"'`])|[\[(]{1,2}\s{0,3}|-?(?=[\"']))"
-    r"(?:[brufLN@&$]{1,2}(?=[\"'`]))?"
-)
-TRIPLE = re.compile(r"\"\"\"([^\"]{1,400})|'''([^']{1,400})")
-NUMBERS = re.compile(
-    r"(?:<Buffer |<<|\[\]?(?:byte|uint8)\{|\[|\{|\()\s?"
-    r"((?:(?:0x)?[0-9a-fA-F]{1,3}(?:,\s?|\s|(?=[\]})>]))){4,400})"
-)
-ITEMS = re.compile(r"[ \t]*\r?\n(?:[ \t]*- [^\n]{1,200}(?:\n|\Z)){1,50}")
-ITEM = re.compile(
-    r"- [\"']?([^\s\"':{}\[\]][^\s\"':]{2,200}|(?<=[\"'])[^\"'\n]{3,200})[\"']?[ \t]*,?(?=\n|\Z)"
 )
 # What a name of several secrets holds: `{"a": "x", "b": "y"}`, and lines that are further in.
 MAPPING = re.compile(
@@ -100,65 +88,27 @@ MAPPING = re.compile(
 ENTRY = re.compile(
     r"(?:^|[\s{,\"'-])([\w.-]{1,60})[\"']?\s?(?:=>|[:=])\s?[\"']?([^\s\"',{}\[\]]{8,400})", re.M
 )
-BLOCK = re.compile(
-    r"[|>][+-]?\d?[ \t]*\r?\n((?:[ \t]+\S[^\n]*(?:\n|\Z)){1,100})"
-    # A here-document, up to the word that it names.
-    r"|<<[-~]?[\"']?([A-Z]\w{0,20})[\"']?\r?\n((?:[^\n]{0,400}\n){1,100}?)(?=[-+ \t]*\2\b)"
-)
-BARE = re.compile(
-    r"(?:[^\s\"'`<>,;&(){}\[\]|\\，。；、）」』]|[,;&|](?![\s\"'`\\]|\Z|[\w.$-]{1,40}[\"']?[=:])"
-    r"|[)\]}](?=[\w!@#$%^*+/~])"
-    r"|[\"'`](?=[\w!@#$%^*])(?![\w ]{1,30}[\"'`]?[:=])|\\(?![nrtu\"'\\])|<(?![/\w!])"
-    r"|(?<![^\s=:])\{\{(?=[^\s{}.:]{0,80}\d)[^\s{}.:]{4,80}(?=\s|\Z)){1,400}"
-)
-TO_END = re.compile(r"[^\n]{1,400}")
-NEXT_KEY = re.compile(r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|[\"'`,;\\]+$")
+# Behind the label that a process manager puts before each line.
 LINE_START = re.compile(
-    r"[-+ \t#*>$]*\[?(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))[ \t]+)?"
+    r"(?:(?:[\w.:-]{1,40} ){1,4}\| )?[-+ \t#*>$]*\[?"
+    r"(?:(?:export|let|var|const|env|(?P<directive>set|setx|SetEnv|setenv|ENV|ARG))"
+    r"[ \t]+(?:-\w{1,3}[ \t]+)?)?"
     r"[\"']?(?:[\w-]+\.)*\Z"
 )
-# `x if y else "..."`, `x or "..."`: of an expression the string alone is a value.
-CHOICE = re.compile(r"(?:\b(?:else|or)|\|\||\?\?|[?:]) ?([\"'])([^\"'\n]{1,200})\1")
-# A variable of an environment is set to all that follows, whatever words that has.
-VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
-PHRASE = re.compile(r"[\w'’]{1,40}(?:[ ,.!?&-]{1,3}[\w'’]{1,40}){1,9}[.!?]?")
+# A line of a configuration of one word and its value; what such a line gives may be several words.
+DIRECTIVE = r"[ \t]*[a-z][\w.-]{1,40}[ \t]+\S{1,80}[ \t]*"
+ABOVE = re.compile(rf"(?m)^{DIRECTIVE}\r?\n[ \t]*\Z")
+BELOW = re.compile(rf"[^\n]{{3,100}}\n{DIRECTIVE}(?:\r?\n|\Z)")
+OPTION = re.compile(r"'[^'\n]{1,200}'[,)]")  # of SQL: `(user 'a', password 'b')`
+# The last word of a line, in the second of two columns, and what a command sets: `kv put app/password x`.
+WORDLIKE = re.compile(r"\w")
+LAST = re.compile(r"[^\s*&\[]\S{2,200}[ \t]*(?:\r?\n|\Z)")
+PATHS = re.compile(r"\s(?:put|set|write|config)\s(?:-\S{1,40}\s){0,3}[\w:@-]*[/._][\w./:@-]*\Z")
 # `arn:aws:secretsmanager:...:secret:name` names a secret and is none.
 ARN = re.compile(r"\barn:[\w:/*-]{1,120}\Z")
-NEAR = 48
-# What people think up: letters and digits with a symbol, or with digits for letters and an exclamation mark.
-THOUGHT_UP = re.compile(
-    r"(?=[^A-Za-z]{0,40}[A-Za-z])(?=\D{0,40}\d)(?![\w.+-]{1,40}@[\w-]{1,40}\.\w)"
-    r"(?:(?=[^!#$%^&*@]{1,40}[!#$%^&*@])[\w!#$%^&*@~+-]{8,40}(?<![!*+-])|[A-Za-z]{1,20}\d{1,3}[A-Za-z]\w{0,20}[!*]{1,3})"
-)
-# A word alone on the line below that of the name.
-NEXT_LINE = re.compile(
-    r"[^\n={\[]{0,40}\n[ \t]{0,60}([A-Za-z0-9][A-Za-z0-9!#$%^&*_+/=~.-]{8,400})[ \t]*(?=\n|\Z)"
-)
-NEAR_WORD = re.compile(r"(?:[A-Za-z0-9+/_~.!@#$%^*-]|&(?![\w.-]{1,40}=)){6,400}={0,2}")
 # What is longer than the above goes on to where a word must end.
 LONG = 400
 REST = re.compile(r"[A-Za-z0-9+/_=.~%-]*")
-# What may stand before a name, by what ends it: `value="x" name=`, `"x" == `, `x is the `.
-ATTRIBUTE_END = re.compile(r"\b(?:name|id|key)[\"']?\s?[=:]\s?[\"']?\Z")
-ATTRIBUTE_VALUE = re.compile(r"\bvalue[\"']?\s?[=:]\s?[\"']([^\"'<>\n]{3,200})[\"']")
-COMPARED_END = re.compile(r"[\"']\s{0,3}[!=]={1,2}\s{0,3}\Z")
-SENTENCE_END = re.compile(r"\s{0,3}(?:[.,;:!?)]|\n|\Z)")
-SAID_END = re.compile(r"[\"'`]? (?:is|as|was|for) (?:the |your |my |our |an? )?\Z")
-BACK = 200
-MAX_LIST = 12
-NEXT_OF_LIST = re.compile(r"[\"'`]?\s{0,4},\s{0,40}(?=[\"'`])")
-CHANGED = re.compile(r"[\"'`][^\"'`\n]{0,200}(?=[\"'`]\s{1,4}(?:->|=>|→)\s)")
-# `"old" -> "new"`, as plans and audits show a change.
-CHANGED_TO = re.compile(r"[\"'`]?\s{1,4}(?:->|=>|→)\s{1,4}(?=[\"'`])")
-BRACKETS = tuple("({[<>)]}\"'")
-# In Rust a quote before a name may be no string: `&'a [u8]`.
-LIFETIME = re.compile(r"[&<]'[a-z_]\w{0,20}\b(?!')")
-ATTRIBUTE = re.compile(r"[\w.-]+[=:]")
-MORE = re.compile(r"[^\s\"'`,;]{2,200}")
-# What sentences number: `password user42`.
-NUMBERED = re.compile(
-    r"(?i)(?:user|step|attempt|version|v|page|item|test|client|account|node|worker|job)[-_]?\d{1,6}"
-)
 
 
 def find(text: str) -> Iterator[tuple[int, int, str]]:
@@ -172,7 +122,7 @@ def find(text: str) -> Iterator[tuple[int, int, str]]:
             continue
         kind = "password" if name.strength == PASSWORD else "secret"
         yield from ((start, end, kind) for start, end in _held(text, name))
-        spans = [*_assigned(text, name)] or [*_stated(text, name)]
+        spans = [*_assigned(text, name)] or [*stated(text, name)]
         for start, end in spans:
             if end - start >= LONG:
                 rest = REST.match(text, end)
@@ -180,7 +130,7 @@ def find(text: str) -> Iterator[tuple[int, int, str]]:
             yield start, end, kind
             done = max(done, end)
         if not spans and name.strength > KEY:
-            yield from ((start, end, kind) for start, end in _near(text, name))
+            yield from ((start, end, kind) for start, end in near(text, name))
 
 
 def _held(text: str, name: Name) -> Iterator[tuple[int, int]]:
@@ -215,20 +165,37 @@ def _assigned(text: str, name: Name) -> Iterator[tuple[int, int]]:
         if inner:
             yield from [inner.span(1)] if accepted(text, inner.span(1), name, sure=True, quoted=True) else ()
         else:
-            yield from _values(text, pair.end(), name, sure=True, whole_line=_to_line_end(text, pair, name))
+            yield from values(text, pair.end(), name, sure=True, whole_line=_to_line_end(text, pair, name))
     elif assigned := ASSIGNED.match(text, name.end):
-        if assigned["separator"] == ":" and text.startswith("//", assigned.end("separator")):
-            return
-        if marker := MARKER.match(text, assigned.end()):
-            yield from bound(text, marker)
-            return
-        sure = assigned["separator"] not in UNSURE
-        whole_line = _line_start(text, name) is not None
-        yield from _values(text, assigned.end(), name, sure=sure, whole_line=whole_line)
+        yield from _behind_separator(text, assigned, name)
     elif argument := ARGUMENT.match(text, name.end):
         yield from _arguments(text, argument, name) or (said(text, name) if argument[0][0] == " " else ())
     else:
         yield from _spaced(text, name) or said(text, name)
+
+
+def _behind_separator(text: str, assigned: re.Match[str], name: Name) -> Iterator[tuple[int, int]]:
+    """Yield what follows `=`, `:` and their like, unless an address or a function has them."""
+    separator, written, end = assigned["separator"], assigned[0], assigned.end()
+    if separator == ":" and text.startswith("//", assigned.end("separator")):
+        return
+    if written.startswith(")") and separator in (":", "=>"):
+        return
+    quote = text[name.start - 1 : name.start]
+    if (
+        written == "="
+        and quote in QUOTED
+        and text[end : end + 1] == quote
+        and not text[end + 1 : end + 2].isalnum()
+    ):
+        return
+    if marker := MARKER.match(text, end):
+        yield from bound(text, marker)
+        return
+    if text[end : end + 1] == "\n":
+        yield from said(text, name)
+    whole_line = _line_start(text, name) is not None
+    yield from values(text, end, name, sure=separator not in UNSURE, whole_line=whole_line)
 
 
 def _to_line_end(text: str, pair: re.Match[str], name: Name) -> bool:
@@ -243,16 +210,26 @@ def _line_start(text: str, name: Name) -> re.Match[str] | None:
 
 def _arguments(text: str, argument: re.Match[str], name: Name) -> list[tuple[int, int]]:
     """Return what follows the name in a call or a list; in a pair it is the name's value."""
-    if ATTRIBUTE.match(text, argument.end()):  # `f(secret, algorithm=...)`
-        return []
     begin = text[name.start - 1 : name.start]
     comma = "," in argument[0]
-    sure = comma and (
-        begin in ("{", ":")
-        or (text[name.start] == "-" and argument[0][0] == text[argument.end() : argument.end() + 1])
-        or LOOK_UP.search(text, max(name.start - 20, 0), name.start) is not None
-    )
-    return [*_values(text, argument.end(), name, sure=sure)]
+    if name.strength >= STRONG and "(" in argument[0] and (second := SECOND.match(text, argument.end())):
+        return [second.span(1)] if accepted(text, second.span(1), name, sure=True, quoted=True) else []
+    if ATTRIBUTE.match(text, argument.end()) or (comma and begin == "/"):  # `f(secret, algorithm=...)`, paths
+        return []
+    quote = text[argument.end() : argument.end() + 1]
+    sure = TYPED.search(argument[0]) is not None
+    if comma and not sure:
+        sure = (
+            begin == "#"
+            or (begin in ("{", ":") and quote in ("'", '"', "<"))
+            or (text[name.start] == "-" and argument[0][0] == quote)
+            or LOOK_UP.search(text, max(name.start - 20, 0), name.start) is not None
+            or bool(
+                PAIRED.search(text, max(name.start - 30, 0), name.start)
+                and PAIR_END.match(text, argument.end())
+            )
+        )
+    return [*values(text, argument.end(), name, sure=sure)]
 
 
 def _bracketed(text: str, match: re.Match[str], name: Name) -> list[tuple[int, int]]:
@@ -273,207 +250,36 @@ def _spaced(text: str, name: Name) -> list[tuple[int, int]]:
     flag = word.startswith("-")
     if word.startswith("$"):  # a variable of a shell, not its name
         return []
+    if word[:10] == "identified" and not _takes_a_value(text, name, space):  # of prose
+        return []
     attribute = ATTRIBUTE.match(text, space.end())
     # Behind another word no attribute of its own; nor `--secret id=npm,src=file`, whose parts have names.
-    if attribute and (not flag or (name.strength < PASSWORD and text[attribute.end()].isalnum())):
-        return []
-    if name.strength == PASSWORD and (
-        (word.isupper() and word.isalpha()) or word[:10].lower() == "identified"
+    if attribute and (
+        not flag or (name.strength < PASSWORD and text[attribute.end() : attribute.end() + 1].isalnum())
     ):
-        flag = True
+        return []
     quoted = text[space.end() : space.end() + 1] in QUOTED
     if name.strength >= STRONG and (start := _line_start(text, name)):
         flag |= quoted or start["directive"] is not None
+        wanted = name.strength == PASSWORD and not is_short_code(text, name)
+        if not flag and wanted and not text.startswith("--", space.end()):
+            lines = max(start.start() - 120, 0), start.start()
+            if ABOVE.search(text, *lines) or BELOW.match(text, space.end()):
+                return [*values(text, space.end(), name, sure=True, whole_line=True)]
+    if name.strength == PASSWORD and _takes_a_value(text, name, space):
+        flag = True
     flag |= quoted and text[name.start - 1 : name.start] == ":"  # of Clojure
-    return [*_values(text, space.end(), name, sure=flag, spaced=not flag)]
+    return [*values(text, space.end(), name, sure=flag, spaced=not flag)]
 
 
-def _values(
-    text: str, position: int, name: Name, *, sure: bool, whole_line: bool = False, spaced: bool = False
-) -> Iterator[tuple[int, int]]:
-    if sure and (blocks := _blocks(text, position, name)) is not None:
-        yield from blocks
-        return
-    opener = OPENER.match(text, position)
-    start = opener.end() if opener else position
-    listed = text[position:start].strip() in ("[", "(", "[[", "((")
-    for _ in range(MAX_LIST):
-        value = _value(
-            text,
-            start,
-            name,
-            sure=sure and not (listed and name.strength < PASSWORD),
-            whole_line=whole_line and not listed,
-            spaced=spaced,
-        )
-        old = CHANGED.match(text, start) if sure and value is None else None
-        end = value[1] if value else old.end() if old else 0
-        if not end:
-            return
-        if value and not PLACEHOLDER.fullmatch(text, *value):
-            yield value
-        more = NEXT_OF_LIST.match(text, end) if listed else CHANGED_TO.match(text, end)
-        if more is None:
-            return
-        start = more.end()
-
-
-def _blocks(text: str, position: int, name: Name) -> list[tuple[int, int]] | None:
-    """Return a value that is written as numbers, as indented lines or as items; None for others."""
-    if name.strength >= STRONG and (numbers := NUMBERS.match(text, position)):
-        return [numbers.span(1)]
-    if block := BLOCK.match(text, position):
-        start, end = block.span(block.lastindex or 1)
-        whole = accepted(text, (start, end), name, sure=True, quoted=True)
-        return [(start, start + len(text[start:end].rstrip()))] if whole else []
-    if items := ITEMS.match(text, position):
-        spans = [item.span(1) for item in ITEM.finditer(text, *items.span())]
-        return [span for span in spans if accepted(text, span, name, sure=True, quoted=True)]
-    return None
-
-
-def _value(
-    text: str, start: int, name: Name, *, sure: bool, whole_line: bool, spaced: bool
-) -> tuple[int, int] | None:
-    """Return the stretch of one value: in quotes, to the end of a line, or a word."""
-    if triple := TRIPLE.match(text, start):
-        span = triple.span(triple.lastindex or 1)
-        return span if accepted(text, span, name, sure=sure, quoted=True) else None
-    if LIFETIME.match(text, start - 1) or (text[start - 1] in "([{" and ATTRIBUTE.match(text, start)):
-        return None
-    if text[start : start + 1] in QUOTED:
-        quoted = QUOTED[text[start]].match(text, start + 1)
-        random = quoted and (looks_random(quoted[0]) or has_symbols(quoted[0]))
-        if quoted is None or (spaced and name.strength < PASSWORD and not random):
-            return None
-        return quoted.span() if accepted(text, quoted.span(), name, sure=sure, quoted=True) else None
-    line = _line(text, start, name) if whole_line and sure else None
-    return line or _word(text, start, name, sure=sure, spaced=spaced)
-
-
-def _line(text: str, start: int, name: Name) -> tuple[int, int] | None:
-    """Return the rest of a line of a configuration, up to a comment or the next key."""
-    line = TO_END.match(text, start)
-    if line is None or PLACEHOLDER.search(line[0]):
-        return None
-    end = start + len(NEXT_KEY.sub("", line[0]).rstrip())
-    variable = text[start - 1] == "=" and VARIABLE.fullmatch(text, name.start, start - 1)
-    if variable and name.strength >= STRONG and PHRASE.fullmatch(text, start, end):
-        return start, end
-    parts = text[start:end].split()
-    if not parts or any(each in parts[0][: None if len(parts) > 1 else 1] for each in "({"):
-        return None
-    if len(parts) > 1:
-        if choice := CHOICE.search(text, start, line.end()):
-            span = choice.span(2)
-            return span if accepted(text, span, name, sure=True, quoted=True) else None
-        expression = parts[0] in ("new", "await", "typeof") or PROSE.search(text[start:end])
-        wanted = name.strength >= STRONG and not expression
-    else:
-        wanted = has_symbols(parts[0]) or has_letters_and_digits(parts[0])
-    if wanted and accepted(text, (start, end), name, sure=True, quoted=len(parts) > 1):
-        return start, end
-    return None
-
-
-def _word(text: str, start: int, name: Name, *, sure: bool, spaced: bool) -> tuple[int, int] | None:
-    """Return one word; behind a blank alone it must look like a secret itself."""
-    if name.word == "code" and (grouped := GROUPED.match(text, start)):
-        return grouped.span()
-    bare = BARE.match(text, start)
-    if bare is None:
-        return None
-    end = start + len(bare[0].rstrip(".,;:!?") if len(bare[0]) > 3 else bare[0])
-    value = text[start:end]
-    if text[end : end + 1] in BRACKETS and has_letters_and_digits(value) and SYMBOL.search(value):
-        rest = MORE.match(text, end)
-        end = rest.end() if rest and any(map(str.isalnum, rest[0])) else end
-    if SENTENCE.match(text, start):
-        return None
-    if spaced:
-        password = name.strength == PASSWORD and len(value) >= 6 and has_letters_and_digits(value)
-        if not looks_random(value) and (not password or NUMBERED.fullmatch(value)):
-            return None
-        if LABEL.search(text[max(start - 12, 0) : start]):
-            return None
-    return (start, end) if accepted(text, (start, end), name, sure=sure, quoted=False) else None
-
-
-def _stated(text: str, name: Name) -> Iterator[tuple[int, int]]:
-    """Yield what stands before: `value="x" name="password"`, `"x" == password`, `x is the password`."""
-    begin = max(name.start - BACK, text.rfind("\n", 0, name.start) + 1)
-    tail = max(name.start - 20, begin)
-    span: tuple[int, int] | None = None
-    if ATTRIBUTE_END.search(text, tail, name.start):
-        match = ATTRIBUTE_VALUE.search(text, begin, name.start)
-        span = match.span(1) if match else None
-    elif compared := COMPARED_END.search(text, tail, name.start):
-        opening = text.rfind(text[compared.start()], begin, compared.start())
-        span = (opening + 1, compared.start()) if opening >= 0 else None
-    elif said := SAID_END.search(text, tail, name.start):
-        opening = max(text.rfind(each, begin, said.start()) for each in " \"'`(<") + 1 or begin
-        word, ends = text[opening : said.start()], SENTENCE_END.match(text, name.end) is not None
-        if looks_random(word, 8) or (
-            ends and name.strength == PASSWORD and len(word) >= 8 and has_letters_and_digits(word)
-        ):
-            span = opening, said.start()
-    if span and accepted(text, span, name, sure=True, quoted=True):
-        yield span
-
-
-def _near(text: str, name: Name) -> Iterator[tuple[int, int]]:
-    """Yield the first random-looking word close behind the name, or else before it, on its line."""
-    line_end = text.find("\n", name.end)
-    stop = min(name.end + NEAR, line_end if line_end >= 0 else len(text))
-    for match in NEAR_WORD.finditer(
-        text, name.end, min(stop + 400, line_end if line_end >= 0 else len(text))
-    ):
-        if match.start() >= stop or PLACEHOLDER.match(text, match.start() - 1):
-            break
-        if _is_near_secret(text, match) or _is_thought_up(text, match, name):
-            yield match.span()
-            return
-    alone = text[name.start - 1 : name.start].isspace() or not name.start
-    below = NEXT_LINE.match(text, name.end) if alone else None
-    if below and looks_random(below[1], 12 if name.strength < STRONG else 8) and is_literal(below[1]):
-        yield below.span(1)
-        return
-    line_start = text.rfind("\n", 0, name.start) + 1
-    for match in NEAR_WORD.finditer(text, max(name.start - NEAR, line_start), name.start):
-        inside = match.start() > line_start and text[match.start() - 1].isalnum()
-        if not inside and len(match[0]) >= 16 and match.end() < name.start and _is_near_secret(text, match):
-            yield match.span()
-
-
-def _is_thought_up(text: str, match: re.Match[str], name: Name) -> bool:
-    """Return whether a word near the name of a password is like one that people think up."""
-    if name.strength < STRONG and "cred" not in text[name.start : name.end].lower():
-        return False
-    begin, end = match.span()
-    apart = begin > name.end + 1 and text[begin - 1] in "/.:=@$[("
-    if apart or text[end : end + 1] in tuple("(=:@/"):
-        return False
-    words = (match[0], match[0].rstrip(".!*+-"))
-    return any(
-        THOUGHT_UP.fullmatch(word) and is_literal(word) and not NUMBERED.fullmatch(word) for word in words
-    )
-
-
-def _is_near_secret(text: str, match: re.Match[str]) -> bool:
-    word = unquote(match[0]).strip(".!*+-")
-    if word[:1] == "@" and HEXADECIMAL.fullmatch(word[1:]):  # what a dependency is pinned to
-        return False
-    if "/" in word and (
-        word.startswith((".", "/"))
-        or (word.count("/") > 2 and not looks_random(max(word.split("/"), key=len), 16))
-    ):
-        return False
-    if (
-        re.search(r"\.[a-z]{2,4}$|[\s<>\"']", word)  # a file, or words of another view
-        or UUID.fullmatch(word)
-        or MEASURE.fullmatch(word)
-        or not looks_random(word, 12)
-        or not is_literal(word)
-    ):
-        return False
-    return LABEL.search(text[max(match.start() - 16, 0) : match.start()]) is None
+def _takes_a_value(text: str, name: Name, space: re.Match[str]) -> bool:
+    """Return whether a statement, a command or a column sets a password to the word behind it."""
+    word = text[name.start : name.end]
+    if word[:10].lower() == "identified" or (word.isupper() and word.isalpha()):
+        return text[space.end() : space.end() + 1] in ("'", '"')
+    ahead = text[max(name.start - 3, 0) : name.start].rstrip()
+    if OPTION.match(text, space.end()) and ahead[-1:] in ("(", ","):
+        return True
+    if word.startswith("set-") or ((len(space[0]) > 2 or "_" in word) and _line_start(text, name)):
+        return LAST.match(text, space.end()) is not None
+    return PATHS.search(text, max(name.start - 120, 0), name.end) is not None

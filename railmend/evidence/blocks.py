@@ -31,6 +31,7 @@ COLUMN = re.compile(
 DELIMITERS = (re.compile(r"\|"), re.compile(r"\t"), re.compile(r","), re.compile(r";"), re.compile(r" {2,}"))
 HEADING = re.compile(r"[\s\"'`+-]*[\w.-]{0,40}(?: [\w.-]{1,20})?[\s\"'`]*")
 WORD = re.compile(r"\w")
+TYPES = frozenset({"string", "str", "text", "int", "bool", "boolean"})  # of fields, which no table has
 # The data of a Secret of Kubernetes, under whatever names.
 SECRET_KIND = re.compile(r"(?m)^[+\s{,-]{0,12}[\"']?kind[\"']?\s?:\s?[\"']?Secret\b")
 DATA = re.compile(
@@ -144,6 +145,17 @@ def is_sensitive(column: str) -> bool:
     return name is not None and name.strength > KEY and (name.start, name.end) == (0, len(heading))
 
 
+def _is_heading(columns: list[str], *, bars: bool) -> bool:
+    """Return whether the columns are names, neither fields of a type nor alternatives behind a single bar."""
+    named = columns
+    if bars:
+        named = columns[not WORD.search(columns[0]) : len(columns) - (not WORD.search(columns[-1]))]
+    if len(named) < 2 and len(columns) < 3:
+        return False
+    names_alone = all(map(HEADING.fullmatch, columns)) and all(map(WORD.search, named))
+    return names_alone and not any(column.strip() in TYPES for column in columns)
+
+
 def tables(text: str) -> Iterator[Span]:
     """Yield the cells below a heading such as `password`, of tables, CSV and columns."""
     done = 0
@@ -164,8 +176,7 @@ def tables(text: str) -> Iterator[Span]:
             columns[0] = re.split(r"[\s=]", columns[0].rstrip())[-1]
             columns[-1] = (columns[-1].split() or [""])[0].rstrip("\\\"'}")
         wanted = [number for number, column in enumerate(columns) if is_sensitive(column)]
-        named = columns[1:-1] if delimiter is DELIMITERS[0] else columns
-        if not wanted or not all(map(HEADING.fullmatch, columns)) or not all(map(WORD.search, named)):
+        if not wanted or not _is_heading(columns, bars=delimiter is DELIMITERS[0]):
             continue
         above = text[text.rfind("\n", 0, begin - 1) + 1 : begin - 1] if begin else ""
         if len(delimiter.split(above[:MAX_HEADING])) == len(columns) and not RULE.fullmatch(above):

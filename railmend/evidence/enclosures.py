@@ -23,7 +23,7 @@ FIELD = re.compile(r":([^\s:,{}\[\"'&(][^\n{}:]{0,200}?)(?= [A-Z]\w{0,40}:|\}(?!
 ROW = re.compile(
     r"[*`\"']{0,3}\s{1,60}\|\s{0,60}[`\"']?((?:[^|\s`\"']{1,60} ?){1,6})[`\"']?\s{0,60}(?:\|\s*)?(?=\n|\Z)"
 )
-ROW_START = re.compile(r"[\s|*`\"']{0,60}\Z")
+ROW_START = re.compile(r"(?:(?:[\w.:-]{1,40} ){1,4}\| )?[\s|*`\"']{0,60}\Z")
 SENTENCE = re.compile(r"[A-Z][a-z]+ (?![\w.-]{1,40}(?:=|:\S))[A-Za-z]")
 BACK = 200
 
@@ -48,10 +48,10 @@ def enclosed(text: str, name: Name) -> tuple[int, int] | None:
     elif sign not in ("=", ":") and name.strength >= STRONG and ROW_START.fullmatch(ahead):
         value = ROW.match(text, name.end)
         opener = "|"
-    if value is None or INSERTED.match(value[1]):
+    if value is None or INSERTED.match(value[1]) or (opener == "(" and ", " in value[1]):
         return None
     blank = " " in value[1]
-    if blank and SENTENCE.match(value[1]):
+    if blank and sign != "=" and SENTENCE.match(value[1]):
         return None
     printed = opener in ("[", "|") or (opener == "{" and re.match(r"=\S", value[0]) is not None)  # of Java
     quoted = blank or printed

@@ -17,29 +17,46 @@ REFERENCE = re.compile(
     r"|\$\([^)]*\)?|\$[A-Z_][A-Z0-9_]*|\$[a-z]+(?:[A-Z_][a-zA-Z]*)*|#\{[^}]*\}?|%\{[^}]*\}?|%\(\w+\)[sr]"
     r"|#[0-9a-fA-F]{3,8}|%[sdvqrx+#]{1,3}|%[A-Z_]{2,}%|\{\{(?:[^{}]*\}\}?|\s?(?:\.[\w.]{0,60}|[A-Za-z_.]{0,60}))"
     r"|\{[\w .:!\[\]'\"()-]{0,60}\}|<%.*|<[^>]*>|\[[\w -]*\]|\([\w ]*\)"
-    r"|[*\u2022\u25cf.#?_-]+|[\w-]{1,12}[*\u2022\u25cf]{4,}\w{0,4}|[xX*]{3,}\S{0,4}|(?:os|env|process|config|self|settings|this|ctx|req|request|secrets|var"
+    r"|[*\u2022\u25cf.#?_-]+|[\w-]{1,12}[*\u2022\u25cf]{4,}\w{0,4}|[xX*]{3,}\S{0,4}|(?:[xX]{3,8}-){1,4}[xX]{3,12}|(?:os|env|process|config|self|settings|this|ctx|req|request|secrets|var"
     r"|vars|data|local|each|module|Rails|System|Deno|import)[.\[]\S*|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|@[a-z_]+|:[a-z_]+)"
     r"[;,]?"
 )
-# Rules of a form, in Laravel's notation.
-VALIDATION = re.compile(r"[a-z_]+(?::[\w,.]+)?(?:\|[a-z_]+(?::[\w,.]+)?)+")
+# Rules of a form in the notations of Laravel and of Go, and the tag of a field there.
+VALIDATION = re.compile(
+    r"[a-z_]+(?::[\w,.]+)?(?:\|[a-z_]+(?::[\w,.]+)?)+|[a-z]+(?:=\w+)?(?:,[a-z]+(?:=\w+)?)*,?[a-z]+=\w+|[a-z]{2,20}:\".*|required\w*[=,|].*|[\w.-]*,omitempty"
+)
 # What a template puts in: an expression. A password may have braces too.
 INSERTED = re.compile(r"[#$]?\{[^{}<>#@]*\}|\$\{\{[^{}]*\}\}|\{\{[^{}]*\}\}|<%.*?%>")
+COMPUTED = re.compile(r"\$\{[^{}]*\}|\{[a-z_][\w.]*[.(][^{}]*\}")  # `{user.id}`, `{uuid4().hex}`
+SCHEME = re.compile(r"(?i)\A(?:bearer|basic|token) ")
+# Of a language: a keyword, a calculation, alternatives of types, an index.
+EXPRESSION = re.compile(
+    r"(?:new|await|async|typeof|if|match|case|lambda|not|function|return) (?:\w+ ?[({<.:]|\()"
+    r"|\w[\w.]* [+*%?|] "
+    r"|[A-Z]\w*[\[<]\w+ ?[|,]|\d+(?:\*\d+)*\*[a-z]+\.[A-Z]|\$\w+(?:->|/|::|\[)|(?:this|self)\.\w+[.\[(]"
+)
+REGULAR = re.compile(r"\(\?[:=!<]|\[[a-z]-[a-z]|\[0-9\]|\A\^.*\$\Z")  # a regular expression
 # Of a package, alone or behind its coordinates: `^1.4.2`, `v1.2.3-0.2024/go.mod`, `com.acme:auth:1.3`.
 VERSION = re.compile(r"(?:[a-z][\w.-]*:){0,2}[\^~v=<>]{0,2}\d+(?:\.\d+)+(?:[-+][\w.-]+)*(?:/go\.mod)?", re.A)
 IDENTIFIER = re.compile(r"[A-Za-z_$]\w*(?:(?:\.|::|->|\?\.|!!?\.)[A-Za-z_$]\w*)*[!?]?")
 FILES = words("no_mail") | words("files")
 PATH = re.compile(
-    r"(?:~|\.{0,2})/[\w./@~-]*|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)+\.[a-z\d]{2,4}"
+    r"(?:~|\.{0,2}|\$\w+)/[\w./@~{}<>-]*|\.{1,2}/[\w./@~()\[\]-]*|\d{1,5}/(?:tcp|udp)"
+    r"|[A-Za-z]:\\[\w.\\ -]*|[\w-]+(?:/[\w.-]+)+\.[a-z\d]{2,4}"
     rf"|[\w.-]+\.(?:{'|'.join(sorted(FILES))})"
 )
-TYPE = re.compile(r"_{0,2}[a-z][a-z0-9]*(?:_[a-z0-9]+)*_t")  # of C, such as `gnutls_x509_crt_t`
+TYPE = re.compile(
+    r"_{0,2}[a-z][a-z0-9]*(?:_[a-z0-9]+)*_t|\d{3,14}_[a-z0-9_]+"
+)  # of C, such as `gnutls_x509_crt_t`; a migration
 LINE_NUMBER = re.compile(r"(?::\d{1,6}){1,2}$")
 MEASURE = re.compile(r"[-+]?[\d.,]{1,15}(?:ms|s|m|h|d|%|kb|mb|gb|k)?|0x[0-9a-fA-F]{1,16}", re.I)
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T_ ].*)?|\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}")
 CHUNK = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+HUMPS = r"(?:[a-z]+\d{0,2})?(?:(?:[A-Z]{1,2}[a-z]+|[A-Z]{2,5})\d{0,2})*"
+CAMEL_CASE = re.compile(rf"(?=[a-z]*\d?[A-Z]*[a-z]+[_A-Z\d])_?{HUMPS}(?:_{HUMPS})*")
+SNAKE_CASE = re.compile(r"_?[a-z]+\d{0,3}(?:_[a-z0-9]{1,20})+")
 PAIRS = frozenset(group[0] + second for group in words("pairs_of_letters") for second in group[1:])
 # What precedes an id or a digest, however random it looks.
 LABEL = re.compile(
@@ -49,11 +66,11 @@ LABEL = re.compile(
     r"[\"']?\s{0,2}[:=#@/]?\s{0,2}[\"']?$"
 )
 ALGORITHM = re.compile(
-    r"(?i)(?:sha|md|aes|rsa|utf|x?oauth|http|ipv|argon|pbkdf|base|blake|tls|ssl|v|id|id_|ecdsa|hmac"
+    r"(?i)(?:sha|md|aes|rsa|utf|x?oauth|http|ipv|argon|pbkdf|base|blake|tls|ssl|v|id|id_|ecdsa|hmac|rsassa-pkcs|cve-|cwe-|rfc|iso|fips"
     r"|(?:[ehrp]s|x|ed|p-?)(?=\d{3}))"
-    r"[-_]?\d{1,4}(?:[-_./][a-z0-9]{1,8}){0,5}"
+    r"[-_]?\d{1,4}(?:[-_./#][a-z0-9]{1,8}){0,5}"
     r"|(?:(?:scram|sha|md|aes|rsa|ecdsa|ecdhe|dhe|gcm|cbc|ctr|chacha|poly|hmac|pbkdf|tls|with|plus)"
-    r"[-_/]?\d{0,4}[-_/]?){2,8}"
+    r"[-_/]?\d{0,4}[-_/]?){2,8}|ghsa(?:-[a-z0-9]{4}){3}"
 )
 PLACEHOLDER = re.compile(r"<[a-z][a-z0-9-]{1,24}(?:-\d{1,6}|:[0-9a-f]{8})>")
 # The end that Kubernetes gives to the names of pods and jobs, in its alphabet without vowels.
@@ -79,6 +96,14 @@ def is_wordlike(letters: str) -> bool:
     text = letters.lower()
     pairs = sum(text[i : i + 2] in PAIRS for i in range(len(text) - 1))
     return len(text) >= 3 and pairs >= (len(text) - 1) * 0.55
+
+
+def is_identifier(value: str) -> bool:
+    """Return whether it is put together of words, as `badClaims2` and `trans_36` are and no secret."""
+    parts = (part for part in CHUNK.findall(value) if len(part) > 2 and part.isalpha() and not part.isupper())
+    return (CAMEL_CASE.fullmatch(value) or SNAKE_CASE.fullmatch(value)) is not None and all(
+        map(is_wordlike, parts)
+    )
 
 
 def _random_share(text: str) -> tuple[int, float]:
@@ -119,20 +144,26 @@ def has_symbols(text: str) -> bool:
 def is_literal(text: str) -> bool:
     """Return whether what is assigned may be a secret: not a state, a reference, a path or a mask."""
     stripped = text.strip().rstrip(".,!;")
-    if len(stripped) < 3 or stripped.lower() in WORDS or REFERENCE.fullmatch(stripped):
+    if len(stripped) < 3 or stripped.lower().lstrip("*&[]?") in WORDS or REFERENCE.fullmatch(stripped):
         return False
-    if "_" in stripped and all(part in WORDS for part in stripped.lower().split("_")):  # `not_set`
+    parts = re.split(r"[._/]", stripped.lower())  # `not_set`, `form.validation.required`
+    if len(parts) > 1 and (all(part in WORDS for part in parts) or (len(parts) > 2 and parts[-1] in WORDS)):
         return False
     if VALIDATION.fullmatch(stripped) or VERSION.fullmatch(stripped):
         return False
-    if sum(map(str.isalnum, INSERTED.sub("", stripped))) < 3:
+    rest = INSERTED.sub("", SCHEME.sub("", stripped))
+    if sum(map(str.isalnum, rest)) < 3 or (
+        COMPUTED.search(stripped) and not re.search(r"[^`A-Za-z_.:/-]", rest)
+    ):
         return False
-    if TYPE.fullmatch(stripped):
+    if TYPE.fullmatch(stripped) or EXPRESSION.match(stripped) or REGULAR.search(stripped):
         return False
     stripped = LINE_NUMBER.sub("", stripped)
     if PATH.fullmatch(stripped) and not looks_random(max(re.split(r"[\\/]", stripped), key=len), 16):
         return False
-    return not (PLACEHOLDER.fullmatch(stripped) or ALGORITHM.fullmatch(stripped.strip("$")))
+    if PLACEHOLDER.fullmatch(stripped):
+        return False
+    return not all(map(ALGORITHM.fullmatch, stripped.strip("$").split(",")))
 
 
 def is_opaque(text: str) -> bool:

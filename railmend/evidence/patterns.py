@@ -82,45 +82,65 @@ PREFERENCE = re.compile(
 # What is typed before a password, and what its line has: a command with its flag, or what a server is told.
 TYPED = (
     (" -p", r"\b(?:mysql|mysqldump|mysqladmin|mariadb|mysqlsh)\b[^\n|;]{0,200}?\s-p(?=\S)|\b7z\b[^\n|;]{0,100}?\s-p(?=\S)"),
-    (" -p", r"\b(?:sshpass|mongo(?:sh|dump|restore)?|login|unlock-keychain|cockroach|twine|skopeo|nexus|influx)\b[^\n|;]{0,200}?\s-p[\s=]{0,3}"),
-    (" -p", r"\b(?:sqlcmd|mosquitto_(?:pub|sub)|zip|bcp|isql|ipmitool)\b[^\n|;]{0,200}?\s-P[\s=]{0,3}"),
+    (" -p", r"\b(?:sshpass|login|unlock-keychain)\b[^\n|;]{0,200}?\s-p[\s=]{0,3}|\b(?:un)?zip\b[^\n|;]{0,100}?\s-P[\s=]{0,3}"),
     ("-cli", r"\b(?:redis-cli|valkey-cli)\b[^\n|;]{0,200}?\s(?:-a|--pass)[\s=]{1,3}"),
     ("ldap", r"\bldap(?:search|modify|add|whoami|passwd)\b[^\n|;]{0,200}?\s-[wys] {1,3}"),
-    ("passwd ", r"\bhtpasswd\b[^\n|;]{0,100}?\s-\w*b\w* \S{1,100} \S{1,60} |/[\w-]{0,20}passwd [\w.@-]{1,60} "),
+    ("passwd ", r"\bhtpasswd\b[^\n|;]{0,100}?\s-\w*b\w* \S{1,100} \S{1,60} |(?<!/etc)/[\w-]{0,20}passwd (?:-\w{1,4} ){0,3}(?!-)[\w.@-]{1,60} "),
     (" -u|--user|--proxy-user| -a|--auth", r"\b(?:curl|wget|https?|xh|restic)\b[^\n|;]{0,300}?\s(?:-u|--user|-a|--auth|--proxy-user|-U)[\s=]{0,3}[\"']?[^\s:\"']{1,80}:"),
     ("rabbitmqctl", r"\brabbitmqctl (?:add_user|change_password) \S{1,60} "),
     ("smbclient", r"\bsmbclient\b[^\n|;]{0,200}?\s-U \S{1,60}%"),
-    ("requirepass", r"\brequirepass {1,3}"),
-    ("masterauth", r"\bmasterauth {1,3}"),
+    ("requirepass|masterauth", r"\b(?:requirepass|masterauth) {1,3}"),
     (" pass:", r"-pass(?:in|out)? pass:"),
     ("openssl", r"\bopenssl\b[^\n|;]{0,200}?\s-[kK] {1,3}"),
     ("mc ", r"\bmc (?:alias set|config host add) \S{1,60} \S{1,200} \S{1,100} "),
     ("snmp", r"\bsnmp\w+\b[^\n|;]{0,200}?\s-[AXc] {1,3}"),
+    ("community", r"\b(?i:snmp)[^\n]{0,200}?\b(?i:community)(?i:[ _-]?(?:string|name))?[\"']?[ :=]{1,3}"),
     ("influx", r"\binflux\b[^\n|;]{0,200}?\s-t "),
     ("schtasks", r"\bschtasks\b[^\n|;]{0,300}?\s/rp "),
     ("net use", r"\bnet user \S{1,60} (?!/)|\bnet use [^\n|]{0,100}?\\\\\S{1,100} "),
-    (" using ", r"\buser \S{1,60} using "),
-    (" -serial ", r"\s-serial "),
-    ("password ", r"\blogin \S{1,80}\s{1,3}password "),
+    (" using ", r"\buser (?!when )\S{1,60} using "),
+    ("identify ", r"(?i:\bnickserv[^\n]{0,20}?\bidentify )"),
+    ("pass", r"\b(?:login|user(?:name)?) (?!(?:and|or|on|with|has|in|by|for|whose) )\S{1,80}(?<!,)\s{1,3}pass(?:word|wd)? "),
+    ("stats auth", r"\bstats auth \S{1,60}?:"),
+    ("import", r"\bsecurity import\b[^\n|;]{0,200}?\s-P "),
 )  # fmt: skip
+
+
+def _is_literal(match: re.Match[str]) -> bool:
+    return lookalikes.is_literal(match[match.lastindex or 0])
+
+
+def _flagged(match: re.Match[str]) -> bool:
+    """Return whether what a flag has is a password: no port, no setting, no database of a prompting client."""
+    value, flags = match[match.lastindex or 0], match[0][: match.start(match.lastindex or 0) - match.start()]
+    before = match.string[max(match.start() - 80, 0) : match.start()]
+    if not re.search(r"[A-Za-z]", value) or value[0] == "{" or not lookalikes.is_literal(value):
+        return False
+    if lookalikes.has_letters_and_digits(value) or re.search(r"[^\w./:=-]", value):
+        return not re.match(r"[\d.]+:\d", value)
+    apart = flags[-1] in " =:\"'" and not re.search(r"mysql|maria", before)
+    return apart and "=" not in value and re.match(r"(?i)-u|--user|/u", match[0]) is not None
 
 
 def _typed() -> Iterator[Rule]:
     for needles, before in TYPED:
-        pattern = re.compile(rf"(?:{before})[\"']?([^\s\"']{{3,300}})")
-        yield Rule(
-            "password", tuple(needles.split("|")), pattern, lambda match: lookalikes.is_literal(match[1])
+        pattern = re.compile(
+            rf"(?:{before})(?:\"([^\"\n]{{3,300}})\"|'([^'\n]{{3,300}})'|[\"']?([^\s\"']{{3,300}}))"
         )
+        yield Rule("password", tuple(needles.split("|")), pattern, _is_literal)
 
 
 # Addresses, headers, command lines and sentences in which the place betrays the secret.
 CONTEXT = (
     # With a raw `@`, `/` or `#` in the password; what looks like a port and a path is none.
     Rule("password", ("://",), re.compile(r"(?<=://)[^\s/:@\"'<>\\]{0,100}:(?!\d{1,5}/)([^\s\"'<>\\]{1,200})(?=@[\w.\[{$*-]{1,200}(?:[:/?,\s\"'<>);\\]|\Z))"), lambda match: _unreferenced(match[1])),
+    # With blanks, and cut off behind the password.
+    Rule("password", ("://",), re.compile(r"(?<=://)[^\s/:@\"'<>\\]{1,60}:(?!\d{1,5}[ /])((?:[^\s\"'<>@/\\]{1,60} ){1,5}[^\s\"'<>@/\\]{1,60})(?=@[\w.-]{1,100}(?:[:/?,\s]|\Z))"), lambda match: _unreferenced(match[1])),
+    Rule("password", ("://",), re.compile(r"(?<=://)[\w.-]{1,60}:([^\s\"'<>@/\\]{3,100})(?=\\?[\"'])"), lambda match: lookalikes.has_letters_and_digits(match[1]) and _unreferenced(match[1])),
     Rule("credential", ("://",), re.compile(r"(?<=://)([^\s/:@\"'<>\\]{12,200})(?::(?:x-oauth-basic|x)?)?(?=@)"), lambda match: _unreferenced(match[1])),
     Rule("password", ("@tcp(", "@unix(", "@udp(", "@("), re.compile(r"(?<![\w/])[\w.-]{1,60}:([^\s\"'<>]{1,200})@(?:tcp|unix|udp)?\("), lambda match: _unreferenced(match[1])),
     Rule("password", ("@",), re.compile(r"(?<![\w/@])[\w.-]{1,60}/([^\s\"'/@]{3,100})@(?://)?[\w.-]{1,100}:\d{2,5}[/:]\w"), lambda match: _unreferenced(match[1])),
-    Rule("password", ("@",), re.compile(r"(?<![\w/@:])[\w.-]{1,60}:([^\s\"'/@:]{3,100})@[A-Za-z][\w.-]{1,100}(?::\d{2,5}(?!\d)|/\w)"), lambda match: lookalikes.has_letters_and_digits(match[1]) or len(match[1]) >= 8),
+    Rule("password", ("@",), re.compile(r"(?<![\w/@:])[\w.-]{1,60}:([^\s\"'/@:]{3,100})@(?:[A-Za-z][\w.-]{1,100}(?::\d{2,5}(?!\d)|/\w)|/\w)"), lambda match: lookalikes.has_letters_and_digits(match[1]) or len(match[1]) >= 8),
     Rule("password", ("@",), re.compile(r"(?<![\w/@:])[\w.+-]{1,60}@[\w-]{1,60}(?:\.[\w-]{1,60}){1,4}:([^\s\"'/:@<>]{6,100})"), lambda match: lookalikes.has_letters_and_digits(match[1]) and re.search(r"[!#$%^&*]", match[1]) is not None),
     Rule("credential", ("authorization", "authorisation"), re.compile(r"(?i)authori[sz]ation[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}[\[(]?[\"'`]?((?:[\w-]{2,24} {1,4})?[^\s\"'`,\])}]{6,4000}(?:, ?\w{1,20}=\"?[^\s\",]{1,400}\"?){0,12})"), lambda match: _credential(match[1])),
     Rule("credential", ("bearer", "basic"), re.compile(r"(?i)\b(?:bearer|basic)(?: {1,4}|%20|\+|[\"'`]?\s{0,2}[:=,]\s{0,2}[\"'`]?)([A-Za-z0-9._~+/=-]{8,4000})"), lambda match: lookalikes.is_mixed(match[1]) and lookalikes.is_opaque(match[1]) and not re.match(r"[a-z_]+=.", match[1])),
@@ -137,26 +157,27 @@ CONTEXT = (
     # Routers tell in a digit how a secret is written: `enable secret 5 x`.
     Rule("password", ("secret ", "password ", "key ", "key-string ", "community ", "pre-shared-key"), re.compile(r"(?:\b(?:secret|password|key|key-string|community) [05789]|\bsnmp-server community|\bisakmp key|-server (?:[^\n]{0,80}? )?key(?: \d)?|\bpre-shared-key(?: ascii-text)?|authentication-key \d{1,5} md5|\bneighbor \S{1,60} password) [\"']?([^\s\"']{4,200})"), lambda match: lookalikes.has_letters_and_digits(match[1])),
     # Files of one secret a line: of libpq, of Postfix, of Dovecot; and the words of a wallet.
-    Rule("password", (":",), re.compile(r"(?m)^(?:(?:localhost|\*|[\w-]+(?:\.[\w-]+)+):(?:\d{4,5}|\*):[\w*-]{1,60}:[\w.*-]{1,60}|\[[\w.-]{1,100}\]:\d{2,5}[ \t]{1,9}[^\s:]{1,80}):([^\s:][^\s]{2,200})(?=\s*$)")),
+    Rule("password", (":",), re.compile(r"(?m)(?:^|\| )(?:(?:localhost|\*|[\w-]+(?:\.[\w-]+)+):(?:\d{4,5}|\*):[\w*-]{1,60}:[\w.*-]{1,60}|\[[\w.-]{1,100}\]:\d{2,5}[ \t]{1,9}[^\s:]{1,80}):([^\s:][^\s]{2,200})(?=\s*$)")),
     Rule("password", ("{plain}", "{clear", "{crypt}", "{sha", "{md5", "{blf"), re.compile(r"\{(?:PLAIN|CLEAR(?:TEXT)?|CRYPT|S?SHA\d{0,3}|S?MD5|BLF-CRYPT)\}([^\s:\"']{3,200})")),
     Rule("mnemonic", ("mnemonic", "phrase", "seed", "wallet"), re.compile(r"(?i)(?:mnemonic|phrase|seed|wallet)\b[^\n]{0,40}?(?<![a-z])((?-i:[a-z]{3,8}[ ,]{1,2}){11,23}(?-i:[a-z]{3,8}))(?![a-z])"), lambda match: not lookalikes.PROSE.search(match[1])),
     # A user and a password as flags, of whatever program; words with a `!` inside, which nothing else has.
-    Rule("password", ("-p",), re.compile(r"(?i)\s(?:-u|-n|-l|--user(?:name)?)[ =]{1,3}\S{1,60} (?:-p|-pw|-w)[ =]{0,3}[\"']?([^\s\"'-][^\s\"']{3,200})"), lambda match: lookalikes.is_literal(match[1]) and re.search(r"[a-zA-Z]", match[1]) is not None and (lookalikes.has_letters_and_digits(match[1]) or re.search(r"[^\w./:-]", match[1]) is not None)),
+    Rule("password", ("-p", "/p", "-w"), re.compile(r"(?i)(?<![\w-])(?:-[unl]|--user(?:name)?|/u(?:ser)?)(?:[ =:]{1,3}[\"']?|[\"'],\s?[\"'])(?![-\d])[^\s\"']{1,60}[^\n|;&]{0,120}?(?<![\w-])(?:-pw?|-w|/pw?(?=:))(?:[ =:]{0,3}|[\"'],\s?)(?:\"([^\"\n-][^\"\n]{2,200})\"|'([^'\n-][^'\n]{2,200})'|([^\s\"',-][^\s\"']{2,200}))"), lambda match: _flagged(match)),
     Rule("password", ("--user",), re.compile(r"\s--user[ =][\"']?[\w.-]{1,60}:([^\s\"':]{6,200})"), lambda match: lookalikes.looks_random(match[1], 8) or (lookalikes.has_letters_and_digits(match[1]) and re.search(r"[!#$%^&*]", match[1]) is not None)),
     Rule("password", ("!",), re.compile(r"(?<![\w./:@=$&#%!+-])(?=[^\d\s]{0,40}\d)(?=[^A-Za-z\s]{0,40}[A-Za-z])(?!\w{1,40}!\$?[A-Z]{1,3}\$?\d)(?:[A-Za-z0-9]{1,40}[!^](?!important)[A-Za-z0-9!^#$%&*]{2,40}|(?<=[\"'])[A-Za-z]{1,20}\d{1,3}[A-Za-z]{2,20}!(?=[\"']))(?![\w=(.\[])"), lambda match: len(match[0]) >= 8),
     Rule("password", ("-u", "--auth", "-a"), re.compile(r"\s(?:-u|--user|-a|--auth|--proxy-user)[\s=]{1,3}(?:\"[^\s:\"]{1,80}:([^\"\n]{3,200})\"|'[^\s:']{1,80}:([^'\n]{3,200})')"), lambda match: lookalikes.is_literal(match[1] or match[2])),
     # What is said to a server of mail, files or Redis, and arguments of a bind to a directory and of a connection.
-    Rule("password", ("auth", "pass ", "setuser", "user "), re.compile(r"(?:\b(?:SETUSER|setuser|user \S{1,60} (?:on|off))\b[^\n]{0,200}?[\s\"']>|\bAUTH(?:ENTICATE)? (?:PLAIN |LOGIN |default )?(?:challenge: )?|\bPASS |\"(?i:auth2?)\"(?:'?\s(?:argv\[\d\]: ')?\"[^\"\s]{1,60}\")?(?:'?\s(?:argv\[\d\]: ')?|,\s?(?:\"\w{1,10}\":\s?)?\[(?:\"[^\"\s]{1,60}\",\s?(?=\"))?)(?=\"))[\"']?([^\s\"'\\]{3,300})"), lambda match: lookalikes.has_letters_and_digits(match[1]) or re.search(r"(?i)\"auth|setuser|^user |challenge|\sdefault\s", match[0]) is not None),
-    Rule("password", ("ugfzc3dvcmq6",), re.compile(r"334 UGFzc3dvcmQ6(?:[^\n]{0,200}\n){1,3}?[^\n]{0,80}?(?:CLIENT -> SERVER:|\bC:|[<>=-]{1,3}:?|^) ?([A-Za-z0-9+/]{4,400}={0,2})(?=\s|\\|\Z)")),
+    Rule("password", ("auth", "pass ", "setuser", "user "), re.compile(r"(?:(?:[>:] ?)PASS (?=\S{3,100}(?:[\r\n]|\Z))|\b(?:SETUSER|setuser|user \S{1,60} (?:on|off))\b[^\n]{0,200}?[\s\"']>|\bAUTH(?:ENTICATE)? (?:PLAIN |LOGIN |default )?(?:challenge: )?|\bPASS |\"(?i:auth2?)\"(?:'?\s(?:argv\[\d\]: ')?\"[^\"\s]{1,60}\")?(?:'?\s(?:argv\[\d\]: ')?|,\s?(?:\"\w{1,10}\":\s?)?\[(?:\"[^\"\s]{1,60}\",\s?(?=\"))?)(?=\"))[\"']?([^\s\"'\\]{3,300})"), lambda match: lookalikes.has_letters_and_digits(match[1]) or (lookalikes.is_literal(match[1]) and re.search(r"(?i)\"auth|setuser|^user |challenge|[>:] ?pass|\sdefault\s", match[0]) is not None)),
+    Rule("password", ("ugfzc3dvcmq6",), re.compile(r"334 UGFzc3dvcmQ6(?:[^\n]{0,200}\n){1,3}?[^\n]{0,80}?(?:CLIENT -> SERVER:|\bC:|[<>=-]{1,3}:?|^) ?([A-Za-z0-9+/]{4,400}={0,2})(?=\s|\\|\Z)"), lambda match: not lookalikes.PLACEHOLDER.search(match[0])),
     Rule("password", ("bind",), re.compile(r"(?i)bind(?:[^'\"]{0,160}?['\"]\w{1,12}=[^'\"\n=]{1,80},\s?\w{1,12}=[^'\"\n]{1,200}['\"],\s?u?['\"]|request[^\n]{1,300}?credentials['\"]?\s?[:=]\s?['\"])([^'\"\n(*]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
     Rule("password", ("host=", "://", "mysqli", "jdbc:", "dbname=", "connect("), re.compile(r"(?:['\"](?:jdbc|mysql|pgsql|postgres|sqlsrv|oci|odbc|dblib|firebird):[^'\"\n]{1,200}|(?:\bmysqli\w{0,20}(?:->__construct)?|connect)\(['\"][^'\"\n]{1,100})['\"], ?['\"][^'\"\n]{1,100}['\"], ?['\"]([^'\"\n]{3,200})['\"]"), lambda match: lookalikes.is_literal(match[1])),
-    Rule("password", ("auth", "credential", "login", "passwd", "basic"), re.compile(r"(?i)(?:\bauthenticat\w{1,5}(?: (?:as|user|with|for|to))? (?!system:)[\w.@-]{1,60}:|\b(?:auth|credentials?|login|basic)(?:\W{0,3}|: \w{1,20} |[\w.-]{0,30}[\"']?\s?[:=]\s?\[?)[\"'](?!https?:)|auth[._-]?(?:user[._-]?info)?\s?=\s?|\bchpasswd <<<\s?[\"']?)[\w.@-]{1,60}:([^\s\"'<>:/]{4,200})(?![^\s\"',;.)])"), lambda match: lookalikes.has_letters_and_digits(match[1]) and _unreferenced(match[1])),
+    Rule("password", ("auth", "credential", "login", "passwd", "basic"), re.compile(r"(?i)(?:\bauthenticat\w{1,5}(?: (?:as|user|with|for|to))? (?!system:)(?:[\w.-]{1,60}:)?[\w.@-]{1,60}:|\b(?:auth|credentials?|login|basic)(?:\W{0,3}|: \w{1,20} |[\w.-]{0,30}[\"']?\s?[:=]\s?\[?)[\"'](?!https?:)|auth[._-]?(?:user[._-]?info)?\s?=\s?|\bchpasswd <<<\s?[\"']?)[\w.@-]{1,60}:([^\s\"'<>:/]{4,200})(?![^\s\"',;.)])"), lambda match: (lookalikes.has_letters_and_digits(match[1]) or re.search(r" [\w.-]+:[\w.@-]+:", match[0]) is not None) and _unreferenced(match[1])),
     # A call in a trace, with user and password; what is piped into a command that asks for a password.
-    Rule("password", ("login", "logon", "signin", "sign_in", "auth", "credential"), re.compile(r"(?i)(?:log_?in|logon|sign_?in|authenticate|auth|credentials?)(?:[\"']\),? (?:array)?|[\"']\], |[\"']?\s?(?:=>?|:)\s?|\s)?[(\[]\s?[\"'][^\"'\n]{1,80}[\"'], ?[\"']([^\"'\n]{3,200})[\"']\s?[,)\]]"), lambda match: lookalikes.is_literal(match[1]) and not lookalikes.PROSE.search(match[1])),
-    Rule("password", ("cred", "login", "log in", "admin", "zugangsdaten", "identifiants"), re.compile(r"(?i)\b(?:cred(?:ential|encial|enzial)?(?:e?s|i)?|log ?in(?= with)|login|admin|account|zugangsdaten|identifiants)\b[^\n]{0,30}?(?:[:=>]|\b(?:is|with)\b)\s?[\w.@-]{1,60} ?[/|:] ?([^\s\"'/|]{6,100})(?=\s|[\"',;]|\Z)"), lambda match: lookalikes.has_letters_and_digits(match[1]) and ("/" in match[0][-len(match[1]) - 3 :] or lookalikes.looks_random(match[1], 8) or re.search(r"[!#$%^&*]", match[1]) is not None)),
+    Rule("password", ("login", "logon", "signin", "sign_in", "auth", "credential"), re.compile(r"(?i)(?:sp_\w{0,20}login (?=[\"'])|(?:log_?in|logon|sign_?in|authenticate|auth|credentials?)(?:[\"']\),? (?:array)?|[\"']\], |[\"']?\s?(?:=>?|:)\s?|\s(?:(?:with|as|using) )?)?[(\[]\s?)[\"'][^\"'\n]{1,80}[\"'], ?[\"']([^\"'\n]{3,200})[\"']\s?[,)\]]"), lambda match: lookalikes.is_literal(match[1]) and not lookalikes.PROSE.search(match[1])),
+    Rule("password", ("cred", "login", "log in", "admin", "zugangsdaten", "identifiants"), re.compile(r"(?i)(?<![<\w])(?:cred(?:ential|encial|enzial)?(?:e?s|i)?|log ?in(?= with)|login|admin|account|zugangsdaten|identifiants)\b[^\n]{0,30}?(?:[:=>]|\b(?:is|with)\b)\s?[\w.@-]{1,60} ?[/|:] ?([^\s\"'/|]{6,100})(?=\s|[\"',;]|\Z)"), lambda match: lookalikes.has_letters_and_digits(match[1]) and ("/" in match[0][-len(match[1]) - 3 :] or lookalikes.looks_random(match[1], 8) or re.search(r"[!#$%^&*]", match[1]) is not None)),
+    Rule("password", ("cred", "login"), re.compile(r"(?i)(?<![<\w])(?:credentials?|login)(?:[:=]? [\[(][\w.@-]{1,60} ?[/|:] ?([A-Za-z][^\s\"'/|\])]{3,100})[\])]|: [\w.@-]{1,60}:(?=[a-z]{0,20}\d)([^\s\"':/]{5,100})(?=\s|\Z))"), _is_literal),
     Rule("password", ("echo ", "printf "), re.compile(r"<\((?:echo|printf) [\"']?([^\s\"'()|$]{3,200})[\"']?\)")),
-    Rule("password", ("echo ", "printf "), re.compile(r"\b(?:echo|printf)(?: -\w)? [\"']?(?:[\w.-]{1,60}:)?([^\s\"'|]{3,200})[\"']? ?\| ?[^|\n]{0,100}?(?:-stdin|passwd|sudo -S|passphrase-fd 0|-pass stdin|cryptsetup)"), lambda match: lookalikes.is_literal(match[1])),
-    Rule("password", (" login ",), re.compile(r"(?im)(?:^|[\s:>\"'])[a-z]{0,5}\d{1,6} LOGIN (?:\"[^\"\n]{1,80}\"|\S{1,80}) (\"(?:[^\"\\\n]|\\.){1,200}\"|[^\s\"']{3,200})(?=[\s\"']|\Z|\\r)")),
+    Rule("password", ("echo ", "printf "), re.compile(r"\b(?:echo|printf)(?: -\w)? (?:[\"'](?:[\w.-]{1,60}:)?([^\n\"']{3,200})[\"']|(?:[\w.-]{1,60}:)?([^\s\"'|]{3,200})) ?\| ?[^|\n]{0,100}?(?:-stdin|passwd|sudo -S|passphrase-fd 0|-pass stdin|cryptsetup|kinit)"), _is_literal),
+    Rule("password", (" login ",), re.compile(r"(?im)(?:^|[\s:>\"'])[a-z]{0,5}\d{1,6} (?-i:LOGIN) (?:\"[^\"\n]{1,80}\"|\S{1,80}) (\"(?:[^\"\\\n]|\\.){1,200}\"|[^\s\"']{3,200})(?=[\s\"']|\Z|\\r)")),
     Rule("password", ("response",), re.compile(r"(?i)(?:\b\w{0,20}auth[^\n]{0,120}?[\"']response\\{0,3}[\"']\s{0,2}(?::|=>)\s{0,2}|\bdigest [^\n]{0,400}?\bresponse=)[\"']([^\s\"'\\]{4,200})(?=[\"'])"), lambda match: lookalikes.is_literal(match[1]) and (lookalikes.has_letters_and_digits(match[1]) or lookalikes.has_symbols(match[1]))),
     # One-time codes, in paths, in queries and in sentences.
     Rule("one-time-code", ("reset", "verif", "confirm", "magic", "invit", "activat", "unsubscribe", "recover", "one-time", "onetime", "unlock", "validate", "passwordless", "sign", "sso"), re.compile(r"(?i)/[\w-]{0,30}(?:reset|verif\w{0,8}|confirm\w{0,6}|magic|invit\w{0,6}|activat\w{0,4}|unsubscribe|recover\w{0,2}|one-?time|unlock|validate|passwordless|sign-?in|sso)[\w-]{0,24}/(?:[\w-]{1,24}/)?([A-Za-z0-9_.~=-]{6,400})"), lambda match: lookalikes.looks_random(match[1], 8) or bool(re.fullmatch(r"\d{6,8}", match[1]))),
@@ -168,11 +189,12 @@ CONTEXT = (
     Rule("token", ("hook",), re.compile(r"(?i)://(?=[^\s\"'<>]{0,100}hook)[^\s\"'<>]{0,200}?/((?-i:[A-Z0-9]{8,20}/){0,3}[A-Za-z0-9_-]{12,400})(?=[/?#&\s\"'`<>),;:]|\Z)"), lambda match: lookalikes.looks_random(match[1].rpartition("/")[2])),
     Rule("one-time-code", ("grant_type", "redirect_uri", "code_verifier"), re.compile(r"[\"']code\\{0,3}[\"']\s?(?::|=>)\s?[\[(]?\\{0,3}[\"']([^\s\"'\\]{8,4000})"), lambda match: lookalikes.has_letters_and_digits(match[1])),
     Rule("one-time-code", ("code=", "state=", "hash=", "ticket=", "nonce=", "assertion=", "samlresponse=", "otp=", "oob"), re.compile(r"(?i)[?&;](?:oob)?(?:code|state|hash|ticket|nonce|assertion|samlresponse)=([^\s\"'&;<>#]{8,4000})"), lambda match: lookalikes.looks_random(match[1])),
-    Rule("one-time-code", ("code", "otp", "pin", "2fa", "passcode"), re.compile(r"(?i)\b(?:(?:verification|two[ _-]?factor|security|one[- ]?time|confirmation|login|sign[- ]?in|authenticat\w{0,4}|auth|access|activation|recovery|backup|sms|2fa|mfa|reset)[ _-]{0,2}(?:code|pin|passcode)|totp|otp|2fa|passcode)s?[\"'`]?(?: (?:code|is|was|of|to|sent|for \S{1,60}))*\s{0,2}[:=#-]?>?\s{0,2}[\"'`]?(\d{4,8}|\d{3}[ -]\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5})(?![\w-]|\.\d)")),
+    Rule("one-time-code", ("code", "otp", "pin", "2fa", "puk", "passcode"), re.compile(r"(?i)\b(?:(?:verification|two[ _-]?factor|security|one[- ]?time|confirmation|login|sign[- ]?in|authenticat\w{0,4}|auth|access|activation|recovery|backup|sms|2fa|mfa|reset)[ _-]{0,2}(?:code|pin|passcode)|totp|otp|2fa|puk|passcode)s?[\"'`]?(?: (?:code|is|was|of|to|sent|generated|issued|for \S{1,60}))*\s{0,2}[:=#-]?>?\s{0,2}[\"'`]?(\d{4,8}|\d{3}[ -]\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5})(?![\w-]|\.\d)")),
     Rule("one-time-code", ("code",), re.compile(r"(?i)\b(?:your|ihr|dein|votre|ton|su|tu)\b[^\n]{0,40}?(?<!zip )(?<!exit )(?<!error )(?<!postal )\bcode[:\s]{1,3}(?:is |ist )?(\d{3}[ -]\d{3}|\d{4,8})(?![\w-]|\.\d)")),
-    Rule("one-time-code", ("code", "kod", "códig", "codice", "код"), re.compile(r"(?i)(?<![a-z_-])(?:code|código|codice|kode?|код)\b[^\n\d{};#]{0,30}?(?<![\d.,/=-])(\d{6}|\d{3}[ -]\d{3})(?![\w-]|[.,]\d)"), lambda match: not OTHER_CODE.search(match.string, max(match.start() - 24, 0), match.start(1))),
-    Rule("one-time-code", ("recovery", "backup"), re.compile(r"(?i)\b(?:recovery|backup)[ _-]?codes?[^\n]{0,30}?(?<!\w)((?:[a-z0-9]{4,8}-[a-z0-9]{4,8}[\s,]{1,3}){1,20}[a-z0-9]{4,8}-[a-z0-9]{4,8})(?!\w)")),
-    Rule("one-time-code", ("code", "otp", "pin"), re.compile(r"(?i)(?<![\w.-])(\d{4,8}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5}) (?:is|as) (?:your|the|his|her|their) [\w -]{0,30}?(?:code|otp|pin|passcode)\b")),
+    Rule("one-time-code", ("code", "kod", "códig", "codice", "код"), re.compile(r"(?i)(?<![a-z_</-])(?:code|código|codice|kode?|код)\b[^\n\d{};#]{0,30}?(?<![\d.,/=-])(\d{6}|\d{3}[ -]\d{3})(?![\w-]|[.,]\d)"), lambda match: not OTHER_CODE.search(match.string, max(match.start() - 24, 0), match.start(1))),
+    Rule("one-time-code", ("code",), re.compile(r"(?i)\bcode (?:sent|texted|mailed)\b[^\n]{0,60}?[:=] ?(\d{4,8})(?![\w-])|\b(?:otp|sms|[2m]fa|verif\w{0,8})\b[^\n]{0,80}?(?<![a-z])code[\"']?[=:] ?[\"']?(\d{4,8})(?![\w-]|\.\d)")),
+    Rule("one-time-code", ("recovery", "backup"), re.compile(r"(?i)\b(?:recovery|backup)[ _-]?codes?[^\n]{0,30}?(?<!\w)((?:[a-z0-9]{4,8}-[a-z0-9]{4,8}[\s,\"']{1,4}){1,20}[a-z0-9]{4,8}-[a-z0-9]{4,8})(?!\w)")),
+    Rule("one-time-code", ("code", "otp", "pin", "sign", "log", "verif"), re.compile(r"(?i)(?<![\w.-])(?:[A-Z]-)?(\d{4,8}|\d{3}-\d{3}|[A-Z0-9]{4,5}-[A-Z0-9]{4,5}) (?:(?:is|as) (?:your|the|his|her|their) [\w -]{0,30}?(?:code|otp|pin|passcode)\b|to (?:sign|log) ?in\b|to verify\b)")),
 )  # fmt: skip
 
 PERSONAL = (
@@ -188,13 +210,19 @@ PERSONAL = (
 
 def _unreferenced(text: str) -> bool:
     """Return whether it is no variable, mask or placeholder."""
-    return not lookalikes.REFERENCE.fullmatch(text) and not lookalikes.PLACEHOLDER.search(text)
+    documented = text.lower() in ("password", "passwd", "pass", "pwd")
+    return not (documented or lookalikes.REFERENCE.fullmatch(text) or lookalikes.PLACEHOLDER.search(text))
 
 
 def _credential(text: str) -> bool:
     """Return whether a header's value carries something: not a reference, nor a word that says what it is."""
     secret = text.split(" ")[-1]
-    if not lookalikes.is_literal(secret) or lookalikes.PLACEHOLDER.match(secret):
+    if (
+        not lookalikes.is_literal(secret)
+        or lookalikes.PLACEHOLDER.match(secret)
+        or "(" in secret
+        or lookalikes.is_identifier(secret)
+    ):
         return False
     return (
         lookalikes.is_mixed(secret) or secret.endswith("=") or '="' in text or "=" in text.partition(", ")[2]

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from railmend.evidence import assignments
 from railmend.evidence.blocks import kubernetes_secrets, private_keys, tables
-from railmend.evidence.lookalikes import PLACEHOLDER, has_letters_and_digits, looks_random
+from railmend.evidence.lookalikes import PLACEHOLDER, has_letters_and_digits, is_literal, looks_random
 from railmend.evidence.patterns import CONTEXT, PERSONAL, TOKENS, Span
 from railmend.evidence.statements import inserted
 from railmend.evidence.views import BASE64, HEX, decode, views
@@ -115,7 +115,12 @@ class Redactor:
         found: list[Span] = []
         for view in views(text):
             for start, end, kind in self._find_in_view(view.text, depth):
-                found.append((*_to_its_end(text, *view.original(start, end)), kind))
+                first, last = view.original(start, end)
+                joined = not NEXT_ELEMENT.search(view.text, start, end)
+                end_of_element = NEXT_ELEMENT.search(text, first, last) if joined else None
+                last = end_of_element.start() if end_of_element else _to_its_end(text, first, last)
+                if end_of_element is None or is_literal(text[first:last]):
+                    found.append((first, last, kind))
         found += _repeated(text, found)
         found.sort(key=lambda span: (span[0], -span[1]))
         merged: list[Span] = []
@@ -147,7 +152,7 @@ class Redactor:
             for pattern in (BASE64, HEX):
                 for match in pattern.finditer(text):
                     decoded = decode(match[0])
-                    if decoded and self._find(decoded, depth + 1):
+                    if decoded and ("\0" in decoded or self._find(decoded, depth + 1)):
                         yield (*match.span(), "encoded-secret")
 
     def _replace(self, text: str, spans: Sequence[Span], *, keep_lines: bool = False) -> str:
@@ -175,13 +180,10 @@ class Redactor:
         return placeholder
 
 
-def _to_its_end(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return a value of a form or a query with all that is percent-encoded in it: blanks, quotes, `&`."""
-    if element := NEXT_ELEMENT.search(text, start, end):
-        return start, element.start()
-    if text[start - 1 : start] == "=" and (rest := ENCODED.match(text, end)):
-        end = rest.end()
-    return start, end
+def _to_its_end(text: str, start: int, end: int) -> int:
+    """Return the end of a value of a form with all that is percent-encoded in it: blanks, quotes, `&`."""
+    rest = ENCODED.match(text, end) if text[start - 1 : start] == "=" else None
+    return rest.end() if rest else end
 
 
 def _repeated(text: str, found: Sequence[Span]) -> list[Span]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from railmend.evidence.lookalikes import CHUNK, PLACEHOLDER
+from railmend.evidence.lookalikes import CHUNK, PLACEHOLDER, looks_random
 from railmend.evidence.words import table, words
 
 # How much a word says: that of a key may mean anything, that of a password is a secret even in a sentence.
@@ -18,13 +18,14 @@ def _alternatives(name: str) -> str:
 EDGE = r"(?:(?<![A-Za-z])|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))"
 PASSWORDS = (
     r"passwor[dt]s?|passwd|(?:passw|pswd|psswd|pword)(?![a-z])|pass[-_ ]?phrase|passcode|requirepass"
-    r"|masterauth|mnemonic|community[-_ ]?string|(?:seed|recovery)[-_ ]?phrase"
+    r"|masterauth|(?:wi-?fi|wlan|wpa|network)[-_ ]?key|mnemonic"
+    r"|community[-_ ]?string|(?:seed|recovery)[-_ ]?phrase"
     r"|identified (?:with \w{1,40} )?by|pwd(?![a-z])"
     r"|(?:db|my|user|smtp|mail|root|admin|pg|redis|ftp|sql|rabbitmq|bind|key|store|trust|ldap|mqtt|proxy|ssh)"
     r"(?:pass|pw)(?![a-z])|kennwort|wachtwoord|lösenord"
 )
 SHORT_PASSWORDS = rf"pass|pwd|pw|pin|otp|totp|cvv2?|cvc|psk|{_alternatives('passwords')}"
-SECRETS = r"secret[eo]?|private[-_ ]?key"
+SECRETS = r"secret[eo]?|private[-_ ]?key|credential(?!s)"
 TOKENS = (
     r"token|(?:api|access|auth|account|encryption|decryption|validation|fernet|signing|master|shared|session"
     r"|license|service|deploy|webhook|storage"
@@ -33,7 +34,9 @@ TOKENS = (
     r"|session[-_]?(?:id|token)|sessid|connection[-_ ]?string|csrf|xsrf|authorization|signature"
     r"|code[-_]?verifier|client[-_]?assertion|saml_?response"
 )
-SHORT_TOKENS = r"auth|clave|sid|sig|jwt|bearer|creds?|session|salt|pepper|hmac|cookie"
+SHORT_TOKENS = (
+    r"auth|clave|(?<!account)(?<!account[_-])sid|sig|jwt|bearer|creds?|session|salt|pepper|hmac|cookie"
+)
 WORD = re.compile(
     rf"(?P<password>(?i:{PASSWORDS})|{EDGE}(?i:{SHORT_PASSWORDS})(?![a-z]))|(?P<secret>(?i:{SECRETS}))"
     rf"|(?P<token>(?i:{TOKENS})|{EDGE}(?i:{SHORT_TOKENS})(?![a-z]))|(?P<key>{EDGE}(?i:key)(?![a-z]))"
@@ -109,7 +112,9 @@ def _name(text: str, match: re.Match[str]) -> Name | None:
     prefix = before[0] if before else ""
     after = AFTER.match(text, end, min(end + 60, len(text)))
     suffix = after[0].rstrip(".-") if after else ""
-    if PLACEHOLDER.match(text, start - len(prefix) - 1) if start > len(prefix) else False:
+    whole = f"{prefix}{text[start:end]}{suffix}"
+    by_chance = len(whole) >= 30 and looks_random(whole, 24)  # in a digest or in a key
+    if by_chance or (start > len(prefix) and PLACEHOLDER.match(text, start - len(prefix) - 1)):
         return None
     strength = STRENGTHS[word] + (word == "token" and SECTION.search(prefix) is not None)
     parts = _parts(suffix)

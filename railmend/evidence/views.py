@@ -143,6 +143,10 @@ BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 HEX = re.compile(r"(?:[2-7][0-9a-f]|0[9ad]){16,}")
 
 
+# A user and a password, as SASL has them in `PLAIN`.
+PLAIN_LOGIN = re.compile(r"[^\0]{0,100}\0[^\0]{1,100}\0[^\0]{3,200}")
+
+
 def decode(encoded: str) -> str | None:
     """Return the text behind base64 or pairs of hexadecimal digits; None where there is no text."""
     try:
@@ -154,4 +158,5 @@ def decode(encoded: str) -> str | None:
         text = base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True).decode()
     except (binascii.Error, ValueError):
         return None
-    return text if sum(map(str.isprintable, text)) + text.count("\n") >= len(text) * 0.98 else None
+    printable = sum(map(str.isprintable, text)) + text.count("\n") >= len(text) * 0.98
+    return text if printable or PLAIN_LOGIN.fullmatch(text) else None

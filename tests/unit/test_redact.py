@@ -274,6 +274,8 @@ ADVERSARIAL = (
             "user a on >",
             "code 1 ",
         ),
+        *("user a password ", " -u a -p ", "://a:b c ", "snmp community ", "code sent to ", "password=[["),
+        *("a b\npassword c d\n", " put a/password b", "0123456789abcdef", "db.x | secret ", "{a.b(", "a_b1C"),
         *("setuser ", '"auth" ', "/bot/", "/aB1", "secret={{a", "Authorization: a b ", "auth 'response': "),
     ),
 )

@@ -78,7 +78,7 @@ async def test_no_plugin_of_a_prepare_step_is_there_when_the_server_starts(attac
     assert foreign_files.exists(paths.installed, "config/opencode/plugins"), "the attack did run"
     home = await asyncio.to_thread(attacked.provision)
     assert sorted(foreign_files.names(home, *opencode.CONFIG.split("/"))) == [
-        *("node_modules", "package-lock.json", "package.json"),
+        *("models.json", "node_modules", "package-lock.json", "package.json"),
     ]
 
 

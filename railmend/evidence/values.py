@@ -74,6 +74,11 @@ MORE = re.compile(r"[^\s\"'`,;]{2,200}")
 def values(
     text: str, position: int, name: Name, *, sure: bool, whole_line: bool = False, spaced: bool = False
 ) -> Iterator[tuple[int, int]]:
+    """Yield the stretches of what stands at a position behind a name: one value, or those of a list.
+
+    `sure`: an assignment says that it is one. `whole_line`: it may go on to the end of its line. `spaced`:
+    a blank alone stands before it.
+    """
     if sure and (blocks := _blocks(text, position, name)) is not None:
         yield from blocks
         return

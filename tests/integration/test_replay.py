@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from railmend.coding.proof import replay, start
+from railmend.coding.proof.load import LoadRecord
 from railmend.contracts.proof import RequestSample, SampledRequest
 from tests.integration.coding_stage import CodingRoom
 from tests.integration.test_proof import serving
@@ -43,6 +44,13 @@ RIGHT = SERVICE.replace('entry["off"]', 'entry.get("off", 0)')
 CUP = ("/prices/cup", "/prices/{name}", 500, False)
 HEALTHY = (("/up", "/up", 200, False), ("/names", "/names", 200, False))
 SLOW = ("/report", "/report", 200, True)
+
+
+@pytest.fixture
+def asked_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask only until there is an answer to all: what they cost is another test's."""
+    monkeypatch.setattr(replay, "LOAD_SECONDS", 0.2)
+    monkeypatch.setattr(LoadRecord, "measured", True)
 
 
 def requests(*rows: tuple[str, str, int, bool]) -> RequestSample:
@@ -92,6 +100,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.usefixtures("asked_briefly")
 @pytest.mark.parametrize(("change", "rows", "verdict", "why"), CHANGES.values(), ids=CHANGES)
 async def test_requests_blame_a_change_for_what_it_breaks_and_prove_nothing_alone(
     change: str,
@@ -102,7 +111,6 @@ async def test_requests_blame_a_change_for_what_it_breaks_and_prove_nothing_alon
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(start, "FIRST_ANSWER_SECONDS", 10.0)
-    monkeypatch.setattr(replay, "LOAD_SECONDS", 0.2)
     room = CodingRoom(
         tmp_path, {"app.py": SERVICE, "Procfile": "web: python3 app.py\n"}, repair=serving("/up")
     )
@@ -140,11 +148,11 @@ async def test_what_requests_cost_is_told_of_both_sides(
     assert all(0 < each < 1000 for each in cpu), row.reason
 
 
+@pytest.mark.usefixtures("asked_briefly")
 async def test_nothing_leaves_the_sandbox_while_a_service_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(start, "FIRST_ANSWER_SECONDS", 6.0)
-    monkeypatch.setattr(replay, "LOAD_SECONDS", 0.2)
     with socket.create_server(("0.0.0.0", 0)) as outside:
         outside.settimeout(0.1)
         calls = f"""
@@ -189,12 +197,12 @@ class A(unittest.TestCase):
 KEPT = TEST.replace("cup", "tea").replace("900", "290")
 
 
+@pytest.mark.usefixtures("asked_briefly")
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
 async def test_a_hostile_service_is_not_proven(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(start, "FIRST_ANSWER_SECONDS", 4.0)
-    monkeypatch.setattr(replay, "LOAD_SECONDS", 0.2)
     monkeypatch.setattr(replay, "ANSWER_SECONDS", 1.0)
     room = CodingRoom(
         tmp_path,

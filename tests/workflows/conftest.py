@@ -12,8 +12,8 @@ from workflows.shared.search_attributes import REGISTRY
 
 SETTINGS = (
     "frontend.WorkflowTimeSkippingEnabled=true",
-    "history.transferProcessorMaxPollRPS=1000",
-    "history.timerProcessorMaxPollRPS=1000",
+    "history.transferProcessorMaxPollRPS=300",
+    "history.timerProcessorMaxPollRPS=300",
     'history.timerProcessorMaxTimeShift="10ms"',
 )
 

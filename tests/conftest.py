@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -21,7 +22,17 @@ gc.set_threshold(50_000, 20, 50)
 # idle.
 FIRST = ("test_end_to_end", "test_docs_commands", "test_wrong_fixes")
 # Long files before short ones, which end the run together.
-LONG = ("tests/chaos/", "test_misbehaving_model", "test_known_bugs", "test_scan_to_repair")
+LONG = (
+    *("tests/chaos/", "test_misbehaving_model", "test_known_bugs", "test_scan_to_repair"),
+    *(
+        "test_after_pull_request",
+        "integration/test_replay",
+        "test_proof",
+        "test_dialects",
+        "test_forge_reviews",
+    ),
+    *("test_eval_sessions", "test_schedule", "test_checks", "test_approval"),
+)
 WAITING = ("tests/chaos/", "tests/integration/", "tests/workflows/")
 
 
@@ -29,9 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files, then spread those that wait for servers among those that compute.
 
     Run one kind after the other, the first lets processors lie idle and the second asks for more than there
-    are, which makes everything that has a time limit late.
+    are, which makes everything that has a time limit late. Neighbours by name wait for the same: they are
+    spread too, in an order that is the same for all workers.
     """
-    items.sort(key=lambda item: _rank(item, LONG))
+    items.sort(key=lambda item: (_rank(item, LONG), crc32(_file(item).encode())))
     places: dict[str, float] = {}
     for waiting in (True, False):
         files = dict.fromkeys(_file(item) for item in items if item.nodeid.startswith(WAITING) is waiting)

@@ -21,7 +21,9 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     **{f"http{verb}": (verb.upper(),) for verb in ("get", "post", "put", "patch", "delete")},
     **{f"{verb}_async": (verb.upper(),) for verb in ("get", "post", "put", "patch", "delete")},
     **{f"add_{verb}": (verb.upper(),) for verb in ("get", "post", "put", "patch", "delete")},
-    **dict.fromkeys(("all", "any", "route", "use", "handle", "handlefunc", "method", "methodfunc"), ()),
+    **dict.fromkeys(
+        ("all", "any", "route", "use", "handle", "handlefunc", "method", "methodfunc", "register_view"), ()
+    ),
     **dict.fromkeys(
         ("path", "re_path", "url", "register", "add_url_rule", "add_route", "requestmapping"), ()
     ),
@@ -45,7 +47,7 @@ LARAVEL_RESOURCES = {**RESOURCES, "create": ("GET", "/create"), "store": ("POST"
 STRING = re.compile(
     r"^[rbuf@$]*(?P<quote>[\"'`])(?P<text>[^\"'`\n]{0,200})(?P=quote)$|^:(?P<symbol>\w+)$", re.I
 )
-NAMED_STRING = re.compile(r"^(?:value|path|prefix|url_prefix|url|rule|route)\s*[=:]\s*(.+)$", re.S)
+NAMED_STRING = re.compile(r"^(?:value|path|prefix|url_prefix|url|rule|routes?)\s*[=:]\s*(.+)$", re.S)
 # Litestar and others: the path of a class of views is an attribute of it, which stands at its top.
 CLASS_PATH = re.compile(r"^\s+(?:path|prefix|url_prefix|route_base)\s*(?::[^=]*)?=\s*([\"'][^\"']*[\"'])\s*$")
 CLASS_TOP = 30
@@ -53,6 +55,7 @@ CLASS_TOP = 30
 VIEWS = re.compile(r"[\"'](get|post|put|patch|delete)[\"']\s*:\s*[\"'](\w+)[\"']")
 METHODS = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b")
 ROUTED = re.compile(r"\b(get|post|put|patch|delete)(?=\()")  # axum, Actix: route("/x", get(show))
+ACTION = re.compile(r"(?:action:|:action\s*=>)\s*:(\w+)$")  # Rails: get :sale, action: :cheap
 RAILS = re.compile(r"(?:to:|=>)\s*[\"']([\w/]+)#(\w+)[\"']|^[\"']([\w/]+)#(\w+)[\"']$")
 # How much a part of a request tells that the route has, that its group has, or its file; its folders less.
 SAME, NEAR, TOLD = 4, 3, 2
@@ -120,6 +123,7 @@ def routes_of(code: SourceCode) -> tuple[RouteHandler, ...]:
     """Return the routes of one file, in the order of its lines."""
     pure = PurePosixPath(code.path)
     stem = re.sub(r"[._-]?(?:routes?|router|controller|handlers?|views?|api|service)$", "", pure.stem.lower())
+    stem = stem or pure.parent.name.lower()  # carts/router.go is about carts, as carts_router.go is
     named = dict.fromkeys((folder.lower() for folder in pure.parts[:-1]), 1)
     named |= dict.fromkeys((stem, f"{stem}s"), NEAR) if stem else {}
     calls = sorted((*code.calls, *_class_paths(code)), key=lambda call: (call.start, -call.end))
@@ -272,7 +276,9 @@ def _handlers(call: FunctionCall, position: int, path: str, around: Sequence[_Gr
     handlers = tuple(_references(call.arguments[position + (not with_path) :]))
     resources = [group.call for group in around if group.call.name in RESOURCE]
     if not handlers and resources:  # in Rails `get :sale` within `resources :offers`
-        return (f"{_controller(resources[-1], around)}.{path.rpartition('/')[2]}",)
+        named = next(filter(None, map(ACTION.match, call.arguments)), None)
+        action = named[1] if named else path.rpartition("/")[2]
+        return (f"{_controller(resources[-1], around)}.{action}",)
     return handlers
 
 

@@ -234,6 +234,7 @@ ROUTES = {
     "django rest, by method": ("urls.py", "path('cart/', V.as_view({'get': 'list', 'post': 'create'}))\n", "POST /cart/", "V.create"),
     "django, by keywords": ("urls.py", "path(route='me', view=Me.as_view(), name='x')\n", "GET /v1/me", "Me"),
     "flask-restful": ("urls.py", "api.add_org_resource(Carts, '/carts/<id>')\n", "GET /carts/4", "Carts"),
+    "flask, views of a blueprint": ("urls.py", "register_view(shop, routes=['/carts'], view_func=Carts.as_view('x'))\n", "GET /shop/carts", "Carts"),
     "litestar": ("c.py", "class C(Controller):\n    path = '/carts'\n\n    @post(tags=['x'])\n    def add(self): ...\n", "POST /carts", "C.add"),
     "rails, an arrow": ("config/routes.rb", 'post "/cart/2fa" => "carts#second"\n', "POST /cart/2fa", "carts_controller.second"),
     "rails, an optional end": ("config/routes.rb", 'get "/top(/:n(/page/:p))", to: "home#top"\n', "GET /top/9", "home_controller.top"),
@@ -243,6 +244,13 @@ ROUTES = {
         "PUT /admin/carts/4/lost",
         "admin.carts_controller.lost",
     ),
+    "rails, an action of another name": (
+        "config/routes.rb",
+        "resources :carts, only: [] do\n  put :lost, action: :lose\nend\n",
+        "PUT /carts/4/lost",
+        "carts_controller.lose",
+    ),
+    "echo, named by its folder": ("shop/carts/router.go", 'func f() { g.GET("", h.index) }\n', "GET /shop/carts", "h.index"),
     "laravel, a resource in another": (
         "routes/api.php",
         "<?php\nRoute::apiResource('carts.lines', LineController::class)->only('store');\n",

@@ -24,14 +24,9 @@ FIRST = ("test_end_to_end", "test_docs_commands", "test_wrong_fixes")
 # Long files before short ones, which end the run together.
 LONG = (
     *("tests/chaos/", "test_misbehaving_model", "test_known_bugs", "test_scan_to_repair"),
-    *(
-        "test_after_pull_request",
-        "integration/test_replay",
-        "test_proof",
-        "test_dialects",
-        "test_forge_reviews",
-    ),
-    *("test_eval_sessions", "test_schedule", "test_checks", "test_approval"),
+    *("test_after_pull_request", "integration/test_replay", "test_proof", "test_dialects", "test_forge_"),
+    *("test_head_checks", "test_long_review", "test_eval_sessions", "test_schedule", "test_checks"),
+    *("test_approval", "test_claims", "test_counted", "test_gateway"),
 )
 WAITING = ("tests/chaos/", "tests/integration/", "tests/workflows/")
 

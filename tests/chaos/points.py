@@ -142,7 +142,7 @@ POINTS = (
         partial(_model, "edit/1"),
         ALL,
         in_review=True,
-        always=(Victim.WORKER, Victim.DRAINED, Victim.OPENCODE),
+        always=(Victim.WORKER, Victim.OPENCODE),
     ),
     Point(
         "after the follow-up's push, not recorded",

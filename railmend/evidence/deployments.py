@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from railmend.contracts.status import listed
 from railmend.railway.context import ConfigurationChange, Deployed, State, Step, Variable
 
 FAILED = frozenset({"FAILED", "CRASHED"})
@@ -123,10 +124,7 @@ def _name(deployed: Deployed) -> str:
 
 
 def _names(label: str, names: Sequence[str]) -> list[str]:
-    if not names:
-        return []
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return [f"{label}: {', '.join(names[:MAX_NAMES])}{more}"]
+    return [f"{label}: {listed(names, MAX_NAMES)}"] if names else []
 
 
 def _gap(deployed: datetime, onset: datetime) -> str:

@@ -51,6 +51,7 @@ NEXT_KEY = re.compile(
     r"\s+(?:#|//|--)\s.*|[,;]?\s+[\w.$-]{1,40}\s?[=:](?!=).*|\s+--?\w.*|(?:\s+[}\])]+)?[\"'`,;\\]*$"
 )
 COMMENT = re.compile(r"(?:#|//|--|;) |[\w.]+ (?:[+*%?|]|or|if) |\w+\[")  # or an expression
+EXPRESSIONS = frozenset(("new", "await", "typeof", "if", "match", "case", "lambda", "not", "function"))
 # `x if y else "..."`, `x or "..."`: of an expression the string alone is a value.
 CHOICE = re.compile(r"(?:\b(?:else|or)|\|\||\?\?|\?[^\n:]{1,80}:) ?([\"'])([^\"'\n]{1,200})\1")
 # A variable of an environment is set to all that follows, whatever words that has.
@@ -161,17 +162,7 @@ def _line(text: str, start: int, name: Name) -> tuple[int, int] | None:
         if choice := CHOICE.search(text, start, line.end()):
             span = choice.span(2)
             return span if accepted(text, span, name, sure=True, quoted=True) else None
-        expression = parts[0] in (
-            "new",
-            "await",
-            "typeof",
-            "if",
-            "match",
-            "case",
-            "lambda",
-            "not",
-            "function",
-        ) or PROSE.search(text[start:end])
+        expression = parts[0] in EXPRESSIONS or PROSE.search(text[start:end])
         wanted = name.strength >= STRONG and not expression
     else:
         wanted = has_symbols(parts[0]) or has_letters_and_digits(parts[0])

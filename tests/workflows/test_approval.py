@@ -22,6 +22,7 @@ from railmend.contracts.autonomy import Autonomy
 from railmend.contracts.policy import Policy
 from railmend.contracts.repair import Approval, RepairOutcome
 from railmend.contracts.status import WAITS_FOR_APPROVAL
+from railmend.publishing.page import Live
 from railmend.settings import ProjectSettings, Settings
 from tests import samples
 from tests.patience import PATIENCE
@@ -171,29 +172,25 @@ async def test_nothing_is_written_to_a_repository_where_nobody_asked_for_it(
 
 
 async def decide_on_page(on: Stage, handle: WorkflowHandle[RepositoryRepair, Any], **form: str) -> str:
-    """Read the page as a browser does, send its form, and return what it says then.
-
-    A page of a busy machine may not have what waits: a later one has.
-    """
+    """Read the page as a browser does, send its form, and return what it says then."""
     project = ProjectSettings(name="shop", project_id=on.environment_id, environment_id=on.environment_id)
     settings = Settings(railway_api_url="http://127.0.0.1:1", projects=(project,))
     reader = PageReader(settings, on.client)
+    shown = ""
+    async with asyncio.timeout(PATIENCE):  # on a busy machine it may not be told yet that something waits
+        while f'value="{handle.id}"' not in shown:
+            await asyncio.sleep(0.1)
+            shown = (await reader.read([project])).render(Live("ada"))
+    page = WebPage(on.client, lambda: reader.read([project]), "ada")
     base = "http://127.0.0.1:8020"
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            page = WebPage(on.client, lambda: reader.read([project]), "ada")
-            transport = httpx.ASGITransport(app=page.app)
-            async with httpx.AsyncClient(transport=transport, base_url=base) as browser:
-                await browser.get(page.address(""))
-                forms = re.findall("<form.*?</form>", (await browser.get("/")).text, re.DOTALL)
-                for fields in (dict(FIELD.findall(each)) for each in forms):
-                    if fields["id"] == handle.id:
-                        sent = {"id": fields["id"], "plan": fields["plan"], **form}
-                        answer = await browser.post(
-                            "/decide", data=sent, headers={"Origin": base}, follow_redirects=True
-                        )
-                        return re.findall('role="alert">(.*?)<', answer.text)[0]
-            await asyncio.sleep(0.5)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=page.app), base_url=base) as browser:
+        await browser.get(page.address(""))
+        shown = (await browser.get("/")).text
+        forms = [dict(FIELD.findall(each)) for each in re.findall("<form.*?</form>", shown, re.DOTALL)]
+        (mine,) = [each for each in forms if each["id"] == handle.id]
+        data = {"id": mine["id"], "plan": mine["plan"], **form}
+        answer = await browser.post("/decide", data=data, headers={"Origin": base}, follow_redirects=True)
+    return re.findall('role="alert">(.*?)<', answer.text)[0]
 
 
 FIELD = re.compile(r'name="(\w+)" value="([^"]*)"')

@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import structlog
 from pydantic import BaseModel
 
@@ -58,6 +60,14 @@ def _accepts(port: int) -> bool:
 
 def _runs(running: Running) -> bool:
     return started(running.pid) == running.started
+
+
+def _serves(running: Running) -> bool:
+    """Return whether it is this server that listens, and not who took its port meanwhile."""
+    with suppress(psutil.Error):
+        listening = psutil.Process(running.pid).net_connections("tcp")
+        return any(each.laddr and each.laddr.port == running.port and not each.raddr for each in listening)
+    return False
 
 
 def _read(lock: Path) -> Running | None:
@@ -161,7 +171,7 @@ def _check_disk(state_dir: Path) -> None:
 
 async def _wait_until_up(running: Running, state_dir: Path) -> None:
     for _ in range(START_SECONDS * 10):
-        if _accepts(running.port):
+        if _serves(running):
             return
         if not _runs(running):
             break

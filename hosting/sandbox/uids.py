@@ -20,6 +20,7 @@ FIRST_UID, LAST_UID = 61184, 65518
 # Used by nothing else: processes of a repair cannot signal the one that kills them.
 REAPER_UID = 65519
 END_SECONDS = 10.0
+TRIES = 100
 # Allowed to signal the user (effective id) and signalled by none of its processes (real and saved id).
 BECOME = (
     "import ctypes,os,signal\nos.setgroups([]); os.setresgid({reaper},{reaper},{reaper})\n"
@@ -76,12 +77,14 @@ def kill_user(uid: int) -> bool:
 def _as_user(uid: int, script: str) -> None:
     """Run a script that may signal and remove what is the user's.
 
-    All that run so may signal each other, so one that was killed begins anew.
+    All that run so may signal each other, so one that was killed begins anew: at most `TRIES` times, as
+    what is to end may kill each.
     """
     command = [sys.executable, "-I", "-S", "-c", BECOME.format(uid=uid, reaper=REAPER_UID) + script]
     none = subprocess.DEVNULL
-    while subprocess.run(command, check=False, stdin=none, stderr=none).returncode == -signal.SIGKILL:
-        pass
+    for _ in range(TRIES):
+        if subprocess.run(command, check=False, stdin=none, stderr=none).returncode != -signal.SIGKILL:
+            return
 
 
 def _temporary_files(uid: int) -> Iterator[os.DirEntry[str]]:

@@ -63,12 +63,16 @@ async def _repair(client: Client, server: Running, folder: Path) -> None:
         assert world.calls["open_pull_request"] == 1
 
 
+@pytest.mark.parametrize("which", [0, 1], ids=["its own", "its page's"])
 async def test_a_port_that_was_taken_meanwhile_is_not_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    which: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What answers there is another's: nothing is asked of it."""
     found = dev_server._free_ports
     with socket.create_server(("127.0.0.1", 0)) as other:
-        taken = [[*found(1), other.getsockname()[1]]]
+        ports = found(2)
+        ports[which] = other.getsockname()[1]
+        taken = [ports]
         monkeypatch.setattr(dev_server, "_free_ports", lambda count: taken.pop() if taken else found(count))
         running = await start_or_adopt(tmp_path)
     try:

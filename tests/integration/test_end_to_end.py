@@ -44,16 +44,20 @@ from workflows.shared.policies import COOLDOWN
 pytestmark = pytest.mark.integration
 QUIET = Console(quiet=True)
 HOUR = timedelta(hours=1)
-# A report that takes a second and more, all the time, leaves too little of a machine to all else.
-REPORT_SECONDS = "REPORT_SECONDS = 0.25"
-RULES = AssessmentRules(services={"reports": {"latency_ms": 150.0}})
+# A report that computes for a second and more, all the time, leaves too little of a machine to all else: a
+# slow disk takes as long and computes nothing.
+REPORT_SECONDS = "REPORT_SECONDS = 0.03"
+MEMORY, DISK = "lambda: time.monotonic()", "lambda: time.sleep(0.02) or time.monotonic()"
+RULES = AssessmentRules(services={"reports": {"latency_ms": 300.0}})
 QUICK = {"poll_seconds": 2, "outcome_seconds": [60], "reopen_seconds": 2, "retries": 0}
 
 
 def lighter(services: Path) -> None:
-    """Make their work less: reports quicker, and half the traffic where little is enough for a symptom."""
-    orders = services / "reports/orders.py"
+    """Make their work less: reports wait, and half the traffic where little is enough for a symptom."""
+    orders, app = services / "reports/orders.py", services / "reports/app.py"
     orders.write_text(re.sub(r"^REPORT_SECONDS = .*", REPORT_SECONDS, orders.read_text(), flags=re.MULTILINE))
+    assert MEMORY in app.read_text()
+    app.write_text(app.read_text().replace(MEMORY, DISK))
     manifest = json.loads((services / "manifest.json").read_text())
     for entry in manifest:
         if entry["name"] in ("catalog", "storefront"):

@@ -259,32 +259,77 @@ async def join(
             writer.close()
 
 
-LISTENING, LIVE = "0A", ("01", "04", "05")  # established, and those that have said all: tcp_states.h
+LISTENING, LIVE = 10, (1, 4, 5)  # established, and those that have said all: tcp_states.h
+# sock_diag(7): the protocol, the request, "all of them", and how an answer ends.
+SOCK_DIAG, BY_FAMILY, DUMP, ERROR, DONE = 4, 20, 0x301, 2, 3
+HEADER, ASKED, TOLD = struct.Struct("=IHHII"), struct.Struct("=BBHI48x"), struct.Struct("=4xH2x16s40xI4x")
+# What takes a connection to 127.0.0.1; the last is what Go and Node listen on where they are told no address.
+PLACES = (socket.inet_aton("127.0.0.1"), socket.inet_aton("0.0.0.0"), bytes(16))
+MAPPED = bytes(10) + b"\xff\xff"  # Java reaches IPv4 by sockets of IPv6, with such addresses
 
 
-def address(host: str, port: int) -> str:
-    """Return an IPv4 address as proc(5) has it: a number of the machine's."""
-    return f"{struct.unpack('=I', socket.inet_aton(host))[0]:08X}:{port:04X}"
+def end(written: str) -> tuple[bytes, int]:
+    """Return address and port from what proc(5) has: numbers of the machine's, four bytes each."""
+    host, port = written.split(":")
+    words = (int(host[start : start + 8], 16) for start in range(0, len(host), 8))
+    return b"".join(struct.pack("=I", word) for word in words).removeprefix(MAPPED), int(port, 16)
 
 
-def sockets() -> Iterator[tuple[str, str, str, int]]:
-    """Yield what is seen here of TCP over IPv4: local and remote address, state, user. See proc(5).
-
-    Java reaches IPv4 by sockets of IPv6, with mapped addresses.
-    """
-    mapped = "0" * 16 + address("0.0.255.255", 0)[:8]
+def sockets() -> Iterator[tuple[tuple[bytes, int], tuple[bytes, int], int, int]]:
+    """Yield what is seen here of TCP: local and remote end, state, user. See proc(5)."""
     for name in ("tcp", "tcp6"):
         with suppress(FileNotFoundError), open(f"/proc/self/net/{name}") as file:
             for row in islice(file, 1, None):
                 _, local, remote, state, *_, user = row.split()[:8]
-                yield local.removeprefix(mapped), remote.removeprefix(mapped), state, int(user)
+                yield end(local), end(remote), int(state, 16), int(user)
 
 
-def own_listener(port: int) -> bool:
-    """Return whether this user listens on `port`: agents that share a loopback could take each other's."""
-    places = (address("127.0.0.1", port), address("0.0.0.0", port))
-    users = {user for local, _, state, user in sockets() if state == LISTENING and local in places}
-    return users == {os.getuid()}
+class Listeners:
+    """Who listens. Made before the filter, which refuses more of its kind of sockets.
+
+    `sockets` takes milliseconds of a processor, as it walks through room for all connections that the
+    machine could have; it does where the kernel cannot be asked.
+    """
+
+    def __init__(self) -> None:
+        self.asking: socket.socket | None = None
+        with suppress(OSError):
+            self.asking = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG)
+
+    def are_own(self, port: int) -> bool:
+        """Return whether this user alone listens on `port`.
+
+        Agents that share a loopback could take each other's.
+        """
+        users = {user for address, at, user in self._all() if at == port and address in PLACES}
+        return users == {os.getuid()}
+
+    def _all(self) -> list[tuple[bytes, int, int]]:
+        if self.asking is not None:
+            try:
+                return [*told(self.asking, socket.AF_INET), *told(self.asking, socket.AF_INET6)]
+            except OSError:
+                self.asking = None
+        return [(*local, user) for local, _, state, user in sockets() if state == LISTENING]
+
+
+def told(asking: socket.socket, family: int) -> list[tuple[bytes, int, int]]:
+    """Return address, port and user of all that listen; raise `OSError` where the kernel does not tell."""
+    question = ASKED.pack(family, socket.IPPROTO_TCP, 0, 1 << LISTENING)
+    asking.send(HEADER.pack(HEADER.size + len(question), BY_FAMILY, DUMP, 0, 0) + question)
+    listening: list[tuple[bytes, int, int]] = []
+    while True:
+        data = asking.recv(CHUNK)
+        while data:
+            size, kind, *_ = HEADER.unpack_from(data)
+            if kind == DONE:
+                return listening
+            if kind == ERROR:
+                raise OSError(errno.EOPNOTSUPP, "sock_diag")
+            port, address, user = TOLD.unpack_from(data, HEADER.size)
+            address = address[:4] if family == socket.AF_INET else address.removeprefix(MAPPED)
+            listening.append((address, socket.ntohs(port), user))
+            data = data[size + 3 & ~3 :]
 
 
 def own_client(there: tuple[str, int], here: tuple[str, int]) -> bool:
@@ -292,7 +337,7 @@ def own_client(there: tuple[str, int], here: tuple[str, int]) -> bool:
 
     Whoever hands a connection on, or relays, does so on purpose.
     """
-    ends = (address(*there), address(*here))
+    ends = tuple((socket.inet_aton(host), port) for host, port in (there, here))
     return any(
         (local, remote) == ends and state in LIVE and user == os.getuid()
         for local, remote, state, user in sockets()
@@ -303,15 +348,15 @@ def own_client(there: tuple[str, int], here: tuple[str, int]) -> bool:
 ENDS = (OSError, asyncio.CancelledError)
 
 
-async def carry_in(port: int, outside: Stream) -> None:
+async def carry_in(listeners: Listeners, port: int, outside: Stream) -> None:
     """Carry what comes from outside to the command's port, if the command listens there.
 
     Looked at before and after connecting: whoever had the port until now shall not keep the connection.
     """
     with suppress(*ENDS):
-        own = own_listener(port)
+        own = listeners.are_own(port)
         inside = await asyncio.open_connection("127.0.0.1", port)
-        if own and own_listener(port):
+        if own and listeners.are_own(port):
             await join(outside, inside)
         inside[1].close()
     outside[1].close()
@@ -325,18 +370,19 @@ async def carry_out(path: str, inside: Stream) -> None:
     inside[1].close()
 
 
-async def relay(config: Config) -> list[asyncio.Server]:
+async def relay(config: Config, listeners: Listeners) -> list[asyncio.Server]:
     """Relay `listen` (from outside) to the command's port, and loopback ports to the sockets outside."""
 
-    def carried(carry: Callable[[Any, Stream], Awaitable[None]], where: Any) -> Any:
-        return lambda reader, writer: carry(where, (reader, writer))
+    def carried(carry: Callable[..., Awaitable[None]], *where: Any) -> Any:
+        return lambda reader, writer: carry(*where, (reader, writer))
 
     servers: list[asyncio.Server] = []
     if config["listen"] is not None:
         listener = socket.socket(fileno=config["listen"])
         listener.set_inheritable(False)
         listener.setblocking(False)
-        servers.append(await asyncio.start_unix_server(carried(carry_in, config["serve"]), sock=listener))
+        carry = carried(carry_in, listeners, config["serve"])
+        servers.append(await asyncio.start_unix_server(carry, sock=listener))
     for port, name in config["outward"].items():
         path = f"{config['sockets']}/{name}"
         servers.append(await asyncio.start_server(carried(carry_out, path), "127.0.0.1", int(port)))
@@ -349,10 +395,10 @@ def end_all(uid: int | None) -> None:
     os._exit(1)
 
 
-async def work(config: Config) -> int:
+async def work(config: Config, listeners: Listeners) -> int:
     os.set_inheritable(config["lifeline"], False)
     asyncio.get_running_loop().add_reader(config["lifeline"], end_all, config["uid"])
-    servers = await relay(config)
+    servers = await relay(config, listeners)
     process = await asyncio.create_subprocess_exec(
         *config["command"], cwd=config["directory"], stdin=asyncio.subprocess.DEVNULL
     )
@@ -370,9 +416,10 @@ def main() -> int:
     become(config["uid"])
     limit(config["limits"])
     leave_processors()
+    listeners = Listeners()
     harden(config["die_with_parent"])
     try:
-        return asyncio.run(work(config))
+        return asyncio.run(work(config, listeners))
     except OSError as error:
         sys.stderr.write(f"{error.filename}: {error.strerror}\n")
         return 127

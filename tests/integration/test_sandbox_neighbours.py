@@ -193,6 +193,31 @@ async def test_abstract_sockets_of_others_are_out_of_reach(neighbours: Neighbour
     assert "MET own" in (await neighbours.run(neighbours.second, own)).output
 
 
+def bound(family: int, address: str) -> socket.socket:
+    """Return a socket that listens; one of IPv6 takes what comes by IPv4 too."""
+    listener = socket.socket(family)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    listener.bind((address, 0))
+    listener.listen()
+    return listener
+
+
+@pytest.mark.parametrize("kernel", [True, False], ids=["the kernel is asked", "read from proc(5)"])
+@pytest.mark.parametrize(
+    ("address", "reached"),
+    [("127.0.0.1", True), ("0.0.0.0", True), ("::", True), ("::ffff:127.0.0.1", True), ("::1", False)],
+)
+def test_who_listens_on_what_a_relay_connects_to_is_known(address: str, reached: bool, kernel: bool) -> None:
+    listeners = init.Listeners()
+    assert listeners.asking is not None
+    if not kernel:
+        listeners.asking.close()
+    with bound(socket.AF_INET6 if ":" in address else socket.AF_INET, address) as listener:
+        assert listeners.are_own(listener.getsockname()[1]) is reached
+        assert (listeners.asking is not None) is kernel
+
+
 FAMILIES = """
 import errno, socket
 for name in ("VSOCK", "ALG", "PACKET", "BLUETOOTH", "CAN", "TIPC", "XDP", "RDS", "KEY"):

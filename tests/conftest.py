@@ -15,7 +15,9 @@ if not Path(shutil.which("python3") or sys.base_prefix).resolve().is_relative_to
     os.environ["PATH"] = f"{sys.base_prefix}/bin{os.pathsep}{os.environ['PATH']}"
 
 # A tenth of the processor time otherwise, of all that is imported above all.
-gc.set_threshold(50_000, 20, 50)
+gc.set_threshold(100_000, 50, 100)
+# Temporal servers that tests start live for minutes: they may keep garbage for longer.
+os.environ.setdefault("GOGC", "400")
 
 # First, one a worker, those that wait minutes for symptoms and for what a fix made of them: xdist gives one
 # worker several files of one test each, which then run one after another, at the end while all others are

@@ -6,6 +6,9 @@ says so: "before", "in" or "after", and an activity; `held/<environment>` tells 
 line for each activity that was carried out.
 """
 
+import commands.ready  # before what it quickens the import of
+
+# isort: split
 import asyncio
 import sys
 from contextlib import AsyncExitStack
@@ -168,5 +171,6 @@ async def main(folder: Path, address: str, model_url: str) -> None:
 
 
 if __name__ == "__main__":
+    commands.ready.imported()
     shared_sandbox.share()
     asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

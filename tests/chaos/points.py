@@ -71,7 +71,7 @@ create = partial(_forge, "POST", "/pulls?", body=b'"title"')
 label = partial(_forge, "POST", "/labels?")
 answer = partial(_forge, "POST", "/comments?", body=ANSWER.encode())
 
-TEST = f"""import os, subprocess, unittest
+TEST = f"""import subprocess, unittest
 import app
 
 class Waits(unittest.TestCase):

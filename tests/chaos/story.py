@@ -85,6 +85,7 @@ class Story:
         self._stage.freeze_temporal()
         try:
             if effect := point.effect:
+                assert not effect(self._repair)
                 gate.open()
                 await self._repair.until(lambda: effect(self._repair))
             if point.person_pushes:

@@ -63,17 +63,17 @@ class Story:
 
     async def play(self) -> Told:
         """Return what is left in the end. An error has a note of where it was."""
-        told = "the start"
+        told = [f"the death of {victim} at {point.name!r}" for point, victim in self._deaths]
+        before, now = "the start", told[0]
         gate = self._deaths[0][0].gate(self._repair)
         try:
             await self._repair.start()
-            for number, (point, victim) in enumerate(self._deaths):
-                told = f"the death of {victim} at {point.name!r}, or on the way there"
+            for number, after in enumerate([*told[1:], "the end"]):
                 gate = await self._suffer(gate, number)
-            told = "what came after the last death"
+                before, now = now, after
             return await self._repair.finish()
         except Exception as error:
-            error.add_note(f"In {told}.")
+            error.add_note(f"After {before}, at {now} or on the way there.")
             raise
 
     async def _suffer(self, gate: Gate, number: int) -> Gate:

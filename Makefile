@@ -37,7 +37,7 @@ test: setup
 	$(BIN)/python -m compileall -q -j 0 -x 'railyard/services|evals/repositories' railmend workflows activities hosting commands evals railyard tools
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-# SIGKILL and SIGTERM at every named point (REPEAT=5: each round five times), and what takes minutes of real traffic.
+# SIGKILL and SIGTERM at every named point (REPEAT=5: each story of a repair five times), and what takes minutes of real traffic.
 chaos: setup
 	$(BIN)/python -m pytest -m "chaos or long"
 

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from tests.chaos.gates import WAIT
+from tests.chaos.gates import waits
 from tests.integration.scripted_model import ScriptedModel, Step
 
+ANSWER = "Done in "
 KEY = re.compile(r"/repairs/([0-9a-f]{12})/")
 
 
@@ -18,11 +19,10 @@ def content(turn: int) -> str:
 
 
 class ScriptedAgent(ScriptedModel):
-    """`slow`: keys of the repairs whose first tool call waits (see `SandboxGate`)."""
+    """The tool call of the first turn waits (see `SandboxGate`)."""
 
     def __init__(self) -> None:
         super().__init__([])
-        self.slow: set[str] = set()
         self.asked: Counter[str] = Counter()
 
     def _step(self, messages: list[dict[str, Any]]) -> Step:
@@ -30,8 +30,8 @@ class ScriptedAgent(ScriptedModel):
         self.asked[key] += 1
         kind, turn = step.split("/")
         if kind == "word":
-            return {"text": f"Done in turn {turn}."}
-        wait = f"{WAIT}; " if key in self.slow and turn == "0" else ""
+            return {"text": f"{ANSWER}turn {turn}."}
+        wait = f"{waits('tool')}; " if turn == "0" else ""
         command = f"{wait}printf '{content(int(turn))}' > app.py && echo edited {turn}"
         return {"tool": "bash", "args": {"command": command, "description": "edit", "timeout": 600_000}}
 

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from threading import Event, Thread
@@ -24,6 +25,15 @@ Matches = Callable[[str, str, bytes], bool]
 
 class Gate(Protocol):
     def reached(self) -> bool: ...
+
+    def open(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class StateGate:
+    """For a state in which a repair lies still by itself."""
+
+    reached: Callable[[], bool]
 
     def open(self) -> None: ...
 
@@ -56,7 +66,7 @@ class RequestGate:
 
 
 class Gated:
-    """Middleware of a server that others talk to: `gates` may change while it serves."""
+    """Middleware of a server that others talk to. What one gate lets go meets those appended since."""
 
     def __init__(self, app: ASGIApp, gates: list[RequestGate]) -> None:
         self._app = app
@@ -66,7 +76,7 @@ class Gated:
         request = Request(scope, receive)
         body = await request.body()
         target = f"{request.url.path}?{request.url.query}"
-        for gate in tuple(self._gates):
+        for gate in self._gates:
             if gate.matches(request.method, target, body) and not await gate.passes(request):
                 await send({"type": "http.response.start", "status": 499, "headers": []})
                 await send({"type": "http.response.body", "body": b""})
@@ -83,22 +93,30 @@ class Gated:
 
 
 class SandboxGate:
-    """For a program in the sandbox that leaves `held` in its home and waits there for `go`.
+    """For a program in the sandbox that leaves `held-<name>` in its home and waits there for `go-<name>`.
 
     Each run of a check has a home of its own, and the session's is emptied before each start: so the gate
-    looks for it in all of the repair's folders, and once open it stays so for every later one.
+    looks for it in all of the repair's folders, and once open it stays so for every later one. It is not
+    reached by what was held when the gate was made, and died.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, name: str) -> None:
         self._root = root
+        self._name = name
         self._folders = (root, root.with_name(root.name + CHECKOUT))
+        self._before = self._held()
 
-    def _held(self) -> list[Path]:
-        walks = chain.from_iterable(map(os.walk, self._folders))
-        return [Path(folder) for folder, _, files in walks if "held" in files]
+    def _held(self) -> dict[Path, int]:
+        """Return the homes, and when it was left there."""
+        held = {}
+        for folder, _, files in chain.from_iterable(map(os.walk, self._folders)):
+            if f"held-{self._name}" in files:
+                with suppress(OSError):
+                    held[Path(folder)] = Path(folder, f"held-{self._name}").stat().st_mtime_ns
+        return held
 
     def reached(self) -> bool:
-        return bool(self._held())
+        return bool(self._held().items() - self._before.items())
 
     def open(self) -> None:
         Thread(target=self._stay_open, daemon=True).start()
@@ -107,9 +125,10 @@ class SandboxGate:
         while self._root.exists():
             for home in self._held():
                 with suppress(OSError):
-                    (home / "go").touch()
+                    (home / f"go-{self._name}").touch()
             time.sleep(0.2)
 
 
-# What such a program runs; a shell with the agent's home.
-WAIT = 'touch "$HOME/held"; until [ -e "$HOME/go" ]; do sleep 0.1; done'
+def waits(name: str) -> str:
+    """Return what such a program runs; a shell with the agent's home."""
+    return f'touch "$HOME/held-{name}"; until [ -e "$HOME/go-{name}" ]; do sleep 0.1; done'

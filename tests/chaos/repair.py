@@ -1,9 +1,9 @@
-"""One repair that is led to its point, and told of when it is over."""
+"""One repair, what can be seen of it from outside, and what is told of it when it is over."""
 
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,7 @@ from railmend.contracts.ledger import Budget, Limit
 from railmend.contracts.policy import FollowUp, Policy
 from railmend.contracts.repair import RepairRequest, RepairResult
 from tests import samples
-from tests.chaos.agent import content
-from tests.chaos.gates import Gate
-from tests.chaos.points import Point
+from tests.chaos.agent import ANSWER, content
 from tests.chaos.stage import PERSON, TOKEN, Stage
 from tests.patience import PATIENCE
 from tests.unit.test_workspace import run
@@ -28,7 +26,6 @@ from workflows.repair.state import RepairState
 from workflows.shared.start import ORCHESTRATION_QUEUE
 
 ENOUGH = Limit(usd=10_000, diagnoses=10_000, sessions=10_000)
-ANSWER = "Done in "
 
 
 @dataclass(frozen=True)
@@ -50,18 +47,18 @@ class Told:
 
 
 class Repair:
-    def __init__(self, stage: Stage, point: Point, name: str) -> None:
+    """`files`: of its repository, name and text."""
+
+    def __init__(self, stage: Stage, name: str, files: Iterable[tuple[str, str]], scratch: Path) -> None:
         self.stage = stage
-        self.point = point
         self.repository = f"acme/{name}"
         self.key = hashlib.sha256(name.encode()).hexdigest()[:12]
+        self._files = (("app.py", content(-1)), *files)
+        self._scratch = scratch
         self._git_dir = stage.forge.add_repo(self.repository)
-        self._lobby: Gate | None = None
-        self._gate: Gate | None = None
+        self._commented = False
         self._handle: WorkflowHandle[Any, Any] | None = None
         self._result: asyncio.Task[RepairResult] | None = None
-        if point.slow_tool:
-            stage.agent.slow.add(self.key)
 
     @property
     def paths(self) -> RepairPaths:
@@ -71,44 +68,36 @@ class Repair:
     def branch(self) -> str:
         return f"railmend/{self.key}"
 
-    async def approach(self, scratch: Path) -> None:
-        """To where it can be held for minutes."""
-        self._seed(scratch / self.key)
-        if not self.point.reviewed:
-            self._arm()
-        await self._start()
-        if self.point.reviewed:
-            await self._until(lambda: self.labelled())
-        if self.point.in_review:
-            self._say("Use another value.")
-            self._arm()
-        await self._until(lambda: self._held(self._lobby or self._gate))
+    async def start(self) -> None:
+        assert self.stage.client is not None
+        self._seed(self._scratch / self.key)
+        self._handle = await self.stage.client.start_workflow(
+            RepositoryRepair.run,
+            RepairState(request=self._request()),
+            id=f"repair/{self.repository}/{self.key}",
+            task_queue=ORCHESTRATION_QUEUE,
+        )
+        self._result = asyncio.create_task(_result(self._handle))
 
-    async def arrive(self) -> None:
-        """From the lobby to the point."""
-        if self._lobby is not None:
-            self._lobby.open()
-        await self._until(lambda: self._held(self._gate))
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not holds():
+                if self._result is not None and self._result.done():
+                    raise AssertionError(f"{self.key} ended early: {self._result.result()}")
+                await asyncio.sleep(0.05)
 
-    async def pass_by(self) -> None:
-        """Let through what the point comes after."""
-        if self.point.effect is not None and self._gate is not None:
-            effect = self.point.effect
-            self._gate.open()
-            await self._until(lambda: effect(self))
-
-    def open(self) -> None:
-        if self._gate is not None:
-            self._gate.open()
+    async def comment(self) -> None:
+        """As a person, once, as soon as there is a pull request."""
+        await self.until(self.labelled)
+        if not self._commented:
+            self._api("POST", "/issues/1/comments", body="Use another value.")
+            self._commented = True
 
     async def finish(self) -> Told:
         """On until there is nothing to do but to wait for people; then a person closes it."""
-        await self._until(self.labelled)
-        if self.point.reviewed:
-            if not self.point.in_review:
-                self._say("Use another value.")
-            await self._until(lambda: self.answers() > 0)
-        await self._until(lambda: not self.server_runs())
+        await self.comment()
+        await self.until(lambda: self.answers() > 0)
+        await self.until(lambda: not self.server_runs())
         sessions = self._sessions()
         self._api("PATCH", "/pulls/1", state="closed")
         assert self._handle is not None
@@ -148,39 +137,29 @@ class Repair:
             said = [row["body"] for row in self.stage.forge.repo(self.repository)["comments"].values()]
         return sum(ANSWER in text for text in said)
 
+    def waits_for_review(self) -> bool:
+        """Its workspace is removed when all of its pull request is recorded."""
+        return self.labelled() and not self.paths.tree.exists()
+
     def server_runs(self) -> bool:
         return (self.paths.run / "server.json").exists()
 
-    def person_pushes(self, scratch: Path) -> None:
-        work = scratch / f"person-{self.key}"
-        run(scratch, "clone", "-q", "-b", self.branch, str(self._git_dir), str(work))
+    def person_pushes(self) -> None:
+        work = self._scratch / f"person-{self.key}"
+        run(self._scratch, "clone", "-q", "-b", self.branch, str(self._git_dir), str(work))
         (work / "NOTES.md").write_text("Mind the value.\n")
         run(work, "add", "-A")
         run(work, "commit", "-qm", "A person's own")
         run(work, "push", "-q", "origin", self.branch)
 
     def _seed(self, work: Path) -> None:
-        for name, text in (("app.py", content(-1)), *self.point.files):
+        for name, text in self._files:
             (work / name).parent.mkdir(parents=True, exist_ok=True)
             (work / name).write_text(text)
         run(work, "init", "-q", "-b", "main")
         run(work, "add", "-A")
         run(work, "commit", "-qm", "first")
         run(work, "push", "-q", str(self._git_dir), "main")
-
-    def _arm(self) -> None:
-        self._lobby = self.point.lobby(self) if self.point.lobby else None
-        self._gate = self.point.gate(self) if self.point.gate else None
-
-    async def _start(self) -> None:
-        assert self.stage.client is not None
-        self._handle = await self.stage.client.start_workflow(
-            RepositoryRepair.run,
-            RepairState(request=self._request()),
-            id=f"repair/{self.repository}/{self.key}",
-            task_queue=ORCHESTRATION_QUEUE,
-        )
-        self._result = asyncio.create_task(_result(self._handle))
 
     def _request(self) -> RepairRequest:
         name = self.repository.partition("/")[2]
@@ -189,22 +168,9 @@ class Repair:
         policy = Policy(budget=budget, follow_up=follow_up)
         return samples.repair(name).model_copy(update={"key": self.key, "policy": policy})
 
-    def _held(self, gate: Gate | None) -> bool:
-        return gate is None or gate.reached()
-
-    async def _until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not holds():
-                if self._result is not None and self._result.done():
-                    raise AssertionError(f"{self.key} ended early: {self._result.result()}")
-                await asyncio.sleep(0.05)
-
     def _pulls(self) -> list[dict[str, Any]]:
         with self.stage.forge.lock:
             return list(self.stage.forge.repo(self.repository)["issues"].values())
-
-    def _say(self, text: str) -> None:
-        self._api("POST", "/issues/1/comments", body=text)
 
     def _api(self, method: str, path: str, **body: Any) -> None:
         url = f"{self.stage.forge_url}/api/v3/repos/{self.repository}{path}"

@@ -22,7 +22,7 @@ from railmend.processes import started
 from railmend.settings import Settings
 from railyard.forge import Forge, build
 from tests.chaos.agent import ScriptedAgent
-from tests.chaos.gates import WAIT, Gated, RequestGate
+from tests.chaos.gates import Gated, RequestGate, waits
 from tests.integration.serving import serving
 from tests.patience import PATIENCE
 
@@ -157,7 +157,9 @@ class Stage:
     def _slow_to_start(self, program: Path) -> Path:
         """OpenCode, that waits before it serves where the repository asks for it (see `SandboxGate`)."""
         script = self._folder / "opencode"
-        script.write_text(f'#!/bin/sh\nif [ -e hold-server ]; then {WAIT}; fi\nexec {program} "$@"\n')
+        script.write_text(
+            f'#!/bin/sh\nif [ -e hold-server ]; then {waits("server")}; fi\nexec {program} "$@"\n'
+        )
         script.chmod(0o755)
         return script
 

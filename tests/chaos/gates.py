@@ -66,7 +66,7 @@ class RequestGate:
 
 
 class Gated:
-    """Middleware of a server that others talk to. What one gate lets go meets those appended since."""
+    """Middleware of a server that others talk to: `gates` may change while it serves."""
 
     def __init__(self, app: ASGIApp, gates: list[RequestGate]) -> None:
         self._app = app
@@ -76,7 +76,7 @@ class Gated:
         request = Request(scope, receive)
         body = await request.body()
         target = f"{request.url.path}?{request.url.query}"
-        for gate in self._gates:
+        for gate in tuple(self._gates):
             if gate.matches(request.method, target, body) and not await gate.passes(request):
                 await send({"type": "http.response.start", "status": 499, "headers": []})
                 await send({"type": "http.response.body", "body": b""})

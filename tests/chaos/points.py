@@ -59,14 +59,10 @@ def _sandbox(name: str, repair: "Repair") -> Gate:
     return SandboxGate(repair.paths.root, name)
 
 
-def push(repair: "Repair") -> Gate:
-    """Hold a push on top of what is there; one that a person was before is refused, and not held again."""
-    return _forge("POST", "git-receive-pack", repair, (repair.head() or "").encode())
-
-
 fetch_begins = partial(_forge, "GET", "git-upload-pack")
 fetch = partial(_forge, "POST", "git-upload-pack")
 push_begins = partial(_forge, "GET", "git-receive-pack")
+push = partial(_forge, "POST", "git-receive-pack")
 create = partial(_forge, "POST", "/pulls?", body=b'"title"')
 label = partial(_forge, "POST", "/labels?")
 answer = partial(_forge, "POST", "/comments?", body=ANSWER.encode())
@@ -88,7 +84,7 @@ POINTS = (
         "server started, before the prompt", partial(_sandbox, "server"), ALL, files=(("hold-server", ""),)
     ),
     Point("a model call is pending", partial(_model, "edit/0"), ALL),
-    Point("a tool call runs", partial(_sandbox, "tool"), ALL),
+    Point("a tool call runs", partial(_sandbox, "tool"), ALL, files=(("hold-tool", ""),)),
     Point("session done, not recorded", partial(_model, "word/0"), effect=lambda r: not r.server_runs()),
     Point(
         "reviewed by the guard, in the checks",

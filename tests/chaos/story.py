@@ -40,13 +40,15 @@ EVERY_RUN = {
         ("a person pushes before the follow-up", Victim.WORKER),
     ),
 }
-# Each victim in its turn, each story one ahead: together each point with all of its victims.
+# Every second point, each victim in its turn, each story one ahead: together each point with all its victims.
+# Not neighbours: a killed worker's git goes on, and would be held where its successor is waited for.
 LONG = {
-    f"in-turn-{ahead}": tuple(
+    f"{kind}-{ahead}": tuple(
         (point, victim)
-        for number, point in enumerate(POINTS)
-        if (victim := ALL[(number + ahead) % len(ALL)]) in point.victims
+        for number, point in enumerate(POINTS[first::2], ahead)
+        if (victim := ALL[number % len(ALL)]) in point.victims
     )
+    for first, kind in enumerate(("even", "odd"))
     for ahead in range(len(ALL))
 }
 

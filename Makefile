@@ -35,7 +35,7 @@ demo: setup
 # Compiled once before, not by each process that begins.
 test: setup
 	$(BIN)/python -m compileall -q -j 0 -x 'railyard/services|evals/repositories' railmend workflows activities hosting commands evals railyard tools
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 # SIGKILL and SIGTERM at every named point (REPEAT=5: each story of a repair five times), and what takes minutes of real traffic.
 chaos: setup
